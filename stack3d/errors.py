@@ -1,0 +1,101 @@
+"""Exception tree of stack3d, with exit codes and nearest-name suggestions."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+EXIT_OK = 0
+EXIT_OTHER = 1
+EXIT_BAD_INPUT = 2
+EXIT_SOLVER = 3
+EXIT_SOME_FAILED = 4
+
+
+class Stack3dError(Exception):
+    """Base of every error that stack3d raises on purpose."""
+
+    exit_code = EXIT_OTHER
+
+
+class MissingDependencyError(Stack3dError):
+    """A system library or compiler that stack3d needs is not installed."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a deck: where it is, what came, what is allowed."""
+
+    key: str
+    message: str
+    file: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}: " if self.file and self.line else f"{self.file}: " if self.file else ""
+        key = f"{self.key}: " if self.key else ""
+        return f"{place}{key}{self.message}"
+
+
+class DeckError(Stack3dError):
+    """One or more mistakes in user input, all reported together."""
+
+    exit_code = EXIT_BAD_INPUT
+
+    def __init__(self, problems: Sequence[Problem] | Problem | str) -> None:
+        if isinstance(problems, str):
+            problems = Problem("", problems)
+        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__("\n".join(str(p) for p in self.problems))
+
+    def __reduce__(self) -> tuple[type[DeckError], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)
+
+
+class UnknownNameError(DeckError):
+    """A name that no deck, registry or field answers to."""
+
+
+class ArrayError(DeckError, ValueError):
+    """An array argument with a bad shape or value; names the array and the first bad index."""
+
+
+class RangeError(DeckError, ValueError):
+    """An argument outside the stated validity range of a published law."""
+
+
+class ValidityWarning(UserWarning):
+    """An argument outside the fitted range of a law whose deck allows extrapolation."""
+
+
+class SolverError(Stack3dError):
+    """A solver that did not converge, with its reason, iterations, residual and what to try."""
+
+    exit_code = EXIT_SOLVER
+
+
+class ThermalRunawayError(SolverError):
+    """Temperature and temperature-dependent power drive each other without limit."""
+
+
+class ResultsError(Stack3dError):
+    """A result folder or file that is missing, locked or does not match."""
+
+
+def nearest_names(name: str, allowed: Iterable[str], *, most: int = 3) -> list[str]:
+    """Return up to `most` allowed names that resemble `name`, best first."""
+    names = {str(a).lower(): str(a) for a in allowed}
+    return [names[m] for m in difflib.get_close_matches(str(name).lower(), list(names), n=most, cutoff=0.5)]
+
+
+def did_you_mean(name: str, allowed: Iterable[str]) -> str:
+    """Return `` (did you mean 'a', 'b'?)`` or an empty string."""
+    near = nearest_names(name, allowed)
+    return f" (did you mean {', '.join(repr(n) for n in near)}?)" if near else ""
+
+
+def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> UnknownNameError:
+    """Build the error for a `name` that is not among the `allowed` names of its `kind`."""
+    allowed = sorted(str(a) for a in allowed)
+    return UnknownNameError(f"unknown {kind} {name!r}{did_you_mean(name, allowed)}; known: {', '.join(allowed) or 'none'}")

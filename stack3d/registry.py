@@ -1,0 +1,61 @@
+"""Named, extensible collections: a decorator inside the package, entry points outside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+
+from stack3d.errors import unknown_name
+
+
+class Registry[T]:
+    """Objects of one kind by name.
+
+    Parameters
+    ----------
+    kind : str
+        What the entries are, used in messages and as the entry-point group
+        ``stack3d.<kind with underscores>`` in which other packages announce theirs.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, T] = {}
+        self._outside_loaded = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that stores its argument under `name`."""
+
+        def store(entry: T) -> T:
+            if name in self._entries:
+                raise ValueError(f"{self.kind} {name!r} is registered twice")
+            self._entries[name] = entry
+            return entry
+
+        return store
+
+    def _load_outside(self) -> None:
+        if not self._outside_loaded:
+            self._outside_loaded = True
+            for point in entry_points(group=f"stack3d.{self.kind.replace(' ', '_')}"):
+                self._entries.setdefault(point.name, point.load())
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._entries:
+            self._load_outside()
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise unknown_name(self.kind, name, self._entries) from None
+
+    def __contains__(self, name: object) -> bool:
+        self._load_outside()
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        self._load_outside()
+        return iter(sorted(self._entries))
+
+    def __len__(self) -> int:
+        self._load_outside()
+        return len(self._entries)
