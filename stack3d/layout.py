@@ -1,0 +1,244 @@
+"""The resolved stack that every physics room speaks: layers, blocks, heat sources, tensor grid; SI units.
+
+z points up, metres; x and y count from the lower left corner of the footprint. Everything here is plain
+frozen data: no file, no mesh generator and no solver is needed to make or read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.errors import unknown_name
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """An axis-parallel rectangle. [m]"""
+
+    x0: float
+    x1: float
+    y0: float
+    y1: float
+
+    @property
+    def area(self) -> float:
+        """Area. [m²]"""
+        return (self.x1 - self.x0) * (self.y1 - self.y0)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Centre (x, y). [m]"""
+        return 0.5 * (self.x0 + self.x1), 0.5 * (self.y0 + self.y1)
+
+    def contains(self, other: Rectangle, *, slack: float = 1e-12) -> bool:
+        """Whether `other` lies inside, up to `slack`. [m]"""
+        return (
+            other.x0 >= self.x0 - slack
+            and other.x1 <= self.x1 + slack
+            and other.y0 >= self.y0 - slack
+            and other.y1 <= self.y1 + slack
+        )
+
+    def overlaps(self, other: Rectangle, *, slack: float = 1e-12) -> bool:
+        """Whether the two share an area wider than `slack`. [m]"""
+        return (
+            min(self.x1, other.x1) - max(self.x0, other.x0) > slack and min(self.y1, other.y1) - max(self.y0, other.y0) > slack
+        )
+
+
+@dataclass(frozen=True)
+class Material:
+    """Thermal properties of a solid.
+
+    Parameters
+    ----------
+    name : str
+    conductivity : tuple of three floats
+        Diagonal (kx, ky, kz) at 300 K. [W m⁻¹ K⁻¹]
+    heat_capacity : float
+        Volumetric, at constant pressure. [J m⁻³ K⁻¹]
+    exponent : float
+        n of k(T) = k(300 K) (T / 300 K)ⁿ; 0 means constant. [-]
+    """
+
+    name: str
+    conductivity: tuple[float, float, float]
+    heat_capacity: float
+    exponent: float = 0.0
+
+    def conductivity_factor(self, temperature: Floats) -> Floats:
+        """k(T) / k(300 K), any shape; `temperature` in kelvin."""
+        return np.asarray((np.asarray(temperature) / 300.0) ** self.exponent)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A rectangle of another material through the full thickness of its layer."""
+
+    name: str
+    extent: Rectangle
+    material: Material
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One slab of the stack.
+
+    Parameters
+    ----------
+    name : str
+    z0, z1 : float
+        Bottom and top. [m]
+    extent : Rectangle
+        Lateral extent. [m]
+    material : Material
+        Fills the extent where no block does.
+    contact_resistance : float
+        Between this layer's bottom face and the layer below. [m² K W⁻¹]
+    tier : int or None
+        Index of the repeated tier it belongs to, from the bottom.
+    role : str
+        ``"rram"`` carries crossbar tiles, ``"periphery"`` their converters, ``"logic"`` the host; ``""`` nothing.
+    blocks : tuple of Block
+    """
+
+    name: str
+    z0: float
+    z1: float
+    extent: Rectangle
+    material: Material
+    contact_resistance: float = 0.0
+    tier: int | None = None
+    role: str = ""
+    blocks: tuple[Block, ...] = ()
+
+    @property
+    def thickness(self) -> float:
+        """Thickness. [m]"""
+        return self.z1 - self.z0
+
+    @property
+    def volume(self) -> float:
+        """Volume. [m³]"""
+        return self.thickness * self.extent.area
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Layers from the bottom up, touching each other."""
+
+    layers: tuple[Layer, ...]
+    footprint: Rectangle
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Position of each layer by name."""
+        return {layer.name: i for i, layer in enumerate(self.layers)}
+
+    def layer(self, name: str) -> Layer:
+        """The layer called `name`; raises UnknownNameError."""
+        if name not in self.index:
+            raise unknown_name("layer", name, self.index)
+        return self.layers[self.index[name]]
+
+    @property
+    def n_tiers(self) -> int:
+        """Number of repeated tiers."""
+        return len({layer.tier for layer in self.layers if layer.tier is not None})
+
+    @property
+    def height(self) -> float:
+        """Total height. [m]"""
+        return self.layers[-1].z1 - self.layers[0].z0
+
+    def with_role(self, role: str) -> tuple[Layer, ...]:
+        """Layers of one role, bottom first."""
+        return tuple(layer for layer in self.layers if layer.role == role)
+
+
+@dataclass(frozen=True)
+class HeatSource:
+    """Power spread uniformly over a rectangle times the full thickness of a layer."""
+
+    name: str
+    layer: str
+    extent: Rectangle
+    power: float
+    """[W]"""
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Lines of a graded tensor grid and the layer of each of its z cells.
+
+    Parameters
+    ----------
+    x, y, z : ndarray, shapes (nx+1,), (ny+1,), (nz+1,)
+        Node lines, ascending. A repeated z is a contact: a cell of no thickness that carries the
+        `contact_resistance` of the layer above it. [m]
+    layer : ndarray of int, shape (nz,)
+        Index into ``Stack.layers``, per z cell.
+    """
+
+    x: Floats
+    y: Floats
+    z: Floats
+    layer: NDArray[np.intp] = field(repr=False)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Cells (nz, ny, nx)."""
+        return self.z.size - 1, self.y.size - 1, self.x.size - 1
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes, which is the number of unknowns of trilinear elements."""
+        return self.z.size * self.y.size * self.x.size
+
+    def cells_of(self, layer: int) -> NDArray[np.intp]:
+        """z cells of one layer, without its contact cell."""
+        return np.flatnonzero((self.layer == layer) & (np.diff(self.z) > 0))
+
+
+def hat_integrals(lines: Floats, lower: float, upper: float) -> Floats:
+    """Integrals of the 1-D linear hat functions of `lines` over [lower, upper]; exact.
+
+    Parameters
+    ----------
+    lines : ndarray, shape (n,)
+        Ascending nodes; equal neighbours allowed. [m]
+    lower, upper : float
+        Bounds inside the lines. [m]
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        They sum to ``upper - lower``. [m]
+    """
+    left, right = lines[:-1], lines[1:]
+    width = right - left
+    low, high = np.clip(lower, left, right), np.clip(upper, left, right)
+    length = high - low
+    safe = np.where(width > 0, width, 1.0)
+    share = np.where(width > 0, (0.5 * (low + high) - left) / safe, 0.0)
+    out = np.zeros(lines.size)
+    out[1:] += length * share
+    out[:-1] += length * (1.0 - share)
+    return out
+
+
+def hat_values(lines: Floats, position: float) -> Floats:
+    """Values of the 1-D linear hat functions of `lines` at `position`, shape (n,); they sum to 1."""
+    out = np.zeros(lines.size)
+    j = int(np.clip(np.searchsorted(lines, position, side="right") - 1, 0, lines.size - 2))
+    while lines[j + 1] == lines[j]:
+        j -= 1
+    share = (position - lines[j]) / (lines[j + 1] - lines[j])
+    out[j], out[j + 1] = 1.0 - share, share
+    return out
