@@ -202,7 +202,7 @@ class Grid:
         return self.z.size * self.y.size * self.x.size
 
     def cells_of(self, layer: int) -> NDArray[np.intp]:
-        """z cells of one layer, without its contact cell."""
+        """Z cells of one layer, without its contact cell."""
         return np.flatnonzero((self.layer == layer) & (np.diff(self.z) > 0))
 
 

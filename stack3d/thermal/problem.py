@@ -107,10 +107,7 @@ class GridField:
         """Volume means over boxes through the full thickness of a layer, shape (len(boxes),). [K]"""
         plane = self.plane_mean(layer)
         return np.array(
-            [
-                hat_integrals(self.grid.y, b.y0, b.y1) @ plane @ hat_integrals(self.grid.x, b.x0, b.x1) / b.area
-                for b in boxes
-            ]
+            [hat_integrals(self.grid.y, b.y0, b.y1) @ plane @ hat_integrals(self.grid.x, b.x0, b.x1) / b.area for b in boxes]
         )
 
     def layer_mean(self, layer: str) -> float:

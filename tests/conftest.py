@@ -1,0 +1,26 @@
+"""The folder of a test sets its marker; reference data come from beside the project and may be absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+KINDS = ("unit", "contract", "verification", "validation", "regression", "cli")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for part in Path(item.path).relative_to(PROJECT / "tests").parts:
+            if part in KINDS:
+                item.add_marker(getattr(pytest.mark, part))
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Folder of numbers computed by other tools and closed forms."""
+    folder = PROJECT.parent / "shared" / "reference"
+    if not folder.is_dir():
+        pytest.skip("reference numbers (shared/reference beside the project) are absent")
+    return folder
