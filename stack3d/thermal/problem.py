@@ -93,7 +93,7 @@ class GridField:
     def plane_mean(self, layer: str) -> Floats:
         """Mean through the thickness of `layer` at each lateral node, shape (ny+1, nx+1). [K]"""
         index, weights = self._z_weights(layer)
-        return np.einsum("kji,k->ji", self.values[index], weights)
+        return np.tensordot(weights, self.values[index], axes=1)
 
     def map(self, layer: str, nx: int, ny: int, extent: Rectangle | None = None) -> Floats:
         """Volume means over ny by nx equal boxes of a layer, shape (ny, nx). [K]"""
