@@ -1,0 +1,101 @@
+"""Base model and quantity types of every deck."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+
+from stack3d import units
+
+
+class DeckModel(BaseModel):
+    """Frozen, unknown keys refused; any mapping may say where its numbers come from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    source: str | None = None
+    """Where the numbers beside it come from."""
+    assumed: str | None = None
+    """Why the numbers beside it are assumed."""
+
+
+def bare(value: Any) -> Any:
+    """Strip ``{value: …, source: …}`` down to the value."""
+    if isinstance(value, Mapping) and "value" in value and set(value) <= {"value", "source", "assumed"}:
+        return value["value"]
+    return value
+
+
+def _quantity(dimension: str) -> BeforeValidator:
+    def convert(value: Any) -> Any:
+        return units.parse(bare(value), dimension)
+
+    return BeforeValidator(convert)
+
+
+def _schema(dimension: str) -> WithJsonSchema:
+    unit = units.SI[dimension]
+    example = units.EXAMPLE.get(dimension, f"1 {unit}")
+    text: dict[str, Any] = {"type": "string", "description": f"{dimension.replace('_', ' ')} with a unit, e.g. {example!r}"}
+    plain: dict[str, Any] = {"type": ["number", "string"], "description": "a number, or per cent as '3 %'"}
+    sourced = {
+        "type": "object",
+        "properties": {
+            "value": plain if dimension == "fraction" else text,
+            "source": {"type": "string"},
+            "assumed": {"type": "string"},
+        },
+        "required": ["value"],
+        "additionalProperties": False,
+    }
+    return WithJsonSchema({"anyOf": [plain if dimension == "fraction" else text, sourced]})
+
+
+def _check(test: Callable[[float], bool], words: str) -> AfterValidator:
+    def check(value: float) -> float:
+        if not test(value):
+            raise ValueError(f"must be {words} (got {value:g} in SI units)")
+        return value
+
+    return AfterValidator(check)
+
+
+POSITIVE = _check(lambda v: v > 0, "greater than zero")
+NOT_NEGATIVE = _check(lambda v: v >= 0, "zero or more")
+UNIT_INTERVAL = _check(lambda v: 0 <= v <= 1, "between 0 and 1")
+
+Length = Annotated[float, _quantity("length"), _schema("length")]
+Thickness = Annotated[float, _quantity("length"), POSITIVE, _schema("length")]
+Area = Annotated[float, _quantity("area"), POSITIVE, _schema("area")]
+Time = Annotated[float, _quantity("time"), NOT_NEGATIVE, _schema("time")]
+Duration = Annotated[float, _quantity("time"), POSITIVE, _schema("time")]
+Rate = Annotated[float, _quantity("rate"), NOT_NEGATIVE, _schema("rate")]
+Temperature = Annotated[float, _quantity("temperature"), POSITIVE, _schema("temperature")]
+TemperatureDifference = Annotated[float, _quantity("temperature_difference"), _schema("temperature_difference")]
+Power = Annotated[float, _quantity("power"), _schema("power")]
+Energy = Annotated[float, _quantity("energy"), NOT_NEGATIVE, _schema("energy")]
+Voltage = Annotated[float, _quantity("voltage"), _schema("voltage")]
+Conductance = Annotated[float, _quantity("conductance"), NOT_NEGATIVE, _schema("conductance")]
+Resistance = Annotated[float, _quantity("resistance"), NOT_NEGATIVE, _schema("resistance")]
+Conductivity = Annotated[float, _quantity("conductivity"), POSITIVE, _schema("conductivity")]
+HeatCapacity = Annotated[float, _quantity("heat_capacity"), POSITIVE, _schema("heat_capacity")]
+SpecificHeat = Annotated[float, _quantity("specific_heat"), POSITIVE, _schema("specific_heat")]
+Density = Annotated[float, _quantity("density"), POSITIVE, _schema("density")]
+FilmCoefficient = Annotated[float, _quantity("film_coefficient"), NOT_NEGATIVE, _schema("film_coefficient")]
+HeatFlux = Annotated[float, _quantity("heat_flux"), _schema("heat_flux")]
+ArealResistance = Annotated[float, _quantity("areal_thermal_resistance"), NOT_NEGATIVE, _schema("areal_thermal_resistance")]
+ThermalResistance = Annotated[float, _quantity("thermal_resistance"), POSITIVE, _schema("thermal_resistance")]
+ActivationEnergy = Annotated[float, _quantity("activation_energy"), NOT_NEGATIVE, _schema("activation_energy")]
+InverseTemperature = Annotated[float, _quantity("inverse_temperature"), _schema("inverse_temperature")]
+InverseLength = Annotated[float, _quantity("inverse_length"), _schema("inverse_length")]
+Fraction = Annotated[float, _quantity("fraction"), UNIT_INTERVAL, _schema("fraction")]
+Number = Annotated[float, _quantity("fraction"), _schema("fraction")]
+Count = Annotated[int, BeforeValidator(bare)]
+
+
+def names_of(model: type[BaseModel]) -> list[str]:
+    """Keys that a model allows, provenance keys last."""
+    own = [n for n in model.model_fields if n not in ("source", "assumed")]
+    return [*own, "source", "assumed"]

@@ -1,0 +1,166 @@
+"""The one place where units are parsed; everything behind it is SI and kelvin."""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pint
+
+SI: dict[str, str] = {
+    "length": "m",
+    "area": "m^2",
+    "volume": "m^3",
+    "time": "s",
+    "rate": "1/s",
+    "temperature": "K",
+    "temperature_difference": "K",
+    "power": "W",
+    "energy": "J",
+    "voltage": "V",
+    "current": "A",
+    "conductance": "S",
+    "resistance": "ohm",
+    "conductivity": "W/m/K",
+    "heat_capacity": "J/m^3/K",
+    "specific_heat": "J/kg/K",
+    "density": "kg/m^3",
+    "film_coefficient": "W/m^2/K",
+    "heat_flux": "W/m^2",
+    "areal_thermal_resistance": "m^2*K/W",
+    "thermal_resistance": "K/W",
+    "thermal_capacitance": "J/K",
+    "flow_rate": "m^3/s",
+    "velocity": "m/s",
+    "pressure": "Pa",
+    "viscosity": "Pa*s",
+    "inverse_temperature": "1/K",
+    "inverse_length": "1/m",
+    "activation_energy": "eV",
+    "fraction": "",
+}
+"""Dimension name → the unit that a parsed quantity of it is returned in (energies of activation stay in eV)."""
+
+EXAMPLE: dict[str, str] = {
+    "length": "50 um",
+    "time": "10 year",
+    "rate": "2e5 1/s",
+    "temperature": "85 degC",
+    "temperature_difference": "5 K",
+    "power": "0.2 W",
+    "conductance": "1 uS",
+    "film_coefficient": "25 W/m^2/K",
+    "areal_thermal_resistance": "2 mm^2*K/W",
+    "thermal_resistance": "0.1 K/W",
+    "activation_energy": "1.1 eV",
+    "flow_rate": "42 ml/min",
+}
+
+
+@cache
+def _registry() -> pint.UnitRegistry[float]:
+    import pint
+
+    return pint.UnitRegistry(autoconvert_offset_to_baseunit=True, cache_folder=None)
+
+
+_NUMBER = re.compile(r"^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf)\s*(.*)$")
+
+
+def _wanted(dimension: str) -> str:
+    unit = SI[dimension]
+    example = EXAMPLE.get(dimension, f"1 {unit}")
+    return f"{dimension.replace('_', ' ')} with a unit, for example {example!r}"
+
+
+@cache
+def _factor(unit: str, dimension: str) -> float | None:
+    """Multiplier from `unit` to the SI unit of `dimension`; None when an offset is involved."""
+    import pint
+
+    registry = _registry()
+    try:
+        parsed = registry.parse_units(unit)
+    except (pint.UndefinedUnitError, pint.DefinitionSyntaxError, AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"unknown unit {unit!r}; wanted: {_wanted(dimension)}") from error
+    target = registry.parse_units(SI[dimension])
+    if parsed.dimensionality != target.dimensionality:
+        raise ValueError(f"{unit!r} is no unit of {dimension.replace('_', ' ')}; wanted: {_wanted(dimension)}")
+    if dimension == "temperature" and not parsed == registry.parse_units("K"):
+        return None
+    if dimension == "temperature_difference" and str(parsed) in ("degree_Celsius", "degree_Fahrenheit"):
+        parsed = registry.parse_units(f"delta_{parsed}")
+    return float(registry.Quantity(1.0, parsed).to(target).magnitude)
+
+
+def parse(value: object, dimension: str) -> float:
+    """Turn ``"50 um"`` into SI.
+
+    Parameters
+    ----------
+    value : object
+        Text of a number and a unit. Plain numbers are accepted for the dimension ``fraction`` only
+        (``"3 %"`` works there too).
+    dimension : str
+        A key of `SI`.
+
+    Returns
+    -------
+    float
+        In the unit that `SI` names.
+
+    Raises
+    ------
+    ValueError
+        With one sentence that says what came and what is wanted.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError(f"got {value!r}; wanted: {_wanted(dimension)}")
+    if isinstance(value, (int, float)):
+        if dimension == "fraction":
+            return float(value)
+        raise ValueError(f"got the bare number {value!r}; wanted: {_wanted(dimension)}")
+    match = _NUMBER.match(value)
+    if match is None:
+        raise ValueError(f"got {value!r}; wanted: {_wanted(dimension)}")
+    number, unit = float(match[1]), match[2].strip()
+    if not unit:
+        if dimension == "fraction":
+            return number
+        raise ValueError(f"got {value!r} without a unit; wanted: {_wanted(dimension)}")
+    factor = _factor(unit, dimension)
+    if factor is None:
+        registry = _registry()
+        number = float(registry.Quantity(number, registry.parse_units(unit)).to("K").magnitude)
+    else:
+        inverse = round(1 / factor) if 0 < factor < 1 else 0
+        exact = inverse and abs(inverse * factor - 1) < 1e-12  # 50 um is 5e-05 m and not 4.9999999999999996e-05 m
+        number = number / inverse if exact else number * factor
+    if math.isnan(number):
+        raise ValueError(f"got {value!r}, which is not a number")
+    if dimension == "temperature" and number < 0:
+        raise ValueError(f"got {value!r}, which lies below absolute zero")
+    return number
+
+
+def parse_range(value: object, dimension: str) -> tuple[float, float]:
+    """Turn ``"[300, 400] K"`` into (300.0, 400.0); raises ValueError."""
+    match = re.match(r"^\s*\[\s*([^,\]]+),\s*([^,\]]+)\]\s*(.*)$", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"got {value!r}; wanted a range like '[300, 400] {SI[dimension]}'")
+    low, high = (parse(f"{match[i].strip()} {match[3]}".strip(), dimension) for i in (1, 2))
+    if low > high:
+        raise ValueError(f"got {value!r}, whose lower end lies above its upper one")
+    return low, high
+
+
+def short(value: float, unit: str) -> str:
+    """Text of a value with an SI prefix: ``short(3e-9, "J")`` is ``"3 nJ"``."""
+    if value == 0 or not math.isfinite(value) or not unit:
+        return f"{value:.3g} {unit}".strip()
+    power = min(max(3 * math.floor(math.log10(abs(value)) / 3), -18), 12)
+    prefix = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}[power]
+    return f"{value / 10.0**power:.3g} {prefix}{unit}"
