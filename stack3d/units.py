@@ -89,7 +89,7 @@ def _factor(unit: str, dimension: str) -> float | None:
     target = registry.parse_units(SI[dimension])
     if parsed.dimensionality != target.dimensionality:
         raise ValueError(f"{unit!r} is no unit of {dimension.replace('_', ' ')}; wanted: {_wanted(dimension)}")
-    if dimension == "temperature" and not parsed == registry.parse_units("K"):
+    if dimension == "temperature" and parsed != registry.parse_units("K"):
         return None
     if dimension == "temperature_difference" and str(parsed) in ("degree_Celsius", "degree_Fahrenheit"):
         parsed = registry.parse_units(f"delta_{parsed}")

@@ -1,0 +1,362 @@
+"""From a scenario file to a validated, hashed case: find decks, fill in names, apply overrides, report mistakes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from stack3d import yamlfile
+from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.yamlfile import Items, Mapping, Place
+
+KINDS = ("geometries", "solvers", "scenarios", "materials", "devices", "cooling", "networks", "periphery")
+"""Folders of decks."""
+
+_LAYER_LISTS = (("geometry", "layers"), ("geometry", "below"), ("geometry", "above"), ("geometry", "tiers", "layers"))
+REFERENCES: dict[tuple[str, ...], str] = {
+    ("geometry",): "geometries",
+    ("solver",): "solvers",
+    ("device",): "devices",
+    ("cooling", "top"): "cooling",
+    ("cooling", "bottom"): "cooling",
+    ("cooling", "sides"): "cooling",
+    ("workload", "network"): "networks",
+    ("workload", "periphery"): "periphery",
+    **{(*path, "*", "material"): "materials" for path in _LAYER_LISTS},
+    **{(*path, "*", "blocks", "*", "material"): "materials" for path in _LAYER_LISTS},
+}
+"""Where a scenario may name a deck instead of spelling it out, and of which kind."""
+
+BUILT_IN: dict[str, tuple[str, ...]] = {"cooling": ("adiabatic",)}
+FILES = (("workload", "network", "file"), ("workload", "network", "data", "file"))
+"""Keys that name a file whose content belongs to the case."""
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Override:
+    """One ``--set key=value`` and what it replaced."""
+
+    key: str
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        return f"{self.key}: {_plain_text(self.old)} -> {_plain_text(self.new)}"
+
+
+def _plain_text(value: Any) -> str:
+    if isinstance(value, dict) and "name" in value:
+        return str(value["name"])
+    return "(absent)" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def folders(kind: str, beside: Path | None = None) -> list[Path]:
+    """Existing folders in which decks of a kind are looked for, first one first."""
+    found: list[Path] = []
+    start = (beside or Path.cwd()).resolve()
+    if beside is not None:
+        found.append(start)
+    for folder in (start, *start.parents):
+        if (folder / "geometries").is_dir():
+            found.append(folder / kind)
+            break
+    found += [_PACKAGE / "library" / kind, _PACKAGE.parent / kind]
+    unique: list[Path] = []
+    for folder in found:
+        if folder.is_dir() and folder not in unique:
+            unique.append(folder)
+    return unique
+
+
+def available(kind: str, beside: Path | None = None) -> dict[str, Path]:
+    """Decks of a kind by name; the first folder that holds a name wins."""
+    found: dict[str, Path] = {}
+    for folder in folders(kind):
+        for path in sorted(folder.glob("*.yaml")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def find(kind: str, name: str, beside: Path | None = None) -> Path | None:
+    """Path of the deck that `name` (a name, or a path with a slash or .yaml) stands for; None when there is none."""
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        for base in (beside or Path.cwd(), Path.cwd()):
+            if (base / name).is_file():
+                return (base / name).resolve()
+        return None
+    for folder in folders(kind, beside):
+        if (folder / f"{name}.yaml").is_file():
+            return folder / f"{name}.yaml"
+    return None
+
+
+class _Resolver:
+    """Fills named decks into one scenario tree and collects what goes wrong."""
+
+    def __init__(self, tree: Mapping, base: Path) -> None:
+        self.tree = tree
+        self.base = base
+        self.problems: list[Problem] = []
+
+    def load(self, kind: str, name: str, key: str, place: Place) -> Mapping | None:
+        base = Path(place[0]).parent if Path(place[0]).suffix in (".yaml", ".yml") else self.base
+        path = find(kind, name, base)
+        if path is None:
+            known = [*available(kind, base), *BUILT_IN.get(kind, ())]
+            message = f"no deck {name!r} in {kind}{did_you_mean(name, known)}; known: {', '.join(sorted(known))}"
+            self.problems.append(Problem(key, message, *place))
+            return None
+        try:
+            deck = yamlfile.read(path)
+        except DeckError as error:
+            self.problems += error.problems
+            return None
+        deck.put("name", path.stem, (yamlfile.shown(path), 1))
+        for file_key in (("file",), ("data", "file")):  # file names count from the deck that holds them
+            node: Any = deck
+            for part in file_key[:-1]:
+                node = node.get(part) if isinstance(node, Mapping) else None
+            if kind == "networks" and isinstance(node, Mapping) and isinstance(node.get("file"), str):
+                node["file"] = str((path.parent / node["file"]).resolve())
+        return deck
+
+    def fill(self, node: Any, pattern: tuple[str, ...], key: str) -> None:
+        """Replace every name below `node` that `REFERENCES` knows."""
+        children: Iterable[tuple[Any, Any]] = ()
+        if isinstance(node, Mapping):
+            children = list(node.items())
+        elif isinstance(node, Items):
+            children = list(enumerate(node))
+        for part, child in children:
+            step = "*" if isinstance(node, Items) else str(part)
+            below, name = (*pattern, step), f"{key}.{part}" if key else str(part)
+            kind = REFERENCES.get(below)
+            if kind and isinstance(child, str) and child not in BUILT_IN.get(kind, ()):
+                deck = self.load(kind, child, name, node.places[part])
+                if deck is not None:
+                    node[part] = child = deck
+            if any(pattern_[: len(below)] == below and len(pattern_) > len(below) for pattern_ in REFERENCES):
+                self.fill(child, below, name)
+
+    def override(self, key: str, value: Any) -> Override:
+        """Set a dotted key, spelling out the decks on the way; items of a list by index or by name."""
+        place: Place = (f"--set {key}", None)
+        node: Any = self.tree
+        parts = key.split(".")
+        pattern: tuple[str, ...] = ()
+        for depth, part in enumerate(parts):
+            last = depth == len(parts) - 1
+            index: Any = part
+            if isinstance(node, Items):
+                names = [item.get("name") if isinstance(item, Mapping) else None for item in node]
+                if part.lstrip("-").isdigit() and -len(node) <= int(part) < len(node):
+                    index = int(part)
+                elif part in names:
+                    index = names.index(part)
+                else:
+                    known = [n for n in names if n]
+                    raise DeckError(
+                        Problem(key, f"no item {part!r}{did_you_mean(part, known)}; known: {', '.join(known)}", *place)
+                    )
+                step = "*"
+            elif isinstance(node, Mapping):
+                step = part
+            else:
+                raise DeckError(Problem(key, f"{'.'.join(parts[:depth])} is {node!r} and has no keys below it", *place))
+            pattern = (*pattern, step)
+            if last:
+                old = node[index] if isinstance(node, Items) else node.get(index)
+                if isinstance(node, Items):
+                    node[index], node.places[index] = value, place
+                else:
+                    node.put(index, value, place)
+                return Override(key, old, value)
+            child = node[index] if isinstance(node, Items) else node.get(index)
+            kind = REFERENCES.get(pattern)
+            if kind and isinstance(child, str):
+                child = self.load(kind, child, ".".join(parts[: depth + 1]), node.places[index])
+                if child is None:
+                    raise DeckError(self.problems)
+                node[index] = child
+            elif child is None and isinstance(node, Mapping):
+                child = Mapping(place)
+                node.put(index, child, place)
+            node = child
+        raise DeckError(Problem(key, "an empty key", *place))
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Split ``key=value``; the value is read as YAML, so ``[2, 4]`` and ``{temperature: 300 K}`` work."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise DeckError(f"--set wants KEY=VALUE, got {text!r}")
+    return key.strip(), yamlfile.parse_text(value, f"--set {key.strip()}")
+
+
+def _dotted(path: Sequence[str | int]) -> str:
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
+
+
+def translate(error: Any, tree: Any, model: Any, at: tuple[str | int, ...] = ()) -> list[Problem]:
+    """Turn a pydantic ValidationError below `at` into problems with file and line."""
+    problems = []
+    for item in error.errors():
+        path = tuple(p for p in item["loc"] if isinstance(p, int) or not p.endswith("]"))
+        full = (*at, *path)
+        message, kind = item["msg"], item["type"]
+        if kind == "extra_forbidden":
+            allowed = _keys_at(model, path[:-1])
+            message = f"unknown key {path[-1]!r}{did_you_mean(str(path[-1]), allowed)}; allowed: {', '.join(allowed)}"
+        elif kind == "missing":
+            message = "is missing"
+        elif kind == "value_error":
+            message = message.removeprefix("Value error, ")
+        elif not isinstance(item["input"], (dict, list)):
+            message = f"{message[0].lower()}{message[1:]} (got {item['input']!r})"
+        place = yamlfile.locate(tree, full) or (None, None)
+        problems.append(Problem(_dotted(full), message, *place))
+    return problems
+
+
+def _keys_at(model: Any, path: Sequence[str | int]) -> list[str]:
+    """Keys allowed at a path below a model, found by walking its annotations."""
+    from typing import get_args
+
+    from pydantic import BaseModel
+
+    from stack3d.schema.base import names_of
+
+    def models_in(annotation: Any) -> list[Any]:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            return [annotation]
+        return [m for a in get_args(annotation) for m in models_in(a)]
+
+    current = [model]
+    for part in path:
+        if isinstance(part, str):
+            steps = [m.model_fields[part].annotation for m in current if part in m.model_fields]
+            current = [m for s in steps for m in models_in(s)] or current
+    return [name for m in current for name in names_of(m)]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scenario with everything filled in.
+
+    Parameters
+    ----------
+    path : Path or None
+        The file it came from.
+    tree : Mapping
+        As written, decks spelled out; remembers lines.
+    scenario : Scenario
+        Validated, SI.
+    overrides : tuple of Override
+    """
+
+    path: Path | None
+    tree: Mapping
+    scenario: Any
+    overrides: tuple[Override, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the scenario."""
+        return str(self.scenario.scenario)
+
+    def digest(self) -> str:
+        """SHA-256 of what determines the outcome: resolved values and the files they name, not titles or sources."""
+        values = self.scenario.model_dump(mode="json", exclude={"expect", "sweep", "title"})
+        for path in FILES:
+            node: Any = values
+            for part in path[:-1]:
+                node = (node or {}).get(part)
+            if node:
+                node["file"] = file_digest(Path(node["file"]))
+        text = json.dumps(_strip(values), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def locate(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Add file and line to problems that know only their key."""
+        out = []
+        for p in problems:
+            parts: list[str | int] = []
+            for piece in p.key.replace("]", "").replace("[", ".").split("."):
+                parts.append(int(piece) if piece.isdigit() else piece)
+            place = yamlfile.locate(self.tree, tuple(parts)) or (None, None)
+            out.append(p if p.file else Problem(p.key, p.message, *place))
+        return out
+
+
+def _strip(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _strip(v) for k, v in value.items() if k not in ("source", "assumed", "title", "licence", "sha256")}
+    return [_strip(v) for v in value] if isinstance(value, list) else value
+
+
+@cache
+def _digest(path: Path, modified: int, size: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file; raises DeckError when it cannot be read."""
+    try:
+        status = path.stat()
+        return _digest(path, status.st_mtime_ns, status.st_size)
+    except OSError as error:
+        raise DeckError(Problem("", f"cannot be read: {error.strerror}", yamlfile.shown(path))) from None
+
+
+def _check_files(tree: Mapping, scenario: Any) -> list[Problem]:
+    problems = []
+    if scenario.workload is not None:
+        network = scenario.workload.network
+        for path, item in ((FILES[0], network), (FILES[1], network.data)):
+            place = yamlfile.locate(tree, path) or (None, None)
+            try:
+                digest = file_digest(Path(item.file))
+            except DeckError as error:
+                problems.append(Problem(_dotted(path), f"{item.file} {error.problems[0].message}", *place))
+                continue
+            if item.sha256 and digest != item.sha256:
+                message = f"{item.file} has SHA-256 {digest[:12]}…, the deck says {item.sha256[:12]}…"
+                problems.append(Problem(_dotted(path), message, *place))
+    return problems
+
+
+def resolve(tree: Mapping, path: Path | None = None, overrides: Sequence[tuple[str, Any]] = ()) -> Case:
+    """Fill in named decks, apply overrides in order, validate; raises DeckError with every mistake."""
+    from pydantic import ValidationError
+
+    from stack3d.schema.scenario import Scenario
+
+    resolver = _Resolver(tree, path.parent if path else Path.cwd())
+    done = tuple(resolver.override(key, value) for key, value in overrides)
+    resolver.fill(tree, (), "")
+    failed = {p.key for p in resolver.problems}
+    try:
+        scenario = Scenario.model_validate(tree)
+    except ValidationError as error:
+        found = [p for p in translate(error, tree, Scenario) if p.key not in failed]
+        raise DeckError(sorted([*resolver.problems, *found], key=lambda p: (p.file or "", p.line or 0))) from None
+    problems = resolver.problems + _check_files(tree, scenario)
+    if problems:
+        raise DeckError(problems)
+    return Case(path, tree, scenario, done)
+
+
+def load(path: str | Path, overrides: Sequence[tuple[str, Any]] = ()) -> Case:
+    """Read a scenario by path or by name and resolve it; raises DeckError with every mistake."""
+    found = find("scenarios", str(path)) if not Path(path).is_file() else Path(path).resolve()
+    if found is None:
+        known = sorted(available("scenarios"))
+        raise DeckError(f"no scenario {str(path)!r}{did_you_mean(str(path), known)}; known: {', '.join(known) or 'none'}")
+    return resolve(yamlfile.read(found), found, overrides)

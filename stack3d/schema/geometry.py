@@ -1,0 +1,128 @@
+"""Geometry deck: materials, layers, blocks, repeated tiers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from stack3d.schema.base import (
+    ArealResistance,
+    Conductivity,
+    Count,
+    DeckModel,
+    Density,
+    HeatCapacity,
+    Length,
+    Number,
+    SpecificHeat,
+    Thickness,
+    bare,
+)
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]*$")]
+Interval = tuple[Length, Length]
+Size = tuple[Thickness, Thickness]
+
+
+def _three(value: Any) -> Any:
+    value = bare(value)
+    return (value,) * 3 if isinstance(value, (str, int, float)) else value
+
+
+class Material(DeckModel):
+    """A solid: conductivity (one value or [kx, ky, kz]) and heat capacity per volume or per mass."""
+
+    name: str = "inline"
+    title: str | None = None
+    conductivity: Annotated[tuple[Conductivity, Conductivity, Conductivity], BeforeValidator(_three)]
+    """Thermal conductivity at 300 K; one value, or [kx, ky, kz]."""
+    conductivity_exponent: Number = 0.0
+    """n of k(T) = k(300 K) (T/300 K)^n."""
+    heat_capacity: HeatCapacity | None = None
+    """Heat capacity per volume; or give density and specific_heat."""
+    density: Density | None = None
+    specific_heat: SpecificHeat | None = None
+
+    @model_validator(mode="after")
+    def _one_capacity(self) -> Self:
+        by_mass = self.density is not None and self.specific_heat is not None
+        if (self.heat_capacity is None) != by_mass:
+            raise ValueError("wants either heat_capacity, or density and specific_heat together")
+        return self
+
+    @property
+    def volumetric_heat_capacity(self) -> float:
+        """Per volume. [J m⁻³ K⁻¹]."""
+        if self.heat_capacity is not None:
+            return self.heat_capacity
+        assert self.density is not None and self.specific_heat is not None
+        return self.density * self.specific_heat
+
+
+class Block(DeckModel):
+    """A rectangle of another material through the full thickness of its layer."""
+
+    name: Name
+    x: Interval
+    y: Interval
+    material: Material
+
+
+class Layer(DeckModel):
+    """One slab, listed from the bottom up."""
+
+    name: Name
+    thickness: Thickness
+    material: Material
+    size: Size | None = None
+    """Lateral size [x, y]; absent = the footprint."""
+    offset: tuple[Length, Length] | None = None
+    """Corner of the layer from the corner of the footprint; absent = centred."""
+    contact_resistance: ArealResistance = 0.0
+    """Between this layer and the one below."""
+    role: Literal["", "rram", "periphery", "logic"] = ""
+    """What the layer carries: crossbar tiles, their converters, the host logic."""
+    tile_sites: tuple[Count, Count] | None = None
+    """Equal boxes [nx, ny] of an rram layer, each the place of one tile."""
+    blocks: tuple[Block, ...] = ()
+
+    @field_validator("tile_sites")
+    @classmethod
+    def _sites_positive(cls, value: tuple[int, int] | None) -> tuple[int, int] | None:
+        if value is not None and min(value) < 1:
+            raise ValueError(f"wants at least one site in x and in y (got {list(value)})")
+        return value
+
+    @model_validator(mode="after")
+    def _rram_has_sites(self) -> Self:
+        if (self.role == "rram") != (self.tile_sites is not None):
+            raise ValueError("role: rram and tile_sites go together: an rram layer says how many tiles fit on it")
+        return self
+
+
+class Tiers(DeckModel):
+    """Layers that repeat; in the stack their names become t0_…, t1_…"""
+
+    repeat: Annotated[Count, Field(ge=1, le=256)]
+    layers: Annotated[tuple[Layer, ...], Field(min_length=1)]
+
+
+class Geometry(DeckModel):
+    """A stack: `layers`, or `below`, `tiers`, `above`; all from the bottom up."""
+
+    name: str = "inline"
+    title: str | None = None
+    footprint: Size
+    """Size of every layer without its own; x, y count from its lower left corner."""
+    layers: tuple[Layer, ...] = ()
+    below: tuple[Layer, ...] = ()
+    tiers: Tiers | None = None
+    above: tuple[Layer, ...] = ()
+
+    @model_validator(mode="after")
+    def _layers_or_tiers(self) -> Self:
+        split = bool(self.below or self.tiers or self.above)
+        if bool(self.layers) == split:
+            raise ValueError("wants either layers, or below, tiers and above")
+        return self
