@@ -213,7 +213,7 @@ class Linear(DeckModel):
 
     method: Literal["auto", "direct", "cg"] = "auto"
     """auto = direct below 60 000 unknowns, conjugate gradients above."""
-    preconditioner: Literal["gamg", "icc", "jacobi"] = "gamg"
+    preconditioner: Literal["icc", "gamg", "jacobi"] = "icc"
     tolerance: Annotated[Number, Field(gt=0, lt=1)] = 1e-10
     """Relative residual."""
     max_iterations: Annotated[Count, Field(ge=1)] = 500

@@ -1,0 +1,151 @@
+"""Geometry deck → `layout.Stack`: tiers repeated, z placed, every geometric mistake found before meshing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stack3d import schema
+from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.layout import Block, HeatSource, Layer, Material, Rectangle, Stack
+from stack3d.schema.geometry import Geometry
+from stack3d.schema.geometry import Layer as LayerDeck
+from stack3d.schema.scenario import Scenario
+
+
+def material_of(deck: schema.geometry.Material) -> Material:
+    """Thermal properties of a material deck."""
+    return Material(deck.name, deck.conductivity, deck.volumetric_heat_capacity, deck.conductivity_exponent)
+
+
+def _listed(geometry: Geometry) -> Iterator[tuple[str, str, LayerDeck, int | None]]:
+    """(key, name in the stack, deck, tier) of each layer from the bottom up."""
+    for part in ("layers", "below"):
+        for i, layer in enumerate(getattr(geometry, part)):
+            yield f"geometry.{part}[{i}]", layer.name, layer, None
+    if geometry.tiers is not None:
+        for tier in range(geometry.tiers.repeat):
+            for i, layer in enumerate(geometry.tiers.layers):
+                yield f"geometry.tiers.layers[{i}]", f"t{tier}_{layer.name}", layer, tier
+    for i, layer in enumerate(geometry.above):
+        yield f"geometry.above[{i}]", layer.name, layer, None
+
+
+def build_stack(geometry: Geometry) -> Stack:
+    """Place the layers of a geometry deck.
+
+    Raises
+    ------
+    DeckError
+        Names used twice, blocks outside their layer or overlapping; all of them at once.
+    """
+    footprint = Rectangle(0.0, geometry.footprint[0], 0.0, geometry.footprint[1])
+    problems: list[Problem] = []
+    layers: list[Layer] = []
+    names: set[str] = set()
+    z = 0.0
+    for key, name, deck, tier in _listed(geometry):
+        if name in names:
+            problems.append(Problem(f"{key}.name", f"the name {name!r} is used twice"))
+        names.add(name)
+        size = deck.size or geometry.footprint
+        corner = deck.offset or (0.5 * (footprint.x1 - size[0]), 0.5 * (footprint.y1 - size[1]))
+        extent = Rectangle(corner[0], corner[0] + size[0], corner[1], corner[1] + size[1])
+        blocks: list[Block] = []
+        for j, block in enumerate(deck.blocks):
+            box = Rectangle(*block.x, *block.y)
+            where = f"{key}.blocks[{j}]"
+            if box.x0 >= box.x1 or box.y0 >= box.y1:
+                problems.append(Problem(where, f"block {block.name!r} has no area: x and y want [lower, upper]"))
+            elif not extent.contains(box):
+                problems.append(
+                    Problem(where, f"block {block.name!r} reaches outside layer {name!r}: {_size(box)} in {_size(extent)}")
+                )
+            for other in blocks:
+                if box.overlaps(other.extent):
+                    problems.append(Problem(where, f"block {block.name!r} overlaps block {other.name!r}"))
+            blocks.append(Block(block.name, box, material_of(block.material)))
+        layers.append(
+            Layer(
+                name,
+                z,
+                z + deck.thickness,
+                extent,
+                material_of(deck.material),
+                deck.contact_resistance,
+                tier,
+                deck.role,
+                tuple(blocks),
+            )
+        )
+        z += deck.thickness
+    for lower, upper in zip(layers[:-1], layers[1:]):
+        if not lower.extent.overlaps(upper.extent):
+            problems.append(Problem("geometry", f"layer {upper.name!r} does not touch layer {lower.name!r} below it"))
+    if problems:
+        raise DeckError(list({(p.key, p.message): p for p in problems}.values()))
+    return Stack(tuple(layers), footprint)
+
+
+def _size(box: Rectangle) -> str:
+    return f"x {box.x0 * 1e3:g} to {box.x1 * 1e3:g} mm, y {box.y0 * 1e3:g} to {box.y1 * 1e3:g} mm"
+
+
+def tile_sites(geometry: Geometry, stack: Stack) -> list[tuple[str, Rectangle]]:
+    """(layer, box) of every tile site: bottom tier first, then rows along y, then x."""
+    decks = {name: deck for _, name, deck, _ in _listed(geometry)}
+    sites = []
+    for layer in stack.with_role("rram"):
+        nx, ny = decks[layer.name].tile_sites or (1, 1)
+        box = layer.extent
+        dx, dy = (box.x1 - box.x0) / nx, (box.y1 - box.y0) / ny
+        for j in range(ny):
+            for i in range(nx):
+                x0, y0 = box.x0 + i * dx, box.y0 + j * dy
+                sites.append((layer.name, Rectangle(x0, x0 + dx, y0, y0 + dy)))
+    return sites
+
+
+def explicit_sources(scenario: Scenario, stack: Stack) -> tuple[HeatSource, ...]:
+    """Heat sources of ``power.sources``; raises DeckError for unknown layers and boxes outside them."""
+    problems: list[Problem] = []
+    sources = []
+    for i, deck in enumerate(scenario.power.sources if scenario.power else ()):
+        key = f"power.sources[{i}]"
+        if deck.layer not in stack.index:
+            near = did_you_mean(deck.layer, stack.index)
+            problems.append(Problem(f"{key}.layer", f"no layer {deck.layer!r}{near}; layers: {', '.join(stack.index)}"))
+            continue
+        extent = stack.layer(deck.layer).extent
+        box = Rectangle(*(deck.x or (extent.x0, extent.x1)), *(deck.y or (extent.y0, extent.y1)))
+        if box.x0 >= box.x1 or box.y0 >= box.y1:
+            problems.append(Problem(key, f"source {deck.name!r} has no area: x and y want [lower, upper]"))
+        elif not extent.contains(box):
+            problems.append(
+                Problem(key, f"source {deck.name!r} reaches outside layer {deck.layer!r}: {_size(box)} in {_size(extent)}")
+            )
+        sources.append(HeatSource(deck.name, deck.layer, box, deck.power))
+    if problems:
+        raise DeckError(problems)
+    return tuple(sources)
+
+
+def check_places(scenario: Scenario, stack: Stack) -> list[Problem]:
+    """Mistakes in probes and maps: unknown layers, points outside them."""
+    problems = []
+    for i, probe in enumerate(scenario.probes):
+        if probe.layer not in stack.index:
+            near = did_you_mean(probe.layer, stack.index)
+            problems.append(Problem(f"probes[{i}].layer", f"no layer {probe.layer!r}{near}; layers: {', '.join(stack.index)}"))
+            continue
+        layer = stack.layer(probe.layer)
+        if not layer.extent.contains(Rectangle(probe.x, probe.x, probe.y, probe.y)):
+            problems.append(
+                Problem(f"probes[{i}]", f"probe {probe.name!r} lies outside layer {probe.layer!r} ({_size(layer.extent)})")
+            )
+        if probe.z is not None and not layer.z0 <= probe.z <= layer.z1:
+            span = f"{layer.z0 * 1e6:g} to {layer.z1 * 1e6:g} um"
+            problems.append(Problem(f"probes[{i}].z", f"probe {probe.name!r} lies outside layer {probe.layer!r} (z {span})"))
+    for i, name in enumerate(scenario.maps.layers if scenario.maps else ()):
+        if name not in stack.index:
+            problems.append(Problem(f"maps.layers[{i}]", f"no layer {name!r}{did_you_mean(name, stack.index)}"))
+    return problems
