@@ -162,8 +162,8 @@ class PowerMap(DeckModel):
 class Mvm(DeckModel):
     """How products are computed on the arrays."""
 
-    mapping: Literal["differential"] = "differential"
-    """Each weight is the difference of two cells."""
+    scheme: Literal["pair", "pair_two_sided", "offset"] = "pair"
+    """pair: difference of two cells, the idle one at g_min; pair_two_sided: both move; offset: one cell and a reference column."""
     dac_bits: Annotated[Count, Field(ge=1, le=16)] | None = 8
     """Absent (null) = exact inputs."""
     adc_bits: Annotated[Count, Field(ge=1, le=16)] | None = 8
@@ -182,6 +182,8 @@ class Lifetime(DeckModel):
     first: Duration = units.parse("1 hour", "time")
     """End of the first epoch; the others follow at equal ratios."""
     epochs: Annotated[Count, Field(ge=1, le=1000)] = 16
+    programming_temperature: Temperature = units.parse("25 degC", "temperature")
+    """Of the chip while it is programmed."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

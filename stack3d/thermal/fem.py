@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,16 +30,15 @@ def _import_dolfinx() -> Any:
     if not any(shutil.which(name) for name in ("cc", "gcc", "clang")):
         raise MissingDependencyError("the form compiler needs a C compiler; on Debian or Ubuntu: apt-get install gcc libc6-dev")
     try:
-        try:
+        with contextlib.suppress(ImportError):  # conda-forge's fenics-dolfinx has no such module and needs none
             import dolfinx_solver  # noqa: F401  (the PyPI wheel sets up its libraries on import)
-        except ImportError:
-            pass  # conda-forge's fenics-dolfinx needs no such step
         import dolfinx
         import dolfinx.fem.petsc
         import dolfinx.io.gmsh
     except (ImportError, OSError) as error:
         raise MissingDependencyError(
-            f"DOLFINx cannot be imported ({error}); install dolfinx-solver-real (Linux x86-64) or fenics-dolfinx from conda-forge"
+            f"DOLFINx cannot be imported ({error}); install dolfinx-solver-real (Linux x86-64, PyPI)"
+            " or fenics-dolfinx (conda-forge)"
         ) from error
     return dolfinx
 
@@ -107,7 +107,7 @@ class FemSolver:
         index = []
         for axis, lines in ((2, z), (1, self.problem.grid.y), (0, self.problem.grid.x)):
             index.append(np.searchsorted(0.5 * (lines[1:] + lines[:-1]), points[:, axis]))
-        return np.ravel_multi_index(tuple(index), (z.size, self.problem.grid.y.size, self.problem.grid.x.size))
+        return np.asarray(np.ravel_multi_index(tuple(index), (z.size, self.problem.grid.y.size, self.problem.grid.x.size)))
 
     def _cell_conductivity(self, mesh: Any) -> Any:
         """Diagonal of K per cell, as a vector-valued DG0 function."""
@@ -180,12 +180,14 @@ class FemSolver:
         return float(self._mesh.comm.allreduce(float(np.sum(values))))
 
     def _set_up_solver(self, method: str, preconditioner: str, max_iterations: int) -> None:
-        from petsc4py import PETSc
+        from petsc4py import PETSc  # its stubs take enumerations for plain classes
+
+        petsc: Any = PETSc
 
         if method == "auto":
             method = "direct" if self.unknowns <= DIRECT_LIMIT else "cg"
-        self._matrix.setOption(PETSc.Mat.Option.SPD, True)
-        solver = PETSc.KSP().create(self._mesh.comm)
+        self._matrix.setOption(petsc.Mat.Option.SPD, True)
+        solver: Any = petsc.KSP().create(self._mesh.comm)
         solver.setOptionsPrefix("stack3d_")
         solver.setOperators(self._matrix)
         pc = solver.getPC()
@@ -195,12 +197,12 @@ class FemSolver:
             pc.setFactorSolverType("mumps")
         else:
             solver.setType("cg")
-            solver.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
+            solver.setNormType(petsc.KSP.NormType.UNPRECONDITIONED)
             pc.setType(preconditioner)
             solver.setTolerances(rtol=self.tolerance, atol=0.0, max_it=max_iterations)
         solver.setFromOptions()
         solver.setUp()
-        self._solver = solver
+        self._solver: Any = solver
         self.method = "direct (MUMPS, LDL^T)" if method == "direct" else f"cg + {preconditioner}"
 
     def solve(self, sources: Sequence[HeatSource]) -> ThermalSolution:

@@ -1,0 +1,86 @@
+"""The five lines that a person reads first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from stack3d.layout import Floats
+from stack3d.lifetime.ageing import YEAR
+from stack3d.lifetime.chip import Chip
+from stack3d.units import short
+
+ZERO_CELSIUS = 273.15
+
+
+def duration(seconds: float) -> str:
+    """Text of a time in the unit that a person would choose."""
+    for name, size in (("year", YEAR), ("day", 86400.0), ("hour", 3600.0), ("minute", 60.0)):
+        if seconds >= size * 0.999:
+            number = f"{seconds / size:.3g}"
+            return f"{number} {name}{'' if number == '1' else 's'}"
+    return f"{seconds:.3g} s"
+
+
+def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> tuple[str, ...]:
+    """Peak and place, spread between tiers, accuracy, energy, what limits."""
+    hottest = int(np.argmax(values["thermal/layer_temperature_max"]))
+    peak = float(values["thermal/layer_temperature_max"][hottest])
+    layer = coordinates["layer"][hottest]
+    x, y, z = (1e3 * v for v in values["thermal/hot_spot"])
+    lines = [
+        f"peak temperature   {peak - ZERO_CELSIUS:.2f} degC in {layer} at x {x:.2f}, y {y:.2f}, z {z:.3f} mm"
+        f" ({peak - chip.scenario.cooling.ambient:.2f} K over ambient, {short(float(values['thermal/heat_in']), 'W')})"
+    ]
+    if "thermal/temperature_mean" in values:
+        means = values["thermal/temperature_mean"]
+        low, high = int(np.argmin(means)), int(np.argmax(means))
+        spread = short(float(means[high] - means[low]), "K")
+        lines.append(f"between tiers      {spread} from tier {low} (coolest) to tier {high} (hottest) of {len(means)}")
+    if "mvm/accuracy" in values:
+        lines += [_accuracy(values, coordinates), _energy(chip, values), f"limited by         {limit(values, coordinates)}"]
+    return tuple(lines)
+
+
+def _accuracy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
+    times, accuracy = coordinates["time"], values["mvm/accuracy"]
+
+    def at(index: int) -> str:
+        row = accuracy[index]
+        error = f" ± {100 * row.std(ddof=1) / np.sqrt(row.size):.2f}" if row.size > 1 else ""
+        return f"{100 * row.mean():.2f}{error} %"
+
+    parts = [f"{at(0)} today"]
+    year = np.flatnonzero(np.isclose(times, YEAR))
+    if year.size and year[0] != len(times) - 1:
+        parts.append(f"{at(int(year[0]))} after 1 year")
+    if len(times) > 1:
+        parts.append(f"{at(-1)} after {duration(float(times[-1]))}")
+    return f"accuracy           {', '.join(parts)} (float {100 * values['mvm/accuracy_ideal']:.2f} %)"
+
+
+def _energy(chip: Chip, values: Mapping[str, Any]) -> str:
+    energy = values["power/energy_per_inference"]
+    total = float(np.nansum(energy))
+    names = ("array", "dac", "adc", "digital")
+    shares = ", ".join(f"{name} {100 * energy[i] / total:.0f} %" for i, name in enumerate(names))
+    return f"energy             {short(total, 'J')} per inference ({shares}), latency {short(float(values['power/latency']), 's')}"
+
+
+def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
+    """What costs most accuracy at the end, in one sentence."""
+    accuracy: Floats = values["mvm/accuracy"][-1]
+    ideal = float(values["mvm/accuracy_ideal"])
+    loss = ideal - float(accuracy.mean())
+    error = float(accuracy.std(ddof=1) / np.sqrt(accuracy.size)) if accuracy.size > 1 else 0.0
+    if loss < max(0.01, 2 * error):
+        return f"nothing yet: {100 * loss:.2f} points below float at the end of the run"
+    without = values["mvm/accuracy_without"]
+    gains = without - accuracy.mean()
+    best = int(np.argmax(gains))
+    if gains[best] < 2 * error:
+        return f"no single mechanism: {100 * loss:.2f} points are lost, and no one of them alone gives any back"
+    name = str(coordinates["mechanism"][best]).replace("_", " ")
+    return f"{name}: without it {100 * gains[best]:.2f} of the {100 * loss:.2f} points lost would come back"
