@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ConfigDict
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from stack3d import units
 from stack3d.schema.base import (
     Conductance,
     Count,
@@ -16,7 +17,84 @@ from stack3d.schema.base import (
     Number,
     Thickness,
     Voltage,
+    bare,
 )
+
+Band = Literal["low", "default", "high"]
+BANDS: tuple[Band, ...] = get_args(Band)
+
+
+class Banded(DeckModel):
+    """A quantity known only as a band: written ``{low: …, value: …, high: …}`` in place of the quantity."""
+
+    low: str | float
+    value: str | float
+    high: str | float
+
+    def at(self, band: Band) -> str | float:
+        """Return the end of the band that a scenario asked for."""
+        return {"low": self.low, "default": self.value, "high": self.high}[band]
+
+
+def _is_banded(value: Any) -> bool:
+    return isinstance(value, Mapping) and {"low", "value", "high"} <= set(value) <= {*Banded.model_fields}
+
+
+def choose_band(value: Any, band: Band | Mapping[str, Band], key: str = "") -> Any:
+    """Replace every banded quantity below `value` by one end of its band.
+
+    Parameters
+    ----------
+    value : Any
+        Plain deck content.
+    band : {"low", "default", "high"} or mapping
+        One choice for all banded quantities, or ``{"retention.activation_energy": "low"}``; keys left out keep
+        their default.
+    key : str
+        Dotted key of `value`.
+    """
+    if _is_banded(value):
+        choice = band if isinstance(band, str) else band.get(key, "default")
+        return Banded.model_validate(value).at(choice)
+    if isinstance(value, Mapping):
+        return {k: choose_band(v, band, f"{key}.{k}".lstrip(".")) for k, v in value.items()}
+    return value
+
+
+def banded_keys(value: Any, key: str = "") -> Iterator[str]:
+    """Yield the dotted keys of all banded quantities below `value`."""
+    if _is_banded(value):
+        yield key
+    elif isinstance(value, Mapping):
+        for k, v in value.items():
+            yield from banded_keys(v, f"{key}.{k}".lstrip("."))
+
+
+def _range(dimension: str) -> tuple[BeforeValidator, WithJsonSchema]:
+    def convert(value: Any) -> Any:
+        return units.parse_range(bare(value), dimension)
+
+    example = f"[1, 2] {units.SI[dimension]}"
+    return BeforeValidator(convert), WithJsonSchema({"type": "string", "description": f"a range such as {example!r}"})
+
+
+TemperatureRange = Annotated[tuple[float, float], *_range("temperature")]
+TimeRange = Annotated[tuple[float, float], *_range("time")]
+ConductanceRange = Annotated[tuple[float, float], *_range("conductance")]
+
+
+class Validity(DeckModel):
+    """Where a law holds: outside `fitted` it warns, outside `allowed` it refuses."""
+
+    temperature_fitted: TemperatureRange | None = None
+    """Temperatures of the measurement."""
+    temperature_allowed: TemperatureRange | None = None
+    time_fitted: TimeRange | None = None
+    """Times since programming of the measurement."""
+    time_allowed: TimeRange | None = None
+    conductance_fitted: ConductanceRange | None = None
+    """Target conductances of the measurement."""
+    conductance_allowed: ConductanceRange | None = None
 
 
 class Mechanism(DeckModel):
@@ -48,11 +126,12 @@ class Write(DeckModel):
     """How a cell is written."""
 
     voltage: Voltage
+    """Amplitude of a write pulse; drives endurance and, where a law couples them, retention."""
     pulse: Duration
     energy: Energy
     """Energy of one pulse."""
     pulses: Number
-    """Mean pulses of one write-verify."""
+    """Mean pulses of one write-verify; a write-verify law counts its own instead."""
 
 
 class Device(DeckModel):
@@ -70,5 +149,7 @@ class Device(DeckModel):
     """Edge of a square cell."""
     read: Read
     write: Write | None = None
-    mechanisms: dict[str, Mechanism] = {}
+    valid: Validity | None = None
+    """Ranges for the device as a whole; a mechanism may have its own."""
+    mechanisms: Mapping[str, Mechanism] = Field(default_factory=dict)
     """Mechanism name → law."""

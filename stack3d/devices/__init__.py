@@ -1,0 +1,29 @@
+"""What temperature and time do to every cell: published laws by mechanism, bound to devices by their decks."""
+
+from stack3d.devices import endurance, faults, heating, noise, programming, relaxation, retention, reversible, truncation
+from stack3d.devices.build import bands, build_device, check_device
+from stack3d.devices.laws import MECHANISMS
+from stack3d.devices.model import DeviceModel, WriteBill
+from stack3d.devices.state import HEALTHY, STUCK_HIGH, STUCK_LOW, CellState
+
+__all__ = [
+    "HEALTHY",
+    "MECHANISMS",
+    "STUCK_HIGH",
+    "STUCK_LOW",
+    "CellState",
+    "DeviceModel",
+    "WriteBill",
+    "bands",
+    "build_device",
+    "check_device",
+    "endurance",
+    "faults",
+    "heating",
+    "noise",
+    "programming",
+    "relaxation",
+    "retention",
+    "reversible",
+    "truncation",
+]

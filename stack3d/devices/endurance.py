@@ -1,0 +1,165 @@
+"""Endurance: cycles to failure, damage, lives of cells, and the window that closes before."""
+
+from __future__ import annotations
+
+from typing import Annotated, override
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import Field
+
+from stack3d.devices.laws import BOLTZMANN, ENDURANCE, WINDOW_CLOSURE, Array, EnduranceLaw, WindowClosureLaw
+from stack3d.schema.base import POSITIVE, ActivationEnergy, InverseLength, Number, Temperature, Thickness, Voltage
+from stack3d.schema.device import Device
+
+Positive = Annotated[Number, POSITIVE]
+
+
+def cycles_to_failure(
+    temperature: ArrayLike,
+    voltage: ArrayLike,
+    cell_size: ArrayLike,
+    *,
+    cycles: float,
+    activation_energy: float,
+    reference_temperature: float,
+    optimum_voltage: float,
+    voltage_per_decade: float,
+    size_slope: float,
+    reference_size: float,
+) -> Array:
+    r"""Characteristic number of write pulses that a cell survives.
+
+    Parameters
+    ----------
+    temperature, voltage, cell_size : array_like
+        Of the cell during the pulse, broadcast against each other. [K], [V], [m]
+    cycles : float
+        At the reference temperature, optimum voltage and reference size. [cycles]
+    activation_energy : float
+        Positive: fewer cycles when hot. [eV]
+    reference_temperature : float
+        [K]
+    optimum_voltage, voltage_per_decade : float
+        Voltage of longest life, and the distance from it that costs a decade. [V]
+    size_slope, reference_size : float
+        Growth of ln N per length [m⁻¹], and the size where it is zero [m].
+
+    Returns
+    -------
+    ndarray
+        :math:`N_0 e^{(E_a/k_B)(1/T - 1/T_0)} 10^{-|V - V_\mathrm{opt}|/s_V} e^{p_d(d - d_0)}`. [cycles]
+    """
+    log = activation_energy / BOLTZMANN * (1 / np.asarray(temperature) - 1 / reference_temperature)
+    log = log - np.log(10) * np.abs(np.asarray(voltage) - optimum_voltage) / voltage_per_decade
+    log = log + size_slope * (np.asarray(cell_size) - reference_size)
+    return np.asarray(cycles * np.exp(log))
+
+
+def voltage_window_cycles(voltage: ArrayLike, *, decades: float, lowest: float, highest: float) -> Array:
+    r"""Cycles over the write voltage as a parabola in decades.
+
+    Parameters
+    ----------
+    voltage : array_like
+        [V]
+    decades : float
+        K, decades at the middle of the window. [-]
+    lowest, highest : float
+        Ends of the window, where one cycle is left. [V]
+
+    Returns
+    -------
+    ndarray
+        :math:`10^{K[1 - (2w-1)^2]}`, :math:`w = (V - V_\mathrm{min})/(V_\mathrm{max} - V_\mathrm{min})`. [cycles]
+
+    References
+    ----------
+    .. [1] C. Lammie, M. Rahimi Azghadi, D. Ielmini, "Empirical metal-oxide RRAM device endurance and retention model for
+       deep learning simulations", Semicond. Sci. Technol. 36 (2021) 065003. doi:10.1088/1361-6641/abf29d
+    """
+    w = (np.asarray(voltage) - lowest) / (highest - lowest)
+    return np.asarray(10.0 ** (decades * (1 - (2 * w - 1) ** 2)))
+
+
+def miner_damage(pulses: ArrayLike, cycles: ArrayLike, axis: int = -1) -> Array:
+    """Miner's sum Σ n_i/N_i over `axis`, for `pulses` n_i written at lives `cycles` N_i. [-]"""
+    return np.asarray(np.sum(np.asarray(pulses) / np.asarray(cycles), axis=axis))
+
+
+class _WeibullLife(EnduranceLaw):
+    shape: Positive
+    """β_w of the lives; their scale is the law's number of cycles."""
+
+    def life(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
+        life: Array = rng.standard_exponential(shape, dtype=dtype.type)
+        return np.power(life, 1 / self.shape, out=life)
+
+
+@ENDURANCE.register("arrhenius_voltage_size")
+class ArrheniusVoltageSize(_WeibullLife):
+    """N_f(T, V, d) with its optimum voltage."""
+
+    cycles_at_reference: Positive
+    """N_0."""
+    activation_energy: ActivationEnergy
+    reference_temperature: Temperature = 300.0
+    optimum_voltage: Voltage
+    voltage_per_decade: Annotated[Voltage, POSITIVE]
+    size_slope: InverseLength = 0.0
+    """p_d; 0 = life does not depend on the size of the cell."""
+    reference_size: Thickness | None = None
+    """d_0; absent = the deck's own cell size."""
+
+    @override
+    def cycles(self, temperature: Array, device: Device) -> Array:
+        size = device.cell_size or 0.0
+        return cycles_to_failure(
+            temperature,
+            device.write.voltage if device.write else self.optimum_voltage,
+            size,
+            cycles=self.cycles_at_reference,
+            activation_energy=self.activation_energy,
+            reference_temperature=self.reference_temperature,
+            optimum_voltage=self.optimum_voltage,
+            voltage_per_decade=self.voltage_per_decade,
+            size_slope=self.size_slope,
+            reference_size=size if self.reference_size is None else self.reference_size,
+        )
+
+
+@ENDURANCE.register("lammie2021")
+class Lammie2021(_WeibullLife):
+    """Parabola of decades over the write voltage, with an Arrhenius factor of temperature."""
+
+    decades: Positive
+    lowest_voltage: Voltage
+    highest_voltage: Voltage
+    activation_energy: ActivationEnergy
+    reference_temperature: Temperature = 300.0
+
+    @override
+    def cycles(self, temperature: Array, device: Device) -> Array:
+        voltage = device.write.voltage if device.write else 0.5 * (self.lowest_voltage + self.highest_voltage)
+        cold = voltage_window_cycles(voltage, decades=self.decades, lowest=self.lowest_voltage, highest=self.highest_voltage)
+        inverse = 1 / temperature - 1 / self.reference_temperature
+        return np.asarray(cold * np.exp(self.activation_energy / BOLTZMANN * inverse))
+
+
+@WINDOW_CLOSURE.register("lammie2021_gradual")
+class GradualClosure(WindowClosureLaw):
+    """From a threshold of damage on, log10 R of both ends of the window moves by a slope per decade of damage."""
+
+    threshold: Positive
+    """Damage (share of the life's scale) at which the window starts to close."""
+    low_resistance_slope: Annotated[Number, Field(ge=0)]
+    """Decades that the low resistance rises per decade of damage."""
+    high_resistance_slope: Annotated[Number, Field(le=0)]
+    """Decades that the high resistance moves per decade of damage."""
+
+    @override
+    def window(self, damage: Array, device: Device) -> tuple[Array, Array]:
+        decades = np.log10(np.maximum(damage / self.threshold, 1.0))
+        highest = device.g_max * 10.0 ** (-self.low_resistance_slope * decades)
+        lowest = device.g_min * 10.0 ** (-self.high_resistance_slope * decades)
+        return np.minimum(lowest, highest), highest

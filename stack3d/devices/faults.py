@@ -1,0 +1,90 @@
+"""Cells stuck from the start: independent, or in clusters along columns."""
+
+from __future__ import annotations
+
+import math
+from typing import override
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from stack3d.devices.laws import FAULTS, FaultLaw
+from stack3d.devices.state import HEALTHY, STUCK_HIGH, STUCK_LOW
+from stack3d.schema.base import Fraction, Number
+
+
+class _Faults(FaultLaw):
+    high_resistance: Fraction
+    """Share of cells stuck at g_min."""
+    low_resistance: Fraction
+    """Share of cells stuck at g_max."""
+
+    @model_validator(mode="after")
+    def _shares(self) -> _Faults:
+        if self.high_resistance + self.low_resistance > 1:
+            raise ValueError("high_resistance and low_resistance add up to more than 1")
+        return self
+
+    def _kinds(self, rng: np.random.Generator, count: int) -> NDArray[np.int8]:
+        """Kind of each of `count` faults."""
+        share = self.low_resistance / (self.low_resistance + self.high_resistance)
+        return np.where(rng.random(count) < share, STUCK_HIGH, STUCK_LOW).astype(np.int8)
+
+
+@FAULTS.register("independent")
+class Independent(_Faults):
+    """Every cell for itself."""
+
+    @override
+    def stuck(self, rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.int8]:
+        stuck = np.zeros(shape, np.int8)
+        # one binomial and the places of the few faults, in place of one uniform per cell
+        count = int(rng.binomial(stuck.size, self.high_resistance + self.low_resistance))
+        if count:
+            places = rng.choice(stuck.size, count, replace=False, shuffle=False)
+            stuck.reshape(-1)[places] = self._kinds(rng, count)
+        return stuck if count else np.full((), HEALTHY, np.int8)
+
+
+@FAULTS.register("column_clusters")
+class ColumnClusters(_Faults):
+    """Runs of neighbouring cells of one column (second-last axis), all stuck alike, with geometric lengths."""
+
+    mean_length: Number
+    """Mean cells of a run, cut at the end of the column."""
+
+    @model_validator(mode="after")
+    def _length(self) -> ColumnClusters:
+        if self.mean_length < 1:
+            raise ValueError("mean_length is at least 1 cell")
+        return self
+
+    @override
+    def stuck(self, rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.int8]:
+        rows, columns = shape[-2:] if len(shape) > 1 else (shape[-1], 1)
+        stuck = np.zeros((math.prod(shape[:-2]), rows, columns), np.int8)
+        # a row is hit when any run starts in the cells above it: choose the start rate that gives the asked share
+        stay = 1 - 1 / self.mean_length
+        share = self.high_resistance + self.low_resistance
+        start = _start_rate(share, stay, rows)
+        starts = np.argwhere(rng.random(stuck.shape) < start)
+        lengths = rng.geometric(1 / self.mean_length, len(starts))
+        for (array, row, column), length, kind in zip(starts, lengths, self._kinds(rng, len(starts))):
+            run = stuck[array, row : row + length, column]
+            run[run == HEALTHY] = kind
+        return stuck.reshape(shape)
+
+
+def _start_rate(share: float, stay: float, rows: int) -> float:
+    """Probability per cell that a run starts, so that the mean share of covered cells over `rows` is `share`."""
+    from scipy.optimize import brentq
+
+    if share in (0.0, 1.0):
+        return share
+    reach = stay ** np.arange(rows)
+
+    def excess(start: float) -> float:
+        return float(np.mean(1 - np.cumprod(1 - start * reach))) - share
+
+    return float(brentq(excess, 0.0, 1.0, xtol=1e-15))

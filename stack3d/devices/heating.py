@@ -1,0 +1,81 @@
+"""Self-heating of a cell and crosstalk to its neighbours."""
+
+from __future__ import annotations
+
+from typing import override
+
+import numpy as np
+
+from stack3d.devices.laws import SELF_HEATING, Array, SelfHeatingLaw
+from stack3d.schema.base import Fraction, ThermalResistance
+
+
+def area_thermal_resistance(thickness: float, conductivity: float, cell_size: float) -> float:
+    """One-dimensional thermal resistance t/(k d²) of a cell that heats in its whole area.
+
+    Parameters
+    ----------
+    thickness, conductivity, cell_size : float
+        Of the switching layer. [m], [W m⁻¹ K⁻¹], [m]
+
+    Returns
+    -------
+    float
+        [K W⁻¹]
+    """
+    return thickness / (conductivity * cell_size**2)
+
+
+def neighbour_rise(power: Array, resistance: float, *, in_plane: float, next_layer: float, diagonal: float) -> Array:
+    """Temperature rise of cells by their own and their neighbours' power.
+
+    Parameters
+    ----------
+    power : ndarray, shape (..., layer, row, column)
+        Power of each cell. [W]
+    resistance : float
+        Rise of a cell per watt of its own. [K W⁻¹]
+    in_plane, next_layer, diagonal : float
+        Share of that rise seen by the four nearest cells of the layer, by the cell right above or below, and by
+        the four diagonal cells of the layer. [-]
+
+    Returns
+    -------
+    ndarray
+        Rise over the tier, of the shape of `power`. [K]
+    """
+    rise = power.copy()
+    for axis, share in ((-1, in_plane), (-2, in_plane), (-3, next_layer)):
+        a, b = _neighbours(power, axis)
+        rise += share * (a + b)
+    above, below = _neighbours(power, -2)
+    for shifted in (above, below):
+        left, right = _neighbours(shifted, -1)
+        rise += diagonal * (left + right)
+    rise *= resistance
+    return rise
+
+
+def _neighbours(power: Array, axis: int) -> tuple[Array, Array]:
+    """Values one step before and after along `axis`, zero beyond the edge."""
+    before, after = np.zeros_like(power), np.zeros_like(power)
+    moved = np.moveaxis(power, axis, 0)
+    np.moveaxis(before, axis, 0)[1:] = moved[:-1]
+    np.moveaxis(after, axis, 0)[:-1] = moved[1:]
+    return before, after
+
+
+@SELF_HEATING.register("nearest_neighbours")
+class NearestNeighbours(SelfHeatingLaw):
+    """Thermal resistance of a cell, and the shares of its rise that its neighbours see."""
+
+    thermal_resistance: ThermalResistance
+    in_plane: Fraction
+    next_layer: Fraction
+    diagonal: Fraction
+
+    @override
+    def rise(self, power: Array) -> Array:
+        return neighbour_rise(
+            power, self.thermal_resistance, in_plane=self.in_plane, next_layer=self.next_layer, diagonal=self.diagonal
+        )

@@ -1,0 +1,237 @@
+"""What a law of each mechanism must answer, and the registries in which laws are found by name."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+
+from stack3d.errors import RangeError, ValidityWarning
+from stack3d.registry import Registry
+from stack3d.schema.base import DeckModel, Fraction
+from stack3d.schema.device import Device, Validity
+
+BOLTZMANN = 8.617333262e-5
+"""[eV K⁻¹] CODATA 2018, exact."""
+
+Array = NDArray[np.floating]
+
+
+class Law(DeckModel):
+    """Parameters of one published law; subclasses answer the questions of their mechanism."""
+
+    valid: Validity = Field(default_factory=Validity)
+    """Fitted and allowed ranges; a range left out is not checked."""
+
+    def check(self, quantity: Literal["temperature", "time", "conductance"], value: ArrayLike, *, where: str) -> None:
+        """Warn outside the fitted range of `quantity`, raise `RangeError` outside the allowed one.
+
+        Parameters
+        ----------
+        quantity : {"temperature", "time", "conductance"}
+        value : array_like
+            [K], [s] or [S]
+        where : str
+            Device and mechanism, for the message.
+        """
+        check_range(self.valid, quantity, value, where=where)
+
+
+def check_range(
+    valid: Validity, quantity: Literal["temperature", "time", "conductance"], value: ArrayLike, *, where: str
+) -> None:
+    """Warn outside the fitted range of `quantity`, raise `RangeError` outside the allowed one."""
+    fitted = getattr(valid, f"{quantity}_fitted")
+    allowed = getattr(valid, f"{quantity}_allowed")
+    if fitted is None and allowed is None:
+        return
+    unit = {"temperature": "K", "time": "s", "conductance": "S"}[quantity]
+    values = np.asarray(value)
+    if not values.size:
+        return
+    # a float32 value that was meant to sit on the edge of a range must not fall out of it
+    slack = 1e-6
+    low, high = float(values.min()), float(values.max())
+    if allowed is not None and (low < allowed[0] * (1 - slack) or high > allowed[1] * (1 + slack)):
+        outside = (values < allowed[0] * (1 - slack)) | (values > allowed[1] * (1 + slack))
+        first = tuple(int(i) for i in np.argwhere(outside)[0])
+        raise RangeError(
+            f"{where}: {quantity}{list(first) if first else ''} = {float(values[first]):.6g} {unit} "
+            f"lies outside the allowed range [{allowed[0]:.6g}, {allowed[1]:.6g}] {unit}"
+        )
+    if fitted is not None and (low < fitted[0] * (1 - slack) or high > fitted[1] * (1 + slack)):
+        # no value in the text: one warning per law and range, not one per temperature
+        warnings.warn(
+            f"{where}: {quantity} leaves the fitted range [{fitted[0]:.6g}, {fitted[1]:.6g}] {unit}; extrapolating",
+            ValidityWarning,
+            stacklevel=3,
+        )
+
+
+class ProgrammingLaw(Law):
+    """Error left by write-verify."""
+
+    def error(self, target: Array, device: Device) -> tuple[Array | float, Array | float]:
+        """Mean offset from and standard deviation about `target`, both broadcast against it. [S]"""
+        raise NotImplementedError
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
+        """Standardised errors, zero mean and unit variance."""
+        return rng.standard_normal(shape, dtype=dtype.type)
+
+    def pulses(self, device: Device) -> float:
+        """Mean pulses of one write-verify."""
+        return device.write.pulses if device.write else 0.0
+
+
+class RelaxationLaw(Law):
+    """Zero-bias loss in the first seconds to days: an offset and a spread that a frozen normal draw per cell scales."""
+
+    def rate(self, temperature: Array) -> Array:
+        """Equivalent seconds per second. [-]"""
+        return np.ones_like(temperature)
+
+    def shift(self, target: Array, time: Array, device: Device) -> tuple[Array | float, Array | float]:
+        """Mean shift and standard deviation of the shift after equivalent `time` [s]. [S]"""
+        raise NotImplementedError
+
+
+class SpreadLaw(Law):
+    """Thermally activated, zero-mean spread about the programmed state."""
+
+    def rate(self, temperature: Array) -> Array:
+        """Reduced time per second. [s⁻¹]"""
+        raise NotImplementedError
+
+    def sd(self, target: Array, reduced_time: Array, device: Device) -> Array:
+        """Standard deviation. [S]"""
+        raise NotImplementedError
+
+
+class RetentionLaw(Law):
+    """Lasting loss: a clock that runs at a rate set by temperature, and what a cell has become at a clock reading."""
+
+    pair_correlation: Fraction = 0.0
+    """Correlation of the frozen draws of the two cells of a differential pair."""
+
+    random: ClassVar[bool] = True
+    """Whether every cell carries a frozen standard normal draw."""
+
+    def rate(self, temperature: Array, draw: Array | float, device: Device) -> Array:
+        """Reduced time per second, broadcast of `temperature` [K] and `draw` [-]. [s⁻¹]"""
+        raise NotImplementedError
+
+    def conductance(
+        self, programmed: Array, target: Array, reduced_time: Array, age: Array, draw: Array | float, device: Device
+    ) -> Array:
+        """Conductance after `reduced_time` [-] and `age` [s], of the shape of `programmed`. [S]"""
+        raise NotImplementedError
+
+
+class TemperatureDependence(Law):
+    """Reversible G(T)."""
+
+    random: ClassVar[bool] = True
+
+    def factor(self, level: Array, temperature: Array, reference: Array, draw: Array | float, device: Device) -> Array:
+        """G(temperature)/G(reference) of a cell at `level` = G/g_max at the reference temperature [K]. [-]"""
+        raise NotImplementedError
+
+
+class ReadNoiseLaw(Law):
+    """Noise of one read."""
+
+    def sd(self, conductance: Array, programmed: Array, age: Array, device: Device) -> Array:
+        """Standard deviation of a read. [S]"""
+        raise NotImplementedError
+
+
+class ReadDisturbLaw(Law):
+    """What reads leave behind."""
+
+    def remaining(self, reads: Array, device: Device) -> Array:
+        """Fraction of conductance left after `reads`. [-]"""
+        raise NotImplementedError
+
+
+class EnduranceLaw(Law):
+    """Cycles to failure."""
+
+    def cycles(self, temperature: Array, device: Device) -> Array:
+        """Scale of the life of a cell written at `temperature` [K]. [cycles]"""
+        raise NotImplementedError
+
+    def life(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
+        """Damage at which each cell fails, in units of the scale. [-]"""
+        raise NotImplementedError
+
+    stuck_low_resistance: Fraction
+    """Share of worn-out cells that stay conducting; the rest stay open."""
+
+
+class WindowClosureLaw(Law):
+    """Programmable range of a worn cell."""
+
+    def window(self, damage: Array, device: Device) -> tuple[Array, Array]:
+        """Lowest and highest conductance that a write still reaches. [S]"""
+        raise NotImplementedError
+
+
+class FaultLaw(Law):
+    """Cells stuck from the start."""
+
+    def stuck(self, rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.int8]:
+        """`stack3d.devices.state.HEALTHY`, `STUCK_LOW` or `STUCK_HIGH` per cell."""
+        raise NotImplementedError
+
+
+class SelfHeatingLaw(Law):
+    """Temperature of a cell above its tier."""
+
+    def rise(self, power: Array) -> Array:
+        """Rise over the tier [K] for cell `power` [W] of shape (…, layer, row, column)."""
+        raise NotImplementedError
+
+
+class TruncationLaw(Law):
+    """What happens where a distribution meets a bound of conductance."""
+
+    def bound(self, mean: Array, sd: Array | float, offset: Array, device: Device) -> Array:
+        """Conductance of cells at `mean` + `offset`, where `offset` has zero mean and `sd`; a fresh array. [S]"""
+        raise NotImplementedError
+
+
+PROGRAMMING: Registry[type[ProgrammingLaw]] = Registry("programming")
+RELAXATION: Registry[type[RelaxationLaw]] = Registry("relaxation")
+SPREAD: Registry[type[SpreadLaw]] = Registry("spread")
+RETENTION: Registry[type[RetentionLaw]] = Registry("retention")
+TEMPERATURE_DEPENDENCE: Registry[type[TemperatureDependence]] = Registry("temperature dependence")
+READ_NOISE: Registry[type[ReadNoiseLaw]] = Registry("read noise")
+READ_DISTURB: Registry[type[ReadDisturbLaw]] = Registry("read disturb")
+ENDURANCE: Registry[type[EnduranceLaw]] = Registry("endurance")
+WINDOW_CLOSURE: Registry[type[WindowClosureLaw]] = Registry("window closure")
+FAULTS: Registry[type[FaultLaw]] = Registry("faults")
+SELF_HEATING: Registry[type[SelfHeatingLaw]] = Registry("self heating")
+TRUNCATION: Registry[type[TruncationLaw]] = Registry("truncation")
+
+MECHANISMS: dict[str, Registry[Any]] = {
+    r.kind.replace(" ", "_"): r
+    for r in (
+        PROGRAMMING,
+        RELAXATION,
+        SPREAD,
+        RETENTION,
+        TEMPERATURE_DEPENDENCE,
+        READ_NOISE,
+        READ_DISTURB,
+        ENDURANCE,
+        WINDOW_CLOSURE,
+        FAULTS,
+        SELF_HEATING,
+        TRUNCATION,
+    )
+}
+"""Mechanism, as a deck writes it → its laws; entry-point groups are ``stack3d.<mechanism>``."""

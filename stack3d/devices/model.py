@@ -1,0 +1,484 @@
+"""A device deck with its laws bound: program cells, let heat and time pass, read them, write them again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from stack3d.devices.laws import (
+    MECHANISMS,
+    Array,
+    EnduranceLaw,
+    FaultLaw,
+    Law,
+    ProgrammingLaw,
+    ReadDisturbLaw,
+    ReadNoiseLaw,
+    RelaxationLaw,
+    RetentionLaw,
+    SelfHeatingLaw,
+    SpreadLaw,
+    TemperatureDependence,
+    TruncationLaw,
+    WindowClosureLaw,
+    check_range,
+)
+from stack3d.devices.state import HEALTHY, STUCK_HIGH, STUCK_LOW, CellState
+from stack3d.devices.truncation import MeanPreserving
+from stack3d.errors import ArrayError, RangeError, unknown_name
+from stack3d.schema.device import Device
+
+ATTRIBUTES = {name: "read_noise_law" if name == "read_noise" else name for name in MECHANISMS}
+"""Mechanism → attribute of `DeviceModel` that holds its law."""
+
+
+@dataclass(frozen=True)
+class WriteBill:
+    """What a write cost."""
+
+    cells: int
+    """Cells written."""
+    pulses: float
+    """Pulses, at the mean of write-verify."""
+    energy: float
+    """[J]"""
+    failed: int
+    """Cells that wore out in this write."""
+
+
+@dataclass(frozen=True)
+class DeviceModel:
+    """Laws of one device; a mechanism that is None is switched off."""
+
+    device: Device
+    programming: ProgrammingLaw | None = None
+    relaxation: RelaxationLaw | None = None
+    spread: SpreadLaw | None = None
+    retention: RetentionLaw | None = None
+    temperature_dependence: TemperatureDependence | None = None
+    read_noise_law: ReadNoiseLaw | None = None
+    read_disturb: ReadDisturbLaw | None = None
+    endurance: EnduranceLaw | None = None
+    window_closure: WindowClosureLaw | None = None
+    faults: FaultLaw | None = None
+    self_heating: SelfHeatingLaw | None = None
+    truncation: TruncationLaw = field(default_factory=MeanPreserving)
+
+    @property
+    def mechanisms(self) -> dict[str, Law]:
+        """Laws at work, by mechanism."""
+        laws = {name: getattr(self, attribute) for name, attribute in ATTRIBUTES.items()}
+        return {name: law for name, law in laws.items() if law is not None}
+
+    def without(self, *mechanisms: str) -> DeviceModel:
+        """Return the model with `mechanisms` switched off; those that the device does not have are off already.
+
+        Raises
+        ------
+        UnknownNameError
+            For a name that is no mechanism.
+        """
+        known = [name for name in ATTRIBUTES if name != "truncation"]
+        for name in mechanisms:
+            if name not in known:
+                raise unknown_name("mechanism", name, known)
+        changes: dict[str, Any] = {ATTRIBUTES[name]: None for name in mechanisms}
+        return replace(self, **changes)
+
+    # ------------------------------------------------------------------------------------------------- writing
+    def program(
+        self,
+        target: ArrayLike,
+        rng: np.random.Generator,
+        *,
+        temperature: ArrayLike = 300.0,
+        pair_axis: int | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> CellState:
+        """Write fresh cells.
+
+        Parameters
+        ----------
+        target : array_like
+            Wanted conductance, any shape. [S]
+        rng : numpy.random.Generator
+        temperature : array_like
+            Of the cells during the write, broadcast against `target`; conductances are those at this temperature. [K]
+        pair_axis : int, optional
+            Axis of length 2 that holds the two cells of a differential pair, for correlated ageing.
+        dtype : dtype
+            Precision of the state; clocks are float64 always.
+
+        Returns
+        -------
+        CellState
+
+        Raises
+        ------
+        ArrayError
+            NaN or infinite target, temperature that does not broadcast, pair axis whose length is not 2.
+        RangeError
+            Target below 0 or above g_max, or anything outside a law's allowed range.
+        """
+        target = self._target(target, dtype)
+        temperature = self._temperature(temperature, target.shape)
+        stuck = self.faults.stuck(rng, target.shape) if self.faults else np.full((), HEALTHY, np.int8)
+        zero = np.zeros(())
+        draws = {}
+        if self.temperature_dependence and self.temperature_dependence.random:
+            draws["temperature_dependence"] = _normal(rng, target.shape, target.dtype)
+        if self.endurance:
+            draws["life"] = self.endurance.life(rng, target.shape, target.dtype)
+        blank = CellState(target, target, temperature, writes=zero, damage=zero, stuck=stuck, draws=draws)
+        return self._write(blank, target, rng, temperature, pair_axis)[0]
+
+    def reprogram(
+        self,
+        state: CellState,
+        mask: ArrayLike | None,
+        target: ArrayLike,
+        rng: np.random.Generator,
+        *,
+        temperature: ArrayLike = 300.0,
+        pair_axis: int | None = None,
+    ) -> tuple[CellState, WriteBill]:
+        """Write cells again: new error, clocks at zero, new filament; wear, life and faults stay.
+
+        Parameters
+        ----------
+        state : CellState
+        mask : array_like of bool, optional
+            Cells to write, broadcast against the state; None = all.
+        target : array_like
+            Wanted conductance, broadcast against the state. [S]
+        rng : numpy.random.Generator
+        temperature : array_like
+            During the write. [K]
+        pair_axis : int, optional
+            As in `program`.
+
+        Returns
+        -------
+        CellState, WriteBill
+            Cells known to be stuck are left out and cost nothing.
+
+        Raises
+        ------
+        ArrayError, RangeError
+            As in `program`.
+        """
+        target = self._target(target, state.target.dtype)
+        _fits("target", target.shape, state.shape)
+        target = np.broadcast_to(target, state.shape)
+        temperature = self._temperature(temperature, state.shape)
+        mask = np.asarray(True if mask is None else mask, bool)
+        _fits("mask", mask.shape, state.shape)
+        chosen = np.broadcast_to(mask, state.shape)
+        fresh, bill = self._write(state, target, rng, temperature, pair_axis, chosen)
+        if chosen.all():
+            return fresh, bill
+
+        def merge(new: Array, old: Array) -> Array:
+            return np.where(chosen, new, old).astype(old.dtype)
+
+        return (
+            replace(
+                fresh,
+                target=merge(fresh.target, state.target),
+                programmed=merge(fresh.programmed, state.programmed),
+                programming_temperature=merge(fresh.programming_temperature, state.programming_temperature),
+                clocks={k: merge(v, state.clocks[k]) for k, v in fresh.clocks.items()},
+                draws={k: merge(v, state.draws[k]) if v is not state.draws[k] else v for k, v in fresh.draws.items()},
+            ),
+            bill,
+        )
+
+    def _write(
+        self,
+        state: CellState,
+        target: Array,
+        rng: np.random.Generator,
+        temperature: Array,
+        pair_axis: int | None,
+        chosen: NDArray[np.bool_] | None = None,
+    ) -> tuple[CellState, WriteBill]:
+        """Write every cell anew; wear, faults and bill count the `chosen` ones."""
+        device = self.device
+        everything = chosen is None or bool(chosen.all())
+        alive = np.broadcast_to(state.stuck == HEALTHY, state.shape)
+        alive = alive if everything else chosen & alive
+        cells = int(np.count_nonzero(alive))
+        pulses = self._pulses()
+        # stuck cells of a full write may wear along: they stay stuck, and the wear stays one number for all
+        worn = np.asarray(pulses) if everything else np.where(alive, pulses, 0.0)
+        writes, damage, stuck = state.writes + worn, state.damage, state.stuck
+        failed = 0
+        if self.endurance:
+            self.endurance.check("temperature", temperature, where=self._where("endurance"))
+            damage = damage + worn / self.endurance.cycles(temperature, device)
+            stuck, failed = self._wear_out(state, damage, alive, rng)
+        bounds = self.window_closure.window(damage, device) if self.window_closure else None
+        goal = target if bounds is None else np.clip(target, *bounds).astype(target.dtype)
+        for name, law in self.mechanisms.items():
+            law.check("conductance", goal, where=self._where(name))
+        programmed = self._programmed(goal, rng)
+        draws = {k: state.draws[k] for k in ("temperature_dependence", "life") if k in state.draws}
+        shape, dtype = target.shape, target.dtype
+        if self.relaxation:
+            draws["relaxation"] = _normal(rng, shape, dtype)
+        if self.spread:
+            draws["spread"] = _normal(rng, shape, dtype)
+        if self.retention and self.retention.random:
+            draws["retention"] = _normal(rng, shape, dtype, pair_axis, self.retention.pair_correlation)
+        clocks = {"age": np.zeros(())}
+        clocks.update({name: np.zeros(()) for name in ("relaxation", "spread", "retention") if getattr(self, name)})
+        if self.read_disturb:
+            clocks["reads"] = np.zeros(())
+        energy = pulses * cells * (device.write.energy if device.write else 0.0)
+        fresh = CellState(np.ascontiguousarray(target), programmed, temperature, writes, damage, stuck, clocks, draws)
+        return fresh, WriteBill(cells, pulses * cells, energy, failed)
+
+    def _programmed(self, goal: Array, rng: np.random.Generator) -> Array:
+        if self.programming is None:
+            return goal.copy()
+        shift, sd = self.programming.error(goal, self.device)
+        error = self.programming.draw(rng, goal.shape, goal.dtype)
+        error *= sd
+        return self.truncation.bound(goal + shift, sd, error, self.device)
+
+    def _wear_out(
+        self, state: CellState, damage: Array, alive: NDArray[np.bool_], rng: np.random.Generator
+    ) -> tuple[NDArray[np.int8], int]:
+        """Stuck map after cells whose damage passed their life have failed."""
+        assert self.endurance is not None
+        dead = (damage >= state.draws["life"]) & alive
+        places = np.flatnonzero(dead)
+        if not len(places):
+            return state.stuck, 0
+        stuck = np.array(np.broadcast_to(state.stuck, state.shape))
+        conducting = rng.random(len(places)) < self.endurance.stuck_low_resistance
+        stuck.reshape(-1)[places] = np.where(conducting, STUCK_HIGH, STUCK_LOW)
+        return stuck, len(places)
+
+    # ------------------------------------------------------------------------------------------------- ageing
+    def advance(self, state: CellState, duration: float, temperature: ArrayLike, *, reads: float = 0.0) -> CellState:
+        """Let time pass at constant temperature; any history is a sequence of such pieces.
+
+        Parameters
+        ----------
+        state : CellState
+        duration : float
+            [s]
+        temperature : array_like
+            Of the cells (self-heating included, if the caller counts it), broadcast against the state. [K]
+        reads : float
+            Reads of each cell in this time, for read disturb. [-]
+
+        Returns
+        -------
+        CellState
+            With new clocks; everything else is shared with `state`.
+
+        Raises
+        ------
+        ArrayError
+            Negative or non-finite duration, bad temperature.
+        RangeError
+            Temperature or age outside the allowed range of the device or a law.
+        """
+        if not (np.isfinite(duration) and duration >= 0):
+            raise ArrayError(f"duration = {duration!r} s; allowed: zero or more, finite")
+        temperature = self._temperature(temperature, state.shape)
+        clocks = dict(state.clocks)
+        clocks["age"] = clocks["age"] + duration
+        self._check("time", clocks["age"])
+        for name, law in self.mechanisms.items():
+            if name in ("relaxation", "spread", "retention"):
+                law.check("temperature", temperature, where=self._where(name))
+                law.check("time", clocks["age"], where=self._where(name))
+        if self.relaxation:
+            clocks["relaxation"] = _tick(clocks["relaxation"], self.relaxation.rate(temperature), duration)
+        if self.spread:
+            clocks["spread"] = _tick(clocks["spread"], self.spread.rate(temperature), duration)
+        if self.retention:
+            rate = self.retention.rate(temperature, state.draws.get("retention", 0.0), self.device)
+            clocks["retention"] = _tick(clocks["retention"], rate, duration)
+        if self.read_disturb:
+            clocks["reads"] = clocks["reads"] + reads
+        return replace(state, clocks=clocks)
+
+    def damage_rate(self, temperature: ArrayLike) -> Array:
+        """Share of the life's scale that one write-verify at `temperature` [K] costs. [-]"""
+        if self.endurance is None:
+            return np.zeros(np.shape(temperature))
+        return np.asarray(self._pulses() / self.endurance.cycles(np.asarray(temperature, np.float64), self.device))
+
+    def acceleration(self, temperature: ArrayLike, *, reference: float = 298.15) -> Array:
+        """Speed of retention loss of a nominal cell relative to the one at `reference` [K]; 1 without retention. [-]"""
+        at = np.asarray(temperature, np.float64)
+        if self.retention is None:
+            return np.ones(at.shape)
+        return self.retention.rate(at, 0.0, self.device) / self.retention.rate(np.asarray(reference), 0.0, self.device)
+
+    # ------------------------------------------------------------------------------------------------- reading
+    def conductance(self, state: CellState, temperature: ArrayLike | None = None) -> Array:
+        """Conductance that a noiseless read sees now.
+
+        Parameters
+        ----------
+        state : CellState
+        temperature : array_like, optional
+            During the read; None = that of programming, which leaves the lasting changes alone. [K]
+
+        Returns
+        -------
+        ndarray
+            Fresh, of the state's shape and precision. [S]
+        """
+        device, target = self.device, state.target
+        clocks, draws = state.clocks, state.draws
+        conductance = state.programmed
+        if self.retention:
+            conductance = self.retention.conductance(
+                conductance, target, clocks["retention"], clocks["age"], draws.get("retention", 0.0), device
+            )
+        if self.read_disturb:
+            conductance = conductance * self.read_disturb.remaining(clocks["reads"], device).astype(target.dtype)
+        conductance = self._moved(state, conductance)
+        if self.temperature_dependence and temperature is not None:
+            at = self._temperature(temperature, state.shape)
+            self.temperature_dependence.check("temperature", at, where=self._where("temperature_dependence"))
+            conductance *= self.temperature_dependence.factor(
+                conductance / device.g_max,
+                at,
+                state.programming_temperature,
+                draws.get("temperature_dependence", 0.0),
+                device,
+            )
+        if state.stuck.any():
+            np.copyto(conductance, device.g_min, where=state.stuck == STUCK_LOW)
+            np.copyto(conductance, device.g_max, where=state.stuck == STUCK_HIGH)
+        return conductance
+
+    def _moved(self, state: CellState, conductance: Array) -> Array:
+        """Add relaxation and spread, within bounds; always a fresh array."""
+        mean: Array = conductance
+        variance: Array | float = 0.0
+        offset: Array | None = None
+        if self.relaxation:
+            shift, sd = self.relaxation.shift(state.target, state.clocks["relaxation"], self.device)
+            mean = mean + shift
+            offset, variance = state.draws["relaxation"] * sd, np.square(sd)
+        if self.spread:
+            sd = self.spread.sd(state.target, state.clocks["spread"], self.device)
+            move = state.draws["spread"] * sd
+            offset, variance = move if offset is None else offset + move, variance + np.square(sd)
+        if offset is None:
+            return mean.copy()
+        return self.truncation.bound(mean, np.sqrt(variance), offset, self.device)
+
+    def read_noise(self, state: CellState, temperature: ArrayLike | None = None, *, conductance: Array | None = None) -> Array:
+        """Standard deviation of one read about `conductance` (computed when not given). [S]"""
+        if self.read_noise_law is None:
+            return np.zeros((), state.target.dtype)
+        now = self.conductance(state, temperature) if conductance is None else conductance
+        return self.read_noise_law.sd(now, state.programmed, state.clocks["age"], self.device)
+
+    def quantise(self, target: ArrayLike) -> Array:
+        """Nearest of the device's levels, evenly spaced from g_min to g_max; unchanged without levels. [S]"""
+        values = np.asarray(target)
+        if self.device.levels is None:
+            return values
+        step = (self.device.g_max - self.device.g_min) / (self.device.levels - 1)
+        return np.asarray(self.device.g_min + np.round((values - self.device.g_min) / step) * step)
+
+    def cell_temperature(self, temperature: ArrayLike, power: ArrayLike) -> Array:
+        """Temperature [K] of cells of `power` [W], shape (…, layer, row, column), in a tier at `temperature` [K]."""
+        tier = np.asarray(temperature, np.float64)
+        if self.self_heating is None:
+            return np.broadcast_to(tier, np.broadcast_shapes(tier.shape, np.shape(power)))
+        return tier + self.self_heating.rise(np.asarray(power, np.float64))
+
+    # ------------------------------------------------------------------------------------------------- checks
+    def _pulses(self) -> float:
+        if self.programming:
+            return self.programming.pulses(self.device)
+        return self.device.write.pulses if self.device.write else 0.0
+
+    def _check(self, quantity: Literal["temperature", "time", "conductance"], values: Array) -> None:
+        if self.device.valid is not None:
+            check_range(self.device.valid, quantity, values, where=self._where())
+
+    def _where(self, mechanism: str = "") -> str:
+        if not mechanism:
+            return f"device {self.device.device!r}"
+        return f"{mechanism} of device {self.device.device!r}"
+
+    def _target(self, target: ArrayLike, dtype: DTypeLike) -> Array:
+        values = np.asarray(target, dtype)
+        if not values.ndim:
+            raise ArrayError("target has no axis; allowed: an array of cells of one or more axes")
+        _finite("target", values)
+        outside = (values < 0) | (values > self.device.g_max * (1 + 1e-6))
+        if outside.any():
+            first = tuple(int(i) for i in np.argwhere(outside)[0])
+            raise RangeError(
+                f"target{list(first)} = {float(values[first]):.6g} S lies outside [0, {self.device.g_max:.6g}] S, "
+                f"the range of {self._where()}"
+            )
+        self._check("conductance", values)
+        return values
+
+    def _temperature(self, temperature: ArrayLike, shape: tuple[int, ...]) -> Array:
+        values = np.asarray(temperature, np.float64)
+        _finite("temperature", values)
+        if (values <= 0).any():
+            first = tuple(int(i) for i in np.argwhere(values <= 0)[0])
+            raise ArrayError(f"temperature{list(first)} = {float(values[first]):.6g} K; allowed: above 0 K")
+        _fits("temperature", values.shape, shape)
+        self._check("temperature", values)
+        return values
+
+
+def _fits(name: str, shape: tuple[int, ...], cells: tuple[int, ...]) -> None:
+    try:
+        fits = np.broadcast_shapes(shape, cells) == cells
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ArrayError(f"{name} of shape {shape} does not broadcast to the cells' shape {cells}")
+
+
+def _finite(name: str, values: NDArray[Any]) -> None:
+    if not np.isfinite(values).all():
+        first = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        raise ArrayError(f"{name}{list(first)} is {values[first]}; allowed: finite numbers")
+
+
+def _tick(clock: Array, rate: Array, duration: float) -> Array:
+    """Sum of a clock and rate · duration, in float64."""
+    step = np.asarray(np.multiply(rate, duration, dtype=np.float64))
+    fits = step.shape == np.broadcast_shapes(step.shape, clock.shape)
+    return np.add(clock, step, out=step if fits else None)  # large clocks without a second temporary
+
+
+def _normal(
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    dtype: np.dtype[np.floating],
+    pair_axis: int | None = None,
+    correlation: float = 0.0,
+) -> Array:
+    """Standard normal draws, correlated between the two entries of `pair_axis`."""
+    draws: Array = rng.standard_normal(shape, dtype=dtype.type)
+    if pair_axis is None or correlation == 0:
+        return draws
+    if not -len(shape) <= pair_axis < len(shape) or shape[pair_axis] != 2:
+        raise ArrayError(f"pair_axis = {pair_axis}: cells of shape {shape} have no pairs along it")
+    first, second = np.moveaxis(draws, pair_axis, 0)
+    second *= (1 - correlation**2) ** 0.5
+    second += correlation * first
+    return draws

@@ -1,0 +1,85 @@
+"""Read noise and read disturb."""
+
+from __future__ import annotations
+
+from typing import Annotated, override
+
+import numpy as np
+from pydantic import BeforeValidator
+
+from stack3d.devices.laws import READ_DISTURB, READ_NOISE, Array, ReadDisturbLaw, ReadNoiseLaw
+from stack3d.schema.base import POSITIVE, Duration, Fraction, Number, Time, Voltage, bare
+from stack3d.schema.device import Device
+
+
+def flicker_growth(age: Array, read_time: float) -> Array:
+    """Growth √ln[(t + t_rd)/(2 t_rd)] of 1/f noise seen by a read of `read_time` [s] at `age` [s]; 0 before 1 t_rd. [-]"""
+    return np.asarray(np.sqrt(np.log(np.maximum((age + read_time) / (2 * read_time), 1.0))))
+
+
+@READ_NOISE.register("proportional")
+class Proportional(ReadNoiseLaw):
+    """A fixed share of the conductance."""
+
+    share: Fraction
+
+    @override
+    def sd(self, conductance: Array, programmed: Array, age: Array, device: Device) -> Array:
+        return np.abs(conductance) * self.share
+
+
+@READ_NOISE.register("flicker")
+class Flicker(ReadNoiseLaw):
+    """1/f noise: q(u) G √ln[(t + t_rd)/(2 t_rd)], q = min(q_1 u^-m, q_max), u the programmed level.
+
+    S. R. Nandakumar et al., ICECS 2019, doi:10.1109/ICECS46596.2019.8964852.
+    """
+
+    amplitude: Fraction
+    """q_1."""
+    level_exponent: Number
+    """m."""
+    amplitude_max: Fraction
+    read_time: Duration
+    """t_rd."""
+    time_offset: Time
+    """Age of the cell when its programmed value was read; t counts from the pulse."""
+
+    @override
+    def sd(self, conductance: Array, programmed: Array, age: Array, device: Device) -> Array:
+        level = np.maximum(programmed / device.g_max, 1e-6)
+        q = np.minimum(level**-self.level_exponent * self.amplitude, self.amplitude_max)
+        q *= conductance
+        growth = flicker_growth(age + self.time_offset, self.read_time)
+        return np.asarray(np.abs(q) * growth.astype(q.dtype))
+
+
+@READ_NOISE.register("lombardo2024")
+class Lombardo2024(ReadNoiseLaw):
+    """1/f noise of CMO/HfOx cells: a log10(G/1 uS) √ln[(t + t_rd)/(2 t_rd)] uS.
+
+    D. G. Lombardo et al., "Read noise analysis in analog conductive-metal-oxide/HfOx ReRAM devices", DRC 2024.
+    """
+
+    amplitude: Annotated[float, BeforeValidator(bare)]
+    """a, in uS per decade of G/1 uS."""
+    read_time: Duration
+
+    @override
+    def sd(self, conductance: Array, programmed: Array, age: Array, device: Device) -> Array:
+        decades = np.log10(np.maximum(conductance * 1e6, 1.0))
+        return np.asarray(decades * (self.amplitude * 1e-6) * flicker_growth(age, self.read_time).astype(decades.dtype))
+
+
+@READ_DISTURB.register("exponential_voltage")
+class ExponentialVoltage(ReadDisturbLaw):
+    """Each read takes the share c exp(V_read/V_rd) of the conductance."""
+
+    coefficient: Annotated[float, BeforeValidator(bare)]
+    """c per read."""
+    voltage_scale: Annotated[Voltage, POSITIVE]
+    """V_rd."""
+
+    @override
+    def remaining(self, reads: Array, device: Device) -> Array:
+        return np.asarray(np.exp(-reads * (self.coefficient * np.exp(device.read.voltage / self.voltage_scale))))

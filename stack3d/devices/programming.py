@@ -1,0 +1,129 @@
+"""Programming error: what write-verify leaves."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, override
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import BeforeValidator, Field, model_validator
+
+from stack3d.devices.laws import PROGRAMMING, Array, ProgrammingLaw
+from stack3d.schema.base import Conductance, Count, Fraction, bare
+from stack3d.schema.device import Device
+
+Coefficients = Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(bare)]
+
+
+def polynomial(level: Array, coefficients: tuple[float, ...]) -> Array:
+    """Σ c_k level^k by Horner's rule, in the precision of `level`."""
+    result = np.full_like(level, coefficients[-1])
+    for c in reversed(coefficients[:-1]):
+        result *= level
+        result += c
+    return result
+
+
+def write_verify(pulse_sd: float, window: float, max_pulses: int) -> tuple[float, float, float]:
+    r"""Statistics of a write loop that re-pulses until the error is inside a window.
+
+    Parameters
+    ----------
+    pulse_sd : float
+        Standard deviation of the conductance after one pulse about the target. [S]
+    window : float
+        Half width of acceptance. [S]
+    max_pulses : int
+        Pulses after which the loop gives up and keeps the last value. [-]
+
+    Returns
+    -------
+    sd, pulses, failed : float
+        Standard deviation of the error left [S], mean number of pulses [-], share of cells outside the window [-].
+
+    Notes
+    -----
+    Each pulse is an independent normal draw, accepted with :math:`p = \mathrm{erf}(a/\sqrt2)`, :math:`a` = window/sd.
+    Pulses: :math:`(1-(1-p)^n)/p`; variance inside the window: :math:`1 - 2a\varphi(a)/p`, outside it
+    :math:`1 + 2a\varphi(a)/(1-p)`.
+    """
+    a = window / pulse_sd
+    accept = math.erf(a / math.sqrt(2))
+    failed = math.erfc(a / math.sqrt(2)) ** max_pulses
+    edge = 2 * a * math.exp(-0.5 * a * a) / math.sqrt(2 * math.pi)
+    inside = 1 - edge / accept
+    outside = 1 + edge / (1 - accept) if accept < 1 else 0.0
+    variance = (1 - failed) * inside + failed * outside
+    return pulse_sd * math.sqrt(variance), (1 - failed) / accept, failed
+
+
+@PROGRAMMING.register("polynomial")
+class Polynomial(ProgrammingLaw):
+    """Standard deviation as a polynomial in G/g_max."""
+
+    coefficients: Coefficients
+    """c_0, c_1, … in units of `unit`."""
+    unit: Conductance
+    """Conductance that a coefficient of 1 stands for."""
+
+    @override
+    def error(self, target: Array, device: Device) -> tuple[Array | float, Array | float]:
+        return 0.0, polynomial(target / device.g_max, self.coefficients) * self.unit
+
+
+@PROGRAMMING.register("linear")
+class Linear(ProgrammingLaw):
+    """Standard deviation `offset` + `slope` G."""
+
+    offset: Conductance
+    slope: Annotated[float, BeforeValidator(bare)]
+
+    @model_validator(mode="after")
+    def _not_flat_zero(self) -> Linear:
+        if self.offset == 0 and self.slope < 0:
+            raise ValueError("offset 0 with a negative slope makes the standard deviation negative")
+        return self
+
+    @override
+    def error(self, target: Array, device: Device) -> tuple[Array | float, Array | float]:
+        return 0.0, target * self.slope + self.offset
+
+
+@PROGRAMMING.register("write_verify")
+class WriteVerify(ProgrammingLaw):
+    """Pulses until the error is inside a window."""
+
+    window: Fraction
+    """Half width of acceptance, as a share of g_max."""
+    pulse_sd: Fraction
+    """Standard deviation after one pulse, as a share of g_max."""
+    max_pulses: Count
+    """Pulses after which the cell is left as it is."""
+
+    @override
+    def error(self, target: Array, device: Device) -> tuple[Array | float, Array | float]:
+        return 0.0, device.g_max * write_verify(self.pulse_sd, self.window, self.max_pulses)[0]
+
+    @override
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
+        from scipy.special import ndtr, ndtri
+
+        sd, _, failed = write_verify(self.pulse_sd, self.window, self.max_pulses)
+        tail = float(ndtr(-self.window / self.pulse_sd))
+        u = rng.random(shape)
+        # one uniform per cell: its lowest `failed` share serves the two tails, the rest the inside of the window
+        inside = ndtri(tail + (u - failed) / (1 - failed) * (1 - 2 * tail))
+        share = 2 * u / failed if failed else u
+        outside = np.where(share < 1, ndtri(share * tail), -ndtri((2 - share) * tail))
+        return np.asarray(np.where(u < failed, outside, inside) * (self.pulse_sd / sd), dtype)
+
+    @override
+    def pulses(self, device: Device) -> float:
+        return write_verify(self.pulse_sd, self.window, self.max_pulses)[1]
+
+
+def interpolate_levels(target: ArrayLike, levels: Array, values: Array) -> Array:
+    """Linear between tabulated levels, held beyond the first and the last; keeps the dtype of `target`."""
+    target = np.asarray(target)
+    return np.asarray(np.interp(target, levels, values), target.dtype)

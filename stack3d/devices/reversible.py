@@ -1,0 +1,55 @@
+"""Reversible dependence of conductance on temperature."""
+
+from __future__ import annotations
+
+from typing import override
+
+import numpy as np
+
+from stack3d.devices.laws import BOLTZMANN, TEMPERATURE_DEPENDENCE, Array, TemperatureDependence
+from stack3d.schema.base import ActivationEnergy, Fraction, InverseTemperature, Number
+from stack3d.schema.device import Device
+
+
+def semiconducting(temperature: Array, reference: Array, activation_energy: Array | float) -> Array:
+    """exp[-(E_c/k_B)(1/T - 1/T_p)] for `activation_energy` [eV] and temperatures [K]. [-]"""
+    inverse = 1 / np.asarray(temperature) - 1 / np.asarray(reference)
+    if isinstance(activation_energy, np.ndarray):
+        inverse = inverse.astype(activation_energy.dtype)
+    return np.asarray(np.exp(inverse * (-1 / BOLTZMANN) * activation_energy))
+
+
+def metallic(temperature: Array, reference: Array, coefficient: float) -> Array:
+    """1/[1 + α(T - T_p)] for `coefficient` α [K⁻¹] and temperatures [K]. [-]"""
+    return np.asarray(1 / (1 + coefficient * (np.asarray(temperature) - np.asarray(reference))))
+
+
+@TEMPERATURE_DEPENDENCE.register("state_mix")
+class StateMix(TemperatureDependence):
+    """Semiconducting with E_c0 (1-u)^m below u_x, metallic with α above it; E_c spreads over cells."""
+
+    activation_energy: ActivationEnergy
+    """E_c0, of an empty cell."""
+    activation_energy_sd: ActivationEnergy
+    """Spread of E_c over cells."""
+    level_exponent: Number = 1.0
+    """m."""
+    crossover: Fraction = 1.0
+    """u_x."""
+    temperature_coefficient: InverseTemperature = 0.0
+    """α of the metallic part."""
+
+    @override
+    def factor(self, level: Array, temperature: Array, reference: Array, draw: Array | float, device: Device) -> Array:
+        energy = np.maximum(1 - level, 0)
+        if self.level_exponent != 1:
+            energy **= self.level_exponent
+        energy *= self.activation_energy
+        if self.activation_energy_sd:
+            energy += draw * self.activation_energy_sd
+        result = semiconducting(temperature, reference, energy)
+        if self.crossover < 1:
+            conducting = np.broadcast_to(level >= self.crossover, result.shape)
+            metal = metallic(temperature, reference, self.temperature_coefficient).astype(level.dtype)
+            np.copyto(result, metal, where=conducting)
+        return result
