@@ -360,3 +360,23 @@ def load(path: str | Path, overrides: Sequence[tuple[str, Any]] = ()) -> Case:
         known = sorted(available("scenarios"))
         raise DeckError(f"no scenario {str(path)!r}{did_you_mean(str(path), known)}; known: {', '.join(known) or 'none'}")
     return resolve(yamlfile.read(found), found, overrides)
+
+
+def scenario_schema() -> dict[str, Any]:
+    """JSON Schema of a scenario as users write it: a deck's name is allowed wherever a deck is."""
+    from stack3d.schema.scenario import Scenario
+
+    schema = Scenario.model_json_schema()
+    named = {f"#/$defs/{name}" for name in ("Geometry", "Solver", "Device", "Face", "Network", "Periphery", "Material")}
+
+    def widen(node: Any) -> Any:
+        if isinstance(node, list):
+            return [widen(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if node.get("$ref") in named:
+            rest = {k: v for k, v in node.items() if k != "$ref"}
+            return {**rest, "anyOf": [{"$ref": node["$ref"]}, {"type": "string", "description": "name or path of a deck"}]}
+        return {key: widen(value) for key, value in node.items()}
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **widen(schema)}

@@ -46,8 +46,15 @@ _ALL = (
     _f("power/highest_rate", "", "s-1", "inferences per second that the slowest layer allows"),
     _f("power/utilisation", "tile", "1", "used cells over all cells of the tile"),
     _f("reliability/conductance_error_mean", "time tier", "S", "mean over cells and chips of conductance minus its target"),
-    _f("reliability/conductance_error_std", "time tier", "S", "standard deviation over cells and chips of conductance minus its target"),
-    _f("reliability/equivalent_time", "time tier", "s", "time at the anchor temperature of the retention law that ages as much"),
+    _f(
+        "reliability/conductance_error_std",
+        "time tier",
+        "S",
+        "standard deviation over cells and chips of conductance minus its target",
+    ),
+    _f(
+        "reliability/equivalent_time", "time tier", "s", "time at the anchor temperature of the retention law that ages as much"
+    ),
     _f("reliability/stuck_fraction", "time", "1", "fraction of cells that are stuck"),
     _f("reliability/writes", "time", "1", "mean writes per cell"),
     _f("reliability/endurance_used", "time", "1", "mean over cells of Miner's damage sum"),
@@ -55,7 +62,12 @@ _ALL = (
     _f("mvm/accuracy_ideal", "", "1", "fraction of test inputs classified correctly in float arithmetic"),
     _f("mvm/logit_error", "time sample", "1", "rms of logits minus float logits over rms of float logits"),
     _f("mvm/accuracy_without", "mechanism", "1", "mean accuracy at the end of the run with the mechanism switched off"),
-    _f("mvm/time_to_accuracy_loss", "sample", "s", "time at which accuracy first lies 1 % below its float value; NaN = not within the run"),
+    _f(
+        "mvm/time_to_accuracy_loss",
+        "sample",
+        "s",
+        "time at which accuracy first lies 1 % below its float value; NaN = not within the run",
+    ),
 )
 
 FIELDS: dict[str, Field] = {f"{f.group}/{f.name}": f for f in _ALL}

@@ -52,7 +52,9 @@ class Population:
         for index, (name, matrix) in enumerate(computer.matrices.items()):
             rng = np.random.default_rng([seed, PROGRAM, index])
             target = np.broadcast_to(matrix.target_conductances(), (samples, *matrix.state_shape))
-            states[name] = device.program(target, rng, temperature=temperature, pair_axis=-3 if matrix.mapping.is_pair else None)
+            states[name] = device.program(
+                target, rng, temperature=temperature, pair_axis=-3 if matrix.mapping.is_pair else None
+            )
         return cls(states)
 
     def aged(self, computer: Computer, device: DeviceModel, duration: float, tile_temperature: Floats) -> Population:
@@ -72,15 +74,18 @@ class Population:
         self, computer: Computer, device: DeviceModel, tile_temperature: Floats, conductances: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Standard deviation of a read, by layer. [S]"""
-        return {
+        noise = {
             n: device.read_noise(s, computer.per_cell(n, tile_temperature), conductance=conductances[n])
             for n, s in self.states.items()
         }
+        return {n: sd for n, sd in noise.items() if np.ndim(sd)}  # a device without read noise answers one zero
 
     def mean_of(self, name: str) -> float:
         """Mean of a state array (``writes``, ``damage``) over all cells."""
         cells = sum(s.target.size for s in self.states.values())
-        return float(sum(np.broadcast_to(getattr(s, name), s.shape).sum(dtype=np.float64) for s in self.states.values()) / cells)
+        return float(
+            sum(np.broadcast_to(getattr(s, name), s.shape).sum(dtype=np.float64) for s in self.states.values()) / cells
+        )
 
     def stuck_fraction(self) -> float:
         """Fraction of cells that are stuck."""

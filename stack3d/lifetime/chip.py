@@ -54,6 +54,11 @@ class Computer:
     mean_square_voltages: Mapping[str, Floats]
     products: Mapping[str, float]
 
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """Mechanisms of the device that can be switched off."""
+        return tuple(name for name in self.device.mechanisms if name != "truncation")
+
     @cached_property
     def float_logits(self) -> Floats:
         """Logits in float arithmetic, shape (n_test, n_classes)."""
@@ -182,8 +187,8 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
     statistics: dict[str, mvm.LayerStatistics] = {}
     ideal = {name: m.prepare(m.target_conductances()) for name, m in built.items()}
     forward = forward_of(network)
-    profiles = mvm.profile(mvm.CrossbarNetwork(built, ideal), forward, data.profile)
-    matrices = {n: m.calibrated(profiles[n], scenario.mvm.percentile) for n, m in built.items()}
+    profiles = mvm.profile_network(mvm.CrossbarNetwork(built, ideal), forward, data.profile)
+    matrices = {n: mvm.calibrate(m, profiles[n], scenario.mvm.percentile) for n, m in built.items()}
     forward(mvm.CrossbarNetwork(matrices, ideal, statistics=statistics), data.profile)
     computer = Computer(
         network,

@@ -158,7 +158,9 @@ def settle(chip: Chip, backend: ThermalBackend, conductances: Mapping[str, Float
                 f"leakage runs away: from about {began:.0f} K on each iteration adds more heat than the cooling removes"
                 f" (last steps {', '.join(f'{s:.1f} K' for s in steps[-3:])}); cool better, or lower workload.periphery.leakage"
             )
-    raise SolverError(f"leakage and temperature have not settled after {LEAKAGE_ITERATIONS} iterations (last step {steps[-1]:.2g} K)")
+    raise SolverError(
+        f"leakage and temperature have not settled after {LEAKAGE_ITERATIONS} iterations (last step {steps[-1]:.2g} K)"
+    )
 
 
 def total_power(sources: Sequence[HeatSource]) -> float:

@@ -121,7 +121,9 @@ def _life(
     times = epoch_times(scenario.lifetime)
     n_tiers = len(chip.stack.with_role("rram"))
     tier_of_tile = np.array([[s.name for s in chip.stack.with_role("rram")].index(layer) for layer, _ in computer.places])
-    observer.stage("program", chips=scenario.monte_carlo.samples, cells=sum(m.weights.size for m in computer.matrices.values()) * 2)
+    observer.stage(
+        "program", chips=scenario.monte_carlo.samples, cells=sum(m.weights.size for m in computer.matrices.values()) * 2
+    )
     population = timed("program", lambda: _programmed(chip, computer, device))
     present = np.full(len(computer.tiles), scenario.cooling.ambient)
     rows: dict[str, list[Any]] = {}
@@ -165,7 +167,7 @@ def _life(
     observer.stage("attribute")
     values["mvm/accuracy_without"] = timed("attribute", lambda: attribution(chip, computer, history))
     coordinates |= _life_coordinates(chip, times)
-    coordinates["mechanism"] = np.array(list(device.mechanisms))
+    coordinates["mechanism"] = np.array(computer.mechanisms)
     return values, coordinates, first.solution
 
 
@@ -189,7 +191,7 @@ def attribution(chip: Chip, computer: Computer, history: list[tuple[float, Float
     Shape (mechanisms,), in the order of the device's mechanisms.
     """
     out = []
-    for name in computer.device.mechanisms:
+    for name in computer.mechanisms:
         device = computer.device.without(name)
         population = _programmed(chip, computer, device)
         for duration, temperature in history:
@@ -250,7 +252,11 @@ def thermal_values(chip: Chip, solution: ThermalSolution) -> tuple[dict[str, Any
         "thermal/heat_balance_error": solution.balance,
         "thermal/thermal_resistance": (peaks[hottest][0] - scenario.cooling.ambient) / (solution.heat_in or np.nan),
     }
-    coordinates: dict[str, Any] = {"layer": np.array(names), "axis": np.array(list("xyz")), "face": np.array(["top", "bottom", "sides"])}
+    coordinates: dict[str, Any] = {
+        "layer": np.array(names),
+        "axis": np.array(list("xyz")),
+        "face": np.array(["top", "bottom", "sides"]),
+    }
     tiers = [layer.name for layer in stack.with_role("rram")]
     if tiers:
         nx, ny = scenario.tier_map

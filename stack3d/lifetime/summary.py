@@ -66,7 +66,9 @@ def _energy(chip: Chip, values: Mapping[str, Any]) -> str:
     total = float(np.nansum(energy))
     names = ("array", "dac", "adc", "digital")
     shares = ", ".join(f"{name} {100 * energy[i] / total:.0f} %" for i, name in enumerate(names))
-    return f"energy             {short(total, 'J')} per inference ({shares}), latency {short(float(values['power/latency']), 's')}"
+    return (
+        f"energy             {short(total, 'J')} per inference ({shares}), latency {short(float(values['power/latency']), 's')}"
+    )
 
 
 def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:

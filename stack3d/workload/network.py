@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.schema import scenario as schema
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
+from stack3d.schema import scenario as schema
 
 Product = Callable[[str, Floats], Floats]
 """(layer, x) → x @ W: x has shape (vectors, inputs of the layer), the result (vectors, outputs)."""
@@ -85,12 +85,21 @@ class Network:
         -------
         ndarray, shape (batch, n_classes)
         """
-        exact = {layer.name: layer.weights for layer in self.layers}
-        chosen: Product = product or (lambda name, x: x @ exact[name])
-        by_weight = self._by_weight
+        self._evaluator.product = product or self._exact
+        feed = {self.input_name: np.asarray(inputs, dtype=np.float32)}
+        return np.asarray(self._evaluator.run(None, feed)[0], dtype=np.float64)
 
+    def _exact(self, name: str, x: Floats) -> Floats:
+        return np.asarray(x @ next(layer.weights for layer in self.layers if layer.name == name))
+
+    @cached_property
+    def _evaluator(self) -> Any:
+        """ONNX reference evaluator whose weight-stationary operators ask its ``product``; made once, it compiles."""
         from onnx.reference import ReferenceEvaluator
         from onnx.reference.op_run import OpRun
+
+        by_weight = self._by_weight
+        evaluator: Any
 
         class Gemm(OpRun):  # type: ignore[misc]
             op_domain = ""
@@ -100,7 +109,7 @@ class Network:
             ) -> Any:
                 name = by_weight.get(self.onnx_node.input[1])
                 left = a.T if transA else a
-                out = chosen(name, left) if name else left @ (b.T if transB else b)
+                out = evaluator.product(name, left) if name else left @ (b.T if transB else b)
                 out = out * alpha if alpha != 1.0 else out
                 return (out if c is None else out + beta * c,)
 
@@ -111,11 +120,11 @@ class Network:
                 name = by_weight.get(self.onnx_node.input[1])
                 if not name:
                     return (np.matmul(a, b),)
-                out = chosen(name, a.reshape(-1, a.shape[-1]))
+                out = evaluator.product(name, a.reshape(-1, a.shape[-1]))
                 return (out.reshape(*a.shape[:-1], -1),)
 
         evaluator = ReferenceEvaluator(self.model, new_ops=[Gemm, MatMul])
-        return np.asarray(evaluator.run(None, {self.input_name: np.asarray(inputs, dtype=np.float32)})[0], dtype=np.float64)
+        return evaluator
 
 
 def load_network(deck: schema.Network) -> Network:

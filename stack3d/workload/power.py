@@ -143,7 +143,9 @@ def tile_sources(
     sources = []
     for i, (layer, box) in enumerate(places):
         sources.append(HeatSource(f"tile{i}_array", layer, box, float(array[i])))
-        sources.append(HeatSource(f"tile{i}_periphery", periphery_layer(stack, layer), _within(stack, layer, box), float(rest[i])))
+        sources.append(
+            HeatSource(f"tile{i}_periphery", periphery_layer(stack, layer), _within(stack, layer, box), float(rest[i]))
+        )
     return tuple(sources)
 
 

@@ -1,0 +1,227 @@
+"""The door: ``stack3d run | validate | show | mesh | list | schema``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stack3d import __version__
+from stack3d.errors import EXIT_BAD_INPUT, EXIT_OTHER, EXIT_SOME_FAILED, DeckError, Stack3dError, unknown_name
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+Scenarios = Annotated[list[str], typer.Argument(help="Scenario files, or names of shipped scenarios.", metavar="SCENARIO...")]
+One = Annotated[str, typer.Argument(help="A scenario file, or the name of a shipped one.", metavar="SCENARIO")]
+Overrides = Annotated[
+    list[str],
+    typer.Option("--set", help="Override a dotted key, in order: --set cooling.ambient='85 degC'.", metavar="KEY=VALUE"),
+]
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"stack3d {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Heat, ageing and accuracy of 3D resistive-memory stacks.
+
+    Exit codes: 0 ok, 2 bad input, 3 solver failure, 4 some cases of a batch failed, 1 anything else.
+    """
+
+
+def _fail(lines: str) -> None:
+    for line in lines.splitlines():
+        typer.echo(f"error: {line}", err=True)
+
+
+def _parsed(texts: list[str]) -> list[tuple[str, Any]]:
+    from stack3d.decks import parse_override
+
+    return [parse_override(text) for text in texts]
+
+
+@app.command()
+def run(
+    scenarios: Scenarios,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Root of the results.")] = Path("results"),
+    overrides: Overrides = [],  # noqa: B006  (typer reads it, nobody changes it)
+    force: Annotated[bool, typer.Option("--force", help="Run cases again that are done and unchanged.")] = False,
+    until: Annotated[str | None, typer.Option("--until", help="Stop early: 'thermal'.")] = None,
+) -> None:
+    """Run cases and their sweeps; what is done and unchanged is skipped, and one bad case stops nothing."""
+    from stack3d import study
+    from stack3d.progress import observer_for_terminal
+
+    if until not in (None, "thermal"):
+        raise DeckError(f"--until knows 'thermal', got {until!r}")
+    reports = []
+    for report in study.run(scenarios, output, observer_for_terminal, overrides=_parsed(overrides), force=force, until=until):
+        reports.append(report)
+        if report.status == study.FAILED:
+            _fail(
+                "\n".join(
+                    [f"{report.name}:", *report.lines] if len(report.lines) > 1 else [f"{report.name}: {report.lines[0]}"]
+                )
+            )
+            if report.error is not None and "--debug" in sys.argv:
+                import traceback
+
+                traceback.print_exception(report.error)
+        else:
+            note = " (done before, unchanged)" if report.status == study.SKIPPED else ""
+            typer.echo(f"{report.name}{note}: {report.folder}")
+            for line in report.lines:
+                typer.echo(f"  {line}")
+    failed = [r for r in reports if r.status == study.FAILED]
+    if failed and len(reports) > 1:
+        typer.echo(f"{len(reports) - len(failed)} of {len(reports)} cases done, {len(failed)} failed", err=True)
+        raise typer.Exit(EXIT_SOME_FAILED)
+    if failed:
+        raise typer.Exit(failed[0].exit_code)
+
+
+@app.command()
+def validate(scenarios: Scenarios, overrides: Overrides = []) -> None:  # noqa: B006
+    """Report every mistake of every scenario, one line each."""
+    from stack3d import study
+
+    bad = False
+    for path in scenarios:
+        for label, case in study.expand(path, _parsed(overrides)):
+            try:
+                if isinstance(case, Exception):
+                    raise case
+                from stack3d.lifetime import check
+
+                check(case.scenario)
+                typer.echo(f"ok: {label}")
+            except DeckError as error:
+                located = case.locate(error.problems) if not isinstance(case, Exception) else list(error.problems)
+                _fail("\n".join(str(p) for p in located))
+                bad = True
+    if bad:
+        raise typer.Exit(EXIT_BAD_INPUT)
+
+
+@app.command()
+def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
+    """Print the resolved deck, the stack and the size of the mesh."""
+    from stack3d import decks, results
+    from stack3d.lifetime import check
+    from stack3d.lifetime.heat import make_grid
+
+    case = decks.load(scenario, _parsed(overrides))
+    try:
+        chip = check(case.scenario)
+    except DeckError as error:
+        raise DeckError(case.locate(error.problems)) from None
+    typer.echo(results.resolved_yaml(case).rstrip())
+    for override in case.overrides:
+        typer.echo(f"# set {override}")
+    typer.echo(f"\n# content hash {case.digest()[:12]}\n")
+    typer.echo(
+        f"{'layer (top first)':<18}{'z [um]':>12}{'thickness':>12}  {'material':<20}{'k [W/m/K] x, y, z':<24}{'contact':>10}"
+    )
+    for layer in reversed(chip.stack.layers):
+        k = ", ".join(f"{v:g}" for v in layer.material.conductivity)
+        contact = f"{layer.contact_resistance * 1e6:g} mm2K/W" if layer.contact_resistance else ""
+        typer.echo(
+            f"{layer.name:<18}{layer.z0 * 1e6:>12.2f}{layer.thickness * 1e6:>9.2f} um  {layer.material.name:<20}{k:<24}{contact:>10}"
+            + (f"  {layer.role}" if layer.role else "")
+        )
+    grid = make_grid(chip)
+    nz, ny, nx = grid.shape
+    megabytes = grid.n_nodes * 27 * 12 * 4 / 1e6
+    typer.echo(f"\nmesh: {nx} x {ny} x {nz} hexahedra, {grid.n_nodes} unknowns, about {megabytes:.0f} MB of matrix and solver")
+    if chip.computer is not None:
+        for name, matrix in chip.computer.matrices.items():
+            mine = [t for _, t in chip.computer.tiles_of(name)]
+            used = sum(t.utilisation for t in mine) / len(mine)
+            typer.echo(
+                f"layer {name}: {matrix.n_inputs} x {matrix.n_outputs} weights on {len(mine)} tiles, {100 * used:.0f} % used"
+            )
+
+
+@app.command()
+def mesh(
+    scenario: One, output: Annotated[Path, typer.Option("-o", "--output", help="msh, vtu, xdmf, …")], overrides: Overrides = []
+) -> None:
+    """Write the Gmsh mesh with its named regions."""
+    from stack3d import decks
+    from stack3d.geometry.gmsh_model import write_mesh
+    from stack3d.lifetime import check
+    from stack3d.lifetime.heat import make_grid
+
+    chip = check(decks.load(scenario, _parsed(overrides)).scenario)
+    grid = make_grid(chip)
+    write_mesh(chip.stack, grid, output)
+    typer.echo(f"{output}: {grid.n_nodes} nodes")
+
+
+@app.command(name="list")
+def list_(kind: Annotated[str | None, typer.Argument(help="materials, geometries, cooling, devices, …")] = None) -> None:
+    """List what a deck can name."""
+    from stack3d import decks, yamlfile
+
+    if kind is not None and kind not in decks.KINDS:
+        raise unknown_name("kind of deck", kind, decks.KINDS)
+    for one in decks.KINDS if kind is None else (kind,):
+        if kind is None:
+            typer.echo(f"{one}:")
+        for name, path in sorted(decks.available(one).items()):
+            try:
+                title = yamlfile.read(path).get("title") or ""
+            except DeckError as error:
+                title = f"(cannot be read: {error})"
+            typer.echo(f"  {name:<28} {title}".rstrip())
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the scenario, for editors."""
+    from stack3d.decks import scenario_schema
+
+    typer.echo(json.dumps(scenario_schema(), indent=2))
+
+
+def main() -> None:
+    """Entry point: one plain line per error, documented exit codes."""
+    debug = "--debug" in sys.argv
+    command: Callable[..., Any] = app
+    try:
+        code = command(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except Stack3dError as error:
+        if debug:
+            raise
+        _fail(str(error))
+        sys.exit(error.exit_code)
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("error: interrupted", err=True)
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        usage = getattr(error, "format_message", None)
+        if usage is not None:  # a mistake in the command line itself
+            _fail(usage())
+            sys.exit(EXIT_BAD_INPUT)
+        _fail(f"{type(error).__name__}: {error} (run again with --debug before the command for the traceback)")
+        sys.exit(EXIT_OTHER)
+
+
+if __name__ == "__main__":
+    main()
