@@ -1,3 +1,21 @@
 """stack3d: heat, ageing and accuracy of 3D resistive-memory stacks."""
 
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "load", "open_result"]
+
+if TYPE_CHECKING:
+    from stack3d.api import load
+    from stack3d.results import open_result
+
+_HOMES = {"load": "stack3d.api", "open_result": "stack3d.results"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public verbs when they are first asked for, so that ``import stack3d`` stays light."""
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'stack3d' has no attribute {name!r}")

@@ -1,0 +1,29 @@
+# `make run` runs the quickstart, `make test` the tests; both set up everything they need first.
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+SCENARIO ?= scenarios/quickstart.yaml
+
+.PHONY: run test lint setup system
+run: setup
+	$(UV) run stack3d run $(SCENARIO)
+
+test: setup
+	$(UV) run pytest
+
+lint: setup
+	$(UV) run ruff check .
+	$(UV) run ruff format --check .
+	$(UV) run mypy
+
+setup: system $(if $(filter .tools/bin/uv,$(UV)),.tools/bin/uv)
+
+.tools/bin/uv:
+	@python3 -m venv .tools || { echo "error: python3 cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@.tools/bin/pip install --quiet uv
+
+system:
+	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || \
+	  { echo "error: the form compiler needs a C compiler; on Debian or Ubuntu: apt-get install gcc libc6-dev" >&2; exit 1; }
+	@for pair in libGLU.so.1:libglu1-mesa libXrender.so.1:libxrender1 libXcursor.so.1:libxcursor1 libXft.so.2:libxft2 libXinerama.so.1:libxinerama1; do \
+	  /sbin/ldconfig -p 2>/dev/null | grep -q "$${pair%%:*}" || \
+	  { echo "error: Gmsh needs $${pair%%:*}; on Debian or Ubuntu: apt-get install $${pair##*:}" >&2; exit 1; }; \
+	done

@@ -1,0 +1,87 @@
+"""One direction of imports: a room imports only rooms above it, and siblings never import each other."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import stack3d
+
+ROWS = (
+    ("errors",),
+    ("units", "fields", "registry", "progress", "yamlfile", "layout", "tiles"),
+    ("schema",),
+    ("decks",),
+    ("geometry", "workload", "thermal", "devices", "mvm"),
+    ("lifetime",),
+    ("results",),
+    ("study", "report"),
+    ("api",),
+    ("cli",),
+)
+ROW = {room: i for i, row in enumerate(ROWS) for room in row}
+ROOT = Path(stack3d.__file__).parent
+FILES = sorted(p for p in ROOT.rglob("*.py") if "library" not in p.relative_to(ROOT).parts and p.parent != ROOT.parent)
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Every module a file imports, inside functions too, and ``from package import module`` as the module."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module or "")
+            if node.module and node.module.startswith("stack3d"):
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def rooms_imported(path: Path) -> set[str]:
+    return {m.split(".")[1] for m in imported_modules(path) if m.startswith("stack3d.") and m.split(".")[1] in ROW}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_upwards(path: Path) -> None:
+    room = room_of(path)
+    if room == "__init__":
+        return
+    assert room in ROW, f"{path.name} belongs to no room of the table"
+    wrong = [other for other in rooms_imported(path) if other != room and ROW[other] >= ROW[room]]
+    assert not wrong, f"{room} imports {wrong}, which are not above it"
+
+
+def test_the_walk_sees_what_it_must() -> None:
+    """Guard of the test itself: the meeting place imports all five physics rooms."""
+    seen = set().union(*(rooms_imported(p) for p in FILES if room_of(p) == "lifetime"))
+    assert seen >= {"geometry", "workload", "thermal", "devices", "mvm"}
+
+
+@pytest.mark.parametrize(
+    ("module", "allowed"),
+    [
+        ("dolfinx", {"thermal/fem.py"}),
+        ("petsc4py", {"thermal/fem.py"}),
+        ("pint", {"units.py"}),
+        ("gmsh", {"geometry/gmsh_model.py"}),
+    ],
+)
+def test_one_home_per_library(module: str, allowed: set[str]) -> None:
+    users = {
+        str(p.relative_to(ROOT)) for p in FILES if any(m == module or m.startswith(f"{module}.") for m in imported_modules(p))
+    }
+    assert users <= allowed and users
+
+
+def test_only_the_door_writes_to_the_terminal() -> None:
+    printing = set()
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+                printing.add(str(path.relative_to(ROOT)))
+    assert printing <= {"cli.py", "progress.py"}
