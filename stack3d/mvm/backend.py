@@ -1,0 +1,122 @@
+"""The few operations in which array libraries differ, and normal deviates."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Normals = np.random.Generator | Callable[[tuple[int, ...]], Any]
+NORMALS_AT_ONCE = 65536  # pairs of float32 blocks of this length stay in the second-level cache
+
+
+class Scratch(threading.local):
+    """Work arrays by name, kept from call to call so that products touch no new memory; one set per thread."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, NDArray[Any]] = {}
+
+    def take(self, xp: Any, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any] | None:
+        """Return the uninitialised array of a name with this shape; None for libraries that cannot write in place."""
+        if xp is not np:
+            return None
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if name not in self._buffers or self._buffers[name].size < size:
+            self._buffers[name] = np.empty(size, dtype=np.uint8)
+        array: NDArray[Any] = self._buffers[name][:size].view(dtype).reshape(shape)
+        return array
+
+
+def namespace(array: Any) -> Any:
+    """Return the library that an array belongs to: its array-API namespace, or the top module of its type."""
+    if isinstance(array, np.ndarray | np.generic):
+        return np
+    if hasattr(array, "__array_namespace__"):
+        return array.__array_namespace__()
+    return sys.modules[type(array).__module__.split(".")[0]]
+
+
+def in_place(xp: Any, array: Any) -> dict[str, Any]:
+    """Return the argument that makes a NumPy function work in place; other libraries have none."""
+    return {"out": array} if xp is np else {}
+
+
+def cast(xp: Any, array: Any, dtype: Any) -> Any:
+    """Return `array` in `dtype`; without a copy where it has it already."""
+    if xp is np:
+        return np.asarray(array).astype(dtype, copy=False)
+    return xp.astype(array, dtype, copy=False) if hasattr(xp, "astype") else array.to(dtype)
+
+
+def like(xp: Any, values: Any, array: Any) -> Any:
+    """Return NumPy `values` with the library, type and device of `array`."""
+    if xp is np:
+        return np.asarray(values, dtype=array.dtype)
+    return xp.asarray(values, dtype=array.dtype, device=array.device)
+
+
+def largest_magnitude(xp: Any, array: Any) -> Any:
+    """Return the largest magnitude along the last axis, which is kept."""
+    high, low = (xp.amax, xp.amin) if hasattr(xp, "amax") else (xp.max, xp.min)
+    return xp.maximum(high(array, axis=-1, keepdims=True), -low(array, axis=-1, keepdims=True))
+
+
+def product(xp: Any, first: Any, second: Any, out: NDArray[Any] | None) -> Any:
+    """Return ``first @ second``, in `out` where there is one."""
+    return first @ second if out is None else xp.matmul(first, second, out=out)
+
+
+def scaled(xp: Any, array: Any, factor: Any, dtype: Any, out: NDArray[Any] | None) -> Any:
+    """Return ``array * factor`` in `dtype`, in `out` where there is one."""
+    return cast(xp, array, dtype) * factor if out is None else np.multiply(array, factor, out=out, casting="same_kind")
+
+
+def add_noise(xp: Any, signal: Any, variance: Any, source: Normals, scratch: Scratch) -> Any:
+    """Return `signal` plus normal noise of a `variance`; both are overwritten where the library allows it."""
+    deviation = xp.sqrt(variance, **in_place(xp, variance))
+    if not isinstance(source, np.random.Generator):
+        deviation *= source(tuple(signal.shape))
+    elif signal.dtype == np.float64:
+        deviation *= source.standard_normal(signal.shape)
+    else:
+        deviation *= like(xp, standard_normals(source, tuple(signal.shape), scratch), signal)
+    signal += deviation
+    return signal
+
+
+def standard_normals(rng: np.random.Generator, shape: tuple[int, ...], scratch: Scratch) -> NDArray[np.float32]:
+    r"""Return standard normal deviates in single precision, in a work array of `scratch`.
+
+    Box and Muller's transform of 32-bit integers: vectorised, about half the time of `Generator.standard_normal`.
+    Magnitudes reach 6.6.
+
+    References
+    ----------
+    .. [1] G. E. P. Box, M. E. Muller, Ann. Math. Statist. 29 (1958) 610. doi:10.1214/aoms/1177706645
+    """
+    size = math.prod(shape)
+    out = scratch.take(np, "normals", (size + size % 2,), np.float32)
+    spare = scratch.take(np, "cosine", (min(NORMALS_AT_ONCE, size + 1) // 2,), np.float32)
+    assert out is not None and spare is not None
+    for start in range(0, size, NORMALS_AT_ONCE):
+        part = out[start : start + NORMALS_AT_ONCE]
+        half = part.size // 2
+        part[:] = rng.integers(0, 2**64, half, dtype=np.uint64).view(np.int32)
+        radius, angle = part[:half], part[half:]
+        np.abs(radius, out=radius)
+        radius += 0.5
+        radius *= 2.0**-31
+        np.log(radius, out=radius)
+        radius *= -2.0
+        np.sqrt(radius, out=radius)
+        angle *= math.pi * 2.0**-31
+        cosine = np.cos(angle, out=spare[:half])
+        np.sin(angle, out=angle)
+        angle *= radius
+        radius *= cosine
+    return out[:size].reshape(shape)

@@ -1,0 +1,184 @@
+"""Converter ranges from profiled signals, and corrections measured through the same converters, as hardware would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.errors import DeckError, unknown_name
+from stack3d.mvm.backend import Normals, Scratch, namespace
+from stack3d.mvm.checks import check_tail
+from stack3d.mvm.engine import REFERENCE_WEIGHT, AnalogMatrix, ArrayState, Compensation, without_adc
+from stack3d.mvm.network import CrossbarNetwork
+
+GRANULARITIES = ("layer", "tile", "column")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Signals of a profiling run, from which converter ranges are set.
+
+    Parameters
+    ----------
+    inputs : ndarray
+        Magnitudes of the inputs, flat. [input unit]
+    partial_sums : ndarray
+        Before the ADC, shape (..., row_blocks, readouts, vectors, n_columns). [full-scale cells]
+    """
+
+    inputs: NDArray[Any]
+    partial_sums: NDArray[Any]
+
+
+def profile_matrix(matrix: AnalogMatrix, x: Any, state: ArrayState | Any) -> Profile:
+    """Return the signals before the ADCs for inputs `x` (..., batch, n_inputs), without noise."""
+    state = ArrayState(matrix.ready(state).mean)
+    check_tail(f"input of layer {matrix.name!r}", x, (matrix.n_inputs,), "n_inputs")
+    xp = namespace(state.mean)
+    drives, _ = matrix.drives(xp, x, state.mean.dtype, Scratch())
+    sums = [
+        np.concatenate(
+            [
+                np.stack(
+                    [
+                        np.asarray(matrix.signal(matrix.current(xp, u), state, b, r, None, matrix.n_columns, Scratch()))
+                        for r in range(matrix.readouts)
+                    ],
+                    axis=-3,
+                )
+                for u, _ in drives
+            ],
+            axis=-2,
+        )
+        for b in range(len(matrix.row_blocks))
+    ]
+    return Profile(np.abs(np.asarray(x)).ravel(), np.stack(sums, axis=-4))
+
+
+def profile_network(network: CrossbarNetwork, forward: Callable[..., Any], inputs: Any) -> dict[str, Profile]:
+    """Run a network once without noise and with ideal ADCs, and return the profile of every analogue layer.
+
+    `forward(matmul, inputs)` is the network as for `infer`.
+    """
+    profiles: dict[str, Profile] = {}
+
+    def matmul(name: str, x: Any) -> Any:
+        matrix, state = network.matrices[name], ArrayState(network.states[name].mean)
+        profiles[name] = profile_matrix(matrix, x, state)
+        return without_adc(matrix).matvec(x, state, compensation=network.compensations.get(name))
+
+    forward(matmul, inputs)
+    return profiles
+
+
+def calibrate(
+    matrix: AnalogMatrix, profile: Profile, percentile: float = 99.9, *, per: str = "layer", per_chip: bool = False
+) -> AnalogMatrix:
+    """Return the same matrix with converter ranges at a percentile of a profile.
+
+    Parameters
+    ----------
+    matrix : AnalogMatrix
+        What is read.
+    profile : Profile
+        Taken once; calibrate from it as often as wanted, or take a new one at another time or temperature.
+    percentile : float
+        Share of the profile that must not clip. [%]
+    per : str
+        One ADC range for the whole ``layer``, one per array (``tile``) or one per ADC (``column``).
+    per_chip : bool
+        Keep the leading axes of the profile: every chip gets its own ranges.
+
+    Raises
+    ------
+    ArrayError
+        A profile that is empty, not finite, or zero where a range is wanted.
+    UnknownNameError
+        A granularity that does not exist.
+    """
+    if per not in GRANULARITIES:
+        raise unknown_name("calibration granularity", per, GRANULARITIES)
+    sums = profile.partial_sums  # chips, row block, readout, vector, column
+    if not per_chip:
+        sums = sums.reshape(-1, *sums.shape[-4:])
+        sums = np.moveaxis(sums, 0, 2).reshape(*sums.shape[1:3], -1, sums.shape[-1])
+    if per == "layer":
+        adc = matrix.adc.calibrated(sums, percentile, axis=(-4, -3, -2, -1))
+    elif per == "column":
+        adc = matrix.adc.calibrated(sums, percentile, axis=-2)
+    else:
+        span = np.empty((*sums.shape[:-2], 1, sums.shape[-1]))
+        for block in range(len(matrix.column_blocks)):
+            columns = matrix.block_columns(block)
+            span[..., columns] = matrix.adc.calibrated(sums[..., columns], percentile, axis=(-2, -1)).span
+        adc = replace(matrix.adc, span=span)
+    adc = replace(adc, span=np.asarray(adc.span)[..., 0, :])
+    dac = matrix.dac if matrix.per_vector_input else matrix.dac.calibrated(profile.inputs, percentile)
+    return replace(matrix, dac=dac, adc=adc)
+
+
+def read_weights(matrix: AnalogMatrix, state: ArrayState | Any, rng: Normals | None = None) -> Any:
+    """Return the weights as one-hot inputs read them through the converters, (..., n_inputs, n_outputs). [weight unit]"""
+    state = matrix.ready(state)
+    one_hot = namespace(state.mean).eye(matrix.n_inputs, dtype=state.mean.dtype)
+    return matrix.matvec(one_hot, state, rng)
+
+
+def read_references(matrix: AnalogMatrix, state: ArrayState | Any, rng: Normals | None = None) -> Any:
+    """Return the mean of each array's reference columns with all rows at one level, (..., row_blocks, column_blocks).
+
+    The level is the largest at which a fresh column stays in the middle of the ADC range. [full-scale weights]
+    Raises DeckError when the mapping has no reference columns.
+    """
+    references = matrix.mapping.reference_columns
+    if not references:
+        raise DeckError(f"layer {matrix.name!r} has no reference columns; set mapping.reference_columns")
+    state = matrix.ready(state)
+    xp = namespace(state.mean)
+    rows = max(stop - start for start, stop in matrix.row_blocks)
+    room = np.inf if matrix.adc.bits is None else float(np.min(matrix.adc.span))
+    level = min(1.0, 0.5 * room / (REFERENCE_WEIGHT * rows))
+    single = replace(matrix, per_vector_input=False, dac=replace(matrix.dac, span=1.0))
+    scratch = Scratch()
+    drives, _ = single.drives(xp, xp.full((1, matrix.n_inputs), level, dtype=state.mean.dtype), state.mean.dtype, scratch)
+    readings = []
+    for b in range(len(matrix.row_blocks)):
+        codes = sum(
+            weight * single.codes(single.current(xp, u), state, b, rng, matrix.n_columns, scratch) for u, weight in drives
+        )
+        columns = codes[..., 0, matrix.n_product_columns :]
+        readings.append(xp.mean(xp.reshape(columns, (*columns.shape[:-1], len(matrix.column_blocks), references)), axis=-1))
+    return xp.stack(readings, axis=-2)
+
+
+def layer_scale(
+    matrix: AnalogMatrix, fresh: ArrayState | Any, aged: ArrayState | Any, rng: Normals | None = None
+) -> Compensation:
+    """Return the factor that restores the mean magnitude of the weights read one-hot, per chip.
+
+    `fresh` and `aged` are states (prepared, or conductances) when the layer was programmed and now.
+    A layer that reads zero keeps the factor 1.
+    """
+    before, now = (np.mean(np.abs(np.asarray(read_weights(matrix, s, rng))), axis=(-2, -1)) for s in (fresh, aged))
+    return Compensation(scale=_ratio(before, now))
+
+
+def tile_gain(
+    matrix: AnalogMatrix, fresh: ArrayState | Any, aged: ArrayState | Any, rng: Normals | None = None
+) -> Compensation:
+    """Return the factor per array that restores the reading of its reference columns, per chip.
+
+    `fresh` and `aged` are states (prepared, or conductances) when the layer was programmed and now.
+    An array whose references read zero keeps the factor 1. Raises DeckError without reference columns.
+    """
+    before, now = (np.asarray(read_references(matrix, s, rng)) for s in (fresh, aged))
+    return Compensation(tile_gain=_ratio(before, now))
+
+
+def _ratio(before: NDArray[Any], now: NDArray[Any]) -> NDArray[Any]:
+    readable = (now > 0.0) & (before > 0.0)
+    return np.where(readable, before / np.where(readable, now, 1.0), 1.0)

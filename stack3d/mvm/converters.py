@@ -1,0 +1,102 @@
+"""Digital-to-analogue and analogue-to-digital converters with real ranges, steps and mismatch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.errors import ArrayError, DeckError
+from stack3d.mvm.checks import check_finite
+
+
+@dataclass(frozen=True)
+class Converter:
+    r"""Uniform converter: mismatch, clipping, rounding.
+
+    Parameters
+    ----------
+    bits : int, optional
+        Resolution; absent means ideal (neither rounding nor clipping).
+    span : float or ndarray
+        End of the range, one number or an array that broadcasts against the signal's axes that the
+        converter's owner names. DAC: largest input. ADC: in full-scale cells, that is in units of the current
+        of one cell across the whole conductance window at full input. [-]
+    is_signed : bool
+        Range [-span, span] with :math:`2^b - 2` steps, so that zero is a code; otherwise [0, span] with
+        :math:`2^b - 1` steps.
+    gain_error : float or ndarray
+        Relative error of the gain before conversion, per converter. [-]
+    offset : float or ndarray
+        Offset before conversion as a part of `span`, per converter. [-]
+
+    Raises
+    ------
+    DeckError
+        Too few bits.
+    ArrayError
+        Range of zero width, or mismatch that is not finite.
+    """
+
+    bits: int | None = 8
+    span: float | NDArray[Any] = 1.0
+    is_signed: bool = True
+    gain_error: float | NDArray[Any] = 0.0
+    offset: float | NDArray[Any] = 0.0
+
+    def __post_init__(self) -> None:
+        if self.bits is not None and not 1 + self.is_signed <= self.bits <= 24:
+            raise DeckError(f"converter bits is {self.bits}; must be {1 + self.is_signed} to 24, or absent for an ideal one")
+        for name in ("span", "gain_error", "offset"):
+            check_finite(f"converter {name}", np.asarray(getattr(self, name)))
+        span = np.asarray(self.span)
+        if not np.all(span > 0.0):
+            index = np.unravel_index(int(np.argmax(~(span > 0.0))), span.shape)
+            place = [int(i) for i in index] if index else ""
+            raise ArrayError(f"converter span{place} is {float(span[index])!r}; a range needs a width above zero")
+
+    @property
+    def half_steps(self) -> float:
+        """Steps from zero to the end of the range; infinite for an ideal converter."""
+        if self.bits is None:
+            return np.inf
+        return 2.0 ** (self.bits - 1) - 1.0 if self.is_signed else 2.0**self.bits - 1.0
+
+    @property
+    def has_mismatch(self) -> bool:
+        """Whether any gain error or offset is set."""
+        return bool(np.any(self.gain_error) or np.any(self.offset))
+
+    def calibrated(self, magnitudes: NDArray[Any], percentile: float = 99.9, *, axis: Any = None) -> Converter:
+        """Return a converter whose range ends at a percentile of profiled magnitudes.
+
+        Parameters
+        ----------
+        magnitudes : ndarray
+            Profiled signal, in the units of `span`; its absolute value counts.
+        percentile : float
+            Share of the profile that must not clip. [%]
+        axis : int or tuple, optional
+            Axes to reduce (kept with length one); all of them by default.
+
+        Raises
+        ------
+        ArrayError
+            A profile that is zero everywhere, empty or not finite.
+        """
+        magnitudes = np.abs(np.asarray(magnitudes))
+        if not magnitudes.size:
+            raise ArrayError("profile is empty; a range cannot be calibrated from it")
+        check_finite("profile", magnitudes)
+        span = np.percentile(magnitudes, percentile, axis=axis, keepdims=True)
+        # a sparse signal may have its percentile at zero: then its largest value
+        span = np.where(span > 0.0, span, magnitudes.max(axis=axis, keepdims=True))
+        return replace(self, span=float(span.item()) if axis is None else span)
+
+    def with_mismatch(
+        self, shape: tuple[int, ...], rng: np.random.Generator, *, gain_sd: float = 0.0, offset_sd: float = 0.0
+    ) -> Converter:
+        """Return a population of converters of `shape` with normal gain errors [-] and offsets [part of span]."""
+        return replace(self, gain_error=gain_sd * rng.standard_normal(shape), offset=offset_sd * rng.standard_normal(shape))

@@ -1,0 +1,492 @@
+"""One weight matrix on crossbar arrays: products through converters, cells and read noise, for many chips at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.errors import ArrayError, DeckError
+from stack3d.mvm.backend import Normals, Scratch, add_noise, cast, in_place, largest_magnitude, like, namespace, product, scaled
+from stack3d.mvm.cells import SinhCell
+from stack3d.mvm.checks import check_finite, check_tail
+from stack3d.mvm.converters import Converter
+from stack3d.mvm.mapping import WeightMapping, full_scale
+from stack3d.mvm.wires import Wires
+from stack3d.tiles import Tile, split_matrix
+
+ReadNoise = float | NDArray[Any] | Callable[[Any], Any] | None
+REFERENCE_WEIGHT = 0.5  # part of full scale held by reference columns: they age like the middle of the window
+
+
+@dataclass(frozen=True)
+class ArrayState:
+    """The conductances of one matrix made ready for products; build it with `AnalogMatrix.prepare`.
+
+    Parameters
+    ----------
+    mean : array
+        Signal per unit input in full-scale cells, shape (..., readouts, n_inputs, n_columns). [-]
+    variance : array, optional
+        Its variance by read noise, same shape. [-]
+    """
+
+    mean: Any
+    variance: Any = None
+
+
+@dataclass(frozen=True)
+class Compensation:
+    """Digital corrections of one matrix, applied after its converters.
+
+    Parameters
+    ----------
+    scale : float or array
+        Factor of the whole layer, shape (...). [-]
+    tile_gain : ndarray, optional
+        Factor per array, shape (..., row_blocks, column_blocks). [-]
+    """
+
+    scale: Any = 1.0
+    tile_gain: Any = None
+
+
+@dataclass(frozen=True)
+class AnalogMatrix:
+    """A weight matrix, the arrays that hold it and the periphery that reads it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer.
+    weights : ndarray
+        Wanted weights, shape (n_inputs, n_outputs). [weight unit]
+    mapping : WeightMapping
+        How weights become cells.
+    tiles : tuple of Tile
+        How the matrix is cut into arrays; the ADC converts after every row block's partial sum.
+    dac, adc : Converter
+        Periphery. With `per_vector_input` the DAC range follows the largest magnitude of each vector, otherwise
+        it ends at `dac.span`. `adc.span` broadcasts against (..., row_blocks, readouts, n_columns), mismatch of the
+        ADC likewise, mismatch of the DAC against (..., n_inputs).
+    per_vector_input : bool
+        Digital scaling of every input vector to the full DAC range.
+    input_slice_bits : int, optional
+        Feed the input as digits of so many bits, one read per digit, lowest first.
+    is_subtracted_analog : bool
+        Whether the current of the negative (or offset) column is subtracted before the ADC, rather than its code after.
+    read_voltage : float
+        Word-line voltage at full input. [V]
+    cell : SinhCell, optional
+        Current-voltage law; ohmic when absent. Not together with wires: those need `solve_crossbar`.
+    wires : Wires or tuple of Wires, optional
+        Line resistance, one for all arrays or one per tile; none when absent.
+
+    Raises
+    ------
+    ArrayError, DeckError
+        Weights that are no finite matrix, or settings that exclude each other.
+    """
+
+    name: str
+    weights: NDArray[Any]
+    mapping: WeightMapping
+    tiles: tuple[Tile, ...]
+    dac: Converter = field(default_factory=Converter)
+    adc: Converter = field(default_factory=Converter)
+    per_vector_input: bool = True
+    input_slice_bits: int | None = None
+    is_subtracted_analog: bool = True
+    read_voltage: float = 0.2
+    cell: SinhCell | None = None
+    wires: Wires | tuple[Wires, ...] | None = None
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.weights)
+        if len(shape) != 2 or not np.size(self.weights):
+            raise ArrayError(f"weights of layer {self.name!r} have shape {shape}; must be (n_inputs, n_outputs)")
+        check_finite(f"weights of layer {self.name!r}", np.asarray(self.weights))
+        if self.input_slice_bits is not None and (self.dac.bits is None or self.input_slice_bits < 1):
+            raise DeckError("mvm.input_slice_bits needs dac_bits and must be at least 1")
+        if not self.read_voltage > 0.0:
+            raise DeckError(f"mvm.read_voltage is {self.read_voltage} V; must be above zero")
+        if self.wires is not None and self.cell is not None:
+            raise DeckError("mvm: wires and a cell law together have no effective matrix; solve_crossbar gives exact currents")
+        if isinstance(self.wires, tuple) and len(self.wires) != len(self.tiles):
+            raise ArrayError(
+                f"wires of layer {self.name!r} has {len(self.wires)} entries; must be {len(self.tiles)}, one a tile"
+            )
+
+    @classmethod
+    def build(
+        cls, name: str, weights: NDArray[Any], mapping: WeightMapping, tile: tuple[int, int] | None = None, **periphery: Any
+    ) -> AnalogMatrix:
+        """Cut `weights` into arrays of `tile` = (rows, columns) cells (one fitting array by default)."""
+        n_inputs, n_outputs = np.shape(weights)
+        per_weight, reserved = mapping.columns_per_weight, mapping.reserved_columns
+        tile = tile or (n_inputs, n_outputs * per_weight + reserved)
+        tiles = split_matrix(name, n_inputs, n_outputs, tile, columns_per_weight=per_weight, reserved_columns=reserved)
+        return cls(name, np.asarray(weights), mapping, tiles, **periphery)
+
+    @property
+    def n_inputs(self) -> int:
+        """Rows of the weight matrix."""
+        return int(self.weights.shape[0])
+
+    @property
+    def n_outputs(self) -> int:
+        """Columns of the weight matrix."""
+        return int(self.weights.shape[1])
+
+    @property
+    def weight_max(self) -> float:
+        """Weight at the end of the conductance window. [weight unit]"""
+        return full_scale(self.weights)
+
+    @property
+    def row_blocks(self) -> tuple[tuple[int, int], ...]:
+        """Ranges of inputs that share an array."""
+        return tuple(sorted({(t.row_start, t.row_stop) for t in self.tiles}))
+
+    @property
+    def column_blocks(self) -> tuple[tuple[int, int], ...]:
+        """Ranges of outputs that share an array."""
+        return tuple(sorted({(t.col_start, t.col_stop) for t in self.tiles}))
+
+    @property
+    def n_product_columns(self) -> int:
+        """Columns that a product reads: the outputs, then one offset column per column block."""
+        return self.n_outputs + (0 if self.mapping.is_pair else len(self.column_blocks))
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of the state: those of a product, then the reference columns of each column block."""
+        return self.n_product_columns + len(self.column_blocks) * self.mapping.reference_columns
+
+    @property
+    def state_shape(self) -> tuple[int, int, int]:
+        """Trailing shape (devices, n_inputs, n_columns) of the conductances of one chip."""
+        return self.mapping.devices, self.n_inputs, self.n_columns
+
+    @property
+    def readouts(self) -> int:
+        """Conversions per weight column and row block."""
+        return self.mapping.slices if self.mapping.is_pair and self.is_subtracted_analog else self.mapping.devices
+
+    def block_columns(self, block: int) -> NDArray[np.intp]:
+        """Return the state columns on the arrays of one column block: outputs, offset column, reference columns."""
+        start, stop = self.column_blocks[block]
+        offset = [] if self.mapping.is_pair else [self.n_outputs + block]
+        first = self.n_product_columns + block * self.mapping.reference_columns
+        return np.array([*range(start, stop), *offset, *range(first, first + self.mapping.reference_columns)], dtype=np.intp)
+
+    def target_conductances(self) -> NDArray[np.float64]:
+        """Return what programming aims at, shape `state_shape`. [S]"""
+        extra = np.full(self.n_columns - self.n_outputs, REFERENCE_WEIGHT * self.weight_max)
+        extra[: self.n_product_columns - self.n_outputs] = 0.0
+        columns = np.broadcast_to(extra, (self.n_inputs, extra.size))
+        return self.mapping.conductances(np.concatenate([self.weights, columns], axis=1), self.weight_max)
+
+    def prepare(self, conductances: Any, read_noise: ReadNoise = None, *, dtype: Any = np.float32) -> ArrayState:
+        """Make the conductances of any number of chips ready for products.
+
+        Parameters
+        ----------
+        conductances : array
+            Shape (..., devices, n_inputs, n_columns), see `state_shape`; leading axes are times and samples. [S]
+        read_noise : float, array or callable, optional
+            Relative standard deviation of a read as one number [-], or standard deviations in an array that
+            broadcasts against `conductances` [S], or a function that returns such an array from conductances.
+        dtype : dtype
+            Precision of the products of NumPy arrays; arrays of other libraries keep theirs.
+
+        Raises
+        ------
+        ArrayError
+            Wrong shape, NaN or negative conductance or noise; names the array and the first bad index.
+
+        Notes
+        -----
+        With wires the effective conductances take the place of the cells' own, and noise keeps its relative size.
+        """
+        check_tail(f"conductances of layer {self.name!r}", conductances, self.state_shape, "devices, n_inputs, n_columns")
+        check_finite(f"conductances of layer {self.name!r}", conductances, low=0.0)
+        own, xp = conductances, namespace(conductances)
+        dtype = dtype if xp is np else conductances.dtype
+        if self.wires is not None:
+            conductances = self._behind_wires(xp, conductances)
+        mean = self._readout_sums(xp, conductances, 1.0, dtype, power=1)
+        if read_noise is None:
+            return ArrayState(mean)
+        if isinstance(read_noise, float | int):
+            check_finite(f"read_noise of layer {self.name!r}", np.asarray(read_noise), low=0.0)
+            return ArrayState(mean, self._readout_sums(xp, conductances, float(read_noise), dtype, power=2))
+        deviation = read_noise(own) if callable(read_noise) else read_noise
+        check_finite(f"read_noise of layer {self.name!r}", deviation, low=0.0)
+        if self.wires is not None:
+            deviation = deviation * (conductances / xp.where(own > 0.0, own, xp.ones_like(own)))
+        return ArrayState(mean, self._readout_sums(xp, deviation, 1.0, dtype, power=2))
+
+    def matvec(
+        self,
+        x: Any,
+        state: ArrayState | Any,
+        rng: Normals | None = None,
+        *,
+        compensation: Compensation | None = None,
+        memory_limit: float = 256e6,
+        scratch: Scratch | None = None,
+    ) -> Any:
+        """Return what the chips compute for ``x @ weights``.
+
+        Parameters
+        ----------
+        x : array
+            Shape (..., batch, n_inputs), leading axes broadcast against those of the chips. [input unit]
+        state : ArrayState or array
+            From `prepare`, or conductances of shape (..., devices, n_inputs, n_columns) [S] to be read without noise.
+        rng : Generator or callable, optional
+            Source of read noise, or a function from a shape to standard normals. Required when `state` has noise.
+        compensation : Compensation, optional
+            Corrections after the converters.
+        memory_limit : float
+            Working memory beyond the result; batches are cut to stay below it. [byte]
+        scratch : Scratch, optional
+            Work arrays to be used again by the next call; many short products are faster with one.
+
+        Returns
+        -------
+        array
+            Shape (..., batch, n_outputs). [weight unit × input unit]
+
+        Raises
+        ------
+        ArrayError
+            `x` does not fit, has NaN, or noise comes without `rng`.
+        """
+        state = self.ready(state)
+        check_tail(f"input of layer {self.name!r}", x, (self.n_inputs,), "n_inputs")
+        check_finite(f"input of layer {self.name!r}", x)
+        if x.ndim < 2:
+            return self.matvec(x[None, :], state, rng, compensation=compensation, scratch=scratch)[..., 0, :]
+        if state.variance is not None and rng is None:
+            raise ArrayError(f"state of layer {self.name!r} has read noise; pass rng")
+        leading = np.broadcast_shapes(tuple(x.shape[:-2]), tuple(state.mean.shape[:-3]))
+        per_vector = math.prod(leading) * (2 * self.n_inputs + 4 * self.n_columns) * state.mean.itemsize
+        step = max(1, int(memory_limit // per_vector))
+        scratch = scratch or Scratch()
+        if step >= x.shape[-2]:
+            return self._product(x, state, rng, compensation, scratch)
+        parts = [self._product(x[..., i : i + step, :], state, rng, compensation, scratch) for i in range(0, x.shape[-2], step)]
+        return namespace(state.mean).concat(parts, axis=-2)
+
+    def mean_square_voltages(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """Return per row what `read_power` needs, from inputs (..., batch, n_inputs).
+
+        The product of a row's voltage and the ohmic voltage of equal cell current (for ohmic cells the squared voltage),
+        summed over the reads of an input's slices and averaged over all vectors, shape (n_inputs,). [V²]
+        """
+        total = np.zeros(self.n_inputs)
+        for u, _ in self.drives(np, x, np.float64, Scratch())[0]:
+            total += (self._voltage(np, u) * self.current(np, u)).reshape(-1, self.n_inputs).mean(axis=0)
+        return total * self.read_voltage**2
+
+    def ready(self, state: ArrayState | Any) -> ArrayState:
+        """Return `state`, prepared if it is conductances."""
+        return state if isinstance(state, ArrayState) else self.prepare(state)
+
+    def drives(self, xp: Any, x: Any, dtype: Any, scratch: Scratch) -> tuple[list[tuple[Any, float]], Any]:
+        """Return the word-line codes in parts of full drive with their digital weights, and the digital scale of `x`."""
+        half = 1.0 if self.dac.bits is None else self.dac.half_steps
+        scale: Any = float(self.dac.span)
+        if self.per_vector_input:
+            largest = cast(xp, largest_magnitude(xp, x), dtype)
+            scale = xp.where(largest > 0, largest, xp.ones_like(largest))
+        u = scaled(xp, x, half / scale, dtype, scratch.take(xp, "drive", tuple(x.shape), dtype))
+        if self.dac.bits is None:
+            return [(u, 1.0)], scale
+        u = xp.round(u, **in_place(xp, u))
+        if not (self.per_vector_input and self.dac.is_signed):
+            u = xp.clip(u, -half if self.dac.is_signed else 0.0, half, **in_place(xp, u))
+        if self.input_slice_bits is None:
+            u *= 1.0 / half
+            return [(u, 1.0)], scale
+        base = 2**self.input_slice_bits
+        digits = -(-int(half).bit_length() // self.input_slice_bits)
+        size, unit = abs(u), xp.sign(u) * (1.0 / (base - 1))
+        places = [float(base**s) for s in range(digits)]
+        return [(xp.floor(size / place) % float(base) * unit, place * (base - 1) / half) for place in places], scale
+
+    def current(self, xp: Any, u: Any) -> Any:
+        """Return the drive of ohmic cells that gives the cells' current at codes `u`, DAC mismatch included."""
+        u = self._voltage(xp, u)
+        return u if self.cell is None else self.cell.drive(xp, u, self.read_voltage)
+
+    def signal(
+        self, u: Any, state: ArrayState, block: int, readout: int, rng: Normals | None, columns: int, scratch: Scratch
+    ) -> Any:
+        """Return the signal before the ADC of one row block and readout in its first `columns`, in full-scale cells."""
+        xp, dtype = namespace(state.mean), state.mean.dtype
+        start, stop = self.row_blocks[block]
+        part = u[..., start:stop]
+        mean = state.mean[..., readout, start:stop, :columns]
+        y = part @ mean
+        if state.variance is not None and rng is not None:
+            square = scaled(xp, part, part, dtype, scratch.take(xp, "square", tuple(part.shape), dtype))
+            variance = state.variance[..., readout, start:stop, :columns]
+            variance = product(xp, square, variance, scratch.take(xp, "variance", tuple(y.shape), dtype))
+            y = add_noise(xp, y, variance, rng, scratch)
+        return y if self.mapping.is_pair or not self.is_subtracted_analog else self._less_offset(xp, y)
+
+    def codes(self, u: Any, state: ArrayState, block: int, rng: Normals | None, columns: int, scratch: Scratch) -> Any:
+        """Return what one row block reads in its first `columns` after its ADCs, slices combined, in full-scale weights."""
+        xp = namespace(state.mean)
+        weights = self.mapping.plane_weights[: self.readouts]
+        total: Any = None
+        for r in range(self.readouts):
+            codes = self._converted(xp, self.signal(u, state, block, r, rng, columns, scratch), block, r)
+            if weights[r] != 1.0:
+                codes *= float(weights[r])
+            total = codes if total is None else _added(total, codes)
+        return total if self.mapping.is_pair or self.is_subtracted_analog else self._less_offset(xp, total)
+
+    def _product(
+        self, x: Any, state: ArrayState, rng: Normals | None, compensation: Compensation | None, scratch: Scratch
+    ) -> Any:
+        xp = namespace(state.mean)
+        drives, scale = self.drives(xp, x, state.mean.dtype, scratch)
+        driven = [(self.current(xp, u), weight) for u, weight in drives]
+        fix = compensation or Compensation()
+        widths = [stop - start for start, stop in self.column_blocks]
+        total: Any = None
+        for b in range(len(self.row_blocks)):
+            for u, weight in driven:
+                codes = self.codes(u, state, b, rng, self.n_product_columns, scratch)[..., : self.n_outputs]
+                if fix.tile_gain is not None:
+                    codes = codes * like(xp, np.repeat(fix.tile_gain[..., b, :], widths, axis=-1)[..., None, :], codes)
+                if weight != 1.0:
+                    codes *= weight
+                total = codes if total is None else _added(total, codes)
+        if np.ndim(fix.scale):
+            scale = scale * like(xp, fix.scale, total)[..., None, None]
+        elif fix.scale != 1.0:
+            scale = scale * float(fix.scale)
+        scale = scale * self.weight_max
+        if isinstance(scale, float) or total.ndim >= scale.ndim:
+            total *= scale
+            return total
+        return total * scale
+
+    def _voltage(self, xp: Any, u: Any) -> Any:
+        """Return codes with the DAC's mismatch, in parts of the read voltage."""
+        if self.dac.has_mismatch:
+            u = u * like(xp, 1.0 + np.atleast_1d(self.dac.gain_error)[..., None, :], u)
+            u = u + like(xp, np.atleast_1d(self.dac.offset)[..., None, :], u)
+        return u
+
+    def _less_offset(self, xp: Any, y: Any) -> Any:
+        """Subtract every column block's offset column from its outputs and reference columns."""
+        product, references = self.n_product_columns, self.mapping.reference_columns
+        offsets = [y[..., self.n_outputs + b : self.n_outputs + b + 1] for b in range(len(self.column_blocks))]
+        parts = [y[..., start:stop] - offsets[b] for b, (start, stop) in enumerate(self.column_blocks)]
+        parts.extend(offsets)
+        if y.shape[-1] > product:
+            parts.extend(
+                y[..., product + b * references : product + (b + 1) * references] - offset for b, offset in enumerate(offsets)
+            )
+        return xp.concat(parts, axis=-1)
+
+    def _converted(self, xp: Any, y: Any, block: int, readout: int) -> Any:
+        """Pass a signal through the ADCs of its row block and readout."""
+        adc = self.adc
+        if adc.has_mismatch:
+            y = y * like(xp, 1.0 + self._per_column(adc.gain_error, block, readout, y), y)
+            y = y + like(xp, self._per_column(np.asarray(adc.offset) * np.asarray(adc.span), block, readout, y), y)
+        if adc.bits is None:
+            return y
+        half = adc.half_steps
+        step = self._per_column(adc.span, block, readout, y) / half
+        if step.ndim:
+            y = y / like(xp, step, y)
+        else:
+            y *= 1.0 / float(step)
+        y = xp.round(y, **in_place(xp, y))
+        y = xp.clip(y, -half if adc.is_signed else 0.0, half, **in_place(xp, y))
+        y *= like(xp, step, y) if step.ndim else float(step)
+        return y
+
+    def _per_column(self, values: Any, block: int, readout: int, y: Any) -> NDArray[Any]:
+        """Pick a row block and readout of a property of the ADCs, shaped to broadcast against (..., batch, columns)."""
+        array = np.asarray(values)
+        if not array.ndim:
+            return array
+        full = np.broadcast_shapes(array.shape, (len(self.row_blocks), self.readouts, self.n_columns))
+        picked: NDArray[Any] = np.broadcast_to(array, full)[..., block, readout, None, : y.shape[-1]]
+        return picked
+
+    def _readout_sums(self, xp: Any, planes: Any, factor: float, dtype: Any, *, power: int) -> Any:
+        """Sum the planes that share a conversion, in full-scale cells times `factor`: signed values, or squares."""
+        pair = self.mapping.is_pair and self.is_subtracted_analog
+        sums = []
+        for r in range(self.readouts):
+            total = cast(xp, planes[..., r, :, :] * (factor / self.mapping.window), dtype)
+            if power == 2:
+                total *= total
+            if pair:
+                other = cast(xp, planes[..., r + self.readouts, :, :] * (factor / self.mapping.window), dtype)
+                total += other * other if power == 2 else -other
+            sums.append(total)
+        return sums[0][..., None, :, :] if len(sums) == 1 else xp.stack(sums, axis=-3)
+
+    def _behind_wires(self, xp: Any, conductances: Any) -> Any:
+        """Return the effective conductances of all arrays; computed in NumPy."""
+        cells = np.asarray(conductances)
+        out = np.empty(cells.shape)
+        for tile in self.tiles:
+            columns = self.block_columns(self.column_blocks.index((tile.col_start, tile.col_stop)))
+            wires = self.wires[tile.index] if isinstance(self.wires, tuple) else self.wires
+            assert wires is not None
+            part = cells[..., tile.row_start : tile.row_stop, columns]
+            out[..., tile.row_start : tile.row_stop, columns] = wires.effective(
+                part, is_interleaved=self.mapping.is_interleaved
+            )
+        return like(xp, out, conductances) if xp is not np else out
+
+
+def _added(total: Any, term: Any) -> Any:
+    total += term
+    return total
+
+
+def read_power(conductances: Any, mean_square_voltages: Any) -> Any:
+    r"""Return the Joule heat of cells during a read, without wires.
+
+    Parameters
+    ----------
+    conductances : array
+        Shape (..., devices, n_inputs, n_columns). [S]
+    mean_square_voltages : array
+        Mean of the squared word-line voltage of every row, shape (..., n_inputs) with leading axes that broadcast;
+        see `AnalogMatrix.mean_square_voltages`. [V²]
+
+    Returns
+    -------
+    array
+        Shape (...). [W]
+
+    Notes
+    -----
+    Exact: every cell sees its row's voltage, :math:`P = \sum_i \overline{V_i^2} \sum_{d,j} G_{dij}`.
+    """
+    xp = namespace(conductances)
+    rows = xp.sum(xp.sum(conductances, axis=-1), axis=-2)
+    return xp.sum(rows * mean_square_voltages, axis=-1)
+
+
+def without_adc(matrix: AnalogMatrix) -> AnalogMatrix:
+    """Return `matrix` with an ideal ADC."""
+    return replace(matrix, adc=Converter(None))

@@ -1,0 +1,226 @@
+"""The analogue layers of a network on a population of chips."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.errors import ArrayError, unknown_name
+from stack3d.mvm.backend import Normals, Scratch
+from stack3d.mvm.checks import check_tail
+from stack3d.mvm.converters import Converter
+from stack3d.mvm.engine import AnalogMatrix, ArrayState, Compensation, ReadNoise
+
+Matmul = Callable[[str, Any], Any]
+Forward = Callable[[Matmul, Any], Any]
+
+
+@dataclass
+class LayerStatistics:
+    """Running sums of what a layer has seen.
+
+    Parameters
+    ----------
+    vectors : int
+        Input vectors counted, over all chips.
+    square_voltages : ndarray
+        Sum over them of `AnalogMatrix.mean_square_voltages`, per row. [V²]
+    signal, noise : ndarray
+        Sums of the squared wanted outputs and of their squared errors, shape of the chips. [output unit²]
+    """
+
+    vectors: int = 0
+    square_voltages: NDArray[np.float64] | float = 0.0
+    signal: NDArray[np.float64] | float = 0.0
+    noise: NDArray[np.float64] | float = 0.0
+
+    @classmethod
+    def of_chips(cls, chips: tuple[int, ...]) -> LayerStatistics:
+        """Return empty statistics for a population of the shape `chips`."""
+        return cls(signal=np.zeros(chips), noise=np.zeros(chips))
+
+    def merge(self, part: LayerStatistics, chips: slice) -> None:
+        """Add the statistics of a range of the flattened chips."""
+        self.vectors += part.vectors
+        self.square_voltages = self.square_voltages + part.square_voltages
+        np.asarray(self.signal).reshape(-1)[chips] += part.signal
+        np.asarray(self.noise).reshape(-1)[chips] += part.noise
+
+    def record(self, matrix: AnalogMatrix, x: NDArray[Any], y: NDArray[Any]) -> None:
+        """Add inputs (..., batch, n_inputs) and outputs (..., batch, n_outputs) of a layer."""
+        vectors = math.prod(x.shape[:-1])
+        wanted = np.broadcast_to(x @ matrix.weights, y.shape)
+        self.vectors += vectors
+        self.square_voltages = self.square_voltages + vectors * matrix.mean_square_voltages(x)
+        self.signal = self.signal + np.sum(wanted**2, axis=(-2, -1), dtype=np.float64)
+        self.noise = self.noise + np.sum((y - wanted) ** 2, axis=(-2, -1), dtype=np.float64)
+
+    @property
+    def mean_square_voltages(self) -> NDArray[np.float64]:
+        """Mean per row, for `read_power`. [V²]"""
+        return np.asarray(self.square_voltages) / max(self.vectors, 1)
+
+    @property
+    def signal_to_noise(self) -> NDArray[np.float64]:
+        """Power of the wanted outputs for the inputs seen over that of their error, shape of the chips. [-]"""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio: NDArray[np.float64] = np.asarray(self.signal) / np.asarray(self.noise)
+        return ratio
+
+
+@dataclass(frozen=True)
+class CrossbarNetwork:
+    """Analogue layers by name, each with the state of its chips: call it as ``matmul(layer_name, x)``.
+
+    Parameters
+    ----------
+    matrices : mapping of str to AnalogMatrix
+        The layers.
+    states : mapping of str to ArrayState
+        From `AnalogMatrix.prepare`; leading axes are the chips.
+    rng : Generator or callable, optional
+        Source of read noise.
+    compensations : mapping of str to Compensation, optional
+        Corrections of the layers that have any.
+    statistics : dict, optional
+        Filled with a `LayerStatistics` per layer when given: an empty dict to start with.
+    scratch : Scratch
+        Work arrays that all products share.
+    """
+
+    matrices: Mapping[str, AnalogMatrix]
+    states: Mapping[str, ArrayState]
+    rng: Normals | None = None
+    compensations: Mapping[str, Compensation] = field(default_factory=dict)
+    statistics: dict[str, LayerStatistics] | None = None
+    scratch: Scratch = field(default_factory=Scratch, repr=False, compare=False)
+
+    def __call__(self, name: str, x: Any) -> Any:
+        """Return the product of input `x` (..., batch, n_inputs) with a layer, (..., batch, n_outputs)."""
+        if name not in self.matrices:
+            raise unknown_name("analog layer", name, self.matrices)
+        matrix = self.matrices[name]
+        y = matrix.matvec(x, self.states[name], self.rng, compensation=self.compensations.get(name), scratch=self.scratch)
+        if self.statistics is not None:
+            self.statistics.setdefault(name, LayerStatistics()).record(matrix, np.asarray(x), np.asarray(y))
+        return y
+
+
+def infer(
+    matrices: Mapping[str, AnalogMatrix],
+    conductances: Mapping[str, Any],
+    forward: Forward,
+    inputs: Any,
+    rng: Normals | None = None,
+    *,
+    read_noise: ReadNoise | Mapping[str, ReadNoise] = None,
+    compensations: Mapping[str, Compensation] | None = None,
+    statistics: dict[str, LayerStatistics] | None = None,
+    memory_limit: float = 64e6,
+    dtype: Any = np.float32,
+) -> NDArray[Any]:
+    """Return the logits of a network on every chip.
+
+    Parameters
+    ----------
+    matrices : mapping of str to AnalogMatrix
+        The analogue layers.
+    conductances : mapping of str to ndarray
+        Their cells, shape (*chips, devices, n_inputs, n_columns) with the same leading axes in every layer. [S]
+    forward : callable
+        The network: ``forward(matmul, inputs)`` returns logits (..., batch, classes), leading axes those of the chips,
+        and calls ``matmul(layer_name, x)`` for each analogue layer.
+    inputs : ndarray
+        First axis is the batch.
+    rng : Generator or callable, optional
+        Source of read noise.
+    read_noise : float, array, callable, or mapping of these by layer, optional
+        See `AnalogMatrix.prepare`; arrays have the full leading axes.
+    compensations : mapping of str to Compensation, optional
+        Corrections; arrays have the full leading axes.
+    statistics : dict, optional
+        Filled with a `LayerStatistics` per layer when given.
+    memory_limit : float
+        Working memory beyond conductances and logits; chips and inputs are taken in groups that stay below it. [byte]
+    dtype : dtype
+        Precision of the products.
+
+    Returns
+    -------
+    ndarray
+        Shape (*chips, batch, classes). [-]
+    """
+    leading: tuple[int, ...] | None = None
+    for name, matrix in matrices.items():
+        if name not in conductances:
+            raise unknown_name("analog layer of conductances", name, conductances)
+        check_tail(f"conductances of layer {name!r}", conductances[name], matrix.state_shape, "devices, n_inputs, n_columns")
+        chips = tuple(conductances[name].shape[:-3])
+        if chips != (leading if leading is not None else chips):
+            raise ArrayError(f"conductances of layer {name!r} have leading axes {chips}; those of the others are {leading}")
+        leading = chips
+    if not leading and leading != ():
+        raise ArrayError("matrices is empty; a network needs an analog layer")
+    count = math.prod(leading)
+    group, batch = _groups(matrices, count, len(inputs), memory_limit)
+    noises = read_noise if isinstance(read_noise, Mapping) else dict.fromkeys(matrices, read_noise)
+    logits, scratch = None, Scratch()
+    for first in range(0, count, group):
+        flat = slice(first, min(first + group, count))
+        chosen = np.unravel_index(np.arange(flat.start, flat.stop), leading) if leading else ()
+        local, states, corrections = {}, {}, {}
+        for name, matrix in matrices.items():
+            cells = conductances[name].reshape(count, *matrix.state_shape)[flat]
+            noise = noises.get(name)
+            if not callable(noise):
+                noise = _some(noise, leading, chosen, 3)
+            states[name] = matrix.prepare(cells, noise, dtype=dtype)
+            local[name] = replace(
+                matrix, adc=_some_converter(matrix.adc, leading, chosen, 3), dac=_some_converter(matrix.dac, leading, chosen, 1)
+            )
+            if compensations and name in compensations:
+                fix = compensations[name]
+                corrections[name] = Compensation(_some(fix.scale, leading, chosen, 0), _some(fix.tile_gain, leading, chosen, 2))
+        seen: dict[str, LayerStatistics] = {}
+        network = CrossbarNetwork(local, states, rng, corrections, None if statistics is None else seen, scratch)
+        for start in range(0, len(inputs), batch):
+            part = np.asarray(forward(network, inputs[start : start + batch]))
+            if logits is None:
+                logits = np.empty((count, len(inputs), part.shape[-1]), part.dtype)
+            logits[flat, start : start + batch] = part
+        for name, layer in seen.items():
+            assert statistics is not None
+            statistics.setdefault(name, LayerStatistics.of_chips(leading)).merge(layer, flat)
+    if logits is None:
+        raise ArrayError(f"no chips or no inputs: leading axes {leading}, {len(inputs)} inputs")
+    return logits.reshape(*leading, *logits.shape[1:])
+
+
+def _groups(matrices: Mapping[str, AnalogMatrix], chips: int, inputs: int, memory_limit: float) -> tuple[int, int]:
+    """Return how many chips and how many inputs to take at a time."""
+    per_chip = 16.0 * sum(math.prod(m.state_shape) for m in matrices.values())
+    per_vector = 4.0 * max(2 * m.n_inputs + 4 * m.n_columns for m in matrices.values())
+    usual = min(inputs, 256)  # shorter batches waste the products: rather fewer chips at a time
+    group = int(max(1, min(chips, memory_limit // (per_chip + per_vector * usual))))
+    batch = int(max(1, min(inputs, (memory_limit - per_chip * group) // (per_vector * group))))
+    return group, batch
+
+
+def _some(values: Any, leading: tuple[int, ...], chosen: tuple[NDArray[np.intp], ...], tail: int) -> Any:
+    """Pick chips from values whose last `tail` axes belong to one chip; numbers and what has no chip axes stay."""
+    if values is None or np.ndim(values) <= tail or not leading:
+        return values
+    shape = np.shape(values)
+    return np.broadcast_to(values, (*leading, *shape[len(shape) - tail :]))[chosen]
+
+
+def _some_converter(converter: Converter, leading: tuple[int, ...], chosen: Any, tail: int) -> Converter:
+    parts = {name: getattr(converter, name) for name in ("span", "gain_error", "offset")}
+    if all(np.ndim(value) <= tail for value in parts.values()):
+        return converter
+    return replace(converter, **{name: _some(value, leading, chosen, tail) for name, value in parts.items()})
