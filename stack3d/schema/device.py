@@ -137,8 +137,8 @@ class Write(DeckModel):
 class Device(DeckModel):
     """A resistive cell: range, access and mechanisms."""
 
-    device: str
-    """Name of the deck."""
+    name: str = "inline"
+    title: str | None = None
     g_max: Conductance
     """Largest programmed conductance."""
     g_min: Conductance
