@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -285,14 +286,42 @@ class Case:
 
     def locate(self, problems: Iterable[Problem]) -> list[Problem]:
         """Add file and line to problems that know only their key."""
-        out = []
-        for p in problems:
-            parts: list[str | int] = []
-            for piece in p.key.replace("]", "").replace("[", ".").split("."):
-                parts.append(int(piece) if piece.isdigit() else piece)
-            place = yamlfile.locate(self.tree, tuple(parts)) or (None, None)
-            out.append(p if p.file else Problem(p.key, p.message, *place))
-        return out
+        return [placed(p, self.tree) for p in problems]
+
+
+def placed(problem: Problem, tree: Mapping) -> Problem:
+    """Problem with the file and line of its key, unless it has them."""
+    pieces = problem.key.replace("]", "").replace("[", ".").split(".")
+    place = yamlfile.locate(tree, tuple(int(p) if p.isdigit() else p for p in pieces)) or (None, None)
+    return problem if problem.file else Problem(problem.key, problem.message, *place)
+
+
+def read_tables(device: Any) -> list[Problem]:
+    """Replace every ``table: file.csv`` of a device's mechanisms by its columns; file names count from the deck.
+
+    A column ``sd [uS]`` becomes ``sd: ["0.1 uS", …]``, as it could be written in the deck itself.
+    """
+    problems = []
+    mechanisms = device.get("mechanisms") if isinstance(device, Mapping) else None
+    for name, mechanism in mechanisms.items() if isinstance(mechanisms, Mapping) else ():
+        table = mechanism.get("table") if isinstance(mechanism, Mapping) else None
+        if isinstance(table, str):
+            place = mechanism.places["table"]
+            try:
+                mechanism["table"] = _columns((Path(place[0]).parent / table).resolve())
+            except (OSError, ValueError, IndexError) as error:
+                problems.append(Problem(f"mechanisms.{name}.table", f"{table} cannot be read as a table: {error}", *place))
+    return problems
+
+
+def _columns(path: Path) -> dict[str, list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = [row for row in csv.reader(file) if row and not row[0].startswith("#")]
+    columns: dict[str, list[str]] = {}
+    for index, title in enumerate(header):
+        name, _, unit = title.strip().removesuffix("]").partition(" [")
+        columns[name] = [f"{row[index].strip()} {unit}".strip() for row in rows]
+    return columns
 
 
 def _strip(value: Any) -> Any:
@@ -341,6 +370,8 @@ def resolve(tree: Mapping, path: Path | None = None, overrides: Sequence[tuple[s
     resolver = _Resolver(tree, path.parent if path else Path.cwd())
     done = tuple(resolver.override(key, value) for key, value in overrides)
     resolver.fill(tree, (), "")
+    tables = read_tables(tree.get("device"))
+    resolver.problems += [replace(p, key=f"device.{p.key}") for p in tables]
     failed = {p.key for p in resolver.problems}
     try:
         scenario = Scenario.model_validate(tree)

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import copy
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
+import stack3d
+from stack3d import decks, yamlfile
 from stack3d.devices import DeviceModel, build_device
 from stack3d.schema.device import Device
 
-NAMES = sorted(
-    p.name.removesuffix(".yaml") for p in files("stack3d").joinpath("library/devices").iterdir() if p.name.endswith(".yaml")
-)
+LIBRARY = Path(stack3d.__file__).parent / "library" / "devices"
+NAMES = sorted(p.stem for p in LIBRARY.glob("*.yaml"))
 
 
 def content(name: str) -> dict[str, Any]:
     """Plain mapping of a packaged deck."""
-    text = files("stack3d").joinpath(f"library/devices/{name}.yaml").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
-    return loaded
+    tree = yamlfile.read(LIBRARY / f"{name}.yaml")
+    problems = decks.read_tables(tree)
+    assert not problems, problems
+    tree["name"] = name
+    return tree
 
 
 def deck(name: str, **changes: Any) -> Device:
     """Packaged deck after ``mechanisms__retention__shape=0.4`` and the like; a value of None removes the key."""
-    mapping = copy.deepcopy(content(name))
+    mapping = content(name)
     for key, value in changes.items():
         *path, last = key.split("__")
         place = mapping

@@ -1,7 +1,7 @@
 """What temperature and time do to every cell: published laws by mechanism, bound to devices by their decks."""
 
 from stack3d.devices import endurance, faults, heating, noise, programming, relaxation, retention, reversible, truncation
-from stack3d.devices.build import bands, build_device, check_device
+from stack3d.devices.build import bands, build_device, check_device, load_device
 from stack3d.devices.laws import MECHANISMS
 from stack3d.devices.model import DeviceModel, WriteBill
 from stack3d.devices.state import HEALTHY, STUCK_HIGH, STUCK_LOW, CellState
@@ -20,6 +20,7 @@ __all__ = [
     "endurance",
     "faults",
     "heating",
+    "load_device",
     "noise",
     "programming",
     "relaxation",

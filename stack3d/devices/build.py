@@ -3,14 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from stack3d import decks, yamlfile
 from stack3d.devices.laws import MECHANISMS, Law
 from stack3d.devices.model import ATTRIBUTES, DeviceModel
-from stack3d.errors import DeckError, Problem, UnknownNameError, did_you_mean
+from stack3d.errors import DeckError, Problem, UnknownNameError, did_you_mean, unknown_name
 from stack3d.schema.device import BANDS, Band, Device, banded_keys, choose_band
+
+
+def load_device(name: str) -> Device:
+    """Read a device deck by name or path.
+
+    Parameters
+    ----------
+    name : str
+        Name of a packaged deck or of one in the project, or a path.
+
+    Returns
+    -------
+    stack3d.schema.device.Device
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest names.
+    DeckError
+        With every mistake, file and line.
+    """
+    path = decks.find("devices", name)
+    if path is None:
+        raise unknown_name("device", name, decks.available("devices"))
+    tree = yamlfile.read(path)
+    tree.put("name", path.stem, (yamlfile.shown(path), 1))
+    problems = decks.read_tables(tree)
+    try:
+        device = Device.model_validate(tree)
+    except ValidationError as error:
+        raise DeckError(problems + decks.translate(error, tree, Device)) from None
+    problems = problems or check_device(device)
+    if problems:
+        raise DeckError([decks.placed(p, tree) for p in problems])
+    return device
 
 
 def bands(device: Device) -> list[str]:
@@ -89,35 +125,5 @@ def _laws(device: Device, band: Band | Mapping[str, Band]) -> tuple[dict[str, An
         try:
             laws[name] = law.model_validate(choose_band(mechanism.parameters, band, name))
         except ValidationError as error:
-            problems.extend(_problem(key, law, entry) for entry in error.errors())
+            problems += decks.translate(error, {}, law, ("mechanisms", name))
     return laws, problems
-
-
-def _problem(key: str, law: type[BaseModel], entry: Any) -> Problem:
-    """One mistake of a law's parameters in the words of a deck."""
-    place = ".".join([key, *(str(part) for part in entry["loc"])])
-    if entry["type"] == "extra_forbidden":
-        model = _model_at(law, entry["loc"][:-1])
-        allowed = [n for n in model.model_fields if n not in ("source", "assumed")] if model else []
-        return Problem(place, f"unknown key{did_you_mean(str(entry['loc'][-1]), allowed)}; allowed: {', '.join(allowed)}")
-    if entry["type"] == "missing":
-        return Problem(place, "is missing")
-    return Problem(place, entry["msg"].removeprefix("Value error, "))
-
-
-def _model_at(model: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel] | None:
-    """Model of the mapping at `path` below `model`."""
-    for part in path:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        inner = [a for a in _leaves(annotation) if isinstance(a, type) and issubclass(a, BaseModel)]
-        if not inner:
-            return None
-        model = inner[0]
-    return model
-
-
-def _leaves(annotation: Any) -> list[Any]:
-    arguments = get_args(annotation)
-    return [leaf for a in arguments for leaf in _leaves(a)] if arguments else [annotation]

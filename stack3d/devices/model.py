@@ -125,7 +125,7 @@ class DeviceModel:
         """
         target = self._target(target, dtype)
         temperature = self._temperature(temperature, target.shape)
-        stuck = self.faults.stuck(rng, target.shape) if self.faults else np.full((), HEALTHY, np.int8)
+        stuck = self.faults.stuck(rng, target.shape) if self.faults else np.zeros(target.shape, np.int8)
         zero = np.zeros(())
         draws = {}
         if self.temperature_dependence and self.temperature_dependence.random:
@@ -208,7 +208,7 @@ class DeviceModel:
         """Write every cell anew; wear, faults and bill count the `chosen` ones."""
         device = self.device
         everything = chosen is None or bool(chosen.all())
-        alive = np.broadcast_to(state.stuck == HEALTHY, state.shape)
+        alive = state.stuck == HEALTHY
         alive = alive if everything else chosen & alive
         cells = int(np.count_nonzero(alive))
         pulses = self._pulses()
@@ -258,7 +258,7 @@ class DeviceModel:
         places = np.flatnonzero(dead)
         if not len(places):
             return state.stuck, 0
-        stuck = np.array(np.broadcast_to(state.stuck, state.shape))
+        stuck = state.stuck.copy()
         conducting = rng.random(len(places)) < self.endurance.stuck_low_resistance
         stuck.reshape(-1)[places] = np.where(conducting, STUCK_HIGH, STUCK_LOW)
         return stuck, len(places)
@@ -414,8 +414,8 @@ class DeviceModel:
 
     def _where(self, mechanism: str = "") -> str:
         if not mechanism:
-            return f"device {self.device.device!r}"
-        return f"{mechanism} of device {self.device.device!r}"
+            return f"device {self.device.name!r}"
+        return f"{mechanism} of device {self.device.name!r}"
 
     def _target(self, target: ArrayLike, dtype: DTypeLike) -> Array:
         values = np.asarray(target, dtype)

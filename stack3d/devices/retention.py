@@ -283,7 +283,7 @@ def anchored_time_constant(*, time: float, loss: float, cells: float | Literal["
     if cells != "mean":
         from scipy.special import ndtri
 
-        return time * math.exp(-log_sd * float(ndtri(cells))) / (-math.log1p(-loss)) ** (1 / shape)
+        return time * math.exp(-log_sd * float(ndtri(cells))) / math.pow(-math.log1p(-loss), 1 / shape)
     from scipy.optimize import brentq
 
     nodes, weights = np.polynomial.hermite_e.hermegauss(80)

@@ -139,7 +139,6 @@ class Device(DeckModel):
 
     name: str = "inline"
     title: str | None = None
-    device: str | None = None
     g_max: Conductance
     """Largest programmed conductance."""
     g_min: Conductance

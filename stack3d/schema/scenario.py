@@ -163,7 +163,7 @@ class Mvm(DeckModel):
     """How products are computed on the arrays."""
 
     scheme: Literal["pair", "pair_two_sided", "offset"] = "pair"
-    """pair: difference of two cells, the idle one at g_min; pair_two_sided: both move; offset: one cell and a reference column."""
+    """pair: difference of two cells, the idle one at g_min; pair_two_sided: both move; offset: one cell, one column."""
     dac_bits: Annotated[Count, Field(ge=1, le=16)] | None = 8
     """Absent (null) = exact inputs."""
     adc_bits: Annotated[Count, Field(ge=1, le=16)] | None = 8
