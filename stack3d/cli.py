@@ -137,8 +137,8 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
         k = ", ".join(f"{v:g}" for v in layer.material.conductivity)
         contact = f"{layer.contact_resistance * 1e6:g} mm2K/W" if layer.contact_resistance else ""
         typer.echo(
-            f"{layer.name:<18}{layer.z0 * 1e6:>12.2f}{layer.thickness * 1e6:>9.2f} um  {layer.material.name:<20}{k:<24}{contact:>10}"
-            + (f"  {layer.role}" if layer.role else "")
+            f"{layer.name:<18}{layer.z0 * 1e6:>12.2f}{layer.thickness * 1e6:>9.2f} um  {layer.material.name:<20}"
+            f"{k:<24}{contact:>10}  {layer.role}".rstrip()
         )
     grid = make_grid(chip)
     nz, ny, nx = grid.shape
@@ -155,7 +155,9 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
 
 @app.command()
 def mesh(
-    scenario: One, output: Annotated[Path, typer.Option("-o", "--output", help="msh, vtu, xdmf, …")], overrides: Overrides = []
+    scenario: One,
+    output: Annotated[Path, typer.Option("-o", "--output", help="msh, vtu, xdmf, …")],
+    overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Write the Gmsh mesh with its named regions."""
     from stack3d import decks

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stack3d import yamlfile
-from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.errors import DeckError, Problem, did_you_mean, nearest_names
 from stack3d.yamlfile import Items, Mapping, Place
 
 KINDS = ("geometries", "solvers", "scenarios", "materials", "devices", "cooling", "networks", "periphery")
@@ -137,7 +137,8 @@ class _Resolver:
             children = list(enumerate(node))
         for part, child in children:
             step = "*" if isinstance(node, Items) else str(part)
-            below, name = (*pattern, step), f"{key}.{part}" if key else str(part)
+            below = (*pattern, step)
+            name = f"{key}[{part}]" if step == "*" else f"{key}.{part}".lstrip(".")
             kind = REFERENCES.get(below)
             if kind and isinstance(child, str) and child not in BUILT_IN.get(kind, ()):
                 deck = self.load(kind, child, name, node.places[part])
@@ -208,7 +209,15 @@ def _dotted(path: Sequence[str | int]) -> str:
 def translate(error: Any, tree: Any, model: Any, at: tuple[str | int, ...] = ()) -> list[Problem]:
     """Turn a pydantic ValidationError below `at` into problems with file and line."""
     problems = []
-    for item in error.errors():
+    errors = error.errors()
+    misspelt = set()  # keys that are missing only because their name is misspelt
+    for item in errors:
+        if item["type"] == "extra_forbidden":
+            *parents, wrong = item["loc"]
+            misspelt |= {(*parents, near) for near in nearest_names(str(wrong), _keys_at(model, parents), most=1)}
+    for item in errors:
+        if item["type"] == "missing" and item["loc"] in misspelt:
+            continue
         path = tuple(p for p in item["loc"] if isinstance(p, int) or not p.endswith("]"))
         full = (*at, *path)
         message, kind = item["msg"], item["type"]

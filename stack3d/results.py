@@ -108,7 +108,7 @@ def resolved_yaml(case: Case) -> str:
 
     from ruamel.yaml import YAML
 
-    writer = YAML(typ="safe", pure=True)
+    writer: Any = YAML(typ="safe", pure=True)
     writer.default_flow_style = False
     writer.sort_base_mapping_type_on_output = False
     out = StringIO()

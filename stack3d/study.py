@@ -13,7 +13,7 @@ from typing import Any
 
 from stack3d import __version__, decks, results
 from stack3d.decks import Case
-from stack3d.errors import DeckError, Stack3dError
+from stack3d.errors import DeckError, Stack3dError, unknown_name
 from stack3d.lifetime import run_case
 from stack3d.progress import Observer
 
@@ -74,7 +74,7 @@ def check_expectations(case: Case, tree: Any) -> list[str]:
         name, _, where = key.partition("@")
         paths = [p for p in fields.FIELDS if p == name or p.endswith(f"/{name}")]
         if not paths:
-            raise fields.unknown_name("output variable", name, [f.name for f in fields.FIELDS.values()])
+            raise unknown_name("output variable", name, [f.name for f in fields.FIELDS.values()])
         entry = fields.FIELDS[paths[0]]
         dimension = next((d for d, u in units.SI.items() if u == _pint_unit(entry.units)), "fraction")
         low, high = units.parse_range(text, dimension)

@@ -102,7 +102,7 @@ def errors_by_tier(
         error = np.asarray(conductances[name], dtype=np.float64) - state.target
         for i, tile in computer.tiles_of(name):
             part = error[..., tile.row_start : tile.row_stop, :][..., computer.columns_of(tile)]
-            sums[:, int(tier_of_tile[i])] += part.size, part.sum(), (part**2).sum()
+            sums[:, int(tier_of_tile[i])] += np.array([part.size, part.sum(), (part**2).sum()])
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = sums[1] / sums[0]
         return mean, np.sqrt(np.maximum(sums[2] / sums[0] - mean**2, 0.0))

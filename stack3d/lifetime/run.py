@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,22 @@ class Outcome:
     summary: tuple[str, ...]
 
 
+class Stopwatch:
+    """Adds up wall time by name: ``with clock("heat"): …``."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time what happens inside."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+
 def check(scenario: Scenario) -> Chip:
     """Everything that can be checked without meshing; raises DeckError with all mistakes."""
     return build_chip(scenario)
@@ -67,27 +84,21 @@ def run_case(scenario: Scenario, observer: Observer, *, until: str | None = None
     """
     if until not in (None, "thermal"):
         raise DeckError(f"--until knows 'thermal', got {until!r}")
-    seconds: dict[str, float] = {}
-
-    def timed(name: str, step: Callable[[], Any]) -> Any:
-        started = time.perf_counter()
-        try:
-            return step()
-        finally:
-            seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
-
+    clock = Stopwatch()
     observer.stage("build", scenario=scenario.scenario)
-    chip = timed("build", lambda: build_chip(scenario))
-    grid = heat.make_grid(chip)
+    with clock("build"):
+        chip = build_chip(scenario)
+        grid = heat.make_grid(chip)
     observer.stage("mesh", layers=len(chip.stack.layers), unknowns=grid.n_nodes)
-    problem = heat.thermal_problem(chip.stack, grid, scenario.cooling)
-    backend = timed("mesh", lambda: heat.make_backend(scenario, problem))
+    with clock("mesh"):
+        backend = heat.make_backend(scenario, heat.thermal_problem(chip.stack, grid, scenario.cooling))
     if chip.computer is None or until == "thermal":
         observer.stage("heat")
-        values, coordinates, solution = timed("heat", lambda: _thermal_only(chip, backend))
+        with clock("heat"):
+            values, coordinates, solution = _thermal_only(chip, backend)
     else:
-        values, coordinates, solution = _life(chip, chip.computer, backend, observer, timed)
-    statistics = {"thermal": dict(solution.statistics), "seconds": seconds}
+        values, coordinates, solution = _life(chip, chip.computer, backend, observer, clock)
+    statistics = {"thermal": dict(solution.statistics), "seconds": clock.seconds}
     return Outcome(values, coordinates, statistics, summarise(chip, values, coordinates))
 
 
@@ -113,7 +124,7 @@ def _programmed(chip: Chip, computer: Computer, device: DeviceModel) -> Populati
 
 
 def _life(
-    chip: Chip, computer: Computer, backend: ThermalBackend, observer: Observer, timed: Callable[[str, Callable[[], Any]], Any]
+    chip: Chip, computer: Computer, backend: ThermalBackend, observer: Observer, clock: Stopwatch
 ) -> tuple[dict[str, Any], dict[str, Any], ThermalSolution]:
     """Program, then heat → age → read, once per epoch; power follows the conductances."""
     scenario, device = chip.scenario, computer.device
@@ -124,7 +135,8 @@ def _life(
     observer.stage(
         "program", chips=scenario.monte_carlo.samples, cells=sum(m.weights.size for m in computer.matrices.values()) * 2
     )
-    population = timed("program", lambda: _programmed(chip, computer, device))
+    with clock("program"):
+        population = _programmed(chip, computer, device)
     present = np.full(len(computer.tiles), scenario.cooling.ambient)
     rows: dict[str, list[Any]] = {}
     first = None
@@ -132,16 +144,19 @@ def _life(
     history = []
     previous = 0.0
     for epoch, now in enumerate(times):
-        seen = population.conductances(computer, device, present)
-        state = timed("heat", lambda g=seen, start=present if epoch else None: heat.settle(chip, backend, g, start))
-        present = state.tile_temperature
+        with clock("heat"):
+            seen = population.conductances(computer, device, present)
+            state = heat.settle(chip, backend, seen, present if epoch else None)
+            present = state.tile_temperature
         first = first or state
-        population = timed("age", lambda p=population, t=present, d=now - previous: p.aged(computer, device, d, t))
+        with clock("age"):
+            population = population.aged(computer, device, now - previous, present)
         history.append((now - previous, present))
         tier_mean = np.array([state.solution.field.layer_mean(layer.name) for layer in chip.stack.with_role("rram")])
         equivalent = equivalent + (now - previous) * device.acceleration(tier_mean, reference=ANCHOR)
         previous = float(now)
-        accuracy, error = timed("read", lambda p=population, t=present, e=epoch: read_out(computer, device, p, t, scenario, e))
+        with clock("read"):
+            accuracy, error = read_out(computer, device, population, present, scenario, epoch)
         mean, spread = errors_by_tier(
             computer, population, population.conductances(computer, device, present), tier_of_tile, n_tiers
         )
@@ -165,7 +180,8 @@ def _life(
     values["mvm/accuracy_ideal"] = computer.float_accuracy
     values["mvm/time_to_accuracy_loss"] = time_to_loss(times, values["mvm/accuracy"], computer.float_accuracy, 0.01)
     observer.stage("attribute")
-    values["mvm/accuracy_without"] = timed("attribute", lambda: attribution(chip, computer, history))
+    with clock("attribute"):
+        values["mvm/accuracy_without"] = attribution(chip, computer, history)
     coordinates |= _life_coordinates(chip, times)
     coordinates["mechanism"] = np.array(computer.mechanisms)
     return values, coordinates, first.solution

@@ -100,7 +100,7 @@ def place(strategy: str, tiles: Sequence[Tile], sites: Sequence[Site]) -> NDArra
         raise DeckError(Problem("workload.placement", f"no placement {strategy!r}; known: {known}"))
     if len(tiles) > len(sites):
         tiers = max(1, len(_tiers(sites)))
-        needed = {}
+        needed: dict[str, int] = {}
         for tile in tiles:
             needed[tile.layer] = needed.get(tile.layer, 0) + 1
         detail = ", ".join(f"{layer}: {count}" for layer, count in needed.items())

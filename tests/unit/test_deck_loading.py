@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import pytest
+
+from stack3d import decks, yamlfile
+from stack3d.errors import DeckError
+
+SMALL = """\
+scenario: small
+geometry:
+  footprint: ["1 mm", "1 mm"]
+  layers:
+    - {name: die, thickness: "0.3 mm", material: silicon}
+power:
+  sources:
+    - {name: all, layer: die, power: "1 W"}
+cooling: {top: {film_coefficient: "1e4 W/m^2/K"}, ambient: "300 K"}
+solver: ci
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    return path
+
+
+def problems(path: Path, *overrides: str) -> list[str]:
+    with pytest.raises(DeckError) as caught:
+        decks.load(path, [decks.parse_override(o) for o in overrides])
+    return [str(p) for p in caught.value.problems]
+
+
+def test_yaml_1_2_rules() -> None:
+    tree = yamlfile.parse_text("{a: 1e-6, b: off, c: 010, d: 1_000, e: '5', f: yes, g: 12:30}", "x")
+    assert tree["a"] == 1e-6 and tree["b"] == "off" and tree["f"] == "yes" and tree["g"] == "12:30"
+    assert tree["c"] == 10 and tree["e"] == "5"
+
+
+def test_places_survive(small: Path) -> None:
+    tree = yamlfile.read(small)
+    place = yamlfile.locate(tree, ("geometry", "layers", 0, "thickness"))
+    assert place is not None and place[1] == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("a: [1", "not valid YAML"), ("a: 1\na: 2", "duplicate key"), ("- 1", "mapping of keys")]
+)
+def test_broken_yaml_is_one_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    [line] = problems(path)
+    assert words in line and "broken.yaml:" in line and "\n" not in line
+
+
+def test_all_mistakes_at_once_with_place(small: Path) -> None:
+    small.write_text(
+        SMALL.replace('"0.3 mm"', "0.3")
+        .replace("silicon}", "silicn}")
+        .replace('"1 W"', '"1 K"')
+        .replace("solver: ci", "solvr: ci")
+    )
+    lines = problems(small)
+    assert len(lines) == 4  # one line a mistake: the misspelt solver is not missing as well
+    found = "\n".join(lines)
+    assert "small.yaml:5: geometry.layers[0].thickness: got the bare number 0.3" in found
+    assert "small.yaml:5: geometry.layers[0].material: no deck 'silicn' in materials (did you mean 'silicon'" in found
+    assert "small.yaml:8: power.sources[0].power: 'K' is no unit of power" in found
+    assert "small.yaml:10: solvr: unknown key 'solvr' (did you mean 'solver'" in found
+
+
+def test_nearest_key_inside_a_named_deck(small: Path) -> None:
+    [line] = problems(small, "solver.mesh.laterl=3")
+    assert "did you mean 'lateral'" in line and "--set solver.mesh.laterl" in line
+
+
+def test_overrides_are_ordered_and_recorded(small: Path) -> None:
+    pairs = [
+        decks.parse_override(t)
+        for t in ("cooling.ambient=310 K", "cooling.ambient=320 K", "geometry.layers.die.thickness=1 mm")
+    ]
+    case = decks.load(small, pairs)
+    assert case.scenario.cooling.ambient == 320.0
+    assert [str(o) for o in case.overrides] == [
+        "cooling.ambient: 300 K -> 310 K",
+        "cooling.ambient: 310 K -> 320 K",
+        "geometry.layers.die.thickness: 0.3 mm -> 1 mm",
+    ]
+
+
+def test_override_reaches_into_a_named_deck(small: Path) -> None:
+    case = decks.load(small, [decks.parse_override("geometry.layers.die.material.conductivity=100 W/m/K")])
+    assert case.scenario.geometry.layers[0].material.conductivity == (100.0,) * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("x", "KEY=VALUE"), ("geometry.layers.dy.thickness=1 mm", "no item 'dy'"), ("scenario.a=1", "has no keys")],
+)
+def test_bad_overrides(small: Path, text: str, words: str) -> None:
+    with pytest.raises(DeckError, match=words):
+        decks.load(small, [decks.parse_override(text)])
+
+
+def test_hash_follows_meaning_not_spelling(small: Path) -> None:
+    base = decks.load(small).digest()
+    small.write_text(
+        SMALL.replace('"0.3 mm"', '{value: "300 um", source: "a book"}').replace("scenario: small", "# note\nscenario: small")
+    )
+    assert decks.load(small).digest() == base
+    assert decks.load(small, [("cooling.ambient", "301 K")]).digest() != base
+
+
+def test_name_resolves_beside_the_scenario_first(small: Path) -> None:
+    (small.parent / "silicon.yaml").write_text('conductivity: "1 W/m/K"\nheat_capacity: "1e6 J/m^3/K"\n')
+    assert decks.load(small).scenario.geometry.layers[0].material.conductivity == (1.0,) * 3
+
+
+def test_explicit_path(small: Path) -> None:
+    (small.parent / "mine").mkdir()
+    (small.parent / "mine" / "stuff.yaml").write_text(
+        'conductivity: ["1 W/m/K", "2 W/m/K", "3 W/m/K"]\nheat_capacity: "1e6 J/m^3/K"\n'
+    )
+    case = decks.load(small, [("geometry.layers.die.material", "mine/stuff.yaml")])
+    assert case.scenario.geometry.layers[0].material.conductivity == (1.0, 2.0, 3.0)
+
+
+def test_scenario_by_name_and_near_miss() -> None:
+    assert decks.load("quickstart").name == "quickstart"
+    with pytest.raises(DeckError, match="did you mean 'quickstart'"):
+        decks.load("quikstart")
+
+
+def test_no_cooling_is_refused(small: Path) -> None:
+    small.write_text(SMALL.replace('top: {film_coefficient: "1e4 W/m^2/K"}, ', ""))
+    [line] = problems(small)
+    assert "every face is adiabatic" in line

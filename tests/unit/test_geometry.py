@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from stack3d import decks
+from stack3d.errors import DeckError
+from stack3d.geometry.grid import build_grid
+from stack3d.geometry.stack import build_stack, check_places, explicit_sources, tile_sites
+from stack3d.layout import HeatSource, Rectangle, hat_integrals, hat_values
+from stack3d.schema.geometry import Geometry
+from stack3d.schema.scenario import Mesh
+
+SILICON = {"name": "silicon", "conductivity": "148 W/m/K", "heat_capacity": "1.66e6 J/m^3/K"}
+
+
+def geometry(*layers: dict[str, object], **more: object) -> Geometry:
+    spelled = [{"material": SILICON, "thickness": "0.1 mm", **layer} for layer in layers]
+    return Geometry.model_validate({"footprint": ["10 mm", "8 mm"], "layers": spelled, **more})
+
+
+def test_tiers_repeat_and_z_adds_up() -> None:
+    case = decks.load("quickstart", [("geometry.tiers.repeat", 3)])
+    stack = build_stack(case.scenario.geometry)
+    assert stack.n_tiers == 3 and len(stack.with_role("rram")) == 3
+    np.testing.assert_allclose([a.z1 for a in stack.layers[:-1]], [b.z0 for b in stack.layers[1:]], rtol=0, atol=0)
+    assert stack.layer("t2_rram").tier == 2
+    assert len(tile_sites(case.scenario.geometry, stack)) == 3 * 64
+
+
+def test_own_size_is_centred_unless_offset() -> None:
+    stack = build_stack(
+        geometry(
+            {"name": "a"},
+            {"name": "b", "size": ["4 mm", "4 mm"]},
+            {"name": "c", "size": ["2 mm", "2 mm"], "offset": ["4 mm", "3 mm"]},
+        )
+    )
+    assert stack.layer("b").extent == Rectangle(0.003, 0.007, 0.002, 0.006)
+    np.testing.assert_allclose(stack.layer("c").extent.centre, (0.005, 0.004))
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        (({"name": "a"}, {"name": "a"}), "used twice"),
+        (({"name": "a", "blocks": [{"name": "b", "x": ["9 mm", "11 mm"], "y": ["0 mm", "1 mm"], "material": SILICON}]},), "outside layer"),
+        (({"name": "a", "blocks": [{"name": "b", "x": ["2 mm", "1 mm"], "y": ["0 mm", "1 mm"], "material": SILICON}]},), "no area"),
+        (({"name": "a", "blocks": [{"name": n, "x": ["1 mm", "2 mm"], "y": ["0 mm", "1 mm"], "material": SILICON} for n in "bc"]},), "overlaps"),
+        (({"name": "a", "size": ["1 mm", "1 mm"], "offset": ["0 mm", "0 mm"]}, {"name": "b", "size": ["1 mm", "1 mm"], "offset": ["5 mm", "5 mm"]}), "does not touch"),
+    ],
+)  # fmt: skip
+def test_geometric_mistakes(layers: tuple[dict[str, object], ...], words: str) -> None:
+    with pytest.raises(DeckError, match=words):
+        build_stack(geometry(*layers))
+
+
+def test_sources_and_probes_are_checked() -> None:
+    case = decks.load("quickstart", [("probes", [{"name": "p", "layer": "lidd", "x": "1 mm", "y": "1 mm"}]), ("power.sources.host.x", ["7 mm", "9 mm"]), ("power.sources.host.y", ["0 mm", "1 mm"])])  # fmt: skip
+    stack = build_stack(case.scenario.geometry)
+    with pytest.raises(DeckError, match="outside layer 'logic'"):
+        explicit_sources(case.scenario, stack)
+    [problem] = check_places(case.scenario, stack)
+    assert "did you mean 'lid'" in problem.message
+
+
+def test_grid_has_lines_on_edges_and_contacts() -> None:
+    stack = build_stack(geometry({"name": "a"}, {"name": "b", "contact_resistance": "1 mm^2*K/W", "thickness": "1 mm"}))
+    source = HeatSource("s", "a", Rectangle(0.0012, 0.0034, 0.001, 0.002), 1.0)
+    grid = build_grid(stack, [source], Mesh(lateral=10, per_layer=2, aspect=0.5))
+    for edge in (0.0012, 0.0034):
+        assert np.any(grid.x == edge)
+    assert np.all(np.diff(grid.x) <= 0.001 * (1 + 1e-9)) and np.all(np.diff(grid.x) > 0)
+    steps = np.diff(grid.z)
+    assert np.count_nonzero(steps == 0) == 1 and grid.layer[steps == 0].tolist() == [1]
+    assert steps.max() <= 0.5 * 0.001 * (1 + 1e-9)
+    assert [grid.cells_of(i).size for i in (0, 1)] == [2, 2]
+
+
+def test_crowded_edges_do_not_make_slivers() -> None:
+    stack = build_stack(geometry({"name": "a"}))
+    boxes = [Rectangle(0.001 + i * 1e-9, 0.002, 0.001, 0.002) for i in range(5)]
+    grid = build_grid(stack, boxes, Mesh(lateral=10))
+    assert np.diff(grid.x).min() > 1e-7
+
+
+def test_hat_functions_are_a_partition_of_unity() -> None:
+    lines = np.array([0.0, 0.1, 0.1, 0.4, 1.0])
+    np.testing.assert_allclose(hat_integrals(lines, 0.05, 0.7).sum(), 0.65, rtol=1e-15)
+    np.testing.assert_allclose(hat_integrals(lines, 0.05, 0.7) @ lines, 0.5 * (0.7**2 - 0.05**2), rtol=1e-14)
+    for x in (0.0, 0.05, 0.1, 0.3, 1.0):
+        np.testing.assert_allclose([hat_values(lines, x).sum(), hat_values(lines, x) @ lines], [1.0, x], atol=1e-15)

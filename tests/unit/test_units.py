@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from stack3d import units
+
+
+@pytest.mark.parametrize(
+    ("text", "dimension", "value"),
+    [
+        ("50 um", "length", 5e-5),
+        ("85 degC", "temperature", 358.15),
+        ("300 K", "temperature", 300.0),
+        ("5 degC", "temperature_difference", 5.0),
+        ("2e5 1/s", "rate", 2e5),
+        ("10 year", "time", 10 * 365.25 * 86400),
+        ("2 mm^2*K/W", "areal_thermal_resistance", 2e-6),
+        ("42 ml/min", "flow_rate", 0.7e-6),
+        ("1.1 eV", "activation_energy", 1.1),
+        ("3 %", "fraction", 0.03),
+        (0.5, "fraction", 0.5),
+        ("0.2", "fraction", 0.2),
+        ("1.66e6 J/m^3/K", "heat_capacity", 1.66e6),
+        ("1 uS", "conductance", 1e-6),
+    ],
+)
+def test_parse(text: object, dimension: str, value: float) -> None:
+    np.testing.assert_allclose(units.parse(text, dimension), value, rtol=1e-14)
+
+
+def test_prefixes_give_the_nearest_double() -> None:
+    """50 um is written 5e-05 m, not 4.9999999999999996e-05 m: hashes and layer edges depend on it."""
+    assert units.parse("50 um", "length") == 5e-5
+    assert units.parse("0.3 mm", "length") == 3e-4
+
+
+@pytest.mark.parametrize(
+    ("text", "dimension", "words"),
+    [
+        (50, "length", "bare number 50.*'50 um'"),
+        (True, "length", "got True"),
+        ("50", "length", "without a unit"),
+        ("5 W", "length", "'W' is no unit of length"),
+        ("5 parsnip", "length", "unknown unit 'parsnip'"),
+        ("abc", "time", "wanted: time with a unit"),
+        ("-300 degC", "temperature", "below absolute zero"),
+        ("5 K; x", "temperature", "unknown unit"),
+        (None, "time", "got None"),
+        ([1], "time", "wanted"),
+    ],
+)
+def test_refusals_say_what_is_wanted(text: object, dimension: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        units.parse(text, dimension)
+
+
+def test_ranges() -> None:
+    assert units.parse_range("[300, 400] K", "temperature") == (300.0, 400.0)
+    assert units.parse_range("[0.9, 1]", "fraction") == (0.9, 1.0)
+    with pytest.raises(ValueError, match="lower end"):
+        units.parse_range("[400, 300] K", "temperature")
+    with pytest.raises(ValueError, match="wanted a range"):
+        units.parse_range("300 K", "temperature")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(3e-9, "3 nJ"), (0.15, "150 mJ"), (0.0, "0 J"), (2.5e4, "25 kJ"), (9.99e-4, "999 uJ")]
+)
+def test_short(value: float, text: str) -> None:
+    assert units.short(value, "J") == text
