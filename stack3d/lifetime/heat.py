@@ -20,6 +20,8 @@ from stack3d.workload import power
 LEAKAGE_TOLERANCE = 1e-3
 """Change of the hottest tile between two leakage iterations at which they end. [K]"""
 LEAKAGE_ITERATIONS = 60
+TILE_CONTRAST = 0.01
+"""Tiles whose power over the root of their area is below this share of the strongest source get no lines of their own."""
 RUNAWAY_TEMPERATURE = 1000.0
 """No stack survives this; leakage that gets here runs away. [K]"""
 
@@ -53,9 +55,31 @@ def thermal_problem(stack: Stack, grid: Grid, cooling: Cooling) -> ThermalProble
 
 
 def make_grid(chip: Chip) -> Grid:
-    """Grid of a chip: lines on its sources and tile sites."""
-    places = [box for _, box in chip.computer.places] if chip.computer else []
-    return build_grid(chip.stack, [*chip.sources, *places], chip.scenario.solver.mesh)
+    """Grid of a chip: lines on explicit sources, and on tiles whose heat stands out beside them."""
+    sources = list(chip.sources)
+    if chip.computer is not None and chip.scenario.workload is not None:
+        targets = {name: m.target_conductances()[None] for name, m in chip.computer.matrices.items()}
+        tiles = power.tile_sources(chip.stack, chip.computer.places, tile_energies(chip, targets), chip.scenario.workload.rate)
+        strongest = max(_contrast(s) for s in [*sources, *tiles])
+        sources += [s for s in tiles if _contrast(s) > TILE_CONTRAST * strongest]
+    return build_grid(chip.stack, sources, chip.scenario.solver.mesh, [(p.x, p.y) for p in chip.scenario.probes])
+
+
+def _contrast(source: HeatSource) -> float:
+    """Power over the square root of the area, which the local rise of a small source follows. [W/m]"""
+    return abs(source.power) / float(np.sqrt(source.extent.area))
+
+
+def tile_energies(chip: Chip, conductances: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Energy per inference of each tile by component. [J]"""
+    computer, work = chip.computer, chip.scenario.workload
+    assert computer is not None and work is not None
+    return power.tile_energies(
+        computer.activities(conductances),
+        work.periphery,
+        dac_bits=chip.scenario.mvm.dac_bits or work.periphery.dac.bits,
+        adc_bits=chip.scenario.mvm.adc_bits or work.periphery.adc.bits,
+    )
 
 
 def make_backend(scenario: Scenario, problem: ThermalProblem) -> ThermalBackend:
@@ -134,12 +158,7 @@ def settle(chip: Chip, backend: ThermalBackend, conductances: Mapping[str, Float
     """
     computer, work = chip.computer, chip.scenario.workload
     assert computer is not None and work is not None
-    energies = power.tile_energies(
-        computer.activities(conductances),
-        work.periphery,
-        dac_bits=chip.scenario.mvm.dac_bits or work.periphery.dac.bits,
-        adc_bits=chip.scenario.mvm.adc_bits or work.periphery.adc.bits,
-    )
+    energies = tile_energies(chip, conductances)
     temperature = np.full(len(computer.tiles), chip.scenario.cooling.ambient) if start is None else start
     steps: list[float] = []
     for iteration in range(1, LEAKAGE_ITERATIONS + 1):

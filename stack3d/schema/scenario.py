@@ -203,11 +203,15 @@ class Mesh(DeckModel):
     """Element sizes of the tensor grid."""
 
     lateral: Annotated[Count, Field(ge=1, le=2048)]
-    """Elements across the longer side of the footprint, at least."""
+    """Elements across the longer side, at least."""
+    refinement: Annotated[Number, Field(ge=1, le=64)] = 1.0
+    """Largest lateral element over the smallest, which lies at the edges of sources."""
+    growth: Annotated[Number, Field(gt=0, le=2)] = 0.3
+    """Growth of the element size per distance from an edge of a source."""
     per_layer: Annotated[Count, Field(ge=1, le=64)] = 1
     """Elements through a layer, at least."""
     aspect: Annotated[Number, Field(gt=0)] = 4.0
-    """Thickest element over lateral element size, at most."""
+    """Element height over the lateral element size at the same distance from a source, at most."""
 
 
 class Linear(DeckModel):

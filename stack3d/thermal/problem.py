@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError
-from stack3d.layout import Floats, Grid, HeatSource, Rectangle, Stack, hat_integrals, hat_values
+from stack3d.layout import Floats, Grid, HeatSource, LineRecovery, Rectangle, Stack, hat_integrals
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,10 @@ class ThermalProblem:
 
 @dataclass(frozen=True, eq=False)
 class GridField:
-    """A trilinear temperature on a grid, with exact integrals.
+    """Nodal temperature on a grid, its values and means.
+
+    Through the height, where thin heated layers bend the profile inside one element, and at points the curvature is
+    recovered (`LineRecovery`); lateral means are the elements' own integrals, which keep the heat balance.
 
     Parameters
     ----------
@@ -74,26 +78,40 @@ class GridField:
     grid: Grid
     values: Floats
 
+    @cached_property
+    def _lines(self) -> dict[str, tuple[NDArray[np.intp], LineRecovery, LineRecovery, LineRecovery]]:
+        return {}
+
+    def _recovery(self, layer: str) -> tuple[NDArray[np.intp], LineRecovery, LineRecovery, LineRecovery]:
+        """Nodes along z of a layer, and recovery along z, y, x; gradients may jump at edges of the layer and its blocks."""
+        if layer not in self._lines:
+            slab = self.stack.layer(layer)
+            cells = self.grid.cells_of(self.stack.index[layer])
+            index = np.arange(cells[0], cells[-1] + 2)
+            edges = [slab.extent, *(block.extent for block in slab.blocks)]
+            self._lines[layer] = (
+                index,
+                LineRecovery(self.grid.z[index]),
+                LineRecovery(self.grid.y, np.array([v for e in edges for v in (e.y0, e.y1)])),
+                LineRecovery(self.grid.x, np.array([v for e in edges for v in (e.x0, e.x1)])),
+            )
+        return self._lines[layer]
+
     def at(self, layer: str, x: float, y: float, z: float | None = None) -> float:
         """Temperature at (x, y) and height `z`, by default the mid-plane of `layer`. [K]"""
         slab = self.stack.layer(layer)
         height = 0.5 * (slab.z0 + slab.z1) if z is None else z
-        wz = hat_values(self.grid.z, height)
-        wy, wx = hat_values(self.grid.y, y), hat_values(self.grid.x, x)
-        k, j, i = (np.flatnonzero(w) for w in (wz, wy, wx))
-        return float(np.einsum("kji,k,j,i", self.values[np.ix_(k, j, i)], wz[k], wy[j], wx[i]))
-
-    def _z_weights(self, layer: str, lower: float | None = None, upper: float | None = None) -> tuple[NDArray[np.intp], Floats]:
-        slab = self.stack.layer(layer)
-        nodes = self.grid.cells_of(self.stack.index[layer])
-        index = np.arange(nodes[0], nodes[-1] + 2)
-        lower, upper = slab.z0 if lower is None else lower, slab.z1 if upper is None else upper
-        return index, hat_integrals(self.grid.z[index], lower, upper) / (upper - lower)
+        index, along_z, along_y, along_x = self._recovery(layer)
+        weights = along_z.value(height), along_y.value(y), along_x.value(x)
+        k, j, i = (np.flatnonzero(w) for w in weights)
+        part = self.values[np.ix_(index[k], j, i)]
+        return float(np.einsum("kji,k,j,i", part, weights[0][k], weights[1][j], weights[2][i]))
 
     def plane_mean(self, layer: str) -> Floats:
         """Mean through the thickness of `layer` at each lateral node, shape (ny+1, nx+1). [K]"""
-        index, weights = self._z_weights(layer)
-        return np.tensordot(weights, self.values[index], axes=1)
+        slab = self.stack.layer(layer)
+        index, along_z, _, _ = self._recovery(layer)
+        return np.tensordot(along_z.integral(slab.z0, slab.z1) / slab.thickness, self.values[index], axes=1)
 
     def map(self, layer: str, nx: int, ny: int, extent: Rectangle | None = None) -> Floats:
         """Volume means over ny by nx equal boxes of a layer, shape (ny, nx). [K]"""
@@ -106,9 +124,8 @@ class GridField:
     def box_means(self, layer: str, boxes: Sequence[Rectangle]) -> Floats:
         """Volume means over boxes through the full thickness of a layer, shape (len(boxes),). [K]"""
         plane = self.plane_mean(layer)
-        return np.array(
-            [hat_integrals(self.grid.y, b.y0, b.y1) @ plane @ hat_integrals(self.grid.x, b.x0, b.x1) / b.area for b in boxes]
-        )
+        weights = [(hat_integrals(self.grid.y, b.y0, b.y1), hat_integrals(self.grid.x, b.x0, b.x1), b.area) for b in boxes]
+        return np.array([wy @ plane @ wx / area for wy, wx, area in weights])
 
     def layer_mean(self, layer: str) -> float:
         """Volume mean over the extent of a layer. [K]"""
@@ -117,7 +134,7 @@ class GridField:
     def layer_peak(self, layer: str) -> tuple[float, tuple[float, float, float]]:
         """Largest nodal temperature of a layer and its (x, y, z). [K], [m]"""
         slab = self.stack.layer(layer)
-        index, _ = self._z_weights(layer)
+        index = self._recovery(layer)[0]
         j = np.flatnonzero((self.grid.y >= slab.extent.y0 - 1e-12) & (self.grid.y <= slab.extent.y1 + 1e-12))
         i = np.flatnonzero((self.grid.x >= slab.extent.x0 - 1e-12) & (self.grid.x <= slab.extent.x1 + 1e-12))
         part = self.values[np.ix_(index, j, i)]

@@ -5,7 +5,7 @@ from stack3d import decks
 from stack3d.errors import DeckError
 from stack3d.geometry.grid import build_grid
 from stack3d.geometry.stack import build_stack, check_places, explicit_sources, tile_sites
-from stack3d.layout import HeatSource, Rectangle, hat_integrals, hat_values
+from stack3d.layout import HeatSource, LineRecovery, Rectangle, hat_integrals, hat_values
 from stack3d.schema.geometry import Geometry
 from stack3d.schema.scenario import Mesh
 
@@ -77,8 +77,8 @@ def test_grid_has_lines_on_edges_and_contacts() -> None:
 
 def test_crowded_edges_do_not_make_slivers() -> None:
     stack = build_stack(geometry({"name": "a"}))
-    boxes = [Rectangle(0.001 + i * 1e-9, 0.002, 0.001, 0.002) for i in range(5)]
-    grid = build_grid(stack, boxes, Mesh(lateral=10))
+    sources = [HeatSource(f"s{i}", "a", Rectangle(0.001 + i * 1e-9, 0.002, 0.001, 0.002), 1.0) for i in range(5)]
+    grid = build_grid(stack, sources, Mesh(lateral=10))
     assert np.diff(grid.x).min() > 1e-7
 
 
@@ -88,3 +88,25 @@ def test_hat_functions_are_a_partition_of_unity() -> None:
     np.testing.assert_allclose(hat_integrals(lines, 0.05, 0.7) @ lines, 0.5 * (0.7**2 - 0.05**2), rtol=1e-14)
     for x in (0.0, 0.05, 0.1, 0.3, 1.0):
         np.testing.assert_allclose([hat_values(lines, x).sum(), hat_values(lines, x) @ lines], [1.0, x], atol=1e-15)
+
+
+def test_recovery_is_exact_for_parabolas_between_breaks() -> None:
+    """Means and values of a function that is a parabola on each side of a kink, from its nodal values alone."""
+    lines = np.array([0.0, 0.1, 0.25, 0.5, 0.6, 0.8, 1.0])
+    f = lambda x: np.where(x < 0.5, 3 * x**2 - x, 0.25 + 5 * (x - 0.5) - (x - 0.5) ** 2)  # noqa: E731
+    recovery = LineRecovery(lines, np.array([0.5]))
+    for x in (0.03, 0.2, 0.45, 0.55, 0.93):
+        np.testing.assert_allclose(recovery.value(x) @ f(lines), f(x), rtol=0, atol=1e-14)
+    primitive = lambda x: x**3 - x**2 / 2 if x <= 0.5 else 0.25 * (x - 0.5) + 2.5 * (x - 0.5) ** 2 - (x - 0.5) ** 3 / 3  # noqa: E731
+    for a, b in ((0.0, 0.5), (0.07, 0.41), (0.5, 1.0), (0.71, 0.9), (0.2, 0.7)):
+        expected = primitive(b) - primitive(a) if (a < 0.5) == (b <= 0.5) else primitive(0.5) - primitive(a) + primitive(b)
+        np.testing.assert_allclose(recovery.integral(a, b) @ f(lines), expected, rtol=0, atol=1e-14)
+
+
+def test_refinement_concentrates_lines_at_sources() -> None:
+    stack = build_stack(geometry({"name": "a"}))
+    source = HeatSource("s", "a", Rectangle(0.004, 0.005, 0.004, 0.005), 1.0)
+    grid = build_grid(stack, [source], Mesh(lateral=10, refinement=8, growth=0.3))
+    steps = np.diff(grid.x)
+    at_edge = steps[np.searchsorted(grid.x, 0.004)]
+    assert at_edge < 0.2 * steps.max() and steps.max() <= 0.001 * (1 + 1e-9)
