@@ -71,6 +71,13 @@ class Converter:
         """Whether any gain error or offset is set."""
         return bool(np.any(self.gain_error) or np.any(self.offset))
 
+    def check_fits(self, name: str, shape: tuple[int, ...], meaning: str) -> None:
+        """Raise ArrayError unless span and mismatch broadcast against the last axes `shape`, described by `meaning`."""
+        for part in ("span", "gain_error", "offset"):
+            tail = np.shape(getattr(self, part))[-len(shape) :]
+            if any(n not in (1, wanted) for n, wanted in zip(tail[::-1], shape[::-1])):
+                raise ArrayError(f"{part} of the {name} has last axes {tail}; must broadcast against {shape} = ({meaning})")
+
     def calibrated(self, magnitudes: NDArray[Any], percentile: float = 99.9, *, axis: Any = None) -> Converter:
         """Return a converter whose range ends at a percentile of profiled magnitudes.
 

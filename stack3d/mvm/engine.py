@@ -85,6 +85,11 @@ class AnalogMatrix:
             raise DeckError(f"mvm.read_voltage is {self.read_voltage} V; must be above zero")
         if self.wires is not None and self.cell is not None:
             raise DeckError("mvm: wires and a cell law together have no effective matrix; solve_crossbar gives exact currents")
+        per_adc = (len(self.row_blocks), self.readouts, self.n_columns)
+        self.adc.check_fits(f"ADC of layer {self.name!r}", per_adc, "row_blocks, readouts, n_columns")
+        self.dac.check_fits(f"DAC of layer {self.name!r}", (self.n_inputs,), "n_inputs")
+        if np.ndim(self.dac.span):
+            raise ArrayError(f"DAC span of layer {self.name!r} has shape {np.shape(self.dac.span)}; must be one number")
         if isinstance(self.wires, tuple) and len(self.wires) != len(self.tiles):
             raise ArrayError(
                 f"wires of layer {self.name!r} has {len(self.wires)} entries; must be {len(self.tiles)}, one a tile"
@@ -187,7 +192,7 @@ class AnalogMatrix:
         own, xp = conductances, namespace(conductances)
         dtype = dtype if xp is np else conductances.dtype
         if self.wires is not None:
-            conductances = self._behind_wires(xp, conductances)
+            conductances = self._behind_wires(xp, conductances, dtype)
         mean = self._readout_sums(xp, conductances, 1.0, dtype, power=1)
         if read_noise is None:
             return ArrayState(mean)
@@ -245,7 +250,7 @@ class AnalogMatrix:
         if state.variance is not None and rng is None:
             raise ArrayError(f"state of layer {self.name!r} has read noise; pass rng")
         leading = np.broadcast_shapes(tuple(x.shape[:-2]), tuple(state.mean.shape[:-3]))
-        per_vector = math.prod(leading) * (2 * self.n_inputs + 4 * self.n_columns) * state.mean.itemsize
+        per_vector = math.prod(leading) * (2 * self.n_inputs + 4 * self.n_columns) * 8
         step = max(1, int(memory_limit // per_vector))
         scratch = scratch or Scratch()
         if step >= x.shape[-2]:
@@ -432,19 +437,23 @@ class AnalogMatrix:
         pair = self.mapping.is_pair and self.is_subtracted_analog
         sums = []
         for r in range(self.readouts):
-            total = cast(xp, planes[..., r, :, :] * (factor / self.mapping.window), dtype)
+            total = scaled(xp, planes[..., r, :, :], factor / self.mapping.window, dtype)
             if power == 2:
                 total *= total
             if pair:
-                other = cast(xp, planes[..., r + self.readouts, :, :] * (factor / self.mapping.window), dtype)
-                total += other * other if power == 2 else -other
+                other = scaled(xp, planes[..., r + self.readouts, :, :], factor / self.mapping.window, dtype)
+                if power == 2:
+                    other *= other
+                    total += other
+                else:
+                    total -= other
             sums.append(total)
         return sums[0][..., None, :, :] if len(sums) == 1 else xp.stack(sums, axis=-3)
 
-    def _behind_wires(self, xp: Any, conductances: Any) -> Any:
+    def _behind_wires(self, xp: Any, conductances: Any, dtype: Any) -> Any:
         """Return the effective conductances of all arrays; computed in NumPy."""
         cells = np.asarray(conductances)
-        out = np.empty(cells.shape)
+        out = np.empty(cells.shape, dtype if xp is np else np.float64)
         for tile in self.tiles:
             columns = self.block_columns(self.column_blocks.index((tile.col_start, tile.col_stop)))
             wires = self.wires[tile.index] if isinstance(self.wires, tuple) else self.wires

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from digits_case import Digits
+
 from stack3d.mvm import (
     AnalogMatrix,
     Converter,
@@ -53,7 +53,11 @@ def test_every_reference_network(reference):
         ):
             # the stored wire power comes from differences of voltages: its error is that of the balance, up to 3e-12
             np.testing.assert_allclose(
-                part.sum(axis=(0, 1)), case[stored], rtol=0, atol=1e-11 * case["power_sources"].max(), err_msg=f"{name} {stored}"
+                part.sum(axis=(0, 1)),
+                case[stored],
+                rtol=0,
+                atol=1e-11 * case["power_sources"].max(),
+                err_msg=f"{name} {stored}",
             )
 
 

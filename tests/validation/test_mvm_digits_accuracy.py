@@ -6,8 +6,8 @@ import csv
 from pathlib import Path
 
 import numpy as np
-
 from digits_case import Digits, phase_change_cells
+
 from stack3d.mvm import AnalogMatrix, Converter, WeightMapping, accuracy, infer, layer_scale, logit_error
 
 CHIPS = 25
