@@ -1,21 +1,20 @@
 """Crossbar matrix-vector products: mapping, converters, wires, and inference on many chips at once."""
 
 from stack3d.mvm.calibration import (
-    Profile,
-    calibrate,
     layer_scale,
+    profile,
     profile_matrix,
-    profile_network,
     read_references,
     read_weights,
     tile_gain,
 )
 from stack3d.mvm.cells import SinhCell
 from stack3d.mvm.converters import Converter
-from stack3d.mvm.engine import AnalogMatrix, ArrayState, Compensation, read_power
+from stack3d.mvm.engine import AnalogMatrix, read_power
 from stack3d.mvm.mapping import WeightMapping
 from stack3d.mvm.metrics import accuracy, confusion_matrix, logit_error, signal_to_noise
 from stack3d.mvm.network import CrossbarNetwork, LayerStatistics, infer
+from stack3d.mvm.state import ArrayState, Compensation, Profile
 from stack3d.mvm.wires import CrossbarSolution, Wires, effective_conductance, ohmic_error, solve_crossbar
 
 __all__ = [
@@ -31,15 +30,14 @@ __all__ = [
     "WeightMapping",
     "Wires",
     "accuracy",
-    "calibrate",
     "confusion_matrix",
     "effective_conductance",
     "infer",
     "layer_scale",
     "logit_error",
     "ohmic_error",
+    "profile",
     "profile_matrix",
-    "profile_network",
     "read_power",
     "read_references",
     "read_weights",

@@ -57,7 +57,7 @@ def like(xp: Any, values: Any, array: Any) -> Any:
     """Return NumPy `values` with the library, type and device of `array`."""
     if xp is np:
         return np.asarray(values, dtype=array.dtype)
-    return xp.asarray(values, dtype=array.dtype, device=array.device)
+    return xp.asarray(np.require(values, requirements="W"), dtype=array.dtype, device=array.device)
 
 
 def largest_magnitude(xp: Any, array: Any) -> Any:
@@ -71,9 +71,11 @@ def product(xp: Any, first: Any, second: Any, out: NDArray[Any] | None) -> Any:
     return first @ second if out is None else xp.matmul(first, second, out=out)
 
 
-def scaled(xp: Any, array: Any, factor: Any, dtype: Any, out: NDArray[Any] | None) -> Any:
-    """Return ``array * factor`` in `dtype`, in `out` where there is one."""
-    return cast(xp, array, dtype) * factor if out is None else np.multiply(array, factor, out=out, casting="same_kind")
+def scaled(xp: Any, array: Any, factor: Any, dtype: Any, out: NDArray[Any] | None = None) -> Any:
+    """Return ``array * factor`` in `dtype`, in `out` where there is one; NumPy makes no array of another type on the way."""
+    if xp is not np:
+        return cast(xp, array, dtype) * factor
+    return np.multiply(array, factor, out=np.empty(np.shape(array), dtype) if out is None else out, casting="same_kind")
 
 
 def add_noise(xp: Any, signal: Any, variance: Any, source: Normals, scratch: Scratch) -> Any:

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import DeckError, unknown_name
+from stack3d.errors import DeckError
 from stack3d.mvm.backend import Normals, Scratch, namespace
 from stack3d.mvm.checks import check_tail
-from stack3d.mvm.engine import REFERENCE_WEIGHT, AnalogMatrix, ArrayState, Compensation, without_adc
+from stack3d.mvm.engine import REFERENCE_WEIGHT, AnalogMatrix
 from stack3d.mvm.network import CrossbarNetwork
-
-GRANULARITIES = ("layer", "tile", "column")
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Signals of a profiling run, from which converter ranges are set.
-
-    Parameters
-    ----------
-    inputs : ndarray
-        Magnitudes of the inputs, flat. [input unit]
-    partial_sums : ndarray
-        Before the ADC, shape (..., row_blocks, readouts, vectors, n_columns). [full-scale cells]
-    """
-
-    inputs: NDArray[Any]
-    partial_sums: NDArray[Any]
+from stack3d.mvm.state import ArrayState, Compensation, Profile
 
 
 def profile_matrix(matrix: AnalogMatrix, x: Any, state: ArrayState | Any) -> Profile:
@@ -59,7 +42,7 @@ def profile_matrix(matrix: AnalogMatrix, x: Any, state: ArrayState | Any) -> Pro
     return Profile(np.abs(np.asarray(x)).ravel(), np.stack(sums, axis=-4))
 
 
-def profile_network(network: CrossbarNetwork, forward: Callable[..., Any], inputs: Any) -> dict[str, Profile]:
+def profile(network: CrossbarNetwork, forward: Callable[..., Any], inputs: Any) -> dict[str, Profile]:
     """Run a network once without noise and with ideal ADCs, and return the profile of every analogue layer.
 
     `forward(matmul, inputs)` is the network as for `infer`.
@@ -69,56 +52,10 @@ def profile_network(network: CrossbarNetwork, forward: Callable[..., Any], input
     def matmul(name: str, x: Any) -> Any:
         matrix, state = network.matrices[name], ArrayState(network.states[name].mean)
         profiles[name] = profile_matrix(matrix, x, state)
-        return without_adc(matrix).matvec(x, state, compensation=network.compensations.get(name))
+        return matrix.without_adc().matvec(x, state, compensation=network.compensations.get(name))
 
     forward(matmul, inputs)
     return profiles
-
-
-def calibrate(
-    matrix: AnalogMatrix, profile: Profile, percentile: float = 99.9, *, per: str = "layer", per_chip: bool = False
-) -> AnalogMatrix:
-    """Return the same matrix with converter ranges at a percentile of a profile.
-
-    Parameters
-    ----------
-    matrix : AnalogMatrix
-        What is read.
-    profile : Profile
-        Taken once; calibrate from it as often as wanted, or take a new one at another time or temperature.
-    percentile : float
-        Share of the profile that must not clip. [%]
-    per : str
-        One ADC range for the whole ``layer``, one per array (``tile``) or one per ADC (``column``).
-    per_chip : bool
-        Keep the leading axes of the profile: every chip gets its own ranges.
-
-    Raises
-    ------
-    ArrayError
-        A profile that is empty, not finite, or zero where a range is wanted.
-    UnknownNameError
-        A granularity that does not exist.
-    """
-    if per not in GRANULARITIES:
-        raise unknown_name("calibration granularity", per, GRANULARITIES)
-    sums = profile.partial_sums  # chips, row block, readout, vector, column
-    if not per_chip:
-        sums = sums.reshape(-1, *sums.shape[-4:])
-        sums = np.moveaxis(sums, 0, 2).reshape(*sums.shape[1:3], -1, sums.shape[-1])
-    if per == "layer":
-        adc = matrix.adc.calibrated(sums, percentile, axis=(-4, -3, -2, -1))
-    elif per == "column":
-        adc = matrix.adc.calibrated(sums, percentile, axis=-2)
-    else:
-        span = np.empty((*sums.shape[:-2], 1, sums.shape[-1]))
-        for block in range(len(matrix.column_blocks)):
-            columns = matrix.block_columns(block)
-            span[..., columns] = matrix.adc.calibrated(sums[..., columns], percentile, axis=(-2, -1)).span
-        adc = replace(matrix.adc, span=span)
-    adc = replace(adc, span=np.asarray(adc.span)[..., 0, :])
-    dac = matrix.dac if matrix.per_vector_input else matrix.dac.calibrated(profile.inputs, percentile)
-    return replace(matrix, dac=dac, adc=adc)
 
 
 def read_weights(matrix: AnalogMatrix, state: ArrayState | Any, rng: Normals | None = None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError, DeckError
+from stack3d.mvm.backend import in_place
 from stack3d.mvm.checks import check_finite
 
 
@@ -69,6 +71,13 @@ class Converter:
         """Whether any gain error or offset is set."""
         return bool(np.any(self.gain_error) or np.any(self.offset))
 
+    def check_fits(self, name: str, shape: tuple[int, ...], meaning: str) -> None:
+        """Raise ArrayError unless span and mismatch broadcast against the last axes `shape`, described by `meaning`."""
+        for part in ("span", "gain_error", "offset"):
+            tail = np.shape(getattr(self, part))[-len(shape) :]
+            if any(n not in (1, wanted) for n, wanted in zip(tail[::-1], shape[::-1])):
+                raise ArrayError(f"{part} of the {name} has last axes {tail}; must broadcast against {shape} = ({meaning})")
+
     def calibrated(self, magnitudes: NDArray[Any], percentile: float = 99.9, *, axis: Any = None) -> Converter:
         """Return a converter whose range ends at a percentile of profiled magnitudes.
 
@@ -100,3 +109,24 @@ class Converter:
     ) -> Converter:
         """Return a population of converters of `shape` with normal gain errors [-] and offsets [part of span]."""
         return replace(self, gain_error=gain_sd * rng.standard_normal(shape), offset=offset_sd * rng.standard_normal(shape))
+
+    def digitised(self, xp: Any, signal: Any, pick: Callable[[Any], Any]) -> Any:
+        """Return `signal` after mismatch, rounding and clipping, in its own units; overwritten where possible.
+
+        `pick` turns span, gain error or offset into a number or an array that broadcasts against `signal`.
+        """
+        if self.has_mismatch:
+            signal = signal * (1.0 + pick(self.gain_error))
+            signal = signal + pick(np.asarray(self.offset) * np.asarray(self.span))
+        if self.bits is None:
+            return signal
+        half = self.half_steps
+        step = pick(np.asarray(self.span) / half)
+        if isinstance(step, float):
+            signal *= 1.0 / step
+        else:
+            signal = signal / step
+        signal = xp.round(signal, **in_place(xp, signal))
+        signal = xp.clip(signal, -half if self.is_signed else 0.0, half, **in_place(xp, signal))
+        signal *= step
+        return signal

@@ -10,49 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import ArrayError, DeckError
+from stack3d.errors import ArrayError, DeckError, unknown_name
 from stack3d.mvm.backend import Normals, Scratch, add_noise, cast, in_place, largest_magnitude, like, namespace, product, scaled
 from stack3d.mvm.cells import SinhCell
 from stack3d.mvm.checks import check_finite, check_tail
 from stack3d.mvm.converters import Converter
 from stack3d.mvm.mapping import WeightMapping, full_scale
+from stack3d.mvm.state import ArrayState, Compensation, Profile
 from stack3d.mvm.wires import Wires
 from stack3d.tiles import Tile, split_matrix
 
 ReadNoise = float | NDArray[Any] | Callable[[Any], Any] | None
 REFERENCE_WEIGHT = 0.5  # part of full scale held by reference columns: they age like the middle of the window
-
-
-@dataclass(frozen=True)
-class ArrayState:
-    """The conductances of one matrix made ready for products; build it with `AnalogMatrix.prepare`.
-
-    Parameters
-    ----------
-    mean : array
-        Signal per unit input in full-scale cells, shape (..., readouts, n_inputs, n_columns). [-]
-    variance : array, optional
-        Its variance by read noise, same shape. [-]
-    """
-
-    mean: Any
-    variance: Any = None
-
-
-@dataclass(frozen=True)
-class Compensation:
-    """Digital corrections of one matrix, applied after its converters.
-
-    Parameters
-    ----------
-    scale : float or array
-        Factor of the whole layer, shape (...). [-]
-    tile_gain : ndarray, optional
-        Factor per array, shape (..., row_blocks, column_blocks). [-]
-    """
-
-    scale: Any = 1.0
-    tile_gain: Any = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +85,11 @@ class AnalogMatrix:
             raise DeckError(f"mvm.read_voltage is {self.read_voltage} V; must be above zero")
         if self.wires is not None and self.cell is not None:
             raise DeckError("mvm: wires and a cell law together have no effective matrix; solve_crossbar gives exact currents")
+        per_adc = (len(self.row_blocks), self.readouts, self.n_columns)
+        self.adc.check_fits(f"ADC of layer {self.name!r}", per_adc, "row_blocks, readouts, n_columns")
+        self.dac.check_fits(f"DAC of layer {self.name!r}", (self.n_inputs,), "n_inputs")
+        if np.ndim(self.dac.span):
+            raise ArrayError(f"DAC span of layer {self.name!r} has shape {np.shape(self.dac.span)}; must be one number")
         if isinstance(self.wires, tuple) and len(self.wires) != len(self.tiles):
             raise ArrayError(
                 f"wires of layer {self.name!r} has {len(self.wires)} entries; must be {len(self.tiles)}, one a tile"
@@ -218,7 +192,7 @@ class AnalogMatrix:
         own, xp = conductances, namespace(conductances)
         dtype = dtype if xp is np else conductances.dtype
         if self.wires is not None:
-            conductances = self._behind_wires(xp, conductances)
+            conductances = self._behind_wires(xp, conductances, dtype)
         mean = self._readout_sums(xp, conductances, 1.0, dtype, power=1)
         if read_noise is None:
             return ArrayState(mean)
@@ -276,13 +250,59 @@ class AnalogMatrix:
         if state.variance is not None and rng is None:
             raise ArrayError(f"state of layer {self.name!r} has read noise; pass rng")
         leading = np.broadcast_shapes(tuple(x.shape[:-2]), tuple(state.mean.shape[:-3]))
-        per_vector = math.prod(leading) * (2 * self.n_inputs + 4 * self.n_columns) * state.mean.itemsize
+        per_vector = math.prod(leading) * (2 * self.n_inputs + 4 * self.n_columns) * 8
         step = max(1, int(memory_limit // per_vector))
         scratch = scratch or Scratch()
         if step >= x.shape[-2]:
             return self._product(x, state, rng, compensation, scratch)
         parts = [self._product(x[..., i : i + step, :], state, rng, compensation, scratch) for i in range(0, x.shape[-2], step)]
         return namespace(state.mean).concat(parts, axis=-2)
+
+    def calibrated(
+        self, profile: Profile, percentile: float = 99.9, *, per: str = "layer", per_chip: bool = False
+    ) -> AnalogMatrix:
+        """Return the same matrix with converter ranges at a percentile of a profile.
+
+        Parameters
+        ----------
+        profile : Profile
+            Taken once; calibrate from it as often as wanted, or take a new one at another time or temperature.
+        percentile : float
+            Share of the profile that must not clip. [%]
+        per : str
+            One ADC range for the whole ``layer``, one per array (``tile``) or one per ADC (``column``).
+        per_chip : bool
+            Keep the leading axes of the profile: every chip gets its own ranges.
+
+        Raises
+        ------
+        ArrayError
+            A profile that is empty, not finite, or zero where a range is wanted.
+        UnknownNameError
+            A granularity that does not exist.
+        """
+        sums = profile.partial_sums  # chips, row block, readout, vector, column
+        if not per_chip:
+            sums = sums.reshape(-1, *sums.shape[-4:])
+            sums = np.moveaxis(sums, 0, 2).reshape(*sums.shape[1:3], -1, sums.shape[-1])
+        if per == "layer":
+            span = self.adc.calibrated(sums, percentile, axis=(-4, -3, -2, -1) if per_chip else None).span
+        elif per == "column":
+            span = self.adc.calibrated(sums, percentile, axis=-2).span
+        elif per == "tile":
+            span = np.empty((*sums.shape[:-2], 1, sums.shape[-1]))
+            for block in range(len(self.column_blocks)):
+                columns = self.block_columns(block)
+                span[..., columns] = self.adc.calibrated(sums[..., columns], percentile, axis=(-2, -1)).span
+        else:
+            raise unknown_name("calibration granularity", per, ("layer", "tile", "column"))
+        adc = replace(self.adc, span=span[..., 0, :] if isinstance(span, np.ndarray) else span)
+        dac = self.dac if self.per_vector_input else self.dac.calibrated(profile.inputs, percentile)
+        return replace(self, dac=dac, adc=adc)
+
+    def without_adc(self) -> AnalogMatrix:
+        """Return the matrix with ideal ADCs."""
+        return replace(self, adc=Converter(None))
 
     def mean_square_voltages(self, x: NDArray[Any]) -> NDArray[np.float64]:
         """Return per row what `read_power` needs, from inputs (..., batch, n_inputs).
@@ -348,7 +368,7 @@ class AnalogMatrix:
         weights = self.mapping.plane_weights[: self.readouts]
         total: Any = None
         for r in range(self.readouts):
-            codes = self._converted(xp, self.signal(u, state, block, r, rng, columns, scratch), block, r)
+            codes = self._converted(xp, block, r, self.signal(u, state, block, r, rng, columns, scratch))
             if weights[r] != 1.0:
                 codes *= float(weights[r])
             total = codes if total is None else _added(total, codes)
@@ -400,52 +420,40 @@ class AnalogMatrix:
             )
         return xp.concat(parts, axis=-1)
 
-    def _converted(self, xp: Any, y: Any, block: int, readout: int) -> Any:
-        """Pass a signal through the ADCs of its row block and readout."""
-        adc = self.adc
-        if adc.has_mismatch:
-            y = y * like(xp, 1.0 + self._per_column(adc.gain_error, block, readout, y), y)
-            y = y + like(xp, self._per_column(np.asarray(adc.offset) * np.asarray(adc.span), block, readout, y), y)
-        if adc.bits is None:
-            return y
-        half = adc.half_steps
-        step = self._per_column(adc.span, block, readout, y) / half
-        if step.ndim:
-            y = y / like(xp, step, y)
-        else:
-            y *= 1.0 / float(step)
-        y = xp.round(y, **in_place(xp, y))
-        y = xp.clip(y, -half if adc.is_signed else 0.0, half, **in_place(xp, y))
-        y *= like(xp, step, y) if step.ndim else float(step)
-        return y
+    def _converted(self, xp: Any, block: int, readout: int, y: Any) -> Any:
+        """Pass a signal (..., batch, columns) through the ADCs of its row block and readout."""
 
-    def _per_column(self, values: Any, block: int, readout: int, y: Any) -> NDArray[Any]:
-        """Pick a row block and readout of a property of the ADCs, shaped to broadcast against (..., batch, columns)."""
-        array = np.asarray(values)
-        if not array.ndim:
-            return array
-        full = np.broadcast_shapes(array.shape, (len(self.row_blocks), self.readouts, self.n_columns))
-        picked: NDArray[Any] = np.broadcast_to(array, full)[..., block, readout, None, : y.shape[-1]]
-        return picked
+        def pick(values: Any) -> Any:
+            array = np.asarray(values)
+            if not array.ndim:
+                return float(array)
+            full = np.broadcast_shapes(array.shape, (len(self.row_blocks), self.readouts, self.n_columns))
+            return like(xp, np.broadcast_to(array, full)[..., block, readout, None, : y.shape[-1]], y)
+
+        return self.adc.digitised(xp, y, pick)
 
     def _readout_sums(self, xp: Any, planes: Any, factor: float, dtype: Any, *, power: int) -> Any:
         """Sum the planes that share a conversion, in full-scale cells times `factor`: signed values, or squares."""
         pair = self.mapping.is_pair and self.is_subtracted_analog
         sums = []
         for r in range(self.readouts):
-            total = cast(xp, planes[..., r, :, :] * (factor / self.mapping.window), dtype)
+            total = scaled(xp, planes[..., r, :, :], factor / self.mapping.window, dtype)
             if power == 2:
                 total *= total
             if pair:
-                other = cast(xp, planes[..., r + self.readouts, :, :] * (factor / self.mapping.window), dtype)
-                total += other * other if power == 2 else -other
+                other = scaled(xp, planes[..., r + self.readouts, :, :], factor / self.mapping.window, dtype)
+                if power == 2:
+                    other *= other
+                    total += other
+                else:
+                    total -= other
             sums.append(total)
         return sums[0][..., None, :, :] if len(sums) == 1 else xp.stack(sums, axis=-3)
 
-    def _behind_wires(self, xp: Any, conductances: Any) -> Any:
+    def _behind_wires(self, xp: Any, conductances: Any, dtype: Any) -> Any:
         """Return the effective conductances of all arrays; computed in NumPy."""
         cells = np.asarray(conductances)
-        out = np.empty(cells.shape)
+        out = np.empty(cells.shape, dtype if xp is np else np.float64)
         for tile in self.tiles:
             columns = self.block_columns(self.column_blocks.index((tile.col_start, tile.col_stop)))
             wires = self.wires[tile.index] if isinstance(self.wires, tuple) else self.wires
@@ -485,8 +493,3 @@ def read_power(conductances: Any, mean_square_voltages: Any) -> Any:
     xp = namespace(conductances)
     rows = xp.sum(xp.sum(conductances, axis=-1), axis=-2)
     return xp.sum(rows * mean_square_voltages, axis=-1)
-
-
-def without_adc(matrix: AnalogMatrix) -> AnalogMatrix:
-    """Return `matrix` with an ideal ADC."""
-    return replace(matrix, adc=Converter(None))

@@ -14,7 +14,8 @@ from stack3d.errors import ArrayError, unknown_name
 from stack3d.mvm.backend import Normals, Scratch
 from stack3d.mvm.checks import check_tail
 from stack3d.mvm.converters import Converter
-from stack3d.mvm.engine import AnalogMatrix, ArrayState, Compensation, ReadNoise
+from stack3d.mvm.engine import AnalogMatrix, ReadNoise
+from stack3d.mvm.state import ArrayState, Compensation
 
 Matmul = Callable[[str, Any], Any]
 Forward = Callable[[Matmul, Any], Any]

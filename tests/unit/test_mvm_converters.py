@@ -1,0 +1,132 @@
+"""Steps, ranges, clipping and mismatch of converters, and how ranges are calibrated."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stack3d.errors import ArrayError, DeckError
+from stack3d.mvm import AnalogMatrix, Converter, CrossbarNetwork, WeightMapping, profile, profile_matrix
+
+
+def digitise(converter: Converter, values: list[float]) -> np.ndarray:
+    return converter.digitised(np, np.array(values), lambda v: float(np.asarray(v)))
+
+
+def test_signed_steps_by_hand():
+    """3 bits over [-3, 3]: 6 steps of 1, zero is a code, beyond clips."""
+    np.testing.assert_array_equal(digitise(Converter(3, 3.0), [-9.0, -1.4, 0.0, 0.6, 2.4, 7.0]), [-3, -1, 0, 1, 2, 3])
+
+
+def test_unsigned_steps_by_hand():
+    """2 bits over [0, 3]: 3 steps of 1."""
+    np.testing.assert_array_equal(digitise(Converter(2, 3.0, is_signed=False), [-2.0, 0.4, 1.6, 9.0]), [0, 0, 2, 3])
+
+
+def test_mismatch_comes_before_rounding():
+    """Offset of 10 % of the range and gain 1.5: 1 → 1.8 → 2."""
+    assert digitise(Converter(3, 3.0, gain_error=0.5, offset=0.1), [1.0])[0] == 2.0
+
+
+@pytest.mark.parametrize("bits", [4, 6, 8, 10])
+def test_rounding_noise_is_step_squared_over_twelve(bits):
+    values = np.random.default_rng(3).uniform(-1.0, 1.0, 200_000)
+    step = 1.0 / Converter(bits).half_steps
+    error = Converter(bits).digitised(np, values.copy(), lambda v: float(np.asarray(v))) - values
+    # 4 standard errors of a variance estimate of uniform noise, kurtosis 1.8: sqrt(0.8 / n)
+    np.testing.assert_allclose(error.var(), step**2 / 12.0, rtol=4 * np.sqrt(0.8 / values.size) + step)
+
+
+def test_percentile_calibration():
+    magnitudes = np.linspace(-1.0, 1.0, 100_001)
+    assert Converter(8).calibrated(magnitudes, 90.0).span == pytest.approx(0.9, abs=1e-4)
+    assert Converter(8).calibrated(magnitudes, 100.0).span == 1.0
+    sparse = np.zeros(1000)
+    sparse[7] = 0.5
+    assert Converter(8).calibrated(sparse, 90.0).span == 0.5  # the percentile is zero: the largest value counts
+
+
+@pytest.fixture
+def tiled() -> tuple[AnalogMatrix, np.ndarray]:
+    rng = np.random.default_rng(5)
+    matrix = AnalogMatrix.build("m", rng.standard_normal((40, 12)), WeightMapping(1e-6, 25e-6), (20, 12))
+    return matrix, rng.standard_normal((300, 40))
+
+
+@pytest.mark.parametrize(("per", "shape"), [("layer", ()), ("tile", (2, 1, 12)), ("column", (2, 1, 12))])
+def test_granularity_of_ranges(tiled, per, shape):
+    matrix, x = tiled
+    found = profile_matrix(matrix, x, matrix.target_conductances())
+    assert found.partial_sums.shape == (2, 1, 300, 12)
+    span = np.asarray(matrix.calibrated(found, 100.0, per=per).adc.span)
+    assert span.shape == shape
+    magnitude = np.abs(found.partial_sums)
+    blocks = magnitude.reshape(2, 300, 2, 6).max(axis=(1, 3))  # two row blocks, two column blocks of six outputs
+    expected = {"layer": magnitude.max(), "tile": np.repeat(blocks, 6, axis=1)[:, None], "column": magnitude.max(axis=-2)}[per]
+    np.testing.assert_allclose(span, expected, rtol=1e-6)
+
+
+def test_ranges_follow_the_chips_when_asked(tiled):
+    """A chip at half conductance gets half the range, and reads as finely as the fresh one."""
+    matrix, x = tiled
+    cells = matrix.target_conductances() * np.array([1.0, 0.5])[:, None, None, None]
+    found = profile_matrix(matrix, x, cells)
+    both = matrix.calibrated(found, 99.0, per_chip=True)
+    spans = np.asarray(both.adc.span)
+    np.testing.assert_allclose(spans[1], 0.5 * spans[0], rtol=1e-6)
+    y = both.matvec(x, cells)
+    np.testing.assert_allclose(y[1], 0.5 * y[0], atol=1e-4)
+
+
+def test_fixed_input_range_is_calibrated_too():
+    rng = np.random.default_rng(0)
+    matrix = AnalogMatrix.build("m", rng.standard_normal((8, 3)), WeightMapping(1e-6, 25e-6), per_vector_input=False)
+    x = rng.uniform(0.0, 4.0, (50, 8))
+    found = matrix.calibrated(profile_matrix(matrix, x, matrix.target_conductances()), 100.0)
+    assert found.dac.span == pytest.approx(x.max())
+    error = found.matvec(x, matrix.target_conductances()) - x @ matrix.weights
+    steps = found.dac.span / 127, float(found.adc.span) / 127 * found.dac.span * matrix.weight_max
+    expected = (steps[0] ** 2 * np.mean(np.sum(matrix.weights**2, axis=0)) + steps[1] ** 2) / 12.0  # rounding twice
+    np.testing.assert_allclose(np.mean(error**2), expected, rtol=4 * np.sqrt(2.0 / error.size))
+
+
+def test_profile_of_a_network_sees_every_layer():
+    rng = np.random.default_rng(0)
+    mapping = WeightMapping(1e-6, 25e-6)
+    matrices = {n: AnalogMatrix.build(n, rng.standard_normal(s), mapping) for n, s in (("a", (6, 4)), ("b", (4, 2)))}
+    states = {n: m.prepare(m.target_conductances()) for n, m in matrices.items()}
+    x = rng.standard_normal((30, 6))
+    found = profile(CrossbarNetwork(matrices, states), lambda matmul, x: matmul("b", np.maximum(matmul("a", x), 0.0)), x)
+    hidden = np.maximum(x @ matrices["a"].weights, 0.0)
+    assert found["b"].inputs.max() == pytest.approx(hidden.max(), rel=0.02)  # 8-bit DAC of the first layer
+    assert found["b"].partial_sums.shape == (1, 1, 30, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"bits": 1}, DeckError, "bits is 1"),
+        ({"bits": 40}, DeckError, "bits is 40"),
+        ({"span": 0.0}, ArrayError, r"span is 0\.0; a range needs a width"),
+        ({"span": np.array([1.0, 0.0])}, ArrayError, r"span\[1\] is 0\.0"),
+        ({"span": np.nan}, ArrayError, "span is nan"),
+        ({"offset": np.array([0.0, np.inf])}, ArrayError, r"offset\[1\] is inf"),
+    ],
+)
+def test_bad_converters(arguments, error, message):
+    with pytest.raises(error, match=message):
+        Converter(**arguments)
+
+
+def test_bad_profiles():
+    with pytest.raises(ArrayError, match="empty"):
+        Converter(8).calibrated(np.zeros(0))
+    with pytest.raises(ArrayError, match="width above zero"):
+        Converter(8).calibrated(np.zeros(5))
+    with pytest.raises(ArrayError, match=r"profile\[1\] is nan"):
+        Converter(8).calibrated(np.array([1.0, np.nan]))
+
+
+def test_mismatch_that_does_not_fit_the_columns():
+    with pytest.raises(ArrayError, match=r"gain_error of the ADC of layer 'm' has last axes \(5,\)"):
+        AnalogMatrix.build("m", np.ones((4, 3)), WeightMapping(0.0, 1e-6), adc=Converter(8, gain_error=np.zeros(5)))

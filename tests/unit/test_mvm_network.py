@@ -1,0 +1,156 @@
+"""Populations of chips: grouping, statistics, corrections, metrics, other array libraries."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stack3d.errors import ArrayError, DeckError
+from stack3d.mvm import (
+    AnalogMatrix,
+    Compensation,
+    Converter,
+    CrossbarNetwork,
+    LayerStatistics,
+    WeightMapping,
+    accuracy,
+    confusion_matrix,
+    infer,
+    logit_error,
+    read_power,
+    signal_to_noise,
+)
+
+MAPPING = WeightMapping(1e-6, 25e-6)
+
+
+def network(seed=0, **periphery):
+    rng = np.random.default_rng(seed)
+    return {n: AnalogMatrix.build(n, rng.standard_normal(s), MAPPING, **periphery) for n, s in (("a", (6, 5)), ("b", (5, 3)))}
+
+
+def forward(matmul, x):
+    return matmul("b", np.maximum(matmul("a", x), 0.0))
+
+
+def chips_of(matrices, leading, seed=1):
+    rng = np.random.default_rng(seed)
+    return {n: m.target_conductances() * rng.uniform(0.6, 1.0, (*leading, *m.state_shape)) for n, m in matrices.items()}
+
+
+@pytest.mark.parametrize("leading", [(), (3,), (2, 4)])
+def test_groups_of_chips_and_inputs_change_nothing(leading):
+    matrices = network()
+    cells, x = chips_of(matrices, leading), np.random.default_rng(2).standard_normal((70, 6))
+    fix = {"a": Compensation(np.random.default_rng(3).uniform(1, 2, leading), np.full((*leading, 1, 1), 1.1))}
+    noise = {n: 0.01 * c for n, c in cells.items()}
+    whole = infer(matrices, cells, forward, x, compensations=fix)
+    assert whole.shape == (*leading, 70, 3)
+    pieces = infer(matrices, cells, forward, x, compensations=fix, memory_limit=9000.0)  # two chips at a time at most
+    np.testing.assert_allclose(pieces, whole, rtol=0, atol=1e-5)
+    one = infer(matrices, {n: c[(0,) * len(leading)] for n, c in cells.items()}, forward, x)
+    plain = infer(matrices, cells, forward, x)
+    np.testing.assert_allclose(plain[(0,) * len(leading)], one, atol=1e-5)
+    noisy = infer(matrices, cells, forward, x, np.random.default_rng(0), read_noise=noise, memory_limit=9000.0)
+    assert 0.0 < np.abs(noisy - plain).max() < 1.0
+
+
+def test_same_seed_same_logits():
+    matrices = network()
+    cells, x = chips_of(matrices, (3,)), np.random.default_rng(2).standard_normal((20, 6))
+    first, second = (infer(matrices, cells, forward, x, np.random.default_rng(9), read_noise=0.02) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_converters_of_every_chip():
+    """ADC ranges with chip axes reach their chips, also when chips are taken in groups."""
+    matrices = network()
+    cells, x = chips_of(matrices, (4,)), np.random.default_rng(2).standard_normal((70, 6))
+    spans = np.array([1.0, 2.0, 3.0, 4.0])
+    grouped = {
+        n: AnalogMatrix.build(
+            n, m.weights, MAPPING, adc=Converter(8, np.broadcast_to(spans[:, None, None, None], (4, 1, 1, 1)))
+        )
+        for n, m in matrices.items()
+    }
+    together = infer(grouped, cells, forward, x, memory_limit=9000.0)
+    for chip, span in enumerate(spans):
+        alone = {n: AnalogMatrix.build(n, m.weights, MAPPING, adc=Converter(8, span)) for n, m in matrices.items()}
+        logits = infer(alone, {n: c[chip] for n, c in cells.items()}, forward, x)
+        np.testing.assert_allclose(together[chip], logits, atol=1e-5)
+
+
+def test_statistics_give_power_and_signal_to_noise():
+    """Voltages and cell currents summed by hand against the recorded rows; noise of the layer against its own outputs."""
+    matrices = network(read_voltage=0.2, dac=Converter(None), adc=Converter(None))
+    cells, x = chips_of(matrices, (2,)), np.random.default_rng(2).standard_normal((40, 6))
+    seen: dict[str, LayerStatistics] = {}
+    infer(matrices, cells, forward, x, statistics=seen, dtype=np.float64)
+    volts = 0.2 * x / np.abs(x).max(axis=1, keepdims=True)
+    by_hand = np.einsum("vi,cdij->cv", volts**2, cells["a"]).mean(axis=1)
+    np.testing.assert_allclose(read_power(cells["a"], seen["a"].mean_square_voltages), by_hand, rtol=1e-12)
+    states = {n: m.prepare(cells[n], dtype=np.float64) for n, m in matrices.items()}
+    out = matrices["a"].matvec(x, states["a"])
+    np.testing.assert_allclose(seen["a"].signal_to_noise, signal_to_noise(out, x @ matrices["a"].weights), rtol=1e-12)
+    assert seen["b"].signal_to_noise.shape == (2,)
+    parts: dict[str, LayerStatistics] = {}
+    infer(matrices, cells, forward, x, statistics=parts, dtype=np.float64, memory_limit=1.0)
+    np.testing.assert_allclose(parts["b"].signal_to_noise, seen["b"].signal_to_noise, rtol=1e-12)
+    np.testing.assert_allclose(parts["b"].mean_square_voltages, seen["b"].mean_square_voltages, rtol=1e-12)
+
+
+def test_metrics_by_hand():
+    logits = np.array([[[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]])
+    labels = np.array([0, 1, 1])
+    np.testing.assert_allclose(accuracy(logits, labels), [2 / 3, 1 / 3])
+    np.testing.assert_array_equal(confusion_matrix(logits, labels), [[[1, 0], [1, 1]], [[1, 0], [2, 0]]])
+    wanted = np.array([[3.0, 4.0]])
+    np.testing.assert_allclose(logit_error(1.1 * wanted, wanted), 0.1)
+    np.testing.assert_allclose(signal_to_noise(1.1 * wanted, wanted), 100.0)
+
+
+def test_bad_networks():
+    matrices = network()
+    cells, x = chips_of(matrices, (2,)), np.ones((4, 6))
+    with pytest.raises(DeckError, match="did you mean 'a'"):
+        CrossbarNetwork(matrices, {})("A", x)
+    with pytest.raises(DeckError, match="unknown analog layer"):
+        infer(matrices, {"a": cells["a"]}, forward, x)
+    with pytest.raises(ArrayError, match=r"layer 'b' have leading axes \(1,\)"):
+        infer(matrices, {"a": cells["a"], "b": cells["b"][:1]}, forward, x)
+    with pytest.raises(ArrayError, match=r"labels\[1\] is 7"):
+        accuracy(np.zeros((2, 3)), np.array([0, 7]))
+    with pytest.raises(ArrayError, match="labels has shape"):
+        accuracy(np.zeros((2, 3)), np.array([0]))
+
+
+LIBRARIES = ["array_api_strict", "torch", "jax.numpy"]  # the standard's strict reference, and others where installed
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("scheme", ["pair", "offset"])
+@pytest.mark.parametrize("more", [{}, {"input_slice_bits": 3}, {"is_subtracted_analog": False}, {"per_vector_input": False}])
+def test_other_array_libraries_give_the_same_numbers(library, scheme, more):
+    xp = pytest.importorskip(library)
+    rng = np.random.default_rng(0)
+    mapping = WeightMapping(1e-6, 25e-6, scheme, levels=8, slices=2, reference_columns=1)
+    matrix = AnalogMatrix.build("m", rng.standard_normal((20, 12)), mapping, (16, 30), adc=Converter(8, 9.0), **more)
+    cells = matrix.target_conductances() * np.array([1.0, 0.8])[:, None, None, None]
+    x = rng.standard_normal((5, 20))
+    fix = Compensation(np.array([1.0, 1.2]), np.full((2, 2, len(matrix.column_blocks)), 1.01))
+
+    def deviates(shape):
+        return np.random.default_rng(5).standard_normal(shape).astype(np.float32)
+
+    ours = matrix.matvec(x, matrix.prepare(cells, 0.02), deviates, compensation=fix)
+    theirs = matrix.matvec(
+        xp.asarray(x.astype(np.float32)),
+        matrix.prepare(xp.asarray(cells.astype(np.float32)), 0.02),
+        lambda shape: xp.asarray(deviates(shape)),
+        compensation=fix,
+    )
+    assert type(theirs) is type(xp.asarray(x))
+    step = 9.0 / 127 * matrix.weight_max * np.abs(x).max() * 8  # single precision may round to the next code of a high slice
+    difference = np.abs(np.asarray(theirs) - ours)
+    assert np.median(difference) < 1e-4
+    assert difference.max() < step
