@@ -82,6 +82,29 @@ def voltage_window_cycles(voltage: ArrayLike, *, decades: float, lowest: float, 
     return np.asarray(10.0 ** (decades * (1 - (2 * w - 1) ** 2)))
 
 
+def two_sided_decades(
+    voltage: ArrayLike, lower_corner: float, lower_step: float, upper_corner: float, upper_step: float
+) -> Array:
+    r"""Decades of endurance lost to writes that are too weak or too strong, two ways to fail that add up.
+
+    Parameters
+    ----------
+    voltage : array_like
+        [V]
+    lower_corner, upper_corner : float
+        Voltages at which half of the life is gone. [V]
+    lower_step, upper_step : float
+        Distance beyond a corner that costs a decade. [V]
+
+    Returns
+    -------
+    ndarray
+        :math:`-\log_{10}[1 + 10^{(V_l - V)/s_l} + 10^{(V - V_u)/s_u}]`. [-]
+    """
+    v = np.asarray(voltage)
+    return np.asarray(-np.log10(1 + 10 ** ((lower_corner - v) / lower_step) + 10 ** ((v - upper_corner) / upper_step)))
+
+
 def miner_damage(pulses: ArrayLike, cycles: ArrayLike, axis: int = -1) -> Array:
     """Miner's sum Σ n_i/N_i over `axis`, for `pulses` n_i written at lives `cycles` N_i. [-]"""
     return np.asarray(np.sum(np.asarray(pulses) / np.asarray(cycles), axis=axis))
@@ -144,6 +167,27 @@ class Lammie2021(_WeibullLife):
         cold = voltage_window_cycles(voltage, decades=self.decades, lowest=self.lowest_voltage, highest=self.highest_voltage)
         inverse = 1 / temperature - 1 / self.reference_temperature
         return np.asarray(cold * np.exp(self.activation_energy / BOLTZMANN * inverse))
+
+
+@ENDURANCE.register("two_sided")
+class TwoSided(_WeibullLife):
+    """Plateau between a lower and an upper corner of the write voltage, with Arrhenius and size factors."""
+
+    cycles_at_reference: Positive
+    """Plateau at the reference temperature and size."""
+    lower_corner: Voltage
+    lower_step: Annotated[Voltage, POSITIVE]
+    upper_corner: Voltage
+    upper_step: Annotated[Voltage, POSITIVE]
+    activation_energy: ActivationEnergy
+    reference_temperature: Temperature = 300.0
+
+    @override
+    def cycles(self, temperature: Array, device: Device) -> Array:
+        voltage = device.write.voltage if device.write else 0.5 * (self.lower_corner + self.upper_corner)
+        decades = two_sided_decades(voltage, self.lower_corner, self.lower_step, self.upper_corner, self.upper_step)
+        inverse = 1 / temperature - 1 / self.reference_temperature
+        return np.asarray(self.cycles_at_reference * 10.0**decades * np.exp(self.activation_energy / BOLTZMANN * inverse))
 
 
 @WINDOW_CLOSURE.register("lammie2021_gradual")

@@ -33,19 +33,22 @@ def acceleration(temperature: Array, *, activation_energy: float, reference_temp
     return np.exp((activation_energy / BOLTZMANN) * (1 / reference_temperature - 1 / temperature))
 
 
-class _ActivatedRelaxation(RelaxationLaw):
+class ActivatedRelaxation(RelaxationLaw):
+    """A relaxation whose clock runs faster when hot."""
+
     activation_energy: ActivationEnergy
     """Speeds the clock of the relaxation up when hot."""
     reference_temperature: Temperature = 298.15
     """Temperature at which the statistics were measured."""
 
+    @override
     def rate(self, temperature: Array) -> Array:
         return acceleration(
             temperature, activation_energy=self.activation_energy, reference_temperature=self.reference_temperature
         )
 
 
-class _Logarithmic(_ActivatedRelaxation):
+class _Logarithmic(ActivatedRelaxation):
     mean_slope: Annotated[float, BeforeValidator(bare)]
     """Mean shift per unit of L, in units of `unit`."""
     sd_offset: Annotated[float, BeforeValidator(bare)]
@@ -97,7 +100,7 @@ class Row(DeckModel):
 
 
 @RELAXATION.register("level_polynomials")
-class LevelPolynomials(_ActivatedRelaxation):
+class LevelPolynomials(ActivatedRelaxation):
     """Zero-mean spread tabulated as polynomials in u at a few times; linear in ln t between rows, held outside."""
 
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
