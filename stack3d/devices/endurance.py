@@ -126,9 +126,13 @@ class ArrheniusVoltageSize(_WeibullLife):
     cycles_at_reference: Positive
     """N_0."""
     activation_energy: ActivationEnergy
+    """Positive: fewer cycles when hot."""
     reference_temperature: Temperature = 300.0
+    """T_0."""
     optimum_voltage: Voltage
+    """V_opt, of longest life."""
     voltage_per_decade: Annotated[Voltage, POSITIVE]
+    """s_V, the distance from V_opt that costs a decade."""
     size_slope: InverseLength = 0.0
     """p_d; 0 = life does not depend on the size of the cell."""
     reference_size: Thickness | None = None
@@ -156,10 +160,15 @@ class Lammie2021(_WeibullLife):
     """Parabola of decades over the write voltage, with an Arrhenius factor of temperature."""
 
     decades: Positive
+    """K, decades of life at the middle of the window."""
     lowest_voltage: Voltage
+    """Where one cycle is left."""
     highest_voltage: Voltage
+    """Where one cycle is left."""
     activation_energy: ActivationEnergy
+    """Positive: fewer cycles when hot."""
     reference_temperature: Temperature = 300.0
+    """T_0."""
 
     @override
     def cycles(self, temperature: Array, device: Device) -> Array:
@@ -176,11 +185,17 @@ class TwoSided(_WeibullLife):
     cycles_at_reference: Positive
     """Plateau at the reference temperature and size."""
     lower_corner: Voltage
+    """Weak writes halve the life here."""
     lower_step: Annotated[Voltage, POSITIVE]
+    """Distance below it that costs a decade."""
     upper_corner: Voltage
+    """Strong writes halve the life here."""
     upper_step: Annotated[Voltage, POSITIVE]
+    """Distance above it that costs a decade."""
     activation_energy: ActivationEnergy
+    """Positive: fewer cycles when hot."""
     reference_temperature: Temperature = 300.0
+    """T_0."""
 
     @override
     def cycles(self, temperature: Array, device: Device) -> Array:

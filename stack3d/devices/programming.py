@@ -76,7 +76,9 @@ class Linear(ProgrammingLaw):
     """Standard deviation `offset` + `slope` G."""
 
     offset: Conductance
+    """Standard deviation of an empty cell."""
     slope: Annotated[float, BeforeValidator(bare)]
+    """Growth of the standard deviation per conductance."""
 
     @model_validator(mode="after")
     def _not_flat_zero(self) -> Linear:

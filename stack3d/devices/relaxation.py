@@ -104,7 +104,9 @@ class LevelPolynomials(ActivatedRelaxation):
     """Zero-mean spread tabulated as polynomials in u at a few times; linear in ln t between rows, held outside."""
 
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+    """In order of time."""
     unit: Conductance
+    """Conductance that a coefficient of 1 stands for."""
     first_row_is_programming: bool = True
     """The rows hold the total error and the programming law the first of them; only the rest is added here."""
 
@@ -148,8 +150,11 @@ class PowerLawSpread(SpreadLaw):
     exponent: Fraction
     """γ, between 0.25 and 0.5 in the literature."""
     activation_energy: ActivationEnergy
+    """Of the clock t_eq."""
     anchor_time: Duration
+    """t_a."""
     anchor_temperature: Temperature
+    """Temperature at which t_eq is real time."""
 
     @override
     def rate(self, temperature: Array) -> Array:

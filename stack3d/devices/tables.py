@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Self, override
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
 from stack3d.devices.laws import PROGRAMMING, READ_NOISE, RELAXATION, Array, ProgrammingLaw, ReadNoiseLaw
@@ -15,6 +17,30 @@ from stack3d.schema.device import Device
 
 Conductances = Annotated[tuple[Conductance, ...], BeforeValidator(bare), Field(min_length=2)]
 Times = Annotated[tuple[Time, ...], BeforeValidator(bare), Field(min_length=2)]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where cells lie among the rows of a table; searched once for all columns."""
+
+    row: NDArray[np.intp]
+    share: Array
+
+    @classmethod
+    def of(cls, target: Array, rows: ArrayLike) -> Place:
+        """Place of `target` among rising `rows`; beyond the first and the last it is held."""
+        nodes = np.asarray(rows, target.dtype)
+        row = np.searchsorted(nodes[1:-1], target, side="right")
+        share = (target - nodes[row]) / np.diff(nodes)[row]
+        return cls(row, np.clip(share, 0, 1, out=share))
+
+    def between(self, column: ArrayLike) -> Array:
+        """Linear interpolation of a column."""
+        values = np.asarray(column, self.share.dtype)
+        result: Array = np.diff(values)[self.row]
+        result *= self.share
+        result += values[self.row]
+        return result
 
 
 class LevelTable(DeckModel):
@@ -35,8 +61,13 @@ class LevelTable(DeckModel):
 
     def at(self, target: Array) -> tuple[Array, Array]:
         """Shift of the mean and standard deviation at `target`, in its precision. [S]"""
-        mean = np.interp(target, self.target, np.subtract(self.mean or self.target, self.target))
-        return mean.astype(target.dtype), np.interp(target, self.target, self.sd).astype(target.dtype)
+        place = Place.of(target, self.target)
+        return place.between(self.shift), place.between(self.sd)
+
+    @property
+    def shift(self) -> NDArray[np.float64]:
+        """Mean less target of every row. [S]"""
+        return np.subtract(self.mean or self.target, self.target)
 
 
 class LevelTimeTable(DeckModel):
@@ -74,6 +105,7 @@ class ProgrammingTable(ProgrammingLaw):
     """Mean and standard deviation per level."""
 
     table: LevelTable
+    """Columns, or the name of a CSV file beside the deck."""
 
     @override
     def error(self, target: Array, device: Device) -> tuple[Array | float, Array | float]:
@@ -85,6 +117,7 @@ class RelaxationTable(ActivatedRelaxation):
     """Mean and standard deviation per level at a few times, linear in time between them, held after the last."""
 
     table: LevelTimeTable
+    """Columns, or the name of a CSV file beside the deck."""
     first_row_is_programming: bool = True
     """The rows hold the total error and the programming law the first of them; only the rest is added here."""
 
@@ -92,17 +125,18 @@ class RelaxationTable(ActivatedRelaxation):
     def shift(self, target: Array, time: Array, device: Device) -> tuple[Array | float, Array | float]:
         rows = self.table.rows
         nodes = [t for t, _ in rows]
+        place = Place.of(target, self.table.target[: len(self.table.target) // len(rows)])
         mean, sd = np.zeros((2, *np.broadcast_shapes(target.shape, time.shape)), target.dtype)
         for (_, row), unit in zip(rows, np.eye(len(rows))):
-            weight = np.interp(time, nodes, unit)
+            weight = np.asarray(np.interp(time, nodes, unit), target.dtype)
             if weight.any():
-                row_mean, row_sd = row.at(target)
-                mean += row_mean * np.asarray(weight, target.dtype)
-                sd += row_sd * np.asarray(weight, target.dtype)
+                mean += place.between(row.shift) * weight
+                sd += place.between(row.sd) * weight
         if self.first_row_is_programming:
-            first_mean, first_sd = rows[0][1].at(target)
-            mean -= first_mean
-            sd = np.sqrt(np.maximum(sd * sd - first_sd * first_sd, 0))
+            mean -= place.between(rows[0][1].shift)
+            sd *= sd
+            sd -= np.square(place.between(rows[0][1].sd))
+            np.sqrt(np.maximum(sd, 0, out=sd), out=sd)
         return mean, sd
 
 
@@ -111,7 +145,8 @@ class ReadNoiseTable(ReadNoiseLaw):
     """Standard deviation per level."""
 
     table: LevelTable
+    """Columns, or the name of a CSV file beside the deck."""
 
     @override
     def sd(self, conductance: Array, programmed: Array, age: Array, device: Device) -> Array:
-        return self.table.at(conductance)[1]
+        return Place.of(conductance, self.table.target).between(self.table.sd)
