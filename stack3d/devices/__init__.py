@@ -1,6 +1,17 @@
 """What temperature and time do to every cell: published laws by mechanism, bound to devices by their decks."""
 
-from stack3d.devices import endurance, faults, heating, noise, programming, relaxation, retention, reversible, truncation
+from stack3d.devices import (
+    endurance,
+    faults,
+    heating,
+    noise,
+    programming,
+    relaxation,
+    retention,
+    reversible,
+    tables,
+    truncation,
+)
 from stack3d.devices.build import bands, build_device, check_device, load_device
 from stack3d.devices.laws import MECHANISMS
 from stack3d.devices.model import DeviceModel, WriteBill
@@ -26,5 +37,6 @@ __all__ = [
     "relaxation",
     "retention",
     "reversible",
+    "tables",
     "truncation",
 ]

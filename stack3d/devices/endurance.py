@@ -82,6 +82,29 @@ def voltage_window_cycles(voltage: ArrayLike, *, decades: float, lowest: float, 
     return np.asarray(10.0 ** (decades * (1 - (2 * w - 1) ** 2)))
 
 
+def two_sided_decades(
+    voltage: ArrayLike, lower_corner: float, lower_step: float, upper_corner: float, upper_step: float
+) -> Array:
+    r"""Decades of endurance lost to writes that are too weak or too strong, two ways to fail that add up.
+
+    Parameters
+    ----------
+    voltage : array_like
+        [V]
+    lower_corner, upper_corner : float
+        Voltages at which half of the life is gone. [V]
+    lower_step, upper_step : float
+        Distance beyond a corner that costs a decade. [V]
+
+    Returns
+    -------
+    ndarray
+        :math:`-\log_{10}[1 + 10^{(V_l - V)/s_l} + 10^{(V - V_u)/s_u}]`. [-]
+    """
+    v = np.asarray(voltage)
+    return np.asarray(-np.log10(1 + 10 ** ((lower_corner - v) / lower_step) + 10 ** ((v - upper_corner) / upper_step)))
+
+
 def miner_damage(pulses: ArrayLike, cycles: ArrayLike, axis: int = -1) -> Array:
     """Miner's sum Σ n_i/N_i over `axis`, for `pulses` n_i written at lives `cycles` N_i. [-]"""
     return np.asarray(np.sum(np.asarray(pulses) / np.asarray(cycles), axis=axis))
@@ -103,9 +126,13 @@ class ArrheniusVoltageSize(_WeibullLife):
     cycles_at_reference: Positive
     """N_0."""
     activation_energy: ActivationEnergy
+    """Positive: fewer cycles when hot."""
     reference_temperature: Temperature = 300.0
+    """T_0."""
     optimum_voltage: Voltage
+    """V_opt, of longest life."""
     voltage_per_decade: Annotated[Voltage, POSITIVE]
+    """s_V, the distance from V_opt that costs a decade."""
     size_slope: InverseLength = 0.0
     """p_d; 0 = life does not depend on the size of the cell."""
     reference_size: Thickness | None = None
@@ -133,10 +160,15 @@ class Lammie2021(_WeibullLife):
     """Parabola of decades over the write voltage, with an Arrhenius factor of temperature."""
 
     decades: Positive
+    """K, decades of life at the middle of the window."""
     lowest_voltage: Voltage
+    """Where one cycle is left."""
     highest_voltage: Voltage
+    """Where one cycle is left."""
     activation_energy: ActivationEnergy
+    """Positive: fewer cycles when hot."""
     reference_temperature: Temperature = 300.0
+    """T_0."""
 
     @override
     def cycles(self, temperature: Array, device: Device) -> Array:
@@ -144,6 +176,33 @@ class Lammie2021(_WeibullLife):
         cold = voltage_window_cycles(voltage, decades=self.decades, lowest=self.lowest_voltage, highest=self.highest_voltage)
         inverse = 1 / temperature - 1 / self.reference_temperature
         return np.asarray(cold * np.exp(self.activation_energy / BOLTZMANN * inverse))
+
+
+@ENDURANCE.register("two_sided")
+class TwoSided(_WeibullLife):
+    """Plateau between a lower and an upper corner of the write voltage, with Arrhenius and size factors."""
+
+    cycles_at_reference: Positive
+    """Plateau at the reference temperature and size."""
+    lower_corner: Voltage
+    """Weak writes halve the life here."""
+    lower_step: Annotated[Voltage, POSITIVE]
+    """Distance below it that costs a decade."""
+    upper_corner: Voltage
+    """Strong writes halve the life here."""
+    upper_step: Annotated[Voltage, POSITIVE]
+    """Distance above it that costs a decade."""
+    activation_energy: ActivationEnergy
+    """Positive: fewer cycles when hot."""
+    reference_temperature: Temperature = 300.0
+    """T_0."""
+
+    @override
+    def cycles(self, temperature: Array, device: Device) -> Array:
+        voltage = device.write.voltage if device.write else 0.5 * (self.lower_corner + self.upper_corner)
+        decades = two_sided_decades(voltage, self.lower_corner, self.lower_step, self.upper_corner, self.upper_step)
+        inverse = 1 / temperature - 1 / self.reference_temperature
+        return np.asarray(self.cycles_at_reference * 10.0**decades * np.exp(self.activation_energy / BOLTZMANN * inverse))
 
 
 @WINDOW_CLOSURE.register("lammie2021_gradual")

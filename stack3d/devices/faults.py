@@ -28,8 +28,8 @@ class _Faults(FaultLaw):
 
     def _kinds(self, rng: np.random.Generator, count: int) -> NDArray[np.int8]:
         """Kind of each of `count` faults."""
-        share = self.low_resistance / (self.low_resistance + self.high_resistance)
-        return np.where(rng.random(count) < share, STUCK_HIGH, STUCK_LOW).astype(np.int8)
+        total = self.low_resistance + self.high_resistance
+        return np.where(rng.random(count) * total < self.low_resistance, STUCK_HIGH, STUCK_LOW).astype(np.int8)
 
 
 @FAULTS.register("independent")

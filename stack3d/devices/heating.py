@@ -70,9 +70,13 @@ class NearestNeighbours(SelfHeatingLaw):
     """Thermal resistance of a cell, and the shares of its rise that its neighbours see."""
 
     thermal_resistance: ThermalResistance
+    """Rise of a cell per watt of its own."""
     in_plane: Fraction
+    """Share of it seen by the four nearest cells of the layer."""
     next_layer: Fraction
+    """Share of it seen by the cells right above and below."""
     diagonal: Fraction
+    """Share of it seen by the four diagonal cells of the layer."""
 
     @override
     def rise(self, power: Array) -> Array:

@@ -22,6 +22,7 @@ class Proportional(ReadNoiseLaw):
     """A fixed share of the conductance."""
 
     share: Fraction
+    """Standard deviation over conductance."""
 
     @override
     def sd(self, conductance: Array, programmed: Array, age: Array, device: Device) -> Array:
@@ -40,6 +41,7 @@ class Flicker(ReadNoiseLaw):
     level_exponent: Number
     """m."""
     amplitude_max: Fraction
+    """q_max."""
     read_time: Duration
     """t_rd."""
     time_offset: Time
@@ -64,6 +66,7 @@ class Lombardo2024(ReadNoiseLaw):
     amplitude: Annotated[float, BeforeValidator(bare)]
     """a, in uS per decade of G/1 uS."""
     read_time: Duration
+    """t_rd."""
 
     @override
     def sd(self, conductance: Array, programmed: Array, age: Array, device: Device) -> Array:

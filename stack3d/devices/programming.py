@@ -6,7 +6,6 @@ import math
 from typing import Annotated, override
 
 import numpy as np
-from numpy.typing import ArrayLike
 from pydantic import BeforeValidator, Field, model_validator
 
 from stack3d.devices.laws import PROGRAMMING, Array, ProgrammingLaw
@@ -77,7 +76,9 @@ class Linear(ProgrammingLaw):
     """Standard deviation `offset` + `slope` G."""
 
     offset: Conductance
+    """Standard deviation of an empty cell."""
     slope: Annotated[float, BeforeValidator(bare)]
+    """Growth of the standard deviation per conductance."""
 
     @model_validator(mode="after")
     def _not_flat_zero(self) -> Linear:
@@ -121,9 +122,3 @@ class WriteVerify(ProgrammingLaw):
     @override
     def pulses(self, device: Device) -> float:
         return write_verify(self.pulse_sd, self.window, self.max_pulses)[1]
-
-
-def interpolate_levels(target: ArrayLike, levels: Array, values: Array) -> Array:
-    """Linear between tabulated levels, held beyond the first and the last; keeps the dtype of `target`."""
-    target = np.asarray(target)
-    return np.asarray(np.interp(target, levels, values), target.dtype)

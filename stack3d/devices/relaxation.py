@@ -33,19 +33,22 @@ def acceleration(temperature: Array, *, activation_energy: float, reference_temp
     return np.exp((activation_energy / BOLTZMANN) * (1 / reference_temperature - 1 / temperature))
 
 
-class _ActivatedRelaxation(RelaxationLaw):
+class ActivatedRelaxation(RelaxationLaw):
+    """A relaxation whose clock runs faster when hot."""
+
     activation_energy: ActivationEnergy
     """Speeds the clock of the relaxation up when hot."""
     reference_temperature: Temperature = 298.15
     """Temperature at which the statistics were measured."""
 
+    @override
     def rate(self, temperature: Array) -> Array:
         return acceleration(
             temperature, activation_energy=self.activation_energy, reference_temperature=self.reference_temperature
         )
 
 
-class _Logarithmic(_ActivatedRelaxation):
+class _Logarithmic(ActivatedRelaxation):
     mean_slope: Annotated[float, BeforeValidator(bare)]
     """Mean shift per unit of L, in units of `unit`."""
     sd_offset: Annotated[float, BeforeValidator(bare)]
@@ -97,11 +100,13 @@ class Row(DeckModel):
 
 
 @RELAXATION.register("level_polynomials")
-class LevelPolynomials(_ActivatedRelaxation):
+class LevelPolynomials(ActivatedRelaxation):
     """Zero-mean spread tabulated as polynomials in u at a few times; linear in ln t between rows, held outside."""
 
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+    """In order of time."""
     unit: Conductance
+    """Conductance that a coefficient of 1 stands for."""
     first_row_is_programming: bool = True
     """The rows hold the total error and the programming law the first of them; only the rest is added here."""
 
@@ -145,8 +150,11 @@ class PowerLawSpread(SpreadLaw):
     exponent: Fraction
     """γ, between 0.25 and 0.5 in the literature."""
     activation_energy: ActivationEnergy
+    """Of the clock t_eq."""
     anchor_time: Duration
+    """t_a."""
     anchor_temperature: Temperature
+    """Temperature at which t_eq is real time."""
 
     @override
     def rate(self, temperature: Array) -> Array:

@@ -28,9 +28,8 @@ def _rectified_mean() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def _shift(distance: Array) -> Array:
     """Move of the location, in sd, that keeps the mean of a normal rectified at `distance` sd below its mean."""
     mean, location = _rectified_mean()
-    shift = np.interp(distance, mean, location).astype(distance.dtype)
-    shift -= distance
-    return shift
+    near = np.minimum(distance, _REACH)
+    return np.asarray(np.interp(near, mean, location) - near, distance.dtype)
 
 
 def mean_preserving(mean: Array, sd: Array | float, offset: Array, *, lower: float, upper: float = np.inf) -> Array:
@@ -58,7 +57,7 @@ def mean_preserving(mean: Array, sd: Array | float, offset: Array, *, lower: flo
     :math:`\sigma[\varphi(x) - x\,\Phi(-x)]`. Here the location is moved first, to the :math:`y` with
     :math:`y\,\Phi(y) + \varphi(y) = x`, so that the mean stays; the standard deviation falls below `sd` close to a
     bound, down to 0 on it (nothing else has its mean on a bound). Two bounds are treated one by one, which holds
-    to 2e-3 `sd` while they are at least 3 `sd` apart.
+    to 6e-4 `sd` while they are at least 3 `sd` apart.
     """
     result = np.clip(np.broadcast_to(mean, np.broadcast_shapes(mean.shape, offset.shape)), lower, upper)
     near: NDArray[np.bool_] = np.zeros(result.shape, bool)
