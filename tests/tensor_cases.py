@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
-from stack3d.layout import Grid, HeatSource, Layer, Material, Rectangle, Stack
-from stack3d.thermal.problem import Face
+from stack3d.layout import Block, Grid, HeatSource, Layer, Material, Rectangle, Stack
+from stack3d.thermal.problem import Face, ThermalProblem
 
 
 def lines(edges: list[float], cells: int, *, total: float | None = None) -> NDArray[np.float64]:
@@ -66,3 +66,39 @@ def reference_case(folder: Path, name: str) -> tuple[Stack, list[HeatSource], Fa
     ]
     top = data["boundary"]["top"]
     return built, sources, Face(top["h"], top["t_ambient"]), data, exact
+
+
+def flip_chip(cells: int, per_layer: int, *, sink: float = 40e-3) -> tuple[ThermalProblem, list[HeatSource]]:
+    """Die in mold under a lid of the package's outline and a `sink` that may be wider; conductivities 0.4 to 400 W/m/K."""
+    mm = 1e-3
+    package, die = Rectangle(0.0, 20 * mm, 0.0, 20 * mm), Rectangle(5 * mm, 15 * mm, 5 * mm, 15 * mm)
+    rim = (sink - 20 * mm) / 2
+    wide = Rectangle(-rim, 20 * mm + rim, -rim, 20 * mm + rim)
+    slabs = [  # name, thickness, conductivity, of a block on the die, z cells
+        ("substrate", 1.0, (20.7, 20.7, 0.38), None, 3),
+        ("bumps", 0.07, 0.4, (1.0, 1.0, 5.0), 2),
+        ("active", 0.01, 0.9, 148.0, 1),
+        ("bulk", 0.29, 0.9, 148.0, 3),
+        ("tim1", 0.05, 0.9, 4.0, 2),
+        ("lid", 1.0, 398.0, None, 4),
+        ("tim2", 0.05, 3.0, None, 2),
+        ("sink", 5.0, 237.0, None, 5),
+    ]
+
+    def material(k: Any) -> Material:
+        return Material("m", tuple(k) if isinstance(k, tuple) else (k, k, k), 2e6)
+
+    layers, z = [], 0.0
+    for name, thickness, k, core, _ in slabs:
+        blocks = () if core is None else (Block("core", die, material(core)),)
+        extent = wide if name == "sink" else package
+        layers.append(Layer(name, z, z + thickness * mm, extent, material(k), blocks=blocks))
+        z += thickness * mm
+    built = Stack(tuple(layers), package)
+    x = lines([wide.x0, package.x0, die.x0, die.x1, package.x1, wide.x1], cells)
+    heights, owner = z_cells(built, [per_layer * slab[-1] for slab in slabs])
+    sources = [
+        HeatSource("die", "active", die, 20.0),
+        HeatSource("hot", "active", Rectangle(7 * mm, 8 * mm, 7 * mm, 8 * mm), 10.0),
+    ]
+    return ThermalProblem(built, Grid(x, x, heights, owner), Face(500.0, 300.0), Face(10.0, 300.0)), sources

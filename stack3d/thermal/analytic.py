@@ -11,31 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, Problem
-from stack3d.layout import Floats, HeatSource, Rectangle, Stack
+from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.thermal.laplace import contour, invert
+from stack3d.thermal.places import Place, Probe, height_in_layer
 from stack3d.thermal.problem import Face
 
 CHUNK = 1 << 14
 DECAY = 25.0
 """Modes whose transient has fallen below exp(-DECAY) are taken as steady: 1.4e-11."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """A point: layer, x, y, and height `z` (the mid-plane of the layer unless given). [m]"""
-
-    layer: str
-    x: float
-    y: float
-    z: float | None = None
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle through the full thickness of a layer, of which the volume mean is asked."""
-
-    layer: str
-    extent: Rectangle
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,20 +80,20 @@ class CosineSeries:
         if problems:
             raise DeckError([Problem(p.key, f"no cosine series: {p.message}") for p in problems])
 
-    def steady(self, places: Sequence[Probe | Box]) -> SeriesValues:
+    def steady(self, places: Sequence[Place]) -> SeriesValues:
         """Steady temperature of probes and means of boxes."""
         base = (self.top if self.top.film_coefficient > 0 else self.bottom).reference
         half, whole = self._sum(places, base, 0.0)
         return SeriesValues(base + whole, float(np.abs(whole - half).max(initial=0.0)))
 
-    def step(self, places: Sequence[Probe | Box], times: Sequence[float], initial: float) -> SeriesValues:
+    def step(self, places: Sequence[Place], times: Sequence[float], initial: float) -> SeriesValues:
         """Temperature after all power, references and fluxes are switched on at time 0, from `initial` everywhere.
 
         The steady series minus the transient of the modes that still move, by numerical inverse Laplace transform.
 
         Parameters
         ----------
-        places : sequence of Probe or Box
+        places : sequence of Place
         times : sequence of float
             Above 0. [s]
         initial : float
@@ -134,7 +117,7 @@ class CosineSeries:
         return below, below + 1
 
     def _sum(
-        self, places: Sequence[Probe | Box], base: float, rate: complex, slowest: float = np.inf
+        self, places: Sequence[Place], base: float, rate: complex, slowest: float = np.inf
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Rise over `base` at the places at Laplace variable `rate`, from half and from all modes.
 
@@ -154,20 +137,14 @@ class CosineSeries:
                     out[0, members] += values
         return out[0], out[1]
 
-    def _groups(self, places: Sequence[Probe | Box]) -> dict[tuple[int, float | None], list[int]]:
+    def _groups(self, places: Sequence[Place]) -> dict[tuple[int, float | None], list[int]]:
         """Places by layer and height over its bottom (None: mean through the thickness)."""
         out: dict[tuple[int, float | None], list[int]] = {}
         for i, place in enumerate(places):
-            slab = self.stack.layer(place.layer)
-            height: float | None = None
-            if isinstance(place, Probe):
-                height = 0.5 * slab.thickness if place.z is None else place.z - slab.z0
-                if not -1e-9 * slab.thickness <= height <= (1 + 1e-9) * slab.thickness:
-                    raise DeckError(f"probe at z = {place.z:g} m is outside layer {place.layer!r}")
-            out.setdefault((self.stack.index[place.layer], height), []).append(i)
+            out.setdefault((self.stack.index[place.layer], height_in_layer(self.stack, place)), []).append(i)
         return out
 
-    def _weights(self, axis: int, place: Probe | Box, modes: NDArray[np.intp]) -> Floats:
+    def _weights(self, axis: int, place: Place, modes: NDArray[np.intp]) -> Floats:
         if isinstance(place, Probe):
             at = (place.x, place.y)[axis]
             return self._means(axis, at, at, modes)

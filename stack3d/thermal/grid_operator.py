@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d.errors import DeckError
 from stack3d.layout import Floats, Grid, Layer, Rectangle, Stack
@@ -55,6 +57,22 @@ class CellProperties:
             conductance = 1.0 / layer.contact_resistance if layer.contact_resistance > 0 else 0.0
             contact.append(conductance * ((k[2] > 0) & (conductivity[index - 1][2] > 0)))
         return cls(tuple(conductivity), tuple(capacity), tuple(exponent), tuple(contact))
+
+    def conductivity_factor(self, grid: Grid, temperature: Floats) -> Floats:
+        """k(T) / k(300 K) of every cell at the mean of its corners, shape (nz, ny, nx).
+
+        Parameters
+        ----------
+        grid : Grid
+        temperature : ndarray, shape (nz+1, ny+1, nx+1)
+            [K]
+        """
+        planes = 0.25 * (temperature[:, 1:, 1:] + temperature[:, 1:, :-1] + temperature[:, :-1, 1:] + temperature[:, :-1, :-1])
+        out = 0.5 * (planes[1:] + planes[:-1])
+        out /= 300.0
+        for cell, layer in zip(out, grid.layer, strict=True):
+            cell **= self.exponent[layer]
+        return np.asarray(out)
 
     @property
     def is_uniform(self) -> bool:
@@ -139,41 +157,44 @@ class GridOperator:
     def conduction(self, temperature: Floats) -> Floats:
         """The part of `apply` without face films."""
         out = np.empty_like(temperature)
-        below = _products(temperature[0])
-        carried = np.zeros_like(below)
-        layer = -1
+        ny, nx = self.problem.grid.shape[1:]
+        below, above, total, difference, carried = np.empty((5, 4, ny, nx))
+        work = np.empty((2, ny + 1, nx))
+        _products(temperature[0], below, work)
+        carried[...] = 0.0
+        key: tuple[int, float] | None = None
         for c, height in enumerate(self._thickness):
-            above = _products(temperature[c + 1])
-            difference = above - below
+            _products(temperature[c + 1], above, work)
+            np.subtract(above, below, out=difference)
+            if self.factor is not None or key != (self.problem.grid.layer[c], height):
+                key = int(self.problem.grid.layer[c]), height
+                of_total, of_difference = self._weights(c)
+            difference *= of_difference
+            carried -= difference
             if height > 0:
-                if self.factor is not None or self.problem.grid.layer[c] != layer:
-                    layer = int(self.problem.grid.layer[c])
-                    lateral, vertical = self._weights(layer, c)
-                total = above + below
-                total *= height * lateral
-                difference *= (height / 3) * lateral + (1 / height) * vertical
+                np.add(above, below, out=total)
+                total *= of_total
                 carried += total
-                carried -= difference
-                out[c] = _gather(carried)
-                carried = total
-                carried += difference
-            else:
-                difference *= self.cells.contact[self.problem.grid.layer[c]] * self._vertical
-                carried -= difference
-                out[c] = _gather(carried)
-                carried = difference
-            below = above
-        out[-1] = _gather(carried)
+                difference += total
+            _gather(carried, out[c], work)
+            carried, difference = difference, carried
+            below, above = above, below
+        _gather(carried, out[-1], work)
         return out
 
-    def _weights(self, layer: int, cell: int) -> tuple[Floats, Floats]:
+    def _weights(self, cell: int) -> tuple[Floats, Floats]:
+        """Weights of the lateral products of one plane of cells, summed and subtracted along z, shape (4, ny, nx)."""
+        layer, height = int(self.problem.grid.layer[cell]), self._thickness[cell]
+        if height == 0:
+            vertical = self.cells.contact[layer] * self._vertical
+            return np.zeros_like(vertical), vertical
         kx, ky, kz = self.cells.conductivity[layer]
         if self.factor is not None:
             kx, ky, kz = (k * self.factor[cell] for k in (kx, ky, kz))
-        lateral = kx * self._lateral_x + ky * self._lateral_y
+        lateral = (height * kx) * self._lateral_x + (height * ky) * self._lateral_y
         if self.rate:
-            lateral += (0.25 * self.rate) * self.cells.capacity[layer] * self._vertical
-        return lateral, kz * self._vertical
+            lateral += (0.25 * self.rate * height) * self.cells.capacity[layer] * self._vertical
+        return lateral, lateral / 3 + (kz / height) * self._vertical
 
     def face_integral(self, name: str, values: Floats | float = 1.0) -> Floats:
         """Integrals over a face of each hat function times a nodal field, shape (nz+1, ny+1, nx+1). [m²] for values of 1"""
@@ -183,6 +204,58 @@ class GridOperator:
         for where, terms in self._faces[name]:
             out[where] += _face_mass(terms, field[where])
         return out
+
+    def lines(self) -> tuple[Floats, Floats]:
+        """Diagonal and z neighbour of every node, shapes (nz+1, ny+1, nx+1) and (nz, ny+1, nx+1). [W K⁻¹]
+
+        The z neighbours of side films are left out.
+        """
+        grid = self.problem.grid
+        diagonal = np.zeros((grid.z.size, grid.y.size, grid.x.size))
+        off = np.zeros((grid.z.size - 1, *diagonal.shape[1:]))
+        key: tuple[int, float] | None = None
+        for c, height in enumerate(self._thickness):
+            if self.factor is not None or key != (grid.layer[c], height):
+                key = int(grid.layer[c]), height
+                total, difference = (_corner_sums(w) for w in self._weights(c))
+            diagonal[c : c + 2] += total + difference
+            off[c] = total - difference
+        for name in FACES:
+            face = getattr(self.problem, name)
+            if face.film_coefficient > 0 and not face.is_fixed:
+                for where, terms in self._faces[name]:
+                    diagonal[where] += face.film_coefficient * _corner_sums(terms)
+        return diagonal, off
+
+    def matrix(self) -> Any:
+        """The operator as a SciPy sparse matrix over flattened nodes; for small grids."""
+        from scipy.sparse import coo_matrix
+
+        grid = self.problem.grid
+        number = np.arange(grid.n_nodes).reshape(grid.z.size, grid.y.size, grid.x.size)
+        parts: list[tuple[NDArray[np.intp], Floats]] = []
+        for c in range(grid.shape[0]):
+            corners = np.stack([number[c + k, j : j + grid.shape[1], i : i + grid.shape[2]] for k, j, i in np.ndindex(2, 2, 2)])
+            products = np.concatenate(self._weights(c))
+            parts.append((corners, products))
+        for name in FACES:
+            face = getattr(self.problem, name)
+            if face.film_coefficient > 0 and not face.is_fixed:
+                for where, terms in self._faces[name]:
+                    plane = number[where]
+                    a, b = (n - 1 for n in plane.shape)
+                    corners = np.stack([plane[j : j + a, i : i + b] for j, i in np.ndindex(2, 2)])
+                    parts.append((corners, face.film_coefficient * terms))
+        signs = np.array([[1, 1, 1, 1], [-1, 1, -1, 1], [-1, -1, 1, 1], [1, -1, -1, 1]])
+        rows, columns, entries = [], [], []
+        for corners, products in parts:
+            b = signs if len(products) == 4 else np.block([[signs, signs], [-signs, signs]])
+            entries.append(np.einsum("pa,pb,pji->abji", b, b, products).ravel())
+            shape = (len(corners), *corners.shape)
+            rows.append(np.broadcast_to(corners[:, None], shape).ravel())
+            columns.append(np.broadcast_to(corners[None], shape).ravel())
+        triplets = (np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns)))
+        return coo_matrix(triplets, shape=(grid.n_nodes, grid.n_nodes)).tocsr()
 
     def solid_nodes(self) -> np.ndarray:
         """Nodes that touch a solid cell, shape (nz+1, ny+1, nx+1)."""
@@ -197,31 +270,33 @@ class GridOperator:
         return out
 
 
-def _products(plane: Floats) -> Floats:
-    """Sums and differences over the corners of each cell of a plane of nodes, shape (4, ny, nx)."""
-    total, difference = plane[:, :-1] + plane[:, 1:], plane[:, 1:] - plane[:, :-1]
-    out = np.empty((4, plane.shape[0] - 1, plane.shape[1] - 1), dtype=plane.dtype)
-    np.add(total[1:], total[:-1], out=out[0])
-    np.add(difference[1:], difference[:-1], out=out[1])
-    np.subtract(total[1:], total[:-1], out=out[2])
-    np.subtract(difference[1:], difference[:-1], out=out[3])
-    return out
+def _products(plane: Floats, out: Floats, work: Floats) -> None:
+    """Sums and differences over the corners of each cell of a plane of nodes, into shape (4, ny, nx)."""
+    total, difference = work
+    np.add(plane[:, 1:], plane[:, :-1], out=total)
+    np.subtract(plane[:, 1:], plane[:, :-1], out=difference)
+    np.add(work[:, 1:], work[:, :-1], out=out[:2])
+    np.subtract(work[:, 1:], work[:, :-1], out=out[2:])
 
 
-def _gather(products: Floats) -> Floats:
-    """Transpose of `_products`."""
-    ny, nx = products.shape[1:]
-    lines = np.zeros((2, ny + 1, nx), dtype=products.dtype)
-    lines[:, 1:] = products[:2]
-    lines[:, 1:] += products[2:]
-    lines[:, :-1] += products[:2]
-    lines[:, :-1] -= products[2:]
-    out = np.zeros((ny + 1, nx + 1), dtype=products.dtype)
-    out[:, 1:] = lines[0]
-    out[:, 1:] += lines[1]
-    out[:, :-1] += lines[0]
-    out[:, :-1] -= lines[1]
-    return out
+def _gather(products: Floats, out: Floats, work: Floats) -> None:
+    """Transpose of `_products`, into shape (ny+1, nx+1)."""
+    np.add(products[:2], products[2:], out=work[:, 1:])
+    work[:, 0] = 0.0
+    work[:, :-1] += products[:2]
+    work[:, :-1] -= products[2:]
+    out[:, 1:] = work[0]
+    out[:, 1:] += work[1]
+    out[:, 0] = 0.0
+    out[:, :-1] += work[0]
+    out[:, :-1] -= work[1]
+
+
+def _corner_sums(products: Floats) -> Floats:
+    """Own entry of every node of a plane: each product has coefficient ±1 at each corner."""
+    every = products.sum(axis=0)
+    padded = np.pad(every, 1)
+    return padded[1:, 1:] + padded[1:, :-1] + padded[:-1, 1:] + padded[:-1, :-1]
 
 
 Where = tuple[slice | int, slice | int, slice | int]
@@ -248,7 +323,12 @@ def _face_terms(problem: ThermalProblem, cells: CellProperties, name: str) -> li
 
 
 def _face_mass(terms: Floats, plane: Floats) -> Floats:
-    return _gather(terms * _products(plane))
+    products, out = np.empty(terms.shape), np.empty(plane.shape)
+    work = np.empty((2, plane.shape[0], plane.shape[1] - 1))
+    _products(plane, products, work)
+    products *= terms
+    _gather(products, out, work)
+    return out
 
 
 def boundary_load(operator: GridOperator, base: float) -> Floats:

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import DeckError
+from stack3d.errors import DeckError, SolverError
 from stack3d.layout import Floats, HeatSource
-from stack3d.thermal.conjugate_gradient import conjugate_gradient
+from stack3d.thermal.conjugate_gradient import Iterations, conjugate_gradient
 from stack3d.thermal.diagonalisation import FastDiagonalisation, SeparableLayers
 from stack3d.thermal.grid_operator import FACES, CellProperties, GridOperator, boundary_load, fixed_nodes
+from stack3d.thermal.multigrid import LateralMultigrid
 from stack3d.thermal.problem import GridField, ThermalProblem, ThermalSolution, source_loads
+
+Preconditioner = Literal["auto", "diagonalisation", "multigrid"]
+
+LOW_CONTRAST = 8.0
+"""Largest ratio of conductivities within one layer up to which laterally averaged layers precondition well; measured in
+benchmarks/README.md: iterations grow with its square root, and one of multigrid costs about four of theirs."""
+
+UPDATE_GAIN = 0.02
+"""Reduction of the residual asked of the linear solver between two updates of k(T); an update gains about a factor 10."""
+MOST_UPDATES = 50
+ROUNDING_FLOOR = 1e-7
+"""Residual below which an update that no longer halves it has met the rounding of thin layers."""
 
 
 class TensorSolver:
@@ -25,19 +39,38 @@ class TensorSolver:
     ----------
     problem : ThermalProblem
     rtol : float
-        Relative residual asked where the stack is not separable. [-]
+        Relative residual asked where the solve is not direct. [-]
     most_iterations : int
+    preconditioner : {"auto", "diagonalisation", "multigrid"}
+        For stacks that are not separable; ``auto`` takes multigrid where materials within a layer differ much.
+    at : ndarray, shape (nz+1, ny+1, nx+1), optional
+        Freeze k(T) at this temperature, which makes the problem linear. [K]
     """
 
-    def __init__(self, problem: ThermalProblem, *, rtol: float = 1e-10, most_iterations: int = 1000) -> None:
+    def __init__(
+        self,
+        problem: ThermalProblem,
+        *,
+        rtol: float = 1e-10,
+        most_iterations: int = 1000,
+        preconditioner: Preconditioner = "auto",
+        at: Floats | None = None,
+    ) -> None:
         started = time.perf_counter()
         self.problem, self.rtol, self.most_iterations = problem, rtol, most_iterations
         self.cells = CellProperties.of(problem.stack, problem.grid)
-        if not self.cells.is_linear:
-            raise DeckError("backend tensor: a conductivity that depends on temperature is not solved here; use backend fem")
-        self.operator = GridOperator(problem, self.cells)
+        self.is_linear = self.cells.is_linear or at is not None
+        factor = None if at is None or self.cells.is_linear else self.cells.conductivity_factor(problem.grid, at)
+        self.operator = GridOperator(problem, self.cells, factor=factor)
         self.is_direct = is_separable(problem, self.cells)
-        self.inverse = FastDiagonalisation(problem.grid, averaged_layers(problem, self.cells))
+        if preconditioner == "auto":
+            preconditioner = "diagonalisation" if contrast(self.cells) <= LOW_CONTRAST else "multigrid"
+        self.preconditioner = preconditioner
+        self.inverse: FastDiagonalisation | LateralMultigrid
+        if preconditioner == "diagonalisation":
+            self.inverse = FastDiagonalisation(problem.grid, averaged_layers(problem, self.cells))
+        else:
+            self.inverse = LateralMultigrid(self.operator)
         self._fixed = fixed_nodes(problem)
         self._free = self._free_nodes()
         self._seconds_setup = time.perf_counter() - started
@@ -63,24 +96,42 @@ class TensorSolver:
         -------
         ndarray, same shape
             [K]
+
+        Raises
+        ------
+        DeckError
+            Where k depends on T and no temperature was given to freeze it at.
         """
+        if not self.is_linear:
+            raise DeckError("k(T) makes the stack non-linear, so that loads do not add up; freeze it with `at`")
         if self.is_direct:
             return self.inverse.solve(self._restrict(loads))
         many = loads.reshape(-1, *loads.shape[-3:])
-        return np.stack([self._iterate(load)[0] for load in many]).reshape(loads.shape)
+        return np.stack([self._iterate(self.operator, load, self.rtol).solution for load in many]).reshape(loads.shape)
 
-    def _iterate(self, load: Floats) -> tuple[Floats, int]:
-        result = conjugate_gradient(
-            lambda v: self._restrict(self.operator.apply(v)),
+    def _iterate(self, operator: GridOperator, load: Floats, rtol: float) -> Iterations:
+        return conjugate_gradient(
+            lambda v: self._restrict(operator.apply(v)),
             lambda v: self._restrict(self.inverse.solve(v)),
             self._restrict(load),
-            rtol=self.rtol,
+            rtol=rtol,
             most=self.most_iterations,
         )
-        return result.solution, result.count
 
-    def solve(self, sources: Sequence[HeatSource]) -> ThermalSolution:
-        """Steady temperature for these sources; raises SolverError when not converged."""
+    def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
+        """Steady temperature for these sources.
+
+        Parameters
+        ----------
+        sources : sequence of HeatSource
+        guess : ndarray, shape (nz+1, ny+1, nx+1), optional
+            Temperature near the solution, for k(T). [K]
+
+        Raises
+        ------
+        SolverError
+            When not converged, with iterations, residual and what to try.
+        """
         started = time.perf_counter()
         problem, operator = self.problem, self.operator
         base = next(f.reference for f in (problem.top, problem.bottom, problem.sides) if f.film_coefficient > 0)
@@ -89,22 +140,30 @@ class TensorSolver:
         lift = np.zeros_like(load)
         for name, nodes in self._fixed.items():
             lift[nodes] = getattr(problem, name).reference - base
-        right = self._restrict(load - operator.apply(lift) if lift.any() else load)
-        if self.is_direct:
-            rise, iterations = self.inverse.solve(right), 0
+        updates = 0
+        if self.is_linear:
+            right = self._restrict(load - operator.apply(lift) if lift.any() else load)
+            if self.is_direct:
+                rise, iterations = self.inverse.solve(right), 0
+            else:
+                result = self._iterate(operator, right, self.rtol)
+                rise, iterations = result.solution, result.count
+            rise += lift
         else:
-            rise, iterations = self._iterate(right)
+            start = lift if guess is None else guess - base
+            rise, operator, iterations, updates = self._update_conductivity(load, start, base)
         solved = time.perf_counter()
-        rise += lift
         imbalance = operator.apply(rise)
         imbalance -= load
-        residual = float(np.linalg.norm(self._restrict(imbalance))) / (float(np.linalg.norm(right)) or 1.0)
+        scale = self._restrict(load - operator.apply(lift) if lift.any() else load)
+        residual = float(np.linalg.norm(self._restrict(imbalance))) / (float(np.linalg.norm(scale)) or 1.0)
         heat = {name: self._face_heat(name, rise, imbalance, base) for name in FACES}
         statistics = {
             "backend": "tensor",
-            "method": "fast diagonalisation" if self.is_direct else "conjugate gradients, fast diagonalisation",
+            "linear_solver": "fast diagonalisation" if self.is_direct else f"cg + {self.preconditioner}",
             "unknowns": int(load.size if self._free is None else self._free.sum()),
             "iterations": iterations,
+            "conductivity_updates": updates,
             "residual": residual,
             "seconds": {
                 "setup": self._seconds_setup,
@@ -120,6 +179,27 @@ class TensorSolver:
             statistics,
         )
 
+    def _update_conductivity(self, load: Floats, start: Floats, base: float) -> tuple[Floats, GridOperator, int, int]:
+        """Rise with k(T): k of each cell from its mean temperature, a few preconditioned iterations between updates."""
+        rise, iterations, last = start.copy(), 0, np.inf
+        for updates in range(MOST_UPDATES):
+            factor = self.cells.conductivity_factor(self.problem.grid, rise + base)
+            operator = GridOperator(self.problem, self.cells, factor=factor)
+            applied = operator.apply(rise)
+            defect = self._restrict(load - applied)
+            scale = float(np.linalg.norm(load)) + float(np.linalg.norm(self._restrict(applied)))
+            residual = float(np.linalg.norm(defect)) / (scale or 1.0)
+            if residual <= self.rtol or (last <= ROUNDING_FLOOR and residual > 0.5 * last):
+                return rise, operator, iterations, updates
+            result = self._iterate(operator, defect, UPDATE_GAIN)
+            rise += result.solution
+            iterations += result.count
+            last = residual
+        raise SolverError(
+            f"k(T): residual {residual:.1e} after {MOST_UPDATES} updates, {self.rtol:.1e} asked; the temperatures may have"
+            " left the range of the conductivity law, or the power may run away"
+        )
+
     def _face_heat(self, name: str, rise: Floats, imbalance: Floats, base: float) -> float:
         """Heat leaving through a face: film minus flux, or the reaction of the fixed nodes. [W]"""
         face = getattr(self.problem, name)
@@ -129,6 +209,12 @@ class TensorSolver:
             return 0.0
         excess = face.film_coefficient * (rise - (face.reference - base)) - face.flux
         return float(self.operator.face_integral(name, excess).sum())
+
+
+def contrast(cells: CellProperties) -> float:
+    """Largest ratio of conductivities along one direction within one layer; infinite beside void. [-]"""
+    with np.errstate(divide="ignore"):
+        return float(max((k.max(axis=(1, 2)) / k.min(axis=(1, 2))).max() for k in cells.conductivity))
 
 
 def is_separable(problem: ThermalProblem, cells: CellProperties) -> bool:

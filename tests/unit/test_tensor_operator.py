@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,6 +110,16 @@ def test_apply_equals_assembled_elements(rate):
     # 1e-13: rounding of sums whose terms reach the largest entry of the matrix.
     np.testing.assert_allclose(operator.apply(field).ravel(), matrix @ field.ravel(), atol=1e-13 * np.abs(matrix).max() * 27)
     np.testing.assert_array_equal(operator.solid_nodes().ravel(), np.diag(matrix) > 0)
+    np.testing.assert_allclose(operator.matrix().toarray(), matrix, atol=1e-13 * np.abs(matrix).max())
+
+
+def test_lines_are_the_z_band_of_the_matrix():
+    problem = replace(odd_problem(), sides=Face())
+    operator = GridOperator(problem, CellProperties.of(problem.stack, problem.grid), rate=5.0)
+    matrix = operator.matrix()
+    diagonal, off = operator.lines()
+    np.testing.assert_allclose(diagonal.ravel(), matrix.diagonal(), rtol=1e-12)
+    np.testing.assert_allclose(off.ravel(), matrix.diagonal(diagonal[0].size), atol=1e-13 * diagonal.max())
 
 
 def test_factor_of_every_cell_scales_conductivity_only():

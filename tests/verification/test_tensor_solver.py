@@ -9,6 +9,7 @@ import pytest
 from tensor_cases import grid, lines, reference_case, stack, z_cells
 
 from stack3d.layout import Block, Grid, HeatSource, Material, Rectangle
+from stack3d.thermal import multigrid
 from stack3d.thermal.problem import Face, ThermalProblem, source_loads
 from stack3d.thermal.tensor import TensorSolver
 
@@ -109,11 +110,13 @@ ODD_LAYERS = [
 ]
 
 
+@pytest.mark.parametrize("preconditioner", ["diagonalisation", "multigrid"])
 @pytest.mark.parametrize(("bottom", "sides"), [(Face(20.0, 310.0), Face(7.0, 305.0)), (Face(), FIXED), (FIXED, Face())])
-def test_footprints_and_blocks_solve_the_dense_system(bottom, sides):
+def test_footprints_and_blocks_solve_the_dense_system(bottom, sides, preconditioner, monkeypatch):
+    monkeypatch.setattr(multigrid, "COARSEST", 12)  # three levels on this small grid
     built = stack((3 * MM, 2 * MM), ODD_LAYERS)
     problem = ThermalProblem(built, grid(built, 6, 4, [1, 2, 1]), Face(900.0, 300.0), bottom, sides)
-    solver = TensorSolver(problem, rtol=1e-12)
+    solver = TensorSolver(problem, rtol=1e-12, preconditioner=preconditioner)
     sources = [HeatSource("hot", "die", Rectangle(1.2 * MM, 2 * MM, 0.5 * MM, 1.1 * MM), 1.5)]
     solution = solver.solve(sources)
     matrix, shape = dense(solver)

@@ -1,0 +1,80 @@
+"""Sources, places and operators of a separable stack in its lateral modes, where nothing is ever transformed back; SI units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stack3d.layout import Floats, Grid, HeatSource, Stack
+from stack3d.thermal.diagonalisation import FastDiagonalisation, SeparableLayers
+from stack3d.thermal.places import Box, Place, PlaceGroup, place_groups
+
+
+def source_groups(stack: Stack, grid: Grid, sources: Sequence[HeatSource]) -> list[PlaceGroup]:
+    """Loads per watt: those of a box source are the weights of the mean over its box."""
+    return place_groups(stack, grid, [Box(s.layer, s.extent) for s in sources])
+
+
+def modal_groups(groups: Sequence[PlaceGroup], inverse: FastDiagonalisation) -> list[PlaceGroup]:
+    """Weights on modes and free planes instead of nodes."""
+    modes_y, modes_x = inverse.modes
+    out = []
+    for g in groups:
+        low, high = max(g.nodes.start, inverse.first), min(g.nodes.stop, inverse.last)
+        z = g.z[low - g.nodes.start : high - g.nodes.start]
+        nodes = slice(low - inverse.first, high - inverse.first)
+        out.append(PlaceGroup(g.members, nodes, z, g.y @ modes_y.vectors, g.x @ modes_x.vectors))
+    return out
+
+
+def modal_load(groups: Sequence[PlaceGroup], powers: Floats, shape: tuple[int, int, int]) -> Floats:
+    """Load of all sources at their powers, shape (n_planes, my, mx). [W m⁻¹]"""
+    out = np.zeros(shape)
+    for g in groups:
+        plane = (g.y * powers[g.members, None]).T @ g.x
+        out[g.nodes] += g.z[:, None, None] * plane
+    return out
+
+
+def response_matrix(
+    stack: Stack, grid: Grid, inverse: FastDiagonalisation, sources: Sequence[HeatSource], places: Sequence[Place]
+) -> Floats:
+    """Rise of every place per watt of every source, shape (n_places, n_sources); one solve per source layer. [K W⁻¹]"""
+    out = np.empty((len(places), len(sources)))
+    observed = modal_groups(place_groups(stack, grid, places), inverse)
+    n = inverse.last - inverse.first
+    my, mx = (m.values.size for m in inverse.modes)
+    for heated in modal_groups(source_groups(stack, grid, sources), inverse):
+        column = np.zeros((n, my, mx))
+        column[heated.nodes] = heated.z[:, None, None]
+        inverse.solve_modal(column, start=heated.nodes.start)
+        for seen in observed:
+            green = np.tensordot(seen.z, column[seen.nodes], axes=1)
+            for j, source in enumerate(heated.members):
+                along_x = green @ (seen.x * heated.x[j]).T
+                out[seen.members, source] = np.einsum("pa,a,ap->p", seen.y, heated.y[j], along_x)
+    return out
+
+
+def modal_products(layers: SeparableLayers, inverse: FastDiagonalisation, state: Floats) -> tuple[Floats, Floats]:
+    """Stiffness (films included) and heat capacity times a state, each of shape (n_planes, my, mx)."""
+    values_y, values_x = inverse.modes[0].values[:, None], inverse.modes[1].values
+    first, n = inverse.first, state.shape[0]
+    stiffness, mass = np.zeros_like(state), np.zeros_like(state)
+    if first == 0:
+        stiffness[0] += layers.bottom * state[0]
+    if inverse.last == layers.thickness.size + 1:
+        stiffness[-1] += layers.top * state[-1]
+    zero = np.zeros(state.shape[1:])
+    for c, height in enumerate(layers.thickness):
+        sink = (layers.conductivity_x[c] * values_x + layers.conductivity_y[c] * values_y) * (height / 6)
+        low, high = c - first, c + 1 - first
+        below, above = (state[k] if 0 <= k < n else zero for k in (low, high))
+        across = layers.conductance[c] * (above - below)
+        total = below + above
+        for k, own, sign in ((low, below, -1.0), (high, above, 1.0)):
+            if 0 <= k < n:
+                stiffness[k] += sink * (total + own) + sign * across
+                mass[k] += (layers.capacity[c] * height / 6) * (total + own)
+    return stiffness, mass

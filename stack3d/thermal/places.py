@@ -1,0 +1,100 @@
+"""Places whose temperature is asked: points and boxes, as weights on the lines of a grid; SI units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.errors import DeckError
+from stack3d.layout import Floats, Grid, Rectangle, Stack, hat_integrals, hat_values
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A point: layer, x, y, and height `z` (the mid-plane of the layer unless given). [m]"""
+
+    layer: str
+    x: float
+    y: float
+    z: float | None = None
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle through the full thickness of a layer, of which the volume mean is asked."""
+
+    layer: str
+    extent: Rectangle
+
+
+Place = Probe | Box
+
+
+def height_in_layer(stack: Stack, place: Place) -> float | None:
+    """Height of a probe over the bottom of its layer, None for the mean of a box; raises DeckError outside. [m]"""
+    slab = stack.layer(place.layer)
+    if isinstance(place, Box):
+        return None
+    height = 0.5 * slab.thickness if place.z is None else place.z - slab.z0
+    if not -1e-9 * slab.thickness <= height <= (1 + 1e-9) * slab.thickness:
+        raise DeckError(f"probe at z = {place.z:g} m is outside layer {place.layer!r}")
+    return height
+
+
+@dataclass(frozen=True, eq=False)
+class PlaceGroup:
+    """Places of one layer at one height, on the nodes of a grid.
+
+    Parameters
+    ----------
+    members : ndarray of int, shape (n,)
+        Their positions among all places.
+    nodes : slice
+        Planes of nodes that belong to the layer.
+    z : ndarray, shape (n_planes,)
+    y, x : ndarray, shapes (n, ny+1), (n, nx+1)
+        Weights; the temperature of a place is their product summed over the nodes.
+    """
+
+    members: NDArray[np.intp]
+    nodes: slice
+    z: Floats
+    y: Floats
+    x: Floats
+
+
+def place_groups(stack: Stack, grid: Grid, places: Sequence[Place]) -> list[PlaceGroup]:
+    """Weights of all places, grouped by layer and height."""
+    grouped: dict[tuple[str, float | None], list[int]] = {}
+    for i, place in enumerate(places):
+        grouped.setdefault((place.layer, height_in_layer(stack, place)), []).append(i)
+    out = []
+    for (name, height), members in grouped.items():
+        slab, cells = stack.layer(name), grid.cells_of(stack.index[name])
+        nodes = slice(int(cells[0]), int(cells[-1]) + 2)
+        z = grid.z[nodes]
+        wz = hat_integrals(z, slab.z0, slab.z1) / slab.thickness if height is None else hat_values(z, slab.z0 + height)
+        wy = np.array([_weights(grid.y, places[i], 1) for i in members])
+        wx = np.array([_weights(grid.x, places[i], 0) for i in members])
+        out.append(PlaceGroup(np.array(members), nodes, wz, wy, wx))
+    return out
+
+
+def _weights(lines: Floats, place: Place, axis: int) -> Floats:
+    if isinstance(place, Probe):
+        return hat_values(lines, (place.x, place.y)[axis])
+    box = place.extent
+    low, high = ((box.x0, box.x1), (box.y0, box.y1))[axis]
+    return hat_integrals(lines, low, high) / (high - low)
+
+
+def observe(groups: Sequence[PlaceGroup], values: Floats) -> Floats:
+    """Values of a nodal field at the places, shape (n_places,)."""
+    out = np.empty(sum(g.members.size for g in groups))
+    for group in groups:
+        plane = np.tensordot(group.z, values[group.nodes], axes=1)
+        out[group.members] = np.einsum("pi,pi->p", group.y @ plane, group.x)
+    return out
