@@ -90,14 +90,15 @@ def layered_hexahedra(stack: Stack, grid: Grid) -> Iterator[NamedMesh]:
         for first, last in zip(starts, [*starts[1:], grid.layer.size]):
             heights = z[first : last + 1]
             name = stack.layers[grid.layer[first]].name
-            if grid.z[first] == grid.z[first + 1]:
+            is_contact = grid.z[first] == grid.z[first + 1]
+            if is_contact:
                 name = f"contact_{name}"
             slab = geo.extrude(
                 [(2, surface)], 0, 0, heights[-1] - heights[0], [1] * (last - first), _relative(heights), recombine=True
             )
             surface = slab[0][1]
             volumes.setdefault(name, []).append(slab[1][1])
-            sides += [tag for dim, tag in slab[2:] if dim == 2]
+            sides += [tag for dim, tag in slab[2:] if dim == 2 and not is_contact]
         geo.synchronize()
         tags = {name: gmsh.model.addPhysicalGroup(3, parts, name=name) for name, parts in volumes.items()}
         faces = {

@@ -20,6 +20,9 @@ DIRECT_LIMIT = 60_000
 ROUNDING = 16.0
 """Multiple of machine epsilon times diag(A) x that a residual may keep."""
 
+MOST_UPDATES = 50
+"""Updates of k(T) after which the nonlinear loop gives up."""
+
 QUADRATURE = {"quadrature_degree": 2}
 """Exact for constant cells on bricks; the degree that UFL would guess for hexahedra is far higher."""
 
@@ -110,25 +113,45 @@ class FemSolver:
         return np.asarray(np.ravel_multi_index(tuple(index), (z.size, self.problem.grid.y.size, self.problem.grid.x.size)))
 
     def _cell_conductivity(self, mesh: Any) -> Any:
-        """Diagonal of K per cell, as a vector-valued DG0 function."""
-        stack = self.problem.stack
+        """Diagonal of K per cell at 300 K, as a vector-valued DG0 function."""
+        stack, grid = self.problem.stack, self.problem.grid
         heights = {}
-        for k, owner in enumerate(self.problem.grid.layer):
-            if self.problem.grid.z[k] == self.problem.grid.z[k + 1]:
+        for k, owner in enumerate(grid.layer):
+            if grid.z[k] == grid.z[k + 1]:
                 heights[stack.layers[owner].name] = mesh.z[k + 1] - mesh.z[k]
         space = self._dolfinx.fem.functionspace(self._mesh, ("DG", 0, (3,)))
         function = self._dolfinx.fem.Function(space, name="conductivity")
         values = function.x.array.reshape(-1, 3)
-        cells_of = space.dofmap.list.reshape(-1)
+        cells = space.dofmap.list.reshape(-1)
+        exponent = np.zeros(len(values))
         for name, tag in mesh.volumes.items():
-            dofs = cells_of[self._cell_tags.find(tag)]
+            dofs = cells[self._cell_tags.find(tag)]
             if name in stack.index:
-                values[dofs] = stack.layer(name).material.conductivity
+                material = stack.layer(name).material
+                values[dofs], exponent[dofs] = material.conductivity, material.exponent
             else:
                 layer = stack.layer(name.removeprefix("contact_"))
                 values[dofs] = (0.0, 0.0, heights[layer.name] / layer.contact_resistance)
         function.x.scatter_forward()
+        self._at_300_kelvin, self._exponent = values.copy(), exponent
+        self._corners = self._nodes[self._space.dofmap.list][np.argsort(cells)]
         return function
+
+    def _update_conductivity(self, on_grid: Floats) -> None:
+        """K of each cell at the mean temperature of its corners, and the matrix with it."""
+        temperature = on_grid.reshape(-1)[self._corners].mean(axis=1)
+        factor = (temperature / 300.0) ** self._exponent
+        self._conductivity.x.array[:] = (self._at_300_kelvin * factor[:, None]).reshape(-1)
+        self._matrix.zeroEntries()
+        self._fill(self._matrix, [condition for _, condition in self._conditions])
+        self._diagonal = self._matrix.getDiagonal().array
+        if self._conditions:
+            self._free_matrix.zeroEntries()
+            self._fill(self._free_matrix, [])
+
+    def _fill(self, matrix: Any, conditions: list[Any]) -> None:
+        self._dolfinx.fem.petsc.assemble_matrix(matrix, self._bilinear, bcs=conditions)
+        matrix.assemble()
 
     def _measure(self, name: str) -> Any:
         return self._ufl.Measure("ds", domain=self._mesh, subdomain_data=self._facet_tags, metadata=QUADRATURE)(
@@ -161,14 +184,13 @@ class FemSolver:
             if face.flux:
                 self._flux[name] = self._face_vector(fem.Constant(self._mesh, float(face.flux)) * v * ds)
         conditions = [condition for _, condition in self._conditions]
-        form = fem.form(bilinear)
-        self._matrix = fem.petsc.assemble_matrix(form, bcs=conditions)
-        self._matrix.assemble()
+        self._bilinear = fem.form(bilinear)
+        self._matrix = fem.petsc.create_matrix(self._bilinear)
+        self._fill(self._matrix, conditions)
         self._diagonal = self._matrix.getDiagonal().array
         if conditions:  # the matrix without conditions gives their heat as the reaction
-            self._free_matrix = fem.petsc.assemble_matrix(form)
-            self._free_matrix.assemble()
-        self._bilinear = form
+            self._free_matrix = fem.petsc.create_matrix(self._bilinear)
+            self._fill(self._free_matrix, [])
 
     def _face_vector(self, integrand: Any) -> Floats:
         """Assembled linear form, owned part."""
@@ -190,20 +212,19 @@ class FemSolver:
         solver: Any = petsc.KSP().create(self._mesh.comm)
         solver.setOptionsPrefix("stack3d_")
         solver.setOperators(self._matrix)
+        solver.setType("cg")
+        solver.setNormType(petsc.KSP.NormType.UNPRECONDITIONED)
+        solver.setTolerances(rtol=self.tolerance, atol=0.0, max_it=max_iterations)
+        solver.setInitialGuessNonzero(True)
         pc = solver.getPC()
+        pc.setType("cholesky" if method == "direct" else preconditioner)
         if method == "direct":
-            solver.setType("preonly")
-            pc.setType("cholesky")
             pc.setFactorSolverType("mumps")
-        else:
-            solver.setType("cg")
-            solver.setNormType(petsc.KSP.NormType.UNPRECONDITIONED)
-            pc.setType(preconditioner)
-            solver.setTolerances(rtol=self.tolerance, atol=0.0, max_it=max_iterations)
+        pc.setReusePreconditioner(True)  # k(T) moves the matrix little: the first one goes on preconditioning
         solver.setFromOptions()
         solver.setUp()
         self._solver: Any = solver
-        self.method = "direct (MUMPS, LDL^T)" if method == "direct" else f"cg + {preconditioner}"
+        self.method = "direct (MUMPS, Cholesky)" if method == "direct" else f"cg + {preconditioner}"
 
     def solve(self, sources: Sequence[HeatSource]) -> ThermalSolution:
         """Steady temperature for these sources.
@@ -211,47 +232,46 @@ class FemSolver:
         Raises
         ------
         SolverError
-            With reason, iterations and last residual when the linear solver does not reach its tolerance.
+            With reason, iterations and last residual when the linear solver or the updates of k(T) do not converge.
         """
         started = time.perf_counter()
-        fem, problem, grid = self._dolfinx.fem, self.problem, self.problem.grid
+        problem = self.problem
         own = self._space.dofmap.index_map.size_local
-        load = source_loads(grid, problem.stack, sources).reshape(-1)
-        right = self._matrix.createVecRight()
-        right.array[:] = load[self._nodes[:own]] + sum(self._flux.values())
+        load = source_loads(problem.grid, problem.stack, sources).reshape(-1)[self._nodes[:own]]
+        load = load + sum(self._flux.values())
         # The mean rise is taken out first: A 1 is the film vector, known without the cancellation in the rows of A.
         faces = dict(self._named_faces())
         offsets = {name: faces[name].reference - self._reference for name in self._film}
-        total = self._sum(right.array) + sum(self._sum(film) * offsets[name] for name, film in self._film.items())
+        total = self._sum(load) + sum(self._sum(film) * offsets[name] for name, film in self._film.items())
         mean = 0.0 if self._conditions else total / sum(self._sum(film) for film in self._film.values())
         for name, film in self._film.items():
-            right.array[:] += film * (offsets[name] - mean)
-        conditions = [condition for _, condition in self._conditions]
-        free_right = right.copy()
-        if conditions:
-            fem.petsc.apply_lifting(right, [self._bilinear], bcs=[conditions])
-            fem.petsc.set_bc(right, conditions)
-        solution = right.duplicate()
-        self._solver.solve(right, solution)
-        residual = right.duplicate()
-        self._matrix.mult(solution, residual)
-        residual.aypx(-1.0, right)
-        scale = right.norm() or 1.0
-        relative = residual.norm() / scale
-        # thin layers make entries of A x cancel: below this residual there is only rounding
-        rounding = ROUNDING * np.finfo(float).eps * np.linalg.norm(self._diagonal * solution.array) / scale
-        reason = self._solver.getConvergedReason()
-        if reason < 0 or not np.isfinite(relative) or relative > self.tolerance + rounding:
-            raise SolverError(
-                f"linear solver {self.method} stopped after {self._solver.getIterationNumber()} iterations at relative residual"
-                f" {relative:.2e} (wanted {self.tolerance:.0e}, PETSc reason {reason}); try solver.linear.method=direct,"
-                " a higher solver.linear.max_iterations or a coarser mesh"
-            )
-        heat = {name: self._sum(film * (solution.array + (mean - offsets[name]))) for name, film in self._film.items()}
-        heat |= self._reactions(solution, free_right)
+            load = load + film * (offsets[name] - mean)
+        rise = self._matrix.createVecRight()
+        rise.set(0.0)
+        iterations = updates = 0
+        while True:
+            right, free_right = self._right_side(load)
+            defect, rounding = self._residual(right, rise)
+            if updates and defect <= self.tolerance + rounding:
+                break
+            if updates > MOST_UPDATES:
+                raise SolverError(
+                    f"k(T): relative residual {defect:.1e} after {MOST_UPDATES} updates, {self.tolerance:.0e} asked; the"
+                    " temperatures may have left the range of the conductivity law"
+                )
+            self._solver.solve(right, rise)
+            iterations += self._solver.getIterationNumber()
+            residual, rounding = self._residual(right, rise)
+            self._check_convergence(residual, rounding, iterations)
+            if not np.any(self._exponent):
+                break
+            self._update_conductivity(self._on_grid(rise.array + (mean + self._reference)))
+            updates += 1
+        heat = {name: self._sum(film * (rise.array + (mean - offsets[name]))) for name, film in self._film.items()}
+        heat |= self._reactions(rise, free_right)
         heat_in = float(sum(s.power for s in sources)) + sum(self._sum(flux) for flux in self._flux.values())
         return ThermalSolution(
-            GridField(problem.stack, grid, self._on_grid(solution.array + (mean + self._reference))),
+            GridField(problem.stack, problem.grid, self._on_grid(rise.array + (mean + self._reference))),
             heat_in=heat_in,
             heat_out=sum(heat.values()),
             face_heat=heat,
@@ -259,12 +279,47 @@ class FemSolver:
                 "backend": "fem",
                 "unknowns": self.unknowns,
                 "linear_solver": self.method,
-                "iterations": self._solver.getIterationNumber(),
-                "residual": relative,
-                "rounding": float(rounding),
+                "iterations": iterations,
+                "conductivity_updates": updates,
+                "residual": residual if not updates else defect,
+                "rounding": rounding,
                 "tolerance": self.tolerance,
                 "seconds": {**self.seconds, "solve": time.perf_counter() - started},
             },
+        )
+
+    def _right_side(self, load: Floats) -> tuple[Any, Any]:
+        """Load vector with, and without, the fixed temperatures worked in."""
+        fem = self._dolfinx.fem
+        right = self._matrix.createVecRight()
+        right.array[:] = load
+        if not self._conditions:
+            return right, right
+        free = right.copy()
+        conditions = [condition for _, condition in self._conditions]
+        fem.petsc.apply_lifting(right, [self._bilinear], bcs=[conditions])
+        fem.petsc.set_bc(right, conditions)
+        return right, free
+
+    def _residual(self, right: Any, rise: Any) -> tuple[float, float]:
+        """Relative residual, and the part of it that rounding alone explains."""
+        residual = right.duplicate()
+        self._matrix.mult(rise, residual)
+        residual.aypx(-1.0, right)
+        scale = right.norm() or 1.0
+        # thin layers make entries of A x cancel: below this residual there is only rounding
+        products = residual.duplicate()
+        products.array[:] = self._diagonal * rise.array
+        return residual.norm() / scale, ROUNDING * float(np.finfo(float).eps) * products.norm() / scale
+
+    def _check_convergence(self, residual: float, rounding: float, iterations: int) -> None:
+        reason = self._solver.getConvergedReason()
+        if np.isfinite(residual) and residual <= self.tolerance + rounding:
+            return
+        raise SolverError(
+            f"linear solver {self.method} stopped after {iterations} iterations at relative residual {residual:.2e}"
+            f" (wanted {self.tolerance:.0e}, PETSc reason {reason}); try solver.linear.method=direct, a higher"
+            " solver.linear.max_iterations or a coarser mesh"
         )
 
     def _reactions(self, solution: Any, free_right: Any) -> dict[str, float]:
