@@ -187,8 +187,8 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
     statistics: dict[str, mvm.LayerStatistics] = {}
     ideal = {name: m.prepare(m.target_conductances()) for name, m in built.items()}
     forward = forward_of(network)
-    profiles = mvm.profile_network(mvm.CrossbarNetwork(built, ideal), forward, data.profile)
-    matrices = {n: mvm.calibrate(m, profiles[n], scenario.mvm.percentile) for n, m in built.items()}
+    profiles = mvm.profile(mvm.CrossbarNetwork(built, ideal), forward, data.profile)
+    matrices = {n: m.calibrated(profiles[n], scenario.mvm.percentile) for n, m in built.items()}
     forward(mvm.CrossbarNetwork(matrices, ideal, statistics=statistics), data.profile)
     computer = Computer(
         network,

@@ -92,28 +92,19 @@ def read_references(matrix: AnalogMatrix, state: ArrayState | Any, rng: Normals 
     return xp.stack(readings, axis=-2)
 
 
-def layer_scale(
-    matrix: AnalogMatrix, fresh: ArrayState | Any, aged: ArrayState | Any, rng: Normals | None = None
-) -> Compensation:
-    """Return the factor that restores the mean magnitude of the weights read one-hot, per chip.
-
-    `fresh` and `aged` are states (prepared, or conductances) when the layer was programmed and now.
-    A layer that reads zero keeps the factor 1.
-    """
-    before, now = (np.mean(np.abs(np.asarray(read_weights(matrix, s, rng))), axis=(-2, -1)) for s in (fresh, aged))
-    return Compensation(scale=_ratio(before, now))
+def read_magnitude(matrix: AnalogMatrix, state: ArrayState | Any, rng: Normals | None = None) -> NDArray[Any]:
+    """Return the mean magnitude of the weights that one-hot inputs read, per chip. [weight unit]"""
+    return np.asarray(np.mean(np.abs(np.asarray(read_weights(matrix, state, rng))), axis=(-2, -1)))
 
 
-def tile_gain(
-    matrix: AnalogMatrix, fresh: ArrayState | Any, aged: ArrayState | Any, rng: Normals | None = None
-) -> Compensation:
-    """Return the factor per array that restores the reading of its reference columns, per chip.
+def layer_scale(fresh: NDArray[Any], aged: NDArray[Any]) -> Compensation:
+    """Return the factor of the layer that restores `read_magnitude` from `aged` to `fresh`; 1 where nothing is read."""
+    return Compensation(scale=_ratio(np.asarray(fresh), np.asarray(aged)))
 
-    `fresh` and `aged` are states (prepared, or conductances) when the layer was programmed and now.
-    An array whose references read zero keeps the factor 1. Raises DeckError without reference columns.
-    """
-    before, now = (np.asarray(read_references(matrix, s, rng)) for s in (fresh, aged))
-    return Compensation(tile_gain=_ratio(before, now))
+
+def tile_gain(fresh: NDArray[Any], aged: NDArray[Any]) -> Compensation:
+    """Return the factor per array that restores `read_references` from `aged` to `fresh`; 1 where nothing is read."""
+    return Compensation(tile_gain=_ratio(np.asarray(fresh), np.asarray(aged)))
 
 
 def _ratio(before: NDArray[Any], now: NDArray[Any]) -> NDArray[Any]:

@@ -42,6 +42,11 @@ class SinhCell:
         ratio = read_voltage / self.voltage_scale
         return xp.sinh(u * ratio) * (1.0 / ratio)
 
+    def ohmic_error(self, voltage: float) -> float:
+        """Return what treating the cell as ohmic loses of its current at a voltage [V], without wires. [-]"""
+        ratio = abs(voltage) / self.voltage_scale
+        return float(1.0 - ratio / np.sinh(ratio)) if ratio else 0.0
+
     def current(self, voltage: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the current per small-signal conductance at a voltage [V]. [V]"""
         return self.voltage_scale * np.sinh(voltage / self.voltage_scale)

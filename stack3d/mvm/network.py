@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError, unknown_name
-from stack3d.mvm.backend import Normals, Scratch
+from stack3d.mvm.backend import Normals, Scratch, namespace
 from stack3d.mvm.checks import check_tail
 from stack3d.mvm.converters import Converter
 from stack3d.mvm.engine import AnalogMatrix, ReadNoise
@@ -124,19 +124,19 @@ def infer(
     statistics: dict[str, LayerStatistics] | None = None,
     memory_limit: float = 64e6,
     dtype: Any = np.float32,
-) -> NDArray[Any]:
+) -> Any:
     """Return the logits of a network on every chip.
 
     Parameters
     ----------
     matrices : mapping of str to AnalogMatrix
         The analogue layers.
-    conductances : mapping of str to ndarray
+    conductances : mapping of str to array
         Their cells, shape (*chips, devices, n_inputs, n_columns) with the same leading axes in every layer. [S]
     forward : callable
         The network: ``forward(matmul, inputs)`` returns logits (..., batch, classes), leading axes those of the chips,
         and calls ``matmul(layer_name, x)`` for each analogue layer.
-    inputs : ndarray
+    inputs : array
         First axis is the batch.
     rng : Generator or callable, optional
         Source of read noise.
@@ -153,8 +153,8 @@ def infer(
 
     Returns
     -------
-    ndarray
-        Shape (*chips, batch, classes). [-]
+    array
+        Shape (*chips, batch, classes), of the library of the conductances. [-]
     """
     leading: tuple[int, ...] | None = None
     for name, matrix in matrices.items():
@@ -168,9 +168,11 @@ def infer(
     if not leading and leading != ():
         raise ArrayError("matrices is empty; a network needs an analog layer")
     count = math.prod(leading)
+    if not count or not len(inputs):
+        raise ArrayError(f"no chips or no inputs: leading axes {leading}, {len(inputs)} inputs")
     group, batch = _groups(matrices, count, len(inputs), memory_limit)
     noises = read_noise if isinstance(read_noise, Mapping) else dict.fromkeys(matrices, read_noise)
-    logits, scratch = None, Scratch()
+    logits, scratch = [], Scratch()
     for first in range(0, count, group):
         flat = slice(first, min(first + group, count))
         chosen = np.unravel_index(np.arange(flat.start, flat.stop), leading) if leading else ()
@@ -189,17 +191,13 @@ def infer(
                 corrections[name] = Compensation(_some(fix.scale, leading, chosen, 0), _some(fix.tile_gain, leading, chosen, 2))
         seen: dict[str, LayerStatistics] = {}
         network = CrossbarNetwork(local, states, rng, corrections, None if statistics is None else seen, scratch)
-        for start in range(0, len(inputs), batch):
-            part = np.asarray(forward(network, inputs[start : start + batch]))
-            if logits is None:
-                logits = np.empty((count, len(inputs), part.shape[-1]), part.dtype)
-            logits[flat, start : start + batch] = part
+        parts = [forward(network, inputs[start : start + batch]) for start in range(0, len(inputs), batch)]
+        logits.append(parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts, axis=-2))
         for name, layer in seen.items():
             assert statistics is not None
             statistics.setdefault(name, LayerStatistics.of_chips(leading)).merge(layer, flat)
-    if logits is None:
-        raise ArrayError(f"no chips or no inputs: leading axes {leading}, {len(inputs)} inputs")
-    return logits.reshape(*leading, *logits.shape[1:])
+    whole = logits[0] if len(logits) == 1 else namespace(logits[0]).concat(logits, axis=0)
+    return whole.reshape(*leading, *whole.shape[1:])
 
 
 def _groups(matrices: Mapping[str, AnalogMatrix], chips: int, inputs: int, memory_limit: float) -> tuple[int, int]:
@@ -217,7 +215,7 @@ def _some(values: Any, leading: tuple[int, ...], chosen: tuple[NDArray[np.intp],
     if values is None or np.ndim(values) <= tail or not leading:
         return values
     shape = np.shape(values)
-    return np.broadcast_to(values, (*leading, *shape[len(shape) - tail :]))[chosen]
+    return namespace(values).broadcast_to(values, (*leading, *shape[len(shape) - tail :]))[chosen]
 
 
 def _some_converter(converter: Converter, leading: tuple[int, ...], chosen: Any, tail: int) -> Converter:

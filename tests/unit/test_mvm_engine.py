@@ -197,7 +197,7 @@ def test_reference_columns_restore_each_array(scheme):
         block = matrix.column_blocks.index((t.col_start, t.col_stop))
         where = (slice(None), slice(None), slice(t.row_start, t.row_stop), matrix.block_columns(block))
         aged[where] *= fade[:, None, t.row_start // 8, block, None, None]
-    fix = tile_gain(matrix, fresh, aged)
+    fix = tile_gain(read_references(matrix, fresh), read_references(matrix, aged))
     np.testing.assert_allclose(fix.tile_gain, 1.0 / fade, rtol=0.02)  # a reading of 0.5 · 0.4 of 511 codes, half a code each
     x = np.random.default_rng(4).standard_normal((50, 16))
     wanted = matrix.matvec(x, fresh)
@@ -268,3 +268,10 @@ def test_bad_input_names_array_and_index():
         matrix_of(read_voltage=0.0)
     with pytest.raises(DeckError, match="no effective matrix"):
         matrix_of(cell=SinhCell(0.3), wires=Wires(1.0, 1.0))
+
+
+def test_error_of_the_ohmic_view_of_a_cell():
+    """0.2 V read of a cell with V0 = 0.3 V: 1 - (2/3) / sinh(2/3); its small-voltage limit is V² / 6 V0²."""
+    assert SinhCell(0.3).ohmic_error(0.2) == pytest.approx(1.0 - (2 / 3) / np.sinh(2 / 3), rel=1e-12)
+    assert SinhCell(0.3).ohmic_error(-0.003) == pytest.approx(1e-4 / 6.0, rel=1e-4)
+    assert SinhCell(0.3).ohmic_error(0.0) == 0.0

@@ -118,6 +118,10 @@ def test_bad_networks():
         infer(matrices, {"a": cells["a"]}, forward, x)
     with pytest.raises(ArrayError, match=r"layer 'b' have leading axes \(1,\)"):
         infer(matrices, {"a": cells["a"], "b": cells["b"][:1]}, forward, x)
+    with pytest.raises(ArrayError, match="no chips or no inputs"):
+        infer(matrices, cells, forward, x[:0])
+    with pytest.raises(ArrayError, match="matrices is empty"):
+        infer({}, cells, forward, x)
     with pytest.raises(ArrayError, match=r"labels\[1\] is 7"):
         accuracy(np.zeros((2, 3)), np.array([0, 7]))
     with pytest.raises(ArrayError, match="labels has shape"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from digits_case import Digits, phase_change_cells
 
-from stack3d.mvm import AnalogMatrix, Converter, WeightMapping, accuracy, infer, layer_scale, logit_error
+from stack3d.mvm import AnalogMatrix, Converter, WeightMapping, accuracy, infer, layer_scale, logit_error, read_magnitude
 
 CHIPS = 25
 TIMES = {"1s": 1.0, "1min": 60.0, "1h": 3600.0, "1d": 86400.0, "1mo": 2592000.0, "1y": 31536000.0, "10y": 315360000.0}
@@ -47,7 +47,9 @@ def test_every_row(reference: Path):
                     seen += 1
                     fix = None
                     if compensation == "global":
-                        fix = {name: layer_scale(m, fresh[name], aged[name]) for name, m in layers.items()}
+                        fix = {
+                            n: layer_scale(read_magnitude(m, fresh[n]), read_magnitude(m, aged[n])) for n, m in layers.items()
+                        }
                     logits = infer(layers, aged, digits.forward, digits.inputs, compensations=fix)
                     for ours, key in (
                         (accuracy(logits, digits.labels), "acc"),
