@@ -114,7 +114,9 @@ class Computer:
         self, conductances: Mapping[str, Any], noise: Mapping[str, Any], rng: np.random.Generator
     ) -> NDArray[np.floating[Any]]:
         """Logits of every chip on the test inputs, shape (chips, n_test, n_classes)."""
-        return mvm.infer(self.matrices, conductances, forward_of(self.network), self.data.inputs, rng, read_noise=noise)
+        return np.asarray(
+            mvm.infer(self.matrices, conductances, forward_of(self.network), self.data.inputs, rng, read_noise=noise)
+        )
 
 
 def forward_of(network: networks.Network) -> Callable[[Any, Floats], Floats]:

@@ -83,10 +83,14 @@ def tile_energies(chip: Chip, conductances: Mapping[str, Floats]) -> dict[str, F
 
 
 def make_backend(scenario: Scenario, problem: ThermalProblem) -> ThermalBackend:
-    """Mesh the stack in Gmsh and set up the DOLFINx solver."""
+    """Set up the solver that a profile asks for; for ``fem`` mesh the stack in Gmsh first."""
+    linear = scenario.solver.linear
+    if scenario.solver.backend != "fem":
+        from stack3d.thermal.tensor import TensorSolver
+
+        return TensorSolver(problem, rtol=linear.tolerance, most_iterations=linear.max_iterations)
     from stack3d.thermal.fem import FemSolver
 
-    linear = scenario.solver.linear
     with layered_hexahedra(problem.stack, problem.grid) as mesh:
         return FemSolver(
             problem,

@@ -230,7 +230,8 @@ class Solver(DeckModel):
 
     name: str = "inline"
     title: str | None = None
-    backend: Literal["fem"] = "fem"
+    backend: Literal["auto", "fem", "tensor"] = "auto"
+    """fem: DOLFINx on a Gmsh mesh; tensor: the same elements by fast diagonalisation, without a mesh; auto: tensor."""
     mesh: Mesh
     order: Literal[1] = 1
     linear: Linear = Linear()
