@@ -41,9 +41,7 @@ def best(action: Callable[[], object], repeats: int = 7, least: float = 0.15) ->
 
 
 def products(rng: np.random.Generator) -> None:
-    print(
-        f"products, float32, batch {BATCH}, 8-bit DAC and ADC      plain ms  quiet ratio  noisy ms  noisy ratio  noisy vectors/s"
-    )
+    print(f"products, float32, batch {BATCH}, 8-bit DAC and ADC     plain ms   quiet ratio  noisy ms  noisy ratio   vectors/s")
     for n, tile, wires, note in (
         (256, None, None, "one array"),
         (256, None, Wires(1.0, 1.0), "one array behind 1 ohm segments"),
@@ -62,7 +60,7 @@ def products(rng: np.random.Generator) -> None:
         plain = min(plain, best(lambda: x @ weights))  # noqa: B023
         label = f"{n} x {n}, {note}"
         print(
-            f"  {label:52} {plain * 1e3:8.3f} {plain / calm:12.2f} {slow * 1e3:9.3f} {plain / slow:12.2f} {BATCH / slow:16.0f}"
+            f"  {label:52} {plain * 1e3:8.3f} {plain / calm:13.2f} {slow * 1e3:9.3f} {plain / slow:12.2f} {BATCH / slow:11.0f}"
         )
 
 
@@ -72,7 +70,8 @@ def wires(rng: np.random.Generator) -> None:
         g = rng.uniform(1e-6, 1e-4, (n, n))
         v = rng.uniform(0.0, 0.2, (n, 3))
         repeats = 3 if n == 256 else 7
-        fast, full = (best(f, repeats) for f in (lambda: effective_conductance(g, 1.0, 1.0), lambda: solve_crossbar(1 / g, v, 1.0, 1.0)))  # noqa: B023  # fmt: skip
+        fast = best(lambda: effective_conductance(g, 1.0, 1.0), repeats)  # noqa: B023
+        full = best(lambda: solve_crossbar(1.0 / g, v, 1.0, 1.0), repeats)  # noqa: B023
         exact = solve_crossbar(1.0 / g, v, 1.0, 1.0).output_currents
         error = np.abs(v.T @ effective_conductance(g, 1.0, 1.0) - exact).max() / exact.max()
         print(f"  {n:4} x {n:<4} {fast:35.4f} {full:23.4f} {error:13.1e}")
@@ -98,9 +97,8 @@ def digits(rng: np.random.Generator) -> None:
     start = time.process_time()
     found = accuracy(infer(matrices, cells, forward, x, rng, read_noise=0.02), labels)
     spent = time.process_time() - start
-    print(
-        f"digits 64-64-10, {found.shape[0]} times x {found.shape[1]} chips x 540 inputs: ageing {aged:.2f} s, inference {spent:.2f} s"
-    )
+    chips = " times x ".join(str(n) for n in found.shape)
+    print(f"digits 64-64-10, {chips} chips x 540 inputs: ageing {aged:.2f} s, inference {spent:.2f} s")
 
 
 def memory(rng: np.random.Generator) -> None:
@@ -113,7 +111,7 @@ def memory(rng: np.random.Generator) -> None:
     peak = tracemalloc.get_traced_memory()[1] - logits.nbytes
     tracemalloc.stop()
     print(
-        f"memory: conductances {state / 1e6:.1f} MB; beside them at most {peak / 1e6:.1f} MB, in all {1 + peak / state:.2f} times"
+        f"memory: conductances {state / 1e6:.1f} MB, beside them at most {peak / 1e6:.1f} MB: {1 + peak / state:.2f} times in all"
     )
 
 
