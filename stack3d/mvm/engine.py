@@ -281,22 +281,24 @@ class AnalogMatrix:
         UnknownNameError
             A granularity that does not exist.
         """
+        blocks = [np.arange(start, stop) for start, stop in self.column_blocks]
+        if not (self.mapping.is_pair or self.is_subtracted_analog):  # offset columns have converters of their own
+            blocks = [np.append(outputs, self.n_outputs + b) for b, outputs in enumerate(blocks)]
+        everything = np.concatenate(blocks)
+        groups = {"layer": [everything], "tile": blocks, "column": list(everything[:, None])}
+        if per not in groups:
+            raise unknown_name("calibration granularity", per, groups)
         sums = profile.partial_sums  # chips, row block, readout, vector, column
         if not per_chip:
             sums = sums.reshape(-1, *sums.shape[-4:])
             sums = np.moveaxis(sums, 0, 2).reshape(*sums.shape[1:3], -1, sums.shape[-1])
-        if per == "layer":
-            span = self.adc.calibrated(sums, percentile, axis=(-4, -3, -2, -1) if per_chip else None).span
-        elif per == "column":
-            span = self.adc.calibrated(sums, percentile, axis=-2).span
-        elif per == "tile":
-            span = np.empty((*sums.shape[:-2], 1, sums.shape[-1]))
-            for block in range(len(self.column_blocks)):
-                columns = self.block_columns(block)
-                span[..., columns] = self.adc.calibrated(sums[..., columns], percentile, axis=(-2, -1)).span
-        else:
-            raise unknown_name("calibration granularity", per, ("layer", "tile", "column"))
-        adc = replace(self.adc, span=span[..., 0, :] if isinstance(span, np.ndarray) else span)
+        axis = (-4, -3, -2, -1) if per == "layer" else (-2, -1)
+        span = np.zeros((*sums.shape[:-2], self.n_columns))
+        for columns in groups[per]:
+            span[..., columns] = np.asarray(self.adc.calibrated(sums[..., columns], percentile, axis=axis).span)[..., 0]
+        # reference columns are read at a level that fits the range of the others
+        span = np.where(span > 0.0, span, span.max(axis=-1, keepdims=True))
+        adc = replace(self.adc, span=float(span.max()) if per == "layer" and not per_chip else span)
         dac = self.dac if self.per_vector_input else self.dac.calibrated(profile.inputs, percentile)
         return replace(self, dac=dac, adc=adc)
 

@@ -66,6 +66,24 @@ def test_granularity_of_ranges(tiled, per, shape):
     np.testing.assert_allclose(span, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("analog", [True, False])
+@pytest.mark.parametrize("per", ["layer", "tile", "column"])
+def test_only_converted_outputs_set_the_ranges(per, analog):
+    """Reference columns (all rows in phase) and subtracted offset columns do not widen the range of the outputs."""
+    rng = np.random.default_rng(5)
+    mapping = WeightMapping(1e-6, 25e-6, "offset", reference_columns=2)
+    matrix = AnalogMatrix.build("m", rng.standard_normal((40, 12)), mapping, (20, 9), is_subtracted_analog=analog)
+    x = rng.uniform(0.0, 1.0, (300, 40))
+    found = profile_matrix(matrix, x, matrix.target_conductances())
+    calibrated = matrix.calibrated(found, 100.0, per=per)
+    converted = 12 if analog else 14
+    assert np.max(calibrated.adc.span) == pytest.approx(np.abs(found.partial_sums[..., :converted]).max())
+    if analog:
+        assert np.max(calibrated.adc.span) < 0.5 * np.abs(found.partial_sums).max()
+    error = calibrated.matvec(x, matrix.target_conductances()) - x @ matrix.weights
+    assert error.std() / (x @ matrix.weights).std() < (0.02 if analog else 0.1)  # single-ended codes carry the offset too
+
+
 def test_ranges_follow_the_chips_when_asked(tiled):
     """A chip at half conductance gets half the range, and reads as finely as the fresh one."""
     matrix, x = tiled
