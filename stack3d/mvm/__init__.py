@@ -10,13 +10,14 @@ from stack3d.mvm.calibration import (
     tile_gain,
 )
 from stack3d.mvm.cells import SinhCell
+from stack3d.mvm.circuit import CrossbarSolution, ohmic_error, solve_crossbar
 from stack3d.mvm.converters import Converter
 from stack3d.mvm.engine import AnalogMatrix, read_power
 from stack3d.mvm.mapping import WeightMapping
 from stack3d.mvm.metrics import accuracy, confusion_matrix, logit_error, signal_to_noise
 from stack3d.mvm.network import CrossbarNetwork, LayerStatistics, infer
 from stack3d.mvm.state import ArrayState, Compensation, Profile
-from stack3d.mvm.wires import CrossbarSolution, Wires, effective_conductance, ohmic_error, solve_crossbar
+from stack3d.mvm.wires import Wires, effective_conductance
 
 __all__ = [
     "AnalogMatrix",

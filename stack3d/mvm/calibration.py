@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError
+from stack3d.mvm.arrays import REFERENCE_WEIGHT
 from stack3d.mvm.backend import Normals, Scratch, namespace
 from stack3d.mvm.checks import check_tail
-from stack3d.mvm.engine import REFERENCE_WEIGHT, AnalogMatrix
+from stack3d.mvm.engine import AnalogMatrix
 from stack3d.mvm.network import CrossbarNetwork
 from stack3d.mvm.state import ArrayState, Compensation, Profile
 

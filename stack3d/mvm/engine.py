@@ -11,33 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError, DeckError, unknown_name
+from stack3d.mvm.arrays import MappedMatrix
 from stack3d.mvm.backend import Normals, Scratch, add_noise, cast, in_place, largest_magnitude, like, namespace, product, scaled
 from stack3d.mvm.cells import SinhCell
 from stack3d.mvm.checks import check_finite, check_tail
 from stack3d.mvm.converters import Converter
-from stack3d.mvm.mapping import WeightMapping, full_scale
+from stack3d.mvm.mapping import WeightMapping
 from stack3d.mvm.state import ArrayState, Compensation, Profile
 from stack3d.mvm.wires import Wires
-from stack3d.tiles import Tile, split_matrix
+from stack3d.tiles import split_matrix
 
 ReadNoise = float | NDArray[Any] | Callable[[Any], Any] | None
-REFERENCE_WEIGHT = 0.5  # part of full scale held by reference columns: they age like the middle of the window
 
 
-@dataclass(frozen=True)
-class AnalogMatrix:
-    """A weight matrix, the arrays that hold it and the periphery that reads it.
+@dataclass(frozen=True, eq=False)
+class AnalogMatrix(MappedMatrix):
+    """A weight matrix on its arrays, and the periphery that reads it; ADCs convert every row block's partial sum.
 
     Parameters
     ----------
-    name : str
-        Name of the layer.
-    weights : ndarray
-        Wanted weights, shape (n_inputs, n_outputs). [weight unit]
-    mapping : WeightMapping
-        How weights become cells.
-    tiles : tuple of Tile
-        How the matrix is cut into arrays; the ADC converts after every row block's partial sum.
+    name, weights, mapping, tiles
+        See `MappedMatrix`.
     dac, adc : Converter
         Periphery. With `per_vector_input` the DAC range follows the largest magnitude of each vector, otherwise
         it ends at `dac.span`. `adc.span` broadcasts against (..., row_blocks, readouts, n_columns), mismatch of the
@@ -61,10 +55,6 @@ class AnalogMatrix:
         Weights that are no finite matrix, or settings that exclude each other.
     """
 
-    name: str
-    weights: NDArray[Any]
-    mapping: WeightMapping
-    tiles: tuple[Tile, ...]
     dac: Converter = field(default_factory=Converter)
     adc: Converter = field(default_factory=Converter)
     per_vector_input: bool = True
@@ -75,10 +65,7 @@ class AnalogMatrix:
     wires: Wires | tuple[Wires, ...] | None = None
 
     def __post_init__(self) -> None:
-        shape = np.shape(self.weights)
-        if len(shape) != 2 or not np.size(self.weights):
-            raise ArrayError(f"weights of layer {self.name!r} have shape {shape}; must be (n_inputs, n_outputs)")
-        check_finite(f"weights of layer {self.name!r}", np.asarray(self.weights))
+        super().__post_init__()
         if self.input_slice_bits is not None and (self.dac.bits is None or self.input_slice_bits < 1):
             raise DeckError("mvm.input_slice_bits needs dac_bits and must be at least 1")
         if not self.read_voltage > 0.0:
@@ -107,63 +94,9 @@ class AnalogMatrix:
         return cls(name, np.asarray(weights), mapping, tiles, **periphery)
 
     @property
-    def n_inputs(self) -> int:
-        """Rows of the weight matrix."""
-        return int(self.weights.shape[0])
-
-    @property
-    def n_outputs(self) -> int:
-        """Columns of the weight matrix."""
-        return int(self.weights.shape[1])
-
-    @property
-    def weight_max(self) -> float:
-        """Weight at the end of the conductance window. [weight unit]"""
-        return full_scale(self.weights)
-
-    @property
-    def row_blocks(self) -> tuple[tuple[int, int], ...]:
-        """Ranges of inputs that share an array."""
-        return tuple(sorted({(t.row_start, t.row_stop) for t in self.tiles}))
-
-    @property
-    def column_blocks(self) -> tuple[tuple[int, int], ...]:
-        """Ranges of outputs that share an array."""
-        return tuple(sorted({(t.col_start, t.col_stop) for t in self.tiles}))
-
-    @property
-    def n_product_columns(self) -> int:
-        """Columns that a product reads: the outputs, then one offset column per column block."""
-        return self.n_outputs + (0 if self.mapping.is_pair else len(self.column_blocks))
-
-    @property
-    def n_columns(self) -> int:
-        """Columns of the state: those of a product, then the reference columns of each column block."""
-        return self.n_product_columns + len(self.column_blocks) * self.mapping.reference_columns
-
-    @property
-    def state_shape(self) -> tuple[int, int, int]:
-        """Trailing shape (devices, n_inputs, n_columns) of the conductances of one chip."""
-        return self.mapping.devices, self.n_inputs, self.n_columns
-
-    @property
     def readouts(self) -> int:
         """Conversions per weight column and row block."""
         return self.mapping.slices if self.mapping.is_pair and self.is_subtracted_analog else self.mapping.devices
-
-    def block_columns(self, block: int) -> NDArray[np.intp]:
-        """Return the state columns on the arrays of one column block: outputs, offset column, reference columns."""
-        start, stop = self.column_blocks[block]
-        offset = [] if self.mapping.is_pair else [self.n_outputs + block]
-        first = self.n_product_columns + block * self.mapping.reference_columns
-        return np.array([*range(start, stop), *offset, *range(first, first + self.mapping.reference_columns)], dtype=np.intp)
-
-    def target_conductances(self) -> NDArray[np.float64]:
-        """Return what programming aims at, shape `state_shape`. [S]"""
-        extra = np.full(self.n_columns - self.n_outputs, REFERENCE_WEIGHT * self.weight_max)
-        extra[: self.n_product_columns - self.n_outputs] = 0.0
-        columns = np.broadcast_to(extra, (self.n_inputs, extra.size))
-        return self.mapping.conductances(np.concatenate([self.weights, columns], axis=1), self.weight_max)
 
     def prepare(self, conductances: Any, read_noise: ReadNoise = None, *, dtype: Any = np.float32) -> ArrayState:
         """Make the conductances of any number of chips ready for products.

@@ -62,3 +62,21 @@ def test_every_row(reference: Path):
                         scores.append(score)
     assert seen == len(rows) == 70
     assert 0.7 < np.sqrt(np.mean(np.square(scores))) < 1.3  # the spread of a fair comparison is 1: neither lax nor biased
+
+
+def test_programming_error_alone(reference: Path):
+    """Phase-change cells just after programming (Joshi 2020), on/off ratio 100, against a third tool."""
+    digits = Digits.load(reference)
+    (row,) = csv.DictReader((reference / "cim" / "digits_accuracy_crosssim.csv").open())
+    mapping = WeightMapping(0.25e-6, 25e-6)
+    matrices = {name: AnalogMatrix.build(name, w, mapping, **PERIPHERIES["ideal"]) for name, w in digits.weights.items()}
+    rng = np.random.default_rng(4)
+    cells = {}
+    for name, matrix in matrices.items():
+        g = matrix.target_conductances() * 1e6
+        sd = 0.28639 + 0.075857 * g - 0.00178767 * g**2
+        cells[name] = np.maximum(g + sd * rng.standard_normal((CHIPS, *g.shape)), 0.0) * 1e-6
+    logits = infer(matrices, cells, digits.forward, digits.inputs)
+    for ours, key in ((accuracy(logits, digits.labels), "acc"), (logit_error(logits, digits.float_logits), "logit_nrmse")):
+        error = np.sqrt((ours.var(ddof=1) + float(row[f"{key}_std"]) ** 2) / CHIPS)
+        assert abs(ours.mean() - float(row[f"{key}_mean"])) < 4 * error, (key, ours.mean(), row)
