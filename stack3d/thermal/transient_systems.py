@@ -245,7 +245,8 @@ class NodalSystem:
 
 def _size(system: ModalSystem | NodalSystem, change: Floats) -> float:
     seen = float(np.abs(observe(system.observed, change)).max(initial=0.0))
-    return max(seen, float(np.sqrt(max(0.0, np.vdot(change, system.mass(change))) / system.capacity)))
+    energy = max(0.0, float(np.vdot(change, system.mass(change))))
+    return max(seen, float(np.sqrt(energy / system.capacity)))
 
 
 def _total_capacity(solver: TensorSolver) -> float:

@@ -148,7 +148,7 @@ def test_package_stores_what_it_does_not_lose():
     stored, power = system.mass(rise).sum(), 30.0
     most_lost = 500.0 * 1.6e-3 * rise[-1].max() + 10.0 * 4e-4 * rise[0].max()  # watts for one second
     assert power - most_lost < stored < power
-    assert most_lost < 0.05 * power
+    assert most_lost < 0.1 * power
     per_solve = result.statistics["iterations"] / (1.5 * result.statistics["solves"])
     assert per_solve < 12
 
