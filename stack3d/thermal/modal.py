@@ -8,12 +8,7 @@ import numpy as np
 
 from stack3d.layout import Floats, Grid, HeatSource, Stack
 from stack3d.thermal.diagonalisation import FastDiagonalisation, SeparableLayers
-from stack3d.thermal.places import Box, Place, PlaceGroup, place_groups
-
-
-def source_groups(stack: Stack, grid: Grid, sources: Sequence[HeatSource]) -> list[PlaceGroup]:
-    """Loads per watt: those of a box source are the weights of the mean over its box."""
-    return place_groups(stack, grid, [Box(s.layer, s.extent) for s in sources])
+from stack3d.thermal.places import Place, PlaceGroup, place_groups, source_groups
 
 
 def modal_groups(groups: Sequence[PlaceGroup], inverse: FastDiagonalisation) -> list[PlaceGroup]:

@@ -94,6 +94,14 @@ class TensorSolver:
             out[nodes] = getattr(self.problem, name).reference - self.base
         return out
 
+    def fixed(self) -> NDArray[np.bool_]:
+        """Nodes of fixed temperature, shape (nz+1, ny+1, nx+1)."""
+        grid = self.problem.grid
+        out = np.zeros((grid.z.size, grid.y.size, grid.x.size), dtype=bool)
+        for nodes in self._fixed.values():
+            out |= nodes
+        return out
+
     def solve_loads(self, loads: Floats) -> Floats:
         """Rise of nodal temperature per load vector with every reference and flux at zero.
 
@@ -181,7 +189,7 @@ class TensorSolver:
         }
         return ThermalSolution(
             GridField(problem.stack, problem.grid, rise + base),
-            sum(source.power for source in sources),
+            sum(source.power for source in sources) + self._flux_heat(),
             sum(heat.values()),
             heat,
             statistics,
@@ -209,14 +217,18 @@ class TensorSolver:
         )
 
     def _face_heat(self, name: str, rise: Floats, imbalance: Floats, base: float) -> float:
-        """Heat leaving through a face: film minus flux, or the reaction of the fixed nodes. [W]"""
+        """Heat leaving through a face by its film, or as the reaction of its fixed nodes. [W]"""
         face = getattr(self.problem, name)
         if face.is_fixed:
             return -float(imbalance[self._fixed[name]].sum())
-        if not (face.film_coefficient or face.flux):
+        if not face.film_coefficient:
             return 0.0
-        excess = face.film_coefficient * (rise - (face.reference - base)) - face.flux
-        return float(self.operator.face_integral(name, excess).sum())
+        return float(self.operator.face_integral(name, face.film_coefficient * (rise - (face.reference - base))).sum())
+
+    def _flux_heat(self) -> float:
+        """Heat pushed in through the faces. [W]"""
+        faces = {name: getattr(self.problem, name) for name in FACES}
+        return sum(float(f.flux * self.operator.face_integral(n).sum()) for n, f in faces.items() if f.flux and not f.is_fixed)
 
 
 def contrast(cells: CellProperties) -> float:

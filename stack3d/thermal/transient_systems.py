@@ -14,9 +14,9 @@ from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.conjugate_gradient import conjugate_gradient
 from stack3d.thermal.diagonalisation import FastDiagonalisation
 from stack3d.thermal.grid_operator import GridOperator, boundary_load
-from stack3d.thermal.modal import modal_groups, modal_load, modal_stiffness, source_groups
+from stack3d.thermal.modal import modal_groups, modal_load, modal_stiffness
 from stack3d.thermal.multigrid import LateralMultigrid
-from stack3d.thermal.places import Place, observe, place_groups
+from stack3d.thermal.places import Place, observe, place_groups, source_groups
 from stack3d.thermal.problem import GridField, source_loads
 from stack3d.thermal.tensor import MOST_UPDATES, UPDATE_GAIN, TensorSolver, averaged_layers
 
