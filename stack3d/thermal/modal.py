@@ -8,12 +8,7 @@ import numpy as np
 
 from stack3d.layout import Floats, Grid, HeatSource, Stack
 from stack3d.thermal.diagonalisation import FastDiagonalisation, SeparableLayers
-from stack3d.thermal.places import Box, Place, PlaceGroup, place_groups
-
-
-def source_groups(stack: Stack, grid: Grid, sources: Sequence[HeatSource]) -> list[PlaceGroup]:
-    """Loads per watt: those of a box source are the weights of the mean over its box."""
-    return place_groups(stack, grid, [Box(s.layer, s.extent) for s in sources])
+from stack3d.thermal.places import Place, PlaceGroup, place_groups, source_groups
 
 
 def modal_groups(groups: Sequence[PlaceGroup], inverse: FastDiagonalisation) -> list[PlaceGroup]:
@@ -57,24 +52,17 @@ def response_matrix(
     return out
 
 
-def modal_products(layers: SeparableLayers, inverse: FastDiagonalisation, state: Floats) -> tuple[Floats, Floats]:
-    """Stiffness (films included) and heat capacity times a state, each of shape (n_planes, my, mx)."""
+def modal_stiffness(layers: SeparableLayers, inverse: FastDiagonalisation, rate: float = 0.0) -> tuple[Floats, Floats]:
+    """Diagonal and off-diagonal of each pair of modes along the free planes, shapes (n, my, mx) and (n-1, my, mx)."""
     values_y, values_x = inverse.modes[0].values[:, None], inverse.modes[1].values
-    first, n = inverse.first, state.shape[0]
-    stiffness, mass = np.zeros_like(state), np.zeros_like(state)
-    if first == 0:
-        stiffness[0] += layers.bottom * state[0]
-    if inverse.last == layers.thickness.size + 1:
-        stiffness[-1] += layers.top * state[-1]
-    zero = np.zeros(state.shape[1:])
+    n = layers.thickness.size + 1
+    diagonal, off = np.zeros((n, values_y.size, values_x.size)), np.zeros((n - 1, values_y.size, values_x.size))
     for c, height in enumerate(layers.thickness):
-        sink = (layers.conductivity_x[c] * values_x + layers.conductivity_y[c] * values_y) * (height / 6)
-        low, high = c - first, c + 1 - first
-        below, above = (state[k] if 0 <= k < n else zero for k in (low, high))
-        across = layers.conductance[c] * (above - below)
-        total = below + above
-        for k, own, sign in ((low, below, -1.0), (high, above, 1.0)):
-            if 0 <= k < n:
-                stiffness[k] += sink * (total + own) + sign * across
-                mass[k] += (layers.capacity[c] * height / 6) * (total + own)
-    return stiffness, mass
+        sink = layers.conductivity_x[c] * values_x + (layers.conductivity_y[c] * values_y + rate * layers.capacity[c])
+        sink *= height / 6
+        diagonal[c : c + 2] += 2 * sink + layers.conductance[c]
+        off[c] = sink - layers.conductance[c]
+    for at, film in ((0, layers.bottom), (-1, layers.top)):
+        if np.isfinite(film):
+            diagonal[at] += film
+    return diagonal[inverse.first : inverse.last], off[inverse.first : inverse.last - 1]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError
-from stack3d.layout import Floats, Grid, Rectangle, Stack, hat_integrals, hat_values
+from stack3d.layout import Floats, Grid, HeatSource, LineRecovery, Rectangle, Stack, hat_integrals
 
 
 @dataclass(frozen=True)
@@ -67,28 +67,49 @@ class PlaceGroup:
 
 
 def place_groups(stack: Stack, grid: Grid, places: Sequence[Place]) -> list[PlaceGroup]:
-    """Weights of all places, grouped by layer and height."""
+    """Weights of all places, grouped by layer and height; those of `GridField`, curvature recovered."""
     grouped: dict[tuple[str, float | None], list[int]] = {}
     for i, place in enumerate(places):
         grouped.setdefault((place.layer, height_in_layer(stack, place)), []).append(i)
     out = []
     for (name, height), members in grouped.items():
-        slab, cells = stack.layer(name), grid.cells_of(stack.index[name])
-        nodes = slice(int(cells[0]), int(cells[-1]) + 2)
-        z = grid.z[nodes]
-        wz = hat_integrals(z, slab.z0, slab.z1) / slab.thickness if height is None else hat_values(z, slab.z0 + height)
-        wy = np.array([_weights(grid.y, places[i], 1) for i in members])
-        wx = np.array([_weights(grid.x, places[i], 0) for i in members])
+        slab, nodes = stack.layer(name), _nodes_of(stack, grid, name)
+        along_z = LineRecovery(grid.z[nodes])
+        if height is None:
+            boxes = [places[i].extent for i in members]  # type: ignore[union-attr]
+            wz = along_z.integral(slab.z0, slab.z1) / slab.thickness
+            wy = np.array([hat_integrals(grid.y, b.y0, b.y1) / (b.y1 - b.y0) for b in boxes])
+            wx = np.array([hat_integrals(grid.x, b.x0, b.x1) / (b.x1 - b.x0) for b in boxes])
+        else:
+            edges = [slab.extent, *(block.extent for block in slab.blocks)]
+            along_y = LineRecovery(grid.y, np.array([v for e in edges for v in (e.y0, e.y1)]))
+            along_x = LineRecovery(grid.x, np.array([v for e in edges for v in (e.x0, e.x1)]))
+            wz = along_z.value(slab.z0 + height)
+            wy = np.array([along_y.value(places[i].y) for i in members])  # type: ignore[union-attr]
+            wx = np.array([along_x.value(places[i].x) for i in members])  # type: ignore[union-attr]
         out.append(PlaceGroup(np.array(members), nodes, wz, wy, wx))
     return out
 
 
-def _weights(lines: Floats, place: Place, axis: int) -> Floats:
-    if isinstance(place, Probe):
-        return hat_values(lines, (place.x, place.y)[axis])
-    box = place.extent
-    low, high = ((box.x0, box.x1), (box.y0, box.y1))[axis]
-    return hat_integrals(lines, low, high) / (high - low)
+def source_groups(stack: Stack, grid: Grid, sources: Sequence[HeatSource]) -> list[PlaceGroup]:
+    """Exact loads per watt of all sources, grouped by layer; the product of the weights is the load vector."""
+    grouped: dict[str, list[int]] = {}
+    for i, source in enumerate(sources):
+        grouped.setdefault(source.layer, []).append(i)
+    out = []
+    for name, members in grouped.items():
+        slab, nodes = stack.layer(name), _nodes_of(stack, grid, name)
+        boxes = [sources[i].extent for i in members]
+        wz = hat_integrals(grid.z[nodes], slab.z0, slab.z1) / slab.thickness
+        wy = np.array([hat_integrals(grid.y, b.y0, b.y1) / (b.y1 - b.y0) for b in boxes])
+        wx = np.array([hat_integrals(grid.x, b.x0, b.x1) / (b.x1 - b.x0) for b in boxes])
+        out.append(PlaceGroup(np.array(members), nodes, wz, wy, wx))
+    return out
+
+
+def _nodes_of(stack: Stack, grid: Grid, layer: str) -> slice:
+    cells = grid.cells_of(stack.index[layer])
+    return slice(int(cells[0]), int(cells[-1]) + 2)
 
 
 def observe(groups: Sequence[PlaceGroup], values: Floats) -> Floats:

@@ -10,8 +10,8 @@ import numpy as np
 from stack3d.errors import ArrayError
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.diagonalisation import FastDiagonalisation
-from stack3d.thermal.modal import response_matrix, source_groups
-from stack3d.thermal.places import Place, PlaceGroup, observe, place_groups
+from stack3d.thermal.modal import response_matrix
+from stack3d.thermal.places import Place, PlaceGroup, observe, place_groups, source_groups
 from stack3d.thermal.tensor import TensorSolver
 
 

@@ -71,6 +71,7 @@ class TensorSolver:
             self.inverse = FastDiagonalisation(problem.grid, averaged_layers(problem, self.cells))
         else:
             self.inverse = LateralMultigrid(self.operator)
+        self.base = next(f.reference for f in (problem.top, problem.bottom, problem.sides) if f.film_coefficient > 0)
         self._fixed = fixed_nodes(problem)
         self._free = self._free_nodes()
         self._seconds_setup = time.perf_counter() - started
@@ -81,8 +82,25 @@ class TensorSolver:
             free = ~nodes if free is None else free & ~nodes
         return free
 
-    def _restrict(self, values: Floats) -> Floats:
+    def restrict(self, values: Floats) -> Floats:
+        """Nodal values with zero at void and fixed nodes."""
         return values if self._free is None else values * self._free
+
+    def lift(self) -> Floats:
+        """Rise of the fixed nodes over `base`, zero elsewhere, shape (nz+1, ny+1, nx+1). [K]"""
+        grid = self.problem.grid
+        out = np.zeros((grid.z.size, grid.y.size, grid.x.size))
+        for name, nodes in self._fixed.items():
+            out[nodes] = getattr(self.problem, name).reference - self.base
+        return out
+
+    def fixed(self) -> NDArray[np.bool_]:
+        """Nodes of fixed temperature, shape (nz+1, ny+1, nx+1)."""
+        grid = self.problem.grid
+        out = np.zeros((grid.z.size, grid.y.size, grid.x.size), dtype=bool)
+        for nodes in self._fixed.values():
+            out |= nodes
+        return out
 
     def solve_loads(self, loads: Floats) -> Floats:
         """Rise of nodal temperature per load vector with every reference and flux at zero.
@@ -105,15 +123,15 @@ class TensorSolver:
         if not self.is_linear:
             raise DeckError("k(T) makes the stack non-linear, so that loads do not add up; freeze it with `at`")
         if self.is_direct:
-            return self.inverse.solve(self._restrict(loads))
+            return self.inverse.solve(self.restrict(loads))
         many = loads.reshape(-1, *loads.shape[-3:])
         return np.stack([self._iterate(self.operator, load, self.rtol).solution for load in many]).reshape(loads.shape)
 
     def _iterate(self, operator: GridOperator, load: Floats, rtol: float) -> Iterations:
         return conjugate_gradient(
-            lambda v: self._restrict(operator.apply(v)),
-            lambda v: self._restrict(self.inverse.solve(v)),
-            self._restrict(load),
+            lambda v: self.restrict(operator.apply(v)),
+            lambda v: self.restrict(self.inverse.solve(v)),
+            self.restrict(load),
             rtol=rtol,
             most=self.most_iterations,
         )
@@ -134,15 +152,13 @@ class TensorSolver:
         """
         started = time.perf_counter()
         problem, operator = self.problem, self.operator
-        base = next(f.reference for f in (problem.top, problem.bottom, problem.sides) if f.film_coefficient > 0)
+        base = self.base
         load = source_loads(problem.grid, problem.stack, sources)
         load += boundary_load(operator, base)
-        lift = np.zeros_like(load)
-        for name, nodes in self._fixed.items():
-            lift[nodes] = getattr(problem, name).reference - base
+        lift = self.lift()
         updates = 0
         if self.is_linear:
-            right = self._restrict(load - operator.apply(lift) if lift.any() else load)
+            right = self.restrict(load - operator.apply(lift) if lift.any() else load)
             if self.is_direct:
                 rise, iterations = self.inverse.solve(right), 0
             else:
@@ -155,8 +171,8 @@ class TensorSolver:
         solved = time.perf_counter()
         imbalance = operator.apply(rise)
         imbalance -= load
-        scale = self._restrict(load - operator.apply(lift) if lift.any() else load)
-        residual = float(np.linalg.norm(self._restrict(imbalance))) / (float(np.linalg.norm(scale)) or 1.0)
+        scale = self.restrict(load - operator.apply(lift) if lift.any() else load)
+        residual = float(np.linalg.norm(self.restrict(imbalance))) / (float(np.linalg.norm(scale)) or 1.0)
         heat = {name: self._face_heat(name, rise, imbalance, base) for name in FACES}
         statistics = {
             "backend": "tensor",
@@ -173,7 +189,7 @@ class TensorSolver:
         }
         return ThermalSolution(
             GridField(problem.stack, problem.grid, rise + base),
-            sum(source.power for source in sources),
+            sum(source.power for source in sources) + self._flux_heat(),
             sum(heat.values()),
             heat,
             statistics,
@@ -186,8 +202,8 @@ class TensorSolver:
             factor = self.cells.conductivity_factor(self.problem.grid, rise + base)
             operator = GridOperator(self.problem, self.cells, factor=factor)
             applied = operator.apply(rise)
-            defect = self._restrict(load - applied)
-            scale = float(np.linalg.norm(load)) + float(np.linalg.norm(self._restrict(applied)))
+            defect = self.restrict(load - applied)
+            scale = float(np.linalg.norm(load)) + float(np.linalg.norm(self.restrict(applied)))
             residual = float(np.linalg.norm(defect)) / (scale or 1.0)
             if residual <= self.rtol or (last <= ROUNDING_FLOOR and residual > 0.5 * last):
                 return rise, operator, iterations, updates
@@ -201,14 +217,18 @@ class TensorSolver:
         )
 
     def _face_heat(self, name: str, rise: Floats, imbalance: Floats, base: float) -> float:
-        """Heat leaving through a face: film minus flux, or the reaction of the fixed nodes. [W]"""
+        """Heat leaving through a face by its film, or as the reaction of its fixed nodes. [W]"""
         face = getattr(self.problem, name)
         if face.is_fixed:
             return -float(imbalance[self._fixed[name]].sum())
-        if not (face.film_coefficient or face.flux):
+        if not face.film_coefficient:
             return 0.0
-        excess = face.film_coefficient * (rise - (face.reference - base)) - face.flux
-        return float(self.operator.face_integral(name, excess).sum())
+        return float(self.operator.face_integral(name, face.film_coefficient * (rise - (face.reference - base))).sum())
+
+    def _flux_heat(self) -> float:
+        """Heat pushed in through the faces. [W]"""
+        faces = {name: getattr(self.problem, name) for name in FACES}
+        return sum(float(f.flux * self.operator.face_integral(n).sum()) for n, f in faces.items() if f.flux and not f.is_fixed)
 
 
 def contrast(cells: CellProperties) -> float:

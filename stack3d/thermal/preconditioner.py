@@ -1,0 +1,64 @@
+"""Preconditioner of the mesh solver: the tensor solve on the grid that the mesh stands on, in the shape PETSc calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.errors import ArrayError
+from stack3d.layout import Floats
+from stack3d.thermal.problem import ThermalProblem
+from stack3d.thermal.tensor import TensorSolver
+
+
+class GridPreconditioner:
+    """Python context of a PETSc preconditioner (``pc.setType("python")``, ``pc.setPythonContext(...)``).
+
+    Exact, so that conjugate gradients take one or two iterations, where `is_exact`; multigrid or laterally averaged layers
+    otherwise. Built once per stack, grid and cooling; neither powers nor k(T) updates need another.
+
+    Parameters
+    ----------
+    problem : ThermalProblem
+    nodes : ndarray of int, shape (n_unknowns,)
+        Flat index in the (z, y, x) nodes of the grid of every unknown of the matrix; one process only.
+
+    Raises
+    ------
+    ArrayError
+        Where two unknowns share a node or one lies outside the grid.
+    """
+
+    def __init__(self, problem: ThermalProblem, nodes: NDArray[np.integer[Any]]) -> None:
+        n = problem.grid.n_nodes
+        count = np.bincount(nodes, minlength=n) if nodes.size and nodes.min() >= 0 else np.full(n + 1, 2)
+        if count.size > n or count.max() > 1:
+            raise ArrayError(f"nodes: want {nodes.size} different indices from 0 to {n - 1}, one per unknown of the matrix")
+        self._solver = TensorSolver(problem)
+        self._nodes = nodes
+        self._load = np.zeros((problem.grid.z.size, problem.grid.y.size, problem.grid.x.size))
+        self._fixed = np.flatnonzero(self._solver.fixed().reshape(-1)[nodes])
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it inverts the matrix to rounding."""
+        return self._solver.is_direct
+
+    @property
+    def name(self) -> str:
+        """For the record of a run."""
+        return "fast diagonalisation" if self.is_exact else self._solver.preconditioner
+
+    def solve(self, load: Floats) -> Floats:
+        """Approximate solution for a load per unknown; unknowns of fixed temperature are passed on."""
+        self._load.reshape(-1)[self._nodes] = load
+        rise = self._solver.inverse.solve(self._solver.restrict(self._load))
+        out = rise.reshape(-1)[self._nodes]
+        out[self._fixed] = load[self._fixed]
+        return np.asarray(out)
+
+    def apply(self, pc: Any, x: Any, y: Any) -> None:
+        """Called by PETSc: y = M⁻¹ x."""
+        y.array[:] = self.solve(x.array_r)
