@@ -6,22 +6,12 @@ import math
 from typing import Annotated, override
 
 import numpy as np
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, model_validator
 
 from stack3d.devices.laws import PROGRAMMING, Array, ProgrammingLaw
+from stack3d.devices.levels import Coefficients, polynomial
 from stack3d.schema.base import Conductance, Count, Fraction, bare
 from stack3d.schema.device import Device
-
-Coefficients = Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(bare)]
-
-
-def polynomial(level: Array, coefficients: tuple[float, ...]) -> Array:
-    """Σ c_k level^k by Horner's rule, in the precision of `level`."""
-    result = np.full_like(level, coefficients[-1])
-    for c in reversed(coefficients[:-1]):
-        result *= level
-        result += c
-    return result
 
 
 def write_verify(pulse_sd: float, window: float, max_pulses: int) -> tuple[float, float, float]:

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
 from stack3d.devices.laws import BOLTZMANN, RELAXATION, SPREAD, Array, RelaxationLaw, SpreadLaw
-from stack3d.devices.programming import Coefficients, polynomial
+from stack3d.devices.levels import Coefficients, polynomial
 from stack3d.schema.base import ActivationEnergy, Conductance, DeckModel, Duration, Fraction, Temperature, bare
 from stack3d.schema.device import Device
 

@@ -7,11 +7,11 @@ import pytest
 from device_decks import content, model
 
 from stack3d.devices import build_device
-from stack3d.devices.programming import polynomial
+from stack3d.devices.levels import polynomial
 from stack3d.schema.device import Device
 
 pytestmark = pytest.mark.filterwarnings("ignore::stack3d.errors.ValidityWarning")
-COUNT, REFERENCE_COUNT = 60_000, 200_000
+COUNT, REFERENCE_COUNT = 40_000, 200_000
 UNITS = 1e-6
 
 
@@ -89,6 +89,13 @@ def noisy(device, state):
 def test_pcm_of_nandakumar(rows, variant, off, read):
     device = model("pcm_gst").without("faults", *off)
     assert walk(device, rows("pcm_nandakumar2019", variant=variant), read) == 98
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize(("variant", "off", "read"), [("full", (), noisy), ("drift_only", ("programming",), noiseless)])
+def test_pcm_of_hermes(rows, devices, variant, off, read):
+    device = model(f"pcm_hermes_{devices}dev").without("faults", *off)
+    assert walk(device, rows(f"pcm_hermes_{devices}dev", variant=variant), read) == 91
 
 
 @pytest.mark.parametrize(
