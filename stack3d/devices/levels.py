@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from stack3d.devices.laws import Array
-from stack3d.schema.base import DeckModel, Fraction, bare
+from stack3d.schema.base import POSITIVE, Conductance, DeckModel, Fraction, bare
+from stack3d.schema.device import Device
 
 Coefficients = Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(bare)]
 Factor = Annotated[float, BeforeValidator(bare)]
@@ -21,6 +22,19 @@ def polynomial(level: Array, coefficients: tuple[float, ...]) -> Array:
         result *= level
         result += c
     return result
+
+
+class Statistics(DeckModel):
+    """Coefficients in units of a conductance."""
+
+    unit: Conductance
+    """Conductance that a coefficient of 1 stands for."""
+    range: Annotated[Conductance, POSITIVE] | None = None
+    """g_max of the measurement: at another g_max all statistics scale with it; absent = they do not."""
+
+    def scale(self, device: Device) -> float:
+        """Conductance that a coefficient of 1 stands for in `device`. [S]"""
+        return self.unit if self.range is None else self.unit * device.g_max / self.range
 
 
 class LevelFunction(DeckModel):

@@ -400,7 +400,7 @@ class DeviceModel:
         tier = np.asarray(temperature, np.float64)
         if self.self_heating is None:
             return np.broadcast_to(tier, np.broadcast_shapes(tier.shape, np.shape(power)))
-        return tier + self.self_heating.rise(np.asarray(power, np.float64))
+        return tier + self.self_heating.rise(np.asarray(power, np.float64), self.device)
 
     # ------------------------------------------------------------------------------------------------- checks
     def _pulses(self) -> float:

@@ -154,8 +154,6 @@ def test_hfox_noise_scales_with_range(rows):
     """At 25 uS the tool keeps the noise of 40 uS; the measured figure is over u, so ours is 25/40 of it."""
     wan = content("hfox_analog")
     wan["g_max"] = "25 uS"
-    for mechanism in ("programming", "relaxation"):
-        wan["mechanisms"][mechanism]["unit"] = "0.625 uS"
     device = build_device(Device.model_validate(wan)).without("faults", "retention")
     compared = 0
     for row in rows("reram_wan2022", model="reram_wan2022_gmax25_as_shipped", time="1s"):
