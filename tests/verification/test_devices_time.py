@@ -114,12 +114,14 @@ IDEAL = deck("ideal")
 temperatures = st.floats(230.0, 480.0)
 
 
+@settings(deadline=None)
 @given(energy=st.floats(0.05, 2.5), anchor=temperatures, low=temperatures, high=temperatures)
 def test_hotter_is_never_longer_for_any_barrier(energy, anchor, low, high):
     low, high = np.sort([low, high])
     assert time_to_loss(energy, anchor, np.asarray(high)) <= time_to_loss(energy, anchor, np.asarray(low)) * (1 + 1e-12)
 
 
+@settings(deadline=None)
 @given(low=st.floats(0.1, 1.2), step=st.floats(0.01, 1.0), gap=st.floats(1.0, 100.0))
 def test_a_larger_barrier_pivots_for_any_anchor(low, step, gap):
     """Nominal cells with a common time constant at the anchor."""
