@@ -387,6 +387,9 @@ class DeviceModel:
         """Standard deviation of one read about `conductance` (computed when not given). [S]"""
         if self.read_noise_law is None:
             return np.zeros((), state.target.dtype)
+        self.read_noise_law.check("time", state.clocks["age"], where=self._where("read_noise"))
+        if temperature is not None:
+            self.read_noise_law.check("temperature", temperature, where=self._where("read_noise"))
         now = self.conductance(state, temperature) if conductance is None else conductance
         return self.read_noise_law.sd(now, state.programmed, state.clocks["age"], self.device)
 
