@@ -294,6 +294,7 @@ class DeviceModel:
         """
         if not (np.isfinite(duration) and duration >= 0):
             raise ArrayError(f"duration = {duration!r} s; allowed: zero or more, finite")
+        self._knows(state)
         temperature = self._temperature(temperature, state.shape)
         clocks = dict(state.clocks)
         clocks["age"] = clocks["age"] + duration
@@ -341,6 +342,7 @@ class DeviceModel:
         ndarray
             Fresh, of the state's shape and precision. [S]
         """
+        self._knows(state)
         device, target = self.device, state.target
         clocks, draws = state.clocks, state.draws
         conductance = state.programmed
@@ -413,6 +415,12 @@ class DeviceModel:
         if self.programming:
             return self.programming.pulses(self.device)
         return self.device.write.pulses if self.device.write else 0.0
+
+    def _knows(self, state: CellState) -> None:
+        """Raise `ArrayError` for cells that were written by a model without one of our clocks."""
+        for name in ("relaxation", "spread", "retention"):
+            if getattr(self, name) and name not in state.clocks:
+                raise ArrayError(f"state has no clock of {name}: its cells were programmed by a model without {name}")
 
     def _check(self, quantity: Literal["temperature", "time", "conductance"], values: Array) -> None:
         if self.device.valid is not None:
