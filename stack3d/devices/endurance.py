@@ -17,75 +17,51 @@ Positive = Annotated[Number, POSITIVE]
 
 def cycles_to_failure(
     temperature: ArrayLike,
-    voltage: ArrayLike,
     cell_size: ArrayLike,
+    decades: ArrayLike,
     *,
     cycles: float,
     activation_energy: float,
     reference_temperature: float,
-    optimum_voltage: float,
-    voltage_per_decade: float,
-    size_slope: float,
-    reference_size: float,
+    size_slope: float = 0.0,
+    reference_size: float = 0.0,
 ) -> Array:
     r"""Characteristic number of write pulses that a cell survives.
 
     Parameters
     ----------
-    temperature, voltage, cell_size : array_like
-        Of the cell during the pulse, broadcast against each other. [K], [V], [m]
+    temperature, cell_size : array_like
+        Of the cell during the pulse, broadcast against each other. [K], [m]
+    decades : array_like
+        Decades that the write voltage costs, zero or negative, from one of the functions below. [-]
     cycles : float
-        At the reference temperature, optimum voltage and reference size. [cycles]
+        At the reference temperature and size and the best voltage. [cycles]
     activation_energy : float
         Positive: fewer cycles when hot. [eV]
     reference_temperature : float
         [K]
-    optimum_voltage, voltage_per_decade : float
-        Voltage of longest life, and the distance from it that costs a decade. [V]
     size_slope, reference_size : float
         Growth of ln N per length [m⁻¹], and the size where it is zero [m].
 
     Returns
     -------
     ndarray
-        :math:`N_0 e^{(E_a/k_B)(1/T - 1/T_0)} 10^{-|V - V_\mathrm{opt}|/s_V} e^{p_d(d - d_0)}`. [cycles]
+        :math:`N_0\,10^{D(V)} e^{(E_a/k_B)(1/T - 1/T_0)} e^{p_d(d - d_0)}`. [cycles]
     """
     log = activation_energy / BOLTZMANN * (1 / np.asarray(temperature) - 1 / reference_temperature)
-    log = log - np.log(10) * np.abs(np.asarray(voltage) - optimum_voltage) / voltage_per_decade
-    log = log + size_slope * (np.asarray(cell_size) - reference_size)
+    log = log + size_slope * (np.asarray(cell_size) - reference_size) + np.log(10) * np.asarray(decades)
     return np.asarray(cycles * np.exp(log))
 
 
-def voltage_window_cycles(voltage: ArrayLike, *, decades: float, lowest: float, highest: float) -> Array:
-    r"""Cycles over the write voltage as a parabola in decades.
-
-    Parameters
-    ----------
-    voltage : array_like
-        [V]
-    decades : float
-        K, decades at the middle of the window. [-]
-    lowest, highest : float
-        Ends of the window, where one cycle is left. [V]
-
-    Returns
-    -------
-    ndarray
-        :math:`10^{K[1 - (2w-1)^2]}`, :math:`w = (V - V_\mathrm{min})/(V_\mathrm{max} - V_\mathrm{min})`. [cycles]
-
-    References
-    ----------
-    .. [1] C. Lammie, M. Rahimi Azghadi, D. Ielmini, "Empirical metal-oxide RRAM device endurance and retention model for
-       deep learning simulations", Semicond. Sci. Technol. 36 (2021) 065003. doi:10.1088/1361-6641/abf29d
-    """
-    w = (np.asarray(voltage) - lowest) / (highest - lowest)
-    return np.asarray(10.0 ** (decades * (1 - (2 * w - 1) ** 2)))
+def tent_decades(voltage: ArrayLike, optimum: float, per_decade: float) -> Array:
+    """Decades -|V - V_opt|/s_V lost away from the optimum voltage; all in volts. [-]"""
+    return np.asarray(-np.abs(np.asarray(voltage) - optimum) / per_decade)
 
 
 def two_sided_decades(
     voltage: ArrayLike, lower_corner: float, lower_step: float, upper_corner: float, upper_step: float
 ) -> Array:
-    r"""Decades of endurance lost to writes that are too weak or too strong, two ways to fail that add up.
+    r"""Decades lost to writes that are too weak or too strong, two ways to fail that add up.
 
     Parameters
     ----------
@@ -105,85 +81,106 @@ def two_sided_decades(
     return np.asarray(-np.log10(1 + 10 ** ((lower_corner - v) / lower_step) + 10 ** ((v - upper_corner) / upper_step)))
 
 
+def parabola_decades(voltage: ArrayLike, *, decades: float, lowest: float, highest: float) -> Array:
+    r"""Decades lost over a window of write voltages, as a parabola.
+
+    Parameters
+    ----------
+    voltage : array_like
+        [V]
+    decades : float
+        K, decades of life at the middle of the window. [-]
+    lowest, highest : float
+        Ends of the window, where one cycle is left. [V]
+
+    Returns
+    -------
+    ndarray
+        :math:`-K (2w-1)^2`, :math:`w = (V - V_\mathrm{min})/(V_\mathrm{max} - V_\mathrm{min})`. [-]
+
+    References
+    ----------
+    .. [1] C. Lammie, M. Rahimi Azghadi, D. Ielmini, "Empirical metal-oxide RRAM device endurance and retention model for
+       deep learning simulations", Semicond. Sci. Technol. 36 (2021) 065003. doi:10.1088/1361-6641/abf29d
+    """
+    w = (np.asarray(voltage) - lowest) / (highest - lowest)
+    return np.asarray(-decades * (2 * w - 1) ** 2)
+
+
 def miner_damage(pulses: ArrayLike, cycles: ArrayLike, axis: int = -1) -> Array:
     """Miner's sum Σ n_i/N_i over `axis`, for `pulses` n_i written at lives `cycles` N_i. [-]"""
     return np.asarray(np.sum(np.asarray(pulses) / np.asarray(cycles), axis=axis))
 
 
-class _WeibullLife(EnduranceLaw):
-    shape: Positive
-    """β_w of the lives; their scale is the law's number of cycles."""
+class _Wear(EnduranceLaw):
+    """N_0 with factors of voltage, temperature and size; lives are Weibull about it."""
 
-    def life(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
-        life: Array = rng.standard_exponential(shape, dtype=dtype.type)
-        return np.power(life, 1 / self.shape, out=life)
-
-
-@ENDURANCE.register("arrhenius_voltage_size")
-class ArrheniusVoltageSize(_WeibullLife):
-    """N_f(T, V, d) with its optimum voltage."""
-
-    cycles_at_reference: Positive
-    """N_0."""
     activation_energy: ActivationEnergy
     """Positive: fewer cycles when hot."""
     reference_temperature: Temperature = 300.0
     """T_0."""
-    optimum_voltage: Voltage
-    """V_opt, of longest life."""
-    voltage_per_decade: Annotated[Voltage, POSITIVE]
-    """s_V, the distance from V_opt that costs a decade."""
     size_slope: InverseLength = 0.0
     """p_d; 0 = life does not depend on the size of the cell."""
     reference_size: Thickness | None = None
     """d_0; absent = the deck's own cell size."""
+    shape: Positive
+    """β_w of the lives; their scale is the law's number of cycles."""
+
+    def _best(self) -> float:
+        """Cycles at the reference and the best voltage. [cycles]"""
+        raise NotImplementedError
+
+    def _decades(self, voltage: float) -> Array:
+        """Decades that `voltage` [V] costs. [-]"""
+        raise NotImplementedError
 
     @override
     def cycles(self, temperature: Array, device: Device) -> Array:
         size = device.cell_size or 0.0
         return cycles_to_failure(
             temperature,
-            device.write.voltage if device.write else self.optimum_voltage,
             size,
-            cycles=self.cycles_at_reference,
+            self._decades(device.write.voltage) if device.write else 0.0,
+            cycles=self._best(),
             activation_energy=self.activation_energy,
             reference_temperature=self.reference_temperature,
-            optimum_voltage=self.optimum_voltage,
-            voltage_per_decade=self.voltage_per_decade,
             size_slope=self.size_slope,
             reference_size=size if self.reference_size is None else self.reference_size,
         )
 
+    @override
+    def life(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
+        life: Array = rng.standard_exponential(shape, dtype=dtype.type)
+        return np.power(life, 1 / self.shape, out=life)
 
-@ENDURANCE.register("lammie2021")
-class Lammie2021(_WeibullLife):
-    """Parabola of decades over the write voltage, with an Arrhenius factor of temperature."""
 
-    decades: Positive
-    """K, decades of life at the middle of the window."""
-    lowest_voltage: Voltage
-    """Where one cycle is left."""
-    highest_voltage: Voltage
-    """Where one cycle is left."""
-    activation_energy: ActivationEnergy
-    """Positive: fewer cycles when hot."""
-    reference_temperature: Temperature = 300.0
-    """T_0."""
+class _FromCycles(_Wear):
+    cycles_at_reference: Positive
+    """N_0, at the best voltage."""
 
     @override
-    def cycles(self, temperature: Array, device: Device) -> Array:
-        voltage = device.write.voltage if device.write else 0.5 * (self.lowest_voltage + self.highest_voltage)
-        cold = voltage_window_cycles(voltage, decades=self.decades, lowest=self.lowest_voltage, highest=self.highest_voltage)
-        inverse = 1 / temperature - 1 / self.reference_temperature
-        return np.asarray(cold * np.exp(self.activation_energy / BOLTZMANN * inverse))
+    def _best(self) -> float:
+        return self.cycles_at_reference
+
+
+@ENDURANCE.register("tent")
+class Tent(_FromCycles):
+    """A decade less for every step of the write voltage away from its optimum."""
+
+    optimum_voltage: Voltage
+    """V_opt, of longest life."""
+    voltage_per_decade: Annotated[Voltage, POSITIVE]
+    """s_V, the distance from V_opt that costs a decade."""
+
+    @override
+    def _decades(self, voltage: float) -> Array:
+        return tent_decades(voltage, self.optimum_voltage, self.voltage_per_decade)
 
 
 @ENDURANCE.register("two_sided")
-class TwoSided(_WeibullLife):
-    """Plateau between a lower and an upper corner of the write voltage, with Arrhenius and size factors."""
+class TwoSided(_FromCycles):
+    """A plateau between a lower and an upper corner of the write voltage."""
 
-    cycles_at_reference: Positive
-    """Plateau at the reference temperature and size."""
     lower_corner: Voltage
     """Weak writes halve the life here."""
     lower_step: Annotated[Voltage, POSITIVE]
@@ -192,17 +189,30 @@ class TwoSided(_WeibullLife):
     """Strong writes halve the life here."""
     upper_step: Annotated[Voltage, POSITIVE]
     """Distance above it that costs a decade."""
-    activation_energy: ActivationEnergy
-    """Positive: fewer cycles when hot."""
-    reference_temperature: Temperature = 300.0
-    """T_0."""
 
     @override
-    def cycles(self, temperature: Array, device: Device) -> Array:
-        voltage = device.write.voltage if device.write else 0.5 * (self.lower_corner + self.upper_corner)
-        decades = two_sided_decades(voltage, self.lower_corner, self.lower_step, self.upper_corner, self.upper_step)
-        inverse = 1 / temperature - 1 / self.reference_temperature
-        return np.asarray(self.cycles_at_reference * 10.0**decades * np.exp(self.activation_energy / BOLTZMANN * inverse))
+    def _decades(self, voltage: float) -> Array:
+        return two_sided_decades(voltage, self.lower_corner, self.lower_step, self.upper_corner, self.upper_step)
+
+
+@ENDURANCE.register("lammie2021")
+class Lammie2021(_Wear):
+    """A parabola of decades over a window of write voltages."""
+
+    decades: Positive
+    """K, decades of life at the middle of the window."""
+    lowest_voltage: Voltage
+    """Where one cycle is left."""
+    highest_voltage: Voltage
+    """Where one cycle is left."""
+
+    @override
+    def _best(self) -> float:
+        return float(10.0**self.decades)
+
+    @override
+    def _decades(self, voltage: float) -> Array:
+        return parabola_decades(voltage, decades=self.decades, lowest=self.lowest_voltage, highest=self.highest_voltage)
 
 
 @WINDOW_CLOSURE.register("lammie2021_gradual")

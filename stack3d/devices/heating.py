@@ -7,7 +7,9 @@ from typing import override
 import numpy as np
 
 from stack3d.devices.laws import SELF_HEATING, Array, SelfHeatingLaw
-from stack3d.schema.base import Fraction, ThermalResistance
+from stack3d.errors import DeckError, Problem
+from stack3d.schema.base import Conductivity, Fraction, ThermalResistance, Thickness
+from stack3d.schema.device import Device
 
 
 def area_thermal_resistance(thickness: float, conductivity: float, cell_size: float) -> float:
@@ -65,12 +67,7 @@ def _neighbours(power: Array, axis: int) -> tuple[Array, Array]:
     return before, after
 
 
-@SELF_HEATING.register("nearest_neighbours")
-class NearestNeighbours(SelfHeatingLaw):
-    """Thermal resistance of a cell, and the shares of its rise that its neighbours see."""
-
-    thermal_resistance: ThermalResistance
-    """Rise of a cell per watt of its own."""
+class _Neighbours(SelfHeatingLaw):
     in_plane: Fraction
     """Share of it seen by the four nearest cells of the layer."""
     next_layer: Fraction
@@ -78,8 +75,40 @@ class NearestNeighbours(SelfHeatingLaw):
     diagonal: Fraction
     """Share of it seen by the four diagonal cells of the layer."""
 
+    def _resistance(self, device: Device) -> float:
+        """Rise of a cell per watt of its own. [K W⁻¹]"""
+        raise NotImplementedError
+
     @override
-    def rise(self, power: Array) -> Array:
+    def rise(self, power: Array, device: Device) -> Array:
         return neighbour_rise(
-            power, self.thermal_resistance, in_plane=self.in_plane, next_layer=self.next_layer, diagonal=self.diagonal
+            power, self._resistance(device), in_plane=self.in_plane, next_layer=self.next_layer, diagonal=self.diagonal
         )
+
+
+@SELF_HEATING.register("nearest_neighbours")
+class NearestNeighbours(_Neighbours):
+    """Thermal resistance of a cell, and the shares of its rise that its neighbours see."""
+
+    thermal_resistance: ThermalResistance
+    """Rise of a cell per watt of its own."""
+
+    @override
+    def _resistance(self, device: Device) -> float:
+        return self.thermal_resistance
+
+
+@SELF_HEATING.register("area")
+class Area(_Neighbours):
+    """A cell that heats in its whole area; the deck gives its size."""
+
+    thickness: Thickness
+    """Of the switching layer."""
+    conductivity: Conductivity
+    """Of the switching layer."""
+
+    @override
+    def _resistance(self, device: Device) -> float:
+        if device.cell_size is None:
+            raise DeckError(Problem("cell_size", "is missing, and self-heating over the area of a cell needs it"))
+        return area_thermal_resistance(self.thickness, self.conductivity, device.cell_size)

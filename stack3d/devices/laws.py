@@ -191,7 +191,7 @@ class FaultLaw(Law):
 class SelfHeatingLaw(Law):
     """Temperature of a cell above its tier."""
 
-    def rise(self, power: Array) -> Array:
+    def rise(self, power: Array, device: Device) -> Array:
         """Rise over the tier [K] for cell `power` [W] of shape (…, layer, row, column)."""
         raise NotImplementedError
 

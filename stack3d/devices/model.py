@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from stack3d.devices.arrays import finite, fits, paired_normal, streams, tick
 from stack3d.devices.laws import (
     MECHANISMS,
     Array,
@@ -125,13 +126,14 @@ class DeviceModel:
         """
         target = self._target(target, dtype)
         temperature = self._temperature(temperature, target.shape)
-        stuck = self.faults.stuck(rng, target.shape) if self.faults else np.zeros(target.shape, np.int8)
+        rngs = streams(rng, ("faults", "temperature_dependence", "life"))
+        stuck = self.faults.stuck(rngs["faults"], target.shape) if self.faults else np.zeros(target.shape, np.int8)
         zero = np.zeros(())
         draws = {}
         if self.temperature_dependence and self.temperature_dependence.random:
-            draws["temperature_dependence"] = _normal(rng, target.shape, target.dtype)
+            draws["temperature_dependence"] = paired_normal(rngs["temperature_dependence"], target.shape, target.dtype)
         if self.endurance:
-            draws["life"] = self.endurance.life(rng, target.shape, target.dtype)
+            draws["life"] = self.endurance.life(rngs["life"], target.shape, target.dtype)
         blank = CellState(target, target, temperature, writes=zero, damage=zero, stuck=stuck, draws=draws)
         return self._write(blank, target, rng, temperature, pair_axis)[0]
 
@@ -171,11 +173,11 @@ class DeviceModel:
             As in `program`.
         """
         target = self._target(target, state.target.dtype)
-        _fits("target", target.shape, state.shape)
+        fits("target", target.shape, state.shape)
         target = np.broadcast_to(target, state.shape)
         temperature = self._temperature(temperature, state.shape)
         mask = np.asarray(True if mask is None else mask, bool)
-        _fits("mask", mask.shape, state.shape)
+        fits("mask", mask.shape, state.shape)
         chosen = np.broadcast_to(mask, state.shape)
         fresh, bill = self._write(state, target, rng, temperature, pair_axis, chosen)
         if chosen.all():
@@ -207,6 +209,7 @@ class DeviceModel:
     ) -> tuple[CellState, WriteBill]:
         """Write every cell anew; wear, faults and bill count the `chosen` ones."""
         device = self.device
+        rngs = streams(rng, ("wear", "programming", "relaxation", "spread", "retention"))
         everything = chosen is None or bool(chosen.all())
         alive = state.stuck == HEALTHY
         alive = alive if everything else chosen & alive
@@ -219,20 +222,20 @@ class DeviceModel:
         if self.endurance:
             self.endurance.check("temperature", temperature, where=self._where("endurance"))
             damage = damage + worn / self.endurance.cycles(temperature, device)
-            stuck, failed = self._wear_out(state, damage, alive, rng)
+            stuck, failed = self._wear_out(state, damage, alive, rngs["wear"])
         bounds = self.window_closure.window(damage, device) if self.window_closure else None
         goal = target if bounds is None else np.clip(target, *bounds).astype(target.dtype)
         for name, law in self.mechanisms.items():
             law.check("conductance", goal, where=self._where(name))
-        programmed = self._programmed(goal, rng)
+        programmed = self._programmed(goal, rngs["programming"])
         draws = {k: state.draws[k] for k in ("temperature_dependence", "life") if k in state.draws}
         shape, dtype = target.shape, target.dtype
         if self.relaxation:
-            draws["relaxation"] = _normal(rng, shape, dtype)
+            draws["relaxation"] = paired_normal(rngs["relaxation"], shape, dtype)
         if self.spread:
-            draws["spread"] = _normal(rng, shape, dtype)
+            draws["spread"] = paired_normal(rngs["spread"], shape, dtype)
         if self.retention and self.retention.random:
-            draws["retention"] = _normal(rng, shape, dtype, pair_axis, self.retention.pair_correlation)
+            draws["retention"] = paired_normal(rngs["retention"], shape, dtype, pair_axis, self.retention.pair_correlation)
         clocks = {"age": np.zeros(())}
         clocks.update({name: np.zeros(()) for name in ("relaxation", "spread", "retention") if getattr(self, name)})
         if self.read_disturb:
@@ -291,6 +294,7 @@ class DeviceModel:
         """
         if not (np.isfinite(duration) and duration >= 0):
             raise ArrayError(f"duration = {duration!r} s; allowed: zero or more, finite")
+        self._knows(state)
         temperature = self._temperature(temperature, state.shape)
         clocks = dict(state.clocks)
         clocks["age"] = clocks["age"] + duration
@@ -300,12 +304,12 @@ class DeviceModel:
                 law.check("temperature", temperature, where=self._where(name))
                 law.check("time", clocks["age"], where=self._where(name))
         if self.relaxation:
-            clocks["relaxation"] = _tick(clocks["relaxation"], self.relaxation.rate(temperature), duration)
+            clocks["relaxation"] = tick(clocks["relaxation"], self.relaxation.rate(temperature), duration)
         if self.spread:
-            clocks["spread"] = _tick(clocks["spread"], self.spread.rate(temperature), duration)
+            clocks["spread"] = tick(clocks["spread"], self.spread.rate(temperature), duration)
         if self.retention:
             rate = self.retention.rate(temperature, state.draws.get("retention", 0.0), self.device)
-            clocks["retention"] = _tick(clocks["retention"], rate, duration)
+            clocks["retention"] = tick(clocks["retention"], rate, duration)
         if self.read_disturb:
             clocks["reads"] = clocks["reads"] + reads
         return replace(state, clocks=clocks)
@@ -338,6 +342,7 @@ class DeviceModel:
         ndarray
             Fresh, of the state's shape and precision. [S]
         """
+        self._knows(state)
         device, target = self.device, state.target
         clocks, draws = state.clocks, state.draws
         conductance = state.programmed
@@ -384,6 +389,9 @@ class DeviceModel:
         """Standard deviation of one read about `conductance` (computed when not given). [S]"""
         if self.read_noise_law is None:
             return np.zeros((), state.target.dtype)
+        self.read_noise_law.check("time", state.clocks["age"], where=self._where("read_noise"))
+        if temperature is not None:
+            self.read_noise_law.check("temperature", temperature, where=self._where("read_noise"))
         now = self.conductance(state, temperature) if conductance is None else conductance
         return self.read_noise_law.sd(now, state.programmed, state.clocks["age"], self.device)
 
@@ -400,13 +408,19 @@ class DeviceModel:
         tier = np.asarray(temperature, np.float64)
         if self.self_heating is None:
             return np.broadcast_to(tier, np.broadcast_shapes(tier.shape, np.shape(power)))
-        return tier + self.self_heating.rise(np.asarray(power, np.float64))
+        return tier + self.self_heating.rise(np.asarray(power, np.float64), self.device)
 
     # ------------------------------------------------------------------------------------------------- checks
     def _pulses(self) -> float:
         if self.programming:
             return self.programming.pulses(self.device)
         return self.device.write.pulses if self.device.write else 0.0
+
+    def _knows(self, state: CellState) -> None:
+        """Raise `ArrayError` for cells that were written by a model without one of our clocks."""
+        for name in ("relaxation", "spread", "retention"):
+            if getattr(self, name) and name not in state.clocks:
+                raise ArrayError(f"state has no clock of {name}: its cells were programmed by a model without {name}")
 
     def _check(self, quantity: Literal["temperature", "time", "conductance"], values: Array) -> None:
         if self.device.valid is not None:
@@ -421,7 +435,7 @@ class DeviceModel:
         values = np.asarray(target, dtype)
         if not values.ndim:
             raise ArrayError("target has no axis; allowed: an array of cells of one or more axes")
-        _finite("target", values)
+        finite("target", values)
         outside = (values < 0) | (values > self.device.g_max * (1 + 1e-6))
         if outside.any():
             first = tuple(int(i) for i in np.argwhere(outside)[0])
@@ -434,51 +448,10 @@ class DeviceModel:
 
     def _temperature(self, temperature: ArrayLike, shape: tuple[int, ...]) -> Array:
         values = np.asarray(temperature, np.float64)
-        _finite("temperature", values)
+        finite("temperature", values)
         if (values <= 0).any():
             first = tuple(int(i) for i in np.argwhere(values <= 0)[0])
             raise ArrayError(f"temperature{list(first)} = {float(values[first]):.6g} K; allowed: above 0 K")
-        _fits("temperature", values.shape, shape)
+        fits("temperature", values.shape, shape)
         self._check("temperature", values)
         return values
-
-
-def _fits(name: str, shape: tuple[int, ...], cells: tuple[int, ...]) -> None:
-    try:
-        fits = np.broadcast_shapes(shape, cells) == cells
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ArrayError(f"{name} of shape {shape} does not broadcast to the cells' shape {cells}")
-
-
-def _finite(name: str, values: NDArray[Any]) -> None:
-    if not np.isfinite(values).all():
-        first = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise ArrayError(f"{name}{list(first)} is {values[first]}; allowed: finite numbers")
-
-
-def _tick(clock: Array, rate: Array, duration: float) -> Array:
-    """Sum of a clock and rate · duration, in float64."""
-    step = np.asarray(np.multiply(rate, duration, dtype=np.float64))
-    fits = step.shape == np.broadcast_shapes(step.shape, clock.shape)
-    return np.add(clock, step, out=step if fits else None)  # large clocks without a second temporary
-
-
-def _normal(
-    rng: np.random.Generator,
-    shape: tuple[int, ...],
-    dtype: np.dtype[np.floating],
-    pair_axis: int | None = None,
-    correlation: float = 0.0,
-) -> Array:
-    """Standard normal draws, correlated between the two entries of `pair_axis`."""
-    draws: Array = rng.standard_normal(shape, dtype=dtype.type)
-    if pair_axis is None or correlation == 0:
-        return draws
-    if not -len(shape) <= pair_axis < len(shape) or shape[pair_axis] != 2:
-        raise ArrayError(f"pair_axis = {pair_axis}: cells of shape {shape} have no pairs along it")
-    first, second = np.moveaxis(draws, pair_axis, 0)
-    second *= (1 - correlation**2) ** 0.5
-    second += correlation * first
-    return draws

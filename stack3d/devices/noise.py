@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from stack3d.devices.laws import READ_DISTURB, READ_NOISE, Array, ReadDisturbLaw, ReadNoiseLaw
+from stack3d.devices.levels import LevelFunction
 from stack3d.schema.base import POSITIVE, Duration, Fraction, Number, Time, Voltage, bare
 from stack3d.schema.device import Device
 
@@ -54,6 +55,23 @@ class Flicker(ReadNoiseLaw):
         q *= conductance
         growth = flicker_growth(age + self.time_offset, self.read_time)
         return np.asarray(np.abs(q) * growth.astype(q.dtype))
+
+
+@READ_NOISE.register("flicker_levels")
+class FlickerLevels(ReadNoiseLaw):
+    """1/f noise q(u) G √ln[(t + t_rd)/(2 t_rd)] with q logarithmic in u, and a polynomial from a level on."""
+
+    amplitude: LevelFunction
+    """q over the programmed level u."""
+    read_time: Duration
+    """t_rd."""
+    time_offset: Time
+    """Age of the cell when its programmed value was read; t counts from the pulse."""
+
+    @override
+    def sd(self, conductance: Array, programmed: Array, age: Array, device: Device) -> Array:
+        q = self.amplitude(programmed / device.g_max) * conductance
+        return np.asarray(np.abs(q) * flicker_growth(age + self.time_offset, self.read_time).astype(q.dtype))
 
 
 @READ_NOISE.register("lombardo2024")

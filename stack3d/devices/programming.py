@@ -6,22 +6,12 @@ import math
 from typing import Annotated, override
 
 import numpy as np
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, model_validator
 
 from stack3d.devices.laws import PROGRAMMING, Array, ProgrammingLaw
+from stack3d.devices.levels import Coefficients, Statistics, polynomial
 from stack3d.schema.base import Conductance, Count, Fraction, bare
 from stack3d.schema.device import Device
-
-Coefficients = Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(bare)]
-
-
-def polynomial(level: Array, coefficients: tuple[float, ...]) -> Array:
-    """Σ c_k level^k by Horner's rule, in the precision of `level`."""
-    result = np.full_like(level, coefficients[-1])
-    for c in reversed(coefficients[:-1]):
-        result *= level
-        result += c
-    return result
 
 
 def write_verify(pulse_sd: float, window: float, max_pulses: int) -> tuple[float, float, float]:
@@ -58,17 +48,15 @@ def write_verify(pulse_sd: float, window: float, max_pulses: int) -> tuple[float
 
 
 @PROGRAMMING.register("polynomial")
-class Polynomial(ProgrammingLaw):
+class Polynomial(Statistics, ProgrammingLaw):
     """Standard deviation as a polynomial in G/g_max."""
 
     coefficients: Coefficients
     """c_0, c_1, … in units of `unit`."""
-    unit: Conductance
-    """Conductance that a coefficient of 1 stands for."""
 
     @override
     def error(self, target: Array, device: Device) -> tuple[Array | float, Array | float]:
-        return 0.0, polynomial(target / device.g_max, self.coefficients) * self.unit
+        return 0.0, polynomial(target / device.g_max, self.coefficients) * self.scale(device)
 
 
 @PROGRAMMING.register("linear")

@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
 from stack3d.devices.laws import BOLTZMANN, RELAXATION, SPREAD, Array, RelaxationLaw, SpreadLaw
-from stack3d.devices.programming import Coefficients, polynomial
-from stack3d.schema.base import ActivationEnergy, Conductance, DeckModel, Duration, Fraction, Temperature, bare
+from stack3d.devices.levels import Coefficients, Statistics, polynomial
+from stack3d.schema.base import ActivationEnergy, DeckModel, Duration, Fraction, Temperature, bare
 from stack3d.schema.device import Device
 
 
@@ -48,15 +48,13 @@ class ActivatedRelaxation(RelaxationLaw):
         )
 
 
-class _Logarithmic(ActivatedRelaxation):
+class _Logarithmic(Statistics, ActivatedRelaxation):
     mean_slope: Annotated[float, BeforeValidator(bare)]
     """Mean shift per unit of L, in units of `unit`."""
     sd_offset: Annotated[float, BeforeValidator(bare)]
     """Standard deviation at L = 0, in units of `unit`."""
     sd_slope: Annotated[float, BeforeValidator(bare)]
     """Growth of the standard deviation per unit of L, in units of `unit`."""
-    unit: Conductance
-    """Conductance that a coefficient of 1 stands for."""
     time_scale: Duration = 1.0
     """t_r inside the logarithm L."""
     saturation_time: Duration | None = None
@@ -67,8 +65,8 @@ class _Logarithmic(ActivatedRelaxation):
 
     def shift(self, target: Array, time: Array, device: Device) -> tuple[Array | float, Array | float]:
         logarithm = self._logarithm(np.minimum(time, self.saturation_time or np.inf)).astype(target.dtype)
-        sd = (logarithm * self.sd_slope + self.sd_offset) * self.unit
-        return logarithm * (self.mean_slope * self.unit), np.where(time > 0, sd, np.zeros_like(sd))
+        sd = (logarithm * self.sd_slope + self.sd_offset) * self.scale(device)
+        return logarithm * (self.mean_slope * self.scale(device)), np.where(time > 0, sd, np.zeros_like(sd))
 
 
 @RELAXATION.register("logarithmic")
@@ -100,13 +98,11 @@ class Row(DeckModel):
 
 
 @RELAXATION.register("level_polynomials")
-class LevelPolynomials(ActivatedRelaxation):
+class LevelPolynomials(Statistics, ActivatedRelaxation):
     """Zero-mean spread tabulated as polynomials in u at a few times; linear in ln t between rows, held outside."""
 
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
     """In order of time."""
-    unit: Conductance
-    """Conductance that a coefficient of 1 stands for."""
     first_row_is_programming: bool = True
     """The rows hold the total error and the programming law the first of them; only the rest is added here."""
 
@@ -123,7 +119,7 @@ class LevelPolynomials(ActivatedRelaxation):
         total = np.zeros(np.broadcast_shapes(target.shape, time.shape), target.dtype)
         for row, weight in zip(self.rows, weights):
             if weight.any():
-                total += polynomial(level, row.coefficients) * (weight * self.unit).astype(target.dtype)
+                total += polynomial(level, row.coefficients) * (weight * self.scale(device)).astype(target.dtype)
         return np.maximum(total, 0, out=total)
 
     def _weights(self, time: Array) -> Array:
@@ -136,7 +132,7 @@ class LevelPolynomials(ActivatedRelaxation):
     def shift(self, target: Array, time: Array, device: Device) -> tuple[Array | float, Array | float]:
         sd = self.total_sd(target, time, device)
         if self.first_row_is_programming:
-            first = polynomial(target / device.g_max, self.rows[0].coefficients) * self.unit
+            first = polynomial(target / device.g_max, self.rows[0].coefficients) * self.scale(device)
             sd = np.sqrt(np.maximum(sd * sd - first * first, 0))
         return 0.0, sd
 

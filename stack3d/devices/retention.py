@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from stack3d.devices.laws import BOLTZMANN, RETENTION, Array, RetentionLaw
+from stack3d.devices.levels import LevelFunction
 from stack3d.schema.base import (
     POSITIVE,
     ActivationEnergy,
@@ -159,26 +160,13 @@ def barrier_factor(temperature: Array, barrier_shift: Array) -> Array:
 
 
 # ---------------------------------------------------------------------------------------------------------- laws
-class LogClip(DeckModel):
-    """min(max(offset + slope ln u, low), high)."""
-
-    offset: Annotated[float, BeforeValidator(bare)]
-    slope: Annotated[float, BeforeValidator(bare)]
-    low: Annotated[float, BeforeValidator(bare)]
-    high: Annotated[float, BeforeValidator(bare)]
-
-    def __call__(self, level: Array) -> Array:
-        """Evaluate at `level` u, floored at 1e-7. [-]"""
-        return np.clip(np.log(np.maximum(level, 1e-7)) * self.slope + self.offset, self.low, self.high)
-
-
 @RETENTION.register("power_law")
 class PowerLaw(RetentionLaw):
     """Drift (t/t_0)^-ν with ν per cell, the same at any temperature."""
 
-    exponent_mean: LogClip
+    exponent_mean: LevelFunction
     """Mean of ν over u = G/g_max of the target."""
-    exponent_sd: LogClip
+    exponent_sd: LevelFunction
     """Standard deviation of ν over cells."""
     reference_time: Duration
     """t_0."""

@@ -35,7 +35,9 @@ class StateMix(TemperatureDependence):
     level_exponent: Number = 1.0
     """m."""
     crossover: Fraction = 1.0
-    """u_x."""
+    """u_x; 1 = semiconducting throughout."""
+    crossover_width: Fraction = 0.0
+    """Distance from u_x over which one form passes into the other; at 0 neighbouring levels jump past each other."""
     temperature_coefficient: InverseTemperature = 0.0
     """α of the metallic part."""
 
@@ -47,9 +49,12 @@ class StateMix(TemperatureDependence):
         energy *= self.activation_energy
         if self.activation_energy_sd:
             energy += draw * self.activation_energy_sd
-        result = semiconducting(temperature, reference, energy)
-        if self.crossover < 1:
-            conducting = np.broadcast_to(level >= self.crossover, result.shape)
-            metal = metallic(temperature, reference, self.temperature_coefficient).astype(level.dtype)
-            np.copyto(result, metal, where=conducting)
-        return result
+        if self.crossover == 1:
+            return semiconducting(temperature, reference, energy)
+        # the logarithms of the two forms are mixed
+        log_factor = np.log(semiconducting(temperature, reference, 1.0)).astype(level.dtype) * energy
+        log_metal = np.log(metallic(temperature, reference, self.temperature_coefficient)).astype(level.dtype)
+        half = max(self.crossover_width, 1e-6)
+        share = np.clip((level - (self.crossover - half)) / (2 * half), 0, 1)
+        log_factor += share * (log_metal - log_factor)
+        return np.exp(log_factor, out=log_factor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -175,9 +175,32 @@ def markdown() -> str:
     return "\n".join(lines)
 
 
+def pair_sensitivity() -> str:
+    """Spread of a differential weight after ten years at 85 degC over the correlation of its two cells, as Markdown.
+
+    Retention alone, cells at 0.7 and 0.3 g_max; `pair_correlation` is an assumption of the decks.
+    """
+    lines = ["| device | correlation | mean of W(10 y)/W(0) | sd of W(10 y) / g_max |", "|---|---|---|---|"]
+    for name in ("bulk_rram_ucsd", "hfox_analog"):
+        device = build_device(load_device(name), "low").without("programming", "relaxation", "faults")
+        target = np.empty((SAMPLES, 2))
+        target[:] = np.array([0.7, 0.3]) * device.device.g_max
+        for correlation in (0.0, 0.5, 0.8, 0.95):
+            assert device.retention is not None
+            retention = device.retention.model_copy(update={"pair_correlation": correlation})
+            changed = replace(device, retention=retention)
+            state = changed.program(target, np.random.default_rng(1), pair_axis=1, dtype=np.float64)
+            aged = changed.conductance(changed.advance(state, TEN_YEARS, 358.15))
+            weight = (aged[:, 0] - aged[:, 1]) / device.device.g_max
+            lines.append(f"| {name} | {correlation} | {weight.mean() / 0.4:.3f} | {weight.std():.4f} |")
+    return "\n".join(lines)
+
+
 def write(path: str | Path) -> None:
-    """Replace the table between the markers of a document by a fresh one."""
+    """Replace the tables between the markers of a document by fresh ones."""
     document = Path(path).read_text(encoding="utf-8")
-    head, begin, rest = document.partition("<!-- table -->\n")
-    _, end, tail = rest.partition("<!-- end of table -->")
-    Path(path).write_text(f"{head}{begin}{markdown()}\n{end}{tail}", encoding="utf-8")
+    for name, text in (("table", markdown()), ("pairs", pair_sensitivity())):
+        head, begin, rest = document.partition(f"<!-- {name} -->\n")
+        _, end, tail = rest.partition(f"<!-- end of {name} -->")
+        document = f"{head}{begin}{text}\n{end}{tail}"
+    Path(path).write_text(document, encoding="utf-8")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler, WithJsonSchema, model_validator
 
 from stack3d import units
 from stack3d.schema.base import (
@@ -147,9 +147,21 @@ class Device(DeckModel):
     """Distinguishable levels; absent = continuous."""
     cell_size: Thickness | None = None
     """Edge of a square cell."""
+    measured_size: Thickness | None = None
+    """Cell size at which `g_max` and `g_min` hold, for cells that conduct over their whole area; absent = any size."""
     read: Read
     write: Write | None = None
     valid: Validity | None = None
     """Ranges for the device as a whole; a mechanism may have its own."""
     mechanisms: Mapping[str, Mechanism] = Field(default_factory=dict)
     """Mechanism name → law."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _scaled_with_area(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        device = handler(value)
+        if device.cell_size is None or device.measured_size is None or device.cell_size == device.measured_size:
+            return device
+        area = (device.cell_size / device.measured_size) ** 2
+        scaled = {"g_max": device.g_max * area, "g_min": device.g_min * area, "measured_size": device.cell_size}
+        return device.model_copy(update=scaled)

@@ -177,3 +177,20 @@ def test_levels():
     levels = device.quantise(np.linspace(1e-6, 40e-6, 5000))
     np.testing.assert_allclose(np.unique(levels), np.linspace(1e-6, 40e-6, 16), rtol=1e-12)
     np.testing.assert_array_equal(model("ideal").quantise(np.array([1e-6, 3e-6])), [1e-6, 3e-6])
+
+
+def test_bulk_conductance_goes_with_area():
+    """Twice the edge: four times the conductance, its errors with it, and a quarter of the thermal resistance."""
+    small, large = model("bulk_rram_ucsd"), model("bulk_rram_ucsd", cell_size="80 nm")
+    assert large.device.g_max == pytest.approx(4e-6) and large.device.g_min == pytest.approx(0.2e-6)
+    again = Device.model_validate(content("bulk_rram_ucsd") | {"cell_size": "80 nm"})
+    assert again.model_copy().g_max == large.device.g_max
+    small, large = (d.without("faults", "retention") for d in (small, large))
+    read = []
+    for device in (small, large):
+        state = device.program(np.full(50_000, device.device.g_max / 2), np.random.default_rng(1), dtype=np.float64)
+        read.append(device.conductance(device.advance(state, 1e5, 300.0)))
+    np.testing.assert_allclose(read[1], 4 * read[0], rtol=1e-12)
+    power = np.full((1, 1, 1), 1e-6)
+    np.testing.assert_allclose(small.cell_temperature(300.0, power) - 300, 6.25)
+    np.testing.assert_allclose(large.cell_temperature(300.0, power) - 300, 6.25 / 4)

@@ -51,6 +51,24 @@ def test_reversible_change_is_reversible_and_spreads():
     np.testing.assert_allclose(np.log(hot).std(), 0.005 * abs(inverse), rtol=4 / (2 * hot.size) ** 0.5)
 
 
+@pytest.mark.parametrize("name", ["hfox_analog", "taox", "cmo_hfox"])
+def test_semiconducting_passes_into_metallic(name):
+    """By hand far from the crossover; around it heat never swaps the order of two levels."""
+    device = model(name)
+    law = device.temperature_dependence.model_copy(update={"activation_energy_sd": 0.0})
+    hot, cold = np.asarray(358.15), np.asarray(298.15)
+    u = np.linspace(0, 1, 2001)
+    factor = law.factor(u, hot, cold, 0.0, device.device)
+    semi = np.exp(-law.activation_energy * (1 - u) / BOLTZMANN * (1 / hot - 1 / cold))
+    below, above = u < law.crossover - 0.1, u > law.crossover + 0.1
+    np.testing.assert_allclose(factor[below], semi[below], rtol=1e-12)
+    np.testing.assert_allclose(factor[above], 1 / (1 + 1e-3 * 60), rtol=1e-12)
+    assert np.all(np.diff(u * factor) > 0)
+    sharp = law.model_copy(update={"crossover_width": 0.0}).factor(u, hot, cold, 0.0, device.device)
+    np.testing.assert_allclose(sharp[u < law.crossover], semi[u < law.crossover], rtol=1e-12)
+    np.testing.assert_allclose(sharp[u > law.crossover], 1 / 1.06, rtol=1e-12)
+
+
 def test_write_verify_against_a_simulated_loop():
     sd, pulses, failed = programming.write_verify(2.0, 1.5, 4)
     rng = np.random.default_rng(3)

@@ -79,6 +79,23 @@ def test_without_switches_one_mechanism_off(aged):
         device.without("retension")
 
 
+@pytest.mark.parametrize(
+    "mechanism", ["programming", "relaxation", "retention", "faults", "endurance", "temperature_dependence"]
+)
+def test_switching_one_off_leaves_the_draws_of_all_others(mechanism):
+    """Loss is attributed cell by cell: the same chips with and without."""
+    device = model("hfox_analog")
+    target = np.full((50, 40), 2e-5)
+    whole = device.program(target, np.random.default_rng(3))
+    part = device.without(mechanism).program(target, np.random.default_rng(3))
+    shared = set(whole.draws) & set(part.draws)
+    assert len(shared) >= 3
+    for name in shared:
+        np.testing.assert_array_equal(whole.draws[name], part.draws[name])
+    if mechanism != "programming":
+        np.testing.assert_array_equal(whole.programmed, part.programmed)
+
+
 def test_pairs_age_together():
     """Correlation of the barriers of a pair is the deck's, everything else is independent."""
     rng = np.random.default_rng(2)
@@ -114,6 +131,11 @@ def test_temperature_per_cell_is_temperature_per_cell():
         (lambda d, s, r: d.advance(s, 1.0, [300.0, -5.0]), ArrayError, r"temperature\[1\] = -5 K"),
         (lambda d, s, r: d.advance(s, 1.0, [300.0, 700.0]), RangeError, r"temperature\[1\] = 700 K .* \[233.15, 600\] K"),
         (lambda d, s, r: d.advance(s, 1e11, 300.0), RangeError, r"time = 1e\+11 s"),
+        (
+            lambda d, s, r: d.conductance(d.without("spread", "retention").program(s.target, r)),
+            ArrayError,
+            "no clock of retention",
+        ),
         (lambda d, s, r: d.reprogram(s, np.ones(3, bool), s.target, r), ArrayError, "mask of shape"),
     ],
 )

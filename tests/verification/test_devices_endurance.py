@@ -5,7 +5,7 @@ import pytest
 from device_decks import model
 
 from stack3d.devices import HEALTHY, STUCK_HIGH, STUCK_LOW
-from stack3d.devices.endurance import cycles_to_failure, miner_damage, two_sided_decades, voltage_window_cycles
+from stack3d.devices.endurance import cycles_to_failure, miner_damage, parabola_decades, tent_decades, two_sided_decades
 from stack3d.devices.faults import ColumnClusters, Independent
 from stack3d.devices.laws import BOLTZMANN
 
@@ -14,21 +14,19 @@ pytestmark = pytest.mark.filterwarnings("ignore::stack3d.errors.ValidityWarning"
 
 def test_cycles_factors_by_hand():
     common = {
-        "cycles": 1e6, "activation_energy": 0.448, "reference_temperature": 300.0, "optimum_voltage": 1.8,
-        "voltage_per_decade": 0.15, "size_slope": 0.23e9, "reference_size": 40e-9,
+        "cycles": 1e6, "activation_energy": 0.448, "reference_temperature": 300.0, "size_slope": 0.23e9, "reference_size": 40e-9,
     }  # fmt: skip
-    np.testing.assert_allclose(cycles_to_failure(300.0, 1.8, 40e-9, **common), 1e6)
-    np.testing.assert_allclose(cycles_to_failure(300.0, [1.65, 1.95], 40e-9, **common), 1e5)
-    np.testing.assert_allclose(cycles_to_failure(300.0, 1.8, 20e-9, **common), 1e6 * np.exp(-4.6))
+    np.testing.assert_allclose(cycles_to_failure(300.0, 40e-9, 0, **common), 1e6)
+    np.testing.assert_allclose(cycles_to_failure(300.0, 40e-9, tent_decades([1.65, 1.95], 1.8, 0.15), **common), 1e5)
+    np.testing.assert_allclose(cycles_to_failure(300.0, 20e-9, 0, **common), 1e6 * np.exp(-4.6))
     hot = np.exp(0.448 / BOLTZMANN * (1 / 380 - 1 / 300))
-    np.testing.assert_allclose(cycles_to_failure(380.0, 1.8, 40e-9, **common), 1e6 * hot)
-    assert cycles_to_failure(np.ones((4, 1)) * 300, np.ones(3) * 1.8, 40e-9, **common).shape == (4, 3)
+    np.testing.assert_allclose(cycles_to_failure(380.0, 40e-9, 0, **common), 1e6 * hot)
+    assert cycles_to_failure(np.ones((4, 1)) * 300, 40e-9, np.zeros(3), **common).shape == (4, 3)
 
 
 def test_voltage_forms_by_hand():
-    np.testing.assert_allclose(
-        voltage_window_cycles([1.4, 1.9, 2.4, 1.65], decades=5, lowest=1.4, highest=2.4), [1, 1e5, 1, 10**3.75]
-    )
+    found = 5 + parabola_decades([1.4, 1.9, 2.4, 1.65], decades=5, lowest=1.4, highest=2.4)
+    np.testing.assert_allclose(found, [0, 5, 0, 3.75], atol=1e-12)
     np.testing.assert_allclose(two_sided_decades(2.0, 1.0, 0.05, 2.0, 0.1), -np.log10(2))
     np.testing.assert_allclose(two_sided_decades(2.5, 1.0, 0.05, 2.0, 0.1), -5, atol=1e-5)
     np.testing.assert_allclose(two_sided_decades(0.8, 1.0, 0.05, 2.0, 0.1), -4, atol=1e-4)

@@ -1,12 +1,16 @@
 """Time as state: pieces compose, Arrhenius holds, anchors are met."""
 
+from functools import cache
+
 import numpy as np
 import pytest
-from device_decks import NAMES, model
+from device_decks import NAMES, deck, model
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stack3d.devices.laws import BOLTZMANN
-from stack3d.devices.relaxation import equivalent_time
-from stack3d.devices.retention import anchored_time_constant
+from stack3d.devices.relaxation import acceleration, equivalent_time
+from stack3d.devices.retention import DistributedBarriers, anchored_time_constant
 
 pytestmark = pytest.mark.filterwarnings("ignore::stack3d.errors.ValidityWarning")
 YEAR = 365.25 * 86400
@@ -93,3 +97,71 @@ def test_hotter_never_lasts_longer(name, band):
     kept = np.array([device.conductance(device.advance(start, YEAR, t)) for t in (280.0, 300.0, 330.0, 360.0, 400.0)])
     high = start.programmed > device.device.g_min
     assert np.all(np.diff(kept, axis=0)[:, high] <= 1e-12 * device.device.g_max)
+
+
+def time_to_loss(energy, anchor_temperature, temperature):
+    """Time until a nominal cell has lost what it lost at the anchor after 1e8 s. [s]"""
+    law = DistributedBarriers(
+        activation_energy=f"{energy} eV",
+        barrier_sd="0.05 eV",
+        shape=0.5,
+        anchor={"time": "1e8 s", "temperature": f"{anchor_temperature} K", "loss": 0.1},
+    )
+    return float(1e8 * law.rate(np.asarray(anchor_temperature), 0.0, IDEAL) / law.rate(temperature, 0.0, IDEAL))
+
+
+IDEAL = deck("ideal")
+temperatures = st.floats(230.0, 480.0)
+
+
+@settings(deadline=None)
+@given(energy=st.floats(0.05, 2.5), anchor=temperatures, low=temperatures, high=temperatures)
+def test_hotter_is_never_longer_for_any_barrier(energy, anchor, low, high):
+    low, high = np.sort([low, high])
+    assert time_to_loss(energy, anchor, np.asarray(high)) <= time_to_loss(energy, anchor, np.asarray(low)) * (1 + 1e-12)
+
+
+@settings(deadline=None)
+@given(low=st.floats(0.1, 1.2), step=st.floats(0.01, 1.0), gap=st.floats(1.0, 100.0))
+def test_a_larger_barrier_pivots_for_any_anchor(low, step, gap):
+    """Nominal cells with a common time constant at the anchor."""
+    at = np.asarray(358.15)
+    for anchor, sign in ((358.15 - gap, 1), (358.15 + gap, -1)):
+        nominal = [float(acceleration(at, activation_energy=e, reference_temperature=anchor)) for e in (low, low + step)]
+        assert sign * (nominal[1] - nominal[0]) > 0
+
+
+@cache
+def small(name):
+    device = model(name)
+    return device, cells(device, count=50)
+
+
+@given(
+    cuts=st.lists(st.floats(0.0, 1.0), min_size=1, max_size=6),
+    temperature=st.floats(250.0, 480.0),
+    name=st.sampled_from(NAMES),
+)
+@settings(max_examples=40, deadline=None)
+def test_any_cut_of_a_piece_composes(cuts, temperature, name):
+    device, start = small(name)
+    low, high = device.device.valid.temperature_allowed
+    temperature = min(max(temperature, low), high)
+    whole = device.advance(start, 1e7, temperature)
+    pieces = np.diff([0.0, *sorted(cuts), 1.0]) * 1e7
+    cut = start
+    for piece in pieces:
+        cut = device.advance(cut, float(piece), temperature)
+    for key, clock in whole.clocks.items():
+        np.testing.assert_allclose(cut.clocks[key], clock, rtol=1e-12)
+    np.testing.assert_allclose(device.conductance(cut), device.conductance(whole), rtol=1e-12)
+
+
+def test_stronger_writes_keep_longer():
+    """τ grows tenfold per 0.3 V: one third of a volt more is like a tenth of the time, for ten times as long."""
+    coupling = {"optimum": "1.75 V", "scale": "0.3 V"}
+    base = model("hfox_analog", mechanisms__retention__voltage_coupling=coupling)
+    strong = model("hfox_analog", mechanisms__retention__voltage_coupling=coupling, write__voltage="2.05 V")
+    at = np.asarray(400.0)
+    np.testing.assert_allclose(base.retention.rate(at, 0.0, base.device), 10 * strong.retention.rate(at, 0.0, strong.device))
+    assert strong.damage_rate(300.0) > 10 * base.damage_rate(300.0)
