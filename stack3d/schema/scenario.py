@@ -217,9 +217,9 @@ class Mesh(DeckModel):
 class Linear(DeckModel):
     """Linear solver of the fem backend."""
 
-    method: Literal["auto", "direct", "cg"] = "auto"
-    """auto = direct below 60 000 unknowns, conjugate gradients above."""
-    preconditioner: Literal["icc", "gamg", "jacobi"] = "icc"
+    method: Literal["cg", "direct"] = "cg"
+    preconditioner: Literal["auto", "grid", "icc", "gamg", "jacobi"] = "auto"
+    """grid: the tensor solve on the same grid; auto: grid in one process, gamg in several."""
     tolerance: Annotated[Number, Field(gt=0, lt=1)] = 1e-10
     """Relative residual."""
     max_iterations: Annotated[Count, Field(ge=1)] = 500

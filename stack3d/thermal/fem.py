@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import MissingDependencyError, SolverError
+from stack3d.errors import DeckError, MissingDependencyError, SolverError
 from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.preconditioner import GridPreconditioner
 from stack3d.thermal.problem import Face, GridField, ThermalProblem, ThermalSolution, source_loads
-
-DIRECT_LIMIT = 60_000
-"""Unknowns up to which ``method: auto`` factorises."""
 
 ROUNDING = 16.0
 """Multiple of machine epsilon times diag(A) x that a residual may keep."""
@@ -54,9 +52,10 @@ class FemSolver:
     problem : ThermalProblem
     mesh : NamedMesh
         Open Gmsh model: ``gmsh``, ``volumes``, ``faces`` (names → physical tags) and ``z``, the node heights used.
-    method : {"auto", "direct", "cg"}
+    method : {"cg", "direct"}
     preconditioner : str
-        PETSc name, for ``cg``.
+        For ``cg``: ``grid`` (the tensor solve on the problem's grid), or a PETSc name; ``auto`` is ``grid`` in one
+        process and ``gamg`` in several.
     tolerance : float
         Relative residual. [-]
     max_iterations : int
@@ -72,8 +71,8 @@ class FemSolver:
         problem: ThermalProblem,
         mesh: Any,
         *,
-        method: str = "auto",
-        preconditioner: str = "icc",
+        method: str = "cg",
+        preconditioner: str = "auto",
         tolerance: float = 1e-10,
         max_iterations: int = 500,
     ) -> None:
@@ -206,8 +205,11 @@ class FemSolver:
 
         petsc: Any = PETSc
 
-        if method == "auto":
-            method = "direct" if self.unknowns <= DIRECT_LIMIT else "cg"
+        parallel = self._mesh.comm.size > 1
+        if preconditioner == "auto":
+            preconditioner = "gamg" if parallel else "grid"
+        if preconditioner in ("grid", "icc") and parallel and method != "direct":
+            raise DeckError(f"solver.linear.preconditioner: {preconditioner!r} works in one process only; with MPI use 'gamg'")
         self._matrix.setOption(petsc.Mat.Option.SPD, True)
         solver: Any = petsc.KSP().create(self._mesh.comm)
         solver.setOptionsPrefix("stack3d_")
@@ -217,14 +219,21 @@ class FemSolver:
         solver.setTolerances(rtol=self.tolerance, atol=0.0, max_it=max_iterations)
         solver.setInitialGuessNonzero(True)
         pc = solver.getPC()
-        pc.setType("cholesky" if method == "direct" else preconditioner)
+        self.method = "direct (MUMPS, Cholesky)" if method == "direct" else f"cg + {preconditioner}"
         if method == "direct":
+            pc.setType("cholesky")
             pc.setFactorSolverType("mumps")
+        elif preconditioner == "grid":
+            context = GridPreconditioner(self.problem, self._nodes)
+            pc.setType("python")
+            pc.setPythonContext(context)
+            self.method = f"cg + {context.name} on the grid"
+        else:
+            pc.setType(preconditioner)
         pc.setReusePreconditioner(True)  # k(T) moves the matrix little: the first one goes on preconditioning
         solver.setFromOptions()
         solver.setUp()
         self._solver: Any = solver
-        self.method = "direct (MUMPS, Cholesky)" if method == "direct" else f"cg + {preconditioner}"
 
     def solve(self, sources: Sequence[HeatSource]) -> ThermalSolution:
         """Steady temperature for these sources.

@@ -178,7 +178,11 @@ def test_sweep_runs_every_combination(small: Path) -> None:
         (["run", "small.yaml", "--set", "x"], 2, "KEY=VALUE"),
         (["run", "small.yaml", "--until", "lunch"], 2, "--until knows 'thermal'"),
         (["run", "small.yaml", "--set", "expect={heat_in: '[2, 3] W'}"], 1, "heat_in spans 1 to 1 W, expected [2, 3] W"),
-        (["run", "small.yaml", "--set", "solver.linear={method: cg, max_iterations: 1}"], 3, "try solver.linear.method=direct"),
+        (
+            ["run", "small.yaml", "--set", "solver.linear={preconditioner: jacobi, max_iterations: 1}"],
+            3,
+            "try solver.linear.method=direct",
+        ),
         (["list", "material"], 2, "did you mean 'materials'"),
         (["frobnicate"], 2, "No such command"),
     ],

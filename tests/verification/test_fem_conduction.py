@@ -42,12 +42,14 @@ def solve(problem: ThermalProblem, sources: list[HeatSource], **options: object)
 STACK = stack_of((1e-4, (100.0, 100.0, 50.0), 0.0), (2e-6, (1.0, 1.0, 0.5), 2e-6), (5e-4, (400.0,) * 3, 0.0), (1e-5, (20.0, 30.0, 4.0), 1e-6))  # fmt: skip
 
 
-@pytest.mark.parametrize("method", ["direct", "cg"])
-def test_layered_conduction_in_one_dimension(method: str) -> None:
+@pytest.mark.parametrize(("method", "preconditioner"), [("direct", "auto"), ("cg", "grid"), ("cg", "icc"), ("cg", "gamg")])
+def test_layered_conduction_in_one_dimension(method: str, preconditioner: str) -> None:
     """Bottom layer heated, both faces cooled: resistances in series, to 1e-9 of the rise at every interface."""
     power, h_top, h_bottom, ambient = 3.0, 2e4, 500.0, 310.0
     problem = ThermalProblem(STACK, grid_of(STACK, 4, 3, 2), Face(h_top, ambient), Face(h_bottom, ambient))
-    solution = solve(problem, [HeatSource("s", "l0", BOX, power)], method=method, tolerance=1e-12)
+    solution = solve(
+        problem, [HeatSource("s", "l0", BOX, power)], method=method, preconditioner=preconditioner, tolerance=1e-12
+    )
     flux = power / BOX.area
     heated = STACK.layers[0]
     up = sum(a.contact_resistance + a.thickness / a.material.conductivity[2] for a in STACK.layers[1:]) + 1 / h_top
