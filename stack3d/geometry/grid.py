@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from stack3d.layout import Floats, Grid, HeatSource, Rectangle, Stack
-from stack3d.schema.scenario import Mesh
+from stack3d.schema.numerics import Mesh
 
 MERGE = 1e-3
 """Edges closer than this share of the target size become one line; sources stay exact all the same."""

@@ -12,7 +12,7 @@ from stack3d.devices.model import DeviceModel
 from stack3d.devices.state import CellState
 from stack3d.layout import Floats
 from stack3d.lifetime.chip import Computer
-from stack3d.schema.scenario import Lifetime
+from stack3d.schema.life import Lifetime
 
 TODAY = 1.0
 """Time after programming of the first read-out. [s]"""

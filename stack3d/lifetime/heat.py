@@ -12,8 +12,9 @@ from stack3d.geometry.gmsh_model import layered_hexahedra
 from stack3d.geometry.grid import build_grid
 from stack3d.layout import Floats, Grid, HeatSource, Stack
 from stack3d.lifetime.chip import Chip
-from stack3d.schema.scenario import Cooling, Scenario
-from stack3d.schema.scenario import Face as FaceDeck
+from stack3d.schema.cooling import Cooling
+from stack3d.schema.cooling import Face as FaceDeck
+from stack3d.schema.scenario import Scenario
 from stack3d.thermal.problem import Face, ThermalBackend, ThermalProblem, ThermalSolution
 from stack3d.workload import power
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
-from stack3d.schema import scenario as schema
+from stack3d.schema import workload as schema
 
 Product = Callable[[str, Floats], Floats]
 """(layer, x) → x @ W: x has shape (vectors, inputs of the layer), the result (vectors, outputs)."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
-from stack3d.schema.scenario import Periphery
+from stack3d.schema.workload import Periphery
 from stack3d.tiles import Tile
 from stack3d.workload.placement import Site
 

@@ -9,7 +9,7 @@ from stack3d import decks
 from stack3d.errors import DeckError
 from stack3d.layout import Rectangle
 from stack3d.lifetime.chip import build_chip
-from stack3d.schema.scenario import Network as NetworkDeck
+from stack3d.schema.workload import Network as NetworkDeck
 from stack3d.tiles import split_matrix
 from stack3d.workload import network as networks
 from stack3d.workload import power
