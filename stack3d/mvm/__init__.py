@@ -1,5 +1,6 @@
 """Crossbar matrix-vector products: mapping, converters, wires, and inference on many chips at once."""
 
+from stack3d.mvm.arrays import read_power
 from stack3d.mvm.calibration import (
     layer_scale,
     profile,
@@ -7,12 +8,13 @@ from stack3d.mvm.calibration import (
     read_magnitude,
     read_references,
     read_weights,
+    share_wires,
     tile_gain,
 )
 from stack3d.mvm.cells import SinhCell
 from stack3d.mvm.circuit import CrossbarSolution, ohmic_error, solve_crossbar
 from stack3d.mvm.converters import Converter
-from stack3d.mvm.engine import AnalogMatrix, read_power
+from stack3d.mvm.engine import AnalogMatrix
 from stack3d.mvm.mapping import WeightMapping
 from stack3d.mvm.metrics import accuracy, confusion_matrix, logit_error, signal_to_noise
 from stack3d.mvm.network import CrossbarNetwork, LayerStatistics, infer
@@ -44,6 +46,7 @@ __all__ = [
     "read_power",
     "read_references",
     "read_weights",
+    "share_wires",
     "signal_to_noise",
     "solve_crossbar",
     "tile_gain",

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError
+from stack3d.mvm.backend import like, namespace
 from stack3d.mvm.checks import check_finite
 from stack3d.mvm.mapping import WeightMapping, full_scale
+from stack3d.mvm.wires import Wires
 from stack3d.tiles import Tile
 
 REFERENCE_WEIGHT = 0.5  # part of full scale held by reference columns: they age like the middle of the window
@@ -101,3 +103,43 @@ class MappedMatrix:
         extra[: self.n_product_columns - self.n_outputs] = 0.0
         columns = np.broadcast_to(extra, (self.n_inputs, extra.size))
         return self.mapping.conductances(np.concatenate([self.weights, columns], axis=1), self.weight_max)
+
+    def behind(self, wires: Wires | tuple[Wires, ...], conductances: Any, dtype: Any) -> Any:
+        """Return the effective conductances (..., devices, n_inputs, n_columns) behind lines, one for all or one per tile. [S]
+
+        Computed in NumPy; arrays of other libraries are taken there and back.
+        """
+        xp, cells = namespace(conductances), np.asarray(conductances)
+        out = np.empty(cells.shape, dtype if xp is np else np.float64)
+        for n, tile in enumerate(self.tiles):
+            columns = self.block_columns(self.column_blocks.index((tile.col_start, tile.col_stop)))
+            part = cells[..., tile.row_start : tile.row_stop, columns]
+            lines = wires[n] if isinstance(wires, tuple) else wires
+            effective = lines.effective(part, is_interleaved=self.mapping.is_interleaved)
+            out[..., tile.row_start : tile.row_stop, columns] = effective
+        return out if xp is np else like(xp, out, conductances)
+
+
+def read_power(conductances: Any, mean_square_voltages: Any) -> Any:
+    r"""Return the Joule heat of cells during a read, without wires.
+
+    Parameters
+    ----------
+    conductances : array
+        Shape (..., devices, n_inputs, n_columns). [S]
+    mean_square_voltages : array
+        Mean of the squared word-line voltage of every row, shape (..., n_inputs) with leading axes that broadcast;
+        see `AnalogMatrix.mean_square_voltages`. [V²]
+
+    Returns
+    -------
+    array
+        Shape (...). [W]
+
+    Notes
+    -----
+    Exact: every cell sees its row's voltage, :math:`P = \sum_i \overline{V_i^2} \sum_{d,j} G_{dij}`.
+    """
+    xp = namespace(conductances)
+    rows = xp.sum(xp.sum(conductances, axis=-1), axis=-2)
+    return xp.sum(rows * mean_square_voltages, axis=-1)

@@ -1,4 +1,4 @@
-"""Converter ranges from profiled signals, and corrections measured through the same converters, as hardware would."""
+"""Measured on chips: converter ranges, corrections through the same converters as hardware would, mean line losses."""
 
 from __future__ import annotations
 
@@ -106,6 +106,45 @@ def layer_scale(fresh: NDArray[Any], aged: NDArray[Any]) -> Compensation:
 def tile_gain(fresh: NDArray[Any], aged: NDArray[Any]) -> Compensation:
     """Return the factor per array that restores `read_references` from `aged` to `fresh`; 1 where nothing is read."""
     return Compensation(tile_gain=_ratio(np.asarray(fresh), np.asarray(aged)))
+
+
+def share_wires(matrix: AnalogMatrix, cells: NDArray[Any], *, check: int = 1) -> tuple[AnalogMatrix, float]:
+    """Return a matrix that gives all chips the line losses of their mean, and the error of that.
+
+    Much cheaper than exact lines for every chip: lines average over their cells, so that losses hardly differ
+    from chip to chip. Take the mean again when the cells have moved.
+
+    Parameters
+    ----------
+    matrix : AnalogMatrix
+        With wires.
+    cells : ndarray
+        Conductances of the chips now, shape (..., devices, n_inputs, n_columns). [S]
+    check : int
+        Chips, the first ones, whose effective conductances are also solved exactly.
+
+    Returns
+    -------
+    AnalogMatrix
+        Without wires, with `attenuation`.
+    float
+        Rms error of the effective conductances over their rms, on the chips checked. [-]
+
+    Raises
+    ------
+    DeckError
+        The matrix has no wires.
+    """
+    wires = matrix.wires
+    if wires is None:
+        raise DeckError(f"layer {matrix.name!r} has no wires to share")
+    chips = cells.reshape(-1, *matrix.state_shape)
+    mean = chips.mean(axis=0, dtype=np.float64)
+    mean = np.maximum(mean, 1e-6 * mean.max())  # an open cell still shows what its lines would leave it
+    attenuation = matrix.behind(wires, mean, np.float64) / mean
+    exact = matrix.behind(wires, chips[:check], np.float64)
+    error = np.sqrt(np.mean((chips[:check] * attenuation - exact) ** 2) / np.mean(exact**2))
+    return replace(matrix, wires=None, attenuation=attenuation), float(error)
 
 
 def _ratio(before: NDArray[Any], now: NDArray[Any]) -> NDArray[Any]:

@@ -48,6 +48,8 @@ class AnalogMatrix(MappedMatrix):
         Current-voltage law; ohmic when absent. Not together with wires: those need `solve_crossbar`.
     wires : Wires or tuple of Wires, optional
         Line resistance, one for all arrays or one per tile; none when absent.
+    attenuation : ndarray, optional
+        What lines leave of every cell's conductance, shape `state_shape`, see `share_wires`. [-]
 
     Raises
     ------
@@ -63,6 +65,7 @@ class AnalogMatrix(MappedMatrix):
     read_voltage: float = 0.2
     cell: SinhCell | None = None
     wires: Wires | tuple[Wires, ...] | None = None
+    attenuation: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -124,8 +127,12 @@ class AnalogMatrix(MappedMatrix):
         check_finite(f"conductances of layer {self.name!r}", conductances, low=0.0)
         own, xp = conductances, namespace(conductances)
         dtype = dtype if xp is np else conductances.dtype
+        left: Any = None if self.attenuation is None else like(xp, self.attenuation, own)
         if self.wires is not None:
-            conductances = self._behind_wires(xp, conductances, dtype)
+            conductances = self.behind(self.wires, own, dtype)
+            left = conductances / xp.where(own > 0.0, own, xp.ones_like(own))
+        elif left is not None:
+            conductances = scaled(xp, own, left, dtype)
         mean = self._readout_sums(xp, conductances, 1.0, dtype, power=1)
         if read_noise is None:
             return ArrayState(mean)
@@ -134,8 +141,10 @@ class AnalogMatrix(MappedMatrix):
             return ArrayState(mean, self._readout_sums(xp, conductances, float(read_noise), dtype, power=2))
         deviation = read_noise(own) if callable(read_noise) else read_noise
         check_finite(f"read_noise of layer {self.name!r}", deviation, low=0.0)
-        if self.wires is not None:
-            deviation = deviation * (conductances / xp.where(own > 0.0, own, xp.ones_like(own)))
+        if any(n not in (1, wanted) for n, wanted in zip(deviation.shape[::-1], own.shape[::-1])) or deviation.ndim > own.ndim:
+            shapes = f"{tuple(deviation.shape)}; must broadcast against the conductances, {tuple(own.shape)}"
+            raise ArrayError(f"read_noise of layer {self.name!r} has shape {shapes}")
+        deviation = xp.broadcast_to(deviation if left is None else deviation * left, own.shape)
         return ArrayState(mean, self._readout_sums(xp, deviation, 1.0, dtype, power=2))
 
     def matvec(
@@ -385,46 +394,7 @@ class AnalogMatrix(MappedMatrix):
             sums.append(total)
         return sums[0][..., None, :, :] if len(sums) == 1 else xp.stack(sums, axis=-3)
 
-    def _behind_wires(self, xp: Any, conductances: Any, dtype: Any) -> Any:
-        """Return the effective conductances of all arrays; computed in NumPy."""
-        cells = np.asarray(conductances)
-        out = np.empty(cells.shape, dtype if xp is np else np.float64)
-        for tile in self.tiles:
-            columns = self.block_columns(self.column_blocks.index((tile.col_start, tile.col_stop)))
-            wires = self.wires[tile.index] if isinstance(self.wires, tuple) else self.wires
-            assert wires is not None
-            part = cells[..., tile.row_start : tile.row_stop, columns]
-            out[..., tile.row_start : tile.row_stop, columns] = wires.effective(
-                part, is_interleaved=self.mapping.is_interleaved
-            )
-        return like(xp, out, conductances) if xp is not np else out
-
 
 def _added(total: Any, term: Any) -> Any:
     total += term
     return total
-
-
-def read_power(conductances: Any, mean_square_voltages: Any) -> Any:
-    r"""Return the Joule heat of cells during a read, without wires.
-
-    Parameters
-    ----------
-    conductances : array
-        Shape (..., devices, n_inputs, n_columns). [S]
-    mean_square_voltages : array
-        Mean of the squared word-line voltage of every row, shape (..., n_inputs) with leading axes that broadcast;
-        see `AnalogMatrix.mean_square_voltages`. [V²]
-
-    Returns
-    -------
-    array
-        Shape (...). [W]
-
-    Notes
-    -----
-    Exact: every cell sees its row's voltage, :math:`P = \sum_i \overline{V_i^2} \sum_{d,j} G_{dij}`.
-    """
-    xp = namespace(conductances)
-    rows = xp.sum(xp.sum(conductances, axis=-1), axis=-2)
-    return xp.sum(rows * mean_square_voltages, axis=-1)

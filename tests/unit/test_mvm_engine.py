@@ -20,6 +20,7 @@ from stack3d.mvm import (
     effective_conductance,
     read_references,
     read_weights,
+    share_wires,
     tile_gain,
 )
 from stack3d.mvm.backend import Scratch, standard_normals
@@ -119,6 +120,8 @@ def test_ways_to_state_the_noise_agree():
     matrix = matrix_of()
     cells = matrix.target_conductances()
     states = [matrix.prepare(cells, noise) for noise in (0.02, 0.02 * cells, lambda g: 0.02 * g)]
+    flat = matrix.prepare(cells, np.full((1, 1, 1), 1e-7)).variance
+    np.testing.assert_allclose(flat, 2 * (1e-7 / matrix.mapping.window) ** 2, rtol=1e-6)
     for state in states[1:]:
         np.testing.assert_allclose(state.variance, states[0].variance, rtol=1e-6)
     assert matrix.prepare(cells).variance is None
@@ -254,6 +257,8 @@ def test_bad_input_names_array_and_index():
         matrix.prepare(cells[..., :11])
     with pytest.raises(ArrayError, match=r"read_noise of layer 'm'\[0, 0, 0\] is -1"):
         matrix.prepare(cells, bad(cells, (0, 0, 0), -1.0))
+    with pytest.raises(ArrayError, match=r"read_noise of layer 'm' has shape \(3, 1\)"):
+        matrix.prepare(cells, np.ones((3, 1)))
     with pytest.raises(ArrayError, match=r"input of layer 'm' has shape \(2, 19\)"):
         matrix.matvec(x[:, :19], cells)
     with pytest.raises(ArrayError, match=r"input of layer 'm'\[1, 2\] is inf"):
@@ -275,3 +280,28 @@ def test_error_of_the_ohmic_view_of_a_cell():
     assert SinhCell(0.3).ohmic_error(0.2) == pytest.approx(1.0 - (2 / 3) / np.sinh(2 / 3), rel=1e-12)
     assert SinhCell(0.3).ohmic_error(-0.003) == pytest.approx(1e-4 / 6.0, rel=1e-4)
     assert SinhCell(0.3).ohmic_error(0.0) == 0.0
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.2])
+def test_shared_wires_state_their_error(spread):
+    """Equal chips: exact. Unequal chips: the stated error is that of the outputs, and far below that of no wires."""
+    rng = np.random.default_rng(0)
+    matrix = AnalogMatrix.build("m", rng.standard_normal((48, 24)), WeightMapping(LOW, HIGH), wires=Wires(5.0, 5.0), **IDEAL)
+    target = matrix.target_conductances()
+    same, error = share_wires(matrix, target[None].repeat(3, axis=0))
+    assert error < 1e-12
+    np.testing.assert_allclose(same.prepare(target).mean, matrix.prepare(target).mean, rtol=1e-5, atol=1e-6)
+    chips = target * np.exp(spread * rng.standard_normal((6, *target.shape)))
+    shared, error = share_wires(matrix, chips, check=6)
+    x = rng.standard_normal((200, 48))
+    exact = matrix.matvec(x, matrix.prepare(chips, dtype=np.float64))
+    near = shared.matvec(x, shared.prepare(chips, dtype=np.float64))
+    none = shared.matvec(x, shared.prepare(chips / shared.attenuation, dtype=np.float64))
+    scale = np.sqrt(np.mean(exact**2))
+    left = np.sqrt(np.mean((near - exact) ** 2)) / scale
+    assert left < 3 * error  # pairs subtract: an error of cells weighs up to a few times more in their difference
+    assert left < 0.2 * np.sqrt(np.mean((none - exact) ** 2)) / scale
+    noisy = shared.prepare(chips, 0.02 * chips, dtype=np.float64).variance
+    np.testing.assert_allclose(noisy, shared.prepare(chips, 0.02, dtype=np.float64).variance, rtol=1e-12)
+    with pytest.raises(DeckError, match="no wires to share"):
+        share_wires(shared, chips)
