@@ -19,9 +19,9 @@ from stack3d.thermal.problem import GridField, ThermalProblem, ThermalSolution, 
 
 Preconditioner = Literal["auto", "diagonalisation", "multigrid"]
 
-LOW_CONTRAST = 8.0
-"""Largest ratio of conductivities within one layer up to which laterally averaged layers precondition well; measured in
-benchmarks/README.md: iterations grow with its square root, and one of multigrid costs about four of theirs."""
+LOW_CONTRAST = 25.0
+"""Largest ratio of conductivities within one layer up to which laterally averaged layers cost less than multigrid: iterations
+grow with its square root, and one of multigrid costs about five of theirs (table in benchmarks/README.md)."""
 
 UPDATE_GAIN = 0.02
 """Reduction of the residual asked of the linear solver between two updates of k(T); an update gains about a factor 10."""

@@ -6,58 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tensor_cases import flip_chip, grid, stack
+from tensor_cases import dolfinx_matrix, flip_chip, grid, stack
 
 from stack3d.errors import ArrayError
 from stack3d.layout import Grid, HeatSource, Rectangle
-from stack3d.thermal.grid_operator import CellProperties
 from stack3d.thermal.preconditioner import GridPreconditioner
 from stack3d.thermal.problem import Face, ThermalProblem, source_loads
 from stack3d.thermal.tensor import TensorSolver
 
+pytest.importorskip("dolfinx_solver")
 MM = 1e-3
-
-
-def dolfinx_matrix(problem: ThermalProblem) -> tuple[Any, np.ndarray, Any]:
-    """Matrix with films on top and bottom over a box of hexahedra stretched onto the grid; node of each unknown; mesh."""
-    pytest.importorskip("dolfinx_solver")
-    import dolfinx
-    import dolfinx.fem.petsc
-    import ufl
-    from mpi4py import MPI
-
-    g = problem.grid
-    nz, ny, nx = g.shape
-    mesh = dolfinx.mesh.create_box(MPI.COMM_SELF, [[0, 0, 0], [nx, ny, nz]], [nx, ny, nz], dolfinx.mesh.CellType.hexahedron)
-    number = np.rint(mesh.geometry.x).astype(int)
-    middles = np.rint(2 * dolfinx.mesh.compute_midpoints(mesh, 3, np.arange(nz * ny * nx, dtype=np.int32))).astype(int) // 2
-    for axis, lines in enumerate((g.x, g.y, g.z)):
-        mesh.geometry.x[:, axis] = lines[number[:, axis]]
-    cells = CellProperties.of(problem.stack, g)
-    full = [np.broadcast_to(k, (3, ny, nx)) for k in cells.conductivity]
-    k_of = dolfinx.fem.Function(dolfinx.fem.functionspace(mesh, ("DG", 0, (3,))))
-    k_of.x.array.reshape(-1, 3)[:] = [full[g.layer[k]][:, j, i] for i, j, k in middles]
-    space = dolfinx.fem.functionspace(mesh, ("Lagrange", 1))
-    u, v = ufl.TrialFunction(space), ufl.TestFunction(space)
-    flux = ufl.as_vector([k_of[i] * ufl.grad(u)[i] for i in range(3)])
-    form = ufl.inner(flux, ufl.grad(v)) * ufl.dx(metadata={"quadrature_degree": 2})
-    facets, tags = [], []
-    for tag, at in ((1, g.z[-1]), (2, g.z[0])):
-        found = dolfinx.mesh.locate_entities_boundary(mesh, 2, lambda p, at=at: np.isclose(p[2], at, atol=1e-9))
-        facets.append(found)
-        tags.append(np.full(found.size, tag, dtype=np.int32))
-    index, value = np.concatenate(facets), np.concatenate(tags)
-    order = np.argsort(index)
-    mesh.topology.create_connectivity(2, 3)
-    marks = dolfinx.mesh.meshtags(mesh, 2, index[order], value[order])
-    ds = ufl.Measure("ds", domain=mesh, subdomain_data=marks, metadata={"quadrature_degree": 2})
-    for tag, face in ((1, problem.top), (2, problem.bottom)):
-        form += dolfinx.fem.Constant(mesh, face.film_coefficient) * u * v * ds(tag)
-    matrix = dolfinx.fem.petsc.assemble_matrix(dolfinx.fem.form(form))
-    matrix.assemble()
-    points = space.tabulate_dof_coordinates()
-    where = [np.abs(lines - points[:, a][:, None]).argmin(axis=1) for a, lines in ((2, g.z), (1, g.y), (0, g.x))]
-    return matrix, np.ravel_multi_index(where, (g.z.size, g.y.size, g.x.size)), mesh  # the mesh keeps the communicator
 
 
 def petsc_solve(matrix: Any, nodes: np.ndarray, context: Any, load: np.ndarray) -> tuple[np.ndarray, int]:
