@@ -23,6 +23,7 @@ REFERENCES: dict[tuple[str, ...], str] = {
     ("geometry",): "geometries",
     ("solver",): "solvers",
     ("device",): "devices",
+    ("hybrid", "*", "device"): "devices",
     ("cooling", "top"): "cooling",
     ("cooling", "bottom"): "cooling",
     ("cooling", "sides"): "cooling",
@@ -379,8 +380,10 @@ def resolve(tree: Mapping, path: Path | None = None, overrides: Sequence[tuple[s
     resolver = _Resolver(tree, path.parent if path else Path.cwd())
     done = tuple(resolver.override(key, value) for key, value in overrides)
     resolver.fill(tree, (), "")
-    tables = read_tables(tree.get("device"))
-    resolver.problems += [replace(p, key=f"device.{p.key}") for p in tables]
+    hybrid = tree.get("hybrid")
+    devices = {f"hybrid[{i}].device": h.get("device") for i, h in enumerate(hybrid) if isinstance(h, Mapping)} if hybrid else {}
+    for key, device in {"device": tree.get("device"), **devices}.items():
+        resolver.problems += [replace(p, key=f"{key}.{p.key}") for p in read_tables(device)]
     failed = {p.key for p in resolver.problems}
     try:
         scenario = Scenario.model_validate(tree)

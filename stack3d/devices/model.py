@@ -214,7 +214,7 @@ class DeviceModel:
         alive = state.stuck == HEALTHY
         alive = alive if everything else chosen & alive
         cells = int(np.count_nonzero(alive))
-        pulses = self._pulses()
+        pulses = self.write_pulses()
         # stuck cells of a full write may wear along: they stay stuck, and the wear stays one number for all
         worn = np.asarray(pulses) if everything else np.where(alive, pulses, 0.0)
         writes, damage, stuck = state.writes + worn, state.damage, state.stuck
@@ -318,7 +318,7 @@ class DeviceModel:
         """Share of the life's scale that one write-verify at `temperature` [K] costs. [-]"""
         if self.endurance is None:
             return np.zeros(np.shape(temperature))
-        return np.asarray(self._pulses() / self.endurance.cycles(np.asarray(temperature, np.float64), self.device))
+        return np.asarray(self.write_pulses() / self.endurance.cycles(np.asarray(temperature, np.float64), self.device))
 
     def acceleration(self, temperature: ArrayLike, *, reference: float = 298.15) -> Array:
         """Speed of retention loss of a nominal cell relative to the one at `reference` [K]; 1 without retention. [-]"""
@@ -411,7 +411,8 @@ class DeviceModel:
         return tier + self.self_heating.rise(np.asarray(power, np.float64), self.device)
 
     # ------------------------------------------------------------------------------------------------- checks
-    def _pulses(self) -> float:
+    def write_pulses(self) -> float:
+        """Mean pulses of one write-verify. [-]"""
         if self.programming:
             return self.programming.pulses(self.device)
         return self.device.write.pulses if self.device.write else 0.0

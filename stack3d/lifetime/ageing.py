@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stack3d.devices.model import DeviceModel
+from stack3d.devices.model import WriteBill
 from stack3d.devices.state import CellState
 from stack3d.layout import Floats
 from stack3d.lifetime.chip import Computer
@@ -17,8 +18,11 @@ from stack3d.schema.life import Lifetime
 TODAY = 1.0
 """Time after programming of the first read-out. [s]"""
 YEAR = 365.25 * 86400.0
-PROGRAM, READ = 1, 2
+PROGRAM, READ, WRITE, REFERENCE = 1, 2, 3, 4
 """Streams of random numbers, apart so that one does not disturb the other."""
+
+Climate = Sequence[tuple[float, Floats]]
+"""Levels of temperature and the share of time at each: (share, field of shape (tiles, ny, nx) [K])."""
 
 
 def epoch_times(lifetime: Lifetime | None) -> Floats:
@@ -31,6 +35,11 @@ def epoch_times(lifetime: Lifetime | None) -> Floats:
         times[inner] = YEAR
     times[-1] = lifetime.until
     return np.concatenate([[TODAY], times[times > TODAY]])
+
+
+def mean_field(climate: Climate) -> Floats:
+    """Mean over time of the temperature within tiles. [K]"""
+    return np.asarray(sum(share * field for share, field in climate))
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,46 +55,91 @@ class Population:
     states: Mapping[str, CellState]
 
     @classmethod
-    def programmed(cls, computer: Computer, device: DeviceModel, samples: int, seed: int, temperature: float) -> Population:
+    def programmed(cls, computer: Computer, samples: int, seed: int, temperature: float) -> Population:
         """Program `samples` chips; the same seed gives the same chips whatever else is computed."""
         states = {}
         for index, (name, matrix) in enumerate(computer.matrices.items()):
             rng = np.random.default_rng([seed, PROGRAM, index])
             target = np.broadcast_to(matrix.target_conductances(), (samples, *matrix.state_shape))
-            states[name] = device.program(
-                target, rng, temperature=temperature, pair_axis=-3 if matrix.mapping.is_pair else None
+            states[name] = computer.devices[name].program(
+                target, rng, temperature=temperature, pair_axis=_pair_axis(computer, name)
             )
         return cls(states)
 
-    def aged(self, computer: Computer, device: DeviceModel, duration: float, tile_temperature: Floats) -> Population:
-        """The chips after `duration` [s] at the temperature of their tiles. [K]"""
-        return Population(
-            {
-                name: device.advance(state, duration, computer.per_cell(name, tile_temperature))
-                for name, state in self.states.items()
-            }
-        )
+    def aged(self, computer: Computer, duration: float, climate: Climate) -> Population:
+        """The chips after `duration` [s] in a climate; the order of its levels does not matter."""
+        states = dict(self.states)
+        for share, field in climate:
+            for name, state in states.items():
+                states[name] = computer.devices[name].advance(state, duration * share, computer.per_cell(name, field))
+        return Population(states)
 
-    def conductances(self, computer: Computer, device: DeviceModel, tile_temperature: Floats) -> dict[str, Any]:
+    def rewritten(
+        self,
+        computer: Computer,
+        field: Floats,
+        key: Sequence[int],
+        *,
+        masks: Mapping[str, NDArray[np.bool_]] | None = None,
+        targets: Mapping[str, Floats] | None = None,
+    ) -> tuple[Population, dict[str, WriteBill]]:
+        """Program cells again at the temperature of their tiles.
+
+        Parameters
+        ----------
+        computer : Computer
+        field : ndarray, shape (tiles, ny, nx)
+            [K]
+        key : sequence of int
+            Seeds the random numbers of this write.
+        masks : mapping of str to ndarray of bool, optional
+            Cells to write; layers without a mask are left alone. Absent = all cells of all layers.
+        targets : mapping of str to ndarray, optional
+            New targets [S]; absent = the old ones.
+        """
+        states, bills = dict(self.states), {}
+        for index, (name, state) in enumerate(self.states.items()):
+            if masks is not None and name not in masks:
+                continue
+            states[name], bills[name] = computer.devices[name].reprogram(
+                state,
+                None if masks is None else masks[name],
+                state.target if targets is None or name not in targets else targets[name],
+                np.random.default_rng([*key, WRITE, index]),
+                temperature=computer.per_cell(name, field),
+                pair_axis=_pair_axis(computer, name),
+            )
+        return Population(states), bills
+
+    def worn(self, computer: Computer, times: float, share: float, field: Floats) -> Population:
+        """Wear of `times` further writes of a `share` of the cells, spread evenly; conductances stay."""
+        states = {}
+        for name, state in self.states.items():
+            device = computer.devices[name]
+            rate = device.damage_rate(computer.per_cell(name, field))
+            states[name] = replace(
+                state,
+                writes=state.writes + times * share * device.write_pulses(),
+                damage=state.damage + times * share * rate,
+            )
+        return Population(states)
+
+    def conductances(self, computer: Computer, field: Floats) -> dict[str, Any]:
         """What a noiseless read sees, by layer. [S]"""
-        return {n: device.conductance(s, computer.per_cell(n, tile_temperature)) for n, s in self.states.items()}
+        return {n: computer.devices[n].conductance(s, computer.per_cell(n, field)) for n, s in self.states.items()}
 
-    def read_noise(
-        self, computer: Computer, device: DeviceModel, tile_temperature: Floats, conductances: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def read_noise(self, computer: Computer, field: Floats, conductances: Mapping[str, Any]) -> dict[str, Any]:
         """Standard deviation of a read, by layer. [S]"""
         noise = {
-            n: device.read_noise(s, computer.per_cell(n, tile_temperature), conductance=conductances[n])
+            n: computer.devices[n].read_noise(s, computer.per_cell(n, field), conductance=conductances[n])
             for n, s in self.states.items()
         }
         return {n: sd for n, sd in noise.items() if np.ndim(sd)}  # a device without read noise answers one zero
 
     def mean_of(self, name: str) -> float:
         """Mean of a state array (``writes``, ``damage``) over all cells."""
-        cells = sum(s.target.size for s in self.states.values())
-        return float(
-            sum(np.broadcast_to(getattr(s, name), s.shape).sum(dtype=np.float64) for s in self.states.values()) / cells
-        )
+        means = [(s.target.size, float(np.mean(getattr(s, name), dtype=np.float64))) for s in self.states.values()]
+        return sum(size * mean for size, mean in means) / sum(size for size, _ in means)
 
     def stuck_fraction(self) -> float:
         """Fraction of cells that are stuck."""
@@ -93,8 +147,13 @@ class Population:
         return float(sum(np.count_nonzero(s.stuck) for s in self.states.values()) / cells)
 
 
+def _pair_axis(computer: Computer, name: str) -> int | None:
+    mapping = computer.matrices[name].mapping
+    return -3 if mapping.is_pair and mapping.devices == 2 else None
+
+
 def errors_by_tier(
-    computer: Computer, population: Population, conductances: Mapping[str, Any], tier_of_tile: Floats, n_tiers: int
+    computer: Computer, population: Population, conductances: Mapping[str, Any], tier_of_tile: NDArray[np.intp], n_tiers: int
 ) -> tuple[Floats, Floats]:
     """Mean and standard deviation of conductance minus target per tier; NaN where a tier has no cells. [S]"""
     sums = np.zeros((3, n_tiers))

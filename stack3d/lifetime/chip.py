@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from stack3d import mvm
 from stack3d.devices.build import build_device, check_device
 from stack3d.devices.model import DeviceModel
-from stack3d.errors import DeckError, Problem
+from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.geometry import stack as geometry
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
+from stack3d.schema.device import Device
 from stack3d.schema.scenario import Scenario
 from stack3d.tiles import Tile
 from stack3d.workload import network as networks
@@ -32,7 +33,8 @@ class Computer:
     ----------
     network : Network
     data : LabelledData
-    device : DeviceModel
+    devices : mapping of str to DeviceModel
+        By network layer.
     matrices : mapping of str to AnalogMatrix
         Crossbar matrices by layer, converters calibrated.
     tiles : tuple of Tile
@@ -47,7 +49,7 @@ class Computer:
 
     network: networks.Network
     data: networks.LabelledData
-    device: DeviceModel
+    devices: Mapping[str, DeviceModel]
     matrices: Mapping[str, mvm.AnalogMatrix]
     tiles: tuple[Tile, ...]
     places: tuple[tuple[str, Rectangle], ...]
@@ -56,8 +58,13 @@ class Computer:
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
-        """Mechanisms of the device that can be switched off."""
-        return tuple(name for name in self.device.mechanisms if name != "truncation")
+        """Mechanisms of the devices that can be switched off."""
+        names = [name for device in self.devices.values() for name in device.mechanisms if name != "truncation"]
+        return tuple(dict.fromkeys(names))
+
+    def without(self, mechanism: str) -> Computer:
+        """The same computer with one mechanism switched off in every device."""
+        return replace(self, devices={name: device.without(mechanism) for name, device in self.devices.items()})
 
     @cached_property
     def float_logits(self) -> Floats:
@@ -79,12 +86,28 @@ class Computer:
         block = [start for start, _ in matrix.column_blocks].index(tile.col_start)
         return matrix.block_columns(block)
 
-    def per_cell(self, layer: str, per_tile: Floats) -> Floats:
-        """Spread one value per tile to the cells of a layer, shape (n_inputs, n_columns)."""
+    def per_cell(self, layer: str, field: Floats) -> Floats:
+        """Spread temperatures within tiles to the cells of a layer.
+
+        Parameters
+        ----------
+        layer : str
+        field : ndarray, shape (tiles, ny, nx)
+            Over equal boxes of each tile: rows lie along y, columns along x.
+
+        Returns
+        -------
+        ndarray, shape (n_inputs, n_columns)
+        """
         matrix = self.matrices[layer]
+        ny, nx = field.shape[1:]
         out = np.empty((matrix.n_inputs, matrix.n_columns))
         for i, tile in self.tiles_of(layer):
-            out[tile.row_start : tile.row_stop, self.columns_of(tile)] = per_tile[i]
+            columns = self.columns_of(tile)
+            rows = (np.arange(tile.rows_used) + 0.5) / tile.n_rows * ny
+            across = (np.arange(columns.size) + 0.5) * tile.columns_per_weight / tile.n_cols * nx
+            part = field[i][np.ix_(rows.astype(int), np.minimum(across.astype(int), nx - 1))]
+            out[tile.row_start : tile.row_stop, columns] = part
         return out
 
     def activities(self, conductances: Mapping[str, Any]) -> list[power.TileActivity]:
@@ -104,7 +127,7 @@ class Computer:
                     products=self.products[tile.layer],
                     voltage_squared=self.mean_square_voltages[tile.layer][span],
                     row_conductance=rows[tile.layer][span][:, columns].sum(axis=1),
-                    pulse=self.device.device.read.pulse,
+                    pulse=self.devices[tile.layer].device.read.pulse,
                     conversions=(tile.col_stop - tile.col_start) * matrix.readouts,
                 )
             )
@@ -155,22 +178,67 @@ def _problems_of(step: Callable[[], Any], problems: list[Problem]) -> Any:
         return None
 
 
+def _device_decks(scenario: Scenario, network: networks.Network, stack: Stack, problems: list[Problem]) -> dict[str, Device]:
+    """Device deck of each network layer."""
+    assert scenario.device is not None
+    names = [layer.name for layer in network.layers]
+    decks = dict.fromkeys(names, scenario.device)
+    taken: set[int] = set()
+    n_tiers = len(stack.with_role("rram"))
+    for i, part in enumerate(scenario.hybrid):
+        for layer in part.layers:
+            if layer not in names:
+                message = f"no analog layer {layer!r}{did_you_mean(layer, names)}; layers: {', '.join(names)}"
+                problems.append(Problem(f"hybrid[{i}].layers", message))
+            decks[layer] = part.device
+        wrong = [t for t in part.tiers if t >= n_tiers or t in taken]
+        if wrong:
+            message = f"tiers {wrong} are above the top ({n_tiers} tiers, from 0) or named twice"
+            problems.append(Problem(f"hybrid[{i}].tiers", message))
+        taken |= set(part.tiers)
+    return decks
+
+
+def _places(scenario: Scenario, stack: Stack, tiles: tuple[Tile, ...]) -> tuple[tuple[str, Rectangle], ...]:
+    """Site of each tile; layers of a hybrid part go to its tiers, the others to the tiers that are left."""
+    work = scenario.workload
+    assert work is not None
+    sites = geometry.tile_sites(scenario.geometry, stack)
+    chosen: dict[int, tuple[str, Rectangle]] = {}
+    special = {t for part in scenario.hybrid for t in part.tiers}
+    elsewhere = {layer for part in scenario.hybrid for layer in part.layers}
+    groups = [(set(part.layers), set(part.tiers)) for part in scenario.hybrid]
+    tier_of = {layer.name: i for i, layer in enumerate(stack.with_role("rram"))}
+    groups.append(({t.layer for t in tiles} - elsewhere, set(tier_of.values()) - special))
+    for layers, tiers in groups:
+        mine = [i for i, tile in enumerate(tiles) if tile.layer in layers]
+        free = [site for site in sites if tier_of[site[0]] in tiers]
+        for i, site in zip(mine, place(work.placement, [tiles[i] for i in mine], free)):
+            chosen[i] = free[site]
+    return tuple(chosen[i] for i in range(len(tiles)))
+
+
 def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Computer | None:
-    work, deck = scenario.workload, scenario.device
-    assert work is not None and deck is not None
-    problems += [replace(p, key=f"device.{p.key}".rstrip(".")) for p in check_device(deck)]
+    work = scenario.workload
+    assert work is not None and scenario.device is not None
+    keyed = {"device": scenario.device, **{f"hybrid[{i}].device": part.device for i, part in enumerate(scenario.hybrid)}}
+    for key, deck in keyed.items():
+        problems += [replace(p, key=f"{key}.{p.key}".rstrip(".")) for p in check_device(deck)]
     network = _problems_of(lambda: networks.load_network(work.network), problems)
     if network is None:
         return None
     data = _problems_of(lambda: networks.load_data(work.network.data, network, work.test_samples), problems)
-    mapping = mvm.WeightMapping(deck.g_min, deck.g_max, scenario.mvm.scheme, levels=deck.levels)
+    decks = _device_decks(scenario, network, stack, problems)
     wires = mvm.Wires(scenario.mvm.wire_resistance, scenario.mvm.wire_resistance) if scenario.mvm.wire_resistance else None
+    compensation = scenario.lifetime.compensation if scenario.lifetime else None
+    references = 1 if compensation is not None and compensation.drift == "tile" else 0
 
     def build(layer: networks.WeightMatrix) -> mvm.AnalogMatrix:
+        deck = decks[layer.name]
         return mvm.AnalogMatrix.build(
             layer.name,
             layer.weights,
-            mapping,
+            mvm.WeightMapping(deck.g_min, deck.g_max, scenario.mvm.scheme, levels=deck.levels, reference_columns=references),
             work.tile,
             dac=mvm.Converter(scenario.mvm.dac_bits),
             adc=mvm.Converter(scenario.mvm.adc_bits),
@@ -179,12 +247,11 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
         )
 
     built = _problems_of(lambda: {layer.name: build(layer) for layer in network.layers}, problems)
-    if built is None:
+    if built is None or problems:
         return None
     tiles = tuple(t for m in built.values() for t in m.tiles)
-    sites = geometry.tile_sites(scenario.geometry, stack)
-    chosen = _problems_of(lambda: place(work.placement, tiles, sites), problems)
-    if problems or chosen is None or data is None:
+    places = _problems_of(lambda: _places(scenario, stack, tiles), problems)
+    if problems or data is None:
         return None
     statistics: dict[str, mvm.LayerStatistics] = {}
     ideal = {name: m.prepare(m.target_conductances()) for name, m in built.items()}
@@ -195,10 +262,10 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
     computer = Computer(
         network,
         data,
-        build_device(deck, scenario.device_band),
+        {name: build_device(deck, scenario.device_band) for name, deck in decks.items()},
         matrices,
         tiles,
-        tuple(sites[i] for i in chosen),
+        places,
         {name: s.mean_square_voltages for name, s in statistics.items()},
         {name: s.vectors / len(data.profile) for name, s in statistics.items()},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from stack3d.errors import SolverError, ThermalRunawayError
 from stack3d.geometry.gmsh_model import layered_hexahedra
 from stack3d.geometry.grid import build_grid
-from stack3d.layout import Floats, Grid, HeatSource, Stack
+from stack3d.layout import Floats, Grid, HeatSource, Rectangle, Stack
 from stack3d.lifetime.chip import Chip
 from stack3d.schema.cooling import Cooling
 from stack3d.schema.cooling import Face as FaceDeck
@@ -110,49 +110,99 @@ class Heat:
     Parameters
     ----------
     solution : ThermalSolution
-    tile_temperature : ndarray, shape (tiles,)
-        Volume mean over each tile's box. [K]
+    field : ndarray, shape (tiles, ny, nx)
+        Mean temperature of equal boxes of each tile. [K]
     energies : mapping of str to ndarray, shape (tiles,)
         Per inference by component. [J]
     static : ndarray, shape (tiles,)
         Leakage. [W]
+    rate : float
+        Inferences per second, below what was asked for when throttled. [1/s]
     iterations : int
-        Leakage iterations.
+        Of the fixed point of temperature, leakage and conductance.
+    change : float
+        Of any box in the last iteration. [K]
     """
 
     solution: ThermalSolution
-    tile_temperature: Floats
+    field: Floats
     energies: Mapping[str, Floats]
     static: Floats
+    rate: float
     iterations: int
+    change: float
 
-    def tile_power(self, rate: float) -> Floats:
+    @property
+    def tile_temperature(self) -> Floats:
+        """Mean of each tile, shape (tiles,). [K]"""
+        return np.asarray(self.field.mean(axis=(1, 2)))
+
+    @property
+    def tile_power(self) -> Floats:
         """Power of each tile with its converters and leakage. [W]"""
-        return np.asarray(rate * sum(self.energies.values()) + self.static)
+        return np.asarray(self.rate * sum(self.energies.values()) + self.static)
 
 
-def tile_means(chip: Chip, solution: ThermalSolution) -> Floats:
-    """Mean temperature of each tile's box, shape (tiles,). [K]"""
+def tile_field(chip: Chip, solution: ThermalSolution, subgrid: tuple[int, int]) -> Floats:
+    """Mean temperature of nx by ny equal boxes of every tile, shape (tiles, ny, nx). [K]"""
     assert chip.computer is not None
-    out = np.empty(len(chip.computer.places))
-    for layer in {name for name, _ in chip.computer.places}:
-        mine = [i for i, (name, _) in enumerate(chip.computer.places) if name == layer]
-        out[mine] = solution.field.box_means(layer, [chip.computer.places[i][1] for i in mine])
+    nx, ny = subgrid
+    places = chip.computer.places
+    out = np.empty((len(places), ny, nx))
+    for layer in {name for name, _ in places}:
+        mine = [i for i, (name, _) in enumerate(places) if name == layer]
+        boxes = []
+        for i in mine:
+            box = places[i][1]
+            xs, ys = np.linspace(box.x0, box.x1, nx + 1), np.linspace(box.y0, box.y1, ny + 1)
+            boxes += [Rectangle(xs[a], xs[a + 1], ys[b], ys[b + 1]) for b in range(ny) for a in range(nx)]
+        out[mine] = solution.field.box_means(layer, boxes).reshape(len(mine), ny, nx)
     return out
 
 
-def settle(chip: Chip, backend: ThermalBackend, conductances: Mapping[str, Floats], start: Floats | None = None) -> Heat:
-    """Solve for temperature and leakage together.
+@dataclass(frozen=True)
+class Limits:
+    """What a thermal fixed point has to keep.
+
+    Parameters
+    ----------
+    tolerance : float
+        Change of the last iteration. [K]
+    iterations : int
+    hottest : float or None
+        Throttle the rate so that no box of a tile is hotter. [K]
+    idle_leakage : float
+        Share of the leakage that stays while a tile is idle; 1 = no power gating. [-]
+    """
+
+    tolerance: float = LEAKAGE_TOLERANCE
+    iterations: int = LEAKAGE_ITERATIONS
+    hottest: float | None = None
+    idle_leakage: float = 1.0
+
+
+def settle(
+    chip: Chip,
+    backend: ThermalBackend,
+    conductances_at: Callable[[Floats], Mapping[str, Floats]],
+    start: Floats,
+    limits: Limits = Limits(),
+    write_power: Floats | float = 0.0,
+) -> Heat:
+    """Solve for temperature, leakage and what the cells conduct at that temperature together.
 
     Parameters
     ----------
     chip : Chip
         With a computer.
     backend : ThermalBackend
-    conductances : mapping of str to ndarray
-        By layer, shape (chips, devices, n_inputs, n_columns). [S]
-    start : ndarray, optional
-        Tile temperatures to begin with. [K]
+    conductances_at : callable
+        Field (tiles, ny, nx) [K] → conductances by layer, shape (chips, devices, n_inputs, n_columns). [S]
+    start : ndarray, shape (tiles, ny, nx)
+        Temperatures to begin with. [K]
+    limits : Limits
+    write_power : ndarray or float
+        Power of writes in each tile. [W]
 
     Raises
     ------
@@ -161,29 +211,71 @@ def settle(chip: Chip, backend: ThermalBackend, conductances: Mapping[str, Float
     SolverError
         When they have not settled after the allowed iterations.
     """
+    assert chip.scenario.workload is not None
+    asked = chip.scenario.workload.rate
+    full = _fixed_point(chip, backend, conductances_at, start, limits, write_power, asked)
+    if limits.hottest is None or full.field.max() <= limits.hottest:
+        return full
+    idle = _fixed_point(chip, backend, conductances_at, start, limits, write_power, 0.0)
+    if idle.field.max() >= limits.hottest:
+        return idle
+    low, high = idle, full
+    for _ in range(LEAKAGE_ITERATIONS):  # regula falsi on a nearly linear curve, bracketed
+        span = high.field.max() - low.field.max()
+        share = (limits.hottest - low.field.max()) / span
+        rate = low.rate + 0.999 * share * (high.rate - low.rate)
+        state = _fixed_point(chip, backend, conductances_at, low.field, limits, write_power, rate)
+        if limits.hottest - 0.05 <= state.field.max() <= limits.hottest:
+            return state
+        low, high = (state, high) if state.field.max() < limits.hottest else (low, state)
+    return low
+
+
+def _fixed_point(
+    chip: Chip,
+    backend: ThermalBackend,
+    conductances_at: Callable[[Floats], Mapping[str, Floats]],
+    start: Floats,
+    limits: Limits,
+    write_power: Floats | float,
+    rate: float,
+) -> Heat:
     computer, work = chip.computer, chip.scenario.workload
     assert computer is not None and work is not None
-    energies = tile_energies(chip, conductances)
-    temperature = np.full(len(computer.tiles), chip.scenario.cooling.ambient) if start is None else start
+    subgrid = (start.shape[2], start.shape[1])
+    pulses = [computer.products[t.layer] * computer.devices[t.layer].device.read.pulse for t in computer.tiles]
+    awake = limits.idle_leakage + (1.0 - limits.idle_leakage) * np.minimum(rate * np.array(pulses), 1.0)
+    field = start
     steps: list[float] = []
-    for iteration in range(1, LEAKAGE_ITERATIONS + 1):
-        static = power.leakage(work.periphery.leakage, temperature)
-        tiles = power.tile_sources(chip.stack, computer.places, energies, work.rate, static)
-        solution = backend.solve([*chip.sources, *tiles])
-        new = tile_means(chip, solution)
-        steps.append(float(np.abs(new - temperature).max()))
-        temperature = new
-        if work.periphery.leakage == 0 or steps[-1] < LEAKAGE_TOLERANCE:
-            return Heat(solution, temperature, energies, static, iteration)
+    guess = None
+    for iteration in range(1, limits.iterations + 1):
+        energies = tile_energies(chip, conductances_at(field))
+        static = power.leakage(work.periphery.leakage, field.mean(axis=(1, 2))) * awake
+        tiles = power.tile_sources(chip.stack, computer.places, energies, rate, static)
+        writes = [
+            HeatSource(f"tile{i}_write", layer, box, float(watts))
+            for i, ((layer, box), watts) in enumerate(
+                zip(computer.places, np.broadcast_to(write_power, (len(computer.tiles),)))
+            )
+            if watts
+        ]
+        solution = backend.solve([*chip.sources, *tiles, *writes], guess=guess)
+        guess = solution.field.values
+        new = tile_field(chip, solution, subgrid)
+        steps.append(float(np.abs(new - field).max()))
+        field = new
+        if steps[-1] < limits.tolerance:
+            return Heat(solution, field, energies, static, rate, iteration, steps[-1])
         growing = len(steps) > 3 and steps[-1] > steps[-2] > steps[-3]
-        if temperature.max() > RUNAWAY_TEMPERATURE or (growing and temperature.max() > 500.0):
-            began = temperature.max() - sum(steps[-3:])
+        if field.max() > RUNAWAY_TEMPERATURE or (growing and field.max() > 500.0):
+            began = field.max() - sum(steps[-3:])
             raise ThermalRunawayError(
                 f"leakage runs away: from about {began:.0f} K on each iteration adds more heat than the cooling removes"
                 f" (last steps {', '.join(f'{s:.1f} K' for s in steps[-3:])}); cool better, or lower workload.periphery.leakage"
             )
     raise SolverError(
-        f"leakage and temperature have not settled after {LEAKAGE_ITERATIONS} iterations (last step {steps[-1]:.2g} K)"
+        f"temperature, leakage and conductance have not settled after {limits.iterations} iterations"
+        f" (last change {steps[-1]:.2g} K, {limits.tolerance:.2g} K asked)"
     )
 
 

@@ -75,13 +75,13 @@ def power_values(chip: Chip, computer: Computer, state: heat.Heat) -> dict[str, 
     for i, (layer, place) in enumerate(computer.places):
         share_x = np.clip(np.minimum(xs[1:], place.x1) - np.maximum(xs[:-1], place.x0), 0, None)
         share_y = np.clip(np.minimum(ys[1:], place.y1) - np.maximum(ys[:-1], place.y0), 0, None)
-        watts = work.rate * state.energies["array"][i] * np.outer(share_y, share_x) / place.area
+        watts = state.rate * state.energies["array"][i] * np.outer(share_y, share_x) / place.area
         density[tiers.index(layer)] += watts / area
-    components = {name: work.rate * float(e.sum()) for name, e in state.energies.items()}
+    components = {name: state.rate * float(e.sum()) for name, e in state.energies.items()}
     components["leakage"] = float(state.static.sum())
     components["explicit"] = heat.total_power(chip.sources)
     return {
-        "power/tile_power": state.tile_power(work.rate),
+        "power/tile_power": state.tile_power,
         "power/component_power": np.array(list(components.values())),
         "power/power_density": density,
         "power/energy_per_inference": np.array([*(float(e.sum()) for e in state.energies.values()), np.nan, np.nan]),

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stack3d import mvm
-from stack3d.devices.model import DeviceModel
+from stack3d.devices.build import build_device
 from stack3d.errors import DeckError
 from stack3d.layout import Floats
-from stack3d.lifetime import ageing, heat
-from stack3d.lifetime.ageing import READ, Population, epoch_times, errors_by_tier
+from stack3d.lifetime import ageing, answers, checkpoint, heat
+from stack3d.lifetime import policies as _registered  # noqa: F401  (importing it fills the registry)
+from stack3d.lifetime.ageing import Climate, Population, epoch_times, errors_by_tier, mean_field
 from stack3d.lifetime.chip import Chip, Computer, build_chip
+from stack3d.lifetime.heat import Heat, Limits
+from stack3d.lifetime.life import Bill, Life, Policy, chosen_policies, elapse, read_out
 from stack3d.lifetime.outputs import power_values, thermal_values
 from stack3d.lifetime.summary import summarise
 from stack3d.progress import Observer
+from stack3d.schema.life import Lifetime
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.problem import ThermalBackend, ThermalSolution
 
@@ -66,10 +70,14 @@ class Stopwatch:
 
 def check(scenario: Scenario) -> Chip:
     """Everything that can be checked without meshing; raises DeckError with all mistakes."""
-    return build_chip(scenario)
+    chip = build_chip(scenario)
+    chosen_policies(chip)
+    return chip
 
 
-def run_case(scenario: Scenario, observer: Observer, *, until: str | None = None) -> Outcome:
+def run_case(
+    scenario: Scenario, observer: Observer, *, until: str | None = None, resume: Path | None = None, key: str = ""
+) -> Outcome:
     """Run one case.
 
     Parameters
@@ -78,6 +86,10 @@ def run_case(scenario: Scenario, observer: Observer, *, until: str | None = None
     observer : Observer
     until : {"thermal"}, optional
         Stop after the temperatures of the first epoch.
+    resume : Path, optional
+        Checkpoint file: written after every epoch, and read first when it carries the same `key`.
+    key : str
+        What the checkpoint belongs to, the content hash of the case.
 
     Raises
     ------
@@ -89,165 +101,276 @@ def run_case(scenario: Scenario, observer: Observer, *, until: str | None = None
     observer.stage("build", scenario=scenario.scenario)
     with clock("build"):
         chip = build_chip(scenario)
+        plan = chosen_policies(chip)
         grid = heat.make_grid(chip)
     observer.stage("mesh", layers=len(chip.stack.layers), unknowns=grid.n_nodes)
     with clock("mesh"):
         backend = heat.make_backend(scenario, heat.thermal_problem(chip.stack, grid, scenario.cooling))
-    if chip.computer is None or until == "thermal":
+    if chip.computer is None:
         observer.stage("heat")
         with clock("heat"):
-            values, coordinates, solution = _thermal_only(chip, backend)
+            solution = backend.solve(chip.sources)
+            values, coordinates = thermal_values(chip, solution)
+    elif until == "thermal":
+        observer.stage("heat")
+        with clock("heat"):
+            state = _first_heat(chip, chip.computer, backend, plan)
+            values, coordinates, solution = _present(chip, chip.computer, state, np.array([ageing.TODAY]))
+            values["thermal/tile_temperature"] = state.tile_temperature[None]
     else:
-        values, coordinates, solution = _life(chip, chip.computer, backend, observer, clock)
+        loop = _Loop(chip, chip.computer, backend, plan, observer, clock, resume, key)
+        values, coordinates, solution = loop.run()
     statistics = {"thermal": dict(solution.statistics), "seconds": clock.seconds}
     return Outcome(values, coordinates, statistics, summarise(chip, values, coordinates))
 
 
-def _thermal_only(chip: Chip, backend: ThermalBackend) -> tuple[dict[str, Any], dict[str, Any], ThermalSolution]:
-    if chip.computer is None:
-        solution = backend.solve(chip.sources)
-        return *thermal_values(chip, solution), solution
-    device = chip.computer.device
-    population = _programmed(chip, chip.computer, device)
-    ambient = np.full(len(chip.computer.tiles), chip.scenario.cooling.ambient)
-    state = heat.settle(chip, backend, population.conductances(chip.computer, device, ambient))
-    values, coordinates = thermal_values(chip, state.solution)
-    values |= power_values(chip, chip.computer, state)
-    values["thermal/tile_temperature"] = state.tile_temperature[None]
-    return values, coordinates | _life_coordinates(chip, np.array([ageing.TODAY])), state.solution
-
-
-def _programmed(chip: Chip, computer: Computer, device: DeviceModel) -> Population:
-    lifetime = chip.scenario.lifetime
+def _fresh(chip: Chip, computer: Computer) -> Life:
+    """Chips just programmed."""
+    lifetime, samples = chip.scenario.lifetime, chip.scenario.monte_carlo
     temperature = lifetime.programming_temperature if lifetime else ANCHOR
-    samples = chip.scenario.monte_carlo
-    return Population.programmed(computer, device, samples.samples, samples.seed, temperature)
+    population = Population.programmed(computer, samples.samples, samples.seed, temperature)
+    return Life(chip, computer, population, 0.0, Bill(0.0, 0.0, 0.0, np.zeros(len(computer.tiles))))
 
 
-def _life(
-    chip: Chip, computer: Computer, backend: ThermalBackend, observer: Observer, clock: Stopwatch
+def _ambient(chip: Chip, computer: Computer) -> Floats:
+    nx, ny = (chip.scenario.lifetime or Lifetime()).subgrid
+    return np.full((len(computer.tiles), ny, nx), chip.scenario.cooling.ambient)
+
+
+def _limits(chip: Chip, plan: Sequence[Policy]) -> Limits:
+    coupling = (chip.scenario.lifetime or Lifetime()).coupling
+    limits = Limits(coupling.tolerance, coupling.iterations)
+    for policy in plan:
+        limits = policy.limit(limits)
+    return limits
+
+
+def _first_heat(chip: Chip, computer: Computer, backend: ThermalBackend, plan: Sequence[Policy]) -> Heat:
+    life = _fresh(chip, computer)
+    start = _ambient(chip, computer)
+    return heat.settle(chip, backend, lambda field: life.conductances([(1.0, field)]), start, _limits(chip, plan))
+
+
+def _present(
+    chip: Chip, computer: Computer, state: Heat, times: Floats
 ) -> tuple[dict[str, Any], dict[str, Any], ThermalSolution]:
-    """Program, then heat → age → read, once per epoch; power follows the conductances."""
-    scenario, device = chip.scenario, computer.device
-    assert scenario.workload is not None
-    times = epoch_times(scenario.lifetime)
-    n_tiers = len(chip.stack.with_role("rram"))
-    tier_of_tile = np.array([[s.name for s in chip.stack.with_role("rram")].index(layer) for layer, _ in computer.places])
-    observer.stage(
-        "program", chips=scenario.monte_carlo.samples, cells=sum(m.weights.size for m in computer.matrices.values()) * 2
-    )
-    with clock("program"):
-        population = _programmed(chip, computer, device)
-    present = np.full(len(computer.tiles), scenario.cooling.ambient)
-    rows: dict[str, list[Any]] = {}
-    first = None
-    equivalent = np.zeros(n_tiers)
-    history = []
-    previous = 0.0
-    for epoch, now in enumerate(times):
-        with clock("heat"):
-            seen = population.conductances(computer, device, present)
-            state = heat.settle(chip, backend, seen, present if epoch else None)
-            present = state.tile_temperature
-        first = first or state
-        with clock("age"):
-            population = population.aged(computer, device, now - previous, present)
-        history.append((now - previous, present))
-        tier_mean = np.array([state.solution.field.layer_mean(layer.name) for layer in chip.stack.with_role("rram")])
-        equivalent = equivalent + (now - previous) * device.acceleration(tier_mean, reference=ANCHOR)
-        previous = float(now)
-        with clock("read"):
-            accuracy, error = read_out(computer, device, population, present, scenario, epoch)
-        mean, spread = errors_by_tier(
-            computer, population, population.conductances(computer, device, present), tier_of_tile, n_tiers
-        )
-        for name, value in (
-            ("mvm/accuracy", accuracy),
-            ("mvm/logit_error", error),
-            ("thermal/tile_temperature", present),
-            ("reliability/conductance_error_mean", mean),
-            ("reliability/conductance_error_std", spread),
-            ("reliability/equivalent_time", equivalent),
-            ("reliability/stuck_fraction", population.stuck_fraction()),
-            ("reliability/writes", population.mean_of("writes")),
-            ("reliability/endurance_used", population.mean_of("damage")),
-        ):
-            rows.setdefault(name, []).append(value)
-        observer.step("epoch", epoch + 1, len(times), accuracy=f"{accuracy.mean():.4f}", peak=f"{present.max():.1f} K")
-    assert first is not None
-    values, coordinates = thermal_values(chip, first.solution)
-    values |= power_values(chip, computer, first)
-    values |= {name: np.array(row) for name, row in rows.items()}
-    values["mvm/accuracy_ideal"] = computer.float_accuracy
-    values["mvm/time_to_accuracy_loss"] = time_to_loss(times, values["mvm/accuracy"], computer.float_accuracy, 0.01)
-    observer.stage("attribute")
-    with clock("attribute"):
-        values["mvm/accuracy_without"] = attribution(chip, computer, history)
-    coordinates |= _life_coordinates(chip, times)
-    coordinates["mechanism"] = np.array(computer.mechanisms)
-    return values, coordinates, first.solution
-
-
-def read_out(
-    computer: Computer, device: DeviceModel, population: Population, tile_temperature: Floats, scenario: Scenario, epoch: int
-) -> tuple[Floats, Floats]:
-    """Accuracy and relative logit error of every chip, shape (chips,)."""
-    seen = population.conductances(computer, device, tile_temperature)
-    noise = population.read_noise(computer, device, tile_temperature, seen) if scenario.mvm.read_noise else {}
-    rng = np.random.default_rng([scenario.monte_carlo.seed, READ, epoch])
-    logits = computer.logits(seen, noise, rng)
-    return (
-        np.asarray(mvm.accuracy(logits, computer.data.labels), dtype=np.float64),
-        np.asarray(mvm.logit_error(logits, computer.float_logits), dtype=np.float64),
-    )
-
-
-def attribution(chip: Chip, computer: Computer, history: list[tuple[float, Floats]]) -> Floats:
-    """Mean accuracy at the end of the same temperature history with one mechanism switched off at a time.
-
-    Shape (mechanisms,), in the order of the device's mechanisms.
-    """
-    out = []
-    for name in computer.mechanisms:
-        device = computer.device.without(name)
-        population = _programmed(chip, computer, device)
-        for duration, temperature in history:
-            population = population.aged(computer, device, duration, temperature)
-        accuracy, _ = read_out(computer, device, population, history[-1][1], chip.scenario, len(history) - 1)
-        out.append(accuracy.mean())
-    return np.array(out)
-
-
-def time_to_loss(times: Floats, accuracy: Floats, ideal: float, loss: float) -> Floats:
-    """Time at which each chip first lies `loss` below `ideal`, between epochs by ln t; NaN when it never does. [s].
-
-    Parameters
-    ----------
-    times : ndarray, shape (times,)
-    accuracy : ndarray, shape (times, chips)
-    """
-    limit = ideal - loss
-    out = np.full(accuracy.shape[1], np.nan)
-    for chip, curve in enumerate(accuracy.T):
-        below = np.flatnonzero(curve < limit)
-        if below.size == 0:
-            continue
-        k = below[0]
-        if k == 0:
-            out[chip] = times[0]
-        else:
-            share = (curve[k - 1] - limit) / (curve[k - 1] - curve[k])
-            out[chip] = np.exp(np.log(times[k - 1]) + share * np.log(times[k] / times[k - 1]))
-    return out
-
-
-def _life_coordinates(chip: Chip, times: Floats) -> dict[str, Any]:
-    assert chip.computer is not None
-    return {
+    """Variables of ``/thermal`` and ``/power`` for one thermal state, and the coordinates of a life."""
+    values, coordinates = thermal_values(chip, state.solution)
+    values |= power_values(chip, computer, state)
+    coordinates |= {
         "time": times,
         "sample": np.arange(chip.scenario.monte_carlo.samples),
-        "tile": np.array([f"{t.layer}[{t.index}]" for t in chip.computer.tiles]),
-        "tile_site": ("tile", np.array([layer for layer, _ in chip.computer.places])),
-        "tile_x": ("tile", np.array([box.centre[0] for _, box in chip.computer.places])),
-        "tile_y": ("tile", np.array([box.centre[1] for _, box in chip.computer.places])),
+        "tile": np.array([f"{t.layer}[{t.index}]" for t in computer.tiles]),
+        "tile_site": ("tile", np.array([layer for layer, _ in computer.places])),
+        "tile_x": ("tile", np.array([box.centre[0] for _, box in computer.places])),
+        "tile_y": ("tile", np.array([box.centre[1] for _, box in computer.places])),
+        "component": np.array([*state.energies, "leakage", "explicit"]),
     }
+    return values, coordinates, state.solution
+
+
+class _Loop:
+    """The epochs of one life."""
+
+    def __init__(
+        self,
+        chip: Chip,
+        computer: Computer,
+        backend: ThermalBackend,
+        plan: Sequence[Policy],
+        observer: Observer,
+        clock: Stopwatch,
+        resume: Path | None,
+        key: str,
+    ) -> None:
+        self.chip, self.computer, self.backend, self.plan = chip, computer, backend, plan
+        self.observer, self.clock, self.resume, self.key = observer, clock, resume, key
+        self.lifetime = chip.scenario.lifetime or Lifetime(epochs=1, until=ageing.TODAY)
+        self.times = epoch_times(chip.scenario.lifetime)
+        self.limits = _limits(chip, plan)
+        self.tiers = [layer.name for layer in chip.stack.with_role("rram")]
+        self.tier_of_tile = np.array([self.tiers.index(layer) for layer, _ in computer.places])
+
+    def run(self) -> tuple[dict[str, Any], dict[str, Any], ThermalSolution]:
+        """Follow the chips through all epochs, then answer."""
+        with self.clock("program"):
+            start = _fresh(self.chip, self.computer)
+        cells = sum(int(np.prod(m.state_shape)) for m in self.computer.matrices.values())
+        self.observer.stage("program", chips=start.samples, cells=cells)
+        with self.clock("heat"):
+            first = _first_heat(self.chip, self.computer, self.backend, self.plan)
+        life, rows, fields = self._begin(start, first)
+        for epoch in range(len(fields), len(self.times)):
+            life, row, state = self._epoch(life, epoch, fields[-1] if fields else first.field)
+            fields.append(state.field)
+            for name, value in row.items():
+                rows.setdefault(name, []).append(value)
+            if self.resume is not None:
+                progress = checkpoint.Progress(
+                    epoch + 1, life.population, life.bill, life.reference, life.fresh_accuracy, rows, np.array(fields)
+                )
+                with self.clock("checkpoint"):
+                    checkpoint.save(self.resume, self.key, progress)
+        values, coordinates, solution = _present(self.chip, self.computer, first, self.times)
+        values |= {name: np.array(row) for name, row in rows.items()}
+        climates: list[Climate] = [[(1.0, f)] for f in fields]
+        self._answer(start, life, climates, values, coordinates)
+        return values, coordinates, solution
+
+    def _begin(self, start: Life, first: Heat) -> tuple[Life, dict[str, list[Any]], list[Floats]]:
+        """The checkpoint, or freshly programmed chips."""
+        stored = checkpoint.load(self.resume, self.key) if self.resume is not None else None
+        if stored is not None:
+            self.observer.stage("resume", epochs=f"{stored.epochs}/{len(self.times)}")
+            life = replace(
+                start,
+                population=stored.population,
+                bill=stored.bill,
+                reference=stored.reference,
+                fresh_accuracy=stored.fresh_accuracy,
+                time=float(self.times[stored.epochs - 1]),
+            )
+            return life, {name: list(row) for name, row in stored.rows.items()}, list(stored.fields)
+        life = start
+        for policy in self.plan:
+            life = policy.programmed(life, [(1.0, first.field)])
+        return life, {}, []
+
+    def _epoch(self, life: Life, epoch: int, field: Floats) -> tuple[Life, dict[str, Any], Heat]:
+        """Temperature of the epoch and the chips at its end, found together."""
+        end = float(self.times[epoch])
+        ended: list[Life] = []
+
+        def conductances(trial: Floats) -> dict[str, Any]:
+            climate: Climate = [(1.0, trial)]
+            with self.clock("age"):
+                ended[:] = [elapse(life, end, climate, self.plan, epoch)]
+                before, after = life.conductances(climate), ended[0].conductances(climate)
+            return {name: 0.5 * (before[name] + after[name]) for name in before}
+
+        with self.clock("heat"):
+            if self.lifetime.coupling.enabled or epoch == 0:
+                written = elapse(life, end, [(1.0, field)], self.plan, epoch).bill.tile_energy - life.bill.tile_energy
+                power = written / (end - life.time)
+                state = heat.settle(self.chip, self.backend, conductances, field, self.limits, power)
+                self._last = state
+            else:
+                state = self._last
+        with self.clock("age"):
+            climate: Climate = [(1.0, state.field)]
+            after = elapse(life, end, climate, self.plan, epoch)
+        with self.clock("read"):
+            reading = read_out(after, climate, self.plan, epoch)
+        if after.fresh_accuracy is None:
+            after = replace(after, fresh_accuracy=float(reading.accuracy.mean()))
+        row = self._row(life, after, state, reading.accuracy, reading.logit_error)
+        self.observer.step(
+            "epoch",
+            epoch + 1,
+            len(self.times),
+            accuracy=f"{reading.accuracy.mean():.4f}",
+            peak=f"{state.field.max():.1f} K",
+            iterations=state.iterations,
+        )
+        return after, row, state
+
+    def _row(self, before: Life, after: Life, state: Heat, accuracy: Floats, error: Floats) -> dict[str, Any]:
+        """Output variables of one epoch."""
+        seen = after.conductances([(1.0, state.field)])
+        mean, spread = errors_by_tier(self.computer, after.population, seen, self.tier_of_tile, len(self.tiers))
+        tier_mean = np.array([state.solution.field.layer_mean(name) for name in self.tiers])
+        ages = np.array([self._device_of_tier(i).acceleration(t, reference=ANCHOR) for i, t in enumerate(tier_mean)])
+        self._equivalent = getattr(self, "_equivalent", np.zeros(len(self.tiers))) + (after.time - before.time) * ages
+        return {
+            "mvm/accuracy": accuracy,
+            "mvm/logit_error": error,
+            "thermal/tile_temperature": state.tile_temperature,
+            "reliability/conductance_error_mean": mean,
+            "reliability/conductance_error_std": spread,
+            "reliability/equivalent_time": self._equivalent,
+            "reliability/stuck_fraction": after.population.stuck_fraction(),
+            "reliability/writes": after.population.mean_of("writes"),
+            "reliability/endurance_used": after.population.mean_of("damage"),
+            "reliability/refreshes": after.bill.refreshes,
+            "reliability/write_energy": after.bill.energy,
+            "reliability/coupling_iterations": state.iterations,
+            "reliability/coupling_change": state.change,
+            "power/total_power": state.solution.heat_in,
+            "power/array_power": state.rate * float(state.energies["array"].sum()),
+            "power/rate": state.rate,
+        }
+
+    def _device_of_tier(self, tier: int) -> Any:
+        """Device of the tiles on a tier; that of the first layer where it has none."""
+        mine = np.flatnonzero(self.tier_of_tile == tier)
+        layer = self.computer.tiles[mine[0] if mine.size else 0].layer
+        return self.computer.devices[layer]
+
+    def _answer(
+        self, start: Life, life: Life, climates: Sequence[Climate], values: dict[str, Any], coordinates: dict[str, Any]
+    ) -> None:
+        """Times, endurance, bands and attribution."""
+        ideal, loss = self.computer.float_accuracy, self.lifetime.accuracy_loss
+        values["mvm/accuracy_ideal"] = ideal
+        times_to_loss = answers.time_to_loss(self.times, values["mvm/accuracy"], ideal, loss)
+        values["mvm/time_to_accuracy_loss"] = times_to_loss
+        fresh = values["mvm/accuracy"][0].mean()
+        [interval] = answers.time_to_loss(self.times, values["mvm/accuracy"].mean(axis=1)[:, None], float(fresh), loss)
+        hottest = np.stack([mean_field(climate).max(axis=(1, 2)) for climate in climates]).max(axis=0)
+        values["reliability/hold_interval"] = interval
+        values["reliability/hold_endurance"] = answers.endurance_at_hold(self.computer, hottest, float(interval))
+        if self.lifetime.band:
+            self.observer.stage("band")
+            with self.clock("band"):
+                self._band(start, climates, values, coordinates)
+        if self.lifetime.attribution and self.chip.scenario.lifetime is not None:
+            self.observer.stage("attribute")
+            with self.clock("attribute"):
+                self._attribute(start, life, climates, values, coordinates)
+
+    def _band(self, start: Life, climates: Sequence[Climate], values: dict[str, Any], coordinates: dict[str, Any]) -> None:
+        """The same temperatures for devices at both ends of their bands."""
+        curves = []
+        for band in ("low", "default", "high"):
+            decks = {name: device.device for name, device in self.computer.devices.items()}
+            computer = replace(self.computer, devices={name: build_device(deck, band) for name, deck in decks.items()})
+            life = _fresh(self.chip, computer)
+            for policy in self.plan:
+                life = policy.programmed(life, climates[0])
+            curve = []
+            for epoch, (now, climate) in enumerate(zip(self.times, climates)):
+                life = elapse(life, float(now), climate, self.plan, epoch)
+                curve.append(read_out(life, climate, self.plan, epoch).accuracy)
+                if life.fresh_accuracy is None:
+                    life = replace(life, fresh_accuracy=float(curve[0].mean()))
+            curves.append(curve)
+        stacked = np.array(curves)
+        values["mvm/accuracy_band"] = stacked
+        values["mvm/time_to_accuracy_loss_band"] = np.array(
+            [answers.time_to_loss(self.times, c, self.computer.float_accuracy, self.lifetime.accuracy_loss) for c in stacked]
+        )
+        coordinates["band"] = np.array(["low", "default", "high"])
+
+    def _attribute(
+        self, start: Life, life: Life, climates: Sequence[Climate], values: dict[str, Any], coordinates: dict[str, Any]
+    ) -> None:
+        """Accuracy at the end with one mechanism, tier or layer switched off at a time."""
+        names = [*self.computer.mechanisms, "converters"]
+        start = replace(start, fresh_accuracy=life.fresh_accuracy)
+        values["mvm/accuracy_without"] = np.array(
+            [answers.without_mechanism(start, self.times, climates, self.plan, name) for name in names]
+        )
+        coordinates["mechanism"] = np.array(names)
+        last = len(self.times) - 1
+
+        def restored(tiles: Sequence[int]) -> float:
+            return answers.with_ideal_tiles(life, climates[-1], self.plan, last, tiles)
+
+        values["mvm/accuracy_without_tier"] = np.array(
+            [restored(np.flatnonzero(self.tier_of_tile == i).tolist()) for i in range(len(self.tiers))]
+        )
+        layers = list(self.computer.matrices)
+        values["mvm/accuracy_without_layer"] = np.array(
+            [restored([i for i, _ in self.computer.tiles_of(name)]) for name in layers]
+        )
+        coordinates["network_layer"] = np.array(layers)

@@ -1,18 +1,81 @@
-"""How long the chips are followed, and how many."""
+"""How long the chips are followed, how many, and what keeps them accurate."""
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from stack3d import units
-from stack3d.schema.base import (
-    Count,
-    DeckModel,
-    Duration,
-    Temperature,
-)
+from stack3d.schema.base import Count, DeckModel, Duration, Fraction, Number, Temperature, TemperatureDifference
+from stack3d.schema.device import Device
+
+
+class Coupling(DeckModel):
+    """Fixed point of temperature, leakage and conductance within an epoch."""
+
+    enabled: bool = True
+    """False: the temperature of the first epoch stays (one way)."""
+    tolerance: TemperatureDifference = 1e-3
+    """Largest change of any cell's temperature in the last iteration."""
+    iterations: Annotated[Count, Field(ge=1, le=1000)] = 60
+
+
+class Refresh(DeckModel):
+    """Program cells again; give a period, or an accuracy loss that triggers it."""
+
+    period: Duration | None = None
+    accuracy_loss: Fraction | None = None
+    """Below the accuracy of the fresh chips, mean over chips."""
+    worst: Annotated[Fraction, Field(gt=0)] = 1.0
+    """Share of the cells that is written: those farthest from their target."""
+
+    @model_validator(mode="after")
+    def _one_reason(self) -> Self:
+        if (self.period is None) == (self.accuracy_loss is None):
+            raise ValueError("wants either period or accuracy_loss")
+        return self
+
+
+class Compensation(DeckModel):
+    """Corrections at read-out, measured through the chip's own converters."""
+
+    drift: Literal["none", "layer", "tile"] = "none"
+    """layer: one digital factor per layer from one-hot reads; tile: one per array from its reference columns."""
+    temperature_gain: bool = False
+    """Divide by the mean reversible G(T) factor that a tile's thermometer predicts."""
+    recalibrate: bool = False
+    """Set the converter ranges anew at every read-out."""
+
+
+class Throttling(DeckModel):
+    """Lower the inference rate until the hottest cell keeps below a limit."""
+
+    limit: Temperature
+
+
+class PowerGating(DeckModel):
+    """Switch idle periphery off."""
+
+    residual: Fraction
+    """Share of the leakage that stays while a tile is idle."""
+
+
+class Spares(DeckModel):
+    """Spare columns per array that replace the worst ones found at test."""
+
+    columns: Annotated[Count, Field(ge=1)]
+
+
+class FineTuning(DeckModel):
+    """Train the last layer on the chip's own features and write the changed cells."""
+
+    period: Duration
+    steps: Annotated[Count, Field(ge=1)] = 50
+    """Gradient steps on the profiling data."""
+    learning_rate: Annotated[Number, Field(gt=0)] = 0.5
+    threshold: Annotated[Fraction, Field(gt=0)] = 0.02
+    """Cells whose target moves by less than this share of the window are left alone."""
 
 
 class Lifetime(DeckModel):
@@ -24,12 +87,38 @@ class Lifetime(DeckModel):
     epochs: Annotated[Count, Field(ge=1, le=1000)] = 16
     programming_temperature: Temperature = units.parse("25 degC", "temperature")
     """Of the chip while it is programmed."""
+    subgrid: tuple[Annotated[Count, Field(ge=1, le=32)], Annotated[Count, Field(ge=1, le=32)]] = (2, 2)
+    """Temperatures within a tile [nx, ny]: columns along x, rows along y."""
+    coupling: Coupling = Coupling()
+    accuracy_loss: Annotated[Fraction, Field(gt=0)] = 0.01
+    """Loss below float accuracy whose time is reported."""
+    band: bool = False
+    """Follow the chips at both ends of the device's parameter bands too."""
+    attribution: bool = True
+    """Switch mechanisms, tiers and layers off one at a time at the end."""
+    refresh: Refresh | None = None
+    compensation: Compensation | None = None
+    throttling: Throttling | None = None
+    power_gating: PowerGating | None = None
+    spares: Spares | None = None
+    fine_tuning: FineTuning | None = None
+    policies: dict[str, dict[str, Any]] = {}
+    """Policies that another package registers: name → parameters."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.epochs > 1 and self.first >= self.until:
             raise ValueError("first must come before until")
         return self
+
+
+class HybridTiers(DeckModel):
+    """Tiers of another device, and the layers of the network that live there."""
+
+    tiers: Annotated[tuple[Annotated[Count, Field(ge=0)], ...], Field(min_length=1)]
+    """Counted from the bottom, from 0."""
+    device: Device
+    layers: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class MonteCarlo(DeckModel):

@@ -14,7 +14,7 @@ from stack3d.schema.base import (
 from stack3d.schema.cooling import Cooling
 from stack3d.schema.device import Device
 from stack3d.schema.geometry import Geometry, Name
-from stack3d.schema.life import Lifetime, MonteCarlo
+from stack3d.schema.life import HybridTiers, Lifetime, MonteCarlo
 from stack3d.schema.numerics import Solver
 from stack3d.schema.workload import Mvm, PowerMap, Workload
 
@@ -49,6 +49,8 @@ class Scenario(DeckModel):
     device: Device | None = None
     device_band: Literal["low", "default", "high"] = "default"
     """Which end of the bands of uncertain device parameters to take."""
+    hybrid: tuple[HybridTiers, ...] = ()
+    """Tiers of other devices; the rest has `device`."""
     mvm: Mvm = Mvm()
     lifetime: Lifetime | None = None
     monte_carlo: MonteCarlo = MonteCarlo()

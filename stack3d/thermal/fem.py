@@ -235,8 +235,14 @@ class FemSolver:
         solver.setUp()
         self._solver: Any = solver
 
-    def solve(self, sources: Sequence[HeatSource]) -> ThermalSolution:
+    def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
         """Steady temperature for these sources.
+
+        Parameters
+        ----------
+        sources : sequence of HeatSource
+        guess : ndarray, shape (nz+1, ny+1, nx+1), optional
+            Temperature to begin with. [K]
 
         Raises
         ------
@@ -257,6 +263,8 @@ class FemSolver:
             load = load + film * (offsets[name] - mean)
         rise = self._matrix.createVecRight()
         rise.set(0.0)
+        if guess is not None:
+            rise.array[:] = guess.reshape(-1)[self._nodes[:own]] - (mean + self._reference)
         iterations = updates = 0
         while True:
             right, free_right = self._right_side(load)

@@ -174,8 +174,8 @@ class ThermalSolution:
 class ThermalBackend(Protocol):
     """A solver made once per problem and used for many powers."""
 
-    def solve(self, sources: Sequence[HeatSource]) -> ThermalSolution:
-        """Steady temperature for these sources; raises SolverError when not converged."""
+    def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
+        """Steady temperature for these sources, begun at a `guess` [K]; raises SolverError when not converged."""
 
 
 def source_loads(grid: Grid, stack: Stack, sources: Sequence[HeatSource]) -> Floats:

@@ -185,11 +185,13 @@ class LabelledData:
     Parameters
     ----------
     profile : ndarray, shape (n_profile, ...)
+    profile_labels : ndarray of int, shape (n_profile,)
     inputs : ndarray, shape (n_test, ...)
     labels : ndarray of int, shape (n_test,)
     """
 
     profile: Floats
+    profile_labels: NDArray[np.int64]
     inputs: Floats
     labels: NDArray[np.int64]
 
@@ -222,4 +224,5 @@ def load_data(deck: schema.Data, network: Network, most: int | None = None, prof
         )
     test = arrays.get("test", np.arange(len(inputs)))
     train = arrays.get("train", test)
-    return LabelledData(inputs[train][:profile], inputs[test][:most], labels[test][:most])
+    chosen = train[:profile]
+    return LabelledData(inputs[chosen], labels[chosen], inputs[test][:most], labels[test][:most])

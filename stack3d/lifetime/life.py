@@ -1,0 +1,312 @@
+"""Chips between two instants: ageing in a climate, interrupted by what policies do to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from stack3d import mvm
+from stack3d.errors import DeckError, Problem
+from stack3d.layout import Floats
+from stack3d.lifetime.ageing import READ, REFERENCE, Climate, Population, mean_field
+from stack3d.lifetime.chip import Chip, Computer, forward_of
+from stack3d.lifetime.heat import Limits
+from stack3d.registry import Registry
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What keeping the chips accurate has cost so far, per chip.
+
+    Parameters
+    ----------
+    refreshes : float
+        Times the policies wrote cells.
+    pulses : float
+        Write pulses.
+    energy : float
+        Of the pulses. [J]
+    tile_energy : ndarray, shape (tiles,)
+        The same by tile. [J]
+    """
+
+    refreshes: float
+    pulses: float
+    energy: float
+    tile_energy: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Life:
+    """A population of chips at one instant.
+
+    Parameters
+    ----------
+    chip : Chip
+    computer : Computer
+        The chip's own, or one with a mechanism switched off.
+    population : Population
+    time : float
+        Since programming. [s]
+    bill : Bill
+    reference : mapping of str to ndarray
+        What fresh chips read, by layer, for drift compensation.
+    fresh_accuracy : float or None
+        Mean over chips at the first read-out.
+    """
+
+    chip: Chip
+    computer: Computer
+    population: Population
+    time: float
+    bill: Bill
+    reference: Mapping[str, Floats] = field(default_factory=dict)
+    fresh_accuracy: float | None = None
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return int(self.chip.scenario.monte_carlo.seed)
+
+    @property
+    def samples(self) -> int:
+        """Chips."""
+        return int(self.chip.scenario.monte_carlo.samples)
+
+    def aged(self, until: float, climate: Climate) -> Life:
+        """The same chips later."""
+        population = self.population.aged(self.computer, until - self.time, climate)
+        return replace(self, population=population, time=until)
+
+    def rewritten(self, climate: Climate, event: int, **choice: Any) -> Life:
+        """Cells programmed again now, and billed; see `Population.rewritten`."""
+        key = [self.seed, event, int(self.time) % 2**31, int(np.ceil(self.time) // 2**31)]
+        population, bills = self.population.rewritten(self.computer, mean_field(climate), key, **choice)
+        tile_energy = self.bill.tile_energy.copy()
+        for name, bill in bills.items():
+            tiles = self.computer.tiles_of(name)
+            cells = sum(t.weights for _, t in tiles)
+            for i, tile in tiles:
+                tile_energy[i] += bill.energy / self.samples * tile.weights / cells
+        total = Bill(
+            self.bill.refreshes + 1,
+            self.bill.pulses + sum(b.pulses for b in bills.values()) / self.samples,
+            self.bill.energy + sum(b.energy for b in bills.values()) / self.samples,
+            tile_energy,
+        )
+        return replace(self, population=population, bill=total)
+
+    def conductances(self, climate: Climate) -> dict[str, Any]:
+        """What a noiseless read sees at the mean temperature of the climate. [S]"""
+        return self.population.conductances(self.computer, mean_field(climate))
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A read-out of all chips.
+
+    Parameters
+    ----------
+    accuracy, logit_error : ndarray, shape (chips,)
+    """
+
+    accuracy: Floats
+    logit_error: Floats
+
+
+class Policy(Protocol):
+    """Something that is done to keep the chips accurate, or cool."""
+
+    def programmed(self, life: Life, climate: Climate) -> Life:
+        """After the first programming."""
+
+    def events(self, start: float, end: float) -> Sequence[tuple[float, float]]:
+        """Instants in (start, end] at which to act, each with the number of acts just before it that only wear."""
+
+    def act(self, life: Life, climate: Climate, event: int) -> Life:
+        """Do it."""
+
+    def wear(self, life: Life, climate: Climate, times: float) -> Life:
+        """Count `times` acts whose outcome is overwritten by a later one."""
+
+    def is_due(self, life: Life, climate: Climate) -> bool:
+        """Whether the state of the chips asks for an act now."""
+
+    def limit(self, limits: Limits) -> Limits:
+        """What the chip's temperature and leakage have to keep."""
+
+    def correct(
+        self, life: Life, matrices: dict[str, mvm.AnalogMatrix], seen: Mapping[str, Any], climate: Climate
+    ) -> tuple[dict[str, mvm.AnalogMatrix], dict[str, mvm.Compensation]]:
+        """Matrices with new converter ranges, and digital corrections by layer."""
+
+
+class Passive:
+    """Policy that does nothing; others override what they do."""
+
+    def programmed(self, life: Life, climate: Climate) -> Life:
+        """Leave the chips as they are."""
+        return life
+
+    def events(self, start: float, end: float) -> Sequence[tuple[float, float]]:
+        """Return no instants."""
+        return ()
+
+    def act(self, life: Life, climate: Climate, event: int) -> Life:
+        """Do nothing."""
+        return life
+
+    def wear(self, life: Life, climate: Climate, times: float) -> Life:
+        """Wear nothing."""
+        return life
+
+    def is_due(self, life: Life, climate: Climate) -> bool:
+        """Return False."""
+        return False
+
+    def limit(self, limits: Limits) -> Limits:
+        """Ask for nothing."""
+        return limits
+
+    def correct(
+        self, life: Life, matrices: dict[str, mvm.AnalogMatrix], seen: Mapping[str, Any], climate: Climate
+    ) -> tuple[dict[str, mvm.AnalogMatrix], dict[str, mvm.Compensation]]:
+        """Correct nothing."""
+        return matrices, {}
+
+
+policies: Registry[Any] = Registry("policy")
+"""Name of a key of ``lifetime`` (or of ``lifetime.policies``) → class made from that key's value."""
+
+CROSSINGS = 4
+"""Acts of a triggered policy within one epoch that are followed one by one; further ones repeat the last interval."""
+
+
+def chosen_policies(chip: Chip) -> tuple[Policy, ...]:
+    """Policies of a scenario, in the order of the registry."""
+    lifetime = chip.scenario.lifetime
+    if lifetime is None:
+        return ()
+    found: dict[str, Any] = {name: getattr(lifetime, name, None) for name in policies}
+    found |= lifetime.policies
+    problems = [
+        Problem(f"lifetime.policies.{n}", f"no policy {n!r}; known: {', '.join(policies)}") for n in found if n not in policies
+    ]
+    if problems:
+        raise DeckError(problems)
+    return tuple(policies[name](value) for name, value in found.items() if value is not None)
+
+
+def elapse(life: Life, end: float, climate: Climate, plan: Sequence[Policy], epoch: int) -> Life:
+    """Age the chips to `end` in a climate, acting where policies ask for it."""
+    events = sorted(
+        ((when, before, i) for i, p in enumerate(plan) for when, before in p.events(life.time, end)), key=lambda e: e[0]
+    )
+    for number, (when, before, i) in enumerate(events):
+        life = life.aged(when, climate)
+        if before:
+            life = plan[i].wear(life, climate, before)
+        life = plan[i].act(life, climate, _event(epoch, number))
+    return _triggered(life, end, climate, plan, epoch, len(events))
+
+
+def _event(epoch: int, number: int) -> int:
+    return epoch * 1000 + number
+
+
+def _triggered(life: Life, end: float, climate: Climate, plan: Sequence[Policy], epoch: int, number: int) -> Life:
+    """Age to `end`, with acts whenever a policy finds them due."""
+    interval = 0.0
+    for count in range(CROSSINGS + 1):
+        later = life.aged(end, climate)
+        due = next((p for p in plan if p.is_due(later, climate)), None)
+        if due is None:
+            return later
+        if count == CROSSINGS and interval > 0:
+            times = (end - life.time) // interval
+            life = due.wear(life, climate, max(times - 1, 0)).aged(max(life.time, end - (end - life.time) % interval), climate)
+            return due.act(life, climate, _event(epoch, number + count)).aged(end, climate)
+        when = _crossing(life, end, climate, due)
+        interval = when - life.time
+        life = due.act(life.aged(when, climate), climate, _event(epoch, number + count))
+        if interval <= 0 or when >= end:
+            return life.aged(end, climate)
+    return life.aged(end, climate)
+
+
+def _crossing(life: Life, end: float, climate: Climate, policy: Policy) -> float:
+    """Time in (now, end] at which the policy first finds itself due, to 5 % of the interval. [s]"""
+    if policy.is_due(life, climate):
+        return life.time
+    low, high = 0.0, end - life.time
+    for _ in range(12):
+        if high - low <= 0.05 * high:
+            break
+        middle = np.sqrt(low * high) if low > 0 else high / 8
+        if policy.is_due(life.aged(life.time + middle, climate), climate):
+            high = middle
+        else:
+            low = middle
+    return life.time + high
+
+
+def read_out(
+    life: Life,
+    climate: Climate,
+    plan: Sequence[Policy],
+    epoch: int,
+    *,
+    ideal: Mapping[str, Floats] | None = None,
+    exact_converters: bool = False,
+) -> Reading:
+    """Accuracy and logit error of every chip now.
+
+    Parameters
+    ----------
+    life : Life
+    climate : Climate
+        The cells are read at its mean temperature.
+    plan : sequence of Policy
+    epoch : int
+        Seeds the read noise.
+    ideal : mapping of str to ndarray of bool, optional
+        Cells, shape (n_inputs, n_columns) by layer, that are taken as fresh and free of noise.
+    exact_converters : bool
+        Leave out DAC and ADC.
+    """
+    computer, scenario = life.computer, life.chip.scenario
+    field_ = mean_field(climate)
+    seen = life.conductances(climate)
+    noise = life.population.read_noise(computer, field_, seen) if scenario.mvm.read_noise else {}
+    for name, cells in (ideal or {}).items():
+        seen[name] = np.where(cells, life.population.states[name].target, seen[name])
+        if name in noise:
+            noise[name] = np.where(cells, 0.0, noise[name]).astype(noise[name].dtype)
+    matrices = dict(computer.matrices)
+    corrections: dict[str, mvm.Compensation] = {}
+    for policy in plan:
+        matrices, more = policy.correct(life, matrices, seen, climate)
+        for name, one in more.items():
+            old = corrections.get(name, mvm.Compensation())
+            gains = [g for g in (old.tile_gain, one.tile_gain) if g is not None]
+            gain = np.prod(np.broadcast_arrays(*gains), axis=0) if gains else None
+            corrections[name] = mvm.Compensation(np.asarray(old.scale) * one.scale, gain)
+    if exact_converters:
+        exact = mvm.Converter(None)
+        matrices = {name: replace(m, dac=exact, adc=exact) for name, m in matrices.items()}
+    rng = np.random.default_rng([life.seed, READ, epoch])
+    logits = mvm.infer(
+        matrices, seen, forward_of(computer.network), computer.data.inputs, rng, read_noise=noise, compensations=corrections
+    )
+    return Reading(
+        np.asarray(mvm.accuracy(logits, computer.data.labels), dtype=np.float64),
+        np.asarray(mvm.logit_error(logits, computer.float_logits), dtype=np.float64),
+    )
+
+
+def reference_rng(life: Life) -> np.random.Generator:
+    """Random numbers of reference reads at this time."""
+    return np.random.default_rng([life.seed, REFERENCE, int(life.time) % 2**31])
