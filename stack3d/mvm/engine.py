@@ -15,7 +15,7 @@ from stack3d.mvm.arrays import MappedMatrix
 from stack3d.mvm.backend import Normals, Scratch, add_noise, cast, in_place, largest_magnitude, like, namespace, product, scaled
 from stack3d.mvm.cells import SinhCell
 from stack3d.mvm.checks import check_finite, check_tail
-from stack3d.mvm.converters import Converter
+from stack3d.mvm.converters import Converter, range_of
 from stack3d.mvm.mapping import WeightMapping
 from stack3d.mvm.state import ArrayState, Compensation, Profile
 from stack3d.mvm.wires import Wires
@@ -237,8 +237,8 @@ class AnalogMatrix(MappedMatrix):
         axis = (-4, -3, -2, -1) if per == "layer" else (-2, -1)
         span = np.zeros((*sums.shape[:-2], self.n_columns))
         for columns in groups[per]:
-            span[..., columns] = np.asarray(self.adc.calibrated(sums[..., columns], percentile, axis=axis).span)[..., 0]
-        # reference columns are read at a level that fits the range of the others
+            span[..., columns] = range_of(sums[..., columns], percentile, axis=axis)[..., 0]
+        # reference columns are read at a level that fits the range of the others; dead outputs need none
         span = np.where(span > 0.0, span, span.max(axis=-1, keepdims=True))
         adc = replace(self.adc, span=float(span.max()) if per == "layer" and not per_chip else span)
         dac = self.dac if self.per_vector_input else self.dac.calibrated(profile.inputs, percentile)
@@ -340,7 +340,7 @@ class AnalogMatrix(MappedMatrix):
         elif fix.scale != 1.0:
             scale = scale * float(fix.scale)
         scale = scale * self.weight_max
-        if isinstance(scale, float) or total.ndim >= scale.ndim:
+        if isinstance(scale, float) or np.broadcast_shapes(tuple(scale.shape), tuple(total.shape)) == tuple(total.shape):
             total *= scale
             return total
         return total * scale

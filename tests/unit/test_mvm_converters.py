@@ -84,6 +84,21 @@ def test_only_converted_outputs_set_the_ranges(per, analog):
     assert error.std() / (x @ matrix.weights).std() < (0.02 if analog else 0.1)  # single-ended codes carry the offset too
 
 
+def test_dead_outputs_need_no_range_and_long_profiles_are_thinned():
+    weights = np.random.default_rng(0).standard_normal((8, 3))
+    weights[:, 1] = 0.0
+    matrix = AnalogMatrix.build("m", weights, WeightMapping(1e-6, 25e-6))
+    x = np.random.default_rng(1).standard_normal((1000, 8))
+    found = profile_matrix(matrix, x, matrix.target_conductances(), most=100)
+    assert found.partial_sums.shape == (1, 1, 100, 3)
+    np.testing.assert_array_equal(found.inputs, np.abs(x[::10]).ravel())
+    y = matrix.calibrated(found, per="column").matvec(x, matrix.target_conductances())
+    assert not y[:, 1].any()
+    dead = AnalogMatrix.build("m", np.zeros((8, 3)), WeightMapping(1e-6, 25e-6))
+    with pytest.raises(ArrayError, match="range needs a width"):
+        dead.calibrated(profile_matrix(dead, x, dead.target_conductances()))
+
+
 def test_ranges_follow_the_chips_when_asked(tiled):
     """A chip at half conductance gets half the range, and reads as finely as the fresh one."""
     matrix, x = tiled
