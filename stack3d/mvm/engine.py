@@ -136,10 +136,10 @@ class AnalogMatrix(MappedMatrix):
         mean = self._readout_sums(xp, conductances, 1.0, dtype, power=1)
         if read_noise is None:
             return ArrayState(mean)
-        if isinstance(read_noise, float | int):
+        if not callable(read_noise) and np.ndim(read_noise) == 0:
             check_finite(f"read_noise of layer {self.name!r}", np.asarray(read_noise), low=0.0)
             return ArrayState(mean, self._readout_sums(xp, conductances, float(read_noise), dtype, power=2))
-        deviation = read_noise(own) if callable(read_noise) else read_noise
+        deviation: Any = read_noise(own) if callable(read_noise) else read_noise
         check_finite(f"read_noise of layer {self.name!r}", deviation, low=0.0)
         if any(n not in (1, wanted) for n, wanted in zip(deviation.shape[::-1], own.shape[::-1])) or deviation.ndim > own.ndim:
             shapes = f"{tuple(deviation.shape)}; must broadcast against the conductances, {tuple(own.shape)}"
@@ -240,13 +240,17 @@ class AnalogMatrix(MappedMatrix):
             span[..., columns] = range_of(sums[..., columns], percentile, axis=axis)[..., 0]
         # reference columns are read at a level that fits the range of the others; dead outputs need none
         span = np.where(span > 0.0, span, span.max(axis=-1, keepdims=True))
+        dac = self.dac
+        if not self.per_vector_input:
+            dac = dac.calibrated(profile.inputs, percentile)
+            if self.input_slice_bits is None:  # digits fill the range whatever it is
+                span *= profile.input_span / float(dac.span)
         adc = replace(self.adc, span=float(span.max()) if per == "layer" and not per_chip else span)
-        dac = self.dac if self.per_vector_input else self.dac.calibrated(profile.inputs, percentile)
         return replace(self, dac=dac, adc=adc)
 
-    def without_adc(self) -> AnalogMatrix:
-        """Return the matrix with ideal ADCs."""
-        return replace(self, adc=Converter(None))
+    def without_converters(self) -> AnalogMatrix:
+        """Return the matrix with ideal converters."""
+        return replace(self, dac=Converter(None), adc=Converter(None), input_slice_bits=None)
 
     def mean_square_voltages(self, x: NDArray[Any]) -> NDArray[np.float64]:
         """Return per row what `read_power` needs, from inputs (..., batch, n_inputs).
