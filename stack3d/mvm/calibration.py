@@ -18,33 +18,30 @@ from stack3d.mvm.network import CrossbarNetwork
 from stack3d.mvm.state import ArrayState, Compensation, Profile
 
 
-def profile_matrix(matrix: AnalogMatrix, x: Any, state: ArrayState | Any) -> Profile:
-    """Return the signals before the ADCs for inputs `x` (..., batch, n_inputs), without noise."""
+def profile_matrix(matrix: AnalogMatrix, x: Any, state: ArrayState | Any, *, most: int = 4096) -> Profile:
+    """Return the signals before the ADCs for inputs `x` (..., batch, n_inputs), without noise.
+
+    At most `most` inputs, evenly spaced in the batch, are taken.
+    """
     state = ArrayState(matrix.ready(state).mean)
     check_tail(f"input of layer {matrix.name!r}", x, (matrix.n_inputs,), "n_inputs")
-    xp = namespace(state.mean)
-    drives, _ = matrix.drives(xp, x, state.mean.dtype, Scratch())
-    sums = [
-        np.concatenate(
-            [
-                np.stack(
-                    [
-                        np.asarray(matrix.signal(matrix.current(xp, u), state, b, r, None, matrix.n_columns, Scratch()))
-                        for r in range(matrix.readouts)
-                    ],
-                    axis=-3,
-                )
-                for u, _ in drives
-            ],
-            axis=-2,
-        )
-        for b in range(len(matrix.row_blocks))
-    ]
-    return Profile(np.abs(np.asarray(x)).ravel(), np.stack(sums, axis=-4))
+    x = x[..., :: -(-x.shape[-2] // most), :]
+    inputs = np.abs(np.asarray(x)).ravel()
+    if not matrix.per_vector_input:
+        matrix = replace(matrix, dac=replace(matrix.dac, span=float(inputs.max()) or 1.0))
+    xp, scratch = namespace(state.mean), Scratch()
+    drives = [matrix.current(xp, u) for u, _ in matrix.drives(xp, x, state.mean.dtype, scratch)[0]]
+
+    def signal(block: int, readout: int) -> NDArray[Any]:
+        parts = [matrix.signal(u, state, block, readout, None, matrix.n_columns, scratch) for u in drives]
+        return np.concatenate([np.asarray(part) for part in parts], axis=-2)
+
+    sums = [np.stack([signal(b, r) for r in range(matrix.readouts)], axis=-3) for b in range(len(matrix.row_blocks))]
+    return Profile(inputs, np.stack(sums, axis=-4), float(matrix.dac.span))
 
 
 def profile(network: CrossbarNetwork, forward: Callable[..., Any], inputs: Any) -> dict[str, Profile]:
-    """Run a network once without noise and with ideal ADCs, and return the profile of every analogue layer.
+    """Run a network once without noise and with ideal converters, and return the profile of every analogue layer.
 
     `forward(matmul, inputs)` is the network as for `infer`.
     """
@@ -53,7 +50,7 @@ def profile(network: CrossbarNetwork, forward: Callable[..., Any], inputs: Any) 
     def matmul(name: str, x: Any) -> Any:
         matrix, state = network.matrices[name], ArrayState(network.states[name].mean)
         profiles[name] = profile_matrix(matrix, x, state)
-        return matrix.without_adc().matvec(x, state, compensation=network.compensations.get(name))
+        return matrix.without_converters().matvec(x, state, compensation=network.compensations.get(name))
 
     forward(matmul, inputs)
     return profiles

@@ -95,13 +95,7 @@ class Converter:
         ArrayError
             A profile that is zero everywhere, empty or not finite.
         """
-        magnitudes = np.abs(np.asarray(magnitudes))
-        if not magnitudes.size:
-            raise ArrayError("profile is empty; a range cannot be calibrated from it")
-        check_finite("profile", magnitudes)
-        span = np.percentile(magnitudes, percentile, axis=axis, keepdims=True)
-        # a sparse signal may have its percentile at zero: then its largest value
-        span = np.where(span > 0.0, span, magnitudes.max(axis=axis, keepdims=True))
+        span = range_of(magnitudes, percentile, axis=axis)
         return replace(self, span=float(span.item()) if axis is None else span)
 
     def with_mismatch(
@@ -130,3 +124,16 @@ class Converter:
         signal = xp.clip(signal, -half if self.is_signed else 0.0, half, **in_place(xp, signal))
         signal *= step
         return signal
+
+
+def range_of(magnitudes: NDArray[Any], percentile: float, *, axis: Any = None) -> NDArray[Any]:
+    """Return a percentile [%] of the magnitudes of a profile over some axes, which are kept with length one.
+
+    Where a sparse signal has it at zero, the largest value counts. Raises ArrayError for an empty profile or a NaN.
+    """
+    magnitudes = np.abs(np.asarray(magnitudes))
+    if not magnitudes.size:
+        raise ArrayError("profile is empty; a range cannot be calibrated from it")
+    check_finite("profile", magnitudes)
+    span = np.percentile(magnitudes, percentile, axis=axis, keepdims=True)
+    return np.where(span > 0.0, span, magnitudes.max(axis=axis, keepdims=True))

@@ -50,7 +50,10 @@ class Profile:
         Magnitudes of the inputs, flat. [input unit]
     partial_sums : ndarray
         Before the ADC, shape (..., row_blocks, readouts, vectors, n_columns). [full-scale cells]
+    input_span : float
+        Input at full drive during profiling, where it was the same for all vectors. [input unit]
     """
 
     inputs: NDArray[Any]
     partial_sums: NDArray[Any]
+    input_span: float = 1.0

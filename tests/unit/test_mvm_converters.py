@@ -84,6 +84,21 @@ def test_only_converted_outputs_set_the_ranges(per, analog):
     assert error.std() / (x @ matrix.weights).std() < (0.02 if analog else 0.1)  # single-ended codes carry the offset too
 
 
+def test_dead_outputs_need_no_range_and_long_profiles_are_thinned():
+    weights = np.random.default_rng(0).standard_normal((8, 3))
+    weights[:, 1] = 0.0
+    matrix = AnalogMatrix.build("m", weights, WeightMapping(1e-6, 25e-6))
+    x = np.random.default_rng(1).standard_normal((1000, 8))
+    found = profile_matrix(matrix, x, matrix.target_conductances(), most=100)
+    assert found.partial_sums.shape == (1, 1, 100, 3)
+    np.testing.assert_array_equal(found.inputs, np.abs(x[::10]).ravel())
+    y = matrix.calibrated(found, per="column").matvec(x, matrix.target_conductances())
+    assert not y[:, 1].any()
+    dead = AnalogMatrix.build("m", np.zeros((8, 3)), WeightMapping(1e-6, 25e-6))
+    with pytest.raises(ArrayError, match="range needs a width"):
+        dead.calibrated(profile_matrix(dead, x, dead.target_conductances()))
+
+
 def test_ranges_follow_the_chips_when_asked(tiled):
     """A chip at half conductance gets half the range, and reads as finely as the fresh one."""
     matrix, x = tiled
@@ -96,16 +111,27 @@ def test_ranges_follow_the_chips_when_asked(tiled):
     np.testing.assert_allclose(y[1], 0.5 * y[0], atol=1e-4)
 
 
-def test_fixed_input_range_is_calibrated_too():
+@pytest.mark.parametrize("slices", [None, 4])
+@pytest.mark.parametrize("percentile", [100.0, 98.0])
+def test_fixed_input_range_is_calibrated_too(slices, percentile):
+    """Inputs up to 4 against the default range of 1: DAC and ADC ranges both follow the profile."""
     rng = np.random.default_rng(0)
-    matrix = AnalogMatrix.build("m", rng.standard_normal((8, 3)), WeightMapping(1e-6, 25e-6), per_vector_input=False)
-    x = rng.uniform(0.0, 4.0, (50, 8))
-    found = matrix.calibrated(profile_matrix(matrix, x, matrix.target_conductances()), 100.0)
-    assert found.dac.span == pytest.approx(x.max())
-    error = found.matvec(x, matrix.target_conductances()) - x @ matrix.weights
-    steps = found.dac.span / 127, float(found.adc.span) / 127 * found.dac.span * matrix.weight_max
-    expected = (steps[0] ** 2 * np.mean(np.sum(matrix.weights**2, axis=0)) + steps[1] ** 2) / 12.0  # rounding twice
-    np.testing.assert_allclose(np.mean(error**2), expected, rtol=4 * np.sqrt(2.0 / error.size))
+    matrix = AnalogMatrix.build(
+        "m", rng.standard_normal((8, 3)), WeightMapping(1e-6, 25e-6), per_vector_input=False, input_slice_bits=slices
+    )
+    x = rng.uniform(0.0, 4.0, (500, 8))
+    found = matrix.calibrated(profile_matrix(matrix, x, matrix.target_conductances()), percentile)
+    assert found.dac.span == pytest.approx(np.percentile(x, percentile))
+    inside = np.minimum(x, found.dac.span)
+    largest = np.percentile(np.abs(inside @ matrix.weights), percentile) / found.dac.span / matrix.weight_max
+    if slices is None:
+        assert found.adc.span == pytest.approx(largest, rel=0.03)  # clipped inputs move the percentile a little
+    if percentile == 100.0:
+        error = found.matvec(x, matrix.target_conductances()) - x @ matrix.weights
+        dac, adc = found.dac.span / 127, float(found.adc.span) / 127 * found.dac.span * matrix.weight_max
+        reads = 1.0 if slices is None else sum((16**s * 15 / 127) ** 2 for s in (0, 1))
+        expected = (dac**2 * np.mean(np.sum(matrix.weights**2, axis=0)) + adc**2 * reads) / 12.0  # rounding twice
+        np.testing.assert_allclose(np.mean(error**2), expected, rtol=4 * np.sqrt(2.0 / error.size))
 
 
 def test_profile_of_a_network_sees_every_layer():
@@ -116,7 +142,7 @@ def test_profile_of_a_network_sees_every_layer():
     x = rng.standard_normal((30, 6))
     found = profile(CrossbarNetwork(matrices, states), lambda matmul, x: matmul("b", np.maximum(matmul("a", x), 0.0)), x)
     hidden = np.maximum(x @ matrices["a"].weights, 0.0)
-    assert found["b"].inputs.max() == pytest.approx(hidden.max(), rel=0.02)  # 8-bit DAC of the first layer
+    assert found["b"].inputs.max() == pytest.approx(hidden.max(), rel=1e-5)
     assert found["b"].partial_sums.shape == (1, 1, 30, 2)
 
 

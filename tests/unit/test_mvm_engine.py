@@ -119,7 +119,7 @@ def test_read_noise_has_the_variance_of_resampled_cells(scheme):
 def test_ways_to_state_the_noise_agree():
     matrix = matrix_of()
     cells = matrix.target_conductances()
-    states = [matrix.prepare(cells, noise) for noise in (0.02, 0.02 * cells, lambda g: 0.02 * g)]
+    states = [matrix.prepare(cells, noise) for noise in (0.02, np.float32(0.02), 0.02 * cells, lambda g: 0.02 * g)]
     flat = matrix.prepare(cells, np.full((1, 1, 1), 1e-7)).variance
     np.testing.assert_allclose(flat, 2 * (1e-7 / matrix.mapping.window) ** 2, rtol=1e-6)
     for state in states[1:]:

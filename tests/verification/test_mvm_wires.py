@@ -97,6 +97,20 @@ def test_wires_warm_up():
         copper.at(1.0)
 
 
+@pytest.mark.parametrize(("wire", "bound"), [(1.0, 0.03), (5.0, 0.14)])
+def test_noise_behind_wires_against_exact_sensitivities(wire, bound):
+    """dI_j / dG_kl is the cell's voltage times its voltage when unit voltage drives output j backwards (reciprocity)."""
+    rng = np.random.default_rng(0)
+    g, v = rng.uniform(4e-7, 40e-6, (64, 64)), rng.uniform(0.0, 0.2, 64)
+    forward = solve_crossbar(1.0 / g, v, wire, wire)
+    across = (forward.word_line_voltages - forward.bit_line_voltages)[..., 0]
+    backward = solve_crossbar(1.0 / g[::-1, ::-1].T, np.eye(64), wire, wire)
+    adjoint = np.swapaxes(backward.word_line_voltages - backward.bit_line_voltages, 0, 1)[::-1, ::-1, ::-1]
+    exact = np.sqrt(np.sum((across[..., None] * adjoint * 0.05 * g[..., None]) ** 2, axis=(0, 1)))
+    ours = np.sqrt(v**2 @ (0.05 * effective_conductance(g, wire, wire)) ** 2)
+    np.testing.assert_allclose(ours, exact, rtol=bound)
+
+
 def test_nonlinear_single_cell_solves_its_equation():
     """One cell of V0 ln-law behind 2 kohm: Newton's root against bisection."""
     law, r, g, v = SinhCell(0.3), 2000.0, 1e-3, 1.0
