@@ -80,7 +80,7 @@ def folders(kind: str, beside: Path | None = None) -> list[Path]:
 def available(kind: str, beside: Path | None = None) -> dict[str, Path]:
     """Decks of a kind by name; the first folder that holds a name wins."""
     found: dict[str, Path] = {}
-    for folder in folders(kind):
+    for folder in folders(kind, beside):
         for path in sorted(folder.glob("*.yaml")):
             found.setdefault(path.stem, path)
     return found
@@ -150,9 +150,9 @@ class _Resolver:
 
     def override(self, key: str, value: Any) -> Override:
         """Set a dotted key, spelling out the decks on the way; items of a list by index or by name."""
-        place: Place = (f"--set {key}", None)
+        place: Place = ("--set", None)
         node: Any = self.tree
-        parts = key.split(".")
+        parts = key.replace("[", ".").replace("]", "").split(".")
         pattern: tuple[str, ...] = ()
         for depth, part in enumerate(parts):
             last = depth == len(parts) - 1
@@ -188,6 +188,9 @@ class _Resolver:
                 if child is None:
                     raise DeckError(self.problems)
                 node[index] = child
+            if kind and isinstance(child, Mapping) and isinstance(child.get("name"), str):
+                name = str(child["name"]).removesuffix(" (changed)")
+                child.put("name", f"{name} (changed)", place)
             elif child is None and isinstance(node, Mapping):
                 child = Mapping(place)
                 node.put(index, child, place)
@@ -301,6 +304,8 @@ class Case:
 
 def placed(problem: Problem, tree: Mapping) -> Problem:
     """Problem with the file and line of its key, unless it has them."""
+    if not problem.key:
+        return problem
     pieces = problem.key.replace("]", "").replace("[", ".").split(".")
     place = yamlfile.locate(tree, tuple(int(p) if p.isdigit() else p for p in pieces)) or (None, None)
     return problem if problem.file else Problem(problem.key, problem.message, *place)

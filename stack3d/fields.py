@@ -55,9 +55,7 @@ _ALL = (
         "S",
         "standard deviation over cells and chips of conductance minus its target",
     ),
-    _f(
-        "reliability/equivalent_time", "time tier", "s", "time at the anchor temperature of the retention law that ages as much"
-    ),
+    _f("reliability/equivalent_time", "time tier", "s", "time at 298.15 K that ages the retention of a nominal cell as much"),
     _f("reliability/stuck_fraction", "time", "1", "fraction of cells that are stuck"),
     _f("reliability/writes", "time", "1", "mean writes per cell"),
     _f("reliability/endurance_used", "time", "1", "mean over cells of Miner's damage sum"),
@@ -75,6 +73,10 @@ _ALL = (
     _f("mvm/accuracy", "time sample", "1", "fraction of test inputs classified correctly"),
     _f("mvm/accuracy_ideal", "", "1", "fraction of test inputs classified correctly in float arithmetic"),
     _f("mvm/logit_error", "time sample", "1", "rms of logits minus float logits over rms of float logits"),
+    _f("mvm/signal_to_noise", "time network_layer", "1", "power of the layer's wanted outputs over that of their errors"),
+    _f("mvm/confusion", "time true_class found_class", "1", "test inputs of a class that were found in a class, all chips"),
+    _f("mvm/wire_error", "time", "1", "relative error of shared line losses; 0 where lines are solved exactly or have none"),
+    _f("mvm/ohmic_error", "network_layer", "1", "share of a full-scale current that treating cells as ohmic would lose"),
     _f("mvm/accuracy_without", "mechanism", "1", "mean accuracy at the end of the run with the mechanism switched off"),
     _f("mvm/accuracy_without_tier", "tier", "1", "mean accuracy at the end of the run with the cells of a tier as asked for"),
     _f("mvm/accuracy_without_layer", "network_layer", "1", "mean accuracy at the end with the cells of a layer as asked for"),

@@ -86,6 +86,7 @@ def to_tree(case: Case, outcome: Outcome) -> xr.DataTree:
             "references": json.dumps(sources_of(case.tree), ensure_ascii=False),
             "statistics": json.dumps(_plain(outcome.statistics)),
             "summary": "\n".join(outcome.summary),
+            "warnings": "\n".join(outcome.warnings),
         }
     )
     return xr.DataTree.from_dict({"/": root, **{f"/{g}": groups[g] for g in GROUPS if g in groups}})

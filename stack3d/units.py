@@ -76,6 +76,10 @@ def _wanted(dimension: str) -> str:
     return f"{dimension.replace('_', ' ')} with a unit, for example {example!r}"
 
 
+def _is_angular(unit: str) -> bool:
+    return any(word in unit for word in ("radian", "degree", "revolution", "turn", "grade", "arc"))
+
+
 @cache
 def _factor(unit: str, dimension: str) -> float | None:
     """Multiplier from `unit` to the SI unit of `dimension`; None when an offset is involved."""
@@ -87,6 +91,13 @@ def _factor(unit: str, dimension: str) -> float | None:
     except (pint.UndefinedUnitError, pint.DefinitionSyntaxError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"unknown unit {unit!r}; wanted: {_wanted(dimension)}") from error
     target = registry.parse_units(SI[dimension])
+    odd = (
+        "delta_" in str(parsed)
+        if dimension == "temperature"
+        else dimension in ("rate", "fraction") and _is_angular(str(parsed))
+    )
+    if odd:
+        raise ValueError(f"{unit!r} is no unit of {dimension.replace('_', ' ')}; wanted: {_wanted(dimension)}")
     if parsed.dimensionality != target.dimensionality:
         raise ValueError(f"{unit!r} is no unit of {dimension.replace('_', ' ')}; wanted: {_wanted(dimension)}")
     if dimension == "temperature" and parsed != registry.parse_units("K"):

@@ -95,7 +95,8 @@ def read(path: Path) -> Mapping:
         raise DeckError(Problem("", f"cannot be read: {reason}", name)) from None
     tree = parse_text(text, name)
     if not isinstance(tree, Mapping):
-        raise DeckError(Problem("", f"wants a mapping of keys at the top, got {type(tree).__name__}", name, 1))
+        came = "a list" if isinstance(tree, Items) else "nothing" if tree is None else f"{tree!r}"
+        raise DeckError(Problem("", f"wants a mapping of keys at the top, got {came}", name, 1))
     return tree
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -132,10 +131,3 @@ def write_mesh(stack: Stack, grid: Grid, path: Path) -> None:
         out.write(path)
     finally:
         scratch.unlink(missing_ok=True)
-
-
-def compiler_present() -> bool:
-    """Whether the C compiler that forms need can be found."""
-    import shutil
-
-    return any(shutil.which(name) for name in ("cc", "gcc", "clang")) and ctypes.util.find_library("c") is not None

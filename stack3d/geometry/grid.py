@@ -6,8 +6,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats, Grid, HeatSource, Rectangle, Stack
 from stack3d.schema.numerics import Mesh
+
+MOST_ELEMENTS = 20_000
+"""Along one interval; more come from a misplaced unit."""
 
 MERGE = 1e-3
 """Edges closer than this share of the target size become one line; sources stay exact all the same."""
@@ -30,6 +34,13 @@ def _between(a: float, b: float, focus: Floats, largest: float, smallest: float,
     density = 1.0 / _size(0.5 * (sample[1:] + sample[:-1]), focus, largest, smallest, growth)
     elements = np.concatenate([[0.0], np.cumsum(density * np.diff(sample))])
     n = max(fewest, int(np.ceil(elements[-1] - 1e-9)))
+    if n > MOST_ELEMENTS:
+        raise DeckError(
+            Problem(
+                "geometry",
+                f"{n} elements between {a:.4g} m and {b:.4g} m, at most {MOST_ELEMENTS}; is a size in the right unit?",
+            )
+        )
     lines = np.interp(np.linspace(0.0, elements[-1], n + 1), elements, sample)
     lines[0], lines[-1] = a, b
     return lines

@@ -17,6 +17,7 @@ from stack3d.devices.model import DeviceModel
 from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.geometry import stack as geometry
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
+from stack3d.lifetime.crossbars import build_matrix, with_mismatch
 from stack3d.schema.device import Device
 from stack3d.schema.scenario import Scenario
 from stack3d.tiles import Tile
@@ -229,24 +230,10 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
         return None
     data = _problems_of(lambda: networks.load_data(work.network.data, network, work.test_samples), problems)
     decks = _device_decks(scenario, network, stack, problems)
-    wires = mvm.Wires(scenario.mvm.wire_resistance, scenario.mvm.wire_resistance) if scenario.mvm.wire_resistance else None
-    compensation = scenario.lifetime.compensation if scenario.lifetime else None
-    references = 1 if compensation is not None and compensation.drift == "tile" else 0
-
-    def build(layer: networks.WeightMatrix) -> mvm.AnalogMatrix:
-        deck = decks[layer.name]
-        return mvm.AnalogMatrix.build(
-            layer.name,
-            layer.weights,
-            mvm.WeightMapping(deck.g_min, deck.g_max, scenario.mvm.scheme, levels=deck.levels, reference_columns=references),
-            work.tile,
-            dac=mvm.Converter(scenario.mvm.dac_bits),
-            adc=mvm.Converter(scenario.mvm.adc_bits),
-            read_voltage=deck.read.voltage,
-            wires=wires,
-        )
-
-    built = _problems_of(lambda: {layer.name: build(layer) for layer in network.layers}, problems)
+    built = _problems_of(
+        lambda: {layer.name: build_matrix(scenario, layer.name, layer.weights, decks[layer.name]) for layer in network.layers},
+        problems,
+    )
     if built is None or problems:
         return None
     tiles = tuple(t for m in built.values() for t in m.tiles)
@@ -257,13 +244,14 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
     ideal = {name: m.prepare(m.target_conductances()) for name, m in built.items()}
     forward = forward_of(network)
     profiles = mvm.profile(mvm.CrossbarNetwork(built, ideal), forward, data.profile)
-    matrices = {n: m.calibrated(profiles[n], scenario.mvm.percentile) for n, m in built.items()}
+    choice = scenario.mvm
+    matrices = {n: m.calibrated(profiles[n], choice.percentile, per=choice.converter_range) for n, m in built.items()}
     forward(mvm.CrossbarNetwork(matrices, ideal, statistics=statistics), data.profile)
     computer = Computer(
         network,
         data,
         {name: build_device(deck, scenario.device_band) for name, deck in decks.items()},
-        matrices,
+        with_mismatch(scenario, matrices),
         tiles,
         places,
         {name: s.mean_square_voltages for name, s in statistics.items()},

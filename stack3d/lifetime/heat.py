@@ -21,6 +21,8 @@ from stack3d.workload import power
 LEAKAGE_TOLERANCE = 1e-3
 """Change of the hottest tile between two leakage iterations at which they end. [K]"""
 LEAKAGE_ITERATIONS = 60
+EXACT_PRICED_AS = 8
+"""Bits whose energy exact converters (null) are charged: they exist in no hardware."""
 TILE_CONTRAST = 0.01
 """Tiles whose power over the root of their area is below this share of the strongest source get no lines of their own."""
 RUNAWAY_TEMPERATURE = 1000.0
@@ -78,8 +80,8 @@ def tile_energies(chip: Chip, conductances: Mapping[str, Floats]) -> dict[str, F
     return power.tile_energies(
         computer.activities(conductances),
         work.periphery,
-        dac_bits=chip.scenario.mvm.dac_bits or work.periphery.dac.bits,
-        adc_bits=chip.scenario.mvm.adc_bits or work.periphery.adc.bits,
+        dac_bits=chip.scenario.mvm.dac_bits or EXACT_PRICED_AS,
+        adc_bits=chip.scenario.mvm.adc_bits or EXACT_PRICED_AS,
     )
 
 
@@ -157,6 +159,17 @@ def tile_field(chip: Chip, solution: ThermalSolution, subgrid: tuple[int, int]) 
             xs, ys = np.linspace(box.x0, box.x1, nx + 1), np.linspace(box.y0, box.y1, ny + 1)
             boxes += [Rectangle(xs[a], xs[a + 1], ys[b], ys[b + 1]) for b in range(ny) for a in range(nx)]
         out[mine] = solution.field.box_means(layer, boxes).reshape(len(mine), ny, nx)
+    return out
+
+
+def periphery_means(chip: Chip, solution: ThermalSolution) -> Floats:
+    """Mean temperature where each tile's converters sit, shape (tiles,). [K]"""
+    assert chip.computer is not None
+    homes = [(power.periphery_layer(chip.stack, layer), box) for layer, box in chip.computer.places]
+    out = np.empty(len(homes))
+    for layer in {name for name, _ in homes}:
+        mine = [i for i, (name, _) in enumerate(homes) if name == layer]
+        out[mine] = solution.field.box_means(layer, [homes[i][1] for i in mine])
     return out
 
 
@@ -248,9 +261,10 @@ def _fixed_point(
     field = start
     steps: list[float] = []
     guess = None
+    periphery = field.mean(axis=(1, 2))
     for iteration in range(1, limits.iterations + 1):
         energies = tile_energies(chip, conductances_at(field))
-        static = power.leakage(work.periphery.leakage, field.mean(axis=(1, 2))) * awake
+        static = power.leakage(work.periphery.leakage, periphery) * awake
         tiles = power.tile_sources(chip.stack, computer.places, energies, rate, static)
         writes = [
             HeatSource(f"tile{i}_write", layer, box, float(watts))
@@ -262,6 +276,12 @@ def _fixed_point(
         solution = backend.solve([*chip.sources, *tiles, *writes], guess=guess)
         guess = solution.field.values
         new = tile_field(chip, solution, subgrid)
+        periphery = periphery_means(chip, solution)
+        if iteration == 1 and new.max() > RUNAWAY_TEMPERATURE:
+            raise SolverError(
+                f"{solution.heat_in:.4g} W heat the chip to {new.max():.0f} K before any leakage grows: lower power.sources or"
+                " workload.rate, or cool better"
+            )
         steps.append(float(np.abs(new - field).max()))
         field = new
         if steps[-1] < limits.tolerance:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d import mvm
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
 from stack3d.lifetime.ageing import READ, REFERENCE, Climate, Population, mean_field
 from stack3d.lifetime.chip import Chip, Computer, forward_of
+from stack3d.lifetime.crossbars import with_warm_wires
 from stack3d.lifetime.heat import Limits
 from stack3d.registry import Registry
 
@@ -111,10 +113,19 @@ class Reading:
     Parameters
     ----------
     accuracy, logit_error : ndarray, shape (chips,)
+    signal_to_noise : ndarray, shape (layers,)
+        Power of each layer's wanted outputs over that of their errors, mean over chips. [-]
+    confusion : ndarray of int, shape (classes, classes)
+        True class by found class, summed over chips.
+    wire_error : float
+        Of shared line losses; 0 where lines are exact. [-]
     """
 
     accuracy: Floats
     logit_error: Floats
+    signal_to_noise: Floats
+    confusion: NDArray[np.int64]
+    wire_error: float
 
 
 class Policy(Protocol):
@@ -285,7 +296,8 @@ def read_out(
         seen[name] = np.where(cells, life.population.states[name].target, seen[name])
         if name in noise:
             noise[name] = np.where(cells, 0.0, noise[name]).astype(noise[name].dtype)
-    matrices = dict(computer.matrices)
+    warm = {name: float(np.mean([field_[i].mean() for i, _ in computer.tiles_of(name)])) for name in computer.matrices}
+    matrices, wire_error = with_warm_wires(scenario, computer.matrices, warm, seen)
     corrections: dict[str, mvm.Compensation] = {}
     for policy in plan:
         matrices, more = policy.correct(life, matrices, seen, climate)
@@ -298,12 +310,25 @@ def read_out(
         exact = mvm.Converter(None)
         matrices = {name: replace(m, dac=exact, adc=exact) for name, m in matrices.items()}
     rng = np.random.default_rng([life.seed, READ, epoch])
+    statistics: dict[str, mvm.LayerStatistics] = {}
     logits = mvm.infer(
-        matrices, seen, forward_of(computer.network), computer.data.inputs, rng, read_noise=noise, compensations=corrections
+        matrices,
+        seen,
+        forward_of(computer.network),
+        computer.data.inputs,
+        rng,
+        read_noise=noise,
+        compensations=corrections,
+        statistics=statistics,
     )
+    labels = computer.data.labels
+    confusion = mvm.confusion_matrix(logits, labels)
     return Reading(
-        np.asarray(mvm.accuracy(logits, computer.data.labels), dtype=np.float64),
+        np.asarray(mvm.accuracy(logits, labels), dtype=np.float64),
         np.asarray(mvm.logit_error(logits, computer.float_logits), dtype=np.float64),
+        np.array([float(np.mean(statistics[name].signal_to_noise)) for name in matrices]),
+        np.asarray(confusion).reshape(-1, *np.shape(confusion)[-2:]).sum(axis=0),
+        wire_error,
     )
 
 

@@ -17,7 +17,8 @@ def thermal_values(chip: Chip, solution: ThermalSolution) -> tuple[dict[str, Any
     stack, scenario, field = chip.stack, chip.scenario, solution.field
     names = [layer.name for layer in stack.layers]
     peaks = {name: field.layer_peak(name) for name in names}
-    hottest = max(names, key=lambda n: peaks[n][0])
+    heated = {source.layer for source in chip.sources}
+    hottest = max(names, key=lambda n: (round(peaks[n][0], 9), n in heated))
     values: dict[str, Any] = {
         "thermal/layer_temperature_max": np.array([peaks[n][0] for n in names]),
         "thermal/layer_temperature_mean": np.array([field.layer_mean(n) for n in names]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,21 +13,24 @@ from typing import Any
 import numpy as np
 
 from stack3d.devices.build import build_device
-from stack3d.errors import DeckError
+from stack3d.errors import DeckError, SolverError, ValidityWarning
 from stack3d.layout import Floats
 from stack3d.lifetime import ageing, answers, checkpoint, heat
 from stack3d.lifetime import policies as _registered  # noqa: F401  (importing it fills the registry)
 from stack3d.lifetime.ageing import Climate, Population, epoch_times, errors_by_tier, mean_field
 from stack3d.lifetime.chip import Chip, Computer, build_chip
 from stack3d.lifetime.heat import Heat, Limits
-from stack3d.lifetime.life import Bill, Life, Policy, chosen_policies, elapse, read_out
+from stack3d.lifetime.life import Bill, Life, Policy, Reading, chosen_policies, elapse, read_out
 from stack3d.lifetime.outputs import power_values, thermal_values
 from stack3d.lifetime.summary import summarise
+from stack3d.mvm import SinhCell
 from stack3d.progress import Observer
 from stack3d.schema.life import Lifetime
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.problem import ThermalBackend, ThermalSolution
 
+HOTTEST = 700.0
+"""Peak above which results carry a warning: solder, interfaces and every device law end well below. [K]"""
 ANCHOR = 298.15
 """Temperature of the equivalent time in the dataset. [K]"""
 
@@ -43,13 +47,16 @@ class Outcome:
     statistics : mapping
         For ``run.json``: sizes, iterations, seconds.
     summary : tuple of str
-        Five lines for a person.
+        Five lines for a person, then one per warning.
+    warnings : tuple of str
+        Laws used outside what they were fitted to, limits exceeded.
     """
 
     values: Mapping[str, Any]
     coordinates: Mapping[str, Any]
     statistics: Mapping[str, Any]
     summary: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class Stopwatch:
@@ -72,6 +79,7 @@ def check(scenario: Scenario) -> Chip:
     """Everything that can be checked without meshing; raises DeckError with all mistakes."""
     chip = build_chip(scenario)
     chosen_policies(chip)
+    heat.make_grid(chip)
     return chip
 
 
@@ -97,6 +105,26 @@ def run_case(
     """
     if until not in (None, "thermal"):
         raise DeckError(f"--until knows 'thermal', got {until!r}")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ValidityWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        outcome = _run(scenario, observer, until, resume, key)
+    texts = tuple(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, ValidityWarning)))
+    lines = tuple(f"warning            {text}" for text in texts)
+    return replace(outcome, warnings=texts, summary=outcome.summary + lines)
+
+
+def _check_temperatures(values: Mapping[str, Any]) -> None:
+    """Refuse temperatures that nothing has, warn of those that no law here was made for."""
+    means, peaks = values["thermal/layer_temperature_mean"], values["thermal/layer_temperature_max"]
+    if means.min() <= 0:
+        raise SolverError(f"the mean temperature of a layer is {means.min():.1f} K: is a power negative, or in the wrong unit?")
+    if peaks.max() > HOTTEST:
+        text = f"peak temperature {peaks.max():.0f} K: material and device data are made for less than {HOTTEST:.0f} K"
+        warnings.warn(ValidityWarning(text), stacklevel=2)
+
+
+def _run(scenario: Scenario, observer: Observer, until: str | None, resume: Path | None, key: str) -> Outcome:
     clock = Stopwatch()
     observer.stage("build", scenario=scenario.scenario)
     with clock("build"):
@@ -120,6 +148,7 @@ def run_case(
     else:
         loop = _Loop(chip, chip.computer, backend, plan, observer, clock, resume, key)
         values, coordinates, solution = loop.run()
+    _check_temperatures(values)
     statistics = {"thermal": dict(solution.statistics), "seconds": clock.seconds}
     return Outcome(values, coordinates, statistics, summarise(chip, values, coordinates))
 
@@ -167,6 +196,13 @@ def _present(
         "component": np.array([*state.energies, "leakage", "explicit"]),
     }
     return values, coordinates, state.solution
+
+
+def _ohmic_error(computer: Computer, layer: str) -> float:
+    """Share of a full-scale current that treating the layer's cells as ohmic would lose."""
+    read = computer.devices[layer].device.read
+    scale = read.nonlinearity_voltage
+    return SinhCell(scale).ohmic_error(read.voltage) if scale else 0.0
 
 
 class _Loop:
@@ -263,7 +299,7 @@ class _Loop:
             reading = read_out(after, climate, self.plan, epoch)
         if after.fresh_accuracy is None:
             after = replace(after, fresh_accuracy=float(reading.accuracy.mean()))
-        row = self._row(life, after, state, reading.accuracy, reading.logit_error)
+        row = self._row(life, after, state, reading)
         self.observer.step(
             "epoch",
             epoch + 1,
@@ -274,7 +310,7 @@ class _Loop:
         )
         return after, row, state
 
-    def _row(self, before: Life, after: Life, state: Heat, accuracy: Floats, error: Floats) -> dict[str, Any]:
+    def _row(self, before: Life, after: Life, state: Heat, reading: Reading) -> dict[str, Any]:
         """Output variables of one epoch."""
         seen = after.conductances([(1.0, state.field)])
         mean, spread = errors_by_tier(self.computer, after.population, seen, self.tier_of_tile, len(self.tiers))
@@ -282,8 +318,11 @@ class _Loop:
         ages = np.array([self._device_of_tier(i).acceleration(t, reference=ANCHOR) for i, t in enumerate(tier_mean)])
         self._equivalent = getattr(self, "_equivalent", np.zeros(len(self.tiers))) + (after.time - before.time) * ages
         return {
-            "mvm/accuracy": accuracy,
-            "mvm/logit_error": error,
+            "mvm/accuracy": reading.accuracy,
+            "mvm/logit_error": reading.logit_error,
+            "mvm/signal_to_noise": reading.signal_to_noise,
+            "mvm/confusion": reading.confusion,
+            "mvm/wire_error": reading.wire_error,
             "thermal/tile_temperature": state.tile_temperature,
             "reliability/conductance_error_mean": mean,
             "reliability/conductance_error_std": spread,
@@ -312,6 +351,8 @@ class _Loop:
         """Times, endurance, bands and attribution."""
         ideal, loss = self.computer.float_accuracy, self.lifetime.accuracy_loss
         values["mvm/accuracy_ideal"] = ideal
+        values["mvm/ohmic_error"] = np.array([_ohmic_error(self.computer, name) for name in self.computer.matrices])
+        coordinates["network_layer"] = np.array(list(self.computer.matrices))
         times_to_loss = answers.time_to_loss(self.times, values["mvm/accuracy"], ideal, loss)
         values["mvm/time_to_accuracy_loss"] = times_to_loss
         fresh = values["mvm/accuracy"][0].mean()
@@ -373,4 +414,3 @@ class _Loop:
         values["mvm/accuracy_without_layer"] = np.array(
             [restored([i for i, _ in self.computer.tiles_of(name)]) for name in layers]
         )
-        coordinates["network_layer"] = np.array(layers)

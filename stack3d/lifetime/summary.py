@@ -13,6 +13,8 @@ from stack3d.lifetime.chip import Chip
 from stack3d.units import short
 
 ZERO_CELSIUS = 273.15
+FLAT = 1e-3
+"""Peak over layer mean, as a share of the rise, below which a place of the peak says nothing."""
 
 
 def duration(seconds: float) -> str:
@@ -29,18 +31,30 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
     hottest = int(np.argmax(values["thermal/layer_temperature_max"]))
     peak = float(values["thermal/layer_temperature_max"][hottest])
     layer = coordinates["layer"][hottest]
+    rise = peak - chip.scenario.cooling.ambient
     x, y, z = (1e3 * v for v in values["thermal/hot_spot"])
+    flat = peak - float(values["thermal/layer_temperature_mean"][hottest]) < FLAT * abs(rise)
+    place = "the same all over the layer" if flat else f"at x {x:.2f}, y {y:.2f}, z {z:.3f} mm"
     lines = [
-        f"peak temperature   {peak - ZERO_CELSIUS:.2f} degC in {layer} at x {x:.2f}, y {y:.2f}, z {z:.3f} mm"
-        f" ({peak - chip.scenario.cooling.ambient:.2f} K over ambient, {short(float(values['thermal/heat_in']), 'W')})"
+        f"peak temperature   {peak - ZERO_CELSIUS:.2f} degC in {layer}, {place}"
+        f" ({rise:.2f} K over ambient, {short(float(values['thermal/heat_in']), 'W')})"
     ]
     if "thermal/temperature_mean" in values:
         means = values["thermal/temperature_mean"]
         low, high = int(np.argmin(means)), int(np.argmax(means))
         spread = short(float(means[high] - means[low]), "K")
         lines.append(f"between tiers      {spread} from tier {low} (coolest) to tier {high} (hottest) of {len(means)}")
+    if "mvm/accuracy" not in values:
+        balance = f"error {float(values['thermal/heat_balance_error']):.1e} of the heat put in"
+        lines.append(f"heat balance       {balance}, {float(values['thermal/thermal_resistance']):.4g} K/W to ambient")
+        for name, kelvin in zip(coordinates.get("probe", ()), values.get("thermal/probe_temperature", ())):
+            lines.append(f"probe              {name}: {kelvin - ZERO_CELSIUS:.3f} degC")
     if "mvm/accuracy" in values:
-        lines += [_accuracy(values, coordinates), _energy(chip, values), f"limited by         {limit(values, coordinates)}"]
+        lines += [
+            _accuracy(values, coordinates),
+            _energy(values, coordinates),
+            f"limited by         {limit(values, coordinates)}",
+        ]
     return tuple(lines)
 
 
@@ -49,8 +63,8 @@ def _accuracy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
 
     def at(index: int) -> str:
         row = accuracy[index]
-        error = f" ± {100 * row.std(ddof=1) / np.sqrt(row.size):.2f}" if row.size > 1 else ""
-        return f"{100 * row.mean():.2f}{error} %"
+        spread = f" ± {100 * row.std(ddof=1):.2f}" if row.size > 1 else ""
+        return f"{100 * row.mean():.2f}{spread} %"
 
     parts = [f"{at(0)} today"]
     year = np.flatnonzero(np.isclose(times, YEAR))
@@ -58,14 +72,17 @@ def _accuracy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
         parts.append(f"{at(int(year[0]))} after 1 year")
     if len(times) > 1:
         parts.append(f"{at(-1)} after {duration(float(times[-1]))}")
-    return f"accuracy           {', '.join(parts)} (float {100 * values['mvm/accuracy_ideal']:.2f} %)"
+    note = (
+        f"float {100 * values['mvm/accuracy_ideal']:.2f} %; ± over chips; today = {duration(float(times[0]))} after programming"
+    )
+    return f"accuracy           {', '.join(parts)} ({note})"
 
 
-def _energy(chip: Chip, values: Mapping[str, Any]) -> str:
+def _energy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
     energy = values["power/energy_per_inference"]
     total = float(np.nansum(energy))
-    names = ("array", "dac", "adc", "digital")
-    shares = ", ".join(f"{name} {100 * energy[i] / total:.0f} %" for i, name in enumerate(names))
+    parts = {name: e for name, e in zip(coordinates["component"], energy) if np.isfinite(e)}
+    shares = ", ".join(f"{name} {100 * e / total:.0f} %" for name, e in parts.items())
     return (
         f"energy             {short(total, 'J')} per inference ({shares}), latency {short(float(values['power/latency']), 's')}"
     )
@@ -78,11 +95,14 @@ def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
     loss = ideal - float(accuracy.mean())
     error = float(accuracy.std(ddof=1) / np.sqrt(accuracy.size)) if accuracy.size > 1 else 0.0
     if loss < max(0.01, 2 * error):
-        return f"nothing yet: {100 * loss:.2f} points below float at the end of the run"
-    without = values["mvm/accuracy_without"]
-    gains = without - accuracy.mean()
+        side = "below" if loss > 0 else "above"
+        return f"nothing: at the end accuracy is {100 * abs(loss):.2f} points {side} float, within one point or chance"
+    if "mvm/accuracy_without" not in values:
+        return f"{100 * loss:.2f} points lost at the end; attribution was switched off"
+    gains = values["mvm/accuracy_without"] - accuracy.mean()
     best = int(np.argmax(gains))
     if gains[best] < 2 * error:
         return f"no single mechanism: {100 * loss:.2f} points are lost, and no one of them alone gives any back"
     name = str(coordinates["mechanism"][best]).replace("_", " ")
-    return f"{name}: without it {100 * gains[best]:.2f} of the {100 * loss:.2f} points lost would come back"
+    back = "all" if gains[best] >= loss else f"{100 * gains[best]:.2f}"
+    return f"{name}: without it {back} of the {100 * loss:.2f} points lost would come back"

@@ -61,6 +61,6 @@ class Cooling(DeckModel):
     def _some_way_out(self) -> Self:
         ways = ("film_coefficient", "resistance", "areal_resistance", "temperature")
         faces = (self.top, self.bottom, self.sides)
-        if not any(getattr(face, way) for face in faces for way in ways):
+        if not any(getattr(face, way) is not None and (face.film_coefficient != 0) for face in faces for way in ways):
             raise ValueError("every face is adiabatic, so there is no steady temperature: cool the top, bottom or sides")
         return self

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stack3d import units
 from stack3d.schema.base import Count, DeckModel, Duration, Fraction, Number, Temperature, TemperatureDifference
 from stack3d.schema.device import Device
 
@@ -81,11 +80,11 @@ class FineTuning(DeckModel):
 class Lifetime(DeckModel):
     """How long and in how many epochs the chip is followed."""
 
-    until: Duration = units.parse("10 year", "time")
-    first: Duration = units.parse("1 hour", "time")
+    until: Duration = 10 * 365.25 * 86400.0
+    first: Duration = 3600.0
     """End of the first epoch; the others follow at equal ratios."""
     epochs: Annotated[Count, Field(ge=1, le=1000)] = 16
-    programming_temperature: Temperature = units.parse("25 degC", "temperature")
+    programming_temperature: Temperature = 298.15
     """Of the chip while it is programmed."""
     subgrid: tuple[Annotated[Count, Field(ge=1, le=32)], Annotated[Count, Field(ge=1, le=32)]] = (2, 2)
     """Temperatures within a tile [nx, ny]: columns along x, rows along y."""

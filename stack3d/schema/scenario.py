@@ -15,8 +15,9 @@ from stack3d.schema.cooling import Cooling
 from stack3d.schema.device import Device
 from stack3d.schema.geometry import Geometry, Name
 from stack3d.schema.life import HybridTiers, Lifetime, MonteCarlo
+from stack3d.schema.mvm import Mvm
 from stack3d.schema.numerics import Solver
-from stack3d.schema.workload import Mvm, PowerMap, Workload
+from stack3d.schema.workload import PowerMap, Workload
 
 
 class Probe(DeckModel):

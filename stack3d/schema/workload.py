@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -14,7 +14,6 @@ from stack3d.schema.base import (
     Number,
     Power,
     Rate,
-    Resistance,
 )
 from stack3d.schema.geometry import Interval, Name
 
@@ -98,19 +97,3 @@ class PowerMap(DeckModel):
     """Explicit powers; with a workload they come on top of it (a host on the logic die, say)."""
 
     sources: tuple[Source, ...] = ()
-
-
-class Mvm(DeckModel):
-    """How products are computed on the arrays."""
-
-    scheme: Literal["pair", "pair_two_sided", "offset"] = "pair"
-    """pair: difference of two cells, the idle one at g_min; pair_two_sided: both move; offset: one cell, one column."""
-    dac_bits: Annotated[Count, Field(ge=1, le=16)] | None = 8
-    """Absent (null) = exact inputs."""
-    adc_bits: Annotated[Count, Field(ge=1, le=16)] | None = 8
-    """Absent (null) = exact outputs."""
-    wire_resistance: Resistance = 0.0
-    """Of one word- or bit-line segment between neighbouring cells."""
-    read_noise: bool = True
-    percentile: Annotated[Number, Field(gt=50, le=100)] = 99.9
-    """Converter ranges cover this percentile of the profiled values."""

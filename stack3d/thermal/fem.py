@@ -36,6 +36,9 @@ def _import_dolfinx() -> Any:
         import dolfinx
         import dolfinx.fem.petsc
         import dolfinx.io.gmsh
+        from petsc4py import PETSc
+
+        PETSc.Sys.popSignalHandler()  # a terminated run ends quietly instead of dumping PETSc's configuration
     except (ImportError, OSError) as error:
         raise MissingDependencyError(
             f"DOLFINx cannot be imported ({error}); install dolfinx-solver-real (Linux x86-64, PyPI)"
@@ -139,6 +142,8 @@ class FemSolver:
     def _update_conductivity(self, on_grid: Floats) -> None:
         """K of each cell at the mean temperature of its corners, and the matrix with it."""
         temperature = on_grid.reshape(-1)[self._corners].mean(axis=1)
+        if temperature.min() <= 0:
+            raise SolverError(f"the temperature falls to {temperature.min():.0f} K: is a power negative, or in the wrong unit?")
         factor = (temperature / 300.0) ** self._exponent
         self._conductivity.x.array[:] = (self._at_300_kelvin * factor[:, None]).reshape(-1)
         self._matrix.zeroEntries()
