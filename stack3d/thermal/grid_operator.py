@@ -87,6 +87,8 @@ class CellProperties:
 
 def _check_z_cells(stack: Stack, grid: Grid, index: int) -> None:
     layer = stack.layers[index]
+    if index == 0 and layer.contact_resistance > 0:
+        raise DeckError(f"layer {layer.name!r} is the lowest: nothing lies below its contact_resistance; give the face a film")
     cells = np.flatnonzero(grid.layer == index)
     flat = cells[np.diff(grid.z)[cells] <= 0]
     if cells.size == flat.size:

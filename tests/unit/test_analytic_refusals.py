@@ -14,7 +14,7 @@ from stack3d.thermal.problem import Face
 
 def test_every_reason_is_named():
     slabs = [
-        {"k": 1.0, "thickness": 1.0, "name": "board", "exponent": -1.3},
+        {"k": 1.0, "thickness": 1.0, "name": "board", "exponent": -1.3, "contact_resistance": 1.0},
         {"k": 2.0, "thickness": 1.0, "name": "die", "extent": Rectangle(0.0, 1.0, 0.0, 2.0)},
         {
             "k": 2.0,
@@ -33,9 +33,10 @@ def test_every_reason_is_named():
         "geometry.layers.die: no cosine series: the layer has a size of its own",
         "block 'tsv'",
         "power.sources.wide",
+        "nothing below it",
     ):
         assert reason in text
-    assert len(caught.value.problems) == 5
+    assert len(caught.value.problems) == 6
 
 
 def test_adiabatic_top_and_bottom_are_refused():

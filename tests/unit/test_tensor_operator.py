@@ -164,3 +164,9 @@ def test_grid_without_the_contact_cell_is_refused():
     bad = Grid(good.x, good.y, np.unique(good.z), np.array([0, 1, 2]))
     with pytest.raises(DeckError, match=r"'die' has contact_resistance 3e-06 m²K/W and 0 cells of no thickness"):
         CellProperties.of(built, bad)
+
+
+def test_contact_below_everything_is_refused():
+    built = stack(EVEN, [{"k": 1.0, "thickness": MM, "contact_resistance": 1e-5, "name": "board"}])
+    with pytest.raises(DeckError, match="'board' is the lowest"):
+        CellProperties.of(built, grid(built, 2, 2, [1]))

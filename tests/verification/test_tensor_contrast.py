@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tensor_cases import flip_chip, grid, stack
 
 from stack3d.errors import DeckError, SolverError
-from stack3d.layout import HeatSource, Rectangle
+from stack3d.layout import Grid, HeatSource, Rectangle
 from stack3d.thermal.conjugate_gradient import conjugate_gradient
 from stack3d.thermal.grid_operator import CellProperties, GridOperator
 from stack3d.thermal.multigrid import LateralMultigrid
@@ -29,6 +31,20 @@ def test_multigrid_iterations_do_not_grow_with_the_mesh(sink):
         assert solution.statistics["residual"] < 2e-10 and solution.balance < 1e-9
         counts.append(solution.statistics["iterations"])
     assert max(counts) <= 15  # ten digits: a factor of 5 per iteration
+
+
+def test_multigrid_iterations_stay_few_on_graded_lines():
+    """Lines sixteen times finer round the hot spot: cells up to sixteen times longer than wide."""
+    problem, sources = flip_chip(16, 1)
+    edges = problem.grid.x
+    hot = np.array([7 * MM, 8 * MM])
+    fine = [
+        a + (b - a) * np.arange(n) / n for a, b in zip(edges[:-1], edges[1:]) for n in (16 if b > 6 * MM and a < 9 * MM else 1,)
+    ]
+    x = np.unique(np.concatenate([*fine, edges[-1:], hot]))
+    graded = replace(problem, grid=Grid(x, x, problem.grid.z, problem.grid.layer))
+    solution = TensorSolver(graded).solve(sources)
+    assert solution.statistics["iterations"] <= 22 and solution.balance < 1e-9
 
 
 def test_both_preconditioners_reach_one_solution():
