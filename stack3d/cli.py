@@ -161,13 +161,14 @@ def mesh(
 ) -> None:
     """Write the Gmsh mesh with its named regions."""
     from stack3d import decks
-    from stack3d.geometry.gmsh_model import write_mesh
+    from stack3d.geometry.gmsh_model import layered_hexahedra, write_mesh
     from stack3d.lifetime import check
     from stack3d.lifetime.heat import make_grid
 
     chip = check(decks.load(scenario, _parsed(overrides)).scenario)
     grid = make_grid(chip)
-    write_mesh(chip.stack, grid, output)
+    with layered_hexahedra(chip.stack, grid) as named:
+        write_mesh(named, output)
     typer.echo(f"{output}: {grid.n_nodes} nodes")
 
 

@@ -1,29 +1,39 @@
-"""The stack in Gmsh: layered hexahedra on the lines of a grid, with named volumes and faces."""
+"""The stack in Gmsh: hexahedra on the lines of a grid, with named volumes and faces."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, MissingDependencyError
-from stack3d.layout import Floats, Grid, Stack
+from stack3d.layout import Floats, Grid, Material, Stack
 
 CONTACT_THICKNESS = 1e-3
 """Thickness of a contact element over the smallest real element height.
 
 A contact conducts only through its thickness, with k_z = thickness / resistance, so its stiffness does not
 depend on the thickness; only positions above it shift, and the solver takes positions from the grid."""
+VOID = -1
+
+
+class Region(NamedTuple):
+    """A named volume of a mesh: its physical tag and what fills it."""
+
+    tag: int
+    material: Material
 
 
 class NamedMesh(NamedTuple):
     """A mesh in the open Gmsh model and the names of its physical groups."""
 
     gmsh: Any
-    volumes: dict[str, int]
+    volumes: dict[str, Region]
     faces: dict[str, int]
     z: Floats
     """Node heights used for meshing: those of the grid, with contacts opened. [m]"""
@@ -41,32 +51,79 @@ def load_gmsh() -> Any:
     return gmsh
 
 
-def _opened(grid: Grid) -> Floats:
-    """Heights with each contact cell given a small thickness."""
+def opened(grid: Grid) -> Floats:
+    """Heights of the grid with each contact cell given a small thickness. [m]"""
     steps = np.diff(grid.z)
     steps = np.where(steps > 0, steps, CONTACT_THICKNESS * steps[steps > 0].min())
     return np.concatenate([[grid.z[0]], grid.z[0] + np.cumsum(steps)])
 
 
-def _relative(lines: Floats) -> list[float]:
-    return list((lines[1:] - lines[0]) / (lines[-1] - lines[0]))
+@dataclass(frozen=True, eq=False)
+class CellRegions:
+    """What fills each cell of a grid.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Layers, blocks as ``layer.block``, contacts as ``contact_layer``.
+    materials : tuple of Material
+    number : ndarray of int, shape (nz, ny, nx)
+        Index into the names; `VOID` outside every layer.
+    """
+
+    names: tuple[str, ...]
+    materials: tuple[Material, ...]
+    number: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, stack: Stack, grid: Grid) -> CellRegions:
+        """Regions of a stack whose edges are lines of the grid; a contact is where both sides are solid."""
+        heights = np.diff(opened(grid))
+        x, y = 0.5 * (grid.x[1:] + grid.x[:-1]), 0.5 * (grid.y[1:] + grid.y[:-1])
+        names: list[str] = []
+        materials: list[Material] = []
+        number = np.full(grid.shape, VOID, dtype=np.intp)
+        below = np.ones(grid.shape[1:], dtype=bool)
+        for index, layer in enumerate(stack.layers):
+            plane = np.full(grid.shape[1:], VOID, dtype=np.intp)
+            parts = [(layer.name, layer.extent, layer.material)]
+            parts += [(f"{layer.name}.{block.name}", block.extent, block.material) for block in layer.blocks]
+            for name, extent, material in parts:
+                plane[np.ix_((extent.y0 < y) & (y < extent.y1), (extent.x0 < x) & (x < extent.x1))] = len(names)
+                names.append(name)
+                materials.append(material)
+            for cell in np.flatnonzero(grid.layer == index):
+                if grid.z[cell] < grid.z[cell + 1]:
+                    number[cell] = plane
+                    continue
+                number[cell][(plane != VOID) & below] = len(names)
+                names.append(f"contact_{layer.name}")
+                materials.append(Material(names[-1], (0.0, 0.0, heights[cell] / layer.contact_resistance), 0.0))
+            below = plane != VOID
+        return cls(tuple(names), tuple(materials), number)
+
+
+def _outer_faces(corners: NDArray[np.intp], solid: NDArray[np.bool_]) -> dict[str, NDArray[np.intp]]:
+    """Nodes of the quadrilaterals of each outer face of solid cells, shape (faces, 4).
+
+    `corners` has shape (8, nz, ny, nx) in Gmsh's order.
+    """
+    bottom, top = (0, 3, 2, 1), (4, 5, 6, 7)
+    sides = [((0, 1, 5, 4), np.s_[:, 0]), ((3, 7, 6, 2), np.s_[:, -1]), ((0, 4, 7, 3), np.s_[:, :, 0]), ((1, 2, 6, 5), np.s_[:, :, -1])]  # fmt: skip
+
+    def quads(local: tuple[int, ...], where: Any) -> NDArray[np.intp]:
+        return np.stack([corners[c][where][solid[where]] for c in local], axis=-1)
+
+    return {
+        "bottom": quads(bottom, np.s_[0]),
+        "top": quads(top, np.s_[-1]),
+        "sides": np.concatenate([quads(local, where) for local, where in sides]),
+    }
 
 
 @contextmanager
-def layered_hexahedra(stack: Stack, grid: Grid) -> Iterator[NamedMesh]:
-    """Mesh the grid in Gmsh by extrusion: a point along x, the line along y, the surface along z layer by layer.
-
-    Raises
-    ------
-    DeckError
-        When the layers do not all fill the footprint, or carry blocks.
-    MissingDependencyError
-        When gmsh cannot be loaded.
-    """
-    whole = stack.footprint
-    for layer in stack.layers:
-        if layer.extent != whole or layer.blocks:
-            raise DeckError(f"layer {layer.name!r} does not fill the footprint with one material, which layered hexahedra want")
+def gmsh_model(name: str) -> Iterator[Any]:
+    """An empty Gmsh model, silent, removed in the end; raises MissingDependencyError when gmsh cannot be loaded."""
     gmsh = load_gmsh()
     started_here = not gmsh.isInitialized()
     if started_here:
@@ -74,60 +131,112 @@ def layered_hexahedra(stack: Stack, grid: Grid) -> Iterator[NamedMesh]:
     gmsh.option.setNumber("General.Terminal", 0)
     gmsh.option.setNumber("Geometry.Tolerance", 1e-12)
     try:
-        gmsh.model.add("stack")
-        geo = gmsh.model.geo
-        x, y, z = grid.x, grid.y, _opened(grid)
-        n_x, n_y = x.size - 1, y.size - 1
-        point = geo.addPoint(x[0], y[0], z[0])
-        line = geo.extrude([(0, point)], x[-1] - x[0], 0, 0, [1] * n_x, _relative(x), recombine=True)
-        edge = [tag for dim, tag in line if dim == 1]
-        sheet = geo.extrude([(1, edge[0])], 0, y[-1] - y[0], 0, [1] * n_y, _relative(y), recombine=True)
-        surface = next(tag for dim, tag in sheet if dim == 2)
-        bottom, sides = surface, []
-        volumes: dict[str, list[int]] = {}
-        starts = np.flatnonzero(np.diff(np.where(np.diff(grid.z) > 0, grid.layer, -1 - grid.layer), prepend=-(10**6)))
-        for first, last in zip(starts, [*starts[1:], grid.layer.size]):
-            heights = z[first : last + 1]
-            name = stack.layers[grid.layer[first]].name
-            is_contact = grid.z[first] == grid.z[first + 1]
-            if is_contact:
-                name = f"contact_{name}"
-            slab = geo.extrude(
-                [(2, surface)], 0, 0, heights[-1] - heights[0], [1] * (last - first), _relative(heights), recombine=True
-            )
-            surface = slab[0][1]
-            volumes.setdefault(name, []).append(slab[1][1])
-            sides += [tag for dim, tag in slab[2:] if dim == 2 and not is_contact]
-        geo.synchronize()
-        tags = {name: gmsh.model.addPhysicalGroup(3, parts, name=name) for name, parts in volumes.items()}
-        faces = {
-            name: gmsh.model.addPhysicalGroup(2, parts, name=name)
-            for name, parts in (("bottom", [bottom]), ("top", [surface]), ("sides", sides))
-        }
-        gmsh.model.mesh.generate(3)
-        yield NamedMesh(gmsh, tags, faces, z)
+        gmsh.model.add(name)
+        yield gmsh
     finally:
         gmsh.model.remove()
         if started_here:
             gmsh.finalize()
 
 
-def write_mesh(stack: Stack, grid: Grid, path: Path) -> None:
-    """Write the named mesh to `path`; the suffix chooses the format (msh, vtu, xdmf, …)."""
-    with layered_hexahedra(stack, grid) as mesh:
-        if path.suffix == ".msh":
-            mesh.gmsh.write(str(path))
-            return
-        scratch = path.with_suffix(".tmp.msh")
-        mesh.gmsh.write(str(scratch))
-    try:
-        import meshio
+@contextmanager
+def layered_hexahedra(stack: Stack, grid: Grid) -> Iterator[NamedMesh]:
+    """Mesh the solid cells of a grid in Gmsh, one volume per layer, block and contact.
 
+    ``bottom`` and ``top`` are the faces at the least and largest z, ``sides`` those on the lateral bounds of the grid.
+
+    Raises
+    ------
+    MissingDependencyError
+        When gmsh cannot be loaded.
+    """
+    regions = CellRegions.of(stack, grid)
+    solid = regions.number != VOID
+    shape = tuple(n + 1 for n in grid.shape)
+    number = np.arange(int(np.prod(shape))).reshape(shape)
+    nz, ny, nx = grid.shape
+    order = ((0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 0), (1, 0, 0), (1, 0, 1), (1, 1, 1), (1, 1, 0))
+    corners = np.stack([number[k : k + nz, j : j + ny, i : i + nx] for k, j, i in order])
+    used = np.unique(corners[:, solid])
+    heights = opened(grid)
+    k, j, i = np.unravel_index(used, shape)
+    corners = np.searchsorted(used, corners)  # numbers without gaps; those of void cells are not used
+    with gmsh_model("stack") as gmsh:
+        volumes, faces = {}, {}
+        host = gmsh.model.addDiscreteEntity(3)
+        gmsh.model.mesh.addNodes(3, host, np.arange(1, used.size + 1), np.column_stack([grid.x[i], grid.y[j], heights[k]]).ravel())
+        entity, first = host, 1
+        for index, name in enumerate(regions.names):
+            cells = (corners[:, regions.number == index].T + 1).ravel()
+            if not cells.size:
+                continue
+            entity = entity or gmsh.model.addDiscreteEntity(3)
+            gmsh.model.mesh.addElementsByType(entity, 5, np.arange(first, first + cells.size // 8), cells)
+            volumes[name] = Region(gmsh.model.addPhysicalGroup(3, [entity], name=name), regions.materials[index])
+            entity, first = 0, first + cells.size // 8
+        solid[np.diff(grid.z) == 0] = False  # contacts have no outer face
+        for name, quads in _outer_faces(corners, solid).items():
+            entity = gmsh.model.addDiscreteEntity(2)
+            gmsh.model.mesh.addElementsByType(entity, 3, np.arange(first, first + len(quads)), (quads + 1).ravel())
+            faces[name] = gmsh.model.addPhysicalGroup(2, [entity], name=name)
+            first += len(quads)
+        yield NamedMesh(gmsh, volumes, faces, heights)
+
+
+def write_mesh(mesh: NamedMesh, path: Path) -> None:
+    """Write a named mesh; the suffix chooses the format (msh, vtu, xdmf, …).
+
+    The cell data ``region`` number the regions; each name is a field datum (vtu) or an entry of ``Information`` (xdmf) that
+    holds its number. A msh file holds names as physical groups.
+
+    Raises
+    ------
+    DeckError
+        For a suffix that no format answers to.
+    """
+    import meshio
+
+    if path.suffix == ".msh":
+        mesh.gmsh.write(str(path))
+        return
+    if path.suffix not in meshio.extension_to_filetypes:
+        known = " ".join(sorted(meshio.extension_to_filetypes))
+        raise DeckError(f"{path}: no mesh format has the suffix {path.suffix!r}; known: {known}")
+    scratch = path.with_suffix(".tmp.msh")
+    try:
+        mesh.gmsh.write(str(scratch))
         whole = meshio.read(scratch)
-        cells = [block for block in whole.cells if block.type == "hexahedron"]
-        region = [d for block, d in zip(whole.cells, whole.cell_data["gmsh:physical"]) if block.type == "hexahedron"]
-        names = {name: np.array([int(tag)]) for name, (tag, dim) in whole.field_data.items() if dim == 3}
-        out = meshio.Mesh(whole.points, cells, cell_data={"region": region}, field_data=names)
-        out.write(path)
     finally:
         scratch.unlink(missing_ok=True)
+    dimension = {"hexahedron": 3, "tetra": 3, "tetra10": 3}
+    parts = [i for i, block in enumerate(whole.cells) if block.type in dimension]
+    tags = [region.tag for region in mesh.volumes.values()]
+    position = {tag: i for i, tag in enumerate(tags)}
+    region = [np.array([position[t] for t in whole.cell_data["gmsh:physical"][i]]) for i in parts]
+    out = meshio.Mesh(whole.points, [whole.cells[i] for i in parts], cell_data={"region": region})
+    out.write(path)
+    if path.suffix in (".vtu", ".xdmf"):
+        _write_names(path, list(mesh.volumes))
+
+
+def _write_names(path: Path, names: list[str]) -> None:
+    """Put the region names into a vtu or xdmf file, where meshio and ParaView read them, but meshio does not write them."""
+    from xml.etree import ElementTree
+
+    tree = ElementTree.parse(path)
+    if path.suffix == ".vtu":
+        holder = ElementTree.Element("FieldData")
+        for number, name in enumerate(names):
+            attributes = {"type": "Int64", "Name": name, "NumberOfTuples": "1", "format": "ascii"}
+            ElementTree.SubElement(holder, "DataArray", attributes).text = str(number)
+        above = tree.find("UnstructuredGrid")
+    else:
+        entries = ElementTree.Element("main")
+        for number, name in enumerate(names):
+            ElementTree.SubElement(entries, "map", {"key": name, "dim": "3"}).text = str(number)
+        holder = ElementTree.Element("Information", {"Name": "Information", "Value": str(len(names))})
+        holder.text = ElementTree.tostring(entries, encoding="unicode")
+        above = tree.find("Domain/Grid")
+    assert above is not None
+    above.insert(0, holder)
+    tree.write(path, xml_declaration=True, encoding="utf-8")

@@ -54,7 +54,8 @@ class FemSolver:
     ----------
     problem : ThermalProblem
     mesh : NamedMesh
-        Open Gmsh model: ``gmsh``, ``volumes``, ``faces`` (names → physical tags) and ``z``, the node heights used.
+        Open Gmsh model: ``gmsh``, ``volumes`` (name → physical tag and material), ``faces`` (name → tag) and ``z``,
+        the node heights used.
     method : {"cg", "direct"}
     preconditioner : str
         For ``cg``: ``grid`` (the tensor solve on the problem's grid), or a PETSc name; ``auto`` is ``grid`` in one
@@ -116,24 +117,14 @@ class FemSolver:
 
     def _cell_conductivity(self, mesh: Any) -> Any:
         """Diagonal of K per cell at 300 K, as a vector-valued DG0 function."""
-        stack, grid = self.problem.stack, self.problem.grid
-        heights = {}
-        for k, owner in enumerate(grid.layer):
-            if grid.z[k] == grid.z[k + 1]:
-                heights[stack.layers[owner].name] = mesh.z[k + 1] - mesh.z[k]
         space = self._dolfinx.fem.functionspace(self._mesh, ("DG", 0, (3,)))
         function = self._dolfinx.fem.Function(space, name="conductivity")
         values = function.x.array.reshape(-1, 3)
         cells = space.dofmap.list.reshape(-1)
         exponent = np.zeros(len(values))
-        for name, tag in mesh.volumes.items():
-            dofs = cells[self._cell_tags.find(tag)]
-            if name in stack.index:
-                material = stack.layer(name).material
-                values[dofs], exponent[dofs] = material.conductivity, material.exponent
-            else:
-                layer = stack.layer(name.removeprefix("contact_"))
-                values[dofs] = (0.0, 0.0, heights[layer.name] / layer.contact_resistance)
+        for region in mesh.volumes.values():
+            dofs = cells[self._cell_tags.find(region.tag)]
+            values[dofs], exponent[dofs] = region.material.conductivity, region.material.exponent
         function.x.scatter_forward()
         self._at_300_kelvin, self._exponent = values.copy(), exponent
         self._corners = self._nodes[self._space.dofmap.list][np.argsort(cells)]
@@ -358,13 +349,13 @@ class FemSolver:
         return heat
 
     def _on_grid(self, own_values: Floats) -> Floats:
-        """Values on all nodes of the grid, on every rank."""
+        """Temperatures on all nodes of the grid, on every rank; void nodes have the reference temperature."""
         grid = self.problem.grid
         shape = (grid.z.size, grid.y.size, grid.x.size)
-        values = np.zeros(grid.n_nodes)
-        values[self._nodes[: own_values.size]] = own_values
+        rise = np.zeros(grid.n_nodes)
+        rise[self._nodes[: own_values.size]] = own_values - self._reference
         if self._mesh.comm.size > 1:
             from mpi4py import MPI
 
-            self._mesh.comm.Allreduce(MPI.IN_PLACE, values, op=MPI.SUM)
-        return values.reshape(shape)
+            self._mesh.comm.Allreduce(MPI.IN_PLACE, rise, op=MPI.SUM)
+        return rise.reshape(shape) + self._reference

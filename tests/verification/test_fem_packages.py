@@ -1,0 +1,112 @@
+"""DOLFINx on stacks of different footprints and with blocks: the tensor solve of the same elements, and conservation."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import meshio
+import numpy as np
+import pytest
+from tensor_cases import flip_chip
+
+from stack3d.geometry.gmsh_model import CellRegions, layered_hexahedra, write_mesh
+from stack3d.layout import Layer, Material, Stack
+from stack3d.thermal.fem import FemSolver
+from stack3d.thermal.problem import Face, ThermalProblem, ThermalSolution
+from stack3d.thermal.tensor import TensorSolver
+
+
+def with_contact_and_law(problem: ThermalProblem) -> ThermalProblem:
+    """Contacts under the lid and under the wider sink, and k(T) in the die."""
+
+    def changed(layer: Layer) -> Layer:
+        blocks = tuple(replace(b, material=replace(b.material, exponent=-1.3)) for b in layer.blocks if layer.name == "bulk")
+        contact = 5e-6 if layer.name in ("lid", "sink") else 0.0
+        return replace(layer, contact_resistance=contact, blocks=blocks or layer.blocks)
+
+    stack = Stack(tuple(changed(layer) for layer in problem.stack.layers), problem.stack.footprint)
+    grid = problem.grid
+    at = [int(np.flatnonzero(grid.layer == stack.index[name])[0]) for name in ("lid", "sink")]
+    z = np.insert(grid.z, at, grid.z[at])
+    return replace(problem, stack=stack, grid=replace(grid, z=z, layer=np.insert(grid.layer, at, grid.layer[at])))
+
+
+def solve(problem: ThermalProblem, sources: list, **options: object) -> ThermalSolution:
+    with layered_hexahedra(problem.stack, problem.grid) as mesh:
+        solver = FemSolver(problem, mesh, **options)
+    return solver.solve(sources)
+
+
+@pytest.mark.parametrize("sink", [20e-3, 40e-3])
+@pytest.mark.parametrize("cooling", ["film", "fixed", "sides"])
+def test_flip_chip_is_that_of_the_tensor_solve(sink: float, cooling: str) -> None:
+    """Same elements, so same numbers to the tolerance of the linear solvers, 1e-10 of a rise of some 100 K."""
+    problem, sources = flip_chip(20, 1, sink=sink)
+    faces = {
+        "film": {},
+        "fixed": {"top": Face(np.inf, 310.0), "bottom": Face(20.0, 300.0, 1e3)},
+        "sides": {"sides": Face(50.0, 305.0)},
+    }
+    problem = replace(problem, **faces[cooling])
+    fem, tensor = solve(problem, sources), TensorSolver(problem).solve(sources)
+    np.testing.assert_allclose(fem.field.values, tensor.field.values, rtol=0, atol=2e-6)
+    for face, heat in tensor.face_heat.items():
+        assert fem.face_heat.get(face, 0.0) == pytest.approx(heat, abs=1e-7)
+    if cooling != "fixed":  # the tensor solve counts free nodes only
+        assert fem.statistics["unknowns"] == tensor.statistics["unknowns"]
+    assert fem.balance < 1e-8 and tensor.balance < 1e-8
+
+
+def test_contacts_and_conductivity_laws_under_wider_layers() -> None:
+    problem, sources = flip_chip(20, 1)
+    problem = with_contact_and_law(problem)
+    fem, tensor = solve(problem, sources), TensorSolver(problem).solve(sources)
+    np.testing.assert_allclose(fem.field.values, tensor.field.values, rtol=0, atol=1e-5)  # k(T) updates end a little apart
+    assert fem.balance < 1e-8
+    jump = fem.field.layer_mean("bulk") - TensorSolver(flip_chip(20, 1)[0]).solve(sources).field.layer_mean("bulk")
+    assert jump > 30 * 5e-6 / (20e-3) ** 2 * 0.9  # two contacts that all but the board's share of 30 W passes, and hotter silicon
+
+
+def test_regions_are_named_and_have_their_volumes() -> None:
+    """Volumes of the hexahedra of each region against those of the deck; void has no cell."""
+    problem, _ = flip_chip(20, 1)
+    regions = CellRegions.of(problem.stack, problem.grid)
+    grid = problem.grid
+    volume = np.multiply.outer(np.diff(grid.z), np.outer(np.diff(grid.y), np.diff(grid.x)))
+    for layer in problem.stack.layers:
+        blocks = {f"{layer.name}.{b.name}": b.extent.area * layer.thickness for b in layer.blocks}
+        for name, expected in {**blocks, layer.name: layer.volume - sum(blocks.values())}.items():
+            found = volume[regions.number == regions.names.index(name)].sum() if expected else 0.0
+            assert found == pytest.approx(expected, rel=1e-9)
+    assert volume[regions.number >= 0].sum() == pytest.approx(sum(a.volume for a in problem.stack.layers), rel=1e-9)
+
+
+@pytest.mark.parametrize("suffix", [".msh", ".vtu", ".xdmf"])
+def test_written_meshes_carry_their_region_names(tmp_path: Path, suffix: str) -> None:
+    problem, _ = flip_chip(12, 1)
+    path = tmp_path / f"stack{suffix}"
+    with layered_hexahedra(problem.stack, problem.grid) as mesh:
+        names = list(mesh.volumes)
+        write_mesh(mesh, path)
+    assert "bulk.core" in names
+    back = meshio.read(path)
+    numbers = {name: int(np.ravel(value)[0]) for name, value in back.field_data.items()}
+    if suffix == ".msh":
+        assert {*names, "top", "bottom", "sides"} == set(numbers)
+        return
+    assert numbers == {name: i for i, name in enumerate(names)}
+    assert sorted(np.unique(np.concatenate(back.cell_data["region"]))) == list(range(len(names)))
+
+
+def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
+    from stack3d.errors import DeckError
+
+    problem, _ = flip_chip(12, 1)
+    with layered_hexahedra(problem.stack, problem.grid) as mesh, pytest.raises(DeckError, match=r"known: .*\.vtu"):
+        write_mesh(mesh, tmp_path / "stack.xyzzy")
+
+
+def test_material_of_a_block_replaces_that_of_its_layer() -> None:
+    problem, _ = flip_chip(12, 1)
+    regions = CellRegions.of(problem.stack, problem.grid)
+    core = regions.materials[regions.names.index("active.core")]
+    assert core == Material("m", (148.0, 148.0, 148.0), 2e6)
