@@ -26,7 +26,7 @@ def build_matrix(scenario: Scenario, name: str, weights: Floats, deck: Device) -
         deck.g_min,
         deck.g_max,
         choice.scheme,
-        levels=deck.levels,
+        levels=choice.levels or deck.levels,
         slices=choice.slices,
         reference_columns=1 if compensation is not None and compensation.drift == "tile" else 0,
     )

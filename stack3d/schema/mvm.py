@@ -18,7 +18,9 @@ class Mvm(DeckModel):
     scheme: Literal["pair", "pair_two_sided", "offset"] = "pair"
     """pair: difference of two cells, the idle one at g_min; pair_two_sided: both move; offset: one cell, one column."""
     slices: Annotated[Count, Field(ge=1, le=16)] = 1
-    """Cells that hold the digits of one number, base `levels` of the device."""
+    """Cells that hold the digits of one number, base `levels`."""
+    levels: Annotated[Count, Field(ge=2)] | None = None
+    """Levels used of each cell; absent = those of the device."""
     dac_bits: Bits | None = 8
     """Absent (null) = exact inputs."""
     adc_bits: Annotated[Count, Field(ge=2, le=16)] | None = 8
