@@ -69,7 +69,9 @@ def check(scenario: Scenario) -> Chip:
     return build_chip(scenario)
 
 
-def run_case(scenario: Scenario, observer: Observer, *, until: str | None = None) -> Outcome:
+def run_case(
+    scenario: Scenario, observer: Observer, *, until: str | None = None, backends: heat.Backends | None = None
+) -> Outcome:
     """Run one case.
 
     Parameters
@@ -78,6 +80,8 @@ def run_case(scenario: Scenario, observer: Observer, *, until: str | None = None
     observer : Observer
     until : {"thermal"}, optional
         Stop after the temperatures of the first epoch.
+    backends : Backends, optional
+        Solvers kept from the cases before.
 
     Raises
     ------
@@ -92,7 +96,8 @@ def run_case(scenario: Scenario, observer: Observer, *, until: str | None = None
         grid = heat.make_grid(chip)
     observer.stage("mesh", layers=len(chip.stack.layers), unknowns=grid.n_nodes)
     with clock("mesh"):
-        backend = heat.make_backend(scenario, heat.thermal_problem(chip.stack, grid, scenario.cooling))
+        problem = heat.thermal_problem(chip.stack, grid, scenario.cooling)
+        backend = (backends or heat.Backends()).of(scenario, problem)
     if chip.computer is None or until == "thermal":
         observer.stage("heat")
         with clock("heat"):
