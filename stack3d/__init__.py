@@ -3,13 +3,18 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "open_result"]
+__all__ = ["__version__", "load", "open_result", "open_results", "sweep"]
 
 if TYPE_CHECKING:
-    from stack3d.api import load
-    from stack3d.results import open_result
+    from stack3d.api import load, sweep
+    from stack3d.results import open_result, open_results
 
-_HOMES = {"load": "stack3d.api", "open_result": "stack3d.results"}
+_HOMES = {
+    "load": "stack3d.api",
+    "sweep": "stack3d.api",
+    "open_result": "stack3d.results",
+    "open_results": "stack3d.results",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The verbs of the command line for Python: load, override, run, open."""
+"""The verbs of the command line for Python: load, override, run, sweep, open."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stack3d import decks, results
+from stack3d import decks, results, study
 from stack3d.decks import Case
-from stack3d.errors import DeckError
+from stack3d.errors import DeckError, ResultsError
 from stack3d.lifetime import run_case
-from stack3d.progress import Observer, Silent
+from stack3d.progress import Observer, Silent, StudyObserver
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,3 +60,57 @@ def load(source: str | Path, overrides: Mapping[str, Any] | None = None) -> Load
     """
     chosen = tuple((overrides or {}).items())
     return LoadedScenario(str(source), decks.load(source, chosen), chosen)
+
+
+def sweep(
+    source: str | Path,
+    over: Mapping[str, Any] | None = None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    output: str | Path = "results",
+    workers: int | None = None,
+    scheduler: str | None = None,
+    until: str | None = None,
+    force: bool = False,
+    watch: StudyObserver | None = None,
+) -> xr.DataTree:
+    """Run a study as ``stack3d run`` does, and return its joined dataset; cases that failed are NaN, see ``status``.
+
+    Parameters
+    ----------
+    source : str or Path
+        Scenario, by path or by name.
+    over : mapping, optional
+        In place of the scenario's ``sweep``, in the same vocabulary.
+    overrides : mapping, optional
+        Dotted keys of every case.
+    output : str or Path
+        Root of the results; what is done there and unchanged is not run again.
+    workers : int, optional
+        Local processes; by default as many as cores and memory allow. A script that lets several work keeps its calls
+        below ``if __name__ == "__main__":``.
+    scheduler : str, optional
+        Address of a running Dask scheduler.
+    until : {"thermal"}, optional
+    force : bool
+    watch : StudyObserver, optional
+
+    Raises
+    ------
+    DeckError
+        When the scenario or its sweep is wrong as a whole.
+    ResultsError
+        When the folder is in use.
+
+    Examples
+    --------
+    >>> tree = sweep("quickstart", {"cooling.top": ["forced_air", "cold_plate"]})  # doctest: +SKIP
+    >>> tree["mvm/accuracy"].sel(cooling="cold_plate").mean("sample")  # doctest: +SKIP
+    """
+    chosen = [*(overrides or {}).items(), *([("sweep", over)] if over is not None else [])]
+    plan = study.plan(source, chosen)
+    options: dict[str, Any] = {"until": until, "workers": workers, "scheduler": scheduler, "force": force}
+    for report in study.run([str(source)], Path(output), watch or Silent(), overrides=chosen, **options):
+        if report.status == study.FAILED and report.folder is None and not report.is_swept:
+            raise ResultsError("\n".join(report.lines))
+    return results.open_results(Path(output) / plan.name)

@@ -58,37 +58,50 @@ def run(
     overrides: Overrides = [],  # noqa: B006  (typer reads it, nobody changes it)
     force: Annotated[bool, typer.Option("--force", help="Run cases again that are done and unchanged.")] = False,
     until: Annotated[str | None, typer.Option("--until", help="Stop early: 'thermal'.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Local processes; as many as cores and memory allow by default.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", help="Address of a running Dask scheduler.", metavar="ADDRESS")
+    ] = None,
+    progress: Annotated[str, typer.Option("--progress", help="auto, bar, plain, json (lines on stderr) or none.")] = "auto",
 ) -> None:
     """Run cases and their sweeps; what is done and unchanged is skipped, and one bad case stops nothing."""
     from stack3d import study
-    from stack3d.progress import observer_for_terminal
+    from stack3d.progress import observer_for, study_observer
 
     if until not in (None, "thermal"):
         raise DeckError(f"--until knows 'thermal', got {until!r}")
-    reports = []
-    for report in study.run(scenarios, output, observer_for_terminal, overrides=_parsed(overrides), force=force, until=until):
-        reports.append(report)
+    total = failed = code = 0
+    for report in study.run(
+        scenarios,
+        output,
+        study_observer(progress),
+        overrides=_parsed(overrides),
+        force=force,
+        until=until,
+        workers=workers,
+        scheduler=scheduler,
+        observer=observer_for(progress),
+    ):
+        total += 1
         if report.status == study.FAILED:
+            failed, code = failed + 1, report.exit_code
             _fail(
-                "\n".join(
-                    [f"{report.name}:", *report.lines] if len(report.lines) > 1 else [f"{report.name}: {report.lines[0]}"]
-                )
+                f"{report.name}: {report.lines[0]}" if len(report.lines) == 1 else "\n".join([f"{report.name}:", *report.lines])
             )
-            if report.error is not None and "--debug" in sys.argv:
-                import traceback
-
-                traceback.print_exception(report.error)
-        else:
-            note = " (done before, unchanged)" if report.status == study.SKIPPED else ""
-            typer.echo(f"{report.name}{note}: {report.folder}")
-            for line in report.lines:
-                typer.echo(f"  {line}")
-    failed = [r for r in reports if r.status == study.FAILED]
-    if failed and len(reports) > 1:
-        typer.echo(f"{len(reports) - len(failed)} of {len(reports)} cases done, {len(failed)} failed", err=True)
+            if report.traceback and "--debug" in sys.argv:
+                typer.echo(report.traceback, err=True)
+            continue
+        note = " (done before, unchanged)" if report.status == study.SKIPPED else f" ({report.reason})" if report.reason else ""
+        typer.echo(f"{report.name}{note}: {report.folder}")
+        for line in report.lines if not report.is_swept else ():
+            typer.echo(f"  {line}")
+    if failed and total > 1:
+        typer.echo(f"{total - failed} of {total} cases done, {failed} failed", err=True)
         raise typer.Exit(EXIT_SOME_FAILED)
     if failed:
-        raise typer.Exit(failed[0].exit_code)
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -104,7 +117,13 @@ def validate(scenarios: Scenarios, overrides: Overrides = []) -> None:  # noqa: 
                     raise case
                 from stack3d.lifetime import check
 
-                check(case.scenario)
+                wrong = study.mistakes(case.scenario.expect)
+                try:
+                    check(case.scenario)
+                except DeckError as error:
+                    wrong += error.problems
+                if wrong:
+                    raise DeckError(wrong)
                 typer.echo(f"ok: {label}")
             except DeckError as error:
                 located = case.locate(error.problems) if not isinstance(case, Exception) else list(error.problems)

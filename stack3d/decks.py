@@ -401,12 +401,18 @@ def resolve(tree: Mapping, path: Path | None = None, overrides: Sequence[tuple[s
     return Case(path, tree, scenario, done)
 
 
-def load(path: str | Path, overrides: Sequence[tuple[str, Any]] = ()) -> Case:
-    """Read a scenario by path or by name and resolve it; raises DeckError with every mistake."""
+def scenario_path(path: str | Path) -> Path:
+    """File of a scenario given by path or by name; raises DeckError with the names there are."""
     found = find("scenarios", str(path)) if not Path(path).is_file() else Path(path).resolve()
     if found is None:
         known = sorted(available("scenarios"))
         raise DeckError(f"no scenario {str(path)!r}{did_you_mean(str(path), known)}; known: {', '.join(known) or 'none'}")
+    return found
+
+
+def load(path: str | Path, overrides: Sequence[tuple[str, Any]] = ()) -> Case:
+    """Read a scenario by path or by name and resolve it; raises DeckError with every mistake."""
+    found = scenario_path(path)
     return resolve(yamlfile.read(found), found, overrides)
 
 

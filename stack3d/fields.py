@@ -104,6 +104,14 @@ COORDINATES: dict[str, tuple[str, str]] = {
 }
 """Numeric coordinate → (units, long_name)."""
 
+STUDY: dict[str, tuple[str, str]] = {
+    "status": ("1", "done, failed, dropped by a condition, cut_off, or not_run"),
+    "message": ("1", "error of a failed case, or the condition that dropped it"),
+    "case_hash": ("1", "content hash of the case; its folder is named by the first twelve digits"),
+    "wall_time": ("s", "time the case took"),
+}
+"""Variables of a study over its swept dimensions alone → (units, long_name)."""
+
 
 def field(path: str) -> Field:
     """The catalogued field ``group/name``; raises UnknownNameError."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from collections import Counter
 from typing import Any, Protocol, TextIO
+
+from stack3d.errors import unknown_name
 
 
 class Observer(Protocol):
@@ -20,8 +24,33 @@ class Observer(Protocol):
         """The case has ended."""
 
 
+class StudyObserver(Protocol):
+    """Receiver of what happens to the cases of a study."""
+
+    def begin(self, total: int, pending: int) -> None:
+        """`pending` of `total` cases have to run."""
+
+    def started(self, label: str) -> None:
+        """A case is handed out."""
+
+    def ended(self, label: str, status: str, lines: tuple[str, ...]) -> None:
+        """A case is ``done``, ``failed`` or ``skipped``, with its summary or its error."""
+
+    def finish(self) -> None:
+        """The study has ended, or was stopped."""
+
+
 class Silent:
-    """Observer that shows nothing."""
+    """Observer that shows nothing, of a case and of a study."""
+
+    def begin(self, total: int, pending: int) -> None:
+        """Ignore the event."""
+
+    def started(self, label: str) -> None:
+        """Ignore the event."""
+
+    def ended(self, label: str, status: str, lines: tuple[str, ...]) -> None:
+        """Ignore the event."""
 
     def stage(self, name: str, **facts: Any) -> None:
         """Ignore the event."""
@@ -96,6 +125,154 @@ class Bars:
         self._progress.stop()
 
 
-def observer_for_terminal(prefix: str = "") -> Observer:
-    """Return bars on a terminal and plain lines in a pipe."""
-    return Bars(prefix) if sys.stderr.isatty() else PlainLines(prefix)
+def observer_for(kind: str, prefix: str = "") -> Observer:
+    """Observer of one case by name: ``bar``, ``plain``, or nothing; ``auto`` is bar on a terminal and plain in a pipe."""
+    if kind == "auto":
+        kind = "bar" if sys.stderr.isatty() else "plain"
+    return Bars(prefix) if kind == "bar" else PlainLines(prefix) if kind == "plain" else Silent()
+
+
+def duration(seconds: float) -> str:
+    """Text such as ``1 h 05 min``, ``2 min 10 s`` or ``8 s``."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
+
+
+class Tally:
+    """Counts of a study and the time it still needs.
+
+    Parameters
+    ----------
+    stream : text stream, optional
+        Where its heirs write; standard error by default.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.total = self.pending = 0
+        self.counts: Counter[str] = Counter()
+        self.running = 0
+        self._start = time.monotonic()
+
+    def begin(self, total: int, pending: int) -> None:
+        """Start the clock."""
+        self.total, self.pending, self._start = total, pending, time.monotonic()
+
+    def started(self, label: str) -> None:
+        """Count a case as running."""
+        self.running += 1
+
+    def ended(self, label: str, status: str, lines: tuple[str, ...]) -> None:
+        """Count a case by how it ended."""
+        self.counts[status] += 1
+        self.running = max(0, self.running - 1)
+
+    def finish(self) -> None:
+        """Count no more."""
+
+    @property
+    def elapsed(self) -> float:
+        """Since the beginning. [s]"""
+        return time.monotonic() - self._start
+
+    @property
+    def left(self) -> float | None:
+        """Expected until the end at the pace so far; None before the first case has run. [s]"""
+        waiting = self.total - sum(self.counts.values())
+        ran = self.pending - waiting
+        return self.elapsed / ran * waiting if ran > 0 else None
+
+    def text(self) -> str:
+        """Done, failed, running and time left."""
+        done = self.counts["done"] + self.counts["skipped"]
+        left = f", about {duration(self.left)} left" if self.left else ""
+        return f"{done} done, {self.counts['failed']} failed, {self.running} running of {self.total}{left}"
+
+
+class StudyLines(Tally):
+    """Prints a plain line when a case ends and at most one per second."""
+
+    _last = -1.0
+
+    def ended(self, label: str, status: str, lines: tuple[str, ...]) -> None:
+        """Print where the study is; failures at once."""
+        super().ended(label, status, lines)
+        at_end = sum(self.counts.values()) == self.total
+        if self.total > 1 and self.pending and (at_end or self.elapsed - self._last >= 1.0):
+            self._last = self.elapsed
+            print(f"[{self.elapsed:6.1f} s] {self.text()}", file=self.stream, flush=True)
+
+
+class StudyJson(Tally):
+    """Prints one JSON object per event and line."""
+
+    def _print(self, event: str, **facts: Any) -> None:
+        print(json.dumps({"event": event, "seconds": round(self.elapsed, 3), **facts}), file=self.stream, flush=True)
+
+    def begin(self, total: int, pending: int) -> None:
+        """Print the size of the study."""
+        super().begin(total, pending)
+        self._print("begin", total=total, pending=pending)
+
+    def started(self, label: str) -> None:
+        """Print which case is handed out."""
+        super().started(label)
+        self._print("started", case=label)
+
+    def ended(self, label: str, status: str, lines: tuple[str, ...]) -> None:
+        """Print how a case ended, and where the study is."""
+        super().ended(label, status, lines)
+        left = None if self.left is None else round(self.left, 1)
+        counts = {name: self.counts[name] for name in ("done", "failed", "skipped")}
+        self._print("ended", case=label, status=status, lines=lines, **counts, running=self.running, left=left)
+
+    def finish(self) -> None:
+        """Print the counts."""
+        self._print("finish", total=self.total, **self.counts)
+
+
+class StudyBar(Tally):
+    """Draws one live bar for the study on a terminal."""
+
+    def begin(self, total: int, pending: int) -> None:
+        """Draw the bar when there is more than one case to run."""
+        super().begin(total, pending)
+        self._progress: Any = None
+        if pending > 1:
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+            self._progress = Progress(BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), transient=True)
+            self._task = self._progress.add_task("", total=total)
+            self._progress.start()
+
+    def started(self, label: str) -> None:
+        """Show one more running."""
+        super().started(label)
+        self._update()
+
+    def ended(self, label: str, status: str, lines: tuple[str, ...]) -> None:
+        """Move the bar."""
+        super().ended(label, status, lines)
+        self._update()
+
+    def _update(self) -> None:
+        if self._progress is not None:
+            self._progress.update(self._task, completed=sum(self.counts.values()), description=self.text())
+
+    def finish(self) -> None:
+        """Take the bar away."""
+        if self._progress is not None:
+            self._progress.stop()
+
+
+def study_observer(kind: str) -> StudyObserver:
+    """Observer by name: ``bar``, ``plain``, ``json``, ``none``; ``auto`` is bar on a terminal and plain in a pipe."""
+    if kind == "auto":
+        kind = "bar" if sys.stderr.isatty() else "plain"
+    kinds: dict[str, type[Any]] = {"bar": StudyBar, "plain": StudyLines, "json": StudyJson, "none": Silent}
+    if kind not in kinds:
+        raise unknown_name("progress", kind, ["auto", *kinds])
+    made: StudyObserver = kinds[kind]()
+    return made

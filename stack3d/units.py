@@ -157,6 +157,19 @@ def parse(value: object, dimension: str) -> float:
     return number
 
 
+def quantity(value: object) -> tuple[float, str] | None:
+    """SI value and unit of a text such as ``"25 degC"`` whose dimension is not known; None when it is no quantity."""
+    match = _NUMBER.match(value) if isinstance(value, str) else None
+    if match is None or not match[2].strip():
+        return None
+    for dimension, unit in SI.items():
+        try:
+            return parse(value, dimension), unit
+        except ValueError:
+            continue
+    return None
+
+
 def parse_range(value: object, dimension: str) -> tuple[float, float]:
     """Turn ``"[300, 400] K"`` into (300.0, 400.0); raises ValueError."""
     match = re.match(r"^\s*\[\s*([^,\]]+),\s*([^,\]]+)\]\s*(.*)$", value) if isinstance(value, str) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,29 @@ def _convert(node: Any, file: str, here: Place) -> Any:
     return str(node)
 
 
+def copy_of(node: Any) -> Any:
+    """Deep copy of a parsed tree, with its places."""
+    if isinstance(node, Mapping):
+        out = Mapping(node.here)
+        out.update((key, copy_of(value)) for key, value in node.items())
+        out.places = dict(node.places)
+        return out
+    if isinstance(node, Items):
+        items = Items(node.here)
+        items.extend(copy_of(value) for value in node)
+        items.places = list(node.places)
+        return items
+    return node
+
+
 def parse_text(text: str, file: str) -> Any:
     """Parse YAML 1.2 text; raises DeckError with the line of a syntax error or a repeated key."""
+    return copy_of(_parsed(text, file))
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str, file: str) -> Any:
+    """Parse once: the cases of a study read the same decks over and over."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 

@@ -109,7 +109,7 @@ def _outer_faces(corners: NDArray[np.intp], solid: NDArray[np.bool_]) -> dict[st
     `corners` has shape (8, nz, ny, nx) in Gmsh's order.
     """
     bottom, top = (0, 3, 2, 1), (4, 5, 6, 7)
-    sides = [((0, 1, 5, 4), np.s_[:, 0]), ((3, 7, 6, 2), np.s_[:, -1]), ((0, 4, 7, 3), np.s_[:, :, 0]), ((1, 2, 6, 5), np.s_[:, :, -1])]  # fmt: skip
+    sides = [((0, 1, 5, 4), np.s_[:, 0]), ((3, 7, 6, 2), np.s_[:, -1]), ((0, 4, 7, 3), np.s_[:, :, 0]), ((1, 2, 6, 5), np.s_[:, :, -1])]  # noqa: E501  # fmt: skip
 
     def quads(local: tuple[int, ...], where: Any) -> NDArray[np.intp]:
         return np.stack([corners[c][where][solid[where]] for c in local], axis=-1)
@@ -164,7 +164,9 @@ def layered_hexahedra(stack: Stack, grid: Grid) -> Iterator[NamedMesh]:
     with gmsh_model("stack") as gmsh:
         volumes, faces = {}, {}
         host = gmsh.model.addDiscreteEntity(3)
-        gmsh.model.mesh.addNodes(3, host, np.arange(1, used.size + 1), np.column_stack([grid.x[i], grid.y[j], heights[k]]).ravel())
+        gmsh.model.mesh.addNodes(
+            3, host, np.arange(1, used.size + 1), np.column_stack([grid.x[i], grid.y[j], heights[k]]).ravel()
+        )
         entity, first = host, 1
         for index, name in enumerate(regions.names):
             cells = (corners[:, regions.number == index].T + 1).ravel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -103,6 +104,34 @@ def make_backend(scenario: Scenario, problem: ThermalProblem) -> ThermalBackend:
             tolerance=linear.tolerance,
             max_iterations=linear.max_iterations,
         )
+
+
+class Backends:
+    """Keeps the solver made last, for cases that differ in power alone; one at a time, so that memory stays flat.
+
+    Parameters
+    ----------
+    made : int
+        How many were made so far.
+    """
+
+    def __init__(self) -> None:
+        self.made = 0
+        self._key: tuple[Any, ...] | None = None
+        self._backend: ThermalBackend | None = None
+
+    def of(self, scenario: Scenario, problem: ThermalProblem) -> ThermalBackend:
+        """The solver kept when stack, grid, faces and profile are the same ones, else a new one."""
+        grid = problem.grid
+        lines = tuple(a.tobytes() for a in (grid.x, grid.y, grid.z, grid.layer))
+        profile = scenario.solver.model_dump_json(exclude={"source", "assumed", "title"})
+        key = (problem.stack, lines, problem.top, problem.bottom, problem.sides, profile)
+        if self._backend is None or key != self._key:
+            self._backend = None  # let go of the old one before the new one takes its memory
+            self._backend = make_backend(scenario, problem)
+            self._key = key
+            self.made += 1
+        return self._backend
 
 
 @dataclass(frozen=True, eq=False)

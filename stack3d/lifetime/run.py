@@ -84,7 +84,13 @@ def check(scenario: Scenario) -> Chip:
 
 
 def run_case(
-    scenario: Scenario, observer: Observer, *, until: str | None = None, resume: Path | None = None, key: str = ""
+    scenario: Scenario,
+    observer: Observer,
+    *,
+    until: str | None = None,
+    backends: heat.Backends | None = None,
+    resume: Path | None = None,
+    key: str = "",
 ) -> Outcome:
     """Run one case.
 
@@ -94,6 +100,8 @@ def run_case(
     observer : Observer
     until : {"thermal"}, optional
         Stop after the temperatures of the first epoch.
+    backends : Backends, optional
+        Solvers kept from the cases before.
     resume : Path, optional
         Checkpoint file: written after every epoch, and read first when it carries the same `key`.
     key : str
@@ -108,7 +116,7 @@ def run_case(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ValidityWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
-        outcome = _run(scenario, observer, until, resume, key)
+        outcome = _run(scenario, observer, until, backends or heat.Backends(), resume, key)
     texts = tuple(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, ValidityWarning)))
     lines = tuple(f"warning            {text}" for text in texts)
     return replace(outcome, warnings=texts, summary=outcome.summary + lines)
@@ -124,7 +132,9 @@ def _check_temperatures(values: Mapping[str, Any]) -> None:
         warnings.warn(ValidityWarning(text), stacklevel=2)
 
 
-def _run(scenario: Scenario, observer: Observer, until: str | None, resume: Path | None, key: str) -> Outcome:
+def _run(
+    scenario: Scenario, observer: Observer, until: str | None, backends: heat.Backends, resume: Path | None, key: str
+) -> Outcome:
     clock = Stopwatch()
     observer.stage("build", scenario=scenario.scenario)
     with clock("build"):
@@ -133,7 +143,8 @@ def _run(scenario: Scenario, observer: Observer, until: str | None, resume: Path
         grid = heat.make_grid(chip)
     observer.stage("mesh", layers=len(chip.stack.layers), unknowns=grid.n_nodes)
     with clock("mesh"):
-        backend = heat.make_backend(scenario, heat.thermal_problem(chip.stack, grid, scenario.cooling))
+        problem = heat.thermal_problem(chip.stack, grid, scenario.cooling)
+        backend = backends.of(scenario, problem)
     if chip.computer is None:
         observer.stage("heat")
         with clock("heat"):

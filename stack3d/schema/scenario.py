@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,7 @@ from stack3d.schema.geometry import Geometry, Name
 from stack3d.schema.life import HybridTiers, Lifetime, MonteCarlo
 from stack3d.schema.mvm import Mvm
 from stack3d.schema.numerics import Solver
+from stack3d.schema.sweep import Sweep
 from stack3d.schema.workload import PowerMap, Workload
 
 
@@ -60,8 +61,8 @@ class Scenario(DeckModel):
     maps: Maps | None = None
     tier_map: tuple[Count, Count] = (16, 16)
     """Boxes [nx, ny] of the temperature map of each tier."""
-    sweep: dict[str, list[Any]] = {}
-    """Dotted key → values; every combination is a case."""
+    sweep: Sweep = Sweep()
+    """Dotted key → values, every combination a case; and other ways to vary keys."""
     expect: dict[str, str] = {}
     """Output variable → range it must lie in, as '[300, 400] K'."""
 

@@ -63,7 +63,9 @@ def test_contacts_and_conductivity_laws_under_wider_layers() -> None:
     np.testing.assert_allclose(fem.field.values, tensor.field.values, rtol=0, atol=1e-5)  # k(T) updates end a little apart
     assert fem.balance < 1e-8
     jump = fem.field.layer_mean("bulk") - TensorSolver(flip_chip(20, 1)[0]).solve(sources).field.layer_mean("bulk")
-    assert jump > 30 * 5e-6 / (20e-3) ** 2 * 0.9  # two contacts that all but the board's share of 30 W passes, and hotter silicon
+    assert (
+        jump > 30 * 5e-6 / (20e-3) ** 2 * 0.9
+    )  # two contacts that all but the board's share of 30 W passes, and hotter silicon
 
 
 def test_regions_are_named_and_have_their_volumes() -> None:

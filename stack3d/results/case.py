@@ -1,13 +1,14 @@
-"""Outcomes on disk: an xarray DataTree per case, with units, provenance and a record of the run."""
+"""The dataset of a case: an xarray DataTree with units, provenance and a record of the run."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import platform
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from stack3d import __version__, fields
 from stack3d.decks import Case
 from stack3d.errors import ResultsError
 from stack3d.lifetime.run import Outcome
+from stack3d.results.files import plain
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,6 +29,11 @@ PACKAGES = ("dolfinx-solver-real", "fenics-dolfinx", "gmsh", "numpy", "scipy", "
 
 def versions() -> dict[str, str]:
     """Versions of stack3d, Python and the packages that numbers depend on."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
     found = {"stack3d": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -84,7 +91,7 @@ def to_tree(case: Case, outcome: Outcome) -> xr.DataTree:
             "versions": json.dumps(versions()),
             "seed": case.scenario.monte_carlo.seed,
             "references": json.dumps(sources_of(case.tree), ensure_ascii=False),
-            "statistics": json.dumps(_plain(outcome.statistics)),
+            "statistics": json.dumps(plain(outcome.statistics)),
             "summary": "\n".join(outcome.summary),
             "warnings": "\n".join(outcome.warnings),
         }
@@ -92,59 +99,36 @@ def to_tree(case: Case, outcome: Outcome) -> xr.DataTree:
     return xr.DataTree.from_dict({"/": root, **{f"/{g}": groups[g] for g in GROUPS if g in groups}})
 
 
-def _plain(value: Any) -> Any:
-    """Python numbers and containers only."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    return value
-
-
 def resolved_yaml(case: Case) -> str:
     """The scenario with every deck spelled out, as YAML."""
-    from io import StringIO
-
-    from ruamel.yaml import YAML
-
-    writer: Any = YAML(typ="safe", pure=True)
-    writer.default_flow_style = False
-    writer.sort_base_mapping_type_on_output = False
-    out = StringIO()
-    writer.dump(_plain(case.tree), out)
-    return out.getvalue()
+    return "".join(_yaml_lines(plain(case.tree), 0))
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write beside and rename, so that a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
+_PLAIN_TEXT = re.compile(r"^[A-Za-z_][\w./*^+\-]*( [\w./*^+\-]+)*$")
+_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
-def write_tree(path: Path, tree: xr.DataTree) -> None:
-    """Write a dataset beside and rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        tree.to_netcdf(scratch, engine="h5netcdf" if _has("h5netcdf") else "netcdf4")
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+def _yaml_scalar(value: Any) -> str:
+    """As JSON, which YAML 1.2 includes; simple text without quotes."""
+    if isinstance(value, str) and _PLAIN_TEXT.match(value) and value.lower() not in _WORDS:
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
-def _has(module: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(module) is not None
-
-
-def write_record(folder: Path, **facts: Any) -> None:
-    """Write ``run.json``."""
-    write_text(folder / "run.json", json.dumps(_plain(facts), indent=2, ensure_ascii=False) + "\n")
+def _yaml_lines(value: Any, depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    for key, item in value.items() if isinstance(value, dict) else [("-", item) for item in value]:
+        head = f"{indent}-" if key == "-" else f"{indent}{_yaml_scalar(key)}:"
+        nested = isinstance(item, dict) or (isinstance(item, list) and any(isinstance(i, (dict, list)) for i in item))
+        if not (item and nested):
+            yield f"{head} {_yaml_scalar(item)}\n"
+        elif key == "-":
+            first, *rest = _yaml_lines(item, depth + 1)
+            yield f"{head} {first.lstrip()}"
+            yield from rest
+        else:
+            yield f"{head}\n"
+            yield from _yaml_lines(item, depth + 1)
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,129 @@
+"""What a study varies: keys by product, together, as named variants, as listed cases or as samples, and what is dropped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+
+Key = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[\w\-]+)*$")]
+Values = Annotated[list[Any], Field(min_length=1)]
+
+NUMBER = re.compile(r"^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$")
+
+
+class SweepModel(BaseModel):
+    """Frozen, unknown keys refused; unlike other decks it holds no physical numbers of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+
+
+class Interval(SweepModel):
+    """Values between two ends that are written with the same unit."""
+
+    low: Annotated[str | float, Field(alias="from")]
+    """Lower end, as ``"1e4 1/s"``."""
+    high: Annotated[str | float, Field(alias="to")]
+    """Upper end, in the same unit."""
+    scale: Literal["linear", "log"] = "linear"
+    """Equal shares of the difference, or of the ratio."""
+    integer: bool = False
+    """Round to whole numbers, both ends included."""
+
+    @property
+    def ends(self) -> tuple[float, float, str]:
+        """Both numbers and their unit."""
+        matches = [NUMBER.match(str(end)) for end in (self.low, self.high)]
+        if matches[0] is None or matches[1] is None:
+            raise ValueError(f"from and to want numbers, with a unit where the key has one (got {self.low!r}, {self.high!r})")
+        if matches[0][2] != matches[1][2]:
+            raise ValueError(f"from and to want the same unit (got {self.low!r}, {self.high!r})")
+        return float(matches[0][1]), float(matches[1][1]), matches[0][2]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high, _ = self.ends
+        if low >= high:
+            raise ValueError(f"from must lie below to (got {self.low!r}, {self.high!r})")
+        if self.scale == "log" and low <= 0:
+            raise ValueError(f"scale: log wants from above zero (got {self.low!r})")
+        return self
+
+
+class Sample(SweepModel):
+    """Points of a space-filling design over several keys."""
+
+    method: Literal["latin_hypercube", "sobol"] = "latin_hypercube"
+    count: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Number of points; of Sobol points a power of two."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    keys: Annotated[dict[Key, Interval | Values], Field(min_length=1)]
+    """Key → interval, or a list to choose from with equal shares."""
+
+    @model_validator(mode="after")
+    def _power_of_two(self) -> Self:
+        if self.method == "sobol" and self.count & (self.count - 1):
+            raise ValueError(f"sobol points balance only when their count is a power of two (got {self.count})")
+        return self
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+class Sweep(SweepModel):
+    """Every key that is no word below is a dotted key of the scenario with a list of values; all combine to a product."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+    __pydantic_extra__: dict[str, Values] = Field(init=False)
+
+    zip: Annotated[list[dict[Key, Values]], BeforeValidator(_listed)] = []
+    """Keys whose lists advance together; several groups as a list."""
+    variants: dict[str, dict[Key, Any]] = {}
+    """Name → keys to set; one dimension ``variant``."""
+    cases: list[dict[Key, Any]] = []
+    """Keys to set, case by case; one dimension ``case``."""
+    sample: Sample | None = None
+    """One dimension ``draw``."""
+    where: Annotated[list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = []
+    """Conditions on swept keys that a case must meet, as ``"tiers <= 8 or cooling != 'natural_convection'"``."""
+    names: dict[Key, Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]] = {}
+    """Swept key → name of its dimension in the joined dataset."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_sources(cls, value: Any, info: ValidationInfo) -> Any:
+        return {k: v for k, v in value.items() if k not in ("source", "assumed")} if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for group in self.zip:
+            lengths = {key: len(values) for key, values in group.items()}
+            if len(set(lengths.values())) > 1:
+                raise ValueError(f"zip wants lists of equal length (got {', '.join(f'{k}: {n}' for k, n in lengths.items())})")
+        seen: set[str] = set()
+        for key in self.keys():
+            if key in seen:
+                raise ValueError(f"{key!r} is swept twice")
+            seen.add(key)
+        return self
+
+    @property
+    def product(self) -> dict[str, list[Any]]:
+        """Dotted key → values."""
+        return self.__pydantic_extra__
+
+    def keys(self) -> Iterator[str]:
+        """Every swept key, once per way it is swept."""
+        yield from self.product
+        for group in self.zip:
+            yield from group
+        for listed in (list(self.variants.values()), self.cases):
+            yield from dict.fromkeys(key for chosen in listed for key in chosen)
+        if self.sample:
+            yield from self.sample.keys
+
+    def __bool__(self) -> bool:
+        return any(True for _ in self.keys())

@@ -1,0 +1,183 @@
+"""One case in its folder: what is known of it, running it, and how it ended."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from stack3d import __version__, results
+from stack3d.decks import Case
+from stack3d.errors import DeckError, Stack3dError
+from stack3d.lifetime import run_case
+from stack3d.lifetime.heat import Backends
+from stack3d.progress import Observer
+from stack3d.study.expect import missed, mistakes
+from stack3d.study.ranks import Ranks
+
+DONE, FAILED, SKIPPED = "done", "failed", "skipped"
+
+
+@dataclass(frozen=True)
+class Report:
+    """How one case ended.
+
+    Parameters
+    ----------
+    name : str
+        Scenario, with the swept values.
+    status : str
+        ``done``, ``failed`` or ``skipped`` (done before and unchanged).
+    folder : Path or None
+    lines : tuple of str
+        Summary, or the error.
+    exit_code : int
+    reason : str
+        Why a case that has a folder already was run again.
+    traceback : str
+        Of an error.
+    is_swept : bool
+        Whether the case belongs to a sweep.
+    """
+
+    name: str
+    status: str
+    folder: Path | None
+    lines: tuple[str, ...]
+    exit_code: int = 0
+    reason: str = ""
+    traceback: str = ""
+    is_swept: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """A case to run.
+
+    Parameters
+    ----------
+    label : str
+    folder : Path
+    digest : str
+        Content hash.
+    source : Path
+        Scenario file.
+    overrides : tuple of (key, value)
+    group : str
+        Cases of one group want the same thermal backend.
+    until : str or None
+    reason : str
+        Why it is run again.
+    is_swept : bool
+    """
+
+    label: str
+    folder: Path
+    digest: str
+    source: Path
+    overrides: tuple[tuple[str, Any], ...]
+    group: str
+    until: str | None
+    reason: str
+    is_swept: bool
+
+
+def why_run(
+    folder: Path, digest: str, until: str | None, expect: Mapping[str, str], *, force: bool
+) -> tuple[str | None, dict[str, Any]]:
+    """Why a case has to run (empty when it never did; None when it is done and unchanged), and its record."""
+    record = results.read_record(folder)
+    if not record:
+        return "", record
+    if record.get("status") == FAILED:
+        return f"failed before ({record.get('kind', 'error')})", record
+    if record.get("status") != DONE:
+        return "cut off before", record
+    if force:
+        return "forced", record
+    made_by = record.get("versions", {}).get("stack3d")
+    if made_by != __version__:
+        return f"made by stack3d {made_by}", record
+    if record.get("content_hash") != digest:
+        return "changed", record
+    if record.get("until") not in (None, until):
+        return f"ended after {record['until']} before", record
+    if not (folder / "result.nc").is_file():
+        return "its result is missing", record
+    if record.get("expect", {}) != dict(expect):
+        return "its expectations changed", record
+    return None, record
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def run_job(job: Job, case: Case, observer: Observer, backends: Backends, ranks: Ranks) -> Report:
+    """Run a case in its folder; whatever goes wrong is recorded and returned, never lost.
+
+    With MPI every rank computes and the first one writes.
+    """
+    facts: dict[str, Any] = {
+        "scenario": job.label,
+        "content_hash": job.digest,
+        "until": job.until,
+        "overrides": [str(o) for o in case.overrides],
+        "expect": dict(case.scenario.expect),
+        "versions": results.versions(),
+        "started": _now(),
+    }
+    began = time.perf_counter()
+    try:
+        if case.digest() != job.digest:
+            raise Stack3dError("a deck of this case was edited while the study ran; run it again")
+        if ranks.is_first:
+            results.write_text(job.folder / "resolved.yaml", results.resolved_yaml(case))
+            results.write_record(job.folder, status="running", **facts)
+        bad = mistakes(case.scenario.expect)
+        if bad:
+            raise DeckError(bad)
+        resume = job.folder / "checkpoint.npz" if ranks.is_first else None
+        outcome = run_case(
+            case.scenario, observer, until=job.until, backends=backends, resume=resume, key=f"{__version__} {job.digest}"
+        )
+        facts |= {"statistics": outcome.statistics, "summary": outcome.summary}
+        if ranks.is_first:
+            tree = results.to_tree(case, outcome)
+            results.write_tree(job.folder / "result.nc", tree)
+            wrong = missed(case.scenario.expect, tree)
+            if wrong:
+                raise Stack3dError("; ".join(wrong))
+    except Exception as error:
+        return _failed(job, case, error, facts, ranks)
+    finally:
+        observer.finish()
+    facts |= {"finished": _now(), "wall_time": time.perf_counter() - began}
+    if ranks.is_first:
+        results.write_record(job.folder, status=DONE, **facts)
+        (job.folder / "checkpoint.npz").unlink(missing_ok=True)
+    return Report(job.label, DONE, job.folder, outcome.summary, reason=job.reason, is_swept=job.is_swept)
+
+
+def _failed(job: Job, case: Case, error: Exception, facts: dict[str, Any], ranks: Ranks) -> Report:
+    trace = "".join(traceback.format_exception(error))
+    if isinstance(error, DeckError):
+        error = DeckError(case.locate(error.problems))
+    text = str(error) if isinstance(error, Stack3dError) else f"{type(error).__name__}: {error}"
+    code = error.exit_code if isinstance(error, Stack3dError) else 1
+    return record_failure(job, text, type(error).__name__, code=code, trace=trace, facts=facts, writes=ranks.is_first)
+
+
+def record_failure(
+    job: Job, text: str, kind: str, *, code: int = 1, trace: str = "", facts: dict[str, Any] | None = None, writes: bool = True
+) -> Report:
+    """Write down, and report, that a case failed."""
+    facts = facts or {"scenario": job.label, "content_hash": job.digest, "until": job.until, "versions": results.versions()}
+    if writes:
+        results.write_record(job.folder, status=FAILED, error=text, kind=kind, traceback=trace, finished=_now(), **facts)
+    lines = tuple(text.splitlines()) or (kind,)
+    return Report(job.label, FAILED, job.folder, lines, code, job.reason, trace, job.is_swept)

@@ -1,0 +1,110 @@
+"""Conditions on swept keys: comparisons, arithmetic and and/or/not over values as they are written, units included."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.units import quantity
+
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.In: lambda a, b: a in b,
+    ast.NotIn: lambda a, b: a not in b,
+}
+_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+def _number(value: Any) -> Any:
+    """SI value of a quantity; anything else as it is, a deck by its name."""
+    if isinstance(value, Mapping):
+        value = value.get("name", value)
+    found = quantity(value)
+    return value if found is None else found[0]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A parsed condition.
+
+    Parameters
+    ----------
+    text : str
+    tree : ast.expr
+    names : mapping of str to str
+        What a condition may name (dotted key, or its dimension) → dotted key.
+    """
+
+    text: str
+    tree: ast.expr
+    names: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, text: str, dimensions: Mapping[str, str]) -> Condition:
+        """Parse a condition over swept keys (dotted key → dimension); raises DeckError."""
+        names = {**{d: k for k, d in dimensions.items()}, **{k: k for k in dimensions}}
+        try:
+            condition = cls(text, ast.parse(text.strip(), mode="eval").body, names)
+        except SyntaxError as error:
+            raise _wrong(text, f"cannot be read at column {error.offset}: {error.msg}") from None
+        condition._check(condition.tree)
+        return condition
+
+    def _check(self, node: ast.AST) -> None:
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            name = ast.unparse(node)
+            if name not in self.names:
+                known = ", ".join(sorted(self.names))
+                raise _wrong(self.text, f"names {name!r}, which is not swept{did_you_mean(name, self.names)}; swept: {known}")
+            return
+        allowed = (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Constant, ast.List, ast.Tuple)
+        parts = (*_COMPARE, *_ARITHMETIC, ast.And, ast.Or, ast.Not, ast.USub, ast.Load)
+        if not isinstance(node, (*allowed, *parts)):
+            raise _wrong(self.text, f"may compare, add, multiply, and, or and not; {ast.unparse(node)!r} is something else")
+        for child in ast.iter_child_nodes(node):
+            self._check(child)
+
+    def holds(self, values: Mapping[str, Any]) -> bool:
+        """Whether the values of a point (dotted key → value) meet the condition; a key not set there meets any comparison."""
+        return bool(self._value(self.tree, values))
+
+    def _value(self, node: ast.expr, values: Mapping[str, Any]) -> Any:
+        if isinstance(node, ast.Constant):
+            return _number(node.value)
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            return _number(values.get(self.names[ast.unparse(node)]))
+        if isinstance(node, (ast.List, ast.Tuple)):
+            return [self._value(item, values) for item in node.elts]
+        if isinstance(node, ast.BoolOp):
+            parts = (self._value(part, values) for part in node.values)
+            return all(parts) if isinstance(node.op, ast.And) else any(parts)
+        if isinstance(node, ast.UnaryOp):
+            inner = self._value(node.operand, values)
+            return not inner if isinstance(node.op, ast.Not) else -inner
+        try:
+            if isinstance(node, ast.BinOp):
+                return _ARITHMETIC[type(node.op)](self._value(node.left, values), self._value(node.right, values))
+            assert isinstance(node, ast.Compare)
+            sides = [self._value(side, values) for side in (node.left, *node.comparators)]
+            pairs = zip(node.ops, sides[:-1], sides[1:])
+            return all(_COMPARE[type(op)](a, b) for op, a, b in pairs if a is not None and b is not None)
+        except TypeError as error:
+            raise _wrong(self.text, f"compares what cannot be compared: {error}") from None
+
+
+def _wrong(text: str, message: str) -> DeckError:
+    return DeckError(Problem("sweep.where", f"{text!r} {message}"))

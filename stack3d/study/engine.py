@@ -1,0 +1,187 @@
+"""Where cases run: in this process, in local worker processes, or on a cluster that is there already."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from stack3d import decks
+from stack3d.errors import ResultsError
+from stack3d.lifetime.heat import Backends
+from stack3d.progress import Observer, Silent, StudyObserver
+from stack3d.study.case import Job, Report, record_failure, run_job
+from stack3d.study.ranks import Ranks
+
+MEMORY_PER_WORKER = 1.5e9
+"""Memory below which no further local worker is started; DOLFINx, Gmsh and a mesh of 50 000 nodes take half of it. [B]"""
+AHEAD = 1
+"""Cases handed to a worker beyond the one it works on, so that it never waits."""
+PATIENCE = 60.0
+"""How long a cluster may be without any worker. [s]"""
+
+
+def workers_for(n_cases: int) -> int:
+    """Local workers for a number of cases: one per core, as many as memory holds."""
+    from dask.system import CPU_COUNT
+    from distributed.system import MEMORY_LIMIT
+
+    return int(max(1, min(n_cases, CPU_COUNT, MEMORY_LIMIT // MEMORY_PER_WORKER)))
+
+
+def here(jobs: list[Job], watch: StudyObserver, ranks: Ranks, observer: Observer) -> Iterator[Report]:
+    """Run cases one after the other in this process.
+
+    Several cases get one BLAS thread, as in a worker, so that numbers do not depend on where a case ran.
+    """
+    import scipy.linalg  # noqa: F401  (brings the BLAS whose threads are limited)
+    from threadpoolctl import threadpool_limits
+
+    backends = Backends()
+    with threadpool_limits(1 if jobs[0].is_swept else None):
+        for job in jobs:
+            watch.started(job.label)
+            yield _run_here(job, observer, backends, ranks)
+
+
+def _run_here(job: Job, observer: Observer, backends: Backends, ranks: Ranks) -> Report:
+    case = decks.load(job.source, job.overrides)
+    return run_job(job, case, observer, backends, ranks)
+
+
+def in_worker(job: Job, case: decks.Case) -> Report:
+    """Run a case in a Dask worker, one at a time per process, with the solver kept there."""
+    from distributed import get_worker
+
+    worker: Any = get_worker()
+    kept = worker.__dict__.setdefault("stack3d", (threading.Lock(), Backends()))
+    lock, backends = kept
+    with lock:
+        return run_job(job, case, Silent(), backends, Ranks())
+
+
+def on_workers(jobs: list[Job], watch: StudyObserver, n: int) -> Iterator[Report]:
+    """Run cases in `n` local processes of one thread each."""
+    import logging
+
+    from distributed import Client, LocalCluster
+    from distributed.system import MEMORY_LIMIT
+
+    with (
+        LocalCluster(
+            n_workers=n,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=int(MEMORY_LIMIT / n),
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield from dispatch(jobs, watch, client)
+
+
+def on_cluster(jobs: list[Job], watch: StudyObserver, address: str) -> Iterator[Report]:
+    """Run cases on the workers of a running scheduler; raises ResultsError when it cannot be reached."""
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout="10s")
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ResultsError(f"no Dask scheduler answers at {address}: {error}") from None
+    with client:
+        yield from dispatch(jobs, watch, client)
+
+
+class Queue:
+    """Cases not handed out yet; a worker gets one of the group it had last when there is one.
+
+    Parameters
+    ----------
+    jobs : list of Job
+    """
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self.groups: dict[str, list[Job]] = {}
+        for job in reversed(jobs):
+            self.groups.setdefault(job.group, []).append(job)
+        self.last: dict[str, str] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.groups)
+
+    def next_for(self, worker: str) -> Job:
+        """Take a case: of the worker's group, else of a group nobody has, else of the longest one."""
+        group = self.last.get(worker)
+        if group not in self.groups:
+            free = [g for g in self.groups if g not in self.last.values()]
+            group = max(free or self.groups, key=lambda g: len(self.groups[g]))
+        self.last[worker] = group
+        job = self.groups[group].pop()
+        if not self.groups[group]:
+            del self.groups[group]
+        return job
+
+
+def dispatch(jobs: list[Job], watch: StudyObserver, client: Any) -> Iterator[Report]:
+    """Hand out cases as workers get free; the cases of a lost worker go to another one.
+
+    A case that takes down its worker again and again is recorded as failed (Dask's ``allowed-failures``).
+    """
+    from distributed import wait
+
+    queue = Queue(jobs)
+    running: dict[Any, tuple[Job, str]] = {}
+    seen = time.monotonic()
+    while queue or running:
+        if client.status != "running":
+            raise ResultsError("the Dask scheduler has gone; what is done is kept, run again to go on")
+        workers = {name: facts["nthreads"] for name, facts in client.scheduler_info(n_workers=-1)["workers"].items()}
+        if workers:
+            seen = time.monotonic()
+        elif time.monotonic() - seen > PATIENCE:
+            raise ResultsError(f"the cluster has had no worker for {PATIENCE:.0f} s; what is done is kept, run again to go on")
+        busy = Counter(worker for _, worker in running.values())
+        for worker in sorted(workers, key=lambda w: busy[w]):
+            while queue and busy[worker] < 1 + AHEAD and len(running) < (1 + AHEAD) * len(workers):
+                job = queue.next_for(worker)
+                case = decks.load(job.source, job.overrides)
+                future = client.submit(
+                    in_worker,
+                    job,
+                    case,
+                    workers=[worker],
+                    allow_other_workers=True,
+                    pure=False,
+                    key=f"stack3d-{job.digest[:12]}-{uuid.uuid4().hex[:8]}",
+                )
+                running[future] = (job, worker)
+                busy[worker] += 1
+                watch.started(job.label)
+        if not running:
+            time.sleep(0.1)
+            continue
+        try:
+            ended = wait(list(running), timeout=1.0, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            continue
+        for future in ended:
+            job, _ = running.pop(future)
+            yield _outcome(future, job)
+
+
+def _outcome(future: Any, job: Job) -> Report:
+    from distributed import KilledWorker
+
+    try:
+        report: Report = future.result()
+        return report
+    except KilledWorker:
+        text = "each worker that ran this case died; it may need more memory than a worker has: fewer --workers, a coarser mesh"
+        return record_failure(job, text, "KilledWorker")
+    except Exception as error:  # the case itself records its own; this is the transport
+        return record_failure(job, f"{type(error).__name__}: {error}", type(error).__name__)

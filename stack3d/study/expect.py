@@ -1,0 +1,56 @@
+"""What a scenario expects of its own outcome: checked for sense before the run, and for truth after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from stack3d import fields, units
+from stack3d.errors import Problem, did_you_mean
+
+_PINT = {"W m-2": "W/m^2", "K W-1": "K/W", "s-1": "1/s", "1": ""}
+
+
+def _read(key: str, text: str) -> tuple[fields.Field, str, float, float]:
+    """(field, "" or "end", low, high) of one expectation; raises ValueError."""
+    name, _, where = key.partition("@")
+    found = [f for path, f in fields.FIELDS.items() if name in (path, f.name)]
+    if not found:
+        names = [f.name for f in fields.FIELDS.values()]
+        raise ValueError(f"no output variable {name!r}{did_you_mean(name, names)}")
+    if where not in ("", "end"):
+        raise ValueError(f"{key!r} ends with {where!r}; a variable over time may end with '@end'")
+    wanted = _PINT.get(found[0].units, found[0].units)
+    dimension = next((d for d, unit in units.SI.items() if unit == wanted), "fraction")
+    return found[0], where, *units.parse_range(text, dimension)
+
+
+def mistakes(expect: Mapping[str, str]) -> list[Problem]:
+    """Unknown variables and ranges that are none."""
+    problems = []
+    for key, text in expect.items():
+        try:
+            _read(key, text)
+        except ValueError as error:
+            problems.append(Problem(f"expect.{key}", str(error)))
+    return problems
+
+
+def missed(expect: Mapping[str, str], tree: Any) -> list[str]:
+    """One sentence per variable that is missing, not a number, or outside its range; `name@end` is the mean at the end."""
+    out = []
+    for key, text in expect.items():
+        entry, where, low, high = _read(key, text)
+        path = f"{entry.group}/{entry.name}"
+        if entry.group not in tree.children or entry.name not in tree[entry.group]:
+            out.append(f"{key} is not among the outcomes of this case")
+            continue
+        array = tree[path]
+        if where == "end" and "time" in array.dims:
+            array = array.isel(time=-1).mean()
+        smallest, largest = float(array.min()), float(array.max())
+        if not (smallest >= low and largest <= high) or bool(np.isnan(array).any()):
+            out.append(f"{key} spans {smallest:.6g} to {largest:.6g} {entry.units}, expected {text}")
+    return out

@@ -1,0 +1,50 @@
+"""One run at a time per results folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stack3d.errors import ResultsError
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder while a study runs in it; the system lets go of it however the process ends.
+
+    Raises
+    ------
+    ResultsError
+        When another process holds it, with its number, host and start; or when the file system knows no locks.
+    """
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise ResultsError(f"{folder} is in use: {_holder(file.read())}; wait for it, or choose another -o") from None
+        except OSError as error:
+            raise ResultsError(f"{folder} cannot be locked ({error.strerror}); choose another -o") from None
+        file.seek(0)
+        file.truncate()
+        json.dump(
+            {"pid": os.getpid(), "host": socket.gethostname(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}, file
+        )
+        file.flush()
+        yield
+
+
+def _holder(text: str) -> str:
+    try:
+        facts = json.loads(text)
+        return f"process {facts['pid']} on {facts['host']} has been running the same scenario since {facts['since']}"
+    except (ValueError, KeyError):
+        return "another process is running the same scenario"
