@@ -55,6 +55,7 @@ _ALL = (
     _f(
         "reliability/equivalent_time", "time tier", "s", "time at the anchor temperature of the retention law that ages as much"
     ),
+    _f("reliability/conductance_histogram", "time conductance", "1", "share of the cells of all chips in each bin of conductance"),
     _f("reliability/stuck_fraction", "time", "1", "fraction of cells that are stuck"),
     _f("reliability/writes", "time", "1", "mean writes per cell"),
     _f("reliability/endurance_used", "time", "1", "mean over cells of Miner's damage sum"),
@@ -77,6 +78,7 @@ COORDINATES: dict[str, tuple[str, str]] = {
     "time": ("s", "time since programming"),
     "sample": ("1", "independently programmed chip"),
     "tier": ("1", "tier from the bottom"),
+    "conductance": ("S", "centre of the bin; what lies beyond the last bin counts in it"),
     "x": ("m", "centre of the box from the lower left corner"),
     "y": ("m", "centre of the box from the lower left corner"),
     "map_x": ("m", "centre of the box from the lower left corner"),

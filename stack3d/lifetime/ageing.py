@@ -106,3 +106,15 @@ def errors_by_tier(
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = sums[1] / sums[0]
         return mean, np.sqrt(np.maximum(sums[2] / sums[0] - mean**2, 0.0))
+
+
+def histogram_edges(device: DeviceModel, bins: int = 60) -> Floats:
+    """Edges of equal bins from zero to a quarter above the largest programmed conductance. [S]"""
+    return np.linspace(0.0, 1.25 * device.device.g_max, bins + 1)
+
+
+def histogram(conductances: Mapping[str, Any], edges: Floats) -> Floats:
+    """Share of all cells in each bin, shape (bins,); cells beyond the last edge count in the last bin."""
+    top = 0.5 * (edges[-2] + edges[-1])
+    counts = sum(np.histogram(np.minimum(g, top), edges)[0] for g in conductances.values())
+    return np.asarray(counts / sum(np.size(g) for g in conductances.values()))

@@ -15,9 +15,9 @@ from stack3d.devices.model import DeviceModel
 from stack3d.errors import DeckError
 from stack3d.layout import Floats
 from stack3d.lifetime import ageing, heat
-from stack3d.lifetime.ageing import READ, Population, epoch_times, errors_by_tier
+from stack3d.lifetime.ageing import READ, Population, epoch_times, errors_by_tier, histogram, histogram_edges
 from stack3d.lifetime.chip import Chip, Computer, build_chip
-from stack3d.lifetime.outputs import power_values, thermal_values
+from stack3d.lifetime.outputs import COMPONENTS, power_values, thermal_values
 from stack3d.lifetime.summary import summarise
 from stack3d.progress import Observer
 from stack3d.schema.scenario import Scenario
@@ -142,6 +142,7 @@ def _life(
     rows: dict[str, list[Any]] = {}
     first = None
     equivalent = np.zeros(n_tiers)
+    edges = histogram_edges(device)
     history = []
     previous = 0.0
     for epoch, now in enumerate(times):
@@ -158,9 +159,8 @@ def _life(
         previous = float(now)
         with clock("read"):
             accuracy, error = read_out(computer, device, population, present, scenario, epoch)
-        mean, spread = errors_by_tier(
-            computer, population, population.conductances(computer, device, present), tier_of_tile, n_tiers
-        )
+        seen = population.conductances(computer, device, present)
+        mean, spread = errors_by_tier(computer, population, seen, tier_of_tile, n_tiers)
         for name, value in (
             ("mvm/accuracy", accuracy),
             ("mvm/logit_error", error),
@@ -168,6 +168,7 @@ def _life(
             ("reliability/conductance_error_mean", mean),
             ("reliability/conductance_error_std", spread),
             ("reliability/equivalent_time", equivalent),
+            ("reliability/conductance_histogram", histogram(seen, edges)),
             ("reliability/stuck_fraction", population.stuck_fraction()),
             ("reliability/writes", population.mean_of("writes")),
             ("reliability/endurance_used", population.mean_of("damage")),
@@ -185,6 +186,7 @@ def _life(
         values["mvm/accuracy_without"] = attribution(chip, computer, history)
     coordinates |= _life_coordinates(chip, times)
     coordinates["mechanism"] = np.array(computer.mechanisms)
+    coordinates["conductance"] = 0.5 * (edges[1:] + edges[:-1])
     return values, coordinates, first.solution
 
 
@@ -246,6 +248,7 @@ def _life_coordinates(chip: Chip, times: Floats) -> dict[str, Any]:
     return {
         "time": times,
         "sample": np.arange(chip.scenario.monte_carlo.samples),
+        "component": np.array(COMPONENTS),
         "tile": np.array([f"{t.layer}[{t.index}]" for t in chip.computer.tiles]),
         "tile_site": ("tile", np.array([layer for layer, _ in chip.computer.places])),
         "tile_x": ("tile", np.array([box.centre[0] for _, box in chip.computer.places])),
