@@ -55,7 +55,7 @@ _ALL = (
     _f(
         "reliability/equivalent_time", "time tier", "s", "time at the anchor temperature of the retention law that ages as much"
     ),
-    _f("reliability/conductance_histogram", "time conductance", "1", "share of the cells of all chips in each bin of conductance"),
+    _f("reliability/conductance_histogram", "time conductance", "1", "share of all cells of all chips in each bin"),
     _f("reliability/stuck_fraction", "time", "1", "fraction of cells that are stuck"),
     _f("reliability/writes", "time", "1", "mean writes per cell"),
     _f("reliability/endurance_used", "time", "1", "mean over cells of Miner's damage sum"),
