@@ -1,4 +1,4 @@
-"""The door: ``stack3d run | validate | show | mesh | list | schema``."""
+"""The door: ``stack3d run | validate | show | mesh | view | import | report | plot | list | schema``."""
 
 from __future__ import annotations
 
@@ -189,6 +189,63 @@ def mesh(
     with layered_hexahedra(chip.stack, grid) as named:
         write_mesh(named, output)
     typer.echo(f"{output}: {grid.n_nodes} nodes")
+
+
+Results = Annotated[list[Path], typer.Argument(help="Result files, or the folders of results or studies.", metavar="RESULT...")]
+Threshold = Annotated[
+    str | None, typer.Option("--threshold", help="Accuracy to keep, as '95 %'; 1 % below float by default.", metavar="SHARE")
+]
+
+
+def _share(text: str | None) -> float | None:
+    from stack3d import units
+
+    try:
+        return None if text is None else units.parse(text, "fraction")
+    except ValueError as error:
+        raise DeckError(f"--threshold: {error}") from None
+
+
+@app.command()
+def report(
+    found: Results,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page to write.")] = Path("report.html"),
+    threshold: Threshold = None,
+) -> None:
+    """Write one self-contained page with figures: of a case, of a study, or of a case at several device bands."""
+    from stack3d import results
+    from stack3d.report import report_page
+
+    limit = _share(threshold)
+    page = report_page([results.open_result(path) for path in found], threshold=limit)
+    results.write_text(output, page)
+    typer.echo(f"{output}: {len(page) / 1e3:.0f} kB")
+
+
+@app.command()
+def plot(
+    result: Annotated[Path, typer.Argument(help="A result file, or its folder.", metavar="RESULT")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder, or with one figure a .png, .svg or .pdf file.")],
+    figures: Annotated[list[str], typer.Option("--figure", help="Figure to draw; all by default.", metavar="NAME")] = [],  # noqa: B006
+    kind: Annotated[str, typer.Option("--format", help="png, svg or pdf, for a folder.")] = "png",
+    threshold: Threshold = None,
+) -> None:
+    """Draw the figures of a report by matplotlib."""
+    from stack3d import results
+    from stack3d.report import chart, pen, possible
+
+    tree = results.open_result(result)
+    names = figures or possible(tree)
+    if output.suffix and len(names) > 1:
+        raise DeckError(f"-o {output} is one file for {len(names)} figures; name one by --figure, or give a folder")
+    limit = _share(threshold)
+    for name in names:
+        path = output if output.suffix else output / f"{name}.{kind}"
+        if path.suffix not in (".png", ".svg", ".pdf"):
+            raise DeckError(f"figures are written as .png, .svg or .pdf, not {path.suffix or 'without a suffix'}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pen.draw(chart(tree, name, threshold=limit)).savefig(path, dpi=150)
+        typer.echo(str(path))
 
 
 @app.command(name="list")

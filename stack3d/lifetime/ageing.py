@@ -165,3 +165,16 @@ def errors_by_tier(
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = sums[1] / sums[0]
         return mean, np.sqrt(np.maximum(sums[2] / sums[0] - mean**2, 0.0))
+
+
+def histogram_edges(computer: Computer, bins: int = 60) -> Floats:
+    """Edges of equal bins from zero to a quarter above the largest programmed conductance of any device. [S]"""
+    largest = max(device.device.g_max for device in computer.devices.values())
+    return np.linspace(0.0, 1.25 * largest, bins + 1)
+
+
+def histogram(conductances: Mapping[str, Any], edges: Floats) -> Floats:
+    """Share of all cells in each bin, shape (bins,); cells beyond the last edge count in the last bin."""
+    top = 0.5 * (edges[-2] + edges[-1])
+    counts = sum(np.histogram(np.minimum(g, top), edges)[0] for g in conductances.values())
+    return np.asarray(counts / sum(np.size(g) for g in conductances.values()))

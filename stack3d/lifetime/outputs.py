@@ -11,6 +11,9 @@ from stack3d.lifetime.chip import Chip, Computer
 from stack3d.thermal.problem import ThermalSolution
 from stack3d.workload.power import pipeline
 
+COMPONENTS = ("array", "dac", "adc", "digital", "leakage", "explicit")
+"""Coordinate of the powers by component, in the order of the energies, then leakage and ``power.sources``."""
+
 
 def thermal_values(chip: Chip, solution: ThermalSolution) -> tuple[dict[str, Any], dict[str, Any]]:
     """Variables of ``/thermal`` and their coordinates."""

@@ -17,11 +17,11 @@ from stack3d.errors import DeckError, SolverError, ValidityWarning
 from stack3d.layout import Floats
 from stack3d.lifetime import ageing, answers, checkpoint, heat
 from stack3d.lifetime import policies as _registered  # noqa: F401  (importing it fills the registry)
-from stack3d.lifetime.ageing import Climate, Population, epoch_times, errors_by_tier, mean_field
+from stack3d.lifetime.ageing import Climate, Population, epoch_times, errors_by_tier, histogram, histogram_edges, mean_field
 from stack3d.lifetime.chip import Chip, Computer, build_chip
 from stack3d.lifetime.heat import Heat, Limits
 from stack3d.lifetime.life import Bill, Life, Policy, Reading, chosen_policies, elapse, read_out
-from stack3d.lifetime.outputs import power_values, thermal_values
+from stack3d.lifetime.outputs import COMPONENTS, power_values, thermal_values
 from stack3d.lifetime.summary import summarise
 from stack3d.mvm import SinhCell
 from stack3d.progress import Observer
@@ -204,7 +204,7 @@ def _present(
         "tile_site": ("tile", np.array([layer for layer, _ in computer.places])),
         "tile_x": ("tile", np.array([box.centre[0] for _, box in computer.places])),
         "tile_y": ("tile", np.array([box.centre[1] for _, box in computer.places])),
-        "component": np.array([*state.energies, "leakage", "explicit"]),
+        "component": np.array(COMPONENTS),
     }
     return values, coordinates, state.solution
 
@@ -338,6 +338,7 @@ class _Loop:
             "reliability/conductance_error_mean": mean,
             "reliability/conductance_error_std": spread,
             "reliability/equivalent_time": self._equivalent,
+            "reliability/conductance_histogram": histogram(seen, histogram_edges(self.computer)),
             "reliability/stuck_fraction": after.population.stuck_fraction(),
             "reliability/writes": after.population.mean_of("writes"),
             "reliability/endurance_used": after.population.mean_of("damage"),
@@ -364,6 +365,8 @@ class _Loop:
         values["mvm/accuracy_ideal"] = ideal
         values["mvm/ohmic_error"] = np.array([_ohmic_error(self.computer, name) for name in self.computer.matrices])
         coordinates["network_layer"] = np.array(list(self.computer.matrices))
+        edges = histogram_edges(self.computer)
+        coordinates["conductance"] = 0.5 * (edges[1:] + edges[:-1])
         times_to_loss = answers.time_to_loss(self.times, values["mvm/accuracy"], ideal, loss)
         values["mvm/time_to_accuracy_loss"] = times_to_loss
         fresh = values["mvm/accuracy"][0].mean()

@@ -1,0 +1,121 @@
+"""All figures of a case or a study by name, and their pages; each figure is a plain function of the dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from stack3d.errors import ResultsError, unknown_name
+from stack3d.report import heat_charts, life_charts, page, study_charts
+from stack3d.report.chart import Figure
+from stack3d.report.facts import Facts
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
+    "accuracy": (life_charts.accuracy, ("mvm/accuracy",)),
+    "attribution": (life_charts.attribution, ("mvm/accuracy_without",)),
+    "conductance": (life_charts.conductance, ("reliability/conductance_histogram",)),
+    "drift": (life_charts.drift, ("reliability/conductance_error_mean",)),
+    "stack": (heat_charts.stack, ()),
+    "profile": (heat_charts.profile, ("thermal/layer_temperature_mean",)),
+    "maps": (heat_charts.maps, ()),
+    "power": (heat_charts.power, ()),
+    "power_density": (heat_charts.density, ("power/power_density",)),
+    "wear": (life_charts.wear, ("reliability/writes",)),
+}
+"""Figure → what declares it and the output variables it cannot do without; in the order of a page."""
+
+
+def possible(tree: xr.DataTree) -> list[str]:
+    """Names of the figures for which the dataset holds the variables."""
+    if study_charts.swept(tree):
+        maps = [f"map_{name}" for name in study_charts.ANSWERS if name != "tiers" and study_charts.varies(tree, name)]
+        return maps + (["pareto"] if study_charts.pareto_pair(tree) else [])
+    facts = Facts(tree)
+    names = [name for name, (_, needed) in FIGURES.items() if facts.has(*needed)]
+    if not facts.has("thermal/temperature") and not facts.has("thermal/map_temperature"):
+        names.remove("maps")
+    return names
+
+
+def chart(tree: xr.DataTree, name: str, *, others: Sequence[xr.DataTree] = (), threshold: float | None = None) -> Figure:
+    """Declare one figure.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        Of a case or a study.
+    name : str
+        One of `possible`.
+    others : sequence of DataTree
+        The same case at other ends of the device's uncertain parameters; they widen the figure ``accuracy`` by a band.
+    threshold : float, optional
+        Accuracy to keep, for the figure ``accuracy``; 1 % below float when absent. [-]
+
+    Raises
+    ------
+    UnknownNameError, ResultsError
+    """
+    is_study = bool(study_charts.swept(tree))
+    if is_study and name == "pareto":
+        pair = study_charts.pareto_pair(tree)
+        if pair is None:
+            raise ResultsError("the cases of the study do not differ in two answers, so there is no front to draw")
+        return study_charts.pareto(tree, *pair)
+    if is_study and name.startswith("map_"):
+        return study_charts.answer_map(tree, name.removeprefix("map_"))
+    if is_study or name not in FIGURES:
+        raise unknown_name("figure", name, possible(tree) if is_study else FIGURES)
+    if name == "accuracy":
+        return life_charts.accuracy(Facts(tree), others=[Facts(t) for t in others], threshold=threshold)
+    return FIGURES[name][0](Facts(tree))
+
+
+def case_page(tree: xr.DataTree, *, others: Sequence[xr.DataTree] = (), threshold: float | None = None) -> str:
+    """HTML of the report of one case; parameters as in `chart`."""
+    facts = Facts(tree)
+    figures = [chart(tree, name, others=others, threshold=threshold) for name in possible(tree)]
+    lead = f'<h1>{escape(facts.title)}</h1><p class="under">{escape(facts.name)}</p>{page.answer(facts.summary)}'
+    links = [(f.name, f.title) for f in figures] + [("numbers", "Numbers"), ("provenance", "Where this comes from")]
+    body = "".join(page.section(figure, figure.name) for figure in figures) + page.numbers(facts)
+    return page.document(f"{facts.name}: stack3d report", lead, body, page.provenance(facts), links)
+
+
+def study_page(tree: xr.DataTree) -> str:
+    """HTML of the report of a study: answers over the swept axes, front, table of all cases."""
+    facts = Facts(tree)
+    figures = [chart(tree, name) for name in possible(tree)]
+    head, rows = study_charts.table(tree)
+    done = sum(row[-1] == "done" for row in rows)
+    lines = [("cases", f"{done} of {len(rows)} done"), ("swept", ", ".join(study_charts.swept(tree)))]
+    lead = f'<h1>{escape(facts.title)}</h1><p class="under">study {escape(facts.name)}</p>'
+    lead += page.answer(lines + study_charts.extremes(tree))
+    links = [(f.name, f.title) for f in figures] + [("cases", "All cases"), ("provenance", "Where this comes from")]
+    body = "".join(page.section(figure, figure.name) for figure in figures)
+    body += f'<section id="cases"><h2>All cases</h2>{page.table(rows, head)}</section>'
+    return page.document(f"{facts.name}: stack3d study", lead, body, page.provenance(facts), links)
+
+
+def report_page(trees: Sequence[xr.DataTree], *, threshold: float | None = None) -> str:
+    """HTML of a case, of a study, or of one case at several ends of its device's uncertain parameters.
+
+    Raises
+    ------
+    ResultsError
+        When several results are given that are not one case at different ``device_band``.
+    """
+    first, *rest = trees
+    if not rest:
+        return study_page(first) if study_charts.swept(first) else case_page(first, threshold=threshold)
+    plain = [{k: v for k, v in Facts(tree).scenario.items() if k != "device_band"} for tree in trees]
+    if any(scenario != plain[0] for scenario in plain):
+        raise ResultsError(
+            "several results make one page only when they are one case at different device_band; a sweep joins different"
+            " cases into one study, whose folder can be reported"
+        )
+    by_band = {Facts(tree).scenario.get("device_band", "default"): tree for tree in trees}
+    middle = by_band.get("default", first)
+    return case_page(middle, others=[t for t in trees if t is not middle], threshold=threshold)

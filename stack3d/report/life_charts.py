@@ -1,0 +1,189 @@
+"""Figures of accuracy, its loss, the conductances and wear over the life."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stack3d.errors import ResultsError
+from stack3d.layout import Floats
+from stack3d.lifetime.ageing import YEAR
+from stack3d.lifetime.summary import duration
+from stack3d.report.chart import COLOURS, Axis, Band, Box, Figure, Line, Mark, Panel, Rule, categories, decades, linear, times
+from stack3d.report.facts import Facts
+
+
+def _time_axis(time: Floats) -> Axis:
+    return times("time since programming", float(time[0]), float(max(time[-1], 10 * time[0])))
+
+
+def accuracy(facts: Facts, *, others: Sequence[Facts] = (), threshold: float | None = None) -> Figure:
+    """Accuracy over time: mean of the chips, their spread, float accuracy, threshold.
+
+    Parameters
+    ----------
+    others : sequence of Facts
+        The same case at other ends of the device's uncertain parameters: their means span a second band.
+    threshold : float, optional
+        Accuracy that the user wants to keep; 1 % below float when absent. [-]
+    """
+    time = facts.get("mvm/accuracy")["time"].values
+    values = 100 * facts.values("mvm/accuracy")
+    ideal = 100 * float(facts.values("mvm/accuracy_ideal"))
+    limit = ideal - 1.0 if threshold is None else 100 * threshold
+    mean = values.mean(axis=1)
+    marks: list[Mark] = []
+    if others:
+        curves = np.array(
+            [
+                mean,
+                *(
+                    100 * o.values("mvm/accuracy").mean(axis=1)
+                    for o in others
+                    if o.get("mvm/accuracy").sizes["time"] == time.size
+                ),
+            ]
+        )
+        marks.append(Band("device band (means)", time, curves.min(axis=0), curves.max(axis=0), COLOURS[5]))
+    low, high = np.quantile(values, [0.05, 0.95], axis=1)
+    marks += [
+        Band("5 to 95 % of the chips", time, low, high, COLOURS[4]),
+        Line("mean of the chips", time, mean, COLOURS[0], dots=True),
+        Line("worst chip", time, values.min(axis=1), COLOURS[1], dashed=True),
+        Rule("y", ideal, f"float {ideal:.2f} %"),
+        Rule("y", limit, f"threshold {limit:.2f} %", "#b91c1c", below=True),
+    ]
+    lowest = min(float(np.min(m.low if isinstance(m, Band) else m.y)) for m in marks if isinstance(m, (Band, Line)))
+    y = linear("accuracy [%]", min(lowest, limit), max(float(values.max()), ideal), unit="%")
+    crossed = _median_life(time, 100 * facts.values("mvm/accuracy"), limit)
+    return Figure(
+        "accuracy",
+        "Accuracy over the life",
+        f"{values.shape[1]} chips. {crossed}",
+        (Panel("", _time_axis(time), y, tuple(marks)),),
+    )
+
+
+def _median_life(time: Floats, percent: Floats, limit: float) -> str:
+    below = percent < limit
+    first = np.where(below.any(axis=0), below.argmax(axis=0), len(time))
+    failed = int((first < len(time)).sum())
+    if failed == 0:
+        return f"No chip falls below {limit:.2f} % within {duration(float(time[-1]))}."
+    order = int(np.sort(first)[percent.shape[1] // 2])
+    half = f"; half of them by {duration(float(time[order]))}" if order < len(time) else ""
+    return f"{failed} of them fall below {limit:.2f} % within {duration(float(time[-1]))}{half}."
+
+
+def attribution(facts: Facts) -> Figure:
+    """Points of accuracy that come back at the end of the run when one thing is switched off."""
+    final = float(facts.values("mvm/accuracy")[-1].mean())
+    ideal = float(facts.values("mvm/accuracy_ideal"))
+    panels = []
+    for name, array in facts.tree["mvm"].data_vars.items():
+        if not str(name).startswith("accuracy_without") or array.ndim != 1:
+            continue
+        dimension = str(array.dims[0])
+        gain = 100 * (array.values - final)
+        order = np.argsort(-gain, kind="stable")
+        labels = [str(array[dimension].values[i]).replace("_", " ") for i in order]
+        span = (min(0.0, float(gain.min())), max(100 * (ideal - final), float(gain.max()), 0.1))
+        x = linear("points regained without it", *span, unit="points")
+        bars: list[Mark] = [
+            Box(min(0.0, g), max(0.0, g), len(order) - 1.3 - k, len(order) - 0.7 - k, COLOURS[0 if g >= 0 else 1],
+                f"without {label}: {g:+.2f} points", f"{g:+.2f}", bar=True)
+            for k, (label, g) in enumerate(zip(labels, gain[order]))
+        ]  # fmt: skip
+        bars.append(Rule("x", 100 * (ideal - final), f"lost: {100 * (ideal - final):.2f}"))
+        panels.append(Panel(f"by {dimension}", x, categories(labels), tuple(bars), height=max(0.3, 0.08 * len(order))))
+    if not panels:
+        raise ResultsError(f"the result of {facts.name} attributes no loss; it needs mvm/accuracy_without")
+    return Figure(
+        "attribution",
+        "What the loss comes from",
+        "The same life again with one thing switched off at a time. Gains need not add up: mechanisms act on each other.",
+        tuple(panels),
+    )
+
+
+def conductance(facts: Facts) -> Figure:
+    """Histograms of the conductances of all cells at the first, a middle and the last read-out."""
+    array = facts.get("reliability/conductance_histogram")
+    time, centres = array["time"].values, 1e6 * array["conductance"].values
+    share = 100 * array.values
+    marks: list[Mark] = []
+    for index, colour, dashed in ((0, COLOURS[0], False), (len(time) - 1, COLOURS[1], True)):
+        label = "today" if index == 0 else f"after {duration(float(time[index]))}"
+        marks.append(Line(label, centres, share[index], colour, dashed=dashed, steps=True))
+        if len(time) == 1:
+            break
+    step = float(centres[1] - centres[0])
+    x = linear("conductance [µS]", 0.0, float(centres[-1]) + step / 2, margin=0.0, unit="µS")
+    floor = 100 * 10 ** np.floor(np.log10(max(float(array.values[array.values > 0].min()), 1e-5)))
+    y = decades("cells per bin [%]", floor, float(share.max()), unit="%")
+    return Figure(
+        "conductance",
+        "Conductances now and at the end",
+        f"All cells of all chips in bins of {step:.3g} µS; the last bin holds what lies beyond it.",
+        (Panel("", x, y, tuple(marks)),),
+    )
+
+
+def _extreme_tiers(facts: Facts) -> dict[int, str]:
+    """The coolest and the hottest of the tiers that hold cells, with what to call them."""
+    filled = np.flatnonzero(np.isfinite(facts.values("reliability/conductance_error_mean")).all(axis=0))
+    if filled.size == 0:
+        raise ResultsError(f"no tier of {facts.name} holds cells")
+    heat = facts.values("thermal/temperature_mean")[filled]
+    low, high = int(filled[heat.argmin()]), int(filled[heat.argmax()])
+    return {low: f"tier {low}"} if low == high else {low: f"tier {low} (coolest)", high: f"tier {high} (hottest)"}
+
+
+def drift(facts: Facts) -> Figure:
+    """Conductance minus target in the coolest and the hottest tier."""
+    mean = 1e6 * facts.values("reliability/conductance_error_mean")
+    spread = 1e6 * facts.values("reliability/conductance_error_std")
+    time = facts.get("reliability/conductance_error_mean")["time"].values
+    tiers = _extreme_tiers(facts)
+    marks: list[Mark] = []
+    for (tier, label), colour in zip(tiers.items(), COLOURS):
+        marks.append(Line(f"{label}, sd", time, spread[:, tier], colour, dots=True))
+        marks.append(Line(f"{label}, mean", time, mean[:, tier], colour, dashed=True))
+    both = np.concatenate([mean[:, list(tiers)].ravel(), spread[:, list(tiers)].ravel()])
+    y = linear("conductance minus target [µS]", both.min(), both.max(), unit="µS")
+    caption = "Over all cells of all chips in the coolest and the hottest tier that hold any."
+    return Figure("drift", "Drift of the cells", caption, (Panel("", _time_axis(time), y, tuple(marks)),))
+
+
+def wear(facts: Facts) -> Figure:
+    """Writes, endurance used and stuck cells over time."""
+    time = facts.get("reliability/writes")["time"].values
+    x = _time_axis(time)
+    writes, used = facts.values("reliability/writes"), 100 * facts.values("reliability/endurance_used")
+    stuck = 100 * facts.values("reliability/stuck_fraction")
+
+    def panel(title: str, values: Floats, label: str, colour: str, unit: str) -> Panel:
+        y = linear(label, 0.0, float(values.max()), unit=unit)
+        return Panel(title, x, y, (Line(title, time, values, colour, dots=True),), height=0.5)
+
+    years = facts.values("reliability/equivalent_time") / YEAR
+    lines = tuple(
+        Line(label, time, years[:, tier], colour, dots=True, dashed=k > 0)
+        for k, ((tier, label), colour) in enumerate(zip(_extreme_tiers(facts).items(), COLOURS))
+    )
+    ages = np.concatenate([line.y for line in lines])
+    panels = [
+        panel("writes per cell", writes, "mean writes", COLOURS[0], ""),
+        panel("endurance used", used, "of Miner's sum [%]", COLOURS[1], "%"),
+        panel("stuck cells", stuck, "cells [%]", COLOURS[2], "%"),
+    ]
+    if ages.min() > 0:
+        y = decades("equivalent time [years]", float(ages.min()), float(ages.max()), unit="years")
+        panels.append(Panel("time at 25 °C that ages as much", x, y, lines, height=0.5))
+    return Figure(
+        "wear",
+        "Wear and ageing",
+        "Means over all cells of all chips; ageing of the coolest and the hottest tier.",
+        tuple(panels),
+    )

@@ -1,0 +1,119 @@
+"""One self-contained page: figures, answer and provenance in a file that opens from disk and asks nothing of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from stack3d import fields
+from stack3d.report import svg
+from stack3d.report.chart import Figure, Map, Panel
+from stack3d.report.facts import Facts
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+"""The page forbids itself every request."""
+
+
+def _panels(figure: Figure, identity: str) -> str:
+    drawn = (svg.draw(p, f"{identity}-{i}", f"{figure.title}: {p.title}") for i, p in enumerate(figure.panels))
+    return "".join(f'<div class="panel">{one}</div>' for one in drawn)
+
+
+def _thumb(panel: Panel) -> str:
+    field = next(m for m in panel.marks if isinstance(m, Map))
+    name = escape(panel.title.partition(" (")[0])
+    picture = f'<img src="{svg.png(field.values, field.scale)}" alt="">'
+    return f'<button type="button" data-name="{name}">{picture}{name}<br>{np.nanmax(field.values):.{field.digits}f}</button>'
+
+
+def _deck(figure: Figure, identity: str) -> str:
+    """Panels seen one at a time, with a slider and small pictures to choose by; the one with the largest value first."""
+    peaks = [max(float(np.nanmax(m.values)) for m in panel.marks if isinstance(m, Map)) for panel in figure.panels]
+    last = len(peaks) - 1
+    slider = (
+        f'<input id="{identity}-slider" type="range" min="0" max="{last}" value="{int(np.argmax(peaks))}"><output></output>'
+    )
+    label = f'<label class="slider"{"" if last else " hidden"}>choose {slider}</label>'
+    thumbs = "".join(_thumb(panel) for panel in figure.panels)
+    body = f'{_panels(figure, identity)}<div class="thumbs">{thumbs}</div>'
+    return f'{label}<div class="panels deck" data-slider="{identity}-slider">{body}</div>'
+
+
+def section(figure: Figure, identity: str) -> str:
+    """Heading, caption and panels of one figure."""
+    half = ' class="half"' if len(figure.panels) == 1 and not figure.deck else ""
+    body = _deck(figure, identity) if figure.deck else f'<div class="panels">{_panels(figure, identity)}</div>'
+    heading = f'<h2>{escape(figure.title)}</h2><p class="caption">{escape(figure.caption)}</p>'
+    return f'<section id="{identity}"{half}>{heading}{body}</section>'
+
+
+def answer(lines: Sequence[tuple[str, str]]) -> str:
+    """The lines that a person reads first."""
+    rows = "".join(f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in lines)
+    return f'<dl class="answer">{rows}</dl>'
+
+
+def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...]) -> str:
+    """Rows under a head."""
+    top = "".join(f"<th>{escape(h)}</th>" for h in head)
+    body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def numbers(facts: Facts) -> str:
+    """Every scalar of the dataset with its unit and meaning."""
+    rows = []
+    for path, entry in fields.FIELDS.items():
+        if entry.dims == () and facts.has(path):
+            value = facts.get(path)
+            rows.append((path, f"{float(value):.6g} {entry.units if entry.units != '1' else ''}".strip(), entry.long_name))
+    return f"<section id='numbers'><h2>Numbers</h2>{table(rows, ('variable', 'value', 'meaning'))}</section>" if rows else ""
+
+
+def provenance(facts: Facts) -> str:
+    """Versions, seed, history, sources of the numbers, and the scenario itself."""
+    attrs = facts.tree.attrs
+    assumed = [
+        (k, v.removeprefix("assumed: ")) for k, v in (facts.json("references") or {}).items() if v.startswith("assumed: ")
+    ]
+    sourced = [(k, v.removeprefix("source: ")) for k, v in (facts.json("references") or {}).items() if v.startswith("source: ")]
+    versions = ", ".join(f"{k} {v}" for k, v in (facts.json("versions") or {}).items())
+    overrides = ", ".join(facts.json("overrides") or []) or "none"
+    facts_of_run = [
+        ("scenario", facts.name),
+        ("content hash", str(attrs.get("content_hash", ""))),
+        ("history", str(attrs.get("history", ""))),
+        ("overrides", overrides),
+        ("seed", str(attrs.get("seed", ""))),
+        ("versions", versions),
+    ]
+    facts_of_run = [(what, value) for what, value in facts_of_run if value]
+    parts = [f"<h2>Where this comes from</h2>{table(facts_of_run, ('what', 'value'))}"]
+    if assumed:
+        parts.append(f"<details><summary>{len(assumed)} assumed numbers</summary>{table(assumed, ('key', 'why'))}</details>")
+    if sourced:
+        parts.append(
+            f"<details><summary>{len(sourced)} numbers with a source</summary>{table(sourced, ('key', 'source'))}</details>"
+        )
+    if "resolved_scenario" in attrs:
+        scenario = escape(str(attrs["resolved_scenario"]))
+        parts.append(f"<details><summary>the scenario with every deck spelled out</summary><pre>{scenario}</pre></details>")
+    return "".join(parts)
+
+
+def document(title: str, lead: str, body: str, foot: str, links: Sequence[tuple[str, str]]) -> str:
+    """The whole page."""
+    here = Path(__file__).parent
+    style, script = ((here / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    contents = "".join(f'<a href="#{anchor}">{escape(text)}</a>' for anchor, text in links)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{style}</style></head>\n'
+        f"<body><header>{lead}<nav>{contents}</nav></header>\n<main>{body}</main>\n"
+        f'<footer id="provenance">{foot}</footer><div id="tip" role="tooltip"></div>\n<script>{script}</script></body></html>\n'
+    )

@@ -1,0 +1,140 @@
+"""Figures drawn by matplotlib, for papers and notebooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stack3d.report.chart import Axis, Band, Box, Dot, Figure, Line, Map, Panel, Rule, ink_on
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MplFigure
+
+WIDTH = 4.6
+"""Of one panel. [inch]"""
+MOST_COLUMNS = 4
+
+
+def draw(figure: Figure) -> MplFigure:
+    """Draw all panels of a figure side by side; a figure by tier becomes small multiples with one colour bar."""
+    from matplotlib.figure import Figure as MplFigure
+
+    n = len(figure.panels)
+    columns = min(n, MOST_COLUMNS if figure.deck else 3)
+    rows = -(-n // columns)
+    width = WIDTH * (0.62 if figure.deck else 1.0)
+    tallest = max(min(p.ratio, 1.6) for p in figure.panels)
+    drawn = MplFigure(
+        figsize=(columns * width + (0.8 if figure.deck else 0), rows * (width * tallest * 0.85 + 0.9)), layout="constrained"
+    )
+    axes = drawn.subplots(rows, columns, squeeze=False)
+    for index, area in enumerate(axes.ravel()):
+        if index >= n:
+            area.set_axis_off()
+            continue
+        _panel(area, figure.panels[index], small=figure.deck)
+    scale = next((p.scale for p in figure.panels if p.scale), None)
+    if scale is not None:
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import Normalize
+
+        colours = ScalarMappable(Normalize(scale.low, scale.high), scale.name)
+        drawn.colorbar(colours, ax=axes, label=scale.label, shrink=0.8)
+    drawn.suptitle(figure.title)
+    return drawn
+
+
+def _axis(area: Any, which: str, axis: Axis) -> None:
+    getattr(area, f"set_{which}scale")("log" if axis.log else "linear")
+    getattr(area, f"set_{which}lim")(axis.low, axis.high)
+    getattr(area, f"set_{which}ticks")([p for p, _ in axis.ticks], [t for _, t in axis.ticks])
+    getattr(area, f"set_{which}ticks")([], minor=True)
+    getattr(area, f"set_{which}label")(axis.label)
+
+
+def _panel(area: Any, panel: Panel, *, small: bool) -> None:
+    labelled = 0
+    size = 7 if small else 8
+    for mark in panel.marks:
+        if isinstance(mark, Map):
+            area.imshow(
+                mark.values,
+                origin="lower",
+                extent=(*mark.x, *mark.y),
+                cmap=mark.scale.name,
+                vmin=mark.scale.low,
+                vmax=mark.scale.high,
+            )
+        elif isinstance(mark, Band):
+            area.fill_between(mark.x, mark.low, mark.high, color=mark.colour, alpha=0.35, lw=0, label=mark.label)
+            labelled += 1
+        elif isinstance(mark, Line):
+            style = {"color": mark.colour, "ls": "--" if mark.dashed else "-", "label": mark.label}
+            if mark.steps:
+                area.step(mark.x, mark.y, where="mid", **style)
+            else:
+                area.plot(mark.x, mark.y, marker="o" if mark.dots or len(mark.x) == 1 else None, ms=3, **style)
+            labelled += bool(mark.label)
+        elif isinstance(mark, Box):
+            _box(area, mark, panel, size)
+        elif isinstance(mark, Rule):
+            _rule(area, mark, size)
+        elif isinstance(mark, Dot):
+            area.plot(
+                mark.x,
+                mark.y,
+                "o",
+                ms=8 if mark.ring else 4,
+                mfc="none" if mark.ring else mark.colour,
+                mec=mark.colour,
+                clip_on=False,
+            )
+    _axis(area, "x", panel.x)
+    _axis(area, "y", panel.y)
+    area.tick_params(labelsize=size)
+    if panel.equal:
+        area.set_aspect("equal")
+    if panel.title:
+        area.set_title(panel.title, fontsize=size + 1)
+    if not any(isinstance(m, (Box, Map)) for m in panel.marks):
+        area.grid(alpha=0.3)
+    if panel.legend:
+        from matplotlib.patches import Patch
+
+        patches = [Patch(color=c, label=t) for t, c in panel.legend]
+        area.legend(handles=patches, fontsize=6, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+    elif labelled > 1:
+        area.legend(fontsize=7)
+
+
+def _box(area: Any, mark: Box, panel: Panel, size: int) -> None:
+    area.fill_between([mark.x0, mark.x1], mark.y0, mark.y1, color=mark.colour, lw=0)
+    middle = 0.5 * (mark.y0 + mark.y1)
+    if mark.bar:
+        area.annotate(
+            mark.text,
+            (mark.x1, middle),
+            xytext=(3, 0),
+            textcoords="offset points",
+            fontsize=size,
+            va="center",
+            annotation_clip=False,
+        )
+    elif mark.text and panel.y.share(mark.y1) - panel.y.share(mark.y0) > 0.035:
+        ink = ink_on(mark.colour)
+        area.text(0.5 * (mark.x0 + mark.x1), middle, mark.text, ha="center", va="center", fontsize=size, color=ink)
+
+
+def _rule(area: Any, mark: Rule, size: int) -> None:
+    common = {"textcoords": "offset points", "fontsize": size, "color": mark.colour}
+    if mark.axis == "y":
+        area.axhline(mark.value, color=mark.colour, ls=":")
+        where = {
+            "xycoords": ("axes fraction", "data"),
+            "xytext": (0, -2 if mark.below else 2),
+            "va": "top" if mark.below else "bottom",
+        }
+        area.annotate(mark.label, (0.02, mark.value), **where, **common)
+    else:
+        area.axvline(mark.value, color=mark.colour, ls=":")
+        where = {"xycoords": ("data", "axes fraction"), "xytext": (-2, 0), "ha": "right"}
+        area.annotate(mark.label, (mark.value, 0.02), **where, **common)

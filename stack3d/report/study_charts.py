@@ -1,0 +1,246 @@
+"""Figures of a study: the answers over the swept axes, and what cannot be bettered in one without losing in another."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stack3d.errors import ResultsError, unknown_name
+from stack3d.layout import Floats
+from stack3d.lifetime.ageing import YEAR
+from stack3d.lifetime.summary import ZERO_CELSIUS
+from stack3d.report.chart import (
+    COLOURS,
+    Box,
+    ColourScale,
+    Dot,
+    Figure,
+    Line,
+    Mark,
+    Panel,
+    categories,
+    colour_scale,
+    columns,
+    linear,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MISSING = "#e5e7eb"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A number per case.
+
+    Parameters
+    ----------
+    label, unit : str
+    needs : tuple of str
+        Output variables it is made of.
+    reduce : callable
+        From the variables, swept dimensions in front, to an array over the swept dimensions.
+    larger_is_better : bool
+    digits : int
+        Decimals that are printed.
+    """
+
+    label: str
+    unit: str
+    needs: tuple[str, ...]
+    reduce: Callable[..., xr.DataArray]
+    larger_is_better: bool
+    digits: int
+
+
+def _life(loss: xr.DataArray, accuracy: xr.DataArray) -> xr.DataArray:
+    """Median over the chips, the end of the run for chips that last longer; NaN where a case has no accuracy."""
+    end = float(accuracy["time"].max())
+    years = loss.fillna(end).clip(max=end).median("sample") / YEAR
+    return years.where(accuracy.isel(time=-1).notnull().any("sample"))
+
+
+ANSWERS: Mapping[str, Answer] = {
+    "accuracy": Answer("accuracy at the end", "%", ("mvm/accuracy",), lambda a: 100 * a.isel(time=-1).mean("sample"), True, 1),
+    "life": Answer("median time to 1 % loss", "years", ("mvm/time_to_accuracy_loss", "mvm/accuracy"), _life, True, 2),
+    "peak": Answer(
+        "peak temperature", "°C", ("thermal/layer_temperature_max",), lambda t: t.max("layer") - ZERO_CELSIUS, False, 1
+    ),
+    "tiers": Answer(
+        "tiers", "", ("thermal/temperature_mean",), lambda t: t.notnull().sum("tier").where(t.notnull().any("tier")), True, 0
+    ),
+    "energy": Answer(
+        "energy per inference", "nJ", ("power/energy_per_inference",), lambda e: 1e9 * e.sum("component", min_count=1), False, 3
+    ),
+    "power": Answer("total power", "W", ("thermal/heat_in",), lambda p: p, False, 3),
+}
+
+
+def swept(tree: xr.DataTree) -> list[str]:
+    """Dimensions of a study; empty for the result of one case."""
+    status = tree.dataset.get("status")
+    return [] if status is None else [str(d) for d in status.dims]
+
+
+def has(tree: xr.DataTree, name: str) -> bool:
+    """Whether the study holds the variables of an answer."""
+    return all(
+        p.split("/")[0] in tree.children and p.split("/")[1] in tree[p.split("/")[0]].data_vars for p in ANSWERS[name].needs
+    )
+
+
+def values_of(tree: xr.DataTree, name: str) -> xr.DataArray:
+    """An answer over the swept dimensions, NaN for cases without it; raises UnknownNameError, ResultsError."""
+    if name not in ANSWERS:
+        raise unknown_name("answer of a study", name, ANSWERS)
+    if not has(tree, name):
+        raise ResultsError(f"the study {tree.attrs.get('scenario')} has no {' and no '.join(ANSWERS[name].needs)}")
+    array = ANSWERS[name].reduce(*(tree[p] for p in ANSWERS[name].needs))
+    return array.transpose(*swept(tree))
+
+
+def _labels(tree: xr.DataTree, dimension: str) -> list[str]:
+    return [str(v) for v in tree.dataset[dimension].values]
+
+
+def _fill(value: float, scale: ColourScale) -> str:
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    if not np.isfinite(value):
+        return MISSING
+    return str(to_hex(colormaps[scale.name]((value - scale.low) / (scale.high - scale.low))))
+
+
+def answer_map(tree: xr.DataTree, name: str) -> Figure:
+    """An answer over two swept axes, one panel per combination of the others; over one axis as bars."""
+    answer, array, dimensions = ANSWERS.get(name), values_of(tree, name), swept(tree)
+    assert answer is not None
+    title = f"{answer.label} [{answer.unit}]" if answer.unit else answer.label
+    if len(dimensions) == 1:
+        return Figure(f"map_{name}", answer.label.capitalize(), "", (_bars(tree, dimensions[0], array.values, answer, title),))
+    # the two longest axes span the map; the one with the longer names stands on the left
+    longest = sorted(dimensions, key=lambda d: -array.sizes[d])[:2]
+    first, second = sorted(longest, key=lambda d: -max(len(v) for v in _labels(tree, d)))
+    others = [d for d in dimensions if d not in (first, second)]
+    scale = colour_scale(title, np.asarray(array.values, dtype=float), "cividis")
+    panels = []
+    for chosen in itertools.product(*(range(array.sizes[d]) for d in others)):
+        part = array.isel(dict(zip(others, chosen))).transpose(first, second)
+        status = tree.dataset["status"].isel(dict(zip(others, chosen))).transpose(first, second)
+        where = ", ".join(f"{d} {_labels(tree, d)[i]}" for d, i in zip(others, chosen))
+        panels.append(_grid(tree, where or f"{first} over {second}", first, second, part.values, status.values, scale, answer))
+    caption = f"One box per case: {first} downwards, {second} to the right. Grey: no value."
+    return Figure(f"map_{name}", answer.label.capitalize(), caption, tuple(panels))
+
+
+def _grid(
+    tree: xr.DataTree, title: str, first: str, second: str, values: Floats, status: Any, scale: ColourScale, answer: Answer
+) -> Panel:
+    rows, across = _labels(tree, first), _labels(tree, second)
+    boxes: list[Mark] = []
+    for (j, row), (i, column) in itertools.product(enumerate(rows), enumerate(across)):
+        value = float(values[j, i])
+        text = f"{value:.{answer.digits}f}" if np.isfinite(value) else str(status[j, i])
+        tip = f"{first} {row}, {second} {column}: {answer.label} {text} {answer.unit}".rstrip()
+        y = len(rows) - 1 - j
+        boxes.append(Box(i - 0.48, i + 0.48, y - 0.48, y + 0.48, _fill(value, scale), tip, text))
+    height = min(1.2, max(0.3, 0.12 * len(rows)))
+    return Panel(title, columns(across), categories(rows), tuple(boxes), height=height, colours=scale)
+
+
+def _bars(tree: xr.DataTree, dimension: str, values: Floats, answer: Answer, title: str) -> Panel:
+    names = _labels(tree, dimension)
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        raise ResultsError(f"no case of the study has a value for {answer.label}")
+    x = linear(title, float(finite.min()), float(finite.max()), unit=answer.unit, margin=0.2)
+    rows = len(names) - 1 - np.arange(len(names))
+    marks: list[Mark] = [
+        Dot(float(v), float(y), "", f"{dimension} {n}: {v:.{answer.digits}f} {answer.unit}", COLOURS[0])
+        for v, y, n in zip(values, rows, names)
+        if np.isfinite(v)
+    ]
+    return Panel(f"by {dimension}", x, categories(names), tuple(marks), height=max(0.3, 0.07 * len(names)))
+
+
+def varies(tree: xr.DataTree, name: str) -> bool:
+    """Whether the cases of a study differ in an answer."""
+    values = values_of(tree, name).values.astype(float) if has(tree, name) else np.empty(0)
+    finite = values[np.isfinite(values)]
+    return finite.size > 1 and bool(np.ptp(finite) > 1e-9 * abs(finite).max())
+
+
+def pareto_pair(tree: xr.DataTree) -> tuple[str, str] | None:
+    """Two answers that differ between cases and that pull apart; None when there are none."""
+    goals = [n for n in ("accuracy", "peak") if varies(tree, n)]
+    costs = [n for n in ("tiers", "energy", "power", "peak") if varies(tree, n)]
+    return next(((cost, goal) for goal in goals for cost in costs if cost != goal), None)
+
+
+def front(x: Floats, y: Floats, *, larger_x: bool, larger_y: bool) -> Any:
+    """Which points no other one betters: as good in both and better in one. Shape and order of `x`; NaN never is."""
+    a, b = (x if larger_x else -x), (y if larger_y else -y)
+    better = (a[None] >= a[:, None]) & (b[None] >= b[:, None]) & ((a[None] > a[:, None]) | (b[None] > b[:, None]))
+    return ~better.any(axis=1) & np.isfinite(x) & np.isfinite(y)
+
+
+def pareto(tree: xr.DataTree, x_name: str, y_name: str) -> Figure:
+    """All cases over two answers, with the front of those that none betters in both."""
+    x, y = (values_of(tree, n).values.astype(float).ravel() for n in (x_name, y_name))
+    ax, ay = ANSWERS[x_name], ANSWERS[y_name]
+    best = front(x, y, larger_x=ax.larger_is_better, larger_y=ay.larger_is_better)
+    names = [", ".join(parts) for parts in itertools.product(*(_labels_with_name(tree, d) for d in swept(tree)))]
+    finite = np.isfinite(x) & np.isfinite(y)
+    if not finite.any():
+        raise ResultsError(f"no case of the study has both {ax.label} and {ay.label}")
+    marks: list[Mark] = []
+    order = np.flatnonzero(best)[np.argsort(x[best], kind="stable")]
+    if order.size > 1:
+        marks.append(Line("front", x[order], y[order], COLOURS[1]))
+    for i in np.flatnonzero(finite):
+        tip = f"{names[i]}: {ax.label} {x[i]:.{ax.digits}f} {ax.unit}, {ay.label} {y[i]:.{ay.digits}f} {ay.unit}"
+        marks.append(Dot(float(x[i]), float(y[i]), "", tip, COLOURS[1 if best[i] else 0]))
+    axes = [
+        linear(f"{a.label} [{a.unit}]" if a.unit else a.label, float(v[finite].min()), float(v[finite].max()), unit=a.unit)
+        for a, v in ((ax, x), (ay, y))
+    ]
+    directions = ", ".join(f"{'more' if a.larger_is_better else 'less'} {a.label}" for a in (ax, ay))
+    caption = f"Orange: no other case is as good in one and better in the other ({directions} is better)."
+    return Figure("pareto", "What cannot be had together", caption, (Panel("", axes[0], axes[1], tuple(marks)),))
+
+
+def _labels_with_name(tree: xr.DataTree, dimension: str) -> list[str]:
+    return [f"{dimension} {label}" for label in _labels(tree, dimension)]
+
+
+def extremes(tree: xr.DataTree) -> list[tuple[str, str]]:
+    """For every answer that differs between cases: which case has the best, and which the worst."""
+    names = [", ".join(parts) for parts in itertools.product(*(_labels_with_name(tree, d) for d in swept(tree)))]
+    lines = []
+    for name in (n for n in ("accuracy", "life", "peak", "energy") if varies(tree, n)):
+        answer, values = ANSWERS[name], values_of(tree, name).values.astype(float).ravel()
+        high, low = int(np.nanargmax(values)), int(np.nanargmin(values))
+        best, worst = (high, low) if answer.larger_is_better else (low, high)
+        said = [f"{values[i]:.{answer.digits}f} {answer.unit} ({names[i]})" for i in (best, worst)]
+        lines.append((answer.label, f"from {said[0]} to {said[1]}"))
+    return lines
+
+
+def table(tree: xr.DataTree) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Head and rows: swept values, status and every answer of every case."""
+    dimensions, names = swept(tree), [n for n in ANSWERS if has(tree, n)]
+    columns_ = [values_of(tree, n).values.ravel() for n in names]
+    status = tree.dataset["status"].values.ravel()
+    message = tree.dataset["message"].values.ravel() if "message" in tree.dataset else np.full(status.shape, "")
+    rows = []
+    for i, labels in enumerate(itertools.product(*(_labels(tree, d) for d in dimensions))):
+        found = (f"{c[i]:.{ANSWERS[n].digits}f}" if np.isfinite(c[i]) else "" for n, c in zip(names, columns_))
+        rows.append((*labels, *found, f"{status[i]} {message[i]}".strip()))
+    heads = (f"{ANSWERS[n].label} [{ANSWERS[n].unit}]" if ANSWERS[n].unit else ANSWERS[n].label for n in names)
+    return (*dimensions, *heads, "status"), rows

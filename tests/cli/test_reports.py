@@ -1,0 +1,180 @@
+"""Reports as a user opens them: in a real browser, at desk and phone width, and as picture files."""
+
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import browser
+import numpy as np
+import pytest
+import studies
+import xarray as xr
+
+from stack3d import decks, results
+from stack3d.cli import main
+from stack3d.lifetime import run_case
+from stack3d.progress import Silent
+
+needs_browser = pytest.mark.skipif(
+    browser.executable() is None, reason="no Chromium; on Debian or Ubuntu: apt-get install chromium"
+)
+CASE_FIGURES = {"accuracy", "attribution", "conductance", "drift", "stack", "profile", "maps", "power", "power_density", "wear"}
+STUDY_FIGURES = {"map_accuracy", "map_peak", "pareto"}
+
+
+def run(*args: str) -> int:
+    import sys
+
+    old = sys.argv
+    sys.argv = ["stack3d", *args]
+    try:
+        main()
+    except SystemExit as leave:
+        return int(leave.code or 0)
+    finally:
+        sys.argv = old
+    return 0
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The quickstart with fewer chips and epochs, by the solver that needs no mesh."""
+    folder = tmp_path_factory.mktemp("reported")
+    smaller = [("monte_carlo.samples", 4), ("lifetime.epochs", 3), ("workload.test_samples", 100), ("solver.backend", "tensor")]
+    loaded = decks.load("quickstart", smaller)
+    results.write_tree(folder / "result.nc", results.to_tree(loaded, run_case(loaded.scenario, Silent())))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def study(case: Path) -> Path:
+    """Tiers by cooling, made from the case by known shifts; one case failed."""
+    path = case / "joined.nc"
+    studies.joined(results.open_result(case)).to_netcdf(path)
+    return path
+
+
+class Tags(HTMLParser):
+    """Addresses and figure sections of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.sections: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.addresses += [str(found[k]) for k in ("src", "href") if k in found]
+        if tag == "section":
+            self.sections.append(str(found["id"]))
+
+
+def tags_of(page: Path) -> Tags:
+    tags = Tags()
+    tags.feed(page.read_text(encoding="utf-8"))
+    return tags
+
+
+def test_a_page_stands_alone(case: Path, study: Path) -> None:
+    for source, figures in ((case, CASE_FIGURES), (study, STUDY_FIGURES)):
+        page = case / "alone.html"
+        assert run("report", str(source), "-o", str(page)) == 0
+        tags = tags_of(page)
+        assert all(a.startswith(("#", "data:")) for a in tags.addresses)
+        assert not re.search(r"url\((?!#)|@import", page.read_text())
+        assert set(tags.sections) >= figures
+
+
+@needs_browser
+@pytest.mark.parametrize("kind", ["case", "study"])
+def test_a_page_in_a_browser(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Figures are drawn, nothing is complained of or asked for, hover and slider answer, and a phone need not scroll sideways."""
+    page = tmp_path / f"{kind}.html"
+    assert run("report", str(request.getfixturevalue(kind)), "-o", str(page)) == 0
+    window = browser.Browser()
+    try:
+        window.open(page)
+        figures = CASE_FIGURES if kind == "case" else STUDY_FIGURES
+        for name in figures:
+            box = window.evaluate(
+                f"(() => {{ const r = [...document.querySelectorAll('#{name} svg')].map(s => s.getBoundingClientRect())"
+                ".find(r => r.width > 0); return [r.width, r.height]; })()"
+            )
+            assert box[0] > 250 and box[1] > 80, (name, box)
+            inked = f"document.querySelectorAll('#{name} svg :is(path.line, rect.box, image, circle)').length"
+            assert window.evaluate(inked) > 0, name
+        if kind == "case":
+            curve = _hover(window, "#accuracy svg", 0.5, 0.3)
+            assert "mean of the chips" in curve and "%" in curve
+            place = _hover(window, "#maps .shown svg", 0.4, 0.4)
+            assert re.search(r"temperature \[°C\]: \d\d\.\d+", place) and "mm" in place
+            window.evaluate(
+                "(() => { const s = document.getElementById('maps-slider'); s.value = 5; s.dispatchEvent(new Event('input')); })()"
+            )
+            assert (
+                window.evaluate("[...document.querySelectorAll('#maps .panel')].findIndex(p => p.classList.contains('shown'))")
+                == 5
+            )
+            assert "hottest box" in window.evaluate("document.querySelector('#maps .shown .title').textContent")
+        else:
+            assert "cooling" in _hover(window, "#map_peak svg", 0.5, 0.3)
+        pictures = [page.with_name(f"{kind}_{width}.png") for width in (1280, 390)]
+        window.full_picture(pictures[0])
+        window.resize(390, 844, phone=True)
+        window.full_picture(pictures[1])
+        assert all(p.stat().st_size > 50_000 for p in pictures)
+        assert window.evaluate("document.documentElement.scrollWidth") <= 390
+        smallest = "Math.min(...[...document.querySelectorAll('svg .tick')].filter(t => t.getBoundingClientRect().width > 0).map(t => 11 * t.getScreenCTM().a))"
+        assert window.evaluate(smallest) > 8  # px; below that a phone is no use
+        assert window.complaints() == []
+        assert window.requests() == [page.resolve().as_uri()]
+    finally:
+        window.close()
+
+
+def _hover(window: browser.Browser, selector: str, across: float, down: float) -> str:
+    """Text of the tip with the pointer over a share of an element."""
+    x, y = window.evaluate(
+        f"(() => {{ const e = document.querySelector('{selector}'); e.scrollIntoView({{block: 'center'}});"
+        f" const r = e.getBoundingClientRect(); return [r.x + {across} * r.width, r.y + {down} * r.height]; }})()"
+    )
+    window.move(x, y)
+    return str(
+        window.evaluate(
+            "document.getElementById('tip').style.display === 'block' ? document.getElementById('tip').textContent : ''"
+        )
+    )
+
+
+def test_figures_as_files(case: Path, study: Path, tmp_path: Path) -> None:
+    assert run("plot", str(case), "-o", str(tmp_path / "figures")) == 0
+    assert {p.stem for p in (tmp_path / "figures").iterdir()} == CASE_FIGURES
+    assert run("plot", str(study), "-o", str(tmp_path / "front.svg"), "--figure", "pareto") == 0
+    assert "<svg" in (tmp_path / "front.svg").read_text()
+    assert run("plot", str(case), "-o", str(tmp_path / "one.png")) == 2
+    assert run("plot", str(case), "-o", str(tmp_path / "one.png"), "--figure", "acuracy") == 2
+    assert run("plot", str(case), "-o", str(tmp_path / "one.bmp"), "--figure", "accuracy") == 2
+    assert run("report", str(tmp_path / "nowhere")) == 1
+
+
+def test_bands_of_one_case_make_one_page(case: Path, tmp_path: Path) -> None:
+    """Three results that differ in device_band alone are one page with a band; other differences are refused."""
+    tree = results.open_result(case).load()
+    paths = []
+    for band, shift in (("low", 0.02), ("high", -0.03)):
+        other = tree.copy(deep=True)
+        other["mvm/accuracy"] = tree["mvm/accuracy"] + shift
+        other.attrs = tree.attrs | {"resolved_scenario": tree.attrs["resolved_scenario"] + f"device_band: {band}\n"}
+        paths.append(tmp_path / f"{band}.nc")
+        other.to_netcdf(paths[-1])
+    assert run("report", str(case), *map(str, paths), "-o", str(tmp_path / "band.html"), "--threshold", "90 %") == 0
+    text = (tmp_path / "band.html").read_text()
+    assert "device band" in text and "threshold 90.00 %" in text
+    shutil.copy(paths[0], tmp_path / "other.nc")
+    with xr.open_datatree(tmp_path / "other.nc") as opened:
+        changed = opened.load()
+    changed.attrs["resolved_scenario"] = changed.attrs["resolved_scenario"].replace("seed: 1", "seed: 2")
+    changed.to_netcdf(tmp_path / "changed.nc")
+    assert run("report", str(case), str(tmp_path / "changed.nc"), "-o", str(tmp_path / "x.html")) == 1
+    assert np.isfinite(tree["mvm/accuracy"]).all()
