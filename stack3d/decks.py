@@ -151,6 +151,7 @@ class _Resolver:
     def override(self, key: str, value: Any) -> Override:
         """Set a dotted key, spelling out the decks on the way; items of a list by index or by name."""
         place: Place = ("--set", None)
+        value = yamlfile.wrapped(value, place)
         node: Any = self.tree
         parts = key.replace("[", ".").replace("]", "").split(".")
         pattern: tuple[str, ...] = ()

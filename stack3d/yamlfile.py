@@ -35,6 +35,24 @@ class Items(list[Any]):
         self.places: list[Place] = []
 
 
+def wrapped(value: Any, place: Place) -> Any:
+    """Plain dictionaries and lists as mappings and items of one place; what has places already stays."""
+    if isinstance(value, (Mapping, Items)):
+        return value
+    if isinstance(value, dict):
+        out = Mapping(place)
+        for key, item in value.items():
+            out.put(str(key), wrapped(item, place), place)
+        return out
+    if isinstance(value, (list, tuple)):
+        items = Items(place)
+        for item in value:
+            items.append(wrapped(item, place))
+            items.places.append(place)
+        return items
+    return value
+
+
 def shown(path: Path) -> str:
     """Path as a user would type it: relative to the working directory when below it."""
     try:

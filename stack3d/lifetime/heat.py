@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from stack3d.errors import SolverError, ThermalRunawayError
+from stack3d.errors import SolverError, ThermalRunawayError, ValidityWarning
 from stack3d.geometry.gmsh_model import layered_hexahedra
 from stack3d.geometry.grid import build_grid
 from stack3d.layout import Floats, Grid, HeatSource, Rectangle, Stack
@@ -260,6 +261,8 @@ def settle(
         return full
     idle = _fixed_point(chip, backend, conductances_at, start, limits, write_power, 0.0)
     if idle.field.max() >= limits.hottest:
+        text = f"throttling: the idle chip is at {idle.field.max():.1f} K already, above the limit of {limits.hottest:.1f} K"
+        warnings.warn(ValidityWarning(text), stacklevel=2)
         return idle
     low, high = idle, full
     for _ in range(LEAKAGE_ITERATIONS):  # regula falsi on a nearly linear curve, bracketed
