@@ -23,7 +23,7 @@ MM = 1e-3
 def test_multigrid_iterations_do_not_grow_with_the_mesh(sink):
     """Silicon in mold under copper, and void beside the package under a wider sink."""
     counts = []
-    for cells, per_layer in ((20, 1), (40, 1), (80, 1), (40, 3)):
+    for cells, per_layer in ((15, 1), (30, 1), (60, 1), (30, 3)):
         problem, sources = flip_chip(cells, per_layer, sink=sink)
         solver = TensorSolver(problem, rtol=1e-10)
         assert solver.preconditioner == "multigrid"
