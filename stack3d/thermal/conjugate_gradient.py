@@ -55,6 +55,10 @@ def conjugate_gradient(
         q *= step
         r -= q
         residual = float(np.linalg.norm(r)) / scale
+        if not np.isfinite(residual):
+            raise SolverError(
+                f"conjugate gradients: the residual is no number after {count + 1} iterations; check properties and power"
+            )
     raise SolverError(
         f"conjugate gradients: residual {residual:.1e} after {most} iterations, {rtol:.1e} asked;"
         " loosen the tolerance, allow more iterations, or use the fem backend with a direct solver"

@@ -62,10 +62,10 @@ class TensorSolver:
         self.is_linear = self.cells.is_linear or at is not None
         factor = None if at is None or self.cells.is_linear else self.cells.conductivity_factor(problem.grid, at)
         self.operator = GridOperator(problem, self.cells, factor=factor)
-        self.is_direct = is_separable(problem, self.cells)
         if preconditioner == "auto":
             preconditioner = "diagonalisation" if contrast(self.cells) <= LOW_CONTRAST else "multigrid"
         self.preconditioner = preconditioner
+        self.is_direct = preconditioner == "diagonalisation" and is_separable(problem, self.cells)
         self.inverse: FastDiagonalisation | LateralMultigrid
         if preconditioner == "diagonalisation":
             self.inverse = FastDiagonalisation(problem.grid, averaged_layers(problem, self.cells))

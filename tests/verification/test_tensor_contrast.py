@@ -23,7 +23,7 @@ MM = 1e-3
 def test_multigrid_iterations_do_not_grow_with_the_mesh(sink):
     """Silicon in mold under copper, and void beside the package under a wider sink."""
     counts = []
-    for cells, per_layer in ((20, 1), (40, 1), (80, 1), (40, 3)):
+    for cells, per_layer in ((15, 1), (30, 1), (60, 1), (30, 3)):
         problem, sources = flip_chip(cells, per_layer, sink=sink)
         solver = TensorSolver(problem, rtol=1e-10)
         assert solver.preconditioner == "multigrid"
@@ -119,6 +119,20 @@ def test_loads_of_a_nonlinear_stack_do_not_add_up():
     problem, _, _ = k_of_t_slab(4)
     with pytest.raises(DeckError, match="freeze it with `at`"):
         TensorSolver(problem).solve_loads(np.zeros((5, 3, 3)))
+
+
+def test_multigrid_on_request_is_iterated_where_a_direct_solve_exists():
+    built = stack((10 * MM, 10 * MM), [{"k": 148.0, "thickness": 0.3 * MM, "name": "die"}])
+    problem = ThermalProblem(built, grid(built, 20, 20, [3]), Face(1e4, 300.0))
+    source = HeatSource("s", "die", Rectangle(MM, 4 * MM, MM, 3 * MM), 5.0)
+    direct, iterated = (TensorSolver(problem, preconditioner=p).solve([source]) for p in ("auto", "multigrid"))
+    assert direct.statistics["iterations"] == 0 < iterated.statistics["iterations"]
+    np.testing.assert_allclose(iterated.field.values, direct.field.values, atol=1e-7)
+
+
+def test_a_load_that_is_no_number_stops_at_once():
+    with pytest.raises(SolverError, match="no number after 1 iterations"):
+        conjugate_gradient(lambda v: v * np.nan, lambda v: v, np.ones(3), rtol=1e-8, most=100)
 
 
 def test_too_few_iterations_say_what_to_try():

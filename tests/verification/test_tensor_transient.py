@@ -47,8 +47,8 @@ def test_step_response_of_four_tiers_follows_the_series(reference):
     problem = ThermalProblem(built, grid(built, 32, 32, [3, 2, 2, 2] * 3 + [3, 2, 2, 2, 6]), top)
     system = transient_system(problem, sources, places)
     schedule = PowerSchedule.constant([s.power for s in sources])
-    times = [1e-3, 1e-2, 0.2]
-    exact = CosineSeries(built, sources, top, modes=128).step(places, times, 300.0).temperature
+    times = [1e-3, 1e-2]
+    exact = CosineSeries(built, sources, top, modes=96).step(places, times, 300.0).temperature
     allowed = 0.005 * (exact - 300).max(axis=1, keepdims=True)
     assert isinstance(system, ModalSystem)
     by_modes = ExactTransient(system).integrate(schedule, times, initial=300.0)
@@ -58,7 +58,7 @@ def test_step_response_of_four_tiers_follows_the_series(reference):
     assert controlled.statistics["steps"] < 100 and controlled.statistics["factorisations"] < 30
     fixed = integrate_fixed(system, schedule, 1e-3, 10e-3, initial=300.0)
     assert fixed.temperature.shape == (11, len(places))
-    assert np.all(np.abs(fixed.temperature[[1, 10]] - exact[:2]) < allowed[:2])
+    assert np.all(np.abs(fixed.temperature[[1, 10]] - exact) < allowed)
 
 
 def test_second_order_in_time():
@@ -140,10 +140,10 @@ def test_periodic_state_is_what_many_periods_reach():
 
 def test_package_stores_what_it_does_not_lose():
     """All heat is stored but what the films can have carried at the final, highest temperatures of the faces."""
-    problem, sources = flip_chip(16, 1)
+    problem, sources = flip_chip(10, 1)
     system = transient_system(problem, sources, [Box("sink", problem.stack.layer("sink").extent)], rtol=1e-9)
     assert isinstance(system, NodalSystem)
-    result = integrate(system, PowerSchedule.constant([20.0, 10.0]), [0.5, 1.0], initial=300.0, tolerance=0.05)
+    result = integrate(system, PowerSchedule.constant([20.0, 10.0]), [1.0], initial=300.0, tolerance=0.05)
     rise = result.field.values - 300.0
     stored, power = system.mass(rise).sum(), 30.0
     most_lost = 500.0 * 1.6e-3 * rise[-1].max() + 10.0 * 4e-4 * rise[0].max()  # watts for one second
