@@ -109,20 +109,21 @@ class Compensation(Passive):
         self, life: Life, matrices: dict[str, mvm.AnalogMatrix], seen: Mapping[str, Any], climate: Climate
     ) -> tuple[dict[str, mvm.AnalogMatrix], dict[str, mvm.Compensation]]:
         """Gains from reference reads, from thermometers, and new converter ranges."""
-        fixes: dict[str, mvm.Compensation] = {}
+        if self.deck.recalibrate:
+            states = {name: m.prepare(seen[name]) for name, m in matrices.items()}
+            network = mvm.CrossbarNetwork(matrices, states, reference_rng(life))
+            profiles = mvm.profile(network, forward_of(life.computer.network), life.computer.data.profile)
+            choice = life.chip.scenario.mvm
+            matrices = {
+                n: m.calibrated(profiles[n], choice.percentile, per=choice.converter_range) for n, m in matrices.items()
+            }
         if self.deck.drift != "none" and life.reference:
             ratio = mvm.layer_scale if self.deck.drift == "layer" else mvm.tile_gain
             now = self._reading(life, seen, matrices)
-            fixes = {name: ratio(life.reference[name], now[name]) for name in matrices}
-        elif self.deck.temperature_gain:
-            fixes = {name: mvm.Compensation(tile_gain=self._thermal_gain(life, name, climate)) for name in matrices}
-        if self.deck.recalibrate:
-            states = {name: m.prepare(seen[name]) for name, m in matrices.items()}
-            network = mvm.CrossbarNetwork(matrices, states, reference_rng(life), fixes)
-            profiles = mvm.profile(network, forward_of(life.computer.network), life.computer.data.profile)
-            percentile = life.chip.scenario.mvm.percentile
-            matrices = {name: m.calibrated(profiles[name], percentile) for name, m in matrices.items()}
-        return matrices, fixes
+            return matrices, {name: ratio(life.reference[name], now[name]) for name in matrices}
+        if self.deck.temperature_gain:
+            return matrices, {n: mvm.Compensation(tile_gain=self._thermal_gain(life, n, climate)) for n in matrices}
+        return matrices, {}
 
     def _thermal_gain(self, life: Life, name: str, climate: Climate) -> Floats:
         """One over the nominal mean of G(T)/G of each array at its own mean temperature, (row blocks, column blocks)."""
