@@ -248,6 +248,41 @@ def plot(
         typer.echo(str(path))
 
 
+@app.command()
+def verify(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
+    """Print the error of the chosen solver against an exact series; refuse with a reason where there is none."""
+    from stack3d import decks
+    from stack3d.lifetime.verify import verify as compare
+
+    case = decks.load(scenario, _parsed(overrides))
+    try:
+        result = compare(case.scenario)
+    except DeckError as error:
+        raise DeckError(case.locate(error.problems)) from None
+    note = "; k(T) frozen at 300 K" if result.is_frozen else ""
+    typer.echo(f"{result.solver}; series truncated to {result.truncation:.1e} K{note}")
+    typer.echo(f"{'place':<28}{'computed [K]':>16}{'exact [K]':>16}{'error [K]':>14}{'of rise':>12}")
+    for row in result.rows:
+        off = row.computed - row.exact
+        typer.echo(f"{row.name:<28}{row.computed:>16.6f}{row.exact:>16.6f}{off:>14.2e}{off / result.rise:>12.1e}")
+    typer.echo(f"largest error {100 * result.worst:.4f} % of the rise of {result.rise:.4g} K")
+
+
+@app.command(name="validate-models")
+def validate_models() -> None:
+    """Compare every device law with the published numbers it claims to reproduce."""
+    from stack3d.devices import validation
+
+    rows = validation.table()
+    typer.echo(f"{'id':<5}{'number':<76}{'published':>12}{'computed':>12}{'tolerance':>11}  holds")
+    for r in rows:
+        typer.echo(
+            f"{r.id:<5}{r.what:<62}{r.published:>12.5g}{r.computed:>12.5g}{r.tolerance:>11.2g}  {'yes' if r.holds else 'NO'}"
+        )
+    if not all(r.holds for r in rows):
+        raise typer.Exit(EXIT_OTHER)
+
+
 @app.command(name="list")
 def list_(kind: Annotated[str | None, typer.Argument(help="materials, geometries, cooling, devices, …")] = None) -> None:
     """List what a deck can name."""

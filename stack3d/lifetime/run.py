@@ -248,7 +248,8 @@ class _Loop:
             first = _first_heat(self.chip, self.computer, self.backend, self.plan)
         life, rows, fields = self._begin(start, first)
         for epoch in range(len(fields), len(self.times)):
-            life, row, state = self._epoch(life, epoch, fields[-1] if fields else first.field)
+            earlier = rows["reliability/equivalent_time"][-1] if rows else np.zeros(len(self.tiers))
+            life, row, state = self._epoch(life, epoch, first, fields[-1] if fields else first.field, earlier)
             fields.append(state.field)
             for name, value in row.items():
                 rows.setdefault(name, []).append(value)
@@ -283,8 +284,8 @@ class _Loop:
             life = policy.programmed(life, [(1.0, first.field)])
         return life, {}, []
 
-    def _epoch(self, life: Life, epoch: int, field: Floats) -> tuple[Life, dict[str, Any], Heat]:
-        """Temperature of the epoch and the chips at its end, found together."""
+    def _epoch(self, life: Life, epoch: int, first: Heat, field: Floats, earlier: Floats) -> tuple[Life, dict[str, Any], Heat]:
+        """Temperature of the epoch and the chips at its end, found together; one way, the first heat stays."""
         end = float(self.times[epoch])
         ended: list[Life] = []
 
@@ -296,13 +297,11 @@ class _Loop:
             return {name: 0.5 * (before[name] + after[name]) for name in before}
 
         with self.clock("heat"):
-            if self.lifetime.coupling.enabled or epoch == 0:
+            state = first
+            if self.lifetime.coupling.enabled:
                 written = elapse(life, end, [(1.0, field)], self.plan, epoch).bill.tile_energy - life.bill.tile_energy
                 power = written / (end - life.time)
                 state = heat.settle(self.chip, self.backend, conductances, field, self.limits, power)
-                self._last = state
-            else:
-                state = self._last
         with self.clock("age"):
             climate: Climate = [(1.0, state.field)]
             after = elapse(life, end, climate, self.plan, epoch)
@@ -310,7 +309,7 @@ class _Loop:
             reading = read_out(after, climate, self.plan, epoch)
         if after.fresh_accuracy is None:
             after = replace(after, fresh_accuracy=float(reading.accuracy.mean()))
-        row = self._row(life, after, state, reading)
+        row = self._row(life, after, state, reading, earlier)
         self.observer.step(
             "epoch",
             epoch + 1,
@@ -321,13 +320,12 @@ class _Loop:
         )
         return after, row, state
 
-    def _row(self, before: Life, after: Life, state: Heat, reading: Reading) -> dict[str, Any]:
+    def _row(self, before: Life, after: Life, state: Heat, reading: Reading, earlier: Floats) -> dict[str, Any]:
         """Output variables of one epoch."""
         seen = after.conductances([(1.0, state.field)])
         mean, spread = errors_by_tier(self.computer, after.population, seen, self.tier_of_tile, len(self.tiers))
         tier_mean = np.array([state.solution.field.layer_mean(name) for name in self.tiers])
         ages = np.array([self._device_of_tier(i).acceleration(t, reference=ANCHOR) for i, t in enumerate(tier_mean)])
-        self._equivalent = getattr(self, "_equivalent", np.zeros(len(self.tiers))) + (after.time - before.time) * ages
         return {
             "mvm/accuracy": reading.accuracy,
             "mvm/logit_error": reading.logit_error,
@@ -337,7 +335,7 @@ class _Loop:
             "thermal/tile_temperature": state.tile_temperature,
             "reliability/conductance_error_mean": mean,
             "reliability/conductance_error_std": spread,
-            "reliability/equivalent_time": self._equivalent,
+            "reliability/equivalent_time": earlier + (after.time - before.time) * ages,
             "reliability/conductance_histogram": histogram(seen, histogram_edges(self.computer)),
             "reliability/stuck_fraction": after.population.stuck_fraction(),
             "reliability/writes": after.population.mean_of("writes"),

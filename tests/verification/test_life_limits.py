@@ -1,0 +1,244 @@
+"""Limits that the lifetime loop must keep, each with an answer known beforehand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stack3d import decks
+from stack3d.devices.build import build_device
+from stack3d.lifetime import run_case
+from stack3d.lifetime.ageing import YEAR, Population, epoch_times
+from stack3d.lifetime.answers import time_to_loss
+from stack3d.lifetime.chip import build_chip
+from stack3d.lifetime.policies import periodic
+from stack3d.progress import Silent
+from stack3d.schema.life import Lifetime
+
+QUICK = {"monte_carlo.samples": 4, "lifetime.epochs": 4, "solver.backend": "tensor", "lifetime.attribution": False}
+
+
+def case(**overrides: Any) -> decks.Case:
+    keys = {key.replace("__", "."): value for key, value in overrides.items()}
+    return decks.load("quickstart", [*QUICK.items(), *keys.items()])
+
+
+def run(**overrides: Any) -> dict[str, Any]:
+    return dict(run_case(case(**overrides).scenario, Silent()).values)
+
+
+def test_epochs_end_when_they_should() -> None:
+    times = epoch_times(Lifetime(epochs=12))
+    assert times[0] == 1.0 and times[-1] == 10 * YEAR and YEAR in times and np.all(np.diff(times) > 0)
+    assert epoch_times(Lifetime.model_validate({"epochs": 1, "until": "5 s"})).tolist() == [1.0, 5.0]
+
+
+def test_time_to_loss_interpolates_in_the_logarithm() -> None:
+    times = np.array([1.0, 10.0, 100.0])
+    curves = np.array([[0.9, 0.9, 0.9], [0.8, 0.7, 0.5], [0.5, 0.5, 0.5]])
+    np.testing.assert_allclose(time_to_loss(times, curves, 0.9, 0.1), [10.0, 10**0.5, 10**0.25])
+
+
+@pytest.mark.parametrize(
+    ("period", "start", "end", "expected"), [(10, 0, 9, []), (10, 5, 25, [(10, 0), (20, 0)]), (1, 0.5, 100.2, [(100, 99)])]
+)
+def test_periodic_acts(period: float, start: float, end: float, expected: list[tuple[float, float]]) -> None:
+    assert periodic(period, start, end) == expected
+
+
+def test_without_coupling_the_temperature_is_that_of_the_first_epoch() -> None:
+    """One way: constant temperatures; and where cells do not change, two ways give the same."""
+    one = run(lifetime__coupling={"enabled": False})
+    assert np.ptp(one["thermal/tile_temperature"], axis=0).max() == 0.0
+    fixed = {"device": "ideal", "workload__periphery.leakage": "0 W"}
+    np.testing.assert_allclose(
+        run(**fixed)["thermal/tile_temperature"],
+        run(**fixed, lifetime__coupling={"enabled": False})["thermal/tile_temperature"],
+        rtol=0, atol=1e-6,
+    )  # fmt: skip
+
+
+def test_no_power_is_ageing_at_ambient() -> None:
+    """Nothing heats: every tile is at ambient, and the cells are where one step of their law at ambient puts them."""
+    ambient = 330.0
+    chosen = {
+        "workload.rate": "1e-9 1/s", "workload.periphery.leakage": "0 W", "power.sources.host.power": "0 W",
+        "cooling.ambient": f"{ambient} K", "lifetime.programming_temperature": f"{ambient} K",
+    }  # fmt: skip
+    loaded = decks.load("quickstart", [*QUICK.items(), *chosen.items()])
+    values = dict(run_case(loaded.scenario, Silent()).values)
+    np.testing.assert_allclose(values["thermal/tile_temperature"], ambient, atol=1e-6)
+    device = build_device(loaded.scenario.device).without(
+        "programming", "relaxation", "faults", "read_noise", "temperature_dependence"
+    )
+    target = np.full((20000,), 0.6e-6)
+    state = device.program(target, np.random.default_rng(0), temperature=ambient)
+    end = device.conductance(device.advance(state, 10 * YEAR, np.asarray(ambient)), np.asarray(ambient))
+    # the same law on the chip, away from its other mechanisms: the mean over many cells of one target
+    computer = build_chip(loaded.scenario).computer
+    assert computer is not None
+    quiet = {
+        n: d.without("programming", "relaxation", "faults", "read_noise", "temperature_dependence")
+        for n, d in computer.devices.items()
+    }
+    computer = replace(computer, devices=quiet)
+    population = Population.programmed(computer, 40, 1, ambient)
+    field = np.full((len(computer.tiles), 2, 2), ambient)
+    for duration in np.diff(np.concatenate([[0.0], epoch_times(loaded.scenario.lifetime)])):
+        population = population.aged(computer, float(duration), [(1.0, field)])
+    g = np.concatenate([np.ravel(v) for v in population.conductances(computer, field).values()])
+    goal = np.concatenate([np.ravel(s.target) for s in population.states.values()])
+    near = np.abs(goal - 0.6e-6) < 0.01e-6
+    loss, expected = 1 - g[near] / goal[near], 1 - end / target
+    error = np.hypot(loss.std() / np.sqrt(near.sum()), expected.std() / np.sqrt(expected.size))
+    assert near.sum() > 200
+    assert abs(loss.mean() - expected.mean()) < 4 * error + 0.02 * expected.mean()  # targets differ by up to 2 %
+
+
+def test_halving_the_step_changes_less_than_chance() -> None:
+    few, many = (run(lifetime__epochs=n, monte_carlo__samples=8)["mvm/accuracy"][-1] for n in (4, 8))
+    assert abs(few.mean() - many.mean()) < np.sqrt(few.var(ddof=1) / 8 + many.var(ddof=1) / 8)
+
+
+def test_hourly_refresh_holds_until_miner_ends_it() -> None:
+    """Damage grows by one write's share per hour; the accuracy stays until the damage reaches lives of about one."""
+    period = 3600.0
+    base = {"lifetime__refresh": {"period": "1 hour"}, "monte_carlo__samples": 4, "lifetime__epochs": 10}
+    loaded = case(**base)
+    computer = build_chip(loaded.scenario).computer
+    assert computer is not None
+    values = dict(run_case(loaded.scenario, Silent()).values)
+    times = epoch_times(loaded.scenario.lifetime)
+    hottest = values["thermal/tile_temperature"].mean()
+    device = next(iter(computer.devices.values()))
+    per_write = float(device.damage_rate(np.asarray(hottest)))
+    writes = np.floor(times / period)
+    first = float(device.damage_rate(np.asarray(298.15)))  # the programming itself, at 25 degC
+    np.testing.assert_allclose(values["reliability/refreshes"], writes, rtol=0, atol=0)
+    np.testing.assert_allclose(
+        values["reliability/endurance_used"], first + writes * per_write, rtol=2e-2
+    )  # tiles differ by < 0.1 K
+    end = period / per_write
+    accuracy = values["mvm/accuracy"].mean(axis=1)
+    young, old = times < 0.05 * end, times > 2 * end
+    assert young.sum() >= 3 and old.any(), "the deck's endurance left this test without an end"
+    assert np.all(accuracy[young] > accuracy[0] - 0.01)
+    assert np.all(accuracy[old] < accuracy[0] - 0.2)
+    assert np.all(values["reliability/stuck_fraction"][old] > 0.5)
+
+
+def test_a_triggered_refresh_keeps_the_accuracy() -> None:
+    values = run(lifetime__refresh={"accuracy_loss": 0.02}, monte_carlo__samples=4, workload__test_samples=200)
+    accuracy = values["mvm/accuracy"].mean(axis=1)
+    assert values["reliability/refreshes"][-1] >= 1
+    assert np.all(accuracy > accuracy[0] - 0.03)  # 0.02, and what one read-out differs from the next
+    assert values["reliability/write_energy"][-1] > 0
+
+
+class Killed(Exception):
+    """Stands for the end of a process."""
+
+
+class Killer(Silent):
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def step(self, name: str, done: int, total: int, **facts: Any) -> None:
+        if name == "epoch" and done == self.epoch:
+            raise Killed
+
+
+@pytest.mark.parametrize("epochs", [(2,), (1, 3)])
+def test_killed_and_resumed_is_undisturbed(tmp_path: Path, epochs: tuple[int, ...]) -> None:
+    """Continue, and continue of continue: the same numbers to the last bit."""
+    scenario = case(lifetime__refresh={"period": "300 day"}, lifetime__compensation={"drift": "layer"}).scenario
+    whole = run_case(scenario, Silent()).values
+    path = tmp_path / "checkpoint.npz"
+    for epoch in epochs:
+        with pytest.raises(Killed):
+            run_case(scenario, Killer(epoch + 1), resume=path, key="k")
+        assert path.exists()
+    resumed = run_case(scenario, Silent(), resume=path, key="k").values
+    for name, value in whole.items():
+        np.testing.assert_array_equal(value, resumed[name], err_msg=name)
+
+
+def test_a_checkpoint_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    scenario = case().scenario
+    path = tmp_path / "checkpoint.npz"
+    with pytest.raises(Killed):
+        run_case(scenario, Killer(3), resume=path, key="one")
+    again = run_case(scenario, Silent(), resume=path, key="another").values
+    np.testing.assert_array_equal(again["mvm/accuracy"], run_case(scenario, Silent()).values["mvm/accuracy"])
+    path.write_bytes(b"half a file")
+    run_case(scenario, Silent(), resume=path, key="one")
+
+
+def test_cells_see_their_own_tile_and_place() -> None:
+    """A field that differs between tiles and within them reaches the right cells."""
+    computer = build_chip(case().scenario).computer
+    assert computer is not None
+    field = 300.0 + np.arange(len(computer.tiles) * 4, dtype=float).reshape(-1, 2, 2)
+    for name in computer.matrices:
+        cells = computer.per_cell(name, field)
+        for i, tile in computer.tiles_of(name):
+            part = cells[tile.row_start : tile.row_stop, tile.col_start : tile.col_stop]
+            assert part[0, 0] == field[i, 0, 0] and set(np.unique(part)) <= set(field[i].ravel())
+            if tile.rows_used == tile.n_rows:
+                assert part[-1, 0] == field[i, 1, 0]  # rows along y
+            if tile.columns_used == tile.n_cols:
+                assert part[0, -1] == field[i, 0, 1]  # columns along x
+
+
+def test_throttling_keeps_the_limit_and_tells_the_throughput() -> None:
+    hot = {"workload__rate": "2e6 1/s", "power__sources.host.power": "1 mW", "workload__periphery.adc.energy": "300 pJ"}
+    free = run(**hot)
+    limit = 0.5 * (298.15 + free["thermal/tile_temperature"].max())
+    held = run(**hot, lifetime__throttling={"limit": f"{limit} K"})
+    assert held["thermal/tile_temperature"].max() <= limit + 1e-6
+    assert held["thermal/tile_temperature"].max() > limit - 1.0
+    assert np.all(held["power/rate"] < free["power/rate"]) and np.all(held["power/rate"] > 0.3 * free["power/rate"])
+
+
+def test_spares_and_fine_tuning_never_cost_accuracy_and_are_billed() -> None:
+    plain = run(monte_carlo__samples=8)
+    spared = run(monte_carlo__samples=8, lifetime__spares={"columns": 2})
+    tuned = run(monte_carlo__samples=8, lifetime__fine_tuning={"period": "1 year"})
+    assert spared["mvm/accuracy"][0].mean() > plain["mvm/accuracy"][0].mean() - 0.002
+    assert spared["reliability/stuck_fraction"][0] < plain["reliability/stuck_fraction"][0]
+    assert tuned["mvm/accuracy"][-1].mean() > plain["mvm/accuracy"][-1].mean()
+    for values in (spared, tuned):
+        assert values["reliability/write_energy"][-1] > 0
+
+
+def test_hybrid_tiers_take_their_layers() -> None:
+    """The sensitive last layer on cells that do not age: nothing of it is lost, and it sits where it was told to."""
+    chosen = case(hybrid=[{"tiers": [7], "device": "ideal", "layers": ["fc2"]}])
+    computer = build_chip(chosen.scenario).computer
+    assert computer is not None
+    layers = [layer for (layer, _), tile in zip(computer.places, computer.tiles) if tile.layer == "fc2"]
+    assert layers and set(layers) == {"t7_rram"}
+    assert "t7_rram" not in {layer for (layer, _), tile in zip(computer.places, computer.tiles) if tile.layer == "fc1"}
+    both = run(monte_carlo__samples=8)["mvm/accuracy"][-1].mean()
+    assert (
+        run(monte_carlo__samples=8, hybrid=[{"tiers": [7], "device": "ideal", "layers": ["fc2"]}])["mvm/accuracy"][-1].mean()
+        > both
+    )
+
+
+def test_the_band_brackets_the_default() -> None:
+    values = run(lifetime__band=True)
+    end = values["mvm/accuracy_band"][:, -1].mean(axis=-1)
+    np.testing.assert_allclose(values["mvm/accuracy_band"][1], values["mvm/accuracy"], atol=1e-12)
+    assert end[0] > end[1] > end[2]  # anchored at 25 degC and used warmer: a larger activation energy shortens life
+
+
+def test_leakage_that_runs_away_is_found() -> None:
+    from stack3d.errors import ThermalRunawayError
+
+    with pytest.raises(ThermalRunawayError, match="runs away: from about"):
+        run(workload__periphery={**decks.load("quickstart").tree["workload"]["periphery"], "leakage": "15 mW"})
