@@ -22,11 +22,11 @@ MOST_EVENTS = 4
 programming again resets all else."""
 
 
-def periodic(period: float, start: float, end: float) -> list[tuple[float, float]]:
-    """Multiples of a period in (start, end], and how many acts before each only wear."""
+def periodic(period: float, start: float, end: float, most: int = MOST_EVENTS) -> list[tuple[float, float]]:
+    """Multiples of a period in (start, end], and how many acts before each only wear: none up to `most` acts."""
     first, last = int(np.floor(start / period)) + 1, int(np.floor(end / period))
     count = last - first + 1
-    if count <= MOST_EVENTS:
+    if count <= most:
         return [(k * period, 0.0) for k in range(first, last + 1)]
     return [(last * period, float(count - 1))]
 
@@ -215,8 +215,8 @@ class FineTuning(Passive):
         self.deck = deck
 
     def events(self, start: float, end: float) -> Sequence[tuple[float, float]]:
-        """Return multiples of the period."""
-        return periodic(self.deck.period, start, end)
+        """Return every multiple of the period: training starts from what the one before left."""
+        return periodic(self.deck.period, start, end, most=schema.MOST_TRAININGS)
 
     def act(self, life: Life, climate: Climate, event: int) -> Life:
         """Gradient steps with the analog forward pass of each chip; digital shadow weights start at the present targets."""
@@ -242,10 +242,6 @@ class FineTuning(Passive):
         if not mask.any():
             return life
         return life.rewritten(climate, event, masks={name: mask}, targets={name: targets})
-
-    def wear(self, life: Life, climate: Climate, times: float) -> Life:
-        """Count nothing: training converges, and repeated acts write few cells."""
-        return life
 
     def _features(self, life: Life, climate: Climate, last: str) -> tuple[Floats, Floats]:
         """Inputs of the last layer (chips, profile, n_inputs) and logits, as each chip computes them."""

@@ -77,6 +77,10 @@ class FineTuning(DeckModel):
     """Cells whose target moves by less than this share of the window are left alone."""
 
 
+MOST_TRAININGS = 1000
+"""Of one life; every one is computed."""
+
+
 class Lifetime(DeckModel):
     """How long and in how many epochs the chip is followed."""
 
@@ -108,6 +112,8 @@ class Lifetime(DeckModel):
     def _ordered(self) -> Self:
         if self.epochs > 1 and self.first >= self.until:
             raise ValueError("first must come before until")
+        if self.fine_tuning is not None and self.until / self.fine_tuning.period > MOST_TRAININGS:
+            raise ValueError(f"fine_tuning.period makes more than {MOST_TRAININGS} trainings until the end")
         return self
 
 
