@@ -191,6 +191,34 @@ def mesh(
     typer.echo(f"{output}: {grid.n_nodes} nodes")
 
 
+@app.command(name="import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="3D-ICE .stk; or HotSpot .flp, .ptrace, .lcf, .config, .materials.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The scenario to write.")],
+) -> None:
+    """Turn the files of a HotSpot or 3D-ICE run into a scenario, and say what had no equivalent."""
+    from stack3d import decks, results, yamlfile
+    from stack3d.geometry.importers import import_files
+    from stack3d.lifetime import check
+
+    found = import_files(files, output.stem)
+    case = decks.resolve(yamlfile.parse_text(found.text(), str(output)), output)
+    check(case.scenario)
+    results.write_text(output, found.text())
+    typer.echo(
+        f"{output}: {len(found.scenario['geometry']['layers'])} layers, {len(found.scenario['power']['sources'])} sources"
+    )
+    for note in found.notes:
+        typer.echo(f"  note: {note}")
+
+
+def _opened(path: Path) -> Any:
+    from stack3d import results
+
+    single = path.is_file() or (path / "result.nc").is_file()
+    return results.open_result(path) if single else results.open_results(path)
+
+
 Results = Annotated[list[Path], typer.Argument(help="Result files, or the folders of results or studies.", metavar="RESULT...")]
 Threshold = Annotated[
     str | None, typer.Option("--threshold", help="Accuracy to keep, as '95 %'; 1 % below float by default.", metavar="SHARE")
@@ -217,7 +245,7 @@ def report(
     from stack3d.report import report_page
 
     limit = _share(threshold)
-    page = report_page([results.open_result(path) for path in found], threshold=limit)
+    page = report_page([_opened(path) for path in found], threshold=limit)
     results.write_text(output, page)
     typer.echo(f"{output}: {len(page) / 1e3:.0f} kB")
 
@@ -231,10 +259,9 @@ def plot(
     threshold: Threshold = None,
 ) -> None:
     """Draw the figures of a report by matplotlib."""
-    from stack3d import results
     from stack3d.report import chart, pen, possible
 
-    tree = results.open_result(result)
+    tree = _opened(result)
     names = figures or possible(tree)
     if output.suffix and len(names) > 1:
         raise DeckError(f"-o {output} is one file for {len(names)} figures; name one by --figure, or give a folder")

@@ -41,7 +41,7 @@ def possible(tree: xr.DataTree) -> list[str]:
     return names
 
 
-def chart(tree: xr.DataTree, name: str, *, others: Sequence[xr.DataTree] = (), threshold: float | None = None) -> Figure:
+def chart(tree: xr.DataTree, name: str, *, threshold: float | None = None) -> Figure:
     """Declare one figure.
 
     Parameters
@@ -50,10 +50,8 @@ def chart(tree: xr.DataTree, name: str, *, others: Sequence[xr.DataTree] = (), t
         Of a case or a study.
     name : str
         One of `possible`.
-    others : sequence of DataTree
-        The same case at other ends of the device's uncertain parameters; they widen the figure ``accuracy`` by a band.
     threshold : float, optional
-        Accuracy to keep, for the figure ``accuracy``; 1 % below float when absent. [-]
+        Accuracy to keep, for the figure ``accuracy``; the scenario's loss below float when absent. [-]
 
     Raises
     ------
@@ -70,14 +68,14 @@ def chart(tree: xr.DataTree, name: str, *, others: Sequence[xr.DataTree] = (), t
     if is_study or name not in FIGURES:
         raise unknown_name("figure", name, possible(tree) if is_study else FIGURES)
     if name == "accuracy":
-        return life_charts.accuracy(Facts(tree), others=[Facts(t) for t in others], threshold=threshold)
+        return life_charts.accuracy(Facts(tree), threshold=threshold)
     return FIGURES[name][0](Facts(tree))
 
 
-def case_page(tree: xr.DataTree, *, others: Sequence[xr.DataTree] = (), threshold: float | None = None) -> str:
+def case_page(tree: xr.DataTree, *, threshold: float | None = None) -> str:
     """HTML of the report of one case; parameters as in `chart`."""
     facts = Facts(tree)
-    figures = [chart(tree, name, others=others, threshold=threshold) for name in possible(tree)]
+    figures = [chart(tree, name, threshold=threshold) for name in possible(tree)]
     lead = f'<h1>{escape(facts.title)}</h1><p class="under">{escape(facts.name)}</p>{page.answer(facts.summary)}'
     links = [(f.name, f.title) for f in figures] + [("numbers", "Numbers"), ("provenance", "Where this comes from")]
     body = "".join(page.section(figure, figure.name) for figure in figures) + page.numbers(facts)
@@ -100,22 +98,7 @@ def study_page(tree: xr.DataTree) -> str:
 
 
 def report_page(trees: Sequence[xr.DataTree], *, threshold: float | None = None) -> str:
-    """HTML of a case, of a study, or of one case at several ends of its device's uncertain parameters.
-
-    Raises
-    ------
-    ResultsError
-        When several results are given that are not one case at different ``device_band``.
-    """
-    first, *rest = trees
-    if not rest:
-        return study_page(first) if study_charts.swept(first) else case_page(first, threshold=threshold)
-    plain = [{k: v for k, v in Facts(tree).scenario.items() if k != "device_band"} for tree in trees]
-    if any(scenario != plain[0] for scenario in plain):
-        raise ResultsError(
-            "several results make one page only when they are one case at different device_band; a sweep joins different"
-            " cases into one study, whose folder can be reported"
-        )
-    by_band = {Facts(tree).scenario.get("device_band", "default"): tree for tree in trees}
-    middle = by_band.get("default", first)
-    return case_page(middle, others=[t for t in trees if t is not middle], threshold=threshold)
+    """HTML of a case, of a study, or of several cases side by side; raises ResultsError."""
+    if len(trees) > 1:
+        return study_page(study_charts.beside(trees))
+    return study_page(trees[0]) if study_charts.swept(trees[0]) else case_page(trees[0], threshold=threshold)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from stack3d import units
 from stack3d.errors import ResultsError
 from stack3d.layout import Floats
 from stack3d.lifetime.ageing import YEAR
@@ -18,51 +17,36 @@ def _time_axis(time: Floats) -> Axis:
     return times("time since programming", float(time[0]), float(max(time[-1], 10 * time[0])))
 
 
-def accuracy(facts: Facts, *, others: Sequence[Facts] = (), threshold: float | None = None) -> Figure:
-    """Accuracy over time: mean of the chips, their spread, float accuracy, threshold.
+def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
+    """Accuracy over time: mean of the chips, their spread, the band of the device's parameters, float accuracy, threshold.
 
     Parameters
     ----------
-    others : sequence of Facts
-        The same case at other ends of the device's uncertain parameters: their means span a second band.
     threshold : float, optional
-        Accuracy that the user wants to keep; 1 % below float when absent. [-]
+        Accuracy that the user wants to keep; the scenario's `accuracy_loss` below float when absent. [-]
     """
     time = facts.get("mvm/accuracy")["time"].values
     values = 100 * facts.values("mvm/accuracy")
     ideal = 100 * float(facts.values("mvm/accuracy_ideal"))
-    limit = ideal - 1.0 if threshold is None else 100 * threshold
-    mean = values.mean(axis=1)
+    loss = units.parse((facts.scenario.get("lifetime") or {}).get("accuracy_loss", 0.01), "fraction")
+    limit = ideal - 100 * loss if threshold is None else 100 * threshold
     marks: list[Mark] = []
-    if others:
-        curves = np.array(
-            [
-                mean,
-                *(
-                    100 * o.values("mvm/accuracy").mean(axis=1)
-                    for o in others
-                    if o.get("mvm/accuracy").sizes["time"] == time.size
-                ),
-            ]
-        )
-        marks.append(Band("device band (means)", time, curves.min(axis=0), curves.max(axis=0), COLOURS[5]))
+    caption = f"{values.shape[1]} chips. {_median_life(time, values, limit)}"
+    if facts.has("mvm/accuracy_band"):
+        means = 100 * facts.values("mvm/accuracy_band").mean(axis=-1)
+        marks.append(Band("mean over the device band", time, means.min(axis=0), means.max(axis=0), COLOURS[5]))
+        caption += " The wide band is what is not known of the device: its deck's low to high parameters."
     low, high = np.quantile(values, [0.05, 0.95], axis=1)
     marks += [
         Band("5 to 95 % of the chips", time, low, high, COLOURS[4]),
-        Line("mean of the chips", time, mean, COLOURS[0], dots=True),
+        Line("mean of the chips", time, values.mean(axis=1), COLOURS[0], dots=True),
         Line("worst chip", time, values.min(axis=1), COLOURS[1], dashed=True),
         Rule("y", ideal, f"float {ideal:.2f} %"),
         Rule("y", limit, f"threshold {limit:.2f} %", "#b91c1c", below=True),
     ]
     lowest = min(float(np.min(m.low if isinstance(m, Band) else m.y)) for m in marks if isinstance(m, (Band, Line)))
     y = linear("accuracy [%]", min(lowest, limit), max(float(values.max()), ideal), unit="%")
-    crossed = _median_life(time, 100 * facts.values("mvm/accuracy"), limit)
-    return Figure(
-        "accuracy",
-        "Accuracy over the life",
-        f"{values.shape[1]} chips. {crossed}",
-        (Panel("", _time_axis(time), y, tuple(marks)),),
-    )
+    return Figure("accuracy", "Accuracy over the life", caption, (Panel("", _time_axis(time), y, tuple(marks)),))
 
 
 def _median_life(time: Floats, percent: Floats, limit: float) -> str:
@@ -182,8 +166,16 @@ def wear(facts: Facts) -> Figure:
         y = decades("equivalent time [years]", float(ages.min()), float(ages.max()), unit="years")
         panels.append(Panel("time at 25 °C that ages as much", x, y, lines, height=0.5))
     return Figure(
-        "wear",
-        "Wear and ageing",
-        "Means over all cells of all chips; ageing of the coolest and the hottest tier.",
-        tuple(panels),
+        "wear", "Refresh, wear and ageing", f"Means over all cells of all chips. {_hold(facts)}".strip(), tuple(panels)
     )
+
+
+def _hold(facts: Facts) -> str:
+    """What refreshing would take to hold the accuracy, in a sentence."""
+    if not facts.has("reliability/hold_interval", "reliability/hold_endurance"):
+        return ""
+    interval, endurance = (float(facts.values(f"reliability/hold_{n}")) for n in ("interval", "endurance"))
+    if not np.isfinite(interval):
+        return "No refresh is needed to hold the accuracy."
+    lasts = f"the hottest cells endure that for {duration(endurance)}" if np.isfinite(endurance) else "the cells endure that"
+    return f"A refresh every {duration(interval)} holds the accuracy; {lasts}."

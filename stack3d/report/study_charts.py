@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from stack3d.report.chart import (
     columns,
     linear,
 )
+from stack3d.report.facts import Facts
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,16 +59,24 @@ class Answer:
     digits: int
 
 
+def _last(array: xr.DataArray) -> xr.DataArray:
+    """The last value along time that each case has."""
+    import xarray as xr
+
+    place = xr.DataArray(np.arange(array.sizes["time"]), dims="time")
+    return array.isel(time=(array.notnull() * place).max("time"))
+
+
 def _life(loss: xr.DataArray, accuracy: xr.DataArray) -> xr.DataArray:
     """Median over the chips, the end of the run for chips that last longer; NaN where a case has no accuracy."""
-    end = float(accuracy["time"].max())
-    years = loss.fillna(end).clip(max=end).median("sample") / YEAR
-    return years.where(accuracy.isel(time=-1).notnull().any("sample"))
+    known = accuracy.notnull().any("sample")
+    end = accuracy["time"].where(known).max("time")
+    return (loss.fillna(end).median("sample") / YEAR).where(known.any("time"))
 
 
 ANSWERS: Mapping[str, Answer] = {
-    "accuracy": Answer("accuracy at the end", "%", ("mvm/accuracy",), lambda a: 100 * a.isel(time=-1).mean("sample"), True, 1),
-    "life": Answer("median time to 1 % loss", "years", ("mvm/time_to_accuracy_loss", "mvm/accuracy"), _life, True, 2),
+    "accuracy": Answer("accuracy at the end", "%", ("mvm/accuracy",), lambda a: 100 * _last(a).mean("sample"), True, 1),
+    "life": Answer("median time to the stated loss", "years", ("mvm/time_to_accuracy_loss", "mvm/accuracy"), _life, True, 2),
     "peak": Answer(
         "peak temperature", "°C", ("thermal/layer_temperature_max",), lambda t: t.max("layer") - ZERO_CELSIUS, False, 1
     ),
@@ -89,9 +98,7 @@ def swept(tree: xr.DataTree) -> list[str]:
 
 def has(tree: xr.DataTree, name: str) -> bool:
     """Whether the study holds the variables of an answer."""
-    return all(
-        p.split("/")[0] in tree.children and p.split("/")[1] in tree[p.split("/")[0]].data_vars for p in ANSWERS[name].needs
-    )
+    return f"answer_{name}" in tree.dataset or Facts(tree).has(*ANSWERS[name].needs)
 
 
 def values_of(tree: xr.DataTree, name: str) -> xr.DataArray:
@@ -100,8 +107,28 @@ def values_of(tree: xr.DataTree, name: str) -> xr.DataArray:
         raise unknown_name("answer of a study", name, ANSWERS)
     if not has(tree, name):
         raise ResultsError(f"the study {tree.attrs.get('scenario')} has no {' and no '.join(ANSWERS[name].needs)}")
-    array = ANSWERS[name].reduce(*(tree[p] for p in ANSWERS[name].needs))
+    stored: xr.DataArray | None = tree.dataset.get(f"answer_{name}")
+    array = stored if stored is not None else ANSWERS[name].reduce(*(tree[p] for p in ANSWERS[name].needs))
     return array.transpose(*swept(tree))
+
+
+def beside(trees: Sequence[xr.DataTree]) -> xr.DataTree:
+    """A study along ``case`` of results that were run one by one; raises ResultsError when one is a study itself."""
+    import xarray as xr
+
+    if any(swept(tree) for tree in trees):
+        raise ResultsError("studies are reported one at a time; several results on one page are single cases")
+    names = [Facts(tree).name for tree in trees]
+    labels = [f"{name} ({i + 1})" if names.count(name) > 1 else name for i, name in enumerate(names)]
+    root = xr.Dataset({"status": ("case", np.full(len(trees), "done"))}, coords={"case": labels})
+    for name in ANSWERS:
+        values = [float(values_of(tree, name)) if has(tree, name) else np.nan for tree in trees]
+        if np.isfinite(values).any():
+            root[f"answer_{name}"] = ("case", np.array(values))
+    history = "\n".join(str(tree.attrs.get("history", "")) for tree in trees)
+    root.attrs = {"title": "Cases side by side", "scenario": ", ".join(names), "history": history}
+    root.attrs |= {key: trees[0].attrs[key] for key in ("versions",) if key in trees[0].attrs}
+    return xr.DataTree(root)
 
 
 def _labels(tree: xr.DataTree, dimension: str) -> list[str]:

@@ -141,11 +141,12 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def open_result(path: str | Path) -> xr.DataTree:
-    """Open one result file, or the ``result.nc`` of a folder; raises ResultsError."""
+    """Read one result file, or the ``result.nc`` of a folder, and leave it closed; raises ResultsError."""
     import xarray as xr
 
     file = Path(path)
     file = file / "result.nc" if file.is_dir() else file
     if not file.is_file():
         raise ResultsError(f"no result at {file}")
-    return xr.open_datatree(file)
+    with xr.open_datatree(file) as tree:
+        return tree.load()

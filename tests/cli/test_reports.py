@@ -1,7 +1,6 @@
 """Reports as a user opens them: in a real browser, at desk and phone width, and as picture files."""
 
 import re
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from stack3d import decks, results
 from stack3d.cli import main
 from stack3d.lifetime import run_case
 from stack3d.progress import Silent
+from stack3d.report import study_charts
 
 needs_browser = pytest.mark.skipif(
     browser.executable() is None, reason="no Chromium; on Debian or Ubuntu: apt-get install chromium"
@@ -158,23 +158,33 @@ def test_figures_as_files(case: Path, study: Path, tmp_path: Path) -> None:
     assert run("report", str(tmp_path / "nowhere")) == 1
 
 
-def test_bands_of_one_case_make_one_page(case: Path, tmp_path: Path) -> None:
-    """Three results that differ in device_band alone are one page with a band; other differences are refused."""
+def test_band_threshold_and_cases_side_by_side(case: Path, tmp_path: Path) -> None:
     tree = results.open_result(case).load()
-    paths = []
-    for band, shift in (("low", 0.02), ("high", -0.03)):
-        other = tree.copy(deep=True)
-        other["mvm/accuracy"] = tree["mvm/accuracy"] + shift
-        other.attrs = tree.attrs | {"resolved_scenario": tree.attrs["resolved_scenario"] + f"device_band: {band}\n"}
-        paths.append(tmp_path / f"{band}.nc")
-        other.to_netcdf(paths[-1])
-    assert run("report", str(case), *map(str, paths), "-o", str(tmp_path / "band.html"), "--threshold", "90 %") == 0
+    banded = tree.copy(deep=True)
+    accuracy = tree["mvm/accuracy"]
+    banded["mvm/accuracy_band"] = xr.concat([accuracy + 0.02, accuracy, accuracy - 0.03], "band")
+    banded.to_netcdf(tmp_path / "banded.nc")
+    assert run("report", str(tmp_path / "banded.nc"), "-o", str(tmp_path / "band.html"), "--threshold", "90 %") == 0
     text = (tmp_path / "band.html").read_text()
     assert "device band" in text and "threshold 90.00 %" in text
-    shutil.copy(paths[0], tmp_path / "other.nc")
-    with xr.open_datatree(tmp_path / "other.nc") as opened:
-        changed = opened.load()
-    changed.attrs["resolved_scenario"] = changed.attrs["resolved_scenario"].replace("seed: 1", "seed: 2")
-    changed.to_netcdf(tmp_path / "changed.nc")
-    assert run("report", str(case), str(tmp_path / "changed.nc"), "-o", str(tmp_path / "x.html")) == 1
-    assert np.isfinite(tree["mvm/accuracy"]).all()
+    assert run("report", str(tmp_path / "banded.nc"), "--threshold", "much") == 2
+    shifted = tree.copy(deep=True)
+    shifted["mvm/accuracy"] = accuracy - 0.25
+    shifted.to_netcdf(tmp_path / "worse.nc")
+    assert run("report", str(case), str(tmp_path / "worse.nc"), "-o", str(tmp_path / "both.html")) == 0
+    assert set(tags_of(tmp_path / "both.html").sections) >= {"map_accuracy", "cases"}
+
+
+def test_answers_of_a_study(study: Path, case: Path) -> None:
+    """The shifts that the study was made with come back out of it."""
+    tree, one = results.open_result(study), results.open_result(case)
+    accuracy = study_charts.values_of(tree, "accuracy").values
+    end = 100 * float(one["mvm/accuracy"][-1].mean())
+    expected = end - 100 * (0.03 * np.arange(3)[:, None] + studies.LOSS)
+    expected[studies.FAILED] = np.nan
+    np.testing.assert_allclose(accuracy, expected, rtol=1e-12)
+    assert study_charts.pareto_pair(tree) == ("tiers", "accuracy")
+    assert study_charts.values_of(tree, "tiers").values[0].tolist() == [2.0] * 4
+    head, rows = study_charts.table(tree)
+    assert head[:2] == ("tiers", "cooling") and len(rows) == 12
+    assert rows[8][:2] == ("8", "natural_convection") and rows[8][-1] == "failed leakage runs away"

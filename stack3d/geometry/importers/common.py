@@ -1,0 +1,135 @@
+"""What both importers share: names and quantities as decks write them, floorplans, the scenario with its notes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stack3d.errors import DeckError, Problem
+from stack3d.layout import Rectangle
+
+MOST_PROBES = 64
+"""Floorplans with more elements get no probe at each."""
+
+
+@dataclass(frozen=True)
+class Solid:
+    """A material as the other tool states it, in SI: conductivity (x, y, z) and volumetric heat capacity."""
+
+    conductivity: tuple[float, float, float]
+    heat_capacity: float
+
+    def deck(self) -> dict[str, Any]:
+        """The material as a deck writes it."""
+        k = [f"{v:.12g} W/m/K" for v in self.conductivity]
+        return {"conductivity": k[0] if len(set(k)) == 1 else k, "heat_capacity": f"{self.heat_capacity:.12g} J/m^3/K"}
+
+
+@dataclass(frozen=True)
+class Element:
+    """A rectangle of a floorplan with its powers over time [W] and, where it has one, its own material."""
+
+    name: str
+    extent: Rectangle
+    powers: tuple[float, ...] = ()
+    material: Solid | None = None
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A scenario and what had no equivalent.
+
+    Parameters
+    ----------
+    scenario : mapping
+        As a deck writes it.
+    notes : tuple of str
+        One sentence per thing that was changed or left out.
+    """
+
+    scenario: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+    def text(self) -> str:
+        """The deck as YAML, the notes as comments on top."""
+        from io import StringIO
+
+        from ruamel.yaml import YAML
+
+        writer: Any = YAML(typ="safe", pure=True)
+        writer.default_flow_style = None  # leaves in one line
+        writer.width = 120
+        writer.sort_base_mapping_type_on_output = False
+        out = StringIO()
+        writer.dump(dict(self.scenario), out)
+        return "".join(f"# {note}\n" for note in self.notes) + out.getvalue()
+
+
+def length(metres: float) -> str:
+    """A length as a deck writes it."""
+    return f"{metres * 1e6:.12g} um"
+
+
+def size(extent: Rectangle) -> list[str]:
+    """Width and depth as a deck writes them."""
+    return [length(extent.x1 - extent.x0), length(extent.y1 - extent.y0)]
+
+
+def deck_name(text: str, taken: Iterable[str] = ()) -> str:
+    """A name that decks allow and that is not `taken`."""
+    plain = re.sub(r"[^A-Za-z0-9_\-]", "_", text)
+    plain = plain if plain[:1].isalpha() else f"n{plain}"
+    used, count, name = set(taken), 2, plain
+    while name in used:
+        name, count = f"{plain}_{count}", count + 1
+    return name
+
+
+def read_lines(path: Path, comments: str) -> list[tuple[int, str]]:
+    """Numbered lines without comments (a regular expression to the end of the line) and without empty ones."""
+    return [(n, line) for n, line in enumerate(re.sub(comments, "", read_text(path)).splitlines(), 1) if line.strip()]
+
+
+def read_text(path: Path) -> str:
+    """Text of a file; raises DeckError when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise DeckError(Problem("", f"cannot be read: {reason}", str(path))) from None
+
+
+def number(text: str, path: Path, line: int | None, what: str) -> float:
+    """A number; raises DeckError with file and line."""
+    try:
+        return float(text)
+    except ValueError:
+        raise DeckError(Problem(what, f"wants a number, got {text!r}", str(path), line)) from None
+
+
+def bounds(elements: Sequence[Element]) -> Rectangle:
+    """Smallest rectangle around a floorplan."""
+    boxes = [e.extent for e in elements]
+    return Rectangle(min(b.x0 for b in boxes), max(b.x1 for b in boxes), min(b.y0 for b in boxes), max(b.y1 for b in boxes))
+
+
+def box(extent: Rectangle, origin: Rectangle) -> dict[str, list[str]]:
+    """X and y of a rectangle from the lower left corner of `origin`, as a deck writes them."""
+    return {
+        "x": [length(extent.x0 - origin.x0), length(extent.x1 - origin.x0)],
+        "y": [length(extent.y0 - origin.y0), length(extent.y1 - origin.y0)],
+    }
+
+
+def probes(layer: str, prefix: str, elements: Sequence[Element], origin: Rectangle, taken: set[str]) -> list[dict[str, str]]:
+    """A probe at the centre of each element."""
+    out = []
+    for element in elements:
+        x, y = element.extent.centre
+        name = deck_name(f"{prefix}{element.name}", taken)
+        taken.add(name)
+        out.append({"name": name, "layer": layer, "x": length(x - origin.x0), "y": length(y - origin.y0)})
+    return out

@@ -1,0 +1,207 @@
+"""Files of HotSpot and 3D-ICE become decks that run, with the temperatures of the same stack written by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stack3d import decks, yamlfile
+from stack3d.errors import DeckError
+from stack3d.geometry.importers import Imported, import_files
+from stack3d.lifetime import run_case
+from stack3d.progress import Silent
+
+FOLDER = Path(__file__).parents[1] / "imports"
+RUNS = {
+    "hotspot_chip": ["chip.flp", "chip.ptrace", "chip.config"],
+    "hotspot_stack": ["stack.lcf", "stack.ptrace", "stack.config", "stack.materials"],
+    "ice_die": ["die.stk"],
+    "ice_tiers": ["tiers.stk"],
+}
+CI = [("solver", "ci"), ("solver.backend", "tensor")]
+
+SILICON = '{conductivity: "130 W/m/K", heat_capacity: "1.628e6 J/m^3/K"}'
+BEOL = '{conductivity: ["20 W/m/K", "20 W/m/K", "2.25 W/m/K"], heat_capacity: "2.175e6 J/m^3/K"}'
+COPPER = '{conductivity: "400 W/m/K", heat_capacity: "3.55e6 J/m^3/K"}'
+BY_HAND = {
+    # means of the trace: core 15 W, cache 2 W, io 1 W, in the lowest micrometre of the chip
+    "hotspot_chip": f"""
+scenario: by_hand
+geometry:
+  footprint: ["8 mm", "8 mm"]
+  layers:
+    - {{name: a, thickness: "1 um", material: {{conductivity: "120 W/m/K", heat_capacity: "1.6303e6 J/m^3/K"}}}}
+    - {{name: b, thickness: "299 um", material: {{conductivity: "120 W/m/K", heat_capacity: "1.6303e6 J/m^3/K"}}}}
+    - {{name: c, thickness: "20 um", material: {{conductivity: "4 W/m/K", heat_capacity: "4e6 J/m^3/K"}}}}
+    - {{name: d, thickness: "1 mm", material: {COPPER}, size: ["16 mm", "16 mm"]}}
+    - {{name: e, thickness: "2 mm", material: {COPPER}, size: ["24 mm", "24 mm"]}}
+power:
+  sources:
+    - {{name: core, layer: a, x: ["0 mm", "4 mm"], y: ["0 mm", "6 mm"], power: "15 W"}}
+    - {{name: cache, layer: a, x: ["4 mm", "8 mm"], y: ["0 mm", "6 mm"], power: "2 W"}}
+    - {{name: io, layer: a, x: ["0 mm", "8 mm"], y: ["6 mm", "8 mm"], power: "1 W"}}
+probes:
+  - {{name: core, layer: a, x: "2 mm", y: "3 mm"}}
+  - {{name: cache, layer: a, x: "6 mm", y: "3 mm"}}
+  - {{name: io, layer: a, x: "4 mm", y: "7 mm"}}
+cooling: {{top: {{resistance: "0.5 K/W"}}, ambient: "300 K"}}
+solver: ci
+""",
+    "hotspot_stack": f"""
+scenario: by_hand
+geometry:
+  footprint: ["6 mm", "6 mm"]
+  layers:
+    - {{name: a, thickness: "1 um", material: {{conductivity: "100 W/m/K", heat_capacity: "1.75e6 J/m^3/K"}}}}
+    - {{name: b, thickness: "149 um", material: {{conductivity: "100 W/m/K", heat_capacity: "1.75e6 J/m^3/K"}}}}
+    - name: c
+      thickness: "20 um"
+      material: {{conductivity: "4 W/m/K", heat_capacity: "4e6 J/m^3/K"}}
+      blocks:
+        - name: vias
+          x: ["0 mm", "6 mm"]
+          y: ["4 mm", "6 mm"]
+          material: {{conductivity: "200 W/m/K", heat_capacity: "3.4e6 J/m^3/K"}}
+    - name: d
+      thickness: "1 um"
+      material: {{conductivity: ["130e-6 W/m/K", "130e-6 W/m/K", "130 W/m/K"], heat_capacity: "1630300 J/m^3/K"}}
+    - name: e
+      thickness: "99 um"
+      material: {{conductivity: ["130e-6 W/m/K", "130e-6 W/m/K", "130 W/m/K"], heat_capacity: "1630300 J/m^3/K"}}
+    - {{name: f, thickness: "1 mm", material: {COPPER}}}
+    - {{name: g, thickness: "1 mm", material: {COPPER}}}
+power:
+  sources:
+    - {{name: left, layer: a, x: ["0 mm", "3 mm"], y: ["0 mm", "6 mm"], power: "2 W"}}
+    - {{name: right, layer: a, x: ["3 mm", "6 mm"], y: ["0 mm", "6 mm"], power: "1 W"}}
+    - {{name: memory, layer: d, power: "0.5 W"}}
+probes:
+  - {{name: left, layer: a, x: "1.5 mm", y: "3 mm"}}
+  - {{name: right, layer: a, x: "4.5 mm", y: "3 mm"}}
+  - {{name: memory, layer: d, x: "3 mm", y: "3 mm"}}
+cooling: {{top: {{resistance: "2 K/W"}}, ambient: "318.15 K"}}
+solver: ci
+""",
+    "ice_die": f"""
+scenario: by_hand
+geometry:
+  footprint: ["10 mm", "8 mm"]
+  layers:
+    - {{name: a, thickness: "2 um", material: {SILICON}}}
+    - {{name: b, thickness: "48 um", material: {SILICON}}}
+power:
+  sources:
+    - {{name: hot, layer: a, x: ["0 mm", "5 mm"], y: ["0 mm", "4 mm"], power: "6 W"}}
+    - {{name: cold, layer: a, x: ["5 mm", "10 mm"], y: ["0 mm", "8 mm"], power: "1 W"}}
+probes:
+  - {{name: hot, layer: a, x: "2.5 mm", y: "2 mm"}}
+  - {{name: cold, layer: a, x: "7.5 mm", y: "4 mm"}}
+  - {{name: asked, layer: a, x: "2.5 mm", y: "2 mm"}}
+maps: {{layers: [a], grid: [10, 8]}}
+cooling: {{top: {{film_coefficient: "1e4 W/m^2/K"}}, ambient: "300 K"}}
+solver: ci
+""",
+    "ice_tiers": f"""
+scenario: by_hand
+geometry:
+  footprint: ["6 mm", "6 mm"]
+  layers:
+    - {{name: a, thickness: "100 um", material: {SILICON}}}
+    - {{name: b, thickness: "2 um", material: {SILICON}}}
+    - {{name: c, thickness: "10 um", material: {BEOL}}}
+    - {{name: d, thickness: "20 um", material: {BEOL}}}
+    - {{name: e, thickness: "50 um", material: {SILICON}}}
+    - {{name: f, thickness: "2 um", material: {SILICON}}}
+power:
+  sources:
+    - {{name: cpu, layer: b, x: ["1 mm", "3 mm"], y: ["2 mm", "3.5 mm"], power: "4 W"}}
+    - {{name: banks, layer: f, power: "0.5 W"}}
+probes:
+  - {{name: cpu, layer: b, x: "2 mm", y: "2.75 mm"}}
+  - {{name: banks, layer: f, x: "3 mm", y: "3 mm"}}
+  - {{name: glue, layer: d, x: "3 mm", y: "3 mm"}}
+cooling:
+  top: {{film_coefficient: "1e5 W/m^2/K"}}
+  bottom: {{film_coefficient: "2e3 W/m^2/K"}}
+  ambient: "310 K"
+solver: ci
+""",
+}
+
+
+def imported(run: str) -> Imported:
+    return import_files([FOLDER / run / name for name in RUNS[run]], run)
+
+
+def values(text: str, name: str) -> dict[str, Any]:
+    case = decks.resolve(yamlfile.parse_text(text, name), None, CI)
+    return dict(run_case(case.scenario, Silent(), until="thermal").values)
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_temperatures_equal_those_of_the_stack_by_hand(run: str) -> None:
+    """The same physics twice: only the rounding of unit conversions (1e-15) may differ, magnified by the solver (1e-10)."""
+    ours, theirs = values(imported(run).text(), run), values(BY_HAND[run], "by_hand")
+    rise = max(theirs["thermal/layer_temperature_max"]) - 300.0
+    for name in ("layer_temperature_max", "layer_temperature_mean", "probe_temperature"):
+        assert abs(ours[f"thermal/{name}"] - theirs[f"thermal/{name}"]).max() < 1e-9 * rise, name
+    assert rise > 1.0
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        ("hotspot_chip", ["0.333", "bottom face", "c_convec", "2 samples", "model_secondary"]),
+        ("hotspot_stack", ["l2_upper: no lateral heat flow"]),
+        ("ice_die", ["micrometres", "top down", "first counts", "T3d"]),
+        ("ice_tiers", ["3 slots are averaged"]),
+    ],
+)
+def test_what_had_no_equivalent_is_told(run: str, words: list[str]) -> None:
+    notes = " ".join(imported(run).notes)
+    assert [w for w in words if w not in notes] == []
+    assert all(line in imported(run).text() for line in imported(run).notes)
+
+
+@pytest.mark.parametrize(
+    ("run", "file", "old", "new", "message"),
+    [
+        ("ice_die", "die.stk", "CORE LOGIC", "CORE LOGIK", r"die\.stk:18: stack: unknown die 'LOGIK' \(did you mean 'LOGIC'"),
+        ("ice_die", "die.stk", "48 SILICON", "48 SILICO", r"die\.stk:14: die LOGIC: unknown material 'SILICO'"),
+        ("ice_die", "die.stk", "1.0e-8", "lots", r"die\.stk:6: top heat sink: wants a number, got 'lots'"),
+        ("ice_die", "die.stk", "   die CORE", "   channel C ;\n   die CORE", "'channel' cannot be imported"),
+        ("ice_die", "die.stk", "top heat sink", "top pluggable heat sink", "pluggable"),
+        ("ice_die", "core.flp", "position 0, 0", "positon 0, 0", r"core\.flp:2: hot: unknown word 'positon' \(did you mean"),
+        (
+            "ice_tiers",
+            "tiers.stk",
+            "2.0e-9 ;\n   temperature 310.0",
+            "2.0e-9 ;\n   temperature 300.0",
+            "one temperature for all",
+        ),
+        ("hotspot_chip", "chip.ptrace", "cache", "cash", r"cash: no powered unit of this name \(did you mean 'cache'"),
+        ("hotspot_chip", "chip.flp", "0.004  0.006   0.000", "0.004  wide   0.000", r"chip\.flp:2: core: wants a number"),
+        ("hotspot_chip", "chip.config", "-t_chip        0.0003", "t_chip 0.0003", r"chip\.config:2: .*wants '-key value'"),
+        ("hotspot_stack", "stack.lcf", "\nsilicon\n", "\nsilicone\n", "unknown material 'silicone' .did you mean 'silicon'"),
+        ("hotspot_stack", "stack.config", "-r_convec 2.0", "-use_microfluidic_cooling 1", "cannot be imported"),
+        ("hotspot_stack", "stack.lcf", "\nbond.flp", "\nbond.csv", "cooling channels"),
+    ],
+)
+def test_mistakes_are_placed(run: str, file: str, old: str, new: str, message: str, tmp_path: Path) -> None:
+    for path in (FOLDER / run).iterdir():
+        text = path.read_text()
+        if path.name == file:
+            assert old in text
+            text = text.replace(old, new, 1)
+        (tmp_path / path.name).write_text(text)
+    with pytest.raises(DeckError, match=message):
+        import_files([tmp_path / name for name in RUNS[run]], run)
+
+
+def test_other_files_are_refused() -> None:
+    with pytest.raises(DeckError, match=r"known: .stk"):
+        import_files([Path("a.inp")])
+    with pytest.raises(DeckError, match="exactly one .flp"):
+        import_files([FOLDER / "hotspot_chip" / "chip.ptrace"])
+    with pytest.raises(DeckError, match="one .stk"):
+        import_files([Path("a.stk"), Path("b.stk")])
