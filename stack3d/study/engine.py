@@ -20,6 +20,8 @@ MEMORY_PER_WORKER = 1.5e9
 """Memory below which no further local worker is started; DOLFINx, Gmsh and a mesh of 50 000 nodes take half of it. [B]"""
 AHEAD = 1
 """Cases handed to a worker beyond the one it works on, so that it never waits."""
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Environment of local workers. Dask's own also trims the heap at every turn, which doubles the time of array work."""
 PATIENCE = 60.0
 """How long a cluster may be without any worker. [s]"""
 
@@ -67,10 +69,12 @@ def on_workers(jobs: list[Job], watch: StudyObserver, n: int) -> Iterator[Report
     """Run cases in `n` local processes of one thread each."""
     import logging
 
+    import dask.config
     from distributed import Client, LocalCluster
     from distributed.system import MEMORY_LIMIT
 
     with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": ONE_THREAD}),
         LocalCluster(
             n_workers=n,
             threads_per_worker=1,
