@@ -102,9 +102,7 @@ def build_grid(stack: Stack, sources: Sequence[HeatSource], mesh: Mesh, points: 
     heated = [stack.layer(s.layer) for s in sources if not _covers(s.extent, stack.layer(s.layer).extent)]
     focus = np.unique([v for layer in heated for v in (layer.z0, layer.z1)])
     height = (stack.layers[0].z0, stack.layers[-1].z1)
-    spacing = _Spacing(
-        focus, height, mesh.aspect * target, mesh.aspect * target / mesh.refinement, mesh.aspect * mesh.growth
-    )
+    spacing = _Spacing(focus, height, mesh.aspect * target, mesh.aspect * target / mesh.refinement, mesh.aspect * mesh.growth)
     z, owner = [np.array([stack.layers[0].z0])], []
     for i, layer in enumerate(stack.layers):
         if layer.contact_resistance > 0 and i > 0:

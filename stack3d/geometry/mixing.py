@@ -93,7 +93,9 @@ def with_cylinders(
     """
     fraction = area_fraction(diameter, pitch)
     through = thickness / (thickness / fill.conductivity[2] + end_resistance)
-    across = [across_cylinders(0.0 if insulated else f, h, fraction) for f, h in zip(fill.conductivity[:2], host.conductivity[:2])]
+    across = [
+        across_cylinders(0.0 if insulated else f, h, fraction) for f, h in zip(fill.conductivity[:2], host.conductivity[:2])
+    ]
     return Material(
         name,
         (across[0], across[1], along_cylinders(through, host.conductivity[2], fraction)),
