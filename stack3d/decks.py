@@ -29,8 +29,12 @@ REFERENCES: dict[tuple[str, ...], str] = {
     ("cooling", "sides"): "cooling",
     ("workload", "network"): "networks",
     ("workload", "periphery"): "periphery",
-    **{(*path, "*", "material"): "materials" for path in _LAYER_LISTS},
-    **{(*path, "*", "blocks", "*", "material"): "materials" for path in _LAYER_LISTS},
+    **{
+        (*path, "*", *block, "material", *part): "materials"
+        for path in _LAYER_LISTS
+        for block in ((), ("blocks", "*"))
+        for part in ((), ("cylinders", "host"), ("cylinders", "fill"))
+    },
 }
 """Where a scenario may name a deck instead of spelling it out, and of which kind."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,6 +205,77 @@ class Grid:
     def cells_of(self, layer: int) -> NDArray[np.intp]:
         """Z cells of one layer, without its contact cell."""
         return np.flatnonzero((self.layer == layer) & (np.diff(self.z) > 0))
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A named part of the surface through which heat may leave.
+
+    Parameters
+    ----------
+    name : str
+    layer : str
+    side : {"top", "bottom", "channels"}
+        Exposed part of a face of the layer; or floors, ceilings and walls of channels through the whole layer.
+    extents : tuple of Rectangle
+        On the face, or outlines of the channels.
+    direction : {"x", "y"}
+        Along which channels run.
+    """
+
+    name: str
+    layer: str
+    side: Literal["top", "bottom", "channels"]
+    extents: tuple[Rectangle, ...]
+    direction: Literal["x", "y"] = "y"
+
+
+class Plane(NamedTuple):
+    """Part of a plane of grid nodes: their index (z, y, x), and the area inside of each cell of the plane. [m²]"""
+
+    where: tuple[slice | int, slice | int, slice | int]
+    area: Floats
+
+
+def solid_cells(stack: Stack, grid: Grid) -> list[NDArray[np.bool_]]:
+    """Which cells of each layer conduct, shape (ny, nx); edges of layers and blocks are lines of the grid."""
+    x, y = 0.5 * (grid.x[1:] + grid.x[:-1]), 0.5 * (grid.y[1:] + grid.y[:-1])
+    out = []
+    for layer in stack.layers:
+        solid = np.zeros(grid.shape[1:], dtype=bool)
+        for extent, material in ((layer.extent, layer.material), *((b.extent, b.material) for b in layer.blocks)):
+            inside = np.ix_((extent.y0 < y) & (y < extent.y1), (extent.x0 < x) & (x < extent.x1))
+            solid[inside] = material.conductivity[2] > 0
+        out.append(solid)
+    return out
+
+
+def planes_of(surface: Surface, stack: Stack, grid: Grid) -> list[Plane]:
+    """The exposed planes of a surface on a grid."""
+    index, every = stack.index[surface.layer], slice(None)
+    solid = [*solid_cells(stack, grid), np.zeros(grid.shape[1:], dtype=bool)]  # the last one also stands below the first
+    cells = grid.cells_of(index)
+    low, high = int(cells[0]), int(cells[-1]) + 1
+    overlaps = [
+        tuple(
+            np.clip(np.minimum(lines[1:], b) - np.maximum(lines[:-1], a), 0.0, None)
+            for lines, a, b in ((grid.y, e.y0, e.y1), (grid.x, e.x0, e.x1))
+        )
+        for e in surface.extents
+    ]
+    area = np.sum([np.outer(wy, wx) for wy, wx in overlaps], axis=0)
+    if surface.side == "channels":
+        out = [Plane((low, every, every), area * solid[index - 1]), Plane((high, every, every), area * solid[index + 1])]
+        along_y = surface.direction == "y"
+        lines = grid.x if along_y else grid.y
+        for extent, overlap in zip(surface.extents, overlaps):
+            walls = np.outer(np.diff(grid.z)[low:high], overlap[0 if along_y else 1])
+            for edge in (extent.x0, extent.x1) if along_y else (extent.y0, extent.y1):
+                at = int(np.abs(lines - edge).argmin())
+                out.append(Plane((slice(low, high + 1), *((every, at) if along_y else (at, every))), walls))
+        return out
+    at, other = (high, index + 1) if surface.side == "top" else (low, index - 1)
+    return [Plane((at, every, every), area * (solid[index] & ~solid[other]))]
 
 
 def hat_integrals(lines: Floats, lower: float, upper: float) -> Floats:

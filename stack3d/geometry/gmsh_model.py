@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, MissingDependencyError
-from stack3d.layout import Floats, Grid, Material, Stack
+from stack3d.layout import Floats, Grid, Material, Plane, Stack, Surface, planes_of
 
 CONTACT_THICKNESS = 1e-3
 """Thickness of a contact element over the smallest real element height.
@@ -89,7 +89,9 @@ class CellRegions:
             parts = [(layer.name, layer.extent, layer.material)]
             parts += [(f"{layer.name}.{block.name}", block.extent, block.material) for block in layer.blocks]
             for name, extent, material in parts:
-                plane[np.ix_((extent.y0 < y) & (y < extent.y1), (extent.x0 < x) & (x < extent.x1))] = len(names)
+                solid = material.conductivity[2] > 0
+                inside = np.ix_((extent.y0 < y) & (y < extent.y1), (extent.x0 < x) & (x < extent.x1))
+                plane[inside] = len(names) if solid else VOID
                 names.append(name)
                 materials.append(material)
             for cell in np.flatnonzero(grid.layer == index):
@@ -121,6 +123,19 @@ def _outer_faces(corners: NDArray[np.intp], solid: NDArray[np.bool_]) -> dict[st
     }
 
 
+def _quads(number: NDArray[np.intp], plane: Plane) -> NDArray[np.intp]:
+    """Nodes of the cells of a plane that lie inside its area, shape (faces, 4)."""
+    nodes = number[plane.where]
+    around = np.stack([nodes[:-1, :-1], nodes[:-1, 1:], nodes[1:, 1:], nodes[1:, :-1]], axis=-1)
+    return around[plane.area > 0]
+
+
+def _without(quads: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Quadrilaterals that are not among the others."""
+    taken = {tuple(q) for q in np.sort(others, axis=1).tolist()}
+    return quads[[tuple(q) not in taken for q in np.sort(quads, axis=1).tolist()]] if taken else quads
+
+
 @contextmanager
 def gmsh_model(name: str) -> Iterator[Any]:
     """An empty Gmsh model, silent, removed in the end; raises MissingDependencyError when gmsh cannot be loaded."""
@@ -140,10 +155,11 @@ def gmsh_model(name: str) -> Iterator[Any]:
 
 
 @contextmanager
-def layered_hexahedra(stack: Stack, grid: Grid) -> Iterator[NamedMesh]:
+def layered_hexahedra(stack: Stack, grid: Grid, surfaces: Sequence[Surface] = ()) -> Iterator[NamedMesh]:
     """Mesh the solid cells of a grid in Gmsh, one volume per layer, block and contact.
 
-    ``bottom`` and ``top`` are the faces at the least and largest z, ``sides`` those on the lateral bounds of the grid.
+    ``bottom`` and ``top`` are the faces at the least and largest z outside the `surfaces`, ``sides`` those on the lateral
+    bounds of the grid; edges of surfaces are lines of the grid.
 
     Raises
     ------
@@ -177,8 +193,16 @@ def layered_hexahedra(stack: Stack, grid: Grid) -> Iterator[NamedMesh]:
             volumes[name] = Region(gmsh.model.addPhysicalGroup(3, [entity], name=name), regions.materials[index])
             entity, first = 0, first + cells.size // 8
         solid[np.diff(grid.z) == 0] = False  # contacts have no outer face
-        for name, quads in _outer_faces(corners, solid).items():
+        quads_of = _outer_faces(corners, solid)
+        for surface in surfaces:
+            mine = np.concatenate([_quads(np.searchsorted(used, number), p) for p in planes_of(surface, stack, grid)])
+            for outer in ("top", "bottom"):
+                quads_of[outer] = _without(quads_of[outer], mine)
+            quads_of[surface.name] = mine
+        for name, quads in quads_of.items():
             entity = gmsh.model.addDiscreteEntity(2)
+            if not len(quads):
+                continue
             gmsh.model.mesh.addElementsByType(entity, 3, np.arange(first, first + len(quads)), (quads + 1).ravel())
             faces[name] = gmsh.model.addPhysicalGroup(2, [entity], name=name)
             first += len(quads)

@@ -1,8 +1,9 @@
-"""Lines of the tensor grid: on every edge of a layer, block or source, finer towards the edges of sources."""
+"""Lines of the tensor grid: on every edge of a layer, block or source, finer towards sources, coarser beyond the footprint."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,36 +18,43 @@ MERGE = 1e-3
 """Edges closer than this share of the target size become one line; sources stay exact all the same."""
 
 
-def _size(position: Floats, focus: Floats, largest: float, smallest: float, growth: float) -> Floats:
-    """Element size wanted at each position: `smallest` at a focus point, growing linearly away from it. [m]."""
-    if focus.size == 0:
-        return np.full(position.shape, largest)
-    after = np.searchsorted(focus, position).clip(1, focus.size - 1) if focus.size > 1 else np.zeros(position.shape, dtype=int)
-    distance = np.abs(position - focus[after])
-    if focus.size > 1:
-        distance = np.minimum(distance, np.abs(position - focus[after - 1]))
-    return np.asarray(np.minimum(largest, smallest + growth * distance))
+@dataclass(frozen=True)
+class _Spacing:
+    """Element size wanted along one direction: `smallest` at a focus, growing away from it, `largest` inside `core`."""
+
+    focus: Floats
+    core: tuple[float, float]
+    largest: float
+    smallest: float
+    growth: float
+
+    def at(self, position: Floats) -> Floats:
+        """Size at each position; outside the core it goes on growing. [m]"""
+        outside = np.maximum(0.0, np.maximum(self.core[0] - position, position - self.core[1]))
+        size = self.largest + self.growth * outside
+        if self.focus.size:
+            after = np.searchsorted(self.focus, position)
+            near = [np.abs(position - self.focus[np.clip(at, 0, self.focus.size - 1)]) for at in (after, after - 1)]
+            size = np.minimum(size, self.smallest + self.growth * np.minimum(*near))
+        return np.asarray(size)
+
+    def lines(self, a: float, b: float, fewest: int) -> Floats:
+        """Lines from a to b, both included."""
+        sample = np.linspace(a, b, 257)
+        density = 1.0 / self.at(0.5 * (sample[1:] + sample[:-1]))
+        elements = np.concatenate([[0.0], np.cumsum(density * np.diff(sample))])
+        n = max(fewest, int(np.ceil(elements[-1] - 1e-9)))
+        if n > MOST_ELEMENTS:
+            message = f"{n} elements from {a:.4g} to {b:.4g} m, at most {MOST_ELEMENTS}: is a size in the right unit?"
+            raise DeckError(Problem("geometry", message))
+        lines = np.interp(np.linspace(0.0, elements[-1], n + 1), elements, sample)
+        lines[0], lines[-1] = a, b
+        return lines
 
 
-def _between(a: float, b: float, focus: Floats, largest: float, smallest: float, growth: float, fewest: int) -> Floats:
-    """Lines from a to b, both included, whose spacing follows the wanted size."""
-    sample = np.linspace(a, b, 257)
-    density = 1.0 / _size(0.5 * (sample[1:] + sample[:-1]), focus, largest, smallest, growth)
-    elements = np.concatenate([[0.0], np.cumsum(density * np.diff(sample))])
-    n = max(fewest, int(np.ceil(elements[-1] - 1e-9)))
-    if n > MOST_ELEMENTS:
-        raise DeckError(
-            Problem(
-                "geometry",
-                f"{n} elements between {a:.4g} m and {b:.4g} m, at most {MOST_ELEMENTS}; is a size in the right unit?",
-            )
-        )
-    lines = np.interp(np.linspace(0.0, elements[-1], n + 1), elements, sample)
-    lines[0], lines[-1] = a, b
-    return lines
-
-
-def _lateral(edges: Iterable[float], hard: Iterable[float], points: Iterable[float], target: float, mesh: Mesh) -> Floats:
+def _lateral(
+    edges: Iterable[float], hard: Iterable[float], points: Iterable[float], core: tuple[float, float], target: float, mesh: Mesh
+) -> Floats:
     """Lines through `hard` and, where they do not crowd another, through `edges` and `points`; finer towards `edges`."""
     kept = sorted(set(hard))
     low, high = kept[0], kept[-1]
@@ -55,8 +63,8 @@ def _lateral(edges: Iterable[float], hard: Iterable[float], points: Iterable[flo
         if min(abs(edge - k) for k in kept) > MERGE * target:
             kept.append(edge)
     kept.sort()
-    focus = np.array(inner)
-    parts = [_between(a, b, focus, target, target / mesh.refinement, mesh.growth, 1)[:-1] for a, b in zip(kept[:-1], kept[1:])]
+    spacing = _Spacing(np.array(inner), core, target, target / mesh.refinement, mesh.growth)
+    parts = [spacing.lines(a, b, 1)[:-1] for a, b in zip(kept[:-1], kept[1:])]
     return np.concatenate([*parts, [high]])
 
 
@@ -80,13 +88,13 @@ def build_grid(stack: Stack, sources: Sequence[HeatSource], mesh: Mesh, points: 
     """
     extents = [layer.extent for layer in stack.layers] + [b.extent for layer in stack.layers for b in layer.blocks]
     boxes = [s.extent for s in sources]
-    width = max(e.x1 for e in extents) - min(e.x0 for e in extents)
-    depth = max(e.y1 for e in extents) - min(e.y0 for e in extents)
-    target = max(width, depth) / mesh.lateral
+    core = stack.footprint
+    target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
     x = _lateral(
         [v for b in boxes for v in (b.x0, b.x1)],
         [v for e in extents for v in (e.x0, e.x1)],
         [p[0] for p in points],
+        (core.x0, core.x1),
         target,
         mesh,
     )
@@ -94,20 +102,20 @@ def build_grid(stack: Stack, sources: Sequence[HeatSource], mesh: Mesh, points: 
         [v for b in boxes for v in (b.y0, b.y1)],
         [v for e in extents for v in (e.y0, e.y1)],
         [p[1] for p in points],
+        (core.y0, core.y1),
         target,
         mesh,
     )
     heated = [stack.layer(s.layer) for s in sources if not _covers(s.extent, stack.layer(s.layer).extent)]
     focus = np.unique([v for layer in heated for v in (layer.z0, layer.z1)])
-    smallest = target / mesh.refinement
+    height = (stack.layers[0].z0, stack.layers[-1].z1)
+    spacing = _Spacing(focus, height, mesh.aspect * target, mesh.aspect * target / mesh.refinement, mesh.aspect * mesh.growth)
     z, owner = [np.array([stack.layers[0].z0])], []
     for i, layer in enumerate(stack.layers):
         if layer.contact_resistance > 0 and i > 0:
             z.append(np.array([layer.z0]))
             owner.append(i)
-        lines = _between(
-            layer.z0, layer.z1, focus, mesh.aspect * target, mesh.aspect * smallest, mesh.aspect * mesh.growth, mesh.per_layer
-        )
+        lines = spacing.lines(layer.z0, layer.z1, mesh.per_layer)
         z.append(lines[1:])
         owner += [i] * (lines.size - 1)
     return Grid(x, y, np.concatenate(z), np.array(owner, dtype=np.intp))

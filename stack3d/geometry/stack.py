@@ -6,14 +6,27 @@ from collections.abc import Iterator
 
 from stack3d import schema
 from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.geometry.mixing import with_cylinders
 from stack3d.layout import Block, HeatSource, Layer, Material, Rectangle, Stack
 from stack3d.schema.geometry import Geometry
 from stack3d.schema.geometry import Layer as LayerDeck
 from stack3d.schema.scenario import Scenario
 
 
-def material_of(deck: schema.geometry.Material) -> Material:
-    """Thermal properties of a material deck."""
+def material_of(deck: schema.geometry.Material, thickness: float) -> Material:
+    """Thermal properties of a material deck in a layer of a thickness [m]."""
+    if (parts := deck.cylinders) is not None:
+        return with_cylinders(
+            deck.name,
+            material_of(parts.host, thickness),
+            material_of(parts.fill, thickness),
+            diameter=parts.diameter,
+            pitch=parts.pitch,
+            thickness=thickness,
+            insulated=parts.insulated,
+            end_resistance=parts.end_resistance,
+        )
+    assert deck.conductivity is not None
     return Material(deck.name, deck.conductivity, deck.volumetric_heat_capacity, deck.conductivity_exponent)
 
 
@@ -63,14 +76,14 @@ def build_stack(geometry: Geometry) -> Stack:
             for other in blocks:
                 if box.overlaps(other.extent):
                     problems.append(Problem(where, f"block {block.name!r} overlaps block {other.name!r}"))
-            blocks.append(Block(block.name, box, material_of(block.material)))
+            blocks.append(Block(block.name, box, material_of(block.material, deck.thickness)))
         layers.append(
             Layer(
                 name,
                 z,
                 z + deck.thickness,
                 extent,
-                material_of(deck.material),
+                material_of(deck.material, deck.thickness),
                 deck.contact_resistance,
                 tier,
                 deck.role,

@@ -31,11 +31,11 @@ def _three(value: Any) -> Any:
 
 
 class Material(DeckModel):
-    """A solid: conductivity (one value or [kx, ky, kz]) and heat capacity per volume or per mass."""
+    """A solid: conductivity (one value or [kx, ky, kz]) and heat capacity per volume or per mass; or cylinders in a host."""
 
     name: str = "inline"
     title: str | None = None
-    conductivity: Annotated[tuple[Conductivity, Conductivity, Conductivity], BeforeValidator(_three)]
+    conductivity: Annotated[tuple[Conductivity, Conductivity, Conductivity], BeforeValidator(_three)] | None = None
     """Thermal conductivity at 300 K; one value, or [kx, ky, kz]."""
     conductivity_exponent: Number = 0.0
     """n of k(T) = k(300 K) (T/300 K)^n."""
@@ -43,9 +43,18 @@ class Material(DeckModel):
     """Heat capacity per volume; or give density and specific_heat."""
     density: Density | None = None
     specific_heat: SpecificHeat | None = None
+    cylinders: Cylinders | None = None
+    """Instead of all the above: vias or bumps through the layer, homogenised by mixing rules."""
 
     @model_validator(mode="after")
     def _one_capacity(self) -> Self:
+        if self.cylinders is not None:
+            given = [n for n in ("conductivity", "heat_capacity", "density", "specific_heat") if getattr(self, n) is not None]
+            if given:
+                raise ValueError(f"has cylinders, whose host and fill say all; leave out {', '.join(given)}")
+            return self
+        if self.conductivity is None:
+            raise ValueError("wants a conductivity, or cylinders in a host")
         by_mass = self.density is not None and self.specific_heat is not None
         if (self.heat_capacity is None) != by_mass:
             raise ValueError("wants either heat_capacity, or density and specific_heat together")
@@ -58,6 +67,28 @@ class Material(DeckModel):
             return self.heat_capacity
         assert self.density is not None and self.specific_heat is not None
         return self.density * self.specific_heat
+
+
+class Cylinders(DeckModel):
+    """Cylinders on a square lattice through the whole layer: through-silicon vias, micro-bumps."""
+
+    host: Material
+    fill: Material
+    diameter: Thickness
+    pitch: Thickness
+    insulated: bool = False
+    """Whether a liner stops heat from entering them sideways."""
+    end_resistance: ArealResistance = 0.0
+    """Of both ends of a cylinder together, on its own area: dielectric between a bump and the silicon."""
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.diameter >= self.pitch:
+            raise ValueError("cylinders touch: diameter has to be less than pitch")
+        return self
+
+
+Material.model_rebuild()
 
 
 class Block(DeckModel):

@@ -18,7 +18,7 @@ class Mesh(DeckModel):
     """Element sizes of the tensor grid."""
 
     lateral: Annotated[Count, Field(ge=1, le=2048)]
-    """Elements across the longer side, at least."""
+    """Elements across the longer side of the footprint, at least; beyond it they grow."""
     refinement: Annotated[Number, Field(ge=1, le=64)] = 1.0
     """Largest lateral element over the smallest, which lies at the edges of sources."""
     growth: Annotated[Number, Field(gt=0, le=2)] = 0.3

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stack3d.errors import DeckError, MissingDependencyError, SolverError
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.preconditioner import GridPreconditioner
-from stack3d.thermal.problem import Face, GridField, ThermalProblem, ThermalSolution, source_loads
+from stack3d.thermal.problem import GridField, ThermalProblem, ThermalSolution, source_loads
 
 ROUNDING = 16.0
 """Multiple of machine epsilon times diag(A) x that a residual may keep."""
@@ -94,7 +94,7 @@ class FemSolver:
         started = time.perf_counter()
         self._space = dolfinx.fem.functionspace(self._mesh, ("Lagrange", 1))
         self._nodes = self._grid_nodes(mesh.z)
-        self._reference = next(f.reference for f in (problem.top, problem.bottom, problem.sides) if f.film_coefficient > 0)
+        self._reference = problem.reference
         self._conductivity = self._cell_conductivity(mesh)
         self._assemble()
         self.seconds["assembly"] = time.perf_counter() - started
@@ -137,6 +137,9 @@ class FemSolver:
             raise SolverError(f"the temperature falls to {temperature.min():.0f} K: is a power negative, or in the wrong unit?")
         factor = (temperature / 300.0) ** self._exponent
         self._conductivity.x.array[:] = (self._at_300_kelvin * factor[:, None]).reshape(-1)
+        self._refill()
+
+    def _refill(self) -> None:
         self._matrix.zeroEntries()
         self._fill(self._matrix, [condition for _, condition in self._conditions])
         self._diagonal = self._matrix.getDiagonal().array
@@ -153,9 +156,6 @@ class FemSolver:
             self._faces[name]
         )
 
-    def _named_faces(self) -> list[tuple[str, Face]]:
-        return [("top", self.problem.top), ("bottom", self.problem.bottom), ("sides", self.problem.sides)]
-
     def _assemble(self) -> None:
         ufl, fem = self._ufl, self._dolfinx.fem
         u, v = ufl.TrialFunction(self._space), ufl.TestFunction(self._space)
@@ -163,21 +163,17 @@ class FemSolver:
         k_grad = ufl.as_vector([self._conductivity[i] * ufl.grad(u)[i] for i in range(3)])
         bilinear = ufl.inner(k_grad, ufl.grad(v)) * ufl.dx(metadata=QUADRATURE)
         self._conditions: list[tuple[str, Any]] = []
-        self._film: dict[str, Floats] = {}
-        self._flux: dict[str, Floats] = {}
-        for name, face in self._named_faces():
-            ds = self._measure(name)
-            rise = face.reference - self._reference
+        self._films: dict[str, Any] = {}
+        self._film_mass: dict[str, Any] = {}
+        for name, face in self.problem.faces.items():
             if face.is_fixed:
                 self._mesh.topology.create_connectivity(2, 3)
                 dofs = fem.locate_dofs_topological(self._space, 2, self._facet_tags.find(self._faces[name]))
-                self._conditions.append((name, fem.dirichletbc(rise, dofs, self._space)))
+                self._conditions.append((name, fem.dirichletbc(face.reference - self._reference, dofs, self._space)))
             elif face.film_coefficient > 0:
-                h = fem.Constant(self._mesh, float(face.film_coefficient))
-                bilinear += h * u * v * ds
-                self._film[name] = self._face_vector(h * v * ds)
-            if face.flux:
-                self._flux[name] = self._face_vector(fem.Constant(self._mesh, float(face.flux)) * v * ds)
+                self._films[name] = fem.Constant(self._mesh, float(face.film_coefficient))
+                bilinear += self._films[name] * u * v * self._measure(name)
+        self._load_faces()
         conditions = [condition for _, condition in self._conditions]
         self._bilinear = fem.form(bilinear)
         self._matrix = fem.petsc.create_matrix(self._bilinear)
@@ -186,6 +182,32 @@ class FemSolver:
         if conditions:  # the matrix without conditions gives their heat as the reaction
             self._free_matrix = fem.petsc.create_matrix(self._bilinear)
             self._fill(self._free_matrix, [])
+
+    def _load_faces(self) -> None:
+        """Vectors of films and of fluxes on the faces."""
+        fem, v = self._dolfinx.fem, self._ufl.TestFunction(self._space)
+        faces = self.problem.faces
+        self._film = {name: self._face_vector(h * v * self._measure(name)) for name, h in self._films.items()}
+        self._flux = {
+            name: self._face_vector(fem.Constant(self._mesh, float(face.flux)) * v * self._measure(name))
+            for name, face in faces.items()
+            if face.flux and not face.is_fixed
+        }
+
+    def recooled(self, problem: ThermalProblem) -> FemSolver:
+        """Return the solver with other films, fluxes and references on the same faces; raises DeckError for other kinds."""
+        for name, face in problem.faces.items():
+            old = self.problem.faces[name]
+            if (face.is_fixed, face.film_coefficient > 0) != (old.is_fixed, old.film_coefficient > 0):
+                raise DeckError(f"cooling: face {name!r} changes its kind, which needs a new solver")
+        self.problem, self._reference = problem, problem.reference
+        for name, film in self._films.items():
+            film.value = problem.faces[name].film_coefficient
+        for name, condition in self._conditions:
+            condition.g.value[...] = problem.faces[name].reference - self._reference
+        self._load_faces()
+        self._refill()
+        return self
 
     def _face_vector(self, integrand: Any) -> Floats:
         """Assembled linear form, owned part."""
@@ -231,7 +253,13 @@ class FemSolver:
         solver.setUp()
         self._solver: Any = solver
 
-    def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
+    def solve(
+        self,
+        sources: Sequence[HeatSource],
+        *,
+        guess: Floats | None = None,
+        references: Mapping[str, Floats] | None = None,
+    ) -> ThermalSolution:
         """Steady temperature for these sources.
 
         Parameters
@@ -239,6 +267,8 @@ class FemSolver:
         sources : sequence of HeatSource
         guess : ndarray, shape (nz+1, ny+1, nx+1), optional
             Temperature to begin with. [K]
+        references : mapping of str to ndarray, optional
+            Nodal reference temperatures of faces by name. [K]
 
         Raises
         ------
@@ -251,12 +281,12 @@ class FemSolver:
         load = source_loads(problem.grid, problem.stack, sources).reshape(-1)[self._nodes[:own]]
         load = load + sum(self._flux.values())
         # The mean rise is taken out first: A 1 is the film vector, known without the cancellation in the rows of A.
-        faces = dict(self._named_faces())
-        offsets = {name: faces[name].reference - self._reference for name in self._film}
-        total = self._sum(load) + sum(self._sum(film) * offsets[name] for name, film in self._film.items())
+        offsets = {name: problem.faces[name].reference - self._reference for name in self._film}
+        varying = {name: self._varying_film(name, values) for name, values in (references or {}).items()}
+        total = self._sum(load) + sum(self._sum(varying.get(n, film * offsets[n])) for n, film in self._film.items())
         mean = 0.0 if self._conditions else total / sum(self._sum(film) for film in self._film.values())
         for name, film in self._film.items():
-            load = load + film * (offsets[name] - mean)
+            load = load + varying.get(name, film * offsets[name]) - film * mean
         rise = self._matrix.createVecRight()
         rise.set(0.0)
         if guess is not None:
@@ -280,7 +310,10 @@ class FemSolver:
                 break
             self._update_conductivity(self._on_grid(rise.array + (mean + self._reference)))
             updates += 1
-        heat = {name: self._sum(film * (rise.array + (mean - offsets[name]))) for name, film in self._film.items()}
+        heat = {
+            name: self._sum(film * (rise.array + mean)) - self._sum(varying.get(name, film * offsets[name]))
+            for name, film in self._film.items()
+        }
         heat |= self._reactions(rise, free_right)
         heat_in = float(sum(s.power for s in sources)) + sum(self._sum(flux) for flux in self._flux.values())
         return ThermalSolution(
@@ -300,6 +333,15 @@ class FemSolver:
                 "seconds": {**self.seconds, "solve": time.perf_counter() - started},
             },
         )
+
+    def _varying_film(self, name: str, values: Floats) -> Floats:
+        """Load of a film whose reference is nodal."""
+        grid = self.problem.grid
+        shape = (grid.z.size, grid.y.size, grid.x.size)
+        reference = self._dolfinx.fem.Function(self._space)
+        reference.x.array[:] = np.broadcast_to(values, shape).reshape(-1)[self._nodes] - self._reference
+        v = self._ufl.TestFunction(self._space)
+        return self._face_vector(self._films[name] * reference * v * self._measure(name))
 
     def _right_side(self, load: Floats) -> tuple[Any, Any]:
         """Load vector with, and without, the fixed temperatures worked in."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError
-from stack3d.layout import Floats, Grid, Layer, Rectangle, Stack
-from stack3d.thermal.problem import Face, ThermalProblem
+from stack3d.layout import Floats, Grid, Layer, Plane, Rectangle, Stack
+from stack3d.thermal.problem import ThermalProblem
 
 FACES = ("top", "bottom", "sides")
+SHARES = np.array([1 / 16, 1 / 48, 1 / 48, 1 / 144])
+"""Of a cell's area in its four products of sums and differences: those of the bilinear mass matrix."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +127,8 @@ class GridOperator:
         Factor of the heat capacity, as 1/Δt in an implicit step. [s⁻¹]
     factor : ndarray, shape (nz, ny, nx), optional
         k(T) / k(300 K) of every cell.
+    patches : mapping of str to sequence of Plane, optional
+        Those of the problem by default.
 
     Notes
     -----
@@ -133,7 +138,13 @@ class GridOperator:
     """
 
     def __init__(
-        self, problem: ThermalProblem, cells: CellProperties, *, rate: float = 0.0, factor: Floats | None = None
+        self,
+        problem: ThermalProblem,
+        cells: CellProperties,
+        *,
+        rate: float = 0.0,
+        factor: Floats | None = None,
+        patches: Mapping[str, Sequence[Plane]] | None = None,
     ) -> None:
         self.problem, self.cells, self.rate, self.factor = problem, cells, rate, factor
         grid = problem.grid
@@ -144,13 +155,15 @@ class GridOperator:
         self._vertical = np.multiply.outer(np.array([1 / 16, 1 / 48, 1 / 48, 1 / 144]), area)
         self._lateral_x = np.multiply.outer(np.array([0, 1 / 16, 0, 1 / 48]), np.outer(hy, 1 / hx))
         self._lateral_y = np.multiply.outer(np.array([0, 0, 1 / 16, 1 / 48]), np.outer(1 / hy, hx))
+        self.patches = problem.surfaces if patches is None else patches
         self._faces = {name: _face_terms(problem, cells, name) for name in FACES}
+        for name, planes in self.patches.items():
+            self._faces[name] = [(plane.where, np.multiply.outer(SHARES, plane.area)) for plane in planes]
 
     def apply(self, temperature: Floats) -> Floats:
         """Product with a nodal field, shape (nz+1, ny+1, nx+1). [W] for [K]"""
         out = self.conduction(temperature)
-        for name in FACES:
-            face = getattr(self.problem, name)
+        for name, face in self.problem.faces.items():
             if face.film_coefficient > 0 and not face.is_fixed:
                 for where, terms in self._faces[name]:
                     out[where] += face.film_coefficient * _face_mass(terms, temperature[where])
@@ -222,8 +235,7 @@ class GridOperator:
                 total, difference = (_corner_sums(w) for w in self._weights(c))
             diagonal[c : c + 2] += total + difference
             off[c] = total - difference
-        for name in FACES:
-            face = getattr(self.problem, name)
+        for name, face in self.problem.faces.items():
             if face.film_coefficient > 0 and not face.is_fixed:
                 for where, terms in self._faces[name]:
                     diagonal[where] += face.film_coefficient * _corner_sums(terms)
@@ -240,8 +252,7 @@ class GridOperator:
             corners = np.stack([number[c + k, j : j + grid.shape[1], i : i + grid.shape[2]] for k, j, i in np.ndindex(2, 2, 2)])
             products = np.concatenate(self._weights(c))
             parts.append((corners, products))
-        for name in FACES:
-            face = getattr(self.problem, name)
+        for name, face in self.problem.faces.items():
             if face.film_coefficient > 0 and not face.is_fixed:
                 for where, terms in self._faces[name]:
                     plane = number[where]
@@ -308,19 +319,21 @@ def _face_terms(problem: ThermalProblem, cells: CellProperties, name: str) -> li
     """Node planes of a face and the weights of their four products, zero beside void cells."""
     grid = problem.grid
     every = slice(None)
-    shares = np.array([1 / 16, 1 / 48, 1 / 48, 1 / 144])
     hx, hy, hz = np.diff(grid.x), np.diff(grid.y), np.diff(grid.z)
     if name in ("top", "bottom"):
         at = -1 if name == "top" else 0
         solid = cells.conductivity[grid.layer[at]][2] > 0
-        return [((at, every, every), np.multiply.outer(shares, np.outer(hy, hx)) * solid)]
+        area = np.outer(hy, hx) * solid
+        if problem.patches:
+            area *= 1.0 - problem.covered(name)
+        return [((at, every, every), np.multiply.outer(SHARES, area))]
     out: list[tuple[Where, Floats]] = []
     solid_of = [np.broadcast_to(k[2] > 0, grid.shape[1:]) for k in cells.conductivity]
     for at in (0, -1):
         beside_y = np.array([solid_of[layer][at, :] for layer in grid.layer])
         beside_x = np.array([solid_of[layer][:, at] for layer in grid.layer])
-        out.append(((every, at, every), np.multiply.outer(shares, np.outer(hz, hx)) * beside_y))
-        out.append(((every, every, at), np.multiply.outer(shares, np.outer(hz, hy)) * beside_x))
+        out.append(((every, at, every), np.multiply.outer(SHARES, np.outer(hz, hx)) * beside_y))
+        out.append(((every, every, at), np.multiply.outer(SHARES, np.outer(hz, hy)) * beside_x))
     return out
 
 
@@ -333,15 +346,18 @@ def _face_mass(terms: Floats, plane: Floats) -> Floats:
     return out
 
 
-def boundary_load(operator: GridOperator, base: float) -> Floats:
-    """Load of film references and fluxes for the rise over `base`, shape (nz+1, ny+1, nx+1). [W]"""
+def boundary_load(operator: GridOperator, base: float, references: Mapping[str, Floats] | None = None) -> Floats:
+    """Load of film references and fluxes for the rise over `base`, shape (nz+1, ny+1, nx+1). [W]
+
+    `references` replace those of faces by nodal values that broadcast to that shape. [K]
+    """
     grid = operator.problem.grid
     out = np.zeros((grid.z.size, grid.y.size, grid.x.size))
-    for name in FACES:
-        face: Face = getattr(operator.problem, name)
-        density = 0.0 if face.is_fixed else face.film_coefficient * (face.reference - base) + face.flux
-        if density:
-            out += density * operator.face_integral(name)
+    for name, face in operator.problem.faces.items():
+        reference = (references or {}).get(name, face.reference)
+        density = 0.0 if face.is_fixed else face.film_coefficient * (reference - base) + face.flux
+        if np.any(density):
+            out += operator.face_integral(name, density)
     return out
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.layout import Floats, Grid
+from stack3d.layout import Floats, Grid, Plane
 from stack3d.thermal.conjugate_gradient import Apply
 from stack3d.thermal.grid_operator import CellProperties, GridOperator, fixed_nodes
 
@@ -176,7 +176,21 @@ def coarsened(operator: GridOperator) -> GridOperator | None:
         cells.exponent,
         tuple(mean(c) for c in cells.contact),
     )
-    return GridOperator(replace(problem, grid=rough), averaged, rate=operator.rate, factor=factor)
+    patches = {name: [_rough_plane(p, grid, rough, keep_y, keep_x) for p in ps] for name, ps in operator.patches.items()}
+    coarse = replace(problem, grid=rough)
+    return GridOperator(coarse, averaged, rate=operator.rate, factor=factor, patches=patches)
+
+
+def _rough_plane(plane: Plane, grid: Grid, rough: Grid, keep_y: NDArray[np.intp], keep_x: NDArray[np.intp]) -> Plane:
+    """The plane on fewer lines, areas added up; one that stands on a line that is gone moves to the nearest."""
+    at_z, at_y, at_x = plane.where
+    if not isinstance(at_x, slice):
+        area = np.add.reduceat(plane.area, keep_y[:-1], axis=1)
+        return Plane((at_z, at_y, int(np.abs(rough.x - grid.x[at_x]).argmin())), area)
+    area = np.add.reduceat(plane.area, keep_x[:-1], axis=1)
+    if not isinstance(at_y, slice):
+        return Plane((at_z, int(np.abs(rough.y - grid.y[at_y]).argmin()), at_x), area)
+    return Plane(plane.where, np.add.reduceat(area, keep_y[:-1], axis=0))
 
 
 def _material_lines(cells: CellProperties, grid: Grid) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -11,7 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError
-from stack3d.layout import Floats, Grid, HeatSource, LineRecovery, Rectangle, Stack, hat_integrals
+from stack3d.layout import (
+    Floats,
+    Grid,
+    HeatSource,
+    LineRecovery,
+    Plane,
+    Rectangle,
+    Stack,
+    Surface,
+    hat_integrals,
+    planes_of,
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,9 @@ class ThermalProblem:
     ----------
     stack, grid : Stack, Grid
     top, bottom, sides : Face
-        Conditions on z = max, z = min and the four lateral faces of the footprint.
+        Conditions on z = max, z = min and the four lateral faces of the grid.
+    patches : tuple of (Surface, Face)
+        Parts with a condition of their own, which takes the place of that of the outer face there.
     """
 
     stack: Stack
@@ -54,10 +67,38 @@ class ThermalProblem:
     top: Face
     bottom: Face = field(default_factory=Face)
     sides: Face = field(default_factory=Face)
+    patches: tuple[tuple[Surface, Face], ...] = ()
 
     def __post_init__(self) -> None:
-        if not any(f.film_coefficient > 0 for f in (self.top, self.bottom, self.sides)):
+        if not any(f.film_coefficient > 0 for f in self.faces.values()):
             raise DeckError("cooling: every face is adiabatic, so no steady temperature exists; cool at least one face")
+        for surface, face in self.patches:
+            if face.is_fixed:
+                raise DeckError(f"cooling: patch {surface.name!r} cannot have a fixed temperature; give it a film coefficient")
+
+    @cached_property
+    def faces(self) -> dict[str, Face]:
+        """Condition by name, outer faces first."""
+        return {"top": self.top, "bottom": self.bottom, "sides": self.sides, **{s.name: f for s, f in self.patches}}
+
+    @property
+    def reference(self) -> float:
+        """Temperature that rises count from: that of the first cooled face. [K]"""
+        return next(f.reference for f in self.faces.values() if f.film_coefficient > 0)
+
+    @cached_property
+    def surfaces(self) -> dict[str, list[Plane]]:
+        """Planes of each patch on the grid."""
+        return {surface.name: planes_of(surface, self.stack, self.grid) for surface, _ in self.patches}
+
+    def covered(self, face: str) -> Floats:
+        """Share of each cell of the ``top`` or ``bottom`` face that patches take, shape (ny, nx). [-]"""
+        grid = self.grid
+        at = grid.z.size - 1 if face == "top" else 0
+        area = np.zeros(grid.shape[1:])
+        for planes in self.surfaces.values():
+            area += sum((p.area for p in planes if p.where[0] == at), np.zeros(grid.shape[1:]))
+        return np.asarray(area / np.outer(np.diff(grid.y), np.diff(grid.x)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +194,7 @@ class ThermalSolution:
     heat_in, heat_out : float
         Power of the sources, and net heat leaving through all faces. [W]
     face_heat : mapping
-        Heat leaving through ``top``, ``bottom``, ``sides``. [W]
+        Heat leaving through ``top``, ``bottom``, ``sides`` and each patch. [W]
     statistics : mapping
         ``backend``, ``unknowns``, ``iterations``, ``residual`` (relative), ``seconds`` by stage, …
     """
@@ -174,8 +215,23 @@ class ThermalSolution:
 class ThermalBackend(Protocol):
     """A solver made once per problem and used for many powers."""
 
-    def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
-        """Steady temperature for these sources, begun at a `guess` [K]; raises SolverError when not converged."""
+    problem: ThermalProblem
+
+    def solve(
+        self,
+        sources: Sequence[HeatSource],
+        *,
+        guess: Floats | None = None,
+        references: Mapping[str, Floats] | None = None,
+    ) -> ThermalSolution:
+        """Steady temperature for these sources, begun at a `guess` [K]; raises SolverError when not converged.
+
+        `references` give faces by name a reference temperature per node instead of one value, in a shape that broadcasts
+        to that of the nodes (nz+1, ny+1, nx+1). [K]
+        """
+
+    def recooled(self, problem: ThermalProblem) -> ThermalBackend:
+        """A solver for the same stack, grid and patches with other films and references."""
 
 
 def source_loads(grid: Grid, stack: Stack, sources: Sequence[HeatSource]) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from stack3d.errors import DeckError, SolverError
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.conjugate_gradient import Iterations, conjugate_gradient
 from stack3d.thermal.diagonalisation import FastDiagonalisation, SeparableLayers
-from stack3d.thermal.grid_operator import FACES, CellProperties, GridOperator, boundary_load, fixed_nodes
+from stack3d.thermal.grid_operator import CellProperties, GridOperator, boundary_load, fixed_nodes
 from stack3d.thermal.multigrid import LateralMultigrid
 from stack3d.thermal.problem import GridField, ThermalProblem, ThermalSolution, source_loads
 
@@ -63,7 +63,8 @@ class TensorSolver:
         factor = None if at is None or self.cells.is_linear else self.cells.conductivity_factor(problem.grid, at)
         self.operator = GridOperator(problem, self.cells, factor=factor)
         if preconditioner == "auto":
-            preconditioner = "diagonalisation" if contrast(self.cells) <= LOW_CONTRAST else "multigrid"
+            averages_well = contrast(self.cells) <= LOW_CONTRAST and not problem.patches
+            preconditioner = "diagonalisation" if averages_well else "multigrid"
         self.preconditioner = preconditioner
         self.is_direct = preconditioner == "diagonalisation" and is_separable(problem, self.cells)
         self.inverse: FastDiagonalisation | LateralMultigrid
@@ -71,10 +72,15 @@ class TensorSolver:
             self.inverse = FastDiagonalisation(problem.grid, averaged_layers(problem, self.cells))
         else:
             self.inverse = LateralMultigrid(self.operator)
-        self.base = next(f.reference for f in (problem.top, problem.bottom, problem.sides) if f.film_coefficient > 0)
+        self.base = problem.reference
         self._fixed = fixed_nodes(problem)
         self._free = self._free_nodes()
         self._seconds_setup = time.perf_counter() - started
+
+    def recooled(self, problem: ThermalProblem) -> TensorSolver:
+        """A solver for the same stack and grid with other films and references."""
+        kind = self.preconditioner
+        return TensorSolver(problem, rtol=self.rtol, most_iterations=self.most_iterations, preconditioner=kind)
 
     def _free_nodes(self) -> NDArray[np.bool_] | None:
         free = None if self.cells.is_uniform else self.operator.solid_nodes()
@@ -136,12 +142,20 @@ class TensorSolver:
             most=self.most_iterations,
         )
 
-    def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
+    def solve(
+        self,
+        sources: Sequence[HeatSource],
+        *,
+        guess: Floats | None = None,
+        references: Mapping[str, Floats] | None = None,
+    ) -> ThermalSolution:
         """Steady temperature for these sources.
 
         Parameters
         ----------
         sources : sequence of HeatSource
+        references : mapping of str to ndarray, optional
+            Nodal reference temperature of faces by name, in place of the one value of the face. [K]
         guess : ndarray, shape (nz+1, ny+1, nx+1), optional
             Temperature near the solution, for k(T). [K]
 
@@ -154,7 +168,7 @@ class TensorSolver:
         problem, operator = self.problem, self.operator
         base = self.base
         load = source_loads(problem.grid, problem.stack, sources)
-        load += boundary_load(operator, base)
+        load += boundary_load(operator, base, references)
         lift = self.lift()
         updates = 0
         if self.is_linear:
@@ -173,7 +187,8 @@ class TensorSolver:
         imbalance -= load
         scale = self.restrict(load - operator.apply(lift) if lift.any() else load)
         residual = float(np.linalg.norm(self.restrict(imbalance))) / (float(np.linalg.norm(scale)) or 1.0)
-        heat = {name: self._face_heat(name, rise, imbalance, base) for name in FACES}
+        given = {name: face.reference for name, face in problem.faces.items()} | dict(references or {})
+        heat = {name: self._face_heat(name, rise, imbalance, given[name] - base) for name in given}
         statistics = {
             "backend": "tensor",
             "linear_solver": "fast diagonalisation" if self.is_direct else f"cg + {self.preconditioner}",
@@ -216,19 +231,19 @@ class TensorSolver:
             " left the range of the conductivity law, or the power may run away"
         )
 
-    def _face_heat(self, name: str, rise: Floats, imbalance: Floats, base: float) -> float:
-        """Heat leaving through a face by its film, or as the reaction of its fixed nodes. [W]"""
-        face = getattr(self.problem, name)
+    def _face_heat(self, name: str, rise: Floats, imbalance: Floats, reference: Floats | float) -> float:
+        """Heat leaving through a face by its film, or as the reaction of its fixed nodes; `reference` over `base`. [W]"""
+        face = self.problem.faces[name]
         if face.is_fixed:
             return -float(imbalance[self._fixed[name]].sum())
         if not face.film_coefficient:
             return 0.0
-        return float(self.operator.face_integral(name, face.film_coefficient * (rise - (face.reference - base))).sum())
+        return float(self.operator.face_integral(name, face.film_coefficient * (rise - reference)).sum())
 
     def _flux_heat(self) -> float:
         """Heat pushed in through the faces. [W]"""
-        faces = {name: getattr(self.problem, name) for name in FACES}
-        return sum(float(f.flux * self.operator.face_integral(n).sum()) for n, f in faces.items() if f.flux and not f.is_fixed)
+        faces = self.problem.faces.items()
+        return sum(float(f.flux * self.operator.face_integral(n).sum()) for n, f in faces if f.flux and not f.is_fixed)
 
 
 def contrast(cells: CellProperties) -> float:
@@ -239,7 +254,7 @@ def contrast(cells: CellProperties) -> float:
 
 def is_separable(problem: ThermalProblem, cells: CellProperties) -> bool:
     """Whether the layers are laterally uniform and the sides adiabatic, fixed, or beside one kx and one ky only."""
-    if not (cells.is_uniform and cells.is_linear):
+    if not (cells.is_uniform and cells.is_linear) or problem.patches:
         return False
     sides = problem.sides
     lateral = np.array([k[:2, 0, 0] for k in cells.conductivity])

@@ -9,7 +9,7 @@ import pytest
 from tensor_cases import flip_chip
 
 from stack3d.geometry.gmsh_model import CellRegions, layered_hexahedra, write_mesh
-from stack3d.layout import Layer, Material, Stack
+from stack3d.layout import Layer, Material, Rectangle, Stack, Surface
 from stack3d.thermal.fem import FemSolver
 from stack3d.thermal.problem import Face, ThermalProblem, ThermalSolution
 from stack3d.thermal.tensor import TensorSolver
@@ -31,7 +31,7 @@ def with_contact_and_law(problem: ThermalProblem) -> ThermalProblem:
 
 
 def solve(problem: ThermalProblem, sources: list, **options: object) -> ThermalSolution:
-    with layered_hexahedra(problem.stack, problem.grid) as mesh:
+    with layered_hexahedra(problem.stack, problem.grid, [s for s, _ in problem.patches]) as mesh:
         solver = FemSolver(problem, mesh, **options)
     return solver.solve(sources)
 
@@ -112,3 +112,55 @@ def test_material_of_a_block_replaces_that_of_its_layer() -> None:
     regions = CellRegions.of(problem.stack, problem.grid)
     core = regions.materials[regions.names.index("active.core")]
     assert core == Material("m", (148.0, 148.0, 148.0), 2e6)
+
+
+PATCHES = (
+    (Surface("rim", "substrate", "bottom", (Rectangle(0.0, 20e-3, 0.0, 5e-3),)), Face(2e3, 310.0)),
+    (Surface("under_sink", "sink", "bottom", (Rectangle(-10e-3, 30e-3, -10e-3, 30e-3),)), Face(30.0, 300.0, 50.0)),
+    (Surface("half", "sink", "top", (Rectangle(-10e-3, 5e-3, -10e-3, 30e-3),)), Face(1e3, 300.0)),
+)
+
+
+def test_patches_are_the_same_in_both_solvers() -> None:
+    """Part of the bottom, the exposed underside of a wider layer, and part of the top in place of its film."""
+    problem, sources = flip_chip(20, 1)
+    problem = replace(problem, patches=PATCHES)
+    fem, tensor = solve(problem, sources), TensorSolver(problem).solve(sources)
+    np.testing.assert_allclose(fem.field.values, tensor.field.values, rtol=0, atol=2e-6)
+    for face, heat in tensor.face_heat.items():
+        assert fem.face_heat.get(face, 0.0) == pytest.approx(heat, abs=1e-7)
+    assert tensor.heat_in == pytest.approx(30 + 50 * (40e-3**2 - 20e-3**2), rel=1e-12)  # only what is not covered
+    assert fem.balance < 1e-8 and tensor.balance < 1e-8
+
+
+def test_patches_over_a_whole_face_are_that_face() -> None:
+    problem, sources = flip_chip(20, 1)
+    face = problem.top
+    whole = (Surface("all", "sink", "top", (Rectangle(-10e-3, 30e-3, -10e-3, 30e-3),)), face)
+    other = TensorSolver(replace(problem, top=Face(), patches=(whole,))).solve(sources)
+    plain = TensorSolver(problem).solve(sources)
+    np.testing.assert_allclose(other.field.values, plain.field.values, rtol=0, atol=2e-6)
+    assert other.face_heat["all"] == pytest.approx(plain.face_heat["top"], rel=1e-8)
+
+
+def test_other_films_and_references_without_a_new_mesh() -> None:
+    problem, sources = flip_chip(20, 1)
+    warmer = replace(problem, top=Face(900.0, 320.0), bottom=Face(40.0, 290.0, 5.0))
+    for flux in (0.0, 5.0):
+        start = replace(problem, bottom=Face(10.0, 300.0, flux))
+        with layered_hexahedra(problem.stack, problem.grid) as mesh:
+            fem = FemSolver(start, mesh).recooled(warmer).solve(sources)
+        tensor = TensorSolver(start).recooled(warmer).solve(sources)
+        np.testing.assert_allclose(fem.field.values, tensor.field.values, rtol=0, atol=2e-6)
+
+
+def test_a_reference_that_varies_over_a_face() -> None:
+    problem, sources = flip_chip(20, 1)
+    rising = (310.0 + 500.0 * problem.grid.x)[None, None, :]
+    with layered_hexahedra(problem.stack, problem.grid) as mesh:
+        fem = FemSolver(problem, mesh).solve(sources, references={"top": rising})
+    tensor = TensorSolver(problem).solve(sources, references={"top": rising})
+    np.testing.assert_allclose(fem.field.values, tensor.field.values, rtol=0, atol=2e-6)
+    assert fem.balance < 1e-8 and tensor.balance < 1e-8
+    linear = TensorSolver(replace(problem, top=Face(500.0, 315.0))).solve(sources)  # the mean of the reference
+    assert tensor.field.layer_mean("sink") == pytest.approx(linear.field.layer_mean("sink"), abs=0.2)

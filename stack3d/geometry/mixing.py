@@ -1,0 +1,104 @@
+"""Effective conductivity of layers with cylinders through them: vias in silicon, bumps in underfill; SI units."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stack3d.errors import RangeError
+from stack3d.layout import Material
+
+
+def area_fraction(diameter: float, pitch: float) -> float:
+    """Share of the area that cylinders on a square lattice take. [-]
+
+    Parameters
+    ----------
+    diameter, pitch : float
+        [m]
+
+    Raises
+    ------
+    RangeError
+        When they would touch.
+    """
+    if not 0 < diameter < pitch:
+        raise RangeError(f"cylinders of diameter {diameter:g} m touch at a pitch of {pitch:g} m; want 0 < diameter < pitch")
+    return float(np.pi / 4 * (diameter / pitch) ** 2)
+
+
+def along_cylinders(fill: float, host: float, fraction: float) -> float:
+    """Conductivity along parallel cylinders, exact: the area mean. [W m⁻¹ K⁻¹]
+
+    Parameters
+    ----------
+    fill, host : float
+        [W m⁻¹ K⁻¹]
+    fraction : float
+        Area share of the cylinders. [-]
+    """
+    return fraction * fill + (1 - fraction) * host
+
+
+def across_cylinders(fill: float, host: float, fraction: float) -> float:
+    r"""Conductivity across parallel cylinders. [W m⁻¹ K⁻¹]
+
+    Parameters
+    ----------
+    fill, host : float
+        [W m⁻¹ K⁻¹]; a fill of 0 stands for cylinders inside an insulating liner.
+    fraction : float
+        Area share of the cylinders. [-]
+
+    Notes
+    -----
+    :math:`k_h [(1+f) k_f + (1-f) k_h] / [(1-f) k_f + (1+f) k_h]` [1]_. For a square lattice the error grows with f⁴
+    [2]_: for f = 0.2 and an infinite contrast it is 0.1 %, for f = 0.5 it is 5 %.
+
+    References
+    ----------
+    .. [1] J. C. Maxwell Garnett, Phil. Trans. R. Soc. A 203 (1904) 385. doi:10.1098/rsta.1904.0024 (two dimensions)
+    .. [2] Lord Rayleigh, Phil. Mag. 34 (1892) 481. doi:10.1080/14786449208620364
+    """
+    return host * ((1 + fraction) * fill + (1 - fraction) * host) / ((1 - fraction) * fill + (1 + fraction) * host)
+
+
+def with_cylinders(
+    name: str,
+    host: Material,
+    fill: Material,
+    *,
+    diameter: float,
+    pitch: float,
+    thickness: float,
+    insulated: bool = False,
+    end_resistance: float = 0.0,
+) -> Material:
+    """Homogenised layer with cylinders through its whole thickness on a square lattice.
+
+    Parameters
+    ----------
+    name : str
+    host, fill : Material
+    diameter, pitch, thickness : float
+        [m]
+    insulated : bool
+        The liner of the cylinders stops lateral heat.
+    end_resistance : float
+        Of both ends of a cylinder together on its own area, as of dielectric between a bump and silicon. [m² K W⁻¹]
+
+    Returns
+    -------
+    Material
+        k(T) follows the law of the host, which is the larger part.
+    """
+    fraction = area_fraction(diameter, pitch)
+    through = thickness / (thickness / fill.conductivity[2] + end_resistance)
+    across = [
+        across_cylinders(0.0 if insulated else f, h, fraction) for f, h in zip(fill.conductivity[:2], host.conductivity[:2])
+    ]
+    return Material(
+        name,
+        (across[0], across[1], along_cylinders(through, host.conductivity[2], fraction)),
+        along_cylinders(fill.heat_capacity, host.heat_capacity, fraction),
+        host.exponent,
+    )
