@@ -2,7 +2,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 SCENARIO ?= scenarios/quickstart.yaml
 
-.PHONY: run test lint setup system
+.PHONY: run test lint docs schemas setup system
 run: setup
 	$(UV) run stack3d run $(SCENARIO)
 
@@ -13,6 +13,14 @@ lint: setup
 	$(UV) run ruff check .
 	$(UV) run ruff format --check .
 	$(UV) run mypy
+
+docs: setup  # tests first, so that the tables of the manual hold their outcome
+	-$(UV) run pytest tests/verification tests/validation --junitxml=docs/_build/tests.xml
+	$(UV) run --group docs sphinx-build -W --keep-going -b html docs docs/_build/html
+	$(UV) run --group docs sphinx-build -W --keep-going -b linkcheck docs docs/_build/links
+
+schemas: setup  # beside the decks, after a change of stack3d/schema
+	$(UV) run python docs/generate.py schemas
 
 setup: system $(if $(filter .tools/bin/uv,$(UV)),.tools/bin/uv)
 

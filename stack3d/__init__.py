@@ -6,14 +6,13 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load", "open_result", "open_results", "sweep"]
 
 if TYPE_CHECKING:
-    from stack3d.api import load, sweep
-    from stack3d.results import open_result, open_results
+    from stack3d.api import load, open_result, open_results, sweep
 
 _HOMES = {
     "load": "stack3d.api",
     "sweep": "stack3d.api",
-    "open_result": "stack3d.results",
-    "open_results": "stack3d.results",
+    "open_result": "stack3d.api",
+    "open_results": "stack3d.api",
 }
 
 

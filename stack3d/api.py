@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Any
 from stack3d import decks, results, study
 from stack3d.decks import Case
 from stack3d.errors import DeckError, ResultsError
+from stack3d.geometry.stack import build_stack
+from stack3d.layout import Stack
 from stack3d.lifetime import run_case
 from stack3d.progress import Observer, Silent, StudyObserver
+from stack3d.report import accessor as _accessor  # noqa: F401  (importing it gives every DataTree `.stack3d`)
+from stack3d.results import open_result, open_results
+
+__all__ = ["LoadedScenario", "load", "open_result", "open_results", "sweep"]
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoadedScenario:
-    """A resolved scenario, ready to run.
+    """A resolved scenario, ready to run; shows itself in a notebook.
 
     Parameters
     ----------
@@ -48,15 +54,38 @@ class LoadedScenario:
             raise DeckError(self.case.locate(error.problems)) from None
         return results.to_tree(self.case, outcome)
 
+    @property
+    def stack(self) -> Stack:
+        """Layers of the stack."""
+        return build_stack(self.case.scenario.geometry)
+
+    def view(self, path: str | Path | None = None) -> None:
+        """Solve the temperature and draw the stack cut open, on the screen or into a .png; see `stack3d.report.view`."""
+        from stack3d.lifetime.field import solve_field
+        from stack3d.report.view import show
+
+        show(solve_field(self.case.scenario), None if path is None else Path(path), title=self.case.name)
+
+    def _repr_html_(self) -> str:
+        from stack3d.report.notebook import scenario_html
+
+        return scenario_html(self.case)
+
 
 def load(source: str | Path, overrides: Mapping[str, Any] | None = None) -> LoadedScenario:
     """Load a scenario by path or by name.
 
     Examples
     --------
-    >>> scenario = load("quickstart", {"cooling.ambient": "85 degC"})
+    >>> import stack3d
+    >>> scenario = stack3d.load("quickstart").with_overrides({"cooling.ambient": "85 degC"})
     >>> round(scenario.case.scenario.cooling.ambient, 2)
     358.15
+    >>> scenario.stack.n_tiers
+    8
+    >>> tree = scenario.run(until="thermal")
+    >>> float(tree["thermal/temperature_max"].max()) > 358.15
+    True
     """
     chosen = tuple((overrides or {}).items())
     return LoadedScenario(str(source), decks.load(source, chosen), chosen)

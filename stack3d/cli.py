@@ -191,6 +191,31 @@ def mesh(
     typer.echo(f"{output}: {grid.n_nodes} nodes")
 
 
+@app.command()
+def view(
+    scenario: One,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="A .png picture, or a .vtu or .xdmf field.")] = None,
+    overrides: Overrides = [],  # noqa: B006
+) -> None:
+    """Solve the temperature of a scenario and show it in three dimensions, cut open; or write it for ParaView."""
+    import os
+
+    from stack3d import decks
+    from stack3d.lifetime.field import solve_field
+    from stack3d.report.view import load_pyvista, show, write_field
+
+    if output is None and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise DeckError("there is no screen to show it on; -o picture.png draws it into a file")
+    case = decks.load(scenario, _parsed(overrides))
+    if output is None or output.suffix == ".png":
+        load_pyvista()
+        show(solve_field(case.scenario), output, title=case.name)
+    else:
+        write_field(solve_field(case.scenario), output)
+    if output is not None:
+        typer.echo(str(output))
+
+
 @app.command(name="import")
 def import_(
     files: Annotated[list[Path], typer.Argument(help="3D-ICE .stk; or HotSpot .flp, .ptrace, .lcf, .config, .materials.")],
@@ -329,11 +354,11 @@ def list_(kind: Annotated[str | None, typer.Argument(help="materials, geometries
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of the scenario, for editors."""
-    from stack3d.decks import scenario_schema
+def schema(kind: Annotated[str, typer.Argument(help="scenarios, geometries, materials, devices, …")] = "scenarios") -> None:
+    """Print the JSON Schema of a kind of deck, for editors."""
+    from stack3d.decks import deck_schema
 
-    typer.echo(json.dumps(scenario_schema(), indent=2))
+    typer.echo(json.dumps(deck_schema(kind), indent=1))
 
 
 def main() -> None:

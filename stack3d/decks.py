@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stack3d import yamlfile
-from stack3d.errors import DeckError, Problem, did_you_mean, nearest_names
+from stack3d.errors import DeckError, Problem, did_you_mean, nearest_names, unknown_name
 from stack3d.yamlfile import Items, Mapping, Place
 
 KINDS = ("geometries", "solvers", "scenarios", "materials", "devices", "cooling", "networks", "periphery")
@@ -421,12 +421,28 @@ def load(path: str | Path, overrides: Sequence[tuple[str, Any]] = ()) -> Case:
     return resolve(yamlfile.read(found), found, overrides)
 
 
-def scenario_schema() -> dict[str, Any]:
-    """JSON Schema of a scenario as users write it: a deck's name is allowed wherever a deck is."""
-    from stack3d.schema.scenario import Scenario
+def _models() -> dict[str, Any]:
+    """Kind of deck → its model."""
+    from stack3d.schema import cooling, device, geometry, numerics, scenario, workload
 
-    schema = Scenario.model_json_schema()
-    named = {f"#/$defs/{name}" for name in ("Geometry", "Solver", "Device", "Face", "Network", "Periphery", "Material")}
+    return {
+        "scenarios": scenario.Scenario,
+        "geometries": geometry.Geometry,
+        "solvers": numerics.Solver,
+        "materials": geometry.Material,
+        "devices": device.Device,
+        "cooling": cooling.Face,
+        "networks": workload.Network,
+        "periphery": workload.Periphery,
+    }
+
+
+def deck_schema(kind: str = "scenarios") -> dict[str, Any]:
+    """JSON Schema of a kind of deck as users write it: a deck's name is allowed wherever a deck is."""
+    models = _models()
+    if kind not in models:
+        raise unknown_name("kind of deck", kind, models)
+    named = {f"#/$defs/{model.__name__}" for name, model in models.items() if name != "scenarios"}
 
     def widen(node: Any) -> Any:
         if isinstance(node, list):
@@ -438,4 +454,4 @@ def scenario_schema() -> dict[str, Any]:
             return {**rest, "anyOf": [{"$ref": node["$ref"]}, {"type": "string", "description": "name or path of a deck"}]}
         return {key: widen(value) for key, value in node.items()}
 
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **widen(schema)}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **widen(models[kind].model_json_schema())}

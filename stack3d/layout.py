@@ -158,6 +158,21 @@ class Stack:
         """Total height. [m]"""
         return self.layers[-1].z1 - self.layers[0].z0
 
+    def _repr_html_(self) -> str:
+        """Layers as a table, top first."""
+        from html import escape
+
+        head = (
+            "<tr><th>layer</th><th>bottom [µm]</th><th>thickness [µm]</th><th>material</th><th>k [W/m/K]</th><th>role</th></tr>"
+        )
+        rows = "".join(
+            f"<tr><td>{escape(layer.name)}</td><td>{layer.z0 * 1e6:.2f}</td><td>{layer.thickness * 1e6:g}</td>"
+            f"<td>{escape(layer.material.name)}</td><td>{', '.join(f'{k:g}' for k in layer.material.conductivity)}</td>"
+            f"<td>{escape(layer.role)}</td></tr>"
+            for layer in reversed(self.layers)
+        )
+        return f"<table>{head}{rows}</table>"
+
     def with_role(self, role: str) -> tuple[Layer, ...]:
         """Layers of one role, bottom first."""
         return tuple(layer for layer in self.layers if layer.role == role)

@@ -153,7 +153,7 @@ def _run(
     elif until == "thermal":
         observer.stage("heat")
         with clock("heat"):
-            state = _first_heat(chip, chip.computer, backend, plan)
+            state = first_heat(chip, chip.computer, backend, plan)
             values, coordinates, solution = _present(chip, chip.computer, state, np.array([ageing.TODAY]))
             values["thermal/tile_temperature"] = state.tile_temperature[None]
     else:
@@ -185,7 +185,8 @@ def _limits(chip: Chip, plan: Sequence[Policy]) -> Limits:
     return limits
 
 
-def _first_heat(chip: Chip, computer: Computer, backend: ThermalBackend, plan: Sequence[Policy]) -> Heat:
+def first_heat(chip: Chip, computer: Computer, backend: ThermalBackend, plan: Sequence[Policy]) -> Heat:
+    """Heat of chips just programmed."""
     life = _fresh(chip, computer)
     start = _ambient(chip, computer)
     return heat.settle(chip, backend, lambda field: life.conductances([(1.0, field)]), start, _limits(chip, plan))
@@ -245,7 +246,7 @@ class _Loop:
         cells = sum(int(np.prod(m.state_shape)) for m in self.computer.matrices.values())
         self.observer.stage("program", chips=start.samples, cells=cells)
         with self.clock("heat"):
-            first = _first_heat(self.chip, self.computer, self.backend, self.plan)
+            first = first_heat(self.chip, self.computer, self.backend, self.plan)
         life, rows, fields = self._begin(start, first)
         for epoch in range(len(fields), len(self.times)):
             earlier = rows["reliability/equivalent_time"][-1] if rows else np.zeros(len(self.tiers))

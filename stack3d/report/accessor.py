@@ -54,3 +54,8 @@ class ResultAccessor:
         """Write the self-contained page of the result and return its path; `options` as in `stack3d.report.report_page`."""
         Path(path).write_text(report_page([self._tree], **options), encoding="utf-8")
         return Path(path)
+
+    def _repr_html_(self) -> str:
+        from stack3d.report.notebook import result_html
+
+        return result_html(self._tree)

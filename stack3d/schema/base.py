@@ -35,22 +35,27 @@ def _quantity(dimension: str) -> BeforeValidator:
     return BeforeValidator(convert)
 
 
-def _schema(dimension: str) -> WithJsonSchema:
-    unit = units.SI[dimension]
-    example = units.EXAMPLE.get(dimension, f"1 {unit}")
-    text: dict[str, Any] = {"type": "string", "description": f"{dimension.replace('_', ' ')} with a unit, e.g. {example!r}"}
-    plain: dict[str, Any] = {"type": ["number", "string"], "description": "a number, or per cent as '3 %'"}
-    sourced = {
+def sourced(plain: dict[str, Any]) -> dict[str, Any]:
+    """JSON Schema of a value that may be written ``{value: …, source: …}``."""
+    wrapped = {
         "type": "object",
-        "properties": {
-            "value": plain if dimension == "fraction" else text,
-            "source": {"type": "string"},
-            "assumed": {"type": "string"},
-        },
+        "properties": {"value": plain, "source": {"type": "string"}, "assumed": {"type": "string"}},
         "required": ["value"],
         "additionalProperties": False,
     }
-    return WithJsonSchema({"anyOf": [plain if dimension == "fraction" else text, sourced]})
+    return {"anyOf": [plain, wrapped]}
+
+
+def quantity_schema(dimension: str) -> dict[str, Any]:
+    """JSON Schema of a quantity as text."""
+    unit = units.SI[dimension]
+    example = units.EXAMPLE.get(dimension, f"1 {unit}")
+    text: dict[str, Any] = {"type": "string", "description": f"{dimension.replace('_', ' ')} with a unit, e.g. {example!r}"}
+    return {"type": ["number", "string"], "description": "a number, or per cent as '3 %'"} if dimension == "fraction" else text
+
+
+def _schema(dimension: str) -> WithJsonSchema:
+    return WithJsonSchema(sourced(quantity_schema(dimension)))
 
 
 def _check(test: Callable[[float], bool], words: str) -> AfterValidator:
@@ -92,7 +97,7 @@ InverseTemperature = Annotated[float, _quantity("inverse_temperature"), _schema(
 InverseLength = Annotated[float, _quantity("inverse_length"), _schema("inverse_length")]
 Fraction = Annotated[float, _quantity("fraction"), UNIT_INTERVAL, _schema("fraction")]
 Number = Annotated[float, _quantity("fraction"), _schema("fraction")]
-Count = Annotated[int, BeforeValidator(bare)]
+Count = Annotated[int, BeforeValidator(bare), WithJsonSchema(sourced({"type": "integer"}))]
 
 
 def names_of(model: type[BaseModel]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from stack3d.schema.base import (
     ArealResistance,
@@ -18,6 +18,8 @@ from stack3d.schema.base import (
     SpecificHeat,
     Thickness,
     bare,
+    quantity_schema,
+    sourced,
 )
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]*$")]
@@ -30,12 +32,16 @@ def _three(value: Any) -> Any:
     return (value,) * 3 if isinstance(value, (str, int, float)) else value
 
 
+_ONE = quantity_schema("conductivity")
+_THREE_SCHEMA = WithJsonSchema(sourced({"anyOf": [_ONE, {"type": "array", "items": _ONE, "minItems": 3, "maxItems": 3}]}))
+
+
 class Material(DeckModel):
     """A solid: conductivity (one value or [kx, ky, kz]) and heat capacity per volume or per mass; or cylinders in a host."""
 
     name: str = "inline"
     title: str | None = None
-    conductivity: Annotated[tuple[Conductivity, Conductivity, Conductivity], BeforeValidator(_three)] | None = None
+    conductivity: Annotated[tuple[Conductivity, Conductivity, Conductivity], BeforeValidator(_three), _THREE_SCHEMA] | None = None
     """Thermal conductivity at 300 K; one value, or [kx, ky, kz]."""
     conductivity_exponent: Number = 0.0
     """n of k(T) = k(300 K) (T/300 K)^n."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -97,6 +98,16 @@ def test_quickstart_record(quickstart: tuple[Path, str, str]) -> None:
     record = json.loads((folder / "out" / "quickstart" / "run.json").read_text())
     assert record["status"] == "done" and record["versions"]["stack3d"]
     assert record["statistics"]["thermal"]["backend"] == "fem" and record["statistics"]["seconds"]["heat"] > 0
+
+
+def test_the_readme_shows_this_output(quickstart: tuple[Path, str, str]) -> None:
+    """Numbers of the worked example lie within 3 % of what the program says, which rounding and other machines explain."""
+    shown = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    for line in quickstart[1].splitlines()[1:]:
+        label = line[:21]
+        [found] = [s for s in shown if s.startswith(label)]
+        ours, theirs = (re.findall(r"\d+\.?\d*", s) for s in (line, found))
+        assert [float(v) for v in theirs] == pytest.approx([float(v) for v in ours], rel=0.03, abs=0.3), label
 
 
 def test_second_run_is_skipped_and_the_same(quickstart: tuple[Path, str, str]) -> None:

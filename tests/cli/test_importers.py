@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from stack3d import decks, yamlfile
+from stack3d.cli import main
 from stack3d.errors import DeckError
 from stack3d.geometry.importers import Imported, import_files
 from stack3d.lifetime import run_case
@@ -196,6 +197,18 @@ def test_mistakes_are_placed(run: str, file: str, old: str, new: str, message: s
         (tmp_path / path.name).write_text(text)
     with pytest.raises(DeckError, match=message):
         import_files([tmp_path / name for name in RUNS[run]], run)
+
+
+def test_through_the_door(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "taken_over.yaml"
+    files = [str(FOLDER / "hotspot_chip" / name) for name in RUNS["hotspot_chip"]]
+    monkeypatch.setattr("sys.argv", ["stack3d", "import", *files, "-o", str(output)])
+    with pytest.raises(SystemExit) as leave:
+        main()
+    assert not leave.value.code
+    said = capsys.readouterr().out
+    assert "5 layers, 3 sources" in said and "note: HotSpot's nodes" in said
+    assert decks.load(output).name == "taken_over"
 
 
 def test_other_files_are_refused() -> None:

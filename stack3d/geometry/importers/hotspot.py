@@ -285,7 +285,7 @@ def _scenario(
         " times as long as HotSpot's.",
         "HotSpot's nodes lie at the bottom face of a layer: its power enters and its temperature is read there. Powered layers"
         f" start with a sheet of at most {ACTIVE * 1e6:g} um that carries the power and the probes.",
-        "HotSpot lumps spreader and sink beyond the chip into few nodes; here they are conducting solids, centred on the chip.",
+        "HotSpot lumps spreader and sink beyond the chip into a few nodes; here they are solids, centred on the chip.",
         "c_convec, the capacity of the air side, has no equivalent; steady temperatures do not depend on it.",
         *([f"The trace of {samples} samples is averaged, as HotSpot does for its steady state."] if samples > 1 else []),
         *([] if traces else ["No .ptrace: every power is zero, set power.sources."]),

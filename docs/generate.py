@@ -1,0 +1,194 @@
+"""Pages and files made from the program itself: deck and dataset reference, tables of tests, JSON Schemas beside decks.
+
+``python docs/generate.py schemas`` renews the schemas and names them in the first line of every shipped deck.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+from stack3d import decks, fields
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = {
+    kind: ROOT / kind if kind in ("geometries", "solvers", "scenarios") else ROOT / "stack3d" / "library" / kind
+    for kind in decks.KINDS
+}
+
+
+def schema_file(kind: str) -> Path:
+    """Where the JSON Schema of a kind of deck lies: beside its decks."""
+    return FOLDERS[kind] / f"{kind}.schema.json"
+
+
+def schema_text(kind: str) -> str:
+    """Content of a schema file."""
+    return json.dumps(decks.deck_schema(kind), indent=1, ensure_ascii=False) + "\n"
+
+
+def first_line(kind: str) -> str:
+    """Line that tells editors the schema of a deck."""
+    return f"# yaml-language-server: $schema={schema_file(kind).name}"
+
+
+def write_schemas() -> None:
+    """Renew the schemas and the first lines of decks."""
+    for kind, folder in FOLDERS.items():
+        schema_file(kind).write_text(schema_text(kind), encoding="utf-8")
+        for path in sorted(folder.glob("*.yaml")):
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = lines[1:] if lines and lines[0].startswith("# yaml-language-server:") else lines
+            path.write_text(f"{first_line(kind)}\n{''.join(kept)}", encoding="utf-8")
+
+
+def _kind_of(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """What a value looks like, in words and links."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})" if "properties" in definitions.get(name, {}) else name
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return ", ".join(f"`{v}`" for v in schema["enum"])
+    if "anyOf" in schema:
+        kinds = [
+            _kind_of(s, definitions)
+            for s in schema["anyOf"]
+            if s.get("type") != "null" and "value" not in s.get("properties", {})
+        ]
+        return " or ".join(dict.fromkeys(k for k in kinds if k))
+    if schema.get("type") == "array":
+        parts = schema.get("prefixItems")
+        return (
+            f"[{', '.join(_kind_of(p, definitions) for p in parts)}]"
+            if parts
+            else f"list of {_kind_of(schema.get('items', {}), definitions)}"
+        )
+    if schema.get("type") == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return f"mapping to {_kind_of(schema['additionalProperties'], definitions)}"
+    words = schema.get("description") if schema.get("type") in ("string", ["number", "string"]) else None
+    return str(words or schema.get("type", "anything")).replace("|", "or")
+
+
+def _rows(model: dict[str, Any], definitions: dict[str, Any]) -> str:
+    out = ["| key | value | default | meaning |", "|---|---|---|---|"]
+    required = set(model.get("required", ()))
+    for name, field in model.get("properties", {}).items():
+        if name in ("source", "assumed"):
+            continue
+        default = "**required**" if name in required else f"`{json.dumps(field['default'])}`" if "default" in field else ""
+        default = "its defaults" if isinstance(field.get("default"), dict) and field["default"] else default
+        default = "" if default in ("`null`", '`"inline"`') else default
+        meaning = " ".join(str(field.get("description", "")).split()) if "$ref" not in field else ""
+        kind = _kind_of({k: v for k, v in field.items() if k != "description"}, definitions)
+        out.append(f"| `{name}` | {kind} | {default} | {meaning.replace('|', 'or')} |")
+    return "\n".join(out)
+
+
+def deck_reference() -> str:
+    """Every key of every deck, from the schema."""
+    schema = decks.deck_schema()
+    definitions = schema["$defs"]
+    parts = [
+        "# Deck reference",
+        "Made from the schema that decks are validated with. Quantities are texts with a unit; every mapping may carry `source:` or"
+        " `assumed:`; any quantity may be written `{value: …, source: …}`. In a scenario a mapping that has decks of its own may be"
+        " named instead: `device: hfox_analog`.",
+        "## Scenario",
+        schema["description"],
+        _rows(schema, definitions),
+    ]
+    for name, model in sorted(definitions.items()):
+        if "properties" in model:
+            parts += [f"## {name}", " ".join(model.get("description", "").split()), _rows(model, definitions)]
+    parts += ["## Shipped decks"]
+    from stack3d import yamlfile
+
+    for kind in decks.KINDS:
+        rows = [f"| `{n}` | {yamlfile.read(p).get('title') or ''} |" for n, p in sorted(decks.available(kind).items())]
+        parts += [f"### {kind}", "\n".join(["| name | title |", "|---|---|", *rows])]
+    return "\n\n".join(parts) + "\n"
+
+
+def dataset_reference() -> str:
+    """Every output variable, from the catalogue."""
+    parts = [
+        "# Dataset reference",
+        "Every variable a run can write, from the catalogue that the writer uses. `result.nc` opens with `stack3d.open_result` or"
+        " `xarray.open_datatree`; SI units; a study puts its swept dimensions in front.",
+    ]
+    for group in dict.fromkeys(f.group for f in fields.FIELDS.values()):
+        rows = [
+            f"| `{f.name}` | {', '.join(f.dims) or 'scalar'} | {f.units} | {f.long_name} |"
+            for f in fields.FIELDS.values()
+            if f.group == group
+        ]
+        parts += [f"## /{group}", "\n".join(["| variable | dimensions | unit | meaning |", "|---|---|---|---|", *rows])]
+    rows = [f"| `{name}` | {unit} | {meaning} |" for name, (unit, meaning) in fields.COORDINATES.items()]
+    parts += ["## Coordinates", "\n".join(["| coordinate | unit | meaning |", "|---|---|---|", *rows])]
+    return "\n\n".join(parts) + "\n"
+
+
+def outcomes(report: Path) -> dict[tuple[str, str], str]:
+    """(file stem, test function) → outcome, from a JUnit file of pytest; the worst of its cases counts."""
+    found: dict[tuple[str, str], str] = {}
+    order = ("passed", "skipped", "failed")
+    for case in ET.parse(report).getroot().iter("testcase"):
+        key = case.attrib["classname"].rpartition(".")[2], case.attrib["name"].partition("[")[0]
+        outcome = (
+            "failed"
+            if {c.tag for c in case} & {"failure", "error"}
+            else "skipped"
+            if case.find("skipped") is not None
+            else "passed"
+        )
+        found[key] = max(found.get(key, "passed"), outcome, key=order.index)
+    return found
+
+
+def tests_reference(report: Path | None = None) -> str:
+    """Verification and validation: what each test holds the program to, and how it ended when `report` is there."""
+    seen = outcomes(report) if report is not None and report.is_file() else {}
+    parts = [
+        "# Verification and validation",
+        "Verification asks whether the equations are solved right: against closed forms, series and observed orders. Validation asks"
+        " whether the numbers are those of others: independent codes and published measurements. Made from the tests"
+        + (" and the report of their last run." if seen else "; this build has no report of a run, `make docs` makes one."),
+    ]
+    for folder in ("verification", "validation"):
+        rows = []
+        for path in sorted((ROOT / "tests" / folder).glob("test_*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for node in tree.body:
+                if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                    said = (ast.get_docstring(node) or node.name.removeprefix("test_").replace("_", " ")).split("\n\n")[0]
+                    outcome = seen.get((path.stem, node.name), "")
+                    rows.append(
+                        f"| {path.stem.removeprefix('test_').replace('_', ' ')} | {' '.join(said.split()).replace('|', 'or')} | {outcome} |"
+                    )
+        parts += [f"## {folder.capitalize()}", "\n".join(["| subject | what is held | outcome |", "|---|---|---|", *rows])]
+    parts += ["## Device laws against published numbers", "See [the table of published numbers](../devices_validation.md)."]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_reference(folder: Path) -> None:
+    """Write the generated pages into a folder of the manual."""
+    folder.mkdir(exist_ok=True)
+    report = ROOT / "docs" / "_build" / "tests.xml"
+    pages = {"decks": deck_reference(), "dataset": dataset_reference(), "tests": tests_reference(report)}
+    for name, text in pages.items():
+        path = folder / f"{name}.md"
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["schemas"]:
+        write_schemas()
+    else:
+        write_reference(ROOT / "docs" / "reference")
