@@ -94,7 +94,9 @@ def main() -> None:
         facts = list(statistics(Path(scratch) / "thousand"))
     made = len({f["seconds"]["setup"] for f in facts})
     print(f"{count} cases of {facts[0]['unknowns']} unknowns ({facts[0]['linear_solver']}), {chosen.workers} workers")
-    print(f"{wall / count:.3f} s per case, {cpu / count:.3f} s CPU of this process; {made} solvers made for {len(COOLING)} coolings")
+    print(
+        f"{wall / count:.3f} s per case, {cpu / count:.3f} s CPU of this process; {made} solvers made for {len(COOLING)} coolings"
+    )
     for n, seconds, megabytes in watch.rows:
         print(f"{n:6d} cases  {seconds:8.1f} s  {megabytes:8.0f} MB")
 
