@@ -141,7 +141,7 @@ def run_job(job: Job, case: Case, observer: Observer, backends: Backends, ranks:
         bad = mistakes(case.scenario.expect)
         if bad:
             raise DeckError(bad)
-        resume = job.folder / "checkpoint.npz" if ranks.is_first else None
+        resume = None if ranks.is_parallel else job.folder / "checkpoint.npz"  # all ranks begin at the same epoch
         outcome = run_case(
             case.scenario, observer, until=job.until, backends=backends, resume=resume, key=f"{__version__} {job.digest}"
         )

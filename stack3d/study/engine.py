@@ -20,6 +20,11 @@ MEMORY_PER_WORKER = 1.5e9
 """Memory below which no further local worker is started; DOLFINx, Gmsh and a mesh of 50 000 nodes take half of it. [B]"""
 AHEAD = 1
 """Cases handed to a worker beyond the one it works on, so that it never waits."""
+MOST_DEATHS = 3
+"""Workers that a case may lose before it is given up."""
+KILLED = "each worker that ran this case died; it may need more memory than a worker has: fewer --workers, or a coarser mesh"
+GATHER = 10.0
+"""How long the report of an ended case may take; its worker may die just then. [s]"""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """Environment of local workers. Dask's own also trims the heap at every turn, which doubles the time of array work."""
 PATIENCE = 60.0
@@ -132,40 +137,53 @@ class Queue:
 
 
 def dispatch(jobs: list[Job], watch: StudyObserver, client: Any) -> Iterator[Report]:
-    """Hand out cases as workers get free; the cases of a lost worker go to another one.
+    """Hand out cases as workers get free, and those of a lost worker again.
 
-    A case that takes down its worker again and again is recorded as failed (Dask's ``allowed-failures``).
+    Each case is bound to the worker it is given to and given anew when that one has gone: Dask itself never wakes a case
+    that preferred a worker when all had gone for a moment. What was on a lost worker runs again at the end, one case alone
+    on a worker, so that a case that kills its worker is found out and recorded as failed.
     """
     from distributed import wait
 
     queue = Queue(jobs)
+    suspects: list[Job] = []
+    deaths: Counter[str] = Counter()
     running: dict[Any, tuple[Job, str]] = {}
     seen = time.monotonic()
-    while queue or running:
+
+    def submit(job: Job, worker: str) -> None:
+        case, key = decks.load(job.source, job.overrides), f"stack3d-{job.digest[:12]}-{uuid.uuid4().hex[:8]}"
+        running[client.submit(in_worker, job, case, workers=[worker], pure=False, key=key)] = (job, worker)
+        if not deaths[job.digest]:
+            watch.started(job.label)
+
+    def lost(job: Job) -> Iterator[Report]:
+        deaths[job.digest] += 1
+        if deaths[job.digest] < MOST_DEATHS:
+            suspects.append(job)
+        else:
+            yield record_failure(job, KILLED, "KilledWorker")
+
+    while queue or suspects or running:
         if client.status != "running":
             raise ResultsError("the Dask scheduler has gone; what is done is kept, run again to go on")
-        workers = {name: facts["nthreads"] for name, facts in client.scheduler_info(n_workers=-1)["workers"].items()}
+        workers = list(client.scheduler_info(n_workers=-1)["workers"])
         if workers:
             seen = time.monotonic()
         elif time.monotonic() - seen > PATIENCE:
             raise ResultsError(f"the cluster has had no worker for {PATIENCE:.0f} s; what is done is kept, run again to go on")
-        busy = Counter(worker for _, worker in running.values())
-        for worker in sorted(workers, key=lambda w: busy[w]):
-            while queue and busy[worker] < 1 + AHEAD and len(running) < (1 + AHEAD) * len(workers):
-                job = queue.next_for(worker)
-                case = decks.load(job.source, job.overrides)
-                future = client.submit(
-                    in_worker,
-                    job,
-                    case,
-                    workers=[worker],
-                    allow_other_workers=True,
-                    pure=False,
-                    key=f"stack3d-{job.digest[:12]}-{uuid.uuid4().hex[:8]}",
-                )
-                running[future] = (job, worker)
-                busy[worker] += 1
-                watch.started(job.label)
+        for future, (job, worker) in list(running.items()):
+            if worker not in workers and not future.done():
+                del running[future]
+                future.cancel(force=True)
+                yield from lost(job)
+        for worker in workers:
+            mine = [job for job, w in running.values() if w == worker]
+            while queue and len(mine) < 1 + AHEAD and not any(deaths[job.digest] for job in mine):
+                mine.append(queue.next_for(worker))
+                submit(mine[-1], worker)
+            if suspects and not mine:
+                submit(suspects.pop(0), worker)
         if not running:
             time.sleep(0.1)
             continue
@@ -175,17 +193,21 @@ def dispatch(jobs: list[Job], watch: StudyObserver, client: Any) -> Iterator[Rep
             continue
         for future in ended:
             job, _ = running.pop(future)
-            yield _outcome(future, job)
+            report = _outcome(future, job)
+            if report is None:
+                yield from lost(job)
+            else:
+                yield report
 
 
-def _outcome(future: Any, job: Job) -> Report:
+def _outcome(future: Any, job: Job) -> Report | None:
+    """Report of a case; None when it was lost with its worker."""
     from distributed import KilledWorker
 
     try:
-        report: Report = future.result()
+        report: Report = future.result(timeout=GATHER)
         return report
-    except KilledWorker:
-        text = "each worker that ran this case died; it may need more memory than a worker has: fewer --workers, a coarser mesh"
-        return record_failure(job, text, "KilledWorker")
+    except (KilledWorker, TimeoutError):
+        return None
     except Exception as error:  # the case itself records its own; this is the transport
         return record_failure(job, f"{type(error).__name__}: {error}", type(error).__name__)

@@ -1,0 +1,212 @@
+"""A study under everything that happens overnight: killed workers, killed runs, bad cases, two runs at once."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_study as studies
+from small_study import assert_same
+
+import stack3d
+from stack3d import study
+from stack3d.errors import ResultsError
+from stack3d.progress import Silent, StudyJson
+from stack3d.study.engine import Queue
+from stack3d.study.lock import locked
+
+WIDE = "{{sample: {{count: {n}, keys: {{power.sources.spot.power: {{from: 1 W, to: 2 W}}}}}}}}"
+PATCH = """\
+import os, time
+from stack3d.study import engine
+def run_job(job, *args, plain=engine.run_job):
+    time.sleep({sleep})
+    if job.overrides[-1][1] == "poison":
+        os._exit(1)
+    return plain(job, *args)
+engine.run_job = run_job
+"""
+
+
+def command(*args: str, cwd: Path) -> list[str]:
+    return [sys.executable, "-m", "stack3d.cli", *args]
+
+
+def run(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*args, cwd=cwd), cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+def statuses(folder: Path) -> dict[str, str]:
+    return {p.parent.name: json.loads(p.read_text())["status"] for p in folder.glob("out/small/cases/*/run.json")}
+
+
+def wait_for(condition: Any, seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A Dask scheduler with two worker processes, whose cases take at least the parameter's seconds."""
+    from distributed import Client, LocalCluster
+
+    (tmp_path / "patch.py").write_text(PATCH.format(sleep=request.param))
+    preload = [str(tmp_path / "patch.py")]
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50, preload=preload) as made,
+        Client(made) as client,
+    ):
+        yield client
+
+
+@pytest.mark.parametrize("cluster", [0.2], indirect=True)
+def test_a_killed_worker_loses_no_case(tmp_path: Path, cluster: Any) -> None:
+    path = studies.write(tmp_path, WIDE.format(n=10))
+    pids = cluster.run(os.getpid)
+    assert len(pids) == 2
+    reports = []
+    for report in study.run([str(path)], tmp_path / "out", Silent(), scheduler=cluster.scheduler.address):
+        reports.append(report)
+        if len(reports) == 3:
+            os.kill(next(iter(pids.values())), signal.SIGKILL)
+    assert [r.status for r in reports] == [study.DONE] * 10
+    serial = stack3d.sweep(path, output=tmp_path / "serial", workers=1)
+    assert_same(stack3d.open_results(tmp_path / "out" / "small"), serial)
+
+
+@pytest.mark.parametrize("cluster", [0.0], indirect=True)
+def test_a_case_that_kills_its_workers_is_recorded_and_the_rest_go_on(tmp_path: Path, cluster: Any) -> None:
+    path = studies.write(tmp_path, "{power.sources.spot.name: [one, poison, two]}")
+    reports = list(study.run([str(path)], tmp_path / "out", Silent(), scheduler=cluster.scheduler.address))
+    ended = {r.name.split("spot.name=")[1].rstrip("]") for r in reports if r.status == study.DONE}
+    lost = [r for r in reports if r.status == study.FAILED]
+    assert ended == {"one", "two"} and len(reports) == 3
+    assert [r.lines[0].split(";")[0] for r in lost] == ["each worker that ran this case died"]
+    assert json.loads((lost[0].folder / "run.json").read_text())["kind"] == "KilledWorker"
+
+
+def test_a_run_killed_in_the_middle_resumes_to_the_same_dataset(tmp_path: Path) -> None:
+    studies.write(tmp_path, WIDE.format(n=40))
+    process = subprocess.Popen(
+        command("run", "small.yaml", "-o", "out", "--workers", "1", cwd=tmp_path),
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    wait_for(lambda: list(statuses(tmp_path).values()).count("done") >= 5)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    before = statuses(tmp_path)
+    done = [name for name, status in before.items() if status == "done"]
+    assert 5 <= len(done) < 40
+    # one more is made to look cut off while it was writing, and one as failed
+    for name, status in ((done[0], "running"), (done[1], "failed")):
+        record = tmp_path / "out" / "small" / "cases" / name / "run.json"
+        record.write_text(json.dumps({**json.loads(record.read_text()), "status": status, "kind": "SolverError"}))
+    (tmp_path / "out" / "small" / "cases" / done[0] / ".result.nc.123.tmp").write_bytes(b"half")
+    again = run("run", "small.yaml", "-o", "out", "--workers", "1", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("done before, unchanged") == len(done) - 2
+    assert again.stdout.count("(cut off before)") == 1 + list(before.values()).count("running")
+    assert again.stdout.count("(failed before (SolverError))") == 1
+    assert not list(tmp_path.rglob(".*.tmp"))
+    undisturbed = stack3d.sweep(tmp_path / "small.yaml", output=tmp_path / "undisturbed", workers=1)
+    assert_same(stack3d.open_results(tmp_path / "out" / "small"), undisturbed)
+    assert_same(stack3d.open_results(tmp_path / "out" / "small" / "study.nc"), undisturbed)
+
+
+def test_the_same_study_twice_at_once(tmp_path: Path) -> None:
+    path = studies.write(tmp_path, WIDE.format(n=2))
+    with locked((tmp_path / "out" / "small").resolve()):
+        second = run("run", "small.yaml", "-o", "out", cwd=tmp_path)
+        with pytest.raises(ResultsError, match="is in use"):
+            stack3d.sweep(path, output=tmp_path / "out")
+    assert second.returncode == 1 and not (tmp_path / "out" / "small" / "cases").exists()
+    assert f"is in use: process {os.getpid()} on" in second.stderr and "choose another -o" in second.stderr
+    assert len(stack3d.sweep(path, output=tmp_path / "out", workers=1)["draw"]) == 2  # the lock is free again
+
+
+def test_an_unexpected_error_is_one_failed_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stack3d.study import case
+
+    plain = case.run_case
+
+    def breaks(scenario: Any, *args: Any, **options: Any) -> Any:
+        if scenario.geometry.tiers.repeat == 2:
+            raise IndexError("list index out of range")
+        return plain(scenario, *args, **options)
+
+    monkeypatch.setattr(case, "run_case", breaks)
+    path = studies.write(tmp_path, "{geometry.tiers.repeat: [1, 2, 3]}")
+    reports = list(study.run([str(path)], tmp_path / "out", Silent(), workers=1))
+    assert sorted(r.status for r in reports) == [study.DONE, study.DONE, study.FAILED]
+    tree = stack3d.open_results(tmp_path / "out" / "small" / "study.nc")
+    assert str(tree["message"].sel(tiers=2).values) == "IndexError: list index out of range"
+    record = json.loads(
+        (tmp_path / "out" / "small" / "cases" / str(tree["case_hash"].sel(tiers=2).values)[:12] / "run.json").read_text()
+    )
+    assert "Traceback" in record["traceback"]
+
+
+def test_a_wrong_key_in_every_case_is_told_once(tmp_path: Path) -> None:
+    studies.write(tmp_path, "{geometry.tiers.repaet: [1, 2, 3]}")
+    done = run("run", "small.yaml", cwd=tmp_path)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "did you mean 'repeat'" in done.stderr
+
+
+def test_json_lines_tell_everything(tmp_path: Path) -> None:
+    studies.write(tmp_path, "{geometry.tiers.repeat: [1, 2], power.sources.spot.layer: [die, dye]}")
+    done = run("run", "small.yaml", "--progress", "json", "--workers", "1", cwd=tmp_path)
+    assert done.returncode == 4
+    events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert [e["event"] for e in events if e["event"] in ("begin", "finish")] == ["begin", "finish"]
+    assert events[0]["total"] == 4 and events[-1]["done"] == 2 and events[-1]["failed"] == 2
+
+
+def test_backends_are_made_once_per_cooling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twelve cases, two coolings, powers drawn: two solvers, whatever the order of the sweep."""
+    from stack3d.lifetime import heat
+
+    made = []
+    plain = heat.make_backend
+    monkeypatch.setattr(heat, "make_backend", lambda *a: made.append(1) or plain(*a))
+    sweep = "{sample: {count: 6, keys: {power.sources.spot.power: {from: 1 W, to: 2 W}}}, zip: {cooling.top: [cold_plate, lid_heat_sink]}}"
+    tree = stack3d.sweep(studies.write(tmp_path, sweep), output=tmp_path / "out", workers=1)
+    assert (tree["status"] == "done").all() and tree["status"].size == 12
+    assert len(made) == 2
+
+
+def test_workers_keep_to_their_group() -> None:
+    """Two workers take the two groups apart; when one group is used up its worker helps with the other."""
+    jobs = [study.Job(f"{g}{i}", Path(), "", Path(), (), g, None, "", True) for g in "ab" for i in range(4)]
+    queue = Queue(jobs)
+    taken = [queue.next_for(w).group for w in ("one", "two", "one", "two")]
+    assert taken[0] == taken[2] != taken[1] == taken[3]
+    [queue.next_for("one") for _ in range(2)]
+    assert queue.next_for("one").group == taken[1]
+    queue.next_for("two")
+    assert not queue
+
+
+def test_time_left_is_that_of_the_pace_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("stack3d.progress.time.monotonic", lambda: now[0])
+    tally = StudyJson(stream=io.StringIO())
+    tally.begin(10, 8)
+    for status in ("skipped", "skipped"):
+        tally.ended("x", status, ())
+    assert tally.left is None
+    now[0] = 6.0
+    for status in ("done", "failed"):
+        tally.started("x")
+        tally.ended("x", status, ())
+    assert tally.left == 18.0  # six cases at three seconds each
+    assert tally.text() == "3 done, 1 failed, 0 running of 10, about 18 s left"
