@@ -215,7 +215,16 @@ class ThermalSolution:
 class ThermalBackend(Protocol):
     """A solver made once per problem and used for many powers."""
 
-    problem: ThermalProblem
+    @property
+    def problem(self) -> ThermalProblem:
+        """What it solves."""
+
+    def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
+        """Steady temperature for these sources, begun at a `guess` [K]; raises SolverError when not converged."""
+
+
+class SolidBackend(ThermalBackend, Protocol):
+    """A solver whose films can be given another temperature, node by node, and other coefficients."""
 
     def solve(
         self,
@@ -224,13 +233,13 @@ class ThermalBackend(Protocol):
         guess: Floats | None = None,
         references: Mapping[str, Floats] | None = None,
     ) -> ThermalSolution:
-        """Steady temperature for these sources, begun at a `guess` [K]; raises SolverError when not converged.
+        """Steady temperature for these sources.
 
-        `references` give faces by name a reference temperature per node instead of one value, in a shape that broadcasts
-        to that of the nodes (nz+1, ny+1, nx+1). [K]
+        `guess` is a temperature near the solution, shape (nz+1, ny+1, nx+1); `references` give faces by name a reference
+        temperature per node instead of one value, in a shape that broadcasts to that. [K]
         """
 
-    def recooled(self, problem: ThermalProblem) -> ThermalBackend:
+    def recooled(self, problem: ThermalProblem) -> SolidBackend:
         """A solver for the same stack, grid and patches with other films and references."""
 
 
