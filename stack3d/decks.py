@@ -15,7 +15,7 @@ from stack3d import yamlfile
 from stack3d.errors import DeckError, Problem, did_you_mean, nearest_names
 from stack3d.yamlfile import Items, Mapping, Place
 
-KINDS = ("geometries", "solvers", "scenarios", "materials", "devices", "cooling", "networks", "periphery")
+KINDS = ("geometries", "solvers", "scenarios", "materials", "devices", "cooling", "networks", "periphery", "coolants")
 """Folders of decks."""
 
 _LAYER_LISTS = (("geometry", "layers"), ("geometry", "below"), ("geometry", "above"), ("geometry", "tiers", "layers"))
@@ -27,6 +27,7 @@ REFERENCES: dict[tuple[str, ...], str] = {
     ("cooling", "top"): "cooling",
     ("cooling", "bottom"): "cooling",
     ("cooling", "sides"): "cooling",
+    ("cooling", "patches", "*", "condition"): "cooling",
     ("workload", "network"): "networks",
     ("workload", "periphery"): "periphery",
     **{
@@ -35,6 +36,7 @@ REFERENCES: dict[tuple[str, ...], str] = {
         for block in ((), ("blocks", "*"))
         for part in ((), ("cylinders", "host"), ("cylinders", "fill"))
     },
+    **{(*path, "*", "channels", "coolant"): "coolants" for path in _LAYER_LISTS},
 }
 """Where a scenario may name a deck instead of spelling it out, and of which kind."""
 
@@ -426,7 +428,9 @@ def scenario_schema() -> dict[str, Any]:
     from stack3d.schema.scenario import Scenario
 
     schema = Scenario.model_json_schema()
-    named = {f"#/$defs/{name}" for name in ("Geometry", "Solver", "Device", "Face", "Network", "Periphery", "Material")}
+    named = {
+        f"#/$defs/{name}" for name in ("Geometry", "Solver", "Device", "Face", "Network", "Periphery", "Material", "Coolant")
+    }
 
     def widen(node: Any) -> Any:
         if isinstance(node, list):
