@@ -106,7 +106,7 @@ class Backends:
         grid = problem.grid
         lines = tuple(a.tobytes() for a in (grid.x, grid.y, grid.z, grid.layer))
         profile = scenario.solver.model_dump_json(exclude={"source", "assumed", "title"})
-        key = (problem.stack, lines, problem.top, problem.bottom, problem.sides, profile)
+        key = (problem.stack, lines, tuple(problem.faces.items()), problem.patches, profile)
         if self._backend is None or key != self._key:
             self._backend = None  # let go of the old one before the new one takes its memory
             self._backend = make_backend(scenario, problem)
