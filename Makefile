@@ -7,7 +7,7 @@ run: setup
 	$(UV) run stack3d run $(SCENARIO)
 
 test: setup
-	$(UV) run pytest
+	OMP_NUM_THREADS=1 $(UV) run pytest
 
 lint: setup
 	$(UV) run ruff check .

@@ -15,7 +15,7 @@ from stack3d import yamlfile
 from stack3d.errors import DeckError, Problem, did_you_mean, nearest_names, unknown_name
 from stack3d.yamlfile import Items, Mapping, Place
 
-KINDS = ("geometries", "solvers", "scenarios", "materials", "devices", "cooling", "networks", "periphery")
+KINDS = ("geometries", "solvers", "scenarios", "materials", "devices", "cooling", "networks", "periphery", "coolants")
 """Folders of decks."""
 
 _LAYER_LISTS = (("geometry", "layers"), ("geometry", "below"), ("geometry", "above"), ("geometry", "tiers", "layers"))
@@ -27,6 +27,7 @@ REFERENCES: dict[tuple[str, ...], str] = {
     ("cooling", "top"): "cooling",
     ("cooling", "bottom"): "cooling",
     ("cooling", "sides"): "cooling",
+    ("cooling", "patches", "*", "condition"): "cooling",
     ("workload", "network"): "networks",
     ("workload", "periphery"): "periphery",
     **{
@@ -35,6 +36,7 @@ REFERENCES: dict[tuple[str, ...], str] = {
         for block in ((), ("blocks", "*"))
         for part in ((), ("cylinders", "host"), ("cylinders", "fill"))
     },
+    **{(*path, "*", "channels", "coolant"): "coolants" for path in _LAYER_LISTS},
 }
 """Where a scenario may name a deck instead of spelling it out, and of which kind."""
 
@@ -434,6 +436,7 @@ def _models() -> dict[str, Any]:
         "cooling": cooling.Face,
         "networks": workload.Network,
         "periphery": workload.Periphery,
+        "coolants": geometry.Coolant,
     }
 
 

@@ -88,6 +88,42 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Channels:
+    """Coolant channels through the full thickness of a layer, fed side by side.
+
+    Parameters
+    ----------
+    outlines : tuple of Rectangle
+    direction : {"x", "y"}
+        The coolant flows towards larger x or y.
+    width, height, length : float
+        Of one channel. [m]
+    flow_rate : float
+        Of all channels together. [m³ s⁻¹]
+    inlet_temperature : float
+        [K]
+    heat_capacity : float
+        Of the coolant, volumetric. [J m⁻³ K⁻¹]
+    conductivity, viscosity : float or None
+        Of the coolant. [W m⁻¹ K⁻¹], [Pa s]
+    film_coefficient : float or None
+        On floors, ceilings and walls; None leaves it to a correlation. [W m⁻² K⁻¹]
+    """
+
+    outlines: tuple[Rectangle, ...]
+    direction: Literal["x", "y"]
+    width: float
+    height: float
+    length: float
+    flow_rate: float
+    inlet_temperature: float
+    heat_capacity: float
+    conductivity: float | None = None
+    viscosity: float | None = None
+    film_coefficient: float | None = None
+
+
+@dataclass(frozen=True)
 class Layer:
     """One slab of the stack.
 
@@ -107,6 +143,9 @@ class Layer:
     role : str
         ``"rram"`` carries crossbar tiles, ``"periphery"`` their converters, ``"logic"`` the host; ``""`` nothing.
     blocks : tuple of Block
+        Those of a material of no conductivity are void.
+    channels : Channels or None
+        Their outlines are void blocks.
     """
 
     name: str
@@ -118,6 +157,7 @@ class Layer:
     tier: int | None = None
     role: str = ""
     blocks: tuple[Block, ...] = ()
+    channels: Channels | None = None
 
     @property
     def thickness(self) -> float:
@@ -245,10 +285,17 @@ class Surface:
     direction: Literal["x", "y"] = "y"
 
 
-class Plane(NamedTuple):
-    """Part of a plane of grid nodes: their index (z, y, x), and the area inside of each cell of the plane. [m²]"""
+Where = tuple[slice | int | NDArray[np.intp], ...]
+"""Index (z, y, x) of a plane of grid nodes, or of several parallel ones where one of the three is an array."""
 
-    where: tuple[slice | int, slice | int, slice | int]
+
+class Plane(NamedTuple):
+    """Part of a plane of grid nodes, or of several parallel ones, and the area inside of each of its cells.
+
+    The area has shape (a, b), or (planes, a, b). [m²]
+    """
+
+    where: Where
     area: Floats
 
 
@@ -283,14 +330,15 @@ def planes_of(surface: Surface, stack: Stack, grid: Grid) -> list[Plane]:
         out = [Plane((low, every, every), area * solid[index - 1]), Plane((high, every, every), area * solid[index + 1])]
         along_y = surface.direction == "y"
         lines = grid.x if along_y else grid.y
-        for extent, overlap in zip(surface.extents, overlaps):
-            walls = np.outer(np.diff(grid.z)[low:high], overlap[0 if along_y else 1])
-            for edge in (extent.x0, extent.x1) if along_y else (extent.y0, extent.y1):
-                at = int(np.abs(lines - edge).argmin())
-                out.append(Plane((slice(low, high + 1), *((every, at) if along_y else (at, every))), walls))
+        edges = [v for e in surface.extents for v in ((e.x0, e.x1) if along_y else (e.y0, e.y1))]
+        at = np.abs(lines[:, None] - edges).argmin(axis=0)
+        lengths = [overlap[0 if along_y else 1] for overlap in overlaps for _ in (0, 1)]
+        walls = np.array([np.outer(np.diff(grid.z)[low:high], length) for length in lengths])
+        upward = slice(low, high + 1)
+        out.append(Plane((upward, every, at) if along_y else (upward, at, every), walls))
         return out
-    at, other = (high, index + 1) if surface.side == "top" else (low, index - 1)
-    return [Plane((at, every, every), area * (solid[index] & ~solid[other]))]
+    level, other = (high, index + 1) if surface.side == "top" else (low, index - 1)
+    return [Plane((level, every, every), area * (solid[index] & ~solid[other]))]
 
 
 def hat_integrals(lines: Floats, lower: float, upper: float) -> Floats:

@@ -111,7 +111,12 @@ def _outer_faces(corners: NDArray[np.intp], solid: NDArray[np.bool_]) -> dict[st
     `corners` has shape (8, nz, ny, nx) in Gmsh's order.
     """
     bottom, top = (0, 3, 2, 1), (4, 5, 6, 7)
-    sides = [((0, 1, 5, 4), np.s_[:, 0]), ((3, 7, 6, 2), np.s_[:, -1]), ((0, 4, 7, 3), np.s_[:, :, 0]), ((1, 2, 6, 5), np.s_[:, :, -1])]  # noqa: E501  # fmt: skip
+    sides = [
+        ((0, 1, 5, 4), np.s_[:, 0]),
+        ((3, 7, 6, 2), np.s_[:, -1]),
+        ((0, 4, 7, 3), np.s_[:, :, 0]),
+        ((1, 2, 6, 5), np.s_[:, :, -1]),
+    ]
 
     def quads(local: tuple[int, ...], where: Any) -> NDArray[np.intp]:
         return np.stack([corners[c][where][solid[where]] for c in local], axis=-1)
@@ -126,8 +131,11 @@ def _outer_faces(corners: NDArray[np.intp], solid: NDArray[np.bool_]) -> dict[st
 def _quads(number: NDArray[np.intp], plane: Plane) -> NDArray[np.intp]:
     """Nodes of the cells of a plane that lie inside its area, shape (faces, 4)."""
     nodes = number[plane.where]
-    around = np.stack([nodes[:-1, :-1], nodes[:-1, 1:], nodes[1:, 1:], nodes[1:, :-1]], axis=-1)
-    return around[plane.area > 0]
+    for axis, at in enumerate(plane.where):
+        if isinstance(at, np.ndarray):
+            nodes = np.moveaxis(nodes, axis, 0)
+    around = [nodes[..., :-1, :-1], nodes[..., :-1, 1:], nodes[..., 1:, 1:], nodes[..., 1:, :-1]]
+    return np.stack(around, axis=-1)[plane.area > 0]
 
 
 def _without(quads: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -68,7 +68,13 @@ def _lateral(
     return np.concatenate([*parts, [high]])
 
 
-def build_grid(stack: Stack, sources: Sequence[HeatSource], mesh: Mesh, points: Sequence[tuple[float, float]] = ()) -> Grid:
+def build_grid(
+    stack: Stack,
+    sources: Sequence[HeatSource],
+    mesh: Mesh,
+    points: Sequence[tuple[float, float]] = (),
+    patches: Sequence[Rectangle] = (),
+) -> Grid:
     """Make the grid of a stack for a mesh profile.
 
     Parameters
@@ -80,31 +86,29 @@ def build_grid(stack: Stack, sources: Sequence[HeatSource], mesh: Mesh, points: 
     mesh : Mesh
     points : sequence of (x, y)
         Lines go through them too: a temperature at a node is more accurate than one between nodes.
+    patches : sequence of Rectangle
+        Cooled parts of faces; lines lie on their edges.
 
     Returns
     -------
     Grid
         A line on every face of a layer or block; a repeated z where a contact resistance lies.
     """
-    extents = [layer.extent for layer in stack.layers] + [b.extent for layer in stack.layers for b in layer.blocks]
-    boxes = [s.extent for s in sources]
+    every = [layer.extent for layer in stack.layers] + [b.extent for layer in stack.layers for b in layer.blocks]
+    extents = [((e.x0, e.x1), (e.y0, e.y1)) for e in [*every, *patches]]
+    boxes = [((s.extent.x0, s.extent.x1), (s.extent.y0, s.extent.y1)) for s in sources]
     core = stack.footprint
     target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
-    x = _lateral(
-        [v for b in boxes for v in (b.x0, b.x1)],
-        [v for e in extents for v in (e.x0, e.x1)],
-        [p[0] for p in points],
-        (core.x0, core.x1),
-        target,
-        mesh,
-    )
-    y = _lateral(
-        [v for b in boxes for v in (b.y0, b.y1)],
-        [v for e in extents for v in (e.y0, e.y1)],
-        [p[1] for p in points],
-        (core.y0, core.y1),
-        target,
-        mesh,
+    x, y = (
+        _lateral(
+            [v for box in boxes for v in box[axis]],
+            [v for box in extents for v in box[axis]],
+            [p[axis] for p in points],
+            limits,
+            target,
+            mesh,
+        )
+        for axis, limits in enumerate(((core.x0, core.x1), (core.y0, core.y1)))
     )
     heated = [stack.layer(s.layer) for s in sources if not _covers(s.extent, stack.layer(s.layer).extent)]
     focus = np.unique([v for layer in heated for v in (layer.z0, layer.z1)])

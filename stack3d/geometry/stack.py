@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from stack3d import schema
 from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.geometry.mixing import with_cylinders
-from stack3d.layout import Block, HeatSource, Layer, Material, Rectangle, Stack
+from stack3d.layout import Block, Channels, HeatSource, Layer, Material, Rectangle, Stack
 from stack3d.schema.geometry import Geometry
 from stack3d.schema.geometry import Layer as LayerDeck
 from stack3d.schema.scenario import Scenario
+
+VOID = Material("void", (0.0, 0.0, 0.0), 0.0)
 
 
 def material_of(deck: schema.geometry.Material, thickness: float) -> Material:
@@ -77,6 +79,13 @@ def build_stack(geometry: Geometry) -> Stack:
                 if box.overlaps(other.extent):
                     problems.append(Problem(where, f"block {block.name!r} overlaps block {other.name!r}"))
             blocks.append(Block(block.name, box, material_of(block.material, deck.thickness)))
+        channels = None
+        if deck.channels is not None:
+            try:
+                channels = _channels(deck.channels, extent, deck.thickness)
+                blocks = [Block(f"channel{j}", box, VOID) for j, box in enumerate(channels.outlines)]
+            except DeckError as error:
+                problems.append(Problem(f"{key}.channels", f"layer {name!r}: {error}"))
         layers.append(
             Layer(
                 name,
@@ -88,15 +97,56 @@ def build_stack(geometry: Geometry) -> Stack:
                 tier,
                 deck.role,
                 tuple(blocks),
+                channels,
             )
         )
         z += deck.thickness
+    for lower, middle, upper in zip([None, *layers[:-1]], layers, [*layers[1:], None]):
+        if middle.channels is None:
+            continue
+        if lower is None or upper is None or lower.channels or upper.channels:
+            problems.append(Problem("geometry", f"channels of layer {middle.name!r} want a solid layer below and above"))
+        elif not all(side.extent.contains(box) for side in (lower, upper) for box in middle.channels.outlines):
+            problems.append(Problem("geometry", f"channels of layer {middle.name!r} reach beyond the layer below or above"))
+        elif upper.contact_resistance:
+            problems.append(Problem("geometry", f"layer {upper.name!r} lies on channels: it cannot have a contact_resistance"))
     for lower, upper in zip(layers[:-1], layers[1:]):
         if not lower.extent.overlaps(upper.extent):
             problems.append(Problem("geometry", f"layer {upper.name!r} does not touch layer {lower.name!r} below it"))
     if problems:
         raise DeckError(list({(p.key, p.message): p for p in problems}.values()))
     return Stack(tuple(layers), footprint)
+
+
+def _channels(deck: schema.geometry.Channels, extent: Rectangle, thickness: float) -> Channels:
+    """Outlines of the channels of a layer; raises DeckError when they do not fill it."""
+    along_y = deck.direction == "y"
+    low, high = (extent.x0, extent.x1) if along_y else (extent.y0, extent.y1)
+    inner = deck.count * deck.width + (deck.count - 1) * deck.wall_width
+    edge = deck.edge_wall_width if deck.edge_wall_width is not None else 0.5 * (high - low - inner)
+    if edge <= 0 or abs(inner + 2 * edge - (high - low)) > 1e-6 * (high - low):
+        raise DeckError(
+            f"{deck.count} channels of {deck.width * 1e6:g} um with walls of {deck.wall_width * 1e6:g} um and edge walls of"
+            f" {edge * 1e6:g} um take {(inner + 2 * edge) * 1e3:g} mm; the layer is {(high - low) * 1e3:g} mm wide there"
+        )
+    starts = [low + edge + i * (deck.width + deck.wall_width) for i in range(deck.count)]
+    outlines = tuple(
+        Rectangle(a, a + deck.width, extent.y0, extent.y1) if along_y else Rectangle(extent.x0, extent.x1, a, a + deck.width)
+        for a in starts
+    )
+    return Channels(
+        outlines,
+        deck.direction,
+        deck.width,
+        thickness,
+        extent.y1 - extent.y0 if along_y else extent.x1 - extent.x0,
+        deck.flow_rate,
+        deck.inlet_temperature,
+        deck.coolant.heat_capacity,
+        deck.coolant.conductivity,
+        deck.coolant.viscosity,
+        deck.wall_film_coefficient,
+    )
 
 
 def _size(box: Rectangle) -> str:

@@ -12,12 +12,12 @@ import numpy as np
 from stack3d.errors import SolverError, ThermalRunawayError, ValidityWarning
 from stack3d.geometry.gmsh_model import layered_hexahedra
 from stack3d.geometry.grid import build_grid
-from stack3d.layout import Floats, Grid, HeatSource, Rectangle, Stack
+from stack3d.layout import Floats, Grid, HeatSource, Rectangle
 from stack3d.lifetime.chip import Chip
-from stack3d.schema.cooling import Cooling
-from stack3d.schema.cooling import Face as FaceDeck
+from stack3d.lifetime.faces import channel_runs, surfaces_of
 from stack3d.schema.scenario import Scenario
-from stack3d.thermal.problem import Face, ThermalBackend, ThermalProblem, ThermalSolution
+from stack3d.thermal.coolant import CoolantBackend
+from stack3d.thermal.problem import SolidBackend, ThermalBackend, ThermalProblem, ThermalSolution
 from stack3d.workload import power
 
 LEAKAGE_TOLERANCE = 1e-3
@@ -31,34 +31,6 @@ RUNAWAY_TEMPERATURE = 1000.0
 """No stack survives this; leakage that gets here runs away. [K]"""
 
 
-def face_of(deck: FaceDeck, area: float, ambient: float) -> Face:
-    """Condition of a cooled face of an area [m²]."""
-    reference = ambient
-    film = 0.0
-    if deck.film_coefficient is not None:
-        film = deck.film_coefficient
-    elif deck.resistance is not None:
-        film = 1.0 / (deck.resistance * area)
-    elif deck.areal_resistance is not None:
-        film = 1.0 / deck.areal_resistance if deck.areal_resistance > 0 else np.inf
-    elif deck.temperature is not None:
-        film, reference = np.inf, deck.temperature
-    return Face(float(film), reference, deck.flux or 0.0)
-
-
-def thermal_problem(stack: Stack, grid: Grid, cooling: Cooling) -> ThermalProblem:
-    """Stack, grid and cooled faces."""
-    top, bottom = stack.layers[-1].extent.area, stack.layers[0].extent.area
-    around = 2 * ((stack.footprint.x1 - stack.footprint.x0) + (stack.footprint.y1 - stack.footprint.y0)) * stack.height
-    return ThermalProblem(
-        stack,
-        grid,
-        top=face_of(cooling.top, top, cooling.ambient),
-        bottom=face_of(cooling.bottom, bottom, cooling.ambient),
-        sides=face_of(cooling.sides, around, cooling.ambient),
-    )
-
-
 def make_grid(chip: Chip) -> Grid:
     """Grid of a chip: lines on explicit sources, and on tiles whose heat stands out beside them."""
     sources = list(chip.sources)
@@ -67,7 +39,9 @@ def make_grid(chip: Chip) -> Grid:
         tiles = power.tile_sources(chip.stack, chip.computer.places, tile_energies(chip, targets), chip.scenario.workload.rate)
         strongest = max(_contrast(s) for s in [*sources, *tiles])
         sources += [s for s in tiles if _contrast(s) > TILE_CONTRAST * strongest]
-    return build_grid(chip.stack, sources, chip.scenario.solver.mesh, [(p.x, p.y) for p in chip.scenario.probes])
+    points = [(p.x, p.y) for p in chip.scenario.probes]
+    patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
+    return build_grid(chip.stack, sources, chip.scenario.solver.mesh, points, patches)
 
 
 def _contrast(source: HeatSource) -> float:
@@ -89,6 +63,12 @@ def tile_energies(chip: Chip, conductances: Mapping[str, Floats]) -> dict[str, F
 
 def make_backend(scenario: Scenario, problem: ThermalProblem) -> ThermalBackend:
     """Set up the solver that a profile asks for; for ``fem`` mesh the stack in Gmsh first."""
+    solid = _solid_backend(scenario, problem)
+    runs = channel_runs(problem.stack)
+    return CoolantBackend(solid, runs) if runs else solid
+
+
+def _solid_backend(scenario: Scenario, problem: ThermalProblem) -> SolidBackend:
     linear = scenario.solver.linear
     if scenario.solver.backend != "fem":
         from stack3d.thermal.tensor import TensorSolver
@@ -96,7 +76,7 @@ def make_backend(scenario: Scenario, problem: ThermalProblem) -> ThermalBackend:
         return TensorSolver(problem, rtol=linear.tolerance, most_iterations=linear.max_iterations)
     from stack3d.thermal.fem import FemSolver
 
-    with layered_hexahedra(problem.stack, problem.grid) as mesh:
+    with layered_hexahedra(problem.stack, problem.grid, [surface for surface, _ in problem.patches]) as mesh:
         return FemSolver(
             problem,
             mesh,
@@ -126,7 +106,7 @@ class Backends:
         grid = problem.grid
         lines = tuple(a.tobytes() for a in (grid.x, grid.y, grid.z, grid.layer))
         profile = scenario.solver.model_dump_json(exclude={"source", "assumed", "title"})
-        key = (problem.stack, lines, problem.top, problem.bottom, problem.sides, profile)
+        key = (problem.stack, lines, tuple(problem.faces.items()), problem.patches, profile)
         if self._backend is None or key != self._key:
             self._backend = None  # let go of the old one before the new one takes its memory
             self._backend = make_backend(scenario, problem)

@@ -8,6 +8,7 @@ import numpy as np
 
 from stack3d.lifetime import heat
 from stack3d.lifetime.chip import Chip, Computer
+from stack3d.lifetime.faces import channel_runs, hydraulics
 from stack3d.thermal.problem import ThermalSolution
 from stack3d.workload.power import pipeline
 
@@ -22,21 +23,28 @@ def thermal_values(chip: Chip, solution: ThermalSolution) -> tuple[dict[str, Any
     peaks = {name: field.layer_peak(name) for name in names}
     heated = {source.layer for source in chip.sources}
     hottest = max(names, key=lambda n: (round(peaks[n][0], 9), n in heated))
+    faces = ["top", "bottom", "sides", *(f for f in solution.face_heat if f not in ("top", "bottom", "sides"))]
     values: dict[str, Any] = {
         "thermal/layer_temperature_max": np.array([peaks[n][0] for n in names]),
         "thermal/layer_temperature_mean": np.array([field.layer_mean(n) for n in names]),
         "thermal/hot_spot": np.array(peaks[hottest][1]),
         "thermal/heat_in": solution.heat_in,
         "thermal/heat_out": solution.heat_out,
-        "thermal/face_heat": np.array([solution.face_heat.get(f, 0.0) for f in ("top", "bottom", "sides")]),
+        "thermal/face_heat": np.array([solution.face_heat.get(f, 0.0) for f in faces]),
         "thermal/heat_balance_error": solution.balance,
         "thermal/thermal_resistance": (peaks[hottest][0] - scenario.cooling.ambient) / (solution.heat_in or np.nan),
     }
     coordinates: dict[str, Any] = {
         "layer": np.array(names),
         "axis": np.array(list("xyz")),
-        "face": np.array(["top", "bottom", "sides"]),
+        "face": np.array(faces),
     }
+    runs = channel_runs(stack)
+    if runs:
+        values["thermal/coolant_outlet_temperature"] = np.array([solution.outlets[run.name].mean() for run in runs])
+        for name, of_runs in hydraulics(runs).items():
+            values[f"thermal/{name}"] = np.array(of_runs)
+        coordinates["cavity"] = np.array([run.layer for run in runs])
     tiers = [layer.name for layer in stack.with_role("rram")]
     if tiers:
         nx, ny = scenario.tier_map

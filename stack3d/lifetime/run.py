@@ -19,6 +19,7 @@ from stack3d.lifetime import ageing, answers, checkpoint, heat
 from stack3d.lifetime import policies as _registered  # noqa: F401  (importing it fills the registry)
 from stack3d.lifetime.ageing import Climate, Population, epoch_times, errors_by_tier, histogram, histogram_edges, mean_field
 from stack3d.lifetime.chip import Chip, Computer, build_chip
+from stack3d.lifetime.faces import thermal_problem
 from stack3d.lifetime.heat import Heat, Limits
 from stack3d.lifetime.life import Bill, Life, Policy, Reading, chosen_policies, elapse, read_out
 from stack3d.lifetime.outputs import COMPONENTS, power_values, thermal_values
@@ -143,7 +144,7 @@ def _run(
         grid = heat.make_grid(chip)
     observer.stage("mesh", layers=len(chip.stack.layers), unknowns=grid.n_nodes)
     with clock("mesh"):
-        problem = heat.thermal_problem(chip.stack, grid, scenario.cooling)
+        problem = thermal_problem(chip.stack, grid, scenario.cooling)
         backend = backends.of(scenario, problem)
     if chip.computer is None:
         observer.stage("heat")

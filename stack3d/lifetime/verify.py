@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from stack3d.layout import HeatSource, Stack
 from stack3d.lifetime import heat
 from stack3d.lifetime.chip import Chip, build_chip
+from stack3d.lifetime.faces import thermal_problem
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.analytic import CosineSeries
 from stack3d.thermal.places import Box, Place, Probe
@@ -83,7 +84,7 @@ def verify(scenario: Scenario) -> Verification:
     chip = build_chip(scenario)
     stack = _frozen(chip.stack)
     sources = _sources(chip)
-    faces = heat.thermal_problem(stack, heat.make_grid(chip), scenario.cooling)
+    faces = thermal_problem(stack, heat.make_grid(chip), scenario.cooling)
     series = CosineSeries(stack, sources, faces.top, faces.bottom, faces.sides)
     places: list[tuple[str, Place]] = [(f"probe {p.name}", Probe(p.layer, p.x, p.y, p.z)) for p in scenario.probes]
     if chip.computer is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, model_validator
 
@@ -14,6 +14,7 @@ from stack3d.schema.base import (
     Temperature,
     ThermalResistance,
 )
+from stack3d.schema.geometry import Interval, Name
 
 
 class Face(DeckModel):
@@ -48,19 +49,32 @@ def _adiabatic(value: Any) -> Any:
 CooledFace = Annotated[Face, BeforeValidator(_adiabatic)]
 
 
+class Patch(DeckModel):
+    """An exposed part of the top or bottom of a layer with a condition of its own."""
+
+    name: Name
+    layer: Name
+    face: Literal["top", "bottom"] = "top"
+    x: Interval | None = None
+    """Absent = the whole layer."""
+    y: Interval | None = None
+    condition: CooledFace
+
+
 class Cooling(DeckModel):
     """Conditions on the outer faces; every face that is not named is adiabatic."""
 
     top: CooledFace = Face(name="adiabatic")
     bottom: CooledFace = Face(name="adiabatic")
     sides: CooledFace = Face(name="adiabatic")
+    patches: tuple[Patch, ...] = ()
+    """Parts of faces, in place of the condition of the outer face there; all that the outer faces do not reach."""
     ambient: Temperature
     """Temperature of the surroundings."""
 
-    @model_validator(mode="after")
-    def _some_way_out(self) -> Self:
+    @property
+    def has_way_out(self) -> bool:
+        """Whether some face is cooled."""
         ways = ("film_coefficient", "resistance", "areal_resistance", "temperature")
-        faces = (self.top, self.bottom, self.sides)
-        if not any(getattr(face, way) is not None and (face.film_coefficient != 0) for face in faces for way in ways):
-            raise ValueError("every face is adiabatic, so there is no steady temperature: cool the top, bottom or sides")
-        return self
+        faces = (self.top, self.bottom, self.sides, *(patch.condition for patch in self.patches))
+        return any(getattr(face, way) is not None and face.film_coefficient != 0 for face in faces for way in ways)

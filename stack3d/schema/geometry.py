@@ -12,11 +12,15 @@ from stack3d.schema.base import (
     Count,
     DeckModel,
     Density,
+    FilmCoefficient,
+    FlowRate,
     HeatCapacity,
     Length,
     Number,
     SpecificHeat,
+    Temperature,
     Thickness,
+    Viscosity,
     bare,
     quantity_schema,
     sourced,
@@ -36,12 +40,17 @@ _ONE = quantity_schema("conductivity")
 _THREE_SCHEMA = WithJsonSchema(sourced({"anyOf": [_ONE, {"type": "array", "items": _ONE, "minItems": 3, "maxItems": 3}]}))
 
 
+_Diagonal = Annotated[tuple[Conductivity, Conductivity, Conductivity], BeforeValidator(_three), _THREE_SCHEMA]
+
+
 class Material(DeckModel):
     """A solid: conductivity (one value or [kx, ky, kz]) and heat capacity per volume or per mass; or cylinders in a host."""
 
     name: str = "inline"
     title: str | None = None
-    conductivity: Annotated[tuple[Conductivity, Conductivity, Conductivity], BeforeValidator(_three), _THREE_SCHEMA] | None = None
+    conductivity: Annotated[tuple[Conductivity, Conductivity, Conductivity], BeforeValidator(_three), _THREE_SCHEMA] | None = (
+        None
+    )
     """Thermal conductivity at 300 K; one value, or [kx, ky, kz]."""
     conductivity_exponent: Number = 0.0
     """n of k(T) = k(300 K) (T/300 K)^n."""
@@ -106,6 +115,43 @@ class Block(DeckModel):
     material: Material
 
 
+class Coolant(DeckModel):
+    """A single-phase liquid."""
+
+    name: str = "inline"
+    title: str | None = None
+    heat_capacity: HeatCapacity
+    """Per volume."""
+    conductivity: Conductivity | None = None
+    viscosity: Viscosity | None = None
+    """Dynamic; with the conductivity it gives film coefficient and pressure drop."""
+
+
+class Channels(DeckModel):
+    """Parallel coolant channels through the full thickness of a layer; its material is that of the walls."""
+
+    direction: Literal["x", "y"] = "y"
+    """The coolant flows towards larger x or y."""
+    count: Annotated[Count, Field(ge=1, le=2048)]
+    width: Thickness
+    wall_width: Thickness
+    """Between two channels."""
+    edge_wall_width: Thickness | None = None
+    """Outside the first and the last channel; absent = what is left."""
+    coolant: Coolant
+    flow_rate: FlowRate
+    """Of all channels together."""
+    inlet_temperature: Temperature
+    wall_film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
+    """On all four sides of a channel; absent = laminar, fully developed (Shah and London 1978)."""
+
+    @model_validator(mode="after")
+    def _film_known(self) -> Self:
+        if self.wall_film_coefficient is None and (self.coolant.conductivity is None or self.coolant.viscosity is None):
+            raise ValueError("wants wall_film_coefficient, or a coolant with conductivity and viscosity")
+        return self
+
+
 class Layer(DeckModel):
     """One slab, listed from the bottom up."""
 
@@ -123,6 +169,8 @@ class Layer(DeckModel):
     tile_sites: tuple[Count, Count] | None = None
     """Equal boxes [nx, ny] of an rram layer, each the place of one tile."""
     blocks: tuple[Block, ...] = ()
+    channels: Channels | None = None
+    """Coolant channels; between two other layers."""
 
     @field_validator("tile_sites")
     @classmethod
@@ -135,6 +183,8 @@ class Layer(DeckModel):
     def _rram_has_sites(self) -> Self:
         if (self.role == "rram") != (self.tile_sites is not None):
             raise ValueError("role: rram and tile_sites go together: an rram layer says how many tiles fit on it")
+        if self.channels is not None and (self.blocks or self.contact_resistance):
+            raise ValueError("has channels, so it can have neither blocks nor a contact_resistance")
         return self
 
 

@@ -70,6 +70,10 @@ class Scenario(DeckModel):
     def _parts_fit(self) -> Self:
         if self.workload is None and self.power is None:
             raise ValueError("wants a workload (a network on crossbars), or power (explicit sources), or both")
+        stack = self.geometry
+        layers = (*stack.layers, *stack.below, *(stack.tiers.layers if stack.tiers else ()), *stack.above)
+        if not self.cooling.has_way_out and not any(layer.channels for layer in layers):
+            raise ValueError("every face is adiabatic, so there is no steady temperature: cool the top, bottom or sides")
         if self.lifetime is not None and (self.workload is None or self.device is None):
             raise ValueError("lifetime needs a workload and a device")
         if self.workload is not None and self.device is None:

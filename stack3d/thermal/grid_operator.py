@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError
-from stack3d.layout import Floats, Grid, Layer, Plane, Rectangle, Stack
+from stack3d.layout import Floats, Grid, Layer, Plane, Rectangle, Stack, Where
 from stack3d.thermal.problem import ThermalProblem
 
 FACES = ("top", "bottom", "sides")
@@ -166,7 +166,7 @@ class GridOperator:
         for name, face in self.problem.faces.items():
             if face.film_coefficient > 0 and not face.is_fixed:
                 for where, terms in self._faces[name]:
-                    out[where] += face.film_coefficient * _face_mass(terms, temperature[where])
+                    _add(out, where, face.film_coefficient * _face_mass(terms, _take(temperature, where)))
         return out
 
     def conduction(self, temperature: Floats) -> Floats:
@@ -217,7 +217,7 @@ class GridOperator:
         field = np.broadcast_to(values, shape)
         out = np.zeros(shape)
         for where, terms in self._faces[name]:
-            out[where] += _face_mass(terms, field[where])
+            _add(out, where, _face_mass(terms, _take(field, where)))
         return out
 
     def lines(self) -> tuple[Floats, Floats]:
@@ -238,7 +238,7 @@ class GridOperator:
         for name, face in self.problem.faces.items():
             if face.film_coefficient > 0 and not face.is_fixed:
                 for where, terms in self._faces[name]:
-                    diagonal[where] += face.film_coefficient * _corner_sums(terms)
+                    _add(diagonal, where, face.film_coefficient * _corner_sums(terms))
         return diagonal, off
 
     def matrix(self) -> Any:
@@ -255,10 +255,10 @@ class GridOperator:
         for name, face in self.problem.faces.items():
             if face.film_coefficient > 0 and not face.is_fixed:
                 for where, terms in self._faces[name]:
-                    plane = number[where]
-                    a, b = (n - 1 for n in plane.shape)
-                    corners = np.stack([plane[j : j + a, i : i + b] for j, i in np.ndindex(2, 2)])
-                    parts.append((corners, face.film_coefficient * terms))
+                    plane = _take(number, where)
+                    a, b = (n - 1 for n in plane.shape[-2:])
+                    corners = np.stack([plane[..., j : j + a, i : i + b] for j, i in np.ndindex(2, 2)])
+                    parts.append((corners.reshape(4, -1, b), face.film_coefficient * terms.reshape(4, -1, b)))
         signs = np.array([[1, 1, 1, 1], [-1, 1, -1, 1], [-1, -1, 1, 1], [1, -1, -1, 1]])
         rows, columns, entries = [], [], []
         for corners, products in parts:
@@ -308,11 +308,25 @@ def _gather(products: Floats, out: Floats, work: Floats) -> None:
 def _corner_sums(products: Floats) -> Floats:
     """Own entry of every node of a plane: each product has coefficient ±1 at each corner."""
     every = products.sum(axis=0)
-    padded = np.pad(every, 1)
-    return padded[1:, 1:] + padded[1:, :-1] + padded[:-1, 1:] + padded[:-1, :-1]
+    padded = np.pad(every, [(0, 0)] * (every.ndim - 2) + [(1, 1), (1, 1)])
+    return np.asarray(padded[..., 1:, 1:] + padded[..., 1:, :-1] + padded[..., :-1, 1:] + padded[..., :-1, :-1])
 
 
-Where = tuple[slice | int, slice | int, slice | int]
+def _axis_of_planes(where: Where) -> int | None:
+    """Axis along which several parallel planes are counted, None for one plane."""
+    return next((axis for axis, at in enumerate(where) if isinstance(at, np.ndarray)), None)
+
+
+def _take(field: NDArray[Any], where: Where) -> NDArray[Any]:
+    """Nodal values of a plane, or of several with the planes first."""
+    axis = _axis_of_planes(where)
+    return field[where] if axis is None else np.moveaxis(field[where], axis, 0)
+
+
+def _add(out: Floats, where: Where, values: Floats) -> None:
+    """Add the values of planes in place."""
+    axis = _axis_of_planes(where)
+    out[where] += values if axis is None else np.moveaxis(values, 0, axis)
 
 
 def _face_terms(problem: ThermalProblem, cells: CellProperties, name: str) -> list[tuple[Where, Floats]]:
@@ -338,11 +352,14 @@ def _face_terms(problem: ThermalProblem, cells: CellProperties, name: str) -> li
 
 
 def _face_mass(terms: Floats, plane: Floats) -> Floats:
-    products, out = np.empty(terms.shape), np.empty(plane.shape)
-    work = np.empty((2, plane.shape[0], plane.shape[1] - 1))
-    _products(plane, products, work)
-    products *= terms
-    _gather(products, out, work)
+    """Mass matrix of planes of cells, weights of shape (4, …, a, b), times nodal values of shape (…, a+1, b+1)."""
+    total, difference = plane[..., 1:] + plane[..., :-1], plane[..., 1:] - plane[..., :-1]
+    products = np.stack([v[..., 1:, :] + sign * v[..., :-1, :] for sign in (1, -1) for v in (total, difference)]) * terms
+    upper, lower = products[:2] + products[2:], products[:2] - products[2:]
+    out = np.zeros(plane.shape)
+    for rows, (s, d) in ((slice(1, None), upper), (slice(0, -1), lower)):
+        out[..., rows, 1:] += s + d
+        out[..., rows, :-1] += s - d
     return out
 
 

@@ -182,15 +182,21 @@ def coarsened(operator: GridOperator) -> GridOperator | None:
 
 
 def _rough_plane(plane: Plane, grid: Grid, rough: Grid, keep_y: NDArray[np.intp], keep_x: NDArray[np.intp]) -> Plane:
-    """The plane on fewer lines, areas added up; one that stands on a line that is gone moves to the nearest."""
+    """The plane on fewer lines, areas added up; planes that stand on lines that are gone move to the nearest."""
     at_z, at_y, at_x = plane.where
-    if not isinstance(at_x, slice):
-        area = np.add.reduceat(plane.area, keep_y[:-1], axis=1)
-        return Plane((at_z, at_y, int(np.abs(rough.x - grid.x[at_x]).argmin())), area)
-    area = np.add.reduceat(plane.area, keep_x[:-1], axis=1)
-    if not isinstance(at_y, slice):
-        return Plane((at_z, int(np.abs(rough.y - grid.y[at_y]).argmin()), at_x), area)
-    return Plane(plane.where, np.add.reduceat(area, keep_y[:-1], axis=0))
+    if isinstance(at_x, np.ndarray):
+        at, lines, rough_lines, keep = at_x, grid.x, rough.x, keep_y
+    elif isinstance(at_y, np.ndarray):
+        at, lines, rough_lines, keep = at_y, grid.y, rough.y, keep_x
+    else:
+        area = np.add.reduceat(np.add.reduceat(plane.area, keep_x[:-1], axis=1), keep_y[:-1], axis=0)
+        return Plane(plane.where, area)
+    nearest = np.abs(rough_lines[:, None] - lines[at]).argmin(axis=0)
+    merged, which = np.unique(nearest, return_inverse=True)
+    area = np.zeros((merged.size, *plane.area.shape[1:]))
+    np.add.at(area, which, plane.area)
+    where = (at_z, at_y, merged) if isinstance(at_x, np.ndarray) else (at_z, merged, at_x)
+    return Plane(where, np.add.reduceat(area, keep[:-1], axis=2))
 
 
 def _material_lines(cells: CellProperties, grid: Grid) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -65,8 +66,8 @@ class ThermalProblem:
     stack: Stack
     grid: Grid
     top: Face
-    bottom: Face = field(default_factory=Face)
-    sides: Face = field(default_factory=Face)
+    bottom: Face = dataclasses.field(default_factory=Face)
+    sides: Face = dataclasses.field(default_factory=Face)
     patches: tuple[tuple[Surface, Face], ...] = ()
 
     def __post_init__(self) -> None:
@@ -97,7 +98,7 @@ class ThermalProblem:
         at = grid.z.size - 1 if face == "top" else 0
         area = np.zeros(grid.shape[1:])
         for planes in self.surfaces.values():
-            area += sum((p.area for p in planes if p.where[0] == at), np.zeros(grid.shape[1:]))
+            area += sum((p.area for p in planes if isinstance(p.where[0], int) and p.where[0] == at), np.zeros(grid.shape[1:]))
         return np.asarray(area / np.outer(np.diff(grid.y), np.diff(grid.x)))
 
 
@@ -197,6 +198,8 @@ class ThermalSolution:
         Heat leaving through ``top``, ``bottom``, ``sides`` and each patch. [W]
     statistics : mapping
         ``backend``, ``unknowns``, ``iterations``, ``residual`` (relative), ``seconds`` by stage, …
+    outlets : mapping
+        Coolant temperature at the end of each channel, by patch, shape (channels,). [K]
     """
 
     field: GridField
@@ -204,6 +207,7 @@ class ThermalSolution:
     heat_out: float
     face_heat: Mapping[str, float]
     statistics: Mapping[str, Any]
+    outlets: Mapping[str, Floats] = dataclasses.field(default_factory=dict)
 
     @property
     def balance(self) -> float:
@@ -215,7 +219,16 @@ class ThermalSolution:
 class ThermalBackend(Protocol):
     """A solver made once per problem and used for many powers."""
 
-    problem: ThermalProblem
+    @property
+    def problem(self) -> ThermalProblem:
+        """What it solves."""
+
+    def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
+        """Steady temperature for these sources, begun at a `guess` [K]; raises SolverError when not converged."""
+
+
+class SolidBackend(ThermalBackend, Protocol):
+    """A solver whose films can be given another temperature, node by node, and other coefficients."""
 
     def solve(
         self,
@@ -224,13 +237,13 @@ class ThermalBackend(Protocol):
         guess: Floats | None = None,
         references: Mapping[str, Floats] | None = None,
     ) -> ThermalSolution:
-        """Steady temperature for these sources, begun at a `guess` [K]; raises SolverError when not converged.
+        """Steady temperature for these sources.
 
-        `references` give faces by name a reference temperature per node instead of one value, in a shape that broadcasts
-        to that of the nodes (nz+1, ny+1, nx+1). [K]
+        `guess` is a temperature near the solution, shape (nz+1, ny+1, nx+1); `references` give faces by name a reference
+        temperature per node instead of one value, in a shape that broadcasts to that. [K]
         """
 
-    def recooled(self, problem: ThermalProblem) -> ThermalBackend:
+    def recooled(self, problem: ThermalProblem) -> SolidBackend:
         """A solver for the same stack, grid and patches with other films and references."""
 
 

@@ -157,7 +157,7 @@ class TensorSolver:
         references : mapping of str to ndarray, optional
             Nodal reference temperature of faces by name, in place of the one value of the face. [K]
         guess : ndarray, shape (nz+1, ny+1, nx+1), optional
-            Temperature near the solution, for k(T). [K]
+            Temperature near the solution; a direct solve needs none. [K]
 
         Raises
         ------
@@ -176,8 +176,13 @@ class TensorSolver:
             if self.is_direct:
                 rise, iterations = self.inverse.solve(right), 0
             else:
-                result = self._iterate(operator, right, self.rtol)
-                rise, iterations = result.solution, result.count
+                rise = np.zeros_like(right) if guess is None else self.restrict(guess - base)
+                defect = right if guess is None else right - self.restrict(operator.apply(rise))
+                left = float(np.linalg.norm(defect)) / (float(np.linalg.norm(right)) or 1.0)
+                iterations = 0
+                if left > self.rtol:
+                    result = self._iterate(operator, defect, self.rtol / left)
+                    rise, iterations = rise + result.solution, result.count
             rise += lift
         else:
             start = lift if guess is None else guess - base

@@ -83,7 +83,9 @@ def test_schemas_beside_decks_are_true(kind: str, generate: ModuleType) -> None:
     for path in sorted(generate.FOLDERS[kind].glob("*.yaml")):
         text = path.read_text(encoding="utf-8")
         assert text.startswith(f"{generate.first_line(kind)}\n"), f"{path.name}: run: make schemas"
-        complaints = [f"{list(e.absolute_path)}: {e.message}" for e in validator.iter_errors(YAML(typ="safe", pure=True).load(text))]
+        complaints = [
+            f"{list(e.absolute_path)}: {e.message}" for e in validator.iter_errors(YAML(typ="safe", pure=True).load(text))
+        ]
         assert complaints == [], path.name
 
 
@@ -104,7 +106,9 @@ def test_reference_pages_hold_everything(generate: ModuleType, tmp_path: Path) -
     assert generate.outcomes(report) == {("test_analytic_series", "test_a"): "failed"}
 
 
-@pytest.mark.skipif(importlib.util.find_spec("sphinx") is None, reason="the docs group (sphinx, myst-parser, furo) is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("sphinx") is None, reason="the docs group (sphinx, myst-parser, furo) is not installed"
+)
 def test_the_manual_builds_without_a_warning(tmp_path: Path) -> None:
     """Warnings are errors: links inside the manual that lead nowhere among them."""
     shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("_build"))

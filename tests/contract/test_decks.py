@@ -9,7 +9,7 @@ from stack3d import decks, yamlfile
 from stack3d.errors import DeckError
 from stack3d.lifetime import check
 
-PHYSICAL = ("geometries", "materials", "devices", "cooling", "networks", "periphery")
+PHYSICAL = ("geometries", "materials", "devices", "cooling", "networks", "periphery", "coolants")
 NOT_PHYSICAL = {"repeat", "tile_sites", "levels", "law", "sha256", "file", "name", "title", "licence", "role", "material"}
 DECKS = [(kind, path) for kind in decks.KINDS for path in decks.available(kind).values()]
 SCENARIOS = list(decks.available("scenarios").values())
@@ -84,6 +84,7 @@ def test_a_misspelt_deck_gets_the_nearest_name(kind: str) -> None:
     places = {
         "geometries": "geometry", "solvers": "solver", "cooling": "cooling.top", "devices": "device",
         "networks": "workload.network", "periphery": "workload.periphery", "materials": "geometry.above.lid.material",
+        "coolants": "geometry.above.lid.channels.coolant",
     }  # fmt: skip
     with pytest.raises(DeckError, match=f"did you mean .*{name}"):
         decks.load("quickstart", [(places[kind], name + "x")])

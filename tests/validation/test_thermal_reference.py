@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from stack3d import decks
-from stack3d.lifetime import check, heat
+from stack3d.lifetime import check, faces, heat
 from stack3d.thermal.problem import ThermalSolution
 
 PROFILES = list(decks.available("solvers"))
@@ -13,7 +13,7 @@ PROFILES = list(decks.available("solvers"))
 
 def solve(case: decks.Case) -> ThermalSolution:
     chip = check(case.scenario)
-    problem = heat.thermal_problem(chip.stack, heat.make_grid(chip), case.scenario.cooling)
+    problem = faces.thermal_problem(chip.stack, heat.make_grid(chip), case.scenario.cooling)
     return heat.make_backend(case.scenario, problem).solve(chip.sources)
 
 

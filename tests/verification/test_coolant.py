@@ -1,0 +1,140 @@
+"""Channels between tiers: closed forms of isothermal and of uniformly heated walls, balance, direction, both solvers."""
+
+import numpy as np
+import pytest
+
+from stack3d import decks, yamlfile
+from stack3d.errors import DeckError
+from stack3d.lifetime import check, faces, heat
+from stack3d.thermal import ducts
+from stack3d.thermal.problem import ThermalSolution
+
+FLOW = 42e-6 / 60
+CAPACITY_RATE = FLOW * 4.17e6
+
+
+def scenario(
+    conductivity: str = "130 W/m/K", count: int = 10, direction: str = "y", power: float = 8.0, **more: object
+) -> dict:
+    material = {"conductivity": conductivity, "heat_capacity": "1.6e6 J/m^3/K"}
+    channels = {
+        "direction": direction, "count": count, "width": "100 um", "wall_width": "100 um", "edge_wall_width": "50 um",
+        "coolant": "water", "flow_rate": "42 ml/min", "inlet_temperature": "300 K", "wall_film_coefficient": "3e4 W/m^2/K",
+    }  # fmt: skip
+    across, along = f"{0.2 * count} mm", "10 mm"
+    hot = (
+        {"x": ["0.2 mm", "1 mm"], "y": ["6 mm", "8 mm"]}
+        if direction == "y"
+        else {"y": ["0.2 mm", "1 mm"], "x": ["6 mm", "8 mm"]}
+    )
+    return {
+        "scenario": "channels",
+        "geometry": {
+            "footprint": [across, along] if direction == "y" else [along, across],
+            "layers": [
+                {"name": "lower", "thickness": "100 um", "material": material},
+                {"name": "cavity", "thickness": "100 um", "material": material, "channels": channels},
+                {"name": "upper", "thickness": "100 um", "material": material},
+            ],
+        },
+        "cooling": {"ambient": "300 K"},
+        "power": {"sources": [{"name": "hot", "layer": "upper", "power": f"{power} W", **hot}]},
+        "solver": {"backend": "tensor", "mesh": {"lateral": 16}, "error_promise": 0.01},
+        **more,
+    }  # fmt: skip
+
+
+def case(tree: dict, *overrides: tuple[str, object]) -> decks.Case:
+    import json
+
+    return decks.resolve(yamlfile.parse_text(json.dumps(tree), "channels.yaml"), None, overrides)
+
+
+def solve(tree: dict, *overrides: tuple[str, object]) -> ThermalSolution:
+    chip = check(case(tree, *overrides).scenario)
+    problem = faces.thermal_problem(chip.stack, heat.make_grid(chip), chip.scenario.cooling)
+    return heat.make_backend(chip.scenario, problem).solve(chip.sources)
+
+
+def test_isothermal_walls() -> None:
+    """Walls that conduct perfectly: the coolant closes in on them exponentially, T_w - T_in = Q / C (1 - exp(-NTU))."""
+    wall = []
+    for lateral in (5, 10):
+        even = ("power.sources", [{"name": "even", "layer": "lower", "power": "8 W"}])
+        solution = solve(scenario("1e8 W/m/K"), even, ("solver.mesh.lateral", lateral))
+        assert np.ptp(solution.field.values[0]) < 1e-3
+        np.testing.assert_allclose(
+            solution.outlets["cavity_coolant"] - 300.0, 8.0 / CAPACITY_RATE, rtol=3e-6
+        )  # settled to 1e-6 K
+        wall.append(solution.field.values[0].mean() - 300.0)
+    transfer_units = 3e4 * 400e-6 * 10e-3 * 10 / CAPACITY_RATE
+    exact = 8.0 / CAPACITY_RATE / (1 - np.exp(-transfer_units))
+    errors = np.abs(np.array(wall) - exact)
+    assert errors[0] < 1e-3 * exact and errors[0] / errors[1] == pytest.approx(4.0, abs=0.4)  # second order along the flow
+
+
+def test_heat_balance_and_outlet() -> None:
+    """All heat leaves with the coolant: mean outlet rise = Q / C; channels past the hot spot are the warm ones."""
+    solution = solve(scenario())
+    outlets = solution.outlets["cavity_coolant"] - 300.0
+    assert solution.balance < 1e-8
+    assert outlets.mean() == pytest.approx(8.0 / CAPACITY_RATE, abs=2e-6)
+    assert outlets[2] > outlets[9]
+    assert solution.face_heat["cavity_coolant"] == pytest.approx(8.0, rel=1e-9)
+
+
+def test_both_solvers_and_both_directions() -> None:
+    tensor = solve(scenario())
+    fem = solve(scenario(), ("solver.backend", "fem"))
+    np.testing.assert_allclose(fem.field.values, tensor.field.values, rtol=0, atol=5e-6)  # settled to 1e-6 K
+    turned = solve(scenario(direction="x"))
+    np.testing.assert_allclose(turned.field.values, tensor.field.values.swapaxes(1, 2), rtol=0, atol=5e-6)
+
+
+def test_more_flow_is_never_hotter() -> None:
+    peaks = [
+        solve(scenario(), ("geometry.layers.cavity.channels.flow_rate", f"{f} ml/min")).field.layer_peak("upper")[0]
+        for f in (20, 42, 100)
+    ]
+    assert peaks[0] > peaks[1] > peaks[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"geometry.layers.cavity.channels.count": 11}, "11 channels of 100 um .* take 2.2 mm; the layer is 2 mm wide"),
+        ({"geometry.layers.upper.contact_resistance": "1 mm^2*K/W"}, "cannot have a contact_resistance"),
+        ({"geometry.layers.cavity.channels.coolant": "watter"}, "did you mean 'water'"),
+        ({"geometry.layers.cavity.channels.coolant": {"heat_capacity": "4e6 J/m^3/K"}, "geometry.layers.cavity.channels.wall_film_coefficient": None}, "wants wall_film_coefficient, or a coolant with conductivity"),
+    ],
+)  # fmt: skip
+def test_mistakes(change: dict, words: str) -> None:
+    with pytest.raises(DeckError, match=words):
+        check(case(scenario(), *change.items()).scenario)
+
+
+def test_duct_correlations_have_their_tabulated_values() -> None:
+    """Shah and London 1978, table 42: Nu (H1) and f Re of rectangular ducts; the last is the parallel-plate limit."""
+    for ratio, nusselt, friction in ((1.0, 3.608, 14.227), (0.5, 4.123, 15.548), (0.25, 5.331, 18.233), (1e-9, 8.235, 24.0)):
+        assert ducts.nusselt_number(1.0, ratio) == pytest.approx(nusselt, rel=1e-3)
+        assert ducts.friction_product(ratio, 1.0) == pytest.approx(friction, rel=1e-3)
+
+
+def test_pressure_drop_between_wide_plates() -> None:
+    """12 mu V L / H² for a slot, the closed form of plane Poiseuille flow."""
+    assert ducts.pressure_drop(0.5, 1.0, 1e-5, 0.01, viscosity=1e-3) == pytest.approx(12 * 1e-3 * 0.5 * 0.01 / 1e-10, rel=1e-4)
+
+
+def test_the_correlation_stands_in_and_the_dataset_reports_the_coolant(tmp_path) -> None:
+    from stack3d.lifetime import run_case
+    from stack3d.progress import Silent
+    from stack3d.results import to_tree
+
+    one = case(scenario(), ("geometry.layers.cavity.channels.wall_film_coefficient", None))
+    [run] = faces.channel_runs(check(one.scenario).stack)
+    assert run.film_coefficient == pytest.approx(3.608 * 0.607 / 100e-6, rel=1e-3)
+    thermal = to_tree(one, run_case(one.scenario, Silent()))["thermal"]
+    assert float(thermal["coolant_outlet_temperature"].sel(cavity="cavity")) == pytest.approx(
+        300 + 8.0 / CAPACITY_RATE, abs=1e-5
+    )
+    assert float(thermal["pumping_power"][0]) == pytest.approx(float(thermal["pressure_drop"][0]) * FLOW)
