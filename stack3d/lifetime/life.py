@@ -308,7 +308,7 @@ def read_out(
             corrections[name] = mvm.Compensation(np.asarray(old.scale) * one.scale, gain)
     if exact_converters:
         exact = mvm.Converter(None)
-        matrices = {name: replace(m, dac=exact, adc=exact) for name, m in matrices.items()}
+        matrices = {name: replace(m, dac=exact, adc=exact, input_slice_bits=None) for name, m in matrices.items()}
     rng = np.random.default_rng([life.seed, READ, epoch])
     statistics: dict[str, mvm.LayerStatistics] = {}
     logits = mvm.infer(
@@ -320,6 +320,7 @@ def read_out(
         read_noise=noise,
         compensations=corrections,
         statistics=statistics,
+        memory_limit=computer.read_memory,
     )
     labels = computer.data.labels
     confusion = mvm.confusion_matrix(logits, labels)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from typing import Annotated
-=======
 from typing import Annotated, Literal, Self
->>>>>>> 4dc0634 (Any ONNX network: convolutions as crossbar matrices, pooling without loops, data apart from networks; three more trained workloads)
 
 from pydantic import Field, model_validator
 
@@ -19,11 +15,7 @@ from stack3d.schema.base import (
     Number,
     Power,
     Rate,
-<<<<<<< HEAD
-=======
-    Resistance,
     TemperatureDifference,
->>>>>>> 4dc0634 (Any ONNX network: convolutions as crossbar matrices, pooling without loops, data apart from networks; three more trained workloads)
 )
 from stack3d.schema.geometry import Interval, Name
 
@@ -34,7 +26,7 @@ class Data(DeckModel):
     name: str = "inline"
     title: str | None = None
     file: str | None = None
-    """`.npz` with `inputs` (or `series`, `starts`, `length`: windows of it), `labels`, and optionally `train`, `test` (indices)."""
+    """`.npz` with `inputs` (or windows of `length` of a `series` at `starts`), `labels`, perhaps `train`, `test` indices."""
     inputs: str | None = None
     """`.npy` with the inputs, instead of `file`."""
     labels: str | None = None
@@ -122,8 +114,8 @@ class Periphery(DeckModel):
     leakage_doubling: Annotated[TemperatureDifference, Field(gt=0)] = 12.0
     """Temperature step that doubles leakage; assumed, typical of CMOS of 28 to 65 nm."""
     places: dict[Literal["dac", "driver", "adc", "digital", "link", "leakage"], Literal["array", "periphery", "logic"]] = {}
-    """Where a component heats: the tile's own box, its tier's periphery layer, the logic die; absent = the tier's periphery layer
-    where there is one, else the logic die, else the tile's own box."""
+    """Where a component heats: the tile's own box, its tier's periphery layer, the logic die; absent = the tier's periphery
+    layer where there is one, else the logic die, else the tile's own box."""
 
 
 class Conventional(DeckModel):
@@ -205,32 +197,5 @@ class PowerMap(DeckModel):
     """Explicit powers; with a workload they come on top of it (a host on the logic die, say)."""
 
     sources: tuple[Source, ...] = ()
-<<<<<<< HEAD
-=======
     trace: Trace | None = None
     """Power of sources by name over time, pattern table; a run without `transient` sees the mean."""
-
-
-class Mvm(DeckModel):
-    """How products are computed on the arrays."""
-
-    scheme: Literal["pair", "pair_two_sided", "offset"] = "pair"
-    """pair: difference of two cells, the idle one at g_min; pair_two_sided: both move; offset: one cell, one column."""
-    dac_bits: Annotated[Count, Field(ge=1, le=16)] | None = 8
-    """Absent (null) = exact inputs."""
-    adc_bits: Annotated[Count, Field(ge=1, le=16)] | None = 8
-    """Absent (null) = exact outputs."""
-    input_slice_bits: Annotated[Count, Field(ge=1, le=16)] | None = None
-    """Feed inputs as digits of so many bits, one read per digit; absent = the whole input at once."""
-    slices: Annotated[Count, Field(ge=1, le=8)] = 1
-    """Cells that hold the digits of one weight."""
-    levels: Annotated[Count, Field(ge=2)] | None = None
-    """Levels used of each cell; absent = those of the device."""
-    weight_scaling: Literal["layer", "column"] = "layer"
-    """What is scaled to the full conductance window: the whole layer, or every output, undone digitally."""
-    wire_resistance: Resistance = 0.0
-    """Of one word- or bit-line segment between neighbouring cells."""
-    read_noise: bool = True
-    percentile: Annotated[Number, Field(gt=50, le=100)] = 99.9
-    """Converter ranges cover this percentile of the profiled values."""
->>>>>>> 4dc0634 (Any ONNX network: convolutions as crossbar matrices, pooling without loops, data apart from networks; three more trained workloads)

@@ -22,11 +22,13 @@ class LabelledData:
     Parameters
     ----------
     profile : ndarray, shape (n_profile, ...)
+    profile_labels : ndarray of int, shape (n_profile,)
     inputs : ndarray, shape (n_test, ...)
     labels : ndarray of int, shape (n_test,)
     """
 
     profile: Floats
+    profile_labels: NDArray[np.int64]
     inputs: Floats
     labels: NDArray[np.int64]
 
@@ -70,7 +72,9 @@ def load_data(
             raise DeckError(Problem(key, f"{name} has no array {wanted!r}; it has: {', '.join(arrays)}"))
     inputs, labels = arrays["inputs"], arrays["labels"]
     if labels.ndim != 1 or not np.array_equal(labels, labels.astype(np.int64)):
-        raise DeckError(Problem(key, f"{name} has labels of shape {labels.shape} and type {labels.dtype}; wanted whole numbers"))
+        raise DeckError(
+            Problem(key, f"{name} has labels of shape {labels.shape} and type {labels.dtype}; wanted whole numbers")
+        )
     labels = labels.astype(np.int64)
     if len(inputs) != len(labels):
         raise DeckError(Problem(key, f"{name} has {len(inputs)} inputs but {len(labels)} labels"))
@@ -82,7 +86,7 @@ def load_data(
     for part, index in (("test", test), ("train", train)):
         if index.size == 0 or index.min() < 0 or index.max() >= len(inputs):
             raise DeckError(Problem(key, f"{name} has indices in {part!r} that are not among its {len(inputs)} inputs"))
-    data = LabelledData(inputs[train] * deck.scale, inputs[test] * deck.scale, labels[test])
+    data = LabelledData(inputs[train] * deck.scale, labels[train], inputs[test] * deck.scale, labels[test])
     classes = network.run(data.inputs[:1]).shape[-1]
     if data.labels.min() < 0 or data.labels.max() >= classes:
         message = f"{name} has labels {data.labels.min()} to {data.labels.max()}, the network tells {classes} classes apart"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,14 @@ from stack3d.workload.operators import Product, convolution_matrix, evaluator
 ANALOG_OPERATORS = ("Conv", "Gemm", "MatMul")
 DIGITAL_OPERATORS = (
     "Abs", "Add", "And", "ArgMax", "ArgMin", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Celu", "Clip", "Concat",
-    "Constant", "ConstantOfShape", "DepthToSpace", "DequantizeLinear", "Div", "Dropout", "Elu", "Equal", "Erf", "Exp", "Expand",
-    "Flatten", "Floor", "Gather", "Gelu", "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual", "HardSigmoid",
-    "HardSwish", "Identity", "InstanceNormalization", "LRN", "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log",
-    "LogSoftmax", "Max", "MaxPool", "Mean", "Min", "Mish", "Mul", "Neg", "Not", "Or", "PRelu", "Pad", "Pow", "QuantizeLinear",
-    "Range", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
-    "ReduceSumSquare", "Relu", "Reshape", "Round", "Selu", "Shape", "Sigmoid", "Sign", "Slice", "Softmax", "Softplus", "Softsign",
-    "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "ThresholdedRelu", "Tile", "Transpose", "Unsqueeze", "Where",
+    "Constant", "ConstantOfShape", "DepthToSpace", "DequantizeLinear", "Div", "Dropout", "Elu", "Equal", "Erf", "Exp",
+    "Expand", "Flatten", "Floor", "Gather", "Gelu", "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual",
+    "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LRN", "LayerNormalization", "LeakyRelu", "Less",
+    "LessOrEqual", "Log", "LogSoftmax", "Max", "MaxPool", "Mean", "Min", "Mish", "Mul", "Neg", "Not", "Or", "PRelu", "Pad",
+    "Pow", "QuantizeLinear", "Range", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin",
+    "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Round", "Selu", "Shape", "Sigmoid", "Sign", "Slice",
+    "Softmax", "Softplus", "Softsign", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "ThresholdedRelu",
+    "Tile", "Transpose", "Unsqueeze", "Where",
 )  # fmt: skip
 KEY = "workload.network.file"
 
@@ -42,14 +43,14 @@ class WeightMatrix:
         What the crossbars hold; a convolution's rows run over channels, then the kernel, groups on the diagonal.
     scale : ndarray, shape (n_outputs,), or float
         Digital factor of each output. [-]
-    operator : str
-        ``Conv``, ``Gemm`` or ``MatMul``.
+    macs : int
+        Multiply-accumulates of one product: the weights of the model, without the zeros between groups.
     """
 
     name: str
     weights: Floats
     scale: Floats | float = 1.0
-    operator: str = "Gemm"
+    macs: int = 0
 
     def scaled_by_column(self) -> WeightMatrix:
         """Every column scaled to the full conductance window, and the factor that undoes it."""
@@ -67,15 +68,18 @@ class Network:
     model : onnx.ModelProto
     layers : tuple of WeightMatrix
         In the order of the graph.
-    digital : mapping of str to int
-        Weight-stationary nodes that stay digital, and the number of their weights.
+    digital : tuple of WeightMatrix
+        Those that stay digital.
+    copies : mapping of str to tuple of str
+        Layer → names of the copies that share its products; absent = the layer itself.
     """
 
     model: Any
     layers: tuple[WeightMatrix, ...]
-    digital: Mapping[str, int]
+    digital: tuple[WeightMatrix, ...]
     _by_output: Mapping[str, str]
     _left: Collection[str]
+    copies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def input_name(self) -> str:
@@ -101,26 +105,33 @@ class Network:
         -------
         ndarray, shape (batch, n_classes)
         """
-        chosen = product or self._exact
-        scales = self._scales
-
-        def scaled(name: str, x: Floats) -> Floats:
-            return np.asarray(chosen(name, x) * scales[name])
-
-        self._state["product"] = scaled
+        self._state["product"] = self._exact if product is None else self._handed_out(product)
         feed = {self.input_name: np.asarray(inputs, dtype=np.float32)}
         return np.asarray(self._evaluator.run(None, feed)[0], dtype=np.float64)
 
-    @cached_property
-    def _matrices(self) -> dict[str, Floats]:
-        return {layer.name: layer.weights for layer in self.layers}
+    def products(self, inputs: Floats) -> dict[str, float]:
+        """Products per inference of every layer, digital ones included, counted on a batch."""
+        seen: dict[str, float] = {}
+
+        def counting(name: str, x: Floats) -> Floats:
+            seen[name] = seen.get(name, 0.0) + len(x) / len(inputs)
+            return self._exact(name, x)
+
+        self._state["product"] = counting
+        self._evaluator.run(None, {self.input_name: np.asarray(inputs, dtype=np.float32)})
+        return seen
 
     @cached_property
-    def _scales(self) -> dict[str, Floats | float]:
-        return {layer.name: layer.scale for layer in self.layers}
+    def _by_name(self) -> dict[str, WeightMatrix]:
+        return {layer.name: layer for layer in (*self.layers, *self.digital)}
 
     def _exact(self, name: str, x: Floats) -> Floats:
-        return np.asarray(x @ self._matrices[name])
+        layer = self._by_name[name]
+        return np.asarray(x @ layer.weights * layer.scale)
+
+    def _handed_out(self, product: Product) -> Product:
+        analog = {layer.name: layer.scale for layer in self.layers}
+        return lambda name, x: np.asarray(product(name, x) * analog[name]) if name in analog else self._exact(name, x)
 
     @cached_property
     def _state(self) -> dict[str, Product]:
@@ -250,28 +261,11 @@ def load_network(deck: schema.Network, *, digital: Collection[str] = (), by_colu
 
     Parameters
     ----------
-<<<<<<< HEAD
-    profile : ndarray, shape (n_profile, ...)
-    profile_labels : ndarray of int, shape (n_profile,)
-    inputs : ndarray, shape (n_test, ...)
-    labels : ndarray of int, shape (n_test,)
-    """
-
-    profile: Floats
-    profile_labels: NDArray[np.int64]
-    inputs: Floats
-    labels: NDArray[np.int64]
-
-
-def load_data(deck: schema.Data, network: Network, most: int | None = None, profile: int = 256) -> LabelledData:
-    """Read labelled inputs; `most` limits the test part, `profile` the part that calibrates converters.
-=======
     deck : schema.Network
     digital : collection of str
         Layers that stay digital.
     by_column : bool
         Scale every output column to the full conductance window instead of the whole layer.
->>>>>>> 4dc0634 (Any ONNX network: convolutions as crossbar matrices, pooling without loops, data apart from networks; three more trained workloads)
 
     Raises
     ------
@@ -288,7 +282,7 @@ def load_data(deck: schema.Data, network: Network, most: int | None = None, prof
     layers: dict[str, WeightMatrix] = {}
     by_output: dict[str, str] = {}
     by_weight: dict[tuple[str, str, bool], str] = {}
-    left, kept = set(), {}
+    left = set()
     for node in model.graph.node:
         found = _weight(node, constants) if node.op_type in ANALOG_OPERATORS else None
         if found is None:
@@ -296,28 +290,27 @@ def load_data(deck: schema.Data, network: Network, most: int | None = None, prof
         weight, matrix, stands_left = found
         turned = node.op_type == "Gemm" and any(a.name == "transB" and a.i for a in node.attribute)
         name = by_weight.get((weight, node.op_type, turned or stands_left), node.name or weight)
-        if name in digital:
-            kept[name] = int(np.count_nonzero(matrix)) if node.op_type == "Conv" else matrix.size
-            continue
         if (weight, node.op_type, turned or stands_left) not in by_weight:
             while name in layers:
                 name += "_"
-            layers[name] = WeightMatrix(name, np.ascontiguousarray(matrix, dtype=np.float64), operator=node.op_type)
+            group = next((a.i for a in node.attribute if node.op_type == "Conv" and a.name == "group"), 1)
+            layers[name] = WeightMatrix(name, np.ascontiguousarray(matrix), macs=matrix.size // group)
             by_weight[weight, node.op_type, turned or stands_left] = name
         by_output[node.output[0]] = name
         if stands_left:
             left.add(node.output[0])
     for name in digital:
-        if name not in kept:
-            known = [*layers, *kept]
-            message = f"no layer {name!r}{did_you_mean(name, known)}; layers: {', '.join(known)}"
+        if name not in layers:
+            message = f"no layer {name!r}{did_you_mean(name, layers)}; layers: {', '.join(layers)}"
             problems.append(Problem("workload.digital", message))
-    if not layers and not problems:
+    analog = [layer for name, layer in layers.items() if name not in digital]
+    if not analog and not problems:
         message = f"the model has no {', '.join(ANALOG_OPERATORS)} with constant weights left to put on crossbars"
         problems.append(Problem(KEY, message))
     if problems:
         raise DeckError(problems)
-    chosen = tuple(layer.scaled_by_column() if by_column else layer for layer in layers.values())
+    chosen = tuple(layer.scaled_by_column() if by_column else layer for layer in analog)
+    kept = tuple(layer for name, layer in layers.items() if name in digital)
     network = Network(model, chosen, kept, by_output, left)
     _try(network)
     return network
@@ -330,27 +323,6 @@ def _try(network: Network) -> None:
     fixed = shape[0] if shape else None
     x = rng.random((max(2, 2 * (fixed or 1)), *(d or 8 for d in shape[1:])))
     try:
-<<<<<<< HEAD
-        with np.load(deck.file, allow_pickle=False) as archive:
-            arrays = {k: archive[k] for k in archive.files}
-    except (OSError, ValueError) as error:
-        raise DeckError(Problem(key, f"{name} cannot be read as .npz: {error}")) from None
-    for wanted in ("inputs", "labels"):
-        if wanted not in arrays:
-            raise DeckError(Problem(key, f"{name} has no array {wanted!r}; it has: {', '.join(arrays)}"))
-    inputs = arrays["inputs"].astype(np.float64) * deck.scale
-    labels = arrays["labels"].astype(np.int64)
-    if len(inputs) != len(labels):
-        raise DeckError(Problem(key, f"{name} has {len(inputs)} inputs but {len(labels)} labels"))
-    if any(have != want for have, want in zip(inputs.shape[1:], network.input_shape[1:]) if want is not None):
-        raise DeckError(
-            Problem(key, f"{name} has inputs of shape {inputs.shape[1:]}, the network wants {network.input_shape[1:]}")
-        )
-    test = arrays.get("test", np.arange(len(inputs)))
-    train = arrays.get("train", test)
-    chosen = train[:profile]
-    return LabelledData(inputs[chosen], labels[chosen], inputs[test][:most], labels[test][:most])
-=======
         if fixed:
             parts = [network.run(x[i : i + fixed]) for i in range(0, len(x), fixed)]
             _free_batch(network.model)
@@ -361,7 +333,8 @@ def _try(network: Network) -> None:
             return  # sizes that only the data know
         raise DeckError(Problem(KEY, f"the model does not run on inputs of shape {x.shape}: {error}")) from None
     if logits.ndim != 2 or len(logits) != len(x):
-        raise DeckError(Problem(KEY, f"the model's output has shape {logits.shape} for {len(x)} inputs; wanted (inputs, classes)"))
+        raise DeckError(
+            Problem(KEY, f"the model's output has shape {logits.shape} for {len(x)} inputs; wanted (inputs, classes)")
+        )
     if fixed and not np.allclose(logits, np.concatenate(parts), rtol=1e-4, atol=1e-5):
         raise DeckError(Problem(KEY, f"the model is fixed to batches of {fixed}; export it with a dynamic batch axis"))
->>>>>>> 4dc0634 (Any ONNX network: convolutions as crossbar matrices, pooling without loops, data apart from networks; three more trained workloads)

@@ -57,7 +57,7 @@ def windows(
     n = len(reach)
     view = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=tuple(range(2, 2 + n)))
     index = [slice(None)] * 2 + [slice(None, None, s) for s in strides] + [slice(None, None, d) for d in dilations]
-    return view[tuple(index)]
+    return np.asarray(view[tuple(index)])
 
 
 def convolution_matrix(weight: NDArray[Any], group: int) -> Floats:
@@ -221,4 +221,3 @@ def evaluator(model: Any, layers: Mapping[str, str], left: Collection[str], ask:
             return (x.max(axis=tuple(range(2, x.ndim)), keepdims=True),)
 
     return ReferenceEvaluator(model, new_ops=[Gemm, MatMul, Conv, MaxPool, AveragePool, GlobalMaxPool])
-

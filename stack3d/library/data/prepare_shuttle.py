@@ -1,7 +1,10 @@
-"""Prepare shuttle.npz once from `Shuttle.rda` of the Debian package r-cran-mlbench (data: Statlog Shuttle, NASA, UCI, CC BY 4.0).
+"""Prepare shuttle.npz once from `Shuttle.rda` of the Debian package r-cran-mlbench.
 
-``python -m stack3d.library.data.prepare_shuttle Shuttle.rda`` (needs rdata): unpack the package without installing it. Rows of the
-main class are nominal, all others anomalous; training rows are nominal only, the test part has as many of one as of the other.
+The data are Statlog (Shuttle) of NASA, UCI Machine Learning Repository, CC BY 4.0.
+
+``python -m stack3d.library.data.prepare_shuttle Shuttle.rda`` (needs rdata): unpack the package without
+installing it. Rows of the main class are nominal, all others anomalous; training rows are nominal only, the test part has as
+many of one as of the other.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ TRAIN, TEST = 6000, 2000
 
 def main(source: Path, folder: Path) -> None:
     """Write shuttle.npz into `folder`."""
-    import rdata
+    import rdata  # type: ignore[import-not-found]
 
     table = rdata.read_rda(source)["Shuttle"]
     rows, labels = table.iloc[:, :9].to_numpy(), (table["Class"] != "Rad.Flow").to_numpy()

@@ -1,7 +1,8 @@
 """Prepare wearable.npz once from the file `watch_dataset.npy` of the package seglearn 1.2.5 (BSD, D. M. Burns).
 
 ``python -m stack3d.library.data.prepare_wearable watch_dataset.npy``: take the file out of the wheel without installing it.
-The file is a pickle; it is read by an unpickler that knows arrays and nothing else. 50 Hz becomes 12.5 Hz by means of four samples.
+The file is a pickle; it is read by an unpickler that knows arrays and nothing else. 50 Hz becomes 12.5 Hz by means of four
+samples.
 """
 
 from __future__ import annotations

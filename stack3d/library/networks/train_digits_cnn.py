@@ -9,8 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from stack3d.library.networks.training import Conv, Dense, Flatten, MaxPool, Relu, convolution_node, cross_entropy
-from stack3d.library.networks.training import forward, save, train
+from stack3d.library.networks.training import (
+    Conv,
+    Dense,
+    Flatten,
+    MaxPool,
+    Relu,
+    convolution_node,
+    cross_entropy,
+    forward,
+    save,
+    train,
+)
 
 SEED = 0
 EPOCHS = 40

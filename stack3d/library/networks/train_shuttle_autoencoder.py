@@ -1,7 +1,8 @@
 """Train the packaged anomaly detector: autoencoder 9-16-4-16-9 on nominal sensor rows; writes shuttle_autoencoder.onnx.
 
-Run with ``python -m stack3d.library.networks.train_shuttle_autoencoder``. The graph ends in the logarithm of the reconstruction error over a
-threshold that one nominal row in fifty exceeds, as two logits: nominal, anomalous. No anomaly is seen in training.
+Run with ``python -m stack3d.library.networks.train_shuttle_autoencoder``. The graph ends in the logarithm of the
+reconstruction error over a threshold that one nominal row in fifty exceeds, as two logits: nominal, anomalous. No anomaly is
+seen in training.
 """
 
 from __future__ import annotations
@@ -59,7 +60,13 @@ def main(folder: Path) -> tuple[float, float]:
     named = dict(zip(("encode1", "encode2", "decode1", "decode2"), dense))
     tensors = {f"{n}.{k}": w for n, layer in named.items() for k, w in layer.weights.items()}
     bounds = {"low": np.float32(-LIMIT), "high": np.float32(LIMIT), "threshold": threshold}
-    save(folder / "shuttle_autoencoder.onnx", nodes, {**tensors, "middle": middle.astype(np.float32), "scale": scale, **bounds}, [9], 2)
+    save(
+        folder / "shuttle_autoencoder.onnx",
+        nodes,
+        {**tensors, "middle": middle.astype(np.float32), "scale": scale, **bounds},
+        [9],
+        2,
+    )
     score, truth = np.log(error[second]) - threshold, labels[second].astype(bool)
     rank = np.argsort(np.argsort(score)) + 1
     positive = int(truth.sum())

@@ -1,7 +1,7 @@
 """Train the packaged activity recogniser: three 1-D convolutions, mean over time, classifier; writes wearable_cnn.onnx.
 
-Run with ``python -m stack3d.library.networks.train_wearable_cnn``; with ``folds`` it also trains on five splits by person, which is
-the accuracy to quote: windows overlap and people differ, so windows are not independent trials.
+Run with ``python -m stack3d.library.networks.train_wearable_cnn``; with ``folds`` it also trains on five splits by person,
+which is the accuracy to quote: windows overlap and people differ, so windows are not independent trials.
 """
 
 from __future__ import annotations
@@ -12,8 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.library.networks.training import Array, Conv, Dense, Mean, Relu, convolution_node, cross_entropy
-from stack3d.library.networks.training import forward, save, train
+from stack3d.library.networks.training import (
+    Array,
+    Conv,
+    Dense,
+    Mean,
+    Relu,
+    convolution_node,
+    cross_entropy,
+    forward,
+    save,
+    train,
+)
 
 SEED = 0
 EPOCHS = 12

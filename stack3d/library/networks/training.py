@@ -78,7 +78,9 @@ class Dense(Layer):
 
     def initialise(self, rng: np.random.Generator) -> None:
         """He initialisation."""
-        self.weights["weight"] = (rng.standard_normal((self.outputs, self.inputs)) * np.sqrt(2 / self.inputs)).astype(np.float32)
+        self.weights["weight"] = (rng.standard_normal((self.outputs, self.inputs)) * np.sqrt(2 / self.inputs)).astype(
+            np.float32
+        )
         self.weights["bias"] = np.zeros(self.outputs, np.float32)
 
     def forward(self, x: Array) -> Array:
@@ -116,12 +118,12 @@ class MaxPool(Layer):
         boxes = x.reshape(b, c, h // 2, 2, w // 2, 2)
         y = boxes.max(axis=(3, 5))
         self.on = boxes == y[:, :, :, None, :, None]
-        return y
+        return np.asarray(y)
 
     def backward(self, dy: Array) -> Array:
         """Gradient of the input."""
         b, c, h, w = dy.shape
-        return (self.on * dy[:, :, :, None, :, None]).reshape(b, c, 2 * h, 2 * w)
+        return np.asarray((self.on * dy[:, :, :, None, :, None]).reshape(b, c, 2 * h, 2 * w))
 
 
 @dataclass
@@ -157,12 +159,12 @@ def cross_entropy(logits: Array, labels: NDArray[Any]) -> Array:
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
     p[np.arange(len(labels)), labels] -= 1
-    return p / np.float32(len(labels))
+    return np.asarray(p / len(labels), np.float32)
 
 
 def squared_error(outputs: Array, wanted: Array) -> Array:
     """Gradient of half the mean squared error per sample."""
-    return (outputs - wanted) / np.float32(len(wanted))
+    return np.asarray((outputs - wanted) / len(wanted), np.float32)
 
 
 def forward(layers: Sequence[Any], x: Array) -> Array:

@@ -1,0 +1,75 @@
+"""How hot tile sites get: the stack's thermal response, for placements that ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from stack3d.geometry.grid import build_grid
+from stack3d.layout import Block, Floats, HeatSource, Material, Stack
+from stack3d.schema.scenario import Scenario
+from stack3d.workload.placement import Site, SiteHeat
+from stack3d.workload.power import heated_place
+
+
+def _linear(material: Material) -> Material:
+    return replace(material, exponent=0.0)
+
+
+def linear_stack(stack: Stack) -> Stack:
+    """The stack with conductivities held at their value at 300 K."""
+    layers = tuple(
+        replace(
+            layer,
+            material=_linear(layer.material),
+            blocks=tuple(Block(b.name, b.extent, _linear(b.material)) for b in layer.blocks),
+        )
+        for layer in stack.layers
+    )
+    return Stack(layers, stack.footprint)
+
+
+def site_heat(
+    scenario: Scenario, stack: Stack, sources: Sequence[HeatSource], sites: Sequence[Site], powers: Mapping[str, Floats]
+) -> SiteHeat:
+    """Response of every tile site to heat at every tile site; one solve per heated layer where layers are uniform.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    stack : Stack
+    sources : sequence of HeatSource
+        Explicit heat.
+    sites : sequence of (layer, Rectangle)
+    powers : mapping of str to ndarray, shape (tiles,)
+        By component. [W]
+
+    Notes
+    -----
+    Conductivities are held at 300 K, so that temperatures superpose.
+    """
+    from stack3d.lifetime.heat import thermal_problem  # which needs the chip that this helps to make
+    from stack3d.thermal.places import Box
+    from stack3d.thermal.response import thermal_response
+    from stack3d.thermal.tensor import TensorSolver
+
+    assert scenario.workload is not None
+    linear = linear_stack(stack)
+    grid = build_grid(linear, list(sources), scenario.solver.mesh, [])
+    solver = TensorSolver(thermal_problem(linear, grid, scenario.cooling))
+    heated: dict[Site, int] = {}
+    groups: dict[tuple[int, ...], Floats] = {}
+    for component, watts in powers.items():
+        where = [heated_place(stack, site, component, scenario.workload.periphery) for site in sites]
+        key = tuple(heated.setdefault(place, len(heated)) for place in where)
+        groups[key] = groups.get(key, np.zeros(watts.size)) + watts
+    boxes = [HeatSource(f"site{i}", layer, box, 0.0) for i, (layer, box) in enumerate(heated)]
+    response = thermal_response(solver, [*boxes, *sources], [Box(layer, box) for layer, box in sites])
+    explicit = response.matrix[:, len(boxes) :] @ np.array([s.power for s in sources])
+    return SiteHeat(
+        np.array(list(groups.values())),
+        np.array([response.matrix[:, list(key)] for key in groups]),
+        response.unpowered + explicit,
+    )
