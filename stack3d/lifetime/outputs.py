@@ -12,9 +12,6 @@ from stack3d.lifetime.chip import Chip, Computer
 from stack3d.thermal.problem import ThermalSolution
 from stack3d.workload import power
 
-COMPONENTS = ("array", "dac", "adc", "digital", "leakage", "explicit")
-"""Coordinate of the powers by component, in the order of the energies, then leakage and ``power.sources``."""
-
 
 def thermal_values(chip: Chip, solution: ThermalSolution) -> tuple[dict[str, Any], dict[str, Any]]:
     """Variables of ``/thermal`` and their coordinates."""
@@ -88,8 +85,7 @@ def power_values(chip: Chip, computer: Computer, state: heat.Heat) -> dict[str, 
         "power/latency": timing.latency,
         "power/highest_rate": timing.highest_rate,
         "power/utilisation": np.array([t.utilisation for t in computer.tiles]),
-        **_mapping_values(computer),
-        "power/matrix_latency": np.array(list(power.layer_latencies(activities, work.periphery).values())),
+        **{f"power/matrix_{name}": column for name, column in mapping_table(chip, computer).items()},
     }
 
 
@@ -108,17 +104,21 @@ def _density(chip: Chip, computer: Computer, state: heat.Heat) -> Floats:
     return density
 
 
-def _mapping_values(computer: Computer) -> dict[str, Any]:
-    """The mapping table: one row per analog layer."""
+def mapping_table(chip: Chip, computer: Computer) -> dict[str, Any]:
+    """One row per analog layer: its matrix, where it went and what it does per inference."""
+    work = chip.scenario.workload
+    assert work is not None
+    targets = {n: m.target_conductances() for n, m in computer.matrices.items()}
+    busy = power.layer_latencies(computer.activities(targets), work.periphery)
     rows = []
     for layer in computer.network.layers:
         names = computer.network.copies[layer.name]
         mine = [t for t in computer.tiles if t.layer in names]
-        shape = computer.matrices[names[0]].weights.shape
         used = float(np.mean([t.utilisation for t in mine]))
-        rows.append((*shape, len(names), len(mine), sum(computer.products[n] for n in names), used))
-    names = ("matrix_rows", "matrix_columns", "matrix_copies", "matrix_tiles", "matrix_products", "matrix_utilisation")
-    return {f"power/{name}": np.array(column) for name, column in zip(names, zip(*rows))}
+        products = sum(computer.products[name] for name in names)
+        rows.append((*layer.weights.shape, len(names), len(mine), products, used, busy[layer.name]))
+    columns = ("rows", "columns", "copies", "tiles", "products", "utilisation", "latency")
+    return {name: np.array(column) for name, column in zip(columns, zip(*rows))}
 
 
 def workload_coordinates(chip: Chip, computer: Computer) -> dict[str, Any]:
