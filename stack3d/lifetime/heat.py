@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.errors import SolverError, ThermalRunawayError, ValidityWarning
+from stack3d.errors import RangeError, SolverError, ThermalRunawayError, ValidityWarning
 from stack3d.geometry.gmsh_model import layered_hexahedra
 from stack3d.geometry.grid import build_grid
 from stack3d.layout import Floats, Grid, HeatSource, Rectangle, Stack
@@ -303,7 +303,11 @@ def _fixed_point(
     periphery = field.mean(axis=(1, 2))
     runaway = Runaway()
     for iteration in range(1, limits.iterations + 1):
-        powers = dynamic_powers(chip, conductances_at(field), rate)
+        try:
+            powers = dynamic_powers(chip, conductances_at(field), rate)
+        except RangeError:  # leakage has left the temperatures of the device laws
+            runaway.conclude(field)
+            raise
         powers["write"] = np.array(np.broadcast_to(write_power, (len(computer.tiles),)), dtype=float)
         powers["leakage"] = power.leakage(work.periphery, periphery) * awake
         solution = backend.solve(heat_sources(chip, powers, rate), guess=guess)
@@ -343,10 +347,15 @@ class Runaway:
         hottest = int(np.argmax(np.abs(after - before)))
         self.steps.append(float(after[hottest] - before[hottest]))
         self.peaks.append(float(before[hottest]))
+        grows = len(self.steps) > 2 and self.steps[-1] > self.steps[-2] > self.steps[-3] > 0
+        if grows or after.max() > RUNAWAY_TEMPERATURE:
+            self.conclude(after)
+
+    def conclude(self, present: Floats) -> None:
+        """Report that the temperature [K] has run away, if its steps have grown."""
         steps = self.steps
-        grows = len(steps) > 2 and steps[-1] > steps[-2] > steps[-3] > 0
-        if grows or not np.isfinite(steps[-1]) or after.max() > RUNAWAY_TEMPERATURE:
-            rising = [i for i in range(1, len(steps)) if steps[i] > steps[i - 1] > 0]
+        rising = [i for i in range(1, len(steps)) if steps[i] > steps[i - 1] > 0]
+        if rising or present.max() > RUNAWAY_TEMPERATURE:
             began = self.peaks[rising[0]] if rising else self.peaks[-1]
             raise ThermalRunawayError(
                 f"leakage runs away: from about {began:.0f} K on each iteration adds more heat than the cooling removes"

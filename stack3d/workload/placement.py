@@ -127,8 +127,10 @@ def top_down(tiles: Sequence[Tile], sites: Sequence[Site], heat: Callable[[], Si
     return np.array(order[: len(tiles)], dtype=np.intp)
 
 
-LARGEST_SEARCH = 200
-"""Moves of the hottest tile that the thermal placement tries; each gains or the search ends."""
+MOST_CHANGES = 200
+"""Changes of site that the thermal placement makes; each gains or the search ends."""
+MOST_MOVED = 32
+"""Tiles that it tries to move before it gives up: the hottest, then those that heat it most."""
 
 
 @placements.register("thermal_aware")
@@ -174,37 +176,47 @@ def _greedy(heat: SiteHeat) -> NDArray[np.intp]:
 
 
 def _improved(heat: SiteHeat, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Move the hottest tile to a free site, or swap it with another tile, as long as that lowers the score."""
-    chosen = chosen.copy()
-    for _ in range(LARGEST_SEARCH):
+    """Change the site of the hottest tile, or of one that heats it most, as long as that lowers the score."""
+    for _ in range(MOST_CHANGES):
         field = heat.field(chosen)
-        present = field[chosen]
-        hot = int(np.argmax(present))
-        old, power = int(chosen[hot]), heat.powers[:, hot]
-        free = np.setdiff1d(np.arange(field.size), chosen)
-        keep = np.delete(np.arange(chosen.size), hot)
-        # occupied sites stay the same in a swap; the differences of power trade places
-        traded = power[:, None] - heat.powers[:, keep]
-        response = heat.responses[:, chosen]
-        swapped = present[:, None] + np.einsum("gt,gpt->pt", traded, response[..., chosen[keep]] - response[..., [old]])
-        # a move takes the hottest tile's heat along
-        away = np.tensordot(power, response[:, keep][..., free] - response[:, keep][..., [old]], axes=1)
-        own = np.einsum("g,gs->s", power, heat.own[:, free] - heat.responses[:, free, old])
-        moved = np.vstack([present[keep][:, None] + away, field[free] + own])
-        options = np.concatenate([swapped.max(axis=0, initial=-np.inf), moved.max(axis=0)])
-        means = np.concatenate([swapped.mean(axis=0), moved.mean(axis=0)])
-        if options.size == 0:
-            break
-        best = int(np.lexsort((means.round(9), options.round(9)))[0])
-        trial = chosen.copy()
-        if best < keep.size:
-            trial[[hot, keep[best]]] = trial[[keep[best], hot]]
+        score = _score(field[chosen])
+        hot = int(np.argmax(field[chosen]))
+        shares = np.einsum("gt,gt->t", heat.powers, heat.responses[:, chosen[hot], chosen])
+        order = [hot, *(int(t) for t in np.argsort(-shares, kind="stable") if t != hot)][:MOST_MOVED]
+        for tile in order:
+            trial = _best_change(heat, chosen, field, tile)
+            if _score(heat.temperatures(trial)) < score:
+                chosen = trial
+                break
         else:
-            trial[hot] = free[best - keep.size]
-        if _score(heat.temperatures(trial)) >= _score(present):
             break
-        chosen = trial
     return chosen
+
+
+def _best_change(heat: SiteHeat, chosen: NDArray[np.intp], field: Floats, tile: int) -> NDArray[np.intp]:
+    """The best of moving a tile to any free site and swapping it with any other tile."""
+    present, old, power = field[chosen], int(chosen[tile]), heat.powers[:, tile]
+    free = np.setdiff1d(np.arange(field.size), chosen)
+    keep = np.delete(np.arange(chosen.size), tile)
+    # occupied sites stay the same in a swap; the differences of power trade places
+    traded = power[:, None] - heat.powers[:, keep]
+    response = heat.responses[:, chosen]
+    swapped = present[:, None] + np.einsum("gt,gpt->pt", traded, response[..., chosen[keep]] - response[..., [old]])
+    # a move takes the tile's heat along
+    away = np.tensordot(power, response[:, keep][..., free] - response[:, keep][..., [old]], axes=1)
+    own = np.einsum("g,gs->s", power, heat.own[:, free] - heat.responses[:, free, old])
+    moved = np.vstack([present[keep][:, None] + away, field[free] + own])
+    peaks = np.concatenate([swapped.max(axis=0, initial=-np.inf), moved.max(axis=0)])
+    trial = chosen.copy()
+    if peaks.size == 0:
+        return trial
+    means = np.concatenate([swapped.mean(axis=0), moved.mean(axis=0)])
+    best = int(np.lexsort((means.round(9), peaks.round(9)))[0])
+    if best < keep.size:
+        trial[[tile, keep[best]]] = trial[[keep[best], tile]]
+    else:
+        trial[tile] = free[best - keep.size]
+    return trial
 
 
 def listed_sites(

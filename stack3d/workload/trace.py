@@ -73,8 +73,8 @@ class PowerTrace:
                 try:
                     table[i, j] = float(row[j])
                 except (ValueError, IndexError, TypeError):
-                    found = row[j] if j < len(row) else "nothing"
-                    raise DeckError(Problem(key, f"{path.name} row {i + 2}, {title!r}: {found!r} is no number")) from None
+                    found = repr(row[j]) if j < len(row) else "nothing"
+                    raise DeckError(Problem(key, f"{path.name} row {i + 2}, {title!r}: {found} is no number")) from None
         bad = np.argwhere(~np.isfinite(table))
         if bad.size:
             raise DeckError(Problem(key, f"{path.name} row {bad[0][0] + 2}, {header[bad[0][1]]!r}: is not finite"))
