@@ -394,7 +394,7 @@ def with_places(
         free = [site for site in sites if tier_of[site[0]] in tiers]
 
         def heat(mine: list[int] = mine, free: list[Site] = free) -> SiteHeat:
-            energies = energies_of(computer, scenario, targets)
+            energies = energies_of(replace(computer, hops=(1,) * len(computer.tiles)), scenario, targets)
             return site_heat(scenario, stack, sources, free, {name: rate * e[mine] for name, e in energies.items()})
 
         for i, site in zip(mine, place(wanted, [computer.tiles[i] for i in mine], free, heat)):

@@ -11,7 +11,7 @@ from stack3d.geometry.grid import build_grid
 from stack3d.layout import Block, Floats, HeatSource, Material, Stack
 from stack3d.schema.scenario import Scenario
 from stack3d.workload.placement import Site, SiteHeat
-from stack3d.workload.power import heated_place
+from stack3d.workload.power import heated_place, tier_boundaries
 
 
 def _linear(material: Material) -> Material:
@@ -44,7 +44,7 @@ def site_heat(
         Explicit heat.
     sites : sequence of (layer, Rectangle)
     powers : mapping of str to ndarray, shape (tiles,)
-        By component. [W]
+        By component; links as they are over one tier boundary. [W]
 
     Notes
     -----
@@ -59,17 +59,24 @@ def site_heat(
     linear = linear_stack(stack)
     grid = build_grid(linear, list(sources), scenario.solver.mesh, [])
     solver = TensorSolver(thermal_problem(linear, grid, scenario.cooling))
+    periphery = scenario.workload.periphery
     heated: dict[Site, int] = {}
-    groups: dict[tuple[int, ...], Floats] = {}
+    groups: dict[tuple[tuple[int, float], ...], Floats] = {}
     for component, watts in powers.items():
-        where = [heated_place(stack, site, component, scenario.workload.periphery) for site in sites]
-        key = tuple(heated.setdefault(place, len(heated)) for place in where)
+        where = [heated_place(stack, site, component, periphery) for site in sites]
+        indices = [heated.setdefault(place, len(heated)) for place in where]
+        factors = [1.0] * len(sites)
+        if component == "link" and periphery.link is not None:
+            link = periphery.link
+            hops = [tier_boundaries(stack, site[0], hub) for site, (hub, _) in zip(sites, where)]
+            factors = [(link.bit + h * link.tier) / ((link.bit + link.tier) or 1.0) for h in hops]
+        key = tuple(zip(indices, factors))
         groups[key] = groups.get(key, np.zeros(watts.size)) + watts
     boxes = [HeatSource(f"site{i}", layer, box, 0.0) for i, (layer, box) in enumerate(heated)]
     response = thermal_response(solver, [*boxes, *sources], [Box(layer, box) for layer, box in sites])
     explicit = response.matrix[:, len(boxes) :] @ np.array([s.power for s in sources])
     return SiteHeat(
         np.array(list(groups.values())),
-        np.array([response.matrix[:, list(key)] for key in groups]),
+        np.array([response.matrix[:, [i for i, _ in key]] * np.array([f for _, f in key]) for key in groups]),
         response.unpowered + explicit,
     )

@@ -1,5 +1,6 @@
 """Power closes, leakage runs away where theory says, and thermal placement pays on the shipped stacks."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ import stack3d
 from stack3d import decks
 from stack3d.errors import DeckError, ThermalRunawayError
 from stack3d.lifetime import heat
-from stack3d.lifetime.chip import build_chip
+from stack3d.lifetime.chip import build_chip, energies_of
 from stack3d.lifetime.comparison import compare_placements
 from stack3d.lifetime.heat import Runaway
 from stack3d.lifetime.placing import site_heat
@@ -132,8 +133,9 @@ def test_response_of_the_sites_is_that_of_the_solver() -> None:
     chip = build_chip(decks.load("quickstart", [("workload.network", "digits_cnn"), ("workload.rate", "1e4 1/s")]).scenario)
     targets = {n: m.target_conductances()[None] for n, m in chip.computer.matrices.items()}
     powers = {n: 1e4 * p for n, p in heat.dynamic_powers(chip, targets, chip.mean_rate).items()}
+    even = {n: 1e8 * p for n, p in energies_of(replace(chip.computer, hops=(1,) * 15), chip.scenario, targets).items()}
     places = list(chip.computer.places)
-    known = site_heat(chip.scenario, chip.stack, chip.sources, places, powers)
+    known = site_heat(chip.scenario, chip.stack, chip.sources, places, even)
     grid = heat.make_grid(chip)
     solver = heat.make_backend(
         chip.scenario.model_copy(update={"solver": chip.scenario.solver.model_copy(update={"backend": "tensor"})}),
