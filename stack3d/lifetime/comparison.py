@@ -12,7 +12,8 @@ from stack3d.geometry.grid import build_grid
 from stack3d.geometry.stack import tile_sites
 from stack3d.layout import HeatSource
 from stack3d.lifetime import heat
-from stack3d.lifetime.chip import build_chip, with_places
+from stack3d.lifetime.chip import build_chip
+from stack3d.lifetime.placing import with_places
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.tensor import TensorSolver
 from stack3d.workload.placement import placements

@@ -13,7 +13,8 @@ from stack3d.errors import RangeError, SolverError, ThermalRunawayError, Validit
 from stack3d.geometry.gmsh_model import layered_hexahedra
 from stack3d.geometry.grid import build_grid
 from stack3d.layout import Floats, Grid, HeatSource, Rectangle, Stack
-from stack3d.lifetime.chip import Chip, energies_of
+from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.computer import energies_of
 from stack3d.schema.cooling import Cooling
 from stack3d.schema.cooling import Face as FaceDeck
 from stack3d.schema.scenario import Scenario
@@ -59,14 +60,19 @@ def thermal_problem(stack: Stack, grid: Grid, cooling: Cooling) -> ThermalProble
     )
 
 
+def sources_as_programmed(chip: Chip) -> tuple[HeatSource, ...]:
+    """Explicit heat and that of tiles with every cell at its target, at the mean rate, without leakage."""
+    if chip.computer is None:
+        return chip.sources
+    targets = {name: m.target_conductances()[None] for name, m in chip.computer.matrices.items()}
+    return heat_sources(chip, dynamic_powers(chip, targets, chip.mean_rate), chip.mean_rate)
+
+
 def make_grid(chip: Chip) -> Grid:
     """Grid of a chip: lines on explicit sources, and on tiles whose heat stands out beside them."""
-    sources = list(chip.sources)
-    if chip.computer is not None:
-        targets = {name: m.target_conductances()[None] for name, m in chip.computer.matrices.items()}
-        tiles = heat_sources(chip, dynamic_powers(chip, targets, chip.mean_rate), chip.mean_rate)
-        strongest = max(_contrast(s) for s in tiles)
-        sources += [s for s in tiles[len(sources) :] if _contrast(s) > TILE_CONTRAST * strongest]
+    everything = sources_as_programmed(chip)
+    strongest = max((_contrast(s) for s in everything), default=0.0)
+    sources = [s for i, s in enumerate(everything) if i < len(chip.sources) or _contrast(s) > TILE_CONTRAST * strongest]
     return build_grid(chip.stack, sources, chip.scenario.solver.mesh, [(p.x, p.y) for p in chip.scenario.probes])
 
 

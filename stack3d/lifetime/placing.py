@@ -1,16 +1,19 @@
-"""How hot tile sites get: the stack's thermal response, for placements that ask for it."""
+"""Tiles put on sites, and how hot sites get, for placements that ask for it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from stack3d.geometry.grid import build_grid
+from stack3d.geometry.stack import tile_sites
 from stack3d.layout import Block, Floats, HeatSource, Material, Stack
+from stack3d.lifetime.computer import Computer, energies_of
 from stack3d.schema.scenario import Scenario
-from stack3d.workload.placement import Site, SiteHeat
+from stack3d.workload.placement import Site, SiteHeat, place
 from stack3d.workload.power import heated_place, tier_boundaries
 
 
@@ -79,4 +82,40 @@ def site_heat(
         np.array(list(groups.values())),
         np.array([response.matrix[:, [i for i, _ in key]] * np.array([f for _, f in key]) for key in groups]),
         response.unpowered + explicit,
+    )
+
+
+def with_places(
+    computer: Computer, scenario: Scenario, stack: Stack, sources: tuple[HeatSource, ...], rate: float, wanted: Any
+) -> Computer:
+    """The computer with its tiles placed as `wanted`: a strategy or sites, at a mean rate [1/s]; raises DeckError.
+
+    Layers of a hybrid part go to its tiers, the others to the tiers that are left.
+    """
+    work = scenario.workload
+    assert work is not None
+    sites = tile_sites(scenario.geometry, stack)
+    targets = {name: m.target_conductances() for name, m in computer.matrices.items()}
+    special = {t for part in scenario.hybrid for t in part.tiers}
+    elsewhere = {layer for part in scenario.hybrid for layer in part.layers}
+    groups = [(set(part.layers), set(part.tiers)) for part in scenario.hybrid]
+    tier_of = {layer.name: i for i, layer in enumerate(stack.with_role("rram"))}
+    groups.append(({layer.name for layer in computer.network.layers} - elsewhere, set(tier_of.values()) - special))
+    chosen: dict[int, Site] = {}
+    for layers, tiers in groups:
+        mine = [i for i, tile in enumerate(computer.tiles) if computer.layer_of[tile.layer] in layers]
+        free = [site for site in sites if tier_of[site[0]] in tiers]
+
+        def heat(mine: list[int] = mine, free: list[Site] = free) -> SiteHeat:
+            energies = energies_of(replace(computer, hops=(1,) * len(computer.tiles)), scenario, targets)
+            return site_heat(scenario, stack, sources, free, {name: rate * e[mine] for name, e in energies.items()})
+
+        for i, site in zip(mine, place(wanted, [computer.tiles[i] for i in mine], free, heat)):
+            chosen[i] = free[site]
+    places = tuple(chosen[i] for i in range(len(computer.tiles)))
+    hubs = [heated_place(stack, site, "link", work.periphery)[0] for site in places]
+    return replace(
+        computer,
+        places=places,
+        hops=tuple(tier_boundaries(stack, site[0], hub) for site, hub in zip(places, hubs)),
     )

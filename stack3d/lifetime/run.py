@@ -18,7 +18,8 @@ from stack3d.layout import Floats
 from stack3d.lifetime import ageing, answers, checkpoint, heat
 from stack3d.lifetime import policies as _registered  # noqa: F401  (importing it fills the registry)
 from stack3d.lifetime.ageing import Climate, Population, epoch_times, errors_by_tier, histogram, histogram_edges, mean_field
-from stack3d.lifetime.chip import Chip, Computer, build_chip
+from stack3d.lifetime.chip import Chip, build_chip
+from stack3d.lifetime.computer import Computer
 from stack3d.lifetime.heat import Heat, Limits
 from stack3d.lifetime.life import Bill, Life, Policy, Reading, chosen_policies, elapse, read_out
 from stack3d.lifetime.outputs import power_values, thermal_values, workload_coordinates

@@ -106,8 +106,7 @@ class Network:
         ndarray, shape (batch, n_classes)
         """
         self._state["product"] = self._exact if product is None else self._handed_out(product)
-        feed = {self.input_name: np.asarray(inputs, dtype=np.float32)}
-        return np.asarray(self._evaluator.run(None, feed)[0], dtype=np.float64)
+        return np.asarray(self._evaluator.run(None, self._feed(inputs))[0], dtype=np.float64)
 
     def products(self, inputs: Floats) -> dict[str, float]:
         """Products per inference of every layer, digital ones included, counted on a batch."""
@@ -118,8 +117,15 @@ class Network:
             return self._exact(name, x)
 
         self._state["product"] = counting
-        self._evaluator.run(None, {self.input_name: np.asarray(inputs, dtype=np.float32)})
+        self._evaluator.run(None, self._feed(inputs))
         return seen
+
+    def _feed(self, inputs: Floats) -> dict[str, NDArray[Any]]:
+        """Inputs in the type that the graph asks for."""
+        from onnx.helper import tensor_dtype_to_np_dtype
+
+        value = next(i for i in self.model.graph.input if i.name == self.input_name)
+        return {self.input_name: np.asarray(inputs).astype(tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))}
 
     @cached_property
     def _by_name(self) -> dict[str, WeightMatrix]:

@@ -11,10 +11,15 @@ import stack3d
 from stack3d import decks
 from stack3d.errors import DeckError, ThermalRunawayError
 from stack3d.lifetime import heat
-from stack3d.lifetime.chip import build_chip, energies_of
+from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.comparison import compare_placements
+from stack3d.lifetime.computer import energies_of
 from stack3d.lifetime.heat import Runaway
-from stack3d.lifetime.placing import site_heat
+from stack3d.lifetime.placing import linear_stack, site_heat
+from stack3d.thermal.exact_transient import ExactTransient
+from stack3d.thermal.places import Box
+from stack3d.thermal.tensor import TensorSolver
+from stack3d.thermal.transient_systems import ModalSystem
 from stack3d.workload import power
 
 BUSY = {
@@ -162,3 +167,25 @@ def test_thermal_placement_is_never_hotter_than_spread_on_shipped_stacks(stack: 
     assert found["thermal_aware"].tile_peak <= found["spread"].tile_peak + 1e-6
     assert found["thermal_aware"].tile_peak <= min(o.tile_peak for o in found.values()) + 1e-3
     assert all(o.stack_peak >= o.tile_peak >= o.tile_mean for o in found.values())
+
+
+def test_the_transient_consumes_the_schedule(tmp_path: Any) -> None:
+    """Over one period of the periodic state the mean temperature is that of the steady solve at mean power."""
+    (tmp_path / "host.csv").write_text("time, host\n0, 0.5\n1, 0.05\n4, 0\n")
+    chosen = [
+        ("workload.trace", {"pattern": "bursts", "on": "2 s", "off": "2 s"}),
+        ("power.trace", {"pattern": "table", "file": str(tmp_path / "host.csv")}),
+    ]
+    chip = build_chip(decks.load("quickstart", chosen).scenario)
+    chip = replace(chip, stack=linear_stack(chip.stack))
+    solver = TensorSolver(heat.thermal_problem(chip.stack, heat.make_grid(chip), chip.scenario.cooling))
+    targets = {n: m.target_conductances()[None] for n, m in chip.computer.matrices.items()}
+    state = heat.settle(chip, solver, lambda _: targets, np.full((len(chip.computer.tiles), 1, 1), 300.0))
+    sources, schedule = heat.power_schedule(chip, state)
+    places = [Box(layer, box) for layer, box in chip.computer.places[:2]]
+    within = np.concatenate([np.linspace(0, 1, 81), np.linspace(1, 4, 81)[1:]])
+    found = ExactTransient(ModalSystem(solver, sources, places)).periodic(schedule, within).temperature
+    mean = np.trapezoid(found, within, axis=0) / 4.0
+    rise = state.tile_temperature[:2] - chip.scenario.cooling.ambient
+    np.testing.assert_allclose(mean - chip.scenario.cooling.ambient, rise, rtol=1e-4)  # of the trapezoidal rule
+    assert np.ptp(found, axis=0).min() > 0.01 * rise.min()
