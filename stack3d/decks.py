@@ -75,7 +75,7 @@ def folders(kind: str, beside: Path | None = None) -> list[Path]:
     """Existing folders in which decks of a kind are looked for, first one first."""
     found: list[Path] = []
     start = (beside or Path.cwd()).resolve()
-    if beside is not None:
+    if beside is not None and (start.name == kind or start.name not in KINDS):  # not among decks of another kind
         found.append(start)
     for folder in (start, *start.parents):
         if (folder / "geometries").is_dir():
