@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "open_result", "open_results", "sweep"]
+__all__ = ["__version__", "compare_placements", "load", "open_result", "open_results", "sweep"]
 
 if TYPE_CHECKING:
-    from stack3d.api import load, open_result, open_results, sweep
+    from stack3d.api import compare_placements, load, open_result, open_results, sweep
 
 _HOMES = {
+    "compare_placements": "stack3d.api",
     "load": "stack3d.api",
     "sweep": "stack3d.api",
     "open_result": "stack3d.api",

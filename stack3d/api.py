@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stack3d import decks, results, study
+from stack3d import decks, fields, results, study
 from stack3d.decks import Case
 from stack3d.errors import DeckError, ResultsError
 from stack3d.geometry.stack import build_stack
@@ -143,3 +143,29 @@ def sweep(
         if report.status == study.FAILED and report.folder is None and not report.is_swept:
             raise ResultsError("\n".join(report.lines))
     return results.open_results(Path(output) / plan.name)
+
+
+def compare_placements(source: str | Path, overrides: Mapping[str, Any] | None = None) -> xr.Dataset:
+    """Peak temperatures of every placement of a workload on its stack, coolest tiles first; raises DeckError, SolverError.
+
+    Examples
+    --------
+    >>> peaks = compare_placements("quickstart")["placement_tile_peak"]  # doctest: +SKIP
+    >>> float(peaks.sel(placement="spread") - peaks.sel(placement="thermal_aware"))  # doctest: +SKIP
+    """
+    import xarray as xr
+
+    from stack3d.lifetime.comparison import compare_placements as compared
+
+    case = decks.load(source, tuple((overrides or {}).items()))
+    try:
+        found = compared(case.scenario)
+    except DeckError as error:
+        raise DeckError(case.locate(error.problems)) from None
+    variables = {}
+    for key in ("tile_peak", "tile_mean", "stack_peak"):
+        entry = fields.field(f"thermal/placement_{key}")
+        values = [getattr(outcome, key) for outcome in found]
+        variables[entry.name] = ("placement", values, {"units": entry.units, "long_name": entry.long_name})
+    attrs = {"scenario": case.name, "content_hash": case.digest()}
+    return xr.Dataset(variables, {"placement": [outcome.name for outcome in found]}, attrs)

@@ -139,6 +139,7 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     from stack3d import decks, results
     from stack3d.lifetime import check
     from stack3d.lifetime.heat import make_grid
+    from stack3d.units import short
 
     case = decks.load(scenario, _parsed(overrides))
     try:
@@ -164,12 +165,40 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     megabytes = grid.n_nodes * 27 * 12 * 4 / 1e6
     typer.echo(f"\nmesh: {nx} x {ny} x {nz} hexahedra, {grid.n_nodes} unknowns, about {megabytes:.0f} MB of matrix and solver")
     if chip.computer is not None:
-        for name, matrix in chip.computer.matrices.items():
-            mine = [t for _, t in chip.computer.tiles_of(name)]
-            used = sum(t.utilisation for t in mine) / len(mine)
+        from stack3d.lifetime.outputs import mapping_table
+
+        table = mapping_table(chip, chip.computer)
+        typer.echo(f"\n{'layer':<24}{'weights':>14}{'copies':>8}{'tiles':>7}{'used':>8}{'products':>10}{'busy':>11}")
+        for i, matrix in enumerate(chip.computer.network.layers):
+            rows, columns, copies, tiles, products, used, busy = (table[key][i] for key in table)
             typer.echo(
-                f"layer {name}: {matrix.n_inputs} x {matrix.n_outputs} weights on {len(mine)} tiles, {100 * used:.0f} % used"
+                f"{matrix.name:<24}{f'{rows} x {columns}':>14}{copies:>8}{tiles:>7}{100 * used:>6.0f} %{products:>10.4g}"
+                f"{short(float(busy), 's'):>11}"
             )
+        for kept in chip.computer.network.digital:
+            typer.echo(f"{kept.name:<24}{f'{kept.macs} MAC':>14}  stays digital")
+
+
+@app.command("compare-placements")
+def compare_placements(
+    scenario: One,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Also write a netCDF file.")] = None,
+    overrides: Overrides = [],  # noqa: B006
+) -> None:
+    """Solve every placement of a workload on its stack and print how hot each gets."""
+    from stack3d.api import compare_placements as compared
+
+    found = compared(scenario, dict(_parsed(overrides)))
+    spread = float(found["placement_tile_peak"].sel(placement="spread"))
+    typer.echo(f"{'placement':<16}{'hottest tile':>14}{'under spread':>16}{'mean of tiles':>16}{'stack peak':>14}")
+    for name in found["placement"].values:
+        peak, mean, stack = (
+            float(found[f"placement_{k}"].sel(placement=name)) for k in ("tile_peak", "tile_mean", "stack_peak")
+        )
+        gained = f"{1e3 * (spread - peak):.3f} mK" if abs(spread - peak) < 1 else f"{spread - peak:.3f} K"
+        typer.echo(f"{name:<16}{peak:>12.4f} K{gained:>16}{mean:>14.4f} K{stack:>12.4f} K")
+    if output is not None:
+        found.to_netcdf(output)
 
 
 @app.command()

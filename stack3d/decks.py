@@ -15,7 +15,9 @@ from stack3d import yamlfile
 from stack3d.errors import DeckError, Problem, did_you_mean, nearest_names, unknown_name
 from stack3d.yamlfile import Items, Mapping, Place
 
-KINDS = ("geometries", "solvers", "scenarios", "materials", "devices", "cooling", "networks", "periphery", "coolants")
+KINDS = (
+    "geometries", "solvers", "scenarios", "materials", "devices", "cooling", "networks", "data", "periphery", "coolants",
+)  # fmt: skip
 """Folders of decks."""
 
 _LAYER_LISTS = (("geometry", "layers"), ("geometry", "below"), ("geometry", "above"), ("geometry", "tiers", "layers"))
@@ -29,6 +31,8 @@ REFERENCES: dict[tuple[str, ...], str] = {
     ("cooling", "sides"): "cooling",
     ("cooling", "patches", "*", "condition"): "cooling",
     ("workload", "network"): "networks",
+    ("workload", "network", "data"): "data",
+    ("workload", "data"): "data",
     ("workload", "periphery"): "periphery",
     **{
         (*path, "*", *block, "material", *part): "materials"
@@ -41,8 +45,14 @@ REFERENCES: dict[tuple[str, ...], str] = {
 """Where a scenario may name a deck instead of spelling it out, and of which kind."""
 
 BUILT_IN: dict[str, tuple[str, ...]] = {"cooling": ("adiabatic",)}
-FILES = (("workload", "network", "file"), ("workload", "network", "data", "file"))
-"""Keys that name a file whose content belongs to the case."""
+FILES = (
+    ("workload", "network", "file"),
+    *(("workload", *of, "data", key) for of in (("network",), ()) for key in ("file", "inputs", "labels")),
+    ("workload", "trace", "file"),
+)
+"""Keys that name a file whose content belongs to the case; a relative name counts from the deck that it stands in."""
+BARE_FILES = {"networks": (".onnx",), "data": (".npz",)}
+"""Endings of files that may stand where a deck of a kind is wanted."""
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -69,7 +79,7 @@ def folders(kind: str, beside: Path | None = None) -> list[Path]:
     """Existing folders in which decks of a kind are looked for, first one first."""
     found: list[Path] = []
     start = (beside or Path.cwd()).resolve()
-    if beside is not None:
+    if beside is not None and (start.name == kind or start.name not in KINDS):  # not among decks of another kind
         found.append(start)
     for folder in (start, *start.parents):
         if (folder / "geometries").is_dir():
@@ -114,7 +124,12 @@ class _Resolver:
         self.problems: list[Problem] = []
 
     def load(self, kind: str, name: str, key: str, place: Place) -> Mapping | None:
-        base = Path(place[0]).parent if Path(place[0]).suffix in (".yaml", ".yml") else self.base
+        base = self.folder_of(place)
+        if name.endswith(BARE_FILES.get(kind, ("\0",))):
+            alone = Mapping(place)
+            alone.put("name", Path(name).stem, place)
+            alone.put("file", name, place)
+            return alone
         path = find(kind, name, base)
         if path is None:
             known = [*available(kind, base), *BUILT_IN.get(kind, ())]
@@ -127,13 +142,20 @@ class _Resolver:
             self.problems += error.problems
             return None
         deck.put("name", path.stem, (yamlfile.shown(path), 1))
-        for file_key in (("file",), ("data", "file")):  # file names count from the deck that holds them
-            node: Any = deck
-            for part in file_key[:-1]:
-                node = node.get(part) if isinstance(node, Mapping) else None
-            if kind == "networks" and isinstance(node, Mapping) and isinstance(node.get("file"), str):
-                node["file"] = str((path.parent / node["file"]).resolve())
         return deck
+
+    def folder_of(self, place: Place) -> Path:
+        """Folder that names written at a place count from: that of the deck, else the scenario's."""
+        return Path(place[0]).parent if Path(place[0]).suffix in (".yaml", ".yml") else self.base
+
+    def anchor_files(self) -> None:
+        """Make the names of files absolute."""
+        for *parents, last in FILES:
+            node: Any = self.tree
+            for part in parents:
+                node = node.get(part) if isinstance(node, Mapping) else None
+            if isinstance(node, Mapping) and isinstance(node.get(last), str):
+                node[last] = str((self.folder_of(node.places[last]) / node[last]).resolve())
 
     def fill(self, node: Any, pattern: tuple[str, ...], key: str) -> None:
         """Replace every name below `node` that `REFERENCES` knows."""
@@ -298,9 +320,10 @@ class Case:
         for path in FILES:
             node: Any = values
             for part in path[:-1]:
-                node = (node or {}).get(part)
-            if node:
-                node["file"] = file_digest(Path(node["file"]))
+                node = node.get(part) if isinstance(node, dict) else None
+            if node and node.get(path[-1]):
+                file = Path(node[path[-1]])
+                node[path[-1]] = file_digest(file) + (_digest_beside(file) if file.suffix == ".onnx" else "")
         text = json.dumps(_strip(values), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -357,6 +380,13 @@ def _digest(path: Path, modified: int, size: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def _digest_beside(model: Path) -> str:
+    """Digests of the files below a model's folder that the model mentions: it may keep its weights in them."""
+    content = model.read_bytes()
+    beside = [p for p in sorted(model.parent.iterdir()) if p.is_file() and p != model and p.name.encode() in content]
+    return "".join(file_digest(p) for p in beside)
+
+
 def file_digest(path: Path) -> str:
     """SHA-256 of a file; raises DeckError when it cannot be read."""
     try:
@@ -366,20 +396,23 @@ def file_digest(path: Path) -> str:
         raise DeckError(Problem("", f"cannot be read: {error.strerror}", yamlfile.shown(path))) from None
 
 
-def _check_files(tree: Mapping, scenario: Any) -> list[Problem]:
+def _check_files(tree: Mapping) -> list[Problem]:
     problems = []
-    if scenario.workload is not None:
-        network = scenario.workload.network
-        for path, item in ((FILES[0], network), (FILES[1], network.data)):
-            place = yamlfile.locate(tree, path) or (None, None)
-            try:
-                digest = file_digest(Path(item.file))
-            except DeckError as error:
-                problems.append(Problem(_dotted(path), f"{item.file} {error.problems[0].message}", *place))
-                continue
-            if item.sha256 and digest != item.sha256:
-                message = f"{item.file} has SHA-256 {digest[:12]}…, the deck says {item.sha256[:12]}…"
-                problems.append(Problem(_dotted(path), message, *place))
+    for path in FILES:
+        node: Any = tree
+        for part in path[:-1]:
+            node = node.get(part) if isinstance(node, Mapping) else None
+        if not isinstance(node, Mapping) or not isinstance(node.get(path[-1]), str):
+            continue
+        place, file = node.places[path[-1]], node[path[-1]]
+        try:
+            digest = file_digest(Path(file))
+        except DeckError as error:
+            problems.append(Problem(_dotted(path), f"{file} {error.problems[0].message}", *place))
+            continue
+        stated = node.get("sha256")
+        if stated and path[-1] == "file" and digest != stated:
+            problems.append(Problem(_dotted(path), f"{file} has SHA-256 {digest[:12]}…, the deck says {stated[:12]}…", *place))
     return problems
 
 
@@ -392,6 +425,7 @@ def resolve(tree: Mapping, path: Path | None = None, overrides: Sequence[tuple[s
     resolver = _Resolver(tree, path.parent if path else Path.cwd())
     done = tuple(resolver.override(key, value) for key, value in overrides)
     resolver.fill(tree, (), "")
+    resolver.anchor_files()
     hybrid = tree.get("hybrid")
     devices = {f"hybrid[{i}].device": h.get("device") for i, h in enumerate(hybrid) if isinstance(h, Mapping)} if hybrid else {}
     for key, device in {"device": tree.get("device"), **devices}.items():
@@ -402,7 +436,7 @@ def resolve(tree: Mapping, path: Path | None = None, overrides: Sequence[tuple[s
     except ValidationError as error:
         found = [p for p in translate(error, tree, Scenario) if p.key not in failed]
         raise DeckError(sorted([*resolver.problems, *found], key=lambda p: (p.file or "", p.line or 0))) from None
-    problems = resolver.problems + _check_files(tree, scenario)
+    problems = resolver.problems + _check_files(tree)
     if problems:
         raise DeckError(problems)
     return Case(path, tree, scenario, done)
@@ -435,6 +469,7 @@ def _models() -> dict[str, Any]:
         "devices": device.Device,
         "cooling": cooling.Face,
         "networks": workload.Network,
+        "data": workload.Data,
         "periphery": workload.Periphery,
         "coolants": geometry.Coolant,
     }

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stack3d.devices.model import WriteBill
 from stack3d.devices.state import CellState
 from stack3d.layout import Floats
-from stack3d.lifetime.chip import Computer
+from stack3d.lifetime.computer import Computer
 from stack3d.schema.life import Lifetime
 
 TODAY = 1.0

@@ -10,7 +10,7 @@ import numpy as np
 
 from stack3d.layout import Floats
 from stack3d.lifetime.ageing import Climate
-from stack3d.lifetime.chip import Computer
+from stack3d.lifetime.computer import Computer
 from stack3d.lifetime.life import Life, Policy, elapse, read_out
 
 

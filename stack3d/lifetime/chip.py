@@ -2,173 +2,60 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stack3d import mvm
 from stack3d.devices.build import build_device, check_device
-from stack3d.devices.model import DeviceModel
 from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.geometry import stack as geometry
-from stack3d.layout import Floats, HeatSource, Rectangle, Stack
+from stack3d.layout import HeatSource, Stack
+from stack3d.lifetime.computer import Computer, forward_of, reads_of
 from stack3d.lifetime.crossbars import build_matrix, with_mismatch
+from stack3d.lifetime.placing import with_places
 from stack3d.schema.device import Device
 from stack3d.schema.scenario import Scenario
-from stack3d.tiles import Tile
+from stack3d.workload import data as labelled
 from stack3d.workload import network as networks
-from stack3d.workload import power
+from stack3d.workload import power, trace
 from stack3d.workload.placement import place
 
-
-@dataclass(frozen=True, eq=False)
-class Computer:
-    """What a workload adds to a stack.
-
-    Parameters
-    ----------
-    network : Network
-    data : LabelledData
-    devices : mapping of str to DeviceModel
-        By network layer.
-    matrices : mapping of str to AnalogMatrix
-        Crossbar matrices by layer, converters calibrated.
-    tiles : tuple of Tile
-        All tiles, layer after layer.
-    places : tuple of (layer, Rectangle)
-        Site of each tile.
-    mean_square_voltages : mapping of str to ndarray
-        Per layer, shape (n_inputs,). [V²]
-    products : mapping of str to float
-        Analog products per inference, per layer.
-    """
-
-    network: networks.Network
-    data: networks.LabelledData
-    devices: Mapping[str, DeviceModel]
-    matrices: Mapping[str, mvm.AnalogMatrix]
-    tiles: tuple[Tile, ...]
-    places: tuple[tuple[str, Rectangle], ...]
-    mean_square_voltages: Mapping[str, Floats]
-    products: Mapping[str, float]
-
-    @property
-    def mechanisms(self) -> tuple[str, ...]:
-        """Mechanisms of the devices that can be switched off."""
-        names = [name for device in self.devices.values() for name in device.mechanisms if name != "truncation"]
-        return tuple(dict.fromkeys(names))
-
-    def without(self, mechanism: str) -> Computer:
-        """The same computer with one mechanism switched off in every device."""
-        return replace(self, devices={name: device.without(mechanism) for name, device in self.devices.items()})
-
-    @cached_property
-    def float_logits(self) -> Floats:
-        """Logits in float arithmetic, shape (n_test, n_classes)."""
-        return self.network.run(self.data.inputs)
-
-    @cached_property
-    def float_accuracy(self) -> float:
-        """Accuracy in float arithmetic."""
-        return float(np.mean(mvm.accuracy(self.float_logits, self.data.labels)))
-
-    def tiles_of(self, layer: str) -> list[tuple[int, Tile]]:
-        """(index, tile) of the tiles of one layer."""
-        return [(i, t) for i, t in enumerate(self.tiles) if t.layer == layer]
-
-    def columns_of(self, tile: Tile) -> NDArray[np.intp]:
-        """Columns of the state array that lie on a tile."""
-        matrix = self.matrices[tile.layer]
-        block = [start for start, _ in matrix.column_blocks].index(tile.col_start)
-        return matrix.block_columns(block)
-
-    def per_cell(self, layer: str, field: Floats) -> Floats:
-        """Spread temperatures within tiles to the cells of a layer.
-
-        Parameters
-        ----------
-        layer : str
-        field : ndarray, shape (tiles, ny, nx)
-            Over equal boxes of each tile: rows lie along y, columns along x.
-
-        Returns
-        -------
-        ndarray, shape (n_inputs, n_columns)
-        """
-        matrix = self.matrices[layer]
-        ny, nx = field.shape[1:]
-        out = np.empty((matrix.n_inputs, matrix.n_columns))
-        for i, tile in self.tiles_of(layer):
-            columns = self.columns_of(tile)
-            rows = (np.arange(tile.rows_used) + 0.5) / tile.n_rows * ny
-            across = (np.arange(columns.size) + 0.5) * tile.columns_per_weight / tile.n_cols * nx
-            part = field[i][np.ix_(rows.astype(int), np.minimum(across.astype(int), nx - 1))]
-            out[tile.row_start : tile.row_stop, columns] = part
-        return out
-
-    def activities(self, conductances: Mapping[str, Any]) -> list[power.TileActivity]:
-        """What each tile does per inference, with the chips' mean conductances [S]."""
-        rows = {}
-        out = []
-        for tile in self.tiles:
-            if tile.layer not in rows:
-                g = np.asarray(conductances[tile.layer])
-                rows[tile.layer] = g.reshape(-1, *g.shape[-3:]).mean(axis=0, dtype=np.float64).sum(axis=0)
-            columns = self.columns_of(tile)
-            span = slice(tile.row_start, tile.row_stop)
-            matrix = self.matrices[tile.layer]
-            out.append(
-                power.TileActivity(
-                    tile,
-                    products=self.products[tile.layer],
-                    voltage_squared=self.mean_square_voltages[tile.layer][span],
-                    row_conductance=rows[tile.layer][span][:, columns].sum(axis=1),
-                    pulse=self.devices[tile.layer].device.read.pulse,
-                    conversions=(tile.col_stop - tile.col_start) * matrix.readouts,
-                )
-            )
-        return out
-
-    def logits(
-        self, conductances: Mapping[str, Any], noise: Mapping[str, Any], rng: np.random.Generator
-    ) -> NDArray[np.floating[Any]]:
-        """Logits of every chip on the test inputs, shape (chips, n_test, n_classes)."""
-        return np.asarray(
-            mvm.infer(self.matrices, conductances, forward_of(self.network), self.data.inputs, rng, read_noise=noise)
-        )
-
-
-def forward_of(network: networks.Network) -> Callable[[Any, Floats], Floats]:
-    """The network as the crossbar engine calls it: chips are folded into the batch between analog layers."""
-
-    def forward(matmul: Any, inputs: Floats) -> Floats:
-        states = getattr(matmul, "states", None)
-        leading = next(iter(states.values())).mean.shape[:-3] if states else ()
-        chips = math.prod(leading)
-
-        def product(name: str, x: Floats) -> Floats:
-            y = np.asarray(matmul(name, x.reshape(*leading, -1, x.shape[-1])))
-            return y.reshape(-1, y.shape[-1])
-
-        folded = np.broadcast_to(inputs, (chips, *inputs.shape)).reshape(-1, *inputs.shape[1:])
-        return network.run(folded, product).reshape(*leading, len(inputs), -1)
-
-    return forward
+MOST_PROFILED = 32768
+"""Products per layer that calibrate its converters, at most; more inputs are left out."""
 
 
 @dataclass(frozen=True, eq=False)
 class Chip:
-    """Stack, explicit heat and, with a workload, the computer on it."""
+    """Stack, explicit heat and, with a workload, the computer on it.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    stack : Stack
+    sources : tuple of HeatSource
+        Explicit heat, its mean where a trace is given.
+    computer : Computer or None
+    activity : PowerTrace
+        Activity of the workload, a share of its rate.
+    source_trace : PowerTrace or None
+        Power of explicit sources over time. [W]
+    """
 
     scenario: Scenario
     stack: Stack
     sources: tuple[HeatSource, ...]
     computer: Computer | None
+    activity: trace.PowerTrace = field(default_factory=lambda: trace.read_activity(None))
+    source_trace: trace.PowerTrace | None = None
+
+    @property
+    def mean_rate(self) -> float:
+        """Inferences per second, mean over the activity. [1/s]"""
+        work = self.scenario.workload
+        return work.rate * float(self.activity.mean[0]) if work is not None else 0.0
 
 
 def _problems_of(step: Callable[[], Any], problems: list[Problem]) -> Any:
@@ -200,45 +87,81 @@ def _device_decks(scenario: Scenario, network: networks.Network, stack: Stack, p
     return decks
 
 
-def _places(scenario: Scenario, stack: Stack, tiles: tuple[Tile, ...]) -> tuple[tuple[str, Rectangle], ...]:
-    """Site of each tile; layers of a hybrid part go to its tiers, the others to the tiers that are left."""
+def _copies(
+    scenario: Scenario, single: Mapping[str, mvm.AnalogMatrix], products: Mapping[str, float], pulses: Mapping[str, float]
+) -> dict[str, tuple[str, ...]]:
+    """Names of the matrices of each layer; raises DeckError for layers unknown or without products to share."""
     work = scenario.workload
     assert work is not None
-    sites = geometry.tile_sites(scenario.geometry, stack)
-    chosen: dict[int, tuple[str, Rectangle]] = {}
-    special = {t for part in scenario.hybrid for t in part.tiers}
-    elsewhere = {layer for part in scenario.hybrid for layer in part.layers}
-    groups = [(set(part.layers), set(part.tiers)) for part in scenario.hybrid]
-    tier_of = {layer.name: i for i, layer in enumerate(stack.with_role("rram"))}
-    groups.append(({t.layer for t in tiles} - elsewhere, set(tier_of.values()) - special))
-    for layers, tiers in groups:
-        mine = [i for i, tile in enumerate(tiles) if tile.layer in layers]
-        free = [site for site in sites if tier_of[site[0]] in tiers]
-        for i, site in zip(mine, place(work.placement, [tiles[i] for i in mine], free)):
-            chosen[i] = free[site]
-    return tuple(chosen[i] for i in range(len(tiles)))
+    none = np.zeros(0)
+    idle = [
+        power.TileActivity(t, products[n], none, none, pulses[n], (t.col_stop - t.col_start) * m.readouts, reads_of(m))
+        for n, m in single.items()
+        for t in m.tiles
+    ]
+    counts = power.copies_for_rate(idle, work.periphery, work.rate) if work.replicate == "rate" else dict(work.replicate)
+    problems = []
+    for name, count in counts.items():
+        key = f"workload.replicate.{name}"
+        if name not in single:
+            known = f"{did_you_mean(name, single)}; layers: {', '.join(single)}"
+            problems.append(Problem(key, f"no analog layer {name!r}{known}"))
+        elif count > max(1, round(products[name])):
+            problems.append(Problem(key, f"asks for {count} copies; an inference has {products[name]:g} products to share"))
+    if problems:
+        raise DeckError(problems)
+    return {name: (name, *(f"{name}#{i}" for i in range(2, counts.get(name, 1) + 1))) for name in single}
 
 
-def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Computer | None:
+def _named(matrix: mvm.AnalogMatrix, name: str) -> mvm.AnalogMatrix:
+    return replace(matrix, name=name, tiles=tuple(replace(t, layer=name) for t in matrix.tiles))
+
+
+def _loaded(scenario: Scenario, problems: list[Problem]) -> tuple[networks.Network | None, labelled.LabelledData | None]:
+    """Network and data of a scenario."""
+    work = scenario.workload
+    assert work is not None
+    by_column = scenario.mvm.weight_scaling == "column"
+    network = _problems_of(lambda: networks.load_network(work.network, digital=work.digital, by_column=by_column), problems)
+    key, deck = ("workload.data", work.data) if work.data else ("workload.network.data", work.network.data)
+    if deck is None:
+        problems.append(Problem("workload.data", "is missing: the network comes without labelled inputs to judge it by"))
+    if network is None or deck is None:
+        return network, None
+    return network, _problems_of(lambda: labelled.load_data(deck, network, work.test_samples, key=key), problems)
+
+
+def _computer(
+    scenario: Scenario, stack: Stack, sources: tuple[HeatSource, ...], activity: trace.PowerTrace, problems: list[Problem]
+) -> Computer | None:
     work = scenario.workload
     assert work is not None and scenario.device is not None
     keyed = {"device": scenario.device, **{f"hybrid[{i}].device": part.device for i, part in enumerate(scenario.hybrid)}}
     for key, deck in keyed.items():
         problems += [replace(p, key=f"{key}.{p.key}".rstrip(".")) for p in check_device(deck)]
-    network = _problems_of(lambda: networks.load_network(work.network), problems)
+    network, data = _loaded(scenario, problems)
     if network is None:
         return None
-    data = _problems_of(lambda: networks.load_data(work.network.data, network, work.test_samples), problems)
-    decks = _device_decks(scenario, network, stack, problems)
-    built = _problems_of(
-        lambda: {layer.name: build_matrix(scenario, layer.name, layer.weights, decks[layer.name]) for layer in network.layers},
+    decks, layers = _device_decks(scenario, network, stack, problems), network.layers
+    single = _problems_of(
+        lambda: {layer.name: build_matrix(scenario, layer.name, layer.weights, decks[layer.name]) for layer in layers},
         problems,
     )
-    if built is None or problems:
+    if single is None or data is None or problems:
         return None
+    products = network.products(data.profile[:2])
+    few = int(np.clip(MOST_PROFILED / max(products.values()), 16, len(data.profile)))
+    data = replace(data, profile=data.profile[:few], profile_labels=data.profile_labels[:few])
+    pulses = {name: deck.read.pulse for name, deck in decks.items()}
+    copies = _problems_of(lambda: _copies(scenario, single, products, pulses), problems)
+    if copies is None:
+        return None
+    network = replace(network, copies=copies)
+    built = {one: _named(single[name], one) for name, names in copies.items() for one in names}
     tiles = tuple(t for m in built.values() for t in m.tiles)
-    places = _problems_of(lambda: _places(scenario, stack, tiles), problems)
-    if problems or data is None:
+    sites = geometry.tile_sites(scenario.geometry, stack)
+    if len(tiles) > len(sites):  # says what is missing before anything is computed
+        _problems_of(lambda: place("spread", tiles, sites), problems)
         return None
     statistics: dict[str, mvm.LayerStatistics] = {}
     ideal = {name: m.prepare(m.target_conductances()) for name, m in built.items()}
@@ -247,19 +170,40 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
     choice = scenario.mvm
     matrices = {n: m.calibrated(profiles[n], choice.percentile, per=choice.converter_range) for n, m in built.items()}
     forward(mvm.CrossbarNetwork(matrices, ideal, statistics=statistics), data.profile)
+    devices = {name: build_device(deck, scenario.device_band) for name, deck in decks.items()}
     computer = Computer(
         network,
         data,
-        {name: build_device(deck, scenario.device_band) for name, deck in decks.items()},
+        {one: devices[name] for name, names in copies.items() for one in names},
         with_mismatch(scenario, matrices),
         tiles,
-        places,
         {name: s.mean_square_voltages for name, s in statistics.items()},
         {name: s.vectors / len(data.profile) for name, s in statistics.items()},
+        {layer.name: products[layer.name] for layer in network.digital},
     )
     targets = {name: m.target_conductances() for name, m in matrices.items()}
     _problems_of(lambda: power.pipeline(computer.activities(targets), work.periphery, work.rate), problems)
-    return computer
+    rate = work.rate * float(activity.mean[0])
+    placed = _problems_of(lambda: with_places(computer, scenario, stack, sources, rate, work.placement), problems)
+    return placed if isinstance(placed, Computer) else None
+
+
+def _traced(scenario: Scenario, sources: tuple[HeatSource, ...]) -> tuple[tuple[HeatSource, ...], trace.PowerTrace | None]:
+    """Explicit sources at their mean power, and their trace; raises DeckError for blocks that are no sources."""
+    deck = scenario.power.trace if scenario.power else None
+    if deck is None:
+        return sources, None
+    found = trace.read_trace(deck, "power.trace")
+    names = [s.name for s in sources]
+    problems = [
+        Problem("power.trace.file", f"column {block!r} is no source{did_you_mean(block, names)}; sources: {', '.join(names)}")
+        for block in found.blocks
+        if block not in names
+    ]
+    if problems:
+        raise DeckError(problems)
+    mean = dict(zip(found.blocks, found.mean))
+    return tuple(replace(s, power=float(mean.get(s.name, s.power))) for s in sources), found
 
 
 def build_chip(scenario: Scenario) -> Chip:
@@ -273,8 +217,12 @@ def build_chip(scenario: Scenario) -> Chip:
     problems: list[Problem] = []
     stack = geometry.build_stack(scenario.geometry)
     sources = _problems_of(lambda: geometry.explicit_sources(scenario, stack), problems) or ()
+    traced = _problems_of(lambda: _traced(scenario, sources), problems)
+    sources, source_trace = traced if traced is not None else (sources, None)
     problems += geometry.check_places(scenario, stack)
-    computer = _computer(scenario, stack, problems) if scenario.workload is not None else None
+    deck = scenario.workload.trace if scenario.workload is not None else None
+    activity = _problems_of(lambda: trace.read_activity(deck), problems) or trace.read_activity(None)
+    computer = _computer(scenario, stack, sources, activity, problems) if scenario.workload is not None else None
     if problems:
         raise DeckError(problems)
-    return Chip(scenario, stack, sources, computer)
+    return Chip(scenario, stack, sources, computer, activity, source_trace)

@@ -16,7 +16,6 @@ from stack3d.lifetime.faces import thermal_problem
 from stack3d.lifetime.life import chosen_policies
 from stack3d.lifetime.run import first_heat
 from stack3d.schema.scenario import Scenario
-from stack3d.workload import power
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +75,6 @@ def solve_field(scenario: Scenario) -> Field:
     else:
         state = first_heat(chip, chip.computer, backend, chosen_policies(chip))
         solution = state.solution
-        sources += power.tile_sources(chip.stack, chip.computer.places, state.energies, state.rate, state.static)
+        sources = list(heat.heat_sources(chip, state.powers, state.rate))
     density = power_density(chip.stack, grid, sources)
     return Field(chip.stack, grid, solution.field.values, density, CellRegions.of(chip.stack, grid))

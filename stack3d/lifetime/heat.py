@@ -9,36 +9,42 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.errors import SolverError, ThermalRunawayError, ValidityWarning
+from stack3d.errors import RangeError, SolverError, ThermalRunawayError, ValidityWarning
 from stack3d.geometry.gmsh_model import layered_hexahedra
 from stack3d.geometry.grid import build_grid
 from stack3d.layout import Floats, Grid, HeatSource, Rectangle
 from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.computer import energies_of
 from stack3d.lifetime.faces import channel_runs, surfaces_of
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.coolant import CoolantBackend
 from stack3d.thermal.problem import SolidBackend, ThermalBackend, ThermalProblem, ThermalSolution
+from stack3d.thermal.schedule import PowerSchedule
 from stack3d.workload import power
+from stack3d.workload.trace import joined
 
 LEAKAGE_TOLERANCE = 1e-3
 """Change of the hottest tile between two leakage iterations at which they end. [K]"""
 LEAKAGE_ITERATIONS = 60
-EXACT_PRICED_AS = 8
-"""Bits whose energy exact converters (null) are charged: they exist in no hardware."""
 TILE_CONTRAST = 0.01
 """Tiles whose power over the root of their area is below this share of the strongest source get no lines of their own."""
 RUNAWAY_TEMPERATURE = 1000.0
 """No stack survives this; leakage that gets here runs away. [K]"""
 
 
+def sources_as_programmed(chip: Chip) -> tuple[HeatSource, ...]:
+    """Explicit heat and that of tiles with every cell at its target, at the mean rate, without leakage."""
+    if chip.computer is None:
+        return chip.sources
+    targets = {name: m.target_conductances()[None] for name, m in chip.computer.matrices.items()}
+    return heat_sources(chip, dynamic_powers(chip, targets, chip.mean_rate), chip.mean_rate)
+
+
 def make_grid(chip: Chip) -> Grid:
     """Grid of a chip: lines on explicit sources, and on tiles whose heat stands out beside them."""
-    sources = list(chip.sources)
-    if chip.computer is not None and chip.scenario.workload is not None:
-        targets = {name: m.target_conductances()[None] for name, m in chip.computer.matrices.items()}
-        tiles = power.tile_sources(chip.stack, chip.computer.places, tile_energies(chip, targets), chip.scenario.workload.rate)
-        strongest = max(_contrast(s) for s in [*sources, *tiles])
-        sources += [s for s in tiles if _contrast(s) > TILE_CONTRAST * strongest]
+    everything = sources_as_programmed(chip)
+    strongest = max((_contrast(s) for s in everything), default=0.0)
+    sources = [s for i, s in enumerate(everything) if i < len(chip.sources) or _contrast(s) > TILE_CONTRAST * strongest]
     points = [(p.x, p.y) for p in chip.scenario.probes]
     patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
     return build_grid(chip.stack, sources, chip.scenario.solver.mesh, points, patches)
@@ -49,16 +55,26 @@ def _contrast(source: HeatSource) -> float:
     return abs(source.power) / float(np.sqrt(source.extent.area))
 
 
-def tile_energies(chip: Chip, conductances: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Energy per inference of each tile by component. [J]"""
+def dynamic_powers(chip: Chip, conductances: Mapping[str, Floats], rate: float) -> dict[str, Floats]:
+    """Power of each tile by component that goes with the rate [1/s], shape (tiles,). [W]"""
+    assert chip.computer is not None
+    return {name: rate * energy for name, energy in energies_of(chip.computer, chip.scenario, conductances).items()}
+
+
+def digital_energy(chip: Chip) -> float:
+    """Energy per inference of the layers that stay digital. [J]"""
+    work = chip.scenario.workload
+    return chip.computer.digital_macs * work.periphery.digital_mac if chip.computer and work else 0.0
+
+
+def heat_sources(chip: Chip, powers: Mapping[str, Floats], rate: float) -> tuple[HeatSource, ...]:
+    """Explicit sources, then tiles by component [W], then digital layers on the logic die (else the lowest tier)."""
     computer, work = chip.computer, chip.scenario.workload
     assert computer is not None and work is not None
-    return power.tile_energies(
-        computer.activities(conductances),
-        work.periphery,
-        dac_bits=chip.scenario.mvm.dac_bits or EXACT_PRICED_AS,
-        adc_bits=chip.scenario.mvm.adc_bits or EXACT_PRICED_AS,
-    )
+    home = (chip.stack.with_role("logic") or chip.stack.with_role("rram")[:1])[-1]
+    digital = rate * digital_energy(chip)
+    host = (HeatSource("digital_layers", home.name, home.extent, digital),) if digital else ()
+    return (*chip.sources, *power.tile_sources(chip.stack, computer.places, powers, work.periphery), *host)
 
 
 def make_backend(scenario: Scenario, problem: ThermalProblem) -> ThermalBackend:
@@ -124,12 +140,10 @@ class Heat:
     solution : ThermalSolution
     field : ndarray, shape (tiles, ny, nx)
         Mean temperature of equal boxes of each tile. [K]
-    energies : mapping of str to ndarray, shape (tiles,)
-        Per inference by component. [J]
-    static : ndarray, shape (tiles,)
-        Leakage. [W]
+    powers : mapping of str to ndarray, shape (tiles,)
+        Mean power by component, leakage and writes included. [W]
     rate : float
-        Inferences per second, below what was asked for when throttled. [1/s]
+        Mean inferences per second, below what was asked for when throttled. [1/s]
     iterations : int
         Of the fixed point of temperature, leakage and conductance.
     change : float
@@ -138,8 +152,7 @@ class Heat:
 
     solution: ThermalSolution
     field: Floats
-    energies: Mapping[str, Floats]
-    static: Floats
+    powers: Mapping[str, Floats]
     rate: float
     iterations: int
     change: float
@@ -152,7 +165,7 @@ class Heat:
     @property
     def tile_power(self) -> Floats:
         """Power of each tile with its converters and leakage. [W]"""
-        return np.asarray(self.rate * sum(self.energies.values()) + self.static)
+        return np.asarray(sum(self.powers.values()))
 
 
 def tile_field(chip: Chip, solution: ThermalSolution, subgrid: tuple[int, int]) -> Floats:
@@ -173,9 +186,10 @@ def tile_field(chip: Chip, solution: ThermalSolution, subgrid: tuple[int, int]) 
 
 
 def periphery_means(chip: Chip, solution: ThermalSolution) -> Floats:
-    """Mean temperature where each tile's converters sit, shape (tiles,). [K]"""
-    assert chip.computer is not None
-    homes = [(power.periphery_layer(chip.stack, layer), box) for layer, box in chip.computer.places]
+    """Mean temperature where each tile leaks, shape (tiles,). [K]"""
+    assert chip.computer is not None and chip.scenario.workload is not None
+    deck = chip.scenario.workload.periphery
+    homes = [power.heated_place(chip.stack, site, "leakage", deck) for site in chip.computer.places]
     out = np.empty(len(homes))
     for layer in {name for name, _ in homes}:
         mine = [i for i, (name, _) in enumerate(homes) if name == layer]
@@ -234,8 +248,7 @@ def settle(
     SolverError
         When they have not settled after the allowed iterations.
     """
-    assert chip.scenario.workload is not None
-    asked = chip.scenario.workload.rate
+    asked = chip.mean_rate
     full = _fixed_point(chip, backend, conductances_at, start, limits, write_power, asked)
     if limits.hottest is None or full.field.max() <= limits.hottest:
         return full
@@ -274,43 +287,98 @@ def _fixed_point(
     steps: list[float] = []
     guess = None
     periphery = field.mean(axis=(1, 2))
+    runaway = Runaway()
     for iteration in range(1, limits.iterations + 1):
-        energies = tile_energies(chip, conductances_at(field))
-        static = power.leakage(work.periphery.leakage, periphery) * awake
-        tiles = power.tile_sources(chip.stack, computer.places, energies, rate, static)
-        writes = [
-            HeatSource(f"tile{i}_write", layer, box, float(watts))
-            for i, ((layer, box), watts) in enumerate(
-                zip(computer.places, np.broadcast_to(write_power, (len(computer.tiles),)))
-            )
-            if watts
-        ]
-        solution = backend.solve([*chip.sources, *tiles, *writes], guess=guess)
+        try:
+            powers = dynamic_powers(chip, conductances_at(field), rate)
+        except RangeError:  # leakage has left the temperatures of the device laws
+            runaway.conclude(field)
+            raise
+        powers["write"] = np.array(np.broadcast_to(write_power, (len(computer.tiles),)), dtype=float)
+        powers["leakage"] = power.leakage(work.periphery, periphery) * awake
+        solution = backend.solve(heat_sources(chip, powers, rate), guess=guess)
         guess = solution.field.values
         new = tile_field(chip, solution, subgrid)
-        periphery = periphery_means(chip, solution)
+        warmed = periphery_means(chip, solution)
         if iteration == 1 and new.max() > RUNAWAY_TEMPERATURE:
             raise SolverError(
                 f"{solution.heat_in:.4g} W heat the chip to {new.max():.0f} K before any leakage grows: lower power.sources or"
                 " workload.rate, or cool better"
             )
         steps.append(float(np.abs(new - field).max()))
-        field = new
+        runaway.check(periphery, warmed)
+        field, periphery = new, warmed
         if steps[-1] < limits.tolerance:
-            return Heat(solution, field, energies, static, rate, iteration, steps[-1])
-        growing = len(steps) > 3 and steps[-1] > steps[-2] > steps[-3]
-        if field.max() > RUNAWAY_TEMPERATURE or (growing and field.max() > 500.0):
-            began = field.max() - sum(steps[-3:])
-            raise ThermalRunawayError(
-                f"leakage runs away: from about {began:.0f} K on each iteration adds more heat than the cooling removes"
-                f" (last steps {', '.join(f'{s:.1f} K' for s in steps[-3:])}); cool better, or lower workload.periphery.leakage"
-            )
+            return Heat(solution, field, powers, rate, iteration, steps[-1])
     raise SolverError(
         f"temperature, leakage and conductance have not settled after {limits.iterations} iterations"
         f" (last change {steps[-1]:.2g} K, {limits.tolerance:.2g} K asked)"
     )
 
 
+class Runaway:
+    """Watches the iterations of leakage and temperature.
+
+    Leakage is convex in temperature, so that steps which rise towards a stable temperature shrink from the second on. Steps
+    that rise and grow twice running have no stable temperature ahead; where they began to grow, an extra watt of heat made a
+    watt of leakage.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[float] = []
+        self.peaks: list[float] = []
+
+    def check(self, before: Floats, after: Floats) -> None:
+        """Take the temperatures of one iteration [K]; raises ThermalRunawayError with the temperature where it began."""
+        hottest = int(np.argmax(np.abs(after - before)))
+        self.steps.append(float(after[hottest] - before[hottest]))
+        self.peaks.append(float(before[hottest]))
+        grows = len(self.steps) > 2 and self.steps[-1] > self.steps[-2] > self.steps[-3] > 0
+        if grows or after.max() > RUNAWAY_TEMPERATURE:
+            self.conclude(after)
+
+    def conclude(self, present: Floats) -> None:
+        """Report that the temperature [K] has run away, if its steps have grown."""
+        steps = self.steps
+        rising = [i for i in range(1, len(steps)) if steps[i] > steps[i - 1] > 0]
+        if rising or present.max() > RUNAWAY_TEMPERATURE:
+            began = self.peaks[rising[0]] if rising else self.peaks[-1]
+            raise ThermalRunawayError(
+                f"leakage runs away: from about {began:.0f} K on each iteration adds more heat than the cooling removes"
+                f" (last steps {', '.join(f'{s:.1f} K' for s in steps[-3:])}); cool better, or lower workload.periphery.leakage"
+            )
+
+
 def total_power(sources: Sequence[HeatSource]) -> float:
     """Sum of powers. [W]"""
     return float(sum(s.power for s in sources))
+
+
+def power_schedule(chip: Chip, state: Heat | None = None) -> tuple[tuple[HeatSource, ...], PowerSchedule]:
+    """All heat sources of a chip and their powers over time, for a transient solve.
+
+    What goes with the rate follows the activity, leakage and writes stay as they are in `state`, explicit sources follow their
+    trace. Means over a period are the powers of the steady solve. Raises DeckError when traces repeat after different times.
+    """
+    sources = chip.sources if state is None else heat_sources(chip, state.powers, state.rate)
+    explicit = np.zeros(len(sources))
+    explicit[: len(chip.sources)] = [s.power for s in chip.sources]
+    moving = np.zeros(len(sources))
+    resting = np.zeros(len(sources))
+    if state is not None:
+        idle = {name: p * (name not in power.DYNAMIC) for name, p in state.powers.items()}
+        still = {s.name: s.power for s in heat_sources(chip, idle, 0.0)[len(chip.sources) :]}
+        resting[len(chip.sources) :] = [still.get(s.name, 0.0) for s in sources[len(chip.sources) :]]
+        moving = np.array([s.power for s in sources]) - resting - explicit
+    mean = float(chip.activity.mean[0]) or 1.0
+    parts = [(chip.activity, moving[None] / mean, resting)]
+    if chip.source_trace is not None:
+        names = [s.name for s in chip.sources]
+        gain = np.zeros((len(chip.source_trace.blocks), len(sources)))
+        for i, block in enumerate(chip.source_trace.blocks):
+            gain[i, names.index(block)] = 1.0
+        explicit[gain.any(axis=0)] = 0.0
+        parts.append((chip.source_trace, gain, np.zeros(len(sources))))
+    parts[0] = (*parts[0][:2], resting + explicit)
+    times, powers, period = joined(parts)
+    return sources, PowerSchedule(times, powers, period)

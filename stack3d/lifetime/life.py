@@ -13,7 +13,8 @@ from stack3d import mvm
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
 from stack3d.lifetime.ageing import READ, REFERENCE, Climate, Population, mean_field
-from stack3d.lifetime.chip import Chip, Computer, forward_of
+from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.computer import Computer, forward_of
 from stack3d.lifetime.crossbars import with_warm_wires
 from stack3d.lifetime.heat import Limits
 from stack3d.registry import Registry
@@ -308,7 +309,7 @@ def read_out(
             corrections[name] = mvm.Compensation(np.asarray(old.scale) * one.scale, gain)
     if exact_converters:
         exact = mvm.Converter(None)
-        matrices = {name: replace(m, dac=exact, adc=exact) for name, m in matrices.items()}
+        matrices = {name: replace(m, dac=exact, adc=exact, input_slice_bits=None) for name, m in matrices.items()}
     rng = np.random.default_rng([life.seed, READ, epoch])
     statistics: dict[str, mvm.LayerStatistics] = {}
     logits = mvm.infer(
@@ -320,6 +321,7 @@ def read_out(
         read_noise=noise,
         compensations=corrections,
         statistics=statistics,
+        memory_limit=computer.read_memory,
     )
     labels = computer.data.labels
     confusion = mvm.confusion_matrix(logits, labels)

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.layout import Floats
 from stack3d.lifetime import heat
-from stack3d.lifetime.chip import Chip, Computer
+from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.computer import Computer
 from stack3d.lifetime.faces import channel_runs, hydraulics
 from stack3d.thermal.problem import ThermalSolution
-from stack3d.workload.power import pipeline
-
-COMPONENTS = ("array", "dac", "adc", "digital", "leakage", "explicit")
-"""Coordinate of the powers by component, in the order of the energies, then leakage and ``power.sources``."""
+from stack3d.workload import power
 
 
 def thermal_values(chip: Chip, solution: ThermalSolution) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -77,7 +76,30 @@ def power_values(chip: Chip, computer: Computer, state: heat.Heat) -> dict[str, 
     work = chip.scenario.workload
     assert work is not None
     targets = {n: m.target_conductances() for n, m in computer.matrices.items()}
-    timing = pipeline(computer.activities(targets), work.periphery, work.rate)
+    activities = computer.activities(targets)
+    timing = power.pipeline(activities, work.periphery, work.rate)
+    watts = {name: float(p.sum()) for name, p in state.powers.items()}
+    watts |= {"digital_layers": state.rate * heat.digital_energy(chip), "explicit": heat.total_power(chip.sources)}
+    rate = state.rate or np.nan
+    machine = power.conventional_energies(work.conventional, computer.macs, computer.weights)
+    return {
+        "power/tile_power": state.tile_power,
+        "power/component_power": np.array([watts[name] for name in power.COMPONENTS]),
+        "power/power_density": _density(chip, computer, state),
+        "power/energy_per_inference": np.array(
+            [watts[n] / rate if n in (*power.DYNAMIC, "digital_layers") else np.nan for n in power.COMPONENTS]
+        ),
+        "power/conventional_energy": np.array(list(machine.values())),
+        "power/macs": computer.macs,
+        "power/latency": timing.latency,
+        "power/highest_rate": timing.highest_rate,
+        "power/utilisation": np.array([t.utilisation for t in computer.tiles]),
+        **{f"power/matrix_{name}": column for name, column in mapping_table(chip, computer).items()},
+    }
+
+
+def _density(chip: Chip, computer: Computer, state: heat.Heat) -> Floats:
+    """Array power per area in each box of the tier maps. [W m⁻²]"""
     nx, ny = chip.scenario.tier_map
     tiers = [layer.name for layer in chip.stack.with_role("rram")]
     density = np.zeros((len(tiers), ny, nx))
@@ -87,17 +109,35 @@ def power_values(chip: Chip, computer: Computer, state: heat.Heat) -> dict[str, 
     for i, (layer, place) in enumerate(computer.places):
         share_x = np.clip(np.minimum(xs[1:], place.x1) - np.maximum(xs[:-1], place.x0), 0, None)
         share_y = np.clip(np.minimum(ys[1:], place.y1) - np.maximum(ys[:-1], place.y0), 0, None)
-        watts = state.rate * state.energies["array"][i] * np.outer(share_y, share_x) / place.area
-        density[tiers.index(layer)] += watts / area
-    components = {name: state.rate * float(e.sum()) for name, e in state.energies.items()}
-    components["leakage"] = float(state.static.sum())
-    components["explicit"] = heat.total_power(chip.sources)
+        density[tiers.index(layer)] += state.powers["array"][i] * np.outer(share_y, share_x) / place.area / area
+    return density
+
+
+def mapping_table(chip: Chip, computer: Computer) -> dict[str, Any]:
+    """One row per analog layer: its matrix, where it went and what it does per inference."""
+    work = chip.scenario.workload
+    assert work is not None
+    targets = {n: m.target_conductances() for n, m in computer.matrices.items()}
+    busy = power.layer_latencies(computer.activities(targets), work.periphery)
+    rows = []
+    for layer in computer.network.layers:
+        names = computer.network.copies[layer.name]
+        mine = [t for t in computer.tiles if t.layer in names]
+        used = float(np.mean([t.utilisation for t in mine]))
+        products = sum(computer.products[name] for name in names)
+        rows.append((*layer.weights.shape, len(names), len(mine), products, used, busy[layer.name]))
+    columns = ("rows", "columns", "copies", "tiles", "products", "utilisation", "latency")
+    return {name: np.array(column) for name, column in zip(columns, zip(*rows))}
+
+
+def workload_coordinates(chip: Chip, computer: Computer) -> dict[str, Any]:
+    """Coordinates of ``/power``."""
     return {
-        "power/tile_power": state.tile_power,
-        "power/component_power": np.array(list(components.values())),
-        "power/power_density": density,
-        "power/energy_per_inference": np.array([*(float(e.sum()) for e in state.energies.values()), np.nan, np.nan]),
-        "power/latency": timing.latency,
-        "power/highest_rate": timing.highest_rate,
-        "power/utilisation": np.array([t.utilisation for t in computer.tiles]),
+        "component": np.array(power.COMPONENTS),
+        "machine": np.array(["dram", "sram"]),
+        "matrix": np.array([layer.name for layer in computer.network.layers]),
+        "tile": np.array([f"{t.layer}[{t.index}]" for t in computer.tiles]),
+        "tile_site": ("tile", np.array([layer for layer, _ in computer.places])),
+        "tile_x": ("tile", np.array([box.centre[0] for _, box in computer.places])),
+        "tile_y": ("tile", np.array([box.centre[1] for _, box in computer.places])),
     }

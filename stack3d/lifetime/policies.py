@@ -12,7 +12,7 @@ from stack3d import mvm
 from stack3d.devices.state import HEALTHY
 from stack3d.layout import Floats
 from stack3d.lifetime.ageing import Climate, Population, mean_field
-from stack3d.lifetime.chip import forward_of
+from stack3d.lifetime.computer import forward_of
 from stack3d.lifetime.heat import Limits
 from stack3d.lifetime.life import Life, Passive, policies, read_out, reference_rng
 from stack3d.schema import life as schema

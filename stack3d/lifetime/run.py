@@ -18,11 +18,12 @@ from stack3d.layout import Floats
 from stack3d.lifetime import ageing, answers, checkpoint, heat
 from stack3d.lifetime import policies as _registered  # noqa: F401  (importing it fills the registry)
 from stack3d.lifetime.ageing import Climate, Population, epoch_times, errors_by_tier, histogram, histogram_edges, mean_field
-from stack3d.lifetime.chip import Chip, Computer, build_chip
+from stack3d.lifetime.chip import Chip, build_chip
+from stack3d.lifetime.computer import Computer
 from stack3d.lifetime.faces import thermal_problem
 from stack3d.lifetime.heat import Heat, Limits
 from stack3d.lifetime.life import Bill, Life, Policy, Reading, chosen_policies, elapse, read_out
-from stack3d.lifetime.outputs import COMPONENTS, power_values, thermal_values
+from stack3d.lifetime.outputs import power_values, thermal_values, workload_coordinates
 from stack3d.lifetime.summary import summarise
 from stack3d.mvm import SinhCell
 from stack3d.progress import Observer
@@ -202,11 +203,7 @@ def _present(
     coordinates |= {
         "time": times,
         "sample": np.arange(chip.scenario.monte_carlo.samples),
-        "tile": np.array([f"{t.layer}[{t.index}]" for t in computer.tiles]),
-        "tile_site": ("tile", np.array([layer for layer, _ in computer.places])),
-        "tile_x": ("tile", np.array([box.centre[0] for _, box in computer.places])),
-        "tile_y": ("tile", np.array([box.centre[1] for _, box in computer.places])),
-        "component": np.array(COMPONENTS),
+        **workload_coordinates(chip, computer),
     }
     return values, coordinates, state.solution
 
@@ -347,7 +344,7 @@ class _Loop:
             "reliability/coupling_iterations": state.iterations,
             "reliability/coupling_change": state.change,
             "power/total_power": state.solution.heat_in,
-            "power/array_power": state.rate * float(state.energies["array"].sum()),
+            "power/array_power": float(state.powers["array"].sum()),
             "power/rate": state.rate,
         }
 

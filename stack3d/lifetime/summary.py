@@ -81,8 +81,8 @@ def _accuracy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
 def _energy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
     energy = values["power/energy_per_inference"]
     total = float(np.nansum(energy))
-    parts = {name: e for name, e in zip(coordinates["component"], energy) if np.isfinite(e)}
-    shares = ", ".join(f"{name} {100 * e / total:.0f} %" for name, e in parts.items())
+    parts = {name: e for name, e in zip(coordinates["component"], energy) if np.isfinite(e) and e > 0.005 * total}
+    shares = ", ".join(f"{name.replace('_', ' ')} {100 * e / total:.0f} %" for name, e in parts.items())
     return (
         f"energy             {short(total, 'J')} per inference ({shares}), latency {short(float(values['power/latency']), 's')}"
     )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from stack3d.layout import HeatSource, Stack
 from stack3d.lifetime import heat
-from stack3d.lifetime.chip import Chip, build_chip
+from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.faces import thermal_problem
+from stack3d.lifetime.placing import linear_stack
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.analytic import CosineSeries
 from stack3d.thermal.places import Box, Place, Probe
-from stack3d.workload import power
 
 
 @dataclass(frozen=True)
@@ -58,21 +57,6 @@ class Verification:
         return max(abs(r.computed - r.exact) for r in self.rows) / self.rise
 
 
-def _frozen(stack: Stack) -> Stack:
-    """The same stack with conductivities at 300 K."""
-    return replace(stack, layers=tuple(replace(a, material=replace(a.material, exponent=0.0)) for a in stack.layers))
-
-
-def _sources(chip: Chip) -> list[HeatSource]:
-    """Explicit heat and that of tiles at their target conductances."""
-    sources = list(chip.sources)
-    if chip.computer is not None and chip.scenario.workload is not None:
-        targets = {name: m.target_conductances()[None] for name, m in chip.computer.matrices.items()}
-        energies = heat.tile_energies(chip, targets)
-        sources += power.tile_sources(chip.stack, chip.computer.places, energies, chip.scenario.workload.rate)
-    return sources
-
-
 def verify(scenario: Scenario) -> Verification:
     """Compare probes, tiles, map boxes and layer means with a double cosine series.
 
@@ -82,8 +66,8 @@ def verify(scenario: Scenario) -> Verification:
         With every reason why the stack has no such series: layers that differ in size, blocks, cooled sides, …
     """
     chip = build_chip(scenario)
-    stack = _frozen(chip.stack)
-    sources = _sources(chip)
+    stack = linear_stack(chip.stack)
+    sources = heat.sources_as_programmed(chip)
     faces = thermal_problem(stack, heat.make_grid(chip), scenario.cooling)
     series = CosineSeries(stack, sources, faces.top, faces.bottom, faces.sides)
     places: list[tuple[str, Place]] = [(f"probe {p.name}", Probe(p.layer, p.x, p.y, p.z)) for p in scenario.probes]

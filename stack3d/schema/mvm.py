@@ -21,6 +21,8 @@ class Mvm(DeckModel):
     """Cells that hold the digits of one number, base `levels`."""
     levels: Annotated[Count, Field(ge=2)] | None = None
     """Levels used of each cell; absent = those of the device."""
+    weight_scaling: Literal["layer", "column"] = "layer"
+    """What is scaled to the full conductance window: the whole layer, or every output, undone digitally."""
     dac_bits: Bits | None = 8
     """Absent (null) = exact inputs."""
     adc_bits: Annotated[Count, Field(ge=2, le=16)] | None = 8

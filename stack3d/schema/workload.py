@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stack3d.schema.base import (
     Count,
     DeckModel,
+    Duration,
     Energy,
     Fraction,
     Number,
     Power,
     Rate,
+    TemperatureDifference,
 )
 from stack3d.schema.geometry import Interval, Name
 
@@ -21,11 +23,24 @@ from stack3d.schema.geometry import Interval, Name
 class Data(DeckModel):
     """Labelled inputs for the accuracy."""
 
-    file: str
-    """`.npz` with `inputs` and `labels`, and optionally `train`, `test` (indices)."""
+    name: str = "inline"
+    title: str | None = None
+    file: str | None = None
+    """`.npz` with `inputs` (or windows of `length` of a `series` at `starts`), `labels`, perhaps `train`, `test` indices."""
+    inputs: str | None = None
+    """`.npy` with the inputs, instead of `file`."""
+    labels: str | None = None
+    """`.npy` with the labels."""
     scale: Number = 1.0
     """Factor on the stored inputs."""
     sha256: str | None = None
+    licence: str | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.file is None) == (self.inputs is None) or (self.inputs is None) != (self.labels is None):
+            raise ValueError("wants file (.npz), or inputs and labels (.npy)")
+        return self
 
 
 class Network(DeckModel):
@@ -36,18 +51,37 @@ class Network(DeckModel):
     file: str
     """ONNX file, relative to the deck."""
     sha256: str | None = None
-    data: Data
+    data: Data | None = None
     float_accuracy: Fraction | None = None
     """On the test part, in float arithmetic."""
     licence: str | None = None
 
 
 class Converter(DeckModel):
-    """Energy and rate of one converter at its stated resolution."""
+    """Energy of one conversion, driven line or integration, and how it goes with resolution."""
 
     bits: Annotated[Count, Field(ge=1, le=16)]
     energy: Energy
-    """Per conversion at `bits`; scales with 2^bits."""
+    """At `bits`."""
+    fixed: Energy = 0.0
+    """Added at any resolution."""
+    scaling: Literal["doubling", "serial", "constant"] = "doubling"
+    """doubling: energy 2^(wanted - bits); serial: one step per magnitude bit, energy (wanted - 1)/(bits - 1)."""
+
+    @model_validator(mode="after")
+    def _serial_has_steps(self) -> Self:
+        if self.scaling == "serial" and self.bits < 2:
+            raise ValueError("scaling serial wants bits of 2 or more: a sign and at least one magnitude bit")
+        return self
+
+
+class Link(DeckModel):
+    """Energy of moving bits between a tile and the logic that sums and buffers."""
+
+    bit: Energy
+    """Per bit moved, whatever the distance (router, bus)."""
+    tier: Energy = 0.0
+    """Per bit and tier boundary crossed (through-silicon via or hybrid bond)."""
 
 
 class Periphery(DeckModel):
@@ -56,28 +90,94 @@ class Periphery(DeckModel):
     name: str = "inline"
     title: str | None = None
     adc: Converter
+    """Per converted column; resolution `mvm.adc_bits`."""
     dac: Converter
+    """Per driven row; resolution `mvm.dac_bits`, or `mvm.input_slice_bits` at each of several reads."""
+    driver: Converter | None = None
+    """Word lines, per driven row; resolution of the inputs."""
+    integrator: Converter | None = None
+    """Sampling and integration, per converted column; resolution of the inputs."""
     adc_rate: Rate
     """Conversions per second of one converter."""
     columns_per_adc: Annotated[Count, Field(ge=1)] = 8
     """Columns that share one converter, one after the other."""
     digital: Energy
     """Shift, add and buffer, per converted column."""
+    digital_mac: Energy = 0.0
+    """Per multiply-accumulate of layers that stay digital."""
+    link: Link | None = None
+    """Absent = moving bits costs nothing."""
+    array_included: bool = False
+    """Whether the current through the cells is part of the energies above; then it is not added again."""
     leakage: Power = 0.0
     """Static power of one tile's periphery at 300 K."""
+    leakage_doubling: Annotated[TemperatureDifference, Field(gt=0)] = 12.0
+    """Temperature step that doubles leakage; assumed, typical of CMOS of 28 to 65 nm."""
+    places: dict[Literal["dac", "driver", "adc", "digital", "link", "leakage"], Literal["array", "periphery", "logic"]] = {}
+    """Where a component heats: the tile's own box, its tier's periphery layer, the logic die; absent = the tier's periphery
+    layer where there is one, else the logic die, else the tile's own box."""
+
+
+class Conventional(DeckModel):
+    """A machine that fetches its weights for every inference: what the crossbars are compared with."""
+
+    weight_bits: Annotated[Count, Field(ge=1, le=64)] = 8
+    mac: Energy = 0.23e-12
+    """8-bit multiply and add in 45 nm, 0.2 + 0.03 pJ: M. Horowitz, ISSCC 2014, doi:10.1109/ISSCC.2014.6757323."""
+    sram_bit: Energy = 1.5625e-12
+    """1 MB cache, 100 pJ per 64 bit, 45 nm: Horowitz 2014."""
+    dram_bit: Energy = 20.3e-12
+    """DRAM, 1.3 nJ per 64 bit (lower end of 1.3 to 2.6 nJ): Horowitz 2014."""
+
+
+class Trace(DeckModel):
+    """Activity over time as a share of `rate`; a run without `transient` sees its mean."""
+
+    pattern: Literal["bursts", "day", "table"]
+    on: Duration | None = None
+    """bursts: working time."""
+    off: Duration | None = None
+    """bursts: idle time."""
+    levels: tuple[Fraction, ...] = ()
+    """day: activity in equal parts of 24 hours, from midnight."""
+    file: str | None = None
+    """table: `.csv` with columns `time [s]` and one per block, in W (`power.trace`) or `activity` (`workload.trace`)."""
+
+    @model_validator(mode="after")
+    def _pattern_is_complete(self) -> Self:
+        wanted = {"bursts": ("on", "off"), "day": ("levels",), "table": ("file",)}[self.pattern]
+        for key in ("on", "off", "levels", "file"):
+            given = getattr(self, key) not in (None, ())
+            if given != (key in wanted):
+                raise ValueError(f"pattern {self.pattern} wants {' and '.join(wanted)}" + ("" if not given else f", not {key}"))
+        return self
+
+
+Site = tuple[Annotated[Count, Field(ge=0)], Annotated[Count, Field(ge=0)], Annotated[Count, Field(ge=0)]]
+"""[tier, column, row] of a tile site, each from zero, bottom and lower left first."""
 
 
 class Workload(DeckModel):
     """A network on crossbars."""
 
     network: Network
+    """Packaged name, `.onnx` file, or mapping."""
+    data: Data | None = None
+    """Packaged name, `.npz` file, or mapping; absent = that of the network."""
+    digital: tuple[str, ...] = ()
+    """Layers that stay digital."""
     rate: Rate
     """Inferences per second."""
+    trace: Trace | None = None
+    """Activity over time; absent = always at `rate`."""
     tile: tuple[Annotated[Count, Field(ge=1, le=8192)], Annotated[Count, Field(ge=1, le=8192)]] = (128, 128)
     """Rows and columns of one crossbar."""
-    placement: Name = "spread"
-    """How tiles are put on sites."""
+    replicate: Literal["rate"] | dict[str, Annotated[Count, Field(ge=1)]] = {}
+    """Copies of layers that share their products; rate: as many as `rate` needs."""
+    placement: Name | tuple[Site, ...] | dict[str, Site] = "spread"
+    """How tiles are put on sites: a strategy, or [tier, column, row] per tile, in order or by name."""
     periphery: Periphery
+    conventional: Conventional = Conventional()
     test_samples: Annotated[Count, Field(ge=1)] | None = None
     """How many of the test inputs to use; absent = all."""
 
@@ -97,3 +197,5 @@ class PowerMap(DeckModel):
     """Explicit powers; with a workload they come on top of it (a host on the logic die, say)."""
 
     sources: tuple[Source, ...] = ()
+    trace: Trace | None = None
+    """Power of sources by name over time, pattern table; a run without `transient` sees the mean."""

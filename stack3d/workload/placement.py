@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import DeckError, Problem
+from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.layout import Floats, Rectangle
 from stack3d.registry import Registry
 from stack3d.tiles import Tile
@@ -17,11 +19,49 @@ Site = tuple[str, Rectangle]
 """(layer, box)."""
 
 
+@dataclass(frozen=True, eq=False)
+class SiteHeat:
+    """How hot sites get for any placement, by superposition.
+
+    Parameters
+    ----------
+    powers : ndarray, shape (groups, tiles)
+        Power of each tile by group of components that heat the same place. [W]
+    responses : ndarray, shape (groups, sites, sites)
+        Rise of the first site per watt of the group on the tile at the second. [K W⁻¹]
+    unpowered : ndarray, shape (sites,)
+        Temperature without tiles. [K]
+    """
+
+    powers: Floats
+    responses: Floats
+    unpowered: Floats
+
+    @cached_property
+    def own(self) -> Floats:
+        """Rise of each site per watt of each group at that site, shape (groups, sites). [K W⁻¹]"""
+        return np.array(np.diagonal(self.responses, axis1=1, axis2=2))
+
+    def rise(self, tile: int, site: int | NDArray[np.intp]) -> Floats:
+        """Rise of all sites by one tile on one site, or on each of several: shape (sites,) or (sites, n). [K]"""
+        return np.asarray(np.tensordot(self.powers[:, tile], self.responses[..., site], axes=1))
+
+    def field(self, chosen: NDArray[np.intp]) -> Floats:
+        """Temperature of every site with the tiles on their chosen sites, shape (sites,). [K]"""
+        return np.asarray(self.unpowered + np.einsum("gt,gst->s", self.powers, self.responses[..., chosen], optimize=True))
+
+    def temperatures(self, chosen: NDArray[np.intp]) -> Floats:
+        """Temperature of every tile on its chosen site, shape (tiles,). [K]"""
+        return np.asarray(self.field(chosen)[chosen])
+
+
 class Placement(Protocol):
     """Strategy: the site of each tile."""
 
-    def __call__(self, tiles: Sequence[Tile], sites: Sequence[Site]) -> NDArray[np.intp]:
-        """Distinct site indices, one per tile; there are never fewer sites than tiles."""
+    def __call__(
+        self, tiles: Sequence[Tile], sites: Sequence[Site], heat: Callable[[], SiteHeat] | None = None
+    ) -> NDArray[np.intp]:
+        """Distinct site indices, one per tile; there are never fewer sites than tiles. `heat` is computed when called."""
 
 
 placements: Registry[Placement] = Registry("placement")
@@ -43,7 +83,7 @@ def _farthest(free: Sequence[int], taken: Sequence[int], centres: Floats) -> int
 
 
 @placements.register("spread")
-def spread(tiles: Sequence[Tile], sites: Sequence[Site]) -> NDArray[np.intp]:
+def spread(tiles: Sequence[Tile], sites: Sequence[Site], heat: Callable[[], SiteHeat] | None = None) -> NDArray[np.intp]:
     """Tier after tier in turn, each tile as far as can be from all tiles placed before, seen from above."""
     centres = np.array([box.centre for _, box in sites])
     free = _tiers(sites)
@@ -61,7 +101,7 @@ def spread(tiles: Sequence[Tile], sites: Sequence[Site]) -> NDArray[np.intp]:
 
 
 @placements.register("round_robin")
-def round_robin(tiles: Sequence[Tile], sites: Sequence[Site]) -> NDArray[np.intp]:
+def round_robin(tiles: Sequence[Tile], sites: Sequence[Site], heat: Callable[[], SiteHeat] | None = None) -> NDArray[np.intp]:
     """Tier after tier in turn, the first free site of each."""
     free = _tiers(sites)
     taken: list[int] = []
@@ -75,29 +115,183 @@ def round_robin(tiles: Sequence[Tile], sites: Sequence[Site]) -> NDArray[np.intp
 
 
 @placements.register("bottom_up")
-def bottom_up(tiles: Sequence[Tile], sites: Sequence[Site]) -> NDArray[np.intp]:
+def bottom_up(tiles: Sequence[Tile], sites: Sequence[Site], heat: Callable[[], SiteHeat] | None = None) -> NDArray[np.intp]:
     """Fill the lowest tier first."""
     return np.arange(len(tiles), dtype=np.intp)
 
 
 @placements.register("top_down")
-def top_down(tiles: Sequence[Tile], sites: Sequence[Site]) -> NDArray[np.intp]:
+def top_down(tiles: Sequence[Tile], sites: Sequence[Site], heat: Callable[[], SiteHeat] | None = None) -> NDArray[np.intp]:
     """Fill the highest tier first."""
     order = [i for tier in reversed(_tiers(sites)) for i in tier]
     return np.array(order[: len(tiles)], dtype=np.intp)
 
 
-def place(strategy: str, tiles: Sequence[Tile], sites: Sequence[Site]) -> NDArray[np.intp]:
-    """Site index of each tile.
+MOST_CHANGES = 200
+"""Changes of site that the thermal placement makes; each gains or the search ends."""
+MOST_MOVED = 32
+"""Tiles that it tries to move before it gives up: the hottest, then those that heat it most."""
+
+
+@placements.register("thermal_aware")
+def thermal_aware(tiles: Sequence[Tile], sites: Sequence[Site], heat: Callable[[], SiteHeat] | None = None) -> NDArray[np.intp]:
+    """Lowest temperature of the hottest tile: hot tiles first to where they heat least, then moves and swaps.
+
+    The best of the other strategies is a second start, so that the outcome is never hotter than any of them.
+    """
+    if heat is None:
+        raise DeckError(Problem("workload.placement", "thermal_aware needs the thermal response of the stack"))
+    known = heat()
+    others = [placements[name] for name in placements if name != "thermal_aware"]
+    starts = [_greedy(known), *(p(tiles, sites) for p in others)]
+    first = min(starts, key=lambda chosen: _score(known.temperatures(chosen)))
+    found = [_improved(known, first)] + ([_improved(known, starts[0])] if first is not starts[0] else [])
+    return min(found, key=lambda chosen: _score(known.temperatures(chosen)))
+
+
+def _score(temperatures: Floats) -> tuple[float, float]:
+    """Peak, then mean; rounded, so that equal placements stay equal. [K]"""
+    return round(float(temperatures.max()), 9), round(float(temperatures.mean()), 9)
+
+
+def _greedy(heat: SiteHeat) -> NDArray[np.intp]:
+    """Strongest tile first, each to the free site that leaves the lowest peak of the tiles placed so far."""
+    n_tiles, n_sites = heat.powers.shape[1], heat.unpowered.size
+    chosen = np.full(n_tiles, -1, dtype=np.intp)
+    field, free = heat.unpowered.copy(), np.ones(n_sites, dtype=bool)
+    taken: list[int] = []
+    for tile in np.argsort(-heat.powers.sum(axis=0), kind="stable"):
+        candidates = np.flatnonzero(free)
+        mine = field[candidates] + heat.powers[:, tile] @ heat.own[:, candidates]
+        peak = mine.copy()
+        if taken:
+            added = np.tensordot(heat.powers[:, tile], heat.responses[:, taken][:, :, candidates], axes=1)
+            peak = np.maximum(peak, (field[taken][:, None] + added).max(axis=0))
+        order = np.lexsort((mine.round(9), peak.round(9)))
+        site = int(candidates[order[0]])
+        chosen[tile], free[site] = site, False
+        field += heat.rise(int(tile), site)
+        taken.append(site)
+    return chosen
+
+
+def _improved(heat: SiteHeat, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Change the site of the hottest tile, or of one that heats it most, as long as that lowers the score."""
+    for _ in range(MOST_CHANGES):
+        field = heat.field(chosen)
+        score = _score(field[chosen])
+        hot = int(np.argmax(field[chosen]))
+        shares = np.einsum("gt,gt->t", heat.powers, heat.responses[:, chosen[hot], chosen])
+        order = [hot, *(int(t) for t in np.argsort(-shares, kind="stable") if t != hot)][:MOST_MOVED]
+        for tile in order:
+            trial = _best_change(heat, chosen, field, tile)
+            if _score(heat.temperatures(trial)) < score:
+                chosen = trial
+                break
+        else:
+            break
+    return chosen
+
+
+def _best_change(heat: SiteHeat, chosen: NDArray[np.intp], field: Floats, tile: int) -> NDArray[np.intp]:
+    """The best of moving a tile to any free site and swapping it with any other tile."""
+    present, old, power = field[chosen], int(chosen[tile]), heat.powers[:, tile]
+    free = np.setdiff1d(np.arange(field.size), chosen)
+    keep = np.delete(np.arange(chosen.size), tile)
+    # occupied sites stay the same in a swap; the differences of power trade places
+    traded = power[:, None] - heat.powers[:, keep]
+    response = heat.responses[:, chosen]
+    swapped = present[:, None] + np.einsum("gt,gpt->pt", traded, response[..., chosen[keep]] - response[..., [old]])
+    # a move takes the tile's heat along
+    away = np.tensordot(power, response[:, keep][..., free] - response[:, keep][..., [old]], axes=1)
+    own = np.einsum("g,gs->s", power, heat.own[:, free] - heat.responses[:, free, old])
+    moved = np.vstack([present[keep][:, None] + away, field[free] + own])
+    peaks = np.concatenate([swapped.max(axis=0, initial=-np.inf), moved.max(axis=0)])
+    trial = chosen.copy()
+    if peaks.size == 0:
+        return trial
+    means = np.concatenate([swapped.mean(axis=0), moved.mean(axis=0)])
+    best = int(np.lexsort((means.round(9), peaks.round(9)))[0])
+    if best < keep.size:
+        trial[[tile, keep[best]]] = trial[[keep[best], tile]]
+    else:
+        trial[tile] = free[best - keep.size]
+    return trial
+
+
+def listed_sites(
+    given: Sequence[tuple[int, int, int]] | Mapping[str, tuple[int, int, int]], tiles: Sequence[Tile], sites: Sequence[Site]
+) -> NDArray[np.intp]:
+    """Site index of each tile of an explicit placement by [tier, column, row].
 
     Raises
     ------
     DeckError
-        For an unknown strategy, or when the stack has too few sites, saying what is missing.
+        For tiles left out or unknown, sites that do not exist, and sites given twice; all at once.
     """
-    if strategy not in placements:
+    names = [f"{t.layer}[{t.index}]" for t in tiles]
+    problems: list[Problem] = []
+    if isinstance(given, Mapping):
+        for name in given:
+            if name not in names:
+                message = f"no tile {name!r}{did_you_mean(name, names)}; tiles: {', '.join(names)}"
+                problems.append(Problem("workload.placement", message))
+        missing = [name for name in names if name not in given]
+        pairs = [(name, given[name]) for name in names if name in given]
+    else:
+        missing = names[len(given) :]
+        pairs = list(zip(names, given))
+        if len(given) > len(names):
+            problems.append(Problem("workload.placement", f"lists {len(given)} sites for {len(names)} tiles"))
+    if missing:
+        problems.append(Problem("workload.placement", f"has no site for {', '.join(missing)}"))
+    index: dict[tuple[int, int, int], int] = {}
+    for tier, group in enumerate(_tiers(sites)):
+        columns = sorted({round(sites[i][1].centre[0], 12) for i in group})
+        rows = sorted({round(sites[i][1].centre[1], 12) for i in group})
+        for i in group:
+            x, y = sites[i][1].centre
+            index[tier, columns.index(round(x, 12)), rows.index(round(y, 12))] = i
+    holder: dict[tuple[int, int, int], str] = {}
+    for name, site in pairs:
+        if site not in index:
+            last = max(index)
+            message = f"tile {name}: no site {list(site)}; sites [tier, column, row] run to {list(last)}"
+            problems.append(Problem("workload.placement", message))
+        elif site in holder:
+            problems.append(Problem("workload.placement", f"tile {name}: site {list(site)} holds tile {holder[site]} already"))
+        holder.setdefault(site, name)
+    if problems:
+        raise DeckError(problems)
+    return np.array([index[site] for _, site in pairs], dtype=np.intp)
+
+
+def place(
+    wanted: str | Sequence[tuple[int, int, int]] | Mapping[str, tuple[int, int, int]],
+    tiles: Sequence[Tile],
+    sites: Sequence[Site],
+    heat: Callable[[], SiteHeat] | None = None,
+) -> NDArray[np.intp]:
+    """Site index of each tile.
+
+    Parameters
+    ----------
+    wanted : str, sequence or mapping
+        A strategy, or [tier, column, row] for each tile.
+    tiles, sites
+    heat : callable, optional
+        Gives the thermal response to strategies that ask for it.
+
+    Raises
+    ------
+    DeckError
+        For an unknown strategy or site, or when the stack has too few sites, saying what is missing.
+    """
+    if isinstance(wanted, str) and wanted not in placements:
         known = ", ".join(placements)
-        raise DeckError(Problem("workload.placement", f"no placement {strategy!r}; known: {known}"))
+        raise DeckError(
+            Problem("workload.placement", f"no placement {wanted!r}{did_you_mean(wanted, placements)}; known: {known}")
+        )
     if len(tiles) > len(sites):
         tiers = max(1, len(_tiers(sites)))
         needed: dict[str, int] = {}
@@ -107,8 +301,10 @@ def place(strategy: str, tiles: Sequence[Tile], sites: Sequence[Site]) -> NDArra
         raise DeckError(
             Problem(
                 "workload.tile",
-                f"the network takes {len(tiles)} tiles ({detail}) but the stack has {len(sites)} tile sites on {tiers} tiers;"
-                " use larger tiles, more tiers or more tile_sites",
+                f"the network takes {len(tiles)} tiles ({detail}) but the stack has {len(sites)} tile sites on {tiers} tiers:"
+                f" {len(tiles) - len(sites)} are missing; use larger tiles, more tiers or more tile_sites",
             )
         )
-    return placements[strategy](tiles, sites)
+    if isinstance(wanted, str):
+        return placements[wanted](tiles, sites, heat)
+    return listed_sites(wanted, tiles, sites)

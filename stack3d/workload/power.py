@@ -9,12 +9,14 @@ import numpy as np
 
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
-from stack3d.schema.workload import Periphery
+from stack3d.schema.workload import Conventional, Converter, Periphery
 from stack3d.tiles import Tile
 from stack3d.workload.placement import Site
 
-LEAKAGE_DOUBLING = 12.0
-"""Temperature step that doubles leakage; assumed, typical of 28 to 65 nm CMOS. [K]"""
+DYNAMIC = ("array", "driver", "dac", "adc", "digital", "link")
+"""Components that go with the inference rate."""
+COMPONENTS = (*DYNAMIC, "digital_layers", "write", "leakage", "explicit")
+"""Every component of the chip's power, in the order of the dataset."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +29,19 @@ class TileActivity:
     products : float
         Analog products per inference.
     voltage_squared : ndarray, shape (rows used,)
-        Mean square of the read voltage of each row. [V²]
+        Mean square of the read voltage of each row, summed over the reads of a product. [V²]
     row_conductance : ndarray, shape (rows used,)
         Sum over the physical columns, mean over chips. [S]
     pulse : float
-        Duration of one product. [s]
+        Duration of one read. [s]
     conversions : int
-        Converted columns per product: one per weight column, the pair is subtracted before conversion.
+        Converted columns per read: the pair is subtracted before conversion, slices are not.
+    reads : int
+        Reads per product, one per digit of the inputs.
+    layer : str
+        Layer that the tile computes, without regard to copies; absent = that of the tile.
+    hops : int
+        Tier boundaries between the tile and the logic that sums and buffers.
     """
 
     tile: Tile
@@ -42,35 +50,60 @@ class TileActivity:
     row_conductance: Floats
     pulse: float
     conversions: int
+    reads: int = 1
+    layer: str = ""
+    hops: int = 0
 
 
-def scaled_energy(energy: float, bits: int, wanted: int) -> float:
-    """Energy of a converter at another resolution, doubling with each bit. [J].
+def converter_energy(converter: Converter | None, wanted: int) -> float:
+    """Energy of a converter at `wanted` bits. [J]
 
-    The scaling of successive-approximation and resistor-string converters whose noise is set by matching, as MNSIM-2.0
-    uses it for digital-to-analog converters; pessimistic below about 6 bits.
+    ``doubling`` is the scaling of successive-approximation and resistor-string converters whose noise is set by matching, as
+    MNSIM-2.0 uses it for digital-to-analog converters; pessimistic below about 6 bits. ``serial`` takes one step per
+    magnitude bit, as the pulse trains of NeuRRAM do.
     """
-    return energy * 2.0 ** (wanted - bits)
+    if converter is None:
+        return 0.0
+    if converter.scaling == "doubling":
+        return float(converter.fixed + converter.energy * 2.0 ** (wanted - converter.bits))
+    if converter.scaling == "serial":
+        return float(converter.fixed + converter.energy * max(wanted - 1, 1) / (converter.bits - 1))
+    return float(converter.fixed + converter.energy)
 
 
 def tile_energies(
     activities: Sequence[TileActivity], periphery: Periphery, *, dac_bits: int, adc_bits: int
 ) -> dict[str, Floats]:
-    """Energy per inference of each tile by component, arrays of shape (tiles,). [J]."""
-    array = [a.products * a.pulse * float(a.voltage_squared @ a.row_conductance) for a in activities]
-    e_dac = scaled_energy(periphery.dac.energy, periphery.dac.bits, dac_bits)
-    e_adc = scaled_energy(periphery.adc.energy, periphery.adc.bits, adc_bits)
+    """Energy per inference of each tile by component, arrays of shape (tiles,). [J]
+
+    Parameters
+    ----------
+    activities : sequence of TileActivity
+    periphery : Periphery
+    dac_bits, adc_bits : int
+        Resolution of the inputs and of one conversion.
+    """
+    products = np.array([a.products for a in activities])
+    reads = np.array([a.reads for a in activities])
+    rows = np.array([a.tile.rows_used for a in activities])
+    columns = np.array([a.conversions for a in activities])
+    digit = np.array([converter_energy(periphery.dac, -(-dac_bits // a.reads)) for a in activities])
+    joule = np.array([a.pulse * float(a.voltage_squared @ a.row_conductance) for a in activities])
+    per_bit = np.array([periphery.link.bit + a.hops * periphery.link.tier if periphery.link else 0.0 for a in activities])
+    convert = reads * converter_energy(periphery.adc, adc_bits) + converter_energy(periphery.integrator, dac_bits)
     return {
-        "array": np.array(array),
-        "dac": np.array([a.products * a.tile.rows_used * e_dac for a in activities]),
-        "adc": np.array([a.products * a.conversions * e_adc for a in activities]),
-        "digital": np.array([a.products * a.conversions * periphery.digital for a in activities]),
+        "array": products * joule * (not periphery.array_included),
+        "driver": products * rows * converter_energy(periphery.driver, dac_bits),
+        "dac": products * reads * rows * digit,
+        "adc": products * columns * convert,
+        "digital": products * reads * columns * periphery.digital,
+        "link": products * (rows * dac_bits + reads * columns * adc_bits) * per_bit,
     }
 
 
 def product_latency(activity: TileActivity, periphery: Periphery) -> float:
-    """Time of one product: the pulse, then the columns that share a converter one after the other. [s]."""
-    return activity.pulse + min(activity.conversions, periphery.columns_per_adc) / periphery.adc_rate
+    """Time of one product: per read the pulse, then the columns that share a converter one after the other. [s]"""
+    return activity.reads * (activity.pulse + min(activity.conversions, periphery.columns_per_adc) / periphery.adc_rate)
 
 
 @dataclass(frozen=True)
@@ -89,72 +122,126 @@ class Pipeline:
     highest_rate: float
 
 
+def layer_latencies(activities: Sequence[TileActivity], periphery: Periphery) -> dict[str, float]:
+    """Time that each layer works on one inference; its tiles and copies work at the same time. [s]"""
+    layers: dict[str, float] = {}
+    for a in activities:
+        name = a.layer or a.tile.layer
+        layers[name] = max(layers.get(name, 0.0), a.products * product_latency(a, periphery))
+    return layers
+
+
 def pipeline(activities: Sequence[TileActivity], periphery: Periphery, rate: float) -> Pipeline:
-    """Latency and throughput of the layer pipeline; tiles of one layer work at the same time.
+    """Latency and throughput of the layer pipeline; layers that stay digital keep up.
 
     Raises
     ------
     DeckError
         When `rate` asks for more than the slowest layer can do, with the achievable rate.
     """
-    layers: dict[str, float] = {}
-    for a in activities:
-        layers[a.tile.layer] = max(layers.get(a.tile.layer, 0.0), a.products * product_latency(a, periphery))
+    layers = layer_latencies(activities, periphery)
     slowest = max(layers, key=lambda name: layers[name])
     highest = 1.0 / layers[slowest]
     if rate > highest * (1 + 1e-12):
-        message = f"asks for {rate:.4g} inferences per second; layer {slowest!r} allows at most {highest:.4g} 1/s"
+        message = (
+            f"asks for {rate:.4g} inferences per second; layer {slowest!r} allows at most {highest:.4g} 1/s:"
+            " lower the rate, or copy layers with workload.replicate"
+        )
         raise DeckError(Problem("workload.rate", message))
     return Pipeline(sum(layers.values()), highest)
 
 
-def periphery_layer(stack: Stack, tile_layer: str) -> str:
-    """Where a tile's converters heat: the periphery of its tier, else the highest logic layer, else its own layer."""
-    tier = stack.layer(tile_layer).tier
-    same = [layer.name for layer in stack.with_role("periphery") if layer.tier == tier]
-    logic = [layer.name for layer in stack.with_role("logic")]
-    return (same or logic or [tile_layer])[-1]
+def copies_for_rate(activities: Sequence[TileActivity], periphery: Periphery, rate: float) -> dict[str, int]:
+    """Fewest copies of each layer with which the pipeline reaches `rate`; never more than it has products."""
+    most = {a.layer or a.tile.layer: max(1, round(a.products)) for a in activities}
+    return {
+        name: min(most[name], max(1, int(np.ceil(time * rate * (1 - 1e-12)))))
+        for name, time in layer_latencies(activities, periphery).items()
+    }
+
+
+def heated_place(stack: Stack, site: Site, component: str, periphery: Periphery) -> Site:
+    """Layer and box that a component of the tile on `site` heats.
+
+    The array heats its own box. Anything else goes where the periphery deck puts it, else into the tier's periphery layer
+    where there is one, else into the highest logic layer, else into the tile's own box.
+    """
+    layer, box = site
+    tier = stack.layer(layer).tier
+    same = [p.name for p in stack.with_role("periphery") if p.tier == tier]
+    logic = [p.name for p in stack.with_role("logic")]
+    wanted = "array" if component == "array" else periphery.places.get(component)  # type: ignore[call-overload]
+    by_name = {"array": [layer], "periphery": same, "logic": logic, None: same or logic or [layer]}
+    if not by_name[wanted]:
+        message = f"{component} is to heat the {wanted} layer, and tier layer {layer!r} has none"
+        raise DeckError(Problem("workload.periphery.places", message))
+    target = by_name[wanted][-1]
+    extent = stack.layer(target).extent
+    cut = Rectangle(max(box.x0, extent.x0), min(box.x1, extent.x1), max(box.y0, extent.y0), min(box.y1, extent.y1))
+    return target, cut
+
+
+def tier_boundaries(stack: Stack, layer: str, other: str) -> int:
+    """Boundaries between repeated tiers, and between them and what is not repeated, from one layer to another."""
+    here, there = stack.layer(layer), stack.layer(other)
+    if here.tier == there.tier:
+        return 0
+    if here.tier is None or there.tier is None:
+        tier, fixed = (here, there) if there.tier is None else (there, here)
+        assert tier.tier is not None
+        return tier.tier + 1 if fixed.z0 < tier.z0 else stack.n_tiers - tier.tier
+    return abs(here.tier - there.tier)
 
 
 def tile_sources(
-    stack: Stack, places: Sequence[Site], energies: Mapping[str, Floats], rate: float, static: Floats | float = 0.0
+    stack: Stack, places: Sequence[Site], powers: Mapping[str, Floats], periphery: Periphery
 ) -> tuple[HeatSource, ...]:
-    """Heat of the tiles: array power in the tile's own box, the rest below or beside it in the periphery.
+    """Heat of the tiles, each component in its place; components of a tile that share a place make one source.
 
     Parameters
     ----------
     stack : Stack
     places : sequence of (layer, Rectangle)
         Box of each tile.
-    energies : mapping of str to ndarray, shape (tiles,)
-        Energy per inference by component. [J]
-    rate : float
-        Inferences per second. [1/s]
-    static : ndarray or float
-        Leakage of each tile's periphery. [W]
+    powers : mapping of str to ndarray, shape (tiles,)
+        By component. [W]
+    periphery : Periphery
 
     Returns
     -------
     tuple of HeatSource
-        Their powers sum to ``rate * (sum of energies) + sum of static``. [W]
+        Their powers sum to those given. [W]
     """
-    array = rate * energies["array"]
-    rest = rate * np.sum([e for name, e in energies.items() if name != "array"], axis=0) + static
     sources = []
-    for i, (layer, box) in enumerate(places):
-        sources.append(HeatSource(f"tile{i}_array", layer, box, float(array[i])))
-        sources.append(
-            HeatSource(f"tile{i}_periphery", periphery_layer(stack, layer), _within(stack, layer, box), float(rest[i]))
-        )
+    for i, site in enumerate(places):
+        here: dict[Site, tuple[str, float]] = {}
+        for component, values in powers.items():
+            place = heated_place(stack, site, "array" if component == "write" else component, periphery)
+            name, power = here.get(place, (component, 0.0))
+            here[place] = (name, power + float(values[i]))
+        sources += [HeatSource(f"tile{i}_{name}", layer, box, power) for (layer, box), (name, power) in here.items()]
     return tuple(sources)
 
 
-def _within(stack: Stack, layer: str, box: Rectangle) -> Rectangle:
-    """The box cut to the extent of the periphery layer."""
-    extent = stack.layer(periphery_layer(stack, layer)).extent
-    return Rectangle(max(box.x0, extent.x0), min(box.x1, extent.x1), max(box.y0, extent.y0), min(box.y1, extent.y1))
+def leakage(periphery: Periphery, temperature: Floats) -> Floats:
+    """Static power of a tile's periphery, P0 2^((T - 300 K) / T2). [W]"""
+    return np.asarray(periphery.leakage * 2.0 ** ((np.asarray(temperature) - 300.0) / periphery.leakage_doubling))
 
 
-def leakage(power: float, temperature: Floats) -> Floats:
-    """Static power P0 2^((T - 300 K) / 12 K). [W]."""
-    return np.asarray(power * 2.0 ** ((np.asarray(temperature) - 300.0) / LEAKAGE_DOUBLING))
+def conventional_energies(machine: Conventional, macs: float, weights: int) -> dict[str, float]:
+    """Energy of one inference on a machine that moves every weight once per inference. [J]
+
+    Parameters
+    ----------
+    machine : Conventional
+    macs : float
+        Multiply-accumulates of one inference.
+    weights : int
+
+    Returns
+    -------
+    dict
+        ``dram`` and ``sram``: where the weights come from. Activations are not counted, in favour of the machine.
+    """
+    bits = weights * machine.weight_bits
+    return {"dram": macs * machine.mac + bits * machine.dram_bit, "sram": macs * machine.mac + bits * machine.sram_bit}

@@ -9,9 +9,14 @@ from stack3d import decks, yamlfile
 from stack3d.errors import DeckError
 from stack3d.lifetime import check
 
-PHYSICAL = ("geometries", "materials", "devices", "cooling", "networks", "periphery", "coolants")
+PHYSICAL = ("geometries", "materials", "devices", "cooling", "networks", "data", "periphery", "coolants")
 NOT_PHYSICAL = {"repeat", "tile_sites", "levels", "law", "sha256", "file", "name", "title", "licence", "role", "material"}
 DECKS = [(kind, path) for kind in decks.KINDS for path in decks.available(kind).values()]
+PLACES = {
+    "geometries": "geometry", "solvers": "solver", "cooling": "cooling.top", "devices": "device", "data": "workload.data",
+    "networks": "workload.network", "periphery": "workload.periphery", "materials": "geometry.above.lid.material",
+    "coolants": "geometry.above.lid.channels.coolant",
+}  # fmt: skip
 SCENARIOS = list(decks.available("scenarios").values())
 
 
@@ -66,28 +71,19 @@ def test_every_scenario_is_valid(path: Path) -> None:
     assert check(case.scenario).stack.layers
 
 
-@pytest.mark.parametrize("kind", ["geometries", "solvers", "cooling", "devices", "networks", "periphery", "materials"])
+@pytest.mark.parametrize("kind", list(PLACES))
 def test_every_deck_works_in_a_scenario(kind: str) -> None:
     """Each deck takes its place in the quickstart; a deck that fits nowhere is no deck."""
-    places = {
-        "geometries": "geometry", "solvers": "solver", "cooling": "cooling.top", "devices": "device",
-        "networks": "workload.network", "periphery": "workload.periphery", "materials": "geometry.above.lid.material",
-    }  # fmt: skip
     assert decks.available(kind)
     for name in decks.available(kind):
-        assert decks.load("quickstart", [(places[kind], name)]).digest()
+        assert decks.load("quickstart", [(PLACES[kind], name)]).digest()
 
 
 @pytest.mark.parametrize("kind", [k for k in decks.KINDS if k != "scenarios"])
 def test_a_misspelt_deck_gets_the_nearest_name(kind: str) -> None:
     name = next(iter(decks.available(kind)))
-    places = {
-        "geometries": "geometry", "solvers": "solver", "cooling": "cooling.top", "devices": "device",
-        "networks": "workload.network", "periphery": "workload.periphery", "materials": "geometry.above.lid.material",
-        "coolants": "geometry.above.lid.channels.coolant",
-    }  # fmt: skip
     with pytest.raises(DeckError, match=f"did you mean .*{name}"):
-        decks.load("quickstart", [(places[kind], name + "x")])
+        decks.load("quickstart", [(PLACES[kind], name + "x")])
 
 
 def test_the_folders_have_a_readme() -> None:

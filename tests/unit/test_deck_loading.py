@@ -136,3 +136,41 @@ def test_no_cooling_is_refused(small: Path) -> None:
     small.write_text(SMALL.replace('top: {film_coefficient: "1e4 W/m^2/K"}, ', ""))
     [line] = problems(small)
     assert "every face is adiabatic" in line
+
+
+def test_a_deck_of_another_kind_is_not_taken_for_its_name(tmp_path: Path) -> None:
+    """Beside a scenario in the project's folder of scenarios lie scenarios, whatever they are called."""
+    (tmp_path / "geometries").mkdir()
+    (tmp_path / "scenarios").mkdir()
+    path = tmp_path / "scenarios" / "mine.yaml"
+    path.write_text(SMALL)
+    (tmp_path / "scenarios" / "silicon.yaml").write_text(SMALL)
+    assert decks.load(path).scenario.geometry.layers[0].material.name == "silicon"
+
+
+def test_files_count_from_the_deck_they_stand_in(tmp_path: Path) -> None:
+    import shutil
+
+    packaged = decks.load("quickstart").scenario.workload.network
+    (tmp_path / "nets").mkdir()
+    shutil.copy(packaged.file, tmp_path / "nets" / "net.onnx")
+    shutil.copy(packaged.data.file, tmp_path / "numbers.npz")
+    (tmp_path / "nets" / "mine.yaml").write_text("file: net.onnx\ndata: {file: ../numbers.npz, scale: 0.0625}\n")
+    quick = yamlfile.read(decks.available("scenarios")["quickstart"])
+    for network, data in (("nets/mine.yaml", None), ("nets/net.onnx", "numbers.npz")):
+        quick["workload"].put("network", network, (str(tmp_path / "case.yaml"), 1))
+        if data:
+            quick["workload"].put("data", data, (str(tmp_path / "case.yaml"), 1))
+        case = decks.resolve(yamlfile.parse_text(_text(quick), str(tmp_path / "case.yaml")), tmp_path / "case.yaml")
+        work = case.scenario.workload
+        assert work.network.file == str(tmp_path / "nets" / "net.onnx")
+        assert (work.data or work.network.data).file == str(tmp_path / "numbers.npz")
+    (tmp_path / "numbers.npz").unlink()
+    with pytest.raises(DeckError, match=r"workload\.data\.file: .*numbers\.npz cannot be read"):
+        decks.resolve(yamlfile.parse_text(_text(quick), str(tmp_path / "case.yaml")), tmp_path / "case.yaml")
+
+
+def _text(tree: object) -> str:
+    import json
+
+    return json.dumps(tree)

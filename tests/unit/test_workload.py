@@ -1,32 +1,19 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
+from onnx_models import cnn_1d, deck, save
 
 from stack3d import decks
 from stack3d.errors import DeckError
-from stack3d.layout import Rectangle
-from stack3d.lifetime.chip import build_chip
-from stack3d.schema.workload import Network as NetworkDeck
+from stack3d.schema.workload import Data
 from stack3d.tiles import split_matrix
+from stack3d.workload import data as labelled
 from stack3d.workload import network as networks
 from stack3d.workload import power
-
-
-def deck(file: Path, data: Path | None = None) -> NetworkDeck:
-    return NetworkDeck.model_validate({"file": str(file), "data": {"file": str(data or file)}})
-
-
-def save(path: Path, nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], width: int = 4) -> Path:
-    graph = helper.make_graph(
-        nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", width])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", None])],
-        [numpy_helper.from_array(w.astype(np.float32), n) for n, w in weights.items()],
-    )  # fmt: skip
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return path
 
 
 def test_products_are_handed_out_and_the_rest_runs(tmp_path: Path) -> None:
@@ -68,12 +55,46 @@ def test_a_file_that_is_no_model(tmp_path: Path) -> None:
         networks.load_network(deck(path))
 
 
-def test_weights_in_other_files_are_refused(tmp_path: Path) -> None:
-    path = save(tmp_path / "n.onnx", [helper.make_node("Gemm", ["x", "w"], ["y"])], {"w": np.ones((4, 4))})
+def external(path: Path, location: str) -> None:
+    """Give the weight of a one-layer model to another file."""
+    save(path, [helper.make_node("Gemm", ["x", "w"], ["y"])], {"w": np.eye(4) + 1})
     model = onnx.load(path)
-    onnx.save_model(model, path, save_as_external_data=True, location="elsewhere.bin", size_threshold=0)
-    with pytest.raises(DeckError, match=r"other files|no valid ONNX"):
-        networks.load_network(deck(path))
+    tensor = model.graph.initializer[0]
+    raw = numpy_helper.to_array(tensor).tobytes()
+    (path.parent / location).write_bytes(raw)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+    path.write_bytes(model.SerializeToString())
+
+
+def test_weights_beside_the_model_are_read_and_belong_to_the_case(tmp_path: Path) -> None:
+    path = tmp_path / "n.onnx"
+    external(path, "n.weights")
+    network = networks.load_network(deck(path))
+    np.testing.assert_array_equal(network.layers[0].weights, np.eye(4) + 1)
+    np.savez(tmp_path / "d.npz", inputs=np.ones((3, 4)), labels=np.arange(3))
+    chosen = [("workload.network", str(path)), ("workload.data", str(tmp_path / "d.npz"))]
+    before = decks.load("quickstart", chosen).digest()
+    (tmp_path / "n.weights").write_bytes(np.eye(4, dtype=np.float32).tobytes())
+    assert decks.load("quickstart", chosen).digest() != before
+
+
+@pytest.mark.parametrize("location", ["../secret.bin", "sub/../../secret.bin", "absolute", "link", "sub/inside.bin"])
+def test_weights_elsewhere_are_never_read(tmp_path: Path, location: str) -> None:
+    home = tmp_path / "home"
+    (home / "sub").mkdir(parents=True)
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(np.eye(4, dtype=np.float32).tobytes())
+    external(home / "n.onnx", "n.weights")
+    model = onnx.load(home / "n.onnx", load_external_data=False)
+    entry = model.graph.initializer[0].external_data[0]
+    entry.value = str(secret) if location == "absolute" else location
+    if location == "link":
+        (home / "link").symlink_to(secret)
+    (home / "n.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(DeckError, match="in a file that is not beside the model"):
+        networks.load_network(deck(home / "n.onnx"))
 
 
 def test_data_must_fit_the_network(tmp_path: Path) -> None:
@@ -83,19 +104,63 @@ def test_data_must_fit_the_network(tmp_path: Path) -> None:
         ({"inputs": np.ones((3, 5)), "labels": np.ones(3)}, "inputs of shape"),
         ({"inputs": np.ones((3, 4)), "labels": np.ones(2)}, "3 inputs but 2 labels"),
         ({"inputs": np.ones((3, 4))}, "no array 'labels'"),
+        ({"inputs": np.ones((3, 4)), "labels": np.array([0, 1, 4])}, "labels 0 to 4, the network tells 4 classes apart"),
+        ({"inputs": np.ones((3, 4)), "labels": np.array([0.5, 1, 2])}, "wanted whole numbers"),
+        ({"inputs": np.ones((3, 4)), "labels": np.ones(3), "test": np.array([3])}, "indices in 'test'"),
+        (
+            {"series": np.ones((9, 4)), "starts": np.array([8]), "length": np.array(2), "labels": np.ones(1)},
+            "leaves the series",
+        ),
     ):
         np.savez(tmp_path / "d.npz", **arrays)
         with pytest.raises(DeckError, match=words):
-            networks.load_data(deck(path, tmp_path / "d.npz").data, network)
+            labelled.load_data(Data(file=str(tmp_path / "d.npz")), network)
 
 
-def test_packaged_digits_reach_the_accuracy_their_deck_states() -> None:
-    case = decks.load("quickstart")
-    network = networks.load_network(case.scenario.workload.network)
-    data = networks.load_data(case.scenario.workload.network.data, network)
-    assert data.labels.size == 540
+def test_data_as_two_arrays_and_as_windows(tmp_path: Path) -> None:
+    path, _ = cnn_1d(tmp_path / "n.onnx", np.random.default_rng(0))
+    network = networks.load_network(deck(path))
+    series = np.arange(60 * 6).reshape(60, 6)
+    starts = np.array([0, 13])
+    np.savez(tmp_path / "d.npz", series=series, starts=starts, length=np.array(47), labels=np.array([1, 3]))
+    windows = labelled.load_data(Data(file=str(tmp_path / "d.npz"), scale=0.5), network)
+    np.testing.assert_array_equal(windows.inputs, 0.5 * np.stack([series[:47].T, series[13:].T]))
+    np.save(tmp_path / "x.npy", windows.inputs)
+    np.save(tmp_path / "t.npy", windows.labels)
+    pair = labelled.load_data(Data(inputs=str(tmp_path / "x.npy"), labels=str(tmp_path / "t.npy")), network)
+    np.testing.assert_array_equal(pair.inputs, windows.inputs)
+    with pytest.raises(ValueError, match="wants file"):
+        Data(inputs="x.npy")
+
+
+def test_a_batch_that_cannot_be_freed_is_refused(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Gemm", ["x", "w"], ["h"]), helper.make_node("Add", ["h", "b"], ["y"])]
+    path = save(tmp_path / "n.onnx", nodes, {"w": np.eye(4), "b": np.arange(12).reshape(3, 4)}, (3, 4), out=(3, 4))
+    with pytest.raises(DeckError, match=r"fixed to batches of 3|does not run"):
+        networks.load_network(deck(path))
+
+
+def test_layers_that_stay_digital_must_exist(tmp_path: Path) -> None:
+    path = save(tmp_path / "n.onnx", [helper.make_node("Gemm", ["x", "w"], ["y"], name="first")], {"w": np.ones((4, 4))})
+    with pytest.raises(DeckError, match="no layer 'frist' .did you mean 'first'"):
+        networks.load_network(deck(path), digital=["frist"])
+    with pytest.raises(DeckError, match="no Conv, Gemm, MatMul with constant weights left"):
+        networks.load_network(deck(path), digital=["first"])
+
+
+@pytest.mark.parametrize("name", list(decks.available("networks")))
+def test_packaged_networks_reach_the_accuracy_their_deck_states(name: str) -> None:
+    stated = decks.load("quickstart", [("workload.network", name)]).scenario.workload.network
+    network = networks.load_network(stated)
+    data = labelled.load_data(stated.data, network)
     accuracy = float((network.run(data.inputs).argmax(axis=1) == data.labels).mean())
-    assert abs(accuracy - case.scenario.workload.network.float_accuracy) < 5e-6
+    assert abs(accuracy - stated.float_accuracy) < 5e-6
+    assert stated.licence and stated.data.licence
+
+
+def test_nobody_is_in_both_parts_of_the_wearable_data() -> None:
+    with np.load(decks.load("quickstart", [("workload.network", "wearable_cnn")]).scenario.workload.network.data.file) as data:
+        assert not set(data["people"][data["train"]]) & set(data["people"][data["test"]])
 
 
 def test_packaged_digits_keep_the_reference_split(reference: Path) -> None:
@@ -112,13 +177,18 @@ def activity(voltage: float = 0.2, conductance: float = 1e-6) -> power.TileActiv
 
 
 def test_energies_by_hand() -> None:
-    """2 products: array V² ΣG t, DAC one per row, ADC and digital one per converted column."""
+    """2 products: array V² ΣG t, DAC one per row, ADC and digital one per converted column, 10 fJ per bit moved."""
     periphery = decks.load("quickstart").scenario.workload.periphery
     energies = power.tile_energies([activity()], periphery, dac_bits=3, adc_bits=6)
     np.testing.assert_allclose(energies["array"], 2 * 1e-7 * 0.04 * 24e-6, rtol=1e-12)
     np.testing.assert_allclose(energies["dac"], 2 * 4 * 3.9e-15 * 4, rtol=1e-12)
     np.testing.assert_allclose(energies["adc"], 2 * 3 * 1.5625e-12 / 4, rtol=1e-12)
     np.testing.assert_allclose(energies["digital"], 2 * 3 * 0.2e-12, rtol=1e-12)
+    np.testing.assert_allclose(energies["link"], 2 * (4 * 3 + 3 * 6) * 10e-15, rtol=1e-12)
+    apart = replace(activity(), reads=3, hops=2)
+    energies = power.tile_energies([apart], periphery, dac_bits=3, adc_bits=6)
+    np.testing.assert_allclose(energies["dac"], 2 * 3 * 4 * 3.9e-15, rtol=1e-12)  # three reads of one bit
+    np.testing.assert_allclose(energies["link"], 2 * (4 * 3 + 3 * 3 * 6) * 30e-15, rtol=1e-12)
 
 
 def test_pipeline_refuses_more_than_it_can_do() -> None:
@@ -130,18 +200,6 @@ def test_pipeline_refuses_more_than_it_can_do() -> None:
         power.pipeline([activity()], periphery, 1.01 / one)
 
 
-def test_power_closes_over_components_and_sources() -> None:
-    chip = build_chip(decks.load("quickstart").scenario)
-    computer = chip.computer
-    targets = {n: m.target_conductances() for n, m in computer.matrices.items()}
-    energies = power.tile_energies(computer.activities(targets), chip.scenario.workload.periphery, dac_bits=8, adc_bits=8)
-    static = np.linspace(1e-6, 2e-6, len(computer.tiles))
-    sources = power.tile_sources(chip.stack, computer.places, energies, 2e5, static)
-    total = 2e5 * sum(e.sum() for e in energies.values()) + static.sum()
-    np.testing.assert_allclose(sum(s.power for s in sources), total, rtol=1e-12)
-    assert {chip.stack.layer(s.layer).role for s in sources} == {"rram", "logic"}
-    assert all(s.extent.area > 0 and isinstance(s.extent, Rectangle) for s in sources)
-
-
 def test_leakage_doubles_every_twelve_kelvin() -> None:
-    np.testing.assert_allclose(power.leakage(1.0, np.array([300.0, 312.0, 288.0])), [1.0, 2.0, 0.5], rtol=1e-12)
+    periphery = decks.load("quickstart").scenario.workload.periphery.model_copy(update={"leakage": 1.0})
+    np.testing.assert_allclose(power.leakage(periphery, np.array([300.0, 312.0, 288.0])), [1.0, 2.0, 0.5], rtol=1e-12)

@@ -1,0 +1,160 @@
+"""Power or activity over time as steps: bursts, day profiles and tables."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stack3d.errors import DeckError, MissingDependencyError, Problem
+from stack3d.layout import Floats
+from stack3d.schema.workload import Trace
+
+DAY = 86400.0
+"""[s]"""
+
+
+@dataclass(frozen=True, eq=False)
+class PowerTrace:
+    """Values that change at given times and stay constant between them, over and over.
+
+    Parameters
+    ----------
+    times : ndarray, shape (n,)
+        Start of each interval, ascending from 0. [s]
+    values : ndarray, shape (n, blocks)
+        [W], or shares of the full activity [-]
+    blocks : tuple of str
+    period : float
+        After this time the trace begins again. [s]
+    """
+
+    times: Floats
+    values: Floats
+    blocks: tuple[str, ...]
+    period: float
+
+    @property
+    def mean(self) -> Floats:
+        """Mean over a period, shape (blocks,)."""
+        return np.asarray(np.diff([*self.times, self.period]) @ self.values / self.period)
+
+    @classmethod
+    def bursts(cls, on: float, off: float) -> PowerTrace:
+        """Activity 1 for `on`, then 0 for `off`. [s]"""
+        return cls(np.array([0.0, on]), np.array([[1.0], [0.0]]), ("activity",), on + off)
+
+    @classmethod
+    def day(cls, levels: Sequence[float]) -> PowerTrace:
+        """Activity in equal parts of a day."""
+        starts = DAY * np.arange(len(levels)) / len(levels)
+        return cls(starts, np.array(levels, dtype=float)[:, None], ("activity",), DAY)
+
+    @classmethod
+    def from_table(cls, path: Path, key: str) -> PowerTrace:
+        """Read a `.csv` or `.parquet` with a column ``time [s]`` and one per block; the last row closes the period.
+
+        Raises
+        ------
+        DeckError
+            With the key, the row and the column of the first value that is no number or the first time that does not rise.
+        """
+        header, rows = _parquet(path) if path.suffix == ".parquet" else _csv(path, key)
+        if not header or header[0].split(" [")[0] != "time" or len(header) < 2 or len(rows) < 2:
+            raise DeckError(
+                Problem(key, f"{path.name} wants a first column 'time [s]', a column per block and two rows or more")
+            )
+        table = np.empty((len(rows), len(header)))
+        for i, row in enumerate(rows):
+            for j, title in enumerate(header):
+                try:
+                    table[i, j] = float(row[j])
+                except (ValueError, IndexError, TypeError):
+                    found = repr(row[j]) if j < len(row) else "nothing"
+                    raise DeckError(Problem(key, f"{path.name} row {i + 2}, {title!r}: {found} is no number")) from None
+        bad = np.argwhere(~np.isfinite(table))
+        if bad.size:
+            raise DeckError(Problem(key, f"{path.name} row {bad[0][0] + 2}, {header[bad[0][1]]!r}: is not finite"))
+        times = table[:, 0]
+        falling = np.flatnonzero(np.diff(times) <= 0)
+        if times[0] != 0 or falling.size:
+            at = int(falling[0]) + 1 if times[0] == 0 else 0
+            raise DeckError(Problem(key, f"{path.name} row {at + 2}: times start at 0 and rise, got {times[at]:g} s"))
+        blocks = tuple(title.split(" [")[0].strip() for title in header[1:])
+        return cls(times[:-1], table[:-1, 1:], blocks, float(times[-1]))
+
+
+def _csv(path: Path, key: str) -> tuple[list[str], list[list[str]]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = [row for row in csv.reader(file, skipinitialspace=True) if row and not row[0].startswith("#")]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DeckError(Problem(key, f"{path.name} cannot be read as .csv: {error}")) from None
+    return (lines[0], lines[1:]) if lines else ([], [])
+
+
+def _parquet(path: Path) -> tuple[list[str], list[list[str]]]:
+    try:
+        from pyarrow import parquet  # type: ignore[import-not-found]
+    except ImportError:
+        raise MissingDependencyError(
+            f"{path.name}: reading .parquet needs pyarrow; install it, or save the table as .csv"
+        ) from None
+    table = parquet.read_table(path)
+    return list(table.column_names), [list(row.values()) for row in table.to_pylist()]
+
+
+def read_trace(deck: Trace, key: str) -> PowerTrace:
+    """The trace of a deck; raises DeckError."""
+    if deck.pattern == "bursts" and deck.on is not None and deck.off is not None:
+        return PowerTrace.bursts(deck.on, deck.off)
+    if deck.pattern == "day":
+        return PowerTrace.day(deck.levels)
+    return PowerTrace.from_table(Path(deck.file or ""), f"{key}.file")
+
+
+def read_activity(deck: Trace | None) -> PowerTrace:
+    """Activity of a workload, one block between 0 and 1; always 1 without a deck. Raises DeckError."""
+    if deck is None:
+        return PowerTrace(np.zeros(1), np.ones((1, 1)), ("activity",), DAY)
+    trace = read_trace(deck, "workload.trace")
+    if trace.blocks != ("activity",):
+        message = f"wants one column 'activity' beside the time, got {', '.join(trace.blocks)}"
+        raise DeckError(Problem("workload.trace.file", message))
+    low, high = trace.values.min(), trace.values.max()
+    if low < 0 or high > 1:
+        raise DeckError(Problem("workload.trace.file", f"activity runs from {low:g} to {high:g}; wants 0 to 1"))
+    return trace
+
+
+def joined(parts: Sequence[tuple[PowerTrace, Floats, Floats]]) -> tuple[Floats, Floats, float | None]:
+    """One schedule of several traces.
+
+    Parameters
+    ----------
+    parts : sequence of (trace, gain, offset)
+        Each contributes ``trace.values @ gain + offset`` to the powers: gain of shape (blocks, sources), offset (sources,). [W]
+
+    Returns
+    -------
+    times, powers, period
+        Shapes (n,), (n, sources); None as period when nothing changes. [s], [W], [s]
+
+    Raises
+    ------
+    DeckError
+        When traces that change have different periods.
+    """
+    changing = [trace for trace, _, _ in parts if trace.times.size > 1]
+    periods = {trace.period for trace in changing}
+    if len(periods) > 1:
+        listed = ", ".join(f"{p:g} s" for p in sorted(periods))
+        raise DeckError(Problem("power.trace", f"the traces of workload and power repeat after different times: {listed}"))
+    times = np.unique(np.concatenate([np.zeros(1), *(trace.times for trace in changing)]))
+    total: Floats = np.zeros((times.size, parts[0][2].size))
+    for trace, gain, offset in parts:
+        total = total + trace.values[np.searchsorted(trace.times, times, side="right") - 1] @ gain + offset
+    return times, total, periods.pop() if periods else None

@@ -1,0 +1,109 @@
+"""Power over time: bursts, days, tables, and schedules of several at once."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stack3d import decks
+from stack3d.errors import DeckError, MissingDependencyError
+from stack3d.lifetime import heat
+from stack3d.lifetime.chip import build_chip
+from stack3d.lifetime.faces import thermal_problem
+from stack3d.schema.workload import Trace
+from stack3d.workload.trace import PowerTrace, joined, read_activity, read_trace
+
+
+def test_bursts_and_days() -> None:
+    bursts = PowerTrace.bursts(1.0, 3.0)
+    assert bursts.period == 4.0 and bursts.mean == [0.25]
+    day = PowerTrace.day([0.0, 1.0, 0.5])
+    np.testing.assert_allclose(day.times, [0, 28800, 57600])
+    np.testing.assert_allclose(day.mean, 0.5)
+    assert read_activity(None).mean == [1.0]
+
+
+def test_a_table_closes_its_period(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("# measured\ntime [s], host [W], radio [W]\n0, 1, 0\n2, 3, 4\n\n8, 0, 0\n")
+    trace = read_trace(Trace(pattern="table", file=str(tmp_path / "t.csv")), "power.trace")
+    assert trace.blocks == ("host", "radio") and trace.period == 8.0
+    np.testing.assert_array_equal(trace.values, [[1, 0], [3, 4]])
+    np.testing.assert_allclose(trace.mean, [(2 * 1 + 6 * 3) / 8, 6 * 4 / 8])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("time [s], a\n0, 1\n", "two rows or more"),
+        ("t, a\n0, 1\n1, 1\n", "first column 'time"),
+        ("time, a\n0, 1\n1, x\n", "row 3, 'a': 'x' is no number"),
+        ("time, a\n0, 1\n1\n", "row 3, 'a': nothing is no number"),
+        ("time, a\n0, nan\n1, 2\n", "row 2, 'a': is not finite"),
+        ("time, a\n0, 1\n2, 1\n2, 1\n", "row 4: times start at 0 and rise, got 2 s"),
+        ("time, a\n1, 1\n2, 1\n", "row 2: times start at 0"),
+    ],
+)
+def test_a_bad_table_is_told_where(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DeckError, match=words):
+        read_trace(Trace(pattern="table", file=str(tmp_path / "t.csv")), "power.trace")
+
+
+def test_parquet_needs_its_reader(tmp_path: Path) -> None:
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        with pytest.raises(MissingDependencyError, match=r"pyarrow; install it, or save the table as \.csv"):
+            read_trace(Trace(pattern="table", file="t.parquet"), "power.trace")
+
+
+def test_activity_is_a_share(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("time, activity\n0, 1.5\n1, 0\n")
+    with pytest.raises(DeckError, match="activity runs from 1.5 to 1.5"):
+        read_activity(Trace(pattern="table", file=str(tmp_path / "t.csv")))
+    with pytest.raises(ValueError, match="pattern bursts wants on and off, not levels"):
+        Trace.model_validate({"pattern": "bursts", "on": "1 s", "off": "1 s", "levels": [1]})
+    with pytest.raises(ValueError, match="pattern bursts wants on and off"):
+        Trace.model_validate({"pattern": "bursts", "on": "1 s"})
+
+
+def test_schedules_join_by_hand() -> None:
+    activity, host = PowerTrace.bursts(1.0, 3.0), PowerTrace(np.array([0.0, 2.0]), np.array([[5.0], [7.0]]), ("host",), 4.0)
+    times, powers, period = joined(
+        [(activity, np.array([[10.0, 0.0]]), np.array([1.0, 0.0])), (host, np.array([[0.0, 1.0]]), np.zeros(2))]
+    )
+    np.testing.assert_array_equal(times, [0, 1, 2])
+    np.testing.assert_array_equal(powers, [[11, 5], [1, 5], [1, 7]])
+    assert period == 4.0
+    with pytest.raises(DeckError, match="repeat after different times: 4 s, 86400 s"):
+        joined([(activity, np.ones((1, 1)), np.zeros(1)), (PowerTrace.day([0, 1]), np.ones((1, 1)), np.zeros(1))])
+
+
+def test_a_chip_on_a_schedule_keeps_the_mean_of_its_steady_state(tmp_path: Path) -> None:
+    """Bursts of one second in four: a quarter of the dynamic power, all of the leakage; the host as its table says."""
+    (tmp_path / "host.csv").write_text("time, host\n0, 0.4\n2, 0.1\n4, 0\n")
+    chosen = [
+        ("workload.trace", {"pattern": "bursts", "on": "1 s", "off": "3 s"}),
+        ("power.trace", {"pattern": "table", "file": str(tmp_path / "host.csv")}),
+        ("solver.backend", "tensor"),
+    ]
+    chip = build_chip(decks.load("quickstart", chosen).scenario)
+    assert chip.mean_rate == pytest.approx(0.25 * 2e5) and chip.sources[0].power == pytest.approx(0.25)
+    grid = heat.make_grid(chip)
+    backend = heat.make_backend(chip.scenario, thermal_problem(chip.stack, grid, chip.scenario.cooling))
+    targets = {n: m.target_conductances()[None] for n, m in chip.computer.matrices.items()}
+    state = heat.settle(chip, backend, lambda _: targets, np.full((len(chip.computer.tiles), 1, 1), 300.0))
+    sources, schedule = heat.power_schedule(chip, state)
+    assert schedule.period == 4.0 and list(schedule.times) == [0, 1, 2]
+    weights = np.diff([*schedule.times, schedule.period]) / schedule.period
+    np.testing.assert_allclose(weights @ schedule.powers, [s.power for s in sources], rtol=1e-12)
+    np.testing.assert_allclose((weights @ schedule.powers).sum(), state.solution.heat_in, rtol=1e-9)
+    idle = schedule.powers[1, 1:].sum()
+    np.testing.assert_allclose(idle, state.powers["leakage"].sum() + state.powers["write"].sum(), rtol=1e-9)
+
+
+def test_unknown_blocks_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "host.csv").write_text("time, hots\n0, 0.4\n2, 0.1\n")
+    case = decks.load("quickstart", [("power.trace", {"pattern": "table", "file": str(tmp_path / "host.csv")})])
+    with pytest.raises(DeckError, match="column 'hots' is no source .did you mean 'host'"):
+        build_chip(case.scenario)
