@@ -27,9 +27,9 @@ def test_product_is_every_combination_in_order() -> None:
 
 
 def test_zip_advances_together() -> None:
-    axes, made = points(zip={"geometry.tiers.repeat": [2, 4], "workload.rate": ["1 1/s", "2 1/s"]})
-    assert len(made) == 2 and axes[0].name == "tiers" and axes[0].beside == {"rate": ("1 1/s", "2 1/s")}
-    assert made[1].overrides == (("geometry.tiers.repeat", 4), ("workload.rate", "2 1/s"))
+    axes, made = points(zip={"geometry.tiers.repeat": [2, 4], "workload.placement": ["spread", "bottom_up"]})
+    assert len(made) == 2 and axes[0].name == "tiers" and axes[0].beside == {"placement": ("spread", "bottom_up")}
+    assert made[1].overrides == (("geometry.tiers.repeat", 4), ("workload.placement", "bottom_up"))
 
 
 def test_variants_and_cases_leave_out_what_they_do_not_set() -> None:
