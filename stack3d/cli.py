@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,8 @@ def run(
     from stack3d import study
     from stack3d.progress import observer_for, study_observer
 
+    if not study.Ranks.here().is_first:  # with MPI the first process speaks for all
+        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if until not in (None, "thermal"):
         raise DeckError(f"--until knows 'thermal', got {until!r}")
     total = failed = code = 0

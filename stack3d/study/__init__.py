@@ -3,6 +3,7 @@
 from stack3d.study.case import DONE, FAILED, SKIPPED, Job, Report
 from stack3d.study.expect import mistakes
 from stack3d.study.plan import expand, plan
+from stack3d.study.ranks import Ranks
 from stack3d.study.run import run
 
-__all__ = ["DONE", "FAILED", "SKIPPED", "Job", "Report", "expand", "mistakes", "plan", "run"]
+__all__ = ["DONE", "FAILED", "SKIPPED", "Job", "Ranks", "Report", "expand", "mistakes", "plan", "run"]

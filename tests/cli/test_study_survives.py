@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import small_study as studies
 from small_study import assert_same
@@ -35,12 +36,12 @@ engine.run_job = run_job
 """
 
 
-def command(*args: str, cwd: Path) -> list[str]:
+def command(*args: str) -> list[str]:
     return [sys.executable, "-m", "stack3d.cli", *args]
 
 
 def run(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*args, cwd=cwd), cwd=cwd, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command(*args), cwd=cwd, capture_output=True, text=True, timeout=300)
 
 
 def statuses(folder: Path) -> dict[str, str]:
@@ -97,7 +98,7 @@ def test_a_case_that_kills_its_workers_is_recorded_and_the_rest_go_on(tmp_path: 
 def test_a_run_killed_in_the_middle_resumes_to_the_same_dataset(tmp_path: Path) -> None:
     studies.write(tmp_path, WIDE.format(n=40))
     process = subprocess.Popen(
-        command("run", "small.yaml", "-o", "out", "--workers", "1", cwd=tmp_path),
+        command("run", "small.yaml", "-o", "out", "--workers", "1"),
         cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     wait_for(lambda: list(statuses(tmp_path).values()).count("done") >= 5)
@@ -210,3 +211,21 @@ def test_time_left_is_that_of_the_pace_so_far(monkeypatch: pytest.MonkeyPatch) -
         tally.ended("x", status, ())
     assert tally.left == 18.0  # six cases at three seconds each
     assert tally.text() == "3 done, 1 failed, 0 running of 10, about 18 s left"
+
+
+def test_two_mpi_processes_are_one_run(tmp_path: Path) -> None:
+    """Same numbers as one process up to the tolerance of the solver; the first process alone speaks and writes."""
+    mpiexec = Path(sys.executable).with_name("mpiexec")
+    if not mpiexec.exists():
+        pytest.skip("no mpiexec beside this Python")
+    studies.write(tmp_path, "{}")
+    options = ["--set", "solver.backend=fem", "--progress", "none"]
+    both = subprocess.run(
+        [str(mpiexec), "-n", "2", *command("run", "small.yaml", "-o", "two", *options)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert both.returncode == 0, both.stderr
+    assert both.stdout.count("small: ") == 1 and both.stdout.count("peak temperature") == 1
+    assert run("run", "small.yaml", "-o", "one", *options, cwd=tmp_path).returncode == 0
+    one, two = (stack3d.open_result(tmp_path / n / "small")["thermal/temperature_max"].values for n in ("one", "two"))
+    np.testing.assert_allclose(two - 300, one - 300, rtol=1e-8)

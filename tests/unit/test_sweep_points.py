@@ -27,9 +27,9 @@ def test_product_is_every_combination_in_order() -> None:
 
 
 def test_zip_advances_together() -> None:
-    axes, made = points(zip={"geometry.tiers.repeat": [2, 4], "workload.rate": ["1 1/s", "2 1/s"]})
-    assert len(made) == 2 and axes[0].name == "tiers" and axes[0].beside == {"rate": ("1 1/s", "2 1/s")}
-    assert made[1].overrides == (("geometry.tiers.repeat", 4), ("workload.rate", "2 1/s"))
+    axes, made = points(zip={"geometry.tiers.repeat": [2, 4], "mvm.adc_bits": [6, 8]})
+    assert len(made) == 2 and axes[0].name == "tiers" and axes[0].beside == {"adc_bits": (6, 8)}
+    assert made[1].overrides == (("geometry.tiers.repeat", 4), ("mvm.adc_bits", 8))
 
 
 def test_variants_and_cases_leave_out_what_they_do_not_set() -> None:
@@ -73,7 +73,7 @@ def test_same_seed_same_points() -> None:
     [
         (["geometry.tiers.repeat", "cooling.top", "cooling.bottom"], ["tiers", "cooling", "bottom"]),
         (["geometry.layers.lid.material", "power.sources.host.power"], ["lid_material", "host_power"]),
-        (["lifetime.until", "workload.placement"], ["until", "placement"]),
+        (["lifetime.until", "mvm.adc_bits"], ["until", "adc_bits"]),
         (["mvm.scheme.time"], ["scheme_time"]),  # `time` is a dimension of the results
         (["a.power", "b.power"], ["a_power", "b_power"]),
     ],
