@@ -68,7 +68,10 @@ def hexahedra(field: Field, heights: Floats | None = None) -> Hexahedra:
 
 
 def write_field(field: Field, path: Path) -> None:
-    """Write temperature [K], power density [W m⁻³] and named regions as ``.vtu`` or ``.xdmf``; raises DeckError."""
+    """Write temperature [K], power density [W m⁻³] and the region of cells as ``.vtu`` or ``.xdmf``; raises DeckError.
+
+    The number of each region stands under its name in the field data.
+    """
     import meshio
 
     mesh = hexahedra(field)
@@ -82,13 +85,17 @@ def write_field(field: Field, path: Path) -> None:
     )
     out.write(path)
     text = path.read_text(encoding="utf-8")
-    if path.suffix == ".vtu":  # an array of text, which meshio does not write: codes of letters, each name ended by zero
-        codes = " ".join(" ".join(str(b) for b in name.encode()) + " 0" for name in mesh.names)
-        array = f'<Array type="String" Name="region_names" NumberOfTuples="{len(mesh.names)}" format="ascii">{codes}</Array>'
-        text = text.replace("<UnstructuredGrid>", f"<UnstructuredGrid><FieldData>{array}</FieldData>", 1)
+    # meshio reads names in both formats and writes them in neither
+    if path.suffix == ".vtu":
+        numbers = "".join(
+            f'<DataArray type="Int32" Name="{name}" NumberOfTuples="1" format="ascii">{i}</DataArray>'
+            for i, name in enumerate(mesh.names)
+        )
+        text = text.replace("<UnstructuredGrid>", f"<UnstructuredGrid><FieldData>{numbers}</FieldData>", 1)
     else:
-        names = " ".join(f"{i}={name}" for i, name in enumerate(mesh.names))
-        text = text.replace("<Grid ", f'<Information Name="region_names" Value="{names}"/><Grid ', 1)
+        numbers = "".join(f'<map key="{name}" dim="3">{i}</map>' for i, name in enumerate(mesh.names))
+        information = f'<Information Name="regions"><![CDATA[<main>{numbers}</main>]]></Information>'
+        text = text.replace('<Grid Name="Grid">', f'<Grid Name="Grid">{information}', 1)
     path.write_text(text, encoding="utf-8")
 
 

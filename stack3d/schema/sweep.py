@@ -79,7 +79,9 @@ class Sweep(SweepModel):
     model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
     __pydantic_extra__: dict[str, Values] = Field(init=False)
 
-    zip: Annotated[list[dict[Key, Values]], BeforeValidator(_listed)] = []
+    zip: Annotated[
+        list[dict[Key, Values]], BeforeValidator(_listed, json_schema_input_type=dict[Key, Values] | list[dict[Key, Values]])
+    ] = []
     """Keys whose lists advance together; several groups as a list."""
     variants: dict[str, dict[Key, Any]] = {}
     """Name → keys to set; one dimension ``variant``."""
@@ -87,7 +89,9 @@ class Sweep(SweepModel):
     """Keys to set, case by case; one dimension ``case``."""
     sample: Sample | None = None
     """One dimension ``draw``."""
-    where: Annotated[list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = []
+    where: Annotated[
+        list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) else v, json_schema_input_type=str | list[str])
+    ] = []
     """Conditions on swept keys that a case must meet, as ``"tiers <= 8 or cooling != 'natural_convection'"``."""
     names: dict[Key, Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]] = {}
     """Swept key → name of its dimension in the joined dataset."""
