@@ -82,7 +82,7 @@ def attribution(facts: Facts) -> Figure:
         names = [str(v).replace("_", " ") for v in array[dimension].values]
         labels = [f"{dimension} {names[i]}" if names[i].isdigit() else names[i] for i in order]
         span = (min(0.0, float(gain.min())), max(100 * (ideal - final), float(gain.max()), 0.1))
-        x = linear("points regained without it", *span, unit="points")
+        x = linear("points regained without it", *span, unit="points", margin=0.12)
         bars: list[Mark] = [
             Box(min(0.0, g), max(0.0, g), len(order) - 1.3 - k, len(order) - 0.7 - k, COLOURS[0 if g >= 0 else 1],
                 f"without {label}: {g:+.2f} points", f"{g:+.2f}", bar=True)
@@ -187,5 +187,6 @@ def _hold(facts: Facts) -> str:
     interval, endurance = (float(facts.values(f"reliability/hold_{n}")) for n in ("interval", "endurance"))
     if not np.isfinite(interval):
         return "No refresh is needed to hold the accuracy."
-    lasts = f"the hottest cells endure that for {duration(endurance)}" if np.isfinite(endurance) else "the cells endure that"
+    years = f"for {duration(endurance)}" if endurance < 100 * YEAR else "for more than a hundred years"
+    lasts = f"the hottest cells endure that {years}" if np.isfinite(endurance) else "the cells endure that"
     return f"A refresh every {duration(interval)} holds the accuracy; {lasts}."

@@ -10,6 +10,7 @@ import pytest
 import stack3d
 from stack3d.cli import main
 from stack3d.lifetime.field import Field, solve_field
+from stack3d.report.view import _corner
 
 DECK = """\
 scenario: stepped
@@ -71,6 +72,18 @@ def test_files_for_paraview(suffix: str, field: Field, monkeypatch: pytest.Monke
     assert (mesh.cell_data["power_density"][0] * volume).sum() == pytest.approx(1.5, rel=1e-9)
     numbers = {name: int(np.ravel(value)[0]) for name, value in mesh.field_data.items()}
     assert numbers == {name: i for i, name in enumerate(names)}
+
+
+@pytest.mark.parametrize(
+    ("hottest", "corner", "side"),
+    [((2.0, 6.0), (2.0, 6.0), (1, -1)), ((7.0, 3.0), (7.0, 3.0), (-1, 1)), ((0.0, 10.0), (5.0, 5.0), (1, -1))],
+)
+def test_the_cut_goes_through_the_hottest_point(
+    hottest: tuple[float, float], corner: tuple[float, float], side: tuple[int, int]
+) -> None:
+    """Inside the rim the cut passes through it and opens the larger side; at the rim the middle is cut."""
+    points = np.array([[x, y, 0.0] for x in (0.0, 10.0) for y in (0.0, 10.0)] + [[*hottest, 1.0]])
+    assert _corner(points, np.array([1.0, 1.0, 1.0, 1.0, 2.0])) == (corner, side)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pyvista") is None, reason="PyVista (the extra stack3d[view]) is not installed")
