@@ -6,8 +6,8 @@ SCENARIO ?= scenarios/quickstart.yaml
 run: setup
 	$(UV) run stack3d run $(SCENARIO)
 
-test: setup
-	OMP_NUM_THREADS=1 $(UV) run pytest
+test: setup  # with the tools of the manual, which one test builds
+	OMP_NUM_THREADS=1 $(UV) run --group docs pytest
 
 lint: setup
 	$(UV) run ruff check .

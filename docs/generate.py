@@ -96,9 +96,9 @@ def deck_reference() -> str:
     definitions = schema["$defs"]
     parts = [
         "# Deck reference",
-        "Made from the schema that decks are validated with. Quantities are texts with a unit; every mapping may carry `source:` or"
-        " `assumed:`; any quantity may be written `{value: …, source: …}`. In a scenario a mapping that has decks of its own may be"
-        " named instead: `device: hfox_analog`.",
+        "Made from the schema that decks are validated with. Quantities are texts with a unit; every mapping may carry"
+        " `source:` or `assumed:`; any quantity may be written `{value: …, source: …}`. In a scenario a mapping that has decks"
+        " of its own may be named instead: `device: hfox_analog`.",
         "## Scenario",
         schema["description"],
         _rows(schema, definitions),
@@ -119,8 +119,8 @@ def dataset_reference() -> str:
     """Every output variable, from the catalogue."""
     parts = [
         "# Dataset reference",
-        "Every variable a run can write, from the catalogue that the writer uses. `result.nc` opens with `stack3d.open_result` or"
-        " `xarray.open_datatree`; SI units; a study puts its swept dimensions in front.",
+        "Every variable a run can write, from the catalogue that the writer uses. `result.nc` opens with"
+        " `stack3d.open_result` or `xarray.open_datatree`; SI units; a study puts its swept dimensions in front.",
     ]
     for group in dict.fromkeys(f.group for f in fields.FIELDS.values()):
         rows = [
@@ -156,8 +156,8 @@ def tests_reference(report: Path | None = None) -> str:
     seen = outcomes(report) if report is not None and report.is_file() else {}
     parts = [
         "# Verification and validation",
-        "Verification asks whether the equations are solved right: against closed forms, series and observed orders. Validation asks"
-        " whether the numbers are those of others: independent codes and published measurements. Made from the tests"
+        "Verification asks whether the equations are solved right: against closed forms, series and observed orders. Validation"
+        " asks whether the numbers are those of others: independent codes and published measurements. Made from the tests"
         + (" and the report of their last run." if seen else "; this build has no report of a run, `make docs` makes one."),
     ]
     for folder in ("verification", "validation"):
@@ -168,9 +168,8 @@ def tests_reference(report: Path | None = None) -> str:
                 if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                     said = (ast.get_docstring(node) or node.name.removeprefix("test_").replace("_", " ")).split("\n\n")[0]
                     outcome = seen.get((path.stem, node.name), "")
-                    rows.append(
-                        f"| {path.stem.removeprefix('test_').replace('_', ' ')} | {' '.join(said.split()).replace('|', 'or')} | {outcome} |"
-                    )
+                    subject = path.stem.removeprefix("test_").replace("_", " ")
+                    rows.append(f"| {subject} | {' '.join(said.split()).replace('|', 'or')} | {outcome} |")
         parts += [f"## {folder.capitalize()}", "\n".join(["| subject | what is held | outcome |", "|---|---|---|", *rows])]
     parts += ["## Device laws against published numbers", "See [the table of published numbers](../devices_validation.md)."]
     return "\n\n".join(parts) + "\n"

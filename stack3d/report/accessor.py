@@ -26,7 +26,7 @@ class ResultAccessor:
     >>> tree = stack3d.load("quickstart").run(until="thermal")
     >>> tree.stack3d.figures
     ['stack', 'profile', 'maps', 'power', 'power_density']
-    >>> tree.stack3d.plot("maps").savefig("maps.png")
+    >>> figure = tree.stack3d.plot("maps")
     >>> tree.stack3d.stack.n_tiers
     8
     """

@@ -18,7 +18,6 @@ FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
     "accuracy": (life_charts.accuracy, ("mvm/accuracy",)),
     "attribution": (life_charts.attribution, ("mvm/accuracy_without",)),
     "conductance": (life_charts.conductance, ("reliability/conductance_histogram",)),
-    "drift": (life_charts.drift, ("reliability/conductance_error_mean",)),
     "stack": (heat_charts.stack, ()),
     "profile": (heat_charts.profile, ("thermal/layer_temperature_mean",)),
     "maps": (heat_charts.maps, ()),

@@ -53,8 +53,10 @@ class Facts:
         return np.asarray(self.get(path).values, dtype=np.float64)
 
     def celsius(self, path: str) -> Floats:
-        """Values of a temperature. [degC]"""
-        return self.values(path) - ZERO_CELSIUS
+        """Values of a temperature, the last ones of a run over time. [degC]"""
+        array = self.get(path)
+        last = array.isel(time=-1) if "time" in array.dims else array
+        return np.asarray(last.values, dtype=np.float64) - ZERO_CELSIUS
 
     @property
     def name(self) -> str:

@@ -46,7 +46,15 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
     ]
     lowest = min(float(np.min(m.low if isinstance(m, Band) else m.y)) for m in marks if isinstance(m, (Band, Line)))
     y = linear("accuracy [%]", min(lowest, limit), max(float(values.max()), ideal), unit="%")
-    return Figure("accuracy", "Accuracy over the life", caption, (Panel("", _time_axis(time), y, tuple(marks)),))
+    alive = 100 * (values >= limit).mean(axis=1)
+    survivors = Panel(
+        "chips that keep the threshold",
+        _time_axis(time),
+        linear("chips [%]", 0.0, 100.0, unit="%"),
+        (Line("chips at or above the threshold", time, alive, COLOURS[2], dots=True),),
+    )
+    panels = (Panel("accuracy of the chips", _time_axis(time), y, tuple(marks)), survivors)
+    return Figure("accuracy", "Accuracy over the life", caption, panels)
 
 
 def _median_life(time: Floats, percent: Floats, limit: float) -> str:
@@ -71,16 +79,19 @@ def attribution(facts: Facts) -> Figure:
         dimension = str(array.dims[0])
         gain = 100 * (array.values - final)
         order = np.argsort(-gain, kind="stable")
-        labels = [str(array[dimension].values[i]).replace("_", " ") for i in order]
+        names = [str(v).replace("_", " ") for v in array[dimension].values]
+        labels = [f"{dimension} {names[i]}" if names[i].isdigit() else names[i] for i in order]
         span = (min(0.0, float(gain.min())), max(100 * (ideal - final), float(gain.max()), 0.1))
-        x = linear("points regained without it", *span, unit="points")
+        x = linear("points regained without it", *span, unit="points", margin=0.12)
         bars: list[Mark] = [
             Box(min(0.0, g), max(0.0, g), len(order) - 1.3 - k, len(order) - 0.7 - k, COLOURS[0 if g >= 0 else 1],
                 f"without {label}: {g:+.2f} points", f"{g:+.2f}", bar=True)
             for k, (label, g) in enumerate(zip(labels, gain[order]))
         ]  # fmt: skip
         bars.append(Rule("x", 100 * (ideal - final), f"lost: {100 * (ideal - final):.2f}"))
-        panels.append(Panel(f"by {dimension}", x, categories(labels), tuple(bars), height=max(0.3, 0.08 * len(order))))
+        panels.append(
+            Panel(f"by {dimension.replace('_', ' ')}", x, categories(labels), tuple(bars), height=max(0.3, 0.08 * len(order)))
+        )
     if not panels:
         raise ResultsError(f"the result of {facts.name} attributes no loss; it needs mvm/accuracy_without")
     return Figure(
@@ -106,12 +117,12 @@ def conductance(facts: Facts) -> Figure:
     x = linear("conductance [µS]", 0.0, float(centres[-1]) + step / 2, margin=0.0, unit="µS")
     floor = 100 * 10 ** np.floor(np.log10(max(float(array.values[array.values > 0].min()), 1e-5)))
     y = decades("cells per bin [%]", floor, float(share.max()), unit="%")
-    return Figure(
-        "conductance",
-        "Conductances now and at the end",
-        f"All cells of all chips in bins of {step:.3g} µS; the last bin holds what lies beyond it.",
-        (Panel("", x, y, tuple(marks)),),
-    )
+    caption = f"All cells of all chips in bins of {step:.3g} µS; the last bin holds what lies beyond it."
+    panels = [Panel("histogram", x, y, tuple(marks))]
+    if facts.has("reliability/conductance_error_mean", "reliability/conductance_error_std"):
+        panels.append(_drift(facts))
+        caption += " Drift in the coolest and the hottest tier that hold cells."
+    return Figure("conductance", "Conductances now and at the end", caption, tuple(panels))
 
 
 def _extreme_tiers(facts: Facts) -> dict[int, str]:
@@ -124,7 +135,7 @@ def _extreme_tiers(facts: Facts) -> dict[int, str]:
     return {low: f"tier {low}"} if low == high else {low: f"tier {low} (coolest)", high: f"tier {high} (hottest)"}
 
 
-def drift(facts: Facts) -> Figure:
+def _drift(facts: Facts) -> Panel:
     """Conductance minus target in the coolest and the hottest tier."""
     mean = 1e6 * facts.values("reliability/conductance_error_mean")
     spread = 1e6 * facts.values("reliability/conductance_error_std")
@@ -136,8 +147,7 @@ def drift(facts: Facts) -> Figure:
         marks.append(Line(f"{label}, mean", time, mean[:, tier], colour, dashed=True))
     both = np.concatenate([mean[:, list(tiers)].ravel(), spread[:, list(tiers)].ravel()])
     y = linear("conductance minus target [µS]", both.min(), both.max(), unit="µS")
-    caption = "Over all cells of all chips in the coolest and the hottest tier that hold any."
-    return Figure("drift", "Drift of the cells", caption, (Panel("", _time_axis(time), y, tuple(marks)),))
+    return Panel("drift", _time_axis(time), y, tuple(marks))
 
 
 def wear(facts: Facts) -> Figure:
@@ -177,5 +187,6 @@ def _hold(facts: Facts) -> str:
     interval, endurance = (float(facts.values(f"reliability/hold_{n}")) for n in ("interval", "endurance"))
     if not np.isfinite(interval):
         return "No refresh is needed to hold the accuracy."
-    lasts = f"the hottest cells endure that for {duration(endurance)}" if np.isfinite(endurance) else "the cells endure that"
+    years = f"for {duration(endurance)}" if endurance < 100 * YEAR else "for more than a hundred years"
+    lasts = f"the hottest cells endure that {years}" if np.isfinite(endurance) else "the cells endure that"
     return f"A refresh every {duration(interval)} holds the accuracy; {lasts}."

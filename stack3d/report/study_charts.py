@@ -12,7 +12,7 @@ import numpy as np
 from stack3d.errors import ResultsError, unknown_name
 from stack3d.layout import Floats
 from stack3d.lifetime.ageing import YEAR
-from stack3d.lifetime.summary import ZERO_CELSIUS
+from stack3d.lifetime.summary import ZERO_CELSIUS, duration
 from stack3d.report.chart import (
     COLOURS,
     Box,
@@ -48,7 +48,7 @@ class Answer:
         From the variables, swept dimensions in front, to an array over the swept dimensions.
     larger_is_better : bool
     digits : int
-        Decimals that are printed.
+        Decimals that are printed; -1 for a time in the unit that a person would choose.
     """
 
     label: str
@@ -57,6 +57,24 @@ class Answer:
     reduce: Callable[..., xr.DataArray]
     larger_is_better: bool
     digits: int
+
+    @property
+    def title(self) -> str:
+        """Label with unit."""
+        return f"{self.label} [{self.unit}]" if self.unit else self.label
+
+    def brief(self, value: float) -> str:
+        """The value as short as it can be said; times carry their unit."""
+        if self.digits >= 0:
+            return f"{value:.{self.digits}f}"
+        seconds = value * YEAR
+        sizes = (("y", YEAR), ("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 0.0))
+        name, size = next((n, v) for n, v in sizes if seconds >= 0.999 * v)
+        return f"{seconds / (size or 1.0):.3g} {name}"
+
+    def full(self, value: float) -> str:
+        """The value with its unit."""
+        return f"{self.brief(value)} {self.unit}".rstrip() if self.digits >= 0 else duration(value * YEAR)
 
 
 def _last(array: xr.DataArray) -> xr.DataArray:
@@ -76,7 +94,7 @@ def _life(loss: xr.DataArray, accuracy: xr.DataArray) -> xr.DataArray:
 
 ANSWERS: Mapping[str, Answer] = {
     "accuracy": Answer("accuracy at the end", "%", ("mvm/accuracy",), lambda a: 100 * _last(a).mean("sample"), True, 1),
-    "life": Answer("median time to the stated loss", "years", ("mvm/time_to_accuracy_loss", "mvm/accuracy"), _life, True, 2),
+    "life": Answer("median time to the stated loss", "years", ("mvm/time_to_accuracy_loss", "mvm/accuracy"), _life, True, -1),
     "peak": Answer(
         "peak temperature", "°C", ("thermal/layer_temperature_max",), lambda t: t.max("layer") - ZERO_CELSIUS, False, 1
     ),
@@ -148,7 +166,7 @@ def answer_map(tree: xr.DataTree, name: str) -> Figure:
     """An answer over two swept axes, one panel per combination of the others; over one axis as bars."""
     answer, array, dimensions = ANSWERS.get(name), values_of(tree, name), swept(tree)
     assert answer is not None
-    title = f"{answer.label} [{answer.unit}]" if answer.unit else answer.label
+    title = answer.title
     if len(dimensions) == 1:
         return Figure(f"map_{name}", answer.label.capitalize(), "", (_bars(tree, dimensions[0], array.values, answer, title),))
     # the two longest axes span the map; the one with the longer names stands on the left
@@ -161,7 +179,9 @@ def answer_map(tree: xr.DataTree, name: str) -> Figure:
         part = array.isel(dict(zip(others, chosen))).transpose(first, second)
         status = tree.dataset["status"].isel(dict(zip(others, chosen))).transpose(first, second)
         where = ", ".join(f"{d} {_labels(tree, d)[i]}" for d, i in zip(others, chosen))
-        panels.append(_grid(tree, where or f"{first} over {second}", first, second, part.values, status.values, scale, answer))
+        panels.append(
+            _grid(tree, ", ".join(v for v in (title, where) if v), first, second, part.values, status.values, scale, answer)
+        )
     caption = f"One box per case: {first} downwards, {second} to the right. Grey: no value."
     return Figure(f"map_{name}", answer.label.capitalize(), caption, tuple(panels))
 
@@ -173,8 +193,8 @@ def _grid(
     boxes: list[Mark] = []
     for (j, row), (i, column) in itertools.product(enumerate(rows), enumerate(across)):
         value = float(values[j, i])
-        text = f"{value:.{answer.digits}f}" if np.isfinite(value) else str(status[j, i])
-        tip = f"{first} {row}, {second} {column}: {answer.label} {text} {answer.unit}".rstrip()
+        text, full = (answer.brief(value), answer.full(value)) if np.isfinite(value) else (str(status[j, i]),) * 2
+        tip = f"{first} {row}, {second} {column}: {answer.label} {full}"
         y = len(rows) - 1 - j
         boxes.append(Box(i - 0.48, i + 0.48, y - 0.48, y + 0.48, _fill(value, scale), tip, text))
     height = min(1.2, max(0.3, 0.12 * len(rows)))
@@ -189,7 +209,7 @@ def _bars(tree: xr.DataTree, dimension: str, values: Floats, answer: Answer, tit
     x = linear(title, float(finite.min()), float(finite.max()), unit=answer.unit, margin=0.2)
     rows = len(names) - 1 - np.arange(len(names))
     marks: list[Mark] = [
-        Dot(float(v), float(y), "", f"{dimension} {n}: {v:.{answer.digits}f} {answer.unit}", COLOURS[0])
+        Dot(float(v), float(y), "", f"{dimension} {n}: {answer.full(v)}", COLOURS[0])
         for v, y, n in zip(values, rows, names)
         if np.isfinite(v)
     ]
@@ -197,10 +217,10 @@ def _bars(tree: xr.DataTree, dimension: str, values: Floats, answer: Answer, tit
 
 
 def varies(tree: xr.DataTree, name: str) -> bool:
-    """Whether the cases of a study differ in an answer."""
+    """Whether the cases of a study differ in an answer by more than one per cent."""
     values = values_of(tree, name).values.astype(float) if has(tree, name) else np.empty(0)
     finite = values[np.isfinite(values)]
-    return finite.size > 1 and bool(np.ptp(finite) > 1e-9 * abs(finite).max())
+    return finite.size > 1 and bool(np.ptp(finite) > 0.01 * abs(finite).max())
 
 
 def pareto_pair(tree: xr.DataTree) -> tuple[str, str] | None:
@@ -231,12 +251,9 @@ def pareto(tree: xr.DataTree, x_name: str, y_name: str) -> Figure:
     if order.size > 1:
         marks.append(Line("front", x[order], y[order], COLOURS[1]))
     for i in np.flatnonzero(finite):
-        tip = f"{names[i]}: {ax.label} {x[i]:.{ax.digits}f} {ax.unit}, {ay.label} {y[i]:.{ay.digits}f} {ay.unit}"
+        tip = f"{names[i]}: {ax.label} {ax.full(x[i])}, {ay.label} {ay.full(y[i])}"
         marks.append(Dot(float(x[i]), float(y[i]), "", tip, COLOURS[1 if best[i] else 0]))
-    axes = [
-        linear(f"{a.label} [{a.unit}]" if a.unit else a.label, float(v[finite].min()), float(v[finite].max()), unit=a.unit)
-        for a, v in ((ax, x), (ay, y))
-    ]
+    axes = [linear(a.title, float(v[finite].min()), float(v[finite].max()), unit=a.unit) for a, v in ((ax, x), (ay, y))]
     directions = ", ".join(f"{'more' if a.larger_is_better else 'less'} {a.label}" for a in (ax, ay))
     caption = f"Orange: no other case is as good in one and better in the other ({directions} is better)."
     return Figure("pareto", "What cannot be had together", caption, (Panel("", axes[0], axes[1], tuple(marks)),))
@@ -254,20 +271,21 @@ def extremes(tree: xr.DataTree) -> list[tuple[str, str]]:
         answer, values = ANSWERS[name], values_of(tree, name).values.astype(float).ravel()
         high, low = int(np.nanargmax(values)), int(np.nanargmin(values))
         best, worst = (high, low) if answer.larger_is_better else (low, high)
-        said = [f"{values[i]:.{answer.digits}f} {answer.unit} ({names[i]})" for i in (best, worst)]
+        said = [f"{answer.full(values[i])} ({names[i]})" for i in (best, worst)]
         lines.append((answer.label, f"from {said[0]} to {said[1]}"))
     return lines
 
 
 def table(tree: xr.DataTree) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Head and rows: swept values, status and every answer of every case."""
-    dimensions, names = swept(tree), [n for n in ANSWERS if has(tree, n)]
+    dimensions = swept(tree)
+    names = [n for n in ANSWERS if has(tree, n) and n not in dimensions]
     columns_ = [values_of(tree, n).values.ravel() for n in names]
     status = tree.dataset["status"].values.ravel()
     message = tree.dataset["message"].values.ravel() if "message" in tree.dataset else np.full(status.shape, "")
     rows = []
     for i, labels in enumerate(itertools.product(*(_labels(tree, d) for d in dimensions))):
-        found = (f"{c[i]:.{ANSWERS[n].digits}f}" if np.isfinite(c[i]) else "" for n, c in zip(names, columns_))
+        found = (ANSWERS[n].brief(c[i]) if np.isfinite(c[i]) else "" for n, c in zip(names, columns_))
         rows.append((*labels, *found, f"{status[i]} {message[i]}".strip()))
-    heads = (f"{ANSWERS[n].label} [{ANSWERS[n].unit}]" if ANSWERS[n].unit else ANSWERS[n].label for n in names)
+    heads = (ANSWERS[n].title if ANSWERS[n].digits >= 0 else ANSWERS[n].label for n in names)
     return (*dimensions, *heads, "status"), rows

@@ -15,8 +15,8 @@ from stack3d.report.chart import GREY, Axis, Band, Box, ColourScale, Dot, Line, 
 
 WIDTH = 440.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 30.0, 44.0
-BAR = 62.0
-"""Room for a colour bar on the right."""
+BAR = 42.0
+"""Room for a colour bar on the right, without its numbers."""
 LETTER = 6.8
 """Mean width of a letter at the size of the tick labels."""
 
@@ -28,7 +28,7 @@ class Frame:
         longest = max((len(text) for _, text in panel.y.ticks), default=0)
         self.left = max(LEFT if panel.y.label else 20.0, (longest + 1) * LETTER + (20 if panel.y.label else 6))
         self.left = min(self.left, 0.42 * WIDTH)
-        right = RIGHT + (BAR if panel.scale else 0.0)
+        right = RIGHT + (BAR + LETTER * max(len(t) for _, t in panel.scale.ticks) if panel.scale else 0.0)
         self.width = WIDTH - self.left - right
         self.height = self.width * panel.ratio
         self.top = TOP if panel.title else 12.0
@@ -130,9 +130,9 @@ def _bar(frame: Frame, scale: ColourScale) -> list[str]:
     for position, text in scale.ticks:
         y = bottom - frame.height * (position - scale.low) / (scale.high - scale.low)
         out.append(_text(x + 15, y + 4, text, "tick"))
-    middle = frame.top + frame.height / 2
-    label_x = WIDTH - 4
-    out.append(_text(label_x, middle, scale.label, "axis", "middle", f' transform="rotate(-90 {_n(label_x)} {_n(middle)})"'))
+    middle, right = frame.top + frame.height / 2, WIDTH - 4
+    if len(scale.label) * LETTER < frame.height:  # a longer one is the heading of the figure too
+        out.append(_text(right, middle, scale.label, "axis", "middle", f' transform="rotate(-90 {_n(right)} {_n(middle)})"'))
     return out
 
 

@@ -68,7 +68,10 @@ def hexahedra(field: Field, heights: Floats | None = None) -> Hexahedra:
 
 
 def write_field(field: Field, path: Path) -> None:
-    """Write temperature [K], power density [W m⁻³] and named regions as ``.vtu`` or ``.xdmf``; raises DeckError."""
+    """Write temperature [K], power density [W m⁻³] and the region of cells as ``.vtu`` or ``.xdmf``; raises DeckError.
+
+    The number of each region stands under its name in the field data.
+    """
     import meshio
 
     mesh = hexahedra(field)
@@ -82,13 +85,17 @@ def write_field(field: Field, path: Path) -> None:
     )
     out.write(path)
     text = path.read_text(encoding="utf-8")
-    if path.suffix == ".vtu":  # an array of text, which meshio does not write: codes of letters, each name ended by zero
-        codes = " ".join(" ".join(str(b) for b in name.encode()) + " 0" for name in mesh.names)
-        array = f'<Array type="String" Name="region_names" NumberOfTuples="{len(mesh.names)}" format="ascii">{codes}</Array>'
-        text = text.replace("<UnstructuredGrid>", f"<UnstructuredGrid><FieldData>{array}</FieldData>", 1)
+    # meshio reads names in both formats and writes them in neither
+    if path.suffix == ".vtu":
+        numbers = "".join(
+            f'<DataArray type="Int32" Name="{name}" NumberOfTuples="1" format="ascii">{i}</DataArray>'
+            for i, name in enumerate(mesh.names)
+        )
+        text = text.replace("<UnstructuredGrid>", f"<UnstructuredGrid><FieldData>{numbers}</FieldData>", 1)
     else:
-        names = " ".join(f"{i}={name}" for i, name in enumerate(mesh.names))
-        text = text.replace("<Grid ", f'<Information Name="region_names" Value="{names}"/><Grid ', 1)
+        numbers = "".join(f'<map key="{name}" dim="3">{i}</map>' for i, name in enumerate(mesh.names))
+        information = f'<Information Name="regions"><![CDATA[<main>{numbers}</main>]]></Information>'
+        text = text.replace('<Grid Name="Grid">', f'<Grid Name="Grid">{information}', 1)
     path.write_text(text, encoding="utf-8")
 
 
@@ -125,6 +132,23 @@ def _labels(field: Field, heights: Floats) -> Iterator[tuple[str, float]]:
             yield layer.name, middle
 
 
+def _corner(points: Floats, temperature: Floats) -> tuple[tuple[float, float], tuple[int, int]]:
+    """Where a quarter is cut out and towards which side: through the hottest point unless it lies near the rim.
+
+    Returns
+    -------
+    corner : (x, y)
+        [m]
+    side : (x, y)
+        Signs; of the larger part on either side of the corner.
+    """
+    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+    hottest, middle = points[temperature.argmax(), :2], 0.5 * (low + high)
+    share = (hottest - low) / (high - low)
+    x, y = np.where((share > 0.1) & (share < 0.9), hottest, middle)
+    return (float(x), float(y)), (1 if x <= middle[0] else -1, -1 if y >= middle[1] else 1)
+
+
 def show(field: Field, path: Path | None = None, *, title: str = "") -> None:
     """Draw the stack coloured by temperature with a quarter cut out, on the screen or into `path` (.png).
 
@@ -143,40 +167,37 @@ def show(field: Field, path: Path | None = None, *, title: str = "") -> None:
     grid.point_data["temperature [°C]"] = mesh.temperature - ZERO_CELSIUS
     centre = mesh.points[mesh.cells].mean(axis=1)
     middle = 0.5 * (mesh.points.min(axis=0) + mesh.points.max(axis=0))
-    kept = ~((centre[:, 0] > middle[0]) & (centre[:, 1] < middle[1]))
+    cut_at, side = _corner(mesh.points, mesh.temperature)
+    kept = ~((side[0] * (centre[:, 0] - cut_at[0]) > 0) & (side[1] * (centre[:, 1] - cut_at[1]) > 0))
     cut = grid.extract_cells(np.flatnonzero(kept))
     plotter = pyvista.Plotter(off_screen=path is not None, window_size=(1400, 1000))
     plotter.set_background("white")
-    bar = {
-        "vertical": True,
-        "position_x": 0.86,
-        "position_y": 0.2,
-        "height": 0.6,
-        "fmt": "%.2f",
-        "color": "black",
-    }
-    plotter.add_mesh(cut, scalars="temperature [°C]", cmap="inferno", scalar_bar_args=bar, lighting=False)
+    names_right = side[0] == side[1]  # where the uncut rim is seen from the open side
+    bar = {"vertical": True, "position_x": 0.02 if names_right else 0.88, "position_y": 0.2, "height": 0.6, "fmt": "%.2f"}
+    plotter.add_mesh(cut, scalars="temperature [°C]", cmap="inferno", scalar_bar_args={**bar, "color": "black"}, lighting=False)
     for number in np.unique(mesh.region):
         part = grid.extract_cells(np.flatnonzero(kept & (mesh.region == number)))
         plotter.add_mesh(part.extract_feature_edges(30), color="#6b7280", line_width=1)
     places = list(_labels(field, heights))
-    corner = mesh.points[:, 0].min(), mesh.points[:, 1].min()
+    low, high = mesh.points.min(axis=0), mesh.points.max(axis=0)
+    corner = low[0] if side[0] > 0 else high[0], high[1] if side[1] > 0 else low[1]
     points = np.array([(*corner, z) for _, z in places])
     plotter.add_point_labels(
         points,
-        [name for name, _ in places],
+        [f"  {name}  " for name, _ in places],
         font_size=14,
         text_color="black",
         shape=None,
         show_points=False,
         always_visible=True,
-        justification_horizontal="right",
+        justification_horizontal="left" if names_right else "right",
     )
     plotter.add_text(f"{title}\nlayers raised to be seen: heights are not to scale", font_size=11, color="black")
-    eye = (3.2 * middle[0], -3.2 * middle[1], middle[2] + 3.0 * middle[0])
+    reach = 0.5 * (high - low)
+    eye = (middle[0] + 2.2 * side[0] * reach[0], middle[1] + 4.2 * side[1] * reach[1], middle[2] + 3.0 * reach[0])
     plotter.camera_position = [eye, tuple(middle), (0, 0, 1)]
     plotter.reset_camera()
-    plotter.camera.zoom(1.2)
+    plotter.camera.zoom(1.1)
     if path is None:
         plotter.show()
     else:

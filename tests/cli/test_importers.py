@@ -18,6 +18,7 @@ RUNS = {
     "hotspot_stack": ["stack.lcf", "stack.ptrace", "stack.config", "stack.materials"],
     "ice_die": ["die.stk"],
     "ice_tiers": ["tiers.stk"],
+    "ice_channels": ["cooled.stk"],
 }
 CI = [("solver", "ci"), ("solver.backend", "tensor")]
 
@@ -102,6 +103,33 @@ maps: {{layers: [a], grid: [10, 8]}}
 cooling: {{top: {{film_coefficient: "1e4 W/m^2/K"}}, ambient: "300 K"}}
 solver: ci
 """,
+    "ice_channels": f"""
+scenario: by_hand
+geometry:
+  footprint: ["4 mm", "4 mm"]
+  layers:
+    - {{name: a, thickness: "50 um", material: {SILICON}}}
+    - {{name: b, thickness: "2 um", material: {SILICON}}}
+    - name: c
+      thickness: "100 um"
+      material: {SILICON}
+      channels:
+        direction: y
+        count: 20
+        width: "100 um"
+        wall_width: "100 um"
+        edge_wall_width: "50 um"
+        coolant: {{heat_capacity: "4.172e6 J/m^3/K"}}
+        flow_rate: "12 ml/min"
+        inlet_temperature: "300 K"
+        wall_film_coefficient: "3e4 W/m^2/K"
+    - {{name: d, thickness: "50 um", material: {SILICON}}}
+power:
+  sources: [{{name: core, layer: b, x: ["1 mm", "3 mm"], y: ["1 mm", "3 mm"], power: "8 W"}}]
+probes: [{{name: core, layer: b, x: "2 mm", y: "2 mm"}}]
+cooling: {{top: {{film_coefficient: "1e3 W/m^2/K"}}, ambient: "300 K"}}
+solver: ci
+""",
     "ice_tiers": f"""
 scenario: by_hand
 geometry:
@@ -156,6 +184,7 @@ def test_temperatures_equal_those_of_the_stack_by_hand(run: str) -> None:
         ("hotspot_stack", ["l2_upper: no lateral heat flow"]),
         ("ice_die", ["micrometres", "top down", "first counts", "T3d"]),
         ("ice_tiers", ["3 slots are averaged"]),
+        ("ice_channels", ["their mean stands for all"]),
     ],
 )
 def test_what_had_no_equivalent_is_told(run: str, words: list[str]) -> None:
@@ -170,7 +199,7 @@ def test_what_had_no_equivalent_is_told(run: str, words: list[str]) -> None:
         ("ice_die", "die.stk", "CORE LOGIC", "CORE LOGIK", r"die\.stk:18: stack: unknown die 'LOGIK' \(did you mean 'LOGIC'"),
         ("ice_die", "die.stk", "48 SILICON", "48 SILICO", r"die\.stk:14: die LOGIC: unknown material 'SILICO'"),
         ("ice_die", "die.stk", "1.0e-8", "lots", r"die\.stk:6: top heat sink: wants a number, got 'lots'"),
-        ("ice_die", "die.stk", "   die CORE", "   channel C ;\n   die CORE", "'channel' cannot be imported"),
+        ("ice_die", "die.stk", "   die CORE", "   channel C ;\n   die CORE", "only channels of the 4rm model"),
         ("ice_die", "die.stk", "top heat sink", "top pluggable heat sink", "pluggable"),
         ("ice_die", "core.flp", "position 0, 0", "positon 0, 0", r"core\.flp:2: hot: unknown word 'positon' \(did you mean"),
         (

@@ -19,7 +19,7 @@ from stack3d.report import study_charts
 needs_browser = pytest.mark.skipif(
     browser.executable() is None, reason="no Chromium; on Debian or Ubuntu: apt-get install chromium"
 )
-CASE_FIGURES = {"accuracy", "attribution", "conductance", "drift", "stack", "profile", "maps", "power", "power_density", "wear"}
+CASE_FIGURES = {"accuracy", "attribution", "conductance", "stack", "profile", "maps", "power", "power_density", "wear"}
 STUDY_FIGURES = {"map_accuracy", "map_peak", "pareto"}
 
 
@@ -127,6 +127,14 @@ def test_a_page_in_a_browser(kind: str, request: pytest.FixtureRequest, tmp_path
         assert window.evaluate("document.documentElement.scrollWidth") <= 390
         smallest = "Math.min(...[...document.querySelectorAll('svg .tick')].filter(t => t.getBoundingClientRect().width > 0).map(t => 11 * t.getScreenCTM().a))"
         assert window.evaluate(smallest) > 8  # px; below that a phone is no use
+        window.call("Emulation.setEmulatedMedia", media="print")
+        seen = "[...document.querySelectorAll('.deck .panel')].filter(p => p.getBoundingClientRect().height > 0).length"
+        assert window.evaluate(seen) == window.evaluate(
+            "document.querySelectorAll('.deck .panel').length"
+        )  # no tier is hidden on paper
+        assert window.evaluate(
+            "[...document.querySelectorAll('.slider, .thumbs')].every(e => e.getBoundingClientRect().height === 0)"
+        )
         assert window.complaints() == []
         assert window.requests() == [page.resolve().as_uri()]
     finally:

@@ -2,9 +2,14 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
-from stack3d.report.chart import categories, decades, ink_on, linear, times
+from stack3d import decks
+from stack3d.report import heat_charts, svg
+from stack3d.report.chart import Box, categories, decades, ink_on, linear, times
+from stack3d.report.facts import Facts
 from stack3d.report.study_charts import front
+from stack3d.results import resolved_yaml
 
 
 @pytest.mark.parametrize(
@@ -49,3 +54,15 @@ def test_pareto_front() -> None:
     y = np.array([5.0, 4.0, 3.0, 4.0, 9.0, 5.0])
     np.testing.assert_array_equal(front(x, y, larger_x=True, larger_y=True), [1, 0, 0, 1, 0, 1])
     np.testing.assert_array_equal(front(x, y, larger_x=False, larger_y=True), [1, 0, 0, 0, 0, 1])
+
+
+@pytest.mark.parametrize("name", decks.available("geometries"))
+def test_every_shipped_stack_can_be_drawn(name: str) -> None:
+    """Layers fill the panel from bottom to top without a gap, in the magnified part too."""
+    case = decks.load("quickstart", [("geometry", name)])
+    facts = Facts(xr.DataTree(xr.Dataset(attrs={"resolved_scenario": resolved_yaml(case)})))
+    for panel in heat_charts.stack(facts).panels:
+        spans = sorted({(m.y0, m.y1) for m in panel.marks if isinstance(m, Box)})  # a block has the span of its layer
+        assert spans[0][0] == pytest.approx(panel.y.low, abs=1e-9) and spans[-1][1] == pytest.approx(panel.y.high)
+        assert all(upper[0] == pytest.approx(lower[1]) for lower, upper in zip(spans[:-1], spans[1:]))
+        assert "<svg" in svg.draw(panel, "a", "b")

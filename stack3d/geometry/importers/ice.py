@@ -28,6 +28,10 @@ from stack3d.geometry.importers.common import (
 from stack3d.layout import Rectangle
 
 MICRO = 1e-6
+CHANNEL_KEYS = (
+    "height", "channel length", "first wall length", "last wall length", "wall length", "wall material", "coolant flow rate",
+    "coolant heat transfer coefficient", "coolant volumetric heat capacity", "coolant incoming temperature",
+)  # fmt: skip
 COMMENTS = re.compile(r"/\*.*?\*/|//[^\n]*|#[^\n]*", re.DOTALL)
 
 
@@ -49,6 +53,7 @@ class Slab:
     label: str
     is_source: bool = False
     floorplan: tuple[Element, ...] = ()
+    channels: Mapping[str, Any] | None = None
 
 
 @dataclass
@@ -59,6 +64,7 @@ class Description:
     solids: dict[str, Solid] = field(default_factory=dict)
     layers: dict[str, dict[str, Any]] = field(default_factory=dict)
     dies: dict[str, list[Slab]] = field(default_factory=dict)
+    channel: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sinks: dict[str, dict[str, float]] = field(default_factory=dict)
     plates: list[dict[str, Any]] = field(default_factory=list)
     dimensions: dict[str, float] = field(default_factory=dict)
@@ -203,8 +209,42 @@ def _stack(about: Description, s: Statement) -> None:
                 raise about.fail(s, f"die {rest[0]!r} has {len(at)} source layers, its floorplan wants one")
             slabs[at[0]] = replace(slabs[at[0]], floorplan=elements)
         about.stack.append((name, slabs))
+    elif kind == "channel" and about.channel.get("kind") == ("4rm",):
+        about.stack.append((name, [_cavity(about, s)]))
     else:
-        raise about.fail(s, f"{kind!r} cannot be imported: cooling channels and pin fins change every temperature")
+        raise about.fail(s, f"{kind!r} cannot be imported: only channels of the 4rm model have an equivalent")
+
+
+def _cavity(about: Description, s: Statement) -> Slab:
+    """A layer of channels; 3D-ICE's coolant flows towards larger y."""
+
+    def given(key: str) -> float:
+        if key not in about.channel:
+            raise about.fail(s, f"the microchannel has no {key}")
+        return about.value(about.channel[key][-1], s)
+
+    width, wall = MICRO * given("channel length"), MICRO * given("wall length")
+    edges = [MICRO * given(key) if key in about.channel else wall for key in ("first wall length", "last wall length")]
+    count = (about.dimensions["chip_length"] - sum(edges) + wall) / (width + wall)
+    if edges[0] != edges[1] or abs(count - round(count)) > 1e-6:
+        raise about.fail(s, f"walls and channels do not fill the chip evenly: {count:g} channels between walls of {edges} m")
+    words = about.channel["coolant heat transfer coefficient"]
+    films = [about.value(w, s) / MICRO**2 for w in words if w not in ("side", "top", "bottom")]
+    if max(films) > min(films):
+        about.notes.append("Film coefficients of the sides, top and bottom of a channel differ; their mean stands for all.")
+    channels = {
+        "direction": "y",
+        "count": round(count),
+        "width": length(width),
+        "wall_width": length(wall),
+        "edge_wall_width": length(edges[0]),
+        "coolant": {"heat_capacity": f"{given('coolant volumetric heat capacity') / MICRO**3:.12g} J/m^3/K"},
+        "flow_rate": f"{given('coolant flow rate'):.12g} ml/min",
+        "inlet_temperature": f"{given('coolant incoming temperature'):.12g} K",
+        "wall_film_coefficient": f"{sum(films) / len(films):.12g} W/m^2/K",
+    }
+    walls = about.solid(about.channel["wall material"][-1], s)
+    return Slab(MICRO * given("height"), walls, "channel", channels=channels)
 
 
 def _describe(path: Path) -> Description:
@@ -230,8 +270,12 @@ def _describe(path: Path) -> Description:
             about.transient |= s.words[:1] == ("transient",)
         elif head == ("output",):
             about.outputs.append(s)
-        elif head[:1] and head[0] in ("microchannel", "pinfin"):
-            continue  # refused where the stack uses it
+        elif head == ("microchannel",):
+            about.channel["kind"] = s.heading[1:]
+            key = next((k for k in CHANNEL_KEYS if s.words[: len(k.split())] == tuple(k.split())), None)
+            if key is None:
+                raise about.fail(s, f"unknown words {' '.join(s.words)!r}")
+            about.channel[key] = s.words[len(key.split()) :]
         else:
             raise about.fail(s, f"unknown heading {' '.join(s.heading)!r}")
     if {"chip_length", "chip_width"} - set(about.dimensions):
@@ -266,6 +310,8 @@ def read(path: Path, name: str) -> Imported:
             ]
             if blocks:
                 entry["blocks"] = blocks
+            if slab.channels:
+                entry["channels"] = dict(slab.channels)
             layers.append(entry)
             if slab.is_source:
                 sources += [_source(e, layer, instance, chip, about) for e in slab.floorplan]
