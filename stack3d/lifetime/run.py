@@ -25,6 +25,7 @@ from stack3d.lifetime.heat import Heat, Limits
 from stack3d.lifetime.life import Bill, Life, Policy, Reading, chosen_policies, elapse, read_out
 from stack3d.lifetime.outputs import power_values, thermal_values, workload_coordinates
 from stack3d.lifetime.summary import summarise
+from stack3d.lifetime.transient import over_time
 from stack3d.mvm import SinhCell
 from stack3d.progress import Observer
 from stack3d.schema.life import Lifetime
@@ -146,8 +147,13 @@ def _run(
     observer.stage("mesh", layers=len(chip.stack.layers), unknowns=grid.n_nodes)
     with clock("mesh"):
         problem = thermal_problem(chip.stack, grid, scenario.cooling)
-        backend = backends.of(scenario, problem)
-    if chip.computer is None:
+        if scenario.transient is None:
+            backend = backends.of(scenario, problem)
+    if scenario.transient is not None:
+        observer.stage("heat")
+        with clock("heat"):
+            values, coordinates, solution = over_time(chip, problem)
+    elif chip.computer is None:
         observer.stage("heat")
         with clock("heat"):
             solution = backend.solve(chip.sources)
@@ -163,7 +169,8 @@ def _run(
         values, coordinates, solution = loop.run()
     _check_temperatures(values)
     statistics = {"thermal": dict(solution.statistics), "seconds": clock.seconds}
-    return Outcome(values, coordinates, statistics, summarise(chip, values, coordinates))
+    shown = values if scenario.transient is None else {name: value[-1] for name, value in values.items()}
+    return Outcome(values, coordinates, statistics, summarise(chip, shown, coordinates))
 
 
 def _fresh(chip: Chip, computer: Computer) -> Life:

@@ -16,7 +16,7 @@ from stack3d.schema.device import Device
 from stack3d.schema.geometry import Geometry, Name
 from stack3d.schema.life import HybridTiers, Lifetime, MonteCarlo
 from stack3d.schema.mvm import Mvm
-from stack3d.schema.numerics import Solver
+from stack3d.schema.numerics import Solver, Transient
 from stack3d.schema.sweep import Sweep
 from stack3d.schema.workload import PowerMap, Workload
 
@@ -57,6 +57,8 @@ class Scenario(DeckModel):
     lifetime: Lifetime | None = None
     monte_carlo: MonteCarlo = MonteCarlo()
     solver: Solver
+    transient: Transient | None = None
+    """Temperature over time; absent = steady."""
     probes: tuple[Probe, ...] = ()
     maps: Maps | None = None
     tier_map: tuple[Count, Count] = (16, 16)
@@ -76,6 +78,10 @@ class Scenario(DeckModel):
             raise ValueError("every face is adiabatic, so there is no steady temperature: cool the top, bottom or sides")
         if self.lifetime is not None and (self.workload is None or self.device is None):
             raise ValueError("lifetime needs a workload and a device")
+        if self.transient is not None and self.workload is not None:
+            raise ValueError("transient wants explicit power.sources and no workload")
+        if self.transient is not None and any(layer.channels for layer in layers):
+            raise ValueError("transient cannot follow coolant in channels; leave transient out for the steady state")
         if self.workload is not None and self.device is None:
             raise ValueError("workload needs a device: its conductances set the array power")
         return self
