@@ -10,6 +10,7 @@ from stack3d.schema.base import (
     Count,
     DeckModel,
     Length,
+    Temperature,
 )
 from stack3d.schema.cooling import Cooling
 from stack3d.schema.device import Device
@@ -61,6 +62,8 @@ class Scenario(DeckModel):
     """Temperature over time; absent = steady."""
     probes: tuple[Probe, ...] = ()
     maps: Maps | None = None
+    limits: dict[str, Temperature] = {}
+    """Role or layer → highest temperature; a run above it warns."""
     tier_map: tuple[Count, Count] = (16, 16)
     """Boxes [nx, ny] of the temperature map of each tier."""
     sweep: Sweep = Sweep()
@@ -80,6 +83,9 @@ class Scenario(DeckModel):
             raise ValueError("lifetime needs a workload and a device")
         if self.transient is not None and self.workload is not None:
             raise ValueError("transient wants explicit power.sources and no workload")
+        faces = (self.cooling.top, self.cooling.bottom, self.cooling.sides, *(p.condition for p in self.cooling.patches))
+        if self.transient is not None and any(face.natural or face.emissivity for face in faces):
+            raise ValueError("transient wants faces whose film does not follow their temperature: no natural, no emissivity")
         if self.transient is not None and any(layer.channels for layer in layers):
             raise ValueError("transient cannot follow coolant in channels; leave transient out for the steady state")
         if self.workload is not None and self.device is None:
