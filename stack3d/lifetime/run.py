@@ -151,12 +151,13 @@ def _run(
     observer.stage("mesh", layers=len(chip.stack.layers), unknowns=grid.n_nodes)
     with clock("mesh"):
         problem = thermal_problem(chip.stack, grid, scenario.cooling)
-        if scenario.transient is None:
+        if scenario.transient is None or chip.computer is not None:
             backend = backends.of(scenario, problem)
     if scenario.transient is not None:
         observer.stage("heat")
         with clock("heat"):
-            values, coordinates, solution = over_time(chip, problem)
+            settled = None if chip.computer is None else first_heat(chip, chip.computer, backend, plan)
+            values, coordinates, solution = over_time(chip, problem, settled)
     elif chip.computer is None:
         observer.stage("heat")
         with clock("heat"):

@@ -1,4 +1,4 @@
-"""Temperature over time for explicit sources, as output variables."""
+"""Temperature over time for the powers of a chip, as output variables."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import DeckError, Problem
-from stack3d.layout import Floats
+from stack3d.layout import Floats, HeatSource
 from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.heat import Heat, power_schedule
 from stack3d.lifetime.outputs import thermal_values
 from stack3d.schema.numerics import Transient
 from stack3d.thermal.exact_transient import ExactTransient
@@ -24,12 +25,15 @@ CONTINUED = 2.0**-4
 """First step of a stretch in which no power changes, as a share of it."""
 
 
-def schedule_of(chip: Chip, deck: Transient) -> PowerSchedule:
-    """Powers of the explicit sources over time."""
-    powers = np.array([source.power for source in chip.sources])
+def schedule_of(chip: Chip, deck: Transient, state: Heat | None) -> tuple[tuple[HeatSource, ...], PowerSchedule]:
+    """All heat sources and their powers over time; raises DeckError for a duty on top of a trace."""
+    sources, schedule = power_schedule(chip, state)
     if deck.duty is None:
-        return PowerSchedule.constant(powers)
-    return PowerSchedule(np.array([0.0, deck.duty.on]), np.array([powers, 0 * powers]), deck.duty.period)
+        return sources, schedule
+    if schedule.period is not None:
+        raise DeckError(Problem("transient.duty", "the power follows a trace already; leave one of the two out"))
+    powers = schedule.powers[0]
+    return sources, PowerSchedule(np.array([0.0, deck.duty.on]), np.array([powers, 0 * powers]), deck.duty.period)
 
 
 def stretch(schedule: PowerSchedule, begin: float, end: float) -> PowerSchedule:
@@ -38,8 +42,12 @@ def stretch(schedule: PowerSchedule, begin: float, end: float) -> PowerSchedule:
     return PowerSchedule(np.array([a - begin for a, _ in parts]), np.array([powers for _, powers in parts]))
 
 
-def over_time(chip: Chip, problem: ThermalProblem) -> tuple[dict[str, Any], dict[str, Any], ThermalSolution]:
+def over_time(
+    chip: Chip, problem: ThermalProblem, state: Heat | None = None
+) -> tuple[dict[str, Any], dict[str, Any], ThermalSolution]:
     """Variables of ``/thermal`` with time first, their coordinates, and the last state.
+
+    With a workload, `state` is its steady heat: what goes with the rate follows the trace, leakage stays as it is there.
 
     The trilinear elements are those of both backends; they are marched without a mesh whatever the profile.
 
@@ -53,9 +61,9 @@ def over_time(chip: Chip, problem: ThermalProblem) -> tuple[dict[str, Any], dict
     deck = chip.scenario.transient
     assert deck is not None
     places: list[Place] = [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
-    places += [Box(source.layer, source.extent) for source in chip.sources]
-    system = transient_system(problem, chip.sources, places, rtol=chip.scenario.solver.linear.tolerance)
-    schedule = schedule_of(chip, deck)
+    sources, schedule = schedule_of(chip, deck, state)
+    places += [Box(source.layer, source.extent) for source in sources]
+    system = transient_system(problem, sources, places, rtol=chip.scenario.solver.linear.tolerance)
     operator = GridOperator(problem, CellProperties.of(problem.stack, problem.grid))
     times = np.array(deck.outputs or (deck.until,))
     state_at = _periodic(system, schedule) if deck.periodic else _marched(system, schedule, deck, chip.scenario.cooling.ambient)
@@ -102,6 +110,8 @@ def _periodic(system: TransientSystem, schedule: PowerSchedule) -> Callable[[flo
     if not isinstance(system, ModalSystem):
         message = "wants layers that are uniform in the plane with constant conductivity; march with `periodic: false` instead"
         raise DeckError(Problem("transient.periodic", message))
+    if schedule.period is None:
+        raise DeckError(Problem("transient.periodic", "the power does not repeat; give a duty or a trace"))
     exact = ExactTransient(system)
     return lambda now: exact.periodic(schedule, [now])
 

@@ -45,7 +45,7 @@ class Linear(DeckModel):
 
 
 class Duty(DeckModel):
-    """Explicit sources switched on at the start of every period."""
+    """Power switched on at the start of every period."""
 
     period: Duration
     on: Duration
@@ -58,7 +58,7 @@ class Duty(DeckModel):
 
 
 class Transient(DeckModel):
-    """Temperature over time instead of the steady state; explicit sources only."""
+    """Temperature over time instead of the steady state; power follows its traces."""
 
     until: Duration
     outputs: tuple[Time, ...] = ()
@@ -68,7 +68,7 @@ class Transient(DeckModel):
     duty: Duty | None = None
     """Absent = all sources on from the start."""
     periodic: bool = False
-    """Times count within one period after infinitely many; wants a duty, and layers uniform in the plane."""
+    """Times count within one period after infinitely many; wants a duty or a trace, and layers uniform in the plane."""
     step: Duration | None = None
     """Fixed step; absent = steps by error control."""
     tolerance: Annotated[TemperatureDifference, Field(gt=0)] = 0.01
@@ -79,8 +79,8 @@ class Transient(DeckModel):
         times = (*self.outputs,)
         if any(b <= a for a, b in zip(times[:-1], times[1:])) or (times and times[-1] > self.until * (1 + 1e-12)):
             raise ValueError("outputs have to ascend, and none may come after until")
-        if self.periodic and (self.duty is None or self.step is not None):
-            raise ValueError("periodic wants a duty, and no step")
+        if self.periodic and self.step is not None:
+            raise ValueError("periodic is exact in time and takes no step")
         if self.periodic and self.duty is not None and self.until > self.duty.period:
             raise ValueError("periodic: until lies beyond the period of the duty")
         return self

@@ -81,8 +81,8 @@ class Scenario(DeckModel):
             raise ValueError("every face is adiabatic, so there is no steady temperature: cool the top, bottom or sides")
         if self.lifetime is not None and (self.workload is None or self.device is None):
             raise ValueError("lifetime needs a workload and a device")
-        if self.transient is not None and self.workload is not None:
-            raise ValueError("transient wants explicit power.sources and no workload")
+        if self.transient is not None and self.lifetime is not None:
+            raise ValueError("transient and lifetime do not go together: one counts seconds, the other years")
         faces = (self.cooling.top, self.cooling.bottom, self.cooling.sides, *(p.condition for p in self.cooling.patches))
         if self.transient is not None and any(face.natural or face.emissivity for face in faces):
             raise ValueError("transient wants faces whose film does not follow their temperature: no natural, no emissivity")

@@ -107,7 +107,7 @@ def test_periodic_steady_state_is_what_many_periods_lead_to() -> None:
     [
         ({"until": "1 s", "outputs": ["2 s"]}, "none may come after until"),
         ({"until": "1 s", "outputs": ["0.2 s", "0.1 s"]}, "have to ascend"),
-        ({"until": "1 s", "periodic": True}, "periodic wants a duty"),
+        ({"until": "1 s", "periodic": True, "step": "1 ms"}, "takes no step"),
         ({"until": "1 s", "duty": {"period": "1 ms", "on": "2 ms"}}, "shorter than period"),
     ],
 )
