@@ -2,31 +2,110 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
+from stack3d.errors import Problem, ValidityWarning, did_you_mean
 from stack3d.layout import Channels, Grid, Rectangle, Stack, Surface
+from stack3d.lifetime.chip import Chip
 from stack3d.schema.cooling import Cooling
 from stack3d.schema.cooling import Face as FaceDeck
 from stack3d.thermal import ducts
 from stack3d.thermal.coolant import ChannelRun
-from stack3d.thermal.problem import Face, ThermalProblem
+from stack3d.thermal.cooling import FilmLaw, forced_air, natural_convection, radiation
+from stack3d.thermal.problem import Face, ThermalProblem, ThermalSolution
+
+FIRST_RISE = 20.0
+"""Rise of a face over ambient at which a film that follows its temperature begins. [K]"""
+
+
+def film_law(deck: FaceDeck, area: float, ambient: float) -> FilmLaw:
+    """Film coefficient of a face of an area [m²] for its own temperature."""
+
+    def film(surface: float) -> float:
+        total = radiation(surface, ambient, deck.emissivity) if deck.emissivity else 0.0
+        if deck.natural is not None:
+            total += natural_convection(surface - ambient, deck.natural.length, deck.natural.facing, ambient=ambient)
+        elif deck.stream is not None:
+            total += forced_air(deck.stream.velocity, deck.stream.length)
+        elif deck.film_coefficient is not None:
+            total += deck.film_coefficient
+        elif deck.resistance is not None:
+            total += 1.0 / (deck.resistance * area)
+        elif deck.areal_resistance is not None:
+            total += 1.0 / deck.areal_resistance if deck.areal_resistance > 0 else np.inf
+        return float(total)
+
+    return film
 
 
 def face_of(deck: FaceDeck, area: float, ambient: float) -> Face:
-    """Condition of a cooled face of an area [m²]."""
-    reference = ambient
-    film = 0.0
-    if deck.film_coefficient is not None:
-        film = deck.film_coefficient
-    elif deck.resistance is not None:
-        film = 1.0 / (deck.resistance * area)
-    elif deck.areal_resistance is not None:
-        film = 1.0 / deck.areal_resistance if deck.areal_resistance > 0 else np.inf
-    elif deck.temperature is not None:
-        film, reference = np.inf, deck.temperature
-    return Face(float(film), reference, deck.flux or 0.0)
+    """Condition of a cooled face of an area [m²]; where the film follows the temperature, that of a first guess."""
+    flux = deck.flux or 0.0
+    if deck.temperature is not None:
+        return Face(np.inf, deck.temperature, flux)
+    if (cooler := deck.thermoelectric) is not None:
+        film = cooler.peltier + cooler.conductance
+        return Face(film, (cooler.conductance * cooler.hot_side + cooler.joule) / film, flux)
+    return Face(film_law(deck, area, ambient)(ambient + FIRST_RISE), ambient, flux)
+
+
+def condition_of(cooling: Cooling) -> dict[str, FaceDeck]:
+    """Decks by face and patch."""
+    outer = {"top": cooling.top, "bottom": cooling.bottom, "sides": cooling.sides}
+    return {**outer, **{patch.name: patch.condition for patch in cooling.patches}}
+
+
+def film_laws(cooling: Cooling, problem: ThermalProblem) -> dict[str, FilmLaw]:
+    """Laws of the faces whose film follows their temperature."""
+    decks = condition_of(cooling).items()
+    return {n: film_law(d, problem.area(n), cooling.ambient) for n, d in decks if d.natural is not None or d.emissivity}
+
+
+def warn_of_limits(chip: Chip, problem: ThermalProblem, solution: ThermalSolution) -> None:
+    """Warn where a face passes what its cooling can do, or a layer its highest temperature."""
+    for name, deck in condition_of(chip.scenario.cooling).items():
+        face = problem.faces[name]
+        if face.is_fixed or not face.film_coefficient:
+            continue
+        surface = face.reference + solution.face_heat[name] / (face.film_coefficient * problem.area(name))
+        if name in ("top", "bottom"):  # the hottest place counts, where it is known
+            surface = max(surface, float(solution.field.values[-1 if name == "top" else 0].max()))
+        flux = face.film_coefficient * (surface - face.reference)
+        if deck.largest_flux is not None and flux > deck.largest_flux:
+            _warn(
+                f"cooling.{name} ({deck.name}): {flux / 1e4:.3g} W/cm2 leaves, its limit is {deck.largest_flux / 1e4:.3g} W/cm2"
+            )
+        if deck.largest_temperature is not None and surface > deck.largest_temperature:
+            _warn(
+                f"cooling.{name} ({deck.name}): the face is at {surface:.1f} K, its limit is {deck.largest_temperature:.1f} K"
+            )
+    for name, limit in chip.scenario.limits.items():
+        for layer in chip.stack.layers:
+            peak = solution.field.layer_peak(layer.name)[0]
+            if name in (layer.role, layer.name) and peak > limit:
+                _warn(f"limits.{name}: layer {layer.name!r} reaches {peak:.2f} K, {peak - limit:.2f} K above its limit")
+
+
+def _warn(text: str) -> None:
+    warnings.warn(ValidityWarning(text), stacklevel=3)
+
+
+def check_limits(chip: Chip) -> list[Problem]:
+    """Limits for what is neither a role nor a layer of the stack."""
+    known = {layer.name for layer in chip.stack.layers} | {layer.role for layer in chip.stack.layers if layer.role}
+    problems = [
+        Problem(f"limits.{name}", f"no role or layer {name!r}{did_you_mean(name, known)}")
+        for name in chip.scenario.limits
+        if name not in known
+    ]
+    for i, patch in enumerate(chip.scenario.cooling.patches):
+        if patch.layer not in chip.stack.index:
+            near = did_you_mean(patch.layer, chip.stack.index)
+            problems.append(Problem(f"cooling.patches[{i}].layer", f"no layer {patch.layer!r}{near}"))
+    return problems
 
 
 def surfaces_of(cooling: Cooling, stack: Stack) -> list[Surface]:

@@ -15,9 +15,10 @@ from stack3d.geometry.grid import build_grid
 from stack3d.layout import Floats, Grid, HeatSource, Rectangle
 from stack3d.lifetime.chip import Chip
 from stack3d.lifetime.computer import energies_of
-from stack3d.lifetime.faces import channel_runs, surfaces_of
+from stack3d.lifetime.faces import channel_runs, film_laws, surfaces_of
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.coolant import CoolantBackend
+from stack3d.thermal.cooling import SettledBackend
 from stack3d.thermal.problem import SolidBackend, ThermalBackend, ThermalProblem, ThermalSolution
 from stack3d.thermal.schedule import PowerSchedule
 from stack3d.workload import power
@@ -81,7 +82,9 @@ def make_backend(scenario: Scenario, problem: ThermalProblem) -> ThermalBackend:
     """Set up the solver that a profile asks for; for ``fem`` mesh the stack in Gmsh first."""
     solid = _solid_backend(scenario, problem)
     runs = channel_runs(problem.stack)
-    return CoolantBackend(solid, runs) if runs else solid
+    cooled = CoolantBackend(solid, runs) if runs else solid
+    laws = film_laws(scenario.cooling, problem)
+    return SettledBackend(cooled, laws) if laws else cooled
 
 
 def _solid_backend(scenario: Scenario, problem: ThermalProblem) -> SolidBackend:
@@ -122,6 +125,7 @@ class Backends:
         grid = problem.grid
         lines = tuple(a.tobytes() for a in (grid.x, grid.y, grid.z, grid.layer))
         profile = scenario.solver.model_dump_json(exclude={"source", "assumed", "title"})
+        profile += scenario.cooling.model_dump_json()
         key = (problem.stack, lines, tuple(problem.faces.items()), problem.patches, profile)
         if self._backend is None or key != self._key:
             self._backend = None  # let go of the old one before the new one takes its memory

@@ -20,11 +20,12 @@ from stack3d.lifetime import policies as _registered  # noqa: F401  (importing i
 from stack3d.lifetime.ageing import Climate, Population, epoch_times, errors_by_tier, histogram, histogram_edges, mean_field
 from stack3d.lifetime.chip import Chip, build_chip
 from stack3d.lifetime.computer import Computer
-from stack3d.lifetime.faces import thermal_problem
+from stack3d.lifetime.faces import check_limits, thermal_problem, warn_of_limits
 from stack3d.lifetime.heat import Heat, Limits
 from stack3d.lifetime.life import Bill, Life, Policy, Reading, chosen_policies, elapse, read_out
 from stack3d.lifetime.outputs import power_values, thermal_values, workload_coordinates
 from stack3d.lifetime.summary import summarise
+from stack3d.lifetime.transient import over_time
 from stack3d.mvm import SinhCell
 from stack3d.progress import Observer
 from stack3d.schema.life import Lifetime
@@ -80,6 +81,8 @@ class Stopwatch:
 def check(scenario: Scenario) -> Chip:
     """Everything that can be checked without meshing; raises DeckError with all mistakes."""
     chip = build_chip(scenario)
+    if problems := check_limits(chip):
+        raise DeckError(problems)
     chosen_policies(chip)
     heat.make_grid(chip)
     return chip
@@ -141,13 +144,21 @@ def _run(
     observer.stage("build", scenario=scenario.scenario)
     with clock("build"):
         chip = build_chip(scenario)
+        if problems := check_limits(chip):
+            raise DeckError(problems)
         plan = chosen_policies(chip)
         grid = heat.make_grid(chip)
     observer.stage("mesh", layers=len(chip.stack.layers), unknowns=grid.n_nodes)
     with clock("mesh"):
         problem = thermal_problem(chip.stack, grid, scenario.cooling)
-        backend = backends.of(scenario, problem)
-    if chip.computer is None:
+        if scenario.transient is None or chip.computer is not None:
+            backend = backends.of(scenario, problem)
+    if scenario.transient is not None:
+        observer.stage("heat")
+        with clock("heat"):
+            settled = None if chip.computer is None else first_heat(chip, chip.computer, backend, plan)
+            values, coordinates, solution = over_time(chip, problem, settled)
+    elif chip.computer is None:
         observer.stage("heat")
         with clock("heat"):
             solution = backend.solve(chip.sources)
@@ -162,8 +173,10 @@ def _run(
         loop = _Loop(chip, chip.computer, backend, plan, observer, clock, resume, key)
         values, coordinates, solution = loop.run()
     _check_temperatures(values)
+    warn_of_limits(chip, problem if scenario.transient is not None else backend.problem, solution)
     statistics = {"thermal": dict(solution.statistics), "seconds": clock.seconds}
-    return Outcome(values, coordinates, statistics, summarise(chip, values, coordinates))
+    shown = values if scenario.transient is None else {name: value[-1] for name, value in values.items()}
+    return Outcome(values, coordinates, statistics, summarise(chip, shown, coordinates))
 
 
 def _fresh(chip: Chip, computer: Computer) -> Life:

@@ -44,9 +44,12 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
         low, high = int(np.argmin(means)), int(np.argmax(means))
         spread = short(float(means[high] - means[low]), "K")
         lines.append(f"between tiers      {spread} from tier {low} (coolest) to tier {high} (hottest) of {len(means)}")
-    if "mvm/accuracy" not in values:
+    if chip.scenario.transient is not None:
+        lines.append(f"at                 {float(coordinates['time'][-1]):g} s, the last of {len(coordinates['time'])} times")
+    elif "mvm/accuracy" not in values:
         balance = f"error {float(values['thermal/heat_balance_error']):.1e} of the heat put in"
         lines.append(f"heat balance       {balance}, {float(values['thermal/thermal_resistance']):.4g} K/W to ambient")
+    if "mvm/accuracy" not in values:
         for name, kelvin in zip(coordinates.get("probe", ()), values.get("thermal/probe_temperature", ())):
             lines.append(f"probe              {name}: {kelvin - ZERO_CELSIUS:.3f} degC")
     if "mvm/accuracy" in values:

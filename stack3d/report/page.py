@@ -67,7 +67,7 @@ def numbers(facts: Facts) -> str:
     """Every scalar of the dataset with its unit and meaning."""
     rows = []
     for path, entry in fields.FIELDS.items():
-        if entry.dims == () and facts.has(path):
+        if entry.dims in ((), ("time",)) and facts.has(path) and np.ndim(facts.get(path)) == 0:
             value = facts.get(path)
             rows.append((path, f"{float(value):.6g} {entry.units if entry.units != '1' else ''}".strip(), entry.long_name))
     return f"<section id='numbers'><h2>Numbers</h2>{table(rows, ('variable', 'value', 'meaning'))}</section>" if rows else ""

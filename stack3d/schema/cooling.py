@@ -10,15 +10,48 @@ from stack3d.schema.base import (
     ArealResistance,
     DeckModel,
     FilmCoefficient,
+    Fraction,
     HeatFlux,
     Temperature,
     ThermalResistance,
+    Thickness,
+    Velocity,
 )
 from stack3d.schema.geometry import Interval, Name
 
 
+class Natural(DeckModel):
+    """Still air on the bare face."""
+
+    facing: Literal["up", "down", "vertical"]
+    length: Thickness
+    """Area over perimeter of a level face, height of a vertical one."""
+
+
+class Stream(DeckModel):
+    """Air that flows along the bare face."""
+
+    velocity: Velocity
+    length: Thickness
+    """Along the flow."""
+
+
+class Thermoelectric(DeckModel):
+    """A Peltier cooler at constant current, per area of the face: heat pumped = peltier T + conductance (T - hot) - joule."""
+
+    peltier: FilmCoefficient
+    """Seebeck coefficient times current, per area."""
+    conductance: FilmCoefficient
+    joule: HeatFlux
+    """Half of the heat that the current makes, which returns to the cold face."""
+    hot_side: Temperature
+
+
+WAYS = ("film_coefficient", "resistance", "areal_resistance", "temperature", "natural", "stream", "thermoelectric")
+
+
 class Face(DeckModel):
-    """Condition on an outer face; give exactly one of the first four, or none for an adiabatic face."""
+    """Condition on an outer face; give at most one of the ways from film_coefficient to thermoelectric."""
 
     name: str = "inline"
     title: str | None = None
@@ -30,16 +63,33 @@ class Face(DeckModel):
     """Resistance times area; h = 1 / R''."""
     temperature: Temperature | None = None
     """Fixed temperature."""
+    natural: Natural | None = None
+    """Film by the correlations for still air, which follows the temperature of the face."""
+    stream: Stream | None = None
+    """Film by the correlation for a flat plate."""
+    thermoelectric: Thermoelectric | None = None
+    emissivity: Fraction | None = None
+    """Radiation to surroundings at ambient, on top of the above."""
     flux: HeatFlux | None = None
     """Heat pushed into the face, on top of the above."""
+    largest_flux: HeatFlux | None = None
+    """Heat flux out of the face beyond which a run warns: the critical heat flux of boiling, the reach of a heat pipe."""
+    largest_temperature: Temperature | None = None
+    """Temperature of the face beyond which a run warns: boiling of a single-phase liquid."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        kinds = ("film_coefficient", "resistance", "areal_resistance", "temperature")
-        given = [k for k in kinds if getattr(self, k) is not None]
+        given = [k for k in WAYS if getattr(self, k) is not None]
         if len(given) > 1:
-            raise ValueError(f"wants one of {', '.join(kinds)} (got {' and '.join(given)})")
+            raise ValueError(f"wants one of {', '.join(WAYS)} (got {' and '.join(given)})")
+        if self.emissivity is not None and (self.temperature is not None or self.thermoelectric is not None):
+            raise ValueError(f"emissivity does not go with {given[0]}")
         return self
+
+    @property
+    def is_cooled(self) -> bool:
+        """Whether heat can leave."""
+        return bool(self.emissivity) or (any(getattr(self, way) is not None for way in WAYS) and self.film_coefficient != 0)
 
 
 def _adiabatic(value: Any) -> Any:
@@ -75,6 +125,4 @@ class Cooling(DeckModel):
     @property
     def has_way_out(self) -> bool:
         """Whether some face is cooled."""
-        ways = ("film_coefficient", "resistance", "areal_resistance", "temperature")
-        faces = (self.top, self.bottom, self.sides, *(patch.condition for patch in self.patches))
-        return any(getattr(face, way) is not None and face.film_coefficient != 0 for face in faces for way in ways)
+        return any(f.is_cooled for f in (self.top, self.bottom, self.sides, *(patch.condition for patch in self.patches)))

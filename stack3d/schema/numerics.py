@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stack3d.schema.base import (
     Count,
     DeckModel,
+    Duration,
     Fraction,
     Number,
+    Temperature,
+    TemperatureDifference,
+    Time,
 )
 
 
@@ -38,6 +42,48 @@ class Linear(DeckModel):
     tolerance: Annotated[Number, Field(gt=0, lt=1)] = 1e-10
     """Relative residual."""
     max_iterations: Annotated[Count, Field(ge=1)] = 500
+
+
+class Duty(DeckModel):
+    """Power switched on at the start of every period."""
+
+    period: Duration
+    on: Duration
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        if self.on >= self.period:
+            raise ValueError("on has to be shorter than period")
+        return self
+
+
+class Transient(DeckModel):
+    """Temperature over time instead of the steady state; power follows its traces."""
+
+    until: Duration
+    outputs: tuple[Time, ...] = ()
+    """Times at which everything is reported, ascending; absent = `until` alone."""
+    initial: Temperature | None = None
+    """Uniform temperature at the start; absent = ambient."""
+    duty: Duty | None = None
+    """Absent = all sources on from the start."""
+    periodic: bool = False
+    """Times count within one period after infinitely many; wants a duty or a trace, and layers uniform in the plane."""
+    step: Duration | None = None
+    """Fixed step; absent = steps by error control."""
+    tolerance: Annotated[TemperatureDifference, Field(gt=0)] = 0.01
+    """Largest local error of a step by error control."""
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> Self:
+        times = (*self.outputs,)
+        if any(b <= a for a, b in zip(times[:-1], times[1:])) or (times and times[-1] > self.until * (1 + 1e-12)):
+            raise ValueError("outputs have to ascend, and none may come after until")
+        if self.periodic and self.step is not None:
+            raise ValueError("periodic is exact in time and takes no step")
+        if self.periodic and self.duty is not None and self.until > self.duty.period:
+            raise ValueError("periodic: until lies beyond the period of the duty")
+        return self
 
 
 class Solver(DeckModel):

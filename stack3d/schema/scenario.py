@@ -10,13 +10,14 @@ from stack3d.schema.base import (
     Count,
     DeckModel,
     Length,
+    Temperature,
 )
 from stack3d.schema.cooling import Cooling
 from stack3d.schema.device import Device
 from stack3d.schema.geometry import Geometry, Name
 from stack3d.schema.life import HybridTiers, Lifetime, MonteCarlo
 from stack3d.schema.mvm import Mvm
-from stack3d.schema.numerics import Solver
+from stack3d.schema.numerics import Solver, Transient
 from stack3d.schema.sweep import Sweep
 from stack3d.schema.workload import PowerMap, Workload
 
@@ -57,8 +58,12 @@ class Scenario(DeckModel):
     lifetime: Lifetime | None = None
     monte_carlo: MonteCarlo = MonteCarlo()
     solver: Solver
+    transient: Transient | None = None
+    """Temperature over time; absent = steady."""
     probes: tuple[Probe, ...] = ()
     maps: Maps | None = None
+    limits: dict[str, Temperature] = {}
+    """Role or layer → highest temperature; a run above it warns."""
     tier_map: tuple[Count, Count] = (16, 16)
     """Boxes [nx, ny] of the temperature map of each tier."""
     sweep: Sweep = Sweep()
@@ -76,6 +81,13 @@ class Scenario(DeckModel):
             raise ValueError("every face is adiabatic, so there is no steady temperature: cool the top, bottom or sides")
         if self.lifetime is not None and (self.workload is None or self.device is None):
             raise ValueError("lifetime needs a workload and a device")
+        if self.transient is not None and self.lifetime is not None:
+            raise ValueError("transient and lifetime do not go together: one counts seconds, the other years")
+        faces = (self.cooling.top, self.cooling.bottom, self.cooling.sides, *(p.condition for p in self.cooling.patches))
+        if self.transient is not None and any(face.natural or face.emissivity for face in faces):
+            raise ValueError("transient wants faces whose film does not follow their temperature: no natural, no emissivity")
+        if self.transient is not None and any(layer.channels for layer in layers):
+            raise ValueError("transient cannot follow coolant in channels; leave transient out for the steady state")
         if self.workload is not None and self.device is None:
             raise ValueError("workload needs a device: its conductances set the array power")
         return self

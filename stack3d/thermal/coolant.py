@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -123,7 +123,17 @@ class CoolantBackend:
         """Of the solid."""
         return self.backend.problem
 
-    def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
+    def recooled(self, problem: ThermalProblem) -> CoolantBackend:
+        """The same channels with other films and references on the outer faces."""
+        return CoolantBackend(self.backend.recooled(problem), self.runs)
+
+    def solve(
+        self,
+        sources: Sequence[HeatSource],
+        *,
+        guess: Floats | None = None,
+        references: Mapping[str, Floats] | None = None,
+    ) -> ThermalSolution:
         """Steady temperature of solid and coolant, begun at a `guess` [K]; raises SolverError when they do not settle."""
         stack, grid = self.problem.stack, self.problem.grid
         sizes = [(len(r.channels.outlines), r.lines(grid)[1][r.lines(grid)[2]].size) for r in self.runs]
@@ -137,8 +147,8 @@ class CoolantBackend:
         states: list[Floats] = []
         changes: list[Floats] = []
         for passes in range(1, MOST_PASSES + 1):
-            references = {run.name: run.on_nodes(grid, part) for run, part in zip(self.runs, split(state))}
-            solution = self.backend.solve(sources, guess=guess, references=references)
+            coolant = {run.name: run.on_nodes(grid, part) for run, part in zip(self.runs, split(state))}
+            solution = self.backend.solve(sources, guess=guess, references={**(references or {}), **coolant})
             guess = solution.field.values
             walls = [run.wall_temperature(stack, grid, solution.field.values) for run in self.runs]
             new = np.concatenate([run.coolant_temperature(grid, wall).ravel() for run, wall in zip(self.runs, walls)])

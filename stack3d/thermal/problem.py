@@ -92,6 +92,28 @@ class ThermalProblem:
         """Planes of each patch on the grid."""
         return {surface.name: planes_of(surface, self.stack, self.grid) for surface, _ in self.patches}
 
+    def area(self, face: str) -> float:
+        """Area of a face or patch that its condition holds on. [m²]"""
+        if face in self.surfaces:
+            return float(sum(plane.area.sum() for plane in self.surfaces[face]))
+        extents = [layer.extent for layer in self.stack.layers]
+        if face in ("top", "bottom"):
+            cells = np.outer(np.diff(self.grid.y), np.diff(self.grid.x))
+            return extents[-1 if face == "top" else 0].area - float((self.covered(face) * cells).sum())
+        x, y = self.grid.x[[0, -1]], self.grid.y[[0, -1]]
+        lengths = [
+            (e.y1 - e.y0) * ((e.x0 <= x[0]) + (e.x1 >= x[1])) + (e.x1 - e.x0) * ((e.y0 <= y[0]) + (e.y1 >= y[1]))
+            for e in extents
+        ]
+        return float(sum(layer.thickness * length for layer, length in zip(self.stack.layers, lengths)))
+
+    def with_films(self, films: Mapping[str, float]) -> ThermalProblem:
+        """The same problem with other film coefficients by face. [W m⁻² K⁻¹]"""
+        changed = {n: dataclasses.replace(f, film_coefficient=films.get(n, f.film_coefficient)) for n, f in self.faces.items()}
+        patches = tuple((surface, changed[surface.name]) for surface, _ in self.patches)
+        top, bottom, sides = (changed[name] for name in ("top", "bottom", "sides"))
+        return dataclasses.replace(self, patches=patches, top=top, bottom=bottom, sides=sides)
+
     def covered(self, face: str) -> Floats:
         """Share of each cell of the ``top`` or ``bottom`` face that patches take, shape (ny, nx). [-]"""
         grid = self.grid
