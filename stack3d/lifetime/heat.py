@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.errors import RangeError, SolverError, ThermalRunawayError, ValidityWarning
+from stack3d.errors import DeckError, RangeError, SolverError, ThermalRunawayError, ValidityWarning
 from stack3d.geometry.gmsh_model import layered_hexahedra
 from stack3d.geometry.grid import build_grid
 from stack3d.layout import Floats, Grid, HeatSource, Rectangle
@@ -107,31 +108,41 @@ def _solid_backend(scenario: Scenario, problem: ThermalProblem) -> SolidBackend:
 
 
 class Backends:
-    """Keeps the solver made last, for cases that differ in power alone; one at a time, so that memory stays flat.
+    """Keeps the solver made last, for cases that differ in power or cooling alone; one at a time, so that memory stays flat.
 
     Parameters
     ----------
     made : int
-        How many were made so far.
+        How many were made so far, meshes and all.
+    recooled : int
+        How often the kept one was given other films instead.
     """
 
     def __init__(self) -> None:
-        self.made = 0
-        self._key: tuple[Any, ...] | None = None
+        self.made = self.recooled = 0
+        self._body: tuple[Any, ...] | None = None
+        self._faces: tuple[Any, ...] | None = None
         self._backend: ThermalBackend | None = None
 
     def of(self, scenario: Scenario, problem: ThermalProblem) -> ThermalBackend:
-        """The solver kept when stack, grid, faces and profile are the same ones, else a new one."""
+        """The solver kept when stack, grid and profile are the same ones, with other films if need be; else a new one."""
         grid = problem.grid
         lines = tuple(a.tobytes() for a in (grid.x, grid.y, grid.z, grid.layer))
         profile = scenario.solver.model_dump_json(exclude={"source", "assumed", "title"})
-        profile += scenario.cooling.model_dump_json()
-        key = (problem.stack, lines, tuple(problem.faces.items()), problem.patches, profile)
-        if self._backend is None or key != self._key:
-            self._backend = None  # let go of the old one before the new one takes its memory
+        body = (problem.stack, lines, problem.patches, profile)
+        faces = (tuple(problem.faces.items()), scenario.cooling.model_dump_json())
+        if self._backend is not None and body == self._body and faces == self._faces:
+            return self._backend
+        kept, self._backend = (self._backend if body == self._body else None), None
+        if kept is not None:
+            with contextlib.suppress(DeckError):  # a face that changes its kind needs a new solver
+                self._backend = kept.recooled(problem)
+                self.recooled += 1
+        if self._backend is None:
+            del kept  # let go of the old one before the new one takes its memory
             self._backend = make_backend(scenario, problem)
-            self._key = key
             self.made += 1
+        self._body, self._faces = body, faces
         return self._backend
 
 
