@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d.geometry.grid import build_grid
 from stack3d.geometry.stack import tile_sites
@@ -34,10 +35,21 @@ def linear_stack(stack: Stack) -> Stack:
     return Stack(layers, stack.footprint)
 
 
+MOST_SOLVES = 32
+"""Sites whose response is computed one by one where layers are not uniform, unless more are required."""
+RESPONSE_LINES = 16
+"""Elements across such a stack: the response only ranks sites."""
+
+
 def site_heat(
-    scenario: Scenario, stack: Stack, sources: Sequence[HeatSource], sites: Sequence[Site], powers: Mapping[str, Floats]
+    scenario: Scenario,
+    stack: Stack,
+    sources: Sequence[HeatSource],
+    sites: Sequence[Site],
+    powers: Mapping[str, Floats],
+    required: NDArray[np.intp],
 ) -> SiteHeat:
-    """Response of every tile site to heat at every tile site; one solve per heated layer where layers are uniform.
+    """Response of tile sites to heat at tile sites.
 
     Parameters
     ----------
@@ -48,10 +60,13 @@ def site_heat(
     sites : sequence of (layer, Rectangle)
     powers : mapping of str to ndarray, shape (tiles,)
         By component; links as they are over one tier boundary. [W]
+    required : ndarray of int
+        Sites that must be among those known.
 
     Notes
     -----
-    Conductivities are held at 300 K, so that temperatures superpose.
+    Conductivities are held at 300 K, so that temperatures superpose. Uniform layers take one solve per heated layer for all
+    sites; other stacks take one per site, on a coarser grid, for the required sites and some more, evenly picked.
     """
     from stack3d.lifetime.faces import thermal_problem
     from stack3d.thermal.places import Box
@@ -59,29 +74,37 @@ def site_heat(
     from stack3d.thermal.tensor import TensorSolver
 
     assert scenario.workload is not None
-    linear = linear_stack(stack)
-    grid = build_grid(linear, list(sources), scenario.solver.mesh, [])
-    solver = TensorSolver(thermal_problem(linear, grid, scenario.cooling))
+    linear, mesh = linear_stack(stack), scenario.solver.mesh
+    chosen = np.arange(len(sites))
+    solver = TensorSolver(thermal_problem(linear, build_grid(linear, list(sources), mesh, []), scenario.cooling))
+    if not solver.is_direct:
+        coarse = mesh.model_copy(update={"lateral": min(mesh.lateral, RESPONSE_LINES), "refinement": 1.0})
+        solver = TensorSolver(thermal_problem(linear, build_grid(linear, [], coarse, []), scenario.cooling))
+        more = max(0, MOST_SOLVES - required.size)
+        spaced = np.linspace(0, len(sites) - 1, min(more, len(sites))).round().astype(np.intp)
+        chosen = np.union1d(required, spaced)
+    known = [sites[int(i)] for i in chosen]
     periphery = scenario.workload.periphery
     heated: dict[Site, int] = {}
     groups: dict[tuple[tuple[int, float], ...], Floats] = {}
     for component, watts in powers.items():
-        where = [heated_place(stack, site, component, periphery) for site in sites]
+        where = [heated_place(stack, site, component, periphery) for site in known]
         indices = [heated.setdefault(place, len(heated)) for place in where]
-        factors = [1.0] * len(sites)
+        factors = [1.0] * len(known)
         if component == "link" and periphery.link is not None:
             link = periphery.link
-            hops = [tier_boundaries(stack, site[0], hub) for site, (hub, _) in zip(sites, where)]
+            hops = [tier_boundaries(stack, site[0], hub) for site, (hub, _) in zip(known, where)]
             factors = [(link.bit + h * link.tier) / ((link.bit + link.tier) or 1.0) for h in hops]
         key = tuple(zip(indices, factors))
         groups[key] = groups.get(key, np.zeros(watts.size)) + watts
     boxes = [HeatSource(f"site{i}", layer, box, 0.0) for i, (layer, box) in enumerate(heated)]
-    response = thermal_response(solver, [*boxes, *sources], [Box(layer, box) for layer, box in sites])
+    response = thermal_response(solver, [*boxes, *sources], [Box(layer, box) for layer, box in known])
     explicit = response.matrix[:, len(boxes) :] @ np.array([s.power for s in sources])
     return SiteHeat(
         np.array(list(groups.values())),
         np.array([response.matrix[:, [i for i, _ in key]] * np.array([f for _, f in key]) for key in groups]),
         response.unpowered + explicit,
+        chosen,
     )
 
 
@@ -106,9 +129,9 @@ def with_places(
         mine = [i for i, tile in enumerate(computer.tiles) if computer.layer_of[tile.layer] in layers]
         free = [site for site in sites if tier_of[site[0]] in tiers]
 
-        def heat(mine: list[int] = mine, free: list[Site] = free) -> SiteHeat:
+        def heat(required: NDArray[np.intp], mine: list[int] = mine, free: list[Site] = free) -> SiteHeat:
             energies = energies_of(replace(computer, hops=(1,) * len(computer.tiles)), scenario, targets)
-            return site_heat(scenario, stack, sources, free, {name: rate * e[mine] for name, e in energies.items()})
+            return site_heat(scenario, stack, sources, free, {name: rate * e[mine] for name, e in energies.items()}, required)
 
         for i, site in zip(mine, place(wanted, [computer.tiles[i] for i in mine], free, heat)):
             chosen[i] = free[site]

@@ -31,11 +31,14 @@ class SiteHeat:
         Rise of the first site per watt of the group on the tile at the second. [K W⁻¹]
     unpowered : ndarray, shape (sites,)
         Temperature without tiles. [K]
+    sites : ndarray of int
+        The sites these are, among all.
     """
 
     powers: Floats
     responses: Floats
     unpowered: Floats
+    sites: NDArray[np.intp]
 
     @cached_property
     def own(self) -> Floats:
@@ -55,12 +58,14 @@ class SiteHeat:
         return np.asarray(self.field(chosen)[chosen])
 
 
+HeatOf = Callable[[NDArray[np.intp]], SiteHeat]
+"""Sites that must be among those known → how hot they get."""
+
+
 class Placement(Protocol):
     """Strategy: the site of each tile."""
 
-    def __call__(
-        self, tiles: Sequence[Tile], sites: Sequence[Site], heat: Callable[[], SiteHeat] | None = None
-    ) -> NDArray[np.intp]:
+    def __call__(self, tiles: Sequence[Tile], sites: Sequence[Site], heat: HeatOf | None = None) -> NDArray[np.intp]:
         """Distinct site indices, one per tile; there are never fewer sites than tiles. `heat` is computed when called."""
 
 
@@ -83,7 +88,7 @@ def _farthest(free: Sequence[int], taken: Sequence[int], centres: Floats) -> int
 
 
 @placements.register("spread")
-def spread(tiles: Sequence[Tile], sites: Sequence[Site], heat: Callable[[], SiteHeat] | None = None) -> NDArray[np.intp]:
+def spread(tiles: Sequence[Tile], sites: Sequence[Site], heat: HeatOf | None = None) -> NDArray[np.intp]:
     """Tier after tier in turn, each tile as far as can be from all tiles placed before, seen from above."""
     centres = np.array([box.centre for _, box in sites])
     free = _tiers(sites)
@@ -101,7 +106,7 @@ def spread(tiles: Sequence[Tile], sites: Sequence[Site], heat: Callable[[], Site
 
 
 @placements.register("round_robin")
-def round_robin(tiles: Sequence[Tile], sites: Sequence[Site], heat: Callable[[], SiteHeat] | None = None) -> NDArray[np.intp]:
+def round_robin(tiles: Sequence[Tile], sites: Sequence[Site], heat: HeatOf | None = None) -> NDArray[np.intp]:
     """Tier after tier in turn, the first free site of each."""
     free = _tiers(sites)
     taken: list[int] = []
@@ -115,13 +120,13 @@ def round_robin(tiles: Sequence[Tile], sites: Sequence[Site], heat: Callable[[],
 
 
 @placements.register("bottom_up")
-def bottom_up(tiles: Sequence[Tile], sites: Sequence[Site], heat: Callable[[], SiteHeat] | None = None) -> NDArray[np.intp]:
+def bottom_up(tiles: Sequence[Tile], sites: Sequence[Site], heat: HeatOf | None = None) -> NDArray[np.intp]:
     """Fill the lowest tier first."""
     return np.arange(len(tiles), dtype=np.intp)
 
 
 @placements.register("top_down")
-def top_down(tiles: Sequence[Tile], sites: Sequence[Site], heat: Callable[[], SiteHeat] | None = None) -> NDArray[np.intp]:
+def top_down(tiles: Sequence[Tile], sites: Sequence[Site], heat: HeatOf | None = None) -> NDArray[np.intp]:
     """Fill the highest tier first."""
     order = [i for tier in reversed(_tiers(sites)) for i in tier]
     return np.array(order[: len(tiles)], dtype=np.intp)
@@ -134,19 +139,20 @@ MOST_MOVED = 32
 
 
 @placements.register("thermal_aware")
-def thermal_aware(tiles: Sequence[Tile], sites: Sequence[Site], heat: Callable[[], SiteHeat] | None = None) -> NDArray[np.intp]:
+def thermal_aware(tiles: Sequence[Tile], sites: Sequence[Site], heat: HeatOf | None = None) -> NDArray[np.intp]:
     """Lowest temperature of the hottest tile: hot tiles first to where they heat least, then moves and swaps.
 
     The best of the other strategies is a second start, so that the outcome is never hotter than any of them.
     """
     if heat is None:
         raise DeckError(Problem("workload.placement", "thermal_aware needs the thermal response of the stack"))
-    known = heat()
-    others = [placements[name] for name in placements if name != "thermal_aware"]
-    starts = [_greedy(known), *(p(tiles, sites) for p in others)]
+    others = [placements[name](tiles, sites) for name in placements if name != "thermal_aware"]
+    known = heat(np.unique(np.concatenate(others)))
+    starts = [_greedy(known), *(np.searchsorted(known.sites, other) for other in others)]
     first = min(starts, key=lambda chosen: _score(known.temperatures(chosen)))
     found = [_improved(known, first)] + ([_improved(known, starts[0])] if first is not starts[0] else [])
-    return min(found, key=lambda chosen: _score(known.temperatures(chosen)))
+    best = min(found, key=lambda chosen: _score(known.temperatures(chosen)))
+    return np.asarray(known.sites[best])
 
 
 def _score(temperatures: Floats) -> tuple[float, float]:
@@ -270,7 +276,7 @@ def place(
     wanted: str | Sequence[tuple[int, int, int]] | Mapping[str, tuple[int, int, int]],
     tiles: Sequence[Tile],
     sites: Sequence[Site],
-    heat: Callable[[], SiteHeat] | None = None,
+    heat: HeatOf | None = None,
 ) -> NDArray[np.intp]:
     """Site index of each tile.
 
@@ -280,7 +286,7 @@ def place(
         A strategy, or [tier, column, row] for each tile.
     tiles, sites
     heat : callable, optional
-        Gives the thermal response to strategies that ask for it.
+        Gives the thermal response to strategies that ask for it; see `HeatOf`.
 
     Raises
     ------

@@ -17,7 +17,7 @@ def heat(n_tiles: int, seed: int = 0, n_sites: int = 48) -> SiteHeat:
     at = np.array([[*box.centre, 0.5 * int(layer[1])] for layer, box in SITES[:n_sites]])
     distance = np.linalg.norm(at[:, None] - at[None], axis=-1)
     responses = np.array([1 / (0.5 + distance), 0.3 / (1 + distance)])
-    return SiteHeat(rng.random((2, n_tiles)), responses, 300 + rng.random(n_sites))
+    return SiteHeat(rng.random((2, n_tiles)), responses, 300 + rng.random(n_sites), np.arange(n_sites))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_tile_too_narrow_is_refused() -> None:
 @pytest.mark.parametrize("count", [1, 7, 48])
 def test_every_placement_gives_each_tile_its_own_site(strategy: str, count: int) -> None:
     tiles = split_matrix("layer", 8 * count, 4, (8, 8))
-    chosen = place(strategy, tiles, SITES, lambda: heat(count))
+    chosen = place(strategy, tiles, SITES, lambda _: heat(count))
     assert len(chosen) == count and len(set(chosen.tolist())) == count and chosen.min() >= 0 and chosen.max() < 48
 
 
@@ -81,7 +81,7 @@ def test_temperatures_superpose() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_thermal_placement_is_never_hotter_than_any_other(count: int, seed: int) -> None:
     known, tiles = heat(count, seed), split_matrix("layer", 8 * count, 4, (8, 8))
-    peaks = {name: known.temperatures(place(name, tiles, SITES, lambda: known)).max() for name in placements}
+    peaks = {name: known.temperatures(place(name, tiles, SITES, lambda _: known)).max() for name in placements}
     assert peaks["thermal_aware"] == min(peaks.values())
 
 
@@ -89,7 +89,7 @@ def test_thermal_placement_is_never_hotter_than_any_other(count: int, seed: int)
 def test_thermal_placement_comes_near_the_best_of_all(seed: int) -> None:
     """Three tiles on eight sites: all 336 placements tried; within a fifth of what separates the best from the median."""
     known, tiles = heat(3, seed, 8), split_matrix("layer", 24, 4, (8, 8))
-    found = known.temperatures(place("thermal_aware", tiles, SITES[:8], lambda: known)).max()
+    found = known.temperatures(place("thermal_aware", tiles, SITES[:8], lambda _: known)).max()
     every = sorted(known.temperatures(np.array(p)).max() for p in itertools.permutations(range(8), 3))
     assert found - every[0] < 0.2 * (every[len(every) // 2] - every[0])
 
