@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -81,7 +80,11 @@ def heat_sources(chip: Chip, powers: Mapping[str, Floats], rate: float) -> tuple
 
 def make_backend(scenario: Scenario, problem: ThermalProblem) -> ThermalBackend:
     """Set up the solver that a profile asks for; for ``fem`` mesh the stack in Gmsh first."""
-    solid = _solid_backend(scenario, problem)
+    return _with_coolants(scenario, problem, _solid_backend(scenario, problem))
+
+
+def _with_coolants(scenario: Scenario, problem: ThermalProblem, solid: SolidBackend) -> ThermalBackend:
+    """The solver of the solid, coupled to its channels and to films that follow the temperature."""
     runs = channel_runs(problem.stack)
     cooled = CoolantBackend(solid, runs) if runs else solid
     laws = film_laws(scenario.cooling, problem)
@@ -121,8 +124,7 @@ class Backends:
     def __init__(self) -> None:
         self.made = self.recooled = 0
         self._body: tuple[Any, ...] | None = None
-        self._faces: tuple[Any, ...] | None = None
-        self._backend: ThermalBackend | None = None
+        self._solid: SolidBackend | None = None
 
     def of(self, scenario: Scenario, problem: ThermalProblem) -> ThermalBackend:
         """The solver kept when stack, grid and profile are the same ones, with other films if need be; else a new one."""
@@ -130,20 +132,19 @@ class Backends:
         lines = tuple(a.tobytes() for a in (grid.x, grid.y, grid.z, grid.layer))
         profile = scenario.solver.model_dump_json(exclude={"source", "assumed", "title"})
         body = (problem.stack, lines, problem.patches, profile)
-        faces = (tuple(problem.faces.items()), scenario.cooling.model_dump_json())
-        if self._backend is not None and body == self._body and faces == self._faces:
-            return self._backend
-        kept, self._backend = (self._backend if body == self._body else None), None
-        if kept is not None:
-            with contextlib.suppress(DeckError):  # a face that changes its kind needs a new solver
-                self._backend = kept.recooled(problem)
+        if body != self._body:
+            self._solid = None  # let go of the old one before the new one takes its memory
+        elif self._solid is not None and self._solid.problem.faces != problem.faces:
+            try:
+                self._solid = self._solid.recooled(problem)
                 self.recooled += 1
-        if self._backend is None:
-            del kept  # let go of the old one before the new one takes its memory
-            self._backend = make_backend(scenario, problem)
+            except DeckError:  # a face that changes its kind needs a new solver
+                self._solid = None
+        if self._solid is None:
+            self._solid = _solid_backend(scenario, problem)
             self.made += 1
-        self._body, self._faces = body, faces
-        return self._backend
+        self._body = body
+        return _with_coolants(scenario, problem, self._solid)
 
 
 @dataclass(frozen=True, eq=False)

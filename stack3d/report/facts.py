@@ -54,9 +54,13 @@ class Facts:
 
     def celsius(self, path: str) -> Floats:
         """Values of a temperature, the last ones of a run over time. [degC]"""
+        return self.last(path) - ZERO_CELSIUS
+
+    def last(self, path: str) -> Floats:
+        """Values of an output variable, the last ones of a run over time; SI."""
         array = self.get(path)
-        last = array.isel(time=-1) if "time" in array.dims else array
-        return np.asarray(last.values, dtype=np.float64) - ZERO_CELSIUS
+        chosen = array.isel(time=-1) if "time" in array.dims else array
+        return np.asarray(chosen.values, dtype=np.float64)
 
     @property
     def name(self) -> str:

@@ -96,7 +96,7 @@ def stack(facts: Facts) -> Figure:
         y = _height_axis(*span)
         marks = _stack_marks(facts, _scaled(y), *span)
         if facts.has("thermal/hot_spot"):
-            hx, _, hz = facts.values("thermal/hot_spot")
+            hx, _, hz = facts.last("thermal/hot_spot")
             if span[0] <= hz <= span[1]:
                 peak = facts.celsius("thermal/layer_temperature_max").max()
                 tip = f"hottest point of the stack: {peak:.2f} °C"

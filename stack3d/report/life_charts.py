@@ -130,7 +130,7 @@ def _extreme_tiers(facts: Facts) -> dict[int, str]:
     filled = np.flatnonzero(np.isfinite(facts.values("reliability/conductance_error_mean")).all(axis=0))
     if filled.size == 0:
         raise ResultsError(f"no tier of {facts.name} holds cells")
-    heat = facts.values("thermal/temperature_mean")[filled]
+    heat = facts.last("thermal/temperature_mean")[filled]
     low, high = int(filled[heat.argmin()]), int(filled[heat.argmax()])
     return {low: f"tier {low}"} if low == high else {low: f"tier {low} (coolest)", high: f"tier {high} (hottest)"}
 

@@ -92,19 +92,29 @@ def _life(loss: xr.DataArray, accuracy: xr.DataArray) -> xr.DataArray:
     return (loss.fillna(end).median("sample") / YEAR).where(known.any("time"))
 
 
+def _tiers(temperature: xr.DataArray) -> xr.DataArray:
+    """How many tiers a case has; NaN where it has no temperature."""
+    known = temperature.notnull()
+    present = known.any("time") if "time" in known.dims else known
+    return present.sum("tier").where(present.any("tier"))
+
+
 ANSWERS: Mapping[str, Answer] = {
     "accuracy": Answer("accuracy at the end", "%", ("mvm/accuracy",), lambda a: 100 * _last(a).mean("sample"), True, 1),
     "life": Answer("median time to the stated loss", "years", ("mvm/time_to_accuracy_loss", "mvm/accuracy"), _life, True, -1),
     "peak": Answer(
-        "peak temperature", "°C", ("thermal/layer_temperature_max",), lambda t: t.max("layer") - ZERO_CELSIUS, False, 1
+        "peak temperature",
+        "°C",
+        ("thermal/layer_temperature_max",),
+        lambda t: t.max([d for d in t.dims if d in ("layer", "time")]) - ZERO_CELSIUS,
+        False,
+        1,
     ),
-    "tiers": Answer(
-        "tiers", "", ("thermal/temperature_mean",), lambda t: t.notnull().sum("tier").where(t.notnull().any("tier")), True, 0
-    ),
+    "tiers": Answer("tiers", "", ("thermal/temperature_mean",), _tiers, True, 0),
     "energy": Answer(
         "energy per inference", "nJ", ("power/energy_per_inference",), lambda e: 1e9 * e.sum("component", min_count=1), False, 3
     ),
-    "power": Answer("total power", "W", ("thermal/heat_in",), lambda p: p, False, 3),
+    "power": Answer("total power", "W", ("thermal/heat_in",), lambda p: _last(p) if "time" in p.dims else p, False, 3),
 }
 
 

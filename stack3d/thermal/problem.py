@@ -248,9 +248,6 @@ class ThermalBackend(Protocol):
     def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
         """Steady temperature for these sources, begun at a `guess` [K]; raises SolverError when not converged."""
 
-    def recooled(self, problem: ThermalProblem) -> ThermalBackend:
-        """A solver for the same stack, grid and patches with other films and references."""
-
 
 class SolidBackend(ThermalBackend, Protocol):
     """A solver whose films can be given another temperature, node by node, and other coefficients."""
