@@ -214,11 +214,13 @@ def mesh(
     from stack3d import decks
     from stack3d.geometry.gmsh_model import layered_hexahedra, write_mesh
     from stack3d.lifetime import check
+    from stack3d.lifetime.faces import thermal_problem
     from stack3d.lifetime.heat import make_grid
 
     chip = check(decks.load(scenario, _parsed(overrides)).scenario)
     grid = make_grid(chip)
-    with layered_hexahedra(chip.stack, grid) as named:
+    patches = thermal_problem(chip.stack, grid, chip.scenario.cooling).patches
+    with layered_hexahedra(chip.stack, grid, [surface for surface, _ in patches]) as named:
         write_mesh(named, output)
     typer.echo(f"{output}: {grid.n_nodes} nodes")
 

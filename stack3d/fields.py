@@ -40,6 +40,12 @@ _ALL = (
     _f("thermal/heat_out", "time", "W", "net heat leaving through all faces"),
     _f("thermal/face_heat", "time face", "W", "net heat leaving through the face"),
     _f("thermal/heat_balance_error", "", "1", "difference of heat in and heat out over heat in"),
+    _f(
+        "thermal/discretisation_error",
+        "",
+        "K",
+        "error of layer means, maps and probes estimated by elements of twice the size; steady runs without workload",
+    ),
     _f("thermal/coolant_outlet_temperature", "cavity", "K", "mean temperature of the coolant where it leaves the layer"),
     _f("thermal/pressure_drop", "cavity", "Pa", "friction along the channels of the layer, manifolds not included"),
     _f("thermal/pumping_power", "cavity", "W", "pressure drop times flow rate"),
