@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stack3d.errors import DeckError, Problem
-from stack3d.layout import Floats, HeatSource, Rectangle, Stack
+from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.schema.workload import Conventional, Converter, Periphery
 from stack3d.tiles import Tile
 from stack3d.workload.placement import Site
@@ -164,7 +164,8 @@ def heated_place(stack: Stack, site: Site, component: str, periphery: Periphery)
     """Layer and box that a component of the tile on `site` heats.
 
     The array heats its own box. Anything else goes where the periphery deck puts it, else into the tier's periphery layer
-    where there is one, else into the highest logic layer, else into the tile's own box.
+    where there is one, else into the highest logic layer, else into the tile's own box. A layer that does not reach under
+    the whole tile is heated all over.
     """
     layer, box = site
     tier = stack.layer(layer).tier
@@ -177,8 +178,7 @@ def heated_place(stack: Stack, site: Site, component: str, periphery: Periphery)
         raise DeckError(Problem("workload.periphery.places", message))
     target = by_name[wanted][-1]
     extent = stack.layer(target).extent
-    cut = Rectangle(max(box.x0, extent.x0), min(box.x1, extent.x1), max(box.y0, extent.y0), min(box.y1, extent.y1))
-    return target, cut
+    return target, box if extent.contains(box) else extent
 
 
 def tier_boundaries(stack: Stack, layer: str, other: str) -> int:
