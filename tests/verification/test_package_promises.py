@@ -26,6 +26,7 @@ def solve(one: decks.Case) -> ThermalSolution:
     return heat.make_backend(one.scenario, problem).solve(chip.sources)
 
 
+@pytest.mark.slow  # minutes: `standard` solves of every stack
 @pytest.mark.parametrize("geometry", list(decks.available("geometries")))
 def test_quick_profiles_keep_their_promise_on_packages(geometry: str) -> None:
     """Means of every heated layer, and of 8 x 8 boxes of it, with a strip of the layer heated; standard errs ten times less.
