@@ -19,6 +19,7 @@ FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
     "attribution": (life_charts.attribution, ("mvm/accuracy_without",)),
     "conductance": (life_charts.conductance, ("reliability/conductance_histogram",)),
     "stack": (heat_charts.stack, ()),
+    "history": (heat_charts.history, ("thermal/layer_temperature_max",)),
     "profile": (heat_charts.profile, ("thermal/layer_temperature_mean",)),
     "maps": (heat_charts.maps, ()),
     "power": (heat_charts.power, ()),
@@ -35,6 +36,8 @@ def possible(tree: xr.DataTree) -> list[str]:
         return maps + (["pareto"] if study_charts.pareto_pair(tree) else [])
     facts = Facts(tree)
     names = [name for name, (_, needed) in FIGURES.items() if facts.has(*needed)]
+    if "history" in names and "time" not in facts.get("thermal/layer_temperature_max").dims:
+        names.remove("history")
     if not facts.has("thermal/temperature") and not facts.has("thermal/map_temperature"):
         names.remove("maps")
     return names

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from stack3d import units
 from stack3d.errors import ResultsError
 from stack3d.layout import Floats, Layer, Material
+from stack3d.lifetime.summary import ZERO_CELSIUS
 from stack3d.report.chart import (
     COLOURS,
     Axis,
@@ -150,6 +153,31 @@ def profile(facts: Facts) -> Figure:
         "Temperature through the height",
         "Volume mean and largest temperature of every layer at its mid-height.",
         tuple(panels),
+    )
+
+
+def history(facts: Facts) -> Figure:
+    """Temperature over time at the probes and in the hottest layers; raises ResultsError for a steady run."""
+    peaks = facts.get("thermal/layer_temperature_max")
+    if "time" not in peaks.dims:
+        raise ResultsError(f"the result of {facts.name} is steady; a temperature over time needs transient in its scenario")
+    time = peaks["time"].values
+    curves = {}
+    if facts.has("thermal/probe_temperature"):
+        found = facts.get("thermal/probe_temperature")
+        curves = {str(name): found.sel(probe=name).values - ZERO_CELSIUS for name in found["probe"].values[:5]}
+    for index in np.argsort(-peaks.isel(time=-1).values, kind="stable")[:3]:
+        curves[f"largest in {peaks['layer'].values[index]}"] = peaks.isel(layer=index).values - ZERO_CELSIUS
+    marks: tuple[Mark, ...] = tuple(
+        Line(label, time, values, COLOURS[i], dots=True, dashed=label.startswith("largest"))
+        for i, (label, values) in enumerate(curves.items())
+    )
+    spread = np.concatenate(list(curves.values()))
+    x = decades("time", float(time[time > 0].min()), float(time[-1]), unit="s", prefixed=True)
+    y = linear("temperature [°C]", float(spread.min()), float(spread.max()), unit="°C")
+    shown = tuple(replace(m, x=m.x[time > 0], y=m.y[time > 0]) for m in marks if isinstance(m, Line))
+    return Figure(
+        "history", "Temperature over time", "At the probes, and the largest of the hottest layers.", (Panel("", x, y, shown),)
     )
 
 

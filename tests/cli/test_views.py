@@ -10,6 +10,7 @@ import pytest
 import stack3d
 from stack3d.cli import main
 from stack3d.lifetime.field import Field, solve_field
+from stack3d.report import chart
 from stack3d.report.view import _corner
 
 DECK = """\
@@ -116,6 +117,17 @@ def test_notebooks_show_them(scenario: "stack3d.api.LoadedScenario") -> None:
     assert "peak temperature" in tree.stack3d._repr_html_()
     page = tree.stack3d.report("page.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>") and "stepped" in page
+
+
+def test_a_run_over_time_has_its_history(scenario: "stack3d.api.LoadedScenario", tmp_path: Path) -> None:
+    over_time = {"until": "0.1 s", "initial": "300 K", "outputs": ["1 ms", "10 ms", "0.1 s"]}
+    Path("moving.yaml").write_text(Path("stepped.yaml").read_text() + f"transient: {over_time}\n")
+    tree = stack3d.load("moving.yaml", {"solver.backend": "tensor"}).run()
+    assert "history" in tree.stack3d.figures
+    [panel] = chart(tree, "history").panels
+    hottest = max(float(m.y[-1]) for m in panel.marks)
+    assert hottest == pytest.approx(float(tree["thermal/layer_temperature_max"].isel(time=-1).max()) - 273.15, rel=1e-12)
+    assert "Temperature over time" in tree.stack3d.report("page.html").read_text(encoding="utf-8")
 
 
 def test_examples_in_docstrings() -> None:
