@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -110,10 +111,11 @@ def _solid_backend(scenario: Scenario, problem: ThermalProblem) -> SolidBackend:
         )
 
 
-def discretisation_error(chip: Chip, solution: ThermalSolution) -> float:
+def discretisation_error(chip: Chip, solution: ThermalSolution, backends: Backends) -> float:
     """Estimated error of layer means, map boxes and probes by a solve on elements of twice the size. [K]
 
-    A third of the largest difference: errors of second order fall by four when elements are halved.
+    A third of the largest difference: errors of second order fall by four when elements are halved. `backends` keeps the
+    solver of that coarser mesh.
     """
     scenario = chip.scenario
     mesh = scenario.solver.mesh
@@ -125,7 +127,7 @@ def discretisation_error(chip: Chip, solution: ThermalSolution) -> float:
     profile = scenario.solver.model_copy(update={"mesh": mesh.model_copy(update=halved), "backend": "tensor"})
     rough = replace(chip, scenario=scenario.model_copy(update={"solver": profile}))
     problem = thermal_problem(chip.stack, make_grid(rough), scenario.cooling)
-    coarse = make_backend(rough.scenario, problem).solve(chip.sources).field
+    coarse = backends.of(rough.scenario, problem).solve(chip.sources).field
 
     def answers(field: GridField) -> Floats:
         parts = [np.array([field.layer_mean(layer.name) for layer in chip.stack.layers])]
@@ -152,6 +154,11 @@ class Backends:
         self.made = self.recooled = 0
         self._body: tuple[Any, ...] | None = None
         self._solid: SolidBackend | None = None
+
+    @cached_property
+    def coarse(self) -> Backends:
+        """The same for the coarser mesh of the error estimate."""
+        return Backends()
 
     def of(self, scenario: Scenario, problem: ThermalProblem) -> ThermalBackend:
         """The solver kept when stack, grid and profile are the same ones, with other films if need be; else a new one."""

@@ -163,7 +163,7 @@ def _run(
         with clock("heat"):
             solution = backend.solve(chip.sources)
             values, coordinates = thermal_values(chip, solution)
-            values["thermal/discretisation_error"] = heat.discretisation_error(chip, solution)
+            values["thermal/discretisation_error"] = heat.discretisation_error(chip, solution, backends.coarse)
     elif until == "thermal":
         observer.stage("heat")
         with clock("heat"):

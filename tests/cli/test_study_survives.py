@@ -173,12 +173,12 @@ def test_json_lines_tell_everything(tmp_path: Path) -> None:
 
 
 def test_backends_are_made_once_per_cooling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twelve cases, two coolings, powers drawn: two solvers, whatever the order of the sweep."""
+    """Twelve cases, two coolings, powers drawn: one solver, and one of the coarser mesh that tells its error."""
     from stack3d.lifetime import heat
 
     made = []
-    plain = heat.make_backend
-    monkeypatch.setattr(heat, "make_backend", lambda *a: made.append(1) or plain(*a))
+    plain = heat._solid_backend
+    monkeypatch.setattr(heat, "_solid_backend", lambda *a: made.append(1) or plain(*a))
     sweep = "{sample: {count: 6, keys: {power.sources.spot.power: {from: 1 W, to: 2 W}}}, zip: {cooling.top: [cold_plate, lid_heat_sink]}}"
     tree = stack3d.sweep(studies.write(tmp_path, sweep), output=tmp_path / "out", workers=1)
     assert (tree["status"] == "done").all() and tree["status"].size == 12
