@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, override
 
 import numpy as np
@@ -126,13 +127,13 @@ class _Wear(EnduranceLaw):
     shape: Positive
     """β_w of the lives; their scale is the law's number of cycles."""
 
+    @abstractmethod
     def _best(self) -> float:
         """Cycles at the reference and the best voltage. [cycles]"""
-        raise NotImplementedError
 
+    @abstractmethod
     def _decades(self, voltage: float) -> Array:
         """Decades that `voltage` [V] costs. [-]"""
-        raise NotImplementedError
 
     @override
     def cycles(self, temperature: Array, device: Device) -> Array:

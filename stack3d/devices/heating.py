@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import override
 
 import numpy as np
@@ -75,9 +76,9 @@ class _Neighbours(SelfHeatingLaw):
     diagonal: Fraction
     """Share of it seen by the four diagonal cells of the layer."""
 
+    @abstractmethod
     def _resistance(self, device: Device) -> float:
         """Rise of a cell per watt of its own. [K W⁻¹]"""
-        raise NotImplementedError
 
     @override
     def rise(self, power: Array, device: Device) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import abstractmethod
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -74,9 +75,9 @@ def check_range(
 class ProgrammingLaw(Law):
     """Error left by write-verify."""
 
+    @abstractmethod
     def error(self, target: Array, device: Device) -> tuple[Array | float, Array | float]:
         """Mean offset from and standard deviation about `target`, both broadcast against it. [S]"""
-        raise NotImplementedError
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
         """Standardised errors, zero mean and unit variance."""
@@ -94,21 +95,21 @@ class RelaxationLaw(Law):
         """Equivalent seconds per second. [-]"""
         return np.ones_like(temperature)
 
+    @abstractmethod
     def shift(self, target: Array, time: Array, device: Device) -> tuple[Array | float, Array | float]:
         """Mean shift and standard deviation of the shift after equivalent `time` [s]. [S]"""
-        raise NotImplementedError
 
 
 class SpreadLaw(Law):
     """Thermally activated, zero-mean spread about the programmed state."""
 
+    @abstractmethod
     def rate(self, temperature: Array) -> Array:
         """Reduced time per second. [s⁻¹]"""
-        raise NotImplementedError
 
+    @abstractmethod
     def sd(self, target: Array, reduced_time: Array, device: Device) -> Array:
         """Standard deviation. [S]"""
-        raise NotImplementedError
 
 
 class RetentionLaw(Law):
@@ -120,15 +121,15 @@ class RetentionLaw(Law):
     random: ClassVar[bool] = True
     """Whether every cell carries a frozen standard normal draw."""
 
+    @abstractmethod
     def rate(self, temperature: Array, draw: Array | float, device: Device) -> Array:
         """Reduced time per second, broadcast of `temperature` [K] and `draw` [-]. [s⁻¹]"""
-        raise NotImplementedError
 
+    @abstractmethod
     def conductance(
         self, programmed: Array, target: Array, reduced_time: Array, age: Array, draw: Array | float, device: Device
     ) -> Array:
         """Conductance after `reduced_time` [-] and `age` [s], of the shape of `programmed`. [S]"""
-        raise NotImplementedError
 
 
 class TemperatureDependence(Law):
@@ -136,37 +137,37 @@ class TemperatureDependence(Law):
 
     random: ClassVar[bool] = True
 
+    @abstractmethod
     def factor(self, level: Array, temperature: Array, reference: Array, draw: Array | float, device: Device) -> Array:
         """G(temperature)/G(reference) of a cell at `level` = G/g_max at the reference temperature [K]. [-]"""
-        raise NotImplementedError
 
 
 class ReadNoiseLaw(Law):
     """Noise of one read."""
 
+    @abstractmethod
     def sd(self, conductance: Array, programmed: Array, age: Array, device: Device) -> Array:
         """Standard deviation of a read. [S]"""
-        raise NotImplementedError
 
 
 class ReadDisturbLaw(Law):
     """What reads leave behind."""
 
+    @abstractmethod
     def remaining(self, reads: Array, device: Device) -> Array:
         """Fraction of conductance left after `reads`. [-]"""
-        raise NotImplementedError
 
 
 class EnduranceLaw(Law):
     """Cycles to failure."""
 
+    @abstractmethod
     def cycles(self, temperature: Array, device: Device) -> Array:
         """Scale of the life of a cell written at `temperature` [K]. [cycles]"""
-        raise NotImplementedError
 
+    @abstractmethod
     def life(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
         """Damage at which each cell fails, in units of the scale. [-]"""
-        raise NotImplementedError
 
     stuck_low_resistance: Fraction
     """Share of worn-out cells that stay conducting; the rest stay open."""
@@ -175,33 +176,33 @@ class EnduranceLaw(Law):
 class WindowClosureLaw(Law):
     """Programmable range of a worn cell."""
 
+    @abstractmethod
     def window(self, damage: Array, device: Device) -> tuple[Array, Array]:
         """Lowest and highest conductance that a write still reaches. [S]"""
-        raise NotImplementedError
 
 
 class FaultLaw(Law):
     """Cells stuck from the start."""
 
+    @abstractmethod
     def stuck(self, rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.int8]:
         """`stack3d.devices.state.HEALTHY`, `STUCK_LOW` or `STUCK_HIGH` per cell."""
-        raise NotImplementedError
 
 
 class SelfHeatingLaw(Law):
     """Temperature of a cell above its tier."""
 
+    @abstractmethod
     def rise(self, power: Array, device: Device) -> Array:
         """Rise over the tier [K] for cell `power` [W] of shape (…, layer, row, column)."""
-        raise NotImplementedError
 
 
 class TruncationLaw(Law):
     """What happens where a distribution meets a bound of conductance."""
 
+    @abstractmethod
     def bound(self, mean: Array, sd: Array | float, offset: Array, device: Device) -> Array:
         """Conductance of cells at `mean` + `offset`, where `offset` has zero mean and `sd`; a fresh array. [S]"""
-        raise NotImplementedError
 
 
 PROGRAMMING: Registry[type[ProgrammingLaw]] = Registry("programming")

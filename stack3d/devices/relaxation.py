@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, override
 
 import numpy as np
@@ -60,8 +61,9 @@ class _Logarithmic(Statistics, ActivatedRelaxation):
     saturation_time: Duration | None = None
     """Equivalent time after which nothing moves any more; absent = never."""
 
+    @abstractmethod
     def _logarithm(self, time: Array) -> Array:
-        raise NotImplementedError
+        """Logarithm of `time` [s] that the shift and its spread grow with. [-]"""
 
     def shift(self, target: Array, time: Array, device: Device) -> tuple[Array | float, Array | float]:
         logarithm = self._logarithm(np.minimum(time, self.saturation_time or np.inf)).astype(target.dtype)
@@ -74,6 +76,7 @@ class Logarithmic(_Logarithmic):
     """L = ln(1 + t/t_r): mean shift a L, standard deviation b_0 + b_1 L."""
 
     def _logarithm(self, time: Array) -> Array:
+        """Logarithm of `time` [s] that the shift and its spread grow with. [-]"""
         return np.log1p(time / self.time_scale)
 
 
@@ -86,6 +89,7 @@ class Falcone2025(_Logarithmic):
     """
 
     def _logarithm(self, time: Array) -> Array:
+        """Logarithm of `time` [s] that the shift and its spread grow with. [-]"""
         return np.log(np.maximum(time, self.time_scale) / self.time_scale)
 
 

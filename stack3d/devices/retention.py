@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal, override
 
@@ -203,9 +204,9 @@ class _Activated(RetentionLaw):
     voltage_coupling: VoltageCoupling | None = None
     """Absent = retention does not depend on the write."""
 
+    @abstractmethod
     def _anchor(self) -> tuple[float, float]:
         """Time constant of the nominal barrier [s], and the temperature at which it holds [K]."""
-        raise NotImplementedError
 
     def rate(self, temperature: Array, draw: Array | float, device: Device) -> Array:
         time_constant, reference = self._anchor()
@@ -217,21 +218,25 @@ class _Activated(RetentionLaw):
         return nominal * barrier_factor(temperature, draw * self.barrier_sd)
 
 
-@RETENTION.register("stretched_log_resistance")
-class StretchedLogResistance(_Activated):
-    """ln R grows as (t/τ)^β up to a saturation: bakes of HfOx and HfAlO filaments."""
+class _Saturating(_Activated):
+    """A time constant that holds at one temperature, and a resistance at which the loss ends."""
 
     time_constant: Duration
-    """τ at `reference_temperature`."""
+    """τ, or the Weibull scale, at `reference_temperature`."""
     reference_temperature: Temperature
     """Best inside the bakes, so that another barrier pivots there."""
     shape: Positive
-    """β."""
+    """β, or the Weibull shape."""
     saturation_resistance: Resistance
     """Resistance at which the loss ends."""
 
     def _anchor(self) -> tuple[float, float]:
         return self.time_constant, self.reference_temperature
+
+
+@RETENTION.register("stretched_log_resistance")
+class StretchedLogResistance(_Saturating):
+    """ln R grows as (t/τ)^β up to a saturation: bakes of HfOx and HfAlO filaments."""
 
     @override
     def conductance(
@@ -375,20 +380,8 @@ class Kaul2021Mapping(_GapGrowth):
 
 
 @RETENTION.register("abrupt")
-class Abrupt(_Activated):
+class Abrupt(_Saturating):
     """A cell jumps to high resistance at a time drawn from a Weibull distribution of scale τ(T)."""
-
-    time_constant: Duration
-    """Weibull scale at `reference_temperature`."""
-    reference_temperature: Temperature
-    """Where `time_constant` holds."""
-    shape: Positive
-    """Weibull shape."""
-    saturation_resistance: Resistance
-    """Resistance at which the loss ends."""
-
-    def _anchor(self) -> tuple[float, float]:
-        return self.time_constant, self.reference_temperature
 
     @override
     def rate(self, temperature: Array, draw: Array | float, device: Device) -> Array:
