@@ -98,7 +98,7 @@ def _solid_backend(scenario: Scenario, problem: ThermalProblem) -> SolidBackend:
         from stack3d.thermal.tensor import TensorSolver
 
         return TensorSolver(problem, rtol=linear.tolerance, most_iterations=linear.max_iterations)
-    from stack3d.thermal.fem import FemSolver
+    from stack3d.thermal.fem.hexahedra import FemSolver
 
     with layered_hexahedra(problem.stack, problem.grid, [surface for surface, _ in problem.patches]) as mesh:
         return FemSolver(

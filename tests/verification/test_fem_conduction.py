@@ -6,7 +6,7 @@ import pytest
 from stack3d.errors import SolverError
 from stack3d.geometry.gmsh_model import layered_hexahedra
 from stack3d.layout import Grid, HeatSource, Layer, Material, Rectangle, Stack, hat_integrals
-from stack3d.thermal.fem import FemSolver
+from stack3d.thermal.fem.hexahedra import FemSolver
 from stack3d.thermal.problem import Face, ThermalProblem, ThermalSolution
 from stack3d.thermal.tensor import TensorSolver
 

@@ -10,7 +10,7 @@ from tensor_cases import flip_chip
 
 from stack3d.geometry.gmsh_model import CellRegions, layered_hexahedra, write_mesh
 from stack3d.layout import Layer, Material, Rectangle, Stack, Surface
-from stack3d.thermal.fem import FemSolver
+from stack3d.thermal.fem.hexahedra import FemSolver
 from stack3d.thermal.problem import Face, ThermalProblem, ThermalSolution
 from stack3d.thermal.tensor import TensorSolver
 

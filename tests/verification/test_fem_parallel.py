@@ -11,7 +11,7 @@ SCRIPT = """
 import numpy as np
 from tensor_cases import flip_chip
 from stack3d.geometry.gmsh_model import layered_hexahedra
-from stack3d.thermal.fem import FemSolver
+from stack3d.thermal.fem.hexahedra import FemSolver
 from stack3d.thermal.tensor import TensorSolver
 from mpi4py import MPI
 problem, sources = flip_chip(20, 1)

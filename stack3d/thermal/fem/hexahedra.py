@@ -1,8 +1,7 @@
-"""Steady conduction in DOLFINx: trilinear hexahedra, anisotropic layers, cooled faces. The only file that imports it."""
+"""Steady conduction in DOLFINx: trilinear hexahedra, anisotropic layers, cooled faces."""
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import DeckError, MissingDependencyError, SolverError
+from stack3d.errors import DeckError, SolverError
 from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.fem.library import import_dolfinx
 from stack3d.thermal.preconditioner import GridPreconditioner
 from stack3d.thermal.problem import GridField, ThermalProblem, ThermalSolution, source_loads
 
@@ -23,28 +23,6 @@ MOST_UPDATES = 50
 
 QUADRATURE = {"quadrature_degree": 2}
 """Exact for constant cells on bricks; the degree that UFL would guess for hexahedra is far higher."""
-
-
-def _import_dolfinx() -> Any:
-    import shutil
-
-    if not any(shutil.which(name) for name in ("cc", "gcc", "clang")):
-        raise MissingDependencyError("the form compiler needs a C compiler; on Debian or Ubuntu: apt-get install gcc libc6-dev")
-    try:
-        with contextlib.suppress(ImportError):  # conda-forge's fenics-dolfinx has no such module and needs none
-            import dolfinx_solver  # noqa: F401  (the PyPI wheel sets up its libraries on import)
-        import dolfinx
-        import dolfinx.fem.petsc
-        import dolfinx.io.gmsh
-        from petsc4py import PETSc
-
-        PETSc.Sys.popSignalHandler()  # a terminated run ends quietly instead of dumping PETSc's configuration
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"DOLFINx cannot be imported ({error}); install dolfinx-solver-real (Linux x86-64, PyPI)"
-            " or fenics-dolfinx (conda-forge)"
-        ) from error
-    return dolfinx
 
 
 class FemSolver:
@@ -80,7 +58,7 @@ class FemSolver:
         tolerance: float = 1e-10,
         max_iterations: int = 500,
     ) -> None:
-        dolfinx = _import_dolfinx()
+        dolfinx = import_dolfinx()
         import ufl
         from mpi4py import MPI
 

@@ -1,0 +1,31 @@
+"""DOLFINx as it is installed: from PyPI or from conda-forge."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from stack3d.errors import MissingDependencyError
+
+
+def import_dolfinx() -> Any:
+    """The package with its PETSc part; raises MissingDependencyError without it or without a C compiler."""
+    import shutil
+
+    if not any(shutil.which(name) for name in ("cc", "gcc", "clang")):
+        raise MissingDependencyError("the form compiler needs a C compiler; on Debian or Ubuntu: apt-get install gcc libc6-dev")
+    try:
+        with contextlib.suppress(ImportError):  # conda-forge's fenics-dolfinx has no such module and needs none
+            import dolfinx_solver  # noqa: F401  (the PyPI wheel sets up its libraries on import)
+        import dolfinx
+        import dolfinx.fem.petsc
+        import dolfinx.io.gmsh
+        from petsc4py import PETSc
+
+        PETSc.Sys.popSignalHandler()  # a terminated run ends quietly instead of dumping PETSc's configuration
+    except (ImportError, OSError) as error:
+        raise MissingDependencyError(
+            f"DOLFINx cannot be imported ({error}); install dolfinx-solver-real (Linux x86-64, PyPI)"
+            " or fenics-dolfinx (conda-forge)"
+        ) from error
+    return dolfinx
