@@ -15,7 +15,7 @@ from stack3d.schema.cooling import Face as FaceDeck
 from stack3d.thermal import ducts
 from stack3d.thermal.coolant import ChannelRun
 from stack3d.thermal.cooling import FilmLaw, forced_air, natural_convection, radiation
-from stack3d.thermal.problem import Face, ThermalProblem, ThermalSolution
+from stack3d.thermal.problem import Face, HeatProblem, ThermalProblem, ThermalSolution
 
 FIRST_RISE = 20.0
 """Rise of a face over ambient at which a film that follows its temperature begins. [K]"""
@@ -58,21 +58,21 @@ def condition_of(cooling: Cooling) -> dict[str, FaceDeck]:
     return {**outer, **{patch.name: patch.condition for patch in cooling.patches}}
 
 
-def film_laws(cooling: Cooling, problem: ThermalProblem) -> dict[str, FilmLaw]:
+def film_laws(cooling: Cooling, problem: HeatProblem) -> dict[str, FilmLaw]:
     """Laws of the faces whose film follows their temperature."""
     decks = condition_of(cooling).items()
     return {n: film_law(d, problem.area(n), cooling.ambient) for n, d in decks if d.natural is not None or d.emissivity}
 
 
-def warn_of_limits(chip: Chip, problem: ThermalProblem, solution: ThermalSolution) -> None:
+def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution) -> None:
     """Warn where a face passes what its cooling can do, or a layer its highest temperature."""
     for name, deck in condition_of(chip.scenario.cooling).items():
         face = problem.faces[name]
         if face.is_fixed or not face.film_coefficient:
             continue
         surface = face.reference + solution.face_heat[name] / (face.film_coefficient * problem.area(name))
-        if name in ("top", "bottom"):  # the hottest place counts, where it is known
-            surface = max(surface, float(solution.field.values[-1 if name == "top" else 0].max()))
+        if (peak := solution.field.face_peak(name)) is not None:  # the hottest place counts, where it is known
+            surface = max(surface, peak)
         flux = face.film_coefficient * (surface - face.reference)
         if deck.largest_flux is not None and flux > deck.largest_flux:
             _warn(

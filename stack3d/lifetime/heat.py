@@ -20,7 +20,7 @@ from stack3d.lifetime.faces import channel_runs, film_laws, surfaces_of, thermal
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.coolant import CoolantBackend
 from stack3d.thermal.cooling import SettledBackend
-from stack3d.thermal.problem import GridField, SolidBackend, ThermalBackend, ThermalProblem, ThermalSolution
+from stack3d.thermal.problem import Field, SolidBackend, ThermalBackend, ThermalProblem, ThermalSolution
 from stack3d.thermal.schedule import PowerSchedule
 from stack3d.workload import power
 from stack3d.workload.trace import joined
@@ -129,7 +129,7 @@ def discretisation_error(chip: Chip, solution: ThermalSolution, backends: Backen
     problem = thermal_problem(chip.stack, make_grid(rough), scenario.cooling)
     coarse = backends.of(rough.scenario, problem).solve(chip.sources).field
 
-    def answers(field: GridField) -> Floats:
+    def answers(field: Field) -> Floats:
         parts = [np.array([field.layer_mean(layer.name) for layer in chip.stack.layers])]
         if (maps := scenario.maps) is not None:
             parts += [field.map(name, *maps.grid).ravel() for name in maps.layers]

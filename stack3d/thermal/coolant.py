@@ -120,8 +120,10 @@ class CoolantBackend:
 
     @property
     def problem(self) -> ThermalProblem:
-        """Of the solid."""
-        return self.backend.problem
+        """Of the solid; channels lie on the lines of a grid."""
+        problem = self.backend.problem
+        assert isinstance(problem, ThermalProblem)
+        return problem
 
     def recooled(self, problem: ThermalProblem) -> CoolantBackend:
         """The same channels with other films and references on the outer faces."""

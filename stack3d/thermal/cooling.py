@@ -9,7 +9,7 @@ import numpy as np
 
 from stack3d.errors import RangeError, SolverError
 from stack3d.layout import Floats, HeatSource
-from stack3d.thermal.problem import SolidBackend, ThermalProblem, ThermalSolution
+from stack3d.thermal.problem import HeatProblem, SolidBackend, ThermalSolution
 
 GRAVITY = 9.80665
 STEFAN_BOLTZMANN = 5.670374419e-8
@@ -165,7 +165,7 @@ class SettledBackend:
         self.backend, self.laws = backend, dict(laws)
 
     @property
-    def problem(self) -> ThermalProblem:
+    def problem(self) -> HeatProblem:
         """With the films of the last solve."""
         return self.backend.problem
 

@@ -50,6 +50,28 @@ class Face:
         return bool(np.isinf(self.film_coefficient))
 
 
+class HeatProblem(Protocol):
+    """What a solver wants to know beside its mesh: conditions by face, and what they hold on."""
+
+    @property
+    def stack(self) -> Stack:
+        """Layers, or regions of a user's mesh."""
+
+    @property
+    def faces(self) -> Mapping[str, Face]:
+        """Condition by name."""
+
+    @property
+    def reference(self) -> float:
+        """Temperature that rises count from. [K]"""
+
+    def area(self, face: str) -> float:
+        """Area that the condition of a face holds on. [m²]"""
+
+    def with_films(self, films: Mapping[str, float]) -> HeatProblem:
+        """The same problem with other film coefficients by face. [W m⁻² K⁻¹]"""
+
+
 @dataclass(frozen=True, eq=False)
 class ThermalProblem:
     """Stack, grid and outer faces; the power is given to the solver apart.
@@ -122,6 +144,32 @@ class ThermalProblem:
         for planes in self.surfaces.values():
             area += sum((p.area for p in planes if isinstance(p.where[0], int) and p.where[0] == at), np.zeros(grid.shape[1:]))
         return np.asarray(area / np.outer(np.diff(grid.y), np.diff(grid.x)))
+
+
+class Field(Protocol):
+    """Temperature everywhere, asked by layer (on a user's mesh by region)."""
+
+    @property
+    def values(self) -> Floats:
+        """Nodal temperature, in a shape that only its solver knows. [K]"""
+
+    def at(self, layer: str, x: float, y: float, z: float | None = None) -> float:
+        """Temperature at (x, y) and height `z`, by default the mid-plane of `layer`. [K]"""
+
+    def map(self, layer: str, nx: int, ny: int, extent: Rectangle | None = None) -> Floats:
+        """Volume means over ny by nx equal boxes of a layer, shape (ny, nx). [K]"""
+
+    def box_means(self, layer: str, boxes: Sequence[Rectangle]) -> Floats:
+        """Volume means over boxes through the full thickness of a layer, shape (len(boxes),). [K]"""
+
+    def layer_mean(self, layer: str) -> float:
+        """Volume mean of a layer. [K]"""
+
+    def layer_peak(self, layer: str) -> tuple[float, tuple[float, float, float]]:
+        """Largest nodal temperature of a layer and its (x, y, z). [K], [m]"""
+
+    def face_peak(self, face: str) -> float | None:
+        """Largest nodal temperature of a face, None where the field does not know the face. [K]"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +254,11 @@ class GridField:
         place = (float(self.grid.x[i[c]]), float(self.grid.y[j[b]]), float(self.grid.z[index[a]]))
         return float(part[a, b, c]), place
 
+    def face_peak(self, face: str) -> float | None:
+        """Largest nodal temperature of ``top`` or ``bottom``. [K]"""
+        level = {"top": -1, "bottom": 0}.get(face)
+        return None if level is None else float(self.values[level].max())
+
 
 @dataclass(frozen=True, eq=False)
 class ThermalSolution:
@@ -213,7 +266,7 @@ class ThermalSolution:
 
     Parameters
     ----------
-    field : GridField
+    field : Field
     heat_in, heat_out : float
         Power of the sources, and net heat leaving through all faces. [W]
     face_heat : mapping
@@ -224,7 +277,7 @@ class ThermalSolution:
         Coolant temperature at the end of each channel, by patch, shape (channels,). [K]
     """
 
-    field: GridField
+    field: Field
     heat_in: float
     heat_out: float
     face_heat: Mapping[str, float]
@@ -242,7 +295,7 @@ class ThermalBackend(Protocol):
     """A solver made once per problem and used for many powers."""
 
     @property
-    def problem(self) -> ThermalProblem:
+    def problem(self) -> HeatProblem:
         """What it solves."""
 
     def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
@@ -265,7 +318,7 @@ class SolidBackend(ThermalBackend, Protocol):
         temperature per node instead of one value, in a shape that broadcasts to that. [K]
         """
 
-    def recooled(self, problem: ThermalProblem) -> SolidBackend:
+    def recooled(self, problem: Any) -> SolidBackend:
         """A solver for the same stack, grid and patches with other films and references."""
 
 

@@ -49,7 +49,7 @@ class ThermalResponse:
         """
         powered = [replace(s, power=float(p)) for s, p in zip(self.sources, powers, strict=True)]
         field = solver.solve(powered).field
-        full = observe(place_groups(field.stack, field.grid, self.places), field.values)
+        full = observe(place_groups(solver.problem.stack, solver.problem.grid, self.places), field.values)
         return float(np.abs(self.temperature(powers) - full).max(initial=0.0))
 
 

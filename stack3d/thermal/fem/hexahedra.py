@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import DeckError, SolverError
+from stack3d.errors import SolverError
 from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.fem.conduction import ConductionSolver
 from stack3d.thermal.fem.library import import_dolfinx
 from stack3d.thermal.preconditioner import GridPreconditioner
-from stack3d.thermal.problem import GridField, ThermalProblem, ThermalSolution, source_loads
-
-ROUNDING = 16.0
-"""Multiple of machine epsilon times diag(A) x that a residual may keep."""
-
-MOST_UPDATES = 50
-"""Updates of k(T) after which the nonlinear loop gives up."""
-
-QUADRATURE = {"quadrature_degree": 2}
-"""Exact for constant cells on bricks; the degree that UFL would guess for hexahedra is far higher."""
+from stack3d.thermal.problem import GridField, ThermalProblem, source_loads
 
 
-class FemSolver:
+class FemSolver(ConductionSolver):
     """DOLFINx solver of one problem on one Gmsh mesh, for many powers.
 
     Parameters
@@ -48,6 +40,9 @@ class FemSolver:
         Without DOLFINx or a C compiler.
     """
 
+    problem: ThermalProblem
+    serial_only = ("grid", "icc")
+
     def __init__(
         self,
         problem: ThermalProblem,
@@ -67,7 +62,7 @@ class FemSolver:
         started = time.perf_counter()
         data = dolfinx.io.gmsh.model_to_mesh(mesh.gmsh.model, MPI.COMM_WORLD, 0, gdim=3)
         self._mesh, self._cell_tags, self._facet_tags = data.mesh, data.cell_tags, data.facet_tags
-        self._faces: Mapping[str, int] = mesh.faces
+        self._faces = mesh.faces
         self.seconds = {"hand_over": time.perf_counter() - started}
         started = time.perf_counter()
         self._space = dolfinx.fem.functionspace(self._mesh, ("Lagrange", 1))
@@ -79,11 +74,6 @@ class FemSolver:
         started = time.perf_counter()
         self._set_up_solver(method, preconditioner, max_iterations)
         self.seconds["solver_set_up"] = time.perf_counter() - started
-
-    @property
-    def unknowns(self) -> int:
-        """Number of unknowns."""
-        return int(self._space.dofmap.index_map.size_global)
 
     def _grid_nodes(self, z: Floats) -> NDArray[np.intp]:
         """Flat index into the (z, y, x) grid of each local unknown."""
@@ -108,265 +98,34 @@ class FemSolver:
         self._corners = self._nodes[self._space.dofmap.list][np.argsort(cells)]
         return function
 
-    def _update_conductivity(self, on_grid: Floats) -> None:
-        """K of each cell at the mean temperature of its corners, and the matrix with it."""
-        temperature = on_grid.reshape(-1)[self._corners].mean(axis=1)
+    @property
+    def _is_nonlinear(self) -> bool:
+        return bool(np.any(self._exponent))
+
+    def _update_conductivity(self, own: Floats) -> None:
+        """K of each cell at the mean temperature of its corners."""
+        temperature = self._on_grid(own).reshape(-1)[self._corners].mean(axis=1)
         if temperature.min() <= 0:
             raise SolverError(f"the temperature falls to {temperature.min():.0f} K: is a power negative, or in the wrong unit?")
         factor = (temperature / 300.0) ** self._exponent
         self._conductivity.x.array[:] = (self._at_300_kelvin * factor[:, None]).reshape(-1)
-        self._refill()
 
-    def _refill(self) -> None:
-        self._matrix.zeroEntries()
-        self._fill(self._matrix, [condition for _, condition in self._conditions])
-        self._diagonal = self._matrix.getDiagonal().array
-        if self._conditions:
-            self._free_matrix.zeroEntries()
-            self._fill(self._free_matrix, [])
+    def _load(self, sources: Sequence[HeatSource]) -> Floats:
+        return np.asarray(source_loads(self.problem.grid, self.problem.stack, sources).reshape(-1)[self._nodes[: self._n_own]])
 
-    def _fill(self, matrix: Any, conditions: list[Any]) -> None:
-        self._dolfinx.fem.petsc.assemble_matrix(matrix, self._bilinear, bcs=conditions)
-        matrix.assemble()
+    def _field(self, own: Floats) -> GridField:
+        return GridField(self.problem.stack, self.problem.grid, self._on_grid(own))
 
-    def _measure(self, name: str) -> Any:
-        return self._ufl.Measure("ds", domain=self._mesh, subdomain_data=self._facet_tags, metadata=QUADRATURE)(
-            self._faces[name]
-        )
-
-    def _assemble(self) -> None:
-        ufl, fem = self._ufl, self._dolfinx.fem
-        u, v = ufl.TrialFunction(self._space), ufl.TestFunction(self._space)
-        # - div(K grad T) = q  with  - n.K grad T = h (T - T_ref) - flux  on cooled faces
-        k_grad = ufl.as_vector([self._conductivity[i] * ufl.grad(u)[i] for i in range(3)])
-        bilinear = ufl.inner(k_grad, ufl.grad(v)) * ufl.dx(metadata=QUADRATURE)
-        self._conditions: list[tuple[str, Any]] = []
-        self._films: dict[str, Any] = {}
-        self._film_mass: dict[str, Any] = {}
-        for name, face in self.problem.faces.items():
-            if face.is_fixed:
-                self._mesh.topology.create_connectivity(2, 3)
-                dofs = fem.locate_dofs_topological(self._space, 2, self._facet_tags.find(self._faces[name]))
-                self._conditions.append((name, fem.dirichletbc(face.reference - self._reference, dofs, self._space)))
-            elif face.film_coefficient > 0:
-                self._films[name] = fem.Constant(self._mesh, float(face.film_coefficient))
-                bilinear += self._films[name] * u * v * self._measure(name)
-        self._load_faces()
-        conditions = [condition for _, condition in self._conditions]
-        self._bilinear = fem.form(bilinear)
-        self._matrix = fem.petsc.create_matrix(self._bilinear)
-        self._fill(self._matrix, conditions)
-        self._diagonal = self._matrix.getDiagonal().array
-        if conditions:  # the matrix without conditions gives their heat as the reaction
-            self._free_matrix = fem.petsc.create_matrix(self._bilinear)
-            self._fill(self._free_matrix, [])
-
-    def _load_faces(self) -> None:
-        """Vectors of films and of fluxes on the faces."""
-        fem, v = self._dolfinx.fem, self._ufl.TestFunction(self._space)
-        faces = self.problem.faces
-        self._film = {name: self._face_vector(h * v * self._measure(name)) for name, h in self._films.items()}
-        self._flux = {
-            name: self._face_vector(fem.Constant(self._mesh, float(face.flux)) * v * self._measure(name))
-            for name, face in faces.items()
-            if face.flux and not face.is_fixed
-        }
-
-    def recooled(self, problem: ThermalProblem) -> FemSolver:
-        """Return the solver with other films, fluxes and references on the same faces; raises DeckError for other kinds."""
-        for name, face in problem.faces.items():
-            old = self.problem.faces[name]
-            if (face.is_fixed, face.film_coefficient > 0) != (old.is_fixed, old.film_coefficient > 0):
-                raise DeckError(f"cooling: face {name!r} changes its kind, which needs a new solver")
-        self.problem, self._reference = problem, problem.reference
-        for name, film in self._films.items():
-            film.value = problem.faces[name].film_coefficient
-        for name, condition in self._conditions:
-            condition.g.value[...] = problem.faces[name].reference - self._reference
-        self._load_faces()
-        self._refill()
-        return self
-
-    def _face_vector(self, integrand: Any) -> Floats:
-        """Assembled linear form, owned part."""
-        vector = self._dolfinx.fem.assemble_vector(self._dolfinx.fem.form(integrand))
-        vector.scatter_reverse(self._dolfinx.la.InsertMode.add)
-        return np.array(vector.array[: self._space.dofmap.index_map.size_local])
-
-    def _sum(self, values: Any) -> float:
-        return float(self._mesh.comm.allreduce(float(np.sum(values))))
-
-    def _set_up_solver(self, method: str, preconditioner: str, max_iterations: int) -> None:
-        from petsc4py import PETSc  # its stubs take enumerations for plain classes
-
-        petsc: Any = PETSc
-
-        parallel = self._mesh.comm.size > 1
-        if preconditioner == "auto":
-            preconditioner = "gamg" if parallel else "grid"
-        if preconditioner in ("grid", "icc") and parallel and method != "direct":
-            raise DeckError(f"solver.linear.preconditioner: {preconditioner!r} works in one process only; with MPI use 'gamg'")
-        self._matrix.setOption(petsc.Mat.Option.SPD, True)
-        solver: Any = petsc.KSP().create(self._mesh.comm)
-        solver.setOptionsPrefix("stack3d_")
-        solver.setOperators(self._matrix)
-        solver.setType("cg")
-        solver.setNormType(petsc.KSP.NormType.UNPRECONDITIONED)
-        solver.setTolerances(rtol=self.tolerance, atol=0.0, max_it=max_iterations)
-        solver.setInitialGuessNonzero(True)
-        pc = solver.getPC()
-        self.method = "direct (MUMPS, Cholesky)" if method == "direct" else f"cg + {preconditioner}"
-        if method == "direct":
-            pc.setType("cholesky")
-            pc.setFactorSolverType("mumps")
-        elif preconditioner == "grid":
-            context = GridPreconditioner(self.problem, self._nodes)
-            pc.setType("python")
-            pc.setPythonContext(context)
-            self.method = f"cg + {context.name} on the grid"
-        else:
-            pc.setType(preconditioner)
-        pc.setReusePreconditioner(True)  # k(T) moves the matrix little: the first one goes on preconditioning
-        solver.setFromOptions()
-        solver.setUp()
-        self._solver: Any = solver
-
-    def solve(
-        self,
-        sources: Sequence[HeatSource],
-        *,
-        guess: Floats | None = None,
-        references: Mapping[str, Floats] | None = None,
-    ) -> ThermalSolution:
-        """Steady temperature for these sources.
-
-        Parameters
-        ----------
-        sources : sequence of HeatSource
-        guess : ndarray, shape (nz+1, ny+1, nx+1), optional
-            Temperature to begin with. [K]
-        references : mapping of str to ndarray, optional
-            Nodal reference temperatures of faces by name. [K]
-
-        Raises
-        ------
-        SolverError
-            With reason, iterations and last residual when the linear solver or the updates of k(T) do not converge.
-        """
-        started = time.perf_counter()
-        problem = self.problem
-        own = self._space.dofmap.index_map.size_local
-        load = source_loads(problem.grid, problem.stack, sources).reshape(-1)[self._nodes[:own]]
-        load = load + sum(self._flux.values())
-        # The mean rise is taken out first: A 1 is the film vector, known without the cancellation in the rows of A.
-        offsets = {name: problem.faces[name].reference - self._reference for name in self._film}
-        varying = {name: self._varying_film(name, values) for name, values in (references or {}).items()}
-        total = self._sum(load) + sum(self._sum(varying.get(n, film * offsets[n])) for n, film in self._film.items())
-        mean = 0.0 if self._conditions else total / sum(self._sum(film) for film in self._film.values())
-        for name, film in self._film.items():
-            load = load + varying.get(name, film * offsets[name]) - film * mean
-        rise = self._matrix.createVecRight()
-        rise.set(0.0)
-        if guess is not None:
-            rise.array[:] = guess.reshape(-1)[self._nodes[:own]] - (mean + self._reference)
-        iterations = updates = 0
-        while True:
-            right, free_right = self._right_side(load)
-            defect, rounding = self._residual(right, rise)
-            if updates and defect <= self.tolerance + rounding:
-                break
-            if updates > MOST_UPDATES:
-                raise SolverError(
-                    f"k(T): relative residual {defect:.1e} after {MOST_UPDATES} updates, {self.tolerance:.0e} asked; the"
-                    " temperatures may have left the range of the conductivity law"
-                )
-            self._solver.solve(right, rise)
-            iterations += self._solver.getIterationNumber()
-            residual, rounding = self._residual(right, rise)
-            self._check_convergence(residual, rounding, iterations)
-            if not np.any(self._exponent):
-                break
-            self._update_conductivity(self._on_grid(rise.array + (mean + self._reference)))
-            updates += 1
-        heat = {
-            name: self._sum(film * (rise.array + mean)) - self._sum(varying.get(name, film * offsets[name]))
-            for name, film in self._film.items()
-        }
-        heat |= self._reactions(rise, free_right)
-        heat_in = float(sum(s.power for s in sources)) + sum(self._sum(flux) for flux in self._flux.values())
-        return ThermalSolution(
-            GridField(problem.stack, problem.grid, self._on_grid(rise.array + (mean + self._reference))),
-            heat_in=heat_in,
-            heat_out=sum(heat.values()),
-            face_heat=heat,
-            statistics={
-                "backend": "fem",
-                "unknowns": self.unknowns,
-                "linear_solver": self.method,
-                "iterations": iterations,
-                "conductivity_updates": updates,
-                "residual": residual if not updates else defect,
-                "rounding": rounding,
-                "tolerance": self.tolerance,
-                "seconds": {**self.seconds, "solve": time.perf_counter() - started},
-            },
-        )
-
-    def _varying_film(self, name: str, values: Floats) -> Floats:
-        """Load of a film whose reference is nodal."""
+    def _at_unknowns(self, values: Floats) -> Floats:
         grid = self.problem.grid
         shape = (grid.z.size, grid.y.size, grid.x.size)
-        reference = self._dolfinx.fem.Function(self._space)
-        reference.x.array[:] = np.broadcast_to(values, shape).reshape(-1)[self._nodes] - self._reference
-        v = self._ufl.TestFunction(self._space)
-        return self._face_vector(self._films[name] * reference * v * self._measure(name))
+        return np.asarray(np.broadcast_to(values, shape).reshape(-1)[self._nodes])
 
-    def _right_side(self, load: Floats) -> tuple[Any, Any]:
-        """Load vector with, and without, the fixed temperatures worked in."""
-        fem = self._dolfinx.fem
-        right = self._matrix.createVecRight()
-        right.array[:] = load
-        if not self._conditions:
-            return right, right
-        free = right.copy()
-        conditions = [condition for _, condition in self._conditions]
-        fem.petsc.apply_lifting(right, [self._bilinear], bcs=[conditions])
-        fem.petsc.set_bc(right, conditions)
-        return right, free
+    def _automatic(self, parallel: bool) -> str:
+        return "gamg" if parallel else "grid"
 
-    def _residual(self, right: Any, rise: Any) -> tuple[float, float]:
-        """Relative residual, and the part of it that rounding alone explains."""
-        residual = right.duplicate()
-        self._matrix.mult(rise, residual)
-        residual.aypx(-1.0, right)
-        scale = right.norm() or 1.0
-        # thin layers make entries of A x cancel: below this residual there is only rounding
-        products = residual.duplicate()
-        products.array[:] = self._diagonal * rise.array
-        return residual.norm() / scale, ROUNDING * float(np.finfo(float).eps) * products.norm() / scale
-
-    def _check_convergence(self, residual: float, rounding: float, iterations: int) -> None:
-        reason = self._solver.getConvergedReason()
-        if np.isfinite(residual) and residual <= self.tolerance + rounding:
-            return
-        raise SolverError(
-            f"linear solver {self.method} stopped after {iterations} iterations at relative residual {residual:.2e}"
-            f" (wanted {self.tolerance:.0e}, PETSc reason {reason}); try solver.linear.method=direct, a higher"
-            " solver.linear.max_iterations or a coarser mesh"
-        )
-
-    def _reactions(self, solution: Any, free_right: Any) -> dict[str, float]:
-        """Heat leaving through each face of fixed temperature. [W]"""
-        if not self._conditions:
-            return {}
-        reaction = free_right.duplicate()
-        self._free_matrix.mult(solution, reaction)
-        reaction.aypx(-1.0, free_right)
-        heat = {}
-        for name, condition in self._conditions:
-            dofs, own = condition.dof_indices()
-            heat[name] = self._sum(reaction.array[dofs[:own]])
-        return heat
+    def _own_preconditioner(self, name: str) -> GridPreconditioner | None:
+        return GridPreconditioner(self.problem, self._nodes) if name == "grid" else None
 
     def _on_grid(self, own_values: Floats) -> Floats:
         """Temperatures on all nodes of the grid, on every rank; void nodes have the reference temperature."""

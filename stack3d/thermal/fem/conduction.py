@@ -1,0 +1,339 @@
+"""Steady conduction in DOLFINx on any mesh: anisotropic regions, cooled faces, k(T); one assembly and one solve for all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from stack3d.errors import DeckError, SolverError
+from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.problem import Field, HeatProblem, ThermalSolution
+
+ROUNDING = 16.0
+"""Multiple of machine epsilon times diag(A) x that a residual may keep."""
+
+MOST_UPDATES = 50
+"""Updates of k(T) after which the nonlinear loop gives up."""
+
+
+class ConductionSolver:
+    """What every DOLFINx solver of one problem on one mesh shares; many powers.
+
+    A subclass makes mesh, space and conductivity, calls `_assemble` and `_set_up_solver`, and says by its hooks how sources,
+    nodal values and fields meet the unknowns.
+    """
+
+    problem: HeatProblem
+    tolerance: float
+    seconds: dict[str, float]
+    quadrature_degree: int = 2
+    """Exact for constant conductivity on bricks and straight tetrahedra; the degree that UFL would guess is far higher."""
+    serial_only: ClassVar[tuple[str, ...]] = ("icc",)
+    """Preconditioners of one process."""
+
+    _dolfinx: Any
+    _ufl: Any
+    _mesh: Any
+    _facet_tags: Any
+    _faces: Mapping[str, int]
+    _space: Any
+    _conductivity: Any
+    """Diagonal of K, a vector-valued coefficient of the form."""
+    _reference: float
+
+    # what a subclass says
+
+    def _load(self, sources: Sequence[HeatSource]) -> Floats:
+        """Load of the sources on the unknowns of this process. [W]"""
+        raise NotImplementedError
+
+    def _field(self, own: Floats) -> Field:
+        """Field of the temperatures at the unknowns of this process, on every process. [K]"""
+        raise NotImplementedError
+
+    def _at_unknowns(self, values: Floats) -> Floats:
+        """Values of a field at all local unknowns, those of neighbours included."""
+        raise NotImplementedError
+
+    def _update_conductivity(self, own: Floats) -> None:
+        """Make the conductivity that of these temperatures at the unknowns of this process. [K]"""
+        raise NotImplementedError
+
+    @property
+    def _is_nonlinear(self) -> bool:
+        """Whether K follows the temperature somewhere."""
+        raise NotImplementedError
+
+    def _automatic(self, parallel: bool) -> str:
+        """Preconditioner that ``auto`` stands for."""
+        raise NotImplementedError
+
+    def _own_preconditioner(self, name: str) -> Any:
+        """A PETSc Python context for a preconditioner that PETSc does not know; None leaves it to PETSc."""
+
+    # what they share
+
+    @property
+    def unknowns(self) -> int:
+        """Number of unknowns."""
+        return int(self._space.dofmap.index_map.size_global)
+
+    @property
+    def _n_own(self) -> int:
+        return int(self._space.dofmap.index_map.size_local)
+
+    @property
+    def _quadrature(self) -> dict[str, int]:
+        return {"quadrature_degree": self.quadrature_degree}
+
+    def _refill(self) -> None:
+        self._matrix.zeroEntries()
+        self._fill(self._matrix, [condition for _, condition in self._conditions])
+        self._diagonal = self._matrix.getDiagonal().array
+        if self._conditions:
+            self._free_matrix.zeroEntries()
+            self._fill(self._free_matrix, [])
+
+    def _fill(self, matrix: Any, conditions: list[Any]) -> None:
+        self._dolfinx.fem.petsc.assemble_matrix(matrix, self._bilinear, bcs=conditions)
+        matrix.assemble()
+
+    def _measure(self, name: str) -> Any:
+        return self._ufl.Measure("ds", domain=self._mesh, subdomain_data=self._facet_tags, metadata=self._quadrature)(
+            self._faces[name]
+        )
+
+    def _assemble(self) -> None:
+        ufl, fem = self._ufl, self._dolfinx.fem
+        u, v = ufl.TrialFunction(self._space), ufl.TestFunction(self._space)
+        # - div(K grad T) = q  with  - n.K grad T = h (T - T_ref) - flux  on cooled faces
+        k_grad = ufl.as_vector([self._conductivity[i] * ufl.grad(u)[i] for i in range(3)])
+        bilinear = ufl.inner(k_grad, ufl.grad(v)) * ufl.dx(metadata=self._quadrature)
+        self._conditions: list[tuple[str, Any]] = []
+        self._films: dict[str, Any] = {}
+        for name, face in self.problem.faces.items():
+            if face.is_fixed:
+                self._mesh.topology.create_connectivity(2, 3)
+                dofs = fem.locate_dofs_topological(self._space, 2, self._facet_tags.find(self._faces[name]))
+                self._conditions.append((name, fem.dirichletbc(face.reference - self._reference, dofs, self._space)))
+            elif face.film_coefficient > 0:
+                self._films[name] = fem.Constant(self._mesh, float(face.film_coefficient))
+                bilinear += self._films[name] * u * v * self._measure(name)
+        self._load_faces()
+        conditions = [condition for _, condition in self._conditions]
+        self._bilinear = fem.form(bilinear)
+        self._matrix = fem.petsc.create_matrix(self._bilinear)
+        self._fill(self._matrix, conditions)
+        self._diagonal = self._matrix.getDiagonal().array
+        if conditions:  # the matrix without conditions gives their heat as the reaction
+            self._free_matrix = fem.petsc.create_matrix(self._bilinear)
+            self._fill(self._free_matrix, [])
+
+    def _load_faces(self) -> None:
+        """Vectors of films and of fluxes on the faces."""
+        fem, v = self._dolfinx.fem, self._ufl.TestFunction(self._space)
+        faces = self.problem.faces
+        self._film = {name: self._face_vector(h * v * self._measure(name)) for name, h in self._films.items()}
+        self._flux = {
+            name: self._face_vector(fem.Constant(self._mesh, float(face.flux)) * v * self._measure(name))
+            for name, face in faces.items()
+            if face.flux and not face.is_fixed
+        }
+
+    def recooled(self, problem: HeatProblem) -> Self:
+        """Return the solver with other films, fluxes and references on the same faces; raises DeckError for other kinds."""
+        for name, face in problem.faces.items():
+            old = self.problem.faces[name]
+            if (face.is_fixed, face.film_coefficient > 0) != (old.is_fixed, old.film_coefficient > 0):
+                raise DeckError(f"cooling: face {name!r} changes its kind, which needs a new solver")
+        self.problem, self._reference = problem, problem.reference
+        for name, film in self._films.items():
+            film.value = problem.faces[name].film_coefficient
+        for name, condition in self._conditions:
+            condition.g.value[...] = problem.faces[name].reference - self._reference
+        self._load_faces()
+        self._refill()
+        return self
+
+    def _face_vector(self, integrand: Any) -> Floats:
+        """Assembled linear form, owned part."""
+        vector = self._dolfinx.fem.assemble_vector(self._dolfinx.fem.form(integrand))
+        vector.scatter_reverse(self._dolfinx.la.InsertMode.add)
+        return np.array(vector.array[: self._n_own])
+
+    def _sum(self, values: Any) -> float:
+        return float(self._mesh.comm.allreduce(float(np.sum(values))))
+
+    def _set_up_solver(self, method: str, preconditioner: str, max_iterations: int) -> None:
+        from petsc4py import PETSc  # its stubs take enumerations for plain classes
+
+        petsc: Any = PETSc
+
+        parallel = self._mesh.comm.size > 1
+        preconditioner = self._automatic(parallel) if preconditioner == "auto" else preconditioner
+        if preconditioner in self.serial_only and parallel and method != "direct":
+            raise DeckError(f"solver.linear.preconditioner: {preconditioner!r} works in one process only; with MPI use 'gamg'")
+        self._matrix.setOption(petsc.Mat.Option.SPD, True)
+        solver: Any = petsc.KSP().create(self._mesh.comm)
+        solver.setOptionsPrefix("stack3d_")
+        solver.setOperators(self._matrix)
+        solver.setType("cg")
+        solver.setNormType(petsc.KSP.NormType.UNPRECONDITIONED)
+        solver.setTolerances(rtol=self.tolerance, atol=0.0, max_it=max_iterations)
+        solver.setInitialGuessNonzero(True)
+        pc = solver.getPC()
+        self.method = "direct (MUMPS, Cholesky)" if method == "direct" else f"cg + {preconditioner}"
+        if method == "direct":
+            pc.setType("cholesky")
+            pc.setFactorSolverType("mumps")
+        elif (context := self._own_preconditioner(preconditioner)) is not None:
+            pc.setType("python")
+            pc.setPythonContext(context)
+            self.method = f"cg + {context.name} on the grid"
+        else:
+            pc.setType(preconditioner)
+        pc.setReusePreconditioner(True)  # k(T) moves the matrix little: the first one goes on preconditioning
+        solver.setFromOptions()
+        solver.setUp()
+        self._solver: Any = solver
+
+    def solve(
+        self,
+        sources: Sequence[HeatSource],
+        *,
+        guess: Floats | None = None,
+        references: Mapping[str, Floats] | None = None,
+    ) -> ThermalSolution:
+        """Steady temperature for these sources.
+
+        Parameters
+        ----------
+        sources : sequence of HeatSource
+        guess : ndarray, optional
+            Temperature to begin with, the values of a field of this solver. [K]
+        references : mapping of str to ndarray, optional
+            Nodal reference temperatures of faces by name. [K]
+
+        Raises
+        ------
+        SolverError
+            With reason, iterations and last residual when the linear solver or the updates of k(T) do not converge.
+        """
+        started = time.perf_counter()
+        problem = self.problem
+        load = self._load(sources) + sum(self._flux.values())
+        # The mean rise is taken out first: A 1 is the film vector, known without the cancellation in the rows of A.
+        offsets = {name: problem.faces[name].reference - self._reference for name in self._film}
+        varying = {name: self._varying_film(name, values) for name, values in (references or {}).items()}
+        total = self._sum(load) + sum(self._sum(varying.get(n, film * offsets[n])) for n, film in self._film.items())
+        mean = 0.0 if self._conditions else total / sum(self._sum(film) for film in self._film.values())
+        for name, film in self._film.items():
+            load = load + varying.get(name, film * offsets[name]) - film * mean
+        rise = self._matrix.createVecRight()
+        rise.set(0.0)
+        if guess is not None:
+            rise.array[:] = self._at_unknowns(guess)[: self._n_own] - (mean + self._reference)
+        iterations = updates = 0
+        while True:
+            right, free_right = self._right_side(load)
+            defect, rounding = self._residual(right, rise)
+            if updates and defect <= self.tolerance + rounding:
+                break
+            if updates > MOST_UPDATES:
+                raise SolverError(
+                    f"k(T): relative residual {defect:.1e} after {MOST_UPDATES} updates, {self.tolerance:.0e} asked; the"
+                    " temperatures may have left the range of the conductivity law"
+                )
+            self._solver.solve(right, rise)
+            iterations += self._solver.getIterationNumber()
+            residual, rounding = self._residual(right, rise)
+            self._check_convergence(residual, rounding, iterations)
+            if not self._is_nonlinear:
+                break
+            self._update_conductivity(rise.array + (mean + self._reference))
+            self._refill()
+            updates += 1
+        heat = {
+            name: self._sum(film * (rise.array + mean)) - self._sum(varying.get(name, film * offsets[name]))
+            for name, film in self._film.items()
+        }
+        heat |= self._reactions(rise, free_right)
+        heat_in = float(sum(s.power for s in sources)) + sum(self._sum(flux) for flux in self._flux.values())
+        return ThermalSolution(
+            self._field(rise.array + (mean + self._reference)),
+            heat_in=heat_in,
+            heat_out=sum(heat.values()),
+            face_heat=heat,
+            statistics={
+                "backend": "fem",
+                "unknowns": self.unknowns,
+                "linear_solver": self.method,
+                "iterations": iterations,
+                "conductivity_updates": updates,
+                "residual": residual if not updates else defect,
+                "rounding": rounding,
+                "tolerance": self.tolerance,
+                "seconds": {**self.seconds, "solve": time.perf_counter() - started},
+            },
+        )
+
+    def _varying_film(self, name: str, values: Floats) -> Floats:
+        """Load of a film whose reference is nodal."""
+        reference = self._dolfinx.fem.Function(self._space)
+        reference.x.array[:] = self._at_unknowns(values) - self._reference
+        v = self._ufl.TestFunction(self._space)
+        return self._face_vector(self._films[name] * reference * v * self._measure(name))
+
+    def _right_side(self, load: Floats) -> tuple[Any, Any]:
+        """Load vector with, and without, the fixed temperatures worked in."""
+        fem = self._dolfinx.fem
+        right = self._matrix.createVecRight()
+        right.array[:] = load
+        if not self._conditions:
+            return right, right
+        free = right.copy()
+        conditions = [condition for _, condition in self._conditions]
+        lifted = self._dolfinx.la.vector(self._space.dofmap.index_map)
+        fem.apply_lifting(lifted.array, [self._bilinear], [conditions])
+        lifted.scatter_reverse(self._dolfinx.la.InsertMode.add)
+        right.array[:] += lifted.array[: self._n_own]
+        fem.petsc.set_bc(right, conditions)
+        return right, free
+
+    def _residual(self, right: Any, rise: Any) -> tuple[float, float]:
+        """Relative residual, and the part of it that rounding alone explains."""
+        residual = right.duplicate()
+        self._matrix.mult(rise, residual)
+        residual.aypx(-1.0, right)
+        scale = right.norm() or 1.0
+        # thin layers make entries of A x cancel: below this residual there is only rounding
+        products = residual.duplicate()
+        products.array[:] = self._diagonal * rise.array
+        return residual.norm() / scale, ROUNDING * float(np.finfo(float).eps) * products.norm() / scale
+
+    def _check_convergence(self, residual: float, rounding: float, iterations: int) -> None:
+        reason = self._solver.getConvergedReason()
+        if np.isfinite(residual) and residual <= self.tolerance + rounding:
+            return
+        raise SolverError(
+            f"linear solver {self.method} stopped after {iterations} iterations at relative residual {residual:.2e}"
+            f" (wanted {self.tolerance:.0e}, PETSc reason {reason}); try solver.linear.method=direct, a higher"
+            " solver.linear.max_iterations or a coarser mesh"
+        )
+
+    def _reactions(self, solution: Any, free_right: Any) -> dict[str, float]:
+        """Heat leaving through each face of fixed temperature. [W]"""
+        if not self._conditions:
+            return {}
+        reaction = free_right.duplicate()
+        self._free_matrix.mult(solution, reaction)
+        reaction.aypx(-1.0, free_right)
+        heat = {}
+        for name, condition in reversed(self._conditions):  # where two meet, the later one has set the temperature
+            dofs, own = condition.dof_indices()
+            heat[name] = self._sum(reaction.array[dofs[:own]])
+            reaction.array[dofs[:own]] = 0.0
+        return heat
