@@ -10,6 +10,7 @@ import stack3d
 ROWS = (
     ("errors",),
     ("units", "fields", "registry", "progress", "yamlfile", "layout", "tiles"),
+    ("meshes",),
     ("schema",),
     ("decks",),
     ("geometry", "workload", "thermal", "devices", "mvm"),
