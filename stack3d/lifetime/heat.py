@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import DeckError, RangeError, SolverError, ThermalRunawayError, ValidityWarning
-from stack3d.geometry.gmsh_model import layered_hexahedra
 from stack3d.geometry.grid import build_grid
+from stack3d.geometry.hexahedra import layered_arrays
 from stack3d.layout import Floats, Grid, HeatSource, Rectangle
 from stack3d.lifetime.chip import Chip
 from stack3d.lifetime.computer import energies_of
@@ -80,7 +80,7 @@ def heat_sources(chip: Chip, powers: Mapping[str, Floats], rate: float) -> tuple
 
 
 def make_backend(scenario: Scenario, problem: ThermalProblem) -> ThermalBackend:
-    """Set up the solver that a profile asks for; for ``fem`` mesh the stack in Gmsh first."""
+    """Set up the solver that a profile asks for."""
     return _with_coolants(scenario, problem, _solid_backend(scenario, problem))
 
 
@@ -100,15 +100,14 @@ def _solid_backend(scenario: Scenario, problem: ThermalProblem) -> SolidBackend:
         return TensorSolver(problem, rtol=linear.tolerance, most_iterations=linear.max_iterations)
     from stack3d.thermal.fem.hexahedra import FemSolver
 
-    with layered_hexahedra(problem.stack, problem.grid, [surface for surface, _ in problem.patches]) as mesh:
-        return FemSolver(
-            problem,
-            mesh,
-            method=linear.method,
-            preconditioner=linear.preconditioner,
-            tolerance=linear.tolerance,
-            max_iterations=linear.max_iterations,
-        )
+    return FemSolver(
+        problem,
+        *layered_arrays(problem.stack, problem.grid, [surface for surface, _ in problem.patches]),
+        method=linear.method,
+        preconditioner=linear.preconditioner,
+        tolerance=linear.tolerance,
+        max_iterations=linear.max_iterations,
+    )
 
 
 def discretisation_error(chip: Chip, solution: ThermalSolution, backends: Backends) -> float:
