@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.geometry.gmsh_model import VOID, CellRegions
+from stack3d.geometry.hexahedra import VOID, CellRegions
 from stack3d.layout import Floats, Grid, HeatSource, Stack
 from stack3d.lifetime import heat
 from stack3d.lifetime.backends import make_backend

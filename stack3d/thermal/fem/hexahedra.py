@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, SolverError
-from stack3d.layout import Floats, HeatSource
+from stack3d.layout import Floats, HeatSource, Material
+from stack3d.meshes import NamedArrays
 from stack3d.thermal.fem.library import import_dolfinx
+from stack3d.thermal.fem.mesh import handed_over
 from stack3d.thermal.preconditioner import GridPreconditioner
 from stack3d.thermal.problem import GridField, ThermalProblem, ThermalSolution, source_loads
 
@@ -26,14 +28,15 @@ QUADRATURE = {"quadrature_degree": 2}
 
 
 class FemSolver:
-    """DOLFINx solver of one problem on one Gmsh mesh, for many powers.
+    """DOLFINx solver of one problem on one mesh, for many powers.
 
     Parameters
     ----------
     problem : ThermalProblem
-    mesh : NamedMesh
-        Open Gmsh model: ``gmsh``, ``volumes`` (name → physical tag and material), ``faces`` (name → tag) and ``z``,
-        the node heights used.
+    arrays : NamedArrays
+        Hexahedra on the grid of the problem.
+    materials : mapping of str to Material
+        What fills each region.
     method : {"cg", "direct"}
     preconditioner : str
         For ``cg``: ``grid`` (the tensor solve on the problem's grid), or a PETSc name; ``auto`` is ``grid`` in one
@@ -51,7 +54,8 @@ class FemSolver:
     def __init__(
         self,
         problem: ThermalProblem,
-        mesh: Any,
+        arrays: NamedArrays,
+        materials: Mapping[str, Material],
         *,
         method: str = "cg",
         preconditioner: str = "auto",
@@ -60,20 +64,20 @@ class FemSolver:
     ) -> None:
         dolfinx = import_dolfinx()
         import ufl
-        from mpi4py import MPI
 
         self.problem, self.tolerance = problem, tolerance
         self._dolfinx, self._ufl = dolfinx, ufl
         started = time.perf_counter()
-        data = dolfinx.io.gmsh.model_to_mesh(mesh.gmsh.model, MPI.COMM_WORLD, 0, gdim=3)
-        self._mesh, self._cell_tags, self._facet_tags = data.mesh, data.cell_tags, data.facet_tags
-        self._faces: Mapping[str, int] = mesh.faces
+        self._handed = handed_over(arrays)
+        self._mesh = self._handed.mesh
+        self._ds = self._handed.measure(QUADRATURE)
         self.seconds = {"hand_over": time.perf_counter() - started}
         started = time.perf_counter()
         self._space = dolfinx.fem.functionspace(self._mesh, ("Lagrange", 1))
-        self._nodes = self._grid_nodes(mesh.z)
+        assert arrays.nodes is not None
+        self._nodes = self._grid_nodes(arrays.nodes)
         self._reference = problem.reference
-        self._conductivity = self._cell_conductivity(mesh)
+        self._conductivity = self._cell_conductivity(arrays, materials)
         self._assemble()
         self.seconds["assembly"] = time.perf_counter() - started
         started = time.perf_counter()
@@ -85,25 +89,24 @@ class FemSolver:
         """Number of unknowns."""
         return int(self._space.dofmap.index_map.size_global)
 
-    def _grid_nodes(self, z: Floats) -> NDArray[np.intp]:
+    def _grid_nodes(self, nodes: NDArray[np.int64]) -> NDArray[np.intp]:
         """Flat index into the (z, y, x) grid of each local unknown."""
-        points = self._space.tabulate_dof_coordinates()
-        index = []
-        for axis, lines in ((2, z), (1, self.problem.grid.y), (0, self.problem.grid.x)):
-            index.append(np.searchsorted(0.5 * (lines[1:] + lines[:-1]), points[:, axis]))
-        return np.asarray(np.ravel_multi_index(tuple(index), (z.size, self.problem.grid.y.size, self.problem.grid.x.size)))
+        unknowns = self._space.dofmap.list
+        out = np.empty(unknowns.max() + 1, dtype=np.intp)
+        out[unknowns] = nodes[self._handed.corners]
+        return out
 
-    def _cell_conductivity(self, mesh: Any) -> Any:
+    def _cell_conductivity(self, arrays: NamedArrays, materials: Mapping[str, Material]) -> Any:
         """Diagonal of K per cell at 300 K, as a vector-valued DG0 function."""
         space = self._dolfinx.fem.functionspace(self._mesh, ("DG", 0, (3,)))
         function = self._dolfinx.fem.Function(space, name="conductivity")
         values = function.x.array.reshape(-1, 3)
         cells = space.dofmap.list.reshape(-1)
-        exponent = np.zeros(len(values))
-        for region in mesh.volumes.values():
-            dofs = cells[self._cell_tags.find(region.tag)]
-            values[dofs], exponent[dofs] = region.material.conductivity, region.material.exponent
-        function.x.scatter_forward()
+        region = arrays.region[self._handed.cells]
+        filling = [materials[name] for name in arrays.regions]
+        values[cells] = np.array([m.conductivity for m in filling])[region]
+        exponent = np.empty(len(values))
+        exponent[cells] = np.array([m.exponent for m in filling])[region]
         self._at_300_kelvin, self._exponent = values.copy(), exponent
         self._corners = self._nodes[self._space.dofmap.list][np.argsort(cells)]
         return function
@@ -129,11 +132,6 @@ class FemSolver:
         self._dolfinx.fem.petsc.assemble_matrix(matrix, self._bilinear, bcs=conditions)
         matrix.assemble()
 
-    def _measure(self, name: str) -> Any:
-        return self._ufl.Measure("ds", domain=self._mesh, subdomain_data=self._facet_tags, metadata=QUADRATURE)(
-            self._faces[name]
-        )
-
     def _assemble(self) -> None:
         ufl, fem = self._ufl, self._dolfinx.fem
         u, v = ufl.TrialFunction(self._space), ufl.TestFunction(self._space)
@@ -142,15 +140,13 @@ class FemSolver:
         bilinear = ufl.inner(k_grad, ufl.grad(v)) * ufl.dx(metadata=QUADRATURE)
         self._conditions: list[tuple[str, Any]] = []
         self._films: dict[str, Any] = {}
-        self._film_mass: dict[str, Any] = {}
         for name, face in self.problem.faces.items():
             if face.is_fixed:
-                self._mesh.topology.create_connectivity(2, 3)
-                dofs = fem.locate_dofs_topological(self._space, 2, self._facet_tags.find(self._faces[name]))
+                dofs = self._handed.dofs(self._space, name)
                 self._conditions.append((name, fem.dirichletbc(face.reference - self._reference, dofs, self._space)))
             elif face.film_coefficient > 0:
                 self._films[name] = fem.Constant(self._mesh, float(face.film_coefficient))
-                bilinear += self._films[name] * u * v * self._measure(name)
+                bilinear += self._films[name] * u * v * self._ds[name]
         self._load_faces()
         conditions = [condition for _, condition in self._conditions]
         self._bilinear = fem.form(bilinear)
@@ -165,9 +161,9 @@ class FemSolver:
         """Vectors of films and of fluxes on the faces."""
         fem, v = self._dolfinx.fem, self._ufl.TestFunction(self._space)
         faces = self.problem.faces
-        self._film = {name: self._face_vector(h * v * self._measure(name)) for name, h in self._films.items()}
+        self._film = {name: self._face_vector(h * v * self._ds[name]) for name, h in self._films.items()}
         self._flux = {
-            name: self._face_vector(fem.Constant(self._mesh, float(face.flux)) * v * self._measure(name))
+            name: self._face_vector(fem.Constant(self._mesh, float(face.flux)) * v * self._ds[name])
             for name, face in faces.items()
             if face.flux and not face.is_fixed
         }
@@ -319,7 +315,7 @@ class FemSolver:
         reference = self._dolfinx.fem.Function(self._space)
         reference.x.array[:] = np.broadcast_to(values, shape).reshape(-1)[self._nodes] - self._reference
         v = self._ufl.TestFunction(self._space)
-        return self._face_vector(self._films[name] * reference * v * self._measure(name))
+        return self._face_vector(self._films[name] * reference * v * self._ds[name])
 
     def _right_side(self, load: Floats) -> tuple[Any, Any]:
         """Load vector with, and without, the fixed temperatures worked in."""
