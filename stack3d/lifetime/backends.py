@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -22,7 +23,7 @@ from stack3d.thermal.problem import Field, SolidBackend, ThermalBackend, Thermal
 
 def make_backend(scenario: Scenario, problem: ThermalProblem) -> ThermalBackend:
     """Set up the solver that a profile asks for."""
-    return _with_coolants(scenario, problem, _solid_backend(scenario, problem))
+    return _with_coolants(scenario, problem, _solid_backend(scenario, problem, Counter()))
 
 
 def _with_coolants(scenario: Scenario, problem: ThermalProblem, solid: SolidBackend) -> ThermalBackend:
@@ -33,12 +34,12 @@ def _with_coolants(scenario: Scenario, problem: ThermalProblem, solid: SolidBack
     return SettledBackend(cooled, laws) if laws else cooled
 
 
-def _solid_backend(scenario: Scenario, problem: ThermalProblem) -> SolidBackend:
+def _solid_backend(scenario: Scenario, problem: ThermalProblem, counts: Counter[str]) -> SolidBackend:
     linear = scenario.solver.linear
     if scenario.solver.backend != "fem":
         from stack3d.thermal.tensor import TensorSolver
 
-        return TensorSolver(problem, rtol=linear.tolerance, most_iterations=linear.max_iterations)
+        return TensorSolver(problem, rtol=linear.tolerance, most_iterations=linear.max_iterations, counts=counts)
     from stack3d.thermal.fem.hexahedra import FemSolver
 
     return FemSolver(
@@ -48,6 +49,7 @@ def _solid_backend(scenario: Scenario, problem: ThermalProblem) -> SolidBackend:
         preconditioner=linear.preconditioner,
         tolerance=linear.tolerance,
         max_iterations=linear.max_iterations,
+        counts=counts,
     )
 
 
@@ -84,14 +86,15 @@ class Backends:
 
     Parameters
     ----------
-    made : int
-        How many were made so far, meshes and all.
-    recooled : int
-        How often the kept one was given other films instead.
+    counts : Counter
+        What was done so far: ``solvers`` made, ``recooled`` (the kept one was given other films instead), and what
+        `SolidBackend` counts.
     """
 
     def __init__(self) -> None:
-        self.made = self.recooled = 0
+        self.counts: Counter[str] = Counter(
+            dict.fromkeys(("solvers", "recooled", "meshes", "assemblies", "preconditioners"), 0)
+        )
         self._body: tuple[Any, ...] | None = None
         self._solid: SolidBackend | None = None
 
@@ -105,17 +108,18 @@ class Backends:
         grid = problem.grid
         lines = tuple(a.tobytes() for a in (grid.x, grid.y, grid.z, grid.layer))
         profile = scenario.solver.model_dump_json(exclude={"source", "assumed", "title"})
-        body = (problem.stack, lines, problem.patches, profile)
+        surfaces = tuple(surface for surface, _ in problem.patches)
+        body = (problem.stack, lines, surfaces, profile)
         if body != self._body:
             self._solid = None  # let go of the old one before the new one takes its memory
         elif self._solid is not None and self._solid.problem.faces != problem.faces:
             try:
                 self._solid = self._solid.recooled(problem)
-                self.recooled += 1
+                self.counts["recooled"] += 1
             except DeckError:  # a face that changes its kind needs a new solver
                 self._solid = None
         if self._solid is None:
-            self._solid = _solid_backend(scenario, problem)
-            self.made += 1
+            self._solid = _solid_backend(scenario, problem, self.counts)
+            self.counts["solvers"] += 1
         self._body = body
         return _with_coolants(scenario, problem, self._solid)

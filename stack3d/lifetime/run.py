@@ -142,6 +142,7 @@ def _run(
     scenario: Scenario, observer: Observer, until: str | None, backends: Backends, resume: Path | None, key: str
 ) -> Outcome:
     clock = Stopwatch()
+    before = backends.counts.copy()
     observer.stage("build", scenario=scenario.scenario)
     with clock("build"):
         chip = build_chip(scenario)
@@ -176,7 +177,8 @@ def _run(
         values, coordinates, solution = loop.run()
     _check_temperatures(values)
     warn_of_limits(chip, problem if scenario.transient is not None else backend.problem, solution)
-    statistics = {"thermal": dict(solution.statistics), "seconds": clock.seconds}
+    built = {name: count - before[name] for name, count in backends.counts.items()}
+    statistics = {"thermal": dict(solution.statistics), "built": built, "seconds": clock.seconds}
     shown = values if scenario.transient is None else {name: value[-1] for name, value in values.items()}
     return Outcome(values, coordinates, statistics, summarise(chip, shown, coordinates))
 

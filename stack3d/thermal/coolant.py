@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -124,6 +125,11 @@ class CoolantBackend:
         problem = self.backend.problem
         assert isinstance(problem, ThermalProblem)
         return problem
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Of the solid."""
+        return self.backend.counts
 
     def recooled(self, problem: ThermalProblem) -> CoolantBackend:
         """The same channels with other films and references on the outer faces."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -45,6 +46,8 @@ class TensorSolver:
         For stacks that are not separable; ``auto`` takes multigrid where materials within a layer differ much.
     at : ndarray, shape (nz+1, ny+1, nx+1), optional
         Freeze k(T) at this temperature, which makes the problem linear. [K]
+    counts : Counter, optional
+        Goes on counting what is built; see `SolidBackend`.
     """
 
     def __init__(
@@ -55,9 +58,12 @@ class TensorSolver:
         most_iterations: int = 1000,
         preconditioner: Preconditioner = "auto",
         at: Floats | None = None,
+        counts: Counter[str] | None = None,
     ) -> None:
         started = time.perf_counter()
         self.problem, self.rtol, self.most_iterations = problem, rtol, most_iterations
+        self.counts = Counter() if counts is None else counts
+        self.counts["preconditioners"] += 1
         self.cells = CellProperties.of(problem.stack, problem.grid)
         self.is_linear = self.cells.is_linear or at is not None
         factor = None if at is None or self.cells.is_linear else self.cells.conductivity_factor(problem.grid, at)
@@ -79,8 +85,13 @@ class TensorSolver:
 
     def recooled(self, problem: ThermalProblem) -> TensorSolver:
         """A solver for the same stack and grid with other films and references."""
-        kind = self.preconditioner
-        return TensorSolver(problem, rtol=self.rtol, most_iterations=self.most_iterations, preconditioner=kind)
+        return TensorSolver(
+            problem,
+            rtol=self.rtol,
+            most_iterations=self.most_iterations,
+            preconditioner=self.preconditioner,
+            counts=self.counts,
+        )
 
     def _free_nodes(self) -> NDArray[np.bool_] | None:
         free = None if self.cells.is_uniform else self.operator.solid_nodes()

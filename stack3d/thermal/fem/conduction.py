@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -29,6 +30,8 @@ class ConductionSolver:
 
     problem: HeatProblem
     tolerance: float
+    counts: Counter[str]
+    """Meshes handed over, matrices assembled, preconditioners set up so far."""
     seconds: dict[str, float]
     quadrature_degree: int = 2
     """Exact for constant conductivity on bricks and straight tetrahedra; the degree that UFL would guess is far higher."""
@@ -39,6 +42,8 @@ class ConductionSolver:
     _ufl: Any
     _mesh: Any
     _handed: HandedOver
+    _free_matrix: Any
+    """Without the fixed temperatures; None where there are none."""
     _space: Any
     _conductivity: Any
     """Diagonal of K, a vector-valued coefficient of the form."""
@@ -74,6 +79,10 @@ class ConductionSolver:
     def _own_preconditioner(self, name: str) -> Any:
         """A PETSc Python context for a preconditioner that PETSc does not know; None leaves it to PETSc."""
 
+    def _start(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats]) -> Floats | None:
+        """Field to begin with where K follows the temperature; by default the caller's guess. [K]"""
+        return guess
+
     # what they share
 
     @property
@@ -90,16 +99,21 @@ class ConductionSolver:
         return {"quadrature_degree": self.quadrature_degree}
 
     def _refill(self) -> None:
+        """The matrices anew, with the conductivity and films as they are."""
         self._matrix.zeroEntries()
-        self._fill(self._matrix, [condition for _, condition in self._conditions])
-        self._diagonal = self._matrix.getDiagonal().array
         if self._conditions:
             self._free_matrix.zeroEntries()
-            self._fill(self._free_matrix, [])
+        self._add(self._bilinear)
+        self.counts["assemblies"] += 1
 
-    def _fill(self, matrix: Any, conditions: list[Any]) -> None:
-        self._dolfinx.fem.petsc.assemble_matrix(matrix, self._bilinear, bcs=conditions)
-        matrix.assemble()
+    def _add(self, bilinear: Any) -> None:
+        """Add a form to the matrix of the equations, and to the one that gives the heat of fixed temperatures as reactions."""
+        conditions = [condition for _, condition in self._conditions]
+        for matrix, fixed in ((self._matrix, conditions), (self._free_matrix, [])):
+            if matrix is not None:
+                self._dolfinx.fem.petsc.assemble_matrix(matrix, bilinear, bcs=fixed)
+                matrix.assemble()
+        self._diagonal = self._matrix.getDiagonal().array
 
     def _measure(self, name: str) -> Any:
         return self._handed.measure(name, self._quadrature)
@@ -112,22 +126,23 @@ class ConductionSolver:
         bilinear = ufl.inner(k_grad, ufl.grad(v)) * ufl.dx(metadata=self._quadrature)
         self._conditions: list[tuple[str, Any]] = []
         self._films: dict[str, Any] = {}
+        self._film_changes: dict[str, Any] = {}
+        surface = []
         for name, face in self.problem.faces.items():
             if face.is_fixed:
                 dofs = self._handed.unknowns(self._space, name)
                 self._conditions.append((name, fem.dirichletbc(face.reference - self._reference, dofs, self._space)))
             elif face.film_coefficient > 0:
                 self._films[name] = fem.Constant(self._mesh, float(face.film_coefficient))
+                self._film_changes[name] = fem.Constant(self._mesh, 0.0)
                 bilinear += self._films[name] * u * v * self._measure(name)
+                surface.append(self._film_changes[name] * u * v * self._measure(name))
         self._load_faces()
-        conditions = [condition for _, condition in self._conditions]
         self._bilinear = fem.form(bilinear)
+        self._film_change = fem.form(sum(surface)) if surface else None
         self._matrix = fem.petsc.create_matrix(self._bilinear)
-        self._fill(self._matrix, conditions)
-        self._diagonal = self._matrix.getDiagonal().array
-        if conditions:  # the matrix without conditions gives their heat as the reaction
-            self._free_matrix = fem.petsc.create_matrix(self._bilinear)
-            self._fill(self._free_matrix, [])
+        self._free_matrix = fem.petsc.create_matrix(self._bilinear) if self._conditions else None
+        self._refill()
 
     def _load_faces(self) -> None:
         """Vectors of films and of fluxes on the faces."""
@@ -148,11 +163,13 @@ class ConductionSolver:
                 raise DeckError(f"cooling: face {name!r} changes its kind, which needs a new solver")
         self.problem, self._reference = problem, problem.reference
         for name, film in self._films.items():
+            self._film_changes[name].value = problem.faces[name].film_coefficient - film.value
             film.value = problem.faces[name].film_coefficient
         for name, condition in self._conditions:
             condition.g.value[...] = problem.faces[name].reference - self._reference
         self._load_faces()
-        self._refill()
+        if any(change.value for change in self._film_changes.values()):
+            self._add(self._film_change)
         return self
 
     def _face_vector(self, integrand: Any) -> Floats:
@@ -196,6 +213,7 @@ class ConductionSolver:
         solver.setFromOptions()
         solver.setUp()
         self._solver: Any = solver
+        self.counts["preconditioners"] += 1
 
     def solve(
         self,
@@ -231,9 +249,15 @@ class ConductionSolver:
             load = load + varying.get(name, film * offsets[name]) - film * mean
         rise = self._matrix.createVecRight()
         rise.set(0.0)
+        if self._is_nonlinear:
+            guess = self._start(sources, guess, references or {})
         if guess is not None:
             rise.array[:] = self._at_unknowns(guess)[: self._n_own] - (mean + self._reference)
         iterations = updates = 0
+        if self._is_nonlinear and guess is not None:
+            self._update_conductivity(rise.array + (mean + self._reference))
+            self._refill()
+            updates = 1
         while True:
             right, free_right = self._right_side(load)
             defect, rounding = self._residual(right, rise)
