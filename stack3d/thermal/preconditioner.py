@@ -27,7 +27,7 @@ class GridPreconditioner:
     nodes : ndarray of int, shape (n_unknowns,)
         Flat index in the (z, y, x) nodes of the grid of every unknown of the matrix; one process only.
     rtol : float
-        Relative residual of `temperature`. [-]
+        Relative residual of `rise`. [-]
 
     Raises
     ------
@@ -52,9 +52,9 @@ class GridPreconditioner:
         """Go on with other films and references."""
         self._use(self._solver.recooled(problem))
 
-    def temperature(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats]) -> Floats:
-        """Steady temperature of the same elements, k(T) included; see `TensorSolver.solve`. [K]"""
-        return self._solver.solve(sources, guess=guess, references=references).field.values
+    def rise(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats]) -> Floats:
+        """Steady rise of the unknowns over the reference of the problem, k(T) included; see `TensorSolver.rise`. [K]"""
+        return np.asarray(self._solver.rise(sources, guess, references).reshape(-1)[self._nodes])
 
     @property
     def is_exact(self) -> bool:

@@ -176,28 +176,9 @@ class TensorSolver:
             When not converged, with iterations, residual and what to try.
         """
         started = time.perf_counter()
-        problem, operator = self.problem, self.operator
-        base = self.base
-        load = source_loads(problem.grid, problem.stack, sources)
-        load += boundary_load(operator, base, references)
-        lift = self.lift()
-        updates = 0
-        if self.is_linear:
-            right = self.restrict(load - operator.apply(lift) if lift.any() else load)
-            if self.is_direct:
-                rise, iterations = self.inverse.solve(right), 0
-            else:
-                rise = np.zeros_like(right) if guess is None else self.restrict(guess - base)
-                defect = right if guess is None else right - self.restrict(operator.apply(rise))
-                left = float(np.linalg.norm(defect)) / (float(np.linalg.norm(right)) or 1.0)
-                iterations = 0
-                if left > self.rtol:
-                    result = self._iterate(operator, defect, self.rtol / left)
-                    rise, iterations = rise + result.solution, result.count
-            rise += lift
-        else:
-            start = lift if guess is None else guess - base
-            rise, operator, iterations, updates = self._update_conductivity(load, start, base)
+        problem, base, lift = self.problem, self.base, self.lift()
+        load = self._load(sources, references)
+        rise, operator, iterations, updates = self._risen(load, lift, guess)
         solved = time.perf_counter()
         imbalance = operator.apply(rise)
         imbalance -= load
@@ -225,6 +206,32 @@ class TensorSolver:
             heat,
             statistics,
         )
+
+    def rise(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats] | None) -> Floats:
+        """What `solve` adds to `base`, with the digits that the sum would lose, shape (nz+1, ny+1, nx+1). [K]"""
+        return self._risen(self._load(sources, references), self.lift(), guess)[0]
+
+    def _load(self, sources: Sequence[HeatSource], references: Mapping[str, Floats] | None) -> Floats:
+        load = source_loads(self.problem.grid, self.problem.stack, sources)
+        load += boundary_load(self.operator, self.base, references)
+        return load
+
+    def _risen(self, load: Floats, lift: Floats, guess: Floats | None) -> tuple[Floats, GridOperator, int, int]:
+        """Rise over `base`, the operator at it, iterations and updates of k(T)."""
+        operator, base = self.operator, self.base
+        if not self.is_linear:
+            return self._update_conductivity(load, lift if guess is None else guess - base, base)
+        right = self.restrict(load - operator.apply(lift) if lift.any() else load)
+        if self.is_direct:
+            return self.inverse.solve(right) + lift, operator, 0, 0
+        rise = np.zeros_like(right) if guess is None else self.restrict(guess - base)
+        defect = right if guess is None else right - self.restrict(operator.apply(rise))
+        left = float(np.linalg.norm(defect)) / (float(np.linalg.norm(right)) or 1.0)
+        iterations = 0
+        if left > self.rtol:
+            result = self._iterate(operator, defect, self.rtol / left)
+            rise, iterations = rise + result.solution, result.count
+        return rise + lift, operator, iterations, 0
 
     def _update_conductivity(self, load: Floats, start: Floats, base: float) -> tuple[Floats, GridOperator, int, int]:
         """Rise with k(T): k of each cell from its mean temperature, a few preconditioned iterations between updates."""

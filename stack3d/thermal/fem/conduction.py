@@ -80,8 +80,8 @@ class ConductionSolver:
         """A PETSc Python context for a preconditioner that PETSc does not know; None leaves it to PETSc."""
 
     def _start(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats]) -> Floats | None:
-        """Field to begin with where K follows the temperature; by default the caller's guess. [K]"""
-        return guess
+        """Rise over the reference at all local unknowns to begin with where K follows the temperature. [K]"""
+        return None if guess is None else self._at_unknowns(guess) - self._reference
 
     # what they share
 
@@ -249,15 +249,14 @@ class ConductionSolver:
             load = load + varying.get(name, film * offsets[name]) - film * mean
         rise = self._matrix.createVecRight()
         rise.set(0.0)
-        if self._is_nonlinear:
-            guess = self._start(sources, guess, references or {})
-        if guess is not None:
-            rise.array[:] = self._at_unknowns(guess)[: self._n_own] - (mean + self._reference)
         iterations = updates = 0
-        if self._is_nonlinear and guess is not None:
+        if self._is_nonlinear and (start := self._start(sources, guess, references or {})) is not None:
+            rise.array[:] = start[: self._n_own] - mean
             self._update_conductivity(rise.array + (mean + self._reference))
             self._refill()
             updates = 1
+        elif guess is not None:
+            rise.array[:] = self._at_unknowns(guess)[: self._n_own] - (mean + self._reference)
         while True:
             right, free_right = self._right_side(load)
             defect, rounding = self._residual(right, rise)

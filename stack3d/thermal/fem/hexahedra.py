@@ -142,8 +142,10 @@ class FemSolver(ConductionSolver):
         return self
 
     def _start(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats]) -> Floats | None:
-        """The same elements and k(T) without a matrix: what is left is to check it against the matrix."""
-        return guess if self._on_lines is None else self._on_lines.temperature(sources, guess, references)
+        """The same elements and k(T) without a matrix: what is left is to check that against the matrix."""
+        if self._on_lines is None:
+            return super()._start(sources, guess, references)
+        return self._on_lines.rise(sources, guess, references)
 
     def _on_grid(self, own_values: Floats) -> Floats:
         """Temperatures on all nodes of the grid, on every rank; void nodes have the reference temperature."""
