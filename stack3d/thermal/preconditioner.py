@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stack3d.errors import ArrayError
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.problem import ThermalProblem
-from stack3d.thermal.tensor import TensorSolver
+from stack3d.thermal.tensor import Preconditioner, TensorSolver
 
 
 class GridPreconditioner:
@@ -28,6 +28,8 @@ class GridPreconditioner:
         Flat index in the (z, y, x) nodes of the grid of every unknown of the matrix; one process only.
     rtol : float
         Relative residual of `rise`. [-]
+    kind : {"auto", "diagonalisation", "multigrid"}
+        As `TensorSolver` takes it.
 
     Raises
     ------
@@ -35,14 +37,21 @@ class GridPreconditioner:
         Where two unknowns share a node or one lies outside the grid.
     """
 
-    def __init__(self, problem: ThermalProblem, nodes: NDArray[np.integer[Any]], *, rtol: float = 1e-10) -> None:
+    def __init__(
+        self,
+        problem: ThermalProblem,
+        nodes: NDArray[np.integer[Any]],
+        *,
+        rtol: float = 1e-10,
+        kind: Preconditioner = "auto",
+    ) -> None:
         n = problem.grid.n_nodes
         count = np.bincount(nodes, minlength=n) if nodes.size and nodes.min() >= 0 else np.full(n + 1, 2)
         if count.size > n or count.max() > 1:
             raise ArrayError(f"nodes: want {nodes.size} different indices from 0 to {n - 1}, one per unknown of the matrix")
         self._nodes = nodes
         self._load = np.zeros((problem.grid.z.size, problem.grid.y.size, problem.grid.x.size))
-        self._use(TensorSolver(problem, rtol=rtol))
+        self._use(TensorSolver(problem, rtol=rtol, preconditioner=kind))
 
     def _use(self, solver: TensorSolver) -> None:
         self._solver = solver
