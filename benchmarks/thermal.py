@@ -52,13 +52,13 @@ from stack3d.thermal.transient import integrate, integrate_fixed, transient_syst
 from stack3d.thermal.transient_systems import ModalSystem
 
 PER_LAYER = {
-    "case1_uniform_die": [1, 6],
-    "case2_hotspots": [1, 6],
-    "case2b_hotspots_unaligned": [1, 6],
-    "case3_die_tim_spreader": [1, 6, 2, 6],
-    "case4_four_tiers": [1, 1, 1, 1] * 4 + [4],
+    "case1_uniform_die": [4, 2],
+    "case2_hotspots": [2, 12],
+    "case2b_hotspots_unaligned": [2, 12],
+    "case3_die_tim_spreader": [2, 12, 4, 12],
+    "case4_four_tiers": [2, 2, 2, 2] * 4 + [8],
 }
-"""Elements through the layers of the reference cases before refinement."""
+"""Elements through the layers of the reference cases at the coarse level."""
 
 
 def steady(name: str) -> Row:
