@@ -137,13 +137,14 @@ def axes_of(sweep: Sweep) -> tuple[Axis, ...]:
         beside = {names[k]: tuple(label_of(v) for v in group[k]) for k in others}
         axes.append(Axis(names[first], first, labels, tuple(tuple(s.items()) for s in sets), beside))
     listed = {
-        "variant": (tuple(sweep.variants), list(sweep.variants.values())),
-        "case": (range(len(sweep.cases)), sweep.cases),
-        "draw": (range(sweep.sample.count), draws(sweep.sample)) if sweep.sample else ((), []),
+        "variant": list(sweep.variants.values()),
+        "case": sweep.cases,
+        "draw": draws(sweep.sample) if sweep.sample else [],
     }
-    for word, (of, sets) in listed.items():
+    for word, sets in listed.items():
         if sets:
-            axes.append(Axis(names[word], word, tuple(of), tuple(tuple(s.items()) for s in sets), _columns(sets, names)))
+            labels = tuple(sweep.variants) if word == "variant" else tuple(range(len(sets)))
+            axes.append(Axis(names[word], word, labels, tuple(tuple(s.items()) for s in sets), _columns(sets, names)))
     return tuple(axes)
 
 

@@ -18,9 +18,9 @@ FACES = ("top", "bottom", "sides")
 SHARES = np.array([1 / 16, 1 / 48, 1 / 48, 1 / 144])
 """Of a cell's area in its four products of sums and differences: those of the bilinear mass matrix."""
 CELLS_AT_ONCE = 8192
-"""Cells of one step through the planes of a small grid: fewer cost the time of Python, more that of memory outside the cache."""
+"""Cells of one step through the planes of a small grid: fewer cost time of Python, more that of memory outside the cache."""
 MOST_KEPT = 2_000_000
-"""Weights of one sign (four per cell) up to which a small grid keeps them, 32 MB; larger ones make them plane by plane."""
+"""Weights of one sign (four per cell) up to which a small grid keeps them, 32 MB; larger grids make them anew."""
 
 
 @dataclass(frozen=True, eq=False)
