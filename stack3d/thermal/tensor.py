@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -81,6 +82,12 @@ class TensorSolver:
         """A solver for the same stack and grid with other films and references."""
         kind = self.preconditioner
         return TensorSolver(problem, rtol=self.rtol, most_iterations=self.most_iterations, preconditioner=kind)
+
+    def with_tolerance(self, rtol: float) -> TensorSolver:
+        """The same solver, content with another relative residual where it is larger than its own."""
+        other = copy.copy(self)
+        other.rtol = max(self.rtol, rtol)
+        return other
 
     def _free_nodes(self) -> NDArray[np.bool_] | None:
         free = None if self.cells.is_uniform else self.operator.solid_nodes()
