@@ -11,7 +11,8 @@ import numpy as np
 from stack3d import mvm
 from stack3d.devices.state import HEALTHY
 from stack3d.layout import Floats
-from stack3d.lifetime.ageing import Climate, Population, mean_field
+from stack3d.lifetime.ageing import Population
+from stack3d.lifetime.climate import Climate
 from stack3d.lifetime.computer import forward_of
 from stack3d.lifetime.heat import Limits
 from stack3d.lifetime.life import Life, Passive, policies, read_out, reference_rng
@@ -65,7 +66,7 @@ class Refresh(Passive):
 
     def wear(self, life: Life, climate: Climate, times: float) -> Life:
         """Count writes whose outcome later writes replace."""
-        population = life.population.worn(life.computer, times, self.deck.worst, mean_field(climate))
+        population = life.population.worn(life.computer, times, self.deck.worst, climate)
         pulses = energy = 0.0
         tile_energy = life.bill.tile_energy.copy()
         for name, state in life.population.states.items():
@@ -134,7 +135,7 @@ class Compensation(Passive):
             return gain
         targets = matrix.target_conductances()
         programmed = life.chip.scenario.lifetime.programming_temperature if life.chip.scenario.lifetime else 298.15
-        temperature = mean_field(climate).mean(axis=(1, 2))
+        temperature = climate.working.mean(axis=(1, 2))
         rows = [start for start, _ in matrix.row_blocks]
         columns = [start for start, _ in matrix.column_blocks]
         for i, tile in life.computer.tiles_of(name):

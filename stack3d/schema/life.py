@@ -20,6 +20,17 @@ class Coupling(DeckModel):
     iterations: Annotated[Count, Field(ge=1, le=1000)] = 60
 
 
+class Refine(DeckModel):
+    """Epochs in which more changes than this are divided, at the middle of ln t, until none is left."""
+
+    accuracy: Annotated[Fraction, Field(gt=0)] = 0.02
+    """Largest change of mean accuracy; below the chance of a read-out it divides in vain."""
+    temperature: Annotated[TemperatureDifference, Field(gt=0)] = 1.0
+    """Largest change of a tile's mean temperature."""
+    most: Annotated[Count, Field(ge=2, le=1000)] = 64
+    """Epochs at most, those asked for included."""
+
+
 class Refresh(DeckModel):
     """Program cells again; give a period, or an accuracy loss that triggers it."""
 
@@ -93,6 +104,8 @@ class Lifetime(DeckModel):
     subgrid: tuple[Annotated[Count, Field(ge=1, le=32)], Annotated[Count, Field(ge=1, le=32)]] = (2, 2)
     """Temperatures within a tile [nx, ny]: columns along x, rows along y."""
     coupling: Coupling = Coupling()
+    refine: Refine | None = None
+    """Absent = the epochs stay as they are."""
     accuracy_loss: Annotated[Fraction, Field(gt=0)] = 0.01
     """Loss below float accuracy whose time is reported."""
     band: bool = False
