@@ -304,10 +304,7 @@ def read_out(
     for policy in plan:
         matrices, more = policy.correct(life, matrices, seen, climate)
         for name, one in more.items():
-            old = corrections.get(name, mvm.Compensation())
-            gains = [g for g in (old.tile_gain, one.tile_gain) if g is not None]
-            gain = np.prod(np.broadcast_arrays(*gains), axis=0) if gains else None
-            corrections[name] = mvm.Compensation(np.asarray(old.scale) * one.scale, gain)
+            corrections[name] = corrections.get(name, mvm.Compensation()).then(one)
     if exact_converters:
         exact = mvm.Converter(None)
         matrices = {name: replace(m, dac=exact, adc=exact, input_slice_bits=None) for name, m in matrices.items()}

@@ -54,6 +54,8 @@ class Compensation(DeckModel):
     """layer: one digital factor per layer from one-hot reads; tile: one per array from its reference columns."""
     temperature_gain: bool = False
     """Divide by the mean reversible G(T) factor that a tile's thermometer predicts."""
+    columns: bool = False
+    """Gain and offset of every output that give it back the mean and spread over calibration inputs of the fresh chip."""
     recalibrate: bool = False
     """Set the converter ranges anew at every read-out."""
 

@@ -289,3 +289,18 @@ def test_divided_epochs_survive_a_kill(tmp_path: Path) -> None:
     np.testing.assert_array_equal(whole.coordinates["time"], again.coordinates["time"])
     for name, value in whole.values.items():
         np.testing.assert_array_equal(value, again.values[name], err_msg=name)
+
+
+def test_every_chip_may_set_its_ranges_anew() -> None:
+    """Recalibration profiles a population of chips, not one."""
+    small = {
+        "geometry__tiers.repeat": 2,
+        "solver__mesh": {"lateral": 6, "per_layer": 1, "aspect": 4},
+        "monte_carlo__samples": 3,
+    }
+    hot = {"device": "pcm_gst", "workload__network": "digits_cnn", "cooling__ambient": "85 degC", "lifetime__epochs": 1}
+    once = {**small, **hot, "lifetime__until": "1 s", "workload__rate": "1e4 1/s", "workload__tile": [128, 128]}
+    plain = run(**once)
+    mended = run(**once, lifetime__compensation={"recalibrate": True, "columns": True})
+    assert mended["mvm/accuracy"].shape == (1, 3)
+    assert mended["mvm/accuracy"].mean() > plain["mvm/accuracy"].mean() + 0.03  # currents of warm cells pass the old ranges
