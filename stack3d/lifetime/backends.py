@@ -64,6 +64,7 @@ def discretisation_error(chip: Chip, solution: ThermalSolution, backends: Backen
     halved = {
         "lateral": max(1, mesh.lateral // 2),
         "per_layer": max(1, mesh.per_layer // 2),
+        "per_source": max(1, mesh.per_source // 2),
         "growth": min(2.0, 2 * mesh.growth),
     }
     profile = scenario.solver.model_copy(update={"mesh": mesh.model_copy(update=halved), "backend": "tensor"})

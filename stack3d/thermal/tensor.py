@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -92,6 +93,12 @@ class TensorSolver:
             preconditioner=self.preconditioner,
             counts=self.counts,
         )
+
+    def with_tolerance(self, rtol: float) -> TensorSolver:
+        """The same solver, content with another relative residual where it is larger than its own."""
+        other = copy.copy(self)
+        other.rtol = max(self.rtol, rtol)
+        return other
 
     def _free_nodes(self) -> NDArray[np.bool_] | None:
         free = None if self.cells.is_uniform else self.operator.solid_nodes()
