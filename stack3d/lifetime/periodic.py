@@ -19,7 +19,7 @@ from stack3d.lifetime.placing import linear_stack
 from stack3d.lifetime.summary import duration
 from stack3d.lifetime.transient import periodic_solver
 from stack3d.thermal.places import Box
-from stack3d.thermal.problem import ThermalBackend
+from stack3d.thermal.problem import ThermalBackend, ThermalProblem
 from stack3d.thermal.schedule import PowerSchedule
 from stack3d.thermal.transient import transient_system
 
@@ -91,11 +91,12 @@ class PeriodicHeat:
 
     def _solver(self, first: Heat, schedule: PowerSchedule) -> States:
         assert schedule.period is not None
-        reason = "coolant in channels" if channel_runs(self.chip.stack) else ""
-        if not reason:
+        given = self.backend.problem
+        reason = "coolant in channels" if channel_runs(self.chip.stack) else "a mesh that stands on no grid"
+        if isinstance(given, ThermalProblem) and not channel_runs(self.chip.stack):
             means = {layer.name: first.solution.field.layer_mean(layer.name) for layer in self.chip.stack.layers}
             stack = linear_stack(self.chip.stack, means)
-            problem = dataclasses.replace(self.backend.problem, stack=stack)
+            problem = dataclasses.replace(given, stack=stack)
             places = [
                 Box(layer, box) for layer, boxes in tile_boxes(self.chip, (self.shape[2], self.shape[1])) for box in boxes
             ]
