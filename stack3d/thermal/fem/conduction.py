@@ -100,48 +100,70 @@ class ConductionSolver:
 
     def _refill(self) -> None:
         """The matrices anew, with the conductivity and films as they are."""
-        self._matrix.zeroEntries()
-        if self._conditions:
-            self._free_matrix.zeroEntries()
-        self._add(self._bilinear)
+        for matrix in self._matrices:
+            matrix.zeroEntries()
+        self._add(self._volume)
+        self._bare = [matrix.createSubMatrix(self._film_rows).getValuesCSR() for matrix in self._matrices]
+        self._add(self._surface)
         self.counts["assemblies"] += 1
 
+    def _change_films(self) -> None:
+        """The matrices with other films: their rows go back to what conduction alone has left there, and films are added.
+
+        So the outcome is that of `_refill` to the last bit, whatever films were there before.
+        """
+        rows = self._film_rows.getIndices()
+        for matrix, (start, columns, values) in zip(self._matrices, self._bare):
+            matrix.setValuesIJV(start, columns, values, rowmap=rows)
+            matrix.assemble()
+        self._add(self._surface)
+
+    @property
+    def _matrices(self) -> list[Any]:
+        """That of the equations and, where temperatures are fixed, the one whose residual is their heat."""
+        return [self._matrix] if self._free_matrix is None else [self._matrix, self._free_matrix]
+
     def _add(self, bilinear: Any) -> None:
-        """Add a form to the matrix of the equations, and to the one that gives the heat of fixed temperatures as reactions."""
+        """Add a form to the matrices."""
         conditions = [condition for _, condition in self._conditions]
-        for matrix, fixed in ((self._matrix, conditions), (self._free_matrix, [])):
-            if matrix is not None:
+        for matrix, fixed in zip(self._matrices, (conditions, [])):
+            if bilinear is not None:
                 self._dolfinx.fem.petsc.assemble_matrix(matrix, bilinear, bcs=fixed)
-                matrix.assemble()
+            matrix.assemble()
         self._diagonal = self._matrix.getDiagonal().array
 
     def _measure(self, name: str) -> Any:
         return self._handed.measure(name, self._quadrature)
 
     def _assemble(self) -> None:
+        from petsc4py import PETSc
+
         ufl, fem = self._ufl, self._dolfinx.fem
         u, v = ufl.TrialFunction(self._space), ufl.TestFunction(self._space)
         # - div(K grad T) = q  with  - n.K grad T = h (T - T_ref) - flux  on cooled faces
         k_grad = ufl.as_vector([self._conductivity[i] * ufl.grad(u)[i] for i in range(3)])
-        bilinear = ufl.inner(k_grad, ufl.grad(v)) * ufl.dx(metadata=self._quadrature)
+        volume = ufl.inner(k_grad, ufl.grad(v)) * ufl.dx(metadata=self._quadrature)
         self._conditions: list[tuple[str, Any]] = []
         self._films: dict[str, Any] = {}
-        self._film_changes: dict[str, Any] = {}
         surface = []
+        cooled = np.zeros(self._n_own, dtype=bool)
         for name, face in self.problem.faces.items():
+            if not face.film_coefficient > 0:
+                continue
+            unknowns = self._handed.unknowns(self._space, name)
             if face.is_fixed:
-                dofs = self._handed.unknowns(self._space, name)
-                self._conditions.append((name, fem.dirichletbc(face.reference - self._reference, dofs, self._space)))
-            elif face.film_coefficient > 0:
-                self._films[name] = fem.Constant(self._mesh, float(face.film_coefficient))
-                self._film_changes[name] = fem.Constant(self._mesh, 0.0)
-                bilinear += self._films[name] * u * v * self._measure(name)
-                surface.append(self._film_changes[name] * u * v * self._measure(name))
+                self._conditions.append((name, fem.dirichletbc(face.reference - self._reference, unknowns, self._space)))
+                continue
+            self._films[name] = fem.Constant(self._mesh, float(face.film_coefficient))
+            surface.append(self._films[name] * u * v * self._measure(name))
+            cooled[unknowns[unknowns < self._n_own]] = True
         self._load_faces()
-        self._bilinear = fem.form(bilinear)
-        self._film_change = fem.form(sum(surface)) if surface else None
-        self._matrix = fem.petsc.create_matrix(self._bilinear)
-        self._free_matrix = fem.petsc.create_matrix(self._bilinear) if self._conditions else None
+        self._volume = fem.form(volume)
+        self._surface = fem.form(sum(surface)) if surface else None
+        first = self._space.dofmap.index_map.local_range[0]
+        self._film_rows = PETSc.IS().createGeneral((first + np.flatnonzero(cooled)).astype(PETSc.IntType), self._mesh.comm)
+        self._matrix = fem.petsc.create_matrix(self._volume)
+        self._free_matrix = fem.petsc.create_matrix(self._volume) if self._conditions else None
         self._refill()
 
     def _load_faces(self) -> None:
@@ -163,13 +185,11 @@ class ConductionSolver:
                 raise DeckError(f"cooling: face {name!r} changes its kind, which needs a new solver")
         self.problem, self._reference = problem, problem.reference
         for name, film in self._films.items():
-            self._film_changes[name].value = problem.faces[name].film_coefficient - film.value
             film.value = problem.faces[name].film_coefficient
         for name, condition in self._conditions:
             condition.g.value[...] = problem.faces[name].reference - self._reference
         self._load_faces()
-        if any(change.value for change in self._film_changes.values()):
-            self._add(self._film_change)
+        self._change_films()
         return self
 
     def _face_vector(self, integrand: Any) -> Floats:
@@ -317,7 +337,9 @@ class ConductionSolver:
         free = right.copy()
         conditions = [condition for _, condition in self._conditions]
         lifted = self._dolfinx.la.vector(self._space.dofmap.index_map)
-        fem.apply_lifting(lifted.array, [self._bilinear], [conditions])
+        for form in (self._volume, self._surface):
+            if form is not None:
+                fem.apply_lifting(lifted.array, [form], [conditions])
         lifted.scatter_reverse(self._dolfinx.la.InsertMode.add)
         right.array[:] += lifted.array[: self._n_own]
         fem.petsc.set_bc(right, conditions)
