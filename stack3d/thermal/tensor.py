@@ -229,16 +229,18 @@ class TensorSolver:
         if not self.is_linear:
             return self._update_conductivity(load, lift if guess is None else guess - base, base)
         right = self.restrict(load - operator.apply(lift) if lift.any() else load)
-        if self.is_direct:
-            return self.inverse.solve(right) + lift, operator, 0, 0
-        rise = np.zeros_like(right) if guess is None else self.restrict(guess - base)
-        defect = right if guess is None else right - self.restrict(operator.apply(rise))
-        left = float(np.linalg.norm(defect)) / (float(np.linalg.norm(right)) or 1.0)
         iterations = 0
-        if left > self.rtol:
-            result = self._iterate(operator, defect, self.rtol / left)
-            rise, iterations = rise + result.solution, result.count
-        return rise + lift, operator, iterations, 0
+        if self.is_direct:
+            rise = self.inverse.solve(right)
+        else:
+            rise = np.zeros_like(right) if guess is None else self.restrict(guess - base)
+            defect = right if guess is None else right - self.restrict(operator.apply(rise))
+            left = float(np.linalg.norm(defect)) / (float(np.linalg.norm(right)) or 1.0)
+            if left > self.rtol:
+                result = self._iterate(operator, defect, self.rtol / left)
+                rise, iterations = rise + result.solution, result.count
+        rise += lift
+        return rise, operator, iterations, 0
 
     def _update_conductivity(self, load: Floats, start: Floats, base: float) -> tuple[Floats, GridOperator, int, int]:
         """Rise with k(T): k of each cell from its mean temperature, a few preconditioned iterations between updates."""
