@@ -25,6 +25,7 @@ FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
     "maps": (heat_charts.maps, ()),
     "power": (heat_charts.power, ()),
     "power_density": (heat_charts.density, ("power/power_density",)),
+    "efficiency": (life_charts.efficiency, ("power/relative_efficiency",)),
     "wear": (life_charts.wear, ("reliability/writes",)),
 }
 """Figure → what declares it and the output variables it cannot do without; in the order of a page."""

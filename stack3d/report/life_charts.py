@@ -9,7 +9,22 @@ from stack3d.errors import ResultsError
 from stack3d.layout import Floats
 from stack3d.lifetime.ageing import YEAR
 from stack3d.lifetime.summary import duration
-from stack3d.report.chart import COLOURS, Axis, Band, Box, Figure, Line, Mark, Panel, Rule, categories, decades, linear, times
+from stack3d.report.chart import (
+    COLOURS,
+    Axis,
+    Band,
+    Box,
+    Figure,
+    Line,
+    Mark,
+    Panel,
+    Rule,
+    categories,
+    decades,
+    linear,
+    si,
+    times,
+)
 from stack3d.report.facts import Facts
 
 
@@ -153,6 +168,33 @@ def _drift(facts: Facts) -> Panel:
     both = np.concatenate([mean[:, list(tiers)].ravel(), spread[:, list(tiers)].ravel()])
     y = linear("conductance minus target [µS]", both.min(), both.max(), unit="µS")
     return Panel("drift", _time_axis(time), y, tuple(marks))
+
+
+def efficiency(facts: Facts) -> Figure:
+    """Power of the arrays, that of the chip and inferences per joule over time, each over its first value."""
+    time = facts.get("power/relative_efficiency")["time"].values
+    gain = 100 * (facts.values("power/relative_efficiency") - 1)
+    marks: list[Mark] = []
+    for (name, label), colour in zip((("array_power", "crossbar cells"), ("total_power", "whole chip")), COLOURS):
+        watts = facts.values(f"power/{name}")
+        if watts[0] > 0:
+            marks.append(Line(f"{label}, {si(float(watts[0]), 'W')} today", time, 100 * watts / watts[0], colour, dots=True))
+    shown = np.concatenate([m.y for m in marks if isinstance(m, Line)])
+    panels = (
+        Panel("power", _time_axis(time), linear("of today's [%]", shown.min(), shown.max(), unit="%"), tuple(marks)),
+        Panel(
+            "inferences per joule",
+            _time_axis(time),
+            linear("more than today [%]", min(0.0, float(gain.min())), max(0.1, float(gain.max())), unit="%"),
+            (Line("inferences per joule", time, gain, COLOURS[2], dots=True), Rule("y", 0.0, "today")),
+        ),
+    )
+    energy = facts.values("power/inference_energy")
+    caption = (
+        f"{si(float(energy[0]), 'J')} per inference today, {si(float(energy[-1]), 'J')} at the end, leakage not counted:"
+        " reads of cells that conduct less cost less, converters and links stay."
+    )
+    return Figure("efficiency", "Power as the cells age", caption, panels)
 
 
 def wear(facts: Facts) -> Figure:

@@ -19,7 +19,9 @@ from stack3d.report import study_charts
 needs_browser = pytest.mark.skipif(
     browser.executable() is None, reason="no Chromium; on Debian or Ubuntu: apt-get install chromium"
 )
-CASE_FIGURES = {"accuracy", "attribution", "conductance", "stack", "profile", "maps", "power", "power_density", "wear"}
+CASE_FIGURES = {
+    "accuracy", "attribution", "conductance", "stack", "profile", "maps", "power", "power_density", "efficiency", "wear",
+}  # fmt: skip
 STUDY_FIGURES = {"map_accuracy", "map_peak", "pareto"}
 
 
