@@ -72,6 +72,28 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
     return Figure("accuracy", "Accuracy over the life", caption, panels)
 
 
+def answers(facts: Facts) -> list[tuple[str, str]]:
+    """Time to the stated loss with its bands, and what refreshes that hold the accuracy would take; as (label, text)."""
+    if not facts.has("mvm/time_to_accuracy_loss", "reliability/endurance_left"):
+        return []
+    end = float(facts.get("mvm/accuracy")["time"].values[-1])
+
+    def span(times: Floats, *shares: float) -> str:
+        found = np.quantile(np.nan_to_num(times, nan=np.inf), shares, method="inverted_cdf")
+        return " to ".join(duration(float(t)) if np.isfinite(t) else f"beyond {duration(end)}" for t in found)
+
+    chips = facts.values("mvm/time_to_accuracy_loss")
+    said = [f"5 to 95 % of the chips {span(chips, 0.05, 0.95)}"] if chips.size > 1 else []
+    if facts.has("mvm/time_to_accuracy_loss_band"):
+        bands = np.nan_to_num(facts.values("mvm/time_to_accuracy_loss_band"), nan=np.inf)
+        medians = np.quantile(bands, 0.5, axis=-1, method="inverted_cdf")
+        said.append(f"medians over the device's band {span(medians, 0.0, 1.0)}")
+    loss = 100 * units.parse((facts.scenario.get("lifetime") or {}).get("accuracy_loss", 0.01), "fraction")
+    bounds = f" ({'; '.join(said)})" if said else ""
+    text = f"median {span(chips, 0.5)} to an accuracy of {loss:g} points below float{bounds}"
+    return [("time to loss", text), ("to hold it", _hold(facts))]
+
+
 def _median_life(time: Floats, percent: Floats, limit: float) -> str:
     below = percent < limit
     first = np.where(below.any(axis=0), below.argmax(axis=0), len(time))
@@ -236,4 +258,6 @@ def _hold(facts: Facts) -> str:
         return "No refresh is needed to hold the accuracy."
     years = f"for {duration(endurance)}" if endurance < 100 * YEAR else "for more than a hundred years"
     lasts = f"the hottest cells endure that {years}" if np.isfinite(endurance) else "the cells endure that"
-    return f"A refresh every {duration(interval)} holds the accuracy; {lasts}."
+    left = float(facts.values("reliability/endurance_left")) if facts.has("reliability/endurance_left") else np.inf
+    rest = f", and {duration(left)} after what this run has worn" if left < 100 * YEAR else ""
+    return f"A refresh every {duration(interval)} holds the accuracy; {lasts}{rest}."
