@@ -95,6 +95,8 @@ class Cylinders(DeckModel):
     """Whether a liner stops heat from entering them sideways."""
     end_resistance: ArealResistance = 0.0
     """Of both ends of a cylinder together, on its own area: dielectric between a bump and the silicon."""
+    resolved: bool = False
+    """Whether every cylinder is meshed, instead of homogenised by mixing rules; wants `solver.mesh.cells: tet`."""
 
     @model_validator(mode="after")
     def _apart(self) -> Self:

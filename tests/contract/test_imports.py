@@ -9,7 +9,7 @@ import stack3d
 
 ROWS = (
     ("errors",),
-    ("units", "fields", "registry", "progress", "yamlfile", "layout", "tiles"),
+    ("units", "fields", "registry", "progress", "yamlfile", "layout", "tiles", "cells"),
     ("schema",),
     ("decks",),
     ("geometry", "workload", "thermal", "devices", "mvm"),
