@@ -6,8 +6,8 @@ SCENARIO ?= scenarios/quickstart.yaml
 run: setup
 	$(UV) run stack3d run $(SCENARIO)
 
-test: setup  # with the tools of the manual, which one test builds
-	OMP_NUM_THREADS=1 $(UV) run --group docs pytest
+test: setup  # with the tools of the manual and of pictures, which tests make
+	OMP_NUM_THREADS=1 $(UV) run --group docs --extra view pytest
 
 lint: setup
 	$(UV) run ruff check .

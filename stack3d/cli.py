@@ -253,14 +253,20 @@ def view(
 @app.command(name="import")
 def import_(
     files: Annotated[list[Path], typer.Argument(help="3D-ICE .stk; or HotSpot .flp, .ptrace, .lcf, .config, .materials.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The scenario to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The scenario to write; a power trace is written beside it.")],
+    transient: Annotated[
+        bool | None,
+        typer.Option("--transient/--steady", help="Keep the course of the powers; absent = by 3D-ICE's solver, else steady."),
+    ] = None,
 ) -> None:
     """Turn the files of a HotSpot or 3D-ICE run into a scenario, and say what had no equivalent."""
     from stack3d import decks, results, yamlfile
     from stack3d.geometry.importers import import_files
     from stack3d.lifetime import check
 
-    found = import_files(files, output.stem)
+    found = import_files(files, output.stem, transient)
+    for name, text in found.tables.items():
+        results.write_text(output.parent / name, text)
     case = decks.resolve(yamlfile.parse_text(found.text(), str(output)), output)
     check(case.scenario)
     results.write_text(output, found.text())

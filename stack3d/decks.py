@@ -49,6 +49,7 @@ FILES = (
     ("workload", "network", "file"),
     *(("workload", *of, "data", key) for of in (("network",), ()) for key in ("file", "inputs", "labels")),
     ("workload", "trace", "file"),
+    ("power", "trace", "file"),
 )
 """Keys that name a file whose content belongs to the case; a relative name counts from the deck that it stands in."""
 BARE_FILES = {"networks": (".onnx",), "data": (".npz",)}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stack3d.geometry.gmsh_model import VOID, CellRegions
 from stack3d.layout import Floats, Grid, HeatSource, Stack
 from stack3d.lifetime import heat
+from stack3d.lifetime.backends import make_backend
 from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.faces import thermal_problem
 from stack3d.lifetime.life import chosen_policies
@@ -68,7 +69,7 @@ def solve_field(scenario: Scenario) -> Field:
     """Solve the first epoch and keep the whole field; raises DeckError, SolverError."""
     chip = build_chip(scenario)
     grid = heat.make_grid(chip)
-    backend = heat.make_backend(scenario, thermal_problem(chip.stack, grid, scenario.cooling))
+    backend = make_backend(scenario, thermal_problem(chip.stack, grid, scenario.cooling))
     sources = list(chip.sources)
     if chip.computer is None:
         solution = backend.solve(sources)

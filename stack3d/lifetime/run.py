@@ -18,6 +18,7 @@ from stack3d.layout import Floats
 from stack3d.lifetime import ageing, answers, checkpoint, heat
 from stack3d.lifetime import policies as _registered  # noqa: F401  (importing it fills the registry)
 from stack3d.lifetime.ageing import Climate, Population, epoch_times, errors_by_tier, histogram, histogram_edges, mean_field
+from stack3d.lifetime.backends import Backends, discretisation_error
 from stack3d.lifetime.chip import Chip, build_chip
 from stack3d.lifetime.computer import Computer
 from stack3d.lifetime.faces import check_limits, thermal_problem, warn_of_limits
@@ -93,7 +94,7 @@ def run_case(
     observer: Observer,
     *,
     until: str | None = None,
-    backends: heat.Backends | None = None,
+    backends: Backends | None = None,
     resume: Path | None = None,
     key: str = "",
 ) -> Outcome:
@@ -121,7 +122,7 @@ def run_case(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ValidityWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
-        outcome = _run(scenario, observer, until, backends or heat.Backends(), resume, key)
+        outcome = _run(scenario, observer, until, backends or Backends(), resume, key)
     texts = tuple(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, ValidityWarning)))
     lines = tuple(f"warning            {text}" for text in texts)
     return replace(outcome, warnings=texts, summary=outcome.summary + lines)
@@ -138,7 +139,7 @@ def _check_temperatures(values: Mapping[str, Any]) -> None:
 
 
 def _run(
-    scenario: Scenario, observer: Observer, until: str | None, backends: heat.Backends, resume: Path | None, key: str
+    scenario: Scenario, observer: Observer, until: str | None, backends: Backends, resume: Path | None, key: str
 ) -> Outcome:
     clock = Stopwatch()
     observer.stage("build", scenario=scenario.scenario)
@@ -163,7 +164,7 @@ def _run(
         with clock("heat"):
             solution = backend.solve(chip.sources)
             values, coordinates = thermal_values(chip, solution)
-            values["thermal/discretisation_error"] = heat.discretisation_error(chip, solution, backends.coarse)
+            values["thermal/discretisation_error"] = discretisation_error(chip, solution, backends.coarse)
     elif until == "thermal":
         observer.stage("heat")
         with clock("heat"):

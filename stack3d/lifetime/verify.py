@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stack3d.lifetime import heat
+from stack3d.lifetime.backends import make_backend
 from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.faces import thermal_problem
 from stack3d.lifetime.placing import linear_stack
@@ -75,7 +76,7 @@ def verify(scenario: Scenario) -> Verification:
         places += [(f"tile {t.layer}[{t.index}]", Box(*place)) for t, place in zip(chip.computer.tiles, chip.computer.places)]
     places += [(f"layer {layer.name}", Box(layer.name, layer.extent)) for layer in stack.layers]
     exact = series.steady([place for _, place in places])
-    solution = heat.make_backend(scenario, faces).solve(sources)
+    solution = make_backend(scenario, faces).solve(sources)
     rows = []
     for (name, place), value in zip(places, exact.temperature):
         if isinstance(place, Probe):

@@ -68,9 +68,10 @@ class Answer:
         if self.digits >= 0:
             return f"{value:.{self.digits}f}"
         seconds = value * YEAR
-        sizes = (("y", YEAR), ("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 0.0))
+        sizes = (("y", YEAR), ("d", 86400.0), ("h", 3600.0), ("s", 0.0))
         name, size = next((n, v) for n, v in sizes if seconds >= 0.999 * v)
-        return f"{seconds / (size or 1.0):.3g} {name}"
+        count = seconds / (size or 1.0)
+        return f"{count:.0f} {name}" if count >= 9.95 or abs(count - round(count)) < 0.05 else f"{count:.1f} {name}"
 
     def full(self, value: float) -> str:
         """The value with its unit."""

@@ -6,6 +6,7 @@ import base64
 import json
 from html import escape
 from io import BytesIO
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def _fit(text: str, most: int) -> str:
 def _axes(frame: Frame) -> list[str]:
     panel, out = frame.panel, []
     bottom = frame.top + frame.height
-    room = int(frame.width / max(len(panel.x.ticks), 1) / LETTER) if not panel.x.label else 99
+    room = ceil(frame.width / max(len(panel.x.ticks), 1) / LETTER) if not panel.x.label else 99
     for position, text in panel.x.ticks:
         out.append(_segment(frame.x(position), frame.top, frame.x(position), bottom, 'class="grid"'))
         out.append(

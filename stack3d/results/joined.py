@@ -325,8 +325,11 @@ def open_results(path: str | Path) -> xr.DataTree:
 
     Examples
     --------
-    >>> tree = open_results("results/layers_vs_cooling")  # doctest: +SKIP
-    >>> tree["mvm/accuracy"].sel(cooling="cold_plate", tiers=8)  # doctest: +SKIP
+    >>> import stack3d
+    >>> over = {"cooling.top": ["forced_air", "cold_plate"]}
+    >>> done = stack3d.sweep("quickstart", over, overrides={"solver": "ci"}, until="thermal", workers=1)
+    >>> open_results("results/quickstart")["thermal/temperature_max"].sel(cooling="cold_plate").dims
+    ('tier',)
 
     Raises
     ------

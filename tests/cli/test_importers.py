@@ -1,8 +1,10 @@
 """Files of HotSpot and 3D-ICE become decks that run, with the temperatures of the same stack written by hand."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from stack3d import decks, yamlfile
@@ -145,6 +147,8 @@ power:
   sources:
     - {{name: cpu, layer: b, x: ["1 mm", "3 mm"], y: ["2 mm", "3.5 mm"], power: "4 W"}}
     - {{name: banks, layer: f, power: "0.5 W"}}
+  trace: {{pattern: table, file: by_hand.csv}}
+transient: {{until: "0.4 s", initial: "310 K", outputs: ["0.2 s", "0.4 s"]}}
 probes:
   - {{name: cpu, layer: b, x: "2 mm", y: "2.75 mm"}}
   - {{name: banks, layer: f, x: "3 mm", y: "3 mm"}}
@@ -158,23 +162,57 @@ solver: ci
 }
 
 
-def imported(run: str) -> Imported:
-    return import_files([FOLDER / run / name for name in RUNS[run]], run)
+TRACES = {
+    "ice_tiers": "time [s],cpu [W],banks [W]\n0,2,0.4\n0.2,6,0.6\n0.4,0,0\n",
+    "hotspot_chip": "time [s],core [W],cache [W],io [W]\n0,12,3,1\n0.01,18,1,1\n0.02,0,0,0\n",
+}
+"""Powers over time by hand."""
 
 
-def values(text: str, name: str) -> dict[str, Any]:
-    case = decks.resolve(yamlfile.parse_text(text, name), None, CI)
+def imported(run: str, transient: bool | None = None) -> Imported:
+    return import_files([FOLDER / run / name for name in RUNS[run]], run, transient)
+
+
+def values(text: str, folder: Path, tables: Mapping[str, str]) -> dict[str, Any]:
+    folder.mkdir()
+    for name, table in {**tables, "deck.yaml": text}.items():
+        (folder / name).write_text(table)
+    case = decks.resolve(yamlfile.parse_text(text, str(folder / "deck.yaml")), folder / "deck.yaml", CI)
     return dict(run_case(case.scenario, Silent(), until="thermal").values)
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_temperatures_equal_those_of_the_stack_by_hand(run: str) -> None:
+def test_temperatures_equal_those_of_the_stack_by_hand(run: str, tmp_path: Path) -> None:
     """The same physics twice: only the rounding of unit conversions (1e-15) may differ, magnified by the solver (1e-10)."""
-    ours, theirs = values(imported(run).text(), run), values(BY_HAND[run], "by_hand")
-    rise = max(theirs["thermal/layer_temperature_max"]) - 300.0
+    ours = values(imported(run).text(), tmp_path / "imported", imported(run).tables)
+    theirs = values(BY_HAND[run], tmp_path / "by_hand", {"by_hand.csv": TRACES.get(run, "")})
+    rise = theirs["thermal/layer_temperature_max"].max() - 300.0
     for name in ("layer_temperature_max", "layer_temperature_mean", "probe_temperature"):
         assert abs(ours[f"thermal/{name}"] - theirs[f"thermal/{name}"]).max() < 1e-9 * rise, name
     assert rise > 1.0
+
+
+def test_a_power_trace_over_time_on_demand(tmp_path: Path) -> None:
+    """HotSpot's samples become steps of a transient that starts at its own temperature."""
+    found = imported("hotspot_chip", transient=True)
+    ours = values(found.text(), tmp_path / "imported", found.tables)
+    transient = 'transient: {until: "20 ms", initial: "333.15 K", outputs: ["10 ms", "20 ms"]}\n'
+    by_hand = (
+        BY_HAND["hotspot_chip"].replace("probes:\n", "  trace: {pattern: table, file: by_hand.csv}\nprobes:\n") + transient
+    )
+    theirs = values(by_hand, tmp_path / "by_hand", {"by_hand.csv": TRACES["hotspot_chip"]})
+    probes = theirs["thermal/probe_temperature"]
+    assert probes.shape == (2, 3) and probes[1, 0] > probes[0, 0] + 0.5
+    np.testing.assert_allclose(ours["thermal/probe_temperature"], probes, rtol=0, atol=1e-9)
+    assert "averaged" not in " ".join(found.notes)
+    with pytest.raises(DeckError, match=r"wants a \.ptrace"):
+        import_files([FOLDER / "hotspot_chip" / "chip.flp"], transient=True)
+
+
+def test_a_transient_stack_can_be_taken_over_steady() -> None:
+    found = imported("ice_tiers", transient=False)
+    assert "transient" not in found.scenario and not found.tables
+    assert "the first counts" in " ".join(found.notes)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +221,7 @@ def test_temperatures_equal_those_of_the_stack_by_hand(run: str) -> None:
         ("hotspot_chip", ["0.333", "bottom face", "c_convec", "2 samples", "model_secondary"]),
         ("hotspot_stack", ["l2_upper: no lateral heat flow"]),
         ("ice_die", ["micrometres", "top down", "first counts", "T3d"]),
-        ("ice_tiers", ["3 slots are averaged"]),
+        ("ice_tiers", ["ends with the shortest", "error control"]),
         ("ice_channels", ["their mean stands for all"]),
     ],
 )

@@ -130,12 +130,14 @@ def test_a_run_over_time_has_its_history(scenario: "stack3d.api.LoadedScenario",
     assert "Temperature over time" in tree.stack3d.report("page.html").read_text(encoding="utf-8")
 
 
-def test_examples_in_docstrings() -> None:
+def test_examples_in_docstrings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import doctest
 
     import stack3d.api
     import stack3d.report.accessor
+    import stack3d.results.joined
 
-    for module in (stack3d.api, stack3d.report.accessor):
+    monkeypatch.chdir(tmp_path)
+    for module in (stack3d.api, stack3d.report.accessor, stack3d.results.joined):
         outcome = doctest.testmod(module)
         assert outcome.attempted and not outcome.failed, module.__name__

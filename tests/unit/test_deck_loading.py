@@ -170,6 +170,20 @@ def test_files_count_from_the_deck_they_stand_in(tmp_path: Path) -> None:
         decks.resolve(yamlfile.parse_text(_text(quick), str(tmp_path / "case.yaml")), tmp_path / "case.yaml")
 
 
+def test_a_power_trace_counts_from_its_deck_and_into_the_hash(small: Path) -> None:
+    small.write_text(small.read_text().replace("power:\n", "power:\n  trace: {pattern: table, file: powers.csv}\n"))
+    hashes = []
+    for watts in (1, 2):
+        (small.parent / "powers.csv").write_text(f"time [s],all [W]\n0,{watts}\n1,0\n")
+        case = decks.load(small)
+        hashes.append(case.digest())
+    assert case.scenario.power.trace.file == str(small.parent / "powers.csv")
+    assert hashes[0] != hashes[1]
+    (small.parent / "powers.csv").unlink()
+    with pytest.raises(DeckError, match=r"power\.trace\.file: .*powers\.csv cannot be read"):
+        decks.load(small)
+
+
 def _text(tree: object) -> str:
     import json
 

@@ -8,6 +8,7 @@ import pytest
 from stack3d import decks
 from stack3d.errors import DeckError, MissingDependencyError
 from stack3d.lifetime import heat
+from stack3d.lifetime.backends import make_backend
 from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.faces import thermal_problem
 from stack3d.schema.workload import Trace
@@ -90,7 +91,7 @@ def test_a_chip_on_a_schedule_keeps_the_mean_of_its_steady_state(tmp_path: Path)
     chip = build_chip(decks.load("quickstart", chosen).scenario)
     assert chip.mean_rate == pytest.approx(0.25 * 2e5) and chip.sources[0].power == pytest.approx(0.25)
     grid = heat.make_grid(chip)
-    backend = heat.make_backend(chip.scenario, thermal_problem(chip.stack, grid, chip.scenario.cooling))
+    backend = make_backend(chip.scenario, thermal_problem(chip.stack, grid, chip.scenario.cooling))
     targets = {n: m.target_conductances()[None] for n, m in chip.computer.matrices.items()}
     state = heat.settle(chip, backend, lambda _: targets, np.full((len(chip.computer.tiles), 1, 1), 300.0))
     sources, schedule = heat.power_schedule(chip, state)

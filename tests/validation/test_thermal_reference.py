@@ -6,6 +6,7 @@ import pytest
 
 from stack3d import decks
 from stack3d.lifetime import check, faces, heat
+from stack3d.lifetime.backends import make_backend
 from stack3d.thermal.problem import ThermalSolution
 
 PROFILES = list(decks.available("solvers"))
@@ -14,7 +15,7 @@ PROFILES = list(decks.available("solvers"))
 def solve(case: decks.Case) -> ThermalSolution:
     chip = check(case.scenario)
     problem = faces.thermal_problem(chip.stack, heat.make_grid(chip), case.scenario.cooling)
-    return heat.make_backend(case.scenario, problem).solve(chip.sources)
+    return make_backend(case.scenario, problem).solve(chip.sources)
 
 
 def errors(reference, name: str, solver: str) -> tuple[float, float, float, float, decks.Case]:

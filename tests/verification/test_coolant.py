@@ -6,6 +6,7 @@ import pytest
 from stack3d import decks, yamlfile
 from stack3d.errors import DeckError
 from stack3d.lifetime import check, faces, heat
+from stack3d.lifetime.backends import make_backend
 from stack3d.thermal import ducts
 from stack3d.thermal.problem import ThermalSolution
 
@@ -53,7 +54,7 @@ def case(tree: dict, *overrides: tuple[str, object]) -> decks.Case:
 def solve(tree: dict, *overrides: tuple[str, object]) -> ThermalSolution:
     chip = check(case(tree, *overrides).scenario)
     problem = faces.thermal_problem(chip.stack, heat.make_grid(chip), chip.scenario.cooling)
-    return heat.make_backend(chip.scenario, problem).solve(chip.sources)
+    return make_backend(chip.scenario, problem).solve(chip.sources)
 
 
 def test_isothermal_walls() -> None:

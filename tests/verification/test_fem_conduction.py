@@ -175,18 +175,19 @@ def test_other_films_mesh_nothing_and_are_exact() -> None:
     """The solver kept across coolings gives what a new one gives; a face that changes its kind gets a new one."""
     from stack3d import decks
     from stack3d.lifetime import heat
+    from stack3d.lifetime.backends import Backends, make_backend
     from stack3d.lifetime.chip import build_chip
     from stack3d.lifetime.faces import thermal_problem
 
-    backends = heat.Backends()
+    backends = Backends()
     for backend in ("fem", "tensor"):
-        backends = heat.Backends()
+        backends = Backends()
         for top in ("forced_air", "lid_heat_sink", "cold_plate", "forced_air"):
             scenario = decks.load("quickstart", [("solver.backend", backend), ("cooling.top", top)]).scenario
             chip = build_chip(scenario)
             problem = thermal_problem(chip.stack, heat.make_grid(chip), scenario.cooling)
             kept = backends.of(scenario, problem).solve(chip.sources).field.values
-            new = heat.make_backend(scenario, problem).solve(chip.sources).field.values
+            new = make_backend(scenario, problem).solve(chip.sources).field.values
             np.testing.assert_allclose(kept, new, rtol=0, atol=1e-7 * (new.max() - scenario.cooling.ambient))
         assert (backends.made, backends.recooled) == (1, 3)
         fixed = decks.load("quickstart", [("solver.backend", backend), ("cooling.top", {"temperature": "300 K"})]).scenario

@@ -9,6 +9,7 @@ import pytest
 from stack3d import decks, yamlfile
 from stack3d.geometry.stack import build_stack
 from stack3d.lifetime import check, faces, heat
+from stack3d.lifetime.backends import make_backend
 from stack3d.thermal.problem import ThermalSolution
 
 
@@ -23,7 +24,7 @@ def case(geometry: str, solver: str, sources: list[dict[str, Any]]) -> decks.Cas
 def solve(one: decks.Case) -> ThermalSolution:
     chip = check(one.scenario)
     problem = faces.thermal_problem(chip.stack, heat.make_grid(chip), one.scenario.cooling)
-    return heat.make_backend(one.scenario, problem).solve(chip.sources)
+    return make_backend(one.scenario, problem).solve(chip.sources)
 
 
 @pytest.mark.slow  # minutes: `standard` solves of every stack

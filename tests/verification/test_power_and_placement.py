@@ -11,6 +11,7 @@ import stack3d
 from stack3d import decks
 from stack3d.errors import DeckError, ThermalRunawayError
 from stack3d.lifetime import heat
+from stack3d.lifetime.backends import make_backend
 from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.comparison import compare_placements
 from stack3d.lifetime.computer import energies_of
@@ -143,7 +144,7 @@ def test_response_of_the_sites_is_that_of_the_solver() -> None:
     places = list(chip.computer.places)
     known = site_heat(chip.scenario, chip.stack, chip.sources, places, even, np.arange(15))
     grid = heat.make_grid(chip)
-    solver = heat.make_backend(
+    solver = make_backend(
         chip.scenario.model_copy(update={"solver": chip.scenario.solver.model_copy(update={"backend": "tensor"})}),
         thermal_problem(chip.stack, grid, chip.scenario.cooling),
     )

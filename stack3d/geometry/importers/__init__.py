@@ -11,7 +11,7 @@ from stack3d.geometry.importers.common import Imported
 KINDS = (".stk", ".flp", ".ptrace", ".lcf", ".config", ".materials")
 
 
-def import_files(paths: Sequence[Path], name: str | None = None) -> Imported:
+def import_files(paths: Sequence[Path], name: str | None = None, transient: bool | None = None) -> Imported:
     """Turn the files of one HotSpot or 3D-ICE run into a scenario.
 
     Parameters
@@ -21,6 +21,9 @@ def import_files(paths: Sequence[Path], name: str | None = None) -> Imported:
         ``.config``, ``.materials`` in any order.
     name : str, optional
         Of the scenario; the stem of the first file when absent.
+    transient : bool, optional
+        Temperature over time for powers that have a course, or the steady state. Absent = as the other tool would by these
+        files: 3D-ICE by its solver, HotSpot the steady state.
 
     Raises
     ------
@@ -36,8 +39,8 @@ def import_files(paths: Sequence[Path], name: str | None = None) -> Imported:
     if len(stacks) > 1:
         raise DeckError(f"one .stk makes one scenario, got {', '.join(map(str, stacks))}")
     if stacks:
-        return ice.read(stacks[0], name or stacks[0].stem)
-    return hotspot.read(paths, name or paths[0].stem)
+        return ice.read(stacks[0], name or stacks[0].stem, transient)
+    return hotspot.read(paths, name or paths[0].stem, bool(transient))
 
 
 __all__ = ["Imported", "import_files"]

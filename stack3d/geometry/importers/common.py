@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +48,13 @@ class Imported:
         As a deck writes it.
     notes : tuple of str
         One sentence per thing that was changed or left out.
+    tables : mapping of str to str
+        Files to write beside the deck, by name.
     """
 
     scenario: Mapping[str, Any]
     notes: tuple[str, ...]
+    tables: Mapping[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
         """The deck as YAML, the notes as comments on top."""
@@ -86,6 +89,35 @@ def deck_name(text: str, taken: Iterable[str] = ()) -> str:
     while name in used:
         name, count = f"{plain}_{count}", count + 1
     return name
+
+
+def over_time(
+    name: str, powers: Mapping[str, Sequence[float]], slot: float, initial: float
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    """The trace of a deck's ``power``, its ``transient``, and the table they read.
+
+    Parameters
+    ----------
+    name : str
+        Of the scenario; the table is called after it.
+    powers : mapping of str to sequence of float
+        By source; time ends with the shortest course. [W]
+    slot : float
+        Time that each value holds. [s]
+    initial : float
+        Temperature at the start. [K]
+    """
+    count = min(len(values) for values in powers.values())
+    file = f"{name}_trace.csv"
+    rows = [["time [s]", *(f"{source} [W]" for source in powers)]]
+    for i in range(count + 1):  # the last row closes the table
+        rows.append([f"{i * slot:.12g}", *(f"{values[min(i, count - 1)]:.12g}" for values in powers.values())])
+    transient = {
+        "until": f"{count * slot:.12g} s",
+        "initial": f"{initial:.12g} K",
+        "outputs": [f"{i * slot:.12g} s" for i in range(1, count + 1)],
+    }
+    return {"pattern": "table", "file": file}, transient, {file: "".join(",".join(row) + "\n" for row in rows)}
 
 
 def read_lines(path: Path, comments: str) -> list[tuple[int, str]]:

@@ -22,6 +22,7 @@ from stack3d.geometry.importers.common import (
     deck_name,
     length,
     number,
+    over_time,
     probes,
     read_lines,
     size,
@@ -35,7 +36,7 @@ DEFAULTS: dict[str, float] = {
     "t_interface": 20e-6, "k_interface": 4.0, "p_interface": 4.0e6,
     "s_spreader": 30e-3, "t_spreader": 1e-3, "k_spreader": 400.0, "p_spreader": 3.55e6,
     "s_sink": 60e-3, "t_sink": 6.9e-3, "k_sink": 400.0, "p_sink": 3.55e6,
-    "r_convec": 0.1, "ambient": 318.15,
+    "r_convec": 0.1, "ambient": 318.15, "init_temp": 333.15, "sampling_intvl": 3.333e-6,
 }  # fmt: skip
 """HotSpot's own, for keys that the configuration does not set. SI."""
 SWITCHES = {
@@ -59,8 +60,8 @@ class Slab:
     floorplan: tuple[Element, ...]
 
 
-def read(paths: Sequence[Path], name: str) -> Imported:
-    """Scenario of one HotSpot run; raises DeckError."""
+def read(paths: Sequence[Path], name: str, transient: bool = False) -> Imported:
+    """Scenario of one HotSpot run, over time when asked for and a trace is given; raises DeckError."""
     by_kind = {suffix: [p for p in paths if p.suffix == suffix] for suffix in {p.suffix for p in paths}}
     for kind, found in by_kind.items():
         if kind != ".flp" and len(found) > 1:
@@ -80,7 +81,11 @@ def read(paths: Sequence[Path], name: str) -> Imported:
         ]
     traces = _trace(by_kind[".ptrace"][0]) if ".ptrace" in by_kind else {}
     slabs = _powered(slabs, traces, by_kind.get(".ptrace", [None])[0])
-    return _scenario(name, slabs, settings, notes, traces)
+    if transient and not traces:
+        raise DeckError("a transient wants a .ptrace with the powers over time")
+    if texts.get("init_file", "(null)") != "(null)":
+        notes.append("-init_file has no equivalent: a transient starts at one temperature, init_temp.")
+    return _scenario(name, slabs, settings, notes, traces, transient)
 
 
 def _solid(settings: Mapping[str, float], part: str) -> Solid:
@@ -236,7 +241,12 @@ def _powered(slabs: Sequence[Slab], traces: Mapping[str, tuple[float, ...]], pat
 
 
 def _scenario(
-    name: str, slabs: Sequence[Slab], settings: Mapping[str, float], notes: list[str], traces: Mapping[str, tuple[float, ...]]
+    name: str,
+    slabs: Sequence[Slab],
+    settings: Mapping[str, float],
+    notes: list[str],
+    traces: Mapping[str, tuple[float, ...]],
+    transient: bool,
 ) -> Imported:
     chip = bounds(slabs[0].floorplan)
     layers: list[dict[str, Any]] = []
@@ -287,17 +297,29 @@ def _scenario(
         f" start with a sheet of at most {ACTIVE * 1e6:g} um that carries the power and the probes.",
         "HotSpot lumps spreader and sink beyond the chip into a few nodes; here they are solids, centred on the chip.",
         "c_convec, the capacity of the air side, has no equivalent; steady temperatures do not depend on it.",
-        *([f"The trace of {samples} samples is averaged, as HotSpot does for its steady state."] if samples > 1 else []),
+        *(
+            [f"The trace of {samples} samples is averaged, as HotSpot does for its steady state; --transient keeps its course."]
+            if samples > 1 and not transient
+            else []
+        ),
         *([] if traces else ["No .ptrace: every power is zero, set power.sources."]),
         *notes,
     ]
+    power: dict[str, Any] = {"sources": sources}
+    timed: dict[str, Any] = {}
+    tables: dict[str, str] = {}
+    if transient:
+        powers = {deck_name(unit): course for unit, course in traces.items()}
+        interval, initial = settings["sampling_intvl"], settings["init_temp"]
+        power["trace"], timed["transient"], tables = over_time(deck_name(name), powers, interval, initial)
     scenario = {
         "scenario": deck_name(name),
         "title": "Imported from HotSpot",
         "geometry": {"footprint": size(chip), "layers": layers, "source": "HotSpot files"},
-        "power": {"sources": sources},
+        "power": power,
+        **timed,
         "cooling": {"top": {"resistance": f"{settings['r_convec']:.12g} K/W"}, "ambient": f"{settings['ambient']:.12g} K"},
         "probes": points,
         "solver": "standard",
     }
-    return Imported(scenario, tuple(notes))
+    return Imported(scenario, tuple(notes), tables)

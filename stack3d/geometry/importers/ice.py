@@ -22,6 +22,7 @@ from stack3d.geometry.importers.common import (
     deck_name,
     length,
     number,
+    over_time,
     probes,
     read_text,
 )
@@ -70,6 +71,8 @@ class Description:
     dimensions: dict[str, float] = field(default_factory=dict)
     stack: list[tuple[str, list[Slab]]] = field(default_factory=list)
     transient: bool = False
+    slot: float | None = None
+    initial: float | None = None
     outputs: list[Statement] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -247,6 +250,15 @@ def _cavity(about: Description, s: Statement) -> Slab:
     return Slab(MICRO * given("height"), walls, "channel", channels=channels)
 
 
+def _solver(about: Description, s: Statement) -> None:
+    if s.words[:1] == ("transient",):
+        about.transient = True
+        if "slot" in s.words[:-1]:
+            about.slot = about.value(s.words[s.words.index("slot") + 1], s)
+    elif s.words[:2] == ("initial", "temperature") and len(s.words) > 2:
+        about.initial = about.value(s.words[2], s)
+
+
 def _describe(path: Path) -> Description:
     about = Description(path)
     for s in statements(path):
@@ -267,7 +279,7 @@ def _describe(path: Path) -> Description:
         elif head == ("stack",):
             _stack(about, s)
         elif head == ("solver",):
-            about.transient |= s.words[:1] == ("transient",)
+            _solver(about, s)
         elif head == ("output",):
             about.outputs.append(s)
         elif head == ("microchannel",):
@@ -285,9 +297,12 @@ def _describe(path: Path) -> Description:
     return about
 
 
-def read(path: Path, name: str) -> Imported:
-    """Scenario of one 3D-ICE stack description; raises DeckError."""
+def read(path: Path, name: str, transient: bool | None = None) -> Imported:
+    """Scenario of one 3D-ICE stack description, by default steady or not as its solver; raises DeckError."""
     about = _describe(path)
+    if transient is not None:
+        about.transient = transient
+    powers: dict[str, tuple[float, ...]] = {}
     chip = Rectangle(0.0, about.dimensions["chip_length"], 0.0, about.dimensions["chip_width"])
     layers: list[dict[str, Any]] = []
     sources: list[dict[str, Any]] = []
@@ -314,7 +329,9 @@ def read(path: Path, name: str) -> Imported:
                 entry["channels"] = dict(slab.channels)
             layers.append(entry)
             if slab.is_source:
-                sources += [_source(e, layer, instance, chip, about) for e in slab.floorplan]
+                for element in slab.floorplan:
+                    sources.append(_source(element, layer, instance, chip, about))
+                    powers[sources[-1]["name"]] = element.powers or (0.0,)
                 if len(slab.floorplan) <= MOST_PROBES:
                     points += probes(layer, f"{instance}_", slab.floorplan, chip, marked)
     for plate in sorted(about.plates, key=lambda p: p["name"] == "sink"):
@@ -323,11 +340,23 @@ def read(path: Path, name: str) -> Imported:
             {"name": plate["name"], "thickness": length(plate["height"]), "material": plate["material"].deck(), "size": edge}
         )
     points += _asked_probes(about, powered, marked)
+    power: dict[str, Any] = {"sources": sources}
+    timed: dict[str, Any] = {}
+    tables: dict[str, str] = {}
+    if about.transient and powers:
+        if about.slot is None:
+            raise DeckError(Problem("solver", "wants 'transient step …, slot …': how long each power value holds", str(path)))
+        initial = about.initial if about.initial is not None else _ambient(about)
+        power["trace"], timed["transient"], tables = over_time(deck_name(name), powers, about.slot, initial)
+        if len(set(map(len, powers.values()))) > 1:
+            about.notes.append("Elements have different numbers of power values; time ends with the shortest, as in 3D-ICE.")
+        about.notes.append("Time steps follow an error control; 3D-ICE's fixed step of first order is not taken over.")
     scenario = {
         "scenario": deck_name(name),
         "title": "Imported from 3D-ICE",
         "geometry": {"footprint": [length(chip.x1), length(chip.y1)], "layers": layers, "source": f"3D-ICE, {path.name}"},
-        "power": {"sources": sources},
+        "power": power,
+        **timed,
         "cooling": _cooling(about),
         "probes": points,
         **_asked_maps(about, powered),
@@ -338,14 +367,12 @@ def read(path: Path, name: str) -> Imported:
         "3D-ICE lists layers from the top down, decks from the bottom up.",
         *about.notes,
     ]
-    return Imported(scenario, tuple(dict.fromkeys(notes)))
+    return Imported(scenario, tuple(dict.fromkeys(notes)), tables)
 
 
 def _source(element: Element, layer: str, instance: str, chip: Rectangle, about: Description) -> dict[str, Any]:
     powers = element.powers or (0.0,)
-    if len(powers) > 1 and about.transient:
-        about.notes.append(f"Power values of {len(powers)} slots are averaged; their course over time is not imported.")
-    elif len(powers) > 1:
+    if len(powers) > 1 and not about.transient:
         about.notes.append("Of several power values the first counts, as in 3D-ICE's steady state.")
     watts = sum(powers) / len(powers) if about.transient else powers[0]
     return {
@@ -356,15 +383,20 @@ def _source(element: Element, layer: str, instance: str, chip: Rectangle, about:
     }
 
 
-def _cooling(about: Description) -> Mapping[str, Any]:
+def _ambient(about: Description) -> float:
+    """Temperature of every heat sink. [K]"""
     ambients = {side["ambient"] for side in about.sinks.values() if "ambient" in side}
     if len(ambients) != 1:
         given = ", ".join(f"{a:g} K" for a in sorted(ambients)) or "none"
         raise DeckError(Problem("heat sink", f"wants one temperature for all heat sinks, got {given}", str(about.path)))
+    return ambients.pop()
+
+
+def _cooling(about: Description) -> Mapping[str, Any]:
     faces = {
         side: {"film_coefficient": f"{given['film']:.12g} W/m^2/K"} for side, given in about.sinks.items() if "film" in given
     }
-    return {**faces, "ambient": f"{ambients.pop():.12g} K"}
+    return {**faces, "ambient": f"{_ambient(about):.12g} K"}
 
 
 def _asked_probes(about: Description, powered: Mapping[str, str], marked: set[str]) -> list[dict[str, str]]:
