@@ -52,9 +52,7 @@ def _resolved(deck: schema.geometry.Material, name: str, extent: Rectangle, thic
     if nx * ny == 0:
         raise DeckError(f"no cell of pitch {parts.pitch * 1e6:g} um fits into {_size(extent)}")
     if nx * ny > MOST_CYLINDERS:
-        raise DeckError(
-            f"{nx} x {ny} cylinders are too many to be resolved, at most {MOST_CYLINDERS}: leave out resolved: true"
-        )
+        raise DeckError(f"{nx} x {ny} cylinders are too many to be resolved, at most {MOST_CYLINDERS}; leave out resolved")
     return (found,)
 
 
@@ -72,13 +70,18 @@ def _listed(geometry: Geometry) -> Iterator[tuple[str, str, LayerDeck, int | Non
 
 
 def build_stack(geometry: Geometry) -> Stack:
-    """Place the layers of a geometry deck.
+    """Place the layers of a geometry deck; of a mesh of the user's own, a layer per region.
 
     Raises
     ------
     DeckError
-        Names used twice, blocks outside their layer or overlapping; all of them at once.
+        Names used twice, blocks outside their layer or overlapping, layers that do not touch; all of them at once.
     """
+    if geometry.mesh is not None:
+        from stack3d.geometry.user_mesh import read_mesh, region_stack
+
+        return region_stack(read_mesh(geometry))
+    assert geometry.footprint is not None
     footprint = Rectangle(0.0, geometry.footprint[0], 0.0, geometry.footprint[1])
     problems: list[Problem] = []
     layers: list[Layer] = []

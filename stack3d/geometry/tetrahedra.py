@@ -1,4 +1,4 @@
-"""The stack in tetrahedra: one Gmsh triangulation of the plane that every outline is an edge of, carried through the heights."""
+"""The stack in tetrahedra: a Gmsh triangulation of the plane, with an edge on every outline, carried through the heights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stack3d.errors import DeckError, Problem
 from stack3d.geometry.gmsh_model import gmsh_model, opened
 from stack3d.geometry.grid import MERGE, element_heights
 from stack3d.layout import Cylinders, Floats, Grid, HeatSource, Material, Rectangle, Stack, Surface
-from stack3d.cells import VOID, Columns, Ints
+from stack3d.meshes import VOID, Columns, Ints
 from stack3d.schema.numerics import Mesh
 
 SCALE = 1e6
@@ -277,11 +277,12 @@ def build_columns(
     z, owner = element_heights(stack, sources, mesh)
     grid = Grid(np.array([bounds.x0, bounds.x1]), np.array([bounds.y0, bounds.y1]), z, owner)
     points, triangles = _triangulate(list(dict.fromkeys([*hard, *soft])), sizes)
-    if 3 * len(triangles) * owner.size > MOST_TETRAHEDRA:
+    count = 3 * len(triangles) * owner.size
+    if count > MOST_TETRAHEDRA:
         raise DeckError(
             Problem(
                 "solver.mesh",
-                f"{len(triangles)} triangles times {owner.size} slabs make {3 * len(triangles) * owner.size} tetrahedra, at most"
+                f"{len(triangles)} triangles times {owner.size} slabs make {count} tetrahedra, at most"
                 f" {MOST_TETRAHEDRA}: take a coarser profile, or homogenise cylinders",
             )
         )

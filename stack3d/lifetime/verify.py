@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from stack3d.lifetime import heat
 from stack3d.lifetime.backends import make_backend
+from stack3d.lifetime.bodies import make_body
 from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.faces import thermal_problem
 from stack3d.lifetime.placing import linear_stack
@@ -69,8 +70,8 @@ def verify(scenario: Scenario) -> Verification:
     chip = build_chip(scenario)
     stack = linear_stack(chip.stack)
     sources = heat.sources_as_programmed(chip)
-    faces = thermal_problem(stack, heat.make_grid(chip), scenario.cooling)
-    series = CosineSeries(stack, sources, faces.top, faces.bottom, faces.sides)
+    faces = thermal_problem(stack, make_body(chip), scenario.cooling)
+    series = CosineSeries(stack, sources, *(faces.faces[name] for name in ("top", "bottom", "sides")))
     places: list[tuple[str, Place]] = [(f"probe {p.name}", Probe(p.layer, p.x, p.y, p.z)) for p in scenario.probes]
     if chip.computer is not None:
         places += [(f"tile {t.layer}[{t.index}]", Box(*place)) for t, place in zip(chip.computer.tiles, chip.computer.places)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stack3d.layout import Floats
-from stack3d.cells import EDGES, CellMesh, Ints
+from stack3d.meshes import EDGES, CellMesh, Ints
 
 _GRADIENTS = np.array([[-1.0, -1.0, -1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 _CUBE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]])

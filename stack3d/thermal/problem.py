@@ -65,6 +65,10 @@ class HeatProblem(Protocol):
     def reference(self) -> float:
         """Temperature that rises count from. [K]"""
 
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for problems that differ in films, fluxes and references alone."""
+
     def area(self, face: str) -> float:
         """Area that the condition of a face holds on. [m²]"""
 
@@ -108,6 +112,12 @@ class ThermalProblem:
     def reference(self) -> float:
         """Temperature that rises count from: that of the first cooled face. [K]"""
         return next(f.reference for f in self.faces.values() if f.film_coefficient > 0)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for problems that differ in films, fluxes and references alone."""
+        grid = self.grid
+        return self.stack, tuple(s for s, _ in self.patches), *(a.tobytes() for a in (grid.x, grid.y, grid.z, grid.layer))
 
     @cached_property
     def surfaces(self) -> dict[str, list[Plane]]:

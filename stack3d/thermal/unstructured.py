@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from stack3d.errors import DeckError
 from stack3d.layout import Floats, HeatSource, LineRecovery, Rectangle, Stack
-from stack3d.cells import CellMesh, Columns, Ints
+from stack3d.meshes import CellMesh, Columns, Ints
 from stack3d.thermal.elements import cell_at, field_kind, node_integrals, shapes
 from stack3d.thermal.problem import Face, Field
 
@@ -49,6 +50,11 @@ class MeshProblem:
     def reference(self) -> float:
         """Temperature that rises count from: that of the first cooled face. [K]"""
         return next(f.reference for f in self.faces.values() if f.film_coefficient > 0)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for problems that differ in films, fluxes and references alone."""
+        return self.stack, *self.body.fingerprint
 
     def area(self, face: str) -> float:
         """Area that the condition of a face holds on. [m²]"""
@@ -103,8 +109,8 @@ class MeshProblem:
     def at_nodes(self, values: Floats, order: int) -> Floats:
         """Values at the nodes of the mesh of what a field holds, or of one number; shape (nodes,)."""
         if np.ndim(values) == 0 or not isinstance(self.body, Columns):
-            return np.broadcast_to(values, (self.mesh.n_nodes(order),))
-        out = np.empty(self.mesh.n_nodes(order))
+            return np.broadcast_to(values, (self.mesh.node_count(order),))
+        out = np.empty(self.mesh.node_count(order))
         out[ColumnField.nodes(self.body, order).ravel()] = np.ravel(values)
         return out
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from stack3d.errors import DeckError, SolverError
 from stack3d.layout import Floats, HeatSource
-from stack3d.cells import CORNERS, CellMesh, Ints, rows_in
+from stack3d.meshes import CORNERS, CellMesh, Ints, rows_in
 from stack3d.thermal.fem.conduction import ConductionSolver
 from stack3d.thermal.fem.library import import_dolfinx
 from stack3d.thermal.problem import Field
@@ -169,7 +169,7 @@ class MeshSolver(ConductionSolver):
         return self._face_vector(density * v * self._ufl.dx(metadata=self._quadrature))
 
     def _field(self, own: Floats) -> Field:
-        rise = np.zeros(self.problem.mesh.n_nodes(self.order))
+        rise = np.zeros(self.problem.mesh.node_count(self.order))
         rise[self._nodes[: own.size]] = own - self._reference
         if self._mesh.comm.size > 1:
             from mpi4py import MPI

@@ -74,6 +74,11 @@ class CellMesh:
     faces: tuple[str, ...]
 
     @property
+    def n_nodes(self) -> int:
+        """Number of points."""
+        return len(self.points)
+
+    @property
     def corners(self) -> Ints:
         """Corner nodes of the cells."""
         return self.cells[:, : CORNERS[self.kind]]
@@ -89,7 +94,7 @@ class CellMesh:
         key = self.edges[:, 0] * len(self.points) + self.edges[:, 1]
         return np.asarray(np.searchsorted(key, low * len(self.points) + high))
 
-    def n_nodes(self, order: int) -> int:
+    def node_count(self, order: int) -> int:
         """Nodes of Lagrange elements of an order, unused points included: points, then edges."""
         return len(self.points) + (len(self.edges) if order == 2 else 0)
 
