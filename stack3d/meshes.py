@@ -181,8 +181,8 @@ class Columns:
 
     @property
     def n_nodes(self) -> int:
-        """Nodes of elements of order 1, those in the void included."""
-        return len(self.points) * self.z.size
+        """Nodes of elements of order 1."""
+        return self.used.size
 
     def slabs_of(self, layer: int) -> Ints:
         """Slabs of prisms of one layer, without its contact."""
@@ -193,22 +193,35 @@ class Columns:
         return np.asarray(self.region[self.slabs_of(layer)[0]] != VOID)
 
     @cached_property
+    def used(self) -> Ints:
+        """Points of the tetrahedra as ``level * n + point``, ascending."""
+        slab, triangle = self.prisms
+        n = len(self.points)
+        low = self.triangles[triangle] + (slab * n)[:, None]
+        return np.unique(np.concatenate([low, low + n]))
+
+    def node_of(self, points: Ints) -> Ints:
+        """Number among the `used` of points ``level * n + point``, -1 in the void."""
+        at = np.minimum(np.searchsorted(self.used, points), self.used.size - 1)
+        return np.where(self.used[at] == points, at, -1)
+
+    @cached_property
     def cells(self) -> CellMesh:
         """The tetrahedra: three for each solid prism, bottom first, then by triangle."""
         n = len(self.points)
-        slab, triangle = np.nonzero(self.region != VOID)
+        slab, triangle = self.prisms
         prism = np.concatenate([self.triangles, self.triangles + n], axis=1)[triangle] + (slab * n)[:, None]
         corners = prism[:, TETRAHEDRA].reshape(-1, 4)
-        points = np.column_stack([np.tile(self.points, (self.z.size, 1)), np.repeat(self.opened, n)])
+        points = np.column_stack([self.points[self.used % n], self.opened[self.used // n]])
         names = [name for name, facets in self.faces.items() if len(facets)]
         return CellMesh(
             "tetra",
             points,
-            corners,
+            self.node_of(corners),
             np.repeat(self.region[slab, triangle], 3),
             self.names,
             self.materials,
-            np.concatenate([self.faces[name] for name in names]) if names else np.empty((0, 3), dtype=np.intp),
+            self.node_of(np.concatenate([np.empty((0, 3), dtype=np.intp), *(self.faces[name] for name in names)])),
             np.repeat(np.arange(len(names)), [len(self.faces[name]) for name in names]),
             tuple(names),
         )

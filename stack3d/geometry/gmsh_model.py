@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, MissingDependencyError
-from stack3d.layout import Floats, Grid, Material, Plane, Stack, Surface, planes_of
-
-CONTACT_THICKNESS = 1e-3
-"""Thickness of a contact element over the smallest real element height.
-
-A contact conducts only through its thickness, with k_z = thickness / resistance, so its stiffness does not
-depend on the thickness; only positions above it shift, and the solver takes positions from the grid."""
-VOID = -1
+from stack3d.geometry.hexahedra import layered_cells
+from stack3d.layout import Grid, Material, Stack, Surface
+from stack3d.meshes import CellMesh, Kind
 
 
 class Region(NamedTuple):
@@ -35,8 +28,6 @@ class NamedMesh(NamedTuple):
     gmsh: Any
     volumes: dict[str, Region]
     faces: dict[str, int]
-    z: Floats
-    """Node heights used for meshing: those of the grid, with contacts opened. [m]"""
 
 
 def load_gmsh() -> Any:
@@ -49,99 +40,6 @@ def load_gmsh() -> Any:
             " apt-get install libglu1-mesa libxrender1 libxcursor1 libxft2 libxinerama1"
         ) from error
     return gmsh
-
-
-def opened(grid: Grid) -> Floats:
-    """Heights of the grid with each contact cell given a small thickness. [m]"""
-    steps = np.diff(grid.z)
-    steps = np.where(steps > 0, steps, CONTACT_THICKNESS * steps[steps > 0].min())
-    return np.concatenate([[grid.z[0]], grid.z[0] + np.cumsum(steps)])
-
-
-@dataclass(frozen=True, eq=False)
-class CellRegions:
-    """What fills each cell of a grid.
-
-    Parameters
-    ----------
-    names : tuple of str
-        Layers, blocks as ``layer.block``, contacts as ``contact_layer``.
-    materials : tuple of Material
-    number : ndarray of int, shape (nz, ny, nx)
-        Index into the names; `VOID` outside every layer.
-    """
-
-    names: tuple[str, ...]
-    materials: tuple[Material, ...]
-    number: NDArray[np.intp]
-
-    @classmethod
-    def of(cls, stack: Stack, grid: Grid) -> CellRegions:
-        """Regions of a stack whose edges are lines of the grid; a contact is where both sides are solid."""
-        heights = np.diff(opened(grid))
-        x, y = 0.5 * (grid.x[1:] + grid.x[:-1]), 0.5 * (grid.y[1:] + grid.y[:-1])
-        names: list[str] = []
-        materials: list[Material] = []
-        number = np.full(grid.shape, VOID, dtype=np.intp)
-        below = np.ones(grid.shape[1:], dtype=bool)
-        for index, layer in enumerate(stack.layers):
-            plane = np.full(grid.shape[1:], VOID, dtype=np.intp)
-            parts = [(layer.name, layer.extent, layer.material)]
-            parts += [(f"{layer.name}.{block.name}", block.extent, block.material) for block in layer.blocks]
-            for name, extent, material in parts:
-                solid = material.conductivity[2] > 0
-                inside = np.ix_((extent.y0 < y) & (y < extent.y1), (extent.x0 < x) & (x < extent.x1))
-                plane[inside] = len(names) if solid else VOID
-                names.append(name)
-                materials.append(material)
-            for cell in np.flatnonzero(grid.layer == index):
-                if grid.z[cell] < grid.z[cell + 1]:
-                    number[cell] = plane
-                    continue
-                number[cell][(plane != VOID) & below] = len(names)
-                names.append(f"contact_{layer.name}")
-                materials.append(Material(names[-1], (0.0, 0.0, heights[cell] / layer.contact_resistance), 0.0))
-            below = plane != VOID
-        return cls(tuple(names), tuple(materials), number)
-
-
-def _outer_faces(corners: NDArray[np.intp], solid: NDArray[np.bool_]) -> dict[str, NDArray[np.intp]]:
-    """Nodes of the quadrilaterals of each outer face of solid cells, shape (faces, 4).
-
-    `corners` has shape (8, nz, ny, nx) in Gmsh's order.
-    """
-    bottom, top = (0, 3, 2, 1), (4, 5, 6, 7)
-    sides = [
-        ((0, 1, 5, 4), np.s_[:, 0]),
-        ((3, 7, 6, 2), np.s_[:, -1]),
-        ((0, 4, 7, 3), np.s_[:, :, 0]),
-        ((1, 2, 6, 5), np.s_[:, :, -1]),
-    ]
-
-    def quads(local: tuple[int, ...], where: Any) -> NDArray[np.intp]:
-        return np.stack([corners[c][where][solid[where]] for c in local], axis=-1)
-
-    return {
-        "bottom": quads(bottom, np.s_[0]),
-        "top": quads(top, np.s_[-1]),
-        "sides": np.concatenate([quads(local, where) for local, where in sides]),
-    }
-
-
-def _quads(number: NDArray[np.intp], plane: Plane) -> NDArray[np.intp]:
-    """Nodes of the cells of a plane that lie inside its area, shape (faces, 4)."""
-    nodes = number[plane.where]
-    for axis, at in enumerate(plane.where):
-        if isinstance(at, np.ndarray):
-            nodes = np.moveaxis(nodes, axis, 0)
-    around = [nodes[..., :-1, :-1], nodes[..., :-1, 1:], nodes[..., 1:, 1:], nodes[..., 1:, :-1]]
-    return np.stack(around, axis=-1)[plane.area > 0]
-
-
-def _without(quads: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Quadrilaterals that are not among the others."""
-    taken = {tuple(q) for q in np.sort(others, axis=1).tolist()}
-    return quads[[tuple(q) not in taken for q in np.sort(quads, axis=1).tolist()]] if taken else quads
 
 
 @contextmanager
@@ -164,57 +62,57 @@ def gmsh_model(name: str) -> Iterator[Any]:
 
 @contextmanager
 def layered_hexahedra(stack: Stack, grid: Grid, surfaces: Sequence[Surface] = ()) -> Iterator[NamedMesh]:
-    """Mesh the solid cells of a grid in Gmsh, one volume per layer, block and contact.
-
-    ``bottom`` and ``top`` are the faces at the least and largest z outside the `surfaces`, ``sides`` those on the lateral
-    bounds of the grid; edges of surfaces are lines of the grid.
+    """The hexahedra of `layered_cells` in Gmsh, one volume per layer, block and contact.
 
     Raises
     ------
     MissingDependencyError
         When gmsh cannot be loaded.
     """
-    regions = CellRegions.of(stack, grid)
-    solid = regions.number != VOID
-    shape = tuple(n + 1 for n in grid.shape)
-    number = np.arange(int(np.prod(shape))).reshape(shape)
-    nz, ny, nx = grid.shape
-    order = ((0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 0), (1, 0, 0), (1, 0, 1), (1, 1, 1), (1, 1, 0))
-    corners = np.stack([number[k : k + nz, j : j + ny, i : i + nx] for k, j, i in order])
-    used = np.unique(corners[:, solid])
-    heights = opened(grid)
-    k, j, i = np.unravel_index(used, shape)
-    corners = np.searchsorted(used, corners)  # numbers without gaps; those of void cells are not used
+    with named_model(layered_cells(stack, grid, surfaces)[0]) as named:
+        yield named
+
+
+TYPES: dict[Kind, tuple[int, int]] = {"hexahedron": (5, 3), "tetra": (4, 2), "tetra10": (11, 2)}
+"""Gmsh's numbers of a kind of cell and of its facets by their corners."""
+_GMSH_ORDER = {"tetra10": [0, 1, 2, 3, 4, 5, 6, 7, 9, 8]}
+"""Nodes in the order of Gmsh where it is not that of VTK."""
+
+
+@contextmanager
+def named_model(mesh: CellMesh) -> Iterator[NamedMesh]:
+    """Cells in Gmsh, one volume per region and one surface per face.
+
+    Raises
+    ------
+    MissingDependencyError
+        When gmsh cannot be loaded.
+    """
+    solid, flat = TYPES[mesh.kind]
+    order = _GMSH_ORDER.get(mesh.kind, slice(None))
     with gmsh_model("stack") as gmsh:
         volumes, faces = {}, {}
-        host = gmsh.model.addDiscreteEntity(3)
-        gmsh.model.mesh.addNodes(
-            3, host, np.arange(1, used.size + 1), np.column_stack([grid.x[i], grid.y[j], heights[k]]).ravel()
-        )
-        entity, first = host, 1
-        for index, name in enumerate(regions.names):
-            cells = (corners[:, regions.number == index].T + 1).ravel()
-            if not cells.size:
+        host = entity = gmsh.model.addDiscreteEntity(3)
+        gmsh.model.mesh.addNodes(3, host, np.arange(1, len(mesh.points) + 1), mesh.points.ravel())
+        first = 1
+        for index, name in enumerate(mesh.names):
+            cells = mesh.cells[mesh.region == index]
+            if not len(cells):
                 continue
             entity = entity or gmsh.model.addDiscreteEntity(3)
-            gmsh.model.mesh.addElementsByType(entity, 5, np.arange(first, first + cells.size // 8), cells)
-            volumes[name] = Region(gmsh.model.addPhysicalGroup(3, [entity], name=name), regions.materials[index])
-            entity, first = 0, first + cells.size // 8
-        solid[np.diff(grid.z) == 0] = False  # contacts have no outer face
-        quads_of = _outer_faces(corners, solid)
-        for surface in surfaces:
-            mine = np.concatenate([_quads(np.searchsorted(used, number), p) for p in planes_of(surface, stack, grid)])
-            for outer in ("top", "bottom"):
-                quads_of[outer] = _without(quads_of[outer], mine)
-            quads_of[surface.name] = mine
-        for name, quads in quads_of.items():
+            tags = np.arange(first, first + len(cells))
+            gmsh.model.mesh.addElementsByType(entity, solid, tags, (cells[:, order] + 1).ravel())
+            volumes[name] = Region(gmsh.model.addPhysicalGroup(3, [entity], name=name), mesh.materials[index])
+            entity, first = 0, first + len(cells)
+        for index, name in enumerate(mesh.faces):
+            quads = mesh.facets[mesh.face == index]
             entity = gmsh.model.addDiscreteEntity(2)
             if not len(quads):
                 continue
-            gmsh.model.mesh.addElementsByType(entity, 3, np.arange(first, first + len(quads)), (quads + 1).ravel())
+            gmsh.model.mesh.addElementsByType(entity, flat, np.arange(first, first + len(quads)), (quads + 1).ravel())
             faces[name] = gmsh.model.addPhysicalGroup(2, [entity], name=name)
             first += len(quads)
-        yield NamedMesh(gmsh, volumes, faces, heights)
+        yield NamedMesh(gmsh, volumes, faces)
 
 
 def write_mesh(mesh: NamedMesh, path: Path) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, Problem
-from stack3d.geometry.gmsh_model import gmsh_model, opened
+from stack3d.geometry.gmsh_model import gmsh_model
 from stack3d.geometry.grid import MERGE, element_heights
+from stack3d.geometry.hexahedra import opened
 from stack3d.layout import Cylinders, Floats, Grid, HeatSource, Material, Rectangle, Stack, Surface
 from stack3d.meshes import VOID, Columns, Ints
 from stack3d.schema.numerics import Mesh

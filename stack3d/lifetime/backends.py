@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import DeckError
-from stack3d.geometry.gmsh_model import layered_hexahedra
+from stack3d.geometry.hexahedra import layered_cells
 from stack3d.layout import Floats
 from stack3d.lifetime.bodies import make_body
 from stack3d.lifetime.chip import Chip
@@ -23,7 +23,7 @@ from stack3d.thermal.unstructured import MeshProblem
 
 
 def make_backend(scenario: Scenario, problem: HeatProblem) -> ThermalBackend:
-    """Set up the solver that a profile asks for; for ``fem`` mesh the stack in Gmsh first."""
+    """Set up the solver that a profile asks for."""
     return _with_coolants(scenario, problem, _solid_backend(scenario, problem))
 
 
@@ -55,15 +55,14 @@ def _solid_backend(scenario: Scenario, problem: HeatProblem) -> SolidBackend:
         return TensorSolver(problem, rtol=linear.tolerance, most_iterations=linear.max_iterations)
     from stack3d.thermal.fem.hexahedra import FemSolver
 
-    with layered_hexahedra(problem.stack, problem.grid, [surface for surface, _ in problem.patches]) as mesh:
-        return FemSolver(
-            problem,
-            mesh,
-            method=linear.method,
-            preconditioner=linear.preconditioner,
-            tolerance=linear.tolerance,
-            max_iterations=linear.max_iterations,
-        )
+    return FemSolver(
+        problem,
+        *layered_cells(problem.stack, problem.grid, [surface for surface, _ in problem.patches]),
+        method=linear.method,
+        preconditioner=linear.preconditioner,
+        tolerance=linear.tolerance,
+        max_iterations=linear.max_iterations,
+    )
 
 
 def discretisation_error(chip: Chip, solution: ThermalSolution, backends: Backends) -> float:

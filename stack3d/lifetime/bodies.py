@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.geometry.hexahedra import layered_cells
 from stack3d.geometry.tetrahedra import build_columns
 from stack3d.geometry.user_mesh import read_mesh
 from stack3d.layout import Grid
 from stack3d.lifetime.chip import Chip
-from stack3d.lifetime.faces import surfaces_of
+from stack3d.lifetime.faces import surfaces_of, thermal_problem
 from stack3d.lifetime.heat import make_grid, standing_out
 from stack3d.meshes import CellMesh, Columns
 from stack3d.schema.scenario import Scenario
@@ -23,6 +24,28 @@ def make_body(chip: Chip) -> Body:
     if scenario.solver.mesh.cells == "tet":
         return build_columns(chip.stack, standing_out(chip), scenario.solver.mesh, surfaces_of(scenario.cooling, chip.stack))
     return make_grid(chip)
+
+
+def cells_of(chip: Chip) -> CellMesh:
+    """The cells that `fem` solves on, with named regions and faces; raises DeckError, MissingDependencyError."""
+    body = make_body(chip)
+    if isinstance(body, Grid):
+        patches = [surface for surface, _ in thermal_problem(chip.stack, body, chip.scenario.cooling).patches]
+        return layered_cells(chip.stack, body, patches)[0]
+    return body.cells if isinstance(body, Columns) else body
+
+
+def describe(chip: Chip) -> str:
+    """Size and cost of the mesh in a line; raises DeckError, MissingDependencyError."""
+    body, order = make_body(chip), chip.scenario.solver.order
+    if isinstance(body, Grid):
+        nz, ny, nx = body.shape
+        unknowns, neighbours, what = body.n_nodes, 27, f"{nx} x {ny} x {nz} hexahedra"
+    else:
+        mesh = body.cells if isinstance(body, Columns) else body
+        unknowns, neighbours = mesh.node_count(order), 27 if order == 1 else 65
+        what = f"{len(mesh.cells)} {'hexahedra' if mesh.kind == 'hexahedron' else 'tetrahedra'} of order {order}"
+    return f"{what}, {unknowns} unknowns, about {unknowns * neighbours * 12 * 4 / 1e6:.0f} MB of matrix and solver"
 
 
 def check_body(chip: Chip) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.geometry.gmsh_model import VOID, CellRegions
+from stack3d.geometry.hexahedra import CellRegions
 from stack3d.layout import Floats, Grid, HeatSource, Stack
 from stack3d.lifetime import heat
 from stack3d.lifetime.backends import make_backend
@@ -16,6 +16,7 @@ from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.faces import thermal_problem
 from stack3d.lifetime.life import chosen_policies
 from stack3d.lifetime.run import first_heat
+from stack3d.meshes import VOID
 from stack3d.schema.scenario import Scenario
 
 

@@ -103,16 +103,29 @@ class MeshProblem:
     def field(self, values: Floats, order: int) -> Field:
         """Field of the temperatures at the nodes of the mesh, shape (nodes,). [K]"""
         if isinstance(self.body, Columns):
-            return ColumnField(self.stack, self.body, values[ColumnField.nodes(self.body, order)], order)
+            nodes = self._nodes(order)
+            return ColumnField(self.stack, self.body, np.where(nodes < 0, self.reference, values[nodes]), order)
         return MeshField(self.stack, self.body, values, order)
 
     def at_nodes(self, values: Floats, order: int) -> Floats:
         """Values at the nodes of the mesh of what a field holds, or of one number; shape (nodes,)."""
         if np.ndim(values) == 0 or not isinstance(self.body, Columns):
             return np.broadcast_to(values, (self.mesh.node_count(order),))
+        nodes = self._nodes(order)
         out = np.empty(self.mesh.node_count(order))
-        out[ColumnField.nodes(self.body, order).ravel()] = np.ravel(values)
+        out[nodes[nodes >= 0]] = values[nodes >= 0]
         return out
+
+    @cached_property
+    def _column_nodes(self) -> dict[int, Ints]:
+        return {}
+
+    def _nodes(self, order: int) -> Ints:
+        """Node of the mesh at each place in the values of a field of columns."""
+        assert isinstance(self.body, Columns)
+        if order not in self._column_nodes:
+            self._column_nodes[order] = ColumnField.nodes(self.body, order)
+        return self._column_nodes[order]
 
 
 def _share_of_columns(body: Columns, layer: int, box: Rectangle) -> tuple[Ints, Floats]:
@@ -161,9 +174,9 @@ class ColumnField:
 
     @staticmethod
     def nodes(columns: Columns, order: int) -> Ints:
-        """Node of the tetrahedra at each level and plane node; those that no cell has are node 0 of their point."""
+        """Node of the tetrahedra at each level and plane node, -1 in the void."""
         n, levels = len(columns.points), columns.z.size
-        corner = np.arange(levels * n).reshape(levels, n)
+        corner = columns.node_of(np.arange(levels * n)).reshape(levels, n)
         if order == 1:
             return corner
         mesh, (edges, _) = columns.cells, ColumnField.edges(columns)
@@ -175,7 +188,7 @@ class ColumnField:
             pairs = np.stack([a, b], axis=-1).reshape(-1, 2)
             index = np.minimum(mesh.edge_index(pairs), len(mesh.edges) - 1)
             there = np.all(mesh.edges[index] == np.sort(pairs, axis=1), axis=1)
-            return np.where(there, len(mesh.points) + index, pairs[:, 0]).reshape(a.shape)
+            return np.where(there, len(mesh.points) + index, -1).reshape(a.shape)
 
         out[1::2, :n] = middle(corner[:-1], corner[1:])
         out[::2, n:] = middle(lower, upper)

@@ -17,6 +17,7 @@ from stack3d.cli import main
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+READMES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("[a-z]*/README.md"))]
 NOT_RUN = ("text", "{toctree}", "{eval-rst}")
 """Installation recipes, and what the generator itself reads."""
 QUICK = [("monte_carlo.samples", 4), ("lifetime.epochs", 3), ("workload.test_samples", 100), ("solver.backend", "tensor")]
@@ -104,6 +105,15 @@ def test_reference_pages_hold_everything(generate: ModuleType, tmp_path: Path) -
         '<testcase classname="tests.verification.test_analytic_series" name="test_a[y]"><failure/></testcase></testsuite></testsuites>'
     )
     assert generate.outcomes(report) == {("test_analytic_series", "test_a"): "failed"}
+
+
+@pytest.mark.parametrize("page", READMES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_of_readmes_lead_somewhere(page: Path) -> None:
+    """The manual's own links are checked when it is built."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text)]
+    lost = [link for link in links if link and "://" not in link and not (page.parent / link).exists()]
+    assert lost == []
 
 
 @pytest.mark.skipif(

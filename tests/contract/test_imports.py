@@ -9,7 +9,8 @@ import stack3d
 
 ROWS = (
     ("errors",),
-    ("units", "fields", "registry", "progress", "yamlfile", "layout", "tiles", "meshes"),
+    ("units", "fields", "registry", "progress", "yamlfile", "layout", "tiles"),
+    ("meshes",),
     ("schema",),
     ("decks",),
     ("geometry", "workload", "thermal", "devices", "mvm"),

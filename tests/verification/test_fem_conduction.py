@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stack3d.errors import SolverError
-from stack3d.geometry.gmsh_model import layered_hexahedra
+from stack3d.geometry.hexahedra import layered_cells
 from stack3d.layout import Grid, HeatSource, Layer, Material, Rectangle, Stack, hat_integrals
 from stack3d.thermal.fem.hexahedra import FemSolver
 from stack3d.thermal.problem import Face, ThermalProblem, ThermalSolution
@@ -34,9 +34,7 @@ def grid_of(stack: Stack, nx: int, ny: int, per_layer: int) -> Grid:
 
 
 def solve(problem: ThermalProblem, sources: list[HeatSource], **options: object) -> ThermalSolution:
-    with layered_hexahedra(problem.stack, problem.grid) as mesh:
-        solver = FemSolver(problem, mesh, **options)
-    return solver.solve(sources)
+    return FemSolver(problem, *layered_cells(problem.stack, problem.grid), **options).solve(sources)
 
 
 STACK = stack_of((1e-4, (100.0, 100.0, 50.0), 0.0), (2e-6, (1.0, 1.0, 0.5), 2e-6), (5e-4, (400.0,) * 3, 0.0), (1e-5, (20.0, 30.0, 4.0), 1e-6))  # fmt: skip

@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import meshio
 import numpy as np
 import pytest
 from tensor_cases import flip_chip
 
-from stack3d.geometry.gmsh_model import CellRegions, layered_hexahedra, write_mesh
+from stack3d.geometry.gmsh_model import layered_hexahedra, write_mesh
+from stack3d.geometry.hexahedra import CellRegions, layered_cells
 from stack3d.layout import Layer, Material, Rectangle, Stack, Surface
 from stack3d.thermal.fem.hexahedra import FemSolver
 from stack3d.thermal.problem import Face, ThermalProblem, ThermalSolution
@@ -31,9 +33,8 @@ def with_contact_and_law(problem: ThermalProblem) -> ThermalProblem:
 
 
 def solve(problem: ThermalProblem, sources: list, **options: object) -> ThermalSolution:
-    with layered_hexahedra(problem.stack, problem.grid, [s for s, _ in problem.patches]) as mesh:
-        solver = FemSolver(problem, mesh, **options)
-    return solver.solve(sources)
+    arrays = layered_cells(problem.stack, problem.grid, [s for s, _ in problem.patches])
+    return FemSolver(problem, *arrays, **options).solve(sources)
 
 
 @pytest.mark.parametrize("sink", [20e-3, 40e-3])
@@ -121,6 +122,41 @@ PATCHES = (
 )
 
 
+def test_the_mesh_handed_over_is_that_of_gmsh() -> None:
+    """Moments of every region and face on the arrays and through the Gmsh model, to rounding."""
+    import ufl
+    from dolfinx import fem
+    from dolfinx.io.gmsh import model_to_mesh
+    from mpi4py import MPI
+
+    from stack3d.thermal.fem.mesh import handed_over
+
+    problem = with_contact_and_law(replace(flip_chip(12, 1)[0], patches=PATCHES))
+    surfaces = [s for s, _ in PATCHES]
+    with layered_hexahedra(problem.stack, problem.grid, surfaces) as model:
+        other = model_to_mesh(model.gmsh.model, MPI.COMM_WORLD, 0)
+    arrays, _ = layered_cells(problem.stack, problem.grid, surfaces)
+    handed = handed_over(arrays)
+    found = {arrays.names[i]: arrays.materials[i] for i in np.unique(arrays.region)}
+    assert {name: region.material for name, region in model.volumes.items()} == found
+
+    def moment(mesh: Any, measure: Any) -> float:
+        x, y, z = ufl.SpatialCoordinate(mesh)
+        return fem.assemble_scalar(fem.form((1 + (x + 2 * y - 3 * z) ** 2 / 1e-4) * measure))
+
+    quadrature = {"quadrature_degree": 2}
+    cells = [(i, np.flatnonzero(arrays.region[handed.cells] == i).astype(np.int32)) for i in range(len(arrays.names))]
+    dx = ufl.Measure("dx", handed.mesh, subdomain_data=cells, metadata=quadrature)
+    there = ufl.Measure("dx", other.mesh, subdomain_data=other.cell_tags, metadata=quadrature)
+    for name, region in model.volumes.items():
+        mine = moment(handed.mesh, dx(arrays.names.index(name)))
+        assert mine == pytest.approx(moment(other.mesh, there(region.tag)), rel=1e-10)
+    outer = ufl.Measure("ds", other.mesh, subdomain_data=other.facet_tags, metadata=quadrature)
+    assert set(handed.facets) == {"top", "bottom", "sides", "rim", "under_sink", "half"} == set(model.faces)
+    for name, tag in model.faces.items():
+        assert moment(handed.mesh, handed.measure(name, quadrature)) == pytest.approx(moment(other.mesh, outer(tag)), rel=1e-10)
+
+
 def test_patches_are_the_same_in_both_solvers() -> None:
     """Part of the bottom, the exposed underside of a wider layer, and part of the top in place of its film."""
     problem, sources = flip_chip(20, 1)
@@ -148,8 +184,7 @@ def test_other_films_and_references_without_a_new_mesh() -> None:
     warmer = replace(problem, top=Face(900.0, 320.0), bottom=Face(40.0, 290.0, 5.0))
     for flux in (0.0, 5.0):
         start = replace(problem, bottom=Face(10.0, 300.0, flux))
-        with layered_hexahedra(problem.stack, problem.grid) as mesh:
-            fem = FemSolver(start, mesh).recooled(warmer).solve(sources)
+        fem = FemSolver(start, *layered_cells(problem.stack, problem.grid)).recooled(warmer).solve(sources)
         tensor = TensorSolver(start).recooled(warmer).solve(sources)
         np.testing.assert_allclose(fem.field.values, tensor.field.values, rtol=0, atol=2e-6)
 
@@ -157,8 +192,7 @@ def test_other_films_and_references_without_a_new_mesh() -> None:
 def test_a_reference_that_varies_over_a_face() -> None:
     problem, sources = flip_chip(20, 1)
     rising = (310.0 + 500.0 * problem.grid.x)[None, None, :]
-    with layered_hexahedra(problem.stack, problem.grid) as mesh:
-        fem = FemSolver(problem, mesh).solve(sources, references={"top": rising})
+    fem = FemSolver(problem, *layered_cells(problem.stack, problem.grid)).solve(sources, references={"top": rising})
     tensor = TensorSolver(problem).solve(sources, references={"top": rising})
     np.testing.assert_allclose(fem.field.values, tensor.field.values, rtol=0, atol=2e-6)
     assert fem.balance < 1e-8 and tensor.balance < 1e-8

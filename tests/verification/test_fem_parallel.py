@@ -10,15 +10,16 @@ import pytest
 SCRIPT = """
 import numpy as np
 from tensor_cases import flip_chip
-from stack3d.geometry.gmsh_model import layered_hexahedra
+from stack3d.geometry.hexahedra import layered_cells
 from stack3d.thermal.fem.hexahedra import FemSolver
 from stack3d.thermal.tensor import TensorSolver
 from mpi4py import MPI
 problem, sources = flip_chip(20, 1)
-with layered_hexahedra(problem.stack, problem.grid) as mesh:
-    solver = FemSolver(problem, mesh)
+solver = FemSolver(problem, *layered_cells(problem.stack, problem.grid))
 parallel, serial = solver.solve(sources), TensorSolver(problem).solve(sources)
-print(MPI.COMM_WORLD.size, np.abs(parallel.field.values - serial.field.values).max(), parallel.balance)
+row = MPI.COMM_WORLD.size, np.abs(parallel.field.values - serial.field.values).max(), parallel.balance
+for size, difference, balance in MPI.COMM_WORLD.gather(row) or []:
+    print(size, difference, balance)
 """
 
 

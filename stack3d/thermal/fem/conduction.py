@@ -10,6 +10,7 @@ import numpy as np
 
 from stack3d.errors import DeckError, SolverError
 from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.fem.mesh import HandedOver
 from stack3d.thermal.problem import Field, HeatProblem, ThermalSolution
 
 ROUNDING = 16.0
@@ -37,8 +38,7 @@ class ConductionSolver:
     _dolfinx: Any
     _ufl: Any
     _mesh: Any
-    _facet_tags: Any
-    _faces: Mapping[str, int]
+    _handed: HandedOver
     _space: Any
     _conductivity: Any
     """Diagonal of K, a vector-valued coefficient of the form."""
@@ -102,9 +102,7 @@ class ConductionSolver:
         matrix.assemble()
 
     def _measure(self, name: str) -> Any:
-        return self._ufl.Measure("ds", domain=self._mesh, subdomain_data=self._facet_tags, metadata=self._quadrature)(
-            self._faces[name]
-        )
+        return self._handed.measure(name, self._quadrature)
 
     def _assemble(self) -> None:
         ufl, fem = self._ufl, self._dolfinx.fem
@@ -116,8 +114,7 @@ class ConductionSolver:
         self._films: dict[str, Any] = {}
         for name, face in self.problem.faces.items():
             if face.is_fixed:
-                self._mesh.topology.create_connectivity(2, 3)
-                dofs = fem.locate_dofs_topological(self._space, 2, self._facet_tags.find(self._faces[name]))
+                dofs = self._handed.unknowns(self._space, name)
                 self._conditions.append((name, fem.dirichletbc(face.reference - self._reference, dofs, self._space)))
             elif face.film_coefficient > 0:
                 self._films[name] = fem.Constant(self._mesh, float(face.film_coefficient))

@@ -7,25 +7,27 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stack3d.errors import SolverError
 from stack3d.layout import Floats, HeatSource
+from stack3d.meshes import CellMesh, Ints
 from stack3d.thermal.fem.conduction import ConductionSolver
 from stack3d.thermal.fem.library import import_dolfinx
+from stack3d.thermal.fem.mesh import handed_over
 from stack3d.thermal.preconditioner import GridPreconditioner
 from stack3d.thermal.problem import GridField, ThermalProblem, source_loads
 
 
 class FemSolver(ConductionSolver):
-    """DOLFINx solver of one problem on one Gmsh mesh, for many powers.
+    """DOLFINx solver of one problem on one mesh, for many powers.
 
     Parameters
     ----------
     problem : ThermalProblem
-    mesh : NamedMesh
-        Open Gmsh model: ``gmsh``, ``volumes`` (name → physical tag and material), ``faces`` (name → tag) and ``z``,
-        the node heights used.
+    cells : CellMesh
+        Hexahedra on the grid of the problem.
+    nodes : ndarray of int, shape (n_points,)
+        Flat index of each of its points in the (z, y, x) nodes of the grid.
     method : {"cg", "direct"}
     preconditioner : str
         For ``cg``: ``grid`` (the tensor solve on the problem's grid), or a PETSc name; ``auto`` is ``grid`` in one
@@ -46,7 +48,8 @@ class FemSolver(ConductionSolver):
     def __init__(
         self,
         problem: ThermalProblem,
-        mesh: Any,
+        cells: CellMesh,
+        nodes: Ints,
         *,
         method: str = "cg",
         preconditioner: str = "auto",
@@ -55,46 +58,41 @@ class FemSolver(ConductionSolver):
     ) -> None:
         dolfinx = import_dolfinx()
         import ufl
-        from mpi4py import MPI
 
         self.problem, self.tolerance = problem, tolerance
         self._dolfinx, self._ufl = dolfinx, ufl
         started = time.perf_counter()
-        data = dolfinx.io.gmsh.model_to_mesh(mesh.gmsh.model, MPI.COMM_WORLD, 0, gdim=3)
-        self._mesh, self._cell_tags, self._facet_tags = data.mesh, data.cell_tags, data.facet_tags
-        self._faces = mesh.faces
+        self._handed = handed_over(cells, problem.faces)
+        self._mesh = self._handed.mesh
         self.seconds = {"hand_over": time.perf_counter() - started}
         started = time.perf_counter()
         self._space = dolfinx.fem.functionspace(self._mesh, ("Lagrange", 1))
-        self._nodes = self._grid_nodes(mesh.z)
+        self._nodes = self._grid_nodes(nodes)
         self._reference = problem.reference
-        self._conductivity = self._cell_conductivity(mesh)
+        self._conductivity = self._cell_conductivity(cells)
         self._assemble()
         self.seconds["assembly"] = time.perf_counter() - started
         started = time.perf_counter()
         self._set_up_solver(method, preconditioner, max_iterations)
         self.seconds["solver_set_up"] = time.perf_counter() - started
 
-    def _grid_nodes(self, z: Floats) -> NDArray[np.intp]:
+    def _grid_nodes(self, nodes: Ints) -> Ints:
         """Flat index into the (z, y, x) grid of each local unknown."""
-        points = self._space.tabulate_dof_coordinates()
-        index = []
-        for axis, lines in ((2, z), (1, self.problem.grid.y), (0, self.problem.grid.x)):
-            index.append(np.searchsorted(0.5 * (lines[1:] + lines[:-1]), points[:, axis]))
-        return np.asarray(np.ravel_multi_index(tuple(index), (z.size, self.problem.grid.y.size, self.problem.grid.x.size)))
+        unknowns = self._space.dofmap.list
+        out = np.empty(int(unknowns.max()) + 1, dtype=np.intp)
+        out[unknowns] = nodes[self._handed.corners]
+        return out
 
-    def _cell_conductivity(self, mesh: Any) -> Any:
+    def _cell_conductivity(self, mesh: CellMesh) -> Any:
         """Diagonal of K per cell at 300 K, as a vector-valued DG0 function."""
         space = self._dolfinx.fem.functionspace(self._mesh, ("DG", 0, (3,)))
         function = self._dolfinx.fem.Function(space, name="conductivity")
         values = function.x.array.reshape(-1, 3)
         cells = space.dofmap.list.reshape(-1)
-        exponent = np.zeros(len(values))
-        for region in mesh.volumes.values():
-            dofs = cells[self._cell_tags.find(region.tag)]
-            values[dofs], exponent[dofs] = region.material.conductivity, region.material.exponent
-        function.x.scatter_forward()
-        self._at_300_kelvin, self._exponent = values.copy(), exponent
+        region = np.empty(len(values), dtype=np.intp)
+        region[cells] = mesh.region[self._handed.cells]
+        values[:] = np.array([m.conductivity for m in mesh.materials])[region]
+        self._at_300_kelvin, self._exponent = values.copy(), np.array([m.exponent for m in mesh.materials])[region]
         self._corners = self._nodes[self._space.dofmap.list][np.argsort(cells)]
         return function
 

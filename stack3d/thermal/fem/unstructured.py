@@ -10,9 +10,10 @@ import numpy as np
 
 from stack3d.errors import DeckError, SolverError
 from stack3d.layout import Floats, HeatSource
-from stack3d.meshes import CORNERS, CellMesh, Ints, rows_in
+from stack3d.meshes import CORNERS, CellMesh, Ints
 from stack3d.thermal.fem.conduction import ConductionSolver
 from stack3d.thermal.fem.library import import_dolfinx
+from stack3d.thermal.fem.mesh import handed_over
 from stack3d.thermal.problem import Field
 from stack3d.thermal.unstructured import MeshProblem
 
@@ -71,14 +72,15 @@ class MeshSolver(ConductionSolver):
         self._dolfinx, self._ufl = dolfinx, ufl
         self.quadrature_degree = {"tetra": 2 * order, "tetra10": 2 * order + 2, "hexahedron": 3}[problem.mesh.kind]
         started = time.perf_counter()
-        self._hand_over(problem.mesh)
+        self._handed = handed_over(problem.mesh, problem.faces)
+        self._mesh = self._handed.mesh
         self.seconds = {"hand_over": time.perf_counter() - started}
         started = time.perf_counter()
         self._space = dolfinx.fem.functionspace(self._mesh, ("Lagrange", order))
         self._nodes = self._mesh_nodes(problem.mesh)
         self._reference = problem.reference
         self._constants = dolfinx.fem.functionspace(self._mesh, ("DG", 0))
-        self._cells = self._mesh.topology.original_cell_index[np.argsort(self._constants.dofmap.list.reshape(-1))]
+        self._cells = self._handed.cells[np.argsort(self._constants.dofmap.list.reshape(-1))]
         self._conductivity = self._region_conductivity(problem.mesh)
         self._assemble()
         self._volumes = self._integral_over_cells()
@@ -88,34 +90,10 @@ class MeshSolver(ConductionSolver):
         self._set_up_solver("direct" if small else method, preconditioner, max_iterations)
         self.seconds["solver_set_up"] = time.perf_counter() - started
 
-    def _hand_over(self, mesh: CellMesh) -> None:
-        """Give the mesh to DOLFINx, all of it from the first process, and tag the named facets."""
-        import basix.ufl
-        from mpi4py import MPI
-
-        dolfinx = self._dolfinx
-        shape = "hexahedron" if mesh.kind == "hexahedron" else "tetrahedron"
-        element = basix.ufl.element("Lagrange", shape, 2 if mesh.kind == "tetra10" else 1, shape=(3,))
-        order = dolfinx.cpp.io.perm_vtk(dolfinx.mesh.to_type(shape), mesh.cells.shape[1])
-        mine = slice(None) if MPI.COMM_WORLD.rank == 0 else slice(0)
-        cells = np.ascontiguousarray(mesh.cells[mine][:, order], dtype=np.int64)
-        points = np.ascontiguousarray(mesh.points[mine])
-        self._mesh = dolfinx.mesh.create_mesh(MPI.COMM_WORLD, cells, element, points)
-        topology = self._mesh.topology
-        topology.create_entities(2)
-        topology.create_connectivity(2, 3)
-        outer = dolfinx.mesh.exterior_facet_indices(topology)
-        corners = dolfinx.mesh.entities_to_geometry(self._mesh, 2, outer)[:, : mesh.facets.shape[1]]
-        found = rows_in(self._mesh.geometry.input_global_indices[corners], mesh.facets)
-        named = found >= 0
-        self._faces = {name: tag for tag, name in enumerate(dict.fromkeys([*mesh.faces, *self.problem.faces]))}
-        self._facet_tags = dolfinx.mesh.meshtags(self._mesh, 2, outer[named], mesh.face[found[named]].astype(np.int32))
-
     def _mesh_nodes(self, mesh: CellMesh) -> Ints:
         """Node of the mesh at each local unknown."""
-        geometry, dofs = self._mesh.geometry, self._space.dofmap.list
+        dofs, corners = self._space.dofmap.list, self._handed.corners
         first = CORNERS[mesh.kind]
-        corners = geometry.input_global_indices[geometry.dofmap[:, :first]]
         index_map = self._space.dofmap.index_map
         nodes = np.empty(index_map.size_local + index_map.num_ghosts, dtype=np.intp)
         nodes[dofs[:, :first]] = corners
