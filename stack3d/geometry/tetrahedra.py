@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from stack3d.schema.numerics import Mesh
 
 SCALE = 1e6
 """Gmsh's kernel works in micrometres: its tolerance of 1e-7 is too coarse for metres."""
+
+MOST_SAMPLES = 1024
+"""Points on one curve that distances from it are measured to."""
 
 MOST_TETRAHEDRA = 6_000_000
 """More come from a misplaced unit, or want cylinders homogenised."""
@@ -90,28 +93,63 @@ class _Sizes:
     smallest: float
     growth: float
 
-    def at(self, x: float, y: float) -> float:
-        """Size at a point. [m]"""
-        core = self.core
-        outside = max(core.x0 - x, x - core.x1, 0.0) + max(core.y0 - y, y - core.y1, 0.0)
-        size = self.largest + self.growth * outside
-        if len(self.focus):
-            x0, x1, y0, y1 = self._bounds
-            dx, dy = np.maximum(x0 - x, x - x1), np.maximum(y0 - y, y - y1)
-            inside = np.minimum(np.maximum(dx, dy), 0.0)
-            distance = np.abs(np.hypot(np.maximum(dx, 0.0), np.maximum(dy, 0.0)) + inside).min()
-            size = min(size, self.smallest + self.growth * float(distance))
-        for field, polygon in self.cylinders:
-            (nx, ny), (cx, cy) = field.counts, field.extent.centre
-            ax, ay = x - cx + 0.5 * field.pitch * (nx - 1), y - cy + 0.5 * field.pitch * (ny - 1)
-            i, j = min(max(round(ax / field.pitch), 0), nx - 1), min(max(round(ay / field.pitch), 0), ny - 1)
-            away = abs(float(np.hypot(ax - i * field.pitch, ay - j * field.pitch)) - polygon.radius)
-            size = min(size, polygon.side + self.growth * away)
-        return size
+    def impose(self, gmsh: Any) -> None:
+        """Make it the background field of the open model."""
+        for option in ("MeshSizeFromPoints", "MeshSizeFromCurvature", "MeshSizeExtendFromBoundary"):
+            gmsh.option.setNumber(f"Mesh.{option}", 0)
+        fields = gmsh.model.mesh.field
+        chosen = [fields.add("MathEval")]
+        fields.setString(chosen[0], "F", self._away_from_core())
+        curves = np.array([tag for _, tag in gmsh.model.getEntities(1)])
+        ends = np.array([[gmsh.model.getValue(0, p, [])[:2] for _, p in gmsh.model.getBoundary([(1, c)])] for c in curves])
+        ends = ends / SCALE
+        length = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
+        for size, mine in self._near(ends):
+            samples = 2 ** np.ceil(np.log2(np.clip(2 * length[mine] / size, 4, MOST_SAMPLES))).astype(int)
+            for count in np.unique(samples):
+                distance = fields.add("Distance")
+                fields.setNumbers(distance, "CurvesList", curves[mine][samples == count])
+                fields.setNumber(distance, "Sampling", count)
+                chosen.append(fields.add("Threshold"))
+                reach = 1e3 * self.largest  # further than anything
+                for key, value in {
+                    "InField": distance,
+                    "SizeMin": SCALE * size,
+                    "SizeMax": SCALE * (size + self.growth * reach),
+                    "DistMin": 0.0,
+                    "DistMax": SCALE * reach,
+                }.items():
+                    fields.setNumber(chosen[-1], key, value)
+        smallest = fields.add("Min")
+        fields.setNumbers(smallest, "FieldsList", chosen)
+        fields.setAsBackgroundMesh(smallest)
 
-    @cached_property
-    def _bounds(self) -> Floats:
-        return np.array([(b.x0, b.x1, b.y0, b.y1) for b in self.focus]).T
+    def _away_from_core(self) -> str:
+        """Formula of the size that grows beyond the core."""
+        core = self.core
+        outside = [
+            f"Fabs({axis} - {SCALE * middle:.15g}) - {SCALE * half:.15g}"
+            for axis, middle, half in zip("xy", core.centre, (0.5 * (core.x1 - core.x0), 0.5 * (core.y1 - core.y0)))
+        ]
+        beyond = " + ".join(f"0.5 * ({d} + Fabs({d}))" for d in outside)
+        return f"{SCALE * self.largest:.15g} + {self.growth:.15g} * ({beyond})"
+
+    def _near(self, ends: Floats) -> Iterator[tuple[float, NDArray[np.bool_]]]:
+        """(size, which curves have it), for edges of sources and of cylinders; ends of shape (curves, 2, 2)."""
+        slack = 1e-6 * self.smallest
+        on = np.zeros(len(ends), dtype=bool)
+        for box in self.focus:
+            x, y = np.moveaxis(ends, -1, 0)
+            inside = np.all((x > box.x0 - slack) & (x < box.x1 + slack) & (y > box.y0 - slack) & (y < box.y1 + slack), axis=1)
+            for axis, bound in ((0, box.x0), (0, box.x1), (1, box.y0), (1, box.y1)):
+                on |= inside & np.all(np.abs(ends[..., axis] - bound) < slack, axis=1)
+        if on.any():
+            yield self.smallest, on
+        for field, polygon in self.cylinders:
+            offset = _from_axis(ends.reshape(-1, 2), field)
+            rim = np.abs(np.hypot(*offset.T) - polygon.radius).reshape(-1, 2).max(axis=1) < 1e-6 * polygon.radius
+            if rim.any():
+                yield polygon.side, rim
 
 
 def _triangulate(boxes: Sequence[Rectangle], sizes: _Sizes) -> tuple[Floats, Ints]:
@@ -129,14 +167,9 @@ def _triangulate(boxes: Sequence[Rectangle], sizes: _Sizes) -> tuple[Floats, Int
         if len(shapes) > 1:
             occ.fragment(shapes[:1], shapes[1:])
         occ.synchronize()
-        for option in ("MeshSizeFromPoints", "MeshSizeFromCurvature", "MeshSizeExtendFromBoundary"):
-            gmsh.option.setNumber(f"Mesh.{option}", 0)
+        sizes.impose(gmsh)
         gmsh.option.setNumber("Mesh.Algorithm", 6)  # frontal Delaunay
-        gmsh.model.mesh.setSizeCallback(lambda dim, tag, x, y, z, size: SCALE * sizes.at(x / SCALE, y / SCALE))
-        try:
-            gmsh.model.mesh.generate(2)
-        finally:
-            gmsh.model.mesh.removeSizeCallback()
+        gmsh.model.mesh.generate(2)
         tags, flat, _ = gmsh.model.mesh.getNodes()
         _, nodes = gmsh.model.mesh.getElementsByType(2)
     points = flat.reshape(-1, 3)[:, :2] / SCALE
@@ -168,7 +201,7 @@ def _regions(stack: Stack, grid: Grid, centres: Floats, sides: int) -> tuple[tup
             plane[_inside(centres, extent)] = region if material.conductivity[2] > 0 else VOID
         for field in layer.cylinders:
             region = add(f"{field.name}.cylinders", field.material)
-            plane[_in_cylinders(centres, field, Polygon(field.diameter, sides))] = region
+            plane[Polygon(field.diameter, sides).holds(_from_axis(centres, field))] = region
         for slab in np.flatnonzero(grid.layer == index):
             if grid.z[slab] < grid.z[slab + 1]:
                 number[slab] = plane
@@ -184,11 +217,10 @@ def _inside(points: Floats, extent: Rectangle) -> NDArray[np.bool_]:
     return np.asarray((extent.x0 < x) & (x < extent.x1) & (extent.y0 < y) & (y < extent.y1))
 
 
-def _in_cylinders(points: Floats, field: Cylinders, polygon: Polygon) -> NDArray[np.bool_]:
-    """Which points lie in a cylinder of a field."""
+def _from_axis(points: Floats, field: Cylinders) -> Floats:
+    """Offset of points from the nearest axis of a field, shape (n, 2). [m]"""
     first, counts = field.centres[0], np.array(field.counts)
-    nearest = np.clip(np.rint((points - first) / field.pitch), 0, counts - 1)
-    return polygon.holds(points - first - field.pitch * nearest)
+    return np.asarray(points - first - field.pitch * np.clip(np.rint((points - first) / field.pitch), 0, counts - 1))
 
 
 def _faces(body: Columns, stack: Stack, surfaces: Sequence[Surface], bounds: Rectangle) -> dict[str, Ints]:
