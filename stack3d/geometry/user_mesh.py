@@ -116,7 +116,7 @@ def _read(path: Path, modified: int, unit: float) -> CellMesh:
     if not solid.names:
         raise _wrong(path, "names no region; in Gmsh, make a physical volume of each")
     if nameless := int((solid.number < 0).sum()):
-        raise _wrong(path, f"{nameless} of {len(solid.cells)} cells belong to no named region ({', '.join(solid.names)})")
+        raise _wrong(path, f"has {nameless} of {len(solid.cells)} cells in no named region ({', '.join(solid.names)})")
     used, cells = np.unique(solid.cells, return_inverse=True)
     cells = cells.reshape(solid.cells.shape)
     place = np.full(len(whole.points), -1, dtype=np.intp)

@@ -42,7 +42,7 @@ class Linear(DeckModel):
 
     method: Literal["cg", "direct"] = "cg"
     preconditioner: Literal["auto", "grid", "icc", "gamg", "jacobi"] = "auto"
-    """grid: the tensor solve on the same grid; auto: grid in one process, gamg in several; for tetrahedra gamg."""
+    """grid: the tensor solve on the same grid; auto: grid in one process, gamg in several; of tetrahedra icc."""
     tolerance: Annotated[Number, Field(gt=0, lt=1)] = 1e-10
     """Relative residual."""
     max_iterations: Annotated[Count, Field(ge=1)] = 500

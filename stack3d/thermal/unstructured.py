@@ -14,7 +14,7 @@ from stack3d.errors import DeckError
 from stack3d.layout import Floats, HeatSource, LineRecovery, Rectangle, Stack
 from stack3d.meshes import CellMesh, Columns, Ints
 from stack3d.thermal.elements import cell_at, field_kind, node_integrals, shapes
-from stack3d.thermal.problem import Face, Field
+from stack3d.thermal.problem import Face, Field, reference_of
 
 _SIDES = np.array([[0, 1], [1, 2], [0, 2]])
 """Edges of a triangle."""
@@ -48,8 +48,8 @@ class MeshProblem:
 
     @property
     def reference(self) -> float:
-        """Temperature that rises count from: that of the first cooled face. [K]"""
-        return next(f.reference for f in self.faces.values() if f.film_coefficient > 0)
+        """Temperature that rises count from. [K]"""
+        return reference_of(self.faces)
 
     @property
     def key(self) -> tuple[Any, ...]:

@@ -17,8 +17,11 @@ from stack3d.thermal.fem.mesh import handed_over
 from stack3d.thermal.problem import Field
 from stack3d.thermal.unstructured import MeshProblem
 
-DIRECT = 40_000
+DIRECT = 30_000
 """Unknowns up to which ``auto`` factorises."""
+
+FILL = 1
+"""Levels of fill of the incomplete factors; with none, order 2 does not converge in layers much thinner than wide."""
 
 _BASIX_EDGES = ((2, 3), (1, 3), (1, 2), (0, 3), (0, 2), (0, 1))
 """Corners of the edges of a tetrahedron in the order of the unknowns of order 2."""
@@ -34,7 +37,7 @@ class MeshSolver(ConductionSolver):
         Of the elements.
     method : {"cg", "direct"}
     preconditioner : str
-        Of ``cg``, a PETSc name; ``auto`` is ``gamg``, or a factorisation of small problems.
+        Of ``cg``: ``icc``, ``gamg`` or ``jacobi``; ``auto`` is ``icc``, or a factorisation of small problems.
     tolerance : float
         Relative residual. [-]
     max_iterations : int
@@ -48,6 +51,7 @@ class MeshSolver(ConductionSolver):
     """
 
     problem: MeshProblem
+    serial_only = ()
 
     def __init__(
         self,
@@ -159,7 +163,18 @@ class MeshSolver(ConductionSolver):
         return np.asarray(self.problem.at_nodes(values, self.order)[self._nodes])
 
     def _automatic(self, parallel: bool) -> str:
-        return "gamg"
+        return "icc"
+
+    def _choose(self, pc: Any, name: str) -> None:
+        """Incomplete factors of the part of each process, with the fill that stretched elements of order 2 need."""
+        if name != "icc":
+            pc.setType(name)
+            return
+        pc.setType("bjacobi")
+        pc.setUp()
+        for part in pc.getBJacobiSubKSP():
+            part.getPC().setType("icc")
+            part.getPC().setFactorLevels(FILL)
 
 
 def _minimum() -> Any:
