@@ -1,4 +1,4 @@
-"""Speed, memory and error of the tensor backend and its preconditioner, all sizes; tables on the terminal, JSON on request.
+"""Speed, memory and error of the thermal backends, all sizes; tables on the terminal, JSON on request.
 
 Run ``python benchmarks/thermal.py [--json FILE] [--only SECTION …] [--quick]``. Every row runs in a process of its own (for
 its peak memory), one thread, CPU seconds. What is timed and what it is compared with: README.md.
@@ -15,6 +15,7 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,115 +24,87 @@ from typing import Any
 import numpy as np
 import scipy.linalg  # imports are not part of any set-up that is timed
 import scipy.sparse.linalg  # noqa: F401
+from heat_fem import preconditioners, whole_case
+from heat_stacks import (
+    MM,
+    REFERENCE,
+    SIDE,
+    TOP,
+    Clock,
+    Row,
+    frozen,
+    package,
+    problem_of,
+    tiers,
+)
+from neutral import CASES, scenario_text
+from tensor_cases import lines, reference_case, z_cells
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from tensor_cases import dolfinx_matrix, flip_chip, lines, stack, z_cells
-
-from stack3d.layout import Block, Grid, HeatSource, Material, Rectangle, Stack
+from stack3d.layout import Block, Grid, HeatSource, Material, Rectangle
 from stack3d.thermal.analytic import CosineSeries
 from stack3d.thermal.exact_transient import ExactTransient
-from stack3d.thermal.places import Probe
-from stack3d.thermal.preconditioner import GridPreconditioner
-from stack3d.thermal.problem import Face, ThermalProblem, source_loads
+from stack3d.thermal.places import Box
+from stack3d.thermal.problem import ThermalProblem
 from stack3d.thermal.response import thermal_response
 from stack3d.thermal.schedule import PowerSchedule
 from stack3d.thermal.tensor import TensorSolver
 from stack3d.thermal.transient import integrate, integrate_fixed, transient_system
 from stack3d.thermal.transient_systems import ModalSystem
 
-Row = dict[str, Any]
-MM, UM = 1e-3, 1e-6
-SIDE = 10 * MM
-TOP = Face(1e4, 300.0)
-
-
-def tiers(n: int) -> tuple[Stack, list[HeatSource], list[Probe]]:
-    """Dies of 64 µm with back end and bond, checkerboards of 4 x 4 sources, a lid; probes on hot, cold and middle."""
-    slabs: list[dict[str, Any]] = []
-    for t in range(n):
-        slabs += [
-            {"name": f"t{t}_bulk", "thickness": 50 * UM, "k": 148.0, "c": 1.66e6},
-            {"name": f"t{t}_active", "thickness": 2 * UM, "k": 148.0, "c": 1.66e6},
-            {"name": f"t{t}_beol", "thickness": 5 * UM, "k": 2.0, "c": 2e6},
-            {"name": f"t{t}_bond", "thickness": 10 * UM, "k": 1.0, "c": 2e6},
-        ]
-    slabs[-1] = {"name": "tim", "thickness": 20 * UM, "k": 5.0, "c": 2e6}
-    slabs.append({"name": "lid", "thickness": 500 * UM, "k": 400.0, "c": 3.45e6})
-    edge = SIDE / 4
-    sources = [
-        HeatSource(f"t{t}_{j}{i}", f"t{t}_active", Rectangle(i * edge, (i + 1) * edge, j * edge, (j + 1) * edge), power)
-        for t in range(n)
-        for j in range(4)
-        for i in range(4)
-        for power in (0.5 if (i + j + t) % 2 == 0 else 0.125,)
-    ]
-    probes = [Probe(f"t{t}_active", x * MM, y * MM) for t in range(n) for x, y in ((1.25, 1.25), (3.75, 1.25), (5.0, 5.0))]
-    return stack((SIDE, SIDE), slabs), sources, [*probes, Probe("lid", 5 * MM, 5 * MM)]
-
-
-def two_spots(spreader: bool) -> tuple[Stack, list[HeatSource], list[Probe]]:
-    """A die with background and two hot spots, bare or under interface material and copper."""
-    slabs = [{"name": "active", "thickness": 10 * UM, "k": 148.0}, {"name": "bulk", "thickness": 290 * UM, "k": 148.0}]
-    if spreader:
-        slabs += [{"name": "tim", "thickness": 50 * UM, "k": 4.0}, {"name": "spreader", "thickness": 1 * MM, "k": 400.0}]
-    sources = [
-        HeatSource("background", "active", Rectangle(0.0, SIDE, 0.0, SIDE), 2.0),
-        HeatSource("a", "active", Rectangle(1.25 * MM, 2.5 * MM, 1.25 * MM, 2.5 * MM), 5.0),
-        HeatSource("b", "active", Rectangle(6.21 * MM, 6.9 * MM, 5.03 * MM, 7.47 * MM), 3.0),
-    ]
-    at = ((1.875, 1.875), (6.5625, 6.25), (2.5, 1.875), (5.0, 5.0), (9.6, 0.4), (4.1, 3.3))
-    return stack((SIDE, SIDE), slabs), sources, [Probe("active", x * MM, y * MM) for x, y in at]
-
-
-def problem_of(built: Stack, sources: list[HeatSource], cells: int, per_layer: list[int]) -> ThermalProblem:
-    """Lines on the edges of sources, `cells` across, films on top."""
-    boxes = [s.extent for s in sources]
-    x = lines([0.0, SIDE, *(v for b in boxes for v in (b.x0, b.x1))], cells)
-    y = lines([0.0, SIDE, *(v for b in boxes for v in (b.y0, b.y1))], cells)
-    z, layer = z_cells(built, per_layer)
-    return ThermalProblem(built, Grid(x, y, z, layer), TOP)
-
-
-class Clock:
-    """CPU seconds since it was made or last read."""
-
-    def __init__(self) -> None:
-        self.last = time.process_time()
-
-    def __call__(self) -> float:
-        now = time.process_time()
-        passed, self.last = now - self.last, now
-        return passed
-
-
-STACKS: dict[str, tuple[Callable[[], tuple[Stack, list[HeatSource], list[Probe]]], list[int]]] = {
-    "two hot spots": (lambda: two_spots(False), [1, 6]),
-    "die, TIM, spreader": (lambda: two_spots(True), [1, 6, 2, 6]),
-    "four tiers": (lambda: tiers(4), [1, 1, 1, 1] * 4 + [4]),
+PER_LAYER = {
+    "case1_uniform_die": [4, 2],
+    "case2_hotspots": [2, 12],
+    "case2b_hotspots_unaligned": [2, 12],
+    "case3_die_tim_spreader": [2, 12, 4, 12],
+    "case4_four_tiers": [2, 2, 2, 2] * 4 + [8],
 }
+"""Elements through the layers of the reference cases at the coarse level."""
 
 
-def steady(name: str, level: int) -> Row:
-    """A whole steady case at one level of refinement, with its error against the series."""
-    make, base = STACKS[name]
-    built, sources, probes = make()
-    clock = Clock()
-    problem = problem_of(built, sources, 40 * 2**level, [n * 2**level for n in base])
-    solver = TensorSolver(problem)
-    setup = clock()
-    solution = solver.solve(sources)
-    solve = clock()
-    found = np.array([solution.field.at(p.layer, p.x, p.y) for p in probes])
-    exact = CosineSeries(built, sources, TOP, modes=2048).steady(probes).temperature
-    error = found - exact
-    rise = exact.max() - 300
+def steady(name: str) -> Row:
+    """A reference case at two levels of refinement: probes against the exact values, and the order of their errors."""
+    built, sources, top, data, exact = reference_case(REFERENCE.parent, name)
+    wanted = np.array([exact["probes"][p["name"]] for p in data["probes"]])
+    edges = [s.extent for s in sources]
+    x = lines([0.0, data["domain"]["lx"], *(v for b in edges for v in (b.x0, b.x1))], 40)
+    y = lines([0.0, data["domain"]["ly"], *(v for b in edges for v in (b.y0, b.y1))], 40)
+    out: Row = {}
+    errors = []
+    for level in (1, 2):
+        x, y = (np.sort(np.concatenate([v, 0.5 * (v[1:] + v[:-1])])) for v in (x, y))
+        z, layer = z_cells(built, [level * n for n in PER_LAYER[name]])
+        clock = Clock()
+        solver = TensorSolver(ThermalProblem(built, Grid(x, y, z, layer), top))
+        setup = clock()
+        solution = solver.solve(sources)
+        solve = clock()
+        error = np.array([solution.field.at(p["layer"], p["x"], p["y"]) for p in data["probes"]]) - wanted
+        errors.append(float(np.sqrt(np.mean(error**2))))
+        out["coarse" if level == 1 else "fine"] = {
+            "unknowns": solution.statistics["unknowns"],
+            "set-up s": setup,
+            "solve s": solve,
+            "probe error %": 100 * float(np.abs(error).max()) / (wanted.max() - top.reference),
+        }
+    exactly = errors[0] < 1e-6  # a one-dimensional case is exact at nodes
+    return out | {"order": "exact at nodes" if exactly else float(np.log2(errors[0] / errors[1]))}
+
+
+def process(name: str) -> Row:
+    """``stack3d run`` of a reference case with the profile ``standard``: a process of its own, imports and files included."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / f"{name}.yaml"
+        path.write_text(scenario_text(REFERENCE, name))
+        before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        command = [sys.executable, "-m", "stack3d.cli", "run", str(path), "-o", scratch]
+        subprocess.run(command, check=True, capture_output=True)
+        wall, after = time.perf_counter() - wall, resource.getrusage(resource.RUSAGE_CHILDREN)
+        record = json.loads((Path(scratch) / name / "run.json").read_text())
     return {
-        "unknowns": solution.statistics["unknowns"],
-        "set-up s": setup,
-        "solve s": solve,
-        "probe error %": 100 * np.abs(error).max() / rise,
-        "rms error K": float(np.sqrt(np.mean(error**2))),
-        "iterations": solution.statistics["iterations"],
+        "unknowns": record["statistics"]["thermal"]["unknowns"],
+        "wall s": wall,
+        "CPU s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "peak MiB": after.ru_maxrss / 1024,
     }
 
 
@@ -158,17 +131,20 @@ def size(cells: int, through: int) -> Row:
     }
 
 
-def package(cells: int, through: int, sink: float, preconditioner: str) -> Row:
-    """Die in mold under lid and sink, ten digits."""
-    problem, sources = flip_chip(cells, through, sink=sink * MM)
+def flip_chip(lateral: int, per_layer: int, preconditioner: str) -> Row:
+    """The shipped package with k frozen at 300 K, ten digits; with ``k(T)`` by multigrid, as a run does it."""
+    chip, problem = package(lateral, per_layer)
     clock = Clock()
-    solver = TensorSolver(problem, preconditioner=preconditioner)  # type: ignore[arg-type]
+    if preconditioner == "k(T)":
+        solver = TensorSolver(problem)
+    else:
+        solver = TensorSolver(problem, preconditioner=preconditioner, at=frozen(problem))  # type: ignore[arg-type]
     setup = clock()
-    solution = solver.solve(sources)
+    solution = solver.solve(chip.sources)
     return {
-        "nodes": problem.grid.n_nodes,
         "unknowns": solution.statistics["unknowns"],
         "iterations": solution.statistics["iterations"],
+        "updates": solution.statistics["conductivity_updates"],
         "set-up s": setup,
         "solve s": clock(),
         "peak MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -195,60 +171,6 @@ def contrast(ratio: float, preconditioner: str) -> Row:
     setup = clock()
     solution = solver.solve(sources)
     return {"iterations": solution.statistics["iterations"], "set-up s": setup, "solve s": clock()}
-
-
-PETSC = {
-    "grid": {},
-    "gamg": {"pc_type": "gamg"},
-    "gamg 0.05": {"pc_type": "gamg", "pc_gamg_threshold": "0.05", "mg_levels_ksp_max_it": "3"},
-    "icc": {"pc_type": "icc"},
-    "mumps": {"pc_type": "cholesky", "pc_factor_mat_solver_type": "mumps"},
-}
-
-
-def mesh_solver(which: str, cells: int, through: int) -> Row:
-    """One DOLFINx matrix, PETSc conjugate gradients to 1e-8 with every preconditioner in one process."""
-    import dolfinx_solver  # noqa: F401
-    from petsc4py import PETSc
-
-    if which == "tiers":
-        built, sources, _ = tiers(8)
-        problem = problem_of(built, sources, cells, [through * n for n in [1, 1, 1, 1] * 8 + [4]])
-    else:
-        problem, sources = flip_chip(cells, through, sink=20.0 * MM)
-    clock = Clock()
-    matrix, nodes, _mesh = dolfinx_matrix(problem)
-    out: Row = {"unknowns": int(nodes.size), "mesh and assembly s": clock()}
-    load = source_loads(problem.grid, problem.stack, sources).reshape(-1)[nodes]
-    for name, options in PETSC.items():
-        if name in ("gamg 0.05", "mumps") and nodes.size > 150_000:
-            continue  # beyond 10 GB at a million unknowns
-        solver = PETSc.KSP().create(matrix.comm)
-        solver.setOptionsPrefix(name.replace(" ", "").replace(".", "") + "_")
-        for key, value in options.items():
-            PETSc.Options()[solver.getOptionsPrefix() + key] = value
-        solver.setType("cg")
-        solver.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
-        solver.setTolerances(rtol=1e-8, max_it=2000)
-        right, solution = matrix.createVecRight(), matrix.createVecRight()
-        right.array[:] = load
-        clock()
-        solver.setOperators(matrix)
-        if name == "grid":
-            solver.getPC().setType("python")
-            solver.getPC().setPythonContext(GridPreconditioner(problem, nodes))
-        solver.setFromOptions()
-        solver.setUp()
-        setup = clock()
-        solver.solve(right, solution)
-        solve = clock()
-        out[name] = {"set-up s": setup, "solve s": solve, "iterations": solver.getIterationNumber()}
-    for name in PETSC:
-        if name in out:
-            out[name]["over grid"] = (out[name]["set-up s"] + out[name]["solve s"]) / (
-                out["grid"]["set-up s"] + out["grid"]["solve s"]
-            )
-    return out
 
 
 def transient() -> Row:
@@ -293,8 +215,6 @@ def response() -> Row:
         for j in range(n)
         for i in range(n)
     ]
-    from stack3d.thermal.places import Box
-
     problem = problem_of(built, sources, 64, [2, 1, 1, 2] * 8 + [4])
     clock = Clock()
     solver = TensorSolver(problem)
@@ -311,25 +231,27 @@ def response() -> Row:
 
 
 def sections(quick: bool) -> dict[str, list[tuple[Callable[..., Row], tuple[Any, ...]]]]:
+    """Rows by section: what to call, and with what."""
     sizes = [(44, 1), (80, 1), (138, 1), (238, 1), (308, 2)][: 3 if quick else None]
-    packages = [(30, 1), (60, 1), (100, 1), (150, 2)][: 2 if quick else None]
+    packages = [(24, 1), (40, 1), (60, 1), (92, 2)][: 2 if quick else None]
+    matrices = [("tiers", 60, 1), ("package", 40, 1), ("tiers", 173, 1), ("package", 92, 2)][: 2 if quick else None]
+    lateral = 60 if quick else 173
+    known = list(CASES) if REFERENCE.is_dir() else []
     return {
-        "steady": [(steady, (name, level)) for name in STACKS for level in (1, 2)],
+        "steady": [(steady, (name,)) for name in known],
+        "process": [(process, (name,)) for name in known],
         "size": [(size, s) for s in sizes],
         "package": [
-            (package, (*p, sink, by))
-            for sink in (20.0, 40.0)
+            (flip_chip, (*p, by))
             for p in packages
-            for by in (("multigrid", "diagonalisation") if p != (150, 2) else ("multigrid",))
+            for by in (("multigrid", "diagonalisation", "k(T)") if p != (92, 2) else ("multigrid", "k(T)"))
         ],
         "contrast": [(contrast, (r, by)) for r in (1.3, 3.0, 10.0, 30.0, 160.0) for by in ("diagonalisation", "multigrid")],
-        "mesh": [(mesh_solver, a) for a in ((("tiers", 60, 1), ("package", 60, 1)) if quick else MESHES)],
+        "preconditioners": [(preconditioners, a) for a in matrices],
+        "case": [(whole_case, (lateral, law, forms)) for law, forms in ((False, "empty"), (False, "warm"), (True, "warm"))],
         "transient": [(transient, ())],
         "response": [(response, ())],
     }
-
-
-MESHES = (("tiers", 60, 1), ("package", 60, 1), ("tiers", 164, 1), ("package", 104, 2))
 
 
 def row_of(section: str, index: int, quick: bool) -> Row:

@@ -291,10 +291,15 @@ Threshold = Annotated[
 def _share(text: str | None) -> float | None:
     from stack3d import units
 
+    if text is None:
+        return None
     try:
-        return None if text is None else units.parse(text, "fraction")
+        share = units.parse(text, "fraction")
     except ValueError as error:
         raise DeckError(f"--threshold: {error}") from None
+    if not 0 <= share <= 1:
+        raise DeckError(f"--threshold: {text} lies outside 0 to 100 %")
+    return share
 
 
 @app.command()

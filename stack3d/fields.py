@@ -32,6 +32,10 @@ _ALL = (
     _f("thermal/map_temperature", "time map_layer map_y map_x", "K", "volume mean temperature of each box of a requested map"),
     _f("thermal/probe_temperature", "time probe", "K", "temperature at the probe"),
     _f("thermal/tile_temperature", "time tile", "K", "volume mean temperature of the tile's box in each epoch"),
+    _f("thermal/tile_temperature_low", "time tile", "K", "lowest temperature within the tile and a period of the power"),
+    _f("thermal/tile_temperature_high", "time tile", "K", "highest temperature within the tile and a period of the power"),
+    _f("thermal/tile_temperature_working", "time tile", "K", "mean of the tile weighted by the activity: that of its reads"),
+    _f("thermal/tile_temperature_history", "phase tile", "K", "mean of the tile over one period of the power, first epoch"),
     _f("thermal/placement_tile_peak", "placement", "K", "largest tile mean with the placement, chip as programmed"),
     _f("thermal/placement_tile_mean", "placement", "K", "mean over tiles with the placement, chip as programmed"),
     _f("thermal/placement_stack_peak", "placement", "K", "largest temperature of the stack with the placement"),
@@ -97,6 +101,8 @@ _ALL = (
         "refresh interval that holds mean accuracy within the stated loss; NaN = none needed",
     ),
     _f("reliability/hold_endurance", "", "s", "time until Miner's sum of the hottest cells reaches 1 at that interval"),
+    _f("reliability/endurance_left", "", "s", "time that the layer worn most endures after the run at that interval"),
+    _f("reliability/temperature_levels", "time", "1", "temperatures that stand for a period of the power in the ageing laws"),
     _f("mvm/accuracy", "time sample", "1", "fraction of test inputs classified correctly"),
     _f("mvm/accuracy_ideal", "", "1", "fraction of test inputs classified correctly in float arithmetic"),
     _f("mvm/logit_error", "time sample", "1", "rms of logits minus float logits over rms of float logits"),
@@ -107,6 +113,9 @@ _ALL = (
     _f("mvm/accuracy_without", "mechanism", "1", "mean accuracy at the end of the run with the mechanism switched off"),
     _f("mvm/accuracy_without_tier", "tier", "1", "mean accuracy at the end of the run with the cells of a tier as asked for"),
     _f("mvm/accuracy_without_layer", "network_layer", "1", "mean accuracy at the end with the cells of a layer as asked for"),
+    _f("mvm/accuracy_without_error", "mechanism", "1", "standard error over chips of what comes back without the mechanism"),
+    _f("mvm/accuracy_without_tier_error", "tier", "1", "standard error over chips of what the tier gives back"),
+    _f("mvm/accuracy_without_layer_error", "network_layer", "1", "standard error over chips of what the layer gives back"),
     _f("mvm/accuracy_band", "band time sample", "1", "accuracy at the ends and the middle of the device's parameter bands"),
     _f("mvm/time_to_accuracy_loss_band", "band sample", "s", "time to the stated loss at the ends and the middle of the bands"),
     _f(
@@ -122,6 +131,7 @@ FIELDS: dict[str, Field] = {f"{f.group}/{f.name}": f for f in _ALL}
 
 COORDINATES: dict[str, tuple[str, str]] = {
     "time": ("s", "time since programming, or since the start of a transient"),
+    "phase": ("s", "time since the start of a period"),
     "sample": ("1", "independently programmed chip"),
     "tier": ("1", "tier from the bottom"),
     "conductance": ("S", "centre of the bin; what lies beyond the last bin counts in it"),

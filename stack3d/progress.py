@@ -6,6 +6,8 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
 
 from stack3d.errors import unknown_name
@@ -38,6 +40,28 @@ class StudyObserver(Protocol):
 
     def finish(self) -> None:
         """The study has ended, or was stopped."""
+
+
+class Stopwatch:
+    """Adds up wall time by name, ``with clock("heat"): …``; what is timed inside counts there and not outside."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._inside: list[float] = []
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time what happens inside."""
+        self._inside.append(0.0)
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - started
+            own = spent - self._inside.pop()
+            self.seconds[name] = self.seconds.get(name, 0.0) + own
+            if self._inside:
+                self._inside[-1] += spent
 
 
 class Silent:

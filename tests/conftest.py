@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for part in Path(item.path).relative_to(PROJECT / "tests").parts:
             if part in KINDS:
                 item.add_marker(getattr(pytest.mark, part))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_meshes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither find meshes of before nor leave any."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STACK3D_CACHE", str(tmp_path_factory.mktemp("meshes")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,13 +21,24 @@ MERGE = 1e-3
 
 @dataclass(frozen=True)
 class _Spacing:
-    """Element size wanted along one direction: `smallest` at a focus, growing away from it, `largest` inside `core`."""
+    """Element size wanted along one direction: `smallest` at each focus, growing away from it, `largest` inside `core`."""
 
     focus: Floats
     core: tuple[float, float]
     largest: float
-    smallest: float
+    smallest: Floats
     growth: float
+
+    @classmethod
+    def towards(cls, wanted: Mapping[float, float], core: tuple[float, float], largest: float, growth: float) -> _Spacing:
+        """Sizes `wanted` at each focus, made smaller where a neighbour's growth asks for less."""
+        focus = np.array(sorted(wanted))
+        smallest = np.array([wanted[f] for f in focus])
+        for order in (range(1, focus.size), range(focus.size - 2, -1, -1)):
+            for i in order:
+                j = i - 1 if order.step > 0 else i + 1
+                smallest[i] = min(smallest[i], smallest[j] + growth * abs(focus[i] - focus[j]))
+        return cls(focus, core, largest, smallest, growth)
 
     def at(self, position: Floats) -> Floats:
         """Size at each position; outside the core it goes on growing. [m]"""
@@ -35,8 +46,9 @@ class _Spacing:
         size = self.largest + self.growth * outside
         if self.focus.size:
             after = np.searchsorted(self.focus, position)
-            near = [np.abs(position - self.focus[np.clip(at, 0, self.focus.size - 1)]) for at in (after, after - 1)]
-            size = np.minimum(size, self.smallest + self.growth * np.minimum(*near))
+            for at in (after, after - 1):
+                i = np.clip(at, 0, self.focus.size - 1)
+                size = np.minimum(size, self.smallest[i] + self.growth * np.abs(position - self.focus[i]))
         return np.asarray(size)
 
     def lines(self, a: float, b: float, fewest: int) -> Floats:
@@ -54,17 +66,26 @@ class _Spacing:
 
 
 def _lateral(
-    edges: Iterable[float], hard: Iterable[float], points: Iterable[float], core: tuple[float, float], target: float, mesh: Mesh
+    spans: Sequence[tuple[float, float]],
+    hard: Iterable[float],
+    points: Iterable[float],
+    core: tuple[float, float],
+    target: float,
+    mesh: Mesh,
 ) -> Floats:
-    """Lines through `hard` and, where they do not crowd another, through `edges` and `points`; finer towards `edges`."""
+    """Lines through `hard` and, where they do not crowd another, ends of `spans` and `points`; finer towards those ends."""
     kept = sorted(set(hard))
     low, high = kept[0], kept[-1]
-    inner = [e for e in sorted(set(edges)) if low < e < high]
+    wanted: dict[float, float] = {}
+    for span in spans:
+        size = min(target / mesh.refinement, (span[1] - span[0]) / mesh.per_source)
+        wanted |= {end: min(size, wanted.get(end, np.inf)) for end in span}
+    inner = sorted(e for e in wanted if low < e < high)
     for edge in [*inner, *(p for p in sorted(set(points)) if low < p < high)]:
         if min(abs(edge - k) for k in kept) > MERGE * target:
             kept.append(edge)
     kept.sort()
-    spacing = _Spacing(np.array(inner), core, target, target / mesh.refinement, mesh.growth)
+    spacing = _Spacing.towards({e: wanted[e] for e in inner}, core, target, mesh.growth)
     parts = [spacing.lines(a, b, 1)[:-1] for a, b in zip(kept[:-1], kept[1:])]
     return np.concatenate([*parts, [high]])
 
@@ -110,7 +131,7 @@ def build_grid(
     target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
     x, y = (
         _lateral(
-            [v for box in boxes for v in box[axis]],
+            [box[axis] for box in boxes],
             [v for box in extents for v in box[axis]],
             [p[axis] for p in points],
             limits,
@@ -127,10 +148,15 @@ def element_heights(stack: Stack, sources: Sequence[HeatSource], mesh: Mesh) -> 
     """Heights of the elements of a stack, a repeated one where a contact lies, and the layer between each two of them. [m]"""
     core = stack.footprint
     target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
-    heated = [stack.layer(s.layer) for s in sources if not _covers(s.extent, stack.layer(s.layer).extent)]
-    focus = np.unique([v for layer in heated for v in (layer.z0, layer.z1)])
-    height = (stack.layers[0].z0, stack.layers[-1].z1)
-    spacing = _Spacing(focus, height, mesh.aspect * target, mesh.aspect * target / mesh.refinement, mesh.aspect * mesh.growth)
+    thickness = mesh.aspect * target
+    wanted: dict[float, float] = {}
+    for source in sources:
+        layer = stack.layer(source.layer)
+        if not _covers(source.extent, layer.extent):
+            narrow = min(source.extent.x1 - source.extent.x0, source.extent.y1 - source.extent.y0)
+            size = min(thickness / mesh.refinement, mesh.aspect * narrow / mesh.per_source)
+            wanted |= {v: min(size, wanted.get(v, np.inf)) for v in (layer.z0, layer.z1)}
+    spacing = _Spacing.towards(wanted, (stack.layers[0].z0, stack.layers[-1].z1), thickness, mesh.aspect * mesh.growth)
     z, owner = [np.array([stack.layers[0].z0])], []
     for i, layer in enumerate(stack.layers):
         if layer.contact_resistance > 0 and i > 0:

@@ -11,11 +11,12 @@ import numpy as np
 from stack3d.layout import Floats, Grid, Material, Plane, Stack, Surface, planes_of
 from stack3d.meshes import VOID, CellMesh, Ints
 
-CONTACT_THICKNESS = 1e-3
+CONTACT_THICKNESS = 0.1
 """Thickness of a contact element over the smallest real element height.
 
-A contact conducts only through its thickness, with k_z = thickness / resistance, so its stiffness does not
-depend on the thickness; only positions above it shift, and the solver takes positions from the grid."""
+A contact conducts only through its thickness, with k_z = thickness / resistance, so its stiffness does not depend on the
+thickness; only positions above it shift, and the solver takes positions from the grid. Thinner elements would lose digits as
+differences of heights a million times their own."""
 CORNERS = ((0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 0), (1, 0, 0), (1, 0, 1), (1, 1, 1), (1, 1, 0))
 """Steps (z, y, x) from the first corner of a hexahedron to each, in the order of VTK."""
 BOTTOM, TOP = (0, 3, 2, 1), (4, 5, 6, 7)

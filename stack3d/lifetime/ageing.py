@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stack3d.devices.model import WriteBill
 from stack3d.devices.state import CellState
 from stack3d.layout import Floats
+from stack3d.lifetime.climate import Climate
 from stack3d.lifetime.computer import Computer
 from stack3d.schema.life import Lifetime
 
@@ -20,9 +21,6 @@ TODAY = 1.0
 YEAR = 365.25 * 86400.0
 PROGRAM, READ, WRITE, REFERENCE = 1, 2, 3, 4
 """Streams of random numbers, apart so that one does not disturb the other."""
-
-Climate = Sequence[tuple[float, Floats]]
-"""Levels of temperature and the share of time at each: (share, field of shape (tiles, ny, nx) [K])."""
 
 
 def epoch_times(lifetime: Lifetime | None) -> Floats:
@@ -35,11 +33,6 @@ def epoch_times(lifetime: Lifetime | None) -> Floats:
         times[inner] = YEAR
     times[-1] = lifetime.until
     return np.concatenate([[TODAY], times[times > TODAY]])
-
-
-def mean_field(climate: Climate) -> Floats:
-    """Mean over time of the temperature within tiles. [K]"""
-    return np.asarray(sum(share * field for share, field in climate))
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +62,7 @@ class Population:
     def aged(self, computer: Computer, duration: float, climate: Climate) -> Population:
         """The chips after `duration` [s] in a climate; the order of its levels does not matter."""
         states = dict(self.states)
-        for share, field in climate:
+        for share, field in zip(climate.shares, climate.levels):
             for name, state in states.items():
                 states[name] = computer.devices[name].advance(state, duration * share, computer.per_cell(name, field))
         return Population(states)
@@ -77,19 +70,18 @@ class Population:
     def rewritten(
         self,
         computer: Computer,
-        field: Floats,
+        climate: Climate,
         key: Sequence[int],
         *,
         masks: Mapping[str, NDArray[np.bool_]] | None = None,
         targets: Mapping[str, Floats] | None = None,
     ) -> tuple[Population, dict[str, WriteBill]]:
-        """Program cells again at the temperature of their tiles.
+        """Program cells again at the mean temperature of their place; wear is that of a write at any instant of the period.
 
         Parameters
         ----------
         computer : Computer
-        field : ndarray, shape (tiles, ny, nx)
-            [K]
+        climate : Climate
         key : sequence of int
             Seeds the random numbers of this write.
         masks : mapping of str to ndarray of bool, optional
@@ -101,22 +93,28 @@ class Population:
         for index, (name, state) in enumerate(self.states.items()):
             if masks is not None and name not in masks:
                 continue
+            mask = None if masks is None else masks[name]
+            if climate.shares.size > 1:
+                device = computer.devices[name]
+                more = climate.averaged(device.damage_rate) - device.damage_rate(climate.mean)
+                more = computer.per_cell(name, more) * (1.0 if mask is None else mask)
+                state = replace(state, damage=state.damage + more)
             states[name], bills[name] = computer.devices[name].reprogram(
                 state,
-                None if masks is None else masks[name],
+                mask,
                 state.target if targets is None or name not in targets else targets[name],
                 np.random.default_rng([*key, WRITE, index]),
-                temperature=computer.per_cell(name, field),
+                temperature=computer.per_cell(name, climate.mean),
                 pair_axis=_pair_axis(computer, name),
             )
         return Population(states), bills
 
-    def worn(self, computer: Computer, times: float, share: float, field: Floats) -> Population:
+    def worn(self, computer: Computer, times: float, share: float, climate: Climate) -> Population:
         """Wear of `times` further writes of a `share` of the cells, spread evenly; conductances stay."""
         states = {}
         for name, state in self.states.items():
             device = computer.devices[name]
-            rate = device.damage_rate(computer.per_cell(name, field))
+            rate = computer.per_cell(name, climate.averaged(device.damage_rate))
             states[name] = replace(
                 state,
                 writes=state.writes + times * share * device.write_pulses(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -24,7 +25,7 @@ from stack3d.thermal.unstructured import MeshProblem
 
 def make_backend(scenario: Scenario, problem: HeatProblem) -> ThermalBackend:
     """Set up the solver that a profile asks for."""
-    return _with_coolants(scenario, problem, _solid_backend(scenario, problem))
+    return _with_coolants(scenario, problem, _solid_backend(scenario, problem, Counter()))
 
 
 def _with_coolants(scenario: Scenario, problem: HeatProblem, solid: SolidBackend) -> ThermalBackend:
@@ -35,7 +36,7 @@ def _with_coolants(scenario: Scenario, problem: HeatProblem, solid: SolidBackend
     return SettledBackend(cooled, laws) if laws else cooled
 
 
-def _solid_backend(scenario: Scenario, problem: HeatProblem) -> SolidBackend:
+def _solid_backend(scenario: Scenario, problem: HeatProblem, counts: Counter[str]) -> SolidBackend:
     linear = scenario.solver.linear
     if isinstance(problem, MeshProblem):
         from stack3d.thermal.fem.unstructured import MeshSolver
@@ -47,12 +48,13 @@ def _solid_backend(scenario: Scenario, problem: HeatProblem) -> SolidBackend:
             preconditioner=linear.preconditioner,
             tolerance=linear.tolerance,
             max_iterations=linear.max_iterations,
+            counts=counts,
         )
     assert isinstance(problem, ThermalProblem)
     if scenario.solver.backend != "fem":
         from stack3d.thermal.tensor import TensorSolver
 
-        return TensorSolver(problem, rtol=linear.tolerance, most_iterations=linear.max_iterations)
+        return TensorSolver(problem, rtol=linear.tolerance, most_iterations=linear.max_iterations, counts=counts)
     from stack3d.thermal.fem.hexahedra import FemSolver
 
     return FemSolver(
@@ -62,6 +64,7 @@ def _solid_backend(scenario: Scenario, problem: HeatProblem) -> SolidBackend:
         preconditioner=linear.preconditioner,
         tolerance=linear.tolerance,
         max_iterations=linear.max_iterations,
+        counts=counts,
     )
 
 
@@ -79,6 +82,7 @@ def discretisation_error(chip: Chip, solution: ThermalSolution, backends: Backen
     halved = {
         "lateral": max(1, mesh.lateral // 2),
         "per_layer": max(1, mesh.per_layer // 2),
+        "per_source": max(1, mesh.per_source // 2),
         "growth": min(2.0, 2 * mesh.growth),
     }
     backend = "tensor" if mesh.cells == "hex" else "fem"
@@ -113,14 +117,15 @@ class Backends:
 
     Parameters
     ----------
-    made : int
-        How many were made so far, meshes and all.
-    recooled : int
-        How often the kept one was given other films instead.
+    counts : Counter
+        What was done so far: ``solvers`` made, ``recooled`` (the kept one was given other films instead), and what
+        `SolidBackend` counts.
     """
 
     def __init__(self) -> None:
-        self.made = self.recooled = 0
+        self.counts: Counter[str] = Counter(
+            dict.fromkeys(("solvers", "recooled", "meshes", "assemblies", "preconditioners"), 0)
+        )
         self._body: tuple[Any, ...] | None = None
         self._solid: SolidBackend | None = None
 
@@ -138,11 +143,11 @@ class Backends:
         elif self._solid is not None and self._solid.problem.faces != problem.faces:
             try:
                 self._solid = self._solid.recooled(problem)
-                self.recooled += 1
+                self.counts["recooled"] += 1
             except DeckError:  # a face that changes its kind needs a new solver
                 self._solid = None
         if self._solid is None:
-            self._solid = _solid_backend(scenario, problem)
-            self.made += 1
+            self._solid = _solid_backend(scenario, problem, self.counts)
+            self.counts["solvers"] += 1
         self._body = body
         return _with_coolants(scenario, problem, self._solid)

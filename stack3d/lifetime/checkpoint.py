@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import numpy as np
 from stack3d.devices.state import CellState
 from stack3d.layout import Floats
 from stack3d.lifetime.ageing import Population
-from stack3d.lifetime.life import Bill
+from stack3d.lifetime.climate import Climate
+from stack3d.lifetime.life import Bill, Life
+from stack3d.lifetime.periodic import Swing
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,39 +25,54 @@ class Progress:
 
     Parameters
     ----------
-    epochs : int
-        Epochs that are finished.
-    population : Population
-    bill : Bill
-    reference : mapping of str to ndarray
-    fresh_accuracy : float or None
-    rows : mapping of str to ndarray
+    times, ahead : sequence of float
+        Ends of the epochs that are finished, and of those to come. [s]
+    life : Life
+    rows : mapping of str to list
         Output variables so far, time first.
-    fields : ndarray, shape (epochs, tiles, ny, nx)
-        Temperatures of the epochs. [K]
+    climates : sequence of Climate
+        Temperatures of the epochs.
+    field : ndarray, shape (tiles, ny, nx)
+        Mean of the last one. [K]
+    swing : Swing or None
+        Within a period of it.
     """
 
-    epochs: int
-    population: Population
-    bill: Bill
-    reference: Mapping[str, Floats]
-    fresh_accuracy: float | None
+    times: Sequence[float]
+    ahead: Sequence[float]
+    life: Life
     rows: Mapping[str, Any]
-    fields: Floats
+    climates: Sequence[Climate]
+    field: Floats
+    swing: Swing | None
+
+
+def _stored(climate: Climate) -> dict[str, Floats]:
+    return {"shares": climate.shares, "levels": climate.levels, "working": climate.working}
 
 
 def save(path: Path, key: str, progress: Progress) -> None:
     """Write beside and rename; `key` says what the checkpoint belongs to."""
-    arrays: dict[str, Any] = {"fields": progress.fields, "tile_energy": progress.bill.tile_energy}
-    for layer, state in progress.population.states.items():
+    life, swing = progress.life, progress.swing
+    arrays: dict[str, Any] = {
+        "times": np.array(progress.times),
+        "ahead": np.array(progress.ahead),
+        "field": progress.field,
+        "tile_energy": life.bill.tile_energy,
+    }
+    for layer, state in life.population.states.items():
         arrays |= {f"state/{layer}/{name}": value for name, value in state.arrays().items()}
-    arrays |= {f"reference/{layer}": value for layer, value in progress.reference.items()}
+    arrays |= {f"reference/{layer}": value for layer, value in life.reference.items()}
     arrays |= {f"row/{name}": np.asarray(value) for name, value in progress.rows.items()}
+    for i, climate in enumerate(progress.climates):
+        arrays |= {f"climate/{i}/{name}": value for name, value in _stored(climate).items()}
+    if swing is not None:
+        arrays |= {f"swing/{name}": value for name, value in _stored(swing.climate).items()}
+        arrays |= {f"swing/{f.name}": getattr(swing, f.name) for f in fields(swing) if f.name != "climate"}
     facts = {
         "key": key,
-        "epochs": progress.epochs,
-        "fresh_accuracy": progress.fresh_accuracy,
-        "bill": [progress.bill.refreshes, progress.bill.pulses, progress.bill.energy],
+        "fresh_accuracy": life.fresh_accuracy,
+        "bill": [life.bill.refreshes, life.bill.pulses, life.bill.energy],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.stem}.{os.getpid()}.npz")
@@ -63,8 +80,8 @@ def save(path: Path, key: str, progress: Progress) -> None:
     scratch.replace(path)
 
 
-def load(path: Path, key: str) -> Progress | None:
-    """Read a checkpoint; None when there is none, it cannot be read, or it belongs to something else."""
+def load(path: Path, key: str, start: Life) -> Progress | None:
+    """Read a checkpoint of the life that began as `start`; None when there is none, it is broken, or of something else."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             facts = json.loads(str(stored["facts"]))
@@ -73,18 +90,27 @@ def load(path: Path, key: str) -> Progress | None:
             arrays = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, KeyError, EOFError):
         return None
+
+    def below(prefix: str) -> dict[str, Any]:
+        return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+
     states: dict[str, dict[str, Any]] = {}
-    for name, value in arrays.items():
-        if name.startswith("state/"):
-            layer, _, part = name.removeprefix("state/").rpartition("/")
-            states.setdefault(layer, {})[part] = value
+    for name, value in below("state/").items():
+        layer, _, part = name.rpartition("/")
+        states.setdefault(layer, {})[part] = value
+    times = arrays["times"].tolist()
+    swing = below("swing/")
+    if swing:
+        swing["climate"] = Climate(*(swing.pop(name) for name in ("shares", "levels", "working")))
     refreshes, pulses, energy = facts["bill"]
-    return Progress(
-        facts["epochs"],
-        Population({layer: CellState.from_arrays(parts) for layer, parts in states.items()}),
-        Bill(refreshes, pulses, energy, arrays["tile_energy"]),
-        {n.removeprefix("reference/"): v for n, v in arrays.items() if n.startswith("reference/")},
-        facts["fresh_accuracy"],
-        {n.removeprefix("row/"): v for n, v in arrays.items() if n.startswith("row/")},
-        arrays["fields"],
+    life = replace(
+        start,
+        population=Population({layer: CellState.from_arrays(parts) for layer, parts in states.items()}),
+        bill=Bill(refreshes, pulses, energy, arrays["tile_energy"]),
+        reference=below("reference/"),
+        fresh_accuracy=facts["fresh_accuracy"],
+        time=times[-1],
     )
+    climates = [Climate(**below(f"climate/{i}/")) for i in range(len(times))]
+    rows = {name: list(row) for name, row in below("row/").items()}
+    return Progress(times, arrays["ahead"].tolist(), life, rows, climates, arrays["field"], Swing(**swing) if swing else None)

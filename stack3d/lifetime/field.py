@@ -15,7 +15,7 @@ from stack3d.lifetime.backends import make_backend
 from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.faces import thermal_problem
 from stack3d.lifetime.life import chosen_policies
-from stack3d.lifetime.run import first_heat
+from stack3d.lifetime.loop import first_heat
 from stack3d.meshes import VOID
 from stack3d.schema.scenario import Scenario
 

@@ -114,20 +114,25 @@ class Heat:
         return np.asarray(sum(self.powers.values()))
 
 
-def tile_field(chip: Chip, solution: ThermalSolution, subgrid: tuple[int, int]) -> Floats:
-    """Mean temperature of nx by ny equal boxes of every tile, shape (tiles, ny, nx). [K]"""
+def tile_boxes(chip: Chip, subgrid: tuple[int, int]) -> list[tuple[str, list[Rectangle]]]:
+    """Layer and nx by ny equal boxes of every tile, row after row."""
     assert chip.computer is not None
     nx, ny = subgrid
-    places = chip.computer.places
-    out = np.empty((len(places), ny, nx))
-    for layer in {name for name, _ in places}:
-        mine = [i for i, (name, _) in enumerate(places) if name == layer]
-        boxes = []
-        for i in mine:
-            box = places[i][1]
-            xs, ys = np.linspace(box.x0, box.x1, nx + 1), np.linspace(box.y0, box.y1, ny + 1)
-            boxes += [Rectangle(xs[a], xs[a + 1], ys[b], ys[b + 1]) for b in range(ny) for a in range(nx)]
-        out[mine] = solution.field.box_means(layer, boxes).reshape(len(mine), ny, nx)
+    out = []
+    for layer, box in chip.computer.places:
+        xs, ys = np.linspace(box.x0, box.x1, nx + 1), np.linspace(box.y0, box.y1, ny + 1)
+        out.append((layer, [Rectangle(xs[a], xs[a + 1], ys[b], ys[b + 1]) for b in range(ny) for a in range(nx)]))
+    return out
+
+
+def tile_field(chip: Chip, solution: ThermalSolution, subgrid: tuple[int, int]) -> Floats:
+    """Mean temperature of nx by ny equal boxes of every tile, shape (tiles, ny, nx). [K]"""
+    parts = tile_boxes(chip, subgrid)
+    out = np.empty((len(parts), *subgrid[::-1]))
+    for layer in {name for name, _ in parts}:
+        mine = [i for i, (name, _) in enumerate(parts) if name == layer]
+        boxes = [box for i in mine for box in parts[i][1]]
+        out[mine] = solution.field.box_means(layer, boxes).reshape(len(mine), *subgrid[::-1])
     return out
 
 
@@ -171,6 +176,7 @@ def settle(
     start: Floats,
     limits: Limits = Limits(),
     write_power: Floats | float = 0.0,
+    above: Callable[[float], Floats | float] = lambda rate: 0.0,
 ) -> Heat:
     """Solve for temperature, leakage and what the cells conduct at that temperature together.
 
@@ -186,6 +192,8 @@ def settle(
     limits : Limits
     write_power : ndarray or float
         Power of writes in each tile. [W]
+    above : callable
+        Rate [1/s] → how far the hottest instant of a period lies above the mean of each box; throttling looks at it. [K]
 
     Raises
     ------
@@ -196,22 +204,25 @@ def settle(
     """
     asked = chip.mean_rate
     full = _fixed_point(chip, backend, conductances_at, start, limits, write_power, asked)
-    if limits.hottest is None or full.field.max() <= limits.hottest:
+
+    def peak(state: Heat) -> float:
+        return float((state.field + above(state.rate)).max())
+
+    if limits.hottest is None or peak(full) <= limits.hottest:
         return full
     idle = _fixed_point(chip, backend, conductances_at, start, limits, write_power, 0.0)
-    if idle.field.max() >= limits.hottest:
-        text = f"throttling: the idle chip is at {idle.field.max():.1f} K already, above the limit of {limits.hottest:.1f} K"
+    if peak(idle) >= limits.hottest:
+        text = f"throttling: the idle chip is at {peak(idle):.1f} K already, above the limit of {limits.hottest:.1f} K"
         warnings.warn(ValidityWarning(text), stacklevel=2)
         return idle
     low, high = idle, full
     for _ in range(LEAKAGE_ITERATIONS):  # regula falsi on a nearly linear curve, bracketed
-        span = high.field.max() - low.field.max()
-        share = (limits.hottest - low.field.max()) / span
+        share = (limits.hottest - peak(low)) / (peak(high) - peak(low))
         rate = low.rate + 0.999 * share * (high.rate - low.rate)
         state = _fixed_point(chip, backend, conductances_at, low.field, limits, write_power, rate)
-        if limits.hottest - 0.05 <= state.field.max() <= limits.hottest:
+        if limits.hottest - 0.05 <= peak(state) <= limits.hottest:
             return state
-        low, high = (state, high) if state.field.max() < limits.hottest else (low, state)
+        low, high = (state, high) if peak(state) < limits.hottest else (low, state)
     return low
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from stack3d import mvm
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
-from stack3d.lifetime.ageing import READ, REFERENCE, Climate, Population, mean_field
+from stack3d.lifetime.ageing import READ, REFERENCE, Population
 from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.climate import Climate
 from stack3d.lifetime.computer import Computer, forward_of
 from stack3d.lifetime.crossbars import with_warm_wires
 from stack3d.lifetime.heat import Limits
@@ -87,7 +88,7 @@ class Life:
     def rewritten(self, climate: Climate, event: int, **choice: Any) -> Life:
         """Cells programmed again now, and billed; see `Population.rewritten`."""
         key = [self.seed, event, int(self.time) % 2**31, int(np.ceil(self.time) // 2**31)]
-        population, bills = self.population.rewritten(self.computer, mean_field(climate), key, **choice)
+        population, bills = self.population.rewritten(self.computer, climate, key, **choice)
         tile_energy = self.bill.tile_energy.copy()
         for name, bill in bills.items():
             tiles = self.computer.tiles_of(name)
@@ -103,8 +104,8 @@ class Life:
         return replace(self, population=population, bill=total)
 
     def conductances(self, climate: Climate) -> dict[str, Any]:
-        """What a noiseless read sees at the mean temperature of the climate. [S]"""
-        return self.population.conductances(self.computer, mean_field(climate))
+        """What a noiseless read sees while the chip computes. [S]"""
+        return self.population.conductances(self.computer, climate.working)
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,7 +281,7 @@ def read_out(
     ----------
     life : Life
     climate : Climate
-        The cells are read at its mean temperature.
+        The cells are read at its mean temperature while the chip computes.
     plan : sequence of Policy
     epoch : int
         Seeds the read noise.
@@ -290,7 +291,7 @@ def read_out(
         Leave out DAC and ADC.
     """
     computer, scenario = life.computer, life.chip.scenario
-    field_ = mean_field(climate)
+    field_ = climate.working
     seen = life.conductances(climate)
     noise = life.population.read_noise(computer, field_, seen) if scenario.mvm.read_noise else {}
     for name, cells in (ideal or {}).items():
@@ -303,10 +304,7 @@ def read_out(
     for policy in plan:
         matrices, more = policy.correct(life, matrices, seen, climate)
         for name, one in more.items():
-            old = corrections.get(name, mvm.Compensation())
-            gains = [g for g in (old.tile_gain, one.tile_gain) if g is not None]
-            gain = np.prod(np.broadcast_arrays(*gains), axis=0) if gains else None
-            corrections[name] = mvm.Compensation(np.asarray(old.scale) * one.scale, gain)
+            corrections[name] = corrections.get(name, mvm.Compensation()).then(one)
     if exact_converters:
         exact = mvm.Converter(None)
         matrices = {name: replace(m, dac=exact, adc=exact, input_slice_bits=None) for name, m in matrices.items()}

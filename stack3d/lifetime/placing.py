@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,17 +19,20 @@ from stack3d.workload.placement import Site, SiteHeat, place
 from stack3d.workload.power import heated_place, tier_boundaries
 
 
-def _linear(material: Material) -> Material:
-    return replace(material, exponent=0.0)
+def _linear(material: Material, temperature: float) -> Material:
+    factor = float(material.conductivity_factor(np.asarray(temperature)))
+    kx, ky, kz = (factor * k for k in material.conductivity)
+    return replace(material, conductivity=(kx, ky, kz), exponent=0.0)
 
 
-def linear_stack(stack: Stack) -> Stack:
-    """The stack with conductivities held at their value at 300 K."""
+def linear_stack(stack: Stack, temperatures: Mapping[str, float] = MappingProxyType({})) -> Stack:
+    """The stack with conductivities held at their value at a temperature of each layer, 300 K unless given. [K]"""
+    at = {layer.name: temperatures.get(layer.name, 300.0) for layer in stack.layers}
     layers = tuple(
         replace(
             layer,
-            material=_linear(layer.material),
-            blocks=tuple(Block(b.name, b.extent, _linear(b.material)) for b in layer.blocks),
+            material=_linear(layer.material, at[layer.name]),
+            blocks=tuple(Block(b.name, b.extent, _linear(b.material, at[layer.name])) for b in layer.blocks),
         )
         for layer in stack.layers
     )

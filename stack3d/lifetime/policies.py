@@ -11,7 +11,8 @@ import numpy as np
 from stack3d import mvm
 from stack3d.devices.state import HEALTHY
 from stack3d.layout import Floats
-from stack3d.lifetime.ageing import Climate, Population, mean_field
+from stack3d.lifetime.ageing import Population
+from stack3d.lifetime.climate import Climate
 from stack3d.lifetime.computer import forward_of
 from stack3d.lifetime.heat import Limits
 from stack3d.lifetime.life import Life, Passive, policies, read_out, reference_rng
@@ -65,7 +66,7 @@ class Refresh(Passive):
 
     def wear(self, life: Life, climate: Climate, times: float) -> Life:
         """Count writes whose outcome later writes replace."""
-        population = life.population.worn(life.computer, times, self.deck.worst, mean_field(climate))
+        population = life.population.worn(life.computer, times, self.deck.worst, climate)
         pulses = energy = 0.0
         tile_energy = life.bill.tile_energy.copy()
         for name, state in life.population.states.items():
@@ -99,31 +100,52 @@ class Compensation(Passive):
         rng = reference_rng(life)
         return {name: np.asarray(read(m, m.prepare(seen[name]), rng)) for name, m in matrices.items()}
 
+    def _network(
+        self,
+        life: Life,
+        seen: Mapping[str, Any],
+        matrices: Mapping[str, mvm.AnalogMatrix],
+        corrections: Mapping[str, mvm.Compensation],
+    ) -> mvm.CrossbarNetwork:
+        states = {name: m.prepare(seen[name]) for name, m in matrices.items()}
+        return mvm.CrossbarNetwork(matrices, states, reference_rng(life), corrections)
+
     def programmed(self, life: Life, climate: Climate) -> Life:
         """Remember what the fresh chips read."""
-        if self.deck.drift == "none":
-            return life
-        return replace(life, reference=self._reading(life, life.conductances(climate), life.computer.matrices))
+        computer, seen = life.computer, life.conductances(climate)
+        known = dict(life.reference)
+        if self.deck.drift != "none":
+            known |= self._reading(life, seen, computer.matrices)
+        if self.deck.columns:
+            network = self._network(life, seen, computer.matrices, {})
+            found = mvm.column_moments(network, forward_of(computer.network), computer.data.profile)
+            known |= {f"columns of {name}": moments for name, moments in found.items()}
+        return replace(life, reference=known)
 
     def correct(
         self, life: Life, matrices: dict[str, mvm.AnalogMatrix], seen: Mapping[str, Any], climate: Climate
     ) -> tuple[dict[str, mvm.AnalogMatrix], dict[str, mvm.Compensation]]:
-        """Gains from reference reads, from thermometers, and new converter ranges."""
+        """New converter ranges, gains from reference reads or from thermometers, then gain and offset of every output."""
+        computer, inputs = life.computer, life.computer.data.profile
+        forward = forward_of(computer.network)
         if self.deck.recalibrate:
-            states = {name: m.prepare(seen[name]) for name, m in matrices.items()}
-            network = mvm.CrossbarNetwork(matrices, states, reference_rng(life))
-            profiles = mvm.profile(network, forward_of(life.computer.network), life.computer.data.profile)
+            profiles = mvm.profile(self._network(life, seen, matrices, {}), forward, inputs)
             choice = life.chip.scenario.mvm
             matrices = {
                 n: m.calibrated(profiles[n], choice.percentile, per=choice.converter_range) for n, m in matrices.items()
             }
+        gains: dict[str, mvm.Compensation] = {}
         if self.deck.drift != "none" and life.reference:
             ratio = mvm.layer_scale if self.deck.drift == "layer" else mvm.tile_gain
             now = self._reading(life, seen, matrices)
-            return matrices, {name: ratio(life.reference[name], now[name]) for name in matrices}
-        if self.deck.temperature_gain:
-            return matrices, {n: mvm.Compensation(tile_gain=self._thermal_gain(life, n, climate)) for n in matrices}
-        return matrices, {}
+            gains = {name: ratio(life.reference[name], now[name]) for name in matrices}
+        elif self.deck.temperature_gain:
+            gains = {n: mvm.Compensation(tile_gain=self._thermal_gain(life, n, climate)) for n in matrices}
+        if self.deck.columns:
+            fresh = {name: life.reference[f"columns of {name}"] for name in matrices}
+            more = mvm.column_corrections(self._network(life, seen, matrices, gains), forward, inputs, fresh)
+            gains = {name: gains.get(name, mvm.Compensation()).then(fix) for name, fix in more.items()}
+        return matrices, gains
 
     def _thermal_gain(self, life: Life, name: str, climate: Climate) -> Floats:
         """One over the nominal mean of G(T)/G of each array at its own mean temperature, (row blocks, column blocks)."""
@@ -134,7 +156,7 @@ class Compensation(Passive):
             return gain
         targets = matrix.target_conductances()
         programmed = life.chip.scenario.lifetime.programming_temperature if life.chip.scenario.lifetime else 298.15
-        temperature = mean_field(climate).mean(axis=(1, 2))
+        temperature = climate.working.mean(axis=(1, 2))
         rows = [start for start, _ in matrix.row_blocks]
         columns = [start for start, _ in matrix.column_blocks]
         for i, tile in life.computer.tiles_of(name):

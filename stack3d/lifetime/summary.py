@@ -44,6 +44,13 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
         low, high = int(np.argmin(means)), int(np.argmax(means))
         spread = short(float(means[high] - means[low]), "K")
         lines.append(f"between tiers      {spread} from tier {low} (coolest) to tier {high} (hottest) of {len(means)}")
+    if "thermal/tile_temperature_high" in values:
+        tile = int(np.argmax(values["thermal/tile_temperature_high"][-1]))
+        ends = (values[f"thermal/tile_temperature{n}"][-1][tile] for n in ("_low", "_high", "", "_working"))
+        cold, hot, mean, busy = (f"{float(v) - ZERO_CELSIUS:.2f}" for v in ends)
+        lines.append(
+            f"within a period    {cold} to {hot} degC in {coordinates['tile'][tile]}, mean {mean}, {busy} while it computes"
+        )
     if chip.scenario.transient is not None:
         lines.append(f"at                 {float(coordinates['time'][-1]):g} s, the last of {len(coordinates['time'])} times")
     elif "mvm/accuracy" not in values:

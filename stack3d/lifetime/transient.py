@@ -106,13 +106,18 @@ def _marched(
     return state_at
 
 
-def _periodic(system: TransientSystem, schedule: PowerSchedule) -> Callable[[float], TransientResult]:
+def periodic_solver(system: TransientSystem) -> ExactTransient:
+    """What finds the temperature within a period after infinitely many; raises DeckError where none can."""
     if not isinstance(system, ModalSystem):
         message = "wants layers that are uniform in the plane with constant conductivity; march with `periodic: false` instead"
         raise DeckError(Problem("transient.periodic", message))
+    return ExactTransient(system)
+
+
+def _periodic(system: TransientSystem, schedule: PowerSchedule) -> Callable[[float], TransientResult]:
+    exact = periodic_solver(system)
     if schedule.period is None:
         raise DeckError(Problem("transient.periodic", "the power does not repeat; give a duty or a trace"))
-    exact = ExactTransient(system)
     return lambda now: exact.periodic(schedule, [now])
 
 

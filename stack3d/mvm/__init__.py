@@ -2,6 +2,8 @@
 
 from stack3d.mvm.arrays import read_power
 from stack3d.mvm.calibration import (
+    column_corrections,
+    column_moments,
     layer_scale,
     profile,
     profile_matrix,
@@ -34,6 +36,8 @@ __all__ = [
     "WeightMapping",
     "Wires",
     "accuracy",
+    "column_corrections",
+    "column_moments",
     "confusion_matrix",
     "effective_conductance",
     "infer",

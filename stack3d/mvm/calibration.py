@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -45,15 +45,75 @@ def profile(network: CrossbarNetwork, forward: Callable[..., Any], inputs: Any) 
 
     `forward(matmul, inputs)` is the network as for `infer`.
     """
-    profiles: dict[str, Profile] = {}
+    profiler = _Profiler(network)
+    forward(profiler, inputs)
+    return profiler.profiles
 
-    def matmul(name: str, x: Any) -> Any:
-        matrix, state = network.matrices[name], ArrayState(network.states[name].mean)
-        profiles[name] = profile_matrix(matrix, x, state)
-        return matrix.without_converters().matvec(x, state, compensation=network.compensations.get(name))
 
-    forward(matmul, inputs)
-    return profiles
+class _Profiler:
+    """Takes the place of a network, chips and all, and keeps a profile of every layer."""
+
+    def __init__(self, network: CrossbarNetwork) -> None:
+        self.network, self.states = network, network.states
+        self.profiles: dict[str, Profile] = {}
+
+    def __call__(self, name: str, x: Any) -> Any:
+        matrix, state = self.network.matrices[name], ArrayState(self.states[name].mean)
+        self.profiles[name] = profile_matrix(matrix, x, state)
+        return matrix.without_converters().matvec(x, state, compensation=self.network.compensations.get(name))
+
+
+def column_moments(network: CrossbarNetwork, forward: Callable[..., Any], inputs: Any) -> dict[str, NDArray[Any]]:
+    """Mean and standard deviation of every output of every layer over inputs, (2, ..., n_outputs) each. [output unit]."""
+    columns = _Columns(network, None)
+    forward(columns, inputs)
+    return columns.moments
+
+
+def column_corrections(
+    network: CrossbarNetwork, forward: Callable[..., Any], inputs: Any, fresh: Mapping[str, NDArray[Any]]
+) -> dict[str, Compensation]:
+    """Return gain and offset of every output that give it back the mean and deviation it had, layer after layer.
+
+    Parameters
+    ----------
+    network : CrossbarNetwork
+        As it is now, with the corrections it has already.
+    forward : callable
+        As for `infer`.
+    inputs : array
+        The same ones that gave `fresh`; they need no labels.
+    fresh : mapping of str to ndarray
+        From `column_moments`.
+
+    References
+    ----------
+    .. [1] V. Joshi et al., "Accurate deep neural network inference using computational phase-change memory",
+       Nat. Commun. 11 (2020) 2473. doi:10.1038/s41467-020-16108-9 (there for the statistics of batch normalisation)
+    """
+    columns = _Columns(network, fresh)
+    forward(columns, inputs)
+    return columns.corrections
+
+
+class _Columns:
+    """Takes the place of a network; corrects every layer before the next one sees it where it is told what was fresh."""
+
+    def __init__(self, network: CrossbarNetwork, fresh: Mapping[str, NDArray[Any]] | None) -> None:
+        self.network, self.states, self.fresh = network, network.states, fresh
+        self.moments: dict[str, NDArray[Any]] = {}
+        self.corrections: dict[str, Compensation] = {}
+
+    def __call__(self, name: str, x: Any) -> Any:
+        y = np.asarray(self.network(name, x))
+        mean, spread = y.mean(axis=-2, dtype=np.float64), y.std(axis=-2, dtype=np.float64)
+        self.moments[name] = np.stack([mean, spread])
+        if self.fresh is None:
+            return y
+        gain = _ratio(self.fresh[name][1], spread)
+        offset = self.fresh[name][0] - gain * mean
+        self.corrections[name] = Compensation(column_gain=gain, column_offset=offset)
+        return (gain[..., None, :] * y + offset[..., None, :]).astype(y.dtype)
 
 
 def read_weights(matrix: AnalogMatrix, state: ArrayState | Any, rng: Normals | None = None) -> Any:

@@ -347,8 +347,11 @@ class AnalogMatrix(MappedMatrix):
         scale = scale * self.weight_max
         if isinstance(scale, float) or np.broadcast_shapes(tuple(scale.shape), tuple(total.shape)) == tuple(total.shape):
             total *= scale
-            return total
-        return total * scale
+        else:
+            total = total * scale
+        if fix.column_gain is not None:
+            total = total * like(xp, fix.column_gain, total)[..., None, :] + like(xp, fix.column_offset, total)[..., None, :]
+        return total
 
     def _voltage(self, xp: Any, u: Any) -> Any:
         """Return codes with the DAC's mismatch, in parts of the read voltage."""

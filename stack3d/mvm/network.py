@@ -188,7 +188,12 @@ def infer(
             )
             if compensations and name in compensations:
                 fix = compensations[name]
-                corrections[name] = Compensation(_some(fix.scale, leading, chosen, 0), _some(fix.tile_gain, leading, chosen, 2))
+                corrections[name] = Compensation(
+                    _some(fix.scale, leading, chosen, 0),
+                    _some(fix.tile_gain, leading, chosen, 2),
+                    _some(fix.column_gain, leading, chosen, 1),
+                    _some(fix.column_offset, leading, chosen, 1),
+                )
         seen: dict[str, LayerStatistics] = {}
         network = CrossbarNetwork(local, states, rng, corrections, None if statistics is None else seen, scratch)
         parts = [forward(network, inputs[start : start + batch]) for start in range(0, len(inputs), batch)]

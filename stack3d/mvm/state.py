@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 
@@ -34,10 +35,25 @@ class Compensation:
         Factor of the whole layer, shape (...). [-]
     tile_gain : ndarray, optional
         Factor per array, shape (..., row_blocks, column_blocks). [-]
+    column_gain, column_offset : ndarray, optional
+        Factor of every output and what is then added to it, shapes (..., n_outputs). [-], [weight unit × input unit]
     """
 
     scale: Any = 1.0
     tile_gain: Any = None
+    column_gain: Any = None
+    column_offset: Any = None
+
+    def then(self, other: Compensation) -> Compensation:
+        """Both, one after the other; `other` has no gains of tiles where this one has columns."""
+        gains = [g for g in (self.tile_gain, other.tile_gain) if g is not None]
+        tile_gain = np.prod(np.broadcast_arrays(*gains), axis=0) if gains else None
+        scale = np.asarray(self.scale) * other.scale
+        if self.column_gain is None:
+            return Compensation(scale, tile_gain, other.column_gain, other.column_offset)
+        gain, offset = (1.0, 0.0) if other.column_gain is None else (other.column_gain, other.column_offset)
+        moved = self.column_offset * np.asarray(other.scale)[..., None] * gain + offset
+        return Compensation(scale, tile_gain, self.column_gain * gain, moved)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
     "conductance": (life_charts.conductance, ("reliability/conductance_histogram",)),
     "stack": (heat_charts.stack, ()),
     "history": (heat_charts.history, ("thermal/layer_temperature_max",)),
+    "period": (heat_charts.period, ("thermal/tile_temperature_history",)),
     "profile": (heat_charts.profile, ("thermal/layer_temperature_mean",)),
     "maps": (heat_charts.maps, ()),
     "power": (heat_charts.power, ()),

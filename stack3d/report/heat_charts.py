@@ -21,6 +21,7 @@ from stack3d.report.chart import (
     Map,
     Mark,
     Panel,
+    Rule,
     categories,
     colour_scale,
     decades,
@@ -179,6 +180,29 @@ def history(facts: Facts) -> Figure:
     return Figure(
         "history", "Temperature over time", "At the probes, and the largest of the hottest layers.", (Panel("", x, y, shown),)
     )
+
+
+def period(facts: Facts) -> Figure:
+    """Temperature of the hottest and the coolest tile within one period of the power."""
+    history = facts.get("thermal/tile_temperature_history")
+    phase = history["phase"].values
+    unit, size = next((u, s) for u, s in (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
+                      if phase[-1] >= 2 * s or u == "ns")  # fmt: skip
+    celsius = history.values - ZERO_CELSIUS
+    means = np.trapezoid(celsius, phase, axis=0) / phase[-1]
+    marks: list[Mark] = []
+    for index, colour in dict(zip((int(means.argmax()), int(means.argmin())), COLOURS[1::-1])).items():
+        label = f"tile {history['tile'].values[index]}"
+        marks += [Line(label, phase / size, celsius[:, index], colour)]
+        marks += [Rule("y", float(means[index]), f"mean {means[index]:.1f} °C", colour)]
+    x = linear(f"time within the period [{unit}]", 0.0, float(phase[-1] / size), unit=unit, margin=0.0)
+    y = linear("temperature [°C]", float(celsius.min()), float(celsius.max()), unit="°C")
+    levels = int(facts.last("reliability/temperature_levels"))
+    caption = (
+        f"Hottest and coolest tile in the first epoch. Cells age at {levels} temperature{'s' if levels > 1 else ''} that stand"
+        " for this history; activated mechanisms run faster at its top than at its mean."
+    )
+    return Figure("period", "Temperature within a period of the power", caption, (Panel("", x, y, tuple(marks)),))
 
 
 def _digits(values: Floats) -> int:

@@ -74,8 +74,9 @@ def attribution(facts: Facts) -> Figure:
     ideal = float(facts.values("mvm/accuracy_ideal"))
     panels = []
     for name, array in facts.tree["mvm"].data_vars.items():
-        if not str(name).startswith("accuracy_without") or array.ndim != 1:
+        if not str(name).startswith("accuracy_without") or str(name).endswith("_error") or array.ndim != 1:
             continue
+        chance = 100 * facts.values(f"mvm/{name}_error") if facts.has(f"mvm/{name}_error") else np.full(array.size, np.nan)
         dimension = str(array.dims[0])
         gain = 100 * (array.values - final)
         order = np.argsort(-gain, kind="stable")
@@ -85,9 +86,12 @@ def attribution(facts: Facts) -> Figure:
         x = linear("points regained without it", *span, unit="points", margin=0.12)
         bars: list[Mark] = [
             Box(min(0.0, g), max(0.0, g), len(order) - 1.3 - k, len(order) - 0.7 - k, COLOURS[0 if g >= 0 else 1],
-                f"without {label}: {g:+.2f} points", f"{g:+.2f}", bar=True)
-            for k, (label, g) in enumerate(zip(labels, gain[order]))
+                f"without {label}: {g:+.2f}{f' ± {e:.2f}' if e == e else ''} points", f"{g:+.2f}", bar=True)
+            for k, (label, g, e) in enumerate(zip(labels, gain[order], chance[order]))
         ]  # fmt: skip
+        for k, (g, e) in enumerate(zip(gain[order], chance[order])):
+            if e > 0:
+                bars.append(Line("", np.array([g - e, g + e]), np.full(2, len(order) - 1.15 - k), "#000000"))
         bars.append(Rule("x", 100 * (ideal - final), f"lost: {100 * (ideal - final):.2f}"))
         panels.append(
             Panel(f"by {dimension.replace('_', ' ')}", x, categories(labels), tuple(bars), height=max(0.3, 0.08 * len(order)))
@@ -97,7 +101,8 @@ def attribution(facts: Facts) -> Figure:
     return Figure(
         "attribution",
         "What the loss comes from",
-        "The same life again with one thing switched off at a time. Gains need not add up: mechanisms act on each other.",
+        "The same life again with one thing switched off at a time. Gains need not add up: mechanisms act on each other."
+        " Black: one standard error over the chips on both sides.",
         tuple(panels),
     )
 

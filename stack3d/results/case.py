@@ -148,5 +148,8 @@ def open_result(path: str | Path) -> xr.DataTree:
     file = file / "result.nc" if file.is_dir() else file
     if not file.is_file():
         raise ResultsError(f"no result at {file}")
-    with xr.open_datatree(file) as tree:
-        return tree.load()
+    try:
+        with xr.open_datatree(file, engine="netcdf4") as tree:
+            return tree.load()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ResultsError(f"{file} cannot be read as a dataset, it may be cut off or of another kind: {error}") from None

@@ -20,6 +20,17 @@ class Coupling(DeckModel):
     iterations: Annotated[Count, Field(ge=1, le=1000)] = 60
 
 
+class Refine(DeckModel):
+    """Epochs in which more changes than this are divided, at the middle of ln t, until none is left."""
+
+    accuracy: Annotated[Fraction, Field(gt=0)] = 0.02
+    """Largest change of mean accuracy; below the chance of a read-out it divides in vain."""
+    temperature: Annotated[TemperatureDifference, Field(gt=0)] = 1.0
+    """Largest change of a tile's mean temperature."""
+    most: Annotated[Count, Field(ge=2, le=1000)] = 64
+    """Epochs at most, those asked for included."""
+
+
 class Refresh(DeckModel):
     """Program cells again; give a period, or an accuracy loss that triggers it."""
 
@@ -43,6 +54,8 @@ class Compensation(DeckModel):
     """layer: one digital factor per layer from one-hot reads; tile: one per array from its reference columns."""
     temperature_gain: bool = False
     """Divide by the mean reversible G(T) factor that a tile's thermometer predicts."""
+    columns: bool = False
+    """Gain and offset of every output that give it back the mean and spread over calibration inputs of the fresh chip."""
     recalibrate: bool = False
     """Set the converter ranges anew at every read-out."""
 
@@ -93,6 +106,8 @@ class Lifetime(DeckModel):
     subgrid: tuple[Annotated[Count, Field(ge=1, le=32)], Annotated[Count, Field(ge=1, le=32)]] = (2, 2)
     """Temperatures within a tile [nx, ny]: columns along x, rows along y."""
     coupling: Coupling = Coupling()
+    refine: Refine | None = None
+    """Absent = the epochs stay as they are."""
     accuracy_loss: Annotated[Fraction, Field(gt=0)] = 0.01
     """Loss below float accuracy whose time is reported."""
     band: bool = False

@@ -29,6 +29,8 @@ class Mesh(DeckModel):
     """Largest lateral element over the smallest, which lies at the edges of sources."""
     growth: Annotated[Number, Field(gt=0, le=2)] = 0.3
     """Growth of the element size per distance from an edge of a source."""
+    per_source: Annotated[Count, Field(ge=1, le=64)] = 1
+    """Elements across a source, at least."""
     per_layer: Annotated[Count, Field(ge=1, le=64)] = 1
     """Elements through a layer, at least."""
     aspect: Annotated[Number, Field(gt=0)] = 4.0

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
+from stack3d.errors import did_you_mean
+
 Key = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[\w\-]+)*$")]
 Values = Annotated[list[Any], Field(min_length=1)]
 
@@ -84,7 +86,7 @@ class Sweep(SweepModel):
     ] = []
     """Keys whose lists advance together; several groups as a list."""
     variants: dict[str, dict[Key, Any]] = {}
-    """Name → keys to set; one dimension ``variant``."""
+    """Name → keys to set; one dimension ``variant``, unless `names` calls it otherwise."""
     cases: list[dict[Key, Any]] = []
     """Keys to set, case by case; one dimension ``case``."""
     sample: Sample | None = None
@@ -94,7 +96,7 @@ class Sweep(SweepModel):
     ] = []
     """Conditions on swept keys that a case must meet, as ``"tiers <= 8 or cooling != 'natural_convection'"``."""
     names: dict[Key, Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]] = {}
-    """Swept key → name of its dimension in the joined dataset."""
+    """Swept key, or ``variant``, ``case``, ``draw`` → name of its dimension in the joined dataset."""
 
     @model_validator(mode="before")
     @classmethod
@@ -112,6 +114,9 @@ class Sweep(SweepModel):
             if key in seen:
                 raise ValueError(f"{key!r} is swept twice")
             seen.add(key)
+        for key in self.names:
+            if key not in (known := [*seen, *self.words()]):
+                raise ValueError(f"names {key!r}, which is not swept{did_you_mean(key, known)}")
         return self
 
     @property
@@ -128,6 +133,11 @@ class Sweep(SweepModel):
             yield from dict.fromkeys(key for chosen in listed for key in chosen)
         if self.sample:
             yield from self.sample.keys
+
+    def words(self) -> list[str]:
+        """Dimensions that are made of listed sets of keys."""
+        listed = {"variant": self.variants, "case": self.cases, "draw": self.sample}
+        return [word for word, sets in listed.items() if sets]
 
     def __bool__(self) -> bool:
         return any(True for _ in self.keys())

@@ -68,7 +68,9 @@ class Job:
         Scenario file.
     overrides : tuple of (key, value)
     group : str
-        Cases of one group want the same thermal backend.
+        Cases of one group want the same mesh.
+    size : int
+        Of the thermal problem beside others, to begin with the largest.
     until : str or None
     reason : str
         Why it is run again.
@@ -81,6 +83,7 @@ class Job:
     source: Path
     overrides: tuple[tuple[str, Any], ...]
     group: str
+    size: int
     until: str | None
     reason: str
     is_swept: bool

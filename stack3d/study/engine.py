@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import uuid
@@ -70,8 +71,23 @@ def in_worker(job: Job, case: decks.Case) -> Report:
         return run_job(job, case, Silent(), backends, Ranks())
 
 
+def _start_fork_server() -> None:
+    """Let a process beside this one import what cases need; workers are forked from it and need not import it each."""
+    from multiprocessing import forkserver, get_context
+
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    get_context("forkserver").set_forkserver_preload(["stack3d.study.preload"])
+    os.environ.update(ONE_THREAD)
+    try:
+        forkserver.ensure_running()
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
 def on_workers(jobs: list[Job], watch: StudyObserver, n: int) -> Iterator[Report]:
     """Run cases in `n` local processes of one thread each."""
+    _start_fork_server()  # at work while this process imports Dask
     import logging
 
     import dask.config
@@ -79,7 +95,9 @@ def on_workers(jobs: list[Job], watch: StudyObserver, n: int) -> Iterator[Report
     from distributed.system import MEMORY_LIMIT
 
     with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": ONE_THREAD}),
+        dask.config.set(
+            {"distributed.nanny.pre-spawn-environ": ONE_THREAD, "distributed.worker.multiprocessing-method": "forkserver"}
+        ),
         LocalCluster(
             n_workers=n,
             threads_per_worker=1,
@@ -112,6 +130,7 @@ class Queue:
     Parameters
     ----------
     jobs : list of Job
+        Those of a group are handed out in this order.
     """
 
     def __init__(self, jobs: list[Job]) -> None:
@@ -124,11 +143,11 @@ class Queue:
         return bool(self.groups)
 
     def next_for(self, worker: str) -> Job:
-        """Take a case: of the worker's group, else of a group nobody has, else of the longest one."""
+        """Take a case: of the worker's group, else of a group nobody has, else of any; of the one with most work left."""
         group = self.last.get(worker)
         if group not in self.groups:
             free = [g for g in self.groups if g not in self.last.values()]
-            group = max(free or self.groups, key=lambda g: len(self.groups[g]))
+            group = max(free or self.groups, key=lambda g: sum(job.size for job in self.groups[g]))
         self.last[worker] = group
         job = self.groups[group].pop()
         if not self.groups[group]:

@@ -17,8 +17,8 @@ from stack3d.study.case import Job, why_run
 from stack3d.study.points import Axis, Override, Point, axes_of, points_of
 from stack3d.units import quantity
 
-HEAT = ("geometry", "cooling", "solver", "probes")
-"""What a thermal backend is made from, but for the places of the sources."""
+MESHED = ("geometry", "solver", "probes")
+"""What a mesh is made from, but for the places of the sources and cooled patches."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Entry:
     label: str
     digest: str = ""
     group: str = ""
+    films: str = ""
+    size: int = 0
     error: Stack3dError | None = None
     expect: Mapping[str, str] = field(default_factory=dict)
 
@@ -65,8 +67,8 @@ class Plan:
         return decks.load(self.source, [*self.overrides, *entry.point.overrides])
 
     def jobs(self, folder: Path, until: str | None, *, force: bool) -> tuple[list[Job], list[tuple[Entry, dict[str, Any]]]]:
-        """Cases that have to run, grouped by their thermal backend, and those that are done with their records."""
-        pending: dict[str, Job] = {}
+        """Cases that have to run, large ones first, by mesh and films, and those that are done with their records."""
+        pending: dict[str, tuple[tuple[int, str, str], Job]] = {}
         done: dict[str, tuple[Entry, dict[str, Any]]] = {}
         for entry in self.entries:
             if not entry.digest or entry.digest in pending or entry.digest in done:
@@ -77,10 +79,13 @@ class Plan:
                 done[entry.digest] = (entry, record)
                 continue
             overrides = (*self.overrides, *entry.point.overrides)
-            pending[entry.digest] = Job(
-                entry.label, place, entry.digest, self.source, overrides, entry.group, until, reason, self.is_swept
+            order = (-entry.size, entry.group, entry.films)
+            job = Job(
+                entry.label, place, entry.digest, self.source, overrides, entry.group, entry.size, until, reason, self.is_swept
             )
-        return sorted(pending.values(), key=lambda job: job.group), list(done.values())
+            pending[entry.digest] = (order, job)
+        jobs = [job for _, job in sorted(pending.values(), key=lambda found: found[0])]
+        return jobs, list(done.values())
 
     def manifest(self, until: str | None) -> dict[str, Any]:
         """What the joined dataset has to know, for ``study.json``."""
@@ -121,14 +126,24 @@ def case_folder(folder: Path, digest: str) -> Path:
     return folder / "cases" / digest[:12]
 
 
-def backend_group(case: Case) -> str:
-    """Cases that agree in this can share a mesh and a factorisation; powers may differ."""
+def mesh_group(case: Case) -> str:
+    """Cases that agree in this share a mesh; powers and films may differ."""
     scenario = case.scenario
-    parts = scenario.model_dump(mode="json", include={*HEAT})
+    parts = scenario.model_dump(mode="json", include={*MESHED})
+    parts["patches"] = [[p.layer, p.face, p.x, p.y] for p in scenario.cooling.patches]
     sources = [] if scenario.power is None else scenario.power.model_dump(mode="json")["sources"]
     parts["places"] = [[s["layer"], s["x"], s["y"]] for s in sources]
     parts["work"] = None if scenario.workload is None else scenario.workload.model_dump(mode="json", exclude={"rate"})
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def size_of(case: Case) -> int:
+    """Layers times lines across that they ask for: grows as the work does, and costs nothing to know."""
+    stack, mesh = case.scenario.geometry, case.scenario.solver.mesh
+    tiers = [layer for layer in stack.tiers.layers for _ in range(stack.tiers.repeat)] if stack.tiers else []
+    layers = [*stack.layers, *stack.below, *tiers, *stack.above]
+    lines: int = mesh.lateral + 2 * max((layer.channels.count for layer in layers if layer.channels), default=0)
+    return len(layers) * lines
 
 
 def _sweep_of(tree: yamlfile.Mapping, overrides: Sequence[Override]) -> Sweep:
@@ -162,7 +177,8 @@ def plan(path: str | Path, overrides: Sequence[Override] = ()) -> Plan:
         if point.dropped is None:
             try:
                 case = draft.case(entry)
-                entry = Entry(point, label, case.digest(), backend_group(case), expect=case.scenario.expect)
+                films, size = case.scenario.cooling.model_dump_json(), size_of(case)
+                entry = Entry(point, label, case.digest(), mesh_group(case), films, size, expect=case.scenario.expect)
             except Stack3dError as error:
                 if not axes:
                     raise

@@ -19,7 +19,8 @@ SHORT = {"geometry.tiers.repeat": "tiers", "cooling.top": "cooling"}
 """Names of dimensions that say more than the last part of their key."""
 LISTS = ("layers", "below", "above", "blocks", "sources", "probes")
 """Keys of lists, whose items are named: below them a dimension is called after the item too."""
-OWN_WORDS = ("variant", "case", "draw", "status", "message", "case_hash")
+WORDS = ("variant", "case", "draw")
+"""Dimensions of listed sets of keys; `names` may call them otherwise."""
 
 Label = str | int | float | bool
 Override = tuple[str, Any]
@@ -33,6 +34,8 @@ class Axis:
     ----------
     name : str
         Of the dimension in the joined dataset.
+    key : str
+        Whose values the labels are: a dotted key, or one of `WORDS`.
     labels : tuple
         Coordinate, as written.
     overrides : tuple of tuple of (key, value)
@@ -42,6 +45,7 @@ class Axis:
     """
 
     name: str
+    key: str
     labels: tuple[Label, ...]
     overrides: tuple[tuple[Override, ...], ...]
     beside: Mapping[str, tuple[Label | None, ...]] = field(default_factory=dict)
@@ -67,14 +71,16 @@ def label_of(value: Any) -> Label:
 
 
 def dimension_names(keys: Sequence[str], chosen: Mapping[str, str]) -> dict[str, str]:
-    """Short, distinct names for swept keys that no output variable or dimension has already."""
+    """Short, distinct names for swept keys and words that no output variable or dimension has already."""
     taken = {d for f in fields.FIELDS.values() for d in f.dims} | {f.name for f in fields.FIELDS.values()}
-    taken |= {*fields.COORDINATES, *OWN_WORDS}
+    taken |= {*fields.COORDINATES, *fields.STUDY, *WORDS} - {*keys}
 
     def candidates(key: str) -> Iterator[str]:
         parts = key.replace("-", "_").split(".")
         if key in chosen:
             yield chosen[key]
+        elif key in WORDS:
+            yield key
         elif key in SHORT:
             yield SHORT[key]
         elif len(parts) < 3 or parts[-3] not in LISTS:
@@ -113,11 +119,15 @@ def _columns(sets: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> dic
     return {names[k]: tuple(label_of(s[k]) if k in s else None for s in sets) for k in keys}
 
 
+def _names(sweep: Sweep) -> dict[str, str]:
+    return dimension_names([*dict.fromkeys(sweep.keys()), *sweep.words()], sweep.names)
+
+
 def axes_of(sweep: Sweep) -> tuple[Axis, ...]:
     """Dimensions of a study in the order written: product, zip, variants, cases, sample."""
-    names = dimension_names(list(dict.fromkeys(sweep.keys())), sweep.names)
+    names = _names(sweep)
     axes = [
-        Axis(names[key], _distinct([label_of(v) for v in values], key), tuple(((key, v),) for v in values))
+        Axis(names[key], key, _distinct([label_of(v) for v in values], key), tuple(((key, v),) for v in values))
         for key, values in sweep.product.items()
     ]
     for group in sweep.zip:
@@ -125,14 +135,16 @@ def axes_of(sweep: Sweep) -> tuple[Axis, ...]:
         labels = _distinct([label_of(v) for v in group[first]], first)
         sets = [dict(zip(group, values)) for values in zip(*group.values())]
         beside = {names[k]: tuple(label_of(v) for v in group[k]) for k in others}
-        axes.append(Axis(names[first], labels, tuple(tuple(s.items()) for s in sets), beside))
-    if sweep.variants:
-        sets = list(sweep.variants.values())
-        axes.append(Axis("variant", tuple(sweep.variants), tuple(tuple(s.items()) for s in sets), _columns(sets, names)))
-    for name, sets in (("case", sweep.cases), ("draw", draws(sweep.sample) if sweep.sample else [])):
+        axes.append(Axis(names[first], first, labels, tuple(tuple(s.items()) for s in sets), beside))
+    listed = {
+        "variant": list(sweep.variants.values()),
+        "case": sweep.cases,
+        "draw": draws(sweep.sample) if sweep.sample else [],
+    }
+    for word, sets in listed.items():
         if sets:
-            chosen = tuple(tuple(s.items()) for s in sets)
-            axes.append(Axis(name, tuple(range(len(sets))), chosen, _columns(sets, names)))
+            labels = tuple(sweep.variants) if word == "variant" else tuple(range(len(sets)))
+            axes.append(Axis(names[word], word, labels, tuple(tuple(s.items()) for s in sets), _columns(sets, names)))
     return tuple(axes)
 
 
@@ -163,14 +175,26 @@ def _at(values: Interval | list[Any], share: float) -> Any:
     return f"{number!r} {unit}" if unit else number
 
 
+def _said(axis: Axis, position: int) -> str:
+    """What a position of an axis sets, or the name of the variant."""
+    if axis.key == "variant":
+        return f"{axis.name}={axis.labels[position]}"
+    labels = {key: label_of(value) for key, value in axis.overrides[position]}
+    return ", ".join(f"{key}={label if isinstance(label, str) else json.dumps(label)}" for key, label in labels.items())
+
+
 def points_of(sweep: Sweep, axes: Sequence[Axis]) -> Iterator[Point]:
-    """Every combination, in C order; conditions that are not met mark it as dropped."""
-    names = dimension_names(list(dict.fromkeys(sweep.keys())), sweep.names)
+    """Every combination, in C order; conditions that are not met mark it as dropped.
+
+    A key is set before those below it, so that one axis may name a deck and another change a value in it.
+    """
+    names = _names(sweep)
     conditions = [Condition.parse(text, names) for text in sweep.where]
     for index in itertools.product(*(range(len(a.labels)) for a in axes)):
-        overrides = tuple(o for axis, i in zip(axes, index) for o in axis.overrides[i])
-        text = ", ".join(
-            f"{key}={label if isinstance(label := label_of(value), str) else json.dumps(label)}" for key, value in overrides
-        )
-        dropped = next((c.text for c in conditions if not c.holds(dict(overrides))), None)
+        at = list(zip(axes, index))
+        chosen = [o for axis, i in at for o in axis.overrides[i]]
+        overrides = tuple(sorted(chosen, key=lambda o: sum(o[0].startswith(f"{key}.") for key, _ in chosen)))
+        text = ", ".join(said for axis, i in at if (said := _said(axis, i)))
+        values = {axis.key: axis.labels[i] for axis, i in at} | dict(overrides)
+        dropped = next((c.text for c in conditions if not c.holds(values)), None)
         yield Point(index, overrides, text, dropped)

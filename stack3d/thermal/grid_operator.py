@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,10 @@ from stack3d.thermal.problem import ThermalProblem
 FACES = ("top", "bottom", "sides")
 SHARES = np.array([1 / 16, 1 / 48, 1 / 48, 1 / 144])
 """Of a cell's area in its four products of sums and differences: those of the bilinear mass matrix."""
+CELLS_AT_ONCE = 8192
+"""Cells of one step through the planes of a small grid: fewer cost time of Python, more that of memory outside the cache."""
+MOST_KEPT = 2_000_000
+"""Weights of one sign (four per cell) up to which a small grid keeps them, 32 MB; larger grids make them anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +176,8 @@ class GridOperator:
 
     def conduction(self, temperature: Floats) -> Floats:
         """The part of `apply` without face films."""
+        if self._blocks is not None:
+            return self._block_by_block(temperature, self._blocks)
         out = np.empty_like(temperature)
         ny, nx = self.problem.grid.shape[1:]
         below, above, total, difference, carried = np.empty((5, 4, ny, nx))
@@ -195,6 +202,40 @@ class GridOperator:
             carried, difference = difference, carried
             below, above = above, below
         _gather(carried, out[-1], work)
+        return out
+
+    @cached_property
+    def _blocks(self) -> list[Floats] | None:
+        """Weights of blocks of planes, each of shape (2, 4, planes, ny, nx); None for grids large enough plane by plane."""
+        at_once, n = CELLS_AT_ONCE // self._vertical[0].size, self._thickness.size
+        if at_once < 2 or self._vertical.size * n > MOST_KEPT:
+            return None
+        planes = [np.stack(self._weights(c)) for c in range(n)]
+        return [np.stack(planes[first : first + at_once], axis=2) for first in range(0, n, at_once)]
+
+    def _block_by_block(self, temperature: Floats, blocks: Sequence[Floats]) -> Floats:
+        """`conduction` of a small grid, many planes at once."""
+        out = np.empty_like(temperature)
+        size, ny, nx = blocks[0].shape[2:]
+        work, products = np.empty((2, size + 1, ny + 1, nx)), np.empty((4, size + 1, ny, nx))
+        both = np.empty((2, 4, size, ny, nx))
+        carried, upward = np.zeros((2, 4, size, ny, nx))  # what cells give to the planes above them
+        first, last = 0, 0
+        for weights in blocks:
+            n = weights.shape[2]
+            total, difference = parts = both[:, :, :n]
+            _products(temperature[first : first + n + 1], p := products[:, : n + 1], work[:, : n + 1])
+            np.add(p[:, 1:], p[:, :-1], out=total)
+            np.subtract(p[:, 1:], p[:, :-1], out=difference)
+            parts *= weights
+            np.add(total, difference, out=upward[:, :n])
+            total -= difference
+            total[:, 0] += carried[:, last]
+            total[:, 1:] += upward[:, : n - 1]
+            _gather(total, out[first : first + n], work[:, :n])
+            carried, upward, last = upward, carried, n - 1
+            first += n
+        _gather(carried[:, last], out[-1], work[:, 0])
         return out
 
     def _weights(self, cell: int) -> tuple[Floats, Floats]:
@@ -283,26 +324,25 @@ class GridOperator:
         return out
 
 
-def _products(plane: Floats, out: Floats, work: Floats) -> None:
-    """Sums and differences over the corners of each cell of a plane of nodes, into shape (4, ny, nx)."""
-    total, difference = work
-    np.add(plane[:, 1:], plane[:, :-1], out=total)
-    np.subtract(plane[:, 1:], plane[:, :-1], out=difference)
-    np.add(work[:, 1:], work[:, :-1], out=out[:2])
-    np.subtract(work[:, 1:], work[:, :-1], out=out[2:])
+def _products(planes: Floats, out: Floats, work: Floats) -> None:
+    """Sums and differences over the corners of each cell of planes of nodes, into shape (4, …, ny, nx)."""
+    np.add(planes[..., 1:], planes[..., :-1], out=work[0])
+    np.subtract(planes[..., 1:], planes[..., :-1], out=work[1])
+    np.add(work[..., 1:, :], work[..., :-1, :], out=out[:2])
+    np.subtract(work[..., 1:, :], work[..., :-1, :], out=out[2:])
 
 
 def _gather(products: Floats, out: Floats, work: Floats) -> None:
-    """Transpose of `_products`, into shape (ny+1, nx+1)."""
-    np.add(products[:2], products[2:], out=work[:, 1:])
-    work[:, 0] = 0.0
-    work[:, :-1] += products[:2]
-    work[:, :-1] -= products[2:]
-    out[:, 1:] = work[0]
-    out[:, 1:] += work[1]
-    out[:, 0] = 0.0
-    out[:, :-1] += work[0]
-    out[:, :-1] -= work[1]
+    """Transpose of `_products`, into shape (…, ny+1, nx+1)."""
+    np.add(products[:2], products[2:], out=work[..., 1:, :])
+    work[..., 0, :] = 0.0
+    work[..., :-1, :] += products[:2]
+    work[..., :-1, :] -= products[2:]
+    out[..., 1:] = work[0]
+    out[..., 1:] += work[1]
+    out[..., 0] = 0.0
+    out[..., :-1] += work[0]
+    out[..., :-1] -= work[1]
 
 
 def _corner_sums(products: Floats) -> Floats:

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError
-from stack3d.layout import Floats
+from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.problem import ThermalProblem
-from stack3d.thermal.tensor import TensorSolver
+from stack3d.thermal.tensor import Preconditioner, TensorSolver
 
 
 class GridPreconditioner:
     """Python context of a PETSc preconditioner (``pc.setType("python")``, ``pc.setPythonContext(...)``).
 
     Exact, so that conjugate gradients take one or two iterations, where `is_exact`; multigrid or laterally averaged layers
-    otherwise. Built once per stack, grid and cooling; neither powers nor k(T) updates need another.
+    otherwise. Built once per stack, grid and cooling; neither powers nor k(T) updates need another. The solver inside has the
+    same elements as the matrix, so that its own solution is where iterations on k(T) end.
 
     Parameters
     ----------
     problem : ThermalProblem
     nodes : ndarray of int, shape (n_unknowns,)
         Flat index in the (z, y, x) nodes of the grid of every unknown of the matrix; one process only.
+    rtol : float
+        Relative residual of `rise`. [-]
+    kind : {"auto", "diagonalisation", "multigrid"}
+        As `TensorSolver` takes it.
 
     Raises
     ------
@@ -31,15 +37,33 @@ class GridPreconditioner:
         Where two unknowns share a node or one lies outside the grid.
     """
 
-    def __init__(self, problem: ThermalProblem, nodes: NDArray[np.integer[Any]]) -> None:
+    def __init__(
+        self,
+        problem: ThermalProblem,
+        nodes: NDArray[np.integer[Any]],
+        *,
+        rtol: float = 1e-10,
+        kind: Preconditioner = "auto",
+    ) -> None:
         n = problem.grid.n_nodes
         count = np.bincount(nodes, minlength=n) if nodes.size and nodes.min() >= 0 else np.full(n + 1, 2)
         if count.size > n or count.max() > 1:
             raise ArrayError(f"nodes: want {nodes.size} different indices from 0 to {n - 1}, one per unknown of the matrix")
-        self._solver = TensorSolver(problem)
         self._nodes = nodes
         self._load = np.zeros((problem.grid.z.size, problem.grid.y.size, problem.grid.x.size))
-        self._fixed = np.flatnonzero(self._solver.fixed().reshape(-1)[nodes])
+        self._use(TensorSolver(problem, rtol=rtol, preconditioner=kind))
+
+    def _use(self, solver: TensorSolver) -> None:
+        self._solver = solver
+        self._fixed = np.flatnonzero(solver.fixed().reshape(-1)[self._nodes])
+
+    def recool(self, problem: ThermalProblem) -> None:
+        """Go on with other films and references."""
+        self._use(self._solver.recooled(problem))
+
+    def rise(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats]) -> Floats:
+        """Steady rise of the unknowns over the reference of the problem, k(T) included; see `TensorSolver.rise`. [K]"""
+        return np.asarray(self._solver.rise(sources, guess, references).reshape(-1)[self._nodes])
 
     @property
     def is_exact(self) -> bool:

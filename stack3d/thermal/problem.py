@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -320,6 +321,13 @@ class ThermalBackend(Protocol):
 
 class SolidBackend(ThermalBackend, Protocol):
     """A solver whose films can be given another temperature, node by node, and other coefficients."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How often what was built: ``meshes`` handed over, ``assemblies`` of matrices, ``preconditioners`` set up.
+
+        Shared by the solvers that follow from it.
+        """
 
     def solve(
         self,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -45,6 +47,8 @@ class TensorSolver:
         For stacks that are not separable; ``auto`` takes multigrid where materials within a layer differ much.
     at : ndarray, shape (nz+1, ny+1, nx+1), optional
         Freeze k(T) at this temperature, which makes the problem linear. [K]
+    counts : Counter, optional
+        Goes on counting what is built; see `SolidBackend`.
     """
 
     def __init__(
@@ -55,9 +59,12 @@ class TensorSolver:
         most_iterations: int = 1000,
         preconditioner: Preconditioner = "auto",
         at: Floats | None = None,
+        counts: Counter[str] | None = None,
     ) -> None:
         started = time.perf_counter()
         self.problem, self.rtol, self.most_iterations = problem, rtol, most_iterations
+        self.counts = Counter() if counts is None else counts
+        self.counts["preconditioners"] += 1
         self.cells = CellProperties.of(problem.stack, problem.grid)
         self.is_linear = self.cells.is_linear or at is not None
         factor = None if at is None or self.cells.is_linear else self.cells.conductivity_factor(problem.grid, at)
@@ -79,8 +86,19 @@ class TensorSolver:
 
     def recooled(self, problem: ThermalProblem) -> TensorSolver:
         """A solver for the same stack and grid with other films and references."""
-        kind = self.preconditioner
-        return TensorSolver(problem, rtol=self.rtol, most_iterations=self.most_iterations, preconditioner=kind)
+        return TensorSolver(
+            problem,
+            rtol=self.rtol,
+            most_iterations=self.most_iterations,
+            preconditioner=self.preconditioner,
+            counts=self.counts,
+        )
+
+    def with_tolerance(self, rtol: float) -> TensorSolver:
+        """The same solver, content with another relative residual where it is larger than its own."""
+        other = copy.copy(self)
+        other.rtol = max(self.rtol, rtol)
+        return other
 
     def _free_nodes(self) -> NDArray[np.bool_] | None:
         free = None if self.cells.is_uniform else self.operator.solid_nodes()
@@ -165,28 +183,9 @@ class TensorSolver:
             When not converged, with iterations, residual and what to try.
         """
         started = time.perf_counter()
-        problem, operator = self.problem, self.operator
-        base = self.base
-        load = source_loads(problem.grid, problem.stack, sources)
-        load += boundary_load(operator, base, references)
-        lift = self.lift()
-        updates = 0
-        if self.is_linear:
-            right = self.restrict(load - operator.apply(lift) if lift.any() else load)
-            if self.is_direct:
-                rise, iterations = self.inverse.solve(right), 0
-            else:
-                rise = np.zeros_like(right) if guess is None else self.restrict(guess - base)
-                defect = right if guess is None else right - self.restrict(operator.apply(rise))
-                left = float(np.linalg.norm(defect)) / (float(np.linalg.norm(right)) or 1.0)
-                iterations = 0
-                if left > self.rtol:
-                    result = self._iterate(operator, defect, self.rtol / left)
-                    rise, iterations = rise + result.solution, result.count
-            rise += lift
-        else:
-            start = lift if guess is None else guess - base
-            rise, operator, iterations, updates = self._update_conductivity(load, start, base)
+        problem, base, lift = self.problem, self.base, self.lift()
+        load = self._load(sources, references)
+        rise, operator, iterations, updates = self._risen(load, lift, guess)
         solved = time.perf_counter()
         imbalance = operator.apply(rise)
         imbalance -= load
@@ -214,6 +213,34 @@ class TensorSolver:
             heat,
             statistics,
         )
+
+    def rise(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats] | None) -> Floats:
+        """What `solve` adds to `base`, with the digits that the sum would lose, shape (nz+1, ny+1, nx+1). [K]"""
+        return self._risen(self._load(sources, references), self.lift(), guess)[0]
+
+    def _load(self, sources: Sequence[HeatSource], references: Mapping[str, Floats] | None) -> Floats:
+        load = source_loads(self.problem.grid, self.problem.stack, sources)
+        load += boundary_load(self.operator, self.base, references)
+        return load
+
+    def _risen(self, load: Floats, lift: Floats, guess: Floats | None) -> tuple[Floats, GridOperator, int, int]:
+        """Rise over `base`, the operator at it, iterations and updates of k(T)."""
+        operator, base = self.operator, self.base
+        if not self.is_linear:
+            return self._update_conductivity(load, lift if guess is None else guess - base, base)
+        right = self.restrict(load - operator.apply(lift) if lift.any() else load)
+        iterations = 0
+        if self.is_direct:
+            rise = self.inverse.solve(right)
+        else:
+            rise = np.zeros_like(right) if guess is None else self.restrict(guess - base)
+            defect = right if guess is None else right - self.restrict(operator.apply(rise))
+            left = float(np.linalg.norm(defect)) / (float(np.linalg.norm(right)) or 1.0)
+            if left > self.rtol:
+                result = self._iterate(operator, defect, self.rtol / left)
+                rise, iterations = rise + result.solution, result.count
+        rise += lift
+        return rise, operator, iterations, 0
 
     def _update_conductivity(self, load: Floats, start: Floats, base: float) -> tuple[Floats, GridOperator, int, int]:
         """Rise with k(T): k of each cell from its mean temperature, a few preconditioned iterations between updates."""

@@ -166,6 +166,14 @@ def test_figures_as_files(case: Path, study: Path, tmp_path: Path) -> None:
     assert run("report", str(tmp_path / "nowhere")) == 1
 
 
+def test_what_is_no_result_is_said_in_one_line(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cut.nc").write_bytes((case / "result.nc").read_bytes()[:20_000])
+    (tmp_path / "deck.yaml").write_text("scenario: a\n")
+    for name in ("cut.nc", "deck.yaml"):
+        assert run("report", str(tmp_path / name)) == 1
+        assert f"{name} cannot be read as a dataset" in (said := capsys.readouterr().err) and said.count("\n") == 1
+
+
 def test_band_threshold_and_cases_side_by_side(case: Path, tmp_path: Path) -> None:
     tree = results.open_result(case).load()
     banded = tree.copy(deep=True)
@@ -175,7 +183,8 @@ def test_band_threshold_and_cases_side_by_side(case: Path, tmp_path: Path) -> No
     assert run("report", str(tmp_path / "banded.nc"), "-o", str(tmp_path / "band.html"), "--threshold", "90 %") == 0
     text = (tmp_path / "band.html").read_text()
     assert "device band" in text and "threshold 90.00 %" in text
-    assert run("report", str(tmp_path / "banded.nc"), "--threshold", "much") == 2
+    for wrong in ("much", "120 %"):
+        assert run("report", str(tmp_path / "banded.nc"), "--threshold", wrong) == 2
     shifted = tree.copy(deep=True)
     shifted["mvm/accuracy"] = accuracy - 0.25
     shifted.to_netcdf(tmp_path / "worse.nc")

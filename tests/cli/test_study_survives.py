@@ -172,22 +172,34 @@ def test_json_lines_tell_everything(tmp_path: Path) -> None:
     assert events[0]["total"] == 4 and events[-1]["done"] == 2 and events[-1]["failed"] == 2
 
 
-def test_backends_are_made_once_per_cooling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_mesh_serves_all_its_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twelve cases, two coolings, powers drawn: one solver, and one of the coarser mesh that tells its error."""
-    from stack3d.lifetime import heat
+    from stack3d.lifetime import backends
 
     made = []
-    plain = heat._solid_backend
-    monkeypatch.setattr(heat, "_solid_backend", lambda *a: made.append(1) or plain(*a))
+    plain = backends._solid_backend
+    monkeypatch.setattr(backends, "_solid_backend", lambda *a: made.append(1) or plain(*a))
     sweep = "{sample: {count: 6, keys: {power.sources.spot.power: {from: 1 W, to: 2 W}}}, zip: {cooling.top: [cold_plate, lid_heat_sink]}}"
     tree = stack3d.sweep(studies.write(tmp_path, sweep), output=tmp_path / "out", workers=1)
     assert (tree["status"] == "done").all() and tree["status"].size == 12
     assert len(made) == 2
 
 
+def test_two_local_workers_give_the_same_numbers_as_none(tmp_path: Path) -> None:
+    """Forked workers, two meshes, the larger of which begins: equal to the last bit, and every case done once."""
+    sweep = "{geometry.tiers.repeat: [1, 3], cooling.top: [cold_plate, lid_heat_sink]}"
+    path = studies.write(tmp_path, sweep)
+    watch = StudyJson(stream=io.StringIO())
+    both = stack3d.sweep(path, output=tmp_path / "two", workers=2, watch=watch)
+    events = [json.loads(line) for line in watch.stream.getvalue().splitlines()]
+    begun = [e["case"] for e in events if e["event"] == "started"]
+    assert len(begun) == len(set(begun)) == 4 and "repeat=3" in begun[0]
+    assert_same(both, stack3d.sweep(path, output=tmp_path / "one", workers=1))
+
+
 def test_workers_keep_to_their_group() -> None:
     """Two workers take the two groups apart; when one group is used up its worker helps with the other."""
-    jobs = [study.Job(f"{g}{i}", Path(), "", Path(), (), g, None, "", True) for g in "ab" for i in range(4)]
+    jobs = [study.Job(f"{g}{i}", Path(), "", Path(), (), g, 1, None, "", True) for g in "ab" for i in range(4)]
     queue = Queue(jobs)
     taken = [queue.next_for(w).group for w in ("one", "two", "one", "two")]
     assert taken[0] == taken[2] != taken[1] == taken[3]

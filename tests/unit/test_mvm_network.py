@@ -14,6 +14,8 @@ from stack3d.mvm import (
     LayerStatistics,
     WeightMapping,
     accuracy,
+    column_corrections,
+    column_moments,
     confusion_matrix,
     infer,
     logit_error,
@@ -158,3 +160,39 @@ def test_other_array_libraries_give_the_same_numbers(library, scheme, more):
     difference = np.abs(np.asarray(theirs) - ours)
     assert np.median(difference) < 1e-4
     assert difference.max() < step
+
+
+@pytest.mark.parametrize("leading", [(), (3,), (2, 2)])
+def test_columns_get_back_their_moments(leading):
+    """Outputs whose gain and offset moved: after correction every layer's mean and deviation are those of fresh chips."""
+    matrices = network(dac=Converter(None), adc=Converter(None))
+    rng = np.random.default_rng(4)
+    cells, x = chips_of(matrices, leading), rng.standard_normal((200, 6))
+    faded = {n: c * rng.uniform(0.5, 1.5, (*leading, 1, 1, c.shape[-1])) for n, c in cells.items()}
+
+    def chips(state):
+        return CrossbarNetwork(matrices, {n: matrices[n].prepare(c) for n, c in state.items()})
+
+    fresh = column_moments(chips(cells), forward, x)
+    fixes = column_corrections(chips(faded), forward, x, fresh)
+    mended = CrossbarNetwork(matrices, chips(faded).states, compensations=fixes)
+    for name, moments in column_moments(mended, forward, x).items():
+        np.testing.assert_allclose(moments, fresh[name], rtol=2e-5, atol=2e-6)
+    wanted = infer(matrices, cells, forward, x)
+    np.testing.assert_allclose(infer(matrices, faded, forward, x, compensations=fixes), wanted, rtol=0, atol=1e-4)
+    assert np.abs(infer(matrices, faded, forward, x) - wanted).max() > 0.3  # a gain per column alone is undone exactly
+
+
+def test_corrections_follow_each_other():
+    matrices = network(dac=Converter(None), adc=Converter(None))
+    matrix, x = matrices["a"], np.random.default_rng(5).standard_normal((7, 6))
+    cells = chips_of(matrices, (2,))["a"]
+    rng = np.random.default_rng(6)
+    one = Compensation(np.array([2.0, 3.0]), np.full((2, 1, 1), 0.5), rng.uniform(1, 2, (2, 5)), rng.uniform(-1, 1, (2, 5)))
+    two = Compensation(1.5, None, rng.uniform(1, 2, (2, 5)), rng.uniform(-1, 1, (2, 5)))
+    y = matrix.matvec(x, cells, compensation=one)
+    expected = y * 1.5 * two.column_gain[:, None] + two.column_offset[:, None]
+    np.testing.assert_allclose(matrix.matvec(x, cells, compensation=one.then(two)), expected, rtol=1e-5, atol=1e-5)
+    scaled = matrix.matvec(x, cells, compensation=one.then(Compensation(1.5)))
+    np.testing.assert_allclose(scaled, 1.5 * y, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(matrix.matvec(x, cells, compensation=Compensation().then(one)), y, rtol=1e-6)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from small_study import assert_same
 
 import stack3d
-from stack3d import results, yamlfile
+from stack3d import decks, results, yamlfile
 from stack3d.errors import ResultsError
 from stack3d.results.files import beside
 from stack3d.results.joined import merged
@@ -90,6 +90,23 @@ def test_further_coordinates_of_variants_and_samples(tmp_path: Path) -> None:
     assert tree["thermal/heat_in"].dims == ("variant", "draw")
     assert tree["ambient"].values.tolist() == ["", "350 K"]
     np.testing.assert_allclose(tree["thermal/heat_in"].sel(variant="hot"), tree["spot_power_value"], rtol=1e-12)
+
+
+def test_cooling_between_tiers_is_one_more_cooling(tmp_path: Path) -> None:
+    """The shipped study: five ways of cooling on one dimension, one of them with layers that the others have not."""
+    over = {**yamlfile.read(decks.scenario_path("layers_vs_cooling"))["sweep"]}
+    over["zip"] = {key: values[:1] for key, values in over["zip"].items()}
+    options = {"workload.tile": [64, 64], "monte_carlo.samples": 1}
+    tree = stack3d.sweep("layers_vs_cooling", over, overrides=options, until="thermal", output=tmp_path, workers=1)
+    ways = ["natural_convection", "forced_air", "heat_sink", "cold_plate", "microchannel"]
+    assert tree["status"].dims == ("tiers", "cooling") and tree["cooling"].values.tolist() == ways
+    assert (tree["status"] == "done").all()
+    peak = tree["thermal/temperature_max"].max("tier").sel(tiers=2)
+    assert (np.diff(peak.sel(cooling=ways[:4])) < 0).all() and peak.sel(cooling="microchannel") < peak.sel(cooling="heat_sink")
+    cavity = tree["thermal/layer_temperature_max"].sel(tiers=2, layer="t1_cavity")
+    assert np.isnan(cavity.sel(cooling=ways[:4])).all() and cavity.sel(cooling="microchannel") > 318.15  # the inlet
+    outlet = tree["thermal/coolant_outlet_temperature"].sel(tiers=2)
+    assert np.isnan(outlet.sel(cooling="cold_plate")).all() and (outlet.sel(cooling="microchannel") > 318.15).all()
 
 
 def test_without_a_manifest_cases_are_listed(tmp_path: Path) -> None:

@@ -82,6 +82,21 @@ def test_names_of_dimensions(keys: list[str], names: list[str]) -> None:
     assert list(dimension_names(keys, {}).values()) == names
 
 
+def test_variants_may_name_their_dimension_and_take_another_deck() -> None:
+    """One dimension reads as its variants; a deck is named before values in it are set, wherever they stand in the sweep."""
+    axes, made = points(
+        zip={"geometry.tiers.repeat": [2, 8]},
+        variants={"still": {"cooling.top": "natural"}, "wet": {"geometry": "channels", "cooling.top": "natural"}},
+        names={"variant": "cooling"},
+        where="cooling == 'wet' or tiers < 8",
+    )
+    assert [(a.name, a.labels) for a in axes] == [("tiers", (2, 8)), ("cooling", ("still", "wet"))]
+    assert axes[1].beside == {"cooling_top": ("natural", "natural"), "geometry": (None, "channels")}
+    assert [p.dropped is None for p in made] == [True, True, False, True]
+    assert [key for key, _ in made[3].overrides] == ["geometry", "cooling.top", "geometry.tiers.repeat"]
+    assert made[3].text == "geometry.tiers.repeat=8, cooling=wet"
+
+
 def test_names_can_be_chosen_and_must_be_free() -> None:
     assert dimension_names(["cooling.top"], {"cooling.top": "lid"}) == {"cooling.top": "lid"}
     with pytest.raises(DeckError, match="'tier' cannot name"):
@@ -142,6 +157,8 @@ def test_a_dropped_point_keeps_its_place() -> None:
         ({"device": "taox"}, "valid list"),
         ({"zip": {"a": [1], "b": [1, 2]}}, "equal length .got a: 1, b: 2"),
         ({"a": [1], "variants": {"x": {"a": 2}}}, "'a' is swept twice"),
+        ({"device": ["taox"], "names": {"devise": "cell"}}, "'devise', which is not swept .did you mean 'device'"),
+        ({"device": ["taox"], "names": {"variant": "cell"}}, "'variant', which is not swept"),
         ({"sample": {"method": "sobol", "count": 6, "keys": {"a": [1]}}}, "power of two"),
         ({"sample": {"count": 6, "keys": {"a": {"from": "1 W", "to": "1 mW"}}}}, "the same unit"),
         ({"sample": {"count": 6, "keys": {"a": {"from": 2, "to": 1}}}}, "must lie below"),

@@ -187,7 +187,7 @@ def test_other_films_mesh_nothing_and_are_exact() -> None:
             kept = backends.of(scenario, problem).solve(chip.sources).field.values
             new = make_backend(scenario, problem).solve(chip.sources).field.values
             np.testing.assert_allclose(kept, new, rtol=0, atol=1e-7 * (new.max() - scenario.cooling.ambient))
-        assert (backends.made, backends.recooled) == (1, 3)
+        assert (backends.counts["solvers"], backends.counts["recooled"]) == (1, 3)
         fixed = decks.load("quickstart", [("solver.backend", backend), ("cooling.top", {"temperature": "300 K"})]).scenario
         backends.of(fixed, thermal_problem(chip.stack, heat.make_grid(chip), fixed.cooling))
-        assert backends.made == (2 if backend == "fem" else 1)
+        assert backends.counts["solvers"] == (2 if backend == "fem" else 1)

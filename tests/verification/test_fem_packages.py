@@ -189,6 +189,20 @@ def test_other_films_and_references_without_a_new_mesh() -> None:
         np.testing.assert_allclose(fem.field.values, tensor.field.values, rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize("top", [Face(900.0, 320.0), Face(np.inf, 320.0)])
+def test_films_of_before_leave_no_trace(top: Face) -> None:
+    """Not a bit of the matrix: other coolings on the way change nothing."""
+    problem, sources = flip_chip(20, 1)
+    cells = layered_cells(problem.stack, problem.grid)
+    wanted = replace(problem, top=top, bottom=Face(40.0, 290.0, 5.0))
+    passed = [replace(problem, top=replace(top, reference=300.0), bottom=Face(h, 300.0)) for h in (1e5, 3.0, 777.7)]
+    solver = FemSolver(passed[0], *cells)
+    for other in (*passed[1:], wanted):
+        solver = solver.recooled(other)
+    fresh = FemSolver(wanted, *cells)
+    np.testing.assert_array_equal(solver.solve(sources).field.values, fresh.solve(sources).field.values)
+
+
 def test_a_reference_that_varies_over_a_face() -> None:
     problem, sources = flip_chip(20, 1)
     rising = (310.0 + 500.0 * problem.grid.x)[None, None, :]

@@ -15,6 +15,7 @@ from stack3d.lifetime import run_case
 from stack3d.lifetime.ageing import YEAR, Population, epoch_times
 from stack3d.lifetime.answers import time_to_loss
 from stack3d.lifetime.chip import build_chip
+from stack3d.lifetime.climate import Climate
 from stack3d.lifetime.policies import periodic
 from stack3d.progress import Silent
 from stack3d.schema.life import Lifetime
@@ -89,7 +90,7 @@ def test_no_power_is_ageing_at_ambient() -> None:
     population = Population.programmed(computer, 40, 1, ambient)
     field = np.full((len(computer.tiles), 2, 2), ambient)
     for duration in np.diff(np.concatenate([[0.0], epoch_times(loaded.scenario.lifetime)])):
-        population = population.aged(computer, float(duration), [(1.0, field)])
+        population = population.aged(computer, float(duration), Climate.steady(field))
     g = np.concatenate([np.ravel(v) for v in population.conductances(computer, field).values()])
     goal = np.concatenate([np.ravel(s.target) for s in population.states.values()])
     near = np.abs(goal - 0.6e-6) < 0.01e-6
@@ -242,3 +243,64 @@ def test_leakage_that_runs_away_is_found() -> None:
 
     with pytest.raises(ThermalRunawayError, match="runs away: from about"):
         run(workload__periphery={**decks.load("quickstart").tree["workload"]["periphery"], "leakage": "15 mW"})
+
+
+DYING = {
+    "device": "hfox_analog", "cooling__ambient": "130 degC", "lifetime__until": "1 year",
+    "geometry__tiers.repeat": 2, "solver__mesh": {"lateral": 6, "per_layer": 1, "aspect": 4},
+}  # fmt: skip
+
+
+def test_epochs_are_divided_where_the_accuracy_falls() -> None:
+    """Few epochs, divided: no step above the limit, and the time to a loss of a run with four times as many epochs."""
+    dying = {
+        "device": "hfox_analog",
+        "cooling__ambient": "130 degC",
+        "lifetime__until": "1 year",
+        "lifetime__accuracy_loss": 0.3,
+    }
+    limit = 0.08
+    coarse, fine = (run(**dying, lifetime__epochs=n) for n in (4, 24))
+    refine = {"accuracy": limit, "temperature": "2 K", "most": 24}
+    loaded = case(**dying, lifetime__epochs=4, lifetime__refine=refine)
+    outcome = run_case(loaded.scenario, Silent())
+    times, divided = outcome.coordinates["time"], dict(outcome.values)
+    planned = epoch_times(loaded.scenario.lifetime)
+    assert set(planned) < set(times) and len(times) <= 24 and np.all(np.diff(times) > 0)
+    steps = np.abs(np.diff(divided["mvm/accuracy"].mean(axis=1)))
+    narrow = times[1:] / times[:-1] < 1.1
+    assert np.all((steps <= limit) | narrow)
+    assert np.abs(np.diff(coarse["mvm/accuracy"].mean(axis=1))).max() > 3 * limit  # there was something to divide
+    added = np.array(sorted(set(times) - set(planned)))
+    falling = divided["mvm/accuracy"].mean(axis=1) < divided["mvm/accuracy"][0].mean() - 0.02
+    assert added.min() >= times[int(np.argmax(falling)) - 1] / 100  # none where nothing happens
+    log = {n: np.log(v["mvm/time_to_accuracy_loss"].mean()) for n, v in (("coarse", coarse), ("fine", fine), ("new", divided))}
+    assert abs(log["new"] - log["fine"]) < 0.1
+    assert abs(log["new"] - log["fine"]) < 0.3 * abs(log["coarse"] - log["fine"])
+
+
+def test_divided_epochs_survive_a_kill(tmp_path: Path) -> None:
+    scenario = case(**DYING, lifetime__refine={"accuracy": 0.2, "temperature": "9 K", "most": 7}).scenario
+    whole = run_case(scenario, Silent())
+    assert len(whole.coordinates["time"]) == 7
+    with pytest.raises(Killed):
+        run_case(scenario, Killer(5), resume=tmp_path / "c.npz", key="k")
+    again = run_case(scenario, Silent(), resume=tmp_path / "c.npz", key="k")
+    np.testing.assert_array_equal(whole.coordinates["time"], again.coordinates["time"])
+    for name, value in whole.values.items():
+        np.testing.assert_array_equal(value, again.values[name], err_msg=name)
+
+
+def test_every_chip_may_set_its_ranges_anew() -> None:
+    """Recalibration profiles a population of chips, not one."""
+    small = {
+        "geometry__tiers.repeat": 2,
+        "solver__mesh": {"lateral": 6, "per_layer": 1, "aspect": 4},
+        "monte_carlo__samples": 3,
+    }
+    hot = {"device": "pcm_gst", "workload__network": "digits_cnn", "cooling__ambient": "85 degC", "lifetime__epochs": 1}
+    once = {**small, **hot, "lifetime__until": "1 s", "workload__rate": "1e4 1/s", "workload__tile": [128, 128]}
+    plain = run(**once)
+    mended = run(**once, lifetime__compensation={"recalibrate": True, "columns": True})
+    assert mended["mvm/accuracy"].shape == (1, 3)
+    assert mended["mvm/accuracy"].mean() > plain["mvm/accuracy"].mean() + 0.03  # currents of warm cells pass the old ranges

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -32,6 +33,8 @@ class ConductionSolver:
 
     problem: HeatProblem
     tolerance: float
+    counts: Counter[str]
+    """Meshes handed over, matrices assembled, preconditioners set up so far."""
     seconds: dict[str, float]
     quadrature_degree: int = 2
     """Exact for constant conductivity on bricks and straight tetrahedra; the degree that UFL would guess is far higher."""
@@ -42,6 +45,8 @@ class ConductionSolver:
     _ufl: Any
     _mesh: Any
     _handed: HandedOver
+    _free_matrix: Any
+    """Without the fixed temperatures; None where there are none."""
     _space: Any
     _conductivity: Any
     """Diagonal of K, a vector-valued coefficient of the form."""
@@ -83,6 +88,10 @@ class ConductionSolver:
     def _own_preconditioner(self, name: str) -> Any:
         """A PETSc Python context for a preconditioner that PETSc does not know; None leaves it to PETSc."""
 
+    def _start(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats]) -> Floats | None:
+        """Rise over the reference at all local unknowns to begin with where K follows the temperature. [K]"""
+        return None if guess is None else self._at_unknowns(guess) - self._reference
+
     # what they share
 
     @property
@@ -99,44 +108,72 @@ class ConductionSolver:
         return {"quadrature_degree": self.quadrature_degree}
 
     def _refill(self) -> None:
-        self._matrix.zeroEntries()
-        self._fill(self._matrix, [condition for _, condition in self._conditions])
-        self._diagonal = self._matrix.getDiagonal().array
-        if self._conditions:
-            self._free_matrix.zeroEntries()
-            self._fill(self._free_matrix, [])
+        """The matrices anew, with the conductivity and films as they are."""
+        for matrix in self._matrices:
+            matrix.zeroEntries()
+        self._add(self._volume)
+        self._bare = [matrix.createSubMatrix(self._film_rows).getValuesCSR() for matrix in self._matrices]
+        self._add(self._surface)
+        self.counts["assemblies"] += 1
 
-    def _fill(self, matrix: Any, conditions: list[Any]) -> None:
-        self._dolfinx.fem.petsc.assemble_matrix(matrix, self._bilinear, bcs=conditions)
-        matrix.assemble()
+    def _change_films(self) -> None:
+        """The matrices with other films: their rows go back to what conduction alone has left there, and films are added.
+
+        So the outcome is that of `_refill` to the last bit, whatever films were there before.
+        """
+        rows = self._film_rows.getIndices()
+        for matrix, (start, columns, values) in zip(self._matrices, self._bare):
+            matrix.setValuesIJV(start, columns, values, rowmap=rows)
+            matrix.assemble()
+        self._add(self._surface)
+
+    @property
+    def _matrices(self) -> list[Any]:
+        """That of the equations and, where temperatures are fixed, the one whose residual is their heat."""
+        return [self._matrix] if self._free_matrix is None else [self._matrix, self._free_matrix]
+
+    def _add(self, bilinear: Any) -> None:
+        """Add a form to the matrices."""
+        conditions = [condition for _, condition in self._conditions]
+        for matrix, fixed in zip(self._matrices, (conditions, [])):
+            if bilinear is not None:
+                self._dolfinx.fem.petsc.assemble_matrix(matrix, bilinear, bcs=fixed)
+            matrix.assemble()
+        self._diagonal = self._matrix.getDiagonal().array
 
     def _measure(self, name: str) -> Any:
         return self._handed.measure(name, self._quadrature)
 
     def _assemble(self) -> None:
+        from petsc4py import PETSc
+
         ufl, fem = self._ufl, self._dolfinx.fem
         u, v = ufl.TrialFunction(self._space), ufl.TestFunction(self._space)
         # - div(K grad T) = q  with  - n.K grad T = h (T - T_ref) - flux  on cooled faces
         k_grad = ufl.as_vector([self._conductivity[i] * ufl.grad(u)[i] for i in range(3)])
-        bilinear = ufl.inner(k_grad, ufl.grad(v)) * ufl.dx(metadata=self._quadrature)
+        volume = ufl.inner(k_grad, ufl.grad(v)) * ufl.dx(metadata=self._quadrature)
         self._conditions: list[tuple[str, Any]] = []
         self._films: dict[str, Any] = {}
+        surface = []
+        cooled = np.zeros(self._n_own, dtype=bool)
         for name, face in self.problem.faces.items():
+            if not face.film_coefficient > 0:
+                continue
+            unknowns = self._handed.unknowns(self._space, name)
             if face.is_fixed:
-                dofs = self._handed.unknowns(self._space, name)
-                self._conditions.append((name, fem.dirichletbc(face.reference - self._reference, dofs, self._space)))
-            elif face.film_coefficient > 0:
-                self._films[name] = fem.Constant(self._mesh, float(face.film_coefficient))
-                bilinear += self._films[name] * u * v * self._measure(name)
+                self._conditions.append((name, fem.dirichletbc(face.reference - self._reference, unknowns, self._space)))
+                continue
+            self._films[name] = fem.Constant(self._mesh, float(face.film_coefficient))
+            surface.append(self._films[name] * u * v * self._measure(name))
+            cooled[unknowns[unknowns < self._n_own]] = True
         self._load_faces()
-        conditions = [condition for _, condition in self._conditions]
-        self._bilinear = fem.form(bilinear)
-        self._matrix = fem.petsc.create_matrix(self._bilinear)
-        self._fill(self._matrix, conditions)
-        self._diagonal = self._matrix.getDiagonal().array
-        if conditions:  # the matrix without conditions gives their heat as the reaction
-            self._free_matrix = fem.petsc.create_matrix(self._bilinear)
-            self._fill(self._free_matrix, [])
+        self._volume = fem.form(volume)
+        self._surface = fem.form(sum(surface)) if surface else None
+        first = self._space.dofmap.index_map.local_range[0]
+        self._film_rows = PETSc.IS().createGeneral((first + np.flatnonzero(cooled)).astype(PETSc.IntType), self._mesh.comm)
+        self._matrix = fem.petsc.create_matrix(self._volume)
+        self._free_matrix = fem.petsc.create_matrix(self._volume) if self._conditions else None
+        self._refill()
 
     def _load_faces(self) -> None:
         """Vectors of films and of fluxes on the faces."""
@@ -161,7 +198,7 @@ class ConductionSolver:
         for name, condition in self._conditions:
             condition.g.value[...] = problem.faces[name].reference - self._reference
         self._load_faces()
-        self._refill()
+        self._change_films()
         return self
 
     def _face_vector(self, integrand: Any) -> Floats:
@@ -205,6 +242,7 @@ class ConductionSolver:
         solver.setFromOptions()
         solver.setUp()
         self._solver: Any = solver
+        self.counts["preconditioners"] += 1
 
     def solve(
         self,
@@ -240,9 +278,14 @@ class ConductionSolver:
             load = load + varying.get(name, film * offsets[name]) - film * mean
         rise = self._matrix.createVecRight()
         rise.set(0.0)
-        if guess is not None:
-            rise.array[:] = self._at_unknowns(guess)[: self._n_own] - (mean + self._reference)
         iterations = updates = 0
+        if self._is_nonlinear and (start := self._start(sources, guess, references or {})) is not None:
+            rise.array[:] = start[: self._n_own] - mean
+            self._update_conductivity(rise.array + (mean + self._reference))
+            self._refill()
+            updates = 1
+        elif guess is not None:
+            rise.array[:] = self._at_unknowns(guess)[: self._n_own] - (mean + self._reference)
         while True:
             right, free_right = self._right_side(load)
             # lifted fixed temperatures dwarf the heat: the residual has to be small beside the heat, or in is not out
@@ -307,7 +350,9 @@ class ConductionSolver:
         free = right.copy()
         conditions = [condition for _, condition in self._conditions]
         lifted = self._dolfinx.la.vector(self._space.dofmap.index_map)
-        fem.apply_lifting(lifted.array, [self._bilinear], [conditions])
+        for form in (self._volume, self._surface):
+            if form is not None:
+                fem.apply_lifting(lifted.array, [form], [conditions])
         lifted.scatter_reverse(self._dolfinx.la.InsertMode.add)
         right.array[:] += lifted.array[: self._n_own]
         fem.petsc.set_bc(right, conditions)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from stack3d.thermal.fem.conduction import ConductionSolver
 from stack3d.thermal.fem.library import import_dolfinx
 from stack3d.thermal.fem.mesh import handed_over
 from stack3d.thermal.preconditioner import GridPreconditioner
-from stack3d.thermal.problem import GridField, ThermalProblem, source_loads
+from stack3d.thermal.problem import GridField, HeatProblem, ThermalProblem, source_loads
 
 
 class FemSolver(ConductionSolver):
@@ -35,6 +36,8 @@ class FemSolver(ConductionSolver):
     tolerance : float
         Relative residual. [-]
     max_iterations : int
+    counts : Counter, optional
+        Goes on counting what is built; see `ConductionSolver`.
 
     Raises
     ------
@@ -44,6 +47,7 @@ class FemSolver(ConductionSolver):
 
     problem: ThermalProblem
     serial_only = ("grid", "icc")
+    _on_lines: GridPreconditioner | None = None
 
     def __init__(
         self,
@@ -55,14 +59,17 @@ class FemSolver(ConductionSolver):
         preconditioner: str = "auto",
         tolerance: float = 1e-10,
         max_iterations: int = 500,
+        counts: Counter[str] | None = None,
     ) -> None:
         dolfinx = import_dolfinx()
         import ufl
 
         self.problem, self.tolerance = problem, tolerance
+        self.counts = Counter() if counts is None else counts
         self._dolfinx, self._ufl = dolfinx, ufl
         started = time.perf_counter()
         self._handed = handed_over(cells, problem.faces)
+        self.counts["meshes"] += 1
         self._mesh = self._handed.mesh
         self.seconds = {"hand_over": time.perf_counter() - started}
         started = time.perf_counter()
@@ -123,7 +130,22 @@ class FemSolver(ConductionSolver):
         return "gamg" if parallel else "grid"
 
     def _own_preconditioner(self, name: str) -> GridPreconditioner | None:
-        return GridPreconditioner(self.problem, self._nodes) if name == "grid" else None
+        self._on_lines = GridPreconditioner(self.problem, self._nodes, rtol=0.1 * self.tolerance) if name == "grid" else None
+        return self._on_lines
+
+    def recooled(self, problem: HeatProblem) -> Self:
+        """The same with the preconditioner of the new films."""
+        super().recooled(problem)
+        if self._on_lines is not None:
+            self._on_lines.recool(self.problem)
+            self.counts["preconditioners"] += 1
+        return self
+
+    def _start(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats]) -> Floats | None:
+        """The same elements and k(T) without a matrix: what is left is to check that against the matrix."""
+        if self._on_lines is None:
+            return super()._start(sources, guess, references)
+        return self._on_lines.rise(sources, guess, references)
 
     def _on_grid(self, own_values: Floats) -> Floats:
         """Temperatures on all nodes of the grid, on every rank; void nodes have the reference temperature."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,6 +42,8 @@ class MeshSolver(ConductionSolver):
     tolerance : float
         Relative residual. [-]
     max_iterations : int
+    counts : Counter, optional
+        Where meshes, assemblies and preconditioners are counted.
 
     Raises
     ------
@@ -62,6 +65,7 @@ class MeshSolver(ConductionSolver):
         preconditioner: str = "auto",
         tolerance: float = 1e-10,
         max_iterations: int = 500,
+        counts: Counter[str] | None = None,
     ) -> None:
         if preconditioner == "grid":
             raise DeckError(
@@ -73,11 +77,13 @@ class MeshSolver(ConductionSolver):
         import ufl
 
         self.problem, self.order, self.tolerance = problem, order, tolerance
+        self.counts = Counter() if counts is None else counts
         self._dolfinx, self._ufl = dolfinx, ufl
         self.quadrature_degree = {"tetra": 2 * order, "tetra10": 2 * order + 2, "hexahedron": 3}[problem.mesh.kind]
         started = time.perf_counter()
         self._handed = handed_over(problem.mesh, problem.faces)
         self._mesh = self._handed.mesh
+        self.counts["meshes"] += 1
         self.seconds = {"hand_over": time.perf_counter() - started}
         started = time.perf_counter()
         self._space = dolfinx.fem.functionspace(self._mesh, ("Lagrange", order))

@@ -1,0 +1,275 @@
+"""The epochs of one life: temperature and cells found together in each, and what every epoch leaves in the dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stack3d.layout import Floats
+from stack3d.lifetime import ageing, checkpoint, heat
+from stack3d.lifetime.ageing import Population, epoch_times, errors_by_tier, histogram, histogram_edges
+from stack3d.lifetime.answers import History, answered
+from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.climate import Climate
+from stack3d.lifetime.computer import Computer
+from stack3d.lifetime.heat import Heat, Limits
+from stack3d.lifetime.life import Bill, Life, Policy, Reading, elapse, read_out
+from stack3d.lifetime.outputs import power_values, thermal_values, workload_coordinates
+from stack3d.lifetime.periodic import PeriodicHeat, Swing
+from stack3d.progress import Observer, Stopwatch
+from stack3d.schema.life import Lifetime
+from stack3d.thermal.problem import ThermalBackend, ThermalSolution
+
+ANCHOR = 298.15
+"""Temperature of the equivalent time in the dataset. [K]"""
+MOST_PASSES = 8
+"""Solutions of an epoch until its swings within a period fit its powers."""
+NARROWEST = 1.1
+"""End over start of an epoch that is not divided any more."""
+
+
+def fresh_life(chip: Chip, computer: Computer) -> Life:
+    """Chips just programmed."""
+    lifetime, samples = chip.scenario.lifetime, chip.scenario.monte_carlo
+    temperature = lifetime.programming_temperature if lifetime else ANCHOR
+    population = Population.programmed(computer, samples.samples, samples.seed, temperature)
+    return Life(chip, computer, population, 0.0, Bill(0.0, 0.0, 0.0, np.zeros(len(computer.tiles))))
+
+
+def _limits(chip: Chip, plan: Sequence[Policy]) -> Limits:
+    coupling = (chip.scenario.lifetime or Lifetime()).coupling
+    limits = Limits(coupling.tolerance, coupling.iterations)
+    for policy in plan:
+        limits = policy.limit(limits)
+    return limits
+
+
+def first_heat(chip: Chip, computer: Computer, backend: ThermalBackend, plan: Sequence[Policy]) -> Heat:
+    """Heat of chips just programmed, mean over a period of the power."""
+    life = fresh_life(chip, computer)
+    nx, ny = (chip.scenario.lifetime or Lifetime()).subgrid
+    start = np.full((len(computer.tiles), ny, nx), chip.scenario.cooling.ambient)
+    return heat.settle(chip, backend, lambda field: life.conductances(Climate.steady(field)), start, _limits(chip, plan))
+
+
+def present(chip: Chip, computer: Computer, state: Heat, times: Floats) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Variables of ``/thermal`` and ``/power`` for one thermal state, and the coordinates of a life."""
+    values, coordinates = thermal_values(chip, state.solution)
+    values |= power_values(chip, computer, state)
+    coordinates |= {
+        "time": times,
+        "sample": np.arange(chip.scenario.monte_carlo.samples),
+        **workload_coordinates(chip, computer),
+    }
+    return values, coordinates
+
+
+def _climate(field: Floats, swing: Swing | None) -> Climate:
+    """Temperatures about a mean. [K]"""
+    return Climate.steady(field) if swing is None else swing.climate.shifted(field)
+
+
+class Loop:
+    """The epochs of one life.
+
+    Parameters
+    ----------
+    chip : Chip
+    computer : Computer
+    backend : ThermalBackend
+    plan : sequence of Policy
+    observer : Observer
+    clock : Stopwatch
+    resume : Path or None
+        Checkpoint file.
+    key : str
+        What it belongs to.
+    """
+
+    def __init__(
+        self,
+        chip: Chip,
+        computer: Computer,
+        backend: ThermalBackend,
+        plan: Sequence[Policy],
+        observer: Observer,
+        clock: Stopwatch,
+        resume: Path | None,
+        key: str,
+    ) -> None:
+        self.chip, self.computer, self.backend, self.plan = chip, computer, backend, plan
+        self.observer, self.clock, self.resume, self.key = observer, clock, resume, key
+        self.lifetime = chip.scenario.lifetime or Lifetime(epochs=1, until=ageing.TODAY)
+        self.limits = _limits(chip, plan)
+        self.tiers = [layer.name for layer in chip.stack.with_role("rram")]
+        self.tier_of_tile = np.array([self.tiers.index(layer) for layer, _ in computer.places])
+        self.times: list[float] = []
+        self.climates: list[Climate] = []
+        self.rows: dict[str, list[Any]] = {}
+
+    def run(self) -> tuple[dict[str, Any], dict[str, Any], ThermalSolution]:
+        """Follow the chips through all epochs, then answer."""
+        with self.clock("program"):
+            start = fresh_life(self.chip, self.computer)
+        cells = sum(int(np.prod(m.state_shape)) for m in self.computer.matrices.values())
+        self.observer.stage("program", chips=start.samples, cells=cells)
+        with self.clock("heat"):
+            self.first = first_heat(self.chip, self.computer, self.backend, self.plan)
+            repeats = heat.power_schedule(self.chip, self.first)[1].period is not None
+            self.periodic = PeriodicHeat(self.chip, self.backend, self.first) if repeats else None
+            swing = self.periodic.swing(self.first) if self.periodic else None
+            values, coordinates = present(self.chip, self.computer, self.first, np.empty(0))
+            if self.periodic is not None:
+                coordinates["phase"], values["thermal/tile_temperature_history"] = self.periodic.history(self.first)
+        life, ahead, field, swing = self._begin(start, swing)
+        while ahead:
+            after, row, state, swing = self._epoch(life, len(self.times), ahead[0], field, swing)
+            if self._is_coarse(row, life.time, ahead):
+                ahead.insert(0, float(np.sqrt(life.time * ahead[0])))
+                continue
+            life, field = after, state.field
+            self.times.append(ahead.pop(0))
+            self.climates.append(_climate(field, swing))
+            for name, value in row.items():
+                self.rows.setdefault(name, []).append(value)
+            self._tell(state, row, len(ahead))
+            if self.resume is not None:
+                with self.clock("checkpoint"):
+                    checkpoint.save(
+                        self.resume,
+                        self.key,
+                        checkpoint.Progress(self.times, ahead, life, self.rows, self.climates, field, swing),
+                    )
+        coordinates["time"] = np.array(self.times)
+        values |= {name: np.array(row) for name, row in self.rows.items()}
+        history = History(start, life, coordinates["time"], self.climates, self.plan, self.tier_of_tile, len(self.tiers))
+        edges = histogram_edges(self.computer)
+        coordinates["conductance"] = 0.5 * (edges[1:] + edges[:-1])
+        answered(history, self.lifetime, values, coordinates, self.observer, self.clock)
+        return values, coordinates, self.first.solution
+
+    def _begin(self, start: Life, swing: Swing | None) -> tuple[Life, list[float], Floats, Swing | None]:
+        """The checkpoint, or freshly programmed chips; ends of epochs ahead, temperature, and its swings."""
+        stored = checkpoint.load(self.resume, self.key, start) if self.resume is not None else None
+        if stored is None:
+            life = start
+            for policy in self.plan:
+                life = policy.programmed(life, _climate(self.first.field, swing))
+            return life, epoch_times(self.chip.scenario.lifetime).tolist(), self.first.field, swing
+        self.times, self.climates = list(stored.times), list(stored.climates)
+        self.rows = {name: list(row) for name, row in stored.rows.items()}
+        self.observer.stage("resume", epochs=f"{len(stored.times)}/{len(stored.times) + len(stored.ahead)}")
+        return stored.life, list(stored.ahead), stored.field, stored.swing
+
+    def _epoch(
+        self, life: Life, epoch: int, end: float, field: Floats, swing: Swing | None
+    ) -> tuple[Life, dict[str, Any], Heat, Swing | None]:
+        """Temperature of the epoch and the chips at its end, found together; one way, the first heat stays."""
+        state = self.first
+        if self.lifetime.coupling.enabled:
+            for _ in range(MOST_PASSES):
+                state = self._settled(life, epoch, end, field, swing)
+                if self.periodic is None:
+                    break
+                with self.clock("heat"):
+                    before, swing = swing, self.periodic.swing(state, swing)
+                if before is swing:
+                    break
+                field = state.field
+        climate = _climate(state.field, swing)
+        with self.clock("age"):
+            after = elapse(life, end, climate, self.plan, epoch)
+        with self.clock("read"):
+            reading = read_out(after, climate, self.plan, epoch)
+        if after.fresh_accuracy is None:
+            after = replace(after, fresh_accuracy=float(reading.accuracy.mean()))
+        return after, self._row(life, after, state, reading, swing), state, swing
+
+    def _settled(self, life: Life, epoch: int, end: float, field: Floats, swing: Swing | None) -> Heat:
+        """Fixed point of temperature, leakage and what the cells conduct on average over the epoch."""
+
+        def conductances(trial: Floats) -> dict[str, Any]:
+            climate = _climate(trial, swing)
+            with self.clock("age"):
+                before = life.conductances(climate)
+                after = elapse(life, end, climate, self.plan, epoch).conductances(climate)
+                return {name: 0.5 * (before[name] + after[name]) for name in before}
+
+        with self.clock("heat"):
+            written = elapse(life, end, _climate(field, swing), self.plan, epoch).bill.tile_energy - life.bill.tile_energy
+            power = written / (end - life.time)
+
+            def above(rate: float) -> Floats | float:
+                return 0.0 if swing is None else swing.high * (rate / swing.rate if swing.rate else 1.0)
+
+            return heat.settle(self.chip, self.backend, conductances, field, self.limits, power, above)
+
+    def _is_coarse(self, row: dict[str, Any], start: float, ahead: Sequence[float]) -> bool:
+        """Whether more has changed in an epoch than the scenario allows, and the epoch can be divided."""
+        refine = self.lifetime.refine
+        if refine is None or not self.rows or ahead[0] / start < NARROWEST or len(self.times) + len(ahead) >= refine.most:
+            return False
+        lost = abs(float(np.mean(self.rows["mvm/accuracy"][-1]) - np.mean(row["mvm/accuracy"])))
+        moved = float(np.abs(self.rows["thermal/tile_temperature"][-1] - row["thermal/tile_temperature"]).max())
+        return lost > refine.accuracy or moved > refine.temperature
+
+    def _tell(self, state: Heat, row: dict[str, Any], ahead: int) -> None:
+        self.observer.step(
+            "epoch",
+            len(self.times),
+            len(self.times) + ahead,
+            accuracy=f"{row['mvm/accuracy'].mean():.4f}",
+            peak=f"{state.field.max():.1f} K",
+            iterations=state.iterations,
+        )
+
+    def _row(self, before: Life, after: Life, state: Heat, reading: Reading, swing: Swing | None) -> dict[str, Any]:
+        """Output variables of one epoch."""
+        climate = _climate(state.field, swing)
+        seen = after.conductances(climate)
+        mean, spread = errors_by_tier(self.computer, after.population, seen, self.tier_of_tile, len(self.tiers))
+        tiers = np.array([state.solution.field.layer_mean(name) for name in self.tiers])
+        levels = tiers[None] if swing is None else tiers + swing.tiers
+        ages = np.array([self._device_of_tier(i).acceleration(t, reference=ANCHOR) for i, t in enumerate(levels.T)])
+        earlier = self.rows["reliability/equivalent_time"][-1] if self.rows else np.zeros(len(self.tiers))
+        periodic = {}
+        if swing is not None:
+            periodic = {
+                "thermal/tile_temperature_low": (state.field + swing.low).min(axis=(1, 2)),
+                "thermal/tile_temperature_high": (state.field + swing.high).max(axis=(1, 2)),
+                "thermal/tile_temperature_working": climate.working.mean(axis=(1, 2)),
+                "reliability/temperature_levels": climate.shares.size,
+            }
+        return {
+            "mvm/accuracy": reading.accuracy,
+            "mvm/logit_error": reading.logit_error,
+            "mvm/signal_to_noise": reading.signal_to_noise,
+            "mvm/confusion": reading.confusion,
+            "mvm/wire_error": reading.wire_error,
+            "thermal/tile_temperature": state.tile_temperature,
+            "reliability/conductance_error_mean": mean,
+            "reliability/conductance_error_std": spread,
+            "reliability/equivalent_time": earlier + (after.time - before.time) * (ages @ climate.shares),
+            "reliability/conductance_histogram": histogram(seen, histogram_edges(self.computer)),
+            "reliability/stuck_fraction": after.population.stuck_fraction(),
+            "reliability/writes": after.population.mean_of("writes"),
+            "reliability/endurance_used": after.population.mean_of("damage"),
+            "reliability/refreshes": after.bill.refreshes,
+            "reliability/write_energy": after.bill.energy,
+            "reliability/coupling_iterations": state.iterations,
+            "reliability/coupling_change": state.change,
+            "power/total_power": state.solution.heat_in,
+            "power/array_power": float(state.powers["array"].sum()),
+            "power/rate": state.rate,
+            **periodic,
+        }
+
+    def _device_of_tier(self, tier: int) -> Any:
+        """Device of the tiles on a tier; that of the first layer where it has none."""
+        mine = np.flatnonzero(self.tier_of_tile == tier)
+        layer = self.computer.tiles[mine[0] if mine.size else 0].layer
+        return self.computer.devices[layer]

@@ -1,0 +1,167 @@
+"""Temperatures of a chip within one period of its power: the history that its cells live through, not its mean."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from stack3d.errors import DeckError, ValidityWarning
+from stack3d.layout import Floats
+from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.climate import RATE_TOLERANCE, Climate, RateLaw, grouped, mean_rates, quadrature
+from stack3d.lifetime.faces import channel_runs
+from stack3d.lifetime.heat import Heat, power_schedule, tile_boxes, tile_field
+from stack3d.lifetime.placing import linear_stack
+from stack3d.lifetime.summary import duration
+from stack3d.lifetime.transient import periodic_solver
+from stack3d.thermal.places import Box
+from stack3d.thermal.problem import ThermalBackend, ThermalProblem
+from stack3d.thermal.schedule import PowerSchedule
+from stack3d.thermal.transient import transient_system
+
+FEWEST_NODES, MOST_NODES = 4, 32
+"""Instants per interval between changes of power."""
+DRAWN = 96
+"""Instants of the history that is reported, over all intervals."""
+UNMOVED = 1e-3
+"""Powers that differ by less than this share of their largest swing leave the history as it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Swing:
+    """One period about its mean.
+
+    Parameters
+    ----------
+    climate : Climate
+        Differences from the mean. [K]
+    low, high : ndarray, shape (tiles, ny, nx)
+        Coldest and hottest instant of each box, as a difference from its mean. [K]
+    tiers : ndarray, shape (levels, tiers)
+        Of the means of the crossbar layers, at the levels of the climate. [K]
+    moving : ndarray, shape (intervals, sources)
+        Powers that made it, as differences from their mean. [W]
+    rate : float
+        Inferences per second among them, mean over the period. [1/s]
+    """
+
+    climate: Climate
+    low: Floats
+    high: Floats
+    tiers: Floats
+    moving: Floats
+    rate: float
+
+
+States = Callable[[PowerSchedule, Floats], Floats]
+"""Temperature of the places, boxes of tiles and then tiers, at ascending instants within a period; (instants, places). [K]"""
+
+
+class PeriodicHeat:
+    """Follows the temperature through a period for the powers of an epoch.
+
+    What goes with the rate follows the activity, explicit sources their trace; leakage and writes stay at their mean. Layers
+    that are uniform in the plane are solved exactly in time with conductivities held at the layer's mean temperature of the
+    first epoch. Other stacks take the steady temperature of every power, which a warning tells: too much of a swing unless the
+    period is long.
+
+    Parameters
+    ----------
+    chip : Chip
+        With a computer.
+    backend : ThermalBackend
+    first : Heat
+        Of the chips just programmed.
+    """
+
+    def __init__(self, chip: Chip, backend: ThermalBackend, first: Heat) -> None:
+        assert chip.computer is not None
+        self.chip, self.backend = chip, backend
+        self.shape = first.field.shape
+        self.laws: list[RateLaw] = []
+        for device in {id(d): d for d in chip.computer.devices.values()}.values():
+            self.laws += [device.acceleration, device.damage_rate]
+        self.tiers = [layer.name for layer in chip.stack.with_role("rram")]
+        self._sources, schedule = power_schedule(chip, first)
+        self._states = self._solver(first, schedule)
+
+    def _solver(self, first: Heat, schedule: PowerSchedule) -> States:
+        assert schedule.period is not None
+        given = self.backend.problem
+        reason = "coolant in channels" if channel_runs(self.chip.stack) else "a mesh that stands on no grid"
+        if isinstance(given, ThermalProblem) and not channel_runs(self.chip.stack):
+            means = {layer.name: first.solution.field.layer_mean(layer.name) for layer in self.chip.stack.layers}
+            stack = linear_stack(self.chip.stack, means)
+            problem = dataclasses.replace(given, stack=stack)
+            places = [
+                Box(layer, box) for layer, boxes in tile_boxes(self.chip, (self.shape[2], self.shape[1])) for box in boxes
+            ]
+            places += [Box(name, self.chip.stack.layer(name).extent) for name in self.tiers]
+            try:
+                exact = periodic_solver(transient_system(problem, self._sources, places))
+            except DeckError as error:
+                reason = error.problems[0].message if error.problems else str(error)
+            else:
+                return lambda now, times: exact.periodic(now, times.tolist()).temperature
+        text = (
+            f"power that repeats every {duration(schedule.period)}: temperatures are taken as steady at every power ({reason}),"
+            " which overstates the swing of a short period"
+        )
+        warnings.warn(ValidityWarning(text), stacklevel=2)
+        return self._quasi_steady
+
+    def _quasi_steady(self, schedule: PowerSchedule, times: Floats) -> Floats:
+        """Steady temperature at the power of each instant."""
+        rows, which = np.unique(schedule.powers, axis=0, return_inverse=True)
+        found = []
+        for powers in rows:
+            solution = self.backend.solve([dataclasses.replace(s, power=float(p)) for s, p in zip(self._sources, powers)])
+            field = tile_field(self.chip, solution, (self.shape[2], self.shape[1])).ravel()
+            found.append(np.concatenate([field, [solution.field.layer_mean(name) for name in self.tiers]]))
+        at = np.searchsorted(schedule.times, times, side="right") - 1
+        return np.array(found)[which.ravel()[at]]
+
+    def swing(self, state: Heat, before: Swing | None = None) -> Swing:
+        """One period by the fewest levels that age the cells alike; `before` if the powers of the state are its own."""
+        self._sources, schedule = power_schedule(self.chip, state)
+        assert schedule.period is not None
+        moving = schedule.powers - schedule.powers.mean(axis=0)
+        if before is not None and np.abs(moving - before.moving).max() <= UNMOVED * np.abs(before.moving).max():
+            return before
+        field, boxes = state.field, state.field.size
+        nodes, coarser = FEWEST_NODES, np.zeros(())
+        while True:
+            times, shares = quadrature(schedule.times, schedule.period, nodes)
+            values = self._states(schedule, times)
+            mean = shares @ values
+            inside = (values - mean)[:, :boxes].reshape(-1, *self.shape)
+            rates = mean_rates(shares, inside + field, self.laws)
+            if np.all(np.abs(rates - coarser) <= 0.2 * RATE_TOLERANCE * np.abs(rates)) or nodes == MOST_NODES:
+                break
+            nodes, coarser = 2 * nodes, rates
+        total, weights = grouped(shares, inside + field, self.laws)
+        activity = self.chip.activity
+        busy = shares * activity.values[np.searchsorted(activity.times, times, side="right") - 1, 0]
+        busy = busy / busy.sum() if busy.any() else shares
+        climate = Climate(total, np.tensordot(weights, inside, axes=1), np.tensordot(busy, inside, axes=1))
+        turns = self._states(schedule, schedule.times)[:, :boxes] - mean[:boxes]  # extremes lie at changes of power
+        extremes = np.concatenate([inside, turns.reshape(-1, *self.shape)])
+        return Swing(
+            climate, extremes.min(axis=0), extremes.max(axis=0), weights @ (values - mean)[:, boxes:], moving, state.rate
+        )
+
+    def history(self, state: Heat) -> tuple[Floats, Floats]:
+        """Instants over a period, shape (phases,) [s], and the mean of every tile at each, shape (phases, tiles). [K]"""
+        self._sources, schedule = power_schedule(self.chip, state)
+        assert schedule.period is not None
+        ends = np.append(schedule.times[1:], schedule.period)
+        spaced = np.linspace(0.0, 1.0, max(2, DRAWN // ends.size) + 1) ** 2
+        phases = np.unique(np.minimum(schedule.times[:, None] + (ends - schedule.times)[:, None] * spaced, schedule.period))
+        times, shares = quadrature(schedule.times, schedule.period, MOST_NODES)
+        values = self._states(schedule, phases) - shares @ self._states(schedule, times)
+        boxes = values[:, : state.field.size].reshape(-1, *self.shape)
+        return phases, (state.field + boxes).mean(axis=(2, 3))

@@ -1,0 +1,241 @@
+"""Ageing under power that comes and goes: the history of the temperature counts, not its mean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.special import iv
+
+from stack3d import decks
+from stack3d.lifetime import run_case
+from stack3d.lifetime.ageing import YEAR
+from stack3d.lifetime.backends import make_backend
+from stack3d.lifetime.chip import build_chip
+from stack3d.lifetime.climate import Climate, grouped, mean_rates, quadrature
+from stack3d.lifetime.faces import thermal_problem
+from stack3d.lifetime.heat import make_grid
+from stack3d.lifetime.loop import first_heat
+from stack3d.lifetime.periodic import PeriodicHeat
+from stack3d.progress import Silent
+
+BOLTZMANN = 8.617333e-5
+ENERGY = 1.0
+"""Activation energy of the deck `bulk_rram_ucsd`. [eV]"""
+QUICK = {
+    "monte_carlo.samples": 2, "lifetime.epochs": 3, "lifetime.attribution": False, "solver.backend": "tensor",
+    "workload.test_samples": 50, "cooling.ambient": "60 degC", "geometry.tiers.repeat": 2,
+    "solver.mesh": {"lateral": 6, "per_layer": 1, "aspect": 4},
+}  # fmt: skip
+SWINGING = {
+    "workload.rate": "2e6 1/s", "workload.periphery.adc.energy": "300 pJ", "workload.periphery.leakage": "0 W",
+    "power.sources.host.power": "1 mW",
+}  # fmt: skip
+"""Ten tiles that heat themselves by some ten kelvin when they work, and nothing else that heats."""
+
+
+def case(**overrides: Any) -> decks.Case:
+    keys = {key.replace("__", "."): value for key, value in overrides.items()}
+    return decks.load("quickstart", [*QUICK.items(), *SWINGING.items(), *keys.items()])
+
+
+def bursts(on: str, off: str) -> dict[str, str]:
+    return {"pattern": "bursts", "on": on, "off": off}
+
+
+def factor(temperature: Any, reference: float = 298.15) -> Any:
+    return np.exp(ENERGY / BOLTZMANN * (1 / reference - 1 / np.asarray(temperature)))
+
+
+def square_wave(time: Any, on: float, period: float, constant: float) -> Any:
+    """Periodic response of one time constant to a square wave of unit height, from its closed form."""
+    time = np.asarray(time)
+    top = -np.expm1(-on / constant) / -np.expm1(-period / constant)
+    bottom = top * np.exp(-(period - on) / constant)
+    rising = 1 - (1 - bottom) * np.exp(-time / constant)
+    return np.where(time <= on, rising, top * np.exp(-np.maximum(time - on, 0.0) / constant))
+
+
+@pytest.mark.parametrize("constant", [1e-4, 0.03, 0.7, 100.0])
+def test_equivalent_time_of_a_known_history(constant: float) -> None:
+    """A square wave of power through one time constant: Arrhenius average by levels against adaptive quadrature."""
+    on, period, low, height = 0.3, 1.0, 330.0, 40.0
+
+    def temperature(time: Any) -> Any:
+        return low + height * square_wave(np.asarray(time), on, period, constant)
+
+    times, shares = quadrature(np.array([0.0, on]), period, 16)
+    levels = temperature(times)[:, None, None, None]
+    total, weights = grouped(shares, levels, [factor])
+    climate = Climate(total, np.tensordot(weights, levels, axes=1), levels[0])
+    pieces = np.unique(np.clip([0, *(on * np.geomspace(1e-5, 1, 30)), *(on + 0.7 * np.geomspace(1e-5, 1, 30))], 0, period))
+    exact = sum(quad(lambda t: float(factor(temperature(t))), a, b, epsrel=1e-10)[0] for a, b in zip(pieces, pieces[1:]))
+    assert climate.averaged(factor).item() * period == pytest.approx(exact, rel=2e-3)  # 1e-3 is promised of the levels alone
+    assert total.sum() == pytest.approx(1.0, rel=1e-12)
+    assert climate.mean.item() == pytest.approx(float(shares @ levels.ravel()), rel=1e-12)
+    assert total.size <= 16
+    mean_alone = float(factor(climate.mean.item()))
+    if constant <= 0.03:
+        assert mean_alone < 0.75 * exact  # the mean temperature would promise a third more life, or more
+    if constant == 100.0:
+        assert total.size == 1
+
+
+def test_a_sine_gives_a_bessel_function() -> None:
+    """Rate exp(bT) at T = A sin: the mean over a period is I0(bA)."""
+    times, shares = quadrature(np.array([0.0]), 1.0, 64)
+    levels = (10.0 * np.sin(2 * np.pi * times))[:, None, None, None]
+    for slope in (0.01, 0.1, 0.3):
+        law = lambda t, slope=slope: np.exp(slope * t)  # noqa: E731
+        total, weights = grouped(shares, levels, [law])
+        found = mean_rates(total, np.tensordot(weights, levels, axes=1), [law]).item()
+        assert found == pytest.approx(iv(0, 10 * slope), rel=1.5e-3)
+
+
+@pytest.fixture(scope="module")
+def tempered() -> dict[str, dict[str, Any]]:
+    """The same mean power as bursts much shorter and much longer than any time constant of the stack, and as neither."""
+    out = {}
+    for name, trace in {
+        "fast": bursts("1e-7 s", "3e-7 s"),
+        "slow": bursts("2.5e5 s", "7.5e5 s"),
+        "between": bursts("20 s", "60 s"),
+    }.items():
+        out[name] = dict(run_case(case(workload__trace=trace).scenario, Silent()).values)
+    full = {"workload.rate": "2e6 1/s"}, {"workload.rate": "5e5 1/s"}, {"workload.rate": "1 1/s"}
+    for name, rate in zip(("working", "mean", "idle"), full):
+        out[name] = dict(run_case(case(**{k.replace(".", "__"): v for k, v in rate.items()}).scenario, Silent()).values)
+    return out
+
+
+def test_a_fast_cycle_ages_as_its_mean(tempered: dict[str, dict[str, Any]]) -> None:
+    fast, mean = tempered["fast"], tempered["mean"]
+    np.testing.assert_array_equal(fast["reliability/temperature_levels"], 1)
+    np.testing.assert_allclose(fast["thermal/tile_temperature"], mean["thermal/tile_temperature"], atol=2e-3)
+    np.testing.assert_allclose(fast["reliability/equivalent_time"], mean["reliability/equivalent_time"], rtol=1e-3)
+
+
+def test_a_slow_cycle_ages_at_two_temperatures(tempered: dict[str, dict[str, Any]]) -> None:
+    """A quarter of the time at the steady temperature of work, the rest at that of idleness."""
+    slow, working, idle = tempered["slow"], tempered["working"], tempered["idle"]
+    np.testing.assert_array_equal(slow["reliability/temperature_levels"], 2)
+    rise = (working["thermal/tile_temperature"] - idle["thermal/tile_temperature"]).max()
+    assert rise > 8
+    for name, steady in (("high", working), ("working", working), ("low", idle)):
+        found = slow[f"thermal/tile_temperature_{name}"]
+        np.testing.assert_allclose(found, steady["thermal/tile_temperature"], atol=0.03 * rise)  # k(T) held at the mean
+    both = (0.25 * part["reliability/equivalent_time"] for part in (working, idle))
+    expected = next(both) + 3 * next(both)
+    np.testing.assert_allclose(slow["reliability/equivalent_time"][-1], expected[-1], rtol=0.02)
+
+
+def test_the_history_lies_between_its_limits(tempered: dict[str, dict[str, Any]]) -> None:
+    age = {name: values["reliability/equivalent_time"][-1] for name, values in tempered.items()}
+    assert np.all(age["fast"] * 1.002 < age["between"]) and np.all(age["between"] * 1.002 < age["slow"])
+    assert np.all(age["slow"] > 1.1 * age["mean"])
+    between = tempered["between"]
+    low, high = (between[f"thermal/tile_temperature_{n}"] for n in ("low", "high"))
+    history = between["thermal/tile_temperature_history"]
+    assert np.all(low < between["thermal/tile_temperature"]) and np.all(between["thermal/tile_temperature"] < high)
+    np.testing.assert_allclose(history[0], history[-1], atol=1e-6)  # a period closes
+    assert history.min() >= low[0].min() - 1e-4 and history.max() <= high[0].max() + 1e-4
+
+
+def test_the_equivalent_time_is_that_of_the_reported_history() -> None:
+    """Dense trapezoids over the history in the dataset give the equivalent time in the dataset."""
+    loaded = case(workload__trace=bursts("20 s", "60 s"), lifetime__epochs=1, lifetime__until="1 year")
+    outcome = run_case(loaded.scenario, Silent())
+    chip = build_chip(loaded.scenario)
+    phases, history = outcome.coordinates["phase"], outcome.values["thermal/tile_temperature_history"]
+    assert phases[0] == 0 and phases[-1] == 80
+    tile = int(np.argmax(history.max(axis=0)))
+    tier = [layer.name for layer in chip.stack.with_role("rram")].index(chip.computer.places[tile][0])
+    mine = [i for i, (layer, _) in enumerate(chip.computer.places) if layer == chip.computer.places[tile][0]]
+    over_period = np.trapezoid(factor(history[:, mine]), phases, axis=0).mean() / 80
+    shift = outcome.values["thermal/temperature_mean"][tier] - history[:, mine].mean(axis=1)  # tier and tile differ by mK
+    assert np.abs(np.trapezoid(shift, phases) / 80) < 0.2
+    found = outcome.values["reliability/equivalent_time"][-1, tier] / YEAR
+    assert found == pytest.approx(over_period, rel=0.02)
+
+
+def test_wear_counts_every_instant() -> None:
+    """A slow cycle: writes at random instants wear as the mean of the damage at both temperatures."""
+    loaded = case(workload__trace=bursts("2.5e5 s", "7.5e5 s"), lifetime__refresh={"period": "1 day"})
+    chip = build_chip(loaded.scenario)
+    device = next(iter(chip.computer.devices.values()))
+    values = dict(run_case(loaded.scenario, Silent()).values)
+    tiles = {n: values[f"thermal/tile_temperature_{n}"][-1].mean() for n in ("low", "high")}
+    per_write = 0.25 * device.damage_rate(tiles["high"]) + 0.75 * device.damage_rate(tiles["low"])
+    gained = np.diff(values["reliability/endurance_used"])[-1] / np.diff(values["reliability/refreshes"])[-1]
+    assert gained == pytest.approx(float(per_write), rel=0.01)
+    mean_alone = float(device.damage_rate(values["thermal/tile_temperature"][-1].mean()))
+    assert gained > 1.01 * mean_alone
+
+
+class Killed(Exception):
+    """Stands for the end of a process."""
+
+
+class Killer(Silent):
+    def step(self, name: str, done: int, total: int, **facts: Any) -> None:
+        if name == "epoch" and done == 3:
+            raise Killed
+
+
+def test_a_killed_run_goes_on_with_its_history(tmp_path: Path) -> None:
+    scenario = case(workload__trace=bursts("20 s", "60 s")).scenario
+    whole = run_case(scenario, Silent()).values
+    with pytest.raises(Killed):
+        run_case(scenario, Killer(), resume=tmp_path / "c.npz", key="k")
+    again = run_case(scenario, Silent(), resume=tmp_path / "c.npz", key="k").values
+    for name, value in whole.items():
+        np.testing.assert_array_equal(value, again[name], err_msg=name)
+
+
+def test_throttling_looks_at_the_hottest_instant() -> None:
+    trace = bursts("20 s", "60 s")
+    free = run_case(case(workload__trace=trace).scenario, Silent()).values
+    limit = 0.5 * float(free["thermal/tile_temperature"].max() + free["thermal/tile_temperature_high"].max())
+    held = run_case(case(workload__trace=trace, lifetime__throttling={"limit": f"{limit} K"}).scenario, Silent()).values
+    assert held["thermal/tile_temperature_high"].max() <= limit + 0.05
+    assert held["thermal/tile_temperature_high"].max() > limit - 0.5
+    assert np.all(held["power/rate"] < free["power/rate"])
+
+
+def test_coolant_is_taken_as_steady_and_said_so() -> None:
+    """Channels have no transient: every power at its steady temperature, with a warning in the outcome."""
+    channels = {
+        "direction": "x", "count": 4, "width": "1 mm", "wall_width": "1 mm", "edge_wall_width": "500 um",
+        "coolant": "water", "flow_rate": "40 ml/min", "inlet_temperature": "300 K",
+    }  # fmt: skip
+    above = [
+        {"name": "cavity", "thickness": "100 um", "material": "silicon", "channels": channels},
+        {"name": "cap", "thickness": "200 um", "material": "silicon"},
+    ]
+    chosen = case(geometry__above=above, workload__trace=bursts("1 ms", "3 ms"), lifetime__epochs=1)
+    outcome = run_case(chosen.scenario, Silent())
+    assert any("taken as steady at every power (coolant in channels)" in text for text in outcome.warnings)
+    np.testing.assert_array_equal(outcome.values["reliability/temperature_levels"] <= 2, True)
+
+
+def test_quasi_steady_levels_are_the_steady_temperatures() -> None:
+    """The stand-in for stacks without a periodic solution: exactly the solver's temperatures at both powers."""
+    scenario = case(workload__trace=bursts("1 ms", "3 ms")).scenario
+    chip = build_chip(scenario)
+    assert chip.computer is not None
+    backend = make_backend(scenario, thermal_problem(chip.stack, make_grid(chip), scenario.cooling))
+    first = first_heat(chip, chip.computer, backend, ())
+    periodic = PeriodicHeat(chip, backend, first)
+    periodic._states = periodic._quasi_steady
+    swing = periodic.swing(first)
+    rises = [first.field + swing.low, first.field + swing.high]
+    for activity, found in zip((0.0, 1.0), rises):
+        sources = [replace(s, power=s.power * activity / 0.25 if "tile" in s.name else s.power) for s in periodic._sources]
+        steady = backend.solve(sources).field
+        i = int(np.argmax(first.tile_temperature))
+        layer, box = chip.computer.places[i]
+        assert found[i].mean() == pytest.approx(float(steady.box_means(layer, [box])[0]), abs=0.02)
