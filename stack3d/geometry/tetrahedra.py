@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from stack3d.errors import DeckError, Problem
 from stack3d.geometry.gmsh_model import gmsh_model
 from stack3d.geometry.grid import MERGE, element_heights
 from stack3d.geometry.hexahedra import opened
+from stack3d.geometry.mesh_cache import cached, fingerprint
 from stack3d.layout import Cylinders, Floats, Grid, HeatSource, Material, Rectangle, Stack, Surface
 from stack3d.meshes import VOID, Columns, Ints
 from stack3d.schema.numerics import Mesh
@@ -86,11 +88,11 @@ def _snapped(boxes: Iterable[Rectangle], hard: Iterable[Rectangle], slack: float
 class _Sizes:
     """Element size wanted in the plane: as on the tensor grid, smallest at edges of sources and cylinders, growing away."""
 
-    focus: Sequence[Rectangle]
-    cylinders: Sequence[tuple[Cylinders, Polygon]]
+    focus: tuple[tuple[Rectangle, float], ...]
+    """Sources and the size at their edges."""
+    cylinders: tuple[tuple[Cylinders, Polygon], ...]
     core: Rectangle
     largest: float
-    smallest: float
     growth: float
 
     def impose(self, gmsh: Any) -> None:
@@ -136,15 +138,16 @@ class _Sizes:
 
     def _near(self, ends: Floats) -> Iterator[tuple[float, NDArray[np.bool_]]]:
         """(size, which curves have it), for edges of sources and of cylinders; ends of shape (curves, 2, 2)."""
-        slack = 1e-6 * self.smallest
-        on = np.zeros(len(ends), dtype=bool)
-        for box in self.focus:
-            x, y = np.moveaxis(ends, -1, 0)
+        slack = 1e-9 * self.largest
+        x, y = np.moveaxis(ends, -1, 0)
+        sizes = np.full(len(ends), np.inf)
+        for box, size in self.focus:
             inside = np.all((x > box.x0 - slack) & (x < box.x1 + slack) & (y > box.y0 - slack) & (y < box.y1 + slack), axis=1)
             for axis, bound in ((0, box.x0), (0, box.x1), (1, box.y0), (1, box.y1)):
-                on |= inside & np.all(np.abs(ends[..., axis] - bound) < slack, axis=1)
-        if on.any():
-            yield self.smallest, on
+                on = inside & np.all(np.abs(ends[..., axis] - bound) < slack, axis=1)
+                sizes[on] = np.minimum(sizes[on], size)
+        for size in np.unique(sizes[np.isfinite(sizes)]):
+            yield float(size), sizes == size
         for field, polygon in self.cylinders:
             offset = _from_axis(ends.reshape(-1, 2), field)
             rim = np.abs(np.hypot(*offset.T) - polygon.radius).reshape(-1, 2).max(axis=1) < 1e-6 * polygon.radius
@@ -153,7 +156,13 @@ class _Sizes:
 
 
 def _triangulate(boxes: Sequence[Rectangle], sizes: _Sizes) -> tuple[Floats, Ints]:
-    """Points (n, 2) [m] and triangles (m, 3) of the plane; every outline is made of edges."""
+    """Points (n, 2) [m] and triangles (m, 3) of the plane, kept on disk; every outline is made of edges."""
+    key = fingerprint("plane", version("gmsh"), tuple(boxes), sizes)
+    arrays = cached(key, lambda: dict(zip(("points", "triangles"), _triangulated(boxes, sizes))))
+    return arrays["points"], arrays["triangles"]
+
+
+def _triangulated(boxes: Sequence[Rectangle], sizes: _Sizes) -> tuple[Floats, Ints]:
     with gmsh_model("plane") as gmsh:
         occ = gmsh.model.occ
 
@@ -297,13 +306,14 @@ def build_columns(
     hard = [e for layer in stack.layers for e in (layer.extent, *(b.extent for b in layer.blocks))]
     hard = list(dict.fromkeys([*hard, *(e for surface in surfaces for e in surface.extents)]))
     soft = _snapped((s.extent for s in sources), hard, MERGE * target)
-    filled = {e for layer in stack.layers for e in (layer.extent,)}
+    filled = {layer.extent for layer in stack.layers}
     sizes = _Sizes(
-        [b for b in soft if b not in filled],
-        [(field, Polygon(field.diameter, mesh.sides)) for layer in stack.layers for field in layer.cylinders],
+        tuple(
+            (b, min(target / mesh.refinement, min(b.x1 - b.x0, b.y1 - b.y0) / mesh.per_source)) for b in soft if b not in filled
+        ),
+        tuple((field, Polygon(field.diameter, mesh.sides)) for layer in stack.layers for field in layer.cylinders),
         core,
         target,
-        target / mesh.refinement,
         mesh.growth,
     )
     bounds = Rectangle(min(e.x0 for e in hard), max(e.x1 for e in hard), min(e.y0 for e in hard), max(e.y1 for e in hard))
