@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 
 from stack3d.errors import Problem, ValidityWarning, did_you_mean
-from stack3d.layout import Channels, Grid, Rectangle, Stack, Surface
+from stack3d.layout import Grid, Rectangle, Stack, Surface
+from stack3d.lifetime.channels import channel_runs, warn_of_channels
 from stack3d.lifetime.chip import Chip
 from stack3d.schema.cooling import Cooling
 from stack3d.schema.cooling import Face as FaceDeck
-from stack3d.thermal import ducts
-from stack3d.thermal.coolant import ChannelRun
 from stack3d.thermal.cooling import FilmLaw, forced_air, natural_convection, radiation
 from stack3d.thermal.problem import Face, HeatProblem, ThermalProblem, ThermalSolution
 
@@ -43,13 +41,13 @@ def film_law(deck: FaceDeck, area: float, ambient: float) -> FilmLaw:
 
 def face_of(deck: FaceDeck, area: float, ambient: float) -> Face:
     """Condition of a cooled face of an area [m²]; where the film follows the temperature, that of a first guess."""
-    flux = deck.flux or 0.0
+    flux, capacity = deck.flux or 0.0, (deck.heat_capacity or 0.0) / area
     if deck.temperature is not None:
         return Face(np.inf, deck.temperature, flux)
     if (cooler := deck.thermoelectric) is not None:
         film = cooler.peltier + cooler.conductance
-        return Face(film, (cooler.conductance * cooler.hot_side + cooler.joule) / film, flux)
-    return Face(film_law(deck, area, ambient)(ambient + FIRST_RISE), ambient, flux)
+        return Face(film, (cooler.conductance * cooler.hot_side + cooler.joule) / film, flux, capacity)
+    return Face(film_law(deck, area, ambient)(ambient + FIRST_RISE), ambient, flux, capacity)
 
 
 def condition_of(cooling: Cooling) -> dict[str, FaceDeck]:
@@ -82,6 +80,7 @@ def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution) 
             _warn(
                 f"cooling.{name} ({deck.name}): the face is at {surface:.1f} K, its limit is {deck.largest_temperature:.1f} K"
             )
+    warn_of_channels(chip.stack, solution)
     for name, limit in chip.scenario.limits.items():
         for layer in chip.stack.layers:
             peak = solution.field.layer_peak(layer.name)[0]
@@ -131,23 +130,6 @@ def side_area(stack: Stack) -> float:
     return total
 
 
-def channel_film(channels: Channels) -> float:
-    """Given film coefficient, or that of laminar flow. [W m⁻² K⁻¹]"""
-    if channels.film_coefficient is not None:
-        return channels.film_coefficient
-    assert channels.conductivity is not None
-    return ducts.film_coefficient(channels.width, channels.height, channels.conductivity)
-
-
-def channel_runs(stack: Stack) -> list[ChannelRun]:
-    """Channels of every layer that has them."""
-    return [
-        ChannelRun(f"{layer.name}_coolant", layer.name, layer.channels, channel_film(layer.channels))
-        for layer in stack.layers
-        if layer.channels is not None
-    ]
-
-
 def thermal_problem(stack: Stack, grid: Grid, cooling: Cooling) -> ThermalProblem:
     """Stack, grid, cooled faces, patches and channels."""
     ambient = cooling.ambient
@@ -166,17 +148,3 @@ def thermal_problem(stack: Stack, grid: Grid, cooling: Cooling) -> ThermalProble
         sides=face_of(cooling.sides, side_area(stack), ambient),
         patches=tuple(patches),
     )
-
-
-def hydraulics(runs: Sequence[ChannelRun]) -> dict[str, list[float]]:
-    """Pressure drop [Pa] and pumping power [W] of each run; NaN where the viscosity is not known."""
-    out: dict[str, list[float]] = {"pressure_drop": [], "pumping_power": []}
-    for run in runs:
-        c = run.channels
-        velocity = c.flow_rate / len(c.outlines) / (c.width * c.height)
-        drop = np.nan
-        if c.viscosity is not None:
-            drop = ducts.pressure_drop(velocity, c.width, c.height, c.length, viscosity=c.viscosity)
-        out["pressure_drop"].append(drop)
-        out["pumping_power"].append(drop * c.flow_rate)
-    return out
