@@ -27,6 +27,8 @@ from stack3d.schema.scenario import Scenario
 
 HOTTEST = 700.0
 """Peak above which results carry a warning: solder, interfaces and every device law end well below. [K]"""
+NOTHING_SOLID = 1e4
+"""Peak above which a run fails; tungsten melts at 3695 K. [K]"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +109,10 @@ def _check_temperatures(values: Mapping[str, Any]) -> None:
     means, peaks = values["thermal/layer_temperature_mean"], values["thermal/layer_temperature_max"]
     if means.min() <= 0:
         raise SolverError(f"the mean temperature of a layer is {means.min():.1f} K: is a power negative, or in the wrong unit?")
+    if peaks.max() > NOTHING_SOLID:
+        raise SolverError(
+            f"the peak temperature is {peaks.max():.3g} K, where no material is solid: is a power in the wrong unit?"
+        )
     if peaks.max() > HOTTEST:
         text = f"peak temperature {peaks.max():.0f} K: material and device data are made for less than {HOTTEST:.0f} K"
         warnings.warn(ValidityWarning(text), stacklevel=2)
