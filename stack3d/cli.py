@@ -141,7 +141,7 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     """Print the resolved deck, the stack and the size of the mesh."""
     from stack3d import decks, results
     from stack3d.lifetime import check
-    from stack3d.lifetime.heat import make_grid
+    from stack3d.lifetime.bodies import describe
     from stack3d.units import short
 
     case = decks.load(scenario, _parsed(overrides))
@@ -163,10 +163,7 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
             f"{layer.name:<18}{layer.z0 * 1e6:>12.2f}{layer.thickness * 1e6:>9.2f} um  {layer.material.name:<20}"
             f"{k:<24}{contact:>10}  {layer.role}".rstrip()
         )
-    grid = make_grid(chip)
-    nz, ny, nx = grid.shape
-    megabytes = grid.n_nodes * 27 * 12 * 4 / 1e6
-    typer.echo(f"\nmesh: {nx} x {ny} x {nz} hexahedra, {grid.n_nodes} unknowns, about {megabytes:.0f} MB of matrix and solver")
+    typer.echo(f"\nmesh: {describe(chip)}")
     if chip.computer is not None:
         from stack3d.lifetime.outputs import mapping_table
 
@@ -212,17 +209,18 @@ def mesh(
 ) -> None:
     """Write the Gmsh mesh with its named regions."""
     from stack3d import decks
-    from stack3d.geometry.gmsh_model import layered_hexahedra, write_mesh
+    from stack3d.geometry.gmsh_model import named_model, write_mesh
     from stack3d.lifetime import check
-    from stack3d.lifetime.faces import thermal_problem
-    from stack3d.lifetime.heat import make_grid
+    from stack3d.lifetime.bodies import cells_of
 
-    chip = check(decks.load(scenario, _parsed(overrides)).scenario)
-    grid = make_grid(chip)
-    patches = thermal_problem(chip.stack, grid, chip.scenario.cooling).patches
-    with layered_hexahedra(chip.stack, grid, [surface for surface, _ in patches]) as named:
+    case = decks.load(scenario, _parsed(overrides))
+    try:
+        cells = cells_of(check(case.scenario))
+    except DeckError as error:
+        raise DeckError(case.locate(error.problems)) from None
+    with named_model(cells) as named:
         write_mesh(named, output)
-    typer.echo(f"{output}: {grid.n_nodes} nodes")
+    typer.echo(f"{output}: {cells.n_nodes} nodes, {len(cells.cells)} cells")
 
 
 @app.command()

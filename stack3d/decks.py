@@ -30,6 +30,8 @@ REFERENCES: dict[tuple[str, ...], str] = {
     ("cooling", "bottom"): "cooling",
     ("cooling", "sides"): "cooling",
     ("cooling", "patches", "*", "condition"): "cooling",
+    ("cooling", "faces", "*"): "cooling",
+    **{("geometry", "materials", "*", *part): "materials" for part in ((), ("cylinders", "host"), ("cylinders", "fill"))},
     ("workload", "network"): "networks",
     ("workload", "network", "data"): "data",
     ("workload", "data"): "data",
@@ -44,8 +46,11 @@ REFERENCES: dict[tuple[str, ...], str] = {
 }
 """Where a scenario may name a deck instead of spelling it out, and of which kind."""
 
+SET = "--set"
+"""Stands for a file in the places of what overrides set."""
 BUILT_IN: dict[str, tuple[str, ...]] = {"cooling": ("adiabatic",)}
 FILES = (
+    ("geometry", "mesh"),
     ("workload", "network", "file"),
     *(("workload", *of, "data", key) for of in (("network",), ()) for key in ("file", "inputs", "labels")),
     ("workload", "trace", "file"),
@@ -116,6 +121,12 @@ def find(kind: str, name: str, beside: Path | None = None) -> Path | None:
     return None
 
 
+def _step(pattern: tuple[str, ...], part: Any, node: Any) -> str:
+    """How `REFERENCES` writes a key or index below a pattern: ``*`` for items, and for keys that are names."""
+    named = any(known[: len(pattern) + 1] == (*pattern, "*") for known in REFERENCES)
+    return "*" if named or isinstance(node, Items) else str(part)
+
+
 class _Resolver:
     """Fills named decks into one scenario tree and collects what goes wrong."""
 
@@ -166,9 +177,8 @@ class _Resolver:
         elif isinstance(node, Items):
             children = list(enumerate(node))
         for part, child in children:
-            step = "*" if isinstance(node, Items) else str(part)
-            below = (*pattern, step)
-            name = f"{key}[{part}]" if step == "*" else f"{key}.{part}".lstrip(".")
+            below = (*pattern, _step(pattern, part, node))
+            name = f"{key}[{part}]" if isinstance(node, Items) else f"{key}.{part}".lstrip(".")
             kind = REFERENCES.get(below)
             if kind and isinstance(child, str) and child not in BUILT_IN.get(kind, ()):
                 deck = self.load(kind, child, name, node.places[part])
@@ -179,7 +189,7 @@ class _Resolver:
 
     def override(self, key: str, value: Any) -> Override:
         """Set a dotted key, spelling out the decks on the way; items of a list by index or by name."""
-        place: Place = ("--set", None)
+        place: Place = (SET, None)
         value = yamlfile.wrapped(value, place)
         node: Any = self.tree
         parts = key.replace("[", ".").replace("]", "").split(".")
@@ -198,12 +208,9 @@ class _Resolver:
                     raise DeckError(
                         Problem(key, f"no item {part!r}{did_you_mean(part, known)}; known: {', '.join(known)}", *place)
                     )
-                step = "*"
-            elif isinstance(node, Mapping):
-                step = part
-            else:
+            elif not isinstance(node, Mapping):
                 raise DeckError(Problem(key, f"{'.'.join(parts[:depth])} is {node!r} and has no keys below it", *place))
-            pattern = (*pattern, step)
+            pattern = (*pattern, _step(pattern, part, node))
             if last:
                 old = node[index] if isinstance(node, Items) else node.get(index)
                 if isinstance(node, Items):

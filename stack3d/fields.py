@@ -76,6 +76,8 @@ _ALL = (
     _f("power/highest_rate", "", "s-1", "inferences per second that the slowest layer allows"),
     _f("power/total_power", "time", "W", "heat of the chip in the epoch, explicit sources, leakage and writes included"),
     _f("power/array_power", "time", "W", "power of the crossbar cells in the epoch"),
+    _f("power/inference_energy", "time", "J", "energy of one inference in the epoch, leakage and writes not included"),
+    _f("power/relative_efficiency", "time", "1", "inferences per joule, leakage not included, over those of the first epoch"),
     _f("power/rate", "time", "s-1", "inferences per second in the epoch, below what was asked for when throttled"),
     _f("power/utilisation", "tile", "1", "used cells over all cells of the tile"),
     _f("reliability/conductance_error_mean", "time tier", "S", "mean over cells and chips of conductance minus its target"),

@@ -88,6 +88,42 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Cylinders:
+    """Cylinders through the full thickness of a layer, resolved by the mesh, on a square lattice in the middle of an extent.
+
+    Parameters
+    ----------
+    name : str
+        Of the block that they stand in, or of the layer.
+    extent : Rectangle
+        As many whole cells of the lattice as fit carry a cylinder.
+    diameter, pitch : float
+        [m]
+    material : Material
+    """
+
+    name: str
+    extent: Rectangle
+    diameter: float
+    pitch: float
+    material: Material
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many along x and y."""
+        e = self.extent
+        return int((e.x1 - e.x0) / self.pitch + 1e-9), int((e.y1 - e.y0) / self.pitch + 1e-9)
+
+    @property
+    def centres(self) -> Floats:
+        """Axes, shape (n, 2). [m]"""
+        (nx, ny), (cx, cy) = self.counts, self.extent.centre
+        x = cx + self.pitch * (np.arange(nx) - 0.5 * (nx - 1))
+        y = cy + self.pitch * (np.arange(ny) - 0.5 * (ny - 1))
+        return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+
+
+@dataclass(frozen=True)
 class Channels:
     """Coolant channels through the full thickness of a layer, fed side by side.
 
@@ -146,6 +182,8 @@ class Layer:
         Those of a material of no conductivity are void.
     channels : Channels or None
         Their outlines are void blocks.
+    cylinders : tuple of Cylinders
+        Resolved ones; only tetrahedra can have them.
     """
 
     name: str
@@ -158,6 +196,7 @@ class Layer:
     role: str = ""
     blocks: tuple[Block, ...] = ()
     channels: Channels | None = None
+    cylinders: tuple[Cylinders, ...] = ()
 
     @property
     def thickness(self) -> float:

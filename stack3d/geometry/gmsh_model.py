@@ -12,6 +12,7 @@ import numpy as np
 from stack3d.errors import DeckError, MissingDependencyError
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.layout import Grid, Material, Stack, Surface
+from stack3d.meshes import CellMesh, Kind
 
 
 class Region(NamedTuple):
@@ -68,7 +69,27 @@ def layered_hexahedra(stack: Stack, grid: Grid, surfaces: Sequence[Surface] = ()
     MissingDependencyError
         When gmsh cannot be loaded.
     """
-    mesh, _ = layered_cells(stack, grid, surfaces)
+    with named_model(layered_cells(stack, grid, surfaces)[0]) as named:
+        yield named
+
+
+TYPES: dict[Kind, tuple[int, int]] = {"hexahedron": (5, 3), "tetra": (4, 2), "tetra10": (11, 2)}
+"""Gmsh's numbers of a kind of cell and of its facets by their corners."""
+_GMSH_ORDER = {"tetra10": [0, 1, 2, 3, 4, 5, 6, 7, 9, 8]}
+"""Nodes in the order of Gmsh where it is not that of VTK."""
+
+
+@contextmanager
+def named_model(mesh: CellMesh) -> Iterator[NamedMesh]:
+    """Cells in Gmsh, one volume per region and one surface per face.
+
+    Raises
+    ------
+    MissingDependencyError
+        When gmsh cannot be loaded.
+    """
+    solid, flat = TYPES[mesh.kind]
+    order = _GMSH_ORDER.get(mesh.kind, slice(None))
     with gmsh_model("stack") as gmsh:
         volumes, faces = {}, {}
         host = entity = gmsh.model.addDiscreteEntity(3)
@@ -79,7 +100,8 @@ def layered_hexahedra(stack: Stack, grid: Grid, surfaces: Sequence[Surface] = ()
             if not len(cells):
                 continue
             entity = entity or gmsh.model.addDiscreteEntity(3)
-            gmsh.model.mesh.addElementsByType(entity, 5, np.arange(first, first + len(cells)), (cells + 1).ravel())
+            tags = np.arange(first, first + len(cells))
+            gmsh.model.mesh.addElementsByType(entity, solid, tags, (cells[:, order] + 1).ravel())
             volumes[name] = Region(gmsh.model.addPhysicalGroup(3, [entity], name=name), mesh.materials[index])
             entity, first = 0, first + len(cells)
         for index, name in enumerate(mesh.faces):
@@ -87,7 +109,7 @@ def layered_hexahedra(stack: Stack, grid: Grid, surfaces: Sequence[Surface] = ()
             entity = gmsh.model.addDiscreteEntity(2)
             if not len(quads):
                 continue
-            gmsh.model.mesh.addElementsByType(entity, 3, np.arange(first, first + len(quads)), (quads + 1).ravel())
+            gmsh.model.mesh.addElementsByType(entity, flat, np.arange(first, first + len(quads)), (quads + 1).ravel())
             faces[name] = gmsh.model.addPhysicalGroup(2, [entity], name=name)
             first += len(quads)
         yield NamedMesh(gmsh, volumes, faces)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats, Grid, HeatSource, Rectangle, Stack
@@ -114,7 +115,15 @@ def build_grid(
     -------
     Grid
         A line on every face of a layer or block; a repeated z where a contact resistance lies.
+
+    Raises
+    ------
+    DeckError
+        For resolved cylinders, and for more lines than any use needs.
     """
+    if resolved := [field.name for layer in stack.layers for field in layer.cylinders]:
+        message = f"cylinders of {', '.join(resolved)} are resolved, which wants tetrahedra; the profile has cells: hex"
+        raise DeckError(Problem("solver.mesh.cells", message))
     every = [layer.extent for layer in stack.layers] + [b.extent for layer in stack.layers for b in layer.blocks]
     extents = [((e.x0, e.x1), (e.y0, e.y1)) for e in [*every, *patches]]
     boxes = [((s.extent.x0, s.extent.x1), (s.extent.y0, s.extent.y1)) for s in sources]
@@ -131,6 +140,14 @@ def build_grid(
         )
         for axis, limits in enumerate(((core.x0, core.x1), (core.y0, core.y1)))
     )
+    z, layer = element_heights(stack, sources, mesh)
+    return Grid(x, y, z, layer)
+
+
+def element_heights(stack: Stack, sources: Sequence[HeatSource], mesh: Mesh) -> tuple[Floats, NDArray[np.intp]]:
+    """Heights of the elements of a stack, a repeated one where a contact lies, and the layer between each two of them. [m]"""
+    core = stack.footprint
+    target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
     thickness = mesh.aspect * target
     wanted: dict[float, float] = {}
     for source in sources:
@@ -148,7 +165,7 @@ def build_grid(
         lines = spacing.lines(layer.z0, layer.z1, mesh.per_layer)
         z.append(lines[1:])
         owner += [i] * (lines.size - 1)
-    return Grid(x, y, np.concatenate(z), np.array(owner, dtype=np.intp))
+    return np.concatenate(z), np.array(owner, dtype=np.intp)
 
 
 def _covers(source: Rectangle, extent: Rectangle) -> bool:

@@ -62,6 +62,25 @@ def across_cylinders(fill: float, host: float, fraction: float) -> float:
     return host * ((1 + fraction) * fill + (1 - fraction) * host) / ((1 - fraction) * fill + (1 + fraction) * host)
 
 
+def resolved_fill(fill: Material, *, thickness: float, insulated: bool = False, end_resistance: float = 0.0) -> Material:
+    """Material of a cylinder that is meshed: what happens at its ends and at its liner becomes conductivity.
+
+    Parameters
+    ----------
+    fill : Material
+    thickness : float
+        Length of the cylinder. [m]
+    insulated : bool
+        No heat goes sideways inside, which leaves the host around as if the liner let none in.
+    end_resistance : float
+        Of both ends together. [m² K W⁻¹]
+    """
+    kx, ky, kz = fill.conductivity
+    through = thickness / (thickness / kz + end_resistance)
+    lateral = (0.0, 0.0) if insulated else (kx, ky)
+    return Material(fill.name, (*lateral, through), fill.heat_capacity, fill.exponent)
+
+
 def with_cylinders(
     name: str,
     host: Material,
@@ -92,7 +111,7 @@ def with_cylinders(
         k(T) follows the law of the host, which is the larger part.
     """
     fraction = area_fraction(diameter, pitch)
-    through = thickness / (thickness / fill.conductivity[2] + end_resistance)
+    through = resolved_fill(fill, thickness=thickness, end_resistance=end_resistance).conductivity[2]
     across = [
         across_cylinders(0.0 if insulated else f, h, fraction) for f, h in zip(fill.conductivity[:2], host.conductivity[:2])
     ]

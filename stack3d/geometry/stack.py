@@ -6,18 +6,22 @@ from collections.abc import Iterator
 
 from stack3d import schema
 from stack3d.errors import DeckError, Problem, did_you_mean
-from stack3d.geometry.mixing import with_cylinders
-from stack3d.layout import Block, Channels, HeatSource, Layer, Material, Rectangle, Stack
+from stack3d.geometry.mixing import resolved_fill, with_cylinders
+from stack3d.layout import Block, Channels, Cylinders, HeatSource, Layer, Material, Rectangle, Stack
 from stack3d.schema.geometry import Geometry
 from stack3d.schema.geometry import Layer as LayerDeck
 from stack3d.schema.scenario import Scenario
 
 VOID = Material("void", (0.0, 0.0, 0.0), 0.0)
+MOST_CYLINDERS = 2500
+"""In one field that is meshed cylinder by cylinder."""
 
 
 def material_of(deck: schema.geometry.Material, thickness: float) -> Material:
     """Thermal properties of a material deck in a layer of a thickness [m]."""
     if (parts := deck.cylinders) is not None:
+        if parts.resolved:
+            return material_of(parts.host, thickness)
         return with_cylinders(
             deck.name,
             material_of(parts.host, thickness),
@@ -30,6 +34,26 @@ def material_of(deck: schema.geometry.Material, thickness: float) -> Material:
         )
     assert deck.conductivity is not None
     return Material(deck.name, deck.conductivity, deck.volumetric_heat_capacity, deck.conductivity_exponent)
+
+
+def _resolved(deck: schema.geometry.Material, name: str, extent: Rectangle, thickness: float) -> tuple[Cylinders, ...]:
+    """Cylinders of a material that asks for meshed ones; raises DeckError when none fits or there are too many."""
+    parts = deck.cylinders
+    if parts is None or not parts.resolved:
+        return ()
+    fill = resolved_fill(
+        material_of(parts.fill, thickness),
+        thickness=thickness,
+        insulated=parts.insulated,
+        end_resistance=parts.end_resistance,
+    )
+    found = Cylinders(name, extent, parts.diameter, parts.pitch, fill)
+    nx, ny = found.counts
+    if nx * ny == 0:
+        raise DeckError(f"no cell of pitch {parts.pitch * 1e6:g} um fits into {_size(extent)}")
+    if nx * ny > MOST_CYLINDERS:
+        raise DeckError(f"{nx} x {ny} cylinders are too many to be resolved, at most {MOST_CYLINDERS}; leave out resolved")
+    return (found,)
 
 
 def _listed(geometry: Geometry) -> Iterator[tuple[str, str, LayerDeck, int | None]]:
@@ -46,13 +70,18 @@ def _listed(geometry: Geometry) -> Iterator[tuple[str, str, LayerDeck, int | Non
 
 
 def build_stack(geometry: Geometry) -> Stack:
-    """Place the layers of a geometry deck.
+    """Place the layers of a geometry deck; of a mesh of the user's own, a layer per region.
 
     Raises
     ------
     DeckError
-        Names used twice, blocks outside their layer or overlapping; all of them at once.
+        Names used twice, blocks outside their layer or overlapping, layers that do not touch; all of them at once.
     """
+    if geometry.mesh is not None:
+        from stack3d.geometry.user_mesh import read_mesh, region_stack
+
+        return region_stack(read_mesh(geometry))
+    assert geometry.footprint is not None
     footprint = Rectangle(0.0, geometry.footprint[0], 0.0, geometry.footprint[1])
     problems: list[Problem] = []
     layers: list[Layer] = []
@@ -66,6 +95,7 @@ def build_stack(geometry: Geometry) -> Stack:
         corner = deck.offset or (0.5 * (footprint.x1 - size[0]), 0.5 * (footprint.y1 - size[1]))
         extent = Rectangle(corner[0], corner[0] + size[0], corner[1], corner[1] + size[1])
         blocks: list[Block] = []
+        fields = [(f"{key}.material", deck.material, name, extent)]
         for j, block in enumerate(deck.blocks):
             box = Rectangle(*block.x, *block.y)
             where = f"{key}.blocks[{j}]"
@@ -79,6 +109,15 @@ def build_stack(geometry: Geometry) -> Stack:
                 if box.overlaps(other.extent):
                     problems.append(Problem(where, f"block {block.name!r} overlaps block {other.name!r}"))
             blocks.append(Block(block.name, box, material_of(block.material, deck.thickness)))
+            fields.append((f"{where}.material", block.material, f"{name}.{block.name}", box))
+        cylinders: list[Cylinders] = []
+        for where, material, of, box in fields:
+            try:
+                cylinders += _resolved(material, of, box, deck.thickness)
+            except DeckError as error:
+                problems.append(Problem(f"{where}.cylinders", str(error)))
+        if cylinders and (len(cylinders) > 1 or deck.channels) and cylinders[0].name == name:
+            problems.append(Problem(key, f"resolved cylinders all over layer {name!r} leave no room for others or channels"))
         channels = None
         if deck.channels is not None:
             try:
@@ -98,6 +137,7 @@ def build_stack(geometry: Geometry) -> Stack:
                 deck.role,
                 tuple(blocks),
                 channels,
+                tuple(cylinders),
             )
         )
         z += deck.thickness

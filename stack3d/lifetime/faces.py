@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
 
 from stack3d.errors import Problem, ValidityWarning, did_you_mean
 from stack3d.layout import Channels, Grid, Rectangle, Stack, Surface
 from stack3d.lifetime.chip import Chip
+from stack3d.meshes import CellMesh, Columns
 from stack3d.schema.cooling import Cooling
 from stack3d.schema.cooling import Face as FaceDeck
 from stack3d.thermal import ducts
 from stack3d.thermal.coolant import ChannelRun
 from stack3d.thermal.cooling import FilmLaw, forced_air, natural_convection, radiation
 from stack3d.thermal.problem import Face, HeatProblem, ThermalProblem, ThermalSolution
+from stack3d.thermal.unstructured import MeshProblem
 
 FIRST_RISE = 20.0
 """Rise of a face over ambient at which a film that follows its temperature begins. [K]"""
@@ -52,21 +55,15 @@ def face_of(deck: FaceDeck, area: float, ambient: float) -> Face:
     return Face(film_law(deck, area, ambient)(ambient + FIRST_RISE), ambient, flux)
 
 
-def condition_of(cooling: Cooling) -> dict[str, FaceDeck]:
-    """Decks by face and patch."""
-    outer = {"top": cooling.top, "bottom": cooling.bottom, "sides": cooling.sides}
-    return {**outer, **{patch.name: patch.condition for patch in cooling.patches}}
-
-
 def film_laws(cooling: Cooling, problem: HeatProblem) -> dict[str, FilmLaw]:
     """Laws of the faces whose film follows their temperature."""
-    decks = condition_of(cooling).items()
+    decks = cooling.conditions.items()
     return {n: film_law(d, problem.area(n), cooling.ambient) for n, d in decks if d.natural is not None or d.emissivity}
 
 
 def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution) -> None:
     """Warn where a face passes what its cooling can do, or a layer its highest temperature."""
-    for name, deck in condition_of(chip.scenario.cooling).items():
+    for name, deck in chip.scenario.cooling.conditions.items():
         face = problem.faces[name]
         if face.is_fixed or not face.film_coefficient:
             continue
@@ -148,9 +145,17 @@ def channel_runs(stack: Stack) -> list[ChannelRun]:
     ]
 
 
-def thermal_problem(stack: Stack, grid: Grid, cooling: Cooling) -> ThermalProblem:
-    """Stack, grid, cooled faces, patches and channels."""
+@overload
+def thermal_problem(stack: Stack, body: Grid, cooling: Cooling) -> ThermalProblem: ...
+@overload
+def thermal_problem(stack: Stack, body: Columns | CellMesh, cooling: Cooling) -> MeshProblem: ...
+@overload
+def thermal_problem(stack: Stack, body: Grid | Columns | CellMesh, cooling: Cooling) -> ThermalProblem | MeshProblem: ...
+def thermal_problem(stack: Stack, body: Grid | Columns | CellMesh, cooling: Cooling) -> ThermalProblem | MeshProblem:
+    """Stack, mesh or grid, cooled faces, patches and channels."""
     ambient = cooling.ambient
+    if isinstance(body, CellMesh):
+        return MeshProblem(stack, body, {n: face_of(d, body.face_areas[n], ambient) for n, d in cooling.faces.items()})
     patches: list[tuple[Surface, Face]] = []
     for surface, deck in zip(surfaces_of(cooling, stack), cooling.patches):
         patches.append((surface, face_of(deck.condition, sum(box.area for box in surface.extents), ambient)))
@@ -158,14 +163,12 @@ def thermal_problem(stack: Stack, grid: Grid, cooling: Cooling) -> ThermalProble
         channels = run.channels
         surface = Surface(run.name, run.layer, "channels", channels.outlines, channels.direction)
         patches.append((surface, Face(run.film_coefficient, channels.inlet_temperature)))
-    return ThermalProblem(
-        stack,
-        grid,
-        top=face_of(cooling.top, stack.layers[-1].extent.area, ambient),
-        bottom=face_of(cooling.bottom, stack.layers[0].extent.area, ambient),
-        sides=face_of(cooling.sides, side_area(stack), ambient),
-        patches=tuple(patches),
-    )
+    top = face_of(cooling.top, stack.layers[-1].extent.area, ambient)
+    bottom = face_of(cooling.bottom, stack.layers[0].extent.area, ambient)
+    sides = face_of(cooling.sides, side_area(stack), ambient)
+    if isinstance(body, Columns):
+        return MeshProblem(stack, body, {"top": top, "bottom": bottom, "sides": sides, **{s.name: f for s, f in patches}})
+    return ThermalProblem(stack, body, top, bottom, sides, tuple(patches))
 
 
 def hydraulics(runs: Sequence[ChannelRun]) -> dict[str, list[float]]:

@@ -1,50 +1,58 @@
-"""The temperature field of a scenario's first epoch on the cells of its grid, with regions and power."""
+"""The temperature field of a scenario's first epoch on the cells of its mesh, with regions and power."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stack3d.geometry.hexahedra import CellRegions
+from stack3d.geometry.hexahedra import CellRegions, layered_cells
 from stack3d.layout import Floats, Grid, HeatSource, Stack
 from stack3d.lifetime import heat
 from stack3d.lifetime.backends import make_backend
+from stack3d.lifetime.bodies import check_body, make_body
 from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.faces import thermal_problem
 from stack3d.lifetime.life import chosen_policies
 from stack3d.lifetime.loop import first_heat
-from stack3d.meshes import VOID
+from stack3d.meshes import VOID, CellMesh, Columns, Ints
 from stack3d.schema.scenario import Scenario
+from stack3d.thermal.unstructured import MeshProblem
+
+
+class Levels(NamedTuple):
+    """Heights that points of a stack lie at."""
+
+    z: Floats
+    """Ascending; equal ones where a contact is. [m]"""
+    layer: Ints
+    """Layer of the stack between each two of them."""
+    of_point: Ints
 
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """Temperature at nodes, power and region of cells.
+    """Temperature at points, power and region of cells; contacts, which have no thickness, are left out.
 
     Parameters
     ----------
-    stack, grid : Stack, Grid
-    temperature : ndarray, shape (nz+1, ny+1, nx+1)
+    stack : Stack
+    mesh : CellMesh
+    temperature : ndarray, shape (n_points,)
         [K]
-    power_density : ndarray, shape (nz, ny, nx)
+    power_density : ndarray, shape (n_cells,)
         [W m⁻³]
-    regions : CellRegions
-        Void cells lie outside every layer; contacts have no thickness.
+    levels : Levels or None
+        None for a mesh of the user's own.
     """
 
     stack: Stack
-    grid: Grid
+    mesh: CellMesh
     temperature: Floats
     power_density: Floats
-    regions: CellRegions
-
-    @property
-    def is_solid(self) -> NDArray[np.bool_]:
-        """Cells with material and thickness, shape (nz, ny, nx)."""
-        return np.asarray((self.regions.number != VOID) & (np.diff(self.grid.z) > 0)[:, None, None])
+    levels: Levels | None = None
 
 
 def power_density(stack: Stack, grid: Grid, sources: Sequence[HeatSource]) -> Floats:
@@ -69,8 +77,10 @@ def power_density(stack: Stack, grid: Grid, sources: Sequence[HeatSource]) -> Fl
 def solve_field(scenario: Scenario) -> Field:
     """Solve the first epoch and keep the whole field; raises DeckError, SolverError."""
     chip = build_chip(scenario)
-    grid = heat.make_grid(chip)
-    backend = make_backend(scenario, thermal_problem(chip.stack, grid, scenario.cooling))
+    check_body(chip)
+    body = make_body(chip)
+    problem = thermal_problem(chip.stack, body, scenario.cooling)
+    backend = make_backend(scenario, problem)
     sources = list(chip.sources)
     if chip.computer is None:
         solution = backend.solve(sources)
@@ -78,5 +88,21 @@ def solve_field(scenario: Scenario) -> Field:
         state = first_heat(chip, chip.computer, backend, chosen_policies(chip))
         solution = state.solution
         sources = list(heat.heat_sources(chip, state.powers, state.rate))
-    density = power_density(chip.stack, grid, sources)
-    return Field(chip.stack, grid, solution.field.values, density, CellRegions.of(chip.stack, grid))
+    values = solution.field.values
+    if isinstance(problem, MeshProblem):
+        mesh = problem.mesh
+        temperature = problem.at_nodes(values, scenario.solver.order)[: mesh.n_nodes]
+        density = problem.cell_powers(sources) / problem.volumes
+        levels = Levels(body.z, body.layer, body.used // len(body.points)) if isinstance(body, Columns) else None
+    else:
+        grid = problem.grid
+        mesh, nodes = layered_cells(chip.stack, grid)
+        temperature = values.ravel()[nodes]
+        density = power_density(chip.stack, grid, sources)[CellRegions.of(chip.stack, grid).number != VOID]
+        levels = Levels(grid.z, grid.layer, nodes // (grid.x.size * grid.y.size))
+    points = mesh.points.copy()
+    if levels is not None:
+        points[:, 2] = levels.z[levels.of_point]  # contacts closed again
+    solid = np.array([m.heat_capacity > 0 for m in mesh.materials])[mesh.region]
+    kept = replace(mesh, points=points, cells=mesh.cells[solid], region=mesh.region[solid])
+    return Field(chip.stack, kept, temperature, density[solid], levels)

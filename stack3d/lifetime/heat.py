@@ -36,14 +36,18 @@ def sources_as_programmed(chip: Chip) -> tuple[HeatSource, ...]:
     return heat_sources(chip, dynamic_powers(chip, targets, chip.mean_rate), chip.mean_rate)
 
 
-def make_grid(chip: Chip) -> Grid:
-    """Grid of a chip: lines on explicit sources, and on tiles whose heat stands out beside them."""
+def standing_out(chip: Chip) -> list[HeatSource]:
+    """Sources that a mesh has to follow: explicit ones, and tiles whose heat stands out beside them."""
     everything = sources_as_programmed(chip)
     strongest = max((_contrast(s) for s in everything), default=0.0)
-    sources = [s for i, s in enumerate(everything) if i < len(chip.sources) or _contrast(s) > TILE_CONTRAST * strongest]
+    return [s for i, s in enumerate(everything) if i < len(chip.sources) or _contrast(s) > TILE_CONTRAST * strongest]
+
+
+def make_grid(chip: Chip) -> Grid:
+    """Grid of a chip, with lines on sources that stand out."""
     points = [(p.x, p.y) for p in chip.scenario.probes]
     patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
-    return build_grid(chip.stack, sources, chip.scenario.solver.mesh, points, patches)
+    return build_grid(chip.stack, standing_out(chip), chip.scenario.solver.mesh, points, patches)
 
 
 def _contrast(source: HeatSource) -> float:

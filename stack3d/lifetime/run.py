@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import DeckError, SolverError, ValidityWarning
-from stack3d.lifetime import heat
 from stack3d.lifetime import policies as _registered  # noqa: F401  (importing it fills the registry)
 from stack3d.lifetime.ageing import TODAY
 from stack3d.lifetime.backends import Backends, discretisation_error
+from stack3d.lifetime.bodies import check_body, make_body
 from stack3d.lifetime.chip import Chip, build_chip
 from stack3d.lifetime.faces import check_limits, thermal_problem, warn_of_limits
 from stack3d.lifetime.life import chosen_policies
@@ -24,9 +24,12 @@ from stack3d.lifetime.summary import summarise
 from stack3d.lifetime.transient import over_time
 from stack3d.progress import Observer, Stopwatch
 from stack3d.schema.scenario import Scenario
+from stack3d.thermal.problem import ThermalProblem
 
 HOTTEST = 700.0
 """Peak above which results carry a warning: solder, interfaces and every device law end well below. [K]"""
+NOTHING_SOLID = 1e4
+"""Peak above which a run fails; tungsten melts at 3695 K. [K]"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +62,7 @@ def check(scenario: Scenario) -> Chip:
     if problems := check_limits(chip):
         raise DeckError(problems)
     chosen_policies(chip)
-    heat.make_grid(chip)
+    check_body(chip)
     return chip
 
 
@@ -107,6 +110,10 @@ def _check_temperatures(values: Mapping[str, Any]) -> None:
     means, peaks = values["thermal/layer_temperature_mean"], values["thermal/layer_temperature_max"]
     if means.min() <= 0:
         raise SolverError(f"the mean temperature of a layer is {means.min():.1f} K: is a power negative, or in the wrong unit?")
+    if peaks.max() > NOTHING_SOLID:
+        raise SolverError(
+            f"the peak temperature is {peaks.max():.3g} K, where no material is solid: is a power in the wrong unit?"
+        )
     if peaks.max() > HOTTEST:
         text = f"peak temperature {peaks.max():.0f} K: material and device data are made for less than {HOTTEST:.0f} K"
         warnings.warn(ValidityWarning(text), stacklevel=2)
@@ -123,13 +130,15 @@ def _run(
         if problems := check_limits(chip):
             raise DeckError(problems)
         plan = chosen_policies(chip)
-        grid = heat.make_grid(chip)
-    observer.stage("mesh", layers=len(chip.stack.layers), unknowns=grid.n_nodes)
+        check_body(chip)
+        body = make_body(chip)
+    observer.stage("mesh", layers=len(chip.stack.layers), unknowns=body.n_nodes)
     with clock("mesh"):
-        problem = thermal_problem(chip.stack, grid, scenario.cooling)
+        problem = thermal_problem(chip.stack, body, scenario.cooling)
         if scenario.transient is None or chip.computer is not None:
             backend = backends.of(scenario, problem)
     if scenario.transient is not None:
+        assert isinstance(problem, ThermalProblem)
         observer.stage("heat")
         with clock("heat"):
             settled = None if chip.computer is None else first_heat(chip, chip.computer, backend, plan)

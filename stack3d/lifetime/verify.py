@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from stack3d.errors import DeckError, Problem
 from stack3d.lifetime import heat
 from stack3d.lifetime.backends import make_backend
+from stack3d.lifetime.bodies import make_body
 from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.faces import thermal_problem
 from stack3d.lifetime.placing import linear_stack
@@ -69,14 +71,17 @@ def verify(scenario: Scenario) -> Verification:
     chip = build_chip(scenario)
     stack = linear_stack(chip.stack)
     sources = heat.sources_as_programmed(chip)
-    faces = thermal_problem(stack, heat.make_grid(chip), scenario.cooling)
-    series = CosineSeries(stack, sources, faces.top, faces.bottom, faces.sides)
+    if scenario.geometry.mesh is not None:
+        raise DeckError(Problem("geometry.mesh", "a mesh of your own has no series; compare it with a finer mesh of yours"))
+    problem = thermal_problem(stack, make_body(replace(chip, stack=stack)), scenario.cooling)
+    faces = problem.faces
+    series = CosineSeries(stack, sources, faces["top"], faces["bottom"], faces["sides"])
     places: list[tuple[str, Place]] = [(f"probe {p.name}", Probe(p.layer, p.x, p.y, p.z)) for p in scenario.probes]
     if chip.computer is not None:
         places += [(f"tile {t.layer}[{t.index}]", Box(*place)) for t, place in zip(chip.computer.tiles, chip.computer.places)]
     places += [(f"layer {layer.name}", Box(layer.name, layer.extent)) for layer in stack.layers]
     exact = series.steady([place for _, place in places])
-    solution = make_backend(scenario, faces).solve(sources)
+    solution = make_backend(scenario, problem).solve(sources)
     rows = []
     for (name, place), value in zip(places, exact.temperature):
         if isinstance(place, Probe):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, MissingDependencyError
 from stack3d.layout import Floats
@@ -19,54 +17,6 @@ FLATTEN = 0.4
 """Layers are drawn as high as their thickness to this power, or thin ones could not be seen."""
 
 
-@dataclass(frozen=True, eq=False)
-class Hexahedra:
-    """Solid cells of a field.
-
-    Parameters
-    ----------
-    points : ndarray, shape (n, 3)
-        [m]
-    cells : ndarray of int, shape (m, 8)
-        In the order of VTK.
-    temperature : ndarray, shape (n,)
-        [K]
-    power_density : ndarray, shape (m,)
-        [W m⁻³]
-    region : ndarray of int, shape (m,)
-        Index into `names`.
-    names : tuple of str
-    """
-
-    points: Floats
-    cells: NDArray[np.intp]
-    temperature: Floats
-    power_density: Floats
-    region: NDArray[np.intp]
-    names: tuple[str, ...]
-
-
-def hexahedra(field: Field, heights: Floats | None = None) -> Hexahedra:
-    """Solid cells and the nodes they use; `heights` in place of those of the grid, for drawing."""
-    grid = field.grid
-    z = grid.z if heights is None else heights
-    index = np.arange(grid.n_nodes).reshape(z.size, grid.y.size, grid.x.size)
-    steps = ((0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 0), (1, 0, 0), (1, 0, 1), (1, 1, 1), (1, 1, 0))
-    nz, ny, nx = grid.shape
-    solid = field.is_solid
-    corners = [index[k : nz + k, j : ny + j, i : nx + i][solid] for k, j, i in steps]
-    used, cells = np.unique(np.stack(corners, axis=1), return_inverse=True)
-    k, j, i = np.unravel_index(used, index.shape)
-    return Hexahedra(
-        np.column_stack([grid.x[i], grid.y[j], z[k]]),
-        cells.reshape(-1, 8),
-        field.temperature.ravel()[used],
-        field.power_density[solid],
-        field.regions.number[solid],
-        field.regions.names,
-    )
-
-
 def write_field(field: Field, path: Path) -> None:
     """Write temperature [K], power density [W m⁻³] and the region of cells as ``.vtu`` or ``.xdmf``; raises DeckError.
 
@@ -74,14 +24,15 @@ def write_field(field: Field, path: Path) -> None:
     """
     import meshio
 
-    mesh = hexahedra(field)
+    mesh = field.mesh
+    used, cells = np.unique(mesh.cells, return_inverse=True)
     if path.suffix not in (".vtu", ".xdmf"):
         raise DeckError(f"a field is written as .vtu or .xdmf, not {path.suffix or 'without a suffix'}")
     out = meshio.Mesh(
-        mesh.points,
-        [("hexahedron", mesh.cells)],
-        point_data={"temperature": mesh.temperature},
-        cell_data={"power_density": [mesh.power_density], "region": [mesh.region.astype(np.int32)]},
+        mesh.points[used],
+        [(mesh.kind, cells.reshape(mesh.cells.shape))],
+        point_data={"temperature": field.temperature[used]},
+        cell_data={"power_density": [field.power_density], "region": [mesh.region.astype(np.int32)]},
     )
     out.write(path)
     text = path.read_text(encoding="utf-8")
@@ -100,13 +51,15 @@ def write_field(field: Field, path: Path) -> None:
 
 
 def _drawn_heights(field: Field) -> Floats:
-    """Heights with thin layers raised, six tenths of the width in all."""
-    grid, stack = field.grid, field.stack
-    raised = np.array([layer.thickness**FLATTEN for layer in stack.layers])
-    share = np.array([layer.thickness for layer in stack.layers])
-    steps = np.diff(grid.z) / share[grid.layer] * raised[grid.layer]
+    """Heights of the levels with thin layers raised, six tenths of the width in all; of a user's own mesh, as they are."""
+    points, levels = field.mesh.points, field.levels
+    if levels is None:
+        return np.array([points[:, 2].min(), points[:, 2].max()])
+    raised = np.array([layer.thickness**FLATTEN for layer in field.stack.layers])
+    share = np.array([layer.thickness for layer in field.stack.layers])
+    steps = np.diff(levels.z) / share[levels.layer] * raised[levels.layer]
     heights = np.concatenate([[0.0], np.cumsum(steps)])
-    return np.asarray(heights * 0.6 * (grid.x[-1] - grid.x[0]) / heights[-1])
+    return np.asarray(heights * 0.6 * np.ptp(points[:, 0]) / heights[-1])
 
 
 def load_pyvista() -> Any:
@@ -125,8 +78,10 @@ def _labels(field: Field, heights: Floats) -> Iterator[tuple[str, float]]:
     room, last = 0.03 * heights[-1], -np.inf
     outer = (0, field.stack.n_tiers - 1)
     for index, layer in enumerate(field.stack.layers):
-        cells = field.grid.cells_of(index)
-        middle = 0.5 * float(heights[cells[0]] + heights[cells[-1] + 1])
+        middle = 0.5 * (layer.z0 + layer.z1)
+        if field.levels is not None:
+            slabs = np.flatnonzero((field.levels.layer == index) & (np.diff(field.levels.z) > 0))
+            middle = 0.5 * float(heights[slabs[0]] + heights[slabs[-1] + 1])
         if (layer.tier is None or (layer.role == "rram" and layer.tier in outer)) and middle - last > room:
             last = middle
             yield layer.name, middle
@@ -160,14 +115,17 @@ def show(field: Field, path: Path | None = None, *, title: str = "") -> None:
     pyvista = load_pyvista()
     pyvista.vtk_verbosity("off")  # it complains of a missing screen even when it needs none
     heights = _drawn_heights(field)
-    mesh = hexahedra(field, heights)
-    kinds = np.full(len(mesh.cells), 12, dtype=np.uint8)  # VTK_HEXAHEDRON
-    cells = np.column_stack([np.full(len(mesh.cells), 8), mesh.cells]).ravel()
-    grid = pyvista.UnstructuredGrid(cells, kinds, mesh.points)
-    grid.point_data["temperature [°C]"] = mesh.temperature - ZERO_CELSIUS
-    centre = mesh.points[mesh.cells].mean(axis=1)
-    middle = 0.5 * (mesh.points.min(axis=0) + mesh.points.max(axis=0))
-    cut_at, side = _corner(mesh.points, mesh.temperature)
+    mesh, points = field.mesh, field.mesh.points.copy()
+    if field.levels is not None:
+        points[:, 2] = heights[field.levels.of_point]
+    corners = mesh.corners
+    kinds = np.full(len(corners), 12 if mesh.kind == "hexahedron" else 10, dtype=np.uint8)  # VTK_HEXAHEDRON, VTK_TETRA
+    cells = np.column_stack([np.full(len(corners), corners.shape[1]), corners]).ravel()
+    grid = pyvista.UnstructuredGrid(cells, kinds, points)
+    grid.point_data["temperature [°C]"] = field.temperature - ZERO_CELSIUS
+    centre = points[corners].mean(axis=1)
+    middle = 0.5 * (points.min(axis=0) + points.max(axis=0))
+    cut_at, side = _corner(points, field.temperature)
     kept = ~((side[0] * (centre[:, 0] - cut_at[0]) > 0) & (side[1] * (centre[:, 1] - cut_at[1]) > 0))
     cut = grid.extract_cells(np.flatnonzero(kept))
     plotter = pyvista.Plotter(off_screen=path is not None, window_size=(1400, 1000))
@@ -179,11 +137,10 @@ def show(field: Field, path: Path | None = None, *, title: str = "") -> None:
         part = grid.extract_cells(np.flatnonzero(kept & (mesh.region == number)))
         plotter.add_mesh(part.extract_feature_edges(30), color="#6b7280", line_width=1)
     places = list(_labels(field, heights))
-    low, high = mesh.points.min(axis=0), mesh.points.max(axis=0)
+    low, high = points.min(axis=0), points.max(axis=0)
     corner = low[0] if side[0] > 0 else high[0], high[1] if side[1] > 0 else low[1]
-    points = np.array([(*corner, z) for _, z in places])
     plotter.add_point_labels(
-        points,
+        np.array([(*corner, z) for _, z in places]),
         [f"  {name}  " for name, _ in places],
         font_size=14,
         text_color="black",
@@ -192,7 +149,11 @@ def show(field: Field, path: Path | None = None, *, title: str = "") -> None:
         always_visible=True,
         justification_horizontal="left" if names_right else "right",
     )
-    plotter.add_text(f"{title}\nlayers raised to be seen: heights are not to scale", font_size=11, color="black")
+    plotter.add_text(
+        title if field.levels is None else f"{title}\nlayers raised to be seen: heights are not to scale",
+        font_size=11,
+        color="black",
+    )
     reach = 0.5 * (high - low)
     eye = (middle[0] + 2.2 * side[0] * reach[0], middle[1] + 4.2 * side[1] * reach[1], middle[2] + 3.0 * reach[0])
     plotter.camera_position = [eye, tuple(middle), (0, 0, 1)]

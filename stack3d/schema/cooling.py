@@ -119,10 +119,18 @@ class Cooling(DeckModel):
     sides: CooledFace = Face(name="adiabatic")
     patches: tuple[Patch, ...] = ()
     """Parts of faces, in place of the condition of the outer face there; all that the outer faces do not reach."""
+    faces: dict[str, CooledFace] = {}
+    """Faces that a mesh of your own names, in place of top, bottom, sides and patches."""
     ambient: Temperature
     """Temperature of the surroundings."""
 
     @property
     def has_way_out(self) -> bool:
         """Whether some face is cooled."""
-        return any(f.is_cooled for f in (self.top, self.bottom, self.sides, *(patch.condition for patch in self.patches)))
+        return any(face.is_cooled for face in self.conditions.values())
+
+    @property
+    def conditions(self) -> dict[str, Face]:
+        """Condition by face and patch."""
+        outer = {"top": self.top, "bottom": self.bottom, "sides": self.sides}
+        return self.faces or {**outer, **{patch.name: patch.condition for patch in self.patches}}

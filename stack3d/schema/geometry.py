@@ -95,6 +95,8 @@ class Cylinders(DeckModel):
     """Whether a liner stops heat from entering them sideways."""
     end_resistance: ArealResistance = 0.0
     """Of both ends of a cylinder together, on its own area: dielectric between a bump and the silicon."""
+    resolved: bool = False
+    """Whether every cylinder is meshed, instead of homogenised by mixing rules; wants `solver.mesh.cells: tet`."""
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -196,19 +198,34 @@ class Tiers(DeckModel):
 
 
 class Geometry(DeckModel):
-    """A stack: `layers`, or `below`, `tiers`, `above`; all from the bottom up."""
+    """A stack: `layers`, or `below`, `tiers`, `above`, all from the bottom up; or a `mesh` of your own."""
 
     name: str = "inline"
     title: str | None = None
-    footprint: Size
+    footprint: Size | None = None
     """Size of every layer without its own; x, y count from its lower left corner."""
     layers: tuple[Layer, ...] = ()
     below: tuple[Layer, ...] = ()
     tiers: Tiers | None = None
     above: tuple[Layer, ...] = ()
+    mesh: str | None = None
+    """A file that meshio reads, with named regions and faces: tetrahedra, also curved ones of order 2, or hexahedra."""
+    mesh_unit: Thickness = 1.0
+    """Length of one unit of that file."""
+    materials: dict[str, Material] = {}
+    """Region of that mesh → what fills it."""
 
     @model_validator(mode="after")
     def _layers_or_tiers(self) -> Self:
+        if self.mesh is not None:
+            given = [key for key in ("footprint", "layers", "below", "tiers", "above") if getattr(self, key)]
+            if given:
+                raise ValueError(f"has a mesh, which says where everything is; leave out {', '.join(given)}")
+            return self
+        if self.footprint is None:
+            raise ValueError("wants a footprint, or a mesh of your own")
+        if self.materials:
+            raise ValueError("materials name the regions of a mesh; layers have each its own material")
         split = bool(self.below or self.tiers or self.above)
         if bool(self.layers) == split:
             raise ValueError("wants either layers, or below, tiers and above")

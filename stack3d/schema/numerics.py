@@ -19,8 +19,10 @@ from stack3d.schema.base import (
 
 
 class Mesh(DeckModel):
-    """Element sizes of the tensor grid."""
+    """Element sizes."""
 
+    cells: Literal["hex", "tet"] = "hex"
+    """hex: bricks on the lines of a tensor grid; tet: tetrahedra of a triangulated plane, for `fem`."""
     lateral: Annotated[Count, Field(ge=1, le=2048)]
     """Elements across the longer side of the footprint, at least; beyond it they grow."""
     refinement: Annotated[Number, Field(ge=1, le=64)] = 1.0
@@ -33,6 +35,8 @@ class Mesh(DeckModel):
     """Elements through a layer, at least."""
     aspect: Annotated[Number, Field(gt=0)] = 4.0
     """Element height over the lateral element size at the same distance from a source, at most."""
+    sides: Annotated[Count, Field(ge=6, le=64)] = 12
+    """tet: sides of the polygon that stands for a resolved cylinder; its area is that of the circle."""
 
 
 class Linear(DeckModel):
@@ -40,7 +44,7 @@ class Linear(DeckModel):
 
     method: Literal["cg", "direct"] = "cg"
     preconditioner: Literal["auto", "grid", "icc", "gamg", "jacobi"] = "auto"
-    """grid: the tensor solve on the same grid; auto: grid in one process, gamg in several."""
+    """grid: the tensor solve on the same grid; auto: grid in one process, gamg in several; of tetrahedra icc."""
     tolerance: Annotated[Number, Field(gt=0, lt=1)] = 1e-10
     """Relative residual."""
     max_iterations: Annotated[Count, Field(ge=1)] = 500
@@ -94,9 +98,19 @@ class Solver(DeckModel):
     name: str = "inline"
     title: str | None = None
     backend: Literal["auto", "fem", "tensor"] = "auto"
-    """fem: DOLFINx on a Gmsh mesh; tensor: the same elements by fast diagonalisation, without a mesh; auto: tensor."""
+    """fem: DOLFINx on a Gmsh mesh; tensor: the same bricks by fast diagonalisation, without a mesh; auto: tensor for bricks."""
     mesh: Mesh
-    order: Literal[1] = 1
+    order: Literal[1, 2] = 1
+    """Of the elements; 2 wants tetrahedra."""
     linear: Linear = Linear()
     error_promise: Fraction
     """Largest error of tile and layer means over the peak rise that a test holds the profile to."""
+
+    @model_validator(mode="after")
+    def _tetrahedra_fit(self) -> Self:
+        if self.mesh.cells == "tet":
+            if self.backend == "tensor":
+                raise ValueError("backend tensor has no tetrahedra; mesh.cells: tet wants backend fem or auto")
+            if self.linear.preconditioner == "grid":
+                raise ValueError("linear.preconditioner grid wants mesh.cells: hex; tetrahedra take gamg, icc, jacobi or auto")
+        return self

@@ -294,6 +294,8 @@ def refusals(stack: Stack, sources: Sequence[HeatSource], sides: Face) -> list[P
         key = f"geometry.layers.{layer.name}"
         if not (layer.extent.contains(footprint, slack=slack) and footprint.contains(layer.extent, slack=slack)):
             out.append(Problem(key, "the layer has a size of its own"))
+        if layer.cylinders:
+            out.append(Problem(key, "resolved cylinders make the layer laterally non-uniform"))
         if any(block.material != layer.material for block in layer.blocks):
             out.append(Problem(key, f"block {layer.blocks[0].name!r} makes the layer laterally non-uniform"))
         if layer.material.exponent:

@@ -51,6 +51,12 @@ class Face:
         return bool(np.isinf(self.film_coefficient))
 
 
+def reference_of(faces: Mapping[str, Face]) -> float:
+    """Temperature that rises count from: that of the first fixed face, whose rise is then zero, else of the first film. [K]"""
+    cooled = [f for f in faces.values() if f.film_coefficient > 0]
+    return next((f.reference for f in cooled if f.is_fixed), cooled[0].reference)
+
+
 class HeatProblem(Protocol):
     """What a solver wants to know beside its mesh: conditions by face, and what they hold on."""
 
@@ -65,6 +71,10 @@ class HeatProblem(Protocol):
     @property
     def reference(self) -> float:
         """Temperature that rises count from. [K]"""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for problems that differ in films, fluxes and references alone."""
 
     def area(self, face: str) -> float:
         """Area that the condition of a face holds on. [m²]"""
@@ -107,8 +117,14 @@ class ThermalProblem:
 
     @property
     def reference(self) -> float:
-        """Temperature that rises count from: that of the first cooled face. [K]"""
-        return next(f.reference for f in self.faces.values() if f.film_coefficient > 0)
+        """Temperature that rises count from. [K]"""
+        return reference_of(self.faces)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for problems that differ in films, fluxes and references alone."""
+        grid = self.grid
+        return self.stack, tuple(s for s, _ in self.patches), *(a.tobytes() for a in (grid.x, grid.y, grid.z, grid.layer))
 
     @cached_property
     def surfaces(self) -> dict[str, list[Plane]]:

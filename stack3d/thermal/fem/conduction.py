@@ -17,6 +17,9 @@ from stack3d.thermal.problem import Field, HeatProblem, ThermalSolution
 ROUNDING = 16.0
 """Multiple of machine epsilon times diag(A) x that a residual may keep."""
 
+LEAST_TOLERANCE = 1e-14
+"""Of the residual over the right side; less is below rounding."""
+
 MOST_UPDATES = 50
 """Updates of k(T) after which the nonlinear loop gives up."""
 
@@ -48,6 +51,8 @@ class ConductionSolver:
     _conductivity: Any
     """Diagonal of K, a vector-valued coefficient of the form."""
     _reference: float
+    _scale: float = 1.0
+    """Norm of the load that residuals are relative to."""
 
     # what a subclass says
 
@@ -75,6 +80,10 @@ class ConductionSolver:
     def _automatic(self, parallel: bool) -> str:
         """Preconditioner that ``auto`` stands for."""
         raise NotImplementedError
+
+    def _choose(self, pc: Any, name: str) -> None:
+        """Give a PETSc preconditioner, whose operators are set, its type."""
+        pc.setType(name)
 
     def _own_preconditioner(self, name: str) -> Any:
         """A PETSc Python context for a preconditioner that PETSc does not know; None leaves it to PETSc."""
@@ -228,7 +237,7 @@ class ConductionSolver:
             pc.setPythonContext(context)
             self.method = f"cg + {context.name} on the grid"
         else:
-            pc.setType(preconditioner)
+            self._choose(pc, preconditioner)
         pc.setReusePreconditioner(True)  # k(T) moves the matrix little: the first one goes on preconditioning
         solver.setFromOptions()
         solver.setUp()
@@ -279,6 +288,10 @@ class ConductionSolver:
             rise.array[:] = self._at_unknowns(guess)[: self._n_own] - (mean + self._reference)
         while True:
             right, free_right = self._right_side(load)
+            # lifted fixed temperatures dwarf the heat: the residual has to be small beside the heat, or in is not out
+            self._scale = float(np.sqrt(self._sum(load**2))) or right.norm() or 1.0
+            relative = max(LEAST_TOLERANCE, self.tolerance * self._scale / (right.norm() or 1.0))
+            self._solver.setTolerances(rtol=min(relative, self.tolerance))
             defect, rounding = self._residual(right, rise)
             if updates and defect <= self.tolerance + rounding:
                 break
@@ -346,11 +359,11 @@ class ConductionSolver:
         return right, free
 
     def _residual(self, right: Any, rise: Any) -> tuple[float, float]:
-        """Relative residual, and the part of it that rounding alone explains."""
+        """Residual relative to the load, and the part of it that rounding alone explains."""
         residual = right.duplicate()
         self._matrix.mult(rise, residual)
         residual.aypx(-1.0, right)
-        scale = right.norm() or 1.0
+        scale = self._scale
         # thin layers make entries of A x cancel: below this residual there is only rounding
         products = residual.duplicate()
         products.array[:] = self._diagonal * rise.array

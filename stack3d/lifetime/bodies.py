@@ -1,0 +1,107 @@
+"""What a chip is meshed as: bricks on a grid, columns of tetrahedra, or a mesh of the user's own."""
+
+from __future__ import annotations
+
+from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.geometry.hexahedra import layered_cells
+from stack3d.geometry.tetrahedra import build_columns
+from stack3d.geometry.user_mesh import read_mesh
+from stack3d.layout import Grid
+from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.faces import surfaces_of, thermal_problem
+from stack3d.lifetime.heat import make_grid, standing_out
+from stack3d.meshes import CellMesh, Columns
+from stack3d.schema.scenario import Scenario
+
+Body = Grid | Columns | CellMesh
+
+
+def make_body(chip: Chip) -> Body:
+    """Mesh of a chip as its geometry and its profile ask for; raises DeckError, MissingDependencyError."""
+    scenario = chip.scenario
+    if scenario.geometry.mesh is not None:
+        return read_mesh(scenario.geometry)
+    if scenario.solver.mesh.cells == "tet":
+        return build_columns(chip.stack, standing_out(chip), scenario.solver.mesh, surfaces_of(scenario.cooling, chip.stack))
+    return make_grid(chip)
+
+
+def cells_of(chip: Chip) -> CellMesh:
+    """The cells that `fem` solves on, with named regions and faces; raises DeckError, MissingDependencyError."""
+    body = make_body(chip)
+    if isinstance(body, Grid):
+        patches = [surface for surface, _ in thermal_problem(chip.stack, body, chip.scenario.cooling).patches]
+        return layered_cells(chip.stack, body, patches)[0]
+    return body.cells if isinstance(body, Columns) else body
+
+
+def describe(chip: Chip) -> str:
+    """Size and cost of the mesh in a line; raises DeckError, MissingDependencyError."""
+    body, order = make_body(chip), chip.scenario.solver.order
+    if isinstance(body, Grid):
+        nz, ny, nx = body.shape
+        unknowns, neighbours, what = body.n_nodes, 27, f"{nx} x {ny} x {nz} hexahedra"
+    else:
+        mesh = body.cells if isinstance(body, Columns) else body
+        unknowns, neighbours = mesh.node_count(order), 27 if order == 1 else 65
+        what = f"{len(mesh.cells)} {'hexahedra' if mesh.kind == 'hexahedron' else 'tetrahedra'} of order {order}"
+    return f"{what}, {unknowns} unknowns, about {unknowns * neighbours * 12 * 4 / 1e6:.0f} MB of matrix and solver"
+
+
+def check_body(chip: Chip) -> None:
+    """What can be said about the mesh before it is made; raises DeckError with all of it."""
+    scenario = chip.scenario
+    problems = _of_user_mesh(scenario) if scenario.geometry.mesh is not None else _of_stack(scenario)
+    if problems:
+        raise DeckError(problems)
+    if scenario.geometry.mesh is None and scenario.solver.mesh.cells == "hex":
+        make_grid(chip)
+
+
+def _of_stack(scenario: Scenario) -> list[Problem]:
+    solver = scenario.solver
+    problems = []
+    if scenario.cooling.faces:
+        problems.append(Problem("cooling.faces", "are those of a mesh of your own; a stack has top, bottom, sides and patches"))
+    if solver.order == 2 and solver.mesh.cells == "hex":
+        problems.append(Problem("solver.order", "2 wants tetrahedra: solver.mesh.cells: tet"))
+    if solver.mesh.cells == "tet" and scenario.transient is not None:
+        problems.append(Problem("transient", "wants hexahedra: solver.mesh.cells: hex"))
+    return problems
+
+
+def _of_user_mesh(scenario: Scenario) -> list[Problem]:
+    """What does not go with a mesh of the user's own, and faces that it does not have."""
+    mesh, cooling = read_mesh(scenario.geometry), scenario.cooling
+    problems = []
+    for key in ("workload", "transient", "maps"):
+        if getattr(scenario, key) is not None:
+            problems.append(Problem(key, "does not go with a mesh of your own, which has neither tiers nor a grid"))
+    for key in ("top", "bottom", "sides", "patches"):
+        if key in cooling.model_fields_set:
+            problems.append(Problem(f"cooling.{key}", "is a face of a stack; a mesh of your own has cooling.faces by name"))
+    outside = {mesh.faces[i] for i in set(mesh.face.tolist())}
+    for name in cooling.faces:
+        if name not in mesh.faces:
+            known = ", ".join(mesh.faces) or "none; in Gmsh, make a physical surface of each"
+            message = f"the mesh has no face {name!r}{did_you_mean(name, mesh.faces)}; faces: {known}"
+            problems.append(Problem(f"cooling.faces.{name}", message))
+        elif name not in outside:
+            problems.append(
+                Problem(f"cooling.faces.{name}", f"face {name!r} lies inside the mesh; only outer faces are cooled")
+            )
+    if scenario.solver.backend == "tensor":
+        problems.append(Problem("solver.backend", "tensor wants the lines of a stack; a mesh of your own wants fem or auto"))
+    if scenario.solver.linear.preconditioner == "grid":
+        problems.append(
+            Problem("solver.linear.preconditioner", "grid wants the lines of a stack; take auto, gamg, icc or jacobi")
+        )
+    if scenario.solver.order == 2 and mesh.kind == "hexahedron":
+        problems.append(Problem("solver.order", "2 wants tetrahedra; the mesh has hexahedra"))
+    for i, probe in enumerate(scenario.probes):
+        if probe.z is None:
+            problems.append(Problem(f"probes[{i}].z", "is missing: a region has no mid-plane"))
+    for i, source in enumerate(scenario.power.sources if scenario.power else ()):
+        if source.x is not None or source.y is not None:
+            problems.append(Problem(f"power.sources[{i}]", "heats a whole region of a mesh of your own; leave out x and y"))
+    return problems
