@@ -19,9 +19,9 @@ from stack3d.lifetime.faces import thermal_problem
 from stack3d.lifetime.heat import Runaway
 from stack3d.lifetime.placing import linear_stack, site_heat
 from stack3d.thermal.exact_transient import ExactTransient
+from stack3d.thermal.modal_system import ModalSystem
 from stack3d.thermal.places import Box
 from stack3d.thermal.tensor import TensorSolver
-from stack3d.thermal.transient_systems import ModalSystem
 from stack3d.workload import power
 
 BUSY = {
