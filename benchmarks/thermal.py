@@ -297,6 +297,7 @@ def main() -> None:
     if len(rows) > 2:
         slope = np.polyfit(np.log([r["unknowns"] for r in rows]), np.log([r["total s"] for r in rows]), 1)[0]
         print(f"cost of set-up and solve grows as n^{slope:.2f}")
+        results["growth"] = [{"exponent": float(slope)}]
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
 
