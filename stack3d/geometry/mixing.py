@@ -7,7 +7,6 @@ import numpy as np
 from stack3d.errors import RangeError
 from stack3d.layout import Material
 
-
 LINED = 1e-6
 """Conductivity across a meshed cylinder in a liner over that of its fill; not 0, which would leave its inside loose."""
 
