@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import tempfile
 import time
 from pathlib import Path
@@ -109,4 +110,6 @@ def whole_case(lateral: int, law: bool, forms: str) -> Row:
             facts, built = outcome.statistics["thermal"], outcome.statistics["built"]
             out.setdefault("unknowns", facts["unknowns"])
             out[name] = {"total s": clock(), "wall s": time.perf_counter() - wall, "iterations": facts["iterations"], **built}
-    return out
+            if name == "first":
+                out[name] |= {f"{stage} wall s": facts["seconds"][stage] for stage in ("hand_over", "assembly", "solve")}
+    return out | {"peak MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}

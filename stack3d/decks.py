@@ -46,6 +46,8 @@ REFERENCES: dict[tuple[str, ...], str] = {
 }
 """Where a scenario may name a deck instead of spelling it out, and of which kind."""
 
+SET = "--set"
+"""Stands for a file in the places of what overrides set."""
 BUILT_IN: dict[str, tuple[str, ...]] = {"cooling": ("adiabatic",)}
 FILES = (
     ("geometry", "mesh"),
@@ -197,7 +199,7 @@ class _Resolver:
 
     def override(self, key: str, value: Any) -> Override:
         """Set a dotted key, spelling out the decks on the way; items of a list by index or by name."""
-        place: Place = ("--set", None)
+        place: Place = (SET, None)
         value = yamlfile.wrapped(value, place)
         node: Any = self.tree
         parts = key.replace("[", ".").replace("]", "").split(".")

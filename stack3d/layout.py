@@ -140,8 +140,8 @@ class Channels:
         [K]
     heat_capacity : float
         Of the coolant, volumetric. [J m⁻³ K⁻¹]
-    conductivity, viscosity : float or None
-        Of the coolant. [W m⁻¹ K⁻¹], [Pa s]
+    conductivity, viscosity, density, boiling_point : float or None
+        Of the coolant. [W m⁻¹ K⁻¹], [Pa s], [kg m⁻³], [K]
     film_coefficient : float or None
         On floors, ceilings and walls; None leaves it to a correlation. [W m⁻² K⁻¹]
     """
@@ -157,6 +157,8 @@ class Channels:
     conductivity: float | None = None
     viscosity: float | None = None
     film_coefficient: float | None = None
+    density: float | None = None
+    boiling_point: float | None = None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ SI: dict[str, str] = {
     "heat_flux": "W/m^2",
     "areal_thermal_resistance": "m^2*K/W",
     "thermal_resistance": "K/W",
+    "thermal_capacity": "J/K",
     "thermal_capacitance": "J/K",
     "flow_rate": "m^3/s",
     "velocity": "m/s",
@@ -55,6 +56,7 @@ EXAMPLE: dict[str, str] = {
     "film_coefficient": "25 W/m^2/K",
     "areal_thermal_resistance": "2 mm^2*K/W",
     "thermal_resistance": "0.1 K/W",
+    "thermal_capacity": "140 J/K",
     "activation_energy": "1.1 eV",
     "flow_rate": "42 ml/min",
 }

@@ -186,6 +186,8 @@ def _channels(deck: schema.geometry.Channels, extent: Rectangle, thickness: floa
         deck.coolant.conductivity,
         deck.coolant.viscosity,
         deck.wall_film_coefficient,
+        deck.coolant.density,
+        deck.coolant.boiling_point,
     )
 
 

@@ -105,7 +105,7 @@ def without_mechanism(history: History, name: str) -> Floats:
     if name == "converters":  # cells age the same
         return read_out(history.end, climates[-1], plan, last, exact_converters=True).accuracy
     computer = fresh.computer.without(name)
-    population = type(fresh.population).programmed(computer, fresh.samples, fresh.seed, programming_temperature(fresh))
+    population = type(fresh.population).programmed(computer, fresh.samples, fresh.seed, fresh.programming_temperature)
     end = replay(replace(fresh, computer=computer, population=population), times, climates, plan)
     return read_out(end, climates[-1], plan, last).accuracy
 
@@ -120,12 +120,6 @@ def with_ideal_tiles(history: History, tiles: Sequence[int]) -> Floats:
         cells = chosen.setdefault(tile.layer, np.zeros((matrix.n_inputs, matrix.n_columns), dtype=bool))
         cells[tile.row_start : tile.row_stop, end.computer.columns_of(tile)] = True
     return read_out(end, history.climates[-1], history.plan, len(history.times) - 1, ideal=chosen).accuracy
-
-
-def programming_temperature(life: Life) -> float:
-    """Of the chips while they were programmed. [K]"""
-    lifetime = life.chip.scenario.lifetime
-    return lifetime.programming_temperature if lifetime else 298.15
 
 
 def _ohmic_error(computer: Computer, layer: str) -> float:
@@ -173,7 +167,7 @@ def _band(history: History, lifetime: Lifetime, values: dict[str, Any], coordina
     for band in ("low", "default", "high"):
         decks = {name: device.device for name, device in computer.devices.items()}
         other = replace(computer, devices={name: build_device(deck, band) for name, deck in decks.items()})
-        population = type(start.population).programmed(other, start.samples, start.seed, programming_temperature(start))
+        population = type(start.population).programmed(other, start.samples, start.seed, start.programming_temperature)
         life = replace(start, computer=other, population=population)
         for policy in plan:
             life = policy.programmed(life, history.climates[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -11,10 +12,12 @@ import numpy as np
 
 from stack3d.errors import DeckError
 from stack3d.geometry.hexahedra import layered_cells
-from stack3d.layout import Floats
+from stack3d.layout import Floats, HeatSource
 from stack3d.lifetime.bodies import make_body
+from stack3d.lifetime.channels import channel_runs
 from stack3d.lifetime.chip import Chip
-from stack3d.lifetime.faces import channel_runs, film_laws, thermal_problem
+from stack3d.lifetime.faces import film_laws, thermal_problem
+from stack3d.lifetime.heat import Heat, heat_sources
 from stack3d.meshes import CellMesh
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.coolant import CoolantBackend
@@ -68,12 +71,20 @@ def _solid_backend(scenario: Scenario, problem: HeatProblem, counts: Counter[str
     )
 
 
-def discretisation_error(chip: Chip, solution: ThermalSolution, backends: Backends) -> float:
-    """Estimated error of layer means, map boxes and probes by a solve on elements of twice the size. [K]
+def error_of(chip: Chip, state: Heat, backends: Backends) -> float:
+    """`discretisation_error` of a chip with a workload, with the powers of a thermal state. [K]"""
+    return discretisation_error(chip, state.solution, backends, heat_sources(chip, state.powers, state.rate))
 
-    A third of the largest difference: errors of second order fall by four when elements are halved. `backends` keeps the
-    solver of that coarser mesh. On a mesh of the user's own, the difference from tetrahedra of the other order: the error of
-    order 1, which is more than that of order 2; NaN on hexahedra of the user's own.
+
+def discretisation_error(
+    chip: Chip, solution: ThermalSolution, backends: Backends, sources: Sequence[HeatSource] | None = None
+) -> float:
+    """Estimated error of layer and tile means, map boxes and probes by a solve on elements of twice the size. [K]
+
+    A third of the largest difference: errors of second order fall by four when elements are halved. `sources` are those of
+    the solution, by default the explicit ones; `backends` keeps the solver of that coarser mesh. On a mesh of the user's own,
+    the difference from tetrahedra of the other order: the error of order 1, which is more than that of order 2; NaN on
+    hexahedra of the user's own.
     """
     scenario = chip.scenario
     if scenario.geometry.mesh is not None:
@@ -90,16 +101,19 @@ def discretisation_error(chip: Chip, solution: ThermalSolution, backends: Backen
     profile = scenario.solver.model_copy(update={"mesh": mesh.model_copy(update=halved), "backend": backend})
     rough = replace(chip, scenario=scenario.model_copy(update={"solver": profile}))
     problem = thermal_problem(chip.stack, make_body(rough), scenario.cooling)
-    coarse = backends.of(rough.scenario, problem).solve(chip.sources).field
+    coarse = backends.of(rough.scenario, problem).solve(chip.sources if sources is None else sources).field
     return float(np.nanmax(np.abs(_answers(chip, solution.field) - _answers(chip, coarse)))) / 3
 
 
 def _answers(chip: Chip, field: Field) -> Floats:
-    """Layer means, map boxes and probes, one after the other. [K]"""
+    """Means of layers, map boxes and tiles, and probes, one after the other. [K]"""
     parts = [np.array([field.layer_mean(layer.name) for layer in chip.stack.layers])]
     if (maps := chip.scenario.maps) is not None:
         parts += [field.map(name, *maps.grid).ravel() for name in maps.layers]
     parts.append(np.array([field.at(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]))
+    places = chip.computer.places if chip.computer is not None else ()
+    for name in {layer for layer, _ in places}:
+        parts.append(field.box_means(name, [box for layer, box in places if layer == name]))
     return np.concatenate(parts)
 
 
@@ -136,6 +150,10 @@ class Backends:
         return Backends()
 
     def of(self, scenario: Scenario, problem: HeatProblem) -> ThermalBackend:
+        """The solver of `solid`, coupled to its channels and to films that follow the temperature."""
+        return _with_coolants(scenario, problem, self.solid(scenario, problem))
+
+    def solid(self, scenario: Scenario, problem: HeatProblem) -> SolidBackend:
         """The solver kept when stack, grid and profile are the same ones, with other films if need be; else a new one."""
         profile = scenario.solver.model_dump_json(exclude={"source", "assumed", "title"})
         body = (problem.key, profile)
@@ -151,4 +169,4 @@ class Backends:
             self._solid = _solid_backend(scenario, problem, self.counts)
             self.counts["solvers"] += 1
         self._body = body
-        return _with_coolants(scenario, problem, self._solid)
+        return self._solid

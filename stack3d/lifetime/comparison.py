@@ -12,11 +12,11 @@ from stack3d.geometry.grid import build_grid
 from stack3d.geometry.stack import tile_sites
 from stack3d.layout import HeatSource
 from stack3d.lifetime import heat
+from stack3d.lifetime.backends import make_backend
 from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.faces import thermal_problem
 from stack3d.lifetime.placing import with_places
 from stack3d.schema.scenario import Scenario
-from stack3d.thermal.tensor import TensorSolver
 from stack3d.workload.placement import placements
 
 
@@ -63,7 +63,9 @@ def compare_placements(scenario: Scenario) -> list[PlacementOutcome]:
         HeatSource(f"site{i}", layer, box, 1.0) for i, (layer, box) in enumerate(tile_sites(scenario.geometry, chip.stack))
     ]
     grid = build_grid(chip.stack, [*chip.sources, *boxes], scenario.solver.mesh, [])
-    backend = TensorSolver(thermal_problem(chip.stack, grid, scenario.cooling), rtol=scenario.solver.linear.tolerance)
+    profile = scenario.solver.model_copy(update={"backend": "tensor"})
+    problem = thermal_problem(chip.stack, grid, scenario.cooling)
+    backend = make_backend(scenario.model_copy(update={"solver": profile}), problem)
     targets = {name: m.target_conductances()[None] for name, m in chip.computer.matrices.items()}
     start = np.full((len(chip.computer.tiles), 1, 1), scenario.cooling.ambient)
     out = []

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import overload
 
 import numpy as np
 
 from stack3d.errors import Problem, ValidityWarning, did_you_mean
-from stack3d.layout import Channels, Grid, Rectangle, Stack, Surface
+from stack3d.layout import Grid, Rectangle, Stack, Surface
+from stack3d.lifetime.channels import channel_runs, warn_of_channels
 from stack3d.lifetime.chip import Chip
 from stack3d.meshes import CellMesh, Columns
 from stack3d.schema.cooling import Cooling
 from stack3d.schema.cooling import Face as FaceDeck
-from stack3d.thermal import ducts
-from stack3d.thermal.coolant import ChannelRun
 from stack3d.thermal.cooling import FilmLaw, forced_air, natural_convection, radiation
 from stack3d.thermal.problem import Face, HeatProblem, ThermalProblem, ThermalSolution
 from stack3d.thermal.unstructured import MeshProblem
@@ -46,13 +44,13 @@ def film_law(deck: FaceDeck, area: float, ambient: float) -> FilmLaw:
 
 def face_of(deck: FaceDeck, area: float, ambient: float) -> Face:
     """Condition of a cooled face of an area [m²]; where the film follows the temperature, that of a first guess."""
-    flux = deck.flux or 0.0
+    flux, capacity = deck.flux or 0.0, (deck.heat_capacity or 0.0) / area
     if deck.temperature is not None:
         return Face(np.inf, deck.temperature, flux)
     if (cooler := deck.thermoelectric) is not None:
         film = cooler.peltier + cooler.conductance
-        return Face(film, (cooler.conductance * cooler.hot_side + cooler.joule) / film, flux)
-    return Face(film_law(deck, area, ambient)(ambient + FIRST_RISE), ambient, flux)
+        return Face(film, (cooler.conductance * cooler.hot_side + cooler.joule) / film, flux, capacity)
+    return Face(film_law(deck, area, ambient)(ambient + FIRST_RISE), ambient, flux, capacity)
 
 
 def film_laws(cooling: Cooling, problem: HeatProblem) -> dict[str, FilmLaw]:
@@ -79,6 +77,7 @@ def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution) 
             _warn(
                 f"cooling.{name} ({deck.name}): the face is at {surface:.1f} K, its limit is {deck.largest_temperature:.1f} K"
             )
+    warn_of_channels(chip.stack, solution)
     for name, limit in chip.scenario.limits.items():
         for layer in chip.stack.layers:
             peak = solution.field.layer_peak(layer.name)[0]
@@ -128,23 +127,6 @@ def side_area(stack: Stack) -> float:
     return total
 
 
-def channel_film(channels: Channels) -> float:
-    """Given film coefficient, or that of laminar flow. [W m⁻² K⁻¹]"""
-    if channels.film_coefficient is not None:
-        return channels.film_coefficient
-    assert channels.conductivity is not None
-    return ducts.film_coefficient(channels.width, channels.height, channels.conductivity)
-
-
-def channel_runs(stack: Stack) -> list[ChannelRun]:
-    """Channels of every layer that has them."""
-    return [
-        ChannelRun(f"{layer.name}_coolant", layer.name, layer.channels, channel_film(layer.channels))
-        for layer in stack.layers
-        if layer.channels is not None
-    ]
-
-
 @overload
 def thermal_problem(stack: Stack, body: Grid, cooling: Cooling) -> ThermalProblem: ...
 @overload
@@ -169,17 +151,3 @@ def thermal_problem(stack: Stack, body: Grid | Columns | CellMesh, cooling: Cool
     if isinstance(body, Columns):
         return MeshProblem(stack, body, {"top": top, "bottom": bottom, "sides": sides, **{s.name: f for s, f in patches}})
     return ThermalProblem(stack, body, top, bottom, sides, tuple(patches))
-
-
-def hydraulics(runs: Sequence[ChannelRun]) -> dict[str, list[float]]:
-    """Pressure drop [Pa] and pumping power [W] of each run; NaN where the viscosity is not known."""
-    out: dict[str, list[float]] = {"pressure_drop": [], "pumping_power": []}
-    for run in runs:
-        c = run.channels
-        velocity = c.flow_rate / len(c.outlines) / (c.width * c.height)
-        drop = np.nan
-        if c.viscosity is not None:
-            drop = ducts.pressure_drop(velocity, c.width, c.height, c.length, viscosity=c.viscosity)
-        out["pressure_drop"].append(drop)
-        out["pumping_power"].append(drop * c.flow_rate)
-    return out

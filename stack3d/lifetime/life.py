@@ -19,6 +19,7 @@ from stack3d.lifetime.computer import Computer, forward_of
 from stack3d.lifetime.crossbars import with_warm_wires
 from stack3d.lifetime.heat import Limits
 from stack3d.registry import Registry
+from stack3d.schema.life import Lifetime
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,11 @@ class Life:
     def samples(self) -> int:
         """Chips."""
         return int(self.chip.scenario.monte_carlo.samples)
+
+    @property
+    def programming_temperature(self) -> float:
+        """Of the chips while they were programmed. [K]"""
+        return (self.chip.scenario.lifetime or Lifetime()).programming_temperature
 
     def aged(self, until: float, climate: Climate) -> Life:
         """The same chips later."""

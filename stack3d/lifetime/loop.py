@@ -23,6 +23,7 @@ from stack3d.lifetime.periodic import PeriodicHeat, Swing
 from stack3d.progress import Observer, Stopwatch
 from stack3d.schema.life import Lifetime
 from stack3d.thermal.problem import ThermalBackend, ThermalSolution
+from stack3d.workload.power import DYNAMIC
 
 ANCHOR = 298.15
 """Temperature of the equivalent time in the dataset. [K]"""
@@ -34,8 +35,8 @@ NARROWEST = 1.1
 
 def fresh_life(chip: Chip, computer: Computer) -> Life:
     """Chips just programmed."""
-    lifetime, samples = chip.scenario.lifetime, chip.scenario.monte_carlo
-    temperature = lifetime.programming_temperature if lifetime else ANCHOR
+    samples = chip.scenario.monte_carlo
+    temperature = (chip.scenario.lifetime or Lifetime()).programming_temperature
     population = Population.programmed(computer, samples.samples, samples.seed, temperature)
     return Life(chip, computer, population, 0.0, Bill(0.0, 0.0, 0.0, np.zeros(len(computer.tiles))))
 
@@ -236,6 +237,8 @@ class Loop:
         levels = tiers[None] if swing is None else tiers + swing.tiers
         ages = np.array([self._device_of_tier(i).acceleration(t, reference=ANCHOR) for i, t in enumerate(levels.T)])
         earlier = self.rows["reliability/equivalent_time"][-1] if self.rows else np.zeros(len(self.tiers))
+        moving = sum(float(state.powers[name].sum()) for name in DYNAMIC)
+        energy = moving / (state.rate or np.nan) + heat.digital_energy(self.chip)
         periodic = {}
         if swing is not None:
             periodic = {
@@ -264,6 +267,8 @@ class Loop:
             "reliability/coupling_change": state.change,
             "power/total_power": state.solution.heat_in,
             "power/array_power": float(state.powers["array"].sum()),
+            "power/inference_energy": energy,
+            "power/relative_efficiency": self.rows["power/inference_energy"][0] / energy if self.rows else 1.0,
             "power/rate": state.rate,
             **periodic,
         }

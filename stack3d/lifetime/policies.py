@@ -117,7 +117,8 @@ class Compensation(Passive):
         if self.deck.drift != "none":
             known |= self._reading(life, seen, computer.matrices)
         if self.deck.columns:
-            network = self._network(life, seen, computer.matrices, {})
+            at_test = life.conductances(Climate.steady(np.full_like(climate.mean, life.programming_temperature)))
+            network = self._network(life, at_test, computer.matrices, {})
             found = mvm.column_moments(network, forward_of(computer.network), computer.data.profile)
             known |= {f"columns of {name}": moments for name, moments in found.items()}
         return replace(life, reference=known)
@@ -155,7 +156,7 @@ class Compensation(Passive):
         if law is None:
             return gain
         targets = matrix.target_conductances()
-        programmed = life.chip.scenario.lifetime.programming_temperature if life.chip.scenario.lifetime else 298.15
+        programmed = life.programming_temperature
         temperature = climate.working.mean(axis=(1, 2))
         rows = [start for start, _ in matrix.row_blocks]
         columns = [start for start, _ in matrix.column_blocks]

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import DeckError, SolverError, ValidityWarning
+from stack3d.fields import FIELDS
 from stack3d.lifetime import policies as _registered  # noqa: F401  (importing it fills the registry)
 from stack3d.lifetime.ageing import TODAY
-from stack3d.lifetime.backends import Backends, discretisation_error
+from stack3d.lifetime.backends import Backends, discretisation_error, error_of
 from stack3d.lifetime.bodies import check_body, make_body
 from stack3d.lifetime.chip import Chip, build_chip
 from stack3d.lifetime.faces import check_limits, thermal_problem, warn_of_limits
@@ -28,6 +29,8 @@ from stack3d.thermal.problem import ThermalProblem
 
 HOTTEST = 700.0
 """Peak above which results carry a warning: solder, interfaces and every device law end well below. [K]"""
+NOTHING_SOLID = 1e4
+"""Peak above which a run fails; tungsten melts at 3695 K. [K]"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +111,10 @@ def _check_temperatures(values: Mapping[str, Any]) -> None:
     means, peaks = values["thermal/layer_temperature_mean"], values["thermal/layer_temperature_max"]
     if means.min() <= 0:
         raise SolverError(f"the mean temperature of a layer is {means.min():.1f} K: is a power negative, or in the wrong unit?")
+    if peaks.max() > NOTHING_SOLID:
+        raise SolverError(
+            f"the peak temperature is {peaks.max():.3g} K, where no material is solid: is a power in the wrong unit?"
+        )
     if peaks.max() > HOTTEST:
         text = f"peak temperature {peaks.max():.0f} K: material and device data are made for less than {HOTTEST:.0f} K"
         warnings.warn(ValidityWarning(text), stacklevel=2)
@@ -129,14 +136,13 @@ def _run(
     observer.stage("mesh", layers=len(chip.stack.layers), unknowns=body.n_nodes)
     with clock("mesh"):
         problem = thermal_problem(chip.stack, body, scenario.cooling)
-        if scenario.transient is None or chip.computer is not None:
-            backend = backends.of(scenario, problem)
+        backend = backends.of(scenario, problem)
     if scenario.transient is not None:
         assert isinstance(problem, ThermalProblem)
         observer.stage("heat")
         with clock("heat"):
             settled = None if chip.computer is None else first_heat(chip, chip.computer, backend, plan)
-            values, coordinates, solution = over_time(chip, problem, settled)
+            values, coordinates, solution = over_time(chip, backends.solid(scenario, problem), settled)
     elif chip.computer is None:
         observer.stage("heat")
         with clock("heat"):
@@ -150,12 +156,17 @@ def _run(
             values, coordinates = present(chip, chip.computer, state, np.array([TODAY]))
             solution = state.solution
             values["thermal/tile_temperature"] = state.tile_temperature[None]
+            values["thermal/discretisation_error"] = error_of(chip, state, backends.coarse)
     else:
         loop = Loop(chip, chip.computer, backend, plan, observer, clock, resume, key)
         values, coordinates, solution = loop.run()
+        with clock("heat"):
+            values["thermal/discretisation_error"] = error_of(chip, loop.first, backends.coarse)
     _check_temperatures(values)
     warn_of_limits(chip, problem if scenario.transient is not None else backend.problem, solution)
     built = {name: count - before[name] for name, count in backends.counts.items()}
     statistics = {"thermal": dict(solution.statistics), "built": built, "seconds": clock.seconds}
-    shown = values if scenario.transient is None else {name: value[-1] for name, value in values.items()}
+    shown = values
+    if scenario.transient is not None:
+        shown = {name: value[-1] if "time" in FIELDS[name].dims else value for name, value in values.items()}
     return Outcome(values, coordinates, statistics, summarise(chip, shown, coordinates))

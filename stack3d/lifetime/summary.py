@@ -111,7 +111,8 @@ def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
         return f"{100 * loss:.2f} points lost at the end; attribution was switched off"
     gains = values["mvm/accuracy_without"] - accuracy.mean()
     best = int(np.argmax(gains))
-    if gains[best] < 2 * error:
+    chance = float(np.nan_to_num(values["mvm/accuracy_without_error"][best]))
+    if gains[best] <= 2 * chance:
         return f"no single mechanism: {100 * loss:.2f} points are lost, and no one of them alone gives any back"
     name = str(coordinates["mechanism"][best]).replace("_", " ")
     back = "all" if gains[best] >= loss else f"{100 * gains[best]:.2f}"

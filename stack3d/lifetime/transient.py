@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from stack3d.errors import DeckError, Problem
+from stack3d.fields import FIELDS
 from stack3d.layout import Floats, HeatSource
+from stack3d.lifetime.channels import channel_runs
 from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.faces import film_laws
 from stack3d.lifetime.heat import Heat, power_schedule
 from stack3d.lifetime.outputs import thermal_values
 from stack3d.schema.numerics import Transient
 from stack3d.thermal.exact_transient import ExactTransient
 from stack3d.thermal.grid_operator import CellProperties, GridOperator
+from stack3d.thermal.modal_system import ModalSystem
+from stack3d.thermal.nodal_system import Body, Boundary
+from stack3d.thermal.periodic import periodic_state
 from stack3d.thermal.places import Box, Place, Probe
-from stack3d.thermal.problem import GridField, ThermalProblem, ThermalSolution
+from stack3d.thermal.problem import GridField, SolidBackend, ThermalProblem, ThermalSolution
 from stack3d.thermal.schedule import PowerSchedule
-from stack3d.thermal.transient import TransientResult, TransientSystem, integrate, integrate_fixed, transient_system
-from stack3d.thermal.transient_systems import ModalSystem
+from stack3d.thermal.tensor import TensorSolver
+from stack3d.thermal.transient import TransientResult, TransientSystem, integrate, integrate_fixed, system_of
 
 CONTINUED = 2.0**-4
 """First step of a stretch in which no power changes, as a share of it."""
@@ -43,56 +50,78 @@ def stretch(schedule: PowerSchedule, begin: float, end: float) -> PowerSchedule:
 
 
 def over_time(
-    chip: Chip, problem: ThermalProblem, state: Heat | None = None
+    chip: Chip, solid: SolidBackend, state: Heat | None = None
 ) -> tuple[dict[str, Any], dict[str, Any], ThermalSolution]:
-    """Variables of ``/thermal`` with time first, their coordinates, and the last state.
+    """Variables of ``/thermal`` with time first, their coordinates, and the hottest of the states.
 
     With a workload, `state` is its steady heat: what goes with the rate follows the trace, leakage stays as it is there.
 
-    The trilinear elements are those of both backends; they are marched without a mesh whatever the profile.
+    Steps run on the matrix of `solid`, whichever backend that is.
 
     Raises
     ------
     DeckError
-        For a periodic steady state of a stack that has no lateral modes.
+        For a periodic steady state without power that repeats.
     SolverError
-        When a step cannot meet its tolerance.
+        When a step cannot meet its tolerance, or the periodic state is not found.
     """
     deck = chip.scenario.transient
     assert deck is not None
     places: list[Place] = [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
     sources, schedule = schedule_of(chip, deck, state)
     places += [Box(source.layer, source.extent) for source in sources]
-    system = transient_system(problem, sources, places, rtol=chip.scenario.solver.linear.tolerance)
+    problem, stepped = solid.problem, _stepped(solid)
+    assert isinstance(problem, ThermalProblem)
+    laws, runs = film_laws(chip.scenario.cooling, problem), channel_runs(problem.stack)
+    tolerance = chip.scenario.solver.linear.tolerance
+    system = system_of(stepped, sources, places, rtol=tolerance, laws=laws, runs=runs)
     operator = GridOperator(problem, CellProperties.of(problem.stack, problem.grid))
     times = np.array(deck.outputs or (deck.until,))
-    state_at = _periodic(system, schedule) if deck.periodic else _marched(system, schedule, deck, chip.scenario.cooling.ambient)
+    ambient = chip.scenario.cooling.ambient
+    state_at = _periodic(system, schedule, deck) if deck.periodic else _marched(system, schedule, deck, ambient)
     rows: list[dict[str, Any]] = []
+    worst: tuple[float, ThermalSolution] | None = None
     counts: dict[str, Any] = {}
     for now in times:
         result = state_at(float(now))
         for name, value in result.statistics.items():
             counts[name] = counts.get(name, 0) + value if name in ("steps", "rejected") else value
         power = float(next(p for a, b, p in schedule.intervals(np.inf) if a <= now < b or b == now).sum())
-        solution = _solution(operator, result.field, power, counts)
+        solution = _solution(operator, result.field, system.boundary(result.state), power, counts)
         values, coordinates = thermal_values(chip, solution)
         rows.append(values)
+        peak = float(values["thermal/layer_temperature_max"].max())
+        worst = (peak, solution) if worst is None or peak > worst[0] else worst
+    assert worst is not None
     names = [name for name in rows[0] if name != "thermal/heat_balance_error"]  # heat is stored, so in is not out
-    return {name: np.array([row[name] for row in rows]) for name in names}, coordinates | {"time": times}, solution
+    moving = [name for name in names if "time" in FIELDS[name].dims]
+    output = {name: rows[0][name] for name in names} | {name: np.array([row[name] for row in rows]) for name in moving}
+    return output, coordinates | {"time": times}, replace(worst[1], statistics=dict(counts))
+
+
+def _stepped(solid: SolidBackend) -> TensorSolver | Body:
+    """What steps in time see of a solver."""
+    if isinstance(solid, TensorSolver):
+        return solid
+    from stack3d.thermal.fem.hexahedra import FemSolver
+    from stack3d.thermal.fem.time import FemBody
+
+    if not isinstance(solid, FemSolver):
+        raise DeckError(Problem("transient", "steps in time want a stack of layers on a grid, not a mesh of its own"))
+    return FemBody(solid)
 
 
 def _marched(
-    system: TransientSystem, schedule: PowerSchedule, deck: Transient, ambient: float
+    system: TransientSystem, schedule: PowerSchedule, deck: Transient, initial: float | Floats
 ) -> Callable[[float], TransientResult]:
     """Marches on from output to output."""
-    state: float | GridField = deck.initial if deck.initial is not None else ambient
+    state = initial if isinstance(initial, np.ndarray) else system.start(initial if deck.initial is None else deck.initial)
     last = 0.0
 
     def state_at(now: float) -> TransientResult:
         nonlocal state, last
         if now == last:
-            field = system.field(system.start(state))
-            return TransientResult(np.array([now]), np.empty((1, 0)), field, {"scheme": "TR-BDF2"})
+            return TransientResult(np.array([now]), np.empty((1, 0)), state, system.field(state), {"scheme": "TR-BDF2"})
         part = stretch(schedule, last, now)
         if deck.step is not None:
             result = integrate_fixed(system, part, deck.step, now - last, initial=state)
@@ -100,37 +129,53 @@ def _marched(
             changes = part.times.size > 1 or last == 0.0
             share = 2.0**-12 if changes else CONTINUED
             result = integrate(system, part, [now - last], initial=state, tolerance=deck.tolerance, first_share=share)
-        state, last = result.field, now
+        state, last = result.state, now
         return result
 
     return state_at
 
 
 def periodic_solver(system: TransientSystem) -> ExactTransient:
-    """What finds the temperature within a period after infinitely many; raises DeckError where none can."""
+    """What finds the temperature within a period exactly; raises DeckError where none can."""
     if not isinstance(system, ModalSystem):
-        message = "wants layers that are uniform in the plane with constant conductivity; march with `periodic: false` instead"
+        message = "exact in time wants layers that are uniform in the plane, with constant conductivity and films"
         raise DeckError(Problem("transient.periodic", message))
     return ExactTransient(system)
 
 
-def _periodic(system: TransientSystem, schedule: PowerSchedule) -> Callable[[float], TransientResult]:
-    exact = periodic_solver(system)
+def _periodic(system: TransientSystem, schedule: PowerSchedule, deck: Transient) -> Callable[[float], TransientResult]:
+    """Exact by modes where there are any, else marched from the state that a period gives back."""
     if schedule.period is None:
         raise DeckError(Problem("transient.periodic", "the power does not repeat; give a duty or a trace"))
-    return lambda now: exact.periodic(schedule, [now])
+    if isinstance(system, ModalSystem):
+        exact = periodic_solver(system)
+        return lambda now: exact.periodic(schedule, [now])
+    first, periods = periodic_state(system, schedule, tolerance=deck.tolerance)
+    march = _marched(system, schedule, deck, first)
+
+    def state_at(now: float) -> TransientResult:
+        result = march(now)
+        return replace(result, statistics={**result.statistics, "periods": periods})
+
+    return state_at
 
 
-def _solution(operator: GridOperator, field: GridField, power: float, counts: dict[str, Any]) -> ThermalSolution:
+def _solution(
+    operator: GridOperator, field: GridField, boundary: Boundary, power: float, counts: dict[str, Any]
+) -> ThermalSolution:
     """Heat through the films of a state; that of a fixed temperature is not known without its rate of change."""
+    stack, grid, faces = operator.problem.stack, operator.problem.grid, operator.problem.faces
+    runs = {run.name: run for run in channel_runs(stack)}
+    coolant = {name: runs[name].on_nodes(grid, values) for name, values in boundary.coolant.items()}
 
     def through(name: str, values: Floats) -> float:
-        face = operator.problem.faces[name]
+        face = faces[name]
         if face.is_fixed:
             return float("nan")
-        return float(operator.face_integral(name, face.film_coefficient * (values - face.reference)).sum())
+        film, reference = boundary.films.get(name, face.film_coefficient), coolant.get(name, face.reference)
+        return float(operator.face_integral(name, film * (values - reference)).sum())
 
-    faces = operator.problem.faces
     heat = {name: through(name, field.values) for name in faces}
     pushed = sum(f.flux * float(operator.face_integral(n).sum()) for n, f in faces.items() if f.flux and not f.is_fixed)
-    return ThermalSolution(field, power + pushed, sum(heat.values()), heat, dict(counts))
+    outlets = {name: values[:, -1] for name, values in boundary.coolant.items()}
+    return ThermalSolution(field, power + pushed, sum(heat.values()), heat, dict(counts), outlets)

@@ -25,6 +25,7 @@ FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
     "maps": (heat_charts.maps, ()),
     "power": (heat_charts.power, ()),
     "power_density": (heat_charts.density, ("power/power_density",)),
+    "efficiency": (life_charts.efficiency, ("power/relative_efficiency",)),
     "wear": (life_charts.wear, ("reliability/writes",)),
 }
 """Figure → what declares it and the output variables it cannot do without; in the order of a page."""
@@ -79,7 +80,8 @@ def case_page(tree: xr.DataTree, *, threshold: float | None = None) -> str:
     """HTML of the report of one case; parameters as in `chart`."""
     facts = Facts(tree)
     figures = [chart(tree, name, threshold=threshold) for name in possible(tree)]
-    lead = f'<h1>{escape(facts.title)}</h1><p class="under">{escape(facts.name)}</p>{page.answer(facts.summary)}'
+    lines = [*facts.summary, *life_charts.answers(facts)]
+    lead = f'<h1>{escape(facts.title)}</h1><p class="under">{escape(facts.name)}</p>{page.answer(lines)}'
     links = [(f.name, f.title) for f in figures] + [("numbers", "Numbers"), ("provenance", "Where this comes from")]
     body = "".join(page.section(figure, figure.name) for figure in figures) + page.numbers(facts)
     return page.document(f"{facts.name}: stack3d report", lead, body, page.provenance(facts), links)

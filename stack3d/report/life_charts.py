@@ -9,7 +9,22 @@ from stack3d.errors import ResultsError
 from stack3d.layout import Floats
 from stack3d.lifetime.ageing import YEAR
 from stack3d.lifetime.summary import duration
-from stack3d.report.chart import COLOURS, Axis, Band, Box, Figure, Line, Mark, Panel, Rule, categories, decades, linear, times
+from stack3d.report.chart import (
+    COLOURS,
+    Axis,
+    Band,
+    Box,
+    Figure,
+    Line,
+    Mark,
+    Panel,
+    Rule,
+    categories,
+    decades,
+    linear,
+    si,
+    times,
+)
 from stack3d.report.facts import Facts
 
 
@@ -55,6 +70,28 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
     )
     panels = (Panel("accuracy of the chips", _time_axis(time), y, tuple(marks)), survivors)
     return Figure("accuracy", "Accuracy over the life", caption, panels)
+
+
+def answers(facts: Facts) -> list[tuple[str, str]]:
+    """Time to the stated loss with its bands, and what refreshes that hold the accuracy would take; as (label, text)."""
+    if not facts.has("mvm/time_to_accuracy_loss", "reliability/endurance_left"):
+        return []
+    end = float(facts.get("mvm/accuracy")["time"].values[-1])
+
+    def span(times: Floats, *shares: float) -> str:
+        found = np.quantile(np.nan_to_num(times, nan=np.inf), shares, method="inverted_cdf")
+        return " to ".join(duration(float(t)) if np.isfinite(t) else f"beyond {duration(end)}" for t in found)
+
+    chips = facts.values("mvm/time_to_accuracy_loss")
+    said = [f"5 to 95 % of the chips {span(chips, 0.05, 0.95)}"] if chips.size > 1 else []
+    if facts.has("mvm/time_to_accuracy_loss_band"):
+        bands = np.nan_to_num(facts.values("mvm/time_to_accuracy_loss_band"), nan=np.inf)
+        medians = np.quantile(bands, 0.5, axis=-1, method="inverted_cdf")
+        said.append(f"medians over the device's band {span(medians, 0.0, 1.0)}")
+    loss = 100 * units.parse((facts.scenario.get("lifetime") or {}).get("accuracy_loss", 0.01), "fraction")
+    bounds = f" ({'; '.join(said)})" if said else ""
+    text = f"median {span(chips, 0.5)} to an accuracy of {loss:g} points below float{bounds}"
+    return [("time to loss", text), ("to hold it", _hold(facts))]
 
 
 def _median_life(time: Floats, percent: Floats, limit: float) -> str:
@@ -155,6 +192,33 @@ def _drift(facts: Facts) -> Panel:
     return Panel("drift", _time_axis(time), y, tuple(marks))
 
 
+def efficiency(facts: Facts) -> Figure:
+    """Power of the arrays, that of the chip and inferences per joule over time, each over its first value."""
+    time = facts.get("power/relative_efficiency")["time"].values
+    gain = 100 * (facts.values("power/relative_efficiency") - 1)
+    marks: list[Mark] = []
+    for (name, label), colour in zip((("array_power", "crossbar cells"), ("total_power", "whole chip")), COLOURS):
+        watts = facts.values(f"power/{name}")
+        if watts[0] > 0:
+            marks.append(Line(f"{label}, {si(float(watts[0]), 'W')} today", time, 100 * watts / watts[0], colour, dots=True))
+    shown = np.concatenate([m.y for m in marks if isinstance(m, Line)])
+    panels = (
+        Panel("power", _time_axis(time), linear("of today's [%]", shown.min(), shown.max(), unit="%"), tuple(marks)),
+        Panel(
+            "inferences per joule",
+            _time_axis(time),
+            linear("more than today [%]", min(0.0, float(gain.min())), max(0.1, float(gain.max())), unit="%"),
+            (Line("inferences per joule", time, gain, COLOURS[2], dots=True), Rule("y", 0.0, "today")),
+        ),
+    )
+    energy = facts.values("power/inference_energy")
+    caption = (
+        f"{si(float(energy[0]), 'J')} per inference today, {si(float(energy[-1]), 'J')} at the end, leakage not counted:"
+        " reads of cells that conduct less cost less, converters and links stay."
+    )
+    return Figure("efficiency", "Power as the cells age", caption, panels)
+
+
 def wear(facts: Facts) -> Figure:
     """Writes, endurance used and stuck cells over time."""
     time = facts.get("reliability/writes")["time"].values
@@ -194,4 +258,6 @@ def _hold(facts: Facts) -> str:
         return "No refresh is needed to hold the accuracy."
     years = f"for {duration(endurance)}" if endurance < 100 * YEAR else "for more than a hundred years"
     lasts = f"the hottest cells endure that {years}" if np.isfinite(endurance) else "the cells endure that"
-    return f"A refresh every {duration(interval)} holds the accuracy; {lasts}."
+    left = float(facts.values("reliability/endurance_left")) if facts.has("reliability/endurance_left") else np.inf
+    rest = f", and {duration(left)} after what this run has worn" if left < 100 * YEAR else ""
+    return f"A refresh every {duration(interval)} holds the accuracy; {lasts}{rest}."

@@ -73,6 +73,15 @@ def numbers(facts: Facts) -> str:
     return f"<section id='numbers'><h2>Numbers</h2>{table(rows, ('variable', 'value', 'meaning'))}</section>" if rows else ""
 
 
+def time_spent(facts: Facts) -> str:
+    """Wall time of the run and where it went, the largest part first; empty when the dataset does not say."""
+    seconds = (facts.json("statistics") or {}).get("seconds", {})
+    total = sum(seconds.values())
+    parts = sorted(seconds.items(), key=lambda part: -part[1])
+    shares = ", ".join(f"{name} {100 * spent / total:.0f} %" for name, spent in parts if spent > 0.005 * total)
+    return f"{total:.3g} s: {shares}" if total > 0 else ""
+
+
 def provenance(facts: Facts) -> str:
     """Versions, seed, history, sources of the numbers, and the scenario itself."""
     attrs = facts.tree.attrs
@@ -90,7 +99,7 @@ def provenance(facts: Facts) -> str:
         ("seed", str(attrs.get("seed", ""))),
         ("versions", versions),
     ]
-    facts_of_run = [(what, value) for what, value in facts_of_run if value]
+    facts_of_run = [(what, value) for what, value in [*facts_of_run, ("time", time_spent(facts))] if value]
     parts = [f"<h2>Where this comes from</h2>{table(facts_of_run, ('what', 'value'))}"]
     if assumed:
         parts.append(f"<details><summary>{len(assumed)} assumed numbers</summary>{table(assumed, ('key', 'why'))}</details>")

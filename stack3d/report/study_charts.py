@@ -103,6 +103,9 @@ def _tiers(temperature: xr.DataArray) -> xr.DataArray:
 ANSWERS: Mapping[str, Answer] = {
     "accuracy": Answer("accuracy at the end", "%", ("mvm/accuracy",), lambda a: 100 * _last(a).mean("sample"), True, 1),
     "life": Answer("median time to the stated loss", "years", ("mvm/time_to_accuracy_loss", "mvm/accuracy"), _life, True, -1),
+    "error": Answer(
+        "error of the logits", "% of their rms", ("mvm/logit_error",), lambda e: 100 * _last(e).mean("sample"), False, 1
+    ),
     "peak": Answer(
         "peak temperature",
         "°C",
@@ -278,7 +281,7 @@ def extremes(tree: xr.DataTree) -> list[tuple[str, str]]:
     """For every answer that differs between cases: which case has the best, and which the worst."""
     names = [", ".join(parts) for parts in itertools.product(*(_labels_with_name(tree, d) for d in swept(tree)))]
     lines = []
-    for name in (n for n in ("accuracy", "life", "peak", "energy") if varies(tree, n)):
+    for name in (n for n in ("accuracy", "life", "error", "peak", "energy") if varies(tree, n)):
         answer, values = ANSWERS[name], values_of(tree, name).values.astype(float).ravel()
         high, low = int(np.nanargmax(values)), int(np.nanargmin(values))
         best, worst = (high, low) if answer.larger_is_better else (low, high)

@@ -117,12 +117,12 @@ def _yaml_scalar(value: Any) -> str:
 
 def _yaml_lines(value: Any, depth: int) -> Iterator[str]:
     indent = "  " * depth
-    for key, item in value.items() if isinstance(value, dict) else [("-", item) for item in value]:
-        head = f"{indent}-" if key == "-" else f"{indent}{_yaml_scalar(key)}:"
+    for key, item in value.items() if isinstance(value, dict) else [(None, item) for item in value]:
+        head = f"{indent}-" if key is None else f"{indent}{_yaml_scalar(key)}:"
         nested = isinstance(item, dict) or (isinstance(item, list) and any(isinstance(i, (dict, list)) for i in item))
         if not (item and nested):
             yield f"{head} {_yaml_scalar(item)}\n"
-        elif key == "-":
+        elif key is None:
             first, *rest = _yaml_lines(item, depth + 1)
             yield f"{head} {first.lstrip()}"
             yield from rest

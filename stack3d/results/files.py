@@ -62,7 +62,9 @@ def write_record(folder: Path, **facts: Any) -> None:
 
 def write_tree(path: Path, tree: xr.DataTree) -> None:
     """Write a dataset; the suffix chooses netCDF or Zarr."""
-    with beside(path) as scratch:
+    import dask.config
+
+    with dask.config.set(scheduler="synchronous"), beside(path) as scratch:  # else xarray asks a Dask cluster for locks
         if path.suffix == ".zarr":
             tree.to_zarr(scratch, consolidated=False)
         else:

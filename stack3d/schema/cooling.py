@@ -13,6 +13,7 @@ from stack3d.schema.base import (
     Fraction,
     HeatFlux,
     Temperature,
+    ThermalCapacity,
     ThermalResistance,
     Thickness,
     Velocity,
@@ -68,6 +69,8 @@ class Face(DeckModel):
     stream: Stream | None = None
     """Film by the correlation for a flat plate."""
     thermoelectric: Thermoelectric | None = None
+    heat_capacity: ThermalCapacity | None = None
+    """Of a heat sink on the whole face, spread over it: stores heat at the temperature of the face; steady states ignore it."""
     emissivity: Fraction | None = None
     """Radiation to surroundings at ambient, on top of the above."""
     flux: HeatFlux | None = None
@@ -84,6 +87,8 @@ class Face(DeckModel):
             raise ValueError(f"wants one of {', '.join(WAYS)} (got {' and '.join(given)})")
         if self.emissivity is not None and (self.temperature is not None or self.thermoelectric is not None):
             raise ValueError(f"emissivity does not go with {given[0]}")
+        if self.heat_capacity is not None and self.temperature is not None:
+            raise ValueError("heat_capacity does not go with temperature, which never changes")
         return self
 
     @property

@@ -127,6 +127,10 @@ class Coolant(DeckModel):
     conductivity: Conductivity | None = None
     viscosity: Viscosity | None = None
     """Dynamic; with the conductivity it gives film coefficient and pressure drop."""
+    density: Density | None = None
+    """With the viscosity it gives the Reynolds number, which is checked against the range of the correlations."""
+    boiling_point: Temperature | None = None
+    """At the pressure in the channels; a run warns where a wall or the outlet is hotter."""
 
 
 class Channels(DeckModel):

@@ -55,7 +55,8 @@ class Compensation(DeckModel):
     temperature_gain: bool = False
     """Divide by the mean reversible G(T) factor that a tile's thermometer predicts."""
     columns: bool = False
-    """Gain and offset of every output that give it back the mean and spread over calibration inputs of the fresh chip."""
+    """Gain and offset of every output that give it back the mean and spread over calibration inputs that it had when the chip
+    was programmed, at that temperature."""
     recalibrate: bool = False
     """Set the converter ranges anew at every read-out."""
 

@@ -74,7 +74,7 @@ class Transient(DeckModel):
     duty: Duty | None = None
     """Absent = all sources on from the start."""
     periodic: bool = False
-    """Times count within one period after infinitely many; wants a duty or a trace, and layers uniform in the plane."""
+    """Times count within one period after infinitely many; wants a duty or a trace."""
     step: Duration | None = None
     """Fixed step; absent = steps by error control."""
     tolerance: Annotated[TemperatureDifference, Field(gt=0)] = 0.01
@@ -86,7 +86,7 @@ class Transient(DeckModel):
         if any(b <= a for a, b in zip(times[:-1], times[1:])) or (times and times[-1] > self.until * (1 + 1e-12)):
             raise ValueError("outputs have to ascend, and none may come after until")
         if self.periodic and self.step is not None:
-            raise ValueError("periodic is exact in time and takes no step")
+            raise ValueError("periodic takes no step: it is exact in time, or steps by error control")
         if self.periodic and self.duty is not None and self.until > self.duty.period:
             raise ValueError("periodic: until lies beyond the period of the duty")
         return self

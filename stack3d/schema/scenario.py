@@ -83,11 +83,6 @@ class Scenario(DeckModel):
             raise ValueError("lifetime needs a workload and a device")
         if self.transient is not None and self.lifetime is not None:
             raise ValueError("transient and lifetime do not go together: one counts seconds, the other years")
-        faces = (self.cooling.top, self.cooling.bottom, self.cooling.sides, *(p.condition for p in self.cooling.patches))
-        if self.transient is not None and any(face.natural or face.emissivity for face in faces):
-            raise ValueError("transient wants faces whose film does not follow their temperature: no natural, no emissivity")
-        if self.transient is not None and any(layer.channels for layer in layers):
-            raise ValueError("transient cannot follow coolant in channels; leave transient out for the steady state")
         if self.workload is not None and self.device is None:
             raise ValueError("workload needs a device: its conductances set the array power")
         return self

@@ -20,12 +20,16 @@ def locked(folder: Path) -> Iterator[None]:
     Raises
     ------
     ResultsError
-        When another process holds it, with its number, host and start; or when the file system knows no locks.
+        When another process holds it, with its number, host and start; when it cannot be written, or knows no locks.
     """
     import fcntl
 
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a+", encoding="utf-8") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = (folder / ".lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise ResultsError(f"{folder} cannot be written ({error.strerror}); choose another -o") from None
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

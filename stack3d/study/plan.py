@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -182,12 +182,24 @@ def plan(path: str | Path, overrides: Sequence[Override] = ()) -> Plan:
             except Stack3dError as error:
                 if not axes:
                     raise
-                entry = Entry(point, label, error=error)
+                entry = Entry(point, label, error=_in_sweep(error, tree, overrides))
         entries.append(entry)
     errors = {str(e.error) for e in entries if e.error}
     if axes and len(errors) == 1 and all(e.error or e.point.dropped for e in entries):
         raise next(e.error for e in entries if e.error)  # a mistake of the scenario itself is told once
     return Plan(name, source, tuple(overrides), axes, tuple(entries))
+
+
+def _in_sweep(error: Stack3dError, tree: yamlfile.Mapping, overrides: Sequence[Override]) -> Stack3dError:
+    """The error with the line of the sweep for what a point of it set."""
+    own = {key for key, _ in overrides}
+    if not isinstance(error, DeckError) or "sweep" not in tree or "sweep" in own:
+        return error
+    problems = []
+    for problem in error.problems:
+        place = yamlfile.locate(tree, ("sweep", problem.key)) if problem.file == decks.SET and problem.key not in own else None
+        problems.append(replace(problem, file=place[0], line=place[1]) if place else problem)
+    return DeckError(problems)
 
 
 def expand(path: str | Path, overrides: Sequence[Override] = ()) -> Iterator[tuple[str, Case | Exception]]:

@@ -76,13 +76,10 @@ class ChannelRun:
 
         C dT/ds = h P (T_wall - T), both linear between lines: second order in the spacing.
         """
-        channels = self.channels
-        _, along, reach = self.lines(grid)
-        capacity_rate = channels.flow_rate / len(channels.outlines) * channels.heat_capacity
-        perimeter = 2 * (channels.width + channels.height)
-        share = 0.5 * self.film_coefficient * perimeter * np.diff(along[reach]) / capacity_rate
+        capacity_rate, film, _ = self.segments(grid)
+        share = 0.5 * film / capacity_rate
         out = np.empty_like(wall)
-        out[:, 0] = channels.inlet_temperature
+        out[:, 0] = self.channels.inlet_temperature
         for j, a in enumerate(share):
             out[:, j + 1] = ((1 - a) * out[:, j] + a * (wall[:, j] + wall[:, j + 1])) / (1 + a)
         return out
@@ -103,6 +100,28 @@ class ChannelRun:
             start, stop = (int(np.abs(across - v).argmin()) for v in (a, b))
             plane[reach, start : stop + 1] = row[:, None]
         return (plane if self.channels.direction == "y" else plane.T)[None]
+
+    def fill(self, stack: Stack, grid: Grid, values: Floats, coolant: Floats) -> None:
+        """Write the coolant temperature, shape (channels, lines), into the void of the channels, in place. [K]"""
+        cells = grid.cells_of(stack.index[self.layer])
+        plane = self.on_nodes(grid, coolant)[0]
+        for o in self.channels.outlines:
+            inside = np.ix_(
+                range(int(cells[0]) + 1, int(cells[-1]) + 1),
+                np.flatnonzero((grid.y > o.y0 + 1e-12) & (grid.y < o.y1 - 1e-12)),
+                np.flatnonzero((grid.x > o.x0 + 1e-12) & (grid.x < o.x1 - 1e-12)),
+            )
+            values[inside] = plane[inside[1][0], inside[2][0]]
+
+    def segments(self, grid: Grid) -> tuple[float, Floats, Floats]:
+        """Capacity rate of a channel [W/K]; film conductance to its walls [W/K] and heat capacity [J/K] between lines."""
+        channels = self.channels
+        _, along, reach = self.lines(grid)
+        step = np.diff(along[reach])
+        capacity_rate = channels.flow_rate / len(channels.outlines) * channels.heat_capacity
+        film = self.film_coefficient * 2 * (channels.width + channels.height)
+        store = channels.heat_capacity * channels.width * channels.height
+        return capacity_rate, film * step, store * step
 
 
 @runtime_checkable
@@ -193,15 +212,7 @@ class CoolantBackend:
         stack, grid = self.problem.stack, self.problem.grid
         values = solution.field.values.copy()
         for run, part in zip(self.runs, coolant):
-            cells = grid.cells_of(stack.index[run.layer])
-            plane = run.on_nodes(grid, part)[0]
-            for o in run.channels.outlines:
-                inside = np.ix_(
-                    range(int(cells[0]) + 1, int(cells[-1]) + 1),
-                    np.flatnonzero((grid.y > o.y0 + 1e-12) & (grid.y < o.y1 - 1e-12)),
-                    np.flatnonzero((grid.x > o.x0 + 1e-12) & (grid.x < o.x1 - 1e-12)),
-                )
-                values[inside] = plane[inside[1][0], inside[2][0]]
+            run.fill(stack, grid, values, part)
         return replace(
             solution,
             field=GridField(stack, grid, values),

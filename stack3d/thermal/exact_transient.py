@@ -10,10 +10,10 @@ import numpy as np
 from stack3d.errors import ArrayError, DeckError
 from stack3d.layout import Floats
 from stack3d.thermal.modal import modal_stiffness
+from stack3d.thermal.modal_system import ModalSystem
 from stack3d.thermal.problem import GridField
 from stack3d.thermal.schedule import PowerSchedule
 from stack3d.thermal.transient import TransientResult, ascending
-from stack3d.thermal.transient_systems import ModalSystem
 
 MOST_ENTRIES = 250_000_000
 """Eigenvector entries allowed: 2 GB."""
@@ -112,10 +112,10 @@ class ExactTransient:
                 values.append(self._observe(self._after(amplitudes, drive, at - begin)))
             amplitudes = self._after(amplitudes, drive, end - begin)
         n, my, mx = self.system.shape
-        state = np.matmul(self._vectors, amplitudes[:, :, None])[:, :, 0].T.reshape(n, my, mx)
+        state = np.ascontiguousarray(np.matmul(self._vectors, amplitudes[:, :, None])[:, :, 0].T.reshape(n, my, mx))
         statistics = {
             **self.system.statistics,
             "scheme": "exact in time",
             "seconds": {"setup": self.seconds_setup, "march": time.perf_counter() - started},
         }
-        return TransientResult(asked, np.array(values), self.system.field(np.ascontiguousarray(state)), statistics)
+        return TransientResult(asked, np.array(values), state, self.system.field(state), statistics)

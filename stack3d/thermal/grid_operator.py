@@ -134,6 +134,8 @@ class GridOperator:
         k(T) / k(300 K) of every cell.
     patches : mapping of str to sequence of Plane, optional
         Those of the problem by default.
+    films : mapping of str to float, optional
+        Films by face, in place of those of the problem with `rate` times their heat capacity. [W m⁻² K⁻¹]
 
     Notes
     -----
@@ -150,6 +152,7 @@ class GridOperator:
         rate: float = 0.0,
         factor: Floats | None = None,
         patches: Mapping[str, Sequence[Plane]] | None = None,
+        films: Mapping[str, float] | None = None,
     ) -> None:
         self.problem, self.cells, self.rate, self.factor = problem, cells, rate, factor
         grid = problem.grid
@@ -164,14 +167,16 @@ class GridOperator:
         self._faces = {name: _face_terms(problem, cells, name) for name in FACES}
         for name, planes in self.patches.items():
             self._faces[name] = [(plane.where, np.multiply.outer(SHARES, plane.area)) for plane in planes]
+        faces = problem.faces.items()
+        own = {n: f.film_coefficient + rate * f.capacity for n, f in faces if not f.is_fixed} if films is None else films
+        self.films = {name: film for name, film in own.items() if film > 0}
 
     def apply(self, temperature: Floats) -> Floats:
         """Product with a nodal field, shape (nz+1, ny+1, nx+1). [W] for [K]"""
         out = self.conduction(temperature)
-        for name, face in self.problem.faces.items():
-            if face.film_coefficient > 0 and not face.is_fixed:
-                for where, terms in self._faces[name]:
-                    _add(out, where, face.film_coefficient * _face_mass(terms, _take(temperature, where)))
+        for name, film in self.films.items():
+            for where, terms in self._faces[name]:
+                _add(out, where, film * _face_mass(terms, _take(temperature, where)))
         return out
 
     def conduction(self, temperature: Floats) -> Floats:
@@ -276,10 +281,9 @@ class GridOperator:
                 total, difference = (_corner_sums(w) for w in self._weights(c))
             diagonal[c : c + 2] += total + difference
             off[c] = total - difference
-        for name, face in self.problem.faces.items():
-            if face.film_coefficient > 0 and not face.is_fixed:
-                for where, terms in self._faces[name]:
-                    _add(diagonal, where, face.film_coefficient * _corner_sums(terms))
+        for name, film in self.films.items():
+            for where, terms in self._faces[name]:
+                _add(diagonal, where, film * _corner_sums(terms))
         return diagonal, off
 
     def matrix(self) -> Any:
@@ -293,13 +297,12 @@ class GridOperator:
             corners = np.stack([number[c + k, j : j + grid.shape[1], i : i + grid.shape[2]] for k, j, i in np.ndindex(2, 2, 2)])
             products = np.concatenate(self._weights(c))
             parts.append((corners, products))
-        for name, face in self.problem.faces.items():
-            if face.film_coefficient > 0 and not face.is_fixed:
-                for where, terms in self._faces[name]:
-                    plane = _take(number, where)
-                    a, b = (n - 1 for n in plane.shape[-2:])
-                    corners = np.stack([plane[..., j : j + a, i : i + b] for j, i in np.ndindex(2, 2)])
-                    parts.append((corners.reshape(4, -1, b), face.film_coefficient * terms.reshape(4, -1, b)))
+        for name, film in self.films.items():
+            for where, terms in self._faces[name]:
+                plane = _take(number, where)
+                a, b = (n - 1 for n in plane.shape[-2:])
+                corners = np.stack([plane[..., j : j + a, i : i + b] for j, i in np.ndindex(2, 2)])
+                parts.append((corners.reshape(4, -1, b), film * terms.reshape(4, -1, b)))
         signs = np.array([[1, 1, 1, 1], [-1, 1, -1, 1], [-1, -1, 1, 1], [1, -1, -1, 1]])
         rows, columns, entries = [], [], []
         for corners, products in parts:

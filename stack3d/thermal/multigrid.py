@@ -178,7 +178,7 @@ def coarsened(operator: GridOperator) -> GridOperator | None:
     )
     patches = {name: [_rough_plane(p, grid, rough, keep_y, keep_x) for p in ps] for name, ps in operator.patches.items()}
     coarse = replace(problem, grid=rough)
-    return GridOperator(coarse, averaged, rate=operator.rate, factor=factor, patches=patches)
+    return GridOperator(coarse, averaged, rate=operator.rate, factor=factor, patches=patches, films=operator.films)
 
 
 def _rough_plane(plane: Plane, grid: Grid, rough: Grid, keep_y: NDArray[np.intp], keep_x: NDArray[np.intp]) -> Plane:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -54,12 +55,18 @@ class GridPreconditioner:
         self._use(TensorSolver(problem, rtol=rtol, preconditioner=kind))
 
     def _use(self, solver: TensorSolver) -> None:
-        self._solver = solver
+        self._solver, self._inverse = solver, solver.inverse
         self._fixed = np.flatnonzero(solver.fixed().reshape(-1)[self._nodes])
 
     def recool(self, problem: ThermalProblem) -> None:
         """Go on with other films and references."""
         self._use(self._solver.recooled(problem))
+
+    def shifted(self, rate: float) -> GridPreconditioner:
+        """The same for the matrix plus `rate` times that of the heat capacity. [s⁻¹]"""
+        out = copy(self)
+        out._inverse = self._solver.shifted(rate)
+        return out
 
     def rise(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats]) -> Floats:
         """Steady rise of the unknowns over the reference of the problem, k(T) included; see `TensorSolver.rise`. [K]"""
@@ -78,7 +85,7 @@ class GridPreconditioner:
     def solve(self, load: Floats) -> Floats:
         """Approximate solution for a load per unknown; unknowns of fixed temperature are passed on."""
         self._load.reshape(-1)[self._nodes] = load
-        rise = self._solver.inverse.solve(self._solver.restrict(self._load))
+        rise = self._inverse.solve(self._solver.restrict(self._load))
         out = rise.reshape(-1)[self._nodes]
         out[self._fixed] = load[self._fixed]
         return np.asarray(out)

@@ -39,11 +39,15 @@ class Face:
         Ambient or fixed temperature. [K]
     flux : float
         Heat pushed into the face. [W m⁻²]
+    capacity : float
+        Heat stored at the temperature of the face, as in the fins of a heat sink: -n·K grad T = h (T - T_ref) + C dT/dt.
+        [J m⁻² K⁻¹]
     """
 
     film_coefficient: float = 0.0
     reference: float = 300.0
     flux: float = 0.0
+    capacity: float = 0.0
 
     @property
     def is_fixed(self) -> bool:

@@ -6,6 +6,7 @@ import copy
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -99,6 +100,13 @@ class TensorSolver:
         other = copy.copy(self)
         other.rtol = max(self.rtol, rtol)
         return other
+
+    def shifted(self, rate: float) -> FastDiagonalisation | LateralMultigrid:
+        """Approximate (exact where `is_direct`) inverse of the operator with its heat capacity times `rate` [s⁻¹]."""
+        if self.preconditioner != "diagonalisation":
+            return LateralMultigrid(GridOperator(self.problem, self.cells, rate=rate))
+        layers = at_rate(self.problem, averaged_layers(self.problem, self.cells), rate)
+        return FastDiagonalisation(self.problem.grid, layers, rate=rate)
 
     def _free_nodes(self) -> NDArray[np.bool_] | None:
         free = None if self.cells.is_uniform else self.operator.solid_nodes()
@@ -291,6 +299,12 @@ def is_separable(problem: ThermalProblem, cells: CellProperties) -> bool:
     sides = problem.sides
     lateral = np.array([k[:2, 0, 0] for k in cells.conductivity])
     return sides.is_fixed or sides.film_coefficient == 0 or bool(np.all(lateral == lateral[0]))
+
+
+def at_rate(problem: ThermalProblem, layers: SeparableLayers, rate: float) -> SeparableLayers:
+    """Layers whose bottom and top films carry `rate` times the heat capacity of those faces."""
+    top, bottom = layers.top + rate * problem.top.capacity, layers.bottom + rate * problem.bottom.capacity
+    return replace(layers, top=top, bottom=bottom)
 
 
 def averaged_layers(problem: ThermalProblem, cells: CellProperties) -> SeparableLayers:

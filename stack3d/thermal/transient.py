@@ -14,11 +14,14 @@ import numpy as np
 
 from stack3d.errors import ArrayError, SolverError
 from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.coolant import ChannelRun
+from stack3d.thermal.cooling import FilmLaw
+from stack3d.thermal.modal_system import ModalSystem
+from stack3d.thermal.nodal_system import Body, Boundary, NodalSystem, TensorBody
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import GridField, ThermalProblem
 from stack3d.thermal.schedule import PowerSchedule
 from stack3d.thermal.tensor import TensorSolver
-from stack3d.thermal.transient_systems import ModalSystem, NodalSystem
 
 GAMMA = 2.0 - np.sqrt(2.0)
 """First stage of TR-BDF2 as a share of the step; this one gives both stages the same matrix."""
@@ -31,6 +34,8 @@ DEEPEST = 40
 
 class TransientSystem(Protocol):
     """A semi-discrete heat equation K u + M u' = b with state u."""
+
+    problem: ThermalProblem
 
     def start(self, initial: float | GridField) -> Floats:
         """State of a temperature."""
@@ -59,6 +64,9 @@ class TransientSystem(Protocol):
     def field(self, state: Floats) -> GridField:
         """Nodal temperature."""
 
+    def boundary(self, state: Floats) -> Boundary:
+        """Films and coolant of a state."""
+
     @property
     def statistics(self) -> dict[str, Any]:
         """Counts of solves, factorisations and iterations."""
@@ -74,6 +82,8 @@ class TransientResult:
         [s]
     temperature : ndarray, shape (n_times, n_places)
         [K]
+    state : ndarray
+        Of the system at the last time, to march on from.
     field : GridField
         At the last time.
     statistics : mapping
@@ -82,6 +92,7 @@ class TransientResult:
 
     times: Floats
     temperature: Floats
+    state: Floats
     field: GridField
     statistics: Mapping[str, Any]
 
@@ -89,9 +100,28 @@ class TransientResult:
 def transient_system(
     problem: ThermalProblem, sources: Sequence[HeatSource], places: Sequence[Place], *, rtol: float = 1e-10
 ) -> TransientSystem:
-    """The cheapest exact form: lateral modes for separable stacks, nodes otherwise (blocks, footprints, k(T))."""
-    solver = TensorSolver(problem, rtol=rtol)
-    return ModalSystem(solver, sources, places) if solver.is_direct else NodalSystem(solver, sources, places)
+    """The cheapest form on the tensor grid: lateral modes for separable stacks, nodes otherwise."""
+    return system_of(TensorSolver(problem, rtol=rtol), sources, places, rtol=rtol)
+
+
+def system_of(
+    solver: TensorSolver | Body,
+    sources: Sequence[HeatSource],
+    places: Sequence[Place],
+    *,
+    rtol: float = 1e-10,
+    laws: Mapping[str, FilmLaw] | None = None,
+    runs: Sequence[ChannelRun] = (),
+) -> TransientSystem:
+    """The system of a solver: its lateral modes where it has them, nodes otherwise.
+
+    `laws` are of films that follow the temperature of their face, `runs` channels with coolant.
+    """
+    if isinstance(solver, TensorSolver):
+        if solver.is_direct and not (laws or runs or solver.problem.sides.capacity):
+            return ModalSystem(solver, sources, places)
+        solver = TensorBody(solver)
+    return NodalSystem(solver, sources, places, rtol=rtol, laws=laws, runs=runs)
 
 
 @dataclass
@@ -153,7 +183,7 @@ def integrate(
     schedule: PowerSchedule,
     times: Sequence[float],
     *,
-    initial: float | GridField,
+    initial: float | GridField | Floats,
     tolerance: float = 1e-2,
     first_share: float = 2.0**-12,
 ) -> TransientResult:
@@ -165,8 +195,8 @@ def integrate(
     schedule : PowerSchedule
     times : sequence of float
         Ascending times asked. [s]
-    initial : float or GridField
-        Temperature at 0. [K]
+    initial : float, GridField or ndarray
+        Temperature at 0 [K], or a state of the system.
     tolerance : float
         Largest local error of a step, at the places and root mean square over the volume. [K]
     first_share : float
@@ -184,9 +214,10 @@ def integrate(
     """
     started = time.perf_counter()
     asked = ascending(times)
-    out = np.empty((asked.size, system.observe(system.start(initial)).size))
-    march = _March(system, system.start(initial), np.empty(0))
-    out[asked == 0.0] = system.observe(march.state)
+    march = _March(system, _begin(system, initial), np.empty(0))
+    first = system.observe(march.state)
+    out = np.empty((asked.size, first.size))
+    out[asked == 0.0] = first
     steps = rejected = 0
     load: Floats | None = None
     for begin, end, powers in schedule.intervals(float(asked[-1])):
@@ -229,7 +260,7 @@ def integrate(
         **system.statistics,
         "seconds": time.perf_counter() - started,
     }
-    return TransientResult(asked, out, system.field(march.state), statistics)
+    return TransientResult(asked, out, march.state, system.field(march.state), statistics)
 
 
 def integrate_fixed(
@@ -238,7 +269,7 @@ def integrate_fixed(
     step: float,
     until: float,
     *,
-    initial: float | GridField,
+    initial: float | GridField | Floats,
 ) -> TransientResult:
     """March with TR-BDF2 steps of one size, two solves with one matrix each; all step ends are returned.
 
@@ -250,8 +281,8 @@ def integrate_fixed(
         Changed within an interval between two changes of power so that a whole number of steps fills it. [s]
     until : float
         [s]
-    initial : float or GridField
-        Temperature at 0. [K]
+    initial : float, GridField or ndarray
+        Temperature at 0 [K], or a state of the system.
 
     Notes
     -----
@@ -259,7 +290,7 @@ def integrate_fixed(
     growing ones, which resolve what a jump of power excites.
     """
     started = time.perf_counter()
-    march = _March(system, system.start(initial), np.empty(0))
+    march = _March(system, _begin(system, initial), np.empty(0))
     times, values = [0.0], [system.observe(march.state)]
     load: Floats | None = None
     for begin, end, powers in schedule.intervals(until):
@@ -279,7 +310,11 @@ def integrate_fixed(
         **system.statistics,
         "seconds": time.perf_counter() - started,
     }
-    return TransientResult(np.array(times), np.array(values), system.field(march.state), statistics)
+    return TransientResult(np.array(times), np.array(values), march.state, system.field(march.state), statistics)
+
+
+def _begin(system: TransientSystem, initial: float | GridField | Floats) -> Floats:
+    return initial if isinstance(initial, np.ndarray) else system.start(initial)
 
 
 def ascending(times: Sequence[float]) -> Floats:

@@ -101,7 +101,7 @@ def _parquet(path: Path) -> tuple[list[str], list[list[str]]]:
         from pyarrow import parquet  # type: ignore[import-not-found]
     except ImportError:
         raise MissingDependencyError(
-            f"{path.name}: reading .parquet needs pyarrow; install it, or save the table as .csv"
+            f"{path.name}: reading .parquet needs pyarrow: pip install 'stack3d[parquet]', or save the table as .csv"
         ) from None
     table = parquet.read_table(path)
     return list(table.column_names), [list(row.values()) for row in table.to_pylist()]

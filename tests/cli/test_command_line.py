@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import meshio
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -171,6 +172,21 @@ def test_one_bad_case_stops_nothing(small: Path) -> None:
     done = stack3d("run", "bad.yaml", "small.yaml", cwd=small, code=4)
     assert "bad.yaml:6" in done.stderr and "1 of 2 cases done, 1 failed" in done.stderr
     assert (small / "results" / "small" / "result.nc").exists()
+
+
+def test_compare_placements(tmp_path: Path) -> None:
+    """A row per placement, coolest first, the kelvin gained over `spread`, and the same in the dataset."""
+    done = stack3d("compare-placements", "quickstart", "--set", "solver=ci", "-o", "placements.nc", cwd=tmp_path)
+    head, *rows = done.stdout.splitlines()
+    assert head.split()[:1] == ["placement"] and "under spread" in head
+    found = xr.open_dataset(tmp_path / "placements.nc")
+    peaks = found["placement_tile_peak"]
+    assert [row.split()[0] for row in rows] == found["placement"].values.tolist() and (np.diff(peaks) >= 0).all()
+    gains = {row.split()[0]: float(row.split()[3]) * {"mK": 1e-3, "K": 1.0}[row.split()[4]] for row in rows}
+    assert gains["spread"] == 0.0 <= gains["thermal_aware"]
+    np.testing.assert_allclose([gains[n] for n in peaks["placement"].values], peaks.sel(placement="spread") - peaks, atol=1e-6)
+    wrong = stack3d("compare-placements", "microchannels_2tier", cwd=tmp_path, code=2)
+    assert "workload: is missing: only tiles of a network can be placed" in wrong.stderr
 
 
 def test_sweep_runs_every_combination(small: Path) -> None:

@@ -200,6 +200,7 @@ def test_a_power_trace_over_time_on_demand(tmp_path: Path) -> None:
     by_hand = (
         BY_HAND["hotspot_chip"].replace("probes:\n", "  trace: {pattern: table, file: by_hand.csv}\nprobes:\n") + transient
     )
+    by_hand = by_hand.replace('"0.5 K/W"}', '"0.5 K/W", heat_capacity: "140.4 J/K"}')  # HotSpot's c_convec
     theirs = values(by_hand, tmp_path / "by_hand", {"by_hand.csv": TRACES["hotspot_chip"]})
     probes = theirs["thermal/probe_temperature"]
     assert probes.shape == (2, 3) and probes[1, 0] > probes[0, 0] + 0.5

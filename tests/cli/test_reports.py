@@ -19,7 +19,9 @@ from stack3d.report import study_charts
 needs_browser = pytest.mark.skipif(
     browser.executable() is None, reason="no Chromium; on Debian or Ubuntu: apt-get install chromium"
 )
-CASE_FIGURES = {"accuracy", "attribution", "conductance", "stack", "profile", "maps", "power", "power_density", "wear"}
+CASE_FIGURES = {
+    "accuracy", "attribution", "conductance", "stack", "profile", "maps", "power", "power_density", "efficiency", "wear",
+}  # fmt: skip
 STUDY_FIGURES = {"map_accuracy", "map_peak", "pareto"}
 
 
@@ -84,6 +86,8 @@ def test_a_page_stands_alone(case: Path, study: Path) -> None:
         assert all(a.startswith(("#", "data:")) for a in tags.addresses)
         assert not re.search(r"url\((?!#)|@import", page.read_text())
         assert set(tags.sections) >= figures
+        if source is case:
+            assert re.search(r"<td>time</td><td>[\d.]+ s: (\w+ \d+ %, )+\w+ \d+ %</td>", page.read_text())
 
 
 @needs_browser
@@ -182,6 +186,8 @@ def test_band_threshold_and_cases_side_by_side(case: Path, tmp_path: Path) -> No
     banded.to_netcdf(tmp_path / "banded.nc")
     assert run("report", str(tmp_path / "banded.nc"), "-o", str(tmp_path / "band.html"), "--threshold", "90 %") == 0
     text = (tmp_path / "band.html").read_text()
+    assert "to an accuracy of 1 points below float (5 to 95 % of the chips" in text
+    assert re.search(r"holds the accuracy; the hottest cells endure that for|No refresh is needed", text)
     assert "device band" in text and "threshold 90.00 %" in text
     for wrong in ("much", "120 %"):
         assert run("report", str(tmp_path / "banded.nc"), "--threshold", wrong) == 2

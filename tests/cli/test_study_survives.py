@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -132,6 +133,42 @@ def test_the_same_study_twice_at_once(tmp_path: Path) -> None:
     assert second.returncode == 1 and not (tmp_path / "out" / "small" / "cases").exists()
     assert f"is in use: process {os.getpid()} on" in second.stderr and "choose another -o" in second.stderr
     assert len(stack3d.sweep(path, output=tmp_path / "out", workers=1)["draw"]) == 2  # the lock is free again
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["-o", "taken"], "taken/small cannot be written .Not a directory.; choose another -o"),
+        (["-o", "/proc/nothing"], "cannot be written"),
+        (["--scheduler", "nonsense"], "no Dask scheduler answers at nonsense: missing port"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler answers at tcp://127.0.0.1:1"),
+    ],
+)
+def test_a_place_that_is_not_there(tmp_path: Path, options: list[str], words: str) -> None:
+    studies.write(tmp_path, WIDE.format(n=2))
+    (tmp_path / "taken").write_text("a file")
+    done = run("run", "small.yaml", "--progress", "none", *options, cwd=tmp_path)
+    assert done.returncode == 1 and re.search(words, done.stderr) and "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_values_of_a_sweep_that_make_no_sense(tmp_path: Path) -> None:
+    """Each is one failed case, told with the line of the sweep; what makes sense goes on."""
+    values = "['1 W', '-5 W', '1e30 W', '1 K', 'nan W', 3]"
+    path = studies.write(tmp_path, f"{{power.sources.spot.power: {values}, names: {{power.sources.spot.power: heat}}}}")
+    tree = stack3d.sweep(path, output=tmp_path / "out", workers=1)
+    assert tree["status"].values.tolist() == ["done"] + ["failed"] * 5
+    said = tree["message"].values.astype(str)
+    words = [
+        "",
+        "negative, or in the wrong unit",
+        "no material is solid",
+        "'K' is no unit of power",
+        "'nan W'",
+        "bare number 3",
+    ]
+    assert all(word in text for word, text in zip(words, said))
+    assert all("small.yaml:17" in text for text in said[3:])
 
 
 def test_an_unexpected_error_is_one_failed_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,8 +54,14 @@ def test_parquet_needs_its_reader(tmp_path: Path) -> None:
     try:
         import pyarrow  # noqa: F401
     except ImportError:
-        with pytest.raises(MissingDependencyError, match=r"pyarrow; install it, or save the table as \.csv"):
+        with pytest.raises(MissingDependencyError, match=r"pip install 'stack3d\[parquet\]', or save the table as \.csv"):
             read_trace(Trace(pattern="table", file="t.parquet"), "power.trace")
+        return
+    from pyarrow import parquet, table
+
+    parquet.write_table(table({"time [s]": [0.0, 1.0, 3.0], "host": [1, 2, 0]}), tmp_path / "t.parquet")
+    trace = read_trace(Trace(pattern="table", file=str(tmp_path / "t.parquet")), "power.trace")
+    assert trace.blocks == ("host",) and trace.period == 3.0 and trace.values.tolist() == [[1.0], [2.0]]
 
 
 def test_activity_is_a_share(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from stack3d import decks, yamlfile
 from stack3d.errors import DeckError
-from stack3d.lifetime import check, faces, heat
+from stack3d.lifetime import channels, check, faces, heat
 from stack3d.lifetime.backends import make_backend
 from stack3d.thermal import ducts
 from stack3d.thermal.problem import ThermalSolution
@@ -132,10 +132,37 @@ def test_the_correlation_stands_in_and_the_dataset_reports_the_coolant(tmp_path)
     from stack3d.results import to_tree
 
     one = case(scenario(), ("geometry.layers.cavity.channels.wall_film_coefficient", None))
-    [run] = faces.channel_runs(check(one.scenario).stack)
+    [run] = channels.channel_runs(check(one.scenario).stack)
     assert run.film_coefficient == pytest.approx(3.608 * 0.607 / 100e-6, rel=1e-3)
     thermal = to_tree(one, run_case(one.scenario, Silent()))["thermal"]
     assert float(thermal["coolant_outlet_temperature"].sel(cavity="cavity")) == pytest.approx(
         300 + 8.0 / CAPACITY_RATE, abs=1e-5
     )
     assert float(thermal["pumping_power"][0]) == pytest.approx(float(thermal["pressure_drop"][0]) * FLOW)
+
+
+@pytest.mark.parametrize(
+    ("power", "flow", "film", "words"),
+    [
+        (8.0, "42 ml/min", None, "the thermal entrance takes 24 of 10 mm; temperatures are upper bounds"),
+        (8.0, "420 ml/min", None, "Reynolds number 7842; film and pressure drop are of laminar flow, up to 2300"),
+        (8.0, "420 ml/min", "3e4 W/m^2/K", "Reynolds number 7842; the pressure drop is of laminar flow"),
+        (100.0, "42 ml/min", "3e4 W/m^2/K", "the coolant boils at 373.1 K; the film is that of liquid"),
+        (300.0, "42 ml/min", "3e4 W/m^2/K", "the coolant leaves at .* it boils at 373.1 K"),
+    ],
+)
+def test_limits_of_channels_are_warned_of(power: float, flow: str, film: str | None, words: str) -> None:
+    """By hand: 7 m/s in a duct of 100 um; Re = 997 * 7 * 1e-4 / 8.9e-4, entrance 0.05 * 7 * 1e-8 * 4.17e6 / 0.607."""
+    import re
+
+    from stack3d.lifetime import run_case
+    from stack3d.progress import Silent
+
+    channel = "geometry.layers.cavity.channels"
+    one = case(scenario(power=power), (f"{channel}.flow_rate", flow), (f"{channel}.wall_film_coefficient", film))
+    outcome = run_case(one.scenario, Silent())
+    assert any(re.search(words, text) for text in outcome.warnings), outcome.warnings
+    quiet = run_case(case(scenario(), ("solver.mesh.lateral", 8)).scenario, Silent())
+    assert quiet.warnings == ()
+    assert quiet.values["thermal/reynolds_number"][0] == pytest.approx(784.2, rel=1e-3)
+    assert quiet.values["thermal/entrance_length"][0] == pytest.approx(24.04e-3, rel=1e-3)

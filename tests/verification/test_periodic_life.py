@@ -239,3 +239,20 @@ def test_quasi_steady_levels_are_the_steady_temperatures() -> None:
         i = int(np.argmax(first.tile_temperature))
         layer, box = chip.computer.places[i]
         assert found[i].mean() == pytest.approx(float(steady.box_means(layer, [box])[0]), abs=0.02)
+
+
+def test_the_period_is_drawn() -> None:
+    """The figure shows the extremes that the dataset holds, and the summary names them."""
+    import stack3d
+    from stack3d.report.cases import chart, possible
+
+    chosen = {**QUICK, **SWINGING, "workload.trace": bursts("20 s", "60 s"), "lifetime.epochs": 1}
+    tree = stack3d.load("quickstart", chosen).run()
+    assert "period" in possible(tree)
+    (panel,) = chart(tree, "period").panels
+    history = tree["thermal/tile_temperature_history"] - 273.15
+    top = max(float(mark.y.max()) for mark in panel.marks if hasattr(mark, "y"))
+    assert top == pytest.approx(float(history.max()), abs=1e-9)
+    assert panel.x.label == "time within the period [s]" and panel.x.high == pytest.approx(80)
+    assert "within a period" in tree.attrs["summary"]
+    assert "period" not in possible(stack3d.load("quickstart", {**QUICK, "lifetime.epochs": 1}).run())

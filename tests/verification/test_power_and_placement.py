@@ -19,9 +19,9 @@ from stack3d.lifetime.faces import thermal_problem
 from stack3d.lifetime.heat import Runaway
 from stack3d.lifetime.placing import linear_stack, site_heat
 from stack3d.thermal.exact_transient import ExactTransient
+from stack3d.thermal.modal_system import ModalSystem
 from stack3d.thermal.places import Box
 from stack3d.thermal.tensor import TensorSolver
-from stack3d.thermal.transient_systems import ModalSystem
 from stack3d.workload import power
 
 BUSY = {
@@ -153,12 +153,23 @@ def test_response_of_the_sites_is_that_of_the_solver() -> None:
     np.testing.assert_allclose(known.temperatures(np.arange(len(places))) - chip.scenario.cooling.ambient, rise, rtol=0.02)
 
 
-@pytest.mark.parametrize(("stack", "lateral"), [("bulk_rram_8tier", 24), ("compute_on_memory_2tier", 6)])
-def test_thermal_placement_is_never_hotter_than_spread(stack: str, lateral: int) -> None:
-    """On a stack of uniform layers, whose response is known everywhere, and on one with blocks, known where it is asked for."""
+def stacks_with_tiles() -> list[str]:
+    """Every shipped stack that has a place for tiles."""
+    return [name for name, path in decks.available("geometries").items() if "role: rram" in path.read_text()]
+
+
+def test_every_stack_with_tiles_is_compared() -> None:
+    assert len(stacks_with_tiles()) >= 6 and "flip_chip_package" not in stacks_with_tiles()
+
+
+@pytest.mark.parametrize("stack", stacks_with_tiles())
+def test_thermal_placement_is_never_hotter_than_spread(stack: str) -> None:
+    """Uniform layers, whose response is known everywhere, blocks, known where it is asked for, and coolant that warms."""
+    fewer = [("geometry.tiers.repeat", 2)] if stack == "bulk_rram_channels" else []  # for the time it takes
+    lateral = {"bulk_rram_8tier": 24, "monolithic_3d_rram": 12}.get(stack, 6)
     chosen = [("geometry", stack), ("power", {"sources": []}), ("workload.network", "digits_cnn"), ("workload.rate", "5e4 1/s"),
               ("workload.tile", [64, 64]), ("workload.periphery.adc.energy", "150 pJ"),
-              ("solver.mesh", {"lateral": lateral, "refinement": 1})]  # fmt: skip
+              ("solver.mesh", {"lateral": lateral, "refinement": 1}), *fewer]  # fmt: skip
     found = {o.name: o for o in compare_placements(decks.load("quickstart", chosen).scenario)}
     assert found["thermal_aware"].tile_peak <= found["spread"].tile_peak + 1e-4
     assert found["thermal_aware"].tile_peak <= min(o.tile_peak for o in found.values()) + 1e-3

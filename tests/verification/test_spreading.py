@@ -37,7 +37,7 @@ def spreading_resistance(a: float, c: float, t: float, k: float, h: float, terms
         (0.5e-3, "standard", 5e-3),
         (0.2e-3, "standard", 5e-3),
         (30e-6, "standard", 5e-3),
-        (30e-6, "study", 0.03),
+        (30e-6, "study", 0.04),
         (30e-6, "draft", 0.02),
     ],
 )

@@ -11,12 +11,13 @@ from stack3d.layout import HeatSource, Rectangle
 from stack3d.thermal import exact_transient
 from stack3d.thermal.analytic import CosineSeries
 from stack3d.thermal.exact_transient import ExactTransient
+from stack3d.thermal.modal_system import ModalSystem
+from stack3d.thermal.nodal_system import NodalSystem, TensorBody
 from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import Face, ThermalProblem
 from stack3d.thermal.schedule import PowerSchedule
 from stack3d.thermal.tensor import TensorSolver
 from stack3d.thermal.transient import integrate, integrate_fixed, transient_system
-from stack3d.thermal.transient_systems import ModalSystem, NodalSystem
 
 MM = 1e-3
 SLABS = [
@@ -104,7 +105,7 @@ def test_modes_and_nodes_march_alike(faces):
     solver = TensorSolver(problem, rtol=1e-12)
     results = [
         integrate_fixed(system, bursts(), 5e-4, 16e-3, initial=300.0)
-        for system in (ModalSystem(solver, SOURCES, PLACES), NodalSystem(solver, SOURCES, PLACES))
+        for system in (ModalSystem(solver, SOURCES, PLACES), NodalSystem(TensorBody(solver), SOURCES, PLACES, rtol=1e-12))
     ]
     np.testing.assert_allclose(results[0].temperature, results[1].temperature, atol=1e-7)
     np.testing.assert_allclose(results[0].field.values, results[1].field.values, atol=1e-7)

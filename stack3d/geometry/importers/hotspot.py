@@ -36,7 +36,7 @@ DEFAULTS: dict[str, float] = {
     "t_interface": 20e-6, "k_interface": 4.0, "p_interface": 4.0e6,
     "s_spreader": 30e-3, "t_spreader": 1e-3, "k_spreader": 400.0, "p_spreader": 3.55e6,
     "s_sink": 60e-3, "t_sink": 6.9e-3, "k_sink": 400.0, "p_sink": 3.55e6,
-    "r_convec": 0.1, "ambient": 318.15, "init_temp": 333.15, "sampling_intvl": 3.333e-6,
+    "r_convec": 0.1, "c_convec": 140.4, "ambient": 318.15, "init_temp": 333.15, "sampling_intvl": 3.333e-6,
 }  # fmt: skip
 """HotSpot's own, for keys that the configuration does not set. SI."""
 SWITCHES = {
@@ -296,7 +296,7 @@ def _scenario(
         "HotSpot's nodes lie at the bottom face of a layer: its power enters and its temperature is read there. Powered layers"
         f" start with a sheet of at most {ACTIVE * 1e6:g} um that carries the power and the probes.",
         "HotSpot lumps spreader and sink beyond the chip into a few nodes; here they are solids, centred on the chip.",
-        "c_convec, the capacity of the air side, has no equivalent; steady temperatures do not depend on it.",
+        "c_convec, the capacity of the air side, is spread over the top face; steady temperatures do not depend on it.",
         *(
             [f"The trace of {samples} samples is averaged, as HotSpot does for its steady state; --transient keeps its course."]
             if samples > 1 and not transient
@@ -318,7 +318,10 @@ def _scenario(
         "geometry": {"footprint": size(chip), "layers": layers, "source": "HotSpot files"},
         "power": power,
         **timed,
-        "cooling": {"top": {"resistance": f"{settings['r_convec']:.12g} K/W"}, "ambient": f"{settings['ambient']:.12g} K"},
+        "cooling": {
+            "top": {"resistance": f"{settings['r_convec']:.12g} K/W", "heat_capacity": f"{settings['c_convec']:.12g} J/K"},
+            "ambient": f"{settings['ambient']:.12g} K",
+        },
         "probes": points,
         "solver": "standard",
     }

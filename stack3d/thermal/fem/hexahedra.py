@@ -64,7 +64,7 @@ class FemSolver(ConductionSolver):
         dolfinx = import_dolfinx()
         import ufl
 
-        self.problem, self.tolerance = problem, tolerance
+        self.problem, self.tolerance, self.max_iterations = problem, tolerance, max_iterations
         self.counts = Counter() if counts is None else counts
         self._dolfinx, self._ufl = dolfinx, ufl
         started = time.perf_counter()
@@ -98,6 +98,7 @@ class FemSolver(ConductionSolver):
         cells = space.dofmap.list.reshape(-1)
         region = np.empty(len(values), dtype=np.intp)
         region[cells] = mesh.region[self._handed.cells]
+        self.heat_capacity = np.array([m.heat_capacity for m in mesh.materials])[mesh.region[self._handed.cells]]  # by cell
         values[:] = np.array([m.conductivity for m in mesh.materials])[region]
         self._at_300_kelvin, self._exponent = values.copy(), np.array([m.exponent for m in mesh.materials])[region]
         self._corners = self._nodes[self._space.dofmap.list][np.argsort(cells)]

@@ -1,0 +1,369 @@
+"""The semi-discrete heat equation on grid nodes, for either backend: k(T), films of their face, coolant; SI units."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from stack3d.errors import SolverError
+from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.conjugate_gradient import conjugate_gradient
+from stack3d.thermal.coolant import ChannelRun
+from stack3d.thermal.coolant_flow import CoolantFlow
+from stack3d.thermal.cooling import FilmLaw
+from stack3d.thermal.diagonalisation import FastDiagonalisation
+from stack3d.thermal.gmres import gmres
+from stack3d.thermal.grid_operator import CellProperties, GridOperator, boundary_load
+from stack3d.thermal.multigrid import LateralMultigrid
+from stack3d.thermal.places import Place, observe, place_groups
+from stack3d.thermal.problem import GridField, ThermalProblem, source_loads
+from stack3d.thermal.tensor import MOST_UPDATES, ROUNDING_FLOOR, UPDATE_GAIN, TensorSolver
+
+KEPT = 40_000_000
+"""Unknowns of all preconditioners kept, one per step size: some 2 GB."""
+FILM_SLACK = 0.02
+"""Films of the matrix may differ from their tangents by this share before it is filled anew."""
+
+
+def forget(kept: OrderedDict[float, Any], unknowns: int) -> None:
+    """Let go of the preconditioners used longest ago, beyond what `KEPT` allows; four stay."""
+    while len(kept) > max(4, KEPT // unknowns):
+        kept.popitem(last=False)
+
+
+class Boundary(NamedTuple):
+    """What a state says of its faces.
+
+    Parameters
+    ----------
+    films : mapping of str to float
+        Films that follow their temperature. [W m⁻² K⁻¹]
+    coolant : mapping of str to ndarray, shape (channels, lines)
+        Coolant along each run of channels. [K]
+    """
+
+    films: Mapping[str, float]
+    coolant: Mapping[str, Floats]
+
+
+class Body(Protocol):
+    """Stiffness K and mass M of a solid on the nodes of its grid; fields have shape (nz+1, ny+1, nx+1)."""
+
+    base: float
+    """Temperature that rises count from. [K]"""
+    most_iterations: int
+
+    @property
+    def problem(self) -> ThermalProblem:
+        """Whose films are in K."""
+
+    def restrict(self, values: Floats) -> Floats:
+        """Zero at void and fixed nodes."""
+
+    def lift(self) -> Floats:
+        """Rise of the fixed nodes."""
+
+    def conductivity_at(self, rise: Floats) -> None:
+        """Take k(T) into K."""
+
+    def films(self, films: Mapping[str, float]) -> None:
+        """Take other films of the same faces into K. [W m⁻² K⁻¹]"""
+
+    def stiffness(self, rise: Floats) -> Floats:
+        """K u."""
+
+    def mass(self, rise: Floats) -> Floats:
+        """M u."""
+
+    def precondition(self, rate: float, load: Floats) -> Floats:
+        """About (K + rate M)⁻¹ times a load."""
+
+    def solve(self, rate: float, load: Floats, rtol: float) -> tuple[Floats, int]:
+        """(K + rate M)⁻¹ times a load to a relative residual, and iterations."""
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """``backend``, ``unknowns``, ``factorisations``."""
+
+
+class TensorBody:
+    """Elements on the tensor grid, applied without a matrix.
+
+    Parameters
+    ----------
+    solver : TensorSolver
+    """
+
+    def __init__(self, solver: TensorSolver) -> None:
+        self.solver, self.base, self.most_iterations = solver, solver.base, solver.most_iterations
+        cells = solver.cells
+        still = replace(
+            cells, conductivity=tuple(0 * k for k in cells.conductivity), contact=tuple(0 * c for c in cells.contact)
+        )
+        self._mass = GridOperator(self.problem, still, rate=1.0)
+        self._films: Mapping[str, float] = solver.operator.films
+        self._factor: Floats | None = None
+        self._kept: OrderedDict[float, FastDiagonalisation | LateralMultigrid] = OrderedDict()
+        self._operators: dict[float, GridOperator] = {}
+        self._made = 0
+
+    @property
+    def problem(self) -> ThermalProblem:
+        """Of the solver."""
+        return self.solver.problem
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """Sizes and counts."""
+        return {"backend": "tensor", "unknowns": self.problem.grid.n_nodes, "factorisations": self._made}
+
+    def restrict(self, values: Floats) -> Floats:
+        """Zero at void and fixed nodes."""
+        return self.solver.restrict(values)
+
+    def lift(self) -> Floats:
+        """Rise of the fixed nodes."""
+        return self.solver.lift()
+
+    def conductivity_at(self, rise: Floats) -> None:
+        """Factor of every cell."""
+        if not self.solver.cells.is_linear:
+            self._factor = self.solver.cells.conductivity_factor(self.problem.grid, rise + self.base)
+            self._operators.clear()
+
+    def films(self, films: Mapping[str, float]) -> None:
+        """Other films."""
+        self._films = {**self._films, **films}
+        self._operators.clear()
+
+    def _at(self, rate: float) -> GridOperator:
+        if rate not in self._operators:
+            if len(self._operators) > 2:
+                self._operators.clear()
+            faces = self.problem.faces
+            films = {name: h + rate * faces[name].capacity for name, h in self._films.items()}
+            films |= {n: rate * f.capacity for n, f in faces.items() if n not in films and not f.is_fixed}
+            self._operators[rate] = GridOperator(
+                self.problem, self.solver.cells, rate=rate, factor=self._factor, films=films, patches=self.problem.surfaces
+            )
+        return self._operators[rate]
+
+    def stiffness(self, rise: Floats) -> Floats:
+        """K u."""
+        return self._at(0.0).apply(rise)
+
+    def mass(self, rise: Floats) -> Floats:
+        """M u."""
+        out = self._mass.conduction(rise)
+        for name, face in self.problem.faces.items():
+            if face.capacity > 0:
+                out += self.solver.operator.face_integral(name, face.capacity * rise)
+        return out
+
+    def precondition(self, rate: float, load: Floats) -> Floats:
+        """Averaged layers or multigrid, kept per rate."""
+        if rate not in self._kept:
+            self._kept[rate] = self.solver.shifted(rate)
+            self._made += 1
+            forget(self._kept, self.problem.grid.n_nodes)
+        self._kept.move_to_end(rate)
+        return self.restrict(self._kept[rate].solve(load))
+
+    def solve(self, rate: float, load: Floats, rtol: float) -> tuple[Floats, int]:
+        """Conjugate gradients."""
+        operator = self._at(rate)
+        result = conjugate_gradient(
+            lambda v: self.restrict(operator.apply(v)),
+            lambda v: self.precondition(rate, v),
+            load,
+            rtol=rtol,
+            most=self.most_iterations,
+        )
+        return result.solution, result.count
+
+
+class NodalSystem:
+    """Any stack of the grid: every solve is a few preconditioned iterations from a good guess.
+
+    The state is flat: the rise of all nodes, then that of the coolant (`CoolantFlow`).
+
+    Parameters
+    ----------
+    body : Body
+    sources : sequence of HeatSource
+    places : sequence of Place
+    rtol : float
+        Relative residual of a solve. [-]
+    laws : mapping of str to FilmLaw
+        Faces whose film follows the mean of their own temperature.
+    runs : sequence of ChannelRun
+        Channels; each is a patch of the problem by the same name.
+
+    Notes
+    -----
+    Every solve is converged: conductivities, films and coolant belong to the temperature that it returns, so that the order
+    of the time scheme stands. Films enter the residual as they are and the matrix as tangents h + (dh/dT)(T - T_ref); the
+    coolant is eliminated exactly along its flow, which leaves an operator that is not symmetric.
+    """
+
+    def __init__(
+        self,
+        body: Body,
+        sources: Sequence[HeatSource],
+        places: Sequence[Place],
+        *,
+        rtol: float = 1e-10,
+        laws: Mapping[str, FilmLaw] | None = None,
+        runs: Sequence[ChannelRun] = (),
+    ) -> None:
+        self.body, self.rtol = body, rtol
+        self.problem = problem = body.problem
+        self.sources, self.laws = tuple(sources), dict(laws or {})
+        cells = CellProperties.of(problem.stack, problem.grid)
+        self._is_linear = cells.is_linear
+        self._faces = GridOperator(problem, cells)
+        self.flow = CoolantFlow(runs, self._faces, body.base)
+        replaced = {name: np.float64(body.base) for name in (*self.laws, *(run.name for run in runs))}
+        self._boundary = boundary_load(self._faces, body.base, {n: np.asarray(v) for n, v in replaced.items()})
+        self._units = {name: self._faces.face_integral(name) for name in self.laws}
+        self._films = {name: problem.faces[name].film_coefficient for name in self.laws}
+        self.shape = self._boundary.shape
+        self.observed = place_groups(problem.stack, problem.grid, places)
+        one = np.ones(self.shape)
+        self.capacity = float(np.vdot(one, body.mass(one))) or 1.0
+        self._counts = {"solves": 0, "iterations": 0}
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """Counts."""
+        return {**self.body.statistics, "form": "nodes", **self._counts}
+
+    def _solid(self, state: Floats) -> Floats:
+        return state[: self._boundary.size].reshape(self.shape)
+
+    def _coolant(self, state: Floats) -> Floats:
+        return state[self._boundary.size :]
+
+    def _restrict(self, state: Floats) -> Floats:
+        return np.concatenate([self.body.restrict(self._solid(state)).ravel(), self._coolant(state)])
+
+    def start(self, initial: float | GridField) -> Floats:
+        """Rise over the base, fixed nodes at their temperature, coolant at that of its inlet."""
+        values = initial.values if isinstance(initial, GridField) else initial
+        out = np.broadcast_to(np.asarray(values - self.body.base), self.shape)
+        solid = self.body.restrict(out) + self.body.lift()
+        return np.concatenate([solid.ravel(), self.flow.start()]) if self.flow.size else solid.ravel()
+
+    def load(self, powers: Floats) -> Floats:
+        """Load of sources, of films that stay as they are, and of fluxes."""
+        powered = [replace(s, power=float(p)) for s, p in zip(self.sources, powers, strict=True)]
+        solid = source_loads(self.problem.grid, self.problem.stack, powered) + self._boundary
+        return np.concatenate([solid.ravel(), np.zeros(self.flow.size)])
+
+    def mass(self, state: Floats) -> Floats:
+        """M u."""
+        solid = self.body.mass(self._solid(state)).ravel()
+        return np.concatenate([solid, self.flow.mass(self._coolant(state))]) if self.flow.size else solid
+
+    def stiffness(self, state: Floats) -> Floats:
+        """K(u) u, with films and coolant as they are at that temperature."""
+        solid = self._solid(state)
+        self.body.conductivity_at(solid)
+        return self._stiffness(state)
+
+    def _stiffness(self, state: Floats) -> Floats:
+        solid, coolant = self._solid(state), self._coolant(state)
+        out = self.body.stiffness(solid)
+        for name, film in self._films_at(solid).items():
+            reference = self.problem.faces[name].reference - self.body.base
+            out += self._faces.face_integral(name, (film - self._films[name]) * solid) - film * reference * self._units[name]
+        if not self.flow.size:
+            return out.ravel()
+        return np.concatenate([(out - self.flow.load(coolant)).ravel(), self.flow.stiffness(solid, coolant)])
+
+    def _means(self, solid: Floats) -> dict[str, float]:
+        """Temperature of the faces with laws. [K]"""
+        return {n: self.body.base + float(np.vdot(unit, solid)) / float(unit.sum()) for n, unit in self._units.items()}
+
+    def _films_at(self, solid: Floats) -> dict[str, float]:
+        return {name: self.laws[name](mean) for name, mean in self._means(solid).items()}
+
+    def _update_films(self, solid: Floats) -> None:
+        """Tangents of the films into the matrix where they have moved."""
+        tangents = {}
+        for name, mean in self._means(solid).items():
+            law, reference, step = self.laws[name], self.problem.faces[name].reference, 0.01
+            flux = [law(t) * (t - reference) for t in (mean - step, mean + step)]
+            tangents[name] = max((flux[1] - flux[0]) / (2 * step), 1e-3 * law(mean), 1e-9)
+        if any(abs(h / self._films[name] - 1) > FILM_SLACK for name, h in tangents.items()):
+            self._films = tangents
+            self.body.films(tangents)
+
+    def solve(self, rate: float, right: Floats, guess: Floats) -> Floats:
+        """Solution near `guess`; k(T) and films are updated until the residual is that of the tolerance."""
+        state = guess
+        scale = float(np.linalg.norm(self._restrict(right))) or 1.0
+        self._counts["solves"] += 1
+        last = np.inf
+        for _ in range(MOST_UPDATES):
+            self._update_films(self._solid(state))
+            applied = self.stiffness(state)
+            applied += rate * self.mass(state)
+            defect = self._restrict(right - applied)
+            residual = float(np.linalg.norm(defect)) / scale
+            if residual <= self.rtol or (last <= ROUNDING_FLOOR and residual > 0.5 * last):
+                return state
+            last = residual
+            gain = self.rtol / residual
+            is_linear = self._is_linear and not self.laws
+            state = state + self._iterate(rate, defect, 0.5 * gain if is_linear else max(gain, UPDATE_GAIN))
+        raise SolverError(f"transient: a residual of {residual:.1e} stays after {MOST_UPDATES} updates of k(T) and films")
+
+    def correct(self, rate: float, right: Floats) -> Floats:
+        """Solution to three digits with conductivities and films of the last solve."""
+        return self._iterate(rate, self._restrict(right), 1e-3)
+
+    def _iterate(self, rate: float, load: Floats, rtol: float) -> Floats:
+        if not self.flow.size:
+            solution, count = self.body.solve(rate, self._solid(load), rtol)
+            self._counts["iterations"] += count
+            return solution.ravel()
+        body, flow, still = self.body, self.flow, np.zeros(self.flow.size)
+
+        def operator(rise: Floats) -> Floats:
+            answer = flow.load(flow.respond(rate, flow.walls(rise), still), inlet=False)
+            return body.restrict(body.stiffness(rise) + rate * body.mass(rise) - answer)
+
+        given = self._coolant(load)
+        alone = flow.respond(rate, [0 * part for part in flow.split(given)], given)
+        right = self._solid(load) + body.restrict(flow.load(alone, inlet=False))
+        result = gmres(operator, lambda v: body.precondition(rate, v), right, rtol=rtol, most=body.most_iterations)
+        self._counts["iterations"] += result.count
+        return np.concatenate([result.solution.ravel(), flow.respond(rate, flow.walls(result.solution), given)])
+
+    def observe(self, state: Floats) -> Floats:
+        """Temperature of the places."""
+        return self.body.base + observe(self.observed, self._solid(state))
+
+    def size(self, change: Floats) -> float:
+        """Largest change over the places or root mean square over the solid, and over the coolant."""
+        solid, coolant = self._solid(change), self._coolant(change)
+        seen = float(np.abs(observe(self.observed, solid)).max(initial=0.0))
+        energy = max(0.0, float(np.vdot(solid, self.body.mass(solid))))
+        in_coolant = float(np.sqrt(np.mean(coolant**2))) if coolant.size else 0.0
+        return max(seen, float(np.sqrt(energy / self.capacity)), in_coolant)
+
+    def field(self, state: Floats) -> GridField:
+        """Nodal temperature, that of the coolant inside its channels."""
+        values = self._solid(state) + self.body.base
+        for run, coolant in zip(self.flow.runs, self.boundary(state).coolant.values()):
+            run.fill(self.problem.stack, self.problem.grid, values, coolant)
+        return GridField(self.problem.stack, self.problem.grid, values)
+
+    def boundary(self, state: Floats) -> Boundary:
+        """Films and coolant of a state."""
+        return Boundary(self._films_at(self._solid(state)), self.flow.temperatures(self._coolant(state)))
