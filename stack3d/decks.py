@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from stack3d import yamlfile
+from stack3d import floorplans, yamlfile
 from stack3d.errors import DeckError, Problem, did_you_mean, nearest_names, unknown_name
 from stack3d.yamlfile import Items, Mapping, Place
 
@@ -159,6 +159,16 @@ class _Resolver:
     def folder_of(self, place: Place) -> Path:
         """Folder that names written at a place count from: that of the deck, else the scenario's."""
         return Path(place[0]).parent if Path(place[0]).suffix in (".yaml", ".yml") else self.base
+
+    def expand_floorplans(self) -> None:
+        """Spell out a geometry given by name, and the floorplans of its layers; names of files count from their deck."""
+        geometry = self.tree.get("geometry")
+        if isinstance(geometry, str):
+            found = find("geometries", geometry, self.folder_of(self.tree.places["geometry"]))
+            if found is None:
+                return  # reported with all other names
+            self.tree["geometry"] = self.load("geometries", geometry, "geometry", self.tree.places["geometry"])
+        self.problems += floorplans.expand(self.tree, self.folder_of)
 
     def anchor_files(self) -> None:
         """Make the names of files absolute."""
@@ -432,6 +442,7 @@ def resolve(tree: Mapping, path: Path | None = None, overrides: Sequence[tuple[s
 
     resolver = _Resolver(tree, path.parent if path else Path.cwd())
     done = tuple(resolver.override(key, value) for key, value in overrides)
+    resolver.expand_floorplans()
     resolver.fill(tree, (), "")
     resolver.anchor_files()
     hybrid = tree.get("hybrid")

@@ -7,6 +7,9 @@ import numpy as np
 from stack3d.errors import RangeError
 from stack3d.layout import Material
 
+LINED = 1e-6
+"""Conductivity across a meshed cylinder in a liner over that of its fill; not 0, which would leave its inside loose."""
+
 
 def area_fraction(diameter: float, pitch: float) -> float:
     """Share of the area that cylinders on a square lattice take. [-]
@@ -71,13 +74,13 @@ def resolved_fill(fill: Material, *, thickness: float, insulated: bool = False, 
     thickness : float
         Length of the cylinder. [m]
     insulated : bool
-        No heat goes sideways inside, which leaves the host around as if the liner let none in.
+        Next to no heat goes sideways inside, which leaves the host around as if the liner let none in.
     end_resistance : float
         Of both ends together. [m² K W⁻¹]
     """
     kx, ky, kz = fill.conductivity
     through = thickness / (thickness / kz + end_resistance)
-    lateral = (0.0, 0.0) if insulated else (kx, ky)
+    lateral = (LINED * kx, LINED * ky) if insulated else (kx, ky)
     return Material(fill.name, (*lateral, through), fill.heat_capacity, fill.exponent)
 
 

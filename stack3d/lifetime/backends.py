@@ -94,6 +94,7 @@ def discretisation_error(
         "lateral": max(1, mesh.lateral // 2),
         "per_layer": max(1, mesh.per_layer // 2),
         "per_source": max(1, mesh.per_source // 2),
+        "sides": max(6, mesh.sides // 2),
         "growth": min(2.0, 2 * mesh.growth),
     }
     backend = "tensor" if mesh.cells == "hex" else "fem"

@@ -175,6 +175,8 @@ class Layer(DeckModel):
     tile_sites: tuple[Count, Count] | None = None
     """Equal boxes [nx, ny] of an rram layer, each the place of one tile."""
     blocks: tuple[Block, ...] = ()
+    floorplan: str | None = None
+    """A `.yaml`, `.csv` or HotSpot `.flp` file: units with a material become blocks, those with a power heat sources."""
     channels: Channels | None = None
     """Coolant channels; between two other layers."""
 

@@ -190,6 +190,8 @@ class Source(DeckModel):
     x: Interval | None = None
     """Absent = the whole layer."""
     y: Interval | None = None
+    unit: Name | None = None
+    """Unit of the layer's floorplan whose x and y it has."""
     power: Power
 
 

@@ -51,7 +51,7 @@ def test_code_blocks_run(page: Path, workplace: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(workplace)
     names: dict[str, Any] = {"__name__": "manual"}
     for language, text in blocks(page):
-        named = re.match(r"# (\S+\.(?:yaml|stk|flp))\n", text)
+        named = re.match(r"# (\S+\.(?:yaml|stk|flp|csv))\n", text)
         if named:
             Path(named[1]).write_text(text)
         elif language == "python":

@@ -11,7 +11,7 @@ ROWS = (
     ("errors",),
     ("units", "fields", "registry", "progress", "yamlfile", "layout", "tiles"),
     ("meshes",),
-    ("schema",),
+    ("schema", "floorplans"),
     ("decks",),
     ("geometry", "workload", "thermal", "devices", "mvm"),
     ("lifetime",),

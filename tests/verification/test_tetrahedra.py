@@ -1,5 +1,7 @@
 """Tetrahedra of a stack against closed forms, conservation and the other backend."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -211,3 +213,41 @@ def test_quadratic_field_between_its_nodes() -> None:
     x, y, z = (np.linspace(a, b, 401)[:-1] + 0.5 * (b - a) / 400 for a, b in ((0.2, 1.1), (0.3, 0.9), (0.102, 0.602)))
     mean = 300 + (x * x).mean() - 2 * x.mean() * y.mean() + 0.5 * y.mean() + 3 * (z * z).mean() - z.mean()
     np.testing.assert_allclose(field.box_means("l2", [box])[0], mean, rtol=1e-8)
+
+
+@pytest.mark.parametrize("suffix", ["msh", "vtu", "xdmf"])
+def test_written_meshes_carry_their_names(suffix: str, tmp_path: Path) -> None:
+    """As `stack3d mesh` writes them: tetrahedra by region, with the names that other programs read."""
+    import meshio
+
+    from stack3d.geometry.gmsh_model import named_model, write_mesh
+    from stack3d.lifetime.bodies import cells_of
+
+    cells = cells_of(check(decks.resolve(yamlfile.parse_text(VIAS, "vias.yaml")).scenario))
+    path = tmp_path / f"vias.{suffix}"
+    with named_model(cells) as named:
+        write_mesh(named, path)
+    mesh = meshio.read(path)
+    tags = mesh.cell_data["gmsh:physical" if suffix == "msh" else "region"]
+    region = np.concatenate([tag for tag, part in zip(tags, mesh.cells) if part.type == "tetra"])
+    names = {name: int(np.ravel(value)[0]) for name, value in mesh.field_data.items()}
+    assert set(cells.names) <= set(names)
+    for index, name in enumerate(cells.names):
+        assert (region == names[name]).sum() == (cells.region == index).sum() > 0
+    if suffix == "msh":
+        assert {"top", "bottom", "sides"} <= set(names)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_field_for_viewing(order: int) -> None:
+    """Contacts are closed and left out: volumes by region are those of the deck, power and peak those of the solution."""
+    from stack3d.lifetime.field import solve_field
+
+    case = decks.resolve(yamlfile.parse_text(VIAS, "vias.yaml"), None, [("solver.order", order)])
+    field = solve_field(case.scenario)
+    corner = field.mesh.points[field.mesh.corners]
+    volume = np.abs(np.linalg.det(corner[:, 1:] - corner[:, :1])) / 6
+    assert volume.sum() == pytest.approx(500e-6**2 * 50e-6 + 700e-6**2 * 100e-6, rel=1e-9)
+    assert (field.power_density * volume).sum() == pytest.approx(1.0, rel=1e-9)
+    peak = run_case(case.scenario, Silent()).values["thermal/layer_temperature_max"].max()
+    assert field.temperature.max() == pytest.approx(peak, rel=1e-9 if order == 1 else 1e-3)

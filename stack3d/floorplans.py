@@ -1,0 +1,230 @@
+"""Floorplans of layers from files: YAML, CSV, or HotSpot's .flp; their units become blocks and heat sources of the deck."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from stack3d import yamlfile
+from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.yamlfile import Items, Mapping, Place
+
+COLUMNS = ("name", "x", "y", "width", "height", "power", "material")
+"""Of a CSV file; a length column carries its unit, as ``x [mm]``. The last two may be missing, or empty for a unit."""
+NEEDED = COLUMNS[:5]
+UNIT_KEYS = ("name", "x", "y", "power", "material", "source", "assumed")
+"""Of a unit in a YAML file."""
+
+Unit = Mapping
+"""Name, x and y as [lower, upper] with units, and perhaps power and material; knows file and line of each."""
+
+
+def read(path: Path) -> list[Unit]:
+    """Units of a floorplan; the ending of the file chooses the form.
+
+    Raises
+    ------
+    DeckError
+        With file and line, for every mistake that the form shows.
+    """
+    readers = {".yaml": _from_yaml, ".yml": _from_yaml, ".csv": _from_csv, ".flp": _from_hotspot}
+    if path.suffix not in readers:
+        raise DeckError(f"a floorplan ends in {', '.join(readers)}, not {path.suffix or 'nothing'}")
+    units = readers[path.suffix](path)
+    names = [str(unit.get("name")) for unit in units]
+    twice = [unit for i, unit in enumerate(units) if names[i] in names[:i]]
+    if twice:
+        raise DeckError([Problem("name", f"unit {u.get('name')!r} is there twice", *u.here) for u in twice])
+    if not units:
+        raise DeckError(Problem("", "holds no unit", yamlfile.shown(path)))
+    return units
+
+
+def _unit(place: Place, **entries: Any) -> Unit:
+    unit = Mapping(place)
+    for key, value in entries.items():
+        unit.put(key, yamlfile.wrapped(value, place), place)
+    return unit
+
+
+def _from_yaml(path: Path) -> list[Unit]:
+    """``units:`` with name, x and y as blocks have them, and perhaps power and material."""
+    tree = yamlfile.read(path)
+    units = tree.get("units")
+    if not isinstance(units, Items):
+        raise DeckError(Problem("units", "is missing: a list of units with name, x and y", *tree.here))
+    problems = []
+    for i, unit in enumerate(units):
+        if not isinstance(unit, Mapping):
+            problems.append(Problem(f"units[{i}]", f"wants name, x and y, got {unit!r}", *units.places[i]))
+            continue
+        for key in unit:
+            if key not in UNIT_KEYS:
+                message = f"unknown key {key!r}{did_you_mean(key, UNIT_KEYS)}; allowed: {', '.join(UNIT_KEYS)}"
+                problems.append(Problem(f"units[{i}]", message, *unit.places[key]))
+    if problems:
+        raise DeckError(problems)
+    return list(units)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise DeckError(Problem("", f"cannot be read: {reason}", yamlfile.shown(path))) from None
+
+
+def _number(text: str, key: str, place: Place) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise DeckError(Problem(key, f"wants a number, got {text!r}", *place)) from None
+
+
+def _from_csv(path: Path) -> list[Unit]:
+    """Columns ``name``, ``x``, ``y`` (lower left corner), ``width``, ``height``, perhaps ``power`` and ``material``."""
+    rows = [(n, row) for n, row in enumerate(csv.reader(_text(path).splitlines()), 1) if any(row) and row[0][:1] != "#"]
+    name = yamlfile.shown(path)
+    (line, head), *body = rows or [(1, [])]
+    units_of: dict[str, str] = {}
+    for title in head:
+        key, _, unit = title.strip().removesuffix("]").partition("[")
+        units_of[key.strip()] = unit.strip()
+    wrong = [k for k in units_of if k not in COLUMNS] + [k for k in NEEDED if k not in units_of]
+    if wrong:
+        message = f"columns are {', '.join(NEEDED)} and perhaps power and material; wrong or missing: {', '.join(wrong)}"
+        raise DeckError(Problem("", message, name, line))
+    if bare := [k for k in (*NEEDED[1:], "power") if units_of.get(k) == ""]:
+        raise DeckError(Problem("", f"column {bare[0]} wants its unit, as '{bare[0]} [mm]' or 'power [W]'", name, line))
+    found = []
+    for number, row in body:
+        place = (name, number)
+        cells = dict(zip(units_of, (cell.strip() for cell in row)))
+        if len(row) != len(units_of):
+            raise DeckError(Problem("", f"wants {len(units_of)} values, got {len(row)}", *place))
+        start = {k: _number(cells[k], k, place) for k in NEEDED[1:]}
+        entries: dict[str, Any] = {"name": cells["name"]}
+        for axis, size in (("x", "width"), ("y", "height")):
+            if units_of[axis] != units_of[size]:
+                raise DeckError(Problem("", f"columns {axis} and {size} want one unit", name, line))
+            entries[axis] = [f"{v:.12g} {units_of[axis]}" for v in (start[axis], start[axis] + start[size])]
+        if cells.get("power"):
+            entries["power"] = f"{_number(cells['power'], 'power', place)!r} {units_of['power']}"
+        if cells.get("material"):
+            entries["material"] = cells["material"]
+        found.append(_unit(place, **entries))
+    return found
+
+
+def _from_hotspot(path: Path) -> list[Unit]:
+    """Lines of name, width, height, left x, bottom y in metres; what follows, and lines of connectivity, are left out."""
+    found = []
+    for number, line in enumerate(_text(path).splitlines(), 1):
+        words = line.partition("#")[0].split()
+        if len(words) in (0, 3):
+            continue
+        place = (yamlfile.shown(path), number)
+        if len(words) < 5:
+            raise DeckError(Problem("", f"wants name, width, height, left x, bottom y, got {line.strip()!r}", *place))
+        width, height, x, y = (_number(word, words[0], place) for word in words[1:5])
+        spans = {"x": [f"{x:.12g} m", f"{x + width:.12g} m"], "y": [f"{y:.12g} m", f"{y + height:.12g} m"]}
+        found.append(_unit(place, name=words[0], **spans))
+    return found
+
+
+def expand(tree: Mapping, folder_of: Callable[[Place], Path]) -> list[Problem]:
+    """Replace every ``floorplan`` of a layer by what its units say; `folder_of` is where a name written at a place counts from.
+
+    Units with a material become blocks of the layer, units with a power become heat sources, and ``unit: name`` of a source in
+    that layer becomes the unit's x and y.
+    """
+    problems: list[Problem] = []
+    plans: dict[str, dict[str, Unit]] = {}
+    for layer, names in _layers(tree.get("geometry")):
+        file = layer.get("floorplan")
+        if not isinstance(file, str):
+            continue
+        place = layer.places["floorplan"]
+        del layer["floorplan"]
+        try:
+            units = read(folder_of(place) / file)
+        except DeckError as error:
+            problems += [p if p.file else Problem(p.key, p.message, *place) for p in error.problems]
+            continue
+        for name in names:
+            plans[name] = {str(unit.get("name")): unit for unit in units}
+        _add_blocks(layer, units, place)
+        for unit in units:
+            for name in names if "power" in unit else ():
+                _add_source(tree, unit, name, alone=len(names) == 1)
+    problems += _placed_by_unit(tree, plans)
+    return problems
+
+
+def _layers(geometry: Any) -> Iterator[tuple[Mapping, list[str]]]:
+    """Layers as decks list them, each with its names in the stack."""
+    if not isinstance(geometry, Mapping):
+        return
+    for part in ("layers", "below", "above"):
+        for layer in geometry.get(part) or ():
+            if isinstance(layer, Mapping):
+                yield layer, [str(layer.get("name"))]
+    tiers = geometry.get("tiers")
+    if isinstance(tiers, Mapping) and isinstance(tiers.get("repeat"), int):
+        for layer in tiers.get("layers") or ():
+            if isinstance(layer, Mapping):
+                yield layer, [f"t{i}_{layer.get('name')}" for i in range(tiers["repeat"])]
+
+
+def _add_blocks(layer: Mapping, units: list[Unit], place: Place) -> None:
+    solid = [unit for unit in units if "material" in unit]
+    if not solid:
+        return
+    if not isinstance(layer.get("blocks"), Items):
+        layer.put("blocks", Items(place), place)
+    for unit in solid:
+        block = Mapping(unit.here)
+        for key, value in unit.items():
+            if key != "power":
+                block.put(key, yamlfile.copy_of(value), unit.places[key])
+        layer["blocks"].append(block)
+        layer["blocks"].places.append(unit.here)
+
+
+def _add_source(tree: Mapping, unit: Unit, layer: str, *, alone: bool) -> None:
+    if not isinstance(tree.get("power"), Mapping):
+        tree.put("power", Mapping(unit.here), unit.here)
+    power = tree["power"]
+    if not isinstance(power.get("sources"), Items):
+        power.put("sources", Items(unit.here), unit.here)
+    source = _unit(unit.here, name=unit["name"] if alone else f"{layer}_{unit['name']}", layer=layer)
+    for key in ("x", "y", "power"):
+        if key in unit:
+            source.put(key, yamlfile.copy_of(unit[key]), unit.places[key])
+    power["sources"].append(source)
+    power["sources"].places.append(unit.here)
+
+
+def _placed_by_unit(tree: Mapping, plans: dict[str, dict[str, Unit]]) -> list[Problem]:
+    """Give sources that name a unit its x and y."""
+    problems = []
+    power = tree.get("power")
+    sources = power.get("sources") if isinstance(power, Mapping) else None
+    for i, source in enumerate(sources if isinstance(sources, Items) else ()):
+        if not isinstance(source, Mapping) or "unit" not in source:
+            continue
+        place, name, layer = source.places["unit"], source["unit"], source.get("layer")
+        del source["unit"]
+        plan = plans.get(str(layer), {})
+        if name not in plan:
+            known = f"units: {', '.join(plan)}" if plan else f"layer {layer!r} has no floorplan"
+            problems.append(
+                Problem(f"power.sources[{i}].unit", f"no unit {name!r}{did_you_mean(str(name), plan)}; {known}", *place)
+            )
+            continue
+        for key in ("x", "y"):
+            source.put(key, yamlfile.copy_of(plan[name][key]), place)
+    return problems

@@ -1,0 +1,127 @@
+"""Floorplans from files: what units become, and where a mistake is said to be."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stack3d import decks
+from stack3d.errors import DeckError
+from stack3d.geometry.stack import build_stack, explicit_sources
+from stack3d.lifetime import check
+
+SCENARIO = """\
+scenario: planned
+geometry:
+  footprint: ["10 mm", "8 mm"]
+  layers:
+    - {name: die, thickness: "0.1 mm", material: silicon, floorplan: FILE}
+    - {name: lid, thickness: "1 mm", material: copper}
+power: {sources: [{name: extra, layer: die, unit: cache, power: "1 W"}]}
+cooling: {top: cold_plate, ambient: "300 K"}
+solver: {backend: tensor, mesh: {lateral: 8}, error_promise: 0.1}
+"""
+CSV = """\
+# a comment
+name,x [mm],y [mm],width [mm],height [mm],power [W],material
+core,0,0,4,8,3.5,
+cache,4,0,6,4,,
+memory,4,4,6,4,0.5,diamond
+"""
+YAML = """\
+units:
+  - {name: core, x: ["0 mm", "4 mm"], y: ["0 mm", "8 mm"], power: "3.5 W"}
+  - {name: cache, x: ["4 mm", "10 mm"], y: ["0 mm", "4 mm"]}
+  - {name: memory, x: ["4 mm", "10 mm"], y: ["4 mm", "8 mm"], power: "0.5 W", material: diamond}
+"""
+FLP = "core 0.004 0.008 0 0\ncache 0.006 0.004 0.004 0\nmemory 0.006 0.004 0.004 0.004  # and a comment\ncore cache 1\n"
+
+
+EXPECTED = {
+    "extra": (1.0, 4e-3, 10e-3, 0.0, 4e-3),
+    "core": (3.5, 0.0, 4e-3, 0.0, 8e-3),
+    "memory": (0.5, 4e-3, 10e-3, 4e-3, 8e-3),
+}
+
+
+def load(folder: Path, name: str, text: str, scenario: str = SCENARIO) -> Any:
+    (folder / name).write_text(text)
+    (folder / "planned.yaml").write_text(scenario.replace("FILE", name))
+    case = decks.load(folder / "planned.yaml")
+    try:
+        check(case.scenario)
+    except DeckError as error:
+        raise DeckError(case.locate(error.problems)) from None
+    return case
+
+
+def test_csv_and_yaml_say_the_same(tmp_path: Path) -> None:
+    """Powers become sources, materials become blocks, a source takes the place of a unit; the case is that of a deck without."""
+    cases = [load(tmp_path, name, text) for name, text in (("plan.csv", CSV), ("plan.yaml", YAML))]
+    for case in cases:
+        stack = build_stack(case.scenario.geometry)
+        found = {
+            s.name: (s.power, s.extent.x0, s.extent.x1, s.extent.y0, s.extent.y1)
+            for s in explicit_sources(case.scenario, stack)
+        }
+        assert sorted(found) == sorted(EXPECTED)
+        assert all(found[name] == pytest.approx(value, abs=1e-15) for name, value in EXPECTED.items())
+        assert [(b.name, b.material.name) for b in stack.layer("die").blocks] == [("memory", "diamond")]
+    assert cases[0].digest() == cases[1].digest()
+
+
+def test_hotspot_has_places_only(tmp_path: Path) -> None:
+    case = load(tmp_path, "chip.flp", FLP)
+    [source] = explicit_sources(case.scenario, build_stack(case.scenario.geometry))
+    assert (source.extent.x0, source.extent.x1, source.extent.y1) == pytest.approx((4e-3, 10e-3, 4e-3))
+
+
+def test_tiers_repeat_their_floorplan(tmp_path: Path) -> None:
+    tiers = (
+        SCENARIO.replace(
+            '    - {name: lid, thickness: "1 mm", material: copper}\n',
+            '  above: [{name: lid, thickness: "1 mm", material: copper}]\n',
+        )
+        .replace("  layers:\n    -", "  tiers:\n    repeat: 2\n    layers:\n    -")
+        .replace("layer: die, unit", "layer: t1_die, unit")
+    )
+    case = load(tmp_path, "plan.csv", CSV, tiers)
+    found = {s.name: s.layer for s in explicit_sources(case.scenario, build_stack(case.scenario.geometry))}
+    assert found == {"extra": "t1_die"} | {f"t{i}_die_{n}": f"t{i}_die" for i in (0, 1) for n in ("core", "memory")}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("plan.csv", CSV.replace("4,0,6,4", "4,O,6,4"), r"plan.csv:4: y: wants a number, got 'O'"),
+        ("plan.csv", CSV.replace("4,0,6,4", "4,0,6"), r"plan.csv:4: wants 7 values, got 6"),
+        ("plan.csv", CSV.replace("x [mm]", "x"), r"plan.csv:2: column x wants its unit"),
+        ("plan.csv", CSV.replace("width", "breadth"), r"plan.csv:2: columns are .*wrong or missing: breadth, width"),
+        ("plan.csv", CSV.replace("6,4,0.5", "7,4,0.5"), r"plan.csv:5: .*'memory' reaches outside layer 'die'"),
+        (
+            "plan.csv",
+            CSV.replace("3.5,", "3.5,diamond").replace("4,4,6,4", "3,4,6,4"),
+            r"plan.csv:5: .*'memory' overlaps block 'core'",
+        ),
+        ("plan.csv", CSV.replace("diamond", "diamand"), r"plan.csv:5: .*no deck 'diamand' in materials.*'diamond'"),
+        ("plan.csv", CSV.replace("cache", "core"), r"plan.csv:4: name: unit 'core' is there twice"),
+        ("plan.csv", CSV.replace("cache", "cash"), r"planned.yaml:7: power.sources\[0\].unit: no unit 'cache' .*'cash'"),
+        (
+            "plan.yaml",
+            YAML.replace("power:", "powr:", 1),
+            r"plan.yaml:2: units\[0\]: unknown key 'powr' \(did you mean 'power'",
+        ),
+        ("plan.yaml", YAML.replace('"4 mm"', '"4"', 1), r"plan.yaml:2: "),
+        ("chip.flp", FLP.replace("0.008 0 0", "0.008 0"), r"chip.flp:1: wants name, width, height, left x, bottom y"),
+        ("plan.txt", "", r"planned.yaml:5: a floorplan ends in \.yaml, \.yml, \.csv, \.flp"),
+    ],
+)
+def test_mistakes_have_file_and_line(tmp_path: Path, name: str, text: str, message: str) -> None:
+    with pytest.raises(DeckError, match=message):
+        load(tmp_path, name, text)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    (tmp_path / "planned.yaml").write_text(SCENARIO.replace("FILE", "nowhere.csv"))
+    with pytest.raises(DeckError, match=r"nowhere.csv: cannot be read: No such file"):
+        decks.load(tmp_path / "planned.yaml")
