@@ -38,6 +38,7 @@ from heat_stacks import (
     tiers,
 )
 from neutral import CASES, scenario_text
+from stack3d.thermal.transient_systems import ModalSystem
 from tensor_cases import lines, reference_case, z_cells
 
 from stack3d.layout import Block, Grid, HeatSource, Material, Rectangle
@@ -49,7 +50,6 @@ from stack3d.thermal.response import thermal_response
 from stack3d.thermal.schedule import PowerSchedule
 from stack3d.thermal.tensor import TensorSolver
 from stack3d.thermal.transient import integrate, integrate_fixed, transient_system
-from stack3d.thermal.transient_systems import ModalSystem
 
 PER_LAYER = {
     "case1_uniform_die": [4, 2],

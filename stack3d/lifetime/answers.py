@@ -103,11 +103,11 @@ def without_mechanism(history: History, name: str) -> Floats:
     fresh, times, climates, plan = history.start, history.times, history.climates, history.plan
     last = len(times) - 1
     if name == "converters":  # cells age the same
-        return read_out(history.end, climates[-1], plan, last, exact_converters=True).accuracy
+        return read_out(history.end, climates[-1], plan, last, exact_converters=True, layers=False).accuracy
     computer = fresh.computer.without(name)
     population = type(fresh.population).programmed(computer, fresh.samples, fresh.seed, fresh.programming_temperature)
     end = replay(replace(fresh, computer=computer, population=population), times, climates, plan)
-    return read_out(end, climates[-1], plan, last).accuracy
+    return read_out(end, climates[-1], plan, last, layers=False).accuracy
 
 
 def with_ideal_tiles(history: History, tiles: Sequence[int]) -> Floats:
@@ -119,7 +119,7 @@ def with_ideal_tiles(history: History, tiles: Sequence[int]) -> Floats:
         matrix = end.computer.matrices[tile.layer]
         cells = chosen.setdefault(tile.layer, np.zeros((matrix.n_inputs, matrix.n_columns), dtype=bool))
         cells[tile.row_start : tile.row_stop, end.computer.columns_of(tile)] = True
-    return read_out(end, history.climates[-1], history.plan, len(history.times) - 1, ideal=chosen).accuracy
+    return read_out(end, history.climates[-1], history.plan, len(history.times) - 1, ideal=chosen, layers=False).accuracy
 
 
 def _ohmic_error(computer: Computer, layer: str) -> float:
@@ -174,7 +174,7 @@ def _band(history: History, lifetime: Lifetime, values: dict[str, Any], coordina
         curve = []
         for epoch, (now, climate) in enumerate(zip(history.times, history.climates)):
             life = elapse(life, float(now), climate, plan, epoch)
-            curve.append(read_out(life, climate, plan, epoch).accuracy)
+            curve.append(read_out(life, climate, plan, epoch, layers=False).accuracy)
             if life.fresh_accuracy is None:
                 life = replace(life, fresh_accuracy=float(curve[0].mean()))
         curves.append(curve)

@@ -122,7 +122,7 @@ class Reading:
     ----------
     accuracy, logit_error : ndarray, shape (chips,)
     signal_to_noise : ndarray, shape (layers,)
-        Power of each layer's wanted outputs over that of their errors, mean over chips. [-]
+        Power of each layer's wanted outputs over that of their errors, mean over chips; empty when not asked for. [-]
     confusion : ndarray of int, shape (classes, classes)
         True class by found class, summed over chips.
     wire_error : float
@@ -280,6 +280,7 @@ def read_out(
     *,
     ideal: Mapping[str, Floats] | None = None,
     exact_converters: bool = False,
+    layers: bool = True,
 ) -> Reading:
     """Accuracy and logit error of every chip now.
 
@@ -295,6 +296,8 @@ def read_out(
         Cells, shape (n_inputs, n_columns) by layer, that are taken as fresh and free of noise.
     exact_converters : bool
         Leave out DAC and ADC.
+    layers : bool
+        Whether the signal-to-noise ratio of the layers is wanted, which costs as much as the rest.
     """
     computer, scenario = life.computer, life.chip.scenario
     field_ = climate.working
@@ -324,7 +327,7 @@ def read_out(
         rng,
         read_noise=noise,
         compensations=corrections,
-        statistics=statistics,
+        statistics=statistics if layers else None,
         memory_limit=computer.read_memory,
     )
     labels = computer.data.labels
@@ -332,7 +335,7 @@ def read_out(
     return Reading(
         np.asarray(mvm.accuracy(logits, labels), dtype=np.float64),
         np.asarray(mvm.logit_error(logits, computer.float_logits), dtype=np.float64),
-        np.array([float(np.mean(statistics[name].signal_to_noise)) for name in matrices]),
+        np.array([float(np.mean(statistics[name].signal_to_noise)) for name in matrices if name in statistics]),
         np.asarray(confusion).reshape(-1, *np.shape(confusion)[-2:]).sum(axis=0),
         wire_error,
     )

@@ -6,27 +6,36 @@ import dataclasses
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from stack3d.errors import DeckError, ValidityWarning
+from stack3d.errors import ValidityWarning
 from stack3d.layout import Floats
 from stack3d.lifetime.channels import channel_runs
 from stack3d.lifetime.chip import Chip
 from stack3d.lifetime.climate import RATE_TOLERANCE, Climate, RateLaw, grouped, mean_rates, quadrature
+from stack3d.lifetime.faces import film_laws
 from stack3d.lifetime.heat import Heat, power_schedule, tile_boxes, tile_field
 from stack3d.lifetime.placing import linear_stack
 from stack3d.lifetime.summary import duration
-from stack3d.lifetime.transient import periodic_solver
+from stack3d.thermal.exact_transient import ExactTransient
+from stack3d.thermal.modal_system import ModalSystem
+from stack3d.thermal.periodic import periodic_state
 from stack3d.thermal.places import Box
 from stack3d.thermal.problem import ThermalBackend, ThermalProblem
 from stack3d.thermal.schedule import PowerSchedule
-from stack3d.thermal.transient import transient_system
+from stack3d.thermal.tensor import TensorSolver
+from stack3d.thermal.transient import TransientSystem, integrate, system_of
 
 FEWEST_NODES, MOST_NODES = 4, 32
 """Instants per interval between changes of power."""
 DRAWN = 96
 """Instants of the history that is reported, over all intervals."""
+MARCHED = 0.01
+"""Local error of a step, and distance from the periodic state, where periods are marched. [K]"""
+DENSE = 128
+"""Instants per interval that a marched period is read between."""
 UNMOVED = 1e-3
 """Powers that differ by less than this share of their largest swing leave the history as it is."""
 
@@ -61,13 +70,22 @@ States = Callable[[PowerSchedule, Floats], Floats]
 """Temperature of the places, boxes of tiles and then tiers, at ascending instants within a period; (instants, places). [K]"""
 
 
+def instants(schedule: PowerSchedule, count: int) -> Floats:
+    """Ascending instants over a period, `count` steps after each change of power, the shortest first. [s]"""
+    assert schedule.period is not None
+    lengths = np.diff([*schedule.times, schedule.period])
+    spaced = schedule.times[:, None] + lengths[:, None] * np.linspace(0.0, 1.0, count + 1)[:-1] ** 2
+    return np.append(spaced.ravel(), schedule.period)
+
+
 class PeriodicHeat:
     """Follows the temperature through a period for the powers of an epoch.
 
-    What goes with the rate follows the activity, explicit sources their trace; leakage and writes stay at their mean. Layers
-    that are uniform in the plane are solved exactly in time with conductivities held at the layer's mean temperature of the
-    first epoch. Other stacks take the steady temperature of every power, which a warning tells: too much of a swing unless the
-    period is long.
+    What goes with the rate follows the activity, explicit sources their trace; leakage and writes stay at their mean.
+    Conductivities are held at each layer's mean temperature of the first epoch. Layers that are uniform in the plane are solved
+    exactly in time; other stacks, coolant and films that follow their face are marched from the state that a period gives back.
+    A mesh that stands on no grid takes the steady temperature of every power, which a warning tells: too much of a swing unless
+    the period is long.
 
     Parameters
     ----------
@@ -87,32 +105,43 @@ class PeriodicHeat:
             self.laws += [device.acceleration, device.damage_rate]
         self.tiers = [layer.name for layer in chip.stack.with_role("rram")]
         self._sources, schedule = power_schedule(chip, first)
+        self._period: tuple[Floats, Floats, Floats] | None = None
         self._states = self._solver(first, schedule)
 
     def _solver(self, first: Heat, schedule: PowerSchedule) -> States:
-        assert schedule.period is not None
-        given = self.backend.problem
-        reason = "coolant in channels" if channel_runs(self.chip.stack) else "a mesh that stands on no grid"
-        if isinstance(given, ThermalProblem) and not channel_runs(self.chip.stack):
-            means = {layer.name: first.solution.field.layer_mean(layer.name) for layer in self.chip.stack.layers}
-            stack = linear_stack(self.chip.stack, means)
-            problem = dataclasses.replace(given, stack=stack)
-            places = [
-                Box(layer, box) for layer, boxes in tile_boxes(self.chip, (self.shape[2], self.shape[1])) for box in boxes
-            ]
-            places += [Box(name, self.chip.stack.layer(name).extent) for name in self.tiers]
-            try:
-                exact = periodic_solver(transient_system(problem, self._sources, places))
-            except DeckError as error:
-                reason = error.problems[0].message if error.problems else str(error)
-            else:
-                return lambda now, times: exact.periodic(now, times.tolist()).temperature
-        text = (
-            f"power that repeats every {duration(schedule.period)}: temperatures are taken as steady at every power ({reason}),"
-            " which overstates the swing of a short period"
-        )
-        warnings.warn(ValidityWarning(text), stacklevel=2)
-        return self._quasi_steady
+        given, chip = self.backend.problem, self.chip
+        if not isinstance(given, ThermalProblem):
+            assert schedule.period is not None
+            text = (
+                f"power that repeats every {duration(schedule.period)}: temperatures are taken as steady at every power (a mesh"
+                " that stands on no grid), which overstates the swing of a short period"
+            )
+            warnings.warn(ValidityWarning(text), stacklevel=2)
+            return self._quasi_steady
+        means = {layer.name: first.solution.field.layer_mean(layer.name) for layer in chip.stack.layers}
+        problem = dataclasses.replace(given, stack=linear_stack(chip.stack, means))
+        places = [Box(layer, box) for layer, boxes in tile_boxes(chip, (self.shape[2], self.shape[1])) for box in boxes]
+        places += [Box(name, chip.stack.layer(name).extent) for name in self.tiers]
+        rtol = chip.scenario.solver.linear.tolerance
+        laws, runs = film_laws(chip.scenario.cooling, given), channel_runs(chip.stack)
+        system = system_of(TensorSolver(problem, rtol=rtol), self._sources, places, rtol=rtol, laws=laws, runs=runs)
+        if isinstance(system, ModalSystem):
+            exact = ExactTransient(system)
+            return lambda now, times: exact.periodic(now, times.tolist()).temperature
+
+        return partial(self._marched, system)
+
+    def _marched(self, system: TransientSystem, schedule: PowerSchedule, times: Floats) -> Floats:
+        """Between dense instants of one marched period, which is kept for these powers."""
+        if self._period is None or not np.array_equal(self._period[0], schedule.powers):
+            start, _ = periodic_state(system, schedule, tolerance=MARCHED)
+            dense = instants(schedule, DENSE)
+            seen = integrate(system, schedule, dense.tolist(), initial=start, tolerance=MARCHED).temperature
+            self._period = schedule.powers, dense, seen
+        _, dense, seen = self._period
+        right = np.clip(np.searchsorted(dense, times), 1, dense.size - 1)
+        share = ((times - dense[right - 1]) / (dense[right] - dense[right - 1]))[:, None]
+        return (1 - share) * seen[right - 1] + share * seen[right]
 
     def _quasi_steady(self, schedule: PowerSchedule, times: Floats) -> Floats:
         """Steady temperature at the power of each instant."""
@@ -158,9 +187,7 @@ class PeriodicHeat:
         """Instants over a period, shape (phases,) [s], and the mean of every tile at each, shape (phases, tiles). [K]"""
         self._sources, schedule = power_schedule(self.chip, state)
         assert schedule.period is not None
-        ends = np.append(schedule.times[1:], schedule.period)
-        spaced = np.linspace(0.0, 1.0, max(2, DRAWN // ends.size) + 1) ** 2
-        phases = np.unique(np.minimum(schedule.times[:, None] + (ends - schedule.times)[:, None] * spaced, schedule.period))
+        phases = instants(schedule, max(2, DRAWN // schedule.times.size))
         times, shares = quadrature(schedule.times, schedule.period, MOST_NODES)
         values = self._states(schedule, phases) - shares @ self._states(schedule, times)
         boxes = values[:, : state.field.size].reshape(-1, *self.shape)

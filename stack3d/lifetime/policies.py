@@ -47,7 +47,9 @@ class Refresh(Passive):
         """Whether the mean accuracy has fallen below that of fresh chips by the given loss."""
         if self.deck.accuracy_loss is None or life.fresh_accuracy is None:
             return False
-        return bool(read_out(life, climate, (), 0).accuracy.mean() < life.fresh_accuracy - self.deck.accuracy_loss)
+        return bool(
+            read_out(life, climate, (), 0, layers=False).accuracy.mean() < life.fresh_accuracy - self.deck.accuracy_loss
+        )
 
     def act(self, life: Life, climate: Climate, event: int) -> Life:
         """Write all cells, or the share of each chip that is farthest from its target."""

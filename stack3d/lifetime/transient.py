@@ -135,20 +135,12 @@ def _marched(
     return state_at
 
 
-def periodic_solver(system: TransientSystem) -> ExactTransient:
-    """What finds the temperature within a period exactly; raises DeckError where none can."""
-    if not isinstance(system, ModalSystem):
-        message = "exact in time wants layers that are uniform in the plane, with constant conductivity and films"
-        raise DeckError(Problem("transient.periodic", message))
-    return ExactTransient(system)
-
-
 def _periodic(system: TransientSystem, schedule: PowerSchedule, deck: Transient) -> Callable[[float], TransientResult]:
     """Exact by modes where there are any, else marched from the state that a period gives back."""
     if schedule.period is None:
         raise DeckError(Problem("transient.periodic", "the power does not repeat; give a duty or a trace"))
     if isinstance(system, ModalSystem):
-        exact = periodic_solver(system)
+        exact = ExactTransient(system)
         return lambda now: exact.periodic(schedule, [now])
     first, periods = periodic_state(system, schedule, tolerance=deck.tolerance)
     march = _marched(system, schedule, deck, first)

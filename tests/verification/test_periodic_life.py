@@ -12,6 +12,7 @@ from scipy.integrate import quad
 from scipy.special import iv
 
 from stack3d import decks
+from stack3d.errors import ValidityWarning
 from stack3d.lifetime import run_case
 from stack3d.lifetime.ageing import YEAR
 from stack3d.lifetime.backends import make_backend
@@ -206,20 +207,40 @@ def test_throttling_looks_at_the_hottest_instant() -> None:
     assert np.all(held["power/rate"] < free["power/rate"])
 
 
-def test_coolant_is_taken_as_steady_and_said_so() -> None:
-    """Channels have no transient: every power at its steady temperature, with a warning in the outcome."""
+@pytest.mark.slow
+def test_coolant_goes_along() -> None:
+    """A cavity of coolant over the tiers and bursts of an hour: the steady temperatures of work and of idleness."""
     channels = {
-        "direction": "x", "count": 4, "width": "1 mm", "wall_width": "1 mm", "edge_wall_width": "500 um",
+        "direction": "x", "count": 2, "width": "2 mm", "wall_width": "2 mm", "edge_wall_width": "1 mm",
         "coolant": "water", "flow_rate": "40 ml/min", "inlet_temperature": "300 K",
     }  # fmt: skip
     above = [
         {"name": "cavity", "thickness": "100 um", "material": "silicon", "channels": channels},
         {"name": "cap", "thickness": "200 um", "material": "silicon"},
     ]
-    chosen = case(geometry__above=above, workload__trace=bursts("1 ms", "3 ms"), lifetime__epochs=1)
-    outcome = run_case(chosen.scenario, Silent())
-    assert any("taken as steady at every power (coolant in channels)" in text for text in outcome.warnings)
-    np.testing.assert_array_equal(outcome.values["reliability/temperature_levels"] <= 2, True)
+    common = {
+        "geometry__above": above, "geometry__tiers.repeat": 1, "lifetime__epochs": 1, "lifetime__until": "1 s",
+        "workload__periphery.adc.energy": "3 nJ",
+    }  # fmt: skip
+    outcome = run_case(case(**common, workload__trace=bursts("1 h", "3 h")).scenario, Silent())
+    assert not any("taken as steady" in text for text in outcome.warnings)
+    found = outcome.values
+    assert found["reliability/temperature_levels"][0] == 2
+    for name, rate in (("working", "2e6 1/s"), ("low", "1 1/s")):
+        steady = run_case(case(**common, workload__rate=rate).scenario, Silent()).values["thermal/tile_temperature"]
+        np.testing.assert_allclose(found[f"thermal/tile_temperature_{name}"], steady, atol=0.03)
+
+
+def test_marched_and_exact_swings_agree() -> None:
+    """A film on the sides that cools next to nothing costs the stack its lateral modes, and nothing else."""
+    swings = []
+    for sides in ("adiabatic", {"film_coefficient": "1e-6 W/m^2/K"}):
+        outcome = run_case(
+            case(workload__trace=bursts("20 s", "60 s"), cooling__sides=sides, lifetime__epochs=1).scenario, Silent()
+        )
+        swings.append([outcome.values[f"thermal/tile_temperature_{n}"] for n in ("low", "high", "working")])
+    np.testing.assert_allclose(swings[1], swings[0], atol=0.05)
+    assert (swings[0][1] - swings[0][0]).max() > 2
 
 
 def test_quasi_steady_levels_are_the_steady_temperatures() -> None:
@@ -229,8 +250,12 @@ def test_quasi_steady_levels_are_the_steady_temperatures() -> None:
     assert chip.computer is not None
     backend = make_backend(scenario, thermal_problem(chip.stack, make_grid(chip), scenario.cooling))
     first = first_heat(chip, chip.computer, backend, ())
-    periodic = PeriodicHeat(chip, backend, first)
-    periodic._states = periodic._quasi_steady
+
+    class OffGrid:
+        problem, solve = None, staticmethod(backend.solve)
+
+    with pytest.warns(ValidityWarning, match=r"repeats every 0.004 s: temperatures are taken as steady at every power"):
+        periodic = PeriodicHeat(chip, OffGrid(), first)
     swing = periodic.swing(first)
     rises = [first.field + swing.low, first.field + swing.high]
     for activity, found in zip((0.0, 1.0), rises):
