@@ -48,7 +48,7 @@ _ALL = (
         "thermal/discretisation_error",
         "",
         "K",
-        "error of layer and tile means, maps and probes estimated by elements of twice the size; first epoch",
+        "error of layer and tile means, maps, probes by elements of twice the size; first epoch; NaN on bricks of one's own",
     ),
     _f("thermal/coolant_outlet_temperature", "time cavity", "K", "mean temperature of the coolant where it leaves the layer"),
     _f("thermal/pressure_drop", "cavity", "Pa", "friction along the channels of the layer, manifolds not included"),

@@ -116,8 +116,8 @@ def build_stack(geometry: Geometry) -> Stack:
                 cylinders += _resolved(material, of, box, deck.thickness)
             except DeckError as error:
                 problems.append(Problem(f"{where}.cylinders", str(error)))
-        if cylinders and (len(cylinders) > 1 or deck.channels) and cylinders[0].name == name:
-            problems.append(Problem(key, f"resolved cylinders all over layer {name!r} leave no room for others or channels"))
+        if cylinders and cylinders[0].name == name and (blocks or deck.channels):
+            problems.append(Problem(key, f"resolved cylinders all over layer {name!r} leave no room for blocks or channels"))
         channels = None
         if deck.channels is not None:
             try:

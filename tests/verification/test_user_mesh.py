@@ -185,3 +185,40 @@ def test_names_from_cell_sets(folder: Path) -> None:
     meshio.Mesh(whole.points, cells, cell_sets=named).write(folder / "half.inp")
     with pytest.raises(DeckError, match=r"half.inp has \d+ of \d+ cells in no named region \(base\)"):
         scenario_of(folder / "half.inp", **{"geometry.materials": {"base": "copper"}})
+
+
+ROD = """
+scenario: rod
+geometry: {{mesh: {file}, mesh_unit: "1 mm", materials: {{rod: {{conductivity: "2 W/m/K", heat_capacity: "1e6 J/m^3/K"}}}}}}
+power: {{sources: [{{name: heat, layer: rod, power: "1 W"}}]}}
+cooling: {{faces: {{mantle: {{film_coefficient: "500 W/m^2/K"}}}}, ambient: "300 K"}}
+probes: [{{name: axis, layer: rod, x: "0 mm", y: "0 mm", z: "0.5 mm"}}]
+solver: {{mesh: {{lateral: 8}}, order: {order}, error_promise: 0.02}}
+"""
+
+
+@pytest.mark.parametrize(("curved", "order", "bound"), [(False, 1, 2e-2), (False, 2, 2e-2), (True, 2, 2e-4)])
+def test_round_rod(tmp_path: Path, curved: bool, order: int, bound: float) -> None:
+    """Heated all over, cooled around: the axis lies q R / 2 h + q R² / 4 k over ambient; curved cells hold the circle."""
+    radius, height = 1.0, 1.0
+    with gmsh_model("rod") as gmsh:
+        rod = gmsh.model.occ.addCylinder(0, 0, 0, 0, 0, height, radius)
+        gmsh.model.occ.synchronize()
+        gmsh.model.addPhysicalGroup(3, [rod], name="rod")
+        round_ = [t for _, t in gmsh.model.getEntities(2) if gmsh.model.getType(2, t) == "Cylinder"]
+        gmsh.model.addPhysicalGroup(2, round_, name="mantle")
+        gmsh.option.setNumber("Mesh.MeshSizeMax", 0.35)
+        gmsh.model.mesh.generate(3)
+        if curved:
+            gmsh.model.mesh.setOrder(2)
+        gmsh.write(str(tmp_path / "rod.msh"))
+    deck = tmp_path / "rod.yaml"
+    values = run_case(
+        decks.resolve(yamlfile.parse_text(ROD.format(file="rod.msh", order=order), str(deck)), deck).scenario, Silent()
+    ).values
+    source = 1.0 / (np.pi * 1e-6 * 1e-3)
+    inside = source * 1e-6 / (4 * 2.0)
+    mantle = source * 1e-3 / (2 * 500.0)
+    np.testing.assert_allclose(values["thermal/probe_temperature"][0] - 300.0, mantle + inside, rtol=bound)
+    np.testing.assert_allclose(values["thermal/layer_temperature_mean"][0] - 300.0, mantle + inside / 2, rtol=bound)
+    assert values["thermal/heat_balance_error"] < 1e-10
