@@ -44,7 +44,7 @@ def film_law(deck: FaceDeck, area: float, ambient: float) -> FilmLaw:
 
 def face_of(deck: FaceDeck, area: float, ambient: float) -> Face:
     """Condition of a cooled face of an area [m²]; where the film follows the temperature, that of a first guess."""
-    flux, capacity = deck.flux or 0.0, (deck.heat_capacity or 0.0) / area
+    flux, capacity = deck.flux or 0.0, deck.heat_capacity / area if deck.heat_capacity is not None else 0.0
     if deck.temperature is not None:
         return Face(np.inf, deck.temperature, flux)
     if (cooler := deck.thermoelectric) is not None:

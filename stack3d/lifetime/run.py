@@ -25,7 +25,6 @@ from stack3d.lifetime.summary import summarise
 from stack3d.lifetime.transient import over_time
 from stack3d.progress import Observer, Stopwatch
 from stack3d.schema.scenario import Scenario
-from stack3d.thermal.problem import ThermalProblem
 
 HOTTEST = 700.0
 """Peak above which results carry a warning: solder, interfaces and every device law end well below. [K]"""
@@ -138,11 +137,10 @@ def _run(
         problem = thermal_problem(chip.stack, body, scenario.cooling)
         backend = backends.of(scenario, problem)
     if scenario.transient is not None:
-        assert isinstance(problem, ThermalProblem)
         observer.stage("heat")
         with clock("heat"):
             settled = None if chip.computer is None else first_heat(chip, chip.computer, backend, plan)
-            values, coordinates, solution = over_time(chip, backends.solid(scenario, problem), settled)
+            values, coordinates, solution, problem = over_time(chip, backends.solid(scenario, problem), settled)
     elif chip.computer is None:
         observer.stage("heat")
         with clock("heat"):

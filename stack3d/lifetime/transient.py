@@ -51,8 +51,8 @@ def stretch(schedule: PowerSchedule, begin: float, end: float) -> PowerSchedule:
 
 def over_time(
     chip: Chip, solid: SolidBackend, state: Heat | None = None
-) -> tuple[dict[str, Any], dict[str, Any], ThermalSolution]:
-    """Variables of ``/thermal`` with time first, their coordinates, and the hottest of the states.
+) -> tuple[dict[str, Any], dict[str, Any], ThermalSolution, ThermalProblem]:
+    """Variables of ``/thermal`` with time first, their coordinates, the hottest of the states, and the problem with its films.
 
     With a workload, `state` is its steady heat: what goes with the rate follows the trace, leakage stays as it is there.
 
@@ -80,23 +80,25 @@ def over_time(
     ambient = chip.scenario.cooling.ambient
     state_at = _periodic(system, schedule, deck) if deck.periodic else _marched(system, schedule, deck, ambient)
     rows: list[dict[str, Any]] = []
-    worst: tuple[float, ThermalSolution] | None = None
+    worst: tuple[float, ThermalSolution, ThermalProblem] | None = None
     counts: dict[str, Any] = {}
     for now in times:
         result = state_at(float(now))
         for name, value in result.statistics.items():
             counts[name] = counts.get(name, 0) + value if name in ("steps", "rejected") else value
         power = float(next(p for a, b, p in schedule.intervals(np.inf) if a <= now < b or b == now).sum())
-        solution = _solution(operator, result.field, system.boundary(result.state), power, counts)
+        boundary = system.boundary(result.state)
+        solution = _solution(operator, result.field, boundary, power, counts)
         values, coordinates = thermal_values(chip, solution)
         rows.append(values)
         peak = float(values["thermal/layer_temperature_max"].max())
-        worst = (peak, solution) if worst is None or peak > worst[0] else worst
+        if worst is None or peak > worst[0]:
+            worst = peak, solution, problem.with_films(boundary.films)
     assert worst is not None
     names = [name for name in rows[0] if name != "thermal/heat_balance_error"]  # heat is stored, so in is not out
     moving = [name for name in names if "time" in FIELDS[name].dims]
     output = {name: rows[0][name] for name in names} | {name: np.array([row[name] for row in rows]) for name in moving}
-    return output, coordinates | {"time": times}, replace(worst[1], statistics=dict(counts))
+    return output, coordinates | {"time": times}, replace(worst[1], statistics=dict(counts)), worst[2]
 
 
 def _stepped(solid: SolidBackend) -> TensorSolver | Body:
