@@ -72,8 +72,12 @@ def _lateral(
     core: tuple[float, float],
     target: float,
     mesh: Mesh,
+    walls: set[float],
 ) -> Floats:
-    """Lines through `hard` and, where they do not crowd another, ends of `spans` and `points`; finer towards those ends."""
+    """Lines through `hard` and, where they do not crowd another, ends of `spans` and `points`; finer towards those ends.
+
+    Between two `walls` of channels lie two elements at least.
+    """
     kept = sorted(set(hard))
     low, high = kept[0], kept[-1]
     wanted: dict[float, float] = {}
@@ -86,7 +90,7 @@ def _lateral(
             kept.append(edge)
     kept.sort()
     spacing = _Spacing.towards({e: wanted[e] for e in inner}, core, target, mesh.growth)
-    parts = [spacing.lines(a, b, 1)[:-1] for a, b in zip(kept[:-1], kept[1:])]
+    parts = [spacing.lines(a, b, 2 if a in walls and b in walls else 1)[:-1] for a, b in zip(kept[:-1], kept[1:])]
     return np.concatenate([*parts, [high]])
 
 
@@ -127,6 +131,11 @@ def build_grid(
     every = [layer.extent for layer in stack.layers] + [b.extent for layer in stack.layers for b in layer.blocks]
     extents = [((e.x0, e.x1), (e.y0, e.y1)) for e in [*every, *patches]]
     boxes = [((s.extent.x0, s.extent.x1), (s.extent.y0, s.extent.y1)) for s in sources]
+    flows = [(o, c.direction) for layer in stack.layers if (c := layer.channels) for o in c.outlines]
+    walls: tuple[set[float], set[float]] = (
+        {v for o, direction in flows if direction == "y" for v in (o.x0, o.x1)},
+        {v for o, direction in flows if direction == "x" for v in (o.y0, o.y1)},
+    )
     core = stack.footprint
     target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
     x, y = (
@@ -137,6 +146,7 @@ def build_grid(
             limits,
             target,
             mesh,
+            walls[axis],
         )
         for axis, limits in enumerate(((core.x0, core.x1), (core.y0, core.y1)))
     )
@@ -146,6 +156,11 @@ def build_grid(
 
 def element_heights(stack: Stack, sources: Sequence[HeatSource], mesh: Mesh) -> tuple[Floats, NDArray[np.intp]]:
     """Heights of the elements of a stack, a repeated one where a contact lies, and the layer between each two of them. [m]"""
+    flows = [(o, c.direction) for layer in stack.layers if (c := layer.channels) for o in c.outlines]
+    walls: tuple[set[float], set[float]] = (
+        {v for o, direction in flows if direction == "y" for v in (o.x0, o.x1)},
+        {v for o, direction in flows if direction == "x" for v in (o.y0, o.y1)},
+    )
     core = stack.footprint
     target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
     thickness = mesh.aspect * target

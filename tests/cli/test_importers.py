@@ -48,7 +48,7 @@ probes:
   - {{name: core, layer: a, x: "2 mm", y: "3 mm"}}
   - {{name: cache, layer: a, x: "6 mm", y: "3 mm"}}
   - {{name: io, layer: a, x: "4 mm", y: "7 mm"}}
-cooling: {{top: {{resistance: "0.5 K/W"}}, ambient: "300 K"}}
+cooling: {{top: {{resistance: "0.5 K/W", heat_capacity: "140.4 J/K"}}, ambient: "300 K"}}
 solver: ci
 """,
     "hotspot_stack": f"""

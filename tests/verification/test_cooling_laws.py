@@ -142,15 +142,20 @@ def test_every_package_under_every_cooling(geometry: str) -> None:
 
 @pytest.mark.parametrize(("geometry", "backend"), [*((g, "tensor") for g in PACKAGES), ("flip_chip_package", "fem")])
 def test_symmetric_input_gives_a_symmetric_field(geometry: str, backend: str) -> None:
-    """Every shipped stack is its own mirror image in x and in y; with a whole layer heated its field is too, to the solver."""
+    """Every shipped stack is its own mirror image in x and in y; with a whole layer heated its field is too, to the solver.
+
+    Coolant that flows along y leaves the mirror image in x, to the 1e-6 K that it settles to.
+    """
     chip = check(package(geometry, "air_heat_sink", backend=backend))
     problem = faces.thermal_problem(chip.stack, heat.make_grid(chip), chip.scenario.cooling)
     values = make_backend(chip.scenario, problem).solve(chip.sources).field.values
-    slack = 1e-8 * (values.max() - 300.0)
+    flows = any(layer.channels for layer in chip.stack.layers)
+    slack = 5e-6 if flows else 1e-8 * (values.max() - 300.0)
     for lines in (problem.grid.x, problem.grid.y):
         np.testing.assert_allclose(lines + lines[::-1], lines[0] + lines[-1], rtol=0, atol=1e-12)
     np.testing.assert_allclose(values[:, :, ::-1], values, rtol=0, atol=slack)
-    np.testing.assert_allclose(values[:, ::-1], values, rtol=0, atol=slack)
+    if not flows:
+        np.testing.assert_allclose(values[:, ::-1], values, rtol=0, atol=slack)
     if geometry == "flip_chip_package":  # square as well
         np.testing.assert_allclose(values.swapaxes(1, 2), values, rtol=0, atol=slack)
     assert values.max() > 300.01
