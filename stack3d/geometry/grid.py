@@ -156,11 +156,6 @@ def build_grid(
 
 def element_heights(stack: Stack, sources: Sequence[HeatSource], mesh: Mesh) -> tuple[Floats, NDArray[np.intp]]:
     """Heights of the elements of a stack, a repeated one where a contact lies, and the layer between each two of them. [m]"""
-    flows = [(o, c.direction) for layer in stack.layers if (c := layer.channels) for o in c.outlines]
-    walls: tuple[set[float], set[float]] = (
-        {v for o, direction in flows if direction == "y" for v in (o.x0, o.x1)},
-        {v for o, direction in flows if direction == "x" for v in (o.y0, o.y1)},
-    )
     core = stack.footprint
     target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
     thickness = mesh.aspect * target
