@@ -177,7 +177,10 @@ class _Resolver:
             for part in parents:
                 node = node.get(part) if isinstance(node, Mapping) else None
             if isinstance(node, Mapping) and isinstance(node.get(last), str):
-                node[last] = str((self.folder_of(node.places[last]) / node[last]).resolve())
+                place, path = node.places[last], Path(node[last])
+                beside = self.folder_of(place) / path
+                is_here = place[0] == SET and not beside.exists() and path.exists()  # an override counts from here too
+                node[last] = str((path if is_here else beside).resolve())
 
     def fill(self, node: Any, pattern: tuple[str, ...], key: str) -> None:
         """Replace every name below `node` that `REFERENCES` knows."""

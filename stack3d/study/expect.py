@@ -38,14 +38,14 @@ def mistakes(expect: Mapping[str, str]) -> list[Problem]:
     return problems
 
 
-def missed(expect: Mapping[str, str], tree: Any) -> list[str]:
-    """One sentence per variable that is missing, not a number, or outside its range; `name@end` is the mean at the end."""
+def missed(expect: Mapping[str, str], tree: Any, *, is_whole: bool = True) -> list[str]:
+    """One sentence per variable that is not a number, outside its range or, in a whole run, missing; `name@end` is the end."""
     out = []
     for key, text in expect.items():
         entry, where, low, high = _read(key, text)
         path = f"{entry.group}/{entry.name}"
         if entry.group not in tree.children or entry.name not in tree[entry.group]:
-            out.append(f"{key} is not among the outcomes of this case")
+            out += [f"{key} is not among the outcomes of this case"] * is_whole
             continue
         array = tree[path]
         if where == "end" and "time" in array.dims:

@@ -11,7 +11,7 @@ from typing import Any
 
 from stack3d import decks, results, yamlfile
 from stack3d.decks import Case
-from stack3d.errors import DeckError, Stack3dError
+from stack3d.errors import DeckError, Problem, Stack3dError
 from stack3d.schema.sweep import Sweep
 from stack3d.study.case import Job, why_run
 from stack3d.study.points import Axis, Override, Point, axes_of, points_of
@@ -184,6 +184,9 @@ def plan(path: str | Path, overrides: Sequence[Override] = ()) -> Plan:
                     raise
                 entry = Entry(point, label, error=_in_sweep(error, tree, overrides))
         entries.append(entry)
+    if entries and all(e.point.dropped for e in entries):
+        where = yamlfile.locate(tree, ("sweep", "where")) or (None, None)
+        raise DeckError(Problem("sweep.where", f"drops all {len(entries)} cases: {entries[0].point.dropped}", *where))
     errors = {str(e.error) for e in entries if e.error}
     if axes and len(errors) == 1 and all(e.error or e.point.dropped for e in entries):
         raise next(e.error for e in entries if e.error)  # a mistake of the scenario itself is told once

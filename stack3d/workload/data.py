@@ -54,6 +54,11 @@ def _arrays(deck: schema.Data, key: str) -> dict[str, NDArray[Any]]:
     return arrays
 
 
+def _indices(chosen: NDArray[Any]) -> NDArray[Any]:
+    """Indices, of a mask too."""
+    return np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+
+
 def load_data(
     deck: schema.Data, network: Network, most: int | None = None, profile: int = 256, *, key: str = "workload.network.data"
 ) -> LabelledData:
@@ -81,10 +86,10 @@ def load_data(
     want = network.input_shape
     if inputs.ndim != len(want) or any(h != w for h, w in zip(inputs.shape[1:], want[1:]) if w is not None):
         raise DeckError(Problem(key, f"{name} has inputs of shape {inputs.shape[1:]}, the network wants {want[1:]}"))
-    test = arrays.get("test", np.arange(len(inputs)))[:most]
-    train = arrays.get("train", test)[:profile]
+    test = _indices(arrays.get("test", np.arange(len(inputs))))[:most]
+    train = _indices(arrays.get("train", test))[:profile]
     for part, index in (("test", test), ("train", train)):
-        if index.size == 0 or index.min() < 0 or index.max() >= len(inputs):
+        if index.ndim != 1 or index.dtype.kind not in "iu" or not index.size or index.min() < 0 or index.max() >= len(inputs):
             raise DeckError(Problem(key, f"{name} has indices in {part!r} that are not among its {len(inputs)} inputs"))
     data = LabelledData(inputs[train] * deck.scale, labels[train], inputs[test] * deck.scale, labels[test])
     classes = network.run(data.inputs[:1]).shape[-1]

@@ -38,12 +38,14 @@ for order in (1, 2):
 
 
 def in_two_processes(script: str) -> list[list[str]]:
-    """What both processes print, in words."""
+    """What both processes print, in words; one of them writes for both, since lines of two mix."""
     mpiexec = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
     if mpiexec is None:
         pytest.skip("no mpiexec beside the interpreter or on the path")
     tests = Path(__file__).resolve().parents[1]
-    script = f"import sys; sys.path[:0] = {[str(tests), str(tests / 'verification')]!r}\n{script}"
+    before = f"import io, sys; sys.path[:0] = {[str(tests), str(tests / 'verification')]!r}\nout, sys.stdout = sys.stdout, io.StringIO()"
+    after = "from mpi4py import MPI\nout.write(''.join(MPI.COMM_WORLD.gather(sys.stdout.getvalue()) or []))"
+    script = f"{before}\n{script}\n{after}\n"
     done = subprocess.run([mpiexec, "-n", "2", sys.executable, "-c", script], capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     words = done.stdout.split()

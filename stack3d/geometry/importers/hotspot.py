@@ -137,6 +137,9 @@ def _named(name: str, solids: Mapping[str, Solid], path: Path, line: int | None)
 
 def _switched(texts: Mapping[str, str]) -> list[str]:
     notes = []
+    materials = {f"material_{part}" for part in ("chip", "interface", "spreader", "sink")}
+    if unused := sorted(texts.keys() - DEFAULTS.keys() - SWITCHES.keys() - materials - {"init_file"}):
+        notes.append(f"Settings that were not used: {', '.join(unused)}.")
     for key, meaning in SWITCHES.items():
         if texts.get(key, "0") != "0":
             if meaning is None:
@@ -214,8 +217,13 @@ def _is_number(text: str) -> bool:
 
 def _trace(path: Path) -> dict[str, tuple[float, ...]]:
     """Powers over time by unit."""
-    (first, header), *rows = read_lines(path, r"#.*")
+    lines = read_lines(path, r"#.*")
+    if not lines:
+        raise DeckError(Problem("", "holds neither names nor powers", str(path)))
+    (first, header), *rows = lines
     names = header.split()
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise DeckError(Problem(twice[0], "is named twice", str(path), first))
     columns: list[list[float]] = [[] for _ in names]
     for line, text in rows:
         values = text.split()
@@ -234,6 +242,8 @@ def _powered(slabs: Sequence[Slab], traces: Mapping[str, tuple[float, ...]], pat
     for name in traces:
         if name not in units:
             raise DeckError(Problem(name, f"no powered unit of this name{did_you_mean(name, units)}", str(path), 1))
+    if traces and (missing := sorted(units - set(traces))):
+        raise DeckError(Problem(missing[0], f"has no column of powers; without one: {', '.join(missing)}", str(path), 1))
     return [
         replace(s, floorplan=tuple(replace(e, powers=traces.get(e.name, ())) for e in s.floorplan)) if s.has_power else s
         for s in slabs

@@ -145,11 +145,12 @@ def _floorplan(path: Path, about: Description) -> tuple[Element, ...]:
 
 def _material(about: Description, s: Statement) -> None:
     name = s.heading[1]
+    known = about.solids.get(name, Solid((0.0, 0.0, 0.0), 0.0))
     if s.words[:2] == ("thermal", "conductivity"):
         k = [about.value(w, s) / MICRO for w in s.words[2:]]
-        about.solids[name] = Solid((k[0], k[0], k[0]) if len(k) == 1 else (k[0], k[1], k[2]), 0.0)
+        about.solids[name] = replace(known, conductivity=(k[0], k[0], k[0]) if len(k) == 1 else (k[0], k[1], k[2]))
     elif s.words[:3] == ("volumetric", "heat", "capacity"):
-        about.solids[name] = replace(about.solids[name], heat_capacity=about.value(s.words[3], s) / MICRO**3)
+        about.solids[name] = replace(known, heat_capacity=about.value(s.words[3], s) / MICRO**3)
     else:
         raise about.fail(s, f"unknown property {' '.join(s.words)!r}")
 
@@ -259,37 +260,47 @@ def _solver(about: Description, s: Statement) -> None:
         about.initial = about.value(s.words[2], s)
 
 
+def _take(about: Description, s: Statement) -> None:
+    """What one statement says."""
+    head = s.heading[:1]
+    if head == ("material",):
+        _material(about, s)
+    elif "sink" in s.heading:
+        _sink(about, s)
+    elif head == ("dimensions",):
+        if s.words[0] in ("chip", "cell"):
+            pairs = zip(s.words[1::2], s.words[2::2])
+            about.dimensions |= {f"{s.words[0]}_{key}": MICRO * about.value(v, s) for key, v in pairs}
+    elif head == ("layer",):
+        entry = about.layers.setdefault(s.heading[1], {})
+        entry[s.words[0]] = MICRO * about.value(s.words[1], s) if s.words[0] == "height" else s.words[1]
+    elif head == ("die",):
+        about.dies.setdefault(s.heading[1], []).append(_slab(about, s, s.words))
+    elif head == ("stack",):
+        _stack(about, s)
+    elif head == ("solver",):
+        _solver(about, s)
+    elif head == ("output",):
+        about.outputs.append(s)
+    elif head == ("microchannel",):
+        about.channel["kind"] = s.heading[1:]
+        key = next((k for k in CHANNEL_KEYS if s.words[: len(k.split())] == tuple(k.split())), None)
+        if key is None:
+            raise about.fail(s, f"unknown words {' '.join(s.words)!r}")
+        about.channel[key] = s.words[len(key.split()) :]
+    else:
+        raise about.fail(s, f"unknown heading {' '.join(s.heading)!r}")
+
+
 def _describe(path: Path) -> Description:
     about = Description(path)
     for s in statements(path):
-        head = s.heading[:1]
-        if head == ("material",):
-            _material(about, s)
-        elif "sink" in s.heading:
-            _sink(about, s)
-        elif head == ("dimensions",):
-            if s.words[0] in ("chip", "cell"):
-                pairs = zip(s.words[1::2], s.words[2::2])
-                about.dimensions |= {f"{s.words[0]}_{key}": MICRO * about.value(v, s) for key, v in pairs}
-        elif head == ("layer",):
-            entry = about.layers.setdefault(s.heading[1], {})
-            entry[s.words[0]] = MICRO * about.value(s.words[1], s) if s.words[0] == "height" else s.words[1]
-        elif head == ("die",):
-            about.dies.setdefault(s.heading[1], []).append(_slab(about, s, s.words))
-        elif head == ("stack",):
-            _stack(about, s)
-        elif head == ("solver",):
-            _solver(about, s)
-        elif head == ("output",):
-            about.outputs.append(s)
-        elif head == ("microchannel",):
-            about.channel["kind"] = s.heading[1:]
-            key = next((k for k in CHANNEL_KEYS if s.words[: len(k.split())] == tuple(k.split())), None)
-            if key is None:
-                raise about.fail(s, f"unknown words {' '.join(s.words)!r}")
-            about.channel[key] = s.words[len(key.split()) :]
-        else:
-            raise about.fail(s, f"unknown heading {' '.join(s.heading)!r}")
+        try:
+            _take(about, s)
+        except DeckError:
+            raise
+        except (IndexError, KeyError, ValueError):
+            raise about.fail(s, f"is incomplete: {' '.join(s.words)!r}") from None
     if {"chip_length", "chip_width"} - set(about.dimensions):
         raise DeckError(Problem("dimensions", "wants chip length and width", str(path)))
     if not about.stack:
