@@ -38,12 +38,12 @@ from heat_stacks import (
     tiers,
 )
 from neutral import CASES, scenario_text
-from stack3d.thermal.transient_systems import ModalSystem
 from tensor_cases import lines, reference_case, z_cells
 
 from stack3d.layout import Block, Grid, HeatSource, Material, Rectangle
 from stack3d.thermal.analytic import CosineSeries
 from stack3d.thermal.exact_transient import ExactTransient
+from stack3d.thermal.modal_system import ModalSystem
 from stack3d.thermal.places import Box
 from stack3d.thermal.problem import ThermalProblem
 from stack3d.thermal.response import thermal_response
