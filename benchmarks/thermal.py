@@ -44,7 +44,7 @@ from stack3d.layout import Block, Grid, HeatSource, Material, Rectangle
 from stack3d.thermal.analytic import CosineSeries
 from stack3d.thermal.exact_transient import ExactTransient
 from stack3d.thermal.modal_system import ModalSystem
-from stack3d.thermal.places import Box
+from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import ThermalProblem
 from stack3d.thermal.response import thermal_response
 from stack3d.thermal.schedule import PowerSchedule
@@ -174,13 +174,17 @@ def contrast(ratio: float, preconditioner: str) -> Row:
 
 
 def transient() -> Row:
-    """Step response of four tiers at about 100 000 unknowns, by all three ways, against the series."""
-    built, sources, probes = tiers(4)
-    problem = problem_of(built, sources, 44, [3, 2, 2, 2] * 3 + [3, 2, 2, 4, 8])
+    """Step response of `case4_four_tiers` at about 100 000 unknowns, by all three ways, against the series."""
+    built, sources, top, data, _ = reference_case(REFERENCE.parent, "case4_four_tiers")
+    probes = [Probe(p["layer"], p["x"], p["y"]) for p in data["probes"]]
+    x = lines([0.0, data["domain"]["lx"], *(v for s in sources for v in (s.extent.x0, s.extent.x1))], 44)
+    y = lines([0.0, data["domain"]["ly"], *(v for s in sources for v in (s.extent.y0, s.extent.y1))], 44)
+    z, layer = z_cells(built, [3, 2, 2, 2] * 3 + [3, 2, 2, 4, 8])
+    problem = ThermalProblem(built, Grid(x, y, z, layer), top)
     powers = np.array([s.power for s in sources])
     schedule = PowerSchedule.constant(powers)
     times = [1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0]
-    exact = CosineSeries(built, sources, TOP, modes=512).step(probes, times, 300.0).temperature
+    exact = CosineSeries(built, sources, top, modes=512).step(probes, times, 300.0).temperature
     rise = (exact - 300).max(axis=1, keepdims=True)
 
     def worst(found: np.ndarray) -> float:
