@@ -69,7 +69,8 @@ def _from_yaml(path: Path) -> list[Unit]:
     return list(units)
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Text of a file; raises DeckError when it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -77,16 +78,37 @@ def _text(path: Path) -> str:
         raise DeckError(Problem("", f"cannot be read: {reason}", yamlfile.shown(path))) from None
 
 
-def _number(text: str, key: str, place: Place) -> float:
+def number(text: str, path: Path, line: int | None, what: str) -> float:
+    """A number; raises DeckError with file and line."""
     try:
         return float(text)
     except ValueError:
-        raise DeckError(Problem(key, f"wants a number, got {text!r}", *place)) from None
+        raise DeckError(Problem(what, f"wants a number, got {text!r}", yamlfile.shown(path), line)) from None
+
+
+def hotspot_units(path: Path) -> Iterator[tuple[Place, str, list[float], list[str]]]:
+    """Units of a HotSpot ``.flp``: file and line, name, [width, height, left x, bottom y] in metres, and what follows.
+
+    Lines of connectivity, of two names, are left out. Raises DeckError with file and line.
+    """
+    for line, text in enumerate(read_text(path).splitlines(), 1):
+        words = text.partition("#")[0].split()
+        if len(words) in (0, 3):
+            continue
+        place = (yamlfile.shown(path), line)
+        if len(words) < 5:
+            message = f"wants name, width, height, left x, bottom y and perhaps a material, got {text.strip()!r}"
+            raise DeckError(Problem(words[0], message, *place))
+        size = [number(word, path, line, words[0]) for word in words[1:5]]
+        if min(size[:2]) <= 0:
+            message = f"wants a positive width and height, got {size[0]:g} and {size[1]:g}"
+            raise DeckError(Problem(words[0], message, *place))
+        yield place, words[0], size, words[5:]
 
 
 def _from_csv(path: Path) -> list[Unit]:
     """Columns ``name``, ``x``, ``y`` (lower left corner), ``width``, ``height``, perhaps ``power`` and ``material``."""
-    rows = [(n, row) for n, row in enumerate(csv.reader(_text(path).splitlines()), 1) if any(row) and row[0][:1] != "#"]
+    rows = [(n, row) for n, row in enumerate(csv.reader(read_text(path).splitlines()), 1) if any(row) and row[0][:1] != "#"]
     name = yamlfile.shown(path)
     (line, head), *body = rows or [(1, [])]
     units_of: dict[str, str] = {}
@@ -100,19 +122,19 @@ def _from_csv(path: Path) -> list[Unit]:
     if bare := [k for k in (*NEEDED[1:], "power") if units_of.get(k) == ""]:
         raise DeckError(Problem("", f"column {bare[0]} wants its unit, as '{bare[0]} [mm]' or 'power [W]'", name, line))
     found = []
-    for number, row in body:
-        place = (name, number)
+    for at, row in body:
+        place = (name, at)
         cells = dict(zip(units_of, (cell.strip() for cell in row)))
         if len(row) != len(units_of):
             raise DeckError(Problem("", f"wants {len(units_of)} values, got {len(row)}", *place))
-        start = {k: _number(cells[k], k, place) for k in NEEDED[1:]}
+        start = {k: number(cells[k], path, at, k) for k in NEEDED[1:]}
         entries: dict[str, Any] = {"name": cells["name"]}
         for axis, size in (("x", "width"), ("y", "height")):
             if units_of[axis] != units_of[size]:
                 raise DeckError(Problem("", f"columns {axis} and {size} want one unit", name, line))
             entries[axis] = [f"{v:.12g} {units_of[axis]}" for v in (start[axis], start[axis] + start[size])]
         if cells.get("power"):
-            entries["power"] = f"{_number(cells['power'], 'power', place)!r} {units_of['power']}"
+            entries["power"] = f"{number(cells['power'], path, at, 'power')!r} {units_of['power']}"
         if cells.get("material"):
             entries["material"] = cells["material"]
         found.append(_unit(place, **entries))
@@ -120,19 +142,11 @@ def _from_csv(path: Path) -> list[Unit]:
 
 
 def _from_hotspot(path: Path) -> list[Unit]:
-    """Lines of name, width, height, left x, bottom y in metres; what follows, and lines of connectivity, are left out."""
-    found = []
-    for number, line in enumerate(_text(path).splitlines(), 1):
-        words = line.partition("#")[0].split()
-        if len(words) in (0, 3):
-            continue
-        place = (yamlfile.shown(path), number)
-        if len(words) < 5:
-            raise DeckError(Problem("", f"wants name, width, height, left x, bottom y, got {line.strip()!r}", *place))
-        width, height, x, y = (_number(word, words[0], place) for word in words[1:5])
-        spans = {"x": [f"{x:.12g} m", f"{x + width:.12g} m"], "y": [f"{y:.12g} m", f"{y + height:.12g} m"]}
-        found.append(_unit(place, name=words[0], **spans))
-    return found
+    """Units without what follows their place."""
+    return [
+        _unit(place, name=name, x=[f"{x:.12g} m", f"{x + width:.12g} m"], y=[f"{y:.12g} m", f"{y + height:.12g} m"])
+        for place, name, (width, height, x, y), _ in hotspot_units(path)
+    ]
 
 
 def expand(tree: Mapping, folder_of: Callable[[Place], Path]) -> list[Problem]:

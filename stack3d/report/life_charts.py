@@ -129,7 +129,8 @@ def attribution(facts: Facts) -> Figure:
         for k, (g, e) in enumerate(zip(gain[order], chance[order])):
             if e > 0:
                 bars.append(Line("", np.array([g - e, g + e]), np.full(2, len(order) - 1.15 - k), "#000000"))
-        bars.append(Rule("x", 100 * (ideal - final), f"lost: {100 * (ideal - final):.2f}"))
+        if ideal > final:  # else there is nothing to regain
+            bars.append(Rule("x", 100 * (ideal - final), f"lost: {100 * (ideal - final):.2f}"))
         panels.append(
             Panel(f"by {dimension.replace('_', ' ')}", x, categories(labels), tuple(bars), height=max(0.3, 0.08 * len(order)))
         )

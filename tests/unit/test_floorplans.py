@@ -112,7 +112,7 @@ def test_tiers_repeat_their_floorplan(tmp_path: Path) -> None:
             r"plan.yaml:2: units\[0\]: unknown key 'powr' \(did you mean 'power'",
         ),
         ("plan.yaml", YAML.replace('"4 mm"', '"4"', 1), r"plan.yaml:2: "),
-        ("chip.flp", FLP.replace("0.008 0 0", "0.008 0"), r"chip.flp:1: wants name, width, height, left x, bottom y"),
+        ("chip.flp", FLP.replace("0.008 0 0", "0.008 0"), r"chip.flp:1: core: wants name, width, height, left x, bottom y"),
         ("plan.txt", "", r"planned.yaml:5: a floorplan ends in \.yaml, \.yml, \.csv, \.flp"),
     ],
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stack3d.errors import DeckError, Problem
+from stack3d.floorplans import read_text
 from stack3d.layout import Rectangle
 
 MOST_PROBES = 64
@@ -123,23 +123,6 @@ def over_time(
 def read_lines(path: Path, comments: str) -> list[tuple[int, str]]:
     """Numbered lines without comments (a regular expression to the end of the line) and without empty ones."""
     return [(n, line) for n, line in enumerate(re.sub(comments, "", read_text(path)).splitlines(), 1) if line.strip()]
-
-
-def read_text(path: Path) -> str:
-    """Text of a file; raises DeckError when it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise DeckError(Problem("", f"cannot be read: {reason}", str(path))) from None
-
-
-def number(text: str, path: Path, line: int | None, what: str) -> float:
-    """A number; raises DeckError with file and line."""
-    try:
-        return float(text)
-    except ValueError:
-        raise DeckError(Problem(what, f"wants a number, got {text!r}", str(path), line)) from None
 
 
 def bounds(elements: Sequence[Element]) -> Rectangle:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.floorplans import hotspot_units, number
 from stack3d.geometry.importers.common import (
     MOST_PROBES,
     Element,
@@ -21,7 +22,6 @@ from stack3d.geometry.importers.common import (
     box,
     deck_name,
     length,
-    number,
     over_time,
     probes,
     read_lines,
@@ -149,24 +149,19 @@ def _switched(texts: Mapping[str, str]) -> list[str]:
 
 
 def _floorplan(path: Path, solids: Mapping[str, Solid]) -> tuple[Element, ...]:
-    """Units: name, width, height, left x, bottom y and, for layers of several materials, a material or its two numbers."""
+    """Units and, for layers of several materials, a material or its capacity and resistivity."""
     found: list[Element] = []
-    for line, text in read_lines(path, r"#.*"):
-        name, *rest = text.split()
-        if len(rest) == 2:  # connectivity of older files
-            continue
-        if len(rest) not in (4, 5, 6):
-            message = f"wants name, width, height, left x, bottom y and perhaps a material, got {text.strip()!r}"
-            raise DeckError(Problem(name, message, str(path), line))
-        width, height, x, y = (number(t, path, line, name) for t in rest[:4])
+    for (_, line), name, (width, height, x, y), rest in hotspot_units(path):
         material = None
-        if len(rest) == 5:
-            material = _named(rest[4], solids, path, line)
-        elif len(rest) == 6:
-            capacity, resistivity = (number(t, path, line, name) for t in rest[4:])
+        if len(rest) == 1:
+            material = _named(rest[0], solids, path, line)
+        elif len(rest) == 2:
+            capacity, resistivity = (number(t, path, line, name) for t in rest)
             material = Solid((1 / resistivity,) * 3, capacity)
-        if width <= 0 or height <= 0:
-            raise DeckError(Problem(name, f"wants a positive width and height, got {width:g} and {height:g}", str(path), line))
+        elif rest:
+            raise DeckError(
+                Problem(name, f"wants a material or two numbers after its place, got {' '.join(rest)!r}", str(path), line)
+            )
         found.append(Element(name, Rectangle(x, x + width, y, y + height), material=material))
     if not found:
         raise DeckError(Problem("", "holds no unit", str(path)))

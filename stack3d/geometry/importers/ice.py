@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.floorplans import number, read_text
 from stack3d.geometry.importers.common import (
     MOST_PROBES,
     Element,
@@ -21,10 +22,8 @@ from stack3d.geometry.importers.common import (
     box,
     deck_name,
     length,
-    number,
     over_time,
     probes,
-    read_text,
 )
 from stack3d.layout import Rectangle
 

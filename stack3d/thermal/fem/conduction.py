@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -24,7 +25,7 @@ MOST_UPDATES = 50
 """Updates of k(T) after which the nonlinear loop gives up."""
 
 
-class ConductionSolver:
+class ConductionSolver(ABC):
     """What every DOLFINx solver of one problem on one mesh shares; many powers.
 
     A subclass makes mesh, space and conductivity, calls `_assemble` and `_set_up_solver`, and says by its hooks how sources,
@@ -56,30 +57,30 @@ class ConductionSolver:
 
     # what a subclass says
 
+    @abstractmethod
     def _load(self, sources: Sequence[HeatSource]) -> Floats:
         """Load of the sources on the unknowns of this process. [W]"""
-        raise NotImplementedError
 
+    @abstractmethod
     def _field(self, own: Floats) -> Field:
         """Field of the temperatures at the unknowns of this process, on every process. [K]"""
-        raise NotImplementedError
 
+    @abstractmethod
     def _at_unknowns(self, values: Floats) -> Floats:
         """Values of a field at all local unknowns, those of neighbours included."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _update_conductivity(self, own: Floats) -> None:
         """Make the conductivity that of these temperatures at the unknowns of this process. [K]"""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def _is_nonlinear(self) -> bool:
         """Whether K follows the temperature somewhere."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _automatic(self, parallel: bool) -> str:
         """Preconditioner that ``auto`` stands for."""
-        raise NotImplementedError
 
     def _choose(self, pc: Any, name: str) -> None:
         """Give a PETSc preconditioner, whose operators are set, its type."""
@@ -87,6 +88,7 @@ class ConductionSolver:
 
     def _own_preconditioner(self, name: str) -> Any:
         """A PETSc Python context for a preconditioner that PETSc does not know; None leaves it to PETSc."""
+        return None
 
     def _start(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats]) -> Floats | None:
         """Rise over the reference at all local unknowns to begin with where K follows the temperature. [K]"""
