@@ -93,6 +93,6 @@ def test_a_misspelt_deck_gets_the_nearest_name(kind: str) -> None:
 
 
 def test_the_folders_have_a_readme() -> None:
-    root = Path(decks.__file__).parents[1]
+    root = Path(decks.__file__).parents[2]
     for folder in ("geometries", "solvers", "scenarios", "results", *(f"stack3d/library/{k}" for k in PHYSICAL[1:])):
         assert (root / folder / "README.md").is_file(), folder

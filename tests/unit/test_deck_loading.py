@@ -117,6 +117,11 @@ def test_name_resolves_beside_the_scenario_first(small: Path) -> None:
     assert decks.load(small).scenario.geometry.layers[0].material.conductivity == (1.0,) * 3
 
 
+def test_a_scenario_called_as_its_deck_does_not_stand_for_it(small: Path) -> None:
+    same = small.rename(small.with_name("ci.yaml"))
+    assert decks.load(same).scenario.solver.error_promise == 0.01
+
+
 def test_explicit_path(small: Path) -> None:
     (small.parent / "mine").mkdir()
     (small.parent / "mine" / "stuff.yaml").write_text(

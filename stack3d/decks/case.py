@@ -1,0 +1,95 @@
+"""A scenario with everything filled in, validated and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from stack3d import yamlfile
+from stack3d.decks import files
+from stack3d.decks.finding import scenario_path
+from stack3d.decks.mistakes import placed, translate
+from stack3d.decks.resolver import Override, Resolver
+from stack3d.errors import DeckError, Problem
+from stack3d.yamlfile import Mapping
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scenario with everything filled in.
+
+    Parameters
+    ----------
+    path : Path or None
+        The file it came from.
+    tree : Mapping
+        As written, decks spelled out; remembers lines.
+    scenario : Scenario
+        Validated, SI.
+    overrides : tuple of Override
+    """
+
+    path: Path | None
+    tree: Mapping
+    scenario: Any
+    overrides: tuple[Override, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the scenario."""
+        return str(self.scenario.scenario)
+
+    def digest(self) -> str:
+        """SHA-256 of what determines the outcome: resolved values and the files they name, not titles or sources."""
+        values = self.scenario.model_dump(mode="json", exclude={"expect", "sweep", "title"})
+        for _, node, last in files.named_files(values):
+            node[last] = files.content_of(node[last])
+        text = json.dumps(_strip(values), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def locate(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Add file and line to problems that know only their key."""
+        return [placed(p, self.tree) for p in problems]
+
+
+def _strip(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _strip(v) for k, v in value.items() if k not in ("source", "assumed", "title", "licence", "sha256")}
+    return [_strip(v) for v in value] if isinstance(value, list) else value
+
+
+def resolve(tree: Mapping, path: Path | None = None, overrides: Sequence[tuple[str, Any]] = ()) -> Case:
+    """Fill in named decks, apply overrides in order, validate; raises DeckError with every mistake."""
+    from pydantic import ValidationError
+
+    from stack3d.schema.scenario import Scenario
+
+    resolver = Resolver(tree, path)
+    done = tuple(resolver.override(key, value) for key, value in overrides)
+    resolver.expand_floorplans()
+    resolver.fill(tree, (), "")
+    files.anchor(tree, resolver.folder_of)
+    hybrid = tree.get("hybrid")
+    devices = {f"hybrid[{i}].device": h.get("device") for i, h in enumerate(hybrid) if isinstance(h, Mapping)} if hybrid else {}
+    for key, device in {"device": tree.get("device"), **devices}.items():
+        resolver.problems += [replace(p, key=f"{key}.{p.key}") for p in files.read_tables(device)]
+    failed = {p.key for p in resolver.problems}
+    try:
+        scenario = Scenario.model_validate(tree)
+    except ValidationError as error:
+        found = [p for p in translate(error, tree, Scenario) if p.key not in failed]
+        raise DeckError(sorted([*resolver.problems, *found], key=lambda p: (p.file or "", p.line or 0))) from None
+    problems = resolver.problems + files.check(tree)
+    if problems:
+        raise DeckError(problems)
+    return Case(path, tree, scenario, done)
+
+
+def load(path: str | Path, overrides: Sequence[tuple[str, Any]] = ()) -> Case:
+    """Read a scenario by path or by name and resolve it; raises DeckError with every mistake."""
+    found = scenario_path(path)
+    return resolve(yamlfile.read(found), found, overrides)

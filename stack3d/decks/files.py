@@ -1,0 +1,116 @@
+"""Files that decks name: found, hashed, checked, and tables read into the deck."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from stack3d import yamlfile
+from stack3d.decks.mistakes import dotted
+from stack3d.errors import DeckError, Problem
+from stack3d.yamlfile import Mapping, Place
+
+SET = "--set"
+"""Stands for a file in the places of what overrides set."""
+FILES = (
+    ("geometry", "mesh"),
+    ("workload", "network", "file"),
+    *(("workload", *of, "data", key) for of in (("network",), ()) for key in ("file", "inputs", "labels")),
+    ("workload", "trace", "file"),
+    ("power", "trace", "file"),
+)
+"""Keys that name a file whose content belongs to the case; a relative name counts from the deck that it stands in."""
+
+
+def named_files(tree: Any) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+    """Path, holder and last key of every file that a tree, or the values of a scenario, names."""
+    for path in FILES:
+        node = tree
+        for part in path[:-1]:
+            node = node.get(part) if isinstance(node, dict) else None
+        if isinstance(node, dict) and isinstance(node.get(path[-1]), str):
+            yield path, node, path[-1]
+
+
+def anchor(tree: Mapping, folder_of: Callable[[Place], Path]) -> None:
+    """Make the names of files absolute; a name of an override counts from the working folder too."""
+    for _, node, last in named_files(tree):
+        place, path = node.places[last], Path(node[last])
+        beside = folder_of(place) / path
+        is_here = place[0] == SET and not beside.exists() and path.exists()
+        node[last] = str((path if is_here else beside).resolve())
+
+
+def check(tree: Mapping) -> list[Problem]:
+    """Files that cannot be read, or are not those that the deck states."""
+    problems = []
+    for path, node, last in named_files(tree):
+        place, file = node.places[last], node[last]
+        try:
+            digest = file_digest(Path(file))
+        except DeckError as error:
+            problems.append(Problem(dotted(path), f"{file} {error.problems[0].message}", *place))
+            continue
+        stated = node.get("sha256")
+        if stated and last == "file" and digest != stated:
+            problems.append(Problem(dotted(path), f"{file} has SHA-256 {digest[:12]}…, the deck says {stated[:12]}…", *place))
+    return problems
+
+
+def content_of(name: str) -> str:
+    """Digest of a file that a deck names, with those that the file names in turn."""
+    file = Path(name)
+    return file_digest(file) + (_digest_beside(file) if file.suffix == ".onnx" else "")
+
+
+@cache
+def _digest(path: Path, modified: int, size: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digest_beside(model: Path) -> str:
+    """Digests of the files below a model's folder that the model mentions: it may keep its weights in them."""
+    content = model.read_bytes()
+    beside = [p for p in sorted(model.parent.iterdir()) if p.is_file() and p != model and p.name.encode() in content]
+    return "".join(file_digest(p) for p in beside)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file; raises DeckError when it cannot be read."""
+    try:
+        status = path.stat()
+        return _digest(path, status.st_mtime_ns, status.st_size)
+    except OSError as error:
+        raise DeckError(Problem("", f"cannot be read: {error.strerror}", yamlfile.shown(path))) from None
+
+
+def read_tables(device: Any) -> list[Problem]:
+    """Replace every ``table: file.csv`` of a device's mechanisms by its columns; file names count from the deck.
+
+    A column ``sd [uS]`` becomes ``sd: ["0.1 uS", …]``, as it could be written in the deck itself.
+    """
+    problems = []
+    mechanisms = device.get("mechanisms") if isinstance(device, Mapping) else None
+    for name, mechanism in mechanisms.items() if isinstance(mechanisms, Mapping) else ():
+        table = mechanism.get("table") if isinstance(mechanism, Mapping) else None
+        if isinstance(table, str):
+            place = mechanism.places["table"]
+            try:
+                mechanism["table"] = _columns((Path(place[0]).parent / table).resolve())
+            except (OSError, ValueError, IndexError) as error:
+                problems.append(Problem(f"mechanisms.{name}.table", f"{table} cannot be read as a table: {error}", *place))
+    return problems
+
+
+def _columns(path: Path) -> dict[str, list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = [row for row in csv.reader(file) if row and not row[0].startswith("#")]
+    columns: dict[str, list[str]] = {}
+    for index, title in enumerate(header):
+        name, _, unit = title.strip().removesuffix("]").partition(" [")
+        columns[name] = [f"{row[index].strip()} {unit}".strip() for row in rows]
+    return columns

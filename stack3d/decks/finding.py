@@ -1,0 +1,66 @@
+"""Where decks lie: beside the scenario, in the project's folders, in the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stack3d.errors import DeckError, did_you_mean
+
+KINDS = (
+    "geometries", "solvers", "scenarios", "materials", "devices", "cooling", "networks", "data", "periphery", "coolants",
+)  # fmt: skip
+"""Folders of decks."""
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def folders(kind: str, beside: Path | None = None) -> list[Path]:
+    """Existing folders in which decks of a kind are looked for, first one first."""
+    found: list[Path] = []
+    start = (beside or Path.cwd()).resolve()
+    if beside is not None and (start.name == kind or start.name not in KINDS):  # not among decks of another kind
+        found.append(start)
+    for folder in (start, *start.parents):
+        if (folder / "geometries").is_dir():
+            found.append(folder / kind)
+            break
+    found += [_PACKAGE / "library" / kind, _PACKAGE.parent / kind]
+    unique: list[Path] = []
+    for folder in found:
+        if folder.is_dir() and folder not in unique:
+            unique.append(folder)
+    return unique
+
+
+def available(kind: str, beside: Path | None = None) -> dict[str, Path]:
+    """Decks of a kind by name; the first folder that holds a name wins."""
+    found: dict[str, Path] = {}
+    for folder in folders(kind, beside):
+        for path in sorted(folder.glob("*.yaml")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def find(kind: str, name: str, beside: Path | None = None, but: Path | None = None) -> Path | None:
+    """Path of the deck that `name` (a name, or a path with a slash or .yaml) stands for; None when there is none.
+
+    `but` is no candidate for a name: a scenario that is called as one of its decks does not stand for that deck.
+    """
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        for base in (beside or Path.cwd(), Path.cwd()):
+            if (base / name).is_file():
+                return (base / name).resolve()
+        return None
+    for folder in folders(kind, beside):
+        if (path := folder / f"{name}.yaml").is_file() and path != but:
+            return path
+    return None
+
+
+def scenario_path(path: str | Path) -> Path:
+    """File of a scenario given by path or by name; raises DeckError with the names there are."""
+    found = find("scenarios", str(path)) if not Path(path).is_file() else Path(path).resolve()
+    if found is None:
+        known = sorted(available("scenarios"))
+        raise DeckError(f"no scenario {str(path)!r}{did_you_mean(str(path), known)}; known: {', '.join(known) or 'none'}")
+    return found

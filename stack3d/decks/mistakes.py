@@ -1,0 +1,74 @@
+"""Mistakes of a deck with file, line and dotted key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stack3d import yamlfile
+from stack3d.errors import Problem, did_you_mean, nearest_names
+from stack3d.yamlfile import Mapping
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """Key as it is written with dots and indices."""
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
+
+
+def translate(error: Any, tree: Any, model: Any, at: tuple[str | int, ...] = ()) -> list[Problem]:
+    """Turn a pydantic ValidationError below `at` into problems with file and line."""
+    problems = []
+    errors = error.errors()
+    misspelt = set()  # keys that are missing only because their name is misspelt
+    for item in errors:
+        if item["type"] == "extra_forbidden":
+            *parents, wrong = item["loc"]
+            misspelt |= {(*parents, near) for near in nearest_names(str(wrong), _keys_at(model, parents), most=1)}
+    for item in errors:
+        if item["type"] == "missing" and item["loc"] in misspelt:
+            continue
+        path = tuple(p for p in item["loc"] if isinstance(p, int) or not p.endswith("]"))
+        full = (*at, *path)
+        message, kind = item["msg"], item["type"]
+        if kind == "extra_forbidden":
+            allowed = _keys_at(model, path[:-1])
+            message = f"unknown key {path[-1]!r}{did_you_mean(str(path[-1]), allowed)}; allowed: {', '.join(allowed)}"
+        elif kind == "missing":
+            message = "is missing"
+        elif kind == "value_error":
+            message = message.removeprefix("Value error, ")
+        elif not isinstance(item["input"], (dict, list)):
+            message = f"{message[0].lower()}{message[1:]} (got {item['input']!r})"
+        place = yamlfile.locate(tree, full) or (None, None)
+        problems.append(Problem(dotted(full), message, *place))
+    return problems
+
+
+def _keys_at(model: Any, path: Sequence[str | int]) -> list[str]:
+    """Keys allowed at a path below a model, found by walking its annotations."""
+    from typing import get_args
+
+    from pydantic import BaseModel
+
+    from stack3d.schema.base import names_of
+
+    def models_in(annotation: Any) -> list[Any]:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            return [annotation]
+        return [m for a in get_args(annotation) for m in models_in(a)]
+
+    current = [model]
+    for part in path:
+        if isinstance(part, str):
+            steps = [m.model_fields[part].annotation for m in current if part in m.model_fields]
+            current = [m for s in steps for m in models_in(s)] or current
+    return [name for m in current for name in names_of(m)]
+
+
+def placed(problem: Problem, tree: Mapping) -> Problem:
+    """Problem with the file and line of its key, unless it has them."""
+    if not problem.key:
+        return problem
+    pieces = problem.key.replace("]", "").replace("[", ".").split(".")
+    place = yamlfile.locate(tree, tuple(int(p) if p.isdigit() else p for p in pieces)) or (None, None)
+    return problem if problem.file else Problem(problem.key, problem.message, *place)

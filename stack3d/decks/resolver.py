@@ -1,0 +1,188 @@
+"""Named decks and overrides become one scenario tree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stack3d import floorplans, yamlfile
+from stack3d.decks.files import SET
+from stack3d.decks.finding import available, find
+from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.yamlfile import Items, Mapping, Place
+
+_LAYER_LISTS = (("geometry", "layers"), ("geometry", "below"), ("geometry", "above"), ("geometry", "tiers", "layers"))
+REFERENCES: dict[tuple[str, ...], str] = {
+    ("geometry",): "geometries",
+    ("solver",): "solvers",
+    ("device",): "devices",
+    ("hybrid", "*", "device"): "devices",
+    ("cooling", "top"): "cooling",
+    ("cooling", "bottom"): "cooling",
+    ("cooling", "sides"): "cooling",
+    ("cooling", "patches", "*", "condition"): "cooling",
+    ("cooling", "faces", "*"): "cooling",
+    **{("geometry", "materials", "*", *part): "materials" for part in ((), ("cylinders", "host"), ("cylinders", "fill"))},
+    ("workload", "network"): "networks",
+    ("workload", "network", "data"): "data",
+    ("workload", "data"): "data",
+    ("workload", "periphery"): "periphery",
+    **{
+        (*path, "*", *block, "material", *part): "materials"
+        for path in _LAYER_LISTS
+        for block in ((), ("blocks", "*"))
+        for part in ((), ("cylinders", "host"), ("cylinders", "fill"))
+    },
+    **{(*path, "*", "channels", "coolant"): "coolants" for path in _LAYER_LISTS},
+}
+"""Where a scenario may name a deck instead of spelling it out, and of which kind."""
+
+BUILT_IN: dict[str, tuple[str, ...]] = {"cooling": ("adiabatic",)}
+BARE_FILES = {"networks": (".onnx",), "data": (".npz",)}
+"""Endings of files that may stand where a deck of a kind is wanted."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """One ``--set key=value`` and what it replaced."""
+
+    key: str
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        return f"{self.key}: {_plain_text(self.old)} -> {_plain_text(self.new)}"
+
+
+def _plain_text(value: Any) -> str:
+    if isinstance(value, dict) and "name" in value:
+        return str(value["name"])
+    return "(absent)" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _step(pattern: tuple[str, ...], part: Any, node: Any) -> str:
+    """How `REFERENCES` writes a key or index below a pattern: ``*`` for items, and for keys that are names."""
+    named = any(known[: len(pattern) + 1] == (*pattern, "*") for known in REFERENCES)
+    return "*" if named or isinstance(node, Items) else str(part)
+
+
+class Resolver:
+    """Fills named decks into one scenario tree and collects what goes wrong."""
+
+    def __init__(self, tree: Mapping, path: Path | None) -> None:
+        self.tree = tree
+        self.path = path.resolve() if path else None
+        self.base = path.parent if path else Path.cwd()
+        self.problems: list[Problem] = []
+
+    def load(self, kind: str, name: str, key: str, place: Place) -> Mapping | None:
+        """Deck that a name at a place stands for; None, with the problem kept, when it cannot be had."""
+        base = self.folder_of(place)
+        if name.endswith(BARE_FILES.get(kind, ("\0",))):
+            alone = Mapping(place)
+            alone.put("name", Path(name).stem, place)
+            alone.put("file", name, place)
+            return alone
+        path = find(kind, name, base, self.path)
+        if path is None:
+            known = [*available(kind, base), *BUILT_IN.get(kind, ())]
+            message = f"no deck {name!r} in {kind}{did_you_mean(name, known)}; known: {', '.join(sorted(known))}"
+            self.problems.append(Problem(key, message, *place))
+            return None
+        try:
+            deck = yamlfile.read(path)
+        except DeckError as error:
+            self.problems += error.problems
+            return None
+        deck.put("name", path.stem, (yamlfile.shown(path), 1))
+        return deck
+
+    def folder_of(self, place: Place) -> Path:
+        """Folder that names written at a place count from: that of the deck, else the scenario's."""
+        return Path(place[0]).parent if Path(place[0]).suffix in (".yaml", ".yml") else self.base
+
+    def expand_floorplans(self) -> None:
+        """Spell out a geometry given by name, and the floorplans of its layers; names of files count from their deck."""
+        geometry = self.tree.get("geometry")
+        if isinstance(geometry, str):
+            found = find("geometries", geometry, self.folder_of(self.tree.places["geometry"]), self.path)
+            if found is None:
+                return  # reported with all other names
+            self.tree["geometry"] = self.load("geometries", geometry, "geometry", self.tree.places["geometry"])
+        self.problems += floorplans.expand(self.tree, self.folder_of)
+
+    def fill(self, node: Any, pattern: tuple[str, ...], key: str) -> None:
+        """Replace every name below `node` that `REFERENCES` knows."""
+        children: Iterable[tuple[Any, Any]] = ()
+        if isinstance(node, Mapping):
+            children = list(node.items())
+        elif isinstance(node, Items):
+            children = list(enumerate(node))
+        for part, child in children:
+            below = (*pattern, _step(pattern, part, node))
+            name = f"{key}[{part}]" if isinstance(node, Items) else f"{key}.{part}".lstrip(".")
+            kind = REFERENCES.get(below)
+            if kind and isinstance(child, str) and child not in BUILT_IN.get(kind, ()):
+                deck = self.load(kind, child, name, node.places[part])
+                if deck is not None:
+                    node[part] = child = deck
+            if any(pattern_[: len(below)] == below and len(pattern_) > len(below) for pattern_ in REFERENCES):
+                self.fill(child, below, name)
+
+    def override(self, key: str, value: Any) -> Override:
+        """Set a dotted key, spelling out the decks on the way; items of a list by index or by name."""
+        place: Place = (SET, None)
+        value = yamlfile.wrapped(value, place)
+        node: Any = self.tree
+        parts = key.replace("[", ".").replace("]", "").split(".")
+        pattern: tuple[str, ...] = ()
+        for depth, part in enumerate(parts):
+            last = depth == len(parts) - 1
+            index: Any = part
+            if isinstance(node, Items):
+                names = [item.get("name") if isinstance(item, Mapping) else None for item in node]
+                if part.lstrip("-").isdigit() and -len(node) <= int(part) < len(node):
+                    index = int(part)
+                elif part in names:
+                    index = names.index(part)
+                else:
+                    known = [n for n in names if n]
+                    raise DeckError(
+                        Problem(key, f"no item {part!r}{did_you_mean(part, known)}; known: {', '.join(known)}", *place)
+                    )
+            elif not isinstance(node, Mapping):
+                raise DeckError(Problem(key, f"{'.'.join(parts[:depth])} is {node!r} and has no keys below it", *place))
+            pattern = (*pattern, _step(pattern, part, node))
+            if last:
+                old = node[index] if isinstance(node, Items) else node.get(index)
+                if isinstance(node, Items):
+                    node[index], node.places[index] = value, place
+                else:
+                    node.put(index, value, place)
+                return Override(key, old, value)
+            child = node[index] if isinstance(node, Items) else node.get(index)
+            kind = REFERENCES.get(pattern)
+            if kind and isinstance(child, str):
+                child = self.load(kind, child, ".".join(parts[: depth + 1]), node.places[index])
+                if child is None:
+                    raise DeckError(self.problems)
+                node[index] = child
+            if kind and isinstance(child, Mapping) and isinstance(child.get("name"), str):
+                name = str(child["name"]).removesuffix(" (changed)")
+                child.put("name", f"{name} (changed)", place)
+            elif child is None and isinstance(node, Mapping):
+                child = Mapping(place)
+                node.put(index, child, place)
+            node = child
+        raise DeckError(Problem(key, "an empty key", *place))
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Split ``key=value``; the value is read as YAML, so ``[2, 4]`` and ``{temperature: 300 K}`` work."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise DeckError(f"--set wants KEY=VALUE, got {text!r}")
+    return key.strip(), yamlfile.parse_text(value, f"--set {key.strip()}")

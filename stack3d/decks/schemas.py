@@ -1,0 +1,45 @@
+"""JSON Schemas of decks as users write them, for editors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stack3d.errors import unknown_name
+
+
+def _models() -> dict[str, Any]:
+    """Kind of deck → its model."""
+    from stack3d.schema import cooling, device, geometry, numerics, scenario, workload
+
+    return {
+        "scenarios": scenario.Scenario,
+        "geometries": geometry.Geometry,
+        "solvers": numerics.Solver,
+        "materials": geometry.Material,
+        "devices": device.Device,
+        "cooling": cooling.Face,
+        "networks": workload.Network,
+        "data": workload.Data,
+        "periphery": workload.Periphery,
+        "coolants": geometry.Coolant,
+    }
+
+
+def deck_schema(kind: str = "scenarios") -> dict[str, Any]:
+    """JSON Schema of a kind of deck as users write it: a deck's name is allowed wherever a deck is."""
+    models = _models()
+    if kind not in models:
+        raise unknown_name("kind of deck", kind, models)
+    named = {f"#/$defs/{model.__name__}" for name, model in models.items() if name != "scenarios"}
+
+    def widen(node: Any) -> Any:
+        if isinstance(node, list):
+            return [widen(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if node.get("$ref") in named:
+            rest = {k: v for k, v in node.items() if k != "$ref"}
+            return {**rest, "anyOf": [{"$ref": node["$ref"]}, {"type": "string", "description": "name or path of a deck"}]}
+        return {key: widen(value) for key, value in node.items()}
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **widen(models[kind].model_json_schema())}
