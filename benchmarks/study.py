@@ -42,7 +42,7 @@ def scenario(n_cases: int) -> str:
             "power": {"sources": sources},
             "cooling": {"top": "cold_plate", "bottom": "board", "ambient": "300 K"},
             "maps": {"layers": [f"t{i}_active" for i in range(4)], "grid": [16, 16]},
-            "solver": {"backend": "tensor", "mesh": {"lateral": 37, "per_layer": 2, "aspect": 0.5}, "error_promise": 0.01},
+            "solver": {"backend": "tensor", "mesh": {"lateral": 41, "per_layer": 2, "aspect": 0.5}, "error_promise": 0.01},
             "sweep": {
                 "cooling.top": COOLING,
                 "sample": {"count": n_cases // len(COOLING), "keys": {f"power.sources.core{i}.power": {"from": "0.1 W", "to": "5 W"} for i in range(4)}},
