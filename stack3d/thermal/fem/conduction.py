@@ -23,6 +23,10 @@ LEAST_TOLERANCE = 1e-14
 
 MOST_UPDATES = 50
 """Updates of k(T) after which the nonlinear loop gives up."""
+WORTH_FILLING = 0.2
+"""Share of the residual that an update may leave before the matrix, which holds an older k(T), is filled anew."""
+UPDATE_GAIN = 1e-3
+"""Share of the residual that the linear solve of an update leaves; k(T) leaves more."""
 
 
 class ConductionSolver(ABC):
@@ -171,6 +175,8 @@ class ConductionSolver(ABC):
         self._load_faces()
         self._volume = fem.form(volume)
         self._surface = fem.form(sum(surface)) if surface else None
+        self._state = fem.Function(self._space)
+        self._action = fem.form(ufl.action(sum(surface, volume), self._state)) if self._is_nonlinear else None
         first = self._space.dofmap.index_map.local_range[0]
         self._film_rows = PETSc.IS().createGeneral((first + np.flatnonzero(cooled)).astype(PETSc.IntType), self._mesh.comm)
         self._matrix = fem.petsc.create_matrix(self._volume)
@@ -278,47 +284,24 @@ class ConductionSolver(ABC):
         mean = 0.0 if self._conditions else total / sum(self._sum(film) for film in self._film.values())
         for name, film in self._film.items():
             load = load + varying.get(name, film * offsets[name]) - film * mean
-        rise = self._matrix.createVecRight()
-        rise.set(0.0)
-        iterations = updates = 0
-        if self._is_nonlinear and (start := self._start(sources, guess, references or {})) is not None:
-            rise.array[:] = start[: self._n_own] - mean
-            self._update_conductivity(rise.array + (mean + self._reference))
-            self._refill()
-            updates = 1
-        elif guess is not None:
-            rise.array[:] = self._at_unknowns(guess)[: self._n_own] - (mean + self._reference)
-        while True:
-            right, free_right = self._right_side(load)
-            # lifted fixed temperatures dwarf the heat: the residual has to be small beside the heat, or in is not out
-            self._scale = float(np.sqrt(self._sum(load**2))) or right.norm() or 1.0
-            relative = max(LEAST_TOLERANCE, self.tolerance * self._scale / (right.norm() or 1.0))
-            self._solver.setTolerances(rtol=min(relative, self.tolerance))
-            defect, rounding = self._residual(right, rise)
-            if updates and defect <= self.tolerance + rounding:
-                break
-            if updates > MOST_UPDATES:
-                raise SolverError(
-                    f"k(T): relative residual {defect:.1e} after {MOST_UPDATES} updates, {self.tolerance:.0e} asked; the"
-                    " temperatures may have left the range of the conductivity law"
-                )
-            self._solver.solve(right, rise)
-            iterations += self._solver.getIterationNumber()
-            residual, rounding = self._residual(right, rise)
-            self._check_convergence(residual, rounding, iterations)
-            if not self._is_nonlinear:
-                break
-            self._update_conductivity(rise.array + (mean + self._reference))
-            self._refill()
-            updates += 1
+        # lifted fixed temperatures dwarf the heat: the residual has to be small beside the heat, or in is not out
+        self._scale = float(np.sqrt(self._sum(load**2))) or 1.0
+        if self._is_nonlinear:
+            start = self._start(sources, guess, references or {})
+            rise, reaction, found = self._settled(
+                load, np.zeros(self._n_own) if start is None else start[: self._n_own] - mean, mean
+            )
+        else:
+            start = None if guess is None else self._at_unknowns(guess)[: self._n_own] - (mean + self._reference)
+            rise, reaction, found = self._solved(load, start)
         heat = {
-            name: self._sum(film * (rise.array + mean)) - self._sum(varying.get(name, film * offsets[name]))
+            name: self._sum(film * (rise + mean)) - self._sum(varying.get(name, film * offsets[name]))
             for name, film in self._film.items()
         }
-        heat |= self._reactions(rise, free_right)
+        heat |= self._reactions(reaction)
         heat_in = float(sum(s.power for s in sources)) + sum(self._sum(flux) for flux in self._flux.values())
         return ThermalSolution(
-            self._field(rise.array + (mean + self._reference)),
+            self._field(rise + (mean + self._reference)),
             heat_in=heat_in,
             heat_out=sum(heat.values()),
             face_heat=heat,
@@ -326,14 +309,98 @@ class ConductionSolver(ABC):
                 "backend": "fem",
                 "unknowns": self.unknowns,
                 "linear_solver": self.method,
-                "iterations": iterations,
-                "conductivity_updates": updates,
-                "residual": residual if not updates else defect,
-                "rounding": rounding,
+                **found,
                 "tolerance": self.tolerance,
                 "seconds": {**self.seconds, "solve": time.perf_counter() - started},
             },
         )
+
+    def _solved(self, load: Floats, start: Floats | None) -> tuple[Floats, Floats, dict[str, Any]]:
+        """Rise for a matrix that does not depend on it, load less K times rise, and statistics."""
+        rise = self._matrix.createVecRight()
+        rise.array[:] = 0.0 if start is None else start
+        right, free_right = self._right_side(load)
+        self._scale = self._scale or right.norm() or 1.0
+        relative = max(LEAST_TOLERANCE, self.tolerance * self._scale / (right.norm() or 1.0))
+        self._solver.setTolerances(rtol=min(relative, self.tolerance))
+        self._solver.solve(right, rise)
+        iterations = self._solver.getIterationNumber()
+        residual = right.duplicate()
+        self._matrix.mult(rise, residual)
+        residual.aypx(-1.0, right)
+        defect, rounding = residual.norm() / self._scale, self._rounding(rise.array)
+        if not (np.isfinite(defect) and defect <= self.tolerance + rounding):
+            raise SolverError(
+                f"linear solver {self.method} stopped after {iterations} iterations at relative residual {defect:.2e} (wanted"
+                f" {self.tolerance:.0e}, PETSc reason {self._solver.getConvergedReason()}); {self._advice}"
+            )
+        if self._free_matrix is not None:
+            self._free_matrix.mult(rise, residual)
+            residual.aypx(-1.0, free_right)
+        found = {"iterations": iterations, "conductivity_updates": 0, "residual": defect, "rounding": rounding}
+        return np.array(rise.array), np.array(residual.array), found
+
+    _advice = "try solver.linear.method=direct, a higher solver.linear.max_iterations or a coarser mesh"
+
+    def _settled(self, load: Floats, rise: Floats, mean: float) -> tuple[Floats, Floats, dict[str, Any]]:
+        """The same where K follows the temperature, begun near `rise`.
+
+        Residuals are those of K at the temperature itself, applied cell by cell; the matrix, which holds an older K, is what
+        corrects, and is filled anew only where that gains too little.
+        """
+        fixed = np.unique(np.concatenate([np.zeros(0, dtype=np.int32), *(self._fixed_rows(c) for _, c in self._conditions)]))
+        for _, condition in self._conditions:
+            rise[self._fixed_rows(condition)] = condition.g.value
+        right, correction = self._matrix.createVecRight(), self._matrix.createVecRight()
+        iterations, last, is_filled = 0, np.inf, False
+        for updates in range(MOST_UPDATES + 1):
+            self._update_conductivity(rise + (mean + self._reference))
+            reaction = load - self._applied(rise)
+            right.array[:] = reaction
+            right.array[fixed] = 0.0
+            self._scale = self._scale or right.norm() or 1.0
+            defect, rounding = right.norm() / self._scale, self._rounding(rise)
+            if defect <= self.tolerance + rounding:
+                found = {"iterations": iterations, "conductivity_updates": updates, "residual": defect, "rounding": rounding}
+                return rise, reaction, found
+            if not np.isfinite(defect) or updates == MOST_UPDATES:
+                break
+            if defect > WORTH_FILLING * last and not is_filled:
+                self._refill()
+            is_filled = defect > WORTH_FILLING * last
+            last = defect
+            self._solver.setTolerances(rtol=max(UPDATE_GAIN, 0.3 * self.tolerance / defect))
+            correction.set(0.0)
+            self._solver.solve(right, correction)
+            iterations += self._solver.getIterationNumber()
+            if self._solver.getConvergedReason() < 0:
+                raise SolverError(
+                    f"linear solver {self.method} stopped after {iterations} iterations in update {updates + 1} of k(T) (PETSc"
+                    f" reason {self._solver.getConvergedReason()}); {self._advice}"
+                )
+            rise = rise + correction.array
+        raise SolverError(
+            f"k(T): relative residual {defect:.1e} after {updates} updates, {self.tolerance:.0e} asked; the temperatures may"
+            " have left the range of the conductivity law"
+        )
+
+    def _fixed_rows(self, condition: Any) -> Any:
+        """Own unknowns of a fixed temperature."""
+        rows, own = condition.dof_indices()
+        return rows[:own]
+
+    def _applied(self, rise: Floats) -> Floats:
+        """K u with the present conductivity, own part."""
+        self._state.x.array[: self._n_own] = rise
+        self._state.x.scatter_forward()
+        vector = self._dolfinx.fem.assemble_vector(self._action)
+        vector.scatter_reverse(self._dolfinx.la.InsertMode.add)
+        return np.array(vector.array[: self._n_own])
+
+    def _rounding(self, rise: Floats) -> float:
+        """Relative residual that rounding alone explains: thin layers make entries of A x cancel."""
+        products = np.sqrt(self._sum((self._diagonal * rise) ** 2))
+        return ROUNDING * float(np.finfo(float).eps) * float(products) / self._scale
 
     def _varying_film(self, name: str, values: Floats) -> Floats:
         """Load of a film whose reference is nodal."""
@@ -360,37 +427,11 @@ class ConductionSolver(ABC):
         fem.petsc.set_bc(right, conditions)
         return right, free
 
-    def _residual(self, right: Any, rise: Any) -> tuple[float, float]:
-        """Residual relative to the load, and the part of it that rounding alone explains."""
-        residual = right.duplicate()
-        self._matrix.mult(rise, residual)
-        residual.aypx(-1.0, right)
-        scale = self._scale
-        # thin layers make entries of A x cancel: below this residual there is only rounding
-        products = residual.duplicate()
-        products.array[:] = self._diagonal * rise.array
-        return residual.norm() / scale, ROUNDING * float(np.finfo(float).eps) * products.norm() / scale
-
-    def _check_convergence(self, residual: float, rounding: float, iterations: int) -> None:
-        reason = self._solver.getConvergedReason()
-        if np.isfinite(residual) and residual <= self.tolerance + rounding:
-            return
-        raise SolverError(
-            f"linear solver {self.method} stopped after {iterations} iterations at relative residual {residual:.2e}"
-            f" (wanted {self.tolerance:.0e}, PETSc reason {reason}); try solver.linear.method=direct, a higher"
-            " solver.linear.max_iterations or a coarser mesh"
-        )
-
-    def _reactions(self, solution: Any, free_right: Any) -> dict[str, float]:
-        """Heat leaving through each face of fixed temperature. [W]"""
-        if not self._conditions:
-            return {}
-        reaction = free_right.duplicate()
-        self._free_matrix.mult(solution, reaction)
-        reaction.aypx(-1.0, free_right)
+    def _reactions(self, reaction: Floats) -> dict[str, float]:
+        """Heat leaving through each face of fixed temperature, from load less K times rise. [W]"""
         heat = {}
         for name, condition in reversed(self._conditions):  # where two meet, the later one has set the temperature
-            dofs, own = condition.dof_indices()
-            heat[name] = self._sum(reaction.array[dofs[:own]])
-            reaction.array[dofs[:own]] = 0.0
+            rows = self._fixed_rows(condition)
+            heat[name] = self._sum(reaction[rows])
+            reaction[rows] = 0.0
         return heat
