@@ -13,7 +13,7 @@ from stack3d.devices.build import build_device, check_device
 from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.geometry import stack as geometry
 from stack3d.layout import HeatSource, Stack
-from stack3d.lifetime.computer import Computer, forward_of, reads_of
+from stack3d.lifetime.computer import Computer, forward_of
 from stack3d.lifetime.crossbars import build_matrix, with_mismatch
 from stack3d.lifetime.placing import with_places
 from stack3d.schema.device import Device
@@ -95,7 +95,7 @@ def _copies(
     assert work is not None
     none = np.zeros(0)
     idle = [
-        power.TileActivity(t, products[n], none, none, pulses[n], (t.col_stop - t.col_start) * m.readouts, reads_of(m))
+        power.TileActivity(t, products[n], none, none, pulses[n], (t.col_stop - t.col_start) * m.readouts, m.reads)
         for n, m in single.items()
         for t in m.tiles
     ]

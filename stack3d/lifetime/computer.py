@@ -158,7 +158,7 @@ class Computer:
                     row_conductance=rows[tile.layer][span][:, columns].sum(axis=1),
                     pulse=self.devices[tile.layer].device.read.pulse,
                     conversions=(tile.col_stop - tile.col_start) * matrix.readouts,
-                    reads=reads_of(matrix),
+                    reads=matrix.reads,
                     layer=self.layer_of[tile.layer],
                     hops=self.hops[i] if self.hops else 0,
                 )
@@ -170,11 +170,6 @@ class Computer:
         """Working memory to allow inference, which counts one vector per input where convolutions make many. [byte]"""
         cells = 24.0 * sum(math.prod(m.state_shape) for m in self.matrices.values())
         return cells + READ_MEMORY / max(1.0, *self.products.values())
-
-
-def reads_of(matrix: mvm.AnalogMatrix) -> int:
-    """Reads per product: one per digit of the inputs."""
-    return -(-(matrix.dac.bits or 1) // matrix.input_slice_bits) if matrix.input_slice_bits else 1
 
 
 def forward_of(network: networks.Network) -> Callable[[Any, Floats], Floats]:

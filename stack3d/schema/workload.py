@@ -62,17 +62,12 @@ class Converter(DeckModel):
 
     bits: Annotated[Count, Field(ge=1, le=16)]
     energy: Energy
-    """At `bits`."""
+    """At `bits`; at others in proportion to what `scaling` counts."""
     fixed: Energy = 0.0
     """Added at any resolution."""
-    scaling: Literal["doubling", "serial", "constant"] = "doubling"
-    """doubling: energy 2^(wanted - bits); serial: one step per magnitude bit, energy (wanted - 1)/(bits - 1)."""
-
-    @model_validator(mode="after")
-    def _serial_has_steps(self) -> Self:
-        if self.scaling == "serial" and self.bits < 2:
-            raise ValueError("scaling serial wants bits of 2 or more: a sign and at least one magnitude bit")
-        return self
+    scaling: Literal["doubling", "serial", "cycles", "search", "constant"] = "doubling"
+    """doubling: levels, 2^bits; serial: a pulse per magnitude bit, bits - 1; cycles: 2^k of them for the magnitude bit of worth 2^k,
+    2^(bits - 1) - 1 in all; search: a comparison per bit, the sign's included; constant: neither."""
 
 
 class Link(DeckModel):
@@ -101,6 +96,8 @@ class Periphery(DeckModel):
     """Conversions per second of one converter."""
     columns_per_adc: Annotated[Count, Field(ge=1)] = 8
     """Columns that share one converter, one after the other."""
+    two_phases_above: Annotated[Count, Field(ge=2)] | None = None
+    """Inputs of more bits are fed as an upper and a lower half of their magnitude bits, each converted; absent = at once."""
     digital: Energy
     """Shift, add and buffer, per converted column."""
     digital_mac: Energy = 0.0
