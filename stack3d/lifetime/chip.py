@@ -122,7 +122,9 @@ def _loaded(scenario: Scenario, problems: list[Problem]) -> tuple[networks.Netwo
     work = scenario.workload
     assert work is not None
     by_column = scenario.mvm.weight_scaling == "column"
-    network = _problems_of(lambda: networks.load_network(work.network, digital=work.digital, by_column=by_column), problems)
+    network = _problems_of(
+        lambda: networks.load_network(work.network, output=work.output, digital=work.digital, by_column=by_column), problems
+    )
     key, deck = ("workload.data", work.data) if work.data else ("workload.network.data", work.network.data)
     if deck is None:
         problems.append(Problem("workload.data", "is missing: the network comes without labelled inputs to judge it by"))

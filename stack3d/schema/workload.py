@@ -62,12 +62,12 @@ class Converter(DeckModel):
 
     bits: Annotated[Count, Field(ge=1, le=16)]
     energy: Energy
-    """At `bits`; at others in proportion to what `scaling` counts."""
+    """At `bits`."""
     fixed: Energy = 0.0
     """Added at any resolution."""
     scaling: Literal["doubling", "serial", "cycles", "search", "constant"] = "doubling"
-    """doubling: levels, 2^bits; serial: a pulse per magnitude bit, bits - 1; cycles: 2^k of them for the magnitude bit of worth 2^k,
-    2^(bits - 1) - 1 in all; search: a comparison per bit, the sign's included; constant: neither."""
+    """What it goes with. doubling: levels, 2^bits; serial: pulses, one per magnitude bit; cycles: 2^k of them for the magnitude
+    bit worth 2^k; search: comparisons, one per bit, the sign's included; constant: nothing."""
 
 
 class Link(DeckModel):
@@ -138,7 +138,8 @@ class Trace(DeckModel):
     levels: tuple[Fraction, ...] = ()
     """day: activity in equal parts of 24 hours, from midnight."""
     file: str | None = None
-    """table: `.csv` with columns `time [s]` and one per block, in W (`power.trace`) or `activity` (`workload.trace`)."""
+    """table: `.csv` or `.parquet` with columns `time [s]` and one per block, in W (`power.trace`), or `activity`
+    (`workload.trace`)."""
 
     @model_validator(mode="after")
     def _pattern_is_complete(self) -> Self:
@@ -161,6 +162,8 @@ class Workload(DeckModel):
     """Packaged name, `.onnx` file, or mapping."""
     data: Data | None = None
     """Packaged name, `.npz` file, or mapping; absent = that of the network."""
+    output: str | None = None
+    """Output of the model that tells the classes; absent = its only one."""
     digital: tuple[str, ...] = ()
     """Layers that stay digital."""
     rate: Rate

@@ -86,12 +86,12 @@ def converter_energy(converter: Converter | None, wanted: int) -> float:
 def phases(bits: int, wanted: int, limit: int | None) -> tuple[tuple[int, int], ...]:
     """Input and output bits, signs included, of each phase of a read with inputs of `bits` and outputs of `wanted` bits.
 
-    Inputs of more than `limit` bits are fed in two phases. What the lower half gives is worth less by its magnitude bits, and is
-    converted to so many fewer bits.
+    Inputs of more than `limit` bits are fed in two phases. What the lower half gives is worth less by its magnitude bits, and
+    is converted to so many fewer bits.
 
     References
     ----------
-    W. Wan et al., Nature 608 (2022) 504, Fig. 3f; the bits of the second conversion as the model of NeuRRAM in CiMLoop has them.
+    W. Wan et al., Nature 608 (2022) 504, Fig. 3f; the bits of the second conversion as in CiMLoop's model of NeuRRAM.
     """
     if limit is None or bits <= limit:
         return ((bits, wanted),)
