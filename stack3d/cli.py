@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from stack3d import __version__
-from stack3d.errors import EXIT_BAD_INPUT, EXIT_OTHER, EXIT_SOME_FAILED, DeckError, Stack3dError, unknown_name
+from stack3d.errors import EXIT_BAD_INPUT, EXIT_OTHER, EXIT_SOME_FAILED, DeckError, Stack3dError, ValidityWarning, unknown_name
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -90,8 +91,11 @@ def run(
         total += 1
         if report.status == study.FAILED:
             failed, code = failed + 1, report.exit_code
+            alone = len(report.lines) == 1 and not report.lines[0].startswith(f"{report.name}:")
             _fail(
-                f"{report.name}: {report.lines[0]}" if len(report.lines) == 1 else "\n".join([f"{report.name}:", *report.lines])
+                f"{report.name}: {report.lines[0]}"
+                if alone
+                else "\n".join([f"{report.name}:", *report.lines][len(report.lines) == 1 :])
             )
             if report.traceback and "--debug" in sys.argv:
                 typer.echo(report.traceback, err=True)
@@ -409,6 +413,15 @@ def schema(kind: Annotated[str, typer.Argument(help="scenarios, geometries, mate
 def main() -> None:
     """Entry point: one plain line per error, documented exit codes."""
     debug = "--debug" in sys.argv
+    python_shows = warnings.showwarning
+
+    def show_plainly(message: Warning | str, category: type[Warning], *more: Any) -> None:
+        if issubclass(category, ValidityWarning):
+            typer.echo(f"warning: {message}", err=True)
+        else:
+            python_shows(message, category, *more)
+
+    warnings.showwarning = show_plainly  # type: ignore[assignment]
     command: Callable[..., Any] = app
     try:
         code = command(standalone_mode=False)

@@ -55,7 +55,12 @@ _ALL = (
     _f("thermal/pumping_power", "cavity", "W", "pressure drop times flow rate"),
     _f("thermal/reynolds_number", "cavity", "1", "Reynolds number of the flow in each channel of the layer"),
     _f("thermal/entrance_length", "cavity", "m", "length after which the flow is thermally developed, 0.05 Re Pr D"),
-    _f("thermal/thermal_resistance", "time", "K W-1", "largest rise over ambient per watt of total power"),
+    _f(
+        "thermal/thermal_resistance",
+        "time",
+        "K W-1",
+        "largest rise over ambient per watt; NaN over time and where a face or coolant has its own temperature or heat",
+    ),
     _f("power/tile_power", "tile", "W", "power of the tile with its converters at the first epoch, leakage included"),
     _f("power/component_power", "component", "W", "power by component at the first epoch"),
     _f("power/power_density", "tier y x", "W m-2", "array power per area in each box of the tier at the first epoch"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from stack3d import mvm
 from stack3d.devices.build import build_device, check_device
-from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.errors import DeckError, Problem, ValidityWarning, did_you_mean
 from stack3d.geometry import stack as geometry
 from stack3d.layout import HeatSource, Stack
 from stack3d.lifetime.computer import Chip, Computer, forward_of
@@ -185,6 +186,10 @@ def build_chip(scenario: Scenario) -> Chip:
     problems: list[Problem] = []
     stack = geometry.build_stack(scenario.geometry)
     sources = _problems_of(lambda: geometry.explicit_sources(scenario, stack), problems) or ()
+    for source in sources:
+        if source.power < 0:
+            text = f"power.sources: {source.name!r} takes {-source.power:g} W out of {source.layer!r}; is the sign meant?"
+            warnings.warn(ValidityWarning(text), stacklevel=2)
     traced = _problems_of(lambda: _traced(scenario, sources), problems)
     sources, source_trace = traced if traced is not None else (sources, None)
     problems += geometry.check_places(scenario, stack)

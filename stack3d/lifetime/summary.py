@@ -55,7 +55,9 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
         lines.append(f"at                 {float(coordinates['time'][-1]):g} s, the last of {len(coordinates['time'])} times")
     elif "mvm/accuracy" not in values:
         balance = f"error {float(values['thermal/heat_balance_error']):.1e} of the heat put in"
-        lines.append(f"heat balance       {balance}, {float(values['thermal/thermal_resistance']):.4g} K/W to ambient")
+        resistance = float(values["thermal/thermal_resistance"])
+        to_ambient = f", {resistance:.4g} K/W to ambient" if np.isfinite(resistance) else ""
+        lines.append(f"heat balance       {balance}{to_ambient}")
     if "mvm/accuracy" not in values:
         for name, kelvin in zip(coordinates.get("probe", ()), values.get("thermal/probe_temperature", ())):
             lines.append(f"probe              {name}: {kelvin - ZERO_CELSIUS:.3f} degC")

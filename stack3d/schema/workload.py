@@ -201,3 +201,12 @@ class PowerMap(DeckModel):
     sources: tuple[Source, ...] = ()
     trace: Trace | None = None
     """Power of sources by name over time, pattern table; a run without `transient` sees the mean."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [source.name for source in self.sources]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(
+                f"sources: names are given twice: {', '.join(twice)}; traces and overrides address sources by name"
+            )
+        return self
