@@ -121,7 +121,9 @@ class Compensation(Passive):
         if self.deck.columns:
             at_test = life.conductances(Climate.steady(np.full_like(climate.mean, life.programming_temperature)))
             network = self._network(life, at_test, computer.matrices, {})
-            found = mvm.column_moments(network, forward_of(computer.network), computer.data.profile)
+            found = mvm.column_moments(
+                network, forward_of(computer.network), computer.data.profile, input_sums=self.deck.input_sums
+            )
             known |= {f"columns of {name}": moments for name, moments in found.items()}
         return replace(life, reference=known)
 
@@ -146,7 +148,8 @@ class Compensation(Passive):
             gains = {n: mvm.Compensation(tile_gain=self._thermal_gain(life, n, climate)) for n in matrices}
         if self.deck.columns:
             fresh = {name: life.reference[f"columns of {name}"] for name in matrices}
-            more = mvm.column_corrections(self._network(life, seen, matrices, gains), forward, inputs, fresh)
+            present = self._network(life, seen, matrices, gains)
+            more = mvm.column_corrections(present, forward, inputs, fresh, input_sums=self.deck.input_sums)
             gains = {name: gains.get(name, mvm.Compensation()).then(fix) for name, fix in more.items()}
         return matrices, gains
 

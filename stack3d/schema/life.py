@@ -57,8 +57,17 @@ class Compensation(DeckModel):
     columns: bool = False
     """Gain and offset of every output that give it back the mean and spread over calibration inputs that it had when the chip
     was programmed, at that temperature."""
+    input_sums: bool = False
+    """With columns: also what goes with the sum of the inputs, which a digital adder or a column of equal cells gives; it mends
+    cells of different states that change by different factors."""
     recalibrate: bool = False
     """Set the converter ranges anew at every read-out."""
+
+    @model_validator(mode="after")
+    def _sums_of_columns(self) -> Self:
+        if self.input_sums and not self.columns:
+            raise ValueError("input_sums wants columns: true")
+        return self
 
 
 class Throttling(DeckModel):
