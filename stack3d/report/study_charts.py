@@ -118,6 +118,7 @@ ANSWERS: Mapping[str, Answer] = {
     "energy": Answer(
         "energy per inference", "nJ", ("power/energy_per_inference",), lambda e: 1e9 * e.sum("component", min_count=1), False, 3
     ),
+    "writes": Answer("write pulses per cell", "", ("reliability/writes",), _last, False, 0),
     "power": Answer("total power", "W", ("thermal/heat_in",), lambda p: _last(p) if "time" in p.dims else p, False, 3),
 }
 
@@ -240,7 +241,7 @@ def varies(tree: xr.DataTree, name: str) -> bool:
 def pareto_pair(tree: xr.DataTree) -> tuple[str, str] | None:
     """Two answers that differ between cases and that pull apart; None when there are none."""
     goals = [n for n in ("accuracy", "peak") if varies(tree, n)]
-    costs = [n for n in ("tiers", "energy", "power", "peak") if varies(tree, n)]
+    costs = [n for n in ("tiers", "writes", "energy", "power", "peak") if varies(tree, n)]
     return next(((cost, goal) for goal in goals for cost in costs if cost != goal), None)
 
 

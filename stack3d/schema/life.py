@@ -31,6 +31,21 @@ class Refine(DeckModel):
     """Epochs at most, those asked for included."""
 
 
+class Coarse(DeckModel):
+    """Cells whose error costs least at the outputs, refreshed with less care."""
+
+    share: Fraction
+    """Of all cells: those in rows that are driven little, of less significant slices, in states that are written well."""
+    pulses: Annotated[Number, Field(ge=0)] = 1.0
+    """Mean pulses of their write-verify, whose window is widened to get there; 0 = they are left alone."""
+
+    @model_validator(mode="after")
+    def _a_pulse_or_none(self) -> Self:
+        if 0 < self.pulses < 1:
+            raise ValueError("pulses wants 0 or at least 1")
+        return self
+
+
 class Refresh(DeckModel):
     """Program cells again; give a period, or an accuracy loss that triggers it."""
 
@@ -39,6 +54,8 @@ class Refresh(DeckModel):
     """Below the accuracy of the fresh chips, mean over chips."""
     worst: Annotated[Fraction, Field(gt=0)] = 1.0
     """Share of the cells that is written: those farthest from their target."""
+    coarse: Coarse | None = None
+    """Write-stress reduction: of the cells that are written, take less care of those that matter least."""
 
     @model_validator(mode="after")
     def _one_reason(self) -> Self:
