@@ -185,18 +185,20 @@ def compare_placements(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Also write a netCDF file.")] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
-    """Solve every placement of a workload on its stack and print how hot each gets."""
+    """Solve every placement of a workload on its stack; print how hot each gets and the kelvin gained over `spread`."""
     from stack3d.api import compare_placements as compared
 
     found = compared(scenario, dict(_parsed(overrides)))
-    spread = float(found["placement_tile_peak"].sel(placement="spread"))
-    typer.echo(f"{'placement':<16}{'hottest tile':>14}{'under spread':>16}{'mean of tiles':>16}{'stack peak':>14}")
+    gained = "under spread"
+    typer.echo(f"{'placement':<16}{'hottest tile':>14}{gained:>16}{'stack peak':>14}{gained:>16}{'mean of tiles':>16}")
     for name in found["placement"].values:
-        peak, mean, stack = (
-            float(found[f"placement_{k}"].sel(placement=name)) for k in ("tile_peak", "tile_mean", "stack_peak")
-        )
-        gained = f"{1e3 * (spread - peak):.3f} mK" if abs(spread - peak) < 1 else f"{spread - peak:.3f} K"
-        typer.echo(f"{name:<16}{peak:>12.4f} K{gained:>16}{mean:>14.4f} K{stack:>12.4f} K")
+        row = f"{name:<16}"
+        for key in ("tile_peak", "stack_peak"):
+            peaks = found[f"placement_{key}"]
+            peak = float(peaks.sel(placement=name))
+            less = float(peaks.sel(placement="spread")) - peak
+            row += f"{peak:>12.4f} K" + (f"{1e3 * less:>13.3f} mK" if abs(less) < 1 else f"{less:>14.3f} K")
+        typer.echo(f"{row}{float(found['placement_tile_mean'].sel(placement=name)):>14.4f} K")
     if output is not None:
         found.to_netcdf(output)
 

@@ -7,7 +7,7 @@ from stack3d.geometry.hexahedra import layered_cells
 from stack3d.geometry.tetrahedra import build_columns
 from stack3d.geometry.user_mesh import read_mesh
 from stack3d.layout import Grid
-from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.computer import Chip
 from stack3d.lifetime.faces import surfaces_of, thermal_problem
 from stack3d.lifetime.heat import make_grid, standing_out
 from stack3d.meshes import CellMesh, Columns

@@ -10,7 +10,7 @@ import numpy as np
 from stack3d.errors import Problem, ValidityWarning, did_you_mean
 from stack3d.layout import Grid, Rectangle, Stack, Surface
 from stack3d.lifetime.channels import channel_runs, warn_of_channels
-from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.computer import Chip
 from stack3d.meshes import CellMesh, Columns
 from stack3d.schema.cooling import Cooling
 from stack3d.schema.cooling import Face as FaceDeck

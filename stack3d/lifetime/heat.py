@@ -11,8 +11,7 @@ import numpy as np
 from stack3d.errors import RangeError, SolverError, ThermalRunawayError, ValidityWarning
 from stack3d.geometry.grid import build_grid
 from stack3d.layout import Floats, Grid, HeatSource, Rectangle
-from stack3d.lifetime.chip import Chip
-from stack3d.lifetime.computer import energies_of
+from stack3d.lifetime.computer import Chip, energies_of
 from stack3d.lifetime.faces import surfaces_of
 from stack3d.thermal.problem import ThermalBackend, ThermalSolution
 from stack3d.thermal.schedule import PowerSchedule

@@ -13,9 +13,8 @@ from stack3d import mvm
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
 from stack3d.lifetime.ageing import READ, REFERENCE, Population
-from stack3d.lifetime.chip import Chip
 from stack3d.lifetime.climate import Climate
-from stack3d.lifetime.computer import Computer, forward_of
+from stack3d.lifetime.computer import Chip, Computer, forward_of
 from stack3d.lifetime.crossbars import with_warm_wires
 from stack3d.lifetime.heat import Limits
 from stack3d.registry import Registry

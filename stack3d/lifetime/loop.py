@@ -13,9 +13,8 @@ from stack3d.layout import Floats
 from stack3d.lifetime import ageing, checkpoint, heat
 from stack3d.lifetime.ageing import Population, epoch_times, errors_by_tier, histogram, histogram_edges
 from stack3d.lifetime.answers import History, answered
-from stack3d.lifetime.chip import Chip
 from stack3d.lifetime.climate import Climate
-from stack3d.lifetime.computer import Computer
+from stack3d.lifetime.computer import Chip, Computer
 from stack3d.lifetime.heat import Heat, Limits
 from stack3d.lifetime.life import Bill, Life, Policy, Reading, elapse, read_out
 from stack3d.lifetime.outputs import power_values, thermal_values, workload_coordinates

@@ -9,8 +9,7 @@ import numpy as np
 from stack3d.layout import Floats
 from stack3d.lifetime import heat
 from stack3d.lifetime.channels import channel_runs, hydraulics
-from stack3d.lifetime.chip import Chip
-from stack3d.lifetime.computer import Computer
+from stack3d.lifetime.computer import Chip, Computer
 from stack3d.thermal.problem import ThermalSolution
 from stack3d.workload import power
 

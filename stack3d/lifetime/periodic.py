@@ -13,8 +13,8 @@ import numpy as np
 from stack3d.errors import ValidityWarning
 from stack3d.layout import Floats
 from stack3d.lifetime.channels import channel_runs
-from stack3d.lifetime.chip import Chip
 from stack3d.lifetime.climate import RATE_TOLERANCE, Climate, RateLaw, grouped, mean_rates, quadrature
+from stack3d.lifetime.computer import Chip
 from stack3d.lifetime.faces import film_laws
 from stack3d.lifetime.heat import Heat, power_schedule, tile_boxes, tile_field
 from stack3d.lifetime.placing import linear_stack

@@ -16,7 +16,8 @@ from stack3d.lifetime import policies as _registered  # noqa: F401  (importing i
 from stack3d.lifetime.ageing import TODAY
 from stack3d.lifetime.backends import Backends, discretisation_error, error_of
 from stack3d.lifetime.bodies import check_body, make_body
-from stack3d.lifetime.chip import Chip, build_chip
+from stack3d.lifetime.chip import build_chip
+from stack3d.lifetime.computer import Chip
 from stack3d.lifetime.faces import check_limits, thermal_problem, warn_of_limits
 from stack3d.lifetime.life import chosen_policies
 from stack3d.lifetime.loop import Loop, first_heat, present

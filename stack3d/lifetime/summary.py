@@ -9,7 +9,7 @@ import numpy as np
 
 from stack3d.layout import Floats
 from stack3d.lifetime.ageing import YEAR
-from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.computer import Chip
 from stack3d.units import short
 
 ZERO_CELSIUS = 273.15
