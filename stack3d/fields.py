@@ -89,6 +89,12 @@ _ALL = (
         "S",
         "standard deviation over cells and chips of conductance minus its target",
     ),
+    _f(
+        "thermal/layer_temperature_high",
+        "time layer",
+        "K",
+        "hottest place of each layer at the hottest instant of a period of the power, in every epoch",
+    ),
     _f("reliability/equivalent_time", "time tier", "s", "time at 298.15 K that ages the retention of a nominal cell as much"),
     _f("reliability/conductance_histogram", "time conductance", "1", "share of all cells of all chips in each bin"),
     _f("reliability/stuck_fraction", "time", "1", "fraction of cells that are stuck"),

@@ -13,6 +13,8 @@ from stack3d.lifetime.computer import Chip
 from stack3d.units import short
 
 ZERO_CELSIUS = 273.15
+HIGHER = 0.05
+"""A later peak that is told beside that of the first epoch. [K]"""
 FLAT = 1e-3
 """Peak over layer mean, as a share of the rise, below which a place of the peak says nothing."""
 
@@ -37,7 +39,7 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
     place = "the same all over the layer" if flat else f"at x {x:.2f}, y {y:.2f}, z {z:.3f} mm"
     lines = [
         f"peak temperature   {peak - ZERO_CELSIUS:.2f} degC in {layer}, {place}"
-        f" ({rise:.2f} K over ambient, {short(float(values['thermal/heat_in']), 'W')})"
+        f" ({rise:.2f} K over ambient, {short(float(values['thermal/heat_in']), 'W')}){_higher(values, coordinates)}"
     ]
     if "thermal/temperature_mean" in values:
         means = values["thermal/temperature_mean"]
@@ -66,6 +68,17 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
             f"limited by         {limit(values, coordinates)}",
         ]
     return tuple(lines)
+
+
+def _higher(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
+    """Peak of the life or of a period, where it is above that of the first epoch's mean."""
+    if "thermal/layer_temperature_high" not in values:
+        return ""
+    highest = values["thermal/layer_temperature_high"].max(axis=0)
+    hottest = int(np.argmax(highest))
+    if highest[hottest] - values["thermal/layer_temperature_max"].max() < HIGHER:
+        return ""
+    return f"; {highest[hottest] - ZERO_CELSIUS:.2f} degC in {coordinates['layer'][hottest]} at the hottest instant of the life"
 
 
 def _accuracy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
