@@ -61,7 +61,15 @@ def first_heat(
     nx, ny = (chip.scenario.lifetime or Lifetime()).subgrid
     start = np.full((len(computer.tiles), ny, nx), chip.scenario.cooling.ambient)
     limits = _limits(chip, plan)
-    return heat.settle(chip, backend, lambda field: life.conductances(_climate(field, swing)), start, limits, above=above)
+    return heat.settle(
+        chip,
+        backend,
+        lambda field: life.conductances(_climate(field, swing)),
+        start,
+        limits,
+        above=above,
+        leaking=_leaking(swing),
+    )
 
 
 def present(chip: Chip, computer: Computer, state: Heat, times: Floats) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -79,6 +87,11 @@ def present(chip: Chip, computer: Computer, state: Heat, times: Floats) -> tuple
 def _climate(field: Floats, swing: Swing | None) -> Climate:
     """Temperatures about a mean. [K]"""
     return Climate.steady(field) if swing is None else swing.climate.shifted(field)
+
+
+def _leaking(swing: Swing | None) -> Floats | float:
+    """Mean leakage over that at the mean temperature. [-]"""
+    return 1.0 if swing is None else swing.leaking
 
 
 class Loop:
@@ -161,10 +174,10 @@ class Loop:
         return values, coordinates, self.first.solution
 
     def _held(self) -> Swing:
-        """Swing of the first heat; where the rate is throttled, both found together."""
+        """Swing of the first heat, found together with its leakage and, where throttled, its rate."""
         assert self.periodic is not None
         swing = self.periodic.swing(self.first)
-        for _ in range(MOST_PASSES if self.limits.hottest is not None else 0):
+        for _ in range(MOST_PASSES):
             self.first = first_heat(self.chip, self.computer, self.backend, self.plan, swing, self._above(swing))
             before, swing = swing, self.periodic.swing(self.first, swing)
             if before is swing:
@@ -221,7 +234,9 @@ class Loop:
         with self.clock("heat"):
             written = elapse(life, end, _climate(field, swing), self.plan, epoch).bill.tile_energy - life.bill.tile_energy
             power = written / (end - life.time)
-            return heat.settle(self.chip, self.backend, conductances, field, self.limits, power, self._above(swing))
+            return heat.settle(
+                self.chip, self.backend, conductances, field, self.limits, power, self._above(swing), _leaking(swing)
+            )
 
     def _above(self, swing: Swing | None) -> Callable[[float], Floats | float]:
         """Rate [1/s] → how far the hottest instant of a period lies above the mean of each box. [K]"""

@@ -54,6 +54,8 @@ class Swing:
         Of the means of the crossbar layers, at the levels of the climate. [K]
     spots : ndarray, shape (spots,)
         Hottest instant of the places where a layer may be hottest, as differences from their means. [K]
+    leaking : ndarray, shape (tiles,)
+        Mean leakage over that at the mean temperature; the periphery is taken to swing as its tile. [-]
     moving : ndarray, shape (intervals, sources)
         Powers that made it, as differences from their mean. [W]
     rate : float
@@ -65,6 +67,7 @@ class Swing:
     high: Floats
     tiers: Floats
     spots: Floats
+    leaking: Floats
     moving: Floats
     rate: float
 
@@ -98,7 +101,8 @@ def instants(schedule: PowerSchedule, count: int) -> Floats:
 class PeriodicHeat:
     """Follows the temperature through a period for the powers of an epoch.
 
-    What goes with the rate follows the activity, explicit sources their trace; leakage and writes stay at their mean.
+    What goes with the rate follows the activity, explicit sources their trace; leakage and writes stay at their mean, that of
+    leakage taken over the swing.
     Conductivities are held at each layer's mean temperature of the first epoch. Layers that are uniform in the plane are solved
     exactly in time; other stacks, coolant and films that follow their face are marched from the state that a period gives back.
     A mesh that stands on no grid takes the steady temperature of every power, which a warning tells: too much of a swing unless
@@ -205,7 +209,14 @@ class PeriodicHeat:
         low, high = extremes[:, :boxes].min(axis=0).reshape(self.shape), extremes[:, :boxes].max(axis=0).reshape(self.shape)
         after = boxes + len(self.tiers)
         tiers = weights @ (values - mean)[:, boxes:after]
-        return Swing(climate, low, high, tiers, extremes[:, after:].max(axis=0), moving, state.rate)
+        spots, leaking = extremes[:, after:].max(axis=0), shares @ self._leakage(inside.mean(axis=(2, 3)))
+        return Swing(climate, low, high, tiers, spots, leaking, moving, state.rate)
+
+    def _leakage(self, above: Floats) -> Floats:
+        """Leakage above a mean temperature [K], over that at the mean."""
+        work = self.chip.scenario.workload
+        assert work is not None
+        return 2.0 ** (above / work.periphery.leakage_doubling)
 
     @cached_property
     def unthrottled(self) -> Floats:

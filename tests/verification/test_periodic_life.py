@@ -317,3 +317,20 @@ def test_throttling_cannot_cool_what_others_heat(tmp_path: Path) -> None:
     outcome = run_case(case(**traced, lifetime__throttling={"limit": f"{limit} K"}).scenario, Silent())
     assert any("the idle chip is at" in text for text in outcome.warnings)
     assert np.all(outcome.values["power/rate"] == 0.0)
+
+
+def test_leakage_is_the_mean_over_the_swing() -> None:
+    """Long bursts: half of the leakage at the temperature of work, half at that of idleness; more than at their mean."""
+    from stack3d.workload.power import leakage
+
+    deck = {**case().tree["workload"]["periphery"], "leakage": "20 uW"}
+    chosen = {"workload__periphery": deck, "workload__trace": bursts("1e7 s", "1e7 s"), "lifetime__subgrid": [1, 1]}
+    outcome = run_case(case(**chosen).scenario, Silent())
+    work = case(**chosen).scenario.workload
+    assert work is not None
+    cold, hot, mean = (outcome.values[f"thermal/tile_temperature{n}"][-1] for n in ("_low", "_high", ""))
+    both = 0.5 * (leakage(work.periphery, cold).sum() + leakage(work.periphery, hot).sum())
+    one = leakage(work.periphery, mean).sum()
+    parts = dict(zip(outcome.coordinates["component"], outcome.values["power/component_power"]))
+    assert both > 1.04 * one
+    assert parts["leakage"] == pytest.approx(both, rel=0.01)
