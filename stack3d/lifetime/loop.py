@@ -223,17 +223,19 @@ class Loop:
 
     def _settled(self, life: Life, epoch: int, end: float, field: Floats, swing: Swing | None) -> Heat:
         """Fixed point of temperature, leakage and what the cells conduct on average over the epoch."""
+        with self.clock("age"):
+            guess = elapse(life, end, _climate(field, swing), self.plan, epoch)
 
         def conductances(trial: Floats) -> dict[str, Any]:
             climate = _climate(trial, swing)
             with self.clock("age"):
                 before = life.conductances(climate)
-                after = elapse(life, end, climate, self.plan, epoch).conductances(climate)
+                later = guess if trial is field else elapse(life, end, climate, self.plan, epoch)
+                after = later.conductances(climate)
                 return {name: 0.5 * (before[name] + after[name]) for name in before}
 
         with self.clock("heat"):
-            written = elapse(life, end, _climate(field, swing), self.plan, epoch).bill.tile_energy - life.bill.tile_energy
-            power = written / (end - life.time)
+            power = (guess.bill.tile_energy - life.bill.tile_energy) / (end - life.time)
             return heat.settle(
                 self.chip, self.backend, conductances, field, self.limits, power, self._above(swing), _leaking(swing)
             )

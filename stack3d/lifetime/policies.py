@@ -289,17 +289,20 @@ class FineTuning(Passive):
         name = list(computer.matrices)[-1]
         matrix, device = computer.matrices[name], computer.devices[name]
         features, logits = self._features(life, climate, name)
-        labels = np.eye(matrix.n_outputs)[computer.data.profile_labels]
+        labels = np.eye(matrix.n_outputs)[:, computer.data.profile_labels]
+        start, across = np.swapaxes(logits, -1, -2).copy(), np.swapaxes(features, -1, -2).copy()  # classes first: short sums
         state = life.population.states[name]
         before = matrix.mapping.weights(np.asarray(state.target[..., : matrix.n_outputs], dtype=np.float64), matrix.weight_max)
-        change = np.zeros_like(before)
+        change = np.zeros_like(np.swapaxes(before, -1, -2))
         n = features.shape[-2]
         for _ in range(self.deck.steps):
-            z = logits + features @ change
-            p = np.exp(z - z.max(axis=-1, keepdims=True))
-            p /= p.sum(axis=-1, keepdims=True)
-            change -= self.deck.learning_rate / n * np.swapaxes(features, -1, -2) @ (p - labels)
-        wanted = np.clip(before + change, -matrix.weight_max, matrix.weight_max)
+            p = start + change @ across
+            p -= p.max(axis=-2, keepdims=True)
+            np.exp(p, out=p)
+            p /= p.sum(axis=-2, keepdims=True)
+            p -= labels
+            change -= self.deck.learning_rate / n * (p @ features)
+        wanted = np.clip(before + np.swapaxes(change, -1, -2), -matrix.weight_max, matrix.weight_max)
         targets = np.array(state.target, dtype=np.float64)
         targets[..., : matrix.n_outputs] = np.stack([matrix.mapping.conductances(w, matrix.weight_max) for w in wanted])
         window = device.device.g_max - device.device.g_min
