@@ -108,7 +108,7 @@ _ALL = (
         "reliability/hold_interval",
         "",
         "s",
-        "refresh interval that holds mean accuracy within the stated loss; NaN = none needed",
+        "refresh interval that holds mean accuracy within the stated loss of fresh chips; NaN = none needed",
     ),
     _f("reliability/hold_endurance", "", "s", "time until Miner's sum of the hottest cells reaches 1 at that interval"),
     _f("reliability/endurance_left", "", "s", "time that the layer worn most endures after the run at that interval"),

@@ -263,7 +263,7 @@ def _fixed_point(
         if iteration == 1 and new.max() > RUNAWAY_TEMPERATURE:
             raise SolverError(
                 f"{solution.heat_in:.4g} W heat the chip to {new.max():.0f} K before any leakage grows: lower power.sources or"
-                " workload.rate, or cool better"
+                f" workload.rate, {'write less often, ' if powers['write'].any() else ''}or cool better"
             )
         steps.append(float(np.abs(new - field).max()))
         runaway.check(periphery, warmed)

@@ -138,6 +138,12 @@ class Reading:
 class Policy(Protocol):
     """Something that is done to keep the chips accurate, or cool."""
 
+    renews: bool
+    """Whether it writes again what has aged."""
+
+    def check(self, computer: Computer) -> list[Problem]:
+        """What this computer cannot do."""
+
     def programmed(self, life: Life, climate: Climate) -> Life:
         """After the first programming."""
 
@@ -164,6 +170,12 @@ class Policy(Protocol):
 
 class Passive:
     """Policy that does nothing; others override what they do."""
+
+    renews: bool = False
+
+    def check(self, computer: Computer) -> list[Problem]:
+        """Return no problems."""
+        return []
 
     def programmed(self, life: Life, climate: Climate) -> Life:
         """Leave the chips as they are."""
@@ -215,7 +227,11 @@ def chosen_policies(chip: Chip) -> tuple[Policy, ...]:
     ]
     if problems:
         raise DeckError(problems)
-    return tuple(policies[name](value) for name, value in found.items() if value is not None)
+    plan = tuple(policies[name](value) for name, value in found.items() if value is not None)
+    problems = [problem for policy in plan for problem in policy.check(chip.computer)] if chip.computer is not None else []
+    if problems:
+        raise DeckError(problems)
+    return plan
 
 
 def elapse(life: Life, end: float, climate: Climate, plan: Sequence[Policy], epoch: int) -> Life:

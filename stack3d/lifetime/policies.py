@@ -11,11 +11,11 @@ import numpy as np
 
 from stack3d import mvm
 from stack3d.devices.state import HEALTHY
-from stack3d.errors import ValidityWarning
+from stack3d.errors import Problem, ValidityWarning
 from stack3d.layout import Floats
 from stack3d.lifetime.ageing import Loose, Population
 from stack3d.lifetime.climate import Climate
-from stack3d.lifetime.computer import forward_of
+from stack3d.lifetime.computer import Computer, forward_of
 from stack3d.lifetime.crossbars import error_powers
 from stack3d.lifetime.heat import Limits
 from stack3d.lifetime.life import Life, Passive, policies, read_out, reference_rng
@@ -41,8 +41,18 @@ class Refresh(Passive):
     with less care.
     """
 
+    renews = True
+
     def __init__(self, deck: schema.Refresh) -> None:
         self.deck = deck
+
+    def check(self, computer: Computer) -> list[Problem]:
+        """Refuse to write a cell again before it is written."""
+        takes = max(d.write_pulses() * (d.device.write.pulse if d.device.write else 0.0) for d in computer.devices.values())
+        if self.deck.period is None or self.deck.period > takes:
+            return []
+        text = f"is {self.deck.period:g} s; to write one cell takes {takes:g} s"
+        return [Problem("lifetime.refresh.period", text)]
 
     def programmed(self, life: Life, climate: Climate) -> Life:
         """Leave the chips as they are; warn where less care saves nothing."""

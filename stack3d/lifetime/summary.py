@@ -15,6 +15,8 @@ from stack3d.units import short
 ZERO_CELSIUS = 273.15
 HIGHER = 0.05
 """A later peak that is told beside that of the first epoch. [K]"""
+UNTHROTTLED = 0.9995
+"""Share of the rate asked for above which nothing is said of throttling."""
 FLAT = 1e-3
 """Peak over layer mean, as a share of the rise, below which a place of the peak says nothing."""
 
@@ -65,6 +67,7 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
         lines += [
             _accuracy(values, coordinates),
             _energy(values, coordinates),
+            *_throttled(chip, values),
             f"limited by         {limit(values, coordinates)}",
         ]
     return tuple(lines)
@@ -103,12 +106,22 @@ def _accuracy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
 
 def _energy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
     energy = values["power/energy_per_inference"]
+    if not np.isfinite(energy).any():
+        return "energy             no inference: the chip stands still"
     total = float(np.nansum(energy))
     parts = {name: e for name, e in zip(coordinates["component"], energy) if np.isfinite(e) and e > 0.005 * total}
     shares = ", ".join(f"{name.replace('_', ' ')} {100 * e / total:.0f} %" for name, e in parts.items())
     return (
         f"energy             {short(total, 'J')} per inference ({shares}), latency {short(float(values['power/latency']), 's')}"
     )
+
+
+def _throttled(chip: Chip, values: Mapping[str, Any]) -> list[str]:
+    """Throughput that is left, where it is less than asked for."""
+    share = values["power/rate"] / chip.mean_rate if chip.mean_rate else np.ones(1)
+    if share.min() > UNTHROTTLED:
+        return []
+    return [f"throttled          to {100 * share.min():.3g} % of the rate asked for, {100 * share[-1]:.3g} % at the end"]
 
 
 def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:

@@ -43,6 +43,8 @@ class Coarse(DeckModel):
     def _a_pulse_or_none(self) -> Self:
         if 0 < self.pulses < 1:
             raise ValueError("pulses wants 0 or at least 1")
+        if self.share == 1 and self.pulses == 0:
+            raise ValueError("share 1 with pulses 0 writes no cell at all")
         return self
 
 
