@@ -52,7 +52,7 @@ class Refresh(DeckModel):
     """Program cells again; give a period, or an accuracy loss that triggers it."""
 
     period: Duration | None = None
-    accuracy_loss: Fraction | None = None
+    accuracy_loss: Annotated[Fraction, Field(gt=0)] | None = None
     """Below the accuracy of the fresh chips, mean over chips."""
     worst: Annotated[Fraction, Field(gt=0)] = 1.0
     """Share of the cells that is written: those farthest from their target."""
