@@ -108,7 +108,8 @@ def run_case(
 
 def _check_temperatures(values: Mapping[str, Any]) -> None:
     """Refuse temperatures that nothing has, warn of those that no law here was made for."""
-    means, peaks = values["thermal/layer_temperature_mean"], values["thermal/layer_temperature_max"]
+    means = values["thermal/layer_temperature_mean"]
+    peaks = values.get("thermal/layer_temperature_high", values["thermal/layer_temperature_max"])
     if means.min() <= 0:
         raise SolverError(f"the mean temperature of a layer is {means.min():.1f} K: is a power negative, or in the wrong unit?")
     if peaks.max() > NOTHING_SOLID:
@@ -162,7 +163,8 @@ def _run(
         with clock("heat"):
             values["thermal/discretisation_error"] = error_of(chip, loop.first, backends.coarse)
     _check_temperatures(values)
-    warn_of_limits(chip, problem if scenario.transient is not None else backend.problem, solution)
+    highest = values["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in values else None
+    warn_of_limits(chip, problem if scenario.transient is not None else backend.problem, solution, highest)
     built = {name: count - before[name] for name, count in backends.counts.items()}
     statistics = {"thermal": dict(solution.statistics), "built": built, "seconds": clock.seconds}
     shown = values

@@ -357,6 +357,9 @@ class AnalogMatrix(MappedMatrix):
             total = total * scale
         if fix.column_gain is not None:
             total = total * like(xp, fix.column_gain, total)[..., None, :] + like(xp, fix.column_offset, total)[..., None, :]
+        if fix.column_slope is not None:
+            sums = xp.sum(cast(xp, x, total.dtype), axis=-1)[..., None]
+            total = total + sums * like(xp, fix.column_slope, total)[..., None, :]
         return total
 
     def _voltage(self, xp: Any, u: Any) -> Any:
