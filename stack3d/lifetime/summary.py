@@ -30,6 +30,12 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
+def span(times: Floats, end: float, *shares: float) -> str:
+    """Text of quantiles of times that a life of length `end` may not reach, NaN; [s], [s], [-]."""
+    found = np.quantile(np.where(np.isnan(times), np.inf, times), shares, method="inverted_cdf")
+    return " to ".join(duration(float(t)) if np.isfinite(t) else f"beyond {duration(end)}" for t in found)
+
+
 def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> tuple[str, ...]:
     """Peak and place, spread between tiers, accuracy, energy, what limits."""
     hottest = int(np.argmax(values["thermal/layer_temperature_max"]))
@@ -68,6 +74,7 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
     if "mvm/accuracy" in values:
         lines += [
             _accuracy(values, coordinates),
+            *_lasts(chip, values, coordinates),
             _energy(values, coordinates),
             *_throttled(chip, values),
             f"limited by         {limit(values, coordinates)}",
@@ -104,6 +111,16 @@ def _accuracy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
         f"float {100 * values['mvm/accuracy_ideal']:.2f} %; ± over chips; today = {duration(float(times[0]))} after programming"
     )
     return f"accuracy           {', '.join(parts)} ({note})"
+
+
+def _lasts(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> list[str]:
+    """Time to the loss that the scenario states."""
+    if chip.scenario.lifetime is None or "mvm/time_to_accuracy_loss" not in values:
+        return []
+    chips, end = values["mvm/time_to_accuracy_loss"], float(coordinates["time"][-1])
+    spread = f"; 5 to 95 % of the chips {span(chips, end, 0.05, 0.95)}" if chips.size > 1 else ""
+    loss = f"{100 * chip.scenario.lifetime.accuracy_loss:g} points below float"
+    return [f"lasts              {span(chips, end, 0.5)} to {loss} (median{spread})"]
 
 
 def _energy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from stack3d import units
 from stack3d.errors import ResultsError
 from stack3d.layout import Floats
 from stack3d.lifetime.ageing import YEAR
-from stack3d.lifetime.summary import duration
+from stack3d.lifetime.summary import duration, span
 from stack3d.report.chart import (
     COLOURS,
     Axis,
@@ -78,20 +78,16 @@ def answers(facts: Facts) -> list[tuple[str, str]]:
         return []
     end = float(facts.get("mvm/accuracy")["time"].values[-1])
 
-    def span(times: Floats, *shares: float) -> str:
-        found = np.quantile(np.where(np.isnan(times), np.inf, times), shares, method="inverted_cdf")
-        return " to ".join(duration(float(t)) if np.isfinite(t) else f"beyond {duration(end)}" for t in found)
-
     chips = facts.values("mvm/time_to_accuracy_loss")
-    said = [f"5 to 95 % of the chips {span(chips, 0.05, 0.95)}"] if chips.size > 1 else []
+    said = [f"5 to 95 % of the chips {span(chips, end, 0.05, 0.95)}"] if chips.size > 1 else []
     if facts.has("mvm/time_to_accuracy_loss_band"):
         bands = facts.values("mvm/time_to_accuracy_loss_band")
         bands = np.where(np.isnan(bands), np.inf, bands)
         medians = np.quantile(bands, 0.5, axis=-1, method="inverted_cdf")
-        said.append(f"medians over the device's band {span(medians, 0.0, 1.0)}")
+        said.append(f"medians over the device's band {span(medians, end, 0.0, 1.0)}")
     loss = 100 * units.parse((facts.scenario.get("lifetime") or {}).get("accuracy_loss", 0.01), "fraction")
     bounds = f" ({'; '.join(said)})" if said else ""
-    text = f"median {span(chips, 0.5)} to an accuracy of {loss:g} points below float{bounds}"
+    text = f"median {span(chips, end, 0.5)} to an accuracy of {loss:g} points below float{bounds}"
     return [("time to loss", text), ("to hold it", _hold(facts))]
 
 
