@@ -1,8 +1,8 @@
 """Train the packaged anomaly detector: autoencoder 9-16-4-16-9 on nominal sensor rows; writes shuttle_autoencoder.onnx.
 
 Run with ``python -m stack3d.library.networks.train_shuttle_autoencoder``. The graph ends in the logarithm of the
-reconstruction error over a threshold that one nominal row in fifty exceeds, as two logits: nominal, anomalous. Weights are noisy
-in training and where the threshold is set, as the cells will be. No anomaly is seen in training.
+reconstruction error over a threshold that one nominal row in fifty exceeds, as two logits: nominal, anomalous. Weights are
+noisy in training and where the threshold is set, as the cells will be. No anomaly is seen in training.
 """
 
 from __future__ import annotations
