@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stack3d.errors import DeckError
+from stack3d.errors import DeckError, Problem
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,11 @@ def split_matrix(
     rows, cols = tile
     room = (cols - reserved_columns) // columns_per_weight
     if rows < 1 or room < 1:
-        raise DeckError(
-            f"workload.tile {rows}x{cols} holds no weight of layer {layer!r}: one weight takes {columns_per_weight} columns"
+        message = (
+            f"{rows}x{cols} holds no weight of layer {layer!r}: one weight takes {columns_per_weight} columns"
             f" and {reserved_columns} are reserved"
         )
+        raise DeckError(Problem("workload.tile", message))
     row_blocks, col_blocks = -(-n_inputs // rows), -(-n_outputs // room)
     row_edges = [n_inputs * i // row_blocks for i in range(row_blocks + 1)]
     col_edges = [n_outputs * i // col_blocks for i in range(col_blocks + 1)]

@@ -38,11 +38,11 @@ def named_files(tree: Any) -> Iterator[tuple[tuple[str, ...], Any, str]]:
 
 
 def anchor(tree: Mapping, folder_of: Callable[[Place], Path]) -> None:
-    """Make the names of files absolute; a name of an override counts from the working folder too."""
+    """Make the names of files absolute; a name of an override that is not beside the deck counts from the working folder."""
     for _, node, last in named_files(tree):
         place, path = node.places[last], Path(node[last])
         beside = folder_of(place) / path
-        is_here = place[0] == SET and not beside.exists() and path.exists()
+        is_here = place[0].startswith(SET) and not beside.exists()
         node[last] = str((path if is_here else beside).resolve())
 
 

@@ -175,6 +175,22 @@ def test_files_count_from_the_deck_they_stand_in(tmp_path: Path) -> None:
         decks.resolve(yamlfile.parse_text(_text(quick), str(tmp_path / "case.yaml")), tmp_path / "case.yaml")
 
 
+@pytest.mark.parametrize("deep", [False, True])
+def test_files_of_overrides_count_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deep: bool) -> None:
+    """Named alone or within a mapping; a file that is nowhere is told as it would be there."""
+    import shutil
+
+    shutil.copy(decks.load("quickstart").scenario.workload.network.data.file, tmp_path / "mine.npz")
+    monkeypatch.chdir(tmp_path)
+
+    def loaded(name: str) -> decks.Case:
+        return decks.load("quickstart", [("workload.data", {"file": name} if deep else name)])
+
+    assert loaded("mine.npz").scenario.workload.data.file == str(tmp_path / "mine.npz")
+    with pytest.raises(DeckError, match=rf"workload\.data\.file: {tmp_path}/nothing\.npz cannot be read"):
+        loaded("nothing.npz")
+
+
 def test_a_power_trace_counts_from_its_deck_and_into_the_hash(small: Path) -> None:
     small.write_text(small.read_text().replace("power:\n", "power:\n  trace: {pattern: table, file: powers.csv}\n"))
     hashes = []

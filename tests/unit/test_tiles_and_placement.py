@@ -37,7 +37,7 @@ def test_tiles_cover_the_matrix_once(inputs: int, outputs: int, tile: tuple[int,
 
 
 def test_a_tile_too_narrow_is_refused() -> None:
-    with pytest.raises(DeckError, match="one weight takes 4 columns"):
+    with pytest.raises(DeckError, match="^workload.tile: 8x3 holds no weight of layer .layer.: one weight takes 4 columns"):
         split_matrix("layer", 4, 4, (8, 3), columns_per_weight=4)
 
 

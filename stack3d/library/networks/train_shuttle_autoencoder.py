@@ -1,8 +1,8 @@
 """Train the packaged anomaly detector: autoencoder 9-16-4-16-9 on nominal sensor rows; writes shuttle_autoencoder.onnx.
 
 Run with ``python -m stack3d.library.networks.train_shuttle_autoencoder``. The graph ends in the logarithm of the
-reconstruction error over a threshold that one nominal row in fifty exceeds, as two logits: nominal, anomalous. No anomaly is
-seen in training.
+reconstruction error over a threshold that one nominal row in fifty exceeds, as two logits: nominal, anomalous. Weights are
+noisy in training and where the threshold is set, as the cells will be. No anomaly is seen in training.
 """
 
 from __future__ import annotations
@@ -11,12 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from stack3d.library.networks.training import Array, Dense, Relu, forward, save, squared_error, train
+from stack3d.library.networks.training import Array, Dense, Relu, forward, perturb, save, squared_error, train
 
 SEED = 0
 EPOCHS = 300
 LIMIT = 10.0
 """Standardised sensors end here, so that glitches do not set the converter ranges."""
+NOISE = 0.06
+"""Standard deviation of weights in training, of the largest of their layer. Errors of cells raise the reconstruction error that
+the threshold is on: trained without noise, chips of the quickstart's cells tell 57 % of the rows right, with this 80 %."""
+CHIPS = 50
+"""Noisy copies that the threshold is set on."""
 
 
 def main(folder: Path) -> tuple[float, float]:
@@ -32,9 +37,16 @@ def main(folder: Path) -> tuple[float, float]:
     widths = (9, 16, 4, 16, 9)
     dense = [Dense(a, b) for a, b in zip(widths[:-1], widths[1:])]
     layers = [dense[0], Relu(), dense[1], dense[2], Relu(), dense[3]]
-    train(layers, x[first], x[first], squared_error, seed=SEED, epochs=EPOCHS, rate=3e-3)
+    train(layers, x[first], x[first], squared_error, seed=SEED, epochs=EPOCHS, rate=3e-3, noise=NOISE)
+    rng = np.random.default_rng(SEED)
+    noisy = []
+    for _ in range(CHIPS):
+        exact = perturb(dense, NOISE, rng)
+        noisy.append(((forward(layers, x[first]) - x[first]) ** 2).mean(axis=1))
+        for layer, weight in zip(dense, exact):
+            layer.weights["weight"] = weight
     error = ((forward(layers, x) - x) ** 2).mean(axis=1)
-    threshold = np.float32(np.log(np.percentile(error[first], 98)))
+    threshold = np.float32(np.log(np.percentile(noisy, 98)))
     nodes = [
         helper.make_node("Sub", ["input", "middle"], ["centred"], name="centre"),
         helper.make_node("Mul", ["centred", "scale"], ["scaled"], name="scale"),

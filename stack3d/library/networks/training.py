@@ -174,6 +174,15 @@ def forward(layers: Sequence[Any], x: Array) -> Array:
     return x
 
 
+def perturb(trained: Sequence[Any], noise: float, rng: np.random.Generator) -> list[Array]:
+    """Put normal noise of so many of each layer's largest weight on its weights, in place; returns those that were there."""
+    exact = [layer.weights["weight"] for layer in trained]
+    for layer, weight in zip(trained, exact):
+        off = rng.standard_normal(weight.shape, dtype=np.float32) * np.float32(noise * np.abs(weight).max())
+        layer.weights["weight"] = weight + off
+    return exact
+
+
 def train(
     layers: Sequence[Any],
     inputs: Array,
@@ -186,8 +195,13 @@ def train(
     decay: float = 1e-4,
     batch: int = 64,
     augment: Callable[[Array, np.random.Generator], Array] | None = None,
+    noise: float = 0.0,
 ) -> None:
-    """Adam with decoupled weight decay and a cosine schedule, in place."""
+    """Adam with decoupled weight decay and a cosine schedule, in place.
+
+    With `noise`, every step sees weights off by so many of their layer's largest one, as cells will have them, and changes the
+    exact ones by what it learns.
+    """
     rng = np.random.default_rng(seed)
     trained = [layer for layer in layers if hasattr(layer, "initialise")]
     for layer in trained:
@@ -199,9 +213,12 @@ def train(
         for start in range(0, len(order) - batch + 1, batch):
             chosen = order[start : start + batch]
             x = inputs[chosen] if augment is None else augment(inputs[chosen], rng)
+            exact = perturb(trained, noise, rng) if noise else []
             gradient = loss_gradient(forward(layers, x), targets[chosen])
             for layer in reversed(layers):
                 gradient = layer.backward(gradient)
+            for layer, weight in zip(trained, exact):
+                layer.weights["weight"] = weight
             step += 1
             speed = 0.5 * rate * (1 + np.cos(np.pi * step / steps))
             for (i, k), (first, second) in moments.items():
