@@ -119,7 +119,8 @@ def _lasts(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]
         return []
     chips, end = values["mvm/time_to_accuracy_loss"], float(coordinates["time"][-1])
     spread = f"; 5 to 95 % of the chips {span(chips, end, 0.05, 0.95)}" if chips.size > 1 else ""
-    loss = f"{100 * chip.scenario.lifetime.accuracy_loss:g} points below float"
+    points = 100 * chip.scenario.lifetime.accuracy_loss
+    loss = f"{points:g} point{'' if points == 1 else 's'} below float"
     return [f"lasts              {span(chips, end, 0.5)} to {loss} (median{spread})"]
 
 
