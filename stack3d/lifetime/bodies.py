@@ -65,8 +65,6 @@ def _of_stack(scenario: Scenario) -> list[Problem]:
         problems.append(Problem("cooling.faces", "are those of a mesh of your own; a stack has top, bottom, sides and patches"))
     if solver.order == 2 and solver.mesh.cells == "hex":
         problems.append(Problem("solver.order", "2 wants tetrahedra: solver.mesh.cells: tet"))
-    if solver.mesh.cells == "tet" and scenario.transient is not None:
-        problems.append(Problem("transient", "wants hexahedra: solver.mesh.cells: hex"))
     return problems
 
 
@@ -74,7 +72,7 @@ def _of_user_mesh(scenario: Scenario) -> list[Problem]:
     """What does not go with a mesh of the user's own, and faces that it does not have."""
     mesh, cooling = read_mesh(scenario.geometry), scenario.cooling
     problems = []
-    for key in ("workload", "transient", "maps"):
+    for key in ("workload", "maps"):
         if getattr(scenario, key) is not None:
             problems.append(Problem(key, "does not go with a mesh of your own, which has neither tiers nor a grid"))
     for key in ("top", "bottom", "sides", "patches"):
