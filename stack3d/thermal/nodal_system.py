@@ -31,6 +31,11 @@ def forget(kept: OrderedDict[float, Any], unknowns: int) -> None:
         kept.popitem(last=False)
 
 
+def alike(rate: float) -> float:
+    """A rate to six digits: steps whose lengths differ by rounding share a preconditioner. [s⁻¹]"""
+    return float(f"{rate:.6g}")
+
+
 class Boundary(NamedTuple):
     """What a state says of its faces.
 

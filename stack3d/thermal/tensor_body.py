@@ -15,7 +15,7 @@ from stack3d.thermal.conjugate_gradient import conjugate_gradient
 from stack3d.thermal.diagonalisation import FastDiagonalisation
 from stack3d.thermal.grid_operator import GridOperator
 from stack3d.thermal.multigrid import LateralMultigrid
-from stack3d.thermal.nodal_system import forget
+from stack3d.thermal.nodal_system import alike, forget
 from stack3d.thermal.places import Place, observe, place_groups
 from stack3d.thermal.problem import GridField, ThermalProblem, source_loads
 from stack3d.thermal.tensor import TensorSolver
@@ -119,12 +119,13 @@ class TensorBody:
 
     def precondition(self, rate: float, load: Floats) -> Floats:
         """Averaged layers or multigrid, kept per rate."""
-        if rate not in self._kept:
-            self._kept[rate] = self.solver.shifted(rate)
+        key = alike(rate)
+        if key not in self._kept:
+            self._kept[key] = self.solver.shifted(rate)
             self._made += 1
             forget(self._kept, self.problem.grid.n_nodes)
-        self._kept.move_to_end(rate)
-        return self.restrict(self._kept[rate].solve(load))
+        self._kept.move_to_end(key)
+        return self.restrict(self._kept[key].solve(load))
 
     def solve(self, rate: float, load: Floats, rtol: float) -> tuple[Floats, int]:
         """Conjugate gradients."""

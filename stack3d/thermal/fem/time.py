@@ -11,7 +11,7 @@ import numpy as np
 from stack3d.errors import SolverError
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.fem.conduction import ConductionSolver
-from stack3d.thermal.nodal_system import forget
+from stack3d.thermal.nodal_system import alike, forget
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import Field, HeatProblem
 
@@ -152,12 +152,13 @@ class FemBody:
             self._solver._matrix.copy(self._sum, structure)
             self._sum.axpy(rate, self._mass, structure)
             self._filled = rate
-        if rate not in self._kept:
-            self._kept[rate] = self._solver.krylov(self._sum, "stack3d_time_", rate)
+        key = alike(rate)
+        if key not in self._kept:
+            self._kept[key] = self._solver.krylov(self._sum, "stack3d_time_", rate)
             self._made += 1
             forget(self._kept, FILLED * self._solver.unknowns)
-        self._kept.move_to_end(rate)
-        return self._kept[rate]
+        self._kept.move_to_end(key)
+        return self._kept[key]
 
     def precondition(self, rate: float, load: Floats) -> Floats:
         """One application of the preconditioner."""
