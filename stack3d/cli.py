@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from stack3d import __version__
-from stack3d.errors import EXIT_BAD_INPUT, EXIT_OTHER, EXIT_SOME_FAILED, DeckError, Stack3dError, unknown_name
+from stack3d.errors import EXIT_BAD_INPUT, EXIT_OTHER, EXIT_SOME_FAILED, DeckError, Stack3dError, ValidityWarning, unknown_name
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -90,8 +91,11 @@ def run(
         total += 1
         if report.status == study.FAILED:
             failed, code = failed + 1, report.exit_code
+            alone = len(report.lines) == 1 and not report.lines[0].startswith(f"{report.name}:")
             _fail(
-                f"{report.name}: {report.lines[0]}" if len(report.lines) == 1 else "\n".join([f"{report.name}:", *report.lines])
+                f"{report.name}: {report.lines[0]}"
+                if alone
+                else "\n".join([f"{report.name}:", *report.lines][len(report.lines) == 1 :])
             )
             if report.traceback and "--debug" in sys.argv:
                 typer.echo(report.traceback, err=True)
@@ -185,18 +189,20 @@ def compare_placements(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Also write a netCDF file.")] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
-    """Solve every placement of a workload on its stack and print how hot each gets."""
+    """Solve every placement of a workload on its stack; print how hot each gets and the kelvin gained over `spread`."""
     from stack3d.api import compare_placements as compared
 
     found = compared(scenario, dict(_parsed(overrides)))
-    spread = float(found["placement_tile_peak"].sel(placement="spread"))
-    typer.echo(f"{'placement':<16}{'hottest tile':>14}{'under spread':>16}{'mean of tiles':>16}{'stack peak':>14}")
+    gained = "under spread"
+    typer.echo(f"{'placement':<16}{'hottest tile':>14}{gained:>16}{'stack peak':>14}{gained:>16}{'mean of tiles':>16}")
     for name in found["placement"].values:
-        peak, mean, stack = (
-            float(found[f"placement_{k}"].sel(placement=name)) for k in ("tile_peak", "tile_mean", "stack_peak")
-        )
-        gained = f"{1e3 * (spread - peak):.3f} mK" if abs(spread - peak) < 1 else f"{spread - peak:.3f} K"
-        typer.echo(f"{name:<16}{peak:>12.4f} K{gained:>16}{mean:>14.4f} K{stack:>12.4f} K")
+        row = f"{name:<16}"
+        for key in ("tile_peak", "stack_peak"):
+            peaks = found[f"placement_{key}"]
+            peak = float(peaks.sel(placement=name))
+            less = float(peaks.sel(placement="spread")) - peak
+            row += f"{peak:>12.4f} K" + (f"{1e3 * less:>13.3f} mK" if abs(less) < 1 else f"{less:>14.3f} K")
+        typer.echo(f"{row}{float(found['placement_tile_mean'].sel(placement=name)):>14.4f} K")
     if output is not None:
         found.to_netcdf(output)
 
@@ -407,6 +413,15 @@ def schema(kind: Annotated[str, typer.Argument(help="scenarios, geometries, mate
 def main() -> None:
     """Entry point: one plain line per error, documented exit codes."""
     debug = "--debug" in sys.argv
+    python_shows = warnings.showwarning
+
+    def show_plainly(message: Warning | str, category: type[Warning], *more: Any) -> None:
+        if issubclass(category, ValidityWarning):
+            typer.echo(f"warning: {message}", err=True)
+        else:
+            python_shows(message, category, *more)
+
+    warnings.showwarning = show_plainly  # type: ignore[assignment]
     command: Callable[..., Any] = app
     try:
         code = command(standalone_mode=False)

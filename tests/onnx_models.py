@@ -25,22 +25,25 @@ def save(
     shape: tuple[Any, ...] = ("n", 4),
     *,
     out: tuple[Any, ...] = ("n", None),
+    outputs: tuple[str, ...] = ("y",),
     opset: int = 17,
 ) -> Path:
     typed = {n: w if w.dtype.kind == "i" else w.astype(np.float32) for n, w in weights.items()}
     graph = helper.make_graph(
         nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, out)], [numpy_helper.from_array(w, n) for n, w in typed.items()],
+        [helper.make_tensor_value_info(o, TensorProto.FLOAT, out) for o in outputs], [numpy_helper.from_array(w, n) for n, w in typed.items()],
     )  # fmt: skip
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
     return path
 
 
 def mlp(path: Path, rng: np.random.Generator) -> tuple[Path, tuple[int, ...]]:
-    """Odd sizes; Gemm both ways round with alpha and beta, a transposed weight, a weight on the left, one used twice."""
+    """Odd sizes; Gemm with alpha and beta, a transposed weight, one used twice, weights on the left of MatMul and Gemm, a product
+    of constants."""
     weights = {
         "w1": rng.normal(size=(37, 13)), "b1": rng.normal(size=37), "w2": rng.normal(size=(37, 37)) / 6,
-        "w3": rng.normal(size=(11, 37)), "w4": rng.normal(size=(7, 11)),
+        "w3": rng.normal(size=(11, 37)), "w4": rng.normal(size=(9, 11)), "w5": rng.normal(size=(9, 8)) / 3,
+        "c5": rng.normal(size=(8, 1)), "w6": rng.normal(size=(8, 5)), "w7": rng.normal(size=(5, 7)), "w8": rng.normal(size=(7, 8)),
     }  # fmt: skip
     nodes = [
         helper.make_node("Gemm", ["x", "w1", "b1"], ["a"], name="fc1", transB=1, alpha=0.7, beta=1.3),
@@ -54,7 +57,14 @@ def mlp(path: Path, rng: np.random.Generator) -> tuple[Path, tuple[int, ...]]:
         helper.make_node("Sigmoid", ["g"], ["h"]),
         helper.make_node("Transpose", ["h"], ["i"], perm=[1, 0]),
         helper.make_node("MatMul", ["w4", "i"], ["j"], name="fc4"),
-        helper.make_node("Transpose", ["j"], ["y"], perm=[1, 0]),
+        helper.make_node("Tanh", ["j"], ["k"]),
+        helper.make_node("Gemm", ["w5", "k", "c5"], ["l"], name="fc5", transA=1, alpha=0.8),
+        helper.make_node("Transpose", ["l"], ["m"], perm=[1, 0]),
+        helper.make_node("Tanh", ["m"], ["o"]),
+        helper.make_node("Gemm", ["w8", "o"], ["p"], name="fc8", transB=1),
+        helper.make_node("MatMul", ["w6", "w7"], ["w67"], name="folded"),
+        helper.make_node("Transpose", ["p"], ["q"], perm=[1, 0]),
+        helper.make_node("Gemm", ["q", "w67"], ["y"], name="fc67", transB=1),
     ]
     return save(path, nodes, weights, ("n", 13)), (13,)
 

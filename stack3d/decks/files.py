@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -72,11 +73,21 @@ def _digest(path: Path, modified: int, size: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+LOCATION = re.compile(rb"\x0a\x08location\x12([\x00-\x7f]|[\x80-\xff][\x00-\x7f])")
+"""How an ONNX file begins the name of a file that holds one of its weights: an entry of a map, then the length of the name."""
+
+
 def _digest_beside(model: Path) -> str:
-    """Digests of the files below a model's folder that the model mentions: it may keep its weights in them."""
-    content = model.read_bytes()
-    beside = [p for p in sorted(model.parent.iterdir()) if p.is_file() and p != model and p.name.encode() in content]
-    return "".join(file_digest(p) for p in beside)
+    """Digests of the files in and below a model's folder in which it keeps weights."""
+    content, folder = model.read_bytes(), model.parent.resolve()
+    found = set()
+    for match in LOCATION.finditer(content):
+        low, high = [*match[1], 0][:2]
+        name = content[match.end() : match.end() + (low & 0x7F) + 128 * high]
+        target = (folder / name.decode(errors="replace")).resolve()
+        if target.is_relative_to(folder) and target.is_file():
+            found.add(target)
+    return "".join(file_digest(p) for p in sorted(found))
 
 
 def file_digest(path: Path) -> str:

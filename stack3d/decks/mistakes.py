@@ -29,6 +29,8 @@ def translate(error: Any, tree: Any, model: Any, at: tuple[str | int, ...] = ())
             continue
         path = tuple(p for p in item["loc"] if isinstance(p, int) or not p.endswith("]"))
         full = (*at, *path)
+        if isinstance(path[-1] if path else None, int) and not isinstance(_value(tree, full[:-1]), list):
+            full = full[:-1]  # one number that stands for several
         message, kind = item["msg"], item["type"]
         if kind == "extra_forbidden":
             allowed = _keys_at(model, path[:-1])
@@ -41,7 +43,17 @@ def translate(error: Any, tree: Any, model: Any, at: tuple[str | int, ...] = ())
             message = f"{message[0].lower()}{message[1:]} (got {item['input']!r})"
         place = yamlfile.locate(tree, full) or (None, None)
         problems.append(Problem(dotted(full), message, *place))
-    return problems
+    return list(dict.fromkeys(problems))
+
+
+def _value(tree: Any, path: Sequence[str | int]) -> Any:
+    """What stands at a path, None where nothing does."""
+    for part in path:
+        try:
+            tree = tree[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return tree
 
 
 def _keys_at(model: Any, path: Sequence[str | int]) -> list[str]:

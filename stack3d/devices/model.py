@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +27,7 @@ from stack3d.devices.laws import (
     WindowClosureLaw,
     check_range,
 )
+from stack3d.devices.programming import loosened
 from stack3d.devices.state import HEALTHY, STUCK_HIGH, STUCK_LOW, CellState
 from stack3d.devices.truncation import MeanPreserving
 from stack3d.errors import ArrayError, RangeError, unknown_name
@@ -48,6 +49,10 @@ class WriteBill:
     """[J]"""
     failed: int
     """Cells that wore out in this write."""
+
+    def __add__(self, other: WriteBill) -> WriteBill:
+        """Both writes."""
+        return WriteBill(*(a + b for a, b in zip(astuple(self), astuple(other))))
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,22 @@ class DeviceModel:
                 raise unknown_name("mechanism", name, known)
         changes: dict[str, Any] = {ATTRIBUTES[name]: None for name in mechanisms}
         return replace(self, **changes)
+
+    def loosened(self, pulses: float) -> DeviceModel:
+        """Return the model whose write-verify takes `pulses` on average, at least 1, and leaves a larger error.
+
+        The model itself where that is no fewer than it takes.
+        """
+        if not 1 <= pulses < self.write_pulses():
+            return self
+        write = self.device.write
+        law = loosened(self.programming, pulses, self.device) if self.programming else None
+        device = (
+            self.device
+            if write is None
+            else self.device.model_copy(update={"write": write.model_copy(update={"pulses": pulses})})
+        )
+        return replace(self, device=device, programming=law)
 
     # ------------------------------------------------------------------------------------------------- writing
     def program(

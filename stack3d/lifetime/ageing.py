@@ -36,6 +36,22 @@ def epoch_times(lifetime: Lifetime | None) -> Floats:
 
 
 @dataclass(frozen=True, eq=False)
+class Loose:
+    """Cells that a refresh takes less care of.
+
+    Parameters
+    ----------
+    masks : mapping of str to ndarray of bool
+        By layer, shape (devices, n_inputs, n_columns).
+    pulses : float
+        Mean pulses of their write; 0 = they are left as they are.
+    """
+
+    masks: Mapping[str, NDArray[np.bool_]]
+    pulses: float
+
+
+@dataclass(frozen=True, eq=False)
 class Population:
     """All chips: the cell state of every layer.
 
@@ -75,6 +91,7 @@ class Population:
         *,
         masks: Mapping[str, NDArray[np.bool_]] | None = None,
         targets: Mapping[str, Floats] | None = None,
+        loose: Loose | None = None,
     ) -> tuple[Population, dict[str, WriteBill]]:
         """Program cells again at the mean temperature of their place; wear is that of a write at any instant of the period.
 
@@ -88,37 +105,49 @@ class Population:
             Cells to write; layers without a mask are left alone. Absent = all cells of all layers.
         targets : mapping of str to ndarray, optional
             New targets [S]; absent = the old ones.
+        loose : Loose, optional
+            Cells that are written with fewer pulses, or not at all.
         """
         states, bills = dict(self.states), {}
         for index, (name, state) in enumerate(self.states.items()):
             if masks is not None and name not in masks:
                 continue
             mask = None if masks is None else masks[name]
-            if climate.shares.size > 1:
-                device = computer.devices[name]
-                more = climate.averaged(device.damage_rate) - device.damage_rate(climate.mean)
-                more = computer.per_cell(name, more) * (1.0 if mask is None else mask)
-                state = replace(state, damage=state.damage + more)
-            states[name], bills[name] = computer.devices[name].reprogram(
-                state,
-                mask,
-                state.target if targets is None or name not in targets else targets[name],
-                np.random.default_rng([*key, WRITE, index]),
-                temperature=computer.per_cell(name, climate.mean),
-                pair_axis=_pair_axis(computer, name),
-            )
+            writes = [(computer.devices[name], mask)]
+            if loose is not None:
+                few, chosen = loose.masks[name], True if mask is None else mask
+                writes = [(computer.devices[name], chosen & ~few)]
+                if loose.pulses:
+                    writes.append((computer.devices[name].loosened(loose.pulses), chosen & few))
+            target = state.target if targets is None or name not in targets else targets[name]
+            done = []
+            for device, part in writes:
+                if climate.shares.size > 1:
+                    more = climate.averaged(device.damage_rate) - device.damage_rate(climate.mean)
+                    more = computer.per_cell(name, more) * (1.0 if part is None else part)
+                    state = replace(state, damage=state.damage + more)
+                state, bill = device.reprogram(
+                    state,
+                    part,
+                    target,
+                    np.random.default_rng([*key, WRITE, index]),
+                    temperature=computer.per_cell(name, climate.mean),
+                    pair_axis=_pair_axis(computer, name),
+                )
+                done.append(bill)
+            states[name], bills[name] = state, sum(done[1:], done[0])
         return Population(states), bills
 
-    def worn(self, computer: Computer, times: float, share: float, climate: Climate) -> Population:
-        """Wear of `times` further writes of a `share` of the cells, spread evenly; conductances stay."""
+    def worn(self, computer: Computer, times: float, shares: Mapping[str, Floats | float], climate: Climate) -> Population:
+        """Wear of `times` further writes, each a share of a full write in every cell, by layer; conductances stay."""
         states = {}
         for name, state in self.states.items():
             device = computer.devices[name]
             rate = computer.per_cell(name, climate.averaged(device.damage_rate))
             states[name] = replace(
                 state,
-                writes=state.writes + times * share * device.write_pulses(),
-                damage=state.damage + times * share * rate,
+                writes=state.writes + times * shares[name] * device.write_pulses(),
+                damage=state.damage + times * shares[name] * rate,
             )
         return Population(states)
 

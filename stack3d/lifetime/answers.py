@@ -144,7 +144,12 @@ def answered(
     values["mvm/ohmic_error"] = np.array([_ohmic_error(computer, name) for name in computer.matrices])
     coordinates["network_layer"] = np.array(list(computer.matrices))
     values["mvm/time_to_accuracy_loss"] = time_to_loss(times, accuracy, computer.float_accuracy, loss)
-    [interval] = time_to_loss(times, accuracy.mean(axis=1)[:, None], float(accuracy[0].mean()), loss)
+    plan = [policy for policy in history.plan if not policy.renews]
+    alone = accuracy
+    if len(plan) < len(history.plan):  # how long the chips hold is asked of chips that are left alone
+        with clock("hold"):
+            alone = np.array(_curve(history.start, times, history.climates, plan))
+    [interval] = time_to_loss(times, alone.mean(axis=1)[:, None], float(alone[0].mean()), loss)
     hottest = np.stack([climate.mean.max(axis=(1, 2)) for climate in history.climates]).max(axis=0)
     endurance = endurance_at_hold(computer, hottest, float(interval))
     values["reliability/hold_interval"] = interval
@@ -160,6 +165,19 @@ def answered(
             _attribute(history, values, coordinates)
 
 
+def _curve(life: Life, times: Floats, climates: Sequence[Climate], plan: Sequence[Policy]) -> list[Floats]:
+    """Accuracy of every chip at the end of every epoch through the same temperatures."""
+    for policy in plan:
+        life = policy.programmed(life, climates[0])
+    curve: list[Floats] = []
+    for epoch, (now, climate) in enumerate(zip(times, climates)):
+        life = elapse(life, float(now), climate, plan, epoch)
+        curve.append(read_out(life, climate, plan, epoch, layers=False).accuracy)
+        if life.fresh_accuracy is None:
+            life = replace(life, fresh_accuracy=float(curve[0].mean()))
+    return curve
+
+
 def _band(history: History, lifetime: Lifetime, values: dict[str, Any], coordinates: dict[str, Any]) -> None:
     """The same temperatures for devices at both ends of their bands."""
     start, plan, computer = history.start, history.plan, history.start.computer
@@ -169,15 +187,7 @@ def _band(history: History, lifetime: Lifetime, values: dict[str, Any], coordina
         other = replace(computer, devices={name: build_device(deck, band) for name, deck in decks.items()})
         population = type(start.population).programmed(other, start.samples, start.seed, start.programming_temperature)
         life = replace(start, computer=other, population=population)
-        for policy in plan:
-            life = policy.programmed(life, history.climates[0])
-        curve = []
-        for epoch, (now, climate) in enumerate(zip(history.times, history.climates)):
-            life = elapse(life, float(now), climate, plan, epoch)
-            curve.append(read_out(life, climate, plan, epoch, layers=False).accuracy)
-            if life.fresh_accuracy is None:
-                life = replace(life, fresh_accuracy=float(curve[0].mean()))
-        curves.append(curve)
+        curves.append(_curve(life, history.times, history.climates, plan))
     stacked = np.array(curves)
     values["mvm/accuracy_band"] = stacked
     values["mvm/time_to_accuracy_loss_band"] = np.array(

@@ -15,7 +15,7 @@ from stack3d.geometry.hexahedra import layered_cells
 from stack3d.layout import Floats, HeatSource
 from stack3d.lifetime.bodies import make_body
 from stack3d.lifetime.channels import channel_runs
-from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.computer import Chip
 from stack3d.lifetime.faces import film_laws, thermal_problem
 from stack3d.lifetime.heat import Heat, heat_sources
 from stack3d.meshes import CellMesh

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from stack3d.errors import DeckError, Problem, did_you_mean
+import os
+import warnings
+
+import numpy as np
+
+from stack3d.errors import DeckError, Problem, ValidityWarning, did_you_mean
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.geometry.tetrahedra import build_columns
 from stack3d.geometry.user_mesh import read_mesh
 from stack3d.layout import Grid
-from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.computer import Chip
 from stack3d.lifetime.faces import surfaces_of, thermal_problem
 from stack3d.lifetime.heat import make_grid, standing_out
 from stack3d.meshes import CellMesh, Columns
 from stack3d.schema.scenario import Scenario
 
 Body = Grid | Columns | CellMesh
+
+TENSOR_MEMORY = 62.0
+"""Per unknown of the tensor solver, and (below) per entry of a matrix with its solver; `benchmarks/thermal.py`. [byte]"""
+MATRIX_MEMORY = 48.0
+LARGEST, SMALLEST = 1.0, 1e-6
+"""A part larger or smaller than this has the wrong unit, most likely. [m]"""
 
 
 def make_body(chip: Chip) -> Body:
@@ -40,12 +51,22 @@ def describe(chip: Chip) -> str:
     body, order = make_body(chip), chip.scenario.solver.order
     if isinstance(body, Grid):
         nz, ny, nx = body.shape
-        unknowns, neighbours, what = body.n_nodes, 27, f"{nx} x {ny} x {nz} hexahedra"
+        what = f"{nx} x {ny} x {nz} hexahedra"
     else:
         mesh = body.cells if isinstance(body, Columns) else body
-        unknowns, neighbours = mesh.node_count(order), 27 if order == 1 else 65
         what = f"{len(mesh.cells)} {'hexahedra' if mesh.kind == 'hexahedron' else 'tetrahedra'} of order {order}"
-    return f"{what}, {unknowns} unknowns, about {unknowns * neighbours * 12 * 4 / 1e6:.0f} MB of matrix and solver"
+    unknowns, memory = _size(chip, body)
+    return f"{what}, {unknowns} unknowns, about {memory / 1e6:.0f} MB of matrix and solver"
+
+
+def _size(chip: Chip, body: Grid | Columns | CellMesh) -> tuple[int, float]:
+    """Unknowns, and memory of matrix and solver. [-], [byte]"""
+    if isinstance(body, Grid):
+        each = TENSOR_MEMORY if chip.scenario.solver.backend != "fem" else 27 * MATRIX_MEMORY
+        return body.n_nodes, each * body.n_nodes
+    order = chip.scenario.solver.order
+    unknowns = (body.cells if isinstance(body, Columns) else body).node_count(order)
+    return unknowns, unknowns * (27 if order == 1 else 65) * MATRIX_MEMORY
 
 
 def check_body(chip: Chip) -> None:
@@ -55,7 +76,11 @@ def check_body(chip: Chip) -> None:
     if problems:
         raise DeckError(problems)
     if scenario.geometry.mesh is None and scenario.solver.mesh.cells == "hex":
-        make_grid(chip)
+        unknowns, memory = _size(chip, make_grid(chip))
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if memory > there:
+            text = f"solver.mesh: {unknowns} unknowns want about {memory / 1e9:.0f} GB; this machine has {there / 1e9:.0f}"
+            warnings.warn(ValidityWarning(text), stacklevel=2)
 
 
 def _of_stack(scenario: Scenario) -> list[Problem]:
@@ -72,6 +97,9 @@ def _of_user_mesh(scenario: Scenario) -> list[Problem]:
     """What does not go with a mesh of the user's own, and faces that it does not have."""
     mesh, cooling = read_mesh(scenario.geometry), scenario.cooling
     problems = []
+    if not SMALLEST <= (size := float(np.ptp(mesh.points, axis=0).max())) <= LARGEST:
+        text = f"geometry.mesh: the part is {size:.3g} m long; is geometry.mesh_unit the unit of the file?"
+        warnings.warn(ValidityWarning(text), stacklevel=2)
     for key in ("workload", "maps"):
         if getattr(scenario, key) is not None:
             problems.append(Problem(key, "does not go with a mesh of your own, which has neither tiers nor a grid"))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from stack3d import mvm
 from stack3d.devices.build import build_device, check_device
-from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.errors import DeckError, Problem, ValidityWarning, did_you_mean
 from stack3d.geometry import stack as geometry
 from stack3d.layout import HeatSource, Stack
-from stack3d.lifetime.computer import Computer, forward_of, reads_of
+from stack3d.lifetime.computer import Chip, Computer, forward_of
 from stack3d.lifetime.crossbars import build_matrix, with_mismatch
 from stack3d.lifetime.placing import with_places
 from stack3d.schema.device import Device
@@ -25,37 +26,6 @@ from stack3d.workload.placement import place
 
 MOST_PROFILED = 32768
 """Products per layer that calibrate its converters, at most; more inputs are left out."""
-
-
-@dataclass(frozen=True, eq=False)
-class Chip:
-    """Stack, explicit heat and, with a workload, the computer on it.
-
-    Parameters
-    ----------
-    scenario : Scenario
-    stack : Stack
-    sources : tuple of HeatSource
-        Explicit heat, its mean where a trace is given.
-    computer : Computer or None
-    activity : PowerTrace
-        Activity of the workload, a share of its rate.
-    source_trace : PowerTrace or None
-        Power of explicit sources over time. [W]
-    """
-
-    scenario: Scenario
-    stack: Stack
-    sources: tuple[HeatSource, ...]
-    computer: Computer | None
-    activity: trace.PowerTrace = field(default_factory=lambda: trace.read_activity(None))
-    source_trace: trace.PowerTrace | None = None
-
-    @property
-    def mean_rate(self) -> float:
-        """Inferences per second, mean over the activity. [1/s]"""
-        work = self.scenario.workload
-        return work.rate * float(self.activity.mean[0]) if work is not None else 0.0
 
 
 def _problems_of(step: Callable[[], Any], problems: list[Problem]) -> Any:
@@ -95,7 +65,7 @@ def _copies(
     assert work is not None
     none = np.zeros(0)
     idle = [
-        power.TileActivity(t, products[n], none, none, pulses[n], (t.col_stop - t.col_start) * m.readouts, reads_of(m))
+        power.TileActivity(t, products[n], none, none, pulses[n], (t.col_stop - t.col_start) * m.readouts, m.reads)
         for n, m in single.items()
         for t in m.tiles
     ]
@@ -122,7 +92,9 @@ def _loaded(scenario: Scenario, problems: list[Problem]) -> tuple[networks.Netwo
     work = scenario.workload
     assert work is not None
     by_column = scenario.mvm.weight_scaling == "column"
-    network = _problems_of(lambda: networks.load_network(work.network, digital=work.digital, by_column=by_column), problems)
+    network = _problems_of(
+        lambda: networks.load_network(work.network, output=work.output, digital=work.digital, by_column=by_column), problems
+    )
     key, deck = ("workload.data", work.data) if work.data else ("workload.network.data", work.network.data)
     if deck is None:
         problems.append(Problem("workload.data", "is missing: the network comes without labelled inputs to judge it by"))
@@ -131,9 +103,8 @@ def _loaded(scenario: Scenario, problems: list[Problem]) -> tuple[networks.Netwo
     return network, _problems_of(lambda: labelled.load_data(deck, network, work.test_samples, key=key), problems)
 
 
-def _computer(
-    scenario: Scenario, stack: Stack, sources: tuple[HeatSource, ...], activity: trace.PowerTrace, problems: list[Problem]
-) -> Computer | None:
+def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Computer | None:
+    """Everything but the places of the tiles."""
     work = scenario.workload
     assert work is not None and scenario.device is not None
     keyed = {"device": scenario.device, **{f"hybrid[{i}].device": part.device for i, part in enumerate(scenario.hybrid)}}
@@ -183,9 +154,7 @@ def _computer(
     )
     targets = {name: m.target_conductances() for name, m in matrices.items()}
     _problems_of(lambda: power.pipeline(computer.activities(targets), work.periphery, work.rate), problems)
-    rate = work.rate * float(activity.mean[0])
-    placed = _problems_of(lambda: with_places(computer, scenario, stack, sources, rate, work.placement), problems)
-    return placed if isinstance(placed, Computer) else None
+    return computer
 
 
 def _traced(scenario: Scenario, sources: tuple[HeatSource, ...]) -> tuple[tuple[HeatSource, ...], trace.PowerTrace | None]:
@@ -217,12 +186,20 @@ def build_chip(scenario: Scenario) -> Chip:
     problems: list[Problem] = []
     stack = geometry.build_stack(scenario.geometry)
     sources = _problems_of(lambda: geometry.explicit_sources(scenario, stack), problems) or ()
+    for source in sources:
+        if source.power < 0:
+            text = f"power.sources: {source.name!r} takes {-source.power:g} W out of {source.layer!r}; is the sign meant?"
+            warnings.warn(ValidityWarning(text), stacklevel=2)
     traced = _problems_of(lambda: _traced(scenario, sources), problems)
     sources, source_trace = traced if traced is not None else (sources, None)
     problems += geometry.check_places(scenario, stack)
     deck = scenario.workload.trace if scenario.workload is not None else None
     activity = _problems_of(lambda: trace.read_activity(deck), problems) or trace.read_activity(None)
-    computer = _computer(scenario, stack, sources, activity, problems) if scenario.workload is not None else None
+    computer = _computer(scenario, stack, problems) if scenario.workload is not None else None
+    chip = Chip(scenario, stack, sources, computer, activity, source_trace)
+    if computer is not None and scenario.workload is not None:
+        wanted = scenario.workload.placement
+        chip = _problems_of(lambda: with_places(chip, wanted), problems) or chip
     if problems:
         raise DeckError(problems)
-    return Chip(scenario, stack, sources, computer, activity, source_trace)
+    return chip

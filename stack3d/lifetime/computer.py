@@ -1,10 +1,10 @@
-"""What a workload adds to a stack: network, crossbar matrices, their tiles and what each does per inference."""
+"""A chip, and what a workload adds to its stack: network, crossbar matrices, their tiles and what each does per inference."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from stack3d import mvm
 from stack3d.devices.model import DeviceModel
-from stack3d.layout import Floats
+from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.schema.scenario import Scenario
 from stack3d.tiles import Tile
 from stack3d.workload import data as labelled
 from stack3d.workload import network as networks
-from stack3d.workload import power
+from stack3d.workload import power, trace
 from stack3d.workload.placement import Site
 
 READ_MEMORY = 256e6
@@ -158,7 +158,7 @@ class Computer:
                     row_conductance=rows[tile.layer][span][:, columns].sum(axis=1),
                     pulse=self.devices[tile.layer].device.read.pulse,
                     conversions=(tile.col_stop - tile.col_start) * matrix.readouts,
-                    reads=reads_of(matrix),
+                    reads=matrix.reads,
                     layer=self.layer_of[tile.layer],
                     hops=self.hops[i] if self.hops else 0,
                 )
@@ -172,9 +172,35 @@ class Computer:
         return cells + READ_MEMORY / max(1.0, *self.products.values())
 
 
-def reads_of(matrix: mvm.AnalogMatrix) -> int:
-    """Reads per product: one per digit of the inputs."""
-    return -(-(matrix.dac.bits or 1) // matrix.input_slice_bits) if matrix.input_slice_bits else 1
+@dataclass(frozen=True, eq=False)
+class Chip:
+    """Stack, explicit heat and, with a workload, the computer on it.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    stack : Stack
+    sources : tuple of HeatSource
+        Explicit heat, its mean where a trace is given.
+    computer : Computer or None
+    activity : PowerTrace
+        Activity of the workload, a share of its rate.
+    source_trace : PowerTrace or None
+        Power of explicit sources over time. [W]
+    """
+
+    scenario: Scenario
+    stack: Stack
+    sources: tuple[HeatSource, ...]
+    computer: Computer | None
+    activity: trace.PowerTrace = field(default_factory=lambda: trace.read_activity(None))
+    source_trace: trace.PowerTrace | None = None
+
+    @property
+    def mean_rate(self) -> float:
+        """Inferences per second, mean over the activity. [1/s]"""
+        work = self.scenario.workload
+        return work.rate * float(self.activity.mean[0]) if work is not None else 0.0
 
 
 def forward_of(network: networks.Network) -> Callable[[Any, Floats], Floats]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from stack3d import mvm
 from stack3d.layout import Floats
+from stack3d.lifetime.computer import Computer
 from stack3d.schema.device import Device
 from stack3d.schema.scenario import Scenario
 
@@ -56,6 +57,24 @@ def _wires(scenario: Scenario) -> mvm.Wires | None:
         bit_line_ends=choice.bit_line_ends,
         temperature_coefficient=choice.wire_temperature_coefficient,
     )
+
+
+def error_powers(computer: Computer) -> dict[str, Floats]:
+    """What the programming error of each cell costs: its error power at the outputs over the layer's signal power. [-]
+
+    By layer, shape (devices, n_inputs, n_columns). Inputs are taken as uncorrelated with the mean squares of the calibration
+    inputs; a slice counts by its weight, a state by the error of its write. Cells of offset and reference columns act on
+    all outputs of an array: infinite.
+    """
+    powers = {}
+    for name, m in computer.matrices.items():
+        device, targets = computer.devices[name], m.target_conductances()
+        sd = device.programming.error(targets, device.device)[1] if device.programming else 1.0
+        drive = computer.mean_square_voltages[name][:, None]
+        error = drive * (m.mapping.plane_weights[:, None, None] * m.weight_max * sd / m.mapping.window) ** 2
+        powers[name] = np.broadcast_to(error / (np.sum(drive * m.weights**2) or 1.0), m.state_shape).copy()
+        powers[name][..., m.n_outputs :] = np.inf
+    return powers
 
 
 def with_mismatch(scenario: Scenario, matrices: Mapping[str, mvm.AnalogMatrix]) -> dict[str, mvm.AnalogMatrix]:

@@ -8,9 +8,9 @@ from typing import overload
 import numpy as np
 
 from stack3d.errors import Problem, ValidityWarning, did_you_mean
-from stack3d.layout import Grid, Rectangle, Stack, Surface
+from stack3d.layout import Floats, Grid, Rectangle, Stack, Surface
 from stack3d.lifetime.channels import channel_runs, warn_of_channels
-from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.computer import Chip
 from stack3d.meshes import CellMesh, Columns
 from stack3d.schema.cooling import Cooling
 from stack3d.schema.cooling import Face as FaceDeck
@@ -59,8 +59,11 @@ def film_laws(cooling: Cooling, problem: HeatProblem) -> dict[str, FilmLaw]:
     return {n: film_law(d, problem.area(n), cooling.ambient) for n, d in decks if d.natural is not None or d.emissivity}
 
 
-def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution) -> None:
-    """Warn where a face passes what its cooling can do, or a layer its highest temperature."""
+def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution, highest: Floats | None = None) -> None:
+    """Warn where a face passes what its cooling can do, or a layer its highest temperature.
+
+    `highest`, shape (layers,), is the hottest that each layer gets over a life, where one was followed [K].
+    """
     for name, deck in chip.scenario.cooling.conditions.items():
         face = problem.faces[name]
         if face.is_fixed or not face.film_coefficient:
@@ -79,8 +82,8 @@ def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution) 
             )
     warn_of_channels(chip.stack, solution)
     for name, limit in chip.scenario.limits.items():
-        for layer in chip.stack.layers:
-            peak = solution.field.layer_peak(layer.name)[0]
+        for i, layer in enumerate(chip.stack.layers):
+            peak = solution.field.layer_peak(layer.name)[0] if highest is None else float(highest[i])
             if name in (layer.role, layer.name) and peak > limit:
                 _warn(f"limits.{name}: layer {layer.name!r} reaches {peak:.2f} K, {peak - limit:.2f} K above its limit")
 

@@ -11,8 +11,7 @@ import numpy as np
 from stack3d.errors import RangeError, SolverError, ThermalRunawayError, ValidityWarning
 from stack3d.geometry.grid import build_grid
 from stack3d.layout import Floats, Grid, HeatSource, Rectangle
-from stack3d.lifetime.chip import Chip
-from stack3d.lifetime.computer import energies_of
+from stack3d.lifetime.computer import Chip, energies_of
 from stack3d.lifetime.faces import surfaces_of
 from stack3d.thermal.problem import ThermalBackend, ThermalSolution
 from stack3d.thermal.schedule import PowerSchedule
@@ -177,6 +176,7 @@ def settle(
     limits: Limits = Limits(),
     write_power: Floats | float = 0.0,
     above: Callable[[float], Floats | float] = lambda rate: 0.0,
+    leaking: Floats | float = 1.0,
 ) -> Heat:
     """Solve for temperature, leakage and what the cells conduct at that temperature together.
 
@@ -194,6 +194,8 @@ def settle(
         Power of writes in each tile. [W]
     above : callable
         Rate [1/s] → how far the hottest instant of a period lies above the mean of each box; throttling looks at it. [K]
+    leaking : ndarray or float
+        Leakage of each tile's periphery, mean over a period, over that at its mean temperature. [-]
 
     Raises
     ------
@@ -203,14 +205,14 @@ def settle(
         When they have not settled after the allowed iterations.
     """
     asked = chip.mean_rate
-    full = _fixed_point(chip, backend, conductances_at, start, limits, write_power, asked)
+    full = _fixed_point(chip, backend, conductances_at, start, limits, write_power, leaking, asked)
 
     def peak(state: Heat) -> float:
         return float((state.field + above(state.rate)).max())
 
     if limits.hottest is None or peak(full) <= limits.hottest:
         return full
-    idle = _fixed_point(chip, backend, conductances_at, start, limits, write_power, 0.0)
+    idle = _fixed_point(chip, backend, conductances_at, start, limits, write_power, leaking, 0.0)
     if peak(idle) >= limits.hottest:
         text = f"throttling: the idle chip is at {peak(idle):.1f} K already, above the limit of {limits.hottest:.1f} K"
         warnings.warn(ValidityWarning(text), stacklevel=2)
@@ -219,7 +221,7 @@ def settle(
     for _ in range(LEAKAGE_ITERATIONS):  # regula falsi on a nearly linear curve, bracketed
         share = (limits.hottest - peak(low)) / (peak(high) - peak(low))
         rate = low.rate + 0.999 * share * (high.rate - low.rate)
-        state = _fixed_point(chip, backend, conductances_at, low.field, limits, write_power, rate)
+        state = _fixed_point(chip, backend, conductances_at, low.field, limits, write_power, leaking, rate)
         if limits.hottest - 0.05 <= peak(state) <= limits.hottest:
             return state
         low, high = (state, high) if peak(state) < limits.hottest else (low, state)
@@ -233,6 +235,7 @@ def _fixed_point(
     start: Floats,
     limits: Limits,
     write_power: Floats | float,
+    leaking: Floats | float,
     rate: float,
 ) -> Heat:
     computer, work = chip.computer, chip.scenario.workload
@@ -252,7 +255,7 @@ def _fixed_point(
             runaway.conclude(field)
             raise
         powers["write"] = np.array(np.broadcast_to(write_power, (len(computer.tiles),)), dtype=float)
-        powers["leakage"] = power.leakage(work.periphery, periphery) * awake
+        powers["leakage"] = power.leakage(work.periphery, periphery) * awake * leaking
         solution = backend.solve(heat_sources(chip, powers, rate), guess=guess)
         guess = solution.field.values
         new = tile_field(chip, solution, subgrid)
@@ -260,7 +263,7 @@ def _fixed_point(
         if iteration == 1 and new.max() > RUNAWAY_TEMPERATURE:
             raise SolverError(
                 f"{solution.heat_in:.4g} W heat the chip to {new.max():.0f} K before any leakage grows: lower power.sources or"
-                " workload.rate, or cool better"
+                f" workload.rate, {'write less often, ' if powers['write'].any() else ''}or cool better"
             )
         steps.append(float(np.abs(new - field).max()))
         runaway.check(periphery, warmed)

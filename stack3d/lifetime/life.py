@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -10,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d import mvm
-from stack3d.errors import DeckError, Problem
+from stack3d.errors import DeckError, Problem, ValidityWarning
 from stack3d.layout import Floats
 from stack3d.lifetime.ageing import READ, REFERENCE, Population
-from stack3d.lifetime.chip import Chip
 from stack3d.lifetime.climate import Climate
-from stack3d.lifetime.computer import Computer, forward_of
+from stack3d.lifetime.computer import Chip, Computer, forward_of
 from stack3d.lifetime.crossbars import with_warm_wires
 from stack3d.lifetime.heat import Limits
 from stack3d.registry import Registry
@@ -139,6 +139,12 @@ class Reading:
 class Policy(Protocol):
     """Something that is done to keep the chips accurate, or cool."""
 
+    renews: bool
+    """Whether it writes again what has aged."""
+
+    def check(self, computer: Computer) -> list[Problem]:
+        """What this computer cannot do."""
+
     def programmed(self, life: Life, climate: Climate) -> Life:
         """After the first programming."""
 
@@ -165,6 +171,12 @@ class Policy(Protocol):
 
 class Passive:
     """Policy that does nothing; others override what they do."""
+
+    renews: bool = False
+
+    def check(self, computer: Computer) -> list[Problem]:
+        """Return no problems."""
+        return []
 
     def programmed(self, life: Life, climate: Climate) -> Life:
         """Leave the chips as they are."""
@@ -216,7 +228,11 @@ def chosen_policies(chip: Chip) -> tuple[Policy, ...]:
     ]
     if problems:
         raise DeckError(problems)
-    return tuple(policies[name](value) for name, value in found.items() if value is not None)
+    plan = tuple(policies[name](value) for name, value in found.items() if value is not None)
+    problems = [problem for policy in plan for problem in policy.check(chip.computer)] if chip.computer is not None else []
+    if problems:
+        raise DeckError(problems)
+    return plan
 
 
 def elapse(life: Life, end: float, climate: Climate, plan: Sequence[Policy], epoch: int) -> Life:
@@ -251,8 +267,21 @@ def _triggered(life: Life, end: float, climate: Climate, plan: Sequence[Policy],
         when = _crossing(life, end, climate, due)
         interval = when - life.time
         life = due.act(life.aged(when, climate), climate, _event(epoch, number + count))
-        if interval <= 0 or when >= end:
-            return life.aged(end, climate)
+        if when >= end:
+            return life
+        if interval <= 0:
+            return _in_vain(life, end, climate, due, _event(epoch, number + count + 1))
+    return life.aged(end, climate)
+
+
+def _in_vain(life: Life, end: float, climate: Climate, policy: Policy, event: int) -> Life:
+    """Age to `end` with a policy that is due again as soon as it has acted: it acts a few times, evenly."""
+    text = f"a write does not bring the accuracy back within what triggers it: {CROSSINGS} writes in such an epoch"
+    warnings.warn(ValidityWarning(text), stacklevel=2)
+    step = (end - life.time) / CROSSINGS
+    middles = [life.time + (k + 0.5) * step for k in range(CROSSINGS)]
+    for k, when in enumerate(middles):
+        life = policy.act(life.aged(when, climate), climate, event + k)
     return life.aged(end, climate)
 
 

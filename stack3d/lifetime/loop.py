@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,8 @@ from stack3d.layout import Floats
 from stack3d.lifetime import ageing, checkpoint, heat
 from stack3d.lifetime.ageing import Population, epoch_times, errors_by_tier, histogram, histogram_edges
 from stack3d.lifetime.answers import History, answered
-from stack3d.lifetime.chip import Chip
 from stack3d.lifetime.climate import Climate
-from stack3d.lifetime.computer import Computer
+from stack3d.lifetime.computer import Chip, Computer
 from stack3d.lifetime.heat import Heat, Limits
 from stack3d.lifetime.life import Bill, Life, Policy, Reading, elapse, read_out
 from stack3d.lifetime.outputs import power_values, thermal_values, workload_coordinates
@@ -49,12 +48,28 @@ def _limits(chip: Chip, plan: Sequence[Policy]) -> Limits:
     return limits
 
 
-def first_heat(chip: Chip, computer: Computer, backend: ThermalBackend, plan: Sequence[Policy]) -> Heat:
-    """Heat of chips just programmed, mean over a period of the power."""
+def first_heat(
+    chip: Chip,
+    computer: Computer,
+    backend: ThermalBackend,
+    plan: Sequence[Policy],
+    swing: Swing | None = None,
+    above: Callable[[float], Floats | float] = lambda rate: 0.0,
+) -> Heat:
+    """Heat of chips just programmed, mean over a period of the power; throttled by what lies `above` it, see `settle`."""
     life = fresh_life(chip, computer)
     nx, ny = (chip.scenario.lifetime or Lifetime()).subgrid
     start = np.full((len(computer.tiles), ny, nx), chip.scenario.cooling.ambient)
-    return heat.settle(chip, backend, lambda field: life.conductances(Climate.steady(field)), start, _limits(chip, plan))
+    limits = _limits(chip, plan)
+    return heat.settle(
+        chip,
+        backend,
+        lambda field: life.conductances(_climate(field, swing)),
+        start,
+        limits,
+        above=above,
+        leaking=_leaking(swing),
+    )
 
 
 def present(chip: Chip, computer: Computer, state: Heat, times: Floats) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -72,6 +87,11 @@ def present(chip: Chip, computer: Computer, state: Heat, times: Floats) -> tuple
 def _climate(field: Floats, swing: Swing | None) -> Climate:
     """Temperatures about a mean. [K]"""
     return Climate.steady(field) if swing is None else swing.climate.shifted(field)
+
+
+def _leaking(swing: Swing | None) -> Floats | float:
+    """Mean leakage over that at the mean temperature. [-]"""
+    return 1.0 if swing is None else swing.leaking
 
 
 class Loop:
@@ -122,7 +142,7 @@ class Loop:
             self.first = first_heat(self.chip, self.computer, self.backend, self.plan)
             repeats = heat.power_schedule(self.chip, self.first)[1].period is not None
             self.periodic = PeriodicHeat(self.chip, self.backend, self.first) if repeats else None
-            swing = self.periodic.swing(self.first) if self.periodic else None
+            swing = self._held() if self.periodic else None
             values, coordinates = present(self.chip, self.computer, self.first, np.empty(0))
             if self.periodic is not None:
                 coordinates["phase"], values["thermal/tile_temperature_history"] = self.periodic.history(self.first)
@@ -152,6 +172,17 @@ class Loop:
         coordinates["conductance"] = 0.5 * (edges[1:] + edges[:-1])
         answered(history, self.lifetime, values, coordinates, self.observer, self.clock)
         return values, coordinates, self.first.solution
+
+    def _held(self) -> Swing:
+        """Swing of the first heat, found together with its leakage and, where throttled, its rate."""
+        assert self.periodic is not None
+        swing = self.periodic.swing(self.first)
+        for _ in range(MOST_PASSES):
+            self.first = first_heat(self.chip, self.computer, self.backend, self.plan, swing, self._above(swing))
+            before, swing = swing, self.periodic.swing(self.first, swing)
+            if before is swing:
+                break
+        return swing
 
     def _begin(self, start: Life, swing: Swing | None) -> tuple[Life, list[float], Floats, Swing | None]:
         """The checkpoint, or freshly programmed chips; ends of epochs ahead, temperature, and its swings."""
@@ -192,22 +223,35 @@ class Loop:
 
     def _settled(self, life: Life, epoch: int, end: float, field: Floats, swing: Swing | None) -> Heat:
         """Fixed point of temperature, leakage and what the cells conduct on average over the epoch."""
+        with self.clock("age"):
+            guess = elapse(life, end, _climate(field, swing), self.plan, epoch)
 
         def conductances(trial: Floats) -> dict[str, Any]:
             climate = _climate(trial, swing)
             with self.clock("age"):
                 before = life.conductances(climate)
-                after = elapse(life, end, climate, self.plan, epoch).conductances(climate)
+                later = guess if trial is field else elapse(life, end, climate, self.plan, epoch)
+                after = later.conductances(climate)
                 return {name: 0.5 * (before[name] + after[name]) for name in before}
 
         with self.clock("heat"):
-            written = elapse(life, end, _climate(field, swing), self.plan, epoch).bill.tile_energy - life.bill.tile_energy
-            power = written / (end - life.time)
+            power = (guess.bill.tile_energy - life.bill.tile_energy) / (end - life.time)
+            return heat.settle(
+                self.chip, self.backend, conductances, field, self.limits, power, self._above(swing), _leaking(swing)
+            )
 
-            def above(rate: float) -> Floats | float:
-                return 0.0 if swing is None else swing.high * (rate / swing.rate if swing.rate else 1.0)
+    def _above(self, swing: Swing | None) -> Callable[[float], Floats | float]:
+        """Rate [1/s] → how far the hottest instant of a period lies above the mean of each box. [K]"""
 
-            return heat.settle(self.chip, self.backend, conductances, field, self.limits, power, above)
+        def above(rate: float) -> Floats | float:
+            if self.periodic is None or swing is None:
+                return 0.0
+            if not swing.rate:
+                return swing.high
+            fixed = self.periodic.unthrottled
+            return fixed + (swing.high - fixed) * (rate / swing.rate)
+
+        return above
 
     def _is_coarse(self, row: dict[str, Any], start: float, ahead: Sequence[float]) -> bool:
         """Whether more has changed in an epoch than the scenario allows, and the epoch can be divided."""
@@ -247,7 +291,11 @@ class Loop:
                 "thermal/tile_temperature_working": climate.working.mean(axis=(1, 2)),
                 "reliability/temperature_levels": climate.shares.size,
             }
+        peaks = [state.solution.field.layer_peak(layer.name)[0] for layer in self.chip.stack.layers]
+        if self.periodic is not None and swing is not None:
+            peaks = np.maximum(peaks, self.periodic.layer_peaks(state.solution, swing)).tolist()
         return {
+            "thermal/layer_temperature_high": np.array(peaks),
             "mvm/accuracy": reading.accuracy,
             "mvm/logit_error": reading.logit_error,
             "mvm/signal_to_noise": reading.signal_to_noise,

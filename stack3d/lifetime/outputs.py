@@ -9,8 +9,7 @@ import numpy as np
 from stack3d.layout import Floats
 from stack3d.lifetime import heat
 from stack3d.lifetime.channels import channel_runs, hydraulics
-from stack3d.lifetime.chip import Chip
-from stack3d.lifetime.computer import Computer
+from stack3d.lifetime.computer import Chip, Computer
 from stack3d.thermal.problem import ThermalSolution
 from stack3d.workload import power
 
@@ -31,7 +30,7 @@ def thermal_values(chip: Chip, solution: ThermalSolution) -> tuple[dict[str, Any
         "thermal/heat_out": solution.heat_out,
         "thermal/face_heat": np.array([solution.face_heat.get(f, 0.0) for f in faces]),
         "thermal/heat_balance_error": solution.balance,
-        "thermal/thermal_resistance": (peaks[hottest][0] - scenario.cooling.ambient) / (solution.heat_in or np.nan),
+        "thermal/thermal_resistance": _resistance(chip, solution, peaks[hottest][0]),
     }
     coordinates: dict[str, Any] = {
         "layer": np.array(names),
@@ -69,6 +68,17 @@ def thermal_values(chip: Chip, solution: ThermalSolution) -> tuple[dict[str, Any
             "map_y": box.y0 + (np.arange(ny) + 0.5) * (box.y1 - box.y0) / ny,
         }
     return values, coordinates
+
+
+def _resistance(chip: Chip, solution: ThermalSolution, peak: float) -> float:
+    """Rise over ambient per watt; NaN over time, and where a face or a coolant has a temperature or heat of its own. [K/W]"""
+    ambient = chip.scenario.cooling.ambient
+    faces = chip.scenario.cooling.conditions.values()
+    is_ambient = all(not f.flux and f.thermoelectric is None and f.temperature in (None, ambient) for f in faces)
+    is_ambient &= all(run.channels.inlet_temperature == ambient for run in channel_runs(chip.stack))
+    if not is_ambient or chip.scenario.transient is not None or not solution.heat_in:
+        return float("nan")
+    return (peak - ambient) / solution.heat_in
 
 
 def power_values(chip: Chip, computer: Computer, state: heat.Heat) -> dict[str, Any]:

@@ -6,15 +6,15 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
 from stack3d.layout import Floats
 from stack3d.lifetime.backends import solid_backend
 from stack3d.lifetime.channels import channel_runs
-from stack3d.lifetime.chip import Chip
 from stack3d.lifetime.climate import RATE_TOLERANCE, Climate, RateLaw, grouped, mean_rates, quadrature
+from stack3d.lifetime.computer import Chip
 from stack3d.lifetime.faces import film_laws
 from stack3d.lifetime.heat import Heat, power_schedule, tile_boxes
 from stack3d.lifetime.placing import linear, linear_stack
@@ -24,8 +24,8 @@ from stack3d.thermal.exact_transient import ExactTransient
 from stack3d.thermal.modal_system import ModalSystem
 from stack3d.thermal.nodal_system import Body
 from stack3d.thermal.periodic import periodic_state
-from stack3d.thermal.places import Box
-from stack3d.thermal.problem import HeatProblem, ThermalBackend, ThermalProblem
+from stack3d.thermal.places import Box, Place, Probe
+from stack3d.thermal.problem import HeatProblem, ThermalBackend, ThermalProblem, ThermalSolution
 from stack3d.thermal.schedule import PowerSchedule
 from stack3d.thermal.tensor import TensorSolver
 from stack3d.thermal.transient import TransientSystem, integrate, system_of
@@ -55,6 +55,10 @@ class Swing:
         Coldest and hottest instant of each box, as a difference from its mean. [K]
     tiers : ndarray, shape (levels, tiers)
         Of the means of the crossbar layers, at the levels of the climate. [K]
+    spots : ndarray, shape (spots,)
+        Hottest instant of the places where a layer may be hottest, as differences from their means. [K]
+    leaking : ndarray, shape (tiles,)
+        Mean leakage over that at the mean temperature; the periphery is taken to swing as its tile. [-]
     moving : ndarray, shape (intervals, sources)
         Powers that made it, as differences from their mean. [W]
     rate : float
@@ -65,12 +69,28 @@ class Swing:
     low: Floats
     high: Floats
     tiers: Floats
+    spots: Floats
+    leaking: Floats
     moving: Floats
     rate: float
 
 
 States = Callable[[PowerSchedule, Floats], Floats]
-"""Temperature of the places, boxes of tiles and then tiers, at ascending instants within a period; (instants, places). [K]"""
+"""Temperature of the places, boxes of tiles, then tiers, then spots, at ascending instants within a period; (instants, places).
+[K]"""
+
+
+def hot_spots(chip: Chip, solution: ThermalSolution) -> list[Probe]:
+    """Where a layer may be hottest at some instant: where it is on average, and over and under every explicit source."""
+    centres = [(0.5 * (s.extent.x0 + s.extent.x1), 0.5 * (s.extent.y0 + s.extent.y1)) for s in chip.sources]
+    spots = []
+    for layer in chip.stack.layers:
+        x, y, z = solution.field.layer_peak(layer.name)[1]
+        within = [
+            (a, b) for a, b in centres if layer.extent.x0 <= a <= layer.extent.x1 and layer.extent.y0 <= b <= layer.extent.y1
+        ]
+        spots += [Probe(layer.name, *place, z) for place in dict.fromkeys([(x, y), *within])]
+    return spots
 
 
 def instants(schedule: PowerSchedule, count: int) -> Floats:
@@ -84,7 +104,8 @@ def instants(schedule: PowerSchedule, count: int) -> Floats:
 class PeriodicHeat:
     """Follows the temperature through a period for the powers of an epoch.
 
-    What goes with the rate follows the activity, explicit sources their trace; leakage and writes stay at their mean.
+    What goes with the rate follows the activity, explicit sources their trace; leakage and writes stay at their mean, that of
+    leakage taken over the swing.
     Conductivities are held at each layer's mean temperature of the first epoch. Layers that are uniform in the plane are solved
     exactly in time; other stacks, tetrahedra, coolant and films that follow their face are marched from the state that a period
     gives back.
@@ -106,15 +127,19 @@ class PeriodicHeat:
         for device in {id(d): d for d in chip.computer.devices.values()}.values():
             self.laws += [device.acceleration, device.damage_rate]
         self.tiers = [layer.name for layer in chip.stack.with_role("rram")]
+        self.spots = hot_spots(chip, first.solution)
         self._sources, schedule = power_schedule(chip, first)
+        self._schedule = schedule
         self._period: tuple[Floats, Floats, Floats] | None = None
         self._states = self._solver(first, schedule)
 
     def _solver(self, first: Heat, schedule: PowerSchedule) -> States:
         given, chip = self.backend.problem, self.chip
         means = {layer.name: first.solution.field.layer_mean(layer.name) for layer in chip.stack.layers}
-        places = [Box(layer, box) for layer, boxes in tile_boxes(chip, (self.shape[2], self.shape[1])) for box in boxes]
-        places += [Box(name, chip.stack.layer(name).extent) for name in self.tiers]
+        places: list[Place] = [
+            Box(layer, box) for layer, boxes in tile_boxes(chip, (self.shape[2], self.shape[1])) for box in boxes
+        ]
+        places = [*places, *(Box(name, chip.stack.layer(name).extent) for name in self.tiers), *self.spots]
         rtol = chip.scenario.solver.linear.tolerance
         laws, runs = film_laws(chip.scenario.cooling, given), channel_runs(chip.stack)
         solver = self._linear_solver(given, means, rtol)
@@ -170,11 +195,41 @@ class PeriodicHeat:
         busy = shares * activity.values[np.searchsorted(activity.times, times, side="right") - 1, 0]
         busy = busy / busy.sum() if busy.any() else shares
         climate = Climate(total, np.tensordot(weights, inside, axes=1), np.tensordot(busy, inside, axes=1))
-        turns = self._states(schedule, schedule.times)[:, :boxes] - mean[:boxes]  # extremes lie at changes of power
-        extremes = np.concatenate([inside, turns.reshape(-1, *self.shape)])
-        return Swing(
-            climate, extremes.min(axis=0), extremes.max(axis=0), weights @ (values - mean)[:, boxes:], moving, state.rate
-        )
+        turns = self._states(schedule, schedule.times)  # extremes lie at changes of power
+        extremes = np.concatenate([values, turns]) - mean
+        low, high = extremes[:, :boxes].min(axis=0).reshape(self.shape), extremes[:, :boxes].max(axis=0).reshape(self.shape)
+        after = boxes + len(self.tiers)
+        tiers = weights @ (values - mean)[:, boxes:after]
+        spots, leaking = extremes[:, after:].max(axis=0), shares @ self._leakage(inside.mean(axis=(2, 3)))
+        return Swing(climate, low, high, tiers, spots, leaking, moving, state.rate)
+
+    def _leakage(self, above: Floats) -> Floats:
+        """Leakage above a mean temperature [K], over that at the mean."""
+        work = self.chip.scenario.workload
+        assert work is not None
+        return 2.0 ** (above / work.periphery.leakage_doubling)
+
+    @cached_property
+    def unthrottled(self) -> Floats:
+        """Hottest instant of each box above its mean that no rate of inferences changes, shape (tiles, ny, nx). [K]"""
+        if self.chip.source_trace is None:
+            return np.zeros(self.shape)
+        schedule, n = self._schedule, len(self.chip.sources)
+        powers = np.where(np.arange(schedule.powers.shape[1]) < n, schedule.powers, schedule.powers.mean(axis=0))
+        times, shares = quadrature(schedule.times, schedule.period or 0.0, MOST_NODES)
+        alone = PowerSchedule(schedule.times, powers, schedule.period)
+        values = self._states(alone, times)
+        high = np.concatenate([values, self._states(alone, schedule.times)]).max(axis=0) - shares @ values
+        return np.asarray(high[: np.prod(self.shape)].reshape(self.shape))
+
+    def _at_spots(self, solution: ThermalSolution) -> Floats:
+        return np.array([solution.field.at(s.layer, s.x, s.y, s.z) for s in self.spots])
+
+    def layer_peaks(self, solution: ThermalSolution, swing: Swing) -> Floats:
+        """Hottest instant of every layer over a period about a mean, shape (layers,). [K]"""
+        hottest = np.nan_to_num(self._at_spots(solution) + swing.spots)
+        names = [spot.layer for spot in self.spots]
+        return np.array([max(t for t, n in zip(hottest, names) if n == layer.name) for layer in self.chip.stack.layers])
 
     def history(self, state: Heat) -> tuple[Floats, Floats]:
         """Instants over a period, shape (phases,) [s], and the mean of every tile at each, shape (phases, tiles). [K]"""

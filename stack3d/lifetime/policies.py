@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,10 +11,12 @@ import numpy as np
 
 from stack3d import mvm
 from stack3d.devices.state import HEALTHY
+from stack3d.errors import Problem, ValidityWarning
 from stack3d.layout import Floats
-from stack3d.lifetime.ageing import Population
+from stack3d.lifetime.ageing import Loose, Population
 from stack3d.lifetime.climate import Climate
-from stack3d.lifetime.computer import forward_of
+from stack3d.lifetime.computer import Computer, forward_of
+from stack3d.lifetime.crossbars import error_powers
 from stack3d.lifetime.heat import Limits
 from stack3d.lifetime.life import Life, Passive, policies, read_out, reference_rng
 from stack3d.schema import life as schema
@@ -34,10 +37,31 @@ def periodic(period: float, start: float, end: float, most: int = MOST_EVENTS) -
 
 @policies.register("refresh")
 class Refresh(Passive):
-    """Write cells again, periodically or when the accuracy has fallen; the worst ones only, if asked."""
+    """Write cells again, periodically or when the accuracy has fallen; if asked the worst only, or those that matter little
+    with less care.
+    """
+
+    renews = True
 
     def __init__(self, deck: schema.Refresh) -> None:
         self.deck = deck
+
+    def check(self, computer: Computer) -> list[Problem]:
+        """Refuse to write a cell again before it is written."""
+        takes = max(d.write_pulses() * (d.device.write.pulse if d.device.write else 0.0) for d in computer.devices.values())
+        if self.deck.period is None or self.deck.period > takes:
+            return []
+        text = f"is {self.deck.period:g} s; to write one cell takes {takes:g} s"
+        return [Problem("lifetime.refresh.period", text)]
+
+    def programmed(self, life: Life, climate: Climate) -> Life:
+        """Leave the chips as they are; warn where less care saves nothing."""
+        if (coarse := self.deck.coarse) is not None:
+            most = max(device.write_pulses() for device in life.computer.devices.values())
+            if coarse.pulses >= most:
+                text = f"refresh.coarse.pulses: {coarse.pulses:g} pulses are no fewer than the {most:g} of a full write"
+                warnings.warn(ValidityWarning(text), stacklevel=2)
+        return life
 
     def events(self, start: float, end: float) -> Sequence[tuple[float, float]]:
         """Return multiples of the period."""
@@ -53,8 +77,9 @@ class Refresh(Passive):
 
     def act(self, life: Life, climate: Climate, event: int) -> Life:
         """Write all cells, or the share of each chip that is farthest from its target."""
+        loose = self._loose(life)
         if self.deck.worst >= 1:
-            return life.rewritten(climate, event)
+            return life.rewritten(climate, event, loose=loose)
         masks = {}
         lasting = {n: life.computer.devices[n].conductance(s) for n, s in life.population.states.items()}
         errors = {
@@ -64,16 +89,38 @@ class Refresh(Passive):
         limit = np.quantile(pooled, 1 - self.deck.worst, axis=1)
         for name, error in errors.items():
             masks[name] = error >= limit.reshape(-1, *[1] * (error.ndim - 1))
-        return life.rewritten(climate, event, masks=masks)
+        return life.rewritten(climate, event, masks=masks, loose=loose)
+
+    def _loose(self, life: Life) -> Loose | None:
+        """Cells whose error costs least, over all layers."""
+        coarse = self.deck.coarse
+        if coarse is None or coarse.share == 0:
+            return None
+        powers = error_powers(life.computer)
+        order = np.argsort(np.concatenate([p.ravel() for p in powers.values()]), kind="stable")
+        chosen = np.zeros(order.size, dtype=bool)
+        chosen[order[: round(coarse.share * order.size)]] = True
+        ends = np.cumsum([p.size for p in powers.values()])[:-1]
+        masks = {n: part.reshape(p.shape) for (n, p), part in zip(powers.items(), np.split(chosen, ends))}
+        return Loose(masks, coarse.pulses)
+
+    def _efforts(self, life: Life) -> dict[str, Floats | float]:
+        """Mean pulses of a cell in one act over those of a full write."""
+        loose, devices = self._loose(life), life.computer.devices
+        if loose is None:
+            return dict.fromkeys(devices, self.deck.worst)
+        few = {n: min(1.0, loose.pulses / (d.write_pulses() or 1.0)) for n, d in devices.items()}
+        return {n: self.deck.worst * np.where(mask, few[n], 1.0) for n, mask in loose.masks.items()}
 
     def wear(self, life: Life, climate: Climate, times: float) -> Life:
         """Count writes whose outcome later writes replace."""
-        population = life.population.worn(life.computer, times, self.deck.worst, climate)
+        efforts = self._efforts(life)
+        population = life.population.worn(life.computer, times, efforts, climate)
         pulses = energy = 0.0
         tile_energy = life.bill.tile_energy.copy()
         for name, state in life.population.states.items():
             device = life.computer.devices[name]
-            alive = np.count_nonzero(state.stuck == HEALTHY) / life.samples * self.deck.worst * times
+            alive = float(np.sum((state.stuck == HEALTHY) * efforts[name])) / life.samples * times
             spent = alive * device.write_pulses()
             joule = spent * (device.device.write.energy if device.device.write else 0.0)
             pulses, energy = pulses + spent, energy + joule
@@ -121,7 +168,9 @@ class Compensation(Passive):
         if self.deck.columns:
             at_test = life.conductances(Climate.steady(np.full_like(climate.mean, life.programming_temperature)))
             network = self._network(life, at_test, computer.matrices, {})
-            found = mvm.column_moments(network, forward_of(computer.network), computer.data.profile)
+            found = mvm.column_moments(
+                network, forward_of(computer.network), computer.data.profile, input_sums=self.deck.input_sums
+            )
             known |= {f"columns of {name}": moments for name, moments in found.items()}
         return replace(life, reference=known)
 
@@ -146,7 +195,8 @@ class Compensation(Passive):
             gains = {n: mvm.Compensation(tile_gain=self._thermal_gain(life, n, climate)) for n in matrices}
         if self.deck.columns:
             fresh = {name: life.reference[f"columns of {name}"] for name in matrices}
-            more = mvm.column_corrections(self._network(life, seen, matrices, gains), forward, inputs, fresh)
+            present = self._network(life, seen, matrices, gains)
+            more = mvm.column_corrections(present, forward, inputs, fresh, input_sums=self.deck.input_sums)
             gains = {name: gains.get(name, mvm.Compensation()).then(fix) for name, fix in more.items()}
         return matrices, gains
 
@@ -249,17 +299,20 @@ class FineTuning(Passive):
         name = list(computer.matrices)[-1]
         matrix, device = computer.matrices[name], computer.devices[name]
         features, logits = self._features(life, climate, name)
-        labels = np.eye(matrix.n_outputs)[computer.data.profile_labels]
+        labels = np.eye(matrix.n_outputs)[:, computer.data.profile_labels]
+        start, across = np.swapaxes(logits, -1, -2).copy(), np.swapaxes(features, -1, -2).copy()  # classes first: short sums
         state = life.population.states[name]
         before = matrix.mapping.weights(np.asarray(state.target[..., : matrix.n_outputs], dtype=np.float64), matrix.weight_max)
-        change = np.zeros_like(before)
+        change = np.zeros_like(np.swapaxes(before, -1, -2))
         n = features.shape[-2]
         for _ in range(self.deck.steps):
-            z = logits + features @ change
-            p = np.exp(z - z.max(axis=-1, keepdims=True))
-            p /= p.sum(axis=-1, keepdims=True)
-            change -= self.deck.learning_rate / n * np.swapaxes(features, -1, -2) @ (p - labels)
-        wanted = np.clip(before + change, -matrix.weight_max, matrix.weight_max)
+            p = start + change @ across
+            p -= p.max(axis=-2, keepdims=True)
+            np.exp(p, out=p)
+            p /= p.sum(axis=-2, keepdims=True)
+            p -= labels
+            change -= self.deck.learning_rate / n * (p @ features)
+        wanted = np.clip(before + np.swapaxes(change, -1, -2), -matrix.weight_max, matrix.weight_max)
         targets = np.array(state.target, dtype=np.float64)
         targets[..., : matrix.n_outputs] = np.stack([matrix.mapping.conductances(w, matrix.weight_max) for w in wanted])
         window = device.device.g_max - device.device.g_min

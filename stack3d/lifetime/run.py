@@ -16,7 +16,8 @@ from stack3d.lifetime import policies as _registered  # noqa: F401  (importing i
 from stack3d.lifetime.ageing import TODAY
 from stack3d.lifetime.backends import Backends, discretisation_error, error_of
 from stack3d.lifetime.bodies import check_body, make_body
-from stack3d.lifetime.chip import Chip, build_chip
+from stack3d.lifetime.chip import build_chip
+from stack3d.lifetime.computer import Chip
 from stack3d.lifetime.faces import check_limits, thermal_problem, warn_of_limits
 from stack3d.lifetime.life import chosen_policies
 from stack3d.lifetime.loop import Loop, first_heat, present
@@ -108,7 +109,8 @@ def run_case(
 
 def _check_temperatures(values: Mapping[str, Any]) -> None:
     """Refuse temperatures that nothing has, warn of those that no law here was made for."""
-    means, peaks = values["thermal/layer_temperature_mean"], values["thermal/layer_temperature_max"]
+    means = values["thermal/layer_temperature_mean"]
+    peaks = values.get("thermal/layer_temperature_high", values["thermal/layer_temperature_max"])
     if means.min() <= 0:
         raise SolverError(f"the mean temperature of a layer is {means.min():.1f} K: is a power negative, or in the wrong unit?")
     if peaks.max() > NOTHING_SOLID:
@@ -163,7 +165,8 @@ def _run(
         with clock("heat"):
             values["thermal/discretisation_error"] = error_of(chip, loop.first, backends.coarse)
     _check_temperatures(values)
-    warn_of_limits(chip, cooled or backend.problem, solution)
+    highest = values["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in values else None
+    warn_of_limits(chip, cooled or backend.problem, solution, highest)
     built = {name: count - before[name] for name, count in backends.counts.items()}
     statistics = {"thermal": dict(solution.statistics), "built": built, "seconds": clock.seconds}
     shown = values

@@ -9,10 +9,14 @@ import numpy as np
 
 from stack3d.layout import Floats
 from stack3d.lifetime.ageing import YEAR
-from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.computer import Chip
 from stack3d.units import short
 
 ZERO_CELSIUS = 273.15
+HIGHER = 0.05
+"""A later peak that is told beside that of the first epoch. [K]"""
+UNTHROTTLED = 0.9995
+"""Share of the rate asked for above which nothing is said of throttling."""
 FLAT = 1e-3
 """Peak over layer mean, as a share of the rise, below which a place of the peak says nothing."""
 
@@ -37,7 +41,7 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
     place = "the same all over the layer" if flat else f"at x {x:.2f}, y {y:.2f}, z {z:.3f} mm"
     lines = [
         f"peak temperature   {peak - ZERO_CELSIUS:.2f} degC in {layer}, {place}"
-        f" ({rise:.2f} K over ambient, {short(float(values['thermal/heat_in']), 'W')})"
+        f" ({rise:.2f} K over ambient, {short(float(values['thermal/heat_in']), 'W')}){_higher(values, coordinates)}"
     ]
     if "thermal/temperature_mean" in values:
         means = values["thermal/temperature_mean"]
@@ -55,7 +59,9 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
         lines.append(f"at                 {float(coordinates['time'][-1]):g} s, the last of {len(coordinates['time'])} times")
     elif "mvm/accuracy" not in values:
         balance = f"error {float(values['thermal/heat_balance_error']):.1e} of the heat put in"
-        lines.append(f"heat balance       {balance}, {float(values['thermal/thermal_resistance']):.4g} K/W to ambient")
+        resistance = float(values["thermal/thermal_resistance"])
+        to_ambient = f", {resistance:.4g} K/W to ambient" if np.isfinite(resistance) else ""
+        lines.append(f"heat balance       {balance}{to_ambient}")
     if "mvm/accuracy" not in values:
         for name, kelvin in zip(coordinates.get("probe", ()), values.get("thermal/probe_temperature", ())):
             lines.append(f"probe              {name}: {kelvin - ZERO_CELSIUS:.3f} degC")
@@ -63,9 +69,21 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
         lines += [
             _accuracy(values, coordinates),
             _energy(values, coordinates),
+            *_throttled(chip, values),
             f"limited by         {limit(values, coordinates)}",
         ]
     return tuple(lines)
+
+
+def _higher(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
+    """Peak of the life or of a period, where it is above that of the first epoch's mean."""
+    if "thermal/layer_temperature_high" not in values:
+        return ""
+    highest = values["thermal/layer_temperature_high"].max(axis=0)
+    hottest = int(np.argmax(highest))
+    if highest[hottest] - values["thermal/layer_temperature_max"].max() < HIGHER:
+        return ""
+    return f"; {highest[hottest] - ZERO_CELSIUS:.2f} degC in {coordinates['layer'][hottest]} at the hottest instant of the life"
 
 
 def _accuracy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
@@ -90,12 +108,22 @@ def _accuracy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
 
 def _energy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
     energy = values["power/energy_per_inference"]
+    if not np.isfinite(energy).any():
+        return "energy             no inference: the chip stands still"
     total = float(np.nansum(energy))
     parts = {name: e for name, e in zip(coordinates["component"], energy) if np.isfinite(e) and e > 0.005 * total}
     shares = ", ".join(f"{name.replace('_', ' ')} {100 * e / total:.0f} %" for name, e in parts.items())
     return (
         f"energy             {short(total, 'J')} per inference ({shares}), latency {short(float(values['power/latency']), 's')}"
     )
+
+
+def _throttled(chip: Chip, values: Mapping[str, Any]) -> list[str]:
+    """Throughput that is left, where it is less than asked for."""
+    share = values["power/rate"] / chip.mean_rate if chip.mean_rate else np.ones(1)
+    if share.min() > UNTHROTTLED:
+        return []
+    return [f"throttled          to {100 * share.min():.3g} % of the rate asked for, {100 * share[-1]:.3g} % at the end"]
 
 
 def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:

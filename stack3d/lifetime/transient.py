@@ -12,7 +12,7 @@ from stack3d.errors import DeckError, Problem
 from stack3d.fields import FIELDS
 from stack3d.layout import Floats, HeatSource
 from stack3d.lifetime.channels import channel_runs
-from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.computer import Chip
 from stack3d.lifetime.faces import film_laws
 from stack3d.lifetime.heat import Heat, power_schedule
 from stack3d.lifetime.outputs import thermal_values

@@ -63,17 +63,28 @@ class _Profiler:
         return matrix.without_converters().matvec(x, state, compensation=self.network.compensations.get(name))
 
 
-def column_moments(network: CrossbarNetwork, forward: Callable[..., Any], inputs: Any) -> dict[str, NDArray[Any]]:
-    """Mean and standard deviation of every output of every layer over inputs, (2, ..., n_outputs) each. [output unit]."""
-    columns = _Columns(network, None)
+def column_moments(
+    network: CrossbarNetwork, forward: Callable[..., Any], inputs: Any, *, input_sums: bool = False
+) -> dict[str, NDArray[Any]]:
+    """Mean, deviation and slope of every output of every layer over inputs, (3, ..., n_outputs) each. [output unit].
+
+    With `input_sums` the slope is that over the sum of the layer's inputs [weight unit], and the deviation that from the line;
+    without, the slope is zero.
+    """
+    columns = _Columns(network, None, input_sums)
     forward(columns, inputs)
     return columns.moments
 
 
 def column_corrections(
-    network: CrossbarNetwork, forward: Callable[..., Any], inputs: Any, fresh: Mapping[str, NDArray[Any]]
+    network: CrossbarNetwork,
+    forward: Callable[..., Any],
+    inputs: Any,
+    fresh: Mapping[str, NDArray[Any]],
+    *,
+    input_sums: bool = False,
 ) -> dict[str, Compensation]:
-    """Return gain and offset of every output that give it back the mean and deviation it had, layer after layer.
+    """Return the corrections of every output that give it back the moments it had, layer after layer.
 
     Parameters
     ----------
@@ -85,13 +96,22 @@ def column_corrections(
         The same ones that gave `fresh`; they need no labels.
     fresh : mapping of str to ndarray
         From `column_moments`.
+    input_sums : bool
+        Correct the slope over the sum of the inputs too, as `fresh` was taken.
+
+    Notes
+    -----
+    Cells of different states that change by different factors leave an error that a gain cannot mend. To second order in the
+    distance of a cell from the offset column it is an own multiple of the sum of the inputs for every output; the digital sum
+    or the column of unit cells of [2]_ gives that sum.
 
     References
     ----------
     .. [1] V. Joshi et al., "Accurate deep neural network inference using computational phase-change memory",
        Nat. Commun. 11 (2020) 2473. doi:10.1038/s41467-020-16108-9 (there for the statistics of batch normalisation)
+    .. [2] A. Shafiee et al., "ISAAC", ISCA 2016. doi:10.1109/ISCA.2016.12 (there for the bias of its weights)
     """
-    columns = _Columns(network, fresh)
+    columns = _Columns(network, fresh, input_sums)
     forward(columns, inputs)
     return columns.corrections
 
@@ -99,21 +119,29 @@ def column_corrections(
 class _Columns:
     """Takes the place of a network; corrects every layer before the next one sees it where it is told what was fresh."""
 
-    def __init__(self, network: CrossbarNetwork, fresh: Mapping[str, NDArray[Any]] | None) -> None:
-        self.network, self.states, self.fresh = network, network.states, fresh
+    def __init__(self, network: CrossbarNetwork, fresh: Mapping[str, NDArray[Any]] | None, input_sums: bool) -> None:
+        self.network, self.states, self.fresh, self.input_sums = network, network.states, fresh, input_sums
         self.moments: dict[str, NDArray[Any]] = {}
         self.corrections: dict[str, Compensation] = {}
 
     def __call__(self, name: str, x: Any) -> Any:
         y = np.asarray(self.network(name, x))
-        mean, spread = y.mean(axis=-2, dtype=np.float64), y.std(axis=-2, dtype=np.float64)
-        self.moments[name] = np.stack([mean, spread])
+        sums = np.sum(np.asarray(x), axis=-1, dtype=np.float64)[..., None] * float(self.input_sums)
+        level, mean = sums.mean(axis=-2), y.mean(axis=-2, dtype=np.float64)
+        about = sums - level[..., None, :]
+        power = np.mean(about**2, axis=-2)
+        slope = np.mean(about * y, axis=-2, dtype=np.float64) / np.where(power > 0.0, power, 1.0)
+        spread = (y - about * slope[..., None, :]).std(axis=-2)
+        self.moments[name] = np.stack([mean, spread, slope])
         if self.fresh is None:
             return y
         gain = _ratio(self.fresh[name][1], spread)
-        offset = self.fresh[name][0] - gain * mean
-        self.corrections[name] = Compensation(column_gain=gain, column_offset=offset)
-        return (gain[..., None, :] * y + offset[..., None, :]).astype(y.dtype)
+        tilt = self.fresh[name][2] - gain * slope
+        offset = self.fresh[name][0] - gain * mean - tilt * level
+        self.corrections[name] = Compensation(
+            column_gain=gain, column_offset=offset, column_slope=tilt if self.input_sums else None
+        )
+        return (gain[..., None, :] * y + offset[..., None, :] + sums * tilt[..., None, :]).astype(y.dtype)
 
 
 def read_weights(matrix: AnalogMatrix, state: ArrayState | Any, rng: Normals | None = None) -> Any:

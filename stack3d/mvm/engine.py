@@ -264,6 +264,13 @@ class AnalogMatrix(MappedMatrix):
             total += (self._voltage(np, u) * self.current(np, u)).reshape(-1, self.n_inputs).mean(axis=0)
         return total * self.read_voltage**2
 
+    @property
+    def reads(self) -> int:
+        """Reads per product: one per digit of the inputs' magnitude."""
+        if self.input_slice_bits is None or self.dac.bits is None:
+            return 1
+        return -(-int(self.dac.half_steps).bit_length() // self.input_slice_bits)
+
     def ready(self, state: ArrayState | Any) -> ArrayState:
         """Return `state`, prepared if it is conductances."""
         return state if isinstance(state, ArrayState) else self.prepare(state)
@@ -285,9 +292,8 @@ class AnalogMatrix(MappedMatrix):
             u *= 1.0 / half
             return [(u, 1.0)], scale
         base = 2**self.input_slice_bits
-        digits = -(-int(half).bit_length() // self.input_slice_bits)
         size, unit = abs(u), xp.sign(u) * (1.0 / (base - 1))
-        places = [float(base**s) for s in range(digits)]
+        places = [float(base**s) for s in range(self.reads)]
         return [(xp.floor(size / place) % float(base) * unit, place * (base - 1) / half) for place in places], scale
 
     def current(self, xp: Any, u: Any) -> Any:
@@ -351,6 +357,9 @@ class AnalogMatrix(MappedMatrix):
             total = total * scale
         if fix.column_gain is not None:
             total = total * like(xp, fix.column_gain, total)[..., None, :] + like(xp, fix.column_offset, total)[..., None, :]
+        if fix.column_slope is not None:
+            sums = xp.sum(cast(xp, x, total.dtype), axis=-1)[..., None]
+            total = total + sums * like(xp, fix.column_slope, total)[..., None, :]
         return total
 
     def _voltage(self, xp: Any, u: Any) -> Any:

@@ -193,6 +193,7 @@ def infer(
                     _some(fix.tile_gain, leading, chosen, 2),
                     _some(fix.column_gain, leading, chosen, 1),
                     _some(fix.column_offset, leading, chosen, 1),
+                    _some(fix.column_slope, leading, chosen, 1),
                 )
         seen: dict[str, LayerStatistics] = {}
         network = CrossbarNetwork(local, states, rng, corrections, None if statistics is None else seen, scratch)

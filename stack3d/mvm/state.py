@@ -37,12 +37,15 @@ class Compensation:
         Factor per array, shape (..., row_blocks, column_blocks). [-]
     column_gain, column_offset : ndarray, optional
         Factor of every output and what is then added to it, shapes (..., n_outputs). [-], [weight unit × input unit]
+    column_slope : ndarray, optional
+        What is added to every output per sum of its inputs, shape (..., n_outputs); comes with the two above. [weight unit]
     """
 
     scale: Any = 1.0
     tile_gain: Any = None
     column_gain: Any = None
     column_offset: Any = None
+    column_slope: Any = None
 
     def then(self, other: Compensation) -> Compensation:
         """Both, one after the other; `other` has no gains of tiles where this one has columns."""
@@ -50,10 +53,12 @@ class Compensation:
         tile_gain = np.prod(np.broadcast_arrays(*gains), axis=0) if gains else None
         scale = np.asarray(self.scale) * other.scale
         if self.column_gain is None:
-            return Compensation(scale, tile_gain, other.column_gain, other.column_offset)
+            return Compensation(scale, tile_gain, other.column_gain, other.column_offset, other.column_slope)
         gain, offset = (1.0, 0.0) if other.column_gain is None else (other.column_gain, other.column_offset)
-        moved = self.column_offset * np.asarray(other.scale)[..., None] * gain + offset
-        return Compensation(scale, tile_gain, self.column_gain * gain, moved)
+        factor, slope = np.asarray(other.scale)[..., None] * gain, other.column_slope
+        if self.column_slope is not None:
+            slope = self.column_slope * factor + (0.0 if slope is None else slope)
+        return Compensation(scale, tile_gain, self.column_gain * gain, self.column_offset * factor + offset, slope)
 
 
 @dataclass(frozen=True)

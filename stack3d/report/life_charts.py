@@ -79,13 +79,14 @@ def answers(facts: Facts) -> list[tuple[str, str]]:
     end = float(facts.get("mvm/accuracy")["time"].values[-1])
 
     def span(times: Floats, *shares: float) -> str:
-        found = np.quantile(np.nan_to_num(times, nan=np.inf), shares, method="inverted_cdf")
+        found = np.quantile(np.where(np.isnan(times), np.inf, times), shares, method="inverted_cdf")
         return " to ".join(duration(float(t)) if np.isfinite(t) else f"beyond {duration(end)}" for t in found)
 
     chips = facts.values("mvm/time_to_accuracy_loss")
     said = [f"5 to 95 % of the chips {span(chips, 0.05, 0.95)}"] if chips.size > 1 else []
     if facts.has("mvm/time_to_accuracy_loss_band"):
-        bands = np.nan_to_num(facts.values("mvm/time_to_accuracy_loss_band"), nan=np.inf)
+        bands = facts.values("mvm/time_to_accuracy_loss_band")
+        bands = np.where(np.isnan(bands), np.inf, bands)
         medians = np.quantile(bands, 0.5, axis=-1, method="inverted_cdf")
         said.append(f"medians over the device's band {span(medians, 0.0, 1.0)}")
     loss = 100 * units.parse((facts.scenario.get("lifetime") or {}).get("accuracy_loss", 0.01), "fraction")

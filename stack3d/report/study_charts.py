@@ -49,6 +49,8 @@ class Answer:
     larger_is_better : bool
     digits : int
         Decimals that are printed; -1 for a time in the unit that a person would choose.
+    more : tuple of str
+        Variables that follow the needed ones where the study has them.
     """
 
     label: str
@@ -57,6 +59,7 @@ class Answer:
     reduce: Callable[..., xr.DataArray]
     larger_is_better: bool
     digits: int
+    more: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -100,6 +103,14 @@ def _tiers(temperature: xr.DataArray) -> xr.DataArray:
     return present.sum("tier").where(present.any("tier"))
 
 
+def _peak(*temperatures: xr.DataArray) -> xr.DataArray:
+    """Hottest place at the hottest time of what is known. [°C]"""
+    import xarray as xr
+
+    peaks = [t.max([d for d in t.dims if d in ("layer", "time")]) for t in temperatures]
+    return xr.concat(peaks, "known").max("known") - ZERO_CELSIUS
+
+
 ANSWERS: Mapping[str, Answer] = {
     "accuracy": Answer("accuracy at the end", "%", ("mvm/accuracy",), lambda a: 100 * _last(a).mean("sample"), True, 1),
     "life": Answer("median time to the stated loss", "years", ("mvm/time_to_accuracy_loss", "mvm/accuracy"), _life, True, -1),
@@ -110,14 +121,16 @@ ANSWERS: Mapping[str, Answer] = {
         "peak temperature",
         "°C",
         ("thermal/layer_temperature_max",),
-        lambda t: t.max([d for d in t.dims if d in ("layer", "time")]) - ZERO_CELSIUS,
+        _peak,
         False,
         1,
+        ("thermal/layer_temperature_high",),
     ),
     "tiers": Answer("tiers", "", ("thermal/temperature_mean",), _tiers, True, 0),
     "energy": Answer(
         "energy per inference", "nJ", ("power/energy_per_inference",), lambda e: 1e9 * e.sum("component", min_count=1), False, 3
     ),
+    "writes": Answer("write pulses per cell", "", ("reliability/writes",), _last, False, 0),
     "power": Answer("total power", "W", ("thermal/heat_in",), lambda p: _last(p) if "time" in p.dims else p, False, 3),
 }
 
@@ -140,7 +153,9 @@ def values_of(tree: xr.DataTree, name: str) -> xr.DataArray:
     if not has(tree, name):
         raise ResultsError(f"the study {tree.attrs.get('scenario')} has no {' and no '.join(ANSWERS[name].needs)}")
     stored: xr.DataArray | None = tree.dataset.get(f"answer_{name}")
-    array = stored if stored is not None else ANSWERS[name].reduce(*(tree[p] for p in ANSWERS[name].needs))
+    answer = ANSWERS[name]
+    used = (*answer.needs, *(p for p in answer.more if Facts(tree).has(p)))
+    array = stored if stored is not None else answer.reduce(*(tree[p] for p in used))
     return array.transpose(*swept(tree))
 
 
@@ -240,7 +255,7 @@ def varies(tree: xr.DataTree, name: str) -> bool:
 def pareto_pair(tree: xr.DataTree) -> tuple[str, str] | None:
     """Two answers that differ between cases and that pull apart; None when there are none."""
     goals = [n for n in ("accuracy", "peak") if varies(tree, n)]
-    costs = [n for n in ("tiers", "energy", "power", "peak") if varies(tree, n)]
+    costs = [n for n in ("tiers", "writes", "energy", "power", "peak") if varies(tree, n)]
     return next(((cost, goal) for goal in goals for cost in costs if cost != goal), None)
 
 

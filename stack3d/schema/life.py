@@ -31,14 +31,33 @@ class Refine(DeckModel):
     """Epochs at most, those asked for included."""
 
 
+class Coarse(DeckModel):
+    """Cells whose error costs least at the outputs, refreshed with less care."""
+
+    share: Fraction
+    """Of all cells: those in rows that are driven little, of less significant slices, in states that are written well."""
+    pulses: Annotated[Number, Field(ge=0)] = 1.0
+    """Mean pulses of their write-verify, whose window is widened to get there; 0 = they are left alone."""
+
+    @model_validator(mode="after")
+    def _a_pulse_or_none(self) -> Self:
+        if 0 < self.pulses < 1:
+            raise ValueError("pulses wants 0 or at least 1")
+        if self.share == 1 and self.pulses == 0:
+            raise ValueError("share 1 with pulses 0 writes no cell at all")
+        return self
+
+
 class Refresh(DeckModel):
     """Program cells again; give a period, or an accuracy loss that triggers it."""
 
     period: Duration | None = None
-    accuracy_loss: Fraction | None = None
+    accuracy_loss: Annotated[Fraction, Field(gt=0)] | None = None
     """Below the accuracy of the fresh chips, mean over chips."""
     worst: Annotated[Fraction, Field(gt=0)] = 1.0
     """Share of the cells that is written: those farthest from their target."""
+    coarse: Coarse | None = None
+    """Write-stress reduction: of the cells that are written, take less care of those that matter least."""
 
     @model_validator(mode="after")
     def _one_reason(self) -> Self:
@@ -57,8 +76,17 @@ class Compensation(DeckModel):
     columns: bool = False
     """Gain and offset of every output that give it back the mean and spread over calibration inputs that it had when the chip
     was programmed, at that temperature."""
+    input_sums: bool = False
+    """With columns: also what goes with the sum of the inputs, which a digital adder or a column of equal cells gives; it mends
+    cells of different states that change by different factors."""
     recalibrate: bool = False
     """Set the converter ranges anew at every read-out."""
+
+    @model_validator(mode="after")
+    def _sums_of_columns(self) -> Self:
+        if self.input_sums and not self.columns:
+            raise ValueError("input_sums wants columns: true")
+        return self
 
 
 class Throttling(DeckModel):

@@ -65,14 +65,9 @@ class Converter(DeckModel):
     """At `bits`."""
     fixed: Energy = 0.0
     """Added at any resolution."""
-    scaling: Literal["doubling", "serial", "constant"] = "doubling"
-    """doubling: energy 2^(wanted - bits); serial: one step per magnitude bit, energy (wanted - 1)/(bits - 1)."""
-
-    @model_validator(mode="after")
-    def _serial_has_steps(self) -> Self:
-        if self.scaling == "serial" and self.bits < 2:
-            raise ValueError("scaling serial wants bits of 2 or more: a sign and at least one magnitude bit")
-        return self
+    scaling: Literal["doubling", "serial", "cycles", "search", "constant"] = "doubling"
+    """What it goes with. doubling: levels, 2^bits; serial: pulses, one per magnitude bit; cycles: 2^k of them for the magnitude
+    bit worth 2^k; search: comparisons, one per bit, the sign's included; constant: nothing."""
 
 
 class Link(DeckModel):
@@ -101,6 +96,8 @@ class Periphery(DeckModel):
     """Conversions per second of one converter."""
     columns_per_adc: Annotated[Count, Field(ge=1)] = 8
     """Columns that share one converter, one after the other."""
+    two_phases_above: Annotated[Count, Field(ge=2)] | None = None
+    """Inputs of more bits are fed as an upper and a lower half of their magnitude bits, each converted; absent = at once."""
     digital: Energy
     """Shift, add and buffer, per converted column."""
     digital_mac: Energy = 0.0
@@ -141,7 +138,8 @@ class Trace(DeckModel):
     levels: tuple[Fraction, ...] = ()
     """day: activity in equal parts of 24 hours, from midnight."""
     file: str | None = None
-    """table: `.csv` with columns `time [s]` and one per block, in W (`power.trace`) or `activity` (`workload.trace`)."""
+    """table: `.csv` or `.parquet` with columns `time [s]` and one per block, in W (`power.trace`), or `activity`
+    (`workload.trace`)."""
 
     @model_validator(mode="after")
     def _pattern_is_complete(self) -> Self:
@@ -164,6 +162,8 @@ class Workload(DeckModel):
     """Packaged name, `.onnx` file, or mapping."""
     data: Data | None = None
     """Packaged name, `.npz` file, or mapping; absent = that of the network."""
+    output: str | None = None
+    """Output of the model that tells the classes; absent = its only one."""
     digital: tuple[str, ...] = ()
     """Layers that stay digital."""
     rate: Rate
@@ -201,3 +201,12 @@ class PowerMap(DeckModel):
     sources: tuple[Source, ...] = ()
     trace: Trace | None = None
     """Power of sources by name over time, pattern table; a run without `transient` sees the mean."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [source.name for source in self.sources]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(
+                f"sources: names are given twice: {', '.join(twice)}; traces and overrides address sources by name"
+            )
+        return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,10 @@ class LabelledData:
     labels: NDArray[np.int64]
 
 
+COUNTED = {"labels": 1, "starts": 1, "length": 0, "test": 1, "train": 1}
+"""Arrays of whole numbers, and how many axes they have."""
+
+
 def _arrays(deck: schema.Data, key: str) -> dict[str, NDArray[Any]]:
     """Arrays of the `.npz` or the `.npy` files; a series with window starts becomes windows, channels first."""
     arrays: dict[str, NDArray[Any]] = {}
@@ -40,23 +45,42 @@ def _arrays(deck: schema.Data, key: str) -> dict[str, NDArray[Any]]:
         name = getattr(deck, part)
         if name is None:
             continue
+        kind = ".npz" if part == "file" else ".npy"
         try:
             loaded = np.load(name, allow_pickle=False)
-            arrays |= dict(loaded) if part == "file" else {part: loaded}
-        except (OSError, ValueError, TypeError) as error:
-            wanted = ".npz" if part == "file" else ".npy"
-            raise DeckError(Problem(f"{key}.{part}", f"{Path(name).name} cannot be read as {wanted}: {error}")) from None
+            if isinstance(loaded, np.ndarray) == (kind == ".npz"):
+                raise ValueError("it is one array" if kind == ".npz" else "it is an archive of several arrays")
+            found = dict(loaded) if kind == ".npz" else {part: loaded}
+        except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
+            raise DeckError(Problem(f"{key}.{part}", f"{Path(name).name} cannot be read as {kind}: {error}")) from None
+        masks = {part: np.flatnonzero(found[part]) for part in ("test", "train") if part in found and found[part].dtype == bool}
+        found |= masks
+        for array in {*COUNTED, "inputs", "series"} & set(found):
+            found[array] = _numbers(found[array], COUNTED.get(array), f"{key}.{part}", f"{Path(name).name} has {array!r} with")
+        arrays |= found
     if {"series", "starts", "length"} <= set(arrays):
-        index = arrays["starts"][:, None].astype(np.int64) + np.arange(int(arrays["length"]))
+        index = arrays["starts"][:, None] + np.arange(int(arrays["length"]))
         if index.size and (index.min() < 0 or index.max() >= len(arrays["series"])):
-            raise DeckError(Problem(f"{key}.file", f"starts leaves the series of {len(arrays['series'])} samples"))
+            raise DeckError(
+                Problem(
+                    f"{key}.file",
+                    f"{Path(deck.file or '').name} has windows that leave its series of {len(arrays['series'])} samples",
+                )
+            )
         arrays["inputs"] = np.swapaxes(arrays["series"][index], 1, 2)
     return arrays
 
 
-def _indices(chosen: NDArray[Any]) -> NDArray[Any]:
-    """Indices, of a mask too."""
-    return np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+def _numbers(array: NDArray[Any], axes: int | None, key: str, whose: str) -> NDArray[Any]:
+    """The array, if it holds finite real numbers; as integers, if it counts something along so many axes. Raises DeckError."""
+    kind = "real numbers" if axes is None else f"whole numbers along {axes} axes"
+    if array.dtype.kind not in "biuf" or axes not in (None, array.ndim):
+        raise DeckError(Problem(key, f"{whose} type {array.dtype} and shape {array.shape}; wanted {kind}"))
+    bad = ~np.isfinite(array) if axes is None else ~np.isfinite(array) | (array != np.round(array))
+    if bad.any():
+        at = np.argwhere(bad)[0]
+        raise DeckError(Problem(key, f"{whose} {array[tuple(at)]} at {at.tolist()}; wanted {kind}"))
+    return array if axes is None else array.astype(np.int64)
 
 
 def load_data(
@@ -76,24 +100,22 @@ def load_data(
         if wanted not in arrays:
             raise DeckError(Problem(key, f"{name} has no array {wanted!r}; it has: {', '.join(arrays)}"))
     inputs, labels = arrays["inputs"], arrays["labels"]
-    if labels.ndim != 1 or not np.array_equal(labels, labels.astype(np.int64)):
-        raise DeckError(
-            Problem(key, f"{name} has labels of shape {labels.shape} and type {labels.dtype}; wanted whole numbers")
-        )
-    labels = labels.astype(np.int64)
     if len(inputs) != len(labels):
         raise DeckError(Problem(key, f"{name} has {len(inputs)} inputs but {len(labels)} labels"))
     want = network.input_shape
     if inputs.ndim != len(want) or any(h != w for h, w in zip(inputs.shape[1:], want[1:]) if w is not None):
         raise DeckError(Problem(key, f"{name} has inputs of shape {inputs.shape[1:]}, the network wants {want[1:]}"))
-    test = _indices(arrays.get("test", np.arange(len(inputs))))[:most]
-    train = _indices(arrays.get("train", test))[:profile]
+    test = arrays.get("test", np.arange(len(inputs)))[:most]
+    train = arrays.get("train", test)[:profile]
     for part, index in (("test", test), ("train", train)):
-        if index.ndim != 1 or index.dtype.kind not in "iu" or not index.size or index.min() < 0 or index.max() >= len(inputs):
+        if not index.size or index.min() < 0 or index.max() >= len(inputs):
             raise DeckError(Problem(key, f"{name} has indices in {part!r} that are not among its {len(inputs)} inputs"))
     data = LabelledData(inputs[train] * deck.scale, labels[train], inputs[test] * deck.scale, labels[test])
-    classes = network.run(data.inputs[:1]).shape[-1]
-    if data.labels.min() < 0 or data.labels.max() >= classes:
+    logits = network.run(data.inputs[:1])
+    if not np.all(np.isfinite(logits)):
+        raise DeckError(Problem("workload.network.file", f"the model gives {logits[0]} for the first test input of {name}"))
+    classes = logits.shape[-1]
+    if labels[test].min() < 0 or labels[test].max() >= classes:
         message = f"{name} has labels {data.labels.min()} to {data.labels.max()}, the network tells {classes} classes apart"
         raise DeckError(Problem(key, message))
     return data

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,21 +14,17 @@ from numpy.typing import NDArray
 from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.layout import Floats
 from stack3d.schema import workload as schema
+from stack3d.workload.onnx_file import (
+    ANALOG_OPERATORS,
+    KEY,
+    constants_of,
+    free_batch,
+    inputs_of,
+    keep_output,
+    read_model,
+    unsupported,
+)
 from stack3d.workload.operators import Product, convolution_matrix, evaluator
-
-ANALOG_OPERATORS = ("Conv", "Gemm", "MatMul")
-DIGITAL_OPERATORS = (
-    "Abs", "Add", "And", "ArgMax", "ArgMin", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Celu", "Clip", "Concat",
-    "Constant", "ConstantOfShape", "DepthToSpace", "DequantizeLinear", "Div", "Dropout", "Elu", "Equal", "Erf", "Exp",
-    "Expand", "Flatten", "Floor", "Gather", "Gelu", "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual",
-    "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LRN", "LayerNormalization", "LeakyRelu", "Less",
-    "LessOrEqual", "Log", "LogSoftmax", "Max", "MaxPool", "Mean", "Min", "Mish", "Mul", "Neg", "Not", "Or", "PRelu", "Pad",
-    "Pow", "QuantizeLinear", "Range", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin",
-    "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Round", "Selu", "Shape", "Sigmoid", "Sign", "Slice",
-    "Softmax", "Softplus", "Softsign", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "ThresholdedRelu",
-    "Tile", "Transpose", "Unsqueeze", "Where",
-)  # fmt: skip
-KEY = "workload.network.file"
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +80,7 @@ class Network:
     @cached_property
     def input_name(self) -> str:
         """Name of the graph's input."""
-        return next(_inputs(self.model))
+        return next(inputs_of(self.model))
 
     @cached_property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -150,124 +146,42 @@ class Network:
         return evaluator(self.model, self._by_output, self._left, lambda: state["product"])
 
 
-def _inputs(model: Any) -> Iterator[str]:
-    weights = {t.name for t in model.graph.initializer}
-    return (str(i.name) for i in model.graph.input if i.name not in weights)
+class _Stationary(NamedTuple):
+    """Weights of a node, inputs by outputs, and how they stand in it."""
+
+    weight: str
+    matrix: Floats
+    macs: int
+    is_left: bool
+    is_turned: bool
 
 
-def _tensors(model: Any) -> Iterator[Any]:
-    yield from model.graph.initializer
-    for node in model.graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-
-
-def _read(path: Path) -> Any:
-    """The model with its external data, which must lie beside it."""
-    import onnx
-    from onnx.external_data_helper import load_external_data_for_tensor
-
-    try:
-        model = onnx.load(path, load_external_data=False)
-        for tensor in _tensors(model):
-            if tensor.data_location != onnx.TensorProto.EXTERNAL:
-                continue
-            location = {entry.key: entry.value for entry in tensor.external_data}.get("location", "")
-            folder, target = path.parent.resolve(), (path.parent / location).resolve()
-            if target.parent != folder or not target.is_file():
-                where = "that is not beside the model" if target.parent != folder else "that does not exist"
-                raise DeckError(Problem(KEY, f"{path.name} keeps weight {tensor.name!r} in a file {where}: {location!r}"))
-            load_external_data_for_tensor(tensor, str(folder))
-            tensor.data_location = onnx.TensorProto.DEFAULT
-            del tensor.external_data[:]
-        onnx.checker.check_model(model)
-    except DeckError:
-        raise
-    except Exception as error:  # protobuf and checker raise unrelated types
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DeckError(Problem(KEY, f"{path.name} is no valid ONNX model: {reason}")) from None
-    return model
-
-
-def _constants(model: Any) -> dict[str, NDArray[Any]]:
-    """Initializers and everything that depends on nothing else (a transposed or dequantised weight, say)."""
-    from onnx import numpy_helper
-    from onnx.reference import ReferenceEvaluator
-
-    known = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-    for node in model.graph.node:
-        used = [name for name in node.input if name]
-        if all(name in known for name in used) and node.op_type not in ("Dropout", *ANALOG_OPERATORS):
-            results = ReferenceEvaluator(node, opsets={o.domain: o.version for o in model.opset_import}).run(
-                None, {name: known[name] for name in used}
-            )
-            known |= dict(zip(node.output, (np.asarray(r) for r in results)))
-    return known
-
-
-def _weight(node: Any, constants: Mapping[str, NDArray[Any]]) -> tuple[str, Floats, bool] | None:
-    """(name of the weight, its matrix, whether it stands on the left) of a weight-stationary node."""
+def _stationary(node: Any, constants: Mapping[str, NDArray[Any]]) -> _Stationary | None:
+    """Weights of a node that is weight-stationary; None when both operands are activations, or the constant is no matrix."""
     attributes = {a.name: a.i for a in node.attribute}
-    right, left = constants.get(node.input[1]), constants.get(node.input[0])
-    if right is not None and node.op_type == "Conv":
-        return node.input[1], convolution_matrix(right, attributes.get("group") or 1), False
+    left, right = (constants.get(name) for name in node.input[:2])
+    if node.op_type == "Conv":
+        group = attributes.get("group") or 1
+        return None if right is None else _Stationary(node.input[1], convolution_matrix(right, group), right.size, False, False)
     if right is not None and right.ndim == 2:
-        turned = node.op_type == "Gemm" and attributes.get("transB")
-        return node.input[1], np.asarray(right.T if turned else right, dtype=np.float64), False
-    if left is not None and left.ndim == 2 and node.op_type == "MatMul":
-        return node.input[0], np.asarray(left.T, dtype=np.float64), True
+        turned = bool(attributes.get("transB"))
+        return _Stationary(node.input[1], np.asarray(right.T if turned else right, np.float64), right.size, False, turned)
+    if left is not None and left.ndim == 2:
+        turned = not attributes.get("transA")
+        return _Stationary(node.input[0], np.asarray(left.T if turned else left, np.float64), left.size, True, turned)
     return None
 
 
-def _unsupported(model: Any) -> list[Problem]:
-    problems = []
-    supported = ", ".join((*ANALOG_OPERATORS, *DIGITAL_OPERATORS))
-    for node in model.graph.node:
-        name = node.name or node.output[0]
-        kind = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
-        if kind not in ANALOG_OPERATORS + DIGITAL_OPERATORS:
-            problems.append(Problem(KEY, f"node {name!r} is a {kind}, which is not supported; supported: {supported}"))
-        elif kind == "MaxPool" and len([o for o in node.output if o]) > 1:
-            problems.append(Problem(KEY, f"node {name!r} is a MaxPool with indices; only the values are supported"))
-    inputs = list(_inputs(model))
-    if len(inputs) != 1:
-        problems.append(Problem(KEY, f"the model has {len(inputs)} inputs ({', '.join(inputs)}); one is supported"))
-    return problems
-
-
-def _free_batch(model: Any) -> None:
-    """Make a fixed batch axis free, in place: the input's first axis and the constants that reshape to it.
-
-    Exporters write the batch of their example. The caller checks that the outcome is the same.
-    """
-    from onnx import numpy_helper
-
-    value = next(i for i in model.graph.input if i.name == next(_inputs(model)))
-    axis = value.type.tensor_type.shape.dim[0]
-    fixed = axis.dim_value
-    axis.dim_param = "batch"
-    shapes = {n.input[1] for n in model.graph.node if n.op_type == "Reshape"}
-    holders = [t for t in model.graph.initializer if t.name in shapes]
-    holders += [a.t for n in model.graph.node if n.op_type == "Constant" and n.output[0] in shapes for a in n.attribute]
-    for tensor in holders:
-        shape = numpy_helper.to_array(tensor).copy()
-        if shape.size > 1 and shape[0] == fixed:
-            shape[0] = 0
-            tensor.CopyFrom(numpy_helper.from_array(shape, tensor.name))
-    del model.graph.value_info[:]
-    for output in model.graph.output:
-        if output.type.tensor_type.shape.dim:
-            output.type.tensor_type.shape.dim[0].dim_param = "batch"
-
-
-def load_network(deck: schema.Network, *, digital: Collection[str] = (), by_column: bool = False) -> Network:
+def load_network(
+    deck: schema.Network, *, output: str | None = None, digital: Collection[str] = (), by_column: bool = False
+) -> Network:
     """Read the ONNX file of a network deck.
 
     Parameters
     ----------
     deck : schema.Network
+    output : str, optional
+        The output to read the classes from; only a model with one needs none.
     digital : collection of str
         Layers that stay digital.
     by_column : bool
@@ -276,37 +190,47 @@ def load_network(deck: schema.Network, *, digital: Collection[str] = (), by_colu
     Raises
     ------
     DeckError
-        When the file is no ONNX model, keeps data elsewhere than beside it, has operators that are not supported, does not run,
-        or gives no logits; all of these before anything expensive starts.
+        When the file is no ONNX model, keeps data outside its folder, has operators or weights that are not supported, does
+        not run, or gives no logits; all of these before anything expensive starts.
     """
     path = Path(deck.file)
-    model = _read(path)
-    problems = _unsupported(model)
+    model = read_model(path)
+    keep_output(model, output)
+    problems = unsupported(model)
     if problems:
         raise DeckError(problems)
-    constants = _constants(model)
+    constants = constants_of(model)
     layers: dict[str, WeightMatrix] = {}
     by_output: dict[str, str] = {}
-    by_weight: dict[tuple[str, str, bool], str] = {}
-    left = set()
+    by_use: dict[tuple[str, tuple[int, ...], bool], str] = {}
+    left, no_matrix = set(), set()
     for node in model.graph.node:
-        found = _weight(node, constants) if node.op_type in ANALOG_OPERATORS else None
-        if found is None:
+        if node.op_type not in ANALOG_OPERATORS or node.output[0] in constants:
             continue
-        weight, matrix, stands_left = found
-        turned = node.op_type == "Gemm" and any(a.name == "transB" and a.i for a in node.attribute)
-        name = by_weight.get((weight, node.op_type, turned or stands_left), node.name or weight)
-        if (weight, node.op_type, turned or stands_left) not in by_weight:
+        found = _stationary(node, constants)
+        if found is None:
+            for weight in [name for name in node.input[:2] if name in constants and node.op_type != "Conv"]:
+                name = node.name or weight
+                no_matrix.add(name)
+                if name not in digital:
+                    message = f"{path.name}: {node.op_type} {name!r} has a constant of shape {constants[weight].shape};"
+                    advice = f"crossbars hold matrices: give it two axes, or list {name!r} under workload.digital"
+                    problems.append(Problem(KEY, f"{message} {advice}"))
+            continue
+        use = (found.weight, found.matrix.shape, found.is_turned)
+        name = by_use.get(use, node.name or found.weight)
+        if use not in by_use:
             while name in layers:
                 name += "_"
-            group = next((a.i for a in node.attribute if node.op_type == "Conv" and a.name == "group"), 1)
-            layers[name] = WeightMatrix(name, np.ascontiguousarray(matrix), macs=matrix.size // group)
-            by_weight[weight, node.op_type, turned or stands_left] = name
+            layers[name] = WeightMatrix(name, np.ascontiguousarray(found.matrix), macs=found.macs)
+            by_use[use] = name
+            if name not in digital:
+                problems += _unfit(layers[name], found.weight, path)
         by_output[node.output[0]] = name
-        if stands_left:
+        if found.is_left:
             left.add(node.output[0])
     for name in digital:
-        if name not in layers:
+        if name not in layers and name not in no_matrix:
             message = f"no layer {name!r}{did_you_mean(name, layers)}; layers: {', '.join(layers)}"
             problems.append(Problem("workload.digital", message))
     analog = [layer for name, layer in layers.items() if name not in digital]
@@ -322,6 +246,19 @@ def load_network(deck: schema.Network, *, digital: Collection[str] = (), by_colu
     return network
 
 
+def _unfit(layer: WeightMatrix, weight: str, path: Path) -> list[Problem]:
+    """What keeps a layer's weights from conductances."""
+    bad = np.argwhere(~np.isfinite(layer.weights))
+    if bad.size:
+        value, at = layer.weights[tuple(bad[0])], ", ".join(str(i) for i in bad[0])
+        what = f"{len(bad)} of {layer.weights.size} weights that are not finite, the first {value} at (input, output) ({at})"
+    elif not layer.weights.any():
+        what = f"nothing but zeros: no weight sets the scale of its conductances; list {layer.name!r} under workload.digital"
+    else:
+        return []
+    return [Problem(KEY, f"{path.name}: layer {layer.name!r} (weight {weight!r}) has {what}")]
+
+
 def _try(network: Network) -> None:
     """Run two inputs, with a batch axis freed if it was fixed; raises DeckError when that does not give two rows of logits."""
     shape = network.input_shape
@@ -331,7 +268,7 @@ def _try(network: Network) -> None:
     try:
         if fixed:
             parts = [network.run(x[i : i + fixed]) for i in range(0, len(x), fixed)]
-            _free_batch(network.model)
+            free_batch(network.model)
             network.__dict__.pop("_evaluator"), network.__dict__.pop("input_shape")
         logits = network.run(x)
     except Exception as error:  # operators raise whatever their arrays raise

@@ -90,7 +90,7 @@ def evaluator(model: Any, layers: Mapping[str, str], left: Collection[str], ask:
     layers : mapping of str to str
         First output of a node → the layer that holds its weights; other nodes compute with their own weights.
     left : collection of str
-        Those of them that are MatMul nodes with the weights as their left operand.
+        Those of them that have the weights as their left operand: their products are those of the columns of the right one.
     ask : callable
         Returns the product to use at that moment.
     """
@@ -119,8 +119,9 @@ def evaluator(model: Any, layers: Mapping[str, str], left: Collection[str], ask:
             transB: int = 0,
             broadcast: int = 0,
         ) -> Any:
-            left = a.T if transA else a
-            out = rows_times(self, left, lambda: left @ (b.T if transB else b))
+            a, b = a.T if transA else a, b.T if transB else b
+            is_left = self.onnx_node.output[0] in left
+            out = rows_times(self, b.T, lambda: b).T if is_left else rows_times(self, a, lambda: a @ b)
             out = out * np.asarray(alpha, out.dtype) if alpha != 1.0 else out
             return (out if c is None else (out + np.asarray(beta, out.dtype) * c).astype(out.dtype, copy=False),)
 

@@ -27,35 +27,39 @@ class SiteHeat:
     ----------
     powers : ndarray, shape (groups, tiles)
         Power of each tile by group of components that heat the same place. [W]
-    responses : ndarray, shape (groups, sites, sites)
-        Rise of the first site per watt of the group on the tile at the second. [K W⁻¹]
-    unpowered : ndarray, shape (sites,)
+    responses : ndarray, shape (groups, spots, sites, sites)
+        Rise at the spots of the first site per watt of the group on the tile at the second. The first spot is the mean of the
+        site, the others are where the stack may be hottest while a tile is there. [K W⁻¹]
+    unpowered : ndarray, shape (spots, sites)
         Temperature without tiles. [K]
     sites : ndarray of int
         The sites these are, among all.
+    margin : float
+        By how much every spot must be cooler than the hottest with `spread`. [K]
     """
 
     powers: Floats
     responses: Floats
     unpowered: Floats
     sites: NDArray[np.intp]
+    margin: float = 0.0
 
     @cached_property
     def own(self) -> Floats:
-        """Rise of each site per watt of each group at that site, shape (groups, sites). [K W⁻¹]"""
-        return np.array(np.diagonal(self.responses, axis1=1, axis2=2))
+        """Rise at the spots of each site per watt of each group there, shape (groups, spots, sites). [K W⁻¹]"""
+        return np.array(np.diagonal(self.responses, axis1=2, axis2=3))
 
-    def rise(self, tile: int, site: int | NDArray[np.intp]) -> Floats:
-        """Rise of all sites by one tile on one site, or on each of several: shape (sites,) or (sites, n). [K]"""
+    def rise(self, tile: int, site: int) -> Floats:
+        """Rise at the spots of all sites by one tile on one site, shape (spots, sites). [K]"""
         return np.asarray(np.tensordot(self.powers[:, tile], self.responses[..., site], axes=1))
 
     def field(self, chosen: NDArray[np.intp]) -> Floats:
-        """Temperature of every site with the tiles on their chosen sites, shape (sites,). [K]"""
-        return np.asarray(self.unpowered + np.einsum("gt,gst->s", self.powers, self.responses[..., chosen], optimize=True))
+        """Temperature at the spots of every site with the tiles on their chosen sites, shape (spots, sites). [K]"""
+        return np.asarray(self.unpowered + np.einsum("gt,gkst->ks", self.powers, self.responses[..., chosen], optimize=True))
 
     def temperatures(self, chosen: NDArray[np.intp]) -> Floats:
-        """Temperature of every tile on its chosen site, shape (tiles,). [K]"""
-        return np.asarray(self.field(chosen)[chosen])
+        """Temperature at the spots of every tile on its chosen site, shape (spots, tiles). [K]"""
+        return np.asarray(self.field(chosen)[:, chosen])
 
 
 HeatOf = Callable[[NDArray[np.intp]], SiteHeat]
@@ -140,58 +144,79 @@ MOST_MOVED = 32
 
 @placements.register("thermal_aware")
 def thermal_aware(tiles: Sequence[Tile], sites: Sequence[Site], heat: HeatOf | None = None) -> NDArray[np.intp]:
-    """Lowest temperature of the hottest tile: hot tiles first to where they heat least, then moves and swaps.
+    """Lowest temperature of the hottest tile with no spot of the stack hotter than with `spread`.
 
-    The best of the other strategies is a second start, so that the outcome is never hotter than any of them.
+    Hot tiles go first to where they heat least, then come moves and swaps. The best of the other strategies is a second start,
+    so that no tile is hotter than with any of them that keeps the stack as cool.
     """
     if heat is None:
         raise DeckError(Problem("workload.placement", "thermal_aware needs the thermal response of the stack"))
-    others = [placements[name](tiles, sites) for name in placements if name != "thermal_aware"]
-    known = heat(np.unique(np.concatenate(others)))
-    starts = [_greedy(known), *(np.searchsorted(known.sites, other) for other in others)]
-    first = min(starts, key=lambda chosen: _score(known.temperatures(chosen)))
-    found = [_improved(known, first)] + ([_improved(known, starts[0])] if first is not starts[0] else [])
-    best = min(found, key=lambda chosen: _score(known.temperatures(chosen)))
-    return np.asarray(known.sites[best])
+    others = {name: placements[name](tiles, sites) for name in placements if name != "thermal_aware"}
+    known = heat(np.unique(np.concatenate(list(others.values()))))
+    there = {name: np.searchsorted(known.sites, other) for name, other in others.items()}
+    limit = float(known.temperatures(there["spread"]).max()) - known.margin
+    starts = [_greedy(known), *there.values()]
+    first = min(starts, key=lambda chosen: _score(known.temperatures(chosen), limit))
+    found = [_improved(known, start, limit) for start in {id(one): one for one in (first, starts[0])}.values()]
+    return np.asarray(known.sites[min(found, key=lambda chosen: _score(known.temperatures(chosen), limit))])
 
 
-def _score(temperatures: Floats) -> tuple[float, float]:
-    """Peak, then mean; rounded, so that equal placements stay equal. [K]"""
-    return round(float(temperatures.max()), 9), round(float(temperatures.mean()), 9)
+def _scores(temperatures: Floats, limit: float) -> Floats:
+    """What to minimise, in this order: excess of any spot over the limit, hottest tile, hottest spot, mean of the tiles.
+
+    Parameters
+    ----------
+    temperatures : ndarray, shape (spots, tiles, …)
+        [K]
+    limit : float
+        [K]
+
+    Returns
+    -------
+    ndarray, shape (4, …)
+        Rounded, so that equal placements stay equal. [K]
+    """
+    tiles, hottest = temperatures[0], temperatures.max(axis=(0, 1))
+    return np.array([np.maximum(hottest - limit, 0.0), tiles.max(axis=0), hottest, tiles.mean(axis=0)]).round(9)
+
+
+def _score(temperatures: Floats, limit: float) -> tuple[float, ...]:
+    return tuple(_scores(temperatures, limit).tolist())
 
 
 def _greedy(heat: SiteHeat) -> NDArray[np.intp]:
     """Strongest tile first, each to the free site that leaves the lowest peak of the tiles placed so far."""
-    n_tiles, n_sites = heat.powers.shape[1], heat.unpowered.size
+    n_tiles, n_sites = heat.powers.shape[1], heat.unpowered.shape[1]
     chosen = np.full(n_tiles, -1, dtype=np.intp)
-    field, free = heat.unpowered.copy(), np.ones(n_sites, dtype=bool)
+    field, free = heat.unpowered[0].copy(), np.ones(n_sites, dtype=bool)
     taken: list[int] = []
     for tile in np.argsort(-heat.powers.sum(axis=0), kind="stable"):
         candidates = np.flatnonzero(free)
-        mine = field[candidates] + heat.powers[:, tile] @ heat.own[:, candidates]
+        mine = field[candidates] + heat.powers[:, tile] @ heat.own[:, 0, candidates]
         peak = mine.copy()
         if taken:
-            added = np.tensordot(heat.powers[:, tile], heat.responses[:, taken][:, :, candidates], axes=1)
+            added = np.tensordot(heat.powers[:, tile], heat.responses[:, 0, taken][:, :, candidates], axes=1)
             peak = np.maximum(peak, (field[taken][:, None] + added).max(axis=0))
         order = np.lexsort((mine.round(9), peak.round(9)))
         site = int(candidates[order[0]])
         chosen[tile], free[site] = site, False
-        field += heat.rise(int(tile), site)
+        field += heat.rise(int(tile), site)[0]
         taken.append(site)
     return chosen
 
 
-def _improved(heat: SiteHeat, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Change the site of the hottest tile, or of one that heats it most, as long as that lowers the score."""
+def _improved(heat: SiteHeat, chosen: NDArray[np.intp], limit: float) -> NDArray[np.intp]:
+    """Change the site of the tile at the hottest spot, or of one that heats it most, as long as that lowers the score."""
     for _ in range(MOST_CHANGES):
         field = heat.field(chosen)
-        score = _score(field[chosen])
-        hot = int(np.argmax(field[chosen]))
-        shares = np.einsum("gt,gt->t", heat.powers, heat.responses[:, chosen[hot], chosen])
+        score = _score(field[:, chosen], limit)
+        spot = 0 if score[0] == 0 else int(np.argmax(field[:, chosen].max(axis=1)))
+        hot = int(np.argmax(field[spot, chosen]))
+        shares = np.einsum("gt,gt->t", heat.powers, heat.responses[:, spot, chosen[hot], chosen])
         order = [hot, *(int(t) for t in np.argsort(-shares, kind="stable") if t != hot)][:MOST_MOVED]
         for tile in order:
-            trial = _best_change(heat, chosen, field, tile)
-            if _score(heat.temperatures(trial)) < score:
+            trial = _best_change(heat, chosen, field, tile, limit)
+            if _score(heat.temperatures(trial), limit) < score:
                 chosen = trial
                 break
         else:
@@ -199,25 +224,24 @@ def _improved(heat: SiteHeat, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
     return chosen
 
 
-def _best_change(heat: SiteHeat, chosen: NDArray[np.intp], field: Floats, tile: int) -> NDArray[np.intp]:
+def _best_change(heat: SiteHeat, chosen: NDArray[np.intp], field: Floats, tile: int, limit: float) -> NDArray[np.intp]:
     """The best of moving a tile to any free site and swapping it with any other tile."""
-    present, old, power = field[chosen], int(chosen[tile]), heat.powers[:, tile]
-    free = np.setdiff1d(np.arange(field.size), chosen)
+    present, old, power = field[:, chosen], int(chosen[tile]), heat.powers[:, tile]
+    free = np.setdiff1d(np.arange(field.shape[1]), chosen)
     keep = np.delete(np.arange(chosen.size), tile)
     # occupied sites stay the same in a swap; the differences of power trade places
     traded = power[:, None] - heat.powers[:, keep]
-    response = heat.responses[:, chosen]
-    swapped = present[:, None] + np.einsum("gt,gpt->pt", traded, response[..., chosen[keep]] - response[..., [old]])
+    response = heat.responses[:, :, chosen]
+    swapped = present[..., None] + np.einsum("gt,gkpt->kpt", traded, response[..., chosen[keep]] - response[..., [old]])
     # a move takes the tile's heat along
-    away = np.tensordot(power, response[:, keep][..., free] - response[:, keep][..., [old]], axes=1)
-    own = np.einsum("g,gs->s", power, heat.own[:, free] - heat.responses[:, free, old])
-    moved = np.vstack([present[keep][:, None] + away, field[free] + own])
-    peaks = np.concatenate([swapped.max(axis=0, initial=-np.inf), moved.max(axis=0)])
+    away = np.tensordot(power, response[:, :, keep][..., free] - response[:, :, keep][..., [old]], axes=1)
+    own = np.einsum("g,gks->ks", power, heat.own[..., free] - heat.responses[:, :, free, old])
+    moved = np.concatenate([present[:, keep, None] + away, (field[:, free] + own)[:, None]], axis=1)
+    scores = np.concatenate([_scores(swapped, limit), _scores(moved, limit)], axis=1)
     trial = chosen.copy()
-    if peaks.size == 0:
+    if scores.size == 0:
         return trial
-    means = np.concatenate([swapped.mean(axis=0), moved.mean(axis=0)])
-    best = int(np.lexsort((means.round(9), peaks.round(9)))[0])
+    best = int(np.lexsort(scores[::-1])[0])
     if best < keep.size:
         trial[[tile, keep[best]]] = trial[[keep[best], tile]]
     else:

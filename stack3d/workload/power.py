@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,20 +55,48 @@ class TileActivity:
     hops: int = 0
 
 
+STEPS: Mapping[str, Callable[[int], float]] = {
+    "doubling": lambda bits: 2.0**bits,
+    "serial": lambda bits: max(bits - 1, 1),
+    "cycles": lambda bits: 2.0 ** max(bits - 1, 1) - 1.0,
+    "search": lambda bits: bits,
+    "constant": lambda bits: 1.0,
+}
+"""What the energy of a converter of so many bits, sign included, is proportional to."""
+
+
 def converter_energy(converter: Converter | None, wanted: int) -> float:
     """Energy of a converter at `wanted` bits. [J]
 
     ``doubling`` is the scaling of successive-approximation and resistor-string converters whose noise is set by matching, as
-    MNSIM-2.0 uses it for digital-to-analog converters; pessimistic below about 6 bits. ``serial`` takes one step per
-    magnitude bit, as the pulse trains of NeuRRAM do.
+    MNSIM-2.0 uses it for digital-to-analog converters; pessimistic below about 6 bits. The others count what NeuRRAM does
+    [1]_: a word-line pulse per magnitude bit, sampled and integrated as many times as the bit is worth, and a binary search
+    over the bits of the output.
+
+    References
+    ----------
+    .. [1] W. Wan et al., Nature 608 (2022) 504, Fig. 3e and g. doi:10.1038/s41586-022-04992-8
     """
     if converter is None:
         return 0.0
-    if converter.scaling == "doubling":
-        return float(converter.fixed + converter.energy * 2.0 ** (wanted - converter.bits))
-    if converter.scaling == "serial":
-        return float(converter.fixed + converter.energy * max(wanted - 1, 1) / (converter.bits - 1))
-    return float(converter.fixed + converter.energy)
+    steps = STEPS[converter.scaling]
+    return float(converter.fixed + converter.energy * steps(wanted) / steps(converter.bits))
+
+
+def phases(bits: int, wanted: int, limit: int | None) -> tuple[tuple[int, int], ...]:
+    """Input and output bits, signs included, of each phase of a read with inputs of `bits` and outputs of `wanted` bits.
+
+    Inputs of more than `limit` bits are fed in two phases. What the lower half gives is worth less by its magnitude bits, and
+    is converted to so many fewer bits.
+
+    References
+    ----------
+    W. Wan et al., Nature 608 (2022) 504, Fig. 3f; the bits of the second conversion as in CiMLoop's model of NeuRRAM.
+    """
+    if limit is None or bits <= limit:
+        return ((bits, wanted),)
+    lower = bits // 2
+    return (bits - lower, wanted), (lower + 1, max(wanted - lower, 1))
 
 
 def tile_energies(
@@ -81,21 +109,27 @@ def tile_energies(
     activities : sequence of TileActivity
     periphery : Periphery
     dac_bits, adc_bits : int
-        Resolution of the inputs and of one conversion.
+        Resolution of the inputs and of one conversion, signs included.
     """
     products = np.array([a.products for a in activities])
     reads = np.array([a.reads for a in activities])
     rows = np.array([a.tile.rows_used for a in activities])
     columns = np.array([a.conversions for a in activities])
-    digit = np.array([converter_energy(periphery.dac, -(-dac_bits // a.reads)) for a in activities])
+    # signed digits of the magnitude
+    digits = np.array([dac_bits if a.reads == 1 else -(-(dac_bits - 1) // a.reads) for a in activities])
+
+    def per_read(converter: Converter | None, which: int) -> Floats:
+        """Energy of a read over its phases, at the bits of their inputs (0) or outputs (1)."""
+        fed = [phases(int(bits), adc_bits, periphery.two_phases_above) for bits in digits]
+        return np.array([sum(converter_energy(converter, phase[which]) for phase in read) for read in fed])
+
     joule = np.array([a.pulse * float(a.voltage_squared @ a.row_conductance) for a in activities])
     per_bit = np.array([periphery.link.bit + a.hops * periphery.link.tier if periphery.link else 0.0 for a in activities])
-    convert = reads * converter_energy(periphery.adc, adc_bits) + converter_energy(periphery.integrator, dac_bits)
     return {
         "array": products * joule * (not periphery.array_included),
-        "driver": products * rows * converter_energy(periphery.driver, dac_bits),
-        "dac": products * reads * rows * digit,
-        "adc": products * columns * convert,
+        "driver": products * reads * rows * per_read(periphery.driver, 0),
+        "dac": products * reads * rows * per_read(periphery.dac, 0),
+        "adc": products * reads * columns * (per_read(periphery.adc, 1) + per_read(periphery.integrator, 0)),
         "digital": products * reads * columns * periphery.digital,
         "link": products * (rows * dac_bits + reads * columns * adc_bits) * per_bit,
     }

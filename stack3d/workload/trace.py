@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,7 @@ class PowerTrace:
         DeckError
             With the key, the row and the column of the first value that is no number or the first time that does not rise.
         """
-        header, rows = _parquet(path) if path.suffix == ".parquet" else _csv(path, key)
+        header, rows = _parquet(path, key) if path.suffix == ".parquet" else _csv(path, key)
         if not header or header[0].split(" [")[0] != "time" or len(header) < 2 or len(rows) < 2:
             raise DeckError(
                 Problem(key, f"{path.name} wants a first column 'time [s]', a column per block and two rows or more")
@@ -96,15 +97,19 @@ def _csv(path: Path, key: str) -> tuple[list[str], list[list[str]]]:
     return (lines[0], lines[1:]) if lines else ([], [])
 
 
-def _parquet(path: Path) -> tuple[list[str], list[list[str]]]:
+def _parquet(path: Path, key: str) -> tuple[list[str], list[list[Any]]]:
     try:
-        from pyarrow import parquet  # type: ignore[import-not-found]
+        from pyarrow import ArrowException, parquet
     except ImportError:
         raise MissingDependencyError(
             f"{path.name}: reading .parquet needs pyarrow: pip install 'stack3d[parquet]', or save the table as .csv"
         ) from None
-    table = parquet.read_table(path)
-    return list(table.column_names), [list(row.values()) for row in table.to_pylist()]
+    try:
+        table = parquet.read_table(path)
+    except (OSError, ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise DeckError(Problem(key, f"{path.name} cannot be read as .parquet: {reason}")) from None
+    return list(table.column_names), [list(row) for row in zip(*(column.to_pylist() for column in table.columns))]
 
 
 def read_trace(deck: Trace, key: str) -> PowerTrace:

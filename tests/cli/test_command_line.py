@@ -175,16 +175,20 @@ def test_one_bad_case_stops_nothing(small: Path) -> None:
 
 
 def test_compare_placements(tmp_path: Path) -> None:
-    """A row per placement, coolest first, the kelvin gained over `spread`, and the same in the dataset."""
+    """A row per placement, coolest tiles first, the kelvin gained over `spread` twice, and the same in the dataset."""
     done = stack3d("compare-placements", "quickstart", "--set", "solver=ci", "-o", "placements.nc", cwd=tmp_path)
     head, *rows = done.stdout.splitlines()
     assert head.split()[:1] == ["placement"] and "under spread" in head
     found = xr.open_dataset(tmp_path / "placements.nc")
     peaks = found["placement_tile_peak"]
     assert [row.split()[0] for row in rows] == found["placement"].values.tolist() and (np.diff(peaks) >= 0).all()
-    gains = {row.split()[0]: float(row.split()[3]) * {"mK": 1e-3, "K": 1.0}[row.split()[4]] for row in rows}
-    assert gains["spread"] == 0.0 <= gains["thermal_aware"]
-    np.testing.assert_allclose([gains[n] for n in peaks["placement"].values], peaks.sel(placement="spread") - peaks, atol=1e-6)
+    for column, key in ((3, "tile_peak"), (7, "stack_peak")):
+        peaks = found[f"placement_{key}"]
+        gains = {row.split()[0]: float(row.split()[column]) * {"mK": 1e-3, "K": 1.0}[row.split()[column + 1]] for row in rows}
+        assert gains["spread"] == 0.0 <= gains["thermal_aware"]
+        np.testing.assert_allclose(
+            [gains[n] for n in peaks["placement"].values], peaks.sel(placement="spread") - peaks, atol=1e-6
+        )
     wrong = stack3d("compare-placements", "microchannels_2tier", cwd=tmp_path, code=2)
     assert "workload: is missing: only tiles of a network can be placed" in wrong.stderr
 

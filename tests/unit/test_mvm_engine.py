@@ -157,6 +157,13 @@ def test_mean_square_voltages_of_sliced_inputs():
     np.testing.assert_allclose(matrix.mean_square_voltages(np.array([[1.0]])), 0.04 * (2 + 1 / 49), rtol=1e-12)
 
 
+@pytest.mark.parametrize(("bits", "slices", "reads"), [(8, 7, 1), (8, 4, 2), (8, 3, 3), (8, 1, 7), (5, 4, 1), (8, None, 1)])
+def test_reads_are_as_many_as_the_magnitude_has_digits(bits, slices, reads):
+    """8 bits are a sign and 7 of magnitude; energy and latency are charged for what is read."""
+    matrix = AnalogMatrix.build("m", np.ones((1, 1)), WeightMapping(0.0, 1e-6), dac=Converter(bits), input_slice_bits=slices)
+    assert matrix.reads == reads == len(matrix.drives(np, np.ones((1, 1)), np.float64, Scratch())[0])
+
+
 @pytest.mark.parametrize("interleaved", [True, False])
 def test_wires_act_array_by_array(interleaved):
     mapping = WeightMapping(LOW, HIGH, is_interleaved=interleaved, reference_columns=1)

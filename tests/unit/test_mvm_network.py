@@ -183,6 +183,36 @@ def test_columns_get_back_their_moments(leading):
     assert np.abs(infer(matrices, faded, forward, x) - wanted).max() > 0.3  # a gain per column alone is undone exactly
 
 
+@pytest.mark.parametrize("leading", [(), (3,)])
+def test_what_goes_with_the_sum_of_inputs_is_mended(leading):
+    """Columns whose cells all gain the same conductance, besides a factor: undone exactly with input sums, not without."""
+    mapping = WeightMapping(1e-6, 25e-6, "offset")
+    shapes = (("a", (6, 5)), ("b", (5, 3)))
+    rng = np.random.default_rng(7)
+    matrices = {
+        n: AnalogMatrix.build(n, rng.standard_normal(s), mapping, dac=Converter(None), adc=Converter(None)) for n, s in shapes
+    }
+    cells, x = chips_of(matrices, leading), rng.uniform(0.0, 1.0, (200, 6))
+    for n, c in cells.items():
+        c[..., matrices[n].n_outputs :] = 9e-6  # equal cells in the offset columns: they count the inputs
+    moved = {n: c.copy() for n, c in cells.items()}
+    for n, c in moved.items():
+        outputs = c[..., : matrices[n].n_outputs]
+        outputs *= rng.uniform(0.8, 1.2, (*leading, 1, 1, outputs.shape[-1]))
+        outputs += 5e-6 * rng.uniform(0.0, 1.0, (*leading, 1, 1, outputs.shape[-1]))
+
+    def chips(state):
+        return CrossbarNetwork(matrices, {n: matrices[n].prepare(c) for n, c in state.items()})
+
+    wanted = infer(matrices, cells, forward, x)
+    errors = []
+    for sums in (False, True):
+        fresh = column_moments(chips(cells), forward, x, input_sums=sums)
+        fixes = column_corrections(chips(moved), forward, x, fresh, input_sums=sums)
+        errors.append(np.abs(infer(matrices, moved, forward, x, compensations=fixes) - wanted).max())
+    assert errors[1] < 2e-4 < 0.05 < errors[0]
+
+
 def test_corrections_follow_each_other():
     matrices = network(dac=Converter(None), adc=Converter(None))
     matrix, x = matrices["a"], np.random.default_rng(5).standard_normal((7, 6))
@@ -193,6 +223,14 @@ def test_corrections_follow_each_other():
     y = matrix.matvec(x, cells, compensation=one)
     expected = y * 1.5 * two.column_gain[:, None] + two.column_offset[:, None]
     np.testing.assert_allclose(matrix.matvec(x, cells, compensation=one.then(two)), expected, rtol=1e-5, atol=1e-5)
+    sloped = Compensation(column_gain=one.column_gain, column_offset=one.column_offset, column_slope=rng.uniform(-1, 1, (2, 5)))
+    sums = x.sum(axis=-1)[:, None]
+    tilted = matrix.matvec(x, cells, compensation=sloped)
+    plain = matrix.matvec(x, cells, compensation=Compensation(column_gain=one.column_gain, column_offset=one.column_offset))
+    np.testing.assert_allclose(tilted, plain + sums * sloped.column_slope[:, None], rtol=1e-5, atol=1e-5)
+    both = tilted * 1.5 * sloped.column_gain[:, None] + sloped.column_offset[:, None] + sums * sloped.column_slope[:, None]
+    again = sloped.then(Compensation(1.5)).then(sloped)
+    np.testing.assert_allclose(matrix.matvec(x, cells, compensation=again), both, rtol=1e-5, atol=1e-5)
     scaled = matrix.matvec(x, cells, compensation=one.then(Compensation(1.5)))
     np.testing.assert_allclose(scaled, 1.5 * y, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(matrix.matvec(x, cells, compensation=Compensation().then(one)), y, rtol=1e-6)

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,13 +12,14 @@ from stack3d.workload.placement import SiteHeat, place, placements
 SITES = [(f"t{t}_rram", Rectangle(i, i + 1, j, j + 1)) for t in range(3) for j in range(4) for i in range(4)]
 
 
-def heat(n_tiles: int, seed: int = 0, n_sites: int = 48) -> SiteHeat:
-    """Responses that fall with distance, two groups of components, unequal powers and surroundings."""
+def heat(n_tiles: int, seed: int = 0, n_sites: int = 48, spots: int = 0) -> SiteHeat:
+    """Responses that fall with distance, two groups of components, unequal powers and surroundings; spots below the sites, hotter."""
     rng = np.random.default_rng(seed)
     at = np.array([[*box.centre, 0.5 * int(layer[1])] for layer, box in SITES[:n_sites]])
-    distance = np.linalg.norm(at[:, None] - at[None], axis=-1)
-    responses = np.array([1 / (0.5 + distance), 0.3 / (1 + distance)])
-    return SiteHeat(rng.random((2, n_tiles)), responses, 300 + rng.random(n_sites), np.arange(n_sites))
+    below = [at - [0, 0, 0.4 * k] for k in range(spots + 1)]
+    distance = np.array([np.linalg.norm(spot[:, None] - at[None], axis=-1) for spot in below])
+    responses = np.array([1 / (0.5 + distance), (0.3 + np.arange(spots + 1))[:, None, None] / (1 + distance)])
+    return SiteHeat(rng.random((2, n_tiles)), responses, 300 + rng.random((spots + 1, n_sites)), np.arange(n_sites))
 
 
 @pytest.mark.parametrize(
@@ -68,13 +70,13 @@ def test_too_few_sites_says_what_is_missing() -> None:
 
 
 def test_temperatures_superpose() -> None:
-    known = heat(3)
+    known = heat(3, spots=2)
     chosen = np.array([5, 0, 17])
     by_hand = known.unpowered.copy()
     for tile, site in enumerate(chosen):
         for group in range(2):
-            by_hand += known.powers[group, tile] * known.responses[group][:, site]
-    np.testing.assert_allclose(known.temperatures(chosen), by_hand[chosen], rtol=1e-14)
+            by_hand += known.powers[group, tile] * known.responses[group][..., site]
+    np.testing.assert_allclose(known.temperatures(chosen), by_hand[:, chosen], rtol=1e-14)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 20, 47, 48])
@@ -83,6 +85,20 @@ def test_thermal_placement_is_never_hotter_than_any_other(count: int, seed: int)
     known, tiles = heat(count, seed), split_matrix("layer", 8 * count, 4, (8, 8))
     peaks = {name: known.temperatures(place(name, tiles, SITES, lambda _: known)).max() for name in placements}
     assert peaks["thermal_aware"] == min(peaks.values())
+
+
+@pytest.mark.parametrize("count", [1, 5, 20, 47])
+@pytest.mark.parametrize("seed", range(4))
+def test_thermal_placement_keeps_every_spot_as_cool_as_spread(count: int, seed: int) -> None:
+    """Logic below the tiles gets hotter than they do: no spot above the hottest of `spread`, no tile above any that keeps so."""
+    known, tiles = heat(count, seed, spots=2), split_matrix("layer", 8 * count, 4, (8, 8))
+    found = {name: known.temperatures(place(name, tiles, SITES, lambda _: known)) for name in placements}
+    limit = found["spread"].max()
+    assert found["thermal_aware"].max() <= limit + 1e-9
+    assert found["thermal_aware"][0].max() <= min(t[0].max() for t in found.values() if t.max() <= limit) + 1e-9
+    lower = replace(known, margin=0.1 * (limit - 300))
+    cooler = known.temperatures(place("thermal_aware", tiles, SITES, lambda _: lower)).max()
+    assert cooler <= found["thermal_aware"].max() + 1e-9
 
 
 @pytest.mark.parametrize("seed", range(6))

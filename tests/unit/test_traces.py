@@ -1,9 +1,12 @@
 """Power over time: bursts, days, tables, and schedules of several at once."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import csv, parquet
 
 from stack3d import decks
 from stack3d.errors import DeckError, MissingDependencyError
@@ -50,18 +53,37 @@ def test_a_bad_table_is_told_where(tmp_path: Path, text: str, words: str) -> Non
         read_trace(Trace(pattern="table", file=str(tmp_path / "t.csv")), "power.trace")
 
 
-def test_parquet_needs_its_reader(tmp_path: Path) -> None:
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        with pytest.raises(MissingDependencyError, match=r"pip install 'stack3d\[parquet\]', or save the table as \.csv"):
-            read_trace(Trace(pattern="table", file="t.parquet"), "power.trace")
-        return
-    from pyarrow import parquet, table
+def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
+    table = pyarrow.table({"time [s]": [0.0, 1.0, 3.0], "host [W]": [1, 2, 0], "radio [W]": [0.5, 0.25, 0.0]})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    csv.write_csv(table, tmp_path / "t.csv")
+    one, other = (
+        read_trace(Trace(pattern="table", file=str(tmp_path / f"t.{kind}")), "power.trace") for kind in ("parquet", "csv")
+    )
+    assert one.blocks == other.blocks == ("host", "radio") and one.period == other.period == 3.0
+    np.testing.assert_array_equal(one.times, other.times)
+    np.testing.assert_array_equal(one.values, [[1, 0.5], [2, 0.25]])
+    np.testing.assert_array_equal(one.values, other.values)
 
-    parquet.write_table(table({"time [s]": [0.0, 1.0, 3.0], "host": [1, 2, 0]}), tmp_path / "t.parquet")
-    trace = read_trace(Trace(pattern="table", file=str(tmp_path / "t.parquet")), "power.trace")
-    assert trace.blocks == ("host",) and trace.period == 3.0 and trace.values.tolist() == [[1.0], [2.0]]
+
+def test_bad_parquet_is_told_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "t.parquet"
+    deck = Trace(pattern="table", file=str(path))
+    for columns, words in (
+        ({"time [s]": [0.0, 1.0], "host": [1.0, None]}, "row 3, 'host': None is no number"),
+        ({"time [s]": [0.0, 1.0], "host": ["a", "b"]}, "row 2, 'host': 'a' is no number"),
+        ({"host": [0.0, 1.0], "time [s]": [0.0, 1.0]}, "first column 'time"),
+        ({}, "first column 'time"),
+    ):
+        parquet.write_table(pyarrow.table(columns), path)
+        with pytest.raises(DeckError, match=f"t.parquet.*{words}"):
+            read_trace(deck, "power.trace")
+    path.write_text("no parquet")
+    with pytest.raises(DeckError, match="power.trace.file: t.parquet cannot be read as .parquet"):
+        read_trace(deck, "power.trace")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'stack3d\[parquet\]', or save the table as \.csv"):
+        read_trace(deck, "power.trace")
 
 
 def test_activity_is_a_share(tmp_path: Path) -> None:

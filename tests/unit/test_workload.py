@@ -1,3 +1,4 @@
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,19 +69,23 @@ def external(path: Path, location: str) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def test_weights_beside_the_model_are_read_and_belong_to_the_case(tmp_path: Path) -> None:
+@pytest.mark.parametrize("location", ["n.weights", "parts/of/" + 150 * "n" + ".weights"])
+def test_weights_below_the_model_are_read_and_belong_to_the_case(tmp_path: Path, location: str) -> None:
     path = tmp_path / "n.onnx"
-    external(path, "n.weights")
+    (tmp_path / location).parent.mkdir(parents=True, exist_ok=True)
+    external(path, location)
     network = networks.load_network(deck(path))
     np.testing.assert_array_equal(network.layers[0].weights, np.eye(4) + 1)
     np.savez(tmp_path / "d.npz", inputs=np.ones((3, 4)), labels=np.arange(3))
     chosen = [("workload.network", str(path)), ("workload.data", str(tmp_path / "d.npz"))]
     before = decks.load("quickstart", chosen).digest()
-    (tmp_path / "n.weights").write_bytes(np.eye(4, dtype=np.float32).tobytes())
+    (tmp_path / location).write_bytes(np.eye(4, dtype=np.float32).tobytes())
     assert decks.load("quickstart", chosen).digest() != before
 
 
-@pytest.mark.parametrize("location", ["../secret.bin", "sub/../../secret.bin", "absolute", "link", "sub/inside.bin"])
+@pytest.mark.parametrize(
+    "location", ["../secret.bin", "sub/../../secret.bin", "absolute", "link", "sub/link", "out/secret.bin"]
+)
 def test_weights_elsewhere_are_never_read(tmp_path: Path, location: str) -> None:
     home = tmp_path / "home"
     (home / "sub").mkdir(parents=True)
@@ -90,10 +95,15 @@ def test_weights_elsewhere_are_never_read(tmp_path: Path, location: str) -> None
     model = onnx.load(home / "n.onnx", load_external_data=False)
     entry = model.graph.initializer[0].external_data[0]
     entry.value = str(secret) if location == "absolute" else location
-    if location == "link":
-        (home / "link").symlink_to(secret)
+    if location.endswith("link"):
+        (home / location).symlink_to(secret)
+    (home / "out").symlink_to(tmp_path)
     (home / "n.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(DeckError, match="in a file that is not beside the model"):
+    with pytest.raises(DeckError, match="in a file outside the model's folder"):
+        networks.load_network(deck(home / "n.onnx"))
+    entry.value = "sub/nothing.bin"
+    (home / "n.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(DeckError, match="keeps weight 'w' in a file that does not exist: 'sub/nothing.bin'"):
         networks.load_network(deck(home / "n.onnx"))
 
 
@@ -105,16 +115,131 @@ def test_data_must_fit_the_network(tmp_path: Path) -> None:
         ({"inputs": np.ones((3, 4)), "labels": np.ones(2)}, "3 inputs but 2 labels"),
         ({"inputs": np.ones((3, 4))}, "no array 'labels'"),
         ({"inputs": np.ones((3, 4)), "labels": np.array([0, 1, 4])}, "labels 0 to 4, the network tells 4 classes apart"),
-        ({"inputs": np.ones((3, 4)), "labels": np.array([0.5, 1, 2])}, "wanted whole numbers"),
+        ({"inputs": np.ones((3, 4)), "labels": np.array([0.5, 1, 2])}, r"'labels' with 0.5 at \[0\]; wanted whole numbers"),
+        ({"inputs": np.ones((3, 4)), "labels": np.array([0, np.nan, 2])}, r"'labels' with nan at \[1\]; wanted whole"),
+        (
+            {"inputs": np.ones((3, 4)), "labels": np.array(["a", "b", "c"])},
+            "type <U1 and shape .3,.; wanted whole numbers along 1 axes",
+        ),
+        ({"inputs": np.ones((3, 4)), "labels": np.ones((3, 1))}, r"type float64 and shape \(3, 1\); wanted whole"),
+        ({"inputs": np.ones((3, 4)) * 1j, "labels": np.ones(3)}, "'inputs' with type complex128 .*; wanted real numbers"),
+        ({"inputs": np.array([[1, 2, 3, np.inf]]), "labels": np.ones(1)}, r"'inputs' with inf at \[0, 3\]; wanted real"),
         ({"inputs": np.ones((3, 4)), "labels": np.ones(3), "test": np.array([3])}, "indices in 'test'"),
+        ({"inputs": np.ones((3, 4)), "labels": np.ones(3), "train": np.array(1)}, r"'train' with .* shape \(\); wanted whole"),
+        (
+            {"series": np.ones((9, 4)), "starts": np.array([0.5]), "length": np.array(2), "labels": np.ones(1)},
+            "'starts' with 0.5",
+        ),
         (
             {"series": np.ones((9, 4)), "starts": np.array([8]), "length": np.array(2), "labels": np.ones(1)},
-            "leaves the series",
+            "windows that leave its series of 9",
         ),
     ):
         np.savez(tmp_path / "d.npz", **arrays)
-        with pytest.raises(DeckError, match=words):
+        with warnings.catch_warnings(), pytest.raises(DeckError, match=f"^workload.network.data.file: d.npz.*{words}"):
+            warnings.simplefilter("error")
             labelled.load_data(Data(file=str(tmp_path / "d.npz")), network)
+
+
+def test_files_that_hold_no_data_are_told(tmp_path: Path) -> None:
+    path = save(tmp_path / "n.onnx", [helper.make_node("Gemm", ["x", "w"], ["y"])], {"w": np.ones((4, 4))})
+    network = networks.load_network(deck(path))
+    np.save(tmp_path / "one.npy", np.ones((3, 4)))
+    np.savez(tmp_path / "two.npz", inputs=np.ones((3, 4)))
+    np.save(tmp_path / "pickled.npy", np.array([None]), allow_pickle=True)
+    (tmp_path / "empty.npz").write_bytes(b"")
+    (tmp_path / "torn.npz").write_bytes((tmp_path / "two.npz").read_bytes()[:200])
+    (tmp_path / "text.npz").write_text("inputs")
+    for given, words in (
+        ({"file": "one.npy"}, "data.file: one.npy cannot be read as .npz: it is one array"),
+        ({"inputs": "two.npz", "labels": "one.npy"}, "data.inputs: two.npz cannot be read as .npy: it is an archive"),
+        ({"inputs": "one.npy", "labels": "pickled.npy"}, "data.labels: pickled.npy cannot be read as .npy"),
+        *(({"file": f"{name}.npz"}, f"data.file: {name}.npz cannot be read as .npz") for name in ("empty", "torn", "text")),
+    ):
+        with pytest.raises(DeckError, match=words):
+            labelled.load_data(Data(**{key: str(tmp_path / name) for key, name in given.items()}), network)
+
+
+def test_masks_choose_and_truth_values_are_labels(tmp_path: Path) -> None:
+    path = save(tmp_path / "n.onnx", [helper.make_node("Gemm", ["x", "w"], ["y"])], {"w": np.ones((4, 4))})
+    truth = np.array([True, False, True])
+    np.savez(tmp_path / "d.npz", inputs=np.arange(12).reshape(3, 4), labels=truth, test=truth, train=~truth)
+    data = labelled.load_data(Data(file=str(tmp_path / "d.npz")), networks.load_network(deck(path)))
+    assert data.labels.tolist() == [1, 1] and data.profile_labels.tolist() == [0] and data.inputs[1].tolist() == [8, 9, 10, 11]
+
+
+@pytest.mark.parametrize(
+    ("weight", "words"),
+    [
+        (np.zeros((4, 4)), r"n.onnx: layer 'first' \(weight 'w'\) has nothing but zeros.*list 'first' under workload.digital"),
+        (
+            np.where(np.eye(4), np.nan, 1),
+            r"layer 'first' .* has 4 of 16 weights that are not finite, the first nan at .* \(0, 0\)",
+        ),
+        (np.where(np.eye(4), 1, -np.inf), r"has 12 of 16 weights that are not finite, the first -inf at .* \(0, 1\)"),
+    ],
+)
+def test_weights_that_make_no_conductances_are_told(tmp_path: Path, weight: np.ndarray, words: str) -> None:
+    nodes = [helper.make_node("Gemm", ["x", "w"], ["h"], name="first"), helper.make_node("MatMul", ["h", "v"], ["y"])]
+    path = save(tmp_path / "n.onnx", nodes, {"w": weight, "v": np.eye(4)})
+    with pytest.raises(DeckError, match=f"^workload.network.file: .*{words}"):
+        networks.load_network(deck(path))
+    if not weight.any():
+        kept = networks.load_network(deck(path), digital=["first"])
+        np.testing.assert_array_equal(kept.run(np.ones((2, 4))), 0)
+
+
+def test_a_model_without_finite_outputs_is_told(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Gemm", ["x", "w", "b"], ["y"])]
+    path = save(tmp_path / "n.onnx", nodes, {"w": np.eye(4), "b": np.array([0, np.nan, 0, 0])})
+    np.savez(tmp_path / "d.npz", inputs=np.ones((3, 4)), labels=np.ones(3))
+    network = networks.load_network(deck(path))
+    with pytest.raises(DeckError, match="network.file: the model gives .*nan.* for the first test input of d.npz"):
+        labelled.load_data(Data(file=str(tmp_path / "d.npz")), network)
+
+
+def test_stacks_of_matrices_stay_digital_or_are_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.normal(size=(1, 4, 6)), "v": rng.normal(size=(6, 3)), "shape": np.array([-1, 6])}
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"], name="stack"),
+        helper.make_node("Reshape", ["h", "shape"], ["g"]),
+        helper.make_node("Gemm", ["g", "v"], ["y"], name="last"),
+    ]
+    path = save(tmp_path / "n.onnx", nodes, weights)
+    with pytest.raises(
+        DeckError, match=r"MatMul 'stack' has a constant of shape \(1, 4, 6\); crossbars hold matrices: give it two"
+    ):
+        networks.load_network(deck(path))
+    network = networks.load_network(deck(path), digital=["stack"])
+    x = rng.normal(size=(5, 4))
+    assert [layer.name for layer in network.layers] == ["last"]
+    np.testing.assert_allclose(network.run(x), x @ weights["w"][0] @ weights["v"], rtol=1e-5, atol=1e-5)
+
+
+def test_one_of_several_outputs_is_chosen(tmp_path: Path) -> None:
+    """Only what the chosen output needs is put on crossbars, run and checked."""
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.normal(size=(4, 6)), "v": rng.normal(size=(6, 3)), "u": rng.normal(size=(6, 2))}
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["h"], name="body"),
+        helper.make_node("Gemm", ["h", "v"], ["classes"], name="head"),
+        helper.make_node("Gemm", ["h", "u"], ["g"], name="other"),
+        helper.make_node("Einsum", ["g"], ["boxes"], name="odd", equation="ij->ji"),
+    ]
+    path = save(tmp_path / "n.onnx", nodes, weights, outputs=("classes", "boxes"))
+    with pytest.raises(DeckError, match="^workload.output: is missing: the model has 2 outputs: classes, boxes"):
+        networks.load_network(deck(path))
+    with pytest.raises(
+        DeckError, match="^workload.output: the model has no output 'clases' .did you mean 'classes'.*outputs: classes, boxes"
+    ):
+        networks.load_network(deck(path), output="clases")
+    with pytest.raises(DeckError, match="node 'odd' is a Einsum"):
+        networks.load_network(deck(path), output="boxes")
+    network = networks.load_network(deck(path), output="classes")
+    assert [layer.name for layer in network.layers] == ["body", "head"]
+    x = rng.normal(size=(5, 4))
+    np.testing.assert_allclose(network.run(x), x @ weights["w"] @ weights["v"], rtol=1e-5, atol=1e-5)
 
 
 def test_data_as_two_arrays_and_as_windows(tmp_path: Path) -> None:

@@ -304,3 +304,34 @@ def test_every_chip_may_set_its_ranges_anew() -> None:
     mended = run(**once, lifetime__compensation={"recalibrate": True, "columns": True})
     assert mended["mvm/accuracy"].shape == (1, 3)
     assert mended["mvm/accuracy"].mean() > plain["mvm/accuracy"].mean() + 0.03  # currents of warm cells pass the old ranges
+
+
+def test_the_interval_that_holds_is_that_of_chips_left_alone() -> None:
+    """A refreshed life asks for the same interval as one without, and its accuracy does hold at half of it."""
+    common = {
+        "cooling__ambient": "65 degC",
+        "lifetime__epochs": 8,
+        "lifetime__accuracy_loss": 0.05,
+        "lifetime__until": "2 year",
+    }
+    bare = run(**common)
+    interval = float(bare["reliability/hold_interval"])
+    assert 86400 < interval < YEAR
+    held = run(**common, lifetime__refresh={"period": f"{interval / 2} s"})
+    assert np.all(held["mvm/accuracy"].mean(axis=1) > held["mvm/accuracy"][0].mean() - 0.05)
+    assert float(held["reliability/hold_interval"]) == pytest.approx(
+        interval, rel=0.1
+    )  # temperatures differ by the writes' heat
+    assert held["reliability/endurance_left"] < bare["reliability/endurance_left"]
+
+
+def test_a_trigger_that_writing_cannot_satisfy_is_told_and_goes_on() -> None:
+    """A loss within the chance of a read-out: chips are written in every epoch to the end, and the accuracy does not fall."""
+    chosen = {"lifetime__refresh": {"accuracy_loss": 1e-6}, "cooling__ambient": "65 degC", "workload__test_samples": 200}
+    outcome = run_case(case(**chosen, lifetime__epochs=6).scenario, Silent())
+    assert any("does not bring the accuracy back" in text for text in outcome.warnings)
+    refreshes = outcome.values["reliability/refreshes"]
+    assert refreshes[-1] > refreshes[-2]
+    bare = run(**{**chosen, "lifetime__refresh": None}, lifetime__epochs=6)["mvm/accuracy"].mean(axis=1)
+    accuracy = outcome.values["mvm/accuracy"].mean(axis=1)
+    assert accuracy[-1] > bare[-1] + 0.05

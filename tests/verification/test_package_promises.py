@@ -12,7 +12,7 @@ from stack3d.geometry.stack import build_stack
 from stack3d.layout import Floats, Layer, Stack
 from stack3d.lifetime import check, faces, heat
 from stack3d.lifetime.backends import Backends, discretisation_error, make_backend
-from stack3d.lifetime.chip import Chip
+from stack3d.lifetime.computer import Chip
 from stack3d.thermal.problem import ThermalSolution
 
 PACKAGES = list(decks.available("geometries"))

@@ -264,3 +264,56 @@ def test_the_period_is_drawn() -> None:
     assert panel.x.label == "time within the period [s]" and panel.x.high == pytest.approx(80)
     assert "within a period" in tree.attrs["summary"]
     assert "period" not in possible(stack3d.load("quickstart", {**QUICK, "lifetime.epochs": 1}).run())
+
+
+def hot_unit(tmp_path: Path, power: str) -> dict[str, Any]:
+    """A small hot unit in a corner, whose power comes and goes so slowly that every temperature is steady."""
+    (tmp_path / "unit.csv").write_text(f"time [s],unit\n0,{power}\n1e7,0\n2e7,0\n")
+    unit = {"name": "unit", "layer": "logic", "x": ["0 mm", "1 mm"], "y": ["0 mm", "1 mm"], "power": f"{power} W"}
+    return {"power__sources": [unit], "workload__rate": "1e4 1/s"}
+
+
+def test_limits_and_peaks_are_those_of_the_hottest_instant(tmp_path: Path) -> None:
+    """The unit's own layer peaks as in a steady run at full power, and the limit that only this peak passes warns."""
+    chosen = hot_unit(tmp_path, "0.5")
+    steady = run_case(case(**chosen).scenario, Silent())
+    traced = {**chosen, "power__trace": {"pattern": "table", "file": str(tmp_path / "unit.csv")}}
+    logic = list(steady.coordinates["layer"]).index("logic")
+    full = steady.values["thermal/layer_temperature_max"][logic]
+    limit = f"{full - 2} K"
+    swinging = run_case(case(**traced, limits={"logic": limit}).scenario, Silent())
+    mean, high = (swinging.values[f"thermal/layer_temperature_{n}"] for n in ("max", "high"))
+    assert mean[logic] < full - 10  # the mean is far below the limit
+    np.testing.assert_allclose(high[:, logic] - 333.15, full - 333.15, rtol=5e-3)
+    assert np.all(high >= mean - 1e-9)
+    assert any("limits.logic: layer 'logic' reaches" in text for text in swinging.warnings)
+    assert any("at the hottest instant of the life" in line for line in swinging.summary)
+    calm = run_case(case(**traced, limits={"logic": f"{full + 2} K"}).scenario, Silent())
+    assert not any("limits" in text for text in calm.warnings)
+
+
+def test_throttling_cannot_cool_what_others_heat(tmp_path: Path) -> None:
+    """Explicit heat alone passes the limit at its hottest instant: the chip stands still, and that is told."""
+    traced = {**hot_unit(tmp_path, "0.5"), "power__trace": {"pattern": "table", "file": str(tmp_path / "unit.csv")}}
+    free = run_case(case(**traced).scenario, Silent()).values
+    limit = 0.5 * (free["thermal/tile_temperature_high"].max() + free["thermal/tile_temperature"].max())
+    outcome = run_case(case(**traced, lifetime__throttling={"limit": f"{limit} K"}).scenario, Silent())
+    assert any("the idle chip is at" in text for text in outcome.warnings)
+    assert np.all(outcome.values["power/rate"] == 0.0)
+
+
+def test_leakage_is_the_mean_over_the_swing() -> None:
+    """Long bursts: half of the leakage at the temperature of work, half at that of idleness; more than at their mean."""
+    from stack3d.workload.power import leakage
+
+    deck = {**case().tree["workload"]["periphery"], "leakage": "20 uW"}
+    chosen = {"workload__periphery": deck, "workload__trace": bursts("1e7 s", "1e7 s"), "lifetime__subgrid": [1, 1]}
+    outcome = run_case(case(**chosen).scenario, Silent())
+    work = case(**chosen).scenario.workload
+    assert work is not None
+    cold, hot, mean = (outcome.values[f"thermal/tile_temperature{n}"][-1] for n in ("_low", "_high", ""))
+    both = 0.5 * (leakage(work.periphery, cold).sum() + leakage(work.periphery, hot).sum())
+    one = leakage(work.periphery, mean).sum()
+    parts = dict(zip(outcome.coordinates["component"], outcome.values["power/component_power"]))
+    assert both > 1.04 * one
+    assert parts["leakage"] == pytest.approx(both, rel=0.01)

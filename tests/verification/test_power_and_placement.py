@@ -150,7 +150,7 @@ def test_response_of_the_sites_is_that_of_the_solver() -> None:
     )
     full = heat.tile_field(chip, solver.solve(heat.heat_sources(chip, powers, 0.0)), (1, 1))[:, 0, 0]
     rise = full - chip.scenario.cooling.ambient
-    np.testing.assert_allclose(known.temperatures(np.arange(len(places))) - chip.scenario.cooling.ambient, rise, rtol=0.02)
+    np.testing.assert_allclose(known.temperatures(np.arange(len(places)))[0] - chip.scenario.cooling.ambient, rise, rtol=0.02)
 
 
 def stacks_with_tiles() -> list[str]:
@@ -164,15 +164,19 @@ def test_every_stack_with_tiles_is_compared() -> None:
 
 @pytest.mark.parametrize("stack", stacks_with_tiles())
 def test_thermal_placement_is_never_hotter_than_spread(stack: str) -> None:
-    """Uniform layers, whose response is known everywhere, blocks, known where it is asked for, and coolant that warms."""
+    """Neither its hottest tile nor the stack anywhere: uniform layers, blocks, and coolant that warms."""
     fewer = [("geometry.tiers.repeat", 2)] if stack == "bulk_rram_channels" else []  # for the time it takes
     lateral = {"bulk_rram_8tier": 24, "monolithic_3d_rram": 12}.get(stack, 6)
     chosen = [("geometry", stack), ("power", {"sources": []}), ("workload.network", "digits_cnn"), ("workload.rate", "5e4 1/s"),
               ("workload.tile", [64, 64]), ("workload.periphery.adc.energy", "150 pJ"),
               ("solver.mesh", {"lateral": lateral, "refinement": 1}), *fewer]  # fmt: skip
     found = {o.name: o for o in compare_placements(decks.load("quickstart", chosen).scenario)}
-    assert found["thermal_aware"].tile_peak <= found["spread"].tile_peak + 1e-4
-    assert found["thermal_aware"].tile_peak <= min(o.tile_peak for o in found.values()) + 1e-3
+    aware, spread = found["thermal_aware"], found["spread"]
+    assert aware.tile_peak <= spread.tile_peak and aware.stack_peak <= spread.stack_peak  # one grid, one solver: no tolerance
+    if stack != "hbm_like_12high":  # there `spread` puts the strongest tile where its converters heat the logic die least
+        assert aware.tile_peak < spread.tile_peak - 5e-4
+    rivals = [o.tile_peak for o in found.values() if o.stack_peak <= spread.stack_peak]
+    assert aware.tile_peak <= min(rivals) + 1e-3
     assert all(o.stack_peak >= o.tile_peak >= o.tile_mean for o in found.values())
 
 

@@ -17,7 +17,7 @@ from stack3d.workload.operators import evaluator
 
 MODELS = {"mlp": onnx_models.mlp, "cnn": onnx_models.cnn, "cnn_1d": onnx_models.cnn_1d}
 LAYERS = {
-    "mlp": ["fc1", "fc2", "fc3", "fc4"],
+    "mlp": ["fc1", "fc2", "fc3", "fc4", "fc5", "fc8", "fc67"],
     "cnn": ["conv1", "grouped", "depthwise", "pointwise", "head"],
     "cnn_1d": ["conv1", "conv2", "fc"],
 }
