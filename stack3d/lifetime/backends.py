@@ -28,7 +28,7 @@ from stack3d.thermal.unstructured import MeshProblem
 
 def make_backend(scenario: Scenario, problem: HeatProblem) -> ThermalBackend:
     """Set up the solver that a profile asks for."""
-    return _with_coolants(scenario, problem, _solid_backend(scenario, problem, Counter()))
+    return _with_coolants(scenario, problem, solid_backend(scenario, problem, Counter()))
 
 
 def _with_coolants(scenario: Scenario, problem: HeatProblem, solid: SolidBackend) -> ThermalBackend:
@@ -39,7 +39,8 @@ def _with_coolants(scenario: Scenario, problem: HeatProblem, solid: SolidBackend
     return SettledBackend(cooled, laws) if laws else cooled
 
 
-def _solid_backend(scenario: Scenario, problem: HeatProblem, counts: Counter[str]) -> SolidBackend:
+def solid_backend(scenario: Scenario, problem: HeatProblem, counts: Counter[str]) -> SolidBackend:
+    """The solver of the solid alone that a profile asks for."""
     linear = scenario.solver.linear
     if isinstance(problem, MeshProblem):
         from stack3d.thermal.fem.unstructured import MeshSolver
@@ -166,7 +167,7 @@ class Backends:
             except DeckError:  # a face that changes its kind needs a new solver
                 self._solid = None
         if self._solid is None:
-            self._solid = _solid_backend(scenario, problem, self.counts)
+            self._solid = solid_backend(scenario, problem, self.counts)
             self.counts["solvers"] += 1
         self._body = body
         return self._solid

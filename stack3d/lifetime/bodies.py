@@ -90,8 +90,6 @@ def _of_stack(scenario: Scenario) -> list[Problem]:
         problems.append(Problem("cooling.faces", "are those of a mesh of your own; a stack has top, bottom, sides and patches"))
     if solver.order == 2 and solver.mesh.cells == "hex":
         problems.append(Problem("solver.order", "2 wants tetrahedra: solver.mesh.cells: tet"))
-    if solver.mesh.cells == "tet" and scenario.transient is not None:
-        problems.append(Problem("transient", "wants hexahedra: solver.mesh.cells: hex"))
     return problems
 
 
@@ -102,7 +100,7 @@ def _of_user_mesh(scenario: Scenario) -> list[Problem]:
     if not SMALLEST <= (size := float(np.ptp(mesh.points, axis=0).max())) <= LARGEST:
         text = f"geometry.mesh: the part is {size:.3g} m long; is geometry.mesh_unit the unit of the file?"
         warnings.warn(ValidityWarning(text), stacklevel=2)
-    for key in ("workload", "transient", "maps"):
+    for key in ("workload", "maps"):
         if getattr(scenario, key) is not None:
             problems.append(Problem(key, "does not go with a mesh of your own, which has neither tiers nor a grid"))
     for key in ("top", "bottom", "sides", "patches"):

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
 
-from stack3d.errors import ValidityWarning
 from stack3d.layout import Floats
+from stack3d.lifetime.backends import solid_backend
 from stack3d.lifetime.channels import channel_runs
 from stack3d.lifetime.climate import RATE_TOLERANCE, Climate, RateLaw, grouped, mean_rates, quadrature
 from stack3d.lifetime.computer import Chip
 from stack3d.lifetime.faces import film_laws
-from stack3d.lifetime.heat import Heat, power_schedule, tile_boxes, tile_field
-from stack3d.lifetime.placing import linear_stack
-from stack3d.lifetime.summary import duration
+from stack3d.lifetime.heat import Heat, power_schedule, tile_boxes
+from stack3d.lifetime.placing import linear, linear_stack
+from stack3d.lifetime.transient import stepped
+from stack3d.meshes import VOID, Columns
 from stack3d.thermal.exact_transient import ExactTransient
 from stack3d.thermal.modal_system import ModalSystem
+from stack3d.thermal.nodal_system import Body
 from stack3d.thermal.periodic import periodic_state
 from stack3d.thermal.places import Box, Place, Probe
-from stack3d.thermal.problem import ThermalBackend, ThermalProblem, ThermalSolution
+from stack3d.thermal.problem import HeatProblem, ThermalBackend, ThermalProblem, ThermalSolution
 from stack3d.thermal.schedule import PowerSchedule
 from stack3d.thermal.tensor import TensorSolver
 from stack3d.thermal.transient import TransientSystem, integrate, system_of
+from stack3d.thermal.unstructured import MeshProblem
 
 FEWEST_NODES, MOST_NODES = 4, 32
 """Instants per interval between changes of power."""
@@ -104,9 +107,8 @@ class PeriodicHeat:
     What goes with the rate follows the activity, explicit sources their trace; leakage and writes stay at their mean, that of
     leakage taken over the swing.
     Conductivities are held at each layer's mean temperature of the first epoch. Layers that are uniform in the plane are solved
-    exactly in time; other stacks, coolant and films that follow their face are marched from the state that a period gives back.
-    A mesh that stands on no grid takes the steady temperature of every power, which a warning tells: too much of a swing unless
-    the period is long.
+    exactly in time; other stacks, tetrahedra, coolant and films that follow their face are marched from the state that a period
+    gives back.
 
     Parameters
     ----------
@@ -133,28 +135,30 @@ class PeriodicHeat:
 
     def _solver(self, first: Heat, schedule: PowerSchedule) -> States:
         given, chip = self.backend.problem, self.chip
-        if not isinstance(given, ThermalProblem):
-            assert schedule.period is not None
-            text = (
-                f"power that repeats every {duration(schedule.period)}: temperatures are taken as steady at every power (a mesh"
-                " that stands on no grid), which overstates the swing of a short period"
-            )
-            warnings.warn(ValidityWarning(text), stacklevel=2)
-            return self._quasi_steady
         means = {layer.name: first.solution.field.layer_mean(layer.name) for layer in chip.stack.layers}
-        problem = dataclasses.replace(given, stack=linear_stack(chip.stack, means))
         places: list[Place] = [
             Box(layer, box) for layer, boxes in tile_boxes(chip, (self.shape[2], self.shape[1])) for box in boxes
         ]
         places = [*places, *(Box(name, chip.stack.layer(name).extent) for name in self.tiers), *self.spots]
         rtol = chip.scenario.solver.linear.tolerance
         laws, runs = film_laws(chip.scenario.cooling, given), channel_runs(chip.stack)
-        system = system_of(TensorSolver(problem, rtol=rtol), self._sources, places, rtol=rtol, laws=laws, runs=runs)
+        solver = self._linear_solver(given, means, rtol)
+        system = system_of(solver, self._sources, places, rtol=rtol, laws=laws, runs=runs)
         if isinstance(system, ModalSystem):
             exact = ExactTransient(system)
             return lambda now, times: exact.periodic(now, times.tolist()).temperature
-
         return partial(self._marched, system)
+
+    def _linear_solver(self, given: HeatProblem, means: Mapping[str, float], rtol: float) -> TensorSolver | Body:
+        """Of the stack with its conductivities held; tetrahedra get a solver of their own, bricks the tensor solve."""
+        if isinstance(given, ThermalProblem):
+            return TensorSolver(dataclasses.replace(given, stack=linear_stack(self.chip.stack, means)), rtol=rtol)
+        assert isinstance(given, MeshProblem) and isinstance(given.body, Columns)
+        layers = list(means)
+        owner = {int(r): layers[i] for i, row in zip(given.body.layer, given.body.region) for r in np.unique(row) if r != VOID}
+        materials = tuple(linear(m, means[owner[r]]) if r in owner else m for r, m in enumerate(given.body.materials))
+        problem = dataclasses.replace(given, body=dataclasses.replace(given.body, materials=materials))
+        return stepped(solid_backend(self.chip.scenario, problem, Counter()))
 
     def _marched(self, system: TransientSystem, schedule: PowerSchedule, times: Floats) -> Floats:
         """Between dense instants of one marched period, which is kept for these powers."""
@@ -167,19 +171,6 @@ class PeriodicHeat:
         right = np.clip(np.searchsorted(dense, times), 1, dense.size - 1)
         share = ((times - dense[right - 1]) / (dense[right] - dense[right - 1]))[:, None]
         return (1 - share) * seen[right - 1] + share * seen[right]
-
-    def _quasi_steady(self, schedule: PowerSchedule, times: Floats) -> Floats:
-        """Steady temperature at the power of each instant."""
-        rows, which = np.unique(schedule.powers, axis=0, return_inverse=True)
-        found = []
-        for powers in rows:
-            solution = self.backend.solve([dataclasses.replace(s, power=float(p)) for s, p in zip(self._sources, powers)])
-            field = tile_field(self.chip, solution, (self.shape[2], self.shape[1])).ravel()
-            found.append(
-                np.concatenate([field, [solution.field.layer_mean(name) for name in self.tiers], self._at_spots(solution)])
-            )
-        at = np.searchsorted(schedule.times, times, side="right") - 1
-        return np.array(found)[which.ravel()[at]]
 
     def swing(self, state: Heat, before: Swing | None = None) -> Swing:
         """One period by the fewest levels that age the cells alike; `before` if the powers of the state are its own."""

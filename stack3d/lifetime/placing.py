@@ -26,7 +26,8 @@ from stack3d.workload.placement import Site, SiteHeat, place
 from stack3d.workload.power import heated_place, tier_boundaries
 
 
-def _linear(material: Material, temperature: float) -> Material:
+def linear(material: Material, temperature: float) -> Material:
+    """A material whose conductivity stays at its value at a temperature [K]."""
     factor = float(material.conductivity_factor(np.asarray(temperature)))
     kx, ky, kz = (factor * k for k in material.conductivity)
     return replace(material, conductivity=(kx, ky, kz), exponent=0.0)
@@ -38,8 +39,8 @@ def linear_stack(stack: Stack, temperatures: Mapping[str, float] = MappingProxyT
     layers = tuple(
         replace(
             layer,
-            material=_linear(layer.material, at[layer.name]),
-            blocks=tuple(Block(b.name, b.extent, _linear(b.material, at[layer.name])) for b in layer.blocks),
+            material=linear(layer.material, at[layer.name]),
+            blocks=tuple(Block(b.name, b.extent, linear(b.material, at[layer.name])) for b in layer.blocks),
         )
         for layer in stack.layers
     )

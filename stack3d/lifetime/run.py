@@ -26,6 +26,7 @@ from stack3d.lifetime.summary import summarise
 from stack3d.lifetime.transient import over_time
 from stack3d.progress import Observer, Stopwatch
 from stack3d.schema.scenario import Scenario
+from stack3d.thermal.problem import HeatProblem
 
 HOTTEST = 700.0
 """Peak above which results carry a warning: solder, interfaces and every device law end well below. [K]"""
@@ -138,11 +139,12 @@ def _run(
     with clock("mesh"):
         problem = thermal_problem(chip.stack, body, scenario.cooling)
         backend = backends.of(scenario, problem)
+    cooled: HeatProblem | None = None
     if scenario.transient is not None:
         observer.stage("heat")
         with clock("heat"):
             settled = None if chip.computer is None else first_heat(chip, chip.computer, backend, plan)
-            values, coordinates, solution, problem = over_time(chip, backends.solid(scenario, problem), settled)
+            values, coordinates, solution, cooled = over_time(chip, backends.solid(scenario, problem), settled)
     elif chip.computer is None:
         observer.stage("heat")
         with clock("heat"):
@@ -164,7 +166,7 @@ def _run(
             values["thermal/discretisation_error"] = error_of(chip, loop.first, backends.coarse)
     _check_temperatures(values)
     highest = values["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in values else None
-    warn_of_limits(chip, problem if scenario.transient is not None else backend.problem, solution, highest)
+    warn_of_limits(chip, cooled or backend.problem, solution, highest)
     built = {name: count - before[name] for name, count in backends.counts.items()}
     statistics = {"thermal": dict(solution.statistics), "built": built, "seconds": clock.seconds}
     shown = values

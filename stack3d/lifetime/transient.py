@@ -18,12 +18,11 @@ from stack3d.lifetime.heat import Heat, power_schedule
 from stack3d.lifetime.outputs import thermal_values
 from stack3d.schema.numerics import Transient
 from stack3d.thermal.exact_transient import ExactTransient
-from stack3d.thermal.grid_operator import CellProperties, GridOperator
 from stack3d.thermal.modal_system import ModalSystem
-from stack3d.thermal.nodal_system import Body, Boundary
+from stack3d.thermal.nodal_system import Body
 from stack3d.thermal.periodic import periodic_state
 from stack3d.thermal.places import Box, Place, Probe
-from stack3d.thermal.problem import GridField, SolidBackend, ThermalProblem, ThermalSolution
+from stack3d.thermal.problem import HeatProblem, SolidBackend, ThermalSolution
 from stack3d.thermal.schedule import PowerSchedule
 from stack3d.thermal.tensor import TensorSolver
 from stack3d.thermal.transient import TransientResult, TransientSystem, integrate, integrate_fixed, system_of
@@ -51,7 +50,7 @@ def stretch(schedule: PowerSchedule, begin: float, end: float) -> PowerSchedule:
 
 def over_time(
     chip: Chip, solid: SolidBackend, state: Heat | None = None
-) -> tuple[dict[str, Any], dict[str, Any], ThermalSolution, ThermalProblem]:
+) -> tuple[dict[str, Any], dict[str, Any], ThermalSolution, HeatProblem]:
     """Variables of ``/thermal`` with time first, their coordinates, the hottest of the states, and the problem with its films.
 
     With a workload, `state` is its steady heat: what goes with the rate follows the trace, leakage stays as it is there.
@@ -70,17 +69,15 @@ def over_time(
     places: list[Place] = [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
     sources, schedule = schedule_of(chip, deck, state)
     places += [Box(source.layer, source.extent) for source in sources]
-    problem, stepped = solid.problem, _stepped(solid)
-    assert isinstance(problem, ThermalProblem)
+    problem = solid.problem
     laws, runs = film_laws(chip.scenario.cooling, problem), channel_runs(problem.stack)
     tolerance = chip.scenario.solver.linear.tolerance
-    system = system_of(stepped, sources, places, rtol=tolerance, laws=laws, runs=runs)
-    operator = GridOperator(problem, CellProperties.of(problem.stack, problem.grid))
+    system = system_of(stepped(solid), sources, places, rtol=tolerance, laws=laws, runs=runs)
     times = np.array(deck.outputs or (deck.until,))
     ambient = chip.scenario.cooling.ambient
     state_at = _periodic(system, schedule, deck) if deck.periodic else _marched(system, schedule, deck, ambient)
     rows: list[dict[str, Any]] = []
-    worst: tuple[float, ThermalSolution, ThermalProblem] | None = None
+    worst: tuple[float, ThermalSolution, HeatProblem] | None = None
     counts: dict[str, Any] = {}
     for now in times:
         result = state_at(float(now))
@@ -88,7 +85,9 @@ def over_time(
             counts[name] = counts.get(name, 0) + value if name in ("steps", "rejected") else value
         power = float(next(p for a, b, p in schedule.intervals(np.inf) if a <= now < b or b == now).sum())
         boundary = system.boundary(result.state)
-        solution = _solution(operator, result.field, boundary, power, counts)
+        outlets = {name: values[:, -1] for name, values in boundary.coolant.items()}
+        left = sum(boundary.heat.values())
+        solution = ThermalSolution(result.field, power + boundary.pushed, left, boundary.heat, dict(counts), outlets)
         values, coordinates = thermal_values(chip, solution)
         rows.append(values)
         peak = float(values["thermal/layer_temperature_max"].max())
@@ -101,15 +100,14 @@ def over_time(
     return output, coordinates | {"time": times}, replace(worst[1], statistics=dict(counts)), worst[2]
 
 
-def _stepped(solid: SolidBackend) -> TensorSolver | Body:
+def stepped(solid: SolidBackend) -> TensorSolver | Body:
     """What steps in time see of a solver."""
     if isinstance(solid, TensorSolver):
         return solid
-    from stack3d.thermal.fem.hexahedra import FemSolver
+    from stack3d.thermal.fem.conduction import ConductionSolver
     from stack3d.thermal.fem.time import FemBody
 
-    if not isinstance(solid, FemSolver):
-        raise DeckError(Problem("transient", "steps in time want a stack of layers on a grid, not a mesh of its own"))
+    assert isinstance(solid, ConductionSolver)
     return FemBody(solid)
 
 
@@ -152,24 +150,3 @@ def _periodic(system: TransientSystem, schedule: PowerSchedule, deck: Transient)
         return replace(result, statistics={**result.statistics, "periods": periods})
 
     return state_at
-
-
-def _solution(
-    operator: GridOperator, field: GridField, boundary: Boundary, power: float, counts: dict[str, Any]
-) -> ThermalSolution:
-    """Heat through the films of a state; that of a fixed temperature is not known without its rate of change."""
-    stack, grid, faces = operator.problem.stack, operator.problem.grid, operator.problem.faces
-    runs = {run.name: run for run in channel_runs(stack)}
-    coolant = {name: runs[name].on_nodes(grid, values) for name, values in boundary.coolant.items()}
-
-    def through(name: str, values: Floats) -> float:
-        face = faces[name]
-        if face.is_fixed:
-            return float("nan")
-        film, reference = boundary.films.get(name, face.film_coefficient), coolant.get(name, face.reference)
-        return float(operator.face_integral(name, film * (values - reference)).sum())
-
-    heat = {name: through(name, field.values) for name in faces}
-    pushed = sum(f.flux * float(operator.face_integral(n).sum()) for n, f in faces.items() if f.flux and not f.is_fixed)
-    outlets = {name: values[:, -1] for name, values in boundary.coolant.items()}
-    return ThermalSolution(field, power + pushed, sum(heat.values()), heat, dict(counts), outlets)

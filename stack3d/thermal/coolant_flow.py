@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from stack3d.layout import Floats
 from stack3d.thermal.coolant import ChannelRun
-from stack3d.thermal.grid_operator import GridOperator
+from stack3d.thermal.problem import HeatProblem, ThermalProblem
 
 
 class CoolantFlow:
@@ -17,8 +17,10 @@ class CoolantFlow:
     Parameters
     ----------
     runs : sequence of ChannelRun
-    operator : GridOperator
-        Whose faces carry the films of the runs.
+    problem : HeatProblem
+        Of a grid, where there are runs.
+    integral : callable
+        `Body.face_integral`, whose faces carry the films of the runs.
     base : float
         Temperature that rises count from. [K]
 
@@ -29,9 +31,13 @@ class CoolantFlow:
     walls lose. The steady form is that of `ChannelRun.coolant_temperature`.
     """
 
-    def __init__(self, runs: Sequence[ChannelRun], operator: GridOperator, base: float) -> None:
-        self.runs, self.operator, self.base = tuple(runs), operator, base
-        self.grid, self.stack = operator.problem.grid, operator.problem.stack
+    def __init__(
+        self, runs: Sequence[ChannelRun], problem: HeatProblem, integral: Callable[[str, Floats], Floats], base: float
+    ) -> None:
+        self.runs, self.base, self._integral = tuple(runs), base, integral
+        if runs:
+            assert isinstance(problem, ThermalProblem)
+            self.grid, self.stack = problem.grid, problem.stack
         self._segments = [run.segments(self.grid) for run in self.runs]
         self.shapes = [(len(r.channels.outlines), film.size) for r, (_, film, _) in zip(self.runs, self._segments)]
         self.size = sum(a * b for a, b in self.shapes)
@@ -91,7 +97,7 @@ class CoolantFlow:
         """Heat that the coolant's own rise brings to the walls, on the nodes of the solid. [W]"""
         out = np.zeros(tuple(v.size for v in (self.grid.z, self.grid.y, self.grid.x)))
         for run, part in zip(self.runs, self.lines(flat, inlet)):
-            out += self.operator.face_integral(run.name, run.film_coefficient * run.on_nodes(self.grid, part))
+            out += self._integral(run.name, run.film_coefficient * run.on_nodes(self.grid, part))
         return out
 
     def temperatures(self, flat: Floats) -> dict[str, Floats]:

@@ -11,9 +11,9 @@ import numpy as np
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.diagonalisation import FastDiagonalisation
 from stack3d.thermal.modal import modal_groups, modal_load, modal_stiffness
-from stack3d.thermal.nodal_system import Boundary, forget
+from stack3d.thermal.nodal_system import Boundary, boundary_of, forget
 from stack3d.thermal.places import Place, observe, place_groups, source_groups
-from stack3d.thermal.problem import GridField
+from stack3d.thermal.problem import Field, GridField
 from stack3d.thermal.tensor import TensorSolver, at_rate, averaged_layers
 
 
@@ -33,7 +33,7 @@ class ModalSystem:
     def __init__(self, solver: TensorSolver, sources: Sequence[HeatSource], places: Sequence[Place]) -> None:
         assert isinstance(solver.inverse, FastDiagonalisation)
         problem = solver.problem
-        self.problem, self.inverse = problem, solver.inverse
+        self.problem, self.inverse, self._integral = problem, solver.inverse, solver.operator.face_integral
         self.layers = averaged_layers(problem, solver.cells)
         self.unpowered = solver.solve([]).field.values
         groups = place_groups(problem.stack, problem.grid, places)
@@ -63,9 +63,9 @@ class ModalSystem:
         """Counts."""
         return {"backend": "tensor", "form": "modes", "unknowns": int(np.prod(self.shape)), **self._counts}
 
-    def start(self, initial: float | GridField) -> Floats:
+    def start(self, initial: float | Field) -> Floats:
         """State of a temperature."""
-        values = initial.values if isinstance(initial, GridField) else initial
+        values = initial if isinstance(initial, int | float) else initial.values
         rise = np.asarray(values - self.unpowered)[self.inverse.first : self.inverse.last]
         if not rise.any():
             return np.zeros(self.shape)
@@ -132,5 +132,5 @@ class ModalSystem:
         return GridField(self.problem.stack, self.problem.grid, out + self.unpowered)
 
     def boundary(self, state: Floats) -> Boundary:
-        """Nothing: no film follows the temperature and no coolant flows."""
-        return Boundary({}, {})
+        """Heat of a state; no film follows the temperature and no coolant flows."""
+        return boundary_of(self.problem.faces, self._integral, self.field(state).values, {}, {}, {})

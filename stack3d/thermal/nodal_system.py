@@ -1,9 +1,9 @@
-"""The semi-discrete heat equation on grid nodes, for either backend: k(T), films of their face, coolant; SI units."""
+"""The semi-discrete heat equation at the nodes of any mesh: k(T), films of their face, coolant; SI units."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
@@ -11,17 +11,13 @@ import numpy as np
 
 from stack3d.errors import SolverError
 from stack3d.layout import Floats, HeatSource
-from stack3d.thermal.conjugate_gradient import conjugate_gradient
 from stack3d.thermal.coolant import ChannelRun
 from stack3d.thermal.coolant_flow import CoolantFlow
 from stack3d.thermal.cooling import FilmLaw
-from stack3d.thermal.diagonalisation import FastDiagonalisation
 from stack3d.thermal.gmres import gmres
-from stack3d.thermal.grid_operator import CellProperties, GridOperator, boundary_load
-from stack3d.thermal.multigrid import LateralMultigrid
-from stack3d.thermal.places import Place, observe, place_groups
-from stack3d.thermal.problem import GridField, ThermalProblem, source_loads
-from stack3d.thermal.tensor import MOST_UPDATES, ROUNDING_FLOOR, UPDATE_GAIN, TensorSolver
+from stack3d.thermal.places import Place
+from stack3d.thermal.problem import Face, Field, GridField, HeatProblem
+from stack3d.thermal.tensor import MOST_UPDATES, ROUNDING_FLOOR, UPDATE_GAIN
 
 KEPT = 40_000_000
 """Unknowns of all preconditioners kept, one per step size: some 2 GB."""
@@ -35,6 +31,11 @@ def forget(kept: OrderedDict[float, Any], unknowns: int) -> None:
         kept.popitem(last=False)
 
 
+def alike(rate: float) -> float:
+    """A rate to six digits: steps whose lengths differ by rounding share a preconditioner. [s⁻¹]"""
+    return float(f"{rate:.6g}")
+
+
 class Boundary(NamedTuple):
     """What a state says of its faces.
 
@@ -44,22 +45,65 @@ class Boundary(NamedTuple):
         Films that follow their temperature. [W m⁻² K⁻¹]
     coolant : mapping of str to ndarray, shape (channels, lines)
         Coolant along each run of channels. [K]
+    heat : mapping of str to float
+        Heat leaving through each film; NaN where the temperature is fixed: that follows from its rate of change. [W]
+    pushed : float
+        Heat that fluxes push into faces. [W]
     """
 
     films: Mapping[str, float]
     coolant: Mapping[str, Floats]
+    heat: Mapping[str, float]
+    pushed: float
+
+
+def boundary_of(
+    faces: Mapping[str, Face],
+    integral: Callable[[str, Floats | float], Floats],
+    temperature: Floats,
+    films: Mapping[str, float],
+    coolant: Mapping[str, Floats],
+    references: Mapping[str, Floats],
+) -> Boundary:
+    """What a nodal temperature says of faces; `integral` is `Body.face_integral`, `references` are nodal ones of faces."""
+    heat, pushed = {}, 0.0
+    for name, face in faces.items():
+        film = films.get(name, face.film_coefficient)
+        heat[name] = float("nan") if face.is_fixed else 0.0
+        if film > 0 and not face.is_fixed:
+            heat[name] = film * float(integral(name, temperature - references.get(name, np.asarray(face.reference))).sum())
+        if face.flux and not face.is_fixed:
+            pushed += face.flux * float(integral(name, 1.0).sum())
+    return Boundary(films, coolant, heat, pushed)
 
 
 class Body(Protocol):
-    """Stiffness K and mass M of a solid on the nodes of its grid; fields have shape (nz+1, ny+1, nx+1)."""
+    """Stiffness K and mass M of a solid at the nodes of its mesh, all in an array of one shape, void ones included."""
 
     base: float
     """Temperature that rises count from. [K]"""
     most_iterations: int
+    is_linear: bool
+    """Whether no conductivity depends on temperature."""
 
     @property
-    def problem(self) -> ThermalProblem:
+    def problem(self) -> HeatProblem:
         """Whose films are in K."""
+
+    def rise(self, temperature: float | Floats) -> Floats:
+        """Rise at the nodes of a temperature: a number, or the values of a field. [K]"""
+
+    def field(self, rise: Floats) -> Field:
+        """Temperature of a rise."""
+
+    def observer(self, places: Sequence[Place]) -> Callable[[Floats], Floats]:
+        """Rise at the places for that at the nodes."""
+
+    def load(self, sources: Sequence[HeatSource]) -> Floats:
+        """Load of sources. [W]"""
+
+    def face_integral(self, name: str, values: Floats | float = 1.0) -> Floats:
+        """Integrals over a face of shape functions times a nodal field. [m²] for values of 1"""
 
     def restrict(self, values: Floats) -> Floats:
         """Zero at void and fixed nodes."""
@@ -90,104 +134,8 @@ class Body(Protocol):
         """``backend``, ``unknowns``, ``factorisations``."""
 
 
-class TensorBody:
-    """Elements on the tensor grid, applied without a matrix.
-
-    Parameters
-    ----------
-    solver : TensorSolver
-    """
-
-    def __init__(self, solver: TensorSolver) -> None:
-        self.solver, self.base, self.most_iterations = solver, solver.base, solver.most_iterations
-        cells = solver.cells
-        still = replace(
-            cells, conductivity=tuple(0 * k for k in cells.conductivity), contact=tuple(0 * c for c in cells.contact)
-        )
-        self._mass = GridOperator(self.problem, still, rate=1.0)
-        self._films: Mapping[str, float] = solver.operator.films
-        self._factor: Floats | None = None
-        self._kept: OrderedDict[float, FastDiagonalisation | LateralMultigrid] = OrderedDict()
-        self._operators: dict[float, GridOperator] = {}
-        self._made = 0
-
-    @property
-    def problem(self) -> ThermalProblem:
-        """Of the solver."""
-        return self.solver.problem
-
-    @property
-    def statistics(self) -> dict[str, Any]:
-        """Sizes and counts."""
-        return {"backend": "tensor", "unknowns": self.problem.grid.n_nodes, "factorisations": self._made}
-
-    def restrict(self, values: Floats) -> Floats:
-        """Zero at void and fixed nodes."""
-        return self.solver.restrict(values)
-
-    def lift(self) -> Floats:
-        """Rise of the fixed nodes."""
-        return self.solver.lift()
-
-    def conductivity_at(self, rise: Floats) -> None:
-        """Factor of every cell."""
-        if not self.solver.cells.is_linear:
-            self._factor = self.solver.cells.conductivity_factor(self.problem.grid, rise + self.base)
-            self._operators.clear()
-
-    def films(self, films: Mapping[str, float]) -> None:
-        """Other films."""
-        self._films = {**self._films, **films}
-        self._operators.clear()
-
-    def _at(self, rate: float) -> GridOperator:
-        if rate not in self._operators:
-            if len(self._operators) > 2:
-                self._operators.clear()
-            faces = self.problem.faces
-            films = {name: h + rate * faces[name].capacity for name, h in self._films.items()}
-            films |= {n: rate * f.capacity for n, f in faces.items() if n not in films and not f.is_fixed}
-            self._operators[rate] = GridOperator(
-                self.problem, self.solver.cells, rate=rate, factor=self._factor, films=films, patches=self.problem.surfaces
-            )
-        return self._operators[rate]
-
-    def stiffness(self, rise: Floats) -> Floats:
-        """K u."""
-        return self._at(0.0).apply(rise)
-
-    def mass(self, rise: Floats) -> Floats:
-        """M u."""
-        out = self._mass.conduction(rise)
-        for name, face in self.problem.faces.items():
-            if face.capacity > 0:
-                out += self.solver.operator.face_integral(name, face.capacity * rise)
-        return out
-
-    def precondition(self, rate: float, load: Floats) -> Floats:
-        """Averaged layers or multigrid, kept per rate."""
-        if rate not in self._kept:
-            self._kept[rate] = self.solver.shifted(rate)
-            self._made += 1
-            forget(self._kept, self.problem.grid.n_nodes)
-        self._kept.move_to_end(rate)
-        return self.restrict(self._kept[rate].solve(load))
-
-    def solve(self, rate: float, load: Floats, rtol: float) -> tuple[Floats, int]:
-        """Conjugate gradients."""
-        operator = self._at(rate)
-        result = conjugate_gradient(
-            lambda v: self.restrict(operator.apply(v)),
-            lambda v: self.precondition(rate, v),
-            load,
-            rtol=rtol,
-            most=self.most_iterations,
-        )
-        return result.solution, result.count
-
-
 class NodalSystem:
-    """Any stack of the grid: every solve is a few preconditioned iterations from a good guess.
+    """Any solid: every solve is a few preconditioned iterations from a good guess.
 
     The state is flat: the rise of all nodes, then that of the coolant (`CoolantFlow`).
 
@@ -223,19 +171,24 @@ class NodalSystem:
         self.body, self.rtol = body, rtol
         self.problem = problem = body.problem
         self.sources, self.laws = tuple(sources), dict(laws or {})
-        cells = CellProperties.of(problem.stack, problem.grid)
-        self._is_linear = cells.is_linear
-        self._faces = GridOperator(problem, cells)
-        self.flow = CoolantFlow(runs, self._faces, body.base)
-        replaced = {name: np.float64(body.base) for name in (*self.laws, *(run.name for run in runs))}
-        self._boundary = boundary_load(self._faces, body.base, {n: np.asarray(v) for n, v in replaced.items()})
-        self._units = {name: self._faces.face_integral(name) for name in self.laws}
+        self.flow = CoolantFlow(runs, problem, body.face_integral, body.base)
+        self.shape = body.lift().shape
+        self._boundary = self._face_loads({*self.laws, *(run.name for run in runs)})
+        self._units = {name: body.face_integral(name) for name in self.laws}
         self._films = {name: problem.faces[name].film_coefficient for name in self.laws}
-        self.shape = self._boundary.shape
-        self.observed = place_groups(problem.stack, problem.grid, places)
+        self._observed = body.observer(places)
         one = np.ones(self.shape)
         self.capacity = float(np.vdot(one, body.mass(one))) or 1.0
         self._counts = {"solves": 0, "iterations": 0}
+
+    def _face_loads(self, moving: set[str]) -> Floats:
+        """Load of fluxes, and of films whose reference or coefficient does not move. [W]"""
+        out = np.zeros(self.shape)
+        for name, face in self.problem.faces.items():
+            still = 0.0 if name in moving else face.film_coefficient * (face.reference - self.body.base)
+            if not face.is_fixed and (density := still + face.flux):
+                out += density * self.body.face_integral(name)
+        return out
 
     @property
     def statistics(self) -> dict[str, Any]:
@@ -251,17 +204,16 @@ class NodalSystem:
     def _restrict(self, state: Floats) -> Floats:
         return np.concatenate([self.body.restrict(self._solid(state)).ravel(), self._coolant(state)])
 
-    def start(self, initial: float | GridField) -> Floats:
+    def start(self, initial: float | Field) -> Floats:
         """Rise over the base, fixed nodes at their temperature, coolant at that of its inlet."""
-        values = initial.values if isinstance(initial, GridField) else initial
-        out = np.broadcast_to(np.asarray(values - self.body.base), self.shape)
-        solid = self.body.restrict(out) + self.body.lift()
+        values = initial if isinstance(initial, int | float) else initial.values
+        solid = self.body.restrict(self.body.rise(values)) + self.body.lift()
         return np.concatenate([solid.ravel(), self.flow.start()]) if self.flow.size else solid.ravel()
 
     def load(self, powers: Floats) -> Floats:
         """Load of sources, of films that stay as they are, and of fluxes."""
         powered = [replace(s, power=float(p)) for s, p in zip(self.sources, powers, strict=True)]
-        solid = source_loads(self.problem.grid, self.problem.stack, powered) + self._boundary
+        solid = self.body.load(powered) + self._boundary
         return np.concatenate([solid.ravel(), np.zeros(self.flow.size)])
 
     def mass(self, state: Floats) -> Floats:
@@ -280,7 +232,7 @@ class NodalSystem:
         out = self.body.stiffness(solid)
         for name, film in self._films_at(solid).items():
             reference = self.problem.faces[name].reference - self.body.base
-            out += self._faces.face_integral(name, (film - self._films[name]) * solid) - film * reference * self._units[name]
+            out += self.body.face_integral(name, (film - self._films[name]) * solid) - film * reference * self._units[name]
         if not self.flow.size:
             return out.ravel()
         return np.concatenate([(out - self.flow.load(coolant)).ravel(), self.flow.stiffness(solid, coolant)])
@@ -319,7 +271,7 @@ class NodalSystem:
                 return state
             last = residual
             gain = self.rtol / residual
-            is_linear = self._is_linear and not self.laws
+            is_linear = self.body.is_linear and not self.laws
             state = state + self._iterate(rate, defect, 0.5 * gain if is_linear else max(gain, UPDATE_GAIN))
         raise SolverError(f"transient: a residual of {residual:.1e} stays after {MOST_UPDATES} updates of k(T) and films")
 
@@ -347,23 +299,32 @@ class NodalSystem:
 
     def observe(self, state: Floats) -> Floats:
         """Temperature of the places."""
-        return self.body.base + observe(self.observed, self._solid(state))
+        return self.body.base + self._observed(self._solid(state))
 
     def size(self, change: Floats) -> float:
         """Largest change over the places or root mean square over the solid, and over the coolant."""
         solid, coolant = self._solid(change), self._coolant(change)
-        seen = float(np.abs(observe(self.observed, solid)).max(initial=0.0))
+        seen = float(np.abs(self._observed(solid)).max(initial=0.0))
         energy = max(0.0, float(np.vdot(solid, self.body.mass(solid))))
         in_coolant = float(np.sqrt(np.mean(coolant**2))) if coolant.size else 0.0
         return max(seen, float(np.sqrt(energy / self.capacity)), in_coolant)
 
-    def field(self, state: Floats) -> GridField:
+    def field(self, state: Floats) -> Field:
         """Nodal temperature, that of the coolant inside its channels."""
-        values = self._solid(state) + self.body.base
-        for run, coolant in zip(self.flow.runs, self.boundary(state).coolant.values()):
-            run.fill(self.problem.stack, self.problem.grid, values, coolant)
-        return GridField(self.problem.stack, self.problem.grid, values)
+        field = self.body.field(self._solid(state))
+        for run, coolant in zip(self.flow.runs, self.flow.temperatures(self._coolant(state)).values()):
+            assert isinstance(field, GridField)
+            run.fill(field.stack, field.grid, field.values, coolant)
+        return field
 
     def boundary(self, state: Floats) -> Boundary:
-        """Films and coolant of a state."""
-        return Boundary(self._films_at(self._solid(state)), self.flow.temperatures(self._coolant(state)))
+        """Films, coolant and heat of a state."""
+        solid, coolant = self._solid(state), self._coolant(state)
+        return boundary_of(
+            self.problem.faces,
+            self.body.face_integral,
+            solid + self.body.base,
+            self._films_at(solid),
+            self.flow.temperatures(coolant),
+            self.flow.references(coolant),
+        )

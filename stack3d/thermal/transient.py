@@ -17,11 +17,12 @@ from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.coolant import ChannelRun
 from stack3d.thermal.cooling import FilmLaw
 from stack3d.thermal.modal_system import ModalSystem
-from stack3d.thermal.nodal_system import Body, Boundary, NodalSystem, TensorBody
+from stack3d.thermal.nodal_system import Body, Boundary, NodalSystem
 from stack3d.thermal.places import Place
-from stack3d.thermal.problem import GridField, ThermalProblem
+from stack3d.thermal.problem import Field, HeatProblem, ThermalProblem
 from stack3d.thermal.schedule import PowerSchedule
 from stack3d.thermal.tensor import TensorSolver
+from stack3d.thermal.tensor_body import TensorBody
 
 GAMMA = 2.0 - np.sqrt(2.0)
 """First stage of TR-BDF2 as a share of the step; this one gives both stages the same matrix."""
@@ -35,9 +36,11 @@ DEEPEST = 40
 class TransientSystem(Protocol):
     """A semi-discrete heat equation K u + M u' = b with state u."""
 
-    problem: ThermalProblem
+    @property
+    def problem(self) -> HeatProblem:
+        """What is solved."""
 
-    def start(self, initial: float | GridField) -> Floats:
+    def start(self, initial: float | Field) -> Floats:
         """State of a temperature."""
 
     def load(self, powers: Floats) -> Floats:
@@ -61,11 +64,11 @@ class TransientSystem(Protocol):
     def size(self, change: Floats) -> float:
         """Largest change over the places, or the root mean square over the volume if that is larger. [K]"""
 
-    def field(self, state: Floats) -> GridField:
+    def field(self, state: Floats) -> Field:
         """Nodal temperature."""
 
     def boundary(self, state: Floats) -> Boundary:
-        """Films and coolant of a state."""
+        """Films, coolant and heat through the faces of a state."""
 
     @property
     def statistics(self) -> dict[str, Any]:
@@ -84,7 +87,7 @@ class TransientResult:
         [K]
     state : ndarray
         Of the system at the last time, to march on from.
-    field : GridField
+    field : Field
         At the last time.
     statistics : mapping
         ``scheme``, ``steps``, ``rejected``, ``solves``, ``factorisations``, ``iterations``, ``seconds``.
@@ -93,7 +96,7 @@ class TransientResult:
     times: Floats
     temperature: Floats
     state: Floats
-    field: GridField
+    field: Field
     statistics: Mapping[str, Any]
 
 
@@ -183,7 +186,7 @@ def integrate(
     schedule: PowerSchedule,
     times: Sequence[float],
     *,
-    initial: float | GridField | Floats,
+    initial: float | Field | Floats,
     tolerance: float = 1e-2,
     first_share: float = 2.0**-12,
 ) -> TransientResult:
@@ -195,7 +198,7 @@ def integrate(
     schedule : PowerSchedule
     times : sequence of float
         Ascending times asked. [s]
-    initial : float, GridField or ndarray
+    initial : float, Field or ndarray
         Temperature at 0 [K], or a state of the system.
     tolerance : float
         Largest local error of a step, at the places and root mean square over the volume. [K]
@@ -269,7 +272,7 @@ def integrate_fixed(
     step: float,
     until: float,
     *,
-    initial: float | GridField | Floats,
+    initial: float | Field | Floats,
 ) -> TransientResult:
     """March with TR-BDF2 steps of one size, two solves with one matrix each; all step ends are returned.
 
@@ -281,7 +284,7 @@ def integrate_fixed(
         Changed within an interval between two changes of power so that a whole number of steps fills it. [s]
     until : float
         [s]
-    initial : float, GridField or ndarray
+    initial : float, Field or ndarray
         Temperature at 0 [K], or a state of the system.
 
     Notes
@@ -313,7 +316,7 @@ def integrate_fixed(
     return TransientResult(np.array(times), np.array(values), march.state, system.field(march.state), statistics)
 
 
-def _begin(system: TransientSystem, initial: float | GridField | Floats) -> Floats:
+def _begin(system: TransientSystem, initial: float | Field | Floats) -> Floats:
     return initial if isinstance(initial, np.ndarray) else system.start(initial)
 
 

@@ -72,7 +72,7 @@ class Manufactured:
         v = ufl.TestFunction(self._space)  # type: ignore[attr-defined]
         degree = {"quadrature_degree": 6}
         film = FILM * (temperature - self._reference) + flux[2]  # type: ignore[attr-defined]
-        return self._face_vector(-ufl.div(flux) * v * ufl.dx(metadata=degree) + film * v * self._handed.measure("top", degree))  # type: ignore[attr-defined, no-any-return]
+        return self._vector(-ufl.div(flux) * v * ufl.dx(metadata=degree) + film * v * self._handed.measure("top", degree))  # type: ignore[attr-defined, no-any-return]
 
     def error(self) -> float:
         """L2 norm of the error over that of the field. [-]"""

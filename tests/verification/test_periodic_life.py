@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,10 @@ from scipy.integrate import quad
 from scipy.special import iv
 
 from stack3d import decks
-from stack3d.errors import ValidityWarning
 from stack3d.lifetime import run_case
 from stack3d.lifetime.ageing import YEAR
-from stack3d.lifetime.backends import make_backend
 from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.climate import Climate, grouped, mean_rates, quadrature
-from stack3d.lifetime.faces import thermal_problem
-from stack3d.lifetime.heat import make_grid
-from stack3d.lifetime.loop import first_heat
-from stack3d.lifetime.periodic import PeriodicHeat
 from stack3d.progress import Silent
 
 BOLTZMANN = 8.617333e-5
@@ -243,27 +236,17 @@ def test_marched_and_exact_swings_agree() -> None:
     assert (swings[0][1] - swings[0][0]).max() > 2
 
 
-def test_quasi_steady_levels_are_the_steady_temperatures() -> None:
-    """The stand-in for stacks without a periodic solution: exactly the solver's temperatures at both powers."""
-    scenario = case(workload__trace=bursts("1 ms", "3 ms")).scenario
-    chip = build_chip(scenario)
-    assert chip.computer is not None
-    backend = make_backend(scenario, thermal_problem(chip.stack, make_grid(chip), scenario.cooling))
-    first = first_heat(chip, chip.computer, backend, ())
-
-    class OffGrid:
-        problem, solve = None, staticmethod(backend.solve)
-
-    with pytest.warns(ValidityWarning, match=r"repeats every 0.004 s: temperatures are taken as steady at every power"):
-        periodic = PeriodicHeat(chip, OffGrid(), first)
-    swing = periodic.swing(first)
-    rises = [first.field + swing.low, first.field + swing.high]
-    for activity, found in zip((0.0, 1.0), rises):
-        sources = [replace(s, power=s.power * activity / 0.25 if "tile" in s.name else s.power) for s in periodic._sources]
-        steady = backend.solve(sources).field
-        i = int(np.argmax(first.tile_temperature))
-        layer, box = chip.computer.places[i]
-        assert found[i].mean() == pytest.approx(float(steady.box_means(layer, [box])[0]), abs=0.02)
+def test_swings_on_tetrahedra_are_those_on_bricks() -> None:
+    """Marched on tetrahedra and exact on bricks, with k(T) held alike; nothing is taken as steady."""
+    swings = []
+    tets = {"solver__backend": "fem", "solver__mesh": {"cells": "tet", "lateral": 6, "per_layer": 1}}
+    for solver in ({}, tets):
+        outcome = run_case(case(workload__trace=bursts("20 s", "60 s"), lifetime__epochs=1, **solver).scenario, Silent())
+        assert not any("steady" in text for text in outcome.warnings)
+        swings.append([outcome.values[f"thermal/tile_temperature_{n}"] for n in ("low", "high", "working")])
+    swing = (swings[0][1] - swings[0][0]).max()
+    assert swing > 2
+    np.testing.assert_allclose(swings[1], swings[0], atol=0.05 * swing)
 
 
 def test_the_period_is_drawn() -> None:

@@ -12,11 +12,12 @@ from stack3d.thermal import exact_transient
 from stack3d.thermal.analytic import CosineSeries
 from stack3d.thermal.exact_transient import ExactTransient
 from stack3d.thermal.modal_system import ModalSystem
-from stack3d.thermal.nodal_system import NodalSystem, TensorBody
+from stack3d.thermal.nodal_system import NodalSystem
 from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import Face, ThermalProblem
 from stack3d.thermal.schedule import PowerSchedule
 from stack3d.thermal.tensor import TensorSolver
+from stack3d.thermal.tensor_body import TensorBody
 from stack3d.thermal.transient import integrate, integrate_fixed, transient_system
 
 MM = 1e-3

@@ -13,9 +13,10 @@ from stack3d.lifetime import check, run_case
 from stack3d.progress import Silent
 from stack3d.schema.numerics import Mesh
 from stack3d.thermal.fem.unstructured import MeshSolver
+from stack3d.thermal.mesh_fields import ColumnField
 from stack3d.thermal.problem import Face, ThermalProblem, ThermalSolution
 from stack3d.thermal.tensor import TensorSolver
-from stack3d.thermal.unstructured import ColumnField, MeshProblem
+from stack3d.thermal.unstructured import MeshProblem
 
 BOX = Rectangle(0.0, 2e-3, 0.0, 1e-3)
 WIDE = Rectangle(-1e-3, 3e-3, -1e-3, 2e-3)

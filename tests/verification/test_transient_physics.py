@@ -20,12 +20,13 @@ from stack3d.thermal import cooling
 from stack3d.thermal.exact_transient import ExactTransient
 from stack3d.thermal.fem.hexahedra import FemSolver
 from stack3d.thermal.fem.time import FemBody
-from stack3d.thermal.nodal_system import NodalSystem, TensorBody
+from stack3d.thermal.nodal_system import NodalSystem
 from stack3d.thermal.periodic import periodic_state
 from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import Face, ThermalProblem
 from stack3d.thermal.schedule import PowerSchedule
 from stack3d.thermal.tensor import TensorSolver
+from stack3d.thermal.tensor_body import TensorBody
 from stack3d.thermal.transient import integrate, integrate_fixed, system_of, transient_system
 
 MM = 1e-3

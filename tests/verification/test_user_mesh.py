@@ -133,7 +133,6 @@ def test_round_trip_of_names(folder: Path) -> None:
         ({"power.sources.heat.layer": "dice"}, "no layer 'dice'"),
         ({"probes": [{"name": "p", "layer": "die", "x": "1 mm", "y": "1 mm"}]}, r"probes\[0\].z: is missing"),
         ({"maps": {"layers": ["die"], "grid": [2, 2]}}, "maps: does not go with a mesh of your own"),
-        ({"transient": {"until": "1 s"}}, "transient: does not go with a mesh of your own"),
         ({"solver.backend": "tensor"}, "tensor wants the lines of a stack"),
     ],
 )

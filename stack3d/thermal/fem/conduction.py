@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from stack3d.errors import DeckError, SolverError
 from stack3d.layout import Floats, HeatSource
+from stack3d.meshes import Ints
 from stack3d.thermal.fem.mesh import HandedOver
+from stack3d.thermal.places import Place
 from stack3d.thermal.problem import Field, HeatProblem, ThermalSolution
 
 ROUNDING = 16.0
@@ -41,6 +43,7 @@ class ConductionSolver(ABC):
     counts: Counter[str]
     """Meshes handed over, matrices assembled, preconditioners set up so far."""
     seconds: dict[str, float]
+    max_iterations: int
     quadrature_degree: int = 2
     """Exact for constant conductivity on bricks and straight tetrahedra; the degree that UFL would guess is far higher."""
     serial_only: ClassVar[tuple[str, ...]] = ("icc",)
@@ -53,9 +56,14 @@ class ConductionSolver(ABC):
     _free_matrix: Any
     """Without the fixed temperatures; None where there are none."""
     _space: Any
+    _nodes: Ints
+    """Where each local unknown lies among the nodes of the whole mesh, those flattened."""
+    heat_capacity: Floats
+    """Of each local cell. [J m⁻³ K⁻¹]"""
     _conductivity: Any
     """Diagonal of K, a vector-valued coefficient of the form."""
     _reference: float
+    _solver: Any
     _scale: float = 1.0
     """Norm of the load that residuals are relative to."""
 
@@ -79,6 +87,15 @@ class ConductionSolver(ABC):
 
     @property
     @abstractmethod
+    def _shape(self) -> tuple[int, ...]:
+        """Of an array with all nodes of the mesh."""
+
+    @abstractmethod
+    def _observer(self, places: Sequence[Place]) -> Callable[[Floats], Floats]:
+        """Gives the values of places for those at all nodes."""
+
+    @property
+    @abstractmethod
     def _is_nonlinear(self) -> bool:
         """Whether K follows the temperature somewhere."""
 
@@ -90,8 +107,11 @@ class ConductionSolver(ABC):
         """Give a PETSc preconditioner, whose operators are set, its type."""
         pc.setType(name)
 
-    def _own_preconditioner(self, name: str) -> Any:
-        """A PETSc Python context for a preconditioner that PETSc does not know; None leaves it to PETSc."""
+    def _own_preconditioner(self, name: str, rate: float | None) -> Any:
+        """A PETSc Python context for a preconditioner that PETSc does not know; None leaves it to PETSc.
+
+        At a `rate`, it is that of the matrix plus the rate times that of the heat capacity. [s⁻¹]
+        """
         return None
 
     def _start(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats]) -> Floats | None:
@@ -187,9 +207,9 @@ class ConductionSolver(ABC):
         """Vectors of films and of fluxes on the faces."""
         fem, v = self._dolfinx.fem, self._ufl.TestFunction(self._space)
         faces = self.problem.faces
-        self._film = {name: self._face_vector(h * v * self._measure(name)) for name, h in self._films.items()}
+        self._film = {name: self._vector(h * v * self._measure(name)) for name, h in self._films.items()}
         self._flux = {
-            name: self._face_vector(fem.Constant(self._mesh, float(face.flux)) * v * self._measure(name))
+            name: self._vector(fem.Constant(self._mesh, float(face.flux)) * v * self._measure(name))
             for name, face in faces.items()
             if face.flux and not face.is_fixed
         }
@@ -209,8 +229,8 @@ class ConductionSolver(ABC):
         self._change_films()
         return self
 
-    def _face_vector(self, integrand: Any) -> Floats:
-        """Assembled linear form, owned part."""
+    def _vector(self, integrand: Any) -> Floats:
+        """Assembled linear form, compiled or not, owned part."""
         vector = self._dolfinx.fem.assemble_vector(self._dolfinx.fem.form(integrand))
         vector.scatter_reverse(self._dolfinx.la.InsertMode.add)
         return np.array(vector.array[: self._n_own])
@@ -218,39 +238,57 @@ class ConductionSolver(ABC):
     def _sum(self, values: Any) -> float:
         return float(self._mesh.comm.allreduce(float(np.sum(values))))
 
+    def _gathered(self, own: Floats) -> Floats:
+        """Values at the unknowns of all processes among all nodes, zero elsewhere; on every process."""
+        out = np.zeros(int(np.prod(self._shape)))
+        out[self._nodes[: own.size]] = own
+        if self._mesh.comm.size > 1:
+            from mpi4py import MPI
+
+            self._mesh.comm.Allreduce(MPI.IN_PLACE, out, op=MPI.SUM)
+        return out.reshape(self._shape)
+
     def _set_up_solver(self, method: str, preconditioner: str, max_iterations: int) -> None:
-        from petsc4py import PETSc  # its stubs take enumerations for plain classes
-
-        petsc: Any = PETSc
-
         parallel = self._mesh.comm.size > 1
         preconditioner = self._automatic(parallel) if preconditioner == "auto" else preconditioner
         if preconditioner in self.serial_only and parallel and method != "direct":
             raise DeckError(f"solver.linear.preconditioner: {preconditioner!r} works in one process only; with MPI use 'gamg'")
-        self._matrix.setOption(petsc.Mat.Option.SPD, True)
-        solver: Any = petsc.KSP().create(self._mesh.comm)
-        solver.setOptionsPrefix("stack3d_")
-        solver.setOperators(self._matrix)
+        self.is_direct, self.preconditioner, self.max_iterations = method == "direct", preconditioner, max_iterations
+        self.method = "direct (MUMPS, Cholesky)" if self.is_direct else f"cg + {preconditioner}"
+        self._solver = self.krylov(self._matrix, "stack3d_")
+        self._solver.setTolerances(rtol=self.tolerance, atol=0.0, max_it=max_iterations)
+        self._solver.setInitialGuessNonzero(True)
+        self.counts["preconditioners"] += 1
+
+    def krylov(self, matrix: Any, prefix: str, rate: float | None = None) -> Any:
+        """Conjugate gradients of PETSc on a matrix of this space, with the preconditioner that was asked for.
+
+        It is made for the matrix as it is, and goes on preconditioning what the matrix becomes: k(T) and films move it little.
+        With a `rate` [s⁻¹], the matrix is this one plus the rate times that of the heat capacity.
+        """
+        from petsc4py import PETSc  # its stubs take enumerations for plain classes
+
+        petsc: Any = PETSc
+        matrix.setOption(petsc.Mat.Option.SPD, True)
+        solver = petsc.KSP().create(self._mesh.comm)
+        solver.setOptionsPrefix(prefix)
+        solver.setOperators(matrix)
         solver.setType("cg")
         solver.setNormType(petsc.KSP.NormType.UNPRECONDITIONED)
-        solver.setTolerances(rtol=self.tolerance, atol=0.0, max_it=max_iterations)
-        solver.setInitialGuessNonzero(True)
         pc = solver.getPC()
-        self.method = "direct (MUMPS, Cholesky)" if method == "direct" else f"cg + {preconditioner}"
-        if method == "direct":
+        if self.is_direct:
             pc.setType("cholesky")
             pc.setFactorSolverType("mumps")
-        elif (context := self._own_preconditioner(preconditioner)) is not None:
+        elif (context := self._own_preconditioner(self.preconditioner, rate)) is not None:
             pc.setType("python")
             pc.setPythonContext(context)
             self.method = f"cg + {context.name} on the grid"
         else:
-            self._choose(pc, preconditioner)
-        pc.setReusePreconditioner(True)  # k(T) moves the matrix little: the first one goes on preconditioning
+            self._choose(pc, self.preconditioner)
+        pc.setReusePreconditioner(True)
         solver.setFromOptions()
         solver.setUp()
-        self._solver: Any = solver
-        self.counts["preconditioners"] += 1
+        return solver
 
     def solve(
         self,
@@ -393,9 +431,7 @@ class ConductionSolver(ABC):
         """K u with the present conductivity, own part."""
         self._state.x.array[: self._n_own] = rise
         self._state.x.scatter_forward()
-        vector = self._dolfinx.fem.assemble_vector(self._action)
-        vector.scatter_reverse(self._dolfinx.la.InsertMode.add)
-        return np.array(vector.array[: self._n_own])
+        return self._vector(self._action)
 
     def _rounding(self, rise: Floats) -> float:
         """Relative residual that rounding alone explains: thin layers make entries of A x cancel."""
@@ -407,7 +443,7 @@ class ConductionSolver(ABC):
         reference = self._dolfinx.fem.Function(self._space)
         reference.x.array[:] = self._at_unknowns(values) - self._reference
         v = self._ufl.TestFunction(self._space)
-        return self._face_vector(self._films[name] * reference * v * self._measure(name))
+        return self._vector(self._films[name] * reference * v * self._measure(name))
 
     def _right_side(self, load: Floats) -> tuple[Any, Any]:
         """Load vector with, and without, the fixed temperatures worked in."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from stack3d.meshes import CellMesh, Ints
 from stack3d.thermal.fem.conduction import ConductionSolver
 from stack3d.thermal.fem.library import import_dolfinx
 from stack3d.thermal.fem.mesh import handed_over
+from stack3d.thermal.places import Place, observe, place_groups
 from stack3d.thermal.preconditioner import GridPreconditioner
 from stack3d.thermal.problem import GridField, HeatProblem, ThermalProblem, source_loads
 
@@ -64,7 +66,7 @@ class FemSolver(ConductionSolver):
         dolfinx = import_dolfinx()
         import ufl
 
-        self.problem, self.tolerance, self.max_iterations = problem, tolerance, max_iterations
+        self.problem, self.tolerance = problem, tolerance
         self.counts = Counter() if counts is None else counts
         self._dolfinx, self._ufl = dolfinx, ufl
         started = time.perf_counter()
@@ -123,14 +125,22 @@ class FemSolver(ConductionSolver):
         return GridField(self.problem.stack, self.problem.grid, self._on_grid(own))
 
     def _at_unknowns(self, values: Floats) -> Floats:
+        return np.asarray(np.broadcast_to(values, self._shape).reshape(-1)[self._nodes])
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
         grid = self.problem.grid
-        shape = (grid.z.size, grid.y.size, grid.x.size)
-        return np.asarray(np.broadcast_to(values, shape).reshape(-1)[self._nodes])
+        return grid.z.size, grid.y.size, grid.x.size
+
+    def _observer(self, places: Sequence[Place]) -> Callable[[Floats], Floats]:
+        return partial(observe, place_groups(self.problem.stack, self.problem.grid, places))
 
     def _automatic(self, parallel: bool) -> str:
         return "gamg" if parallel else "grid"
 
-    def _own_preconditioner(self, name: str) -> GridPreconditioner | None:
+    def _own_preconditioner(self, name: str, rate: float | None) -> GridPreconditioner | None:
+        if rate is not None:
+            return None if self._on_lines is None else self._on_lines.shifted(rate)
         self._on_lines = GridPreconditioner(self.problem, self._nodes, rtol=0.1 * self.tolerance) if name == "grid" else None
         return self._on_lines
 
@@ -148,14 +158,6 @@ class FemSolver(ConductionSolver):
             return super()._start(sources, guess, references)
         return self._on_lines.rise(sources, guess, references)
 
-    def _on_grid(self, own_values: Floats) -> Floats:
-        """Temperatures on all nodes of the grid, on every rank; void nodes have the reference temperature."""
-        grid = self.problem.grid
-        shape = (grid.z.size, grid.y.size, grid.x.size)
-        rise = np.zeros(grid.n_nodes)
-        rise[self._nodes[: own_values.size]] = own_values - self._reference
-        if self._mesh.comm.size > 1:
-            from mpi4py import MPI
-
-            self._mesh.comm.Allreduce(MPI.IN_PLACE, rise, op=MPI.SUM)
-        return rise.reshape(shape) + self._reference
+    def _on_grid(self, own: Floats) -> Floats:
+        """Temperatures on all nodes of the grid, on every process; void nodes have the reference temperature."""
+        return self._gathered(own - self._reference) + self._reference

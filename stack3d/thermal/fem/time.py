@@ -1,57 +1,55 @@
-"""Stiffness and mass of the DOLFINx backend for steps in time; SI units."""
+"""Stiffness and mass of the DOLFINx backend for steps in time, on bricks and on unstructured meshes; SI units."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from stack3d.errors import SolverError
-from stack3d.layout import Floats
-from stack3d.thermal.fem.hexahedra import FemSolver
-from stack3d.thermal.grid_operator import CellProperties, GridOperator, fixed_nodes
-from stack3d.thermal.nodal_system import forget
-from stack3d.thermal.preconditioner import GridPreconditioner
-from stack3d.thermal.problem import ThermalProblem
+from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.fem.conduction import ConductionSolver
+from stack3d.thermal.nodal_system import alike, forget
+from stack3d.thermal.places import Place
+from stack3d.thermal.problem import Field, HeatProblem
+
+FILLED = 8
+"""Unknowns of a grid preconditioner that an unknown of incomplete or whole factors takes the memory of."""
 
 
 class FemBody:
-    """The matrices of a `FemSolver` as a `Body` of `NodalSystem`.
+    """The matrices of a `ConductionSolver` as a `Body` of `NodalSystem`.
 
-    Fields live on the nodes of the whole grid on every rank; products and solves run on the matrix as it is distributed. In
-    one process the tensor solve on the same grid preconditions, kept per rate; in several GAMG, built anew for another rate.
+    Fields live on the nodes of the whole mesh on every process; products and solves run on the matrix as it is distributed.
+    The preconditioner is that of the solver, made for the sum of stiffness and mass and kept per rate.
 
     Parameters
     ----------
-    solver : FemSolver
+    solver : ConductionSolver
         Its matrix follows k(T) and films from here on; give it other films by `recooled` before the next steady solve.
     """
 
-    def __init__(self, solver: FemSolver) -> None:
-        from petsc4py import PETSc  # its stubs take enumerations for plain classes
-
-        self._petsc: Any = PETSc
+    def __init__(self, solver: ConductionSolver) -> None:
         self._solver = solver
         self.base, self.most_iterations = solver.problem.reference, solver.max_iterations
-        cells = CellProperties.of(self.problem.stack, self.problem.grid)
-        self._free = GridOperator(self.problem, cells).solid_nodes()
-        self._lift = np.zeros(self._free.shape)
-        for name, nodes in fixed_nodes(self.problem).items():
-            self._free &= ~nodes
-            self._lift[nodes] = self.problem.faces[name].reference - self.base
-        self._own = solver._nodes[: solver._space.dofmap.index_map.size_local]
+        self.is_linear = not solver._is_nonlinear
+        self._own = solver._nodes[: solver._n_own]
+        free, lift = np.ones(solver._n_own), np.zeros(solver._n_own)
+        for _, condition in solver._conditions:
+            rows = solver._fixed_rows(condition)
+            free[rows], lift[rows] = 0.0, condition.g.value
+        self._free, self._lift = solver._gathered(free), solver._gathered(lift)
         self._mass = self._mass_matrix()
         self._sum = solver._matrix.duplicate(copy=True)
-        self._sum.setOption(self._petsc.Mat.Option.SPD, True)
         self._filled: float | None = None
-        self._kept: OrderedDict[float, GridPreconditioner] = OrderedDict()
+        self._kept: OrderedDict[float, Any] = OrderedDict()
         self._made = 0
-        self._krylov = self._make_krylov()
+        self._on_faces: dict[str, tuple[Any, Any]] = {}
 
     @property
-    def problem(self) -> ThermalProblem:
+    def problem(self) -> HeatProblem:
         """Of the solver."""
         return self._solver.problem
 
@@ -77,22 +75,33 @@ class FemBody:
         matrix.assemble()
         return matrix
 
-    def _make_krylov(self) -> Any:
-        krylov = self._petsc.KSP().create(self._solver._mesh.comm)
-        krylov.setOptionsPrefix("stack3d_time_")
-        krylov.setOperators(self._sum)
-        krylov.setType("cg")
-        krylov.setNormType(self._petsc.KSP.NormType.UNPRECONDITIONED)
-        if self._solver._mesh.comm.size == 1:
-            made = self._solver._solver.getPC()
-            is_grid = made.getType() == "python"
-            context = made.getPythonContext() if is_grid else GridPreconditioner(self.problem, self._own)
-            krylov.getPC().setType("python")
-            krylov.getPC().setPythonContext(context)
-        else:
-            krylov.getPC().setType("gamg")
-        krylov.setFromOptions()
-        return krylov
+    def rise(self, temperature: float | Floats) -> Floats:
+        """Rise at the nodes of a temperature."""
+        return self._solver._gathered(self._solver._at_unknowns(np.asarray(temperature))[: self._own.size] - self.base)
+
+    def field(self, rise: Floats) -> Field:
+        """Temperature of a rise."""
+        return self._solver._field(rise.reshape(-1)[self._own] + self.base)
+
+    def observer(self, places: Sequence[Place]) -> Callable[[Floats], Floats]:
+        """Rise at the places for that at the nodes."""
+        return self._solver._observer(places)
+
+    def load(self, sources: Sequence[HeatSource]) -> Floats:
+        """Load of sources."""
+        return self._solver._gathered(self._solver._load(sources))
+
+    def face_integral(self, name: str, values: Floats | float = 1.0) -> Floats:
+        """Integrals over a face of shape functions times a nodal field."""
+        solver, fem = self._solver, self._solver._dolfinx.fem
+        if name not in self._on_faces:
+            function = fem.Function(solver._space)
+            form = fem.form(function * solver._ufl.TestFunction(solver._space) * solver._measure(name))
+            self._on_faces[name] = function, form
+        function, form = self._on_faces[name]
+        function.x.array[: self._own.size] = np.broadcast_to(values, self._free.shape).reshape(-1)[self._own]
+        function.x.scatter_forward()
+        return solver._gathered(solver._vector(form))
 
     def restrict(self, values: Floats) -> Floats:
         """Zero at void and fixed nodes."""
@@ -104,7 +113,7 @@ class FemBody:
 
     def conductivity_at(self, rise: Floats) -> None:
         """Fill K anew, where a conductivity depends on temperature."""
-        if self._solver._is_nonlinear:
+        if not self.is_linear:
             self._solver._update_conductivity(rise.reshape(-1)[self._own] + self.base)
             self._solver._refill()
             self._filled = None
@@ -124,60 +133,49 @@ class FemBody:
         return self._product(self._mass, rise)
 
     def _product(self, matrix: Any, rise: Floats) -> Floats:
-        field, out = matrix.createVecRight(), matrix.createVecRight()
-        field.array[:] = rise.reshape(-1)[self._own]
+        field, out = self._vector(rise), matrix.createVecRight()
         matrix.mult(field, out)
-        return self._gathered(out)
+        return self._solver._gathered(out.array_r)
 
-    def _gathered(self, vector: Any) -> Floats:
-        """Values of all ranks on the grid."""
-        out = np.zeros(self._free.size)
-        out[self._own] = vector.array_r
-        if self._solver._mesh.comm.size > 1:
-            from mpi4py import MPI
+    def _vector(self, values: Floats) -> Any:
+        """The part of this process as PETSc holds it."""
+        out = self._mass.createVecRight()
+        out.array[:] = values.reshape(-1)[self._own]
+        return out
 
-            self._solver._mesh.comm.Allreduce(MPI.IN_PLACE, out, op=MPI.SUM)
-        return out.reshape(self._free.shape)
+    def _at(self, rate: float) -> Any:
+        """Conjugate gradients on K + rate M."""
+        if rate != self._filled:
+            from petsc4py import PETSc
 
-    def _set_rate(self, rate: float) -> None:
-        """Fill K + rate M, and take the preconditioner of that rate."""
-        if rate == self._filled:
-            return
-        self._solver._matrix.copy(self._sum, self._petsc.Mat.Structure.SAME_NONZERO_PATTERN)
-        self._sum.axpy(rate, self._mass, self._petsc.Mat.Structure.SAME_NONZERO_PATTERN)
-        pc = self._krylov.getPC()
-        if self._solver._mesh.comm.size == 1:
-            if rate not in self._kept:
-                self._kept[rate] = pc.getPythonContext().shifted(rate)
-                self._made += 1
-                forget(self._kept, self.problem.grid.n_nodes)
-            self._kept.move_to_end(rate)
-            pc.setPythonContext(self._kept[rate])
-        else:
+            structure: Any = PETSc.Mat.Structure.SAME_NONZERO_PATTERN
+            self._solver._matrix.copy(self._sum, structure)
+            self._sum.axpy(rate, self._mass, structure)
+            self._filled = rate
+        key = alike(rate)
+        if key not in self._kept:
+            self._kept[key] = self._solver.krylov(self._sum, "stack3d_time_", rate)
             self._made += 1
-        self._krylov.setUp()
-        self._filled = rate
+            forget(self._kept, FILLED * self._solver.unknowns)
+        self._kept.move_to_end(key)
+        return self._kept[key]
 
     def precondition(self, rate: float, load: Floats) -> Floats:
         """One application of the preconditioner."""
-        self._set_rate(rate)
-        right = self._sum.createVecRight()
-        right.array[:] = load.reshape(-1)[self._own]
+        right = self._vector(load)
         out = right.duplicate()
-        self._krylov.getPC().apply(right, out)
-        return self._gathered(out)
+        self._at(rate).getPC().apply(right, out)
+        return self._solver._gathered(out.array_r)
 
     def solve(self, rate: float, load: Floats, rtol: float) -> tuple[Floats, int]:
         """Conjugate gradients of PETSc."""
-        self._set_rate(rate)
-        right = self._sum.createVecRight()
-        right.array[:] = load.reshape(-1)[self._own]
+        krylov, right = self._at(rate), self._vector(load)
         out = right.duplicate()
-        self._krylov.setTolerances(rtol=rtol, atol=0.0, max_it=self.most_iterations)
-        self._krylov.solve(right, out)
-        if self._krylov.getConvergedReason() < 0:
+        krylov.setTolerances(rtol=rtol, atol=0.0, max_it=self.most_iterations)
+        krylov.solve(right, out)
+        if krylov.getConvergedReason() < 0:
             raise SolverError(
-                f"step of a transient: conjugate gradients stopped after {self._krylov.getIterationNumber()} iterations (PETSc"
-                f" reason {self._krylov.getConvergedReason()}); allow more solver.linear.max_iterations"
+                f"step of a transient: conjugate gradients stopped after {krylov.getIterationNumber()} iterations (PETSc"
+                f" reason {krylov.getConvergedReason()}); allow more solver.linear.max_iterations"
             )
-        return self._gathered(out), int(self._krylov.getIterationNumber())
+        return self._solver._gathered(out.array_r), int(krylov.getIterationNumber())

@@ -1,10 +1,10 @@
-"""Steady conduction in DOLFINx on an unstructured mesh: tetrahedra of order 1 or 2, or hexahedra, of a user's own."""
+"""Conduction in DOLFINx on an unstructured mesh: tetrahedra of order 1 or 2, or hexahedra, of a user's own."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from stack3d.meshes import CORNERS, CellMesh, Ints
 from stack3d.thermal.fem.conduction import ConductionSolver
 from stack3d.thermal.fem.library import import_dolfinx
 from stack3d.thermal.fem.mesh import handed_over
+from stack3d.thermal.places import Place
 from stack3d.thermal.problem import Field
 from stack3d.thermal.unstructured import MeshProblem
 
@@ -93,7 +94,12 @@ class MeshSolver(ConductionSolver):
         self._cells = self._handed.cells[np.argsort(self._constants.dofmap.list.reshape(-1))]
         self._conductivity = self._region_conductivity(problem.mesh)
         self._assemble()
+        region = problem.mesh.region[self._handed.cells]
+        self.heat_capacity = np.array([m.heat_capacity for m in problem.mesh.materials])[region]
         self._volumes = self._integral_over_cells()
+        self._density = dolfinx.fem.Function(self._constants)
+        heat = self._density * ufl.TestFunction(self._space) * ufl.dx(metadata=self._quadrature)
+        self._heat = dolfinx.fem.form(heat)
         self.seconds["assembly"] = time.perf_counter() - started
         started = time.perf_counter()
         small = preconditioner == "auto" and self.unknowns <= DIRECT
@@ -151,19 +157,19 @@ class MeshSolver(ConductionSolver):
         return np.array(vector.array)
 
     def _load(self, sources: Sequence[HeatSource]) -> Floats:
-        density = self._dolfinx.fem.Function(self._constants)
-        density.x.array[:] = self.problem.cell_powers(sources)[self._cells] / self._volumes
-        v = self._ufl.TestFunction(self._space)
-        return self._face_vector(density * v * self._ufl.dx(metadata=self._quadrature))
+        self._density.x.array[:] = self.problem.cell_powers(sources)[self._cells] / self._volumes
+        return self._vector(self._heat)
 
     def _field(self, own: Floats) -> Field:
-        rise = np.zeros(self.problem.mesh.node_count(self.order))
-        rise[self._nodes[: own.size]] = own - self._reference
-        if self._mesh.comm.size > 1:
-            from mpi4py import MPI
+        return self.problem.field(self._gathered(own - self._reference) + self._reference, self.order)
 
-            self._mesh.comm.Allreduce(MPI.IN_PLACE, rise, op=MPI.SUM)
-        return self.problem.field(rise + self._reference, self.order)
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return (self.problem.mesh.node_count(self.order),)
+
+    def _observer(self, places: Sequence[Place]) -> Callable[[Floats], Floats]:
+        weights = self.problem.place_weights(places, self.order)
+        return lambda values: np.asarray(weights @ values)
 
     def _at_unknowns(self, values: Floats) -> Floats:
         return np.asarray(self.problem.at_nodes(values, self.order)[self._nodes])
