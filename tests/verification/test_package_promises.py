@@ -10,8 +10,8 @@ import pytest
 from stack3d import decks, yamlfile
 from stack3d.geometry.stack import build_stack
 from stack3d.layout import Floats, Layer, Stack
-from stack3d.lifetime import check, faces, heat
-from stack3d.lifetime.backends import Backends, discretisation_error, make_backend
+from stack3d.lifetime import check, estimate, faces, heat
+from stack3d.lifetime.backends import Backends, make_backend
 from stack3d.lifetime.chip import Chip
 from stack3d.thermal.problem import ThermalSolution
 
@@ -79,7 +79,7 @@ HARDEST = [("bulk_rram_8tier", "halves"), ("flip_chip_package", "halves")]
 @pytest.mark.parametrize(
     ("geometry", "pattern"), [pytest.param(*one, marks=() if one in HARDEST else pytest.mark.slow) for one in EVERY]
 )
-def test_quick_profiles_keep_their_promise_on_packages(geometry: str, pattern: str) -> None:
+def test_quick_profiles_keep_their_promise_on_packages(geometry: str, pattern: str, record_property: Any) -> None:
     """Against `standard`, whose own promise is taken off theirs; the estimate of a run is at least a third of its error.
 
     The elements are the same in both backends, so the quicker one stands for both; `study` has the mesh of `ci`.
@@ -92,21 +92,23 @@ def test_quick_profiles_keep_their_promise_on_packages(geometry: str, pattern: s
         one = case(geometry, solver, sources)
         chip, solution = solve(one)
         error = np.abs(answers(stack, solution) - found).max()
+        record_property(solver, error / peak)
         assert error < (promise(solver) - promise("standard")) * peak, solver
         means = max(abs(solution.field.layer_mean(a.name) - exact.field.layer_mean(a.name)) for a in stack.layers)
-        assert discretisation_error(chip, solution, Backends()) > means / 3
+        assert estimate.of_mesh(chip, solution, Backends()).value > means / 3
     assert one.scenario.solver.mesh != case(geometry, "study", []).scenario.solver.mesh
     assert case(geometry, "ci", []).scenario.solver.mesh == case(geometry, "study", []).scenario.solver.mesh
 
 
 @pytest.mark.slow  # minutes and 2 GB: up to 11 M unknowns
 @pytest.mark.parametrize("geometry", PACKAGES)
-def test_standard_and_reference_keep_their_promise_on_packages(geometry: str) -> None:
+def test_standard_and_reference_keep_their_promise_on_packages(geometry: str, record_property: Any) -> None:
     """By Richardson: of errors that fall by four, the difference is three quarters of one and three times the other."""
     stack = stack_of(geometry)
     sources = sources_on(stack, "halves")
     _, fine = solve(case(geometry, "reference", sources))
     _, rough = solve(case(geometry, "standard", sources))
     difference = np.abs(answers(stack, rough) - answers(stack, fine)).max() / rise(stack, fine)
+    record_property("difference", difference)
     assert difference / 0.75 < promise("standard")
     assert difference / 3 < promise("reference")
