@@ -76,8 +76,8 @@ def _lateral(
 ) -> Floats:
     """Lines through `hard` and, where they do not crowd another, ends of `spans` and `points`; finer towards those ends.
 
-    Between two `walls` of channels lie a quarter of the elements of a source, two at least, closer to the walls: heat turns
-    a corner there.
+    Between two `walls` of channels lie half as many elements as in a source, two at least, closer to the walls: heat turns
+    a corner there within the thickness of the floor.
     """
     kept = sorted(set(hard))
     low, high = kept[0], kept[-1]
@@ -91,7 +91,7 @@ def _lateral(
             kept.append(edge)
     kept.sort()
     spacing = _Spacing.towards({e: wanted[e] for e in inner}, core, target, mesh.growth)
-    fewest = max(2, mesh.per_source // 4)
+    fewest = max(2, mesh.per_source // 2)
     parts = []
     for a, b in zip(kept[:-1], kept[1:]):
         lines = spacing.lines(a, b, 1)

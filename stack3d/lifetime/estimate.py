@@ -66,10 +66,10 @@ def coarser(chip: Chip) -> Chip:
     return replace(chip, scenario=chip.scenario.model_copy(update={"solver": solver}))
 
 
-def _flatter(rough: Chip) -> Chip | None:
-    """A chip with elements of half the height where one is as tall as its layer, so that nothing coarser shows its error."""
+def _flatter(chip: Chip, rough: Chip) -> Chip | None:
+    """`rough` with elements of half the height where one is as tall as its layer, so that nothing coarser shows its error."""
     profile = rough.scenario.solver
-    if profile.mesh.per_layer // profile.order > 1:
+    if chip.scenario.solver.mesh.per_layer // profile.order > 1:
         return None
     mesh = profile.mesh.model_copy(update={"per_layer": 2 * profile.order, "aspect": 0.5 * profile.mesh.aspect})
     return replace(rough, scenario=rough.scenario.model_copy(update={"solver": profile.model_copy(update={"mesh": mesh})}))
@@ -109,7 +109,7 @@ def of_mesh(chip: Chip, solution: ThermalSolution, backends: Backends, sources: 
             backend = backends.of(other.scenario, problem)
             return _answers(chip, backend.solve(chip.sources if sources is None else sources).field)
 
-    flat = _flatter(rough)
+    flat = _flatter(chip, rough)
     flatter = None if flat is None else on(flat)
     return Estimate(_combined(_answers(chip, solution.field), on(rough), flatter), HOW["coarser"])
 
@@ -172,7 +172,7 @@ def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: H
             warnings.simplefilter("ignore", ValidityWarning)
             return _outputs(over_time(replace(other, scenario=scenario), solid, state)[0])
 
-    flat = _flatter(rough)
+    flat = _flatter(chip, rough)
     flatter = None if flat is None else march(flat, deck)
     coarse = march(rough, deck)
     smaller = deck.model_copy(update={"tolerance": deck.tolerance / 8, "step": deck.step and deck.step / 4})
