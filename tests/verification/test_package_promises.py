@@ -17,6 +17,7 @@ from stack3d.lifetime.bodies import make_body
 from stack3d.lifetime.chip import Chip
 from stack3d.thermal.problem import ThermalSolution
 
+ORDER = 1.45
 PACKAGES = list(decks.available("geometries"))
 
 
@@ -141,12 +142,16 @@ def test_tetrahedra_keep_the_promise_of_ci(geometry: str, pattern: str, record_p
 @pytest.mark.slow  # minutes and 2 GB: up to 11 M unknowns
 @pytest.mark.parametrize("geometry", PACKAGES)
 def test_standard_and_reference_keep_their_promise_on_packages(geometry: str, record_property: Any) -> None:
-    """By Richardson: of errors that fall by four, the difference is three quarters of one and three times the other."""
+    """By Richardson from the difference of the two, whose elements differ by a factor of two.
+
+    The order is that measured on `flip_chip_package`, `ci` with every element halved twice: 1.45, less than two because heat
+    turns corners of stiff contrast there. `bulk_rram_channels` takes the longest: about 18 M unknowns with `reference`.
+    """
     stack = stack_of(geometry)
     sources = sources_on(stack, "halves")
     _, fine = solve(case(geometry, "reference", sources))
     _, rough = solve(case(geometry, "standard", sources))
     difference = np.abs(answers(stack, rough) - answers(stack, fine)).max() / rise(stack, fine)
     record_property("difference", difference)
-    assert difference / 0.75 < promise("standard")
-    assert difference / 3 < promise("reference")
+    assert difference / (1 - 2.0**-ORDER) < promise("standard")
+    assert difference / (2.0**ORDER - 1) < promise("reference")
