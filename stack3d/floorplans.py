@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from stack3d import yamlfile
 from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.yamlfile import Items, Mapping, Place
@@ -16,6 +18,9 @@ COLUMNS = ("name", "x", "y", "width", "height", "power", "material")
 NEEDED = COLUMNS[:5]
 UNIT_KEYS = ("name", "x", "y", "power", "material", "source", "assumed")
 """Of a unit in a YAML file."""
+
+OVERLAP = 1e-3
+"""Share of the smaller side of a unit by which it may reach into another: files round their numbers."""
 
 Unit = Mapping
 """Name, x and y as [lower, upper] with units, and perhaps power and material; knows file and line of each."""
@@ -89,8 +94,19 @@ def number(text: str, path: Path, line: int | None, what: str) -> float:
 def hotspot_units(path: Path) -> Iterator[tuple[Place, str, list[float], list[str]]]:
     """Units of a HotSpot ``.flp``: file and line, name, [width, height, left x, bottom y] in metres, and what follows.
 
-    Lines of connectivity, of two names, are left out. Raises DeckError with file and line.
+    Lines of connectivity, of two names, are left out. Raises DeckError with file and line, for overlaps too.
     """
+    units = list(_hotspot_lines(path))
+    start = np.array([size[2:] for _, _, size, _ in units]).reshape(-1, 2)
+    end = start + np.array([size[:2] for _, _, size, _ in units]).reshape(-1, 2)
+    for i, (place, name, size, _) in enumerate(units):
+        shared = np.minimum(end[:i], end[i]) - np.maximum(start[:i], start[i])
+        for j in np.flatnonzero((shared > OVERLAP * min(size[:2])).all(axis=1))[:1]:
+            raise DeckError(Problem(name, f"unit {name!r} overlaps unit {units[j][1]!r} of line {units[j][0][1]}", *place))
+    yield from units
+
+
+def _hotspot_lines(path: Path) -> Iterator[tuple[Place, str, list[float], list[str]]]:
     for line, text in enumerate(read_text(path).splitlines(), 1):
         words = text.partition("#")[0].split()
         if len(words) in (0, 3):
@@ -134,7 +150,10 @@ def _from_csv(path: Path) -> list[Unit]:
                 raise DeckError(Problem("", f"columns {axis} and {size} want one unit", name, line))
             entries[axis] = [f"{v:.12g} {units_of[axis]}" for v in (start[axis], start[axis] + start[size])]
         if cells.get("power"):
-            entries["power"] = f"{number(cells['power'], path, at, 'power')!r} {units_of['power']}"
+            watts = number(cells["power"], path, at, "power")
+            if watts < 0:
+                raise DeckError(Problem("power", f"wants 0 or more, got {watts:g} for unit {cells['name']!r}", *place))
+            entries["power"] = f"{watts!r} {units_of['power']}"
         if cells.get("material"):
             entries["material"] = cells["material"]
         found.append(_unit(place, **entries))

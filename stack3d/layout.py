@@ -6,6 +6,7 @@ frozen data: no file, no mesh generator and no solver is needed to make or read 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -340,11 +341,11 @@ class Plane(NamedTuple):
     area: Floats
 
 
-def solid_cells(stack: Stack, grid: Grid) -> list[NDArray[np.bool_]]:
-    """Which cells of each layer conduct, shape (ny, nx); edges of layers and blocks are lines of the grid."""
+def solid_cells(stack: Stack, grid: Grid, layers: Sequence[Layer] | None = None) -> list[NDArray[np.bool_]]:
+    """Which cells of each layer, or of some, conduct, shape (ny, nx); edges of layers and blocks are lines of the grid."""
     x, y = 0.5 * (grid.x[1:] + grid.x[:-1]), 0.5 * (grid.y[1:] + grid.y[:-1])
     out = []
-    for layer in stack.layers:
+    for layer in stack.layers if layers is None else layers:
         solid = np.zeros(grid.shape[1:], dtype=bool)
         for extent, material in ((layer.extent, layer.material), *((b.extent, b.material) for b in layer.blocks)):
             inside = np.ix_((extent.y0 < y) & (y < extent.y1), (extent.x0 < x) & (x < extent.x1))
@@ -397,16 +398,22 @@ def hat_integrals(lines: Floats, lower: float, upper: float) -> Floats:
     ndarray, shape (n,)
         They sum to ``upper - lower``. [m]
     """
+    left, right = cell_integrals(lines, lower, upper)
+    out = np.zeros(lines.size)
+    out[1:] += right
+    out[:-1] += left
+    return out
+
+
+def cell_integrals(lines: Floats, lower: float, upper: float) -> Floats:
+    """Integrals of the hat functions of both ends of each interval over what of it lies in [lower, upper], shape (2, n - 1)."""
     left, right = lines[:-1], lines[1:]
     width = right - left
     low, high = np.clip(lower, left, right), np.clip(upper, left, right)
     length = high - low
     safe = np.where(width > 0, width, 1.0)
     share = np.where(width > 0, (0.5 * (low + high) - left) / safe, 0.0)
-    out = np.zeros(lines.size)
-    out[1:] += length * share
-    out[:-1] += length * (1.0 - share)
-    return out
+    return np.array([length * (1.0 - share), length * share])
 
 
 def hat_values(lines: Floats, position: float) -> Floats:

@@ -76,7 +76,8 @@ def _lateral(
 ) -> Floats:
     """Lines through `hard` and, where they do not crowd another, ends of `spans` and `points`; finer towards those ends.
 
-    Between two `walls` of channels lie two elements at least.
+    Between two `walls` of channels lie half as many elements as in a source, two at least, closer to the walls: heat turns
+    a corner there within the thickness of the floor.
     """
     kept = sorted(set(hard))
     low, high = kept[0], kept[-1]
@@ -90,7 +91,13 @@ def _lateral(
             kept.append(edge)
     kept.sort()
     spacing = _Spacing.towards({e: wanted[e] for e in inner}, core, target, mesh.growth)
-    parts = [spacing.lines(a, b, 2 if a in walls and b in walls else 1)[:-1] for a, b in zip(kept[:-1], kept[1:])]
+    fewest = max(2, mesh.per_source // 2)
+    parts = []
+    for a, b in zip(kept[:-1], kept[1:]):
+        lines = spacing.lines(a, b, 1)
+        if a in walls and b in walls and lines.size <= fewest + 1:
+            lines = a + 0.5 * (b - a) * (1.0 - np.cos(np.pi * np.arange(fewest + 1) / fewest))
+        parts.append(lines[:-1])
     return np.concatenate([*parts, [high]])
 
 

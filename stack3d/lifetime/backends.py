@@ -1,28 +1,19 @@
-"""Solvers of a chip's temperature, kept from case to case, and the error of their mesh."""
+"""Solvers of a chip's temperature, kept from case to case."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from stack3d.errors import DeckError
 from stack3d.geometry.hexahedra import layered_cells
-from stack3d.layout import Floats, HeatSource
-from stack3d.lifetime.bodies import make_body
 from stack3d.lifetime.channels import channel_runs
-from stack3d.lifetime.computer import Chip
-from stack3d.lifetime.faces import film_laws, thermal_problem
-from stack3d.lifetime.heat import Heat, heat_sources
-from stack3d.meshes import CellMesh
+from stack3d.lifetime.faces import film_laws
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.coolant import CoolantBackend
 from stack3d.thermal.cooling import SettledBackend
-from stack3d.thermal.problem import Field, HeatProblem, SolidBackend, ThermalBackend, ThermalProblem, ThermalSolution
+from stack3d.thermal.problem import HeatProblem, SolidBackend, ThermalBackend, ThermalProblem
 from stack3d.thermal.unstructured import MeshProblem
 
 
@@ -70,62 +61,6 @@ def solid_backend(scenario: Scenario, problem: HeatProblem, counts: Counter[str]
         max_iterations=linear.max_iterations,
         counts=counts,
     )
-
-
-def error_of(chip: Chip, state: Heat, backends: Backends) -> float:
-    """`discretisation_error` of a chip with a workload, with the powers of a thermal state. [K]"""
-    return discretisation_error(chip, state.solution, backends, heat_sources(chip, state.powers, state.rate))
-
-
-def discretisation_error(
-    chip: Chip, solution: ThermalSolution, backends: Backends, sources: Sequence[HeatSource] | None = None
-) -> float:
-    """Estimated error of layer and tile means, map boxes and probes by a solve on elements of twice the size. [K]
-
-    A third of the largest difference: errors of second order fall by four when elements are halved. `sources` are those of
-    the solution, by default the explicit ones; `backends` keeps the solver of that coarser mesh. On a mesh of the user's own,
-    the difference from tetrahedra of the other order: the error of order 1, which is more than that of order 2; NaN on
-    hexahedra of the user's own.
-    """
-    scenario = chip.scenario
-    if scenario.geometry.mesh is not None:
-        return _error_of_user_mesh(chip, solution, backends)
-    mesh = scenario.solver.mesh
-    halved = {
-        "lateral": max(1, mesh.lateral // 2),
-        "per_layer": max(1, mesh.per_layer // 2),
-        "per_source": max(1, mesh.per_source // 2),
-        "sides": max(6, mesh.sides // 2),
-        "growth": min(2.0, 2 * mesh.growth),
-    }
-    backend = "tensor" if mesh.cells == "hex" else "fem"
-    profile = scenario.solver.model_copy(update={"mesh": mesh.model_copy(update=halved), "backend": backend})
-    rough = replace(chip, scenario=scenario.model_copy(update={"solver": profile}))
-    problem = thermal_problem(chip.stack, make_body(rough), scenario.cooling)
-    coarse = backends.of(rough.scenario, problem).solve(chip.sources if sources is None else sources).field
-    return float(np.nanmax(np.abs(_answers(chip, solution.field) - _answers(chip, coarse)))) / 3
-
-
-def _answers(chip: Chip, field: Field) -> Floats:
-    """Means of layers, map boxes and tiles, and probes, one after the other. [K]"""
-    parts = [np.array([field.layer_mean(layer.name) for layer in chip.stack.layers])]
-    if (maps := chip.scenario.maps) is not None:
-        parts += [field.map(name, *maps.grid).ravel() for name in maps.layers]
-    parts.append(np.array([field.at(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]))
-    places = chip.computer.places if chip.computer is not None else ()
-    for name in {layer for layer, _ in places}:
-        parts.append(field.box_means(name, [box for layer, box in places if layer == name]))
-    return np.concatenate(parts)
-
-
-def _error_of_user_mesh(chip: Chip, solution: ThermalSolution, backends: Backends) -> float:
-    body = make_body(chip)
-    if not isinstance(body, CellMesh) or body.kind == "hexahedron":
-        return float("nan")
-    profile = chip.scenario.solver.model_copy(update={"order": 3 - chip.scenario.solver.order})
-    other = chip.scenario.model_copy(update={"solver": profile})
-    field = backends.of(other, thermal_problem(chip.stack, body, other.cooling)).solve(chip.sources).field
-    return float(np.abs(_answers(chip, solution.field) - _answers(chip, field)).max())
 
 
 class Backends:

@@ -33,7 +33,8 @@ def make_body(chip: Chip) -> Body:
     if scenario.geometry.mesh is not None:
         return read_mesh(scenario.geometry)
     if scenario.solver.mesh.cells == "tet":
-        return build_columns(chip.stack, standing_out(chip), scenario.solver.mesh, surfaces_of(scenario.cooling, chip.stack))
+        mesh = scenario.solver.mesh if scenario.solver.order == 1 else scenario.solver.mesh.coarser()
+        return build_columns(chip.stack, standing_out(chip), mesh, surfaces_of(scenario.cooling, chip.stack))
     return make_grid(chip)
 
 

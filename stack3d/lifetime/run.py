@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import numpy as np
 
 from stack3d.errors import DeckError, SolverError, ValidityWarning
 from stack3d.fields import FIELDS
+from stack3d.lifetime import estimate
 from stack3d.lifetime import policies as _registered  # noqa: F401  (importing it fills the registry)
 from stack3d.lifetime.ageing import TODAY
-from stack3d.lifetime.backends import Backends, discretisation_error, error_of
+from stack3d.lifetime.backends import Backends
 from stack3d.lifetime.bodies import check_body, make_body
 from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.computer import Chip
@@ -28,6 +29,7 @@ from stack3d.progress import Observer, Stopwatch
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.problem import HeatProblem
 
+MESH_ERROR = "thermal/discretisation_error"
 HOTTEST = 700.0
 """Peak above which results carry a warning: solder, interfaces and every device law end well below. [K]"""
 NOTHING_SOLID = 1e4
@@ -49,6 +51,8 @@ class Outcome:
         Five lines for a person, then one per warning.
     warnings : tuple of str
         Laws used outside what they were fitted to, limits exceeded.
+    notes : mapping of str to str
+        How a variable was found, where its catalogue entry does not say.
     """
 
     values: Mapping[str, Any]
@@ -56,6 +60,7 @@ class Outcome:
     statistics: Mapping[str, Any]
     summary: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def check(scenario: Scenario) -> Chip:
@@ -145,12 +150,13 @@ def _run(
         with clock("heat"):
             settled = None if chip.computer is None else first_heat(chip, chip.computer, backend, plan)
             values, coordinates, solution, cooled = over_time(chip, backends.solid(scenario, problem), settled)
+            estimates = estimate.of_march(chip, values, backends.coarse, settled)
     elif chip.computer is None:
         observer.stage("heat")
         with clock("heat"):
             solution = backend.solve(chip.sources)
             values, coordinates = thermal_values(chip, solution)
-            values["thermal/discretisation_error"] = discretisation_error(chip, solution, backends.coarse)
+            estimates = {MESH_ERROR: estimate.of_mesh(chip, solution, backends.coarse)}
     elif until == "thermal":
         observer.stage("heat")
         with clock("heat"):
@@ -158,12 +164,13 @@ def _run(
             values, coordinates = present(chip, chip.computer, state, np.array([TODAY]))
             solution = state.solution
             values["thermal/tile_temperature"] = state.tile_temperature[None]
-            values["thermal/discretisation_error"] = error_of(chip, state, backends.coarse)
+            estimates = {MESH_ERROR: estimate.of_state(chip, state, backends.coarse)}
     else:
         loop = Loop(chip, chip.computer, backend, plan, observer, clock, resume, key)
         values, coordinates, solution = loop.run()
         with clock("heat"):
-            values["thermal/discretisation_error"] = error_of(chip, loop.first, backends.coarse)
+            estimates = {MESH_ERROR: estimate.of_state(chip, loop.first, backends.coarse)}
+    values |= {name: found.value for name, found in estimates.items()}
     _check_temperatures(values)
     highest = values["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in values else None
     warn_of_limits(chip, cooled or backend.problem, solution, highest)
@@ -172,4 +179,5 @@ def _run(
     shown = values
     if scenario.transient is not None:
         shown = {name: value[-1] if "time" in FIELDS[name].dims else value for name, value in values.items()}
-    return Outcome(values, coordinates, statistics, summarise(chip, shown, coordinates))
+    notes = {name: found.how for name, found in estimates.items()}
+    return Outcome(values, coordinates, statistics, summarise(chip, shown, coordinates), notes=notes)

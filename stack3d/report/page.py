@@ -69,7 +69,9 @@ def numbers(facts: Facts) -> str:
     for path, entry in fields.FIELDS.items():
         if entry.dims in ((), ("time",)) and facts.has(path) and np.ndim(facts.get(path)) == 0:
             value = facts.get(path)
-            rows.append((path, f"{float(value):.6g} {entry.units if entry.units != '1' else ''}".strip(), entry.long_name))
+            unit = entry.units if entry.units != "1" else ""
+            text = "none" if np.isnan(float(value)) else f"{float(value):.6g} {unit}".strip()
+            rows.append((path, text, ": ".join(filter(None, (entry.long_name, value.attrs.get("comment"))))))
     return f"<section id='numbers'><h2>Numbers</h2>{table(rows, ('variable', 'value', 'meaning'))}</section>" if rows else ""
 
 

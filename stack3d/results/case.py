@@ -68,6 +68,8 @@ def to_tree(case: Case, outcome: Outcome) -> xr.DataTree:
         entry = fields.field(path)
         array = np.asarray(value)
         attrs = {"units": entry.units, "long_name": entry.long_name}
+        if path in outcome.notes:
+            attrs["comment"] = outcome.notes[path]
         dims = entry.dims[len(entry.dims) - array.ndim :] if array.ndim < len(entry.dims) else entry.dims
         coords = {d: outcome.coordinates[d] for d in dims if d in outcome.coordinates}
         for name, coordinate in outcome.coordinates.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -37,6 +38,11 @@ class Mesh(DeckModel):
     """Element height over the lateral element size at the same distance from a source, at most."""
     sides: Annotated[Count, Field(ge=6, le=64)] = 12
     """tet: sides of the polygon that stands for a resolved cylinder; its area is that of the circle."""
+
+    def coarser(self) -> Mesh:
+        """Elements of twice the size everywhere; polygons keep their sides."""
+        halved = {key: max(1, getattr(self, key) // 2) for key in ("lateral", "per_layer", "per_source")}
+        return self.model_copy(update={**halved, "growth": min(2.0, 2 * self.growth)})
 
 
 class Linear(DeckModel):
@@ -101,10 +107,18 @@ class Solver(DeckModel):
     """fem: DOLFINx on a Gmsh mesh; tensor: the same bricks by fast diagonalisation, without a mesh; auto: tensor for bricks."""
     mesh: Mesh
     order: Literal[1, 2] = 1
-    """Of the elements; 2 wants tetrahedra."""
+    """Of the elements; absent = 2 with mesh.cells: tet, else 1. Those of order 2 are twice as large, with nodes as dense."""
     linear: Linear = Linear()
     error_promise: Fraction
     """Largest error of tile and layer means over the peak rise that a test holds the profile to."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _order_of_tetrahedra(cls, tree: Any) -> Any:
+        """Linear tetrahedra are stiff: a mesh of them errs several times more than bricks of the same nodes."""
+        mesh = tree.get("mesh") if isinstance(tree, Mapping) else None
+        cells = mesh.get("cells") if isinstance(mesh, Mapping) else getattr(mesh, "cells", "hex")
+        return {"order": 2, **tree} if cells == "tet" else tree
 
     @model_validator(mode="after")
     def _tetrahedra_fit(self) -> Self:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from stack3d.layout import Floats
-from stack3d.meshes import EDGES, CellMesh, Ints
+from stack3d.meshes import CUBE, EDGES, CellMesh, Ints
 
 _GRADIENTS = np.array([[-1.0, -1.0, -1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-_CUBE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]])
 NEWTON_STEPS = 20
 INSIDE = 1e-6
 """How far outside its reference cell a point may lie to count as inside."""
@@ -30,8 +29,8 @@ def shapes(kind: str, at: Floats) -> tuple[Floats, Floats]:
     gradients : ndarray, shape (q, nodes, 3)
     """
     if kind == "hexahedron":
-        factor = np.where(_CUBE, at[:, None, :], 1.0 - at[:, None, :])
-        slope = np.where(_CUBE, 1.0, -1.0)
+        factor = np.where(CUBE, at[:, None, :], 1.0 - at[:, None, :])
+        slope = np.where(CUBE, 1.0, -1.0)
         others = [factor[..., 1] * factor[..., 2], factor[..., 0] * factor[..., 2], factor[..., 0] * factor[..., 1]]
         return factor.prod(axis=2), np.stack([slope[:, a] * others[a] for a in range(3)], axis=2)
     simplex = np.column_stack([1.0 - at.sum(axis=1), at])

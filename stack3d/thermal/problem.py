@@ -22,8 +22,10 @@ from stack3d.layout import (
     Rectangle,
     Stack,
     Surface,
+    cell_integrals,
     hat_integrals,
     planes_of,
+    solid_cells,
 )
 
 
@@ -198,7 +200,7 @@ class GridField:
     """Nodal temperature on a grid, its values and means.
 
     Through the height, where thin heated layers bend the profile inside one element, and at points the curvature is
-    recovered (`LineRecovery`); lateral means are the elements' own integrals, which keep the heat balance.
+    recovered (`LineRecovery`); lateral means are the elements' own integrals, which keep the heat balance, over what is solid.
 
     Parameters
     ----------
@@ -247,21 +249,36 @@ class GridField:
         return np.tensordot(along_z.integral(slab.z0, slab.z1) / slab.thickness, self.values[index], axes=1)
 
     def map(self, layer: str, nx: int, ny: int, extent: Rectangle | None = None) -> Floats:
-        """Volume means over ny by nx equal boxes of a layer, shape (ny, nx). [K]"""
+        """Volume means over ny by nx equal boxes of a layer, NaN where it is void; shape (ny, nx). [K]"""
         box = extent or self.stack.layer(layer).extent
         xs, ys = np.linspace(box.x0, box.x1, nx + 1), np.linspace(box.y0, box.y1, ny + 1)
-        wx = np.array([hat_integrals(self.grid.x, a, b) / (b - a) for a, b in zip(xs[:-1], xs[1:], strict=True)])
-        wy = np.array([hat_integrals(self.grid.y, a, b) / (b - a) for a, b in zip(ys[:-1], ys[1:], strict=True)])
-        return np.asarray(wy @ self.plane_mean(layer) @ wx.T)
+        wx = np.array([cell_integrals(self.grid.x, a, b) for a, b in zip(xs[:-1], xs[1:], strict=True)])
+        wy = np.array([cell_integrals(self.grid.y, a, b) for a, b in zip(ys[:-1], ys[1:], strict=True)])
+        corners, area = self._corners(layer)
+        with np.errstate(invalid="ignore"):
+            heat = sum(wy[:, b] @ corners[b][a] @ wx[:, a].T for b in (0, 1) for a in (0, 1))
+            return np.asarray(heat / (wy.sum(axis=1) @ area @ wx.sum(axis=1).T))
+
+    def _corners(self, layer: str) -> tuple[list[list[Floats]], Floats]:
+        """Mean through the thickness at the four corners of each cell (0 where void), and whether it is solid; (ny, nx)."""
+        plane = self.plane_mean(layer)
+        solid = solid_cells(self.stack, self.grid, [self.stack.layer(layer)])[0].astype(float)
+        ny, nx = solid.shape
+        return [[solid * plane[b : b + ny, a : a + nx] for a in (0, 1)] for b in (0, 1)], solid
 
     def box_means(self, layer: str, boxes: Sequence[Rectangle]) -> Floats:
-        """Volume means over boxes through the full thickness of a layer, shape (len(boxes),). [K]"""
-        plane = self.plane_mean(layer)
-        weights = [(hat_integrals(self.grid.y, b.y0, b.y1), hat_integrals(self.grid.x, b.x0, b.x1), b.area) for b in boxes]
-        return np.array([wy @ plane @ wx / area for wy, wx, area in weights])
+        """Volume means over boxes through the full thickness of a layer, where it is solid; shape (len(boxes),). [K]"""
+        corners, area = self._corners(layer)
+        out = np.empty(len(boxes))
+        for i, box in enumerate(boxes):
+            wy, wx = cell_integrals(self.grid.y, box.y0, box.y1), cell_integrals(self.grid.x, box.x0, box.x1)
+            heat = sum(wy[b] @ corners[b][a] @ wx[a] for b in (0, 1) for a in (0, 1))
+            with np.errstate(invalid="ignore"):
+                out[i] = heat / (wy.sum(axis=0) @ area @ wx.sum(axis=0))
+        return out
 
     def layer_mean(self, layer: str) -> float:
-        """Volume mean over the extent of a layer. [K]"""
+        """Volume mean over the solid part of a layer. [K]"""
         return float(self.box_means(layer, [self.stack.layer(layer).extent])[0])
 
     def layer_peak(self, layer: str) -> tuple[float, tuple[float, float, float]]:

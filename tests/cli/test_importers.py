@@ -251,12 +251,26 @@ def test_what_had_no_equivalent_is_told(run: str, words: list[str]) -> None:
         ("hotspot_chip", "chip.ptrace", "cache", "cash", r"cash: no powered unit of this name \(did you mean 'cache'"),
         ("hotspot_chip", "chip.flp", "0.004  0.006   0.000", "0.004  wide   0.000", r"chip\.flp:2: core: wants a number"),
         ("hotspot_chip", "chip.config", "-t_chip        0.0003", "t_chip 0.0003", r"chip\.config:2: .*wants '-key value'"),
+        (
+            "hotspot_chip",
+            "chip.ptrace",
+            "18.0\t1.0",
+            "18.0\t-1.0",
+            r"chip\.ptrace:3: cache: has a negative power in column 2: -1.0 W",
+        ),
+        (
+            "hotspot_chip",
+            "chip.flp",
+            "0.004   0.000\nio",
+            "0.003   0.000\nio",
+            r"chip\.flp:3: cache: unit 'cache' overlaps unit 'core' of line 2",
+        ),
         ("hotspot_chip", "chip.ptrace", "core\tcache\tio", "core\tcore\tio", r"chip\.ptrace:1: core: is named twice"),
         (
             "hotspot_chip",
             "chip.flp",
             "io      0.008",
-            "pad 0.004 0.001 0 0.006\nio 0.008",
+            "pad 0.004 0.001 0 0.016\nio 0.008",
             r"chip\.ptrace:1: pad: has no column of powers",
         ),
         (

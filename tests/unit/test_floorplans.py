@@ -113,6 +113,12 @@ def test_tiers_repeat_their_floorplan(tmp_path: Path) -> None:
         ),
         ("plan.yaml", YAML.replace('"4 mm"', '"4"', 1), r"plan.yaml:2: "),
         ("chip.flp", FLP.replace("0.008 0 0", "0.008 0"), r"chip.flp:1: core: wants name, width, height, left x, bottom y"),
+        (
+            "chip.flp",
+            FLP.replace("0.004 0.004  #", "0.003 0.004  #"),
+            r"chip.flp:3: memory: unit 'memory' overlaps unit 'core' of line 1",
+        ),
+        ("plan.csv", CSV.replace("3.5", "-3.5"), r"plan.csv:3: power: wants 0 or more, got -3.5 for unit 'core'"),
         ("plan.txt", "", r"planned.yaml:5: a floorplan ends in \.yaml, \.yml, \.csv, \.flp"),
     ],
 )

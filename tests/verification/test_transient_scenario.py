@@ -114,3 +114,29 @@ def test_periodic_steady_state_is_what_many_periods_lead_to() -> None:
 def test_mistakes(transient: dict[str, Any], words: str) -> None:
     with pytest.raises(DeckError, match=words):
         case(tree(transient=transient))
+
+
+@pytest.mark.parametrize(
+    ("steps", "per_layer", "most"),
+    [({"tolerance": "0.2 K"}, 2, 3.0), ({"step": "1 ms"}, 2, 3.0), ({"tolerance": "0.2 K"}, 1, 8.0)],
+)
+def test_estimates_of_mesh_and_steps_follow_the_errors(steps: dict[str, str], per_layer: int, most: float) -> None:
+    """Each against a run that is much better in that respect alone; one element per layer errs where no coarser mesh shows it.
+
+    The dataset carries both and says how they were made.
+    """
+    transient = {"until": "50 ms", "outputs": ["2 ms", "10 ms", "50 ms"], "duty": {"period": "20 ms", "on": "10 ms"}}
+    rough = {"backend": "tensor", "mesh": {"lateral": 16, "per_layer": per_layer, "aspect": 2}, "error_promise": 0.1}
+    fine = {"backend": "tensor", "mesh": {"lateral": 64, "per_layer": 6, "aspect": 1}, "error_promise": 0.01}
+    outcome = run_case(case(tree(transient={**transient, **steps}, solver=rough)).scenario, Silent())
+    better_mesh = values(tree(transient={**transient, **steps}, solver=fine))
+    better_steps = values(tree(transient={**transient, "tolerance": "0.1 mK"}, solver=rough))
+
+    def apart(other: dict[str, Any]) -> float:
+        names = ("probe_temperature", "map_temperature", "layer_temperature_mean")
+        return max(float(np.abs(outcome.values[f"thermal/{n}"] - other[f"thermal/{n}"]).max()) for n in names)
+
+    by_mesh, by_steps = (float(outcome.values[f"thermal/{n}_error"]) for n in ("discretisation", "time"))
+    assert 0.5 * apart(better_mesh) < by_mesh < most * apart(better_mesh)
+    assert 0.5 * apart(better_steps) < by_steps < 4 * apart(better_steps)
+    assert all("elements of twice the size" in outcome.notes[f"thermal/{n}_error"] for n in ("discretisation", "time"))

@@ -224,8 +224,11 @@ def _trace(path: Path) -> dict[str, tuple[float, ...]]:
         values = text.split()
         if len(values) != len(names):
             raise DeckError(Problem("", f"has {len(values)} powers for {len(names)} units", str(path), line))
-        for column, value in zip(columns, values):
-            column.append(number(value, path, line, "power"))
+        for i, (name, value) in enumerate(zip(names, values), 1):
+            watts = number(value, path, line, "power")
+            if watts < 0:
+                raise DeckError(Problem(name, f"has a negative power in column {i}: {value} W", str(path), line))
+            columns[i - 1].append(watts)
     if not rows:
         raise DeckError(Problem("", "holds no power below its names", str(path), first))
     return {name: tuple(column) for name, column in zip(names, columns)}

