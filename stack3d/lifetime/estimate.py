@@ -12,13 +12,14 @@ import numpy as np
 from stack3d.errors import ValidityWarning
 from stack3d.layout import Floats, HeatSource
 from stack3d.lifetime.backends import Backends
-from stack3d.lifetime.bodies import make_body
+from stack3d.lifetime.bodies import Body, make_body
 from stack3d.lifetime.computer import Chip
 from stack3d.lifetime.faces import thermal_problem
 from stack3d.lifetime.heat import Heat, heat_sources
 from stack3d.lifetime.transient import over_time
 from stack3d.meshes import CellMesh, refined
 from stack3d.schema.numerics import Transient
+from stack3d.schema.scenario import Scenario
 from stack3d.thermal.problem import Field, ThermalSolution
 
 MOST_UNKNOWNS = 2_000_000
@@ -32,7 +33,7 @@ HOW = {
     "coarser_march": "largest difference at any output from a march on elements of twice the size, over three; where one"
     " element is as tall as its layer, and 4/3 of what elements of half the height change in addition",
     "smaller_steps": "4/3 of the largest difference at any output between steps as asked for and smaller ones (an eighth of the"
-    " tolerance, or a quarter of a fixed step), on elements of twice the size",
+    " tolerance, or a quarter of a fixed step)",
     "too_large": f"not estimated: a finer mesh of one's own would have more than {MOST_UNKNOWNS} unknowns",
 }
 """How an estimate was made, as the dataset says it."""
@@ -126,24 +127,32 @@ def _answers(chip: Chip, field: Field) -> Floats:
     return np.concatenate(parts)
 
 
-def _of_user_mesh(chip: Chip, solution: ThermalSolution, backends: Backends) -> Estimate:
-    """Of a mesh that cannot be made coarser: from the other order on tetrahedra, from cells cut in eight on hexahedra."""
+def _beside(chip: Chip) -> tuple[Scenario, CellMesh, str] | None:
+    """What a mesh that cannot be made coarser is compared with: tetrahedra of the other order, or hexahedra cut in eight."""
     body, scenario = make_body(chip), chip.scenario
     assert isinstance(body, CellMesh)
     bricks = body.kind == "hexahedron"
     if (9 * len(body.cells) if bricks else body.node_count(2)) > MOST_UNKNOWNS:  # a cell more than eight, for the outside
-        return Estimate(float("nan"), HOW["too_large"])
+        return None
     if bricks:
-        body = refined(body)
-    else:
-        profile = scenario.solver.model_copy(update={"order": 3 - scenario.solver.order})
-        scenario = scenario.model_copy(update={"solver": profile})
-    problem = thermal_problem(chip.stack, body, scenario.cooling)
+        return scenario, refined(body), "finer"
+    profile = scenario.solver.model_copy(update={"order": 3 - scenario.solver.order})
+    return scenario.model_copy(update={"solver": profile}), body, "other_order"
+
+
+def _of_pair(own: Floats, other: Floats, how: str) -> Estimate:
+    difference = float(np.nanmax(np.abs(own - other)))
+    return Estimate(4 / 3 * difference if how == "finer" else difference, HOW[how])
+
+
+def _of_user_mesh(chip: Chip, solution: ThermalSolution, backends: Backends) -> Estimate:
+    if (beside := _beside(chip)) is None:
+        return Estimate(float("nan"), HOW["too_large"])
+    scenario, body, how = beside
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ValidityWarning)
-        other = backends.of(scenario, problem).solve(chip.sources).field
-    difference = float(np.nanmax(np.abs(_answers(chip, solution.field) - _answers(chip, other))))
-    return Estimate(4 / 3 * difference, HOW["finer"]) if bricks else Estimate(difference, HOW["other_order"])
+        other = backends.of(scenario, thermal_problem(chip.stack, body, scenario.cooling)).solve(chip.sources).field
+    return _of_pair(_answers(chip, solution.field), _answers(chip, other), how)
 
 
 def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: Heat | None = None) -> dict[str, Estimate]:
@@ -151,7 +160,7 @@ def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: H
 
     Marches on elements of twice the size, with the steps asked for and with smaller ones: an eighth of the tolerance halves
     them, and of errors of second order the difference is three quarters. A fixed step is cut in four, because it is rounded to
-    a whole number between two changes of power.
+    a whole number between two changes of power. A mesh of the user's own is compared with what `of_mesh` compares it with.
 
     Parameters
     ----------
@@ -162,24 +171,36 @@ def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: H
     state : Heat, optional
         As `over_time` has it.
     """
-    deck, rough = chip.scenario.transient, coarser(chip)
+    deck = chip.scenario.transient
     assert deck is not None
+    smaller = deck.model_copy(update={"tolerance": deck.tolerance / 8, "step": deck.step and deck.step / 4})
 
-    def march(other: Chip, steps: Transient) -> Floats:
-        scenario = other.scenario.model_copy(update={"transient": steps})
-        solid = backends.solid(scenario, thermal_problem(chip.stack, make_body(other), scenario.cooling))
+    def march(scenario: Scenario, body: Body, steps: Transient) -> Floats:
+        other = replace(chip, scenario=scenario.model_copy(update={"transient": steps}))
+        solid = backends.solid(other.scenario, thermal_problem(chip.stack, body, scenario.cooling))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)
-            return _outputs(over_time(replace(other, scenario=scenario), solid, state)[0])
+            return _outputs(over_time(other, solid, state)[0])
 
-    flat = _flatter(chip, rough)
-    flatter = None if flat is None else march(flat, deck)
-    coarse = march(rough, deck)
-    smaller = deck.model_copy(update={"tolerance": deck.tolerance / 8, "step": deck.step and deck.step / 4})
-    by_steps = float(np.nanmax(np.abs(coarse - march(rough, smaller))))
+    def on(other: Chip, steps: Transient) -> Floats:
+        return march(other.scenario, make_body(other), steps)
+
+    own = _outputs(values)
+    if chip.scenario.geometry.mesh is not None:
+        beside = _beside(chip)
+        of_mesh = Estimate(float("nan"), HOW["too_large"])
+        if beside is not None:
+            of_mesh = _of_pair(own, march(*beside[:2], deck), beside[2])
+        by_steps, how = np.abs(own - on(chip, smaller)), HOW["smaller_steps"]
+    else:
+        rough = coarser(chip)
+        flat, coarse = _flatter(chip, rough), on(rough, deck)
+        flatter = None if flat is None else on(flat, deck)
+        of_mesh = Estimate(_combined(own, coarse, flatter), HOW["coarser_march"])
+        by_steps, how = np.abs(coarse - on(rough, smaller)), f"{HOW['smaller_steps']}, on elements of twice the size"
     return {
-        "thermal/discretisation_error": Estimate(_combined(_outputs(values), coarse, flatter), HOW["coarser_march"]),
-        "thermal/time_error": Estimate(4 / 3 * by_steps, HOW["smaller_steps"]),
+        "thermal/discretisation_error": of_mesh,
+        "thermal/time_error": Estimate(4 / 3 * float(np.nanmax(by_steps)), how),
     }
 
 

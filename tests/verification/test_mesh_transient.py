@@ -224,6 +224,9 @@ def test_a_mesh_of_ones_own_heats_up_as_a_grid_does(kind: str, order: int, tmp_p
     np.testing.assert_allclose(found.values["thermal/probe_temperature"][:, 0], exact[:, 2], rtol=0, atol=0.02 * rise)
     assert found.values["thermal/face_heat"][-1].sum() == pytest.approx(2.0, rel=0.02)
     json.dumps(dict(found.statistics["thermal"]), default=str)
+    seen = np.array([by_name["base"], by_name["die"], found.values["thermal/probe_temperature"][:, 0]]).T
+    estimate, steps = (found.values[f"thermal/{name}"] for name in ("discretisation_error", "time_error"))
+    assert np.abs(seen - exact).max() / 3 < estimate + steps < 0.1 * rise
 
 
 PARALLEL = """
