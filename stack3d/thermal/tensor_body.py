@@ -18,7 +18,11 @@ from stack3d.thermal.multigrid import LateralMultigrid
 from stack3d.thermal.nodal_system import alike, forget
 from stack3d.thermal.places import Place, observe, place_groups
 from stack3d.thermal.problem import GridField, ThermalProblem, source_loads
+from stack3d.thermal.small_matrix import SmallFactors
 from stack3d.thermal.tensor import TensorSolver
+
+SMALL = 8_000
+"""Nodes up to which LU factors take less time than multigrid does; measured on `flip_chip_package`."""
 
 
 class TensorBody:
@@ -39,7 +43,7 @@ class TensorBody:
         self._mass = GridOperator(self.problem, still, rate=1.0)
         self._films: Mapping[str, float] = solver.operator.films
         self._factor: Floats | None = None
-        self._kept: OrderedDict[float, FastDiagonalisation | LateralMultigrid] = OrderedDict()
+        self._kept: OrderedDict[float, FastDiagonalisation | LateralMultigrid | SmallFactors] = OrderedDict()
         self._operators: dict[float, GridOperator] = {}
         self._made = 0
 
@@ -118,10 +122,12 @@ class TensorBody:
         return out
 
     def precondition(self, rate: float, load: Floats) -> Floats:
-        """Averaged layers or multigrid, kept per rate."""
+        """Averaged layers, multigrid, or the factors of a small matrix, kept per rate."""
         key = alike(rate)
         if key not in self._kept:
-            self._kept[key] = self.solver.shifted(rate)
+            small = not self.solver.is_direct and self.problem.grid.n_nodes <= SMALL
+            free = self.restrict(np.ones(self.rise(self.base).shape))
+            self._kept[key] = SmallFactors(self._at(rate).apply, free) if small else self.solver.shifted(rate)
             self._made += 1
             forget(self._kept, self.problem.grid.n_nodes)
         self._kept.move_to_end(key)

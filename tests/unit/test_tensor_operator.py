@@ -13,6 +13,8 @@ from stack3d.errors import DeckError
 from stack3d.layout import Block, Grid, Material, Rectangle
 from stack3d.thermal.grid_operator import CellProperties, GridOperator, fixed_nodes
 from stack3d.thermal.problem import Face, ThermalProblem
+from stack3d.thermal.small_matrix import SmallFactors
+from stack3d.thermal.small_matrix import assembled as from_products
 
 GAUSS = 0.5 + np.array([-1, 1]) / (2 * np.sqrt(3))
 MM = 1e-3
@@ -170,3 +172,19 @@ def test_contact_below_everything_is_refused():
     built = stack(EVEN, [{"k": 1.0, "thickness": MM, "contact_resistance": 1e-5, "name": "board"}])
     with pytest.raises(DeckError, match="'board' is the lowest"):
         CellProperties.of(built, grid(built, 2, 2, [1]))
+
+
+def test_matrix_from_products_is_that_of_the_elements() -> None:
+    """Void and fixed nodes keep the identity; the factors invert it."""
+    problem, rate = odd_problem(), 50.0
+    operator = GridOperator(problem, CellProperties.of(problem.stack, problem.grid), rate=rate)
+    free = operator.solid_nodes().astype(float)
+    solid = free.ravel() > 0
+    wanted = assembled(problem, rate)
+    wanted[~solid] = wanted[:, ~solid] = 0.0
+    wanted[~solid, ~solid] = 1.0
+    found = from_products(operator.apply, free).toarray()
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12 * np.abs(wanted).max())
+    load = np.random.default_rng(3).normal(size=free.shape) * free
+    solved = SmallFactors(operator.apply, free).solve(load)
+    np.testing.assert_allclose(operator.apply(solved)[free > 0], load[free > 0], rtol=0, atol=1e-10 * np.abs(load).max())
