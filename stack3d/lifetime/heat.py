@@ -61,9 +61,28 @@ def dynamic_powers(chip: Chip, conductances: Mapping[str, Floats], rate: float) 
 
 
 def digital_energy(chip: Chip) -> float:
-    """Energy per inference of the layers that stay digital. [J]"""
+    """Energy per inference of the layers that stay digital, and of the corrections at read-out. [J]"""
     work = chip.scenario.workload
-    return chip.computer.digital_macs * work.periphery.digital_mac if chip.computer and work else 0.0
+    if chip.computer is None or work is None:
+        return 0.0
+    return (chip.computer.digital_macs + correction_macs(chip)) * work.periphery.digital_mac
+
+
+def correction_macs(chip: Chip) -> float:
+    """Multiply-adds per inference of ``lifetime.compensation``.
+
+    One per output of a layer, or of each of its arrays where those have factors of their own; with `input_sums` one more per
+    output, and one per input for the sum. Those of the calibration itself, once per read-out, are left out.
+    """
+    fix = chip.scenario.lifetime.compensation if chip.scenario.lifetime is not None else None
+    if fix is None or chip.computer is None:
+        return 0.0
+    total = 0.0
+    for name, matrix in chip.computer.matrices.items():
+        of_arrays = fix.drift == "tile" or fix.temperature_gain
+        per_output = len(matrix.row_blocks) * of_arrays + (fix.drift == "layer" or fix.columns) + fix.input_sums
+        total += chip.computer.products[name] * (per_output * matrix.n_outputs + fix.input_sums * matrix.n_inputs)
+    return total
 
 
 def heat_sources(chip: Chip, powers: Mapping[str, Floats], rate: float) -> tuple[HeatSource, ...]:

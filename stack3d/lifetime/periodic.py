@@ -33,6 +33,8 @@ from stack3d.thermal.unstructured import MeshProblem
 
 FEWEST_NODES, MOST_NODES = 4, 32
 """Instants per interval between changes of power."""
+TURNS = 8
+"""Instants per interval that the coldest and the hottest are looked for at, beside those of the mean."""
 DRAWN = 96
 """Instants of the history that is reported, over all intervals."""
 MARCHED = 0.01
@@ -195,8 +197,8 @@ class PeriodicHeat:
         busy = shares * activity.values[np.searchsorted(activity.times, times, side="right") - 1, 0]
         busy = busy / busy.sum() if busy.any() else shares
         climate = Climate(total, np.tensordot(weights, inside, axes=1), np.tensordot(busy, inside, axes=1))
-        turns = self._states(schedule, schedule.times)  # extremes lie at changes of power
-        extremes = np.concatenate([values, turns]) - mean
+        between = self._states(schedule, instants(schedule, TURNS))  # far from a source extremes lag behind its turns
+        extremes = np.concatenate([values, between]) - mean
         low, high = extremes[:, :boxes].min(axis=0).reshape(self.shape), extremes[:, :boxes].max(axis=0).reshape(self.shape)
         after = boxes + len(self.tiers)
         tiers = weights @ (values - mean)[:, boxes:after]
@@ -219,7 +221,7 @@ class PeriodicHeat:
         times, shares = quadrature(schedule.times, schedule.period or 0.0, MOST_NODES)
         alone = PowerSchedule(schedule.times, powers, schedule.period)
         values = self._states(alone, times)
-        high = np.concatenate([values, self._states(alone, schedule.times)]).max(axis=0) - shares @ values
+        high = np.concatenate([values, self._states(alone, instants(schedule, TURNS))]).max(axis=0) - shares @ values
         return np.asarray(high[: np.prod(self.shape)].reshape(self.shape))
 
     def _at_spots(self, solution: ThermalSolution) -> Floats:
@@ -227,7 +229,7 @@ class PeriodicHeat:
 
     def layer_peaks(self, solution: ThermalSolution, swing: Swing) -> Floats:
         """Hottest instant of every layer over a period about a mean, shape (layers,). [K]"""
-        hottest = np.nan_to_num(self._at_spots(solution) + swing.spots)
+        hottest = np.nan_to_num(self._at_spots(solution) + swing.spots, nan=-np.inf)
         names = [spot.layer for spot in self.spots]
         return np.array([max(t for t, n in zip(hottest, names) if n == layer.name) for layer in self.chip.stack.layers])
 

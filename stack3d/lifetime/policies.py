@@ -77,9 +77,8 @@ class Refresh(Passive):
 
     def act(self, life: Life, climate: Climate, event: int) -> Life:
         """Write all cells, or the share of each chip that is farthest from its target."""
-        loose = self._loose(life)
         if self.deck.worst >= 1:
-            return life.rewritten(climate, event, loose=loose)
+            return life.rewritten(climate, event, loose=self._loose(life))
         masks = {}
         lasting = {n: life.computer.devices[n].conductance(s) for n, s in life.population.states.items()}
         errors = {
@@ -89,7 +88,7 @@ class Refresh(Passive):
         limit = np.quantile(pooled, 1 - self.deck.worst, axis=1)
         for name, error in errors.items():
             masks[name] = error >= limit.reshape(-1, *[1] * (error.ndim - 1))
-        return life.rewritten(climate, event, masks=masks, loose=loose)
+        return life.rewritten(climate, event, masks=masks)
 
     def _loose(self, life: Life) -> Loose | None:
         """Cells whose error costs least, over all layers."""
@@ -110,7 +109,7 @@ class Refresh(Passive):
         if loose is None:
             return dict.fromkeys(devices, self.deck.worst)
         few = {n: min(1.0, loose.pulses / (d.write_pulses() or 1.0)) for n, d in devices.items()}
-        return {n: self.deck.worst * np.where(mask, few[n], 1.0) for n, mask in loose.masks.items()}
+        return {n: np.where(mask, few[n], 1.0) for n, mask in loose.masks.items()}
 
     def wear(self, life: Life, climate: Climate, times: float) -> Life:
         """Count writes whose outcome later writes replace."""

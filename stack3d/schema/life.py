@@ -63,6 +63,8 @@ class Refresh(DeckModel):
     def _one_reason(self) -> Self:
         if (self.period is None) == (self.accuracy_loss is None):
             raise ValueError("wants either period or accuracy_loss")
+        if self.coarse is not None and self.worst < 1:
+            raise ValueError("coarse does not go with worst, which leaves cells out by another measure")
         return self
 
 

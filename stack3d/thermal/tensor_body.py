@@ -117,7 +117,7 @@ class TensorBody:
         """M u."""
         out = self._mass.conduction(rise)
         for name, face in self.problem.faces.items():
-            if face.capacity > 0:
+            if face.capacity > 0 and not face.is_fixed:
                 out += self.solver.operator.face_integral(name, face.capacity * rise)
         return out
 

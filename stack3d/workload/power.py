@@ -63,6 +63,8 @@ STEPS: Mapping[str, Callable[[int], float]] = {
     "constant": lambda bits: 1.0,
 }
 """What the energy of a converter of so many bits, sign included, is proportional to."""
+PULSED = ("serial", "cycles")
+"""Those that take a step per magnitude bit; of a digit of sliced inputs, every bit is one."""
 
 
 def converter_energy(converter: Converter | None, wanted: int) -> float:
@@ -115,12 +117,12 @@ def tile_energies(
     reads = np.array([a.reads for a in activities])
     rows = np.array([a.tile.rows_used for a in activities])
     columns = np.array([a.conversions for a in activities])
-    # signed digits of the magnitude
-    digits = np.array([dac_bits if a.reads == 1 else -(-(dac_bits - 1) // a.reads) for a in activities])
 
     def per_read(converter: Converter | None, which: int) -> Floats:
         """Energy of a read over its phases, at the bits of their inputs (0) or outputs (1)."""
-        fed = [phases(int(bits), adc_bits, periphery.two_phases_above) for bits in digits]
+        pulsed = converter is not None and converter.scaling in PULSED  # a digit of the magnitude and its sign
+        digits = [dac_bits if a.reads == 1 else -(-(dac_bits - 1) // a.reads) + pulsed for a in activities]
+        fed = [phases(bits, adc_bits, periphery.two_phases_above) for bits in digits]
         return np.array([sum(converter_energy(converter, phase[which]) for phase in read) for read in fed])
 
     joule = np.array([a.pulse * float(a.voltage_squared @ a.row_conductance) for a in activities])

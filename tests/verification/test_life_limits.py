@@ -100,6 +100,25 @@ def test_no_power_is_ageing_at_ambient() -> None:
     assert abs(loss.mean() - expected.mean()) < 4 * error + 0.02 * expected.mean()  # targets differ by up to 2 %
 
 
+def test_corrections_at_read_out_are_billed() -> None:
+    """A multiply-add per output and, with sums of inputs, another per output and one per input."""
+    from stack3d.workload.power import COMPONENTS
+
+    def energy(**fix: Any) -> float:
+        one = case(lifetime__compensation=fix, lifetime__epochs=2, monte_carlo__samples=2)
+        return float(run_case(one.scenario, Silent()).values["power/energy_per_inference"][COMPONENTS.index("digital_layers")])
+
+    loaded = case()
+    computer = build_chip(loaded.scenario).computer
+    assert computer is not None and loaded.scenario.workload is not None
+    shapes = [(m.n_inputs, m.n_outputs) for m in computer.matrices.values()]
+    one = loaded.scenario.workload.periphery.digital_mac
+    none, columns, sums = energy(), energy(columns=True), energy(columns=True, input_sums=True)
+    assert one > 0
+    np.testing.assert_allclose(columns - none, one * sum(b for _, b in shapes), rtol=1e-9)
+    np.testing.assert_allclose(sums - columns, one * sum(a + b for a, b in shapes), rtol=1e-9)
+
+
 def test_halving_the_step_changes_less_than_chance() -> None:
     few, many = (run(lifetime__epochs=n, monte_carlo__samples=8)["mvm/accuracy"][-1] for n in (4, 8))
     assert abs(few.mean() - many.mean()) < np.sqrt(few.var(ddof=1) / 8 + many.var(ddof=1) / 8)

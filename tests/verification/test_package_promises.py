@@ -18,6 +18,7 @@ from stack3d.lifetime.computer import Chip
 from stack3d.thermal.problem import ThermalSolution
 
 ORDER = 1.45
+"""Of the error of `ci` on `flip_chip_package` with every element halved twice."""
 PACKAGES = list(decks.available("geometries"))
 
 
@@ -142,8 +143,9 @@ def test_tetrahedra_keep_the_promise_of_ci(geometry: str, pattern: str, record_p
 @pytest.mark.slow  # minutes and 2 GB: up to 11 M unknowns
 @pytest.mark.parametrize("geometry", PACKAGES)
 def test_standard_and_reference_keep_their_promise_on_packages(geometry: str, record_property: Any) -> None:
-    """By Richardson from the difference of the two, whose elements differ by a factor of two.
+    """By Richardson from the difference of the two, whose elements differ by a factor of two across (1.5 in growth and layers).
 
+    On `flip_chip_package` both were also held against 9.6 M unknowns: 0.025 and 0.007 % of the rise, 3.6 times apart.
     The order is that measured on `flip_chip_package`, `ci` with every element halved twice: 1.45, less than two because heat
     turns corners of stiff contrast there. `bulk_rram_channels` takes the longest: about 18 M unknowns with `reference`.
     """
