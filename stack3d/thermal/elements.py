@@ -1,4 +1,4 @@
-"""Lagrange shape functions of the cells of a `CellMesh`, their integrals, and where in a cell a point lies."""
+"""Lagrange shape functions of the cells of a `CellMesh`, their integrals, where in a cell a point lies, and the hottest node."""
 
 from __future__ import annotations
 
@@ -95,3 +95,22 @@ def cell_at(mesh: CellMesh, cells: Ints, point: Floats) -> tuple[int, Floats] | 
         if best is None or max(beyond) < best[0]:
             best = max(beyond), int(cells[i]), at[0]
     return None if best is None or best[0] > INSIDE else (best[1], best[2])
+
+
+AS_HOT = 1e-4
+"""Share of the range of a layer within which nodes are as hot as its hottest."""
+
+
+def hottest_node(values: Floats, x: Floats, y: Floats) -> int:
+    """Flat index of the largest value; among those that are as large, of the one nearest to the middle.
+
+    Parameters
+    ----------
+    values : ndarray
+        [K]
+    x, y : ndarray, of shapes that broadcast to that of `values`
+        Places of the nodes. [m]
+    """
+    equal = values >= values.max() - AS_HOT * np.ptp(values)
+    away = np.hypot(x - 0.5 * (x.min() + x.max()), y - 0.5 * (y.min() + y.max()))
+    return int(np.where(equal, away, np.inf).argmin())

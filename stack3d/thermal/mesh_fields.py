@@ -13,7 +13,7 @@ from scipy.sparse import csr_array, kron, vstack
 from stack3d.errors import DeckError
 from stack3d.layout import Floats, LineRecovery, Rectangle, Stack
 from stack3d.meshes import CellMesh, Columns, Ints
-from stack3d.thermal.elements import cell_at, field_kind, node_integrals, shapes
+from stack3d.thermal.elements import cell_at, field_kind, hottest_node, node_integrals, shapes
 from stack3d.thermal.places import Box, Place, height_in_layer
 
 _SIDES = np.array([[0, 1], [1, 2], [0, 2]])
@@ -214,12 +214,13 @@ class ColumnField:
         levels, lines = self._levels(layer)
         nodes = np.unique(self._plane_nodes[self.columns.solid(self.stack.index[layer])])
         part = self.values[np.ix_(levels, nodes)]
-        k, i = np.unravel_index(int(part.argmax()), part.shape)
         z = lines if self.order == 1 else np.interp(np.arange(levels.size), np.arange(0, levels.size, 2), lines)
         points = self.columns.points
         if self.order == 2:
             points = np.concatenate([points, points[self.edges(self.columns)[0]].mean(axis=1)])
-        return float(part[k, i]), (float(points[nodes[i], 0]), float(points[nodes[i], 1]), float(z[k]))
+        x, y = points[nodes, :2].T
+        k, i = np.unravel_index(hottest_node(part, x, y), part.shape)
+        return float(part.max()), (float(x[i]), float(y[i]), float(z[k]))
 
     def face_peak(self, face: str) -> float | None:
         """Largest nodal temperature of ``top`` or ``bottom``. [K]"""
@@ -299,9 +300,9 @@ class MeshField:
     def layer_peak(self, layer: str) -> tuple[float, tuple[float, float, float]]:
         """Largest nodal temperature of a region and its (x, y, z). [K], [m]"""
         nodes = np.unique(self._nodes[self._cells(layer)])
-        hottest = int(nodes[self.values[nodes].argmax()])
-        x, y, z = self.mesh.node_points(self.order)[hottest].tolist()
-        return float(self.values[hottest]), (x, y, z)
+        points = self.mesh.node_points(self.order)[nodes]
+        x, y, z = points[hottest_node(self.values[nodes], points[:, 0], points[:, 1])].tolist()
+        return float(self.values[nodes].max()), (x, y, z)
 
     def face_peak(self, face: str) -> float | None:
         """Largest temperature at the corners of a face. [K]"""

@@ -27,6 +27,7 @@ from stack3d.layout import (
     planes_of,
     solid_cells,
 )
+from stack3d.thermal.elements import hottest_node
 
 
 @dataclass(frozen=True)
@@ -288,9 +289,10 @@ class GridField:
         j = np.flatnonzero((self.grid.y >= slab.extent.y0 - 1e-12) & (self.grid.y <= slab.extent.y1 + 1e-12))
         i = np.flatnonzero((self.grid.x >= slab.extent.x0 - 1e-12) & (self.grid.x <= slab.extent.x1 + 1e-12))
         part = self.values[np.ix_(index, j, i)]
-        a, b, c = np.unravel_index(int(part.argmax()), part.shape)
+        x, y = np.meshgrid(self.grid.x[i], self.grid.y[j])
+        a, b, c = np.unravel_index(hottest_node(part, x, y), part.shape)
         place = (float(self.grid.x[i[c]]), float(self.grid.y[j[b]]), float(self.grid.z[index[a]]))
-        return float(part[a, b, c]), place
+        return float(part.max()), place
 
     def face_peak(self, face: str) -> float | None:
         """Largest nodal temperature of ``top`` or ``bottom``. [K]"""

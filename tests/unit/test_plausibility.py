@@ -59,3 +59,8 @@ def test_names_of_sources_differ() -> None:
     source = {"name": "p", "layer": "die", "power": "1 W"}
     with pytest.raises(DeckError, match=r"plausible.yaml:1: power: sources: names are given twice: p"):
         case({"film_coefficient": "1e4 W/m^2/K"}, power={"sources": [source, source]})
+
+
+def test_a_field_uniform_in_the_plane_is_hottest_in_the_middle() -> None:
+    outcome = run_case(case({"film_coefficient": "1e4 W/m^2/K"}).scenario, Silent())
+    np.testing.assert_allclose(outcome.values["thermal/hot_spot"], (5e-3, 5e-3, 0.0), rtol=0, atol=1e-9)
