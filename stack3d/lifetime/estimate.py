@@ -95,7 +95,7 @@ def of_mesh(chip: Chip, solution: ThermalSolution, backends: Backends, sources: 
     chip : Chip
     solution : ThermalSolution
     backends : Backends
-        Keeps the solver of the other mesh from case to case.
+        Keeps the solver of the other mesh from case to case, its `coarse` one that of half the height.
     sources : sequence of HeatSource, optional
         Those of the solution; absent = the explicit ones.
     """
@@ -103,16 +103,16 @@ def of_mesh(chip: Chip, solution: ThermalSolution, backends: Backends, sources: 
         return _of_user_mesh(chip, solution, backends)
     rough = coarser(chip)
 
-    def on(other: Chip) -> Floats:
+    def on(other: Chip, kept: Backends) -> Floats:
         problem = thermal_problem(chip.stack, make_body(other), other.scenario.cooling)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)  # the run itself has said it
-            backend = backends.of(other.scenario, problem)
+            backend = kept.of(other.scenario, problem)
             return _answers(chip, backend.solve(chip.sources if sources is None else sources).field)
 
     flat = _flatter(chip, rough)
-    flatter = None if flat is None else on(flat)
-    return Estimate(_combined(_answers(chip, solution.field), on(rough), flatter), HOW["coarser"])
+    flatter = None if flat is None else on(flat, backends.coarse)
+    return Estimate(_combined(_answers(chip, solution.field), on(rough, backends), flatter), HOW["coarser"])
 
 
 def _answers(chip: Chip, field: Field) -> Floats:

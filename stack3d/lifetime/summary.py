@@ -1,4 +1,4 @@
-"""The five lines that a person reads first."""
+"""The lines that a person reads first."""
 
 from __future__ import annotations
 

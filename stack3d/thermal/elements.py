@@ -1,4 +1,4 @@
-"""Lagrange shape functions of the cells of a `CellMesh`, their integrals, where in a cell a point lies, and the hottest node."""
+"""Lagrange shape functions of the cells of a `CellMesh`, their integrals, where in a cell a point lies, the hottest node."""
 
 from __future__ import annotations
 

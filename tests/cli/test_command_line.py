@@ -58,10 +58,17 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str
     return folder, done.stdout, done.stderr
 
 
-def test_quickstart_prints_five_lines(quickstart: tuple[Path, str, str]) -> None:
+def test_quickstart_prints_six_lines(quickstart: tuple[Path, str, str]) -> None:
     _, out, err = quickstart
     lines = [line.strip() for line in out.splitlines() if line.startswith("  ")]
-    assert [line.split("  ")[0] for line in lines] == ["peak temperature", "between tiers", "accuracy", "energy", "limited by"]
+    assert [line.split("  ")[0] for line in lines] == [
+        "peak temperature",
+        "between tiers",
+        "accuracy",
+        "lasts",
+        "energy",
+        "limited by",
+    ]
     assert "today" in lines[2] and "after 1 year" in lines[2] and "after 10 years" in lines[2]
     assert "epoch" in err and "mesh" in err  # progress, as plain lines in a pipe
 

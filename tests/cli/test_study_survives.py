@@ -210,16 +210,17 @@ def test_json_lines_tell_everything(tmp_path: Path) -> None:
 
 
 def test_one_mesh_serves_all_its_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twelve cases, two coolings, powers drawn: one solver, and one of the coarser mesh that tells its error."""
+    """Twelve cases, two coolings, powers drawn: one solver, and two of coarser meshes that tell its error, one where
+    elements are half as tall as layers."""
     from stack3d.lifetime import backends
 
     made = []
-    plain = backends._solid_backend
-    monkeypatch.setattr(backends, "_solid_backend", lambda *a: made.append(1) or plain(*a))
+    plain = backends.solid_backend
+    monkeypatch.setattr(backends, "solid_backend", lambda *a: made.append(1) or plain(*a))
     sweep = "{sample: {count: 6, keys: {power.sources.spot.power: {from: 1 W, to: 2 W}}}, zip: {cooling.top: [cold_plate, lid_heat_sink]}}"
     tree = stack3d.sweep(studies.write(tmp_path, sweep), output=tmp_path / "out", workers=1)
     assert (tree["status"] == "done").all() and tree["status"].size == 12
-    assert len(made) == 2
+    assert len(made) == 3
 
 
 def test_two_local_workers_give_the_same_numbers_as_none(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_a_scenario_on_tetrahedra_is_that_on_bricks() -> None:
         "duty": {"period": "20 ms", "on": "7 ms"},
     }
     bricks = values(tree(transient=transient, cooling=cooling))
-    tets = values(on_tetrahedra(2, 8, transient=transient, cooling=cooling))
+    tets = values(on_tetrahedra(2, 16, transient=transient, cooling=cooling))
     assert set(tets) == set(bricks)
     rise = float(bricks["thermal/layer_temperature_max"].max()) - 300.0
     assert rise > 1

@@ -108,7 +108,7 @@ def test_quick_profiles_keep_their_promise_on_packages(geometry: str, pattern: s
         one = case(geometry, solver, sources)
         chip, solution = solve(one)
         error = np.abs(answers(stack, solution) - found).max()
-        record_property(solver, error / peak)
+        record_property(solver, float(error / peak))
         assert error < (promise(solver) - promise("standard")) * peak, solver
         means = max(abs(solution.field.layer_mean(a.name) - trusted.field.layer_mean(a.name)) for a in stack.layers)
         assert estimate.of_mesh(chip, solution, Backends()).value > means / 3
@@ -136,7 +136,7 @@ def test_tetrahedra_keep_the_promise_of_ci(geometry: str, pattern: str, record_p
     solution = make_backend(one.scenario, problem).solve(chip.sources)
     _, found, peak = exact(geometry, pattern)
     error = np.abs(answers(stack, solution) - found).max() / peak
-    record_property("ci", error)
+    record_property("ci", float(error))
     assert error < promise("ci") - promise("standard")
 
 
@@ -154,6 +154,6 @@ def test_standard_and_reference_keep_their_promise_on_packages(geometry: str, re
     _, fine = solve(case(geometry, "reference", sources))
     _, rough = solve(case(geometry, "standard", sources))
     difference = np.abs(answers(stack, rough) - answers(stack, fine)).max() / rise(stack, fine)
-    record_property("difference", difference)
+    record_property("difference", float(difference))
     assert difference / (1 - 2.0**-ORDER) < promise("standard")
     assert difference / (2.0**ORDER - 1) < promise("reference")
