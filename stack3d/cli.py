@@ -91,12 +91,11 @@ def run(
         total += 1
         if report.status == study.FAILED:
             failed, code = failed + 1, report.exit_code
-            alone = len(report.lines) == 1 and not report.lines[0].startswith(f"{report.name}:")
-            _fail(
-                f"{report.name}: {report.lines[0]}"
-                if alone
-                else "\n".join([f"{report.name}:", *report.lines][len(report.lines) == 1 :])
-            )
+            [first, *more] = report.lines
+            if more:
+                _fail("\n".join([f"{report.name}:", first, *more]))
+            else:
+                _fail(first if first.startswith(f"{report.name}:") else f"{report.name}: {first}")
             if report.traceback and "--debug" in sys.argv:
                 typer.echo(report.traceback, err=True)
             continue

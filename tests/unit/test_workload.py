@@ -10,7 +10,7 @@ from onnx_models import cnn_1d, deck, save
 
 from stack3d import decks
 from stack3d.errors import DeckError
-from stack3d.schema.workload import Data
+from stack3d.schema.workload import Converter, Data
 from stack3d.tiles import split_matrix
 from stack3d.workload import data as labelled
 from stack3d.workload import network as networks
@@ -314,6 +314,22 @@ def test_energies_by_hand() -> None:
     energies = power.tile_energies([apart], periphery, dac_bits=3, adc_bits=6)
     np.testing.assert_allclose(energies["dac"], 2 * 3 * 4 * 3.9e-15, rtol=1e-12)  # three reads of one bit
     np.testing.assert_allclose(energies["link"], 2 * (4 * 3 + 3 * 3 * 6) * 30e-15, rtol=1e-12)
+
+
+def test_sliced_inputs_are_pulsed_once_per_magnitude_bit() -> None:
+    """8 bits in two digits: four pulses each, 1 + 2 + 4 + 8 cycles each, where the whole takes 7 and 127."""
+    serial = {"bits": 2, "energy": "1 pJ", "scaling": "serial"}
+    deck = decks.load("quickstart").scenario.workload.periphery
+    pulsed = Converter.model_validate(serial)
+    cycles = Converter.model_validate(serial | {"scaling": "cycles"})
+    periphery = deck.model_copy(update={"dac": pulsed, "driver": pulsed, "integrator": cycles})
+    without = deck.model_copy(update={"dac": pulsed, "driver": pulsed, "integrator": None})
+    for reads, pulses, steps in ((1, 7, 127), (2, 4, 15)):
+        read = replace(activity(), reads=reads)
+        energies = power.tile_energies([read], periphery, dac_bits=8, adc_bits=6)
+        np.testing.assert_allclose([energies["dac"], energies["driver"]], 2 * reads * 4 * pulses * 1e-12, rtol=1e-12)
+        added = energies["adc"] - power.tile_energies([read], without, dac_bits=8, adc_bits=6)["adc"]
+        np.testing.assert_allclose(added, 2 * reads * 3 * steps * 1e-12, rtol=1e-12)
 
 
 def test_pipeline_refuses_more_than_it_can_do() -> None:

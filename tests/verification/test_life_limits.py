@@ -19,6 +19,7 @@ from stack3d.lifetime.climate import Climate
 from stack3d.lifetime.policies import periodic
 from stack3d.progress import Silent
 from stack3d.schema.life import Lifetime
+from stack3d.workload.power import COMPONENTS
 
 QUICK = {"monte_carlo.samples": 4, "lifetime.epochs": 4, "solver.backend": "tensor", "lifetime.attribution": False}
 
@@ -102,7 +103,6 @@ def test_no_power_is_ageing_at_ambient() -> None:
 
 def test_corrections_at_read_out_are_billed() -> None:
     """A multiply-add per output and, with sums of inputs, another per output and one per input."""
-    from stack3d.workload.power import COMPONENTS
 
     def energy(**fix: Any) -> float:
         one = case(lifetime__compensation=fix, lifetime__epochs=2, monte_carlo__samples=2)
