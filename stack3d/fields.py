@@ -113,6 +113,7 @@ _ALL = (
     _f("reliability/endurance_used", "time", "1", "mean over cells of Miner's damage sum"),
     _f("reliability/refreshes", "time", "1", "times the policies wrote cells of a chip so far"),
     _f("reliability/write_energy", "time", "J", "energy of all rewrites of a chip so far"),
+    _f("reliability/calibration_energy", "time", "J", "energy of the reads that calibrated corrections of a chip so far"),
     _f("reliability/coupling_iterations", "time", "1", "iterations of temperature, leakage and conductance in the epoch"),
     _f("reliability/coupling_change", "time", "K", "largest change of temperature in the last of these iterations"),
     _f(

@@ -72,7 +72,7 @@ def correction_macs(chip: Chip) -> float:
     """Multiply-adds per inference of ``lifetime.compensation``.
 
     One per output of a layer, or of each of its arrays where those have factors of their own; with `input_sums` one more per
-    output, and one per input for the sum. Those of the calibration itself, once per read-out, are left out.
+    output, and one per input for the sum. The reads that calibrate are those of `calibration_energy`.
     """
     fix = chip.scenario.lifetime.compensation if chip.scenario.lifetime is not None else None
     if fix is None or chip.computer is None:
@@ -82,6 +82,32 @@ def correction_macs(chip: Chip) -> float:
         of_arrays = fix.drift == "tile" or fix.temperature_gain
         per_output = len(matrix.row_blocks) * of_arrays + (fix.drift == "layer" or fix.columns) + fix.input_sums
         total += chip.computer.products[name] * (per_output * matrix.n_outputs + fix.input_sums * matrix.n_inputs)
+    return total
+
+
+def calibration_energy(chip: Chip, powers: Mapping[str, Floats], rate: float) -> float:
+    """Energy of the reads of one calibration for ``lifetime.compensation``; none of a chip that computes nothing. [J]
+
+    Gains of layers read one-hot inputs, those of arrays their reference columns once; columns and converter ranges take the
+    calibration inputs through the whole network each. The heat of these reads is left out: they are few.
+
+    Parameters
+    ----------
+    chip : Chip
+    powers : mapping of str to ndarray, shape (tiles,)
+        By component. [W]
+    rate : float
+        Inferences per second of these powers. [1/s]
+    """
+    fix = chip.scenario.lifetime.compensation if chip.scenario.lifetime is not None else None
+    if fix is None or chip.computer is None or not rate:
+        return 0.0
+    computer = chip.computer
+    inference = np.sum([powers[name] for name in power.DYNAMIC], axis=0) / rate
+    total = len(computer.data.profile) * (fix.columns + fix.recalibrate) * float(inference.sum())
+    for name, matrix in computer.matrices.items():
+        product = sum(float(inference[i]) for i, _ in computer.tiles_of(name)) / computer.products[name]
+        total += product * {"none": 0, "tile": 1, "layer": matrix.n_inputs}[fix.drift]
     return total
 
 

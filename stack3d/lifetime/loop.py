@@ -283,6 +283,10 @@ class Loop:
         earlier = self.rows["reliability/equivalent_time"][-1] if self.rows else np.zeros(len(self.tiers))
         moving = sum(float(state.powers[name].sum()) for name in DYNAMIC)
         energy = moving / (state.rate or np.nan) + heat.digital_energy(self.chip)
+        calibration = heat.calibration_energy(self.chip, state.powers, state.rate)
+        spent = (
+            self.rows["reliability/calibration_energy"][-1] if self.rows else calibration
+        )  # that of the chip just programmed
         periodic = {}
         if swing is not None:
             periodic = {
@@ -311,6 +315,7 @@ class Loop:
             "reliability/endurance_used": after.population.mean_of("damage"),
             "reliability/refreshes": after.bill.refreshes,
             "reliability/write_energy": after.bill.energy,
+            "reliability/calibration_energy": spent + calibration,
             "reliability/coupling_iterations": state.iterations,
             "reliability/coupling_change": state.change,
             "power/total_power": state.solution.heat_in,

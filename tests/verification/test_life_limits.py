@@ -19,7 +19,7 @@ from stack3d.lifetime.climate import Climate
 from stack3d.lifetime.policies import periodic
 from stack3d.progress import Silent
 from stack3d.schema.life import Lifetime
-from stack3d.workload.power import COMPONENTS
+from stack3d.workload.power import COMPONENTS, DYNAMIC
 
 QUICK = {"monte_carlo.samples": 4, "lifetime.epochs": 4, "solver.backend": "tensor", "lifetime.attribution": False}
 
@@ -117,6 +117,24 @@ def test_corrections_at_read_out_are_billed() -> None:
     assert one > 0
     np.testing.assert_allclose(columns - none, one * sum(b for _, b in shapes), rtol=1e-9)
     np.testing.assert_allclose(sums - columns, one * sum(a + b for a, b in shapes), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("fix", "inferences"), [({"columns": True, "recalibrate": True}, 2.0), ({"columns": True}, 1.0), ({"drift": "layer"}, None)]
+)
+def test_calibration_is_billed_once_per_read_out_and_once_before(fix: dict[str, Any], inferences: float | None) -> None:
+    """Calibration inputs through the whole network; or one-hot inputs, 64 products of every layer of the quickstart."""
+    one = case(lifetime__compensation=fix, lifetime__epochs=3, monte_carlo__samples=2)
+    computer = build_chip(one.scenario).computer
+    assert computer is not None
+    assert {(m.n_inputs, computer.products[n]) for n, m in computer.matrices.items()} == {(64, 1.0)}
+    values = run_case(one.scenario, Silent()).values
+    spent = values["reliability/calibration_energy"]
+    dynamic = [COMPONENTS.index(name) for name in DYNAMIC]
+    each = float(np.nansum(values["power/energy_per_inference"][dynamic]))
+    vectors = 64 if inferences is None else inferences * len(computer.data.profile)
+    np.testing.assert_allclose(spent[0], 2 * vectors * each, rtol=1e-6)
+    np.testing.assert_allclose(np.diff(spent), vectors * each, rtol=0.3)  # arrays draw less as they age
 
 
 def test_halving_the_step_changes_less_than_chance() -> None:
