@@ -119,6 +119,9 @@ def _lasts(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]
         return []
     chips, end = values["mvm/time_to_accuracy_loss"], float(coordinates["time"][-1])
     spread = f"; 5 to 95 % of the chips {span(chips, end, 0.05, 0.95)}" if chips.size > 1 else ""
+    if (bands := values.get("mvm/time_to_accuracy_loss_band")) is not None:
+        medians = np.quantile(np.where(np.isnan(bands), np.inf, bands), 0.5, axis=-1, method="inverted_cdf")
+        spread += f"; medians over the device's band {span(medians, end, 0.0, 1.0)}"
     points = 100 * chip.scenario.lifetime.accuracy_loss
     loss = f"{points:g} point{'' if points == 1 else 's'} below float"
     return [f"lasts              {span(chips, end, 0.5)} to {loss} (median{spread})"]

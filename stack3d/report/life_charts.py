@@ -8,7 +8,7 @@ from stack3d import units
 from stack3d.errors import ResultsError
 from stack3d.layout import Floats
 from stack3d.lifetime.ageing import YEAR
-from stack3d.lifetime.summary import duration, span
+from stack3d.lifetime.summary import duration
 from stack3d.report.chart import (
     COLOURS,
     Axis,
@@ -73,22 +73,8 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
 
 
 def answers(facts: Facts) -> list[tuple[str, str]]:
-    """Time to the stated loss with its bands, and what refreshes that hold the accuracy would take; as (label, text)."""
-    if not facts.has("mvm/time_to_accuracy_loss", "reliability/endurance_left"):
-        return []
-    end = float(facts.get("mvm/accuracy")["time"].values[-1])
-
-    chips = facts.values("mvm/time_to_accuracy_loss")
-    said = [f"5 to 95 % of the chips {span(chips, end, 0.05, 0.95)}"] if chips.size > 1 else []
-    if facts.has("mvm/time_to_accuracy_loss_band"):
-        bands = facts.values("mvm/time_to_accuracy_loss_band")
-        bands = np.where(np.isnan(bands), np.inf, bands)
-        medians = np.quantile(bands, 0.5, axis=-1, method="inverted_cdf")
-        said.append(f"medians over the device's band {span(medians, end, 0.0, 1.0)}")
-    loss = 100 * units.parse((facts.scenario.get("lifetime") or {}).get("accuracy_loss", 0.01), "fraction")
-    bounds = f" ({'; '.join(said)})" if said else ""
-    text = f"median {span(chips, end, 0.5)} to an accuracy of {loss:g} points below float{bounds}"
-    return [("time to loss", text), ("to hold it", _hold(facts))]
+    """What refreshes that hold the accuracy would take, as (label, text)."""
+    return [("to hold it", _hold(facts))] if facts.has("reliability/endurance_left") else []
 
 
 def _median_life(time: Floats, percent: Floats, limit: float) -> str:
