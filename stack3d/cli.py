@@ -220,7 +220,7 @@ def mesh(
 
     case = decks.load(scenario, _parsed(overrides))
     try:
-        cells = cells_of(check(case.scenario))
+        cells = cells_of(check(case.scenario, solve=True))
     except DeckError as error:
         raise DeckError(case.locate(error.problems)) from None
     with named_model(cells) as named:

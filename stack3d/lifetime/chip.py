@@ -16,7 +16,6 @@ from stack3d.geometry import stack as geometry
 from stack3d.layout import HeatSource, Stack
 from stack3d.lifetime.computer import Chip, Computer, forward_of
 from stack3d.lifetime.crossbars import build_matrix, with_mismatch
-from stack3d.lifetime.placing import with_places
 from stack3d.schema.device import Device
 from stack3d.schema.scenario import Scenario
 from stack3d.workload import data as labelled
@@ -175,15 +174,21 @@ def _traced(scenario: Scenario, sources: tuple[HeatSource, ...]) -> tuple[tuple[
     return tuple(replace(s, power=float(mean.get(s.name, s.power))) for s in sources), found
 
 
-def build_chip(scenario: Scenario) -> Chip:
-    """Make a scenario concrete.
+def build_chip(scenario: Scenario, found: list[Problem] | None = None) -> Chip:
+    """Make a scenario concrete, all but the places of its tiles.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    found : list of Problem, optional
+        Takes the mistakes, where the caller looks for more before it raises.
 
     Raises
     ------
     DeckError
-        With every mistake that only shows when the parts meet: geometry, places, network, device, tiles, rate.
+        With every mistake that only shows when the parts meet: geometry, places, network, device, rate.
     """
-    problems: list[Problem] = []
+    problems: list[Problem] = [] if found is None else found
     stack = geometry.build_stack(scenario.geometry)
     sources = _problems_of(lambda: geometry.explicit_sources(scenario, stack), problems) or ()
     for source in sources:
@@ -196,10 +201,6 @@ def build_chip(scenario: Scenario) -> Chip:
     deck = scenario.workload.trace if scenario.workload is not None else None
     activity = _problems_of(lambda: trace.read_activity(deck), problems) or trace.read_activity(None)
     computer = _computer(scenario, stack, problems) if scenario.workload is not None else None
-    chip = Chip(scenario, stack, sources, computer, activity, source_trace)
-    if computer is not None and scenario.workload is not None:
-        wanted = scenario.workload.placement
-        chip = _problems_of(lambda: with_places(chip, wanted), problems) or chip
-    if problems:
+    if problems and found is None:
         raise DeckError(problems)
-    return chip
+    return Chip(scenario, stack, sources, computer, activity, source_trace)

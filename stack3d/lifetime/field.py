@@ -13,10 +13,10 @@ from stack3d.layout import Floats, Grid, HeatSource, Stack
 from stack3d.lifetime import heat
 from stack3d.lifetime.backends import make_backend
 from stack3d.lifetime.bodies import check_body, make_body
-from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.faces import thermal_problem
 from stack3d.lifetime.life import chosen_policies
 from stack3d.lifetime.loop import first_heat
+from stack3d.lifetime.placing import placed_chip
 from stack3d.meshes import VOID, CellMesh, Columns, Ints
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.unstructured import MeshProblem
@@ -76,7 +76,7 @@ def power_density(stack: Stack, grid: Grid, sources: Sequence[HeatSource]) -> Fl
 
 def solve_field(scenario: Scenario) -> Field:
     """Solve the first epoch and keep the whole field; raises DeckError, SolverError."""
-    chip = build_chip(scenario)
+    chip = placed_chip(scenario)
     check_body(chip)
     body = make_body(chip)
     problem = thermal_problem(chip.stack, body, scenario.cooling)

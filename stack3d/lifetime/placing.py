@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import RangeError, SolverError
+from stack3d.errors import DeckError, Problem, RangeError, SolverError
 from stack3d.geometry.grid import build_grid
 from stack3d.geometry.stack import tile_sites
 from stack3d.layout import Block, Floats, HeatSource, Material, Rectangle, Stack
 from stack3d.lifetime import heat
 from stack3d.lifetime.backends import make_backend
+from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.computer import Chip, Computer, energies_of
 from stack3d.lifetime.faces import thermal_problem
 from stack3d.schema.scenario import Scenario
@@ -145,6 +146,45 @@ def site_heat(
     )
 
 
+class _HeatIsAskedError(Exception):
+    """A strategy wants to know how hot sites get."""
+
+
+def placed_chip(scenario: Scenario, *, solve: bool = True) -> Chip:
+    """Make a scenario concrete, tiles on their sites.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    solve : bool
+        Without it no temperature is solved: tiles whose strategy asks for one lie as with `DEFAULT`.
+
+    Raises
+    ------
+    DeckError
+        With every mistake that only shows when the parts meet: geometry, places, network, device, tiles, rate.
+    """
+    problems: list[Problem] = []
+    chip = build_chip(scenario, problems)
+    if chip.computer is not None and scenario.workload is not None:
+        wanted = scenario.workload.placement
+        try:
+            chip = with_places(chip, wanted) if solve else _described(chip, wanted)
+        except DeckError as error:
+            problems += error.problems
+    if problems:
+        raise DeckError(problems)
+    return chip
+
+
+def _described(chip: Chip, wanted: Any) -> Chip:
+    """The chip with its tiles as `wanted`, or as with `DEFAULT` where that would take a solve; raises DeckError."""
+    try:
+        return _arranged(chip, wanted, None)
+    except _HeatIsAskedError:
+        return _arranged(chip, DEFAULT, None)
+
+
 def with_places(chip: Chip, wanted: Any, trials: Trials | None = None) -> Chip:
     """The chip with its tiles placed as `wanted`: a strategy or sites; raises DeckError.
 
@@ -170,11 +210,11 @@ def with_places(chip: Chip, wanted: Any, trials: Trials | None = None) -> Chip:
     return default
 
 
-def _arranged(chip: Chip, wanted: Any, known: dict[int, SiteHeat], margin: float = 0.0) -> Chip:
+def _arranged(chip: Chip, wanted: Any, known: dict[int, SiteHeat] | None, margin: float = 0.0) -> Chip:
     """The chip with its tiles placed as `wanted`; raises DeckError.
 
     Layers of a hybrid part go to its tiers, the others to the tiers that are left. `known` keeps the thermal responses, by
-    part, that a strategy asks for.
+    part, that a strategy asks for; None refuses to find any.
     """
     scenario, stack, computer = chip.scenario, chip.stack, chip.computer
     assert computer is not None and scenario.workload is not None
@@ -191,6 +231,8 @@ def _arranged(chip: Chip, wanted: Any, known: dict[int, SiteHeat], margin: float
         free = [site for site in sites if tier_of[site[0]] in tiers]
 
         def heat_of(required: NDArray[np.intp], part: int = part, mine: list[int] = mine, free: list[Site] = free) -> SiteHeat:
+            if known is None:
+                raise _HeatIsAskedError
             if part not in known:
                 energies = energies_of(replace(computer, hops=(1,) * len(computer.tiles)), scenario, targets)
                 powers = {name: chip.mean_rate * e[mine] for name, e in energies.items()}

@@ -17,12 +17,12 @@ from stack3d.lifetime import policies as _registered  # noqa: F401  (importing i
 from stack3d.lifetime.ageing import TODAY
 from stack3d.lifetime.backends import Backends
 from stack3d.lifetime.bodies import check_body, make_body
-from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.computer import Chip
 from stack3d.lifetime.faces import check_limits, thermal_problem, warn_of_limits
 from stack3d.lifetime.life import chosen_policies
 from stack3d.lifetime.loop import Loop, first_heat, present
 from stack3d.lifetime.outputs import thermal_values
+from stack3d.lifetime.placing import placed_chip
 from stack3d.lifetime.summary import summarise
 from stack3d.lifetime.transient import over_time
 from stack3d.progress import Observer, Stopwatch
@@ -63,9 +63,12 @@ class Outcome:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-def check(scenario: Scenario) -> Chip:
-    """Everything that can be checked without meshing; raises DeckError with all mistakes."""
-    chip = build_chip(scenario)
+def check(scenario: Scenario, *, solve: bool = False) -> Chip:
+    """Everything that can be checked without meshing; raises DeckError with all mistakes.
+
+    Unless asked to `solve`, no temperature is found: tiles whose placement wants one lie as with ``spread``.
+    """
+    chip = placed_chip(scenario, solve=solve)
     if problems := check_limits(chip):
         raise DeckError(problems)
     chosen_policies(chip)
@@ -134,7 +137,7 @@ def _run(
     before = backends.counts.copy()
     observer.stage("build", scenario=scenario.scenario)
     with clock("build"):
-        chip = build_chip(scenario)
+        chip = placed_chip(scenario)
         if problems := check_limits(chip):
             raise DeckError(problems)
         plan = chosen_policies(chip)

@@ -8,9 +8,8 @@ from stack3d.errors import DeckError, Problem
 from stack3d.lifetime import heat
 from stack3d.lifetime.backends import make_backend
 from stack3d.lifetime.bodies import make_body
-from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.faces import thermal_problem
-from stack3d.lifetime.placing import linear_stack
+from stack3d.lifetime.placing import linear_stack, placed_chip
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.analytic import CosineSeries
 from stack3d.thermal.places import Box, Place, Probe
@@ -68,7 +67,7 @@ def verify(scenario: Scenario) -> Verification:
     DeckError
         With every reason why the stack has no such series: layers that differ in size, blocks, cooled sides, …
     """
-    chip = build_chip(scenario)
+    chip = placed_chip(scenario)
     stack = linear_stack(chip.stack)
     sources = heat.sources_as_programmed(chip)
     if scenario.geometry.mesh is not None:

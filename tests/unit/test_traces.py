@@ -12,8 +12,8 @@ from stack3d import decks
 from stack3d.errors import DeckError, MissingDependencyError
 from stack3d.lifetime import heat
 from stack3d.lifetime.backends import make_backend
-from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.faces import thermal_problem
+from stack3d.lifetime.placing import placed_chip
 from stack3d.schema.workload import Trace
 from stack3d.workload.trace import PowerTrace, joined, read_activity, read_trace
 
@@ -116,7 +116,7 @@ def test_a_chip_on_a_schedule_keeps_the_mean_of_its_steady_state(tmp_path: Path)
         ("power.trace", {"pattern": "table", "file": str(tmp_path / "host.csv")}),
         ("solver.backend", "tensor"),
     ]
-    chip = build_chip(decks.load("quickstart", chosen).scenario)
+    chip = placed_chip(decks.load("quickstart", chosen).scenario)
     assert chip.mean_rate == pytest.approx(0.25 * 2e5) and chip.sources[0].power == pytest.approx(0.25)
     grid = heat.make_grid(chip)
     backend = make_backend(chip.scenario, thermal_problem(chip.stack, grid, chip.scenario.cooling))
@@ -135,4 +135,4 @@ def test_unknown_blocks_are_refused(tmp_path: Path) -> None:
     (tmp_path / "host.csv").write_text("time, hots\n0, 0.4\n2, 0.1\n")
     case = decks.load("quickstart", [("power.trace", {"pattern": "table", "file": str(tmp_path / "host.csv")})])
     with pytest.raises(DeckError, match="column 'hots' is no source .did you mean 'host'"):
-        build_chip(case.scenario)
+        placed_chip(case.scenario)

@@ -11,8 +11,8 @@ from stack3d import decks
 from stack3d.devices.build import build_device
 from stack3d.devices.programming import WriteVerify, loosened, loosening, write_verify
 from stack3d.lifetime import run_case
-from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.crossbars import error_powers
+from stack3d.lifetime.placing import placed_chip
 from stack3d.progress import Silent
 
 SMALL = {
@@ -83,7 +83,7 @@ def test_a_loose_model_writes_as_it_says() -> None:
 
 
 def test_cells_that_matter_little_are_dark_rows_and_low_slices() -> None:
-    computer = build_chip(case(mvm__levels=4, mvm__slices=2).scenario).computer
+    computer = placed_chip(case(mvm__levels=4, mvm__slices=2).scenario).computer
     assert computer is not None
     for name, powers in error_powers(computer).items():
         matrix, drive = computer.matrices[name], computer.mean_square_voltages[name]
@@ -99,7 +99,7 @@ def test_cells_that_matter_little_are_dark_rows_and_low_slices() -> None:
 
 def test_the_error_power_is_what_an_error_makes() -> None:
     """One layer alone: random errors of all its cells give outputs off by the sum of the cells' powers."""
-    computer = build_chip(case().scenario).computer
+    computer = placed_chip(case().scenario).computer
     assert computer is not None
     name = "fc1"
     matrix, device = computer.matrices[name].without_converters(), computer.devices[name]

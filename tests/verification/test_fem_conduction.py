@@ -174,15 +174,15 @@ def test_other_films_mesh_nothing_and_are_exact() -> None:
     from stack3d import decks
     from stack3d.lifetime import heat
     from stack3d.lifetime.backends import Backends, make_backend
-    from stack3d.lifetime.chip import build_chip
     from stack3d.lifetime.faces import thermal_problem
+    from stack3d.lifetime.placing import placed_chip
 
     backends = Backends()
     for backend in ("fem", "tensor"):
         backends = Backends()
         for top in ("forced_air", "lid_heat_sink", "cold_plate", "forced_air"):
             scenario = decks.load("quickstart", [("solver.backend", backend), ("cooling.top", top)]).scenario
-            chip = build_chip(scenario)
+            chip = placed_chip(scenario)
             problem = thermal_problem(chip.stack, heat.make_grid(chip), scenario.cooling)
             kept = backends.of(scenario, problem).solve(chip.sources).field.values
             new = make_backend(scenario, problem).solve(chip.sources).field.values

@@ -10,14 +10,13 @@ import pytest
 import stack3d
 from stack3d import decks
 from stack3d.errors import DeckError, ThermalRunawayError
-from stack3d.lifetime import heat
+from stack3d.lifetime import check, heat
 from stack3d.lifetime.backends import make_backend
-from stack3d.lifetime.chip import build_chip
 from stack3d.lifetime.comparison import compare_placements
 from stack3d.lifetime.computer import energies_of
 from stack3d.lifetime.faces import thermal_problem
 from stack3d.lifetime.heat import Runaway
-from stack3d.lifetime.placing import linear_stack, site_heat
+from stack3d.lifetime.placing import linear_stack, placed_chip, site_heat
 from stack3d.thermal.exact_transient import ExactTransient
 from stack3d.thermal.modal_system import ModalSystem
 from stack3d.thermal.places import Box
@@ -67,7 +66,7 @@ def test_the_mapping_table(busy: Any) -> None:
 
 def test_components_heat_where_the_deck_says() -> None:
     """Array and input converters in the tile's box, ADCs on the logic die."""
-    chip = build_chip(decks.load("quickstart", list(BUSY.items())).scenario)
+    chip = placed_chip(decks.load("quickstart", list(BUSY.items())).scenario)
     tile = chip.computer.places[0]
     deck = chip.scenario.workload.periphery
     homes = {c: power.heated_place(chip.stack, tile, c, deck) for c in ("array", "dac", "adc", "digital")}
@@ -83,7 +82,7 @@ def test_components_heat_where_the_deck_says() -> None:
 
 
 def test_bits_cross_the_tiers_between_tile_and_logic() -> None:
-    chip = build_chip(decks.load("quickstart").scenario)
+    chip = placed_chip(decks.load("quickstart").scenario)
     assert [power.tier_boundaries(chip.stack, f"t{t}_rram", "logic") for t in (0, 3, 7)] == [1, 4, 8]
     assert power.tier_boundaries(chip.stack, "t2_rram", "t2_beol") == 0
     assert power.tier_boundaries(chip.stack, "t2_rram", "cap") == 6
@@ -137,7 +136,7 @@ def test_runaway_of_a_whole_chip_is_reported(leakage: str) -> None:
 
 def test_response_of_the_sites_is_that_of_the_solver() -> None:
     """Superposed site temperatures against the full solve of the same placement; k(T) of silicon is all that differs."""
-    chip = build_chip(decks.load("quickstart", [("workload.network", "digits_cnn"), ("workload.rate", "1e4 1/s")]).scenario)
+    chip = placed_chip(decks.load("quickstart", [("workload.network", "digits_cnn"), ("workload.rate", "1e4 1/s")]).scenario)
     targets = {n: m.target_conductances()[None] for n, m in chip.computer.matrices.items()}
     powers = {n: 1e4 * p for n, p in heat.dynamic_powers(chip, targets, chip.mean_rate).items()}
     even = {n: 1e8 * p for n, p in energies_of(replace(chip.computer, hops=(1,) * 15), chip.scenario, targets).items()}
@@ -187,7 +186,7 @@ def test_the_transient_consumes_the_schedule(tmp_path: Any) -> None:
         ("workload.trace", {"pattern": "bursts", "on": "2 s", "off": "2 s"}),
         ("power.trace", {"pattern": "table", "file": str(tmp_path / "host.csv")}),
     ]
-    chip = build_chip(decks.load("quickstart", chosen).scenario)
+    chip = placed_chip(decks.load("quickstart", chosen).scenario)
     chip = replace(chip, stack=linear_stack(chip.stack))
     solver = TensorSolver(thermal_problem(chip.stack, heat.make_grid(chip), chip.scenario.cooling))
     targets = {n: m.target_conductances()[None] for n, m in chip.computer.matrices.items()}
@@ -200,3 +199,19 @@ def test_the_transient_consumes_the_schedule(tmp_path: Any) -> None:
     rise = state.tile_temperature[:2] - chip.scenario.cooling.ambient
     np.testing.assert_allclose(mean - chip.scenario.cooling.ambient, rise, rtol=1e-4)  # of the trapezoidal rule
     assert np.ptp(found, axis=0).min() > 0.01 * rise.min()
+
+
+def test_describing_a_chip_solves_no_temperature(monkeypatch: Any) -> None:
+    """`validate` and `show` check a thermal placement without a solver; a run then asks for one."""
+    scenario = decks.load("quickstart", [("workload.placement", "thermal_aware")]).scenario
+
+    def solved(self: TensorSolver, *_: Any, **__: Any) -> None:
+        raise AssertionError("a temperature was solved")
+
+    monkeypatch.setattr(TensorSolver, "solve", solved)
+    monkeypatch.setattr(TensorSolver, "__init__", solved)
+    chip = check(scenario)
+    spread = check(scenario.model_copy(update={"workload": scenario.workload.model_copy(update={"placement": "spread"})}))
+    assert chip.computer.places == spread.computer.places
+    with pytest.raises(AssertionError, match="solved"):
+        placed_chip(scenario)
