@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from stack3d import decks, yamlfile
+from stack3d.case import check, run_case
 from stack3d.errors import DeckError, RangeError
 from stack3d.geometry.stack import build_stack
-from stack3d.lifetime import check, faces, heat, run_case
-from stack3d.lifetime.backends import make_backend
+from stack3d.heat.bodies import make_grid
+from stack3d.heat.faces import face_of, thermal_problem
+from stack3d.heat.solvers import make_backend
 from stack3d.progress import Silent
 from stack3d.thermal import cooling
 
@@ -126,7 +128,7 @@ def test_every_package_under_every_cooling(geometry: str) -> None:
         values = run_case(scenario, Silent()).values
         assert values["thermal/heat_balance_error"] < 1e-8, name
         area = build_stack(scenario.geometry).layers[-1].extent.area
-        face = faces.face_of(scenario.cooling.top, area, 300.0)
+        face = face_of(scenario.cooling.top, area, 300.0)
         if (
             not face.is_fixed
             and face.reference == 300.0
@@ -147,7 +149,7 @@ def test_symmetric_input_gives_a_symmetric_field(geometry: str, backend: str) ->
     Coolant that flows along y leaves the mirror image in x, to the 1e-6 K that it settles to.
     """
     chip = check(package(geometry, "air_heat_sink", backend=backend))
-    problem = faces.thermal_problem(chip.stack, heat.make_grid(chip), chip.scenario.cooling)
+    problem = thermal_problem(chip.stack, make_grid(chip), chip.scenario.cooling)
     values = make_backend(chip.scenario, problem).solve(chip.sources).field.values
     flows = any(layer.channels for layer in chip.stack.layers)
     slack = 5e-6 if flows else 1e-8 * (values.max() - 300.0)

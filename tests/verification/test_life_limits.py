@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from stack3d import decks
+from stack3d.case import run_case
 from stack3d.devices.build import build_device
-from stack3d.lifetime import run_case
-from stack3d.lifetime.ageing import YEAR, Population, epoch_times
-from stack3d.lifetime.answers import time_to_loss
-from stack3d.lifetime.climate import Climate
-from stack3d.lifetime.placing import placed_chip
-from stack3d.lifetime.policies import periodic
+from stack3d.heat.climate import Climate
+from stack3d.heat.placing import placed_chip
+from stack3d.life.answers import time_to_loss
+from stack3d.life.policies.refresh import periodic
+from stack3d.life.population import Population
+from stack3d.life.times import YEAR, epoch_times
 from stack3d.progress import Silent
 from stack3d.schema.life import Lifetime
 from stack3d.workload.power import COMPONENTS, DYNAMIC

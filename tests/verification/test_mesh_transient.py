@@ -13,8 +13,8 @@ from test_transient_scenario import tree, values
 from test_user_mesh import BASE, DEPTH, DIE, WIDTH, scenario_of, write_slab
 from tetrahedra import structured
 
+from stack3d.case import run_case
 from stack3d.layout import HeatSource
-from stack3d.lifetime import run_case
 from stack3d.progress import Silent
 from stack3d.thermal.fem.time import FemBody
 from stack3d.thermal.fem.unstructured import MeshSolver

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from stack3d import decks, yamlfile
+from stack3d.case import run_case
 from stack3d.geometry.mixing import across_cylinders, along_cylinders, area_fraction
 from stack3d.geometry.stack import build_stack
 from stack3d.geometry.tetrahedra import build_columns
-from stack3d.lifetime import run_case
 from stack3d.meshes import Columns
 from stack3d.progress import Silent
 from stack3d.schema.geometry import Geometry

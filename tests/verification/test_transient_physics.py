@@ -9,11 +9,13 @@ import pytest
 from tensor_cases import flip_chip, grid, stack
 
 from stack3d import decks, yamlfile
+from stack3d.case import check, run_case
 from stack3d.errors import DeckError
 from stack3d.geometry.hexahedra import layered_cells
+from stack3d.heat.bodies import make_grid
+from stack3d.heat.channels import channel_runs
+from stack3d.heat.faces import thermal_problem
 from stack3d.layout import HeatSource, Rectangle
-from stack3d.lifetime import check, faces, heat, run_case
-from stack3d.lifetime.channels import channel_runs
 from stack3d.progress import Silent
 from stack3d.results import to_tree
 from stack3d.thermal import cooling
@@ -214,7 +216,7 @@ def test_the_dataset_of_a_transient_with_channels_and_what_it_warns_of() -> None
 
 def coolant_system(lateral: int = 6, rtol: float = 1e-11) -> NodalSystem:
     chip = check(scenario(channels(), ("solver.mesh.lateral", lateral)))
-    problem = faces.thermal_problem(chip.stack, heat.make_grid(chip), chip.scenario.cooling)
+    problem = thermal_problem(chip.stack, make_grid(chip), chip.scenario.cooling)
     runs = channel_runs(chip.stack)
     places = [Box("upper", chip.sources[0].extent)]
     system = system_of(TensorSolver(problem, rtol=rtol), chip.sources, places, rtol=rtol, runs=runs)
