@@ -16,10 +16,11 @@ from tensor_cases import lines, stack, z_cells
 from stack3d import decks, yamlfile
 from stack3d.chip.chip import Chip
 from stack3d.decks import Case
+from stack3d.grids import Grid
 from stack3d.heat.bodies import make_grid
 from stack3d.heat.faces import thermal_problem
 from stack3d.heat.placing import placed_chip
-from stack3d.layout import Grid, HeatSource, Rectangle, Stack
+from stack3d.layout import HeatSource, Rectangle, Stack
 from stack3d.thermal.places import Probe
 from stack3d.thermal.problem import Face, ThermalProblem
 

@@ -9,17 +9,18 @@ from typing import NamedTuple
 import numpy as np
 
 from stack3d.geometry.hexahedra import CellRegions, layered_cells
+from stack3d.grids import Grid
 from stack3d.heat.bodies import check_body, make_body
 from stack3d.heat.faces import thermal_problem
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import make_backend
 from stack3d.heat.sources import heat_sources
-from stack3d.layout import Floats, Grid, HeatSource, Stack
+from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.life.policy import chosen_policies
 from stack3d.life.start import first_heat
 from stack3d.meshes import VOID, CellMesh, Columns, Ints
 from stack3d.schema.scenario import Scenario
-from stack3d.thermal.unstructured import MeshProblem
+from stack3d.thermal.mesh_problem import MeshProblem
 
 
 class Levels(NamedTuple):

@@ -13,9 +13,10 @@ from stack3d.geometry.grid import build_grid
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.geometry.tetrahedra import build_columns
 from stack3d.geometry.user_mesh import read_mesh
+from stack3d.grids import Grid
 from stack3d.heat.faces import surfaces_of, thermal_problem
 from stack3d.heat.sources import sources_as_programmed
-from stack3d.layout import Grid, HeatSource
+from stack3d.layout import HeatSource
 from stack3d.meshes import CellMesh, Columns
 from stack3d.schema.scenario import Scenario
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from stack3d.errors import ValidityWarning
 from stack3d.layout import Channels, Stack
-from stack3d.thermal import ducts
-from stack3d.thermal.coolant import ChannelRun
-from stack3d.thermal.problem import GridField, ThermalSolution
+from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.cooling import ducts
+from stack3d.thermal.cooling.channels import ChannelRun
+from stack3d.thermal.fields.on_grid import GridField
 
 MOST_ENTRANCE = 0.5
 """Share of a channel that may be thermal entrance before a run warns; the mean film is then a tenth above the developed one."""

@@ -21,7 +21,8 @@ from stack3d.layout import Floats, HeatSource
 from stack3d.meshes import CellMesh, refined
 from stack3d.schema.numerics import Transient
 from stack3d.schema.scenario import Scenario
-from stack3d.thermal.problem import Field, ThermalSolution
+from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.fields.field import Field
 
 MOST_UNKNOWNS = 2_000_000
 """On a user's own mesh made finer; above that there is no estimate, and the dataset says so."""

@@ -6,14 +6,16 @@ from typing import overload
 
 import numpy as np
 
+from stack3d.grids import Grid
 from stack3d.heat.channels import channel_runs
-from stack3d.layout import Grid, Rectangle, Stack, Surface
+from stack3d.layout import Rectangle, Stack, Surface
 from stack3d.meshes import CellMesh, Columns
 from stack3d.schema.cooling import Cooling
 from stack3d.schema.cooling import Face as FaceDeck
-from stack3d.thermal.cooling import FilmLaw, forced_air, natural_convection, radiation
+from stack3d.thermal.cooling.films import forced_air, natural_convection, radiation
+from stack3d.thermal.cooling.settled import FilmLaw
+from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.problem import Face, HeatProblem, ThermalProblem
-from stack3d.thermal.unstructured import MeshProblem
 
 FIRST_RISE = 20.0
 """Rise of a face over ambient at which a film that follows its temperature begins. [K]"""

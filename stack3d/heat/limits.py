@@ -8,7 +8,8 @@ from stack3d.chip.chip import Chip
 from stack3d.errors import Problem, ValidityWarning, did_you_mean
 from stack3d.heat.channels import warn_of_channels
 from stack3d.layout import Floats
-from stack3d.thermal.problem import HeatProblem, ThermalSolution
+from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.problem import HeatProblem
 
 
 def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution, highest: Floats | None = None) -> None:

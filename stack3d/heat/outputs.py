@@ -13,7 +13,7 @@ from stack3d.heat.sources import total_power
 from stack3d.heat.state import Heat
 from stack3d.heat.upkeep import digital_energy
 from stack3d.layout import Floats
-from stack3d.thermal.problem import ThermalSolution
+from stack3d.thermal.backend import ThermalSolution
 from stack3d.workload import power
 
 

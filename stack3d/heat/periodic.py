@@ -19,19 +19,21 @@ from stack3d.heat.solvers import solid_backend
 from stack3d.heat.sources import power_schedule
 from stack3d.heat.state import Heat
 from stack3d.heat.tiles import tile_boxes
-from stack3d.heat.transient import stepped
 from stack3d.layout import Floats
 from stack3d.meshes import VOID, Columns
-from stack3d.thermal.exact_transient import ExactTransient
-from stack3d.thermal.modal_system import ModalSystem
-from stack3d.thermal.nodal_system import Body
-from stack3d.thermal.periodic import periodic_state
+from stack3d.thermal.backend import ThermalBackend, ThermalSolution
+from stack3d.thermal.grid.exact_transient import ExactTransient
+from stack3d.thermal.grid.modal_system import ModalSystem
+from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.places import Box, Place, Probe
-from stack3d.thermal.problem import HeatProblem, ThermalBackend, ThermalProblem, ThermalSolution
-from stack3d.thermal.schedule import PowerSchedule
-from stack3d.thermal.tensor import TensorSolver
-from stack3d.thermal.transient import TransientSystem, integrate, system_of
-from stack3d.thermal.unstructured import MeshProblem
+from stack3d.thermal.problem import HeatProblem, ThermalProblem
+from stack3d.thermal.systems import stepped, system_of
+from stack3d.thermal.time.body import Body
+from stack3d.thermal.time.march import integrate
+from stack3d.thermal.time.periodic import periodic_state
+from stack3d.thermal.time.schedule import PowerSchedule
+from stack3d.thermal.time.system import TransientSystem
 
 FEWEST_NODES, MOST_NODES = 4, 32
 """Instants per interval between changes of power."""

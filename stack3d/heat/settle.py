@@ -14,7 +14,7 @@ from stack3d.heat.sources import dynamic_powers, heat_sources
 from stack3d.heat.state import LEAKAGE_ITERATIONS, Heat, Limits
 from stack3d.heat.tiles import periphery_means, tile_field
 from stack3d.layout import Floats
-from stack3d.thermal.problem import ThermalBackend
+from stack3d.thermal.backend import ThermalBackend
 from stack3d.workload import power
 
 

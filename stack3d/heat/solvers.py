@@ -11,10 +11,11 @@ from stack3d.geometry.hexahedra import layered_cells
 from stack3d.heat.channels import channel_runs
 from stack3d.heat.faces import film_laws
 from stack3d.schema.scenario import Scenario
-from stack3d.thermal.coolant import CoolantBackend
-from stack3d.thermal.cooling import SettledBackend
-from stack3d.thermal.problem import HeatProblem, SolidBackend, ThermalBackend, ThermalProblem
-from stack3d.thermal.unstructured import MeshProblem
+from stack3d.thermal.backend import SolidBackend, ThermalBackend
+from stack3d.thermal.cooling.coolant import CoolantBackend
+from stack3d.thermal.cooling.settled import SettledBackend
+from stack3d.thermal.mesh_problem import MeshProblem
+from stack3d.thermal.problem import HeatProblem, ThermalProblem
 
 
 def make_backend(scenario: Scenario, problem: HeatProblem) -> ThermalBackend:
@@ -34,7 +35,7 @@ def solid_backend(scenario: Scenario, problem: HeatProblem, counts: Counter[str]
     """The solver of the solid alone that a profile asks for."""
     linear = scenario.solver.linear
     if isinstance(problem, MeshProblem):
-        from stack3d.thermal.fem.unstructured import MeshSolver
+        from stack3d.thermal.fem.solver_of_cells import MeshSolver
 
         return MeshSolver(
             problem,
@@ -47,10 +48,10 @@ def solid_backend(scenario: Scenario, problem: HeatProblem, counts: Counter[str]
         )
     assert isinstance(problem, ThermalProblem)
     if scenario.solver.backend != "fem":
-        from stack3d.thermal.tensor import TensorSolver
+        from stack3d.thermal.grid.solver import TensorSolver
 
         return TensorSolver(problem, rtol=linear.tolerance, most_iterations=linear.max_iterations, counts=counts)
-    from stack3d.thermal.fem.hexahedra import FemSolver
+    from stack3d.thermal.fem.solver_on_grid import FemSolver
 
     return FemSolver(
         problem,

@@ -11,7 +11,7 @@ from stack3d.chip.computer import energies_of
 from stack3d.heat.state import Heat
 from stack3d.heat.upkeep import digital_energy
 from stack3d.layout import Floats, HeatSource
-from stack3d.thermal.schedule import PowerSchedule
+from stack3d.thermal.time.schedule import PowerSchedule
 from stack3d.workload import power
 from stack3d.workload.trace import joined
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stack3d.layout import Floats
-from stack3d.thermal.problem import ThermalSolution
+from stack3d.thermal.backend import ThermalSolution
 
 LEAKAGE_TOLERANCE = 1e-3
 """Change of the hottest tile between two leakage iterations at which they end. [K]"""

@@ -6,7 +6,7 @@ import numpy as np
 
 from stack3d.chip.chip import Chip
 from stack3d.layout import Floats, Rectangle
-from stack3d.thermal.problem import ThermalSolution
+from stack3d.thermal.backend import ThermalSolution
 from stack3d.workload import power
 
 

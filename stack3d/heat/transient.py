@@ -18,15 +18,16 @@ from stack3d.heat.sources import power_schedule
 from stack3d.heat.state import Heat
 from stack3d.layout import Floats, HeatSource
 from stack3d.schema.numerics import Transient
-from stack3d.thermal.exact_transient import ExactTransient
-from stack3d.thermal.modal_system import ModalSystem
-from stack3d.thermal.nodal_system import Body
-from stack3d.thermal.periodic import periodic_state
+from stack3d.thermal.backend import SolidBackend, ThermalSolution
+from stack3d.thermal.grid.exact_transient import ExactTransient
+from stack3d.thermal.grid.modal_system import ModalSystem
 from stack3d.thermal.places import Box, Place, Probe
-from stack3d.thermal.problem import HeatProblem, SolidBackend, ThermalSolution
-from stack3d.thermal.schedule import PowerSchedule
-from stack3d.thermal.tensor import TensorSolver
-from stack3d.thermal.transient import TransientResult, TransientSystem, integrate, integrate_fixed, system_of
+from stack3d.thermal.problem import HeatProblem
+from stack3d.thermal.systems import stepped, system_of
+from stack3d.thermal.time.march import integrate, integrate_fixed
+from stack3d.thermal.time.periodic import periodic_state
+from stack3d.thermal.time.schedule import PowerSchedule
+from stack3d.thermal.time.system import TransientResult, TransientSystem
 
 CONTINUED = 2.0**-4
 """First step of a stretch in which no power changes, as a share of it."""
@@ -99,17 +100,6 @@ def over_time(
     moving = [name for name in names if "time" in FIELDS[name].dims]
     output = {name: rows[0][name] for name in names} | {name: np.array([row[name] for row in rows]) for name in moving}
     return output, coordinates | {"time": times}, replace(worst[1], statistics=dict(counts)), worst[2]
-
-
-def stepped(solid: SolidBackend) -> TensorSolver | Body:
-    """What steps in time see of a solver."""
-    if isinstance(solid, TensorSolver):
-        return solid
-    from stack3d.thermal.fem.conduction import ConductionSolver
-    from stack3d.thermal.fem.time import FemBody
-
-    assert isinstance(solid, ConductionSolver)
-    return FemBody(solid)
 
 
 def _marched(

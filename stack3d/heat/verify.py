@@ -12,7 +12,7 @@ from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import make_backend
 from stack3d.heat.sources import sources_as_programmed
 from stack3d.schema.scenario import Scenario
-from stack3d.thermal.analytic import CosineSeries
+from stack3d.thermal.analytic.series import CosineSeries
 from stack3d.thermal.places import Box, Place, Probe
 
 

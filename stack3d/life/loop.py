@@ -29,7 +29,7 @@ from stack3d.life.start import climate_of, first_heat, fresh_life, leaking_of, l
 from stack3d.life.times import TODAY, epoch_times
 from stack3d.progress import Observer, Stopwatch
 from stack3d.schema.life import Lifetime
-from stack3d.thermal.problem import ThermalBackend, ThermalSolution
+from stack3d.thermal.backend import ThermalBackend, ThermalSolution
 from stack3d.workload.power import DYNAMIC
 
 ANCHOR = 298.15

@@ -19,7 +19,7 @@ from stack3d.life.life import Bill, Life
 from stack3d.life.policy import Policy
 from stack3d.life.population import Population
 from stack3d.schema.life import Lifetime
-from stack3d.thermal.problem import ThermalBackend
+from stack3d.thermal.backend import ThermalBackend
 
 
 def fresh_life(chip: Chip, computer: Computer) -> Life:

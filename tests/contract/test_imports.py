@@ -10,7 +10,7 @@ import stack3d
 ROWS = (
     ("errors",),
     ("units", "fields", "registry", "progress", "yamlfile", "layout", "tiles"),
-    ("meshes",),
+    ("meshes", "grids"),
     ("schema", "floorplans"),
     ("decks",),
     ("geometry", "workload", "thermal", "devices", "mvm"),

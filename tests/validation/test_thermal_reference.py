@@ -9,7 +9,7 @@ from stack3d.case import check
 from stack3d.heat.bodies import make_grid
 from stack3d.heat.faces import thermal_problem
 from stack3d.heat.solvers import make_backend
-from stack3d.thermal.problem import ThermalSolution
+from stack3d.thermal.backend import ThermalSolution
 
 PROFILES = list(decks.available("solvers"))
 

@@ -10,8 +10,8 @@ from stack3d.heat import channels
 from stack3d.heat.bodies import make_grid
 from stack3d.heat.faces import thermal_problem
 from stack3d.heat.solvers import make_backend
-from stack3d.thermal import ducts
-from stack3d.thermal.problem import ThermalSolution
+from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.cooling import ducts
 
 FLOW = 42e-6 / 60
 CAPACITY_RATE = FLOW * 4.17e6

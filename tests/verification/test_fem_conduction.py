@@ -5,11 +5,14 @@ import pytest
 
 from stack3d.errors import SolverError
 from stack3d.geometry.hexahedra import layered_cells
+from stack3d.grids import Grid
 from stack3d.heat.bodies import make_grid
-from stack3d.layout import Grid, HeatSource, Layer, Material, Rectangle, Stack, hat_integrals
-from stack3d.thermal.fem.hexahedra import FemSolver
-from stack3d.thermal.problem import Face, ThermalProblem, ThermalSolution
-from stack3d.thermal.tensor import TensorSolver
+from stack3d.layout import HeatSource, Layer, Material, Rectangle, Stack
+from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.fem.solver_on_grid import FemSolver
+from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.lines import hat_integrals
+from stack3d.thermal.problem import Face, ThermalProblem
 
 BOX = Rectangle(0.0, 2e-3, 0.0, 1e-3)
 
@@ -116,7 +119,7 @@ def test_two_backends_agree_on_one_grid(faces: str) -> None:
 
 
 def test_power_enters_with_its_total() -> None:
-    from stack3d.thermal.problem import source_loads
+    from stack3d.thermal.grid.loads import source_loads
 
     grid = grid_of(STACK, 12, 7, 3)
     load = source_loads(grid, STACK, SOURCES)

@@ -17,7 +17,7 @@ from stack3d.heat.bodies import make_body, make_grid
 from stack3d.heat.faces import thermal_problem
 from stack3d.heat.solvers import Backends, make_backend
 from stack3d.layout import Floats, Layer, Stack
-from stack3d.thermal.problem import ThermalSolution
+from stack3d.thermal.backend import ThermalSolution
 
 ORDER = 1.45
 """Of the error of `ci` on `flip_chip_package` with every element halved twice."""

@@ -24,10 +24,10 @@ from stack3d.heat.solvers import make_backend
 from stack3d.heat.sources import dynamic_powers, heat_sources, power_schedule
 from stack3d.heat.state import LEAKAGE_ITERATIONS, LEAKAGE_TOLERANCE
 from stack3d.heat.tiles import tile_field
-from stack3d.thermal.exact_transient import ExactTransient
-from stack3d.thermal.modal_system import ModalSystem
+from stack3d.thermal.grid.exact_transient import ExactTransient
+from stack3d.thermal.grid.modal_system import ModalSystem
+from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box
-from stack3d.thermal.tensor import TensorSolver
 from stack3d.workload import power
 
 BUSY = {

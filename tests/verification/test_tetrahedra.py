@@ -12,11 +12,12 @@ from stack3d.geometry.tetrahedra import build_columns
 from stack3d.layout import HeatSource, Layer, Material, Rectangle, Stack, Surface
 from stack3d.progress import Silent
 from stack3d.schema.numerics import Mesh
-from stack3d.thermal.fem.unstructured import MeshSolver
-from stack3d.thermal.mesh_fields import ColumnField
-from stack3d.thermal.problem import Face, ThermalProblem, ThermalSolution
-from stack3d.thermal.tensor import TensorSolver
-from stack3d.thermal.unstructured import MeshProblem
+from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.fem.solver_of_cells import MeshSolver
+from stack3d.thermal.fields.on_columns import ColumnField
+from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.mesh_problem import MeshProblem
+from stack3d.thermal.problem import Face, ThermalProblem
 
 BOX = Rectangle(0.0, 2e-3, 0.0, 1e-3)
 WIDE = Rectangle(-1e-3, 3e-3, -1e-3, 2e-3)
