@@ -1,6 +1,7 @@
 """A scenario made concrete: stack, crossbar matrices, device models; all but the places of the tiles."""
 
 from __future__ import annotations
+from stack3d.geometry.stack import build_stack, check_places, explicit_sources, tile_sites
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from stack3d.chip.computer import Computer, forward_of
 from stack3d.chip.crossbars import build_matrix, with_mismatch
 from stack3d.devices.build import build_device, check_device
 from stack3d.errors import DeckError, Problem, ValidityWarning, did_you_mean
-from stack3d.geometry import stack as geometry
+
 from stack3d.layout import HeatSource, Stack
 from stack3d.schema.device import Device
 from stack3d.schema.scenario import Scenario
@@ -130,7 +131,7 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
     network = replace(network, copies=copies)
     built = {one: _named(single[name], one) for name, names in copies.items() for one in names}
     tiles = tuple(t for m in built.values() for t in m.tiles)
-    sites = geometry.tile_sites(scenario.geometry, stack)
+    sites = tile_sites(scenario.geometry, stack)
     if len(tiles) > len(sites):  # says what is missing before anything is computed
         _problems_of(lambda: place("spread", tiles, sites), problems)
         return None
@@ -190,15 +191,15 @@ def build_chip(scenario: Scenario, found: list[Problem] | None = None) -> Chip:
         With every mistake that only shows when the parts meet: geometry, places, network, device, rate.
     """
     problems: list[Problem] = [] if found is None else found
-    stack = geometry.build_stack(scenario.geometry)
-    sources = _problems_of(lambda: geometry.explicit_sources(scenario, stack), problems) or ()
+    stack = build_stack(scenario.geometry)
+    sources = _problems_of(lambda: explicit_sources(scenario, stack), problems) or ()
     for source in sources:
         if source.power < 0:
             text = f"power.sources: {source.name!r} takes {-source.power:g} W out of {source.layer!r}; is the sign meant?"
             warnings.warn(ValidityWarning(text), stacklevel=2)
     traced = _problems_of(lambda: _traced(scenario, sources), problems)
     sources, source_trace = traced if traced is not None else (sources, None)
-    problems += geometry.check_places(scenario, stack)
+    problems += check_places(scenario, stack)
     deck = scenario.workload.trace if scenario.workload is not None else None
     activity = _problems_of(lambda: trace.read_activity(deck), problems) or trace.read_activity(None)
     computer = _computer(scenario, stack, problems) if scenario.workload is not None else None
