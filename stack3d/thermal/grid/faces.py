@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from stack3d.grids import Where
 from stack3d.layout import Floats
 from stack3d.thermal.grid.cells import CellProperties
-from stack3d.thermal.grid.operator import SHARES
 from stack3d.thermal.problem import ThermalProblem
 
 FACES = ("top", "bottom", "sides")
+SHARES = np.array([1 / 16, 1 / 48, 1 / 48, 1 / 144])
+"""Of a cell's area in its four products of sums and differences: those of the bilinear mass matrix."""
 
 
 def axis_of_planes(where: Where) -> int | None:

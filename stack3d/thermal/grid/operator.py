@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from stack3d.grids import Plane
 from stack3d.layout import Floats
 from stack3d.thermal.grid.cells import CellProperties
-from stack3d.thermal.grid.faces import FACES, add_to, face_mass, face_terms, take
+from stack3d.thermal.grid.faces import FACES, SHARES, add_to, face_mass, face_terms, take
 from stack3d.thermal.problem import ThermalProblem
 
-SHARES = np.array([1 / 16, 1 / 48, 1 / 48, 1 / 144])
-"""Of a cell's area in its four products of sums and differences: those of the bilinear mass matrix."""
 CELLS_AT_ONCE = 8192
 """Cells of one step through the planes of a small grid: fewer cost time of Python, more that of memory outside the cache."""
 MOST_KEPT = 2_000_000
