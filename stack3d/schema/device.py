@@ -15,6 +15,7 @@ from stack3d.schema.base import (
     Duration,
     Energy,
     Number,
+    Temperature,
     Thickness,
     Voltage,
     bare,
@@ -83,6 +84,13 @@ TimeRange = Annotated[tuple[float, float], *_range("time")]
 ConductanceRange = Annotated[tuple[float, float], *_range("conductance")]
 
 
+class Exposure(DeckModel):
+    """A measurement that took a time at a temperature."""
+
+    temperature: Temperature
+    time: Duration
+
+
 class Validity(DeckModel):
     """Where a law holds: outside `fitted` it warns, outside `allowed` it refuses."""
 
@@ -92,6 +100,8 @@ class Validity(DeckModel):
     time_fitted: TimeRange | None = None
     """Times since programming of the measurement."""
     time_allowed: TimeRange | None = None
+    exposures_fitted: tuple[Exposure, ...] | None = None
+    """Times at temperatures of the measurements; an age at a temperature is covered by one that was as hot and as long."""
     conductance_fitted: ConductanceRange | None = None
     """Target conductances of the measurement."""
     conductance_allowed: ConductanceRange | None = None
