@@ -59,8 +59,8 @@ def check_exposure(valid: Validity, temperature: ArrayLike, age: ArrayLike, *, w
         return
     hottest, oldest = float(np.asarray(temperature).max()), float(np.asarray(age).max())
     slack = 1 - 1e-6
-    if not any(hottest * slack <= e.temperature and oldest * slack <= e.time for e in valid.exposures_fitted):
-        measured = ", ".join(f"{e.time:.4g} s at {e.temperature:.5g} K" for e in valid.exposures_fitted)
+    if not any(oldest * slack <= time and hottest * slack <= kelvin for time, kelvin in valid.exposures_fitted):
+        measured = ", ".join(f"{time:.4g} s at {kelvin:.5g} K" for time, kelvin in valid.exposures_fitted)
         warnings.warn(
             f"{where}: leaves the times and temperatures of its measurements ({measured}); extrapolating",
             ValidityWarning,

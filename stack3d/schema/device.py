@@ -15,7 +15,6 @@ from stack3d.schema.base import (
     Duration,
     Energy,
     Number,
-    Temperature,
     Thickness,
     Voltage,
     bare,
@@ -84,11 +83,21 @@ TimeRange = Annotated[tuple[float, float], *_range("time")]
 ConductanceRange = Annotated[tuple[float, float], *_range("conductance")]
 
 
-class Exposure(DeckModel):
-    """A measurement that took a time at a temperature."""
+def _exposure(value: Any) -> Any:
+    if isinstance(value, str):
+        time, at, temperature = value.partition(" at ")
+        if not at:
+            raise ValueError(f"got {value!r}; allowed: a time at a temperature, such as '1000 s at 25 degC'")
+        return units.parse(time, "time"), units.parse(temperature, "temperature")
+    return value
 
-    temperature: Temperature
-    time: Duration
+
+Exposure = Annotated[
+    tuple[float, float],
+    BeforeValidator(_exposure),
+    WithJsonSchema({"type": "string", "description": "a time at a temperature, such as '1000 s at 25 degC'"}),
+]
+"""A measurement that took a time [s] at a temperature [K]."""
 
 
 class Validity(DeckModel):
