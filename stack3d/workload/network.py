@@ -44,12 +44,12 @@ class WeightMatrix:
     @property
     def n_inputs(self) -> int:
         """Rows of the whole matrix."""
-        return self.blocks.shape[0] * self.blocks.shape[1]
+        return int(self.blocks.shape[0] * self.blocks.shape[1])
 
     @property
     def n_outputs(self) -> int:
         """Columns of the whole matrix."""
-        return self.blocks.shape[0] * self.blocks.shape[2]
+        return int(self.blocks.shape[0] * self.blocks.shape[2])
 
     @property
     def weights(self) -> Floats:
@@ -59,11 +59,11 @@ class WeightMatrix:
     def part(self, start: int, stop: int) -> Floats:
         """The matrix of a range of blocks, zero between them."""
         if stop - start == 1:
-            return self.blocks[start]
+            return np.asarray(self.blocks[start])
         count, (rows, columns) = stop - start, self.blocks.shape[1:]
         out = np.zeros((count, rows, count, columns))
         out[np.arange(count), :, np.arange(count)] = self.blocks[start:stop]
-        return out.reshape(count * rows, count * columns)
+        return np.asarray(out.reshape(count * rows, count * columns))
 
     def times(self, x: Floats) -> Floats:
         """Products of vectors (vectors, n_inputs), exact."""
@@ -244,7 +244,11 @@ def load_network(
     kept = tuple(layer for name, layer in layers.items() if name in digital)
     network = Network(program, chosen, kept, uses)
     fixed = program.inputs[0].shape[0] if program.inputs[0].shape else None
-    return _tried(network, None) if fixed is None else _tried(replace(network, program=Program.of(with_free_batch(model))), network)
+    return (
+        _tried(network, None)
+        if fixed is None
+        else _tried(replace(network, program=Program.of(with_free_batch(model))), network)
+    )
 
 
 def _unfit(layer: WeightMatrix, weight: str, path: Path) -> list[Problem]:
@@ -288,4 +292,3 @@ def _tried(network: Network, fixed: Network | None) -> Network:
     if fixed is not None and not np.allclose(found, np.concatenate(parts), rtol=1e-4, atol=1e-5):
         raise DeckError(Problem(KEY, f"the model is fixed to batches of {batch}; export it with a dynamic batch axis"))
     return network
-

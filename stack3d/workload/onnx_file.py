@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-
 from stack3d.errors import DeckError, Problem, did_you_mean
 
 KEY, OUTPUT_KEY = "workload.network.file", "workload.output"

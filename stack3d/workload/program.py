@@ -178,10 +178,12 @@ def _steps(protos: Sequence[Any], opsets: Mapping[str, int], known: dict[str, Ar
         except Stack3dError:
             raise
         except Exception as error:  # attributes of the wrong kind
-            problems.append(Problem(KEY, f"node {node.name!r} ({node.kind}): {str(error).splitlines()[0] if str(error) else error!r}"))
+            problems.append(
+                Problem(KEY, f"node {node.name!r} ({node.kind}): {str(error).splitlines()[0] if str(error) else error!r}")
+            )
             continue
-        if text := step.operator.objection(known):
-            problems.append(Problem(KEY, f"node {node.name!r} is {text}"))
+        if objection := step.operator.objection(known):
+            problems.append(Problem(KEY, f"node {node.name!r} is {objection}"))
         elif not _folded(step, known):
             steps.append(step)
     return steps, problems

@@ -45,7 +45,9 @@ class _Ml(Operator):
     def judged(self, scores: Array, transform: str) -> tuple[Array, Array]:
         """Return the class of the largest score and what is made of the scores."""
         labels = self.labels()
-        return labels[np.minimum(scores.argmax(axis=-1), len(labels) - 1)], np.asarray(TRANSFORMS[transform](scores), np.float32)
+        return labels[np.minimum(scores.argmax(axis=-1), len(labels) - 1)], np.asarray(
+            TRANSFORMS[transform](scores), np.float32
+        )
 
     def objection(self, constants: Any) -> str | None:
         """Return what is not supported."""
@@ -91,7 +93,7 @@ class Binarizer(_Ml):
 
     def compute(self, x: Array) -> Array:
         """Return ones and zeros."""
-        return (x > self.get("threshold", 0.0)).astype(x.dtype)
+        return np.asarray((x > self.get("threshold", 0.0)).astype(x.dtype))
 
 
 @operators.register(ML + "FeatureVectorizer")
@@ -122,14 +124,17 @@ class LabelEncoder(_Ml):
         kinds = {"int64s": np.int64, "strings": object, "floats": np.float32}
 
         def of(side: str) -> tuple[Array, str]:
+            if (tensor := self.get(f"{side}_tensor")) is not None:
+                return tensor.ravel(), "tensor"
             name = next(n for n in kinds if self.get(f"{side}_{n}") is not None)
             return np.asarray(self.get(f"{side}_{name}"), kinds[name]), name
 
         (keys, _), (values, kind) = of("keys"), of("values")
         default = {"int64s": self.get("default_int64", -1), "strings": self.get("default_string", "_Unused"),
-                   "floats": self.get("default_float", -0.0)}[kind]  # fmt: skip
+                   "floats": self.get("default_float", -0.0),
+                   "tensor": np.ravel(self.get("default_tensor", 0))[0]}[kind]  # fmt: skip
         table = dict(zip(keys.tolist(), values.tolist()))
-        return np.array([table.get(one, default) for one in x.ravel().tolist()], kinds[kind]).reshape(x.shape)
+        return np.array([table.get(one, default) for one in x.ravel().tolist()], values.dtype).reshape(x.shape)
 
 
 @operators.register(ML + "OneHotEncoder")
@@ -190,7 +195,10 @@ class _Trees(_Ml):
             np.array([place.get((t, n), 0) for t, n in zip(here, get(f"nodes_{side}nodeids") or [])], int)
             for side in ("true", "false")
         )
-        self.features, self.values = np.asarray(get("nodes_featureids") or [], int), np.asarray(get("nodes_values") or [], np.float32)
+        self.features, self.values = (
+            np.asarray(get("nodes_featureids") or [], int),
+            np.asarray(get("nodes_values") or [], np.float32),
+        )
         self.missing = np.asarray(get("nodes_missing_value_tracks_true") or [0] * len(trees), bool)
         self.roots = np.array([np.flatnonzero(trees == t)[0] for t in dict.fromkeys(here)], int)
         kind = "class" if get("class_ids") is not None else "target"
@@ -201,9 +209,9 @@ class _Trees(_Ml):
     def sums(self, x: Array, outputs: int) -> Array:
         """Return the sums, shape (batch, outputs)."""
         weight = np.zeros((len(self.modes), outputs))
-        for at, parts in self.leaves.items():
+        for leaf, parts in self.leaves.items():
             for column, w in parts:
-                weight[at, column] += w
+                weight[leaf, column if outputs > 1 else 0] += w
         at = np.broadcast_to(self.roots, (len(x), len(self.roots))).copy()
         claims = {"BRANCH_LEQ": np.less_equal, "BRANCH_LT": np.less, "BRANCH_GTE": np.greater_equal, "BRANCH_GT": np.greater,
                   "BRANCH_EQ": np.equal, "BRANCH_NEQ": np.not_equal}  # fmt: skip
@@ -252,4 +260,3 @@ class ZipMap(_Ml):
     def compute(self, x: Array) -> Array:
         """Return the scores."""
         return x
-

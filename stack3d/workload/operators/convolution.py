@@ -115,7 +115,7 @@ class ConvInteger(_Convolution):
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
         """Return the convolution as 32-bit integers."""
         zeros = [inputs[i] if len(inputs) > i and inputs[i] is not None else np.zeros(()) for i in (2, 3)]
-        return (self.sums(inputs[0], inputs[1], *zeros, held).astype(np.int32),)
+        return (self.sums(inputs[0], inputs[1], zeros[0], zeros[1], held).astype(np.int32),)
 
 
 def _less(values: Array, zero: Array) -> Array:
@@ -170,7 +170,7 @@ class ConvTranspose(_Convolution):
             low, high = (pads[i], pads[i + n]) if auto == "NOTSET" else (0, 0)
             if wanted is not None:
                 total = full[i] - wanted[-n:][i]
-                low = total - total // 2 if auto == "SAME_LOWER" else total // 2
+                low = total // 2 if auto == "SAME_UPPER" else total - total // 2
                 high = total - low
             cut.append((low, high))
         return full, cut
@@ -197,7 +197,7 @@ class ConvTranspose(_Convolution):
         out = np.zeros((len(x), outputs, *full), x.dtype)
         for place in itertools.product(*(range(k) for k in kernel)):
             target = tuple(slice(p * d, p * d + s * (m - 1) + 1, s) for p, d, s, m in zip(place, spread, steps, space))
-            out[(slice(None), slice(None), *target)] += y[(..., *place)]
+            out[(slice(None), slice(None), *target)] += y[(slice(None),) * (2 + n) + place]
         out = out[(slice(None), slice(None), *(slice(max(a, 0), size - max(b, 0)) for (a, b), size in zip(cut, full)))]
         if any(min(c) < 0 for c in cut):
             out = np.pad(out, [(0, 0), (0, 0), *((max(-a, 0), max(-b, 0)) for a, b in cut)])

@@ -68,7 +68,7 @@ class Binary(Operator):
     def compute(self, a: Array, b: Array) -> Array:
         """Return the function's values, in the type of `a` or as truth values."""
         if self.opset < 7 and self.get("broadcast") and b.ndim < a.ndim:  # the first axes of `b` had a place of their own
-            b = b.reshape(*b.shape, *[1] * (a.ndim - self.get("axis", a.ndim - b.ndim) - b.ndim))
+            b = b.reshape((*b.shape, *[1] * (a.ndim - self.get("axis", a.ndim - b.ndim) - b.ndim)))
         afford(np.broadcast_shapes(a.shape, b.shape), a.dtype.itemsize)
         with np.errstate(all="ignore"):
             y = np.asarray(type(self).function(a, b))
@@ -110,7 +110,8 @@ class Mod(Operator):
 
     def compute(self, a: Array, b: Array) -> Array:
         """Return the remainder of a / b."""
-        return np.asarray((np.fmod if self.get("fmod") else np.mod)(a, b), a.dtype)
+        with np.errstate(all="ignore"):
+            return np.asarray((np.fmod if self.get("fmod") else np.mod)(a, b), a.dtype)
 
 
 @operators.register("Pow")
@@ -172,7 +173,10 @@ class IsInf(Operator):
 class _Many(Operator):
     """Any number of arrays that broadcast, taken together."""
 
-    pair: Callable[[Array, Array], Any] = staticmethod(np.add)
+    @staticmethod
+    def pair(a: Array, b: Array) -> Any:
+        """Return two of them in one."""
+        return np.add(a, b)
 
     def compute(self, *inputs: Array) -> Array:
         """Return all of them in one."""
@@ -191,14 +195,20 @@ class Sum(_Many):
 class Max(_Many):
     """Largest of arrays."""
 
-    pair = staticmethod(np.maximum)
+    @staticmethod
+    def pair(a: Array, b: Array) -> Any:
+        """Return two of them in one."""
+        return np.maximum(a, b)
 
 
 @operators.register("Min")
 class Min(_Many):
     """Smallest of arrays."""
 
-    pair = staticmethod(np.minimum)
+    @staticmethod
+    def pair(a: Array, b: Array) -> Any:
+        """Return two of them in one."""
+        return np.minimum(a, b)
 
 
 @operators.register("Mean")
@@ -351,10 +361,13 @@ class Cast(Operator):
         from onnx.helper import tensor_dtype_to_np_dtype
 
         wanted = tensor_dtype_to_np_dtype(int(self.get("to")))
-        if wanted.kind in "iu" and x.dtype.kind == "f":
-            with np.errstate(all="ignore"):
-                return x.astype(wanted)
-        return x.astype(wanted)
+        if np.dtype(wanted).name.startswith("float8"):  # they saturate
+            from onnx.reference import ReferenceEvaluator
+
+            alone = ReferenceEvaluator(self.node.proto, opsets={"": self.opset})
+            return np.asarray(alone.run(None, {self.node.inputs[0]: x})[0])
+        with np.errstate(all="ignore"):
+            return x.astype(wanted)
 
 
 @operators.register("CastLike")
@@ -363,7 +376,13 @@ class CastLike(Operator):
 
     def compute(self, x: Array, other: Array) -> Array:
         """Return `x` in the type of `other`."""
-        return x.astype(other.dtype)
+        with np.errstate(all="ignore"):
+            return x.astype(other.dtype)
+
+    def objection(self, constants: Any) -> str | None:
+        """Return what is not supported."""
+        other = constants.get(self.node.inputs[1]) if hasattr(constants, "get") else None
+        return "a CastLike to eight bits of floating point" if other is not None and "float8" in other.dtype.name else None
 
 
 @operators.register("Identity")

@@ -86,7 +86,7 @@ class RMSNormalization(Operator):
         axes = tuple(range(self.get("axis", -1) % x.ndim, x.ndim))
         wide = x.astype(np.promote_types(x.dtype, np.float32), copy=False)
         y = wide / np.sqrt(np.square(wide).mean(axis=axes, keepdims=True) + self.get("epsilon", 1e-5))
-        return (y.astype(x.dtype) * scale).astype(x.dtype, copy=False)
+        return np.asarray((y.astype(x.dtype) * scale).astype(x.dtype, copy=False))
 
 
 @operators.register("MeanVarianceNormalization")
@@ -121,9 +121,9 @@ class LRN(Operator):
         wide = [(0, 0), (low, size - 1 - low), *[(0, 0)] * (x.ndim - 2)]
         squares = np.cumsum(np.pad(np.square(x, dtype=np.float64), wide), axis=1)
         total = squares[:, size - 1 :].copy()
-        total[:, 1:] -= squares[:, : -size]
+        total[:, 1:] -= squares[:, :-size]
         scale = self.get("bias", 1.0) + self.get("alpha", 1e-4) / size * total
-        return (x / scale ** self.get("beta", 0.75)).astype(x.dtype)
+        return np.asarray((x / scale ** self.get("beta", 0.75)).astype(x.dtype))
 
 
 @operators.register("Det")
@@ -158,4 +158,3 @@ class RotaryEmbedding(Operator):
             y = np.concatenate([a * cos - b * sin, a * sin + b * cos], axis=-1)
         y = np.concatenate([y, rest], axis=-1).astype(x.dtype)
         return y if len(shape) == 4 else y.transpose(0, 2, 1, 3).reshape(shape)
-

@@ -126,7 +126,7 @@ class MatMulInteger(_OfTwo):
 def requantised(values: Array, zero: Array) -> Array:
     """Values as integers about a zero point, cut to its type."""
     limits = np.iinfo(zero.dtype)
-    return np.clip(np.rint(values) + zero, limits.min, limits.max).astype(zero.dtype)
+    return np.asarray(np.clip(np.rint(values) + zero, limits.min, limits.max).astype(zero.dtype))
 
 
 @operators.register("QLinearMatMul")
@@ -175,7 +175,7 @@ class Einsum(Operator):
         return parts, output
 
     def plan(self, slot: int) -> tuple[str, str, str] | None:
-        """Return the letters that the held operand sums over and gives, and those the other keeps; None for no matrix product."""
+        """Return the letters that the held operand sums over and gives, and those the other keeps; None: no matrix."""
         parts, output = self.letters()
         if len(parts) != 2 or "." in "".join(parts):
             return None
@@ -224,7 +224,9 @@ class Einsum(Operator):
         if len(inputs) < 2:
             return 0
         parts, _ = self.letters()
-        size = {c: n for p, x in zip(parts, inputs) for c, n in zip(p.replace("...", ""), x.shape[-len(p.replace("...", "")) :])}
+        size = {
+            c: n for p, x in zip(parts, inputs) for c, n in zip(p.replace("...", ""), x.shape[-len(p.replace("...", "")) :])
+        }
         if any("..." in p for p in parts):
             return int(max(x.size for x in inputs) * outputs[0].shape[-1])
         return math.prod(size.values())
@@ -234,10 +236,16 @@ class Einsum(Operator):
 class Attention(Operator):
     """Scaled products of queries, keys and values: products of activations, digital."""
 
+    KNOWN = frozenset(
+        {"is_causal", "kv_num_heads", "q_num_heads", "qk_matmul_output_mode", "scale", "softcap", "softmax_precision"}
+    )
+
     def objection(self, constants: Any) -> str | None:
         """Return what is not supported."""
         if len([o for o in self.node.outputs if o]) > 1:
             return "an Attention with more outputs than the first; only that is supported"
+        if len(self.node.inputs) > 6 or set(self.node.attributes) - self.KNOWN:
+            return "an Attention with a window or padded keys; only the form of version 23 is supported"
         return None
 
     def split(self, x: Array, heads: int | None) -> Array:
@@ -251,9 +259,7 @@ class Attention(Operator):
     def compute(self, q: Array, k: Array, v: Array, mask: Any = None, past_k: Any = None, past_v: Any = None, *_: Any) -> Array:
         """Return the weighted values, as many axes as the queries have."""
         flat, kind = q.ndim == 3, q.dtype
-        q, k, v = (
-            self.split(x, self.get(name)) for x, name in ((q, "q_num_heads"), (k, "kv_num_heads"), (v, "kv_num_heads"))
-        )
+        q, k, v = (self.split(x, self.get(name)) for x, name in ((q, "q_num_heads"), (k, "kv_num_heads"), (v, "kv_num_heads")))
         if past_k is not None:
             k, v = np.concatenate([past_k, k], axis=2), np.concatenate([past_v, v], axis=2)
         groups = q.shape[1] // k.shape[1]
@@ -266,10 +272,15 @@ class Attention(Operator):
             allowed = np.tri(scores.shape[-2], scores.shape[-1], dtype=bool)
             scores = np.where(allowed, scores, -np.inf)
         if mask is not None:
+            if mask.shape[-1] < scores.shape[-1]:  # keys beyond the mask are not seen
+                rest = [(0, 0)] * (mask.ndim - 1) + [(0, scores.shape[-1] - mask.shape[-1])]
+                mask = np.pad(mask, rest, constant_values=False if mask.dtype == bool else -np.inf)
             scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
-        weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        y = np.matmul(weights / weights.sum(axis=-1, keepdims=True), v).astype(kind, copy=False)
-        return y.transpose(0, 2, 1, 3).reshape(len(y), y.shape[2], -1) if flat else y
+        top = scores.max(axis=-1, keepdims=True)
+        weights = np.exp(scores - np.where(np.isfinite(top), top, 0))
+        total = weights.sum(axis=-1, keepdims=True)
+        y = np.matmul(weights / np.where(total > 0, total, 1), v).astype(kind, copy=False)
+        return np.asarray(y.transpose(0, 2, 1, 3).reshape(len(y), y.shape[2], -1) if flat else y)
 
     def macs(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
         """Return those of scores and of weighted values."""

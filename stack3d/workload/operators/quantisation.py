@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from stack3d.workload.operators.products import requantised
@@ -43,10 +45,10 @@ class QuantizeLinear(_Scaled):
 
         name = np.dtype(zero.dtype).name
         if name.endswith(("int4", "int2")):
-            limits = ml_dtypes.iinfo(zero.dtype)
+            limits: Any = ml_dtypes.iinfo(zero.dtype)  # type: ignore[no-untyped-call]
             whole = np.rint(values) + zero.astype(np.float32)
-            return np.clip(whole, float(limits.min), float(limits.max)).astype(np.int8).astype(zero.dtype)
-        most = float(ml_dtypes.finfo(zero.dtype).max)
+            return np.asarray(np.clip(whole, float(limits.min), float(limits.max)).astype(np.int8).astype(zero.dtype))
+        most = float(ml_dtypes.finfo(zero.dtype).max)  # type: ignore[no-untyped-call]
         return np.clip(values, -most, most).astype(zero.dtype)
 
 
@@ -72,4 +74,3 @@ class DynamicQuantizeLinear(Operator):
         scale = np.float32((np.float32(high) - np.float32(low)) / np.float32(255)) or np.float32(1)
         zero = np.asarray(np.clip(np.rint(-np.float32(low) / scale), 0, 255), np.uint8)
         return requantised(x / scale, zero), np.asarray(scale, np.float32), zero
-

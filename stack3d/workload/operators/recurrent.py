@@ -14,16 +14,23 @@ from stack3d.workload.operators.table import Array, Held, Operator, Stored, oper
 
 Function = Callable[[Array], Array]
 FUNCTIONS: dict[str, Callable[[Array, float, float], Any]] = {
-    "relu": lambda x, a, b: np.maximum(x, 0), "tanh": lambda x, a, b: np.tanh(x), "sigmoid": lambda x, a, b: UNARY["Sigmoid"](x),
+    "relu": lambda x, a, b: np.maximum(x, 0), "tanh": lambda x, a, b: np.tanh(x),
+    "sigmoid": lambda x, a, b: UNARY["Sigmoid"](x),
     "affine": lambda x, a, b: a * x + b, "leakyrelu": lambda x, a, b: np.where(x >= 0, x, a * x),
     "thresholdedrelu": lambda x, a, b: np.where(x >= a, x, 0), "scaledtanh": lambda x, a, b: a * np.tanh(b * x),
-    "hardsigmoid": lambda x, a, b: np.clip(a * x + b, 0, 1), "elu": lambda x, a, b: np.where(x >= 0, x, a * np.expm1(np.minimum(x, 0))),
+    "hardsigmoid": lambda x, a, b: np.clip(a * x + b, 0, 1),
+    "elu": lambda x, a, b: np.where(x >= 0, x, a * np.expm1(np.minimum(x, 0))),
     "softsign": lambda x, a, b: x / (1 + np.abs(x)), "softplus": lambda x, a, b: UNARY["Softplus"](x),
 }  # fmt: skip
 """Gate functions by name, of x and two numbers."""
-NUMBERS = {"leakyrelu": (0.01, 0.0), "thresholdedrelu": (1.0, 0.0), "scaledtanh": (1.0, 1.0), "hardsigmoid": (0.2, 0.5), "elu": (1.0, 0.0),
+NUMBERS = {"leakyrelu": (0.01, 0.0), "thresholdedrelu": (1.0, 0.0), "scaledtanh": (1.0, 1.0),
+           "hardsigmoid": (0.2, 0.5), "elu": (1.0, 0.0),
            "affine": (1.0, 0.0)}  # fmt: skip
 """Their numbers where the node has none."""
+
+
+def _by(matrix: Array) -> Function:
+    return lambda x: np.asarray(x @ matrix)
 
 
 class Recurrent(Operator):
@@ -61,7 +68,7 @@ class Recurrent(Operator):
 
     def functions(self, direction: int) -> list[Function]:
         """Return the gate functions of a direction."""
-        names = [str(f).lower() for f in self.get("activations") or [f for f in self.defaults * 2]]
+        names = [str(f).lower() for f in self.get("activations") or list(self.defaults * 2)]
         alphas, betas = list(self.get("activation_alpha") or []), list(self.get("activation_beta") or [])
         made: list[Function] = []
         for name in names:
@@ -81,7 +88,8 @@ class Recurrent(Operator):
 
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
         """Return all outputs, the last state and, where there is one, the last memory."""
-        x, w, r, b, lengths, h0, c0, peepholes = [*inputs, *[None] * (8 - len(inputs))]
+        given: list[Any] = [*inputs, *[None] * (8 - len(inputs))]
+        x, w, r, b, lengths, h0, c0, peepholes = given
         if self.get("layout", 0):
             x = np.swapaxes(x, 0, 1)
             h0, c0 = (None if s is None else np.swapaxes(s, 0, 1) for s in (h0, c0))
@@ -92,8 +100,8 @@ class Recurrent(Operator):
         outputs, lasts, memories = [], [], []
         for d, backwards in enumerate(self.directions):
             suffix = "" if d == 0 else str(d + 1)
-            into = held.get(f"W{suffix}") or (lambda v, m=w[d].T: v @ m)
-            recur = held.get(f"R{suffix}") or (lambda v, m=r[d].T: v @ m)
+            into = held.get(f"W{suffix}") or _by(w[d].T)
+            recur = held.get(f"R{suffix}") or _by(r[d].T)
             bias = np.zeros(2 * self.gates * size, kind) if b is None else b[d]
             h = np.zeros((batch, size), kind) if h0 is None else np.broadcast_to(h0[d], (batch, size))
             c = np.zeros((batch, size), kind) if c0 is None else np.broadcast_to(c0[d], (batch, size))

@@ -97,6 +97,10 @@ class _Softened(Operator):
 
     def compute(self, x: Array) -> Array:
         """Return the function's values in the type of `x`."""
+        with np.errstate(all="ignore"):
+            return self._over(x)
+
+    def _over(self, x: Array) -> Array:
         if self.opset >= 13:
             return self.over(x, self.get("axis", -1)).astype(x.dtype, copy=False)
         axis = self.get("axis", 1) % max(x.ndim, 1)

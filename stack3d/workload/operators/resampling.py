@@ -47,7 +47,7 @@ def kernel(mode: str, distance: Floats, cubic: float) -> Floats:
     """Weight of an input at a distance of so many inputs."""
     d = np.abs(distance)
     if mode == "linear":
-        return np.maximum(1 - d, 0)
+        return np.asarray(np.maximum(1 - d, 0))
     inner = ((cubic + 2) * d - (cubic + 3)) * d**2 + 1
     outer = ((cubic * d - 5 * cubic) * d + 8 * cubic) * d - 4 * cubic
     return np.where(d <= 1, inner, np.where(d < 2, outer, 0))
@@ -60,7 +60,7 @@ def axis_matrix(x: Floats, inputs: int, scale: float, mode: str, cubic: float, a
     steps = np.arange(-int(np.ceil(reach)), int(np.ceil(reach)) + 1)
     index = np.floor(x).astype(int)[:, None] + steps
     weight = kernel(mode, (x[:, None] - index) * wide, cubic)
-    if inside or antialias:
+    if inside:
         weight = np.where((index >= 0) & (index < inputs), weight, 0)
     if inside or antialias:
         weight /= weight.sum(axis=1, keepdims=True)

@@ -33,7 +33,7 @@ class ConstantOfShape(Operator):
     def compute(self, shape: Array) -> Array:
         """Return an array of the shape."""
         value = np.asarray(self.get("value", np.zeros(1, np.float32))).reshape(-1)
-        return np.full(afford(shape.ravel(), value.itemsize), value[0], value.dtype)
+        return np.full(afford(shape.ravel().tolist(), value.itemsize), value[0], value.dtype)
 
 
 @operators.register("EyeLike")
@@ -45,7 +45,8 @@ class EyeLike(Operator):
         from onnx.helper import tensor_dtype_to_np_dtype
 
         kind = x.dtype if self.get("dtype") is None else tensor_dtype_to_np_dtype(self.get("dtype"))
-        return np.eye(*x.shape, k=self.get("k", 0), dtype=kind)
+        rows, columns = x.shape
+        return np.asarray(np.eye(rows, columns, k=self.get("k", 0), dtype=kind))
 
 
 @operators.register("Range")
@@ -177,9 +178,7 @@ class Split(Operator):
 class Slice(Operator):
     """A range of every axis."""
 
-    def compute(
-        self, x: Array, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None
-    ) -> Array:
+    def compute(self, x: Array, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None) -> Array:
         """Return the part."""
         first, last = self.setting("starts", starts), self.setting("ends", ends)
         which = self.setting("axes", axes, list(range(len(first))))
@@ -191,7 +190,7 @@ class Slice(Operator):
             a, b = a + n if a < 0 else a, b + n if b < 0 else b
             a, b = min(max(a, 0), n if step > 0 else n - 1), min(max(b, low), high if step > 0 else n)
             index[axis] = slice(a, None if b < 0 else b, step)
-        return x[tuple(index)]
+        return np.asarray(x[tuple(index)])
 
 
 @operators.register("Gather")
@@ -212,9 +211,9 @@ class GatherElements(Operator):
     def compute(self, x: Array, indices: Array) -> Array:
         """Return them."""
         axis = self.get("axis", 0)
-        index = list(np.indices(indices.shape, sparse=True))
+        index: list[Any] = list(np.indices(indices.shape, sparse=True))
         index[axis] = indices
-        return x[tuple(index)]
+        return np.asarray(x[tuple(index)])
 
 
 @operators.register("GatherND")
@@ -225,7 +224,7 @@ class GatherND(Operator):
         """Return them."""
         batch = self.get("batch_dims", 0)
         lead = np.indices(indices.shape[:batch] + (1,) * (indices.ndim - 1 - batch), sparse=True)[:batch]
-        return x[(*lead, *np.moveaxis(indices, -1, 0))]
+        return np.asarray(x[(*lead, *np.moveaxis(indices, -1, 0))])
 
 
 class _Scatter(Operator):
@@ -248,7 +247,8 @@ class ScatterElements(_Scatter):
 
     def compute(self, x: Array, indices: Array, updates: Array) -> Array:
         """Return the array with them."""
-        axis, index = self.get("axis", 0), list(np.indices(indices.shape, sparse=True))
+        axis = self.get("axis", 0)
+        index: list[Any] = list(np.indices(indices.shape, sparse=True))
         index[axis] = indices
         return self.put(x.copy(), tuple(index), updates)
 
@@ -280,7 +280,9 @@ class Pad(Operator):
         mode, x = self.get("mode", "constant"), x[tuple(cut)]
         if mode == "constant":
             return np.pad(x, wide, constant_values=np.asarray(fill, x.dtype).reshape(()))
-        return np.pad(x, wide, mode={"reflect": "reflect", "edge": "edge", "wrap": "wrap"}[mode])
+        if mode not in ("reflect", "edge", "wrap"):
+            raise ArrayError(f"padding {mode!r} is not known")
+        return np.pad(x, wide, mode=mode)
 
 
 @operators.register("DepthToSpace")
@@ -306,7 +308,8 @@ class SpaceToDepth(Operator):
         """Return the deeper array."""
         n, c, h, w = x.shape
         b = self.get("blocksize")
-        y = x.reshape(n, c, h // b, b, w // b, b).transpose(0, 3, 5, 1, 2, 4)
+        order = (0, 3, 5, 1, 2, 4) if self.get("mode", "DCR") == "DCR" else (0, 1, 3, 5, 2, 4)
+        y = x.reshape(n, c, h // b, b, w // b, b).transpose(order)
         return y.reshape(n, c * b * b, h // b, w // b)
 
 
@@ -321,7 +324,7 @@ class OneHot(Operator):
         afford([*indices.shape, count], values.itemsize)
         places = np.arange(count).reshape([-1 if i == axis % at.ndim else 1 for i in range(at.ndim)])
         inside = np.expand_dims((indices >= -count) & (indices < count), axis)
-        return np.where((at == places) & inside, values[1], values[0])
+        return np.asarray(np.where((at == places) & inside, values[1], values[0]))
 
 
 @operators.register("NonZero")

@@ -124,7 +124,7 @@ class LpPool(_Averaged):
     def compute(self, x: Array) -> Array:
         """Return it."""
         p = self.get("p", 2)
-        return (self.total(np.abs(x) ** p) ** (1.0 / p)).astype(x.dtype)
+        return np.asarray((self.total(np.abs(x) ** p) ** (1.0 / p)).astype(x.dtype))
 
 
 class _Plane(Operator):
