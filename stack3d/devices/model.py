@@ -12,6 +12,7 @@ from stack3d.devices.arrays import finite, fits, paired_normal, streams, tick
 from stack3d.devices.laws import (
     MECHANISMS,
     Array,
+    CrystallisationLaw,
     EnduranceLaw,
     FaultLaw,
     Law,
@@ -34,6 +35,8 @@ from stack3d.devices.truncation import MeanPreserving
 from stack3d.errors import ArrayError, RangeError, unknown_name
 from stack3d.schema.device import Device
 
+CLOCKS = ("relaxation", "spread", "retention", "crystallisation")
+"""Mechanisms that time passes for."""
 ATTRIBUTES = {name: "read_noise_law" if name == "read_noise" else name for name in MECHANISMS}
 """Mechanism → attribute of `DeviceModel` that holds its law."""
 
@@ -65,6 +68,7 @@ class DeviceModel:
     relaxation: RelaxationLaw | None = None
     spread: SpreadLaw | None = None
     retention: RetentionLaw | None = None
+    crystallisation: CrystallisationLaw | None = None
     temperature_dependence: TemperatureDependence | None = None
     read_noise_law: ReadNoiseLaw | None = None
     read_disturb: ReadDisturbLaw | None = None
@@ -263,7 +267,7 @@ class DeviceModel:
             draw = paired_normal(rngs["retention"], shape, dtype, pair_axis, self.retention.pair_correlation)
             draws["retention"] = self.retention.frozen(draw, goal, device)
         clocks = {"age": np.zeros(())}
-        clocks.update({name: np.zeros(()) for name in ("relaxation", "spread", "retention") if getattr(self, name)})
+        clocks.update({name: np.zeros(()) for name in CLOCKS if getattr(self, name)})
         if self.read_disturb:
             clocks["reads"] = np.zeros(())
         energy = pulses * cells * (device.write.energy if device.write else 0.0)
@@ -326,7 +330,7 @@ class DeviceModel:
         clocks["age"] = clocks["age"] + duration
         self._check("time", clocks["age"])
         for name, law in self.mechanisms.items():
-            if name in ("relaxation", "spread", "retention"):
+            if name in CLOCKS:
                 law.check("temperature", temperature, where=self._where(name))
                 law.check("time", clocks["age"], where=self._where(name))
                 check_exposure(law.valid, temperature, clocks["age"], where=self._where(name))
@@ -338,6 +342,10 @@ class DeviceModel:
         if self.retention:
             rate = self.retention.rate(temperature, state.draws.get("retention", 0.0), self.device)
             clocks["retention"] = tick(clocks["retention"], rate, duration)
+        if self.crystallisation:
+            clocks["crystallisation"] = tick(
+                clocks["crystallisation"], self.crystallisation.rate(temperature, self.device), duration
+            )
         if self.read_disturb:
             clocks["reads"] = clocks["reads"] + reads
         return replace(state, clocks=clocks)
@@ -381,6 +389,8 @@ class DeviceModel:
         conductance = self._moved(state, conductance)
         if self.retention and self.retention.last:
             conductance = self._kept(state, conductance)
+        if self.crystallisation:
+            conductance = self.crystallisation.conductance(conductance, clocks["crystallisation"], device)
         if self.temperature_dependence and temperature is not None:
             at = self._temperature(temperature, state.shape)
             self.temperature_dependence.check("temperature", at, where=self._where("temperature_dependence"))
@@ -453,7 +463,7 @@ class DeviceModel:
 
     def _knows(self, state: CellState) -> None:
         """Raise `ArrayError` for cells that were written by a model without one of our clocks."""
-        for name in ("relaxation", "spread", "retention"):
+        for name in CLOCKS:
             if getattr(self, name) and name not in state.clocks:
                 raise ArrayError(f"state has no clock of {name}: its cells were programmed by a model without {name}")
 
