@@ -262,7 +262,15 @@ class SelfHeatingLaw(Law):
 
     @abstractmethod
     def rise(self, power: Array, device: Device) -> Array:
-        """Rise over the tier [K] for cell `power` [W] of shape (…, layer, row, column)."""
+        """Rise over the tier [K] for cell `power` [W] of shape (…, layer, row, column), after a long pulse."""
+
+    def reached(self, pulse: float) -> float:
+        """Share of the rise that a pulse of this length [s] reaches. [-]"""
+        return 1.0
+
+    def beside(self) -> float:
+        """Share of a cell's rise that its nearest neighbours see. [-]"""
+        return 0.0
 
 
 class TruncationLaw(Law):

@@ -266,10 +266,12 @@ class DeviceModel:
         if self.retention and self.retention.random:
             draw = paired_normal(rngs["retention"], shape, dtype, pair_axis, self.retention.pair_correlation)
             draws["retention"] = self.retention.frozen(draw, goal, device)
-        clocks = {"age": np.zeros(())}
+        clocks: dict[str, Array] = {"age": np.zeros(())}
         clocks.update({name: np.zeros(()) for name in CLOCKS if getattr(self, name)})
         if self.read_disturb:
             clocks["reads"] = np.zeros(())
+        if self.self_heating and self.retention and device.write:
+            clocks["retention"] = self._write_disturb(temperature)
         energy = pulses * cells * (device.write.energy if device.write else 0.0)
         fresh = CellState(np.ascontiguousarray(target), programmed, temperature, writes, damage, stuck, clocks, draws)
         return fresh, WriteBill(cells, pulses * cells, energy, failed)
@@ -306,9 +308,9 @@ class DeviceModel:
         duration : float
             [s]
         temperature : array_like
-            Of the cells (self-heating included, if the caller counts it), broadcast against the state. [K]
+            Of the tier, broadcast against the state. [K]
         reads : float
-            Reads of each cell in this time, for read disturb. [-]
+            Reads of each cell in this time: they disturb it, and it is hotter while they last. [-]
 
         Returns
         -------
@@ -341,6 +343,12 @@ class DeviceModel:
             clocks["spread"] = tick(clocks["spread"], self.spread.rate(temperature), duration)
         if self.retention:
             rate = self.retention.rate(temperature, state.draws.get("retention", 0.0), self.device)
+            if self.self_heating and reads and duration:
+                duty = min(reads * self.device.read.pulse / duration, 1.0)
+                hot = self.retention.rate(
+                    temperature + self._read_rise(state.programmed), state.draws.get("retention", 0.0), self.device
+                )
+                rate = rate + duty * (hot - rate)
             clocks["retention"] = tick(clocks["retention"], rate, duration)
         if self.crystallisation:
             clocks["crystallisation"] = tick(
@@ -394,17 +402,51 @@ class DeviceModel:
         if self.temperature_dependence and temperature is not None:
             at = self._temperature(temperature, state.shape)
             self.temperature_dependence.check("temperature", at, where=self._where("temperature_dependence"))
-            conductance *= self.temperature_dependence.factor(
-                conductance / device.g_max,
-                at,
-                state.programming_temperature,
-                draws.get("temperature_dependence", 0.0),
-                device,
-            )
+            if self.self_heating:
+                self._heated(state, conductance, at)
+            else:
+                conductance *= self.temperature_dependence.factor(
+                    conductance / device.g_max,
+                    at,
+                    state.programming_temperature,
+                    draws.get("temperature_dependence", 0.0),
+                    device,
+                )
         if state.stuck.any():
             np.copyto(conductance, device.g_min, where=state.stuck == STUCK_LOW)
             np.copyto(conductance, device.g_max, where=state.stuck == STUCK_HIGH)
         return conductance
+
+    def _read_rise(self, conductance: Array) -> Array:
+        """Rise of cells over their tier while all are read, in the precision of `conductance` [S]. [K]"""
+        assert self.self_heating is not None
+        read = self.device.read
+        power = conductance * conductance.dtype.type(read.voltage**2 * self.self_heating.reached(read.pulse))
+        if power.ndim < 2:
+            return self.self_heating.rise(power.reshape(-1, 1, 1), self.device).reshape(power.shape)
+        return self.self_heating.rise(power[..., None, :, :], self.device)[..., 0, :, :]
+
+    def _heated(self, state: CellState, conductance: Array, temperature: Array) -> None:
+        """Multiply `conductance` by G(T) of cells that this read heats, as those of write-verify did."""
+        assert self.temperature_dependence is not None
+        draw = np.broadcast_to(state.draws.get("temperature_dependence", np.zeros(())), state.shape)
+        at, reference = (np.broadcast_to(t, state.shape) for t in (temperature, state.programming_temperature))
+        # chip by chip: temperatures of cells are large arrays
+        for part in range(len(conductance)) if conductance.ndim > 2 else (...,):
+            mine = conductance[part]
+            rise = self._read_rise(mine)
+            mine *= self.temperature_dependence.factor(
+                mine / self.device.g_max, at[part] + rise, reference[part] + rise, draw[part], self.device
+            )
+
+    def _write_disturb(self, temperature: Array) -> Array:
+        """Reduced time of retention that writes of neighbours cost a nominal cell: two of four come after its own. [-]"""
+        write = self.device.write
+        assert self.self_heating is not None and self.retention is not None and write is not None
+        power = np.full((1, 1, 1), write.energy / write.pulse)
+        rise = self.self_heating.beside() * float(self.self_heating.rise(power, self.device)[0, 0, 0])
+        rate = self.retention.rate(temperature + rise * self.self_heating.reached(write.pulse), 0.0, self.device)
+        return np.asarray(rate * (2 * self.write_pulses() * write.pulse), np.float64)
 
     def _kept(self, state: CellState, conductance: Array) -> Array:
         """What retention leaves of a conductance. [S]"""
