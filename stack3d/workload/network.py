@@ -13,7 +13,7 @@ import numpy as np
 from stack3d.errors import ArrayError, DeckError, Problem, did_you_mean
 from stack3d.layout import Floats
 from stack3d.schema import workload as schema
-from stack3d.workload.onnx_file import KEY, keep_output, read_model, with_free_batch
+from stack3d.workload.onnx_file import KEY, keep_output, read_model, valid, with_free_batch
 from stack3d.workload.operators import Stored
 from stack3d.workload.operators.table import afford
 from stack3d.workload.program import Product, Program, Step
@@ -348,9 +348,10 @@ def load_network(
     """
     path = Path(deck.file)
     model = read_model(path)
-    keep_output(model, output)
-    program = Program.of(model)
-    layers, uses, no_matrix, problems = _collected(program, digital, path)
+    with valid(path):
+        keep_output(model, output)
+        program = Program.of(model)
+        layers, uses, no_matrix, problems = _collected(program, digital, path)
     if not program.inputs:
         problems.append(Problem(KEY, f"{path.name}: the output {program.output!r} depends on no input"))
     for name in digital:
