@@ -368,11 +368,11 @@ def load_network(
     kept = tuple(layer for name, layer in layers.items() if name in digital)
     network = Network(program, chosen, kept, uses)
     fixed = program.inputs[0].shape[0] if program.inputs[0].shape else None
-    return (
-        _tried(network, None)
-        if fixed is None
-        else _tried(replace(network, program=Program.of(with_free_batch(model))), network)
-    )
+    if fixed is None:
+        return _tried(network, None)
+    with valid(path):
+        freed = replace(network, program=Program.of(with_free_batch(model)))
+    return _tried(freed, network)
 
 
 def _unfit(layer: WeightMatrix, weight: str, path: Path) -> list[Problem]:
