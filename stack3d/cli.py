@@ -121,7 +121,7 @@ def validate(scenarios: Scenarios, overrides: Overrides = []) -> None:  # noqa: 
             try:
                 if isinstance(case, Exception):
                     raise case
-                from stack3d.lifetime import check
+                from stack3d.case import check
 
                 wrong = study.mistakes(case.scenario.expect)
                 try:
@@ -143,8 +143,8 @@ def validate(scenarios: Scenarios, overrides: Overrides = []) -> None:  # noqa: 
 def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     """Print the resolved deck, the stack and the size of the mesh."""
     from stack3d import decks, results
-    from stack3d.lifetime import check
-    from stack3d.lifetime.bodies import describe
+    from stack3d.case import check
+    from stack3d.heat.bodies import describe
     from stack3d.units import short
 
     case = decks.load(scenario, _parsed(overrides))
@@ -168,7 +168,7 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
         )
     typer.echo(f"\nmesh: {describe(chip)}")
     if chip.computer is not None:
-        from stack3d.lifetime.outputs import mapping_table
+        from stack3d.heat.outputs import mapping_table
 
         table = mapping_table(chip, chip.computer)
         typer.echo(f"\n{'layer':<24}{'weights':>14}{'copies':>8}{'tiles':>7}{'used':>8}{'products':>10}{'busy':>11}")
@@ -214,13 +214,13 @@ def mesh(
 ) -> None:
     """Write the Gmsh mesh with its named regions."""
     from stack3d import decks
+    from stack3d.case import check
     from stack3d.geometry.gmsh_model import named_model, write_mesh
-    from stack3d.lifetime import check
-    from stack3d.lifetime.bodies import cells_of
+    from stack3d.heat.bodies import cells_of
 
     case = decks.load(scenario, _parsed(overrides))
     try:
-        cells = cells_of(check(case.scenario))
+        cells = cells_of(check(case.scenario, solve=True))
     except DeckError as error:
         raise DeckError(case.locate(error.problems)) from None
     with named_model(cells) as named:
@@ -238,7 +238,7 @@ def view(
     import os
 
     from stack3d import decks
-    from stack3d.lifetime.field import solve_field
+    from stack3d.case.field import solve_field
     from stack3d.report.view import load_pyvista, show, write_field
 
     if output is None and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
@@ -264,8 +264,8 @@ def import_(
 ) -> None:
     """Turn the files of a HotSpot or 3D-ICE run into a scenario, and say what had no equivalent."""
     from stack3d import decks, results, yamlfile
+    from stack3d.case import check
     from stack3d.geometry.importers import import_files
-    from stack3d.lifetime import check
 
     found = import_files(files, output.stem, transient)
     for name, text in found.tables.items():
@@ -352,7 +352,7 @@ def plot(
 def verify(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     """Print the error of the chosen solver against an exact series; refuse with a reason where there is none."""
     from stack3d import decks
-    from stack3d.lifetime.verify import verify as compare
+    from stack3d.heat.verify import verify as compare
 
     case = decks.load(scenario, _parsed(overrides))
     try:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stack3d import __version__, fields
+from stack3d.case.run import Outcome
 from stack3d.decks import Case
 from stack3d.errors import ResultsError
-from stack3d.lifetime.run import Outcome
 from stack3d.results.files import plain
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from stack3d import __version__, results
+from stack3d.case import run_case
 from stack3d.decks import Case
 from stack3d.errors import DeckError, Stack3dError
-from stack3d.lifetime import run_case
-from stack3d.lifetime.backends import Backends
+from stack3d.heat.solvers import Backends
 from stack3d.progress import Observer
 from stack3d.study.expect import missed, mistakes
 from stack3d.study.ranks import Ranks

@@ -12,7 +12,7 @@ from typing import Any
 
 from stack3d import decks
 from stack3d.errors import ResultsError
-from stack3d.lifetime.backends import Backends
+from stack3d.heat.solvers import Backends
 from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.study.case import Job, Report, record_failure, run_job
 from stack3d.study.ranks import Ranks

@@ -212,11 +212,11 @@ def test_json_lines_tell_everything(tmp_path: Path) -> None:
 def test_one_mesh_serves_all_its_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twelve cases, two coolings, powers drawn: one solver, and two of coarser meshes that tell its error, one where
     elements are half as tall as layers."""
-    from stack3d.lifetime import backends
+    from stack3d.heat import solvers
 
     made = []
-    plain = backends.solid_backend
-    monkeypatch.setattr(backends, "solid_backend", lambda *a: made.append(1) or plain(*a))
+    plain = solvers.solid_backend
+    monkeypatch.setattr(solvers, "solid_backend", lambda *a: made.append(1) or plain(*a))
     sweep = "{sample: {count: 6, keys: {power.sources.spot.power: {from: 1 W, to: 2 W}}}, zip: {cooling.top: [cold_plate, lid_heat_sink]}}"
     tree = stack3d.sweep(studies.write(tmp_path, sweep), output=tmp_path / "out", workers=1)
     assert (tree["status"] == "done").all() and tree["status"].size == 12

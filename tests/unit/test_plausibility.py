@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from stack3d import decks, yamlfile
+from stack3d.case import check, run_case
 from stack3d.errors import DeckError, ValidityWarning
-from stack3d.lifetime import check, run_case
 from stack3d.progress import Silent
 
 
