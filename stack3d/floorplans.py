@@ -41,7 +41,10 @@ def read(path: Path) -> list[Unit]:
         raise DeckError(f"a floorplan ends in {', '.join(readers)}, not {path.suffix or 'nothing'}")
     units = readers[path.suffix](path)
     seen: set[str] = set()
-    twice = [unit for unit in units if (name := str(unit.get("name"))) in seen or seen.add(name)]
+    twice = []
+    for unit in units:
+        twice += [unit] if (name := str(unit.get("name"))) in seen else []
+        seen.add(name)
     if twice:
         raise DeckError([Problem("name", f"unit {u.get('name')!r} is there twice", *u.here) for u in twice])
     if not units:

@@ -1,7 +1,6 @@
 """A scenario made concrete: stack, crossbar matrices, device models; all but the places of the tiles."""
 
 from __future__ import annotations
-from stack3d.geometry.stack import build_stack, check_places, explicit_sources, tile_sites
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from stack3d.chip.computer import Computer, forward_of
 from stack3d.chip.crossbars import build_matrix, with_mismatch
 from stack3d.devices.build import build_device, check_device
 from stack3d.errors import DeckError, Problem, ValidityWarning, did_you_mean
-
+from stack3d.geometry.stack import build_stack, check_places, explicit_sources, tile_sites
 from stack3d.layout import HeatSource, Stack
 from stack3d.schema.device import Device
 from stack3d.schema.scenario import Scenario

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from stack3d import yamlfile
-from stack3d.geometry.importers.files import mistake, place_of
+from stack3d import decks, yamlfile
+from stack3d.decks.case import Case
+from stack3d.geometry.importers.files import place_of
 from stack3d.geometry.importers.parts import Element, bounds, box, deck_name, length, new_name
 from stack3d.layout import Rectangle
 from stack3d.yamlfile import Place
@@ -38,6 +41,14 @@ class Imported:
     scenario: yamlfile.Mapping
     notes: tuple[str, ...]
     tables: Mapping[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def resolved(self) -> Iterator[Case]:
+        """The scenario with everything filled in; mistakes stand at the lines of the user's files. Raises DeckError."""
+        with TemporaryDirectory() as folder:  # tables are read from files
+            for name, text in self.tables.items():
+                (Path(folder) / name).write_text(text, encoding="utf-8")
+            yield decks.resolve(yamlfile.copy_of(self.scenario), Path(folder) / "deck.yaml")
 
     def files(self, name: str) -> dict[str, str]:
         """Texts of the deck, called `name`, and of everything beside it: large floorplans and tables."""
@@ -149,9 +160,16 @@ class Draft:
             self.notes.append(text)
 
     def add_layer(
-        self, name: str, thickness: float, material: Mapping[str, Any], place: Place, *, blocks: Sequence[Element] = (), **more: Any
+        self,
+        name: str,
+        thickness: float,
+        material: Mapping[str, Any],
+        place: Place,
+        *,
+        blocks: Sequence[Element] = (),
+        more: Mapping[str, Any] | None = None,
     ) -> str:
-        """Put a layer [m] on top; returns the name it got."""
+        """Put a layer [m] on top, with `more` keys; returns the name it got."""
         name = new_name(name, self._names["layer"])
         entry: dict[str, Any] = {"name": name, "thickness": length(thickness), "material": dict(material)}
         boxes, taken = [], set[str]()
@@ -163,7 +181,7 @@ class Draft:
                 boxes.append(yamlfile.wrapped({**where, "material": element.material.deck()}, element.place))
         if boxes:
             entry["blocks"] = boxes
-        self.layers.append(yamlfile.wrapped({**entry, **more}, place))
+        self.layers.append(yamlfile.wrapped({**entry, **(more or {})}, place))
         return name
 
     def add_outline(self, extent: Rectangle) -> dict[str, Any]:
@@ -211,7 +229,8 @@ class Draft:
         """
         name = deck_name(name)
         power: dict[str, Any] = {"sources": self.sources}
-        timed, tables = {}, {}
+        timed: dict[str, Any] = {}
+        tables: dict[str, str] = {}
         if trace is not None:
             power["trace"], timed["transient"], tables = _over_time(name, self.powers, *trace)
         geometry = {
@@ -251,12 +270,9 @@ def _over_time(
     return {"pattern": "table", "file": file}, transient, {file: _csv(rows)}
 
 
-def filled(elements: Sequence[Element], place: Place, what: str) -> Rectangle:
-    """The rectangle that elements fill without a gap; raises DeckError where they leave one. [m]"""
+def filled(elements: Sequence[Element]) -> Rectangle | None:
+    """The rectangle that elements fill; None where they leave a gap. [m]"""
     boxes = [part for element in elements for part in element.boxes]
     whole = bounds(boxes)
     area = sum(part.area for part in boxes)
-    if abs(area - whole.area) > 1e-6 * whole.area:
-        share = 100 * (1 - area / whole.area)
-        raise mistake(place, what, f"its elements leave {share:.3g} % of the rectangle around them empty, which cannot be imported")
-    return whole
+    return whole if abs(area - whole.area) <= 1e-6 * whole.area else None

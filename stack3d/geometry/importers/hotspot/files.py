@@ -87,7 +87,9 @@ def _positive(text: str, path: Path, line: int, key: str) -> float:
 def read_config(path: Path | None, solids: Mapping[str, Solid]) -> Config:
     """Settings of a configuration, HotSpot's own without one; raises DeckError."""
     numbers, texts, places = dict(DEFAULTS), dict[str, str](), dict[str, Place]()
-    for line, text in read_lines(path) if path is not None else ():
+    if path is None:
+        return Config(numbers, texts, places)
+    for line, text in read_lines(path):
         key, *values = text.split()
         if not key.startswith("-") or len(values) != 1:
             raise mistake(place_of(path, line), key, f"wants '-key value', got {text.strip()!r}")
@@ -171,7 +173,9 @@ def read_layers(path: Path, solids: Mapping[str, Solid], given: Sequence[Path] =
         slabs[int(text)] = Slab(name, at, lateral in "Yy", power in "Yy", solid, thickness, floorplans[file])
         words = words[count:]
     if not slabs or sorted(slabs) != list(range(len(slabs))):
-        raise mistake(place_of(path), "", f"wants layers numbered from 0 on, got {', '.join(map(str, sorted(slabs))) or 'none'}")
+        raise mistake(
+            place_of(path), "", f"wants layers numbered from 0 on, got {', '.join(map(str, sorted(slabs))) or 'none'}"
+        )
     return [slabs[i] for i in sorted(slabs)]
 
 
@@ -220,7 +224,9 @@ class Trace:
             part = slice(start, start + len(layer))
             found = dict(zip(self.names[part], self.columns[part]))
             if odd := sorted(set(layer) ^ set(found)):
-                message = f"columns {start + 1} to {start + len(layer)} are those of powered layer {i + 1}, each of its units once"
+                message = (
+                    f"columns {start + 1} to {start + len(layer)} are those of powered layer {i + 1}, each of its units once"
+                )
                 raise self.fail(odd[0], message)
             out.append(found)
             start += len(layer)

@@ -126,8 +126,8 @@ def _explain(draft: Draft, slabs: Sequence[Slab], config: Config, samples: int, 
     draft.note("c_convec, the capacity of the air side, is spread over the top face; steady temperatures do not depend on it.")
     if any(e.material for slab in slabs for e in slab.floorplan):
         draft.note(
-            "Layers of several materials run with -detailed_3D in HotSpot, which then counts the convection one and a half times;"
-            " here r_convec counts once, so a comparison is off by a third of its share."
+            "Layers of several materials run with -detailed_3D in HotSpot, which then counts the convection one and a half"
+            " times; here r_convec counts once, so a comparison is off by a third of its share."
         )
     if samples > 1 and not transient:
         draft.note(
@@ -149,6 +149,8 @@ def _fill(draft: Draft, slabs: Sequence[Slab], config: Config) -> None:
     """Layers from the bottom up, sources, probes and cooling."""
     n = config.numbers
     bottom = _secondary_path(draft, config, is_single=slabs[0].name == "chip") if n["model_secondary"] else {}
+    units = [e.name for slab in slabs if slab.has_power for e in slab.floorplan]
+    repeats = len(set(units)) < len(units)
     for slab in slabs:
         k = slab.material.conductivity
         if not slab.is_lateral:
@@ -159,13 +161,14 @@ def _fill(draft: Draft, slabs: Sequence[Slab], config: Config) -> None:
             sheet = min(ACTIVE, 0.1 * thickness)
             layer = draft.add_layer(f"{slab.name}_active", sheet, material, slab.place, blocks=slab.floorplan)
             thickness -= sheet
-            draft.add_sources(layer, "", slab.floorplan, averaged=True)
-            draft.add_probes(layer, "", slab.floorplan)
+            prefix = f"{slab.name}_" if repeats else ""
+            draft.add_sources(layer, prefix, slab.floorplan, averaged=True)
+            draft.add_probes(layer, prefix, slab.floorplan)
         draft.add_layer(slab.name, thickness, material, slab.place, blocks=slab.floorplan)
     for part in ("spreader", "sink"):
         place = config.places.get(f"t_{part}", draft.place)
         edge = [length(n[f"s_{part}"])] * 2
-        draft.add_layer(part, n[f"t_{part}"], config.solid(part).deck(), place, size=edge)
+        draft.add_layer(part, n[f"t_{part}"], config.solid(part).deck(), place, more={"size": edge})
     top = {"resistance": f"{n['r_convec']:.12g} K/W", "heat_capacity": f"{n['c_convec']:.12g} J/K"}
     draft.more["cooling"] = {"top": top, **bottom, "ambient": f"{n['ambient']:.12g} K"}
 
@@ -177,8 +180,8 @@ def _secondary_path(draft: Draft, config: Config, *, is_single: bool) -> dict[st
     for part, (k, capacity) in SECONDARY.items():
         if part in ("c4", "metal") and not is_single:
             continue
-        outline = {} if part in ("c4", "metal") else {"size": [length(n[f"s_{part}"])] * 2}
+        outline: dict[str, Any] = {} if part in ("c4", "metal") else {"size": [length(n[f"s_{part}"])] * 2}
         place = config.places.get(f"t_{part}", draft.place)
-        draft.add_layer(part, n[f"t_{part}"], Solid((k, k, k), capacity).deck(), place, **outline)
+        draft.add_layer(part, n[f"t_{part}"], Solid((k, k, k), capacity).deck(), place, more=outline)
     bottom = {"resistance": f"{n['r_convec_sec']:.12g} K/W", "heat_capacity": f"{n['c_convec_sec']:.12g} J/K"}
     return {"bottom": bottom}

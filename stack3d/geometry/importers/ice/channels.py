@@ -85,11 +85,11 @@ class Cavity:
         taken apart by that rule, the sides being the mean of ceiling and floor.
         """
         given = self.films()
+        side, top, bottom = (given.get(part, given.get("", 0.0)) for part in SIDES)
         if self.model == "4rm":
-            return given.get("side", given.get("", 0.0)), given.get("top", given.get("", 0.0)), given.get("bottom", given.get("", 0.0))
+            return side, top, bottom
         width, wall, *_ = self.walls()
         height, pitch = MICRO * self.number("height"), width + wall
-        top, bottom = (given.get(side, given.get("", 0.0)) for side in ("top", "bottom"))
         side = 0.5 * (top + bottom) * pitch / (width + height)
         ceiling, floor = (side + sign * 0.5 * (top - bottom) * pitch / width for sign in (1.0, -1.0))
         if min(ceiling, floor) <= 0:

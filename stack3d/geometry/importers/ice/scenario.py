@@ -34,7 +34,7 @@ def read(path: Path, name: str, transient: bool | None = None) -> Imported:
     over_time = _is_over_time(about, draft, about.is_transient if transient is None else transient)
     layer_of = _put_layers(about, draft, over_time)
     for label, height, edge, material, place in sorted(about.plates, key=lambda p: p[0] == "sink"):
-        draft.add_layer(label, height, material.deck(), place, size=[length(edge)] * 2)
+        draft.add_layer(label, height, material.deck(), place, more={"size": [length(edge)] * 2})
     draft.more["cooling"] = _cooling(about)
     draft.more |= _outputs(about, draft, layer_of)
     trace = None
@@ -70,7 +70,13 @@ def _put_layers(about: Description, draft: Draft, over_time: bool) -> dict[str, 
     for part in reversed(about.stack):
         outline = about.chip
         if about.is_nonuniform and part.kind == "die":
-            outline = filled(part.floorplan, part.place, f"die {part.name}")
+            found = filled(part.floorplan)
+            outline = found or outline
+            if found is None:
+                draft.note(
+                    f"{part.name}: its elements leave gaps, which 3D-ICE's non-uniform mode takes for empty space; here the die"
+                    " is whole."
+                )
         for i, slab in reversed(list(enumerate(part.slabs))):
             label = part.name if len(part.slabs) == 1 and not slab.is_source else f"{part.name}_{slab.label}"
             more = draft.add_outline(outline) | ({"channels": slab.channels} if slab.channels else {})
@@ -81,7 +87,7 @@ def _put_layers(about: Description, draft: Draft, over_time: bool) -> dict[str, 
                 slab.material.deck(),
                 slab.place,
                 blocks=blocks,
-                **more,
+                more=more,
             )
             if i == part.own_layer:
                 layer_of[part.name] = layer
@@ -89,7 +95,9 @@ def _put_layers(about: Description, draft: Draft, over_time: bool) -> dict[str, 
                 draft.add_sources(layer, f"{part.name}_", part.floorplan, averaged=over_time)
                 draft.add_probes(layer, f"{part.name}_", part.floorplan)
         if not about.is_nonuniform and any(e.material for e in part.floorplan):
-            draft.note("Materials of elements count in 3D-ICE's non-uniform mode only; this file is uniform, they are left out.")
+            draft.note(
+                "Materials of elements count in 3D-ICE's non-uniform mode only; this file is uniform, they are left out."
+            )
     if about.is_nonuniform:
         draft.note("Cells are the solver profile's: discretization is not taken over.")
     return layer_of
@@ -143,7 +151,7 @@ def _point(s: Statement) -> tuple[float, float]:
 
 
 def _outputs(about: Description, draft: Draft, layer_of: Mapping[str, str]) -> dict[str, Any]:
-    """``T`` becomes a probe, ``Tmap``, ``Tflp`` and ``Tflpel`` a map on 3D-ICE's cells; other outputs are named in the notes."""
+    """``T`` becomes a probe, ``Tmap``, ``Tflp`` and ``Tflpel`` a map on 3D-ICE's cells; of others the notes tell."""
     mapped: list[str] = []
     for s in about.outputs:
         kind = s.word(0)
@@ -159,7 +167,9 @@ def _outputs(about: Description, draft: Draft, layer_of: Mapping[str, str]) -> d
         elif kind in ("Tmap", "Tflp", "Tflpel"):
             mapped.append(layer_of[name])
             if kind == "Tflpel" and element not in {e.name for e in part.floorplan}:
-                raise s.fail(f"unknown element {element!r}{did_you_mean(element, [e.name for e in part.floorplan])} of {name!r}")
+                raise s.fail(
+                    f"unknown element {element!r}{did_you_mean(element, [e.name for e in part.floorplan])} of {name!r}"
+                )
         else:
             known = ("T", "Tmap", "Tflp", "Tflpel", *WITHOUT_EQUIVALENT)
             raise s.fail(f"unknown output {kind!r}{did_you_mean(kind, known)}; known: {', '.join(known)}")
