@@ -154,6 +154,10 @@ class _Wear(EnduranceLaw):
         life: Array = rng.standard_exponential(shape, dtype=dtype.type)
         return np.power(life, 1 / self.shape, out=life)
 
+    @override
+    def log_survival(self, damage: Array) -> Array:
+        return -(damage**self.shape)
+
 
 class _FromCycles(_Wear):
     cycles_at_reference: Positive

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic.fields import FieldInfo
 
 from stack3d import units
 
@@ -28,11 +29,24 @@ def bare(value: Any) -> Any:
     return value
 
 
-def _quantity(dimension: str) -> BeforeValidator:
-    def convert(value: Any) -> Any:
-        return units.parse(bare(value), dimension)
+class _Convert:
+    """Text with a unit → number in SI."""
 
-    return BeforeValidator(convert)
+    def __init__(self, dimension: str) -> None:
+        self.dimension = dimension
+
+    def __call__(self, value: Any) -> Any:
+        return units.parse(bare(value), self.dimension)
+
+
+def _quantity(dimension: str) -> BeforeValidator:
+    return BeforeValidator(_Convert(dimension))
+
+
+def dimension_of(field: FieldInfo) -> str | None:
+    """Dimension of the quantity that a field holds; None for plain numbers and everything else."""
+    converters = [m.func for m in field.metadata if isinstance(m, BeforeValidator) and isinstance(m.func, _Convert)]
+    return converters[0].dimension if converters else None
 
 
 def sourced(plain: dict[str, Any]) -> dict[str, Any]:
@@ -83,6 +97,7 @@ Power = Annotated[float, _quantity("power"), _schema("power")]
 Energy = Annotated[float, _quantity("energy"), NOT_NEGATIVE, _schema("energy")]
 Voltage = Annotated[float, _quantity("voltage"), _schema("voltage")]
 Conductance = Annotated[float, _quantity("conductance"), NOT_NEGATIVE, _schema("conductance")]
+ConductanceChange = Annotated[float, _quantity("conductance"), _schema("conductance")]
 Resistance = Annotated[float, _quantity("resistance"), NOT_NEGATIVE, _schema("resistance")]
 Conductivity = Annotated[float, _quantity("conductivity"), POSITIVE, _schema("conductivity")]
 ThermalCapacity = Annotated[float, _quantity("thermal_capacity"), POSITIVE, _schema("thermal_capacity")]

@@ -83,6 +83,23 @@ TimeRange = Annotated[tuple[float, float], *_range("time")]
 ConductanceRange = Annotated[tuple[float, float], *_range("conductance")]
 
 
+def _exposure(value: Any) -> Any:
+    if isinstance(value, str):
+        time, at, temperature = value.partition(" at ")
+        if not at:
+            raise ValueError(f"got {value!r}; allowed: a time at a temperature, such as '1000 s at 25 degC'")
+        return units.parse(time, "time"), units.parse(temperature, "temperature")
+    return value
+
+
+Exposure = Annotated[
+    tuple[float, float],
+    BeforeValidator(_exposure),
+    WithJsonSchema({"type": "string", "description": "a time at a temperature, such as '1000 s at 25 degC'"}),
+]
+"""A measurement that took a time [s] at a temperature [K]."""
+
+
 class Validity(DeckModel):
     """Where a law holds: outside `fitted` it warns, outside `allowed` it refuses."""
 
@@ -92,9 +109,24 @@ class Validity(DeckModel):
     time_fitted: TimeRange | None = None
     """Times since programming of the measurement."""
     time_allowed: TimeRange | None = None
+    exposures_fitted: tuple[Exposure, ...] | None = None
+    """Times at temperatures of the measurements; an age at a temperature is covered by one that was as hot and as long."""
     conductance_fitted: ConductanceRange | None = None
     """Target conductances of the measurement."""
     conductance_allowed: ConductanceRange | None = None
+
+
+class Posterior(DeckModel):
+    """What a fit knows of the free parameters of a law."""
+
+    parameters: tuple[str, ...]
+    """Dotted keys below the law, with the SI unit of their values in brackets."""
+    covariance: tuple[tuple[float, ...], ...]
+    """Of the values."""
+    draws: tuple[tuple[float, ...], ...]
+    """Equally likely values, one row each."""
+    noise: Mapping[str, float] = Field(default_factory=dict)
+    """Most likely values of what is not the law's: noise of the readings, scatter of the statistics."""
 
 
 class Mechanism(DeckModel):
@@ -104,6 +136,8 @@ class Mechanism(DeckModel):
 
     law: str
     """Name of a registered law of this mechanism."""
+    posterior: Posterior | None = None
+    """Written by `stack3d fit`; absent = the numbers are taken as they are."""
 
     @property
     def parameters(self) -> Mapping[str, Any]:

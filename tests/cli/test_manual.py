@@ -15,6 +15,7 @@ import pytest
 from stack3d import decks
 from stack3d.cli import main
 from stack3d.life.policy import policies
+from stack3d.workload.operators import operators
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -50,7 +51,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_code_blocks_run(page: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the order of a page: files are written, commands run, Python executed in one namespace."""
     monkeypatch.chdir(workplace)
-    monkeypatch.setattr(policies, "_entries", dict(policies._entries))  # what a page registers ends with it
+    for registry in (policies, operators):  # what a page registers ends with it
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     names: dict[str, Any] = {"__name__": "manual"}
     for language, text in blocks(page):
         named = re.match(r"# (\S+\.(?:yaml|stk|flp|csv))\n", text)
