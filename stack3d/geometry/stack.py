@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from stack3d import schema
 from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.geometry.edges import with_joined_edges
 from stack3d.geometry.mixing import material_of, resolved_fill
 from stack3d.layout import Block, Channels, Cylinders, HeatSource, Layer, Material, Rectangle, Stack
 from stack3d.schema.geometry import Geometry
@@ -138,7 +139,7 @@ def build_stack(geometry: Geometry) -> Stack:
             problems.append(Problem("geometry", f"layer {upper.name!r} does not touch layer {lower.name!r} below it"))
     if problems:
         raise DeckError(list({(p.key, p.message): p for p in problems}.values()))
-    return Stack(tuple(layers), footprint)
+    return with_joined_edges(Stack(tuple(layers), footprint))
 
 
 def _channels(deck: schema.geometry.Channels, extent: Rectangle, thickness: float) -> Channels:
