@@ -55,7 +55,7 @@ def cycles_to_failure(
 
 
 def tent_decades(voltage: ArrayLike, optimum: float, per_decade: float) -> Array:
-    """Decades -|V - V_opt|/s_V lost away from the optimum voltage; all in volts. [-]"""
+    """Decades -``|V - V_opt|``/s_V lost away from the optimum voltage; all in volts. [-]"""
     return np.asarray(-np.abs(np.asarray(voltage) - optimum) / per_decade)
 
 
