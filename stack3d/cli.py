@@ -117,23 +117,11 @@ def validate(scenarios: Scenarios, overrides: Overrides = []) -> None:  # noqa: 
 
     bad = False
     for path in scenarios:
-        for label, case in study.expand(path, _parsed(overrides)):
-            try:
-                if isinstance(case, Exception):
-                    raise case
-                from stack3d.lifetime import check
-
-                wrong = study.mistakes(case.scenario.expect)
-                try:
-                    check(case.scenario)
-                except DeckError as error:
-                    wrong += error.problems
-                if wrong:
-                    raise DeckError(wrong)
-                typer.echo(f"ok: {label}")
-            except DeckError as error:
-                located = case.locate(error.problems) if not isinstance(case, Exception) else list(error.problems)
-                _fail("\n".join(str(p) for p in located))
+        for found in study.checked(path, _parsed(overrides)):
+            if found.error is None:
+                typer.echo(f"ok: {found.label}")
+            else:
+                _fail(str(found.error))
                 bad = True
     if bad:
         raise typer.Exit(EXIT_BAD_INPUT)

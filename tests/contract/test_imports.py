@@ -9,8 +9,8 @@ import stack3d
 
 ROWS = (
     ("errors",),
-    ("units", "fields", "registry", "progress", "yamlfile", "layout", "tiles"),
-    ("meshes",),
+    ("units", "fields", "registry", "progress", "yamltree", "layout", "tiles"),
+    ("meshes", "yamlfile"),
     ("schema", "floorplans"),
     ("decks",),
     ("geometry", "workload", "thermal", "devices", "mvm"),
