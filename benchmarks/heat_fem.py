@@ -13,13 +13,13 @@ import numpy as np
 from heat_stacks import Clock, Row, eight_tiers, package, problem_of, resolved, tiers
 
 from stack3d import results
+from stack3d.case.run import run_case
 from stack3d.geometry.hexahedra import layered_cells
-from stack3d.lifetime.backends import Backends
-from stack3d.lifetime.run import run_case
+from stack3d.heat.solvers import Backends
 from stack3d.progress import Silent
-from stack3d.thermal.fem.hexahedra import FemSolver
-from stack3d.thermal.preconditioner import GridPreconditioner
-from stack3d.thermal.problem import source_loads
+from stack3d.thermal.fem.solver_on_grid import FemSolver
+from stack3d.thermal.grid.loads import source_loads
+from stack3d.thermal.grid.preconditioner import GridPreconditioner
 
 PETSC: dict[str, dict[str, str]] = {
     "grid": {},

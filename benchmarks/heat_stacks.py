@@ -14,11 +14,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from tensor_cases import lines, stack, z_cells
 
 from stack3d import decks, yamlfile
+from stack3d.chip.chip import Chip
 from stack3d.decks import Case
-from stack3d.layout import Grid, HeatSource, Rectangle, Stack
-from stack3d.lifetime.chip import Chip, build_chip
-from stack3d.lifetime.faces import thermal_problem
-from stack3d.lifetime.heat import make_grid
+from stack3d.grids import Grid
+from stack3d.heat.bodies import make_grid
+from stack3d.heat.faces import thermal_problem
+from stack3d.heat.placing import placed_chip
+from stack3d.layout import HeatSource, Rectangle, Stack
 from stack3d.thermal.places import Probe
 from stack3d.thermal.problem import Face, ThermalProblem
 
@@ -139,7 +141,7 @@ def package(lateral: int, per_layer: int) -> tuple[Chip, ThermalProblem]:
             "error_promise": 0.1,
         },
     }
-    chip = build_chip(resolved(tree).scenario)
+    chip = placed_chip(resolved(tree).scenario)
     return chip, thermal_problem(chip.stack, make_grid(chip), chip.scenario.cooling)
 
 

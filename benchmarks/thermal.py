@@ -40,16 +40,18 @@ from heat_stacks import (
 from neutral import CASES, scenario_text
 from tensor_cases import lines, reference_case, z_cells
 
-from stack3d.layout import Block, Grid, HeatSource, Material, Rectangle
-from stack3d.thermal.analytic import CosineSeries
-from stack3d.thermal.exact_transient import ExactTransient
-from stack3d.thermal.modal_system import ModalSystem
+from stack3d.grids import Grid
+from stack3d.layout import Block, HeatSource, Material, Rectangle
+from stack3d.thermal.analytic.series import CosineSeries
+from stack3d.thermal.grid.exact_transient import ExactTransient
+from stack3d.thermal.grid.modal_system import ModalSystem
+from stack3d.thermal.grid.response import thermal_response
+from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import ThermalProblem
-from stack3d.thermal.response import thermal_response
-from stack3d.thermal.schedule import PowerSchedule
-from stack3d.thermal.tensor import TensorSolver
-from stack3d.thermal.transient import integrate, integrate_fixed, transient_system
+from stack3d.thermal.systems import transient_system
+from stack3d.thermal.time.march import integrate, integrate_fixed
+from stack3d.thermal.time.schedule import PowerSchedule
 
 PER_LAYER = {
     "case1_uniform_die": [4, 2],

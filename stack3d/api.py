@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stack3d import decks, fields, results, study
+from stack3d.case import run_case
 from stack3d.decks import Case
 from stack3d.errors import DeckError, ResultsError
 from stack3d.geometry.stack import build_stack
 from stack3d.layout import Stack
-from stack3d.lifetime import run_case
 from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.report import accessor as _accessor  # noqa: F401  (importing it gives every DataTree `.stack3d`)
 from stack3d.results import open_result, open_results
@@ -61,7 +61,7 @@ class LoadedScenario:
 
     def view(self, path: str | Path | None = None) -> None:
         """Solve the temperature and draw the stack cut open, on the screen or into a .png; see `stack3d.report.view`."""
-        from stack3d.lifetime.field import solve_field
+        from stack3d.case.field import solve_field
         from stack3d.report.view import show
 
         show(solve_field(self.case.scenario), None if path is None else Path(path), title=self.case.name)
@@ -159,7 +159,7 @@ def compare_placements(source: str | Path, overrides: Mapping[str, Any] | None =
     """
     import xarray as xr
 
-    from stack3d.lifetime.comparison import compare_placements as compared
+    from stack3d.heat.comparison import compare_placements as compared
 
     case = decks.load(source, tuple((overrides or {}).items()))
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -13,7 +15,19 @@ from typing import Annotated, Any
 import typer
 
 from stack3d import __version__
-from stack3d.errors import EXIT_BAD_INPUT, EXIT_OTHER, EXIT_SOME_FAILED, DeckError, Stack3dError, ValidityWarning, unknown_name
+from stack3d.errors import (
+    EXIT_BAD_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_OTHER,
+    EXIT_SOME_FAILED,
+    EXIT_TERMINATED,
+    DeckError,
+    Stack3dError,
+    Terminated,
+    ValidityWarning,
+    unexpected,
+    unknown_name,
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -23,6 +37,19 @@ Overrides = Annotated[
     list[str],
     typer.Option("--set", help="Override a dotted key, in order: --set cooling.ambient='85 degC'.", metavar="KEY=VALUE"),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", help="Memory that a case may take, as '8 GB'; that of the machine by default.", metavar="SIZE"),
+]
+
+
+def _limit_memory(size: str | None) -> None:
+    """Refuse cases that want more; workers see it too."""
+    from stack3d import memory
+
+    if size is not None:
+        memory.parse(size)
+        os.environ[memory.VARIABLE] = size
 
 
 def _version(value: bool) -> None:
@@ -38,7 +65,8 @@ def _main(
 ) -> None:
     """Heat, ageing and accuracy of 3D resistive-memory stacks.
 
-    Exit codes: 0 ok, 2 bad input, 3 solver failure, 4 some cases of a batch failed, 1 anything else.
+    Exit codes: 0 ok, 2 bad input, 3 solver failure, 4 some cases of a batch failed, 130 interrupted, 143 asked to end,
+    1 anything else.
     """
 
 
@@ -67,6 +95,7 @@ def run(
         str | None, typer.Option("--scheduler", help="Address of a running Dask scheduler.", metavar="ADDRESS")
     ] = None,
     progress: Annotated[str, typer.Option("--progress", help="auto, bar, plain, json (lines on stderr) or none.")] = "auto",
+    memory: Memory = None,
 ) -> None:
     """Run cases and their sweeps; what is done and unchanged is skipped, and one bad case stops nothing."""
     from stack3d import study
@@ -74,6 +103,7 @@ def run(
 
     if not study.Ranks.here().is_first:  # with MPI the first process speaks for all
         sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    _limit_memory(memory)
     if until not in (None, "thermal"):
         raise DeckError(f"--until knows 'thermal', got {until!r}")
     total = failed = code = 0
@@ -111,10 +141,11 @@ def run(
 
 
 @app.command()
-def validate(scenarios: Scenarios, overrides: Overrides = []) -> None:  # noqa: B006
+def validate(scenarios: Scenarios, overrides: Overrides = [], memory: Memory = None) -> None:  # noqa: B006
     """Report every mistake of every scenario, one line each."""
     from stack3d import study
 
+    _limit_memory(memory)
     bad = False
     for path in scenarios:
         for found in study.checked(path, _parsed(overrides)):
@@ -131,8 +162,8 @@ def validate(scenarios: Scenarios, overrides: Overrides = []) -> None:  # noqa: 
 def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     """Print the resolved deck, the stack and the size of the mesh."""
     from stack3d import decks, results
-    from stack3d.lifetime import check
-    from stack3d.lifetime.bodies import describe
+    from stack3d.case import check
+    from stack3d.heat.bodies import describe
     from stack3d.units import short
 
     case = decks.load(scenario, _parsed(overrides))
@@ -156,7 +187,7 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
         )
     typer.echo(f"\nmesh: {describe(chip)}")
     if chip.computer is not None:
-        from stack3d.lifetime.outputs import mapping_table
+        from stack3d.heat.outputs import mapping_table
 
         table = mapping_table(chip, chip.computer)
         typer.echo(f"\n{'layer':<24}{'weights':>14}{'copies':>8}{'tiles':>7}{'used':>8}{'products':>10}{'busy':>11}")
@@ -202,13 +233,13 @@ def mesh(
 ) -> None:
     """Write the Gmsh mesh with its named regions."""
     from stack3d import decks
+    from stack3d.case import check
     from stack3d.geometry.gmsh_model import named_model, write_mesh
-    from stack3d.lifetime import check
-    from stack3d.lifetime.bodies import cells_of
+    from stack3d.heat.bodies import cells_of
 
     case = decks.load(scenario, _parsed(overrides))
     try:
-        cells = cells_of(check(case.scenario))
+        cells = cells_of(check(case.scenario, solve=True))
     except DeckError as error:
         raise DeckError(case.locate(error.problems)) from None
     with named_model(cells) as named:
@@ -226,7 +257,7 @@ def view(
     import os
 
     from stack3d import decks
-    from stack3d.lifetime.field import solve_field
+    from stack3d.case.field import solve_field
     from stack3d.report.view import load_pyvista, show, write_field
 
     if output is None and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
@@ -251,13 +282,13 @@ def import_(
     ] = None,
 ) -> None:
     """Turn the files of a HotSpot or 3D-ICE run into a scenario, and say what had no equivalent."""
-    from stack3d import decks, results, yamlfile
+    from stack3d import decks, results, storage, yamlfile
+    from stack3d.case import check
     from stack3d.geometry.importers import import_files
-    from stack3d.lifetime import check
 
     found = import_files(files, output.stem, transient)
     for name, text in found.tables.items():
-        results.write_text(output.parent / name, text)
+        results.write_text(storage.inside(output.parent, name), text)
     case = decks.resolve(yamlfile.parse_text(found.text(), str(output)), output)
     check(case.scenario)
     results.write_text(output, found.text())
@@ -320,6 +351,7 @@ def plot(
     threshold: Threshold = None,
 ) -> None:
     """Draw the figures of a report by matplotlib."""
+    from stack3d import storage
     from stack3d.report import chart, pen, possible
 
     tree = _opened(result)
@@ -328,11 +360,12 @@ def plot(
         raise DeckError(f"-o {output} is one file for {len(names)} figures; name one by --figure, or give a folder")
     limit = _share(threshold)
     for name in names:
-        path = output if output.suffix else output / f"{name}.{kind}"
+        path = output if output.suffix else storage.inside(output, f"{name}.{kind}")
         if path.suffix not in (".png", ".svg", ".pdf"):
             raise DeckError(f"figures are written as .png, .svg or .pdf, not {path.suffix or 'without a suffix'}")
+        figure = pen.draw(chart(tree, name, threshold=limit))
         path.parent.mkdir(parents=True, exist_ok=True)
-        pen.draw(chart(tree, name, threshold=limit)).savefig(path, dpi=150)
+        figure.savefig(path, dpi=150)
         typer.echo(str(path))
 
 
@@ -340,7 +373,7 @@ def plot(
 def verify(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     """Print the error of the chosen solver against an exact series; refuse with a reason where there is none."""
     from stack3d import decks
-    from stack3d.lifetime.verify import verify as compare
+    from stack3d.heat.verify import verify as compare
 
     case = decks.load(scenario, _parsed(overrides))
     try:
@@ -409,6 +442,7 @@ def main() -> None:
             python_shows(message, category, *more)
 
     warnings.showwarning = show_plainly  # type: ignore[assignment]
+    signal.signal(signal.SIGTERM, _terminated)
     command: Callable[..., Any] = app
     try:
         code = command(standalone_mode=False)
@@ -421,8 +455,9 @@ def main() -> None:
     except typer.Exit as leave:
         sys.exit(leave.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("error: interrupted", err=True)
-        sys.exit(130)
+        _leave("interrupted; what is done is kept, and the same command goes on", EXIT_INTERRUPTED)
+    except Terminated:
+        _leave("asked to end; what is done is kept, and the same command goes on", EXIT_TERMINATED)
     except Exception as error:
         if debug:
             raise
@@ -430,8 +465,38 @@ def main() -> None:
         if usage is not None:  # a mistake in the command line itself
             _fail(usage())
             sys.exit(EXIT_BAD_INPUT)
-        _fail(f"{type(error).__name__}: {error} (run again with --debug before the command for the traceback)")
+        _fail(unexpected(error, _kept_trace(error)))
         sys.exit(EXIT_OTHER)
+
+
+def _terminated(signum: int, frame: Any) -> None:
+    signal.signal(signum, signal.SIG_DFL)  # a second request ends at once
+    raise Terminated
+
+
+def _leave(line: str, code: int) -> None:
+    """End at once: nothing that other threads still say is of use, and workers end with this process."""
+    with contextlib.suppress(OSError, ValueError):
+        _fail(line)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    if "distributed" in sys.modules:
+        os._exit(code)
+    sys.exit(code)
+
+
+def _kept_trace(error: BaseException) -> str:
+    """Write the trace of an error to a file and say where."""
+    import tempfile
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="stack3d-", suffix=".txt", delete=False, encoding="utf-8") as file:
+            file.write(f"stack3d {__version__}: {' '.join(sys.argv)}\n{text}")
+        return f"its trace is in {file.name}"
+    except OSError:
+        return "run again with --debug before the command for its trace"
 
 
 if __name__ == "__main__":

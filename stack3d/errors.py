@@ -14,6 +14,8 @@ EXIT_OTHER = 1
 EXIT_BAD_INPUT = 2
 EXIT_SOLVER = 3
 EXIT_SOME_FAILED = 4
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 
 class Stack3dError(Exception):
@@ -90,6 +92,20 @@ class ThermalRunawayError(SolverError):
 
 class ResultsError(Stack3dError):
     """A result folder or file that is missing, locked or does not match."""
+
+
+def unexpected(error: BaseException, trace: str) -> str:
+    """Line for an error that nobody foresaw; `trace` says where the whole of it is kept."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory: take a coarser mesh, fewer chips, or a machine with more; say --memory to be told before"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'the working folder'}: {error.strerror}; see that it is there and may be used"
+    said = printable(" ".join(str(error).split()))[:200]
+    return f"internal failure ({type(error).__name__}: {said}); {trace}: please report it together with the deck"
+
+
+class Terminated(BaseException):
+    """The process was asked to end (SIGTERM)."""
 
 
 class _Brief(reprlib.Repr):

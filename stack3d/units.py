@@ -82,7 +82,10 @@ def _registry() -> pint.UnitRegistry[float]:
 
 _NUMBER = re.compile(r"^\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?inf)\s*(.*)$")
 _TOKEN = re.compile(
-    r"\s*(?:(\*\*|\^)\s*([+-]?[0-9]{1,3})|([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})|([*·⋅/()])|(per(?=\s)|(?:[^\W\d]|°)[^\W⁰¹²³⁴⁵⁶⁷⁸⁹]*|%|‰|1(?![0-9.\w])))"
+    r"\s*(?:(\*\*|\^)\s*([+-]?[0-9]{1,3})"  # an exponent
+    r"|([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})"  # a raised one
+    r"|([*·⋅/()])"
+    r"|(per(?=\s)|(?:[^\W\d]|°)[^\W⁰¹²³⁴⁵⁶⁷⁸⁹]*|%|‰|1(?![0-9.\w])))"  # a unit
 )
 _RAISED = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "+-0123456789")
 
@@ -164,7 +167,7 @@ def _unit(text: str) -> pint.Unit | str:
             scale = registry._units[known]
             if not scale.is_multiplicative and (len(powers) > 1 or power != 1):
                 known = f"delta_{known}"
-            container = container.add(known, power)
+            container = container.add(known, power)  # type: ignore[arg-type]
         if any(registry._units[name].is_logarithmic for name in container):
             return "is logarithmic"
         return registry.Unit(container)
@@ -261,8 +264,8 @@ def quantity(value: object) -> tuple[float, str] | None:
 
 def parse_range(value: object, dimension: str) -> tuple[float, float]:
     """Turn ``"[300, 400] K"`` into (300.0, 400.0); raises ValueError."""
-    is_text = isinstance(value, str) and len(value) <= MOST_TEXT
-    match = re.match(r"^\s*\[\s*([^,\]]+),\s*([^,\]]+)\]\s*(.*)$", value) if is_text else None
+    text = value if isinstance(value, str) and len(value) <= MOST_TEXT else ""
+    match = re.match(r"^\s*\[\s*([^,\]]+),\s*([^,\]]+)\]\s*(.*)$", text)
     if match is None:
         raise ValueError(f"got {brief(value)}; wanted a range like '[300, 400] {SI[dimension]}'")
     low, high = (parse(f"{match[i].strip()} {match[3]}".strip(), dimension) for i in (1, 2))

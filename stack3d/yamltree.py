@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
@@ -88,7 +88,13 @@ def _scalar(event: Any) -> Any:
         if _INT.fullmatch(text):
             return _whole(text)
         return _MERGE if text == "<<" else text
-    kinds = {"str": str, "int": _whole, "float": _real, "bool": _FIXED.__getitem__, "null": _FIXED.__getitem__}
+    kinds: dict[str, Callable[[str], Any]] = {
+        "str": str,
+        "int": _whole,
+        "float": _real,
+        "bool": _FIXED.__getitem__,
+        "null": _FIXED.__getitem__,
+    }
     kind = tag.removeprefix(_PLAIN)
     if kind not in kinds:
         raise ValueError(f"the tag {tag!r} has no meaning in a deck")

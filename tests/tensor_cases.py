@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
-from stack3d.layout import Block, Grid, HeatSource, Layer, Material, Rectangle, Stack
-from stack3d.thermal.grid_operator import CellProperties
+from stack3d.grids import Grid
+from stack3d.layout import Block, HeatSource, Layer, Material, Rectangle, Stack
+from stack3d.thermal.grid.cells import CellProperties
 from stack3d.thermal.problem import Face, ThermalProblem
 
 

@@ -9,7 +9,6 @@ from stack3d import yamlfile
 from stack3d.errors import Problem, brief, did_you_mean, nearest_names
 from stack3d.yamlfile import Mapping
 
-
 MOST_MISTAKES = 200
 """Told of one deck; of the others how many there are."""
 

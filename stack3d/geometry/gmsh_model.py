@@ -11,7 +11,8 @@ import numpy as np
 
 from stack3d.errors import DeckError, MissingDependencyError
 from stack3d.geometry.hexahedra import layered_cells
-from stack3d.layout import Grid, Material, Stack, Surface
+from stack3d.grids import Grid
+from stack3d.layout import Material, Stack, Surface
 from stack3d.meshes import CellMesh, Kind
 
 

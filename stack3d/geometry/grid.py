@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, Problem
-from stack3d.layout import Floats, Grid, HeatSource, Rectangle, Stack
+from stack3d.grids import Grid
+from stack3d.layout import Floats, HeatSource, Rectangle, Stack
 from stack3d.schema.numerics import Mesh
 
 MOST_ELEMENTS = 20_000

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.layout import Floats, Grid, Material, Plane, Stack, Surface, planes_of
+from stack3d.grids import Grid, Plane, planes_of
+from stack3d.layout import Floats, Material, Stack, Surface
 from stack3d.meshes import VOID, CellMesh, Ints
 
 CONTACT_THICKNESS = 0.1

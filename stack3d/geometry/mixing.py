@@ -1,9 +1,10 @@
-"""Effective conductivity of layers with cylinders through them: vias in silicon, bumps in underfill; SI units."""
+"""Material decks made into materials, and several solids into one: conductivities of cylinders in a host."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from stack3d import schema
 from stack3d.errors import RangeError
 from stack3d.layout import Material
 
@@ -124,3 +125,22 @@ def with_cylinders(
         along_cylinders(fill.heat_capacity, host.heat_capacity, fraction),
         host.exponent,
     )
+
+
+def material_of(deck: schema.geometry.Material, thickness: float) -> Material:
+    """Thermal properties of a material deck in a layer of a thickness [m]."""
+    if (parts := deck.cylinders) is not None:
+        if parts.resolved:
+            return material_of(parts.host, thickness)
+        return with_cylinders(
+            deck.name,
+            material_of(parts.host, thickness),
+            material_of(parts.fill, thickness),
+            diameter=parts.diameter,
+            pitch=parts.pitch,
+            thickness=thickness,
+            insulated=parts.insulated,
+            end_resistance=parts.end_resistance,
+        )
+    assert deck.conductivity is not None
+    return Material(deck.name, deck.conductivity, deck.volumetric_heat_capacity, deck.conductivity_exponent)

@@ -6,34 +6,17 @@ from collections.abc import Iterator
 
 from stack3d import schema
 from stack3d.errors import DeckError, Problem, did_you_mean
-from stack3d.geometry.mixing import resolved_fill, with_cylinders
+from stack3d.geometry.mixing import material_of, resolved_fill
 from stack3d.layout import Block, Channels, Cylinders, HeatSource, Layer, Material, Rectangle, Stack
 from stack3d.schema.geometry import Geometry
 from stack3d.schema.geometry import Layer as LayerDeck
 from stack3d.schema.scenario import Scenario
 
 VOID = Material("void", (0.0, 0.0, 0.0), 0.0)
+
+
 MOST_CYLINDERS = 2500
 """In one field that is meshed cylinder by cylinder."""
-
-
-def material_of(deck: schema.geometry.Material, thickness: float) -> Material:
-    """Thermal properties of a material deck in a layer of a thickness [m]."""
-    if (parts := deck.cylinders) is not None:
-        if parts.resolved:
-            return material_of(parts.host, thickness)
-        return with_cylinders(
-            deck.name,
-            material_of(parts.host, thickness),
-            material_of(parts.fill, thickness),
-            diameter=parts.diameter,
-            pitch=parts.pitch,
-            thickness=thickness,
-            insulated=parts.insulated,
-            end_resistance=parts.end_resistance,
-        )
-    assert deck.conductivity is not None
-    return Material(deck.name, deck.conductivity, deck.volumetric_heat_capacity, deck.conductivity_exponent)
 
 
 def _resolved(deck: schema.geometry.Material, name: str, extent: Rectangle, thickness: float) -> tuple[Cylinders, ...]:

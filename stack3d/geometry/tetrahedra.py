@@ -15,7 +15,8 @@ from stack3d.geometry.gmsh_model import gmsh_model
 from stack3d.geometry.grid import MERGE, element_heights
 from stack3d.geometry.hexahedra import opened
 from stack3d.geometry.mesh_cache import cached, fingerprint
-from stack3d.layout import Cylinders, Floats, Grid, HeatSource, Material, Rectangle, Stack, Surface
+from stack3d.grids import Grid
+from stack3d.layout import Cylinders, Floats, HeatSource, Material, Rectangle, Stack, Surface
 from stack3d.meshes import VOID, Columns, Ints
 from stack3d.schema.numerics import Mesh
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import DeckError, Problem, did_you_mean
-from stack3d.geometry.stack import material_of
+from stack3d.geometry.mixing import material_of
 from stack3d.layout import Floats, Layer, Material, Rectangle, Stack
 from stack3d.meshes import CORNERS, SIDES, CellMesh, Ints, Kind, rows_in
 from stack3d.schema.geometry import Geometry

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from stack3d import units
+from stack3d.case.summary import duration
 from stack3d.errors import ResultsError
 from stack3d.layout import Floats
-from stack3d.lifetime.ageing import YEAR
-from stack3d.lifetime.summary import duration
+from stack3d.life.times import YEAR
 from stack3d.report.chart import (
     COLOURS,
     Axis,

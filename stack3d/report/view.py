@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.case.field import Field
+from stack3d.case.summary import ZERO_CELSIUS
 from stack3d.errors import DeckError, MissingDependencyError
 from stack3d.layout import Floats
-from stack3d.lifetime.field import Field
-from stack3d.lifetime.summary import ZERO_CELSIUS
 
 FLATTEN = 0.4
 """Layers are drawn as high as their thickness to this power, or thin ones could not be seen."""

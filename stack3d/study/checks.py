@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from stack3d.case import check
 from stack3d.decks import Case
 from stack3d.errors import DeckError
-from stack3d.lifetime import check
 from stack3d.study.expect import mistakes
 from stack3d.study.plan import Draft
 from stack3d.study.points import Override, Point

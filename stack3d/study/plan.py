@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from stack3d import decks, results, yamlfile
+from stack3d import decks, results, storage, yamlfile
 from stack3d.decks import Case
 from stack3d.errors import DeckError, Problem, Stack3dError
 from stack3d.schema.sweep import Sweep
@@ -119,7 +119,7 @@ def _dimension(axis: Axis) -> dict[str, Any]:
 
 def case_folder(folder: Path, digest: str) -> Path:
     """Folder of a case below that of its scenario."""
-    return folder / "cases" / digest[:12]
+    return storage.inside(storage.inside(folder, "cases"), digest[:12])
 
 
 def mesh_group(case: Case) -> str:
@@ -262,5 +262,4 @@ def plan(path: str | Path, overrides: Sequence[Override] = ()) -> Plan:
 
 def write_manifest(folder: Path, plan: Plan, until: str | None) -> None:
     """Write ``study.json``."""
-    text = json.dumps(plan.manifest(until), indent=1, ensure_ascii=False, default=str)
-    results.write_text(folder / results.MANIFEST, text + "\n")
+    results.write_json(folder / results.MANIFEST, plan.manifest(until))

@@ -154,16 +154,14 @@ def axes_of(sweep: Sweep) -> tuple[Axis, ...]:
         For more than `MOST_CASES` combinations, before any is made, and for values listed twice.
     """
     names = _names(sweep)
-    sizes = [len(values) for values in sweep.product.values()] + [
-        len(next(iter(group.values()))) for group in sweep.zip if group
-    ]
+    sizes = [len(values) for values in sweep.product.values()]
+    sizes += [len(next(iter(group.values()))) for group in sweep.zip if group]
+    if len(sizes) > MOST_AXES:
+        raise DeckError(Problem("sweep", f"has {len(sizes)} lists that combine, at most {MOST_AXES}; zip some"))
     sizes += [len(sweep.variants) or 1, len(sweep.cases) or 1, sweep.sample.count if sweep.sample else 1]
     if (n := math.prod(sizes)) > MOST_CASES:
-        raise DeckError(
-            Problem("sweep", f"makes {n if n < 10 * MOST_CASES else f'{Decimal(n):.3g}'} cases, at most {MOST_CASES}")
-        )
-    if len(sizes) - 3 > MOST_AXES:
-        raise DeckError(Problem("sweep", f"has {len(sizes) - 3} lists that combine, at most {MOST_AXES}; zip some"))
+        written = str(n) if n < 100 * MOST_CASES else f"{Decimal(n):.3g}"
+        raise DeckError(Problem("sweep", f"makes {written} cases, at most {MOST_CASES}"))
     axes = [
         Axis(names[key], key, _distinct([label_of(v) for v in values], key), [{key: v} for v in values])
         for key, values in sweep.product.items()

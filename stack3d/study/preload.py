@@ -10,5 +10,5 @@ import scipy.special  # noqa: F401
 import xarray  # noqa: F401
 
 import stack3d.study.engine
-import stack3d.thermal.tensor
+import stack3d.thermal.grid.solver
 import stack3d.workload.network  # noqa: F401

@@ -1,1 +1,1 @@
-"""Heat in the stack: what is solved (`problem`), with what (`fem`, `tensor`), against what (`analytic`)."""
+"""Heat in the stack: what is solved (`problem`), by whom (`grid`, `fem`), over time (`time`), against what (`analytic`)."""

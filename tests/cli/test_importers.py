@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from stack3d import decks, yamlfile
+from stack3d.case import run_case
 from stack3d.cli import main
 from stack3d.errors import DeckError
 from stack3d.geometry.importers import Imported, import_files
-from stack3d.lifetime import run_case
 from stack3d.progress import Silent
 
 FOLDER = Path(__file__).parents[1] / "imports"

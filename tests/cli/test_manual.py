@@ -14,7 +14,7 @@ import pytest
 
 from stack3d import decks
 from stack3d.cli import main
-from stack3d.lifetime.life import policies
+from stack3d.life.policy import policies
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

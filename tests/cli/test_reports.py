@@ -11,8 +11,8 @@ import studies
 import xarray as xr
 
 from stack3d import decks, results
+from stack3d.case import run_case
 from stack3d.cli import main
-from stack3d.lifetime import run_case
 from stack3d.progress import Silent
 from stack3d.report import study_charts
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import stack3d
+from stack3d.case.field import Field, solve_field
 from stack3d.cli import main
-from stack3d.lifetime.field import Field, solve_field
 from stack3d.report import chart
 from stack3d.report.view import _corner
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from stack3d import decks, yamlfile
+from stack3d.case import check
 from stack3d.errors import DeckError
-from stack3d.lifetime import check
 
 PHYSICAL = ("geometries", "materials", "devices", "cooling", "networks", "data", "periphery", "coolants")
 NOT_PHYSICAL = {"repeat", "tile_sites", "levels", "law", "sha256", "file", "name", "title", "licence", "role", "material"}

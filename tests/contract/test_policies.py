@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from stack3d import decks
-from stack3d.lifetime import run_case
-from stack3d.lifetime.life import Passive, policies
+from stack3d.case import run_case
+from stack3d.life.policy import Passive, policies
 from stack3d.progress import Silent
 from stack3d.schema.life import Lifetime
 

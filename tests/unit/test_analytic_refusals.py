@@ -7,7 +7,7 @@ from tensor_cases import stack
 
 from stack3d.errors import DeckError
 from stack3d.layout import Block, HeatSource, Material, Rectangle
-from stack3d.thermal.analytic import CosineSeries
+from stack3d.thermal.analytic.series import CosineSeries
 from stack3d.thermal.places import Probe
 from stack3d.thermal.problem import Face
 

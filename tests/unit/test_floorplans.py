@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from stack3d import decks
+from stack3d.case import check
 from stack3d.errors import DeckError
 from stack3d.geometry.stack import build_stack, explicit_sources
-from stack3d.lifetime import check
 
 SCENARIO = """\
 scenario: planned

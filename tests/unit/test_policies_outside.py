@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from stack3d import decks
+from stack3d.case import check, run_case
 from stack3d.errors import DeckError
-from stack3d.lifetime import check, run_case
-from stack3d.lifetime.life import Life, Passive, policies
+from stack3d.life.life import Life
+from stack3d.life.policy import Passive, policies
 from stack3d.progress import Silent
 from stack3d.registry import Registry
 

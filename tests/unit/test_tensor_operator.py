@@ -10,11 +10,14 @@ import pytest
 from tensor_cases import grid, stack
 
 from stack3d.errors import DeckError
-from stack3d.layout import Block, Grid, Material, Rectangle
-from stack3d.thermal.grid_operator import CellProperties, GridOperator, fixed_nodes
+from stack3d.grids import Grid
+from stack3d.layout import Block, Material, Rectangle
+from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.faces import fixed_nodes
+from stack3d.thermal.grid.factors import SmallFactors
+from stack3d.thermal.grid.factors import assembled as from_products
+from stack3d.thermal.grid.operator import GridOperator
 from stack3d.thermal.problem import Face, ThermalProblem
-from stack3d.thermal.small_matrix import SmallFactors
-from stack3d.thermal.small_matrix import assembled as from_products
 
 GAUSS = 0.5 + np.array([-1, 1]) / (2 * np.sqrt(3))
 MM = 1e-3

@@ -8,8 +8,10 @@ from tensor_cases import flip_chip
 
 from stack3d.errors import DeckError
 from stack3d.layout import Rectangle
-from stack3d.thermal.places import Box, Probe, observe, place_groups, source_groups
-from stack3d.thermal.problem import GridField, source_loads
+from stack3d.thermal.fields.on_grid import GridField
+from stack3d.thermal.grid.loads import source_loads
+from stack3d.thermal.grid.places import observe, place_groups, source_groups
+from stack3d.thermal.places import Box, Probe
 
 MM = 1e-3
 

@@ -10,10 +10,12 @@ from pyarrow import csv, parquet
 
 from stack3d import decks
 from stack3d.errors import DeckError, MissingDependencyError
-from stack3d.lifetime import heat
-from stack3d.lifetime.backends import make_backend
-from stack3d.lifetime.chip import build_chip
-from stack3d.lifetime.faces import thermal_problem
+from stack3d.heat.bodies import make_grid
+from stack3d.heat.faces import thermal_problem
+from stack3d.heat.placing import placed_chip
+from stack3d.heat.settle import settle
+from stack3d.heat.solvers import make_backend
+from stack3d.heat.sources import power_schedule
 from stack3d.schema.workload import Trace
 from stack3d.workload.trace import PowerTrace, joined, read_activity, read_trace
 
@@ -116,13 +118,13 @@ def test_a_chip_on_a_schedule_keeps_the_mean_of_its_steady_state(tmp_path: Path)
         ("power.trace", {"pattern": "table", "file": str(tmp_path / "host.csv")}),
         ("solver.backend", "tensor"),
     ]
-    chip = build_chip(decks.load("quickstart", chosen).scenario)
+    chip = placed_chip(decks.load("quickstart", chosen).scenario)
     assert chip.mean_rate == pytest.approx(0.25 * 2e5) and chip.sources[0].power == pytest.approx(0.25)
-    grid = heat.make_grid(chip)
+    grid = make_grid(chip)
     backend = make_backend(chip.scenario, thermal_problem(chip.stack, grid, chip.scenario.cooling))
     targets = {n: m.target_conductances()[None] for n, m in chip.computer.matrices.items()}
-    state = heat.settle(chip, backend, lambda _: targets, np.full((len(chip.computer.tiles), 1, 1), 300.0))
-    sources, schedule = heat.power_schedule(chip, state)
+    state = settle(chip, backend, lambda _: targets, np.full((len(chip.computer.tiles), 1, 1), 300.0))
+    sources, schedule = power_schedule(chip, state)
     assert schedule.period == 4.0 and list(schedule.times) == [0, 1, 2]
     weights = np.diff([*schedule.times, schedule.period]) / schedule.period
     np.testing.assert_allclose(weights @ schedule.powers, [s.power for s in sources], rtol=1e-12)
@@ -135,4 +137,4 @@ def test_unknown_blocks_are_refused(tmp_path: Path) -> None:
     (tmp_path / "host.csv").write_text("time, hots\n0, 0.4\n2, 0.1\n")
     case = decks.load("quickstart", [("power.trace", {"pattern": "table", "file": str(tmp_path / "host.csv")})])
     with pytest.raises(DeckError, match="column 'hots' is no source .did you mean 'host'"):
-        build_chip(case.scenario)
+        placed_chip(case.scenario)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stack3d import decks
-from stack3d.lifetime import run_case
+from stack3d.case import run_case
 from stack3d.progress import Silent
 from stack3d.study.plan import plan
 

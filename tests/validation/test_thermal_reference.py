@@ -5,16 +5,18 @@ import numpy as np
 import pytest
 
 from stack3d import decks
-from stack3d.lifetime import check, faces, heat
-from stack3d.lifetime.backends import make_backend
-from stack3d.thermal.problem import ThermalSolution
+from stack3d.case import check
+from stack3d.heat.bodies import make_grid
+from stack3d.heat.faces import thermal_problem
+from stack3d.heat.solvers import make_backend
+from stack3d.thermal.backend import ThermalSolution
 
 PROFILES = list(decks.available("solvers"))
 
 
 def solve(case: decks.Case) -> ThermalSolution:
     chip = check(case.scenario)
-    problem = faces.thermal_problem(chip.stack, heat.make_grid(chip), case.scenario.cooling)
+    problem = thermal_problem(chip.stack, make_grid(chip), case.scenario.cooling)
     return make_backend(case.scenario, problem).solve(chip.sources)
 
 

@@ -7,8 +7,8 @@ import pytest
 from tensor_cases import reference_case, stack
 
 from stack3d.layout import HeatSource, Rectangle
-from stack3d.thermal.analytic import CosineSeries
-from stack3d.thermal.laplace import contour, invert
+from stack3d.thermal.analytic.laplace import contour, invert
+from stack3d.thermal.analytic.series import CosineSeries
 from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import Face
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from stack3d import decks
+from stack3d.case import run_case
+from stack3d.chip.crossbars import error_powers
 from stack3d.devices.build import build_device
 from stack3d.devices.programming import WriteVerify, loosened, loosening, write_verify
-from stack3d.lifetime import run_case
-from stack3d.lifetime.chip import build_chip
-from stack3d.lifetime.crossbars import error_powers
+from stack3d.heat.placing import placed_chip
 from stack3d.progress import Silent
 
 SMALL = {
@@ -83,7 +83,7 @@ def test_a_loose_model_writes_as_it_says() -> None:
 
 
 def test_cells_that_matter_little_are_dark_rows_and_low_slices() -> None:
-    computer = build_chip(case(mvm__levels=4, mvm__slices=2).scenario).computer
+    computer = placed_chip(case(mvm__levels=4, mvm__slices=2).scenario).computer
     assert computer is not None
     for name, powers in error_powers(computer).items():
         matrix, drive = computer.matrices[name], computer.mean_square_voltages[name]
@@ -99,7 +99,7 @@ def test_cells_that_matter_little_are_dark_rows_and_low_slices() -> None:
 
 def test_the_error_power_is_what_an_error_makes() -> None:
     """One layer alone: random errors of all its cells give outputs off by the sum of the cells' powers."""
-    computer = build_chip(case().scenario).computer
+    computer = placed_chip(case().scenario).computer
     assert computer is not None
     name = "fc1"
     matrix, device = computer.matrices[name].without_converters(), computer.devices[name]
@@ -153,13 +153,13 @@ def test_acts_that_only_wear_are_billed_alike() -> None:
 
 def test_the_important_half_is_worth_more() -> None:
     """The least important half skipped costs less than the other half skipped: the order is the right way round."""
-    from stack3d.lifetime import policies
-    from stack3d.lifetime.crossbars import error_powers as right
+    from stack3d.chip.crossbars import error_powers as right
+    from stack3d.life.policies import refresh
 
     skipped = {**REFRESH, "coarse": {"share": 0.5, "pulses": 0}}
     wise = run(**HOT, lifetime__refresh=skipped)["mvm/logit_error"][-1].mean()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(policies, "error_powers", lambda computer: {n: -p for n, p in right(computer).items()})
+        patch.setattr(refresh, "error_powers", lambda computer: {n: -p for n, p in right(computer).items()})
         foolish = run(**HOT, lifetime__refresh=skipped)["mvm/logit_error"][-1].mean()
     assert wise < 0.8 * foolish
 

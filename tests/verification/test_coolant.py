@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from stack3d import decks, yamlfile
+from stack3d.case import check
 from stack3d.errors import DeckError
-from stack3d.lifetime import channels, check, faces, heat
-from stack3d.lifetime.backends import make_backend
-from stack3d.thermal import ducts
-from stack3d.thermal.problem import ThermalSolution
+from stack3d.heat import channels
+from stack3d.heat.bodies import make_grid
+from stack3d.heat.faces import thermal_problem
+from stack3d.heat.solvers import make_backend
+from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.cooling import ducts
 
 FLOW = 42e-6 / 60
 CAPACITY_RATE = FLOW * 4.17e6
@@ -53,7 +56,7 @@ def case(tree: dict, *overrides: tuple[str, object]) -> decks.Case:
 
 def solve(tree: dict, *overrides: tuple[str, object]) -> ThermalSolution:
     chip = check(case(tree, *overrides).scenario)
-    problem = faces.thermal_problem(chip.stack, heat.make_grid(chip), chip.scenario.cooling)
+    problem = thermal_problem(chip.stack, make_grid(chip), chip.scenario.cooling)
     return make_backend(chip.scenario, problem).solve(chip.sources)
 
 
@@ -127,7 +130,7 @@ def test_pressure_drop_between_wide_plates() -> None:
 
 
 def test_the_correlation_stands_in_and_the_dataset_reports_the_coolant(tmp_path) -> None:
-    from stack3d.lifetime import run_case
+    from stack3d.case import run_case
     from stack3d.progress import Silent
     from stack3d.results import to_tree
 
@@ -155,7 +158,7 @@ def test_limits_of_channels_are_warned_of(power: float, flow: str, film: str | N
     """By hand: 7 m/s in a duct of 100 um; Re = 997 * 7 * 1e-4 / 8.9e-4, entrance 0.05 * 7 * 1e-8 * 4.17e6 / 0.607."""
     import re
 
-    from stack3d.lifetime import run_case
+    from stack3d.case import run_case
     from stack3d.progress import Silent
 
     channel = "geometry.layers.cavity.channels"

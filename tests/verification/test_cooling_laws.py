@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 from stack3d import decks, yamlfile
+from stack3d.case import check, run_case
 from stack3d.errors import DeckError, RangeError
 from stack3d.geometry.stack import build_stack
-from stack3d.lifetime import check, faces, heat, run_case
-from stack3d.lifetime.backends import make_backend
+from stack3d.heat.bodies import make_grid
+from stack3d.heat.faces import face_of, thermal_problem
+from stack3d.heat.solvers import make_backend
 from stack3d.progress import Silent
-from stack3d.thermal import cooling
+from stack3d.thermal.cooling.films import critical_heat_flux, forced_air, natural_convection, radiation, rayleigh_number
+from stack3d.thermal.cooling.settled import AIR_CONDUCTIVITY, AIR_VISCOSITY
 
 
 def run(top: Any, *, solver: str = "tensor", power: str = "0.5 W", **more: Any) -> Any:
@@ -45,28 +48,28 @@ def test_radiation_is_that_of_a_grey_body() -> None:
 def test_a_face_in_still_air_loses_what_its_correlation_says(solver: str) -> None:
     outcome = run({"natural": {"facing": "up", "length": "2.5 mm"}, "emissivity": 0.5}, solver=solver)
     surface = float(outcome.values["thermal/layer_temperature_mean"][0])
-    film = cooling.natural_convection(surface - 300, 2.5e-3, "up", ambient=300.0) + cooling.radiation(surface, 300.0, 0.5)
+    film = natural_convection(surface - 300, 2.5e-3, "up", ambient=300.0) + radiation(surface, 300.0, 0.5)
     assert film * (surface - 300) * 1e-4 == pytest.approx(0.5, rel=2e-5)
 
 
 def test_published_examples() -> None:
     """Incropera & DeWitt, 6th ed.: example 9.2 (vertical, Ra 1.813e9: Nu = 147); air at 300 K along a plate, Re = 1e5."""
-    length = (1.813e9 / cooling.rayleigh_number(100.0, 1.0, 350.0)) ** (1 / 3)
-    film = cooling.natural_convection(100.0, length, "vertical", ambient=300.0)
-    assert film * length / cooling.AIR_CONDUCTIVITY == pytest.approx(147, rel=0.02)  # property values differ a little
-    velocity = 1e5 * cooling.AIR_VISCOSITY / 0.1
-    assert cooling.forced_air(velocity, 0.1) == pytest.approx(0.664 * 1e5**0.5 * 0.707 ** (1 / 3) * 0.263, rel=1e-12)
-    water = cooling.critical_heat_flux(latent_heat=2257e3, liquid_density=957.9, vapour_density=0.5956, surface_tension=0.0589)
+    length = (1.813e9 / rayleigh_number(100.0, 1.0, 350.0)) ** (1 / 3)
+    film = natural_convection(100.0, length, "vertical", ambient=300.0)
+    assert film * length / AIR_CONDUCTIVITY == pytest.approx(147, rel=0.02)  # property values differ a little
+    velocity = 1e5 * AIR_VISCOSITY / 0.1
+    assert forced_air(velocity, 0.1) == pytest.approx(0.664 * 1e5**0.5 * 0.707 ** (1 / 3) * 0.263, rel=1e-12)
+    water = critical_heat_flux(latent_heat=2257e3, liquid_density=957.9, vapour_density=0.5956, surface_tension=0.0589)
     assert water == pytest.approx(1.11e6, rel=0.01)  # the value quoted for water at 1 bar with the constant 0.131
-    fluorinated = cooling.critical_heat_flux(latent_heat=88e3, liquid_density=1600.0, vapour_density=13.4, surface_tension=8e-3)
+    fluorinated = critical_heat_flux(latent_heat=88e3, liquid_density=1600.0, vapour_density=13.4, surface_tension=8e-3)
     assert fluorinated == pytest.approx(15e4, rel=0.1)  # what the deck for two-phase immersion warns of
 
 
 def test_correlations_refuse_what_was_not_measured() -> None:
     with pytest.raises(RangeError, match="Rayleigh number"):
-        cooling.natural_convection(100.0, 10.0, "up", ambient=300.0)
+        natural_convection(100.0, 10.0, "up", ambient=300.0)
     with pytest.raises(RangeError, match="Reynolds number"):
-        cooling.forced_air(0.01, 1e-3)
+        forced_air(0.01, 1e-3)
 
 
 def test_a_thermoelectric_cooler_follows_its_line() -> None:
@@ -126,7 +129,7 @@ def test_every_package_under_every_cooling(geometry: str) -> None:
         values = run_case(scenario, Silent()).values
         assert values["thermal/heat_balance_error"] < 1e-8, name
         area = build_stack(scenario.geometry).layers[-1].extent.area
-        face = faces.face_of(scenario.cooling.top, area, 300.0)
+        face = face_of(scenario.cooling.top, area, 300.0)
         if (
             not face.is_fixed
             and face.reference == 300.0
@@ -147,7 +150,7 @@ def test_symmetric_input_gives_a_symmetric_field(geometry: str, backend: str) ->
     Coolant that flows along y leaves the mirror image in x, to the 1e-6 K that it settles to.
     """
     chip = check(package(geometry, "air_heat_sink", backend=backend))
-    problem = faces.thermal_problem(chip.stack, heat.make_grid(chip), chip.scenario.cooling)
+    problem = thermal_problem(chip.stack, make_grid(chip), chip.scenario.cooling)
     values = make_backend(chip.scenario, problem).solve(chip.sources).field.values
     flows = any(layer.channels for layer in chip.stack.layers)
     slack = 5e-6 if flows else 1e-8 * (values.max() - 300.0)

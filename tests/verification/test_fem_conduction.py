@@ -5,10 +5,14 @@ import pytest
 
 from stack3d.errors import SolverError
 from stack3d.geometry.hexahedra import layered_cells
-from stack3d.layout import Grid, HeatSource, Layer, Material, Rectangle, Stack, hat_integrals
-from stack3d.thermal.fem.hexahedra import FemSolver
-from stack3d.thermal.problem import Face, ThermalProblem, ThermalSolution
-from stack3d.thermal.tensor import TensorSolver
+from stack3d.grids import Grid
+from stack3d.heat.bodies import make_grid
+from stack3d.layout import HeatSource, Layer, Material, Rectangle, Stack
+from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.fem.solver_on_grid import FemSolver
+from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.lines import hat_integrals
+from stack3d.thermal.problem import Face, ThermalProblem
 
 BOX = Rectangle(0.0, 2e-3, 0.0, 1e-3)
 
@@ -115,7 +119,7 @@ def test_two_backends_agree_on_one_grid(faces: str) -> None:
 
 
 def test_power_enters_with_its_total() -> None:
-    from stack3d.thermal.problem import source_loads
+    from stack3d.thermal.grid.loads import source_loads
 
     grid = grid_of(STACK, 12, 7, 3)
     load = source_loads(grid, STACK, SOURCES)
@@ -172,22 +176,21 @@ def test_symmetric_input_gives_a_symmetric_field() -> None:
 def test_other_films_mesh_nothing_and_are_exact() -> None:
     """The solver kept across coolings gives what a new one gives; a face that changes its kind gets a new one."""
     from stack3d import decks
-    from stack3d.lifetime import heat
-    from stack3d.lifetime.backends import Backends, make_backend
-    from stack3d.lifetime.chip import build_chip
-    from stack3d.lifetime.faces import thermal_problem
+    from stack3d.heat.faces import thermal_problem
+    from stack3d.heat.placing import placed_chip
+    from stack3d.heat.solvers import Backends, make_backend
 
     backends = Backends()
     for backend in ("fem", "tensor"):
         backends = Backends()
         for top in ("forced_air", "lid_heat_sink", "cold_plate", "forced_air"):
             scenario = decks.load("quickstart", [("solver.backend", backend), ("cooling.top", top)]).scenario
-            chip = build_chip(scenario)
-            problem = thermal_problem(chip.stack, heat.make_grid(chip), scenario.cooling)
+            chip = placed_chip(scenario)
+            problem = thermal_problem(chip.stack, make_grid(chip), scenario.cooling)
             kept = backends.of(scenario, problem).solve(chip.sources).field.values
             new = make_backend(scenario, problem).solve(chip.sources).field.values
             np.testing.assert_allclose(kept, new, rtol=0, atol=1e-7 * (new.max() - scenario.cooling.ambient))
         assert (backends.counts["solvers"], backends.counts["recooled"]) == (1, 3)
         fixed = decks.load("quickstart", [("solver.backend", backend), ("cooling.top", {"temperature": "300 K"})]).scenario
-        backends.of(fixed, thermal_problem(chip.stack, heat.make_grid(chip), fixed.cooling))
+        backends.of(fixed, thermal_problem(chip.stack, make_grid(chip), fixed.cooling))
         assert backends.counts["solvers"] == (2 if backend == "fem" else 1)

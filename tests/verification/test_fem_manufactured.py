@@ -10,10 +10,10 @@ from tetrahedra import structured
 
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.layout import Floats, HeatSource
-from stack3d.thermal.fem.hexahedra import FemSolver
-from stack3d.thermal.fem.unstructured import MeshSolver
+from stack3d.thermal.fem.solver_of_cells import MeshSolver
+from stack3d.thermal.fem.solver_on_grid import FemSolver
+from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.problem import Face, ThermalProblem
-from stack3d.thermal.unstructured import MeshProblem
 
 SIDE, FILM = 1e-3, 3e4
 SLABS = [

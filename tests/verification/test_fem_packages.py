@@ -12,9 +12,10 @@ from tensor_cases import flip_chip
 from stack3d.geometry.gmsh_model import layered_hexahedra, write_mesh
 from stack3d.geometry.hexahedra import CellRegions, layered_cells
 from stack3d.layout import Layer, Material, Rectangle, Stack, Surface
-from stack3d.thermal.fem.hexahedra import FemSolver
-from stack3d.thermal.problem import Face, ThermalProblem, ThermalSolution
-from stack3d.thermal.tensor import TensorSolver
+from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.fem.solver_on_grid import FemSolver
+from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.problem import Face, ThermalProblem
 
 
 def with_contact_and_law(problem: ThermalProblem) -> ThermalProblem:

@@ -14,13 +14,15 @@ from test_fem_packages import with_contact_and_law
 
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.layout import HeatSource
-from stack3d.thermal.fem.hexahedra import FemSolver
-from stack3d.thermal.fem.time import FemBody
+from stack3d.thermal.fem.body import FemBody
+from stack3d.thermal.fem.solver_on_grid import FemSolver
+from stack3d.thermal.fields.on_grid import GridField
+from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box, Probe
-from stack3d.thermal.problem import Face, GridField, ThermalProblem
-from stack3d.thermal.schedule import PowerSchedule
-from stack3d.thermal.tensor import TensorSolver
-from stack3d.thermal.transient import integrate, integrate_fixed, system_of
+from stack3d.thermal.problem import Face, ThermalProblem
+from stack3d.thermal.systems import system_of
+from stack3d.thermal.time.march import integrate, integrate_fixed
+from stack3d.thermal.time.schedule import PowerSchedule
 
 
 def fem(problem: ThermalProblem, **options: Any) -> FemBody:

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from stack3d import decks
+from stack3d.case import run_case
 from stack3d.devices.build import build_device
-from stack3d.lifetime import run_case
-from stack3d.lifetime.ageing import YEAR, Population, epoch_times
-from stack3d.lifetime.answers import time_to_loss
-from stack3d.lifetime.chip import build_chip
-from stack3d.lifetime.climate import Climate
-from stack3d.lifetime.policies import periodic
+from stack3d.heat.climate import Climate
+from stack3d.heat.placing import placed_chip
+from stack3d.life.answers import time_to_loss
+from stack3d.life.policies.refresh import periodic
+from stack3d.life.population import Population
+from stack3d.life.times import YEAR, epoch_times
 from stack3d.progress import Silent
 from stack3d.schema.life import Lifetime
 from stack3d.workload.power import COMPONENTS, DYNAMIC
@@ -81,7 +82,7 @@ def test_no_power_is_ageing_at_ambient() -> None:
     state = device.program(target, np.random.default_rng(0), temperature=ambient)
     end = device.conductance(device.advance(state, 10 * YEAR, np.asarray(ambient)), np.asarray(ambient))
     # the same law on the chip, away from its other mechanisms: the mean over many cells of one target
-    computer = build_chip(loaded.scenario).computer
+    computer = placed_chip(loaded.scenario).computer
     assert computer is not None
     quiet = {
         n: d.without("programming", "relaxation", "faults", "read_noise", "temperature_dependence")
@@ -109,7 +110,7 @@ def test_corrections_at_read_out_are_billed() -> None:
         return float(run_case(one.scenario, Silent()).values["power/energy_per_inference"][COMPONENTS.index("digital_layers")])
 
     loaded = case()
-    computer = build_chip(loaded.scenario).computer
+    computer = placed_chip(loaded.scenario).computer
     assert computer is not None and loaded.scenario.workload is not None
     shapes = [(m.n_inputs, m.n_outputs) for m in computer.matrices.values()]
     one = loaded.scenario.workload.periphery.digital_mac
@@ -125,7 +126,7 @@ def test_corrections_at_read_out_are_billed() -> None:
 def test_calibration_is_billed_once_per_read_out_and_once_before(fix: dict[str, Any], inferences: float | None) -> None:
     """Calibration inputs through the whole network; or one-hot inputs, 64 products of every layer of the quickstart."""
     one = case(lifetime__compensation=fix, lifetime__epochs=3, monte_carlo__samples=2)
-    computer = build_chip(one.scenario).computer
+    computer = placed_chip(one.scenario).computer
     assert computer is not None
     assert {(m.n_inputs, computer.products[n]) for n, m in computer.matrices.items()} == {(64, 1.0)}
     values = run_case(one.scenario, Silent()).values
@@ -147,7 +148,7 @@ def test_hourly_refresh_holds_until_miner_ends_it() -> None:
     period = 3600.0
     base = {"lifetime__refresh": {"period": "1 hour"}, "monte_carlo__samples": 4, "lifetime__epochs": 10}
     loaded = case(**base)
-    computer = build_chip(loaded.scenario).computer
+    computer = placed_chip(loaded.scenario).computer
     assert computer is not None
     values = dict(run_case(loaded.scenario, Silent()).values)
     times = epoch_times(loaded.scenario.lifetime)
@@ -218,7 +219,7 @@ def test_a_checkpoint_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_cells_see_their_own_tile_and_place() -> None:
     """A field that differs between tiles and within them reaches the right cells."""
-    computer = build_chip(case().scenario).computer
+    computer = placed_chip(case().scenario).computer
     assert computer is not None
     field = 300.0 + np.arange(len(computer.tiles) * 4, dtype=float).reshape(-1, 2, 2)
     for name in computer.matrices:
@@ -256,7 +257,7 @@ def test_spares_and_fine_tuning_never_cost_accuracy_and_are_billed() -> None:
 def test_hybrid_tiers_take_their_layers() -> None:
     """The sensitive last layer on cells that do not age: nothing of it is lost, and it sits where it was told to."""
     chosen = case(hybrid=[{"tiers": [7], "device": "ideal", "layers": ["fc2"]}])
-    computer = build_chip(chosen.scenario).computer
+    computer = placed_chip(chosen.scenario).computer
     assert computer is not None
     layers = [layer for (layer, _), tile in zip(computer.places, computer.tiles) if tile.layer == "fc2"]
     assert layers and set(layers) == {"t7_rram"}

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 from tensor_cases import grid, stack
 
-from stack3d.thermal.grid_operator import CellProperties, GridOperator
+from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.operator import GridOperator
+from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.problem import Face, ThermalProblem
-from stack3d.thermal.tensor import TensorSolver
 
 SIDE, FILM = 1e-3, 3e4
 SLABS = [

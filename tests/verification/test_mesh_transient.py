@@ -13,18 +13,19 @@ from test_transient_scenario import tree, values
 from test_user_mesh import BASE, DEPTH, DIE, WIDTH, scenario_of, write_slab
 from tetrahedra import structured
 
+from stack3d.case import run_case
 from stack3d.layout import HeatSource
-from stack3d.lifetime import run_case
 from stack3d.progress import Silent
-from stack3d.thermal.fem.time import FemBody
-from stack3d.thermal.fem.unstructured import MeshSolver
-from stack3d.thermal.nodal_system import NodalSystem
+from stack3d.thermal.fem.body import FemBody
+from stack3d.thermal.fem.solver_of_cells import MeshSolver
+from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.thermal.problem import Face, ThermalProblem
-from stack3d.thermal.schedule import PowerSchedule
-from stack3d.thermal.tensor import TensorSolver
-from stack3d.thermal.transient import integrate, integrate_fixed, system_of
-from stack3d.thermal.unstructured import MeshProblem
+from stack3d.thermal.systems import system_of
+from stack3d.thermal.time.march import integrate, integrate_fixed
+from stack3d.thermal.time.nodal import NodalSystem
+from stack3d.thermal.time.schedule import PowerSchedule
 
 SIZE = (4e-3, 3e-3)
 SLABS = [

@@ -11,10 +11,10 @@ from scipy.integrate import quad
 from scipy.special import iv
 
 from stack3d import decks
-from stack3d.lifetime import run_case
-from stack3d.lifetime.ageing import YEAR
-from stack3d.lifetime.chip import build_chip
-from stack3d.lifetime.climate import Climate, grouped, mean_rates, quadrature
+from stack3d.case import run_case
+from stack3d.heat.climate import Climate, grouped, mean_rates, quadrature
+from stack3d.heat.placing import placed_chip
+from stack3d.life.times import YEAR
 from stack3d.progress import Silent
 
 BOLTZMANN = 8.617333e-5
@@ -143,7 +143,7 @@ def test_the_equivalent_time_is_that_of_the_reported_history() -> None:
     """Dense trapezoids over the history in the dataset give the equivalent time in the dataset."""
     loaded = case(workload__trace=bursts("20 s", "60 s"), lifetime__epochs=1, lifetime__until="1 year")
     outcome = run_case(loaded.scenario, Silent())
-    chip = build_chip(loaded.scenario)
+    chip = placed_chip(loaded.scenario)
     phases, history = outcome.coordinates["phase"], outcome.values["thermal/tile_temperature_history"]
     assert phases[0] == 0 and phases[-1] == 80
     tile = int(np.argmax(history.max(axis=0)))
@@ -159,7 +159,7 @@ def test_the_equivalent_time_is_that_of_the_reported_history() -> None:
 def test_wear_counts_every_instant() -> None:
     """A slow cycle: writes at random instants wear as the mean of the damage at both temperatures."""
     loaded = case(workload__trace=bursts("2.5e5 s", "7.5e5 s"), lifetime__refresh={"period": "1 day"})
-    chip = build_chip(loaded.scenario)
+    chip = placed_chip(loaded.scenario)
     device = next(iter(chip.computer.devices.values()))
     values = dict(run_case(loaded.scenario, Silent()).values)
     tiles = {n: values[f"thermal/tile_temperature_{n}"][-1].mean() for n in ("low", "high")}

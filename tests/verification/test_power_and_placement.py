@@ -9,19 +9,25 @@ import pytest
 
 import stack3d
 from stack3d import decks
+from stack3d.case import check
+from stack3d.chip.computer import energies_of
 from stack3d.errors import DeckError, ThermalRunawayError
-from stack3d.lifetime import heat
-from stack3d.lifetime.backends import make_backend
-from stack3d.lifetime.chip import build_chip
-from stack3d.lifetime.comparison import compare_placements
-from stack3d.lifetime.computer import energies_of
-from stack3d.lifetime.faces import thermal_problem
-from stack3d.lifetime.heat import Runaway
-from stack3d.lifetime.placing import linear_stack, site_heat
-from stack3d.thermal.exact_transient import ExactTransient
-from stack3d.thermal.modal_system import ModalSystem
+from stack3d.heat.bodies import make_grid
+from stack3d.heat.comparison import compare_placements
+from stack3d.heat.faces import thermal_problem
+from stack3d.heat.linear import linear_stack
+from stack3d.heat.placing import placed_chip
+from stack3d.heat.runaway import Runaway
+from stack3d.heat.settle import settle
+from stack3d.heat.site_heat import site_heat
+from stack3d.heat.solvers import make_backend
+from stack3d.heat.sources import dynamic_powers, heat_sources, power_schedule
+from stack3d.heat.state import LEAKAGE_ITERATIONS, LEAKAGE_TOLERANCE
+from stack3d.heat.tiles import tile_field
+from stack3d.thermal.grid.exact_transient import ExactTransient
+from stack3d.thermal.grid.modal_system import ModalSystem
+from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box
-from stack3d.thermal.tensor import TensorSolver
 from stack3d.workload import power
 
 BUSY = {
@@ -67,7 +73,7 @@ def test_the_mapping_table(busy: Any) -> None:
 
 def test_components_heat_where_the_deck_says() -> None:
     """Array and input converters in the tile's box, ADCs on the logic die."""
-    chip = build_chip(decks.load("quickstart", list(BUSY.items())).scenario)
+    chip = placed_chip(decks.load("quickstart", list(BUSY.items())).scenario)
     tile = chip.computer.places[0]
     deck = chip.scenario.workload.periphery
     homes = {c: power.heated_place(chip.stack, tile, c, deck) for c in ("array", "dac", "adc", "digital")}
@@ -83,7 +89,7 @@ def test_components_heat_where_the_deck_says() -> None:
 
 
 def test_bits_cross_the_tiers_between_tile_and_logic() -> None:
-    chip = build_chip(decks.load("quickstart").scenario)
+    chip = placed_chip(decks.load("quickstart").scenario)
     assert [power.tier_boundaries(chip.stack, f"t{t}_rram", "logic") for t in (0, 3, 7)] == [1, 4, 8]
     assert power.tier_boundaries(chip.stack, "t2_rram", "t2_beol") == 0
     assert power.tier_boundaries(chip.stack, "t2_rram", "cap") == 6
@@ -96,10 +102,10 @@ def iterate(leak: float, resistance: float, ambient: float = 300.0, load: float 
     """T = ambient + R (load + leak 2^((T - 300)/12)) by the iteration of the chip, one node. [K]"""
     deck: Any = SimpleNamespace(leakage=leak, leakage_doubling=12.0)
     watch, temperature = Runaway(), np.array([ambient])
-    for _ in range(heat.LEAKAGE_ITERATIONS):
+    for _ in range(LEAKAGE_ITERATIONS):
         new = ambient + resistance * (load + power.leakage(deck, temperature))
         watch.check(temperature, new)
-        if abs(new - temperature).max() < heat.LEAKAGE_TOLERANCE:
+        if abs(new - temperature).max() < LEAKAGE_TOLERANCE:
             return float(new[0])
         temperature = new
     raise AssertionError("neither settled nor ran away")
@@ -121,7 +127,7 @@ def test_leakage_runs_away_where_theory_says(resistance: float) -> None:
     settled = iterate(0.97 * leak, resistance)
     assert settled < where
     residual = settled - 300 - resistance * (1 + 0.97 * leak * 2 ** ((settled - 300) / 12))
-    assert abs(residual) < 2 * heat.LEAKAGE_TOLERANCE
+    assert abs(residual) < 2 * LEAKAGE_TOLERANCE
     with pytest.raises(ThermalRunawayError, match=r"from about (\d+) K") as caught:
         iterate(1.03 * leak, resistance)
     named = float(str(caught.value).split("about ")[1].split(" K")[0])
@@ -137,18 +143,18 @@ def test_runaway_of_a_whole_chip_is_reported(leakage: str) -> None:
 
 def test_response_of_the_sites_is_that_of_the_solver() -> None:
     """Superposed site temperatures against the full solve of the same placement; k(T) of silicon is all that differs."""
-    chip = build_chip(decks.load("quickstart", [("workload.network", "digits_cnn"), ("workload.rate", "1e4 1/s")]).scenario)
+    chip = placed_chip(decks.load("quickstart", [("workload.network", "digits_cnn"), ("workload.rate", "1e4 1/s")]).scenario)
     targets = {n: m.target_conductances()[None] for n, m in chip.computer.matrices.items()}
-    powers = {n: 1e4 * p for n, p in heat.dynamic_powers(chip, targets, chip.mean_rate).items()}
+    powers = {n: 1e4 * p for n, p in dynamic_powers(chip, targets, chip.mean_rate).items()}
     even = {n: 1e8 * p for n, p in energies_of(replace(chip.computer, hops=(1,) * 15), chip.scenario, targets).items()}
     places = list(chip.computer.places)
     known = site_heat(chip.scenario, chip.stack, chip.sources, places, even, np.arange(15))
-    grid = heat.make_grid(chip)
+    grid = make_grid(chip)
     solver = make_backend(
         chip.scenario.model_copy(update={"solver": chip.scenario.solver.model_copy(update={"backend": "tensor"})}),
         thermal_problem(chip.stack, grid, chip.scenario.cooling),
     )
-    full = heat.tile_field(chip, solver.solve(heat.heat_sources(chip, powers, 0.0)), (1, 1))[:, 0, 0]
+    full = tile_field(chip, solver.solve(heat_sources(chip, powers, 0.0)), (1, 1))[:, 0, 0]
     rise = full - chip.scenario.cooling.ambient
     np.testing.assert_allclose(known.temperatures(np.arange(len(places)))[0] - chip.scenario.cooling.ambient, rise, rtol=0.02)
 
@@ -187,12 +193,12 @@ def test_the_transient_consumes_the_schedule(tmp_path: Any) -> None:
         ("workload.trace", {"pattern": "bursts", "on": "2 s", "off": "2 s"}),
         ("power.trace", {"pattern": "table", "file": str(tmp_path / "host.csv")}),
     ]
-    chip = build_chip(decks.load("quickstart", chosen).scenario)
+    chip = placed_chip(decks.load("quickstart", chosen).scenario)
     chip = replace(chip, stack=linear_stack(chip.stack))
-    solver = TensorSolver(thermal_problem(chip.stack, heat.make_grid(chip), chip.scenario.cooling))
+    solver = TensorSolver(thermal_problem(chip.stack, make_grid(chip), chip.scenario.cooling))
     targets = {n: m.target_conductances()[None] for n, m in chip.computer.matrices.items()}
-    state = heat.settle(chip, solver, lambda _: targets, np.full((len(chip.computer.tiles), 1, 1), 300.0))
-    sources, schedule = heat.power_schedule(chip, state)
+    state = settle(chip, solver, lambda _: targets, np.full((len(chip.computer.tiles), 1, 1), 300.0))
+    sources, schedule = power_schedule(chip, state)
     places = [Box(layer, box) for layer, box in chip.computer.places[:2]]
     within = np.concatenate([np.linspace(0, 1, 81), np.linspace(1, 4, 81)[1:]])
     found = ExactTransient(ModalSystem(solver, sources, places)).periodic(schedule, within).temperature
@@ -200,3 +206,19 @@ def test_the_transient_consumes_the_schedule(tmp_path: Any) -> None:
     rise = state.tile_temperature[:2] - chip.scenario.cooling.ambient
     np.testing.assert_allclose(mean - chip.scenario.cooling.ambient, rise, rtol=1e-4)  # of the trapezoidal rule
     assert np.ptp(found, axis=0).min() > 0.01 * rise.min()
+
+
+def test_describing_a_chip_solves_no_temperature(monkeypatch: Any) -> None:
+    """`validate` and `show` check a thermal placement without a solver; a run then asks for one."""
+    scenario = decks.load("quickstart", [("workload.placement", "thermal_aware")]).scenario
+
+    def solved(self: TensorSolver, *_: Any, **__: Any) -> None:
+        raise AssertionError("a temperature was solved")
+
+    monkeypatch.setattr(TensorSolver, "solve", solved)
+    monkeypatch.setattr(TensorSolver, "__init__", solved)
+    chip = check(scenario)
+    spread = check(scenario.model_copy(update={"workload": scenario.workload.model_copy(update={"placement": "spread"})}))
+    assert chip.computer.places == spread.computer.places
+    with pytest.raises(AssertionError, match="solved"):
+        placed_chip(scenario)

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from stack3d import decks, yamlfile
+from stack3d.case import run_case
 from stack3d.geometry.mixing import across_cylinders, along_cylinders, area_fraction
 from stack3d.geometry.stack import build_stack
 from stack3d.geometry.tetrahedra import build_columns
-from stack3d.lifetime import run_case
 from stack3d.meshes import Columns
 from stack3d.progress import Silent
 from stack3d.schema.geometry import Geometry
 from stack3d.schema.numerics import Mesh
-from stack3d.thermal.fem.unstructured import MeshSolver
+from stack3d.thermal.fem.solver_of_cells import MeshSolver
+from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.problem import Face
-from stack3d.thermal.unstructured import MeshProblem
 
 PITCH, THICKNESS = 100e-6, 20e-6
 

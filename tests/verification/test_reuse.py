@@ -9,8 +9,8 @@ import pytest
 
 import stack3d
 from stack3d import decks, yamlfile
-from stack3d.lifetime.backends import Backends
-from stack3d.lifetime.run import run_case
+from stack3d.case.run import run_case
+from stack3d.heat.solvers import Backends
 from stack3d.progress import Silent
 
 SCENARIO: dict[str, Any] = {

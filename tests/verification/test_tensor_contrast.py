@@ -9,12 +9,14 @@ import pytest
 from tensor_cases import flip_chip, grid, stack
 
 from stack3d.errors import DeckError, SolverError
-from stack3d.layout import Grid, HeatSource, Rectangle
-from stack3d.thermal.conjugate_gradient import conjugate_gradient
-from stack3d.thermal.grid_operator import CellProperties, GridOperator
-from stack3d.thermal.multigrid import LateralMultigrid
+from stack3d.grids import Grid
+from stack3d.layout import HeatSource, Rectangle
+from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.multigrid import LateralMultigrid
+from stack3d.thermal.grid.operator import GridOperator
+from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.krylov import conjugate_gradient
 from stack3d.thermal.problem import Face, ThermalProblem
-from stack3d.thermal.tensor import TensorSolver
 
 MM = 1e-3
 

@@ -9,10 +9,12 @@ import pytest
 from tensor_cases import dolfinx_matrix, flip_chip, grid, stack
 
 from stack3d.errors import ArrayError
-from stack3d.layout import Grid, HeatSource, Rectangle
-from stack3d.thermal.preconditioner import GridPreconditioner
-from stack3d.thermal.problem import Face, ThermalProblem, source_loads
-from stack3d.thermal.tensor import TensorSolver
+from stack3d.grids import Grid
+from stack3d.layout import HeatSource, Rectangle
+from stack3d.thermal.grid.loads import source_loads
+from stack3d.thermal.grid.preconditioner import GridPreconditioner
+from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.problem import Face, ThermalProblem
 
 pytest.importorskip("dolfinx_solver")
 MM = 1e-3

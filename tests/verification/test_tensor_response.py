@@ -8,10 +8,10 @@ from tensor_cases import flip_chip, grid, stack
 
 from stack3d.errors import ArrayError
 from stack3d.layout import HeatSource, Rectangle
+from stack3d.thermal.grid.response import thermal_response
+from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import Face, ThermalProblem
-from stack3d.thermal.response import thermal_response
-from stack3d.thermal.tensor import TensorSolver
 
 MM = 1e-3
 SLABS = [

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from tensor_cases import grid, lines, reference_case, stack, z_cells
 
-from stack3d.layout import Block, Grid, HeatSource, Material, Rectangle
-from stack3d.thermal import multigrid
-from stack3d.thermal.problem import Face, ThermalProblem, source_loads
-from stack3d.thermal.tensor import TensorSolver
+from stack3d.grids import Grid
+from stack3d.layout import Block, HeatSource, Material, Rectangle
+from stack3d.thermal.grid import multigrid
+from stack3d.thermal.grid.loads import source_loads
+from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.problem import Face, ThermalProblem
 
 MM = 1e-3
 FILM, FIXED = Face(3000.0, 310.0), Face(np.inf, 330.0)

@@ -8,17 +8,18 @@ from tensor_cases import flip_chip, grid, reference_case, stack
 
 from stack3d.errors import ArrayError, DeckError
 from stack3d.layout import HeatSource, Rectangle
-from stack3d.thermal import exact_transient
-from stack3d.thermal.analytic import CosineSeries
-from stack3d.thermal.exact_transient import ExactTransient
-from stack3d.thermal.modal_system import ModalSystem
-from stack3d.thermal.nodal_system import NodalSystem
+from stack3d.thermal.analytic.series import CosineSeries
+from stack3d.thermal.grid import exact_transient
+from stack3d.thermal.grid.body import TensorBody
+from stack3d.thermal.grid.exact_transient import ExactTransient
+from stack3d.thermal.grid.modal_system import ModalSystem
+from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import Face, ThermalProblem
-from stack3d.thermal.schedule import PowerSchedule
-from stack3d.thermal.tensor import TensorSolver
-from stack3d.thermal.tensor_body import TensorBody
-from stack3d.thermal.transient import integrate, integrate_fixed, transient_system
+from stack3d.thermal.systems import transient_system
+from stack3d.thermal.time.march import integrate, integrate_fixed
+from stack3d.thermal.time.nodal import NodalSystem
+from stack3d.thermal.time.schedule import PowerSchedule
 
 MM = 1e-3
 SLABS = [

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from stack3d import decks, yamlfile
+from stack3d.case import check, run_case
 from stack3d.errors import DeckError
 from stack3d.geometry.tetrahedra import build_columns
 from stack3d.layout import HeatSource, Layer, Material, Rectangle, Stack, Surface
-from stack3d.lifetime import check, run_case
 from stack3d.progress import Silent
 from stack3d.schema.numerics import Mesh
-from stack3d.thermal.fem.unstructured import MeshSolver
-from stack3d.thermal.mesh_fields import ColumnField
-from stack3d.thermal.problem import Face, ThermalProblem, ThermalSolution
-from stack3d.thermal.tensor import TensorSolver
-from stack3d.thermal.unstructured import MeshProblem
+from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.fem.solver_of_cells import MeshSolver
+from stack3d.thermal.fields.on_columns import ColumnField
+from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.mesh_problem import MeshProblem
+from stack3d.thermal.problem import Face, ThermalProblem
 
 BOX = Rectangle(0.0, 2e-3, 0.0, 1e-3)
 WIDE = Rectangle(-1e-3, 3e-3, -1e-3, 2e-3)
@@ -222,7 +223,7 @@ def test_written_meshes_carry_their_names(suffix: str, tmp_path: Path) -> None:
     import meshio
 
     from stack3d.geometry.gmsh_model import named_model, write_mesh
-    from stack3d.lifetime.bodies import cells_of
+    from stack3d.heat.bodies import cells_of
 
     cells = cells_of(check(decks.resolve(yamlfile.parse_text(VIAS, "vias.yaml")).scenario))
     path = tmp_path / f"vias.{suffix}"
@@ -242,7 +243,7 @@ def test_written_meshes_carry_their_names(suffix: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", [1, 2])
 def test_field_for_viewing(order: int) -> None:
     """Contacts are closed and left out: volumes by region are those of the deck, power and peak those of the solution."""
-    from stack3d.lifetime.field import solve_field
+    from stack3d.case.field import solve_field
 
     case = decks.resolve(yamlfile.parse_text(VIAS, "vias.yaml"), None, [("solver.order", order)])
     field = solve_field(case.scenario)

@@ -9,25 +9,29 @@ import pytest
 from tensor_cases import flip_chip, grid, stack
 
 from stack3d import decks, yamlfile
+from stack3d.case import check, run_case
 from stack3d.errors import DeckError
 from stack3d.geometry.hexahedra import layered_cells
+from stack3d.heat.bodies import make_grid
+from stack3d.heat.channels import channel_runs
+from stack3d.heat.faces import thermal_problem
 from stack3d.layout import HeatSource, Rectangle
-from stack3d.lifetime import check, faces, heat, run_case
-from stack3d.lifetime.channels import channel_runs
 from stack3d.progress import Silent
 from stack3d.results import to_tree
-from stack3d.thermal import cooling
-from stack3d.thermal.exact_transient import ExactTransient
-from stack3d.thermal.fem.hexahedra import FemSolver
-from stack3d.thermal.fem.time import FemBody
-from stack3d.thermal.nodal_system import NodalSystem
-from stack3d.thermal.periodic import periodic_state
+from stack3d.thermal.cooling.films import STEFAN_BOLTZMANN, natural_convection
+from stack3d.thermal.cooling.settled import SettledBackend
+from stack3d.thermal.fem.body import FemBody
+from stack3d.thermal.fem.solver_on_grid import FemSolver
+from stack3d.thermal.grid.body import TensorBody
+from stack3d.thermal.grid.exact_transient import ExactTransient
+from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import Face, ThermalProblem
-from stack3d.thermal.schedule import PowerSchedule
-from stack3d.thermal.tensor import TensorSolver
-from stack3d.thermal.tensor_body import TensorBody
-from stack3d.thermal.transient import integrate, integrate_fixed, system_of, transient_system
+from stack3d.thermal.systems import system_of, transient_system
+from stack3d.thermal.time.march import integrate, integrate_fixed
+from stack3d.thermal.time.nodal import NodalSystem
+from stack3d.thermal.time.periodic import periodic_state
+from stack3d.thermal.time.schedule import PowerSchedule
 
 MM = 1e-3
 SINK = {"heat_capacity": "5 J/K", "film_coefficient": "2000 W/m^2/K"}
@@ -91,8 +95,8 @@ def test_bodies_that_radiate_and_convect_cool_along_their_own_curve(backend: str
     top = {"natural": {"facing": "up", "length": "2.5 mm"}, "emissivity": emissivity}
 
     def slope(_: float, t: np.ndarray) -> np.ndarray:
-        film = cooling.natural_convection(t[0] - 300, 2.5e-3, "up", ambient=300.0)
-        lost = film * (t[0] - 300) + emissivity * cooling.STEFAN_BOLTZMANN * (t[0] ** 4 - 300**4)
+        film = natural_convection(t[0] - 300, 2.5e-3, "up", ambient=300.0)
+        lost = film * (t[0] - 300) + emissivity * STEFAN_BOLTZMANN * (t[0] ** 4 - 300**4)
         return np.array([(0.3 - area * lost) / capacity])
 
     times = np.array([2.0, 20.0, 200.0])
@@ -148,7 +152,7 @@ def test_films_settle_where_the_steady_solver_puts_them() -> None:
     powers = [6.0, 2.0]
     system = system_of(TensorSolver(problem), SOURCES, PLACES, laws=LAW)
     end = integrate(system, PowerSchedule.constant(powers), [10.0], initial=300.0, tolerance=1e-3)
-    settled = cooling.SettledBackend(TensorSolver(problem), LAW)
+    settled = SettledBackend(TensorSolver(problem), LAW)
     steady = settled.solve([replace(s, power=p) for s, p in zip(SOURCES, powers)])
     np.testing.assert_allclose(end.field.values, steady.field.values, atol=2e-3)
     assert system.boundary(end.state).films["top"] == pytest.approx(settled.problem.top.film_coefficient, rel=1e-4)
@@ -214,7 +218,7 @@ def test_the_dataset_of_a_transient_with_channels_and_what_it_warns_of() -> None
 
 def coolant_system(lateral: int = 6, rtol: float = 1e-11) -> NodalSystem:
     chip = check(scenario(channels(), ("solver.mesh.lateral", lateral)))
-    problem = faces.thermal_problem(chip.stack, heat.make_grid(chip), chip.scenario.cooling)
+    problem = thermal_problem(chip.stack, make_grid(chip), chip.scenario.cooling)
     runs = channel_runs(chip.stack)
     places = [Box("upper", chip.sources[0].extent)]
     system = system_of(TensorSolver(problem, rtol=rtol), chip.sources, places, rtol=rtol, runs=runs)

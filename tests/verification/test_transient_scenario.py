@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from stack3d import decks, yamlfile
+from stack3d.case import check, run_case
 from stack3d.errors import DeckError
-from stack3d.lifetime import check, run_case
 from stack3d.progress import Silent
-from stack3d.thermal.analytic import CosineSeries
+from stack3d.thermal.analytic.series import CosineSeries
 from stack3d.thermal.places import Probe
 from stack3d.thermal.problem import Face
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from stack3d import decks, yamlfile
+from stack3d.case import check, run_case
 from stack3d.errors import DeckError
 from stack3d.geometry.gmsh_model import gmsh_model, named_model, write_mesh
-from stack3d.lifetime import check, run_case
-from stack3d.lifetime.bodies import cells_of
+from stack3d.heat.bodies import cells_of
 from stack3d.progress import Silent
 
 DECK = """
@@ -136,7 +136,7 @@ def test_estimate_follows_the_error_of_moved_hexahedra(folder: Path) -> None:
 
 def test_a_mesh_too_large_to_refine_has_no_estimate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The dataset says so, and the report prints no number."""
-    from stack3d.lifetime import estimate
+    from stack3d.heat import estimate
     from stack3d.report import page
     from stack3d.report.facts import Facts
     from stack3d.results.case import to_tree

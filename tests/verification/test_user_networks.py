@@ -11,7 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from stack3d import mvm
-from stack3d.lifetime.computer import forward_of
+from stack3d.chip.computer import forward_of
 from stack3d.workload import network as networks
 from stack3d.workload.operators import evaluator
 

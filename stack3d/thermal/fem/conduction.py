@@ -10,8 +10,8 @@ import numpy as np
 
 from stack3d.errors import SolverError
 from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.fem.system import ConductionSystem
-from stack3d.thermal.problem import ThermalSolution
 
 ROUNDING = 16.0
 """Multiple of machine epsilon times diag(A) x that a residual may keep."""

@@ -13,8 +13,9 @@ from stack3d.errors import DeckError
 from stack3d.layout import Floats, HeatSource
 from stack3d.meshes import Ints
 from stack3d.thermal.fem.mesh import HandedOver
+from stack3d.thermal.fields.field import Field
 from stack3d.thermal.places import Place
-from stack3d.thermal.problem import Field, HeatProblem
+from stack3d.thermal.problem import HeatProblem
 
 
 class ConductionSystem(ABC):

@@ -1,0 +1,190 @@
+"""One case from scenario to outcome: heat, ageing and accuracy, epoch after epoch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stack3d.case.size import check_size
+from stack3d.case.summary import summarise
+from stack3d.chip.chip import Chip
+from stack3d.errors import DeckError, SolverError, ValidityWarning
+from stack3d.fields import FIELDS
+from stack3d.heat import estimate
+from stack3d.heat.bodies import check_body, make_body
+from stack3d.heat.faces import thermal_problem
+from stack3d.heat.limits import check_limits, warn_of_limits
+from stack3d.heat.outputs import thermal_values
+from stack3d.heat.placing import placed_chip
+from stack3d.heat.solvers import Backends
+from stack3d.heat.transient import over_time
+from stack3d.life.loop import Loop
+from stack3d.life.policy import chosen_policies
+from stack3d.life.start import first_heat, present
+from stack3d.life.times import TODAY
+from stack3d.progress import Observer, Stopwatch
+from stack3d.schema.scenario import Scenario
+from stack3d.thermal.problem import HeatProblem
+
+MESH_ERROR = "thermal/discretisation_error"
+HOTTEST = 700.0
+"""Peak above which results carry a warning: solder, interfaces and every device law end well below. [K]"""
+NOTHING_SOLID = 1e4
+"""Peak above which a run fails; tungsten melts at 3695 K. [K]"""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a case has to tell.
+
+    Parameters
+    ----------
+    values : mapping of str to array
+        Output variables by ``group/name`` as `fields` catalogues them.
+    coordinates : mapping of str to array
+    statistics : mapping
+        For ``run.json``: sizes, iterations, seconds.
+    summary : tuple of str
+        Five lines for a person, then one per warning.
+    warnings : tuple of str
+        Laws used outside what they were fitted to, limits exceeded.
+    notes : mapping of str to str
+        How a variable was found, where its catalogue entry does not say.
+    """
+
+    values: Mapping[str, Any]
+    coordinates: Mapping[str, Any]
+    statistics: Mapping[str, Any]
+    summary: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+def check(scenario: Scenario, *, solve: bool = False) -> Chip:
+    """Everything that can be checked without meshing; raises DeckError with all mistakes.
+
+    Unless asked to `solve`, no temperature is found: tiles whose placement wants one lie as with ``spread``.
+    """
+    chip = placed_chip(scenario, solve=solve)
+    if problems := check_limits(chip):
+        raise DeckError(problems)
+    chosen_policies(chip)
+    check_body(chip)
+    check_size(chip)
+    return chip
+
+
+def run_case(
+    scenario: Scenario,
+    observer: Observer,
+    *,
+    until: str | None = None,
+    backends: Backends | None = None,
+    resume: Path | None = None,
+    key: str = "",
+) -> Outcome:
+    """Run one case.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    observer : Observer
+    until : {"thermal"}, optional
+        Stop after the temperatures of the first epoch.
+    backends : Backends, optional
+        Solvers kept from the cases before.
+    resume : Path, optional
+        Checkpoint file: written after every epoch, and read first when it carries the same `key`.
+    key : str
+        What the checkpoint belongs to, the content hash of the case.
+
+    Raises
+    ------
+    DeckError, SolverError, ThermalRunawayError, MissingDependencyError
+    """
+    if until not in (None, "thermal"):
+        raise DeckError(f"--until knows 'thermal', got {until!r}")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ValidityWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        outcome = _run(scenario, observer, until, backends or Backends(), resume, key)
+    texts = tuple(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, ValidityWarning)))
+    lines = tuple(f"warning            {text}" for text in texts)
+    return replace(outcome, warnings=texts, summary=outcome.summary + lines)
+
+
+def _check_temperatures(values: Mapping[str, Any]) -> None:
+    """Refuse temperatures that nothing has, warn of those that no law here was made for."""
+    means = values["thermal/layer_temperature_mean"]
+    peaks = values.get("thermal/layer_temperature_high", values["thermal/layer_temperature_max"])
+    if means.min() <= 0:
+        raise SolverError(f"the mean temperature of a layer is {means.min():.1f} K: is a power negative, or in the wrong unit?")
+    if peaks.max() > NOTHING_SOLID:
+        raise SolverError(
+            f"the peak temperature is {peaks.max():.3g} K, where no material is solid: is a power in the wrong unit?"
+        )
+    if peaks.max() > HOTTEST:
+        text = f"peak temperature {peaks.max():.0f} K: material and device data are made for less than {HOTTEST:.0f} K"
+        warnings.warn(ValidityWarning(text), stacklevel=2)
+
+
+def _run(
+    scenario: Scenario, observer: Observer, until: str | None, backends: Backends, resume: Path | None, key: str
+) -> Outcome:
+    clock = Stopwatch()
+    before = backends.counts.copy()
+    observer.stage("build", scenario=scenario.scenario)
+    with clock("build"):
+        chip = placed_chip(scenario)
+        if problems := check_limits(chip):
+            raise DeckError(problems)
+        plan = chosen_policies(chip)
+        check_body(chip)
+        check_size(chip)
+        body = make_body(chip)
+    observer.stage("mesh", layers=len(chip.stack.layers), unknowns=body.n_nodes)
+    with clock("mesh"):
+        problem = thermal_problem(chip.stack, body, scenario.cooling)
+        backend = backends.of(scenario, problem)
+    cooled: HeatProblem | None = None
+    if scenario.transient is not None:
+        observer.stage("heat")
+        with clock("heat"):
+            settled = None if chip.computer is None else first_heat(chip, chip.computer, backend, plan)
+            values, coordinates, solution, cooled = over_time(chip, backends.solid(scenario, problem), settled)
+            estimates = estimate.of_march(chip, values, backends.coarse, settled)
+    elif chip.computer is None:
+        observer.stage("heat")
+        with clock("heat"):
+            solution = backend.solve(chip.sources)
+            values, coordinates = thermal_values(chip, solution)
+            estimates = {MESH_ERROR: estimate.of_mesh(chip, solution, backends.coarse)}
+    elif until == "thermal":
+        observer.stage("heat")
+        with clock("heat"):
+            state = first_heat(chip, chip.computer, backend, plan)
+            values, coordinates = present(chip, chip.computer, state, np.array([TODAY]))
+            solution = state.solution
+            values["thermal/tile_temperature"] = state.tile_temperature[None]
+            estimates = {MESH_ERROR: estimate.of_state(chip, state, backends.coarse)}
+    else:
+        loop = Loop(chip, chip.computer, backend, plan, observer, clock, resume, key)
+        values, coordinates, solution = loop.run()
+        with clock("heat"):
+            estimates = {MESH_ERROR: estimate.of_state(chip, loop.first, backends.coarse)}
+    values |= {name: found.value for name, found in estimates.items()}
+    _check_temperatures(values)
+    highest = values["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in values else None
+    warn_of_limits(chip, cooled or backend.problem, solution, highest)
+    built = {name: count - before[name] for name, count in backends.counts.items()}
+    statistics = {"thermal": dict(solution.statistics), "built": built, "seconds": clock.seconds}
+    shown = values
+    if scenario.transient is not None:
+        shown = {name: value[-1] if "time" in FIELDS[name].dims else value for name, value in values.items()}
+    notes = {name: found.how for name, found in estimates.items()}
+    return Outcome(values, coordinates, statistics, summarise(chip, shown, coordinates), notes=notes)

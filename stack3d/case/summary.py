@@ -1,0 +1,168 @@
+"""The lines that a person reads first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from stack3d.chip.chip import Chip
+from stack3d.layout import Floats
+from stack3d.life.times import YEAR
+from stack3d.units import short
+
+ZERO_CELSIUS = 273.15
+HIGHER = 0.05
+"""A later peak that is told beside that of the first epoch. [K]"""
+UNTHROTTLED = 0.9995
+"""Share of the rate asked for above which nothing is said of throttling."""
+FLAT = 1e-3
+"""Peak over layer mean, as a share of the rise, below which a place of the peak says nothing."""
+
+
+def duration(seconds: float) -> str:
+    """Text of a time in the unit that a person would choose."""
+    for name, size in (("year", YEAR), ("day", 86400.0), ("hour", 3600.0), ("minute", 60.0)):
+        if seconds >= size * 0.999:
+            number = f"{seconds / size:.3g}"
+            return f"{number} {name}{'' if number == '1' else 's'}"
+    return f"{seconds:.3g} s"
+
+
+def span(times: Floats, end: float, *shares: float) -> str:
+    """Text of quantiles of times that a life of length `end` may not reach, NaN; [s], [s], [-]."""
+    found = np.quantile(np.where(np.isnan(times), np.inf, times), shares, method="inverted_cdf")
+    return " to ".join(duration(float(t)) if np.isfinite(t) else f"beyond {duration(end)}" for t in found)
+
+
+def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> tuple[str, ...]:
+    """Peak and place, spread between tiers, accuracy, energy, what limits."""
+    hottest = int(np.argmax(values["thermal/layer_temperature_max"]))
+    peak = float(values["thermal/layer_temperature_max"][hottest])
+    layer = coordinates["layer"][hottest]
+    rise = peak - chip.scenario.cooling.ambient
+    x, y, z = (1e3 * v for v in values["thermal/hot_spot"])
+    flat = peak - float(values["thermal/layer_temperature_mean"][hottest]) < FLAT * abs(rise)
+    place = "the same all over the layer" if flat else f"at x {x:.2f}, y {y:.2f}, z {z:.3f} mm"
+    lines = [
+        f"peak temperature   {peak - ZERO_CELSIUS:.2f} degC in {layer}, {place}"
+        f" ({rise:.2f} K over ambient, {short(float(values['thermal/heat_in']), 'W')}){_higher(values, coordinates)}"
+    ]
+    if "thermal/temperature_mean" in values:
+        means = values["thermal/temperature_mean"]
+        low, high = int(np.argmin(means)), int(np.argmax(means))
+        spread = short(float(means[high] - means[low]), "K")
+        lines.append(f"between tiers      {spread} from tier {low} (coolest) to tier {high} (hottest) of {len(means)}")
+    if "thermal/tile_temperature_high" in values:
+        tile = int(np.argmax(values["thermal/tile_temperature_high"][-1]))
+        ends = (values[f"thermal/tile_temperature{n}"][-1][tile] for n in ("_low", "_high", "", "_working"))
+        cold, hot, mean, busy = (f"{float(v) - ZERO_CELSIUS:.2f}" for v in ends)
+        lines.append(
+            f"within a period    {cold} to {hot} degC in {coordinates['tile'][tile]}, mean {mean}, {busy} while it computes"
+        )
+    if chip.scenario.transient is not None:
+        lines.append(f"at                 {float(coordinates['time'][-1]):g} s, the last of {len(coordinates['time'])} times")
+    elif "mvm/accuracy" not in values:
+        balance = f"error {float(values['thermal/heat_balance_error']):.1e} of the heat put in"
+        resistance = float(values["thermal/thermal_resistance"])
+        to_ambient = f", {resistance:.4g} K/W to ambient" if np.isfinite(resistance) else ""
+        lines.append(f"heat balance       {balance}{to_ambient}")
+    if "mvm/accuracy" not in values:
+        for name, kelvin in zip(coordinates.get("probe", ()), values.get("thermal/probe_temperature", ())):
+            lines.append(f"probe              {name}: {kelvin - ZERO_CELSIUS:.3f} degC")
+    if "mvm/accuracy" in values:
+        lines += [
+            _accuracy(values, coordinates),
+            *_lasts(chip, values, coordinates),
+            _energy(values, coordinates),
+            *_throttled(chip, values),
+            f"limited by         {limit(values, coordinates)}",
+        ]
+    return tuple(lines)
+
+
+def _higher(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
+    """Peak of the life or of a period, where it is above that of the first epoch's mean."""
+    if "thermal/layer_temperature_high" not in values:
+        return ""
+    highest = values["thermal/layer_temperature_high"].max(axis=0)
+    hottest = int(np.argmax(highest))
+    if highest[hottest] - values["thermal/layer_temperature_max"].max() < HIGHER:
+        return ""
+    return f"; {highest[hottest] - ZERO_CELSIUS:.2f} degC in {coordinates['layer'][hottest]} at the hottest instant of the life"
+
+
+def _accuracy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
+    times, accuracy = coordinates["time"], values["mvm/accuracy"]
+
+    def at(index: int) -> str:
+        row = accuracy[index]
+        spread = f" ± {100 * row.std(ddof=1):.2f}" if row.size > 1 else ""
+        return f"{100 * row.mean():.2f}{spread} %"
+
+    parts = [f"{at(0)} today"]
+    year = np.flatnonzero(np.isclose(times, YEAR))
+    if year.size and year[0] != len(times) - 1:
+        parts.append(f"{at(int(year[0]))} after 1 year")
+    if len(times) > 1:
+        parts.append(f"{at(-1)} after {duration(float(times[-1]))}")
+    note = (
+        f"float {100 * values['mvm/accuracy_ideal']:.2f} %; ± over chips; today = {duration(float(times[0]))} after programming"
+    )
+    return f"accuracy           {', '.join(parts)} ({note})"
+
+
+def _lasts(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> list[str]:
+    """Time to the loss that the scenario states."""
+    if chip.scenario.lifetime is None or "mvm/time_to_accuracy_loss" not in values:
+        return []
+    chips, end = values["mvm/time_to_accuracy_loss"], float(coordinates["time"][-1])
+    spread = f"; 5 to 95 % of the chips {span(chips, end, 0.05, 0.95)}" if chips.size > 1 else ""
+    if (bands := values.get("mvm/time_to_accuracy_loss_band")) is not None:
+        medians = np.quantile(np.where(np.isnan(bands), np.inf, bands), 0.5, axis=-1, method="inverted_cdf")
+        spread += f"; medians over the device's band {span(medians, end, 0.0, 1.0)}"
+    points = 100 * chip.scenario.lifetime.accuracy_loss
+    loss = f"{points:g} point{'' if points == 1 else 's'} below float"
+    return [f"lasts              {span(chips, end, 0.5)} to {loss} (median{spread})"]
+
+
+def _energy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
+    energy = values["power/energy_per_inference"]
+    if not np.isfinite(energy).any():
+        return "energy             no inference: the chip stands still"
+    total = float(np.nansum(energy))
+    parts = {name: e for name, e in zip(coordinates["component"], energy) if np.isfinite(e) and e > 0.005 * total}
+    shares = ", ".join(f"{name.replace('_', ' ')} {100 * e / total:.0f} %" for name, e in parts.items())
+    return (
+        f"energy             {short(total, 'J')} per inference ({shares}), latency {short(float(values['power/latency']), 's')}"
+    )
+
+
+def _throttled(chip: Chip, values: Mapping[str, Any]) -> list[str]:
+    """Throughput that is left, where it is less than asked for."""
+    share = values["power/rate"] / chip.mean_rate if chip.mean_rate else np.ones(1)
+    if share.min() > UNTHROTTLED:
+        return []
+    return [f"throttled          to {100 * share.min():.3g} % of the rate asked for, {100 * share[-1]:.3g} % at the end"]
+
+
+def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
+    """What costs most accuracy at the end, in one sentence."""
+    accuracy: Floats = values["mvm/accuracy"][-1]
+    ideal = float(values["mvm/accuracy_ideal"])
+    loss = ideal - float(accuracy.mean())
+    error = float(accuracy.std(ddof=1) / np.sqrt(accuracy.size)) if accuracy.size > 1 else 0.0
+    if loss < max(0.01, 2 * error):
+        side = "below" if loss > 0 else "above"
+        return f"nothing: at the end accuracy is {100 * abs(loss):.2f} points {side} float, within one point or chance"
+    if "mvm/accuracy_without" not in values:
+        return f"{100 * loss:.2f} points lost at the end; attribution was switched off"
+    gains = values["mvm/accuracy_without"] - accuracy.mean()
+    best = int(np.argmax(gains))
+    chance = float(np.nan_to_num(values["mvm/accuracy_without_error"][best]))
+    if gains[best] <= 2 * chance:
+        return f"no single mechanism: {100 * loss:.2f} points are lost, and no one of them alone gives any back"
+    name = str(coordinates["mechanism"][best]).replace("_", " ")
+    back = "all" if gains[best] >= loss else f"{100 * gains[best]:.2f}"
+    return f"{name}: without it {back} of the {100 * loss:.2f} points lost would come back"

@@ -1,0 +1,1 @@
+"""What is built: a scenario's stack, network, crossbars and devices."""

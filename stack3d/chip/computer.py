@@ -1,0 +1,210 @@
+"""What a workload adds to a stack: network, crossbar matrices, their tiles and what each does per inference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d import mvm
+from stack3d.devices.model import DeviceModel
+from stack3d.layout import Floats
+from stack3d.schema.scenario import Scenario
+from stack3d.tiles import Tile
+from stack3d.workload import data as labelled
+from stack3d.workload import network as networks
+from stack3d.workload import power
+from stack3d.workload.placement import Site
+
+READ_MEMORY = 256e6
+"""Working memory of inference. [byte]"""
+EXACT_PRICED_AS = 8
+"""Bits whose energy exact converters (null) are charged: they exist in no hardware."""
+
+
+@dataclass(frozen=True, eq=False)
+class Computer:
+    """What a workload adds to a stack.
+
+    Parameters
+    ----------
+    network : Network
+    data : LabelledData
+    devices : mapping of str to DeviceModel
+        By matrix.
+    matrices : mapping of str to AnalogMatrix
+        Crossbar matrices by name, converters calibrated; a copied layer has one per copy, ``layer``, ``layer#2``, …
+    tiles : tuple of Tile
+        All tiles, matrix after matrix.
+    mean_square_voltages : mapping of str to ndarray
+        Per matrix, shape (n_inputs,). [V²]
+    products : mapping of str to float
+        Analog products per inference, per matrix.
+    digital_products : mapping of str to float
+        Products per inference of the layers that stay digital.
+    places : tuple of (layer, Rectangle)
+        Site of each tile.
+    hops : tuple of int
+        Tier boundaries between each tile and the logic that sums and buffers.
+    """
+
+    network: networks.Network
+    data: labelled.LabelledData
+    devices: Mapping[str, DeviceModel]
+    matrices: Mapping[str, mvm.AnalogMatrix]
+    tiles: tuple[Tile, ...]
+    mean_square_voltages: Mapping[str, Floats]
+    products: Mapping[str, float]
+    digital_products: Mapping[str, float]
+    places: tuple[Site, ...] = ()
+    hops: tuple[int, ...] = ()
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """Mechanisms of the devices that can be switched off."""
+        names = [name for device in self.devices.values() for name in device.mechanisms if name != "truncation"]
+        return tuple(dict.fromkeys(names))
+
+    def without(self, mechanism: str) -> Computer:
+        """The same computer with one mechanism switched off in every device."""
+        return replace(self, devices={name: device.without(mechanism) for name, device in self.devices.items()})
+
+    @cached_property
+    def float_logits(self) -> Floats:
+        """Logits in float arithmetic, shape (n_test, n_classes)."""
+        return self.network.run(self.data.inputs)
+
+    @cached_property
+    def float_accuracy(self) -> float:
+        """Accuracy in float arithmetic."""
+        return float(np.mean(mvm.accuracy(self.float_logits, self.data.labels)))
+
+    def tiles_of(self, layer: str) -> list[tuple[int, Tile]]:
+        """(index, tile) of the tiles of one layer."""
+        return [(i, t) for i, t in enumerate(self.tiles) if t.layer == layer]
+
+    def columns_of(self, tile: Tile) -> NDArray[np.intp]:
+        """Columns of the state array that lie on a tile."""
+        matrix = self.matrices[tile.layer]
+        block = [start for start, _ in matrix.column_blocks].index(tile.col_start)
+        return matrix.block_columns(block)
+
+    def per_cell(self, layer: str, field: Floats) -> Floats:
+        """Spread temperatures within tiles to the cells of a layer.
+
+        Parameters
+        ----------
+        layer : str
+        field : ndarray, shape (tiles, ny, nx)
+            Over equal boxes of each tile: rows lie along y, columns along x.
+
+        Returns
+        -------
+        ndarray, shape (n_inputs, n_columns)
+        """
+        matrix = self.matrices[layer]
+        ny, nx = field.shape[1:]
+        out = np.empty((matrix.n_inputs, matrix.n_columns))
+        for i, tile in self.tiles_of(layer):
+            columns = self.columns_of(tile)
+            rows = (np.arange(tile.rows_used) + 0.5) / tile.n_rows * ny
+            across = (np.arange(columns.size) + 0.5) * tile.columns_per_weight / tile.n_cols * nx
+            part = field[i][np.ix_(rows.astype(int), np.minimum(across.astype(int), nx - 1))]
+            out[tile.row_start : tile.row_stop, columns] = part
+        return out
+
+    @cached_property
+    def layer_of(self) -> dict[str, str]:
+        """Layer by the name of a matrix."""
+        return {name: layer for layer, names in self.network.copies.items() for name in names}
+
+    @property
+    def macs(self) -> float:
+        """Multiply-accumulates of one inference, digital layers included."""
+        analog = {layer.name: layer.macs for layer in self.network.layers}
+        return sum(analog[self.layer_of[name]] * count for name, count in self.products.items()) + self.digital_macs
+
+    @property
+    def digital_macs(self) -> float:
+        """Multiply-accumulates of one inference in layers that stay digital."""
+        return sum(layer.macs * self.digital_products[layer.name] for layer in self.network.digital)
+
+    @property
+    def weights(self) -> int:
+        """Weights of the network's layers, copies not counted."""
+        return sum(layer.macs for layer in (*self.network.layers, *self.network.digital))
+
+    def activities(self, conductances: Mapping[str, Any]) -> list[power.TileActivity]:
+        """What each tile does per inference, with the chips' mean conductances [S]."""
+        rows = {}
+        out = []
+        for i, tile in enumerate(self.tiles):
+            if tile.layer not in rows:
+                g = np.asarray(conductances[tile.layer])
+                rows[tile.layer] = g.reshape(-1, *g.shape[-3:]).mean(axis=0, dtype=np.float64).sum(axis=0)
+            columns = self.columns_of(tile)
+            span = slice(tile.row_start, tile.row_stop)
+            matrix = self.matrices[tile.layer]
+            out.append(
+                power.TileActivity(
+                    tile,
+                    products=self.products[tile.layer],
+                    voltage_squared=self.mean_square_voltages[tile.layer][span],
+                    row_conductance=rows[tile.layer][span][:, columns].sum(axis=1),
+                    pulse=self.devices[tile.layer].device.read.pulse,
+                    conversions=(tile.col_stop - tile.col_start) * matrix.readouts,
+                    reads=matrix.reads,
+                    layer=self.layer_of[tile.layer],
+                    hops=self.hops[i] if self.hops else 0,
+                )
+            )
+        return out
+
+    @property
+    def read_memory(self) -> float:
+        """Working memory to allow inference, which counts one vector per input where convolutions make many. [byte]"""
+        cells = 24.0 * sum(math.prod(m.state_shape) for m in self.matrices.values())
+        return cells + READ_MEMORY / max(1.0, *self.products.values())
+
+
+def forward_of(network: networks.Network) -> Callable[[Any, Floats], Floats]:
+    """The network as the crossbar engine calls it: chips are folded into the batch between analog layers.
+
+    Copies of a layer take its products in turn.
+    """
+
+    def forward(matmul: Any, inputs: Floats) -> Floats:
+        states = getattr(matmul, "states", None)
+        leading = next(iter(states.values())).mean.shape[:-3] if states else ()
+        chips = math.prod(leading)
+
+        def product(name: str, x: Floats) -> Floats:
+            x = x.reshape(*leading, -1, x.shape[-1])
+            names = network.copies.get(name, (name,))
+            parts = [np.asarray(matmul(one, x[..., i :: len(names), :])) for i, one in enumerate(names) if i < x.shape[-2]]
+            y = parts[0] if len(names) == 1 else np.empty((*x.shape[:-1], parts[0].shape[-1]), parts[0].dtype)
+            for i, part in enumerate(parts if len(names) > 1 else ()):
+                y[..., i :: len(names), :] = part
+            return y.reshape(-1, y.shape[-1])
+
+        folded = np.broadcast_to(inputs, (chips, *inputs.shape)).reshape(-1, *inputs.shape[1:])
+        return network.run(folded, product).reshape(*leading, len(inputs), -1)
+
+    return forward
+
+
+def energies_of(computer: Computer, scenario: Scenario, conductances: Mapping[str, Any]) -> dict[str, Floats]:
+    """Energy per inference of each tile by component, shape (tiles,). [J]"""
+    work = scenario.workload
+    assert work is not None
+    return power.tile_energies(
+        computer.activities(conductances),
+        work.periphery,
+        dac_bits=scenario.mvm.dac_bits or EXACT_PRICED_AS,
+        adc_bits=scenario.mvm.adc_bits or EXACT_PRICED_AS,
+    )

@@ -1,0 +1,106 @@
+"""Crossbar matrices of a scenario: mapping, converters, wires and cells as its decks say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from stack3d import mvm
+from stack3d.chip.computer import Computer
+from stack3d.layout import Floats
+from stack3d.schema.device import Device
+from stack3d.schema.scenario import Scenario
+
+MISMATCH = 6
+"""Stream of random numbers of converter mismatch."""
+
+
+def build_matrix(scenario: Scenario, name: str, weights: Floats, deck: Device) -> mvm.AnalogMatrix:
+    """Matrix of one network layer on cells of one device, converters not yet calibrated; raises DeckError."""
+    assert scenario.workload is not None
+    choice = scenario.mvm
+    compensation = scenario.lifetime.compensation if scenario.lifetime else None
+    mapping = mvm.WeightMapping(
+        deck.g_min,
+        deck.g_max,
+        choice.scheme,
+        levels=choice.levels or deck.levels,
+        slices=choice.slices,
+        reference_columns=1 if compensation is not None and compensation.drift == "tile" else 0,
+    )
+    scale = deck.read.nonlinearity_voltage if choice.nonlinear_cells else None
+    return mvm.AnalogMatrix.build(
+        name,
+        weights,
+        mapping,
+        scenario.workload.tile,
+        dac=mvm.Converter(choice.dac_bits),
+        adc=mvm.Converter(choice.adc_bits),
+        input_slice_bits=choice.input_slice_bits,
+        read_voltage=deck.read.voltage,
+        cell=mvm.SinhCell(scale) if scale and not choice.wire_resistance else None,
+        wires=_wires(scenario),
+    )
+
+
+def _wires(scenario: Scenario) -> mvm.Wires | None:
+    choice = scenario.mvm
+    if choice.wire_resistance == 0:
+        return None
+    return mvm.Wires(
+        choice.wire_resistance,
+        choice.wire_resistance,
+        word_line_ends=choice.word_line_ends,
+        bit_line_ends=choice.bit_line_ends,
+        temperature_coefficient=choice.wire_temperature_coefficient,
+    )
+
+
+def error_powers(computer: Computer) -> dict[str, Floats]:
+    """What the programming error of each cell costs: its error power at the outputs over the layer's signal power. [-]
+
+    By layer, shape (devices, n_inputs, n_columns). Inputs are taken as uncorrelated with the mean squares of the calibration
+    inputs; a slice counts by its weight, a state by the error of its write. Cells of offset and reference columns act on
+    all outputs of an array: infinite.
+    """
+    powers = {}
+    for name, m in computer.matrices.items():
+        device, targets = computer.devices[name], m.target_conductances()
+        sd = device.programming.error(targets, device.device)[1] if device.programming else 1.0
+        drive = computer.mean_square_voltages[name][:, None]
+        error = drive * (m.mapping.plane_weights[:, None, None] * m.weight_max * sd / m.mapping.window) ** 2
+        powers[name] = np.broadcast_to(error / (np.sum(drive * m.weights**2) or 1.0), m.state_shape).copy()
+        powers[name][..., m.n_outputs :] = np.inf
+    return powers
+
+
+def with_mismatch(scenario: Scenario, matrices: Mapping[str, mvm.AnalogMatrix]) -> dict[str, mvm.AnalogMatrix]:
+    """Give every chip its own gain errors and offsets of converters."""
+    choice, samples = scenario.mvm, scenario.monte_carlo
+    if not (choice.adc_gain_sd or choice.adc_offset_sd):
+        return dict(matrices)
+    out = {}
+    for index, (name, m) in enumerate(matrices.items()):
+        shape = (samples.samples, len(m.row_blocks), m.readouts, m.n_columns)
+        rng = np.random.default_rng([samples.seed, MISMATCH, index])
+        adc = m.adc.with_mismatch(shape, rng, gain_sd=choice.adc_gain_sd, offset_sd=choice.adc_offset_sd)
+        out[name] = replace(m, adc=adc)
+    return out
+
+
+def with_warm_wires(
+    scenario: Scenario, matrices: Mapping[str, mvm.AnalogMatrix], temperatures: Mapping[str, float], seen: Mapping[str, Any]
+) -> tuple[dict[str, mvm.AnalogMatrix], float]:
+    """Wires at the mean temperature [K] of each layer's tiles; shared losses and their error where the scenario asks."""
+    out, worst = {}, 0.0
+    for name, m in matrices.items():
+        if isinstance(m.wires, mvm.Wires):
+            m = replace(m, wires=m.wires.at(temperatures[name]))
+            if scenario.mvm.wires == "shared":
+                m, error = mvm.share_wires(m, np.asarray(seen[name]))
+                worst = max(worst, error)
+        out[name] = m
+    return out, worst

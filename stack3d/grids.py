@@ -1,0 +1,101 @@
+"""A graded tensor grid: its lines, the layer of each of its cells, and planes of its nodes; SI units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.layout import Floats, Layer, Stack, Surface
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Lines of a graded tensor grid and the layer of each of its z cells.
+
+    Parameters
+    ----------
+    x, y, z : ndarray, shapes (nx+1,), (ny+1,), (nz+1,)
+        Node lines, ascending. A repeated z is a contact: a cell of no thickness that carries the
+        `contact_resistance` of the layer above it. [m]
+    layer : ndarray of int, shape (nz,)
+        Index into ``Stack.layers``, per z cell.
+    """
+
+    x: Floats
+    y: Floats
+    z: Floats
+    layer: NDArray[np.intp] = field(repr=False)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Cells (nz, ny, nx)."""
+        return self.z.size - 1, self.y.size - 1, self.x.size - 1
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes, which is the number of unknowns of trilinear elements."""
+        return self.z.size * self.y.size * self.x.size
+
+    def cells_of(self, layer: int) -> NDArray[np.intp]:
+        """Z cells of one layer, without its contact cell."""
+        return np.flatnonzero((self.layer == layer) & (np.diff(self.z) > 0))
+
+
+Where = tuple[slice | int | NDArray[np.intp], ...]
+"""Index (z, y, x) of a plane of grid nodes, or of several parallel ones where one of the three is an array."""
+
+
+class Plane(NamedTuple):
+    """Part of a plane of grid nodes, or of several parallel ones, and the area inside of each of its cells.
+
+    The area has shape (a, b), or (planes, a, b). [m²]
+    """
+
+    where: Where
+    area: Floats
+
+
+def solid_cells(stack: Stack, grid: Grid, layers: Sequence[Layer] | None = None) -> list[NDArray[np.bool_]]:
+    """Which cells of each layer, or of some, conduct, shape (ny, nx); edges of layers and blocks are lines of the grid."""
+    x, y = 0.5 * (grid.x[1:] + grid.x[:-1]), 0.5 * (grid.y[1:] + grid.y[:-1])
+    out = []
+    for layer in stack.layers if layers is None else layers:
+        solid = np.zeros(grid.shape[1:], dtype=bool)
+        for extent, material in ((layer.extent, layer.material), *((b.extent, b.material) for b in layer.blocks)):
+            inside = np.ix_((extent.y0 < y) & (y < extent.y1), (extent.x0 < x) & (x < extent.x1))
+            solid[inside] = material.conductivity[2] > 0
+        out.append(solid)
+    return out
+
+
+def planes_of(surface: Surface, stack: Stack, grid: Grid) -> list[Plane]:
+    """The exposed planes of a surface on a grid."""
+    index, every = stack.index[surface.layer], slice(None)
+    solid = [*solid_cells(stack, grid), np.zeros(grid.shape[1:], dtype=bool)]  # the last one also stands below the first
+    cells = grid.cells_of(index)
+    low, high = int(cells[0]), int(cells[-1]) + 1
+    overlaps = [
+        tuple(
+            np.clip(np.minimum(lines[1:], b) - np.maximum(lines[:-1], a), 0.0, None)
+            for lines, a, b in ((grid.y, e.y0, e.y1), (grid.x, e.x0, e.x1))
+        )
+        for e in surface.extents
+    ]
+    area = np.sum([np.outer(wy, wx) for wy, wx in overlaps], axis=0)
+    if surface.side == "channels":
+        out = [Plane((low, every, every), area * solid[index - 1]), Plane((high, every, every), area * solid[index + 1])]
+        along_y = surface.direction == "y"
+        lines = grid.x if along_y else grid.y
+        edges = [v for e in surface.extents for v in ((e.x0, e.x1) if along_y else (e.y0, e.y1))]
+        at = np.abs(lines[:, None] - edges).argmin(axis=0)
+        lengths = [overlap[0 if along_y else 1] for overlap in overlaps for _ in (0, 1)]
+        walls = np.array([np.outer(np.diff(grid.z)[low:high], length) for length in lengths])
+        upward = slice(low, high + 1)
+        out.append(Plane((upward, every, at) if along_y else (upward, at, every), walls))
+        return out
+    level, other = (high, index + 1) if surface.side == "top" else (low, index - 1)
+    return [Plane((level, every, every), area * (solid[index] & ~solid[other]))]

@@ -1,0 +1,1 @@
+"""How hot it is: meshes, conditions, the fixed point with power, placing, time, error estimates."""

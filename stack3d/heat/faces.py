@@ -1,0 +1,113 @@
+"""From cooling decks and channels to the conditions that the solver sees."""
+
+from __future__ import annotations
+
+from typing import overload
+
+import numpy as np
+
+from stack3d.grids import Grid
+from stack3d.heat.channels import channel_runs
+from stack3d.layout import Rectangle, Stack, Surface
+from stack3d.meshes import CellMesh, Columns
+from stack3d.schema.cooling import Cooling
+from stack3d.schema.cooling import Face as FaceDeck
+from stack3d.thermal.cooling.films import forced_air, natural_convection, radiation
+from stack3d.thermal.cooling.settled import FilmLaw
+from stack3d.thermal.mesh_problem import MeshProblem
+from stack3d.thermal.problem import Face, HeatProblem, ThermalProblem
+
+FIRST_RISE = 20.0
+"""Rise of a face over ambient at which a film that follows its temperature begins. [K]"""
+
+
+def film_law(deck: FaceDeck, area: float, ambient: float) -> FilmLaw:
+    """Film coefficient of a face of an area [m²] for its own temperature."""
+
+    def film(surface: float) -> float:
+        total = radiation(surface, ambient, deck.emissivity) if deck.emissivity else 0.0
+        if deck.natural is not None:
+            total += natural_convection(surface - ambient, deck.natural.length, deck.natural.facing, ambient=ambient)
+        elif deck.stream is not None:
+            total += forced_air(deck.stream.velocity, deck.stream.length)
+        elif deck.film_coefficient is not None:
+            total += deck.film_coefficient
+        elif deck.resistance is not None:
+            total += 1.0 / (deck.resistance * area)
+        elif deck.areal_resistance is not None:
+            total += 1.0 / deck.areal_resistance if deck.areal_resistance > 0 else np.inf
+        return float(total)
+
+    return film
+
+
+def face_of(deck: FaceDeck, area: float, ambient: float) -> Face:
+    """Condition of a cooled face of an area [m²]; where the film follows the temperature, that of a first guess."""
+    flux, capacity = deck.flux or 0.0, deck.heat_capacity / area if deck.heat_capacity is not None else 0.0
+    if deck.temperature is not None:
+        return Face(np.inf, deck.temperature, flux)
+    if (cooler := deck.thermoelectric) is not None:
+        film = cooler.peltier + cooler.conductance
+        return Face(film, (cooler.conductance * cooler.hot_side + cooler.joule) / film, flux, capacity)
+    return Face(film_law(deck, area, ambient)(ambient + FIRST_RISE), ambient, flux, capacity)
+
+
+def film_laws(cooling: Cooling, problem: HeatProblem) -> dict[str, FilmLaw]:
+    """Laws of the faces whose film follows their temperature."""
+    decks = cooling.conditions.items()
+    return {n: film_law(d, problem.area(n), cooling.ambient) for n, d in decks if d.natural is not None or d.emissivity}
+
+
+def surfaces_of(cooling: Cooling, stack: Stack) -> list[Surface]:
+    """Patches of a cooling deck; raises UnknownNameError for a layer that is not there."""
+    out = []
+    for patch in cooling.patches:
+        extent = stack.layer(patch.layer).extent
+        box = Rectangle(*(patch.x or (extent.x0, extent.x1)), *(patch.y or (extent.y0, extent.y1)))
+        out.append(Surface(patch.name, patch.layer, patch.face, (box,)))
+    return out
+
+
+def side_area(stack: Stack) -> float:
+    """Area of the lateral faces on the outermost lateral bounds. [m²]"""
+    extents = [layer.extent for layer in stack.layers]
+    x0, x1 = min(e.x0 for e in extents), max(e.x1 for e in extents)
+    y0, y1 = min(e.y0 for e in extents), max(e.y1 for e in extents)
+    total = 0.0
+    for layer in stack.layers:
+        e = layer.extent
+        total += layer.thickness * (e.y1 - e.y0) * ((e.x0 == x0) + (e.x1 == x1))
+        total += layer.thickness * (e.x1 - e.x0) * ((e.y0 == y0) + (e.y1 == y1))
+    return total
+
+
+@overload
+def thermal_problem(stack: Stack, body: Grid, cooling: Cooling) -> ThermalProblem: ...
+
+
+@overload
+def thermal_problem(stack: Stack, body: Columns | CellMesh, cooling: Cooling) -> MeshProblem: ...
+
+
+@overload
+def thermal_problem(stack: Stack, body: Grid | Columns | CellMesh, cooling: Cooling) -> ThermalProblem | MeshProblem: ...
+
+
+def thermal_problem(stack: Stack, body: Grid | Columns | CellMesh, cooling: Cooling) -> ThermalProblem | MeshProblem:
+    """Stack, mesh or grid, cooled faces, patches and channels."""
+    ambient = cooling.ambient
+    if isinstance(body, CellMesh):
+        return MeshProblem(stack, body, {n: face_of(d, body.face_areas[n], ambient) for n, d in cooling.faces.items()})
+    patches: list[tuple[Surface, Face]] = []
+    for surface, deck in zip(surfaces_of(cooling, stack), cooling.patches):
+        patches.append((surface, face_of(deck.condition, sum(box.area for box in surface.extents), ambient)))
+    for run in channel_runs(stack):
+        channels = run.channels
+        surface = Surface(run.name, run.layer, "channels", channels.outlines, channels.direction)
+        patches.append((surface, Face(run.film_coefficient, channels.inlet_temperature)))
+    top = face_of(cooling.top, stack.layers[-1].extent.area, ambient)
+    bottom = face_of(cooling.bottom, stack.layers[0].extent.area, ambient)
+    sides = face_of(cooling.sides, side_area(stack), ambient)
+    if isinstance(body, Columns):
+        return MeshProblem(stack, body, {"top": top, "bottom": bottom, "sides": sides, **{s.name: f for s, f in patches}})
+    return ThermalProblem(stack, body, top, bottom, sides, tuple(patches))

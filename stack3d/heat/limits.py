@@ -1,0 +1,60 @@
+"""Limits of cooling and of layers: checked before a run, watched after it."""
+
+from __future__ import annotations
+
+import warnings
+
+from stack3d.chip.chip import Chip
+from stack3d.errors import Problem, ValidityWarning, did_you_mean
+from stack3d.heat.channels import warn_of_channels
+from stack3d.layout import Floats
+from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.problem import HeatProblem
+
+
+def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution, highest: Floats | None = None) -> None:
+    """Warn where a face passes what its cooling can do, or a layer its highest temperature.
+
+    `highest`, shape (layers,), is the hottest that each layer gets over a life, where one was followed [K].
+    """
+    for name, deck in chip.scenario.cooling.conditions.items():
+        face = problem.faces[name]
+        if face.is_fixed or not face.film_coefficient:
+            continue
+        surface = face.reference + solution.face_heat[name] / (face.film_coefficient * problem.area(name))
+        if (peak := solution.field.face_peak(name)) is not None:  # the hottest place counts, where it is known
+            surface = max(surface, peak)
+        flux = face.film_coefficient * (surface - face.reference)
+        if deck.largest_flux is not None and flux > deck.largest_flux:
+            _warn(
+                f"cooling.{name} ({deck.name}): {flux / 1e4:.3g} W/cm2 leaves, its limit is {deck.largest_flux / 1e4:.3g} W/cm2"
+            )
+        if deck.largest_temperature is not None and surface > deck.largest_temperature:
+            _warn(
+                f"cooling.{name} ({deck.name}): the face is at {surface:.1f} K, its limit is {deck.largest_temperature:.1f} K"
+            )
+    warn_of_channels(chip.stack, solution)
+    for name, limit in chip.scenario.limits.items():
+        for i, layer in enumerate(chip.stack.layers):
+            peak = solution.field.layer_peak(layer.name)[0] if highest is None else float(highest[i])
+            if name in (layer.role, layer.name) and peak > limit:
+                _warn(f"limits.{name}: layer {layer.name!r} reaches {peak:.2f} K, {peak - limit:.2f} K above its limit")
+
+
+def _warn(text: str) -> None:
+    warnings.warn(ValidityWarning(text), stacklevel=3)
+
+
+def check_limits(chip: Chip) -> list[Problem]:
+    """Limits for what is neither a role nor a layer of the stack."""
+    known = {layer.name for layer in chip.stack.layers} | {layer.role for layer in chip.stack.layers if layer.role}
+    problems = [
+        Problem(f"limits.{name}", f"no role or layer {name!r}{did_you_mean(name, known)}")
+        for name in chip.scenario.limits
+        if name not in known
+    ]
+    for i, patch in enumerate(chip.scenario.cooling.patches):
+        if patch.layer not in chip.stack.index:
+            near = did_you_mean(patch.layer, chip.stack.index)
+            problems.append(Problem(f"cooling.patches[{i}].layer", f"no layer {patch.layer!r}{near}"))
+    return problems

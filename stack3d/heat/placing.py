@@ -1,0 +1,126 @@
+"""Tiles put on sites as a scenario wants them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.chip.build import build_chip
+from stack3d.chip.chip import Chip
+from stack3d.chip.computer import energies_of
+from stack3d.errors import DeckError, Problem
+from stack3d.geometry.stack import tile_sites
+from stack3d.heat.site_heat import site_heat
+from stack3d.heat.trials import Trials
+from stack3d.schema.scenario import Scenario
+from stack3d.workload.placement import Site, SiteHeat, place
+from stack3d.workload.power import heated_place, tier_boundaries
+
+DEFAULT = "spread"
+"""The placement that no thermal one may be hotter than."""
+MOST_TRIALS = 4
+"""Placements that are solved in full before `DEFAULT` stays."""
+
+
+class _HeatIsAskedError(Exception):
+    """A strategy wants to know how hot sites get."""
+
+
+def placed_chip(scenario: Scenario, *, solve: bool = True) -> Chip:
+    """Make a scenario concrete, tiles on their sites.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    solve : bool
+        Without it no temperature is solved: tiles whose strategy asks for one lie as with `DEFAULT`.
+
+    Raises
+    ------
+    DeckError
+        With every mistake that only shows when the parts meet: geometry, places, network, device, tiles, rate.
+    """
+    problems: list[Problem] = []
+    chip = build_chip(scenario, problems)
+    if chip.computer is not None and scenario.workload is not None:
+        wanted = scenario.workload.placement
+        try:
+            chip = with_places(chip, wanted) if solve else _described(chip, wanted)
+        except DeckError as error:
+            problems += error.problems
+    if problems:
+        raise DeckError(problems)
+    return chip
+
+
+def _described(chip: Chip, wanted: Any) -> Chip:
+    """The chip with its tiles as `wanted`, or as with `DEFAULT` where that would take a solve; raises DeckError."""
+    try:
+        return _arranged(chip, wanted, None)
+    except _HeatIsAskedError:
+        return _arranged(chip, DEFAULT, None)
+
+
+def with_places(chip: Chip, wanted: Any, trials: Trials | None = None) -> Chip:
+    """The chip with its tiles placed as `wanted`: a strategy or sites; raises DeckError.
+
+    Superposition finds the sites of a strategy that asks for the thermal response. The chip is then solved in full with them
+    and with `spread`: as long as the hottest tile or the whole stack is hotter than with `spread`, the strategy tries again
+    with a lower limit, and `spread` stays in the end.
+    """
+    known: dict[int, SiteHeat] = {}
+    placed = _arranged(chip, wanted, known)
+    if not known:
+        return placed
+    trials = trials or Trials(chip)
+    default = _arranged(chip, DEFAULT, {})
+    bound, margin = trials.peaks(default), 0.0
+    for _ in range(MOST_TRIALS):
+        peaks = trials.peaks(placed)
+        if np.all(peaks <= bound):
+            return placed
+        if not np.all(np.isfinite(peaks)):
+            break
+        margin += 2.0 * float((peaks - bound).max())
+        placed = _arranged(chip, wanted, known, margin)
+    return default
+
+
+def _arranged(chip: Chip, wanted: Any, known: dict[int, SiteHeat] | None, margin: float = 0.0) -> Chip:
+    """The chip with its tiles placed as `wanted`; raises DeckError.
+
+    Layers of a hybrid part go to its tiers, the others to the tiers that are left. `known` keeps the thermal responses, by
+    part, that a strategy asks for; None refuses to find any.
+    """
+    scenario, stack, computer = chip.scenario, chip.stack, chip.computer
+    assert computer is not None and scenario.workload is not None
+    sites = tile_sites(scenario.geometry, stack)
+    targets = {name: m.target_conductances() for name, m in computer.matrices.items()}
+    special = {t for part in scenario.hybrid for t in part.tiers}
+    elsewhere = {layer for part in scenario.hybrid for layer in part.layers}
+    groups = [(set(part.layers), set(part.tiers)) for part in scenario.hybrid]
+    tier_of = {layer.name: i for i, layer in enumerate(stack.with_role("rram"))}
+    groups.append(({layer.name for layer in computer.network.layers} - elsewhere, set(tier_of.values()) - special))
+    chosen: dict[int, Site] = {}
+    for part, (layers, tiers) in enumerate(groups):
+        mine = [i for i, tile in enumerate(computer.tiles) if computer.layer_of[tile.layer] in layers]
+        free = [site for site in sites if tier_of[site[0]] in tiers]
+
+        def heat_of(required: NDArray[np.intp], part: int = part, mine: list[int] = mine, free: list[Site] = free) -> SiteHeat:
+            if known is None:
+                raise _HeatIsAskedError
+            if part not in known:
+                energies = energies_of(replace(computer, hops=(1,) * len(computer.tiles)), scenario, targets)
+                powers = {name: chip.mean_rate * e[mine] for name, e in energies.items()}
+                known[part] = site_heat(scenario, stack, chip.sources, free, powers, required)
+            return replace(known[part], margin=margin)
+
+        for i, site in zip(mine, place(wanted, [computer.tiles[i] for i in mine], free, heat_of)):
+            chosen[i] = free[site]
+    places = tuple(chosen[i] for i in range(len(computer.tiles)))
+    hubs = [heated_place(stack, site, "link", scenario.workload.periphery)[0] for site in places]
+    hops = tuple(tier_boundaries(stack, site[0], hub) for site, hub in zip(places, hubs))
+    return replace(chip, computer=replace(computer, places=places, hops=hops))

@@ -1,0 +1,111 @@
+"""How hot tile sites get per watt on each of them, by superposition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.geometry.grid import build_grid
+from stack3d.heat.faces import thermal_problem
+from stack3d.heat.linear import linear_stack
+from stack3d.layout import Floats, HeatSource, Rectangle, Stack
+from stack3d.schema.scenario import Scenario
+from stack3d.thermal.grid.response import thermal_response
+from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.places import Box, Place, Probe
+from stack3d.workload.placement import Site, SiteHeat
+from stack3d.workload.power import heated_place, tier_boundaries
+
+
+def _middle(stack: Stack, layer: str, box: Rectangle) -> Probe:
+    """Where a layer is hottest when heated under a box: in its middle, or in that of a layer that does not hold the box."""
+    extent = stack.layer(layer).extent
+    return Probe(layer, *(box if extent.contains(box) else extent).centre)
+
+
+def _spaced(sites: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """Evenly picked ones of some sites, at most so many."""
+    return sites[np.linspace(0, sites.size - 1, min(count, sites.size)).round().astype(np.intp)]
+
+
+MOST_SOLVES = 48
+"""Sites whose response is computed one by one where layers are not uniform, unless more are required."""
+RESPONSE_TOLERANCE = 1e-6
+"""Relative residual of each."""
+RESPONSE_LINES = 16
+"""Elements across such a stack: the response only ranks sites."""
+
+
+def site_heat(
+    scenario: Scenario,
+    stack: Stack,
+    sources: Sequence[HeatSource],
+    sites: Sequence[Site],
+    powers: Mapping[str, Floats],
+    required: NDArray[np.intp],
+) -> SiteHeat:
+    """Response of tile sites to heat at tile sites.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    stack : Stack
+    sources : sequence of HeatSource
+        Explicit heat.
+    sites : sequence of (layer, Rectangle)
+    powers : mapping of str to ndarray, shape (tiles,)
+        By component; links as they are over one tier boundary. [W]
+    required : ndarray of int
+        Sites that must be among those known.
+
+    Notes
+    -----
+    Conductivities are held at 300 K, so that temperatures superpose. Uniform layers take one solve per heated layer for all
+    sites; other stacks take one per heated box, on a coarser grid, for the required sites and some more, evenly picked: half
+    of them above or below the required ones, where converters in the logic die heat the same spot.
+    """
+    assert scenario.workload is not None
+    linear, mesh = linear_stack(stack), scenario.solver.mesh
+    chosen = np.arange(len(sites))
+    solver = TensorSolver(thermal_problem(linear, build_grid(linear, list(sources), mesh, []), scenario.cooling))
+    if not solver.is_direct:
+        coarse = mesh.model_copy(update={"lateral": min(mesh.lateral, RESPONSE_LINES), "refinement": 1.0})
+        solver = TensorSolver(thermal_problem(linear, build_grid(linear, [], coarse, []), scenario.cooling))
+        solver = solver.with_tolerance(RESPONSE_TOLERANCE)
+        above = {sites[int(i)][1].centre for i in required}
+        others = np.setdiff1d(chosen, required)
+        columns = np.array([i for i in others if sites[int(i)][1].centre in above], dtype=np.intp)
+        more = max(0, MOST_SOLVES - required.size)
+        near = _spaced(columns, more // 2)
+        chosen = np.union1d(required, [*near, *_spaced(np.setdiff1d(others, near), more - near.size)])
+    known = [sites[int(i)] for i in chosen]
+    periphery = scenario.workload.periphery
+    heated: dict[Site, int] = {}
+    spots: list[list[Place]] = [[Box(layer, box) for layer, box in known]]
+    groups: dict[tuple[tuple[int, float], ...], Floats] = {}
+    for component, watts in powers.items():
+        where = [heated_place(stack, site, component, periphery) for site in known]
+        indices = [heated.setdefault(place, len(heated)) for place in where]
+        spots.append([_middle(stack, layer, site[1]) for (layer, _), site in zip(where, known)])
+        factors = [1.0] * len(known)
+        if component == "link" and periphery.link is not None:
+            link = periphery.link
+            hops = [tier_boundaries(stack, site[0], hub) for site, (hub, _) in zip(known, where)]
+            factors = [(link.bit + h * link.tier) / ((link.bit + link.tier) or 1.0) for h in hops]
+        key = tuple(zip(indices, factors))
+        groups[key] = groups.get(key, np.zeros(watts.size)) + watts
+    boxes = [HeatSource(f"site{i}", layer, box, 0.0) for i, (layer, box) in enumerate(heated)]
+    spots += [[_middle(stack, s.layer, s.extent)] * len(known) for s in sources]
+    places = list(dict.fromkeys(place for row in spots for place in row))
+    order = {place: i for i, place in enumerate(places)}
+    seen = np.array(list(dict.fromkeys(tuple(order[place] for place in row) for row in spots)))
+    response = thermal_response(solver, [*boxes, *sources], places)
+    explicit = response.matrix[:, len(boxes) :] @ np.array([s.power for s in sources])
+    return SiteHeat(
+        np.array(list(groups.values())),
+        np.array([response.matrix[:, [i for i, _ in key]][seen] * np.array([f for _, f in key]) for key in groups]),
+        (response.unpowered + explicit)[seen],
+        chosen,
+    )

@@ -1,0 +1,44 @@
+"""Temperatures of the tiles: within each, and where its periphery leaks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stack3d.chip.chip import Chip
+from stack3d.layout import Floats, Rectangle
+from stack3d.thermal.backend import ThermalSolution
+from stack3d.workload import power
+
+
+def tile_boxes(chip: Chip, subgrid: tuple[int, int]) -> list[tuple[str, list[Rectangle]]]:
+    """Layer and nx by ny equal boxes of every tile, row after row."""
+    assert chip.computer is not None
+    nx, ny = subgrid
+    out = []
+    for layer, box in chip.computer.places:
+        xs, ys = np.linspace(box.x0, box.x1, nx + 1), np.linspace(box.y0, box.y1, ny + 1)
+        out.append((layer, [Rectangle(xs[a], xs[a + 1], ys[b], ys[b + 1]) for b in range(ny) for a in range(nx)]))
+    return out
+
+
+def tile_field(chip: Chip, solution: ThermalSolution, subgrid: tuple[int, int]) -> Floats:
+    """Mean temperature of nx by ny equal boxes of every tile, shape (tiles, ny, nx). [K]"""
+    parts = tile_boxes(chip, subgrid)
+    out = np.empty((len(parts), *subgrid[::-1]))
+    for layer in {name for name, _ in parts}:
+        mine = [i for i, (name, _) in enumerate(parts) if name == layer]
+        boxes = [box for i in mine for box in parts[i][1]]
+        out[mine] = solution.field.box_means(layer, boxes).reshape(len(mine), *subgrid[::-1])
+    return out
+
+
+def periphery_means(chip: Chip, solution: ThermalSolution) -> Floats:
+    """Mean temperature where each tile leaks, shape (tiles,). [K]"""
+    assert chip.computer is not None and chip.scenario.workload is not None
+    deck = chip.scenario.workload.periphery
+    homes = [power.heated_place(chip.stack, site, "leakage", deck) for site in chip.computer.places]
+    out = np.empty(len(homes))
+    for layer in {name for name, _ in homes}:
+        mine = [i for i, (name, _) in enumerate(homes) if name == layer]
+        out[mine] = solution.field.box_means(layer, [homes[i][1] for i in mine])
+    return out

@@ -1,0 +1,143 @@
+"""Temperature over time for the powers of a chip, as output variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from stack3d.chip.chip import Chip
+from stack3d.errors import DeckError, Problem
+from stack3d.fields import FIELDS
+from stack3d.heat.channels import channel_runs
+from stack3d.heat.faces import film_laws
+from stack3d.heat.outputs import thermal_values
+from stack3d.heat.sources import power_schedule
+from stack3d.heat.state import Heat
+from stack3d.layout import Floats, HeatSource
+from stack3d.schema.numerics import Transient
+from stack3d.thermal.backend import SolidBackend, ThermalSolution
+from stack3d.thermal.grid.exact_transient import ExactTransient
+from stack3d.thermal.grid.modal_system import ModalSystem
+from stack3d.thermal.places import Box, Place, Probe
+from stack3d.thermal.problem import HeatProblem
+from stack3d.thermal.systems import stepped, system_of
+from stack3d.thermal.time.march import integrate, integrate_fixed
+from stack3d.thermal.time.periodic import periodic_state
+from stack3d.thermal.time.schedule import PowerSchedule
+from stack3d.thermal.time.system import TransientResult, TransientSystem
+
+CONTINUED = 2.0**-4
+"""First step of a stretch in which no power changes, as a share of it."""
+
+
+def schedule_of(chip: Chip, deck: Transient, state: Heat | None) -> tuple[tuple[HeatSource, ...], PowerSchedule]:
+    """All heat sources and their powers over time; raises DeckError for a duty on top of a trace."""
+    sources, schedule = power_schedule(chip, state)
+    if deck.duty is None:
+        return sources, schedule
+    if schedule.period is not None:
+        raise DeckError(Problem("transient.duty", "the power follows a trace already; leave one of the two out"))
+    powers = schedule.powers[0]
+    return sources, PowerSchedule(np.array([0.0, deck.duty.on]), np.array([powers, 0 * powers]), deck.duty.period)
+
+
+def stretch(schedule: PowerSchedule, begin: float, end: float) -> PowerSchedule:
+    """The part of a schedule between two times, counted from the first."""
+    parts = [(max(a, begin), powers) for a, b, powers in schedule.intervals(end) if b > begin]
+    return PowerSchedule(np.array([a - begin for a, _ in parts]), np.array([powers for _, powers in parts]))
+
+
+def over_time(
+    chip: Chip, solid: SolidBackend, state: Heat | None = None
+) -> tuple[dict[str, Any], dict[str, Any], ThermalSolution, HeatProblem]:
+    """Variables of ``/thermal`` with time first, their coordinates, the hottest of the states, and the problem with its films.
+
+    With a workload, `state` is its steady heat: what goes with the rate follows the trace, leakage stays as it is there.
+
+    Steps run on the matrix of `solid`, whichever backend that is.
+
+    Raises
+    ------
+    DeckError
+        For a periodic steady state without power that repeats.
+    SolverError
+        When a step cannot meet its tolerance, or the periodic state is not found.
+    """
+    deck = chip.scenario.transient
+    assert deck is not None
+    places: list[Place] = [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
+    sources, schedule = schedule_of(chip, deck, state)
+    places += [Box(source.layer, source.extent) for source in sources]
+    problem = solid.problem
+    laws, runs = film_laws(chip.scenario.cooling, problem), channel_runs(problem.stack)
+    tolerance = chip.scenario.solver.linear.tolerance
+    system = system_of(stepped(solid), sources, places, rtol=tolerance, laws=laws, runs=runs)
+    times = np.array(deck.outputs or (deck.until,))
+    ambient = chip.scenario.cooling.ambient
+    state_at = _periodic(system, schedule, deck) if deck.periodic else _marched(system, schedule, deck, ambient)
+    rows: list[dict[str, Any]] = []
+    worst: tuple[float, ThermalSolution, HeatProblem] | None = None
+    counts: dict[str, Any] = {}
+    for now in times:
+        result = state_at(float(now))
+        for name, value in result.statistics.items():
+            counts[name] = counts.get(name, 0) + value if name in ("steps", "rejected") else value
+        power = float(next(p for a, b, p in schedule.intervals(np.inf) if a <= now < b or b == now).sum())
+        boundary = system.boundary(result.state)
+        outlets = {name: values[:, -1] for name, values in boundary.coolant.items()}
+        left = sum(boundary.heat.values())
+        solution = ThermalSolution(result.field, power + boundary.pushed, left, boundary.heat, dict(counts), outlets)
+        values, coordinates = thermal_values(chip, solution)
+        rows.append(values)
+        peak = float(values["thermal/layer_temperature_max"].max())
+        if worst is None or peak > worst[0]:
+            worst = peak, solution, problem.with_films(boundary.films)
+    assert worst is not None
+    names = [name for name in rows[0] if name != "thermal/heat_balance_error"]  # heat is stored, so in is not out
+    moving = [name for name in names if "time" in FIELDS[name].dims]
+    output = {name: rows[0][name] for name in names} | {name: np.array([row[name] for row in rows]) for name in moving}
+    return output, coordinates | {"time": times}, replace(worst[1], statistics=dict(counts)), worst[2]
+
+
+def _marched(
+    system: TransientSystem, schedule: PowerSchedule, deck: Transient, initial: float | Floats
+) -> Callable[[float], TransientResult]:
+    """Marches on from output to output."""
+    state = initial if isinstance(initial, np.ndarray) else system.start(initial if deck.initial is None else deck.initial)
+    last = 0.0
+
+    def state_at(now: float) -> TransientResult:
+        nonlocal state, last
+        if now == last:
+            return TransientResult(np.array([now]), np.empty((1, 0)), state, system.field(state), {"scheme": "TR-BDF2"})
+        part = stretch(schedule, last, now)
+        if deck.step is not None:
+            result = integrate_fixed(system, part, deck.step, now - last, initial=state)
+        else:
+            changes = part.times.size > 1 or last == 0.0
+            share = 2.0**-12 if changes else CONTINUED
+            result = integrate(system, part, [now - last], initial=state, tolerance=deck.tolerance, first_share=share)
+        state, last = result.state, now
+        return result
+
+    return state_at
+
+
+def _periodic(system: TransientSystem, schedule: PowerSchedule, deck: Transient) -> Callable[[float], TransientResult]:
+    """Exact by modes where there are any, else marched from the state that a period gives back."""
+    if schedule.period is None:
+        raise DeckError(Problem("transient.periodic", "the power does not repeat; give a duty or a trace"))
+    if isinstance(system, ModalSystem):
+        exact = ExactTransient(system)
+        return lambda now: exact.periodic(schedule, [now])
+    first, periods = periodic_state(system, schedule, tolerance=deck.tolerance)
+    march = _marched(system, schedule, deck, first)
+
+    def state_at(now: float) -> TransientResult:
+        result = march(now)
+        return replace(result, statistics={**result.statistics, "periods": periods})
+
+    return state_at

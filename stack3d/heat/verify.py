@@ -1,0 +1,97 @@
+"""The chosen solver against the exact series of the same stack, place by place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from stack3d.errors import DeckError, Problem
+from stack3d.heat.bodies import make_body
+from stack3d.heat.faces import thermal_problem
+from stack3d.heat.linear import linear_stack
+from stack3d.heat.placing import placed_chip
+from stack3d.heat.solvers import make_backend
+from stack3d.heat.sources import sources_as_programmed
+from stack3d.schema.scenario import Scenario
+from stack3d.thermal.analytic.series import CosineSeries
+from stack3d.thermal.places import Box, Place, Probe
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One place.
+
+    Parameters
+    ----------
+    name : str
+    computed, exact : float
+        [K]
+    """
+
+    name: str
+    computed: float
+    exact: float
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All places of a scenario.
+
+    Parameters
+    ----------
+    rows : tuple of Comparison
+    rise : float
+        Largest exact rise over ambient among them. [K]
+    truncation : float
+        Of the series. [K]
+    solver : str
+    is_frozen : bool
+        Whether k(T) was frozen at 300 K for the comparison.
+    """
+
+    rows: tuple[Comparison, ...]
+    rise: float
+    truncation: float
+    solver: str
+    is_frozen: bool
+
+    @property
+    def worst(self) -> float:
+        """Largest error over the largest rise. [-]"""
+        return max(abs(r.computed - r.exact) for r in self.rows) / self.rise
+
+
+def verify(scenario: Scenario) -> Verification:
+    """Compare probes, tiles, map boxes and layer means with a double cosine series.
+
+    Raises
+    ------
+    DeckError
+        With every reason why the stack has no such series: layers that differ in size, blocks, cooled sides, …
+    """
+    chip = placed_chip(scenario)
+    stack = linear_stack(chip.stack)
+    sources = sources_as_programmed(chip)
+    if scenario.geometry.mesh is not None:
+        raise DeckError(Problem("geometry.mesh", "a mesh of your own has no series; compare it with a finer mesh of yours"))
+    problem = thermal_problem(stack, make_body(replace(chip, stack=stack)), scenario.cooling)
+    faces = problem.faces
+    series = CosineSeries(stack, sources, faces["top"], faces["bottom"], faces["sides"])
+    places: list[tuple[str, Place]] = [(f"probe {p.name}", Probe(p.layer, p.x, p.y, p.z)) for p in scenario.probes]
+    if chip.computer is not None:
+        places += [(f"tile {t.layer}[{t.index}]", Box(*place)) for t, place in zip(chip.computer.tiles, chip.computer.places)]
+    places += [(f"layer {layer.name}", Box(layer.name, layer.extent)) for layer in stack.layers]
+    exact = series.steady([place for _, place in places])
+    solution = make_backend(scenario, problem).solve(sources)
+    rows = []
+    for (name, place), value in zip(places, exact.temperature):
+        if isinstance(place, Probe):
+            computed = solution.field.at(place.layer, place.x, place.y, place.z)
+        else:
+            computed = float(solution.field.box_means(place.layer, [place.extent])[0])
+        rows.append(Comparison(name, computed, float(value)))
+    rise = max(abs(r.exact - scenario.cooling.ambient) for r in rows)
+    frozen = any(layer.material.exponent for layer in chip.stack.layers)
+    backend = (
+        f"{solution.statistics['backend']}, {solution.statistics['linear_solver']}, {solution.statistics['unknowns']} unknowns"
+    )
+    return Verification(tuple(rows), rise, exact.truncation, backend, frozen)

@@ -1,0 +1,129 @@
+"""A life written down after every epoch, so that a killed run goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stack3d import storage
+from stack3d.devices.state import CellState
+from stack3d.heat.climate import Climate
+from stack3d.heat.periodic import Swing
+from stack3d.layout import Floats
+from stack3d.life.life import Bill, Life
+from stack3d.life.population import Population
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """What the loop carries from one epoch to the next.
+
+    Parameters
+    ----------
+    times, ahead : sequence of float
+        Ends of the epochs that are finished, and of those to come. [s]
+    life : Life
+    rows : mapping of str to list
+        Output variables so far, time first.
+    climates : sequence of Climate
+        Temperatures of the epochs.
+    field : ndarray, shape (tiles, ny, nx)
+        Mean of the last one. [K]
+    swing : Swing or None
+        Within a period of it.
+    """
+
+    times: Sequence[float]
+    ahead: Sequence[float]
+    life: Life
+    rows: Mapping[str, Any]
+    climates: Sequence[Climate]
+    field: Floats
+    swing: Swing | None
+
+
+def _stored(climate: Climate) -> dict[str, Floats]:
+    return {"shares": climate.shares, "levels": climate.levels, "working": climate.working}
+
+
+def save(path: Path, key: str, progress: Progress) -> None:
+    """Write beside and rename; `key` says what the checkpoint belongs to."""
+    life, swing = progress.life, progress.swing
+    arrays: dict[str, Any] = {
+        "times": np.array(progress.times),
+        "ahead": np.array(progress.ahead),
+        "field": progress.field,
+        "tile_energy": life.bill.tile_energy,
+    }
+    for layer, state in life.population.states.items():
+        arrays |= {f"state/{layer}/{name}": value for name, value in state.arrays().items()}
+    arrays |= {f"reference/{layer}": value for layer, value in life.reference.items()}
+    arrays |= {f"row/{name}": np.asarray(value) for name, value in progress.rows.items()}
+    for i, climate in enumerate(progress.climates):
+        arrays |= {f"climate/{i}/{name}": value for name, value in _stored(climate).items()}
+    if swing is not None:
+        arrays |= {f"swing/{name}": value for name, value in _stored(swing.climate).items()}
+        arrays |= {f"swing/{f.name}": getattr(swing, f.name) for f in fields(swing) if f.name != "climate"}
+    facts = {
+        "key": key,
+        "fresh_accuracy": life.fresh_accuracy,
+        "bill": [life.bill.refreshes, life.bill.pulses, life.bill.energy],
+    }
+    with storage.beside(path) as scratch:
+        with scratch.open("wb") as file:
+            np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
+        storage.seal(scratch)
+
+
+def load(path: Path, key: str, start: Life) -> Progress | None:
+    """Read a checkpoint of the life that began as `start`; None when there is none, or it is of something else.
+
+    One that is not as it was written is put aside and counts as none.
+    """
+    if not path.is_file():
+        return None
+    try:
+        if storage.is_whole(path) is False:
+            raise ValueError("its digest is another")
+        with np.load(path, allow_pickle=False) as stored:
+            facts = json.loads(str(stored["facts"]))
+            if facts["key"] != key:
+                return None
+            arrays = {name: stored[name] for name in stored.files}
+            return _restored(facts, arrays, start)
+    except Exception:  # a broken archive raises what it likes
+        storage.put_aside(path)
+        return None
+
+
+def _restored(facts: Mapping[str, Any], arrays: Mapping[str, Any], start: Life) -> Progress:
+    """Progress from what `save` wrote."""
+
+    def below(prefix: str) -> dict[str, Any]:
+        return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+
+    states: dict[str, dict[str, Any]] = {}
+    for name, value in below("state/").items():
+        layer, _, part = name.rpartition("/")
+        states.setdefault(layer, {})[part] = value
+    times = arrays["times"].tolist()
+    swing = below("swing/")
+    if swing:
+        swing["climate"] = Climate(*(swing.pop(name) for name in ("shares", "levels", "working")))
+    refreshes, pulses, energy = facts["bill"]
+    life = replace(
+        start,
+        population=Population({layer: CellState.from_arrays(parts) for layer, parts in states.items()}),
+        bill=Bill(refreshes, pulses, energy, arrays["tile_energy"]),
+        reference=below("reference/"),
+        fresh_accuracy=facts["fresh_accuracy"],
+        time=times[-1],
+    )
+    climates = [Climate(**below(f"climate/{i}/")) for i in range(len(times))]
+    rows = {name: list(row) for name, row in below("row/").items()}
+    return Progress(times, arrays["ahead"].tolist(), life, rows, climates, arrays["field"], Swing(**swing) if swing else None)

@@ -1,0 +1,108 @@
+"""A population of chips at one instant, and what keeping it accurate has cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from stack3d.chip.chip import Chip
+from stack3d.chip.computer import Computer
+from stack3d.heat.climate import Climate
+from stack3d.layout import Floats
+from stack3d.life.population import Population
+from stack3d.schema.life import Lifetime
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What keeping the chips accurate has cost so far, per chip.
+
+    Parameters
+    ----------
+    refreshes : float
+        Times the policies wrote cells.
+    pulses : float
+        Write pulses.
+    energy : float
+        Of the pulses. [J]
+    tile_energy : ndarray, shape (tiles,)
+        The same by tile. [J]
+    """
+
+    refreshes: float
+    pulses: float
+    energy: float
+    tile_energy: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Life:
+    """A population of chips at one instant.
+
+    Parameters
+    ----------
+    chip : Chip
+    computer : Computer
+        The chip's own, or one with a mechanism switched off.
+    population : Population
+    time : float
+        Since programming. [s]
+    bill : Bill
+    reference : mapping of str to ndarray
+        What fresh chips read, by layer, for drift compensation.
+    fresh_accuracy : float or None
+        Mean over chips at the first read-out.
+    """
+
+    chip: Chip
+    computer: Computer
+    population: Population
+    time: float
+    bill: Bill
+    reference: Mapping[str, Floats] = field(default_factory=dict)
+    fresh_accuracy: float | None = None
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return int(self.chip.scenario.monte_carlo.seed)
+
+    @property
+    def samples(self) -> int:
+        """Chips."""
+        return int(self.chip.scenario.monte_carlo.samples)
+
+    @property
+    def programming_temperature(self) -> float:
+        """Of the chips while they were programmed. [K]"""
+        return (self.chip.scenario.lifetime or Lifetime()).programming_temperature
+
+    def aged(self, until: float, climate: Climate) -> Life:
+        """The same chips later."""
+        population = self.population.aged(self.computer, until - self.time, climate)
+        return replace(self, population=population, time=until)
+
+    def rewritten(self, climate: Climate, event: int, **choice: Any) -> Life:
+        """Cells programmed again now, and billed; see `Population.rewritten`."""
+        key = [self.seed, event, int(self.time) % 2**31, int(np.ceil(self.time) // 2**31)]
+        population, bills = self.population.rewritten(self.computer, climate, key, **choice)
+        tile_energy = self.bill.tile_energy.copy()
+        for name, bill in bills.items():
+            tiles = self.computer.tiles_of(name)
+            cells = sum(t.weights for _, t in tiles)
+            for i, tile in tiles:
+                tile_energy[i] += bill.energy / self.samples * tile.weights / cells
+        total = Bill(
+            self.bill.refreshes + 1,
+            self.bill.pulses + sum(b.pulses for b in bills.values()) / self.samples,
+            self.bill.energy + sum(b.energy for b in bills.values()) / self.samples,
+            tile_energy,
+        )
+        return replace(self, population=population, bill=total)
+
+    def conductances(self, climate: Climate) -> dict[str, Any]:
+        """What a noiseless read sees while the chip computes. [S]"""
+        return self.population.conductances(self.computer, climate.working)

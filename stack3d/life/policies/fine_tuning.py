@@ -1,0 +1,76 @@
+"""The last layer trained on the chip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from stack3d import mvm
+from stack3d.chip.computer import forward_of
+from stack3d.heat.climate import Climate
+from stack3d.layout import Floats
+from stack3d.life.life import Life
+from stack3d.life.policies.refresh import periodic
+from stack3d.life.policy import Passive, policies
+from stack3d.life.reading import reference_rng
+from stack3d.schema import life as schema
+
+
+@policies.register("fine_tuning")
+class FineTuning(Passive):
+    """Train the last layer of each chip by softmax regression on its own features, then write the cells that moved."""
+
+    def __init__(self, deck: schema.FineTuning) -> None:
+        self.deck = deck
+
+    def events(self, start: float, end: float) -> Sequence[tuple[float, float]]:
+        """Return every multiple of the period: training starts from what the one before left."""
+        return periodic(self.deck.period, start, end, most=schema.MOST_TRAININGS)
+
+    def act(self, life: Life, climate: Climate, event: int) -> Life:
+        """Gradient steps with the analog forward pass of each chip; digital shadow weights start at the present targets."""
+        computer = life.computer
+        name = list(computer.matrices)[-1]
+        matrix, device = computer.matrices[name], computer.devices[name]
+        features, logits = self._features(life, climate, name)
+        labels = np.eye(matrix.n_outputs)[:, computer.data.profile_labels]
+        start, across = np.swapaxes(logits, -1, -2).copy(), np.swapaxes(features, -1, -2).copy()  # classes first: short sums
+        state = life.population.states[name]
+        before = matrix.mapping.weights(np.asarray(state.target[..., : matrix.n_outputs], dtype=np.float64), matrix.weight_max)
+        change = np.zeros_like(np.swapaxes(before, -1, -2))
+        n = features.shape[-2]
+        for _ in range(self.deck.steps):
+            p = start + change @ across
+            p -= p.max(axis=-2, keepdims=True)
+            np.exp(p, out=p)
+            p /= p.sum(axis=-2, keepdims=True)
+            p -= labels
+            change -= self.deck.learning_rate / n * (p @ features)
+        wanted = np.clip(before + np.swapaxes(change, -1, -2), -matrix.weight_max, matrix.weight_max)
+        targets = np.array(state.target, dtype=np.float64)
+        targets[..., : matrix.n_outputs] = np.stack([matrix.mapping.conductances(w, matrix.weight_max) for w in wanted])
+        window = device.device.g_max - device.device.g_min
+        mask = np.abs(targets - state.target) > self.deck.threshold * window
+        if not mask.any():
+            return life
+        return life.rewritten(climate, event, masks={name: mask}, targets={name: targets})
+
+    def _features(self, life: Life, climate: Climate, last: str) -> tuple[Floats, Floats]:
+        """Inputs of the last layer (chips, profile, n_inputs) and logits, as each chip computes them."""
+        seen = life.conductances(climate)
+        matrices = life.computer.matrices
+        network = mvm.CrossbarNetwork(matrices, {n: m.prepare(seen[n]) for n, m in matrices.items()}, reference_rng(life))
+        kept: dict[str, Floats] = {}
+
+        class Recorder:
+            states = network.states
+
+            def __call__(self, name: str, x: Any) -> Any:
+                if name == last:
+                    kept["features"] = np.asarray(x, dtype=np.float64)
+                return network(name, x)
+
+        logits = forward_of(life.computer.network)(Recorder(), life.computer.data.profile)
+        return kept["features"], np.asarray(logits, dtype=np.float64)

@@ -1,0 +1,49 @@
+"""Spare columns in place of those with stuck cells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from stack3d.devices.state import HEALTHY
+from stack3d.heat.climate import Climate
+from stack3d.life.life import Life
+from stack3d.life.policy import Passive, policies
+from stack3d.life.population import Population
+from stack3d.schema import life as schema
+
+
+@policies.register("spares")
+class Spares(Passive):
+    """At test, replace the columns of each array with most stuck cells by spare ones, whose own faults are drawn anew."""
+
+    def __init__(self, deck: schema.Spares) -> None:
+        self.deck = deck
+
+    def programmed(self, life: Life, climate: Climate) -> Life:
+        """Find the worst columns of every chip, put spare cells in their place and write them."""
+        computer, states, masks = life.computer, dict(life.population.states), {}
+        for index, (name, state) in enumerate(states.items()):
+            law = computer.devices[name].faults
+            if law is None:
+                continue
+            rng = np.random.default_rng([life.seed, 5, index])
+            spare = law.stuck(rng, state.shape)
+            replaced = np.zeros(state.shape, dtype=bool)
+            for _, tile in computer.tiles_of(name):
+                columns = computer.columns_of(tile)
+                rows = slice(tile.row_start, tile.row_stop)
+                bad = (state.stuck[..., rows, columns] != HEALTHY).sum(axis=-2)
+                good = (spare[..., rows, columns] != HEALTHY).sum(axis=-2)
+                order = np.argsort(good - bad, axis=-1, kind="stable")[..., : self.deck.columns]
+                use = np.zeros(bad.shape, dtype=bool)
+                np.put_along_axis(use, order, True, axis=-1)
+                use &= bad > good
+                replaced[..., rows, columns] = use[..., None, :]
+            states[name] = replace(state, stuck=np.where(replaced, spare, state.stuck).astype(np.int8))
+            if replaced.any():
+                masks[name] = replaced
+        if not masks:
+            return life
+        return replace(life, population=Population(states)).rewritten(climate, 999_999, masks=masks)

@@ -1,0 +1,24 @@
+"""Instants of a life that are looked at."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stack3d.layout import Floats
+from stack3d.schema.life import Lifetime
+
+TODAY = 1.0
+"""Time after programming of the first read-out. [s]"""
+YEAR = 365.25 * 86400.0
+
+
+def epoch_times(lifetime: Lifetime | None) -> Floats:
+    """End of each epoch: one second, then `epochs` times at equal ratios; the one nearest to a year is a year. [s]"""
+    if lifetime is None:
+        return np.array([TODAY])
+    times = np.geomspace(lifetime.first, lifetime.until, lifetime.epochs) if lifetime.epochs > 1 else np.array([lifetime.until])
+    if times[0] < YEAR < times[-1] and lifetime.epochs > 2:
+        inner = 1 + int(np.argmin(np.abs(np.log(times[1:-1] / YEAR))))
+        times[inner] = YEAR
+    times[-1] = lifetime.until
+    return np.concatenate([[TODAY], times[times > TODAY]])

@@ -1,0 +1,1 @@
+"""Exact series: the oracle of the solvers, independent of them."""

@@ -1,0 +1,82 @@
+"""What a solver answers, and what it must be able to do."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.fields.field import Field
+from stack3d.thermal.problem import HeatProblem
+
+
+@dataclass(frozen=True, eq=False)
+class ThermalSolution:
+    """Field, heat balance and solver statistics of one steady solve.
+
+    Parameters
+    ----------
+    field : Field
+    heat_in, heat_out : float
+        Power of the sources, and net heat leaving through all faces. [W]
+    face_heat : mapping
+        Heat leaving through ``top``, ``bottom``, ``sides`` and each patch. [W]
+    statistics : mapping
+        ``backend``, ``unknowns``, ``iterations``, ``residual`` (relative), ``seconds`` by stage, …
+    outlets : mapping
+        Coolant temperature at the end of each channel, by patch, shape (channels,). [K]
+    """
+
+    field: Field
+    heat_in: float
+    heat_out: float
+    face_heat: Mapping[str, float]
+    statistics: Mapping[str, Any]
+    outlets: Mapping[str, Floats] = dataclasses.field(default_factory=dict)
+
+    @property
+    def balance(self) -> float:
+        """|in - out| / in; compared with the net input when there is one, else absolute. [-]"""
+        scale = abs(self.heat_in) or 1.0
+        return abs(self.heat_in - self.heat_out) / scale
+
+
+class ThermalBackend(Protocol):
+    """A solver made once per problem and used for many powers."""
+
+    @property
+    def problem(self) -> HeatProblem:
+        """What it solves."""
+
+    def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
+        """Steady temperature for these sources, begun at a `guess` [K]; raises SolverError when not converged."""
+
+
+class SolidBackend(ThermalBackend, Protocol):
+    """A solver whose films can be given another temperature, node by node, and other coefficients."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How often what was built: ``meshes`` handed over, ``assemblies`` of matrices, ``preconditioners`` set up.
+
+        Shared by the solvers that follow from it.
+        """
+
+    def solve(
+        self,
+        sources: Sequence[HeatSource],
+        *,
+        guess: Floats | None = None,
+        references: Mapping[str, Floats] | None = None,
+    ) -> ThermalSolution:
+        """Steady temperature for these sources.
+
+        `guess` is a temperature near the solution, shape (nz+1, ny+1, nx+1); `references` give faces by name a reference
+        temperature per node instead of one value, in a shape that broadcasts to that. [K]
+        """
+
+    def recooled(self, problem: Any) -> SolidBackend:
+        """A solver for the same stack, grid and patches with other films and references."""

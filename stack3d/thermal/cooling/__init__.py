@@ -1,0 +1,1 @@
+"""What takes heat away: films that follow their face, channels with coolant."""

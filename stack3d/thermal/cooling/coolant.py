@@ -1,0 +1,132 @@
+"""Coolant settled with the heat of the solid; SI units."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from stack3d.errors import SolverError
+from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.backend import SolidBackend, ThermalSolution
+from stack3d.thermal.cooling.channels import ChannelRun
+from stack3d.thermal.fields.on_grid import GridField
+from stack3d.thermal.problem import ThermalProblem
+
+SETTLED = 1e-6
+"""Change of the coolant temperature between two passes at which they end. [K]"""
+MOST_PASSES = 60
+FIRST_TOLERANCE, TOLERANCE_SHARE = 1e-5, 1e-3
+"""Residual of the solid in the first pass, and in the others as a share of what the coolant still changes. [-]"""
+MEMORY = 8
+"""Earlier passes that the acceleration mixes."""
+
+
+@runtime_checkable
+class Adjustable(SolidBackend, Protocol):
+    """A solver that can do with less than the accuracy it was made for."""
+
+    def with_tolerance(self, rtol: float) -> SolidBackend:
+        """The same solver, content with another relative residual."""
+
+
+class CoolantBackend:
+    """A backend whose channels carry coolant that warms along its way.
+
+    Parameters
+    ----------
+    backend : SolidBackend
+    runs : sequence of ChannelRun
+
+    Notes
+    -----
+    Solid and coolant are solved in turn until the coolant settles; passes are accelerated (Anderson 1965,
+    doi:10.1145/321296.321305), and a solid solver that can is asked for no more accuracy than the coolant has reached: half the
+    work. Conduction along the coolant is left out: the Péclet number of liquids in channels is large.
+    """
+
+    def __init__(self, backend: SolidBackend, runs: Sequence[ChannelRun]) -> None:
+        self.backend, self.runs = backend, tuple(runs)
+
+    @property
+    def problem(self) -> ThermalProblem:
+        """Of the solid; channels lie on the lines of a grid."""
+        problem = self.backend.problem
+        assert isinstance(problem, ThermalProblem)
+        return problem
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Of the solid."""
+        return self.backend.counts
+
+    def recooled(self, problem: ThermalProblem) -> CoolantBackend:
+        """The same channels with other films and references on the outer faces."""
+        return CoolantBackend(self.backend.recooled(problem), self.runs)
+
+    def solve(
+        self,
+        sources: Sequence[HeatSource],
+        *,
+        guess: Floats | None = None,
+        references: Mapping[str, Floats] | None = None,
+    ) -> ThermalSolution:
+        """Steady temperature of solid and coolant, begun at a `guess` [K]; raises SolverError when they do not settle."""
+        stack, grid = self.problem.stack, self.problem.grid
+        sizes = [(len(r.channels.outlines), r.lines(grid)[1][r.lines(grid)[2]].size) for r in self.runs]
+        ends = np.cumsum([a * b for a, b in sizes])[:-1]
+
+        def split(state: Floats) -> list[Floats]:
+            return [part.reshape(size) for part, size in zip(np.split(state, ends), sizes)]
+
+        heat = sum(source.power for source in sources) / len(self.runs)
+        state = np.concatenate([run.warmed(grid, heat).ravel() for run in self.runs])
+        states: list[Floats] = []
+        changes: list[Floats] = []
+        tolerance = FIRST_TOLERANCE if isinstance(self.backend, Adjustable) else 0.0
+        for passes in range(1, MOST_PASSES + 1):
+            coolant = {run.name: run.on_nodes(grid, part) for run, part in zip(self.runs, split(state))}
+            loose = self.backend.with_tolerance(tolerance) if isinstance(self.backend, Adjustable) and tolerance else None
+            solution = (loose or self.backend).solve(sources, guess=guess, references={**(references or {}), **coolant})
+            guess = solution.field.values
+            walls = [run.wall_temperature(stack, grid, solution.field.values) for run in self.runs]
+            new = np.concatenate([run.coolant_temperature(grid, wall).ravel() for run, wall in zip(self.runs, walls)])
+            change = new - state
+            largest = float(np.abs(change).max())
+            if largest <= SETTLED and loose is None:
+                return self._finished(solution, split(new), passes)
+            if loose is not None:
+                warmest = max(float(np.ptp(guess)), SETTLED)
+                tolerance = TOLERANCE_SHARE * largest / warmest if largest > 10 * SETTLED else 0.0
+            states.append(state)
+            changes.append(change)
+            state = _mixed(states[-MEMORY:], changes[-MEMORY:])
+        raise SolverError(
+            f"coolant: still changes by {np.abs(change).max():.1e} K after {MOST_PASSES} passes; check flow_rate and power"
+        )
+
+    def _finished(self, solution: ThermalSolution, coolant: list[Floats], passes: int) -> ThermalSolution:
+        """Solution with the coolant in the void of its channels."""
+        stack, grid = self.problem.stack, self.problem.grid
+        values = solution.field.values.copy()
+        for run, part in zip(self.runs, coolant):
+            run.fill(stack, grid, values, part)
+        return replace(
+            solution,
+            field=GridField(stack, grid, values),
+            outlets={run.name: part[:, -1] for run, part in zip(self.runs, coolant)},
+            statistics={**solution.statistics, "coolant_passes": passes},
+        )
+
+
+def _mixed(states: list[Floats], changes: list[Floats]) -> Floats:
+    """Next state: the combination of past ones whose changes cancel best."""
+    if len(states) == 1:
+        return states[0] + changes[0]
+    steps = np.diff(np.array(changes), axis=0).T
+    weights = np.linalg.lstsq(steps, changes[-1], rcond=1e-12)[0]
+    moves = (np.diff(np.array(states), axis=0) + np.diff(np.array(changes), axis=0)).T
+    return np.asarray(states[-1] + changes[-1] - moves @ weights)

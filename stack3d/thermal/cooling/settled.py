@@ -1,0 +1,74 @@
+"""Faces whose film depends on their own temperature, settled with the heat of the solid; SI units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from stack3d.errors import SolverError
+from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.backend import SolidBackend, ThermalSolution
+from stack3d.thermal.problem import HeatProblem
+
+AIR_CONDUCTIVITY, AIR_VISCOSITY, AIR_PRANDTL = 0.0263, 15.9e-6, 0.707
+"""Air at 300 K and 1 bar (Incropera, table A.4): [W m⁻¹ K⁻¹], kinematic [m² s⁻¹], [-]."""
+SETTLED = 1e-7
+"""Relative change of films between two passes at which they end."""
+MOST_PASSES = 50
+FilmLaw = Callable[[float], float]
+"""Film coefficient for the mean temperature of the surface; [K] → [W m⁻² K⁻¹]."""
+
+
+def surface_temperature(law: FilmLaw, flux: float, reference: float) -> float:
+    """Temperature at which a film carries a heat flux [W m⁻²] to its reference. [K]"""
+    from scipy.optimize import brentq
+
+    def excess(temperature: float) -> float:
+        return law(temperature) * (temperature - reference) - flux
+
+    span = 1.0 if flux >= 0 else -1.0
+    while excess(reference + span) * span < 0 and reference + 2 * span > 1.0 and span < 1e6:
+        span *= 2
+    if excess(reference + span) * span < 0:
+        raise SolverError(f"no temperature of a face lets {flux:.3g} W/m2 pass to {reference:.1f} K")
+    return float(brentq(excess, *sorted((reference, reference + span)), xtol=1e-10))
+
+
+class SettledBackend:
+    """A backend whose films follow the mean temperature of their own face.
+
+    Parameters
+    ----------
+    backend : SolidBackend
+    laws : mapping of str to FilmLaw
+        By face.
+
+    Notes
+    -----
+    One film per face, at the temperature at which that film carries the heat of the face: exact for a uniform face, and for
+    radiation of a face whose temperature varies by ΔT low by about (ΔT/T)² of it.
+    """
+
+    def __init__(self, backend: SolidBackend, laws: Mapping[str, FilmLaw]) -> None:
+        self.backend, self.laws = backend, dict(laws)
+
+    @property
+    def problem(self) -> HeatProblem:
+        """With the films of the last solve."""
+        return self.backend.problem
+
+    def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
+        """Steady temperature with settled films; raises SolverError when they do not settle."""
+        for passes in range(1, MOST_PASSES + 1):
+            problem = self.problem
+            solution = self.backend.solve(sources, guess=guess)
+            guess = solution.field.values
+            films = {}
+            for name, law in self.laws.items():
+                face = problem.faces[name]
+                films[name] = law(surface_temperature(law, solution.face_heat[name] / problem.area(name), face.reference))
+            change = max(abs(film / problem.faces[name].film_coefficient - 1) for name, film in films.items())
+            if change <= SETTLED:
+                return replace(solution, statistics={**solution.statistics, "film_passes": passes})
+            self.backend = self.backend.recooled(problem.with_films(films))
+        raise SolverError(f"films of {', '.join(self.laws)}: still change by {change:.1e} after {MOST_PASSES} passes")

@@ -1,0 +1,1 @@
+"""Temperature everywhere, asked by layer or region, on every kind of mesh."""

@@ -1,0 +1,34 @@
+"""What every temperature field can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from stack3d.layout import Floats, Rectangle
+
+
+class Field(Protocol):
+    """Temperature everywhere, asked by layer (on a user's mesh by region)."""
+
+    @property
+    def values(self) -> Floats:
+        """Nodal temperature, in a shape that only its solver knows. [K]"""
+
+    def at(self, layer: str, x: float, y: float, z: float | None = None) -> float:
+        """Temperature at (x, y) and height `z`, by default the mid-plane of `layer`. [K]"""
+
+    def map(self, layer: str, nx: int, ny: int, extent: Rectangle | None = None) -> Floats:
+        """Volume means over ny by nx equal boxes of a layer, shape (ny, nx). [K]"""
+
+    def box_means(self, layer: str, boxes: Sequence[Rectangle]) -> Floats:
+        """Volume means over boxes through the full thickness of a layer, shape (len(boxes),). [K]"""
+
+    def layer_mean(self, layer: str) -> float:
+        """Volume mean of a layer. [K]"""
+
+    def layer_peak(self, layer: str) -> tuple[float, tuple[float, float, float]]:
+        """Largest nodal temperature of a layer and its (x, y, z). [K], [m]"""
+
+    def face_peak(self, face: str) -> float | None:
+        """Largest nodal temperature of a face, None where the field does not know the face. [K]"""

@@ -1,0 +1,119 @@
+"""Temperature on a tensor grid, its values and means; SI units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.grids import Grid, solid_cells
+from stack3d.layout import Floats, Rectangle, Stack
+from stack3d.thermal.elements import hottest_node
+from stack3d.thermal.lines import LineRecovery, cell_integrals
+
+
+@dataclass(frozen=True, eq=False)
+class GridField:
+    """Nodal temperature on a grid, its values and means.
+
+    Through the height, where thin heated layers bend the profile inside one element, and at points the curvature is
+    recovered (`LineRecovery`); lateral means are the elements' own integrals, which keep the heat balance, over what is solid.
+
+    Parameters
+    ----------
+    stack, grid : Stack, Grid
+    values : ndarray, shape (nz+1, ny+1, nx+1)
+        Nodal temperature. [K]
+    """
+
+    stack: Stack
+    grid: Grid
+    values: Floats
+
+    @cached_property
+    def _lines(self) -> dict[str, tuple[NDArray[np.intp], LineRecovery, LineRecovery, LineRecovery]]:
+        return {}
+
+    def _recovery(self, layer: str) -> tuple[NDArray[np.intp], LineRecovery, LineRecovery, LineRecovery]:
+        """Nodes along z of a layer, and recovery along z, y, x; gradients may jump at edges of the layer and its blocks."""
+        if layer not in self._lines:
+            slab = self.stack.layer(layer)
+            cells = self.grid.cells_of(self.stack.index[layer])
+            index = np.arange(cells[0], cells[-1] + 2)
+            edges = [slab.extent, *(block.extent for block in slab.blocks)]
+            self._lines[layer] = (
+                index,
+                LineRecovery(self.grid.z[index]),
+                LineRecovery(self.grid.y, np.array([v for e in edges for v in (e.y0, e.y1)])),
+                LineRecovery(self.grid.x, np.array([v for e in edges for v in (e.x0, e.x1)])),
+            )
+        return self._lines[layer]
+
+    def at(self, layer: str, x: float, y: float, z: float | None = None) -> float:
+        """Temperature at (x, y) and height `z`, by default the mid-plane of `layer`. [K]"""
+        slab = self.stack.layer(layer)
+        height = 0.5 * (slab.z0 + slab.z1) if z is None else z
+        index, along_z, along_y, along_x = self._recovery(layer)
+        weights = along_z.value(height), along_y.value(y), along_x.value(x)
+        k, j, i = (np.flatnonzero(w) for w in weights)
+        part = self.values[np.ix_(index[k], j, i)]
+        return float(np.einsum("kji,k,j,i", part, weights[0][k], weights[1][j], weights[2][i]))
+
+    def plane_mean(self, layer: str) -> Floats:
+        """Mean through the thickness of `layer` at each lateral node, shape (ny+1, nx+1). [K]"""
+        slab = self.stack.layer(layer)
+        index, along_z, _, _ = self._recovery(layer)
+        return np.tensordot(along_z.integral(slab.z0, slab.z1) / slab.thickness, self.values[index], axes=1)
+
+    def map(self, layer: str, nx: int, ny: int, extent: Rectangle | None = None) -> Floats:
+        """Volume means over ny by nx equal boxes of a layer, NaN where it is void; shape (ny, nx). [K]"""
+        box = extent or self.stack.layer(layer).extent
+        xs, ys = np.linspace(box.x0, box.x1, nx + 1), np.linspace(box.y0, box.y1, ny + 1)
+        wx = np.array([cell_integrals(self.grid.x, a, b) for a, b in zip(xs[:-1], xs[1:], strict=True)])
+        wy = np.array([cell_integrals(self.grid.y, a, b) for a, b in zip(ys[:-1], ys[1:], strict=True)])
+        corners, area = self._corners(layer)
+        with np.errstate(invalid="ignore"):
+            heat = sum(wy[:, b] @ corners[b][a] @ wx[:, a].T for b in (0, 1) for a in (0, 1))
+            return np.asarray(heat / (wy.sum(axis=1) @ area @ wx.sum(axis=1).T))
+
+    def _corners(self, layer: str) -> tuple[list[list[Floats]], Floats]:
+        """Mean through the thickness at the four corners of each cell (0 where void), and whether it is solid; (ny, nx)."""
+        plane = self.plane_mean(layer)
+        solid = solid_cells(self.stack, self.grid, [self.stack.layer(layer)])[0].astype(float)
+        ny, nx = solid.shape
+        return [[solid * plane[b : b + ny, a : a + nx] for a in (0, 1)] for b in (0, 1)], solid
+
+    def box_means(self, layer: str, boxes: Sequence[Rectangle]) -> Floats:
+        """Volume means over boxes through the full thickness of a layer, where it is solid; shape (len(boxes),). [K]"""
+        corners, area = self._corners(layer)
+        out = np.empty(len(boxes))
+        for i, box in enumerate(boxes):
+            wy, wx = cell_integrals(self.grid.y, box.y0, box.y1), cell_integrals(self.grid.x, box.x0, box.x1)
+            heat = sum(wy[b] @ corners[b][a] @ wx[a] for b in (0, 1) for a in (0, 1))
+            with np.errstate(invalid="ignore"):
+                out[i] = heat / (wy.sum(axis=0) @ area @ wx.sum(axis=0))
+        return out
+
+    def layer_mean(self, layer: str) -> float:
+        """Volume mean over the solid part of a layer. [K]"""
+        return float(self.box_means(layer, [self.stack.layer(layer).extent])[0])
+
+    def layer_peak(self, layer: str) -> tuple[float, tuple[float, float, float]]:
+        """Largest nodal temperature of a layer and its (x, y, z). [K], [m]"""
+        slab = self.stack.layer(layer)
+        index = self._recovery(layer)[0]
+        j = np.flatnonzero((self.grid.y >= slab.extent.y0 - 1e-12) & (self.grid.y <= slab.extent.y1 + 1e-12))
+        i = np.flatnonzero((self.grid.x >= slab.extent.x0 - 1e-12) & (self.grid.x <= slab.extent.x1 + 1e-12))
+        part = self.values[np.ix_(index, j, i)]
+        x, y = np.meshgrid(self.grid.x[i], self.grid.y[j])
+        a, b, c = np.unravel_index(hottest_node(part, x, y), part.shape)
+        place = (float(self.grid.x[i[c]]), float(self.grid.y[j[b]]), float(self.grid.z[index[a]]))
+        return float(part.max()), place
+
+    def face_peak(self, face: str) -> float | None:
+        """Largest nodal temperature of ``top`` or ``bottom``. [K]"""
+        level = {"top": -1, "bottom": 0}.get(face)
+        return None if level is None else float(self.values[level].max())

@@ -1,0 +1,1 @@
+"""The tensor grid: elements without a matrix, diagonalisation, multigrid, modes."""

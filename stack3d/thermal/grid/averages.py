@@ -1,0 +1,49 @@
+"""How far the layers of a stack are from uniform, and the uniform layers nearest to them; SI units."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from stack3d.layout import Floats
+from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.diagonalisation import SeparableLayers
+from stack3d.thermal.problem import ThermalProblem
+
+
+def contrast(cells: CellProperties) -> float:
+    """Largest ratio of conductivities along one direction within one layer; infinite beside void. [-]"""
+    with np.errstate(divide="ignore"):
+        return float(max((k.max(axis=(1, 2)) / k.min(axis=(1, 2))).max() for k in cells.conductivity))
+
+
+def is_separable(problem: ThermalProblem, cells: CellProperties) -> bool:
+    """Whether the layers are laterally uniform and the sides adiabatic, fixed, or beside one kx and one ky only."""
+    if not (cells.is_uniform and cells.is_linear) or problem.patches:
+        return False
+    sides = problem.sides
+    lateral = np.array([k[:2, 0, 0] for k in cells.conductivity])
+    return sides.is_fixed or sides.film_coefficient == 0 or bool(np.all(lateral == lateral[0]))
+
+
+def at_rate(problem: ThermalProblem, layers: SeparableLayers, rate: float) -> SeparableLayers:
+    """Layers whose bottom and top films carry `rate` times the heat capacity of those faces."""
+    top, bottom = layers.top + rate * problem.top.capacity, layers.bottom + rate * problem.bottom.capacity
+    return replace(layers, top=top, bottom=bottom)
+
+
+def averaged_layers(problem: ThermalProblem, cells: CellProperties) -> SeparableLayers:
+    """Area means of every layer's cells, void included."""
+    area = np.outer(np.diff(problem.grid.y), np.diff(problem.grid.x))
+    area /= area.sum()
+
+    def mean(values: Floats) -> float:
+        return float(values[0, 0]) if values.shape == (1, 1) else float((values * area).sum())
+
+    return SeparableLayers.of(
+        problem,
+        np.array([[mean(k) for k in triple] for triple in cells.conductivity]),
+        np.array([mean(c) for c in cells.capacity]),
+        np.array([mean(c) for c in cells.contact]),
+    )

@@ -1,0 +1,149 @@
+"""The tensor grid as steps in time see it: elements applied without a matrix; SI units."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.fields.on_grid import GridField
+from stack3d.thermal.grid.diagonalisation import FastDiagonalisation
+from stack3d.thermal.grid.factors import SmallFactors
+from stack3d.thermal.grid.loads import source_loads
+from stack3d.thermal.grid.multigrid import LateralMultigrid
+from stack3d.thermal.grid.operator import GridOperator
+from stack3d.thermal.grid.places import observe, place_groups
+from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.kept import alike, forget
+from stack3d.thermal.krylov import conjugate_gradient
+from stack3d.thermal.places import Place
+from stack3d.thermal.problem import ThermalProblem
+
+SMALL = 8_000
+"""Nodes up to which LU factors take less time than multigrid does; measured on `flip_chip_package`."""
+
+
+class TensorBody:
+    """Elements on the tensor grid, applied without a matrix.
+
+    Parameters
+    ----------
+    solver : TensorSolver
+    """
+
+    def __init__(self, solver: TensorSolver) -> None:
+        self.solver, self.base, self.most_iterations = solver, solver.base, solver.most_iterations
+        cells = solver.cells
+        self.is_linear = cells.is_linear
+        still = replace(
+            cells, conductivity=tuple(0 * k for k in cells.conductivity), contact=tuple(0 * c for c in cells.contact)
+        )
+        self._mass = GridOperator(self.problem, still, rate=1.0)
+        self._films: Mapping[str, float] = solver.operator.films
+        self._factor: Floats | None = None
+        self._kept: OrderedDict[float, FastDiagonalisation | LateralMultigrid | SmallFactors] = OrderedDict()
+        self._operators: dict[float, GridOperator] = {}
+        self._made = 0
+
+    @property
+    def problem(self) -> ThermalProblem:
+        """Of the solver."""
+        return self.solver.problem
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """Sizes and counts."""
+        return {"backend": "tensor", "unknowns": self.problem.grid.n_nodes, "factorisations": self._made}
+
+    def rise(self, temperature: float | Floats) -> Floats:
+        """Rise at the nodes of a temperature."""
+        grid = self.problem.grid
+        return np.broadcast_to(np.asarray(temperature - self.base), (grid.z.size, grid.y.size, grid.x.size))
+
+    def field(self, rise: Floats) -> GridField:
+        """Temperature of a rise."""
+        return GridField(self.problem.stack, self.problem.grid, rise + self.base)
+
+    def observer(self, places: Sequence[Place]) -> Callable[[Floats], Floats]:
+        """Rise at the places for that at the nodes."""
+        return partial(observe, place_groups(self.problem.stack, self.problem.grid, places))
+
+    def load(self, sources: Sequence[HeatSource]) -> Floats:
+        """Load of sources."""
+        return source_loads(self.problem.grid, self.problem.stack, sources)
+
+    def face_integral(self, name: str, values: Floats | float = 1.0) -> Floats:
+        """Integrals over a face of shape functions times a nodal field."""
+        return self.solver.operator.face_integral(name, values)
+
+    def restrict(self, values: Floats) -> Floats:
+        """Zero at void and fixed nodes."""
+        return self.solver.restrict(values)
+
+    def lift(self) -> Floats:
+        """Rise of the fixed nodes."""
+        return self.solver.lift()
+
+    def conductivity_at(self, rise: Floats) -> None:
+        """Factor of every cell."""
+        if not self.solver.cells.is_linear:
+            self._factor = self.solver.cells.conductivity_factor(self.problem.grid, rise + self.base)
+            self._operators.clear()
+
+    def films(self, films: Mapping[str, float]) -> None:
+        """Other films."""
+        self._films = {**self._films, **films}
+        self._operators.clear()
+
+    def _at(self, rate: float) -> GridOperator:
+        if rate not in self._operators:
+            if len(self._operators) > 2:
+                self._operators.clear()
+            faces = self.problem.faces
+            films = {name: h + rate * faces[name].capacity for name, h in self._films.items()}
+            films |= {n: rate * f.capacity for n, f in faces.items() if n not in films and not f.is_fixed}
+            self._operators[rate] = GridOperator(
+                self.problem, self.solver.cells, rate=rate, factor=self._factor, films=films, patches=self.problem.surfaces
+            )
+        return self._operators[rate]
+
+    def stiffness(self, rise: Floats) -> Floats:
+        """K u."""
+        return self._at(0.0).apply(rise)
+
+    def mass(self, rise: Floats) -> Floats:
+        """M u."""
+        out = self._mass.conduction(rise)
+        for name, face in self.problem.faces.items():
+            if face.capacity > 0 and not face.is_fixed:
+                out += self.solver.operator.face_integral(name, face.capacity * rise)
+        return out
+
+    def precondition(self, rate: float, load: Floats) -> Floats:
+        """Averaged layers, multigrid, or the factors of a small matrix, kept per rate."""
+        key = alike(rate)
+        if key not in self._kept:
+            small = not self.solver.is_direct and self.problem.grid.n_nodes <= SMALL
+            free = self.restrict(np.ones(self.rise(self.base).shape))
+            self._kept[key] = SmallFactors(self._at(rate).apply, free) if small else self.solver.shifted(rate)
+            self._made += 1
+            forget(self._kept, self.problem.grid.n_nodes)
+        self._kept.move_to_end(key)
+        return self.restrict(self._kept[key].solve(load))
+
+    def solve(self, rate: float, load: Floats, rtol: float) -> tuple[Floats, int]:
+        """Conjugate gradients."""
+        operator = self._at(rate)
+        result = conjugate_gradient(
+            lambda v: self.restrict(operator.apply(v)),
+            lambda v: self.precondition(rate, v),
+            load,
+            rtol=rtol,
+            most=self.most_iterations,
+        )
+        return result.solution, result.count

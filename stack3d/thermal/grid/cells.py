@@ -1,0 +1,109 @@
+"""Properties of the cells of a tensor grid; SI units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stack3d.errors import DeckError
+from stack3d.grids import Grid
+from stack3d.layout import Floats, Layer, Rectangle, Stack
+
+
+@dataclass(frozen=True, eq=False)
+class CellProperties:
+    """Conductivity and heat capacity of the cells of a grid, per layer; void cells hold zero.
+
+    Parameters
+    ----------
+    conductivity : tuple of ndarray, shapes (3, ny, nx) or (3, 1, 1)
+        kx, ky, kz of each layer at 300 K; one value where the layer is uniform. [W m⁻¹ K⁻¹]
+    capacity : tuple of ndarray, shapes (ny, nx) or (1, 1)
+        Volumetric heat capacity. [J m⁻³ K⁻¹]
+    exponent : tuple of ndarray, shapes (ny, nx) or (1, 1)
+        n of k(T) = k(300 K) (T / 300 K)ⁿ. [-]
+    contact : tuple of ndarray, shapes (ny, nx) or (1, 1)
+        Conductance of the contact under each layer, where both sides are solid; 0 if it has none. [W m⁻² K⁻¹]
+    """
+
+    conductivity: tuple[Floats, ...]
+    capacity: tuple[Floats, ...]
+    exponent: tuple[Floats, ...]
+    contact: tuple[Floats, ...]
+
+    @classmethod
+    def of(cls, stack: Stack, grid: Grid) -> CellProperties:
+        """Properties of every layer; raises DeckError where the grid does not carry the stack."""
+        conductivity, capacity, exponent, contact = [], [], [], []
+        for index, layer in enumerate(stack.layers):
+            _check_z_cells(stack, grid, index)
+            box = Rectangle(*grid.x[[0, -1]], *grid.y[[0, -1]])
+            is_uniform = layer.extent.contains(box, slack=1e-9 * max(box.x1 - box.x0, box.y1 - box.y0)) and not layer.blocks
+            shape = (1, 1) if is_uniform else grid.shape[1:]
+            k, c, n = np.zeros((3, *shape)), np.zeros(shape), np.zeros(shape)
+            parts = [(layer.extent, layer.material), *((block.extent, block.material) for block in layer.blocks)]
+            for extent, material in parts:
+                rows, columns = (slice(None), slice(None)) if is_uniform else _cells_inside(grid, extent, layer)
+                k[:, rows, columns] = np.array(material.conductivity)[:, None, None]
+                c[rows, columns], n[rows, columns] = material.heat_capacity, material.exponent
+            conductivity.append(k)
+            capacity.append(c)
+            exponent.append(n)
+            conductance = 1.0 / layer.contact_resistance if layer.contact_resistance > 0 else 0.0
+            contact.append(conductance * ((k[2] > 0) & (conductivity[index - 1][2] > 0)))
+        return cls(tuple(conductivity), tuple(capacity), tuple(exponent), tuple(contact))
+
+    def conductivity_factor(self, grid: Grid, temperature: Floats) -> Floats:
+        """k(T) / k(300 K) of every cell at the mean of its corners, shape (nz, ny, nx).
+
+        Parameters
+        ----------
+        grid : Grid
+        temperature : ndarray, shape (nz+1, ny+1, nx+1)
+            [K]
+        """
+        planes = 0.25 * (temperature[:, 1:, 1:] + temperature[:, 1:, :-1] + temperature[:, :-1, 1:] + temperature[:, :-1, :-1])
+        out = 0.5 * (planes[1:] + planes[:-1])
+        out /= 300.0
+        for cell, layer in zip(out, grid.layer, strict=True):
+            cell **= self.exponent[layer]
+        return np.asarray(out)
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether every layer is one material over the whole grid."""
+        return all(k.shape[1:] == (1, 1) for k in self.conductivity)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether no conductivity depends on temperature."""
+        return not any(n.any() for n in self.exponent)
+
+
+def _check_z_cells(stack: Stack, grid: Grid, index: int) -> None:
+    layer = stack.layers[index]
+    if index == 0 and layer.contact_resistance > 0:
+        raise DeckError(f"layer {layer.name!r} is the lowest: nothing lies below its contact_resistance; give the face a film")
+    cells = np.flatnonzero(grid.layer == index)
+    flat = cells[np.diff(grid.z)[cells] <= 0]
+    if cells.size == flat.size:
+        raise DeckError(f"grid: layer {layer.name!r} has no z cell")
+    if flat.size != (layer.contact_resistance > 0) or (flat.size and flat[0] != cells[0]):
+        raise DeckError(
+            f"grid: layer {layer.name!r} has contact_resistance {layer.contact_resistance:g} m²K/W and {flat.size} cells of no"
+            " thickness; a contact takes exactly one, at the bottom of its layer"
+        )
+
+
+def _cells_inside(grid: Grid, extent: Rectangle, layer: Layer) -> tuple[slice, slice]:
+    """Rows and columns of cells inside `extent`, whose edges must be grid lines (or lie outside the grid)."""
+    out = []
+    for lines, axis, low, high in ((grid.y, "y", extent.y0, extent.y1), (grid.x, "x", extent.x0, extent.x1)):
+        slack = 1e-6 * float(np.diff(lines).min())
+        start, stop = int(np.searchsorted(lines, low - slack)), int(np.searchsorted(lines, high + slack)) - 1
+        for edge, at in ((low, start), (high, stop)):
+            if lines[0] < edge - slack and edge + slack < lines[-1] and abs(lines[at] - edge) > slack:
+                raise DeckError(f"grid: no {axis} line at {edge:g} m, where layer {layer.name!r} or a block of it has an edge")
+        out.append(slice(start, stop))
+    return out[0], out[1]

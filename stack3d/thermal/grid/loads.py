@@ -1,0 +1,33 @@
+"""Loads on the nodes of a tensor grid; SI units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stack3d.grids import Grid
+from stack3d.layout import Floats, HeatSource, Stack
+from stack3d.thermal.lines import hat_integrals
+
+
+def source_loads(grid: Grid, stack: Stack, sources: Sequence[HeatSource]) -> Floats:
+    """Exact load vector of box sources for trilinear elements, shape (nz+1, ny+1, nx+1). [W]
+
+    The entries of one source sum to its power: hat functions are a partition of unity.
+    """
+    load = np.zeros((grid.z.size, grid.y.size, grid.x.size))
+    by_layer: dict[str, Floats] = {}
+    for source in sources:
+        plane = by_layer.setdefault(source.layer, np.zeros(load.shape[1:]))
+        wy = hat_integrals(grid.y, source.extent.y0, source.extent.y1)
+        wx = hat_integrals(grid.x, source.extent.x0, source.extent.x1)
+        j, i = np.flatnonzero(wy), np.flatnonzero(wx)
+        plane[np.ix_(j, i)] += source.power * np.outer(wy[j] / wy.sum(), wx[i] / wx.sum())
+    for name, plane in by_layer.items():
+        cells = grid.cells_of(stack.index[name])
+        index = np.arange(cells[0], cells[-1] + 2)
+        slab = stack.layer(name)
+        wz = hat_integrals(grid.z[index], slab.z0, slab.z1)
+        load[index] += (wz / wz.sum())[:, None, None] * plane
+    return load

@@ -1,0 +1,253 @@
+"""Lateral multigrid with z-line smoothing: preconditioner for layers of different footprints and materials; SI units."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.grids import Grid, Plane
+from stack3d.layout import Floats
+from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.faces import fixed_nodes
+from stack3d.thermal.grid.operator import GridOperator
+from stack3d.thermal.krylov import Apply
+
+COARSEST = 64
+"""Lateral nodes at which a level is solved directly."""
+LINE_SPECTRUM = (0.4, 3.0)
+"""Interval of eigenvalues, scaled by the lines, that smoothing damps. No element exceeds 3 (stiffness of a cell stretched in
+the plane; a mass matrix reaches 9/4), so that smoothing always contracts; the lower end is chosen by iteration counts."""
+
+
+class LineSolver:
+    """Tridiagonal part of an operator along z, factorised for all columns of nodes.
+
+    Parameters
+    ----------
+    operator : GridOperator
+    free : ndarray of bool, shape (nz+1, ny+1, nx+1)
+        Nodes that are solved; the others get zero.
+    """
+
+    def __init__(self, operator: GridOperator, free: NDArray[np.bool_]) -> None:
+        diagonal, off = operator.lines()
+        diagonal[~free] = np.inf
+        off[~(free[1:] & free[:-1])] = 0.0
+        for k in range(off.shape[0]):
+            lower = off[k] / diagonal[k]
+            diagonal[k + 1] -= off[k] * lower
+            off[k] = lower
+        self._lower = off
+        self._inverse = np.reciprocal(diagonal, out=diagonal)
+
+    def solve(self, load: Floats) -> Floats:
+        """Solution of every column, in place."""
+        out = load
+        work = np.empty_like(out[0])
+        for k in range(self._lower.shape[0]):
+            np.multiply(self._lower[k], out[k], out=work)
+            out[k + 1] -= work
+        out *= self._inverse
+        for k in range(self._lower.shape[0] - 1, -1, -1):
+            np.multiply(self._lower[k], out[k + 1], out=work)
+            out[k] -= work
+        return out
+
+
+class LateralMultigrid:
+    """Symmetric V-cycle over laterally coarsened grids, z kept: heat crosses thin layers along lines that are solved exactly.
+
+    Parameters
+    ----------
+    operator : GridOperator
+    degree : int
+        Line solves before and after each coarse correction.
+    """
+
+    def __init__(self, operator: GridOperator, *, degree: int = 2) -> None:
+        self.degree = degree
+        self.levels: list[_Level] = [_Level(operator)]
+        while True:
+            grid = self.levels[-1].operator.problem.grid
+            if grid.x.size * grid.y.size <= COARSEST:
+                break
+            coarse = coarsened(self.levels[-1].operator)
+            if coarse is None:
+                break
+            self.levels[-1].to_coarse = tuple(
+                _interpolation(fine, rough)
+                for fine, rough in ((grid.y, coarse.problem.grid.y), (grid.x, coarse.problem.grid.x))
+            )
+            self.levels.append(_Level(coarse))
+        self._direct = _factorised(self.levels[-1])
+
+    def solve(self, load: Floats) -> Floats:
+        """Approximate solution for a load on the finest grid."""
+        return self._cycle(0, load)
+
+    def _cycle(self, depth: int, load: Floats) -> Floats:
+        level = self.levels[depth]
+        if depth == len(self.levels) - 1:
+            return self._direct(load)
+        x = level.smooth(None, load, self.degree)
+        py, px = level.to_coarse
+        residual = level.residual(x, load)
+        residual *= level.free
+        coarse = np.matmul(py.T, residual @ px)
+        coarse *= self.levels[depth + 1].free
+        correction = self._cycle(depth + 1, coarse)
+        x += np.matmul(py, correction @ px.T) * level.free
+        return level.smooth(x, load, self.degree)
+
+
+class _Level:
+    def __init__(self, operator: GridOperator) -> None:
+        self.operator = operator
+        self.free = operator.solid_nodes()
+        for nodes in fixed_nodes(operator.problem).values():
+            self.free &= ~nodes
+        self.lines = LineSolver(operator, self.free)
+        self.to_coarse: tuple[Floats, ...] = ()
+
+    def apply(self, field: Floats) -> Floats:
+        out = self.operator.apply(field)
+        out *= self.free
+        return out
+
+    def residual(self, x: Floats, load: Floats) -> Floats:
+        """Load minus operator; values at nodes that are not free mean nothing."""
+        out = self.operator.apply(x)
+        return np.subtract(load, out, out=out)
+
+    def smooth(self, x: Floats | None, load: Floats, degree: int) -> Floats:
+        """Chebyshev iteration of the line solver."""
+        low, high = LINE_SPECTRUM
+        centre, half = 0.5 * (high + low), 0.5 * (high - low)
+        z = self.lines.solve(load.copy() if x is None else self.residual(x, load))
+        rho = half / centre
+        z /= centre
+        step = z
+        if x is None:
+            x = step.copy()
+        else:
+            x += step
+        for _ in range(degree - 1):
+            rho_next = 1 / (2 * centre / half - rho)
+            z = self.lines.solve(self.residual(x, load))
+            step *= rho_next * rho
+            z *= 2 * rho_next / half
+            step += z
+            x += step
+            rho = rho_next
+        return x
+
+
+def coarsened(operator: GridOperator) -> GridOperator | None:
+    """The operator on about half as many lines in x and y, cells averaged over their area; None if none can go."""
+    problem, cells = operator.problem, operator.cells
+    grid = problem.grid
+    hard_y, hard_x = _material_lines(cells, grid)
+    target = 2.0 * min(np.diff(grid.x).min(), np.diff(grid.y).min())
+    while True:
+        keep_y, keep_x = _kept_lines(grid.y, hard_y, target), _kept_lines(grid.x, hard_x, target)
+        if 2 * keep_y.size * keep_x.size <= grid.y.size * grid.x.size or max(keep_y.size, keep_x.size) <= 2:
+            break
+        target *= 1.5
+    if keep_y.size * keep_x.size == grid.y.size * grid.x.size:
+        return None
+    rough = Grid(grid.x[keep_x], grid.y[keep_y], grid.z, grid.layer)
+
+    def mean(values: Floats) -> Floats:
+        if values.shape[-2:] == (1, 1):
+            return values
+        weighted = values * np.outer(np.diff(grid.y), np.diff(grid.x))
+        total = np.add.reduceat(np.add.reduceat(weighted, keep_y[:-1], axis=-2), keep_x[:-1], axis=-1)
+        return np.asarray(total / np.outer(np.diff(rough.y), np.diff(rough.x)))
+
+    factor = None
+    if operator.factor is not None:
+        kz = [k[2] for k in cells.conductivity]
+        parts = [mean(np.broadcast_to(kz[a], grid.shape[1:]) * f) for a, f in zip(grid.layer, operator.factor)]
+        whole = [np.maximum(mean(k), np.finfo(float).tiny) for k in kz]
+        factor = np.array([part / whole[a] for a, part in zip(grid.layer, parts)])
+    averaged = CellProperties(
+        tuple(mean(k) for k in cells.conductivity),
+        tuple(mean(c) for c in cells.capacity),
+        cells.exponent,
+        tuple(mean(c) for c in cells.contact),
+    )
+    patches = {name: [_rough_plane(p, grid, rough, keep_y, keep_x) for p in ps] for name, ps in operator.patches.items()}
+    coarse = replace(problem, grid=rough)
+    return GridOperator(coarse, averaged, rate=operator.rate, factor=factor, patches=patches, films=operator.films)
+
+
+def _rough_plane(plane: Plane, grid: Grid, rough: Grid, keep_y: NDArray[np.intp], keep_x: NDArray[np.intp]) -> Plane:
+    """The plane on fewer lines, areas added up; planes that stand on lines that are gone move to the nearest."""
+    at_z, at_y, at_x = plane.where
+    if isinstance(at_x, np.ndarray):
+        at, lines, rough_lines, keep = at_x, grid.x, rough.x, keep_y
+    elif isinstance(at_y, np.ndarray):
+        at, lines, rough_lines, keep = at_y, grid.y, rough.y, keep_x
+    else:
+        area = np.add.reduceat(np.add.reduceat(plane.area, keep_x[:-1], axis=1), keep_y[:-1], axis=0)
+        return Plane(plane.where, area)
+    nearest = np.abs(rough_lines[:, None] - lines[at]).argmin(axis=0)
+    merged, which = np.unique(nearest, return_inverse=True)
+    area = np.zeros((merged.size, *plane.area.shape[1:]))
+    np.add.at(area, which, plane.area)
+    where = (at_z, at_y, merged) if isinstance(at_x, np.ndarray) else (at_z, merged, at_x)
+    return Plane(where, np.add.reduceat(area, keep[:-1], axis=2))
+
+
+def _material_lines(cells: CellProperties, grid: Grid) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which lines in y and x separate different cells."""
+    hard_y, hard_x = np.zeros(grid.y.size, dtype=bool), np.zeros(grid.x.size, dtype=bool)
+    hard_y[[0, -1]] = hard_x[[0, -1]] = True
+    for k in cells.conductivity:
+        if k.shape[1:] != (1, 1):
+            hard_y[1:-1] |= (k[:, 1:] != k[:, :-1]).any(axis=(0, 2))
+            hard_x[1:-1] |= (k[..., 1:] != k[..., :-1]).any(axis=(0, 1))
+    return hard_y, hard_x
+
+
+def _kept_lines(lines: Floats, hard: NDArray[np.bool_], target: float) -> NDArray[np.intp]:
+    """Lines about `target` apart, on hard ones where that leaves no sliver."""
+    kept = [0]
+    last = lines.size - 1
+    while kept[-1] < last:
+        start = kept[-1]
+        furthest = max(start + 1, int(np.searchsorted(lines, lines[start] + 1.01 * target, side="right")) - 1)
+        near = np.flatnonzero(
+            hard[: last + 1] & (lines >= lines[start] + 0.5 * target) & (lines <= lines[start] + 1.5 * target)
+        )
+        near = near[near > start]
+        kept.append(int(near[-1]) if near.size else furthest)
+    return np.array(kept)
+
+
+def _interpolation(fine: Floats, rough: Floats) -> Floats:
+    """Values of the rough hat functions at the fine lines, shape (n_fine, n_rough)."""
+    right = np.clip(np.searchsorted(rough, fine), 1, rough.size - 1)
+    share = (fine - rough[right - 1]) / (rough[right] - rough[right - 1])
+    out = np.zeros((fine.size, rough.size))
+    at = np.arange(fine.size)
+    out[at, right - 1] = 1 - share
+    out[at, right] = share
+    return out
+
+
+def _factorised(level: _Level) -> Apply:
+    from scipy.sparse import diags
+    from scipy.sparse.linalg import splu
+
+    free = level.free.ravel()
+    keep = diags(free.astype(float))
+    matrix = (keep @ level.operator.matrix() @ keep + diags((~free).astype(float))).tocsc()
+    factor = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+
+    def solve(load: Floats) -> Floats:
+        return np.asarray(factor.solve((load * level.free).ravel())).reshape(load.shape)
+
+    return solve

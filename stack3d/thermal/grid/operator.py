@@ -1,0 +1,270 @@
+"""Trilinear elements of the heat equation on a tensor grid, applied without a matrix; SI units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.grids import Plane
+from stack3d.layout import Floats
+from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.faces import FACES, SHARES, add_to, face_mass, face_terms, take
+from stack3d.thermal.problem import ThermalProblem
+
+CELLS_AT_ONCE = 8192
+"""Cells of one step through the planes of a small grid: fewer cost time of Python, more that of memory outside the cache."""
+MOST_KEPT = 2_000_000
+"""Weights of one sign (four per cell) up to which a small grid keeps them, 32 MB; larger grids make them anew."""
+
+
+class GridOperator:
+    """Stiffness, face films and (scaled) heat capacity of trilinear elements; exact integrals of constant cells.
+
+    Parameters
+    ----------
+    problem : ThermalProblem
+    cells : CellProperties
+    rate : float
+        Factor of the heat capacity, as 1/Δt in an implicit step. [s⁻¹]
+    factor : ndarray, shape (nz, ny, nx), optional
+        k(T) / k(300 K) of every cell.
+    patches : mapping of str to sequence of Plane, optional
+        Those of the problem by default.
+    films : mapping of str to float, optional
+        Films by face, in place of those of the problem with `rate` times their heat capacity. [W m⁻² K⁻¹]
+
+    Notes
+    -----
+    With sums s and differences d of neighbouring values, a 1-D mass matrix is h (sᵀs/4 + dᵀd/12) and a stiffness
+    matrix dᵀd/h. The element matrix is therefore diagonal in the eight products of s and d along x, y and z, and one
+    sweep over the planes of cells applies it.
+    """
+
+    def __init__(
+        self,
+        problem: ThermalProblem,
+        cells: CellProperties,
+        *,
+        rate: float = 0.0,
+        factor: Floats | None = None,
+        patches: Mapping[str, Sequence[Plane]] | None = None,
+        films: Mapping[str, float] | None = None,
+    ) -> None:
+        self.problem, self.cells, self.rate, self.factor = problem, cells, rate, factor
+        grid = problem.grid
+        self._thickness = np.diff(grid.z)
+        hx, hy = np.diff(grid.x), np.diff(grid.y)
+        area = np.outer(hy, hx)
+        # Order of the four lateral products: (s, s), (d in x), (d in y), (d, d).
+        self._vertical = np.multiply.outer(np.array([1 / 16, 1 / 48, 1 / 48, 1 / 144]), area)
+        self._lateral_x = np.multiply.outer(np.array([0, 1 / 16, 0, 1 / 48]), np.outer(hy, 1 / hx))
+        self._lateral_y = np.multiply.outer(np.array([0, 0, 1 / 16, 1 / 48]), np.outer(1 / hy, hx))
+        self.patches = problem.surfaces if patches is None else patches
+        self._faces = {name: face_terms(problem, cells, name) for name in FACES}
+        for name, planes in self.patches.items():
+            self._faces[name] = [(plane.where, np.multiply.outer(SHARES, plane.area)) for plane in planes]
+        faces = problem.faces.items()
+        own = {n: f.film_coefficient + rate * f.capacity for n, f in faces if not f.is_fixed} if films is None else films
+        self.films = {name: film for name, film in own.items() if film > 0}
+
+    def apply(self, temperature: Floats) -> Floats:
+        """Product with a nodal field, shape (nz+1, ny+1, nx+1). [W] for [K]"""
+        out = self.conduction(temperature)
+        for name, film in self.films.items():
+            for where, terms in self._faces[name]:
+                add_to(out, where, film * face_mass(terms, take(temperature, where)))
+        return out
+
+    def conduction(self, temperature: Floats) -> Floats:
+        """The part of `apply` without face films."""
+        if self._blocks is not None:
+            return self._block_by_block(temperature, self._blocks)
+        out = np.empty_like(temperature)
+        ny, nx = self.problem.grid.shape[1:]
+        below, above, total, difference, carried = np.empty((5, 4, ny, nx))
+        work = np.empty((2, ny + 1, nx))
+        _products(temperature[0], below, work)
+        carried[...] = 0.0
+        key: tuple[int, float] | None = None
+        for c, height in enumerate(self._thickness):
+            _products(temperature[c + 1], above, work)
+            np.subtract(above, below, out=difference)
+            if self.factor is not None or key != (self.problem.grid.layer[c], height):
+                key = int(self.problem.grid.layer[c]), height
+                of_total, of_difference = self._weights(c)
+            difference *= of_difference
+            carried -= difference
+            if height > 0:
+                np.add(above, below, out=total)
+                total *= of_total
+                carried += total
+                difference += total
+            _gather(carried, out[c], work)
+            carried, difference = difference, carried
+            below, above = above, below
+        _gather(carried, out[-1], work)
+        return out
+
+    @cached_property
+    def _blocks(self) -> list[Floats] | None:
+        """Weights of blocks of planes, each of shape (2, 4, planes, ny, nx); None for grids large enough plane by plane."""
+        at_once, n = CELLS_AT_ONCE // self._vertical[0].size, self._thickness.size
+        if at_once < 2 or self._vertical.size * n > MOST_KEPT:
+            return None
+        planes = [np.stack(self._weights(c)) for c in range(n)]
+        return [np.stack(planes[first : first + at_once], axis=2) for first in range(0, n, at_once)]
+
+    def _block_by_block(self, temperature: Floats, blocks: Sequence[Floats]) -> Floats:
+        """`conduction` of a small grid, many planes at once."""
+        out = np.empty_like(temperature)
+        size, ny, nx = blocks[0].shape[2:]
+        work, products = np.empty((2, size + 1, ny + 1, nx)), np.empty((4, size + 1, ny, nx))
+        both = np.empty((2, 4, size, ny, nx))
+        carried, upward = np.zeros((2, 4, size, ny, nx))  # what cells give to the planes above them
+        first, last = 0, 0
+        for weights in blocks:
+            n = weights.shape[2]
+            total, difference = parts = both[:, :, :n]
+            _products(temperature[first : first + n + 1], p := products[:, : n + 1], work[:, : n + 1])
+            np.add(p[:, 1:], p[:, :-1], out=total)
+            np.subtract(p[:, 1:], p[:, :-1], out=difference)
+            parts *= weights
+            np.add(total, difference, out=upward[:, :n])
+            total -= difference
+            total[:, 0] += carried[:, last]
+            total[:, 1:] += upward[:, : n - 1]
+            _gather(total, out[first : first + n], work[:, :n])
+            carried, upward, last = upward, carried, n - 1
+            first += n
+        _gather(carried[:, last], out[-1], work[:, 0])
+        return out
+
+    def _weights(self, cell: int) -> tuple[Floats, Floats]:
+        """Weights of the lateral products of one plane of cells, summed and subtracted along z, shape (4, ny, nx)."""
+        layer, height = int(self.problem.grid.layer[cell]), self._thickness[cell]
+        if height == 0:
+            vertical = self.cells.contact[layer] * self._vertical
+            return np.zeros_like(vertical), vertical
+        kx, ky, kz = self.cells.conductivity[layer]
+        if self.factor is not None:
+            kx, ky, kz = (k * self.factor[cell] for k in (kx, ky, kz))
+        lateral = (height * kx) * self._lateral_x + (height * ky) * self._lateral_y
+        if self.rate:
+            lateral += (0.25 * self.rate * height) * self.cells.capacity[layer] * self._vertical
+        return lateral, lateral / 3 + (kz / height) * self._vertical
+
+    def face_integral(self, name: str, values: Floats | float = 1.0) -> Floats:
+        """Integrals over a face of each hat function times a nodal field, shape (nz+1, ny+1, nx+1). [m²] for values of 1"""
+        shape = tuple(lines.size for lines in (self.problem.grid.z, self.problem.grid.y, self.problem.grid.x))
+        field = np.broadcast_to(values, shape)
+        out = np.zeros(shape)
+        for where, terms in self._faces[name]:
+            add_to(out, where, face_mass(terms, take(field, where)))
+        return out
+
+    def lines(self) -> tuple[Floats, Floats]:
+        """Diagonal and z neighbour of every node, shapes (nz+1, ny+1, nx+1) and (nz, ny+1, nx+1). [W K⁻¹]
+
+        The z neighbours of side films are left out.
+        """
+        grid = self.problem.grid
+        diagonal = np.zeros((grid.z.size, grid.y.size, grid.x.size))
+        off = np.zeros((grid.z.size - 1, *diagonal.shape[1:]))
+        key: tuple[int, float] | None = None
+        for c, height in enumerate(self._thickness):
+            if self.factor is not None or key != (grid.layer[c], height):
+                key = int(grid.layer[c]), height
+                total, difference = (_corner_sums(w) for w in self._weights(c))
+            diagonal[c : c + 2] += total + difference
+            off[c] = total - difference
+        for name, film in self.films.items():
+            for where, terms in self._faces[name]:
+                add_to(diagonal, where, film * _corner_sums(terms))
+        return diagonal, off
+
+    def matrix(self) -> Any:
+        """The operator as a SciPy sparse matrix over flattened nodes; for small grids."""
+        from scipy.sparse import coo_matrix
+
+        grid = self.problem.grid
+        number = np.arange(grid.n_nodes).reshape(grid.z.size, grid.y.size, grid.x.size)
+        parts: list[tuple[NDArray[np.intp], Floats]] = []
+        for c in range(grid.shape[0]):
+            corners = np.stack([number[c + k, j : j + grid.shape[1], i : i + grid.shape[2]] for k, j, i in np.ndindex(2, 2, 2)])
+            products = np.concatenate(self._weights(c))
+            parts.append((corners, products))
+        for name, film in self.films.items():
+            for where, terms in self._faces[name]:
+                plane = take(number, where)
+                a, b = (n - 1 for n in plane.shape[-2:])
+                corners = np.stack([plane[..., j : j + a, i : i + b] for j, i in np.ndindex(2, 2)])
+                parts.append((corners.reshape(4, -1, b), film * terms.reshape(4, -1, b)))
+        signs = np.array([[1, 1, 1, 1], [-1, 1, -1, 1], [-1, -1, 1, 1], [1, -1, -1, 1]])
+        rows, columns, entries = [], [], []
+        for corners, products in parts:
+            b = signs if len(products) == 4 else np.block([[signs, signs], [-signs, signs]])
+            entries.append(np.einsum("pa,pb,pji->abji", b, b, products).ravel())
+            shape = (len(corners), *corners.shape)
+            rows.append(np.broadcast_to(corners[:, None], shape).ravel())
+            columns.append(np.broadcast_to(corners[None], shape).ravel())
+        triplets = (np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns)))
+        return coo_matrix(triplets, shape=(grid.n_nodes, grid.n_nodes)).tocsr()
+
+    def solid_nodes(self) -> np.ndarray:
+        """Nodes that touch a solid cell, shape (nz+1, ny+1, nx+1)."""
+        grid = self.problem.grid
+        out = np.zeros((grid.z.size, grid.y.size, grid.x.size), dtype=bool)
+        for c, height in enumerate(self._thickness):
+            if height > 0:
+                solid = np.broadcast_to(self.cells.conductivity[grid.layer[c]][2] > 0, grid.shape[1:])
+                for j in (slice(0, -1), slice(1, None)):
+                    for i in (slice(0, -1), slice(1, None)):
+                        out[c : c + 2, j, i] |= solid
+        return out
+
+
+def _products(planes: Floats, out: Floats, work: Floats) -> None:
+    """Sums and differences over the corners of each cell of planes of nodes, into shape (4, …, ny, nx)."""
+    np.add(planes[..., 1:], planes[..., :-1], out=work[0])
+    np.subtract(planes[..., 1:], planes[..., :-1], out=work[1])
+    np.add(work[..., 1:, :], work[..., :-1, :], out=out[:2])
+    np.subtract(work[..., 1:, :], work[..., :-1, :], out=out[2:])
+
+
+def _gather(products: Floats, out: Floats, work: Floats) -> None:
+    """Transpose of `_products`, into shape (…, ny+1, nx+1)."""
+    np.add(products[:2], products[2:], out=work[..., 1:, :])
+    work[..., 0, :] = 0.0
+    work[..., :-1, :] += products[:2]
+    work[..., :-1, :] -= products[2:]
+    out[..., 1:] = work[0]
+    out[..., 1:] += work[1]
+    out[..., 0] = 0.0
+    out[..., :-1] += work[0]
+    out[..., :-1] -= work[1]
+
+
+def _corner_sums(products: Floats) -> Floats:
+    """Own entry of every node of a plane: each product has coefficient ±1 at each corner."""
+    every = products.sum(axis=0)
+    padded = np.pad(every, [(0, 0)] * (every.ndim - 2) + [(1, 1), (1, 1)])
+    return np.asarray(padded[..., 1:, 1:] + padded[..., 1:, :-1] + padded[..., :-1, 1:] + padded[..., :-1, :-1])
+
+
+def boundary_load(operator: GridOperator, base: float, references: Mapping[str, Floats] | None = None) -> Floats:
+    """Load of film references and fluxes for the rise over `base`, shape (nz+1, ny+1, nx+1). [W]
+
+    `references` replace those of faces by nodal values that broadcast to that shape. [K]
+    """
+    grid = operator.problem.grid
+    out = np.zeros((grid.z.size, grid.y.size, grid.x.size))
+    for name, face in operator.problem.faces.items():
+        reference = (references or {}).get(name, face.reference)
+        density = 0.0 if face.is_fixed else face.film_coefficient * (reference - base) + face.flux
+        if np.any(density):
+            out += operator.face_integral(name, density)
+    return out

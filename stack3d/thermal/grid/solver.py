@@ -1,0 +1,285 @@
+"""Steady heat on a tensor grid without a mesh: direct for laterally uniform layers, preconditioned otherwise; SI units."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.errors import DeckError, SolverError
+from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.fields.on_grid import GridField
+from stack3d.thermal.grid.averages import at_rate, averaged_layers, contrast, is_separable
+from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.diagonalisation import FastDiagonalisation
+from stack3d.thermal.grid.faces import fixed_nodes
+from stack3d.thermal.grid.loads import source_loads
+from stack3d.thermal.grid.multigrid import LateralMultigrid
+from stack3d.thermal.grid.operator import GridOperator, boundary_load
+from stack3d.thermal.krylov import Iterations, conjugate_gradient
+from stack3d.thermal.problem import ThermalProblem
+from stack3d.thermal.updates import MOST_UPDATES, ROUNDING_FLOOR, UPDATE_GAIN
+
+Preconditioner = Literal["auto", "diagonalisation", "multigrid"]
+LOW_CONTRAST = 25.0
+"""Largest ratio of conductivities within one layer up to which laterally averaged layers cost less than multigrid: iterations
+grow with its square root, and one of multigrid costs about five of theirs (table in benchmarks/README.md)."""
+
+
+class TensorSolver:
+    """Backend ``tensor``: trilinear elements on the problem's grid by fast diagonalisation.
+
+    Made once per stack, grid and cooling; then every power costs one solve.
+
+    Parameters
+    ----------
+    problem : ThermalProblem
+    rtol : float
+        Relative residual asked where the solve is not direct. [-]
+    most_iterations : int
+    preconditioner : {"auto", "diagonalisation", "multigrid"}
+        For stacks that are not separable; ``auto`` takes multigrid where materials within a layer differ much.
+    at : ndarray, shape (nz+1, ny+1, nx+1), optional
+        Freeze k(T) at this temperature, which makes the problem linear. [K]
+    counts : Counter, optional
+        Goes on counting what is built; see `SolidBackend`.
+    """
+
+    def __init__(
+        self,
+        problem: ThermalProblem,
+        *,
+        rtol: float = 1e-10,
+        most_iterations: int = 1000,
+        preconditioner: Preconditioner = "auto",
+        at: Floats | None = None,
+        counts: Counter[str] | None = None,
+    ) -> None:
+        started = time.perf_counter()
+        self.problem, self.rtol, self.most_iterations = problem, rtol, most_iterations
+        self.counts = Counter() if counts is None else counts
+        self.counts["preconditioners"] += 1
+        self.cells = CellProperties.of(problem.stack, problem.grid)
+        self.is_linear = self.cells.is_linear or at is not None
+        factor = None if at is None or self.cells.is_linear else self.cells.conductivity_factor(problem.grid, at)
+        self.operator = GridOperator(problem, self.cells, factor=factor)
+        if preconditioner == "auto":
+            averages_well = contrast(self.cells) <= LOW_CONTRAST and not problem.patches
+            preconditioner = "diagonalisation" if averages_well else "multigrid"
+        self.preconditioner = preconditioner
+        self.is_direct = preconditioner == "diagonalisation" and is_separable(problem, self.cells)
+        self.inverse: FastDiagonalisation | LateralMultigrid
+        if preconditioner == "diagonalisation":
+            self.inverse = FastDiagonalisation(problem.grid, averaged_layers(problem, self.cells))
+        else:
+            self.inverse = LateralMultigrid(self.operator)
+        self.base = problem.reference
+        self._fixed = fixed_nodes(problem)
+        self._free = self._free_nodes()
+        self._seconds_setup = time.perf_counter() - started
+
+    def recooled(self, problem: ThermalProblem) -> TensorSolver:
+        """A solver for the same stack and grid with other films and references."""
+        return TensorSolver(
+            problem,
+            rtol=self.rtol,
+            most_iterations=self.most_iterations,
+            preconditioner=self.preconditioner,
+            counts=self.counts,
+        )
+
+    def with_tolerance(self, rtol: float) -> TensorSolver:
+        """The same solver, content with another relative residual where it is larger than its own."""
+        other = copy.copy(self)
+        other.rtol = max(self.rtol, rtol)
+        return other
+
+    def shifted(self, rate: float) -> FastDiagonalisation | LateralMultigrid:
+        """Approximate (exact where `is_direct`) inverse of the operator with its heat capacity times `rate` [s⁻¹]."""
+        if self.preconditioner != "diagonalisation":
+            return LateralMultigrid(GridOperator(self.problem, self.cells, rate=rate))
+        layers = at_rate(self.problem, averaged_layers(self.problem, self.cells), rate)
+        return FastDiagonalisation(self.problem.grid, layers, rate=rate)
+
+    def _free_nodes(self) -> NDArray[np.bool_] | None:
+        free = None if self.cells.is_uniform else self.operator.solid_nodes()
+        for nodes in self._fixed.values():
+            free = ~nodes if free is None else free & ~nodes
+        return free
+
+    def restrict(self, values: Floats) -> Floats:
+        """Nodal values with zero at void and fixed nodes."""
+        return values if self._free is None else values * self._free
+
+    def lift(self) -> Floats:
+        """Rise of the fixed nodes over `base`, zero elsewhere, shape (nz+1, ny+1, nx+1). [K]"""
+        grid = self.problem.grid
+        out = np.zeros((grid.z.size, grid.y.size, grid.x.size))
+        for name, nodes in self._fixed.items():
+            out[nodes] = getattr(self.problem, name).reference - self.base
+        return out
+
+    def fixed(self) -> NDArray[np.bool_]:
+        """Nodes of fixed temperature, shape (nz+1, ny+1, nx+1)."""
+        grid = self.problem.grid
+        out = np.zeros((grid.z.size, grid.y.size, grid.x.size), dtype=bool)
+        for nodes in self._fixed.values():
+            out |= nodes
+        return out
+
+    def solve_loads(self, loads: Floats) -> Floats:
+        """Rise of nodal temperature per load vector with every reference and flux at zero.
+
+        Parameters
+        ----------
+        loads : ndarray, shape (…, nz+1, ny+1, nx+1)
+            [W]
+
+        Returns
+        -------
+        ndarray, same shape
+            [K]
+
+        Raises
+        ------
+        DeckError
+            Where k depends on T and no temperature was given to freeze it at.
+        """
+        if not self.is_linear:
+            raise DeckError("k(T) makes the stack non-linear, so that loads do not add up; freeze it with `at`")
+        if self.is_direct:
+            return self.inverse.solve(self.restrict(loads))
+        many = loads.reshape(-1, *loads.shape[-3:])
+        return np.stack([self._iterate(self.operator, load, self.rtol).solution for load in many]).reshape(loads.shape)
+
+    def _iterate(self, operator: GridOperator, load: Floats, rtol: float) -> Iterations:
+        return conjugate_gradient(
+            lambda v: self.restrict(operator.apply(v)),
+            lambda v: self.restrict(self.inverse.solve(v)),
+            self.restrict(load),
+            rtol=rtol,
+            most=self.most_iterations,
+        )
+
+    def solve(
+        self,
+        sources: Sequence[HeatSource],
+        *,
+        guess: Floats | None = None,
+        references: Mapping[str, Floats] | None = None,
+    ) -> ThermalSolution:
+        """Steady temperature for these sources.
+
+        Parameters
+        ----------
+        sources : sequence of HeatSource
+        references : mapping of str to ndarray, optional
+            Nodal reference temperature of faces by name, in place of the one value of the face. [K]
+        guess : ndarray, shape (nz+1, ny+1, nx+1), optional
+            Temperature near the solution; a direct solve needs none. [K]
+
+        Raises
+        ------
+        SolverError
+            When not converged, with iterations, residual and what to try.
+        """
+        started = time.perf_counter()
+        problem, base, lift = self.problem, self.base, self.lift()
+        load = self._load(sources, references)
+        rise, operator, iterations, updates = self._risen(load, lift, guess)
+        solved = time.perf_counter()
+        imbalance = operator.apply(rise)
+        imbalance -= load
+        scale = self.restrict(load - operator.apply(lift) if lift.any() else load)
+        residual = float(np.linalg.norm(self.restrict(imbalance))) / (float(np.linalg.norm(scale)) or 1.0)
+        given = {name: face.reference for name, face in problem.faces.items()} | dict(references or {})
+        heat = {name: self._face_heat(name, rise, imbalance, given[name] - base) for name in given}
+        statistics = {
+            "backend": "tensor",
+            "linear_solver": "fast diagonalisation" if self.is_direct else f"cg + {self.preconditioner}",
+            "unknowns": int(load.size if self._free is None else self._free.sum()),
+            "iterations": iterations,
+            "conductivity_updates": updates,
+            "residual": residual,
+            "seconds": {
+                "setup": self._seconds_setup,
+                "solve": solved - started,
+                "check": time.perf_counter() - solved,
+            },
+        }
+        return ThermalSolution(
+            GridField(problem.stack, problem.grid, rise + base),
+            sum(source.power for source in sources) + self._flux_heat(),
+            sum(heat.values()),
+            heat,
+            statistics,
+        )
+
+    def rise(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats] | None) -> Floats:
+        """What `solve` adds to `base`, with the digits that the sum would lose, shape (nz+1, ny+1, nx+1). [K]"""
+        return self._risen(self._load(sources, references), self.lift(), guess)[0]
+
+    def _load(self, sources: Sequence[HeatSource], references: Mapping[str, Floats] | None) -> Floats:
+        load = source_loads(self.problem.grid, self.problem.stack, sources)
+        load += boundary_load(self.operator, self.base, references)
+        return load
+
+    def _risen(self, load: Floats, lift: Floats, guess: Floats | None) -> tuple[Floats, GridOperator, int, int]:
+        """Rise over `base`, the operator at it, iterations and updates of k(T)."""
+        operator, base = self.operator, self.base
+        if not self.is_linear:
+            return self._update_conductivity(load, lift if guess is None else guess - base, base)
+        right = self.restrict(load - operator.apply(lift) if lift.any() else load)
+        iterations = 0
+        if self.is_direct:
+            rise = self.inverse.solve(right)
+        else:
+            rise = np.zeros_like(right) if guess is None else self.restrict(guess - base)
+            defect = right if guess is None else right - self.restrict(operator.apply(rise))
+            left = float(np.linalg.norm(defect)) / (float(np.linalg.norm(right)) or 1.0)
+            if left > self.rtol:
+                result = self._iterate(operator, defect, self.rtol / left)
+                rise, iterations = rise + result.solution, result.count
+        rise += lift
+        return rise, operator, iterations, 0
+
+    def _update_conductivity(self, load: Floats, start: Floats, base: float) -> tuple[Floats, GridOperator, int, int]:
+        """Rise with k(T): k of each cell from its mean temperature, a few preconditioned iterations between updates."""
+        rise, iterations, last = start.copy(), 0, np.inf
+        for updates in range(MOST_UPDATES):
+            factor = self.cells.conductivity_factor(self.problem.grid, rise + base)
+            operator = GridOperator(self.problem, self.cells, factor=factor)
+            applied = operator.apply(rise)
+            defect = self.restrict(load - applied)
+            scale = float(np.linalg.norm(load)) + float(np.linalg.norm(self.restrict(applied)))
+            residual = float(np.linalg.norm(defect)) / (scale or 1.0)
+            if residual <= self.rtol or (last <= ROUNDING_FLOOR and residual > 0.5 * last):
+                return rise, operator, iterations, updates
+            result = self._iterate(operator, defect, UPDATE_GAIN)
+            rise += result.solution
+            iterations += result.count
+            last = residual
+        raise SolverError(
+            f"k(T): residual {residual:.1e} after {MOST_UPDATES} updates, {self.rtol:.1e} asked; the temperatures may have"
+            " left the range of the conductivity law, or the power may run away"
+        )
+
+    def _face_heat(self, name: str, rise: Floats, imbalance: Floats, reference: Floats | float) -> float:
+        """Heat leaving through a face by its film, or as the reaction of its fixed nodes; `reference` over `base`. [W]"""
+        face = self.problem.faces[name]
+        if face.is_fixed:
+            return -float(imbalance[self._fixed[name]].sum())
+        if not face.film_coefficient:
+            return 0.0
+        return float(self.operator.face_integral(name, face.film_coefficient * (rise - reference)).sum())
+
+    def _flux_heat(self) -> float:
+        """Heat pushed in through the faces. [W]"""
+        faces = self.problem.faces.items()
+        return sum(float(f.flux * self.operator.face_integral(n).sum()) for n, f in faces if f.flux and not f.is_fixed)

@@ -1,0 +1,112 @@
+"""Preconditioned conjugate gradients and GMRES for operators given as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from stack3d.errors import SolverError
+from stack3d.layout import Floats
+
+Apply = Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True, eq=False)
+class Iterations:
+    """Result of an iterative solve.
+
+    Parameters
+    ----------
+    solution : ndarray
+    count : int
+        Iterations taken.
+    residual : float
+        Last Euclidean residual over that of the right-hand side. [-]
+    """
+
+    solution: Floats
+    count: int
+    residual: float
+
+
+def conjugate_gradient(
+    operator: Apply, precondition: Apply, load: Floats, *, guess: Floats | None = None, rtol: float, most: int
+) -> Iterations:
+    """Solve to a residual of `rtol` times the load's norm; raises SolverError after `most` iterations."""
+    scale = float(np.linalg.norm(load))
+    if scale == 0.0:
+        return Iterations(np.zeros_like(load), 0, 0.0)
+    x = np.zeros_like(load) if guess is None else guess.copy()
+    r = load.copy() if guess is None else load - operator(x)
+    p = np.zeros_like(r)
+    rho, residual = 1.0, float(np.linalg.norm(r)) / scale
+    for count in range(most + 1):
+        if residual <= rtol:
+            return Iterations(x, count, residual)
+        z = precondition(r)
+        before, rho = rho, float(np.vdot(r, z))
+        p *= rho / before if count else 0.0
+        p += z
+        q = operator(p)
+        step = rho / float(np.vdot(p, q))
+        x += step * p
+        q *= step
+        r -= q
+        residual = float(np.linalg.norm(r)) / scale
+        if not np.isfinite(residual):
+            raise SolverError(
+                f"conjugate gradients: the residual is no number after {count + 1} iterations; check properties and power"
+            )
+    raise SolverError(
+        f"conjugate gradients: residual {residual:.1e} after {most} iterations, {rtol:.1e} asked;"
+        " loosen the tolerance, allow more iterations, or use the fem backend with a direct solver"
+    )
+
+
+RESTART = 40
+"""Directions kept before a restart."""
+
+
+def gmres(operator: Apply, precondition: Apply, load: Floats, *, rtol: float, most: int) -> Iterations:
+    """Solve to a residual of `rtol` times the load's norm; raises SolverError after `most` iterations.
+
+    Preconditioned from the right, so that the residual is the true one (Y. Saad, M. H. Schultz, SIAM J. Sci. Stat. Comput. 7
+    (1986) 856, doi:10.1137/0907058).
+    """
+    scale = float(np.linalg.norm(load))
+    x = np.zeros_like(load)
+    if scale == 0.0:
+        return Iterations(x, 0, 0.0)
+    count, residual = 0, 1.0
+    r = load
+    while count < most:
+        beta = float(np.linalg.norm(r))
+        basis, images = [r / beta], []
+        h = np.zeros((RESTART + 1, RESTART))
+        for j in range(min(RESTART, most - count)):
+            images.append(precondition(basis[j]))
+            w = operator(images[j])
+            for _ in range(2):  # the second pass keeps the basis orthogonal to rounding
+                for i, v in enumerate(basis):
+                    part = float(np.vdot(v, w))
+                    h[i, j] += part
+                    w = w - part * v
+            h[j + 1, j] = np.linalg.norm(w)
+            count += 1
+            target = np.zeros(j + 2)
+            target[0] = beta
+            y = np.linalg.lstsq(h[: j + 2, : j + 1], target, rcond=None)[0]
+            residual = float(np.linalg.norm(target - h[: j + 2, : j + 1] @ y)) / scale
+            if not np.isfinite(residual):
+                raise SolverError(f"gmres: the residual is no number after {count} iterations; check properties and power")
+            if residual <= rtol or h[j + 1, j] == 0.0:
+                break
+            basis.append(w / h[j + 1, j])
+        for weight, image in zip(y, images):
+            x = x + weight * image
+        if residual <= rtol:
+            return Iterations(x, count, residual)
+        r = load - operator(x)
+    raise SolverError(f"gmres: residual {residual:.1e} after {most} iterations, {rtol:.1e} asked; loosen the tolerance")

@@ -1,0 +1,1 @@
+"""Temperature over time: systems, steps, periods; no scheme knows a solver."""

@@ -1,0 +1,219 @@
+"""Temperature over time: second-order implicit steps that land on every change of power; SI units.
+
+The schemes see a system K u + M u' = b only through its operations, so that one stepper serves modes and nodes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stack3d.errors import SolverError
+from stack3d.layout import Floats
+from stack3d.thermal.fields.field import Field
+from stack3d.thermal.time.schedule import PowerSchedule
+from stack3d.thermal.time.system import TransientResult, TransientSystem, ascending
+
+GAMMA = 2.0 - np.sqrt(2.0)
+"""First stage of TR-BDF2 as a share of the step; this one gives both stages the same matrix."""
+ERROR_CONSTANT = (-3 * GAMMA**2 + 4 * GAMMA - 2) / (12 * (2 - GAMMA))
+START = (1 / 8, 1 / 8, 1 / 4, 1 / 2)
+"""Shares of the first fixed step after a change of power; finer ones no longer change the error of the steps that follow."""
+DEEPEST = 40
+"""An interval is halved at most this often."""
+
+
+@dataclass
+class _March:
+    """State of a march and what it has seen."""
+
+    system: TransientSystem
+    state: Floats
+    drive: Floats
+    """b - K u, the heat that changes the state. [W]"""
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    middle: Floats
+    """State at γ."""
+    end: Floats
+    drive: Floats
+    """At the end."""
+    rate: float
+    defect: Floats
+    """Right-hand side whose solution estimates the local error."""
+
+
+def _tr_bdf2(march: _March, load: Floats, step: float) -> _Step:
+    """One step.
+
+    Trapezoidal rule to γ, then BDF2; L-stable, one matrix [1]_.
+
+    References
+    ----------
+    .. [1] M. E. Hosea, L. F. Shampine, Appl. Numer. Math. 20 (1996) 21. doi:10.1016/0168-9274(95)00115-8
+    """
+    system, u = march.system, march.state
+    rate = 2.0 / (GAMMA * step)
+    mass = system.mass(u)
+    middle = system.solve(rate, rate * mass + march.drive + load, u)
+    mass_middle = system.mass(middle)
+    drive_middle = rate * (mass_middle - mass) - march.drive
+    weight = 1.0 / (GAMMA * (2.0 - GAMMA))
+    memory = weight * mass_middle - (weight - 1.0) * mass
+    end = system.solve(rate, rate * memory + load, middle + (middle - u) * ((1 - GAMMA) / GAMMA))
+    drive_end = rate * (system.mass(end) - memory)
+    defect = march.drive / GAMMA - drive_middle / (GAMMA * (1 - GAMMA)) + drive_end / (1 - GAMMA)
+    return _Step(middle, end, drive_end, rate, (2 * ERROR_CONSTANT * step * rate) * defect)
+
+
+def _quadratic(share: Floats, states: tuple[Floats, Floats, Floats]) -> Floats:
+    """Values at shares of a step from those at 0, γ and 1; shape (n_shares, …)."""
+    s = np.asarray(share)[:, None]
+    begin = (s - GAMMA) * (s - 1) / GAMMA
+    middle = s * (s - 1) / (GAMMA * (GAMMA - 1))
+    end = s * (s - GAMMA) / (1 - GAMMA)
+    return np.asarray(begin * states[0] + middle * states[1] + end * states[2])
+
+
+def integrate(
+    system: TransientSystem,
+    schedule: PowerSchedule,
+    times: Sequence[float],
+    *,
+    initial: float | Field | Floats,
+    tolerance: float = 1e-2,
+    first_share: float = 2.0**-12,
+) -> TransientResult:
+    """March with error-controlled TR-BDF2 steps.
+
+    Parameters
+    ----------
+    system : TransientSystem
+    schedule : PowerSchedule
+    times : sequence of float
+        Ascending times asked. [s]
+    initial : float, Field or ndarray
+        Temperature at 0 [K], or a state of the system.
+    tolerance : float
+        Largest local error of a step, at the places and root mean square over the volume. [K]
+    first_share : float
+        First step tried after a change of power, as a share of the interval.
+
+    Notes
+    -----
+    Steps are the interval between two changes of power divided by powers of two and stand on multiples of themselves: they
+    always land on the next change, and few different ones occur, each factorised once.
+
+    Raises
+    ------
+    SolverError
+        When a step of 2⁻⁴⁰ of its interval still misses the tolerance.
+    """
+    started = time.perf_counter()
+    asked = ascending(times)
+    march = _March(system, _begin(system, initial), np.empty(0))
+    first = system.observe(march.state)
+    out = np.empty((asked.size, first.size))
+    out[asked == 0.0] = first
+    steps = rejected = 0
+    load: Floats | None = None
+    for begin, end, powers in schedule.intervals(float(asked[-1])):
+        fresh = system.load(powers)
+        march.drive = fresh - system.stiffness(march.state) if load is None else march.drive + (fresh - load)
+        load = fresh
+        depth = int(np.ceil(-np.log2(first_share)))
+        position, whole = 0, 1 << DEEPEST
+        while position < whole:
+            stride = whole >> depth
+            step = (end - begin) * stride / whole
+            taken = _tr_bdf2(march, load, step)
+            size = system.size(system.correct(taken.rate, taken.defect))
+            if not size <= tolerance:
+                rejected += 1
+                depth += 1 if size < 8 * tolerance else 2
+                if depth > DEEPEST or not np.isfinite(size):
+                    raise SolverError(
+                        f"transient: local error {size:.1e} K at t = {begin + step * (position / stride):g} s with a step of"
+                        f" {step:.1e} s, {tolerance:.1e} K asked; loosen the tolerance or check the power there"
+                    )
+                continue
+            now = begin + (end - begin) * position / whole
+            inside = np.flatnonzero((asked > now) & (asked <= now + step * (1 + 1e-12)))
+            if inside.size:
+                seen = (system.observe(march.state), system.observe(taken.middle), system.observe(taken.end))
+                out[inside] = _quadratic((asked[inside] - now) / step, seen)
+            march.state, march.drive = taken.end, taken.drive
+            position += stride
+            steps += 1
+            # A doubled step has up to eight times the local error; it must stand on a multiple of itself.
+            while depth > 0 and size < tolerance / 10 and position % (2 * stride) == 0 and position < whole:
+                depth -= 1
+                stride *= 2
+                size *= 8
+    statistics = {
+        "scheme": "TR-BDF2, error-controlled",
+        "steps": steps,
+        "rejected": rejected,
+        **system.statistics,
+        "seconds": time.perf_counter() - started,
+    }
+    return TransientResult(asked, out, march.state, system.field(march.state), statistics)
+
+
+def integrate_fixed(
+    system: TransientSystem,
+    schedule: PowerSchedule,
+    step: float,
+    until: float,
+    *,
+    initial: float | Field | Floats,
+) -> TransientResult:
+    """March with TR-BDF2 steps of one size, two solves with one matrix each; all step ends are returned.
+
+    Parameters
+    ----------
+    system : TransientSystem
+    schedule : PowerSchedule
+    step : float
+        Changed within an interval between two changes of power so that a whole number of steps fills it. [s]
+    until : float
+        [s]
+    initial : float, Field or ndarray
+        Temperature at 0 [K], or a state of the system.
+
+    Notes
+    -----
+    At equal cost this is four times as accurate as BDF2 with half the step. The first step of every interval is cut into
+    growing ones, which resolve what a jump of power excites.
+    """
+    started = time.perf_counter()
+    march = _March(system, _begin(system, initial), np.empty(0))
+    times, values = [0.0], [system.observe(march.state)]
+    load: Floats | None = None
+    for begin, end, powers in schedule.intervals(until):
+        fresh = system.load(powers)
+        march.drive = fresh - system.stiffness(march.state) if load is None else march.drive + (fresh - load)
+        load = fresh
+        count = max(1, round((end - begin) / step))
+        for k in range(1, count + 1):
+            for share in START if k == 1 else (1.0,):
+                taken = _tr_bdf2(march, load, share * (end - begin) / count)
+                march.state, march.drive = taken.end, taken.drive
+            times.append(begin + k * (end - begin) / count)
+            values.append(system.observe(march.state))
+    statistics = {
+        "scheme": "TR-BDF2, fixed step",
+        "steps": len(times) - 1,
+        **system.statistics,
+        "seconds": time.perf_counter() - started,
+    }
+    return TransientResult(np.array(times), np.array(values), march.state, system.field(march.state), statistics)
+
+
+def _begin(system: TransientSystem, initial: float | Field | Floats) -> Floats:
+    return initial if isinstance(initial, np.ndarray) else system.start(initial)

@@ -1,0 +1,90 @@
+"""What a scheme of steps in time sees of a system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from stack3d.errors import ArrayError
+from stack3d.layout import Floats
+from stack3d.thermal.fields.field import Field
+from stack3d.thermal.problem import HeatProblem
+from stack3d.thermal.time.body import Boundary
+
+
+class TransientSystem(Protocol):
+    """A semi-discrete heat equation K u + M u' = b with state u."""
+
+    @property
+    def problem(self) -> HeatProblem:
+        """What is solved."""
+
+    def start(self, initial: float | Field) -> Floats:
+        """State of a temperature."""
+
+    def load(self, powers: Floats) -> Floats:
+        """Right-hand side b for powers of the sources."""
+
+    def mass(self, state: Floats) -> Floats:
+        """M u."""
+
+    def stiffness(self, state: Floats) -> Floats:
+        """K u."""
+
+    def solve(self, rate: float, right: Floats, guess: Floats) -> Floats:
+        """Solution of (K + rate M) u = right."""
+
+    def correct(self, rate: float, right: Floats) -> Floats:
+        """As `solve`, linear in the right-hand side and near the last solution."""
+
+    def observe(self, state: Floats) -> Floats:
+        """Temperature of the places. [K]"""
+
+    def size(self, change: Floats) -> float:
+        """Largest change over the places, or the root mean square over the volume if that is larger. [K]"""
+
+    def field(self, state: Floats) -> Field:
+        """Nodal temperature."""
+
+    def boundary(self, state: Floats) -> Boundary:
+        """Films, coolant and heat through the faces of a state."""
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """Counts of solves, factorisations and iterations."""
+
+
+@dataclass(frozen=True, eq=False)
+class TransientResult:
+    """Temperatures over time.
+
+    Parameters
+    ----------
+    times : ndarray, shape (n_times,)
+        [s]
+    temperature : ndarray, shape (n_times, n_places)
+        [K]
+    state : ndarray
+        Of the system at the last time, to march on from.
+    field : Field
+        At the last time.
+    statistics : mapping
+        ``scheme``, ``steps``, ``rejected``, ``solves``, ``factorisations``, ``iterations``, ``seconds``.
+    """
+
+    times: Floats
+    temperature: Floats
+    state: Floats
+    field: Field
+    statistics: Mapping[str, Any]
+
+
+def ascending(times: Sequence[float]) -> Floats:
+    """Times as an array; raises ArrayError unless they ascend from 0 or later."""
+    asked = np.asarray(times, dtype=float)
+    if asked.ndim != 1 or not asked.size or asked[0] < 0 or not np.all(np.diff(asked) > 0):
+        raise ArrayError("times: want at least one time, ascending, none before 0")
+    return asked
