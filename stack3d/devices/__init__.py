@@ -2,6 +2,7 @@
 
 from stack3d.devices import (
     endurance,
+    equilibrium,
     faults,
     heating,
     noise,
@@ -29,6 +30,7 @@ __all__ = [
     "build_device",
     "check_device",
     "endurance",
+    "equilibrium",
     "faults",
     "heating",
     "load_device",

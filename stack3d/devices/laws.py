@@ -41,6 +41,33 @@ class Law(DeckModel):
         check_range(self.valid, quantity, value, where=where)
 
 
+def check_exposure(valid: Validity, temperature: ArrayLike, age: ArrayLike, *, where: str) -> None:
+    """Warn where cells are hotter than, or as old as, no measurement was at once.
+
+    Parameters
+    ----------
+    valid : Validity
+        An age is covered by a measurement that was as hot and took as long.
+    temperature : array_like
+        [K]
+    age : array_like
+        Since the write. [s]
+    where : str
+        Device and mechanism, for the message.
+    """
+    if valid.exposures_fitted is None or not np.size(temperature):
+        return
+    hottest, oldest = float(np.asarray(temperature).max()), float(np.asarray(age).max())
+    slack = 1 - 1e-6
+    if not any(oldest * slack <= time and hottest * slack <= kelvin for time, kelvin in valid.exposures_fitted):
+        measured = ", ".join(f"{time:.4g} s at {kelvin:.5g} K" for time, kelvin in valid.exposures_fitted)
+        warnings.warn(
+            f"{where}: leaves the times and temperatures of its measurements ({measured}); extrapolating",
+            ValidityWarning,
+            stacklevel=3,
+        )
+
+
 def check_range(
     valid: Validity, quantity: Literal["temperature", "time", "conductance"], value: ArrayLike, *, where: str
 ) -> None:
@@ -91,13 +118,27 @@ class ProgrammingLaw(Law):
 class RelaxationLaw(Law):
     """Zero-bias loss in the first seconds to days: an offset and a spread that a frozen normal draw per cell scales."""
 
-    def rate(self, temperature: Array) -> Array:
-        """Equivalent seconds per second. [-]"""
+    random_barrier: ClassVar[bool] = False
+    """Whether every cell has a barrier of its own, frozen at its write, and with it a clock of its own."""
+
+    def barrier(self, draw: Array, target: Array, device: Device) -> Array:
+        """Barrier over the nominal one, from a standard normal `draw` of each cell. [eV]"""
+        return np.zeros_like(draw)
+
+    def rate(self, temperature: Array, barrier: Array | float = 0.0) -> Array:
+        """Equivalent seconds per second [-], or reduced time per second [s⁻¹] of a cell with a `barrier` of its own [eV]."""
         return np.ones_like(temperature)
 
     @abstractmethod
     def shift(self, target: Array, time: Array, device: Device) -> tuple[Array | float, Array | float]:
         """Mean shift and standard deviation of the shift after equivalent `time` [s]. [S]"""
+
+    def move(
+        self, target: Array, time: Array, age: Array, draw: Array, device: Device
+    ) -> tuple[Array | float, Array, Array | float]:
+        """Mean shift, offset of each cell about it by its `draw`, and what `TruncationLaw.bound` takes as its spread. [S]"""
+        shift, sd = self.shift(target, time, device)
+        return shift, draw * sd, sd
 
 
 class SpreadLaw(Law):
@@ -119,7 +160,13 @@ class RetentionLaw(Law):
     """Correlation of the frozen draws of the two cells of a differential pair."""
 
     random: ClassVar[bool] = True
-    """Whether every cell carries a frozen standard normal draw."""
+    """Whether every cell carries a frozen draw."""
+    last: ClassVar[bool] = False
+    """Whether it acts on what relaxation has left, and not on the programmed state."""
+
+    def frozen(self, draw: Array, target: Array, device: Device) -> Array:
+        """What a cell carries of its standard normal `draw` from this write on; the draw itself unless overridden."""
+        return draw
 
     @abstractmethod
     def rate(self, temperature: Array, draw: Array | float, device: Device) -> Array:

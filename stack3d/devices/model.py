@@ -25,6 +25,7 @@ from stack3d.devices.laws import (
     TemperatureDependence,
     TruncationLaw,
     WindowClosureLaw,
+    check_exposure,
     check_range,
 )
 from stack3d.devices.programming import loosened
@@ -253,10 +254,14 @@ class DeviceModel:
         shape, dtype = target.shape, target.dtype
         if self.relaxation:
             draws["relaxation"] = paired_normal(rngs["relaxation"], shape, dtype)
+            if self.relaxation.random_barrier:
+                draw = paired_normal(rngs["relaxation"], shape, dtype)
+                draws["relaxation_barrier"] = self.relaxation.barrier(draw, goal, device)
         if self.spread:
             draws["spread"] = paired_normal(rngs["spread"], shape, dtype)
         if self.retention and self.retention.random:
-            draws["retention"] = paired_normal(rngs["retention"], shape, dtype, pair_axis, self.retention.pair_correlation)
+            draw = paired_normal(rngs["retention"], shape, dtype, pair_axis, self.retention.pair_correlation)
+            draws["retention"] = self.retention.frozen(draw, goal, device)
         clocks = {"age": np.zeros(())}
         clocks.update({name: np.zeros(()) for name in ("relaxation", "spread", "retention") if getattr(self, name)})
         if self.read_disturb:
@@ -324,8 +329,10 @@ class DeviceModel:
             if name in ("relaxation", "spread", "retention"):
                 law.check("temperature", temperature, where=self._where(name))
                 law.check("time", clocks["age"], where=self._where(name))
+                check_exposure(law.valid, temperature, clocks["age"], where=self._where(name))
         if self.relaxation:
-            clocks["relaxation"] = tick(clocks["relaxation"], self.relaxation.rate(temperature), duration)
+            barrier = state.draws.get("relaxation_barrier", 0.0) if self.relaxation.random_barrier else 0.0
+            clocks["relaxation"] = tick(clocks["relaxation"], self.relaxation.rate(temperature, barrier), duration)
         if self.spread:
             clocks["spread"] = tick(clocks["spread"], self.spread.rate(temperature), duration)
         if self.retention:
@@ -367,13 +374,13 @@ class DeviceModel:
         device, target = self.device, state.target
         clocks, draws = state.clocks, state.draws
         conductance = state.programmed
-        if self.retention:
-            conductance = self.retention.conductance(
-                conductance, target, clocks["retention"], clocks["age"], draws.get("retention", 0.0), device
-            )
+        if self.retention and not self.retention.last:
+            conductance = self._kept(state, conductance)
         if self.read_disturb:
             conductance = conductance * self.read_disturb.remaining(clocks["reads"], device).astype(target.dtype)
         conductance = self._moved(state, conductance)
+        if self.retention and self.retention.last:
+            conductance = self._kept(state, conductance)
         if self.temperature_dependence and temperature is not None:
             at = self._temperature(temperature, state.shape)
             self.temperature_dependence.check("temperature", at, where=self._where("temperature_dependence"))
@@ -389,15 +396,21 @@ class DeviceModel:
             np.copyto(conductance, device.g_max, where=state.stuck == STUCK_HIGH)
         return conductance
 
+    def _kept(self, state: CellState, conductance: Array) -> Array:
+        """What retention leaves of a conductance. [S]"""
+        assert self.retention is not None
+        clocks, draw = state.clocks, state.draws.get("retention", 0.0)
+        return self.retention.conductance(conductance, state.target, clocks["retention"], clocks["age"], draw, self.device)
+
     def _moved(self, state: CellState, conductance: Array) -> Array:
         """Add relaxation and spread, within bounds; always a fresh array."""
         mean: Array = conductance
         variance: Array | float = 0.0
         offset: Array | None = None
         if self.relaxation:
-            shift, sd = self.relaxation.shift(state.target, state.clocks["relaxation"], self.device)
-            mean = mean + shift
-            offset, variance = state.draws["relaxation"] * sd, np.square(sd)
+            clocks, draw = state.clocks, state.draws["relaxation"]
+            shift, offset, sd = self.relaxation.move(state.target, clocks["relaxation"], clocks["age"], draw, self.device)
+            mean, variance = mean + shift, np.square(sd)
         if self.spread:
             sd = self.spread.sd(state.target, state.clocks["spread"], self.device)
             move = state.draws["spread"] * sd

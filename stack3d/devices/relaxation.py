@@ -43,7 +43,7 @@ class ActivatedRelaxation(RelaxationLaw):
     """Temperature at which the statistics were measured."""
 
     @override
-    def rate(self, temperature: Array) -> Array:
+    def rate(self, temperature: Array, barrier: Array | float = 0.0) -> Array:
         return acceleration(
             temperature, activation_energy=self.activation_energy, reference_temperature=self.reference_temperature
         )

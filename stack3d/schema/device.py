@@ -83,6 +83,23 @@ TimeRange = Annotated[tuple[float, float], *_range("time")]
 ConductanceRange = Annotated[tuple[float, float], *_range("conductance")]
 
 
+def _exposure(value: Any) -> Any:
+    if isinstance(value, str):
+        time, at, temperature = value.partition(" at ")
+        if not at:
+            raise ValueError(f"got {value!r}; allowed: a time at a temperature, such as '1000 s at 25 degC'")
+        return units.parse(time, "time"), units.parse(temperature, "temperature")
+    return value
+
+
+Exposure = Annotated[
+    tuple[float, float],
+    BeforeValidator(_exposure),
+    WithJsonSchema({"type": "string", "description": "a time at a temperature, such as '1000 s at 25 degC'"}),
+]
+"""A measurement that took a time [s] at a temperature [K]."""
+
+
 class Validity(DeckModel):
     """Where a law holds: outside `fitted` it warns, outside `allowed` it refuses."""
 
@@ -92,6 +109,8 @@ class Validity(DeckModel):
     time_fitted: TimeRange | None = None
     """Times since programming of the measurement."""
     time_allowed: TimeRange | None = None
+    exposures_fitted: tuple[Exposure, ...] | None = None
+    """Times at temperatures of the measurements; an age at a temperature is covered by one that was as hot and as long."""
     conductance_fitted: ConductanceRange | None = None
     """Target conductances of the measurement."""
     conductance_allowed: ConductanceRange | None = None

@@ -11,8 +11,8 @@ SCRIPT = """
 import numpy as np
 from tensor_cases import flip_chip
 from stack3d.geometry.hexahedra import layered_cells
-from stack3d.thermal.fem.hexahedra import FemSolver
-from stack3d.thermal.tensor import TensorSolver
+from stack3d.thermal.fem.solver_on_grid import FemSolver
+from stack3d.thermal.grid.solver import TensorSolver
 from mpi4py import MPI
 problem, sources = flip_chip(20, 1)
 solver = FemSolver(problem, *layered_cells(problem.stack, problem.grid))

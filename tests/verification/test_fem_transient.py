@@ -99,9 +99,10 @@ import numpy as np
 from tensor_cases import flip_chip
 from test_fem_transient import fem
 from stack3d.thermal.places import Box
-from stack3d.thermal.schedule import PowerSchedule
-from stack3d.thermal.tensor import TensorSolver
-from stack3d.thermal.transient import integrate_fixed, system_of
+from stack3d.thermal.time.schedule import PowerSchedule
+from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.systems import system_of
+from stack3d.thermal.time.march import integrate_fixed
 from mpi4py import MPI
 problem, sources = flip_chip(10, 1)
 schedule = PowerSchedule(np.array([0.0, 2e-3]), np.array([[80.0, 20.0], [0.0, 0.0]]), 6e-3)

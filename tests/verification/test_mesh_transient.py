@@ -234,8 +234,8 @@ PARALLEL = """
 import numpy as np
 from mpi4py import MPI
 from test_mesh_transient import SLABS, Face, march
-from stack3d.thermal.schedule import PowerSchedule
-from stack3d.thermal.transient import integrate_fixed
+from stack3d.thermal.time.schedule import PowerSchedule
+from stack3d.thermal.time.march import integrate_fixed
 for order in (1, 2):
     one = np.array(ONE[order - 1])
     system = march({"top": Face(5e4, 300.0, 0.0, 2e3), "bottom": Face(np.inf, 320.0)}, SLABS, n=4, order=order, preconditioner="icc")

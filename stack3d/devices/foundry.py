@@ -1,0 +1,118 @@
+"""Bakes and relaxation of two foundry technologies: the published statistics, and what cells of a model do in them."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.devices.equilibrium import LevelBarriers, OwnEquilibrium
+from stack3d.devices.laws import Array
+from stack3d.schema.device import Device
+
+STATISTICS = ("mean", "standard deviation", "1st percentile", "99th percentile")
+SAMPLES = 2048
+PAIR_WIDTH = {"A": 15e-6, "B": 8e-6}
+"""[S] Distance between the pairs of levels whose cells one row holds."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one technology; arrays of shape (rows,), `measured` of shape (rows, 4) in the order of `STATISTICS`."""
+
+    temperature: Array
+    """[K]"""
+    time: Array
+    """[s]"""
+    level: Array
+    """Mean conductance straight after writing. [S]"""
+    measured: Array
+    """Statistics of the change. [S]"""
+
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> Rows:
+        """Return the chosen rows."""
+        return Rows(self.temperature[chosen], self.time[chosen], self.level[chosen], self.measured[chosen])
+
+    @property
+    def tolerance(self) -> Array:
+        """Largest misses that still count as held, shape (rows, 4). [S]
+
+        5 % of the level and 0.5 uS for the mean, 15 % for the standard deviation, 20 % or 2 uS for the percentiles.
+        """
+        _, sd, low, high = self.measured.T
+        tails = [np.maximum(0.2 * np.abs(p), 2e-6) for p in (low, high)]
+        return np.stack([0.05 * self.level + 0.5e-6, 0.15 * sd, *tails], axis=1)
+
+    def misses(self, predicted: Array) -> Array:
+        """Predicted less measured, in tolerances, shape (rows, 4). [-]"""
+        return (predicted - self.measured) / self.tolerance
+
+    @property
+    def conditions(self) -> list[tuple[float, float]]:
+        """Temperatures [K] and times [s] that occur, in order."""
+        return sorted(set(zip(self.temperature.tolist(), self.time.tolist())))
+
+    def at(self, temperature: float, time: float) -> NDArray[np.bool_]:
+        """Which rows belong to one condition."""
+        return np.asarray((self.temperature == temperature) & (self.time == time))
+
+
+def rows(technology: str) -> Rows:
+    """Published rows of technology ``A`` (bakes) or ``B`` (bakes, and relaxation at 25 degC).
+
+    References
+    ----------
+    .. [1] Statistics derived from akashlevy/RRAM-Relaxation-Master-Model, commit ca0cfff (MIT licence).
+    """
+    found = []
+    for name, hot in (("foundry_bakes", True), ("foundry_room", False)):
+        text = files("stack3d.devices").joinpath("published", f"{name}.csv").read_text(encoding="utf-8")
+        for row in csv.DictReader(line for line in text.splitlines() if not line.startswith("#")):
+            if row["tech"] == technology:
+                temperature = float(row["T_degC"]) + 273.15 if hot else 298.15
+                time = float(row["bake_s" if hot else "t_s"])
+                values = [float(row[k]) * 1e-6 for k in ("mean_G0_uS", "mean_dG_uS", "sd_dG_uS", "p1", "p99")]
+                found.append((temperature, time, *values))
+    table = np.array(found)
+    return Rows(table[:, 0], table[:, 1], table[:, 2], table[:, 3:])
+
+
+@cache
+def _cells() -> Array:
+    """Draws of `SAMPLES` cells spread evenly: way, barrier, loss, place within the pair of levels; shape (4, cells)."""
+    from scipy.special import ndtri
+    from scipy.stats import qmc
+
+    even = qmc.Sobol(4, seed=1).random(SAMPLES).T
+    return np.concatenate([ndtri(np.clip(even[:3], 1e-6, 1 - 1e-6)), even[3:] - 0.5])
+
+
+def predicted(
+    relaxation: OwnEquilibrium, loss: LevelBarriers | None, device: Device, rows: Rows, *, width: float = 0.0
+) -> Array:
+    """Statistics of the change of cells in the conditions of `rows`, shape (rows, 4). [S]
+
+    Parameters
+    ----------
+    relaxation : OwnEquilibrium
+    loss : LevelBarriers or None
+    device : Device
+    rows : Rows
+    width : float
+        Cells of a row are spread evenly over it. [S]
+    """
+    way, barrier, lost, place = (np.broadcast_to(d, (rows.level.size, SAMPLES)) for d in _cells())
+    temperature, time, level = rows.temperature[:, None], rows.time[:, None], rows.level[:, None]
+    start = np.maximum(level + width * place, 0.0)
+    clock = relaxation.rate(temperature, relaxation.barrier(barrier, start, device)) * time
+    now = np.maximum(start + relaxation.move(start, clock, time, way, device)[1], 0.0)
+    if loss is not None:
+        clock = loss.rate(temperature, loss.frozen(lost, start, device), device) * time
+        now = loss.conductance(now, start, clock, time, 0.0, device)
+    change = now - start
+    low, high = np.quantile(change, (0.01, 0.99), axis=1)
+    return np.stack([change.mean(1), change.std(1), low, high], axis=1)

@@ -1,0 +1,204 @@
+"""Fit the decks `foundry_a` and `foundry_b` to their published bakes; writes the decks' tables and numbers.
+
+Run with ``python -m stack3d.library.devices.fit_foundry``; with ``leave_out`` it prints, for every condition, how rows that
+the fit has not seen are predicted.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stack3d.devices.build import load_device
+from stack3d.devices.equilibrium import BarrierTable, EquilibriumTable, LevelBarriers, OwnEquilibrium
+from stack3d.devices.foundry import PAIR_WIDTH, Rows, predicted, rows
+from stack3d.devices.laws import Array
+
+FOLDER = Path(__file__).parent
+NODES = {"A": (8, 22, 38, 60, 90, 120, 150, 180, 205, 232), "B": (5, 12, 20, 32, 46, 60, 76, 92, 108, 124)}
+"""[uS] Levels of the tables."""
+HOTTEST = 453.15
+"""[K] The search begins with the statistics of the hottest bake up to here: relaxation has happened, loss has not."""
+ROUGHNESS = {"edge": 0.3, "barrier": 2.0, "displacement": 0.1, "log_sd": 0.3, "skew": 0.3, "log_core": 1.0, "loss": 2.0}
+"""Weight of a column's second differences between levels; neighbouring levels are alike."""
+HOLD = 0.3
+"""[eV] or [-] Distance from the start at which a barrier or a scalar costs as much as a miss by one tolerance."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """Which numbers of a technology are free, and where the search begins.
+
+    Parameters
+    ----------
+    technology : {"A", "B"}
+    columns : tuple of str
+        One number per level each.
+    scalars : dict of str to float
+        One number each, at their start.
+    """
+
+    technology: str
+    columns: tuple[str, ...]
+    scalars: dict[str, float]
+
+    @property
+    def levels(self) -> Array:
+        """[uS]"""
+        return np.array(NODES[self.technology], float)
+
+    def start(self, given: Rows) -> Array:
+        """Numbers that the search begins with."""
+        hot = given[given.temperature == given.temperature[given.temperature <= HOTTEST].max()]
+        level, (mean, sd) = hot.level * 1e6, hot.measured[:, :2].T * 1e6
+        order = np.argsort(level)
+        columns = {
+            "edge": np.interp(
+                self.levels, [5, 12, 20, 44, 60, 76, 84, 92, 124], [-0.8, -0.4, -0.3, -0.15, -0.3, -0.9, -1.6, -2.5, -2.6]
+            ),
+            "barrier": np.full(self.levels.size, 1.1 if self.technology == "B" else 1.35),
+            "displacement": np.interp(self.levels, level[order], mean[order]),
+            "log_sd": np.log(np.interp(self.levels, level[order], sd[order])),
+            "skew": np.linspace(0.5, -0.4, self.levels.size),
+            "log_core": np.full(self.levels.size, np.log(0.5)),
+            "loss": np.interp(self.levels, [8, 185, 232], [1.79, 1.80, 1.86]),
+        }
+        return np.concatenate([*(columns[c] for c in self.columns), list(self.scalars.values())])
+
+    def split(self, x: Array) -> tuple[dict[str, Array], dict[str, float]]:
+        """Columns and scalars of a vector of numbers."""
+        n = self.levels.size
+        columns = {c: x[i * n : (i + 1) * n] for i, c in enumerate(self.columns)}
+        return columns, dict(zip(self.scalars, x[n * len(self.columns) :].tolist()))
+
+    def laws(self, x: Array) -> tuple[OwnEquilibrium, LevelBarriers | None]:
+        """Laws with these numbers."""
+        from scipy.special import ndtr
+
+        columns, scalars = self.split(x)
+        level = tuple(self.levels * 1e-6)
+        fast = "edge" in columns
+        table = EquilibriumTable.model_construct(
+            level=level,
+            displacement=tuple(columns["displacement"] * 1e-6),
+            displacement_sd=tuple(np.exp(columns["log_sd"]) * 1e-6),
+            skew=tuple(columns["skew"]),
+            core_sd=tuple(np.exp(columns["log_core"]) * 1e-6),
+            barrier=tuple(columns["barrier"]),
+            fast_share=tuple(ndtr(columns["edge"])) if fast else None,
+        )
+        relaxation = OwnEquilibrium.model_construct(
+            table=table,
+            barrier_sd=np.exp(scalars["log_barrier_sd"]),
+            fast_barrier=scalars["fast_barrier"] if fast else None,
+            fast_barrier_sd=np.exp(scalars["log_fast_barrier_sd"]) if fast else 0.0,
+            core_growth=np.exp(scalars["log_core_growth"]) if fast else 0.0,
+        )
+        if "loss" not in columns:
+            return relaxation, None
+        barriers = BarrierTable.model_construct(level=level, barrier=tuple(columns["loss"]))
+        return relaxation, LevelBarriers.model_construct(
+            table=barriers, barrier_sd=np.exp(scalars["log_loss_sd"]), shape=scalars["shape"]
+        )
+
+    def fit(self, given: Rows) -> Array:
+        """Numbers that hold the given rows best: robust least squares of misses in tolerances."""
+        from scipy.optimize import least_squares
+
+        device, width = load_device("ideal"), PAIR_WIDTH[self.technology]
+
+        def residuals(x: Array) -> Array:
+            misses = given.misses(predicted(*self.laws(x), device, given, width=width)).ravel()
+            rough = [ROUGHNESS[name] * np.diff(column, 2) for name, column in self.split(x)[0].items()]
+            return np.concatenate([misses, *rough, (x - start)[held] / HOLD])
+
+        start = self.start(given)
+        held = np.array([c in ("barrier", "loss") for c in self.columns]).repeat(self.levels.size)
+        held = np.append(held, np.ones(len(self.scalars), bool))
+        return np.asarray(least_squares(residuals, start, loss="soft_l1", f_scale=0.5, max_nfev=60).x)
+
+
+FORMS = (
+    Form(
+        "A",
+        ("barrier", "displacement", "log_sd", "skew", "log_core", "loss"),
+        {"log_barrier_sd": -1.65, "shape": 0.8, "log_loss_sd": -2.4},
+    ),
+    Form(
+        "B",
+        ("edge", "barrier", "displacement", "log_sd", "skew", "log_core"),
+        {"fast_barrier": 0.77, "log_fast_barrier_sd": -2.2, "log_barrier_sd": -2.4, "log_core_growth": -2.5},
+    ),
+)
+
+
+def leave_out(form: Form) -> list[str]:
+    """Rows of a table: what a fit without one condition says of it."""
+    given, lines = rows(form.technology), []
+    for temperature, time in given.conditions:
+        out = given.at(temperature, time)
+        laws = form.laws(form.fit(given[~out]))
+        misses = given[out].misses(predicted(*laws, load_device("ideal"), given[out], width=PAIR_WIDTH[form.technology]))
+        inside = np.abs(misses) <= 1
+        held = " | ".join(f"{int(n)}" for n in inside.sum(0))
+        lines.append(f"| {form.technology} | {temperature - 273.15:.0f} | {time:g} | {held} | {100 * inside.mean():.0f} % |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def write(form: Form, x: Array) -> None:
+    """Write the tables of a deck, and its numbers into the deck."""
+    relaxation, loss = form.laws(x)
+    name, t = f"foundry_{form.technology.lower()}", relaxation.table
+    head = "# fitted by fit_foundry.py to statistics derived from akashlevy/RRAM-Relaxation-Master-Model (MIT)\n"
+    columns = {
+        "level [uS]": np.array(t.level) * 1e6,
+        "displacement [uS]": np.array(t.displacement) * 1e6,
+        "displacement_sd [uS]": np.array(t.displacement_sd) * 1e6,
+        "skew": t.skew,
+        "core_sd [uS]": np.array(t.core_sd) * 1e6,
+        "barrier [eV]": t.barrier,
+    }
+    if t.fast_share is not None:
+        columns["fast_share"] = t.fast_share
+    lines = [",".join(columns)] + [",".join(f"{v:.4g}" for v in row) for row in zip(*columns.values())]
+    (FOLDER / f"{name}_relaxation.csv").write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+    numbers = {"relaxation.barrier_sd": f"{relaxation.barrier_sd:.4g} eV"}
+    if relaxation.fast_barrier is not None:
+        numbers |= {
+            "relaxation.fast_barrier": f"{relaxation.fast_barrier:.4g} eV",
+            "relaxation.fast_barrier_sd": f"{relaxation.fast_barrier_sd:.4g} eV",
+            "relaxation.core_growth": f"{relaxation.core_growth:.4g}",
+        }
+    if loss is not None:
+        lines = ["level [uS],barrier [eV]"] + [f"{u * 1e6:.4g},{e:.5g}" for u, e in zip(loss.table.level, loss.table.barrier)]
+        (FOLDER / f"{name}_loss.csv").write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+        numbers |= {"retention.barrier_sd": f"{loss.barrier_sd:.4g} eV", "retention.shape": f"{loss.shape:.4g}"}
+    deck = FOLDER / f"{name}.yaml"
+    text = deck.read_text(encoding="utf-8")
+    for key, value in numbers.items():
+        mechanism, parameter = key.split(".")
+        text = re.sub(
+            rf"(\n  {mechanism}:\n(?:    .*\n)*?    {parameter}: )[^#\n]*", rf"\g<1>{value!r}".replace("'", '"'), text
+        )
+    deck.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Fit both technologies, or leave one condition out after the other."""
+    for form in FORMS:
+        if sys.argv[1:] == ["leave_out"]:
+            leave_out(form)
+            continue
+        given, x = rows(form.technology), form.fit(rows(form.technology))
+        misses = given.misses(predicted(*form.laws(x), load_device("ideal"), given, width=PAIR_WIDTH[form.technology]))
+        print(f"{form.technology}: {100 * np.mean(np.abs(misses) <= 1):.1f} % of {misses.size} statistics within tolerance")
+        write(form, x)
+
+
+if __name__ == "__main__":
+    main()
