@@ -97,7 +97,7 @@ class ResultsError(Stack3dError):
 def unexpected(error: BaseException, trace: str) -> str:
     """Line for an error that nobody foresaw; `trace` says where the whole of it is kept."""
     if isinstance(error, MemoryError):
-        return "there is not enough memory: take a coarser mesh, fewer chips, or a machine with more; say --memory to be told before"
+        return "there is not enough memory: take a coarser mesh, fewer chips or fewer workers"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the working folder'}: {error.strerror}; see that it is there and may be used"
     said = printable(" ".join(str(error).split()))[:200]

@@ -44,7 +44,7 @@ def cannot_write(path: Path, error: OSError) -> ResultsError:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """Path of a file or folder of a name directly below a folder: every path made of a deck's or a result's words comes from here.
+    """Path of a file or folder of a name directly below a folder: what a deck or a result calls itself goes through here.
 
     Raises
     ------

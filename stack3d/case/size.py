@@ -66,10 +66,8 @@ def check_size(chip: Chip) -> None:
     parts = {key: n for key, n in sorted(found.items(), key=lambda item: -item[1]) if n > 0.02 * total}
     listed = ", ".join(f"{key} {memory.size(n)}" for key, n in parts.items())
     largest = next(iter(parts))
-    message = (
-        f"wants more memory than there is: {listed}; there is {memory.size(there)}; {_fitting(largest, found[largest], there)}"
-    )
-    raise DeckError(Problem(largest, message))
+    fitting = _fitting(largest, found[largest], there)
+    raise DeckError(Problem(largest, f"wants more memory than there is: {listed}; there is {memory.size(there)}; {fitting}"))
 
 
 def _fitting(key: str, wanted: float, there: float) -> str:
