@@ -1,4 +1,4 @@
-"""The door: ``stack3d run | validate | show | mesh | view | import | report | plot | list | schema``."""
+"""The door: ``stack3d run | validate | show | mesh | view | import | fit | report | plot | list | schema``."""
 
 from __future__ import annotations
 
@@ -282,16 +282,18 @@ def import_(
     ] = None,
 ) -> None:
     """Turn the files of a HotSpot or 3D-ICE run into a scenario, and say what had no equivalent."""
-    from stack3d import decks, results, storage, yamlfile
+    from stack3d import results, storage
     from stack3d.case import check
     from stack3d.geometry.importers import import_files
 
     found = import_files(files, output.stem, transient)
-    for name, text in found.tables.items():
+    with found.resolved() as case:
+        try:
+            check(case.scenario)
+        except DeckError as error:
+            raise DeckError(case.locate(error.problems)) from None
+    for name, text in found.files(output.name).items():
         results.write_text(storage.inside(output.parent, name), text)
-    case = decks.resolve(yamlfile.parse_text(found.text(), str(output)), output)
-    check(case.scenario)
-    results.write_text(output, found.text())
     typer.echo(
         f"{output}: {len(found.scenario['geometry']['layers'])} layers, {len(found.scenario['power']['sources'])} sources"
     )
@@ -387,6 +389,40 @@ def verify(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
         off = row.computed - row.exact
         typer.echo(f"{row.name:<28}{row.computed:>16.6f}{row.exact:>16.6f}{off:>14.2e}{off / result.rise:>12.1e}")
     typer.echo(f"largest error {100 * result.worst:.4f} % of the rise of {result.rise:.4g} K")
+
+
+@app.command()
+def fit(
+    data: Annotated[list[Path], typer.Argument(help="CSV files of measurements, units in the header.", metavar="DATA.csv...")],
+    laws: Annotated[list[str], typer.Option("--law", help="Law to fit; two of one mechanism are compared.", metavar="NAME")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The deck to write.")],
+    start: Annotated[str | None, typer.Option("--start", help="Deck to begin with; its other mechanisms are kept.")] = None,
+    held: Annotated[list[str], typer.Option("--hold", help="Parameter that is not fitted.", metavar="KEY=VALUE")] = [],  # noqa: B006
+    page: Annotated[Path | None, typer.Option("--report", help="Page to write; beside the deck by default.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the posterior draws.")] = 1,
+) -> None:
+    """Fit laws to measurements: a device deck with a posterior, and a page with residuals."""
+    from stack3d import results, yamlfile
+    from stack3d.devices import build_device, fitting, load_device
+    from stack3d.report.fit_page import fit_page
+
+    tables = [fitting.read_table(path) for path in data]
+    device = load_device(start) if start else fitting.fitted_device(tables)
+    found = [fitting.fit_law(law, tables, device, hold=dict(_parsed(held)), seed=seed) for law in laws]
+    found.sort(key=lambda f: (f.mechanism, f.criterion))
+    best = [f for i, f in enumerate(found) if i == 0 or f.mechanism != found[i - 1].mechanism]
+    text = fitting.deck_text(best, device, fitting.deck_content(start) if start else None)
+    build_device(fitting.parsed(yamlfile.parse_text(text, str(output))))
+    results.write_text(output, text)
+    results.write_text(page or output.with_suffix(".html"), fit_page(found))
+    for one in found:
+        typer.echo(f"{one.mechanism}: {one.law}, {one.observations} rows, information criterion {one.criterion:.1f}")
+        for f, value in zip((*one.parameters.free, *one.noise), one.best):
+            low, high = one.interval(f.key)
+            typer.echo(f"  {f.key:<32}{value:>12.5g} {f.unit:<6} 95 %: {low:.5g} … {high:.5g}")
+        for remark in one.remarks:
+            typer.echo(f"  {remark}")
+    typer.echo(f"{output}, {page or output.with_suffix('.html')}")
 
 
 @app.command(name="validate-models")

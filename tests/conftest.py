@@ -1,4 +1,4 @@
-"""The folder of a test sets its marker; reference data come from beside the project and may be absent."""
+"""The folder of a test sets its marker; reference numbers lie in ``tests/reference``."""
 
 from __future__ import annotations
 
@@ -28,8 +28,5 @@ def own_meshes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def reference() -> Path:
-    """Folder of numbers computed by other tools and closed forms."""
-    folder = PROJECT.parent / "shared" / "reference"
-    if not folder.is_dir():
-        pytest.skip("reference numbers (shared/reference beside the project) are absent")
-    return folder
+    """Folder of numbers computed by other tools and closed forms; its README names them."""
+    return PROJECT / "tests" / "reference"

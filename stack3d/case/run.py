@@ -15,13 +15,14 @@ from stack3d.case.summary import summarise
 from stack3d.chip.chip import Chip
 from stack3d.errors import DeckError, SolverError, ValidityWarning
 from stack3d.fields import FIELDS
+from stack3d.grids import Grid
 from stack3d.heat import estimate
 from stack3d.heat.bodies import check_body, make_body
 from stack3d.heat.faces import thermal_problem
 from stack3d.heat.limits import check_limits, warn_of_limits
 from stack3d.heat.outputs import thermal_values
 from stack3d.heat.placing import placed_chip
-from stack3d.heat.solvers import Backends
+from stack3d.heat.solvers import Backends, builder_of
 from stack3d.heat.transient import over_time
 from stack3d.life.loop import Loop
 from stack3d.life.policy import chosen_policies
@@ -147,7 +148,9 @@ def _run(
         check_body(chip)
         check_size(chip)
         body = make_body(chip)
-    observer.stage("mesh", layers=len(chip.stack.layers), unknowns=body.n_nodes)
+    builder = builder_of(scenario, body) if isinstance(body, Grid) else None
+    told = {"builder": builder} if builder else {}
+    observer.stage("mesh", layers=len(chip.stack.layers), unknowns=body.n_nodes, **told)
     with clock("mesh"):
         problem = thermal_problem(chip.stack, body, scenario.cooling)
         backend = backends.of(scenario, problem)

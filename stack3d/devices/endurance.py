@@ -55,7 +55,7 @@ def cycles_to_failure(
 
 
 def tent_decades(voltage: ArrayLike, optimum: float, per_decade: float) -> Array:
-    """Decades -|V - V_opt|/s_V lost away from the optimum voltage; all in volts. [-]"""
+    """Decades -``|V - V_opt|``/s_V lost away from the optimum voltage; all in volts. [-]"""
     return np.asarray(-np.abs(np.asarray(voltage) - optimum) / per_decade)
 
 
@@ -153,6 +153,10 @@ class _Wear(EnduranceLaw):
     def life(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
         life: Array = rng.standard_exponential(shape, dtype=dtype.type)
         return np.power(life, 1 / self.shape, out=life)
+
+    @override
+    def log_survival(self, damage: Array) -> Array:
+        return -(damage**self.shape)
 
 
 class _FromCycles(_Wear):

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from stack3d import units
 from stack3d.devices.endurance import two_sided_decades
 from stack3d.devices.laws import BOLTZMANN
+from stack3d.errors import ArrayError, DeckError
 
 _DIMENSIONS = {"degC": "temperature", "s": "time", "ohm": "resistance", "uA": "current", "V": "voltage", "nm": "length"}
 
@@ -103,6 +104,8 @@ def fit_bakes(data: list[Bake]) -> StretchedFit:
     )
     values = np.concatenate([np.log(np.log(b.ratio)) for b in data])
     (shape, log_attempt, energy), *_ = np.linalg.lstsq(rows, values)
+    if len(values) <= 3 or len(data) < 2 or not np.isfinite(values).all():
+        raise DeckError("bakes fix the form with more than three readings at two temperatures or more, all above the first")
     residual = values - rows @ [shape, log_attempt, energy]
     covariance = np.linalg.inv(rows.T @ rows) * (residual @ residual) / (len(values) - 3)
     # errors of the ratios by the delta method
@@ -120,9 +123,29 @@ def fit_bakes(data: list[Bake]) -> StretchedFit:
 
 
 def arrhenius_energy(times: tuple[float, float], temperatures: tuple[float, float]) -> float:
-    """Activation energy [eV] of two times to the same event [s] at two temperatures [K]."""
-    (early, late), (hot, cold) = sorted(times), sorted(temperatures, reverse=True)
-    return BOLTZMANN * math.log(late / early) / (1 / cold - 1 / hot)
+    """Activation energy of two times to the same event, one at each temperature.
+
+    Parameters
+    ----------
+    times : tuple of float
+        [s]
+    temperatures : tuple of float
+        In the order of the times. [K]
+
+    Returns
+    -------
+    float
+        Positive where the event comes sooner when hot. [eV]
+
+    Raises
+    ------
+    ArrayError
+        For equal temperatures, or times or temperatures that are not above zero.
+    """
+    (first, second), (one, other) = times, temperatures
+    if min(first, second, one, other) <= 0 or one == other:
+        raise ArrayError(f"times {times} s at {temperatures} K; allowed: above zero, at two temperatures")
+    return BOLTZMANN * math.log(first / second) / (1 / one - 1 / other)
 
 
 @dataclass(frozen=True)
@@ -132,7 +155,7 @@ class VoltageFit:
     current: float
     """[A]"""
     tent: tuple[float, float, float]
-    """log10 N at the optimum, optimum [V], distance per decade [V]: log10 N = a - |V - V_opt|/s."""
+    """log10 N at the optimum, optimum [V], distance per decade [V]: log10 N = a - ``|V - V_opt|``/s."""
     two_sided: tuple[float, float, float]
     """log10 N of the plateau, upper corner [V], distance per decade above it [V]."""
     tent_error: float

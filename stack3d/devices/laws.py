@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -26,6 +27,10 @@ class Law(DeckModel):
 
     valid: Validity = Field(default_factory=Validity)
     """Fitted and allowed ranges; a range left out is not checked."""
+    conventions: ClassVar[Mapping[str, Any]] = {}
+    """Dotted parameters that a fit holds, as a deck writes them: choices of what the others mean."""
+    also_fitted: ClassVar[tuple[str, ...]] = ()
+    """Dotted parameters with a default that a fit finds all the same."""
 
     def check(self, quantity: Literal["temperature", "time", "conductance"], value: ArrayLike, *, where: str) -> None:
         """Warn outside the fitted range of `quantity`, raise `RangeError` outside the allowed one.
@@ -215,6 +220,10 @@ class EnduranceLaw(Law):
     @abstractmethod
     def life(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
         """Damage at which each cell fails, in units of the scale. [-]"""
+
+    def log_survival(self, damage: Array) -> Array:
+        """Logarithm of the share of cells that live longer than `damage`, in units of the scale. [-]"""
+        raise NotImplementedError
 
     stuck_low_resistance: Fraction
     """Share of worn-out cells that stay conducting; the rest stay open."""

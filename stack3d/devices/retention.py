@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal, override
+from typing import Annotated, Any, ClassVar, Literal, override
 
 import numpy as np
 from pydantic import BeforeValidator
@@ -19,6 +20,7 @@ from stack3d.schema.base import (
     DeckModel,
     Duration,
     Fraction,
+    InverseTemperature,
     Number,
     Resistance,
     Temperature,
@@ -197,12 +199,20 @@ class VoltageCoupling(DeckModel):
 
 
 class _Activated(RetentionLaw):
+    also_fitted: ClassVar[tuple[str, ...]] = ("barrier_sd", "inverse_isokinetic_temperature")
     activation_energy: ActivationEnergy
     """Mean barrier."""
     barrier_sd: ActivationEnergy = 0.0
-    """Standard deviation of the barrier over cells; all cells share the attempt rate."""
+    """Standard deviation of the barrier over cells."""
+    inverse_isokinetic_temperature: InverseTemperature = 0.0
+    """1/T at which all cells are equally fast, whatever their barrier; 0 = they share the attempt rate."""
     voltage_coupling: VoltageCoupling | None = None
     """Absent = retention does not depend on the write."""
+
+    @property
+    def _isokinetic_shift(self) -> float:
+        """Growth of the logarithm of a cell's rate with its draw at infinite temperature. [-]"""
+        return self.barrier_sd * self.inverse_isokinetic_temperature / BOLTZMANN
 
     @abstractmethod
     def _anchor(self) -> tuple[float, float]:
@@ -215,7 +225,10 @@ class _Activated(RetentionLaw):
         nominal = np.exp(self.activation_energy / BOLTZMANN * (1 / reference - 1 / temperature)) / time_constant
         if self.barrier_sd == 0 or not isinstance(draw, np.ndarray):
             return nominal
-        return nominal * barrier_factor(temperature, draw * self.barrier_sd)
+        factor = barrier_factor(temperature, draw * self.barrier_sd)
+        if self.inverse_isokinetic_temperature:
+            factor = factor * np.exp(draw * self._isokinetic_shift)
+        return nominal * factor
 
 
 class _Saturating(_Activated):
@@ -297,6 +310,11 @@ def anchored_time_constant(*, time: float, loss: float, cells: float | Literal["
 class DistributedBarriers(_Activated):
     """First-order loss towards G_inf, barriers normal over cells, fixed by an anchor."""
 
+    conventions: ClassVar[Mapping[str, Any]] = {
+        "anchor.loss": 1 - math.exp(-1),
+        "anchor.cells": 0.5,
+        "final_conductance": "0 S",
+    }
     anchor: Anchor
     """What fixes the time constant."""
     shape: Positive
@@ -312,7 +330,7 @@ class DistributedBarriers(_Activated):
             loss=self.anchor.loss,
             cells=self.anchor.cells,
             shape=self.shape,
-            log_sd=self.barrier_sd / (BOLTZMANN * self.anchor.temperature),
+            log_sd=abs(self.barrier_sd / (BOLTZMANN * self.anchor.temperature) - self._isokinetic_shift),
         )
 
     def _anchor(self) -> tuple[float, float]:

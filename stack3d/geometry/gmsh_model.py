@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from stack3d.errors import DeckError, MissingDependencyError
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.grids import Grid
 from stack3d.layout import Material, Stack, Surface
-from stack3d.meshes import CellMesh, Kind
+from stack3d.meshes import CellMesh, Ints, Kind
 
 
 class Region(NamedTuple):
@@ -61,6 +62,52 @@ def gmsh_model(name: str) -> Iterator[Any]:
             gmsh.finalize()
 
 
+def through_gmsh(mesh: CellMesh) -> CellMesh:
+    """The same cells as Gmsh holds them: points, cells, regions and faces read back from its model.
+
+    Raises
+    ------
+    MissingDependencyError
+        When gmsh cannot be loaded.
+    """
+    solid, flat = TYPES[mesh.kind]
+    order = np.argsort(_GMSH_ORDER[mesh.kind]) if mesh.kind in _GMSH_ORDER else slice(None)
+    with named_model(mesh) as named:
+        model = named.gmsh.model
+        tags, points, _ = model.mesh.getNodes()
+        lines = np.argsort(tags)
+        regions = [name for name in mesh.names if name in named.volumes]
+        cells = _elements(model, 3, [named.volumes[name].tag for name in regions], solid, mesh.cells.shape[1])
+        faces = [name for name in mesh.faces if name in named.faces]
+        facets = _elements(model, 2, [named.faces[name] for name in faces], flat, mesh.facets.shape[1])
+        return replace(
+            mesh,
+            points=np.asarray(points, dtype=np.float64).reshape(-1, 3)[lines],
+            cells=cells.nodes[:, order],
+            region=np.array([mesh.names.index(name) for name in regions], dtype=np.intp)[cells.group],
+            facets=facets.nodes,
+            face=np.array([mesh.faces.index(name) for name in faces], dtype=np.intp)[facets.group],
+        )
+
+
+class _Elements(NamedTuple):
+    nodes: Ints
+    group: Ints
+
+
+def _elements(model: Any, dimension: int, groups: Sequence[int], kind: int, size: int) -> _Elements:
+    """Nodes of the elements of some physical groups, and the group of each, in the order of their tags."""
+    tags, nodes, group = [], [], []
+    for number, physical in enumerate(groups):
+        for entity in model.getEntitiesForPhysicalGroup(dimension, physical):
+            found, corners = model.mesh.getElementsByType(kind, int(entity))
+            tags.append(found)
+            nodes.append(np.asarray(corners, dtype=np.intp).reshape(-1, size) - 1)
+            group.append(np.full(len(found), number, dtype=np.intp))
+    lines = np.argsort(np.concatenate(tags), kind="stable")
+    return _Elements(np.concatenate(nodes)[lines], np.concatenate(group)[lines])
+
+
 @contextmanager
 def layered_hexahedra(stack: Stack, grid: Grid, surfaces: Sequence[Surface] = ()) -> Iterator[NamedMesh]:
     """The hexahedra of `layered_cells` in Gmsh, one volume per layer, block and contact.
@@ -95,24 +142,22 @@ def named_model(mesh: CellMesh) -> Iterator[NamedMesh]:
         volumes, faces = {}, {}
         host = entity = gmsh.model.addDiscreteEntity(3)
         gmsh.model.mesh.addNodes(3, host, np.arange(1, len(mesh.points) + 1), mesh.points.ravel())
-        first = 1
-        for index, name in enumerate(mesh.names):
-            cells = mesh.cells[mesh.region == index]
-            if not len(cells):
+        for index, name in enumerate(mesh.names):  # the tags of elements are their places in the mesh, facets after cells
+            mine = np.flatnonzero(mesh.region == index)
+            if not mine.size:
                 continue
             entity = entity or gmsh.model.addDiscreteEntity(3)
-            tags = np.arange(first, first + len(cells))
-            gmsh.model.mesh.addElementsByType(entity, solid, tags, (cells[:, order] + 1).ravel())
+            gmsh.model.mesh.addElementsByType(entity, solid, mine + 1, (mesh.cells[mine][:, order] + 1).ravel())
             volumes[name] = Region(gmsh.model.addPhysicalGroup(3, [entity], name=name), mesh.materials[index])
-            entity, first = 0, first + len(cells)
+            entity = 0
         for index, name in enumerate(mesh.faces):
-            quads = mesh.facets[mesh.face == index]
+            mine = np.flatnonzero(mesh.face == index)
             entity = gmsh.model.addDiscreteEntity(2)
-            if not len(quads):
+            if not mine.size:
                 continue
-            gmsh.model.mesh.addElementsByType(entity, flat, np.arange(first, first + len(quads)), (quads + 1).ravel())
+            tags = len(mesh.cells) + mine + 1
+            gmsh.model.mesh.addElementsByType(entity, flat, tags, (mesh.facets[mine] + 1).ravel())
             faces[name] = gmsh.model.addPhysicalGroup(2, [entity], name=name)
-            first += len(quads)
         yield NamedMesh(gmsh, volumes, faces)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, Problem
+from stack3d.geometry.edges import ROUNDING, apart
 from stack3d.grids import Grid
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
 from stack3d.schema.numerics import Mesh
@@ -69,27 +70,30 @@ class _Spacing:
 def _lateral(
     spans: Sequence[tuple[float, float]],
     hard: Iterable[float],
+    loose: Iterable[float],
     points: Iterable[float],
     core: tuple[float, float],
     target: float,
     mesh: Mesh,
     walls: set[float],
 ) -> Floats:
-    """Lines through `hard` and, where they do not crowd another, ends of `spans` and `points`; finer towards those ends.
+    """Lines through `hard`, `loose` but for rounding and, where they do not crowd another, ends of `spans` and `points`.
+
+    Elements are finer towards the ends of spans. Of ends that crowd each other the middle stays, whatever the direction.
 
     Between two `walls` of channels lie half as many elements as in a source, two at least, closer to the walls: heat turns
     a corner there within the thickness of the floor.
     """
     kept = sorted(set(hard))
-    low, high = kept[0], kept[-1]
+    kept += [e for e in sorted(set(loose)) if min(abs(e - k) for k in kept) > ROUNDING * (core[1] - core[0])]
+    low, high = min(kept), max(kept)
     wanted: dict[float, float] = {}
     for span in spans:
         size = min(target / mesh.refinement, (span[1] - span[0]) / mesh.per_source)
         wanted |= {end: min(size, wanted.get(end, np.inf)) for end in span}
     inner = sorted(e for e in wanted if low < e < high)
-    for edge in [*inner, *(p for p in sorted(set(points)) if low < p < high)]:
-        if min(abs(edge - k) for k in kept) > MERGE * target:
-            kept.append(edge)
+    for soft in (inner, [p for p in points if low < p < high]):
+        kept += [e for e in apart(soft, MERGE * target) if min(abs(e - k) for k in kept) > MERGE * target]
     kept.sort()
     spacing = _Spacing.towards({e: wanted[e] for e in inner}, core, target, mesh.growth)
     fewest = max(2, mesh.per_source // 2)
@@ -137,7 +141,7 @@ def build_grid(
         message = f"cylinders of {', '.join(resolved)} are resolved, which wants tetrahedra; the profile has cells: hex"
         raise DeckError(Problem("solver.mesh.cells", message))
     every = [layer.extent for layer in stack.layers] + [b.extent for layer in stack.layers for b in layer.blocks]
-    extents = [((e.x0, e.x1), (e.y0, e.y1)) for e in [*every, *patches]]
+    extents, cooled = ([((e.x0, e.x1), (e.y0, e.y1)) for e in some] for some in (every, patches))
     boxes = [((s.extent.x0, s.extent.x1), (s.extent.y0, s.extent.y1)) for s in sources]
     flows = [(o, c.direction) for layer in stack.layers if (c := layer.channels) for o in c.outlines]
     walls: tuple[set[float], set[float]] = (
@@ -150,6 +154,7 @@ def build_grid(
         _lateral(
             [box[axis] for box in boxes],
             [v for box in extents for v in box[axis]],
+            [v for box in cooled for v in box[axis]],
             [p[axis] for p in points],
             limits,
             target,

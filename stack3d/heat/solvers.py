@@ -6,8 +6,12 @@ from collections import Counter
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from stack3d.errors import DeckError
+from stack3d.geometry.gmsh_model import through_gmsh
 from stack3d.geometry.hexahedra import layered_cells
+from stack3d.grids import Grid
 from stack3d.heat.channels import channel_runs
 from stack3d.heat.faces import film_laws
 from stack3d.schema.scenario import Scenario
@@ -16,6 +20,9 @@ from stack3d.thermal.cooling.coolant import CoolantBackend
 from stack3d.thermal.cooling.settled import SettledBackend
 from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.problem import HeatProblem, ThermalProblem
+
+MOST_THROUGH_GMSH = 40_000
+"""Bricks that the builder `auto` takes through Gmsh; of more, its copy of the mesh costs time and memory."""
 
 
 def make_backend(scenario: Scenario, problem: HeatProblem) -> ThermalBackend:
@@ -53,15 +60,29 @@ def solid_backend(scenario: Scenario, problem: HeatProblem, counts: Counter[str]
         return TensorSolver(problem, rtol=linear.tolerance, most_iterations=linear.max_iterations, counts=counts)
     from stack3d.thermal.fem.solver_on_grid import FemSolver
 
+    cells, nodes = layered_cells(problem.stack, problem.grid, [surface for surface, _ in problem.patches])
+    if builder_of(scenario, problem.grid) == "gmsh":
+        cells = through_gmsh(cells)
     return FemSolver(
         problem,
-        *layered_cells(problem.stack, problem.grid, [surface for surface, _ in problem.patches]),
+        cells,
+        nodes,
         method=linear.method,
         preconditioner=linear.preconditioner,
         tolerance=linear.tolerance,
         max_iterations=linear.max_iterations,
         counts=counts,
     )
+
+
+def builder_of(scenario: Scenario, grid: Grid) -> str | None:
+    """Who hands the bricks of a grid to DOLFINx, ``gmsh`` or ``arrays``; None where the profile takes another solver."""
+    if scenario.solver.backend != "fem":
+        return None
+    builder = scenario.solver.mesh.builder
+    if builder != "auto":
+        return builder
+    return "gmsh" if int(np.prod(grid.shape)) <= MOST_THROUGH_GMSH else "arrays"
 
 
 class Backends:

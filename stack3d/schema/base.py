@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic.fields import FieldInfo
 
 from stack3d import units
 from stack3d.errors import brief
@@ -29,11 +30,24 @@ def bare(value: Any) -> Any:
     return value
 
 
-def _quantity(dimension: str) -> BeforeValidator:
-    def convert(value: Any) -> Any:
-        return units.parse(bare(value), dimension)
+class _Convert:
+    """Text with a unit → number in SI."""
 
-    return BeforeValidator(convert)
+    def __init__(self, dimension: str) -> None:
+        self.dimension = dimension
+
+    def __call__(self, value: Any) -> Any:
+        return units.parse(bare(value), self.dimension)
+
+
+def _quantity(dimension: str) -> BeforeValidator:
+    return BeforeValidator(_Convert(dimension))
+
+
+def dimension_of(field: FieldInfo) -> str | None:
+    """Dimension of the quantity that a field holds; None for plain numbers and everything else."""
+    converters = [m.func for m in field.metadata if isinstance(m, BeforeValidator) and isinstance(m.func, _Convert)]
+    return converters[0].dimension if converters else None
 
 
 def sourced(plain: dict[str, Any]) -> dict[str, Any]:

@@ -116,6 +116,19 @@ class Validity(DeckModel):
     conductance_allowed: ConductanceRange | None = None
 
 
+class Posterior(DeckModel):
+    """What a fit knows of the free parameters of a law."""
+
+    parameters: tuple[str, ...]
+    """Dotted keys below the law, with the SI unit of their values in brackets."""
+    covariance: tuple[tuple[float, ...], ...]
+    """Of the values."""
+    draws: tuple[tuple[float, ...], ...]
+    """Equally likely values, one row each."""
+    noise: Mapping[str, float] = Field(default_factory=dict)
+    """Most likely values of what is not the law's: noise of the readings, scatter of the statistics."""
+
+
 class Mechanism(DeckModel):
     """One registered law and its parameters; the law's own model validates them when the device is built."""
 
@@ -123,6 +136,8 @@ class Mechanism(DeckModel):
 
     law: str
     """Name of a registered law of this mechanism."""
+    posterior: Posterior | None = None
+    """Written by `stack3d fit`; absent = the numbers are taken as they are."""
 
     @property
     def parameters(self) -> Mapping[str, Any]:

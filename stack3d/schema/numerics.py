@@ -24,6 +24,8 @@ class Mesh(DeckModel):
 
     cells: Literal["hex", "tet"] = "hex"
     """hex: bricks on the lines of a tensor grid; tet: tetrahedra of a triangulated plane, for `fem`."""
+    builder: Literal["auto", "gmsh", "arrays"] = "auto"
+    """hex with `fem`: whether the bricks go to DOLFINx through Gmsh or as arrays; auto: Gmsh up to 40000 cells."""
     lateral: Annotated[Count, Field(ge=1, le=2048)]
     """Elements across the longer side of the footprint, at least; beyond it they grow."""
     refinement: Annotated[Number, Field(ge=1, le=64)] = 1.0
@@ -112,7 +114,7 @@ class Solver(DeckModel):
     name: str = "inline"
     title: str | None = None
     backend: Literal["auto", "fem", "tensor"] = "auto"
-    """fem: DOLFINx on a Gmsh mesh; tensor: the same bricks by fast diagonalisation, without a mesh; auto: tensor for bricks."""
+    """fem: DOLFINx on bricks or tetrahedra; tensor: the same bricks by fast diagonalisation; auto: tensor for bricks."""
     mesh: Mesh
     order: Literal[1, 2] = 1
     """Of the elements; absent = 2 with mesh.cells: tet, else 1. Those of order 2 are twice as large, with nodes as dense."""

@@ -2,174 +2,327 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.errors import ArrayError, DeckError, Problem, did_you_mean
 from stack3d.layout import Floats
 from stack3d.schema import workload as schema
-from stack3d.workload.onnx_file import (
-    ANALOG_OPERATORS,
-    KEY,
-    constants_of,
-    free_batch,
-    inputs_of,
-    keep_output,
-    read_model,
-    unsupported,
-)
-from stack3d.workload.operators import Product, convolution_matrix, evaluator
+from stack3d.workload.onnx_file import KEY, keep_output, read_model, valid, with_free_batch
+from stack3d.workload.operators import Stored
+from stack3d.workload.operators.table import afford
+from stack3d.workload.program import Product, Program, Step
 
 
 @dataclass(frozen=True, eq=False)
 class WeightMatrix:
-    """Weights of one analog layer, inputs by outputs.
+    """Weights of one analog layer, in equal blocks on the diagonal of an inputs-by-outputs matrix.
 
     Parameters
     ----------
     name : str
-        Name of the node, or of the weight when the node has none.
-    weights : ndarray, shape (n_inputs, n_outputs)
-        What the crossbars hold; a convolution's rows run over channels, then the kernel, groups on the diagonal.
+        Name of the node, or of the weight when the node has none; with its slot where a node has several.
+    blocks : ndarray, shape (blocks, inputs of one, outputs of one)
+        What the crossbars hold; a convolution's rows run over channels, then the kernel; its groups are the blocks.
     scale : ndarray, shape (n_outputs,), or float
         Digital factor of each output. [-]
-    macs : int
-        Multiply-accumulates of one product: the weights of the model, without the zeros between groups.
     """
 
     name: str
-    weights: Floats
+    blocks: Floats
     scale: Floats | float = 1.0
-    macs: int = 0
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one product: the weights of the model."""
+        return self.blocks.size
+
+    @property
+    def n_inputs(self) -> int:
+        """Rows of the whole matrix."""
+        return int(self.blocks.shape[0] * self.blocks.shape[1])
+
+    @property
+    def n_outputs(self) -> int:
+        """Columns of the whole matrix."""
+        return int(self.blocks.shape[0] * self.blocks.shape[2])
+
+    @property
+    def weights(self) -> Floats:
+        """The whole matrix, shape (n_inputs, n_outputs)."""
+        return self.part(0, len(self.blocks))
+
+    def part(self, start: int, stop: int) -> Floats:
+        """The matrix of a range of blocks, zero between them."""
+        if stop - start == 1:
+            return np.asarray(self.blocks[start])
+        count, (rows, columns) = stop - start, self.blocks.shape[1:]
+        out = np.zeros((count, rows, count, columns))
+        out[np.arange(count), :, np.arange(count)] = self.blocks[start:stop]
+        return np.asarray(out.reshape(count * rows, count * columns))
+
+    def times(self, x: Floats) -> Floats:
+        """Products of vectors (vectors, n_inputs), exact."""
+        if len(self.blocks) == 1:
+            return np.asarray(x @ self.blocks[0] * self.scale)
+        split = x.reshape(len(x), len(self.blocks), -1).transpose(1, 0, 2)
+        return np.asarray(np.matmul(split, self.blocks).transpose(1, 0, 2).reshape(len(x), -1) * self.scale)
 
     def scaled_by_column(self) -> WeightMatrix:
         """Every column scaled to the full conductance window, and the factor that undoes it."""
-        largest = np.abs(self.weights).max(axis=0)
+        largest = np.abs(self.blocks).max(axis=1)
         scale = np.where(largest > 0, largest, 1.0)
-        return replace(self, weights=self.weights / scale, scale=self.scale * scale)
+        return replace(self, blocks=self.blocks / scale[:, None], scale=self.scale * scale.ravel())
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Several inputs of a network, the batch first in each; it can be cut as one array."""
+
+    arrays: Mapping[str, Floats]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    def __getitem__(self, index: Any) -> Inputs:
+        return Inputs({name: x[index] for name, x in self.arrays.items()})
+
+
+def each(change: Callable[[Floats], Floats], inputs: Any) -> Any:
+    """Change the array of every input."""
+    return Inputs({n: change(x) for n, x in inputs.arrays.items()}) if isinstance(inputs, Inputs) else change(inputs)
+
+
+def _changed(x: Floats) -> Floats:
+    """Another input of the same kind."""
+    turned = np.roll(x, 1, axis=-1)
+    return turned if x.dtype.kind in "iub" else np.asarray(turned * x.dtype.type(0.75))
+
+
+class Part(NamedTuple):
+    """One matrix of a layer: a range of its blocks, each with so many inputs."""
+
+    name: str
+    start: int
+    stop: int
+    height: int
+
+    @property
+    def rows(self) -> slice:
+        """Its inputs among those of the layer."""
+        return slice(self.start * self.height, self.stop * self.height)
+
+
+class Counted(NamedTuple):
+    """What one inference takes.
+
+    Parameters
+    ----------
+    products : dict of str to float
+        Per layer.
+    digital_macs : float
+        Multiply-accumulates of products that have no layer: those of two activations.
+    memory : float
+        Working memory. [byte]
+    """
+
+    products: dict[str, float]
+    digital_macs: float
+    memory: float
+
+
+def _before(alone: Floats, both: Floats) -> int | None:
+    """How many vectors lie before the batch where `both` is the vectors of `alone` and those of another input; None: mixed."""
+    rows, scale = len(alone), float(np.abs(alone).max(initial=0.0))
+    for before in range(1, rows + 1):
+        if rows % before == 0 and len(both) == 2 * rows:
+            first = both.reshape(before, 2, rows // before, -1)[:, 0].reshape(alone.shape)
+            if np.allclose(first, alone, rtol=1e-3, atol=1e-4 * scale):
+                return before
+    return None
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A network as an ONNX graph plus the matrices that crossbars hold.
+    """A network as steps plus the matrices that crossbars hold; runs share no state.
 
     Parameters
     ----------
-    model : onnx.ModelProto
+    program : Program
     layers : tuple of WeightMatrix
         In the order of the graph.
     digital : tuple of WeightMatrix
         Those that stay digital.
     copies : mapping of str to tuple of str
         Layer → names of the copies that share its products; absent = the layer itself.
+    packing : mapping of str to tuple of (int, int)
+        Layer → ranges of its blocks that lie on arrays of their own; absent = one matrix.
+    strides : mapping of str to int
+        Layer → vectors that lie before the batch among those of one product, where any do (steps before batches, say).
     """
 
-    model: Any
+    program: Program
     layers: tuple[WeightMatrix, ...]
     digital: tuple[WeightMatrix, ...]
-    _by_output: Mapping[str, str]
-    _left: Collection[str]
+    _uses: Mapping[tuple[str, str], str]
     copies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    packing: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    strides: Mapping[str, int] = field(default_factory=dict)
 
-    @cached_property
-    def input_name(self) -> str:
-        """Name of the graph's input."""
-        return next(inputs_of(self.model))
+    def parts(self, layer: str, copy: str) -> tuple[Part, ...]:
+        """The matrices of one copy of a layer."""
+        blocks = self._by_name[layer].blocks
+        ranges = self.packing.get(layer, ((0, len(blocks)),))
+        names = [copy] if len(ranges) == 1 else [f"{copy}[{i}]" for i in range(len(ranges))]
+        return tuple(Part(name, start, stop, blocks.shape[1]) for name, (start, stop) in zip(names, ranges))
 
-    @cached_property
+    def matrices(self, layer: str) -> tuple[Part, ...]:
+        """The matrices of all copies of a layer."""
+        return tuple(part for copy in self.copies.get(layer, (layer,)) for part in self.parts(layer, copy))
+
+    @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """Shape of the input; None where the graph leaves it open."""
-        value = next(i for i in self.model.graph.input if i.name == self.input_name)
-        return tuple(d.dim_value or None for d in value.type.tensor_type.shape.dim)
+        """Shape of the first input; None where the graph leaves it open."""
+        return self.program.inputs[0].shape
 
-    def run(self, inputs: Floats, product: Product | None = None) -> Floats:
-        """Logits of a batch.
+    def run(self, inputs: Any, product: Product | None = None) -> Floats:
+        """Outputs of a batch.
 
         Parameters
         ----------
-        inputs : ndarray, shape (batch, ...)
+        inputs : ndarray, shape (batch, ...), or Inputs
         product : callable, optional
             Computes every analog product with the layer's `weights`; absent = exact float products.
 
         Returns
         -------
-        ndarray, shape (batch, n_classes)
+        ndarray, shape (batch, ...)
+            Logits (batch, n_classes) where the network tells classes apart.
         """
-        self._state["product"] = self._exact if product is None else self._handed_out(product)
-        return np.asarray(self._evaluator.run(None, self._feed(inputs))[0], dtype=np.float64)
+        found = self.program.run(self._feed(inputs), self._exact if product is None else self._handed_out(product), self._uses)
+        return np.asarray(found, dtype=np.float64)
 
-    def products(self, inputs: Floats) -> dict[str, float]:
-        """Products per inference of every layer, digital ones included, counted on a batch."""
-        seen: dict[str, float] = {}
+    def counted(self, inputs: Any) -> Counted:
+        """What an inference takes, counted on a batch of two or more."""
+        calls: dict[str, list[int]] = {}
+        macs, most = 0, 0
 
         def counting(name: str, x: Floats) -> Floats:
-            seen[name] = seen.get(name, 0.0) + len(x) / len(inputs)
+            calls.setdefault(name, []).append(len(x))
             return self._exact(name, x)
 
-        self._state["product"] = counting
-        self._evaluator.run(None, self._feed(inputs))
+        def watch(step: Step, given: Sequence[Any], found: Sequence[Any], live: int) -> None:
+            nonlocal macs, most
+            most = max(most, live)
+            if not any((step.node.outputs[0], slot) in self._uses for slot in step.operator.slots):
+                macs += step.operator.macs(given, found)
+
+        self.program.run(self._feed(inputs), counting, self._uses, watch)
+        n = len(inputs)
+        vectors = [
+            max(seen) * (4 * self._by_name[name].n_inputs + 4 * self._by_name[name].n_outputs) for name, seen in calls.items()
+        ]
+        products = {name: sum(rows / n for rows in seen) for name, seen in calls.items()}
+        return Counted(products, macs / n, (most + 4 * max(vectors, default=0)) / n)
+
+    def products(self, inputs: Any) -> dict[str, float]:
+        """Products per inference of every layer, digital ones included, counted on a batch."""
+        return self.counted(inputs).products
+
+    def ordered(self, inputs: Any) -> Network:
+        """The network with the place of the batch among the vectors of each product, found on an input and a changed one.
+
+        Raises DeckError when the vectors of an input are not together in a fixed number of runs.
+        """
+        alone = self._vectors(inputs[:1])
+        both = self._vectors(each(lambda x: np.concatenate([x[:1], _changed(x[:1])]), inputs))
+        strides: dict[str, int] = {}
+        for name, seen in alone.items():
+            found = {_before(x, y) for x, y in zip(seen, both[name])}
+            if len(found) != 1 or None in found:
+                text = f"layer {name!r} mixes the inputs of a batch: export the model with the batch as the first axis"
+                raise DeckError(Problem(KEY, text))
+            strides[name] = found.pop() or 1
+        return replace(self, strides={name: n for name, n in strides.items() if n > 1})
+
+    def _vectors(self, inputs: Any) -> dict[str, list[Floats]]:
+        """The vectors of every product of every layer on crossbars."""
+        seen: dict[str, list[Floats]] = {layer.name: [] for layer in self.layers}
+
+        def keeping(name: str, x: Floats) -> Floats:
+            if name in seen:
+                seen[name].append(x)
+            return self._exact(name, x)
+
+        self.program.run(self._feed(inputs), keeping, self._uses)
         return seen
 
-    def _feed(self, inputs: Floats) -> dict[str, NDArray[Any]]:
-        """Inputs in the type that the graph asks for."""
-        from onnx.helper import tensor_dtype_to_np_dtype
-
-        value = next(i for i in self.model.graph.input if i.name == self.input_name)
-        return {self.input_name: np.asarray(inputs).astype(tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))}
+    def _feed(self, inputs: Any) -> dict[str, Any]:
+        return dict(inputs.arrays) if isinstance(inputs, Inputs) else {self.program.inputs[0].name: inputs}
 
     @cached_property
     def _by_name(self) -> dict[str, WeightMatrix]:
         return {layer.name: layer for layer in (*self.layers, *self.digital)}
 
     def _exact(self, name: str, x: Floats) -> Floats:
-        layer = self._by_name[name]
-        return np.asarray(x @ layer.weights * layer.scale)
+        return self._by_name[name].times(x)
 
     def _handed_out(self, product: Product) -> Product:
         analog = {layer.name: layer.scale for layer in self.layers}
         return lambda name, x: np.asarray(product(name, x) * analog[name]) if name in analog else self._exact(name, x)
 
-    @cached_property
-    def _state(self) -> dict[str, Product]:
-        return {}
 
-    @cached_property
-    def _evaluator(self) -> Any:
-        """Made once: it compiles the graph."""
-        state = self._state
-        return evaluator(self.model, self._by_output, self._left, lambda: state["product"])
+def _named(step: Step, slot: str, stored: Stored, several: bool) -> str:
+    name = step.node.proto.name or stored.weight
+    return f"{name}.{slot}" if several else name
 
 
-class _Stationary(NamedTuple):
-    """Weights of a node, inputs by outputs, and how they stand in it."""
+def _collected(
+    program: Program, digital: Collection[str], path: Path
+) -> tuple[dict[str, WeightMatrix], dict[tuple[str, str], str], set[str], list[Problem]]:
+    """Layers by name, the layers of each node's matrices, products that have no matrix, and what is wrong."""
+    layers: dict[str, WeightMatrix] = {}
+    uses: dict[tuple[str, str], str] = {}
+    by_use: dict[Any, str] = {}
+    no_matrix: set[str] = set()
+    problems: list[Problem] = []
+    for step in program.steps:
+        matrices = step.operator.matrices(program.constants)
+        for slot, stored in matrices.items():
+            use = (stored.weight, stored.blocks.shape, stored.form)
+            name = by_use.get(use) or _named(step, slot, stored, len(matrices) > 1)
+            if use not in by_use:
+                while name in layers:
+                    name += "_"
+                layers[name] = WeightMatrix(name, np.ascontiguousarray(stored.blocks))
+                by_use[use] = name
+                if name not in digital:
+                    problems += _unfit(layers[name], stored.weight, path)
+            uses[step.node.outputs[0], slot] = name
+        if not matrices:
+            name, found = _without_matrix(step, program, digital, path)
+            no_matrix |= {name} if name else set()
+            problems += found
+    return layers, uses, no_matrix, problems
 
-    weight: str
-    matrix: Floats
-    macs: int
-    is_left: bool
-    is_turned: bool
 
-
-def _stationary(node: Any, constants: Mapping[str, NDArray[Any]]) -> _Stationary | None:
-    """Weights of a node that is weight-stationary; None when both operands are activations, or the constant is no matrix."""
-    attributes = {a.name: a.i for a in node.attribute}
-    left, right = (constants.get(name) for name in node.input[:2])
-    if node.op_type == "Conv":
-        group = attributes.get("group") or 1
-        return None if right is None else _Stationary(node.input[1], convolution_matrix(right, group), right.size, False, False)
-    if right is not None and right.ndim == 2:
-        turned = bool(attributes.get("transB"))
-        return _Stationary(node.input[1], np.asarray(right.T if turned else right, np.float64), right.size, False, turned)
-    if left is not None and left.ndim == 2:
-        turned = not attributes.get("transA")
-        return _Stationary(node.input[0], np.asarray(left.T if turned else left, np.float64), left.size, True, turned)
-    return None
+def _without_matrix(step: Step, program: Program, digital: Collection[str], path: Path) -> tuple[str, list[Problem]]:
+    """Name of a product with a constant that is no matrix, and the problem that it is not listed as digital."""
+    if step.node.kind not in ("Gemm", "MatMul"):
+        return "", []
+    for weight in [name for name in step.node.inputs[:2] if name in program.constants]:
+        name = step.node.proto.name or weight
+        if name in digital:
+            return name, []
+        message = f"{path.name}: {step.node.kind} {name!r} has a constant of shape {program.constants[weight].shape};"
+        advice = f"crossbars hold matrices: give it two axes, or list {name!r} under workload.digital"
+        return name, [Problem(KEY, f"{message} {advice}")]
+    return "", []
 
 
 def load_network(
@@ -195,89 +348,73 @@ def load_network(
     """
     path = Path(deck.file)
     model = read_model(path)
-    keep_output(model, output)
-    problems = unsupported(model)
-    if problems:
-        raise DeckError(problems)
-    constants = constants_of(model)
-    layers: dict[str, WeightMatrix] = {}
-    by_output: dict[str, str] = {}
-    by_use: dict[tuple[str, tuple[int, ...], bool], str] = {}
-    left, no_matrix = set(), set()
-    for node in model.graph.node:
-        if node.op_type not in ANALOG_OPERATORS or node.output[0] in constants:
-            continue
-        found = _stationary(node, constants)
-        if found is None:
-            for weight in [name for name in node.input[:2] if name in constants and node.op_type != "Conv"]:
-                name = node.name or weight
-                no_matrix.add(name)
-                if name not in digital:
-                    message = f"{path.name}: {node.op_type} {name!r} has a constant of shape {constants[weight].shape};"
-                    advice = f"crossbars hold matrices: give it two axes, or list {name!r} under workload.digital"
-                    problems.append(Problem(KEY, f"{message} {advice}"))
-            continue
-        use = (found.weight, found.matrix.shape, found.is_turned)
-        name = by_use.get(use, node.name or found.weight)
-        if use not in by_use:
-            while name in layers:
-                name += "_"
-            layers[name] = WeightMatrix(name, np.ascontiguousarray(found.matrix), macs=found.macs)
-            by_use[use] = name
-            if name not in digital:
-                problems += _unfit(layers[name], found.weight, path)
-        by_output[node.output[0]] = name
-        if found.is_left:
-            left.add(node.output[0])
+    with valid(path):
+        keep_output(model, output)
+        program = Program.of(model)
+        layers, uses, no_matrix, problems = _collected(program, digital, path)
+    if not program.inputs:
+        problems.append(Problem(KEY, f"{path.name}: the output {program.output!r} depends on no input"))
     for name in digital:
         if name not in layers and name not in no_matrix:
             message = f"no layer {name!r}{did_you_mean(name, layers)}; layers: {', '.join(layers)}"
             problems.append(Problem("workload.digital", message))
     analog = [layer for name, layer in layers.items() if name not in digital]
     if not analog and not problems:
-        message = f"the model has no {', '.join(ANALOG_OPERATORS)} with constant weights left to put on crossbars"
+        message = "the model has no Conv, Gemm, MatMul or other product with constant weights left to put on crossbars"
         problems.append(Problem(KEY, message))
     if problems:
         raise DeckError(problems)
     chosen = tuple(layer.scaled_by_column() if by_column else layer for layer in analog)
     kept = tuple(layer for name, layer in layers.items() if name in digital)
-    network = Network(model, chosen, kept, by_output, left)
-    _try(network)
-    return network
+    network = Network(program, chosen, kept, uses)
+    fixed = program.inputs[0].shape[0] if program.inputs[0].shape else None
+    if fixed is None:
+        return _tried(network, None)
+    with valid(path):
+        freed = replace(network, program=Program.of(with_free_batch(model)))
+    return _tried(freed, network)
 
 
 def _unfit(layer: WeightMatrix, weight: str, path: Path) -> list[Problem]:
     """What keeps a layer's weights from conductances."""
-    bad = np.argwhere(~np.isfinite(layer.weights))
-    if bad.size:
-        value, at = layer.weights[tuple(bad[0])], ", ".join(str(i) for i in bad[0])
-        what = f"{len(bad)} of {layer.weights.size} weights that are not finite, the first {value} at (input, output) ({at})"
-    elif not layer.weights.any():
+    bad = ~np.isfinite(layer.blocks)
+    if bad.any():
+        weights = layer.weights
+        where = np.argwhere(~np.isfinite(weights))
+        value, at = weights[tuple(where[0])], ", ".join(str(i) for i in where[0])
+        what = f"{len(where)} of {weights.size} weights that are not finite, the first {value} at (input, output) ({at})"
+    elif not layer.blocks.any():
         what = f"nothing but zeros: no weight sets the scale of its conductances; list {layer.name!r} under workload.digital"
     else:
         return []
     return [Problem(KEY, f"{path.name}: layer {layer.name!r} (weight {weight!r}) has {what}")]
 
 
-def _try(network: Network) -> None:
-    """Run two inputs, with a batch axis freed if it was fixed; raises DeckError when that does not give two rows of logits."""
-    shape = network.input_shape
+def _example(network: Network, batch: int) -> Any:
+    """Numbers between 0 and 1 in the shapes of the inputs, lengths that are open taken as 8; whole ones are 0."""
     rng = np.random.default_rng(0)
-    fixed = shape[0] if shape else None
-    x = rng.random((max(2, 2 * (fixed or 1)), *(d or 8 for d in shape[1:])))
+    arrays = {i.name: rng.random(afford((batch, *(d or 8 for d in i.shape[1:])), 8)) for i in network.program.inputs}
+    return Inputs(arrays) if len(arrays) > 1 else next(iter(arrays.values()))
+
+
+def _tried(network: Network, fixed: Network | None) -> Network:
+    """The network after it ran on two inputs, as the one of a fixed batch does.
+
+    Raises DeckError when it does not run or its output has no row for each input.
+    """
+    batch = (fixed.input_shape[0] or 1) if fixed is not None else 1
     try:
-        if fixed:
-            parts = [network.run(x[i : i + fixed]) for i in range(0, len(x), fixed)]
-            free_batch(network.model)
-            network.__dict__.pop("_evaluator"), network.__dict__.pop("input_shape")
-        logits = network.run(x)
-    except Exception as error:  # operators raise whatever their arrays raise
-        if not fixed and None in shape[1:]:
-            return  # sizes that only the data know
-        raise DeckError(Problem(KEY, f"the model does not run on inputs of shape {x.shape}: {error}")) from None
-    if logits.ndim != 2 or len(logits) != len(x):
-        raise DeckError(
-            Problem(KEY, f"the model's output has shape {logits.shape} for {len(x)} inputs; wanted (inputs, classes)")
-        )
-    if fixed and not np.allclose(logits, np.concatenate(parts), rtol=1e-4, atol=1e-5):
-        raise DeckError(Problem(KEY, f"the model is fixed to batches of {fixed}; export it with a dynamic batch axis"))
+        x = _example(network, max(2, 2 * batch))
+        parts = [] if fixed is None else [fixed.run(x[i : i + batch]) for i in range(0, len(x), batch)]
+        found = network.run(x)
+    except (ArrayError, MemoryError, ValueError) as error:
+        if fixed is None and any(None in i.shape[1:] for i in network.program.inputs):
+            return network  # sizes that only the data know
+        shapes = ", ".join(str((2 * batch, *(d or 8 for d in i.shape[1:]))) for i in network.program.inputs)
+        raise DeckError(Problem(KEY, f"the model does not run on inputs of shape {shapes}: {error}")) from None
+    if found.ndim < 2 or len(found) != len(x):
+        text = f"the model's output has shape {found.shape} for {len(x)} inputs; wanted the inputs as the first of its axes"
+        raise DeckError(Problem(KEY, text))
+    if fixed is not None and not np.allclose(found, np.concatenate(parts), rtol=1e-4, atol=1e-5):
+        raise DeckError(Problem(KEY, f"the model is fixed to batches of {batch}; export it with a dynamic batch axis"))
+    return network

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from stack3d.errors import DeckError, Problem, Stack3dError, did_you_mean
 
-from stack3d.errors import DeckError, Problem, did_you_mean
-
-ANALOG_OPERATORS = ("Conv", "Gemm", "MatMul")
-DIGITAL_OPERATORS = (
-    "Abs", "Add", "And", "ArgMax", "ArgMin", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Celu", "Clip", "Concat",
-    "Constant", "ConstantOfShape", "DepthToSpace", "DequantizeLinear", "Div", "Dropout", "Elu", "Equal", "Erf", "Exp",
-    "Expand", "Flatten", "Floor", "Gather", "Gelu", "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual",
-    "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LRN", "LayerNormalization", "LeakyRelu", "Less",
-    "LessOrEqual", "Log", "LogSoftmax", "Max", "MaxPool", "Mean", "Min", "Mish", "Mul", "Neg", "Not", "Or", "PRelu", "Pad",
-    "Pow", "QuantizeLinear", "Range", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin",
-    "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Round", "Selu", "Shape", "Sigmoid", "Sign", "Slice",
-    "Softmax", "Softplus", "Softsign", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "ThresholdedRelu",
-    "Tile", "Transpose", "Unsqueeze", "Where",
-)  # fmt: skip
 KEY, OUTPUT_KEY = "workload.network.file", "workload.output"
 
 
@@ -44,9 +30,10 @@ def _tensors(model: Any) -> Iterator[Any]:
 def read_model(path: Path) -> Any:
     """The model with its external data, which must lie in its folder or below."""
     import onnx
+    import onnx.inliner
     from onnx.external_data_helper import load_external_data_for_tensor
 
-    try:
+    with valid(path):
         model = onnx.load(path, load_external_data=False)
         for tensor in _tensors(model):
             if tensor.data_location != onnx.TensorProto.EXTERNAL:
@@ -61,45 +48,28 @@ def read_model(path: Path) -> Any:
             tensor.data_location = onnx.TensorProto.DEFAULT
             del tensor.external_data[:]
         onnx.checker.check_model(model)
-    except DeckError:
-        raise
-    except Exception as error:  # protobuf and checker raise unrelated types
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DeckError(Problem(KEY, f"{path.name} is no valid ONNX model: {reason}")) from None
+        if model.functions:
+            model = onnx.inliner.inline_local_functions(model)
     return model
 
 
-def constants_of(model: Any) -> dict[str, NDArray[Any]]:
-    """Initializers and everything that depends on nothing else (a transposed or dequantised weight, say)."""
-    from onnx import numpy_helper
-    from onnx.reference import ReferenceEvaluator
-
-    known = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-    for node in model.graph.node:
-        used = [name for name in node.input if name]
-        if all(name in known for name in used) and node.op_type != "Dropout":
-            results = ReferenceEvaluator(node, opsets={o.domain: o.version for o in model.opset_import}).run(
-                None, {name: known[name] for name in used}
-            )
-            known |= dict(zip(node.output, (np.asarray(r) for r in results)))
-    return known
+@contextmanager
+def valid(path: Path) -> Iterator[None]:
+    """Tell whatever is raised while a model is read or taken apart as one DeckError."""
+    try:
+        yield
+    except Stack3dError:
+        raise
+    except Exception as error:  # protobuf, checker and arrays raise unrelated types
+        reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+        raise DeckError(Problem(KEY, f"{path.name} is no valid ONNX model: {reason}")) from None
 
 
-def unsupported(model: Any) -> list[Problem]:
-    """Operators and inputs that are not supported, with those that are."""
-    problems = []
-    supported = ", ".join((*ANALOG_OPERATORS, *DIGITAL_OPERATORS))
-    for node in model.graph.node:
-        name = node.name or node.output[0]
-        kind = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
-        if kind not in ANALOG_OPERATORS + DIGITAL_OPERATORS:
-            problems.append(Problem(KEY, f"node {name!r} is a {kind}, which is not supported; supported: {supported}"))
-        elif kind == "MaxPool" and len([o for o in node.output if o]) > 1:
-            problems.append(Problem(KEY, f"node {name!r} is a MaxPool with indices; only the values are supported"))
-    inputs = list(inputs_of(model))
-    if len(inputs) != 1 and not problems:
-        problems.append(Problem(KEY, f"the model has {len(inputs)} inputs ({', '.join(inputs)}); one is supported"))
-    return problems
+def _used(node: Any) -> set[str]:
+    """Values that a node takes, also inside its branches."""
+    inside = [one for a in node.attribute if a.HasField("g") for one in a.g.node]
+    ends = [o.name for a in node.attribute if a.HasField("g") for o in a.g.output]
+    return set(node.input).union(ends, *(_used(one) for one in inside))
 
 
 def keep_output(model: Any, wanted: str | None) -> None:
@@ -116,7 +86,7 @@ def keep_output(model: Any, wanted: str | None) -> None:
     for node in reversed(graph.node):
         if needed & set(node.output):
             nodes.insert(0, node)
-            needed |= set(node.input)
+            needed |= _used(node)
     for kept, chosen in (
         (graph.node, nodes),
         (graph.output, [o for o in graph.output if o.name == (wanted or names[0])]),
@@ -127,26 +97,27 @@ def keep_output(model: Any, wanted: str | None) -> None:
         kept.extend(copies)
 
 
-def free_batch(model: Any) -> None:
-    """Make a fixed batch axis free, in place: the input's first axis and the constants that reshape to it.
+def with_free_batch(model: Any) -> Any:
+    """The model with fixed batch axes made free: those of the inputs and of the constants that reshape activations to them.
 
     Exporters write the batch of their example. The caller checks that the outcome is the same.
     """
     from onnx import numpy_helper
 
-    value = next(i for i in model.graph.input if i.name == next(inputs_of(model)))
-    axis = value.type.tensor_type.shape.dim[0]
-    fixed = axis.dim_value
-    axis.dim_param = "batch"
-    shapes = {n.input[1] for n in model.graph.node if n.op_type == "Reshape"}
-    holders = [t for t in model.graph.initializer if t.name in shapes]
-    holders += [a.t for n in model.graph.node if n.op_type == "Constant" and n.output[0] in shapes for a in n.attribute]
+    freed = type(model).FromString(model.SerializeToString())
+    names, fixed = set(inputs_of(freed)), 0
+    for value in freed.graph.input:
+        if value.name in names and value.type.tensor_type.shape.dim:
+            axis = value.type.tensor_type.shape.dim[0]
+            fixed = fixed or axis.dim_value
+            axis.dim_param = "batch"
+    weights = {t.name for t in freed.graph.initializer}
+    shapes = {n.input[1] for n in freed.graph.node if n.op_type == "Reshape" and n.input[0] not in weights}
+    holders = [t for t in freed.graph.initializer if t.name in shapes]
+    holders += [a.t for n in freed.graph.node if n.op_type == "Constant" and n.output[0] in shapes for a in n.attribute]
     for tensor in holders:
         shape = numpy_helper.to_array(tensor).copy()
         if shape.size > 1 and shape[0] == fixed:
-            shape[0] = 0
+            shape[0] = 0 if -1 in shape[1:] else -1
             tensor.CopyFrom(numpy_helper.from_array(shape, tensor.name))
-    del model.graph.value_info[:]
-    for output in model.graph.output:
-        if output.type.tensor_type.shape.dim:
-            output.type.tensor_type.shape.dim[0].dim_param = "batch"
+    return freed

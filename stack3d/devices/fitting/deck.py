@@ -1,0 +1,105 @@
+"""A fitted device as a deck: its numbers, where they come from, and draws of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+
+from stack3d import decks, yamlfile
+from stack3d.devices.fitting.estimate import Fit
+from stack3d.devices.fitting.measurements import Table
+from stack3d.errors import DeckError, unknown_name
+from stack3d.schema.device import Device
+
+
+def fitted_device(tables: Sequence[Table]) -> Device:
+    """Device with the range of the data, for a fit without a deck to begin with."""
+    names = ("level", "target", "conductance")
+    levels = [t.columns[n] for t in tables for n in names if n in t.columns] or [np.array([1e-6])]
+    highest = max(float(np.max(v)) for v in levels) * 1.0000001
+    content = {
+        "g_max": f"{highest:.6g} S",
+        "g_min": "0 S",
+        "read": {"voltage": "0.2 V", "pulse": "100 ns"},
+        "write": {"voltage": "1 V", "pulse": "1 us", "energy": "0 J", "pulses": 1},
+    }
+    return Device.model_validate(content)
+
+
+def deck_content(name: str) -> Any:
+    """Plain content of a deck by name or path, its tables read."""
+    path = decks.find("devices", name)
+    if path is None:
+        raise unknown_name("device", name, decks.available("devices"))
+    tree = yamlfile.read(path)
+    decks.read_tables(tree)
+    return tree
+
+
+def parsed(content: Any) -> Device:
+    """Device of a deck's plain content.
+
+    Raises
+    ------
+    DeckError
+        With every mistake.
+    """
+    try:
+        return Device.model_validate(content)
+    except ValidationError as error:
+        raise DeckError(decks.translate(error, content, Device)) from None
+
+
+def source_of(fit: Fit) -> str:
+    """Where the numbers of a fit come from, in a sentence."""
+    return f"fitted to {fit.observations} rows of {fit.source.path.name} (SHA-256 {fit.source.digest}…); " + "; ".join(
+        fit.remarks
+    )
+
+
+def mechanism_content(fit: Fit) -> dict[str, Any]:
+    """Mechanism of a deck: law, most likely values, source and posterior."""
+    count = len(fit.parameters.free)
+    posterior = {
+        "parameters": [f"{f.key} [{f.unit}]" if f.unit else f.key for f in fit.parameters.free],
+        "covariance": [[float(f"{v:.4g}") for v in row[:count]] for row in fit.covariance[:count]],
+        "draws": [[float(f"{v:.6g}") for v in row[:count]] for row in fit.draws],
+        "noise": {f.key: float(f"{v:.4g}") for f, v in zip(fit.noise, fit.best[count:])},
+    }
+    content = fit.parameters.content(fit.best[:count].tolist())
+    return {"law": fit.law, **content, "source": source_of(fit), "posterior": posterior}
+
+
+def deck_text(fits: Sequence[Fit], device: Device, start: Any = None) -> str:
+    """YAML of a deck with the fitted mechanisms; everything else as in `start`, the plain content of a deck."""
+    if start is None:
+        content: dict[str, Any] = {
+            "title": "Fitted cells",
+            "g_max": {"value": f"{device.g_max:.6g} S", "source": "largest conductance of the data"},
+            "g_min": {"value": "0 S", "assumed": "the data state no lowest level"},
+            "read": {"voltage": "0.2 V", "pulse": "100 ns", "assumed": "small-signal read; not among the data"},
+            "write": {"voltage": "1 V", "pulse": "1 us", "energy": "1 pJ", "pulses": 1, "assumed": "not among the data"},
+            "mechanisms": {},
+        }
+    else:
+        content = {k: v for k, v in start.items() if k != "name"}
+    mechanisms = dict(content.get("mechanisms", {})) | {fit.mechanism: mechanism_content(fit) for fit in fits}
+    writer: Any = YAML(typ="safe", pure=True)
+    writer.default_flow_style, writer.width, writer.sort_base_mapping_type_on_output = None, 128, False
+    out = StringIO()
+    writer.dump(_plain(content | {"mechanisms": mechanisms}), out)
+    return out.getvalue()
+
+
+def _plain(node: Any) -> Any:
+    """Plain mappings and lists of what a reader gave."""
+    if isinstance(node, Mapping):
+        return {str(k): _plain(v) for k, v in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [_plain(v) for v in node]
+    return node

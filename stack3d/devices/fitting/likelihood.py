@@ -1,0 +1,288 @@
+"""How likely measurements are under a law, by kind of measurement; noise and spread are parameters beside the law's own."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, override
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.devices.fitting.measurements import Table
+from stack3d.devices.laws import (
+    EnduranceLaw,
+    Law,
+    ProgrammingLaw,
+    ReadNoiseLaw,
+    RelaxationLaw,
+    RetentionLaw,
+    TemperatureDependence,
+)
+from stack3d.errors import DeckError, Problem
+from stack3d.schema.device import Device
+
+Floats = NDArray[np.float64]
+NODES = 14
+"""Gauss-Hermite nodes of a mean over cells."""
+STEPS = 30
+"""Most steps to the most likely draw of a cell."""
+STEP = 1e-5
+"""Of a draw, for slopes."""
+
+
+class Likelihood:
+    """Measurements of one kind.
+
+    `nuisance` names the parameters that are not the law's (name → start, all positive, searched by their logarithm).
+    """
+
+    nuisance: dict[str, float]
+    observations: int
+
+    @abstractmethod
+    def log(self, law: Any, noise: Sequence[float]) -> float:
+        """Logarithm of the likelihood; -inf where the law says nothing finite."""
+
+    @abstractmethod
+    def points(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats, str, str]:
+        """Predicted and residual values of every observation, and the labels of both."""
+
+
+class Series(Likelihood):
+    """Readings of cells over time or temperature; each has a conductance of its own, and where the law says so a draw.
+
+    A cell's start is integrated out over all values alike, its draw by Laplace's approximation about its most likely value.
+    Rows without cells are means over cells: then the law is averaged over its draws, and the draw of a series stands for what
+    the few cells of a mean have in common.
+    """
+
+    def __init__(self, table: Table, device: Device, mechanism: str) -> None:
+        c, self.device, self.mechanism = table.columns, device, mechanism
+        level = c["level"] if "level" in c else c["target"]
+        temperature = c.get("temperature", np.full(table.rows, 298.15))
+        self.means = not table.cell
+        over_time = mechanism != "temperature_dependence"
+        names = table.cell or tuple("" for _ in range(table.rows))
+        keys = [(n, u, t if over_time else 0.0) for n, u, t in zip(names, level, temperature)]
+        groups: dict[Any, list[int]] = {}
+        for i, key in enumerate(keys):
+            groups.setdefault(key, []).append(i)
+        longest = max(len(g) for g in groups.values())
+        if longest < 2:
+            raise DeckError(Problem("", "every cell or level was read once: a change needs two readings", str(table.path)))
+        pick = np.array([g + [g[0]] * (longest - len(g)) for g in groups.values()])
+        self.mask = np.array([[1.0] * len(g) + [0.0] * (longest - len(g)) for g in groups.values()])
+        self.level, self.temperature, self.reading = level[pick], temperature[pick], c["conductance"][pick]
+        self.time = c["time"][pick] if "time" in c else np.zeros(pick.shape)
+        self.count = self.mask.sum(1)
+        self.observations = int(self.mask.sum())
+        self.log_scale = mechanism != "relaxation"
+        self.draw = np.zeros((len(pick), 1))
+        nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+        self.nodes, self.weights = nodes, weights / weights.sum()
+        first = np.argmin(self.temperature, axis=1)
+        self.reference = np.take_along_axis(self.temperature, first[:, None], 1)
+        self.nuisance = {"read_noise": 0.02}
+        if self.means:
+            self.sampling = 1 / np.sqrt(c["cells"][pick[:, :1]]) if "cells" in c else None
+            if self.sampling is None:
+                self.nuisance["sampling"] = 0.2
+
+    def _one(self, law: Any, draw: Floats) -> Floats:
+        """Conductance of cells with these draws, shape of the readings. [S]"""
+        g, t = self.level, self.temperature
+        if isinstance(law, RetentionLaw):
+            frozen = law.frozen(np.broadcast_to(draw, g.shape), g, self.device) if law.random else 0.0
+            clock = law.rate(t, frozen, self.device) * self.time
+            return np.asarray(law.conductance(g, g, clock, self.time, frozen, self.device))
+        if isinstance(law, RelaxationLaw):
+            if law.random_barrier:
+                raise DeckError(f"the law {type(law).__name__} has two random numbers per cell, which a fit cannot tell apart")
+            clock = law.rate(t) * self.time
+            shift, offset, _ = law.move(g, clock, self.time, np.broadcast_to(draw, g.shape), self.device)
+            return np.asarray(g + shift + offset)
+        assert isinstance(law, TemperatureDependence)
+        return np.asarray(g * law.factor(g / self.device.g_max, t, self.reference, draw, self.device))
+
+    def _curve(self, law: Any, draw: Floats, sampling: Floats | float) -> Floats:
+        """What is compared with the readings: conductance, or its logarithm."""
+        if self.means:
+            found: Any = sum(w * self._one(law, n + sampling * draw) for n, w in zip(self.nodes, self.weights))
+        else:
+            found = self._one(law, draw)
+        found = np.asarray(found)
+        return np.asarray(np.log(np.maximum(found, 1e-300)) if self.log_scale else found / self.device.g_max)
+
+    def _residual(self, curve: Floats) -> Floats:
+        """Readings less curve, less each cell's mean of that; zero where nothing was read."""
+        seen = np.log(self.reading) if self.log_scale else self.reading / self.device.g_max
+        raw = (seen - curve) * self.mask
+        return np.asarray((raw - (raw.sum(1) / self.count)[:, None]) * self.mask)
+
+    def _settled(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats]:
+        """Residuals at the most likely draws, and the slope of the curve with the draw; Levenberg's steps, cell by cell."""
+        known = self.sampling if self.means else 0.0
+        sampling: Floats | float = noise[1] if known is None else known
+        draw, sd = np.zeros_like(self.draw), noise[0]
+
+        def misses(at: Floats) -> tuple[Floats, Floats, Floats]:
+            curve = self._curve(law, at, sampling)
+            e = self._residual(curve)
+            return curve, e, 0.5 * (e * e).sum(1) / sd**2 + 0.5 * at[:, 0] ** 2
+
+        def slope_of(curve: Floats, at: Floats) -> Floats:
+            slope = (self._curve(law, at + STEP, sampling) - curve) / STEP * self.mask
+            return np.asarray((slope - (slope.sum(1) / self.count)[:, None]) * self.mask)
+
+        curve, e, cost = misses(draw)
+        slope = slope_of(curve, draw)
+        damping = np.full(cost.shape, 1e-3)
+        for _ in range(STEPS if getattr(law, "random", True) else 0):
+            bend = (slope * slope).sum(1) / sd**2 + 1
+            move = np.nan_to_num(((slope * e).sum(1) / sd**2 - draw[:, 0]) / (bend * (1 + damping)))
+            trial = draw + np.clip(move, -1.0, 1.0)[:, None]
+            new_curve, new_e, new_cost = misses(trial)
+            better = new_cost < cost
+            damping = np.where(better, 0.2 * damping, np.minimum(10 * damping, 1e9))
+            if np.all((np.abs(move) * np.sqrt(bend) < 1e-3) | (damping > 1e6)):
+                break
+            draw, e = np.where(better[:, None], trial, draw), np.where(better[:, None], new_e, e)
+            curve, cost = np.where(better[:, None], new_curve, curve), np.where(better, new_cost, cost)
+            slope = slope_of(curve, draw)
+        self.draw = draw
+        return e, slope
+
+    @override
+    def log(self, law: Any, noise: Sequence[float]) -> float:
+        e, slope = self._settled(law, noise)
+        sd = noise[0]
+        cost = 0.5 * (e * e).sum(1) / sd**2 + 0.5 * self.draw[:, 0] ** 2
+        cost = cost + (self.count - 1) * math.log(sd) + 0.5 * np.log1p((slope * slope).sum(1) / sd**2)
+        total = -float(cost.sum())
+        return total if math.isfinite(total) else -math.inf
+
+    @override
+    def points(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats, str, str]:
+        e, _ = self._settled(law, noise)
+        read = self.mask > 0
+        at = self.time if self.mechanism != "temperature_dependence" else self.temperature
+        label = "time [s]" if self.mechanism != "temperature_dependence" else "temperature [K]"
+        return at[read], (e / noise[0])[read], label, "residual / read noise"
+
+
+class Spread(Likelihood):
+    """Standard deviations of many readings, or single readings about a target."""
+
+    def __init__(self, table: Table, device: Device, mechanism: str) -> None:
+        c, self.device, self.mechanism = table.columns, device, mechanism
+        self.level = c["target"] if "target" in c else c["level"] if "level" in c else c["conductance"]
+        self.sd = c.get("sd")
+        self.seen = c["conductance"] if self.sd is None else self.level
+        self.time = c.get("time", np.ones(table.rows))
+        self.observations = table.rows
+        self.nuisance = {} if self.sd is None else {"scatter": 0.1}
+        if self.sd is not None and (self.sd <= 0).any():
+            raise DeckError(Problem("", "a standard deviation of zero has no logarithm", str(table.path)))
+
+    def _law(self, law: Any) -> tuple[Floats, Floats]:
+        if isinstance(law, ProgrammingLaw):
+            shift, sd = law.error(self.level, self.device)
+        else:
+            assert isinstance(law, ReadNoiseLaw)
+            shift, sd = 0.0, law.sd(self.level, self.level, self.time, self.device)
+        return np.broadcast_to(shift, self.level.shape), np.broadcast_to(sd, self.level.shape)
+
+    @override
+    def log(self, law: Any, noise: Sequence[float]) -> float:
+        shift, sd = self._law(law)
+        if not np.all(sd > 0):
+            return -math.inf
+        if self.sd is None:
+            e = (self.seen - self.level - shift) / sd
+            return -float(np.sum(0.5 * e * e + np.log(sd / self.device.g_max)))
+        e = np.log(self.sd / sd) / noise[0]
+        return -float(np.sum(0.5 * e * e)) - self.observations * math.log(noise[0])
+
+    @override
+    def points(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats, str, str]:
+        shift, sd = self._law(law)
+        if self.sd is None:
+            return self.level * 1e6, (self.seen - self.level - shift) / sd, "level [uS]", "residual / sd"
+        return self.level * 1e6, np.log(self.sd / sd) / noise[0], "level [uS]", "residual of ln sd / scatter"
+
+
+class Lives(Likelihood):
+    """Cycles at which cells failed, or were still alive (`censored` = 1)."""
+
+    def __init__(self, table: Table, device: Device, mechanism: str) -> None:
+        c, self.device, self.nuisance = table.columns, device, {}
+        self.cycles = c["cycles"]
+        self.temperature = c.get("temperature", np.full(table.rows, 298.15))
+        self.voltage = c.get("voltage")
+        self.alive = c.get("censored", np.zeros(table.rows)) > 0
+        if self.alive.all():
+            raise DeckError(Problem("", "no cell failed: a life needs failures", str(table.path)))
+        self.observations = table.rows
+
+    def _damage(self, law: EnduranceLaw) -> Floats:
+        if self.voltage is None or self.device.write is None:
+            return np.asarray(self.cycles / law.cycles(self.temperature, self.device))
+        found = np.empty(self.cycles.size)
+        for v in np.unique(self.voltage):
+            here = self.voltage == v
+            write = self.device.write.model_copy(update={"voltage": float(v)})
+            found[here] = self.cycles[here] / law.cycles(
+                self.temperature[here], self.device.model_copy(update={"write": write})
+            )
+        return found
+
+    @override
+    def log(self, law: Any, noise: Sequence[float]) -> float:
+        damage = self._damage(law)
+        try:
+            survival = law.log_survival(damage)
+            h = 1e-5
+            hazard = -(law.log_survival(damage * (1 + h)) - law.log_survival(damage * (1 - h))) / (2 * h)  # per ln cycles
+        except NotImplementedError:
+            raise DeckError(f"the law {type(law).__name__} states no distribution of lives (`log_survival`)") from None
+        total = float(np.sum(survival)) + float(np.sum(np.log(np.maximum(hazard[~self.alive], 1e-300))))
+        return total if math.isfinite(total) else -math.inf
+
+    @override
+    def points(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats, str, str]:
+        damage = self._damage(law)
+        order = np.argsort(damage)
+        share = (np.arange(1, damage.size + 1) - 0.5) / damage.size
+        return damage[order], share + np.expm1(law.log_survival(damage[order])), "cycles / scale", "failed share less law"
+
+
+KINDS: dict[str, tuple[type[Any], tuple[tuple[str, ...], ...]]] = {
+    "retention": (Series, (("time", "conductance", "level"), ("time", "conductance", "target"))),
+    "relaxation": (Series, (("time", "conductance", "level"), ("time", "conductance", "target"))),
+    "temperature_dependence": (Series, (("temperature", "conductance", "level"), ("temperature", "conductance", "target"))),
+    "programming": (Spread, (("target", "sd"), ("level", "sd"), ("target", "conductance"))),
+    "read_noise": (Spread, (("target", "sd"), ("level", "sd"), ("conductance", "sd"))),
+    "endurance": (Lives, (("cycles",),)),
+}
+"""Mechanism → kind of measurement, and the sets of columns of which one is needed."""
+
+
+def likelihood(mechanism: str, law: type[Law], tables: Sequence[Table], device: Device) -> tuple[Likelihood, Table]:
+    """Likelihood of the first table that has the columns a mechanism needs, and that table.
+
+    Raises
+    ------
+    DeckError
+        Where no table has them, or the mechanism cannot be fitted.
+    """
+    if mechanism not in KINDS:
+        raise DeckError(f"{mechanism} is not fitted; can be: {', '.join(KINDS)}")
+    kind, needs = KINDS[mechanism]
+    for table in tables:
+        timed = "time" in table.columns and mechanism == "temperature_dependence"
+        if not timed and any(set(need) <= set(table.columns) for need in needs):
+            return kind(table, device, mechanism), table
+    wanted = " or ".join(", ".join(need) for need in needs)
+    raise DeckError(f"{mechanism} needs a file with the columns {wanted}; got {', '.join(str(t.path) for t in tables)}")

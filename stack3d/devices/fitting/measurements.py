@@ -1,0 +1,133 @@
+"""Measurements in CSV files: columns named and with units in the header, mistakes told with line and column."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d import units
+from stack3d.errors import DeckError, Problem, did_you_mean
+
+Floats = NDArray[np.float64]
+DIMENSIONS = {
+    "temperature": "temperature",
+    "level": "conductance",
+    "target": "conductance",
+    "conductance": "conductance",
+    "mean": "conductance",
+    "sd": "conductance",
+    "time": "time",
+    "voltage": "voltage",
+    "cycles": "fraction",
+    "censored": "fraction",
+    "cells": "fraction",
+}
+"""Column → dimension; `cell` is a name, `cycles`, `censored` (1 = still alive) and `cells` are plain numbers."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of one file, in SI."""
+
+    path: Path
+    columns: Mapping[str, Floats]
+    cell: tuple[str, ...] = ()
+    """Names of the cells; empty = every row is a mean over cells."""
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(next(iter(self.columns.values())).size)
+
+    @property
+    def digest(self) -> str:
+        """First digits of the file's SHA-256."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()[:12]
+
+
+def read_table(path: str | Path) -> Table:
+    """Read a CSV file; lines that begin with ``#`` are comments.
+
+    Raises
+    ------
+    DeckError
+        With file, line and column of every mistake.
+    """
+    path = Path(path)
+    try:
+        lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DeckError(Problem("", f"cannot be read: {error}", str(path))) from None
+    rows = [(n, row) for n, row in enumerate(lines, 1) if any(c.strip() for c in row) and not row[0].lstrip().startswith("#")]
+    if len(rows) < 2:
+        raise DeckError(Problem("", "holds no rows below a header", str(path)))
+    (head, titles), body = rows[0], rows[1:]
+    columns, problems = _header(titles, str(path), head)
+    values: dict[str, list[float]] = {name: [] for name in columns if name != "cell"}
+    cells = []
+    for line, row in body:
+        if len(row) != len(titles):
+            problems.append(Problem("", f"has {len(row)} columns; the header has {len(titles)}", str(path), line))
+            continue
+        for place, (name, unit) in enumerate(columns.items(), 1):
+            text = row[place - 1].strip()
+            if name == "cell":
+                cells.append(text)
+                continue
+            try:
+                value = units.parse(f"{float(text)!r} {unit}".strip(), DIMENSIONS[name])
+                if not np.isfinite(value):
+                    raise ValueError
+                values[name].append(value)
+            except ValueError:
+                problems.append(Problem(f"column {place} ({name})", f"{text!r} is no finite number", str(path), line))
+                continue
+            if name in ("level", "target", "conductance", "mean", "temperature", "cycles", "cells") and value <= 0:
+                problems.append(Problem(f"column {place} ({name})", f"{text} is not above zero", str(path), line))
+            elif value < 0:
+                problems.append(Problem(f"column {place} ({name})", f"{text} is negative", str(path), line))
+    if problems:
+        raise DeckError(problems[:20])
+    if "cell" in columns:  # a cell of one level at one temperature; the same name elsewhere is another cell
+        keys = [values[k] for k in ("temperature", "level", "target") if k in values and "time" in values]
+        cells = ["/".join([c, *(f"{k[i]:g}" for k in keys)]) for i, c in enumerate(cells)]
+    return Table(path, {name: np.array(v) for name, v in values.items()}, tuple(cells))
+
+
+def _header(titles: list[str], file: str, line: int) -> tuple[dict[str, str], list[Problem]]:
+    """Unit of every column by name, and mistakes of the header."""
+    columns: dict[str, str] = {}
+    problems = []
+    for place, title in enumerate(titles, 1):
+        name, _, unit = title.strip().removesuffix("]").partition("[")
+        name, unit = name.strip().lower(), unit.strip()
+        where = f"column {place}"
+        if name != "cell" and name not in DIMENSIONS:
+            known = [*DIMENSIONS, "cell"]
+            text = f"unknown column {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}"
+            problems.append(Problem(where, text, file, line))
+        elif name in columns:
+            problems.append(Problem(where, f"{name} is there twice", file, line))
+        elif name != "cell":
+            try:
+                units.parse(f"1 {unit}".strip(), DIMENSIONS[name])
+            except ValueError as error:
+                problems.append(
+                    Problem(
+                        f"{where} ({name})", f"the header needs a unit, as in '{name} [{_example(name)}]': {error}", file, line
+                    )
+                )
+        columns[name] = unit
+    if problems:
+        raise DeckError(problems)
+    return columns, problems
+
+
+def _example(name: str) -> str:
+    return {"temperature": "degC", "time": "s", "conductance": "uS", "voltage": "V"}.get(DIMENSIONS[name], "")

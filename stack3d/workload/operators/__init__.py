@@ -1,0 +1,22 @@
+"""ONNX operators: a table of small classes, each made from one node, testable and addable alone.
+
+Importing the room fills the table. Other packages announce theirs under the entry point ``stack3d.operator``.
+"""
+
+from stack3d.workload.operators import (  # noqa: F401
+    classical,
+    convolution,
+    elementwise,
+    normalisation,
+    products,
+    quantisation,
+    recurrent,
+    reductions,
+    reference,
+    resampling,
+    shapes,
+    windows,
+)
+from stack3d.workload.operators.table import LARGEST, Array, Held, Node, Operator, Stored, operators
+
+__all__ = ["LARGEST", "Array", "Held", "Node", "Operator", "Stored", "operators"]

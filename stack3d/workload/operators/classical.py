@@ -1,0 +1,262 @@
+"""Steps of scikit-learn pipelines (domain ai.onnx.ml), all digital."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from stack3d.workload.operators.elementwise import UNARY
+from stack3d.workload.operators.table import Array, Operator, operators
+
+ML = "ai.onnx.ml."
+
+
+def _softmax(x: Array) -> Array:
+    y = np.exp(x - x.max(axis=-1, keepdims=True))
+    return np.asarray(y / y.sum(axis=-1, keepdims=True))
+
+
+def _softmax_of_nonzero(x: Array) -> Array:
+    y = np.where(x == 0, 0, np.exp(x - x.max(axis=-1, keepdims=True)))
+    return np.asarray(y / y.sum(axis=-1, keepdims=True))
+
+
+TRANSFORMS: dict[str, Callable[[Array], Any]] = {
+    "NONE": lambda x: x,
+    "LOGISTIC": UNARY["Sigmoid"],
+    "SOFTMAX": _softmax,
+    "SOFTMAX_ZERO": _softmax_of_nonzero,
+}
+"""What is made of scores."""
+
+
+class _Ml(Operator):
+    """A step whose inputs are real numbers, features last."""
+
+    def labels(self) -> Array:
+        """Return the classes of the node: whole numbers or words."""
+        for name in ("classlabels_ints", "classlabels_int64s"):
+            if self.get(name):
+                return np.asarray(self.get(name), np.int64)
+        return np.asarray(self.get("classlabels_strings") or [0, 1], object if self.get("classlabels_strings") else np.int64)
+
+    def judged(self, scores: Array, transform: str) -> tuple[Array, Array]:
+        """Return the class of the largest score and what is made of the scores."""
+        labels = self.labels()
+        return labels[np.minimum(scores.argmax(axis=-1), len(labels) - 1)], np.asarray(
+            TRANSFORMS[transform](scores), np.float32
+        )
+
+    def objection(self, constants: Any) -> str | None:
+        """Return what is not supported."""
+        transform = self.get("post_transform", "NONE")
+        return None if transform in TRANSFORMS else f"a {self.node.kind} with the transform {transform}"
+
+
+@operators.register(ML + "Scaler")
+class Scaler(_Ml):
+    """(x - offset) times the scale, feature by feature."""
+
+    def compute(self, x: Array) -> Array:
+        """Return the scaled features."""
+        return ((x - np.asarray(self.get("offset"), np.float32)) * np.asarray(self.get("scale"), np.float32)).astype(np.float32)
+
+
+@operators.register(ML + "Normalizer")
+class Normalizer(_Ml):
+    """Every input over its norm."""
+
+    def compute(self, x: Array) -> Array:
+        """Return the normalised features."""
+        size = {"MAX": lambda v: v.max(-1, keepdims=True), "L1": lambda v: np.abs(v).sum(-1, keepdims=True),
+                "L2": lambda v: np.sqrt(np.square(v).sum(-1, keepdims=True))}[self.get("norm", "MAX")](x)  # fmt: skip
+        return np.asarray(x / np.where(size == 0, 1, size), np.float32)
+
+
+@operators.register(ML + "Imputer")
+class Imputer(_Ml):
+    """Missing features replaced."""
+
+    def compute(self, x: Array) -> Array:
+        """Return the features with none missing."""
+        values = self.get("imputed_value_floats") or self.get("imputed_value_int64s")
+        missing = self.get("replaced_value_float", self.get("replaced_value_int64", 0))
+        lost = np.isnan(x) if isinstance(missing, float) and np.isnan(missing) else x == missing
+        return np.where(lost, np.asarray(values, x.dtype), x)
+
+
+@operators.register(ML + "Binarizer")
+class Binarizer(_Ml):
+    """One above a threshold, else zero."""
+
+    def compute(self, x: Array) -> Array:
+        """Return ones and zeros."""
+        return np.asarray((x > self.get("threshold", 0.0)).astype(x.dtype))
+
+
+@operators.register(ML + "FeatureVectorizer")
+class FeatureVectorizer(_Ml):
+    """Features one after the other."""
+
+    def compute(self, *inputs: Array) -> Array:
+        """Return them in one array."""
+        return np.concatenate([x.reshape(len(x), -1) for x in inputs], axis=1).astype(np.float32)
+
+
+@operators.register(ML + "ArrayFeatureExtractor")
+class ArrayFeatureExtractor(_Ml):
+    """Chosen features."""
+
+    def compute(self, x: Array, which: Array) -> Array:
+        """Return them."""
+        found = np.take(x, which.ravel(), axis=-1)
+        return found.reshape(1, -1) if x.ndim == 1 else found
+
+
+@operators.register(ML + "LabelEncoder")
+class LabelEncoder(_Ml):
+    """One value for another."""
+
+    def compute(self, x: Array) -> Array:
+        """Return what stands for each element."""
+        kinds = {"int64s": np.int64, "strings": object, "floats": np.float32}
+
+        def of(side: str) -> tuple[Array, str]:
+            if (tensor := self.get(f"{side}_tensor")) is not None:
+                return tensor.ravel(), "tensor"
+            name = next(n for n in kinds if self.get(f"{side}_{n}") is not None)
+            return np.asarray(self.get(f"{side}_{name}"), kinds[name]), name
+
+        (keys, _), (values, kind) = of("keys"), of("values")
+        default = {"int64s": self.get("default_int64", -1), "strings": self.get("default_string", "_Unused"),
+                   "floats": self.get("default_float", -0.0),
+                   "tensor": np.ravel(self.get("default_tensor", 0))[0]}[kind]  # fmt: skip
+        table = dict(zip(keys.tolist(), values.tolist()))
+        return np.array([table.get(one, default) for one in x.ravel().tolist()], values.dtype).reshape(x.shape)
+
+
+@operators.register(ML + "OneHotEncoder")
+class OneHotEncoder(_Ml):
+    """A one for the category of each element."""
+
+    def compute(self, x: Array) -> Array:
+        """Return ones and zeros, categories last."""
+        known = np.asarray(self.get("cats_int64s") or self.get("cats_strings"))
+        return np.asarray(x[..., None] == known, np.float32)
+
+
+@operators.register(ML + "LinearRegressor")
+class LinearRegressor(_Ml):
+    """Weighted sums of features."""
+
+    def compute(self, x: Array) -> Array:
+        """Return them."""
+        targets = self.get("targets", 1)
+        w = np.asarray(self.get("coefficients"), np.float32).reshape(targets, -1)
+        y = x.astype(np.float32) @ w.T + np.asarray(self.get("intercepts") or [0.0] * targets, np.float32)
+        return np.asarray(TRANSFORMS[self.get("post_transform", "NONE")](y), np.float32)
+
+    def macs(self, inputs: Any, outputs: Any) -> int:
+        """Return those of the sums."""
+        return int(outputs[0].size * inputs[0].shape[-1])
+
+
+@operators.register(ML + "LinearClassifier")
+class LinearClassifier(_Ml):
+    """Weighted sums of features, the largest of which tells the class."""
+
+    def compute(self, x: Array) -> tuple[Array, Array]:
+        """Return classes and scores."""
+        offsets = np.asarray(self.get("intercepts"), np.float32)
+        w = np.asarray(self.get("coefficients"), np.float32).reshape(len(offsets), -1)
+        scores = x.astype(np.float32) @ w.T + offsets
+        if scores.shape[-1] == 1:
+            scores = np.concatenate([-scores, scores], axis=-1)
+        return self.judged(scores, self.get("post_transform", "NONE"))
+
+    def macs(self, inputs: Any, outputs: Any) -> int:
+        """Return those of the sums."""
+        return int(len(inputs[0]) * len(self.get("coefficients")))
+
+
+class _Trees(_Ml):
+    """Sums over the leaves that an input falls into."""
+
+    def __init__(self, node: Any) -> None:
+        super().__init__(node)
+        get = self.get
+        trees, ids = np.asarray(get("nodes_treeids") or [], int), np.asarray(get("nodes_nodeids") or [], int)
+        place = {(t, n): i for i, (t, n) in enumerate(zip(trees.tolist(), ids.tolist()))}
+        self.modes = np.asarray(get("nodes_modes") or [])
+        here = trees.tolist()
+        self.yes, self.no = (
+            np.array([place.get((t, n), 0) for t, n in zip(here, get(f"nodes_{side}nodeids") or [])], int)
+            for side in ("true", "false")
+        )
+        self.features, self.values = (
+            np.asarray(get("nodes_featureids") or [], int),
+            np.asarray(get("nodes_values") or [], np.float32),
+        )
+        self.missing = np.asarray(get("nodes_missing_value_tracks_true") or [0] * len(trees), bool)
+        self.roots = np.array([np.flatnonzero(trees == t)[0] for t in dict.fromkeys(here)], int)
+        kind = "class" if get("class_ids") is not None else "target"
+        self.leaves: dict[int, list[tuple[int, float]]] = {}
+        for t, n, c, w in zip(*(get(f"{kind}_{name}") or [] for name in ("treeids", "nodeids", "ids", "weights"))):
+            self.leaves.setdefault(place[t, n], []).append((c, w))
+
+    def sums(self, x: Array, outputs: int) -> Array:
+        """Return the sums, shape (batch, outputs)."""
+        weight = np.zeros((len(self.modes), outputs))
+        for leaf, parts in self.leaves.items():
+            for column, w in parts:
+                weight[leaf, column if outputs > 1 else 0] += w
+        at = np.broadcast_to(self.roots, (len(x), len(self.roots))).copy()
+        claims = {"BRANCH_LEQ": np.less_equal, "BRANCH_LT": np.less, "BRANCH_GTE": np.greater_equal, "BRANCH_GT": np.greater,
+                  "BRANCH_EQ": np.equal, "BRANCH_NEQ": np.not_equal}  # fmt: skip
+        for _ in range(len(self.modes)):
+            inner = self.modes[at] != "LEAF"
+            if not inner.any():
+                break
+            value = np.take_along_axis(x, self.features[at], axis=1)
+            holds = np.isnan(value) & self.missing[at]
+            for mode, claim in claims.items():
+                holds |= (self.modes[at] == mode) & claim(value, self.values[at])
+            at = np.where(inner, np.where(holds, self.yes[at], self.no[at]), at)
+        total = weight[at].sum(axis=1)
+        return np.asarray(total + np.asarray(self.get("base_values") or [0.0] * outputs))
+
+
+@operators.register(ML + "TreeEnsembleClassifier")
+class TreeEnsembleClassifier(_Trees):
+    """Votes of trees."""
+
+    def compute(self, x: Array) -> tuple[Array, Array]:
+        """Return classes and scores."""
+        count = len(self.labels())
+        one = count == 2 and len(set(self.get("class_ids"))) == 1
+        scores = self.sums(x.astype(np.float32), 1 if one else count)
+        if one:
+            scores = np.concatenate([1 - scores, scores], axis=1)
+        return self.judged(scores, self.get("post_transform", "NONE"))
+
+
+@operators.register(ML + "TreeEnsembleRegressor")
+class TreeEnsembleRegressor(_Trees):
+    """Sum, or mean, over trees."""
+
+    def compute(self, x: Array) -> Array:
+        """Return the values."""
+        y = self.sums(x.astype(np.float32), self.get("n_targets", 1))
+        y = y / len(self.roots) if self.get("aggregate_function", "SUM") == "AVERAGE" else y
+        return np.asarray(TRANSFORMS[self.get("post_transform", "NONE")](y), np.float32)
+
+
+@operators.register(ML + "ZipMap")
+class ZipMap(_Ml):
+    """Scores by the names of classes; here they stay in their order."""
+
+    def compute(self, x: Array) -> Array:
+        """Return the scores."""
+        return x

@@ -1,0 +1,194 @@
+"""Recurrent layers: both matrices may be held, state and gates are digital."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from stack3d.errors import ArrayError
+from stack3d.workload.operators.elementwise import UNARY
+from stack3d.workload.operators.products import one_block
+from stack3d.workload.operators.table import Array, Held, Operator, Stored, operators
+
+Function = Callable[[Array], Array]
+FUNCTIONS: dict[str, Callable[[Array, float, float], Any]] = {
+    "relu": lambda x, a, b: np.maximum(x, 0), "tanh": lambda x, a, b: np.tanh(x),
+    "sigmoid": lambda x, a, b: UNARY["Sigmoid"](x),
+    "affine": lambda x, a, b: a * x + b, "leakyrelu": lambda x, a, b: np.where(x >= 0, x, a * x),
+    "thresholdedrelu": lambda x, a, b: np.where(x >= a, x, 0), "scaledtanh": lambda x, a, b: a * np.tanh(b * x),
+    "hardsigmoid": lambda x, a, b: np.clip(a * x + b, 0, 1),
+    "elu": lambda x, a, b: np.where(x >= 0, x, a * np.expm1(np.minimum(x, 0))),
+    "softsign": lambda x, a, b: x / (1 + np.abs(x)), "softplus": lambda x, a, b: UNARY["Softplus"](x),
+}  # fmt: skip
+"""Gate functions by name, of x and two numbers."""
+NUMBERS = {"leakyrelu": (0.01, 0.0), "thresholdedrelu": (1.0, 0.0), "scaledtanh": (1.0, 1.0),
+           "hardsigmoid": (0.2, 0.5), "elu": (1.0, 0.0),
+           "affine": (1.0, 0.0)}  # fmt: skip
+"""Their numbers where the node has none."""
+
+
+def _by(matrix: Array) -> Function:
+    return lambda x: np.asarray(x @ matrix)
+
+
+class Recurrent(Operator):
+    """Steps of a sequence, one direction after the other.
+
+    Slots are ``W`` (inputs to gates) and ``R`` (state to gates), of a second direction ``W2`` and ``R2``.
+    """
+
+    slots = ("W", "R", "W2", "R2")
+    gates = 1
+    defaults: tuple[str, ...] = ("Tanh",)
+
+    @property
+    def directions(self) -> tuple[bool, ...]:
+        """Whether each direction runs backwards."""
+        return {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}[self.get("direction", "forward")]
+
+    def objection(self, constants: Any) -> str | None:
+        """Return what is not supported."""
+        names = [str(f).lower() for f in self.get("activations") or []]
+        unknown = [n for n in names if n not in FUNCTIONS]
+        return f"a {self.node.kind} with the gate function {unknown[0]}" if unknown else None
+
+    def matrices(self, constants: Mapping[str, Array]) -> dict[str, Stored]:
+        """Return both matrices of every direction, inputs by gates."""
+        out = {}
+        for slot, at in (("W", 1), ("R", 2)):
+            held = constants.get(self.node.inputs[at])
+            if held is None or held.ndim != 3:
+                return {}
+            for i, matrix in enumerate(held):
+                name = slot if i == 0 else f"{slot}{i + 1}"
+                out[name] = Stored(self.node.inputs[at], one_block(matrix.T), (slot, i))
+        return out
+
+    def functions(self, direction: int) -> list[Function]:
+        """Return the gate functions of a direction."""
+        names = [str(f).lower() for f in self.get("activations") or list(self.defaults * 2)]
+        alphas, betas = list(self.get("activation_alpha") or []), list(self.get("activation_beta") or [])
+        made: list[Function] = []
+        for name in names:
+            a, b = NUMBERS.get(name, (0.0, 0.0))
+            if name in NUMBERS:
+                a = alphas.pop(0) if alphas else a
+            if name in ("affine", "scaledtanh", "hardsigmoid"):
+                b = betas.pop(0) if betas else b
+            made.append(lambda x, f=FUNCTIONS[name], a=a, b=b: f(x, a, b))  # type: ignore[misc]
+        return made[direction * len(self.defaults) :][: len(self.defaults)]
+
+    def step(
+        self, gates: Array, recur: Function, h: Array, c: Array, bias: Array, peep: Any, f: list[Function]
+    ) -> tuple[Array, Array]:
+        """Return the next state and memory from the inputs' gates and the recurrent product."""
+        raise NotImplementedError
+
+    def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
+        """Return all outputs, the last state and, where there is one, the last memory."""
+        given: list[Any] = [*inputs, *[None] * (8 - len(inputs))]
+        x, w, r, b, lengths, h0, c0, peepholes = given
+        if self.get("layout", 0):
+            x = np.swapaxes(x, 0, 1)
+            h0, c0 = (None if s is None else np.swapaxes(s, 0, 1) for s in (h0, c0))
+        steps, batch, _ = x.shape
+        size, kind = r.shape[-1], x.dtype
+        if w.shape[1] != self.gates * size or r.shape[1] != self.gates * size:
+            raise ArrayError(f"matrices {w.shape} and {r.shape} do not fit {self.gates} gates")
+        outputs, lasts, memories = [], [], []
+        for d, backwards in enumerate(self.directions):
+            suffix = "" if d == 0 else str(d + 1)
+            into = held.get(f"W{suffix}") or _by(w[d].T)
+            recur = held.get(f"R{suffix}") or _by(r[d].T)
+            bias = np.zeros(2 * self.gates * size, kind) if b is None else b[d]
+            h = np.zeros((batch, size), kind) if h0 is None else np.broadcast_to(h0[d], (batch, size))
+            c = np.zeros((batch, size), kind) if c0 is None else np.broadcast_to(c0[d], (batch, size))
+            functions, peep = self.functions(d), None if peepholes is None else peepholes[d]
+            y = np.zeros((steps, batch, size), kind)
+            gates = into(x.reshape(-1, x.shape[-1])).reshape(steps, batch, -1)
+            for t in range(steps):
+                at = np.full(batch, steps - 1 - t if backwards else t)
+                live = np.ones(batch, bool)
+                if lengths is not None:
+                    live = t < lengths
+                    at = np.where(live, lengths - 1 - t, 0) if backwards else at
+                one = np.arange(batch)
+                new_h, new_c = self.step(gates[at, one], recur, h, c, bias, peep, functions)
+                h, c = (np.where(live[:, None], n, o).astype(kind, copy=False) for n, o in ((new_h, h), (new_c, c)))
+                y[at[live], one[live]] = h[live]
+            outputs.append(y)
+            lasts.append(h)
+            memories.append(c)
+        found = [np.stack(outputs, axis=1), np.stack(lasts), np.stack(memories)]
+        if self.get("layout", 0):
+            found = [found[0].transpose(2, 0, 1, 3), *(np.swapaxes(s, 0, 1) for s in found[1:])]
+        return tuple(found[: max(1, len(self.node.outputs))])
+
+    def clipped(self, x: Array) -> Array:
+        """Return gate inputs within the node's limit."""
+        limit = self.get("clip")
+        return x if limit is None else np.clip(x, -limit, limit)
+
+    def macs(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
+        """Return those of both matrices at every step."""
+        vectors = inputs[0].shape[0] * inputs[0].shape[1]
+        return int(vectors * (inputs[1].size + inputs[2].size))
+
+
+@operators.register("RNN")
+class RNN(Recurrent):
+    """One gate: the next state is a function of input and state."""
+
+    def step(
+        self, gates: Array, recur: Function, h: Array, c: Array, bias: Array, peep: Any, f: list[Function]
+    ) -> tuple[Array, Array]:
+        """Return the next state; there is no memory."""
+        size = h.shape[-1]
+        return f[0](self.clipped(gates + recur(h) + bias[:size] + bias[size:])), c
+
+
+@operators.register("GRU")
+class GRU(Recurrent):
+    """Update, reset and hidden gates."""
+
+    gates = 3
+    defaults = ("Sigmoid", "Tanh")
+
+    def step(
+        self, gates: Array, recur: Function, h: Array, c: Array, bias: Array, peep: Any, f: list[Function]
+    ) -> tuple[Array, Array]:
+        """Return the next state; there is no memory.
+
+        Where the reset acts before the product, the state goes through the cells twice, once with it and once without.
+        """
+        n = h.shape[-1]
+        once = recur(h)
+        z, r = (f[0](self.clipped(gates[:, k] + once[:, k] + bias[k] + bias[3 * n :][k])) for k in (slice(n), slice(n, 2 * n)))
+        last = slice(2 * n, 3 * n)
+        if self.get("linear_before_reset", 0):
+            hidden = gates[:, last] + bias[last] + r * (once[:, last] + bias[3 * n :][last])
+        else:
+            hidden = gates[:, last] + bias[last] + recur((r * h).astype(h.dtype, copy=False))[:, last] + bias[3 * n :][last]
+        return (1 - z) * f[1](self.clipped(hidden)) + z * h, c
+
+
+@operators.register("LSTM")
+class LSTM(Recurrent):
+    """Input, output, forget and cell gates."""
+
+    gates = 4
+    defaults = ("Sigmoid", "Tanh", "Tanh")
+
+    def step(
+        self, gates: Array, recur: Function, h: Array, c: Array, bias: Array, peep: Any, f: list[Function]
+    ) -> tuple[Array, Array]:
+        """Return the next state and memory."""
+        n = h.shape[-1]
+        i, o, g, m = np.split(gates + recur(h) + bias[: 4 * n] + bias[4 * n :], 4, axis=-1)
+        p_i, p_o, p_f = (0, 0, 0) if peep is None else np.split(peep, 3)
+        i = f[0](self.clipped(i + p_i * c))
+        forget = 1 - i if self.get("input_forget", 0) else f[0](self.clipped(g + p_f * c))
+        memory = forget * c + i * f[1](self.clipped(m))
+        return f[0](self.clipped(o + p_o * memory)) * f[2](memory), memory

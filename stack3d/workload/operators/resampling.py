@@ -1,0 +1,130 @@
+"""Resize as one matrix an axis: which inputs each output is made of, and in what parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from stack3d.errors import ArrayError
+from stack3d.layout import Floats
+from stack3d.workload.operators.table import Array, Operator, afford, operators
+
+
+def places(how: str, outputs: int, inputs: int, scale: float, roi: tuple[float, float]) -> Floats:
+    """Where each output lies on the axis of the inputs, shape (outputs,); `how` as ONNX names it."""
+    x = np.arange(outputs, dtype=np.float64)
+    if how == "asymmetric":
+        return x / scale
+    if how == "align_corners":
+        return x * (inputs - 1) / (outputs - 1) if outputs > 1 else x * 0
+    if how == "pytorch_half_pixel":
+        return (x + 0.5) / scale - 0.5 if outputs > 1 else x * 0
+    if how == "tf_half_pixel_for_nn":
+        return (x + 0.5) / scale
+    if how == "tf_crop_and_resize":
+        start, end = roi
+        step = (end - start) * (inputs - 1) / (outputs - 1) if outputs > 1 else 0.0
+        return start * (inputs - 1) + x * step if outputs > 1 else x + 0.5 * (start + end) * (inputs - 1)
+    if how == "half_pixel_symmetric":
+        middle = inputs / 2
+        return middle * (1 - outputs / (scale * inputs)) + (x + 0.5) / scale - 0.5
+    if how == "half_pixel":
+        return (x + 0.5) / scale - 0.5
+    raise ArrayError(f"coordinates {how!r} are not known")
+
+
+def nearest(x: Floats, how: str) -> Floats:
+    """The whole number each place stands for."""
+    if how == "floor":
+        return np.floor(x)
+    if how == "ceil":
+        return np.ceil(x)
+    return np.floor(x + 0.5) if how == "round_prefer_ceil" else np.ceil(x - 0.5)
+
+
+def kernel(mode: str, distance: Floats, cubic: float) -> Floats:
+    """Weight of an input at a distance of so many inputs."""
+    d = np.abs(distance)
+    if mode == "linear":
+        return np.asarray(np.maximum(1 - d, 0))
+    inner = ((cubic + 2) * d - (cubic + 3)) * d**2 + 1
+    outer = ((cubic * d - 5 * cubic) * d + 8 * cubic) * d - 4 * cubic
+    return np.where(d <= 1, inner, np.where(d < 2, outer, 0))
+
+
+def axis_matrix(x: Floats, inputs: int, scale: float, mode: str, cubic: float, antialias: bool, inside: bool) -> Floats:
+    """Parts of each input in each output, shape (outputs, inputs)."""
+    wide = min(scale, 1.0) if antialias else 1.0
+    reach = {"linear": 1, "cubic": 2}[mode] / wide
+    steps = np.arange(-int(np.ceil(reach)), int(np.ceil(reach)) + 1)
+    index = np.floor(x).astype(int)[:, None] + steps
+    weight = kernel(mode, (x[:, None] - index) * wide, cubic)
+    if inside:
+        weight = np.where((index >= 0) & (index < inputs), weight, 0)
+    if inside or antialias:
+        weight /= weight.sum(axis=1, keepdims=True)
+    out = np.zeros((len(x), inputs))
+    np.add.at(out, (np.arange(len(x))[:, None], np.clip(index, 0, inputs - 1)), weight)
+    return out
+
+
+@operators.register("Upsample")
+@operators.register("Resize")
+class Resize(Operator):
+    """Other lengths of axes by nearest, linear or cubic interpolation."""
+
+    def run(self, inputs: Any, held: Any) -> tuple[Any, ...]:
+        """Return the resized array."""
+        x, *more = inputs
+        if self.node.kind == "Upsample" or self.opset < 11:
+            scales = self.get("scales") if not more else more[0]
+            return (self.resized(x, None, np.asarray(scales), None, "asymmetric", "floor"),)
+        roi, scales, sizes = [*more, None, None, None][:3]
+        how = self.get("coordinate_transformation_mode", "half_pixel")
+        return (self.resized(x, roi, scales, sizes, how, self.get("nearest_mode", "round_prefer_floor")),)
+
+    def resized(self, x: Array, roi: Any, scales: Any, sizes: Any, how: str, rounding: str) -> Array:
+        """Return the array with every axis in its new length."""
+        axes = [a % x.ndim for a in self.get("axes") or range(x.ndim)]
+        regions = np.ravel(roi) if roi is not None and np.size(roi) else np.array([0.0] * len(axes) + [1.0] * len(axes))
+        if sizes is not None and np.size(sizes):
+            wanted = [int(n) for n in sizes]
+            factors = [n / x.shape[a] for n, a in zip(wanted, axes)]
+            policy = self.get("keep_aspect_ratio_policy", "stretch")
+            if policy != "stretch":
+                factor = (min if policy == "not_larger" else max)(factors)
+                factors = [factor] * len(axes)
+                wanted = [int(np.floor(factor * x.shape[a] + 0.5)) for a in axes]
+        else:
+            factors = [float(s) for s in np.ravel(scales)]
+            ends = zip(regions[: len(axes)], regions[len(axes) :])
+            crop = [(e - s) if how == "tf_crop_and_resize" else 1.0 for s, e in ends]
+            wanted = [int(np.floor(x.shape[a] * f * c)) for a, f, c in zip(axes, factors, crop)]
+        shape = list(x.shape)
+        for a, n in zip(axes, wanted):
+            shape[a] = n
+        afford(shape, x.itemsize)
+        y = x
+        for i, (a, n, scale) in enumerate(zip(axes, wanted, factors)):
+            region = (float(regions[i]), float(regions[i + len(axes)]))
+            if n != x.shape[a] or scale != 1.0 or how == "tf_crop_and_resize":
+                y = self.along(y, a, n, scale, region, how, rounding)
+        return np.asarray(y).astype(x.dtype, copy=False)
+
+    def along(self, x: Array, axis: int, n: int, scale: float, roi: tuple[float, float], how: str, rounding: str) -> Array:
+        """Return the array with one axis in its new length."""
+        size, mode = x.shape[axis], {"bilinear": "linear"}.get(self.get("mode", "nearest"), self.get("mode", "nearest"))
+        at = places(how, n, size, scale, roi)
+        outside = (at < 0) | (at > size - 1) if how == "tf_crop_and_resize" else np.zeros(n, bool)
+        if mode == "nearest":
+            y = np.take(x, np.clip(nearest(at, rounding), 0, size - 1).astype(int), axis=axis)
+        else:
+            cubic, inside = self.get("cubic_coeff_a", -0.75), bool(self.get("exclude_outside", 0))
+            at = at if mode == "cubic" or self.get("antialias", 0) else np.clip(at, 0, size - 1)
+            matrix = axis_matrix(at, size, scale, mode, cubic, bool(self.get("antialias", 0)), inside)
+            y = np.moveaxis(np.tensordot(np.moveaxis(x, axis, -1), matrix.T, axes=1), -1, axis)
+        if outside.any():
+            y = np.array(y)
+            np.moveaxis(y, axis, 0)[outside] = self.get("extrapolation_value", 0.0)
+        return y

@@ -1,0 +1,159 @@
+"""Windows of arrays: padding as ONNX defines it, pooling without Python loops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from stack3d.errors import ArrayError
+from stack3d.workload.operators.table import Array, Operator, afford, operators
+
+
+def padding(
+    space: Sequence[int],
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    pads: Sequence[int] | None,
+    auto_pad: str,
+    ceil_mode: bool = False,
+) -> list[tuple[int, int]]:
+    """Cells added before and after each spatial axis, as ONNX defines them for Conv and pooling.
+
+    With `ceil_mode` an axis is padded further until the last, partly outside, window fits; a window that would start
+    beyond the input and its first padding does not count.
+    """
+    out = []
+    for i, (size, k, s, d) in enumerate(zip(space, kernel, strides, dilations)):
+        reach = d * (k - 1) + 1
+        if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+            total = max(0, (-(-size // s) - 1) * s + reach - size)
+            small, large = total // 2, total - total // 2
+            low, high = (small, large) if auto_pad == "SAME_UPPER" else (large, small)
+        elif auto_pad == "VALID" or not pads:
+            low, high = 0, 0
+        else:
+            low, high = pads[i], pads[i + len(space)]
+        if ceil_mode:
+            windows = -(-(size + low + high - reach) // s) + 1
+            if (windows - 1) * s >= size + low:
+                windows -= 1
+            high = max(high, (windows - 1) * s + reach - size - low)
+        out.append((low, high))
+    return out
+
+
+def windows(
+    x: Array, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int], pads: Sequence[Any], fill: float
+) -> Array:
+    """View of every window of `x` (batch, channels, *space), shape (batch, channels, *positions, *kernel)."""
+    if min([*kernel, *strides, *dilations]) < 1 or min((min(p) for p in pads), default=0) < 0:
+        raise ArrayError(f"kernel {list(kernel)}, strides {list(strides)}, dilations {list(dilations)}, pads {list(pads)}")
+    afford([*x.shape[:2], *(n + low + high for n, (low, high) in zip(x.shape[2:], pads))], x.itemsize)
+    padded = np.pad(x, [(0, 0), (0, 0), *pads], constant_values=fill) if any(sum(p) for p in pads) else x
+    reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilations))
+    n = len(reach)
+    view = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=tuple(range(2, 2 + n)))
+    index = [slice(None)] * 2 + [slice(None, None, s) for s in strides] + [slice(None, None, d) for d in dilations]
+    return np.asarray(view[tuple(index)])
+
+
+class _Pool(Operator):
+    """One number of every window."""
+
+    def geometry(self, x: Array, *, ceil: bool) -> tuple[list[int], list[int], list[int], list[tuple[int, int]]]:
+        """Return kernel, strides, dilations and padding for an input."""
+        kernel = self.get("kernel_shape")
+        steps, spread = self.get("strides") or [1] * len(kernel), self.get("dilations") or [1] * len(kernel)
+        auto = self.get("auto_pad") or "NOTSET"
+        return kernel, steps, spread, padding(x.shape[2:], kernel, steps, spread, self.get("pads"), auto, ceil)
+
+
+@operators.register("MaxPool")
+class MaxPool(_Pool):
+    """Largest element of every window."""
+
+    def objection(self, constants: Any) -> str | None:
+        """Return what is not supported."""
+        return "a MaxPool with indices; only the values are supported" if len([o for o in self.node.outputs if o]) > 1 else None
+
+    def compute(self, x: Array) -> Array:
+        """Return it."""
+        n = x.ndim - 2
+        low = -np.inf if np.issubdtype(x.dtype, np.floating) else np.iinfo(x.dtype).min
+        kernel, steps, spread, pad = self.geometry(x, ceil=bool(self.get("ceil_mode")))
+        return np.asarray(windows(x, kernel, steps, spread, pad, low).max(axis=tuple(range(2 + n, 2 + 2 * n))))
+
+
+class _Averaged(_Pool):
+    """Sums over windows, and how many cells count in each."""
+
+    def count(self, x: Array) -> Array:
+        """Return the cells of every window that count."""
+        kernel, steps, spread, given = self.geometry(x, ceil=False)
+        pad = self.geometry(x, ceil=bool(self.get("ceil_mode")))[3]
+        counted, beyond = np.ones((1, 1, *x.shape[2:])), pad
+        if self.get("count_include_pad"):  # cells that only ceil_mode adds never count
+            counted = np.pad(counted, [(0, 0), (0, 0), *given], constant_values=1.0)
+            beyond = [(0, p[1] - g[1]) for p, g in zip(pad, given)]
+        n = x.ndim - 2
+        return np.asarray(windows(counted, kernel, steps, spread, beyond, 0.0).sum(axis=tuple(range(2 + n, 2 + 2 * n))))
+
+    def total(self, x: Array) -> Array:
+        """Return the sum of every window."""
+        n = x.ndim - 2
+        kernel, steps, spread, pad = self.geometry(x, ceil=bool(self.get("ceil_mode")))
+        return np.asarray(windows(x, kernel, steps, spread, pad, 0.0).sum(axis=tuple(range(2 + n, 2 + 2 * n))))
+
+
+@operators.register("AveragePool")
+class AveragePool(_Averaged):
+    """Mean of every window."""
+
+    def compute(self, x: Array) -> Array:
+        """Return it."""
+        return (self.total(x) / self.count(x)).astype(x.dtype)
+
+
+@operators.register("LpPool")
+class LpPool(_Averaged):
+    """Norm of every window."""
+
+    def compute(self, x: Array) -> Array:
+        """Return it."""
+        p = self.get("p", 2)
+        return np.asarray((self.total(np.abs(x) ** p) ** (1.0 / p)).astype(x.dtype))
+
+
+class _Plane(Operator):
+    """One number of every plane."""
+
+    def compute(self, x: Array) -> Array:
+        """Return the mean."""
+        return np.asarray(x.mean(axis=tuple(range(2, x.ndim)), keepdims=True), x.dtype)
+
+
+@operators.register("GlobalAveragePool")
+class GlobalAveragePool(_Plane):
+    """Mean of every plane."""
+
+
+@operators.register("GlobalMaxPool")
+class GlobalMaxPool(_Plane):
+    """Largest element of every plane."""
+
+    def compute(self, x: Array) -> Array:
+        """Return it."""
+        return np.asarray(x.max(axis=tuple(range(2, x.ndim)), keepdims=True))
+
+
+@operators.register("GlobalLpPool")
+class GlobalLpPool(_Plane):
+    """Norm of every plane."""
+
+    def compute(self, x: Array) -> Array:
+        """Return it."""
+        p = self.get("p", 2)
+        return np.asarray((np.abs(x) ** p).sum(axis=tuple(range(2, x.ndim)), keepdims=True) ** (1.0 / p), x.dtype)

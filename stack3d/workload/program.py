@@ -1,0 +1,239 @@
+"""A graph as steps that can be run by many at a time: constants folded, values let go after their last use."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stack3d.errors import ArrayError, DeckError, Problem, Stack3dError
+from stack3d.layout import Floats
+from stack3d.workload.onnx_file import KEY, inputs_of
+from stack3d.workload.operators import Array, Held, Node, Operator, operators
+from stack3d.workload.remedies import remedy
+
+Product = Callable[[str, Floats], Floats]
+"""(layer, x) → x @ W: x has shape (vectors, inputs of the layer), the result (vectors, outputs)."""
+Observer = Callable[["Step", Sequence[Any], Sequence[Any], int], None]
+"""Told after each step: the step, its inputs and outputs, and how many bytes all values then take."""
+MOST_FOLDED = 2**28
+"""Bytes of one constant that folding may make; larger ones are made when they are needed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """An input of a graph.
+
+    Parameters
+    ----------
+    name : str
+    dtype : numpy.dtype
+    shape : tuple of int or None
+        None where the graph leaves a length open: a name, 0 or -1.
+    """
+
+    name: str
+    dtype: Any
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A node, its operator, and the values that nobody needs after it."""
+
+    node: Node
+    operator: Operator
+    dead: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Steps from inputs to one output; holds no state of a run.
+
+    Parameters
+    ----------
+    inputs : tuple of Input
+    output : str
+    constants : mapping of str to ndarray
+    steps : tuple of Step
+        Those that depend on the inputs, in order.
+    """
+
+    inputs: tuple[Input, ...]
+    output: str
+    constants: Mapping[str, Array]
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def of(cls, model: Any) -> Program:
+        """Make the steps of a checked model with one output; raises DeckError for every operator that is not supported."""
+        from onnx import numpy_helper
+
+        opsets = {o.domain if o.domain != "ai.onnx" else "": o.version for o in model.opset_import}
+        known = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+        steps, problems = _steps(model.graph.node, opsets, known)
+        if problems:
+            raise DeckError(problems)
+        output = model.graph.output[0].name
+        return cls(_inputs(model), output, known, _with_ends(steps, output, known))
+
+    def run(
+        self,
+        feeds: Mapping[str, Array],
+        product: Product,
+        layers: Mapping[tuple[str, str], str],
+        observe: Observer | None = None,
+    ) -> Array:
+        """Return the output.
+
+        Parameters
+        ----------
+        feeds : mapping of str to ndarray
+            Inputs by name, the batch first.
+        product : callable
+            Computes the products of layers.
+        layers : mapping of (output, slot) to str
+            Layers of the matrices of nodes, by the node's first output; other nodes compute by themselves.
+        observe : callable, optional
+
+        Raises
+        ------
+        ArrayError
+            What a node cannot do with its inputs; names the node.
+        """
+        values: dict[str, Any] = {i.name: np.asarray(feeds[i.name]).astype(i.dtype, copy=False) for i in self.inputs}
+        for step in self.steps:
+            node = step.node
+            inputs = [values[n] if n in values else self.constants[n] if n else None for n in node.inputs]
+            held = {
+                slot: _asked(product, layers[node.outputs[0], slot])
+                for slot in step.operator.slots
+                if (node.outputs[0], slot) in layers
+            }
+            outputs = perform(step, inputs, held)
+            values.update((name, y) for name, y in zip(node.outputs, outputs) if name)
+            if observe is not None:
+                observe(step, inputs, outputs, sum(getattr(v, "nbytes", 0) for v in values.values()))
+            for name in step.dead:
+                values.pop(name, None)
+        return np.asarray(values[self.output] if self.output in values else self.constants[self.output])
+
+
+def perform(step: Step, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
+    """Run one step; raises ArrayError that names the node for whatever its arrays raise."""
+    try:
+        return step.operator.run(inputs, held)
+    except ArrayError as error:
+        reason = str(error)
+    except Stack3dError:
+        raise
+    except Exception as error:  # arrays raise whatever they raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    raise ArrayError(f"node {step.node.name!r} ({step.node.kind}): {reason}")
+
+
+def _asked(product: Product, layer: str) -> Callable[[Array], Array]:
+    def times(x: Array) -> Array:
+        y = np.asarray(product(layer, x.reshape(-1, x.shape[-1])))
+        return y.reshape(*x.shape[:-1], -1).astype(x.dtype, copy=False)
+
+    return times
+
+
+def _inputs(model: Any) -> tuple[Input, ...]:
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    names = set(inputs_of(model))
+    return tuple(
+        Input(
+            i.name,
+            tensor_dtype_to_np_dtype(i.type.tensor_type.elem_type),
+            tuple(d.dim_value if d.dim_value > 0 else None for d in i.type.tensor_type.shape.dim),
+        )
+        for i in model.graph.input
+        if i.name in names
+    )
+
+
+def _steps(protos: Sequence[Any], opsets: Mapping[str, int], known: dict[str, Array]) -> tuple[list[Step], list[Problem]]:
+    """Steps of nodes; what depends on constants alone is computed into `known`, branches on constants are taken."""
+    steps: list[Step] = []
+    problems: list[Problem] = []
+    waiting = deque(protos)
+    while waiting:
+        proto = waiting.popleft()
+        if proto.op_type == "If" and proto.input[0] in known:
+            waiting.extendleft(reversed(_branch(proto, bool(np.ravel(known[proto.input[0]])[0]), known)))
+            continue
+        node = Node.of(proto, opsets)
+        if node.kind not in operators:
+            text = f"node {node.name!r} is a {node.kind}, which is not supported; {remedy(node.kind, operators)}"
+            problems.append(Problem(KEY, text))
+            continue
+        try:
+            step = Step(node, operators[node.kind](node))
+        except Stack3dError:
+            raise
+        except Exception as error:  # attributes of the wrong kind
+            problems.append(
+                Problem(KEY, f"node {node.name!r} ({node.kind}): {str(error).splitlines()[0] if str(error) else error!r}")
+            )
+            continue
+        if objection := step.operator.objection(known):
+            problems.append(Problem(KEY, f"node {node.name!r} is {objection}"))
+        elif not _folded(step, known):
+            steps.append(step)
+    return steps, problems
+
+
+def _folded(step: Step, known: dict[str, Array]) -> bool:
+    """Whether a node's outputs could be computed now, from constants alone."""
+    used = [name for name in step.node.inputs if name]
+    if not all(name in known for name in used):
+        return False
+    try:
+        outputs = perform(step, [known[n] if n else None for n in step.node.inputs], {})
+    except Stack3dError:
+        return False  # said when it is run
+    found = [np.asarray(y) for y in outputs]
+    if sum(y.nbytes for y in found) > MOST_FOLDED:
+        return False
+    known.update((name, y) for name, y in zip(step.node.outputs, found) if name)
+    return True
+
+
+def _branch(proto: Any, holds: bool, known: dict[str, Array]) -> list[Any]:
+    """Nodes of the branch that a constant condition takes, its values renamed after the node, its constants into `known`."""
+    from onnx import helper, numpy_helper
+
+    wanted = "then_branch" if holds else "else_branch"
+    graph = next(a.g for a in proto.attribute if a.name == wanted)
+    own = {t.name for t in graph.initializer} | {o for n in graph.node for o in n.output if o}
+    prefix = f"{proto.name or proto.output[0]}/"
+    renamed = {name: prefix + name for name in own}
+    known.update((renamed[t.name], numpy_helper.to_array(t)) for t in graph.initializer)
+    nodes = []
+    for node in graph.node:
+        copy = type(node).FromString(node.SerializeToString())
+        for side in (copy.input, copy.output):
+            side[:] = [renamed.get(n, n) for n in side]
+        copy.name = prefix + node.name if node.name else ""
+        nodes.append(copy)
+    ends = [helper.make_node("Identity", [renamed.get(o.name, o.name)], [t]) for o, t in zip(graph.output, proto.output) if t]
+    return nodes + ends
+
+
+def _with_ends(steps: Sequence[Step], output: str, known: Mapping[str, Array]) -> tuple[Step, ...]:
+    """Only the steps that the output needs, each with the values that end with it."""
+    needed, kept = {output}, []
+    for step in reversed(steps):
+        if not needed & set(step.node.outputs):
+            continue
+        used = {n for n in step.node.inputs if n and n not in known}
+        dead = (used | {o for o in step.node.outputs if o}) - needed
+        kept.append(Step(step.node, step.operator, tuple(sorted(dead))))
+        needed |= used
+    return tuple(reversed(kept))

@@ -1,0 +1,129 @@
+"""From a CSV of measurements to a deck: values with intervals, mistakes told by line and column, refusals."""
+
+import csv
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from stack3d.cli import app
+from stack3d.devices import build_device, load_device
+from stack3d.devices.fits import arrhenius_energy
+from stack3d.devices.fitting import FitError, fit_law, fitted_device, read_table
+from stack3d.devices.laws import BOLTZMANN
+from stack3d.errors import ArrayError, DeckError, UnknownNameError
+
+TRUTH = {"activation_energy": 1.30, "shape": 0.60, "barrier_sd": 0.03, "anchor.time": 2e5}
+
+
+def bakes(path, seed, *, cells=8, temperatures=(125, 165, 200)):
+    """Cells whose barriers spread by 30 meV about 1.3 eV, equally fast at 200 degC; reads with 1 % of noise."""
+    rng = np.random.default_rng(seed)
+    with path.open("w") as file:
+        file.write("# made here\ntemperature [degC],level [uS],cell,time [s],conductance [uS]\n")
+        for celsius in temperatures:
+            for level in (5.0, 20.0, 40.0):
+                for cell in range(cells):
+                    energy = 1.30 + 0.03 * rng.normal()
+                    start = level * (1 + 0.03 * rng.normal())
+                    for time in (1, 1e3, 1e5, 3e5, 1e6):
+                        x = time / (2e5 * np.exp(energy / BOLTZMANN * (1 / (celsius + 273.15) - 1 / 473.15)))
+                        file.write(
+                            f"{celsius},{level},{cell},{time:g},{start * np.exp(-(x**0.6)) * (1 + 0.01 * rng.normal()):.6f}\n"
+                        )
+    return path
+
+
+def test_the_truth_is_found_and_the_deck_lives(tmp_path):
+    data = bakes(tmp_path / "bakes.csv", 1)
+    deck = tmp_path / "mine.yaml"
+    done = CliRunner().invoke(app, ["fit", str(data), "--law", "distributed_barriers", "--law", "abrupt", "-o", str(deck)])
+    assert done.exit_code == 0, done.output
+    assert "3 temperatures within 75 K fix activation_energy" in done.output
+    device = load_device(str(deck))
+    mechanism = device.mechanisms["retention"]
+    assert mechanism.law == "distributed_barriers", "abrupt losses explain a gradual one worse"
+    posterior = mechanism.posterior
+    names = [name.partition(" [")[0] for name in posterior.parameters]
+    draws = np.array(posterior.draws)
+    assert draws.shape == (200, len(names)) and np.array(posterior.covariance).shape == (len(names), len(names))
+    for name, true in TRUTH.items():
+        low, high = np.quantile(draws[:, names.index(name)], (0.005, 0.995))  # four of them: 95 % for each would fail often
+        assert low <= true <= high, (name, low, high)
+    assert np.ptp(draws[:, names.index("activation_energy")]) < 0.2
+    assert build_device(device).retention.activation_energy == pytest.approx(1.30, abs=0.05)
+    assert "<svg" in deck.with_suffix(".html").read_text()
+
+
+def test_lives_with_survivors_and_programming_errors(tmp_path):
+    """Weibull lives at two temperatures, a third of them stopped early; sd 0.3 uS + 1 % of the level."""
+    rng = np.random.default_rng(5)
+    with (tmp_path / "lives.csv").open("w") as file:
+        file.write("temperature [degC],cycles,censored\n")
+        for celsius in (25, 85):
+            scale = 1e6 * np.exp(0.3 / BOLTZMANN * (1 / (celsius + 273.15) - 1 / 298.15))
+            for life in scale * rng.weibull(2, 60):
+                file.write(f"{celsius},{min(life, 1.1 * scale):.5g},{int(life > 1.1 * scale)}\n")
+    table = read_table(tmp_path / "lives.csv")
+    fit = fit_law("tent", [table], fitted_device([table]), hold={"reference_temperature": "298.15 K"})
+    for name, true in {"cycles_at_reference": 1e6, "activation_energy": 0.3, "shape": 2.0}.items():
+        low, high = fit.interval(name, 0.99)
+        assert low <= true <= high, (name, low, high)
+    with (tmp_path / "writes.csv").open("w") as file:
+        file.write("target [uS],conductance [uS]\n")
+        for level in np.repeat([5.0, 20.0, 40.0], 200):
+            file.write(f"{level},{level + (0.3 + 0.01 * level) * rng.normal():.5f}\n")
+    table = read_table(tmp_path / "writes.csv")
+    fit = fit_law("linear", [table], fitted_device([table]))
+    for name, true in {"offset": 0.3e-6, "slope": 0.01}.items():
+        low, high = fit.interval(name, 0.99)
+        assert low <= true <= high, (name, low, high)
+
+
+def test_mistakes_name_line_and_column(tmp_path):
+    bad = tmp_path / "bad.csv"
+    bad.write_text("temperature [degC],level [uS],time [s],conductance [uS]\n25,5,1,4.9\n25,5,ten,4.8\n25,5,100,-1\n25,5,7\n")
+    with pytest.raises(DeckError) as caught:
+        read_table(bad)
+    text = str(caught.value)
+    assert "bad.csv:3: column 3 (time): 'ten' is no finite number" in text
+    assert "bad.csv:4: column 4 (conductance): -1 is not above zero" in text
+    assert "bad.csv:5: has 3 columns; the header has 4" in text
+    bad.write_text("temperature [degC],levle [uS],time,conductance [uS]\n25,5,1,4.9\n")
+    with pytest.raises(DeckError, match=r"did you mean 'level'"):
+        read_table(bad)
+    bad.write_text("temperature [degC],level [uS],time,conductance [uS]\n25,5,1,4.9\n")
+    with pytest.raises(DeckError, match=r"column 3 \(time\): the header needs a unit"):
+        read_table(bad)
+
+
+def test_fits_that_cannot_be_made_are_refused(tmp_path):
+    one = read_table(bakes(tmp_path / "one.csv", 2, temperatures=(125,)))
+    with pytest.raises(FitError, match="one temperature cannot tell activation_energy"):
+        fit_law("distributed_barriers", [one], fitted_device([one]))
+    with pytest.raises(UnknownNameError, match="did you mean 'distributed_barriers'"):
+        fit_law("distributed_barrier", [one], fitted_device([one]))
+    with pytest.raises(DeckError, match="needs a file with the columns cycles"):
+        fit_law("tent", [one], fitted_device([one]))
+    few = tmp_path / "few.csv"
+    few.write_text("target [uS],sd [uS]\n5,0.1\n10,0.2\n")
+    table = read_table(few)
+    with pytest.raises(FitError, match="2 readings cannot fix 3 parameters"):
+        fit_law("linear", [table], fitted_device([table]))
+
+
+def test_arrhenius_energy_keeps_its_sign():
+    """Faster when hot is positive, slower when hot negative; equal temperatures have none."""
+    assert arrhenius_energy((3985.0, 181.0), (473.15, 523.15)) == pytest.approx(1.318, abs=0.002)
+    assert arrhenius_energy((181.0, 3985.0), (473.15, 523.15)) == pytest.approx(-1.318, abs=0.002)
+    assert arrhenius_energy((181.0, 3985.0), (523.15, 473.15)) == pytest.approx(1.318, abs=0.002)
+    with pytest.raises(ArrayError):
+        arrhenius_energy((181.0, 3985.0), (473.15, 473.15))
+
+
+def test_csv_of_the_bakes_reads_back(tmp_path):
+    table = read_table(bakes(tmp_path / "b.csv", 3))
+    with (tmp_path / "b.csv").open() as file:
+        rows = list(csv.reader(file))[2:]
+    assert table.rows == len(rows) and len(set(table.cell)) == 3 * 3 * 8
+    np.testing.assert_allclose(table.columns["temperature"][0], 398.15)
