@@ -205,7 +205,7 @@ def _band(history: History, lifetime: Lifetime, values: dict[str, Any], coordina
             curves.append(np.array(_curve(lives[-1], history.times, history.climates, plan)))
         draws = np.array(curves[len(BANDS) :])
         values["mvm/accuracy_draws"] = draws.mean(axis=2)
-        coordinates["draw"] = np.arange(DRAWS)
+        coordinates["posterior_draw"] = np.arange(DRAWS)
         order = np.argsort([c.mean() for c in curves], kind="stable")
         chosen = [int(order[0]), BANDS.index("default"), int(order[-1])]
         lives, curves = [lives[i] for i in chosen], [curves[i] for i in chosen]

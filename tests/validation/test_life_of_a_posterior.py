@@ -46,7 +46,7 @@ def test_the_band_holds_the_draws_and_the_same_chips(deck):
     assert list(band["band"].values) == ["low", "default", "high"]
     np.testing.assert_array_equal(band.sel(band="default").values, mvm["accuracy"].values)
     draws = mvm["accuracy_draws"]
-    assert draws.sizes["draw"] == 8
+    assert draws.sizes["posterior_draw"] == 8
     means = band.mean("sample")
     assert float(means.sel(band="low").mean()) == pytest.approx(
         min(float(draws.mean("time").min()), float(means.sel(band="default").mean()))
