@@ -104,7 +104,7 @@ class Cylinders(DeckModel):
     end_resistance: ArealResistance = 0.0
     """Of both ends of a cylinder together, on its own area: dielectric between a bump and the silicon."""
     resolved: bool = False
-    """Whether every cylinder is meshed, instead of homogenised by mixing rules; wants `solver.mesh.cells: tet`."""
+    """Whether every cylinder is meshed, instead of homogenised by mixing rules; wants tetrahedra (`solver.mesh.cells`)."""
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -212,7 +212,7 @@ class Layer(DeckModel):
 
 
 class Tiers(DeckModel):
-    """Layers that repeat; in the stack their names become t0_…, t1_…"""
+    """Layers that repeat; in the stack their names become ``t0_…``, ``t1_…``"""
 
     repeat: Annotated[Count, Field(ge=1, le=256)]
     layers: Annotated[tuple[Layer, ...], Field(min_length=1)]
