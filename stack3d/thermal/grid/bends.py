@@ -2,12 +2,13 @@
 
 Linear elements are exact at the nodes of one-dimensional problems and follow a chord in between. Of a steady state the bow
 over that chord is q h² / 12 k in the mean, known from the heat alone. Added to the plain mean it keeps resistances
-reciprocal, which a curvature recovered from neighbouring nodes does not. Over time means are plain: that keeps the energy.
+reciprocal, which a curvature recovered from neighbouring nodes does not. Over time it is added by the share of the heat that
+leaves already: the plain means alone hold the energy put in, and a stack that has settled has its steady means.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from stack3d.layout import Floats, HeatSource, Rectangle, Stack
 from stack3d.thermal.grid.cells import CellProperties
 from stack3d.thermal.lines import cell_integrals
 from stack3d.thermal.places import Box, Place
+from stack3d.thermal.problem import ThermalProblem
 
 
 def shares(grid: Grid, boxes: Sequence[Rectangle]) -> tuple[Floats, Floats]:
@@ -57,6 +59,36 @@ def bends(
         density = np.array([source.power / source.extent.area for source in mine]) / stack.layer(name).thickness
         out[name] = (y.T @ (density[:, None] * x)) * bows(grid, cells, stack.index[name], temperature)
     return out
+
+
+def settled(
+    problem: ThermalProblem, cells: CellProperties, temperature: Floats, power: float, heat: Mapping[str, float]
+) -> float:
+    """Share of the power that leaves through the faces, 0 to 1; heat of fixed faces from the gradient beside them. [-]
+
+    Parameters
+    ----------
+    problem : ThermalProblem
+    cells : CellProperties
+    temperature : ndarray, shape (nz+1, ny+1, nx+1)
+        [K]
+    power : float
+        [W]
+    heat : mapping of str to float
+        Leaving through each face, NaN where its temperature is fixed. [W]
+    """
+    if power <= 0 or problem.sides.is_fixed:
+        return 0.0
+    grid = problem.grid
+    left = sum(value for value in heat.values() if np.isfinite(value))
+    area = np.outer(np.diff(grid.y), np.diff(grid.x))
+    for face, at, beside in ((problem.top, -1, -2), (problem.bottom, 0, 1)):
+        if face.is_fixed:
+            step = temperature[beside] - temperature[at]
+            means = 0.25 * (step[1:, 1:] + step[1:, :-1] + step[:-1, 1:] + step[:-1, :-1])
+            kz = cells.conductivity[grid.layer[at]][2]
+            left += float((area * kz * means).sum()) / abs(float(grid.z[beside] - grid.z[at]))
+    return float(np.clip(left / power, 0.0, 1.0))
 
 
 def bend_matrix(
