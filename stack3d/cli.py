@@ -263,16 +263,18 @@ def import_(
     ] = None,
 ) -> None:
     """Turn the files of a HotSpot or 3D-ICE run into a scenario, and say what had no equivalent."""
-    from stack3d import decks, results, yamlfile
+    from stack3d import results
     from stack3d.case import check
     from stack3d.geometry.importers import import_files
 
     found = import_files(files, output.stem, transient)
-    for name, text in found.tables.items():
+    with found.resolved() as case:
+        try:
+            check(case.scenario)
+        except DeckError as error:
+            raise DeckError(case.locate(error.problems)) from None
+    for name, text in found.files(output.name).items():
         results.write_text(output.parent / name, text)
-    case = decks.resolve(yamlfile.parse_text(found.text(), str(output)), output)
-    check(case.scenario)
-    results.write_text(output, found.text())
     typer.echo(
         f"{output}: {len(found.scenario['geometry']['layers'])} layers, {len(found.scenario['power']['sources'])} sources"
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d import yamlfile
 from stack3d.errors import DeckError, Problem, did_you_mean
@@ -38,8 +40,11 @@ def read(path: Path) -> list[Unit]:
     if path.suffix not in readers:
         raise DeckError(f"a floorplan ends in {', '.join(readers)}, not {path.suffix or 'nothing'}")
     units = readers[path.suffix](path)
-    names = [str(unit.get("name")) for unit in units]
-    twice = [unit for i, unit in enumerate(units) if names[i] in names[:i]]
+    seen: set[str] = set()
+    twice = []
+    for unit in units:
+        twice += [unit] if (name := str(unit.get("name"))) in seen else []
+        seen.add(name)
     if twice:
         raise DeckError([Problem("name", f"unit {u.get('name')!r} is there twice", *u.here) for u in twice])
     if not units:
@@ -86,9 +91,12 @@ def read_text(path: Path) -> str:
 def number(text: str, path: Path, line: int | None, what: str) -> float:
     """A number; raises DeckError with file and line."""
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        raise DeckError(Problem(what, f"wants a number, got {text!r}", yamlfile.shown(path), line)) from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise DeckError(Problem(what, f"wants a number, got {text!r}", yamlfile.shown(path), line))
+    return value
 
 
 def hotspot_units(path: Path) -> Iterator[tuple[Place, str, list[float], list[str]]]:
@@ -97,13 +105,23 @@ def hotspot_units(path: Path) -> Iterator[tuple[Place, str, list[float], list[st
     Lines of connectivity, of two names, are left out. Raises DeckError with file and line, for overlaps too.
     """
     units = list(_hotspot_lines(path))
-    start = np.array([size[2:] for _, _, size, _ in units]).reshape(-1, 2)
-    end = start + np.array([size[:2] for _, _, size, _ in units]).reshape(-1, 2)
-    for i, (place, name, size, _) in enumerate(units):
-        shared = np.minimum(end[:i], end[i]) - np.maximum(start[:i], start[i])
-        for j in np.flatnonzero((shared > OVERLAP * min(size[:2])).all(axis=1))[:1]:
-            raise DeckError(Problem(name, f"unit {name!r} overlaps unit {units[j][1]!r} of line {units[j][0][1]}", *place))
+    for i, j in _overlaps(np.array([size for _, _, size, _ in units]).reshape(-1, 4)):
+        (place, name, *_), (other, earlier, *_) = units[i], units[j]
+        raise DeckError(Problem(name, f"unit {name!r} overlaps unit {earlier!r} of line {other[1]}", *place))
     yield from units
+
+
+def _overlaps(boxes: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
+    """Pairs (later, earlier) of rectangles [width, height, x, y] that share more than `OVERLAP` of the later one's side."""
+    order = np.argsort(boxes[:, 2], kind="stable")
+    size, start = boxes[order, :2], boxes[order, 2:]
+    end = start + size
+    until = np.searchsorted(start[:, 0], end[:, 0])
+    for i in range(order.size):  # only those that begin before this one ends
+        near = slice(i + 1, until[i])
+        shared = np.minimum(end[near], end[i]) - np.maximum(start[near], start[i])
+        for j in order[near][(shared > OVERLAP * np.minimum(size[near], size[i]).min(axis=1)[:, None]).all(axis=1)]:
+            yield max(int(j), int(order[i])), min(int(j), int(order[i]))
 
 
 def _hotspot_lines(path: Path) -> Iterator[tuple[Place, str, list[float], list[str]]]:

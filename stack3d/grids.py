@@ -87,7 +87,10 @@ def planes_of(surface: Surface, stack: Stack, grid: Grid) -> list[Plane]:
     ]
     area = np.sum([np.outer(wy, wx) for wy, wx in overlaps], axis=0)
     if surface.side == "channels":
-        out = [Plane((low, every, every), area * solid[index - 1]), Plane((high, every, every), area * solid[index + 1])]
+        planes = {
+            "floor": Plane((low, every, every), area * solid[index - 1]),
+            "ceiling": Plane((high, every, every), area * solid[index + 1]),
+        }
         along_y = surface.direction == "y"
         lines = grid.x if along_y else grid.y
         edges = [v for e in surface.extents for v in ((e.x0, e.x1) if along_y else (e.y0, e.y1))]
@@ -95,7 +98,7 @@ def planes_of(surface: Surface, stack: Stack, grid: Grid) -> list[Plane]:
         lengths = [overlap[0 if along_y else 1] for overlap in overlaps for _ in (0, 1)]
         walls = np.array([np.outer(np.diff(grid.z)[low:high], length) for length in lengths])
         upward = slice(low, high + 1)
-        out.append(Plane((upward, every, at) if along_y else (upward, at, every), walls))
-        return out
+        planes["walls"] = Plane((upward, every, at) if along_y else (upward, at, every), walls)
+        return [planes[part] for part in surface.parts]
     level, other = (high, index + 1) if surface.side == "top" else (low, index - 1)
     return [Plane((level, every, every), area * (solid[index] & ~solid[other]))]

@@ -142,8 +142,8 @@ class Channels:
         Of the coolant, volumetric. [J m⁻³ K⁻¹]
     conductivity, viscosity, density, boiling_point : float or None
         Of the coolant. [W m⁻¹ K⁻¹], [Pa s], [kg m⁻³], [K]
-    film_coefficient : float or None
-        On floors, ceilings and walls; None leaves it to a correlation. [W m⁻² K⁻¹]
+    film_coefficient, floor_film_coefficient, ceiling_film_coefficient : float or None
+        On walls, floors and ceilings; None leaves it to a correlation, or is as on the walls. [W m⁻² K⁻¹]
     """
 
     outlines: tuple[Rectangle, ...]
@@ -159,6 +159,8 @@ class Channels:
     film_coefficient: float | None = None
     density: float | None = None
     boiling_point: float | None = None
+    floor_film_coefficient: float | None = None
+    ceiling_film_coefficient: float | None = None
 
 
 @dataclass(frozen=True)
@@ -270,6 +272,10 @@ class HeatSource:
     """[W]"""
 
 
+ChannelPart = Literal["floor", "ceiling", "walls"]
+CHANNEL_PARTS: tuple[ChannelPart, ...] = ("floor", "ceiling", "walls")
+
+
 @dataclass(frozen=True)
 class Surface:
     """A named part of the surface through which heat may leave.
@@ -284,6 +290,8 @@ class Surface:
         On the face, or outlines of the channels.
     direction : {"x", "y"}
         Along which channels run.
+    parts : tuple of {"floor", "ceiling", "walls"}
+        Of channels that it takes in.
     """
 
     name: str
@@ -291,3 +299,4 @@ class Surface:
     side: Literal["top", "bottom", "channels"]
     extents: tuple[Rectangle, ...]
     direction: Literal["x", "y"] = "y"
+    parts: tuple[ChannelPart, ...] = CHANNEL_PARTS

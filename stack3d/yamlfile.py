@@ -48,7 +48,7 @@ def wrapped(value: Any, place: Place) -> Any:
         items = Items(place)
         for item in value:
             items.append(wrapped(item, place))
-            items.places.append(place)
+            items.places.append(getattr(item, "here", place))
         return items
     return value
 

@@ -147,13 +147,14 @@ def _channels(deck: schema.geometry.Channels, extent: Rectangle, thickness: floa
     along_y = deck.direction == "y"
     low, high = (extent.x0, extent.x1) if along_y else (extent.y0, extent.y1)
     inner = deck.count * deck.width + (deck.count - 1) * deck.wall_width
-    edge = deck.edge_wall_width if deck.edge_wall_width is not None else 0.5 * (high - low - inner)
-    if edge <= 0 or abs(inner + 2 * edge - (high - low)) > 1e-6 * (high - low):
+    first, last = deck.edge_wall_width or (0.5 * (high - low - inner),) * 2
+    if min(first, last) <= 0 or abs(inner + first + last - (high - low)) > 1e-6 * (high - low):
         raise DeckError(
             f"{deck.count} channels of {deck.width * 1e6:g} um with walls of {deck.wall_width * 1e6:g} um and edge walls of"
-            f" {edge * 1e6:g} um take {(inner + 2 * edge) * 1e3:g} mm; the layer is {(high - low) * 1e3:g} mm wide there"
+            f" {first * 1e6:g} and {last * 1e6:g} um take {(inner + first + last) * 1e3:g} mm; the layer is"
+            f" {(high - low) * 1e3:g} mm wide there"
         )
-    starts = [low + edge + i * (deck.width + deck.wall_width) for i in range(deck.count)]
+    starts = [low + first + i * (deck.width + deck.wall_width) for i in range(deck.count)]
     outlines = tuple(
         Rectangle(a, a + deck.width, extent.y0, extent.y1) if along_y else Rectangle(extent.x0, extent.x1, a, a + deck.width)
         for a in starts
@@ -172,6 +173,8 @@ def _channels(deck: schema.geometry.Channels, extent: Rectangle, thickness: floa
         deck.wall_film_coefficient,
         deck.coolant.density,
         deck.coolant.boiling_point,
+        deck.floor_film_coefficient,
+        deck.ceiling_film_coefficient,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from stack3d.errors import ValidityWarning
-from stack3d.layout import Channels, Stack
+from stack3d.layout import ChannelPart, Channels, Stack
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.cooling import ducts
 from stack3d.thermal.cooling.channels import ChannelRun
@@ -18,18 +18,20 @@ MOST_ENTRANCE = 0.5
 """Share of a channel that may be thermal entrance before a run warns; the mean film is then a tenth above the developed one."""
 
 
-def channel_film(channels: Channels) -> float:
-    """Given film coefficient, or that of laminar flow. [W m⁻² K⁻¹]"""
-    if channels.film_coefficient is not None:
-        return channels.film_coefficient
-    assert channels.conductivity is not None
-    return ducts.film_coefficient(channels.width, channels.height, channels.conductivity)
+def channel_films(channels: Channels) -> dict[ChannelPart, float]:
+    """Given film coefficients of walls, floors and ceilings, or that of laminar flow. [W m⁻² K⁻¹]"""
+    film = channels.film_coefficient
+    if film is None:
+        assert channels.conductivity is not None
+        film = ducts.film_coefficient(channels.width, channels.height, channels.conductivity)
+    floor, ceiling = channels.floor_film_coefficient, channels.ceiling_film_coefficient
+    return {"walls": film, "floor": film if floor is None else floor, "ceiling": film if ceiling is None else ceiling}
 
 
 def channel_runs(stack: Stack) -> list[ChannelRun]:
     """Channels of every layer that has them."""
     return [
-        ChannelRun(f"{layer.name}_coolant", layer.name, layer.channels, channel_film(layer.channels))
+        ChannelRun(f"{layer.name}_coolant", layer.name, layer.channels, channel_films(layer.channels))
         for layer in stack.layers
         if layer.channels is not None
     ]

@@ -102,9 +102,8 @@ def thermal_problem(stack: Stack, body: Grid | Columns | CellMesh, cooling: Cool
     for surface, deck in zip(surfaces_of(cooling, stack), cooling.patches):
         patches.append((surface, face_of(deck.condition, sum(box.area for box in surface.extents), ambient)))
     for run in channel_runs(stack):
-        channels = run.channels
-        surface = Surface(run.name, run.layer, "channels", channels.outlines, channels.direction)
-        patches.append((surface, Face(run.film_coefficient, channels.inlet_temperature)))
+        for name, surface in run.patches.items():
+            patches.append((surface, Face(run.film(name), run.channels.inlet_temperature)))
     top = face_of(cooling.top, stack.layers[-1].extent.area, ambient)
     bottom = face_of(cooling.bottom, stack.layers[0].extent.area, ambient)
     sides = face_of(cooling.sides, side_area(stack), ambient)

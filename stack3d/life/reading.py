@@ -97,11 +97,12 @@ def read_out(
         compensations=corrections,
         statistics=statistics if layers else None,
         memory_limit=computer.read_memory,
+        per_input=computer.memory,
     )
     labels = computer.data.labels
-    confusion = mvm.confusion_matrix(logits, labels)
+    confusion = computer.task.confusion(logits, labels)
     return Reading(
-        np.asarray(mvm.accuracy(logits, labels), dtype=np.float64),
+        np.asarray(computer.task.score(logits, labels), dtype=np.float64),
         np.asarray(mvm.logit_error(logits, computer.float_logits), dtype=np.float64),
         np.array([float(np.mean(statistics[name].signal_to_noise)) for name in matrices if name in statistics]),
         np.asarray(confusion).reshape(-1, *np.shape(confusion)[-2:]).sum(axis=0),

@@ -123,6 +123,7 @@ def infer(
     compensations: Mapping[str, Compensation] | None = None,
     statistics: dict[str, LayerStatistics] | None = None,
     memory_limit: float = 64e6,
+    per_input: float = 0.0,
     dtype: Any = np.float32,
 ) -> Any:
     """Return the logits of a network on every chip.
@@ -148,6 +149,9 @@ def infer(
         Filled with a `LayerStatistics` per layer when given.
     memory_limit : float
         Working memory beyond conductances and logits; chips and inputs are taken in groups that stay below it. [byte]
+    per_input : float
+        What one input takes on one chip between the layers, where that is known: blocks are made smaller until they fit
+        `WORKING_MEMORY`. [byte]
     dtype : dtype
         Precision of the products.
 
@@ -170,7 +174,7 @@ def infer(
     count = math.prod(leading)
     if not count or not len(inputs):
         raise ArrayError(f"no chips or no inputs: leading axes {leading}, {len(inputs)} inputs")
-    group, batch = _groups(matrices, count, len(inputs), memory_limit)
+    group, batch = _groups(matrices, count, len(inputs), memory_limit, per_input)
     noises = read_noise if isinstance(read_noise, Mapping) else dict.fromkeys(matrices, read_noise)
     logits, scratch = [], Scratch()
     for first in range(0, count, group):
@@ -206,13 +210,21 @@ def infer(
     return whole.reshape(*leading, *whole.shape[1:])
 
 
-def _groups(matrices: Mapping[str, AnalogMatrix], chips: int, inputs: int, memory_limit: float) -> tuple[int, int]:
+WORKING_MEMORY = 128e6
+"""Of a block of chips and inputs between layers: larger ones leave the caches and are no faster. [byte]"""
+
+
+def _groups(
+    matrices: Mapping[str, AnalogMatrix], chips: int, inputs: int, memory_limit: float, per_input: float = 0.0
+) -> tuple[int, int]:
     """Return how many chips and how many inputs to take at a time."""
     per_chip = 16.0 * sum(math.prod(m.state_shape) for m in matrices.values())
     per_vector = 4.0 * max(2 * m.n_inputs + 4 * m.n_columns for m in matrices.values())
     usual = min(inputs, 256)  # shorter batches waste the products: rather fewer chips at a time
     group = int(max(1, min(chips, memory_limit // (per_chip + per_vector * usual))))
     batch = int(max(1, min(inputs, (memory_limit - per_chip * group) // (per_vector * group))))
+    if per_input * group * batch > WORKING_MEMORY:
+        batch = int(max(1, min(batch, WORKING_MEMORY // (per_input * group))))
     return group, batch
 
 

@@ -40,6 +40,14 @@ _ONE = quantity_schema("conductivity")
 _THREE_SCHEMA = WithJsonSchema(sourced({"anyOf": [_ONE, {"type": "array", "items": _ONE, "minItems": 3, "maxItems": 3}]}))
 
 
+def _two(value: Any) -> Any:
+    value = bare(value)
+    return (value,) * 2 if isinstance(value, (str, int, float)) else value
+
+
+_EDGE = quantity_schema("length")
+_TWO_SCHEMA = WithJsonSchema(sourced({"anyOf": [_EDGE, {"type": "array", "items": _EDGE, "minItems": 2, "maxItems": 2}]}))
+
 _Diagonal = Annotated[tuple[Conductivity, Conductivity, Conductivity], BeforeValidator(_three), _THREE_SCHEMA]
 
 
@@ -96,7 +104,7 @@ class Cylinders(DeckModel):
     end_resistance: ArealResistance = 0.0
     """Of both ends of a cylinder together, on its own area: dielectric between a bump and the silicon."""
     resolved: bool = False
-    """Whether every cylinder is meshed, instead of homogenised by mixing rules; wants `solver.mesh.cells: tet`."""
+    """Whether every cylinder is meshed, instead of homogenised by mixing rules; wants tetrahedra (`solver.mesh.cells`)."""
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -142,17 +150,24 @@ class Channels(DeckModel):
     width: Thickness
     wall_width: Thickness
     """Between two channels."""
-    edge_wall_width: Thickness | None = None
-    """Outside the first and the last channel; absent = what is left."""
+    edge_wall_width: Annotated[Size, BeforeValidator(_two), _TWO_SCHEMA] | None = None
+    """Outside the first and the last channel, one value or [first, last]; absent = what is left, in equal parts."""
     coolant: Coolant
     flow_rate: FlowRate
     """Of all channels together."""
     inlet_temperature: Temperature
     wall_film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
     """On all four sides of a channel; absent = laminar, fully developed (Shah and London 1978)."""
+    floor_film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
+    """On floors, where it differs from that of the walls beside them."""
+    ceiling_film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
+    """On ceilings, where it differs from that of the walls beside them."""
 
     @model_validator(mode="after")
     def _film_known(self) -> Self:
+        ends = self.floor_film_coefficient, self.ceiling_film_coefficient
+        if self.wall_film_coefficient is None and ends != (None, None):
+            raise ValueError("floor_film_coefficient and ceiling_film_coefficient want wall_film_coefficient beside them")
         if self.wall_film_coefficient is None and (self.coolant.conductivity is None or self.coolant.viscosity is None):
             raise ValueError("wants wall_film_coefficient, or a coolant with conductivity and viscosity")
         return self
@@ -197,7 +212,7 @@ class Layer(DeckModel):
 
 
 class Tiers(DeckModel):
-    """Layers that repeat; in the stack their names become t0_…, t1_…"""
+    """Layers that repeat; in the stack their names become ``t0_…``, ``t1_…``"""
 
     repeat: Annotated[Count, Field(ge=1, le=256)]
     layers: Annotated[tuple[Layer, ...], Field(min_length=1)]

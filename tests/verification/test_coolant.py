@@ -136,7 +136,7 @@ def test_the_correlation_stands_in_and_the_dataset_reports_the_coolant(tmp_path)
 
     one = case(scenario(), ("geometry.layers.cavity.channels.wall_film_coefficient", None))
     [run] = channels.channel_runs(check(one.scenario).stack)
-    assert run.film_coefficient == pytest.approx(3.608 * 0.607 / 100e-6, rel=1e-3)
+    assert run.films["walls"] == pytest.approx(3.608 * 0.607 / 100e-6, rel=1e-3)
     thermal = to_tree(one, run_case(one.scenario, Silent()))["thermal"]
     assert float(thermal["coolant_outlet_temperature"].sel(cavity="cavity")) == pytest.approx(
         300 + 8.0 / CAPACITY_RATE, abs=1e-5

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from stack3d.grids import Grid
-from stack3d.layout import Channels, Floats, Stack
+from stack3d.layout import CHANNEL_PARTS, ChannelPart, Channels, Floats, Stack, Surface
 from stack3d.thermal.lines import hat_integrals
 
 
@@ -18,17 +20,31 @@ class ChannelRun:
     Parameters
     ----------
     name : str
-        Of the patch that carries their film.
+        Of the patch that carries their film, that of the walls where films differ.
     layer : str
     channels : Channels
-    film_coefficient : float
-        [W m⁻² K⁻¹]
+    films : mapping of part to float
+        Film coefficient of floor, ceiling and walls. [W m⁻² K⁻¹]
     """
 
     name: str
     layer: str
     channels: Channels
-    film_coefficient: float
+    films: Mapping[ChannelPart, float]
+
+    @cached_property
+    def patches(self) -> dict[str, Surface]:
+        """Surface of each film: one for all parts, or one for each where films differ."""
+        channels = self.channels
+        surface = Surface(self.name, self.layer, "channels", channels.outlines, channels.direction)
+        if len(set(self.films.values())) == 1:
+            return {self.name: surface}
+        names = {part: self.name if part == "walls" else f"{self.name}_{part}" for part in CHANNEL_PARTS}
+        return {name: replace(surface, name=name, parts=(part,)) for part, name in names.items()}
+
+    def film(self, patch: str) -> float:
+        """Film coefficient of a patch. [W m⁻² K⁻¹]"""
+        return self.films[self.patches[patch].parts[0]]
 
     def lines(self, grid: Grid) -> tuple[Floats, Floats, slice]:
         """Lines across, lines along, and the part of the latter that the channels reach."""
@@ -44,7 +60,7 @@ class ChannelRun:
         return [(o.x0, o.x1) if along_y else (o.y0, o.y1) for o in self.channels.outlines]
 
     def wall_temperature(self, stack: Stack, grid: Grid, values: Floats) -> Floats:
-        """Mean over the perimeter at each line along the flow, shape (channels, lines). [K]"""
+        """Mean over the perimeter, weighted by the films, at each line along the flow, shape (channels, lines). [K]"""
         across, _, reach = self.lines(grid)
         cells = grid.cells_of(stack.index[self.layer])
         low, high = int(cells[0]), int(cells[-1]) + 1
@@ -52,12 +68,14 @@ class ChannelRun:
         field = field[:, reach]
         slab = stack.layer(self.layer)
         upward = hat_integrals(grid.z[low : high + 1], slab.z0, slab.z1)
+        walls, ceiling, floor = (self.films[part] for part in ("walls", "ceiling", "floor"))
         out = []
         for a, b in self.spans():
             sideways = hat_integrals(across, a, b)
             edges = [int(np.abs(across - v).argmin()) for v in (a, b)]
-            around = (field[0] + field[-1]) @ sideways + np.tensordot(upward, field[:, :, edges].sum(axis=2), axes=1)
-            out.append(around / (2 * (b - a + slab.thickness)))
+            around = (floor * field[0] + ceiling * field[-1]) @ sideways
+            around += walls * np.tensordot(upward, field[:, :, edges].sum(axis=2), axes=1)
+            out.append(around / ((floor + ceiling) * (b - a) + 2 * walls * slab.thickness))
         return np.array(out)
 
     def coolant_temperature(self, grid: Grid, wall: Floats) -> Floats:
@@ -108,6 +126,6 @@ class ChannelRun:
         _, along, reach = self.lines(grid)
         step = np.diff(along[reach])
         capacity_rate = channels.flow_rate / len(channels.outlines) * channels.heat_capacity
-        film = self.film_coefficient * 2 * (channels.width + channels.height)
+        film = (self.films["floor"] + self.films["ceiling"]) * channels.width + 2 * self.films["walls"] * channels.height
         store = channels.heat_capacity * channels.width * channels.height
         return capacity_rate, film * step, store * step

@@ -88,7 +88,8 @@ class CoolantBackend:
         changes: list[Floats] = []
         tolerance = FIRST_TOLERANCE if isinstance(self.backend, Adjustable) else 0.0
         for passes in range(1, MOST_PASSES + 1):
-            coolant = {run.name: run.on_nodes(grid, part) for run, part in zip(self.runs, split(state))}
+            parts = zip(self.runs, split(state))
+            coolant = {patch: run.on_nodes(grid, part) for run, part in parts for patch in run.patches}
             loose = self.backend.with_tolerance(tolerance) if isinstance(self.backend, Adjustable) and tolerance else None
             solution = (loose or self.backend).solve(sources, guess=guess, references={**(references or {}), **coolant})
             guess = solution.field.values

@@ -97,7 +97,9 @@ class CoolantFlow:
         """Heat that the coolant's own rise brings to the walls, on the nodes of the solid. [W]"""
         out = np.zeros(tuple(v.size for v in (self.grid.z, self.grid.y, self.grid.x)))
         for run, part in zip(self.runs, self.lines(flat, inlet)):
-            out += self._integral(run.name, run.film_coefficient * run.on_nodes(self.grid, part))
+            rise = run.on_nodes(self.grid, part)
+            for patch in run.patches:
+                out += self._integral(patch, run.film(patch) * rise)
         return out
 
     def temperatures(self, flat: Floats) -> dict[str, Floats]:
@@ -106,4 +108,5 @@ class CoolantFlow:
 
     def references(self, flat: Floats) -> Mapping[str, Floats]:
         """Reference temperatures of the films of the runs, on nodes. [K]"""
-        return {run.name: run.on_nodes(self.grid, values) for run, values in zip(self.runs, self.temperatures(flat).values())}
+        of_runs = zip(self.runs, self.temperatures(flat).values())
+        return {patch: run.on_nodes(self.grid, values) for run, values in of_runs for patch in run.patches}

@@ -63,7 +63,7 @@ class NodalSystem:
         self.sources, self.laws = tuple(sources), dict(laws or {})
         self.flow = CoolantFlow(runs, problem, body.face_integral, body.base)
         self.shape = body.lift().shape
-        self._boundary = self._face_loads({*self.laws, *(run.name for run in runs)})
+        self._boundary = self._face_loads({*self.laws, *(patch for run in runs for patch in run.patches)})
         self._units = {name: body.face_integral(name) for name in self.laws}
         self._films = {name: problem.faces[name].film_coefficient for name in self.laws}
         self._observed = body.observer(places)

@@ -1,0 +1,254 @@
+"""HotSpot's files: materials, configuration, floorplans, layers and power traces, in SI.
+
+Formats and defaults: HotSpot 6 and 7, their HOWTO, sources and example files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack3d.errors import did_you_mean
+from stack3d.floorplans import hotspot_units, number
+from stack3d.geometry.importers.files import find_file, mistake, place_of, read_lines
+from stack3d.geometry.importers.parts import Element, Solid
+from stack3d.layout import Rectangle
+from stack3d.yamlfile import Place
+
+DEFAULTS: dict[str, float] = {
+    "t_chip": 0.15e-3, "k_chip": 100.0, "p_chip": 1.75e6,
+    "t_interface": 20e-6, "k_interface": 4.0, "p_interface": 4.0e6,
+    "s_spreader": 30e-3, "t_spreader": 1e-3, "k_spreader": 400.0, "p_spreader": 3.55e6,
+    "s_sink": 60e-3, "t_sink": 6.9e-3, "k_sink": 400.0, "p_sink": 3.55e6,
+    "r_convec": 0.1, "c_convec": 140.4, "ambient": 318.15, "init_temp": 333.15, "sampling_intvl": 3.333e-6,
+    "model_secondary": 0.0, "r_convec_sec": 1.0, "c_convec_sec": 140.4, "t_metal": 10e-6, "t_c4": 0.1e-3,
+    "s_sub": 21e-3, "t_sub": 1e-3, "s_solder": 21e-3, "t_solder": 0.94e-3, "s_pcb": 0.1, "t_pcb": 2e-3,
+}  # fmt: skip
+"""HotSpot's own, for keys that the configuration does not set. SI."""
+PARTS = ("chip", "interface", "spreader", "sink")
+Words = list[tuple[int, str]]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Numbers that the stack needs, defaults filled in; every key as text, and where it stands."""
+
+    numbers: Mapping[str, float]
+    texts: Mapping[str, str]
+    places: Mapping[str, Place]
+
+    def solid(self, part: str) -> Solid:
+        """Material of a part of `PARTS`."""
+        k = self.numbers[f"k_{part}"]
+        return Solid((k, k, k), self.numbers[f"p_{part}"])
+
+
+@dataclass(frozen=True)
+class Slab:
+    """One layer of a layer file."""
+
+    name: str
+    place: Place
+    is_lateral: bool
+    has_power: bool
+    material: Solid
+    thickness: float
+    floorplan: tuple[Element, ...]
+
+
+def read_materials(path: Path) -> dict[str, Solid]:
+    """Solids by name: blocks of name, kind, conductivity, capacity and, for fluids, viscosity; raises DeckError."""
+    words = _words(path)
+    found: dict[str, Solid] = {}
+    while words:
+        (line, name), *rest = words
+        kind = rest[0][1] if rest else ""
+        count = {"solid": 3, "fluid": 4}.get(kind, 1)
+        if count == 1 or len(rest) < count:
+            raise mistake(place_of(path, line), name, "wants solid or fluid, then its numbers")
+        k, capacity = (_positive(w, path, n, name) for n, w in rest[1:3])
+        found[name] = Solid((k, k, k), capacity)
+        words = rest[count:]
+    return found
+
+
+def _words(path: Path) -> Words:
+    return [(n, w) for n, line in read_lines(path) for w in line.split()]
+
+
+def _positive(text: str, path: Path, line: int, key: str) -> float:
+    value = number(text, path, line, key)
+    if value <= 0:
+        raise mistake(place_of(path, line), key, f"wants a number above zero, got {text}")
+    return value
+
+
+def read_config(path: Path | None, solids: Mapping[str, Solid]) -> Config:
+    """Settings of a configuration, HotSpot's own without one; raises DeckError."""
+    numbers, texts, places = dict(DEFAULTS), dict[str, str](), dict[str, Place]()
+    if path is None:
+        return Config(numbers, texts, places)
+    for line, text in read_lines(path):
+        key, *values = text.split()
+        if not key.startswith("-") or len(values) != 1:
+            raise mistake(place_of(path, line), key, f"wants '-key value', got {text.strip()!r}")
+        key = key.removeprefix("-")
+        texts[key], places[key] = values[0], place_of(path, line)
+        if key in DEFAULTS:
+            numbers[key] = number(values[0], path, line, key)
+            if numbers[key] <= 0 and key != "model_secondary":
+                raise mistake(places[key], key, f"wants a number above zero, got {values[0]}")
+    for part in PARTS:  # a material stands over single numbers
+        key = f"material_{part}"
+        if key in texts:
+            solid = _named(texts[key], solids, places[key])
+            numbers[f"k_{part}"], numbers[f"p_{part}"] = solid.conductivity[0], solid.heat_capacity
+    return Config(numbers, texts, places)
+
+
+def _named(name: str, solids: Mapping[str, Solid], place: Place) -> Solid:
+    if name not in solids:
+        known = ", ".join(solids) or "none; give the .materials file too"
+        raise mistake(place, "", f"unknown material {name!r}{did_you_mean(name, solids)}; known: {known}")
+    return solids[name]
+
+
+def read_floorplan(path: Path, solids: Mapping[str, Solid]) -> tuple[Element, ...]:
+    """Units and, for layers of several materials, a material or its capacity and resistivity; raises DeckError."""
+    found: list[Element] = []
+    for place, name, (width, height, x, y), rest in hotspot_units(path):
+        material = None
+        if len(rest) == 1:
+            material = _named(rest[0], solids, place)
+        elif len(rest) == 2:
+            capacity, resistivity = (_positive(t, path, place[1] or 0, name) for t in rest)
+            material = Solid((1 / resistivity,) * 3, capacity)
+        elif rest:
+            raise mistake(place, name, f"wants a material or two numbers after its place, got {' '.join(rest)!r}")
+        found.append(Element(name, place, (Rectangle(x, x + width, y, y + height),), material=material))
+    if not found:
+        raise mistake(place_of(path), "", "holds no unit")
+    names = set[str]()
+    for element in found:
+        if element.name in names:
+            raise mistake(element.place, element.name, "is there twice")
+        names.add(element.name)
+    return tuple(found)
+
+
+def read_layers(path: Path, solids: Mapping[str, Solid], given: Sequence[Path] = ()) -> list[Slab]:
+    """Layers by number: lateral Y/N, power Y/N, a material or capacity and resistivity, thickness, floorplan.
+
+    Floorplans are looked for beside the file, in the working folder and among those that are `given`; raises DeckError.
+    """
+    words = _words(path)
+    slabs: dict[int, Slab] = {}
+    floorplans: dict[Path, tuple[Element, ...]] = {}
+    while words:
+        line, text = words[0]
+        place, key = place_of(path, line), f"layer {text}"
+        if not text.isdecimal() or int(text) in slabs:
+            raise mistake(place, "", f"wants the number of a layer, each once, got {text!r}")
+        by_name = len(words) > 3 and not _is_number(words[3][1])
+        count = 6 if by_name else 7
+        if len(words) < count:
+            raise mistake(place, key, "ends too early")
+        _, lateral, power, *rest = (w for _, w in words[:count])
+        if {lateral.upper(), power.upper()} - {"Y", "N"}:
+            raise mistake(place, key, f"wants Y or N for lateral heat flow and power, got {lateral!r} {power!r}")
+        if by_name:
+            solid = _named(rest[0], solids, place_of(path, words[3][0]))
+        else:
+            capacity, resistivity = (_positive(w, path, n, key) for n, w in words[3:5])
+            solid = Solid((1 / resistivity,) * 3, capacity)
+        thickness = _positive(rest[-2], path, words[count - 2][0], key)
+        at = place_of(path, words[count - 1][0])
+        if Path(rest[-1]).suffix == ".csv":
+            raise mistake(at, key, "cooling channels of HotSpot cannot be imported")
+        file = next((p for p in given if p.name == Path(rest[-1]).name), None) or find_file(rest[-1], at, key)
+        if file not in floorplans:
+            floorplans[file] = read_floorplan(file, solids)
+        name = f"l{text}_{file.stem}"
+        slabs[int(text)] = Slab(name, at, lateral in "Yy", power in "Yy", solid, thickness, floorplans[file])
+        words = words[count:]
+    if not slabs or sorted(slabs) != list(range(len(slabs))):
+        raise mistake(
+            place_of(path), "", f"wants layers numbered from 0 on, got {', '.join(map(str, sorted(slabs))) or 'none'}"
+        )
+    return [slabs[i] for i in sorted(slabs)]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Columns of a power trace, in the order of the file. [W]"""
+
+    path: Path
+    line: int
+    names: tuple[str, ...]
+    columns: tuple[tuple[float, ...], ...]
+
+    def fail(self, name: str, message: str) -> Exception:
+        """Error at the line of the names."""
+        return mistake(place_of(self.path, self.line), name, message)
+
+    def by_layer(self, units: Sequence[Sequence[str]]) -> list[dict[str, tuple[float, ...]]]:
+        """Powers of the units of each powered layer.
+
+        Columns go layer by layer, as HotSpot reads them; where no name repeats, in any order. Raises DeckError for columns
+        without a unit and units without a column.
+        """
+        known = [name for layer in units for name in layer]
+        for name in self.names:
+            if name not in known:
+                raise self.fail(name, f"no powered unit of this name{did_you_mean(name, known)}")
+        if len(set(known)) == len(known):
+            if twice := sorted({name for name in self.names if self.names.count(name) > 1}):
+                raise self.fail(twice[0], "is named twice")
+            found = dict(zip(self.names, self.columns))
+            if missing := sorted(set(known) - set(found)):
+                raise self.fail(missing[0], f"has no column of powers; without one: {', '.join(missing)}")
+            return [{name: found[name] for name in layer} for layer in units]
+        if len(self.names) != len(known):
+            raise self.fail("", f"has {len(self.names)} columns for {len(known)} units of {len(units)} layers")
+        out, start = [], 0
+        for i, layer in enumerate(units):
+            part = slice(start, start + len(layer))
+            found = dict(zip(self.names[part], self.columns[part]))
+            if odd := sorted(set(layer) ^ set(found)):
+                message = (
+                    f"columns {start + 1} to {start + len(layer)} are those of powered layer {i + 1}, each of its units once"
+                )
+                raise self.fail(odd[0], message)
+            out.append(found)
+            start += len(layer)
+        return out
+
+
+def read_trace(path: Path) -> Trace:
+    """Names in the first line, powers below; raises DeckError."""
+    lines = read_lines(path)
+    if not lines:
+        raise mistake(place_of(path), "", "holds neither names nor powers")
+    (first, header), *rows = lines
+    names = header.split()
+    values: list[list[float]] = []
+    for line, text in rows:
+        words = text.split()
+        if len(words) != len(names):
+            raise mistake(place_of(path, line), "", f"has {len(words)} powers for {len(names)} units")
+        values.append([number(word, path, line, "power") for word in words])
+        if min(values[-1]) < 0:
+            i = next(i for i, watts in enumerate(values[-1]) if watts < 0)
+            raise mistake(place_of(path, line), names[i], f"has a negative power in column {i + 1}: {words[i]} W")
+    if not rows:
+        raise mistake(place_of(path, first), "", "holds no power below its names")
+    return Trace(path, first, tuple(names), tuple(zip(*values)))

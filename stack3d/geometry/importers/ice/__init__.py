@@ -1,0 +1,5 @@
+"""3D-ICE: its language, what a stack description says, and the scenario made from it."""
+
+from stack3d.geometry.importers.ice.scenario import read
+
+__all__ = ["read"]

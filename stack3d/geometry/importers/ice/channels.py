@@ -1,0 +1,126 @@
+"""3D-ICE's cavities: microchannels of the 4rm and the 2rm model become channels; pin fins are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stack3d.geometry.importers.ice.words import MICRO, Statement
+from stack3d.geometry.importers.parts import length
+
+KEYS = (
+    "height", "channel length", "first wall length", "last wall length", "wall length", "wall material", "coolant flow rate",
+    "coolant heat transfer coefficient", "coolant volumetric heat capacity", "coolant incoming temperature",
+)  # fmt: skip
+SIDES = ("side", "top", "bottom")
+
+
+class Cavity:
+    """What the section ``microchannel`` or ``pinfin`` says.
+
+    Parameters
+    ----------
+    head : Statement
+        The first of the section.
+    """
+
+    def __init__(self, head: Statement) -> None:
+        self.head = head
+        self.model = head.heading[1] if len(head.heading) > 1 else ""
+        self.given: dict[str, Statement] = {}
+
+    def take(self, s: Statement) -> None:
+        """Keep what a statement says; raises DeckError for unknown words."""
+        if self.head.heading[0] == "pinfin":
+            return
+        key = next((k for k in KEYS if s.words[: len(k.split())] == tuple(k.split())), None)
+        if key is None:
+            raise s.fail(f"unknown words {' '.join(s.words)!r}; known: {', '.join(KEYS)}")
+        self.given[key] = s
+
+    def refuse_what_has_no_equivalent(self) -> None:
+        """Raises DeckError for pin fins, and for a model that 3D-ICE does not have."""
+        if self.head.heading[0] == "pinfin":
+            message = "pin fins are a porous model with fitted films inside 3D-ICE; they cannot be imported, only channels can"
+            raise self.head.fail(message)
+        if self.model not in ("4rm", "2rm"):
+            raise self.head.fail(f"wants 'microchannel 4rm:' or 'microchannel 2rm:', got {self.model!r}")
+
+    def statement(self, key: str) -> Statement:
+        """The statement of a key; raises DeckError when there is none."""
+        if key not in self.given:
+            raise self.head.fail(f"the microchannel has no {key}")
+        return self.given[key]
+
+    def number(self, key: str) -> float:
+        """Value of a key, as the file counts it; raises DeckError."""
+        return self.statement(key).values(len(key.split()), (1,))[0]
+
+    def films(self) -> dict[str, float]:
+        """Film coefficients as written, by side, "" for one for all. [W m⁻² K⁻¹]"""
+        s = self.statement("coolant heat transfer coefficient")
+        if len(s.words) == 5:
+            if len(s.words) > 4 and s.words[4] in SIDES:
+                raise s.fail(f"wants a number after {s.words[4]!r}")
+            return {"": s.value(4) / MICRO**2}
+        found = {}
+        for i in range(4, len(s.words), 2):
+            if s.words[i] not in SIDES:
+                raise s.fail(f"wants {', '.join(SIDES)}, got {s.words[i]!r}")
+            found[s.words[i]] = s.value(i + 1) / MICRO**2
+        wanted = SIDES if self.model == "4rm" else SIDES[1:]
+        if set(found) != set(wanted):
+            raise s.fail(f"wants one number, or {', '.join(wanted)}, got {', '.join(found) or 'none'}")
+        return found
+
+    def walls(self) -> tuple[float, float, float, float]:
+        """Width of a channel, of a wall, of the first and of the last wall. [m]"""
+        channel, wall = (MICRO * self.number(f"{part} length") for part in ("channel", "wall"))
+        edges = [MICRO * self.number(k) if k in self.given else wall for k in ("first wall length", "last wall length")]
+        return channel, wall, edges[0], edges[1]
+
+    def coefficients(self) -> tuple[float, float, float]:
+        """Film coefficients of sides, ceiling and floor of a channel. [W m⁻² K⁻¹]
+
+        Those of the 2rm model are effective ones on the area of a pitch, eff = (film width + side height) / pitch. They are
+        taken apart by that rule, the sides being the mean of ceiling and floor.
+        """
+        given = self.films()
+        side, top, bottom = (given.get(part, given.get("", 0.0)) for part in SIDES)
+        if self.model == "4rm":
+            return side, top, bottom
+        width, wall, *_ = self.walls()
+        height, pitch = MICRO * self.number("height"), width + wall
+        side = 0.5 * (top + bottom) * pitch / (width + height)
+        ceiling, floor = (side + sign * 0.5 * (top - bottom) * pitch / width for sign in (1.0, -1.0))
+        if min(ceiling, floor) <= 0:
+            s = self.statement("coolant heat transfer coefficient")
+            raise s.fail("top and bottom of the 2rm model differ by more than floor and ceiling of a channel can")
+        return side, ceiling, floor
+
+    def deck(self, chip_length: float, s: Statement) -> dict[str, Any]:
+        """The channels as a deck writes them, for the statement that puts them into the stack; raises DeckError.
+
+        3D-ICE's coolant flows towards larger y.
+        """
+        width, wall, first, last = self.walls()
+        count = (chip_length - first - last + wall) / (width + wall) if width + wall > 0 else 0.0
+        whole = round(count)
+        if whole < 1 or abs(count - whole) > 1e-6:
+            walls = f"{first * 1e6:g} and {last * 1e6:g} um"
+            raise s.fail(f"walls and channels do not fill the chip evenly: {count:g} channels between walls of {walls}")
+        side, ceiling, floor = self.coefficients()
+        channels: dict[str, Any] = {
+            "direction": "y",
+            "count": whole,
+            "width": length(width),
+            "wall_width": length(wall),
+            "edge_wall_width": length(first) if first == last else [length(first), length(last)],
+            "coolant": {"heat_capacity": f"{self.number('coolant volumetric heat capacity') / MICRO**3:.12g} J/m^3/K"},
+            "flow_rate": f"{self.number('coolant flow rate'):.12g} ml/min",
+            "inlet_temperature": f"{self.number('coolant incoming temperature'):.12g} K",
+            "wall_film_coefficient": f"{side:.12g} W/m^2/K",
+        }
+        if ceiling != side or floor != side:
+            channels["ceiling_film_coefficient"] = f"{ceiling:.12g} W/m^2/K"
+            channels["floor_film_coefficient"] = f"{floor:.12g} W/m^2/K"
+        return channels

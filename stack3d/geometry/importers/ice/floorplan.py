@@ -1,0 +1,109 @@
+"""3D-ICE's floorplans, of elements with powers, and layouts, of materials with places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stack3d.errors import did_you_mean
+from stack3d.geometry.importers.files import mistake, place_of
+from stack3d.geometry.importers.ice.words import MICRO, Statement, statements
+from stack3d.geometry.importers.parts import Element, Solid
+from stack3d.layout import Rectangle
+
+SolidOf = Callable[[str, Statement], Solid]
+"""Material by its name; raises DeckError at the statement for one that is not there."""
+WORDS = ("position", "dimension", "rectangle", "power values", "material", "discretization")
+
+
+@dataclass
+class _Draft:
+    """An element as it is read."""
+
+    head: Statement
+    corner: list[float] = field(default_factory=list)
+    sides: list[float] = field(default_factory=list)
+    boxes: list[Rectangle] = field(default_factory=list)
+    powers: tuple[float, ...] = ()
+    material: Solid | None = None
+
+    def finished(self) -> Element:
+        """The element; raises DeckError for one that has no place."""
+        boxes = list(self.boxes)
+        if self.corner and self.sides:
+            boxes.append(_rectangle(self.head, [*self.corner, *self.sides]))
+        if not boxes or bool(self.corner) != bool(self.sides):
+            raise self.head.fail("wants position and dimension of two numbers each, or rectangles of four")
+        return Element(self.head.title, self.head.place, tuple(boxes), self.powers, self.material)
+
+
+def _rectangle(s: Statement, numbers: list[float]) -> Rectangle:
+    x, y, width, depth = (MICRO * v for v in numbers)
+    if width <= 0 or depth <= 0:
+        raise s.fail(f"wants a positive length and width, got {numbers[2]:g} and {numbers[3]:g}")
+    return Rectangle(x, x + width, y, y + depth)
+
+
+def read_floorplan(path: Path, solid_of: SolidOf) -> tuple[Element, ...]:
+    """Elements of a floorplan: one or several rectangles, powers, perhaps a material; raises DeckError."""
+    drafts: list[_Draft] = []
+    for s in statements(path):
+        if not s.heading:
+            raise s.fail(f"wants 'NAME:' before {s.words[0]!r}")
+        key, values = s.word(0), s.words[1:]
+        if not drafts or drafts[-1].head.heading != s.heading or (key in ("position", "rectangle") and drafts[-1].powers):
+            drafts.append(_Draft(s))
+        draft = drafts[-1]
+        if key == "position":
+            draft.corner = s.values(1, (2,))
+        elif key == "dimension":
+            draft.sides = s.values(1, (2,))
+        elif key == "rectangle":
+            draft.boxes.append(_rectangle(s, s.values(1, (4,))))
+        elif key == "power" and values[:1] == ("values",):
+            draft.powers = tuple(s.values(2))
+        elif key == "material":
+            draft.material = solid_of(s.word(1), s)
+        elif key != "discretization":
+            raise s.fail(f"unknown word {key!r}{did_you_mean(key, WORDS)}; known: {', '.join(WORDS)}")
+    if not drafts:
+        raise mistake(place_of(path), "", "holds no element")
+    return tuple(draft.finished() for draft in drafts)
+
+
+def set_property(s: Statement, solids: dict[str, Solid]) -> None:
+    """Take over what a statement of a ``material NAME:`` section says; raises DeckError."""
+    name = s.named("material")
+    known = solids.get(name, Solid((0.0, 0.0, 0.0), 0.0))
+    if s.words[:2] == ("thermal", "conductivity"):
+        k = [v / MICRO for v in s.values(2, (1, 3))]
+        solids[name] = Solid((k[0], k[-2 if len(k) == 3 else 0], k[-1]), known.heat_capacity)
+    elif s.words[:3] == ("volumetric", "heat", "capacity"):
+        solids[name] = Solid(known.conductivity, s.values(3, (1,))[0] / MICRO**3)
+    else:
+        raise s.fail(f"unknown property {' '.join(s.words)!r}; known: thermal conductivity, volumetric heat capacity")
+
+
+def read_layout(path: Path, solids: Mapping[str, Solid], solid_of: SolidOf) -> tuple[Element, ...]:
+    """Places of materials in a layer, those of the file's own materials too; raises DeckError."""
+    own: dict[str, Solid] = {}
+    found: dict[str, list[Rectangle]] = {}
+    heads: dict[str, Statement] = {}
+    corner: list[float] = []
+    for s in statements(path):
+        if s.heading[:1] == ("material",):
+            set_property(s, own)
+            continue
+        boxes = found.setdefault(s.title, [])
+        heads.setdefault(s.title, s)
+        if s.word(0) == "rectangle":
+            boxes.append(_rectangle(s, s.values(1, (4,))))
+        elif s.word(0) == "position":
+            corner = s.values(1, (2,))
+        elif s.word(0) == "dimension" and corner:
+            boxes.append(_rectangle(s, [*corner, *s.values(1, (2,))]))
+        else:
+            raise s.fail(f"wants position and dimension, or rectangles, got {' '.join(s.words)!r}")
+    material = {name: own[name] if name in own else solid_of(name, head) for name, head in heads.items()}
+    return tuple(Element(name, heads[name].place, tuple(boxes), material=material[name]) for name, boxes in found.items())

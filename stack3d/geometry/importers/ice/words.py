@@ -1,0 +1,89 @@
+"""The language of 3D-ICE's files: statements of words below headings; comments, commas and brackets are gone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack3d.errors import DeckError
+from stack3d.floorplans import number, read_text
+from stack3d.geometry.importers.files import mistake, place_of
+from stack3d.yamlfile import Place
+
+MICRO = 1e-6
+"""3D-ICE counts in micrometres."""
+COMMENTS = re.compile(r"/\*.*?\*/|//[^\n]*|#[^\n]*", re.DOTALL)
+TOKENS = re.compile(r'\n|"[^"\n]*"|[:;]|[^\s:;,()"]+|"')
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Words up to a semicolon, below the heading they stand under."""
+
+    path: Path
+    heading: tuple[str, ...]
+    words: tuple[str, ...]
+    line: int
+
+    @property
+    def title(self) -> str:
+        """The heading in one piece."""
+        return " ".join(self.heading)
+
+    @property
+    def place(self) -> Place:
+        """File and line."""
+        return place_of(self.path, self.line)
+
+    def fail(self, message: str) -> DeckError:
+        """Error at the statement."""
+        return mistake(self.place, self.title, message)
+
+    def word(self, index: int) -> str:
+        """Word `index`; raises DeckError when the statement is shorter."""
+        if index >= len(self.words):
+            raise self.fail(f"is incomplete: {' '.join(self.words)!r}")
+        return self.words[index]
+
+    def value(self, index: int) -> float:
+        """Word `index` as a number; raises DeckError."""
+        return number(self.word(index), self.path, self.line, self.title)
+
+    def values(self, start: int, counts: tuple[int, ...] = ()) -> list[float]:
+        """The words from `start` on as numbers, one of `counts` of them; raises DeckError."""
+        found = [self.value(i) for i in range(start, len(self.words))]
+        if not found or (counts and len(found) not in counts):
+            wanted = f"{' or '.join(map(str, counts))} numbers" if counts else "numbers"
+            raise self.fail(f"wants {wanted} after {' '.join(self.words[:start])!r}, got {len(found)}")
+        return found
+
+    def named(self, key: str) -> str:
+        """Name that heads a section, as ``die NAME:``; raises DeckError."""
+        if len(self.heading) != 2:
+            raise self.fail(f"wants '{key} NAME:'")
+        return self.heading[1]
+
+
+def statements(path: Path) -> Iterator[Statement]:
+    """Statements of a file; raises DeckError for one that never ends."""
+    text = COMMENTS.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), read_text(path))
+    heading: tuple[str, ...] = ()
+    words: list[str] = []
+    start = line = 1
+    for token in TOKENS.finditer(text):
+        word = token[0]
+        if word == "\n":
+            line += 1
+        elif word == ":":
+            heading, words = tuple(words), []
+        elif word == ";":
+            if words:
+                yield Statement(path, heading, tuple(words), start)
+            words = []
+        else:
+            start = line if not words else start
+            words.append(word)
+    if words:
+        raise mistake(place_of(path, start), " ".join(heading), f"{' '.join(words)!r} wants a semicolon")

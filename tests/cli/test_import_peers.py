@@ -1,0 +1,116 @@
+"""Inputs of other tools whose right temperatures are known: from the tools themselves, on cells as their files ask for."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from stack3d import decks
+from stack3d.case import run_case
+from stack3d.cli import main
+from stack3d.geometry.importers import Imported, import_files
+from stack3d.progress import Silent
+
+FOLDER = Path(__file__).parents[1] / "imports"
+CI = [("solver", "ci"), ("solver.backend", "tensor")]
+CELLS = 0.015
+"""Of the rise: the other tools solve on cells of their own. Where ours and theirs are fine, they differ by a tenth of it."""
+PEER = {
+    # 3D-ICE 4.0, commit 39ed2a7
+    "ice_shapes/shapes.stk": {"T_U": 329.551, "T_U_2": 311.408, "T_D": 321.339},
+    "ice_cavity/cavity.stk": {"T_U": 319.667, "T_U_2": 326.992, "T_D": 319.592, "T_D_2": 326.923},
+}
+"""Temperatures of the probes. [K]"""
+
+
+def probes(found: Imported, folder: Path) -> dict[str, float]:
+    """Temperature of each probe of the deck as it is written. [K]"""
+    folder.mkdir()
+    for name, text in found.files("deck.yaml").items():
+        (folder / name).write_text(text)
+    case = decks.load(folder / "deck.yaml", CI)
+    values = run_case(case.scenario, Silent(), until="thermal").values["thermal/probe_temperature"]
+    return {probe.name: float(values[..., i].ravel()[-1]) for i, probe in enumerate(case.scenario.probes)}
+
+
+@pytest.mark.parametrize("file", PEER)
+def test_temperatures_are_those_of_3d_ice(file: str, tmp_path: Path) -> None:
+    """Elements of several rectangles; channels with three films and no heat sink, whose inlet temperature is the ambient."""
+    found = probes(import_files([FOLDER / file]), tmp_path / "deck")
+    for name, right in PEER[file].items():
+        assert abs(found[name] - right) < CELLS * (right - 300.0), name
+
+
+def test_discretisation_of_a_layer_is_no_part_of_the_stack() -> None:
+    found = import_files([FOLDER / "ice_shapes" / "discretised_layer.stk"])
+    assert [layer["name"] for layer in found.scenario["geometry"]["layers"]] == ["B", "U_si", "U_source"]
+    assert any("leave gaps" in note for note in found.notes)
+
+
+def test_columns_go_layer_by_layer() -> None:
+    """Two layers of one floorplan: the first pair of columns is that of layer 0, the second that of layer 1."""
+    files = [FOLDER / "hotspot_same_names" / name for name in ("s.lcf", "a.flp", "p.ptrace")]
+    sources = {s["name"]: (s["layer"], s["power"]) for s in import_files(files).scenario["power"]["sources"]}
+    assert sources == {
+        "l0_a_core": ("l0_a_active", "5 W"),
+        "l0_a_X1": ("l0_a_active", "0 W"),
+        "l1_a_core": ("l1_a_active", "1 W"),
+        "l1_a_X1": ("l1_a_active", "0 W"),
+    }
+
+
+def test_films_of_floor_and_ceiling_count_on_their_own(tmp_path: Path) -> None:
+    """The die below the cavity is hotter where its film, the floor's, is the smaller one: three means would show nothing."""
+    text = (FOLDER / "ice_cavity" / "cavity.stk").read_text()
+    plan = (FOLDER / "ice_cavity" / "even.flp").read_text()
+    (tmp_path / "even.flp").write_text(plan.replace("6000", "600").replace("12.0", "1.2"))
+    text = text.replace("chip length 6000", "chip length 600").replace("( U, 3000", "( U, 300").replace("( D, 3000", "( D, 300")
+    text = text.replace("flow rate 18", "flow rate 1.8")
+    swapped = text.replace("top 4.5e-08, bottom 6.0e-08", "top 6.0e-08, bottom 4.5e-08")
+    assert swapped != text
+    found = {}
+    for name, content in {"as_is": text, "swapped": swapped}.items():
+        (tmp_path / f"{name}.stk").write_text(content)
+        found[name] = probes(import_files([tmp_path / f"{name}.stk"]), tmp_path / name)
+    upper, lower = (abs(found["as_is"][f"T_{a}"] - found["swapped"][f"T_{b}"]) for a, b in (("U", "D"), ("D", "U")))
+    assert max(upper, lower) < 1e-6  # the stack is its own mirror image
+    assert found["as_is"]["T_U"] - found["as_is"]["T_D"] > 0.02
+
+
+def test_floorplans_are_found_beside_the_file_then_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = tmp_path / "stacks"
+    inner.mkdir()
+    for name in ("shapes.stk", "shapes_a.flp", "shapes_b.flp"):
+        (inner / name if name == "shapes.stk" else tmp_path / name).write_text((FOLDER / "ice_shapes" / name).read_text())
+    monkeypatch.chdir(tmp_path)
+    assert len(import_files([Path("stacks/shapes.stk")]).scenario["power"]["sources"]) == 6
+
+
+def test_mistakes_of_the_deck_stand_at_the_lines_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What only the check of the deck finds is a mistake in the file all the same; nothing is written."""
+    for path in (FOLDER / "ice_shapes").iterdir():
+        (tmp_path / path.name).write_text(path.read_text().replace("(3000, 0, 1000, 2000)", "(3000, 0, 1000, 4000)"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["stack3d", "import", "shapes.stk", "-o", "out/deck.yaml"])
+    with pytest.raises(SystemExit) as leave:
+        main()
+    assert leave.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: shapes_a.flp:7: ") and "reaches outside layer 'U_source'" in said and said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_secondary_path_lies_below_the_chip(tmp_path: Path) -> None:
+    """Board, solder and substrate of their sizes, bumps and metal of the chip's; materials as HotSpot's temperature.h says."""
+    for path in (FOLDER / "hotspot_chip").iterdir():
+        (tmp_path / path.name).write_text(path.read_text().replace("-model_secondary 0", "-model_secondary 1\n-s_pcb 0.05"))
+    found = import_files([tmp_path / name for name in ("chip.flp", "chip.ptrace", "chip.config")])
+    layers = found.scenario["geometry"]["layers"]
+    assert [layer["name"] for layer in layers][:6] == ["pcb", "solder", "sub", "c4", "metal", "chip_active"]
+    assert layers[0]["size"] == ["50000 um", "50000 um"] and "size" not in layers[3]
+    assert layers[3]["material"]["conductivity"] == "1.25 W/m/K"
+    assert found.scenario["cooling"]["bottom"]["resistance"] == "1 K/W"
