@@ -1,6 +1,7 @@
 """What temperature and time do to every cell: published laws by mechanism, bound to devices by their decks."""
 
 from stack3d.devices import (
+    crystallisation,
     endurance,
     equilibrium,
     faults,
@@ -29,6 +30,7 @@ __all__ = [
     "bands",
     "build_device",
     "check_device",
+    "crystallisation",
     "endurance",
     "equilibrium",
     "faults",

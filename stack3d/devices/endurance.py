@@ -237,3 +237,25 @@ class GradualClosure(WindowClosureLaw):
         highest = device.g_max * 10.0 ** (-self.low_resistance_slope * decades)
         lowest = device.g_min * 10.0 ** (-self.high_resistance_slope * decades)
         return np.minimum(lowest, highest), highest
+
+
+@WINDOW_CLOSURE.register("lammie2021_abrupt")
+class AbruptClosure(WindowClosureLaw):
+    """At a threshold of damage both ends of the window jump, and stay there until the cell fails.
+
+    C. Lammie et al., Semicond. Sci. Technol. 36 (2021) 065003, doi:10.1088/1361-6641/abf29d, tells gradual from abrupt failure.
+    """
+
+    threshold: Positive
+    """Damage (share of the life's scale) at which the window closes."""
+    low_resistance_growth: Annotated[Number, Field(ge=1)]
+    """Factor on the lowest resistance."""
+    high_resistance_growth: Annotated[Number, Field(gt=0, le=1)]
+    """Factor on the highest resistance."""
+
+    @override
+    def window(self, damage: Array, device: Device) -> tuple[Array, Array]:
+        closed = np.asarray(damage) >= self.threshold
+        highest = np.where(closed, device.g_max / self.low_resistance_growth, device.g_max)
+        lowest = np.where(closed, device.g_min / self.high_resistance_growth, device.g_min)
+        return np.minimum(lowest, highest), highest

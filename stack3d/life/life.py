@@ -81,7 +81,7 @@ class Life:
 
     def aged(self, until: float, climate: Climate) -> Life:
         """The same chips later."""
-        population = self.population.aged(self.computer, until - self.time, climate)
+        population = self.population.aged(self.computer, until - self.time, climate, self.chip.mean_rate)
         return replace(self, population=population, time=until)
 
     def rewritten(self, climate: Climate, event: int, **choice: Any) -> Life:

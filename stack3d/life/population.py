@@ -58,12 +58,14 @@ class Population:
             )
         return cls(states)
 
-    def aged(self, computer: Computer, duration: float, climate: Climate) -> Population:
-        """The chips after `duration` [s] in a climate; the order of its levels does not matter."""
+    def aged(self, computer: Computer, duration: float, climate: Climate, rate: float = 0.0) -> Population:
+        """The chips after `duration` [s] in a climate, in whatever order its levels, at a mean `rate` of inferences [s⁻¹]."""
         states = dict(self.states)
         for share, field in zip(climate.shares, climate.levels):
             for name, state in states.items():
-                states[name] = computer.devices[name].advance(state, duration * share, computer.per_cell(name, field))
+                time = duration * share
+                reads = rate * computer.products[name] * time
+                states[name] = computer.devices[name].advance(state, time, computer.per_cell(name, field), reads=reads)
         return Population(states)
 
     def rewritten(

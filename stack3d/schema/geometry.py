@@ -26,7 +26,9 @@ from stack3d.schema.base import (
     sourced,
 )
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]*$", max_length=100)]
+MOST_SITES = 512
+"""Of tiles, along x or y of a layer."""
 Interval = tuple[Length, Length]
 Size = tuple[Thickness, Thickness]
 
@@ -198,8 +200,8 @@ class Layer(DeckModel):
     @field_validator("tile_sites")
     @classmethod
     def _sites_positive(cls, value: tuple[int, int] | None) -> tuple[int, int] | None:
-        if value is not None and min(value) < 1:
-            raise ValueError(f"wants at least one site in x and in y (got {list(value)})")
+        if value is not None and not 1 <= min(value) <= max(value) <= MOST_SITES:
+            raise ValueError(f"wants 1 to {MOST_SITES} sites in x and in y (got {list(value)})")
         return value
 
     @model_validator(mode="after")

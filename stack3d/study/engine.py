@@ -8,10 +8,11 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from stack3d import decks
-from stack3d.errors import ResultsError
+from stack3d.errors import ResultsError, Terminated, unexpected
 from stack3d.heat.solvers import Backends
 from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.study.case import Job, Report, record_failure, run_job
@@ -95,6 +96,7 @@ def on_workers(jobs: list[Job], watch: StudyObserver, n: int) -> Iterator[Report
     from distributed.system import MEMORY_LIMIT
 
     with (
+        _quiet_end(),
         dask.config.set(
             {"distributed.nanny.pre-spawn-environ": ONE_THREAD, "distributed.worker.multiprocessing-method": "forkserver"}
         ),
@@ -110,6 +112,19 @@ def on_workers(jobs: list[Job], watch: StudyObserver, n: int) -> Iterator[Report
         Client(cluster) as client,
     ):
         yield from dispatch(jobs, watch, client)
+
+
+@contextmanager
+def _quiet_end() -> Iterator[None]:
+    """What Dask says of its own parts while they are taken down in the middle of something is no news to anybody."""
+    import logging
+
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated):
+        logging.disable(logging.CRITICAL)
+        threading.excepthook = lambda _: None
+        raise
 
 
 def on_cluster(jobs: list[Job], watch: StudyObserver, address: str) -> Iterator[Report]:
@@ -229,4 +244,4 @@ def _outcome(future: Any, job: Job) -> Report | None:
     except (KilledWorker, TimeoutError):
         return None
     except Exception as error:  # the case itself records its own; this is the transport
-        return record_failure(job, f"{type(error).__name__}: {error}", type(error).__name__)
+        return record_failure(job, unexpected(error, f"see {job.folder / 'run.json'}"), type(error).__name__)
