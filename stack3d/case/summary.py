@@ -76,6 +76,7 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
             _accuracy(values, coordinates),
             *_lasts(chip, values, coordinates),
             _energy(values, coordinates),
+            _mapped(values),
             *_throttled(chip, values),
             f"limited by         {limit(values, coordinates)}",
         ]
@@ -137,6 +138,13 @@ def _energy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
     return (
         f"energy             {short(total, 'J')} per inference ({shares}), latency {short(float(values['power/latency']), 's')}"
     )
+
+
+def _mapped(values: Mapping[str, Any]) -> str:
+    """Arrays of the network and the share of their cells that hold a weight of it."""
+    tiles = values["power/matrix_tiles"]
+    share = float(np.sum(tiles * values["power/matrix_utilisation"]) / np.sum(tiles))
+    return f"mapping            {int(np.sum(tiles))} tiles, {100 * share:.0f} % of their cells at work"
 
 
 def _throttled(chip: Chip, values: Mapping[str, Any]) -> list[str]:
