@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+<<<<<<< HEAD
 from stack3d.chip.computer import Computer
 from stack3d.devices.build import build_device, drawn, posterior_draws
 from stack3d.devices.model import DeviceModel
+=======
+from stack3d.chip import Computer
+from stack3d.devices.build import build_device
+>>>>>>> main
 from stack3d.heat.climate import Climate
-from stack3d.layout import Floats
 from stack3d.life.epochs import elapse
 from stack3d.life.life import Life
 from stack3d.life.policy import Policy
@@ -42,14 +46,14 @@ class History:
 
     start: Life
     end: Life
-    times: Floats
+    times: NDArray[np.float64]
     climates: Sequence[Climate]
     plan: Sequence[Policy]
     tier_of_tile: NDArray[np.intp]
     n_tiers: int
 
 
-def time_to_loss(times: Floats, accuracy: Floats, ideal: float, loss: float) -> Floats:
+def time_to_loss(times: NDArray[np.float64], accuracy: NDArray[np.float64], ideal: float, loss: float) -> NDArray[np.float64]:
     """Time at which each chip first lies `loss` below `ideal`, between epochs by ln t; NaN when it never does. [s].
 
     Parameters
@@ -72,7 +76,7 @@ def time_to_loss(times: Floats, accuracy: Floats, ideal: float, loss: float) -> 
     return out
 
 
-def endurance_at_hold(computer: Computer, hottest: Floats, interval: float) -> float:
+def endurance_at_hold(computer: Computer, hottest: NDArray[np.float64], interval: float) -> float:
     """Time until Miner's sum of a cell reaches 1 when all cells are written once per `interval`; the first layer to go. [s].
 
     Parameters
@@ -94,7 +98,7 @@ def endurance_left(life: Life, endurance: float) -> float:
     return max(0.0, 1.0 - worst) * endurance
 
 
-def replay(life: Life, times: Floats, climates: Sequence[Climate], plan: Sequence[Policy]) -> Life:
+def replay(life: Life, times: NDArray[np.float64], climates: Sequence[Climate], plan: Sequence[Policy]) -> Life:
     """The same history of temperatures and acts, from programming to the end, for another computer or band."""
     for policy in plan:
         life = policy.programmed(life, climates[0])
@@ -103,7 +107,7 @@ def replay(life: Life, times: Floats, climates: Sequence[Climate], plan: Sequenc
     return life
 
 
-def without_mechanism(history: History, name: str) -> Floats:
+def without_mechanism(history: History, name: str) -> NDArray[np.float64]:
     """Accuracy of every chip at the end with one mechanism, or the ``converters``, switched off."""
     fresh, times, climates, plan = history.start, history.times, history.climates, history.plan
     last = len(times) - 1
@@ -115,7 +119,7 @@ def without_mechanism(history: History, name: str) -> Floats:
     return read_out(end, climates[-1], plan, last, layers=False).accuracy
 
 
-def with_ideal_tiles(history: History, tiles: Sequence[int]) -> Floats:
+def with_ideal_tiles(history: History, tiles: Sequence[int]) -> NDArray[np.float64]:
     """Accuracy of every chip at the end when the cells of some tiles are as they were asked for."""
     end = history.end
     chosen: dict[str, Any] = {}
@@ -170,11 +174,13 @@ def answered(
             _attribute(history, values, coordinates)
 
 
-def _curve(life: Life, times: Floats, climates: Sequence[Climate], plan: Sequence[Policy]) -> list[Floats]:
+def _curve(
+    life: Life, times: NDArray[np.float64], climates: Sequence[Climate], plan: Sequence[Policy]
+) -> list[NDArray[np.float64]]:
     """Accuracy of every chip at the end of every epoch through the same temperatures."""
     for policy in plan:
         life = policy.programmed(life, climates[0])
-    curve: list[Floats] = []
+    curve: list[NDArray[np.float64]] = []
     for epoch, (now, climate) in enumerate(zip(times, climates)):
         life = elapse(life, float(now), climate, plan, epoch)
         curve.append(read_out(life, climate, plan, epoch, layers=False).accuracy)
