@@ -9,14 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-<<<<<<< HEAD
-from stack3d.chip.computer import Computer
+from stack3d.chip import Computer
 from stack3d.devices.build import build_device, drawn, posterior_draws
 from stack3d.devices.model import DeviceModel
-=======
-from stack3d.chip import Computer
-from stack3d.devices.build import build_device
->>>>>>> main
 from stack3d.heat.climate import Climate
 from stack3d.life.epochs import elapse
 from stack3d.life.life import Life
