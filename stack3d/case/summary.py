@@ -108,6 +108,9 @@ def _accuracy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
         parts.append(f"{at(int(year[0]))} after 1 year")
     if len(times) > 1:
         parts.append(f"{at(-1)} after {duration(float(times[-1]))}")
+    if (band := values.get("mvm/accuracy_band")) is not None:
+        means = 100 * band[:, -1].mean(axis=-1)
+        parts[-1] += f", {means.min():.2f} to {means.max():.2f} % over the device's band"
     note = (
         f"float {100 * values['mvm/accuracy_ideal']:.2f} %; ± over chips; today = {duration(float(times[0]))} after programming"
     )
