@@ -95,6 +95,7 @@ def read_out(
         read_noise=noise,
         compensations=corrections,
         statistics=statistics if layers else None,
+        voltages=False,
         memory_limit=computer.read_memory,
         per_input=computer.memory,
     )
