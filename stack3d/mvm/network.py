@@ -55,7 +55,7 @@ class LayerStatistics:
     def record(self, matrix: AnalogMatrix, x: NDArray[Any], y: NDArray[Any], *, voltages: bool = True) -> None:
         """Add inputs (..., batch, n_inputs) and outputs (..., batch, n_outputs) of a layer, `voltages` where wanted."""
         vectors = math.prod(x.shape[:-1])
-        wanted = np.broadcast_to(x @ matrix.weights, y.shape)
+        wanted = np.broadcast_to(x @ matrix.weights.astype(x.dtype, copy=False), y.shape)  # in the precision of the chips
         self.vectors += vectors
         if voltages:
             self.square_voltages = self.square_voltages + vectors * matrix.mean_square_voltages(x)
