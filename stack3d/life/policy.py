@@ -27,7 +27,7 @@ class Policy(Protocol):
         """After the first programming."""
 
     def events(self, start: float, end: float) -> Sequence[tuple[float, float]]:
-        """Instants in (start, end] at which to act, each with the number of acts just before it that only wear."""
+        """Instants in [start, end) at which to act, each with the number of acts just before it that only wear."""
 
     def act(self, life: Life, climate: Climate, event: int) -> Life:
         """Do it."""

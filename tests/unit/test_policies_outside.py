@@ -32,7 +32,7 @@ class Nap(Passive):
         self.age = float(deck["age"])
 
     def events(self, start, end):
-        return [(self.age, 0.0)] if start < self.age <= end else []
+        return [(self.age, 0.0)] if start <= self.age < end else []
 
     def act(self, life, climate, event):
         return life.rewritten(climate, event)

@@ -47,7 +47,14 @@ def test_time_to_loss_interpolates_in_the_logarithm() -> None:
 
 
 @pytest.mark.parametrize(
-    ("period", "start", "end", "expected"), [(10, 0, 9, []), (10, 5, 25, [(10, 0), (20, 0)]), (1, 0.5, 100.2, [(100, 99)])]
+    ("period", "start", "end", "expected"),
+    [
+        (10, 0, 9, []),
+        (10, 5, 25, [(10, 0), (20, 0)]),
+        (1, 0.5, 100.2, [(100, 99)]),
+        (10, 0, 10, []),  # the act that falls on a read-out comes after it
+        (10, 10, 30, [(10, 0), (20, 0)]),
+    ],
 )
 def test_periodic_acts(period: float, start: float, end: float, expected: list[tuple[float, float]]) -> None:
     assert periodic(period, start, end) == expected
@@ -168,6 +175,22 @@ def test_hourly_refresh_holds_until_miner_ends_it() -> None:
     assert np.all(accuracy[young] > accuracy[0] - 0.01)
     assert np.all(accuracy[old] < accuracy[0] - 0.2)
     assert np.all(values["reliability/stuck_fraction"][old] > 0.5)
+
+
+def test_the_end_is_read_before_the_refresh_that_falls_on_it() -> None:
+    """Hot filaments, a yearly refresh: until 10 and until 9.99 years agree within the spread of the chips.
+
+    Read just after the refresh of that day, they were four points apart.
+    """
+    chosen = {
+        "device": "hfox_analog", "cooling__ambient": "85 degC", "workload__test_samples": 300, "workload__tile": [34, 34],
+        "lifetime__compensation": {"drift": "tile", "recalibrate": True}, "lifetime__refresh": {"period": "1 year"},
+        "monte_carlo__samples": 4, "lifetime__epochs": 5,
+    }  # fmt: skip
+    ten, less = (run(**chosen, lifetime__until=until) for until in ("10 year", "9.99 year"))
+    assert ten["reliability/refreshes"][-1] == less["reliability/refreshes"][-1] == 9
+    last = ten["mvm/accuracy"][-1]
+    assert abs(last.mean() - less["mvm/accuracy"][-1].mean()) <= last.std(ddof=1)
 
 
 def test_a_triggered_refresh_keeps_the_accuracy() -> None:

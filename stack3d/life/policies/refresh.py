@@ -26,8 +26,11 @@ programming again resets all else."""
 
 
 def periodic(period: float, start: float, end: float, most: int = MOST_EVENTS) -> list[tuple[float, float]]:
-    """Multiples of a period in (start, end], and how many acts before each only wear: none up to `most` acts."""
-    first, last = int(np.floor(start / period)) + 1, int(np.floor(end / period))
+    """Multiples of a period in [start, end), and how many acts before each only wear: none up to `most` acts.
+
+    Programming is no act, and the act that falls on `end` belongs to the next epoch: the read-out at `end` comes before it.
+    """
+    first, last = max(1, int(np.ceil(start / period))), int(np.ceil(end / period)) - 1
     count = last - first + 1
     if count <= most:
         return [(k * period, 0.0) for k in range(first, last + 1)]
