@@ -1,25 +1,28 @@
-# `make run` runs the quickstart, `make test` the tests; both set up everything they need first.
+# `make` says what there is; every target sets up what it needs first.
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 SCENARIO ?= scenarios/quickstart.yaml
 
-.PHONY: run test lint docs schemas setup system
-run: setup
+.PHONY: help run test lint docs schemas setup system
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+run: setup  ## runs SCENARIO=scenarios/quickstart.yaml
 	$(UV) run stack3d run $(SCENARIO)
 
-test: setup  # with the tools of the manual and of pictures, which tests make
+test: setup  ## all tests but the slow ones
 	OMP_NUM_THREADS=1 $(UV) run --group docs --extra view pytest
 
-lint: setup
+lint: setup  ## style (ruff) and types (mypy)
 	$(UV) run ruff check .
 	$(UV) run ruff format --check .
 	$(UV) run mypy
 
-docs: setup  # tests first, so that the tables of the manual hold their outcome
+docs: setup  ## the manual in docs/_build/html; tests first, so that its tables hold their outcome
 	-$(UV) run pytest tests/verification tests/validation --junitxml=docs/_build/tests.xml
 	$(UV) run --group docs sphinx-build -W --keep-going -b html docs docs/_build/html
 	$(UV) run --group docs sphinx-build -W --keep-going -b linkcheck docs docs/_build/links
 
-schemas: setup  # beside the decks, after a change of stack3d/schema
+schemas: setup  ## JSON Schemas beside the decks, after a change of stack3d/schema
 	$(UV) run python docs/generate.py schemas
 
 setup: system $(if $(filter .tools/bin/uv,$(UV)),.tools/bin/uv)

@@ -1,7 +1,9 @@
 """Sphinx: the manual, with its reference pages made from the program before each build."""
 
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -9,7 +11,7 @@ import generate
 
 from stack3d import __version__
 
-generate.write_reference(Path(__file__).parent / "reference")
+generate.write_reference(Path(__file__).parent / "reference", api=not tags.has("quick"))  # type: ignore[name-defined]  # noqa: F821
 
 project = "stack3d"
 release = __version__
@@ -17,7 +19,7 @@ copyright = "the stack3d developers"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 4
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "reference/rooms.md"]  # the table of rooms is part of the architecture page
 html_theme = "furo"
 html_title = f"stack3d {__version__}"
 html_static_path: list[str] = []
@@ -25,3 +27,16 @@ autodoc_typehints = "none"
 napoleon_google_docstring = False
 linkcheck_ignore = [r"https?://.*"]  # addresses outside are not asked for; links inside are
 suppress_warnings = ["myst.xref_missing"] if "--lenient" in sys.argv else []
+
+
+def _readable(app: Any, what: str, name: str, item: Any, options: Any, lines: list[str]) -> None:
+    """Sources of a docstring as a numbered list, so that two of one page may both have a first; stars of shapes as they are."""
+    for i, line in enumerate(lines):
+        line = re.sub(r"^(\s*)\.\. \[(\d+)\]", r"\1\2.", line)
+        line = re.sub(r"\[(\d+)\]_", r"[\1]", line)
+        lines[i] = re.sub(r"(?<=[ (])\*(?=[a-z]+[,)])", r"\*", line)
+
+
+def setup(app: Any) -> None:
+    """Hook into the docstrings."""
+    app.connect("autodoc-process-docstring", _readable, priority=400)

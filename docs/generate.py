@@ -175,11 +175,62 @@ def tests_reference(report: Path | None = None) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def write_reference(folder: Path) -> None:
-    """Write the generated pages into a folder of the manual."""
+def rows_of_rooms() -> list[tuple[str, ...]]:
+    """The rooms of the package from the bottom up, as the test of the imports has them."""
+    tree = ast.parse((ROOT / "tests" / "contract" / "test_imports.py").read_text(encoding="utf-8"))
+    (rows,) = (n.value for n in tree.body if isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "ROWS")
+    return list(ast.literal_eval(rows))
+
+
+def _files_of(room: str) -> list[Path]:
+    """Modules of a room, its own first."""
+    home = ROOT / "stack3d" / room
+    return [home.with_suffix(".py")] if not home.is_dir() else sorted(home.rglob("*.py"), key=lambda p: (p.parent, p.name))
+
+
+def _said(path: Path) -> str:
+    """First line of the docstring of a module."""
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
+
+
+def rooms_table() -> str:
+    """Which rooms there are, from the bottom up, and what each is for."""
+    lines = ["| row | room | files | lines | what it is for |", "|---|---|---|---|---|"]
+    for number, row in enumerate(rows_of_rooms(), start=1):
+        for room in (r for r in row if r != "lifetime"):
+            files = _files_of(room)
+            said = _said(files[0]).replace("|", "or")
+            size = sum(len(p.read_text(encoding="utf-8").splitlines()) for p in files)
+            lines.append(f"| {number} | [`{room}`](reference/api_{room}.md) | {len(files)} | {size} | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def _public(path: Path) -> bool:
+    """Whether a module defines a name without an underscore."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return any(isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith("_") for n in tree.body)
+
+
+def api_page(room: str) -> str:
+    """Every public function and class of a room, with its docstring."""
+    files = _files_of(room)
+    parts = [f"# `stack3d.{room}`", _said(files[0])]
+    for path in files:
+        if not _public(path):
+            continue
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        title = [f"## `{name}`"] if name != f"stack3d.{room}" else []
+        parts += [*title, f"```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n   :noindex:\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_reference(folder: Path, *, api: bool = True) -> None:
+    """Write the generated pages into a folder of the manual; without `api` the pages of names are left empty."""
     folder.mkdir(exist_ok=True)
     report = ROOT / "docs" / "_build" / "tests.xml"
     pages = {"decks": deck_reference(), "dataset": dataset_reference(), "tests": tests_reference(report)}
+    rooms = [room for row in rows_of_rooms() for room in row if room != "lifetime"]  # names of version 0.1 are elsewhere
+    pages |= {"rooms": rooms_table(), **{f"api_{room}": api_page(room) if api else f"# `stack3d.{room}`\n" for room in rooms}}
     for name, text in pages.items():
         path = folder / f"{name}.md"
         if not path.is_file() or path.read_text(encoding="utf-8") != text:

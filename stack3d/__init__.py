@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["__version__", "compare_placements", "load", "open_result", "open_results", "sweep"]
 
 if TYPE_CHECKING:

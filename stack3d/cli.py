@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -13,7 +15,19 @@ from typing import Annotated, Any
 import typer
 
 from stack3d import __version__
-from stack3d.errors import EXIT_BAD_INPUT, EXIT_OTHER, EXIT_SOME_FAILED, DeckError, Stack3dError, ValidityWarning, unknown_name
+from stack3d.errors import (
+    EXIT_BAD_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_OTHER,
+    EXIT_SOME_FAILED,
+    EXIT_TERMINATED,
+    DeckError,
+    Stack3dError,
+    Terminated,
+    ValidityWarning,
+    unexpected,
+    unknown_name,
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -23,6 +37,19 @@ Overrides = Annotated[
     list[str],
     typer.Option("--set", help="Override a dotted key, in order: --set cooling.ambient='85 degC'.", metavar="KEY=VALUE"),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", help="Memory that a case may take, as '8 GB'; that of the machine by default.", metavar="SIZE"),
+]
+
+
+def _limit_memory(size: str | None) -> None:
+    """Refuse cases that want more; workers see it too."""
+    from stack3d import memory
+
+    if size is not None:
+        memory.parse(size)
+        os.environ[memory.VARIABLE] = size
 
 
 def _version(value: bool) -> None:
@@ -38,7 +65,8 @@ def _main(
 ) -> None:
     """Heat, ageing and accuracy of 3D resistive-memory stacks.
 
-    Exit codes: 0 ok, 2 bad input, 3 solver failure, 4 some cases of a batch failed, 1 anything else.
+    Exit codes: 0 ok, 2 bad input, 3 solver failure, 4 some cases of a batch failed, 130 interrupted, 143 asked to end,
+    1 anything else.
     """
 
 
@@ -67,6 +95,7 @@ def run(
         str | None, typer.Option("--scheduler", help="Address of a running Dask scheduler.", metavar="ADDRESS")
     ] = None,
     progress: Annotated[str, typer.Option("--progress", help="auto, bar, plain, json (lines on stderr) or none.")] = "auto",
+    memory: Memory = None,
 ) -> None:
     """Run cases and their sweeps; what is done and unchanged is skipped, and one bad case stops nothing."""
     from stack3d import study
@@ -74,6 +103,7 @@ def run(
 
     if not study.Ranks.here().is_first:  # with MPI the first process speaks for all
         sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    _limit_memory(memory)
     if until not in (None, "thermal"):
         raise DeckError(f"--until knows 'thermal', got {until!r}")
     total = failed = code = 0
@@ -111,29 +141,18 @@ def run(
 
 
 @app.command()
-def validate(scenarios: Scenarios, overrides: Overrides = []) -> None:  # noqa: B006
+def validate(scenarios: Scenarios, overrides: Overrides = [], memory: Memory = None) -> None:  # noqa: B006
     """Report every mistake of every scenario, one line each."""
     from stack3d import study
 
+    _limit_memory(memory)
     bad = False
     for path in scenarios:
-        for label, case in study.expand(path, _parsed(overrides)):
-            try:
-                if isinstance(case, Exception):
-                    raise case
-                from stack3d.case import check
-
-                wrong = study.mistakes(case.scenario.expect)
-                try:
-                    check(case.scenario)
-                except DeckError as error:
-                    wrong += error.problems
-                if wrong:
-                    raise DeckError(wrong)
-                typer.echo(f"ok: {label}")
-            except DeckError as error:
-                located = case.locate(error.problems) if not isinstance(case, Exception) else list(error.problems)
-                _fail("\n".join(str(p) for p in located))
+        for found in study.checked(path, _parsed(overrides)):
+            if found.error is None:
+                typer.echo(f"ok: {found.label}")
+            else:
+                _fail(str(found.error))
                 bad = True
     if bad:
         raise typer.Exit(EXIT_BAD_INPUT)
@@ -263,7 +282,7 @@ def import_(
     ] = None,
 ) -> None:
     """Turn the files of a HotSpot or 3D-ICE run into a scenario, and say what had no equivalent."""
-    from stack3d import results
+    from stack3d import results, storage
     from stack3d.case import check
     from stack3d.geometry.importers import import_files
 
@@ -274,7 +293,7 @@ def import_(
         except DeckError as error:
             raise DeckError(case.locate(error.problems)) from None
     for name, text in found.files(output.name).items():
-        results.write_text(output.parent / name, text)
+        results.write_text(storage.inside(output.parent, name), text)
     typer.echo(
         f"{output}: {len(found.scenario['geometry']['layers'])} layers, {len(found.scenario['power']['sources'])} sources"
     )
@@ -334,6 +353,7 @@ def plot(
     threshold: Threshold = None,
 ) -> None:
     """Draw the figures of a report by matplotlib."""
+    from stack3d import storage
     from stack3d.report import chart, pen, possible
 
     tree = _opened(result)
@@ -342,11 +362,12 @@ def plot(
         raise DeckError(f"-o {output} is one file for {len(names)} figures; name one by --figure, or give a folder")
     limit = _share(threshold)
     for name in names:
-        path = output if output.suffix else output / f"{name}.{kind}"
+        path = output if output.suffix else storage.inside(output, f"{name}.{kind}")
         if path.suffix not in (".png", ".svg", ".pdf"):
             raise DeckError(f"figures are written as .png, .svg or .pdf, not {path.suffix or 'without a suffix'}")
+        figure = pen.draw(chart(tree, name, threshold=limit))
         path.parent.mkdir(parents=True, exist_ok=True)
-        pen.draw(chart(tree, name, threshold=limit)).savefig(path, dpi=150)
+        figure.savefig(path, dpi=150)
         typer.echo(str(path))
 
 
@@ -410,10 +431,11 @@ def validate_models() -> None:
     from stack3d.devices import validation
 
     rows = validation.table()
-    typer.echo(f"{'id':<5}{'number':<76}{'published':>12}{'computed':>12}{'tolerance':>11}  holds")
+    typer.echo(f"{'id':<5}{'number':<76}{'published':>12}{'computed':>12}{'tolerance':>11}  {'':<10} holds")
     for r in rows:
         typer.echo(
-            f"{r.id:<5}{r.what:<62}{r.published:>12.5g}{r.computed:>12.5g}{r.tolerance:>11.2g}  {'yes' if r.holds else 'NO'}"
+            f"{r.id:<5}{r.what:<76}{r.published:>12.5g}{r.computed:>12.5g}{r.tolerance:>11.2g}  {r.kind:<10} "
+            + ("yes" if r.holds else "NO")
         )
     if not all(r.holds for r in rows):
         raise typer.Exit(EXIT_OTHER)
@@ -457,6 +479,7 @@ def main() -> None:
             python_shows(message, category, *more)
 
     warnings.showwarning = show_plainly  # type: ignore[assignment]
+    signal.signal(signal.SIGTERM, _terminated)
     command: Callable[..., Any] = app
     try:
         code = command(standalone_mode=False)
@@ -469,8 +492,9 @@ def main() -> None:
     except typer.Exit as leave:
         sys.exit(leave.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("error: interrupted", err=True)
-        sys.exit(130)
+        _leave("interrupted; what is done is kept, and the same command goes on", EXIT_INTERRUPTED)
+    except Terminated:
+        _leave("asked to end; what is done is kept, and the same command goes on", EXIT_TERMINATED)
     except Exception as error:
         if debug:
             raise
@@ -478,8 +502,38 @@ def main() -> None:
         if usage is not None:  # a mistake in the command line itself
             _fail(usage())
             sys.exit(EXIT_BAD_INPUT)
-        _fail(f"{type(error).__name__}: {error} (run again with --debug before the command for the traceback)")
+        _fail(unexpected(error, _kept_trace(error)))
         sys.exit(EXIT_OTHER)
+
+
+def _terminated(signum: int, frame: Any) -> None:
+    signal.signal(signum, signal.SIG_DFL)  # a second request ends at once
+    raise Terminated
+
+
+def _leave(line: str, code: int) -> None:
+    """End at once: nothing that other threads still say is of use, and workers end with this process."""
+    with contextlib.suppress(OSError, ValueError):
+        _fail(line)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    if "distributed" in sys.modules:
+        os._exit(code)
+    sys.exit(code)
+
+
+def _kept_trace(error: BaseException) -> str:
+    """Write the trace of an error to a file and say where."""
+    import tempfile
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="stack3d-", suffix=".txt", delete=False, encoding="utf-8") as file:
+            file.write(f"stack3d {__version__}: {' '.join(sys.argv)}\n{text}")
+        return f"its trace is in {file.name}"
+    except OSError:
+        return "run again with --debug before the command for its trace"
 
 
 if __name__ == "__main__":

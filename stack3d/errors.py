@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import itertools
+import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 EXIT_OK = 0
 EXIT_OTHER = 1
 EXIT_BAD_INPUT = 2
 EXIT_SOLVER = 3
 EXIT_SOME_FAILED = 4
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 
 class Stack3dError(Exception):
@@ -21,6 +26,11 @@ class Stack3dError(Exception):
 
 class MissingDependencyError(Stack3dError):
     """A system library or compiler that stack3d needs is not installed."""
+
+
+def printable(text: str) -> str:
+    """Text whose characters that steer a terminal, or are half of one, are written as codes; line ends stay."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,8 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}: " if self.file and self.line else f"{self.file}: " if self.file else ""
         key = f"{self.key}: " if self.key else ""
-        return f"{place}{key}{self.message}"
+        text = f"{place}{key}{self.message}"
+        return text if text.isprintable() else printable(text)
 
 
 class DeckError(Stack3dError):
@@ -83,10 +94,56 @@ class ResultsError(Stack3dError):
     """A result folder or file that is missing, locked or does not match."""
 
 
+def unexpected(error: BaseException, trace: str) -> str:
+    """Line for an error that nobody foresaw; `trace` says where the whole of it is kept."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory: take a coarser mesh, fewer chips or fewer workers"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'the working folder'}: {error.strerror}; see that it is there and may be used"
+    said = printable(" ".join(str(error).split()))[:200]
+    return f"internal failure ({type(error).__name__}: {said}); {trace}: please report it together with the deck"
+
+
+class Terminated(BaseException):
+    """The process was asked to end (SIGTERM)."""
+
+
+class _Brief(reprlib.Repr):
+    """Texts, numbers and containers cut short before they are written out, not after."""
+
+    def __init__(self) -> None:
+        super().__init__(maxlevel=3, maxdict=6, maxlist=6, maxtuple=6, maxstring=80, maxlong=40, maxother=80)
+
+    def repr_int(self, value: int, level: int) -> str:
+        """A number of thousands of digits, which Python refuses to write, by its size."""
+        digits = int(value.bit_length() * 0.30103) + 1
+        return super().repr_int(value, level) if digits < 1000 else f"a whole number of about {digits} digits"
+
+    def repr1(self, value: Any, level: int) -> str:
+        """Dictionaries and lists of decks as Python's own."""
+        for kind in (dict, list, str):
+            if isinstance(value, kind):
+                written: str = getattr(self, f"repr_{kind.__name__}")(value, level)
+                return written
+        return super().repr1(value, level)
+
+
+_BRIEF = _Brief()
+
+
+def brief(value: object) -> str:
+    """A value as Python writes it, cut short where it is long."""
+    return _BRIEF.repr(value)
+
+
+MOST_NAMES, MOST_LETTERS = 1000, 100
+"""Names, and letters of each, that are compared with a wrong one."""
+
+
 def nearest_names(name: str, allowed: Iterable[str], *, most: int = 3) -> list[str]:
     """Return up to `most` allowed names that resemble `name`, best first."""
-    names = {str(a).lower(): str(a) for a in allowed}
-    return [names[m] for m in difflib.get_close_matches(str(name).lower(), list(names), n=most, cutoff=0.5)]
+    names = {str(a)[:MOST_LETTERS].lower(): str(a) for a in itertools.islice(allowed, MOST_NAMES)}
+    return [names[m] for m in difflib.get_close_matches(str(name)[:MOST_LETTERS].lower(), list(names), n=most, cutoff=0.5)]
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
@@ -98,4 +155,4 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str:
 def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> UnknownNameError:
     """Build the error for a `name` that is not among the `allowed` names of its `kind`."""
     allowed = sorted(str(a) for a in allowed)
-    return UnknownNameError(f"unknown {kind} {name!r}{did_you_mean(name, allowed)}; known: {', '.join(allowed) or 'none'}")
+    return UnknownNameError(f"unknown {kind} {brief(name)}{did_you_mean(name, allowed)}; known: {', '.join(allowed) or 'none'}")

@@ -125,7 +125,7 @@ _ALL = (
     _f("reliability/hold_endurance", "", "s", "time until Miner's sum of the hottest cells reaches 1 at that interval"),
     _f("reliability/endurance_left", "", "s", "time that the layer worn most endures after the run at that interval"),
     _f("reliability/temperature_levels", "time", "1", "temperatures that stand for a period of the power in the ageing laws"),
-    _f("mvm/accuracy", "time sample", "1", "fraction of test inputs classified correctly"),
+    _f("mvm/accuracy", "time sample", "1", "fraction of test inputs classified correctly, or what workload.task counts"),
     _f("mvm/accuracy_ideal", "", "1", "fraction of test inputs classified correctly in float arithmetic"),
     _f("mvm/logit_error", "time sample", "1", "rms of logits minus float logits over rms of float logits"),
     _f("mvm/signal_to_noise", "time network_layer", "1", "power of the layer's wanted outputs over that of their errors"),
@@ -139,6 +139,8 @@ _ALL = (
     _f("mvm/accuracy_without_tier_error", "tier", "1", "standard error over chips of what the tier gives back"),
     _f("mvm/accuracy_without_layer_error", "network_layer", "1", "standard error over chips of what the layer gives back"),
     _f("mvm/accuracy_band", "band time sample", "1", "accuracy at the ends and the middle of the device's parameter bands"),
+    _f("mvm/accuracy_draws", "posterior_draw time", "1", "accuracy of draws of the device's posterior, mean over chips"),
+    _f("reliability/hold_interval_band", "band", "s", "hold interval at the ends and the middle of the bands, or of the draws"),
     _f("mvm/time_to_accuracy_loss_band", "band sample", "s", "time to the stated loss at the ends and the middle of the bands"),
     _f(
         "mvm/time_to_accuracy_loss",

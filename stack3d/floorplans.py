@@ -12,17 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d import yamlfile
-from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.errors import DeckError, Problem, brief, did_you_mean
 from stack3d.yamlfile import Items, Mapping, Place
 
 COLUMNS = ("name", "x", "y", "width", "height", "power", "material")
 """Of a CSV file; a length column carries its unit, as ``x [mm]``. The last two may be missing, or empty for a unit."""
 NEEDED = COLUMNS[:5]
+MOST_TIERS = 256
+"""Repetitions of the layers of `tiers`."""
 UNIT_KEYS = ("name", "x", "y", "power", "material", "source", "assumed")
 """Of a unit in a YAML file."""
 
 OVERLAP = 1e-3
 """Share of the smaller side of a unit by which it may reach into another: files round their numbers."""
+
+MOST_BYTES = 64_000_000
+"""Of a floorplan that is no YAML, or of an importer's file."""
 
 Unit = Mapping
 """Name, x and y as [lower, upper] with units, and perhaps power and material; knows file and line of each."""
@@ -68,7 +73,7 @@ def _from_yaml(path: Path) -> list[Unit]:
     problems = []
     for i, unit in enumerate(units):
         if not isinstance(unit, Mapping):
-            problems.append(Problem(f"units[{i}]", f"wants name, x and y, got {unit!r}", *units.places[i]))
+            problems.append(Problem(f"units[{i}]", f"wants name, x and y, got {brief(unit)}", *units.places[i]))
             continue
         for key in unit:
             if key not in UNIT_KEYS:
@@ -81,11 +86,7 @@ def _from_yaml(path: Path) -> list[Unit]:
 
 def read_text(path: Path) -> str:
     """Text of a file; raises DeckError when it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise DeckError(Problem("", f"cannot be read: {reason}", yamlfile.shown(path))) from None
+    return yamlfile.read_text(path, MOST_BYTES)
 
 
 def number(text: str, path: Path, line: int | None, what: str) -> float:
@@ -215,17 +216,23 @@ def expand(tree: Mapping, folder_of: Callable[[Place], Path]) -> list[Problem]:
     return problems
 
 
+def _listed(holder: Mapping, key: str) -> list[Any]:
+    """Items of a list, none where something else stands."""
+    found = holder.get(key)
+    return found if isinstance(found, Items) else []
+
+
 def _layers(geometry: Any) -> Iterator[tuple[Mapping, list[str]]]:
     """Layers as decks list them, each with its names in the stack."""
     if not isinstance(geometry, Mapping):
         return
     for part in ("layers", "below", "above"):
-        for layer in geometry.get(part) or ():
+        for layer in _listed(geometry, part):
             if isinstance(layer, Mapping):
                 yield layer, [str(layer.get("name"))]
     tiers = geometry.get("tiers")
-    if isinstance(tiers, Mapping) and isinstance(tiers.get("repeat"), int):
-        for layer in tiers.get("layers") or ():
+    if isinstance(tiers, Mapping) and isinstance(tiers.get("repeat"), int) and tiers["repeat"] <= MOST_TIERS:
+        for layer in _listed(tiers, "layers"):
             if isinstance(layer, Mapping):
                 yield layer, [f"t{i}_{layer.get('name')}" for i in range(tiers["repeat"])]
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from functools import cache
+import sys
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
+
+from stack3d.errors import brief
 
 if TYPE_CHECKING:
     import pint
@@ -62,6 +65,14 @@ EXAMPLE: dict[str, str] = {
 }
 
 
+MOST_TEXT = 200
+"""Characters of a quantity; the longest of any deck has 30."""
+MOST_POWER = 12
+"""Largest exponent of a unit."""
+MOST_FACTORS = 12
+"""Units in one product."""
+
+
 @cache
 def _registry() -> pint.UnitRegistry[float]:
     import pint
@@ -69,7 +80,14 @@ def _registry() -> pint.UnitRegistry[float]:
     return pint.UnitRegistry(autoconvert_offset_to_baseunit=True, cache_folder=None)
 
 
-_NUMBER = re.compile(r"^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf)\s*(.*)$")
+_NUMBER = re.compile(r"^\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?inf)\s*(.*)$")
+_TOKEN = re.compile(
+    r"\s*(?:(\*\*|\^)\s*([+-]?[0-9]{1,3})"  # an exponent
+    r"|([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})"  # a raised one
+    r"|([*·⋅/()])"
+    r"|(per(?=\s)|(?:[^\W\d]|°)[^\W⁰¹²³⁴⁵⁶⁷⁸⁹]*|%|‰|1(?![0-9.\w])))"  # a unit
+)
+_RAISED = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "+-0123456789")
 
 
 def _wanted(dimension: str) -> str:
@@ -82,25 +100,97 @@ def _is_angular(unit: str) -> bool:
     return any(word in unit for word in ("radian", "degree", "revolution", "turn", "grade", "arc"))
 
 
-@cache
-def _factor(unit: str, dimension: str) -> float | None:
-    """Multiplier from `unit` to the SI unit of `dimension`; None when an offset is involved."""
+def factors_of(text: str) -> dict[str, int]:
+    """Units and their whole exponents in a product such as ``W/m^2/K``, ``J/(kg K)`` or ``m²``, in the order written.
+
+    A product has units or ``1`` joined by ``*``, ``/``, ``per`` or a space, each with at most one exponent; brackets go one
+    level deep.
+
+    Raises
+    ------
+    ValueError
+        With what cannot be read.
+    """
+    powers: dict[str, int] = {}
+    at, sign, outer, is_open, last, previous = 0, 1, 0, False, "", "start"
+    while text[at:].strip():
+        token = _TOKEN.match(text, at)
+        if token is None:
+            raise ValueError(f"{text[at:].strip()[:20]!r} cannot be read")
+        at = token.end()
+        exponent, mark, word = token[2] or (token[3] or "").translate(_RAISED), token[4], token[5]
+        if exponent:
+            if previous != "unit" or abs(int(exponent)) > MOST_POWER:
+                raise ValueError(f"a unit has one whole exponent up to {MOST_POWER}")
+            powers[last] += (int(exponent) - 1) * sign
+            previous, sign = "power", outer or 1
+        elif mark == "(":
+            if is_open or previous in ("unit", "power", ")"):
+                raise ValueError("brackets go one level deep, after '*' or '/'")
+            is_open, outer, previous = True, sign, "start"
+        elif mark == ")":
+            if not is_open or previous not in ("unit", "power"):
+                raise ValueError("a bracket is closed that holds no unit")
+            is_open, outer, sign, previous = False, 0, 1, ")"
+        elif mark or word == "per":
+            if previous not in ("unit", "power", ")"):
+                raise ValueError(f"{mark or word!r} wants a unit before it")
+            sign, previous = (outer or 1) * (-1 if mark == "/" or word == "per" else 1), "operator"
+        else:
+            if previous in ("unit", "power", ")"):
+                sign = outer or 1
+            last, previous = word, "unit"
+            powers[last] = powers.get(last, 0) + sign
+        if len(powers) > MOST_FACTORS:
+            raise ValueError(f"more than {MOST_FACTORS} units in one product")
+    if is_open or previous in ("start", "operator"):
+        raise ValueError("a bracket is left open" if is_open else "a unit is missing at the end")
+    return {name: power for name, power in powers.items() if power and name != "1"}
+
+
+_NAMES = {"%": "percent", "‰": "permille"}
+
+
+@lru_cache(maxsize=4096)
+def _unit(text: str) -> pint.Unit | str:
+    """The unit that a text stands for, or why it is none."""
     import pint
 
     registry = _registry()
     try:
-        parsed = registry.parse_units(unit)
-    except (pint.UndefinedUnitError, pint.DefinitionSyntaxError, AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"unknown unit {unit!r}; wanted: {_wanted(dimension)}") from error
+        powers = factors_of(text)
+        container = registry.UnitsContainer({})
+        for name, power in powers.items():
+            known = registry.get_name(_NAMES.get(name, name.replace("°", "degree")))
+            if not known:
+                continue
+            scale = registry._units[known]
+            if not scale.is_multiplicative and (len(powers) > 1 or power != 1):
+                known = f"delta_{known}"
+            container = container.add(known, power)  # type: ignore[arg-type]
+        if any(registry._units[name].is_logarithmic for name in container):
+            return "is logarithmic"
+        return registry.Unit(container)
+    except pint.UndefinedUnitError:
+        return ""
+    except (pint.PintError, KeyError, ValueError) as error:
+        return str(error)
+
+
+@lru_cache(maxsize=4096)
+def _factor(unit: str, dimension: str) -> float | None:
+    """Multiplier from `unit` to the SI unit of `dimension`; None when an offset is involved."""
+    registry = _registry()
+    parsed = _unit(unit)
+    if isinstance(parsed, str):
+        raise ValueError(f"unknown unit {unit!r}{f' ({parsed})' if parsed else ''}; wanted: {_wanted(dimension)}")
     target = registry.parse_units(SI[dimension])
     odd = (
         "delta_" in str(parsed)
         if dimension == "temperature"
         else dimension in ("rate", "fraction") and _is_angular(str(parsed))
     )
-    if odd:
-        raise ValueError(f"{unit!r} is no unit of {dimension.replace('_', ' ')}; wanted: {_wanted(dimension)}")
-    if parsed.dimensionality != target.dimensionality:
+    if odd or parsed.dimensionality != target.dimensionality:
         raise ValueError(f"{unit!r} is no unit of {dimension.replace('_', ' ')}; wanted: {_wanted(dimension)}")
     if dimension == "temperature" and parsed != registry.parse_units("K"):
         return None
@@ -131,14 +221,14 @@ def parse(value: object, dimension: str) -> float:
         With one sentence that says what came and what is wanted.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError(f"got {value!r}; wanted: {_wanted(dimension)}")
+        raise ValueError(f"got {brief(value)}; wanted: {_wanted(dimension)}")
     if isinstance(value, (int, float)):
-        if dimension == "fraction":
+        if dimension == "fraction" and abs(value) <= sys.float_info.max:
             return float(value)
-        raise ValueError(f"got the bare number {value!r}; wanted: {_wanted(dimension)}")
-    match = _NUMBER.match(value)
+        raise ValueError(f"got the bare number {brief(value)}; wanted: {_wanted(dimension)}")
+    match = _NUMBER.match(value) if len(value) <= MOST_TEXT else None
     if match is None:
-        raise ValueError(f"got {value!r}; wanted: {_wanted(dimension)}")
+        raise ValueError(f"got {brief(value)}; wanted: {_wanted(dimension)}")
     number, unit = float(match[1]), match[2].strip()
     if not unit:
         if dimension == "fraction":
@@ -146,8 +236,8 @@ def parse(value: object, dimension: str) -> float:
         raise ValueError(f"got {value!r} without a unit; wanted: {_wanted(dimension)}")
     factor = _factor(unit, dimension)
     if factor is None:
-        registry = _registry()
-        number = float(registry.Quantity(number, registry.parse_units(unit)).to("K").magnitude)
+        parsed = _unit(unit)
+        number = float(_registry().Quantity(number, parsed).to("K").magnitude)
     else:
         inverse = round(1 / factor) if 0 < factor < 1 else 0
         exact = inverse and abs(inverse * factor - 1) < 1e-12  # 50 um is 5e-05 m and not 4.9999999999999996e-05 m
@@ -161,8 +251,8 @@ def parse(value: object, dimension: str) -> float:
 
 def quantity(value: object) -> tuple[float, str] | None:
     """SI value and unit of a text such as ``"25 degC"`` whose dimension is not known; None when it is no quantity."""
-    match = _NUMBER.match(value) if isinstance(value, str) else None
-    if match is None or not match[2].strip():
+    match = _NUMBER.match(value) if isinstance(value, str) and len(value) <= MOST_TEXT else None
+    if match is None or not match[2].strip() or isinstance(_unit(match[2].strip()), str):
         return None
     for dimension, unit in SI.items():
         try:
@@ -174,9 +264,10 @@ def quantity(value: object) -> tuple[float, str] | None:
 
 def parse_range(value: object, dimension: str) -> tuple[float, float]:
     """Turn ``"[300, 400] K"`` into (300.0, 400.0); raises ValueError."""
-    match = re.match(r"^\s*\[\s*([^,\]]+),\s*([^,\]]+)\]\s*(.*)$", value) if isinstance(value, str) else None
+    text = value if isinstance(value, str) and len(value) <= MOST_TEXT else ""
+    match = re.match(r"^\s*\[\s*([^,\]]+),\s*([^,\]]+)\]\s*(.*)$", text)
     if match is None:
-        raise ValueError(f"got {value!r}; wanted a range like '[300, 400] {SI[dimension]}'")
+        raise ValueError(f"got {brief(value)}; wanted a range like '[300, 400] {SI[dimension]}'")
     low, high = (parse(f"{match[i].strip()} {match[3]}".strip(), dimension) for i in (1, 2))
     if low > high:
         raise ValueError(f"got {value!r}, whose lower end lies above its upper one")

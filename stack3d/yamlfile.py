@@ -1,38 +1,18 @@
-"""YAML 1.2 mappings that remember the file and line of each of their keys."""
+"""Deck files: read within limits, copied, and searched for the line of a key."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from stack3d.errors import DeckError, Problem
+from stack3d.errors import DeckError, Problem, brief
+from stack3d.yamltree import MOST_BYTES, Items, Mapping, Place, parsed
 
-Place = tuple[str, int | None]
+__all__ = ["Items", "Mapping", "Place", "copy_of", "locate", "parse_text", "read", "read_text", "shown", "wrapped"]
 
-
-class Mapping(dict[str, Any]):
-    """A YAML mapping; `places` holds (file, line) per key, `here` its own."""
-
-    def __init__(self, here: Place) -> None:
-        super().__init__()
-        self.here = here
-        self.places: dict[str, Place] = {}
-
-    def put(self, key: str, value: Any, place: Place) -> None:
-        """Set a key and where it comes from."""
-        self[key] = value
-        self.places[key] = place
-
-
-class Items(list[Any]):
-    """A YAML sequence; `places` holds (file, line) per item."""
-
-    def __init__(self, here: Place) -> None:
-        super().__init__()
-        self.here = here
-        self.places: list[Place] = []
+KEPT = 200_000
+"""Characters of a text whose tree is kept for the next case."""
 
 
 def wrapped(value: Any, place: Place) -> Any:
@@ -61,32 +41,6 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def _convert(node: Any, file: str, here: Place) -> Any:
-    if isinstance(node, dict):
-        out = Mapping(here)
-        for key, value in node.items():
-            line = node.lc.data[key][0] + 1 if key in (node.lc.data or {}) else here[1]  # type: ignore[attr-defined]
-            place = (file, line)
-            if not isinstance(key, str):
-                raise DeckError(Problem(str(key), f"keys are text, got {key!r}", file, line))
-            out.put(str(key), _convert(value, file, place), place)
-        return out
-    if isinstance(node, list):
-        items = Items(here)
-        for i, value in enumerate(node):
-            data = getattr(node, "lc", None) and node.lc.data  # type: ignore[attr-defined]
-            place = (file, data[i][0] + 1) if data and i in data else here
-            items.append(_convert(value, file, place))
-            items.places.append(place)
-        return items
-    if isinstance(node, bool) or node is None:
-        return node
-    for kind in (int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return str(node)
-
-
 def copy_of(node: Any) -> Any:
     """Deep copy of a parsed tree, with its places."""
     if isinstance(node, Mapping):
@@ -103,41 +57,41 @@ def copy_of(node: Any) -> Any:
 
 
 def parse_text(text: str, file: str) -> Any:
-    """Parse YAML 1.2 text; raises DeckError with the line of a syntax error or a repeated key."""
-    return copy_of(_parsed(text, file))
+    """Parse YAML 1.2 text; raises DeckError with the line of a syntax error, a repeated key or a limit of `yamltree`."""
+    return copy_of(_parsed(text, file) if len(text) <= KEPT else parsed(text, file))
 
 
-@lru_cache(maxsize=256)
-def _parsed(text: str, file: str) -> Any:
-    """Parse once: the cases of a study read the same decks over and over."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        node = YAML(typ="rt", pure=True).load(StringIO(text))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark is not None else None
-        problem = str(error.problem or error).splitlines()[0]
-        raise DeckError(Problem("", f"not valid YAML: {problem}", file, line)) from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise DeckError(Problem("", f"not valid YAML: {str(error).splitlines()[0]}", file)) from None
-    return _convert(node, file, (file, 1))
+_parsed = lru_cache(maxsize=256)(parsed)
+"""Parsed once: the cases of a study read the same decks over and over."""
 
 
 def read(path: Path) -> Mapping:
-    """Read one deck file; raises DeckError when it is missing, unreadable or no mapping."""
+    """Read one deck file; raises DeckError when it is missing, unreadable, too large or no mapping."""
     name = shown(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise DeckError(Problem("", f"cannot be read: {reason}", name)) from None
-    tree = parse_text(text, name)
+    tree = parse_text(read_text(path), name)
     if not isinstance(tree, Mapping):
-        came = "a list" if isinstance(tree, Items) else "nothing" if tree is None else f"{tree!r}"
+        came = "a list" if isinstance(tree, Items) else "nothing" if tree is None else brief(tree)
         raise DeckError(Problem("", f"wants a mapping of keys at the top, got {came}", name, 1))
     return tree
+
+
+def read_text(path: Path, most: int = MOST_BYTES) -> str:
+    """UTF-8 text of a file of at most so many bytes, without its byte order mark; raises DeckError with file and line."""
+    name = shown(path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DeckError(Problem("", f"cannot be read: {reason}", name)) from None
+    if len(content) > most:
+        raise DeckError(Problem("", f"is larger than {most / 1e6:g} MB, the most that is read", name))
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DeckError(Problem("", "cannot be read: not UTF-8 text", name, line)) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def locate(tree: Any, path: tuple[str | int, ...]) -> Place | None:

@@ -28,10 +28,11 @@ def save(
     outputs: tuple[str, ...] = ("y",),
     opset: int = 17,
     domains: tuple[str, ...] = (),
+    inputs: dict[str, tuple[Any, ...]] | None = None,
 ) -> Path:
     typed = {n: w if w.dtype.kind == "i" else w.astype(np.float32) for n, w in weights.items()}
     graph = helper.make_graph(
-        nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        nodes, "net", [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in {"x": shape, **(inputs or {})}.items()],
         [helper.make_tensor_value_info(o, TensorProto.FLOAT, out) for o in outputs], [numpy_helper.from_array(w, n) for n, w in typed.items()],
     )  # fmt: skip
     versions = [helper.make_opsetid("", opset), *(helper.make_opsetid(domain, 1) for domain in domains)]

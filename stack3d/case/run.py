@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.case.size import check_size
 from stack3d.case.summary import summarise
 from stack3d.chip.chip import Chip
 from stack3d.errors import DeckError, SolverError, ValidityWarning
@@ -75,6 +76,7 @@ def check(scenario: Scenario, *, solve: bool = False) -> Chip:
         raise DeckError(problems)
     chosen_policies(chip)
     check_body(chip)
+    check_size(chip)
     return chip
 
 
@@ -144,6 +146,7 @@ def _run(
             raise DeckError(problems)
         plan = chosen_policies(chip)
         check_body(chip)
+        check_size(chip)
         body = make_body(chip)
     builder = builder_of(scenario, body) if isinstance(body, Grid) else None
     told = {"builder": builder} if builder else {}

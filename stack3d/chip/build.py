@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,22 @@ import numpy as np
 from stack3d import mvm
 from stack3d.chip.chip import Chip
 from stack3d.chip.computer import Computer, forward_of
-from stack3d.chip.crossbars import build_matrix, with_mismatch
+from stack3d.chip.crossbars import build_matrix, packed, with_mismatch
 from stack3d.devices.build import build_device, check_device
 from stack3d.errors import DeckError, Problem, ValidityWarning, did_you_mean
 from stack3d.geometry.stack import build_stack, check_places, explicit_sources, tile_sites
 from stack3d.layout import HeatSource, Stack
+from stack3d.schema import workload as schema
 from stack3d.schema.device import Device
 from stack3d.schema.scenario import Scenario
 from stack3d.workload import data as labelled
 from stack3d.workload import network as networks
 from stack3d.workload import power, trace
 from stack3d.workload.placement import place
+from stack3d.workload.tasks import tasks
 
+PROFILE_MEMORY = 1e9
+"""Of the run that calibrates converters, between layers. [byte]"""
 MOST_PROFILED = 32768
 """Products per layer that calibrate its converters, at most; more inputs are left out."""
 
@@ -58,15 +63,19 @@ def _device_decks(scenario: Scenario, network: networks.Network, stack: Stack, p
 
 
 def _copies(
-    scenario: Scenario, single: Mapping[str, mvm.AnalogMatrix], products: Mapping[str, float], pulses: Mapping[str, float]
+    scenario: Scenario,
+    single: Mapping[str, Sequence[mvm.AnalogMatrix]],
+    products: Mapping[str, float],
+    pulses: Mapping[str, float],
 ) -> dict[str, tuple[str, ...]]:
     """Names of the matrices of each layer; raises DeckError for layers unknown or without products to share."""
     work = scenario.workload
     assert work is not None
     none = np.zeros(0)
     idle = [
-        power.TileActivity(t, products[n], none, none, pulses[n], (t.col_stop - t.col_start) * m.readouts, m.reads)
-        for n, m in single.items()
+        power.TileActivity(t, products[n], none, none, pulses[n], (t.col_stop - t.col_start) * m.readouts, m.reads, n)
+        for n, matrices in single.items()
+        for m in matrices
         for t in m.tiles
     ]
     counts = power.copies_for_rate(idle, work.periphery, work.rate) if work.replicate == "rate" else dict(work.replicate)
@@ -81,6 +90,18 @@ def _copies(
     if problems:
         raise DeckError(problems)
     return {name: (name, *(f"{name}#{i}" for i in range(2, counts.get(name, 1) + 1))) for name in single}
+
+
+def _single(
+    scenario: Scenario, layers: Sequence[networks.WeightMatrix], decks: Mapping[str, Device]
+) -> dict[str, tuple[mvm.AnalogMatrix, ...]]:
+    """Matrices of one copy of each layer; raises DeckError."""
+    out = {}
+    for layer in layers:
+        deck, ranges = decks[layer.name], packed(layer, scenario, decks[layer.name])
+        most = float(np.abs(layer.blocks).max()) if len(ranges) > 1 else None
+        out[layer.name] = tuple(build_matrix(scenario, layer.name, layer.part(a, b), deck, most) for a, b in ranges)
+    return out
 
 
 def _named(matrix: mvm.AnalogMatrix, name: str) -> mvm.AnalogMatrix:
@@ -100,7 +121,16 @@ def _loaded(scenario: Scenario, problems: list[Problem]) -> tuple[networks.Netwo
         problems.append(Problem("workload.data", "is missing: the network comes without labelled inputs to judge it by"))
     if network is None or deck is None:
         return network, None
-    return network, _problems_of(lambda: labelled.load_data(deck, network, work.test_samples, key=key), problems)
+    return network, _problems_of(lambda: _judged(deck, network, work, key), problems)
+
+
+def _judged(deck: schema.Data, network: networks.Network, work: schema.Workload, key: str) -> labelled.LabelledData:
+    """The data with what the outputs are judged as; raises DeckError."""
+    if work.task not in tasks:
+        message = f"no task {work.task!r}{did_you_mean(work.task, tasks)}; tasks: {', '.join(tasks)}"
+        raise DeckError(Problem("workload.task", message))
+    kind = tasks[work.task]
+    return labelled.load_data(deck, network, work.test_samples, key=key, task=lambda shape: kind(shape, work.threshold))
 
 
 def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Computer | None:
@@ -114,21 +144,31 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
     if network is None:
         return None
     decks, layers = _device_decks(scenario, network, stack, problems), network.layers
-    single = _problems_of(
-        lambda: {layer.name: build_matrix(scenario, layer.name, layer.weights, decks[layer.name]) for layer in layers},
-        problems,
-    )
+    single = _problems_of(lambda: _single(scenario, layers, decks), problems)
     if single is None or data is None or problems:
         return None
-    products = network.products(data.profile[:2])
+    sample = data.profile[:2]
+    counted = network.counted(sample)
+    products = counted.products
+    ordered: networks.Network | None = _problems_of(partial(network.ordered, sample), problems)
+    if ordered is None:
+        return None
+    network = ordered
     few = int(np.clip(MOST_PROFILED / max(products.values()), 16, len(data.profile)))
+    few = min(few, max(2, int(PROFILE_MEMORY // counted.memory)))
     data = replace(data, profile=data.profile[:few], profile_labels=data.profile_labels[:few])
     pulses = {name: deck.read.pulse for name, deck in decks.items()}
     copies = _problems_of(lambda: _copies(scenario, single, products, pulses), problems)
     if copies is None:
         return None
-    network = replace(network, copies=copies)
-    built = {one: _named(single[name], one) for name, names in copies.items() for one in names}
+    packing = {layer.name: packed(layer, scenario, decks[layer.name]) for layer in layers if len(layer.blocks) > 1}
+    network = replace(network, copies=copies, packing=packing)
+    built = {
+        part.name: _named(matrix, part.name)
+        for name, names in copies.items()
+        for one in names
+        for part, matrix in zip(network.parts(name, one), single[name], strict=True)
+    }
     tiles = tuple(t for m in built.values() for t in m.tiles)
     sites = tile_sites(scenario.geometry, stack)
     if len(tiles) > len(sites):  # says what is missing before anything is computed
@@ -145,15 +185,20 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
     computer = Computer(
         network,
         data,
-        {one: devices[name] for name, names in copies.items() for one in names},
+        {part.name: devices[name] for name in copies for part in network.matrices(name)},
         with_mismatch(scenario, matrices),
         tiles,
         {name: s.mean_square_voltages for name, s in statistics.items()},
         {name: s.vectors / len(data.profile) for name, s in statistics.items()},
         {layer.name: products[layer.name] for layer in network.digital},
+        data.task,
+        activation_macs=counted.digital_macs,
+        memory=counted.memory,
     )
     targets = {name: m.target_conductances() for name, m in matrices.items()}
-    _problems_of(lambda: power.pipeline(computer.activities(targets), work.periphery, work.rate), problems)
+    _problems_of(
+        lambda: power.pipeline(computer.activities(targets), work.periphery, work.rate, computer.activation_macs), problems
+    )
     return computer
 
 

@@ -19,7 +19,9 @@ from stack3d.tiles import Tile
 from stack3d.workload import data as labelled
 from stack3d.workload import network as networks
 from stack3d.workload import power
+from stack3d.workload.network import each
 from stack3d.workload.placement import Site
+from stack3d.workload.tasks import Task
 
 READ_MEMORY = 256e6
 """Working memory of inference. [byte]"""
@@ -47,6 +49,12 @@ class Computer:
         Analog products per inference, per matrix.
     digital_products : mapping of str to float
         Products per inference of the layers that stay digital.
+    task : Task
+        What the outputs are judged as.
+    activation_macs : float
+        Multiply-accumulates per inference of products of two activations.
+    memory : float
+        Working memory of one inference between layers. [byte]
     places : tuple of (layer, Rectangle)
         Site of each tile.
     hops : tuple of int
@@ -61,8 +69,11 @@ class Computer:
     mean_square_voltages: Mapping[str, Floats]
     products: Mapping[str, float]
     digital_products: Mapping[str, float]
+    task: Task
     places: tuple[Site, ...] = ()
     hops: tuple[int, ...] = ()
+    activation_macs: float = 0.0
+    memory: float = 0.0
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
@@ -76,13 +87,16 @@ class Computer:
 
     @cached_property
     def float_logits(self) -> Floats:
-        """Logits in float arithmetic, shape (n_test, n_classes)."""
-        return self.network.run(self.data.inputs)
+        """Outputs in float arithmetic, shape (n_test, outputs)."""
+        step = max(1, int(READ_MEMORY // (self.memory or 1.0)))
+        n = len(self.data.inputs)
+        parts = [self.network.run(self.data.inputs[i : i + step]) for i in range(0, n, step)]
+        return np.concatenate([part.reshape(len(part), -1) for part in parts])
 
     @cached_property
     def float_accuracy(self) -> float:
-        """Accuracy in float arithmetic."""
-        return float(np.mean(mvm.accuracy(self.float_logits, self.data.labels)))
+        """Accuracy in float arithmetic, as the task counts it."""
+        return float(np.mean(self.task.score(self.float_logits, self.data.labels)))
 
     def tiles_of(self, layer: str) -> list[tuple[int, Tile]]:
         """(index, tile) of the tiles of one layer."""
@@ -121,18 +135,26 @@ class Computer:
     @cached_property
     def layer_of(self) -> dict[str, str]:
         """Layer by the name of a matrix."""
-        return {name: layer for layer, names in self.network.copies.items() for name in names}
+        return {part.name: layer for layer in self.network.copies for part in self.network.matrices(layer)}
 
     @property
     def macs(self) -> float:
         """Multiply-accumulates of one inference, digital layers included."""
-        analog = {layer.name: layer.macs for layer in self.network.layers}
-        return sum(analog[self.layer_of[name]] * count for name, count in self.products.items()) + self.digital_macs
+        return sum(self.weights_of[name] * count for name, count in self.products.items()) + self.digital_macs
+
+    @cached_property
+    def weights_of(self) -> dict[str, int]:
+        """Weights of the model on each matrix, without the zeros between blocks."""
+        return {
+            part.name: layer.blocks[part.start : part.stop].size
+            for layer in self.network.layers
+            for part in self.network.matrices(layer.name)
+        }
 
     @property
     def digital_macs(self) -> float:
-        """Multiply-accumulates of one inference in layers that stay digital."""
-        return sum(layer.macs * self.digital_products[layer.name] for layer in self.network.digital)
+        """Multiply-accumulates of one inference in layers that stay digital and in products of two activations."""
+        return self.activation_macs + sum(layer.macs * self.digital_products[layer.name] for layer in self.network.digital)
 
     @property
     def weights(self) -> int:
@@ -167,7 +189,7 @@ class Computer:
 
     @property
     def read_memory(self) -> float:
-        """Working memory to allow inference, which counts one vector per input where convolutions make many. [byte]"""
+        """Working memory to ask for; inference counts one vector per input where convolutions make many. [byte]"""
         cells = 24.0 * sum(math.prod(m.state_shape) for m in self.matrices.values())
         return cells + READ_MEMORY / max(1.0, *self.products.values())
 
@@ -183,16 +205,27 @@ def forward_of(network: networks.Network) -> Callable[[Any, Floats], Floats]:
         leading = next(iter(states.values())).mean.shape[:-3] if states else ()
         chips = math.prod(leading)
 
+        def packed(name: str, copy: str, x: Floats) -> Floats:
+            parts = network.parts(name, copy)
+            if len(parts) == 1:
+                return np.asarray(matmul(copy, x))
+            return np.concatenate([np.asarray(matmul(part.name, x[..., part.rows])) for part in parts], axis=-1)
+
         def product(name: str, x: Floats) -> Floats:
+            before = network.strides.get(name, 1)
+            if before > 1:  # chips first
+                x = np.moveaxis(x.reshape(before, chips, -1, x.shape[-1]), 0, 1)
             x = x.reshape(*leading, -1, x.shape[-1])
             names = network.copies.get(name, (name,))
-            parts = [np.asarray(matmul(one, x[..., i :: len(names), :])) for i, one in enumerate(names) if i < x.shape[-2]]
+            parts = [packed(name, one, x[..., i :: len(names), :]) for i, one in enumerate(names) if i < x.shape[-2]]
             y = parts[0] if len(names) == 1 else np.empty((*x.shape[:-1], parts[0].shape[-1]), parts[0].dtype)
             for i, part in enumerate(parts if len(names) > 1 else ()):
                 y[..., i :: len(names), :] = part
+            if before > 1:
+                y = np.moveaxis(y.reshape(chips, before, -1, y.shape[-1]), 1, 0)
             return y.reshape(-1, y.shape[-1])
 
-        folded = np.broadcast_to(inputs, (chips, *inputs.shape)).reshape(-1, *inputs.shape[1:])
+        folded = each(lambda v: np.broadcast_to(v, (chips, *v.shape)).reshape(-1, *v.shape[1:]), inputs)
         return network.run(folded, product).reshape(*leading, len(inputs), -1)
 
     return forward

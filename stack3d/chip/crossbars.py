@@ -13,36 +13,56 @@ from stack3d.chip.computer import Computer
 from stack3d.layout import Floats
 from stack3d.schema.device import Device
 from stack3d.schema.scenario import Scenario
+from stack3d.workload.network import WeightMatrix
 
 MISMATCH = 6
 """Stream of random numbers of converter mismatch."""
 
 
-def build_matrix(scenario: Scenario, name: str, weights: Floats, deck: Device) -> mvm.AnalogMatrix:
+def packed(layer: WeightMatrix, scenario: Scenario, deck: Device) -> tuple[tuple[int, int], ...]:
+    """Ranges of a layer's blocks that share arrays: as many as fit one, side by side on its diagonal; raises DeckError."""
+    assert scenario.workload is not None
+    count, rows, columns = layer.blocks.shape
+    if count == 1:
+        return ((0, 1),)
+    mapping, (height, width) = _mapping(scenario, deck), scenario.workload.tile
+    room = (width - mapping.reserved_columns) // mapping.columns_per_weight
+    fit = max(1, min(height // rows, room // columns))
+    return tuple((i, min(i + fit, count)) for i in range(0, count, fit))
+
+
+def build_matrix(
+    scenario: Scenario, name: str, weights: Floats, deck: Device, largest: float | None = None
+) -> mvm.AnalogMatrix:
     """Matrix of one network layer on cells of one device, converters not yet calibrated; raises DeckError."""
     assert scenario.workload is not None
     choice = scenario.mvm
-    compensation = scenario.lifetime.compensation if scenario.lifetime else None
-    mapping = mvm.WeightMapping(
-        deck.g_min,
-        deck.g_max,
-        choice.scheme,
-        levels=choice.levels or deck.levels,
-        slices=choice.slices,
-        reference_columns=1 if compensation is not None and compensation.drift == "tile" else 0,
-    )
     scale = deck.read.nonlinearity_voltage if choice.nonlinear_cells else None
     return mvm.AnalogMatrix.build(
         name,
         weights,
-        mapping,
+        _mapping(scenario, deck),
         scenario.workload.tile,
+        largest=largest,
         dac=mvm.Converter(choice.dac_bits),
         adc=mvm.Converter(choice.adc_bits),
         input_slice_bits=choice.input_slice_bits,
         read_voltage=deck.read.voltage,
         cell=mvm.SinhCell(scale) if scale and not choice.wire_resistance else None,
         wires=_wires(scenario),
+    )
+
+
+def _mapping(scenario: Scenario, deck: Device) -> mvm.WeightMapping:
+    choice = scenario.mvm
+    compensation = scenario.lifetime.compensation if scenario.lifetime else None
+    return mvm.WeightMapping(
+        deck.g_min,
+        deck.g_max,
+        choice.scheme,
+        levels=choice.levels or deck.levels,
+        slices=choice.slices,
+        reference_columns=1 if compensation is not None and compensation.drift == "tile" else 0,
     )
 
 

@@ -13,7 +13,7 @@ from stack3d import yamlfile
 from stack3d.decks import files
 from stack3d.decks.finding import scenario_path
 from stack3d.decks.mistakes import placed, translate
-from stack3d.decks.resolver import Override, Resolver
+from stack3d.decks.resolver import Known, Override, Resolver
 from stack3d.errors import DeckError, Problem
 from stack3d.yamlfile import Mapping
 
@@ -68,13 +68,18 @@ def _strip(value: Any) -> Any:
     return [_strip(v) for v in value] if isinstance(value, list) else value
 
 
-def resolve(tree: Mapping, path: Path | None = None, overrides: Sequence[tuple[str, Any]] = ()) -> Case:
-    """Fill in named decks, apply overrides in order, validate; raises DeckError with every mistake."""
+def resolve(
+    tree: Mapping, path: Path | None = None, overrides: Sequence[tuple[str, Any]] = (), known: Known | None = None
+) -> Case:
+    """Fill in named decks, apply overrides in order, validate; raises DeckError with every mistake.
+
+    `known` keeps the decks that are found for the cases that follow.
+    """
     from pydantic import ValidationError
 
     from stack3d.schema.scenario import Scenario
 
-    resolver = Resolver(tree, path)
+    resolver = Resolver(tree, path, known)
     done = tuple(resolver.override(key, value) for key, value in overrides)
     resolver.expand_floorplans()
     resolver.fill(tree, (), "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stack3d.errors import DeckError, did_you_mean
+from stack3d.errors import DeckError, brief, did_you_mean
 
 KINDS = (
     "geometries", "solvers", "scenarios", "materials", "devices", "cooling", "networks", "data", "periphery", "coolants",
@@ -41,11 +41,18 @@ def available(kind: str, beside: Path | None = None) -> dict[str, Path]:
     return found
 
 
+def is_possible(name: str) -> bool:
+    """Whether a file system can hold a file of this name: printable, no part longer than 200 bytes."""
+    return name.isprintable() and len(name) < 2000 and all(len(part.encode()) <= 200 for part in name.split("/"))
+
+
 def find(kind: str, name: str, beside: Path | None = None, but: Path | None = None) -> Path | None:
     """Path of the deck that `name` (a name, or a path with a slash or .yaml) stands for; None when there is none.
 
     `but` is no candidate for a name: a scenario that is called as one of its decks does not stand for that deck.
     """
+    if not is_possible(name):
+        return None
     if name.endswith((".yaml", ".yml")) or "/" in name:
         for base in (beside or Path.cwd(), Path.cwd()):
             if (base / name).is_file():
@@ -59,8 +66,9 @@ def find(kind: str, name: str, beside: Path | None = None, but: Path | None = No
 
 def scenario_path(path: str | Path) -> Path:
     """File of a scenario given by path or by name; raises DeckError with the names there are."""
-    found = find("scenarios", str(path)) if not Path(path).is_file() else Path(path).resolve()
+    name = str(path)
+    found = Path(path).resolve() if is_possible(name) and Path(path).is_file() else find("scenarios", name)
     if found is None:
         known = sorted(available("scenarios"))
-        raise DeckError(f"no scenario {str(path)!r}{did_you_mean(str(path), known)}; known: {', '.join(known) or 'none'}")
+        raise DeckError(f"no scenario {brief(name)}{did_you_mean(str(path), known)}; known: {', '.join(known) or 'none'}")
     return found

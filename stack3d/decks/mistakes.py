@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from stack3d import yamlfile
-from stack3d.errors import Problem, did_you_mean, nearest_names
+from stack3d.errors import Problem, brief, did_you_mean, nearest_names
 from stack3d.yamlfile import Mapping
+
+MOST_MISTAKES = 200
+"""Told of one deck; of the others how many there are."""
 
 
 def dotted(path: Sequence[str | int]) -> str:
@@ -18,7 +21,9 @@ def dotted(path: Sequence[str | int]) -> str:
 def translate(error: Any, tree: Any, model: Any, at: tuple[str | int, ...] = ()) -> list[Problem]:
     """Turn a pydantic ValidationError below `at` into problems with file and line."""
     problems = []
-    errors = error.errors()
+    errors = error.errors(include_url=False)
+    n_left_out = max(0, len(errors) - MOST_MISTAKES)
+    errors = errors[:MOST_MISTAKES]
     misspelt = set()  # keys that are missing only because their name is misspelt
     for item in errors:
         if item["type"] == "extra_forbidden":
@@ -27,22 +32,27 @@ def translate(error: Any, tree: Any, model: Any, at: tuple[str | int, ...] = ())
     for item in errors:
         if item["type"] == "missing" and item["loc"] in misspelt:
             continue
-        path = tuple(p for p in item["loc"] if isinstance(p, int) or not p.endswith("]"))
+        *parents, last = item["loc"] or ("",)
+        path = tuple(p for p in parents if isinstance(p, int) or not p.endswith("]"))  # without the branches of a choice
+        if item["type"] == "extra_forbidden" or isinstance(last, int) or not last.endswith("]"):
+            path = (*path, last) if item["loc"] else ()
         full = (*at, *path)
         if isinstance(path[-1] if path else None, int) and not isinstance(_value(tree, full[:-1]), list):
             full = full[:-1]  # one number that stands for several
         message, kind = item["msg"], item["type"]
         if kind == "extra_forbidden":
             allowed = _keys_at(model, path[:-1])
-            message = f"unknown key {path[-1]!r}{did_you_mean(str(path[-1]), allowed)}; allowed: {', '.join(allowed)}"
+            message = f"unknown key {brief(path[-1])}{did_you_mean(str(path[-1]), allowed)}; allowed: {', '.join(allowed)}"
         elif kind == "missing":
             message = "is missing"
         elif kind == "value_error":
             message = message.removeprefix("Value error, ")
         elif not isinstance(item["input"], (dict, list)):
-            message = f"{message[0].lower()}{message[1:]} (got {item['input']!r})"
+            message = f"{message[0].lower()}{message[1:]} (got {brief(item['input'])})"
         place = yamlfile.locate(tree, full) or (None, None)
         problems.append(Problem(dotted(full), message, *place))
+    if n_left_out:
+        problems.append(Problem("", f"and {n_left_out} more mistakes", *(getattr(tree, "here", None) or (None, None))))
     return list(dict.fromkeys(problems))
 
 
@@ -77,10 +87,15 @@ def _keys_at(model: Any, path: Sequence[str | int]) -> list[str]:
     return [name for m in current for name in names_of(m)]
 
 
+def index_of(part: str) -> int | str:
+    """Part of a dotted key as an index where it is one."""
+    return int(part) if len(part) < 10 and part.isascii() and part.isdigit() else part
+
+
 def placed(problem: Problem, tree: Mapping) -> Problem:
     """Problem with the file and line of its key, unless it has them."""
     if not problem.key:
         return problem
     pieces = problem.key.replace("]", "").replace("[", ".").split(".")
-    place = yamlfile.locate(tree, tuple(int(p) if p.isdigit() else p for p in pieces)) or (None, None)
+    place = yamlfile.locate(tree, tuple(index_of(p) for p in pieces)) or (None, None)
     return problem if problem.file else Problem(problem.key, problem.message, *place)

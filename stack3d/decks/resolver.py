@@ -11,7 +11,8 @@ from typing import Any
 from stack3d import floorplans, yamlfile
 from stack3d.decks.files import SET
 from stack3d.decks.finding import available, find
-from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.decks.mistakes import index_of
+from stack3d.errors import DeckError, Problem, brief, did_you_mean
 from stack3d.yamlfile import Items, Mapping, Place
 
 _LAYER_LISTS = (("geometry", "layers"), ("geometry", "below"), ("geometry", "above"), ("geometry", "tiers", "layers"))
@@ -63,17 +64,27 @@ def _plain_text(value: Any) -> str:
     return "(absent)" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
+_AHEAD = {known[:depth] for known in REFERENCES for depth in range(1, len(known))}
+"""Patterns below which there may be names of decks."""
+_NAMED = {known[:depth] for known in REFERENCES for depth in range(len(known)) if known[depth] == "*"}
+"""Patterns whose keys are names."""
+
+
 def _step(pattern: tuple[str, ...], part: Any, node: Any) -> str:
     """How `REFERENCES` writes a key or index below a pattern: ``*`` for items, and for keys that are names."""
-    named = any(known[: len(pattern) + 1] == (*pattern, "*") for known in REFERENCES)
-    return "*" if named or isinstance(node, Items) else str(part)
+    return "*" if pattern in _NAMED or isinstance(node, Items) else str(part)
+
+
+Known = dict[tuple[str, str, Path], Mapping]
+"""Decks found before, by kind, name and folder of who names them: the cases of a study name the same ones."""
 
 
 class Resolver:
     """Fills named decks into one scenario tree and collects what goes wrong."""
 
-    def __init__(self, tree: Mapping, path: Path | None) -> None:
+    def __init__(self, tree: Mapping, path: Path | None, known: Known | None = None) -> None:
         self.tree = tree
+        self.known = {} if known is None else known
         self.path = path.resolve() if path else None
         self.base = path.parent if path else Path.cwd()
         self.problems: list[Problem] = []
@@ -86,10 +97,13 @@ class Resolver:
             alone.put("name", Path(name).stem, place)
             alone.put("file", name, place)
             return alone
+        if (kind, name, base) in self.known:
+            found: Mapping = yamlfile.copy_of(self.known[kind, name, base])
+            return found
         path = find(kind, name, base, self.path)
         if path is None:
             known = [*available(kind, base), *BUILT_IN.get(kind, ())]
-            message = f"no deck {name!r} in {kind}{did_you_mean(name, known)}; known: {', '.join(sorted(known))}"
+            message = f"no deck {brief(name)} in {kind}{did_you_mean(name, known)}; known: {', '.join(sorted(known))}"
             self.problems.append(Problem(key, message, *place))
             return None
         try:
@@ -98,6 +112,7 @@ class Resolver:
             self.problems += error.problems
             return None
         deck.put("name", path.stem, (yamlfile.shown(path), 1))
+        self.known[kind, name, base] = yamlfile.copy_of(deck)
         return deck
 
     def folder_of(self, place: Place) -> Path:
@@ -129,7 +144,7 @@ class Resolver:
                 deck = self.load(kind, child, name, node.places[part])
                 if deck is not None:
                     node[part] = child = deck
-            if any(pattern_[: len(below)] == below and len(pattern_) > len(below) for pattern_ in REFERENCES):
+            if below in _AHEAD:
                 self.fill(child, below, name)
 
     def override(self, key: str, value: Any) -> Override:
@@ -144,17 +159,18 @@ class Resolver:
             index: Any = part
             if isinstance(node, Items):
                 names = [item.get("name") if isinstance(item, Mapping) else None for item in node]
-                if part.lstrip("-").isdigit() and -len(node) <= int(part) < len(node):
-                    index = int(part)
+                at = index_of(part.removeprefix("-"))
+                if isinstance(at, int) and -len(node) <= (at := -at if part[0] == "-" else at) < len(node):
+                    index = at
                 elif part in names:
                     index = names.index(part)
                 else:
-                    known = [n for n in names if n]
+                    known = [n for n in names if isinstance(n, str)]
                     raise DeckError(
                         Problem(key, f"no item {part!r}{did_you_mean(part, known)}; known: {', '.join(known)}", *place)
                     )
             elif not isinstance(node, Mapping):
-                raise DeckError(Problem(key, f"{'.'.join(parts[:depth])} is {node!r} and has no keys below it", *place))
+                raise DeckError(Problem(key, f"{'.'.join(parts[:depth])} is {brief(node)} and has no keys below it", *place))
             pattern = (*pattern, _step(pattern, part, node))
             if last:
                 old = node[index] if isinstance(node, Items) else node.get(index)

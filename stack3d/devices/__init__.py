@@ -1,6 +1,7 @@
 """What temperature and time do to every cell: published laws by mechanism, bound to devices by their decks."""
 
 from stack3d.devices import (
+    crystallisation,
     endurance,
     equilibrium,
     faults,
@@ -13,7 +14,7 @@ from stack3d.devices import (
     tables,
     truncation,
 )
-from stack3d.devices.build import bands, build_device, check_device, load_device
+from stack3d.devices.build import bands, build_device, check_device, drawn, load_device, posterior_draws
 from stack3d.devices.laws import MECHANISMS
 from stack3d.devices.model import DeviceModel, WriteBill
 from stack3d.devices.state import HEALTHY, STUCK_HIGH, STUCK_LOW, CellState
@@ -29,12 +30,15 @@ __all__ = [
     "bands",
     "build_device",
     "check_device",
+    "crystallisation",
+    "drawn",
     "endurance",
     "equilibrium",
     "faults",
     "heating",
     "load_device",
     "noise",
+    "posterior_draws",
     "programming",
     "relaxation",
     "retention",

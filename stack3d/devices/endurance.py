@@ -55,7 +55,7 @@ def cycles_to_failure(
 
 
 def tent_decades(voltage: ArrayLike, optimum: float, per_decade: float) -> Array:
-    """Decades -|V - V_opt|/s_V lost away from the optimum voltage; all in volts. [-]"""
+    """Decades -``|V - V_opt|``/s_V lost away from the optimum voltage; all in volts. [-]"""
     return np.asarray(-np.abs(np.asarray(voltage) - optimum) / per_decade)
 
 
@@ -236,4 +236,26 @@ class GradualClosure(WindowClosureLaw):
         decades = np.log10(np.maximum(damage / self.threshold, 1.0))
         highest = device.g_max * 10.0 ** (-self.low_resistance_slope * decades)
         lowest = device.g_min * 10.0 ** (-self.high_resistance_slope * decades)
+        return np.minimum(lowest, highest), highest
+
+
+@WINDOW_CLOSURE.register("lammie2021_abrupt")
+class AbruptClosure(WindowClosureLaw):
+    """At a threshold of damage both ends of the window jump, and stay there until the cell fails.
+
+    C. Lammie et al., Semicond. Sci. Technol. 36 (2021) 065003, doi:10.1088/1361-6641/abf29d, tells gradual from abrupt failure.
+    """
+
+    threshold: Positive
+    """Damage (share of the life's scale) at which the window closes."""
+    low_resistance_growth: Annotated[Number, Field(ge=1)]
+    """Factor on the lowest resistance."""
+    high_resistance_growth: Annotated[Number, Field(gt=0, le=1)]
+    """Factor on the highest resistance."""
+
+    @override
+    def window(self, damage: Array, device: Device) -> tuple[Array, Array]:
+        closed = np.asarray(damage) >= self.threshold
+        highest = np.where(closed, device.g_max / self.low_resistance_growth, device.g_max)
+        lowest = np.where(closed, device.g_min / self.high_resistance_growth, device.g_min)
         return np.minimum(lowest, highest), highest

@@ -1,4 +1,4 @@
-"""Cells stuck from the start: independent, or in clusters along columns."""
+"""Cells stuck from the start: independent, and in clusters along columns and rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from stack3d.devices.laws import FAULTS, FaultLaw
 from stack3d.devices.state import HEALTHY, STUCK_HIGH, STUCK_LOW
-from stack3d.schema.base import Fraction, Number
+from stack3d.schema.base import DeckModel, Fraction, Number
 
 
 class _Faults(FaultLaw):
@@ -73,6 +73,44 @@ class ColumnClusters(_Faults):
         for (array, row, column), length, kind in zip(starts, lengths, self._kinds(rng, len(starts))):
             run = stuck[array, row : row + length, column]
             run[run == HEALTHY] = kind
+        return stuck.reshape(shape)
+
+
+class Cluster(DeckModel):
+    """Faults that come in runs along a line."""
+
+    share: Fraction
+    """Of all cells."""
+    mean_length: Number
+    """Mean cells of a run, cut at the end of the line."""
+    low_resistance: Fraction
+    """Share of the runs that are stuck at g_max; the rest at g_min."""
+
+
+@FAULTS.register("clusters")
+class Clusters(_Faults):
+    """Independent cells, and runs along rows and along columns; where they meet, single cells and then columns win."""
+
+    rows: Cluster | None = None
+    """Runs along rows (last axis), as of a broken word line; absent = none."""
+    columns: Cluster | None = None
+    """Runs along columns (second-last axis), as of a broken bit line; absent = none."""
+
+    @override
+    def stuck(self, rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.int8]:
+        flat = shape if len(shape) > 1 else (*shape, 1)
+        stuck = Independent(high_resistance=self.high_resistance, low_resistance=self.low_resistance).stuck(rng, flat)
+        for cluster, turned in ((self.columns, False), (self.rows, True)):
+            if cluster is None:
+                continue
+            runs = ColumnClusters(
+                high_resistance=cluster.share * (1 - cluster.low_resistance),
+                low_resistance=cluster.share * cluster.low_resistance,
+                mean_length=cluster.mean_length,
+            )
+            placed = runs.stuck(rng, (*flat[:-2], *flat[:-3:-1]) if turned else flat)
+            placed = np.swapaxes(placed, -1, -2) if turned else placed
+            stuck = np.where(stuck == HEALTHY, placed, stuck)
         return stuck.reshape(shape)
 
 

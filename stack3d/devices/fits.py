@@ -155,7 +155,7 @@ class VoltageFit:
     current: float
     """[A]"""
     tent: tuple[float, float, float]
-    """log10 N at the optimum, optimum [V], distance per decade [V]: log10 N = a - |V - V_opt|/s."""
+    """log10 N at the optimum, optimum [V], distance per decade [V]: log10 N = a - ``|V - V_opt|``/s."""
     two_sided: tuple[float, float, float]
     """log10 N of the plateau, upper corner [V], distance per decade above it [V]."""
     tent_error: float

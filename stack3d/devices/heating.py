@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import override
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from stack3d.devices.laws import SELF_HEATING, Array, SelfHeatingLaw
 from stack3d.errors import DeckError, Problem
-from stack3d.schema.base import Conductivity, Fraction, ThermalResistance, Thickness
+from stack3d.schema.base import Conductivity, Duration, Fraction, ThermalResistance, Thickness
 from stack3d.schema.device import Device
 
 
@@ -48,24 +49,21 @@ def neighbour_rise(power: Array, resistance: float, *, in_plane: float, next_lay
         Rise over the tier, of the shape of `power`. [K]
     """
     rise = power.copy()
-    for axis, share in ((-1, in_plane), (-2, in_plane), (-3, next_layer)):
-        a, b = _neighbours(power, axis)
-        rise += share * (a + b)
-    above, below = _neighbours(power, -2)
-    for shifted in (above, below):
-        left, right = _neighbours(shifted, -1)
-        rise += diagonal * (left + right)
+    beside = np.zeros_like(power)  # what lies above and below in the layer
+    beside[..., 1:, :] += power[..., :-1, :]
+    beside[..., :-1, :] += power[..., 1:, :]
+    for source, share in ((power, in_plane), (beside, diagonal)):
+        if share:
+            scaled = share * source
+            rise[..., 1:] += scaled[..., :-1]
+            rise[..., :-1] += scaled[..., 1:]
+    beside *= in_plane
+    rise += beside
+    if power.ndim > 2 and power.shape[-3] > 1:
+        rise[..., 1:, :, :] += next_layer * power[..., :-1, :, :]
+        rise[..., :-1, :, :] += next_layer * power[..., 1:, :, :]
     rise *= resistance
     return rise
-
-
-def _neighbours(power: Array, axis: int) -> tuple[Array, Array]:
-    """Values one step before and after along `axis`, zero beyond the edge."""
-    before, after = np.zeros_like(power), np.zeros_like(power)
-    moved = np.moveaxis(power, axis, 0)
-    np.moveaxis(before, axis, 0)[1:] = moved[:-1]
-    np.moveaxis(after, axis, 0)[:-1] = moved[1:]
-    return before, after
 
 
 class _Neighbours(SelfHeatingLaw):
@@ -75,10 +73,20 @@ class _Neighbours(SelfHeatingLaw):
     """Share of it seen by the cells right above and below."""
     diagonal: Fraction
     """Share of it seen by the four diagonal cells of the layer."""
+    time_constant: Duration | None = None
+    """Time after which a pulse has reached 1 - 1/e of its rise; absent = the rise is there at once."""
 
     @abstractmethod
     def _resistance(self, device: Device) -> float:
         """Rise of a cell per watt of its own. [K W⁻¹]"""
+
+    @override
+    def reached(self, pulse: float) -> float:
+        return 1.0 if self.time_constant is None else -math.expm1(-pulse / self.time_constant)
+
+    @override
+    def beside(self) -> float:
+        return self.in_plane
 
     @override
     def rise(self, power: Array, device: Device) -> Array:

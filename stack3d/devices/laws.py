@@ -184,6 +184,18 @@ class RetentionLaw(Law):
         """Conductance after `reduced_time` [-] and `age` [s], of the shape of `programmed`. [S]"""
 
 
+class CrystallisationLaw(Law):
+    """Growth of the crystalline phase beside the drift of the amorphous one."""
+
+    @abstractmethod
+    def rate(self, temperature: Array, device: Device) -> Array:
+        """Reduced time per second at `temperature` [K]. [s⁻¹]"""
+
+    @abstractmethod
+    def conductance(self, conductance: Array, reduced_time: Array, device: Device) -> Array:
+        """What `conductance` [S] has become after `reduced_time` [-]. [S]"""
+
+
 class TemperatureDependence(Law):
     """Reversible G(T)."""
 
@@ -250,7 +262,15 @@ class SelfHeatingLaw(Law):
 
     @abstractmethod
     def rise(self, power: Array, device: Device) -> Array:
-        """Rise over the tier [K] for cell `power` [W] of shape (…, layer, row, column)."""
+        """Rise over the tier [K] for cell `power` [W] of shape (…, layer, row, column), after a long pulse."""
+
+    def reached(self, pulse: float) -> float:
+        """Share of the rise that a pulse of this length [s] reaches. [-]"""
+        return 1.0
+
+    def beside(self) -> float:
+        """Share of a cell's rise that its nearest neighbours see. [-]"""
+        return 0.0
 
 
 class TruncationLaw(Law):
@@ -265,6 +285,7 @@ PROGRAMMING: Registry[type[ProgrammingLaw]] = Registry("programming")
 RELAXATION: Registry[type[RelaxationLaw]] = Registry("relaxation")
 SPREAD: Registry[type[SpreadLaw]] = Registry("spread")
 RETENTION: Registry[type[RetentionLaw]] = Registry("retention")
+CRYSTALLISATION: Registry[type[CrystallisationLaw]] = Registry("crystallisation")
 TEMPERATURE_DEPENDENCE: Registry[type[TemperatureDependence]] = Registry("temperature dependence")
 READ_NOISE: Registry[type[ReadNoiseLaw]] = Registry("read noise")
 READ_DISTURB: Registry[type[ReadDisturbLaw]] = Registry("read disturb")
@@ -281,6 +302,7 @@ MECHANISMS: dict[str, Registry[Any]] = {
         RELAXATION,
         SPREAD,
         RETENTION,
+        CRYSTALLISATION,
         TEMPERATURE_DEPENDENCE,
         READ_NOISE,
         READ_DISTURB,

@@ -12,6 +12,7 @@ from stack3d.devices.arrays import finite, fits, paired_normal, streams, tick
 from stack3d.devices.laws import (
     MECHANISMS,
     Array,
+    CrystallisationLaw,
     EnduranceLaw,
     FaultLaw,
     Law,
@@ -34,6 +35,8 @@ from stack3d.devices.truncation import MeanPreserving
 from stack3d.errors import ArrayError, RangeError, unknown_name
 from stack3d.schema.device import Device
 
+CLOCKS = ("relaxation", "spread", "retention", "crystallisation")
+"""Mechanisms that time passes for."""
 ATTRIBUTES = {name: "read_noise_law" if name == "read_noise" else name for name in MECHANISMS}
 """Mechanism → attribute of `DeviceModel` that holds its law."""
 
@@ -65,6 +68,7 @@ class DeviceModel:
     relaxation: RelaxationLaw | None = None
     spread: SpreadLaw | None = None
     retention: RetentionLaw | None = None
+    crystallisation: CrystallisationLaw | None = None
     temperature_dependence: TemperatureDependence | None = None
     read_noise_law: ReadNoiseLaw | None = None
     read_disturb: ReadDisturbLaw | None = None
@@ -262,10 +266,12 @@ class DeviceModel:
         if self.retention and self.retention.random:
             draw = paired_normal(rngs["retention"], shape, dtype, pair_axis, self.retention.pair_correlation)
             draws["retention"] = self.retention.frozen(draw, goal, device)
-        clocks = {"age": np.zeros(())}
-        clocks.update({name: np.zeros(()) for name in ("relaxation", "spread", "retention") if getattr(self, name)})
+        clocks: dict[str, Array] = {"age": np.zeros(())}
+        clocks.update({name: np.zeros(()) for name in CLOCKS if getattr(self, name)})
         if self.read_disturb:
             clocks["reads"] = np.zeros(())
+        if self.self_heating and self.retention and device.write:
+            clocks["retention"] = self._write_disturb(temperature)
         energy = pulses * cells * (device.write.energy if device.write else 0.0)
         fresh = CellState(np.ascontiguousarray(target), programmed, temperature, writes, damage, stuck, clocks, draws)
         return fresh, WriteBill(cells, pulses * cells, energy, failed)
@@ -302,9 +308,9 @@ class DeviceModel:
         duration : float
             [s]
         temperature : array_like
-            Of the cells (self-heating included, if the caller counts it), broadcast against the state. [K]
+            Of the tier, broadcast against the state. [K]
         reads : float
-            Reads of each cell in this time, for read disturb. [-]
+            Reads of each cell in this time: they disturb it, and it is hotter while they last. [-]
 
         Returns
         -------
@@ -326,7 +332,7 @@ class DeviceModel:
         clocks["age"] = clocks["age"] + duration
         self._check("time", clocks["age"])
         for name, law in self.mechanisms.items():
-            if name in ("relaxation", "spread", "retention"):
+            if name in CLOCKS:
                 law.check("temperature", temperature, where=self._where(name))
                 law.check("time", clocks["age"], where=self._where(name))
                 check_exposure(law.valid, temperature, clocks["age"], where=self._where(name))
@@ -337,7 +343,17 @@ class DeviceModel:
             clocks["spread"] = tick(clocks["spread"], self.spread.rate(temperature), duration)
         if self.retention:
             rate = self.retention.rate(temperature, state.draws.get("retention", 0.0), self.device)
+            if self.self_heating and reads and duration:
+                duty = min(reads * self.device.read.pulse / duration, 1.0)
+                hot = self.retention.rate(
+                    temperature + self._read_rise(state.programmed), state.draws.get("retention", 0.0), self.device
+                )
+                rate = rate + duty * (hot - rate)
             clocks["retention"] = tick(clocks["retention"], rate, duration)
+        if self.crystallisation:
+            clocks["crystallisation"] = tick(
+                clocks["crystallisation"], self.crystallisation.rate(temperature, self.device), duration
+            )
         if self.read_disturb:
             clocks["reads"] = clocks["reads"] + reads
         return replace(state, clocks=clocks)
@@ -381,20 +397,56 @@ class DeviceModel:
         conductance = self._moved(state, conductance)
         if self.retention and self.retention.last:
             conductance = self._kept(state, conductance)
+        if self.crystallisation:
+            conductance = self.crystallisation.conductance(conductance, clocks["crystallisation"], device)
         if self.temperature_dependence and temperature is not None:
             at = self._temperature(temperature, state.shape)
             self.temperature_dependence.check("temperature", at, where=self._where("temperature_dependence"))
-            conductance *= self.temperature_dependence.factor(
-                conductance / device.g_max,
-                at,
-                state.programming_temperature,
-                draws.get("temperature_dependence", 0.0),
-                device,
-            )
+            if self.self_heating:
+                self._heated(state, conductance, at)
+            else:
+                conductance *= self.temperature_dependence.factor(
+                    conductance / device.g_max,
+                    at,
+                    state.programming_temperature,
+                    draws.get("temperature_dependence", 0.0),
+                    device,
+                )
         if state.stuck.any():
             np.copyto(conductance, device.g_min, where=state.stuck == STUCK_LOW)
             np.copyto(conductance, device.g_max, where=state.stuck == STUCK_HIGH)
         return conductance
+
+    def _read_rise(self, conductance: Array) -> Array:
+        """Rise of cells over their tier while all are read, in the precision of `conductance` [S]. [K]"""
+        assert self.self_heating is not None
+        read = self.device.read
+        power = conductance * conductance.dtype.type(read.voltage**2 * self.self_heating.reached(read.pulse))
+        if power.ndim < 2:
+            return self.self_heating.rise(power.reshape(-1, 1, 1), self.device).reshape(power.shape)
+        return self.self_heating.rise(power[..., None, :, :], self.device)[..., 0, :, :]
+
+    def _heated(self, state: CellState, conductance: Array, temperature: Array) -> None:
+        """Multiply `conductance` by G(T) of cells that this read heats, as those of write-verify did."""
+        assert self.temperature_dependence is not None
+        draw = np.broadcast_to(state.draws.get("temperature_dependence", np.zeros(())), state.shape)
+        at, reference = (np.broadcast_to(t, state.shape) for t in (temperature, state.programming_temperature))
+        # chip by chip: temperatures of cells are large arrays
+        for part in range(len(conductance)) if conductance.ndim > 2 else (...,):
+            mine = conductance[part]
+            rise = self._read_rise(mine)
+            mine *= self.temperature_dependence.factor(
+                mine / self.device.g_max, at[part] + rise, reference[part] + rise, draw[part], self.device
+            )
+
+    def _write_disturb(self, temperature: Array) -> Array:
+        """Reduced time of retention that writes of neighbours cost a nominal cell: two of four come after its own. [-]"""
+        write = self.device.write
+        assert self.self_heating is not None and self.retention is not None and write is not None
+        power = np.full((1, 1, 1), write.energy / write.pulse)
+        rise = self.self_heating.beside() * float(self.self_heating.rise(power, self.device)[0, 0, 0])
+        rate = self.retention.rate(temperature + rise * self.self_heating.reached(write.pulse), 0.0, self.device)
+        return np.asarray(rate * (2 * self.write_pulses() * write.pulse), np.float64)
 
     def _kept(self, state: CellState, conductance: Array) -> Array:
         """What retention leaves of a conductance. [S]"""
@@ -453,7 +505,7 @@ class DeviceModel:
 
     def _knows(self, state: CellState) -> None:
         """Raise `ArrayError` for cells that were written by a model without one of our clocks."""
-        for name in ("relaxation", "spread", "retention"):
+        for name in CLOCKS:
             if getattr(self, name) and name not in state.clocks:
                 raise ArrayError(f"state has no clock of {name}: its cells were programmed by a model without {name}")
 

@@ -104,3 +104,25 @@ class ExponentialVoltage(ReadDisturbLaw):
     @override
     def remaining(self, reads: Array, device: Device) -> Array:
         return np.asarray(np.exp(-reads * (self.coefficient * np.exp(device.read.voltage / self.voltage_scale))))
+
+
+@READ_DISTURB.register("logarithmic")
+class LogarithmicDisturb(ReadDisturbLaw):
+    """Reads take a share per e-fold of their number: (1 + N/N_0)^-a, N counted at a reference voltage.
+
+    Reads find the weakest ions first, as relaxation does with time; a share per read would empty a cell within months.
+    """
+
+    share: Fraction
+    """a."""
+    first_reads: Annotated[Number, POSITIVE]
+    """N_0."""
+    reference_voltage: Voltage
+    """Voltage of the measurement."""
+    voltage_scale: Annotated[Voltage, POSITIVE]
+    """V_rd: a read at V counts exp((V - V_ref)/V_rd) reads."""
+
+    @override
+    def remaining(self, reads: Array, device: Device) -> Array:
+        weight = np.exp((device.read.voltage - self.reference_voltage) / self.voltage_scale)
+        return np.asarray((1 + reads * (weight / self.first_reads)) ** -self.share)

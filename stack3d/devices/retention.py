@@ -344,6 +344,45 @@ class DistributedBarriers(_Activated):
         return relax_towards(programmed, reduced_time, shape=self.shape, final=final)
 
 
+RISING = 64.0
+"""Added to the draw of a cell that drifts to low resistance, so that one number tells direction and barrier."""
+
+
+@RETENTION.register("both_directions")
+class BothDirections(DistributedBarriers):
+    """Distributed barriers, but a share of the cells drifts to low resistance in place of high."""
+
+    rising: Fraction
+    """Probability of a cell to drift to low resistance."""
+    rising_conductance: Conductance | None = None
+    """What these cells move towards; absent = g_max of the device."""
+
+    @override
+    def frozen(self, draw: Array, target: Array, device: Device) -> Array:
+        from scipy.special import ndtr, ndtri
+
+        # the lowest `rising` share of the draws goes up; within each direction the draw is stretched to a normal one again
+        share = ndtr(np.asarray(draw, np.float64))
+        up = share < self.rising
+        within = np.where(up, share / max(self.rising, 1e-300), (share - self.rising) / max(1 - self.rising, 1e-300))
+        return np.asarray(ndtri(np.clip(within, 1e-9, 1 - 1e-9)) + RISING * up, draw.dtype)
+
+    @override
+    def rate(self, temperature: Array, draw: Array | float, device: Device) -> Array:
+        if isinstance(draw, np.ndarray):
+            draw = draw - RISING * (draw > RISING / 2)
+        return super().rate(temperature, draw, device)
+
+    @override
+    def conductance(
+        self, programmed: Array, target: Array, reduced_time: Array, age: Array, draw: Array | float, device: Device
+    ) -> Array:
+        down = super().conductance(programmed, target, reduced_time, age, draw, device)
+        final = device.g_max if self.rising_conductance is None else self.rising_conductance
+        up = relax_towards(programmed, reduced_time, shape=self.shape, final=final)
+        return np.where(np.asarray(draw) > RISING / 2, up, down)
+
+
 class _GapGrowth(RetentionLaw):
     random: ClassVar[bool] = False
     velocity: Positive

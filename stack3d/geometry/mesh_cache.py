@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-import zipfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -20,12 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d import __version__
+from stack3d import __version__, storage
 
 FORMAT = 1
 """Raised when arrays of the same name come to mean something else."""
 MOST_BYTES = 2_000_000_000
 """Of all entries together."""
+ABANDONED = 3600.0
+"""Age at which a half-written entry belongs to a writer that died. [s]"""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -38,7 +40,10 @@ def folder() -> Path | None:
     if chosen:
         return Path(chosen).expanduser()
     above = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(above) if above else Path("~/.cache").expanduser()) / "stack3d"
+    try:
+        return (Path(above) if above else Path("~/.cache").expanduser()) / "stack3d"
+    except RuntimeError:  # a user without a home
+        return None
 
 
 def fingerprint(*parts: object) -> str:
@@ -102,9 +107,14 @@ def cached(key: str, build: Callable[[], Arrays]) -> dict[str, NDArray[Any]]:
 
 def _read(path: Path) -> dict[str, NDArray[Any]] | None:
     try:
-        with np.load(path, allow_pickle=False) as entry:  # checksums of the parts are compared on the way
+        if storage.is_whole(path) is False:
+            raise ValueError("its digest is another")
+        with np.load(path, allow_pickle=False) as entry:
             found = {name: entry[name] for name in entry.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+    except OSError:
+        return None
+    except Exception:  # a broken archive raises what it likes
+        path.unlink(missing_ok=True)
         return None
     with contextlib.suppress(OSError):
         os.utime(path)  # used now
@@ -117,6 +127,8 @@ def _write(path: Path, arrays: Arrays) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             np.savez(file, allow_pickle=False, **dict(arrays))
+        storage.seal(Path(name))
+        storage.sync(Path(name))
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -126,7 +138,11 @@ def _write(path: Path, arrays: Arrays) -> None:
 def _forget(place: Path) -> None:
     """Remove the entries used least recently until all fit; those of writers that died, too."""
     entries = []
-    for path in [*place.glob("*.npz"), *place.glob("*.tmp")]:
+    for path in place.glob("*.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > ABANDONED:
+                path.unlink()
+    for path in place.glob("*.npz"):
         with contextlib.suppress(OSError):
             entries.append((path.stat().st_mtime, path.stat().st_size, path))
     total = sum(size for _, size, _ in entries)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 
 import numpy as np
@@ -57,11 +56,11 @@ def describe(chip: Chip) -> str:
     else:
         mesh = body.cells if isinstance(body, Columns) else body
         what = f"{len(mesh.cells)} {'hexahedra' if mesh.kind == 'hexahedron' else 'tetrahedra'} of order {order}"
-    unknowns, memory = _size(chip, body)
+    unknowns, memory = size_of_body(chip, body)
     return f"{what}, {unknowns} unknowns, about {memory / 1e6:.0f} MB of matrix and solver"
 
 
-def _size(chip: Chip, body: Grid | Columns | CellMesh) -> tuple[int, float]:
+def size_of_body(chip: Chip, body: Grid | Columns | CellMesh) -> tuple[int, float]:
     """Unknowns, and memory of matrix and solver. [-], [byte]"""
     if isinstance(body, Grid):
         each = TENSOR_MEMORY if chip.scenario.solver.backend != "fem" else 27 * MATRIX_MEMORY
@@ -77,12 +76,6 @@ def check_body(chip: Chip) -> None:
     problems = _of_user_mesh(scenario) if scenario.geometry.mesh is not None else _of_stack(scenario)
     if problems:
         raise DeckError(problems)
-    if scenario.geometry.mesh is None and scenario.solver.mesh.cells == "hex":
-        unknowns, memory = _size(chip, make_grid(chip))
-        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if memory > there:
-            text = f"solver.mesh: {unknowns} unknowns want about {memory / 1e9:.0f} GB; this machine has {there / 1e9:.0f}"
-            warnings.warn(ValidityWarning(text), stacklevel=2)
 
 
 def _of_stack(scenario: Scenario) -> list[Problem]:

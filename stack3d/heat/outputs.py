@@ -90,7 +90,7 @@ def power_values(chip: Chip, computer: Computer, state: Heat) -> dict[str, Any]:
     assert work is not None
     targets = {n: m.target_conductances() for n, m in computer.matrices.items()}
     activities = computer.activities(targets)
-    timing = power.pipeline(activities, work.periphery, work.rate)
+    timing = power.pipeline(activities, work.periphery, work.rate, computer.activation_macs)
     watts = {name: float(p.sum()) for name, p in state.powers.items()}
     watts |= {"digital_layers": state.rate * digital_energy(chip), "explicit": total_power(chip.sources)}
     rate = state.rate or np.nan
@@ -135,10 +135,11 @@ def mapping_table(chip: Chip, computer: Computer) -> dict[str, Any]:
     rows = []
     for layer in computer.network.layers:
         names = computer.network.copies[layer.name]
-        mine = [t for t in computer.tiles if t.layer in names]
-        used = float(np.mean([t.utilisation for t in mine]))
-        products = sum(computer.products[name] for name in names)
-        rows.append((*layer.weights.shape, len(names), len(mine), products, used, busy[layer.name]))
+        share = {part.name: 1 / (part.stop - part.start) for part in computer.network.matrices(layer.name)}
+        mine = [t for t in computer.tiles if t.layer in share]
+        used = float(np.mean([t.utilisation * share[t.layer] for t in mine]))
+        products = sum(computer.products[part.name] for name in names for part in computer.network.parts(layer.name, name)[:1])
+        rows.append((layer.n_inputs, layer.n_outputs, len(names), len(mine), products, used, busy[layer.name]))
     columns = ("rows", "columns", "copies", "tiles", "products", "utilisation", "latency")
     return {name: np.array(column) for name, column in zip(columns, zip(*rows))}
 

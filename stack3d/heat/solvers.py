@@ -22,7 +22,7 @@ from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.problem import HeatProblem, ThermalProblem
 
 MOST_THROUGH_GMSH = 40_000
-"""Bricks that `mesh.builder: auto` takes through Gmsh; of more, its copy of the mesh costs time and memory."""
+"""Bricks that the builder `auto` takes through Gmsh; of more, its copy of the mesh costs time and memory."""
 
 
 def make_backend(scenario: Scenario, problem: HeatProblem) -> ThermalBackend:

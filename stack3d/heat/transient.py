@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,11 +19,16 @@ from stack3d.heat.state import Heat
 from stack3d.layout import Floats, HeatSource
 from stack3d.schema.numerics import Transient
 from stack3d.thermal.backend import SolidBackend, ThermalSolution
+from stack3d.thermal.fields.field import Field
+from stack3d.thermal.fields.on_grid import GridField
+from stack3d.thermal.grid.bends import bends, settled
+from stack3d.thermal.grid.cells import CellProperties
 from stack3d.thermal.grid.exact_transient import ExactTransient
 from stack3d.thermal.grid.modal_system import ModalSystem
 from stack3d.thermal.places import Box, Place, Probe
-from stack3d.thermal.problem import HeatProblem
+from stack3d.thermal.problem import HeatProblem, ThermalProblem
 from stack3d.thermal.systems import stepped, system_of
+from stack3d.thermal.time.body import Boundary
 from stack3d.thermal.time.march import integrate, integrate_fixed
 from stack3d.thermal.time.periodic import periodic_state
 from stack3d.thermal.time.schedule import PowerSchedule
@@ -85,11 +90,14 @@ def over_time(
         result = state_at(float(now))
         for name, value in result.statistics.items():
             counts[name] = counts.get(name, 0) + value if name in ("steps", "rejected") else value
-        power = float(next(p for a, b, p in schedule.intervals(np.inf) if a <= now < b or b == now).sum())
+        powers = next(p for a, b, p in schedule.intervals(np.inf) if a <= now < b or b == now)
+        power = float(powers.sum())
         boundary = system.boundary(result.state)
         outlets = {name: values[:, -1] for name, values in boundary.coolant.items()}
         left = sum(boundary.heat.values())
-        solution = ThermalSolution(result.field, power + boundary.pushed, left, boundary.heat, dict(counts), outlets)
+        powered = [replace(source, power=float(watts)) for source, watts in zip(sources, powers)]
+        field = _bent(problem, result.field, powered, boundary)
+        solution = ThermalSolution(field, power + boundary.pushed, left, boundary.heat, dict(counts), outlets)
         values, coordinates = thermal_values(chip, solution)
         rows.append(values)
         peak = float(values["thermal/layer_temperature_max"].max())
@@ -100,6 +108,16 @@ def over_time(
     moving = [name for name in names if "time" in FIELDS[name].dims]
     output = {name: rows[0][name] for name in names} | {name: np.array([row[name] for row in rows]) for name in moving}
     return output, coordinates | {"time": times}, replace(worst[1], statistics=dict(counts)), worst[2]
+
+
+def _bent(problem: HeatProblem, field: Field, sources: Sequence[HeatSource], boundary: Boundary) -> Field:
+    """On a grid, the field with the bow of heated layers, by the share of the heat that leaves."""
+    if not isinstance(field, GridField) or not isinstance(problem, ThermalProblem):
+        return field
+    cells = CellProperties.of(field.stack, field.grid)
+    share = settled(problem, cells, field.values, sum(s.power for s in sources) + boundary.pushed, boundary.heat)
+    parts = bends(field.stack, field.grid, cells, sources, field.values)
+    return replace(field, bend={name: share * part for name, part in parts.items()})
 
 
 def _marched(

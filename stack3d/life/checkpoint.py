@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from stack3d import storage
 from stack3d.devices.state import CellState
 from stack3d.heat.climate import Climate
 from stack3d.heat.periodic import Swing
-from stack3d.layout import Floats
 from stack3d.life.life import Bill, Life
 from stack3d.life.population import Population
 
@@ -43,11 +43,11 @@ class Progress:
     life: Life
     rows: Mapping[str, Any]
     climates: Sequence[Climate]
-    field: Floats
+    field: NDArray[np.float64]
     swing: Swing | None
 
 
-def _stored(climate: Climate) -> dict[str, Floats]:
+def _stored(climate: Climate) -> dict[str, NDArray[np.float64]]:
     return {"shares": climate.shares, "levels": climate.levels, "working": climate.working}
 
 
@@ -74,22 +74,35 @@ def save(path: Path, key: str, progress: Progress) -> None:
         "fresh_accuracy": life.fresh_accuracy,
         "bill": [life.bill.refreshes, life.bill.pulses, life.bill.energy],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    np.savez(scratch, facts=np.array(json.dumps(facts)), **arrays)
-    scratch.replace(path)
+    with storage.beside(path) as scratch:
+        with scratch.open("wb") as file:
+            np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
+        storage.seal(scratch)
 
 
 def load(path: Path, key: str, start: Life) -> Progress | None:
-    """Read a checkpoint of the life that began as `start`; None when there is none, it is broken, or of something else."""
+    """Read a checkpoint of the life that began as `start`; None when there is none, or it is of something else.
+
+    One that is not as it was written is put aside and counts as none.
+    """
+    if not path.is_file():
+        return None
     try:
+        if storage.is_whole(path) is False:
+            raise ValueError("its digest is another")
         with np.load(path, allow_pickle=False) as stored:
             facts = json.loads(str(stored["facts"]))
             if facts["key"] != key:
                 return None
             arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, KeyError, EOFError):
+            return _restored(facts, arrays, start)
+    except Exception:  # a broken archive raises what it likes
+        storage.put_aside(path)
         return None
+
+
+def _restored(facts: Mapping[str, Any], arrays: Mapping[str, Any], start: Life) -> Progress:
+    """Progress from what `save` wrote."""
 
     def below(prefix: str) -> dict[str, Any]:
         return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

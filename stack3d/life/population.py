@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.chip.computer import Computer
+from stack3d.chip import Computer
 from stack3d.devices.model import WriteBill
 from stack3d.devices.state import CellState
 from stack3d.heat.climate import Climate
-from stack3d.layout import Floats
 
 PROGRAM, READ, WRITE, REFERENCE = 1, 2, 3, 4
 """Streams of random numbers, apart so that one does not disturb the other."""
@@ -59,12 +58,14 @@ class Population:
             )
         return cls(states)
 
-    def aged(self, computer: Computer, duration: float, climate: Climate) -> Population:
-        """The chips after `duration` [s] in a climate; the order of its levels does not matter."""
+    def aged(self, computer: Computer, duration: float, climate: Climate, rate: float = 0.0) -> Population:
+        """The chips after `duration` [s] in a climate, in whatever order its levels, at a mean `rate` of inferences [s⁻¹]."""
         states = dict(self.states)
         for share, field in zip(climate.shares, climate.levels):
             for name, state in states.items():
-                states[name] = computer.devices[name].advance(state, duration * share, computer.per_cell(name, field))
+                time = duration * share
+                reads = rate * computer.products[name] * time
+                states[name] = computer.devices[name].advance(state, time, computer.per_cell(name, field), reads=reads)
         return Population(states)
 
     def rewritten(
@@ -74,7 +75,7 @@ class Population:
         key: Sequence[int],
         *,
         masks: Mapping[str, NDArray[np.bool_]] | None = None,
-        targets: Mapping[str, Floats] | None = None,
+        targets: Mapping[str, NDArray[np.float64]] | None = None,
         loose: Loose | None = None,
     ) -> tuple[Population, dict[str, WriteBill]]:
         """Program cells again at the mean temperature of their place; wear is that of a write at any instant of the period.
@@ -122,7 +123,9 @@ class Population:
             states[name], bills[name] = state, sum(done[1:], done[0])
         return Population(states), bills
 
-    def worn(self, computer: Computer, times: float, shares: Mapping[str, Floats | float], climate: Climate) -> Population:
+    def worn(
+        self, computer: Computer, times: float, shares: Mapping[str, NDArray[np.float64] | float], climate: Climate
+    ) -> Population:
         """Wear of `times` further writes, each a share of a full write in every cell, by layer; conductances stay."""
         states = {}
         for name, state in self.states.items():
@@ -135,11 +138,11 @@ class Population:
             )
         return Population(states)
 
-    def conductances(self, computer: Computer, field: Floats) -> dict[str, Any]:
+    def conductances(self, computer: Computer, field: NDArray[np.float64]) -> dict[str, Any]:
         """What a noiseless read sees, by layer. [S]"""
         return {n: computer.devices[n].conductance(s, computer.per_cell(n, field)) for n, s in self.states.items()}
 
-    def read_noise(self, computer: Computer, field: Floats, conductances: Mapping[str, Any]) -> dict[str, Any]:
+    def read_noise(self, computer: Computer, field: NDArray[np.float64], conductances: Mapping[str, Any]) -> dict[str, Any]:
         """Standard deviation of a read, by layer. [S]"""
         noise = {
             n: computer.devices[n].read_noise(s, computer.per_cell(n, field), conductance=conductances[n])

@@ -32,6 +32,8 @@ class MappedMatrix:
         How weights become cells.
     tiles : tuple of Tile
         How the matrix is cut into arrays.
+    largest : float, optional
+        Weight at the end of the conductance window; absent = the largest of this matrix. [weight unit]
 
     Raises
     ------
@@ -43,6 +45,7 @@ class MappedMatrix:
     weights: NDArray[Any]
     mapping: WeightMapping
     tiles: tuple[Tile, ...]
+    largest: float | None = None
 
     def __post_init__(self) -> None:
         shape = np.shape(self.weights)
@@ -63,7 +66,7 @@ class MappedMatrix:
     @property
     def weight_max(self) -> float:
         """Weight at the end of the conductance window. [weight unit]"""
-        return full_scale(self.weights)
+        return full_scale(self.weights) if self.largest is None else self.largest
 
     @property
     def row_blocks(self) -> tuple[tuple[int, int], ...]:

@@ -1,6 +1,7 @@
 """Outcomes on disk: one dataset per case, one joined dataset per study, and the record of each run."""
 
 from stack3d.results.case import (
+    is_damaged,
     open_result,
     read_record,
     resolved_yaml,
@@ -8,12 +9,12 @@ from stack3d.results.case import (
     to_tree,
     versions,
 )
-from stack3d.results.files import clear_scratch, write_record, write_text, write_tree
+from stack3d.results.files import write_json, write_record, write_text, write_tree
 from stack3d.results.joined import MANIFEST, join, open_results, write_study
 
 __all__ = [
     "MANIFEST",
-    "clear_scratch",
+    "is_damaged",
     "join",
     "open_result",
     "open_results",
@@ -22,6 +23,7 @@ __all__ = [
     "sources_of",
     "to_tree",
     "versions",
+    "write_json",
     "write_record",
     "write_study",
     "write_text",

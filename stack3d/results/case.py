@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stack3d import __version__, fields
+from stack3d import __version__, fields, storage
 from stack3d.case.run import Outcome
 from stack3d.decks import Case
 from stack3d.errors import ResultsError
@@ -134,12 +134,22 @@ def _yaml_lines(value: Any, depth: int) -> Iterator[str]:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """Content of ``run.json``; empty when there is none, or none that can be read."""
+    """Content of ``run.json``; empty when there is none, or none that is as it was written."""
     try:
         content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        return content if isinstance(content, dict) else {}
-    except (OSError, ValueError):
+        return content if isinstance(content, dict) and storage.is_intact(content) else {}
+    except (OSError, ValueError, RecursionError):
         return {}
+
+
+def is_damaged(folder: Path, record: Mapping[str, Any]) -> bool:
+    """Whether the ``result.nc`` of a case is another than its record was written for."""
+    digest = record.get("result_sha256")
+    file = folder / "result.nc"
+    try:
+        return digest is not None and storage.digest_of(file) != digest
+    except OSError:
+        return True
 
 
 def open_result(path: str | Path) -> xr.DataTree:
@@ -150,8 +160,10 @@ def open_result(path: str | Path) -> xr.DataTree:
     file = file / "result.nc" if file.is_dir() else file
     if not file.is_file():
         raise ResultsError(f"no result at {file}")
+    if is_damaged(file.parent, read_record(file.parent) if file.name == "result.nc" else {}):
+        raise ResultsError(f"{file} is damaged: it is not what its run.json was written for; run the case again")
     try:
         with xr.open_datatree(file, engine="netcdf4") as tree:
             return tree.load()
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # the libraries below raise what they like
         raise ResultsError(f"{file} cannot be read as a dataset, it may be cut off or of another kind: {error}") from None

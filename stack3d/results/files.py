@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from stack3d import storage
+from stack3d.storage import beside
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,45 +28,32 @@ def plain(value: Any) -> Any:
     return value
 
 
-@contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """Yield a scratch path next to `path` that takes its place at the end, and is gone after an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
-    try:
-        yield scratch
-        if path.is_dir():  # a directory cannot be replaced in one step
-            shutil.rmtree(path)
-        scratch.replace(path)
-    finally:
-        if scratch.is_dir():
-            shutil.rmtree(scratch)
-        scratch.unlink(missing_ok=True)
-
-
-def clear_scratch(folder: Path) -> None:
-    """Remove scratch files that a killed process left in a folder."""
-    for scratch in folder.glob(".*.tmp"):
-        scratch.unlink(missing_ok=True)
-
-
 def write_text(path: Path, text: str) -> None:
     """Write a text file."""
     with beside(path) as scratch:
         scratch.write_text(text, encoding="utf-8")
 
 
+def write_json(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write a mapping with the digest of its values."""
+    content = json.loads(json.dumps(plain(facts), default=str))  # as it will be read
+    write_text(path, json.dumps(storage.sealed(content), indent=2, ensure_ascii=False) + "\n")
+
+
 def write_record(folder: Path, **facts: Any) -> None:
     """Write ``run.json``."""
-    write_text(folder / "run.json", json.dumps(plain(facts), indent=2, ensure_ascii=False) + "\n")
+    write_json(folder / "run.json", facts)
 
 
 def write_tree(path: Path, tree: xr.DataTree) -> None:
-    """Write a dataset; the suffix chooses netCDF or Zarr."""
+    """Write a dataset; the suffix chooses netCDF or Zarr. Raises ResultsError where it cannot be written."""
     import dask.config
 
     with dask.config.set(scheduler="synchronous"), beside(path) as scratch:  # else xarray asks a Dask cluster for locks
-        if path.suffix == ".zarr":
-            tree.to_zarr(scratch, consolidated=False)
-        else:
-            tree.to_netcdf(scratch, engine="netcdf4")
+        try:
+            if path.suffix == ".zarr":
+                tree.to_zarr(scratch, consolidated=False)
+            else:
+                tree.to_netcdf(scratch, engine="netcdf4")
+        except RuntimeError as error:  # as the netCDF library calls a full disk
+            raise storage.cannot_write(path, OSError(errno.ENOSPC, str(error))) from None

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d import __version__, fields
-from stack3d.errors import ResultsError
-from stack3d.results.case import GROUPS, open_result, read_record
-from stack3d.results.files import clear_scratch, write_tree
+from stack3d import __version__, fields, storage
+from stack3d.errors import ResultsError, ValidityWarning, brief
+from stack3d.results.case import GROUPS, is_damaged, open_result, read_record
+from stack3d.results.files import write_tree
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -219,8 +222,11 @@ def join(folder: Path) -> xr.DataTree:
         status, message, record = _status(folder, entry)
         about["status"][index], about["message"][index], about["case_hash"][index] = status, message, entry["case"] or ""
         if status == "done":
-            contents.append(_read(_place(folder, entry) / "result.nc", index))
-            seconds[index] = record.get("wall_time", np.nan)
+            try:
+                contents.append(_read(_place(folder, entry) / "result.nc", index))
+                seconds[index] = record.get("wall_time", np.nan)
+            except Exception as error:  # the library raises what it likes; the other cases are told all the same
+                about["status"][index], about["message"][index] = "damaged", f"its result cannot be read: {error}"
     root = xr.Dataset({name: (tuple(study), values.astype(str)) for name, values in about.items()})
     root["wall_time"] = (tuple(study), seconds)
     for name, (unit, meaning) in fields.STUDY.items():
@@ -244,7 +250,10 @@ def _column(values: list[Any]) -> Array:
 
 
 def _place(folder: Path, entry: Mapping[str, Any]) -> Path:
-    return folder / "cases" / str(entry["case"])[:12]
+    name = str(entry["case"])
+    if not re.fullmatch("[0-9a-f]{12,64}", name):
+        raise ResultsError(f"{folder} names a case {brief(name)}, which no case is called; run the study again")
+    return folder / "cases" / name[:12]
 
 
 def _status(folder: Path, entry: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
@@ -256,9 +265,11 @@ def _status(folder: Path, entry: Mapping[str, Any]) -> tuple[str, str, dict[str,
     record = read_record(_place(folder, entry))
     if not record or record.get("content_hash") != entry["case"]:
         return "not_run", "", {}
-    if record["status"] == "failed":
+    if record.get("status") == "failed":
         return "failed", str(record.get("error", "")), record
-    is_whole = record["status"] == "done" and (_place(folder, entry) / "result.nc").is_file()
+    is_whole = record.get("status") == "done" and (_place(folder, entry) / "result.nc").is_file()
+    if is_whole and is_damaged(_place(folder, entry), record):
+        return "damaged", "its result is not what its run.json was written for; run it again", record
     return ("done", "", record) if is_whole else ("cut_off", "", record)
 
 
@@ -285,12 +296,16 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if file.is_file():
         try:
             manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            return manifest
-        except ValueError as error:
-            raise ResultsError(f"{file} cannot be read ({error}); run the study again") from None
+            if _is_sound(manifest):
+                return manifest
+        except (OSError, ValueError, RecursionError):
+            pass
+        text = f"{file} is damaged: its cases are listed one by one; run the study again to mend it"
+        warnings.warn(ValidityWarning(text), stacklevel=2)
     records = {p.parent.name: read_record(p.parent) for p in sorted(folder.glob("cases/*/run.json"))}
     if not records:
         raise ResultsError(f"no cases below {folder}")
+    records = {name: record for name, record in records.items() if re.fullmatch("[0-9a-f]{12}", name)}
     labels = [str(record.get("scenario", name)) for name, record in records.items()]
     if len(set(labels)) < len(labels):
         labels = [f"{label} ({name})" for label, name in zip(labels, records)]
@@ -302,9 +317,25 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return {"scenario": folder.name, "overrides": [], "dimensions": [dimension], "cases": cases}
 
 
+def _is_sound(manifest: Any) -> bool:
+    """Whether a manifest is as it was written, and every point of its study is there once."""
+    if not isinstance(manifest, dict) or not storage.is_intact(manifest):
+        return False
+    try:
+        shape = tuple(len(d["labels"]) for d in manifest["dimensions"])
+        named = all(
+            isinstance(d["name"], str) and d["keys"] is not None and d["beside"] is not None for d in manifest["dimensions"]
+        )
+        indices = {tuple(map(int, case["index"])) for case in manifest["cases"] if {"case", "dropped", "error"} <= {*case}}
+    except (KeyError, TypeError, ValueError):
+        return False
+    inside = all(len(i) == len(shape) and all(0 <= a < n for a, n in zip(i, shape)) for i in indices)
+    return named and inside and len(indices) == len(manifest["cases"]) == math.prod(shape)
+
+
 def write_study(folder: Path) -> Path:
     """Join and write ``study.nc``, or ``study.zarr`` when it is large; returns its path."""
-    clear_scratch(folder)
+    storage.clear_scratch(folder)
     tree = join(folder)
     is_large = sum(dataset.nbytes for dataset in tree.subtree) > LARGE
     path, other = folder / "study.nc", folder / "study.zarr"
@@ -340,7 +371,10 @@ def open_results(path: str | Path) -> xr.DataTree:
 
     place = Path(path)
     if place.suffix == ".zarr" and place.is_dir():
-        return xr.open_datatree(place, engine="zarr", consolidated=False)
+        try:
+            return xr.open_datatree(place, engine="zarr", consolidated=False)
+        except Exception as error:  # the library raises what it likes
+            raise ResultsError(f"{place} cannot be read as a dataset: {error}") from None
     if place.is_file():
         return open_result(place)
     if not place.is_dir():

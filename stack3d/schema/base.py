@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Wit
 from pydantic.fields import FieldInfo
 
 from stack3d import units
+from stack3d.errors import brief
 
 
 class DeckModel(BaseModel):
@@ -116,7 +117,17 @@ InverseTemperature = Annotated[float, _quantity("inverse_temperature"), _schema(
 InverseLength = Annotated[float, _quantity("inverse_length"), _schema("inverse_length")]
 Fraction = Annotated[float, _quantity("fraction"), UNIT_INTERVAL, _schema("fraction")]
 Number = Annotated[float, _quantity("fraction"), _schema("fraction")]
-Count = Annotated[int, BeforeValidator(bare), WithJsonSchema(sourced({"type": "integer"}))]
+MOST_COUNT = 2**53
+"""Largest whole number that every file and array keeps exactly."""
+
+
+def _countable(value: int) -> int:
+    if abs(value) > MOST_COUNT:
+        raise ValueError(f"must be at most 2^53 (got {brief(value)})")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(bare), AfterValidator(_countable), WithJsonSchema(sourced({"type": "integer"}))]
 
 
 def names_of(model: type[BaseModel]) -> list[str]:

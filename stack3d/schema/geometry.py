@@ -26,7 +26,9 @@ from stack3d.schema.base import (
     sourced,
 )
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]*$", max_length=100)]
+MOST_SITES = 512
+"""Of tiles, along x or y of a layer."""
 Interval = tuple[Length, Length]
 Size = tuple[Thickness, Thickness]
 
@@ -104,7 +106,7 @@ class Cylinders(DeckModel):
     end_resistance: ArealResistance = 0.0
     """Of both ends of a cylinder together, on its own area: dielectric between a bump and the silicon."""
     resolved: bool = False
-    """Whether every cylinder is meshed, instead of homogenised by mixing rules; wants `solver.mesh.cells: tet`."""
+    """Whether every cylinder is meshed, instead of homogenised by mixing rules; wants tetrahedra (`solver.mesh.cells`)."""
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -198,8 +200,8 @@ class Layer(DeckModel):
     @field_validator("tile_sites")
     @classmethod
     def _sites_positive(cls, value: tuple[int, int] | None) -> tuple[int, int] | None:
-        if value is not None and min(value) < 1:
-            raise ValueError(f"wants at least one site in x and in y (got {list(value)})")
+        if value is not None and not 1 <= min(value) <= max(value) <= MOST_SITES:
+            raise ValueError(f"wants 1 to {MOST_SITES} sites in x and in y (got {list(value)})")
         return value
 
     @model_validator(mode="after")
@@ -212,7 +214,7 @@ class Layer(DeckModel):
 
 
 class Tiers(DeckModel):
-    """Layers that repeat; in the stack their names become t0_…, t1_…"""
+    """Layers that repeat; in the stack their names become ``t0_…``, ``t1_…``"""
 
     repeat: Annotated[Count, Field(ge=1, le=256)]
     layers: Annotated[tuple[Layer, ...], Field(min_length=1)]

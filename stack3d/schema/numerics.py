@@ -58,6 +58,10 @@ class Linear(DeckModel):
     max_iterations: Annotated[Count, Field(ge=1)] = 500
 
 
+MOST_STEPS = 1_000_000
+"""Of one transient; each is a solve."""
+
+
 class Duty(DeckModel):
     """Power switched on at the start of every period."""
 
@@ -93,6 +97,10 @@ class Transient(DeckModel):
         times = (*self.outputs,)
         if any(b <= a for a, b in zip(times[:-1], times[1:])) or (times and times[-1] > self.until * (1 + 1e-12)):
             raise ValueError("outputs have to ascend, and none may come after until")
+        if self.step is not None and self.until / self.step > MOST_STEPS:
+            raise ValueError(f"step makes more than {MOST_STEPS} steps until the end")
+        if self.duty is not None and not self.periodic and self.until / self.duty.period > MOST_STEPS:
+            raise ValueError(f"duty.period makes more than {MOST_STEPS} periods until the end; periodic: true needs one")
         if self.periodic and self.step is not None:
             raise ValueError("periodic takes no step: it is exact in time, or steps by error control")
         if self.periodic and self.duty is not None and self.until > self.duty.period:

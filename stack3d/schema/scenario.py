@@ -64,7 +64,7 @@ class Scenario(DeckModel):
     maps: Maps | None = None
     limits: dict[str, Temperature] = {}
     """Role or layer → highest temperature; a run above it warns."""
-    tier_map: tuple[Count, Count] = (16, 16)
+    tier_map: tuple[Annotated[Count, Field(ge=1, le=4096)], Annotated[Count, Field(ge=1, le=4096)]] = (16, 16)
     """Boxes [nx, ny] of the temperature map of each tier."""
     sweep: Sweep = Sweep()
     """Dotted key → values, every combination a case; and other ways to vary keys."""

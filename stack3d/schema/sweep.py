@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
-from stack3d.errors import did_you_mean
+from stack3d.errors import brief, did_you_mean
 
 Key = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[\w\-]+)*$")]
 Values = Annotated[list[Any], Field(min_length=1)]
 
-NUMBER = re.compile(r"^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$")
+NUMBER = re.compile(r"^\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*(.*?)\s*$")
+MOST_LETTERS = 200
+"""Of an end of an interval."""
+MOST_NUMBERS = 10_000_000
+"""Points times keys of a sample."""
+MOST_KEYS = 1000
+"""Keys that a sweep sets."""
 
 
 class SweepModel(BaseModel):
@@ -37,11 +44,15 @@ class Interval(SweepModel):
     @property
     def ends(self) -> tuple[float, float, str]:
         """Both numbers and their unit."""
-        matches = [NUMBER.match(str(end)) for end in (self.low, self.high)]
+        texts = [str(end) for end in (self.low, self.high)]
+        matches = [NUMBER.match(text) if len(text) <= MOST_LETTERS else None for text in texts]
+        got = f"(got {brief(self.low)}, {brief(self.high)})"
         if matches[0] is None or matches[1] is None:
-            raise ValueError(f"from and to want numbers, with a unit where the key has one (got {self.low!r}, {self.high!r})")
+            raise ValueError(f"from and to want numbers, with a unit where the key has one {got}")
+        if not all(math.isfinite(float(match[1])) for match in matches if match):
+            raise ValueError(f"from and to want finite numbers {got}")
         if matches[0][2] != matches[1][2]:
-            raise ValueError(f"from and to want the same unit (got {self.low!r}, {self.high!r})")
+            raise ValueError(f"from and to want the same unit {got}")
         return float(matches[0][1]), float(matches[1][1]), matches[0][2]
 
     @model_validator(mode="after")
@@ -66,6 +77,8 @@ class Sample(SweepModel):
 
     @model_validator(mode="after")
     def _power_of_two(self) -> Self:
+        if self.count * len(self.keys) > MOST_NUMBERS:
+            raise ValueError(f"count times keys makes {self.count * len(self.keys)} numbers, at most {MOST_NUMBERS}")
         if self.method == "sobol" and self.count & (self.count - 1):
             raise ValueError(f"sobol points balance only when their count is a power of two (got {self.count})")
         return self
@@ -111,6 +124,8 @@ class Sweep(SweepModel):
                 raise ValueError(f"zip wants lists of equal length (got {', '.join(f'{k}: {n}' for k, n in lengths.items())})")
         seen: set[str] = set()
         for key in self.keys():
+            if len(seen) == MOST_KEYS:
+                raise ValueError(f"sets more than {MOST_KEYS} keys")
             if key in seen:
                 raise ValueError(f"{key!r} is swept twice")
             seen.add(key)

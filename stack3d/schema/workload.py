@@ -26,7 +26,8 @@ class Data(DeckModel):
     name: str = "inline"
     title: str | None = None
     file: str | None = None
-    """`.npz` with `inputs` (or windows of `length` of a `series` at `starts`), `labels`, perhaps `train`, `test` indices."""
+    """`.npz` with `inputs` (or windows of `length` of a `series` at `starts`; or, for several inputs, an array with the name of
+    each), `labels`, perhaps `train`, `test` indices."""
     inputs: str | None = None
     """`.npy` with the inputs, instead of `file`."""
     labels: str | None = None
@@ -50,6 +51,8 @@ class Network(DeckModel):
     title: str | None = None
     file: str
     """ONNX file, relative to the deck."""
+    held: dict[str, Number] = {}
+    """Inputs that are held at a number (a sampling rate, a first state); lengths that they leave open count as one."""
     sha256: str | None = None
     data: Data | None = None
     float_accuracy: Fraction | None = None
@@ -101,7 +104,9 @@ class Periphery(DeckModel):
     digital: Energy
     """Shift, add and buffer, per converted column."""
     digital_mac: Energy = 0.0
-    """Per multiply-accumulate of layers that stay digital."""
+    """Per multiply-accumulate of layers that stay digital and of products of two activations."""
+    digital_mac_rate: Rate | None = None
+    """Multiply-accumulates per second for products of two activations; absent = they keep up."""
     link: Link | None = None
     """Absent = moving bits costs nothing."""
     array_included: bool = False
@@ -164,6 +169,12 @@ class Workload(DeckModel):
     """Packaged name, `.npz` file, or mapping; absent = that of the network."""
     output: str | None = None
     """Output of the model that tells the classes; absent = its only one."""
+    task: Name = "classification"
+    """What the outputs are judged as: classification, sequence (a class for each step), segmentation (mean intersection over
+    union), multi_label (yes or no for each output), regression (one less the relative error), agreement (with the network in
+    float arithmetic; data need no labels)."""
+    threshold: Number = 0.0
+    """multi_label: outputs above it say yes (0 for logits, 0.5 for probabilities)."""
     digital: tuple[str, ...] = ()
     """Layers that stay digital."""
     rate: Rate

@@ -1,9 +1,9 @@
 """Many cases: expand sweeps, skip what is done, run the rest here or on a cluster, and let one bad case stop nothing."""
 
 from stack3d.study.case import DONE, FAILED, SKIPPED, Job, Report
-from stack3d.study.expect import mistakes
-from stack3d.study.plan import expand, plan
+from stack3d.study.checks import checked
+from stack3d.study.plan import plan
 from stack3d.study.ranks import Ranks
 from stack3d.study.run import run
 
-__all__ = ["DONE", "FAILED", "SKIPPED", "Job", "Ranks", "Report", "expand", "mistakes", "plan", "run"]
+__all__ = ["DONE", "FAILED", "SKIPPED", "Job", "Ranks", "Report", "checked", "plan", "run"]

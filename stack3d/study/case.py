@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stack3d import __version__, results
+from stack3d import __version__, results, storage
 from stack3d.case import run_case
 from stack3d.decks import Case
-from stack3d.errors import DeckError, Stack3dError
+from stack3d.errors import DeckError, Stack3dError, unexpected
 from stack3d.heat.solvers import Backends
 from stack3d.progress import Observer
 from stack3d.study.expect import missed, mistakes
@@ -94,6 +94,9 @@ def why_run(
 ) -> tuple[str | None, dict[str, Any]]:
     """Why a case has to run (empty when it never did; None when it is done and unchanged), and its record."""
     record = results.read_record(folder)
+    if not record and (folder / "run.json").exists():
+        storage.put_aside(folder / "run.json")
+        return "its record was damaged", record
     if not record:
         return "", record
     if record.get("status") == FAILED:
@@ -111,6 +114,9 @@ def why_run(
         return f"ended after {record['until']} before", record
     if not (folder / "result.nc").is_file():
         return "its result is missing", record
+    if results.is_damaged(folder, record):
+        storage.put_aside(folder / "result.nc")
+        return "its result was damaged", record
     if record.get("expect", {}) != dict(expect):
         return "its expectations changed", record
     return None, record
@@ -152,6 +158,7 @@ def run_job(job: Job, case: Case, observer: Observer, backends: Backends, ranks:
         if ranks.is_first:
             tree = results.to_tree(case, outcome)
             results.write_tree(job.folder / "result.nc", tree)
+            facts["result_sha256"] = storage.digest_of(job.folder / "result.nc")
             wrong = missed(case.scenario.expect, tree, is_whole=job.until is None)
             if wrong:
                 raise Stack3dError("; ".join(wrong))
@@ -170,7 +177,7 @@ def _failed(job: Job, case: Case, error: Exception, facts: dict[str, Any], ranks
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, DeckError):
         error = DeckError(case.locate(error.problems))
-    text = str(error) if isinstance(error, Stack3dError) else f"{type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, Stack3dError) else unexpected(error, f"its trace is in {job.folder / 'run.json'}")
     code = error.exit_code if isinstance(error, Stack3dError) else 1
     return record_failure(job, text, type(error).__name__, code=code, trace=trace, facts=facts, writes=ranks.is_first)
 

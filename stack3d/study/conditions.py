@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import math
 import operator
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.errors import DeckError, Problem, brief, did_you_mean
 from stack3d.units import quantity
 
 _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
@@ -27,6 +29,13 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
+MOST_TEXT = 1000
+"""Characters of a condition."""
+MOST_DEPTH = 20
+"""Operations inside each other."""
+DEEP = f"has more than {MOST_DEPTH} operations inside each other"
+LARGEST = 1e300
+"""Number that is computed with."""
 
 
 def _number(value: Any) -> Any:
@@ -57,16 +66,27 @@ class Condition:
     def parse(cls, text: str, dimensions: Mapping[str, str]) -> Condition:
         """Parse a condition over swept keys (dotted key → dimension); raises DeckError."""
         names = {**{d: k for k, d in dimensions.items()}, **{k: k for k in dimensions}}
+        if len(text) > MOST_TEXT:
+            raise _wrong(text, f"has {len(text)} characters, at most {MOST_TEXT}")
+        if sum(text.count(word) for word in "([-") + text.count("not ") > 10 * MOST_DEPTH:
+            raise _wrong(text, DEEP)
         try:
-            condition = cls(text, ast.parse(text.strip(), mode="eval").body, names)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Python's own advice on its own language
+                tree = ast.parse(text.strip(), mode="eval").body
         except SyntaxError as error:
             raise _wrong(text, f"cannot be read at column {error.offset}: {error.msg}") from None
-        condition._check(condition.tree)
+        except (ValueError, RecursionError, MemoryError):
+            raise _wrong(text, "cannot be read") from None
+        condition = cls(text, tree, names)
+        condition._check(condition.tree, 1)
         return condition
 
-    def _check(self, node: ast.AST) -> None:
+    def _check(self, node: ast.AST, depth: int) -> None:
+        if depth > MOST_DEPTH:
+            raise _wrong(self.text, DEEP)
         if isinstance(node, (ast.Name, ast.Attribute)):
-            name = ast.unparse(node)
+            name = _dotted(node)
             if name not in self.names:
                 known = ", ".join(sorted(self.names))
                 raise _wrong(self.text, f"names {name!r}, which is not swept{did_you_mean(name, self.names)}; swept: {known}")
@@ -74,9 +94,11 @@ class Condition:
         allowed = (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Constant, ast.List, ast.Tuple)
         parts = (*_COMPARE, *_ARITHMETIC, ast.And, ast.Or, ast.Not, ast.USub, ast.Load)
         if not isinstance(node, (*allowed, *parts)):
-            raise _wrong(self.text, f"may compare, add, multiply, and, or and not; {ast.unparse(node)!r} is something else")
+            raise _wrong(self.text, f"may compare, add, multiply, and, or and not; {type(node).__name__} is something else")
+        if isinstance(node, ast.Constant) and not isinstance(node.value, (bool, int, float, str, type(None))):
+            raise _wrong(self.text, f"knows numbers and texts; {brief(node.value)} is neither")
         for child in ast.iter_child_nodes(node):
-            self._check(child)
+            self._check(child, depth + 1)
 
     def holds(self, values: Mapping[str, Any]) -> bool:
         """Whether the values of a point (dotted key → value) meet the condition; a key not set there meets any comparison."""
@@ -86,7 +108,7 @@ class Condition:
         if isinstance(node, ast.Constant):
             return _number(node.value)
         if isinstance(node, (ast.Name, ast.Attribute)):
-            return _number(values.get(self.names[ast.unparse(node)]))
+            return _number(values.get(self.names[_dotted(node)]))
         if isinstance(node, (ast.List, ast.Tuple)):
             return [self._value(item, values) for item in node.elts]
         if isinstance(node, ast.BoolOp):
@@ -94,17 +116,44 @@ class Condition:
             return all(parts) if isinstance(node.op, ast.And) else any(parts)
         if isinstance(node, ast.UnaryOp):
             inner = self._value(node.operand, values)
-            return not inner if isinstance(node.op, ast.Not) else -inner
+            return not inner if isinstance(node.op, ast.Not) else -self._real(inner)
+        if isinstance(node, ast.BinOp):
+            return self._computed(node, self._value(node.left, values), self._value(node.right, values))
+        assert isinstance(node, ast.Compare)
+        sides = [self._value(side, values) for side in (node.left, *node.comparators)]
+        pairs = [(op, a, b) for op, a, b in zip(node.ops, sides[:-1], sides[1:]) if a is not None and b is not None]
         try:
-            if isinstance(node, ast.BinOp):
-                return _ARITHMETIC[type(node.op)](self._value(node.left, values), self._value(node.right, values))
-            assert isinstance(node, ast.Compare)
-            sides = [self._value(side, values) for side in (node.left, *node.comparators)]
-            pairs = zip(node.ops, sides[:-1], sides[1:])
-            return all(_COMPARE[type(op)](a, b) for op, a, b in pairs if a is not None and b is not None)
+            return all(_COMPARE[type(op)](a, b) for op, a, b in pairs)
         except TypeError as error:
             raise _wrong(self.text, f"compares what cannot be compared: {error}") from None
 
+    def _computed(self, node: ast.BinOp, left: Any, right: Any) -> Any:
+        if left is None or right is None:
+            return None
+        try:
+            found = _ARITHMETIC[type(node.op)](self._real(left), self._real(right))
+        except ZeroDivisionError:
+            raise _wrong(self.text, "divides by zero") from None
+        if not math.isfinite(found):
+            raise _wrong(self.text, "computes a number that is too large")
+        return found
+
+    def _real(self, value: Any) -> float:
+        """A number to compute with; texts and lists are compared only."""
+        if not isinstance(value, (int, float)) or abs(value) > LARGEST:
+            raise _wrong(self.text, f"computes with numbers; {brief(value)} is none, or too large")
+        return value
+
+
+def _dotted(node: ast.Name | ast.Attribute) -> str:
+    """The name ``a.b.c``; another text where the expression is none."""
+    parts: list[str] = []
+    at: ast.expr = node
+    while isinstance(at, ast.Attribute):
+        parts.append(at.attr)
+        at = at.value
+    return ".".join([at.id if isinstance(at, ast.Name) else "(…)", *reversed(parts)])
+
 
 def _wrong(text: str, message: str) -> DeckError:
-    return DeckError(Problem("sweep.where", f"{text!r} {message}"))
+    return DeckError(Problem("sweep.where", f"{brief(text)} {message}"))

@@ -8,10 +8,11 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from stack3d import decks
-from stack3d.errors import ResultsError
+from stack3d.errors import ResultsError, Terminated, unexpected
 from stack3d.heat.solvers import Backends
 from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.study.case import Job, Report, record_failure, run_job
@@ -75,9 +76,13 @@ def _start_fork_server() -> None:
     """Let a process beside this one import what cases need; workers are forked from it and need not import it each."""
     from multiprocessing import forkserver, get_context
 
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    chosen = {
+        **ONE_THREAD,
+        "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
+    }  # what a killed run left is cleared, not news
+    before = {name: os.environ.get(name) for name in chosen}
     get_context("forkserver").set_forkserver_preload(["stack3d.study.preload"])
-    os.environ.update(ONE_THREAD)
+    os.environ.update(chosen)
     try:
         forkserver.ensure_running()
     finally:
@@ -95,6 +100,7 @@ def on_workers(jobs: list[Job], watch: StudyObserver, n: int) -> Iterator[Report
     from distributed.system import MEMORY_LIMIT
 
     with (
+        _quiet_end(),
         dask.config.set(
             {"distributed.nanny.pre-spawn-environ": ONE_THREAD, "distributed.worker.multiprocessing-method": "forkserver"}
         ),
@@ -110,6 +116,19 @@ def on_workers(jobs: list[Job], watch: StudyObserver, n: int) -> Iterator[Report
         Client(cluster) as client,
     ):
         yield from dispatch(jobs, watch, client)
+
+
+@contextmanager
+def _quiet_end() -> Iterator[None]:
+    """What Dask says of its own parts while they are taken down in the middle of something is no news to anybody."""
+    import logging
+
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated):
+        logging.disable(logging.CRITICAL)
+        threading.excepthook = lambda _: None
+        raise
 
 
 def on_cluster(jobs: list[Job], watch: StudyObserver, address: str) -> Iterator[Report]:
@@ -229,4 +248,4 @@ def _outcome(future: Any, job: Job) -> Report | None:
     except (KilledWorker, TimeoutError):
         return None
     except Exception as error:  # the case itself records its own; this is the transport
-        return record_failure(job, f"{type(error).__name__}: {error}", type(error).__name__)
+        return record_failure(job, unexpected(error, f"see {job.folder / 'run.json'}"), type(error).__name__)

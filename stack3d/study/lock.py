@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stack3d.errors import ResultsError
+from stack3d.storage import cannot_write
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         opened = (folder / ".lock").open("a+", encoding="utf-8")
     except OSError as error:
-        raise ResultsError(f"{folder} cannot be written ({error.strerror}); choose another -o") from None
+        raise cannot_write(folder, error) from None
     with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -42,7 +43,10 @@ def locked(folder: Path) -> Iterator[None]:
         json.dump(
             {"pid": os.getpid(), "host": socket.gethostname(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}, file
         )
-        file.flush()
+        try:
+            file.flush()
+        except OSError as error:
+            raise cannot_write(folder, error) from None
         yield
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from stack3d import decks, results, yamlfile
+from stack3d import decks, results, storage, yamlfile
 from stack3d.decks import Case
 from stack3d.errors import DeckError, Problem, Stack3dError
 from stack3d.schema.sweep import Sweep
 from stack3d.study.case import Job, why_run
-from stack3d.study.points import Axis, Override, Point, axes_of, points_of
+from stack3d.study.points import Axis, Override, Point, Points, axes_of
 from stack3d.units import quantity
 
 MESHED = ("geometry", "solver", "probes")
@@ -61,10 +62,6 @@ class Plan:
     def is_swept(self) -> bool:
         """Whether there is a sweep."""
         return bool(self.axes)
-
-    def case(self, entry: Entry) -> Case:
-        """Resolve the case of an entry."""
-        return decks.load(self.source, [*self.overrides, *entry.point.overrides])
 
     def jobs(self, folder: Path, until: str | None, *, force: bool) -> tuple[list[Job], list[tuple[Entry, dict[str, Any]]]]:
         """Cases that have to run, large ones first, by mesh and films, and those that are done with their records."""
@@ -117,13 +114,12 @@ def _dimension(axis: Axis) -> dict[str, Any]:
         units = {f[1] for f in found if f is not None}
         if len(units) == 1 and all(f is not None for f in found):
             beside[f"{name}_value"] = {"values": [f[0] for f in found if f], "units": units.pop() or "1"}
-    keys = list(dict.fromkeys(key for chosen in axis.overrides for key, _ in chosen))
-    return {"name": axis.name, "keys": keys, "labels": list(axis.labels), "beside": beside}
+    return {"name": axis.name, "keys": axis.keys, "labels": list(axis.labels), "beside": beside}
 
 
 def case_folder(folder: Path, digest: str) -> Path:
     """Folder of a case below that of its scenario."""
-    return folder / "cases" / digest[:12]
+    return storage.inside(storage.inside(folder, "cases"), digest[:12])
 
 
 def mesh_group(case: Case) -> str:
@@ -146,14 +142,90 @@ def size_of(case: Case) -> int:
     return len(layers) * lines
 
 
-def _sweep_of(tree: yamlfile.Mapping, overrides: Sequence[Override]) -> Sweep:
-    from pydantic import ValidationError
+class Draft:
+    """A scenario and its sweep as written; cases are made one at a time.
 
-    given = next((value for key, value in reversed(overrides) if key == "sweep"), tree.get("sweep", {}))
-    try:
-        return Sweep.model_validate(given or {})
-    except ValidationError as error:
-        raise DeckError(decks.translate(error, tree, Sweep, ("sweep",))) from None
+    Parameters
+    ----------
+    path : str or Path
+        Of the scenario, or its name.
+    overrides : sequence of (key, value)
+        Of every case.
+
+    Raises
+    ------
+    DeckError
+        When the file cannot be read, or its sweep makes no sense or too many cases.
+    """
+
+    def __init__(self, path: str | Path, overrides: Sequence[Override] = ()) -> None:
+        self.source = decks.scenario_path(path)
+        self.tree = yamlfile.read(self.source)
+        self.overrides = tuple(overrides)
+        self.name = str(dict(overrides).get("scenario", self.tree.get("scenario", self.source.stem)))
+        self.known: decks.Known = {}
+        try:
+            sweep = self._sweep()
+            self.axes = axes_of(sweep)
+            self.points = Points(sweep, self.axes)
+        except DeckError as error:
+            raise DeckError([self._placed(p) for p in error.problems]) from None
+
+    def _sweep(self) -> Sweep:
+        from pydantic import ValidationError
+
+        given = next((value for key, value in reversed(self.overrides) if key == "sweep"), self.tree.get("sweep", {}))
+        try:
+            return Sweep.model_validate(given or {})
+        except ValidationError as error:
+            raise DeckError(decks.translate(error, self.tree, Sweep, ("sweep",))) from None
+
+    def _placed(self, problem: Problem) -> Problem:
+        """Problem of the sweep with its line; a swept key is one key with dots in it."""
+        head, _, key = problem.key.partition(".")
+        if problem.file or head != "sweep" or "sweep" not in self.tree or any(key == "sweep" for key, _ in self.overrides):
+            return problem
+        place = yamlfile.locate(self.tree, ("sweep", key) if key in self.tree["sweep"] else ("sweep", *key.split(".")))
+        return replace(problem, file=place[0], line=place[1]) if place else problem
+
+    def at(self, index: tuple[int, ...]) -> Point:
+        """One combination; raises DeckError, with its line, when a condition cannot be computed."""
+        try:
+            return self.points.at(index)
+        except DeckError as error:
+            raise DeckError([self._placed(p) for p in error.problems]) from None
+
+    def __iter__(self) -> Iterator[Point]:
+        """Every combination, in C order."""
+        return map(self.at, itertools.product(*map(range, self.points.shape)))
+
+    def label(self, point: Point) -> str:
+        """Name of a case."""
+        return f"{self.name} [{point.text}]" if self.axes else self.name
+
+    def case(self, point: Point) -> Case:
+        """Resolve the case of a point."""
+        overrides = [*self.overrides, *point.overrides]
+        try:
+            return decks.resolve(yamlfile.copy_of(self.tree), self.source, overrides, self.known)
+        except DeckError as error:
+            raise self.in_sweep(error) from None
+
+    def in_sweep(self, error: DeckError) -> DeckError:
+        """The error with the line of the sweep for what a point of it set."""
+        own = {key for key, _ in self.overrides}
+        if "sweep" not in self.tree or "sweep" in own:
+            return error
+        problems = []
+        for problem in error.problems:
+            is_swept = problem.file == decks.SET and problem.key not in own
+            place = yamlfile.locate(self.tree, ("sweep", problem.key)) if is_swept else None
+            problems.append(replace(problem, file=place[0], line=place[1]) if place else problem)
+        return DeckError(problems)
+
+    def all_dropped(self, point: Point) -> DeckError:
+        """Error of a study whose conditions leave no case."""
+        return DeckError(self._placed(Problem("sweep.where", f"drops all {len(self.points)} cases: {point.dropped}")))
 
 
 def plan(path: str | Path, overrides: Sequence[Override] = ()) -> Plan:
@@ -164,62 +236,30 @@ def plan(path: str | Path, overrides: Sequence[Override] = ()) -> Plan:
     DeckError
         When the file cannot be read, or its sweep makes no sense, or it is no sweep and has mistakes.
     """
-    source = decks.scenario_path(path)
-    tree = yamlfile.read(source)
-    sweep = _sweep_of(tree, overrides)
-    axes = axes_of(sweep)
-    name = str(dict(overrides).get("scenario", tree.get("scenario", source.stem)))
-    draft = Plan(name, source, tuple(overrides), axes, ())
-    entries = []
-    for point in points_of(sweep, axes) if axes else [Point((), (), "")]:
-        label = f"{name} [{point.text}]" if axes else name
-        entry = Entry(point, label)
+    draft = Draft(path, overrides)
+    axes, entries = draft.axes, []
+    for point in draft:
+        entry = Entry(point, draft.label(point))
         if point.dropped is None:
             try:
-                case = draft.case(entry)
+                case = draft.case(point)
                 films, size = case.scenario.cooling.model_dump_json(), size_of(case)
-                entry = Entry(point, label, case.digest(), mesh_group(case), films, size, expect=case.scenario.expect)
+                entry = replace(
+                    entry, digest=case.digest(), group=mesh_group(case), films=films, size=size, expect=case.scenario.expect
+                )
             except Stack3dError as error:
                 if not axes:
                     raise
-                entry = Entry(point, label, error=_in_sweep(error, tree, overrides))
+                entry = replace(entry, error=error)
         entries.append(entry)
     if entries and all(e.point.dropped for e in entries):
-        where = yamlfile.locate(tree, ("sweep", "where")) or (None, None)
-        raise DeckError(Problem("sweep.where", f"drops all {len(entries)} cases: {entries[0].point.dropped}", *where))
+        raise draft.all_dropped(entries[0].point)
     errors = {str(e.error) for e in entries if e.error}
     if axes and len(errors) == 1 and all(e.error or e.point.dropped for e in entries):
         raise next(e.error for e in entries if e.error)  # a mistake of the scenario itself is told once
-    return Plan(name, source, tuple(overrides), axes, tuple(entries))
-
-
-def _in_sweep(error: Stack3dError, tree: yamlfile.Mapping, overrides: Sequence[Override]) -> Stack3dError:
-    """The error with the line of the sweep for what a point of it set."""
-    own = {key for key, _ in overrides}
-    if not isinstance(error, DeckError) or "sweep" not in tree or "sweep" in own:
-        return error
-    problems = []
-    for problem in error.problems:
-        place = yamlfile.locate(tree, ("sweep", problem.key)) if problem.file == decks.SET and problem.key not in own else None
-        problems.append(replace(problem, file=place[0], line=place[1]) if place else problem)
-    return DeckError(problems)
-
-
-def expand(path: str | Path, overrides: Sequence[Override] = ()) -> Iterator[tuple[str, Case | Exception]]:
-    """Cases of a scenario, one per point of its sweep; a combination that makes no valid case yields its error."""
-    try:
-        whole = plan(path, overrides)
-    except Stack3dError as error:
-        yield str(path), error
-        return
-    for entry in whole.entries:
-        if entry.error is not None:
-            yield entry.label, entry.error
-        elif entry.digest:
-            yield entry.label, whole.case(entry)
+    return Plan(draft.name, draft.source, draft.overrides, axes, tuple(entries))
 
 
 def write_manifest(folder: Path, plan: Plan, until: str | None) -> None:
     """Write ``study.json``."""
-    text = json.dumps(plan.manifest(until), indent=1, ensure_ascii=False, default=str)
-    results.write_text(folder / results.MANIFEST, text + "\n")
+    results.write_json(folder / results.MANIFEST, plan.manifest(until))

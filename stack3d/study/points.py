@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Any, overload
 
 import numpy as np
 
 from stack3d import fields
-from stack3d.errors import DeckError, Problem
+from stack3d.errors import DeckError, Problem, brief
 from stack3d.schema.sweep import Interval, Sample, Sweep
 from stack3d.study.conditions import Condition
 
@@ -21,6 +24,11 @@ LISTS = ("layers", "below", "above", "blocks", "sources", "probes")
 """Keys of lists, whose items are named: below them a dimension is called after the item too."""
 WORDS = ("variant", "case", "draw")
 """Dimensions of listed sets of keys; `names` may call them otherwise."""
+
+MOST_CASES = 1_000_000
+"""Combinations of a sweep, those that a condition drops included."""
+MOST_AXES = 24
+"""Lists of values that combine; the dimensions of an array are counted."""
 
 Label = str | int | float | bool
 Override = tuple[str, Any]
@@ -36,19 +44,31 @@ class Axis:
         Of the dimension in the joined dataset.
     key : str
         Whose values the labels are: a dotted key, or one of `WORDS`.
-    labels : tuple
+    labels : sequence
         Coordinate, as written.
-    overrides : tuple of tuple of (key, value)
-        What each position sets.
-    beside : mapping of str to tuple
-        Further coordinates along the dimension, for keys that have none of their own; None where a key is not set.
+    sets : sequence of mapping
+        What each position sets: dotted key → value.
+    columns : callable
+        Makes `beside`.
     """
 
     name: str
     key: str
-    labels: tuple[Label, ...]
-    overrides: tuple[tuple[Override, ...], ...]
-    beside: Mapping[str, tuple[Label | None, ...]] = field(default_factory=dict)
+    labels: Sequence[Label]
+    sets: Sequence[Mapping[str, Any]]
+    columns: Callable[[], Mapping[str, tuple[Label | None, ...]]] = dict
+
+    @property
+    def beside(self) -> Mapping[str, tuple[Label | None, ...]]:
+        """Further coordinates along the dimension, for keys that have none of their own; None where a key is not set."""
+        return self.columns()
+
+    @property
+    def keys(self) -> list[str]:
+        """Every key that a position sets."""
+        if isinstance(self.sets, Draws):
+            return list(self.sets.sample.keys)
+        return list(dict.fromkeys(key for chosen in self.sets for key in chosen))
 
 
 @dataclass(frozen=True)
@@ -108,14 +128,16 @@ def _distinct(labels: Sequence[Label], key: str) -> tuple[Label, ...]:
     """Labels of one type, each once."""
     if any(isinstance(v, (bool, str)) for v in labels):
         labels = [v if isinstance(v, str) else json.dumps(v) for v in labels]
-    for i, label in enumerate(labels):
-        if label in labels[:i]:
-            raise DeckError(Problem(f"sweep.{key}", f"{label!r} is listed twice"))
+    seen: set[Label] = set()
+    for label in labels:
+        if label in seen:
+            raise DeckError(Problem(f"sweep.{key}", f"{brief(label)} is listed twice"))
+        seen.add(label)
     return tuple(labels)
 
 
 def _columns(sets: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> dict[str, tuple[Label | None, ...]]:
-    keys = dict.fromkeys(key for chosen in sets for key in chosen)
+    keys = dict.fromkeys(key for chosen in sets for key in chosen if key in names)
     return {names[k]: tuple(label_of(s[k]) if k in s else None for s in sets) for k in keys}
 
 
@@ -124,41 +146,72 @@ def _names(sweep: Sweep) -> dict[str, str]:
 
 
 def axes_of(sweep: Sweep) -> tuple[Axis, ...]:
-    """Dimensions of a study in the order written: product, zip, variants, cases, sample."""
+    """Dimensions of a study in the order written: product, zip, variants, cases, sample.
+
+    Raises
+    ------
+    DeckError
+        For more than `MOST_CASES` combinations, before any is made, and for values listed twice.
+    """
     names = _names(sweep)
+    sizes = [len(values) for values in sweep.product.values()]
+    sizes += [len(next(iter(group.values()))) for group in sweep.zip if group]
+    if len(sizes) > MOST_AXES:
+        raise DeckError(Problem("sweep", f"has {len(sizes)} lists that combine, at most {MOST_AXES}; zip some"))
+    sizes += [len(sweep.variants) or 1, len(sweep.cases) or 1, sweep.sample.count if sweep.sample else 1]
+    if (n := math.prod(sizes)) > MOST_CASES:
+        written = str(n) if n < 100 * MOST_CASES else f"{Decimal(n):.3g}"
+        raise DeckError(Problem("sweep", f"makes {written} cases, at most {MOST_CASES}"))
     axes = [
-        Axis(names[key], key, _distinct([label_of(v) for v in values], key), tuple(((key, v),) for v in values))
+        Axis(names[key], key, _distinct([label_of(v) for v in values], key), [{key: v} for v in values])
         for key, values in sweep.product.items()
     ]
     for group in sweep.zip:
         first, *others = group
         labels = _distinct([label_of(v) for v in group[first]], first)
         sets = [dict(zip(group, values)) for values in zip(*group.values())]
-        beside = {names[k]: tuple(label_of(v) for v in group[k]) for k in others}
-        axes.append(Axis(names[first], first, labels, tuple(tuple(s.items()) for s in sets), beside))
-    listed = {
+        axes.append(Axis(names[first], first, labels, sets, partial(_columns, sets, {k: names[k] for k in others})))
+    listed: dict[str, Sequence[Mapping[str, Any]]] = {
         "variant": list(sweep.variants.values()),
         "case": sweep.cases,
-        "draw": draws(sweep.sample) if sweep.sample else [],
+        "draw": Draws(sweep.sample) if sweep.sample else [],
     }
-    for word, sets in listed.items():
-        if sets:
-            labels = tuple(sweep.variants) if word == "variant" else tuple(range(len(sets)))
-            axes.append(Axis(names[word], word, labels, tuple(tuple(s.items()) for s in sets), _columns(sets, names)))
+    for word, chosen in listed.items():
+        if chosen:
+            labels = tuple(sweep.variants) if word == "variant" else tuple(range(len(chosen)))
+            axes.append(Axis(names[word], word, labels, chosen, partial(_columns, chosen, names)))
     return tuple(axes)
 
 
-def draws(sample: Sample) -> list[dict[str, Any]]:
-    """Points of a design, as values written the way the interval's ends are.
+class Draws(Sequence[Mapping[str, Any]]):
+    """Points of a design, as values written the way the interval's ends are; each is made when it is asked for.
 
     The designs are those of `scipy.stats.qmc`, scrambled with the sample's seed.
-    """
-    from scipy.stats import qmc
 
-    rng = np.random.default_rng(sample.seed)
-    designs = {"latin_hypercube": qmc.LatinHypercube, "sobol": qmc.Sobol}
-    unit = designs[sample.method](len(sample.keys), rng=rng).random(sample.count)
-    return [{key: _at(of, float(u)) for (key, of), u in zip(sample.keys.items(), row)} for row in unit]
+    Parameters
+    ----------
+    sample : Sample
+    """
+
+    def __init__(self, sample: Sample) -> None:
+        from scipy.stats import qmc
+
+        rng = np.random.default_rng(sample.seed)
+        designs = {"latin_hypercube": qmc.LatinHypercube, "sobol": qmc.Sobol}
+        self.sample = sample
+        self.unit = designs[sample.method](len(sample.keys), rng=rng).random(sample.count)
+
+    def __len__(self) -> int:
+        return int(self.sample.count)
+
+    @overload
+    def __getitem__(self, at: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Mapping[str, Any]]: ...
+    def __getitem__(self, at: int | slice) -> Any:
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(len(self)))]
+        return {key: _at(of, float(u)) for (key, of), u in zip(self.sample.keys.items(), self.unit[at])}
 
 
 def _at(values: Interval | list[Any], share: float) -> Any:
@@ -179,22 +232,43 @@ def _said(axis: Axis, position: int) -> str:
     """What a position of an axis sets, or the name of the variant."""
     if axis.key == "variant":
         return f"{axis.name}={axis.labels[position]}"
-    labels = {key: label_of(value) for key, value in axis.overrides[position]}
+    labels = {key: label_of(value) for key, value in axis.sets[position].items()}
     return ", ".join(f"{key}={label if isinstance(label, str) else json.dumps(label)}" for key, label in labels.items())
 
 
-def points_of(sweep: Sweep, axes: Sequence[Axis]) -> Iterator[Point]:
-    """Every combination, in C order; conditions that are not met mark it as dropped.
+class Points:
+    """Every combination of a study, each made when it is asked for.
 
-    A key is set before those below it, so that one axis may name a deck and another change a value in it.
+    Parameters
+    ----------
+    sweep : Sweep
+    axes : sequence of Axis
     """
-    names = _names(sweep)
-    conditions = [Condition.parse(text, names) for text in sweep.where]
-    for index in itertools.product(*(range(len(a.labels)) for a in axes)):
-        at = list(zip(axes, index))
-        chosen = [o for axis, i in at for o in axis.overrides[i]]
+
+    def __init__(self, sweep: Sweep, axes: Sequence[Axis]) -> None:
+        self.axes = axes
+        self.shape = tuple(len(axis.labels) for axis in axes)
+        names = _names(sweep)
+        self.conditions = [Condition.parse(text, names) for text in sweep.where]
+
+    def __len__(self) -> int:
+        return math.prod(self.shape)
+
+    def at(self, index: tuple[int, ...]) -> Point:
+        """One combination; conditions that are not met mark it as dropped.
+
+        A key is set before those below it, so that one axis may name a deck and another change a value in it.
+        """
+        at = list(zip(self.axes, index))
+        chosen = [o for axis, i in at for o in axis.sets[i].items()]
         overrides = tuple(sorted(chosen, key=lambda o: sum(o[0].startswith(f"{key}.") for key, _ in chosen)))
         text = ", ".join(said for axis, i in at if (said := _said(axis, i)))
         values = {axis.key: axis.labels[i] for axis, i in at} | dict(overrides)
-        dropped = next((c.text for c in conditions if not c.holds(values)), None)
-        yield Point(index, overrides, text, dropped)
+        dropped = next((c.text for c in self.conditions if not c.holds(values)), None)
+        return Point(index, overrides, text, dropped)
+
+
+def points_of(sweep: Sweep, axes: Sequence[Axis]) -> Iterator[Point]:
+    """Every combination, in C order."""
+    points = Points(sweep, axes)
+    return map(points.at, itertools.product(*map(range, points.shape)))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from stack3d import results
+from stack3d import results, storage
 from stack3d.errors import DeckError, ResultsError, Stack3dError
 from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.study.case import FAILED, SKIPPED, Job, Report
@@ -67,13 +66,14 @@ def run(
         for path in paths:
             try:
                 found = plan(path, overrides)
-                folder = (root / found.name).resolve()
+                folder = storage.inside(root, found.name).resolve()
                 if folder in plans:
                     if plans[folder].source == found.source:
                         continue
                     raise ResultsError(f"scenario {found.name!r} is also the name of {plans[folder].source}; rename one")
                 if ranks.is_first:
                     held.enter_context(locked(folder))
+                    storage.clear_scratch(folder)
                     if found.is_swept:
                         write_manifest(folder, found, until)
             except Stack3dError as error:
@@ -91,7 +91,7 @@ def run(
                     before.append(Report(entry.label, FAILED, None, lines, entry.error.exit_code, is_swept=True))
         if ranks.is_first:
             for job in pending:
-                results.clear_scratch(job.folder)
+                storage.clear_scratch(job.folder)
         watch.begin(len(before) + len(pending), len(pending))
         try:
             for report in before:
@@ -132,7 +132,5 @@ def _finish(folder: Path, plan: Plan) -> None:
     if not (place / "result.nc").is_file():
         return
     for name in ("result.nc", "run.json"):
-        link = folder / f".{name}.{os.getpid()}.tmp"
-        link.unlink(missing_ok=True)
-        link.symlink_to((place / name).relative_to(folder))
-        link.replace(folder / name)
+        with storage.beside(folder / name) as link:
+            link.symlink_to((place / name).relative_to(folder))

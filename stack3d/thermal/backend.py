@@ -39,7 +39,7 @@ class ThermalSolution:
 
     @property
     def balance(self) -> float:
-        """|in - out| / in; compared with the net input when there is one, else absolute. [-]"""
+        """``|in - out| / in``; compared with the net input when there is one, else absolute. [-]"""
         scale = abs(self.heat_in) or 1.0
         return abs(self.heat_in - self.heat_out) / scale
 

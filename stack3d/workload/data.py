@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, Problem
-from stack3d.layout import Floats
 from stack3d.schema import workload as schema
-from stack3d.workload.network import Network
+from stack3d.workload.network import Inputs, Network, each
+from stack3d.workload.tasks import Classification, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,23 +23,26 @@ class LabelledData:
 
     Parameters
     ----------
-    profile : ndarray, shape (n_profile, ...)
-    profile_labels : ndarray of int, shape (n_profile,)
-    inputs : ndarray, shape (n_test, ...)
-    labels : ndarray of int, shape (n_test,)
+    profile : ndarray, shape (n_profile, ...), or Inputs
+    profile_labels : ndarray, shape (n_profile, ...)
+    inputs : ndarray, shape (n_test, ...), or Inputs
+    labels : ndarray, shape (n_test, ...)
+    task : Task
+        What they are judged as.
     """
 
-    profile: Floats
-    profile_labels: NDArray[np.int64]
-    inputs: Floats
-    labels: NDArray[np.int64]
+    profile: Any
+    profile_labels: NDArray[Any]
+    inputs: Any
+    labels: NDArray[Any]
+    task: Task
 
 
-COUNTED = {"labels": 1, "starts": 1, "length": 0, "test": 1, "train": 1}
+COUNTED = {"starts": 1, "length": 0, "test": 1, "train": 1}
 """Arrays of whole numbers, and how many axes they have."""
 
 
-def _arrays(deck: schema.Data, key: str) -> dict[str, NDArray[Any]]:
+def _arrays(deck: schema.Data, key: str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Arrays of the `.npz` or the `.npy` files; a series with window starts becomes windows, channels first."""
     arrays: dict[str, NDArray[Any]] = {}
     for part in ("file", "inputs", "labels"):
@@ -55,7 +59,7 @@ def _arrays(deck: schema.Data, key: str) -> dict[str, NDArray[Any]]:
             raise DeckError(Problem(f"{key}.{part}", f"{Path(name).name} cannot be read as {kind}: {error}")) from None
         masks = {part: np.flatnonzero(found[part]) for part in ("test", "train") if part in found and found[part].dtype == bool}
         found |= masks
-        for array in {*COUNTED, "inputs", "series"} & set(found):
+        for array in {*COUNTED, "inputs", "series", *names} & set(found):
             found[array] = _numbers(found[array], COUNTED.get(array), f"{key}.{part}", f"{Path(name).name} has {array!r} with")
         arrays |= found
     if {"series", "starts", "length"} <= set(arrays):
@@ -84,38 +88,82 @@ def _numbers(array: NDArray[Any], axes: int | None, key: str, whose: str) -> NDA
 
 
 def load_data(
-    deck: schema.Data, network: Network, most: int | None = None, profile: int = 256, *, key: str = "workload.network.data"
+    deck: schema.Data,
+    network: Network,
+    most: int | None = None,
+    profile: int = 256,
+    *,
+    key: str = "workload.network.data",
+    task: Callable[[tuple[int, ...]], Task] = Classification,
 ) -> LabelledData:
-    """Read labelled inputs; `most` limits the test part, `profile` the part that calibrates converters.
+    """Read labelled inputs.
+
+    Parameters
+    ----------
+    deck : schema.Data
+    network : Network
+    most, profile : int
+        Inputs of the test part, and of the part that calibrates converters, at most.
+    key : str
+        Of the deck, for messages.
+    task : callable
+        What the outputs are judged as, made from the shape of one.
 
     Raises
     ------
     DeckError
-        When arrays are missing or do not fit each other or the network's input and output.
+        When arrays are missing or do not fit each other or the network's inputs and output.
     """
-    arrays = _arrays(deck, key)
+    arrays = _arrays(deck, key, [i.name for i in network.program.inputs])
     key = f"{key}.file" if deck.file else f"{key}.inputs"
     name = Path(deck.file or deck.inputs or "").name
-    for wanted in ("inputs", "labels"):
-        if wanted not in arrays:
-            raise DeckError(Problem(key, f"{name} has no array {wanted!r}; it has: {', '.join(arrays)}"))
-    inputs, labels = arrays["inputs"], arrays["labels"]
-    if len(inputs) != len(labels):
-        raise DeckError(Problem(key, f"{name} has {len(inputs)} inputs but {len(labels)} labels"))
-    want = network.input_shape
-    if inputs.ndim != len(want) or any(h != w for h, w in zip(inputs.shape[1:], want[1:]) if w is not None):
-        raise DeckError(Problem(key, f"{name} has inputs of shape {inputs.shape[1:]}, the network wants {want[1:]}"))
-    test = arrays.get("test", np.arange(len(inputs)))[:most]
+    inputs = _fitting(arrays, network, name, key)
+    n = len(inputs)
+    test = arrays.get("test", np.arange(n))[:most]
     train = arrays.get("train", test)[:profile]
     for part, index in (("test", test), ("train", train)):
-        if not index.size or index.min() < 0 or index.max() >= len(inputs):
-            raise DeckError(Problem(key, f"{name} has indices in {part!r} that are not among its {len(inputs)} inputs"))
-    data = LabelledData(inputs[train] * deck.scale, labels[train], inputs[test] * deck.scale, labels[test])
-    logits = network.run(data.inputs[:1])
-    if not np.all(np.isfinite(logits)):
-        raise DeckError(Problem("workload.network.file", f"the model gives {logits[0]} for the first test input of {name}"))
-    classes = logits.shape[-1]
-    if labels[test].min() < 0 or labels[test].max() >= classes:
-        message = f"{name} has labels {data.labels.min()} to {data.labels.max()}, the network tells {classes} classes apart"
-        raise DeckError(Problem(key, message))
-    return data
+        if not index.size or index.min() < 0 or index.max() >= n:
+            raise DeckError(Problem(key, f"{name} has indices in {part!r} that are not among its {n} inputs"))
+    first = network.run(each(lambda x: x * deck.scale, inputs[test[:1]]))
+    judge = task(first.shape[1:])
+    if not np.all(np.isfinite(first)):
+        message = f"the model gives {first[0]} for the first test input of {name}"
+        raise DeckError(Problem("workload.network.file", message))
+    chosen = [each(lambda x: x * deck.scale, inputs[index]) for index in (train, test)]
+    labels = arrays.get("labels")
+    if labels is None:
+        made = [judge.labels_of(_in_blocks(network, part)) for part in chosen]
+    elif len(labels) != n:
+        raise DeckError(Problem(key, f"{name} has {n} inputs but {len(labels)} labels"))
+    elif wrong := judge.check(labels):
+        raise DeckError(Problem(key, f"{name} has {wrong}"))
+    else:
+        made = [labels[index] for index in (train, test)]
+    if made[0] is None or made[1] is None:
+        raise DeckError(Problem(key, f"{name} has no array 'labels'; it has: {', '.join(arrays)}"))
+    return LabelledData(chosen[0], made[0], chosen[1], made[1], judge)
+
+
+def _in_blocks(network: Network, inputs: Any, size: int = 16) -> NDArray[Any]:
+    """Outputs (inputs, ...) flattened, a few inputs at a time."""
+    parts = [network.run(inputs[i : i + size]) for i in range(0, len(inputs), size)]
+    return np.concatenate([part.reshape(len(part), -1) for part in parts])
+
+
+def _fitting(arrays: Mapping[str, NDArray[Any]], network: Network, name: str, key: str) -> Any:
+    """The network's inputs, all of one length; raises DeckError."""
+    wanted = network.program.inputs
+    names = ["inputs"] if len(wanted) == 1 and "inputs" in arrays else [i.name for i in wanted]
+    found = {}
+    for array, one in zip(names, wanted):
+        if array not in arrays:
+            missing = "inputs" if len(wanted) == 1 else array
+            raise DeckError(Problem(key, f"{name} has no array {missing!r}; it has: {', '.join(arrays)}"))
+        x, want = arrays[array], one.shape
+        if x.ndim != len(want) or any(h != w for h, w in zip(x.shape[1:], want[1:]) if w is not None):
+            raise DeckError(Problem(key, f"{name} has {array} of shape {x.shape[1:]}, the network wants {want[1:]}"))
+        found[one.name] = x
+    if len({len(x) for x in found.values()}) > 1:
+        lengths = ", ".join(f"{n}: {len(x)}" for n, x in found.items())
+        raise DeckError(Problem(key, f"{name} has inputs of different numbers ({lengths})"))
+    return Inputs(found) if len(found) > 1 else next(iter(found.values()))

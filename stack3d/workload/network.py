@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from stack3d.errors import ArrayError, DeckError, Problem, did_you_mean
 from stack3d.layout import Floats
 from stack3d.schema import workload as schema
-from stack3d.workload.onnx_file import KEY, keep_output, read_model, with_free_batch
+from stack3d.workload.onnx_file import KEY, hold_inputs, keep_output, read_model, valid, with_free_batch
 from stack3d.workload.operators import Stored
+from stack3d.workload.operators.table import afford
 from stack3d.workload.program import Product, Program, Step
 
 
@@ -80,6 +81,76 @@ class WeightMatrix:
 
 
 @dataclass(frozen=True, eq=False)
+class Inputs:
+    """Several inputs of a network, the batch first in each; it can be cut as one array."""
+
+    arrays: Mapping[str, Floats]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    def __getitem__(self, index: Any) -> Inputs:
+        return Inputs({name: x[index] for name, x in self.arrays.items()})
+
+
+def each(change: Callable[[Floats], Floats], inputs: Any) -> Any:
+    """Change the array of every input."""
+    return Inputs({n: change(x) for n, x in inputs.arrays.items()}) if isinstance(inputs, Inputs) else change(inputs)
+
+
+def _changed(x: Floats) -> Floats:
+    """Another input of the same kind."""
+    turned = np.roll(x, 1, axis=-1)
+    return turned if x.dtype.kind in "iub" else np.asarray(turned * x.dtype.type(0.75))
+
+
+class Part(NamedTuple):
+    """One matrix of a layer: a range of its blocks, each with so many inputs."""
+
+    name: str
+    start: int
+    stop: int
+    height: int
+
+    @property
+    def rows(self) -> slice:
+        """Its inputs among those of the layer."""
+        return slice(self.start * self.height, self.stop * self.height)
+
+
+class Counted(NamedTuple):
+    """What one inference takes.
+
+    Parameters
+    ----------
+    products : dict of str to float
+        Per layer.
+    digital_macs : float
+        Multiply-accumulates of products that have no layer: those of two activations.
+    memory : float
+        Working memory. [byte]
+    """
+
+    products: dict[str, float]
+    digital_macs: float
+    memory: float
+
+
+def _before(alone: Floats, other: Floats, both: Floats) -> int | None:
+    """How many vectors lie before the batch where `both` are the vectors of two inputs that were run alone; None: mixed."""
+    rows, scale = len(alone), float(np.abs(alone).max(initial=0.0))
+    for before in range(1, rows + 1):
+        if rows % before == 0 and len(both) == 2 * rows:
+            parts = both.reshape(before, 2, rows // before, -1)
+            if all(
+                np.allclose(parts[:, i].reshape(alone.shape), one, rtol=1e-3, atol=1e-4 * scale)
+                for i, one in enumerate((alone, other))
+            ):
+                return before
+    return None
+
+
+@dataclass(frozen=True, eq=False)
 class Network:
     """A network as steps plus the matrices that crossbars hold; runs share no state.
 
@@ -92,6 +163,10 @@ class Network:
         Those that stay digital.
     copies : mapping of str to tuple of str
         Layer → names of the copies that share its products; absent = the layer itself.
+    packing : mapping of str to tuple of (int, int)
+        Layer → ranges of its blocks that lie on arrays of their own; absent = one matrix.
+    strides : mapping of str to int
+        Layer → vectors that lie before the batch among those of one product, where any do (steps before batches, say).
     """
 
     program: Program
@@ -99,23 +174,31 @@ class Network:
     digital: tuple[WeightMatrix, ...]
     _uses: Mapping[tuple[str, str], str]
     copies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    packing: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    strides: Mapping[str, int] = field(default_factory=dict)
 
-    @property
-    def input_name(self) -> str:
-        """Name of the graph's input."""
-        return self.program.inputs[0].name
+    def parts(self, layer: str, copy: str) -> tuple[Part, ...]:
+        """The matrices of one copy of a layer."""
+        blocks = self._by_name[layer].blocks
+        ranges = self.packing.get(layer, ((0, len(blocks)),))
+        names = [copy] if len(ranges) == 1 else [f"{copy}[{i}]" for i in range(len(ranges))]
+        return tuple(Part(name, start, stop, blocks.shape[1]) for name, (start, stop) in zip(names, ranges))
+
+    def matrices(self, layer: str) -> tuple[Part, ...]:
+        """The matrices of all copies of a layer."""
+        return tuple(part for copy in self.copies.get(layer, (layer,)) for part in self.parts(layer, copy))
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """Shape of the input; None where the graph leaves it open."""
+        """Shape of the first input; None where the graph leaves it open."""
         return self.program.inputs[0].shape
 
-    def run(self, inputs: Floats, product: Product | None = None) -> Floats:
+    def run(self, inputs: Any, product: Product | None = None) -> Floats:
         """Outputs of a batch.
 
         Parameters
         ----------
-        inputs : ndarray, shape (batch, ...)
+        inputs : ndarray, shape (batch, ...), or Inputs
         product : callable, optional
             Computes every analog product with the layer's `weights`; absent = exact float products.
 
@@ -125,21 +208,67 @@ class Network:
             Logits (batch, n_classes) where the network tells classes apart.
         """
         found = self.program.run(self._feed(inputs), self._exact if product is None else self._handed_out(product), self._uses)
-        return np.asarray(found, dtype=np.float64)
+        found = np.asarray(found, dtype=np.float64)
+        return found[:, None] if found.ndim == 1 else found
 
-    def products(self, inputs: Floats) -> dict[str, float]:
-        """Products per inference of every layer, digital ones included, counted on a batch."""
-        seen: dict[str, float] = {}
+    def counted(self, inputs: Any) -> Counted:
+        """What an inference takes, counted on a batch of two or more."""
+        calls: dict[str, list[int]] = {}
+        macs, most = 0, 0
 
         def counting(name: str, x: Floats) -> Floats:
-            seen[name] = seen.get(name, 0.0) + len(x) / len(inputs)
+            calls.setdefault(name, []).append(len(x))
             return self._exact(name, x)
 
-        self.program.run(self._feed(inputs), counting, self._uses)
+        def watch(step: Step, given: Sequence[Any], found: Sequence[Any], live: int) -> None:
+            nonlocal macs, most
+            most = max(most, live)
+            if not any((step.node.outputs[0], slot) in self._uses for slot in step.operator.slots):
+                macs += step.operator.macs(given, found)
+
+        self.program.run(self._feed(inputs), counting, self._uses, watch)
+        n = len(inputs)
+        vectors = [
+            max(seen) * (4 * self._by_name[name].n_inputs + 4 * self._by_name[name].n_outputs) for name, seen in calls.items()
+        ]
+        products = {name: sum(rows / n for rows in seen) for name, seen in calls.items()}
+        return Counted(products, macs / n, (most + 4 * max(vectors, default=0)) / n)
+
+    def products(self, inputs: Any) -> dict[str, float]:
+        """Products per inference of every layer, digital ones included, counted on a batch."""
+        return self.counted(inputs).products
+
+    def ordered(self, inputs: Any) -> Network:
+        """The network with the place of the batch among the vectors of each product, found on an input and a changed one.
+
+        Raises DeckError when the vectors of an input are not together in a fixed number of runs.
+        """
+        changed = each(_changed, inputs[:1])
+        alone, other = self._vectors(inputs[:1]), self._vectors(changed)
+        both = self._vectors(each(lambda x: np.concatenate([x[:1], _changed(x[:1])]), inputs))
+        strides: dict[str, int] = {}
+        for name, seen in alone.items():
+            found = {_before(*vectors) for vectors in zip(seen, other[name], both[name])}
+            if len(found) != 1 or None in found:
+                text = f"layer {name!r} mixes the inputs of a batch: export the model with the batch as the first axis"
+                raise DeckError(Problem(KEY, text))
+            strides[name] = found.pop() or 1
+        return replace(self, strides={name: n for name, n in strides.items() if n > 1})
+
+    def _vectors(self, inputs: Any) -> dict[str, list[Floats]]:
+        """The vectors of every product of every layer on crossbars."""
+        seen: dict[str, list[Floats]] = {layer.name: [] for layer in self.layers}
+
+        def keeping(name: str, x: Floats) -> Floats:
+            if name in seen:
+                seen[name].append(x)
+            return self._exact(name, x)
+
+        self.program.run(self._feed(inputs), keeping, self._uses)
         return seen
 
-    def _feed(self, inputs: Floats) -> dict[str, Any]:
-        return {self.input_name: inputs}
+    def _feed(self, inputs: Any) -> dict[str, Any]:
+        return dict(inputs.arrays) if isinstance(inputs, Inputs) else {self.program.inputs[0].name: inputs}
 
     @cached_property
     def _by_name(self) -> dict[str, WeightMatrix]:
@@ -224,12 +353,13 @@ def load_network(
     """
     path = Path(deck.file)
     model = read_model(path)
-    keep_output(model, output)
-    program = Program.of(model)
-    layers, uses, no_matrix, problems = _collected(program, digital, path)
-    inputs = [i.name for i in program.inputs]
-    if len(inputs) != 1:
-        problems.append(Problem(KEY, f"the model has {len(inputs)} inputs ({', '.join(inputs)}); one is supported"))
+    with valid(path):
+        hold_inputs(model, deck.held)
+        keep_output(model, output)
+        program = Program.of(model)
+        layers, uses, no_matrix, problems = _collected(program, digital, path)
+    if not program.inputs:
+        problems.append(Problem(KEY, f"{path.name}: the output {program.output!r} depends on no input"))
     for name in digital:
         if name not in layers and name not in no_matrix:
             message = f"no layer {name!r}{did_you_mean(name, layers)}; layers: {', '.join(layers)}"
@@ -244,11 +374,11 @@ def load_network(
     kept = tuple(layer for name, layer in layers.items() if name in digital)
     network = Network(program, chosen, kept, uses)
     fixed = program.inputs[0].shape[0] if program.inputs[0].shape else None
-    return (
-        _tried(network, None)
-        if fixed is None
-        else _tried(replace(network, program=Program.of(with_free_batch(model))), network)
-    )
+    if fixed is None:
+        return _tried(network, None)
+    with valid(path):
+        freed = replace(network, program=Program.of(with_free_batch(model)))
+    return _tried(freed, network)
 
 
 def _unfit(layer: WeightMatrix, weight: str, path: Path) -> list[Problem]:
@@ -266,10 +396,11 @@ def _unfit(layer: WeightMatrix, weight: str, path: Path) -> list[Problem]:
     return [Problem(KEY, f"{path.name}: layer {layer.name!r} (weight {weight!r}) has {what}")]
 
 
-def _example(network: Network, batch: int) -> Floats:
-    """Numbers between 0 and 1 in the shape of the input, lengths that are open taken as 8; whole ones are 0."""
-    shape = network.input_shape
-    return np.random.default_rng(0).random((batch, *(d or 8 for d in shape[1:])))
+def _example(network: Network, batch: int) -> Any:
+    """Numbers between 0 and 1 in the shapes of the inputs, lengths that are open taken as 8; whole ones are 0."""
+    rng = np.random.default_rng(0)
+    arrays = {i.name: rng.random(afford((batch, *(d or 8 for d in i.shape[1:])), 8)) for i in network.program.inputs}
+    return Inputs(arrays) if len(arrays) > 1 else next(iter(arrays.values()))
 
 
 def _tried(network: Network, fixed: Network | None) -> Network:
@@ -278,16 +409,17 @@ def _tried(network: Network, fixed: Network | None) -> Network:
     Raises DeckError when it does not run or its output has no row for each input.
     """
     batch = (fixed.input_shape[0] or 1) if fixed is not None else 1
-    x = _example(network, max(2, 2 * batch))
     try:
+        x = _example(network, max(2, 2 * batch))
         parts = [] if fixed is None else [fixed.run(x[i : i + batch]) for i in range(0, len(x), batch)]
         found = network.run(x)
     except (ArrayError, MemoryError, ValueError) as error:
-        if fixed is None and None in network.input_shape[1:]:
+        if fixed is None and any(None in i.shape[1:] for i in network.program.inputs):
             return network  # sizes that only the data know
-        raise DeckError(Problem(KEY, f"the model does not run on inputs of shape {x.shape}: {error}")) from None
-    if found.ndim != 2 or len(found) != len(x):
-        text = f"the model's output has shape {found.shape} for {len(x)} inputs; wanted (inputs, classes)"
+        shapes = ", ".join(str((2 * batch, *(d or 8 for d in i.shape[1:]))) for i in network.program.inputs)
+        raise DeckError(Problem(KEY, f"the model does not run on inputs of shape {shapes}: {error}")) from None
+    if found.ndim < 2 or len(found) != len(x):
+        text = f"the model's output has shape {found.shape} for {len(x)} inputs; wanted the inputs as the first of its axes"
         raise DeckError(Problem(KEY, text))
     if fixed is not None and not np.allclose(found, np.concatenate(parts), rtol=1e-4, atol=1e-5):
         raise DeckError(Problem(KEY, f"the model is fixed to batches of {batch}; export it with a dynamic batch axis"))

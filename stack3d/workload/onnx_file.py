@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stack3d.errors import DeckError, Problem, did_you_mean
+import numpy as np
+
+from stack3d.errors import DeckError, Problem, Stack3dError, did_you_mean
+from stack3d.workload.operators.table import afford
 
 KEY, OUTPUT_KEY = "workload.network.file", "workload.output"
 
@@ -32,7 +36,7 @@ def read_model(path: Path) -> Any:
     import onnx.inliner
     from onnx.external_data_helper import load_external_data_for_tensor
 
-    try:
+    with valid(path):
         model = onnx.load(path, load_external_data=False)
         for tensor in _tensors(model):
             if tensor.data_location != onnx.TensorProto.EXTERNAL:
@@ -49,12 +53,42 @@ def read_model(path: Path) -> Any:
         onnx.checker.check_model(model)
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
-    except DeckError:
-        raise
-    except Exception as error:  # protobuf and checker raise unrelated types
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DeckError(Problem(KEY, f"{path.name} is no valid ONNX model: {reason}")) from None
     return model
+
+
+@contextmanager
+def valid(path: Path) -> Iterator[None]:
+    """Tell whatever is raised while a model is read or taken apart as one DeckError."""
+    try:
+        yield
+    except Stack3dError:
+        raise
+    except Exception as error:  # protobuf, checker and arrays raise unrelated types
+        reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+        raise DeckError(Problem(KEY, f"{path.name} is no valid ONNX model: {reason}")) from None
+
+
+def hold_inputs(model: Any, numbers: Mapping[str, float]) -> None:
+    """Make inputs constant, in place; raises DeckError for one that is not there."""
+    from onnx import numpy_helper
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    names = list(inputs_of(model))
+    for name, number in numbers.items():
+        if name not in names:
+            message = f"the model has no input {name!r}{did_you_mean(name, names)}; inputs: {', '.join(names)}"
+            raise DeckError(Problem(f"workload.network.held.{name}", message))
+        value = next(i for i in model.graph.input if i.name == name).type.tensor_type
+        shape = [d.dim_value if d.dim_value > 0 else 1 for d in value.shape.dim]
+        array = np.full(afford(shape, 8), number).astype(tensor_dtype_to_np_dtype(value.elem_type))
+        model.graph.initializer.append(numpy_helper.from_array(array, name))
+
+
+def _used(node: Any) -> set[str]:
+    """Values that a node takes, also inside its branches."""
+    inside = [one for a in node.attribute if a.HasField("g") for one in a.g.node]
+    ends = [o.name for a in node.attribute if a.HasField("g") for o in a.g.output]
+    return set(node.input).union(ends, *(_used(one) for one in inside))
 
 
 def keep_output(model: Any, wanted: str | None) -> None:
@@ -71,7 +105,7 @@ def keep_output(model: Any, wanted: str | None) -> None:
     for node in reversed(graph.node):
         if needed & set(node.output):
             nodes.insert(0, node)
-            needed |= set(node.input)
+            needed |= _used(node)
     for kept, chosen in (
         (graph.node, nodes),
         (graph.output, [o for o in graph.output if o.name == (wanted or names[0])]),

@@ -327,12 +327,14 @@ def place(
         needed: dict[str, int] = {}
         for tile in tiles:
             needed[tile.layer] = needed.get(tile.layer, 0) + 1
+        missing = len(tiles) - len(sites)
+        cells = missing * tiles[0].n_rows * tiles[0].n_cols
         detail = ", ".join(f"{layer}: {count}" for layer, count in needed.items())
         raise DeckError(
             Problem(
                 "workload.tile",
                 f"the network takes {len(tiles)} tiles ({detail}) but the stack has {len(sites)} tile sites on {tiers} tiers:"
-                f" {len(tiles) - len(sites)} are missing; use larger tiles, more tiers or more tile_sites",
+                f" {missing} are missing, {cells} cells; use larger tiles, more tiers or more tile_sites",
             )
         )
     if isinstance(wanted, str):

@@ -167,8 +167,8 @@ def layer_latencies(activities: Sequence[TileActivity], periphery: Periphery) ->
     return layers
 
 
-def pipeline(activities: Sequence[TileActivity], periphery: Periphery, rate: float) -> Pipeline:
-    """Latency and throughput of the layer pipeline; layers that stay digital keep up.
+def pipeline(activities: Sequence[TileActivity], periphery: Periphery, rate: float, digital_macs: float = 0.0) -> Pipeline:
+    """Latency and throughput of the layer pipeline; layers that stay digital keep up, products of two activations may not.
 
     Raises
     ------
@@ -176,6 +176,8 @@ def pipeline(activities: Sequence[TileActivity], periphery: Periphery, rate: flo
         When `rate` asks for more than the slowest layer can do, with the achievable rate.
     """
     layers = layer_latencies(activities, periphery)
+    if periphery.digital_mac_rate is not None and digital_macs > 0:
+        layers["products of activations"] = digital_macs / periphery.digital_mac_rate
     slowest = max(layers, key=lambda name: layers[name])
     highest = 1.0 / layers[slowest]
     if rate > highest * (1 + 1e-12):

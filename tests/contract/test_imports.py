@@ -9,8 +9,8 @@ import stack3d
 
 ROWS = (
     ("errors",),
-    ("units", "fields", "registry", "progress", "yamlfile", "layout", "tiles"),
-    ("meshes", "grids"),
+    ("units", "fields", "registry", "progress", "yamltree", "storage", "memory", "layout", "tiles"),
+    ("meshes", "grids", "yamlfile"),
     ("schema", "floorplans"),
     ("decks",),
     ("geometry", "workload", "thermal", "devices", "mvm"),

@@ -51,7 +51,9 @@ def test_heat_taken_out_of_a_layer_is_told() -> None:
 
 def test_a_mesh_larger_than_memory_is_told() -> None:
     huge = {"backend": "fem", "mesh": {"lateral": 2048, "per_layer": 64, "aspect": 100}, "error_promise": 0.02}
-    with pytest.warns(ValidityWarning, match=r"solver.mesh: \d+ unknowns want about \d+ GB; this machine has"):
+    with pytest.raises(
+        DeckError, match=r"solver.mesh: wants more memory than there is: solver.mesh \d+ GB; there is .* coarser"
+    ):
         check(case({"film_coefficient": "1e4 W/m^2/K"}, solver=huge).scenario)
 
 

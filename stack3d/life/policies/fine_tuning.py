@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d import mvm
-from stack3d.chip.computer import forward_of
+from stack3d.chip import Computer, forward_of
+from stack3d.errors import Problem
 from stack3d.heat.climate import Climate
-from stack3d.layout import Floats
 from stack3d.life.life import Life
 from stack3d.life.policies.refresh import periodic
 from stack3d.life.policy import Passive, policies
 from stack3d.life.reading import reference_rng
 from stack3d.schema import life as schema
+from stack3d.workload.tasks import Classification
 
 
 @policies.register("fine_tuning")
@@ -24,6 +26,12 @@ class FineTuning(Passive):
 
     def __init__(self, deck: schema.FineTuning) -> None:
         self.deck = deck
+
+    def check(self, computer: Computer) -> list[Problem]:
+        """Refuse what softmax regression is not for."""
+        if isinstance(computer.task, Classification):
+            return []
+        return [Problem("lifetime.fine_tuning", "trains classes; workload.task is not classification")]
 
     def events(self, start: float, end: float) -> Sequence[tuple[float, float]]:
         """Return every multiple of the period: training starts from what the one before left."""
@@ -35,7 +43,7 @@ class FineTuning(Passive):
         name = list(computer.matrices)[-1]
         matrix, device = computer.matrices[name], computer.devices[name]
         features, logits = self._features(life, climate, name)
-        labels = np.eye(matrix.n_outputs)[:, computer.data.profile_labels]
+        labels = np.eye(matrix.n_outputs)[:, computer.data.profile_labels.astype(np.intp)]
         start, across = np.swapaxes(logits, -1, -2).copy(), np.swapaxes(features, -1, -2).copy()  # classes first: short sums
         state = life.population.states[name]
         before = matrix.mapping.weights(np.asarray(state.target[..., : matrix.n_outputs], dtype=np.float64), matrix.weight_max)
@@ -57,12 +65,12 @@ class FineTuning(Passive):
             return life
         return life.rewritten(climate, event, masks={name: mask}, targets={name: targets})
 
-    def _features(self, life: Life, climate: Climate, last: str) -> tuple[Floats, Floats]:
+    def _features(self, life: Life, climate: Climate, last: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Inputs of the last layer (chips, profile, n_inputs) and logits, as each chip computes them."""
         seen = life.conductances(climate)
         matrices = life.computer.matrices
         network = mvm.CrossbarNetwork(matrices, {n: m.prepare(seen[n]) for n, m in matrices.items()}, reference_rng(life))
-        kept: dict[str, Floats] = {}
+        kept: dict[str, NDArray[np.float64]] = {}
 
         class Recorder:
             states = network.states

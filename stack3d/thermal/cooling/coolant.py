@@ -117,7 +117,7 @@ class CoolantBackend:
             run.fill(stack, grid, values, part)
         return replace(
             solution,
-            field=GridField(stack, grid, values),
+            field=GridField(stack, grid, values, getattr(solution.field, "bend", {})),
             outlets={run.name: part[:, -1] for run, part in zip(self.runs, coolant)},
             statistics={**solution.statistics, "coolant_passes": passes},
         )

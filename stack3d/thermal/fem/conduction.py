@@ -79,7 +79,7 @@ class ConductionSolver(ConductionSystem):
         heat |= self._reactions(reaction)
         heat_in = float(sum(s.power for s in sources)) + sum(self._sum(flux) for flux in self._flux.values())
         return ThermalSolution(
-            self._field(rise + (mean + self._reference)),
+            self._steady(rise + (mean + self._reference), sources),
             heat_in=heat_in,
             heat_out=sum(heat.values()),
             face_heat=heat,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -17,6 +18,8 @@ from stack3d.thermal.fem.conduction import ConductionSolver
 from stack3d.thermal.fem.library import import_dolfinx
 from stack3d.thermal.fem.mesh import handed_over
 from stack3d.thermal.fields.on_grid import GridField
+from stack3d.thermal.grid.bends import bends
+from stack3d.thermal.grid.cells import CellProperties
 from stack3d.thermal.grid.loads import source_loads
 from stack3d.thermal.grid.places import observe, place_groups
 from stack3d.thermal.grid.preconditioner import GridPreconditioner
@@ -126,6 +129,10 @@ class FemSolver(ConductionSolver):
 
     def _field(self, own: Floats) -> GridField:
         return GridField(self.problem.stack, self.problem.grid, self._on_grid(own))
+
+    def _steady(self, own: Floats, sources: Sequence[HeatSource]) -> GridField:
+        stack, grid, field = self.problem.stack, self.problem.grid, self._field(own)
+        return replace(field, bend=bends(stack, grid, CellProperties.of(stack, grid), sources, field.values))
 
     def _at_unknowns(self, values: Floats) -> Floats:
         return np.asarray(np.broadcast_to(values, self._shape).reshape(-1)[self._nodes])

@@ -60,6 +60,10 @@ class ConductionSystem(ABC):
     def _load(self, sources: Sequence[HeatSource]) -> Floats:
         """Load of the sources on the unknowns of this process. [W]"""
 
+    def _steady(self, own: Floats, sources: Sequence[HeatSource]) -> Field:
+        """Field of a steady state."""
+        return self._field(own)
+
     @abstractmethod
     def _field(self, own: Floats) -> Field:
         """Field of the temperatures at the unknowns of this process, on every process. [K]"""

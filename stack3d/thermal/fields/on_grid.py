@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -12,26 +12,30 @@ from numpy.typing import NDArray
 from stack3d.grids import Grid, solid_cells
 from stack3d.layout import Floats, Rectangle, Stack
 from stack3d.thermal.elements import hottest_node
-from stack3d.thermal.lines import LineRecovery, cell_integrals
+from stack3d.thermal.lines import LineRecovery, cell_integrals, hat_integrals
 
 
 @dataclass(frozen=True, eq=False)
 class GridField:
     """Nodal temperature on a grid, its values and means.
 
-    Through the height, where thin heated layers bend the profile inside one element, and at points the curvature is
-    recovered (`LineRecovery`); lateral means are the elements' own integrals, which keep the heat balance, over what is solid.
+    Means are the elements' own integrals over what is solid, the adjoint of the load of a source: they keep the heat balance
+    over time. Of a steady state the bow inside heated elements is added (`bend`). At points the curvature is recovered
+    (`LineRecovery`).
 
     Parameters
     ----------
     stack, grid : Stack, Grid
     values : ndarray, shape (nz+1, ny+1, nx+1)
         Nodal temperature. [K]
+    bend : mapping of str to ndarray, shape (ny, nx)
+        What straight elements lack in the mean of heated layers, by layer (`thermal.grid.bends`). [K]
     """
 
     stack: Stack
     grid: Grid
     values: Floats
+    bend: Mapping[str, Floats] = field(default_factory=dict)
 
     @cached_property
     def _lines(self) -> dict[str, tuple[NDArray[np.intp], LineRecovery, LineRecovery, LineRecovery]]:
@@ -65,8 +69,9 @@ class GridField:
     def plane_mean(self, layer: str) -> Floats:
         """Mean through the thickness of `layer` at each lateral node, shape (ny+1, nx+1). [K]"""
         slab = self.stack.layer(layer)
-        index, along_z, _, _ = self._recovery(layer)
-        return np.tensordot(along_z.integral(slab.z0, slab.z1) / slab.thickness, self.values[index], axes=1)
+        index = self._recovery(layer)[0]
+        lines = self.grid.z[index]
+        return np.tensordot(hat_integrals(lines, lines[0], lines[-1]) / slab.thickness, self.values[index], axes=1)
 
     def map(self, layer: str, nx: int, ny: int, extent: Rectangle | None = None) -> Floats:
         """Volume means over ny by nx equal boxes of a layer, NaN where it is void; shape (ny, nx). [K]"""
@@ -75,9 +80,13 @@ class GridField:
         wx = np.array([cell_integrals(self.grid.x, a, b) for a, b in zip(xs[:-1], xs[1:], strict=True)])
         wy = np.array([cell_integrals(self.grid.y, a, b) for a, b in zip(ys[:-1], ys[1:], strict=True)])
         corners, area = self._corners(layer)
+        ys, xs = wy.sum(axis=1), wx.sum(axis=1)
         with np.errstate(invalid="ignore"):
             heat = sum(wy[:, b] @ corners[b][a] @ wx[:, a].T for b in (0, 1) for a in (0, 1))
-            return np.asarray(heat / (wy.sum(axis=1) @ area @ wx.sum(axis=1).T))
+            return np.asarray((heat + ys @ (area * self._bend(layer)) @ xs.T) / (ys @ area @ xs.T))
+
+    def _bend(self, layer: str) -> Floats:
+        return self.bend.get(layer, np.zeros(self.grid.shape[1:]))
 
     def _corners(self, layer: str) -> tuple[list[list[Floats]], Floats]:
         """Mean through the thickness at the four corners of each cell (0 where void), and whether it is solid; (ny, nx)."""
@@ -89,12 +98,13 @@ class GridField:
     def box_means(self, layer: str, boxes: Sequence[Rectangle]) -> Floats:
         """Volume means over boxes through the full thickness of a layer, where it is solid; shape (len(boxes),). [K]"""
         corners, area = self._corners(layer)
+        bent = area * self._bend(layer)
         out = np.empty(len(boxes))
         for i, box in enumerate(boxes):
             wy, wx = cell_integrals(self.grid.y, box.y0, box.y1), cell_integrals(self.grid.x, box.x0, box.x1)
-            heat = sum(wy[b] @ corners[b][a] @ wx[a] for b in (0, 1) for a in (0, 1))
+            heat, y, x = sum(wy[b] @ corners[b][a] @ wx[a] for b in (0, 1) for a in (0, 1)), wy.sum(axis=0), wx.sum(axis=0)
             with np.errstate(invalid="ignore"):
-                out[i] = heat / (wy.sum(axis=0) @ area @ wx.sum(axis=0))
+                out[i] = (heat + y @ bent @ x) / (y @ area @ x)
         return out
 
     def layer_mean(self, layer: str) -> float:

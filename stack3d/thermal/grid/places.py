@@ -37,7 +37,7 @@ class PlaceGroup:
 
 
 def place_groups(stack: Stack, grid: Grid, places: Sequence[Place]) -> list[PlaceGroup]:
-    """Weights of all places, grouped by layer and height; those of `GridField`, curvature recovered."""
+    """Weights of all places, grouped by layer and height; those of `GridField`, curvature recovered at points."""
     grouped: dict[tuple[str, float | None], list[int]] = {}
     for i, place in enumerate(places):
         grouped.setdefault((place.layer, height_in_layer(stack, place)), []).append(i)
@@ -47,7 +47,7 @@ def place_groups(stack: Stack, grid: Grid, places: Sequence[Place]) -> list[Plac
         along_z = LineRecovery(grid.z[nodes])
         if height is None:
             boxes = [places[i].extent for i in members]  # type: ignore[union-attr]
-            wz = along_z.integral(slab.z0, slab.z1) / slab.thickness
+            wz = hat_integrals(grid.z[nodes], slab.z0, slab.z1) / slab.thickness
             wy = np.array([hat_integrals(grid.y, b.y0, b.y1) / (b.y1 - b.y0) for b in boxes])
             wx = np.array([hat_integrals(grid.x, b.x0, b.x1) / (b.x1 - b.x0) for b in boxes])
         else:

@@ -9,11 +9,12 @@ import numpy as np
 
 from stack3d.errors import ArrayError
 from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.grid.bends import bend_matrix
 from stack3d.thermal.grid.diagonalisation import FastDiagonalisation
 from stack3d.thermal.grid.modes import response_matrix
 from stack3d.thermal.grid.places import PlaceGroup, observe, place_groups, source_groups
 from stack3d.thermal.grid.solver import TensorSolver
-from stack3d.thermal.places import Place
+from stack3d.thermal.places import Box, Place
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,12 @@ class ThermalResponse:
         """
         powered = [replace(s, power=float(p)) for s, p in zip(self.sources, powers, strict=True)]
         field = solver.solve(powered).field
-        full = observe(place_groups(solver.problem.stack, solver.problem.grid, self.places), field.values)
+        full = np.array(
+            [
+                field.box_means(p.layer, [p.extent])[0] if isinstance(p, Box) else field.at(p.layer, p.x, p.y, p.z)
+                for p in self.places
+            ]
+        )
         return float(np.abs(self.temperature(powers) - full).max(initial=0.0))
 
 
@@ -85,6 +91,7 @@ def thermal_response(solver: TensorSolver, sources: Sequence[HeatSource], places
         driven, seen = (groups, heated) if by_place else (heated, groups)
         rows = [observe(seen, solver.solve_loads(load)) for load in _unit_loads(driven, solver)]
         matrix = np.array(rows) if by_place else np.array(rows).T
+    matrix = matrix + bend_matrix(stack, grid, solver.cells, sources, places, solver.frozen_at)
     return ThermalResponse(tuple(sources), tuple(places), matrix, unpowered)
 
 

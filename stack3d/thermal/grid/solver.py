@@ -16,6 +16,7 @@ from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.averages import at_rate, averaged_layers, contrast, is_separable
+from stack3d.thermal.grid.bends import bends
 from stack3d.thermal.grid.cells import CellProperties
 from stack3d.thermal.grid.diagonalisation import FastDiagonalisation
 from stack3d.thermal.grid.faces import fixed_nodes
@@ -66,7 +67,7 @@ class TensorSolver:
         self.counts = Counter() if counts is None else counts
         self.counts["preconditioners"] += 1
         self.cells = CellProperties.of(problem.stack, problem.grid)
-        self.is_linear = self.cells.is_linear or at is not None
+        self.is_linear, self.frozen_at = self.cells.is_linear or at is not None, at
         factor = None if at is None or self.cells.is_linear else self.cells.conductivity_factor(problem.grid, at)
         self.operator = GridOperator(problem, self.cells, factor=factor)
         if preconditioner == "auto":
@@ -214,11 +215,16 @@ class TensorSolver:
             },
         }
         return ThermalSolution(
-            GridField(problem.stack, problem.grid, rise + base),
+            GridField(problem.stack, problem.grid, rise + base, self._bends(sources, rise + base)),
             sum(source.power for source in sources) + self._flux_heat(),
             sum(heat.values()),
             heat,
             statistics,
+        )
+
+    def _bends(self, sources: Sequence[HeatSource], temperature: Floats) -> dict[str, Floats]:
+        return bends(
+            self.problem.stack, self.problem.grid, self.cells, sources, self.frozen_at if self.is_linear else temperature
         )
 
     def rise(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats] | None) -> Floats:

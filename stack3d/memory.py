@@ -1,0 +1,42 @@
+"""How much memory there is for a case, and how sizes are written."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from stack3d.errors import DeckError, brief
+
+VARIABLE = "STACK3D_MEMORY"
+"""Environment variable that says how much memory a case may take, as ``8 GB``; ``--memory`` sets it for workers too."""
+_SIZES = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+
+
+def parse(text: str) -> float:
+    """Turn ``"8 GB"`` into bytes; raises DeckError."""
+    match = re.fullmatch(r"\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*(kB|MB|GB|TB)\s*", text)
+    if match is None or float(match[1]) == 0:
+        raise DeckError(f"memory wants a size such as '8 GB', got {brief(text)}")
+    return float(match[1]) * _SIZES[match[2]]
+
+
+def available() -> float:
+    """Memory that a case may take: what the user said, else what the machine, or its container, has. [byte]"""
+    if chosen := os.environ.get(VARIABLE):
+        return parse(chosen)
+    there = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            there = min(there, float(Path(limit).read_text(encoding="ascii")))
+        except (OSError, ValueError):
+            continue
+    return there
+
+
+def size(n_bytes: float) -> str:
+    """Text of a size: ``size(8e9)`` is ``"8 GB"``."""
+    for unit, of in reversed(_SIZES.items()):
+        if n_bytes >= of:
+            return f"{n_bytes / of:.3g} {unit}"
+    return f"{n_bytes:.0f} bytes"

@@ -1,0 +1,172 @@
+"""Files that outlive a process: where they may lie, that they reach the disk, and whether they are still what was written."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+from uuid import uuid4
+
+from stack3d.errors import DeckError, ResultsError, brief
+
+MOST_LETTERS = 120
+"""Of a name that becomes a file or folder."""
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+_SEAL = b"stack3d-sha256:"
+_TAIL = len(_SEAL) + 32
+DIGEST = "sha256"
+"""Key of a sealed mapping under which the digest of the others stands."""
+
+REMEDIES = {
+    errno.ENOSPC: "free some space and run again, or choose another folder",
+    errno.EDQUOT: "your quota is used up: free some space, or choose another folder",
+    errno.EROFS: "it lies on a read-only disk; choose another folder",
+    errno.EACCES: "you may not write there; choose another folder",
+    errno.EPERM: "you may not write there; choose another folder",
+    errno.ENOENT: "its folder has gone; run again",
+    errno.ENOTDIR: "a file stands where a folder is wanted; choose another folder",
+}
+"""What to do where a file cannot be written."""
+
+
+def cannot_write(path: Path, error: OSError) -> ResultsError:
+    """The error of a file that cannot be written: where, why, and what to do."""
+    remedy = REMEDIES.get(error.errno or 0, "choose another folder")
+    return ResultsError(f"{path} cannot be written ({error.strerror or error}); {remedy}")
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Path of a file or folder of a name directly below a folder: what a deck or a result calls itself goes through here.
+
+    Raises
+    ------
+    DeckError
+        For a name with other than letters, digits, ``_ . -``, a name that a system reserves, one that is too long, and for a
+        link that leads out of the folder.
+    """
+    if not _NAME.fullmatch(name) or len(name) > MOST_LETTERS or _RESERVED.fullmatch(name):
+        raise DeckError(
+            f"{brief(name)} cannot name a file: letters, digits, '_', '.' and '-', at most {MOST_LETTERS}, and no name that "
+            "a system reserves"
+        )
+    path = folder / name
+    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+        raise DeckError(f"{path} is a link that leads out of {folder}; nothing is written through it")
+    return path
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or all files of a folder, have reached the disk."""
+    for each in [*path.rglob("*"), path] if path.is_dir() else [path]:
+        with suppress(PermissionError):  # a folder on some systems
+            handle = os.open(each, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """Yield a scratch path next to `path` that takes its place at the end, and is gone after an error.
+
+    File and folder have reached the disk when it takes its place. Raises ResultsError where it cannot be written.
+    """
+    scratch = path.with_name(f".{path.name}.{uuid4().hex[:12]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield scratch
+        sync(scratch)
+        if path.is_dir():  # a directory cannot be replaced in one step
+            shutil.rmtree(path)
+        scratch.replace(path)
+        sync(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    finally:
+        with suppress(OSError):
+            remove(scratch)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def clear_scratch(folder: Path) -> None:
+    """Remove scratch files and folders that a killed process left in a folder; nobody else writes there now."""
+    for pattern in (".*.tmp", ".checkpoint.*.npz"):
+        for scratch in folder.glob(pattern):
+            with suppress(OSError):
+                remove(scratch)
+
+
+def put_aside(path: Path) -> Path | None:
+    """Rename a damaged file to ``damaged-<name>``, numbered where one is there; None where it cannot be renamed."""
+    for n in ("", *(f"-{i}" for i in range(2, 100))):
+        target = path.with_name(f"damaged-{path.stem}{n}{path.suffix}")
+        if not target.exists():
+            with suppress(OSError):
+                return path.rename(target)
+            return None
+    return None
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _body_digest(file: BinaryIO, size: int) -> bytes:
+    found, left = hashlib.sha256(), size
+    while left > 0 and (part := file.read(min(left, 1 << 20))):
+        found.update(part)
+        left -= len(part)
+    return found.digest()
+
+
+def seal(path: Path) -> None:
+    """Append the digest of a file to it; zip archives may end so."""
+    with path.open("rb") as file:
+        digest = _body_digest(file, path.stat().st_size)
+    with path.open("ab") as file:
+        file.write(_SEAL + digest)
+
+
+def is_whole(path: Path) -> bool | None:
+    """Whether a sealed file is as it was written; None for one without a seal."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - _TAIL))
+        tail = file.read()
+        if not tail.startswith(_SEAL) or len(tail) != _TAIL:
+            return None
+        file.seek(0)
+        return _body_digest(file, size - _TAIL) == tail[len(_SEAL) :]
+
+
+def sealed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping of plain values with the digest of them all."""
+    return {**facts, DIGEST: _digest_of_facts(facts)}
+
+
+def is_intact(facts: Mapping[str, Any]) -> bool:
+    """Whether a mapping is as it was sealed; one without a digest, of an older version, counts as intact."""
+    return DIGEST not in facts or facts[DIGEST] == _digest_of_facts(facts)
+
+
+def _digest_of_facts(facts: Mapping[str, Any]) -> str:
+    text = json.dumps({k: v for k, v in facts.items() if k != DIGEST}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

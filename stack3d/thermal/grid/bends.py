@@ -1,0 +1,118 @@
+"""What straight elements lack in the means of layers that are heated all through; SI units.
+
+Linear elements are exact at the nodes of one-dimensional problems and follow a chord in between. Of a steady state the bow
+over that chord is q h² / 12 k in the mean, known from the heat alone. Added to the plain mean it keeps resistances
+reciprocal, which a curvature recovered from neighbouring nodes does not. Over time it is added by the share of the heat that
+leaves already: the plain means alone hold the energy put in, and a stack that has settled has its steady means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from stack3d.grids import Grid
+from stack3d.layout import Floats, HeatSource, Rectangle, Stack
+from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.lines import cell_integrals
+from stack3d.thermal.places import Box, Place
+from stack3d.thermal.problem import ThermalProblem
+
+
+def shares(grid: Grid, boxes: Sequence[Rectangle]) -> tuple[Floats, Floats]:
+    """Share of each row and column of cells inside each box, shapes (boxes, ny) and (boxes, nx). [-]"""
+    y = np.array([cell_integrals(grid.y, b.y0, b.y1).sum(axis=0) for b in boxes]) / np.diff(grid.y)
+    x = np.array([cell_integrals(grid.x, b.x0, b.x1).sum(axis=0) for b in boxes]) / np.diff(grid.x)
+    return y, x
+
+
+def bows(grid: Grid, cells: CellProperties, layer: int, temperature: Floats | None = None) -> Floats:
+    """Bow in the mean of a layer per heat density, shape (ny, nx) or (1, 1), 0 where void. [K m³ W⁻¹]
+
+    Parameters
+    ----------
+    grid : Grid
+    cells : CellProperties
+    layer : int
+    temperature : ndarray, shape (nz+1, ny+1, nx+1), optional
+        Where conductivities follow it. [K]
+    """
+    index = grid.cells_of(layer)
+    height = np.diff(grid.z)[index]
+    kz = cells.conductivity[layer][2]
+    each = np.where(kz > 0, 1.0 / np.where(kz > 0, kz, 1.0), 0.0) / (12.0 * height.sum())
+    if temperature is None or not cells.exponent[layer].any():
+        return np.asarray(each * (height**3).sum())
+    factor = cells.conductivity_factor(grid, temperature)[index]
+    return np.asarray(each * np.tensordot(height**3, 1.0 / factor, axes=1))
+
+
+def bends(
+    stack: Stack, grid: Grid, cells: CellProperties, sources: Sequence[HeatSource], temperature: Floats | None = None
+) -> dict[str, Floats]:
+    """Bow in the mean of each heated layer, shape (ny, nx). [K]"""
+    out: dict[str, Floats] = {}
+    for name in dict.fromkeys(source.layer for source in sources):
+        mine = [source for source in sources if source.layer == name]
+        y, x = shares(grid, [source.extent for source in mine])
+        density = np.array([source.power / source.extent.area for source in mine]) / stack.layer(name).thickness
+        out[name] = (y.T @ (density[:, None] * x)) * bows(grid, cells, stack.index[name], temperature)
+    return out
+
+
+def settled(
+    problem: ThermalProblem, cells: CellProperties, temperature: Floats, power: float, heat: Mapping[str, float]
+) -> float:
+    """Share of the power that leaves through the faces, 0 to 1; heat of fixed faces from the gradient beside them. [-]
+
+    Parameters
+    ----------
+    problem : ThermalProblem
+    cells : CellProperties
+    temperature : ndarray, shape (nz+1, ny+1, nx+1)
+        [K]
+    power : float
+        [W]
+    heat : mapping of str to float
+        Leaving through each face, NaN where its temperature is fixed. [W]
+    """
+    if power <= 0 or problem.sides.is_fixed:
+        return 0.0
+    grid = problem.grid
+    left = sum(value for value in heat.values() if np.isfinite(value))
+    area = np.outer(np.diff(grid.y), np.diff(grid.x))
+    for face, at, beside in ((problem.top, -1, -2), (problem.bottom, 0, 1)):
+        if face.is_fixed:
+            step = temperature[beside] - temperature[at]
+            means = 0.25 * (step[1:, 1:] + step[1:, :-1] + step[:-1, 1:] + step[:-1, :-1])
+            kz = cells.conductivity[grid.layer[at]][2]
+            left += float((area * kz * means).sum()) / abs(float(grid.z[beside] - grid.z[at]))
+    return float(np.clip(left / power, 0.0, 1.0))
+
+
+def bend_matrix(
+    stack: Stack,
+    grid: Grid,
+    cells: CellProperties,
+    sources: Sequence[HeatSource],
+    places: Sequence[Place],
+    temperature: Floats | None = None,
+) -> Floats:
+    """Bow in the mean of each box per watt of each source, shape (places, sources); zero at points. [K W⁻¹]"""
+    out = np.zeros((len(places), len(sources)))
+    area = np.outer(np.diff(grid.y), np.diff(grid.x))
+    for name in dict.fromkeys(source.layer for source in sources):
+        seen = [i for i, p in enumerate(places) if isinstance(p, Box) and p.layer == name]
+        if not seen:
+            continue
+        boxes = [places[i].extent for i in seen]  # type: ignore[union-attr]
+        size = np.array([box.area for box in boxes])
+        rows, columns = shares(grid, boxes)
+        weight = area * bows(grid, cells, stack.index[name], temperature) / stack.layer(name).thickness
+        for s in (s for s, source in enumerate(sources) if source.layer == name):
+            y, x = shares(grid, [sources[s].extent])
+            out[seen, s] = np.einsum("pj,ji,pi->p", rows * y, weight, columns * x, optimize=True) / (
+                size * sources[s].extent.area
+            )
+    return out

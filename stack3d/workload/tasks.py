@@ -1,0 +1,226 @@
+"""What a network is asked, and how good its answers are: one number between 0 and 1 for every chip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.errors import ArrayError
+from stack3d.registry import Registry
+
+tasks: Registry[type[Task]] = Registry("task")
+"""Word of ``workload.task`` → its class."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Answers of a network and what is right.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the output for one input.
+    threshold : float
+        An output above it says yes, where a task asks that.
+    """
+
+    shape: tuple[int, ...]
+    threshold: float = 0.0
+
+    def check(self, labels: NDArray[Any]) -> str | None:
+        """Return what keeps labels (inputs, ...) from this output, or None."""
+        raise NotImplementedError
+
+    def score(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.float64]:
+        """Return how good the outputs (..., inputs, features) of each chip are, shape (...). [-]"""
+        raise NotImplementedError
+
+    def confusion(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """Return counts of (true class, found class), shape (..., classes, classes)."""
+        raise NotImplementedError
+
+    def labels_of(self, outputs: NDArray[Any]) -> NDArray[Any] | None:
+        """Return labels made from the float network's own outputs (inputs, features); None where data must bring them."""
+        return None
+
+
+def _numbers(labels: NDArray[Any], axes: int | None, wanted: str, whole: bool = False) -> str | None:
+    """What keeps labels from being finite numbers along so many axes, or None."""
+    if labels.dtype.kind not in "biuf" or axes not in (None, labels.ndim):
+        return f"'labels' with type {labels.dtype} and shape {labels.shape}; wanted {wanted}"
+    bad = ~np.isfinite(labels) | (labels != np.round(labels)) if whole else ~np.isfinite(labels)
+    if not bad.any():
+        return None
+    at = np.argwhere(bad)[0]
+    return f"'labels' with {labels[tuple(at)]} at {at.tolist()}; wanted {wanted}"
+
+
+class _OneOfClasses(Task):
+    """One class for every place of the output; labels below zero do not count."""
+
+    def rows(self, outputs: Any) -> NDArray[Any]:
+        """Return the outputs with classes last, shape (..., inputs, places, classes)."""
+        raise NotImplementedError
+
+    def places(self) -> tuple[int, ...]:
+        """Return the shape of the labels of one input."""
+        raise NotImplementedError
+
+    def classes(self) -> int:
+        """Return how many classes there are."""
+        raise NotImplementedError
+
+    def check(self, labels: NDArray[Any]) -> str | None:
+        """Return what is wrong with the labels."""
+        axes = 1 + len(self.places())
+        if wrong := _numbers(labels, axes, f"whole numbers along {axes} axes", whole=True):
+            return wrong
+        if labels.shape[1:] != self.places():
+            return f"labels of shape {labels.shape[1:]} for one input; wanted {self.places()}"
+        counted = labels[labels >= 0] if self.places() else labels
+        if not counted.size or counted.min() < 0 or counted.max() >= self.classes():
+            text = f"labels {counted.min()} to {counted.max()}" if counted.size else "no label above -1"
+            return f"{text}, the network tells {self.classes()} classes apart"
+        return None
+
+    def _flat(self, outputs: Any, labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        rows, flat = self.rows(np.asarray(outputs)), np.asarray(labels).ravel().astype(np.int64)
+        rows = rows.reshape(*rows.shape[:-3], -1, rows.shape[-1])
+        return rows[..., flat >= 0, :], flat[flat >= 0]
+
+    def score(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the share of places whose largest output is that of their label."""
+        rows, right = self._flat(outputs, labels)
+        return np.asarray(np.mean(np.argmax(rows, axis=-1) == right, axis=-1))
+
+    def confusion(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """Return counts of classes at all places."""
+        rows, right = self._flat(outputs, labels)
+        classes = rows.shape[-1]
+        code = (right * classes + np.argmax(rows, axis=-1)).reshape(-1, right.size)
+        chip = np.arange(len(code))[:, None] * classes**2
+        counts = np.bincount((code + chip).ravel(), minlength=len(code) * classes**2)
+        return counts.astype(np.int64).reshape(*rows.shape[:-2], classes, classes)
+
+
+@tasks.register("classification")
+class Classification(_OneOfClasses):
+    """One class for each input; the share that is right."""
+
+    def rows(self, outputs: Any) -> NDArray[Any]:
+        """Return one place an input."""
+        return np.asarray(outputs)[..., None, :]
+
+    def places(self) -> tuple[int, ...]:
+        """Return no axes."""
+        return ()
+
+    def classes(self) -> int:
+        """Return the length of the output."""
+        return int(np.prod(self.shape))
+
+
+@tasks.register("agreement")
+class Agreement(Classification):
+    """The class that the network finds in float arithmetic; data need no labels."""
+
+    def labels_of(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Return the classes of the largest outputs."""
+        return np.asarray(outputs.argmax(axis=-1), np.int64)
+
+
+@tasks.register("sequence")
+class Sequence(_OneOfClasses):
+    """A class for each step, outputs (steps, classes); the share that is right."""
+
+    def rows(self, outputs: Any) -> NDArray[Any]:
+        """Return one place a step."""
+        return np.asarray(outputs).reshape(*np.shape(outputs)[:-1], *self.shape)
+
+    def places(self) -> tuple[int, ...]:
+        """Return the steps."""
+        return self.shape[:1]
+
+    def classes(self) -> int:
+        """Return the length of the last axis."""
+        return self.shape[-1]
+
+
+@tasks.register("segmentation")
+class Segmentation(_OneOfClasses):
+    """A class for each place of a plane, outputs (classes, ...); mean over the classes of intersection over union."""
+
+    def rows(self, outputs: Any) -> NDArray[Any]:
+        """Return one place a pixel."""
+        y = np.asarray(outputs).reshape(*np.shape(outputs)[:-1], self.shape[0], -1)
+        return np.swapaxes(y, -1, -2)
+
+    def places(self) -> tuple[int, ...]:
+        """Return the plane."""
+        return self.shape[1:]
+
+    def classes(self) -> int:
+        """Return the length of the first axis."""
+        return self.shape[0]
+
+    def score(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the mean over the classes that are there or were found."""
+        counts = self.confusion(outputs, labels)
+        both = np.diagonal(counts, axis1=-2, axis2=-1)
+        union = counts.sum(axis=-1) + counts.sum(axis=-2) - both
+        share = np.where(union > 0, both / np.where(union > 0, union, 1), 0.0)
+        return np.asarray(share.sum(axis=-1) / (union > 0).sum(axis=-1))
+
+
+@tasks.register("multi_label")
+class MultiLabel(Task):
+    """Yes or no for each output; the share that is right."""
+
+    def check(self, labels: NDArray[Any]) -> str | None:
+        """Return what is wrong with the labels."""
+        if wrong := _numbers(labels, None, "0 and 1"):
+            return wrong
+        if labels.shape[1:] != self.shape:
+            return f"labels of shape {labels.shape[1:]} for one input; wanted {self.shape}"
+        return None if np.isin(labels, (0, 1)).all() else "labels other than 0 and 1"
+
+    def score(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the share of outputs on the right side of the threshold."""
+        found = np.asarray(outputs) > self.threshold
+        return np.asarray(np.mean(found == labels.reshape(len(labels), -1).astype(bool), axis=(-2, -1)))
+
+    def confusion(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """Return counts of no and yes."""
+        found, truth = np.asarray(outputs) > self.threshold, labels.reshape(len(labels), -1).astype(bool)
+        counts = [[np.sum((truth == t) & (found == f), axis=(-2, -1)) for f in (False, True)] for t in (False, True)]
+        return np.moveaxis(np.asarray(counts, np.int64), (0, 1), (-2, -1))
+
+
+@tasks.register("regression")
+class Regression(Task):
+    """Numbers; one less the rms error over the rms distance of the labels from their mean, zero at least."""
+
+    def check(self, labels: NDArray[Any]) -> str | None:
+        """Return what is wrong with the labels."""
+        if wrong := _numbers(labels, None, "real numbers"):
+            return wrong
+        wanted = int(np.prod(self.shape))
+        if int(np.prod(labels.shape[1:])) != wanted:
+            return f"labels of shape {labels.shape[1:]} for one input; wanted {self.shape}"
+        return None if np.ptp(labels) > 0 else "labels that are all the same: no error is relative to that"
+
+    def score(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.float64]:
+        """Return one less the relative error."""
+        truth = labels.reshape(len(labels), -1).astype(np.float64)
+        wrong = np.sqrt(np.mean((np.asarray(outputs, np.float64) - truth) ** 2, axis=(-2, -1)))
+        spread = np.sqrt(np.mean((truth - truth.mean(axis=0)) ** 2))
+        if not spread > 0:
+            raise ArrayError("labels do not differ between inputs: no error is relative to that")
+        return np.asarray(np.maximum(1.0 - wrong / spread, 0.0))
+
+    def confusion(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """Return one class that holds all inputs."""
+        return np.full((*np.shape(outputs)[:-2], 1, 1), len(labels), np.int64)

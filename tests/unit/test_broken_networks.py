@@ -1,0 +1,97 @@
+"""Broken, cyclic, huge and lying models: one line of a DeckError, within a stated memory."""
+
+import resource
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx_models import cnn, deck, mlp, save
+
+from stack3d.errors import DeckError
+from stack3d.workload import network as networks
+
+HERE = Path(__file__).parents[1] / "networks"
+MOST = 1.5e9
+"""What reading a hundred broken models may add to the memory of the process. [byte]"""
+
+
+def mutated(model: onnx.ModelProto, rng: np.random.Generator) -> onnx.ModelProto:
+    """A node, an attribute, a weight or a wire changed at random."""
+    node = model.graph.node[rng.integers(len(model.graph.node))]
+    tensor = model.graph.initializer[rng.integers(len(model.graph.initializer))]
+    kind = rng.integers(8)
+    if kind == 0 and node.attribute:
+        attribute = node.attribute[rng.integers(len(node.attribute))]
+        attribute.i, attribute.ints[:] = int(rng.integers(-5, 2**40)), [int(rng.integers(-3, 2**31)) for _ in attribute.ints]
+    elif kind == 1:
+        node.op_type = ("Loop", "Nonsense", "Expand", "Conv", "Reshape", "LSTM", "Gather", "Resize")[rng.integers(8)]
+    elif kind == 2 and len(node.input):
+        node.input[rng.integers(len(node.input))] = ("", "nobody", node.output[0])[rng.integers(3)]
+    elif kind == 3:
+        tensor.dims[:] = [int(rng.integers(0, 2**40)) for _ in tensor.dims]
+    elif kind == 4:
+        tensor.data_type = int(rng.integers(0, 30))
+    elif kind == 5:
+        tensor.CopyFrom(numpy_helper.from_array(np.full((2, 2), np.nan, np.float32), tensor.name))
+    elif kind == 6:
+        model.opset_import[0].version = int(rng.integers(-1, 99))
+    else:
+        for dim in model.graph.input[0].type.tensor_type.shape.dim[1:]:
+            dim.dim_value = int(rng.integers(0, 2**40))
+    return model
+
+
+def test_a_hundred_mutations_are_told_in_one_line(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    sources = [mlp(tmp_path / "a.onnx", rng)[0], cnn(tmp_path / "b.onnx", rng)[0], *sorted(HERE.glob("*_17.onnx"))]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    refused = 0
+    for i in range(100):
+        path = tmp_path / "m.onnx"
+        data = mutated(onnx.load(sources[i % len(sources)]), rng).SerializeToString()
+        path.write_bytes(data if i % 10 else data[: len(data) // 2])
+        try:
+            networks.load_network(deck(path))
+        except DeckError as error:
+            refused += 1
+            assert error.exit_code == 2
+            assert all("\n" not in str(p) and len(str(p)) < 600 for p in error.problems), str(error)
+    assert refused > 60
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before < MOST
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [helper.make_node("Gemm", ["x", "w"], ["a"]), helper.make_node("Add", ["a", "z"], ["z2"]), helper.make_node("Relu", ["z2"], ["z"]),
+         helper.make_node("Identity", ["z"], ["y"])],
+        [helper.make_node("Gemm", ["x", "w"], ["a"]), helper.make_node("Expand", ["a", "huge"], ["y"])],
+        [helper.make_node("Gemm", ["x", "w"], ["a"]), helper.make_node("ConstantOfShape", ["huge"], ["c"]),
+         helper.make_node("Add", ["a", "c"], ["y"])],
+        [helper.make_node("Gemm", ["x", "w"], ["a"]), helper.make_node("Tile", ["a", "huge"], ["y"])],
+        [helper.make_node("Gemm", ["x", "w"], ["a"]), helper.make_node("Pad", ["a", "pads"], ["y"])],
+    ],
+    ids=["cycle", "expand", "constant", "tile", "pad"],
+)  # fmt: skip
+def test_cycles_and_terabytes_are_refused(nodes: list, tmp_path: Path) -> None:
+    weights = {"w": np.eye(4), "huge": np.array([10**6, 10**6]), "pads": np.array([0, 0, 0, 10**12])}
+    with pytest.raises(DeckError) as told:
+        networks.load_network(deck(save(tmp_path / "n.onnx", nodes, weights)))
+    assert "\n" not in str(told.value)
+
+
+def test_a_branch_on_a_constant_is_taken(tmp_path: Path) -> None:
+    def branch(name: str, factor: float) -> onnx.GraphProto:
+        value = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        scale = numpy_helper.from_array(np.array(factor, np.float32), "s")
+        return helper.make_graph([helper.make_node("Mul", ["h", "s"], [name])], name, [], [value], [scale])
+
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["h"]),
+        helper.make_node("Equal", ["one", "two"], ["same"]),
+        helper.make_node("If", ["same"], ["y"], then_branch=branch("p", 5.0), else_branch=branch("q", 3.0)),
+    ]
+    path = save(tmp_path / "n.onnx", nodes, {"w": np.eye(4), "one": np.array(1), "two": np.array(2)})
+    np.testing.assert_array_equal(networks.load_network(deck(path)).run(np.ones((2, 4))), 3)

@@ -1,0 +1,57 @@
+"""What outputs are judged as, by hand."""
+
+import numpy as np
+import pytest
+
+from stack3d.workload.tasks import tasks
+
+
+def one_hot(classes: np.ndarray, count: int) -> np.ndarray:
+    return np.eye(count)[classes]
+
+
+def test_steps_of_sequences_count_each_and_unlabelled_ones_do_not() -> None:
+    task = tasks["sequence"]((3, 2))
+    labels = np.array([[0, 1, -1], [1, 1, 0]])
+    found = np.stack([one_hot(np.array([[0, 0, 1], [1, 1, 0]]), 2).reshape(2, 6), one_hot(np.abs(labels), 2).reshape(2, 6)])
+    assert task.check(labels) is None
+    np.testing.assert_allclose(task.score(found, labels), [4 / 5, 1])
+    np.testing.assert_array_equal(task.confusion(found, labels)[0], [[2, 0], [1, 2]])
+    assert "wanted (3,)" in str(task.check(np.zeros((2, 4), int)))
+
+
+def test_planes_are_judged_by_intersection_over_union() -> None:
+    """Class 0: 2 of 3 together; class 1: 1 of 2; class 2 is nowhere and does not count."""
+    task = tasks["segmentation"]((3, 2, 2))
+    labels = np.array([[[0, 0], [1, 1]]])
+    found = np.moveaxis(one_hot(np.array([[[0, 0], [0, 1]]]), 3), -1, 1).reshape(1, 12)
+    np.testing.assert_allclose(task.score(found, labels), (2 / 3 + 1 / 2) / 2)
+
+
+def test_yes_and_no_by_a_threshold() -> None:
+    task = tasks["multi_label"]((3,), 0.5)
+    labels = np.array([[1, 0, 1], [0, 0, 1]])
+    found = np.array([[0.6, 0.4, 0.2], [0.1, 0.9, 0.8]])
+    np.testing.assert_allclose(task.score(found, labels), 4 / 6)
+    np.testing.assert_array_equal(task.confusion(found, labels), [[2, 1], [1, 2]])
+    assert task.check(labels * 2) == "labels other than 0 and 1"
+
+
+def test_numbers_by_their_relative_error() -> None:
+    """Off by a tenth of the spread everywhere: 0.9; off by more than the spread: 0."""
+    task = tasks["regression"]((1,))
+    labels = np.array([1.0, -1.0, 1.0, -1.0])
+    found = np.stack([labels + 0.1, labels + 3.0])[..., None]
+    np.testing.assert_allclose(task.score(found, labels), [0.9, 0.0])
+    assert "the same" in str(task.check(np.ones(4)))
+
+
+def test_agreement_makes_its_own_labels() -> None:
+    task = tasks["agreement"]((4,))
+    outputs = np.random.default_rng(0).normal(size=(6, 4))
+    np.testing.assert_allclose(task.score(outputs, task.labels_of(outputs)), 1)
+
+
+@pytest.mark.parametrize("name", ["classification", "sequence", "segmentation", "multi_label", "regression"])
+def test_other_tasks_want_labels(name: str) -> None:
+    assert tasks[name]((2, 2)).labels_of(np.ones((3, 4))) is None
