@@ -125,7 +125,12 @@ _ALL = (
     _f("reliability/hold_endurance", "", "s", "time until Miner's sum of the hottest cells reaches 1 at that interval"),
     _f("reliability/endurance_left", "", "s", "time that the layer worn most endures after the run at that interval"),
     _f("reliability/temperature_levels", "time", "1", "temperatures that stand for a period of the power in the ageing laws"),
-    _f("mvm/accuracy", "time sample", "1", "fraction of test inputs classified correctly, or what workload.task counts"),
+    _f(
+        "mvm/accuracy",
+        "time sample",
+        "1",
+        "fraction of test inputs right, or what workload.task counts; read before a write of that instant",
+    ),
     _f("mvm/accuracy_ideal", "", "1", "fraction of test inputs classified correctly in float arithmetic"),
     _f("mvm/logit_error", "time sample", "1", "rms of logits minus float logits over rms of float logits"),
     _f("mvm/signal_to_noise", "time network_layer", "1", "power of the layer's wanted outputs over that of their errors"),
