@@ -148,7 +148,14 @@ _ALL = (
     ),
 )
 
-FIELDS: dict[str, Field] = {f"{f.group}/{f.name}": f for f in _ALL}
+_OWN_ERROR = ("thermal/discretisation_error", "thermal/time_error")
+_ESTIMATED = tuple(
+    Field(f.group, f"{f.name}_error", f.dims, "K", f"estimated error of {f.name}, by the mesh and over time by the steps")
+    for f in _ALL
+    if f.group == "thermal" and f.units == "K" and not f.name.startswith("placement_") and f"thermal/{f.name}" not in _OWN_ERROR
+)
+
+FIELDS: dict[str, Field] = {f"{f.group}/{f.name}": f for f in (*_ALL, *_ESTIMATED)}
 """Field by ``group/name``."""
 
 COORDINATES: dict[str, tuple[str, str]] = {
@@ -171,6 +178,11 @@ STUDY: dict[str, tuple[str, str]] = {
     "wall_time": ("s", "time the case took"),
 }
 """Variables of a study over its swept dimensions alone → (units, long_name)."""
+
+
+def is_temperature(path: str) -> bool:
+    """Whether a variable is a temperature of the solid or its coolant that an error is stated of."""
+    return f"{path}_error" in FIELDS and path.startswith("thermal/")
 
 
 def field(path: str) -> Field:
