@@ -45,8 +45,9 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
     x, y, z = (1e3 * v for v in values["thermal/hot_spot"])
     flat = peak - float(values["thermal/layer_temperature_mean"][hottest]) < FLAT * abs(rise)
     place = "the same all over the layer" if flat else f"at x {x:.2f}, y {y:.2f}, z {z:.3f} mm"
+    error = _error(values, "layer_temperature_max", hottest)
     lines = [
-        f"peak temperature   {peak - ZERO_CELSIUS:.2f}{_error(values, 'layer_temperature_max', hottest)} degC in {layer}, {place}"
+        f"peak temperature   {peak - ZERO_CELSIUS:.2f}{error} degC in {layer}, {place}"
         f" ({rise:.2f} K over ambient, {short(float(values['thermal/heat_in']), 'W')}){_higher(values, coordinates)}"
     ]
     if "thermal/temperature_mean" in values:

@@ -1,4 +1,4 @@
-"""Grids beside a grid that an error is estimated on: twice the elements, and single ones cut in two; SI units."""
+"""Grids beside a grid that an error is estimated on: coarser in the plane, finer through the height; SI units."""
 
 from __future__ import annotations
 
@@ -40,22 +40,20 @@ def _thinned(part: Floats) -> Floats:
 
 
 def _cut(part: Floats) -> Floats:
-    """The interval in two where it is a single element."""
-    return part if part.size > 2 else np.array([part[0], 0.5 * (part[0] + part[1]), part[1]])
+    """Every element in three."""
+    inner = part[:-1, None] + np.diff(part)[:, None] * np.arange(3) / 3.0
+    return np.append(inner.ravel(), part[-1])
 
 
-def _along(lines: Floats, firm: Floats, thin: bool, cut: Floats | None) -> Floats:
-    """Thinned lines; intervals with one element on the lines `cut` are cut in two."""
+def _along(lines: Floats, firm: Floats, single: bool) -> Floats:
+    """Every second line; intervals of one element are left, or cut in three."""
     out = [lines[:1]]
     for part in _intervals(lines, firm):
-        new = _thinned(part) if thin else part
-        if cut is not None and np.count_nonzero((cut >= part[0]) & (cut <= part[-1])) == 2:
-            new = _cut(new)
-        out.append(new[1:])
+        out.append((_cut(part) if single and part.size == 2 else _thinned(part))[1:])
     return np.concatenate(out)
 
 
-def beside(grid: Grid, firm: tuple[Floats, Floats], *, height: bool, single: bool = False) -> Grid:
+def beside(grid: Grid, firm: tuple[Floats, Floats], *, finer: bool) -> Grid:
     """A grid of twice the size in the plane.
 
     Parameters
@@ -63,23 +61,17 @@ def beside(grid: Grid, firm: tuple[Floats, Floats], *, height: bool, single: boo
     grid : Grid
     firm : tuple of ndarray
         Lines along x and y that stay.
-    height : bool
-        Twice the size through the height too.
-    single : bool
-        Intervals that have one element in `grid`, in the plane or through the height, are cut in two: nothing coarser shows
-        their error.
+    finer : bool
+        Elements are a third as tall, and intervals of one element in the plane are cut in three: nothing coarser shows their
+        error.
     """
-    x, y = (_along(lines, kept, True, lines if single else None) for lines, kept in zip((grid.x, grid.y), firm))
+    x, y = (_along(lines, kept, finer) for lines, kept in zip((grid.x, grid.y), firm))
+    if not finer:
+        return Grid(x, y, grid.z, grid.layer)
     z, owner = [grid.z[:1]], []
-    for layer in np.unique(grid.layer):
-        cells = grid.cells_of(int(layer))
-        part = grid.z[cells[0] : cells[-1] + 2]
-        new = _thinned(part) if height else part
-        if single and part.size == 2:
-            new = _cut(new)
-        if grid.layer[cells[0] - 1] == layer and cells[0] > 0:  # the contact under it
-            z.append(part[:1])
-            owner.append(layer)
+    for cell, layer in enumerate(grid.layer):
+        part = grid.z[cell : cell + 2]
+        new = _cut(part) if part[1] > part[0] else part  # a contact has no thickness
         z.append(new[1:])
         owner += [layer] * (new.size - 1)
     return Grid(x, y, np.concatenate(z), np.array(owner, dtype=np.intp))

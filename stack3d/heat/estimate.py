@@ -28,17 +28,19 @@ from stack3d.thermal.backend import ThermalSolution
 
 MOST_UNKNOWNS = 2_000_000
 """On a user's own mesh made finer; above that there is no estimate, and the dataset says so."""
-ORDER = 4.0 / 3.0
-"""Of the error in the size of elements: that at an inner corner, where it falls slowest; smooth errors are of order 2."""
+ORDER = 1.0
+"""Of the error in the size of elements where they are too wide for what they carry; smooth errors are of order 2."""
 OF_TWICE = 1.0 / (2.0**ORDER - 1.0)
-"""Error over the difference from elements of twice the size."""
+"""Error over the difference from elements of twice the size, and below from such of half and of a third of it."""
 OF_HALF = 1.0 / (1.0 - 2.0**-ORDER)
-"""Error over the difference from elements of half the size."""
+OF_THIRD = 1.0 / (1.0 - 3.0**-ORDER)
 LEAST_SHARE, LEAST_OF_ALL = 0.25, 0.05
-"""An error is stated as this share of the largest of its variable, and of all means, at least: differences may vanish by chance."""
+"""An error is at least this share of the largest of its variable, and of all means: differences may vanish by chance."""
 HOW = {
-    "coarser": "differences from elements of twice the size, in the plane and through the height apart, as for an error that"
-    " falls by 2.5 where they are halved; of parts that are one element wide, what cutting these in two changes",
+    "bricks": "difference from elements of twice the size in the plane, and 3/2 of what elements of a third of the height"
+    " change there, parts of one element in the plane cut in three with them: an error of first order, or less",
+    "coarser": "difference from elements of twice the size, and where one element is as tall as its layer, twice what elements"
+    " of half the height change in addition",
     "other_order": "largest difference from tetrahedra of the other order on the same mesh: the error of order 1",
     "finer": "4/3 of the largest difference from the mesh with every hexahedron cut in eight",
     "smaller_steps": "4/3 of the largest difference at any output between steps as asked for and smaller ones (an eighth of the"
@@ -182,15 +184,9 @@ def _of_other_meshes(chip: Chip, own: Answers, solve: Solve, backends: Backends)
     firm = firm_lines(grid, chip.stack, standing_out(chip), patches)
     profile = chip.scenario.solver.model_copy(update={"backend": "tensor"})
     on_lines = replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile}))
-    parts: list[tuple[float, Answers, Answers]] = []
-    last, shape = own, grid.shape
-    for weight, height, single in ((OF_TWICE, False, False), (OF_TWICE, True, False), (OF_HALF, True, True)):
-        other = beside(grid, firm, height=height, single=single)
-        if other.shape != shape:
-            found = solve(on_lines, other, backends)
-            parts.append((weight, last, found))
-            backends, last, shape = backends.coarse, found, other.shape
-    return _compared(own, parts), HOW["coarser"]
+    coarse = solve(on_lines, beside(grid, firm, finer=False), backends)
+    fine = solve(on_lines, beside(grid, firm, finer=True), backends.coarse)
+    return _compared(own, [(OF_TWICE, own, coarse), (OF_THIRD, coarse, fine)]), HOW["bricks"]
 
 
 def of_mesh(
