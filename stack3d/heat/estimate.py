@@ -34,11 +34,13 @@ OF_TWICE = 1.0 / (2.0**ORDER - 1.0)
 """Error over the difference from elements of twice the size, and below from such of half and of a third of it."""
 OF_HALF = 1.0 / (1.0 - 2.0**-ORDER)
 OF_THIRD = 1.0 / (1.0 - 3.0**-ORDER)
+CAUTION = 0.8
+"""Share of the measured fall of the error that is counted on; at most that of order 2, at least that of `ORDER`."""
 LEAST_SHARE, LEAST_OF_ALL = 0.25, 0.05
 """An error is at least this share of the largest of its variable, and of all means: differences may vanish by chance."""
 HOW = {
-    "bricks": "difference from elements of twice the size in the plane, and 3/2 of what elements of a third of the height"
-    " change there, parts of one element in the plane cut in three with them: an error of first order, or less",
+    "bricks": "difference from elements of twice the size in the plane, weighted by the order that those of four times the size"
+    " show, and 3/2 of what elements of a third of the height change, parts of one element in the plane cut in three with them",
     "coarser": "difference from elements of twice the size, and where one element is as tall as its layer, twice what elements"
     " of half the height change in addition",
     "other_order": "largest difference from tetrahedra of the other order on the same mesh: the error of order 1",
@@ -133,15 +135,15 @@ def _spread(values: Mapping[str, Any], found: Estimates) -> Estimates:
     return out
 
 
-def _compared(own: Answers, parts: Sequence[tuple[float, Answers, Answers]], more: Answers | None = None) -> Answers:
-    """Errors from weighted differences of answers, and `more` that is known already."""
+def _compared(own: Answers, parts: Sequence[tuple[float, Answers, Answers]]) -> Answers:
+    """Errors from weighted differences of answers; a maximum errs as the worst mean does."""
     out = {}
     for name, value in own.items():
         out[name] = sum((weight * np.abs(a[name] - b[name]) for weight, a, b in parts), np.zeros(value.shape))
-        out[name] = out[name] + (0.0 if more is None else more[name])
     means = [np.nanmax(out[n], initial=0.0) for n in _means(out)]
     floor = LEAST_OF_ALL * max(means, default=0.0)
-    return {n: np.maximum(e, max(LEAST_SHARE * np.nanmax(e, initial=0.0), floor)) for n, e in out.items()}
+    out = {n: np.maximum(e, max(LEAST_SHARE * np.nanmax(e, initial=0.0), floor)) for n, e in out.items()}
+    return {n: np.maximum(e, max(means, default=0.0)) if n.endswith("_max") else e for n, e in out.items()}
 
 
 def _means(found: Mapping[str, Any]) -> list[str]:
@@ -184,9 +186,20 @@ def _of_other_meshes(chip: Chip, own: Answers, solve: Solve, backends: Backends)
     firm = firm_lines(grid, chip.stack, standing_out(chip), patches)
     profile = chip.scenario.solver.model_copy(update={"backend": "tensor"})
     on_lines = replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile}))
-    coarse = solve(on_lines, beside(grid, firm, finer=False), backends)
+    twice = beside(grid, firm, finer=False)
+    coarse = solve(on_lines, twice, backends)
     fine = solve(on_lines, beside(grid, firm, finer=True), backends.coarse)
-    return _compared(own, [(OF_TWICE, own, coarse), (OF_THIRD, coarse, fine)]), HOW["bricks"]
+    fourfold = solve(on_lines, beside(twice, firm, finer=False), backends.coarse.coarse)
+    in_plane = {n: v + _weight(v, coarse[n], fourfold[n]) * (coarse[n] - v) for n, v in own.items()}
+    return _compared(own, [(1.0, own, in_plane), (OF_THIRD, coarse, fine)]), HOW["bricks"]
+
+
+def _weight(own: Floats, coarse: Floats, rough: Floats) -> float:
+    """Error of `own` over its difference from elements of twice the size, by what four times the size changes further."""
+    first, second = (float(np.nanmax(np.abs(a - b), initial=0.0)) for a, b in ((own, coarse), (coarse, rough)))
+    if first == 0.0:
+        return OF_TWICE
+    return 1.0 / (min(max(CAUTION * second / first, 2.0**ORDER), 4.0) - 1.0)
 
 
 def of_mesh(
