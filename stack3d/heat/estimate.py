@@ -35,7 +35,7 @@ OF_TWICE = 1.0 / (2.0**ORDER - 1.0)
 OF_HALF = 1.0 / (1.0 - 2.0**-ORDER)
 OF_THIRD = 1.0 / (1.0 - 3.0**-ORDER)
 CAUTION = 0.8
-"""Share of the measured fall of the error that is counted on; at most that of order 2, at least that of `ORDER`."""
+"""Share of the measured fall of the error that is counted on; between those of order 1 and 2."""
 LEAST_SHARE, LEAST_OF_ALL = 0.25, 0.05
 """An error is at least this share of the largest of its variable, and of all means: differences may vanish by chance."""
 HOW = {
@@ -199,7 +199,8 @@ def _weight(own: Floats, coarse: Floats, rough: Floats) -> float:
     first, second = (float(np.nanmax(np.abs(a - b), initial=0.0)) for a, b in ((own, coarse), (coarse, rough)))
     if first == 0.0:
         return OF_TWICE
-    return 1.0 / (min(max(CAUTION * second / first, 2.0**ORDER), 4.0) - 1.0)
+    fall = min(max(CAUTION * second / first, 2.0), 4.0)
+    return 1.0 / (fall - 1.0)
 
 
 def of_mesh(
