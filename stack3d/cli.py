@@ -431,10 +431,11 @@ def validate_models() -> None:
     from stack3d.devices import validation
 
     rows = validation.table()
-    typer.echo(f"{'id':<5}{'number':<76}{'published':>12}{'computed':>12}{'tolerance':>11}  holds")
+    typer.echo(f"{'id':<5}{'number':<76}{'published':>12}{'computed':>12}{'tolerance':>11}  {'':<10} holds")
     for r in rows:
         typer.echo(
-            f"{r.id:<5}{r.what:<62}{r.published:>12.5g}{r.computed:>12.5g}{r.tolerance:>11.2g}  {'yes' if r.holds else 'NO'}"
+            f"{r.id:<5}{r.what:<76}{r.published:>12.5g}{r.computed:>12.5g}{r.tolerance:>11.2g}  {r.kind:<10} "
+            + ("yes" if r.holds else "NO")
         )
     if not all(r.holds for r in rows):
         raise typer.Exit(EXIT_OTHER)

@@ -43,10 +43,10 @@ class Problem:
     line: int | None = None
 
     def __str__(self) -> str:
-        message = self.message if self.message.isprintable() else printable(self.message)
         place = f"{self.file}:{self.line}: " if self.file and self.line else f"{self.file}: " if self.file else ""
         key = f"{self.key}: " if self.key else ""
-        return f"{place}{key}{message}"
+        text = f"{place}{key}{self.message}"
+        return text if text.isprintable() else printable(text)
 
 
 class DeckError(Stack3dError):

@@ -139,6 +139,8 @@ _ALL = (
     _f("mvm/accuracy_without_tier_error", "tier", "1", "standard error over chips of what the tier gives back"),
     _f("mvm/accuracy_without_layer_error", "network_layer", "1", "standard error over chips of what the layer gives back"),
     _f("mvm/accuracy_band", "band time sample", "1", "accuracy at the ends and the middle of the device's parameter bands"),
+    _f("mvm/accuracy_draws", "posterior_draw time", "1", "accuracy of draws of the device's posterior, mean over chips"),
+    _f("reliability/hold_interval_band", "band", "s", "hold interval at the ends and the middle of the bands, or of the draws"),
     _f("mvm/time_to_accuracy_loss_band", "band sample", "s", "time to the stated loss at the ends and the middle of the bands"),
     _f(
         "mvm/time_to_accuracy_loss",

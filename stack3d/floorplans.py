@@ -216,17 +216,23 @@ def expand(tree: Mapping, folder_of: Callable[[Place], Path]) -> list[Problem]:
     return problems
 
 
+def _listed(holder: Mapping, key: str) -> list[Any]:
+    """Items of a list, none where something else stands."""
+    found = holder.get(key)
+    return found if isinstance(found, Items) else []
+
+
 def _layers(geometry: Any) -> Iterator[tuple[Mapping, list[str]]]:
     """Layers as decks list them, each with its names in the stack."""
     if not isinstance(geometry, Mapping):
         return
     for part in ("layers", "below", "above"):
-        for layer in geometry.get(part) or ():
+        for layer in _listed(geometry, part):
             if isinstance(layer, Mapping):
                 yield layer, [str(layer.get("name"))]
     tiers = geometry.get("tiers")
     if isinstance(tiers, Mapping) and isinstance(tiers.get("repeat"), int) and tiers["repeat"] <= MOST_TIERS:
-        for layer in tiers.get("layers") or ():
+        for layer in _listed(tiers, "layers"):
             if isinstance(layer, Mapping):
                 yield layer, [f"t{i}_{layer.get('name')}" for i in range(tiers["repeat"])]
 

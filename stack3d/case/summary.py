@@ -78,6 +78,7 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
             _accuracy(values, coordinates),
             *_lasts(chip, values, coordinates),
             _energy(values, coordinates),
+            _mapped(values),
             *_throttled(chip, values),
             f"limited by         {limit(values, coordinates)}",
         ]
@@ -116,6 +117,9 @@ def _accuracy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
         parts.append(f"{at(int(year[0]))} after 1 year")
     if len(times) > 1:
         parts.append(f"{at(-1)} after {duration(float(times[-1]))}")
+    if (band := values.get("mvm/accuracy_band")) is not None:
+        means = 100 * band[:, -1].mean(axis=-1)
+        parts[-1] += f", {means.min():.2f} to {means.max():.2f} % over the device's band"
     note = (
         f"float {100 * values['mvm/accuracy_ideal']:.2f} %; ± over chips; today = {duration(float(times[0]))} after programming"
     )
@@ -146,6 +150,13 @@ def _energy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
     return (
         f"energy             {short(total, 'J')} per inference ({shares}), latency {short(float(values['power/latency']), 's')}"
     )
+
+
+def _mapped(values: Mapping[str, Any]) -> str:
+    """Arrays of the network and the share of their cells that hold a weight of it."""
+    tiles = values["power/matrix_tiles"]
+    share = float(np.sum(tiles * values["power/matrix_utilisation"]) / np.sum(tiles))
+    return f"mapping            {int(np.sum(tiles))} tiles, {100 * share:.0f} % of their cells at work"
 
 
 def _throttled(chip: Chip, values: Mapping[str, Any]) -> list[str]:

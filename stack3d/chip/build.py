@@ -27,6 +27,8 @@ from stack3d.workload import power, trace
 from stack3d.workload.placement import place
 from stack3d.workload.tasks import tasks
 
+PROFILE_MEMORY = 1e9
+"""Of the run that calibrates converters, between layers. [byte]"""
 MOST_PROFILED = 32768
 """Products per layer that calibrate its converters, at most; more inputs are left out."""
 
@@ -153,6 +155,7 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
         return None
     network = ordered
     few = int(np.clip(MOST_PROFILED / max(products.values()), 16, len(data.profile)))
+    few = min(few, max(2, int(PROFILE_MEMORY // counted.memory)))
     data = replace(data, profile=data.profile[:few], profile_labels=data.profile_labels[:few])
     pulses = {name: deck.read.pulse for name, deck in decks.items()}
     copies = _problems_of(lambda: _copies(scenario, single, products, pulses), problems)

@@ -32,7 +32,10 @@ def translate(error: Any, tree: Any, model: Any, at: tuple[str | int, ...] = ())
     for item in errors:
         if item["type"] == "missing" and item["loc"] in misspelt:
             continue
-        path = tuple(p for p in item["loc"] if isinstance(p, int) or not p.endswith("]"))
+        *parents, last = item["loc"] or ("",)
+        path = tuple(p for p in parents if isinstance(p, int) or not p.endswith("]"))  # without the branches of a choice
+        if item["type"] == "extra_forbidden" or isinstance(last, int) or not last.endswith("]"):
+            path = (*path, last) if item["loc"] else ()
         full = (*at, *path)
         if isinstance(path[-1] if path else None, int) and not isinstance(_value(tree, full[:-1]), list):
             full = full[:-1]  # one number that stands for several

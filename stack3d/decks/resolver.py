@@ -165,7 +165,7 @@ class Resolver:
                 elif part in names:
                     index = names.index(part)
                 else:
-                    known = [n for n in names if n]
+                    known = [n for n in names if isinstance(n, str)]
                     raise DeckError(
                         Problem(key, f"no item {part!r}{did_you_mean(part, known)}; known: {', '.join(known)}", *place)
                     )

@@ -14,7 +14,7 @@ from stack3d.devices import (
     tables,
     truncation,
 )
-from stack3d.devices.build import bands, build_device, check_device, load_device
+from stack3d.devices.build import bands, build_device, check_device, drawn, load_device, posterior_draws
 from stack3d.devices.laws import MECHANISMS
 from stack3d.devices.model import DeviceModel, WriteBill
 from stack3d.devices.state import HEALTHY, STUCK_HIGH, STUCK_LOW, CellState
@@ -31,12 +31,14 @@ __all__ = [
     "build_device",
     "check_device",
     "crystallisation",
+    "drawn",
     "endurance",
     "equilibrium",
     "faults",
     "heating",
     "load_device",
     "noise",
+    "posterior_draws",
     "programming",
     "relaxation",
     "retention",

@@ -11,7 +11,7 @@ from stack3d import decks, yamlfile
 from stack3d.devices.laws import MECHANISMS, Law
 from stack3d.devices.model import ATTRIBUTES, DeviceModel
 from stack3d.errors import DeckError, Problem, UnknownNameError, did_you_mean, unknown_name
-from stack3d.schema.device import BANDS, Band, Device, banded_keys, choose_band
+from stack3d.schema.device import BANDS, Band, Device, Mechanism, banded_keys, choose_band
 
 
 def load_device(name: str) -> Device:
@@ -52,6 +52,53 @@ def load_device(name: str) -> Device:
 def bands(device: Device) -> list[str]:
     """Dotted keys (``retention.activation_energy``) of the quantities that the deck gives as a band."""
     return [key for name, mechanism in device.mechanisms.items() for key in banded_keys(mechanism.parameters, name)]
+
+
+def posterior_draws(device: Device) -> int:
+    """Draws of the posterior that every fitted mechanism of a deck has; 0 without a posterior."""
+    found = [len(m.posterior.draws) for m in device.mechanisms.values() if m.posterior is not None]
+    return min(found, default=0)
+
+
+def drawn(device: Device, index: int) -> Device:
+    """Deck with the fitted numbers of one draw of each posterior.
+
+    Parameters
+    ----------
+    device : stack3d.schema.device.Device
+    index : int
+        Below `posterior_draws`.
+
+    Returns
+    -------
+    stack3d.schema.device.Device
+        Without posteriors.
+    """
+    mechanisms = {}
+    for name, mechanism in device.mechanisms.items():
+        if mechanism.posterior is not None:
+            content = mechanism.model_dump(exclude={"posterior"})
+            for title, value in zip(mechanism.posterior.parameters, mechanism.posterior.draws[index]):
+                key, _, unit = (
+                    title.removesuffix("]").rpartition(" [") if title.endswith("]") and " [" in title else (title, "", "")
+                )
+                _put(content, key, f"{value!r} {unit}" if unit else value)
+            mechanism = Mechanism.model_validate(content)
+        mechanisms[name] = mechanism
+    return device.model_copy(update={"mechanisms": mechanisms})
+
+
+def _put(content: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key, as a fit writes it: ``anchor.time``, ``coefficients[1]``."""
+    *parents, last = key.split(".")
+    for parent in parents:
+        content[parent] = dict(content[parent])
+        content = content[parent]
+    name, _, index = last.removesuffix("]").partition("[")
+    if index:
+        content[name] = [value if i == int(index) else v for i, v in enumerate(content[name])]
+    else:
+        content[name] = value
 
 
 def check_device(device: Device) -> list[Problem]:

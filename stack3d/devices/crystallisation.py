@@ -76,4 +76,7 @@ class Avrami(CrystallisationLaw):
 
     @override
     def conductance(self, conductance: Array, reduced_time: Array, device: Device) -> Array:
-        return mixed_conductance(conductance, device.g_max, avrami_share(reduced_time, exponent=self.exponent))
+        share = avrami_share(reduced_time, exponent=self.exponent)
+        if float(share.max()) < np.finfo(conductance.dtype).eps:  # cold cells: nothing that the precision shows
+            return conductance
+        return mixed_conductance(conductance, device.g_max, share)

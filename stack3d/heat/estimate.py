@@ -30,10 +30,10 @@ MOST_UNKNOWNS = 2_000_000
 """On a user's own mesh made finer; above that there is no estimate, and the dataset says so."""
 ORDER = 1.0
 """Of the error in the size of elements where they are too wide for what they carry; smooth errors are of order 2."""
-OF_TWICE = 1.0 / (2.0**ORDER - 1.0)
+OF_TWICE: float = 1.0 / (2.0**ORDER - 1.0)
 """Error over the difference from elements of twice the size, and below from such of half and of a third of it."""
-OF_HALF = 1.0 / (1.0 - 2.0**-ORDER)
-OF_THIRD = 1.0 / (1.0 - 3.0**-ORDER)
+OF_HALF: float = 1.0 / (1.0 - 2.0**-ORDER)
+OF_THIRD: float = 1.0 / (1.0 - 3.0**-ORDER)
 CAUTION = 0.8
 """Share of the measured fall of the error that is counted on; between those of order 1 and 2."""
 LEAST_SHARE, LEAST_OF_ALL = 0.25, 0.05

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.chip.computer import Computer
-from stack3d.devices.build import build_device
+from stack3d.chip import Computer
+from stack3d.devices.build import build_device, drawn, posterior_draws
+from stack3d.devices.model import DeviceModel
 from stack3d.heat.climate import Climate
-from stack3d.layout import Floats
 from stack3d.life.epochs import elapse
 from stack3d.life.life import Life
 from stack3d.life.policy import Policy
 from stack3d.life.reading import read_out
 from stack3d.mvm import SinhCell
 from stack3d.progress import Observer, Stopwatch
+from stack3d.schema.device import BANDS
 from stack3d.schema.life import Lifetime
 
 
@@ -40,14 +41,14 @@ class History:
 
     start: Life
     end: Life
-    times: Floats
+    times: NDArray[np.float64]
     climates: Sequence[Climate]
     plan: Sequence[Policy]
     tier_of_tile: NDArray[np.intp]
     n_tiers: int
 
 
-def time_to_loss(times: Floats, accuracy: Floats, ideal: float, loss: float) -> Floats:
+def time_to_loss(times: NDArray[np.float64], accuracy: NDArray[np.float64], ideal: float, loss: float) -> NDArray[np.float64]:
     """Time at which each chip first lies `loss` below `ideal`, between epochs by ln t; NaN when it never does. [s].
 
     Parameters
@@ -70,7 +71,7 @@ def time_to_loss(times: Floats, accuracy: Floats, ideal: float, loss: float) -> 
     return out
 
 
-def endurance_at_hold(computer: Computer, hottest: Floats, interval: float) -> float:
+def endurance_at_hold(computer: Computer, hottest: NDArray[np.float64], interval: float) -> float:
     """Time until Miner's sum of a cell reaches 1 when all cells are written once per `interval`; the first layer to go. [s].
 
     Parameters
@@ -92,7 +93,7 @@ def endurance_left(life: Life, endurance: float) -> float:
     return max(0.0, 1.0 - worst) * endurance
 
 
-def replay(life: Life, times: Floats, climates: Sequence[Climate], plan: Sequence[Policy]) -> Life:
+def replay(life: Life, times: NDArray[np.float64], climates: Sequence[Climate], plan: Sequence[Policy]) -> Life:
     """The same history of temperatures and acts, from programming to the end, for another computer or band."""
     for policy in plan:
         life = policy.programmed(life, climates[0])
@@ -101,7 +102,7 @@ def replay(life: Life, times: Floats, climates: Sequence[Climate], plan: Sequenc
     return life
 
 
-def without_mechanism(history: History, name: str) -> Floats:
+def without_mechanism(history: History, name: str) -> NDArray[np.float64]:
     """Accuracy of every chip at the end with one mechanism, or the ``converters``, switched off."""
     fresh, times, climates, plan = history.start, history.times, history.climates, history.plan
     last = len(times) - 1
@@ -113,7 +114,7 @@ def without_mechanism(history: History, name: str) -> Floats:
     return read_out(end, climates[-1], plan, last, layers=False).accuracy
 
 
-def with_ideal_tiles(history: History, tiles: Sequence[int]) -> Floats:
+def with_ideal_tiles(history: History, tiles: Sequence[int]) -> NDArray[np.float64]:
     """Accuracy of every chip at the end when the cells of some tiles are as they were asked for."""
     end = history.end
     chosen: dict[str, Any] = {}
@@ -168,11 +169,13 @@ def answered(
             _attribute(history, values, coordinates)
 
 
-def _curve(life: Life, times: Floats, climates: Sequence[Climate], plan: Sequence[Policy]) -> list[Floats]:
+def _curve(
+    life: Life, times: NDArray[np.float64], climates: Sequence[Climate], plan: Sequence[Policy]
+) -> list[NDArray[np.float64]]:
     """Accuracy of every chip at the end of every epoch through the same temperatures."""
     for policy in plan:
         life = policy.programmed(life, climates[0])
-    curve: list[Floats] = []
+    curve: list[NDArray[np.float64]] = []
     for epoch, (now, climate) in enumerate(zip(times, climates)):
         life = elapse(life, float(now), climate, plan, epoch)
         curve.append(read_out(life, climate, plan, epoch, layers=False).accuracy)
@@ -181,22 +184,51 @@ def _curve(life: Life, times: Floats, climates: Sequence[Climate], plan: Sequenc
     return curve
 
 
+DRAWS = 8
+"""Draws of a posterior that a band follows: the ends of eight hold about four fifths of what is not known."""
+
+
 def _band(history: History, lifetime: Lifetime, values: dict[str, Any], coordinates: dict[str, Any]) -> None:
-    """The same temperatures for devices at both ends of their bands."""
+    """The same temperatures for devices at both ends of their bands, and for draws of their posteriors.
+
+    Low and high are then the curves of the least and the most accurate draw: the same chips, so that what is not known of the
+    device stands apart from how chips differ.
+    """
     start, plan, computer = history.start, history.plan, history.start.computer
-    curves = []
-    for band in ("low", "default", "high"):
-        decks = {name: device.device for name, device in computer.devices.items()}
-        other = replace(computer, devices={name: build_device(deck, band) for name, deck in decks.items()})
-        population = type(start.population).programmed(other, start.samples, start.seed, start.programming_temperature)
-        life = replace(start, computer=other, population=population)
-        curves.append(_curve(life, history.times, history.climates, plan))
+    decks = {name: device.device for name, device in computer.devices.items()}
+    fitted = any(posterior_draws(deck) for deck in decks.values())
+    lives = [_other(start, {name: build_device(deck, band) for name, deck in decks.items()}) for band in BANDS]
+    curves = [np.array(_curve(life, history.times, history.climates, plan)) for life in lives]
+    if fitted:
+        for index in range(DRAWS):
+            devices = {n: build_device(drawn(d, index) if posterior_draws(d) else d) for n, d in decks.items()}
+            lives.append(_other(start, devices))
+            curves.append(np.array(_curve(lives[-1], history.times, history.climates, plan)))
+        draws = np.array(curves[len(BANDS) :])
+        values["mvm/accuracy_draws"] = draws.mean(axis=2)
+        coordinates["posterior_draw"] = np.arange(DRAWS)
+        order = np.argsort([c.mean() for c in curves], kind="stable")
+        chosen = [int(order[0]), BANDS.index("default"), int(order[-1])]
+        lives, curves = [lives[i] for i in chosen], [curves[i] for i in chosen]
     stacked = np.array(curves)
+    loss = lifetime.accuracy_loss
     values["mvm/accuracy_band"] = stacked
     values["mvm/time_to_accuracy_loss_band"] = np.array(
-        [time_to_loss(history.times, c, computer.float_accuracy, lifetime.accuracy_loss) for c in stacked]
+        [time_to_loss(history.times, c, computer.float_accuracy, loss) for c in stacked]
     )
-    coordinates["band"] = np.array(["low", "default", "high"])
+    alone = [policy for policy in plan if not policy.renews]
+    held = stacked if len(alone) == len(plan) else [np.array(_curve(a, history.times, history.climates, alone)) for a in lives]
+    values["reliability/hold_interval_band"] = np.array(
+        [time_to_loss(history.times, c.mean(axis=1)[:, None], float(c[0].mean()), loss)[0] for c in held]
+    )
+    coordinates["band"] = np.array(BANDS)
+
+
+def _other(life: Life, devices: dict[str, DeviceModel]) -> Life:
+    """Fresh chips of other devices, by layer, from the same random numbers."""
+    other = replace(life.computer, devices=devices)
+    population = type(life.population).programmed(other, life.samples, life.seed, life.programming_temperature)
+    return replace(life, computer=other, population=population)
 
 
 def _attribute(history: History, values: dict[str, Any], coordinates: dict[str, Any]) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d import storage
 from stack3d.devices.state import CellState
 from stack3d.heat.climate import Climate
 from stack3d.heat.periodic import Swing
-from stack3d.layout import Floats
 from stack3d.life.life import Bill, Life
 from stack3d.life.population import Population
 
@@ -43,11 +43,11 @@ class Progress:
     life: Life
     rows: Mapping[str, Any]
     climates: Sequence[Climate]
-    field: Floats
+    field: NDArray[np.float64]
     swing: Swing | None
 
 
-def _stored(climate: Climate) -> dict[str, Floats]:
+def _stored(climate: Climate) -> dict[str, NDArray[np.float64]]:
     return {"shares": climate.shares, "levels": climate.levels, "working": climate.working}
 
 

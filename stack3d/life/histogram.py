@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.chip.computer import Computer
-from stack3d.layout import Floats
+from stack3d.chip import Computer
 from stack3d.life.population import Population
 
 
 def errors_by_tier(
     computer: Computer, population: Population, conductances: Mapping[str, Any], tier_of_tile: NDArray[np.intp], n_tiers: int
-) -> tuple[Floats, Floats]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation of conductance minus target per tier; NaN where a tier has no cells. [S]"""
     sums = np.zeros((3, n_tiers))
     for name, state in population.states.items():
@@ -28,13 +27,13 @@ def errors_by_tier(
         return mean, np.sqrt(np.maximum(sums[2] / sums[0] - mean**2, 0.0))
 
 
-def histogram_edges(computer: Computer, bins: int = 60) -> Floats:
+def histogram_edges(computer: Computer, bins: int = 60) -> NDArray[np.float64]:
     """Edges of equal bins from zero to a quarter above the largest programmed conductance of any device. [S]"""
     largest = max(device.device.g_max for device in computer.devices.values())
     return np.linspace(0.0, 1.25 * largest, bins + 1)
 
 
-def histogram(conductances: Mapping[str, Any], edges: Floats) -> Floats:
+def histogram(conductances: Mapping[str, Any], edges: NDArray[np.float64]) -> NDArray[np.float64]:
     """Share of all cells in each bin, shape (bins,); cells beyond the last edge count in the last bin."""
     top = 0.5 * (edges[-2] + edges[-1])
     counts = sum(np.histogram(np.minimum(g, top), edges)[0] for g in conductances.values())

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stack3d.chip.chip import Chip
-from stack3d.chip.computer import Computer
+from stack3d.chip import Chip, Computer
 from stack3d.heat.climate import Climate
-from stack3d.layout import Floats
 from stack3d.life.population import Population
 from stack3d.schema.life import Lifetime
 
@@ -35,7 +34,7 @@ class Bill:
     refreshes: float
     pulses: float
     energy: float
-    tile_energy: Floats
+    tile_energy: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +61,7 @@ class Life:
     population: Population
     time: float
     bill: Bill
-    reference: Mapping[str, Floats] = field(default_factory=dict)
+    reference: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     fresh_accuracy: float | None = None
 
     @property

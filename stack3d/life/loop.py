@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stack3d.chip.chip import Chip
-from stack3d.chip.computer import Computer
+from stack3d.chip import Chip, Computer
 from stack3d.heat.climate import Climate
 from stack3d.heat.periodic import PeriodicHeat, Swing
 from stack3d.heat.settle import settle
 from stack3d.heat.sources import power_schedule
 from stack3d.heat.state import Heat
 from stack3d.heat.upkeep import calibration_energy, digital_energy
-from stack3d.layout import Floats
 from stack3d.life import checkpoint
 from stack3d.life.answers import History, answered
 from stack3d.life.epochs import elapse
@@ -130,7 +129,7 @@ class Loop:
                 break
         return swing
 
-    def _begin(self, start: Life, swing: Swing | None) -> tuple[Life, list[float], Floats, Swing | None]:
+    def _begin(self, start: Life, swing: Swing | None) -> tuple[Life, list[float], NDArray[np.float64], Swing | None]:
         """The checkpoint, or freshly programmed chips; ends of epochs ahead, temperature, and its swings."""
         stored = checkpoint.load(self.resume, self.key, start) if self.resume is not None else None
         if stored is None:
@@ -144,7 +143,7 @@ class Loop:
         return stored.life, list(stored.ahead), stored.field, stored.swing
 
     def _epoch(
-        self, life: Life, epoch: int, end: float, field: Floats, swing: Swing | None
+        self, life: Life, epoch: int, end: float, field: NDArray[np.float64], swing: Swing | None
     ) -> tuple[Life, dict[str, Any], Heat, Swing | None]:
         """Temperature of the epoch and the chips at its end, found together; one way, the first heat stays."""
         state = self.first
@@ -167,12 +166,12 @@ class Loop:
             after = replace(after, fresh_accuracy=float(reading.accuracy.mean()))
         return after, self._row(life, after, state, reading, swing), state, swing
 
-    def _settled(self, life: Life, epoch: int, end: float, field: Floats, swing: Swing | None) -> Heat:
+    def _settled(self, life: Life, epoch: int, end: float, field: NDArray[np.float64], swing: Swing | None) -> Heat:
         """Fixed point of temperature, leakage and what the cells conduct on average over the epoch."""
         with self.clock("age"):
             guess = elapse(life, end, climate_of(field, swing), self.plan, epoch)
 
-        def conductances(trial: Floats) -> dict[str, Any]:
+        def conductances(trial: NDArray[np.float64]) -> dict[str, Any]:
             climate = climate_of(trial, swing)
             with self.clock("age"):
                 before = life.conductances(climate)
@@ -186,10 +185,10 @@ class Loop:
                 self.chip, self.backend, conductances, field, self.limits, power, self._above(swing), leaking_of(swing)
             )
 
-    def _above(self, swing: Swing | None) -> Callable[[float], Floats | float]:
+    def _above(self, swing: Swing | None) -> Callable[[float], NDArray[np.float64] | float]:
         """Rate [1/s] → how far the hottest instant of a period lies above the mean of each box. [K]"""
 
-        def above(rate: float) -> Floats | float:
+        def above(rate: float) -> NDArray[np.float64] | float:
             if self.periodic is None or swing is None:
                 return 0.0
             if not swing.rate:

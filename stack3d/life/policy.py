@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from stack3d import mvm
-from stack3d.chip.chip import Chip
-from stack3d.chip.computer import Computer
+from stack3d.chip import Chip, Computer
 from stack3d.errors import DeckError, Problem
 from stack3d.heat.climate import Climate
 from stack3d.heat.state import Limits

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.chip.computer import Computer
+from stack3d.chip import Computer
 from stack3d.devices.model import WriteBill
 from stack3d.devices.state import CellState
 from stack3d.heat.climate import Climate
-from stack3d.layout import Floats
 
 PROGRAM, READ, WRITE, REFERENCE = 1, 2, 3, 4
 """Streams of random numbers, apart so that one does not disturb the other."""
@@ -76,7 +75,7 @@ class Population:
         key: Sequence[int],
         *,
         masks: Mapping[str, NDArray[np.bool_]] | None = None,
-        targets: Mapping[str, Floats] | None = None,
+        targets: Mapping[str, NDArray[np.float64]] | None = None,
         loose: Loose | None = None,
     ) -> tuple[Population, dict[str, WriteBill]]:
         """Program cells again at the mean temperature of their place; wear is that of a write at any instant of the period.
@@ -124,7 +123,9 @@ class Population:
             states[name], bills[name] = state, sum(done[1:], done[0])
         return Population(states), bills
 
-    def worn(self, computer: Computer, times: float, shares: Mapping[str, Floats | float], climate: Climate) -> Population:
+    def worn(
+        self, computer: Computer, times: float, shares: Mapping[str, NDArray[np.float64] | float], climate: Climate
+    ) -> Population:
         """Wear of `times` further writes, each a share of a full write in every cell, by layer; conductances stay."""
         states = {}
         for name, state in self.states.items():
@@ -137,11 +138,11 @@ class Population:
             )
         return Population(states)
 
-    def conductances(self, computer: Computer, field: Floats) -> dict[str, Any]:
+    def conductances(self, computer: Computer, field: NDArray[np.float64]) -> dict[str, Any]:
         """What a noiseless read sees, by layer. [S]"""
         return {n: computer.devices[n].conductance(s, computer.per_cell(n, field)) for n, s in self.states.items()}
 
-    def read_noise(self, computer: Computer, field: Floats, conductances: Mapping[str, Any]) -> dict[str, Any]:
+    def read_noise(self, computer: Computer, field: NDArray[np.float64], conductances: Mapping[str, Any]) -> dict[str, Any]:
         """Standard deviation of a read, by layer. [S]"""
         noise = {
             n: computer.devices[n].read_noise(s, computer.per_cell(n, field), conductance=conductances[n])

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d import mvm
-from stack3d.chip.computer import forward_of
+from stack3d.chip import forward_of
 from stack3d.chip.crossbars import with_warm_wires
 from stack3d.heat.climate import Climate
-from stack3d.layout import Floats
 from stack3d.life.life import Life
 from stack3d.life.policy import Policy
 from stack3d.life.population import READ, REFERENCE
@@ -33,9 +32,9 @@ class Reading:
         Of shared line losses; 0 where lines are exact. [-]
     """
 
-    accuracy: Floats
-    logit_error: Floats
-    signal_to_noise: Floats
+    accuracy: NDArray[np.float64]
+    logit_error: NDArray[np.float64]
+    signal_to_noise: NDArray[np.float64]
     confusion: NDArray[np.int64]
     wire_error: float
 
@@ -46,7 +45,7 @@ def read_out(
     plan: Sequence[Policy],
     epoch: int,
     *,
-    ideal: Mapping[str, Floats] | None = None,
+    ideal: Mapping[str, NDArray[np.float64]] | None = None,
     exact_converters: bool = False,
     layers: bool = True,
 ) -> Reading:
@@ -96,6 +95,7 @@ def read_out(
         read_noise=noise,
         compensations=corrections,
         statistics=statistics if layers else None,
+        voltages=False,
         memory_limit=computer.read_memory,
         per_input=computer.memory,
     )

@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stack3d.chip.chip import Chip
-from stack3d.chip.computer import Computer
+from stack3d.chip import Chip, Computer
 from stack3d.heat.climate import Climate
 from stack3d.heat.outputs import power_values, thermal_values, workload_coordinates
 from stack3d.heat.periodic import Swing
 from stack3d.heat.settle import settle
 from stack3d.heat.state import Heat, Limits
-from stack3d.layout import Floats
 from stack3d.life.life import Bill, Life
 from stack3d.life.policy import Policy
 from stack3d.life.population import Population
@@ -45,7 +44,7 @@ def first_heat(
     backend: ThermalBackend,
     plan: Sequence[Policy],
     swing: Swing | None = None,
-    above: Callable[[float], Floats | float] = lambda rate: 0.0,
+    above: Callable[[float], NDArray[np.float64] | float] = lambda rate: 0.0,
 ) -> Heat:
     """Heat of chips just programmed, mean over a period of the power; throttled by what lies `above` it, see `settle`."""
     life = fresh_life(chip, computer)
@@ -63,7 +62,7 @@ def first_heat(
     )
 
 
-def present(chip: Chip, computer: Computer, state: Heat, times: Floats) -> tuple[dict[str, Any], dict[str, Any]]:
+def present(chip: Chip, computer: Computer, state: Heat, times: NDArray[np.float64]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Variables of ``/thermal`` and ``/power`` for one thermal state, and the coordinates of a life."""
     values, coordinates = thermal_values(chip, state.solution)
     values |= power_values(chip, computer, state)
@@ -75,11 +74,11 @@ def present(chip: Chip, computer: Computer, state: Heat, times: Floats) -> tuple
     return values, coordinates
 
 
-def climate_of(field: Floats, swing: Swing | None) -> Climate:
+def climate_of(field: NDArray[np.float64], swing: Swing | None) -> Climate:
     """Temperatures about a mean. [K]"""
     return Climate.steady(field) if swing is None else swing.climate.shifted(field)
 
 
-def leaking_of(swing: Swing | None) -> Floats | float:
+def leaking_of(swing: Swing | None) -> NDArray[np.float64] | float:
     """Mean leakage over that at the mean temperature. [-]"""
     return 1.0 if swing is None else swing.leaking

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stack3d.layout import Floats
 from stack3d.schema.life import Lifetime
 
 TODAY = 1.0
@@ -12,7 +12,7 @@ TODAY = 1.0
 YEAR = 365.25 * 86400.0
 
 
-def epoch_times(lifetime: Lifetime | None) -> Floats:
+def epoch_times(lifetime: Lifetime | None) -> NDArray[np.float64]:
     """End of each epoch: one second, then `epochs` times at equal ratios; the one nearest to a year is a year. [s]"""
     if lifetime is None:
         return np.array([TODAY])

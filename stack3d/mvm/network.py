@@ -52,12 +52,13 @@ class LayerStatistics:
         np.asarray(self.signal).reshape(-1)[chips] += part.signal
         np.asarray(self.noise).reshape(-1)[chips] += part.noise
 
-    def record(self, matrix: AnalogMatrix, x: NDArray[Any], y: NDArray[Any]) -> None:
-        """Add inputs (..., batch, n_inputs) and outputs (..., batch, n_outputs) of a layer."""
+    def record(self, matrix: AnalogMatrix, x: NDArray[Any], y: NDArray[Any], *, voltages: bool = True) -> None:
+        """Add inputs (..., batch, n_inputs) and outputs (..., batch, n_outputs) of a layer, `voltages` where wanted."""
         vectors = math.prod(x.shape[:-1])
-        wanted = np.broadcast_to(x @ matrix.weights, y.shape)
+        wanted = np.broadcast_to(x @ matrix.weights.astype(x.dtype, copy=False), y.shape)  # in the precision of the chips
         self.vectors += vectors
-        self.square_voltages = self.square_voltages + vectors * matrix.mean_square_voltages(x)
+        if voltages:
+            self.square_voltages = self.square_voltages + vectors * matrix.mean_square_voltages(x)
         self.signal = self.signal + np.sum(wanted**2, axis=(-2, -1), dtype=np.float64)
         self.noise = self.noise + np.sum((y - wanted) ** 2, axis=(-2, -1), dtype=np.float64)
 
@@ -90,6 +91,8 @@ class CrossbarNetwork:
         Corrections of the layers that have any.
     statistics : dict, optional
         Filled with a `LayerStatistics` per layer when given: an empty dict to start with.
+    voltages : bool
+        Whether the statistics count voltages, which takes the inputs through the converters again.
     scratch : Scratch
         Work arrays that all products share.
     """
@@ -99,6 +102,7 @@ class CrossbarNetwork:
     rng: Normals | None = None
     compensations: Mapping[str, Compensation] = field(default_factory=dict)
     statistics: dict[str, LayerStatistics] | None = None
+    voltages: bool = True
     scratch: Scratch = field(default_factory=Scratch, repr=False, compare=False)
 
     def __call__(self, name: str, x: Any) -> Any:
@@ -108,7 +112,9 @@ class CrossbarNetwork:
         matrix = self.matrices[name]
         y = matrix.matvec(x, self.states[name], self.rng, compensation=self.compensations.get(name), scratch=self.scratch)
         if self.statistics is not None:
-            self.statistics.setdefault(name, LayerStatistics()).record(matrix, np.asarray(x), np.asarray(y))
+            self.statistics.setdefault(name, LayerStatistics()).record(
+                matrix, np.asarray(x), np.asarray(y), voltages=self.voltages
+            )
         return y
 
 
@@ -122,6 +128,7 @@ def infer(
     read_noise: ReadNoise | Mapping[str, ReadNoise] = None,
     compensations: Mapping[str, Compensation] | None = None,
     statistics: dict[str, LayerStatistics] | None = None,
+    voltages: bool = True,
     memory_limit: float = 64e6,
     per_input: float = 0.0,
     dtype: Any = np.float32,
@@ -147,6 +154,8 @@ def infer(
         Corrections; arrays have the full leading axes.
     statistics : dict, optional
         Filled with a `LayerStatistics` per layer when given.
+    voltages : bool
+        Whether the statistics count voltages.
     memory_limit : float
         Working memory beyond conductances and logits; chips and inputs are taken in groups that stay below it. [byte]
     per_input : float
@@ -200,7 +209,7 @@ def infer(
                     _some(fix.column_slope, leading, chosen, 1),
                 )
         seen: dict[str, LayerStatistics] = {}
-        network = CrossbarNetwork(local, states, rng, corrections, None if statistics is None else seen, scratch)
+        network = CrossbarNetwork(local, states, rng, corrections, None if statistics is None else seen, voltages, scratch)
         parts = [forward(network, inputs[start : start + batch]) for start in range(0, len(inputs), batch)]
         logits.append(parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts, axis=-2))
         for name, layer in seen.items():

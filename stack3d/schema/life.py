@@ -142,7 +142,7 @@ class Lifetime(DeckModel):
     accuracy_loss: Annotated[Fraction, Field(gt=0)] = 0.01
     """Loss below float accuracy whose time is reported."""
     band: bool = False
-    """Follow the chips at both ends of the device's parameter bands too."""
+    """Follow the chips at both ends of the device's parameter bands too, and for eight draws of a fitted device's posterior."""
     attribution: bool = True
     """Switch mechanisms, tiers and layers off one at a time at the end."""
     refresh: Refresh | None = None

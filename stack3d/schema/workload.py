@@ -51,6 +51,8 @@ class Network(DeckModel):
     title: str | None = None
     file: str
     """ONNX file, relative to the deck."""
+    held: dict[str, Number] = {}
+    """Inputs that are held at a number (a sampling rate, a first state); lengths that they leave open count as one."""
     sha256: str | None = None
     data: Data | None = None
     float_accuracy: Fraction | None = None

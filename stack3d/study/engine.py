@@ -76,9 +76,13 @@ def _start_fork_server() -> None:
     """Let a process beside this one import what cases need; workers are forked from it and need not import it each."""
     from multiprocessing import forkserver, get_context
 
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    chosen = {
+        **ONE_THREAD,
+        "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
+    }  # what a killed run left is cleared, not news
+    before = {name: os.environ.get(name) for name in chosen}
     get_context("forkserver").set_forkserver_preload(["stack3d.study.preload"])
-    os.environ.update(ONE_THREAD)
+    os.environ.update(chosen)
     try:
         forkserver.ensure_running()
     finally:

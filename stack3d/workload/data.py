@@ -132,7 +132,7 @@ def load_data(
     chosen = [each(lambda x: x * deck.scale, inputs[index]) for index in (train, test)]
     labels = arrays.get("labels")
     if labels is None:
-        made = [judge.labels_of(network.run(part).reshape(len(part), -1)) for part in chosen]
+        made = [judge.labels_of(_in_blocks(network, part)) for part in chosen]
     elif len(labels) != n:
         raise DeckError(Problem(key, f"{name} has {n} inputs but {len(labels)} labels"))
     elif wrong := judge.check(labels):
@@ -142,6 +142,12 @@ def load_data(
     if made[0] is None or made[1] is None:
         raise DeckError(Problem(key, f"{name} has no array 'labels'; it has: {', '.join(arrays)}"))
     return LabelledData(chosen[0], made[0], chosen[1], made[1], judge)
+
+
+def _in_blocks(network: Network, inputs: Any, size: int = 16) -> NDArray[Any]:
+    """Outputs (inputs, ...) flattened, a few inputs at a time."""
+    parts = [network.run(inputs[i : i + size]) for i in range(0, len(inputs), size)]
+    return np.concatenate([part.reshape(len(part), -1) for part in parts])
 
 
 def _fitting(arrays: Mapping[str, NDArray[Any]], network: Network, name: str, key: str) -> Any:

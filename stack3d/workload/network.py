@@ -13,7 +13,7 @@ import numpy as np
 from stack3d.errors import ArrayError, DeckError, Problem, did_you_mean
 from stack3d.layout import Floats
 from stack3d.schema import workload as schema
-from stack3d.workload.onnx_file import KEY, keep_output, read_model, valid, with_free_batch
+from stack3d.workload.onnx_file import KEY, hold_inputs, keep_output, read_model, valid, with_free_batch
 from stack3d.workload.operators import Stored
 from stack3d.workload.operators.table import afford
 from stack3d.workload.program import Product, Program, Step
@@ -136,13 +136,16 @@ class Counted(NamedTuple):
     memory: float
 
 
-def _before(alone: Floats, both: Floats) -> int | None:
-    """How many vectors lie before the batch where `both` is the vectors of `alone` and those of another input; None: mixed."""
+def _before(alone: Floats, other: Floats, both: Floats) -> int | None:
+    """How many vectors lie before the batch where `both` are the vectors of two inputs that were run alone; None: mixed."""
     rows, scale = len(alone), float(np.abs(alone).max(initial=0.0))
     for before in range(1, rows + 1):
         if rows % before == 0 and len(both) == 2 * rows:
-            first = both.reshape(before, 2, rows // before, -1)[:, 0].reshape(alone.shape)
-            if np.allclose(first, alone, rtol=1e-3, atol=1e-4 * scale):
+            parts = both.reshape(before, 2, rows // before, -1)
+            if all(
+                np.allclose(parts[:, i].reshape(alone.shape), one, rtol=1e-3, atol=1e-4 * scale)
+                for i, one in enumerate((alone, other))
+            ):
                 return before
     return None
 
@@ -205,7 +208,8 @@ class Network:
             Logits (batch, n_classes) where the network tells classes apart.
         """
         found = self.program.run(self._feed(inputs), self._exact if product is None else self._handed_out(product), self._uses)
-        return np.asarray(found, dtype=np.float64)
+        found = np.asarray(found, dtype=np.float64)
+        return found[:, None] if found.ndim == 1 else found
 
     def counted(self, inputs: Any) -> Counted:
         """What an inference takes, counted on a batch of two or more."""
@@ -239,11 +243,12 @@ class Network:
 
         Raises DeckError when the vectors of an input are not together in a fixed number of runs.
         """
-        alone = self._vectors(inputs[:1])
+        changed = each(_changed, inputs[:1])
+        alone, other = self._vectors(inputs[:1]), self._vectors(changed)
         both = self._vectors(each(lambda x: np.concatenate([x[:1], _changed(x[:1])]), inputs))
         strides: dict[str, int] = {}
         for name, seen in alone.items():
-            found = {_before(x, y) for x, y in zip(seen, both[name])}
+            found = {_before(*vectors) for vectors in zip(seen, other[name], both[name])}
             if len(found) != 1 or None in found:
                 text = f"layer {name!r} mixes the inputs of a batch: export the model with the batch as the first axis"
                 raise DeckError(Problem(KEY, text))
@@ -349,6 +354,7 @@ def load_network(
     path = Path(deck.file)
     model = read_model(path)
     with valid(path):
+        hold_inputs(model, deck.held)
         keep_output(model, output)
         program = Program.of(model)
         layers, uses, no_matrix, problems = _collected(program, digital, path)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from stack3d.errors import DeckError, Problem, Stack3dError, did_you_mean
+from stack3d.workload.operators.table import afford
 
 KEY, OUTPUT_KEY = "workload.network.file", "workload.output"
 
@@ -63,6 +66,22 @@ def valid(path: Path) -> Iterator[None]:
     except Exception as error:  # protobuf, checker and arrays raise unrelated types
         reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
         raise DeckError(Problem(KEY, f"{path.name} is no valid ONNX model: {reason}")) from None
+
+
+def hold_inputs(model: Any, numbers: Mapping[str, float]) -> None:
+    """Make inputs constant, in place; raises DeckError for one that is not there."""
+    from onnx import numpy_helper
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    names = list(inputs_of(model))
+    for name, number in numbers.items():
+        if name not in names:
+            message = f"the model has no input {name!r}{did_you_mean(name, names)}; inputs: {', '.join(names)}"
+            raise DeckError(Problem(f"workload.network.held.{name}", message))
+        value = next(i for i in model.graph.input if i.name == name).type.tensor_type
+        shape = [d.dim_value if d.dim_value > 0 else 1 for d in value.shape.dim]
+        array = np.full(afford(shape, 8), number).astype(tensor_dtype_to_np_dtype(value.elem_type))
+        model.graph.initializer.append(numpy_helper.from_array(array, name))
 
 
 def _used(node: Any) -> set[str]:

@@ -114,3 +114,21 @@ def test_the_secondary_path_lies_below_the_chip(tmp_path: Path) -> None:
     assert layers[0]["size"] == ["50000 um", "50000 um"] and "size" not in layers[3]
     assert layers[3]["material"]["conductivity"] == "1.25 W/m/K"
     assert found.scenario["cooling"]["bottom"]["resistance"] == "1 K/W"
+
+
+def test_effective_films_of_the_2rm_model_are_taken_apart_by_the_published_rule(tmp_path: Path) -> None:
+    """Films 3e4, 4.5e4 and 6e4 W/m2/K put together, (film width + side height) / pitch, come back where side is their mean."""
+    text = (FOLDER / "ice_cavity" / "cavity.stk").read_text()
+    (tmp_path / "even.flp").write_text((FOLDER / "ice_cavity" / "even.flp").read_text())
+    side, top, bottom = 4.5e4, 3e4, 6e4
+    width, height, pitch = 50e-6, 100e-6, 100e-6
+    effective = [1e-12 * (film * width + side * height) / pitch for film in (top, bottom)]
+    text = text.replace("microchannel 4rm", "microchannel 2rm").replace(
+        "side 2.5e-08, top 4.5e-08, bottom 6.0e-08", f"top {effective[0]}, bottom {effective[1]}"
+    )
+    text = text.replace("  first wall length 25 ;\n  last wall length 25 ;\n", "")
+    (tmp_path / "two.stk").write_text(text)
+    [cavity] = [x["channels"] for x in import_files([tmp_path / "two.stk"]).scenario["geometry"]["layers"] if "channels" in x]
+    assert cavity["count"] == 60 and cavity["edge_wall_width"] == "25 um"
+    films = [float(cavity[f"{part}_film_coefficient"].split()[0]) for part in ("wall", "ceiling", "floor")]
+    assert films == pytest.approx([side, top, bottom], rel=1e-9)

@@ -14,8 +14,15 @@ from stack3d.heat.bodies import make_grid
 from stack3d.heat.faces import face_of, thermal_problem
 from stack3d.heat.solvers import make_backend
 from stack3d.progress import Silent
-from stack3d.thermal.cooling.films import critical_heat_flux, forced_air, natural_convection, radiation, rayleigh_number
-from stack3d.thermal.cooling.settled import AIR_CONDUCTIVITY, AIR_VISCOSITY
+from stack3d.thermal.cooling.films import (
+    AIR_CONDUCTIVITY,
+    AIR_VISCOSITY,
+    critical_heat_flux,
+    forced_air,
+    natural_convection,
+    radiation,
+    rayleigh_number,
+)
 
 
 def run(top: Any, *, solver: str = "tensor", power: str = "0.5 W", **more: Any) -> Any:

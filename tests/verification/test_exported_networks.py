@@ -108,3 +108,27 @@ def test_several_inputs(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", x=both.arrays["x"], labels=np.arange(5) % 3)
     with pytest.raises(Exception, match=r"d.npz has no array 'z'; it has: x, labels"):
         labelled.load_data(Data(file=str(tmp_path / "d.npz")), network)
+
+
+def test_models_that_mix_a_batch_are_refused(tmp_path: Path) -> None:
+    """What one input gives must not hang on its neighbours: chips and inputs share a batch."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"], name="first"),
+        helper.make_node("CumSum", ["a", "zero"], ["b"]),
+        helper.make_node("MatMul", ["b", "v"], ["y"], name="second"),
+    ]
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.normal(size=(4, 3)), "v": rng.normal(size=(3, 3)), "zero": np.array(0)}
+    network = networks.load_network(onnx_models.deck(onnx_models.save(tmp_path / "n.onnx", nodes, weights)))
+    with pytest.raises(Exception, match="layer 'second' mixes the inputs of a batch"):
+        network.ordered(rng.normal(size=(2, 4)))
+
+
+def test_inputs_are_held_at_a_number(tmp_path: Path) -> None:
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["a"]), helper.make_node("Mul", ["a", "gain"], ["y"])]
+    path = onnx_models.save(tmp_path / "n.onnx", nodes, {"w": np.eye(4)}, inputs={"gain": ()})
+    held = onnx_models.deck(path).model_copy(update={"held": {"gain": 3.0}})
+    np.testing.assert_array_equal(networks.load_network(held).run(np.ones((2, 4))), 3)
+    wrong = onnx_models.deck(path).model_copy(update={"held": {"gian": 3.0}})
+    with pytest.raises(Exception, match="workload.network.held.gian: the model has no input 'gian' .did you mean 'gain'"):
+        networks.load_network(wrong)

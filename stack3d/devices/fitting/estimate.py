@@ -183,6 +183,10 @@ def fit_law(
         return 0.5 * float(x @ x) - weight * found_log if math.isfinite(found_log) else NOTHING
 
     x, axes = _lowest(cost, len(free))
+    spreads = np.array([f.key.endswith("_sd") for f in free])
+    if spreads.any():  # a spread that a search has lost on its way is looked for again
+        again = _followed(cost, np.where(spreads, 0.0, x), WEIGHTS[2:])
+        x, axes = min((x, axes), again, key=lambda f: cost(f[0]))
     draws = _draws(cost, x, axes, seed)
     values = np.array([[f.value(float(c)) for f, c in zip(free, row)] for row in draws])
     best = np.array([f.value(float(c)) for f, c in zip(free, x)])
@@ -222,12 +226,12 @@ def _lowest(cost: Cost, count: int) -> tuple[Floats, Floats]:
     return x, axes
 
 
-def _followed(cost: Cost, x: Floats) -> tuple[Floats, Floats]:
+def _followed(cost: Cost, x: Floats, weights: Sequence[float] = ()) -> tuple[Floats, Floats]:
     """Lowest point near a start, and axes of the cost there."""
     from scipy.optimize import minimize
 
     axes = np.eye(x.size)
-    for weight in WEIGHTS:
+    for weight in weights or WEIGHTS:
         for _ in range(ROUNDS):
             axes = _round_axes(lambda y, w=weight: cost(y, w), x, axes, times=1)
 

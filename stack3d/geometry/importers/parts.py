@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stack3d.errors import DeckError, Problem
 from stack3d.layout import Rectangle
 from stack3d.yamlfile import Place
 
@@ -50,6 +51,8 @@ class Element:
     def shares(self) -> list[float]:
         """Part of the power of each rectangle. [-]"""
         whole = sum(box.area for box in self.boxes)
+        if not whole > 0:
+            raise DeckError(Problem(self.name, "has no area", *self.place))
         return [box.area / whole for box in self.boxes]
 
     @property

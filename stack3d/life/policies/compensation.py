@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d import mvm
-from stack3d.chip.computer import forward_of
+from stack3d.chip import forward_of
 from stack3d.heat.climate import Climate
-from stack3d.layout import Floats
 from stack3d.life.life import Life
 from stack3d.life.policy import Passive, policies
 from stack3d.life.reading import reference_rng
@@ -25,7 +25,9 @@ class Compensation(Passive):
     def __init__(self, deck: schema.Compensation) -> None:
         self.deck = deck
 
-    def _reading(self, life: Life, seen: Mapping[str, Any], matrices: Mapping[str, mvm.AnalogMatrix]) -> dict[str, Floats]:
+    def _reading(
+        self, life: Life, seen: Mapping[str, Any], matrices: Mapping[str, mvm.AnalogMatrix]
+    ) -> dict[str, NDArray[np.float64]]:
         read = mvm.read_magnitude if self.deck.drift == "layer" else mvm.read_references
         rng = reference_rng(life)
         return {name: np.asarray(read(m, m.prepare(seen[name]), rng)) for name, m in matrices.items()}
@@ -81,7 +83,7 @@ class Compensation(Passive):
             gains = {name: gains.get(name, mvm.Compensation()).then(fix) for name, fix in more.items()}
         return matrices, gains
 
-    def _thermal_gain(self, life: Life, name: str, climate: Climate) -> Floats:
+    def _thermal_gain(self, life: Life, name: str, climate: Climate) -> NDArray[np.float64]:
         """One over the nominal mean of G(T)/G of each array at its own mean temperature, (row blocks, column blocks)."""
         matrix, device = life.computer.matrices[name], life.computer.devices[name]
         gain = np.ones((len(matrix.row_blocks), len(matrix.column_blocks)))

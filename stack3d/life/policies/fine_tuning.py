@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d import mvm
-from stack3d.chip.computer import Computer, forward_of
+from stack3d.chip import Computer, forward_of
 from stack3d.errors import Problem
 from stack3d.heat.climate import Climate
-from stack3d.layout import Floats
 from stack3d.life.life import Life
 from stack3d.life.policies.refresh import periodic
 from stack3d.life.policy import Passive, policies
@@ -65,12 +65,12 @@ class FineTuning(Passive):
             return life
         return life.rewritten(climate, event, masks={name: mask}, targets={name: targets})
 
-    def _features(self, life: Life, climate: Climate, last: str) -> tuple[Floats, Floats]:
+    def _features(self, life: Life, climate: Climate, last: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Inputs of the last layer (chips, profile, n_inputs) and logits, as each chip computes them."""
         seen = life.conductances(climate)
         matrices = life.computer.matrices
         network = mvm.CrossbarNetwork(matrices, {n: m.prepare(seen[n]) for n, m in matrices.items()}, reference_rng(life))
-        kept: dict[str, Floats] = {}
+        kept: dict[str, NDArray[np.float64]] = {}
 
         class Recorder:
             states = network.states

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stack3d.chip.computer import Computer
+from stack3d.chip import Computer
 from stack3d.chip.crossbars import error_powers
 from stack3d.devices.state import HEALTHY
 from stack3d.errors import Problem, ValidityWarning
 from stack3d.heat.climate import Climate
-from stack3d.layout import Floats
 from stack3d.life.life import Life
 from stack3d.life.policy import Passive, policies
 from stack3d.life.population import Loose
@@ -102,7 +102,7 @@ class Refresh(Passive):
         masks = {n: part.reshape(p.shape) for (n, p), part in zip(powers.items(), np.split(chosen, ends))}
         return Loose(masks, coarse.pulses)
 
-    def _efforts(self, life: Life) -> dict[str, Floats | float]:
+    def _efforts(self, life: Life) -> dict[str, NDArray[np.float64] | float]:
         """Mean pulses of a cell in one act over those of a full write."""
         loose, devices = self._loose(life), life.computer.devices
         if loose is None:

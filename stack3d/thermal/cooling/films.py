@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from stack3d.errors import RangeError
-from stack3d.thermal.cooling.settled import AIR_CONDUCTIVITY, AIR_PRANDTL, AIR_VISCOSITY
 
 GRAVITY = 9.80665
 STEFAN_BOLTZMANN = 5.670374419e-8
@@ -116,3 +115,7 @@ def critical_heat_flux(*, latent_heat: float, liquid_density: float, vapour_dens
     """
     lift = (surface_tension * GRAVITY * (liquid_density - vapour_density)) ** 0.25
     return float(0.131 * latent_heat * np.sqrt(vapour_density) * lift)
+
+
+AIR_CONDUCTIVITY, AIR_VISCOSITY, AIR_PRANDTL = 0.0263, 15.9e-6, 0.707
+"""Air at 300 K and 1 bar (Incropera, table A.4): [W m⁻¹ K⁻¹], kinematic [m² s⁻¹], [-]."""

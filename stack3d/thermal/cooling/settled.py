@@ -10,8 +10,6 @@ from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import SolidBackend, ThermalSolution
 from stack3d.thermal.problem import HeatProblem
 
-AIR_CONDUCTIVITY, AIR_VISCOSITY, AIR_PRANDTL = 0.0263, 15.9e-6, 0.707
-"""Air at 300 K and 1 bar (Incropera, table A.4): [W m⁻¹ K⁻¹], kinematic [m² s⁻¹], [-]."""
 SETTLED = 1e-7
 """Relative change of films between two passes at which they end."""
 MOST_PASSES = 50

@@ -10,6 +10,7 @@ from stack3d.workload.operators import (  # noqa: F401
     normalisation,
     products,
     quantisation,
+    quantised,
     recurrent,
     reductions,
     reference,

@@ -49,11 +49,16 @@ class _Convolution(Operator):
         n = len(kernel)
         steps, spread = self.get("strides") or [1] * n, self.get("dilations") or [1] * n
         pad = padding(x.shape[2:], kernel, steps, spread, self.get("pads"), self.get("auto_pad") or "NOTSET")
-        view = windows(x, kernel, steps, spread, pad, fill)
-        positions = view.shape[2 : 2 + n]
+        afford([*x.shape[:2], *(size + low + high for size, (low, high) in zip(x.shape[2:], pad))], x.itemsize)
+        positions = windows(x[:0], kernel, steps, spread, pad, fill).shape[2 : 2 + n]
         afford([len(x), *positions, x.shape[1], *kernel], x.itemsize)
-        order = (0, *range(2, 2 + n), 1, *range(2 + n, 2 + 2 * n))
-        return view.transpose(order).reshape(len(x), -1, x.shape[1] * math.prod(kernel)), positions
+        wide = np.pad(x, [(0, 0), (0, 0), *pad], constant_values=fill) if any(sum(p) for p in pad) else x
+        channels_last = np.ascontiguousarray(np.moveaxis(wide, 1, -1))  # copies below then run along memory
+        out = np.empty((len(x), *positions, x.shape[1], math.prod(kernel)), x.dtype)
+        for i, place in enumerate(itertools.product(*(range(k) for k in kernel))):
+            part = tuple(slice(p * d, p * d + s * (m - 1) + 1, s) for p, d, s, m in zip(place, spread, steps, positions))
+            out[..., i] = channels_last[(slice(None), *part)]
+        return out.reshape(len(x), -1, x.shape[1] * math.prod(kernel)), positions
 
     def exact(self, patches: Array, w: Array) -> Array:
         """Return the products of patches with weights of the node's own."""

@@ -75,6 +75,8 @@ class Cavity:
     def walls(self) -> tuple[float, float, float, float]:
         """Width of a channel, of a wall, of the first and of the last wall. [m]"""
         channel, wall = (MICRO * self.number(f"{part} length") for part in ("channel", "wall"))
+        if self.model == "2rm":  # a pitch is a channel and half a wall to both sides of it
+            return channel, wall, 0.5 * wall, 0.5 * wall
         edges = [MICRO * self.number(k) if k in self.given else wall for k in ("first wall length", "last wall length")]
         return channel, wall, edges[0], edges[1]
 

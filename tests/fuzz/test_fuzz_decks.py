@@ -1,0 +1,59 @@
+"""Decks with anything in them are answered by file and line; failures of the past are replayed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import LONG_RUN, SHORT_RUN, assert_answered, problems_of
+from hypothesis import given, seed
+from mutations import BASES, torn, trees, written
+
+CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.yaml"))
+
+
+def answered(folder: Path, content: bytes) -> None:
+    path = folder / "deck.yaml"
+    path.write_bytes(content)
+    assert_answered(path)
+    assert [p.name for p in folder.iterdir()] == ["deck.yaml"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("decks")
+
+
+@pytest.mark.parametrize("tree", BASES, ids=lambda tree: tree["scenario"])
+def test_the_decks_before_their_mutation_are_sound(folder: Path, tree: dict[str, Any]) -> None:
+    path = folder / "deck.yaml"
+    path.write_text(written(tree))
+    assert problems_of(path) == []
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda p: p.stem)
+def test_failures_of_the_past(path: Path) -> None:
+    assert_answered(path)
+
+
+@SHORT_RUN
+@given(tree=trees())
+def test_odd_values(folder: Path, tree: dict[str, Any]) -> None:
+    answered(folder, written(tree).encode("utf-8", "surrogatepass"))
+
+
+@SHORT_RUN
+@given(content=torn())
+def test_torn_text(folder: Path, content: bytes) -> None:
+    answered(folder, content)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_odd_values_for_long(folder: Path, number: int) -> None:
+    seed(number)(LONG_RUN(given(tree=trees())(lambda tree: answered(folder, written(tree).encode("utf-8", "surrogatepass")))))()
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_torn_text_for_long(folder: Path, number: int) -> None:
+    seed(number)(LONG_RUN(given(content=torn())(lambda content: answered(folder, content))))()

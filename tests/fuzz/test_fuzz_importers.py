@@ -1,0 +1,58 @@
+"""Files of other tools with pieces cut out, doubled or replaced: imported, or refused by file."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from harness import LONG_RUN, SHORT_RUN, in_time
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
+
+from stack3d.case import check
+from stack3d.errors import Stack3dError
+from stack3d.geometry.importers import import_files
+
+IMPORTS = sorted(p for p in (Path(__file__).parents[1] / "imports").iterdir() if p.is_dir())
+GIVEN = (".flp", ".ptrace", ".lcf", ".config", ".materials")
+PIECES = [b"", b"-", b"0", b"1e400", b"nan", b"inf", b"9" * 60, b";", b"{", b"}", b"\xff", b"\x00", b"\n", b"../..", b"/etc/x", b"layer",
+          b"die", b"-1e-9", b"1e300", " ٣ ".encode(), b":", b"#", b","]  # fmt: skip
+
+
+@st.composite
+def broken(draw: st.DrawFn) -> tuple[Path, str, bytes]:
+    folder = draw(st.sampled_from(IMPORTS))
+    victim = draw(st.sampled_from(sorted(p.name for p in folder.iterdir() if p.is_file())))
+    content = (folder / victim).read_bytes()
+    for _ in range(draw(st.integers(1, 3))):
+        start, length = draw(st.integers(0, len(content))), draw(st.integers(0, 30))
+        kept = content[start : start + length] if draw(st.booleans()) else b""
+        content = content[:start] + draw(st.sampled_from(PIECES)) + kept + content[start + length :]
+    return folder, victim, content
+
+
+def answered(place: Path, example: tuple[Path, str, bytes]) -> None:
+    folder, victim, content = example
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(folder, place)
+    (place / victim).write_bytes(content)
+    files = sorted(place.iterdir())
+    stacks = [f for f in files if f.suffix == ".stk"]
+    with in_time():
+        try:
+            with import_files(stacks or [f for f in files if f.suffix in GIVEN], "x", None).resolved() as case:
+                check(case.scenario)
+        except Stack3dError as error:
+            assert str(error)
+    assert sorted(place.iterdir()) == files
+
+
+@settings(SHORT_RUN, max_examples=60)
+@given(example=broken())
+def test_broken_files(tmp_path_factory: pytest.TempPathFactory, example: tuple[Path, str, bytes]) -> None:
+    answered(tmp_path_factory.getbasetemp() / "broken", example)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_broken_files_for_long(tmp_path: Path, number: int) -> None:
+    seed(number)(settings(LONG_RUN)(given(example=broken())(lambda example: answered(tmp_path / "broken", example))))()
