@@ -129,7 +129,7 @@ _ALL = (
         "mvm/accuracy",
         "time sample",
         "1",
-        "fraction of test inputs right, or what workload.task counts; read before a write of that instant",
+        "fraction of test inputs right, or what workload.task counts; read before a periodic write then",
     ),
     _f("mvm/accuracy_ideal", "", "1", "fraction of test inputs classified correctly in float arithmetic"),
     _f("mvm/logit_error", "time sample", "1", "rms of logits minus float logits over rms of float logits"),
@@ -155,7 +155,14 @@ _ALL = (
     ),
 )
 
-FIELDS: dict[str, Field] = {f"{f.group}/{f.name}": f for f in _ALL}
+_OWN_ERROR = ("thermal/discretisation_error", "thermal/time_error")
+_ESTIMATED = tuple(
+    Field(f.group, f"{f.name}_error", f.dims, "K", f"estimated error of {f.name}, by the mesh and over time by the steps")
+    for f in _ALL
+    if f.group == "thermal" and f.units == "K" and not f.name.startswith("placement_") and f"thermal/{f.name}" not in _OWN_ERROR
+)
+
+FIELDS: dict[str, Field] = {f"{f.group}/{f.name}": f for f in (*_ALL, *_ESTIMATED)}
 """Field by ``group/name``."""
 
 COORDINATES: dict[str, tuple[str, str]] = {
@@ -178,6 +185,11 @@ STUDY: dict[str, tuple[str, str]] = {
     "wall_time": ("s", "time the case took"),
 }
 """Variables of a study over its swept dimensions alone → (units, long_name)."""
+
+
+def is_temperature(path: str) -> bool:
+    """Whether a variable is a temperature of the solid or its coolant that an error is stated of."""
+    return f"{path}_error" in FIELDS and path.startswith("thermal/")
 
 
 def field(path: str) -> Field:

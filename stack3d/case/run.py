@@ -32,7 +32,6 @@ from stack3d.progress import Observer, Stopwatch
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.problem import HeatProblem
 
-MESH_ERROR = "thermal/discretisation_error"
 HOTTEST = 700.0
 """Peak above which results carry a warning: solder, interfaces and every device law end well below. [K]"""
 NOTHING_SOLID = 1e4
@@ -166,7 +165,7 @@ def _run(
         with clock("heat"):
             solution = backend.solve(chip.sources)
             values, coordinates = thermal_values(chip, solution)
-            estimates = {MESH_ERROR: estimate.of_mesh(chip, solution, backends.coarse)}
+            estimates = estimate.of_mesh(chip, solution, backends.coarse)
     elif until == "thermal":
         observer.stage("heat")
         with clock("heat"):
@@ -174,12 +173,12 @@ def _run(
             values, coordinates = present(chip, chip.computer, state, np.array([TODAY]))
             solution = state.solution
             values["thermal/tile_temperature"] = state.tile_temperature[None]
-            estimates = {MESH_ERROR: estimate.of_state(chip, state, backends.coarse)}
+            estimates = estimate.of_state(chip, state, backends.coarse, values)
     else:
         loop = Loop(chip, chip.computer, backend, plan, observer, clock, resume, key)
         values, coordinates, solution = loop.run()
         with clock("heat"):
-            estimates = {MESH_ERROR: estimate.of_state(chip, loop.first, backends.coarse)}
+            estimates = estimate.of_state(chip, loop.first, backends.coarse, values)
     values |= {name: found.value for name, found in estimates.items()}
     _check_temperatures(values)
     highest = values["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in values else None

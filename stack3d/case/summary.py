@@ -45,8 +45,9 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
     x, y, z = (1e3 * v for v in values["thermal/hot_spot"])
     flat = peak - float(values["thermal/layer_temperature_mean"][hottest]) < FLAT * abs(rise)
     place = "the same all over the layer" if flat else f"at x {x:.2f}, y {y:.2f}, z {z:.3f} mm"
+    error = _error(values, "layer_temperature_max", hottest)
     lines = [
-        f"peak temperature   {peak - ZERO_CELSIUS:.2f} degC in {layer}, {place}"
+        f"peak temperature   {peak - ZERO_CELSIUS:.2f}{error} degC in {layer}, {place}"
         f" ({rise:.2f} K over ambient, {short(float(values['thermal/heat_in']), 'W')}){_higher(values, coordinates)}"
     ]
     if "thermal/temperature_mean" in values:
@@ -69,8 +70,9 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
         to_ambient = f", {resistance:.4g} K/W to ambient" if np.isfinite(resistance) else ""
         lines.append(f"heat balance       {balance}{to_ambient}")
     if "mvm/accuracy" not in values:
-        for name, kelvin in zip(coordinates.get("probe", ()), values.get("thermal/probe_temperature", ())):
-            lines.append(f"probe              {name}: {kelvin - ZERO_CELSIUS:.3f} degC")
+        for i, (name, kelvin) in enumerate(zip(coordinates.get("probe", ()), values.get("thermal/probe_temperature", ()))):
+            error = _error(values, "probe_temperature", i)
+            lines.append(f"probe              {name}: {kelvin - ZERO_CELSIUS:.3f}{error} degC")
     if "mvm/accuracy" in values:
         lines += [
             _accuracy(values, coordinates),
@@ -81,6 +83,13 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
             f"limited by         {limit(values, coordinates)}",
         ]
     return tuple(lines)
+
+
+def _error(values: Mapping[str, Any], name: str, index: int) -> str:
+    """The stated error of a temperature, nothing where there is none."""
+    errors = values.get(f"thermal/{name}_error")
+    error = float("nan") if errors is None else float(np.asarray(errors)[..., index].max())
+    return f" ± {error:.2g}" if np.isfinite(error) else ""
 
 
 def _higher(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ CROSSINGS = 4
 
 
 def elapse(life: Life, end: float, climate: Climate, plan: Sequence[Policy], epoch: int) -> Life:
-    """Age the chips to `end` in a climate, acting where policies ask for it; what falls on `end` is left to the next epoch."""
+    """Age the chips to `end` in a climate, acting where policies ask for it; a periodic act at `end` is not among them."""
     events = sorted(
         ((when, before, i) for i, p in enumerate(plan) for when, before in p.events(life.time, end)), key=lambda e: e[0]
     )
@@ -34,7 +34,7 @@ def _event(epoch: int, number: int) -> int:
 
 
 def _triggered(life: Life, end: float, climate: Climate, plan: Sequence[Policy], epoch: int, number: int) -> Life:
-    """Age to `end`, with acts whenever a policy finds them due before it."""
+    """Age to `end`, with acts whenever a policy finds them due."""
     interval = 0.0
     for count in range(CROSSINGS + 1):
         later = life.aged(end, climate)
@@ -42,15 +42,15 @@ def _triggered(life: Life, end: float, climate: Climate, plan: Sequence[Policy],
         if due is None:
             return later
         if count == CROSSINGS and interval > 0:
-            times = max(float(np.ceil((end - life.time) / interval)) - 1, 0.0)  # the last lies before `end`
-            life = due.wear(life, climate, max(times - 1, 0)).aged(life.time + times * interval, climate)
+            times = (end - life.time) // interval
+            life = due.wear(life, climate, max(times - 1, 0)).aged(max(life.time, end - (end - life.time) % interval), climate)
             return due.act(life, climate, _event(epoch, number + count)).aged(end, climate)
         when = _crossing(life, end, climate, due)
-        if when >= end:
-            return later
         interval = when - life.time
         life = due.act(life.aged(when, climate), climate, _event(epoch, number + count))
-        if interval <= 0 and due.is_due(life, climate):
+        if when >= end:
+            return life
+        if interval <= 0:
             return _in_vain(life, end, climate, due, _event(epoch, number + count + 1))
     return life.aged(end, climate)
 

@@ -9,6 +9,7 @@ import pytest
 from stack3d import decks, yamlfile
 from stack3d.case import check, run_case
 from stack3d.case.run import Outcome
+from stack3d.fields import is_temperature
 from stack3d.heat.bodies import make_grid
 from stack3d.heat.faces import thermal_problem
 from stack3d.heat.solvers import make_backend
@@ -88,3 +89,29 @@ def test_resistances_are_reciprocal(seed: int) -> None:
     first, second, both = rises((1, 0)), rises((0, 1)), rises((1, 2))
     assert first[1] == pytest.approx(second[0], rel=1e-7)
     np.testing.assert_allclose(both, first + 2 * second, rtol=1e-7)
+
+
+def test_every_temperature_has_an_error_of_its_own_that_covers_it() -> None:
+    """Early times on two elements per layer, against 24 of them; the largest of each variable, and not by more than six."""
+    source = {"name": "s", "layer": "top", "power": "0.25 W"}
+    transient = {"until": "3 ms", "outputs": ["0.1 ms", "1 ms", "3 ms"], "tolerance": "0.0005 K"}
+    probe = {"name": "p", "layer": "top", "x": "1.5 mm", "y": "1.5 mm"}
+    more = {"transient": transient, "probes": [probe], "maps": {"layers": ["top"], "grid": [2, 2]}}
+    rough = run(heated(LAYERS, [source], 500.0, **more)).values
+    mesh = {"lateral": 4, "per_layer": 24}
+    fine = heated(LAYERS, [source], 500.0, **more) | {"solver": {"backend": "tensor", "mesh": mesh, "error_promise": 0.01}}
+    better = run(fine).values
+    names = [n for n in rough if is_temperature(n)]
+    assert len(names) == 4
+    for name in names:
+        stated, error = rough[f"{name}_error"], np.abs(rough[name] - better[name])
+        assert stated.shape == rough[name].shape
+        assert 1e-3 < error.max() < stated.max() < 6 * error.max(), name
+
+
+def test_the_summary_states_the_error_of_the_peak_and_of_probes() -> None:
+    source = {"name": "s", "layer": "top", "power": "2 W", "x": ["0.5 mm", "1 mm"], "y": ["1 mm", "1.5 mm"]}
+    probe = {"name": "p", "layer": "top", "x": "0.75 mm", "y": "1.25 mm"}
+    lines = run(heated(LAYERS, [source], 500.0, probes=[probe])).summary
+    assert "±" in lines[0].split("degC")[0]
+    assert any(line.startswith("probe") and "±" in line for line in lines)

@@ -178,7 +178,7 @@ def test_a_scenario_on_tetrahedra_is_that_on_bricks() -> None:
     rise = float(bricks["thermal/layer_temperature_max"].max()) - 300.0
     assert rise > 1
     for name, found in tets.items():
-        if "temperature" in name:
+        if "temperature" in name and not name.endswith("_error"):
             np.testing.assert_allclose(found, bricks[name], rtol=0, atol=0.02 * rise, err_msg=name)
     np.testing.assert_allclose(tets["thermal/face_heat"], bricks["thermal/face_heat"], rtol=0, atol=0.01 * 2.0)
 
