@@ -10,7 +10,7 @@ from stack3d.errors import DeckError, Problem
 from stack3d.heat.bodies import make_grid, size_of_body
 
 CELL_MEMORY = 90.0
-"""Of a cell of a chip while its state is read and aged; a life of the digits perceptron takes 60 to 80. [byte]"""
+"""Of a cell of a chip while its state is read and aged. Assumed: not measured. [byte]"""
 NUMBER = 8.0
 COPIES = 3
 """Of a map: as computed, in the dataset, and on its way to the file."""
