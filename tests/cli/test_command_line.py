@@ -58,7 +58,7 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str
     return folder, done.stdout, done.stderr
 
 
-def test_quickstart_prints_six_lines(quickstart: tuple[Path, str, str]) -> None:
+def test_quickstart_prints_seven_lines(quickstart: tuple[Path, str, str]) -> None:
     _, out, err = quickstart
     lines = [line.strip() for line in out.splitlines() if line.startswith("  ")]
     assert [line.split("  ")[0] for line in lines] == [
@@ -67,6 +67,7 @@ def test_quickstart_prints_six_lines(quickstart: tuple[Path, str, str]) -> None:
         "accuracy",
         "lasts",
         "energy",
+        "mapping",
         "limited by",
     ]
     assert "today" in lines[2] and "after 1 year" in lines[2] and "after 10 years" in lines[2]

@@ -10,7 +10,7 @@ import pytest
 from stack3d import decks
 from stack3d.case import run_case
 from stack3d.progress import Silent
-from stack3d.study.plan import plan
+from stack3d.study.plan import Draft
 
 COARSE = {"solver.mesh": {"lateral": 6, "per_layer": 1, "aspect": 4}, "solver.backend": "tensor"}
 
@@ -18,12 +18,12 @@ COARSE = {"solver.mesh": {"lateral": 6, "per_layer": 1, "aspect": 4}, "solver.ba
 def cases_of(name: str, **overrides: Any) -> dict[tuple[str, ...], dict[str, Any]]:
     """Outcomes of all cases of a shipped study by their labels, dimensions in alphabetical order."""
     keys = {**COARSE, **{key.replace("__", "."): value for key, value in overrides.items()}}
-    found = plan(name, list(keys.items()))
-    axes = sorted(range(len(found.axes)), key=lambda i: found.axes[i].name)
+    draft = Draft(name, list(keys.items()))
+    axes = sorted(range(len(draft.axes)), key=lambda i: draft.axes[i].name)
     outcomes = {}
-    for entry in found.entries:
-        label = tuple(str(found.axes[i].labels[entry.point.index[i]]) for i in axes)
-        outcomes[label] = dict(run_case(found.case(entry).scenario, Silent()).values)
+    for point in draft:
+        label = tuple(str(draft.axes[i].labels[point.index[i]]) for i in axes)
+        outcomes[label] = dict(run_case(draft.case(point).scenario, Silent()).values)
     return outcomes
 
 
@@ -55,7 +55,7 @@ def test_warm_cells_cost_tens_of_points_uncorrected_and_about_one_corrected() ->
     """TaOx at 85 degC, the CNN: 38 points on offset columns, 6 on pairs; corrected columns are within chance of a point."""
     mend = {"columns": True, "input_sums": True, "recalibrate": True}
     outcomes = cases_of(
-        "reversible_gt_85c", workload__test_samples=150, monte_carlo__samples=4, sweep={
+        "reversible_gt_85c", workload__test_samples=200, monte_carlo__samples=8, sweep={
             "mvm.scheme": ["pair", "offset"],
             "variants": {
                 "cold": {}, "hot": {"cooling.ambient": "85 degC"},

@@ -396,3 +396,13 @@ def test_a_trigger_that_writing_cannot_satisfy_is_told_and_goes_on() -> None:
     bare = run(**{**chosen, "lifetime__refresh": None}, lifetime__epochs=6)["mvm/accuracy"].mean(axis=1)
     accuracy = outcome.values["mvm/accuracy"].mean(axis=1)
     assert accuracy[-1] > bare[-1] + 0.05
+
+
+@pytest.mark.parametrize("parts", [3, 7, 11, 13, 49])
+def test_an_act_at_the_end_is_not_made_whatever_rounding_does(parts: int) -> None:
+    """Periods that divide the life: the act on the last instant comes after its read-out, and none is lost or made twice."""
+    end = 10 * YEAR
+    period = end / parts
+    assert [round(when / period) for when, _ in periodic(period, 0.0, end, most=parts)] == list(range(1, parts))
+    halves = [*periodic(period, 0.0, 2 * period, most=parts), *periodic(period, 2 * period, end, most=parts)]
+    assert len(halves) == parts - 1

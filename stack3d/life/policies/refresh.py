@@ -30,7 +30,8 @@ def periodic(period: float, start: float, end: float, most: int = MOST_EVENTS) -
 
     Programming is no act, and the act that falls on `end` belongs to the next epoch: the read-out at `end` comes before it.
     """
-    first, last = max(1, int(np.ceil(start / period))), int(np.ceil(end / period)) - 1
+    slack = 1 - 1e-9  # a quotient that rounding has put above a whole number is that number
+    first, last = max(1, int(np.ceil(start / period * slack))), int(np.ceil(end / period * slack)) - 1
     count = last - first + 1
     if count <= most:
         return [(k * period, 0.0) for k in range(first, last + 1)]
