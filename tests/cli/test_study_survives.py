@@ -214,8 +214,8 @@ def test_json_lines_tell_everything(tmp_path: Path) -> None:
 
 
 def test_one_mesh_serves_all_its_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twelve cases, two coolings, powers drawn: one solver, and two of coarser meshes that tell its error, one where
-    elements are half as tall as layers."""
+    """Twelve cases, two coolings, powers drawn: one solver, and three of coarser meshes that tell its error: elements twice
+    and four times as wide, and on the coarse plane a third as tall."""
     from stack3d.heat import solvers
 
     made = []
@@ -224,7 +224,7 @@ def test_one_mesh_serves_all_its_cases(tmp_path: Path, monkeypatch: pytest.Monke
     sweep = "{sample: {count: 6, keys: {power.sources.spot.power: {from: 1 W, to: 2 W}}}, zip: {cooling.top: [cold_plate, lid_heat_sink]}}"
     tree = stack3d.sweep(studies.write(tmp_path, sweep), output=tmp_path / "out", workers=1)
     assert (tree["status"] == "done").all() and tree["status"].size == 12
-    assert len(made) == 3
+    assert len(made) == 4
 
 
 def test_two_local_workers_give_the_same_numbers_as_none(tmp_path: Path) -> None:
