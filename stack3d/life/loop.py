@@ -18,9 +18,10 @@ from stack3d.heat.sources import power_schedule
 from stack3d.heat.state import Heat
 from stack3d.heat.upkeep import calibration_energy, digital_energy
 from stack3d.life import checkpoint
-from stack3d.life.answers import History, answered
+from stack3d.life.answers import answered
 from stack3d.life.epochs import elapse
 from stack3d.life.histogram import errors_by_tier, histogram, histogram_edges
+from stack3d.life.history import History
 from stack3d.life.life import Life
 from stack3d.life.policy import Policy
 from stack3d.life.reading import Reading, read_out

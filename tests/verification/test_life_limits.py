@@ -14,7 +14,7 @@ from stack3d.case import run_case
 from stack3d.devices.build import build_device
 from stack3d.heat.climate import Climate
 from stack3d.heat.placing import placed_chip
-from stack3d.life.answers import time_to_loss
+from stack3d.life.history import time_to_loss
 from stack3d.life.policies.refresh import periodic
 from stack3d.life.population import Population
 from stack3d.life.times import YEAR, epoch_times
