@@ -90,6 +90,10 @@ class ThermalRunawayError(SolverError):
     """Temperature and temperature-dependent power drive each other without limit."""
 
 
+class PackageError(Stack3dError):
+    """Something that another package adds cannot be taken."""
+
+
 class ResultsError(Stack3dError):
     """A result folder or file that is missing, locked or does not match."""
 

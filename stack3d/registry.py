@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 
-from stack3d.errors import unknown_name
+from stack3d.errors import PackageError, unknown_name
 
 
 class Registry[T]:
@@ -28,7 +28,7 @@ class Registry[T]:
 
         def store(entry: T) -> T:
             if name in self._entries:
-                raise ValueError(f"{self.kind} {name!r} is registered twice")
+                raise PackageError(f"{self.kind} {name!r} is registered twice; a name is registered once")
             self._entries[name] = entry
             return entry
 
@@ -38,7 +38,17 @@ class Registry[T]:
         if not self._outside_loaded:
             self._outside_loaded = True
             for point in entry_points(group=f"stack3d.{self.kind.replace(' ', '_')}"):
-                self._entries.setdefault(point.name, point.load())
+                if point.name in self._entries:
+                    continue
+                try:
+                    entry = point.load()
+                except Exception as error:
+                    package = point.dist.name if point.dist is not None else "a package"
+                    text = (
+                        f"{package} announces the {self.kind} {point.name!r} ({point.value}), which cannot be loaded: {error}"
+                    )
+                    raise PackageError(text) from error
+                self._entries.setdefault(point.name, entry)
 
     def __getitem__(self, name: str) -> T:
         if name not in self._entries:
