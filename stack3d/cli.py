@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stack3d import __version__
+from stack3d import __version__, signals
 from stack3d.errors import (
     EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,
@@ -479,7 +478,7 @@ def main() -> None:
             python_shows(message, category, *more)
 
     warnings.showwarning = show_plainly  # type: ignore[assignment]
-    signal.signal(signal.SIGTERM, _terminated)
+    signals.listen()
     command: Callable[..., Any] = app
     try:
         code = command(standalone_mode=False)
@@ -504,11 +503,6 @@ def main() -> None:
             sys.exit(EXIT_BAD_INPUT)
         _fail(unexpected(error, _kept_trace(error)))
         sys.exit(EXIT_OTHER)
-
-
-def _terminated(signum: int, frame: Any) -> None:
-    signal.signal(signum, signal.SIG_DFL)  # a second request ends at once
-    raise Terminated
 
 
 def _leave(line: str, code: int) -> None:

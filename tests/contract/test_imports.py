@@ -9,7 +9,7 @@ import stack3d
 
 ROWS = (
     ("errors",),
-    ("units", "fields", "registry", "progress", "yamltree", "storage", "memory", "layout", "tiles"),
+    ("units", "fields", "registry", "progress", "yamltree", "storage", "memory", "signals", "layout", "tiles"),
     ("meshes", "grids", "yamlfile"),
     ("schema", "floorplans"),
     ("decks",),
