@@ -168,8 +168,8 @@ class RetentionLaw(Law):
     """Whether every cell carries a frozen draw."""
     last: ClassVar[bool] = False
     """Whether it acts on what relaxation has left, and not on the programmed state."""
-    jumps: ClassVar[bool] = False
-    """Whether a small change of a cell's draw may change it much: a fit then looks at many draws of every cell."""
+    jumps: ClassVar[int] = 0
+    """Draws of every cell that a fit looks at, where a small change of the draw may change the cell much; 0 = it does not."""
 
     def frozen(self, draw: Array, target: Array, device: Device) -> Array:
         """What a cell carries of its standard normal `draw` from this write on; the draw itself unless overridden."""

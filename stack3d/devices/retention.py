@@ -352,7 +352,7 @@ RISING = 64.0
 class BothDirections(DistributedBarriers):
     """Distributed barriers, but a share of the cells drifts to low resistance in place of high."""
 
-    jumps: ClassVar[bool] = True
+    jumps: ClassVar[int] = 160
     rising: Fraction
     """Probability of a cell to drift to low resistance."""
     rising_conductance: Conductance | None = None
@@ -442,7 +442,7 @@ class Kaul2021Mapping(_GapGrowth):
 class Abrupt(_Saturating):
     """A cell jumps to high resistance at a time drawn from a Weibull distribution of scale τ(T)."""
 
-    jumps: ClassVar[bool] = True
+    jumps: ClassVar[int] = 40
 
     @override
     def rate(self, temperature: Array, draw: Array | float, device: Device) -> Array:

@@ -26,8 +26,6 @@ from stack3d.schema.device import Device
 Floats = NDArray[np.float64]
 NODES = 14
 """Gauss-Hermite nodes of a mean over cells."""
-MANY = 200
-"""Draws of every cell under a law that jumps, each as likely as the next."""
 STEPS = 30
 """Most steps to the most likely draw of a cell."""
 STEP = 1e-5
@@ -61,8 +59,6 @@ class Series(Likelihood):
     """
 
     def __init__(self, table: Table, device: Device, mechanism: str) -> None:
-        from scipy.special import ndtri
-
         c, self.device, self.mechanism = table.columns, device, mechanism
         level = c["level"] if "level" in c else c["target"]
         temperature = c.get("temperature", np.full(table.rows, 298.15))
@@ -89,7 +85,6 @@ class Series(Likelihood):
         self.draw = np.zeros((len(pick), 1))
         nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
         self.nodes, self.weights = nodes, weights / weights.sum()
-        self.even = ndtri((np.arange(MANY) + 0.5) / MANY)
         first = np.argmin(self.temperature, axis=1)
         self.reference = np.take_along_axis(self.temperature, first[:, None], 1)
         self.nuisance = {"read_noise": 0.02}
@@ -131,8 +126,8 @@ class Series(Likelihood):
     def _curve(self, law: Any, draw: Floats, sampling: Floats | float) -> Floats:
         """What is compared with the readings: conductance, or its logarithm."""
         if self.means:
-            jumps = getattr(law, "jumps", False)
-            nodes, weights = (self.even, np.full(MANY, 1 / MANY)) if jumps else (self.nodes, self.weights)
+            jumps = getattr(law, "jumps", 0)
+            nodes, weights = (_even(jumps), np.full(jumps, 1 / jumps)) if jumps else (self.nodes, self.weights)
             found = np.tensordot(weights, self._one(law, nodes[:, None, None] + sampling * draw), axes=1)
         else:
             found = self._one(law, draw)
@@ -143,7 +138,7 @@ class Series(Likelihood):
         """Readings less curve, less each cell's mean of that; zero where nothing was read."""
         seen = np.log(self.reading) if self.log_scale else self.reading / self.device.g_max
         raw = (seen - curve) * self.mask
-        return np.asarray((raw - (raw.sum(1) / self.count)[:, None]) * self.mask)
+        return np.asarray((raw - (raw.sum(-1) / self.count)[..., None]) * self.mask)
 
     def _settled(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats]:
         """Residuals at the most likely draws, and the slope of the curve with the draw; Levenberg's steps, cell by cell."""
@@ -180,16 +175,16 @@ class Series(Likelihood):
         return e, slope
 
     def _looked_through(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats]:
-        """Logarithm of the mean over `MANY` draws of the likelihood of every cell, and residuals at the best of them."""
-        found = [self._residual(self._curve(law, np.full(self.draw.shape, z), 0.0)) for z in self.even]
-        cost = np.stack([-0.5 * (e * e).sum(1) / noise[0] ** 2 for e in found])
+        """Logarithm of the mean over many draws of the likelihood of every cell, and residuals at the best of them."""
+        e = self._residual(self._curve(law, _even(law.jumps)[:, None, None], 0.0))
+        cost = -0.5 * (e * e).sum(-1) / noise[0] ** 2
         best = cost.argmax(0)
-        return np.logaddexp.reduce(cost, axis=0) - math.log(MANY), np.stack(found)[best, np.arange(best.size)]
+        return np.logaddexp.reduce(cost, axis=0) - math.log(law.jumps), e[best, np.arange(best.size)]
 
     @override
     def log(self, law: Any, noise: Sequence[float]) -> float:
         sd = noise[0]
-        if getattr(law, "jumps", False) and not self.means:
+        if getattr(law, "jumps", 0) > 0 and not self.means:
             total = float(self._looked_through(law, noise)[0].sum() - (self.count - 1).sum() * math.log(sd))
             return total if math.isfinite(total) else -math.inf
         e, slope = self._settled(law, noise)
@@ -200,12 +195,19 @@ class Series(Likelihood):
 
     @override
     def points(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats, str, str]:
-        single = getattr(law, "jumps", False) and not self.means
+        single = getattr(law, "jumps", 0) > 0 and not self.means
         e = self._looked_through(law, noise)[1] if single else self._settled(law, noise)[0]
         read = self.mask > 0
         at = self.temperature if self.axis == "temperature" else self.time
         label = {"time": "time [s]", "reads": "reads", "temperature": "temperature [K]"}[self.axis]
         return at[read], (e / noise[0])[read], label, "residual / read noise"
+
+
+def _even(count: int) -> Floats:
+    """Standard normal draws, each as likely as the next."""
+    from scipy.special import ndtri
+
+    return np.asarray(ndtri((np.arange(count) + 0.5) / count))
 
 
 class Spread(Likelihood):
