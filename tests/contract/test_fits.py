@@ -140,7 +140,8 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_registered_law_is_walked(outside: None) -> None:
     """A law that is added without measurements of its own here fails."""
-    assert {(m, name) for m, registry in MECHANISMS.items() for name in registry} == set(TRUTH)
+    ours = {(m, n) for m, laws in MECHANISMS.items() for n in laws if laws[n].__module__.startswith("stack3d.")}
+    assert ours | {("read_disturb", "outside")} == set(TRUTH)
     assert set(KINDS) == set(MECHANISMS)
 
 
