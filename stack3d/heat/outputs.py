@@ -27,6 +27,7 @@ def thermal_values(chip: Chip, solution: ThermalSolution) -> tuple[dict[str, Any
     faces = ["top", "bottom", "sides", *(f for f in solution.face_heat if f not in ("top", "bottom", "sides"))]
     values: dict[str, Any] = {
         "thermal/layer_temperature_max": np.array([peaks[n][0] for n in names]),
+        "thermal/layer_hot_spot": np.array([peaks[n][1] for n in names]),
         "thermal/layer_temperature_mean": np.array([field.layer_mean(n) for n in names]),
         "thermal/hot_spot": np.array(peaks[hottest][1]),
         "thermal/heat_in": solution.heat_in,
