@@ -322,7 +322,7 @@ def shared(tree: xr.DataTree) -> list[tuple[str, str]]:
         values = values_of(tree, name).values.astype(float).ravel()
         texts = {ANSWERS[name].full(v) for v in values if np.isfinite(v)}
         if len(texts) == 1 and values.size > 1:
-            found.append((ANSWERS[name].label, *texts))
+            found.append((ANSWERS[name].label, texts.pop()))
     return found
 
 
