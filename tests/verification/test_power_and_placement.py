@@ -15,7 +15,6 @@ from stack3d.errors import DeckError, ThermalRunawayError
 from stack3d.heat.bodies import make_grid
 from stack3d.heat.comparison import compare_placements
 from stack3d.heat.faces import thermal_problem
-from stack3d.heat.linear import linear_stack
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.runaway import Runaway
 from stack3d.heat.settle import settle
@@ -27,6 +26,7 @@ from stack3d.heat.tiles import tile_field
 from stack3d.thermal.grid.exact_transient import ExactTransient
 from stack3d.thermal.grid.modal_system import ModalSystem
 from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.linear import linear_stack
 from stack3d.thermal.places import Box
 from stack3d.workload import power
 
