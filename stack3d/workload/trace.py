@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from stack3d import units
+from stack3d.constants import DAY
 from stack3d.errors import DeckError, MissingDependencyError, Problem
 from stack3d.layout import Floats
 from stack3d.schema.workload import Trace
 
-DAY = 86400.0
-"""[s]"""
 _TITLE = re.compile(r"^\s*(.*?)\s*(?:\[([^\]]*)\])?\s*$")
 """Name of a column, and its unit in square brackets."""
 
