@@ -11,6 +11,7 @@ from stack3d.chip.chip import Chip
 from stack3d.layout import Floats
 from stack3d.life.times import YEAR
 from stack3d.units import short
+from stack3d.workload.power import STANDING
 
 ZERO_CELSIUS = 273.15
 HIGHER = 0.05
@@ -78,6 +79,7 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
             _accuracy(values, coordinates),
             *_lasts(chip, values, coordinates),
             _energy(values, coordinates),
+            _conventional(values, coordinates),
             _mapped(values),
             *_throttled(chip, values),
             f"limited by         {limit(values, coordinates)}",
@@ -141,15 +143,32 @@ def _lasts(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]
 
 
 def _energy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
-    energy = values["power/energy_per_inference"]
-    if not np.isfinite(energy).any():
-        return "energy             no inference: the chip stands still"
-    total = float(np.nansum(energy))
-    parts = {name: e for name, e in zip(coordinates["component"], energy) if np.isfinite(e) and e > 0.005 * total}
+    energy = np.atleast_2d(values["power/energy_per_inference"])
+    if not np.isfinite(energy[0].sum()):
+        resting = sum(
+            w for n, w in zip(coordinates["component"], np.atleast_2d(values["power/component_power"])[0]) if n in STANDING
+        )
+        return f"energy             no inference: the chip stands still and draws {short(float(resting), 'W')}"
+    total, last = float(energy[0].sum()), float(energy[-1].sum())
+    parts = {name: e for name, e in zip(coordinates["component"], energy[0]) if e > 0.005 * total}
+    end = f"; {short(last, 'J')} at the end" if abs(last - total) > 0.005 * total else ""
     shares = ", ".join(f"{name.replace('_', ' ')} {100 * e / total:.0f} %" for name, e in parts.items())
-    return (
-        f"energy             {short(total, 'J')} per inference ({shares}), latency {short(float(values['power/latency']), 's')}"
-    )
+    return f"energy             {short(total, 'J')} per inference ({shares}){end}, latency {short(float(values['power/latency']), 's')}"
+
+
+def _conventional(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
+    """The machine that the chip is compared with, its weights in either memory, and the rate at which the two are even."""
+    names = ("energy", "latency", "leakage")
+    energy, latency, leakage = (values[f"power/conventional_{name}"] for name in names)
+    rates = np.atleast_2d(values["power/break_even_rate"])[-1]
+    told = {0.0: "at any rate", float("inf"): "at no rate"}
+    each = [
+        f"{name.upper()} {short(float(energy[i]), 'J')}, {short(float(latency[i]), 's')}, leakage {short(float(leakage[i]), 'W')}"
+        f" (the chip draws less {told.get(float(rates[i]), f'above {float(rates[i]):.3g} inferences per second')})"
+        for i, name in enumerate(coordinates["machine"])
+    ]
+    node, size = float(values["power/conventional_technology"]), float(values["power/conventional_memory"])
+    return f"conventional       {short(node, 'm')}, {short(size, 'B')} of weights: {'; '.join(each)}"
 
 
 def _mapped(values: Mapping[str, Any]) -> str:

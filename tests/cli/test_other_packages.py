@@ -76,7 +76,9 @@ def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
 
 def test_an_output_variable_of_a_package_is_in_the_dataset(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = small_study.write(package, "{power.sources.spot.power: [1 W, 2 W]}")
-    command(monkeypatch, "run", str(path), "-o", str(package / "out"), "--workers", "1", "--set", "expect.unevenness='[0, 50] K'")
+    command(
+        monkeypatch, "run", str(path), "-o", str(package / "out"), "--workers", "1", "--set", "expect.unevenness='[0, 50] K'"
+    )
     with xr.open_datatree(package / "out" / "small" / "study.nc") as tree:
         found, own = tree["extra/unevenness"], tree["thermal"]
         assert found.attrs == {"units": "K", "long_name": "largest minus mean temperature of the layer"}
