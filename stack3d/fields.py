@@ -102,7 +102,7 @@ _ALL = (
         "power/energy_per_inference",
         "time component",
         "J",
-        "energy of one inference by component, its share of leakage, writes and calibrations included; explicit sources are no part",
+        "energy of one inference with its share of leakage, writes and calibrations; explicit sources are no part of it",
     ),
     _f(
         "power/conventional_energy",

@@ -151,9 +151,10 @@ def _energy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
         return f"energy             no inference: the chip stands still and draws {short(float(resting), 'W')}"
     total, last = float(energy[0].sum()), float(energy[-1].sum())
     parts = {name: e for name, e in zip(coordinates["component"], energy[0]) if e > 0.005 * total}
-    end = f"; {short(last, 'J')} at the end" if abs(last - total) > 0.005 * total else ""
     shares = ", ".join(f"{name.replace('_', ' ')} {100 * e / total:.0f} %" for name, e in parts.items())
-    return f"energy             {short(total, 'J')} per inference ({shares}){end}, latency {short(float(values['power/latency']), 's')}"
+    end = f"; {short(last, 'J')} at the end" if abs(last - total) > 0.005 * total else ""
+    latency = short(float(values["power/latency"]), "s")
+    return f"energy             {short(total, 'J')} per inference ({shares}){end}, latency {latency}"
 
 
 def _conventional(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
@@ -162,11 +163,11 @@ def _conventional(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> 
     energy, latency, leakage = (values[f"power/conventional_{name}"] for name in names)
     rates = np.atleast_2d(values["power/break_even_rate"])[-1]
     told = {0.0: "at any rate", float("inf"): "at no rate"}
-    each = [
-        f"{name.upper()} {short(float(energy[i]), 'J')}, {short(float(latency[i]), 's')}, leakage {short(float(leakage[i]), 'W')}"
-        f" (the chip draws less {told.get(float(rates[i]), f'above {float(rates[i]):.3g} inferences per second')})"
-        for i, name in enumerate(coordinates["machine"])
-    ]
+    each = []
+    for i, name in enumerate(coordinates["machine"]):
+        even = told.get(float(rates[i]), f"above {float(rates[i]):.3g} inferences per second")
+        costs = f"{short(float(energy[i]), 'J')}, {short(float(latency[i]), 's')}, leakage {short(float(leakage[i]), 'W')}"
+        each.append(f"{name.upper()} {costs} (the chip draws less {even})")
     node, size = float(values["power/conventional_technology"]), float(values["power/conventional_memory"])
     return f"conventional       {short(node, 'm')}, {short(size, 'B')} of weights: {'; '.join(each)}"
 

@@ -36,7 +36,7 @@ def correction_macs(chip: Chip) -> float:
 
 
 def calibration_effort(chip: Chip) -> tuple[Floats, float]:
-    """Reads of one calibration for ``lifetime.compensation``, in inferences: of each tile, shape (tiles,), and of the logic. [-]
+    """Reads of one calibration of corrections, in inferences: of each tile, shape (tiles,), and of the logic. [-]
 
     Gains of layers read one-hot inputs, those of arrays their reference columns once; columns and converter ranges take the
     calibration inputs through the whole network each.

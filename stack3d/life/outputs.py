@@ -84,5 +84,5 @@ def epoch_record(moment: Moment) -> Record:
 
 
 def _efficiency(first: float, now: float) -> float:
-    """Inferences per joule over those of the first epoch: 0 for a chip that has come to stand still, 1 for one that stood. [-]"""
+    """Inferences per joule over those of the first epoch: 0 where a chip has come to stand still, 1 where it stood. [-]"""
     return 1.0 if now == first else first / now

@@ -10,8 +10,8 @@ import pytest
 from stack3d import decks
 from stack3d.case import run_case
 from stack3d.progress import Silent
-from stack3d.workload.power import COMPONENTS
 from stack3d.study.plan import Draft
+from stack3d.workload.power import COMPONENTS
 
 COARSE = {"solver.mesh": {"lateral": 6, "per_layer": 1, "aspect": 4}, "solver.backend": "tensor"}
 

@@ -81,7 +81,7 @@ def test_products_of_two_activations_are_billed() -> None:
 
 
 def test_a_throttled_chip_shares_its_leakage_among_fewer_inferences() -> None:
-    values = outcome("quickstart", workload__rate="1e6 1/s", lifetime__throttling={"limit": "44.1 degC"}).values
+    values = outcome("quickstart", workload__rate="1e6 1/s", lifetime__throttling={"limit": "44.04 degC"}).values
     np.testing.assert_allclose(imbalance(values), 0.0, atol=1e-9)
     assert 0 < values["power/rate"].max() < 1e6
 

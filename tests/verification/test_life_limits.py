@@ -140,7 +140,8 @@ def test_calibration_is_billed_once_when_programmed_and_once_a_period(fix: dict[
     assert {(m.n_inputs, computer.products[n]) for n, m in computer.matrices.items()} == {(64, 1.0)}
     values = run_case(one.scenario, Silent()).values
     spent = values["reliability/calibration_energy"]
-    dynamic = [COMPONENTS.index(name) for name in DYNAMIC]
+    logic = () if inferences is None else ("digital_layers",)  # the calibration inputs go through the whole network
+    dynamic = [COMPONENTS.index(name) for name in (*DYNAMIC, *logic)]
     each = values["power/energy_per_inference"][:, dynamic].sum(axis=1)
     vectors = 64 if inferences is None else inferences * len(computer.data.profile)
     np.testing.assert_allclose(spent[0], vectors * each[0], rtol=1e-6)
