@@ -191,6 +191,8 @@ _ALL = (
     _f("mvm/wire_error", "time", "1", "relative error of shared line losses; 0 where lines are solved exactly or have none"),
     _f("mvm/ohmic_error", "network_layer", "1", "share of a full-scale current that treating cells as ohmic would lose"),
     _f("mvm/accuracy_without", "mechanism", "1", "mean accuracy at the end of the run with the mechanism switched off"),
+    _f("mvm/first_accuracy_without", "mechanism", "1", "mean accuracy at the first read-out with the mechanism switched off"),
+    _f("mvm/first_accuracy_without_error", "mechanism", "1", "standard error over chips of what comes back without it then"),
     _f("mvm/accuracy_without_tier", "tier", "1", "mean accuracy at the end of the run with the cells of a tier as asked for"),
     _f("mvm/accuracy_without_layer", "network_layer", "1", "mean accuracy at the end with the cells of a layer as asked for"),
     _f("mvm/accuracy_without_error", "mechanism", "1", "standard error over chips of what comes back without the mechanism"),

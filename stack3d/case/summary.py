@@ -82,6 +82,7 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
             _conventional(values, coordinates),
             _mapped(values),
             *_throttled(chip, values),
+            *([f"limited today      {limit(values, coordinates, today=True)}"] if len(coordinates["time"]) > 1 else []),
             f"limited by         {limit(values, coordinates)}",
         ]
     return tuple(lines)
@@ -187,22 +188,24 @@ def _throttled(chip: Chip, values: Mapping[str, Any]) -> list[str]:
     return [f"throttled          to {100 * share.min():.3g} % of the rate asked for, {100 * share[-1]:.3g} % at the end"]
 
 
-def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
-    """What costs most accuracy at the end, in one sentence."""
-    accuracy: Floats = values["mvm/accuracy"][-1]
-    ideal = float(values["mvm/accuracy_ideal"])
-    loss = ideal - float(accuracy.mean())
+def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any], *, today: bool = False) -> str:
+    """What costs most accuracy at the end, or at the first read-out, in one sentence."""
+    accuracy: Floats = values["mvm/accuracy"][0 if today else -1]
+    when, prefix = ("today", "first_") if today else ("at the end", "")
+    loss = float(values["mvm/accuracy_ideal"]) - float(accuracy.mean())
     error = float(accuracy.std(ddof=1) / np.sqrt(accuracy.size)) if accuracy.size > 1 else 0.0
     if loss < max(0.01, 2 * error):
         side = "below" if loss > 0 else "above"
-        return f"nothing: at the end accuracy is {100 * abs(loss):.2f} points {side} float, within one point or chance"
-    if "mvm/accuracy_without" not in values:
-        return f"{100 * loss:.2f} points lost at the end; attribution was switched off"
-    gains = values["mvm/accuracy_without"] - accuracy.mean()
-    best = int(np.argmax(gains))
-    chance = float(np.nan_to_num(values["mvm/accuracy_without_error"][best]))
-    if gains[best] <= 2 * chance:
+        return f"nothing: {when} accuracy is {100 * abs(loss):.2f} points {side} float, within one point or chance"
+    if f"mvm/{prefix}accuracy_without" not in values:
+        return f"{100 * loss:.2f} points lost {when}; attribution was switched off"
+    gains = values[f"mvm/{prefix}accuracy_without"] - accuracy.mean()
+    chance = 2 * np.nan_to_num(values[f"mvm/{prefix}accuracy_without_error"])
+    order = [int(i) for i in np.argsort(-gains, kind="stable") if gains[i] > chance[i]]
+    if not order or (best := order[0]) != int(np.argmax(gains)):
         return f"no single mechanism: {100 * loss:.2f} points are lost, and no one of them alone gives any back"
     name = str(coordinates["mechanism"][best]).replace("_", " ")
     back = "all" if gains[best] >= loss else f"{100 * gains[best]:.2f}"
-    return f"{name}: without it {back} of the {100 * loss:.2f} points lost would come back"
+    more = [f"{str(coordinates['mechanism'][i]).replace('_', ' ')} {100 * gains[i]:.2f}" for i in order[1:3]]
+    rest = f", without {', '.join(more)}" if more else ""
+    return f"{name}: without it {back} of the {100 * loss:.2f} points lost would come back{rest}"

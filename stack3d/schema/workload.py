@@ -144,8 +144,8 @@ class Conventional(DeckModel):
         Memory.model_construct(size=32768, bit=20e-12 / 64),
         Memory.model_construct(size=1048576, bit=100e-12 / 64),
     )
-    """On-chip memories; that of the model lies between or beyond them along a power of the size. Caches of 8 kB, 32 kB and 1 MB,
-    10, 20 and 100 pJ per 64 bit, 45 nm: Horowitz 2014."""
+    """On-chip memories; that of the model lies between or beyond them along a power of the size. Caches of 8 kB, 32 kB and
+    1 MB, 10, 20 and 100 pJ per 64 bit, 45 nm: Horowitz 2014."""
     dram_bit: Energy = 20.3e-12
     """DRAM, 1.3 nJ per 64 bit (lower end of 1.3 to 2.6 nJ): Horowitz 2014."""
     mac_rate: Frequency = 6.4e10

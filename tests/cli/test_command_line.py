@@ -58,7 +58,7 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str
     return folder, done.stdout, done.stderr
 
 
-def test_quickstart_prints_seven_lines(quickstart: tuple[Path, str, str]) -> None:
+def test_quickstart_prints_nine_lines(quickstart: tuple[Path, str, str]) -> None:
     _, out, err = quickstart
     lines = [line.strip() for line in out.splitlines() if line.startswith("  ")]
     assert [line.split("  ")[0] for line in lines] == [
@@ -67,7 +67,9 @@ def test_quickstart_prints_seven_lines(quickstart: tuple[Path, str, str]) -> Non
         "accuracy",
         "lasts",
         "energy",
+        "conventional",
         "mapping",
+        "limited today",
         "limited by",
     ]
     assert "today" in lines[2] and "after 1 year" in lines[2] and "after 10 years" in lines[2]
