@@ -54,9 +54,9 @@ def add_attribution(history: History, record: Record) -> None:
         record.put(f"mvm/accuracy_without{suffix}", np.array(rows).mean(axis=1))
         record.put(f"mvm/accuracy_without{suffix}_error", _chance(np.array(rows) - final))
     first, fresh = _at_first(history), record["mvm/accuracy"][0]
-    rows = np.array([without_mechanism(first, name) for name in names])
-    record.put("mvm/first_accuracy_without", rows.mean(axis=1))
-    record.put("mvm/first_accuracy_without_error", _chance(rows - fresh))
+    today = np.array([without_mechanism(first, name) for name in names])
+    record.put("mvm/first_accuracy_without", today.mean(axis=1))
+    record.put("mvm/first_accuracy_without_error", _chance(today - fresh))
     record.along("mechanism", names)
 
 

@@ -130,7 +130,7 @@ ANSWERS: Mapping[str, Answer] = {
     ),
     "tiers": Answer("tiers", "", ("thermal/temperature_mean",), _tiers, True, 0),
     "energy": Answer(
-        "energy per inference at the end",
+        "energy per inference",
         "nJ",
         ("power/energy_per_inference",),
         lambda e: 1e9 * _last(e).sum("component", min_count=1),
