@@ -197,7 +197,7 @@ def efficiency(facts: Facts) -> Figure:
             (Line("inferences per joule", time, gain, COLOURS[2], dots=True), Rule("y", 0.0, "today")),
         ),
     )
-    energy = facts.values("power/energy_per_inference").sum(axis=-1)
+    energy = np.nansum(np.atleast_2d(facts.values("power/energy_per_inference")), axis=1)
     caption = (
         f"{si(float(energy[0]), 'J')} per inference today, {si(float(energy[-1]), 'J')} at the end, leakage and upkeep"
         " included: reads of cells that conduct less cost less, converters and links stay."
