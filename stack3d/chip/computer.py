@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d import mvm
+from stack3d.chip.kept import Loaded
 from stack3d.devices.model import DeviceModel
 from stack3d.layout import Floats
 from stack3d.schema.scenario import Scenario
@@ -51,6 +52,8 @@ class Computer:
         Products per inference of the layers that stay digital.
     task : Task
         What the outputs are judged as.
+    origin : Loaded
+        Network and data as they were read, with the float pass.
     activation_macs : float
         Multiply-accumulates per inference of products of two activations.
     memory : float
@@ -70,6 +73,7 @@ class Computer:
     products: Mapping[str, float]
     digital_products: Mapping[str, float]
     task: Task
+    origin: Loaded
     places: tuple[Site, ...] = ()
     hops: tuple[int, ...] = ()
     activation_macs: float = 0.0
@@ -85,13 +89,10 @@ class Computer:
         """The same computer with one mechanism switched off in every device."""
         return replace(self, devices={name: device.without(mechanism) for name, device in self.devices.items()})
 
-    @cached_property
+    @property
     def float_logits(self) -> Floats:
         """Outputs in float arithmetic, shape (n_test, outputs)."""
-        step = max(1, int(READ_MEMORY // (self.memory or 1.0)))
-        n = len(self.data.inputs)
-        parts = [self.network.run(self.data.inputs[i : i + step]) for i in range(0, n, step)]
-        return np.concatenate([part.reshape(len(part), -1) for part in parts])
+        return self.origin.float_logits
 
     @cached_property
     def float_accuracy(self) -> float:
@@ -231,13 +232,13 @@ def forward_of(network: networks.Network) -> Callable[[Any, Floats], Floats]:
     return forward
 
 
-def energies_of(computer: Computer, scenario: Scenario, conductances: Mapping[str, Any]) -> dict[str, Floats]:
+def priced_bits(scenario: Scenario) -> dict[str, int]:
+    """Bits that inputs and conversions are charged for."""
+    return {"dac_bits": scenario.mvm.dac_bits or EXACT_PRICED_AS, "adc_bits": scenario.mvm.adc_bits or EXACT_PRICED_AS}
+
+
+def energies_of(activities: Sequence[power.TileActivity], scenario: Scenario) -> dict[str, Floats]:
     """Energy per inference of each tile by component, shape (tiles,). [J]"""
     work = scenario.workload
     assert work is not None
-    return power.tile_energies(
-        computer.activities(conductances),
-        work.periphery,
-        dac_bits=scenario.mvm.dac_bits or EXACT_PRICED_AS,
-        adc_bits=scenario.mvm.adc_bits or EXACT_PRICED_AS,
-    )
+    return power.tile_energies(activities, work.periphery, **priced_bits(scenario))
