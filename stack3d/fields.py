@@ -70,7 +70,12 @@ _ALL = (
     _f("power/tile_power", "tile", "W", "power of the tile with its converters at the first epoch, leakage included"),
     _f("power/component_power", "component", "W", "power by component at the first epoch"),
     _f("power/power_density", "tier y x", "W m-2", "array power per area in each box of the tier at the first epoch"),
-    _f("power/energy_per_inference", "component", "J", "energy of one inference by component, leakage not included"),
+    _f(
+        "power/energy_per_inference",
+        "component",
+        "J",
+        "energy of one inference by component; NaN for leakage and explicit sources",
+    ),
     _f(
         "power/conventional_energy",
         "machine",
