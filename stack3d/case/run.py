@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
 from stack3d.chip.chip import Chip
 from stack3d.errors import DeckError, SolverError, ValidityWarning
-from stack3d.fields import FIELDS
 from stack3d.grids import Grid
 from stack3d.heat import estimate
 from stack3d.heat.bodies import check_body, make_body
@@ -29,6 +26,7 @@ from stack3d.life.policy import chosen_policies
 from stack3d.life.start import first_heat, present
 from stack3d.life.times import TODAY
 from stack3d.progress import Observer, Stopwatch
+from stack3d.record import Record
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.problem import HeatProblem
 
@@ -44,25 +42,35 @@ class Outcome:
 
     Parameters
     ----------
-    values : mapping of str to array
-        Output variables by ``group/name`` as `fields` catalogues them.
-    coordinates : mapping of str to array
+    record : Record
+        Output variables and their coordinates.
     statistics : mapping
         For ``run.json``: sizes, iterations, seconds.
     summary : tuple of str
         Five lines for a person, then one per warning.
     warnings : tuple of str
         Laws used outside what they were fitted to, limits exceeded.
-    notes : mapping of str to str
-        How a variable was found, where its catalogue entry does not say.
     """
 
-    values: Mapping[str, Any]
-    coordinates: Mapping[str, Any]
+    record: Record
     statistics: Mapping[str, Any]
     summary: tuple[str, ...]
     warnings: tuple[str, ...] = ()
-    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Output variables by ``group/name`` as `fields` catalogues them."""
+        return self.record
+
+    @property
+    def coordinates(self) -> Mapping[str, Any]:
+        """Of their dimensions."""
+        return self.record.coordinates
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """How a variable was found, where its catalogue entry does not say."""
+        return self.record.notes
 
 
 def check(scenario: Scenario, *, solve: bool = False) -> Chip:
@@ -158,35 +166,33 @@ def _run(
         observer.stage("heat")
         with clock("heat"):
             settled = None if chip.computer is None else first_heat(chip, chip.computer, backend, plan)
-            values, coordinates, solution, cooled = over_time(chip, backends.solid(scenario, problem), settled)
-            estimates = estimate.of_march(chip, values, backends.coarse, settled)
+            record, solution, cooled = over_time(chip, backends.solid(scenario, problem), settled)
+            estimates = estimate.of_march(chip, record, backends.coarse, settled)
     elif chip.computer is None:
         observer.stage("heat")
         with clock("heat"):
             solution = backend.solve(chip.sources)
-            values, coordinates = thermal_values(chip, solution)
+            record = thermal_values(chip, solution)
             estimates = estimate.of_mesh(chip, solution, backends.coarse)
     elif until == "thermal":
         observer.stage("heat")
         with clock("heat"):
             state = first_heat(chip, chip.computer, backend, plan)
-            values, coordinates = present(chip, chip.computer, state, np.array([TODAY]))
-            solution = state.solution
-            values["thermal/tile_temperature"] = state.tile_temperature[None]
-            estimates = estimate.of_state(chip, state, backends.coarse, values)
+            record, solution = present(chip, chip.computer, state), state.solution
+            record.along("time", [TODAY])
+            record.put("thermal/tile_temperature", state.tile_temperature[None])
+            estimates = estimate.of_state(chip, state, backends.coarse, record)
     else:
         loop = Loop(chip, chip.computer, backend, plan, observer, clock, resume, key)
-        values, coordinates, solution = loop.run()
+        record, solution = loop.run()
         with clock("heat"):
-            estimates = estimate.of_state(chip, loop.first, backends.coarse, values)
-    values |= {name: found.value for name, found in estimates.items()}
-    _check_temperatures(values)
-    highest = values["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in values else None
+            estimates = estimate.of_state(chip, loop.first, backends.coarse, record)
+    for name, found in estimates.items():
+        record.put(name, found.value, found.how)
+    _check_temperatures(record)
+    highest = record["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in record else None
     warn_of_limits(chip, cooled or backend.problem, solution, highest)
     built = {name: count - before[name] for name, count in backends.counts.items()}
     statistics = {"thermal": dict(solution.statistics), "built": built, "seconds": clock.seconds}
-    shown = values
-    if scenario.transient is not None:
-        shown = {name: value[-1] if "time" in FIELDS[name].dims else value for name, value in values.items()}
-    notes = {name: found.how for name, found in estimates.items()}
-    return Outcome(values, coordinates, statistics, summarise(chip, shown, coordinates), notes=notes)
+    shown = record if scenario.transient is None else record.at_end()
+    return Outcome(record, statistics, summarise(chip, shown, record.coordinates))

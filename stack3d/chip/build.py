@@ -138,6 +138,7 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
     """Everything but the places of the tiles."""
     work = scenario.workload
     assert work is not None and scenario.device is not None
+    mvm.library(work.array)  # says at once what is not installed
     keyed = {"device": scenario.device, **{f"hybrid[{i}].device": part.device for i, part in enumerate(scenario.hybrid)}}
     for key, deck in keyed.items():
         problems += [replace(p, key=f"{key}.{p.key}".rstrip(".")) for p in check_device(deck)]

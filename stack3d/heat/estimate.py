@@ -110,7 +110,7 @@ def _flatter(rough: Chip, fine: Chip) -> Chip | None:
 
 def answers(chip: Chip, solution: ThermalSolution) -> Answers:
     """Every temperature of `thermal_values`, and means of tiles."""
-    found = {n: np.asarray(v) for n, v in thermal_values(chip, solution)[0].items() if is_temperature(n)}
+    found = {n: np.asarray(v) for n, v in thermal_values(chip, solution, outside=False).items() if is_temperature(n)}
     if chip.computer is not None:
         places = chip.computer.places
         means = [solution.field.box_means(layer, [box])[0] for layer, box in places]

@@ -53,8 +53,10 @@ def forked(path: Path, out: Path) -> int:
 
 
 def called(path: Path, out: Path, *more: str) -> int:
+    """Run a study in a process, and a session, of its own."""
     command = [sys.executable, "-m", "stack3d.cli", "run", str(path), "-o", str(out), "--progress", "none", *more]
-    return subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid
+    quiet = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_WRONLY, 0) for n in (1, 2)]
+    return os.posix_spawn(sys.executable, command, os.environ, file_actions=quiet, setsid=True)
 
 
 def until_done(
@@ -118,7 +120,7 @@ def test_dask_workers_killed_at_random_moments(tmp_path: Path) -> None:
     scheduler = begin("distributed.cli.dask_scheduler", "--scheduler-file", str(file), "--port", "0", "--no-dashboard")
     workers = [worker(), worker()]
     try:
-        while not file.exists():
+        while not file.exists() or not file.read_text().rstrip().endswith("}"):
             time.sleep(0.1)
         address = json.loads(file.read_text())["address"]
         while kills < 15:
