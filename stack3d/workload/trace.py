@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.constants import DAY
 from stack3d.errors import DeckError, MissingDependencyError, Problem
 from stack3d.layout import Floats
 from stack3d.schema.workload import Trace
-
-DAY = 86400.0
-"""[s]"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ import pytest
 import stack3d
 
 ROWS = (
-    ("errors",),
-    ("units", "registry", "progress", "yamltree", "storage", "memory", "layout", "tiles", "signals"),
+    ("errors", "constants", "streams"),
+    ("units", "registry", "progress", "yamltree", "storage", "memory", "layout", "tiles", "signals", "films"),
     ("fields", "meshes", "grids", "yamlfile"),
     ("schema", "floorplans", "record"),
     ("decks",),
