@@ -47,7 +47,7 @@ class Outcome:
     statistics : mapping
         For ``run.json``: sizes, iterations, seconds.
     summary : tuple of str
-        Five lines for a person, then one per warning.
+        Lines for a person, then one per warning.
     warnings : tuple of str
         Laws used outside what they were fitted to, limits exceeded.
     """
