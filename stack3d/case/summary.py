@@ -36,20 +36,23 @@ def span(times: Floats, end: float, *shares: float) -> str:
     return " to ".join(duration(float(t)) if np.isfinite(t) else f"beyond {duration(end)}" for t in found)
 
 
-def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> tuple[str, ...]:
-    """Peak and place, spread between tiers, accuracy, energy, what limits."""
-    hottest = int(np.argmax(values["thermal/layer_temperature_max"]))
-    peak = float(values["thermal/layer_temperature_max"][hottest])
-    layer = coordinates["layer"][hottest]
-    rise = peak - chip.scenario.cooling.ambient
-    x, y, z = (1e3 * v for v in values["thermal/hot_spot"])
-    flat = peak - float(values["thermal/layer_temperature_mean"][hottest]) < FLAT * abs(rise)
-    place = "the same all over the layer" if flat else f"at x {x:.2f}, y {y:.2f}, z {z:.3f} mm"
-    error = _error(values, "layer_temperature_max", hottest)
-    lines = [
-        f"peak temperature   {peak - ZERO_CELSIUS:.2f}{error} degC in {layer}, {place}"
-        f" ({rise:.2f} K over ambient, {short(float(values['thermal/heat_in']), 'W')}){_higher(values, coordinates)}"
-    ]
+def summarise(
+    chip: Chip,
+    values: Mapping[str, Any],
+    coordinates: Mapping[str, Any],
+    warmest: tuple[float, Mapping[str, Any]] | None = None,
+) -> tuple[str, ...]:
+    """Peak and place, spread between tiers, accuracy, energy, what limits.
+
+    Parameters
+    ----------
+    chip : Chip
+    values, coordinates : mapping
+        Output variables; of a transient at its last time.
+    warmest : (float, mapping), optional
+        Of a transient: the time of its hottest output [s] and the variables there, which the peak is taken from.
+    """
+    lines = [_peak(chip, warmest[1] if warmest else values, coordinates, warmest[0] if warmest else None)]
     if "thermal/temperature_mean" in values:
         means = values["thermal/temperature_mean"]
         low, high = int(np.argmin(means)), int(np.argmax(means))
@@ -63,7 +66,9 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
             f"within a period    {cold} to {hot} degC in {coordinates['tile'][tile]}, mean {mean}, {busy} while it computes"
         )
     if chip.scenario.transient is not None:
-        lines.append(f"at                 {float(coordinates['time'][-1]):g} s, the last of {len(coordinates['time'])} times")
+        lines.append(
+            f"other lines        after {float(coordinates['time'][-1]):g} s, the last of {len(coordinates['time'])} times"
+        )
     elif "mvm/accuracy" not in values:
         balance = f"error {float(values['thermal/heat_balance_error']):.1e} of the heat put in"
         resistance = float(values["thermal/thermal_resistance"])
@@ -85,6 +90,23 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
             f"limited by         {limit(values, coordinates)}",
         ]
     return tuple(lines)
+
+
+def _peak(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any], time: float | None) -> str:
+    """The hottest point with its error and place, and of a transient its time."""
+    hottest = int(np.argmax(values["thermal/layer_temperature_max"]))
+    peak = float(values["thermal/layer_temperature_max"][hottest])
+    layer = coordinates["layer"][hottest]
+    rise = peak - chip.scenario.cooling.ambient
+    x, y, z = (1e3 * v for v in values["thermal/hot_spot"])
+    flat = peak - float(values["thermal/layer_temperature_mean"][hottest]) < FLAT * abs(rise)
+    place = "the same all over the layer" if flat else f"at x {x:.2f}, y {y:.2f}, z {z:.3f} mm"
+    error = _error(values, "layer_temperature_max", hottest)
+    when = "" if time is None else f", after {short(time, 's')}, the hottest of {len(coordinates['time'])} times"
+    return (
+        f"peak temperature   {peak - ZERO_CELSIUS:.2f}{error} degC in {layer}, {place}"
+        f" ({rise:.2f} K over ambient, {short(float(values['thermal/heat_in']), 'W')}){when}{_higher(values, coordinates)}"
+    )
 
 
 def _error(values: Mapping[str, Any], name: str, index: int) -> str:
