@@ -66,7 +66,7 @@ def solves_of(chip: Chip) -> int:
     switches = (
         1 if transient.duty is None else 2 * math.ceil(1 if transient.periodic else transient.until / transient.duty.period)
     )
-    return 2 * STEPS * max(switches, len(transient.outputs))
+    return 2 * STEPS * max(switches, len(transient.times))
 
 
 def told(chip: Chip) -> str:
