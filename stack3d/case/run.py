@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from stack3d.case.size import check_size
 from stack3d.case.summary import summarise
 from stack3d.chip.chip import Chip
@@ -47,7 +49,7 @@ class Outcome:
     statistics : mapping
         For ``run.json``: sizes, iterations, seconds.
     summary : tuple of str
-        Five lines for a person, then one per warning.
+        Lines for a person, then one per warning.
     warnings : tuple of str
         Laws used outside what they were fitted to, limits exceeded.
     """
@@ -194,5 +196,8 @@ def _run(
     warn_of_limits(chip, cooled or backend.problem, solution, highest)
     built = {name: count - before[name] for name, count in backends.counts.items()}
     statistics = {"thermal": dict(solution.statistics), "built": built, "seconds": clock.seconds}
-    shown = record if scenario.transient is None else record.at_end()
-    return Outcome(record, statistics, summarise(chip, shown, record.coordinates))
+    if scenario.transient is None:
+        return Outcome(record, statistics, summarise(chip, record, record.coordinates))
+    hottest = int(np.argmax(record["thermal/layer_temperature_max"].max(axis=1)))
+    warmest = float(record.coordinates["time"][hottest]), record.at(hottest)
+    return Outcome(record, statistics, summarise(chip, record.at(-1), record.coordinates, warmest))

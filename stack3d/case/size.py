@@ -50,7 +50,7 @@ def _times(chip: Chip) -> int:
     """Instants that maps are kept of."""
     scenario = chip.scenario
     if scenario.transient is not None:
-        return max(1, len(scenario.transient.outputs))
+        return len(scenario.transient.times)
     if scenario.lifetime is not None:
         refine = scenario.lifetime.refine
         return 2 + (refine.most if refine is not None else scenario.lifetime.epochs)
