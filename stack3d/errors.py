@@ -69,7 +69,7 @@ class DeckError(Stack3dError):
             problems = Problem("", problems)
         listed = [problems] if isinstance(problems, Problem) else list(problems)
         if len(listed) > MOST_MISTAKES + 1:
-            more = replace(listed[MOST_MISTAKES], key="", message=f"and {len(listed) - MOST_MISTAKES} more mistakes")
+            more = replace(listed[MOST_MISTAKES], message=f"and {len(listed) - MOST_MISTAKES} more mistakes")
             listed[MOST_MISTAKES:] = [more]
         self.problems: tuple[Problem, ...] = tuple(listed)
         super().__init__("\n".join(str(p) for p in self.problems))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.case.size import check_size
+from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
 from stack3d.chip.chip import Chip
 from stack3d.errors import DeckError, SolverError, ValidityWarning
@@ -159,7 +159,7 @@ def _run(
         body = make_body(chip)
     builder = builder_of(scenario, body) if isinstance(body, Grid) else None
     told = {"builder": builder} if builder else {}
-    observer.stage("mesh", layers=len(chip.stack.layers), unknowns=body.n_nodes, **told)
+    observer.stage("mesh", layers=len(chip.stack.layers), unknowns=body.n_nodes, solves=solves_of(chip), **told)
     with clock("mesh"):
         problem = thermal_problem(chip.stack, body, scenario.cooling)
         backend = backends.of(scenario, problem)
