@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stack3d.case.size import check_size
+import numpy as np
+
+from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
 from stack3d.chip.chip import Chip
 from stack3d.errors import DeckError, SolverError, ValidityWarning
@@ -47,7 +49,7 @@ class Outcome:
     statistics : mapping
         For ``run.json``: sizes, iterations, seconds.
     summary : tuple of str
-        Five lines for a person, then one per warning.
+        Lines for a person, then one per warning.
     warnings : tuple of str
         Laws used outside what they were fitted to, limits exceeded.
     """
@@ -157,7 +159,7 @@ def _run(
         body = make_body(chip)
     builder = builder_of(scenario, body) if isinstance(body, Grid) else None
     told = {"builder": builder} if builder else {}
-    observer.stage("mesh", layers=len(chip.stack.layers), unknowns=body.n_nodes, **told)
+    observer.stage("mesh", layers=len(chip.stack.layers), unknowns=body.n_nodes, solves=solves_of(chip), **told)
     with clock("mesh"):
         problem = thermal_problem(chip.stack, body, scenario.cooling)
         backend = backends.of(scenario, problem)
@@ -194,5 +196,8 @@ def _run(
     warn_of_limits(chip, cooled or backend.problem, solution, highest)
     built = {name: count - before[name] for name, count in backends.counts.items()}
     statistics = {"thermal": dict(solution.statistics), "built": built, "seconds": clock.seconds}
-    shown = record if scenario.transient is None else record.at_end()
-    return Outcome(record, statistics, summarise(chip, shown, record.coordinates))
+    if scenario.transient is None:
+        return Outcome(record, statistics, summarise(chip, record, record.coordinates))
+    hottest = int(np.argmax(record["thermal/layer_temperature_max"].max(axis=1)))
+    warmest = float(record.coordinates["time"][hottest]), record.at(hottest)
+    return Outcome(record, statistics, summarise(chip, record.at(-1), record.coordinates, warmest))

@@ -71,7 +71,7 @@ def over_time(chip: Chip, solid: SolidBackend, state: Heat | None = None) -> tup
     laws, runs = film_laws(chip.scenario.cooling, problem), channel_runs(problem.stack)
     tolerance = chip.scenario.solver.linear.tolerance
     system = solid.system(sources, places, rtol=tolerance, laws=laws, runs=runs)
-    times = np.array(deck.outputs or (deck.until,))
+    times = np.array(deck.times)
     ambient = chip.scenario.cooling.ambient
     state_at = _periodic(system, schedule, deck) if deck.periodic else _marched(system, schedule, deck, ambient)
     rows: list[Record] = []

@@ -21,6 +21,8 @@ from stack3d.results.files import plain
 if TYPE_CHECKING:
     import xarray as xr
 
+SCHEMA = 2
+"""Of the result file: 2 since accuracies are read before writes and energies count all that the chip draws."""
 PACKAGES = ("dolfinx-solver-real", "fenics-dolfinx", "gmsh", "numpy", "scipy", "xarray", "onnx", "pydantic", "pint")
 
 
@@ -81,6 +83,7 @@ def to_tree(case: Case, outcome: Outcome) -> xr.DataTree:
         attrs={
             "title": case.scenario.title or case.name,
             "Conventions": "CF-1.11",
+            "schema": SCHEMA,
             "history": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} stack3d {__version__}: run of scenario {case.name}",
             "scenario": case.name,
             "content_hash": case.digest(),
@@ -160,6 +163,11 @@ def open_result(path: str | Path) -> xr.DataTree:
         raise ResultsError(f"{file} is damaged: it is not what its run.json was written for; run the case again")
     try:
         with xr.open_datatree(file, engine="netcdf4") as tree:
-            return tree.load()
+            found = tree.load()
     except Exception as error:  # the libraries below raise what they like
         raise ResultsError(f"{file} cannot be read as a dataset, it may be cut off or of another kind: {error}") from None
+    if int(found.attrs.get("schema", 1)) > SCHEMA:
+        raise ResultsError(
+            f"{file} has schema {found.attrs['schema']}; this stack3d reads up to {SCHEMA}: a newer one wrote it"
+        )
+    return found
