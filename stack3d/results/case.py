@@ -17,6 +17,7 @@ from stack3d.case.run import Outcome
 from stack3d.decks import Case
 from stack3d.errors import ResultsError
 from stack3d.results.files import plain
+from stack3d.signals import unheard
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -162,7 +163,7 @@ def open_result(path: str | Path) -> xr.DataTree:
     if is_damaged(file.parent, read_record(file.parent) if file.name == "result.nc" else {}):
         raise ResultsError(f"{file} is damaged: it is not what its run.json was written for; run the case again")
     try:
-        with xr.open_datatree(file, engine="netcdf4") as tree:
+        with unheard(), xr.open_datatree(file, engine="netcdf4") as tree:
             found = tree.load()
     except Exception as error:  # the libraries below raise what they like
         raise ResultsError(f"{file} cannot be read as a dataset, it may be cut off or of another kind: {error}") from None
