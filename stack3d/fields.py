@@ -96,7 +96,7 @@ _ALL = (
         "K W-1",
         "largest rise over ambient per watt; NaN over time and where a face or coolant has its own temperature or heat",
     ),
-    _f("power/tile_power", "tile", "W", "power of the tile with its converters at the first epoch, leakage included"),
+    _f("power/tile_power", "tile", "W", "power of the tile with its converters and leakage, chip as programmed"),
     _f("power/component_power", "time component", "W", "power by component in the epoch, as it enters conduction"),
     _f("power/power_density", "tier y x", "W m-2", "array power per area in each box of the tier at the first epoch"),
     _f(
