@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,12 @@ from stack3d.thermal.backend import ThermalSolution
 from stack3d.workload import power
 
 
-class HeatOutput(Output):
+class HeatOutput(Output, ABC):
     """An output variable of another package that a solved temperature tells; see `fields.outputs`."""
 
+    @abstractmethod
     def of_heat(self, chip: Chip, solution: ThermalSolution, record: Record) -> None:
         """Put its variables into the `record`: of a steady case, of the first epoch, of each output of a transient."""
-        raise NotImplementedError
 
 
 def thermal_values(chip: Chip, solution: ThermalSolution, *, outside: bool = True) -> Record:
@@ -71,7 +72,7 @@ def thermal_values(chip: Chip, solution: ThermalSolution, *, outside: bool = Tru
         _along_boxes(record, stack.layer(scenario.maps.layers[0]).extent, map_x=nx, map_y=ny)
         record.put("thermal/map_temperature", [field.map(n, nx, ny) for n in scenario.maps.layers])
     if outside:
-        for output in registered(HeatOutput):
+        for output in registered(HeatOutput):  # type: ignore[type-abstract]  # chooses, makes none
             output.of_heat(chip, solution, record)
     return record
 
