@@ -13,6 +13,7 @@ from stack3d.heat.outputs import add_power, thermal_values
 from stack3d.heat.periodic import Swing
 from stack3d.heat.settle import settle
 from stack3d.heat.state import Heat, Limits
+from stack3d.heat.upkeep import Upkeep
 from stack3d.life.life import Bill, Life, Totals
 from stack3d.life.policy import Policy
 from stack3d.life.population import Population
@@ -27,7 +28,8 @@ def fresh_life(chip: Chip, computer: Computer) -> Life:
     temperature = (chip.scenario.lifetime or Lifetime()).programming_temperature
     population = Population.programmed(computer, samples.samples, samples.seed, temperature)
     tiles, tiers = len(computer.tiles), len(chip.stack.with_role("rram"))
-    bill, totals = Bill(0.0, 0.0, 0.0, np.zeros(tiles)), Totals.fresh(tiers, tiles)
+    bill = Bill(0.0, 0.0, 0.0, np.zeros(tiles), Upkeep(np.zeros(tiles)))
+    totals = Totals.fresh(tiers, tiles)
     return Life(chip, computer, population, 0.0, bill, totals)
 
 

@@ -57,6 +57,13 @@ def counted(activities: Sequence[TileActivity], periphery: Periphery, *, dac_bit
     return Counts(charge, driven, converted, sums, bits, crossings)
 
 
+def verify_energy(charge: float, periphery: Periphery, *, dac_bits: int, adc_bits: int) -> float:
+    """Energy of the read of one cell, whose current takes `charge` [J]: a driven row and a converted column. [J]"""
+    cell = 0.0 if periphery.array_included else charge
+    driven = converter_energy(periphery.driver, dac_bits) + converter_energy(periphery.dac, dac_bits)
+    return cell + driven + converter_energy(periphery.adc, adc_bits) + converter_energy(periphery.integrator, dac_bits)
+
+
 def priced(activities: Sequence[TileActivity], periphery: Periphery, *, dac_bits: int, adc_bits: int) -> dict[str, float]:
     """Energy of one inference by component: counts times prices, apart from the powers that heat the tiles. [J]
 
