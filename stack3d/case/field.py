@@ -86,7 +86,7 @@ def solve_field(scenario: Scenario) -> Field:
     if chip.computer is None:
         solution = backend.solve(sources)
     else:
-        state = first_heat(chip, chip.computer, backend, chosen_policies(chip))
+        state = first_heat(chip, chip.computer, backend, chosen_policies(chip), beyond=True)
         solution = state.solution
         sources = list(heat_sources(chip, state.powers, state.rate))
     values = solution.field.values

@@ -16,7 +16,7 @@ from stack3d.chip.chip import Chip
 from stack3d.errors import DeckError, SolverError, ValidityWarning
 from stack3d.grids import Grid
 from stack3d.heat import estimate
-from stack3d.heat.bodies import check_body, make_body
+from stack3d.heat.bodies import check_body, make_body, size_of_body
 from stack3d.heat.faces import thermal_problem
 from stack3d.heat.limits import check_limits, warn_of_limits
 from stack3d.heat.outputs import thermal_values
@@ -159,7 +159,8 @@ def _run(
         body = make_body(chip)
     builder = builder_of(scenario, body) if isinstance(body, Grid) else None
     told = {"builder": builder} if builder else {}
-    observer.stage("mesh", layers=len(chip.stack.layers), unknowns=body.n_nodes, solves=solves_of(chip), **told)
+    unknowns = size_of_body(chip, body)[0]
+    observer.stage("mesh", layers=len(chip.stack.layers), unknowns=unknowns, solves=solves_of(chip), **told)
     with clock("mesh"):
         problem = thermal_problem(chip.stack, body, scenario.cooling)
         backend = backends.of(scenario, problem)
@@ -179,7 +180,7 @@ def _run(
     elif until == "thermal":
         observer.stage("heat")
         with clock("heat"):
-            state = first_heat(chip, chip.computer, backend, plan)
+            state = first_heat(chip, chip.computer, backend, plan, beyond=True)
             record, solution = present(chip, chip.computer, state), state.solution
             record.along("time", [TODAY])
             record.put("thermal/tile_temperature", state.tile_temperature[None])
@@ -195,7 +196,7 @@ def _run(
     highest = record["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in record else None
     warn_of_limits(chip, cooled or backend.problem, solution, highest)
     built = {name: count - before[name] for name, count in backends.counts.items()}
-    statistics = {"thermal": dict(solution.statistics), "built": built, "seconds": clock.seconds}
+    statistics = {"thermal": {**solution.statistics, "unknowns": unknowns}, "built": built, "seconds": clock.seconds}
     if scenario.transient is None:
         return Outcome(record, statistics, summarise(chip, record, record.coordinates))
     hottest = int(np.argmax(record["thermal/layer_temperature_max"].max(axis=1)))

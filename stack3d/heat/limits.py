@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
+
 from stack3d.chip.chip import Chip
-from stack3d.errors import Problem, ValidityWarning, did_you_mean
+from stack3d.constants import ZERO_CELSIUS
+from stack3d.errors import Problem, RangeError, ValidityWarning, did_you_mean
 from stack3d.heat.channels import warn_of_channels
 from stack3d.layout import Floats
 from stack3d.thermal.backend import ThermalSolution
@@ -39,6 +42,29 @@ def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution, 
             peak = solution.field.layer_peak(layer.name)[0] if highest is None else float(highest[i])
             if name in (layer.role, layer.name) and peak > limit:
                 _warn(f"limits.{name}: layer {layer.name!r} reaches {peak:.2f} K, {peak - limit:.2f} K above its limit")
+
+
+def located(error: RangeError, chip: Chip, field: Floats, watts: float) -> RangeError:
+    """The error of a law that a temperature leaves, with the hottest tile, the heat and what to do.
+
+    Parameters
+    ----------
+    error : RangeError
+    chip : Chip
+    field : ndarray, shape (tiles, ny, nx)
+        Temperatures of the tiles. [K]
+    watts : float
+        Heat of the chip. [W]
+    """
+    computer = chip.computer
+    if computer is None or "temperature" not in str(error):
+        return error
+    i = int(np.argmax(field.max(axis=(1, 2))))
+    tile, layer = computer.tiles[i], computer.places[i][0]
+    celsius = field[i].max() - ZERO_CELSIUS
+    hot = f"tile {tile.layer}[{tile.index}] in {layer} reaches {celsius:.1f} degC with {watts:.4g} W in the chip"
+    remedy = "lower power.sources or workload.rate, or cool better; --until thermal gives the temperatures"
+    return RangeError(f"{error}: {hot}; {remedy}")
 
 
 def _warn(text: str) -> None:

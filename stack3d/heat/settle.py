@@ -10,8 +10,9 @@ import numpy as np
 from stack3d.chip.chip import Chip
 from stack3d.chip.computer import energies_of
 from stack3d.errors import RangeError, SolverError, ValidityWarning
+from stack3d.heat.limits import located
 from stack3d.heat.runaway import RUNAWAY_TEMPERATURE, Runaway
-from stack3d.heat.sources import heat_sources, upkeep_power
+from stack3d.heat.sources import heat_sources, total_power, upkeep_power
 from stack3d.heat.state import LEAKAGE_ITERATIONS, Heat, Limits
 from stack3d.heat.tiles import periphery_means, tile_field
 from stack3d.heat.upkeep import Upkeep
@@ -103,20 +104,20 @@ def _fixed_point(
     steps: list[float] = []
     guess = None
     periphery = field.mean(axis=(1, 2))
-    runaway = Runaway()
+    runaway, watts = Runaway(), total_power(chip.sources)
     for iteration in range(1, limits.iterations + 1):
         try:
             activities = tuple(computer.activities(conductances_at(field)))
-        except RangeError:  # leakage has left the temperatures of the device laws
+        except RangeError as error:  # power or leakage has left the temperatures of the device laws
             runaway.conclude(field)
-            raise
+            raise located(error, chip, field, watts) from None
         energies = energies_of(activities, chip.scenario)
         powers = {name: rate * energy for name, energy in energies.items()}
         powers["calibration"] = upkeep_power(chip, energies, upkeep)
         powers["write"] = np.array(np.broadcast_to(write_power, (len(computer.tiles),)), dtype=float)
         powers["leakage"] = power.leakage(work.periphery, periphery) * awake * leaking
         solution = backend.solve(heat_sources(chip, powers, rate), guess=guess)
-        guess = solution.field.values
+        guess, watts = solution.field.values, solution.heat_in
         new = tile_field(chip, solution, subgrid)
         warmed = periphery_means(chip, solution)
         if iteration == 1 and new.max() > RUNAWAY_TEMPERATURE:

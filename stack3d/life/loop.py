@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from stack3d.chip import Chip, Computer
 from stack3d.chip.computer import energies_of
+from stack3d.errors import RangeError
 from stack3d.fields import registered
 from stack3d.heat.climate import Climate
+from stack3d.heat.limits import located
 from stack3d.heat.periodic import PeriodicHeat, Swing
 from stack3d.heat.settle import settle
 from stack3d.heat.sources import heat_sources, power_schedule, total_power, upkeep_power
@@ -192,8 +194,11 @@ class Loop:
         return np.asarray(np.maximum(peaks, self.periodic.layer_peaks(state.solution, swing)))
 
     def _elapsed(self, life: Life, epoch: int, end: float, climate: Climate) -> Life:
-        with self.clock("age"):
-            return elapse(life, end, climate, self.plan, epoch)
+        try:
+            with self.clock("age"):
+                return elapse(life, end, climate, self.plan, epoch)
+        except RangeError as error:
+            raise located(error, self.chip, climate.levels.max(axis=0), self.first.solution.heat_in) from None
 
     def _settled(
         self,

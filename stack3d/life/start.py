@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.chip import Chip, Computer
+from stack3d.errors import RangeError, SolverError, ValidityWarning
 from stack3d.heat.climate import Climate
 from stack3d.heat.outputs import add_power, thermal_values
 from stack3d.heat.periodic import Swing
@@ -49,21 +53,32 @@ def first_heat(
     plan: Sequence[Policy],
     swing: Swing | None = None,
     above: Callable[[float], NDArray[np.float64] | float] = lambda rate: 0.0,
+    *,
+    beyond: bool = False,
 ) -> Heat:
-    """Heat of chips just programmed, mean over a period of the power; throttled by what lies `above` it, see `settle`."""
+    """Heat of chips just programmed, mean over a period of the power; throttled by what lies `above` it, see `settle`.
+
+    `beyond` the temperatures that a chip can have, those of its power at ambient are given, with a warning that says why.
+    """
     life = fresh_life(chip, computer)
     nx, ny = (chip.scenario.lifetime or Lifetime()).subgrid
     start = np.full((len(computer.tiles), ny, nx), chip.scenario.cooling.ambient)
     limits = limits_of(chip, plan)
-    return settle(
-        chip,
-        backend,
-        lambda field: life.conductances(climate_of(field, swing)),
-        start,
-        limits,
-        above=above,
-        leaking=leaking_of(swing),
-    )
+
+    def settled(limits: Limits) -> Heat:
+        def conductances(field: NDArray[np.float64]) -> dict[str, Any]:
+            return life.conductances(climate_of(field, swing))
+
+        return settle(chip, backend, conductances, start, limits, above=above, leaking=leaking_of(swing))
+
+    try:
+        return settled(limits)
+    except (RangeError, SolverError) as error:
+        if not beyond:
+            raise
+        text = f"{error}; these temperatures are of the power at ambient, before leakage and cells follow them"
+        warnings.warn(ValidityWarning(text), stacklevel=2)
+        return settled(replace(limits, hottest=None, iterations=1, tolerance=np.inf))
 
 
 def present(chip: Chip, computer: Computer, state: Heat) -> Record:
