@@ -63,7 +63,7 @@ class Ageing(BoundLaws):
             rate = self.retention.rate(temperature, state.draws.get("retention", 0.0), self.device)
             if self.self_heating and reads and duration:
                 duty = min(reads * self.device.read.pulse / duration, 1.0)
-                hot = temperature + self._read_rise(self.self_heating, state.programmed)
+                hot = temperature + self._read_rise(state.programmed)
                 hot_rate = self.retention.rate(hot, state.draws.get("retention", 0.0), self.device)
                 rate = rate + duty * (hot_rate - rate)
             clocks["retention"] = tick(clocks["retention"], rate, duration)

@@ -118,9 +118,11 @@ class BoundLaws:
             return np.broadcast_to(tier, np.broadcast_shapes(tier.shape, np.shape(power)))
         return tier + self.self_heating.rise(np.asarray(power, np.float64), self.device)
 
-    def _read_rise(self, heating: SelfHeatingLaw, conductance: Array) -> Array:
+    def _read_rise(self, conductance: Array) -> Array:
         """Rise of cells over their tier while all are read, in the precision of `conductance` [S]. [K]"""
-        read = self.device.read
+        heating, read = self.self_heating, self.device.read
+        if heating is None:
+            return np.zeros_like(conductance)
         power = conductance * conductance.dtype.type(read.voltage**2 * heating.reached(read.pulse))
         if power.ndim < 2:
             return heating.rise(power.reshape(-1, 1, 1), self.device).reshape(power.shape)

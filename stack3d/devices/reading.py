@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stack3d.devices.bound import BoundLaws
-from stack3d.devices.laws import Array, RetentionLaw, SelfHeatingLaw, TemperatureDependence
+from stack3d.devices.laws import Array, RetentionLaw, TemperatureDependence
 from stack3d.devices.state import STUCK_HIGH, STUCK_LOW, CellState
 
 
@@ -44,7 +44,7 @@ class Reading(BoundLaws):
             at = self._temperature(temperature, state.shape)
             self.temperature_dependence.check("temperature", at, where=self._where("temperature_dependence"))
             if self.self_heating:
-                self._heated(state, conductance, at, self.temperature_dependence, self.self_heating)
+                self._heated(state, conductance, at, self.temperature_dependence)
             else:
                 conductance *= self.temperature_dependence.factor(
                     conductance / device.g_max,
@@ -58,16 +58,14 @@ class Reading(BoundLaws):
             np.copyto(conductance, device.g_max, where=state.stuck == STUCK_HIGH)
         return conductance
 
-    def _heated(
-        self, state: CellState, conductance: Array, temperature: Array, law: TemperatureDependence, heating: SelfHeatingLaw
-    ) -> None:
+    def _heated(self, state: CellState, conductance: Array, temperature: Array, law: TemperatureDependence) -> None:
         """Multiply `conductance` by G(T) of cells that this read heats, as those of write-verify did."""
         draw = np.broadcast_to(state.draws.get("temperature_dependence", np.zeros(())), state.shape)
         at, reference = (np.broadcast_to(t, state.shape) for t in (temperature, state.programming_temperature))
         # chip by chip: temperatures of cells are large arrays
         for part in range(len(conductance)) if conductance.ndim > 2 else (...,):
             mine = conductance[part]
-            rise = self._read_rise(heating, mine)
+            rise = self._read_rise(mine)
             mine *= law.factor(mine / self.device.g_max, at[part] + rise, reference[part] + rise, draw[part], self.device)
 
     def _kept(self, state: CellState, conductance: Array, law: RetentionLaw) -> Array:
