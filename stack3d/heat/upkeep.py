@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stack3d.chip.chip import Chip
-from stack3d.chip.computer import Computer, priced_bits
+from stack3d.chip.chip import ComputingChip
+from stack3d.chip.computer import Computer
 from stack3d.layout import Floats
 from stack3d.workload.counts import verify_energy
 
@@ -48,24 +48,22 @@ class Upkeep:
         )
 
 
-def digital_energies(chip: Chip) -> dict[str, float]:
+def digital_energies(chip: ComputingChip) -> dict[str, float]:
     """Energy per inference of the logic: layers that stay digital with corrections, and products of two activations. [J]"""
-    work, computer = chip.scenario.workload, chip.computer
-    if computer is None or work is None:
-        return {"digital_layers": 0.0, "activations": 0.0}
+    computer = chip.computer
     layers = computer.digital_macs - computer.activation_macs + correction_macs(chip)
-    price = work.periphery.digital_mac
+    price = computer.design.periphery.digital_mac
     return {"digital_layers": layers * price, "activations": computer.activation_macs * price}
 
 
-def correction_macs(chip: Chip) -> float:
+def correction_macs(chip: ComputingChip) -> float:
     """Multiply-adds per inference of ``lifetime.compensation``.
 
     One per output of a layer, or of each of its arrays where those have factors of their own; with `input_sums` one more per
     output, and one per input for the sum. The reads that calibrate are those of `calibration`.
     """
-    fix = chip.scenario.lifetime.compensation if chip.scenario.lifetime is not None else None
-    if fix is None or chip.computer is None:
+    fix = chip.computer.design.lifetime.compensation
+    if fix is None:
         return 0.0
     total = 0.0
     for name, matrix in chip.computer.matrices.items():
@@ -75,15 +73,14 @@ def correction_macs(chip: Chip) -> float:
     return total
 
 
-def calibration(chip: Chip) -> Upkeep:
+def calibration(chip: ComputingChip) -> Upkeep:
     """Reads of one calibration of corrections.
 
     Gains of layers read one-hot inputs, those of arrays their reference columns once; columns and converter ranges take the
     calibration inputs through the whole network each.
     """
     computer = chip.computer
-    assert computer is not None
-    fix = chip.scenario.lifetime.compensation if chip.scenario.lifetime is not None else None
+    fix = computer.design.lifetime.compensation
     if fix is None:
         return Upkeep(np.zeros(len(computer.tiles)))
     passes = float(len(computer.data.profile) * (fix.columns + fix.recalibrate))
@@ -95,13 +92,11 @@ def calibration(chip: Chip) -> Upkeep:
     return Upkeep(effort, passes)
 
 
-def verify_energies(chip: Chip, computer: Computer) -> dict[str, float]:
+def verify_energies(computer: Computer) -> dict[str, float]:
     """Energy of the read that follows every write pulse, by layer: one cell in the middle of its targets. [J]"""
-    work = chip.scenario.workload
-    assert work is not None
     found = {}
     for name, matrix in computer.matrices.items():
         read = computer.devices[name].device.read
         charge = read.voltage**2 * float(np.mean(matrix.target_conductances())) * read.pulse
-        found[name] = verify_energy(charge, work.periphery, **priced_bits(chip.scenario))
+        found[name] = verify_energy(charge, computer.design.periphery, **computer.design.priced_bits)
     return found

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.chip import Chip, Computer
+from stack3d.chip import Computer, ComputingChip
 from stack3d.heat.climate import Climate
 from stack3d.heat.upkeep import Upkeep, verify_energies
 from stack3d.life.population import Population
-from stack3d.schema.life import Lifetime
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Life:
 
     Parameters
     ----------
-    chip : Chip
+    chip : ComputingChip
     computer : Computer
         The chip's own, or one with a mechanism switched off.
     population : Population
@@ -99,7 +98,7 @@ class Life:
         What the cells conducted when corrections were last measured, by layer; empty where none ever are. [S]
     """
 
-    chip: Chip
+    chip: ComputingChip
     computer: Computer
     population: Population
     time: float
@@ -112,12 +111,12 @@ class Life:
     @property
     def seed(self) -> int:
         """Seed of the run."""
-        return int(self.chip.scenario.monte_carlo.seed)
+        return self.computer.design.chips.seed
 
     @property
     def samples(self) -> int:
         """Chips."""
-        return int(self.chip.scenario.monte_carlo.samples)
+        return self.computer.design.chips.samples
 
     @property
     def tiers(self) -> list[str]:
@@ -133,7 +132,7 @@ class Life:
     @property
     def programming_temperature(self) -> float:
         """Of the chips while they were programmed. [K]"""
-        return (self.chip.scenario.lifetime or Lifetime()).programming_temperature
+        return self.computer.design.lifetime.programming_temperature
 
     def aged(self, until: float, climate: Climate) -> Life:
         """The same chips later."""
@@ -148,7 +147,7 @@ class Life:
 
     def billed(self, writes: float, pulses: Mapping[str, float]) -> Life:
         """The same chips with so many writes more on the bill, of so many pulses a chip by layer, each read after it."""
-        verify = verify_energies(self.chip, self.computer)
+        verify = verify_energies(self.computer)
         spent = 0.0
         tile_energy = self.bill.tile_energy.copy()
         for name, count in pulses.items():

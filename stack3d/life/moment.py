@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.chip import Chip, Computer
+from stack3d.chip import Computer, ComputingChip
 from stack3d.heat.climate import Climate
 from stack3d.heat.energy import energy_per_inference, upkeep_energy
 from stack3d.heat.periodic import Swing
@@ -48,7 +48,7 @@ class Moment:
     peaks: Floats
 
     @property
-    def chip(self) -> Chip:
+    def chip(self) -> ComputingChip:
         """Whose life it is."""
         return self.after.chip
 

@@ -163,7 +163,7 @@ def fresh(**keys: Any) -> tuple[Any, Any]:
     chosen = TINY | {key.replace("__", "."): value for key, value in keys.items()}
     chip = placed_chip(decks.load("quickstart", list(chosen.items())).scenario)
     assert chip.computer is not None
-    return fresh_life(chip, chip.computer), climate_of(np.full((len(chip.computer.tiles), 2, 2), 330.0), None)
+    return fresh_life(chip), climate_of(np.full((len(chip.computer.tiles), 2, 2), 330.0), None)
 
 
 def test_what_is_due_at_a_read_out_acts_after_it() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stack3d import mvm
 from stack3d.chip import forward_of
+from stack3d.chip.design import TODAY
 from stack3d.heat.climate import Climate
 from stack3d.heat.upkeep import calibration
 from stack3d.life.life import Life
@@ -18,6 +19,9 @@ from stack3d.life.policies.refresh import periodic
 from stack3d.life.policy import Passive, policies
 from stack3d.life.reading import reference_rng
 from stack3d.schema import life as schema
+
+SETTLED = 0.5 * TODAY
+"""Time after a write at which corrections are measured; cells relax most at once, and to write a chip takes as long. [s]"""
 
 
 @policies.register("compensation")
@@ -36,17 +40,18 @@ class Compensation(Passive):
 
     def act(self, life: Life, climate: Climate, event: int) -> Life:
         """Measure the cells as they are now."""
-        return self.written(life, climate, 1.0)
+        return replace(life.kept_up(calibration(life.chip)), calibrated=life.conductances(climate))
 
     def wear(self, life: Life, climate: Climate, times: float) -> Life:
         """Bill calibrations whose outcome later ones replace."""
         return life.kept_up(calibration(life.chip), times)
 
     def written(self, life: Life, climate: Climate, times: float) -> Life:
-        """Measure the cells anew."""
+        """Measure the cells anew, once they have settled."""
         if not self.reads:
             return life
-        return replace(life.kept_up(calibration(life.chip), times), calibrated=life.conductances(climate))
+        settled = life.aged(life.time + SETTLED, climate)
+        return replace(life.kept_up(calibration(life.chip), times), calibrated=settled.conductances(climate))
 
     def _reading(
         self, life: Life, seen: Mapping[str, Any], matrices: Mapping[str, mvm.AnalogMatrix]
