@@ -16,6 +16,8 @@ from stack3d.fe.library import import_dolfinx, import_mpi
 
 log = logging.getLogger(__name__)
 LOCK = "stack3d.lock"
+PATIENCE = 10
+"""For another program that compiles the same form without a lock. [s]"""
 PARTS = (".c", ".c.cached", ".o", ".sha256")
 """Files of a compiled form beside its library: text, mark that it is done, object, and digest of the library."""
 
@@ -23,7 +25,7 @@ PARTS = (".c", ".c.cached", ".o", ".sha256")
 def compiled(form: Any) -> Any:
     """A form of UFL ready to assemble.
 
-    One process compiles at a time, so that a text without a library is what a killed process left; two processes of an MPI
+    One process compiles at a time, so that a text without a library is what a killed process left; the processes of an MPI
     run share one compilation by DOLFINx's own means. A library that is not as it was written is never loaded.
 
     Parameters
@@ -44,14 +46,14 @@ def compiled(form: Any) -> Any:
             made = make(form, jit_options=_options(folder))
         except (TimeoutError, ImportError) as error:
             log.warning("%s holds half a compiled form (%s); compiled again", folder, str(error).splitlines()[0])
-            _remove_unfinished(folder)
+            _remove_unfinished(folder, str(error))
             made = make(form, jit_options=_options(folder))
         _note_digest(Path(made.module.__file__))
     return made
 
 
 def _options(folder: Path) -> dict[str, Any]:
-    return {"cache_dir": folder, "timeout": 1}
+    return {"cache_dir": folder, "timeout": PATIENCE}
 
 
 @cache
@@ -92,10 +94,11 @@ def _remove_damaged(folder: Path) -> None:
                 _remove(folder, noted.stem)
 
 
-def _remove_unfinished(folder: Path) -> None:
-    """Remove forms without a library, or with one that nobody vouches for."""
+def _remove_unfinished(folder: Path, complaint: str) -> None:
+    """Remove the form that a message of DOLFINx names, and those that are marked as done and have no library."""
     for text in folder.glob("libffcx_*.c"):
-        if not (folder / f"{text.stem}.sha256").exists() or not any(folder.glob(f"{text.stem}.*so")):
+        is_lost = (folder / f"{text.name}.cached").exists() and not any(folder.glob(f"{text.stem}.*so"))
+        if is_lost or text.stem in complaint:
             _remove(folder, text.stem)
 
 
