@@ -24,7 +24,7 @@ from stack3d.schema.cooling import cooling_laws
 MODULE = """
 import numpy as np
 
-from stack3d.fields import Field
+from stack3d.fields import Variable
 from stack3d.heat.outputs import HeatOutput
 from stack3d.life.outputs import LifeOutput
 from stack3d.schema.base import FilmCoefficient
@@ -32,7 +32,7 @@ from stack3d.schema.cooling import CoolingLaw
 
 
 class Unevenness(HeatOutput):
-    fields = (Field("extra", "unevenness", ("time", "layer"), "K", "largest minus mean temperature of the layer"),)
+    fields = (Variable("extra", "unevenness", ("time", "layer"), "K", "largest minus mean temperature of the layer"),)
 
     def of_heat(self, chip, solution, record):
         field = solution.field
@@ -51,7 +51,7 @@ class Trickle(CoolingLaw):
 
 
 class Seconds(LifeOutput):
-    fields = (Field("reliability", "seconds", ("time",), "s", "time that epochs lasted, added up"),)
+    fields = (Variable("reliability", "seconds", ("time",), "s", "time that epochs lasted, added up"),)
 
     def carried(self, moment):
         return {"seconds": moment.before.totals.others.get("seconds", 0.0) + (moment.after.time - moment.before.time)}
