@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError
-from stack3d.fe.hand_over import handed_over
 from stack3d.fe.forms import compiled
+from stack3d.fe.hand_over import handed_over
 from stack3d.fe.library import import_dolfinx, import_mpi
 from stack3d.layout import Floats
 from stack3d.meshes import CORNERS, CellMesh, Ints
