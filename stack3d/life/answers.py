@@ -14,7 +14,7 @@ from stack3d.life.periods import Curve
 from stack3d.mvm import SinhCell
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
-from stack3d.schema.life import Lifetime
+from stack3d.schema.life import LifetimeDeck
 
 
 def endurance_at_hold(computer: Computer, hottest: NDArray[np.float64], interval: float) -> float:
@@ -49,7 +49,7 @@ def ohmic_error(computer: Computer, layer: str) -> float:
 def answered(
     history: History,
     read: Curve,
-    lifetime: Lifetime,
+    lifetime: LifetimeDeck,
     record: Record,
     observer: Observer,
     clock: Stopwatch,
@@ -61,7 +61,7 @@ def answered(
     history : History
     read : Curve
         What was read in it.
-    lifetime : Lifetime
+    lifetime : LifetimeDeck
     record : Record
         Of the epochs.
     observer : Observer

@@ -14,7 +14,7 @@ from stack3d.heat.placing import placed_chip
 from stack3d.life import loop, periods
 from stack3d.life.epochs import elapse
 from stack3d.life.periods import Curve, instants, period_of, time_to_loss
-from stack3d.life.policies.compensation import Compensation
+from stack3d.life.policies.compensation import CompensationPolicy
 from stack3d.life.policies.refresh import Refresh
 from stack3d.life.policy import Passive
 from stack3d.life.start import climate_of, fresh_life
@@ -28,7 +28,7 @@ TINY = {
 
 
 def refreshed(period: float) -> Refresh:
-    return Refresh(schema.Refresh.model_validate({"period": f"{period} s"}))
+    return Refresh(schema.RefreshDeck.model_validate({"period": f"{period} s"}))
 
 
 def run(name: str = "quickstart", **keys: Any) -> Any:
@@ -181,7 +181,7 @@ def test_a_calibration_on_an_instant_comes_after_its_read_out() -> None:
     day = 86400.0
     life, climate = fresh(lifetime__compensation={"drift": "layer"})
     deck = life.chip.scenario.lifetime.compensation
-    plan = [Compensation(deck), refreshed(2.5 * day)]
+    plan = [CompensationPolicy(deck), refreshed(2.5 * day)]
     two = elapse(life, 2 * day, climate, [], 1).conductances(climate)
     later = elapse(life, 3 * day, climate, plan[:1], 1)
     for name, known in later.calibrated.items():

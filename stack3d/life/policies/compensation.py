@@ -25,12 +25,12 @@ SETTLED = 0.5 * TODAY
 
 
 @policies.register("compensation")
-class Compensation(Passive):
+class CompensationPolicy(Passive):
     """Corrections at read-out, measured through the chip's own converters once a period and after every write."""
 
     measures = True
 
-    def __init__(self, deck: schema.Compensation) -> None:
+    def __init__(self, deck: schema.CompensationDeck) -> None:
         self.deck = deck
         self.reads = deck.drift != "none" or deck.columns or deck.recalibrate
 
