@@ -64,7 +64,7 @@ def corrected(
     Parameters
     ----------
     state : ndarray
-        To begin with.
+        To begin with, any shape.
     left : callable
         What a state leaves of its equations.
     correct : callable
@@ -73,6 +73,10 @@ def corrected(
         Size of a residual to be accepted. [-]
     what : str
         Is solved, for messages.
+    least_gain : float
+        Least share of a residual that a correction is asked to leave. [-]
+    share : float
+        Of the tolerance that a correction is asked to leave, where that is more. [-]
     refill : callable, optional
         Takes the present coefficients into a matrix that holds older ones; without it `correct` has the present ones.
 

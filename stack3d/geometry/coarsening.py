@@ -12,7 +12,16 @@ from stack3d.layout import Floats, HeatSource, Rectangle, Stack
 
 
 def firm_lines(grid: Grid, stack: Stack, sources: Sequence[HeatSource], patches: Iterable[Rectangle]) -> tuple[Floats, Floats]:
-    """Lines along x and y that lie on an edge of a layer, block, channel, patch or source."""
+    """Lines along x and y that lie on an edge of a layer, block, channel, patch or source.
+
+    Parameters
+    ----------
+    grid : Grid
+    stack : Stack
+    sources : sequence of HeatSource
+    patches : iterable of Rectangle
+        Of cooled surfaces.
+    """
     boxes = [*patches, *(source.extent for source in sources)]
     for layer in stack.layers:
         boxes += [layer.extent, *(b.extent for b in layer.blocks), *(layer.channels.outlines if layer.channels else ())]

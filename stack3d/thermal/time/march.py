@@ -102,7 +102,7 @@ def integrate(
     tolerance : float
         Largest local error of a step, at the places and root mean square over the volume. [K]
     first_share : float
-        First step tried after a change of power, as a share of the interval.
+        First step tried after a change of power, as a share of the interval. [-]
 
     Notes
     -----
