@@ -28,6 +28,7 @@ def thermal_values(chip: Chip, solution: ThermalSolution) -> tuple[dict[str, Any
     values: dict[str, Any] = {
         "thermal/layer_temperature_max": np.array([peaks[n][0] for n in names]),
         "thermal/layer_temperature_mean": np.array([field.layer_mean(n) for n in names]),
+        "thermal/layer_overshoot": np.array([field.overshoot(n) for n in names]),
         "thermal/hot_spot": np.array(peaks[hottest][1]),
         "thermal/heat_in": solution.heat_in,
         "thermal/heat_out": solution.heat_out,

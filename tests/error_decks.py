@@ -1,0 +1,177 @@
+"""Decks whose errors are known from much finer meshes: what an error bar is judged on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Tree = dict[str, Any]
+MM = "mm"
+
+
+def layer(name: str, micrometres: float, k: Any, capacity: float = 1.66e6, **more: Any) -> Tree:
+    """A layer; `k` is one conductivity or those along x, y and z [W/m/K]."""
+    conductivity = [f"{v} W/m/K" for v in k] if isinstance(k, (list, tuple)) else f"{k} W/m/K"
+    material = {"conductivity": conductivity, "heat_capacity": f"{capacity} J/m^3/K"}
+    return {"name": name, "thickness": f"{micrometres} um", "material": material, **more}
+
+
+def box(name: str, x: tuple[float, float], y: tuple[float, float], **more: Any) -> Tree:
+    """Something with a rectangle in millimetres."""
+    return {"name": name, "x": [f"{v} mm" for v in x], "y": [f"{v} mm" for v in y], **more}
+
+
+def source(name: str, where: str, watts: float, x: Any = None, y: Any = None) -> Tree:
+    """A source over a rectangle, or over its whole layer."""
+    place = box(name, x, y) if x is not None else {"name": name}
+    return {**place, "layer": where, "power": f"{watts} W"}
+
+
+def filled(name: str, x: tuple[float, float], y: tuple[float, float], k: float) -> Tree:
+    """A block of a material of its own."""
+    return box(name, x, y, material={"conductivity": f"{k} W/m/K", "heat_capacity": "1.66e6 J/m^3/K"})
+
+
+def deck(side: float | tuple[float, float], layers: list[Tree], sources: list[Tree], cooling: Tree, **more: Any) -> Tree:
+    """A scenario without its solver; `side` in millimetres."""
+    width, depth = side if isinstance(side, tuple) else (side, side)
+    return {
+        "scenario": "bars",
+        "geometry": {"footprint": [f"{width} mm", f"{depth} mm"], "layers": layers},
+        "power": {"sources": sources},
+        "cooling": {"ambient": "300 K", **cooling},
+        **more,
+    }
+
+
+def film(h: float, face: str = "top") -> Tree:
+    """A cooled face [W/m2/K]."""
+    return {face: {"film_coefficient": f"{h} W/m^2/K"}}
+
+
+def probe(name: str, where: str, x: float, y: float) -> Tree:
+    """A probe in the mid-plane of a layer, in millimetres."""
+    return {"name": name, "layer": where, "x": f"{x} mm", "y": f"{y} mm"}
+
+
+def _strip(width: float) -> Tree:
+    """A heated strip, alone on its layer."""
+    layers = [layer("base", 300, 120), layer("active", 2, 120), layer("oxide", 5, 1.2), layer("lid", 500, 390)]
+    strip = source("strip", "active", 4, (2.1, 2.1 + width), (1, 5))
+    return deck(6, layers, [strip], film(8e3), probes=[probe("p", "active", 2.1 + width / 2, 3), probe("far", "lid", 4.7, 4.1)])
+
+
+def _ring(width: float, k: float) -> Tree:
+    """A die with a ring of another material around it, one element wide."""
+    a, b = 1.0, 5.0
+    c, d = a + width, b - width
+    ring = [
+        filled("w", (a, c), (a, b), k), filled("e", (d, b), (a, b), k), filled("s", (c, d), (a, c), k), filled("n", (c, d), (d, b), k)
+    ]  # fmt: skip
+    layers = [layer("board", 400, 5), layer("die", 100, 120, blocks=ring), layer("lid", 300, 200)]
+    return deck(6, layers, [source("core", "die", 6, (2, 4), (2, 4))], film(1e4), probes=[probe("p", "die", 3, 3)])
+
+
+def _gaps(width: float, k: float) -> Tree:
+    """Four dies side by side in a stack, with gaps between them; a uniform layer below heats."""
+    low, high = 4 - width / 2, 4 + width / 2
+    dies = [("sw", (0.2, low), (0.2, low)), ("se", (high, 7.8), (0.2, low)), ("nw", (0.2, low), (high, 7.8)), ("ne", (high, 7.8), (high, 7.8))]  # fmt: skip
+    layers = [layer("active", 1, 100), layer("base", 80, 140)]
+    sources = [source("logic", "active", 40)]
+    for tier in range(1):
+        layers.append(layer(f"metal{tier}", 3, 0.8, blocks=[filled(n, x, y, 1.2) for n, x, y in dies]))
+        layers.append(layer(f"die{tier}", 41, k, blocks=[filled(n, x, y, 140) for n, x, y in dies]))
+        sources += [source(f"{n}{tier}", f"metal{tier}", 0.5, x, y) for n, x, y in dies]
+    layers += [layer("tim", 60, 9), layer("lid", 1000, 390)]
+    return deck(8, layers, sources, film(2e4), probes=[probe("p", "active", 4.0, 4.0)])
+
+
+def _blocks(k: float) -> Tree:
+    """Posts of another conductivity in a layer of bonds."""
+    posts = [filled(f"p{i}{j}", (1 + i, 1.3 + i), (1 + j, 1.3 + j), k) for i in range(3) for j in range(3)]
+    layers = [layer("low", 150, 130), layer("bond", 30, 1.0, blocks=posts), layer("top", 80, 130)]
+    return deck(4.3, layers, [source("s", "low", 3, (1, 2.6), (1.3, 3))], film(1.5e4), probes=[probe("p", "low", 2.15, 2.15)])
+
+
+def _patch(h: float, size: float, thickness: float) -> Tree:
+    """A film that jumps: a cooled patch on a thin plate."""
+    patches = [
+        box("pad", (0.5, 0.5 + size), (1, 1 + size), layer="plate", face="top", condition={"film_coefficient": f"{h} W/m^2/K"})
+    ]
+    cooling = {**film(200, "bottom"), "patches": patches}
+    layers = [layer("plate", thickness, 60)]
+    return deck(5, layers, [source("s", "plate", 1.5, (3, 4.5), (2, 4))], cooling, probes=[probe("p", "plate", 4, 3)])
+
+
+def _thin_film(thickness: float, k: tuple[float, float, float], h: float) -> Tree:
+    """A film cooled from below, with elements much wider than it is thick."""
+    layers = [layer("film", thickness, k, 1.2e6)]
+    sources = [source("a", "film", 0.218, (2.65, 3.975), (0.75, 1.125)), source("b", "film", 0.173, (3.975, 5.3), (0, 0.375))]
+    return deck((5.3, 1.5), layers, sources, film(h, "bottom"), probes=[probe("p", "film", 3.3, 0.9)], maps={"layers": ["film"], "grid": [8, 8]})  # fmt: skip
+
+
+def _channels(count: int, width: float, flow: float) -> Tree:
+    """Water between two dies, one of them heated in part."""
+    wall = 2000 / count - width
+    channels = {
+        "count": count, "width": f"{width} um", "wall_width": f"{wall} um", "edge_wall_width": f"{wall / 2} um",
+        "coolant": "water", "flow_rate": f"{flow} ml/min", "inlet_temperature": "300 K",
+    }  # fmt: skip
+    layers = [layer("lower", 100, 130), layer("cavity", 100, 130, channels=channels), layer("upper", 100, 130)]
+    sources = [source("low", "lower", 2), source("up", "upper", 2, (0.5, 1.5), (0.8, 2))]
+    return deck(2, layers, sources, {}, probes=[probe("p", "upper", 1, 1.9)])
+
+
+def _thin_layers(nanometres: float, contact: float) -> Tree:
+    """A junction much thinner than what lies around it, on a contact."""
+    layers = [
+        layer("substrate", 400, 130), layer("oxide", 1, 1.1), layer("junction", nanometres / 1000, 40),
+        layer("cap", 20, 1.4, contact_resistance=f"{contact} mm^2*K/W"), layer("lid", 300, 200),
+    ]  # fmt: skip
+    spot = source("s", "junction", 0.5, (1.2, 1.4), (0.8, 1.0))
+    return deck(3, layers, [spot], film(1e4), probes=[probe("p", "junction", 1.3, 0.9)])
+
+
+def _spot(side: float) -> Tree:
+    """A small square source on a thick slab."""
+    low, high = 2.5 - side / 2, 2.5 + side / 2
+    layers = [layer("film", 1, 120), layer("slab", 999, 120)]
+    return deck(5, layers, [source("s", "film", 1, (low, high), (low, high))], film(2e4), probes=[probe("p", "film", 2.5, 2.5)])
+
+
+def _step(first: str, outputs: list[str], where: str, spot: bool) -> Tree:
+    """Power on from the start, read at early times."""
+    layers = [layer("base", 400, 148), layer("junction", 0.1, 148), layer("metal", 8, 5, 2.5e6), layer("cap", 80, 0.8, 2e6)]
+    place = ((1.2, 1.8), (1, 2)) if spot else (None, None)
+    transient = {"until": outputs[-1], "outputs": [first, *outputs]}
+    cooling = {"bottom": {"temperature": "300 K"}}
+    return deck(
+        3, layers, [source("s", where, 10, *place)], cooling, transient=transient, probes=[probe("p", "junction", 1.5, 1.5)]
+    )
+
+
+def _pulse(period: str, on: str, outputs: list[str]) -> Tree:
+    """Power that comes and goes."""
+    layers = [layer("die", 200, 130), layer("tim", 40, 4, 2e6), layer("lid", 500, 390, 3.4e6)]
+    transient = {"until": outputs[-1], "outputs": outputs, "duty": {"period": period, "on": on}}
+    heat = source("s", "die", 15, (1, 2), (1.5, 3))
+    return deck(4, layers, [heat], film(8e3), transient=transient, probes=[probe("p", "die", 1.5, 2)])
+
+
+DECKS: dict[str, Tree] = {
+    **{f"strip_{w}": _strip(w) for w in (0.02, 0.1, 0.4)},
+    **{f"ring_{w}_{k}": _ring(w, k) for w, k in ((0.1, 0.5), (0.2, 2.0), (0.15, 390.0))},
+    **{f"gaps_{w}": _gaps(w, k) for w, k in ((0.2, 0.8), (0.1, 0.8), (0.3, 5.0))},
+    **{f"blocks_{k}": _blocks(k) for k in (50.0, 390.0, 0.05)},
+    **{f"patch_{h}_{s}": _patch(h, s, t) for h, s, t in ((2e4, 1.0, 50), (5e3, 0.3, 300), (1e5, 2.0, 100))},
+    **{f"thin_film_{t}": _thin_film(t, k, h) for t, k, h in ((5.35, (7.5, 0.2, 9.5), 6.3e5), (20, (30, 30, 5), 5e4), (2, (1, 1, 1), 1e5))},
+    **{f"channels_{n}_{w}": _channels(n, w, f) for n, w, f in ((5, 200, 10), (8, 100, 10), (4, 100, 5))},
+    **{f"thin_layers_{t}": _thin_layers(t, c) for t, c in ((100, 1), (500, 10), (20, 0.2))},
+    **{f"spot_{s}": _spot(s) for s in (0.06, 0.4, 1.5)},
+    **{f"step_{f.replace(' ', '')}_{w}{'_spot' * s}": _step(f, o, w, s) for f, o, w, s in (
+        ("1 us", ["10 us", "100 us", "1 ms"], "junction", False), ("10 us", ["1 ms"], "metal", False),
+        ("5 us", ["50 us", "1 ms"], "junction", True), ("1 ms", ["10 ms", "50 ms"], "cap", True))},
+    **{f"pulse_{p.replace(' ', '')}": _pulse(p, on, o) for p, on, o in (
+        ("1 ms", "0.2 ms", ["0.1 ms", "0.2 ms", "1 ms", "1.2 ms"]), ("20 ms", "10 ms", ["2 ms", "10 ms", "50 ms"]),
+        ("0.1 ms", "50 us", ["20 us", "50 us", "0.3 ms"]))},
+}  # fmt: skip
+"""By name; bricks."""
