@@ -140,14 +140,19 @@ def run(
 
 
 @app.command()
-def validate(scenarios: Scenarios, overrides: Overrides = [], memory: Memory = None) -> None:  # noqa: B006
-    """Report every mistake of every scenario, one line each."""
+def validate(
+    scenarios: Scenarios,
+    overrides: Overrides = [],  # noqa: B006
+    memory: Memory = None,
+    every: Annotated[bool, typer.Option("--all", help="Check every case of a large study, however long it takes.")] = False,
+) -> None:
+    """Report every mistake of every scenario, one line each; of a large study of a part of its cases."""
     from stack3d import study
 
     _limit_memory(memory)
     bad = False
     for path in scenarios:
-        for found in study.checked(path, _parsed(overrides)):
+        for found in study.checked(path, _parsed(overrides), every=every):
             if found.error is None:
                 typer.echo(f"ok: {found.label}")
             else:

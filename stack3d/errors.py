@@ -6,7 +6,7 @@ import difflib
 import itertools
 import reprlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 EXIT_OK = 0
@@ -33,6 +33,12 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
+MOST_TEXT = 1500
+"""Characters of the message of one mistake."""
+MOST_MISTAKES = 200
+"""Told at once; of the others how many there are."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """One mistake in a deck: where it is, what came, what is allowed."""
@@ -41,6 +47,10 @@ class Problem:
     message: str
     file: str | None = None
     line: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.message) > MOST_TEXT:  # lists of a thousand names
+            object.__setattr__(self, "message", f"{self.message[:MOST_TEXT]} …")
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}: " if self.file and self.line else f"{self.file}: " if self.file else ""
@@ -57,7 +67,11 @@ class DeckError(Stack3dError):
     def __init__(self, problems: Sequence[Problem] | Problem | str) -> None:
         if isinstance(problems, str):
             problems = Problem("", problems)
-        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        listed = [problems] if isinstance(problems, Problem) else list(problems)
+        if len(listed) > MOST_MISTAKES + 1:
+            more = replace(listed[MOST_MISTAKES], key="", message=f"and {len(listed) - MOST_MISTAKES} more mistakes")
+            listed[MOST_MISTAKES:] = [more]
+        self.problems: tuple[Problem, ...] = tuple(listed)
         super().__init__("\n".join(str(p) for p in self.problems))
 
     def __reduce__(self) -> tuple[type[DeckError], tuple[tuple[Problem, ...]]]:
@@ -140,7 +154,7 @@ def brief(value: object) -> str:
     return _BRIEF.repr(value)
 
 
-MOST_NAMES, MOST_LETTERS = 1000, 100
+MOST_NAMES, MOST_LETTERS = 300, 100
 """Names, and letters of each, that are compared with a wrong one."""
 
 

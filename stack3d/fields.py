@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
-from stack3d.errors import unknown_name
+from stack3d.errors import PackageError, unknown_name
+from stack3d.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,30 @@ class Field:
     dims: tuple[str, ...]
     units: str
     long_name: str
+
+    @property
+    def path(self) -> str:
+        """``group/name``."""
+        return f"{self.group}/{self.name}"
+
+
+class Output:
+    """Something that another package adds to the dataset: declares its variables, and makes them.
+
+    What a subclass is asked for, and when, say `heat.output.HeatOutput` and `life.output.LifeOutput`.
+    """
+
+    fields: ClassVar[tuple[Field, ...]] = ()
+    """The variables, as the catalogue has its own."""
+
+
+outputs: Registry[type[Output]] = Registry("output")
+"""By name; other packages announce theirs in the entry-point group ``stack3d.output``."""
+
+
+def registered[T: Output](kind: type[T]) -> list[T]:
+    """One of each registered output of a `kind`."""
+    return [entry() for entry in (outputs[name] for name in outputs) if issubclass(entry, kind)]
 
 
 def _f(path: str, dims: str, units: str, long_name: str) -> Field:
@@ -168,7 +196,37 @@ _ESTIMATED = tuple(
     if f.group == "thermal" and f.units == "K" and not f.name.startswith("placement_") and f"thermal/{f.name}" not in _OWN_ERROR
 )
 
-FIELDS: dict[str, Field] = {f"{f.group}/{f.name}": f for f in (*_ALL, *_ESTIMATED)}
+_OWN = {f.path: f for f in (*_ALL, *_ESTIMATED)}
+_WORD = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class _Catalogue(Mapping[str, Field]):
+    """The package's own fields, then those that registered outputs declare."""
+
+    def _outside(self) -> dict[str, Field]:
+        found: dict[str, Field] = {}
+        for name in outputs:
+            for entry in outputs[name].fields:
+                if not all(_WORD.fullmatch(word) for word in (entry.group, entry.name, *entry.dims)):
+                    raise PackageError(
+                        f"output {name!r} declares {entry.path!r}: names are of a-z, 0-9 and _, as in 'thermal/rise'"
+                    )
+                if entry.path in _OWN or entry.path in found:
+                    raise PackageError(f"output {name!r} declares {entry.path!r}, which there is already; choose another name")
+                found[entry.path] = entry
+        return found
+
+    def __getitem__(self, path: str) -> Field:
+        return _OWN[path] if path in _OWN else self._outside()[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*_OWN, *self._outside()))
+
+    def __len__(self) -> int:
+        return len(_OWN) + len(self._outside())
+
+
+FIELDS: Mapping[str, Field] = _Catalogue()
 """Field by ``group/name``."""
 
 COORDINATES: dict[str, tuple[str, str]] = {

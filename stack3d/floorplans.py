@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stack3d import yamlfile
 from stack3d.errors import DeckError, Problem, brief, did_you_mean
+from stack3d.layout import overlapping
 from stack3d.yamlfile import Items, Mapping, Place
 
 COLUMNS = ("name", "x", "y", "width", "height", "power", "material")
@@ -106,23 +106,11 @@ def hotspot_units(path: Path) -> Iterator[tuple[Place, str, list[float], list[st
     Lines of connectivity, of two names, are left out. Raises DeckError with file and line, for overlaps too.
     """
     units = list(_hotspot_lines(path))
-    for i, j in _overlaps(np.array([size for _, _, size, _ in units]).reshape(-1, 4)):
+    size = np.array([size for _, _, size, _ in units]).reshape(-1, 4)
+    for i, j in overlapping(np.hstack([size[:, 2:], size[:, 2:] + size[:, :2]]), slack=0.0, share=OVERLAP):
         (place, name, *_), (other, earlier, *_) = units[i], units[j]
         raise DeckError(Problem(name, f"unit {name!r} overlaps unit {earlier!r} of line {other[1]}", *place))
     yield from units
-
-
-def _overlaps(boxes: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
-    """Pairs (later, earlier) of rectangles [width, height, x, y] that share more than `OVERLAP` of the later one's side."""
-    order = np.argsort(boxes[:, 2], kind="stable")
-    size, start = boxes[order, :2], boxes[order, 2:]
-    end = start + size
-    until = np.searchsorted(start[:, 0], end[:, 0])
-    for i in range(order.size):  # only those that begin before this one ends
-        near = slice(i + 1, until[i])
-        shared = np.minimum(end[near], end[i]) - np.maximum(start[near], start[i])
-        for j in order[near][(shared > OVERLAP * np.minimum(size[near], size[i]).min(axis=1)[:, None]).all(axis=1)]:
-            yield max(int(j), int(order[i])), min(int(j), int(order[i]))
 
 
 def _hotspot_lines(path: Path) -> Iterator[tuple[Place, str, list[float], list[str]]]:

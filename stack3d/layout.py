@@ -6,6 +6,7 @@ frozen data: no file, no mesh generator and no solver is needed to make or read 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -51,6 +52,30 @@ class Rectangle:
         return (
             min(self.x1, other.x1) - max(self.x0, other.x0) > slack and min(self.y1, other.y1) - max(self.y0, other.y0) > slack
         )
+
+
+def overlapping(boxes: Floats, *, slack: float = 1e-12, share: float = 0.0) -> Iterator[tuple[int, int]]:
+    """Pairs (later, earlier) of rectangles that share an area wider than a slack.
+
+    Parameters
+    ----------
+    boxes : ndarray, shape (n, 4)
+        x0, y0, x1, y1 of each. [m]
+    slack : float
+        [m]
+    share : float
+        Of the smallest side of both that is granted as well. [-]
+    """
+    order = np.argsort(boxes[:, 0], kind="stable")
+    start, end = boxes[order, :2], boxes[order, 2:]
+    size = end - start
+    until = np.searchsorted(start[:, 0], end[:, 0])
+    for i in range(order.size):  # only those that begin before this one ends
+        near = slice(i + 1, until[i])
+        shared = np.minimum(end[near], end[i]) - np.maximum(start[near], start[i])
+        granted = np.maximum(share * np.minimum(size[near], size[i]).min(axis=1), slack)
+        for j in order[near][(shared > granted[:, None]).all(axis=1)].tolist():
+            yield max(j, int(order[i])), min(j, int(order[i]))
 
 
 @dataclass(frozen=True)

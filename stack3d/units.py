@@ -251,7 +251,12 @@ def parse(value: object, dimension: str) -> float:
 
 def quantity(value: object) -> tuple[float, str] | None:
     """SI value and unit of a text such as ``"25 degC"`` whose dimension is not known; None when it is no quantity."""
-    match = _NUMBER.match(value) if isinstance(value, str) and len(value) <= MOST_TEXT else None
+    return _quantity(value) if isinstance(value, str) and len(value) <= MOST_TEXT else None
+
+
+@lru_cache(maxsize=65536)
+def _quantity(value: str) -> tuple[float, str] | None:
+    match = _NUMBER.match(value)
     if match is None or not match[2].strip() or isinstance(_unit(match[2].strip()), str):
         return None
     for dimension, unit in SI.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from stack3d.case.size import check_size
 from stack3d.case.summary import summarise
 from stack3d.chip.chip import Chip
 from stack3d.errors import DeckError, Problem, SolverError, ValidityWarning
-from stack3d.fields import FIELDS
 from stack3d.grids import Grid
 from stack3d.heat import estimate
 from stack3d.heat.accuracy import closer, distance
@@ -30,6 +29,7 @@ from stack3d.life.policy import Policy, chosen_policies
 from stack3d.life.start import first_heat, present
 from stack3d.life.times import TODAY
 from stack3d.progress import Observer, Stopwatch
+from stack3d.record import Record
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.problem import HeatProblem
@@ -48,25 +48,35 @@ class Outcome:
 
     Parameters
     ----------
-    values : mapping of str to array
-        Output variables by ``group/name`` as `fields` catalogues them.
-    coordinates : mapping of str to array
+    record : Record
+        Output variables and their coordinates.
     statistics : mapping
         For ``run.json``: sizes, iterations, seconds.
     summary : tuple of str
         Five lines for a person, then one per warning.
     warnings : tuple of str
         Laws used outside what they were fitted to, limits exceeded.
-    notes : mapping of str to str
-        How a variable was found, where its catalogue entry does not say.
     """
 
-    values: Mapping[str, Any]
-    coordinates: Mapping[str, Any]
+    record: Record
     statistics: Mapping[str, Any]
     summary: tuple[str, ...]
     warnings: tuple[str, ...] = ()
-    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Output variables by ``group/name`` as `fields` catalogues them."""
+        return self.record
+
+    @property
+    def coordinates(self) -> Mapping[str, Any]:
+        """Of their dimensions."""
+        return self.record.coordinates
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """How a variable was found, where its catalogue entry does not say."""
+        return self.record.notes
 
 
 def check(scenario: Scenario, *, solve: bool = False) -> Chip:
@@ -141,8 +151,7 @@ def _check_temperatures(values: Mapping[str, Any]) -> None:
 class _Solved:
     """Temperatures of a case on one mesh, and their estimated errors."""
 
-    values: dict[str, Any]
-    coordinates: dict[str, Any]
+    record: Record
     solution: ThermalSolution
     problem: HeatProblem
     estimates: estimate.Estimates
@@ -172,26 +181,26 @@ class _Case:
             backend = backends.of(scenario, problem)
         if chip.computer is not None and not thermal and scenario.transient is None:
             loop = Loop(chip, chip.computer, backend, self.plan, self.observer, clock, self.resume, self.key)
-            values, coordinates, solution = loop.run()
+            record, solution = loop.run()
             with clock("heat"):
-                estimates = estimate.of_state(chip, loop.first, backends.coarse, values)
-            return _Solved(values, coordinates, solution, backend.problem, estimates)
+                estimates = estimate.of_state(chip, loop.first, backends.coarse, record)
+            return _Solved(record, solution, backend.problem, estimates)
         self.observer.stage("heat")
         with clock("heat"):
             state = None if chip.computer is None else first_heat(chip, chip.computer, backend, self.plan)
             if scenario.transient is not None:
-                values, coordinates, solution, cooled = over_time(chip, backends.solid(scenario, problem), state)
-                return _Solved(values, coordinates, solution, cooled, estimate.of_march(chip, values, backends.coarse, state))
+                record, solution, cooled = over_time(chip, backends.solid(scenario, problem), state)
+                return _Solved(record, solution, cooled, estimate.of_march(chip, record, backends.coarse, state))
             if state is None or chip.computer is None:
                 solution = backend.solve(chip.sources)
-                values, coordinates = thermal_values(chip, solution)
+                record = thermal_values(chip, solution)
                 estimates = estimate.of_mesh(chip, solution, backends.coarse)
             else:
-                values, coordinates = present(chip, chip.computer, state, np.array([TODAY]))
-                solution = state.solution
-                values["thermal/tile_temperature"] = state.tile_temperature[None]
-                estimates = estimate.of_state(chip, state, backends.coarse, values)
-        return _Solved(values, coordinates, solution, backend.problem, estimates)
+                record, solution = present(chip, chip.computer, state), state.solution
+                record.along("time", [TODAY])
+                record.put("thermal/tile_temperature", state.tile_temperature[None])
+                estimates = estimate.of_state(chip, state, backends.coarse, record)
+        return _Solved(record, solution, backend.problem, estimates)
 
     def accurate(self, chip: Chip) -> tuple[Chip, _Solved, str]:
         """Refine until the estimate meets the accuracy asked for; the chip on its last mesh, and what that took in a line.
@@ -204,7 +213,7 @@ class _Case:
         wanted = chip.scenario.solver.accuracy
         for meshes in range(1, MOST_MESHES + 1):
             found = self.solved(chip, thermal=True)
-            gap = distance(chip, found.values, found.estimates)
+            gap = distance(chip, found.record, found.estimates)
             n = found.solution.statistics["unknowns"]
             took = f"{wanted} asked, {gap.error:.2g} K estimated where {gap.allowed:.2g} K is allowed; {meshes}"
             took += f" mesh{'es' if meshes > 1 else ''}, {n} unknowns"
@@ -226,8 +235,8 @@ class _Case:
 
 def _warn_of_promise(chip: Chip, found: _Solved) -> None:
     """Warn where means are estimated to err by more than the profile promises."""
-    profile, rise = chip.scenario.solver, np.ptp(found.values["thermal/layer_temperature_max"])
-    rise = max(rise, abs(found.values["thermal/layer_temperature_max"].max() - chip.scenario.cooling.ambient))
+    profile, rise = chip.scenario.solver, np.ptp(found.record["thermal/layer_temperature_max"])
+    rise = max(rise, abs(found.record["thermal/layer_temperature_max"].max() - chip.scenario.cooling.ambient))
     names = [f"thermal/{name}_error" for name in ("layer_temperature_mean", "tile_temperature")]
     error = max(float(np.nanmax(found.estimates[n].value, initial=0.0)) for n in names if n in found.estimates)
     if error > profile.error_promise * rise:
@@ -259,16 +268,15 @@ def _run(
         lines = (f"error asked        {took}",)
         if follows:
             found = case.solved(chip, thermal=False)
-    values, coordinates = found.values, found.coordinates
-    values |= {name: one.value for name, one in found.estimates.items()}
-    _check_temperatures(values)
-    _warn_of_promise(chip, found)
-    highest = values["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in values else None
+    record = found.record
+    for name, one in found.estimates.items():
+        record.put(name, one.value, one.how)
+    _check_temperatures(record)
+    if scenario.transient is not None:
+        _warn_of_promise(chip, found)
+    highest = record["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in record else None
     warn_of_limits(chip, found.problem, found.solution, highest)
     built = {name: count - before[name] for name, count in backends.counts.items()}
     statistics = {"thermal": dict(found.solution.statistics), "built": built, "seconds": clock.seconds}
-    shown = values
-    if scenario.transient is not None:
-        shown = {name: value[-1] if "time" in FIELDS[name].dims else value for name, value in values.items()}
-    notes = {name: one.how for name, one in found.estimates.items()}
-    return Outcome(values, coordinates, statistics, summarise(chip, shown, coordinates) + lines, notes=notes)
+    shown = record if scenario.transient is None else record.at_end()
+    return Outcome(record, statistics, summarise(chip, shown, record.coordinates) + lines)

@@ -33,11 +33,12 @@ MOST_PROFILED = 32768
 """Products per layer that calibrate its converters, at most; more inputs are left out."""
 
 
-def _problems_of(step: Callable[[], Any], problems: list[Problem]) -> Any:
+def _problems_of(step: Callable[[], Any], problems: list[Problem], key: str = "") -> Any:
+    """Outcome of a step; None, and its mistakes told, those that name no key under `key`, where it has some."""
     try:
         return step()
     except DeckError as error:
-        problems += error.problems
+        problems += [p if p.key or not key else replace(p, key=key) for p in error.problems]
         return None
 
 
@@ -121,7 +122,7 @@ def _loaded(scenario: Scenario, problems: list[Problem]) -> tuple[networks.Netwo
         problems.append(Problem("workload.data", "is missing: the network comes without labelled inputs to judge it by"))
     if network is None or deck is None:
         return network, None
-    return network, _problems_of(lambda: _judged(deck, network, work, key), problems)
+    return network, _problems_of(lambda: _judged(deck, network, work, key), problems, "workload.network.file")
 
 
 def _judged(deck: schema.Data, network: networks.Network, work: schema.Workload, key: str) -> labelled.LabelledData:
@@ -137,6 +138,7 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
     """Everything but the places of the tiles."""
     work = scenario.workload
     assert work is not None and scenario.device is not None
+    mvm.library(work.array)  # says at once what is not installed
     keyed = {"device": scenario.device, **{f"hybrid[{i}].device": part.device for i, part in enumerate(scenario.hybrid)}}
     for key, deck in keyed.items():
         problems += [replace(p, key=f"{key}.{p.key}".rstrip(".")) for p in check_device(deck)]
@@ -246,7 +248,9 @@ def build_chip(scenario: Scenario, found: list[Problem] | None = None) -> Chip:
     problems += check_places(scenario, stack)
     deck = scenario.workload.trace if scenario.workload is not None else None
     activity = _problems_of(lambda: trace.read_activity(deck), problems) or trace.read_activity(None)
-    computer = _computer(scenario, stack, problems) if scenario.workload is not None else None
+    computer = None
+    if scenario.workload is not None:
+        computer = _problems_of(lambda: _computer(scenario, stack, problems), problems, "workload.network.file")
     if problems and found is None:
         raise DeckError(problems)
     return Chip(scenario, stack, sources, computer, activity, source_trace)

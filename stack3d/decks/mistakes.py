@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from stack3d import yamlfile
-from stack3d.errors import Problem, brief, did_you_mean, nearest_names
+from stack3d.errors import MOST_MISTAKES, Problem, brief, did_you_mean, nearest_names
 from stack3d.yamlfile import Mapping
-
-MOST_MISTAKES = 200
-"""Told of one deck; of the others how many there are."""
 
 
 def dotted(path: Sequence[str | int]) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
 
 from stack3d import schema
-from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.errors import MOST_MISTAKES, DeckError, Problem, did_you_mean
 from stack3d.geometry.edges import with_joined_edges
 from stack3d.geometry.mixing import material_of, resolved_fill
-from stack3d.layout import Block, Channels, Cylinders, HeatSource, Layer, Material, Rectangle, Stack
+from stack3d.layout import Block, Channels, Cylinders, HeatSource, Layer, Material, Rectangle, Stack, overlapping
 from stack3d.schema.geometry import Geometry
 from stack3d.schema.geometry import Layer as LayerDeck
 from stack3d.schema.scenario import Scenario
@@ -70,6 +73,7 @@ def build_stack(geometry: Geometry) -> Stack:
     problems: list[Problem] = []
     layers: list[Layer] = []
     names: set[str] = set()
+    known: dict[str, tuple[Block, ...]] = {}
     z = 0.0
     for key, name, deck, tier in _listed(geometry):
         if name in names:
@@ -78,22 +82,15 @@ def build_stack(geometry: Geometry) -> Stack:
         size = deck.size or geometry.footprint
         corner = deck.offset or (0.5 * (footprint.x1 - size[0]), 0.5 * (footprint.y1 - size[1]))
         extent = Rectangle(corner[0], corner[0] + size[0], corner[1], corner[1] + size[1])
-        blocks: list[Block] = []
+        if key not in known:  # those of repeated tiers are the same
+            known[key] = _blocks(key, name, deck, extent, problems)
+        blocks = known[key]
         fields = [(f"{key}.material", deck.material, name, extent)]
-        for j, block in enumerate(deck.blocks):
-            box = Rectangle(*block.x, *block.y)
-            where = f"{key}.blocks[{j}]"
-            if box.x0 >= box.x1 or box.y0 >= box.y1:
-                problems.append(Problem(where, f"block {block.name!r} has no area: x and y want [lower, upper]"))
-            elif not extent.contains(box):
-                problems.append(
-                    Problem(where, f"block {block.name!r} reaches outside layer {name!r}: {_size(box)} in {_size(extent)}")
-                )
-            for other in blocks:
-                if box.overlaps(other.extent):
-                    problems.append(Problem(where, f"block {block.name!r} overlaps block {other.name!r}"))
-            blocks.append(Block(block.name, box, material_of(block.material, deck.thickness)))
-            fields.append((f"{where}.material", block.material, f"{name}.{block.name}", box))
+        fields += [
+            (f"{key}.blocks[{j}].material", block.material, f"{name}.{block.name}", made.extent)
+            for j, (block, made) in enumerate(zip(deck.blocks, blocks))
+            if block.material.cylinders is not None
+        ]
         cylinders: list[Cylinders] = []
         for where, material, of, box in fields:
             try:
@@ -106,7 +103,7 @@ def build_stack(geometry: Geometry) -> Stack:
         if deck.channels is not None:
             try:
                 channels = _channels(deck.channels, extent, deck.thickness)
-                blocks = [Block(f"channel{j}", box, VOID) for j, box in enumerate(channels.outlines)]
+                blocks = tuple(Block(f"channel{j}", box, VOID) for j, box in enumerate(channels.outlines))
             except DeckError as error:
                 problems.append(Problem(f"{key}.channels", f"layer {name!r}: {error}"))
         layers.append(
@@ -119,7 +116,7 @@ def build_stack(geometry: Geometry) -> Stack:
                 deck.contact_resistance,
                 tier,
                 deck.role,
-                tuple(blocks),
+                blocks,
                 channels,
                 tuple(cylinders),
             )
@@ -140,6 +137,22 @@ def build_stack(geometry: Geometry) -> Stack:
     if problems:
         raise DeckError(list({(p.key, p.message): p for p in problems}.values()))
     return with_joined_edges(Stack(tuple(layers), footprint))
+
+
+def _blocks(key: str, name: str, deck: LayerDeck, extent: Rectangle, problems: list[Problem]) -> tuple[Block, ...]:
+    """Blocks of a layer; those outside it, and of each pair that overlaps, are added to the `problems`."""
+    boxes = [Rectangle(*block.x, *block.y) for block in deck.blocks]
+    for j, (block, box) in enumerate(zip(deck.blocks, boxes)):
+        if box.x0 >= box.x1 or box.y0 >= box.y1:
+            problems.append(Problem(f"{key}.blocks[{j}]", f"block {block.name!r} has no area: x and y want [lower, upper]"))
+        elif not extent.contains(box):
+            text = f"block {block.name!r} reaches outside layer {name!r}: {_size(box)} in {_size(extent)}"
+            problems.append(Problem(f"{key}.blocks[{j}]", text))
+    pairs = overlapping(np.array([(b.x0, b.y0, b.x1, b.y1) for b in boxes]).reshape(-1, 4))
+    for later, earlier in sorted(islice(pairs, MOST_MISTAKES + 1)):
+        text = f"block {deck.blocks[later].name!r} overlaps block {deck.blocks[earlier].name!r}"
+        problems.append(Problem(f"{key}.blocks[{later}]", text))
+    return tuple(Block(b.name, box, material_of(b.material, deck.thickness)) for b, box in zip(deck.blocks, boxes))
 
 
 def _channels(deck: schema.geometry.Channels, extent: Rectangle, thickness: float) -> Channels:

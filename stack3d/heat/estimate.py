@@ -43,7 +43,7 @@ LEAST_SHARE, LEAST_OF_ALL = 0.25, 0.05
 """An error is at least this share of the largest of its variable, and of all means: differences may vanish by chance."""
 HOW = {
     "bricks": "difference from elements of twice the size in the plane, weighted by the order that those of four times the size"
-    " show, and 1.7 times what elements of a third of the height change; parts of one element in the plane are cut in three there",
+    " show, and 1.7 times what elements of a third of the height change; parts one element wide are cut in three there",
     "coarser": "difference from elements of twice the size, and where one element is as tall as its layer, 2.3 times what"
     " elements of half the height change in addition",
     "other_order": "largest difference from tetrahedra of the other order on the same mesh: the error of order 1",
@@ -117,7 +117,7 @@ def _flatter(rough: Chip, fine: Chip) -> Chip | None:
 
 def answers(chip: Chip, solution: ThermalSolution) -> Answers:
     """Every temperature of `thermal_values`, and means of tiles."""
-    found = _temperatures(thermal_values(chip, solution)[0])
+    found = _temperatures(thermal_values(chip, solution, outside=False))
     if chip.computer is not None:
         places = chip.computer.places
         means = [solution.field.box_means(layer, [box])[0] for layer, box in places]

@@ -8,70 +8,78 @@ import numpy as np
 
 from stack3d.chip.chip import Chip
 from stack3d.chip.computer import Computer
+from stack3d.fields import Output, registered
 from stack3d.heat.channels import channel_runs, hydraulics
 from stack3d.heat.sources import total_power
 from stack3d.heat.state import Heat
 from stack3d.heat.upkeep import digital_energy
-from stack3d.layout import Floats
+from stack3d.layout import Floats, Rectangle
+from stack3d.record import Record
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.workload import power
 
 
-def thermal_values(chip: Chip, solution: ThermalSolution) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Variables of ``/thermal`` and their coordinates."""
+class HeatOutput(Output):
+    """An output variable of another package that a solved temperature tells; see `fields.outputs`."""
+
+    def of_heat(self, chip: Chip, solution: ThermalSolution, record: Record) -> None:
+        """Put its variables into the `record`: of a steady case, of the first epoch, of each output of a transient."""
+        raise NotImplementedError
+
+
+def thermal_values(chip: Chip, solution: ThermalSolution, *, outside: bool = True) -> Record:
+    """Variables of ``/thermal`` and their coordinates, with those of other packages unless told without."""
     stack, scenario, field = chip.stack, chip.scenario, solution.field
     names = [layer.name for layer in stack.layers]
     peaks = {name: field.layer_peak(name) for name in names}
     heated = {source.layer for source in chip.sources}
     hottest = max(names, key=lambda n: (round(peaks[n][0], 9), n in heated))
     faces = ["top", "bottom", "sides", *(f for f in solution.face_heat if f not in ("top", "bottom", "sides"))]
-    values: dict[str, Any] = {
-        "thermal/layer_temperature_max": np.array([peaks[n][0] for n in names]),
-        "thermal/layer_temperature_mean": np.array([field.layer_mean(n) for n in names]),
-        "thermal/layer_overshoot": np.array([field.overshoot(n) for n in names]),
-        "thermal/hot_spot": np.array(peaks[hottest][1]),
-        "thermal/heat_in": solution.heat_in,
-        "thermal/heat_out": solution.heat_out,
-        "thermal/face_heat": np.array([solution.face_heat.get(f, 0.0) for f in faces]),
-        "thermal/heat_balance_error": solution.balance,
-        "thermal/thermal_resistance": _resistance(chip, solution, peaks[hottest][0]),
-    }
-    coordinates: dict[str, Any] = {
-        "layer": np.array(names),
-        "axis": np.array(list("xyz")),
-        "face": np.array(faces),
-    }
+    record = Record()
+    record.along("layer", names)
+    record.along("axis", list("xyz"))
+    record.along("face", faces)
+    record.put("thermal/layer_temperature_max", [peaks[n][0] for n in names])
+    record.put("thermal/layer_temperature_mean", [field.layer_mean(n) for n in names])
+    record.put("thermal/layer_overshoot", [field.overshoot(n) for n in names])
+    record.put("thermal/hot_spot", peaks[hottest][1])
+    record.put("thermal/heat_in", solution.heat_in)
+    record.put("thermal/heat_out", solution.heat_out)
+    record.put("thermal/face_heat", [solution.face_heat.get(f, 0.0) for f in faces])
+    record.put("thermal/heat_balance_error", solution.balance)
+    record.put("thermal/thermal_resistance", _resistance(chip, solution, peaks[hottest][0]))
     runs = channel_runs(stack)
     if runs:
-        values["thermal/coolant_outlet_temperature"] = np.array([solution.outlets[run.name].mean() for run in runs])
+        record.along("cavity", [run.layer for run in runs])
+        record.put("thermal/coolant_outlet_temperature", [solution.outlets[run.name].mean() for run in runs])
         for name, of_runs in hydraulics(runs).items():
-            values[f"thermal/{name}"] = np.array(of_runs)
-        coordinates["cavity"] = np.array([run.layer for run in runs])
+            record.put(f"thermal/{name}", of_runs)
     tiers = [layer.name for layer in stack.with_role("rram")]
     if tiers:
         nx, ny = scenario.tier_map
-        box = stack.layer(tiers[0]).extent
-        values["thermal/temperature"] = np.array([field.map(n, nx, ny) for n in tiers])
-        values["thermal/temperature_max"] = np.array([peaks[n][0] for n in tiers])
-        values["thermal/temperature_mean"] = np.array([field.layer_mean(n) for n in tiers])
-        coordinates |= {
-            "tier": np.arange(len(tiers)),
-            "x": box.x0 + (np.arange(nx) + 0.5) * (box.x1 - box.x0) / nx,
-            "y": box.y0 + (np.arange(ny) + 0.5) * (box.y1 - box.y0) / ny,
-        }
+        record.along("tier", range(len(tiers)))
+        _along_boxes(record, stack.layer(tiers[0]).extent, x=nx, y=ny)
+        record.put("thermal/temperature", [field.map(n, nx, ny) for n in tiers])
+        record.put("thermal/temperature_max", [peaks[n][0] for n in tiers])
+        record.put("thermal/temperature_mean", [field.layer_mean(n) for n in tiers])
     if scenario.probes:
-        values["thermal/probe_temperature"] = np.array([field.at(p.layer, p.x, p.y, p.z) for p in scenario.probes])
-        coordinates["probe"] = np.array([p.name for p in scenario.probes])
+        record.along("probe", [p.name for p in scenario.probes])
+        record.put("thermal/probe_temperature", [field.at(p.layer, p.x, p.y, p.z) for p in scenario.probes])
     if scenario.maps:
         nx, ny = scenario.maps.grid
-        values["thermal/map_temperature"] = np.array([field.map(n, nx, ny) for n in scenario.maps.layers])
-        box = stack.layer(scenario.maps.layers[0]).extent
-        coordinates |= {
-            "map_layer": np.array(scenario.maps.layers),
-            "map_x": box.x0 + (np.arange(nx) + 0.5) * (box.x1 - box.x0) / nx,
-            "map_y": box.y0 + (np.arange(ny) + 0.5) * (box.y1 - box.y0) / ny,
-        }
-    return values, coordinates
+        record.along("map_layer", scenario.maps.layers)
+        _along_boxes(record, stack.layer(scenario.maps.layers[0]).extent, map_x=nx, map_y=ny)
+        record.put("thermal/map_temperature", [field.map(n, nx, ny) for n in scenario.maps.layers])
+    if outside:
+        for output in registered(HeatOutput):
+            output.of_heat(chip, solution, record)
+    return record
+
+
+def _along_boxes(record: Record, box: Rectangle, **counts: int) -> None:
+    """Coordinates of the centres of equal boxes, first along x, then along y. [m]"""
+    for (name, count), (low, high) in zip(counts.items(), ((box.x0, box.x1), (box.y0, box.y1))):
+        record.along(name, low + (np.arange(count) + 0.5) * (high - low) / count)
 
 
 def _resistance(chip: Chip, solution: ThermalSolution, peak: float) -> float:
@@ -85,8 +93,17 @@ def _resistance(chip: Chip, solution: ThermalSolution, peak: float) -> float:
     return (peak - ambient) / solution.heat_in
 
 
-def power_values(chip: Chip, computer: Computer, state: Heat) -> dict[str, Any]:
-    """Variables of ``/power`` for one thermal state."""
+def add_power(chip: Chip, computer: Computer, state: Heat, record: Record) -> None:
+    """Put the variables of ``/power`` for one thermal state, and their coordinates, into the `record`.
+
+    Parameters
+    ----------
+    chip : Chip
+    computer : Computer
+        The chip's own.
+    state : Heat
+    record : Record
+    """
     work = chip.scenario.workload
     assert work is not None
     targets = {n: m.target_conductances() for n, m in computer.matrices.items()}
@@ -96,20 +113,25 @@ def power_values(chip: Chip, computer: Computer, state: Heat) -> dict[str, Any]:
     watts |= {"digital_layers": state.rate * digital_energy(chip), "explicit": total_power(chip.sources)}
     rate = state.rate or np.nan
     machine = power.conventional_energies(work.conventional, computer.macs, computer.weights)
-    return {
-        "power/tile_power": state.tile_power,
-        "power/component_power": np.array([watts[name] for name in power.COMPONENTS]),
-        "power/power_density": _density(chip, computer, state),
-        "power/energy_per_inference": np.array(
-            [watts[n] / rate if n in (*power.DYNAMIC, "digital_layers") else np.nan for n in power.COMPONENTS]
-        ),
-        "power/conventional_energy": np.array(list(machine.values())),
-        "power/macs": computer.macs,
-        "power/latency": timing.latency,
-        "power/highest_rate": timing.highest_rate,
-        "power/utilisation": np.array([t.utilisation for t in computer.tiles]),
-        **{f"power/matrix_{name}": column for name, column in mapping_table(chip, computer).items()},
-    }
+    moving = (*power.DYNAMIC, "digital_layers")
+    record.along("component", power.COMPONENTS)
+    record.along("machine", ["dram", "sram"])
+    record.along("matrix", [layer.name for layer in computer.network.layers])
+    record.along("tile", [f"{t.layer}[{t.index}]" for t in computer.tiles])
+    record.beside("tile_site", "tile", [layer for layer, _ in computer.places])
+    record.beside("tile_x", "tile", [box.centre[0] for _, box in computer.places])
+    record.beside("tile_y", "tile", [box.centre[1] for _, box in computer.places])
+    record.put("power/tile_power", state.tile_power)
+    record.put("power/component_power", [watts[name] for name in power.COMPONENTS])
+    record.put("power/power_density", _density(chip, computer, state))
+    record.put("power/energy_per_inference", [watts[n] / rate if n in moving else np.nan for n in power.COMPONENTS])
+    record.put("power/conventional_energy", list(machine.values()))
+    record.put("power/macs", computer.macs)
+    record.put("power/latency", timing.latency)
+    record.put("power/highest_rate", timing.highest_rate)
+    record.put("power/utilisation", [t.utilisation for t in computer.tiles])
+    for name, column in mapping_table(chip, computer).items():
+        record.put(f"power/matrix_{name}", column)
 
 
 def _density(chip: Chip, computer: Computer, state: Heat) -> Floats:
@@ -143,16 +165,3 @@ def mapping_table(chip: Chip, computer: Computer) -> dict[str, Any]:
         rows.append((layer.n_inputs, layer.n_outputs, len(names), len(mine), products, used, busy[layer.name]))
     columns = ("rows", "columns", "copies", "tiles", "products", "utilisation", "latency")
     return {name: np.array(column) for name, column in zip(columns, zip(*rows))}
-
-
-def workload_coordinates(chip: Chip, computer: Computer) -> dict[str, Any]:
-    """Coordinates of ``/power``."""
-    return {
-        "component": np.array(power.COMPONENTS),
-        "machine": np.array(["dram", "sram"]),
-        "matrix": np.array([layer.name for layer in computer.network.layers]),
-        "tile": np.array([f"{t.layer}[{t.index}]" for t in computer.tiles]),
-        "tile_site": ("tile", np.array([layer for layer, _ in computer.places])),
-        "tile_x": ("tile", np.array([box.centre[0] for _, box in computer.places])),
-        "tile_y": ("tile", np.array([box.centre[1] for _, box in computer.places])),
-    }

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from stack3d import record
 from stack3d.chip.chip import Chip
 from stack3d.errors import DeckError, Problem
-from stack3d.fields import FIELDS
 from stack3d.heat.channels import channel_runs
 from stack3d.heat.faces import film_laws
 from stack3d.heat.outputs import thermal_values
 from stack3d.heat.sources import power_schedule
 from stack3d.heat.state import Heat
 from stack3d.layout import Floats, HeatSource
+from stack3d.record import Record
 from stack3d.schema.numerics import Accuracy, Transient
 from stack3d.thermal.backend import SolidBackend, ThermalSolution
 from stack3d.thermal.fields.field import Field
@@ -73,10 +74,8 @@ def stretch(schedule: PowerSchedule, begin: float, end: float) -> PowerSchedule:
     return PowerSchedule(np.array([a - begin for a, _ in parts]), np.array([powers for _, powers in parts]))
 
 
-def over_time(
-    chip: Chip, solid: SolidBackend, state: Heat | None = None
-) -> tuple[dict[str, Any], dict[str, Any], ThermalSolution, HeatProblem]:
-    """Variables of ``/thermal`` with time first, their coordinates, the hottest of the states, and the problem with its films.
+def over_time(chip: Chip, solid: SolidBackend, state: Heat | None = None) -> tuple[Record, ThermalSolution, HeatProblem]:
+    """Variables of ``/thermal`` with time first, the hottest of the states, and the problem with its films.
 
     With a workload, `state` is its steady heat: what goes with the rate follows the trace, leakage stays as it is there.
 
@@ -103,7 +102,7 @@ def over_time(
     allowed = tolerances(deck, profile.error_promise)
     begun = _periodic if deck.periodic else _marched
     state_at = begun(system, schedule, deck, ambient, allowed)
-    rows: list[dict[str, Any]] = []
+    rows: list[Record] = []
     worst: tuple[float, ThermalSolution, HeatProblem] | None = None
     counts: dict[str, Any] = {}
     for now in times:
@@ -118,16 +117,14 @@ def over_time(
         powered = [replace(source, power=float(watts)) for source, watts in zip(sources, powers)]
         field = _bent(problem, result.field, powered, boundary)
         solution = ThermalSolution(field, power + boundary.pushed, left, boundary.heat, dict(counts), outlets)
-        values, coordinates = thermal_values(chip, solution)
-        rows.append(values)
-        peak = float(values["thermal/layer_temperature_max"].max())
+        row = thermal_values(chip, solution)
+        del row["thermal/heat_balance_error"]  # heat is stored, so in is not out
+        rows.append(row)
+        peak = float(row["thermal/layer_temperature_max"].max())
         if worst is None or peak > worst[0]:
             worst = peak, solution, problem.with_films(boundary.films)
     assert worst is not None
-    names = [name for name in rows[0] if name != "thermal/heat_balance_error"]  # heat is stored, so in is not out
-    moving = [name for name in names if "time" in FIELDS[name].dims]
-    output = {name: rows[0][name] for name in names} | {name: np.array([row[name] for row in rows]) for name in moving}
-    return output, coordinates | {"time": times}, replace(worst[1], statistics=dict(counts)), worst[2]
+    return record.over_time(rows, times), replace(worst[1], statistics=dict(counts)), worst[2]
 
 
 def _bent(problem: HeatProblem, field: Field, sources: Sequence[HeatSource], boundary: Boundary) -> Field:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +12,7 @@ from stack3d.life.history import History, curve, time_to_loss
 from stack3d.life.life import Life
 from stack3d.mvm import SinhCell
 from stack3d.progress import Observer, Stopwatch
+from stack3d.record import Record
 from stack3d.schema.life import Lifetime
 
 
@@ -49,18 +48,29 @@ def ohmic_error(computer: Computer, layer: str) -> float:
 def answered(
     history: History,
     lifetime: Lifetime,
-    values: dict[str, Any],
-    coordinates: dict[str, Any],
+    record: Record,
     observer: Observer,
     clock: Stopwatch,
 ) -> None:
-    """Add times to a loss, endurance, bands and attribution to the output variables of a life."""
-    times, accuracy = history.times, values["mvm/accuracy"]
+    """Add times to a loss, endurance, bands and attribution to the output variables of a life.
+
+    Parameters
+    ----------
+    history : History
+    lifetime : Lifetime
+    record : Record
+        Of the epochs.
+    observer : Observer
+        Told of what takes long.
+    clock : Stopwatch
+        Times it.
+    """
+    times, accuracy = history.times, record["mvm/accuracy"]
     computer, loss = history.end.computer, lifetime.accuracy_loss
-    values["mvm/accuracy_ideal"] = computer.float_accuracy
-    values["mvm/ohmic_error"] = np.array([ohmic_error(computer, name) for name in computer.matrices])
-    coordinates["network_layer"] = np.array(list(computer.matrices))
-    values["mvm/time_to_accuracy_loss"] = time_to_loss(times, accuracy, computer.float_accuracy, loss)
+    record.put("mvm/accuracy_ideal", computer.float_accuracy)
+    record.put("mvm/ohmic_error", [ohmic_error(computer, name) for name in computer.matrices])
+    record.along("network_layer", list(computer.matrices))
+    record.put("mvm/time_to_accuracy_loss", time_to_loss(times, accuracy, computer.float_accuracy, loss))
     plan = [policy for policy in history.plan if not policy.renews]
     alone = accuracy
     if len(plan) < len(history.plan):  # how long the chips hold is asked of chips that are left alone
@@ -69,14 +79,14 @@ def answered(
     [interval] = time_to_loss(times, alone.mean(axis=1)[:, None], float(alone[0].mean()), loss)
     hottest = np.stack([climate.mean.max(axis=(1, 2)) for climate in history.climates]).max(axis=0)
     endurance = endurance_at_hold(computer, hottest, float(interval))
-    values["reliability/hold_interval"] = interval
-    values["reliability/hold_endurance"] = endurance
-    values["reliability/endurance_left"] = endurance_left(history.end, endurance)
+    record.put("reliability/hold_interval", interval)
+    record.put("reliability/hold_endurance", endurance)
+    record.put("reliability/endurance_left", endurance_left(history.end, endurance))
     if lifetime.band:
         observer.stage("band")
         with clock("band"):
-            add_band(history, lifetime, values, coordinates)
+            add_band(history, lifetime, record)
     if lifetime.attribution and history.start.chip.scenario.lifetime is not None:
         observer.stage("attribute")
         with clock("attribute"):
-            add_attribution(history, values, coordinates)
+            add_attribution(history, record)

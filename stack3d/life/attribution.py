@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stack3d.life.history import History, replay
 from stack3d.life.reading import read_out
+from stack3d.record import Record
 
 
 def without_mechanism(history: History, name: str) -> NDArray[np.float64]:
@@ -37,12 +38,12 @@ def with_ideal_tiles(history: History, tiles: Sequence[int]) -> NDArray[np.float
     return read_out(end, history.climates[-1], history.plan, len(history.times) - 1, ideal=chosen, layers=False).accuracy
 
 
-def add_attribution(history: History, values: dict[str, Any], coordinates: dict[str, Any]) -> None:
+def add_attribution(history: History, record: Record) -> None:
     """Accuracy at the end with one mechanism, tier or layer switched off at a time, and the standard error of the gain."""
     computer = history.end.computer
     names = [*computer.mechanisms, "converters"]
     history = replace(history, start=replace(history.start, fresh_accuracy=history.end.fresh_accuracy))
-    layers, final = list(computer.matrices), values["mvm/accuracy"][-1]
+    layers, final = list(computer.matrices), record["mvm/accuracy"][-1]
     tiles = [np.flatnonzero(history.tier_of_tile == i).tolist() for i in range(history.n_tiers)]
     found = {
         "": [without_mechanism(history, name) for name in names],
@@ -52,6 +53,6 @@ def add_attribution(history: History, values: dict[str, Any], coordinates: dict[
     for suffix, rows in found.items():
         gains = np.array(rows) - final
         chance = gains.std(axis=1, ddof=1) / np.sqrt(final.size) if final.size > 1 else np.full(len(rows), np.nan)
-        values[f"mvm/accuracy_without{suffix}"] = np.array(rows).mean(axis=1)
-        values[f"mvm/accuracy_without{suffix}_error"] = chance
-    coordinates["mechanism"] = np.array(names)
+        record.put(f"mvm/accuracy_without{suffix}", np.array(rows).mean(axis=1))
+        record.put(f"mvm/accuracy_without{suffix}_error", chance)
+    record.along("mechanism", names)

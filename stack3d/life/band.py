@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from stack3d.devices.build import build_device, drawn, posterior_draws
 from stack3d.devices.model import DeviceModel
 from stack3d.life.history import History, curve, time_to_loss
 from stack3d.life.life import Life
+from stack3d.record import Record
 from stack3d.schema.device import BANDS
 from stack3d.schema.life import Lifetime
 
@@ -18,7 +18,7 @@ DRAWS = 8
 """Draws of a posterior that a band follows: the ends of eight hold about four fifths of what is not known."""
 
 
-def add_band(history: History, lifetime: Lifetime, values: dict[str, Any], coordinates: dict[str, Any]) -> None:
+def add_band(history: History, lifetime: Lifetime, record: Record) -> None:
     """The same temperatures for devices at both ends of their bands, and for draws of their posteriors.
 
     Low and high are then the curves of the least and the most accurate draw: the same chips, so that what is not known of the
@@ -35,23 +35,21 @@ def add_band(history: History, lifetime: Lifetime, values: dict[str, Any], coord
             lives.append(_other(start, devices))
             curves.append(np.array(curve(lives[-1], history.times, history.climates, plan)))
         draws = np.array(curves[len(BANDS) :])
-        values["mvm/accuracy_draws"] = draws.mean(axis=2)
-        coordinates["posterior_draw"] = np.arange(DRAWS)
+        record.put("mvm/accuracy_draws", draws.mean(axis=2))
+        record.along("posterior_draw", range(DRAWS))
         order = np.argsort([c.mean() for c in curves], kind="stable")
         chosen = [int(order[0]), BANDS.index("default"), int(order[-1])]
         lives, curves = [lives[i] for i in chosen], [curves[i] for i in chosen]
     stacked = np.array(curves)
     loss = lifetime.accuracy_loss
-    values["mvm/accuracy_band"] = stacked
-    values["mvm/time_to_accuracy_loss_band"] = np.array(
-        [time_to_loss(history.times, c, computer.float_accuracy, loss) for c in stacked]
-    )
+    record.put("mvm/accuracy_band", stacked)
+    lost = [time_to_loss(history.times, c, computer.float_accuracy, loss) for c in stacked]
+    record.put("mvm/time_to_accuracy_loss_band", lost)
     alone = [policy for policy in plan if not policy.renews]
     held = stacked if len(alone) == len(plan) else [np.array(curve(a, history.times, history.climates, alone)) for a in lives]
-    values["reliability/hold_interval_band"] = np.array(
-        [time_to_loss(history.times, c.mean(axis=1)[:, None], float(c[0].mean()), loss)[0] for c in held]
-    )
-    coordinates["band"] = np.array(BANDS)
+    holds = [time_to_loss(history.times, c.mean(axis=1)[:, None], float(c[0].mean()), loss)[0] for c in held]
+    record.put("reliability/hold_interval_band", holds)
+    record.along("band", BANDS)
 
 
 def _other(life: Life, devices: dict[str, DeviceModel]) -> Life:

@@ -15,8 +15,9 @@ from stack3d import storage
 from stack3d.devices.state import CellState
 from stack3d.heat.climate import Climate
 from stack3d.heat.periodic import Swing
-from stack3d.life.life import Bill, Life
+from stack3d.life.life import Bill, Life, Tally
 from stack3d.life.population import Population
+from stack3d.record import Record, over_time
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +29,8 @@ class Progress:
     times, ahead : sequence of float
         Ends of the epochs that are finished, and of those to come. [s]
     life : Life
-    rows : mapping of str to list
-        Output variables so far, time first.
+    rows : sequence of Record
+        Output variables of the epochs.
     climates : sequence of Climate
         Temperatures of the epochs.
     field : ndarray, shape (tiles, ny, nx)
@@ -41,7 +42,7 @@ class Progress:
     times: Sequence[float]
     ahead: Sequence[float]
     life: Life
-    rows: Mapping[str, Any]
+    rows: Sequence[Record]
     climates: Sequence[Climate]
     field: NDArray[np.float64]
     swing: Swing | None
@@ -63,7 +64,9 @@ def save(path: Path, key: str, progress: Progress) -> None:
     for layer, state in life.population.states.items():
         arrays |= {f"state/{layer}/{name}": value for name, value in state.arrays().items()}
     arrays |= {f"reference/{layer}": value for layer, value in life.reference.items()}
-    arrays |= {f"row/{name}": np.asarray(value) for name, value in progress.rows.items()}
+    arrays |= {f"tally/{f.name}": getattr(life.tally, f.name) for f in fields(Tally) if f.name != "others"}
+    arrays |= {f"other/{name}": value for name, value in life.tally.others.items()}
+    arrays |= {f"row/{name}": value for name, value in over_time(progress.rows, progress.times).items()}
     for i, climate in enumerate(progress.climates):
         arrays |= {f"climate/{i}/{name}": value for name, value in _stored(climate).items()}
     if swing is not None:
@@ -120,10 +123,14 @@ def _restored(facts: Mapping[str, Any], arrays: Mapping[str, Any], start: Life) 
         start,
         population=Population({layer: CellState.from_arrays(parts) for layer, parts in states.items()}),
         bill=Bill(refreshes, pulses, energy, arrays["tile_energy"]),
+        tally=Tally(**{n: v if v.ndim else v.item() for n, v in below("tally/").items()}, others=below("other/")),
         reference=below("reference/"),
         fresh_accuracy=facts["fresh_accuracy"],
         time=times[-1],
     )
     climates = [Climate(**below(f"climate/{i}/")) for i in range(len(times))]
-    rows = {name: list(row) for name, row in below("row/").items()}
+    rows = [Record() for _ in times]
+    for name, values in below("row/").items():
+        for row, value in zip(rows, values):
+            row.put(name, value)
     return Progress(times, arrays["ahead"].tolist(), life, rows, climates, arrays["field"], Swing(**swing) if swing else None)

@@ -38,6 +38,42 @@ class Bill:
 
 
 @dataclass(frozen=True, eq=False)
+class Tally:
+    """What a life adds up from epoch to epoch, and what its last epoch was like.
+
+    Parameters
+    ----------
+    epochs : int
+        That have ended.
+    equivalent_time : ndarray, shape (tiers,)
+        At one temperature, that ages the retention of a nominal cell as much. [s]
+    calibration_energy : float
+        Of all reads that calibrated corrections, per chip. [J]
+    first_energy : float
+        Of one inference in the first epoch; NaN before it. [J]
+    accuracy : float
+        Mean over chips at the end of the last epoch; NaN before the first.
+    tile_temperature : ndarray, shape (tiles,)
+        Mean of each tile in the last epoch. [K]
+    others : mapping of str to ndarray
+        Of outputs of other packages, by their own names.
+    """
+
+    epochs: int
+    equivalent_time: NDArray[np.float64]
+    calibration_energy: float
+    first_energy: float
+    accuracy: float
+    tile_temperature: NDArray[np.float64]
+    others: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    @classmethod
+    def fresh(cls, tiers: int, tiles: int) -> Tally:
+        """Before the first epoch."""
+        return cls(0, np.zeros(tiers), 0.0, np.nan, np.nan, np.full(tiles, np.nan))
+
+
+@dataclass(frozen=True, eq=False)
 class Life:
     """A population of chips at one instant.
 
@@ -50,6 +86,7 @@ class Life:
     time : float
         Since programming. [s]
     bill : Bill
+    tally : Tally
     reference : mapping of str to ndarray
         What fresh chips read, by layer, for drift compensation.
     fresh_accuracy : float or None
@@ -61,6 +98,7 @@ class Life:
     population: Population
     time: float
     bill: Bill
+    tally: Tally
     reference: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     fresh_accuracy: float | None = None
 
@@ -73,6 +111,17 @@ class Life:
     def samples(self) -> int:
         """Chips."""
         return int(self.chip.scenario.monte_carlo.samples)
+
+    @property
+    def tiers(self) -> list[str]:
+        """Layers of crossbars from the bottom."""
+        return [layer.name for layer in self.chip.stack.with_role("rram")]
+
+    @property
+    def tier_of_tile(self) -> NDArray[np.intp]:
+        """Tier of each tile, shape (tiles,)."""
+        tiers = self.tiers
+        return np.array([tiers.index(layer) for layer, _ in self.computer.places])
 
     @property
     def programming_temperature(self) -> float:

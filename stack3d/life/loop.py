@@ -1,4 +1,4 @@
-"""The epochs of one life: temperature and cells found together in each, and what every epoch leaves in the dataset."""
+"""The epochs of one life: temperature and cells found together in each."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.chip import Chip, Computer
+from stack3d.fields import registered
 from stack3d.heat.climate import Climate
 from stack3d.heat.periodic import PeriodicHeat, Swing
 from stack3d.heat.settle import settle
 from stack3d.heat.sources import power_schedule
 from stack3d.heat.state import Heat
-from stack3d.heat.upkeep import calibration_energy, digital_energy
 from stack3d.life import checkpoint
 from stack3d.life.answers import answered
 from stack3d.life.epochs import elapse
-from stack3d.life.histogram import errors_by_tier, histogram, histogram_edges
+from stack3d.life.histogram import histogram_edges
 from stack3d.life.history import History
 from stack3d.life.life import Life
+from stack3d.life.moment import Moment
+from stack3d.life.outputs import LifeOutput, closed, epoch_record
 from stack3d.life.policy import Policy
-from stack3d.life.reading import Reading, read_out
+from stack3d.life.reading import read_out
 from stack3d.life.start import climate_of, first_heat, fresh_life, leaking_of, limits_of, present
 from stack3d.life.times import TODAY, epoch_times
 from stack3d.progress import Observer, Stopwatch
+from stack3d.record import Record, over_time
 from stack3d.schema.life import Lifetime
 from stack3d.thermal.backend import ThermalBackend, ThermalSolution
-from stack3d.workload.power import DYNAMIC
 
-ANCHOR = 298.15
-"""Temperature of the equivalent time in the dataset. [K]"""
 MOST_PASSES = 8
 """Solutions of an epoch until its swings within a period fit its powers."""
 NARROWEST = 1.1
@@ -72,13 +72,11 @@ class Loop:
         self.observer, self.clock, self.resume, self.key = observer, clock, resume, key
         self.lifetime = chip.scenario.lifetime or Lifetime(epochs=1, until=TODAY)
         self.limits = limits_of(chip, plan)
-        self.tiers = [layer.name for layer in chip.stack.with_role("rram")]
-        self.tier_of_tile = np.array([self.tiers.index(layer) for layer, _ in computer.places])
         self.times: list[float] = []
         self.climates: list[Climate] = []
-        self.rows: dict[str, list[Any]] = {}
+        self.rows: list[Record] = []
 
-    def run(self) -> tuple[dict[str, Any], dict[str, Any], ThermalSolution]:
+    def run(self) -> tuple[Record, ThermalSolution]:
         """Follow the chips through all epochs, then answer."""
         with self.clock("program"):
             start = fresh_life(self.chip, self.computer)
@@ -89,21 +87,23 @@ class Loop:
             repeats = power_schedule(self.chip, self.first)[1].period is not None
             self.periodic = PeriodicHeat(self.chip, self.backend, self.first) if repeats else None
             swing = self._held() if self.periodic else None
-            values, coordinates = present(self.chip, self.computer, self.first, np.empty(0))
+            record = present(self.chip, self.computer, self.first)
             if self.periodic is not None:
-                coordinates["phase"], values["thermal/tile_temperature_history"] = self.periodic.history(self.first)
+                phases, history = self.periodic.history(self.first)
+                record.along("phase", phases)
+                record.put("thermal/tile_temperature_history", history)
         life, ahead, field, swing = self._begin(start, swing)
         while ahead:
-            after, row, state, swing = self._epoch(life, len(self.times), ahead[0], field, swing)
-            if self._is_coarse(row, life.time, ahead):
+            moment = self._epoch(life, len(self.times), ahead[0], field, swing)
+            swing = moment.swing
+            if self._is_coarse(moment, ahead):
                 ahead.insert(0, float(np.sqrt(life.time * ahead[0])))
                 continue
-            life, field = after, state.field
+            life, field = moment.after, moment.heat.field
             self.times.append(ahead.pop(0))
-            self.climates.append(climate_of(field, swing))
-            for name, value in row.items():
-                self.rows.setdefault(name, []).append(value)
-            self._tell(state, row, len(ahead))
+            self.climates.append(moment.climate)
+            self.rows.append(epoch_record(moment))
+            self._tell(moment, len(ahead))
             if self.resume is not None:
                 with self.clock("checkpoint"):
                     checkpoint.save(
@@ -111,13 +111,16 @@ class Loop:
                         self.key,
                         checkpoint.Progress(self.times, ahead, life, self.rows, self.climates, field, swing),
                     )
-        coordinates["time"] = np.array(self.times)
-        values |= {name: np.array(row) for name, row in self.rows.items()}
-        history = History(start, life, coordinates["time"], self.climates, self.plan, self.tier_of_tile, len(self.tiers))
+        record.add(over_time(self.rows, self.times))
+        followed = History(
+            start, life, record.coordinates["time"], self.climates, self.plan, start.tier_of_tile, len(start.tiers)
+        )
         edges = histogram_edges(self.computer)
-        coordinates["conductance"] = 0.5 * (edges[1:] + edges[:-1])
-        answered(history, self.lifetime, values, coordinates, self.observer, self.clock)
-        return values, coordinates, self.first.solution
+        record.along("conductance", 0.5 * (edges[1:] + edges[:-1]))
+        answered(followed, self.lifetime, record, self.observer, self.clock)
+        for output in registered(LifeOutput):
+            output.of_life(followed, record)
+        return record, self.first.solution
 
     def _held(self) -> Swing:
         """Swing of the first heat, found together with its leakage and, where throttled, its rate."""
@@ -139,13 +142,11 @@ class Loop:
                 life = policy.programmed(life, climate_of(self.first.field, swing))
             return life, epoch_times(self.chip.scenario.lifetime).tolist(), self.first.field, swing
         self.times, self.climates = list(stored.times), list(stored.climates)
-        self.rows = {name: list(row) for name, row in stored.rows.items()}
+        self.rows = list(stored.rows)
         self.observer.stage("resume", epochs=f"{len(stored.times)}/{len(stored.times) + len(stored.ahead)}")
         return stored.life, list(stored.ahead), stored.field, stored.swing
 
-    def _epoch(
-        self, life: Life, epoch: int, end: float, field: NDArray[np.float64], swing: Swing | None
-    ) -> tuple[Life, dict[str, Any], Heat, Swing | None]:
+    def _epoch(self, life: Life, epoch: int, end: float, field: NDArray[np.float64], swing: Swing | None) -> Moment:
         """Temperature of the epoch and the chips at its end, found together; one way, the first heat stays."""
         state = self.first
         if self.lifetime.coupling.enabled:
@@ -165,7 +166,14 @@ class Loop:
             reading = read_out(after, climate, self.plan, epoch)
         if after.fresh_accuracy is None:
             after = replace(after, fresh_accuracy=float(reading.accuracy.mean()))
-        return after, self._row(life, after, state, reading, swing), state, swing
+        return closed(Moment(life, after, state, swing, reading, self._peaks(state, swing)))
+
+    def _peaks(self, state: Heat, swing: Swing | None) -> NDArray[np.float64]:
+        """Hottest place of every layer at the hottest instant of a period, shape (layers,). [K]"""
+        peaks = np.array([state.solution.field.layer_peak(layer.name)[0] for layer in self.chip.stack.layers])
+        if self.periodic is None or swing is None:
+            return peaks
+        return np.asarray(np.maximum(peaks, self.periodic.layer_peaks(state.solution, swing)))
 
     def _settled(self, life: Life, epoch: int, end: float, field: NDArray[np.float64], swing: Swing | None) -> Heat:
         """Fixed point of temperature, leakage and what the cells conduct on average over the epoch."""
@@ -199,81 +207,21 @@ class Loop:
 
         return above
 
-    def _is_coarse(self, row: dict[str, Any], start: float, ahead: Sequence[float]) -> bool:
+    def _is_coarse(self, moment: Moment, ahead: Sequence[float]) -> bool:
         """Whether more has changed in an epoch than the scenario allows, and the epoch can be divided."""
-        refine = self.lifetime.refine
-        if refine is None or not self.rows or ahead[0] / start < NARROWEST or len(self.times) + len(ahead) >= refine.most:
+        refine, before, now = self.lifetime.refine, moment.before, moment.after.tally
+        if refine is None or not self.rows or ahead[0] / before.time < NARROWEST or len(self.times) + len(ahead) >= refine.most:
             return False
-        lost = abs(float(np.mean(self.rows["mvm/accuracy"][-1]) - np.mean(row["mvm/accuracy"])))
-        moved = float(np.abs(self.rows["thermal/tile_temperature"][-1] - row["thermal/tile_temperature"]).max())
+        lost = abs(before.tally.accuracy - now.accuracy)
+        moved = float(np.abs(before.tally.tile_temperature - now.tile_temperature).max())
         return lost > refine.accuracy or moved > refine.temperature
 
-    def _tell(self, state: Heat, row: dict[str, Any], ahead: int) -> None:
+    def _tell(self, moment: Moment, ahead: int) -> None:
         self.observer.step(
             "epoch",
             len(self.times),
             len(self.times) + ahead,
-            accuracy=f"{row['mvm/accuracy'].mean():.4f}",
-            peak=f"{state.field.max():.1f} K",
-            iterations=state.iterations,
+            accuracy=f"{moment.reading.accuracy.mean():.4f}",
+            peak=f"{moment.heat.field.max():.1f} K",
+            iterations=moment.heat.iterations,
         )
-
-    def _row(self, before: Life, after: Life, state: Heat, reading: Reading, swing: Swing | None) -> dict[str, Any]:
-        """Output variables of one epoch."""
-        climate = climate_of(state.field, swing)
-        seen = after.conductances(climate)
-        mean, spread = errors_by_tier(self.computer, after.population, seen, self.tier_of_tile, len(self.tiers))
-        tiers = np.array([state.solution.field.layer_mean(name) for name in self.tiers])
-        levels = tiers[None] if swing is None else tiers + swing.tiers
-        ages = np.array([self._device_of_tier(i).acceleration(t, reference=ANCHOR) for i, t in enumerate(levels.T)])
-        earlier = self.rows["reliability/equivalent_time"][-1] if self.rows else np.zeros(len(self.tiers))
-        moving = sum(float(state.powers[name].sum()) for name in DYNAMIC)
-        energy = moving / (state.rate or np.nan) + digital_energy(self.chip)
-        calibration = calibration_energy(self.chip, state.powers, state.rate)
-        spent = (
-            self.rows["reliability/calibration_energy"][-1] if self.rows else calibration
-        )  # that of the chip just programmed
-        periodic = {}
-        if swing is not None:
-            periodic = {
-                "thermal/tile_temperature_low": (state.field + swing.low).min(axis=(1, 2)),
-                "thermal/tile_temperature_high": (state.field + swing.high).max(axis=(1, 2)),
-                "thermal/tile_temperature_working": climate.working.mean(axis=(1, 2)),
-                "reliability/temperature_levels": climate.shares.size,
-            }
-        peaks = [state.solution.field.layer_peak(layer.name)[0] for layer in self.chip.stack.layers]
-        if self.periodic is not None and swing is not None:
-            peaks = np.maximum(peaks, self.periodic.layer_peaks(state.solution, swing)).tolist()
-        return {
-            "thermal/layer_temperature_high": np.array(peaks),
-            "mvm/accuracy": reading.accuracy,
-            "mvm/logit_error": reading.logit_error,
-            "mvm/signal_to_noise": reading.signal_to_noise,
-            "mvm/confusion": reading.confusion,
-            "mvm/wire_error": reading.wire_error,
-            "thermal/tile_temperature": state.tile_temperature,
-            "reliability/conductance_error_mean": mean,
-            "reliability/conductance_error_std": spread,
-            "reliability/equivalent_time": earlier + (after.time - before.time) * (ages @ climate.shares),
-            "reliability/conductance_histogram": histogram(seen, histogram_edges(self.computer)),
-            "reliability/stuck_fraction": after.population.stuck_fraction(),
-            "reliability/writes": after.population.mean_of("writes"),
-            "reliability/endurance_used": after.population.mean_of("damage"),
-            "reliability/refreshes": after.bill.refreshes,
-            "reliability/write_energy": after.bill.energy,
-            "reliability/calibration_energy": spent + calibration,
-            "reliability/coupling_iterations": state.iterations,
-            "reliability/coupling_change": state.change,
-            "power/total_power": state.solution.heat_in,
-            "power/array_power": float(state.powers["array"].sum()),
-            "power/inference_energy": energy,
-            "power/relative_efficiency": self.rows["power/inference_energy"][0] / energy if self.rows else 1.0,
-            "power/rate": state.rate,
-            **periodic,
-        }
-
-    def _device_of_tier(self, tier: int) -> Any:
-        """Device of the tiles on a tier; that of the first layer where it has none."""
-        mine = np.flatnonzero(self.tier_of_tile == tier)
-        layer = self.computer.tiles[mine[0] if mine.size else 0].layer
-        return self.computer.devices[layer]

@@ -67,6 +67,7 @@ def read_out(
         Whether the signal-to-noise ratio of the layers is wanted, which costs as much as the rest.
     """
     computer, scenario = life.computer, life.chip.scenario
+    assert scenario.workload is not None
     field_ = climate.working
     seen = life.conductances(climate)
     noise = life.population.read_noise(computer, field_, seen) if scenario.mvm.read_noise else {}
@@ -98,6 +99,7 @@ def read_out(
         voltages=False,
         memory_limit=computer.read_memory,
         per_input=computer.memory,
+        array=mvm.library(scenario.workload.array),
     )
     labels = computer.data.labels
     confusion = computer.task.confusion(logits, labels)

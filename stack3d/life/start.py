@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.chip import Chip, Computer
 from stack3d.heat.climate import Climate
-from stack3d.heat.outputs import power_values, thermal_values, workload_coordinates
+from stack3d.heat.outputs import add_power, thermal_values
 from stack3d.heat.periodic import Swing
 from stack3d.heat.settle import settle
 from stack3d.heat.state import Heat, Limits
-from stack3d.life.life import Bill, Life
+from stack3d.life.life import Bill, Life, Tally
 from stack3d.life.policy import Policy
 from stack3d.life.population import Population
+from stack3d.record import Record
 from stack3d.schema.life import Lifetime
 from stack3d.thermal.backend import ThermalBackend
 
@@ -26,7 +26,9 @@ def fresh_life(chip: Chip, computer: Computer) -> Life:
     samples = chip.scenario.monte_carlo
     temperature = (chip.scenario.lifetime or Lifetime()).programming_temperature
     population = Population.programmed(computer, samples.samples, samples.seed, temperature)
-    return Life(chip, computer, population, 0.0, Bill(0.0, 0.0, 0.0, np.zeros(len(computer.tiles))))
+    tiles, tiers = len(computer.tiles), len(chip.stack.with_role("rram"))
+    bill, tally = Bill(0.0, 0.0, 0.0, np.zeros(tiles)), Tally.fresh(tiers, tiles)
+    return Life(chip, computer, population, 0.0, bill, tally)
 
 
 def limits_of(chip: Chip, plan: Sequence[Policy]) -> Limits:
@@ -62,16 +64,12 @@ def first_heat(
     )
 
 
-def present(chip: Chip, computer: Computer, state: Heat, times: NDArray[np.float64]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Variables of ``/thermal`` and ``/power`` for one thermal state, and the coordinates of a life."""
-    values, coordinates = thermal_values(chip, state.solution)
-    values |= power_values(chip, computer, state)
-    coordinates |= {
-        "time": times,
-        "sample": np.arange(chip.scenario.monte_carlo.samples),
-        **workload_coordinates(chip, computer),
-    }
-    return values, coordinates
+def present(chip: Chip, computer: Computer, state: Heat) -> Record:
+    """Variables of ``/thermal`` and ``/power`` for one thermal state, and the coordinate of the chips."""
+    record = thermal_values(chip, state.solution)
+    add_power(chip, computer, state, record)
+    record.along("sample", np.arange(chip.scenario.monte_carlo.samples))
+    return record
 
 
 def climate_of(field: NDArray[np.float64], swing: Swing | None) -> Climate:

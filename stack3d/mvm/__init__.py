@@ -1,6 +1,7 @@
 """Crossbar matrix-vector products: mapping, converters, wires, and inference on many chips at once."""
 
 from stack3d.mvm.arrays import read_power
+from stack3d.mvm.backend import library
 from stack3d.mvm.calibration import (
     column_corrections,
     column_moments,
@@ -42,6 +43,7 @@ __all__ = [
     "effective_conductance",
     "infer",
     "layer_scale",
+    "library",
     "logit_error",
     "ohmic_error",
     "profile",

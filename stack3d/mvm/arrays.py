@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError
-from stack3d.mvm.backend import like, namespace
+from stack3d.mvm.backend import like, namespace, to_numpy
 from stack3d.mvm.checks import check_finite
 from stack3d.mvm.mapping import WeightMapping, full_scale
 from stack3d.mvm.wires import Wires
@@ -112,7 +112,7 @@ class MappedMatrix:
 
         Computed in NumPy; arrays of other libraries are taken there and back.
         """
-        xp, cells = namespace(conductances), np.asarray(conductances)
+        xp, cells = namespace(conductances), to_numpy(conductances)
         out = np.empty(cells.shape, dtype if xp is np else np.float64)
         for n, tile in enumerate(self.tiles):
             columns = self.block_columns(self.column_blocks.index((tile.col_start, tile.col_stop)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import sys
 import threading
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from stack3d.errors import MissingDependencyError
 
 Normals = np.random.Generator | Callable[[tuple[int, ...]], Any]
 NORMALS_AT_ONCE = 65536  # pairs of float32 blocks of this length stay in the second-level cache
@@ -39,6 +42,31 @@ def namespace(array: Any) -> Any:
     if hasattr(array, "__array_namespace__"):
         return array.__array_namespace__()
     return sys.modules[type(array).__module__.split(".")[0]]
+
+
+def library(name: str) -> Callable[[NDArray[Any]], Any]:
+    """Return what makes arrays of a library, in single precision, from NumPy's: those of torch on its first GPU if it has one.
+
+    Raises
+    ------
+    MissingDependencyError
+        The library is not installed.
+    """
+    if name == "numpy":
+        return np.asarray
+    try:
+        xp = importlib.import_module(name)
+    except ImportError:
+        package = "'stack3d[torch]'" if name == "torch" else name.replace("_", "-")
+        text = f"workload.array: {name} is not installed: pip install {package}, or leave workload.array out"
+        raise MissingDependencyError(text) from None
+    place = {"device": "cuda"} if name == "torch" and xp.cuda.is_available() else {}
+    return lambda values: xp.asarray(np.array(values, np.float32), **place)
+
+
+def to_numpy(array: Any) -> NDArray[Any]:
+    """Return an array of any library as NumPy's, from a GPU too."""
+    return np.asarray(array.cpu() if hasattr(array, "cpu") else array)
 
 
 def in_place(xp: Any, array: Any) -> dict[str, Any]:
@@ -83,7 +111,7 @@ def add_noise(xp: Any, signal: Any, variance: Any, source: Normals, scratch: Scr
     deviation = xp.sqrt(variance, **in_place(xp, variance))
     if not isinstance(source, np.random.Generator):
         deviation *= source(tuple(signal.shape))
-    elif signal.dtype == np.float64:
+    elif xp is np and signal.dtype == np.float64:
         deviation *= source.standard_normal(signal.shape)
     else:
         deviation *= like(xp, standard_normals(source, tuple(signal.shape), scratch), signal)

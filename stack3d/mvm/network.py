@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError, unknown_name
-from stack3d.mvm.backend import Normals, Scratch, namespace
+from stack3d.mvm.backend import Normals, Scratch, like, namespace, to_numpy
 from stack3d.mvm.checks import check_tail
 from stack3d.mvm.converters import Converter
 from stack3d.mvm.engine import AnalogMatrix, ReadNoise
@@ -106,15 +106,19 @@ class CrossbarNetwork:
     scratch: Scratch = field(default_factory=Scratch, repr=False, compare=False)
 
     def __call__(self, name: str, x: Any) -> Any:
-        """Return the product of input `x` (..., batch, n_inputs) with a layer, (..., batch, n_outputs)."""
+        """Return the product of input `x` (..., batch, n_inputs) with a layer, (..., batch, n_outputs).
+
+        Inputs of NumPy go to the library of the chips, and the product comes back.
+        """
         if name not in self.matrices:
             raise unknown_name("analog layer", name, self.matrices)
-        matrix = self.matrices[name]
-        y = matrix.matvec(x, self.states[name], self.rng, compensation=self.compensations.get(name), scratch=self.scratch)
+        matrix, state = self.matrices[name], self.states[name]
+        is_guest = isinstance(x, np.ndarray) and not isinstance(state.mean, np.ndarray)
+        sent = like(namespace(state.mean), x, state.mean) if is_guest else x
+        y = matrix.matvec(sent, state, self.rng, compensation=self.compensations.get(name), scratch=self.scratch)
+        y = to_numpy(y) if is_guest else y
         if self.statistics is not None:
-            self.statistics.setdefault(name, LayerStatistics()).record(
-                matrix, np.asarray(x), np.asarray(y), voltages=self.voltages
-            )
+            self.statistics.setdefault(name, LayerStatistics()).record(matrix, to_numpy(x), to_numpy(y), voltages=self.voltages)
         return y
 
 
@@ -132,6 +136,7 @@ def infer(
     memory_limit: float = 64e6,
     per_input: float = 0.0,
     dtype: Any = np.float32,
+    array: Callable[[NDArray[Any]], Any] = np.asarray,
 ) -> Any:
     """Return the logits of a network on every chip.
 
@@ -163,11 +168,13 @@ def infer(
         `WORKING_MEMORY`. [byte]
     dtype : dtype
         Precision of the products.
+    array : callable
+        Where the products are computed: makes arrays of another `library` from the conductances and noise of NumPy.
 
     Returns
     -------
     array
-        Shape (*chips, batch, classes), of the library of the conductances. [-]
+        Shape (*chips, batch, classes), of the library that `forward` gives. [-]
     """
     leading: tuple[int, ...] | None = None
     for name, matrix in matrices.items():
@@ -195,7 +202,8 @@ def infer(
             noise = noises.get(name)
             if not callable(noise):
                 noise = _some(noise, leading, chosen, 3)
-            states[name] = matrix.prepare(cells, noise, dtype=dtype)
+                noise = array(noise) if np.ndim(noise) and array is not np.asarray else noise
+            states[name] = matrix.prepare(cells if array is np.asarray else array(cells), noise, dtype=dtype)
             local[name] = replace(
                 matrix, adc=_some_converter(matrix.adc, leading, chosen, 3), dac=_some_converter(matrix.dac, leading, chosen, 1)
             )

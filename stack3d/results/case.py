@@ -12,8 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from stack3d import __version__, fields, storage
 from stack3d.case.run import Outcome
 from stack3d.decks import Case
@@ -23,7 +21,6 @@ from stack3d.results.files import plain
 if TYPE_CHECKING:
     import xarray as xr
 
-GROUPS = ("thermal", "power", "reliability", "mvm")
 PACKAGES = ("dolfinx-solver-real", "fenics-dolfinx", "gmsh", "numpy", "scipy", "xarray", "onnx", "pydantic", "pint")
 
 
@@ -63,16 +60,15 @@ def to_tree(case: Case, outcome: Outcome) -> xr.DataTree:
     """Build the dataset of a case; every variable carries the units and meaning of its catalogue entry."""
     import xarray as xr
 
+    record = outcome.record
     groups: dict[str, xr.Dataset] = {}
-    for path, value in outcome.values.items():
-        entry = fields.field(path)
-        array = np.asarray(value)
+    for path, array in record.items():
+        entry, dims = fields.field(path), record.dims(path)
         attrs = {"units": entry.units, "long_name": entry.long_name}
-        if path in outcome.notes:
-            attrs["comment"] = outcome.notes[path]
-        dims = entry.dims[len(entry.dims) - array.ndim :] if array.ndim < len(entry.dims) else entry.dims
-        coords = {d: outcome.coordinates[d] for d in dims if d in outcome.coordinates}
-        for name, coordinate in outcome.coordinates.items():
+        if path in record.notes:
+            attrs["comment"] = record.notes[path]
+        coords = {d: record.coordinates[d] for d in dims if d in record.coordinates}
+        for name, coordinate in record.coordinates.items():
             if isinstance(coordinate, tuple) and coordinate[0] in dims:
                 coords[name] = coordinate
         variable = xr.DataArray(array, dims=dims, coords=coords, attrs=attrs)
@@ -98,7 +94,7 @@ def to_tree(case: Case, outcome: Outcome) -> xr.DataTree:
             "warnings": "\n".join(outcome.warnings),
         }
     )
-    return xr.DataTree.from_dict({"/": root, **{f"/{g}": groups[g] for g in GROUPS if g in groups}})
+    return xr.DataTree.from_dict({"/": root, **{f"/{g}": groups[g] for g in record.groups}})
 
 
 def resolved_yaml(case: Case) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stack3d import __version__, fields, storage
 from stack3d.errors import ResultsError, ValidityWarning, brief
-from stack3d.results.case import GROUPS, is_damaged, open_result, read_record
+from stack3d.results.case import is_damaged, open_result, read_record
 from stack3d.results.files import write_tree
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _group(contents: Sequence[Content], group: str, union: Union, study: Mapping
             coordinates[name] = xr.Variable((name,), union.labels[name], first[2])
             continue
         dims, values = _padded(contents, (group, name), union, shape, first)
-        if f"{group}/{name}" in fields.FIELDS:
+        if "long_name" in first[2] and name not in fields.COORDINATES:
             data[name] = xr.Variable((*swept, *dims), values, first[2])
             continue
         own = [values[content.index] for content in contents]
@@ -238,7 +238,8 @@ def join(folder: Path) -> xr.DataTree:
             root = root.assign_coords({name: (dimension["name"], _column(values["values"]), attrs)})
     root.attrs = _attributes(manifest, contents)
     union = Union(contents)
-    groups = {f"/{name}": _group(contents, name, union, study) for name in GROUPS}
+    names = merged([list(dict.fromkeys(group for group, _ in content.variables)) for content in contents])
+    groups = {f"/{name}": _group(contents, name, union, study) for name in names}
     return xr.DataTree.from_dict({"/": root, **{name: group for name, group in groups.items() if group is not None}})
 
 

@@ -191,6 +191,9 @@ class Workload(DeckModel):
     conventional: Conventional = Conventional()
     test_samples: Annotated[Count, Field(ge=1)] | None = None
     """How many of the test inputs to use; absent = all."""
+    array: Literal["numpy", "torch", "array_api_strict"] = "numpy"
+    """Library of the products on chips; torch: on its first GPU, or without one on the processor; array_api_strict: the
+    array standard's own, slow, for checks."""
 
 
 class Source(DeckModel):

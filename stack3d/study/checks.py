@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from stack3d.case import check
-from stack3d.decks import Case
+from stack3d.decks import Case, files
 from stack3d.errors import DeckError
 from stack3d.study.expect import mistakes
 from stack3d.study.plan import Draft
 from stack3d.study.points import Override, Point
 
-MOST_CHECKED = 1000
-"""Cases of a study that are all checked."""
-VALUES, COMBINATIONS = 300, 100
-"""Of a larger study: cases that show its values one by one, and combinations by chance."""
+MOST_VALUES = 30_000
+"""Values of decks, spelled out, that are checked of a study: those of 50 cases of a chip, of 250 small thermal ones."""
+BYTES = 200
+"""Of files that a case reads, which count as a value."""
 TRIES = 20
 """Combinations asked for a value until one is not dropped."""
 
@@ -37,26 +40,34 @@ class Checked:
     error: DeckError | None = None
 
 
-def checked(path: str | Path, overrides: Sequence[Override] = ()) -> Iterator[Checked]:
+def checked(path: str | Path, overrides: Sequence[Override] = (), *, every: bool = False) -> Iterator[Checked]:
     """Check the cases of a scenario; a mistake that all of them share is told once.
+
+    Parameters
+    ----------
+    path : str or Path
+    overrides : sequence of (key, value)
+    every : bool
+        Check every case of a large study, however long it takes.
 
     Yields
     ------
     Checked
-        Per case; of a study of more than `MOST_CHECKED` cases, per mistake, and at the end one line on what was checked.
+        Per case; of a study with more than `MOST_VALUES`, per mistake, and at the end one line on what was checked.
     """
     try:
-        yield from _checked(Draft(path, overrides))
+        yield from _checked(Draft(path, overrides), every)
     except DeckError as error:
         yield Checked(str(path), error)
 
 
-def _checked(draft: Draft) -> Iterator[Checked]:
-    is_large = len(draft.points) > MOST_CHECKED
+def _checked(draft: Draft, every: bool) -> Iterator[Checked]:
+    most = len(draft.points) if every else max(2, MOST_VALUES // _weight(draft))
+    is_large = len(draft.points) > most
     told: set[str] = set()
     n = n_wrong = 0
     point = None
-    for point in _chosen(draft) if is_large else draft:
+    for point in islice(_chosen(draft), most) if is_large else draft:
         if point.dropped is not None:
             continue
         n += 1
@@ -70,7 +81,23 @@ def _checked(draft: Draft) -> Iterator[Checked]:
     if n == 0:
         yield Checked(draft.name, draft.all_dropped(point) if point is not None else None)
     elif is_large and not n_wrong:
-        yield Checked(f"{draft.name}: {len(draft.points)} cases; their values, and {n} cases in full; a run checks every case")
+        yield Checked(f"{draft.name}: {len(draft.points)} cases, {n} of them in full; --all and a run check every case")
+
+
+def _weight(draft: Draft) -> int:
+    """Values of the first case that is not dropped, decks spelled out, its files counted."""
+    point = next((p for p in islice(draft, TRIES) if p.dropped is None), None)
+    try:
+        tree = draft.tree if point is None else draft.case(point).tree
+    except DeckError:
+        tree = draft.tree
+    named = [Path(node[last]) for _, node, last in files.named_files(tree)]
+    return _values(tree) + sum(file.stat().st_size for file in named if file.is_file()) // BYTES
+
+
+def _values(node: Any) -> int:
+    inside = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return 1 + sum(map(_values, inside))
 
 
 def _mistakes(draft: Draft, point: Point) -> DeckError | None:
@@ -89,7 +116,7 @@ def _mistakes(draft: Draft, point: Point) -> DeckError | None:
 
 
 def _chosen(draft: Draft) -> Iterator[Point]:
-    """Points that show every value of each axis, evenly fewer of a long one, then combinations by chance."""
+    """Points that show the values of the axes in turn, evenly, the ends first, each with others by chance; then by chance."""
     points, rng = draft.points, np.random.default_rng(1)
     seen: set[tuple[int, ...]] = set()
 
@@ -106,11 +133,24 @@ def _chosen(draft: Draft) -> Iterator[Point]:
             seen.add(found.index)
             yield found
 
-    each = max(2, VALUES // len(points.shape))
-    for axis, n in enumerate(points.shape):
-        for position in np.unique(np.linspace(0, n - 1, min(n, each)).round().astype(int)).tolist():
-            yield from fresh(by_chance(axis, position))
-    for _ in range(COMBINATIONS):
+    orders = [_ends_first(n) for n in points.shape]
+    for positions in zip_longest(*orders):
+        for axis, position in enumerate(positions):
+            if position is not None:
+                yield from fresh(by_chance(axis, position))
+    for _ in range(len(points)):
         yield from fresh(by_chance())
     if not seen:
         yield draft.at(tuple(0 for _ in points.shape))
+
+
+def _ends_first(n: int) -> Iterator[int]:
+    """Every position once: both ends, then the middle of what lies between, and so on."""
+    yield from (0, n - 1)[: min(n, 2)]
+    gaps = deque([(0, n - 1)])
+    while gaps:
+        low, high = gaps.popleft()
+        middle = (low + high) // 2
+        if low < middle:
+            yield middle
+            gaps += [(low, middle), (middle, high)]

@@ -131,6 +131,8 @@ def load_data(
         raise DeckError(Problem("workload.network.file", message))
     chosen = [each(lambda x: x * deck.scale, inputs[index]) for index in (train, test)]
     labels = arrays.get("labels")
+    if labels is not None and not labels.ndim:
+        raise DeckError(Problem(key, f"{name} has 'labels' without an axis: one number for {n} inputs"))
     if labels is None:
         made = [judge.labels_of(_in_blocks(network, part)) for part in chosen]
     elif len(labels) != n:

@@ -18,6 +18,9 @@ from stack3d.workload.operators import Stored
 from stack3d.workload.operators.table import afford
 from stack3d.workload.program import Product, Program, Step
 
+MOST_BATCH = 1024
+"""Of a model whose batch is fixed; two are run to see that it can be freed."""
+
 
 @dataclass(frozen=True, eq=False)
 class WeightMatrix:
@@ -376,6 +379,8 @@ def load_network(
     fixed = program.inputs[0].shape[0] if program.inputs[0].shape else None
     if fixed is None:
         return _tried(network, None)
+    if fixed > MOST_BATCH:
+        raise DeckError(Problem(KEY, f"the model is fixed to batches of {fixed}; export it with a dynamic batch axis"))
     with valid(path):
         freed = replace(network, program=Program.of(with_free_batch(model)))
     return _tried(freed, network)

@@ -9,9 +9,9 @@ import stack3d
 
 ROWS = (
     ("errors",),
-    ("units", "fields", "registry", "progress", "yamltree", "storage", "memory", "signals", "layout", "tiles"),
-    ("meshes", "grids", "yamlfile"),
-    ("schema", "floorplans"),
+    ("units", "registry", "progress", "yamltree", "storage", "memory", "layout", "tiles", "signals"),
+    ("fields", "meshes", "grids", "yamlfile"),
+    ("schema", "floorplans", "record"),
     ("decks",),
     ("geometry", "workload", "thermal", "devices", "mvm"),
     ("chip",),

@@ -49,6 +49,14 @@ transient: {until: "1 ms", outputs: ["0.5 ms", "1 ms"], duty: {period: "0.1 ms",
 """
 )
 CHIP = (PROJECT / "scenarios" / "quickstart.yaml").read_text(encoding="utf-8")
+SPELLED = (
+    "quickstart",
+    "microchannels_2tier",
+    "resolved_bumps",
+    "hybrid_pcm_rram",
+    "duty_cycled_package",
+    "edge_wearable_8tier",
+)
 ODD: list[Any] = [
     None, True, False, 0, -1, 1, 2**31, 2**53 + 1, 2**63, 10**39, 0.0, -0.0, 1e-300, 1e300, float("inf"), float("nan"), -1e9, 0.5,
     "", " ", "x", "../x", "/etc/passwd", "a/b", "a\\b", "CON", "é", "\u202e", "²", "١٢", "1", "1e999 m", "-1 m", "0 m", "1e-300 m",
@@ -61,9 +69,11 @@ ODD: list[Any] = [
 
 
 def bases() -> list[dict[str, Any]]:
-    from stack3d import yamlfile
+    """Decks as written, and some of the shipped ones with every deck that they name spelled out."""
+    from stack3d import decks, yamlfile
 
-    return [json.loads(json.dumps(yamlfile.parse_text(text, "base"))) for text in (STUDY, TRANSIENT, CHIP)]
+    trees = [yamlfile.parse_text(text, "base") for text in (STUDY, TRANSIENT, CHIP)]
+    return json.loads(json.dumps([*trees, *(decks.load(name).tree for name in SPELLED)]))
 
 
 def paths(node: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -117,6 +127,52 @@ def torn(draw: st.DrawFn) -> bytes:
         kept = content[start : start + length] if draw(st.booleans()) else b""
         content = content[:start] + piece + kept + content[start + length :]
     return content
+
+
+@st.composite
+def stuffed(draw: st.DrawFn) -> bytes:
+    """A sound deck in which one thing is there very often, up to 100 kB: what an answer costs must not go with its square."""
+    tree = copy.deepcopy(draw(st.sampled_from(BASES)))
+    how = draw(st.sampled_from(["items", "items", "items", "keys", "text", "sweep", "where", "aliases", "merges", "digits"]))
+    many = draw(st.sampled_from([50, 300, 2000]))
+    if how == "items":
+        path = draw(st.sampled_from([p for p in paths(tree) if p and isinstance(_at(tree, p), list) and _at(tree, p)]))
+        items = _at(tree, path)
+        one = draw(st.sampled_from(items))
+        same = draw(st.booleans())
+        for i in range(min(many, 100_000 // len(json.dumps(one)))):
+            items.append(
+                {**one, "name": f"n{0 if same else i}"} if isinstance(one, dict) and "name" in one else copy.deepcopy(one)
+            )
+    elif how == "keys":
+        holder = _at(tree, draw(st.sampled_from([p for p in paths(tree) if isinstance(_at(tree, p), dict)])))
+        holder.update({f"key{i}": i for i in range(many)})
+    elif how == "text":
+        path = draw(st.sampled_from([p for p in paths(tree) if p and isinstance(_at(tree, p), str)]))
+        text = draw(st.sampled_from(["x", "1", " ", "m*", "(", "1 m ", "not ", "a.", "é", "..", "/"]))
+        _at(tree, path[:-1])[path[-1]] = text * (45 * many // len(text))
+    elif how == "sweep":
+        tree["sweep"] = {
+            "cooling.ambient": [f"{280 + i / 100} K" for i in range(many)],
+            "title": [f"t{i}" for i in range(many)],
+        }
+    elif how == "where":
+        tree.setdefault("sweep", {"cooling.ambient": ["280 K", "290 K"]})["where"] = ["ambient < '281 K' or ambient > 3"] * many
+    elif how == "digits":
+        path = draw(st.sampled_from([p for p in paths(tree) if p and isinstance(_at(tree, p), (int, float))]))
+        _at(tree, path[:-1])[path[-1]] = int("9" * min(4000, 2 * many))
+    content = written(tree)
+    if how == "aliases":
+        content += "more: &a [x, y]\n" + "".join(f"k{i}: [*a, *a, *a]\n" for i in range(many))
+    elif how == "merges":
+        content += "m0: &m0 {a: 1}\n" + "".join(f"m{i}: &m{i} {{<<: *m{i - 1}, k{i}: 1}}\n" for i in range(1, many))
+    return content.encode()[:100_000]
+
+
+def _at(tree: Any, path: tuple[Any, ...]) -> Any:
+    for part in path:
+        tree = tree[part]
+    return tree
 
 
 BASES = bases()

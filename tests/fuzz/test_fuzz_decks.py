@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import LONG_RUN, SHORT_RUN, assert_answered, problems_of
-from hypothesis import given, seed
-from mutations import BASES, torn, trees, written
+from harness import SHORT_RUN, assert_answered, count, problems_of
+from hypothesis import given, settings
+from mutations import BASES, stuffed, torn, trees, written
 
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.yaml"))
 
@@ -41,6 +41,12 @@ def test_odd_values(folder: Path, tree: dict[str, Any]) -> None:
     answered(folder, written(tree).encode("utf-8", "surrogatepass"))
 
 
+@settings(SHORT_RUN, max_examples=15)
+@given(content=stuffed())
+def test_much_of_one_thing(folder: Path, content: bytes) -> None:
+    answered(folder, content)
+
+
 @SHORT_RUN
 @given(content=torn())
 def test_torn_text(folder: Path, content: bytes) -> None:
@@ -50,10 +56,18 @@ def test_torn_text(folder: Path, content: bytes) -> None:
 @pytest.mark.fuzz
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_odd_values_for_long(folder: Path, number: int) -> None:
-    seed(number)(LONG_RUN(given(tree=trees())(lambda tree: answered(folder, written(tree).encode("utf-8", "surrogatepass")))))()
+    count(
+        "values", number, folder, 1700, trees(), lambda tree: answered(folder, written(tree).encode("utf-8", "surrogatepass"))
+    )
 
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_torn_text_for_long(folder: Path, number: int) -> None:
-    seed(number)(LONG_RUN(given(content=torn())(lambda content: answered(folder, content))))()
+    count("torn", number, folder, 1700, torn(), lambda content: answered(folder, content))
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_much_of_one_thing_for_long(folder: Path, number: int) -> None:
+    count("stuffed", number, folder, 340, stuffed(), lambda content: answered(folder, content))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import small_study as studies
-from harness import LONG_RUN, SHORT_RUN, in_time
-from hypothesis import given, seed, settings
+from harness import SHORT_RUN, count, in_time
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_study import assert_same
 
@@ -82,8 +82,7 @@ def test_a_damaged_folder_is_made_whole(
 @pytest.mark.fuzz
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_damaged_folders_for_long(done: Path, tmp_path: Path, number: int) -> None:
-    run = settings(LONG_RUN, max_examples=100)
-    seed(number)(run(given(kind=damages())(lambda kind: survives(done, tmp_path / "damaged", kind))))()
+    count("results", number, tmp_path, 100, damages(), lambda kind: survives(done, tmp_path / "damaged", kind))
 
 
 def test_what_is_damaged_is_put_aside_and_told(done: Path, tmp_path: Path) -> None:

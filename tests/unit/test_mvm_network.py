@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+
 import numpy as np
 import pytest
 
-from stack3d.errors import ArrayError, DeckError
+from stack3d.errors import ArrayError, DeckError, MissingDependencyError
 from stack3d.mvm import (
     AnalogMatrix,
     Compensation,
@@ -18,6 +21,7 @@ from stack3d.mvm import (
     column_moments,
     confusion_matrix,
     infer,
+    library,
     logit_error,
     read_power,
     signal_to_noise,
@@ -130,14 +134,15 @@ def test_bad_networks():
         accuracy(np.zeros((2, 3)), np.array([0]))
 
 
-LIBRARIES = ["array_api_strict", "torch", "jax.numpy"]  # the standard's strict reference, and others where installed
+LIBRARIES = ["array_api_strict", pytest.param("torch", marks=pytest.mark.torch)]
+"""The standard's strict reference by default; torch is an extra of its own."""
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("scheme", ["pair", "offset"])
 @pytest.mark.parametrize("more", [{}, {"input_slice_bits": 3}, {"is_subtracted_analog": False}, {"per_vector_input": False}])
 def test_other_array_libraries_give_the_same_numbers(library, scheme, more):
-    xp = pytest.importorskip(library)
+    xp = importlib.import_module(library)
     rng = np.random.default_rng(0)
     mapping = WeightMapping(1e-6, 25e-6, scheme, levels=8, slices=2, reference_columns=1)
     matrix = AnalogMatrix.build("m", rng.standard_normal((20, 12)), mapping, (16, 30), adc=Converter(8, 9.0), **more)
@@ -160,6 +165,36 @@ def test_other_array_libraries_give_the_same_numbers(library, scheme, more):
     difference = np.abs(np.asarray(theirs) - ours)
     assert np.median(difference) < 1e-4
     assert difference.max() < step
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+@pytest.mark.parametrize("leading", [(), (5,)])
+def test_chips_in_another_library_answer_a_network_of_numpy(name, leading):
+    """Groups of chips, noise of every cell, corrections and statistics: what NumPy gives, to single precision."""
+    matrices = network(adc=Converter(None))
+    cells, x = chips_of(matrices, leading), np.random.default_rng(2).standard_normal((70, 6))
+    noise = {"a": (0.01 * cells["a"]).astype(np.float32), "b": None}
+    fix = {"a": Compensation(np.random.default_rng(3).uniform(1, 2, leading), np.full((*leading, 1, 1), 1.1))}
+    found, seen = [], []
+    for array in (np.asarray, library(name)):
+        statistics: dict[str, LayerStatistics] = {}
+        found.append(
+            infer(
+                matrices, cells, forward, x, np.random.default_rng(4), read_noise=noise, compensations=fix,
+                statistics=statistics, memory_limit=30000.0, array=array,
+            )
+        )  # fmt: skip
+        seen.append(statistics["a"])
+    assert isinstance(found[1], np.ndarray)
+    np.testing.assert_allclose(found[1], found[0], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(seen[1].signal_to_noise, seen[0].signal_to_noise, rtol=1e-3)
+    np.testing.assert_allclose(seen[1].mean_square_voltages, seen[0].mean_square_voltages, rtol=1e-5)
+
+
+def test_a_library_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)  # an import of it fails
+    with pytest.raises(MissingDependencyError, match=r"workload.array: torch .* pip install 'stack3d\[torch\]'"):
+        library("torch")
 
 
 @pytest.mark.parametrize("leading", [(), (3,), (2, 2)])

@@ -76,3 +76,11 @@ def test_depthwise_layers_share_arrays_block_by_block(tmp_path: Path) -> None:
 def test_more_cells_than_the_chip_has_are_counted(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"takes (\d+) tiles .* sites on 8 tiers: \d+ are missing, \d+ cells"):
         run("transformer", tmp_path, **{"workload.tile": [2, 2]})
+
+
+@pytest.mark.parametrize("name", ["array_api_strict", pytest.param("torch", marks=pytest.mark.torch)])
+def test_arrays_of_another_library_give_the_same_life(name: str, tmp_path: Path) -> None:
+    """The same noise is drawn; sums in another order may put a value on the next step of a converter."""
+    ours, theirs = (run("segmenter", tmp_path, **{"workload.array": array}) for array in ("numpy", name))
+    for variable, close in (("mvm/accuracy", 0.02), ("mvm/logit_error", 0.005), ("mvm/signal_to_noise", 0.1)):
+        np.testing.assert_allclose(theirs[variable].values, ours[variable].values, rtol=0, atol=close)

@@ -1,0 +1,101 @@
+"""The end of an epoch, and what a life adds up from one to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stack3d.chip import Chip, Computer
+from stack3d.heat.climate import Climate
+from stack3d.heat.periodic import Swing
+from stack3d.heat.state import Heat
+from stack3d.heat.upkeep import calibration_energy, digital_energy
+from stack3d.layout import Floats
+from stack3d.life.life import Life, Tally
+from stack3d.life.reading import Reading
+from stack3d.life.start import climate_of
+from stack3d.workload.power import DYNAMIC
+
+ANCHOR = 298.15
+"""Temperature of the equivalent time in the dataset. [K]"""
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """The end of an epoch.
+
+    Parameters
+    ----------
+    before, after : Life
+        At its two ends.
+    heat : Heat
+        Mean of the epoch.
+    swing : Swing or None
+        Within a period of the power.
+    reading : Reading
+        At its end.
+    peaks : ndarray, shape (layers,)
+        Hottest place of each layer at the hottest instant of a period. [K]
+    """
+
+    before: Life
+    after: Life
+    heat: Heat
+    swing: Swing | None
+    reading: Reading
+    peaks: Floats
+
+    @property
+    def chip(self) -> Chip:
+        """Whose life it is."""
+        return self.after.chip
+
+    @property
+    def computer(self) -> Computer:
+        """The computer on it."""
+        return self.after.computer
+
+    @property
+    def climate(self) -> Climate:
+        """Temperatures of the tiles through a period of the power."""
+        return climate_of(self.heat.field, self.swing)
+
+    @property
+    def inference_energy(self) -> float:
+        """Energy of one inference, leakage and writes not included; NaN where the chip stands still. [J]"""
+        moving = sum(float(self.heat.powers[name].sum()) for name in DYNAMIC)
+        return moving / (self.heat.rate or np.nan) + digital_energy(self.chip)
+
+    @property
+    def calibration_energy(self) -> float:
+        """Energy of the reads that calibrate corrections once. [J]"""
+        return calibration_energy(self.chip, self.heat.powers, self.heat.rate)
+
+    def equivalent_time(self) -> Floats:
+        """Time at `ANCHOR` that ages the retention of each tier as much as the epoch did, shape (tiers,). [s]"""
+        tiers = np.array([self.heat.solution.field.layer_mean(name) for name in self.before.tiers])
+        levels = tiers[None] if self.swing is None else tiers + self.swing.tiers
+        ages = np.array([self._device_of(i).acceleration(t, reference=ANCHOR) for i, t in enumerate(levels.T)])
+        return np.asarray((self.after.time - self.before.time) * (ages @ self.climate.shares))
+
+    def _device_of(self, tier: int) -> Any:
+        """Device of the tiles on a tier; that of the first layer where it has none."""
+        mine = np.flatnonzero(self.before.tier_of_tile == tier)
+        layer = self.computer.tiles[mine[0] if mine.size else 0].layer
+        return self.computer.devices[layer]
+
+    def tallied(self, **others: Any) -> Tally:
+        """What the life has added up when the epoch has ended; `others` as `Tally` has them."""
+        so_far, calibration, energy = self.before.tally, self.calibration_energy, self.inference_energy
+        is_first = so_far.epochs == 0
+        return Tally(
+            epochs=so_far.epochs + 1,
+            equivalent_time=so_far.equivalent_time + self.equivalent_time(),
+            calibration_energy=(calibration if is_first else so_far.calibration_energy) + calibration,  # programmed: once
+            first_energy=energy if is_first else so_far.first_energy,
+            accuracy=float(np.mean(self.reading.accuracy)),
+            tile_temperature=self.heat.tile_temperature,
+            others={**so_far.others, **others},
+        )

@@ -1,0 +1,125 @@
+"""What an installed package adds is found through its entry points by the command line, without an import of anybody's."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small_study
+import xarray as xr
+
+from stack3d import decks
+from stack3d.case import run_case
+from stack3d.cli import main
+from stack3d.errors import PackageError
+from stack3d.fields import outputs
+from stack3d.progress import Silent
+from stack3d.registry import Registry
+
+MODULE = """
+import numpy as np
+
+from stack3d.fields import Field
+from stack3d.heat.outputs import HeatOutput
+from stack3d.life.outputs import LifeOutput
+
+
+class Unevenness(HeatOutput):
+    fields = (Field("extra", "unevenness", ("time", "layer"), "K", "largest minus mean temperature of the layer"),)
+
+    def of_heat(self, chip, solution, record):
+        field = solution.field
+        record.put("extra/unevenness", [field.layer_peak(n.name)[0] - field.layer_mean(n.name) for n in chip.stack.layers])
+
+
+class Seconds(LifeOutput):
+    fields = (Field("reliability", "seconds", ("time",), "s", "time that epochs lasted, added up"),)
+
+    def carried(self, moment):
+        return {"seconds": moment.before.tally.others.get("seconds", 0.0) + (moment.after.time - moment.before.time)}
+
+    def of_epoch(self, moment, record):
+        record.put("reliability/seconds", moment.after.tally.others["seconds"])
+"""
+ANNOUNCED = {"stack3d.output": {"unevenness": "Unevenness", "seconds": "Seconds"}}
+REGISTRIES: tuple[Registry, ...] = (outputs,)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An installed distribution; the registries forget it afterwards."""
+    info = tmp_path / "site" / "elsewhere-1.0.dist-info"
+    info.mkdir(parents=True)
+    groups = [
+        f"[{group}]\n" + "".join(f"{n} = elsewhere:{c}\n" for n, c in names.items()) for group, names in ANNOUNCED.items()
+    ]
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("".join(groups))
+    (tmp_path / "site" / "elsewhere.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    for registry in REGISTRIES:
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+        monkeypatch.setattr(registry, "_outside_loaded", False)
+    yield tmp_path
+    sys.modules.pop("elsewhere", None)
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    monkeypatch.setattr("sys.argv", ["stack3d", *words])
+    with pytest.raises(SystemExit) as leave:
+        main()
+    assert not leave.value.code, words
+
+
+def test_an_output_variable_of_a_package_is_in_the_dataset(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = small_study.write(package, "{power.sources.spot.power: [1 W, 2 W]}")
+    command(
+        monkeypatch, "run", str(path), "-o", str(package / "out"), "--workers", "1", "--set", "expect.unevenness='[0, 50] K'"
+    )
+    with xr.open_datatree(package / "out" / "small" / "study.nc") as tree:
+        found, own = tree["extra/unevenness"], tree["thermal"]
+        assert found.attrs == {"units": "K", "long_name": "largest minus mean temperature of the layer"}
+        np.testing.assert_array_equal(found.values, (own.layer_temperature_max - own.layer_temperature_mean).values)
+        assert found.dims[-1] == "layer" and found.values.max() > 0
+
+
+class Killed(Exception):
+    pass
+
+
+class Killer(Silent):
+    """Fails when an epoch begins to be told."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def step(self, name: str, done: int, of: int, **facts: object) -> None:
+        if name == "epoch" and done == self.epoch:
+            raise Killed
+
+
+def test_what_an_output_carries_survives_a_cut(package: Path) -> None:
+    """It adds up from the first epoch, in a run that goes on from its checkpoint too."""
+    quick = [
+        ("monte_carlo.samples", 2), ("lifetime.epochs", 3), ("lifetime.attribution", False), ("solver.backend", "tensor"),
+        ("solver.mesh", {"lateral": 6, "per_layer": 1, "aspect": 4}), ("workload.test_samples", 50), ("geometry.tiers.repeat", 2),
+    ]  # fmt: skip
+    scenario = decks.load("quickstart", quick).scenario
+    with pytest.raises(Killed):
+        run_case(scenario, Killer(3), resume=package / "c.npz", key="k")
+    assert (package / "c.npz").exists()
+    outcome = run_case(scenario, Silent(), resume=package / "c.npz", key="k")
+    np.testing.assert_allclose(outcome.values["reliability/seconds"], outcome.coordinates["time"], rtol=1e-12)
+    assert outcome.values["extra/unevenness"].shape == outcome.values["thermal/layer_temperature_max"].shape
+
+
+def test_an_output_that_puts_what_it_did_not_declare_is_refused(package: Path) -> None:
+    wrong = MODULE.replace('record.put("extra/unevenness", [', 'record.put("extra/unevennes", [')
+    (package / "site" / "elsewhere.py").write_text(wrong)
+    scenario = decks.load(small_study.write(package, "{}")).scenario
+    with pytest.raises(Exception, match=r"'extra/unevennes' \(did you mean 'extra/unevenness'") as caught:
+        run_case(scenario, Silent())
+    assert not isinstance(caught.value, PackageError)

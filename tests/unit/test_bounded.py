@@ -1,0 +1,65 @@
+"""What is told and looked at is bounded, whatever the deck: overlaps, mistakes, names, positions of an axis."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small_study as studies
+
+from stack3d import study
+from stack3d.errors import MOST_MISTAKES, DeckError, Problem, nearest_names
+from stack3d.layout import Rectangle, overlapping
+from stack3d.study.checks import _ends_first
+
+
+def test_overlaps_are_those_of_every_pair() -> None:
+    rng = np.random.default_rng(3)
+    corner = rng.uniform(0, 1, (200, 2))
+    boxes = np.hstack([corner, corner + rng.uniform(0, 0.15, (200, 2))])
+    made = [Rectangle(x0, x1, y0, y1) for x0, y0, x1, y1 in boxes]
+    wanted = {(i, j) for i in range(200) for j in range(i) if made[i].overlaps(made[j])}
+    found = list(overlapping(boxes))
+    assert len(found) == len(set(found)) and set(found) == wanted and len(wanted) > 100
+
+
+def test_rectangles_that_touch_do_not_overlap() -> None:
+    boxes = np.array([[0, 0, 1, 1], [1, 0, 2, 1], [0, 1, 1, 2], [0.5, 0.5, 1.5, 1.5]], float)
+    assert sorted(overlapping(boxes)) == [(3, 0), (3, 1), (3, 2)]
+
+
+def test_of_many_mistakes_the_first_are_told_and_the_others_counted() -> None:
+    error = DeckError([Problem(f"k{i}", "is wrong", "a.yaml", i + 1) for i in range(5000)])
+    assert len(error.problems) == MOST_MISTAKES + 1
+    assert str(error.problems[-1]) == f"a.yaml:{MOST_MISTAKES + 1}: and {5000 - MOST_MISTAKES} more mistakes"
+    assert len(str(Problem("k", "known: " + ", ".join(map(str, range(10**5)))))) < 2000
+
+
+def test_a_thousand_blocks_on_one_place_are_told_once_each(tmp_path: Path) -> None:
+    block = '{{name: b{i}, x: ["0.1 mm", "0.2 mm"], y: ["0.1 mm", "0.2 mm"], material: silicon}}'
+    path = studies.write(tmp_path, "{}")
+    blocks = ", ".join(block.format(i=i) for i in range(1000))
+    path.write_text(path.read_text().replace("role: rram,", f"role: rram, blocks: [{blocks}],"))
+    [one] = study.checked(path)
+    assert one.error is not None and len(one.error.problems) == MOST_MISTAKES + 1
+    assert "overlaps block" in str(one.error.problems[0])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 257])
+def test_positions_come_ends_first_and_once(n: int) -> None:
+    found = list(_ends_first(n))
+    assert sorted(found) == list(range(n)) and set(found[:2]) == {0, n - 1}
+
+
+def test_a_large_study_is_checked_in_part_unless_all_is_asked_for(tmp_path: Path) -> None:
+    sweep = "{power.sources.spot.power: {values}, cooling.ambient: ['290 K', '300 K']}"
+    values = [f"{1 + i / 1000:.3f} W" for i in range(400)]
+    values[137] = "1 K"
+    path = studies.write(tmp_path, sweep.replace("{values}", str(values)))
+    [told] = [one.error for one in study.checked(path, every=True) if one.error]
+    assert "'K' is no unit of power" in str(told)
+    part = list(study.checked(path))
+    assert len(part) == 1
+
+
+def test_near_names_of_a_great_many_are_sought_among_a_part() -> None:
+    assert nearest_names("silicone", ["silicon", *(f"n{i}" for i in range(10**5))]) == ["silicon"]
