@@ -56,6 +56,7 @@ _ALL = (
     _f("thermal/temperature_max", "time tier", "K", "largest temperature of the tier's crossbar layer"),
     _f("thermal/temperature_mean", "time tier", "K", "volume mean temperature of the tier's crossbar layer"),
     _f("thermal/layer_temperature_max", "time layer", "K", "largest temperature of the layer"),
+    _f("thermal/layer_hot_spot", "time layer axis", "m", "position of the largest temperature of the layer"),
     _f("thermal/layer_temperature_mean", "time layer", "K", "volume mean temperature of the layer"),
     _f("thermal/map_temperature", "time map_layer map_y map_x", "K", "volume mean temperature of each box of a requested map"),
     _f("thermal/probe_temperature", "time probe", "K", "temperature at the probe"),

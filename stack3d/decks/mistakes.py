@@ -67,19 +67,17 @@ def _keys_at(model: Any, path: Sequence[str | int]) -> list[str]:
     """Keys allowed at a path below a model, found by walking its annotations."""
     from typing import get_args
 
-    from pydantic import BaseModel
-
-    from stack3d.schema.base import names_of
+    from stack3d.schema.base import DeckModel, names_of
 
     def models_in(annotation: Any) -> list[Any]:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if isinstance(annotation, type) and issubclass(annotation, DeckModel):
             return [annotation]
         return [m for a in get_args(annotation) for m in models_in(a)]
 
     current = [model]
     for part in path:
         if isinstance(part, str):
-            steps = [m.model_fields[part].annotation for m in current if part in m.model_fields]
+            steps = [m.annotation_of(part) for m in current]
             current = [m for s in steps for m in models_in(s)] or current
     return [name for m in current for name in names_of(m)]
 

@@ -92,8 +92,14 @@ def _put(content: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key, as a fit writes it: ``anchor.time``, ``coefficients[1]``."""
     *parents, last = key.split(".")
     for parent in parents:
-        content[parent] = dict(content[parent])
-        content = content[parent]
+        name, _, index = parent.removesuffix("]").partition("[")
+        if index:
+            content[name] = list(content[name])
+            content[name][int(index)] = dict(content[name][int(index)])
+            content = content[name][int(index)]
+        else:
+            content[name] = dict(content[name])
+            content = content[name]
     name, _, index = last.removesuffix("]").partition("[")
     if index:
         content[name] = [value if i == int(index) else v for i, v in enumerate(content[name])]

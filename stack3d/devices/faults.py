@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import override
+from typing import Annotated, ClassVar, override
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from stack3d.devices.laws import FAULTS, FaultLaw
 from stack3d.devices.state import HEALTHY, STUCK_HIGH, STUCK_LOW
@@ -25,6 +25,15 @@ class _Faults(FaultLaw):
         if self.high_resistance + self.low_resistance > 1:
             raise ValueError("high_resistance and low_resistance add up to more than 1")
         return self
+
+    @override
+    def shares(self) -> tuple[float, float]:
+        return self.high_resistance, self.low_resistance
+
+    @override
+    def alike(self, distance: int) -> tuple[float, float]:
+        by_chance = sum(p * p for p in self.shares())
+        return by_chance, by_chance
 
     def _kinds(self, rng: np.random.Generator, count: int) -> NDArray[np.int8]:
         """Kind of each of `count` faults."""
@@ -51,14 +60,14 @@ class Independent(_Faults):
 class ColumnClusters(_Faults):
     """Runs of neighbouring cells of one column (second-last axis), all stuck alike, with geometric lengths."""
 
-    mean_length: Number
+    mean_length: Annotated[Number, Field(ge=1)]
     """Mean cells of a run, cut at the end of the column."""
 
-    @model_validator(mode="after")
-    def _length(self) -> ColumnClusters:
-        if self.mean_length < 1:
-            raise ValueError("mean_length is at least 1 cell")
-        return self
+    @override
+    def alike(self, distance: int) -> tuple[float, float]:
+        # runs are rare and short against their column
+        down, across = super().alike(distance)
+        return down + sum(self.shares()) * (1 - 1 / self.mean_length) ** distance, across
 
     @override
     def stuck(self, rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.int8]:
@@ -81,7 +90,7 @@ class Cluster(DeckModel):
 
     share: Fraction
     """Of all cells."""
-    mean_length: Number
+    mean_length: Annotated[Number, Field(ge=1)]
     """Mean cells of a run, cut at the end of the line."""
     low_resistance: Fraction
     """Share of the runs that are stuck at g_max; the rest at g_min."""
@@ -91,10 +100,25 @@ class Cluster(DeckModel):
 class Clusters(_Faults):
     """Independent cells, and runs along rows and along columns; where they meet, single cells and then columns win."""
 
+    also_fitted: ClassVar[tuple[str, ...]] = ("rows", "columns")
     rows: Cluster | None = None
     """Runs along rows (last axis), as of a broken word line; absent = none."""
     columns: Cluster | None = None
     """Runs along columns (second-last axis), as of a broken bit line; absent = none."""
+
+    @override
+    def shares(self) -> tuple[float, float]:
+        low, high = super().shares()
+        for cluster in (self.rows, self.columns):
+            if cluster is not None:
+                low, high = low + cluster.share * (1 - cluster.low_resistance), high + cluster.share * cluster.low_resistance
+        return low, high
+
+    @override
+    def alike(self, distance: int) -> tuple[float, float]:
+        by_chance, _ = super().alike(distance)
+        runs = [c.share * (1 - 1 / c.mean_length) ** distance if c is not None else 0.0 for c in (self.columns, self.rows)]
+        return by_chance + runs[0], by_chance + runs[1]
 
     @override
     def stuck(self, rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.int8]:

@@ -202,6 +202,41 @@ def fit_voltage() -> list[VoltageFit]:
     return found
 
 
+@dataclass(frozen=True)
+class WindowFit:
+    """Both ends of a window that closes, log10 R = log10 R0 + S log10(N/N_th) from a common threshold on."""
+
+    low_resistance_slope: float
+    """S of the low resistance, per decade of cycles."""
+    high_resistance_slope: float
+    """S of the high resistance."""
+    threshold: float
+    """N_th over the cycles at which both ends meet. [-]"""
+    life: float
+    """Cycles at which they meet."""
+    rms: float
+    """[decades]"""
+
+
+def fit_window() -> WindowFit:
+    """Least squares in decades over all points of both states."""
+    from scipy.optimize import least_squares
+
+    table = published("window_closure")
+    low = np.array([s == "LRS" for s in table["state"]])
+    cycles, resistance = np.log10(np.asarray(table["cycles"])), np.log10(np.asarray(table["resistance"]))
+
+    def residuals(p: ArrayLike) -> NDArray[np.float64]:
+        first, second, threshold, rise, fall = np.asarray(p)
+        beyond = np.maximum(cycles - threshold, 0)
+        return np.asarray(np.where(low, first + rise * beyond, second + fall * beyond) - resistance)
+
+    found = min((least_squares(residuals, [3.6, 4.7, start, 0.2, -0.3]) for start in (5, 6, 7)), key=lambda f: f.cost)
+    first, second, threshold, rise, fall = (float(v) for v in found.x)
+    decades = (second - first) / (rise - fall)
+    return WindowFit(rise, fall, 10**-decades, 10 ** (threshold + decades), float(np.sqrt(np.mean(found.fun**2))))
+
+
 def size_slopes() -> dict[str, float]:
     """Growth of ln N per length [m⁻¹] of each state between the two published sizes."""
     table = published("endurance_size")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import override
+from typing import ClassVar, override
 
 import numpy as np
 
@@ -67,6 +67,7 @@ def neighbour_rise(power: Array, resistance: float, *, in_plane: float, next_lay
 
 
 class _Neighbours(SelfHeatingLaw):
+    also_fitted: ClassVar[tuple[str, ...]] = ("time_constant",)
     in_plane: Fraction
     """Share of it seen by the four nearest cells of the layer."""
     next_layer: Fraction

@@ -168,6 +168,8 @@ class RetentionLaw(Law):
     """Whether every cell carries a frozen draw."""
     last: ClassVar[bool] = False
     """Whether it acts on what relaxation has left, and not on the programmed state."""
+    jumps: ClassVar[int] = 0
+    """Draws of every cell that a fit looks at, where a small change of the draw may change the cell much; 0 = it does not."""
 
     def frozen(self, draw: Array, target: Array, device: Device) -> Array:
         """What a cell carries of its standard normal `draw` from this write on; the draw itself unless overridden."""
@@ -255,6 +257,21 @@ class FaultLaw(Law):
     @abstractmethod
     def stuck(self, rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.int8]:
         """`stack3d.devices.state.HEALTHY`, `STUCK_LOW` or `STUCK_HIGH` per cell."""
+
+    def shares(self) -> tuple[float, float]:
+        """Shares of cells stuck low and high, for a fit; counted in a simulation unless overridden. [-]"""
+        stuck = self._large()
+        return float((stuck == 1).mean()), float((stuck == 2).mean())
+
+    def alike(self, distance: int) -> tuple[float, float]:
+        """Shares of pairs so many cells apart, along columns and along rows, that are stuck alike; as `shares`. [-]"""
+        stuck = self._large()
+        pairs = ((stuck[:-distance], stuck[distance:]), (stuck[:, :-distance], stuck[:, distance:]))
+        down, across = (float(((near == far) & (near > 0)).mean()) for near, far in pairs)
+        return down, across
+
+    def _large(self) -> NDArray[np.int8]:
+        return self.stuck(np.random.default_rng(0), (1024, 1024))
 
 
 class SelfHeatingLaw(Law):

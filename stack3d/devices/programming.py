@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import singledispatch
 from statistics import NormalDist
-from typing import Annotated, override
+from typing import Annotated, Any, ClassVar, override
 
 import numpy as np
 from pydantic import BeforeValidator, model_validator
@@ -85,6 +86,7 @@ class Linear(ProgrammingLaw):
 class WriteVerify(ProgrammingLaw):
     """Pulses until the error is inside a window."""
 
+    conventions: ClassVar[Mapping[str, Any]] = {"max_pulses": 100}
     window: Fraction
     """Half width of acceptance, as a share of g_max."""
     pulse_sd: Fraction

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, override
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, override
 
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
@@ -105,6 +106,7 @@ class Row(DeckModel):
 class LevelPolynomials(Statistics, ActivatedRelaxation):
     """Zero-mean spread tabulated as polynomials in u at a few times; linear in ln t between rows, held outside."""
 
+    conventions: ClassVar[Mapping[str, Any]] = {"first_row_is_programming": False}
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
     """In order of time."""
     first_row_is_programming: bool = True
@@ -145,6 +147,7 @@ class LevelPolynomials(Statistics, ActivatedRelaxation):
 class PowerLawSpread(SpreadLaw):
     """sd = s_d (t_eq/t_a)^γ, zero mean, independent per cell."""
 
+    conventions: ClassVar[Mapping[str, Any]] = {"anchor_time": "1 day"}
     sd_at_anchor: Fraction
     """s_d, as a share of g_max."""
     exponent: Fraction

@@ -352,6 +352,7 @@ RISING = 64.0
 class BothDirections(DistributedBarriers):
     """Distributed barriers, but a share of the cells drifts to low resistance in place of high."""
 
+    jumps: ClassVar[int] = 160
     rising: Fraction
     """Probability of a cell to drift to low resistance."""
     rising_conductance: Conductance | None = None
@@ -385,6 +386,7 @@ class BothDirections(DistributedBarriers):
 
 class _GapGrowth(RetentionLaw):
     random: ClassVar[bool] = False
+    conventions: ClassVar[Mapping[str, Any]] = {"velocity": 300, "gap_scale": "0.275 nm"}
     velocity: Positive
     """v_0 in m/s."""
     recombination_energy: ActivationEnergy
@@ -439,6 +441,8 @@ class Kaul2021Mapping(_GapGrowth):
 @RETENTION.register("abrupt")
 class Abrupt(_Saturating):
     """A cell jumps to high resistance at a time drawn from a Weibull distribution of scale τ(T)."""
+
+    jumps: ClassVar[int] = 40
 
     @override
     def rate(self, temperature: Array, draw: Array | float, device: Device) -> Array:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Self, override
+from typing import Annotated, Any, ClassVar, Self, override
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -116,6 +117,7 @@ class ProgrammingTable(ProgrammingLaw):
 class RelaxationTable(ActivatedRelaxation):
     """Mean and standard deviation per level at a few times, linear in time between them, held after the last."""
 
+    conventions: ClassVar[Mapping[str, Any]] = {"first_row_is_programming": False}
     table: LevelTimeTable
     """Columns, or the name of a CSV file beside the deck."""
     first_row_is_programming: bool = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import override
+from typing import ClassVar, override
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,7 @@ def mean_preserving(mean: Array, sd: Array | float, offset: Array, *, lower: flo
 
 
 class _Bounded(TruncationLaw):
+    also_fitted: ClassVar[tuple[str, ...]] = ("lower",)
     lower: Conductance = 0.0
     """Lower bound; a conductance is never negative."""
     upper: Conductance | None = None

@@ -10,6 +10,7 @@ import numpy as np
 
 from stack3d.devices import fits, foundry
 from stack3d.devices.build import build_device, load_device
+from stack3d.devices.endurance import GradualClosure
 from stack3d.devices.equilibrium import LevelBarriers, OwnEquilibrium
 from stack3d.devices.laws import BOLTZMANN
 from stack3d.devices.model import DeviceModel
@@ -195,6 +196,15 @@ def _endurance() -> list[Row]:
                 "published as 0.22 to 0.23",
             )
         )
+    window, law = fits.fit_window(), build_device(load_device("hfox_analog")).window_closure
+    assert isinstance(law, GradualClosure)
+    for what, found, used in (
+        ("decades of the low resistance per decade", window.low_resistance_slope, law.low_resistance_slope),
+        ("decades of the high resistance per decade", window.high_resistance_slope, law.high_resistance_slope),
+        ("threshold over the life", window.threshold, law.threshold),
+    ):
+        rows.append(Row("V12", f"window closure, 20 nm, {what}", found, used, 0.005, "rounding; half a per cent of a decade"))
+    rows.append(Row("V12", "window closure, 20 nm, rms over both states, decades", 0, window.rms, 0.1, "scatter of the points"))
     ratio = math.exp(0.448 / BOLTZMANN * (1 / 380 - 1 / 300))
     rows.append(Row("V10", "endurance at 380 K over that at 300 K, 0.448 eV", 0.026, ratio, 0.0005, "rounding"))
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import overload
 
 import numpy as np
@@ -12,33 +13,12 @@ from stack3d.layout import Rectangle, Stack, Surface
 from stack3d.meshes import CellMesh, Columns
 from stack3d.schema.cooling import Cooling
 from stack3d.schema.cooling import Face as FaceDeck
-from stack3d.thermal.cooling.films import forced_air, natural_convection, radiation
 from stack3d.thermal.cooling.settled import FilmLaw
 from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.problem import Face, HeatProblem, ThermalProblem
 
 FIRST_RISE = 20.0
 """Rise of a face over ambient at which a film that follows its temperature begins. [K]"""
-
-
-def film_law(deck: FaceDeck, area: float, ambient: float) -> FilmLaw:
-    """Film coefficient of a face of an area [m²] for its own temperature."""
-
-    def film(surface: float) -> float:
-        total = radiation(surface, ambient, deck.emissivity) if deck.emissivity else 0.0
-        if deck.natural is not None:
-            total += natural_convection(surface - ambient, deck.natural.length, deck.natural.facing, ambient=ambient)
-        elif deck.stream is not None:
-            total += forced_air(deck.stream.velocity, deck.stream.length)
-        elif deck.film_coefficient is not None:
-            total += deck.film_coefficient
-        elif deck.resistance is not None:
-            total += 1.0 / (deck.resistance * area)
-        elif deck.areal_resistance is not None:
-            total += 1.0 / deck.areal_resistance if deck.areal_resistance > 0 else np.inf
-        return float(total)
-
-    return film
 
 
 def face_of(deck: FaceDeck, area: float, ambient: float) -> Face:
@@ -49,13 +29,13 @@ def face_of(deck: FaceDeck, area: float, ambient: float) -> Face:
     if (cooler := deck.thermoelectric) is not None:
         film = cooler.peltier + cooler.conductance
         return Face(film, (cooler.conductance * cooler.hot_side + cooler.joule) / film, flux, capacity)
-    return Face(film_law(deck, area, ambient)(ambient + FIRST_RISE), ambient, flux, capacity)
+    return Face(deck.film(ambient + FIRST_RISE, ambient, area), ambient, flux, capacity)
 
 
 def film_laws(cooling: Cooling, problem: HeatProblem) -> dict[str, FilmLaw]:
     """Laws of the faces whose film follows their temperature."""
     decks = cooling.conditions.items()
-    return {n: film_law(d, problem.area(n), cooling.ambient) for n, d in decks if d.natural is not None or d.emissivity}
+    return {n: partial(d.film, ambient=cooling.ambient, area=problem.area(n)) for n, d in decks if d.follows_surface}
 
 
 def surfaces_of(cooling: Cooling, stack: Stack) -> list[Surface]:

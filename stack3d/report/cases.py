@@ -98,7 +98,10 @@ def study_page(tree: xr.DataTree) -> str:
     lead += page.answer(lines + study_charts.extremes(tree))
     links = [(f.name, f.title) for f in figures] + [("cases", "All cases"), ("provenance", "Where this comes from")]
     body = "".join(page.section(figure, figure.name) for figure in figures)
-    body += f'<section id="cases"><h2>All cases</h2>{page.table(rows, head)}</section>'
+    alike = study_charts.shared(tree)
+    same = f"The same in every case: {'; '.join(f'{label} {text}' for label, text in alike)}." if alike else ""
+    caption = f'<p class="caption">{escape(same)}</p>' if same else ""
+    body += f'<section id="cases"><h2>All cases</h2>{caption}{page.table(rows, head)}</section>'
     return page.document(f"{facts.name}: stack3d study", lead, body, page.provenance(facts), links)
 
 

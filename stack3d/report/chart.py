@@ -42,6 +42,8 @@ class Axis:
     ticks : tuple of (position, text)
     unit : str
         Printed behind values on hover.
+    named : bool
+        The ticks are names of rows or columns, not positions on a scale.
     """
 
     label: str
@@ -50,6 +52,7 @@ class Axis:
     ticks: tuple[Tick, ...]
     log: bool = False
     unit: str = ""
+    named: bool = False
 
     def share(self, value: float) -> float:
         """Position between the ends, 0 to 1."""
@@ -58,14 +61,18 @@ class Axis:
         return (value - self.low) / (self.high - self.low)
 
 
-def linear(label: str, low: float, high: float, *, unit: str = "", margin: float = 0.05, most: int = 6) -> Axis:
-    """Axis with round ticks over [low, high] and a margin on both sides."""
+def linear(
+    label: str, low: float, high: float, *, unit: str = "", margin: float = 0.05, most: int = 6, whole: bool = False
+) -> Axis:
+    """Axis with round ticks over [low, high] and a margin on both sides; `whole` ticks for what is counted."""
     if not high > low:
         low, high = low - (abs(low) * 1e-3 or 0.5), high + (abs(high) * 1e-3 or 0.5)
     room = margin * (high - low)
     low, high = low - room, high + room
     step = 10.0 ** np.floor(np.log10((high - low) / most))
     step = next(step * m for m in (1, 2, 2.5, 5, 10) if (high - low) / (step * m) <= most)
+    if whole:
+        step = float(np.ceil(step))
     digits = max(
         0, -int(np.floor(np.log10(step) + 1e-9)) + (1 if round(step / 10 ** np.floor(np.log10(step)), 6) == 2.5 else 0)
     )
@@ -96,15 +103,15 @@ def times(label: str, low: float, high: float) -> Axis:
     return Axis(label, low, high, tuple(t for t in _TIMES if low * 0.999 <= t[0] <= high * 1.001), log=True, unit="s")
 
 
-def categories(names: Sequence[str]) -> Axis:
+def categories(names: Sequence[str], label: str = "") -> Axis:
     """Axis of names, the first one on top; name i lies at ``len(names) - 1 - i``."""
     n = len(names)
-    return Axis("", -0.5, n - 0.5, tuple((float(n - 1 - i), name) for i, name in enumerate(names)))
+    return Axis(label, -0.5, n - 0.5, tuple((float(n - 1 - i), name) for i, name in enumerate(names)), named=True)
 
 
-def columns(names: Sequence[str]) -> Axis:
+def columns(names: Sequence[str], label: str = "") -> Axis:
     """Axis of names from left to right; name i lies at i."""
-    return Axis("", -0.5, len(names) - 0.5, tuple((float(i), name) for i, name in enumerate(names)))
+    return Axis(label, -0.5, len(names) - 0.5, tuple((float(i), name) for i, name in enumerate(names)), named=True)
 
 
 def ink_on(colour: str) -> str:
@@ -134,11 +141,11 @@ class ColourScale:
     ticks: tuple[Tick, ...] = ()
 
 
-def colour_scale(label: str, values: Floats, name: str = "inferno") -> ColourScale:
-    """One scale over all finite `values`."""
+def colour_scale(label: str, values: Floats, name: str = "inferno", *, whole: bool = False) -> ColourScale:
+    """One scale over all finite `values`; `whole` ticks for what is counted."""
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    axis = linear(label, low, high, margin=0.0)
+    axis = linear(label, low, high, margin=0.0, whole=whole)
     return ColourScale(label, axis.low, axis.high, name, axis.ticks)
 
 
@@ -168,7 +175,10 @@ class Band:
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle with a text on hover; `text` is printed inside when there is room, or behind it when it is a `bar`."""
+    """A rectangle with a text on hover; `text` is printed inside when there is room, or behind it when it is a `bar`.
+
+    A bar with a whisker says in `reach` how far that goes to the right, so that the text stands behind both.
+    """
 
     x0: float
     x1: float
@@ -178,6 +188,12 @@ class Box:
     tip: str
     text: str = ""
     bar: bool = False
+    reach: float | None = None
+
+    @property
+    def end(self) -> float:
+        """Where the text of a bar begins."""
+        return self.x1 if self.reach is None else max(self.x1, self.reach)
 
 
 @dataclass(frozen=True)

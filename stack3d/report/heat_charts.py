@@ -121,6 +121,7 @@ def profile(facts: Facts) -> Figure:
     if len(mean) != len(layers):
         raise ResultsError(f"the result of {facts.name} has {len(mean)} layers, its resolved scenario {len(layers)}")
     middle = np.array([0.5 * (layer.z0 + layer.z1) for layer in layers])
+    hottest = facts.last("thermal/layer_hot_spot")[:, 2] if facts.has("thermal/layer_hot_spot") else middle
 
     def panel(title: str, low: float, high: float) -> Panel:
         inside = np.flatnonzero((middle >= low) & (middle <= high))
@@ -138,10 +139,15 @@ def profile(facts: Facts) -> Figure:
                 COLOURS[0],
             )
             for i in inside
-        )
+        ) + tuple(
+            Dot(
+                peak[i], factor * hottest[i], "", f"{layers[i].name}: largest {peak[i]:.3f} °C, at that height", COLOURS[1]
+            )
+            for i in inside
+        )  # fmt: skip
         curves: tuple[Mark, ...] = (
             Line("layer mean", mean[inside], z, COLOURS[0]),
-            Line("layer maximum", peak[inside], z, COLOURS[1], dashed=True),
+            Line("layer maximum", peak[inside], factor * hottest[inside], COLOURS[1], dashed=True),
         )
         return Panel(title, x, y, curves + dots, height=0.75)
 
@@ -152,7 +158,7 @@ def profile(facts: Facts) -> Figure:
     return Figure(
         "profile",
         "Temperature through the height",
-        "Volume mean and largest temperature of every layer at its mid-height.",
+        "Volume mean of every layer at its mid-height; its largest temperature at the height where that is.",
         tuple(panels),
     )
 

@@ -102,11 +102,13 @@ def attribution(facts: Facts) -> Figure:
         order = np.argsort(-gain, kind="stable")
         names = [str(v).replace("_", " ") for v in array[dimension].values]
         labels = [f"{dimension} {names[i]}" if names[i].isdigit() else names[i] for i in order]
-        span = (min(0.0, float(gain.min())), max(100 * (ideal - final), float(gain.max()), 0.1))
+        low, high = gain - np.nan_to_num(chance), gain + np.nan_to_num(chance)
+        span = (min(0.0, float(low.min())), max(100 * (ideal - final), float(high.max()), 0.1))
         x = linear("points regained without it", *span, unit="points", margin=0.12)
         bars: list[Mark] = [
             Box(min(0.0, g), max(0.0, g), len(order) - 1.3 - k, len(order) - 0.7 - k, COLOURS[0 if g >= 0 else 1],
-                f"without {label}: {g:+.2f}{f' ± {e:.2f}' if e == e else ''} points", f"{g:+.2f}", bar=True)
+                f"without {label}: {g:+.2f}{f' ± {e:.2f}' if e == e else ''} points", f"{g:+.2f}", bar=True,
+                reach=g + e if e > 0 else None)
             for k, (label, g, e) in enumerate(zip(labels, gain[order], chance[order]))
         ]  # fmt: skip
         for k, (g, e) in enumerate(zip(gain[order], chance[order])):

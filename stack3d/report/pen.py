@@ -112,7 +112,7 @@ def _box(area: Any, mark: Box, panel: Panel, size: int) -> None:
     if mark.bar:
         area.annotate(
             mark.text,
-            (mark.x1, middle),
+            (mark.end, middle),
             xytext=(3, 0),
             textcoords="offset points",
             fontsize=size,

@@ -202,7 +202,7 @@ def answer_map(tree: xr.DataTree, name: str) -> Figure:
     longest = sorted(dimensions, key=lambda d: -array.sizes[d])[:2]
     first, second = sorted(longest, key=lambda d: -max(len(v) for v in _labels(tree, d)))
     others = [d for d in dimensions if d not in (first, second)]
-    scale = colour_scale(title, np.asarray(array.values, dtype=float), "cividis")
+    scale = colour_scale(title, np.asarray(array.values, dtype=float), "cividis", whole=answer.digits == 0)
     panels = []
     for chosen in itertools.product(*(range(array.sizes[d]) for d in others)):
         part = array.isel(dict(zip(others, chosen))).transpose(first, second)
@@ -211,7 +211,7 @@ def answer_map(tree: xr.DataTree, name: str) -> Figure:
         panels.append(
             _grid(tree, ", ".join(v for v in (title, where) if v), first, second, part.values, status.values, scale, answer)
         )
-    caption = f"One box per case: {first} downwards, {second} to the right. Grey: no value."
+    caption = "One box per case. Grey: no value."
     return Figure(f"map_{name}", answer.label.capitalize(), caption, tuple(panels))
 
 
@@ -227,7 +227,14 @@ def _grid(
         y = len(rows) - 1 - j
         boxes.append(Box(i - 0.48, i + 0.48, y - 0.48, y + 0.48, _fill(value, scale), tip, text))
     height = min(1.2, max(0.3, 0.12 * len(rows)))
-    return Panel(title, columns(across), categories(rows), tuple(boxes), height=height, colours=scale)
+    return Panel(
+        title,
+        columns(across, second.replace("_", " ")),
+        categories(rows, first.replace("_", " ")),
+        tuple(boxes),
+        height=height,
+        colours=scale,
+    )
 
 
 def _bars(tree: xr.DataTree, dimension: str, values: Floats, answer: Answer, title: str) -> Panel:
@@ -235,14 +242,14 @@ def _bars(tree: xr.DataTree, dimension: str, values: Floats, answer: Answer, tit
     finite = values[np.isfinite(values)]
     if finite.size == 0:
         raise ResultsError(f"no case of the study has a value for {answer.label}")
-    x = linear(title, float(finite.min()), float(finite.max()), unit=answer.unit, margin=0.2)
+    x = linear(title, float(finite.min()), float(finite.max()), unit=answer.unit, margin=0.2, whole=answer.digits == 0)
     rows = len(names) - 1 - np.arange(len(names))
     marks: list[Mark] = [
         Dot(float(v), float(y), "", f"{dimension} {n}: {answer.full(v)}", COLOURS[0])
         for v, y, n in zip(values, rows, names)
         if np.isfinite(v)
     ]
-    return Panel(f"by {dimension}", x, categories(names), tuple(marks), height=max(0.3, 0.07 * len(names)))
+    return Panel(f"by {dimension.replace('_', ' ')}", x, categories(names), tuple(marks), height=max(0.3, 0.07 * len(names)))
 
 
 def varies(tree: xr.DataTree, name: str) -> bool:
@@ -282,7 +289,10 @@ def pareto(tree: xr.DataTree, x_name: str, y_name: str) -> Figure:
     for i in np.flatnonzero(finite):
         tip = f"{names[i]}: {ax.label} {ax.full(x[i])}, {ay.label} {ay.full(y[i])}"
         marks.append(Dot(float(x[i]), float(y[i]), "", tip, COLOURS[1 if best[i] else 0]))
-    axes = [linear(a.title, float(v[finite].min()), float(v[finite].max()), unit=a.unit) for a, v in ((ax, x), (ay, y))]
+    axes = [
+        linear(a.title, float(v[finite].min()), float(v[finite].max()), unit=a.unit, whole=a.digits == 0)
+        for a, v in ((ax, x), (ay, y))
+    ]
     directions = ", ".join(f"{'more' if a.larger_is_better else 'less'} {a.label}" for a in (ax, ay))
     caption = f"Orange: no other case is as good in one and better in the other ({directions} is better)."
     return Figure("pareto", "What cannot be had together", caption, (Panel("", axes[0], axes[1], tuple(marks)),))
@@ -305,10 +315,21 @@ def extremes(tree: xr.DataTree) -> list[tuple[str, str]]:
     return lines
 
 
+def shared(tree: xr.DataTree) -> list[tuple[str, str]]:
+    """Answers that are the same in every case of a study of several, as (label, text)."""
+    found = []
+    for name in (n for n in ANSWERS if has(tree, n) and n not in swept(tree)):
+        values = values_of(tree, name).values.astype(float).ravel()
+        texts = {ANSWERS[name].full(v) for v in values if np.isfinite(v)}
+        if len(texts) == 1 and values.size > 1:
+            found.append((ANSWERS[name].label, texts.pop()))
+    return found
+
+
 def table(tree: xr.DataTree) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Head and rows: swept values, status and every answer of every case."""
-    dimensions = swept(tree)
-    names = [n for n in ANSWERS if has(tree, n) and n not in dimensions]
+    """Head and rows: swept values, status and the answers in which the cases differ (`shared` has the others)."""
+    dimensions, alike = swept(tree), {label for label, _ in shared(tree)}
+    names = [n for n in ANSWERS if has(tree, n) and n not in dimensions and ANSWERS[n].label not in alike]
     columns_ = [values_of(tree, n).values.ravel() for n in names]
     status = tree.dataset["status"].values.ravel()
     message = tree.dataset["message"].values.ravel() if "message" in tree.dataset else np.full(status.shape, "")

@@ -82,15 +82,14 @@ def _fit(text: str, most: int) -> str:
 def _axes(frame: Frame) -> list[str]:
     panel, out = frame.panel, []
     bottom = frame.top + frame.height
-    room = ceil(frame.width / max(len(panel.x.ticks), 1) / LETTER) if not panel.x.label else 99
+    room = ceil(frame.width / max(len(panel.x.ticks), 1) / LETTER) if panel.x.named else 99
     for position, text in panel.x.ticks:
         out.append(_segment(frame.x(position), frame.top, frame.x(position), bottom, 'class="grid"'))
         out.append(
             _text(frame.x(position), bottom + 15, text if len(text) <= room else text[: room - 1] + "…", "tick", "middle")
         )
-    named = not panel.y.label
     for position, text in panel.y.ticks:
-        if not named:
+        if not panel.y.named:
             y = frame.y(position)
             out.append(_segment(frame.left, y, frame.left + frame.width, y, 'class="grid"'))
         most = int((frame.left - 8) / LETTER)
@@ -146,7 +145,7 @@ def _box(frame: Frame, mark: Box) -> tuple[str, str]:
     if not mark.text or y1 - y0 < 9:
         return rectangle, ""
     if mark.bar:
-        return rectangle, _text(x1 + 4, middle, mark.text, "note")
+        return rectangle, _text(frame.x(mark.end) + 4, middle, mark.text, "note")
     ink = f' style="fill:{ink_on(mark.colour)}"'
     return rectangle, _text(0.5 * (x0 + x1), middle, mark.text, "inside", "middle", ink) if length < x1 - x0 - 4 else ""
 

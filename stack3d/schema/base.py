@@ -22,6 +22,11 @@ class DeckModel(BaseModel):
     assumed: str | None = None
     """Why the numbers beside it are assumed."""
 
+    @classmethod
+    def annotation_of(cls, key: str) -> Any:
+        """Annotation of what stands under a key; None where nothing does."""
+        return cls.model_fields[key].annotation if key in cls.model_fields else None
+
 
 def bare(value: Any) -> Any:
     """Strip ``{value: …, source: …}`` down to the value."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
+from stack3d import films
+from stack3d.registry import Registry
 from stack3d.schema.base import (
     ArealResistance,
     DeckModel,
@@ -21,20 +26,111 @@ from stack3d.schema.base import (
 from stack3d.schema.geometry import Interval, Name
 
 
-class Natural(DeckModel):
+class CoolingLaw(DeckModel):
+    """A way in which heat leaves a face to the surroundings: fields are what a deck gives, `film` is the law."""
+
+    reference: ClassVar[str] = ""
+    """Where the law comes from."""
+    valid: ClassVar[str] = ""
+    """Where it holds; a law refuses what lies outside."""
+    follows_surface: ClassVar[bool] = False
+    """Whether the film changes with the temperature of the face, which is then found together with the heat."""
+
+    def film(self, surface: float, ambient: float, area: float) -> float:
+        """Mean film coefficient over a face. [W m⁻² K⁻¹].
+
+        Parameters
+        ----------
+        surface : float
+            Mean temperature of the face. [K]
+        ambient : float
+            [K]
+        area : float
+            Of the face. [m²]
+        """
+        raise NotImplementedError
+
+
+cooling_laws: Registry[type[CoolingLaw]] = Registry("cooling law")
+"""By the key that names them in a face; other packages announce theirs in the entry-point group ``stack3d.cooling_law``."""
+
+
+@cooling_laws.register("film_coefficient")
+class FixedFilm(CoolingLaw):
+    """A film that is given."""
+
+    reference = "definition"
+    valid = "any film"
+
+    value: FilmCoefficient
+    """Of the area of the face."""
+
+    def film(self, surface: float, ambient: float, area: float) -> float:
+        """As given. [W m⁻² K⁻¹]"""
+        return self.value
+
+
+@cooling_laws.register("resistance")
+class FaceResistance(CoolingLaw):
+    """A resistance of the whole face, spread over it."""
+
+    reference = "definition"
+    valid = "any resistance"
+
+    value: ThermalResistance
+    """From the whole face to ambient."""
+
+    def film(self, surface: float, ambient: float, area: float) -> float:
+        """1 / (R A). [W m⁻² K⁻¹]"""
+        return 1.0 / (self.value * area)
+
+
+@cooling_laws.register("areal_resistance")
+class AreaResistance(CoolingLaw):
+    """A resistance times area."""
+
+    reference = "definition"
+    valid = "any resistance; none at all holds the face at ambient"
+
+    value: ArealResistance
+    """From the face to ambient."""
+
+    def film(self, surface: float, ambient: float, area: float) -> float:
+        """1 / R''. [W m⁻² K⁻¹]"""
+        return 1.0 / self.value if self.value > 0 else math.inf
+
+
+@cooling_laws.register("natural")
+class Natural(CoolingLaw):
     """Still air on the bare face."""
+
+    reference = "Churchill and Chu 1975, doi:10.1016/0017-9310(75)90243-4; Lloyd and Moran 1974, doi:10.1115/1.3450224"
+    valid = "Rayleigh number up to 1e11"
+    follows_surface = True
 
     facing: Literal["up", "down", "vertical"]
     length: Thickness
     """Area over perimeter of a level face, height of a vertical one."""
 
+    def film(self, surface: float, ambient: float, area: float) -> float:
+        """Mean film of still air on an isothermal plate. [W m⁻² K⁻¹]"""
+        return films.natural_convection(surface - ambient, self.length, self.facing, ambient=ambient)
 
-class Stream(DeckModel):
+
+@cooling_laws.register("stream")
+class Stream(CoolingLaw):
     """Air that flows along the bare face."""
+
+    reference = "Pohlhausen 1921; Incropera, eqs. 7.30 and 7.38"
+    valid = "Reynolds number from 1e2 to 1e8"
 
     velocity: Velocity
     length: Thickness
     """Along the flow."""
+
+    def film(self, surface: float, ambient: float, area: float) -> float:
+        """Mean film of air along an isothermal plate. [W m⁻² K⁻¹]"""
+        return films.forced_air(self.velocity, self.length)
 
 
 class Thermoelectric(DeckModel):
@@ -53,6 +149,9 @@ WAYS = ("film_coefficient", "resistance", "areal_resistance", "temperature", "na
 
 class Face(DeckModel):
     """Condition on an outer face; give at most one of the ways from film_coefficient to thermoelectric."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})
+    __pydantic_extra__: dict[str, Any] = {}
 
     name: str = "inline"
     title: str | None = None
@@ -80,9 +179,38 @@ class Face(DeckModel):
     largest_temperature: Temperature | None = None
     """Temperature of the face beyond which a run warns: boiling of a single-phase liquid."""
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_laws(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Keys that are not the face's own name laws of other packages."""
+        if not isinstance(value, Mapping):
+            return handler(value)
+        given, wrong = dict(value), []
+        for key in [key for key in given if key not in cls.model_fields]:
+            if key not in cooling_laws:
+                wrong.append(InitErrorDetails(type="extra_forbidden", loc=(str(key),), input=given.pop(key)))
+                continue
+            try:
+                given[key] = cooling_laws[key].model_validate(given[key])
+            except ValidationError as error:
+                wrong += _below(key, error)
+                del given[key]
+        try:
+            face = handler(given)
+        except ValidationError as error:
+            wrong += _below(None, error)
+        if wrong:
+            raise ValidationError.from_exception_data(cls.__name__, wrong)
+        return face
+
+    @classmethod
+    def annotation_of(cls, key: str) -> Any:
+        """Annotation of what stands under a key, a registered law among them."""
+        return cooling_laws[key] if key not in cls.model_fields and key in cooling_laws else super().annotation_of(key)
+
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        given = [k for k in WAYS if getattr(self, k) is not None]
+        given = [k for k in (*WAYS, *(self.model_extra or {})) if getattr(self, k) is not None]
         if len(given) > 1:
             raise ValueError(f"wants one of {', '.join(WAYS)} (got {' and '.join(given)})")
         if self.emissivity is not None and (self.temperature is not None or self.thermoelectric is not None):
@@ -92,9 +220,38 @@ class Face(DeckModel):
         return self
 
     @property
+    def law(self) -> CoolingLaw | None:
+        """How heat leaves to the surroundings; None where it does not, or where the face has a temperature of its own."""
+        for key in (*WAYS, *(self.model_extra or {})):
+            given = getattr(self, key)
+            if given is not None and key in cooling_laws:
+                return given if isinstance(given, CoolingLaw) else cooling_laws[key].model_construct(value=given)
+        return None
+
+    @property
+    def follows_surface(self) -> bool:
+        """Whether the film changes with the temperature of the face."""
+        return bool(self.emissivity) or (self.law is not None and self.law.follows_surface)
+
+    def film(self, surface: float, ambient: float, area: float) -> float:
+        """Film coefficient of the law with radiation on top; [K], [K], [m²] → [W m⁻² K⁻¹]."""
+        total = films.radiation(surface, ambient, self.emissivity) if self.emissivity else 0.0
+        return total if self.law is None else total + float(self.law.film(surface, ambient, area))
+
+    @property
     def is_cooled(self) -> bool:
         """Whether heat can leave."""
-        return bool(self.emissivity) or (any(getattr(self, way) is not None for way in WAYS) and self.film_coefficient != 0)
+        has_way = self.law is not None or self.temperature is not None or self.thermoelectric is not None
+        return bool(self.emissivity) or (has_way and self.film_coefficient != 0)
+
+
+def _below(key: str | None, error: ValidationError) -> list[InitErrorDetails]:
+    """Mistakes of a validation, under a key."""
+    at = () if key is None else (key,)
+    return [
+        InitErrorDetails(type=e["type"], loc=(*at, *e["loc"]), input=e["input"], ctx=e.get("ctx", {}))
+        for e in error.errors(include_url=False)
+    ]
 
 
 def _adiabatic(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ import xarray as xr
 from stack3d import decks
 from stack3d.case import run_case
 from stack3d.cli import main
-from stack3d.errors import PackageError
+from stack3d.errors import DeckError, PackageError
 from stack3d.fields import outputs
 from stack3d.progress import Silent
 from stack3d.registry import Registry
+from stack3d.schema.cooling import cooling_laws
 
 MODULE = """
 import numpy as np
@@ -25,6 +27,8 @@ import numpy as np
 from stack3d.fields import Field
 from stack3d.heat.outputs import HeatOutput
 from stack3d.life.outputs import LifeOutput
+from stack3d.schema.base import FilmCoefficient
+from stack3d.schema.cooling import CoolingLaw
 
 
 class Unevenness(HeatOutput):
@@ -33,6 +37,17 @@ class Unevenness(HeatOutput):
     def of_heat(self, chip, solution, record):
         field = solution.field
         record.put("extra/unevenness", [field.layer_peak(n.name)[0] - field.layer_mean(n.name) for n in chip.stack.layers])
+
+
+class Trickle(CoolingLaw):
+    reference = "made up"
+    valid = "any"
+    follows_surface = True
+
+    flow: FilmCoefficient
+
+    def film(self, surface, ambient, area):
+        return self.flow * (1 + (surface - ambient) / 100)
 
 
 class Seconds(LifeOutput):
@@ -44,8 +59,11 @@ class Seconds(LifeOutput):
     def of_epoch(self, moment, record):
         record.put("reliability/seconds", moment.after.tally.others["seconds"])
 """
-ANNOUNCED = {"stack3d.output": {"unevenness": "Unevenness", "seconds": "Seconds"}}
-REGISTRIES: tuple[Registry, ...] = (outputs,)
+ANNOUNCED = {
+    "stack3d.output": {"unevenness": "Unevenness", "seconds": "Seconds"},
+    "stack3d.cooling_law": {"trickle": "Trickle"},
+}
+REGISTRIES: tuple[Registry[Any], ...] = (outputs, cooling_laws)
 
 
 @pytest.fixture
@@ -84,6 +102,35 @@ def test_an_output_variable_of_a_package_is_in_the_dataset(package: Path, monkey
         assert found.attrs == {"units": "K", "long_name": "largest minus mean temperature of the layer"}
         np.testing.assert_array_equal(found.values, (own.layer_temperature_max - own.layer_temperature_mean).values)
         assert found.dims[-1] == "layer" and found.values.max() > 0
+
+
+def test_a_cooling_law_of_a_package_cools(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All heat of a thin, even layer leaves through the film that the law gives at the temperature of its face."""
+    text = (
+        'scenario: wet\ngeometry: {footprint: ["1 mm", "1 mm"], layers: [{name: die, thickness: "1 um", material: silicon}]}\n'
+        'power: {sources: [{name: all, layer: die, power: "0.5 W"}]}\nsolver: {backend: tensor, mesh: {lateral: 4, per_layer: 1}, error_promise: 0.1}\n'
+        'cooling: {top: {trickle: {flow: "1e4 W/m^2/K"}}, ambient: "300 K"}\n'
+    )
+    path = package / "wet.yaml"
+    path.write_text(text)
+    command(monkeypatch, "run", str(path), "-o", str(package / "out"))
+    with xr.open_datatree(package / "out" / "wet" / "result.nc") as tree:
+        rise = float(tree["thermal/layer_temperature_mean"].values[0]) - 300.0
+    assert rise * 1e4 * 1e-6 * (1 + rise / 100) == pytest.approx(0.5, rel=1e-3)  # 0.01 r (1 + r / 100) = 0.5
+    digests = {decks.load(path, [("cooling.top.trickle.flow", flow)]).digest() for flow in ("1e4 W/m^2/K", "2e4 W/m^2/K")}
+    assert len(digests) == 2
+    path.write_text(text.replace('flow: "1e4 W/m^2/K"', 'flaw: "1e4 W/m^2/K"').replace("ambient:", "trickel: 1, ambiant:"))
+    with pytest.raises(DeckError) as refused:
+        decks.load(path)
+    said = str(refused.value)
+    assert "cooling.top.trickle.flaw: unknown key 'flaw' (did you mean 'flow'?); allowed: flow, source, assumed" in said
+    assert "cooling.ambiant: unknown key" in said and "wet.yaml:5" in said
+    path.write_text(text.replace("top: {", 'top: {film_coefficient: "10 W/m^2/K", hat: 1, '))
+    with pytest.raises(DeckError, match="unknown key 'hat'"):
+        decks.load(path)
+    path.write_text(text.replace("top: {", 'top: {film_coefficient: "10 W/m^2/K", '))
+    with pytest.raises(DeckError, match=r"wants one of .* \(got film_coefficient and trickle"):
+        decks.load(path)
 
 
 class Killed(Exception):

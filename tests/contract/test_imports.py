@@ -9,7 +9,7 @@ import stack3d
 
 ROWS = (
     ("errors",),
-    ("units", "registry", "progress", "yamltree", "storage", "memory", "layout", "tiles", "signals"),
+    ("units", "registry", "progress", "yamltree", "storage", "memory", "layout", "tiles", "signals", "films"),
     ("fields", "meshes", "grids", "yamlfile"),
     ("schema", "floorplans", "record"),
     ("decks",),

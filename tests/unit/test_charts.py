@@ -5,10 +5,11 @@ import pytest
 import xarray as xr
 
 from stack3d import decks
-from stack3d.report import heat_charts, svg
-from stack3d.report.chart import Box, categories, decades, ink_on, linear, times
+from stack3d.life.times import YEAR
+from stack3d.report import heat_charts, life_charts, pen, svg
+from stack3d.report.chart import Box, Line, categories, decades, ink_on, linear, times
 from stack3d.report.facts import Facts
-from stack3d.report.study_charts import front
+from stack3d.report.study_charts import answer_map, front, shared, table
 from stack3d.results import resolved_yaml
 
 
@@ -25,6 +26,11 @@ def test_round_ticks(low: float, high: float, texts: list[str]) -> None:
     axis = linear("v", low, high, margin=0.0)
     assert [t for _, t in axis.ticks] == texts
     assert all(abs(float(t) - p) < 1e-9 for p, t in axis.ticks)
+
+
+def test_what_is_counted_has_whole_ticks() -> None:
+    assert [t for _, t in linear("tiers", 2.0, 4.0, margin=0.0, whole=True).ticks] == ["2", "3", "4"]
+    assert [t for _, t in linear("tiers", 2.0, 4.0, margin=0.0).ticks] == ["2.0", "2.5", "3.0", "3.5", "4.0"]
 
 
 def test_an_axis_of_one_value_has_room() -> None:
@@ -66,3 +72,60 @@ def test_every_shipped_stack_can_be_drawn(name: str) -> None:
         assert spans[0][0] == pytest.approx(panel.y.low, abs=1e-9) and spans[-1][1] == pytest.approx(panel.y.high)
         assert all(upper[0] == pytest.approx(lower[1]) for lower, upper in zip(spans[:-1], spans[1:]))
         assert "<svg" in svg.draw(panel, "a", "b")
+
+
+def study() -> xr.DataTree:
+    """Two tiers by three cooling decks: peaks differ, energies and times to the loss do not."""
+    dims = ("tiers", "cooling")
+    one = {name: (dims, np.full((2, 3), value)) for name, value in {"answer_life": 1 / YEAR, "answer_energy": 8.0}.items()}
+    known = {**one, "answer_peak": (dims, np.arange(6.0).reshape(2, 3)), "status": (dims, np.full((2, 3), "done"))}
+    return xr.DataTree(xr.Dataset(known, coords={"tiers": [2, 8], "cooling": ["air", "water", "plate"]}))
+
+
+def test_maps_of_a_study_name_their_axes() -> None:
+    (panel,) = answer_map(study(), "peak").panels
+    assert {panel.x.label, panel.y.label} == {"tiers", "cooling"} and panel.x.named and panel.y.named
+    drawn = svg.draw(panel, "a", "b")
+    assert ">tiers</text>" in drawn and ">cooling</text>" in drawn
+
+
+def test_what_is_the_same_in_every_case_has_no_column() -> None:
+    head, rows = table(study())
+    assert head == ("tiers", "cooling", "peak temperature [°C]", "status") and len(rows) == 6
+    assert shared(study()) == [("median time to the stated loss", "1 s"), ("energy per inference", "8.000 nJ")]
+
+
+def test_whiskers_do_not_cross_the_numbers_of_their_bars() -> None:
+    """The text of a bar starts behind its whisker, in both pens, and the axis holds both."""
+    mvm = xr.Dataset(
+        {
+            "accuracy": (("time", "sample"), [[0.9, 0.9]]), "accuracy_ideal": 0.95,
+            "accuracy_without": ("mechanism", [0.93, 0.89, 0.9]), "accuracy_without_error": ("mechanism", [0.04, 0.03, 0.0]),
+        },
+        coords={"mechanism": ["retention", "read_noise", "drift"]},
+    )  # fmt: skip
+    figure = life_charts.attribution(Facts(xr.DataTree.from_dict({"mvm": mvm})))
+    (panel,) = figure.panels
+    bars, whiskers = ([m for m in panel.marks if isinstance(m, kind)] for kind in (Box, Line))
+    assert [round(b.end, 9) for b in bars] == [7.0, 0.0, 2.0]
+    assert all(panel.x.low <= w.x.min() and w.x.max() <= panel.x.high for w in whiskers)
+    frame = svg.Frame(panel)
+    assert f'x="{frame.x(7.0) + 4:.2f}"' in svg.draw(panel, "a", "b")
+    texts = {t.get_text(): t.xy[0] for t in pen.draw(figure).axes[0].texts if hasattr(t, "xy")}
+    assert texts["+3.00"] == pytest.approx(7.0) and texts["-1.00"] == pytest.approx(2.0)
+
+
+def test_maxima_of_layers_stand_where_they_are() -> None:
+    case = decks.load("quickstart")
+    facts = Facts(xr.DataTree(xr.Dataset(attrs={"resolved_scenario": resolved_yaml(case)})))
+    layers = facts.stack.layers
+    spots = np.array([[0.0, 0.0, layer.z1 if i % 2 else layer.z0] for i, layer in enumerate(layers)])
+    thermal = {
+        "layer_temperature_mean": ("layer", np.full(len(layers), 300.0)),
+        "layer_temperature_max": ("layer", np.full(len(layers), 301.0)),
+        "layer_hot_spot": (("layer", "axis"), spots),
+    }
+    tree = xr.DataTree.from_dict({"/": facts.tree.dataset, "thermal": xr.Dataset(thermal)})
+    whole = heat_charts.profile(Facts(tree)).panels[0]
+    (line,) = [m for m in whole.marks if isinstance(m, Line) and m.label == "layer maximum"]
+    np.testing.assert_allclose(line.y, spots[:, 2] * (1e6 if whole.y.unit == "µm" else 1e3))

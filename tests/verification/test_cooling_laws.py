@@ -9,12 +9,7 @@ import pytest
 from stack3d import decks, yamlfile
 from stack3d.case import check, run_case
 from stack3d.errors import DeckError, RangeError
-from stack3d.geometry.stack import build_stack
-from stack3d.heat.bodies import make_grid
-from stack3d.heat.faces import face_of, thermal_problem
-from stack3d.heat.solvers import make_backend
-from stack3d.progress import Silent
-from stack3d.thermal.cooling.films import (
+from stack3d.films import (
     AIR_CONDUCTIVITY,
     AIR_VISCOSITY,
     critical_heat_flux,
@@ -23,6 +18,11 @@ from stack3d.thermal.cooling.films import (
     radiation,
     rayleigh_number,
 )
+from stack3d.geometry.stack import build_stack
+from stack3d.heat.bodies import make_grid
+from stack3d.heat.faces import face_of, thermal_problem
+from stack3d.heat.solvers import make_backend
+from stack3d.progress import Silent
 
 
 def run(top: Any, *, solver: str = "tensor", power: str = "0.5 W", **more: Any) -> Any:

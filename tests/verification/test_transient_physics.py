@@ -11,6 +11,7 @@ from tensor_cases import flip_chip, grid, stack
 from stack3d import decks, yamlfile
 from stack3d.case import check, run_case
 from stack3d.errors import DeckError
+from stack3d.films import STEFAN_BOLTZMANN, natural_convection
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.heat.bodies import make_grid
 from stack3d.heat.channels import channel_runs
@@ -18,7 +19,6 @@ from stack3d.heat.faces import thermal_problem
 from stack3d.layout import HeatSource, Rectangle
 from stack3d.progress import Silent
 from stack3d.results import to_tree
-from stack3d.thermal.cooling.films import STEFAN_BOLTZMANN, natural_convection
 from stack3d.thermal.cooling.settled import SettledBackend
 from stack3d.thermal.fem.body import FemBody
 from stack3d.thermal.fem.solver_on_grid import FemSolver

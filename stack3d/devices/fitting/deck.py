@@ -19,12 +19,13 @@ from stack3d.schema.device import Device
 
 def fitted_device(tables: Sequence[Table]) -> Device:
     """Device with the range of the data, for a fit without a deck to begin with."""
-    names = ("level", "target", "conductance")
+    names = ("level", "target", "conductance", "high")
     levels = [t.columns[n] for t in tables for n in names if n in t.columns] or [np.array([1e-6])]
     highest = max(float(np.max(v)) for v in levels) * 1.0000001
+    ends = [t.columns["low"] for t in tables if "low" in t.columns and {"cycles", "damage"} & set(t.columns)]
     content = {
         "g_max": f"{highest:.6g} S",
-        "g_min": "0 S",
+        "g_min": f"{min((float(np.min(v)) for v in ends), default=0.0):.6g} S",
         "read": {"voltage": "0.2 V", "pulse": "100 ns"},
         "write": {"voltage": "1 V", "pulse": "1 us", "energy": "0 J", "pulses": 1},
     }
@@ -81,7 +82,7 @@ def deck_text(fits: Sequence[Fit], device: Device, start: Any = None) -> str:
         content: dict[str, Any] = {
             "title": "Fitted cells",
             "g_max": {"value": f"{device.g_max:.6g} S", "source": "largest conductance of the data"},
-            "g_min": {"value": "0 S", "assumed": "the data state no lowest level"},
+            "g_min": {"value": f"{device.g_min:.6g} S", "assumed": "lowest of the data, or none stated"},
             "read": {"voltage": "0.2 V", "pulse": "100 ns", "assumed": "small-signal read; not among the data"},
             "write": {"voltage": "1 V", "pulse": "1 us", "energy": "1 pJ", "pulses": 1, "assumed": "not among the data"},
             "mechanisms": {},

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.devices.fitting.likelihood import Lives, Series, likelihood
+from stack3d.devices.fitting.kinds import likelihood
+from stack3d.devices.fitting.likelihood import Series
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.fitting.parameters import Free, Parameters, Scales, parameters
+from stack3d.devices.fitting.populations import Populations
+from stack3d.devices.fitting.wear import Lives
 from stack3d.devices.laws import MECHANISMS
 from stack3d.errors import DeckError, Stack3dError, UnknownNameError, unknown_name
 from stack3d.schema.device import Device
@@ -28,6 +31,8 @@ WEIGHTS = (0.003, 0.03, 0.3, 1.0)
 """Of the data, one search after the other: a narrow valley is wide where the data weigh little."""
 ROUNDS = 2
 """Searches of one weight at most, in coordinates made round by the curvature."""
+ROWS = 4
+"""Most levels, and most times, of a table that a fit makes."""
 NOTHING = 1e12
 """Cost where the data have no likelihood."""
 Cost = Callable[..., float]
@@ -162,8 +167,8 @@ def fit_law(
     begin = dict(given.parameters) if given is not None and given.law == name else {}
     found = parameters(kind, _scales(table, device), given=begin, hold=hold or {}, columns=tuple(table.columns))
     temperatures = tuple(np.unique(table.columns.get("temperature", np.array([298.15]))).tolist())
-    energies = [f.key for f in found.free if f.dimension == "activation_energy" and not f.key.endswith("_sd")]
-    if energies and len(temperatures) < 2 and isinstance(data, (Series, Lives)):
+    energies = [f.key for f in found.free if f.dimension == "activation_energy" and not f.key.endswith(("_sd", "]"))]
+    if energies and len(temperatures) < 2 and isinstance(data, (Series, Lives, Populations)):
         raise FitError(
             f"{table.path}: one temperature cannot tell {', '.join(energies)}; hold it by --hold {energies[0]}=VALUE"
         )
@@ -206,8 +211,18 @@ def _scales(table: Table, device: Device) -> Scales:
         float(np.max(c.get("temperature", np.array([300.0])))),
         float(np.max(time)) or 1.0,
         device.g_max,
-        float(np.median(c.get("cycles", np.array([1e6])))),
+        float(np.median(c.get("cycles", c.get("reads", np.array([1e6]))))),
+        _rows(c, "level" if "level" in c else "target"),
+        _rows(c, "time"),
     )
+
+
+def _rows(columns: Mapping[str, Floats], name: str) -> tuple[float, ...]:
+    """At most `ROWS` values that a column holds, in order and evenly chosen."""
+    values = np.unique(columns.get(name, np.zeros(0)))
+    if not values.size:
+        return ()
+    return tuple(values[np.unique(np.linspace(0, values.size - 1, ROWS).round().astype(int))].tolist())
 
 
 def _lowest(cost: Cost, count: int) -> tuple[Floats, Floats]:
@@ -302,8 +317,12 @@ def _draws(cost: Any, x: Floats, axes: Floats, seed: int) -> Floats:
     weight = -np.array([cost(p) for p in proposed]) - log_proposal
     weight = np.exp(weight - np.max(weight))
     weight = weight / weight.sum()
-    if 1 / np.sum(weight**2) < DRAWS / 4:  # too few proposals count: the draws of the curvature alone
-        return np.asarray(x + normal[:DRAWS] @ axes.T)
+    if (
+        1 / np.sum(weight**2) < DRAWS / 4
+    ):  # too few proposals count: the draws of the curvature alone, where the law allows them
+        near = x + normal @ axes.T
+        allowed = near[[cost(p) < NOTHING for p in near]]
+        return np.asarray(allowed[np.arange(DRAWS) % len(allowed)] if len(allowed) else np.tile(x, (DRAWS, 1)))
     return np.asarray(proposed[rng.choice(PROPOSALS, DRAWS, p=weight)])
 
 

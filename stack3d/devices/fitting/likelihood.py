@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.laws import (
-    EnduranceLaw,
-    Law,
+    CrystallisationLaw,
     ProgrammingLaw,
+    ReadDisturbLaw,
     ReadNoiseLaw,
     RelaxationLaw,
     RetentionLaw,
@@ -51,7 +51,7 @@ class Likelihood:
 
 
 class Series(Likelihood):
-    """Readings of cells over time or temperature; each has a conductance of its own, and where the law says so a draw.
+    """Readings of cells over time, reads or temperature; each has a conductance of its own, and where the law says so a draw.
 
     A cell's start is integrated out over all values alike, its draw by Laplace's approximation about its most likely value.
     Rows without cells are means over cells: then the law is averaged over its draws, and the draw of a series stands for what
@@ -64,8 +64,10 @@ class Series(Likelihood):
         temperature = c.get("temperature", np.full(table.rows, 298.15))
         self.means = not table.cell
         over_time = mechanism != "temperature_dependence"
+        self.axis = "reads" if mechanism == "read_disturb" else "time" if over_time else "temperature"
         names = table.cell or tuple("" for _ in range(table.rows))
-        keys = [(n, u, t if over_time else 0.0) for n, u, t in zip(names, level, temperature)]
+        voltage = c.get("voltage", np.zeros(table.rows))
+        keys = [(n, u, t if over_time else 0.0, v) for n, u, t, v in zip(names, level, temperature, voltage)]
         groups: dict[Any, list[int]] = {}
         for i, key in enumerate(keys):
             groups.setdefault(key, []).append(i)
@@ -75,7 +77,8 @@ class Series(Likelihood):
         pick = np.array([g + [g[0]] * (longest - len(g)) for g in groups.values()])
         self.mask = np.array([[1.0] * len(g) + [0.0] * (longest - len(g)) for g in groups.values()])
         self.level, self.temperature, self.reading = level[pick], temperature[pick], c["conductance"][pick]
-        self.time = c["time"][pick] if "time" in c else np.zeros(pick.shape)
+        self.time = c[self.axis][pick] if over_time else np.zeros(pick.shape)
+        self.voltage = c["voltage"][pick] if "voltage" in c else None
         self.count = self.mask.sum(1)
         self.observations = int(self.mask.sum())
         self.log_scale = mechanism != "relaxation"
@@ -91,25 +94,41 @@ class Series(Likelihood):
                 self.nuisance["sampling"] = 0.2
 
     def _one(self, law: Any, draw: Floats) -> Floats:
-        """Conductance of cells with these draws, shape of the readings. [S]"""
-        g, t = self.level, self.temperature
+        """Conductance of cells with these draws, shape of the readings, behind an axis of draws where they have one. [S]"""
+        t = self.temperature
+        g = np.broadcast_to(self.level, np.broadcast_shapes(self.level.shape, draw.shape))
         if isinstance(law, RetentionLaw):
             frozen = law.frozen(np.broadcast_to(draw, g.shape), g, self.device) if law.random else 0.0
             clock = law.rate(t, frozen, self.device) * self.time
             return np.asarray(law.conductance(g, g, clock, self.time, frozen, self.device))
+        if isinstance(law, CrystallisationLaw):
+            return np.asarray(law.conductance(g, law.rate(t, self.device) * self.time, self.device))
+        if isinstance(law, ReadDisturbLaw):
+            return np.asarray(g * self._remaining(law))
         if isinstance(law, RelaxationLaw):
-            if law.random_barrier:
-                raise DeckError(f"the law {type(law).__name__} has two random numbers per cell, which a fit cannot tell apart")
             clock = law.rate(t) * self.time
             shift, offset, _ = law.move(g, clock, self.time, np.broadcast_to(draw, g.shape), self.device)
             return np.asarray(g + shift + offset)
         assert isinstance(law, TemperatureDependence)
         return np.asarray(g * law.factor(g / self.device.g_max, t, self.reference, draw, self.device))
 
+    def _remaining(self, law: ReadDisturbLaw) -> Floats:
+        """Share that is left, at the voltage of every row or that of the device."""
+        if self.voltage is None:
+            return np.asarray(law.remaining(self.time, self.device), np.float64)
+        found = np.empty(self.time.shape)
+        for v in np.unique(self.voltage):
+            read = self.device.read.model_copy(update={"voltage": float(v)})
+            here = self.voltage == v
+            found[here] = law.remaining(self.time[here], self.device.model_copy(update={"read": read}))
+        return found
+
     def _curve(self, law: Any, draw: Floats, sampling: Floats | float) -> Floats:
         """What is compared with the readings: conductance, or its logarithm."""
         if self.means:
-            found: Any = sum(w * self._one(law, n + sampling * draw) for n, w in zip(self.nodes, self.weights))
+            jumps = getattr(law, "jumps", 0)
+            nodes, weights = (_even(jumps), np.full(jumps, 1 / jumps)) if jumps else (self.nodes, self.weights)
+            found = np.tensordot(weights, self._one(law, nodes[:, None, None] + sampling * draw), axes=1)
         else:
             found = self._one(law, draw)
         found = np.asarray(found)
@@ -119,7 +138,7 @@ class Series(Likelihood):
         """Readings less curve, less each cell's mean of that; zero where nothing was read."""
         seen = np.log(self.reading) if self.log_scale else self.reading / self.device.g_max
         raw = (seen - curve) * self.mask
-        return np.asarray((raw - (raw.sum(1) / self.count)[:, None]) * self.mask)
+        return np.asarray((raw - (raw.sum(-1) / self.count)[..., None]) * self.mask)
 
     def _settled(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats]:
         """Residuals at the most likely draws, and the slope of the curve with the draw; Levenberg's steps, cell by cell."""
@@ -139,7 +158,8 @@ class Series(Likelihood):
         curve, e, cost = misses(draw)
         slope = slope_of(curve, draw)
         damping = np.full(cost.shape, 1e-3)
-        for _ in range(STEPS if getattr(law, "random", True) else 0):
+        settled = isinstance(law, (CrystallisationLaw, ReadDisturbLaw)) or not getattr(law, "random", True)
+        for _ in range(0 if settled else STEPS):
             bend = (slope * slope).sum(1) / sd**2 + 1
             move = np.nan_to_num(((slope * e).sum(1) / sd**2 - draw[:, 0]) / (bend * (1 + damping)))
             trial = draw + np.clip(move, -1.0, 1.0)[:, None]
@@ -154,10 +174,20 @@ class Series(Likelihood):
         self.draw = draw
         return e, slope
 
+    def _looked_through(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats]:
+        """Logarithm of the mean over many draws of the likelihood of every cell, and residuals at the best of them."""
+        e = self._residual(self._curve(law, _even(law.jumps)[:, None, None], 0.0))
+        cost = -0.5 * (e * e).sum(-1) / noise[0] ** 2
+        best = cost.argmax(0)
+        return np.logaddexp.reduce(cost, axis=0) - math.log(law.jumps), e[best, np.arange(best.size)]
+
     @override
     def log(self, law: Any, noise: Sequence[float]) -> float:
-        e, slope = self._settled(law, noise)
         sd = noise[0]
+        if getattr(law, "jumps", 0) > 0 and not self.means:
+            total = float(self._looked_through(law, noise)[0].sum() - (self.count - 1).sum() * math.log(sd))
+            return total if math.isfinite(total) else -math.inf
+        e, slope = self._settled(law, noise)
         cost = 0.5 * (e * e).sum(1) / sd**2 + 0.5 * self.draw[:, 0] ** 2
         cost = cost + (self.count - 1) * math.log(sd) + 0.5 * np.log1p((slope * slope).sum(1) / sd**2)
         total = -float(cost.sum())
@@ -165,11 +195,19 @@ class Series(Likelihood):
 
     @override
     def points(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats, str, str]:
-        e, _ = self._settled(law, noise)
+        single = getattr(law, "jumps", 0) > 0 and not self.means
+        e = self._looked_through(law, noise)[1] if single else self._settled(law, noise)[0]
         read = self.mask > 0
-        at = self.time if self.mechanism != "temperature_dependence" else self.temperature
-        label = "time [s]" if self.mechanism != "temperature_dependence" else "temperature [K]"
+        at = self.temperature if self.axis == "temperature" else self.time
+        label = {"time": "time [s]", "reads": "reads", "temperature": "temperature [K]"}[self.axis]
         return at[read], (e / noise[0])[read], label, "residual / read noise"
+
+
+def _even(count: int) -> Floats:
+    """Standard normal draws, each as likely as the next."""
+    from scipy.special import ndtri
+
+    return np.asarray(ndtri((np.arange(count) + 0.5) / count))
 
 
 class Spread(Likelihood):
@@ -211,78 +249,3 @@ class Spread(Likelihood):
         if self.sd is None:
             return self.level * 1e6, (self.seen - self.level - shift) / sd, "level [uS]", "residual / sd"
         return self.level * 1e6, np.log(self.sd / sd) / noise[0], "level [uS]", "residual of ln sd / scatter"
-
-
-class Lives(Likelihood):
-    """Cycles at which cells failed, or were still alive (`censored` = 1)."""
-
-    def __init__(self, table: Table, device: Device, mechanism: str) -> None:
-        c, self.device, self.nuisance = table.columns, device, {}
-        self.cycles = c["cycles"]
-        self.temperature = c.get("temperature", np.full(table.rows, 298.15))
-        self.voltage = c.get("voltage")
-        self.alive = c.get("censored", np.zeros(table.rows)) > 0
-        if self.alive.all():
-            raise DeckError(Problem("", "no cell failed: a life needs failures", str(table.path)))
-        self.observations = table.rows
-
-    def _damage(self, law: EnduranceLaw) -> Floats:
-        if self.voltage is None or self.device.write is None:
-            return np.asarray(self.cycles / law.cycles(self.temperature, self.device))
-        found = np.empty(self.cycles.size)
-        for v in np.unique(self.voltage):
-            here = self.voltage == v
-            write = self.device.write.model_copy(update={"voltage": float(v)})
-            found[here] = self.cycles[here] / law.cycles(
-                self.temperature[here], self.device.model_copy(update={"write": write})
-            )
-        return found
-
-    @override
-    def log(self, law: Any, noise: Sequence[float]) -> float:
-        damage = self._damage(law)
-        try:
-            survival = law.log_survival(damage)
-            h = 1e-5
-            hazard = -(law.log_survival(damage * (1 + h)) - law.log_survival(damage * (1 - h))) / (2 * h)  # per ln cycles
-        except NotImplementedError:
-            raise DeckError(f"the law {type(law).__name__} states no distribution of lives (`log_survival`)") from None
-        total = float(np.sum(survival)) + float(np.sum(np.log(np.maximum(hazard[~self.alive], 1e-300))))
-        return total if math.isfinite(total) else -math.inf
-
-    @override
-    def points(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats, str, str]:
-        damage = self._damage(law)
-        order = np.argsort(damage)
-        share = (np.arange(1, damage.size + 1) - 0.5) / damage.size
-        return damage[order], share + np.expm1(law.log_survival(damage[order])), "cycles / scale", "failed share less law"
-
-
-KINDS: dict[str, tuple[type[Any], tuple[tuple[str, ...], ...]]] = {
-    "retention": (Series, (("time", "conductance", "level"), ("time", "conductance", "target"))),
-    "relaxation": (Series, (("time", "conductance", "level"), ("time", "conductance", "target"))),
-    "temperature_dependence": (Series, (("temperature", "conductance", "level"), ("temperature", "conductance", "target"))),
-    "programming": (Spread, (("target", "sd"), ("level", "sd"), ("target", "conductance"))),
-    "read_noise": (Spread, (("target", "sd"), ("level", "sd"), ("conductance", "sd"))),
-    "endurance": (Lives, (("cycles",),)),
-}
-"""Mechanism → kind of measurement, and the sets of columns of which one is needed."""
-
-
-def likelihood(mechanism: str, law: type[Law], tables: Sequence[Table], device: Device) -> tuple[Likelihood, Table]:
-    """Likelihood of the first table that has the columns a mechanism needs, and that table.
-
-    Raises
-    ------
-    DeckError
-        Where no table has them, or the mechanism cannot be fitted.
-    """
-    if mechanism not in KINDS:
-        raise DeckError(f"{mechanism} is not fitted; can be: {', '.join(KINDS)}")
-    kind, needs = KINDS[mechanism]
-    for table in tables:
-        timed = "time" in table.columns and mechanism == "temperature_dependence"
-        if not timed and any(set(need) <= set(table.columns) for need in needs):
-            return kind(table, device, mechanism), table
-    wanted = " or ".join(", ".join(need) for need in needs)
-    raise DeckError(f"{mechanism} needs a file with the columns {wanted}; got {', '.join(str(t.path) for t in tables)}")

@@ -27,8 +27,22 @@ DIMENSIONS = {
     "cycles": "fraction",
     "censored": "fraction",
     "cells": "fraction",
+    "change": "conductance",
+    "low": "conductance",
+    "high": "conductance",
+    "reads": "fraction",
+    "damage": "fraction",
+    "layer": "fraction",
+    "row": "fraction",
+    "column": "fraction",
+    "stuck": "fraction",
+    "power": "power",
+    "rise": "temperature_difference",
 }
-"""Column → dimension; `cell` is a name, `cycles`, `censored` (1 = still alive) and `cells` are plain numbers."""
+"""Column → dimension; `cell` is a name, those of dimension `fraction` are plain numbers (`censored`: 1 = still alive)."""
+POSITIVE = ("level", "target", "conductance", "mean", "temperature", "cycles", "cells", "power", "rise")
+SIGNED = ("change", "low", "high")
+"""The 1st and 99th percentile of a change, or the ends of a window."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +102,16 @@ def read_table(path: str | Path) -> Table:
             except ValueError:
                 problems.append(Problem(f"column {place} ({name})", f"{text!r} is no finite number", str(path), line))
                 continue
-            if name in ("level", "target", "conductance", "mean", "temperature", "cycles", "cells") and value <= 0:
+            if name in POSITIVE and value <= 0:
                 problems.append(Problem(f"column {place} ({name})", f"{text} is not above zero", str(path), line))
-            elif value < 0:
+            elif value < 0 and name not in SIGNED:
                 problems.append(Problem(f"column {place} ({name})", f"{text} is negative", str(path), line))
     if problems:
         raise DeckError(problems[:20])
     if "cell" in columns:  # a cell of one level at one temperature; the same name elsewhere is another cell
-        keys = [values[k] for k in ("temperature", "level", "target") if k in values and "time" in values]
+        keys = [
+            values[k] for k in ("temperature", "level", "target") if k in values and ("time" in values or "reads" in values)
+        ]
         cells = ["/".join([c, *(f"{k[i]:g}" for k in keys)]) for i, c in enumerate(cells)]
     return Table(path, {name: np.array(v) for name, v in values.items()}, tuple(cells))
 
@@ -130,4 +146,11 @@ def _header(titles: list[str], file: str, line: int) -> tuple[dict[str, str], li
 
 
 def _example(name: str) -> str:
-    return {"temperature": "degC", "time": "s", "conductance": "uS", "voltage": "V"}.get(DIMENSIONS[name], "")
+    return {
+        "temperature": "degC",
+        "time": "s",
+        "conductance": "uS",
+        "voltage": "V",
+        "power": "uW",
+        "temperature_difference": "K",
+    }.get(DIMENSIONS[name], "")

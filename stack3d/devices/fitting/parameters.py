@@ -5,22 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from stack3d import decks, units
-from stack3d.devices.laws import Law
+from stack3d.devices.laws import BOLTZMANN, Law
 from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.schema.base import POSITIVE, dimension_of
 
 Floats = NDArray[np.float64]
-STARTS = {"activation_energy": (1.0, 0.7), "fraction": (0.3, 1.5), "voltage": (1.0, 0.7), "inverse_temperature": (1e-3, 1.5)}
-"""Start and width (of the logarithm) by dimension."""
 WIDE = 2.5
 """Width of the logarithm of a time, a conductance or a count."""
+MOST_ROWS = 3
+"""Of polynomials over the level, each for one time."""
+STARTS = {
+    "activation_energy": (1.0, 0.7), "fraction": (0.3, 1.5), "voltage": (1.0, 0.7), "inverse_temperature": (1e-3, 1.5),
+    "thermal_resistance": (3e6, WIDE), "conductivity": (1.0, 1.5),
+}  # fmt: skip
+"""Start and width (of the logarithm) by dimension."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ class Free:
     width: float
     """Standard deviation of what is assumed before the data: of the logarithm, or of the value where `linear`."""
     linear: bool = False
+    above: float = 0.0
+    """What the value is counted from, where not `linear`. [SI]"""
 
     @property
     def unit(self) -> str:
@@ -45,7 +52,7 @@ class Free:
         """Value [SI] at a coordinate of the search, in which the assumption is standard normal."""
         if self.linear:
             return self.start + self.width * coordinate
-        return self.start * math.exp(min(max(self.width * coordinate, -60.0), 60.0))
+        return self.above + (self.start - self.above) * math.exp(min(max(self.width * coordinate, -60.0), 60.0))
 
     def text(self, value: float) -> str | float:
         """Value as a deck holds it."""
@@ -63,6 +70,11 @@ class Scales:
     conductance: float = 1e-6
     """Largest. [S]"""
     cycles: float = 1e6
+    """Or reads."""
+    levels: tuple[float, ...] = ()
+    """Of the data, in order; rows of a table. [S]"""
+    times: tuple[float, ...] = ()
+    """Of the data, in order. [s]"""
 
 
 @dataclass(frozen=True)
@@ -95,7 +107,13 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
         *parents, last = key.split(".")
         place = tree
         for parent in parents:
-            place = place.setdefault(parent, {})
+            name, _, index = parent.removesuffix("]").partition("[")
+            if index:
+                rows = place.setdefault(name, [])
+                rows += [{} for _ in range(int(index) + 1 - len(rows))]
+                place = rows[int(index)]
+            else:
+                place = place.setdefault(parent, {})
         name, _, index = last.partition("[")
         if index:
             place.setdefault(name, []).append(value)
@@ -160,19 +178,27 @@ def _walk(
         if name in ("source", "assumed", "valid"):
             continue
         start = _plain(given.get(name)) if isinstance(given, Mapping) else None
-        inner = field.annotation
+        inner = _part(field.annotation) if key in also else field.annotation
         if key in hold:
             held[key] = hold[key]
             continue
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             if name == "table":
                 if start is None:
-                    raise DeckError(Problem(key, "is a table, which no fit makes: name a deck that has it by --start"))
-                held[key] = start
+                    _table(inner, f"{key}.", scales, free, held)
+                else:
+                    held[key] = start
                 continue
             _walk(inner, f"{key}.", scales, start or {}, hold, columns, also, free, held)
             continue
-        dimension = dimension_of(field)
+        rows = get_args(inner)[0] if _is_tuple(inner) else None
+        if start is None and isinstance(rows, type) and issubclass(rows, BaseModel):
+            for i, time in enumerate([t for t in scales.times if t > 0][:MOST_ROWS]):
+                held[f"{key}[{i}].time"] = f"{time!r} s"
+                names = tuple(n for n in rows.model_fields if n != "time")
+                _walk(rows, f"{key}[{i}].", scales, {}, {f"{key}[{i}].time": f"{time!r} s"}, columns, names, free, held)
+            continue
+        dimension = dimension_of(field) or (_item((inner,)) if key in also else None)
         if not field.is_required() and key not in also:
             if start is not None:
                 held[key] = start
@@ -189,6 +215,59 @@ def _walk(
             _number(key, name, dimension, field, start, scales, columns, free, held)
 
 
+def _part(annotation: Any) -> Any:
+    """Model of a part that may be absent."""
+    parts = [a for a in get_args(annotation) if isinstance(a, type) and issubclass(a, BaseModel)]
+    return parts[0] if parts else annotation
+
+
+def _table(model: type[BaseModel], at: str, scales: Scales, free: list[Free], held: dict[str, Any]) -> None:
+    """Sort the columns of a table: a row for every level of the data, and where it has times for each of them."""
+    later = [t for t in scales.times if t > 0]
+    times = sorted({later[0], later[-1]}) if "time" in model.model_fields and later else [0.0]
+    grid = [(t, g) for t in times for g in scales.levels]
+    if len(scales.levels) < 2:
+        raise DeckError(Problem(at.rstrip("."), "needs data of two levels or more, or a deck that has it by --start"))
+    rows = {"level": [f"{g!r} S" for _, g in grid], "time": [f"{t!r} s" for t, _ in grid]}
+    rows["target"] = rows["level"]
+    for name, field in model.model_fields.items():
+        if name in rows:
+            held[f"{at}{name}"] = rows[name]
+        elif field.is_required():
+            item = _item(field.annotation)
+            for i, (_, g) in enumerate(grid):
+                _cell(f"{at}{name}[{i}]", name, item, g, scales, free)
+
+
+def _item(annotation: Any) -> str | None:
+    """Dimension of what a column, or a value that may be absent, holds."""
+    [inner, *_] = annotation if isinstance(annotation, tuple) else get_args(annotation)
+    if not hasattr(inner, "__metadata__"):
+        inner = next((a for a in get_args(inner) if hasattr(a, "__metadata__")), inner)
+    found = [m.func.dimension for m in getattr(inner, "__metadata__", ()) if hasattr(getattr(m, "func", None), "dimension")]
+    return found[0] if found else None
+
+
+def _cell(key: str, name: str, dimension: str | None, level: float, scales: Scales, free: list[Free]) -> None:
+    """One number of a table."""
+    if dimension == "activation_energy":  # what has just been crossed in the hottest data
+        begin = BOLTZMANN * scales.temperature * math.log(1e13 * scales.time)
+        free.append(Free(key, dimension, begin, 0.15))
+    elif dimension == "conductance" and name.endswith("sd"):
+        free.append(Free(key, dimension, (0.005 if name.startswith("core") else 0.03) * scales.conductance, 1.5))
+    elif dimension == "conductance":
+        free.append(Free(key, dimension, level if name == "mean" else 0.0, 0.1 * scales.conductance, linear=True))
+    else:
+        free.append(Free(key, dimension or "factor", 0.3 if dimension else 0.0, 0.5, linear=dimension is None))
+
+
+def _bounds(field: Any) -> tuple[float | None, float | None]:
+    """Lowest and highest value that a field takes, as far as its metadata say."""
+    low = [getattr(m, k) for m in field.metadata for k in ("ge", "gt") if getattr(m, k, None) is not None]
+    high = [getattr(m, k) for m in field.metadata for k in ("le", "lt") if getattr(m, k, None) is not None]
+    return (low[0] if low else None), (high[0] if high else None)
+
+
 def _number(
     key: str,
     name: str,
@@ -201,22 +280,33 @@ def _number(
     held: dict[str, Any],
 ) -> None:
     """Sort one number into the free and the held."""
+    if dimension == "time" and "time" not in columns and "power" in columns:
+        return
     if dimension == "temperature":
         held[key] = start or f"{scales.temperature!r} K"
         return
     if name.startswith("reference") or name in ("unit", "range", "read_time", "time_offset"):
-        default = {"conductance": "1 uS", "time": "1 s"}.get(dimension or "", "1")
+        default = {"conductance": "1 uS", "voltage": "0.2 V", "time": "1 us" if name == "read_time" else "1 s"}.get(
+            dimension or "", "1"
+        )
         held[key] = start if start is not None else default
         return
     if name == "stuck_low_resistance" or (dimension in ("voltage", "length") and "voltage" not in columns):
-        held[key] = start if start is not None else {"voltage": "1 V", "length": "100 nm"}.get(dimension or "", "0.5")
+        usual = {"voltage": "1 V", "length": "100 nm"}.get(dimension or "", "0.5")
+        held[key] = start if start is not None else {"lowest_voltage": "1.4 V", "highest_voltage": "2.4 V"}.get(name, usual)
         return
     linear = dimension is None
     sizes = {"time": scales.time, "conductance": 0.01 * scales.conductance, "resistance": 100 / scales.conductance}
     begin, width = STARTS.get(dimension or "", (sizes.get(dimension or "", 0.01), 0.1 if linear else WIDE))
     if dimension == "activation_energy" and name.endswith("_sd"):
         begin, width = 0.05, 1.0
-    if dimension == "fraction" and (name.startswith("cycles") or name == "decades"):
+    if "stuck" in columns and dimension == "fraction":
+        begin, width = (0.5, 1.0) if "." in key and name == "low_resistance" else (0.005, 2.0)
+    elif name == "threshold":
+        begin, width = 0.1, 1.5
+    elif name == "coefficient" and "reads" in columns:
+        begin, width, linear = 0.1 / scales.cycles, WIDE, False
+    elif dimension == "fraction" and (name.startswith(("cycles", "first_reads")) or name == "decades"):
         begin, width = (scales.cycles, WIDE) if name != "decades" else (math.log10(scales.cycles), 0.5)
     elif dimension == "fraction" and POSITIVE in field.metadata:
         begin, width = 1.0, 0.7
@@ -225,9 +315,15 @@ def _number(
     if start is not None:
         begin = units.parse(start, dimension) if dimension else float(start)
         width = max(abs(begin), 0.1) if linear else width
-    if not linear and begin <= 0:
+    low, high = _bounds(field)
+    above = 0.0
+    if low or (high is not None and high <= 0):  # counted from the end that the law states
+        above = low or high or 0.0
+        begin = begin if start is not None else above + (0.5 if low is not None else -0.3)
+        linear, width = False, 1.5
+    elif not linear and begin <= 0:
         linear, width = True, 1.0 if dimension == "fraction" else 0.1 * begin or 0.1
-    free.append(Free(key, dimension or "factor", begin, width, linear))
+    free.append(Free(key, dimension or "factor", begin, width, linear, above))
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from stack3d.errors import RangeError
 
@@ -114,7 +114,7 @@ def critical_heat_flux(*, latent_heat: float, liquid_density: float, vapour_dens
     .. [1] N. Zuber, Hydrodynamic Aspects of Boiling Heat Transfer, AEC Report AECU-4439, 1959. doi:10.2172/4175511
     """
     lift = (surface_tension * GRAVITY * (liquid_density - vapour_density)) ** 0.25
-    return float(0.131 * latent_heat * np.sqrt(vapour_density) * lift)
+    return float(0.131 * latent_heat * math.sqrt(vapour_density) * lift)
 
 
 AIR_CONDUCTIVITY, AIR_VISCOSITY, AIR_PRANDTL = 0.0263, 15.9e-6, 0.707

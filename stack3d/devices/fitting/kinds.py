@@ -1,0 +1,66 @@
+"""Which kind of measurement tells of which mechanism, by the columns of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stack3d.devices.fitting.likelihood import Likelihood, Series, Spread
+from stack3d.devices.fitting.measurements import Table
+from stack3d.devices.fitting.neighbours import Rises, StuckMaps
+from stack3d.devices.fitting.populations import Populations
+from stack3d.devices.fitting.wear import Lives, Windows
+from stack3d.devices.laws import Law, RelaxationLaw
+from stack3d.errors import DeckError
+from stack3d.schema.device import Device
+
+Needs = tuple[tuple[str, ...], ...]
+
+
+def _levels(*columns: str) -> Needs:
+    return (("level", *columns), ("target", *columns))
+
+
+SINGLE = _levels("time", "conductance")
+STATISTICS = _levels("time", "sd")
+KINDS: dict[str, tuple[tuple[type[Any], Needs], ...]] = {
+    "programming": ((Spread, (("target", "sd"), ("level", "sd"), ("target", "conductance"))),),
+    "relaxation": ((Populations, STATISTICS), (Series, SINGLE)),
+    "spread": ((Populations, STATISTICS + SINGLE),),
+    "retention": ((Series, SINGLE),),
+    "crystallisation": ((Series, SINGLE),),
+    "temperature_dependence": ((Series, _levels("temperature", "conductance")),),
+    "read_noise": ((Spread, (("target", "sd"), ("level", "sd"), ("conductance", "sd"))),),
+    "read_disturb": ((Series, _levels("reads", "conductance")),),
+    "endurance": ((Lives, (("cycles",),)),),
+    "window_closure": ((Windows, (("damage", "high"), ("cycles", "high"), ("damage", "low"), ("cycles", "low"))),),
+    "faults": ((StuckMaps, (("row", "column", "stuck"),)),),
+    "self_heating": ((Rises, (("power", "rise"),)),),
+    "truncation": ((Populations, (("target", "conductance"),)),),
+}
+"""Mechanism → kinds of measurement, each with the sets of columns of which one is needed."""
+LONE = {"temperature_dependence", "programming", "truncation"}
+"""Mechanisms whose measurements do not run over time."""
+LIVES = {"high", "low"}
+"""Columns that make a file of cycles one of windows, not of lives."""
+
+
+def likelihood(mechanism: str, law: type[Law], tables: Sequence[Table], device: Device) -> tuple[Likelihood, Table]:
+    """Likelihood of the first table that has the columns a mechanism needs, and that table.
+
+    Raises
+    ------
+    DeckError
+        Where no table has them.
+    """
+    several = issubclass(law, RelaxationLaw) and law.random_barrier
+    for kind, needs in KINDS[mechanism]:
+        for table in tables:
+            columns = set(table.columns)
+            if (mechanism in LONE and columns & {"time", "reads"}) or (mechanism == "endurance" and columns & LIVES):
+                continue
+            if any(set(need) <= columns for need in needs):
+                chosen = Populations if several else kind
+                return chosen(table, device, mechanism), table
+    wanted = " or ".join(", ".join(need) for _, needs in KINDS[mechanism] for need in needs)
+    raise DeckError(f"{mechanism} needs a file with the columns {wanted}; got {', '.join(str(t.path) for t in tables)}")

@@ -1,0 +1,101 @@
+"""How likely lives of cells, and windows of worn ones, are under a law."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, override
+
+import numpy as np
+
+from stack3d.devices.fitting.likelihood import Floats, Likelihood
+from stack3d.devices.fitting.measurements import Table
+from stack3d.devices.laws import ENDURANCE, EnduranceLaw, WindowClosureLaw
+from stack3d.errors import DeckError, Problem
+from stack3d.schema.device import Device
+
+
+class Lives(Likelihood):
+    """Cycles at which cells failed, or were still alive (`censored` = 1)."""
+
+    def __init__(self, table: Table, device: Device, mechanism: str) -> None:
+        c, self.device, self.nuisance = table.columns, device, {}
+        self.cycles = c["cycles"]
+        self.temperature = c.get("temperature", np.full(table.rows, 298.15))
+        self.voltage = c.get("voltage")
+        self.alive = c.get("censored", np.zeros(table.rows)) > 0
+        if self.alive.all():
+            raise DeckError(Problem("", "no cell failed: a life needs failures", str(table.path)))
+        self.observations = table.rows
+
+    def _damage(self, law: EnduranceLaw) -> Floats:
+        if self.voltage is None or self.device.write is None:
+            return np.asarray(self.cycles / law.cycles(self.temperature, self.device))
+        found = np.empty(self.cycles.size)
+        for v in np.unique(self.voltage):
+            here = self.voltage == v
+            write = self.device.write.model_copy(update={"voltage": float(v)})
+            found[here] = self.cycles[here] / law.cycles(
+                self.temperature[here], self.device.model_copy(update={"write": write})
+            )
+        return found
+
+    @override
+    def log(self, law: Any, noise: Sequence[float]) -> float:
+        damage = self._damage(law)
+        try:
+            survival = law.log_survival(damage)
+            h = 1e-5
+            hazard = -(law.log_survival(damage * (1 + h)) - law.log_survival(damage * (1 - h))) / (2 * h)  # per ln cycles
+        except NotImplementedError:
+            raise DeckError(f"the law {type(law).__name__} states no distribution of lives (`log_survival`)") from None
+        total = float(np.sum(survival)) + float(np.sum(np.log(np.maximum(hazard[~self.alive], 1e-300))))
+        return total if math.isfinite(total) else -math.inf
+
+    @override
+    def points(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats, str, str]:
+        damage = self._damage(law)
+        order = np.argsort(damage)
+        share = (np.arange(1, damage.size + 1) - 0.5) / damage.size
+        return damage[order], share + np.expm1(law.log_survival(damage[order])), "cycles / scale", "failed share less law"
+
+
+class Windows(Likelihood):
+    """Highest and lowest conductance that worn cells still reach; scatter in their logarithm is a parameter.
+
+    Damage is a column, or cycles over the life that the device's endurance law states.
+    """
+
+    def __init__(self, table: Table, device: Device, mechanism: str) -> None:
+        c, self.device = table.columns, device
+        self.seen = {k: c[k] for k in ("high", "low") if k in c}
+        self.observations = sum(v.size for v in self.seen.values())
+        self.damage = c["damage"] if "damage" in c else self._worn(table, device)
+        self.nuisance = {"scatter": 0.05}
+
+    @staticmethod
+    def _worn(table: Table, device: Device) -> Floats:
+        given = device.mechanisms.get("endurance")
+        if given is None:
+            text = "cycles alone tell no damage: name a deck with an endurance law by --start, or give a column damage"
+            raise DeckError(Problem("", text, str(table.path)))
+        law = ENDURANCE[given.law].model_validate(given.parameters)
+        temperature = table.columns.get("temperature", np.full(table.rows, 298.15))
+        return np.asarray(table.columns["cycles"] / law.cycles(temperature, device))
+
+    def _residuals(self, law: WindowClosureLaw) -> Floats:
+        """Logarithm of the seen ends over those of the law."""
+        low, high = law.window(self.damage, self.device)
+        ends = {"low": np.maximum(low, 1e-300), "high": high}
+        return np.concatenate([np.log(seen / ends[k]) for k, seen in self.seen.items()])
+
+    @override
+    def log(self, law: Any, noise: Sequence[float]) -> float:
+        e = self._residuals(law) / noise[0]
+        total = -0.5 * float(e @ e) - e.size * math.log(noise[0])
+        return total if math.isfinite(total) else -math.inf
+
+    @override
+    def points(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats, str, str]:
+        at = np.tile(self.damage, len(self.seen))
+        return at, self._residuals(law) / noise[0], "damage", "residual / scatter"

@@ -1,0 +1,105 @@
+"""What reads of aged cells see."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stack3d.devices.bound import BoundLaws
+from stack3d.devices.laws import Array
+from stack3d.devices.state import STUCK_HIGH, STUCK_LOW, CellState
+
+
+class Reading(BoundLaws):
+    """Read cells."""
+
+    def conductance(self, state: CellState, temperature: ArrayLike | None = None) -> Array:
+        """Conductance that a noiseless read sees now.
+
+        Parameters
+        ----------
+        state : CellState
+        temperature : array_like, optional
+            During the read; None = that of programming, which leaves the lasting changes alone. [K]
+
+        Returns
+        -------
+        ndarray
+            Fresh, of the state's shape and precision. [S]
+        """
+        self._knows(state)
+        device, target = self.device, state.target
+        clocks, draws = state.clocks, state.draws
+        conductance = state.programmed
+        if self.retention and not self.retention.last:
+            conductance = self._kept(state, conductance)
+        if self.read_disturb:
+            conductance = conductance * self.read_disturb.remaining(clocks["reads"], device).astype(target.dtype)
+        conductance = self._moved(state, conductance)
+        if self.retention and self.retention.last:
+            conductance = self._kept(state, conductance)
+        if self.crystallisation:
+            conductance = self.crystallisation.conductance(conductance, clocks["crystallisation"], device)
+        if self.temperature_dependence and temperature is not None:
+            at = self._temperature(temperature, state.shape)
+            self.temperature_dependence.check("temperature", at, where=self._where("temperature_dependence"))
+            if self.self_heating:
+                self._heated(state, conductance, at)
+            else:
+                conductance *= self.temperature_dependence.factor(
+                    conductance / device.g_max,
+                    at,
+                    state.programming_temperature,
+                    draws.get("temperature_dependence", 0.0),
+                    device,
+                )
+        if state.stuck.any():
+            np.copyto(conductance, device.g_min, where=state.stuck == STUCK_LOW)
+            np.copyto(conductance, device.g_max, where=state.stuck == STUCK_HIGH)
+        return conductance
+
+    def _heated(self, state: CellState, conductance: Array, temperature: Array) -> None:
+        """Multiply `conductance` by G(T) of cells that this read heats, as those of write-verify did."""
+        assert self.temperature_dependence is not None
+        draw = np.broadcast_to(state.draws.get("temperature_dependence", np.zeros(())), state.shape)
+        at, reference = (np.broadcast_to(t, state.shape) for t in (temperature, state.programming_temperature))
+        # chip by chip: temperatures of cells are large arrays
+        for part in range(len(conductance)) if conductance.ndim > 2 else (...,):
+            mine = conductance[part]
+            rise = self._read_rise(mine)
+            mine *= self.temperature_dependence.factor(
+                mine / self.device.g_max, at[part] + rise, reference[part] + rise, draw[part], self.device
+            )
+
+    def _kept(self, state: CellState, conductance: Array) -> Array:
+        """What retention leaves of a conductance. [S]"""
+        assert self.retention is not None
+        clocks, draw = state.clocks, state.draws.get("retention", 0.0)
+        return self.retention.conductance(conductance, state.target, clocks["retention"], clocks["age"], draw, self.device)
+
+    def _moved(self, state: CellState, conductance: Array) -> Array:
+        """Add relaxation and spread, within bounds; always a fresh array."""
+        mean: Array = conductance
+        variance: Array | float = 0.0
+        offset: Array | None = None
+        if self.relaxation:
+            clocks, draw = state.clocks, state.draws["relaxation"]
+            shift, offset, sd = self.relaxation.move(state.target, clocks["relaxation"], clocks["age"], draw, self.device)
+            mean, variance = mean + shift, np.square(sd)
+        if self.spread:
+            sd = self.spread.sd(state.target, state.clocks["spread"], self.device)
+            move = state.draws["spread"] * sd
+            offset, variance = move if offset is None else offset + move, variance + np.square(sd)
+        if offset is None:
+            return mean.copy()
+        return self.truncation.bound(mean, np.sqrt(variance), offset, self.device)
+
+    def read_noise(self, state: CellState, temperature: ArrayLike | None = None, *, conductance: Array | None = None) -> Array:
+        """Standard deviation of one read about `conductance` (computed when not given). [S]"""
+        if self.read_noise_law is None:
+            return np.zeros((), state.target.dtype)
+        self.read_noise_law.check("time", state.clocks["age"], where=self._where("read_noise"))
+        if temperature is not None:
+            self.read_noise_law.check("temperature", temperature, where=self._where("read_noise"))
+        now = self.conductance(state, temperature) if conductance is None else conductance
+        return self.read_noise_law.sd(now, state.programmed, state.clocks["age"], self.device)
