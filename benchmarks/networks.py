@@ -1,6 +1,7 @@
 """CPU seconds and memory of a network of real size through crossbars: ResNet-20, 200 images, 8 chips.
 
-Run ``python benchmarks/networks.py``; one thread. What is timed and what it is compared with: README.md.
+Run ``python benchmarks/networks.py``; one thread. ``--command`` runs ``stack3d run`` on the same network beside it, ``--peer PYTHON``
+aihwkit's torch tile. What is timed and what it is compared with: README.md.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 
 import argparse
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -60,19 +63,49 @@ def resnet(path: Path, widths: tuple[int, ...] = (16, 32, 64), blocks: int = 3) 
     return path
 
 
+def command(path: Path, x: np.ndarray, chips: int, times: int) -> None:
+    """The whole of ``stack3d run``: start, float pass, ranges, heat, programming, ageing, read-outs, files."""
+    np.savez(path.with_name("data.npz"), inputs=x)
+    settings = {
+        "workload.network": path, "workload.data": path.with_name("data.npz"), "workload.task": "agreement",
+        "workload.tile": "[128, 128]", "workload.rate": "1 1/s", "monte_carlo.samples": chips, "lifetime.epochs": times,
+        "lifetime.attribution": "false", "solver.backend": "tensor",
+    }  # fmt: skip
+    sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    done = subprocess.run(
+        [sys.executable, "-m", "stack3d.cli", "run", "quickstart", *sets, "-o", str(path.with_name("out"))],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        print(done.stderr)
+    print(f"whole command, {times} times: {used.ru_utime + used.ru_stime:.1f} s CPU, peak memory {used.ru_maxrss / 1e6:.2f} GB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--images", type=int, default=200)
-    parser.add_argument("--chips", type=int, default=8)
+    for name, value in (("images", 200), ("chips", 8), ("times", 1), ("blocks", 3), ("profile", 32)):
+        parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 64])
-    parser.add_argument("--blocks", type=int, default=3)
-    parser.add_argument("--profile", type=int, default=32)
+    parser.add_argument("--command", action="store_true")
+    parser.add_argument("--peer", help="interpreter that has torch and aihwkit")
     given = parser.parse_args()
+    sizes = [f"--{name}={getattr(given, name)}" for name in ("images", "chips", "times", "blocks")]
+    x = np.random.default_rng(1).normal(size=(given.images, 3, 32, 32)).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
         path = resnet(Path(folder) / "net.onnx", tuple(given.widths), given.blocks)
+        if given.command:
+            command(path, x, given.chips, given.times)
         network = networks.load_network(NetworkDeck(file=str(path)))
+    engine(network, x, given.chips, given.times, given.profile)
+    if given.peer:
+        tile = Path(__file__).with_name("peer_tile.py")
+        subprocess.run([given.peer, tile, *sizes, "--widths", *map(str, given.widths)], check=True)
+
+
+def engine(network: networks.Network, x: np.ndarray, chips: int, times: int, profiled: int) -> None:
+    """The steps of a case that the network sets the cost of, one by one."""
     rng = np.random.default_rng(1)
-    x = rng.normal(size=(given.images, 3, 32, 32)).astype(np.float32)
     mapping = mvm.WeightMapping(1e-6, 25e-6)
     marks = [("start", time.process_time())]
     counted = network.counted(x[:2])
@@ -86,20 +119,20 @@ def main() -> None:
         for one in network.layers
     }
     ideal = {name: m.prepare(m.target_conductances()) for name, m in raw.items()}
-    profiles = mvm.profile(mvm.CrossbarNetwork(raw, ideal), forward_of(network), x[: given.profile])
+    profiles = mvm.profile(mvm.CrossbarNetwork(raw, ideal), forward_of(network), x[:profiled])
     matrices = {name: m.calibrated(profiles[name]) for name, m in raw.items()}
     del profiles
     marks.append(("converter ranges", time.process_time()))
     cells = {
-        name: (m.target_conductances() * rng.normal(1, 0.02, (given.chips, *m.state_shape))).clip(0)
-        for name, m in matrices.items()
+        name: (m.target_conductances() * rng.normal(1, 0.02, (chips, *m.state_shape))).clip(0) for name, m in matrices.items()
     }
     marks.append(("cells", time.process_time()))
-    mvm.infer(matrices, cells, forward_of(network), x, rng, read_noise=0.02, memory_limit=256e6, per_input=counted.memory)
+    for _ in range(times):
+        mvm.infer(matrices, cells, forward_of(network), x, rng, read_noise=0.02, memory_limit=256e6, per_input=counted.memory)
     marks.append(("inference", time.process_time()))
     weights = sum(one.macs for one in network.layers)
     macs = sum(one.macs * counted.products[one.name] for one in network.layers)
-    print(f"{weights / 1e6:.2f} M weights, {macs / 1e6:.1f} M MAC, {given.images} images x {given.chips} chips, CPU s:")
+    print(f"{weights / 1e6:.2f} M weights, {macs / 1e6:.1f} M MAC, {len(x)} images x {chips} chips x {times} times, CPU s:")
     for (_, before), (name, after) in zip(marks, marks[1:]):
         print(f"  {name:18} {after - before:8.2f}")
     print(f"  peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")

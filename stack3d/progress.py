@@ -156,7 +156,7 @@ def observer_for(kind: str, prefix: str = "") -> Observer:
     return Bars(prefix) if kind == "bar" else PlainLines(prefix) if kind == "plain" else Silent()
 
 
-def duration(seconds: float) -> str:
+def time_left(seconds: float) -> str:
     """Text such as ``1 h 05 min``, ``2 min 10 s`` or ``8 s``."""
     whole = round(seconds)
     if whole >= 3600:
@@ -211,7 +211,7 @@ class Tally:
     def text(self) -> str:
         """Done, failed, running and time left."""
         done = self.counts["done"] + self.counts["skipped"]
-        left = f", about {duration(self.left)} left" if self.left else ""
+        left = f", about {time_left(self.left)} left" if self.left else ""
         return f"{done} done, {self.counts['failed']} failed, {self.running} running of {self.total}{left}"
 
 

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from stack3d.chip.chip import Chip
+from stack3d.constants import DAY, YEAR, ZERO_CELSIUS
 from stack3d.layout import Floats
-from stack3d.life.times import YEAR
 from stack3d.units import short
 
-ZERO_CELSIUS = 273.15
 HIGHER = 0.05
 """A later peak that is told beside that of the first epoch. [K]"""
 UNTHROTTLED = 0.9995
@@ -23,7 +22,7 @@ FLAT = 1e-3
 
 def duration(seconds: float) -> str:
     """Text of a time in the unit that a person would choose."""
-    for name, size in (("year", YEAR), ("day", 86400.0), ("hour", 3600.0), ("minute", 60.0)):
+    for name, size in (("year", YEAR), ("day", DAY), ("hour", 3600.0), ("minute", 60.0)):
         if seconds >= size * 0.999:
             number = f"{seconds / size:.3g}"
             return f"{number} {name}{'' if number == '1' else 's'}"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stack3d import mvm
+from stack3d.chip import kept
 from stack3d.chip.chip import Chip
 from stack3d.chip.computer import Computer, forward_of
 from stack3d.chip.crossbars import build_matrix, packed, with_mismatch
@@ -117,12 +118,27 @@ def _loaded(scenario: Scenario, problems: list[Problem]) -> tuple[networks.Netwo
     network = _problems_of(
         lambda: networks.load_network(work.network, output=work.output, digital=work.digital, by_column=by_column), problems
     )
-    key, deck = ("workload.data", work.data) if work.data else ("workload.network.data", work.network.data)
+    key, deck = _data_of(work)
     if deck is None:
         problems.append(Problem("workload.data", "is missing: the network comes without labelled inputs to judge it by"))
     if network is None or deck is None:
         return network, None
     return network, _problems_of(lambda: _judged(deck, network, work, key), problems, "workload.network.file")
+
+
+def _data_of(work: schema.Workload) -> tuple[str, schema.Data | None]:
+    """Deck of the data and its key."""
+    return ("workload.data", work.data) if work.data else ("workload.network.data", work.network.data)
+
+
+def _contents(scenario: Scenario) -> tuple[Any, ...]:
+    """All that decides what `_loaded` gives."""
+    work = scenario.workload
+    assert work is not None
+    data = _data_of(work)[1]
+    files = kept.contents(work.network.file, *((data.file, data.inputs, data.labels) if data else ()))
+    asked = (work.network, data, work.output, work.digital, work.task, work.threshold, work.test_samples)
+    return (*files, *(repr(part) for part in asked), scenario.mvm.weight_scaling)
 
 
 def _judged(deck: schema.Data, network: networks.Network, work: schema.Workload, key: str) -> labelled.LabelledData:
@@ -134,6 +150,18 @@ def _judged(deck: schema.Data, network: networks.Network, work: schema.Workload,
     return labelled.load_data(deck, network, work.test_samples, key=key, task=lambda shape: kind(shape, work.threshold))
 
 
+def _profiled(scenario: Scenario, network: networks.Network, built: Mapping[str, mvm.AnalogMatrix], inputs: Any) -> kept.Ranges:
+    """Converter ranges from one run of ideal chips, and what a second one counts."""
+    statistics: dict[str, mvm.LayerStatistics] = {}
+    ideal = {name: m.prepare(m.target_conductances()) for name, m in built.items()}
+    forward, choice = forward_of(network), scenario.mvm
+    profiles = mvm.profile(mvm.CrossbarNetwork(built, ideal), forward, inputs)
+    matrices = {n: m.calibrated(profiles[n], choice.percentile, per=choice.converter_range) for n, m in built.items()}
+    forward(mvm.CrossbarNetwork(matrices, ideal, statistics=statistics), inputs)
+    voltages = {name: s.mean_square_voltages for name, s in statistics.items()}
+    return kept.Ranges(matrices, voltages, {name: s.vectors / len(inputs) for name, s in statistics.items()})
+
+
 def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Computer | None:
     """Everything but the places of the tiles."""
     work = scenario.workload
@@ -142,20 +170,23 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
     keyed = {"device": scenario.device, **{f"hybrid[{i}].device": part.device for i, part in enumerate(scenario.hybrid)}}
     for key, deck in keyed.items():
         problems += [replace(p, key=f"{key}.{p.key}".rstrip(".")) for p in check_device(deck)]
-    network, data = _loaded(scenario, problems)
+    contents = _contents(scenario)
+    origin = kept.loaded.find(contents)
+    network, data = (origin.network, origin.data) if origin is not None else _loaded(scenario, problems)
     if network is None:
         return None
     decks, layers = _device_decks(scenario, network, stack, problems), network.layers
     single = _problems_of(lambda: _single(scenario, layers, decks), problems)
     if single is None or data is None or problems:
         return None
-    sample = data.profile[:2]
-    counted = network.counted(sample)
-    products = counted.products
-    ordered: networks.Network | None = _problems_of(partial(network.ordered, sample), problems)
-    if ordered is None:
-        return None
-    network = ordered
+    if origin is None:
+        sample = data.profile[:2]
+        counted = network.counted(sample)
+        ordered: networks.Network | None = _problems_of(partial(network.ordered, sample), problems)
+        if ordered is None:
+            return None
+        origin = kept.loaded.keep(contents, kept.Loaded(ordered, data, counted))
+    counted, products = origin.counted, origin.counted.products
     few = int(np.clip(MOST_PROFILED / max(products.values()), 16, len(data.profile)))
     few = min(few, max(2, int(PROFILE_MEMORY // counted.memory)))
     data = replace(data, profile=data.profile[:few], profile_labels=data.profile_labels[:few])
@@ -164,7 +195,7 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
     if copies is None:
         return None
     packing = {layer.name: packed(layer, scenario, decks[layer.name]) for layer in layers if len(layer.blocks) > 1}
-    network = replace(network, copies=copies, packing=packing)
+    network = replace(origin.network, copies=copies, packing=packing)
     built = {
         part.name: _named(matrix, part.name)
         for name, names in copies.items()
@@ -176,13 +207,10 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
     if len(tiles) > len(sites):  # says what is missing before anything is computed
         _problems_of(lambda: place("spread", tiles, sites), problems)
         return None
-    statistics: dict[str, mvm.LayerStatistics] = {}
-    ideal = {name: m.prepare(m.target_conductances()) for name, m in built.items()}
-    forward = forward_of(network)
-    profiles = mvm.profile(mvm.CrossbarNetwork(built, ideal), forward, data.profile)
     choice = scenario.mvm
-    matrices = {n: m.calibrated(profiles[n], choice.percentile, per=choice.converter_range) for n, m in built.items()}
-    forward(mvm.CrossbarNetwork(matrices, ideal, statistics=statistics), data.profile)
+    wanted = (contents, few, choice.percentile, choice.converter_range, copies, packing, kept.settings_of(built))
+    ranges = kept.ranges.find(wanted) or kept.ranges.keep(wanted, _profiled(scenario, network, built, data.profile))
+    matrices = ranges.matrices
     devices = {name: build_device(deck, scenario.device_band) for name, deck in decks.items()}
     computer = Computer(
         network,
@@ -190,10 +218,11 @@ def _computer(scenario: Scenario, stack: Stack, problems: list[Problem]) -> Comp
         {part.name: devices[name] for name in copies for part in network.matrices(name)},
         with_mismatch(scenario, matrices),
         tiles,
-        {name: s.mean_square_voltages for name, s in statistics.items()},
-        {name: s.vectors / len(data.profile) for name, s in statistics.items()},
+        ranges.mean_square_voltages,
+        ranges.products,
         {layer.name: products[layer.name] for layer in network.digital},
         data.task,
+        origin,
         activation_macs=counted.digital_macs,
         memory=counted.memory,
     )

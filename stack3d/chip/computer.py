@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d import mvm
+from stack3d.chip.kept import Loaded
 from stack3d.devices.model import DeviceModel
 from stack3d.layout import Floats
 from stack3d.schema.scenario import Scenario
@@ -51,6 +52,8 @@ class Computer:
         Products per inference of the layers that stay digital.
     task : Task
         What the outputs are judged as.
+    origin : Loaded
+        Network and data as they were read, with the float pass.
     activation_macs : float
         Multiply-accumulates per inference of products of two activations.
     memory : float
@@ -70,6 +73,7 @@ class Computer:
     products: Mapping[str, float]
     digital_products: Mapping[str, float]
     task: Task
+    origin: Loaded
     places: tuple[Site, ...] = ()
     hops: tuple[int, ...] = ()
     activation_macs: float = 0.0
@@ -85,13 +89,10 @@ class Computer:
         """The same computer with one mechanism switched off in every device."""
         return replace(self, devices={name: device.without(mechanism) for name, device in self.devices.items()})
 
-    @cached_property
+    @property
     def float_logits(self) -> Floats:
         """Outputs in float arithmetic, shape (n_test, outputs)."""
-        step = max(1, int(READ_MEMORY // (self.memory or 1.0)))
-        n = len(self.data.inputs)
-        parts = [self.network.run(self.data.inputs[i : i + step]) for i in range(0, n, step)]
-        return np.concatenate([part.reshape(len(part), -1) for part in parts])
+        return self.origin.float_logits
 
     @cached_property
     def float_accuracy(self) -> float:

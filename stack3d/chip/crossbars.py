@@ -13,10 +13,8 @@ from stack3d.chip.computer import Computer
 from stack3d.layout import Floats
 from stack3d.schema.device import Device
 from stack3d.schema.scenario import Scenario
+from stack3d.streams import MISMATCH
 from stack3d.workload.network import WeightMatrix
-
-MISMATCH = 6
-"""Stream of random numbers of converter mismatch."""
 
 
 def packed(layer: WeightMatrix, scenario: Scenario, deck: Device) -> tuple[tuple[int, int], ...]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stack3d import yamlfile
 from stack3d.decks import files
@@ -16,6 +16,9 @@ from stack3d.decks.mistakes import placed, translate
 from stack3d.decks.resolver import Known, Override, Resolver
 from stack3d.errors import DeckError, Problem
 from stack3d.yamlfile import Mapping
+
+if TYPE_CHECKING:
+    from stack3d.schema.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Case:
 
     path: Path | None
     tree: Mapping
-    scenario: Any
+    scenario: Scenario
     overrides: tuple[Override, ...] = ()
 
     @property
@@ -45,7 +48,7 @@ class Case:
 
     def digest(self) -> str:
         """SHA-256 of what determines the outcome: resolved values and the files they name, not titles or sources."""
-        left_out = {
+        left_out: dict[str, Any] = {
             "expect": True,
             "sweep": True,
             "title": True,

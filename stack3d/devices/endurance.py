@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from stack3d.devices.laws import BOLTZMANN, ENDURANCE, WINDOW_CLOSURE, Array, EnduranceLaw, WindowClosureLaw
+from stack3d.constants import BOLTZMANN
+from stack3d.devices.laws import ENDURANCE, WINDOW_CLOSURE, Array, EnduranceLaw, WindowClosureLaw
 from stack3d.schema.base import POSITIVE, ActivationEnergy, InverseLength, Number, Temperature, Thickness, Voltage
 from stack3d.schema.device import Device
 

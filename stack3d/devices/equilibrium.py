@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BeforeValidator, Field, model_validator
 
-from stack3d.devices.laws import BOLTZMANN, RELAXATION, RETENTION, Array, RelaxationLaw, RetentionLaw
+from stack3d.constants import BOLTZMANN
+from stack3d.devices.laws import RELAXATION, RETENTION, Array, RelaxationLaw, RetentionLaw
 from stack3d.devices.levels import Factor
 from stack3d.devices.retention import Positive, relax_towards
 from stack3d.devices.tables import Conductances, Place

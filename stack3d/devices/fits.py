@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stack3d import units
+from stack3d.constants import BOLTZMANN
 from stack3d.devices.endurance import two_sided_decades
-from stack3d.devices.laws import BOLTZMANN
 from stack3d.errors import ArrayError, DeckError
 
 _DIMENSIONS = {"degC": "temperature", "s": "time", "ohm": "resistance", "uA": "current", "V": "voltage", "nm": "length"}

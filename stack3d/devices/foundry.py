@@ -10,6 +10,7 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
+from stack3d.constants import ZERO_CELSIUS
 from stack3d.devices.equilibrium import LevelBarriers, OwnEquilibrium
 from stack3d.devices.laws import Array
 from stack3d.schema.device import Device
@@ -73,7 +74,7 @@ def rows(technology: str) -> Rows:
         text = files("stack3d.devices").joinpath("published", f"{name}.csv").read_text(encoding="utf-8")
         for row in csv.DictReader(line for line in text.splitlines() if not line.startswith("#")):
             if row["tech"] == technology:
-                temperature = float(row["T_degC"]) + 273.15 if hot else 298.15
+                temperature = float(row["T_degC"]) + ZERO_CELSIUS if hot else 298.15
                 time = float(row["bake_s" if hot else "t_s"])
                 values = [float(row[k]) * 1e-6 for k in ("mean_G0_uS", "mean_dG_uS", "sd_dG_uS", "p1", "p99")]
                 found.append((temperature, time, *values))

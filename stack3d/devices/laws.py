@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
+from stack3d.constants import BOLTZMANN as BOLTZMANN
 from stack3d.errors import RangeError, ValidityWarning
 from stack3d.registry import Registry
 from stack3d.schema.base import DeckModel, Fraction
 from stack3d.schema.device import Device, Validity
-
-BOLTZMANN = 8.617333262e-5
-"""[eV K⁻¹] CODATA 2018, exact."""
 
 Array = NDArray[np.floating]
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any, ClassVar, override
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
-from stack3d.devices.laws import BOLTZMANN, RELAXATION, SPREAD, Array, RelaxationLaw, SpreadLaw
+from stack3d.constants import BOLTZMANN
+from stack3d.devices.laws import RELAXATION, SPREAD, Array, RelaxationLaw, SpreadLaw
 from stack3d.devices.levels import Coefficients, Statistics, polynomial
 from stack3d.schema.base import ActivationEnergy, DeckModel, Duration, Fraction, Temperature, bare
 from stack3d.schema.device import Device

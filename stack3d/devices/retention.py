@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal, override
 import numpy as np
 from pydantic import BeforeValidator
 
-from stack3d.devices.laws import BOLTZMANN, RETENTION, Array, RetentionLaw
+from stack3d.constants import BOLTZMANN
+from stack3d.devices.laws import RETENTION, Array, RetentionLaw
 from stack3d.devices.levels import LevelFunction
 from stack3d.schema.base import (
     POSITIVE,

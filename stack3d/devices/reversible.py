@@ -6,7 +6,8 @@ from typing import override
 
 import numpy as np
 
-from stack3d.devices.laws import BOLTZMANN, TEMPERATURE_DEPENDENCE, Array, TemperatureDependence
+from stack3d.constants import BOLTZMANN
+from stack3d.devices.laws import TEMPERATURE_DEPENDENCE, Array, TemperatureDependence
 from stack3d.schema.base import ActivationEnergy, Fraction, InverseTemperature, Number
 from stack3d.schema.device import Device
 

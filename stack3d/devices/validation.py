@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from stack3d.constants import BOLTZMANN
 from stack3d.devices import fits, foundry
 from stack3d.devices.build import build_device, load_device
 from stack3d.devices.endurance import GradualClosure
 from stack3d.devices.equilibrium import LevelBarriers, OwnEquilibrium
-from stack3d.devices.laws import BOLTZMANN
 from stack3d.devices.model import DeviceModel
 from stack3d.devices.retention import ROUNDED_BOLTZMANN, PowerLaw, gap_growth_rate
 

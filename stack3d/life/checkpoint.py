@@ -15,7 +15,7 @@ from stack3d import storage
 from stack3d.devices.state import CellState
 from stack3d.heat.climate import Climate
 from stack3d.heat.periodic import Swing
-from stack3d.life.life import Bill, Life, Tally
+from stack3d.life.life import Bill, Life, Totals
 from stack3d.life.population import Population
 from stack3d.record import Record, over_time
 
@@ -64,8 +64,8 @@ def save(path: Path, key: str, progress: Progress) -> None:
     for layer, state in life.population.states.items():
         arrays |= {f"state/{layer}/{name}": value for name, value in state.arrays().items()}
     arrays |= {f"reference/{layer}": value for layer, value in life.reference.items()}
-    arrays |= {f"tally/{f.name}": getattr(life.tally, f.name) for f in fields(Tally) if f.name != "others"}
-    arrays |= {f"other/{name}": value for name, value in life.tally.others.items()}
+    arrays |= {f"totals/{f.name}": getattr(life.totals, f.name) for f in fields(Totals) if f.name != "others"}
+    arrays |= {f"other/{name}": value for name, value in life.totals.others.items()}
     arrays |= {f"row/{name}": value for name, value in over_time(progress.rows, progress.times).items()}
     for i, climate in enumerate(progress.climates):
         arrays |= {f"climate/{i}/{name}": value for name, value in _stored(climate).items()}
@@ -123,7 +123,7 @@ def _restored(facts: Mapping[str, Any], arrays: Mapping[str, Any], start: Life) 
         start,
         population=Population({layer: CellState.from_arrays(parts) for layer, parts in states.items()}),
         bill=Bill(refreshes, pulses, energy, arrays["tile_energy"]),
-        tally=Tally(**{n: v if v.ndim else v.item() for n, v in below("tally/").items()}, others=below("other/")),
+        totals=Totals(**{n: v if v.ndim else v.item() for n, v in below("totals/").items()}, others=below("other/")),
         reference=below("reference/"),
         fresh_accuracy=facts["fresh_accuracy"],
         time=times[-1],

@@ -38,7 +38,7 @@ class Bill:
 
 
 @dataclass(frozen=True, eq=False)
-class Tally:
+class Totals:
     """What a life adds up from epoch to epoch, and what its last epoch was like.
 
     Parameters
@@ -68,7 +68,7 @@ class Tally:
     others: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @classmethod
-    def fresh(cls, tiers: int, tiles: int) -> Tally:
+    def fresh(cls, tiers: int, tiles: int) -> Totals:
         """Before the first epoch."""
         return cls(0, np.zeros(tiers), 0.0, np.nan, np.nan, np.full(tiles, np.nan))
 
@@ -86,7 +86,7 @@ class Life:
     time : float
         Since programming. [s]
     bill : Bill
-    tally : Tally
+    totals : Totals
     reference : mapping of str to ndarray
         What fresh chips read, by layer, for drift compensation.
     fresh_accuracy : float or None
@@ -98,7 +98,7 @@ class Life:
     population: Population
     time: float
     bill: Bill
-    tally: Tally
+    totals: Totals
     reference: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     fresh_accuracy: float | None = None
 

@@ -209,11 +209,11 @@ class Loop:
 
     def _is_coarse(self, moment: Moment, ahead: Sequence[float]) -> bool:
         """Whether more has changed in an epoch than the scenario allows, and the epoch can be divided."""
-        refine, before, now = self.lifetime.refine, moment.before, moment.after.tally
+        refine, before, now = self.lifetime.refine, moment.before, moment.after.totals
         if refine is None or not self.rows or ahead[0] / before.time < NARROWEST or len(self.times) + len(ahead) >= refine.most:
             return False
-        lost = abs(before.tally.accuracy - now.accuracy)
-        moved = float(np.abs(before.tally.tile_temperature - now.tile_temperature).max())
+        lost = abs(before.totals.accuracy - now.accuracy)
+        moved = float(np.abs(before.totals.tile_temperature - now.tile_temperature).max())
         return lost > refine.accuracy or moved > refine.temperature
 
     def _tell(self, moment: Moment, ahead: int) -> None:

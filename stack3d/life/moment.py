@@ -13,7 +13,7 @@ from stack3d.heat.periodic import Swing
 from stack3d.heat.state import Heat
 from stack3d.heat.upkeep import calibration_energy, digital_energy
 from stack3d.layout import Floats
-from stack3d.life.life import Life, Tally
+from stack3d.life.life import Life, Totals
 from stack3d.life.reading import Reading
 from stack3d.life.start import climate_of
 from stack3d.workload.power import DYNAMIC
@@ -86,11 +86,11 @@ class Moment:
         layer = self.computer.tiles[mine[0] if mine.size else 0].layer
         return self.computer.devices[layer]
 
-    def tallied(self, **others: Any) -> Tally:
-        """What the life has added up when the epoch has ended; `others` as `Tally` has them."""
-        so_far, calibration, energy = self.before.tally, self.calibration_energy, self.inference_energy
+    def totalled(self, **others: Any) -> Totals:
+        """What the life has added up when the epoch has ended; `others` as `Totals` has them."""
+        so_far, calibration, energy = self.before.totals, self.calibration_energy, self.inference_energy
         is_first = so_far.epochs == 0
-        return Tally(
+        return Totals(
             epochs=so_far.epochs + 1,
             equivalent_time=so_far.equivalent_time + self.equivalent_time(),
             calibration_energy=(calibration if is_first else so_far.calibration_energy) + calibration,  # programmed: once

@@ -17,7 +17,7 @@ class LifeOutput(Output):
     """An output variable of another package that the life of chips tells; see `fields.outputs`."""
 
     def carried(self, moment: Moment) -> Mapping[str, Floats]:
-        """What it adds up from epoch to epoch, by names of its own; kept in ``life.tally.others`` and so in the checkpoint."""
+        """What it adds up from epoch to epoch, by names of its own; kept in ``life.totals.others`` and so in the checkpoint."""
         return {}
 
     def of_epoch(self, moment: Moment, record: Record) -> None:
@@ -32,7 +32,7 @@ def closed(moment: Moment) -> Moment:
     others: dict[str, Floats] = {}
     for output in registered(LifeOutput):
         others |= output.carried(moment)
-    return replace(moment, after=replace(moment.after, tally=moment.tallied(**others)))
+    return replace(moment, after=replace(moment.after, totals=moment.totalled(**others)))
 
 
 def epoch_record(moment: Moment) -> Record:
@@ -44,7 +44,7 @@ def epoch_record(moment: Moment) -> Record:
         A closed one.
     """
     after, state, reading, climate = moment.after, moment.heat, moment.reading, moment.climate
-    tally, energy = after.tally, moment.inference_energy
+    totals, energy = after.totals, moment.inference_energy
     seen = after.conductances(climate)
     mean, spread = errors_by_tier(moment.computer, after.population, seen, after.tier_of_tile, len(after.tiers))
     record = Record()
@@ -57,20 +57,20 @@ def epoch_record(moment: Moment) -> Record:
     record.put("thermal/tile_temperature", state.tile_temperature)
     record.put("reliability/conductance_error_mean", mean)
     record.put("reliability/conductance_error_std", spread)
-    record.put("reliability/equivalent_time", tally.equivalent_time)
+    record.put("reliability/equivalent_time", totals.equivalent_time)
     record.put("reliability/conductance_histogram", histogram(seen, histogram_edges(moment.computer)))
     record.put("reliability/stuck_fraction", after.population.stuck_fraction())
     record.put("reliability/writes", after.population.mean_of("writes"))
     record.put("reliability/endurance_used", after.population.mean_of("damage"))
     record.put("reliability/refreshes", after.bill.refreshes)
     record.put("reliability/write_energy", after.bill.energy)
-    record.put("reliability/calibration_energy", tally.calibration_energy)
+    record.put("reliability/calibration_energy", totals.calibration_energy)
     record.put("reliability/coupling_iterations", state.iterations)
     record.put("reliability/coupling_change", state.change)
     record.put("power/total_power", state.solution.heat_in)
     record.put("power/array_power", float(state.powers["array"].sum()))
     record.put("power/inference_energy", energy)
-    record.put("power/relative_efficiency", 1.0 if tally.epochs == 1 else tally.first_energy / energy)
+    record.put("power/relative_efficiency", 1.0 if totals.epochs == 1 else totals.first_energy / energy)
     record.put("power/rate", state.rate)
     if moment.swing is not None:
         record.put("thermal/tile_temperature_low", (state.field + moment.swing.low).min(axis=(1, 2)))

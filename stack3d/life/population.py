@@ -13,9 +13,7 @@ from stack3d.chip import Computer
 from stack3d.devices.model import WriteBill
 from stack3d.devices.state import CellState
 from stack3d.heat.climate import Climate
-
-PROGRAM, READ, WRITE, REFERENCE = 1, 2, 3, 4
-"""Streams of random numbers, apart so that one does not disturb the other."""
+from stack3d.streams import PROGRAM, WRITE
 
 
 @dataclass(frozen=True, eq=False)

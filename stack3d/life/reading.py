@@ -14,7 +14,7 @@ from stack3d.chip.crossbars import with_warm_wires
 from stack3d.heat.climate import Climate
 from stack3d.life.life import Life
 from stack3d.life.policy import Policy
-from stack3d.life.population import READ, REFERENCE
+from stack3d.streams import READ, REFERENCE
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from stack3d.heat.outputs import add_power, thermal_values
 from stack3d.heat.periodic import Swing
 from stack3d.heat.settle import settle
 from stack3d.heat.state import Heat, Limits
-from stack3d.life.life import Bill, Life, Tally
+from stack3d.life.life import Bill, Life, Totals
 from stack3d.life.policy import Policy
 from stack3d.life.population import Population
 from stack3d.record import Record
@@ -27,8 +27,8 @@ def fresh_life(chip: Chip, computer: Computer) -> Life:
     temperature = (chip.scenario.lifetime or Lifetime()).programming_temperature
     population = Population.programmed(computer, samples.samples, samples.seed, temperature)
     tiles, tiers = len(computer.tiles), len(chip.stack.with_role("rram"))
-    bill, tally = Bill(0.0, 0.0, 0.0, np.zeros(tiles)), Tally.fresh(tiers, tiles)
-    return Life(chip, computer, population, 0.0, bill, tally)
+    bill, totals = Bill(0.0, 0.0, 0.0, np.zeros(tiles)), Totals.fresh(tiers, tiles)
+    return Life(chip, computer, population, 0.0, bill, totals)
 
 
 def limits_of(chip: Chip, plan: Sequence[Policy]) -> Limits:

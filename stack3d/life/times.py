@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stack3d.constants import YEAR
 from stack3d.schema.life import Lifetime
 
 TODAY = 1.0
 """Time after programming of the first read-out. [s]"""
-YEAR = 365.25 * 86400.0
 
 
 def epoch_times(lifetime: Lifetime | None) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError
+from stack3d.mvm.backend import in_place
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,10 @@ class SinhCell:
     def drive(self, xp: Any, u: Any, read_voltage: float) -> Any:
         """Return the ohmic drive of equal current for a drive `u` in parts of `read_voltage` [V]."""
         ratio = read_voltage / self.voltage_scale
-        return xp.sinh(u * ratio) * (1.0 / ratio)
+        driven = u * ratio
+        driven = xp.sinh(driven, **in_place(xp, driven))  # new memory costs more than the law
+        driven *= 1.0 / ratio
+        return driven
 
     def ohmic_error(self, voltage: float) -> float:
         """Return what treating the cell as ohmic loses of its current at a voltage [V], without wires. [-]"""

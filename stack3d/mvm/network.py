@@ -227,8 +227,9 @@ def infer(
     return whole.reshape(*leading, *whole.shape[1:])
 
 
-WORKING_MEMORY = 128e6
-"""Of a block of chips and inputs between layers: larger ones leave the caches and are no faster. [byte]"""
+WORKING_MEMORY = 48e6
+"""Of a block of chips and inputs between layers: arrays of larger ones are new memory at every step, which costs more than
+what is done with them. [byte]"""
 
 
 def _groups(

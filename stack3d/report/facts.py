@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stack3d import yamlfile
-from stack3d.case.summary import ZERO_CELSIUS
+from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import ResultsError
 from stack3d.geometry.stack import build_stack
 from stack3d.layout import Floats, Layer, Stack

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from stack3d import units
-from stack3d.case.summary import ZERO_CELSIUS
+from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import ResultsError
 from stack3d.layout import Floats, Layer, Material
 from stack3d.report.chart import (

@@ -6,9 +6,9 @@ import numpy as np
 
 from stack3d import units
 from stack3d.case.summary import duration
+from stack3d.constants import YEAR
 from stack3d.errors import ResultsError
 from stack3d.layout import Floats
-from stack3d.life.times import YEAR
 from stack3d.report.chart import (
     COLOURS,
     Axis,

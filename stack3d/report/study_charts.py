@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stack3d.case.summary import ZERO_CELSIUS, duration
+from stack3d.case.summary import duration
+from stack3d.constants import YEAR, ZERO_CELSIUS
 from stack3d.errors import ResultsError, unknown_name
 from stack3d.layout import Floats
-from stack3d.life.times import YEAR
 from stack3d.report.chart import (
     COLOURS,
     Box,

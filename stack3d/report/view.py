@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stack3d.case.field import Field
-from stack3d.case.summary import ZERO_CELSIUS
+from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import DeckError, MissingDependencyError
 from stack3d.layout import Floats
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from stack3d.constants import YEAR
 from stack3d.schema.base import Count, DeckModel, Duration, Fraction, Number, Temperature, TemperatureDifference
 from stack3d.schema.device import Device
 
@@ -128,7 +129,7 @@ MOST_TRAININGS = 1000
 class Lifetime(DeckModel):
     """How long and in how many epochs the chip is followed."""
 
-    until: Duration = 10 * 365.25 * 86400.0
+    until: Duration = 10 * YEAR
     first: Duration = 3600.0
     """End of the first epoch; the others follow at equal ratios."""
     epochs: Annotated[Count, Field(ge=1, le=1000)] = 16

@@ -144,7 +144,7 @@ class Trace(DeckModel):
     """day: activity in equal parts of 24 hours, from midnight."""
     file: str | None = None
     """table: `.csv` or `.parquet` with columns `time [s]` and one per block, in W (`power.trace`), or `activity`
-    (`workload.trace`)."""
+    (`workload.trace`); titles may have other units of time, power and share in square brackets."""
 
     @model_validator(mode="after")
     def _pattern_is_complete(self) -> Self:

@@ -30,6 +30,21 @@ def _tensors(model: Any) -> Iterator[Any]:
             yield from attribute.tensors
 
 
+def files_of(path: Path) -> list[Path]:
+    """The file of a model and those below its folder that it names for weights; the file alone where it is no model."""
+    import onnx
+
+    try:
+        named = [
+            e.value for t in _tensors(onnx.load(path, load_external_data=False)) for e in t.external_data if e.key == "location"
+        ]
+    except Exception:  # said when the model is read
+        named = []
+    folder = path.parent.resolve()
+    found = [(folder / name).resolve() for name in dict.fromkeys(named)]
+    return [path, *(one for one in found if one.is_relative_to(folder) and one.is_file())]
+
+
 def read_model(path: Path) -> Any:
     """The model with its external data, which must lie in its folder or below."""
     import onnx

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from stack3d import units
+from stack3d.constants import DAY
 from stack3d.errors import DeckError, MissingDependencyError, Problem
 from stack3d.layout import Floats
 from stack3d.schema.workload import Trace
 
-DAY = 86400.0
-"""[s]"""
+_TITLE = re.compile(r"^\s*(.*?)\s*(?:\[([^\]]*)\])?\s*$")
+"""Name of a column, and its unit in square brackets."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,37 +58,60 @@ class PowerTrace:
         return cls(starts, np.array(levels, dtype=float)[:, None], ("activity",), DAY)
 
     @classmethod
-    def from_table(cls, path: Path, key: str) -> PowerTrace:
+    def from_table(cls, path: Path, key: str, *, dimension: str = "power") -> PowerTrace:
         """Read a `.csv` or `.parquet` with a column ``time [s]`` and one per block; the last row closes the period.
+
+        Units in square brackets are converted; a column without one is in seconds, or in the SI unit of `dimension`.
 
         Raises
         ------
         DeckError
-            With the key, the row and the column of the first value that is no number or the first time that does not rise.
+            With the key, and the column of a unit of another kind or of a name that comes twice, or the row and the column
+            of the first value that is no number or the first time that does not rise.
         """
         header, rows = _parquet(path, key) if path.suffix == ".parquet" else _csv(path, key)
-        if not header or header[0].split(" [")[0] != "time" or len(header) < 2 or len(rows) < 2:
+        titles = [_TITLE.sub(r"\1", title) for title in header]
+        if not header or titles[0] != "time" or len(header) < 2 or len(rows) < 2:
             raise DeckError(
                 Problem(key, f"{path.name} wants a first column 'time [s]', a column per block and two rows or more")
             )
-        table = np.empty((len(rows), len(header)))
-        for i, row in enumerate(rows):
-            for j, title in enumerate(header):
-                try:
-                    table[i, j] = float(row[j])
-                except (ValueError, IndexError, TypeError):
-                    found = repr(row[j]) if j < len(row) else "nothing"
-                    raise DeckError(Problem(key, f"{path.name} row {i + 2}, {title!r}: {found} is no number")) from None
-        bad = np.argwhere(~np.isfinite(table))
-        if bad.size:
-            raise DeckError(Problem(key, f"{path.name} row {bad[0][0] + 2}, {header[bad[0][1]]!r}: is not finite"))
+        if twice := [title for i, title in enumerate(titles) if title in titles[:i]]:
+            raise DeckError(Problem(key, f"{path.name}: column {twice[0]!r} comes twice"))
+        table = _numbers(header, rows, path, key)
+        table *= [_factor(t, dimension if i else "time", path, key) for i, t in enumerate(header)]
         times = table[:, 0]
         falling = np.flatnonzero(np.diff(times) <= 0)
         if times[0] != 0 or falling.size:
             at = int(falling[0]) + 1 if times[0] == 0 else 0
             raise DeckError(Problem(key, f"{path.name} row {at + 2}: times start at 0 and rise, got {times[at]:g} s"))
-        blocks = tuple(title.split(" [")[0].strip() for title in header[1:])
-        return cls(times[:-1], table[:-1, 1:], blocks, float(times[-1]))
+        return cls(times[:-1], table[:-1, 1:], tuple(titles[1:]), float(times[-1]))
+
+
+def _numbers(header: Sequence[str], rows: Sequence[Sequence[Any]], path: Path, key: str) -> Floats:
+    """The cells of a table, shape (rows, columns); raises DeckError at the first that is no finite number."""
+    table = np.empty((len(rows), len(header)))
+    for i, row in enumerate(rows):
+        if len(row) > len(header):
+            raise DeckError(Problem(key, f"{path.name} row {i + 2}: {len(row)} values for {len(header)} columns"))
+        for j, title in enumerate(header):
+            try:
+                table[i, j] = float(row[j])
+            except (ValueError, IndexError, TypeError):
+                found = repr(row[j]) if j < len(row) else "nothing"
+                raise DeckError(Problem(key, f"{path.name} row {i + 2}, {title!r}: {found} is no number")) from None
+    bad = np.argwhere(~np.isfinite(table))
+    if bad.size:
+        raise DeckError(Problem(key, f"{path.name} row {bad[0][0] + 2}, {header[bad[0][1]]!r}: is not finite"))
+    return table
+
+
+def _factor(title: str, dimension: str, path: Path, key: str) -> float:
+    """SI value of one unit of a column; 1 where its title has no unit."""
+    unit = _TITLE.sub(r"\2", title)
+    try:
+        return units.parse(f"1 {unit}", dimension) if unit else 1.0
+    except ValueError as error:
+        raise DeckError(Problem(key, f"{path.name}, column {title!r}: {error}")) from None
 
 
 def _csv(path: Path, key: str) -> tuple[list[str], list[list[str]]]:
@@ -112,20 +138,20 @@ def _parquet(path: Path, key: str) -> tuple[list[str], list[list[Any]]]:
     return list(table.column_names), [list(row) for row in zip(*(column.to_pylist() for column in table.columns))]
 
 
-def read_trace(deck: Trace, key: str) -> PowerTrace:
-    """The trace of a deck; raises DeckError."""
+def read_trace(deck: Trace, key: str, *, dimension: str = "power") -> PowerTrace:
+    """The trace of a deck, a table in units of `dimension`; raises DeckError."""
     if deck.pattern == "bursts" and deck.on is not None and deck.off is not None:
         return PowerTrace.bursts(deck.on, deck.off)
     if deck.pattern == "day":
         return PowerTrace.day(deck.levels)
-    return PowerTrace.from_table(Path(deck.file or ""), f"{key}.file")
+    return PowerTrace.from_table(Path(deck.file or ""), f"{key}.file", dimension=dimension)
 
 
 def read_activity(deck: Trace | None) -> PowerTrace:
     """Activity of a workload, one block between 0 and 1; always 1 without a deck. Raises DeckError."""
     if deck is None:
         return PowerTrace(np.zeros(1), np.ones((1, 1)), ("activity",), DAY)
-    trace = read_trace(deck, "workload.trace")
+    trace = read_trace(deck, "workload.trace", dimension="fraction")
     if trace.blocks != ("activity",):
         message = f"wants one column 'activity' beside the time, got {', '.join(trace.blocks)}"
         raise DeckError(Problem("workload.trace.file", message))

@@ -7,10 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from stack3d.cli import app
+from stack3d.constants import BOLTZMANN
 from stack3d.devices import build_device, load_device
 from stack3d.devices.fits import arrhenius_energy
 from stack3d.devices.fitting import FitError, fit_law, fitted_device, read_table
-from stack3d.devices.laws import BOLTZMANN
 from stack3d.errors import ArrayError, DeckError, UnknownNameError
 
 TRUTH = {"activation_energy": 1.30, "shape": 0.60, "barrier_sd": 0.03, "anchor.time": 2e5}

@@ -54,10 +54,10 @@ class Seconds(LifeOutput):
     fields = (Field("reliability", "seconds", ("time",), "s", "time that epochs lasted, added up"),)
 
     def carried(self, moment):
-        return {"seconds": moment.before.tally.others.get("seconds", 0.0) + (moment.after.time - moment.before.time)}
+        return {"seconds": moment.before.totals.others.get("seconds", 0.0) + (moment.after.time - moment.before.time)}
 
     def of_epoch(self, moment, record):
-        record.put("reliability/seconds", moment.after.tally.others["seconds"])
+        record.put("reliability/seconds", moment.after.totals.others["seconds"])
 """
 ANNOUNCED = {
     "stack3d.output": {"unevenness": "Unevenness", "seconds": "Seconds"},

@@ -8,7 +8,7 @@ import pytest
 import stack3d
 
 ROWS = (
-    ("errors",),
+    ("errors", "constants", "streams"),
     ("units", "registry", "progress", "yamltree", "storage", "memory", "layout", "tiles", "signals", "films"),
     ("fields", "meshes", "grids", "yamlfile"),
     ("schema", "floorplans", "record"),

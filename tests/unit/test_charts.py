@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from stack3d import decks
-from stack3d.life.times import YEAR
+from stack3d.constants import YEAR
 from stack3d.report import heat_charts, life_charts, pen, svg
 from stack3d.report.chart import Box, Line, categories, decades, ink_on, linear, times
 from stack3d.report.facts import Facts

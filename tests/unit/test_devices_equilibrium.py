@@ -5,9 +5,9 @@ import pytest
 from device_decks import content, model
 from scipy.special import ndtr
 
+from stack3d.constants import BOLTZMANN
 from stack3d.devices import build_device
 from stack3d.devices.equilibrium import escape_rate, reach, skewed, two_populations
-from stack3d.devices.laws import BOLTZMANN
 from stack3d.errors import DeckError
 from stack3d.schema.device import Device
 

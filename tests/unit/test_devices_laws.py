@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from device_decks import deck, model
 
+from stack3d.constants import BOLTZMANN
 from stack3d.devices import heating, noise, programming, relaxation, retention, reversible
-from stack3d.devices.laws import BOLTZMANN
 
 pytestmark = pytest.mark.filterwarnings("ignore::stack3d.errors.ValidityWarning")
 

@@ -37,6 +37,19 @@ def test_a_table_closes_its_period(tmp_path: Path) -> None:
     np.testing.assert_allclose(trace.mean, [(2 * 1 + 6 * 3) / 8, 6 * 4 / 8])
 
 
+def test_units_of_columns_are_read(tmp_path: Path) -> None:
+    """50 mW for half a minute is 0.05 W for 30 s."""
+    (tmp_path / "t.csv").write_text("time [min], host [mW], radio\n0, 50, 1\n0.5, 2e3, 0\n2, 0, 0\n")
+    trace = read_trace(Trace(pattern="table", file=str(tmp_path / "t.csv")), "power.trace")
+    assert trace.blocks == ("host", "radio")
+    np.testing.assert_allclose([*trace.times, trace.period], [0, 30, 120], rtol=1e-14)
+    np.testing.assert_allclose(trace.values, [[0.05, 1], [2, 0]], rtol=1e-14)
+    (tmp_path / "a.csv").write_text("time [h], activity [%]\n0, 25\n6, 100\n24, 0\n")
+    activity = read_activity(Trace(pattern="table", file=str(tmp_path / "a.csv")))
+    np.testing.assert_allclose(activity.values[:, 0], [0.25, 1.0], rtol=1e-14)
+    assert activity.period == 86400.0
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -47,6 +60,10 @@ def test_a_table_closes_its_period(tmp_path: Path) -> None:
         ("time, a\n0, nan\n1, 2\n", "row 2, 'a': is not finite"),
         ("time, a\n0, 1\n2, 1\n2, 1\n", "row 4: times start at 0 and rise, got 2 s"),
         ("time, a\n1, 1\n2, 1\n", "row 2: times start at 0"),
+        ("time [K], a\n0, 1\n1, 1\n", r"t.csv, column 'time \[K\]'"),
+        ("time [s], a [J]\n0, 1\n1, 1\n", r"t.csv, column 'a \[J\]'"),
+        ("time [s], a [W], a [mW]\n0, 1, 1\n1, 1, 1\n", "column 'a' comes twice"),
+        ("time [s], a [W]\n0, 1,5\n1, 1\n", "row 2: 3 values for 2 columns"),
     ],
 )
 def test_a_bad_table_is_told_where(tmp_path: Path, text: str, words: str) -> None:

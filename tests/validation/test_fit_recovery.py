@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
+from stack3d.constants import BOLTZMANN
 from stack3d.devices.fitting import fit_law, fitted_device, read_table
-from stack3d.devices.laws import BOLTZMANN
 
 pytestmark = pytest.mark.slow
 SEEDS = range(1, 11)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from device_decks import model
 
+from stack3d.constants import BOLTZMANN
 from stack3d.devices.crystallisation import avrami_share, mixed_conductance
-from stack3d.devices.laws import BOLTZMANN
 from stack3d.errors import ValidityWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::stack3d.errors.ValidityWarning")

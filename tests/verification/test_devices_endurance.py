@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from device_decks import model
 
+from stack3d.constants import BOLTZMANN
 from stack3d.devices import HEALTHY, STUCK_HIGH, STUCK_LOW
 from stack3d.devices.endurance import cycles_to_failure, miner_damage, parabola_decades, tent_decades, two_sided_decades
 from stack3d.devices.faults import ColumnClusters, Independent
-from stack3d.devices.laws import BOLTZMANN
 
 pytestmark = pytest.mark.filterwarnings("ignore::stack3d.errors.ValidityWarning")
 

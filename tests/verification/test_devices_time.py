@@ -8,7 +8,7 @@ from device_decks import NAMES, deck, model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stack3d.devices.laws import BOLTZMANN
+from stack3d.constants import BOLTZMANN
 from stack3d.devices.relaxation import acceleration, equivalent_time
 from stack3d.devices.retention import DistributedBarriers, anchored_time_constant
 

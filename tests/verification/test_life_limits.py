@@ -11,13 +11,14 @@ import pytest
 
 from stack3d import decks
 from stack3d.case import run_case
+from stack3d.constants import YEAR
 from stack3d.devices.build import build_device
 from stack3d.heat.climate import Climate
 from stack3d.heat.placing import placed_chip
 from stack3d.life.history import time_to_loss
 from stack3d.life.policies.refresh import periodic
 from stack3d.life.population import Population
-from stack3d.life.times import YEAR, epoch_times
+from stack3d.life.times import epoch_times
 from stack3d.progress import Silent
 from stack3d.schema.life import Lifetime
 from stack3d.workload.power import COMPONENTS, DYNAMIC

@@ -12,9 +12,9 @@ from scipy.special import iv
 
 from stack3d import decks
 from stack3d.case import run_case
+from stack3d.constants import YEAR
 from stack3d.heat.climate import Climate, grouped, mean_rates, quadrature
 from stack3d.heat.placing import placed_chip
-from stack3d.life.times import YEAR
 from stack3d.progress import Silent
 
 BOLTZMANN = 8.617333e-5

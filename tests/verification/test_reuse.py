@@ -1,6 +1,8 @@
 """What a change of power, cooling or geometry builds anew, by counts."""
 
 import json
+import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,15 @@ import numpy as np
 import pytest
 
 import stack3d
-from stack3d import decks, yamlfile
+from stack3d import decks, mvm, yamlfile
 from stack3d.case.run import run_case
+from stack3d.chip.build import build_chip
 from stack3d.heat.solvers import Backends
 from stack3d.progress import Silent
+from stack3d.workload import network as networks
+from stack3d.workload.program import Program
+
+NETWORKS = Path(__file__).parents[1] / "networks"
 
 SCENARIO: dict[str, Any] = {
     "scenario": "reuse",
@@ -90,3 +97,44 @@ def test_the_record_of_each_case_tells(tmp_path: Path) -> None:
     records = [json.loads(p.read_text()) for p in (tmp_path / "reuse" / "cases").glob("*/run.json")]
     spent = [r["statistics"]["built"] for r in records]
     assert len(spent) == 4 and sum(b["meshes"] for b in spent) == 1 == sum(b["assemblies"] for b in spent)
+
+
+def test_a_network_is_read_and_profiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Other coolings and rates read, profile and run nothing in float; another tile profiles; another file does all again."""
+    counts: Counter[str] = Counter()
+
+    def counting(room: Any, name: str, what: str) -> None:
+        act = getattr(room, name)
+
+        def counted(*args: Any, **more: Any) -> Any:
+            counts[what] += 1
+            return act(*args, **more)
+
+        monkeypatch.setattr(room, name, counted)
+
+    counting(networks, "load_network", "read")
+    counting(mvm, "profile", "profiled")
+    counting(Program, "run", "runs")
+    shutil.copy(NETWORKS / "residual_17.onnx", tmp_path / "n.onnx")
+    rng = np.random.default_rng(0)
+
+    def built(**overrides: Any) -> tuple[dict[str, int], Any]:
+        counts.clear()
+        settings = {
+            "workload.network": str(tmp_path / "n.onnx"), "workload.data": str(tmp_path / "d.npz"), "workload.rate": "100 1/s",
+            "workload.task": "agreement", "workload.tile": [64, 64], **{k.replace("__", "."): v for k, v in overrides.items()},
+        }  # fmt: skip
+        computer = build_chip(stack3d.load("quickstart", settings).case.scenario).computer
+        assert computer is not None
+        return dict(counts), computer.float_logits
+
+    np.savez(tmp_path / "d.npz", inputs=rng.normal(size=(6, 3, 12, 12)))
+    first, logits = built()
+    assert first["read"] == first["profiled"] == 1
+    again, same = built(cooling__ambient="60 degC", workload__rate="200 1/s")
+    assert again == {} and same is logits
+    tiled, same = built(workload__tile=[32, 32])
+    assert (tiled["profiled"], tiled["runs"]) == (1, 2) and "read" not in tiled and same is logits
+    np.savez(tmp_path / "d.npz", inputs=rng.normal(size=(6, 3, 12, 12)))
+    other, moved = built()
+    assert other == first and np.abs(moved - logits).max() > 0

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from stack3d import decks, units
-from stack3d.devices.laws import BOLTZMANN, Law
+from stack3d.constants import BOLTZMANN
+from stack3d.devices.laws import Law
 from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.schema.base import POSITIVE, dimension_of
 

@@ -12,6 +12,7 @@ from stack3d.life.life import Life
 from stack3d.life.policy import Passive, policies
 from stack3d.life.population import Population
 from stack3d.schema import life as schema
+from stack3d.streams import SPARES, SPARES_WRITTEN
 
 
 @policies.register("spares")
@@ -28,7 +29,7 @@ class Spares(Passive):
             law = computer.devices[name].faults
             if law is None:
                 continue
-            rng = np.random.default_rng([life.seed, 5, index])
+            rng = np.random.default_rng([life.seed, SPARES, index])
             spare = law.stuck(rng, state.shape)
             replaced = np.zeros(state.shape, dtype=bool)
             for _, tile in computer.tiles_of(name):
@@ -46,4 +47,4 @@ class Spares(Passive):
                 masks[name] = replaced
         if not masks:
             return life
-        return replace(life, population=Population(states)).rewritten(climate, 999_999, masks=masks)
+        return replace(life, population=Population(states)).rewritten(climate, SPARES_WRITTEN, masks=masks)
