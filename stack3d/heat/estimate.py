@@ -35,7 +35,7 @@ OF_TWICE: float = 1.0 / (2.0**ORDER - 1.0)
 """Error over the difference from elements of twice the size, and below from such of half and of a third of it."""
 OF_HALF: float = 1.0 / (1.0 - 2.0**-ORDER)
 OF_THIRD: float = 1.0 / (1.0 - 3.0**-ORDER)
-CAUTION, LEAST_FALL, MOST_FALL = 0.7, 1.6, 5.0
+CAUTION, LEAST_FALL, MOST_FALL = 0.7, 2.0, 5.0
 """Share of the measured fall of the error that is counted on, and its bounds; order 1 falls twofold, order 2 fourfold."""
 SWING = 1.25
 """Error of a peak over how far its node stands out of values that zigzag."""
