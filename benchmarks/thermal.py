@@ -49,7 +49,6 @@ from stack3d.thermal.grid.response import thermal_response
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import ThermalProblem
-from stack3d.thermal.systems import transient_system
 from stack3d.thermal.time.march import integrate, integrate_fixed
 from stack3d.thermal.time.schedule import PowerSchedule
 
@@ -195,7 +194,7 @@ def transient() -> Row:
     out: Row = {"unknowns": problem.grid.n_nodes}
     for name in ("fixed", "controlled", "eigenmodes"):
         clock = Clock()
-        system = transient_system(problem, sources, probes)
+        system = TensorSolver(problem).system(sources, probes)
         assert isinstance(system, ModalSystem)
         if name == "fixed":
             result = integrate_fixed(system, schedule, 1e-3, 1.0, initial=300.0)

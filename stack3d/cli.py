@@ -167,6 +167,7 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     """Print the resolved deck, the stack and the size of the mesh."""
     from stack3d import decks, results
     from stack3d.case import check
+    from stack3d.case.size import told
     from stack3d.heat.bodies import describe
     from stack3d.units import short
 
@@ -189,7 +190,7 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
             f"{layer.name:<18}{layer.z0 * 1e6:>12.2f}{layer.thickness * 1e6:>9.2f} um  {layer.material.name:<20}"
             f"{k:<24}{contact:>10}  {layer.role}".rstrip()
         )
-    typer.echo(f"\nmesh: {describe(chip)}")
+    typer.echo(f"\nmesh: {describe(chip)}\ntakes: {told(chip)}")
     if chip.computer is not None:
         from stack3d.heat.outputs import mapping_table
 

@@ -69,7 +69,7 @@ class DeckError(Stack3dError):
             problems = Problem("", problems)
         listed = [problems] if isinstance(problems, Problem) else list(problems)
         if len(listed) > MOST_MISTAKES + 1:
-            more = replace(listed[MOST_MISTAKES], key="", message=f"and {len(listed) - MOST_MISTAKES} more mistakes")
+            more = replace(listed[MOST_MISTAKES], message=f"and {len(listed) - MOST_MISTAKES} more mistakes")
             listed[MOST_MISTAKES:] = [more]
         self.problems: tuple[Problem, ...] = tuple(listed)
         super().__init__("\n".join(str(p) for p in self.problems))
@@ -159,9 +159,12 @@ MOST_NAMES, MOST_LETTERS = 300, 100
 
 
 def nearest_names(name: str, allowed: Iterable[str], *, most: int = 3) -> list[str]:
-    """Return up to `most` allowed names that resemble `name`, best first."""
+    """Return up to `most` allowed names: first those that begin with `name`, the shortest first, then what resembles it."""
     names = {str(a)[:MOST_LETTERS].lower(): str(a) for a in itertools.islice(allowed, MOST_NAMES)}
-    return [names[m] for m in difflib.get_close_matches(str(name)[:MOST_LETTERS].lower(), list(names), n=most, cutoff=0.5)]
+    wrong = str(name)[:MOST_LETTERS].lower()
+    begun = sorted((n for n in names if len(wrong) > 1 and n.startswith(wrong)), key=lambda n: (len(n), n))
+    near = difflib.get_close_matches(wrong, list(names), n=most, cutoff=0.5)
+    return [names[n] for n in dict.fromkeys([*begun, *near])][:most]
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:

@@ -80,6 +80,15 @@ class CellMesh:
         """Number of points."""
         return len(self.points)
 
+    def unknowns(self, order: int) -> int:
+        """Unknowns of Lagrange elements of an order, which are its nodes."""
+        return self.node_count(order)
+
+    @property
+    def layer_of_region(self) -> dict[int, int]:
+        """Index of the layer that each region belongs to: each is one."""
+        return {region: region for region in range(len(self.names))}
+
     @property
     def corners(self) -> Ints:
         """Corner nodes of the cells."""
@@ -222,6 +231,15 @@ class Columns:
     def n_nodes(self) -> int:
         """Nodes of elements of order 1."""
         return self.used.size
+
+    def unknowns(self, order: int) -> int:
+        """Unknowns of Lagrange elements of an order on its tetrahedra."""
+        return self.cells.unknowns(order)
+
+    @property
+    def layer_of_region(self) -> dict[int, int]:
+        """Index of the layer that each region belongs to."""
+        return {int(r): int(i) for i, row in zip(self.layer, self.region) for r in np.unique(row) if r != VOID}
 
     def slabs_of(self, layer: int) -> Ints:
         """Slabs of prisms of one layer, without its contact."""

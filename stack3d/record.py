@@ -60,11 +60,11 @@ class Record(MutableMapping[str, Any]):
         mine = {path.partition("/")[0] for path in self._values}
         return tuple(group for group in dict.fromkeys(f.group for f in fields.FIELDS.values()) if group in mine)
 
-    def at_end(self) -> Record:
-        """The last instant of every variable over time."""
+    def at(self, instant: int) -> Record:
+        """One instant of every variable over time, the last for -1."""
         out = Record()
         out.coordinates, out.notes = self.coordinates, self.notes
-        out._values = {n: v[-1] if INSTANT in self.dims(n) else v for n, v in self._values.items()}
+        out._values = {n: v[instant] if INSTANT in self.dims(n) else v for n, v in self._values.items()}
         return out
 
     def add(self, other: Record) -> None:

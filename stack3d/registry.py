@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 
@@ -29,10 +30,17 @@ class Registry[T]:
         def store(entry: T) -> T:
             if name in self._entries:
                 raise PackageError(f"{self.kind} {name!r} is registered twice; a name is registered once")
-            self._entries[name] = entry
+            self._entries[name] = self._whole(name, entry)
             return entry
 
         return store
+
+    def _whole(self, name: str, entry: T) -> T:
+        """The entry; raises PackageError for a class without a method that its kind asks for."""
+        if isinstance(entry, type) and inspect.isabstract(entry):
+            lacking = ", ".join(sorted(getattr(entry, "__abstractmethods__", ())))
+            raise PackageError(f"{self.kind} {name!r} ({entry.__module__}.{entry.__qualname__}) lacks {lacking}")
+        return entry
 
     def _load_outside(self) -> None:
         if not self._outside_loaded:
@@ -48,7 +56,7 @@ class Registry[T]:
                         f"{package} announces the {self.kind} {point.name!r} ({point.value}), which cannot be loaded: {error}"
                     )
                     raise PackageError(text) from error
-                self._entries.setdefault(point.name, entry)
+                self._entries.setdefault(point.name, self._whole(point.name, entry))
 
     def __getitem__(self, name: str) -> T:
         if name not in self._entries:

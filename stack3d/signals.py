@@ -1,24 +1,43 @@
-"""Requests to end (SIGTERM, Ctrl-C) reach the main line of the program wherever they fall."""
+"""Requests to end (SIGTERM, Ctrl-C) reach the main line of the program wherever they fall, and never leave it hanging."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from stack3d.errors import Terminated
+from stack3d.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, Terminated
 
 AGAIN = 0.01
 """Time after which a request that was swallowed is made again [s]."""
+PATIENCE = 30.0
+"""Time after a request at which the process ends without cleaning up; what is done is safe, as after a kill [s]."""
+
+
+class _Requests:
+    """What was asked for while it could not be heard."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.pending: type[BaseException] | None = None
+
+
+_requests = _Requests()
 
 
 def listen() -> None:
-    """Turn SIGTERM into `Terminated` in the main thread; a second one ends at once.
+    """Turn SIGTERM into `Terminated` and Ctrl-C into KeyboardInterrupt in the main thread; a second one ends at once.
 
-    Python drops an exception that is raised inside a destructor or a callback from C. A request
-    that falls into one of them is made again a moment later, until the program hears it.
+    Python drops an exception that is raised inside a destructor or a callback from C: such a request is made again a moment
+    later. One that falls between two steps of a lock can leave it locked, so that cleaning up waits for ever: after `PATIENCE`
+    the process ends without.
     """
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, _asked)
+    signal.signal(signal.SIGINT, _asked)
     shown = sys.unraisablehook
 
     def made_again(dropped: sys.UnraisableHookArgs) -> None:
@@ -31,13 +50,42 @@ def listen() -> None:
     sys.unraisablehook = made_again
 
 
-def _terminated(signum: int, frame: Any) -> None:
-    signal.signal(signum, signal.SIG_DFL)
-    raise Terminated
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Keep a request back until the block is left: for writing files, where libraries hold locks."""
+    _requests.depth += 1
+    try:
+        yield
+    finally:
+        _requests.depth -= 1
+    if not _requests.depth and _requests.pending and threading.current_thread() is threading.main_thread():
+        kind, _requests.pending = _requests.pending, None
+        raise kind
+
+
+def _asked(signum: int, frame: Any) -> None:
+    kind: type[BaseException] = Terminated if signum == signal.SIGTERM else KeyboardInterrupt
+    signal.signal(signum, signal.SIG_DFL if signum == signal.SIGTERM else signal.default_int_handler)
+    _end_late(kind)
+    if _requests.depth:
+        _requests.pending = kind
+    else:
+        raise kind
+
+
+def _end_late(kind: type[BaseException]) -> None:
+    """End the process in `PATIENCE`, whatever it then waits for."""
+
+    def end(signum: int, frame: Any) -> None:
+        os._exit(EXIT_TERMINATED if issubclass(kind, Terminated) else EXIT_INTERRUPTED)
+
+    signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
 
 
 def _raising(kind: type[BaseException]) -> Any:
     def handler(signum: int, frame: Any) -> None:
+        _end_late(kind)
         raise kind
 
     return handler

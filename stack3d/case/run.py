@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.case.size import check_size
+from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
 from stack3d.chip.chip import Chip
 from stack3d.errors import DeckError, Problem, SolverError, ValidityWarning
@@ -53,7 +53,7 @@ class Outcome:
     statistics : mapping
         For ``run.json``: sizes, iterations, seconds.
     summary : tuple of str
-        Five lines for a person, then one per warning.
+        Lines for a person, then one per warning.
     warnings : tuple of str
         Laws used outside what they were fitted to, limits exceeded.
     """
@@ -175,7 +175,7 @@ class _Case:
             body = make_body(chip)
         builder = builder_of(scenario, body) if isinstance(body, Grid) else None
         told = {"builder": builder} if builder else {}
-        self.observer.stage("mesh", layers=len(chip.stack.layers), unknowns=body.n_nodes, **told)
+        self.observer.stage("mesh", layers=len(chip.stack.layers), unknowns=body.n_nodes, solves=solves_of(chip), **told)
         with clock("mesh"):
             problem = thermal_problem(chip.stack, body, scenario.cooling)
             backend = backends.of(scenario, problem)
@@ -278,5 +278,8 @@ def _run(
     warn_of_limits(chip, found.problem, found.solution, highest)
     built = {name: count - before[name] for name, count in backends.counts.items()}
     statistics = {"thermal": dict(found.solution.statistics), "built": built, "seconds": clock.seconds}
-    shown = record if scenario.transient is None else record.at_end()
-    return Outcome(record, statistics, summarise(chip, shown, record.coordinates) + lines)
+    if scenario.transient is None:
+        return Outcome(record, statistics, summarise(chip, record, record.coordinates) + lines)
+    hottest = int(np.argmax(record["thermal/layer_temperature_max"].max(axis=1)))
+    warmest = float(record.coordinates["time"][hottest]), record.at(hottest)
+    return Outcome(record, statistics, summarise(chip, record.at(-1), record.coordinates, warmest) + lines)

@@ -11,6 +11,7 @@ from stack3d.chip.chip import Chip
 from stack3d.constants import DAY, YEAR, ZERO_CELSIUS
 from stack3d.layout import Floats
 from stack3d.units import short
+from stack3d.workload.power import STANDING
 
 HIGHER = 0.05
 """A later peak that is told beside that of the first epoch. [K]"""
@@ -35,20 +36,23 @@ def span(times: Floats, end: float, *shares: float) -> str:
     return " to ".join(duration(float(t)) if np.isfinite(t) else f"beyond {duration(end)}" for t in found)
 
 
-def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> tuple[str, ...]:
-    """Peak and place, spread between tiers, accuracy, energy, what limits."""
-    hottest = int(np.argmax(values["thermal/layer_temperature_max"]))
-    peak = float(values["thermal/layer_temperature_max"][hottest])
-    layer = coordinates["layer"][hottest]
-    rise = peak - chip.scenario.cooling.ambient
-    x, y, z = (1e3 * v for v in values["thermal/hot_spot"])
-    flat = peak - float(values["thermal/layer_temperature_mean"][hottest]) < FLAT * abs(rise)
-    place = "the same all over the layer" if flat else f"at x {x:.2f}, y {y:.2f}, z {z:.3f} mm"
-    error = _error(values, "layer_temperature_max", hottest)
-    lines = [
-        f"peak temperature   {peak - ZERO_CELSIUS:.2f}{error} degC in {layer}, {place}"
-        f" ({rise:.2f} K over ambient, {short(float(values['thermal/heat_in']), 'W')}){_higher(values, coordinates)}"
-    ]
+def summarise(
+    chip: Chip,
+    values: Mapping[str, Any],
+    coordinates: Mapping[str, Any],
+    warmest: tuple[float, Mapping[str, Any]] | None = None,
+) -> tuple[str, ...]:
+    """Peak and place, spread between tiers, accuracy, energy, what limits.
+
+    Parameters
+    ----------
+    chip : Chip
+    values, coordinates : mapping
+        Output variables; of a transient at its last time.
+    warmest : (float, mapping), optional
+        Of a transient: the time of its hottest output [s] and the variables there, which the peak is taken from.
+    """
+    lines = [_peak(chip, warmest[1] if warmest else values, coordinates, warmest[0] if warmest else None)]
     if "thermal/temperature_mean" in values:
         means = values["thermal/temperature_mean"]
         low, high = int(np.argmin(means)), int(np.argmax(means))
@@ -62,7 +66,9 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
             f"within a period    {cold} to {hot} degC in {coordinates['tile'][tile]}, mean {mean}, {busy} while it computes"
         )
     if chip.scenario.transient is not None:
-        lines.append(f"at                 {float(coordinates['time'][-1]):g} s, the last of {len(coordinates['time'])} times")
+        lines.append(
+            f"other lines        after {float(coordinates['time'][-1]):g} s, the last of {len(coordinates['time'])} times"
+        )
     elif "mvm/accuracy" not in values:
         balance = f"error {float(values['thermal/heat_balance_error']):.1e} of the heat put in"
         resistance = float(values["thermal/thermal_resistance"])
@@ -77,11 +83,30 @@ def summarise(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
             _accuracy(values, coordinates),
             *_lasts(chip, values, coordinates),
             _energy(values, coordinates),
+            _conventional(values, coordinates),
             _mapped(values),
             *_throttled(chip, values),
+            *([f"limited today      {limit(values, coordinates, today=True)}"] if len(coordinates["time"]) > 1 else []),
             f"limited by         {limit(values, coordinates)}",
         ]
     return tuple(lines)
+
+
+def _peak(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any], time: float | None) -> str:
+    """The hottest point with its error and place, and of a transient its time."""
+    hottest = int(np.argmax(values["thermal/layer_temperature_max"]))
+    peak = float(values["thermal/layer_temperature_max"][hottest])
+    layer = coordinates["layer"][hottest]
+    rise = peak - chip.scenario.cooling.ambient
+    x, y, z = (1e3 * v for v in values["thermal/hot_spot"])
+    flat = peak - float(values["thermal/layer_temperature_mean"][hottest]) < FLAT * abs(rise)
+    place = "the same all over the layer" if flat else f"at x {x:.2f}, y {y:.2f}, z {z:.3f} mm"
+    error = _error(values, "layer_temperature_max", hottest)
+    when = "" if time is None else f", after {short(time, 's')}, the hottest of {len(coordinates['time'])} times"
+    return (
+        f"peak temperature   {peak - ZERO_CELSIUS:.2f}{error} degC in {layer}, {place}"
+        f" ({rise:.2f} K over ambient, {short(float(values['thermal/heat_in']), 'W')}){when}{_higher(values, coordinates)}"
+    )
 
 
 def _error(values: Mapping[str, Any], name: str, index: int) -> str:
@@ -140,15 +165,33 @@ def _lasts(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]
 
 
 def _energy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
-    energy = values["power/energy_per_inference"]
-    if not np.isfinite(energy).any():
-        return "energy             no inference: the chip stands still"
-    total = float(np.nansum(energy))
-    parts = {name: e for name, e in zip(coordinates["component"], energy) if np.isfinite(e) and e > 0.005 * total}
+    energy = np.atleast_2d(values["power/energy_per_inference"])
+    if not np.isfinite(energy[0].sum()):
+        resting = sum(
+            w for n, w in zip(coordinates["component"], np.atleast_2d(values["power/component_power"])[0]) if n in STANDING
+        )
+        return f"energy             no inference: the chip stands still and draws {short(float(resting), 'W')}"
+    total, last = float(energy[0].sum()), float(energy[-1].sum())
+    parts = {name: e for name, e in zip(coordinates["component"], energy[0]) if e > 0.005 * total}
     shares = ", ".join(f"{name.replace('_', ' ')} {100 * e / total:.0f} %" for name, e in parts.items())
-    return (
-        f"energy             {short(total, 'J')} per inference ({shares}), latency {short(float(values['power/latency']), 's')}"
-    )
+    end = f"; {short(last, 'J')} at the end" if abs(last - total) > 0.005 * total else ""
+    latency = short(float(values["power/latency"]), "s")
+    return f"energy             {short(total, 'J')} per inference ({shares}){end}, latency {latency}"
+
+
+def _conventional(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
+    """The machine that the chip is compared with, its weights in either memory, and the rate at which the two are even."""
+    names = ("energy", "latency", "leakage")
+    energy, latency, leakage = (values[f"power/conventional_{name}"] for name in names)
+    rates = np.atleast_2d(values["power/break_even_rate"])[-1]
+    told = {0.0: "at any rate", float("inf"): "at no rate"}
+    each = []
+    for i, name in enumerate(coordinates["machine"]):
+        even = told.get(float(rates[i]), f"above {float(rates[i]):.3g} inferences per second")
+        costs = f"{short(float(energy[i]), 'J')}, {short(float(latency[i]), 's')}, leakage {short(float(leakage[i]), 'W')}"
+        each.append(f"{name.upper()} {costs} (the chip draws less {even})")
+    node, size = float(values["power/conventional_technology"]), float(values["power/conventional_memory"])
+    return f"conventional       {short(node, 'm')}, {short(size, 'B')} of weights: {'; '.join(each)}"
 
 
 def _mapped(values: Mapping[str, Any]) -> str:
@@ -166,22 +209,24 @@ def _throttled(chip: Chip, values: Mapping[str, Any]) -> list[str]:
     return [f"throttled          to {100 * share.min():.3g} % of the rate asked for, {100 * share[-1]:.3g} % at the end"]
 
 
-def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
-    """What costs most accuracy at the end, in one sentence."""
-    accuracy: Floats = values["mvm/accuracy"][-1]
-    ideal = float(values["mvm/accuracy_ideal"])
-    loss = ideal - float(accuracy.mean())
+def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any], *, today: bool = False) -> str:
+    """What costs most accuracy at the end, or at the first read-out, in one sentence."""
+    accuracy: Floats = values["mvm/accuracy"][0 if today else -1]
+    when, prefix = ("today", "first_") if today else ("at the end", "")
+    loss = float(values["mvm/accuracy_ideal"]) - float(accuracy.mean())
     error = float(accuracy.std(ddof=1) / np.sqrt(accuracy.size)) if accuracy.size > 1 else 0.0
     if loss < max(0.01, 2 * error):
         side = "below" if loss > 0 else "above"
-        return f"nothing: at the end accuracy is {100 * abs(loss):.2f} points {side} float, within one point or chance"
-    if "mvm/accuracy_without" not in values:
-        return f"{100 * loss:.2f} points lost at the end; attribution was switched off"
-    gains = values["mvm/accuracy_without"] - accuracy.mean()
-    best = int(np.argmax(gains))
-    chance = float(np.nan_to_num(values["mvm/accuracy_without_error"][best]))
-    if gains[best] <= 2 * chance:
+        return f"nothing: {when} accuracy is {100 * abs(loss):.2f} points {side} float, within one point or chance"
+    if f"mvm/{prefix}accuracy_without" not in values:
+        return f"{100 * loss:.2f} points lost {when}; attribution was switched off"
+    gains = values[f"mvm/{prefix}accuracy_without"] - accuracy.mean()
+    chance = 2 * np.nan_to_num(values[f"mvm/{prefix}accuracy_without_error"])
+    order = [int(i) for i in np.argsort(-gains, kind="stable") if gains[i] > chance[i]]
+    if not order or (best := order[0]) != int(np.argmax(gains)):
         return f"no single mechanism: {100 * loss:.2f} points are lost, and no one of them alone gives any back"
     name = str(coordinates["mechanism"][best]).replace("_", " ")
     back = "all" if gains[best] >= loss else f"{100 * gains[best]:.2f}"
-    return f"{name}: without it {back} of the {100 * loss:.2f} points lost would come back"
+    more = [f"{str(coordinates['mechanism'][i]).replace('_', ' ')} {100 * gains[i]:.2f}" for i in order[1:3]]
+    rest = f", without {', '.join(more)}" if more else ""
+    return f"{name}: without it {back} of the {100 * loss:.2f} points lost would come back{rest}"

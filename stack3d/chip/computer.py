@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -232,13 +232,13 @@ def forward_of(network: networks.Network) -> Callable[[Any, Floats], Floats]:
     return forward
 
 
-def energies_of(computer: Computer, scenario: Scenario, conductances: Mapping[str, Any]) -> dict[str, Floats]:
+def priced_bits(scenario: Scenario) -> dict[str, int]:
+    """Bits that inputs and conversions are charged for."""
+    return {"dac_bits": scenario.mvm.dac_bits or EXACT_PRICED_AS, "adc_bits": scenario.mvm.adc_bits or EXACT_PRICED_AS}
+
+
+def energies_of(activities: Sequence[power.TileActivity], scenario: Scenario) -> dict[str, Floats]:
     """Energy per inference of each tile by component, shape (tiles,). [J]"""
     work = scenario.workload
     assert work is not None
-    return power.tile_energies(
-        computer.activities(conductances),
-        work.periphery,
-        dac_bits=scenario.mvm.dac_bits or EXACT_PRICED_AS,
-        adc_bits=scenario.mvm.adc_bits or EXACT_PRICED_AS,
-    )
+    return power.tile_energies(activities, work.periphery, **priced_bits(scenario))

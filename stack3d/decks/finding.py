@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from stack3d.errors import DeckError, brief, did_you_mean
@@ -10,6 +11,9 @@ KINDS = (
     "geometries", "solvers", "scenarios", "materials", "devices", "cooling", "networks", "data", "periphery", "coolants",
 )  # fmt: skip
 """Folders of decks."""
+
+COMMON = {"title", "name", "source", "assumed"}
+"""Keys that say nothing of the kind of a deck."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -58,10 +62,29 @@ def find(kind: str, name: str, beside: Path | None = None, but: Path | None = No
             if (base / name).is_file():
                 return (base / name).resolve()
         return None
+    return next(iter(candidates(kind, name, beside, but)), None)
+
+
+def candidates(kind: str, name: str, beside: Path | None = None, but: Path | None = None) -> list[Path]:
+    """Files that the name of a deck could stand for, the one that it does stand for first; those of other kinds left out."""
+    found = []
     for folder in folders(kind, beside):
-        if (path := folder / f"{name}.yaml").is_file() and path != but:
-            return path
-    return None
+        path = folder / f"{name}.yaml"
+        if path.is_file() and path != but and (folder.name == kind or _is_of(kind, path)):
+            found.append(path)
+    return found
+
+
+def _is_of(kind: str, path: Path) -> bool:
+    """Whether at least half of a file's keys are those of a kind of deck; a file that cannot be read is."""
+    from stack3d.decks.schemas import keys_of
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return True
+    keys = set(re.findall(r"^([A-Za-z_]\w*):", text, re.MULTILINE)) - COMMON
+    return not keys or len(keys & keys_of(kind)) >= len(keys) / 2
 
 
 def scenario_path(path: str | Path) -> Path:

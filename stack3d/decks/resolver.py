@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any
 
 from stack3d import floorplans, yamlfile
 from stack3d.decks.files import SET
-from stack3d.decks.finding import available, find
+from stack3d.decks.finding import available, candidates, find
 from stack3d.decks.mistakes import index_of
-from stack3d.errors import DeckError, Problem, brief, did_you_mean
+from stack3d.errors import DeckError, Problem, ValidityWarning, brief, did_you_mean
 from stack3d.yamlfile import Items, Mapping, Place
 
 _LAYER_LISTS = (("geometry", "layers"), ("geometry", "below"), ("geometry", "above"), ("geometry", "tiers", "layers"))
@@ -124,9 +125,18 @@ class Resolver:
         except DeckError as error:
             self.problems += error.problems
             return None
+        self._tell_rivals(kind, name, base, path)
         deck.put("name", path.stem, (yamlfile.shown(path), 1))
         self.known[kind, name, base] = yamlfile.copy_of(deck)
         return deck
+
+    def _tell_rivals(self, kind: str, name: str, base: Path, path: Path) -> None:
+        """Warn where a name could also stand for another deck of its kind with another content."""
+        for other in candidates(kind, name, base, self.path):
+            if other != path and other.read_bytes() != path.read_bytes():
+                told = f"{brief(name)} in {kind} is {yamlfile.shown(path)}, not {yamlfile.shown(other)}"
+                warnings.warn(ValidityWarning(f"{told}; a path says which one is meant"), stacklevel=2)
+                return
 
     def folder_of(self, place: Place) -> Path:
         """Folder that names written at a place count from: that of the deck, else the scenario's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from stack3d.errors import unknown_name
@@ -23,6 +24,21 @@ def _models() -> dict[str, Any]:
         "periphery": workload.Periphery,
         "coolants": geometry.Coolant,
     }
+
+
+@cache
+def keys_of(kind: str) -> frozenset[str]:
+    """Names of the keys that a deck of a kind may have, whatever else it says."""
+    whole = deck_schema(kind)
+    found: set[str] = set()
+    waiting = [whole]
+    while waiting:
+        node = waiting.pop()
+        found |= set(node.get("properties", ()))
+        waiting += [part for word in ("anyOf", "oneOf", "allOf") for part in node.get(word, ())]
+        if "$ref" in node:
+            waiting.append(whole["$defs"][node["$ref"].rpartition("/")[2]])
+    return frozenset(found)
 
 
 def deck_schema(kind: str = "scenarios") -> dict[str, Any]:

@@ -151,7 +151,7 @@ def first_output(chip: Chip) -> float | None:
     transient = chip.scenario.transient
     if transient is None or transient.periodic:
         return None
-    return next((time for time in transient.outputs if time > 0), transient.until)
+    return next((time for time in transient.times if time > 0), transient.until)
 
 
 def _contrast(source: HeatSource) -> float:

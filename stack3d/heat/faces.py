@@ -13,9 +13,8 @@ from stack3d.layout import Rectangle, Stack, Surface
 from stack3d.meshes import CellMesh, Columns
 from stack3d.schema.cooling import Cooling
 from stack3d.schema.cooling import Face as FaceDeck
-from stack3d.thermal.cooling.settled import FilmLaw
 from stack3d.thermal.mesh_problem import MeshProblem
-from stack3d.thermal.problem import Face, HeatProblem, ThermalProblem
+from stack3d.thermal.problem import Face, FilmLaw, HeatProblem, ThermalProblem
 
 FIRST_RISE = 20.0
 """Rise of a face over ambient at which a film that follows its temperature begins. [K]"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -9,22 +10,22 @@ import numpy as np
 from stack3d.chip.chip import Chip
 from stack3d.chip.computer import Computer
 from stack3d.fields import Output, registered
+from stack3d.heat import energy
 from stack3d.heat.channels import channel_runs, hydraulics
-from stack3d.heat.sources import total_power
 from stack3d.heat.state import Heat
-from stack3d.heat.upkeep import digital_energy
 from stack3d.layout import Floats, Rectangle
 from stack3d.record import Record
+from stack3d.schema.workload import Conventional
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.workload import power
 
 
-class HeatOutput(Output):
+class HeatOutput(Output, ABC):
     """An output variable of another package that a solved temperature tells; see `fields.outputs`."""
 
+    @abstractmethod
     def of_heat(self, chip: Chip, solution: ThermalSolution, record: Record) -> None:
         """Put its variables into the `record`: of a steady case, of the first epoch, of each output of a transient."""
-        raise NotImplementedError
 
 
 def thermal_values(chip: Chip, solution: ThermalSolution, *, outside: bool = True) -> Record:
@@ -72,7 +73,7 @@ def thermal_values(chip: Chip, solution: ThermalSolution, *, outside: bool = Tru
         _along_boxes(record, stack.layer(scenario.maps.layers[0]).extent, map_x=nx, map_y=ny)
         record.put("thermal/map_temperature", [field.map(n, nx, ny) for n in scenario.maps.layers])
     if outside:
-        for output in registered(HeatOutput):
+        for output in registered(HeatOutput):  # type: ignore[type-abstract]  # chooses, makes none
             output.of_heat(chip, solution, record)
     return record
 
@@ -110,29 +111,42 @@ def add_power(chip: Chip, computer: Computer, state: Heat, record: Record) -> No
     targets = {n: m.target_conductances() for n, m in computer.matrices.items()}
     activities = computer.activities(targets)
     timing = power.pipeline(activities, work.periphery, work.rate, computer.activation_macs)
-    watts = {name: float(p.sum()) for name, p in state.powers.items()}
-    watts |= {"digital_layers": state.rate * digital_energy(chip), "explicit": total_power(chip.sources)}
-    rate = state.rate or np.nan
-    machine = power.conventional_energies(work.conventional, computer.macs, computer.weights)
-    moving = (*power.DYNAMIC, "digital_layers")
     record.along("component", power.COMPONENTS)
-    record.along("machine", ["dram", "sram"])
+    add_conventional(chip, work.conventional, record)
     record.along("matrix", [layer.name for layer in computer.network.layers])
     record.along("tile", [f"{t.layer}[{t.index}]" for t in computer.tiles])
     record.beside("tile_site", "tile", [layer for layer, _ in computer.places])
     record.beside("tile_x", "tile", [box.centre[0] for _, box in computer.places])
     record.beside("tile_y", "tile", [box.centre[1] for _, box in computer.places])
     record.put("power/tile_power", state.tile_power)
-    record.put("power/component_power", [watts[name] for name in power.COMPONENTS])
+    add_energy(chip, state, record)
     record.put("power/power_density", _density(chip, computer, state))
-    record.put("power/energy_per_inference", [watts[n] / rate if n in moving else np.nan for n in power.COMPONENTS])
-    record.put("power/conventional_energy", list(machine.values()))
     record.put("power/macs", computer.macs)
     record.put("power/latency", timing.latency)
     record.put("power/highest_rate", timing.highest_rate)
     record.put("power/utilisation", [t.utilisation for t in computer.tiles])
     for name, column in mapping_table(chip, computer).items():
         record.put(f"power/matrix_{name}", column)
+
+
+def add_energy(chip: Chip, state: Heat, record: Record, writes: float = 0.0) -> None:
+    """Put powers and energies by component for one thermal state, with that of writes [W], into the `record`."""
+    record.put("power/component_power", energy.as_array(energy.component_powers(chip, state)))
+    record.put("power/energy_per_inference", energy.as_array(energy.energy_per_inference(chip, state, writes)))
+    rates = [energy.break_even_rate(chip, state, writes, machine) for machine in energy.machines_of(chip).values()]
+    record.put("power/break_even_rate", rates)
+
+
+def add_conventional(chip: Chip, deck: Conventional, record: Record) -> None:
+    """Put the conventional machine that the chip is compared with into the `record`."""
+    machines = energy.machines_of(chip)
+    record.along("machine", list(machines))
+    record.put("power/conventional_energy", [m.energy for m in machines.values()])
+    record.put("power/conventional_latency", [m.latency for m in machines.values()])
+    record.put("power/conventional_leakage", [m.leakage for m in machines.values()])
+    assert chip.computer is not None
+    record.put("power/conventional_memory", chip.computer.weights * deck.weight_bits / 8)
+    record.put("power/conventional_technology", deck.technology)
 
 
 def _density(chip: Chip, computer: Computer, state: Heat) -> Floats:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -14,22 +12,12 @@ from stack3d.chip.chip import Chip
 from stack3d.heat.channels import channel_runs
 from stack3d.heat.climate import RATE_TOLERANCE, Climate, RateLaw, grouped, mean_rates, quadrature
 from stack3d.heat.faces import film_laws
-from stack3d.heat.linear import linear, linear_stack
-from stack3d.heat.solvers import solid_backend
 from stack3d.heat.sources import power_schedule
 from stack3d.heat.state import Heat
 from stack3d.heat.tiles import tile_boxes
 from stack3d.layout import Floats
-from stack3d.meshes import VOID, Columns
 from stack3d.thermal.backend import ThermalBackend, ThermalSolution
-from stack3d.thermal.grid.exact_transient import ExactTransient
-from stack3d.thermal.grid.modal_system import ModalSystem
-from stack3d.thermal.grid.solver import TensorSolver
-from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.places import Box, Place, Probe
-from stack3d.thermal.problem import HeatProblem, ThermalProblem
-from stack3d.thermal.systems import stepped, system_of
-from stack3d.thermal.time.body import Body
 from stack3d.thermal.time.march import integrate
 from stack3d.thermal.time.periodic import periodic_state
 from stack3d.thermal.time.schedule import PowerSchedule
@@ -148,23 +136,10 @@ class PeriodicHeat:
         places = [*places, *(Box(name, chip.stack.layer(name).extent) for name in self.tiers), *self.spots]
         rtol = chip.scenario.solver.linear.tolerance
         laws, runs = film_laws(chip.scenario.cooling, given), channel_runs(chip.stack)
-        solver = self._linear_solver(given, means, rtol)
-        system = system_of(solver, self._sources, places, rtol=rtol, laws=laws, runs=runs)
-        if isinstance(system, ModalSystem):
-            exact = ExactTransient(system)
+        system = self.backend.held_at(means).system(self._sources, places, rtol=rtol, laws=laws, runs=runs)
+        if (exact := system.exact) is not None:
             return lambda now, times: exact.periodic(now, times.tolist()).temperature
         return partial(self._marched, system)
-
-    def _linear_solver(self, given: HeatProblem, means: Mapping[str, float], rtol: float) -> TensorSolver | Body:
-        """Of the stack with its conductivities held; tetrahedra get a solver of their own, bricks the tensor solve."""
-        if isinstance(given, ThermalProblem):
-            return TensorSolver(dataclasses.replace(given, stack=linear_stack(self.chip.stack, means)), rtol=rtol)
-        assert isinstance(given, MeshProblem) and isinstance(given.body, Columns)
-        layers = list(means)
-        owner = {int(r): layers[i] for i, row in zip(given.body.layer, given.body.region) for r in np.unique(row) if r != VOID}
-        materials = tuple(linear(m, means[owner[r]]) if r in owner else m for r, m in enumerate(given.body.materials))
-        problem = dataclasses.replace(given, body=dataclasses.replace(given.body, materials=materials))
-        return stepped(solid_backend(self.chip.scenario, problem, Counter()))
 
     def _marched(self, system: TransientSystem, schedule: PowerSchedule, times: Floats) -> Floats:
         """Between dense instants of one marched period, which is kept for these powers."""

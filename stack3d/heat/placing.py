@@ -113,7 +113,7 @@ def _arranged(chip: Chip, wanted: Any, known: dict[int, SiteHeat] | None, margin
             if known is None:
                 raise _HeatIsAskedError
             if part not in known:
-                energies = energies_of(replace(computer, hops=(1,) * len(computer.tiles)), scenario, targets)
+                energies = energies_of(replace(computer, hops=(1,) * len(computer.tiles)).activities(targets), scenario)
                 powers = {name: chip.mean_rate * e[mine] for name, e in energies.items()}
                 known[part] = site_heat(scenario, stack, chip.sources, free, powers, required)
             return replace(known[part], margin=margin)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from stack3d.chip.chip import Chip
+from stack3d.chip.computer import energies_of
 from stack3d.errors import RangeError, SolverError, ValidityWarning
 from stack3d.heat.runaway import RUNAWAY_TEMPERATURE, Runaway
-from stack3d.heat.sources import dynamic_powers, heat_sources
+from stack3d.heat.sources import calibration_power, heat_sources
 from stack3d.heat.state import LEAKAGE_ITERATIONS, Heat, Limits
 from stack3d.heat.tiles import periphery_means, tile_field
 from stack3d.layout import Floats
@@ -27,6 +28,7 @@ def settle(
     write_power: Floats | float = 0.0,
     above: Callable[[float], Floats | float] = lambda rate: 0.0,
     leaking: Floats | float = 1.0,
+    calibrations: float = 0.0,
 ) -> Heat:
     """Solve for temperature, leakage and what the cells conduct at that temperature together.
 
@@ -46,6 +48,8 @@ def settle(
         Rate [1/s] → how far the hottest instant of a period lies above the mean of each box; throttling looks at it. [K]
     leaking : ndarray or float
         Leakage of each tile's periphery, mean over a period, over that at its mean temperature. [-]
+    calibrations : float
+        Of corrections, mean per second. [1/s]
 
     Raises
     ------
@@ -55,14 +59,14 @@ def settle(
         When they have not settled after the allowed iterations.
     """
     asked = chip.mean_rate
-    full = _fixed_point(chip, backend, conductances_at, start, limits, write_power, leaking, asked)
+    full = _fixed_point(chip, backend, conductances_at, start, limits, write_power, leaking, asked, calibrations)
 
     def peak(state: Heat) -> float:
         return float((state.field + above(state.rate)).max())
 
     if limits.hottest is None or peak(full) <= limits.hottest:
         return full
-    idle = _fixed_point(chip, backend, conductances_at, start, limits, write_power, leaking, 0.0)
+    idle = _fixed_point(chip, backend, conductances_at, start, limits, write_power, leaking, 0.0, calibrations)
     if peak(idle) >= limits.hottest:
         text = f"throttling: the idle chip is at {peak(idle):.1f} K already, above the limit of {limits.hottest:.1f} K"
         warnings.warn(ValidityWarning(text), stacklevel=2)
@@ -71,7 +75,7 @@ def settle(
     for _ in range(LEAKAGE_ITERATIONS):  # regula falsi on a nearly linear curve, bracketed
         share = (limits.hottest - peak(low)) / (peak(high) - peak(low))
         rate = low.rate + 0.999 * share * (high.rate - low.rate)
-        state = _fixed_point(chip, backend, conductances_at, low.field, limits, write_power, leaking, rate)
+        state = _fixed_point(chip, backend, conductances_at, low.field, limits, write_power, leaking, rate, calibrations)
         if limits.hottest - 0.05 <= peak(state) <= limits.hottest:
             return state
         low, high = (state, high) if peak(state) < limits.hottest else (low, state)
@@ -87,6 +91,7 @@ def _fixed_point(
     write_power: Floats | float,
     leaking: Floats | float,
     rate: float,
+    calibrations: float,
 ) -> Heat:
     computer, work = chip.computer, chip.scenario.workload
     assert computer is not None and work is not None
@@ -100,10 +105,13 @@ def _fixed_point(
     runaway = Runaway()
     for iteration in range(1, limits.iterations + 1):
         try:
-            powers = dynamic_powers(chip, conductances_at(field), rate)
+            activities = tuple(computer.activities(conductances_at(field)))
         except RangeError:  # leakage has left the temperatures of the device laws
             runaway.conclude(field)
             raise
+        energies = energies_of(activities, chip.scenario)
+        powers = {name: rate * energy for name, energy in energies.items()}
+        powers["calibration"] = calibration_power(chip, energies, calibrations)
         powers["write"] = np.array(np.broadcast_to(write_power, (len(computer.tiles),)), dtype=float)
         powers["leakage"] = power.leakage(work.periphery, periphery) * awake * leaking
         solution = backend.solve(heat_sources(chip, powers, rate), guess=guess)
@@ -119,7 +127,7 @@ def _fixed_point(
         runaway.check(periphery, warmed)
         field, periphery = new, warmed
         if steps[-1] < limits.tolerance:
-            return Heat(solution, field, powers, rate, iteration, steps[-1])
+            return Heat(solution, field, powers, rate, iteration, steps[-1], activities, calibrations)
     raise SolverError(
         f"temperature, leakage and conductance have not settled after {limits.iterations} iterations"
         f" (last change {steps[-1]:.2g} K, {limits.tolerance:.2g} K asked)"

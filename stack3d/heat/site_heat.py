@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from stack3d.geometry.grid import build_grid
 from stack3d.heat.faces import thermal_problem
-from stack3d.heat.linear import linear_stack
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.grid.response import thermal_response
 from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.linear import linear_stack
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.workload.placement import Site, SiteHeat
 from stack3d.workload.power import heated_place, tier_boundaries

@@ -9,7 +9,7 @@ import numpy as np
 from stack3d.chip.chip import Chip
 from stack3d.chip.computer import energies_of
 from stack3d.heat.state import Heat
-from stack3d.heat.upkeep import digital_energy
+from stack3d.heat.upkeep import calibration_effort, digital_energies
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.time.schedule import PowerSchedule
 from stack3d.workload import power
@@ -27,7 +27,24 @@ def sources_as_programmed(chip: Chip) -> tuple[HeatSource, ...]:
 def dynamic_powers(chip: Chip, conductances: Mapping[str, Floats], rate: float) -> dict[str, Floats]:
     """Power of each tile by component that goes with the rate [1/s], shape (tiles,). [W]"""
     assert chip.computer is not None
-    return {name: rate * energy for name, energy in energies_of(chip.computer, chip.scenario, conductances).items()}
+    energies = energies_of(chip.computer.activities(conductances), chip.scenario)
+    return {name: rate * energy for name, energy in energies.items()}
+
+
+def calibration_power(chip: Chip, energies: Mapping[str, Floats], per_second: float) -> Floats:
+    """Mean power of calibrations in each tile; that of their digital layers is spread over the tiles. [W]
+
+    Parameters
+    ----------
+    chip : Chip
+    energies : mapping of str to ndarray, shape (tiles,)
+        Of one inference by component. [J]
+    per_second : float
+        Calibrations per second. [1/s]
+    """
+    tiles, logic = calibration_effort(chip)
+    digital = logic * sum(digital_energies(chip).values()) / tiles.size
+    return np.asarray(per_second * (tiles * sum(energies[name] for name in power.DYNAMIC) + digital))
 
 
 def heat_sources(chip: Chip, powers: Mapping[str, Floats], rate: float) -> tuple[HeatSource, ...]:
@@ -35,7 +52,7 @@ def heat_sources(chip: Chip, powers: Mapping[str, Floats], rate: float) -> tuple
     computer, work = chip.computer, chip.scenario.workload
     assert computer is not None and work is not None
     home = (chip.stack.with_role("logic") or chip.stack.with_role("rram")[:1])[-1]
-    digital = rate * digital_energy(chip)
+    digital = rate * sum(digital_energies(chip).values())
     host = (HeatSource("digital_layers", home.name, home.extent, digital),) if digital else ()
     return (*chip.sources, *power.tile_sources(chip.stack, computer.places, powers, work.periphery), *host)
 

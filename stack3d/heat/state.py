@@ -9,6 +9,7 @@ import numpy as np
 
 from stack3d.layout import Floats
 from stack3d.thermal.backend import ThermalSolution
+from stack3d.workload.power import TileActivity
 
 LEAKAGE_TOLERANCE = 1e-3
 """Change of the hottest tile between two leakage iterations at which they end. [K]"""
@@ -32,6 +33,10 @@ class Heat:
         Of the fixed point of temperature, leakage and conductance.
     change : float
         Of any box in the last iteration. [K]
+    activities : tuple of TileActivity
+        What each tile does per inference, with what its cells conduct.
+    calibrations : float
+        Of corrections, per second. [1/s]
     """
 
     solution: ThermalSolution
@@ -40,6 +45,8 @@ class Heat:
     rate: float
     iterations: int
     change: float
+    activities: tuple[TileActivity, ...]
+    calibrations: float = 0.0
 
     @property
     def tile_temperature(self) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,16 +20,8 @@ from stack3d.layout import Floats, HeatSource
 from stack3d.record import Record
 from stack3d.schema.numerics import Accuracy, Transient
 from stack3d.thermal.backend import SolidBackend, ThermalSolution
-from stack3d.thermal.fields.field import Field
-from stack3d.thermal.fields.on_grid import GridField
-from stack3d.thermal.grid.bends import bends, settled
-from stack3d.thermal.grid.cells import CellProperties
-from stack3d.thermal.grid.exact_transient import ExactTransient
-from stack3d.thermal.grid.modal_system import ModalSystem
 from stack3d.thermal.places import Box, Place, Probe
-from stack3d.thermal.problem import HeatProblem, ThermalProblem
-from stack3d.thermal.systems import stepped, system_of
-from stack3d.thermal.time.body import Boundary
+from stack3d.thermal.problem import HeatProblem
 from stack3d.thermal.time.march import integrate, integrate_fixed
 from stack3d.thermal.time.periodic import periodic_state
 from stack3d.thermal.time.schedule import PowerSchedule
@@ -96,8 +88,8 @@ def over_time(chip: Chip, solid: SolidBackend, state: Heat | None = None) -> tup
     problem = solid.problem
     laws, runs = film_laws(chip.scenario.cooling, problem), channel_runs(problem.stack)
     profile = chip.scenario.solver
-    system = system_of(stepped(solid), sources, places, rtol=profile.linear.tolerance, laws=laws, runs=runs)
-    times = np.array(deck.outputs or (deck.until,))
+    system = solid.system(sources, places, rtol=profile.linear.tolerance, laws=laws, runs=runs)
+    times = np.array(deck.times)
     ambient = chip.scenario.cooling.ambient
     allowed = tolerances(deck, profile.error_promise)
     begun = _periodic if deck.periodic else _marched
@@ -115,7 +107,7 @@ def over_time(chip: Chip, solid: SolidBackend, state: Heat | None = None) -> tup
         outlets = {name: values[:, -1] for name, values in boundary.coolant.items()}
         left = sum(boundary.heat.values())
         powered = [replace(source, power=float(watts)) for source, watts in zip(sources, powers)]
-        field = _bent(problem, result.field, powered, boundary)
+        field = problem.bent(result.field, powered, boundary.pushed, boundary.heat)
         solution = ThermalSolution(field, power + boundary.pushed, left, boundary.heat, dict(counts), outlets)
         row = thermal_values(chip, solution)
         del row["thermal/heat_balance_error"]  # heat is stored, so in is not out
@@ -125,16 +117,6 @@ def over_time(chip: Chip, solid: SolidBackend, state: Heat | None = None) -> tup
             worst = peak, solution, problem.with_films(boundary.films)
     assert worst is not None
     return record.over_time(rows, times), replace(worst[1], statistics=dict(counts)), worst[2]
-
-
-def _bent(problem: HeatProblem, field: Field, sources: Sequence[HeatSource], boundary: Boundary) -> Field:
-    """On a grid, the field with the bow of heated layers, by the share of the heat that leaves."""
-    if not isinstance(field, GridField) or not isinstance(problem, ThermalProblem):
-        return field
-    cells = CellProperties.of(field.stack, field.grid)
-    share = settled(problem, cells, field.values, sum(s.power for s in sources) + boundary.pushed, boundary.heat)
-    parts = bends(field.stack, field.grid, cells, sources, field.values)
-    return replace(field, bend={name: share * part for name, part in parts.items()})
 
 
 def _marched(
@@ -181,8 +163,7 @@ def _periodic(
     """Exact by modes where there are any, else marched from the state that a period gives back."""
     if schedule.period is None:
         raise DeckError(Problem("transient.periodic", "the power does not repeat; give a duty or a trace"))
-    if isinstance(system, ModalSystem):
-        exact = ExactTransient(system)
+    if (exact := system.exact) is not None:
         return lambda now: exact.periodic(schedule, [now])
     first, periods = periodic_state(system, schedule, tolerance=allowed[0], relative=allowed[1])
     kelvin = max(allowed[0], allowed[1] * system.size(first - system.start(ambient)))

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from stack3d.chip.chip import Chip
 from stack3d.layout import Floats
-from stack3d.workload import power
 
 
-def digital_energy(chip: Chip) -> float:
-    """Energy per inference of the layers that stay digital, and of the corrections at read-out. [J]"""
-    work = chip.scenario.workload
-    if chip.computer is None or work is None:
-        return 0.0
-    return (chip.computer.digital_macs + correction_macs(chip)) * work.periphery.digital_mac
+def digital_energies(chip: Chip) -> dict[str, float]:
+    """Energy per inference of the logic: layers that stay digital with corrections, and products of two activations. [J]"""
+    work, computer = chip.scenario.workload, chip.computer
+    if computer is None or work is None:
+        return {"digital_layers": 0.0, "activations": 0.0}
+    layers = computer.digital_macs - computer.activation_macs + correction_macs(chip)
+    price = work.periphery.digital_mac
+    return {"digital_layers": layers * price, "activations": computer.activation_macs * price}
 
 
 def correction_macs(chip: Chip) -> float:
     """Multiply-adds per inference of ``lifetime.compensation``.
 
     One per output of a layer, or of each of its arrays where those have factors of their own; with `input_sums` one more per
-    output, and one per input for the sum. The reads that calibrate are those of `calibration_energy`.
+    output, and one per input for the sum. The reads that calibrate are those of `calibration_effort`.
     """
     fix = chip.scenario.lifetime.compensation if chip.scenario.lifetime is not None else None
     if fix is None or chip.computer is None:
@@ -36,27 +35,31 @@ def correction_macs(chip: Chip) -> float:
     return total
 
 
-def calibration_energy(chip: Chip, powers: Mapping[str, Floats], rate: float) -> float:
-    """Energy of the reads of one calibration for ``lifetime.compensation``; none of a chip that computes nothing. [J]
+def calibration_effort(chip: Chip) -> tuple[Floats, float]:
+    """Reads of one calibration of corrections, in inferences: of each tile, shape (tiles,), and of the logic. [-]
 
     Gains of layers read one-hot inputs, those of arrays their reference columns once; columns and converter ranges take the
-    calibration inputs through the whole network each. The heat of these reads is left out: they are few.
-
-    Parameters
-    ----------
-    chip : Chip
-    powers : mapping of str to ndarray, shape (tiles,)
-        By component. [W]
-    rate : float
-        Inferences per second of these powers. [1/s]
+    calibration inputs through the whole network each.
     """
-    fix = chip.scenario.lifetime.compensation if chip.scenario.lifetime is not None else None
-    if fix is None or chip.computer is None or not rate:
-        return 0.0
     computer = chip.computer
-    inference = np.sum([powers[name] for name in power.DYNAMIC], axis=0) / rate
-    total = len(computer.data.profile) * (fix.columns + fix.recalibrate) * float(inference.sum())
+    assert computer is not None
+    fix = chip.scenario.lifetime.compensation if chip.scenario.lifetime is not None else None
+    if fix is None:
+        return np.zeros(len(computer.tiles)), 0.0
+    passes = float(len(computer.data.profile) * (fix.columns + fix.recalibrate))
+    effort = np.full(len(computer.tiles), passes)
     for name, matrix in computer.matrices.items():
-        product = sum(float(inference[i]) for i, _ in computer.tiles_of(name)) / computer.products[name]
-        total += product * {"none": 0, "tile": 1, "layer": matrix.n_inputs}[fix.drift]
-    return total
+        vectors = {"none": 0, "tile": 1, "layer": matrix.n_inputs}[fix.drift]
+        for i, _ in computer.tiles_of(name):
+            effort[i] += vectors / computer.products[name]
+    return effort, passes
+
+
+def calibrations(chip: Chip, start: float, end: float) -> int:
+    """Calibrations in [start, end): one at every multiple of their period; that of the programmed chip is not among them."""
+    fix = chip.scenario.lifetime.compensation if chip.scenario.lifetime is not None else None
+    if fix is None or not any((fix.drift != "none", fix.columns, fix.recalibrate)):
+        return 0
+    slack = 1 - 1e-9  # a quotient that rounding has put above a whole number is that number
+    first, beyond = (max(1, int(np.ceil(t / fix.period * slack))) for t in (start, end))
+    return max(0, beyond - first)

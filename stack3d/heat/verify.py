@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from stack3d.errors import DeckError, Problem
 from stack3d.heat.bodies import make_body
 from stack3d.heat.faces import thermal_problem
-from stack3d.heat.linear import linear_stack
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import make_backend
 from stack3d.heat.sources import sources_as_programmed
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.analytic.series import CosineSeries
+from stack3d.thermal.linear import linear_stack
 from stack3d.thermal.places import Box, Place, Probe
 
 

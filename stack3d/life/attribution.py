@@ -39,7 +39,7 @@ def with_ideal_tiles(history: History, tiles: Sequence[int]) -> NDArray[np.float
 
 
 def add_attribution(history: History, record: Record) -> None:
-    """Accuracy at the end with one mechanism, tier or layer switched off at a time, and the standard error of the gain."""
+    """Accuracy at the end, and at the first read-out, with one mechanism, tier or layer off at a time; errors of the gains."""
     computer = history.end.computer
     names = [*computer.mechanisms, "converters"]
     history = replace(history, start=replace(history.start, fresh_accuracy=history.end.fresh_accuracy))
@@ -51,8 +51,22 @@ def add_attribution(history: History, record: Record) -> None:
         "_layer": [with_ideal_tiles(history, [i for i, _ in computer.tiles_of(name)]) for name in layers],
     }
     for suffix, rows in found.items():
-        gains = np.array(rows) - final
-        chance = gains.std(axis=1, ddof=1) / np.sqrt(final.size) if final.size > 1 else np.full(len(rows), np.nan)
         record.put(f"mvm/accuracy_without{suffix}", np.array(rows).mean(axis=1))
-        record.put(f"mvm/accuracy_without{suffix}_error", chance)
+        record.put(f"mvm/accuracy_without{suffix}_error", _chance(np.array(rows) - final))
+    first, fresh = _at_first(history), record["mvm/accuracy"][0]
+    today = np.array([without_mechanism(first, name) for name in names])
+    record.put("mvm/first_accuracy_without", today.mean(axis=1))
+    record.put("mvm/first_accuracy_without_error", _chance(today - fresh))
     record.along("mechanism", names)
+
+
+def _at_first(history: History) -> History:
+    """The same life up to its first read-out."""
+    times, climates = history.times[:1], history.climates[:1]
+    return replace(history, times=times, climates=climates, end=replay(history.start, times, climates, history.plan))
+
+
+def _chance(gains: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Standard error of the mean over chips, the last axis; NaN for a single one."""
+    chips = gains.shape[1]
+    return gains.std(axis=1, ddof=1) / np.sqrt(chips) if chips > 1 else np.full(len(gains), np.nan)

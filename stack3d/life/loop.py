@@ -17,6 +17,7 @@ from stack3d.heat.periodic import PeriodicHeat, Swing
 from stack3d.heat.settle import settle
 from stack3d.heat.sources import power_schedule
 from stack3d.heat.state import Heat
+from stack3d.heat.upkeep import calibrations
 from stack3d.life import checkpoint
 from stack3d.life.answers import answered
 from stack3d.life.epochs import elapse
@@ -147,21 +148,27 @@ class Loop:
         return stored.life, list(stored.ahead), stored.field, stored.swing
 
     def _epoch(self, life: Life, epoch: int, end: float, field: NDArray[np.float64], swing: Swing | None) -> Moment:
-        """Temperature of the epoch and the chips at its end, found together; one way, the first heat stays."""
-        state = self.first
-        if self.lifetime.coupling.enabled:
-            for _ in range(MOST_PASSES):
-                state = self._settled(life, epoch, end, field, swing)
-                if self.periodic is None:
-                    break
+        """Temperature of the epoch and the chips at its end, found together; one way, the first heat stays.
+
+        The writes that heat are those that are billed.
+        """
+        state, per_second = self.first, calibrations(self.chip, life.time, end) / (end - life.time)
+        after = self._elapsed(life, epoch, end, climate_of(field, swing))
+        for _ in range(MOST_PASSES if self.lifetime.coupling.enabled else 0):
+            guess = after
+            state = self._settled(life, guess, epoch, end, field, swing, per_second)
+            before, field = swing, state.field
+            if self.periodic is not None:
                 with self.clock("heat"):
-                    before, swing = swing, self.periodic.swing(state, swing)
-                if before is swing:
-                    break
-                field = state.field
-        climate = climate_of(state.field, swing)
-        with self.clock("age"):
-            after = elapse(life, end, climate, self.plan, epoch)
+                    swing = self.periodic.swing(state, swing)
+            after = self._elapsed(life, epoch, end, climate_of(field, swing))
+            is_billed = np.allclose(after.bill.tile_energy, guess.bill.tile_energy, rtol=1e-12, atol=0.0)
+            if before is swing and is_billed:
+                break
+        else:
+            if self.lifetime.coupling.enabled and not is_billed:
+                after = guess
+        state, climate = replace(state, calibrations=per_second), climate_of(state.field, swing)
         with self.clock("read"):
             reading = read_out(after, climate, self.plan, epoch)
         if after.fresh_accuracy is None:
@@ -175,23 +182,41 @@ class Loop:
             return peaks
         return np.asarray(np.maximum(peaks, self.periodic.layer_peaks(state.solution, swing)))
 
-    def _settled(self, life: Life, epoch: int, end: float, field: NDArray[np.float64], swing: Swing | None) -> Heat:
-        """Fixed point of temperature, leakage and what the cells conduct on average over the epoch."""
+    def _elapsed(self, life: Life, epoch: int, end: float, climate: Climate) -> Life:
         with self.clock("age"):
-            guess = elapse(life, end, climate_of(field, swing), self.plan, epoch)
+            return elapse(life, end, climate, self.plan, epoch)
+
+    def _settled(
+        self,
+        life: Life,
+        guess: Life,
+        epoch: int,
+        end: float,
+        field: NDArray[np.float64],
+        swing: Swing | None,
+        per_second: float,
+    ) -> Heat:
+        """Fixed point of temperature, leakage and what the cells conduct on average over the epoch; `guess` ends it."""
 
         def conductances(trial: NDArray[np.float64]) -> dict[str, Any]:
             climate = climate_of(trial, swing)
+            later = guess if trial is field else self._elapsed(life, epoch, end, climate)
             with self.clock("age"):
-                before = life.conductances(climate)
-                later = guess if trial is field else elapse(life, end, climate, self.plan, epoch)
-                after = later.conductances(climate)
+                before, after = life.conductances(climate), later.conductances(climate)
                 return {name: 0.5 * (before[name] + after[name]) for name in before}
 
         with self.clock("heat"):
             power = (guess.bill.tile_energy - life.bill.tile_energy) / (end - life.time)
             return settle(
-                self.chip, self.backend, conductances, field, self.limits, power, self._above(swing), leaking_of(swing)
+                self.chip,
+                self.backend,
+                conductances,
+                field,
+                self.limits,
+                power,
+                self._above(swing),
+                leaking_of(swing),
+                per_second,
             )
 
     def _above(self, swing: Swing | None) -> Callable[[float], NDArray[np.float64] | float]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from stack3d.chip import Chip, Computer
 from stack3d.heat.climate import Climate
+from stack3d.heat.energy import calibration_energy, energy_per_inference
 from stack3d.heat.periodic import Swing
 from stack3d.heat.state import Heat
-from stack3d.heat.upkeep import calibration_energy, digital_energy
+from stack3d.heat.upkeep import calibrations
 from stack3d.layout import Floats
 from stack3d.life.life import Life, Totals
 from stack3d.life.reading import Reading
 from stack3d.life.start import climate_of
-from stack3d.workload.power import DYNAMIC
 
 ANCHOR = 298.15
 """Temperature of the equivalent time in the dataset. [K]"""
@@ -63,15 +64,14 @@ class Moment:
         return climate_of(self.heat.field, self.swing)
 
     @property
-    def inference_energy(self) -> float:
-        """Energy of one inference, leakage and writes not included; NaN where the chip stands still. [J]"""
-        moving = sum(float(self.heat.powers[name].sum()) for name in DYNAMIC)
-        return moving / (self.heat.rate or np.nan) + digital_energy(self.chip)
+    def write_power(self) -> float:
+        """Energy of the epoch's writes over its length. [W]"""
+        return (self.after.bill.energy - self.before.bill.energy) / (self.after.time - self.before.time)
 
-    @property
-    def calibration_energy(self) -> float:
-        """Energy of the reads that calibrate corrections once. [J]"""
-        return calibration_energy(self.chip, self.heat.powers, self.heat.rate)
+    @cached_property
+    def inference_energy(self) -> float:
+        """Energy of one inference, all that the chip draws included; see `energy_per_inference`. [J]"""
+        return sum(energy_per_inference(self.chip, self.heat, self.write_power).values())
 
     def equivalent_time(self) -> Floats:
         """Time at `ANCHOR` that ages the retention of each tier as much as the epoch did, shape (tiers,). [s]"""
@@ -88,12 +88,13 @@ class Moment:
 
     def totalled(self, **others: Any) -> Totals:
         """What the life has added up when the epoch has ended; `others` as `Totals` has them."""
-        so_far, calibration, energy = self.before.totals, self.calibration_energy, self.inference_energy
+        so_far, energy = self.before.totals, self.inference_energy
         is_first = so_far.epochs == 0
+        times = calibrations(self.chip, self.before.time, self.after.time) + is_first  # that of the programmed chip
         return Totals(
             epochs=so_far.epochs + 1,
             equivalent_time=so_far.equivalent_time + self.equivalent_time(),
-            calibration_energy=(calibration if is_first else so_far.calibration_energy) + calibration,  # programmed: once
+            calibration_energy=so_far.calibration_energy + times * calibration_energy(self.chip, self.heat),
             first_energy=energy if is_first else so_far.first_energy,
             accuracy=float(np.mean(self.reading.accuracy)),
             tile_temperature=self.heat.tile_temperature,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from stack3d.fields import Output, registered
+from stack3d.heat.outputs import add_energy
 from stack3d.layout import Floats
 from stack3d.life.histogram import errors_by_tier, histogram, histogram_edges
 from stack3d.life.history import History
@@ -44,7 +45,7 @@ def epoch_record(moment: Moment) -> Record:
         A closed one.
     """
     after, state, reading, climate = moment.after, moment.heat, moment.reading, moment.climate
-    totals, energy = after.totals, moment.inference_energy
+    totals = after.totals
     seen = after.conductances(climate)
     mean, spread = errors_by_tier(moment.computer, after.population, seen, after.tier_of_tile, len(after.tiers))
     record = Record()
@@ -69,8 +70,8 @@ def epoch_record(moment: Moment) -> Record:
     record.put("reliability/coupling_change", state.change)
     record.put("power/total_power", state.solution.heat_in)
     record.put("power/array_power", float(state.powers["array"].sum()))
-    record.put("power/inference_energy", energy)
-    record.put("power/relative_efficiency", 1.0 if totals.epochs == 1 else totals.first_energy / energy)
+    add_energy(moment.chip, state, record, moment.write_power)
+    record.put("power/relative_efficiency", _efficiency(totals.first_energy, moment.inference_energy))
     record.put("power/rate", state.rate)
     if moment.swing is not None:
         record.put("thermal/tile_temperature_low", (state.field + moment.swing.low).min(axis=(1, 2)))
@@ -80,3 +81,8 @@ def epoch_record(moment: Moment) -> Record:
     for output in registered(LifeOutput):
         output.of_epoch(moment, record)
     return record
+
+
+def _efficiency(first: float, now: float) -> float:
+    """Inferences per joule over those of the first epoch: 0 where a chip has come to stand still, 1 where it stood. [-]"""
+    return 1.0 if now == first else first / now

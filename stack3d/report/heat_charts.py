@@ -255,7 +255,13 @@ def power(facts: Facts) -> Figure:
     panels = []
     if facts.has("power/component_power"):
         parts = facts.get("power/component_power")
-        panels.append(_bars("by component", [str(c) for c in parts["component"].values], facts.values("power/component_power")))
+        panels.append(
+            _bars(
+                "by component",
+                [str(c) for c in parts["component"].values],
+                np.atleast_2d(facts.values("power/component_power"))[0],
+            )
+        )
     by_layer: dict[str, float] = {}
     if facts.has("power/tile_power"):
         for site, watts in zip(facts.get("power/tile_power")["tile_site"].values, facts.values("power/tile_power")):

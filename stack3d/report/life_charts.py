@@ -197,10 +197,10 @@ def efficiency(facts: Facts) -> Figure:
             (Line("inferences per joule", time, gain, COLOURS[2], dots=True), Rule("y", 0.0, "today")),
         ),
     )
-    energy = facts.values("power/inference_energy")
+    energy = np.nansum(np.atleast_2d(facts.values("power/energy_per_inference")), axis=1)
     caption = (
-        f"{si(float(energy[0]), 'J')} per inference today, {si(float(energy[-1]), 'J')} at the end, leakage not counted:"
-        " reads of cells that conduct less cost less, converters and links stay."
+        f"{si(float(energy[0]), 'J')} per inference today, {si(float(energy[-1]), 'J')} at the end, leakage and upkeep"
+        " included: reads of cells that conduct less cost less, converters and links stay."
     )
     return Figure("efficiency", "Power as the cells age", caption, panels)
 

@@ -82,9 +82,11 @@ class Answer:
 
 
 def _last(array: xr.DataArray) -> xr.DataArray:
-    """The last value along time that each case has."""
+    """The last value along time that each case has; the only one where there is no time."""
     import xarray as xr
 
+    if "time" not in array.dims:
+        return array
     place = xr.DataArray(np.arange(array.sizes["time"]), dims="time")
     return array.isel(time=(array.notnull() * place).max("time"))
 
@@ -128,10 +130,34 @@ ANSWERS: Mapping[str, Answer] = {
     ),
     "tiers": Answer("tiers", "", ("thermal/temperature_mean",), _tiers, True, 0),
     "energy": Answer(
-        "energy per inference", "nJ", ("power/energy_per_inference",), lambda e: 1e9 * e.sum("component", min_count=1), False, 3
+        "energy per inference",
+        "nJ",
+        ("power/energy_per_inference",),
+        lambda e: 1e9 * _last(e).sum("component", min_count=1),
+        False,
+        3,
+    ),
+    "conventional": Answer(
+        "energy of a conventional machine with SRAM",
+        "nJ",
+        ("power/conventional_energy",),
+        lambda e: 1e9 * e.sel(machine="sram", drop=True),
+        False,
+        3,
+    ),
+    "even": Answer(
+        "rate above which the chip draws less than that machine",
+        "1/s",
+        ("power/break_even_rate",),
+        lambda r: _last(r).sel(machine="sram", drop=True),
+        False,
+        0,
+    ),
+    "hold": Answer(
+        "refresh interval that holds the accuracy", "days", ("reliability/hold_interval",), lambda t: t / 86400.0, True, 1
     ),
     "writes": Answer("write pulses per cell", "", ("reliability/writes",), _last, False, 0),
-    "power": Answer("total power", "W", ("thermal/heat_in",), lambda p: _last(p) if "time" in p.dims else p, False, 3),
+    "power": Answer("total power", "W", ("thermal/heat_in",), _last, False, 3),
 }
 
 

@@ -17,10 +17,13 @@ from stack3d.case.run import Outcome
 from stack3d.decks import Case
 from stack3d.errors import ResultsError
 from stack3d.results.files import plain
+from stack3d.signals import unheard
 
 if TYPE_CHECKING:
     import xarray as xr
 
+SCHEMA = 2
+"""Of the result file: 2 since accuracies are read before writes and energies count all that the chip draws."""
 PACKAGES = ("dolfinx-solver-real", "fenics-dolfinx", "gmsh", "numpy", "scipy", "xarray", "onnx", "pydantic", "pint")
 
 
@@ -81,6 +84,7 @@ def to_tree(case: Case, outcome: Outcome) -> xr.DataTree:
         attrs={
             "title": case.scenario.title or case.name,
             "Conventions": "CF-1.11",
+            "schema": SCHEMA,
             "history": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} stack3d {__version__}: run of scenario {case.name}",
             "scenario": case.name,
             "content_hash": case.digest(),
@@ -159,7 +163,12 @@ def open_result(path: str | Path) -> xr.DataTree:
     if is_damaged(file.parent, read_record(file.parent) if file.name == "result.nc" else {}):
         raise ResultsError(f"{file} is damaged: it is not what its run.json was written for; run the case again")
     try:
-        with xr.open_datatree(file, engine="netcdf4") as tree:
-            return tree.load()
+        with unheard(), xr.open_datatree(file, engine="netcdf4") as tree:
+            found = tree.load()
     except Exception as error:  # the libraries below raise what they like
         raise ResultsError(f"{file} cannot be read as a dataset, it may be cut off or of another kind: {error}") from None
+    if int(found.attrs.get("schema", 1)) > SCHEMA:
+        raise ResultsError(
+            f"{file} has schema {found.attrs['schema']}; this stack3d reads up to {SCHEMA}: a newer one wrote it"
+        )
+    return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stack3d import storage
+from stack3d.signals import unheard
 from stack3d.storage import beside
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def write_tree(path: Path, tree: xr.DataTree) -> None:
     """Write a dataset; the suffix chooses netCDF or Zarr. Raises ResultsError where it cannot be written."""
     import dask.config
 
-    with dask.config.set(scheduler="synchronous"), beside(path) as scratch:  # else xarray asks a Dask cluster for locks
+    # synchronous, else xarray asks a Dask cluster for locks; unheard, else a request to end may leave one of them locked
+    with unheard(), dask.config.set(scheduler="synchronous"), beside(path) as scratch:
         try:
             if path.suffix == ".zarr":
                 tree.to_zarr(scratch, consolidated=False)

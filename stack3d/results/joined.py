@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d import __version__, fields, storage
-from stack3d.errors import ResultsError, ValidityWarning, brief
+from stack3d.errors import ResultsError, ValidityWarning
 from stack3d.results.case import is_damaged, open_result, read_record
 from stack3d.results.files import write_tree
 
@@ -251,10 +251,11 @@ def _column(values: list[Any]) -> Array:
 
 
 def _place(folder: Path, entry: Mapping[str, Any]) -> Path:
-    name = str(entry["case"])
-    if not re.fullmatch("[0-9a-f]{12,64}", name):
-        raise ResultsError(f"{folder} names a case {brief(name)}, which no case is called; run the study again")
-    return folder / "cases" / name[:12]
+    return folder / "cases" / str(entry["case"])[:12]
+
+
+def _is_hash(name: Any) -> bool:
+    return isinstance(name, str) and re.fullmatch("[0-9a-f]{12,64}", name) is not None
 
 
 def _status(folder: Path, entry: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
@@ -303,10 +304,11 @@ def _manifest(folder: Path) -> dict[str, Any]:
             pass
         text = f"{file} is damaged: its cases are listed one by one; run the study again to mend it"
         warnings.warn(ValidityWarning(text), stacklevel=2)
-    records = {p.parent.name: read_record(p.parent) for p in sorted(folder.glob("cases/*/run.json"))}
+    places = [p.parent for p in sorted(folder.glob("cases/*/run.json")) if not p.parent.is_symlink()]
+    records = {place.name: read_record(place) for place in places}
     if not records:
         raise ResultsError(f"no cases below {folder}")
-    records = {name: record for name, record in records.items() if re.fullmatch("[0-9a-f]{12}", name)}
+    records = {n: r for n, r in records.items() if _is_hash(n) and _is_hash(r.get("content_hash", n))}
     labels = [str(record.get("scenario", name)) for name, record in records.items()]
     if len(set(labels)) < len(labels):
         labels = [f"{label} ({name})" for label, name in zip(labels, records)]
@@ -328,6 +330,7 @@ def _is_sound(manifest: Any) -> bool:
             isinstance(d["name"], str) and d["keys"] is not None and d["beside"] is not None for d in manifest["dimensions"]
         )
         indices = {tuple(map(int, case["index"])) for case in manifest["cases"] if {"case", "dropped", "error"} <= {*case}}
+        named &= all(_is_hash(case["case"]) or not case["case"] for case in manifest["cases"])
     except (KeyError, TypeError, ValueError):
         return False
     inside = all(len(i) == len(shape) and all(0 <= a < n for a, n in zip(i, shape)) for i in indices)

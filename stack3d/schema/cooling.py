@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -36,6 +37,7 @@ class CoolingLaw(DeckModel):
     follows_surface: ClassVar[bool] = False
     """Whether the film changes with the temperature of the face, which is then found together with the heat."""
 
+    @abstractmethod
     def film(self, surface: float, ambient: float, area: float) -> float:
         """Mean film coefficient over a face. [W m⁻² K⁻¹].
 
@@ -48,7 +50,6 @@ class CoolingLaw(DeckModel):
         area : float
             Of the face. [m²]
         """
-        raise NotImplementedError
 
 
 cooling_laws: Registry[type[CoolingLaw]] = Registry("cooling law")

@@ -84,6 +84,8 @@ class Compensation(DeckModel):
     cells of different states that change by different factors."""
     recalibrate: bool = False
     """Set the converter ranges anew at every read-out."""
+    period: Duration = 86400.0
+    """Between the calibrations that are billed; assumed, once a day. Read-outs see corrections that have just been measured."""
 
     @model_validator(mode="after")
     def _sums_of_columns(self) -> Self:

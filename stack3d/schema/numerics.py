@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from stack3d.schema.base import (
     Count,
@@ -101,12 +101,50 @@ class Duty(DeckModel):
         return self
 
 
+MOST_OUTPUTS = 10_000
+"""Of one transient; each keeps every map."""
+
+
+class Spaced(DeckModel):
+    """Times from one to another, both included."""
+
+    start: Annotated[Time, Field(alias="from")]
+    end: Annotated[Duration, Field(alias="to")]
+    count: Annotated[Count, Field(ge=2, le=MOST_OUTPUTS)]
+    scale: Literal["linear", "log"] = "linear"
+    """Equal differences, or equal ratios."""
+
+    @model_validator(mode="after")
+    def _ascend(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError(f"from must lie before to (got {self.start:g} s, {self.end:g} s)")
+        if self.scale == "log" and self.start <= 0:
+            raise ValueError("scale: log wants from above zero")
+        return self
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """All of them, ascending. [s]"""
+        shares = [i / (self.count - 1) for i in range(self.count)]
+        if self.scale == "log":
+            inner = tuple(self.start * (self.end / self.start) ** s for s in shares[1:-1])
+        else:
+            inner = tuple(self.start + (self.end - self.start) * s for s in shares[1:-1])
+        return (self.start, *inner, self.end)
+
+
+def _how_given(value: Any) -> str:
+    return "spaced[]" if isinstance(value, Mapping | Spaced) else "listed[]"
+
+
 class Transient(DeckModel):
     """Temperature over time instead of the steady state; power follows its traces."""
 
     until: Duration
-    outputs: tuple[Time, ...] = ()
-    """Times at which everything is reported, ascending; absent = `until` alone."""
+    outputs: Annotated[
+        Annotated[tuple[Time, ...], Tag("listed[]")] | Annotated[Spaced, Tag("spaced[]")], Discriminator(_how_given)
+    ] = ()
+    """Times at which everything is reported: a list that ascends, or from, to, count and scale; absent = `until` alone."""
     initial: Temperature | None = None
     """Uniform temperature at the start; absent = ambient."""
     duty: Duty | None = None
@@ -118,10 +156,15 @@ class Transient(DeckModel):
     tolerance: Annotated[Accuracy, WithJsonSchema(_ACCURACY)] | None = None
     """Largest local error of a step by error control, per cent of the largest change so far; absent = by the profile."""
 
+    @property
+    def times(self) -> tuple[float, ...]:
+        """Those of the outputs. [s]"""
+        return (self.outputs.times if isinstance(self.outputs, Spaced) else self.outputs) or (self.until,)
+
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
-        times = (*self.outputs,)
-        if any(b <= a for a, b in zip(times[:-1], times[1:])) or (times and times[-1] > self.until * (1 + 1e-12)):
+        times = self.times
+        if any(b <= a for a, b in zip(times[:-1], times[1:])) or times[-1] > self.until * (1 + 1e-12):
             raise ValueError("outputs have to ascend, and none may come after until")
         if self.step is not None and self.until / self.step > MOST_STEPS:
             raise ValueError(f"step makes more than {MOST_STEPS} steps until the end")

@@ -12,10 +12,12 @@ from stack3d.schema.base import (
     Duration,
     Energy,
     Fraction,
+    Frequency,
     Number,
     Power,
     Rate,
     TemperatureDifference,
+    Thickness,
 )
 from stack3d.schema.geometry import Interval, Name
 
@@ -120,16 +122,44 @@ class Periphery(DeckModel):
     layer where there is one, else the logic die, else the tile's own box."""
 
 
+class Memory(DeckModel):
+    """An on-chip memory of a conventional machine."""
+
+    size: Annotated[Count, Field(ge=1)]
+    """[byte]"""
+    bit: Annotated[Energy, Field(gt=0)]
+    """Of reading a bit."""
+
+
 class Conventional(DeckModel):
     """A machine that fetches its weights for every inference: what the crossbars are compared with."""
 
     weight_bits: Annotated[Count, Field(ge=1, le=64)] = 8
     mac: Energy = 0.23e-12
     """8-bit multiply and add in 45 nm, 0.2 + 0.03 pJ: M. Horowitz, ISSCC 2014, doi:10.1109/ISSCC.2014.6757323."""
-    sram_bit: Energy = 1.5625e-12
-    """1 MB cache, 100 pJ per 64 bit, 45 nm: Horowitz 2014."""
+    technology: Thickness = 45e-9
+    """Node that these figures are of."""
+    sram: Annotated[tuple[Memory, ...], Field(min_length=1)] = (
+        Memory.model_construct(size=8192, bit=10e-12 / 64),
+        Memory.model_construct(size=32768, bit=20e-12 / 64),
+        Memory.model_construct(size=1048576, bit=100e-12 / 64),
+    )
+    """On-chip memories; that of the model lies between or beyond them along a power of the size. Caches of 8 kB, 32 kB and
+    1 MB, 10, 20 and 100 pJ per 64 bit, 45 nm: Horowitz 2014."""
     dram_bit: Energy = 20.3e-12
     """DRAM, 1.3 nJ per 64 bit (lower end of 1.3 to 2.6 nJ): Horowitz 2014."""
+    mac_rate: Frequency = 6.4e10
+    """Multiply-accumulates per second; assumed, 64 at 1 GHz."""
+    sram_bandwidth: Frequency = 5.12e11
+    """Bits per second; assumed, eight for each multiply-accumulate."""
+    dram_bandwidth: Frequency = 1.024e11
+    """Bits per second; assumed, 32 lines at 3.2 Gbit/s."""
+    logic_leakage: Annotated[Power, Field(ge=0)] = 1e-3
+    """Static power of the arithmetic and its control; assumed, 45 nm at room temperature."""
+    sram_leakage: Annotated[Power, Field(ge=0)] = 1e-11
+    """Static power per bit; assumed, low-leakage cells at room temperature."""
+    dram_leakage: Annotated[Power, Field(ge=0)] = 2e-13
+    """Self-refresh per bit; assumed, about 1 mW for 4 Gbit."""
 
 
 class Trace(DeckModel):

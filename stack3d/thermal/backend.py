@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.fields.field import Field
-from stack3d.thermal.problem import HeatProblem
+from stack3d.thermal.places import Place
+from stack3d.thermal.problem import FilmLaw, HeatProblem
+from stack3d.thermal.time.system import TransientSystem
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +57,18 @@ class ThermalBackend(Protocol):
     def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
         """Steady temperature for these sources, begun at a `guess` [K]; raises SolverError when not converged."""
 
+    def held_at(self, means: Mapping[str, float]) -> SolidBackend:
+        """A solver of the solid with its present films and every conductivity held at the mean of its layer. [K]"""
 
-class SolidBackend(ThermalBackend, Protocol):
+
+class Recoolable(ThermalBackend, Protocol):
+    """A solver that takes other films."""
+
+    def recooled(self, problem: Any) -> Recoolable:
+        """A solver for the same stack, grid and patches with other films and references."""
+
+
+class SolidBackend(Recoolable, Protocol):
     """A solver whose films can be given another temperature, node by node, and other coefficients."""
 
     @property
@@ -79,4 +92,19 @@ class SolidBackend(ThermalBackend, Protocol):
         """
 
     def recooled(self, problem: Any) -> SolidBackend:
-        """A solver for the same stack, grid and patches with other films and references."""
+        """As that of `Recoolable`."""
+
+    def system(
+        self,
+        sources: Sequence[HeatSource],
+        places: Sequence[Place],
+        *,
+        rtol: float = 1e-10,
+        laws: Mapping[str, FilmLaw] | None = None,
+        runs: Sequence[ChannelRun] = (),
+    ) -> TransientSystem:
+        """What steps in time see of this solver, in its cheapest form.
+
+        `rtol` is the relative residual of a step [-], `laws` are of films that follow the temperature of their face, `runs`
+        channels with coolant.
+        """

@@ -16,6 +16,7 @@ from stack3d.meshes import CellMesh, Columns, Ints
 from stack3d.thermal.elements import node_integrals
 from stack3d.thermal.fields.on_cells import MeshField
 from stack3d.thermal.fields.on_columns import ColumnField
+from stack3d.thermal.linear import linear
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import Face, reference_of
 
@@ -64,6 +65,17 @@ class MeshProblem:
         """The same problem with other film coefficients by face. [W m⁻² K⁻¹]"""
         faces = {n: replace(f, film_coefficient=films.get(n, f.film_coefficient)) for n, f in self.faces.items()}
         return replace(self, faces=faces)
+
+    def held_at(self, means: Mapping[str, float]) -> MeshProblem:
+        """The same problem with every conductivity held at the mean of its layer. [K]"""
+        layers = [layer.name for layer in self.stack.layers]
+        owner = {region: layers[i] for region, i in self.body.layer_of_region.items()}
+        materials = tuple(linear(m, means[owner[r]]) if r in owner else m for r, m in enumerate(self.body.materials))
+        return replace(self, body=replace(self.body, materials=materials))
+
+    def bent[F](self, field: F, sources: Sequence[HeatSource], pushed: float, left: Mapping[str, float]) -> F:
+        """The field as it is."""
+        return field
 
     def cell_powers(self, sources: Sequence[HeatSource]) -> Floats:
         """Power in each cell, shape (cells,); the sum is that of the sources. [W]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -12,7 +12,13 @@ import numpy as np
 
 from stack3d.errors import DeckError
 from stack3d.grids import Grid, Plane, planes_of
-from stack3d.layout import Floats, Stack, Surface
+from stack3d.layout import Floats, HeatSource, Stack, Surface
+from stack3d.thermal.fields.field import Field
+from stack3d.thermal.fields.on_grid import GridField
+from stack3d.thermal.linear import linear_stack
+
+FilmLaw = Callable[[float], float]
+"""Film coefficient [W m⁻² K⁻¹] for the temperature of its face [K]."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,12 @@ class HeatProblem(Protocol):
 
     def with_films(self, films: Mapping[str, float]) -> HeatProblem:
         """The same problem with other film coefficients by face. [W m⁻² K⁻¹]"""
+
+    def bent(self, field: Any, sources: Sequence[HeatSource], pushed: float, left: Mapping[str, float]) -> Field:
+        """A field between steady states with what its elements cannot hold of sources [W], where that is known.
+
+        `pushed` is the heat that fluxes bring, `left` what leaves through each face. [W]
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +156,20 @@ class ThermalProblem:
         patches = tuple((surface, changed[surface.name]) for surface, _ in self.patches)
         top, bottom, sides = (changed[name] for name in ("top", "bottom", "sides"))
         return dataclasses.replace(self, patches=patches, top=top, bottom=bottom, sides=sides)
+
+    def held_at(self, means: Mapping[str, float]) -> ThermalProblem:
+        """The same problem with every conductivity held at the mean of its layer. [K]"""
+        return dataclasses.replace(self, stack=linear_stack(self.stack, means))
+
+    def bent(self, field: GridField, sources: Sequence[HeatSource], pushed: float, left: Mapping[str, float]) -> GridField:
+        """The field with the bow of heated layers, by the share of the heat [W] that leaves."""
+        from stack3d.thermal.grid.bends import bends, settled
+        from stack3d.thermal.grid.cells import CellProperties
+
+        cells = CellProperties.of(field.stack, field.grid)
+        share = settled(self, cells, field.values, sum(s.power for s in sources) + pushed, left)
+        parts = bends(field.stack, field.grid, cells, sources, field.values)
+        return dataclasses.replace(field, bend={name: share * part for name, part in parts.items()})
 
     def covered(self, face: str) -> Floats:
         """Share of each cell of the ``top`` or ``bottom`` face that patches take, shape (ny, nx). [-]"""

@@ -15,7 +15,11 @@ from stack3d.workload.placement import Site
 
 DYNAMIC = ("array", "driver", "dac", "adc", "digital", "link")
 """Components that go with the inference rate."""
-COMPONENTS = (*DYNAMIC, "digital_layers", "write", "leakage", "explicit")
+DIGITAL = ("digital_layers", "activations")
+"""Those of the logic that goes with the rate: layers that stay digital and corrections; products of two activations."""
+STANDING = ("calibration", "write", "leakage")
+"""Those that are drawn whether or not the chip computes."""
+COMPONENTS = (*DYNAMIC, *DIGITAL, *STANDING, "explicit")
 """Every component of the chip's power, in the order of the dataset."""
 
 
@@ -266,8 +270,37 @@ def leakage(periphery: Periphery, temperature: Floats) -> Floats:
     return np.asarray(periphery.leakage * 2.0 ** ((np.asarray(temperature) - 300.0) / periphery.leakage_doubling))
 
 
-def conventional_energies(machine: Conventional, macs: float, weights: int) -> dict[str, float]:
-    """Energy of one inference on a machine that moves every weight once per inference. [J]
+@dataclass(frozen=True)
+class Machine:
+    """One inference on a conventional machine.
+
+    Parameters
+    ----------
+    energy : float
+        Without leakage. [J]
+    latency : float
+        [s]
+    leakage : float
+        [W]
+    """
+
+    energy: float
+    latency: float
+    leakage: float
+
+
+def sram_energy(machine: Conventional, size: float) -> float:
+    """Energy of a bit from a memory of `size` bytes, between and beyond the sizes that are known along powers. [J]"""
+    known = sorted(machine.sram, key=lambda memory: memory.size)
+    if len(known) == 1:
+        return known[0].bit
+    x, y = np.log([m.size for m in known]), np.log([m.bit for m in known])
+    k = int(np.clip(np.searchsorted(x, np.log(size)) - 1, 0, len(known) - 2))
+    return float(np.exp(y[k] + (y[k + 1] - y[k]) * (np.log(size) - x[k]) / (x[k + 1] - x[k])))
+
+
+def conventional(machine: Conventional, macs: float, weights: int) -> dict[str, Machine]:
+    """One inference on a machine that moves every weight once per inference, its memory as large as the model.
 
     Parameters
     ----------
@@ -279,7 +312,18 @@ def conventional_energies(machine: Conventional, macs: float, weights: int) -> d
     Returns
     -------
     dict
-        ``dram`` and ``sram``: where the weights come from. Activations are not counted, in favour of the machine.
+        ``dram`` and ``sram``: where the weights come from. Activations are not counted, in favour of the machine; arithmetic
+        and memory work at the same time.
     """
     bits = weights * machine.weight_bits
-    return {"dram": macs * machine.mac + bits * machine.dram_bit, "sram": macs * machine.mac + bits * machine.sram_bit}
+    prices = {"dram": machine.dram_bit, "sram": sram_energy(machine, max(bits / 8, 1.0))}
+    speeds = {"dram": machine.dram_bandwidth, "sram": machine.sram_bandwidth}
+    leaks = {"dram": machine.dram_leakage, "sram": machine.sram_leakage}
+    return {
+        name: Machine(
+            macs * machine.mac + bits * prices[name],
+            max(macs / machine.mac_rate, bits / speeds[name]),
+            machine.logic_leakage + bits * leaks[name],
+        )
+        for name in prices
+    }

@@ -283,11 +283,14 @@ def fitted(mechanism: str, name: str, folder: Path) -> tuple[Any, Law, Device]:
 
 QUICK = ("programming", "read_noise", "endurance", "window_closure", "faults", "self_heating", "truncation", "read_disturb")
 """Mechanisms whose laws are fitted within a second or two."""
+LONGER = (("spread", "power_law"), ("crystallisation", "avrami"), ("retention", "abrupt"), ("relaxation", "logarithmic"))
+"""One law of each mechanism whose fits take longer; the others of it weigh their measurements in the next test."""
 
 
-@pytest.mark.parametrize(
-    ("mechanism", "name"), [key if key[0] in QUICK else pytest.param(*key, marks=pytest.mark.slow) for key in TRUTH]
-)
+FITTED = [key for key in TRUTH if key[0] in QUICK] + [pytest.param(*key, marks=pytest.mark.slow) for key in LONGER]
+
+
+@pytest.mark.parametrize(("mechanism", "name"), FITTED)
 def test_a_law_is_fitted_to_what_it_made(mechanism: str, name: str, outside: None, tmp_path: Path) -> None:
     """The fit is finite, explains its rows as well as the truth does, and lives on in a deck with draws."""
     fit, truth, device = fitted(mechanism, name, tmp_path)

@@ -30,7 +30,7 @@ def test_rectangles_that_touch_do_not_overlap() -> None:
 def test_of_many_mistakes_the_first_are_told_and_the_others_counted() -> None:
     error = DeckError([Problem(f"k{i}", "is wrong", "a.yaml", i + 1) for i in range(5000)])
     assert len(error.problems) == MOST_MISTAKES + 1
-    assert str(error.problems[-1]) == f"a.yaml:{MOST_MISTAKES + 1}: and {5000 - MOST_MISTAKES} more mistakes"
+    assert str(error.problems[-1]) == f"a.yaml:{MOST_MISTAKES + 1}: k{MOST_MISTAKES}: and {5000 - MOST_MISTAKES} more mistakes"
     assert len(str(Problem("k", "known: " + ", ".join(map(str, range(10**5)))))) < 2000
 
 

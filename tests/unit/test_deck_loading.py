@@ -1,9 +1,10 @@
+import warnings
 from pathlib import Path
 
 import pytest
 
 from stack3d import decks, yamlfile
-from stack3d.errors import DeckError
+from stack3d.errors import DeckError, ValidityWarning
 
 SMALL = """\
 scenario: small
@@ -112,6 +113,7 @@ def test_hash_follows_meaning_not_spelling(small: Path) -> None:
     assert decks.load(small, [("cooling.ambient", "301 K")]).digest() != base
 
 
+@pytest.mark.filterwarnings("ignore::stack3d.errors.ValidityWarning")
 def test_name_resolves_beside_the_scenario_first(small: Path) -> None:
     (small.parent / "silicon.yaml").write_text('conductivity: "1 W/m/K"\nheat_capacity: "1e6 J/m^3/K"\n')
     assert decks.load(small).scenario.geometry.layers[0].material.conductivity == (1.0,) * 3
@@ -120,6 +122,31 @@ def test_name_resolves_beside_the_scenario_first(small: Path) -> None:
 def test_a_scenario_called_as_its_deck_does_not_stand_for_it(small: Path) -> None:
     same = small.rename(small.with_name("ci.yaml"))
     assert decks.load(same).scenario.solver.error_promise == 0.01
+
+
+@pytest.mark.parametrize(
+    "other", [SMALL, 'layers: [{name: a, thickness: "1 mm", material: silicon}]\nfootprint: ["1 mm", "1 mm"]\n']
+)
+def test_a_deck_of_another_kind_shadows_no_packaged_one(small: Path, other: str) -> None:
+    """Beside the scenario lies a file `study.yaml` that is no solver; the packaged profile is meant."""
+    (small.parent / "study.yaml").write_text(other)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert decks.load(small, [("solver", "study")]).scenario.solver.title is not None
+
+
+def test_two_decks_of_one_kind_and_name_are_both_named(small: Path) -> None:
+    (small.parent / "study.yaml").write_text('backend: tensor\nmesh: {lateral: 4}\nerror_promise: "1 %"\n')
+    with pytest.warns(
+        ValidityWarning, match=r"'study' in solvers is .*study.yaml, not .*solvers/study.yaml; a path says which"
+    ):
+        assert decks.load(small, [("solver", "study")]).scenario.solver.title is None
+
+
+def test_a_name_cut_short_is_answered_by_what_begins_with_it(small: Path) -> None:
+    small.write_text(SMALL.replace("film_coefficient:", "film:"))
+    [line] = problems(small)
+    assert "did you mean 'film_coefficient'" in line
 
 
 def test_explicit_path(small: Path) -> None:

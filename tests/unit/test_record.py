@@ -54,7 +54,7 @@ def test_instants_become_one_record() -> None:
     whole = over_time(rows, [5.0, 6.0])
     assert whole.dims("thermal/layer_temperature_max") == ("time", "layer") and whole["thermal/heat_balance_error"].shape == ()
     np.testing.assert_array_equal(whole["thermal/layer_temperature_max"], [[1.0, 3.0], [2.0, 3.0]])
-    np.testing.assert_array_equal(whole.at_end()["thermal/layer_temperature_max"], [2.0, 3.0])
+    np.testing.assert_array_equal(whole.at(-1)["thermal/layer_temperature_max"], [2.0, 3.0])
     del rows[1]["thermal/heat_in"]
     with pytest.raises(PackageError, match="missing at some"):
         over_time(rows, [5.0, 6.0])

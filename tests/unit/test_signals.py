@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from stack3d.errors import Terminated
-from stack3d.signals import listen
+from stack3d import signals
+from stack3d.errors import EXIT_TERMINATED, Terminated
+from stack3d.signals import listen, unheard
 
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
     hook, handlers = sys.unraisablehook, {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
     yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
     sys.unraisablehook = hook
     for number, handler in handlers.items():
         signal.signal(number, handler)
@@ -34,8 +37,37 @@ class Dropped:
 
 @pytest.mark.parametrize(("number", "kind"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])
 def test_a_request_inside_a_destructor_is_heard(number: int, kind: type[BaseException]) -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     listen()
     with pytest.raises(kind):
         Dropped(number)
         time.sleep(30)
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_request_waits_for_the_end_of_a_write(number: int, kind: type[BaseException]) -> None:
+    listen()
+    steps = []
+    with pytest.raises(kind), unheard():
+        signal.raise_signal(number)
+        with unheard():
+            steps.append("written")
+        steps.append("moved")
+    assert steps == ["written", "moved"]
+
+
+def test_a_lock_that_never_opens_does_not_keep_the_process() -> None:
+    """Cleaning up waits for a lock that nobody holds any more; the process ends with the code of the request."""
+    script = """
+import signal, threading
+from stack3d import signals
+signals.PATIENCE = 0.2
+signals.listen()
+lock = threading.Lock()
+lock.acquire()
+try:
+    signal.raise_signal(signal.SIGTERM)
+finally:
+    lock.acquire()
+"""
+    done = subprocess.run([sys.executable, "-c", script], timeout=120)
+    assert done.returncode == EXIT_TERMINATED and signals.PATIENCE > 1

@@ -1,5 +1,6 @@
 """Six kinds of network through crossbars for ten years: accuracy or agreement, energy, tiles."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,21 @@ def test_arrays_of_another_library_give_the_same_life(name: str, tmp_path: Path)
     ours, theirs = (run("segmenter", tmp_path, **{"workload.array": array}) for array in ("numpy", name))
     for variable, close in (("mvm/accuracy", 0.02), ("mvm/logit_error", 0.005), ("mvm/signal_to_noise", 0.1)):
         np.testing.assert_allclose(theirs[variable].values, ours[variable].values, rtol=0, atol=close)
+
+
+def table() -> None:
+    """Print the table of the manual: `PYTHONPATH=tests python tests/validation/test_networks_end_to_end.py`."""
+    for kind in KINDS:
+        with tempfile.TemporaryDirectory() as folder:
+            tree = run(kind, Path(folder), **{"monte_carlo.samples": 8})
+        accuracy = tree["mvm/accuracy"].values.mean(axis=1)
+        energy, tiles = np.nansum(tree["power/energy_per_inference"].values), int(tree["power/matrix_tiles"].values.sum())
+        print(
+            f"| {kind} | {KINDS[kind]} | {float(tree['mvm/accuracy_ideal']):.2f} | {accuracy[0]:.2f} | {accuracy[-1]:.2f}",
+            end="",
+        )
+        print(f" | {energy * 1e9:.3g} | {tiles} | {float(tree['power/macs']):.0f} |")
+
+
+if __name__ == "__main__":
+    table()

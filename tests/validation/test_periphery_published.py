@@ -105,6 +105,6 @@ def test_phases_by_hand() -> None:
 def test_conventional_machine_by_hand() -> None:
     """1000 weights of 8 bit, 2000 multiply-accumulates."""
     machine = decks.load("quickstart").scenario.workload.conventional
-    energies = power.conventional_energies(machine, 2000.0, 1000)
-    np.testing.assert_allclose(energies["dram"], 2000 * 0.23e-12 + 8000 * 20.3e-12)
-    np.testing.assert_allclose(energies["sram"], 2000 * 0.23e-12 + 8000 * 1.5625e-12)
+    machines = power.conventional(machine, 2000.0, 1000)
+    np.testing.assert_allclose(machines["dram"].energy, 2000 * 0.23e-12 + 8000 * 20.3e-12)
+    np.testing.assert_allclose(machines["sram"].energy, 2000 * 0.23e-12 + 8000 * 10e-12 / 64 * (1000 / 8192) ** 0.5)

@@ -14,19 +14,17 @@ from test_fem_packages import with_contact_and_law
 
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.layout import HeatSource
-from stack3d.thermal.fem.body import FemBody
 from stack3d.thermal.fem.solver_on_grid import FemSolver
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import Face, ThermalProblem
-from stack3d.thermal.systems import system_of
 from stack3d.thermal.time.march import integrate, integrate_fixed
 from stack3d.thermal.time.schedule import PowerSchedule
 
 
-def fem(problem: ThermalProblem, **options: Any) -> FemBody:
-    return FemBody(FemSolver(problem, *layered_cells(problem.stack, problem.grid), **options))
+def fem(problem: ThermalProblem, **options: Any) -> FemSolver:
+    return FemSolver(problem, *layered_cells(problem.stack, problem.grid), **options)
 
 
 def rate_of_lines(length: float, cells: int, wave: float) -> float:
@@ -47,9 +45,7 @@ def test_second_order_in_time_of_an_anisotropic_mode() -> None:
     shape = [np.cos(wave * lines) for wave, lines in zip(waves, (g.x, g.y, g.z))]
     mode = 50 * np.einsum("k,j,i->kji", shape[2], shape[1], shape[0])
     decay = sum(k[i] * rate_of_lines((a, b, d)[i], (8, 12, 6)[i], waves[i]) for i in range(3)) / c
-    system = system_of(
-        fem(problem), [HeatSource("none", "slab", built.footprint, 0.0)], [Probe("slab", 0.0, 0.0, 0.0)], rtol=1e-12
-    )
+    system = fem(problem).system([HeatSource("none", "slab", built.footprint, 0.0)], [Probe("slab", 0.0, 0.0, 0.0)], rtol=1e-12)
     until = 1.5 / decay
     errors = []
     for n in (8, 16, 32):
@@ -74,7 +70,7 @@ def test_steps_are_those_of_the_tensor_solve(case: str) -> None:
     places = [Box("active", sources[0].extent)]
     schedule = PowerSchedule(np.array([0.0, 2e-3]), np.array([[80.0, 20.0], [0.0, 0.0]]), 6e-3)
     ends = [
-        integrate_fixed(system_of(body, sources, places), schedule, 1e-3, 4e-3, initial=300.0)
+        integrate_fixed(body.system(sources, places), schedule, 1e-3, 4e-3, initial=300.0)
         for body in (TensorSolver(problem), fem(problem))
     ]
     assert ends[0].temperature.max() > 302.0
@@ -87,7 +83,7 @@ def test_steps_are_those_of_the_tensor_solve(case: str) -> None:
 
 def test_error_control_runs_on_fem() -> None:
     problem, sources = flip_chip(8, 1)
-    system = system_of(fem(problem), sources, [Box("active", sources[0].extent)], rtol=1e-8)
+    system = fem(problem).system(sources, [Box("active", sources[0].extent)], rtol=1e-8)
     schedule = PowerSchedule.constant([20.0, 10.0])
     rough, fine = (integrate(system, schedule, [0.05], initial=300.0, tolerance=t) for t in (0.2, 0.01))
     assert abs(rough.temperature[0, 0] - fine.temperature[0, 0]) < 4 * 0.2
@@ -101,14 +97,13 @@ from test_fem_transient import fem
 from stack3d.thermal.places import Box
 from stack3d.thermal.time.schedule import PowerSchedule
 from stack3d.thermal.grid.solver import TensorSolver
-from stack3d.thermal.systems import system_of
 from stack3d.thermal.time.march import integrate_fixed
 from mpi4py import MPI
 problem, sources = flip_chip(10, 1)
 schedule = PowerSchedule(np.array([0.0, 2e-3]), np.array([[80.0, 20.0], [0.0, 0.0]]), 6e-3)
 places = [Box("active", sources[0].extent)]
 ends = [
-    integrate_fixed(system_of(body, sources, places), schedule, 1e-3, 4e-3, initial=300.0)
+    integrate_fixed(body.system(sources, places), schedule, 1e-3, 4e-3, initial=300.0)
     for body in (TensorSolver(problem), fem(problem))
 ]
 worst = MPI.COMM_WORLD.allreduce(np.abs(ends[0].field.values - ends[1].field.values).max(), op=MPI.MAX)

@@ -16,13 +16,11 @@ from tetrahedra import structured
 from stack3d.case import run_case
 from stack3d.layout import HeatSource
 from stack3d.progress import Silent
-from stack3d.thermal.fem.body import FemBody
 from stack3d.thermal.fem.solver_of_cells import MeshSolver
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.thermal.problem import Face, ThermalProblem
-from stack3d.thermal.systems import system_of
 from stack3d.thermal.time.march import integrate, integrate_fixed
 from stack3d.thermal.time.nodal import NodalSystem
 from stack3d.thermal.time.schedule import PowerSchedule
@@ -48,7 +46,7 @@ def march(
     box = built.footprint
     source = HeatSource("hot", "die", replace(box, x1=box.x0 + SIZE[0] / 2, y1=box.y0 + SIZE[1] / 2), 1.0)
     places: list[Place] = [Box("die", source.extent), Box("lid", box), Probe("die", 1e-3, 1e-3)]
-    system = system_of(FemBody(solver), [source], places, rtol=1e-11, laws=laws)
+    system = solver.system([source], places, rtol=1e-11, laws=laws)
     assert isinstance(system, NodalSystem)
     return system
 
@@ -94,8 +92,7 @@ def test_a_slab_between_fixed_and_insulated_face_decays_as_its_series(order: int
     slabs = [{"name": "die", "k": k, "thickness": d / 2, "c": c}, {"name": "lid", "k": k, "thickness": d / 2, "c": c}]
     built = stack(SIZE, slabs)
     problem = MeshProblem(built, structured(built, 2, 2, 12), {"bottom": Face(np.inf, 300.0)})
-    system = system_of(
-        FemBody(MeshSolver(problem, order=order)),
+    system = MeshSolver(problem, order=order).system(
         [HeatSource("none", "die", built.footprint, 0.0)],
         [Box("lid", built.footprint)],
     )
@@ -146,7 +143,7 @@ def test_a_film_follows_its_face_as_on_bricks() -> None:
     box = built.footprint
     source = HeatSource("hot", "die", replace(box, x1=box.x0 + SIZE[0] / 2, y1=box.y0 + SIZE[1] / 2), 1.0)
     places: list[Place] = [Box("die", source.extent), Box("lid", box), Probe("die", 1e-3, 1e-3)]
-    other = system_of(TensorSolver(bricks), [source], places, laws=laws)
+    other = TensorSolver(bricks).system([source], places, laws=laws)
     fine = integrate(other, schedule, [1e-3, 4e-3, 5e-3], initial=300.0, tolerance=2e-3).temperature
     rise = fine.max() - 300.0
     assert rise > 5
@@ -216,7 +213,7 @@ def test_a_mesh_of_ones_own_heats_up_as_a_grid_does(kind: str, order: int, tmp_p
     built = stack((WIDTH * 1e-3, DEPTH * 1e-3), slabs)
     problem = ThermalProblem(built, grid(built, 1, 1, [30, 30]), Face(), Face(1e4, 300.0))
     places: list[Place] = [Box("base", built.footprint), Box("die", built.footprint), Probe("base", 1.3e-3, 0.4e-3, 0.7e-3)]
-    system = system_of(TensorSolver(problem), [HeatSource("heat", "die", built.footprint, 2.0)], places)
+    system = TensorSolver(problem).system([HeatSource("heat", "die", built.footprint, 2.0)], places)
     exact = integrate(system, PowerSchedule.constant([2.0]), list(times), initial=300.0, tolerance=1e-3).temperature
     means = found.values["thermal/layer_temperature_mean"]
     by_name = {str(n): means[:, i] for i, n in enumerate(found.coordinates["layer"])}

@@ -16,7 +16,6 @@ from stack3d.thermal.grid.modal_system import ModalSystem
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import Face, ThermalProblem
-from stack3d.thermal.systems import transient_system
 from stack3d.thermal.time.march import integrate, integrate_fixed
 from stack3d.thermal.time.nodal import NodalSystem
 from stack3d.thermal.time.schedule import PowerSchedule
@@ -48,7 +47,7 @@ def test_step_response_of_four_tiers_follows_the_series(reference):
     built, sources, top, data, _ = reference_case(reference, "case4_four_tiers")
     places = [Probe(p["layer"], p["x"], p["y"]) for p in data["probes"]]
     problem = ThermalProblem(built, grid(built, 32, 32, [3, 2, 2, 2] * 3 + [3, 2, 2, 2, 6]), top)
-    system = transient_system(problem, sources, places)
+    system = TensorSolver(problem).system(sources, places)
     schedule = PowerSchedule.constant([s.power for s in sources])
     times = [1e-3, 1e-2]
     exact = CosineSeries(built, sources, top, modes=96).step(places, times, 300.0).temperature
@@ -68,7 +67,7 @@ def test_second_order_in_time():
     """Against eigenmodes on the same grid, for a smooth start: the steady field of other powers."""
     problem = small()
     initial = TensorSolver(problem).solve(SOURCES).field
-    system = transient_system(problem, SOURCES, PLACES)
+    system = TensorSolver(problem).system(SOURCES, PLACES)
     assert isinstance(system, ModalSystem)
     schedule = PowerSchedule.constant([0.0, 2.0])
     exact = ExactTransient(system).integrate(schedule, [4e-3], initial=initial).temperature[0]
@@ -85,7 +84,7 @@ def test_error_follows_the_tolerance_through_every_burst(tolerance):
     """Nine changes of power, 1 µs burst included, none of them at a round share of the times asked."""
     schedule = PowerSchedule(np.array([0.0, 3e-3, 3.001e-3]), np.array([[4.0, 0.0], [300.0, 0.0], [0.0, 2.0]]), period=7e-3)
     problem = small()
-    system = transient_system(problem, SOURCES, PLACES)
+    system = TensorSolver(problem).system(SOURCES, PLACES)
     assert isinstance(system, ModalSystem)
     times = np.linspace(0.0, 21e-3, 43)
     exact = ExactTransient(system).integrate(schedule, times, initial=300.0)
@@ -116,7 +115,7 @@ def test_modes_and_nodes_march_alike(faces):
 def test_long_march_ends_in_the_steady_field():
     problem = small(bottom=Face(50.0, 310.0))
     steady = TensorSolver(problem).solve([HeatSource(s.name, s.layer, s.extent, 2.0) for s in SOURCES]).field.values
-    system = transient_system(problem, SOURCES, PLACES)
+    system = TensorSolver(problem).system(SOURCES, PLACES)
     end = integrate(system, PowerSchedule.constant([2.0, 2.0]), [20.0], initial=350.0, tolerance=1e-3)
     np.testing.assert_allclose(end.field.values, steady, atol=1e-3)
     assert end.statistics["steps"] < 100
@@ -126,7 +125,7 @@ def test_long_march_ends_in_the_steady_field():
 
 
 def test_periodic_state_is_what_many_periods_reach():
-    system = transient_system(small(), SOURCES, PLACES)
+    system = TensorSolver(small()).system(SOURCES, PLACES)
     assert isinstance(system, ModalSystem)
     exact = ExactTransient(system)
     within = np.array([0.0, 1e-3, 4e-3, 8e-3])
@@ -144,7 +143,7 @@ def test_periodic_state_is_what_many_periods_reach():
 def test_package_stores_what_it_does_not_lose():
     """All heat is stored but what the films can have carried at the final, highest temperatures of the faces."""
     problem, sources = flip_chip(10, 1)
-    system = transient_system(problem, sources, [Box("sink", problem.stack.layer("sink").extent)], rtol=1e-9)
+    system = TensorSolver(problem, rtol=1e-9).system(sources, [Box("sink", problem.stack.layer("sink").extent)], rtol=1e-9)
     assert isinstance(system, NodalSystem)
     result = integrate(system, PowerSchedule.constant([20.0, 10.0]), [1.0], initial=300.0, tolerance=0.05)
     rise = result.field.values - 300.0
@@ -162,14 +161,14 @@ def test_conductivity_law_marches_to_its_steady_field():
     problem = ThermalProblem(built, grid(built, 10, 10, [2, 1, 2]), Face(1e4, 300.0))
     powers = [9.0, 4.0]
     steady = TensorSolver(problem).solve([HeatSource(s.name, s.layer, s.extent, p) for s, p in zip(SOURCES, powers)]).field
-    system = transient_system(problem, SOURCES, PLACES)
+    system = TensorSolver(problem).system(SOURCES, PLACES)
     end = integrate(system, PowerSchedule.constant(powers), [3.0], initial=300.0, tolerance=5e-3)
     np.testing.assert_allclose(end.field.values, steady.values, atol=0.01)
 
 
 def test_eigenvectors_that_do_not_fit_are_refused(monkeypatch):
     monkeypatch.setattr(exact_transient, "MOST_ENTRIES", 1000)
-    system = transient_system(small(), SOURCES, PLACES)
+    system = TensorSolver(small()).system(SOURCES, PLACES)
     with pytest.raises(DeckError, match="use time steps, or a coarser grid"):
         ExactTransient(system)
 

@@ -20,14 +20,12 @@ from stack3d.layout import HeatSource, Rectangle
 from stack3d.progress import Silent
 from stack3d.results import to_tree
 from stack3d.thermal.cooling.settled import SettledBackend
-from stack3d.thermal.fem.body import FemBody
 from stack3d.thermal.fem.solver_on_grid import FemSolver
 from stack3d.thermal.grid.body import TensorBody
 from stack3d.thermal.grid.exact_transient import ExactTransient
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import Face, ThermalProblem
-from stack3d.thermal.systems import system_of, transient_system
 from stack3d.thermal.time.march import integrate, integrate_fixed
 from stack3d.thermal.time.nodal import NodalSystem
 from stack3d.thermal.time.periodic import periodic_state
@@ -136,21 +134,21 @@ def test_second_order_in_time_with_laws(case: str) -> None:
     schedule = PowerSchedule.constant([12.0, 2.0])
 
     def end(n: int) -> np.ndarray:
-        system = system_of(TensorSolver(problem), SOURCES, PLACES, rtol=1e-11, laws=laws)
+        system = TensorSolver(problem).system(SOURCES, PLACES, rtol=1e-11, laws=laws)
         assert isinstance(system, NodalSystem)
         return integrate_fixed(system, schedule, 40e-3 / n, 40e-3, initial=initial).temperature[-1]
 
     exact = end(256)
     errors = [np.abs(end(n) - exact).max() for n in (8, 16, 32)]
     assert np.log2(errors[0] / errors[1]) > 1.9 and np.log2(errors[1] / errors[2]) > 1.9
-    plain = integrate_fixed(transient_system(small(), SOURCES, PLACES), schedule, 40e-3 / 32, 40e-3, initial=initial)
+    plain = integrate_fixed(TensorSolver(small()).system(SOURCES, PLACES), schedule, 40e-3 / 32, 40e-3, initial=initial)
     assert np.abs(plain.temperature[-1] - exact).max() > 20 * errors[2]  # the law matters
 
 
 def test_films_settle_where_the_steady_solver_puts_them() -> None:
     problem = small()
     powers = [6.0, 2.0]
-    system = system_of(TensorSolver(problem), SOURCES, PLACES, laws=LAW)
+    system = TensorSolver(problem).system(SOURCES, PLACES, laws=LAW)
     end = integrate(system, PowerSchedule.constant(powers), [10.0], initial=300.0, tolerance=1e-3)
     settled = SettledBackend(TensorSolver(problem), LAW)
     steady = settled.solve([replace(s, power=p) for s, p in zip(SOURCES, powers)])
@@ -221,7 +219,7 @@ def coolant_system(lateral: int = 6, rtol: float = 1e-11) -> NodalSystem:
     problem = thermal_problem(chip.stack, make_grid(chip), chip.scenario.cooling)
     runs = channel_runs(chip.stack)
     places = [Box("upper", chip.sources[0].extent)]
-    system = system_of(TensorSolver(problem, rtol=rtol), chip.sources, places, rtol=rtol, runs=runs)
+    system = TensorSolver(problem, rtol=rtol).system(chip.sources, places, rtol=rtol, runs=runs)
     assert isinstance(system, NodalSystem)
     return system
 
@@ -281,7 +279,7 @@ def test_periodic_state_on_nodes_is_that_of_modes() -> None:
     problem = small(top=Face(5000.0, 300.0, capacity=1e4))
     solver = TensorSolver(problem)
     nodes = NodalSystem(TensorBody(solver), SOURCES, PLACES)
-    modes = system_of(solver, SOURCES, PLACES)
+    modes = solver.system(SOURCES, PLACES)
     state, periods = periodic_state(nodes, bursts(), tolerance=2e-3)
     assert periods <= 8
     exact = ExactTransient(modes).periodic(bursts(), [0.0, 8e-3])
@@ -293,7 +291,7 @@ def test_periodic_state_on_nodes_is_that_of_modes() -> None:
 def test_periodic_state_with_laws_is_what_a_long_march_reaches() -> None:
     """k(T) and a film of its own face: the same after sixteen periods, seven time constants."""
     problem = small(exponent=-1.3, top=Face(1e5, 300.0))
-    system = system_of(TensorSolver(problem), SOURCES, PLACES, rtol=1e-9, laws={"top": lambda t: 8e4 + 4e3 * abs(t - 300.0)})
+    system = TensorSolver(problem).system(SOURCES, PLACES, rtol=1e-9, laws={"top": lambda t: 8e4 + 4e3 * abs(t - 300.0)})
     schedule = PowerSchedule(np.array([0.0, 2e-3]), np.array([[30.0, 6.0], [0.0, 0.0]]), period=8e-3)
     state, periods = periodic_state(system, schedule, tolerance=0.03)
     assert periods <= 8
@@ -310,8 +308,8 @@ def test_periodic_state_of_a_package_repeats_and_balances(backend: str) -> None:
     places = [Box("active", sources[0].extent), Box("sink", problem.stack.layer("sink").extent)]
     body: Any = TensorSolver(problem)
     if backend == "fem":
-        body = FemBody(FemSolver(problem, *layered_cells(problem.stack, problem.grid)))
-    system = system_of(body, sources, places, rtol=1e-8)
+        body = FemSolver(problem, *layered_cells(problem.stack, problem.grid))
+    system = body.system(sources, places, rtol=1e-8)
     schedule = PowerSchedule(np.array([0.0, 0.05]), np.array([[60.0, 20.0], [0.0, 0.0]]), period=0.2)
     state, periods = periodic_state(system, schedule, tolerance=0.05)
     assert periods <= 8

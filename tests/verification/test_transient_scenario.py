@@ -140,3 +140,39 @@ def test_estimates_of_mesh_and_steps_follow_the_errors(steps: dict[str, str], pe
     assert 0.5 * apart(better_mesh) < by_mesh < most * apart(better_mesh)
     assert 0.5 * apart(better_steps) < by_steps < 4 * apart(better_steps)
     assert all("elements of twice the size" in outcome.notes[f"thermal/{n}_error"] for n in ("discretisation", "time"))
+
+
+def test_outputs_between_two_times() -> None:
+    """From, to, count and scale give the times, as a list of them would."""
+    log = {"from": "1 ms", "to": "0.1 s", "count": 3, "scale": "log"}
+    spaced = case(tree(transient={"until": "0.1 s", "outputs": log})).scenario.transient
+    assert spaced is not None
+    np.testing.assert_allclose(spaced.times, [1e-3, 1e-2, 0.1], rtol=1e-14)
+    linear = case(tree(transient={"until": "4 s", "outputs": {"from": "0 s", "to": "4 s", "count": 5}})).scenario.transient
+    assert linear is not None and linear.times == (0.0, 1.0, 2.0, 3.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "words"),
+    [
+        ({"from": "2 s", "to": "1 s", "count": 3}, r"transient.outputs: from must lie before to \(got 2 s, 1 s\)"),
+        ({"from": "0 s", "to": "1 s", "count": 3, "scale": "log"}, "transient.outputs: scale: log wants from above zero"),
+        ({"from": "1 s", "to": "2 s"}, "transient.outputs.count: is missing"),
+        ({"from": "1 s", "to": "9 s", "count": 3}, "none may come after until"),
+        ({"from": "1 s", "to": "2 s", "counts": 3}, "did you mean 'count'"),
+    ],
+)
+def test_wrong_outputs_between_two_times(outputs: dict[str, Any], words: str) -> None:
+    with pytest.raises(DeckError, match=words):
+        case(tree(transient={"until": "4 s", "outputs": outputs}))
+
+
+def test_the_peak_of_a_transient_is_that_of_all_its_times() -> None:
+    """After a pulse the stack cools; the summary says how hot it was at the end of the pulse."""
+    pulse = {"until": "0.5 s", "outputs": ["1 ms", "20 ms", "0.5 s"], "duty": {"period": "10 s", "on": "20 ms"}}
+    outcome = run_case(case(tree(transient=pulse)).scenario, Silent())
+    peaks = outcome.values["thermal/layer_temperature_max"].max(axis=1)
+    assert peaks.argmax() == 1 and peaks[2] < peaks[1] - 1.0
+    first = outcome.summary[0]
+    assert f"{peaks[1] - 273.15:.2f}" in first and "after 20 ms, the hottest of 3 times" in first
+    assert any(line.startswith("other lines        after 0.5 s, the last of 3 times") for line in outcome.summary)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from stack3d.errors import SolverError
 from stack3d.layout import Floats, HeatSource
-from stack3d.thermal.backend import SolidBackend, ThermalSolution
-from stack3d.thermal.problem import HeatProblem
+from stack3d.thermal.backend import Recoolable, SolidBackend, ThermalSolution
+from stack3d.thermal.problem import FilmLaw, HeatProblem
 
 SETTLED = 1e-7
 """Relative change of films between two passes at which they end."""
 MOST_PASSES = 50
-FilmLaw = Callable[[float], float]
-"""Film coefficient for the mean temperature of the surface; [K] → [W m⁻² K⁻¹]."""
 
 
 def surface_temperature(law: FilmLaw, flux: float, reference: float) -> float:
@@ -37,7 +35,7 @@ class SettledBackend:
 
     Parameters
     ----------
-    backend : SolidBackend
+    backend : Recoolable
     laws : mapping of str to FilmLaw
         By face.
 
@@ -47,13 +45,17 @@ class SettledBackend:
     radiation of a face whose temperature varies by ΔT low by about (ΔT/T)² of it.
     """
 
-    def __init__(self, backend: SolidBackend, laws: Mapping[str, FilmLaw]) -> None:
+    def __init__(self, backend: Recoolable, laws: Mapping[str, FilmLaw]) -> None:
         self.backend, self.laws = backend, dict(laws)
 
     @property
     def problem(self) -> HeatProblem:
         """With the films of the last solve."""
         return self.backend.problem
+
+    def held_at(self, means: Mapping[str, float]) -> SolidBackend:
+        """Of the solid alone."""
+        return self.backend.held_at(means)
 
     def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
         """Steady temperature with settled films; raises SolverError when they do not settle."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +11,12 @@ import numpy as np
 
 from stack3d.errors import SolverError
 from stack3d.layout import Floats, HeatSource
-from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.backend import SolidBackend, ThermalSolution
+from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.fem.system import ConductionSystem
+from stack3d.thermal.places import Place
+from stack3d.thermal.problem import FilmLaw
+from stack3d.thermal.time.nodal import NodalSystem
 
 ROUNDING = 16.0
 """Multiple of machine epsilon times diag(A) x that a residual may keep."""
@@ -29,6 +34,24 @@ UPDATE_GAIN = 1e-3
 
 class ConductionSolver(ConductionSystem):
     """What every DOLFINx solver of one problem on one mesh shares; many powers."""
+
+    @abstractmethod
+    def held_at(self, means: Mapping[str, float]) -> SolidBackend:
+        """A solver with every conductivity held at the mean of its layer. [K]"""
+
+    def system(
+        self,
+        sources: Sequence[HeatSource],
+        places: Sequence[Place],
+        *,
+        rtol: float = 1e-10,
+        laws: Mapping[str, FilmLaw] | None = None,
+        runs: Sequence[ChannelRun] = (),
+    ) -> NodalSystem:
+        """Nodes of the mesh, on the matrices of this solver."""
+        from stack3d.thermal.fem.body import FemBody
+
+        return NodalSystem(FemBody(self), sources, places, rtol=rtol, laws=laws, runs=runs)
 
     def solve(
         self,

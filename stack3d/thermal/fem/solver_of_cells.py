@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,7 @@ class MeshSolver(ConductionSolver):
         import ufl
 
         self.problem, self.order, self.tolerance = problem, order, tolerance
+        self._asked = method, preconditioner
         self.counts = Counter() if counts is None else counts
         self._dolfinx, self._ufl = dolfinx, ufl
         self.quadrature_degree = {"tetra": 2 * order, "tetra10": 2 * order + 2, "hexahedron": 3}[problem.mesh.kind]
@@ -103,6 +104,18 @@ class MeshSolver(ConductionSolver):
         small = preconditioner == "auto" and self.unknowns <= DIRECT
         self._set_up_solver("direct" if small else method, preconditioner, max_iterations)
         self.seconds["solver_set_up"] = time.perf_counter() - started
+
+    def held_at(self, means: Mapping[str, float]) -> MeshSolver:
+        """A solver of its own with every conductivity held at the mean of its layer. [K]"""
+        method, preconditioner = self._asked
+        return MeshSolver(
+            self.problem.held_at(means),
+            order=self.order,
+            method=method,
+            preconditioner=preconditioner,
+            tolerance=self.tolerance,
+            max_iterations=self.max_iterations,
+        )
 
     def _mesh_nodes(self, mesh: CellMesh) -> Ints:
         """Node of the mesh at each local unknown."""

@@ -23,6 +23,7 @@ from stack3d.thermal.grid.cells import CellProperties
 from stack3d.thermal.grid.loads import source_loads
 from stack3d.thermal.grid.places import observe, place_groups
 from stack3d.thermal.grid.preconditioner import GridPreconditioner
+from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import HeatProblem, ThermalProblem
 
@@ -90,6 +91,10 @@ class FemSolver(ConductionSolver):
         started = time.perf_counter()
         self._set_up_solver(method, preconditioner, max_iterations)
         self.seconds["solver_set_up"] = time.perf_counter() - started
+
+    def held_at(self, means: Mapping[str, float]) -> TensorSolver:
+        """The tensor solve of the same elements, with every conductivity held at the mean of its layer. [K]"""
+        return TensorSolver(self.problem.held_at(means), rtol=self.tolerance)
 
     def _grid_nodes(self, nodes: Ints) -> Ints:
         """Flat index into the (z, y, x) grid of each local unknown."""

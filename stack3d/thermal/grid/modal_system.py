@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.kept import forget
 from stack3d.thermal.places import Place
 from stack3d.thermal.time.body import Boundary, boundary_of
+from stack3d.thermal.time.system import Exact
 
 
 class ModalSystem:
@@ -61,6 +63,13 @@ class ModalSystem:
         diagonal[-1] += problem.top.capacity
         self._diagonal = diagonal[self.inverse.first : self.inverse.last, None, None]
         self._off = weight[self.inverse.first : self.inverse.last - 1, None, None]
+
+    @cached_property
+    def exact(self) -> Exact:
+        """All eigenmodes; raises DeckError where they do not fit."""
+        from stack3d.thermal.grid.exact_transient import ExactTransient
+
+        return ExactTransient(self)
 
     @property
     def statistics(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stack3d.errors import DeckError, SolverError
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.averages import at_rate, averaged_layers, contrast, is_separable
 from stack3d.thermal.grid.bends import bends
@@ -24,7 +25,10 @@ from stack3d.thermal.grid.loads import source_loads
 from stack3d.thermal.grid.multigrid import LateralMultigrid
 from stack3d.thermal.grid.operator import GridOperator, boundary_load
 from stack3d.thermal.krylov import Iterations, conjugate_gradient
-from stack3d.thermal.problem import ThermalProblem
+from stack3d.thermal.places import Place
+from stack3d.thermal.problem import FilmLaw, ThermalProblem
+from stack3d.thermal.time.nodal import NodalSystem
+from stack3d.thermal.time.system import TransientSystem
 from stack3d.thermal.updates import MOST_UPDATES, ROUNDING_FLOOR, UPDATE_GAIN
 
 Preconditioner = Literal["auto", "diagonalisation", "multigrid"]
@@ -94,6 +98,27 @@ class TensorSolver:
             preconditioner=self.preconditioner,
             counts=self.counts,
         )
+
+    def held_at(self, means: Mapping[str, float]) -> TensorSolver:
+        """A solver with every conductivity held at the mean of its layer. [K]"""
+        return TensorSolver(self.problem.held_at(means), rtol=self.rtol)
+
+    def system(
+        self,
+        sources: Sequence[HeatSource],
+        places: Sequence[Place],
+        *,
+        rtol: float = 1e-10,
+        laws: Mapping[str, FilmLaw] | None = None,
+        runs: Sequence[ChannelRun] = (),
+    ) -> TransientSystem:
+        """Lateral modes of separable stacks whose films stay, without coolant and without fins at the sides; else nodes."""
+        from stack3d.thermal.grid.body import TensorBody
+        from stack3d.thermal.grid.modal_system import ModalSystem
+
+        if self.is_direct and not (laws or runs or self.problem.sides.capacity):
+            return ModalSystem(self, sources, places)
+        return NodalSystem(TensorBody(self), sources, places, rtol=rtol, laws=laws, runs=runs)
 
     def with_tolerance(self, rtol: float) -> TensorSolver:
         """The same solver, content with another relative residual where it is larger than its own."""

@@ -11,11 +11,11 @@ import numpy as np
 from stack3d.errors import SolverError
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.cooling.channels import ChannelRun
-from stack3d.thermal.cooling.settled import FilmLaw
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.krylov import gmres
 from stack3d.thermal.places import Place
+from stack3d.thermal.problem import FilmLaw
 from stack3d.thermal.time.body import Body, Boundary, boundary_of
 from stack3d.thermal.time.coolant_flow import CoolantFlow
 from stack3d.thermal.updates import MOST_UPDATES, ROUNDING_FLOOR, UPDATE_GAIN
@@ -79,6 +79,11 @@ class NodalSystem:
             if not face.is_fixed and (density := still + face.flux):
                 out += density * self.body.face_integral(name)
         return out
+
+    @property
+    def exact(self) -> None:
+        """None: nodes need steps."""
+        return None
 
     @property
     def statistics(self) -> dict[str, Any]:

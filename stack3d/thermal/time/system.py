@@ -13,6 +13,14 @@ from stack3d.layout import Floats
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.problem import HeatProblem
 from stack3d.thermal.time.body import Boundary
+from stack3d.thermal.time.schedule import PowerSchedule
+
+
+class Exact(Protocol):
+    """A system in time that is solved without steps."""
+
+    def periodic(self, schedule: PowerSchedule, times: Sequence[float]) -> TransientResult:
+        """Temperature within one period, after infinitely many; `times` ascend. [s]"""
 
 
 class TransientSystem(Protocol):
@@ -51,6 +59,10 @@ class TransientSystem(Protocol):
 
     def boundary(self, state: Floats) -> Boundary:
         """Films, coolant and heat through the faces of a state."""
+
+    @property
+    def exact(self) -> Exact | None:
+        """The same system solved without steps, where its form allows that."""
 
     @property
     def statistics(self) -> dict[str, Any]:

@@ -1,0 +1,21 @@
+"""A result file says which schema it has, and one of a newer program is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import stack3d
+from stack3d.errors import ResultsError
+from stack3d.results.case import SCHEMA
+
+
+def test_a_newer_schema_is_named_and_an_older_one_opens(tmp_path: Path) -> None:
+    for version, name in ((SCHEMA + 1, "newer.nc"), (None, "older.nc")):
+        attrs = {} if version is None else {"schema": version}
+        xr.DataTree(xr.Dataset({"x": 1.0}, attrs=attrs)).to_netcdf(tmp_path / name, engine="netcdf4")
+    assert float(stack3d.open_result(tmp_path / "older.nc")["x"]) == 1.0
+    with pytest.raises(ResultsError, match=rf"schema {SCHEMA + 1}; this stack3d reads up to {SCHEMA}"):
+        stack3d.open_result(tmp_path / "newer.nc")
