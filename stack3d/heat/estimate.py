@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from stack3d import memory
 from stack3d.chip.chip import Chip
 from stack3d.errors import ValidityWarning
 from stack3d.fields import is_temperature
-from stack3d.geometry.coarsening import beside, firm_lines
-from stack3d.heat.bodies import Body, make_body, make_grid, standing_out
+from stack3d.geometry.coarsening import firm_lines, flatter, narrower, wider
+from stack3d.heat.bodies import TENSOR_MEMORY, Body, make_body, make_grid, standing_out
 from stack3d.heat.channels import channel_runs
 from stack3d.heat.faces import face_of, surfaces_of, thermal_problem
 from stack3d.heat.outputs import thermal_values
@@ -29,28 +30,26 @@ from stack3d.thermal.backend import ThermalSolution
 
 MOST_UNKNOWNS = 2_000_000
 """On a user's own mesh made finer; above that there is no estimate, and the dataset says so."""
-ORDER = 0.8
-"""Of the error in the size of elements at corners and where they are too wide for what they carry; of smooth errors it is 2."""
-OF_TWICE: float = 1.0 / (2.0**ORDER - 1.0)
-"""Error over the difference from elements of twice the size, and below from such of half and of a third of it."""
-OF_HALF: float = 1.0 / (1.0 - 2.0**-ORDER)
-OF_THIRD: float = 1.0 / (1.0 - 3.0**-ORDER)
-CAUTION, LEAST_FALL, MOST_FALL = 0.7, 2.0, 5.0
-"""Share of the measured fall of the error that is counted on, and its bounds; order 1 falls twofold, order 2 fourfold."""
+ACROSS, UPRIGHT = 1.0, 1.5
+"""Order by which errors of bricks fall with the width and height of elements, at least: 2 where smooth, less beside corners."""
+OF_TWICE = 1.0 / (2.0**0.8 - 1.0)
+"""Of tetrahedra: error over the difference from elements of twice the size, and from such of half the height; of order 0.8."""
+OF_HALF = 1.0 / (1.0 - 2.0**-0.8)
 SWING = 1.25
 """Error of a peak over how far its node stands out of values that zigzag."""
 LEAST_SHARE, LEAST_OF_ALL = 0.25, 0.05
 """An error is at least this share of the largest of its variable, and of all means: differences may vanish by chance."""
 HOW = {
-    "bricks": "difference from elements of twice the size in the plane, weighted by the order that those of four times the size"
-    " show, and 1.7 times what elements of a third of the height change; parts one element wide are cut in three there",
+    "bricks": f"difference from narrower elements as of order {ACROSS:g}, and what flatter ones change on elements of twice the"
+    f" size, as of order {UPRIGHT:g}; four elements or more stand for three",
     "coarser": "difference from elements of twice the size, and where one element is as tall as its layer, 2.3 times what"
     " elements of half the height change in addition",
     "other_order": "largest difference from tetrahedra of the other order on the same mesh: the error of order 1",
     "finer": "4/3 of the largest difference from the mesh with every hexahedron cut in eight",
     "smaller_steps": "4/3 of the largest difference at any output between steps as asked for and smaller ones (an eighth of the"
     " tolerance, or a quarter of a fixed step)",
-    "too_large": f"not estimated: a finer mesh of one's own would have more than {MOST_UNKNOWNS} unknowns",
+    "too_large": "not estimated: the finer mesh for it does not fit into memory, or of one's own has more than"
+    f" {MOST_UNKNOWNS} unknowns",
 }
 """How an estimate was made, as the dataset says it."""
 MEANS = (
@@ -202,20 +201,22 @@ def _none(own: Answers) -> Estimates:
 
 Solve = Callable[[Chip, Body, Backends], Answers]
 """Answers of a chip on another body."""
+_Solution = tuple[Chip, Body, Backends, Answers]
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """Errors, how they were found, and what makes them."""
+    """Errors, how they were found, what makes them, and the smallest of the other solutions."""
 
     errors: Answers
     how: str
     parts: Mapping[str, Answers]
+    rough: _Solution | None = None
 
 
-def _judged(own: Answers, parts: Parts, how: str) -> _Judged:
+def _judged(own: Answers, parts: Parts, how: str, rough: _Solution | None = None) -> _Judged:
     each = {name: _compared(own, {name: part}) for name, part in parts.items()}
-    return _Judged(_compared(own, parts), how, each)
+    return _Judged(_compared(own, parts), how, each, rough)
 
 
 def _of_other_meshes(chip: Chip, own: Answers, solve: Solve, backends: Backends) -> _Judged | None:
@@ -223,37 +224,43 @@ def _of_other_meshes(chip: Chip, own: Answers, solve: Solve, backends: Backends)
     if chip.scenario.geometry.mesh is not None:
         if (beside_it := _beside(chip)) is None:
             return None
-        scenario, body, how = beside_it
-        other = solve(replace(chip, scenario=scenario), body, backends)
+        scenario, cells, how = beside_it
+        other = solve(replace(chip, scenario=scenario), cells, backends)
         return _judged(own, {"all": (4 / 3 if how == "finer" else 1.0, own, other)}, HOW[how])
     if chip.scenario.solver.mesh.cells == "tet":
         rough = coarser(chip)
-        flat, coarse = _flatter(rough, chip), solve(rough, make_body(rough), backends)
+        flat, body = _flatter(rough, chip), make_body(rough)
+        coarse = solve(rough, body, backends)
         parts = {"across": (OF_TWICE, own, coarse)}
         if flat is not None:
             parts["upright"] = OF_HALF, coarse, solve(flat, make_body(flat), backends.coarse)
-        return _judged(own, parts, HOW["coarser"])
+        return _judged(own, parts, HOW["coarser"], (rough, body, backends, coarse))
+    return _of_bricks(chip, own, solve, backends)
+
+
+def _of_bricks(chip: Chip, own: Answers, solve: Solve, backends: Backends) -> _Judged | None:
+    """Narrower elements, and flatter ones on elements of twice the size; None where they do not fit into memory."""
     grid = make_grid(chip)
     patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
     points = [(probe.x, probe.y) for probe in chip.scenario.probes]
     firm = firm_lines(grid, chip.stack, standing_out(chip), patches, points)
     profile = chip.scenario.solver.model_copy(update={"backend": "tensor"})
     on_lines = replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile}))
-    twice = beside(grid, firm, finer=False)
-    coarse = solve(on_lines, twice, backends)
-    fine = solve(on_lines, beside(grid, firm, finer=True), backends.coarse)
-    fourfold = solve(on_lines, beside(twice, firm, finer=False), backends.coarse.coarse)
-    in_plane = {n: v + _weight(v, coarse[n], fourfold[n]) * (coarse[n] - v) for n, v in own.items()}
-    return _judged(own, {"across": (1.0, own, in_plane), "upright": (OF_THIRD, coarse, fine)}, HOW["bricks"])
+    wide, (narrow, across) = wider(grid, firm), narrower(grid, firm)
+    flat, upright = flatter(wide)
+    if narrow.n_nodes * TENSOR_MEMORY > memory.available():
+        return None
+    rough = solve(on_lines, wide, backends.coarse)
+    parts = {
+        "across": (_of_finer(across, ACROSS), own, solve(on_lines, narrow, backends)),
+        "upright": (_of_finer(upright, UPRIGHT), rough, solve(on_lines, flat, backends.coarse.coarse)),
+    }
+    return _judged(own, parts, HOW["bricks"], (on_lines, wide, backends.coarse, rough))
 
 
-def _weight(own: Floats, coarse: Floats, rough: Floats) -> float:
-    """Error of `own` over its difference from elements of twice the size, by what four times the size changes further."""
-    first, second = (float(np.nanmax(np.abs(a - b), initial=0.0)) for a, b in ((own, coarse), (coarse, rough)))
-    if first == 0.0:
-        return OF_TWICE
-    fall = min(max(CAUTION * second / first, LEAST_FALL), MOST_FALL)
-    return 1.0 / (fall - 1.0)
+def _of_finer(ratio: float, order: float) -> float:
+    """Error over the difference from elements smaller by a ratio."""
+    return float(1.0 / (1.0 - ratio**-order))
 
 
 def of_mesh(
@@ -327,14 +334,14 @@ def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: H
             return _temperatures(over_time(replace(other, scenario=scenario), solid, state)[0])
 
     own = _temperatures(values)
-    if chip.scenario.geometry.mesh is not None:
-        fine, rough, how = own, chip, HOW["smaller_steps"]
+    found, how = _of_other_meshes(chip, own, march, backends), HOW["smaller_steps"]
+    if found is None or found.rough is None:
+        begun = own, march(chip, make_body(chip), backends, smaller)
     else:
-        rough, how = coarser(chip), f"{HOW['smaller_steps']}, on elements of twice the size"
-        fine = march(rough, make_body(rough), backends)
-    by_steps = _compared(own, {"steps": (4 / 3, fine, march(rough, make_body(rough), backends, smaller))})
+        rough, body, kept, coarse = found.rough
+        begun, how = (coarse, march(rough, body, kept, smaller)), f"{how}, on elements of twice the size"
+    by_steps = _compared(own, {"steps": (4 / 3, *begun)})
     time_error = max(float(np.nanmax(by_steps[name])) for name in _means(by_steps))
-    found = _of_other_meshes(chip, own, march, backends)
     if found is None:
         stated = _none(own)
     else:
