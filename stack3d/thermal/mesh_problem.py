@@ -11,9 +11,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from stack3d.errors import DeckError
+from stack3d.fe.elements import node_integrals
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
 from stack3d.meshes import CellMesh, Columns, Ints
-from stack3d.thermal.elements import node_integrals
 from stack3d.thermal.fields.on_cells import MeshField
 from stack3d.thermal.fields.on_columns import ColumnField
 from stack3d.thermal.linear import linear
