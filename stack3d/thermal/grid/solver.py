@@ -116,7 +116,7 @@ class TensorSolver:
         from stack3d.thermal.grid.body import TensorBody
         from stack3d.thermal.grid.modal_system import ModalSystem
 
-        if self.is_direct and not (laws or runs or self.problem.sides.capacity):
+        if self.is_direct and self.cells.stores_linearly and not (laws or runs or self.problem.sides.capacity):
             return ModalSystem(self, sources, places)
         return NodalSystem(TensorBody(self), sources, places, rtol=rtol, laws=laws, runs=runs)
 
