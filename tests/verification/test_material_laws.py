@@ -11,7 +11,14 @@ from tetrahedra import structured
 
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.layout import HeatSource
-from stack3d.schema.material_laws import DopedSilicon, MaterialLaw, Polynomial, PowerOfTemperature, Table, material_laws
+from stack3d.schema.material_laws import (
+    DopedSilicon,
+    MaterialLaw,
+    PolynomialOfTemperature,
+    PowerOfTemperature,
+    TableOfTemperature,
+    material_laws,
+)
 from stack3d.thermal.fem.solver_of_cells import solver_of_cells
 from stack3d.thermal.fem.solver_on_grid import solver_on_grid
 from stack3d.thermal.grid.solver import TensorSolver
@@ -24,8 +31,8 @@ from stack3d.thermal.time.schedule import PowerSchedule
 K, DEPTH, SIDE, COLD = 148.0, 0.4e-3, 2e-5, 320.0
 LAWS: dict[str, MaterialLaw] = {
     "power": PowerOfTemperature(value=1.0, exponent=-1.3),
-    "table": Table(temperatures=("300 K", "340 K", "400 K", "600 K"), values=(148.0, 125.0, 104.0, 62.0)),
-    "polynomial": Polynomial(value=1.0, coefficients=(2.0, -2.5e-3, 1e-6), valid=("250 K", "700 K")),
+    "table": TableOfTemperature(temperatures=("300 K", "340 K", "400 K", "600 K"), values=(148.0, 125.0, 104.0, 62.0)),
+    "polynomial": PolynomialOfTemperature(value=1.0, coefficients=(2.0, -2.5e-3, 1e-6), valid=("250 K", "700 K")),
     "doped_silicon": DopedSilicon(value=110.0),
 }
 
@@ -120,8 +127,10 @@ def test_dopants_add_what_does_not_depend_on_temperature() -> None:
 CAPACITY, FLUX = 1.66e6, 4e4
 STORES = {
     "power": PowerOfTemperature(value=1.0, exponent=0.8),
-    "table": Table(temperatures=("300 K", "340 K", "400 K"), values=(1.0, 1.3, 1.4)),
-    "polynomial": Polynomial(value=1.0, coefficients=(850.9, 0.1522, 0.0), first_power=0, valid=("250 K", "700 K")),
+    "table": TableOfTemperature(temperatures=("300 K", "340 K", "400 K"), values=(1.0, 1.3, 1.4)),
+    "polynomial": PolynomialOfTemperature(
+        value=1.0, coefficients=(850.9, 0.1522, 0.0), first_power=0, valid=("250 K", "700 K")
+    ),
 }
 
 
