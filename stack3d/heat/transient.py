@@ -18,7 +18,7 @@ from stack3d.heat.sources import power_schedule
 from stack3d.heat.state import Heat
 from stack3d.layout import Floats, HeatSource
 from stack3d.record import Record
-from stack3d.schema.numerics import Transient
+from stack3d.schema.numerics import TransientDeck
 from stack3d.thermal.backend import SolidBackend, ThermalSolution
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.thermal.problem import HeatProblem
@@ -31,7 +31,7 @@ CONTINUED = 2.0**-4
 """First step of a stretch in which no power changes, as a share of it."""
 
 
-def schedule_of(chip: Chip, deck: Transient, state: Heat | None) -> tuple[tuple[HeatSource, ...], PowerSchedule]:
+def schedule_of(chip: Chip, deck: TransientDeck, state: Heat | None) -> tuple[tuple[HeatSource, ...], PowerSchedule]:
     """All heat sources and their powers over time; raises DeckError for a duty on top of a trace."""
     sources, schedule = power_schedule(chip, state)
     if deck.duty is None:
@@ -100,7 +100,7 @@ def over_time(chip: Chip, solid: SolidBackend, state: Heat | None = None) -> tup
 
 
 def _marched(
-    system: TransientSystem, schedule: PowerSchedule, deck: Transient, initial: float | Floats
+    system: TransientSystem, schedule: PowerSchedule, deck: TransientDeck, initial: float | Floats
 ) -> Callable[[float], TransientResult]:
     """Marches on from output to output."""
     state = initial if isinstance(initial, np.ndarray) else system.start(initial if deck.initial is None else deck.initial)
@@ -123,7 +123,7 @@ def _marched(
     return state_at
 
 
-def _periodic(system: TransientSystem, schedule: PowerSchedule, deck: Transient) -> Callable[[float], TransientResult]:
+def _periodic(system: TransientSystem, schedule: PowerSchedule, deck: TransientDeck) -> Callable[[float], TransientResult]:
     """Exact by modes where there are any, else marched from the state that a period gives back."""
     if schedule.period is None:
         raise DeckError(Problem("transient.periodic", "the power does not repeat; give a duty or a trace"))
