@@ -35,7 +35,7 @@ class Levels(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Field:
+class SolvedField:
     """Temperature at points, power and region of cells; contacts, which have no thickness, are left out.
 
     Parameters
@@ -76,7 +76,7 @@ def power_density(stack: Stack, grid: Grid, sources: Sequence[HeatSource]) -> Fl
     return np.asarray(np.divide(watts, volume, out=np.zeros_like(watts), where=volume > 0))
 
 
-def solve_field(scenario: Scenario) -> Field:
+def solve_field(scenario: Scenario) -> SolvedField:
     """Solve the first epoch and keep the whole field; raises DeckError, SolverError."""
     chip = placed_chip(scenario)
     check_body(chip)
@@ -107,4 +107,4 @@ def solve_field(scenario: Scenario) -> Field:
         points[:, 2] = levels.z[levels.of_point]  # contacts closed again
     solid = np.array([m.heat_capacity > 0 for m in mesh.materials])[mesh.region]
     kept = replace(mesh, points=points, cells=mesh.cells[solid], region=mesh.region[solid])
-    return Field(chip.stack, kept, temperature, density[solid], levels)
+    return SolvedField(chip.stack, kept, temperature, density[solid], levels)

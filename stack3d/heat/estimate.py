@@ -24,7 +24,7 @@ from stack3d.heat.state import Heat
 from stack3d.heat.transient import over_time, with_smaller_steps
 from stack3d.layout import Floats, HeatSource
 from stack3d.meshes import CellMesh, refined
-from stack3d.schema.numerics import Transient
+from stack3d.schema.numerics import TransientDeck
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.backend import ThermalSolution
 
@@ -326,7 +326,7 @@ def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: H
     assert deck is not None
     smaller = with_smaller_steps(deck, chip.scenario.solver.error_promise, 8.0)
 
-    def march(other: Chip, body: Body, kept: Backends, steps: Transient = deck) -> Answers:
+    def march(other: Chip, body: Body, kept: Backends, steps: TransientDeck = deck) -> Answers:
         scenario = other.scenario.model_copy(update={"transient": steps})
         solid = kept.solid(scenario, thermal_problem(chip.stack, body, scenario.cooling))
         with warnings.catch_warnings():

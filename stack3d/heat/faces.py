@@ -11,8 +11,7 @@ from stack3d.grids import Grid
 from stack3d.heat.channels import channel_runs
 from stack3d.layout import Rectangle, Stack, Surface
 from stack3d.meshes import CellMesh, Columns
-from stack3d.schema.cooling import Cooling
-from stack3d.schema.cooling import Face as FaceDeck
+from stack3d.schema.cooling import CoolingDeck, FaceDeck
 from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.problem import Face, FilmLaw, HeatProblem, ThermalProblem
 
@@ -31,13 +30,13 @@ def face_of(deck: FaceDeck, area: float, ambient: float) -> Face:
     return Face(deck.film(ambient + FIRST_RISE, ambient, area), ambient, flux, capacity)
 
 
-def film_laws(cooling: Cooling, problem: HeatProblem) -> dict[str, FilmLaw]:
+def film_laws(cooling: CoolingDeck, problem: HeatProblem) -> dict[str, FilmLaw]:
     """Laws of the faces whose film follows their temperature."""
     decks = cooling.conditions.items()
     return {n: partial(d.film, ambient=cooling.ambient, area=problem.area(n)) for n, d in decks if d.follows_surface}
 
 
-def surfaces_of(cooling: Cooling, stack: Stack) -> list[Surface]:
+def surfaces_of(cooling: CoolingDeck, stack: Stack) -> list[Surface]:
     """Patches of a cooling deck; raises UnknownNameError for a layer that is not there."""
     out = []
     for patch in cooling.patches:
@@ -61,18 +60,18 @@ def side_area(stack: Stack) -> float:
 
 
 @overload
-def thermal_problem(stack: Stack, body: Grid, cooling: Cooling) -> ThermalProblem: ...
+def thermal_problem(stack: Stack, body: Grid, cooling: CoolingDeck) -> ThermalProblem: ...
 
 
 @overload
-def thermal_problem(stack: Stack, body: Columns | CellMesh, cooling: Cooling) -> MeshProblem: ...
+def thermal_problem(stack: Stack, body: Columns | CellMesh, cooling: CoolingDeck) -> MeshProblem: ...
 
 
 @overload
-def thermal_problem(stack: Stack, body: Grid | Columns | CellMesh, cooling: Cooling) -> ThermalProblem | MeshProblem: ...
+def thermal_problem(stack: Stack, body: Grid | Columns | CellMesh, cooling: CoolingDeck) -> ThermalProblem | MeshProblem: ...
 
 
-def thermal_problem(stack: Stack, body: Grid | Columns | CellMesh, cooling: Cooling) -> ThermalProblem | MeshProblem:
+def thermal_problem(stack: Stack, body: Grid | Columns | CellMesh, cooling: CoolingDeck) -> ThermalProblem | MeshProblem:
     """Stack, mesh or grid, cooled faces, patches and channels."""
     ambient = cooling.ambient
     if isinstance(body, CellMesh):
