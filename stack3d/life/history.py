@@ -53,7 +53,20 @@ class History:
 def replay(
     life: Life, times: NDArray[np.float64], climates: Sequence[Climate], plan: Sequence[Policy], fresh: float | None
 ) -> Life:
-    """The same history of temperatures and acts, from programming to the end; `fresh` is the accuracy at the first read-out."""
+    """The same history of temperatures and acts, from programming to the end, for another computer or band.
+
+    Parameters
+    ----------
+    life : Life
+        Just programmed.
+    times : ndarray, shape (times,)
+        Ends of the epochs. [s]
+    climates : sequence of Climate
+        Of the epochs.
+    plan : sequence of Policy
+    fresh : float or None
+        Accuracy at the first read-out, which triggers look back to. [-]
+    """
     life = programmed(life, climates[0], plan)
     for epoch, (now, climate) in enumerate(zip(times, climates)):
         life = replace(elapse(life, float(now), climate, plan, epoch), fresh_accuracy=fresh)
@@ -61,7 +74,18 @@ def replay(
 
 
 def curve(life: Life, times: NDArray[np.float64], climates: Sequence[Climate], plan: Sequence[Policy]) -> Curve:
-    """Accuracy of every chip over a life through the same temperatures."""
+    """Accuracy of every chip over a life through the same temperatures.
+
+    Parameters
+    ----------
+    life : Life
+        Just programmed.
+    times : ndarray, shape (times,)
+        Ends of the epochs. [s]
+    climates : sequence of Climate
+        Of the epochs.
+    plan : sequence of Policy
+    """
     life = programmed(life, climates[0], plan)
     readings: list[NDArray[np.float64]] = []
     between: dict[float, NDArray[np.float64]] = {}

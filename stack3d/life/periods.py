@@ -63,7 +63,20 @@ def instants(plan: Sequence[Policy], before: float, now: float, following: float
 def read_between(
     life: Life, after: Life, following: float, end: float, climate: Climate, plan: Sequence[Policy], epoch: int
 ) -> dict[float, Accuracy]:
-    """Accuracy of every chip at the further instants of an epoch that leads from one life to the other."""
+    """Accuracy of every chip at the further instants of an epoch.
+
+    Parameters
+    ----------
+    life, after : Life
+        At its start and end.
+    following, end : float
+        The next read-out, infinite for none, and the end of the life. [s]
+    climate : Climate
+        Of the epoch.
+    plan : sequence of Policy
+    epoch : int
+        Seeds what acts and reads draw.
+    """
     found = {}
     for instant in instants(plan, life.time, after.time, following, end):
         there = elapse(life if instant <= after.time else after, instant, climate, plan, epoch)
@@ -154,6 +167,9 @@ def time_to_loss(
     ----------
     times : ndarray, shape (times,)
     accuracy : ndarray, shape (times, chips)
+        [-]
+    ideal, loss : float
+        In float arithmetic, and how far below. [-]
     starts : ndarray, shape (times,), optional
         Of the period that holds each time; between two of one period it goes by ln of the time since. [s]
     """
