@@ -143,7 +143,15 @@ def make_grid(chip: Chip) -> Grid:
     """Grid of a chip, with lines on sources that stand out."""
     points = [(p.x, p.y) for p in chip.scenario.probes]
     patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
-    return build_grid(chip.stack, standing_out(chip), chip.scenario.solver.mesh, points, patches)
+    return build_grid(chip.stack, standing_out(chip), chip.scenario.solver.mesh, points, patches, first_output(chip))
+
+
+def first_output(chip: Chip) -> float | None:
+    """First time after the start at which a transient is read; None where that says nothing of elements. [s]"""
+    transient = chip.scenario.transient
+    if transient is None or transient.periodic:
+        return None
+    return next((time for time in transient.times if time > 0), transient.until)
 
 
 def _contrast(source: HeatSource) -> float:
