@@ -14,9 +14,9 @@ from stack3d.geometry.hexahedra import layered_cells
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.fem.conduction import Conduction
 from stack3d.thermal.fem.discretised import Discretised
-from stack3d.thermal.fem.solver import FemSolver
 from stack3d.thermal.fem.solver_of_cells import OnCells, solver_of_cells
 from stack3d.thermal.fem.solver_on_grid import OnGrid
+from stack3d.thermal.fem.steady import FemSolver
 from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.problem import Face, ThermalProblem
 
