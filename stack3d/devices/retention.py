@@ -437,9 +437,7 @@ class Kaul2021Mapping(_GapGrowth):
     Kept to compare with that chain; it turns a resistance ratio into an exponent, which no measurement supports.
     """
 
-    reference = (
-        "A. Kaul et al. 2021, Thermal reliability of resistive memory in 3-D ICs, parameters of the published repository"
-    )
+    reference = "A. Kaul et al. 2021, Thermal reliability of resistive memory in 3-D ICs, parameters of its repository"
 
     boltzmann: Positive = ROUNDED_BOLTZMANN
     """k_B in eV/K, as the source rounded it."""
