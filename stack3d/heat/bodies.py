@@ -9,7 +9,7 @@ import numpy as np
 from stack3d.chip.chip import Chip
 from stack3d.errors import DeckError, Problem, ValidityWarning, did_you_mean
 from stack3d.geometry.grid import build_grid
-from stack3d.geometry.hexahedra import layered_cells
+from stack3d.geometry.hexahedra import CellRegions, layered_cells
 from stack3d.geometry.tetrahedra import build_columns
 from stack3d.geometry.user_mesh import read_mesh
 from stack3d.grids import Grid
@@ -61,10 +61,10 @@ def describe(chip: Chip) -> str:
 
 
 def size_of_body(chip: Chip, body: Grid | Columns | CellMesh) -> tuple[int, float]:
-    """Unknowns, and memory of matrix and solver. [-], [byte]"""
+    """Unknowns, those that faces hold included, and memory of matrix and solver. [-], [byte]"""
     if isinstance(body, Grid):
         each = TENSOR_MEMORY if chip.scenario.solver.backend != "fem" else 27 * MATRIX_MEMORY
-        return body.n_nodes, each * body.n_nodes
+        return int(np.count_nonzero(CellRegions.of(chip.stack, body).nodes())), each * body.n_nodes
     order = chip.scenario.solver.order
     unknowns = (body.cells if isinstance(body, Columns) else body).node_count(order)
     return unknowns, unknowns * (27 if order == 1 else 65) * MATRIX_MEMORY
