@@ -12,7 +12,7 @@ from stack3d.geometry.hexahedra import layered_cells
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.fem.solver_of_cells import MeshSolver
 from stack3d.thermal.fem.solver_on_grid import FemSolver
-from stack3d.thermal.mesh_problem import MeshProblem
+from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.problem import Face, ThermalProblem
 
 SIDE, FILM = 1e-3, 3e4
@@ -99,7 +99,7 @@ def error(kind: str, order: int, n: int, exponent: float) -> float:
     built = slabs(exponent)
     counts, options = [3 * n, n, 4 * n], {"method": "direct", "tolerance": 1e-11}
     if kind == "tetrahedra":
-        problem = MeshProblem(built, structured(built, 4 * n, 4 * n, counts), {"top": Face(FILM, 300.0)})
+        problem = ColumnProblem(built, structured(built, 4 * n, 4 * n, counts), {"top": Face(FILM, 300.0)})
         return Tetrahedra(problem, order=order, **options).error()
     layered = ThermalProblem(built, grid(built, 4 * n, 4 * n, counts), Face(FILM, 300.0))
     return Hexahedra(layered, *layered_cells(built, layered.grid), **options).error()
