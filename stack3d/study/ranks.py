@@ -21,13 +21,10 @@ class Ranks:
         """Of this process."""
         if not any(name in os.environ for name in LAUNCHED):
             return cls()
-        import contextlib
+        from stack3d.fe.library import import_mpi
 
-        with contextlib.suppress(ImportError):  # the PyPI wheel of DOLFINx brings its MPI library along
-            import dolfinx_solver  # noqa: F401
-        from mpi4py import MPI
-
-        return cls(MPI.COMM_WORLD) if MPI.COMM_WORLD.size > 1 else cls()
+        world = import_mpi().COMM_WORLD
+        return cls(world) if world.size > 1 else cls()
 
     @property
     def is_first(self) -> bool:

@@ -12,10 +12,10 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from stack3d.errors import DeckError
+from stack3d.fe.elements import node_integrals
 from stack3d.grids import Grid
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
 from stack3d.meshes import CellMesh, Columns, Ints
-from stack3d.thermal.elements import node_integrals
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.fields.on_cells import MeshField
 from stack3d.thermal.linear import linear

@@ -11,7 +11,7 @@ ROWS = (
     ("errors", "constants", "streams"),
     ("units", "registry", "progress", "yamltree", "storage", "memory", "layout", "tiles", "signals", "films"),
     ("fields", "meshes", "grids", "yamlfile"),
-    ("schema", "floorplans", "record"),
+    ("schema", "floorplans", "record", "fe"),
     ("decks",),
     ("geometry", "workload", "thermal", "devices", "mvm"),
     ("chip",),
@@ -70,8 +70,10 @@ def test_the_walk_sees_what_it_must() -> None:
 @pytest.mark.parametrize(
     ("module", "allowed"),
     [
-        ("dolfinx", {"thermal/fem/"}),
-        ("petsc4py", {"thermal/fem/"}),
+        ("dolfinx", {"fe/"}),
+        ("dolfinx_solver", {"fe/"}),
+        ("petsc4py", {"fe/"}),
+        ("mpi4py", {"fe/"}),
         ("pint", {"units.py"}),
         ("gmsh", {"geometry/gmsh_model.py"}),
     ],

@@ -3,12 +3,12 @@ import pytest
 
 from stack3d import decks
 from stack3d.errors import DeckError
+from stack3d.fe.lines import LineRecovery, hat_integrals, hat_values
 from stack3d.geometry.grid import build_grid
 from stack3d.geometry.stack import build_stack, check_places, explicit_sources, tile_sites
 from stack3d.layout import HeatSource, Rectangle
 from stack3d.schema.geometry import Geometry
 from stack3d.schema.numerics import Mesh
-from stack3d.thermal.lines import LineRecovery, hat_integrals, hat_values
 
 SILICON = {"name": "silicon", "conductivity": "148 W/m/K", "heat_capacity": "1.66e6 J/m^3/K"}
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from stack3d.errors import SolverError
+from stack3d.fe.lines import hat_integrals
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.grids import Grid
 from stack3d.heat.bodies import make_grid
@@ -11,7 +12,6 @@ from stack3d.layout import HeatSource, Layer, Material, Rectangle, Stack
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.fem.solver_on_grid import FemSolver
 from stack3d.thermal.grid.solver import TensorSolver
-from stack3d.thermal.lines import hat_integrals
 from stack3d.thermal.problem import Face, ThermalProblem
 
 BOX = Rectangle(0.0, 2e-3, 0.0, 1e-3)

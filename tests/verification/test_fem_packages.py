@@ -130,7 +130,7 @@ def test_the_mesh_handed_over_is_that_of_gmsh() -> None:
     from dolfinx.io.gmsh import model_to_mesh
     from mpi4py import MPI
 
-    from stack3d.thermal.fem.mesh import handed_over
+    from stack3d.fe.hand_over import handed_over
 
     problem = with_contact_and_law(replace(flip_chip(12, 1)[0], patches=PATCHES))
     surfaces = [s for s, _ in PATCHES]

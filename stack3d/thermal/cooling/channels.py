@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
+from stack3d.fe.lines import hat_integrals
 from stack3d.grids import Grid
 from stack3d.layout import CHANNEL_PARTS, ChannelPart, Channels, Floats, Stack, Surface
-from stack3d.thermal.lines import hat_integrals
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,1 +1,1 @@
-"""Conduction in DOLFINx; the only folder that imports it."""
+"""Conduction in DOLFINx."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import SolverError
+from stack3d.fe.library import import_petsc
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.fem.conduction import ConductionSolver
 from stack3d.thermal.fields.field import Field
@@ -147,9 +148,7 @@ class FemBody:
     def _at(self, rate: float) -> Any:
         """Conjugate gradients on K + rate M."""
         if rate != self._filled:
-            from petsc4py import PETSc
-
-            structure: Any = PETSc.Mat.Structure.SAME_NONZERO_PATTERN
+            structure = import_petsc().Mat.Structure.SAME_NONZERO_PATTERN
             self._solver._matrix.copy(self._sum, structure)
             self._sum.axpy(rate, self._mass, structure)
             self._filled = rate

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import DeckError, SolverError
+from stack3d.fe.hand_over import handed_over
+from stack3d.fe.library import import_dolfinx, import_mpi
 from stack3d.layout import Floats, HeatSource
 from stack3d.meshes import CORNERS, CellMesh, Ints
 from stack3d.thermal.fem.conduction import ConductionSolver
-from stack3d.thermal.fem.library import import_dolfinx
-from stack3d.thermal.fem.mesh import handed_over
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.places import Place
@@ -154,7 +154,7 @@ class MeshSolver(ConductionSolver):
         return self._follows_temperature
 
     def _update_conductivity(self, own: Floats) -> None:
-        lowest = self._mesh.comm.allreduce(float(own.min(initial=np.inf)), op=_minimum())
+        lowest = self._mesh.comm.allreduce(float(own.min(initial=np.inf)), op=import_mpi().MIN)
         if lowest <= 0:
             raise SolverError(f"the temperature falls to {lowest:.0f} K: is a power negative, or in the wrong unit?")
         self._temperature.x.array[: self._n_own] = own
@@ -198,9 +198,3 @@ class MeshSolver(ConductionSolver):
         for part in pc.getBJacobiSubKSP():
             part.getPC().setType("icc")
             part.getPC().setFactorLevels(FILL)
-
-
-def _minimum() -> Any:
-    from mpi4py import MPI
-
-    return MPI.MIN

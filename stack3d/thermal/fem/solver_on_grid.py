@@ -12,11 +12,11 @@ from typing import Any, Self
 import numpy as np
 
 from stack3d.errors import SolverError
+from stack3d.fe.hand_over import handed_over
+from stack3d.fe.library import import_dolfinx
 from stack3d.layout import Floats, HeatSource
 from stack3d.meshes import CellMesh, Ints
 from stack3d.thermal.fem.conduction import ConductionSolver
-from stack3d.thermal.fem.library import import_dolfinx
-from stack3d.thermal.fem.mesh import handed_over
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.bends import bends
 from stack3d.thermal.grid.cells import CellProperties

@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from stack3d.errors import DeckError
+from stack3d.fe.hand_over import HandedOver
+from stack3d.fe.library import import_mpi, import_petsc
 from stack3d.layout import Floats, HeatSource
 from stack3d.meshes import Ints
-from stack3d.thermal.fem.mesh import HandedOver
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import HeatProblem
@@ -162,8 +163,7 @@ class ConductionSystem(ABC):
         return self._handed.measure(name, self._quadrature)
 
     def _assemble(self) -> None:
-        from petsc4py import PETSc
-
+        petsc = import_petsc()
         ufl, fem = self._ufl, self._dolfinx.fem
         u, v = ufl.TrialFunction(self._space), ufl.TestFunction(self._space)
         # - div(K grad T) = q  with  - n.K grad T = h (T - T_ref) - flux  on cooled faces
@@ -189,7 +189,7 @@ class ConductionSystem(ABC):
         self._state = fem.Function(self._space)
         self._action = fem.form(ufl.action(sum(surface, volume), self._state)) if self._is_nonlinear else None
         first = self._space.dofmap.index_map.local_range[0]
-        self._film_rows = PETSc.IS().createGeneral((first + np.flatnonzero(cooled)).astype(PETSc.IntType), self._mesh.comm)
+        self._film_rows = petsc.IS().createGeneral((first + np.flatnonzero(cooled)).astype(petsc.IntType), self._mesh.comm)
         self._matrix = fem.petsc.create_matrix(self._volume)
         self._free_matrix = fem.petsc.create_matrix(self._volume) if self._conditions else None
         self._refill()
@@ -234,9 +234,8 @@ class ConductionSystem(ABC):
         out = np.zeros(int(np.prod(self._shape)))
         out[self._nodes[: own.size]] = own
         if self._mesh.comm.size > 1:
-            from mpi4py import MPI
-
-            self._mesh.comm.Allreduce(MPI.IN_PLACE, out, op=MPI.SUM)
+            mpi = import_mpi()
+            self._mesh.comm.Allreduce(mpi.IN_PLACE, out, op=mpi.SUM)
         return out.reshape(self._shape)
 
     def _set_up_solver(self, method: str, preconditioner: str, max_iterations: int) -> None:
@@ -257,9 +256,7 @@ class ConductionSystem(ABC):
         It is made for the matrix as it is, and goes on preconditioning what the matrix becomes: k(T) and films move it little.
         With a `rate` [s⁻¹], the matrix is this one plus the rate times that of the heat capacity.
         """
-        from petsc4py import PETSc  # its stubs take enumerations for plain classes
-
-        petsc: Any = PETSc
+        petsc = import_petsc()
         matrix.setOption(petsc.Mat.Option.SPD, True)
         solver = petsc.KSP().create(self._mesh.comm)
         solver.setOptionsPrefix(prefix)

@@ -10,9 +10,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from stack3d.errors import DeckError
+from stack3d.fe.elements import cell_at, field_kind, hottest_node, node_integrals, shapes
 from stack3d.layout import Floats, Rectangle, Stack
 from stack3d.meshes import CellMesh, Ints
-from stack3d.thermal.elements import cell_at, field_kind, hottest_node, node_integrals, shapes
 from stack3d.thermal.fields.weights import ordered
 from stack3d.thermal.places import Box, Place
 

@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csr_array, kron
 
+from stack3d.fe.elements import hottest_node
+from stack3d.fe.lines import LineRecovery
 from stack3d.layout import Floats, Rectangle, Stack
 from stack3d.meshes import Columns, Ints
-from stack3d.thermal.elements import hottest_node
 from stack3d.thermal.fields.weights import SIDES_OF_TRIANGLE, AtPoint, ordered
-from stack3d.thermal.lines import LineRecovery
 from stack3d.thermal.places import Box, Place, height_in_layer
 
 

@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from stack3d.fe.elements import hottest_node
+from stack3d.fe.lines import LineRecovery, cell_integrals, hat_integrals
 from stack3d.grids import Grid, solid_cells
 from stack3d.layout import Floats, Rectangle, Stack
-from stack3d.thermal.elements import hottest_node
-from stack3d.thermal.lines import LineRecovery, cell_integrals, hat_integrals
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from stack3d.fe.lines import cell_integrals
 from stack3d.grids import Grid
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
 from stack3d.thermal.grid.cells import CellProperties
-from stack3d.thermal.lines import cell_integrals
 from stack3d.thermal.places import Box, Place
 from stack3d.thermal.problem import ThermalProblem
 

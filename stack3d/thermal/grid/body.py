@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.fe.krylov import conjugate_gradient
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.diagonalisation import FastDiagonalisation
@@ -20,7 +21,6 @@ from stack3d.thermal.grid.operator import GridOperator
 from stack3d.thermal.grid.places import observe, place_groups
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.kept import alike, forget
-from stack3d.thermal.krylov import conjugate_gradient
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import ThermalProblem
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from stack3d.fe.lines import hat_integrals
 from stack3d.grids import Grid
 from stack3d.layout import Floats, HeatSource, Stack
-from stack3d.thermal.lines import hat_integrals
 
 
 def source_loads(grid: Grid, stack: Stack, sources: Sequence[HeatSource]) -> Floats:

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stack3d.fe.krylov import Apply
 from stack3d.grids import Grid, Plane
 from stack3d.layout import Floats
 from stack3d.thermal.grid.cells import CellProperties
 from stack3d.thermal.grid.faces import fixed_nodes
 from stack3d.thermal.grid.operator import GridOperator
-from stack3d.thermal.krylov import Apply
 
 COARSEST = 64
 """Lateral nodes at which a level is solved directly."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stack3d.fe.lines import LineRecovery, hat_integrals
 from stack3d.grids import Grid
 from stack3d.layout import Floats, HeatSource, Stack
-from stack3d.thermal.lines import LineRecovery, hat_integrals
 from stack3d.thermal.places import Place, height_in_layer
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, SolverError
+from stack3d.fe.krylov import Iterations, conjugate_gradient
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.cooling.channels import ChannelRun
@@ -24,7 +25,6 @@ from stack3d.thermal.grid.faces import fixed_nodes
 from stack3d.thermal.grid.loads import source_loads
 from stack3d.thermal.grid.multigrid import LateralMultigrid
 from stack3d.thermal.grid.operator import GridOperator, boundary_load
-from stack3d.thermal.krylov import Iterations, conjugate_gradient
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw, ThermalProblem
 from stack3d.thermal.time.nodal import NodalSystem

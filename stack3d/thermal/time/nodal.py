@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import SolverError
+from stack3d.fe.krylov import gmres
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.fields.field import Field
-from stack3d.thermal.krylov import gmres
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw
 from stack3d.thermal.time.body import Body, Boundary, boundary_of

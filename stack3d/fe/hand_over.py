@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stack3d.fe.library import import_dolfinx
 from stack3d.meshes import CORNERS, CellMesh, Ints
-from stack3d.thermal.fem.library import import_dolfinx
 
 SHAPES = {"tetra": ("tetrahedron", 1), "tetra10": ("tetrahedron", 2), "hexahedron": ("hexahedron", 1)}
 """Name and degree of a cell in DOLFINx by its kind."""

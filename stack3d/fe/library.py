@@ -29,3 +29,20 @@ def import_dolfinx() -> Any:
             " or fenics-dolfinx (conda-forge)"
         ) from error
     return dolfinx
+
+
+def import_petsc() -> Any:
+    """PETSc as DOLFINx brings it; its stubs take enumerations for plain classes."""
+    import_dolfinx()
+    from petsc4py import PETSc
+
+    return PETSc
+
+
+def import_mpi() -> Any:
+    """MPI as DOLFINx brings it."""
+    with contextlib.suppress(ImportError):  # the PyPI wheel of DOLFINx brings its MPI library along
+        import dolfinx_solver  # noqa: F401
+    from mpi4py import MPI
+
+    return MPI
