@@ -68,6 +68,12 @@ _ALL = (
     _f("thermal/placement_tile_peak", "placement", "K", "largest tile mean with the placement, chip as programmed"),
     _f("thermal/placement_tile_mean", "placement", "K", "mean over tiles with the placement, chip as programmed"),
     _f("thermal/placement_stack_peak", "placement", "K", "largest temperature of the stack with the placement"),
+    _f(
+        "thermal/layer_overshoot",
+        "time layer",
+        "K",
+        "height of the hottest node over neighbours where values zigzag",
+    ),
     _f("thermal/hot_spot", "time axis", "m", "position of the largest temperature of the stack"),
     _f("thermal/heat_in", "time", "W", "power of all heat sources and fluxes into faces"),
     _f("thermal/heat_out", "time", "W", "net heat leaving through all faces"),
@@ -210,7 +216,7 @@ _ALL = (
     ),
 )
 
-_OWN_ERROR = ("thermal/discretisation_error", "thermal/time_error")
+_OWN_ERROR = ("thermal/discretisation_error", "thermal/time_error", "thermal/layer_overshoot")
 _ESTIMATED = tuple(
     Field(f.group, f"{f.name}_error", f.dims, "K", f"estimated error of {f.name}, by the mesh and over time by the steps")
     for f in _ALL

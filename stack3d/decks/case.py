@@ -85,6 +85,7 @@ def resolve(
     resolver = Resolver(tree, path, known)
     done = tuple(resolver.override(key, value) for key, value in overrides)
     resolver.expand_floorplans()
+    resolver.profiled()
     resolver.fill(tree, (), "")
     files.anchor(tree, resolver.folder_of)
     hybrid = tree.get("hybrid")

@@ -11,8 +11,14 @@ from stack3d.grids import Grid
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
 
 
-def firm_lines(grid: Grid, stack: Stack, sources: Sequence[HeatSource], patches: Iterable[Rectangle]) -> tuple[Floats, Floats]:
-    """Lines along x and y that lie on an edge of a layer, block, channel, patch or source."""
+def firm_lines(
+    grid: Grid,
+    stack: Stack,
+    sources: Sequence[HeatSource],
+    patches: Iterable[Rectangle],
+    points: Sequence[tuple[float, float]] = (),
+) -> tuple[Floats, Floats]:
+    """Lines along x and y that lie on an edge of a layer, block, channel, patch or source, or on a point that is read."""
     boxes = [*patches, *(source.extent for source in sources)]
     for layer in stack.layers:
         boxes += [layer.extent, *(b.extent for b in layer.blocks), *(layer.channels.outlines if layer.channels else ())]
@@ -23,8 +29,8 @@ def firm_lines(grid: Grid, stack: Stack, sources: Sequence[HeatSource], patches:
         return np.asarray(lines[near])
 
     return (
-        on_edges(grid.x, [v for b in boxes for v in (b.x0, b.x1)]),
-        on_edges(grid.y, [v for b in boxes for v in (b.y0, b.y1)]),
+        on_edges(grid.x, [v for b in boxes for v in (b.x0, b.x1)] + [x for x, _ in points]),
+        on_edges(grid.y, [v for b in boxes for v in (b.y0, b.y1)] + [y for _, y in points]),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,13 @@ from stack3d.errors import ValidityWarning
 from stack3d.fields import is_temperature
 from stack3d.geometry.coarsening import beside, firm_lines
 from stack3d.heat.bodies import Body, make_body, make_grid, standing_out
-from stack3d.heat.faces import surfaces_of, thermal_problem
+from stack3d.heat.channels import channel_runs
+from stack3d.heat.faces import face_of, surfaces_of, thermal_problem
 from stack3d.heat.outputs import thermal_values
 from stack3d.heat.solvers import Backends
 from stack3d.heat.sources import heat_sources
 from stack3d.heat.state import Heat
-from stack3d.heat.transient import over_time
+from stack3d.heat.transient import over_time, with_smaller_steps
 from stack3d.layout import Floats, HeatSource
 from stack3d.meshes import CellMesh, refined
 from stack3d.schema.numerics import Transient
@@ -28,21 +29,23 @@ from stack3d.thermal.backend import ThermalSolution
 
 MOST_UNKNOWNS = 2_000_000
 """On a user's own mesh made finer; above that there is no estimate, and the dataset says so."""
-ORDER = 1.0
-"""Of the error in the size of elements where they are too wide for what they carry; smooth errors are of order 2."""
+ORDER = 0.8
+"""Of the error in the size of elements at corners and where they are too wide for what they carry; of smooth errors it is 2."""
 OF_TWICE: float = 1.0 / (2.0**ORDER - 1.0)
 """Error over the difference from elements of twice the size, and below from such of half and of a third of it."""
 OF_HALF: float = 1.0 / (1.0 - 2.0**-ORDER)
 OF_THIRD: float = 1.0 / (1.0 - 3.0**-ORDER)
-CAUTION = 0.8
-"""Share of the measured fall of the error that is counted on; between those of order 1 and 2."""
+CAUTION, LEAST_FALL, MOST_FALL = 0.7, 2.0, 5.0
+"""Share of the measured fall of the error that is counted on, and its bounds; order 1 falls twofold, order 2 fourfold."""
+SWING = 1.25
+"""Error of a peak over how far its node stands out of values that zigzag."""
 LEAST_SHARE, LEAST_OF_ALL = 0.25, 0.05
 """An error is at least this share of the largest of its variable, and of all means: differences may vanish by chance."""
 HOW = {
     "bricks": "difference from elements of twice the size in the plane, weighted by the order that those of four times the size"
-    " show, and 3/2 of what elements of a third of the height change, parts of one element in the plane cut in three with them",
-    "coarser": "difference from elements of twice the size, and where one element is as tall as its layer, twice what elements"
-    " of half the height change in addition",
+    " show, and 1.7 times what elements of a third of the height change; parts one element wide are cut in three there",
+    "coarser": "difference from elements of twice the size, and where one element is as tall as its layer, 2.3 times what"
+    " elements of half the height change in addition",
     "other_order": "largest difference from tetrahedra of the other order on the same mesh: the error of order 1",
     "finer": "4/3 of the largest difference from the mesh with every hexahedron cut in eight",
     "smaller_steps": "4/3 of the largest difference at any output between steps as asked for and smaller ones (an eighth of the"
@@ -81,10 +84,14 @@ class Estimate:
         NaN when there is none. [K]
     how : str
         In a sentence.
+    parts : mapping of str to ndarray
+        Share of elements ``across`` the plane, of their height (``upright``) and of ``steps`` in time, as far as they were told
+        apart. [K]
     """
 
     value: Any
     how: str
+    parts: Mapping[str, Floats] = field(default_factory=dict)
 
 
 Estimates = dict[str, Estimate]
@@ -110,7 +117,7 @@ def _flatter(rough: Chip, fine: Chip) -> Chip | None:
 
 def answers(chip: Chip, solution: ThermalSolution) -> Answers:
     """Every temperature of `thermal_values`, and means of tiles."""
-    found = {n: np.asarray(v) for n, v in thermal_values(chip, solution, outside=False).items() if is_temperature(n)}
+    found = _temperatures(thermal_values(chip, solution, outside=False))
     if chip.computer is not None:
         places = chip.computer.places
         means = [solution.field.box_means(layer, [box])[0] for layer, box in places]
@@ -135,29 +142,60 @@ def _spread(values: Mapping[str, Any], found: Estimates) -> Estimates:
     return out
 
 
-def _compared(own: Answers, parts: Sequence[tuple[float, Answers, Answers]]) -> Answers:
+Parts = dict[str, tuple[float, Answers, Answers]]
+"""What makes an error: a weight, and two answers that differ by it."""
+
+
+def _compared(own: Answers, parts: Parts) -> Answers:
     """Errors from weighted differences of answers; a maximum errs as the worst mean does."""
     out = {}
     for name, value in own.items():
-        out[name] = sum((weight * np.abs(a[name] - b[name]) for weight, a, b in parts), np.zeros(value.shape))
+        out[name] = sum((weight * np.abs(a[name] - b[name]) for weight, a, b in parts.values()), np.zeros(value.shape))
     means = [np.nanmax(out[n], initial=0.0) for n in _means(out)]
     floor = LEAST_OF_ALL * max(means, default=0.0)
     out = {n: np.maximum(e, max(LEAST_SHARE * np.nanmax(e, initial=0.0), floor)) for n, e in out.items()}
     return {n: np.maximum(e, max(means, default=0.0)) if n.endswith("_max") else e for n, e in out.items()}
 
 
+def _bounded(chip: Chip, values: Mapping[str, Any], errors: Answers) -> Answers:
+    """Errors that are no less than what shows in the values alone: peaks that swing, and what no heat can have cooled."""
+    out = dict(errors)
+    if (swing := values.get("thermal/layer_overshoot")) is not None:
+        tiers = [chip.stack.index[layer.name] for layer in chip.stack.with_role("rram")]
+        for name, of_peaks in (("thermal/layer_temperature_max", swing), ("thermal/temperature_max", swing[..., tiers])):
+            if name in out:
+                out[name] = out[name] + SWING * of_peaks
+    coldest = coldest_around(chip)
+    return {n: np.maximum(e, np.nan_to_num(coldest - values[n], nan=0.0, neginf=0.0)) for n, e in out.items()}
+
+
+def coldest_around(chip: Chip) -> float:
+    """Temperature that nothing can be below, by the maximum principle; minus infinity where heat is taken out. [K]"""
+    cooling, transient = chip.scenario.cooling, chip.scenario.transient
+    faces = [face_of(deck, 1.0, cooling.ambient) for deck in cooling.conditions.values()]
+    if any(source.power < 0 for source in chip.sources) or any(face.flux < 0 for face in faces):
+        return -np.inf
+    found = [face.reference for face in faces if face.film_coefficient > 0]
+    found += [run.channels.inlet_temperature for run in channel_runs(chip.stack)]
+    if transient is not None:
+        found.append(cooling.ambient if transient.initial is None else transient.initial)
+    return min(found)
+
+
 def _means(found: Mapping[str, Any]) -> list[str]:
     return [f"thermal/{name}" for name in MEANS if f"thermal/{name}" in found]
 
 
-def _stated(errors: Answers, how: str) -> Estimates:
+def _stated(judged: _Judged) -> Estimates:
+    errors, how = judged.errors, judged.how
     largest = max((float(np.nanmax(errors[name], initial=0.0)) for name in _means(errors)), default=float("nan"))
-    each = {f"{name}_error": Estimate(error, how) for name, error in errors.items()}
+    parts = {name: {part: found[name] for part, found in judged.parts.items()} for name in errors}
+    each = {f"{name}_error": Estimate(error, how, parts[name]) for name, error in errors.items()}
     return {**each, "thermal/discretisation_error": Estimate(largest, how)}
 
 
 def _none(own: Answers) -> Estimates:
-    return _stated({name: np.full(value.shape, np.nan) for name, value in own.items()}, HOW["too_large"]) | {
+    return _stated(_Judged({name: np.full(value.shape, np.nan) for name, value in own.items()}, HOW["too_large"], {})) | {
         "thermal/discretisation_error": Estimate(float("nan"), HOW["too_large"])
     }
 
@@ -166,24 +204,39 @@ Solve = Callable[[Chip, Body, Backends], Answers]
 """Answers of a chip on another body."""
 
 
-def _of_other_meshes(chip: Chip, own: Answers, solve: Solve, backends: Backends) -> tuple[Answers, str] | None:
+@dataclass(frozen=True)
+class _Judged:
+    """Errors, how they were found, and what makes them."""
+
+    errors: Answers
+    how: str
+    parts: Mapping[str, Answers]
+
+
+def _judged(own: Answers, parts: Parts, how: str) -> _Judged:
+    each = {name: _compared(own, {name: part}) for name, part in parts.items()}
+    return _Judged(_compared(own, parts), how, each)
+
+
+def _of_other_meshes(chip: Chip, own: Answers, solve: Solve, backends: Backends) -> _Judged | None:
     """Errors of `own` by its mesh, from solutions on other meshes, and how they were found; None where there is no estimate."""
     if chip.scenario.geometry.mesh is not None:
         if (beside_it := _beside(chip)) is None:
             return None
         scenario, body, how = beside_it
         other = solve(replace(chip, scenario=scenario), body, backends)
-        return _compared(own, [(4 / 3 if how == "finer" else 1.0, own, other)]), HOW[how]
+        return _judged(own, {"all": (4 / 3 if how == "finer" else 1.0, own, other)}, HOW[how])
     if chip.scenario.solver.mesh.cells == "tet":
         rough = coarser(chip)
         flat, coarse = _flatter(rough, chip), solve(rough, make_body(rough), backends)
-        parts = [(OF_TWICE, own, coarse)]
+        parts = {"across": (OF_TWICE, own, coarse)}
         if flat is not None:
-            parts.append((OF_HALF, coarse, solve(flat, make_body(flat), backends.coarse)))
-        return _compared(own, parts), HOW["coarser"]
+            parts["upright"] = OF_HALF, coarse, solve(flat, make_body(flat), backends.coarse)
+        return _judged(own, parts, HOW["coarser"])
     grid = make_grid(chip)
     patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
-    firm = firm_lines(grid, chip.stack, standing_out(chip), patches)
+    points = [(probe.x, probe.y) for probe in chip.scenario.probes]
+    firm = firm_lines(grid, chip.stack, standing_out(chip), patches, points)
     profile = chip.scenario.solver.model_copy(update={"backend": "tensor"})
     on_lines = replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile}))
     twice = beside(grid, firm, finer=False)
@@ -191,7 +244,7 @@ def _of_other_meshes(chip: Chip, own: Answers, solve: Solve, backends: Backends)
     fine = solve(on_lines, beside(grid, firm, finer=True), backends.coarse)
     fourfold = solve(on_lines, beside(twice, firm, finer=False), backends.coarse.coarse)
     in_plane = {n: v + _weight(v, coarse[n], fourfold[n]) * (coarse[n] - v) for n, v in own.items()}
-    return _compared(own, [(1.0, own, in_plane), (OF_THIRD, coarse, fine)]), HOW["bricks"]
+    return _judged(own, {"across": (1.0, own, in_plane), "upright": (OF_THIRD, coarse, fine)}, HOW["bricks"])
 
 
 def _weight(own: Floats, coarse: Floats, rough: Floats) -> float:
@@ -199,7 +252,7 @@ def _weight(own: Floats, coarse: Floats, rough: Floats) -> float:
     first, second = (float(np.nanmax(np.abs(a - b), initial=0.0)) for a, b in ((own, coarse), (coarse, rough)))
     if first == 0.0:
         return OF_TWICE
-    fall = min(max(CAUTION * second / first, 2.0), 4.0)
+    fall = min(max(CAUTION * second / first, LEAST_FALL), MOST_FALL)
     return 1.0 / (fall - 1.0)
 
 
@@ -226,7 +279,11 @@ def of_mesh(
 
     own = answers(chip, solution)
     found = _of_other_meshes(chip, own, solve, backends)
-    return _none(own) if found is None else _stated(*found)
+    if found is None:
+        return _none(own)
+    names = [layer.name for layer in chip.stack.layers]
+    seen = {**own, "thermal/layer_overshoot": np.array([solution.field.overshoot(name) for name in names])}
+    return _stated(replace(found, errors=_bounded(chip, seen, found.errors)))
 
 
 def _beside(chip: Chip) -> tuple[Scenario, CellMesh, str] | None:
@@ -260,7 +317,7 @@ def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: H
     """
     deck = chip.scenario.transient
     assert deck is not None
-    smaller = deck.model_copy(update={"tolerance": deck.tolerance / 8, "step": deck.step and deck.step / 4})
+    smaller = with_smaller_steps(deck, chip.scenario.solver.error_promise, 8.0)
 
     def march(other: Chip, body: Body, kept: Backends, steps: Transient = deck) -> Answers:
         scenario = other.scenario.model_copy(update={"transient": steps})
@@ -275,18 +332,20 @@ def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: H
     else:
         rough, how = coarser(chip), f"{HOW['smaller_steps']}, on elements of twice the size"
         fine = march(rough, make_body(rough), backends)
-    by_steps = _compared(own, [(4 / 3, fine, march(rough, make_body(rough), backends, smaller))])
+    by_steps = _compared(own, {"steps": (4 / 3, fine, march(rough, make_body(rough), backends, smaller))})
     time_error = max(float(np.nanmax(by_steps[name])) for name in _means(by_steps))
     found = _of_other_meshes(chip, own, march, backends)
     if found is None:
         stated = _none(own)
     else:
-        stated = _stated(*found)
-        for name in own:
-            error = found[0][name] + by_steps[name]
-            stated[f"{name}_error"] = Estimate(error, "that of the mesh and that of the steps, one on top of the other")
+        stated = _stated(found)
+        errors = _bounded(chip, values, {name: found.errors[name] + by_steps[name] for name in own})
+        for name, error in errors.items():
+            parts = {**stated[f"{name}_error"].parts, "steps": by_steps[name]}
+            stated[f"{name}_error"] = Estimate(error, "that of the mesh and that of the steps, one on top of the other", parts)
     return {**stated, "thermal/time_error": Estimate(time_error, how)}
 
 
 def _temperatures(values: Mapping[str, Any]) -> Answers:
+    """Those that an error is stated of."""
     return {name: np.asarray(value) for name, value in values.items() if is_temperature(name)}

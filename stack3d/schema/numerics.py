@@ -77,6 +77,32 @@ class Linear(DeckModel):
     max_iterations: Annotated[Count, Field(ge=1)] = 500
 
 
+_ACCURACY = {"type": "string", "description": "an error, as '0.05 K', or '0.1 %' of the rise"}
+
+
+class Accuracy(DeckModel):
+    """An error: `kelvin`, or a `share` of the rise."""
+
+    kelvin: Annotated[TemperatureDifference, Field(gt=0)] | None = None
+    share: Annotated[Fraction, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_text(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return value
+        return {"share" if str(value).strip().endswith("%") else "kelvin": value}
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.kelvin is None) == (self.share is None):
+            raise ValueError("wants an error such as '0.05 K', or '0.1 %' of the rise")
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.kelvin:g} K" if self.kelvin is not None else f"{100 * (self.share or 0):g} % of the rise"
+
+
 MOST_STEPS = 1_000_000
 """Of one transient; each is a solve."""
 
@@ -146,8 +172,8 @@ class Transient(DeckModel):
     """Times count within one period after infinitely many; wants a duty or a trace."""
     step: Duration | None = None
     """Fixed step; absent = steps by error control."""
-    tolerance: Annotated[TemperatureDifference, Field(gt=0)] = 0.01
-    """Largest local error of a step by error control."""
+    tolerance: Annotated[Accuracy, WithJsonSchema(_ACCURACY)] | None = None
+    """Largest local error of a step by error control, per cent of the largest change so far; absent = by the profile."""
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -183,6 +209,8 @@ class Solver(DeckModel):
     linear: Linear = Linear()
     error_promise: Fraction
     """Largest error of tile and layer means over the peak rise that a test holds the profile to."""
+    accuracy: Annotated[Accuracy, WithJsonSchema(_ACCURACY)] | None = None
+    """Refine mesh and steps until the estimated error of peak, tile means and probes is below that; absent = as they are."""
 
     @model_validator(mode="before")
     @classmethod

@@ -44,7 +44,7 @@ class Bricks(MeshKind[ThermalProblem]):
         """Grid of a chip, with lines on sources that stand out."""
         points = [(p.x, p.y) for p in chip.scenario.probes]
         patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
-        return cls(build_grid(chip.stack, standing_out(chip), chip.scenario.solver.mesh, points, patches))
+        return cls(build_grid(chip.stack, standing_out(chip), chip.scenario.solver.mesh, points, patches, first_output(chip)))
 
     @classmethod
     def mistakes(cls, scenario: Scenario) -> list[Problem]:
@@ -119,6 +119,14 @@ class Bricks(MeshKind[ThermalProblem]):
         density = power_density(stack, grid, sources)[CellRegions.of(stack, grid).number != VOID]
         levels = Levels(grid.z, grid.layer, nodes // (grid.x.size * grid.y.size))
         return OnCells(mesh, values.ravel()[nodes], density, levels)
+
+
+def first_output(chip: Chip) -> float | None:
+    """First time after the start at which a transient is read; None where that says nothing of elements. [s]"""
+    transient = chip.scenario.transient
+    if transient is None or transient.periodic:
+        return None
+    return next((time for time in transient.times if time > 0), transient.until)
 
 
 def faces_of_a_stack(scenario: Scenario) -> list[Problem]:
