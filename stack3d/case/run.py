@@ -14,15 +14,13 @@ from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
 from stack3d.chip.chip import Chip
 from stack3d.errors import DeckError, Problem, SolverError, ValidityWarning
-from stack3d.grids import Grid
 from stack3d.heat import estimate
 from stack3d.heat.accuracy import closer, distance
-from stack3d.heat.bodies import check_body, make_body
-from stack3d.heat.faces import thermal_problem
 from stack3d.heat.limits import check_limits, warn_of_limits
+from stack3d.heat.meshing import check_mesh, meshed
 from stack3d.heat.outputs import thermal_values
 from stack3d.heat.placing import placed_chip
-from stack3d.heat.solvers import Backends, builder_of
+from stack3d.heat.solvers import Backends
 from stack3d.heat.transient import over_time
 from stack3d.life.loop import Loop
 from stack3d.life.policy import Policy, chosen_policies
@@ -88,7 +86,7 @@ def check(scenario: Scenario, *, solve: bool = False) -> Chip:
     if problems := check_limits(chip):
         raise DeckError(problems)
     chosen_policies(chip)
-    check_body(chip)
+    check_mesh(scenario)
     check_size(chip)
     return chip
 
@@ -172,13 +170,11 @@ class _Case:
         """Mesh, solve and judge; of a workload the whole life, or the `thermal` state of the first epoch alone."""
         scenario, backends, clock = chip.scenario, self.backends, self.clock
         with clock("build"):
-            body = make_body(chip)
-        builder = builder_of(scenario, body) if isinstance(body, Grid) else None
-        told = {"builder": builder} if builder else {}
-        self.observer.stage("mesh", layers=len(chip.stack.layers), unknowns=body.n_nodes, solves=solves_of(chip), **told)
+            body = meshed(chip)
+        unknowns, told = body.unknowns(scenario.solver.order), body.facts(scenario.solver)
+        self.observer.stage("mesh", layers=len(chip.stack.layers), unknowns=unknowns, solves=solves_of(chip), **told)
         with clock("mesh"):
-            problem = thermal_problem(chip.stack, body, scenario.cooling)
-            backend = backends.of(scenario, problem)
+            backend = backends.of(scenario, chip.stack, body)
         if chip.computer is not None and not thermal and scenario.transient is None:
             loop = Loop(chip, chip.computer, backend, self.plan, self.observer, clock, self.resume, self.key)
             record, solution = loop.run()
@@ -189,7 +185,7 @@ class _Case:
         with clock("heat"):
             state = None if chip.computer is None else first_heat(chip, chip.computer, backend, self.plan)
             if scenario.transient is not None:
-                record, solution, cooled = over_time(chip, backends.solid(scenario, problem), state)
+                record, solution, cooled = over_time(chip, backends.solid(scenario, chip.stack, body), state)
                 return _Solved(record, solution, cooled, estimate.of_march(chip, record, backends.coarse, state))
             if state is None or chip.computer is None:
                 solution = backend.solve(chip.sources)
@@ -256,7 +252,7 @@ def _run(
         if problems := check_limits(chip):
             raise DeckError(problems)
         plan = chosen_policies(chip)
-        check_body(chip)
+        check_mesh(scenario)
         check_size(chip)
     case = _Case(plan, backends, observer, clock, resume, key)
     lines: tuple[str, ...] = ()

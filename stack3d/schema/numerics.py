@@ -20,7 +20,6 @@ from stack3d.schema.base import (
     Time,
 )
 
-
 mesh_kinds: Registry[type[Any]] = Registry("mesh kind")
 """By the word of `mesh.cells`; what a kind answers says `heat.meshing.MeshKind`. Other packages announce theirs in the
 entry-point group ``stack3d.mesh_kind``."""

@@ -63,7 +63,9 @@ class ColumnProblem(MeshProblem):
     def layer_of_region(self) -> Mapping[int, str]:
         """A layer, its blocks and its cylinders belong to it."""
         body = self.body
-        return {int(r): self.stack.layers[i].name for i, row in zip(body.layer, body.region) for r in np.unique(row) if r != VOID}
+        return {
+            int(r): self.stack.layers[i].name for i, row in zip(body.layer, body.region) for r in np.unique(row) if r != VOID
+        }
 
     def share(self, layer: str, box: Rectangle) -> tuple[Ints, Floats]:
         """Tetrahedra of a layer within a box through its whole height, and the share of the volume in each."""

@@ -10,9 +10,9 @@ from tetrahedra import structured
 
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.fem.solver_of_cells import MeshSolver
 from stack3d.thermal.fem.solver_on_grid import FemSolver
-from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.problem import Face, ThermalProblem
 
 SIDE, FILM = 1e-3, 3e4

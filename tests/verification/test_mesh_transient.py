@@ -16,9 +16,9 @@ from tetrahedra import structured
 from stack3d.case import run_case
 from stack3d.layout import HeatSource
 from stack3d.progress import Silent
+from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.fem.solver_of_cells import MeshSolver
 from stack3d.thermal.grid.solver import TensorSolver
-from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.thermal.problem import Face, ThermalProblem
 from stack3d.thermal.time.march import integrate, integrate_fixed

@@ -15,8 +15,8 @@ from stack3d.meshes import Columns
 from stack3d.progress import Silent
 from stack3d.schema.geometry import Geometry
 from stack3d.schema.numerics import Mesh
-from stack3d.thermal.fem.solver_of_cells import MeshSolver
 from stack3d.thermal.column_problem import ColumnProblem
+from stack3d.thermal.fem.solver_of_cells import MeshSolver
 from stack3d.thermal.problem import Face
 
 PITCH, THICKNESS = 100e-6, 20e-6

@@ -13,10 +13,10 @@ from stack3d.layout import HeatSource, Layer, Material, Rectangle, Stack, Surfac
 from stack3d.progress import Silent
 from stack3d.schema.numerics import Mesh
 from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.fem.solver_of_cells import MeshSolver
 from stack3d.thermal.fields.on_columns import ColumnField
 from stack3d.thermal.grid.solver import TensorSolver
-from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.problem import Face, ThermalProblem
 
 BOX = Rectangle(0.0, 2e-3, 0.0, 1e-3)
@@ -223,9 +223,10 @@ def test_written_meshes_carry_their_names(suffix: str, tmp_path: Path) -> None:
     import meshio
 
     from stack3d.geometry.gmsh_model import named_model, write_mesh
-    from stack3d.heat.bodies import cells_of
+    from stack3d.heat.meshing import meshed
 
-    cells = cells_of(check(decks.resolve(yamlfile.parse_text(VIAS, "vias.yaml")).scenario))
+    chip = check(decks.resolve(yamlfile.parse_text(VIAS, "vias.yaml")).scenario)
+    cells = meshed(chip).cells(chip.stack, chip.scenario.cooling)
     path = tmp_path / f"vias.{suffix}"
     with named_model(cells) as named:
         write_mesh(named, path)

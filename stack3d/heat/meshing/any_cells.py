@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
+from stack3d.chip.chip import Chip
 from stack3d.errors import DeckError, Problem
 from stack3d.heat.faces import face_of
-from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, MeshKind, OnCells
+from stack3d.heat.judging import HOW, OF_HALF, OF_TWICE, Answers, Judged, judged
+from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, MeshKind, OnCells, Solve, on_twice
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import CellMesh
 from stack3d.schema.cooling import Cooling
@@ -27,6 +30,21 @@ class CellKind[P: MeshProblem](MeshKind[P]):
 
     def __init__(self, mesh: CellMesh) -> None:
         self.mesh = mesh
+
+    @classmethod
+    def coarser(cls, chip: Chip) -> Chip | None:
+        """The same chip on cells of twice the size, as the profile counts them."""
+        return on_twice(chip, "fem")
+
+    @classmethod
+    def judged(cls, chip: Chip, own: Answers, solve: Solve) -> Judged | None:
+        """Twice the size, and half the height where one element is as tall as its layer."""
+        rough = on_twice(chip, "fem")
+        coarse = solve(rough, cls.of(rough), 0)
+        parts = {"across": (OF_TWICE, own, coarse)}
+        if (flat := _flatter(rough, chip)) is not None:
+            parts["upright"] = OF_HALF, coarse, solve(flat, cls.of(flat), 1)
+        return judged(own, parts, HOW["coarser"])
 
     def unknowns(self, order: int) -> int:
         """Nodes of Lagrange elements."""
@@ -63,6 +81,15 @@ class CellKind[P: MeshProblem](MeshKind[P]):
         """A solved state on the cells, at their points."""
         temperature = problem.at_nodes(values, order)[: self.mesh.n_nodes]
         return OnCells(self.mesh, temperature, problem.cell_powers(sources) / problem.volumes)
+
+
+def _flatter(rough: Chip, fine: Chip) -> Chip | None:
+    """`rough` with elements of half the height where one is as tall as its layer, so that nothing coarser shows its error."""
+    profile = rough.scenario.solver
+    if fine.scenario.solver.mesh.per_layer // profile.order > 1:
+        return None
+    mesh = profile.mesh.model_copy(update={"per_layer": 2 * profile.order, "aspect": 0.5 * profile.mesh.aspect})
+    return replace(rough, scenario=rough.scenario.model_copy(update={"solver": profile.model_copy(update={"mesh": mesh})}))
 
 
 class AnyCells(CellKind[CellProblem]):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from stack3d.chip.chip import Chip
 from stack3d.errors import Problem
+from stack3d.geometry.coarsening import beside, firm_lines
 from stack3d.geometry.gmsh_model import through_gmsh
 from stack3d.geometry.grid import build_grid
 from stack3d.geometry.hexahedra import CellRegions, layered_cells
 from stack3d.grids import Grid
 from stack3d.heat.faces import outer_faces, patches_of, surfaces_of
-from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, OnCells
+from stack3d.heat.judging import HOW, OF_THIRD, Answers, Judged, judged, weight
+from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, OnCells, Solve, on_twice
 from stack3d.heat.sources import standing_out
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh
@@ -53,6 +55,27 @@ class Bricks(MeshKind[ThermalProblem]):
         if scenario.solver.order == 2:
             problems.append(Problem("solver.order", "2 wants tetrahedra: solver.mesh.cells: tet"))
         return problems
+
+    @classmethod
+    def coarser(cls, chip: Chip) -> Chip:
+        """The same chip on bricks of twice the size, for the tensor solver."""
+        return on_twice(chip, "tensor")
+
+    @classmethod
+    def judged(cls, chip: Chip, own: Answers, solve: Solve) -> Judged:
+        """Twice and four times the size in the plane, and a third of the height."""
+        grid = cls.of(chip).grid
+        patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
+        points = [(probe.x, probe.y) for probe in chip.scenario.probes]
+        firm = firm_lines(grid, chip.stack, standing_out(chip), patches, points)
+        profile = chip.scenario.solver.model_copy(update={"backend": "tensor"})
+        on_lines = replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile}))
+        twice = beside(grid, firm, finer=False)
+        coarse = solve(on_lines, cls(twice), 0)
+        fine = solve(on_lines, cls(beside(grid, firm, finer=True)), 1)
+        fourfold = solve(on_lines, cls(beside(twice, firm, finer=False)), 2)
+        in_plane = {n: v + weight(v, coarse[n], fourfold[n]) * (coarse[n] - v) for n, v in own.items()}
+        return judged(own, {"across": (1.0, own, in_plane), "upright": (OF_THIRD, coarse, fine)}, HOW["bricks"])
 
     def unknowns(self, order: int) -> int:
         """Nodes of trilinear elements."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 from stack3d.chip.chip import Chip
 from stack3d.errors import Problem
+from stack3d.heat.judging import Answers, Judged
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import CellMesh, Ints
 from stack3d.schema.cooling import Cooling
@@ -53,6 +54,10 @@ class OnCells:
     levels: Levels | None = None
 
 
+Solve = Callable[[Chip, "AnyKind", int], Answers]
+"""Answers of a chip on another mesh. Solvers are kept by number, so that meshes alike from case to case have the same one."""
+
+
 class MeshKind[P: HeatProblem](ABC):
     """A kind of mesh, and as an instance one mesh of a chip."""
 
@@ -70,6 +75,24 @@ class MeshKind[P: HeatProblem](ABC):
     def least_memory(cls, chip: Chip) -> float:
         """Of matrix and solver, as far as it is known before the mesh is made. [byte]"""
         return cls.of(chip).memory(chip.scenario.solver)
+
+    @classmethod
+    @abstractmethod
+    def coarser(cls, chip: Chip) -> Chip | None:
+        """The same chip on elements of twice the size; None for a mesh that is what it is."""
+
+    @classmethod
+    @abstractmethod
+    def judged(cls, chip: Chip, own: Answers, solve: Solve) -> Judged | None:
+        """Errors of answers by the mesh, from solutions on others; None where none can be had.
+
+        Parameters
+        ----------
+        chip : Chip
+        own : mapping of str to ndarray
+            Its answers. [K]
+        solve : callable
+        """
 
     @abstractmethod
     def unknowns(self, order: int) -> int:
@@ -124,3 +147,11 @@ class MeshKind[P: HeatProblem](ABC):
 
 
 AnyKind = MeshKind[Any]
+
+
+def on_twice(chip: Chip, backend: str) -> Chip:
+    """The same chip with elements of twice the size in its profile, for a backend that has them."""
+    profile = chip.scenario.solver
+    mesh = profile.mesh.coarser().model_copy(update={"sides": max(6, profile.mesh.sides // 2)})
+    solver = profile.model_copy(update={"mesh": mesh, "backend": backend})
+    return replace(chip, scenario=chip.scenario.model_copy(update={"solver": solver}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -11,9 +12,11 @@ from stack3d.chip.chip import Chip
 from stack3d.errors import Problem, ValidityWarning, did_you_mean
 from stack3d.geometry.user_mesh import read_mesh
 from stack3d.heat.faces import face_of
+from stack3d.heat.judging import HOW, MOST_UNKNOWNS, Answers, Judged, judged
 from stack3d.heat.meshing.any_cells import CellKind, by_region
+from stack3d.heat.meshing.mesh_kind import Solve
 from stack3d.layout import Stack
-from stack3d.meshes import CellMesh
+from stack3d.meshes import CellMesh, refined
 from stack3d.schema.cooling import Cooling
 from stack3d.schema.numerics import OF_A_FILE, mesh_kinds
 from stack3d.schema.scenario import Scenario
@@ -55,6 +58,24 @@ class OwnMesh(CellKind[CellProblem]):
             if probe.z is None:
                 problems.append(Problem(f"probes[{i}].z", "is missing: a region has no mid-plane"))
         return problems
+
+    @classmethod
+    def coarser(cls, chip: Chip) -> None:
+        """Nothing: the mesh is what it is."""
+
+    @classmethod
+    def judged(cls, chip: Chip, own: Answers, solve: Solve) -> Judged | None:
+        """Tetrahedra of the other order, or hexahedra cut in eight; None where these are too many."""
+        mesh, profile = cls.of(chip).mesh, chip.scenario.solver
+        if mesh.kind == "hexahedron":
+            if 9 * len(mesh.cells) > MOST_UNKNOWNS:  # a cell more than eight, for the outside
+                return None
+            return judged(own, {"all": (4 / 3, own, solve(chip, cls(refined(mesh)), 0))}, HOW["finer"])
+        if mesh.node_count(2) > MOST_UNKNOWNS:
+            return None
+        other = profile.model_copy(update={"order": 3 - profile.order})
+        by_order = replace(chip, scenario=chip.scenario.model_copy(update={"solver": other}))
+        return judged(own, {"all": (1.0, own, solve(by_order, cls(mesh), 0))}, HOW["other_order"])
 
     def problem(self, stack: Stack, cooling: Cooling) -> CellProblem:
         """Heat on the mesh."""
