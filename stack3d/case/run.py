@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.case.physics import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
 from stack3d.chip.chip import Chip
@@ -17,7 +18,7 @@ from stack3d.errors import DeckError, Problem, SolverError, ValidityWarning
 from stack3d.heat import estimate
 from stack3d.heat.accuracy import closer, distance
 from stack3d.heat.limits import check_limits, warn_of_limits
-from stack3d.heat.meshing import check_mesh, meshed
+from stack3d.heat.meshing import AnyKind, check_mesh, meshed
 from stack3d.heat.outputs import thermal_values
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import Backends
@@ -83,7 +84,7 @@ def check(scenario: Scenario, *, solve: bool = False) -> Chip:
     Unless asked to `solve`, no temperature is found: tiles whose placement wants one lie as with ``spread``.
     """
     chip = placed_chip(scenario, solve=solve)
-    if problems := check_limits(chip):
+    if problems := [*check_limits(chip), *check_physics(chip)]:
         raise DeckError(problems)
     chosen_policies(chip)
     check_mesh(scenario)
@@ -150,6 +151,7 @@ class _Solved:
     """Temperatures of a case on one mesh, and their estimated errors."""
 
     record: Record
+    body: AnyKind
     solution: ThermalSolution
     problem: HeatProblem
     estimates: estimate.Estimates
@@ -180,13 +182,13 @@ class _Case:
             record, solution = loop.run()
             with clock("heat"):
                 estimates = estimate.of_state(chip, loop.first, backends.coarse, record)
-            return _Solved(record, solution, backend.problem, estimates)
+            return _Solved(record, body, solution, backend.problem, estimates)
         self.observer.stage("heat")
         with clock("heat"):
             state = None if chip.computer is None else first_heat(chip, chip.computer, backend, self.plan)
             if scenario.transient is not None:
                 record, solution, cooled = over_time(chip, backends.solid(scenario, chip.stack, body), state)
-                return _Solved(record, solution, cooled, estimate.of_march(chip, record, backends.coarse, state))
+                return _Solved(record, body, solution, cooled, estimate.of_march(chip, record, backends.coarse, state))
             if state is None or chip.computer is None:
                 solution = backend.solve(chip.sources)
                 record = thermal_values(chip, solution)
@@ -196,7 +198,7 @@ class _Case:
                 record.along("time", [TODAY])
                 record.put("thermal/tile_temperature", state.tile_temperature[None])
                 estimates = estimate.of_state(chip, state, backends.coarse, record)
-        return _Solved(record, solution, backend.problem, estimates)
+        return _Solved(record, body, solution, backend.problem, estimates)
 
     def accurate(self, chip: Chip) -> tuple[Chip, _Solved, str]:
         """Refine until the estimate meets the accuracy asked for; the chip on its last mesh, and what that took in a line.
@@ -249,7 +251,7 @@ def _run(
     observer.stage("build", scenario=scenario.scenario)
     with clock("build"):
         chip = placed_chip(scenario)
-        if problems := check_limits(chip):
+        if problems := [*check_limits(chip), *check_physics(chip)]:
             raise DeckError(problems)
         plan = chosen_policies(chip)
         check_mesh(scenario)
@@ -268,6 +270,10 @@ def _run(
     for name, one in found.estimates.items():
         record.put(name, one.value, one.how)
     _check_temperatures(record)
+    if steps_of(scenario):
+        observer.stage("physics", fields=", ".join(steps_of(scenario)))
+        with clock("physics"):
+            solve_physics(chip, found.body, found.problem, found.solution, record)
     if scenario.transient is not None:
         _warn_of_promise(chip, found)
     highest = record["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in record else None

@@ -18,6 +18,7 @@ from stack3d.schema.geometry import Geometry, Name
 from stack3d.schema.life import HybridTiers, Lifetime, MonteCarlo
 from stack3d.schema.mvm import Mvm
 from stack3d.schema.numerics import Solver, Transient
+from stack3d.schema.physics import Physics
 from stack3d.schema.sweep import Sweep
 from stack3d.schema.workload import PowerMap, Workload
 
@@ -60,6 +61,8 @@ class Scenario(DeckModel):
     solver: Solver
     transient: Transient | None = None
     """Temperature over time; absent = steady."""
+    physics: Physics = Physics()
+    """Further fields on the same mesh, of other packages: name → what it wants."""
     probes: tuple[Probe, ...] = ()
     maps: Maps | None = None
     limits: dict[str, Temperature] = {}
