@@ -40,7 +40,6 @@ class Kuhn(AnyCells):
         walk = [[0, a, a + b, 7] for a, b, _ in permutations((1, 2, 4))]
         order = np.array([0, 1, 3, 2, 4, 5, 7, 6])  # of a brick's corners, so that a step along an axis is 1, 2 or 4
         cells = bricks.cells[:, order[walk]].reshape(-1, 4)
-        sides = bricks.facets[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3)
         low = np.argmin(bricks.points[bricks.facets].sum(axis=2), axis=1)  # the diagonal of a face begins at its least corner
         turned = np.take_along_axis(bricks.facets, (low[:, None] + np.arange(4)) % 4, axis=1)
         sides = turned[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3)
