@@ -64,14 +64,19 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or all files of a folder, have reached the disk."""
+    """Wait until a file, or a folder with all that is below it, has reached the disk."""
     for each in [*path.rglob("*"), path] if path.is_dir() else [path]:
-        with suppress(PermissionError):  # a folder on some systems
-            handle = os.open(each, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        _sync_one(each)
+
+
+def _sync_one(path: Path) -> None:
+    """Of a folder: the names in it, not the files."""
+    with suppress(PermissionError):  # a folder on some systems
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextmanager
@@ -88,7 +93,7 @@ def beside(path: Path) -> Iterator[Path]:
         if path.is_dir():  # a directory cannot be replaced in one step
             shutil.rmtree(path)
         scratch.replace(path)
-        sync(path.parent)
+        _sync_one(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from None
     finally:

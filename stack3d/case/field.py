@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stack3d.chip.chip import ComputingChip
 from stack3d.heat.meshing import Levels, check_mesh, meshed
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import make_backend
@@ -48,12 +49,12 @@ def solve_field(scenario: Scenario) -> Field:
     problem = body.problem(chip.stack, scenario.cooling)
     backend = make_backend(scenario, chip.stack, body)
     sources = list(chip.sources)
-    if chip.computer is None:
-        solution = backend.solve(sources)
-    else:
-        state = first_heat(chip, chip.computer, backend, chosen_policies(chip))
+    if isinstance(chip, ComputingChip):
+        state = first_heat(chip, backend, chosen_policies(chip.computer))
         solution = state.solution
         sources = list(heat_sources(chip, state.powers, state.rate))
+    else:
+        solution = backend.solve(sources)
     found = body.on_cells(problem, solution.field.values, scenario.solver.order, sources)
     mesh, points, levels = found.mesh, found.mesh.points.copy(), found.levels
     if levels is not None:

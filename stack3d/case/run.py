@@ -13,7 +13,8 @@ import numpy as np
 from stack3d.case.physics import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
-from stack3d.chip.chip import Chip
+from stack3d.chip import Chip, ComputingChip
+from stack3d.chip.design import TODAY
 from stack3d.errors import DeckError, Problem, SolverError, ValidityWarning
 from stack3d.heat import estimate
 from stack3d.heat.accuracy import closer, distance
@@ -26,7 +27,6 @@ from stack3d.heat.transient import over_time
 from stack3d.life.loop import Loop
 from stack3d.life.policy import Policy, chosen_policies
 from stack3d.life.start import first_heat, present
-from stack3d.life.times import TODAY
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
 from stack3d.schema.scenario import Scenario
@@ -86,7 +86,8 @@ def check(scenario: Scenario, *, solve: bool = False) -> Chip:
     chip = placed_chip(scenario, solve=solve)
     if problems := [*check_limits(chip), *check_physics(chip)]:
         raise DeckError(problems)
-    chosen_policies(chip)
+    if isinstance(chip, ComputingChip):
+        chosen_policies(chip.computer)
     check_mesh(scenario)
     check_size(chip)
     return chip
@@ -177,27 +178,28 @@ class _Case:
         self.observer.stage("mesh", layers=len(chip.stack.layers), unknowns=unknowns, solves=solves_of(chip), **told)
         with clock("mesh"):
             backend = backends.of(scenario, chip.stack, body)
-        if chip.computer is not None and not thermal and scenario.transient is None:
-            loop = Loop(chip, chip.computer, backend, self.plan, self.observer, clock, self.resume, self.key)
+        computing = chip if isinstance(chip, ComputingChip) else None
+        if computing is not None and not thermal and scenario.transient is None:
+            loop = Loop(computing, backend, self.plan, self.observer, clock, self.resume, self.key)
             record, solution = loop.run()
             with clock("heat"):
-                estimates = estimate.of_state(chip, loop.first, backends.coarse, record)
+                estimates = estimate.of_state(computing, loop.first, backends.coarse, record)
             return _Solved(record, body, solution, backend.problem, estimates)
         self.observer.stage("heat")
         with clock("heat"):
-            state = None if chip.computer is None else first_heat(chip, chip.computer, backend, self.plan)
+            state = None if computing is None else first_heat(computing, backend, self.plan)
             if scenario.transient is not None:
                 record, solution, cooled = over_time(chip, backends.solid(scenario, chip.stack, body), state)
                 return _Solved(record, body, solution, cooled, estimate.of_march(chip, record, backends.coarse, state))
-            if state is None or chip.computer is None:
+            if state is None or computing is None:
                 solution = backend.solve(chip.sources)
                 record = thermal_values(chip, solution)
                 estimates = estimate.of_mesh(chip, solution, backends.coarse)
             else:
-                record, solution = present(chip, chip.computer, state), state.solution
+                record, solution = present(computing, state), state.solution
                 record.along("time", [TODAY])
                 record.put("thermal/tile_temperature", state.tile_temperature[None])
-                estimates = estimate.of_state(chip, state, backends.coarse, record)
+                estimates = estimate.of_state(computing, state, backends.coarse, record)
         return _Solved(record, body, solution, backend.problem, estimates)
 
     def accurate(self, chip: Chip) -> tuple[Chip, _Solved, str]:
@@ -253,12 +255,12 @@ def _run(
         chip = placed_chip(scenario)
         if problems := [*check_limits(chip), *check_physics(chip)]:
             raise DeckError(problems)
-        plan = chosen_policies(chip)
+        plan = chosen_policies(chip.computer) if isinstance(chip, ComputingChip) else ()
         check_mesh(scenario)
         check_size(chip)
     case = _Case(plan, backends, observer, clock, resume, key)
     lines: tuple[str, ...] = ()
-    follows = chip.computer is not None and until is None and scenario.transient is None
+    follows = isinstance(chip, ComputingChip) and until is None and scenario.transient is None
     if scenario.solver.accuracy is None:
         found = case.solved(chip, thermal=not follows)
     else:

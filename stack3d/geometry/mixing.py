@@ -142,5 +142,4 @@ def material_of(deck: schema.geometry.Material, thickness: float) -> Material:
             insulated=parts.insulated,
             end_resistance=parts.end_resistance,
         )
-    assert deck.conductivity is not None
-    return Material(deck.name, deck.conductivity, deck.volumetric_heat_capacity, deck.conductivity_exponent)
+    return Material(deck.name, deck.conductivity or (np.nan,) * 3, deck.volumetric_heat_capacity, deck.conductivity_exponent)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.chip.chip import Chip
+from stack3d.chip.chip import Chip, ComputingChip
 from stack3d.errors import ValidityWarning
 from stack3d.fields import is_temperature
 from stack3d.heat.channels import channel_runs
@@ -64,14 +64,14 @@ Estimates = dict[str, Estimate]
 def answers(chip: Chip, solution: ThermalSolution) -> Answers:
     """Every temperature of `thermal_values`, and means of tiles."""
     found = _temperatures(thermal_values(chip, solution, outside=False))
-    if chip.computer is not None:
+    if isinstance(chip, ComputingChip):
         places = chip.computer.places
         means = [solution.field.box_means(layer, [box])[0] for layer, box in places]
         found["thermal/tile_temperature"] = np.array(means)
     return found
 
 
-def of_state(chip: Chip, state: Heat, backends: Backends, values: Mapping[str, Any]) -> Estimates:
+def of_state(chip: ComputingChip, state: Heat, backends: Backends, values: Mapping[str, Any]) -> Estimates:
     """`of_mesh` of a chip with a workload, with the powers of a thermal state, for all of its output variables."""
     found = of_mesh(chip, state.solution, backends, heat_sources(chip, state.powers, state.rate))
     return {**found, **_spread(values, found)}
@@ -192,15 +192,17 @@ def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: H
             return _temperatures(over_time(replace(other, scenario=scenario), solid, state)[0])
 
     own = _temperatures(values)
-    kind, how = kind_of(chip.scenario), HOW["smaller_steps"]
-    if (rough := kind.coarser(chip)) is None:
-        fine, rough = own, chip
+    found, how = kind_of(chip.scenario).judged(chip, own, march), HOW["smaller_steps"]
+    if found is None or found.rough is None:
+        begun = own, march(chip, meshed(chip), 0, smaller)
     else:
-        how += ", on elements of twice the size"
-        fine = march(rough, meshed(rough), 0)
-    by_steps = compared(own, {"steps": (4 / 3, fine, march(rough, meshed(rough), 0, smaller))})
+        rough = found.rough
+        begun, how = (
+            (rough.answers, march(rough.chip, rough.body, rough.away, smaller)),
+            f"{how}, on elements of twice the size",
+        )
+    by_steps = compared(own, {"steps": (4 / 3, *begun)})
     time_error = max(float(np.nanmax(by_steps[name])) for name in means_in(by_steps))
-    found = kind.judged(chip, own, march)
     if found is None:
         stated = _none(own)
     else:

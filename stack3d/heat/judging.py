@@ -8,30 +8,29 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.chip.chip import Chip
 from stack3d.layout import Floats
 
 MOST_UNKNOWNS = 2_000_000
 """On a user's own mesh made finer; above that there is no estimate, and the dataset says so."""
-ORDER = 0.8
-"""Of the error in the size of elements at corners and where they are too wide for what they carry; of smooth errors it is 2."""
-OF_TWICE: float = 1.0 / (2.0**ORDER - 1.0)
-"""Error over the difference from elements of twice the size, and below from such of half and of a third of it."""
-OF_HALF: float = 1.0 / (1.0 - 2.0**-ORDER)
-OF_THIRD: float = 1.0 / (1.0 - 3.0**-ORDER)
-CAUTION, LEAST_FALL, MOST_FALL = 0.7, 2.0, 5.0
-"""Share of the measured fall of the error that is counted on, and its bounds; order 1 falls twofold, order 2 fourfold."""
+ACROSS, UPRIGHT = 1.0, 1.5
+"""Order by which errors of bricks fall with the width and height of elements, at least: 2 where smooth, less beside corners."""
+OF_TWICE = 1.0 / (2.0**0.8 - 1.0)
+"""Of tetrahedra: error over the difference from elements of twice the size, and from such of half the height; of order 0.8."""
+OF_HALF = 1.0 / (1.0 - 2.0**-0.8)
 LEAST_SHARE, LEAST_OF_ALL = 0.25, 0.05
 """An error is at least this share of the largest of its variable, and of all means: differences may vanish by chance."""
 HOW = {
-    "bricks": "difference from elements of twice the size in the plane, weighted by the order that those of four times the size"
-    " show, and 1.7 times what elements of a third of the height change; parts one element wide are cut in three there",
+    "bricks": f"difference from narrower elements as of order {ACROSS:g}, and what flatter ones change on elements of twice the"
+    f" size, as of order {UPRIGHT:g}; four elements or more stand for three",
     "coarser": "difference from elements of twice the size, and where one element is as tall as its layer, 2.3 times what"
     " elements of half the height change in addition",
     "other_order": "largest difference from tetrahedra of the other order on the same mesh: the error of order 1",
     "finer": "4/3 of the largest difference from the mesh with every hexahedron cut in eight",
     "smaller_steps": "4/3 of the largest difference at any output between steps as asked for and smaller ones (an eighth of the"
     " tolerance, or a quarter of a fixed step)",
-    "too_large": f"not estimated: a finer mesh of one's own would have more than {MOST_UNKNOWNS} unknowns",
+    "too_large": "not estimated: the finer mesh for it does not fit into memory, or of one's own has more than"
+    f" {MOST_UNKNOWNS} unknowns",
 }
 """How an estimate was made, as the dataset says it."""
 MEANS = (
@@ -65,25 +64,43 @@ def means_in(found: Mapping[str, Any]) -> list[str]:
     return [f"thermal/{name}" for name in MEANS if f"thermal/{name}" in found]
 
 
+@dataclass(frozen=True, eq=False)
+class Other:
+    """A solution on another mesh.
+
+    Parameters
+    ----------
+    chip : Chip
+        With the profile of that mesh.
+    body : MeshKind
+    away : int
+        Number under which its solver is kept.
+    answers : mapping of str to ndarray
+        [K]
+    """
+
+    chip: Chip
+    body: Any
+    away: int
+    answers: Answers
+
+
 @dataclass(frozen=True)
 class Judged:
-    """Errors, how they were found, and what makes them."""
+    """Errors, how they were found, what makes them, and the smallest of the other solutions."""
 
     errors: Answers
     how: str
     parts: Mapping[str, Answers]
+    rough: Other | None = None
 
 
-def judged(own: Answers, parts: Parts, how: str) -> Judged:
+def judged(own: Answers, parts: Parts, how: str, rough: Other | None = None) -> Judged:
     """Errors of `own` from what makes them, together and each."""
     each = {name: compared(own, {name: part}) for name, part in parts.items()}
-    return Judged(compared(own, parts), how, each)
+    return Judged(compared(own, parts), how, each, rough)
 
 
-def weight(own: Floats, coarse: Floats, rough: Floats) -> float:
-    """Error of `own` over its difference from elements of twice the size, by what four times the size changes further."""
-    first, second = (float(np.nanmax(np.abs(a - b), initial=0.0)) for a, b in ((own, coarse), (coarse, rough)))
-    if first == 0.0:
-        return OF_TWICE
-    fall = min(max(CAUTION * second / first, LEAST_FALL), MOST_FALL)
-    return 1.0 / (fall - 1.0)
+def of_finer(ratio: float, order: float) -> float:
+    """Error over the difference from elements smaller by a ratio."""
+    return float(1.0 / (1.0 - ratio**-order))

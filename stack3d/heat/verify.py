@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from stack3d.chip.chip import ComputingChip
 from stack3d.errors import DeckError, Problem
 from stack3d.heat.faces import outer_faces
 from stack3d.heat.meshing import meshed
@@ -76,7 +77,7 @@ def verify(scenario: Scenario) -> Verification:
     body, faces = meshed(replace(chip, stack=stack)), outer_faces(stack, scenario.cooling)
     series = CosineSeries(stack, sources, faces["top"], faces["bottom"], faces["sides"])
     places: list[tuple[str, Place]] = [(f"probe {p.name}", Probe(p.layer, p.x, p.y, p.z)) for p in scenario.probes]
-    if chip.computer is not None:
+    if isinstance(chip, ComputingChip):
         places += [(f"tile {t.layer}[{t.index}]", Box(*place)) for t, place in zip(chip.computer.tiles, chip.computer.places)]
     places += [(f"layer {layer.name}", Box(layer.name, layer.extent)) for layer in stack.layers]
     exact = series.steady([place for _, place in places])

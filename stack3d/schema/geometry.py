@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
@@ -87,11 +88,10 @@ class Material(DeckModel):
 
     @property
     def volumetric_heat_capacity(self) -> float:
-        """Per volume. [J m⁻³ K⁻¹]."""
-        if self.heat_capacity is not None:
-            return self.heat_capacity
-        assert self.density is not None and self.specific_heat is not None
-        return self.density * self.specific_heat
+        """Per volume; NaN of cylinders in a host, which have none of their own. [J m⁻³ K⁻¹]."""
+        if self.density is not None and self.specific_heat is not None:
+            return self.density * self.specific_heat
+        return math.nan if self.heat_capacity is None else self.heat_capacity
 
 
 class Cylinders(DeckModel):

@@ -9,8 +9,8 @@ from dataclasses import replace
 from stack3d.chip.chip import Chip
 from stack3d.errors import DeckError, Problem
 from stack3d.heat.faces import face_of
-from stack3d.heat.judging import HOW, OF_HALF, OF_TWICE, Answers, Judged, judged
-from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, MeshKind, OnCells, Solve, on_twice
+from stack3d.heat.judging import HOW, OF_HALF, OF_TWICE, Answers, Judged, Other, judged
+from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, MeshKind, CellState, Solve
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import CellMesh
 from stack3d.schema.cooling import Cooling
@@ -32,19 +32,15 @@ class CellKind[P: MeshProblem](MeshKind[P]):
         self.mesh = mesh
 
     @classmethod
-    def coarser(cls, chip: Chip) -> Chip | None:
-        """The same chip on cells of twice the size, as the profile counts them."""
-        return on_twice(chip, "fem")
-
-    @classmethod
     def judged(cls, chip: Chip, own: Answers, solve: Solve) -> Judged | None:
         """Twice the size, and half the height where one element is as tall as its layer."""
-        rough = on_twice(chip, "fem")
-        coarse = solve(rough, cls.of(rough), 0)
+        rough = _on_twice(chip)
+        body, flat = cls.of(rough), _flatter(rough, chip)
+        coarse = solve(rough, body, 0)
         parts = {"across": (OF_TWICE, own, coarse)}
-        if (flat := _flatter(rough, chip)) is not None:
+        if flat is not None:
             parts["upright"] = OF_HALF, coarse, solve(flat, cls.of(flat), 1)
-        return judged(own, parts, HOW["coarser"])
+        return judged(own, parts, HOW["coarser"], Other(rough, body, 0, coarse))
 
     def unknowns(self, order: int) -> int:
         """Nodes of Lagrange elements."""
@@ -64,10 +60,10 @@ class CellKind[P: MeshProblem](MeshKind[P]):
 
     def solver(self, problem: P, profile: Solver, counts: Counter[str]) -> SolidBackend:
         """DOLFINx on the cells."""
-        from stack3d.thermal.fem.solver_of_cells import MeshSolver
+        from stack3d.thermal.fem.solver_of_cells import solver_of_cells
 
         linear = profile.linear
-        return MeshSolver(
+        return solver_of_cells(
             problem,
             order=profile.order,
             method=linear.method,
@@ -77,10 +73,18 @@ class CellKind[P: MeshProblem](MeshKind[P]):
             counts=counts,
         )
 
-    def on_cells(self, problem: P, values: Floats, order: int, sources: Sequence[HeatSource]) -> OnCells:
+    def on_cells(self, problem: P, values: Floats, order: int, sources: Sequence[HeatSource]) -> CellState:
         """A solved state on the cells, at their points."""
         temperature = problem.at_nodes(values, order)[: self.mesh.n_nodes]
-        return OnCells(self.mesh, temperature, problem.cell_powers(sources) / problem.volumes)
+        return CellState(self.mesh, temperature, problem.cell_powers(sources) / problem.volumes)
+
+
+def _on_twice(chip: Chip) -> Chip:
+    """The same chip with elements of twice the size in its profile."""
+    profile = chip.scenario.solver
+    mesh = profile.mesh.coarser().model_copy(update={"sides": max(6, profile.mesh.sides // 2)})
+    solver = profile.model_copy(update={"mesh": mesh, "backend": "fem"})
+    return replace(chip, scenario=chip.scenario.model_copy(update={"solver": solver}))
 
 
 def _flatter(rough: Chip, fine: Chip) -> Chip | None:

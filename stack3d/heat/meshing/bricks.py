@@ -9,16 +9,17 @@ from typing import Self
 
 import numpy as np
 
+from stack3d import memory
 from stack3d.chip.chip import Chip
 from stack3d.errors import Problem
-from stack3d.geometry.coarsening import beside, firm_lines
+from stack3d.geometry.coarsening import firm_lines, flatter, narrower, wider
 from stack3d.geometry.gmsh_model import through_gmsh
 from stack3d.geometry.grid import build_grid
 from stack3d.geometry.hexahedra import CellRegions, layered_cells
 from stack3d.grids import Grid
 from stack3d.heat.faces import outer_faces, patches_of, surfaces_of
-from stack3d.heat.judging import HOW, OF_THIRD, Answers, Judged, judged, weight
-from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, OnCells, Solve, on_twice
+from stack3d.heat.judging import ACROSS, HOW, UPRIGHT, Answers, Judged, Other, judged, of_finer
+from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, CellState, Solve
 from stack3d.heat.sources import standing_out
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh
@@ -57,25 +58,24 @@ class Bricks(MeshKind[ThermalProblem]):
         return problems
 
     @classmethod
-    def coarser(cls, chip: Chip) -> Chip:
-        """The same chip on bricks of twice the size, for the tensor solver."""
-        return on_twice(chip, "tensor")
-
-    @classmethod
-    def judged(cls, chip: Chip, own: Answers, solve: Solve) -> Judged:
-        """Twice and four times the size in the plane, and a third of the height."""
+    def judged(cls, chip: Chip, own: Answers, solve: Solve) -> Judged | None:
+        """Narrower elements, and flatter ones on elements of twice the size; None where they do not fit into memory."""
         grid = cls.of(chip).grid
         patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
         points = [(probe.x, probe.y) for probe in chip.scenario.probes]
         firm = firm_lines(grid, chip.stack, standing_out(chip), patches, points)
         profile = chip.scenario.solver.model_copy(update={"backend": "tensor"})
         on_lines = replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile}))
-        twice = beside(grid, firm, finer=False)
-        coarse = solve(on_lines, cls(twice), 0)
-        fine = solve(on_lines, cls(beside(grid, firm, finer=True)), 1)
-        fourfold = solve(on_lines, cls(beside(twice, firm, finer=False)), 2)
-        in_plane = {n: v + weight(v, coarse[n], fourfold[n]) * (coarse[n] - v) for n, v in own.items()}
-        return judged(own, {"across": (1.0, own, in_plane), "upright": (OF_THIRD, coarse, fine)}, HOW["bricks"])
+        wide, (narrow, across) = wider(grid, firm), narrower(grid, firm)
+        flat, upright = flatter(wide)
+        if narrow.n_nodes * TENSOR_MEMORY > memory.available():
+            return None
+        rough = solve(on_lines, cls(wide), 1)
+        parts = {
+            "across": (of_finer(across, ACROSS), own, solve(on_lines, cls(narrow), 0)),
+            "upright": (of_finer(upright, UPRIGHT), rough, solve(on_lines, cls(flat), 2)),
+        }
+        return judged(own, parts, HOW["bricks"], Other(on_lines, cls(wide), 1, rough))
 
     def unknowns(self, order: int) -> int:
         """Nodes of trilinear elements."""
@@ -119,12 +119,12 @@ class Bricks(MeshKind[ThermalProblem]):
             from stack3d.thermal.grid.solver import TensorSolver
 
             return TensorSolver(problem, rtol=linear.tolerance, most_iterations=linear.max_iterations, counts=counts)
-        from stack3d.thermal.fem.solver_on_grid import FemSolver
+        from stack3d.thermal.fem.solver_on_grid import solver_on_grid
 
         cells, nodes = layered_cells(problem.stack, problem.grid, [surface for surface, _ in problem.patches])
         if self.builder(profile) == "gmsh":
             cells = through_gmsh(cells)
-        return FemSolver(
+        return solver_on_grid(
             problem,
             cells,
             nodes,
@@ -135,13 +135,13 @@ class Bricks(MeshKind[ThermalProblem]):
             counts=counts,
         )
 
-    def on_cells(self, problem: ThermalProblem, values: Floats, order: int, sources: Sequence[HeatSource]) -> OnCells:
+    def on_cells(self, problem: ThermalProblem, values: Floats, order: int, sources: Sequence[HeatSource]) -> CellState:
         """A solved state on the solid bricks."""
         grid, stack = problem.grid, problem.stack
         mesh, nodes = layered_cells(stack, grid, [surface for surface, _ in problem.patches])
         density = power_density(stack, grid, sources)[CellRegions.of(stack, grid).number != VOID]
         levels = Levels(grid.z, grid.layer, nodes // (grid.x.size * grid.y.size))
-        return OnCells(mesh, values.ravel()[nodes], density, levels)
+        return CellState(mesh, values.ravel()[nodes], density, levels)
 
 
 def first_output(chip: Chip) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from stack3d.chip.chip import Chip
@@ -34,7 +34,7 @@ class Levels(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class OnCells:
+class CellState:
     """A solved state on the cells of its mesh; contacts are cells of a small thickness.
 
     Parameters
@@ -75,11 +75,6 @@ class MeshKind[P: HeatProblem](ABC):
     def least_memory(cls, chip: Chip) -> float:
         """Of matrix and solver, as far as it is known before the mesh is made. [byte]"""
         return cls.of(chip).memory(chip.scenario.solver)
-
-    @classmethod
-    @abstractmethod
-    def coarser(cls, chip: Chip) -> Chip | None:
-        """The same chip on elements of twice the size; None for a mesh that is what it is."""
 
     @classmethod
     @abstractmethod
@@ -131,7 +126,7 @@ class MeshKind[P: HeatProblem](ABC):
         """
 
     @abstractmethod
-    def on_cells(self, problem: P, values: Floats, order: int, sources: Sequence[HeatSource]) -> OnCells:
+    def on_cells(self, problem: P, values: Floats, order: int, sources: Sequence[HeatSource]) -> CellState:
         """A solved state on cells.
 
         Parameters
@@ -147,11 +142,3 @@ class MeshKind[P: HeatProblem](ABC):
 
 
 AnyKind = MeshKind[Any]
-
-
-def on_twice(chip: Chip, backend: str) -> Chip:
-    """The same chip with elements of twice the size in its profile, for a backend that has them."""
-    profile = chip.scenario.solver
-    mesh = profile.mesh.coarser().model_copy(update={"sides": max(6, profile.mesh.sides // 2)})
-    solver = profile.model_copy(update={"mesh": mesh, "backend": backend})
-    return replace(chip, scenario=chip.scenario.model_copy(update={"solver": solver}))

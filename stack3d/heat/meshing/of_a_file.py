@@ -60,10 +60,6 @@ class OwnMesh(CellKind[CellProblem]):
         return problems
 
     @classmethod
-    def coarser(cls, chip: Chip) -> None:
-        """Nothing: the mesh is what it is."""
-
-    @classmethod
     def judged(cls, chip: Chip, own: Answers, solve: Solve) -> Judged | None:
         """Tetrahedra of the other order, or hexahedra cut in eight; None where these are too many."""
         mesh, profile = cls.of(chip).mesh, chip.scenario.solver

@@ -1,0 +1,33 @@
+"""Files that reach the disk."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from stack3d import storage
+
+
+def test_only_what_is_written_reaches_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else lies in the folder is not opened: a socket could not be, and a home has a million files."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    opened, known = [], os.open
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind("socket")
+        monkeypatch.setattr(os, "open", lambda path, *a: (opened.append(Path(path)), known(path, *a))[1])
+        with storage.beside(Path("page.html")) as scratch:
+            scratch.write_text("page")
+    assert Path("page.html").read_text() == "page"
+    assert len(opened) == 2 and opened[0].name.startswith(".page.html.") and opened[1] == Path()
+
+
+def test_a_folder_reaches_the_disk_with_all_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, known = [], os.open
+    monkeypatch.setattr(os, "open", lambda path, *a: (opened.append(Path(path).name), known(path, *a))[1])
+    with storage.beside(tmp_path / "results") as scratch:
+        (scratch / "below").mkdir(parents=True)
+        (scratch / "below" / "file").write_text("value")
+    assert {"below", "file"} < set(opened)
