@@ -10,7 +10,7 @@ from stack3d.chip.chip import Chip
 from stack3d.errors import DeckError, Problem
 from stack3d.heat.faces import face_of
 from stack3d.heat.judging import HOW, OF_HALF, OF_TWICE, Answers, Judged, Other, judged
-from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, MeshKind, CellState, Solve
+from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, CellState, MeshKind, Solve
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import CellMesh
 from stack3d.schema.cooling import Cooling

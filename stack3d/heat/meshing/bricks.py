@@ -19,7 +19,7 @@ from stack3d.geometry.hexahedra import CellRegions, layered_cells
 from stack3d.grids import Grid
 from stack3d.heat.faces import outer_faces, patches_of, surfaces_of
 from stack3d.heat.judging import ACROSS, HOW, UPRIGHT, Answers, Judged, Other, judged, of_finer
-from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, CellState, Solve
+from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, CellState, Levels, MeshKind, Solve
 from stack3d.heat.sources import standing_out
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh

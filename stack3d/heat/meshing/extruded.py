@@ -11,7 +11,7 @@ from stack3d.geometry.tetrahedra import build_columns
 from stack3d.heat.faces import outer_faces, patches_of, surfaces_of
 from stack3d.heat.meshing.any_cells import CellKind
 from stack3d.heat.meshing.bricks import faces_of_a_stack
-from stack3d.heat.meshing.mesh_kind import Levels, CellState
+from stack3d.heat.meshing.mesh_kind import CellState, Levels
 from stack3d.heat.sources import standing_out
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import Columns
