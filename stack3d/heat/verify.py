@@ -90,7 +90,7 @@ def verify(scenario: Scenario) -> Verification:
             computed = float(solution.field.box_means(place.layer, [place.extent])[0])
         rows.append(Comparison(name, computed, float(value)))
     rise = max(abs(r.exact - scenario.cooling.ambient) for r in rows)
-    frozen = any(layer.material.exponent for layer in chip.stack.layers)
+    frozen = any(layer.material.conducts is not None for layer in chip.stack.layers)
     told = (
         f"{solution.statistics['backend']}, {solution.statistics['linear_solver']}, {solution.statistics['unknowns']} unknowns"
     )

@@ -18,7 +18,6 @@ from stack3d.layout import Floats, HeatSource, Rectangle, Stack
 from stack3d.meshes import CellMesh, Columns, Ints
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.fields.on_cells import MeshField
-from stack3d.thermal.linear import linear
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import Face, reference_of
 
@@ -96,7 +95,7 @@ class MeshProblem(ABC):
     def held_at(self, means: Mapping[str, float]) -> MeshProblem:
         """The same problem with every conductivity held at the mean of its layer. [K]"""
         owner = self.layer_of_region
-        materials = tuple(linear(m, means[owner[r]]) if r in owner else m for r, m in enumerate(self.body.materials))
+        materials = tuple(m.held_at(means[owner[r]]) if r in owner else m for r, m in enumerate(self.body.materials))
         return replace(self, body=replace(self.body, materials=materials))
 
     def bent[F](self, field: F, sources: Sequence[HeatSource], pushed: float, left: Mapping[str, float]) -> F:

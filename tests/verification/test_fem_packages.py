@@ -7,7 +7,7 @@ from typing import Any
 import meshio
 import numpy as np
 import pytest
-from tensor_cases import flip_chip
+from tensor_cases import flip_chip, power
 
 from stack3d.geometry.gmsh_model import layered_hexahedra, write_mesh
 from stack3d.geometry.hexahedra import CellRegions, layered_cells
@@ -22,7 +22,9 @@ def with_contact_and_law(problem: ThermalProblem) -> ThermalProblem:
     """Contacts under the lid and under the wider sink, and k(T) in the die."""
 
     def changed(layer: Layer) -> Layer:
-        blocks = tuple(replace(b, material=replace(b.material, exponent=-1.3)) for b in layer.blocks if layer.name == "bulk")
+        blocks = tuple(
+            replace(b, material=replace(b.material, conducts=power(-1.3))) for b in layer.blocks if layer.name == "bulk"
+        )
         contact = 5e-6 if layer.name in ("lid", "sink") else 0.0
         return replace(layer, contact_resistance=contact, blocks=blocks or layer.blocks)
 

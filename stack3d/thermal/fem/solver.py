@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from stack3d.errors import SolverError
+from stack3d.fe.corrections import Left, corrected
 from stack3d.fe.linear_solver import ADVICE, LinearMethod, LinearSolver, Solved, solved
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import SolidBackend, ThermalSolution
@@ -19,13 +20,6 @@ from stack3d.thermal.grid.preconditioner import GridPreconditioner
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw, HeatProblem
 from stack3d.thermal.time.nodal import NodalSystem
-
-MOST_UPDATES = 50
-"""Updates of k(T) after which the nonlinear loop gives up."""
-WORTH_FILLING = 0.2
-"""Share of the residual that an update may leave before the matrix, which holds an older k(T), is filled anew."""
-UPDATE_GAIN = 1e-3
-"""Share of the residual that the linear solve of an update leaves; k(T) leaves more."""
 
 
 class FemSolver:
@@ -179,32 +173,35 @@ class FemSolver:
         """
         heat, assembly, tolerance = self.conduction, self.conduction.assembly, self.method.tolerance
         fixed = [rows for rows, _ in assembly.fixed_values().values()]
-        rise = heat.lifted(rise)
-        iterations, last, is_filled = 0, np.inf, False
-        for updates in range(MOST_UPDATES + 1):
+        reaction = load
+
+        def left(rise: Floats) -> Left:
+            nonlocal reaction
             heat.at.update_conductivity(rise + (mean + heat.reference))
             reaction = load - assembly.applied(rise)
-            right = reaction.copy()
+            free = reaction.copy()
             for rows in fixed:
-                right[rows] = 0.0
-            defect, rounding = assembly.norm(right) / scale, assembly.rounding(rise) / scale
-            if defect <= tolerance + rounding:
-                return Solved(rise, reaction, iterations, updates, defect, rounding)
-            if not np.isfinite(defect) or updates == MOST_UPDATES:
-                break
-            if defect > WORTH_FILLING * last and not is_filled:
-                assembly.refill()
-            is_filled = defect > WORTH_FILLING * last
-            last = defect
-            correction = self._solver.solve(right, max(UPDATE_GAIN, 0.3 * tolerance / defect))
-            iterations += self._solver.iterations
+                free[rows] = 0.0
+            return Left(free, assembly.norm(free) / scale, assembly.rounding(rise) / scale)
+
+        def correct(residual: Floats, gain: float) -> tuple[Floats, int]:
+            change = self._solver.solve(residual, gain)
             if self._solver.reason < 0:
                 raise SolverError(
-                    f"linear solver {self._solver.name} stopped after {iterations} iterations in update {updates + 1} of k(T)"
+                    f"linear solver {self._solver.name} stopped after {self._solver.iterations} iterations in an update of k(T)"
                     f" (PETSc reason {self._solver.reason}); {ADVICE}"
                 )
-            rise = rise + correction
-        raise SolverError(
-            f"k(T): relative residual {defect:.1e} after {updates} updates, {tolerance:.0e} asked; the temperatures may"
-            " have left the range of the conductivity law"
+            return change, self._solver.iterations
+
+        found = corrected(
+            heat.lifted(rise),
+            left,
+            correct,
+            tolerance=tolerance,
+            what="k(T)",
+            least_gain=1e-3,
+            share=0.3,
+            refill=assembly.refill,
         )
+        size, rounding = found.left.size, found.left.rounding or 0.0
+        return Solved(found.state, reaction, found.iterations, found.updates, size, rounding)

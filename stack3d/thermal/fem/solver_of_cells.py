@@ -14,6 +14,7 @@ from stack3d.errors import DeckError, SolverError
 from stack3d.fe.linear_solver import LinearMethod
 from stack3d.fe.space import Space
 from stack3d.layout import Floats, HeatSource
+from stack3d.materials import NO_LAW, REFERENCE, LawMap
 from stack3d.meshes import CellMesh, Ints
 from stack3d.thermal.fem.conduction import Conduction
 from stack3d.thermal.fem.discretised import on_all_nodes
@@ -99,7 +100,7 @@ class OnCells:
     def __init__(self, problem: MeshProblem, space: Space, again: Callable[[MeshProblem], FemSolver]) -> None:
         self.problem, self.space, self._again = problem, space, again
         self.heat_capacity = np.array([m.heat_capacity for m in space.mesh.materials])[space.mesh.region]
-        self._temperature = space.function(300.0)
+        self._temperature = space.function(REFERENCE)
         self.conductivity = self._region_conductivity(space.mesh)
 
     @property
@@ -113,14 +114,22 @@ class OnCells:
         return (self.space.mesh.node_count(self.space.order),)
 
     def _region_conductivity(self, mesh: CellMesh) -> Any:
-        """Diagonal of K: constants of the regions times (T / 300 K)^n at the temperature of the last update."""
-        space, exponents = self.space, np.array([m.exponent for m in mesh.materials])
-        at_300_kelvin = [space.by_region([m.conductivity[axis] for m in mesh.materials]) for axis in range(3)]
-        self.follows_temperature = bool(np.any(exponents[np.unique(mesh.region)]))
-        if not self.follows_temperature:
-            return at_300_kelvin
-        factor = (self._temperature / 300.0) ** space.by_region(exponents)
-        return [k * factor for k in at_300_kelvin]
+        """Diagonal of K: constants of the regions times their laws at the temperature of the last update."""
+        at_reference = [self.space.by_region([m.conductivity[axis] for m in mesh.materials]) for axis in range(3)]
+        laws = LawMap.of([m.conducts for m in mesh.materials], mesh.region)
+        self.follows_temperature = bool(laws)
+        if not laws:
+            return at_reference
+        factor = self._by_law(laws, "factor")
+        return [k * factor for k in at_reference]
+
+    def _by_law(self, laws: LawMap, what: str) -> Any:
+        """UFL expression of what the laws say at the temperature of the last update, each in its own cells."""
+        parts = []
+        for index in range(-1 if (laws.which < 0).any() else 0, len(laws.laws)):
+            here = self.space.by_cell(np.asarray(laws.which == index, dtype=float))
+            parts.append(here * getattr(NO_LAW if index < 0 else laws.laws[index], what)(self._temperature))
+        return sum(parts[1:], parts[0])
 
     def update_conductivity(self, own: Floats) -> None:
         """K of the temperature at each point of quadrature."""

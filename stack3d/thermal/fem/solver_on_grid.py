@@ -15,6 +15,7 @@ from stack3d.errors import DeckError, SolverError
 from stack3d.fe.linear_solver import LinearMethod
 from stack3d.fe.space import Space
 from stack3d.layout import Floats, HeatSource
+from stack3d.materials import LawMap
 from stack3d.meshes import CellMesh, Ints
 from stack3d.thermal.fem.conduction import Conduction
 from stack3d.thermal.fem.discretised import on_all_nodes
@@ -107,7 +108,7 @@ class OnGrid:
         self.nodes = np.asarray(nodes[space.nodes])
         self.heat_capacity = np.array([m.heat_capacity for m in space.mesh.materials])[space.mesh.region]
         self.conductivity = self._cell_conductivity(space.mesh)
-        self.follows_temperature = bool(np.any(self._exponent))
+        self.follows_temperature = bool(self._conducts)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -125,7 +126,7 @@ class OnGrid:
         region = np.empty(len(values), dtype=np.intp)
         region[cells] = mesh.region[handed.cells]
         values[:] = np.array([m.conductivity for m in mesh.materials])[region]
-        self._at_300_kelvin, self._exponent = values.copy(), np.array([m.exponent for m in mesh.materials])[region]
+        self._at_reference, self._conducts = values.copy(), LawMap.of([m.conducts for m in mesh.materials], region)
         self._corners = self.nodes[self.space.functions.dofmap.list][np.argsort(cells)]
         return function
 
@@ -134,8 +135,8 @@ class OnGrid:
         temperature = on_all_nodes(self, own).reshape(-1)[self._corners].mean(axis=1)
         if temperature.min() <= 0:
             raise SolverError(f"the temperature falls to {temperature.min():.0f} K: is a power negative, or in the wrong unit?")
-        factor = (temperature / 300.0) ** self._exponent
-        self.conductivity.x.array[:] = (self._at_300_kelvin * factor[:, None]).reshape(-1)
+        factor = self._conducts.factor(temperature)
+        self.conductivity.x.array[:] = (self._at_reference * factor[:, None]).reshape(-1)
 
     def load(self, sources: Sequence[HeatSource]) -> Floats:
         """Exact integrals over the rectangles of the sources. [W]"""
