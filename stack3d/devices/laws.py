@@ -15,15 +15,15 @@ from stack3d.constants import BOLTZMANN as BOLTZMANN
 from stack3d.errors import RangeError, ValidityWarning
 from stack3d.registry import Registry
 from stack3d.schema.base import DeckModel, Fraction
-from stack3d.schema.device import Device, Validity
+from stack3d.schema.device import DeviceDeck, ValidityDeck
 
-Array = NDArray[np.floating]
+Reals = NDArray[np.floating]
 
 
 class Law(DeckModel):
     """Parameters of one published law; subclasses answer the questions of their mechanism."""
 
-    valid: Validity = Field(default_factory=Validity)
+    valid: ValidityDeck = Field(default_factory=ValidityDeck)
     """Fitted and allowed ranges; a range left out is not checked."""
     conventions: ClassVar[Mapping[str, Any]] = {}
     """Dotted parameters that a fit holds, as a deck writes them: choices of what the others mean."""
@@ -44,12 +44,12 @@ class Law(DeckModel):
         check_range(self.valid, quantity, value, where=where)
 
 
-def check_exposure(valid: Validity, temperature: ArrayLike, age: ArrayLike, *, where: str) -> None:
+def check_exposure(valid: ValidityDeck, temperature: ArrayLike, age: ArrayLike, *, where: str) -> None:
     """Warn where cells are hotter than, or as old as, no measurement was at once.
 
     Parameters
     ----------
-    valid : Validity
+    valid : ValidityDeck
         An age is covered by a measurement that was as hot and took as long.
     temperature : array_like
         [K]
@@ -72,7 +72,7 @@ def check_exposure(valid: Validity, temperature: ArrayLike, age: ArrayLike, *, w
 
 
 def check_range(
-    valid: Validity, quantity: Literal["temperature", "time", "conductance"], value: ArrayLike, *, where: str
+    valid: ValidityDeck, quantity: Literal["temperature", "time", "conductance"], value: ArrayLike, *, where: str
 ) -> None:
     """Warn outside the fitted range of `quantity`, raise `RangeError` outside the allowed one."""
     fitted = getattr(valid, f"{quantity}_fitted")
@@ -106,14 +106,14 @@ class ProgrammingLaw(Law):
     """Error left by write-verify."""
 
     @abstractmethod
-    def error(self, target: Array, device: Device) -> tuple[Array | float, Array | float]:
+    def error(self, target: Reals, device: DeviceDeck) -> tuple[Reals | float, Reals | float]:
         """Mean offset from and standard deviation about `target`, both broadcast against it. [S]"""
 
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Reals:
         """Standardised errors, zero mean and unit variance."""
         return rng.standard_normal(shape, dtype=dtype.type)
 
-    def pulses(self, device: Device) -> float:
+    def pulses(self, device: DeviceDeck) -> float:
         """Mean pulses of one write-verify."""
         return device.write.pulses if device.write else 0.0
 
@@ -124,21 +124,21 @@ class RelaxationLaw(Law):
     random_barrier: ClassVar[bool] = False
     """Whether every cell has a barrier of its own, frozen at its write, and with it a clock of its own."""
 
-    def barrier(self, draw: Array, target: Array, device: Device) -> Array:
+    def barrier(self, draw: Reals, target: Reals, device: DeviceDeck) -> Reals:
         """Barrier over the nominal one, from a standard normal `draw` of each cell. [eV]"""
         return np.zeros_like(draw)
 
-    def rate(self, temperature: Array, barrier: Array | float = 0.0) -> Array:
+    def rate(self, temperature: Reals, barrier: Reals | float = 0.0) -> Reals:
         """Equivalent seconds per second [-], or reduced time per second [s⁻¹] of a cell with a `barrier` of its own [eV]."""
         return np.ones_like(temperature)
 
     @abstractmethod
-    def shift(self, target: Array, time: Array, device: Device) -> tuple[Array | float, Array | float]:
+    def shift(self, target: Reals, time: Reals, device: DeviceDeck) -> tuple[Reals | float, Reals | float]:
         """Mean shift and standard deviation of the shift after equivalent `time` [s]. [S]"""
 
     def move(
-        self, target: Array, time: Array, age: Array, draw: Array, device: Device
-    ) -> tuple[Array | float, Array, Array | float]:
+        self, target: Reals, time: Reals, age: Reals, draw: Reals, device: DeviceDeck
+    ) -> tuple[Reals | float, Reals, Reals | float]:
         """Mean shift, offset of each cell about it by its `draw`, and what `TruncationLaw.bound` takes as its spread. [S]"""
         shift, sd = self.shift(target, time, device)
         return shift, draw * sd, sd
@@ -148,11 +148,11 @@ class SpreadLaw(Law):
     """Thermally activated, zero-mean spread about the programmed state."""
 
     @abstractmethod
-    def rate(self, temperature: Array) -> Array:
+    def rate(self, temperature: Reals) -> Reals:
         """Reduced time per second. [s⁻¹]"""
 
     @abstractmethod
-    def sd(self, target: Array, reduced_time: Array, device: Device) -> Array:
+    def sd(self, target: Reals, reduced_time: Reals, device: DeviceDeck) -> Reals:
         """Standard deviation. [S]"""
 
 
@@ -169,18 +169,18 @@ class RetentionLaw(Law):
     jumps: ClassVar[int] = 0
     """Draws of every cell that a fit looks at, where a small change of the draw may change the cell much; 0 = it does not."""
 
-    def frozen(self, draw: Array, target: Array, device: Device) -> Array:
+    def frozen(self, draw: Reals, target: Reals, device: DeviceDeck) -> Reals:
         """What a cell carries of its standard normal `draw` from this write on; the draw itself unless overridden."""
         return draw
 
     @abstractmethod
-    def rate(self, temperature: Array, draw: Array | float, device: Device) -> Array:
+    def rate(self, temperature: Reals, draw: Reals | float, device: DeviceDeck) -> Reals:
         """Reduced time per second, broadcast of `temperature` [K] and `draw` [-]. [s⁻¹]"""
 
     @abstractmethod
     def conductance(
-        self, programmed: Array, target: Array, reduced_time: Array, age: Array, draw: Array | float, device: Device
-    ) -> Array:
+        self, programmed: Reals, target: Reals, reduced_time: Reals, age: Reals, draw: Reals | float, device: DeviceDeck
+    ) -> Reals:
         """Conductance after `reduced_time` [-] and `age` [s], of the shape of `programmed`. [S]"""
 
 
@@ -188,11 +188,11 @@ class CrystallisationLaw(Law):
     """Growth of the crystalline phase beside the drift of the amorphous one."""
 
     @abstractmethod
-    def rate(self, temperature: Array, device: Device) -> Array:
+    def rate(self, temperature: Reals, device: DeviceDeck) -> Reals:
         """Reduced time per second at `temperature` [K]. [s⁻¹]"""
 
     @abstractmethod
-    def conductance(self, conductance: Array, reduced_time: Array, device: Device) -> Array:
+    def conductance(self, conductance: Reals, reduced_time: Reals, device: DeviceDeck) -> Reals:
         """What `conductance` [S] has become after `reduced_time` [-]. [S]"""
 
 
@@ -202,7 +202,7 @@ class TemperatureDependence(Law):
     random: ClassVar[bool] = True
 
     @abstractmethod
-    def factor(self, level: Array, temperature: Array, reference: Array, draw: Array | float, device: Device) -> Array:
+    def factor(self, level: Reals, temperature: Reals, reference: Reals, draw: Reals | float, device: DeviceDeck) -> Reals:
         """G(temperature)/G(reference) of a cell at `level` = G/g_max at the reference temperature [K]. [-]"""
 
 
@@ -210,7 +210,7 @@ class ReadNoiseLaw(Law):
     """Noise of one read."""
 
     @abstractmethod
-    def sd(self, conductance: Array, programmed: Array, age: Array, device: Device) -> Array:
+    def sd(self, conductance: Reals, programmed: Reals, age: Reals, device: DeviceDeck) -> Reals:
         """Standard deviation of a read. [S]"""
 
 
@@ -218,7 +218,7 @@ class ReadDisturbLaw(Law):
     """What reads leave behind."""
 
     @abstractmethod
-    def remaining(self, reads: Array, device: Device) -> Array:
+    def remaining(self, reads: Reals, device: DeviceDeck) -> Reals:
         """Fraction of conductance left after `reads`. [-]"""
 
 
@@ -226,14 +226,14 @@ class EnduranceLaw(Law):
     """Cycles to failure."""
 
     @abstractmethod
-    def cycles(self, temperature: Array, device: Device) -> Array:
+    def cycles(self, temperature: Reals, device: DeviceDeck) -> Reals:
         """Scale of the life of a cell written at `temperature` [K]. [cycles]"""
 
     @abstractmethod
-    def life(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
+    def life(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Reals:
         """Damage at which each cell fails, in units of the scale. [-]"""
 
-    def log_survival(self, damage: Array) -> Array:
+    def log_survival(self, damage: Reals) -> Reals:
         """Logarithm of the share of cells that live longer than `damage`, in units of the scale. [-]"""
         raise NotImplementedError
 
@@ -245,7 +245,7 @@ class WindowClosureLaw(Law):
     """Programmable range of a worn cell."""
 
     @abstractmethod
-    def window(self, damage: Array, device: Device) -> tuple[Array, Array]:
+    def window(self, damage: Reals, device: DeviceDeck) -> tuple[Reals, Reals]:
         """Lowest and highest conductance that a write still reaches. [S]"""
 
 
@@ -276,7 +276,7 @@ class SelfHeatingLaw(Law):
     """Temperature of a cell above its tier."""
 
     @abstractmethod
-    def rise(self, power: Array, device: Device) -> Array:
+    def rise(self, power: Reals, device: DeviceDeck) -> Reals:
         """Rise over the tier [K] for cell `power` [W] of shape (…, layer, row, column), after a long pulse."""
 
     def reached(self, pulse: float) -> float:
@@ -292,7 +292,7 @@ class TruncationLaw(Law):
     """What happens where a distribution meets a bound of conductance."""
 
     @abstractmethod
-    def bound(self, mean: Array, sd: Array | float, offset: Array, device: Device) -> Array:
+    def bound(self, mean: Reals, sd: Reals | float, offset: Reals, device: DeviceDeck) -> Reals:
         """Conductance of cells at `mean` + `offset`, where `offset` has zero mean and `sd`; a fresh array. [S]"""
 
 

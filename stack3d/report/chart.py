@@ -163,7 +163,7 @@ class Line:
 
 
 @dataclass(frozen=True, eq=False)
-class Band:
+class Ribbon:
     """Area between two curves."""
 
     label: str
@@ -174,7 +174,7 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Box:
+class DrawnBox:
     """A rectangle with a text on hover; `text` is printed inside when there is room, or behind it when it is a `bar`.
 
     A bar with a whisker says in `reach` how far that goes to the right, so that the text stands behind both.
@@ -230,7 +230,7 @@ class Map:
     digits: int = 2
 
 
-Mark = Line | Band | Box | Rule | Dot | Map
+Mark = Line | Ribbon | DrawnBox | Rule | Dot | Map
 
 
 @dataclass(frozen=True)

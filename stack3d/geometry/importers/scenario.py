@@ -16,7 +16,7 @@ from stack3d.decks.case import Case
 from stack3d.geometry.importers.files import place_of
 from stack3d.geometry.importers.parts import Element, bounds, box, deck_name, length, new_name
 from stack3d.layout import Rectangle
-from stack3d.yamlfile import Place
+from stack3d.yamlfile import FileLine
 
 MOST_PROBES = 64
 """Floorplans with more elements get no probe at each."""
@@ -129,7 +129,7 @@ def _csv(rows: Sequence[Sequence[str]]) -> str:
     return out.getvalue()
 
 
-class Draft:
+class ScenarioDraft:
     """A scenario as an importer fills it, layers from the bottom up.
 
     Parameters
@@ -143,7 +143,7 @@ class Draft:
 
     def __init__(self, title: str, path: Path, footprint: Rectangle) -> None:
         self.title, self.path, self.footprint = title, path, footprint
-        self.place: Place = place_of(path)
+        self.place: FileLine = place_of(path)
         self.layers: list[Any] = []
         self.sources: list[Any] = []
         self.probes: list[Any] = []
@@ -164,7 +164,7 @@ class Draft:
         name: str,
         thickness: float,
         material: Mapping[str, Any],
-        place: Place,
+        place: FileLine,
         *,
         blocks: Sequence[Element] = (),
         more: Mapping[str, Any] | None = None,
@@ -202,7 +202,7 @@ class Draft:
                 self.sources.append(yamlfile.wrapped(entry, element.place))
                 self.powers[name] = [share * p for p in element.powers]
 
-    def add_probe(self, name: str, layer: str, x: float, y: float, place: Place) -> None:
+    def add_probe(self, name: str, layer: str, x: float, y: float, place: FileLine) -> None:
         """A probe at a point. [m]"""
         name = new_name(name, self._names["probe"])
         entry = {"name": name, "layer": layer, "x": length(x - self.footprint.x0), "y": length(y - self.footprint.y0)}

@@ -46,7 +46,7 @@ class Refresh(Passive):
 
     renews = True
 
-    def __init__(self, deck: schema.Refresh) -> None:
+    def __init__(self, deck: schema.RefreshDeck) -> None:
         self.deck = deck
 
     def check(self, computer: Computer) -> list[Problem]:

@@ -98,6 +98,10 @@ class ModalSystem:
         """Load of the sources."""
         return modal_load(self.heated, np.asarray(powers, dtype=float), self.shape)
 
+    def stored(self, state: Floats) -> Floats:
+        """As `mass`: no heat capacity follows the temperature."""
+        return self.mass(state)
+
     def mass(self, state: Floats) -> Floats:
         """M u."""
         out = self._diagonal * state

@@ -61,7 +61,7 @@ class Body(Protocol):
     """Temperature that rises count from. [K]"""
     most_iterations: int
     is_linear: bool
-    """Whether no conductivity depends on temperature."""
+    """Whether neither conductivity nor heat capacity depends on temperature anywhere."""
 
     @property
     def problem(self) -> HeatProblem:
@@ -88,8 +88,8 @@ class Body(Protocol):
     def lift(self) -> Floats:
         """Rise of the fixed nodes."""
 
-    def conductivity_at(self, rise: Floats) -> None:
-        """Take k(T) into K."""
+    def properties_at(self, rise: Floats) -> None:
+        """Take k(T) into K and c(T) into M."""
 
     def films(self, films: Mapping[str, float]) -> None:
         """Take other films of the same faces into K. [W m⁻² K⁻¹]"""
@@ -97,8 +97,11 @@ class Body(Protocol):
     def stiffness(self, rise: Floats) -> Floats:
         """K u."""
 
-    def mass(self, rise: Floats) -> Floats:
-        """M u."""
+    def stored(self, rise: Floats) -> Floats:
+        """Heat stored over that at the base, at the nodes: integrals of c(T). [J]"""
+
+    def mass(self, change: Floats) -> Floats:
+        """M times a change. [J]"""
 
     def precondition(self, rate: float, load: Floats) -> Floats:
         """About (K + rate M)⁻¹ times a load."""

@@ -111,15 +111,21 @@ class NodalSystem:
         solid = self.body.load(powered) + self._boundary
         return np.concatenate([solid.ravel(), np.zeros(self.flow.size)])
 
-    def mass(self, state: Floats) -> Floats:
-        """M u."""
-        solid = self.body.mass(self._solid(state)).ravel()
-        return np.concatenate([solid, self.flow.mass(self._coolant(state))]) if self.flow.size else solid
+    def stored(self, state: Floats) -> Floats:
+        """Heat that a state stores, integrals of c(T) included."""
+        return self._with_coolant(self.body.stored(self._solid(state)), state)
+
+    def mass(self, change: Floats) -> Floats:
+        """M times a change."""
+        return self._with_coolant(self.body.mass(self._solid(change)), change)
+
+    def _with_coolant(self, solid: Floats, state: Floats) -> Floats:
+        return np.concatenate([solid.ravel(), self.flow.mass(self._coolant(state))]) if self.flow.size else solid.ravel()
 
     def stiffness(self, state: Floats) -> Floats:
         """K(u) u, with films and coolant as they are at that temperature."""
         solid = self._solid(state)
-        self.body.conductivity_at(solid)
+        self.body.properties_at(solid)
         return self._stiffness(state)
 
     def _stiffness(self, state: Floats) -> Floats:
@@ -158,7 +164,7 @@ class NodalSystem:
         def left(state: Floats) -> Left:
             self._update_films(self._solid(state))
             applied = self.stiffness(state)
-            applied += rate * self.mass(state)
+            applied += rate * self.stored(state)
             defect = self._restrict(right - applied)
             return Left(defect, float(np.linalg.norm(defect)) / scale)
 

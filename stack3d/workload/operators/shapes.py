@@ -69,7 +69,7 @@ class Shape(Operator):
 
 
 @operators.register("Size")
-class Size(Operator):
+class ElementCount(Operator):
     """Number of elements."""
 
     def compute(self, x: Array) -> Array:
@@ -140,7 +140,7 @@ class Expand(Operator):
 
 
 @operators.register("Tile")
-class Tile(Operator):
+class Repeat(Operator):
     """An array repeated along its axes."""
 
     def compute(self, x: Array, repeats: Array) -> Array:
