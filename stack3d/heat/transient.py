@@ -18,7 +18,7 @@ from stack3d.heat.sources import power_schedule
 from stack3d.heat.state import Heat
 from stack3d.layout import Floats, HeatSource
 from stack3d.record import Record
-from stack3d.schema.numerics import Accuracy, TransientDeck
+from stack3d.schema.numerics import AccuracyDeck, TransientDeck
 from stack3d.thermal.backend import SolidBackend, ThermalSolution
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.thermal.problem import HeatProblem
@@ -45,7 +45,7 @@ def tolerances(deck: TransientDeck, promise: float) -> tuple[float, float]:
 def with_smaller_steps(deck: TransientDeck, promise: float, cut: float) -> TransientDeck:
     """The same with a `cut`-th of the local error, and a fixed step that goes with it: errors of steps are of order 3."""
     kelvin, share = tolerances(deck, promise)
-    tolerance = Accuracy.model_construct(kelvin=None if share else kelvin / cut, share=share / cut if share else None)
+    tolerance = AccuracyDeck.model_construct(kelvin=None if share else kelvin / cut, share=share / cut if share else None)
     return deck.model_copy(update={"tolerance": tolerance, "step": deck.step and deck.step / cut ** (2 / 3)})
 
 

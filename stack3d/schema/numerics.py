@@ -79,7 +79,7 @@ class LinearDeck(DeckModel):
 _ACCURACY = {"type": "string", "description": "an error, as '0.05 K', or '0.1 %' of the rise"}
 
 
-class Accuracy(DeckModel):
+class AccuracyDeck(DeckModel):
     """An error: `kelvin`, or a `share` of the rise."""
 
     kelvin: Annotated[TemperatureDifference, Field(gt=0)] | None = None
@@ -171,7 +171,7 @@ class TransientDeck(DeckModel):
     """Times count within one period after infinitely many; wants a duty or a trace."""
     step: Duration | None = None
     """Fixed step; absent = steps by error control."""
-    tolerance: Annotated[Accuracy, WithJsonSchema(_ACCURACY)] | None = None
+    tolerance: Annotated[AccuracyDeck, WithJsonSchema(_ACCURACY)] | None = None
     """Largest local error of a step by error control, per cent of the largest change so far; absent = by the profile."""
 
     @property
@@ -208,7 +208,7 @@ class SolverDeck(DeckModel):
     linear: LinearDeck = LinearDeck()
     error_promise: Fraction
     """Largest error of tile and layer means over the peak rise that a test holds the profile to."""
-    accuracy: Annotated[Accuracy, WithJsonSchema(_ACCURACY)] | None = None
+    accuracy: Annotated[AccuracyDeck, WithJsonSchema(_ACCURACY)] | None = None
     """Refine mesh and steps until the estimated error of peak, tile means and probes is below that; absent = as they are."""
 
     @model_validator(mode="before")

@@ -30,7 +30,6 @@ from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw, ThermalProblem
 from stack3d.thermal.time.nodal import NodalSystem
 from stack3d.thermal.time.system import TransientSystem
-from stack3d.thermal.updates import UPDATE_GAIN
 
 InverseKind = Literal["auto", "diagonalisation", "multigrid"]
 LOW_CONTRAST = 25.0
@@ -298,7 +297,7 @@ class TensorSolver:
             result = self._iterate(operator, residual, gain)
             return result.solution, result.count
 
-        found = corrected(start, left, correct, tolerance=self.rtol, what="k(T)", least_gain=UPDATE_GAIN, share=0.0)
+        found = corrected(start, left, correct, tolerance=self.rtol, what="k(T)")
         return found.state, operator, found.iterations, found.updates
 
     def _face_heat(self, name: str, rise: Floats, imbalance: Floats, reference: Floats | float) -> float:

@@ -18,7 +18,6 @@ from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw
 from stack3d.thermal.time.body import Body, Boundary, boundary_of
 from stack3d.thermal.time.coolant_flow import CoolantFlow
-from stack3d.thermal.updates import UPDATE_GAIN
 
 FILM_SLACK = 0.02
 """Films of the matrix may differ from their tangents by this share before it is filled anew."""
@@ -168,15 +167,13 @@ class NodalSystem:
             defect = self._restrict(right - applied)
             return Left(defect, float(np.linalg.norm(defect)) / scale)
 
-        is_linear = self.body.is_linear and not self.laws
         found = corrected(
             guess,
             left,
             partial(self._iterate, rate),
             tolerance=self.rtol,
             what="k(T) and films of a step in time",
-            least_gain=0.0 if is_linear else UPDATE_GAIN,
-            share=0.5 if is_linear else 1.0,
+            is_linear=self.body.is_linear and not self.laws,
         )
         return found.state
 
