@@ -69,12 +69,12 @@ def two_populations(draw: Reals, edge: Reals, *, fast: float, fast_sd: float, sl
     Parameters
     ----------
     draw : ndarray
-        Standard normal, one per cell. [-]
-    edge : ndarray
+        Standard normal, one per cell, any shape. [-]
+    edge : ndarray, broadcast against `draw`
         Cells whose draw lies below are fast: :math:`\Phi^{-1}` of the share of fast cells. [-]
     fast, fast_sd : float
         Highest barrier of the fast cells, and its change per unit of the draw. [eV]
-    slow : ndarray
+    slow : ndarray, broadcast against `draw`
         Lowest barrier of the slow cells. [eV]
     slow_sd : float
         Its change per unit of the draw. [eV]

@@ -42,10 +42,10 @@ def power_law(conductance: Reals, age: Reals, *, exponent: Reals, reference_time
     Parameters
     ----------
     conductance : ndarray
-        Programmed conductance. [S]
-    age : ndarray
+        Programmed conductance, any shape. [S]
+    age : ndarray, broadcast against `conductance`
         Time since programming plus `reference_time` is what counts. [s]
-    exponent : ndarray
+    exponent : ndarray, broadcast against `conductance`
         Drift exponent ν of each cell. [-]
     reference_time : float
         t_0, the time of the reading that defined the programmed value. [s]
@@ -70,8 +70,8 @@ def stretched_log_resistance(conductance: Reals, reduced_time: Reals, *, shape: 
     Parameters
     ----------
     conductance : ndarray
-        Programmed conductance. [S]
-    reduced_time : ndarray
+        Programmed conductance, any shape. [S]
+    reduced_time : ndarray, broadcast against `conductance`
         :math:`x = \int dt/\tau(T)`. [-]
     shape : float
         β. [-]
@@ -93,8 +93,8 @@ def relax_towards(conductance: Reals, reduced_time: Reals, *, shape: float, fina
     Parameters
     ----------
     conductance : ndarray
-        Programmed conductance. [S]
-    reduced_time : ndarray
+        Programmed conductance, any shape. [S]
+    reduced_time : ndarray, broadcast against `conductance`
         :math:`x_i = \int dt/\tau_i(T)`. [-]
     shape : float
         β. [-]
@@ -131,7 +131,7 @@ def gap_growth_rate(
     Parameters
     ----------
     temperature : ndarray
-        [K]
+        Any shape. [K]
     velocity : float
         v_0. [m s⁻¹]
     recombination, separation : float

@@ -38,7 +38,7 @@ def mean_preserving(mean: Reals, sd: Reals | float, offset: Reals, *, lower: flo
     Parameters
     ----------
     mean : ndarray
-        Mean before and after; values outside the bounds are taken as the bound. [S]
+        Mean before and after, any shape; values outside the bounds are taken as the bound. [S]
     sd : float or ndarray
         Standard deviation of `offset`, broadcast against `mean`. [S]
     offset : ndarray

@@ -72,7 +72,16 @@ def answers(chip: Chip, solution: ThermalSolution) -> Answers:
 
 
 def of_state(chip: ComputingChip, state: Heat, backends: Backends, values: Mapping[str, Any]) -> Estimates:
-    """`of_mesh` of a chip with a workload, with the powers of a thermal state, for all of its output variables."""
+    """`of_mesh` of a chip with a workload, with the powers of a thermal state, for all of its output variables.
+
+    Parameters
+    ----------
+    chip : ComputingChip
+    state : Heat
+    backends : Backends
+    values : mapping
+        Output variables of the run.
+    """
     found = of_mesh(chip, state.solution, backends, heat_sources(chip, state.powers, state.rate))
     return {**found, **_spread(values, found)}
 

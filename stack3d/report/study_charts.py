@@ -293,7 +293,15 @@ def pareto_pair(tree: xr.DataTree) -> tuple[str, str] | None:
 
 
 def front(x: Floats, y: Floats, *, larger_x: bool, larger_y: bool) -> Any:
-    """Which points no other one betters: as good in both and better in one. Shape and order of `x`; NaN never is."""
+    """Which points no other one betters: as good in both and better in one. Shape and order of `x`; NaN never is.
+
+    Parameters
+    ----------
+    x, y : ndarray
+        Of one shape.
+    larger_x, larger_y : bool
+        Whether more is better.
+    """
     a, b = (x if larger_x else -x), (y if larger_y else -y)
     better = (a[None] >= a[:, None]) & (b[None] >= b[:, None]) & ((a[None] > a[:, None]) | (b[None] > b[:, None]))
     return ~better.any(axis=1) & np.isfinite(x) & np.isfinite(y)

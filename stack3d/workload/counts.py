@@ -42,7 +42,16 @@ class Counts:
 def counted(
     activities: Sequence[TileActivity], periphery: PeripheryDeck, *, dac_bits: int, adc_bits: int, pulsed: bool
 ) -> Counts:
-    """Count the work of the tiles for one inference; `pulsed`: rows or columns whose sliced inputs have a sign of their own."""
+    """Count the work of the tiles for one inference.
+
+    Parameters
+    ----------
+    activities : sequence of TileActivity
+    periphery : PeripheryDeck
+    dac_bits, adc_bits : int
+    pulsed : bool
+        Whether rows or columns of sliced inputs have a sign of their own.
+    """
     charge = sums = bits = crossings = 0.0
     driven: dict[int, float] = {}
     converted: dict[tuple[int, int], float] = {}
