@@ -133,7 +133,7 @@ class MeshKind[P: HeatProblem](ABC):
         ----------
         problem : HeatProblem
         values : ndarray
-            Of the field of its solver. [K]
+            Of the field of its solver, in a shape that only it knows. [K]
         order : int
             Of the elements.
         sources : sequence of HeatSource
