@@ -19,7 +19,7 @@ from stack3d.materials import LawMap
 from stack3d.meshes import CellMesh, Ints
 from stack3d.thermal.fem.conduction import Conduction
 from stack3d.thermal.fem.discretised import on_all_nodes
-from stack3d.thermal.fem.solver import FemSolver
+from stack3d.thermal.fem.steady import FemSolver
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.bends import bends
 from stack3d.thermal.grid.cells import CellProperties
