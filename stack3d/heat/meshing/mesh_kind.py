@@ -90,8 +90,8 @@ class MeshKind[P: HeatProblem](ABC):
         """
 
     @abstractmethod
-    def unknowns(self, order: int) -> int:
-        """Unknowns of elements of an order."""
+    def unknowns(self, stack: Stack, order: int) -> int:
+        """Unknowns of elements of an order on a stack, those on faces of fixed temperature included."""
 
     @abstractmethod
     def memory(self, profile: SolverDeck) -> float:
