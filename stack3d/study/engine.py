@@ -49,12 +49,14 @@ def here(queue: Queue, watch: StudyObserver, ranks: Ranks, observer: Observer, *
 
     Parameters
     ----------
-    jobs : list of Job
+    queue : Queue
     watch : StudyObserver
         Told of cases.
     ranks : Ranks
     observer : Observer
         Told of the stages of a case.
+    alone : bool
+        Whether there is one case, which may have all threads.
     """
     import scipy.linalg  # noqa: F401  (brings the BLAS whose threads are limited)
     from threadpoolctl import threadpool_limits
