@@ -12,6 +12,7 @@ from stack3d.chip.chip import Chip
 from stack3d.heat.estimate import Estimates
 from stack3d.heat.transient import with_smaller_steps
 from stack3d.layout import Floats
+from stack3d.schema.numerics import AccuracyDeck
 
 ASKED = ("layer_temperature_max", "tile_temperature", "probe_temperature")
 """What an accuracy is asked of; of the layers' maxima, that of the hottest one."""
@@ -48,10 +49,18 @@ class Distance:
     parts: Mapping[str, float]
 
 
-def distance(chip: Chip, values: Mapping[str, Any], estimates: Estimates) -> Distance:
-    """How far the estimated errors of peak, tile means and probes are from the accuracy of a chip's profile."""
-    wanted = chip.scenario.solver.accuracy
-    assert wanted is not None
+def distance(chip: Chip, wanted: AccuracyDeck, values: Mapping[str, Any], estimates: Estimates) -> Distance:
+    """How far the estimated errors of peak, tile means and probes are from the accuracy that is asked for.
+
+    Parameters
+    ----------
+    chip : Chip
+    wanted : AccuracyDeck
+    values : mapping
+        Output variables.
+    estimates : mapping of str to Estimate
+        Of their errors.
+    """
     maxima = np.asarray(values["thermal/layer_temperature_max"])
     rise = maxima.max(axis=-1, keepdims=True) - chip.scenario.cooling.ambient
     share = np.abs(rise) * (wanted.share or 0.0)

@@ -66,22 +66,27 @@ def stretch(schedule: PowerSchedule, begin: float, end: float) -> PowerSchedule:
     return PowerSchedule(np.array([a - begin for a, _ in parts]), np.array([powers for _, powers in parts]))
 
 
-def over_time(chip: Chip, solid: SolidBackend, state: Heat | None = None) -> tuple[Record, ThermalSolution, HeatProblem]:
+def over_time(
+    chip: Chip, deck: TransientDeck, solid: SolidBackend, state: Heat | None = None
+) -> tuple[Record, ThermalSolution, HeatProblem]:
     """Variables of ``/thermal`` with time first, the hottest of the states, and the problem with its films.
 
-    With a workload, `state` is its steady heat: what goes with the rate follows the trace, leakage stays as it is there.
-
-    Steps run on the matrix of `solid`, whichever backend that is.
+    Parameters
+    ----------
+    chip : Chip
+    deck : TransientDeck
+    solid : SolidBackend
+        Steps run on its matrix, whichever backend that is.
+    state : Heat, optional
+        Steady heat of a workload: what goes with the rate follows the trace, leakage stays as it is there.
 
     Raises
     ------
     DeckError
-        For a periodic steady state without power that repeats.
+        For a periodic steady state without power that repeats, and for no time at all.
     SolverError
         When a step cannot meet its tolerance, or the periodic state is not found.
     """
-    deck = chip.scenario.transient
-    assert deck is not None
     places: list[Place] = [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
     sources, schedule = schedule_of(chip, deck, state)
     places += [Box(source.layer, source.extent) for source in sources]
@@ -115,7 +120,8 @@ def over_time(chip: Chip, solid: SolidBackend, state: Heat | None = None) -> tup
         peak = float(row["thermal/layer_temperature_max"].max())
         if worst is None or peak > worst[0]:
             worst = peak, solution, problem.with_films(boundary.films)
-    assert worst is not None
+    if worst is None:
+        raise DeckError(Problem("transient.outputs", "asks for no time"))
     return record.over_time(rows, times), replace(worst[1], statistics=dict(counts)), worst[2]
 
 
