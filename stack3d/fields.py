@@ -39,6 +39,8 @@ class Output:
 
 outputs: Registry[type[Output]] = Registry("output")
 """By name; other packages announce theirs in the entry-point group ``stack3d.output``."""
+physics: Registry[type[Output]] = Registry("physics")
+"""Second fields by the key under `physics` of a scenario, see `case.physics.SecondField`; the group is ``stack3d.physics``."""
 
 
 def registered[T: Output](kind: type[T]) -> list[T]:
@@ -255,18 +257,17 @@ _WORD = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class _Catalogue(Mapping[str, Variable]):
-    """The package's own fields, then those that registered outputs declare."""
+    """The package's own fields, then those that registered outputs and second fields declare."""
 
     def _outside(self) -> dict[str, Variable]:
         found: dict[str, Variable] = {}
-        for name in outputs:
-            for entry in outputs[name].fields:
+        for registry, name in [(of, name) for of in (outputs, physics) for name in of]:
+            who = f"{registry.kind} {name!r}"
+            for entry in registry[name].fields:
                 if not all(_WORD.fullmatch(word) for word in (entry.group, entry.name, *entry.dims)):
-                    raise PackageError(
-                        f"output {name!r} declares {entry.path!r}: names are of a-z, 0-9 and _, as in 'thermal/rise'"
-                    )
+                    raise PackageError(f"{who} declares {entry.path!r}: names are of a-z, 0-9 and _, as in 'thermal/rise'")
                 if entry.path in _OWN or entry.path in found:
-                    raise PackageError(f"output {name!r} declares {entry.path!r}, which there is already; choose another name")
+                    raise PackageError(f"{who} declares {entry.path!r}, which there is already; choose another name")
                 found[entry.path] = entry
         return found
 
