@@ -173,7 +173,9 @@ def of_mesh(
     return _stated(replace(found, errors=_bounded(chip, seen, found.errors)))
 
 
-def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: Heat | None = None) -> Estimates:
+def of_march(
+    chip: Chip, deck: TransientDeck, values: Mapping[str, Any], backends: Backends, state: Heat | None = None
+) -> Estimates:
     """Errors of a run over time by its mesh and by its steps, by output variable.
 
     Marches on other meshes, with the steps asked for, and on the coarsest with smaller ones: an eighth of the tolerance halves
@@ -183,14 +185,14 @@ def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: H
     Parameters
     ----------
     chip : Chip
+    deck : TransientDeck
+        The chip's own.
     values : mapping
         Output variables of the run.
     backends : Backends
     state : Heat, optional
         As `over_time` has it.
     """
-    deck = chip.scenario.transient
-    assert deck is not None
     smaller = with_smaller_steps(deck, chip.scenario.solver.error_promise, 8.0)
 
     def march(other: Chip, body: AnyKind, away: int, steps: TransientDeck = deck) -> Answers:
@@ -198,7 +200,7 @@ def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: H
         solid = _kept(backends, away).solid(scenario, chip.stack, body)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)
-            return _temperatures(over_time(replace(other, scenario=scenario), solid, state)[0])
+            return _temperatures(over_time(replace(other, scenario=scenario), steps, solid, state)[0])
 
     own = _temperatures(values)
     found, how = kind_of(chip.scenario).judged(chip, own, march), HOW["smaller_steps"]
