@@ -190,9 +190,11 @@ class _Case:
         self.observer.stage("heat")
         with clock("heat"):
             state = None if computing is None else first_heat(computing, backend, self.plan, beyond=scenario.transient is None)
-            if (deck := scenario.transient) is not None:
-                record, solution, cooled = over_time(chip, deck, backends.solid(scenario, chip.stack, body), state)
-                estimates = estimate.of_march(chip, deck, record, backends.coarse, state)
+            if scenario.transient is not None:
+                record, solution, cooled = over_time(
+                    chip, scenario.transient, backends.solid(scenario, chip.stack, body), state
+                )
+                estimates = estimate.of_march(chip, scenario.transient, record, backends.coarse, state)
                 return _Solved(record, body, solution, cooled, estimates, unknowns)
             if state is None or computing is None:
                 solution = backend.solve(chip.sources)
@@ -262,10 +264,10 @@ def _run(
     case = _Case(plan, backends, observer, clock, resume, key)
     lines: tuple[str, ...] = ()
     follows = isinstance(chip, ComputingChip) and until is None and scenario.transient is None
-    if scenario.solver.accuracy is None:
+    if (wanted := scenario.solver.accuracy) is None:
         found = case.solved(chip, thermal=not follows)
     else:
-        chip, found, took = case.accurate(chip, scenario.solver.accuracy)
+        chip, found, took = case.accurate(chip, wanted)
         lines = (f"error asked        {took}",)
         if follows:
             found = case.solved(chip, thermal=False)

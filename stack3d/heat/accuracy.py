@@ -50,15 +50,16 @@ class Distance:
 
 
 def distance(chip: Chip, wanted: AccuracyDeck, values: Mapping[str, Any], estimates: Estimates) -> Distance:
-    """How far the estimated errors of peak, tile means and probes are from the accuracy that is asked for.
+    """How far the estimated errors of peak, tile means and probes are from an accuracy.
 
     Parameters
     ----------
     chip : Chip
     wanted : AccuracyDeck
+        What its profile asks for.
     values : mapping
-        Output variables.
-    estimates : mapping of str to Estimate
+        Output variables of the run.
+    estimates : mapping
         Of their errors.
     """
     maxima = np.asarray(values["thermal/layer_temperature_max"])

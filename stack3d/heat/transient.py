@@ -71,19 +71,22 @@ def over_time(
 ) -> tuple[Record, ThermalSolution, HeatProblem]:
     """Variables of ``/thermal`` with time first, the hottest of the states, and the problem with its films.
 
+    With a workload, `state` is its steady heat: what goes with the rate follows the trace, leakage stays as it is there.
+
+    Steps run on the matrix of `solid`, whichever backend that is.
+
     Parameters
     ----------
     chip : Chip
     deck : TransientDeck
+        The chip's own.
     solid : SolidBackend
-        Steps run on its matrix, whichever backend that is.
     state : Heat, optional
-        Steady heat of a workload: what goes with the rate follows the trace, leakage stays as it is there.
 
     Raises
     ------
     DeckError
-        For a periodic steady state without power that repeats, and for no time at all.
+        For a periodic steady state without power that repeats.
     SolverError
         When a step cannot meet its tolerance, or the periodic state is not found.
     """
@@ -100,7 +103,7 @@ def over_time(
     begun = _periodic if deck.periodic else _marched
     state_at = begun(system, schedule, deck, ambient, allowed)
     rows: list[Record] = []
-    worst: tuple[float, ThermalSolution, HeatProblem] | None = None
+    hottest, worst = -np.inf, list[tuple[ThermalSolution, HeatProblem]]()
     counts: dict[str, Any] = {}
     for now in times:
         result = state_at(float(now))
@@ -118,11 +121,10 @@ def over_time(
         del row["thermal/heat_balance_error"]  # heat is stored, so in is not out
         rows.append(row)
         peak = float(row["thermal/layer_temperature_max"].max())
-        if worst is None or peak > worst[0]:
-            worst = peak, solution, problem.with_films(boundary.films)
-    if worst is None:
-        raise DeckError(Problem("transient.outputs", "asks for no time"))
-    return record.over_time(rows, times), replace(worst[1], statistics=dict(counts)), worst[2]
+        if not peak <= hottest:
+            hottest, worst = peak, [(solution, problem.with_films(boundary.films))]
+    ((solution, cooled),) = worst
+    return record.over_time(rows, times), replace(solution, statistics=dict(counts)), cooled
 
 
 def _marched(
