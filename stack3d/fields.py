@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from stack3d.errors import PackageError, unknown_name
+from stack3d.errors import PackageError, UnknownNameError, unknown_name
 from stack3d.registry import Registry
 
 
@@ -39,6 +39,8 @@ class Output:
 
 outputs: Registry[type[Output]] = Registry("output")
 """By name; other packages announce theirs in the entry-point group ``stack3d.output``."""
+physics: Registry[type[Output]] = Registry("physics")
+"""Second fields by the key under `physics` of a scenario, see `case.physics.SecondField`; the group is ``stack3d.physics``."""
 
 
 def registered[T: Output](kind: type[T]) -> list[T]:
@@ -255,18 +257,17 @@ _WORD = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class _Catalogue(Mapping[str, Variable]):
-    """The package's own fields, then those that registered outputs declare."""
+    """The package's own fields, then those that registered outputs and second fields declare."""
 
     def _outside(self) -> dict[str, Variable]:
         found: dict[str, Variable] = {}
-        for name in outputs:
-            for entry in outputs[name].fields:
+        for registry, name in [(of, name) for of in (outputs, physics) for name in of]:
+            who = f"{registry.kind} {name!r}"
+            for entry in registry[name].fields:
                 if not all(_WORD.fullmatch(word) for word in (entry.group, entry.name, *entry.dims)):
-                    raise PackageError(
-                        f"output {name!r} declares {entry.path!r}: names are of a-z, 0-9 and _, as in 'thermal/rise'"
-                    )
+                    raise PackageError(f"{who} declares {entry.path!r}: names are of a-z, 0-9 and _, as in 'thermal/rise'")
                 if entry.path in _OWN or entry.path in found:
-                    raise PackageError(f"output {name!r} declares {entry.path!r}, which there is already; choose another name")
+                    raise PackageError(f"{who} declares {entry.path!r}, which there is already; choose another name")
                 found[entry.path] = entry
         return found
 
@@ -310,8 +311,20 @@ def is_temperature(path: str) -> bool:
     return f"{path}_error" in FIELDS and path.startswith("thermal/")
 
 
+GONE = {"power/inference_energy": "power/energy_per_inference says it, summed over component"}
+"""Variables of version 0.1 that are no more, and what says the same now."""
+
+
+def instead_of(name: str) -> str:
+    """The new word for a variable that is gone, ``group/name`` or its name alone; else nothing."""
+    found = [new for old, new in GONE.items() if name in (old, old.rpartition("/")[2])]
+    return f"; since 0.2 {found[0]}" if found else ""
+
+
 def field(path: str) -> Variable:
     """The catalogued field ``group/name``; raises UnknownNameError."""
     if path not in FIELDS:
+        if new := instead_of(path):
+            raise UnknownNameError(f"unknown output variable {path!r}{new}")
         raise unknown_name("output variable", path, FIELDS)
     return FIELDS[path]

@@ -10,26 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.case.physics import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
 from stack3d.chip import Chip, ComputingChip
 from stack3d.chip.design import TODAY
 from stack3d.errors import DeckError, Problem, SolverError, ValidityWarning
-from stack3d.grids import Grid
 from stack3d.heat import estimate
 from stack3d.heat.accuracy import closer, distance
-from stack3d.heat.bodies import check_body, make_body, size_of_body
-from stack3d.heat.faces import thermal_problem
 from stack3d.heat.limits import check_limits, warn_of_limits
+from stack3d.heat.meshing import AnyKind, check_mesh, meshed
 from stack3d.heat.outputs import thermal_values
 from stack3d.heat.placing import placed_chip
-from stack3d.heat.solvers import Backends, builder_of
+from stack3d.heat.solvers import Backends
 from stack3d.heat.transient import over_time
 from stack3d.life.loop import Loop
 from stack3d.life.policy import Policy, chosen_policies
 from stack3d.life.start import first_heat, present
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
+from stack3d.schema.numerics import AccuracyDeck
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.problem import HeatProblem
@@ -85,11 +85,11 @@ def check(scenario: Scenario, *, solve: bool = False) -> Chip:
     Unless asked to `solve`, no temperature is found: tiles whose placement wants one lie as with ``spread``.
     """
     chip = placed_chip(scenario, solve=solve)
-    if problems := check_limits(chip):
+    if problems := [*check_limits(chip), *check_physics(chip)]:
         raise DeckError(problems)
     if isinstance(chip, ComputingChip):
         chosen_policies(chip.computer)
-    check_body(chip)
+    check_mesh(scenario)
     check_size(chip)
     return chip
 
@@ -153,6 +153,7 @@ class _Solved:
     """Temperatures of a case on one mesh, and their estimated errors."""
 
     record: Record
+    body: AnyKind
     solution: ThermalSolution
     problem: HeatProblem
     estimates: estimate.Estimates
@@ -174,28 +175,27 @@ class _Case:
         """Mesh, solve and judge; of a workload the whole life, or the `thermal` state of the first epoch alone."""
         scenario, backends, clock = chip.scenario, self.backends, self.clock
         with clock("build"):
-            body = make_body(chip)
-        builder = builder_of(scenario, body) if isinstance(body, Grid) else None
-        told = {"builder": builder} if builder else {}
-        unknowns = size_of_body(chip, body)[0]
+            body = meshed(chip)
+        unknowns, told = body.unknowns(chip.stack, scenario.solver.order), body.facts(scenario.solver)
         self.observer.stage("mesh", layers=len(chip.stack.layers), unknowns=unknowns, solves=solves_of(chip), **told)
         with clock("mesh"):
-            problem = thermal_problem(chip.stack, body, scenario.cooling)
-            backend = backends.of(scenario, problem)
+            backend = backends.of(scenario, chip.stack, body)
         computing = chip if isinstance(chip, ComputingChip) else None
         if computing is not None and not thermal and scenario.transient is None:
             loop = Loop(computing, backend, self.plan, self.observer, clock, self.resume, self.key)
             record, solution = loop.run()
             with clock("heat"):
                 estimates = estimate.of_state(computing, loop.first, backends.coarse, record)
-            return _Solved(record, solution, backend.problem, estimates, unknowns)
+            return _Solved(record, body, solution, backend.problem, estimates, unknowns)
         self.observer.stage("heat")
         with clock("heat"):
             state = None if computing is None else first_heat(computing, backend, self.plan, beyond=scenario.transient is None)
             if scenario.transient is not None:
-                record, solution, cooled = over_time(chip, backends.solid(scenario, problem), state)
-                estimates = estimate.of_march(chip, record, backends.coarse, state)
-                return _Solved(record, solution, cooled, estimates, unknowns)
+                record, solution, cooled = over_time(
+                    chip, scenario.transient, backends.solid(scenario, chip.stack, body), state
+                )
+                estimates = estimate.of_march(chip, scenario.transient, record, backends.coarse, state)
+                return _Solved(record, body, solution, cooled, estimates, unknowns)
             if state is None or computing is None:
                 solution = backend.solve(chip.sources)
                 record = thermal_values(chip, solution)
@@ -205,9 +205,9 @@ class _Case:
                 record.along("time", [TODAY])
                 record.put("thermal/tile_temperature", state.tile_temperature[None])
                 estimates = estimate.of_state(computing, state, backends.coarse, record)
-        return _Solved(record, solution, backend.problem, estimates, unknowns)
+        return _Solved(record, body, solution, backend.problem, estimates, unknowns)
 
-    def accurate(self, chip: Chip) -> tuple[Chip, _Solved, str]:
+    def accurate(self, chip: Chip, wanted: AccuracyDeck) -> tuple[Chip, _Solved, str]:
         """Refine until the estimate meets the accuracy asked for; the chip on its last mesh, and what that took in a line.
 
         Raises
@@ -215,10 +215,9 @@ class _Case:
         DeckError
             When the next mesh does not fit into memory.
         """
-        wanted = chip.scenario.solver.accuracy
         for meshes in range(1, MOST_MESHES + 1):
             found = self.solved(chip, thermal=True)
-            gap = distance(chip, found.record, found.estimates)
+            gap = distance(chip, wanted, found.record, found.estimates)
             took = f"{wanted} asked, {gap.error:.2g} K estimated where {gap.allowed:.2g} K is allowed; {meshes}"
             took += f" mesh{'es' if meshes > 1 else ''}, {found.unknowns} unknowns"
             next_chip = closer(chip, gap) if gap.ratio > 1 else None
@@ -257,18 +256,18 @@ def _run(
     observer.stage("build", scenario=scenario.scenario)
     with clock("build"):
         chip = placed_chip(scenario)
-        if problems := check_limits(chip):
+        if problems := [*check_limits(chip), *check_physics(chip)]:
             raise DeckError(problems)
         plan = chosen_policies(chip.computer) if isinstance(chip, ComputingChip) else ()
-        check_body(chip)
+        check_mesh(scenario)
         check_size(chip)
     case = _Case(plan, backends, observer, clock, resume, key)
     lines: tuple[str, ...] = ()
     follows = isinstance(chip, ComputingChip) and until is None and scenario.transient is None
-    if scenario.solver.accuracy is None:
+    if (wanted := scenario.solver.accuracy) is None:
         found = case.solved(chip, thermal=not follows)
     else:
-        chip, found, took = case.accurate(chip)
+        chip, found, took = case.accurate(chip, wanted)
         lines = (f"error asked        {took}",)
         if follows:
             found = case.solved(chip, thermal=False)
@@ -276,6 +275,10 @@ def _run(
     for name, one in found.estimates.items():
         record.put(name, one.value, one.how)
     _check_temperatures(record)
+    if steps_of(scenario):
+        observer.stage("physics", fields=", ".join(steps_of(scenario)))
+        with clock("physics"):
+            solve_physics(chip, found.body, found.problem, found.solution, record)
     if scenario.transient is not None:
         _warn_of_promise(chip, found)
     highest = record["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in record else None

@@ -54,6 +54,8 @@ class Case:
             "title": True,
             "solver": {"mesh": {"builder": True}},
         }  # these change no number
+        if not self.scenario.physics.steps:
+            left_out["physics"] = True
         values = self.scenario.model_dump(mode="json", exclude=left_out)
         for _, node, last in files.named_files(values):
             node[last] = files.content_of(node[last])

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import overload
 
 import numpy as np
 
-from stack3d.grids import Grid
 from stack3d.heat.channels import channel_runs
 from stack3d.layout import Rectangle, Stack, Surface
-from stack3d.meshes import CellMesh, Columns
 from stack3d.schema.cooling import CoolingDeck, FaceDeck
-from stack3d.thermal.mesh_problem import MeshProblem
-from stack3d.thermal.problem import Face, FilmLaw, HeatProblem, ThermalProblem
+from stack3d.thermal.problem import Face, FilmLaw, HeatProblem
 
 FIRST_RISE = 20.0
 """Rise of a face over ambient at which a film that follows its temperature begins. [K]"""
@@ -22,12 +18,21 @@ FIRST_RISE = 20.0
 def face_of(deck: FaceDeck, area: float, ambient: float) -> Face:
     """Condition of a cooled face of an area [m²]; where the film follows the temperature, that of a first guess."""
     flux, capacity = deck.flux or 0.0, deck.heat_capacity / area if deck.heat_capacity is not None else 0.0
+    reference = surroundings(deck, ambient)
     if deck.temperature is not None:
-        return Face(np.inf, deck.temperature, flux)
+        return Face(np.inf, reference, flux)
     if (cooler := deck.thermoelectric) is not None:
-        film = cooler.peltier + cooler.conductance
-        return Face(film, (cooler.conductance * cooler.hot_side + cooler.joule) / film, flux, capacity)
-    return Face(deck.film(ambient + FIRST_RISE, ambient, area), ambient, flux, capacity)
+        return Face(cooler.peltier + cooler.conductance, reference, flux, capacity)
+    return Face(deck.film(ambient + FIRST_RISE, ambient, area), reference, flux, capacity)
+
+
+def surroundings(deck: FaceDeck, ambient: float) -> float:
+    """Temperature that a face would take without heat: its own, that of its cooler at zero power, or ambient. [K]"""
+    if deck.temperature is not None:
+        return deck.temperature
+    if (cooler := deck.thermoelectric) is not None:
+        return (cooler.conductance * cooler.hot_side + cooler.joule) / (cooler.peltier + cooler.conductance)
+    return ambient
 
 
 def film_laws(cooling: CoolingDeck, problem: HeatProblem) -> dict[str, FilmLaw]:
@@ -59,32 +64,20 @@ def side_area(stack: Stack) -> float:
     return total
 
 
-@overload
-def thermal_problem(stack: Stack, body: Grid, cooling: CoolingDeck) -> ThermalProblem: ...
-
-
-@overload
-def thermal_problem(stack: Stack, body: Columns | CellMesh, cooling: CoolingDeck) -> MeshProblem: ...
-
-
-@overload
-def thermal_problem(stack: Stack, body: Grid | Columns | CellMesh, cooling: CoolingDeck) -> ThermalProblem | MeshProblem: ...
-
-
-def thermal_problem(stack: Stack, body: Grid | Columns | CellMesh, cooling: CoolingDeck) -> ThermalProblem | MeshProblem:
-    """Stack, mesh or grid, cooled faces, patches and channels."""
-    ambient = cooling.ambient
-    if isinstance(body, CellMesh):
-        return MeshProblem(stack, body, {n: face_of(d, body.face_areas[n], ambient) for n, d in cooling.faces.items()})
+def patches_of(stack: Stack, cooling: CoolingDeck) -> list[tuple[Surface, Face]]:
+    """Patches of a cooling deck, then the films of channels, with their conditions."""
     patches: list[tuple[Surface, Face]] = []
     for surface, deck in zip(surfaces_of(cooling, stack), cooling.patches):
-        patches.append((surface, face_of(deck.condition, sum(box.area for box in surface.extents), ambient)))
+        area = sum(box.area for box in surface.extents)
+        patches.append((surface, face_of(deck.condition, area, cooling.ambient)))
     for run in channel_runs(stack):
         for name, surface in run.patches.items():
             patches.append((surface, Face(run.film(name), run.channels.inlet_temperature)))
-    top = face_of(cooling.top, stack.layers[-1].extent.area, ambient)
-    bottom = face_of(cooling.bottom, stack.layers[0].extent.area, ambient)
-    sides = face_of(cooling.sides, side_area(stack), ambient)
-    if isinstance(body, Columns):
-        return MeshProblem(stack, body, {"top": top, "bottom": bottom, "sides": sides, **{s.name: f for s, f in patches}})
-    return ThermalProblem(stack, body, top, bottom, sides, tuple(patches))
+    return patches
+
+
+def outer_faces(stack: Stack, cooling: CoolingDeck) -> dict[str, Face]:
+    """Conditions of ``top``, ``bottom`` and ``sides``."""
+    areas = {"top": stack.layers[-1].extent.area, "bottom": stack.layers[0].extent.area, "sides": side_area(stack)}
+    decks = {"top": cooling.top, "bottom": cooling.bottom, "sides": cooling.sides}
+    return {name: face_of(deck, areas[name], cooling.ambient) for name, deck in decks.items()}

@@ -114,7 +114,18 @@ class Plan(ABC):
     def jobs(
         self, entries: Sequence[Entry], folder: Path, until: str | None, *, force: bool
     ) -> tuple[list[Job], list[tuple[Entry, dict[str, Any]]]]:
-        """Cases that have to run, large ones first, by mesh and films, and those that are done with their records."""
+        """Cases that have to run, large ones first, by mesh and films, and those that are done with their records.
+
+        Parameters
+        ----------
+        entries : sequence of Entry
+        folder : Path
+            Of the study.
+        until : str or None
+            Where the runs stop.
+        force : bool
+            Run whatever is there.
+        """
         pending: dict[str, tuple[tuple[int, str, str], Job]] = {}
         done: dict[str, tuple[Entry, dict[str, Any]]] = {}
         for entry in entries:

@@ -12,7 +12,7 @@ import pytest
 from stack3d import decks
 from stack3d.case import run_case
 from stack3d.errors import RangeError
-from stack3d.heat.bodies import describe
+from stack3d.heat.meshing import describe
 from stack3d.heat.placing import placed_chip
 from stack3d.progress import Silent
 
