@@ -18,6 +18,7 @@ from stack3d.grids import Grid
 from stack3d.heat import estimate
 from stack3d.heat.bodies import check_body, make_body
 from stack3d.heat.faces import thermal_problem
+from stack3d.heat.impedance import check_impedance, impedance_values, model_of
 from stack3d.heat.limits import check_limits, warn_of_limits
 from stack3d.heat.outputs import thermal_values
 from stack3d.heat.placing import placed_chip
@@ -30,6 +31,7 @@ from stack3d.life.times import TODAY
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
 from stack3d.schema.scenario import Scenario
+from stack3d.thermal.backend import ThermalBackend
 from stack3d.thermal.problem import HeatProblem
 
 HOTTEST = 700.0
@@ -81,7 +83,7 @@ def check(scenario: Scenario, *, solve: bool = False) -> Chip:
     Unless asked to `solve`, no temperature is found: tiles whose placement wants one lie as with ``spread``.
     """
     chip = placed_chip(scenario, solve=solve)
-    if problems := check_limits(chip):
+    if problems := [*check_limits(chip), *check_impedance(chip)]:
         raise DeckError(problems)
     chosen_policies(chip)
     check_body(chip)
@@ -143,6 +145,16 @@ def _check_temperatures(values: Mapping[str, Any]) -> None:
         warnings.warn(ValidityWarning(text), stacklevel=2)
 
 
+def _impedance(chip: Chip, backend: ThermalBackend, backends: Backends) -> Record:
+    """Of a steady state, with that of elements of twice the size for its error."""
+    steady = backend.solve(chip.sources)
+    if chip.scenario.geometry.mesh is not None:
+        return impedance_values(chip, backend, steady, None)
+    rough = estimate.coarser(chip)
+    on_rough = backends.of(rough.scenario, thermal_problem(rough.stack, make_body(rough), rough.scenario.cooling))
+    return impedance_values(chip, backend, steady, model_of(rough, on_rough, on_rough.solve(chip.sources)))
+
+
 def _run(
     scenario: Scenario, observer: Observer, until: str | None, backends: Backends, resume: Path | None, key: str
 ) -> Outcome:
@@ -151,7 +163,7 @@ def _run(
     observer.stage("build", scenario=scenario.scenario)
     with clock("build"):
         chip = placed_chip(scenario)
-        if problems := check_limits(chip):
+        if problems := [*check_limits(chip), *check_impedance(chip)]:
             raise DeckError(problems)
         plan = chosen_policies(chip)
         check_body(chip)
@@ -191,6 +203,10 @@ def _run(
             estimates = estimate.of_state(chip, loop.first, backends.coarse, record)
     for name, found in estimates.items():
         record.put(name, found.value, found.how)
+    if scenario.impedance is not None:
+        observer.stage("impedance", sources=len(chip.sources))
+        with clock("impedance"):
+            record.add(_impedance(chip, backend, backends.coarse))
     _check_temperatures(record)
     highest = record["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in record else None
     warn_of_limits(chip, cooled or backend.problem, solution, highest)

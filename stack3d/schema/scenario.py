@@ -17,7 +17,7 @@ from stack3d.schema.device import Device
 from stack3d.schema.geometry import Geometry, Name
 from stack3d.schema.life import HybridTiers, Lifetime, MonteCarlo
 from stack3d.schema.mvm import Mvm
-from stack3d.schema.numerics import Solver, Transient
+from stack3d.schema.numerics import ImpedanceDeck, Solver, Transient
 from stack3d.schema.sweep import Sweep
 from stack3d.schema.workload import PowerMap, Workload
 
@@ -60,6 +60,8 @@ class Scenario(DeckModel):
     solver: Solver
     transient: Transient | None = None
     """Temperature over time; absent = steady."""
+    impedance: ImpedanceDeck | None = None
+    """Step responses, resistances and networks of sources, beside the temperatures."""
     probes: tuple[Probe, ...] = ()
     maps: Maps | None = None
     limits: dict[str, Temperature] = {}
