@@ -17,7 +17,7 @@ from stack3d.case.run import run_case
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.heat.solvers import Backends
 from stack3d.progress import Silent
-from stack3d.thermal.fem.solver_on_grid import FemSolver
+from stack3d.thermal.fem.solver_on_grid import solver_on_grid
 from stack3d.thermal.grid.loads import source_loads
 from stack3d.thermal.grid.preconditioner import GridPreconditioner
 
@@ -42,10 +42,10 @@ def preconditioners(which: str, size: int, per_layer: int) -> Row:
         chip, problem = package(size, per_layer)
         sources = list(chip.sources)
     clock = Clock()
-    solver = FemSolver(problem, *layered_cells(problem.stack, problem.grid))
+    solver = solver_on_grid(problem, *layered_cells(problem.stack, problem.grid))
     from petsc4py import PETSc  # finds its libraries once DOLFINx is there
 
-    matrix, nodes = solver._matrix, solver._nodes
+    matrix, nodes = solver.conduction.assembly.matrix, solver.conduction.at.nodes
     out: Row = {"unknowns": int(nodes.size), "mesh and assembly s": clock()}
     load = source_loads(problem.grid, problem.stack, sources).reshape(-1)[nodes]
     for name, options in PETSC.items():

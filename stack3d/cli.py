@@ -168,6 +168,7 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     from stack3d import decks, results
     from stack3d.case import check
     from stack3d.case.size import told
+    from stack3d.chip import ComputingChip
     from stack3d.heat.bodies import describe
     from stack3d.units import short
 
@@ -191,10 +192,10 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
             f"{k:<24}{contact:>10}  {layer.role}".rstrip()
         )
     typer.echo(f"\nmesh: {describe(chip)}\ntakes: {told(chip)}")
-    if chip.computer is not None:
+    if isinstance(chip, ComputingChip):
         from stack3d.heat.outputs import mapping_table
 
-        table = mapping_table(chip, chip.computer)
+        table = mapping_table(chip.computer)
         typer.echo(f"\n{'layer':<24}{'weights':>14}{'copies':>8}{'tiles':>7}{'used':>8}{'products':>10}{'busy':>11}")
         for i, matrix in enumerate(chip.computer.network.layers):
             rows, columns, copies, tiles, products, used, busy = (table[key][i] for key in table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,6 +76,15 @@ class DeckError(Stack3dError):
 
     def __reduce__(self) -> tuple[type[DeckError], tuple[tuple[Problem, ...]]]:
         return type(self), (self.problems,)
+
+
+def collected[T](step: Callable[[], T], problems: list[Problem], key: str = "") -> T | None:
+    """Outcome of a step; None where it raises DeckError, whose mistakes join `problems`, under `key` where they name none."""
+    try:
+        return step()
+    except DeckError as error:
+        problems += [p if p.key or not key else replace(p, key=key) for p in error.problems]
+        return None
 
 
 class UnknownNameError(DeckError):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import unknown_name
+from stack3d.materials import Material as Material
 
 Floats = NDArray[np.float64]
 
@@ -76,31 +77,6 @@ def overlapping(boxes: Floats, *, slack: float = 1e-12, share: float = 0.0) -> I
         granted = np.maximum(share * np.minimum(size[near], size[i]).min(axis=1), slack)
         for j in order[near][(shared > granted[:, None]).all(axis=1)].tolist():
             yield max(j, int(order[i])), min(j, int(order[i]))
-
-
-@dataclass(frozen=True)
-class Material:
-    """Thermal properties of a solid.
-
-    Parameters
-    ----------
-    name : str
-    conductivity : tuple of three floats
-        Diagonal (kx, ky, kz) at 300 K. [W m⁻¹ K⁻¹]
-    heat_capacity : float
-        Volumetric, at constant pressure. [J m⁻³ K⁻¹]
-    exponent : float
-        n of k(T) = k(300 K) (T / 300 K)ⁿ; 0 means constant. [-]
-    """
-
-    name: str
-    conductivity: tuple[float, float, float]
-    heat_capacity: float
-    exponent: float = 0.0
-
-    def conductivity_factor(self, temperature: Floats) -> Floats:
-        """k(T) / k(300 K), any shape; `temperature` in kelvin."""
-        return np.asarray((np.asarray(temperature) / 300.0) ** self.exponent)
 
 
 @dataclass(frozen=True)

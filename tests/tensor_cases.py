@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from stack3d.grids import Grid
 from stack3d.layout import Block, HeatSource, Layer, Material, Rectangle, Stack
+from stack3d.schema.material_laws import PowerOfTemperature
 from stack3d.thermal.grid.cells import CellProperties
 from stack3d.thermal.problem import Face, ThermalProblem
 
@@ -41,6 +42,11 @@ def grid(stack: Stack, nx: int, ny: int, per_layer: list[int], *, x_edges: list[
     return Grid(lines([f.x0, f.x1, *x_edges], nx), lines([f.y0, f.y1, *y_edges], ny), z, layer)
 
 
+def power(exponent: float) -> PowerOfTemperature | None:
+    """The law (T / 300 K)^n."""
+    return PowerOfTemperature(value=1.0, exponent=exponent) if exponent else None
+
+
 def stack(size: tuple[float, float], slabs: list[dict[str, Any]]) -> Stack:
     """Slabs bottom first: thickness, k (number or three), and any other field of Layer."""
     footprint = Rectangle(0.0, size[0], 0.0, size[1])
@@ -48,8 +54,13 @@ def stack(size: tuple[float, float], slabs: list[dict[str, Any]]) -> Stack:
     for i, slab in enumerate(slabs):
         slab = dict(slab)
         k = slab.pop("k")
+        diagonal = tuple(k) if isinstance(k, list | tuple) else (k, k, k)
         material = Material(
-            f"m{i}", tuple(k) if isinstance(k, list | tuple) else (k, k, k), slab.pop("c", 1.66e6), slab.pop("exponent", 0.0)
+            f"m{i}",
+            diagonal,
+            slab.pop("c", 1.66e6),
+            slab.pop("conducts", None) or power(slab.pop("exponent", 0.0)),
+            slab.pop("stores", None),
         )
         thickness, extent = slab.pop("thickness"), slab.pop("extent", footprint)
         layers.append(Layer(slab.pop("name", f"l{i}"), z, z + thickness, extent, material, **slab))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stack3d.chip.chip import ComputingChip
 from stack3d.geometry.hexahedra import CellRegions, layered_cells
 from stack3d.grids import Grid
 from stack3d.heat.bodies import check_body, make_body
@@ -83,12 +84,12 @@ def solve_field(scenario: Scenario) -> Field:
     problem = thermal_problem(chip.stack, body, scenario.cooling)
     backend = make_backend(scenario, problem)
     sources = list(chip.sources)
-    if chip.computer is None:
-        solution = backend.solve(sources)
-    else:
-        state = first_heat(chip, chip.computer, backend, chosen_policies(chip))
+    if isinstance(chip, ComputingChip):
+        state = first_heat(chip, backend, chosen_policies(chip.computer))
         solution = state.solution
         sources = list(heat_sources(chip, state.powers, state.rate))
+    else:
+        solution = backend.solve(sources)
     values = solution.field.values
     if isinstance(problem, MeshProblem):
         mesh = problem.mesh

@@ -12,7 +12,8 @@ import numpy as np
 
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
-from stack3d.chip.chip import Chip
+from stack3d.chip import Chip, ComputingChip
+from stack3d.chip.design import TODAY
 from stack3d.errors import DeckError, SolverError, ValidityWarning
 from stack3d.grids import Grid
 from stack3d.heat import estimate
@@ -27,7 +28,6 @@ from stack3d.heat.transient import over_time
 from stack3d.life.loop import Loop
 from stack3d.life.policy import chosen_policies
 from stack3d.life.start import first_heat, present
-from stack3d.life.times import TODAY
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
 from stack3d.schema.scenario import Scenario
@@ -85,7 +85,8 @@ def check(scenario: Scenario, *, solve: bool = False) -> Chip:
     chip = placed_chip(scenario, solve=solve)
     if problems := [*check_limits(chip), *check_impedance(chip)]:
         raise DeckError(problems)
-    chosen_policies(chip)
+    if isinstance(chip, ComputingChip):
+        chosen_policies(chip.computer)
     check_body(chip)
     check_size(chip)
     return chip
@@ -165,7 +166,7 @@ def _run(
         chip = placed_chip(scenario)
         if problems := [*check_limits(chip), *check_impedance(chip)]:
             raise DeckError(problems)
-        plan = chosen_policies(chip)
+        plan = chosen_policies(chip.computer) if isinstance(chip, ComputingChip) else ()
         check_body(chip)
         check_size(chip)
         body = make_body(chip)
@@ -179,10 +180,10 @@ def _run(
     if scenario.transient is not None:
         observer.stage("heat")
         with clock("heat"):
-            settled = None if chip.computer is None else first_heat(chip, chip.computer, backend, plan)
+            settled = first_heat(chip, backend, plan) if isinstance(chip, ComputingChip) else None
             record, solution, cooled = over_time(chip, backends.solid(scenario, problem), settled)
             estimates = estimate.of_march(chip, record, backends.coarse, settled)
-    elif chip.computer is None:
+    elif not isinstance(chip, ComputingChip):
         observer.stage("heat")
         with clock("heat"):
             solution = backend.solve(chip.sources)
@@ -191,13 +192,13 @@ def _run(
     elif until == "thermal":
         observer.stage("heat")
         with clock("heat"):
-            state = first_heat(chip, chip.computer, backend, plan)
-            record, solution = present(chip, chip.computer, state), state.solution
+            state = first_heat(chip, backend, plan)
+            record, solution = present(chip, state), state.solution
             record.along("time", [TODAY])
             record.put("thermal/tile_temperature", state.tile_temperature[None])
             estimates = estimate.of_state(chip, state, backends.coarse, record)
     else:
-        loop = Loop(chip, chip.computer, backend, plan, observer, clock, resume, key)
+        loop = Loop(chip, backend, plan, observer, clock, resume, key)
         record, solution = loop.run()
         with clock("heat"):
             estimates = estimate.of_state(chip, loop.first, backends.coarse, record)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from stack3d import memory
-from stack3d.chip.chip import Chip
+from stack3d.chip.chip import Chip, ComputingChip
 from stack3d.chip.computer import READ_MEMORY
 from stack3d.errors import DeckError, Problem
 from stack3d.heat.bodies import make_grid, size_of_body
@@ -35,7 +35,7 @@ def terms_of(chip: Chip) -> dict[str, float]:
     found["tier_map"] = COPIES * NUMBER * times * n_tiers * math.prod(scenario.tier_map)
     if scenario.maps is not None:
         found["maps.grid"] = COPIES * NUMBER * times * len(scenario.maps.layers) * math.prod(scenario.maps.grid)
-    if chip.computer is not None:
+    if isinstance(chip, ComputingChip):
         network, data = chip.computer.network, chip.computer.data
         stored = sum(layer.blocks.nbytes for layer in (*network.layers, *network.digital))
         stored += sum(constant.nbytes for constant in network.program.constants.values())
@@ -44,7 +44,7 @@ def terms_of(chip: Chip) -> dict[str, float]:
         found["workload.data"] = sum(_bytes_of(part) for part in (data.profile, data.inputs, data.labels))
         numbers = times * (8 * len(chip.computer.tiles) + 2 * scenario.monte_carlo.samples + BINS)
         found["lifetime.epochs"] = COPIES * NUMBER * numbers
-    if chip.computer is not None and scenario.lifetime is not None:
+    if isinstance(chip, ComputingChip) and scenario.lifetime is not None:
         cells = sum(math.prod(m.state_shape) for m in chip.computer.matrices.values())
         found["monte_carlo.samples"] = CELL_MEMORY * cells * scenario.monte_carlo.samples
     return found

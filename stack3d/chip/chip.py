@@ -1,18 +1,18 @@
-"""A chip: stack, explicit heat and, with a workload, the computer on it."""
+"""What is heated: a stack and its explicit heat, and with a workload the computer on it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from stack3d.chip.computer import Computer
 from stack3d.layout import HeatSource, Stack
 from stack3d.schema.scenario import Scenario
-from stack3d.workload import trace
+from stack3d.workload.trace import PowerTrace
 
 
 @dataclass(frozen=True, eq=False)
 class Chip:
-    """Stack, explicit heat and, with a workload, the computer on it.
+    """Stack and explicit heat.
 
     Parameters
     ----------
@@ -20,9 +20,6 @@ class Chip:
     stack : Stack
     sources : tuple of HeatSource
         Explicit heat, its mean where a trace is given.
-    computer : Computer or None
-    activity : PowerTrace
-        Activity of the workload, a share of its rate.
     source_trace : PowerTrace or None
         Power of explicit sources over time. [W]
     """
@@ -30,12 +27,24 @@ class Chip:
     scenario: Scenario
     stack: Stack
     sources: tuple[HeatSource, ...]
-    computer: Computer | None
-    activity: trace.PowerTrace = field(default_factory=lambda: trace.read_activity(None))
-    source_trace: trace.PowerTrace | None = None
+    source_trace: PowerTrace | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ComputingChip(Chip):
+    """A chip with a workload.
+
+    Parameters
+    ----------
+    computer : Computer
+    activity : PowerTrace
+        Of the workload, a share of its rate.
+    """
+
+    computer: Computer
+    activity: PowerTrace
 
     @property
     def mean_rate(self) -> float:
         """Inferences per second, mean over the activity. [1/s]"""
-        work = self.scenario.workload
-        return work.rate * float(self.activity.mean[0]) if work is not None else 0.0
+        return self.computer.design.work.rate * float(self.activity.mean[0])

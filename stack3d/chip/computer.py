@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d import mvm
+from stack3d.chip.design import Design
 from stack3d.chip.kept import Loaded
 from stack3d.devices.model import DeviceModel
 from stack3d.layout import Floats
-from stack3d.schema.scenario import Scenario
 from stack3d.tiles import Tile
 from stack3d.workload import data as labelled
 from stack3d.workload import network as networks
@@ -26,8 +26,6 @@ from stack3d.workload.tasks import Task
 
 READ_MEMORY = 256e6
 """Working memory of inference. [byte]"""
-EXACT_PRICED_AS = 8
-"""Bits whose energy exact converters (null) are charged: they exist in no hardware."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +34,8 @@ class Computer:
 
     Parameters
     ----------
+    design : Design
+        What it is made to.
     network : Network
     data : LabelledData
     devices : mapping of str to DeviceModel
@@ -64,6 +64,7 @@ class Computer:
         Tier boundaries between each tile and the logic that sums and buffers.
     """
 
+    design: Design
     network: networks.Network
     data: labelled.LabelledData
     devices: Mapping[str, DeviceModel]
@@ -188,6 +189,10 @@ class Computer:
             )
         return out
 
+    def energies(self, activities: Sequence[power.TileActivity]) -> dict[str, Floats]:
+        """Energy per inference of each tile by component, shape (tiles,). [J]"""
+        return power.tile_energies(activities, self.design.periphery, **self.design.priced_bits)
+
     @property
     def read_memory(self) -> float:
         """Working memory to ask for; inference counts one vector per input where convolutions make many. [byte]"""
@@ -230,15 +235,3 @@ def forward_of(network: networks.Network) -> Callable[[Any, Floats], Floats]:
         return network.run(folded, product).reshape(*leading, len(inputs), -1)
 
     return forward
-
-
-def priced_bits(scenario: Scenario) -> dict[str, int]:
-    """Bits that inputs and conversions are charged for."""
-    return {"dac_bits": scenario.mvm.dac_bits or EXACT_PRICED_AS, "adc_bits": scenario.mvm.adc_bits or EXACT_PRICED_AS}
-
-
-def energies_of(activities: Sequence[power.TileActivity], scenario: Scenario) -> dict[str, Floats]:
-    """Energy per inference of each tile by component, shape (tiles,). [J]"""
-    work = scenario.workload
-    assert work is not None
-    return power.tile_energies(activities, work.periphery, **priced_bits(scenario))

@@ -10,50 +10,59 @@ import numpy as np
 
 from stack3d import mvm
 from stack3d.chip.computer import Computer
+from stack3d.chip.design import Design
 from stack3d.layout import Floats
 from stack3d.schema.device import Device
-from stack3d.schema.scenario import Scenario
 from stack3d.streams import MISMATCH
 from stack3d.workload.network import WeightMatrix
 
 
-def packed(layer: WeightMatrix, scenario: Scenario, deck: Device) -> tuple[tuple[int, int], ...]:
+def packed(layer: WeightMatrix, design: Design, deck: Device) -> tuple[tuple[int, int], ...]:
     """Ranges of a layer's blocks that share arrays: as many as fit one, side by side on its diagonal; raises DeckError."""
-    assert scenario.workload is not None
     count, rows, columns = layer.blocks.shape
     if count == 1:
         return ((0, 1),)
-    mapping, (height, width) = _mapping(scenario, deck), scenario.workload.tile
+    mapping, (height, width) = _mapping(design, deck), design.work.tile
     room = (width - mapping.reserved_columns) // mapping.columns_per_weight
     fit = max(1, min(height // rows, room // columns))
     return tuple((i, min(i + fit, count)) for i in range(0, count, fit))
 
 
-def build_matrix(
-    scenario: Scenario, name: str, weights: Floats, deck: Device, largest: float | None = None
-) -> mvm.AnalogMatrix:
-    """Matrix of one network layer on cells of one device, converters not yet calibrated; raises DeckError."""
-    assert scenario.workload is not None
-    choice = scenario.mvm
+def build_matrix(design: Design, name: str, weights: Floats, deck: Device, largest: float | None = None) -> mvm.AnalogMatrix:
+    """Matrix of one network layer on cells of one device, converters not yet calibrated; raises DeckError.
+
+    Parameters
+    ----------
+    design : Design
+    name : str
+        Of the matrix.
+    weights : ndarray, shape (n_inputs, n_outputs)
+        [-]
+    deck : Device
+        Of the cells.
+    largest : float, optional
+        Weight at the end of the conductance window; absent = the largest of these. [-]
+    """
+    choice = design.mvm
     scale = deck.read.nonlinearity_voltage if choice.nonlinear_cells else None
     return mvm.AnalogMatrix.build(
         name,
         weights,
-        _mapping(scenario, deck),
-        scenario.workload.tile,
+        _mapping(design, deck),
+        design.work.tile,
         largest=largest,
         dac=mvm.Converter(choice.dac_bits),
         adc=mvm.Converter(choice.adc_bits),
         input_slice_bits=choice.input_slice_bits,
         read_voltage=deck.read.voltage,
         cell=mvm.SinhCell(scale) if scale and not choice.wire_resistance else None,
-        wires=_wires(scenario),
+        wires=_wires(design),
     )
 
 
-def _mapping(scenario: Scenario, deck: Device) -> mvm.WeightMapping:
-    choice = scenario.mvm
-    compensation = scenario.lifetime.compensation if scenario.lifetime else None
+def _mapping(design: Design, deck: Device) -> mvm.WeightMapping:
+    choice = design.mvm
+    compensation = design.lifetime.compensation
     return mvm.WeightMapping(
         deck.g_min,
         deck.g_max,
@@ -64,8 +73,8 @@ def _mapping(scenario: Scenario, deck: Device) -> mvm.WeightMapping:
     )
 
 
-def _wires(scenario: Scenario) -> mvm.Wires | None:
-    choice = scenario.mvm
+def _wires(design: Design) -> mvm.Wires | None:
+    choice = design.mvm
     if choice.wire_resistance == 0:
         return None
     return mvm.Wires(
@@ -95,9 +104,9 @@ def error_powers(computer: Computer) -> dict[str, Floats]:
     return powers
 
 
-def with_mismatch(scenario: Scenario, matrices: Mapping[str, mvm.AnalogMatrix]) -> dict[str, mvm.AnalogMatrix]:
+def with_mismatch(design: Design, matrices: Mapping[str, mvm.AnalogMatrix]) -> dict[str, mvm.AnalogMatrix]:
     """Give every chip its own gain errors and offsets of converters."""
-    choice, samples = scenario.mvm, scenario.monte_carlo
+    choice, samples = design.mvm, design.chips
     if not (choice.adc_gain_sd or choice.adc_offset_sd):
         return dict(matrices)
     out = {}
@@ -110,14 +119,14 @@ def with_mismatch(scenario: Scenario, matrices: Mapping[str, mvm.AnalogMatrix]) 
 
 
 def with_warm_wires(
-    scenario: Scenario, matrices: Mapping[str, mvm.AnalogMatrix], temperatures: Mapping[str, float], seen: Mapping[str, Any]
+    computer: Computer, temperatures: Mapping[str, float], seen: Mapping[str, Any]
 ) -> tuple[dict[str, mvm.AnalogMatrix], float]:
-    """Wires at the mean temperature [K] of each layer's tiles; shared losses and their error where the scenario asks."""
+    """Wires at the mean temperature [K] of each layer's tiles; shared losses and their error where the design asks."""
     out, worst = {}, 0.0
-    for name, m in matrices.items():
+    for name, m in computer.matrices.items():
         if isinstance(m.wires, mvm.Wires):
             m = replace(m, wires=m.wires.at(temperatures[name]))
-            if scenario.mvm.wires == "shared":
+            if computer.design.mvm.wires == "shared":
                 m, error = mvm.share_wires(m, np.asarray(seen[name]))
                 worst = max(worst, error)
         out[name] = m

@@ -43,8 +43,9 @@ class Kept[T]:
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A network whose batch is found, its data, and what an inference takes."""
+    """A network whose batch is found, its data, and what an inference takes; `contents` is all that decides them."""
 
+    contents: tuple[Any, ...]
     network: Network
     data: LabelledData
     counted: Counted

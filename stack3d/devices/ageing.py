@@ -63,10 +63,9 @@ class Ageing(BoundLaws):
             rate = self.retention.rate(temperature, state.draws.get("retention", 0.0), self.device)
             if self.self_heating and reads and duration:
                 duty = min(reads * self.device.read.pulse / duration, 1.0)
-                hot = self.retention.rate(
-                    temperature + self._read_rise(state.programmed), state.draws.get("retention", 0.0), self.device
-                )
-                rate = rate + duty * (hot - rate)
+                hot = temperature + self._read_rise(state.programmed)
+                hot_rate = self.retention.rate(hot, state.draws.get("retention", 0.0), self.device)
+                rate = rate + duty * (hot_rate - rate)
             clocks["retention"] = tick(clocks["retention"], rate, duration)
         if self.crystallisation:
             clocks["crystallisation"] = tick(

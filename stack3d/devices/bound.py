@@ -120,17 +120,22 @@ class BoundLaws:
 
     def _read_rise(self, conductance: Array) -> Array:
         """Rise of cells over their tier while all are read, in the precision of `conductance` [S]. [K]"""
-        assert self.self_heating is not None
-        read = self.device.read
-        power = conductance * conductance.dtype.type(read.voltage**2 * self.self_heating.reached(read.pulse))
+        heating, read = self.self_heating, self.device.read
+        if heating is None:
+            return np.zeros_like(conductance)
+        power = conductance * conductance.dtype.type(read.voltage**2 * heating.reached(read.pulse))
         if power.ndim < 2:
-            return self.self_heating.rise(power.reshape(-1, 1, 1), self.device).reshape(power.shape)
-        return self.self_heating.rise(power[..., None, :, :], self.device)[..., 0, :, :]
+            return heating.rise(power.reshape(-1, 1, 1), self.device).reshape(power.shape)
+        return heating.rise(power[..., None, :, :], self.device)[..., 0, :, :]
 
     def _write_disturb(self, temperature: Array) -> Array:
-        """Reduced time of retention that writes of neighbours cost a nominal cell: two of four come after its own. [-]"""
+        """Reduced time of retention that writes of neighbours cost a nominal cell: two of four come after its own. [-]
+
+        Nothing where the device does not heat itself, or has no retention or no write.
+        """
         write = self.device.write
-        assert self.self_heating is not None and self.retention is not None and write is not None
+        if self.self_heating is None or self.retention is None or write is None:
+            return np.zeros(temperature.shape)
         power = np.full((1, 1, 1), write.energy / write.pulse)
         rise = self.self_heating.beside() * float(self.self_heating.rise(power, self.device)[0, 0, 0])
         rate = self.retention.rate(temperature + rise * self.self_heating.reached(write.pulse), 0.0, self.device)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stack3d.devices.bound import BoundLaws
-from stack3d.devices.laws import Array
+from stack3d.devices.laws import Array, RetentionLaw, TemperatureDependence
 from stack3d.devices.state import STUCK_HIGH, STUCK_LOW, CellState
 
 
@@ -32,19 +32,19 @@ class Reading(BoundLaws):
         clocks, draws = state.clocks, state.draws
         conductance = state.programmed
         if self.retention and not self.retention.last:
-            conductance = self._kept(state, conductance)
+            conductance = self._kept(state, conductance, self.retention)
         if self.read_disturb:
             conductance = conductance * self.read_disturb.remaining(clocks["reads"], device).astype(target.dtype)
         conductance = self._moved(state, conductance)
         if self.retention and self.retention.last:
-            conductance = self._kept(state, conductance)
+            conductance = self._kept(state, conductance, self.retention)
         if self.crystallisation:
             conductance = self.crystallisation.conductance(conductance, clocks["crystallisation"], device)
         if self.temperature_dependence and temperature is not None:
             at = self._temperature(temperature, state.shape)
             self.temperature_dependence.check("temperature", at, where=self._where("temperature_dependence"))
             if self.self_heating:
-                self._heated(state, conductance, at)
+                self._heated(state, conductance, at, self.temperature_dependence)
             else:
                 conductance *= self.temperature_dependence.factor(
                     conductance / device.g_max,
@@ -58,24 +58,20 @@ class Reading(BoundLaws):
             np.copyto(conductance, device.g_max, where=state.stuck == STUCK_HIGH)
         return conductance
 
-    def _heated(self, state: CellState, conductance: Array, temperature: Array) -> None:
+    def _heated(self, state: CellState, conductance: Array, temperature: Array, law: TemperatureDependence) -> None:
         """Multiply `conductance` by G(T) of cells that this read heats, as those of write-verify did."""
-        assert self.temperature_dependence is not None
         draw = np.broadcast_to(state.draws.get("temperature_dependence", np.zeros(())), state.shape)
         at, reference = (np.broadcast_to(t, state.shape) for t in (temperature, state.programming_temperature))
         # chip by chip: temperatures of cells are large arrays
         for part in range(len(conductance)) if conductance.ndim > 2 else (...,):
             mine = conductance[part]
             rise = self._read_rise(mine)
-            mine *= self.temperature_dependence.factor(
-                mine / self.device.g_max, at[part] + rise, reference[part] + rise, draw[part], self.device
-            )
+            mine *= law.factor(mine / self.device.g_max, at[part] + rise, reference[part] + rise, draw[part], self.device)
 
-    def _kept(self, state: CellState, conductance: Array) -> Array:
+    def _kept(self, state: CellState, conductance: Array, law: RetentionLaw) -> Array:
         """What retention leaves of a conductance. [S]"""
-        assert self.retention is not None
         clocks, draw = state.clocks, state.draws.get("retention", 0.0)
-        return self.retention.conductance(conductance, state.target, clocks["retention"], clocks["age"], draw, self.device)
+        return law.conductance(conductance, state.target, clocks["retention"], clocks["age"], draw, self.device)
 
     def _moved(self, state: CellState, conductance: Array) -> Array:
         """Add relaxation and spread, within bounds; always a fresh array."""

@@ -15,6 +15,7 @@ from stack3d.devices.endurance import GradualClosure
 from stack3d.devices.equilibrium import LevelBarriers, OwnEquilibrium
 from stack3d.devices.model import DeviceModel
 from stack3d.devices.retention import ROUNDED_BOLTZMANN, PowerLaw, gap_growth_rate
+from stack3d.errors import DeckError
 
 TEN_YEARS = 3.154e8
 """Ten years as the sources round them. [s]"""
@@ -50,6 +51,13 @@ class Row:
         return abs(self.computed - self.published) <= self.tolerance
 
 
+def _of[L](kind: type[L], law: object) -> L:
+    """The law of a packaged deck, which has to be of a kind; raises DeckError."""
+    if not isinstance(law, kind):
+        raise DeckError(f"the numbers compared are those of {kind.__name__}, the deck has {type(law).__name__}")
+    return law
+
+
 def table() -> list[Row]:
     """Compare every device law with the published numbers it claims to reproduce."""
     return [*_foundries(), *_gap_growth(), *_bakes(), *_two_temperatures(), *_relaxation(), *_phase_change(), *_endurance()]
@@ -60,8 +68,8 @@ def _foundries() -> list[Row]:
     rows = []
     for technology in "AB":
         device = build_device(load_device(f"foundry_{technology.lower()}"))
-        relaxation, loss = device.relaxation, device.retention
-        assert isinstance(relaxation, OwnEquilibrium) and (loss is None or isinstance(loss, LevelBarriers))
+        relaxation = _of(OwnEquilibrium, device.relaxation)
+        loss = None if device.retention is None else _of(LevelBarriers, device.retention)
         given = foundry.rows(technology)
         width = foundry.PAIR_WIDTH[technology]
         misses = np.abs(given.misses(foundry.predicted(relaxation, loss, device.device, given, width=width)))
@@ -163,8 +171,7 @@ def _phase_change() -> list[Row]:
     """V6: drift of phase-change cells."""
     deck = load_device("pcm_gst")
     device = build_device(deck)
-    law = device.retention
-    assert isinstance(law, PowerLaw)
+    law = _of(PowerLaw, device.retention)
     exponents = law.exponent(np.linspace(1e-3, 1, 2001) * deck.g_max, 0.0, deck)
     target = 0.5 * deck.g_max
     state = device.program(np.full(SAMPLES, target), np.random.default_rng(1), dtype=np.float64)
@@ -196,8 +203,8 @@ def _endurance() -> list[Row]:
                 "published as 0.22 to 0.23",
             )
         )
-    window, law = fits.fit_window(), build_device(load_device("hfox_analog")).window_closure
-    assert isinstance(law, GradualClosure)
+    window = fits.fit_window()
+    law = _of(GradualClosure, build_device(load_device("hfox_analog")).window_closure)
     for what, found, used in (
         ("decades of the low resistance per decade", window.low_resistance_slope, law.low_resistance_slope),
         ("decades of the high resistance per decade", window.high_resistance_slope, law.high_resistance_slope),
@@ -234,8 +241,7 @@ def pair_sensitivity() -> str:
         target = np.empty((SAMPLES, 2))
         target[:] = np.array([0.7, 0.3]) * device.device.g_max
         for correlation in (0.0, 0.5, 0.8, 0.95):
-            assert device.retention is not None
-            retention = device.retention.model_copy(update={"pair_correlation": correlation})
+            retention = device.retention and device.retention.model_copy(update={"pair_correlation": correlation})
             changed = replace(device, retention=retention)
             state = changed.program(target, np.random.default_rng(1), pair_axis=1, dtype=np.float64)
             aged = changed.conductance(changed.advance(state, TEN_YEARS, 358.15))

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from stack3d.devices.arrays import fits, paired_normal, streams
 from stack3d.devices.bound import CLOCKS, BoundLaws
-from stack3d.devices.laws import Array
+from stack3d.devices.laws import Array, EnduranceLaw
 from stack3d.devices.state import HEALTHY, STUCK_HIGH, STUCK_LOW, CellState
 
 
@@ -29,6 +29,19 @@ class WriteBill:
     def __add__(self, other: WriteBill) -> WriteBill:
         """Both writes."""
         return WriteBill(*(a + b for a, b in zip(astuple(self), astuple(other))))
+
+
+def _worn_out(
+    law: EnduranceLaw, stuck: NDArray[np.int8], dead: NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[NDArray[np.int8], int]:
+    """Stuck map after some cells have failed, and how many."""
+    places = np.flatnonzero(dead)
+    if not len(places):
+        return stuck, 0
+    stuck = stuck.copy()
+    conducting = rng.random(len(places)) < law.stuck_low_resistance
+    stuck.reshape(-1)[places] = np.where(conducting, STUCK_HIGH, STUCK_LOW)
+    return stuck, len(places)
 
 
 class Writing(BoundLaws):
@@ -166,7 +179,8 @@ class Writing(BoundLaws):
         if self.endurance:
             self.endurance.check("temperature", temperature, where=self._where("endurance"))
             damage = damage + worn / self.endurance.cycles(temperature, device)
-            stuck, failed = self._wear_out(state, damage, alive, rngs["wear"])
+            dead = (damage >= state.draws["life"]) & alive
+            stuck, failed = _worn_out(self.endurance, state.stuck, dead, rngs["wear"])
         bounds = self.window_closure.window(damage, device) if self.window_closure else None
         goal = target if bounds is None else np.clip(target, *bounds).astype(target.dtype)
         for name, law in self.mechanisms.items():
@@ -201,20 +215,6 @@ class Writing(BoundLaws):
         error = self.programming.draw(rng, goal.shape, goal.dtype)
         error *= sd
         return self.truncation.bound(goal + shift, sd, error, self.device)
-
-    def _wear_out(
-        self, state: CellState, damage: Array, alive: NDArray[np.bool_], rng: np.random.Generator
-    ) -> tuple[NDArray[np.int8], int]:
-        """Stuck map after cells whose damage passed their life have failed."""
-        assert self.endurance is not None
-        dead = (damage >= state.draws["life"]) & alive
-        places = np.flatnonzero(dead)
-        if not len(places):
-            return state.stuck, 0
-        stuck = state.stuck.copy()
-        conducting = rng.random(len(places)) < self.endurance.stuck_low_resistance
-        stuck.reshape(-1)[places] = np.where(conducting, STUCK_HIGH, STUCK_LOW)
-        return stuck, len(places)
 
     def damage_rate(self, temperature: ArrayLike) -> Array:
         """Share of the life's scale that one write-verify at `temperature` [K] costs. [-]"""

@@ -207,14 +207,13 @@ def _write_names(path: Path, names: list[str]) -> None:
         for number, name in enumerate(names):
             attributes = {"type": "Int64", "Name": name, "NumberOfTuples": "1", "format": "ascii"}
             ElementTree.SubElement(holder, "DataArray", attributes).text = str(number)
-        above = tree.find("UnstructuredGrid")
+        above = next(tree.iter("UnstructuredGrid"))
     else:
         entries = ElementTree.Element("main")
         for number, name in enumerate(names):
             ElementTree.SubElement(entries, "map", {"key": name, "dim": "3"}).text = str(number)
         holder = ElementTree.Element("Information", {"Name": "Information", "Value": str(len(names))})
         holder.text = ElementTree.tostring(entries, encoding="unicode")
-        above = tree.find("Domain/Grid")
-    assert above is not None
+        above = next(tree.iter("Grid"))
     above.insert(0, holder)
     tree.write(path, xml_declaration=True, encoding="utf-8")

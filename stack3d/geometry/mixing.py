@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from stack3d import schema
@@ -82,7 +84,7 @@ def resolved_fill(fill: Material, *, thickness: float, insulated: bool = False, 
     kx, ky, kz = fill.conductivity
     through = thickness / (thickness / kz + end_resistance)
     lateral = (LINED * kx, LINED * ky) if insulated else (kx, ky)
-    return Material(fill.name, (*lateral, through), fill.heat_capacity, fill.exponent)
+    return replace(fill, conductivity=(*lateral, through))
 
 
 def with_cylinders(
@@ -112,7 +114,7 @@ def with_cylinders(
     Returns
     -------
     Material
-        k(T) follows the law of the host, which is the larger part.
+        Both properties follow the laws of the host, which is the larger part.
     """
     fraction = area_fraction(diameter, pitch)
     through = resolved_fill(fill, thickness=thickness, end_resistance=end_resistance).conductivity[2]
@@ -123,7 +125,8 @@ def with_cylinders(
         name,
         (across[0], across[1], along_cylinders(through, host.conductivity[2], fraction)),
         along_cylinders(fill.heat_capacity, host.heat_capacity, fraction),
-        host.exponent,
+        host.conducts,
+        host.stores,
     )
 
 
@@ -142,5 +145,4 @@ def material_of(deck: schema.geometry.Material, thickness: float) -> Material:
             insulated=parts.insulated,
             end_resistance=parts.end_resistance,
         )
-    assert deck.conductivity is not None
-    return Material(deck.name, deck.conductivity, deck.volumetric_heat_capacity, deck.conductivity_exponent)
+    return Material(deck.name, deck.diagonal, deck.volumetric_heat_capacity, deck.conducts, deck.stores)

@@ -64,11 +64,10 @@ def build_stack(geometry: Geometry) -> Stack:
     DeckError
         Names used twice, blocks outside their layer or overlapping, layers that do not touch; all of them at once.
     """
-    if geometry.mesh is not None:
+    if geometry.footprint is None:
         from stack3d.geometry.user_mesh import read_mesh, region_stack
 
         return region_stack(read_mesh(geometry))
-    assert geometry.footprint is not None
     footprint = Rectangle(0.0, geometry.footprint[0], 0.0, geometry.footprint[1])
     problems: list[Problem] = []
     layers: list[Layer] = []

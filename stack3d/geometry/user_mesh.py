@@ -55,7 +55,8 @@ def read_mesh(geometry: Geometry) -> CellMesh:
         For a file that cannot be read or carries no names, for cells of several or other kinds, cells without a region, flat
         cells, parts that do not touch, and regions without a material; all that can be seen at once.
     """
-    assert geometry.mesh is not None
+    if geometry.mesh is None:
+        raise DeckError(Problem("geometry.mesh", "is missing: a stack has layers, no mesh of your own"))
     path = Path(geometry.mesh)
     try:
         status = path.stat()

@@ -19,11 +19,11 @@ MOST_ENTRANCE = 0.5
 
 
 def channel_films(channels: Channels) -> dict[ChannelPart, float]:
-    """Given film coefficients of walls, floors and ceilings, or that of laminar flow. [W m⁻² K⁻¹]"""
+    """Film coefficients of walls, floors and ceilings: given, else of laminar flow, else NaN. [W m⁻² K⁻¹]"""
     film = channels.film_coefficient
     if film is None:
-        assert channels.conductivity is not None
-        film = ducts.film_coefficient(channels.width, channels.height, channels.conductivity)
+        conductivity = float("nan") if channels.conductivity is None else channels.conductivity
+        film = ducts.film_coefficient(channels.width, channels.height, conductivity)
     floor, ceiling = channels.floor_film_coefficient, channels.ceiling_film_coefficient
     return {"walls": film, "floor": film if floor is None else floor, "ceiling": film if ceiling is None else ceiling}
 

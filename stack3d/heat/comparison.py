@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stack3d.chip.build import build_chip
+from stack3d.chip.chip import ComputingChip
 from stack3d.errors import DeckError, Problem
 from stack3d.heat.placing import with_places
 from stack3d.heat.trials import Trials
@@ -46,9 +47,9 @@ def compare_placements(scenario: Scenario) -> list[PlacementOutcome]:
         Without a workload.
     """
     chip = build_chip(scenario)
-    if chip.computer is None or scenario.workload is None:
+    if not isinstance(chip, ComputingChip):
         raise DeckError(Problem("workload", "is missing: only tiles of a network can be placed"))
-    own = scenario.workload.placement
+    own = chip.computer.design.work.placement
     wanted: dict[str, Any] = {name: name for name in placements}
     if not isinstance(own, str):
         wanted["explicit"] = own

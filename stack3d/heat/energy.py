@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stack3d.chip.chip import Chip
-from stack3d.chip.computer import priced_bits
+from stack3d.chip.chip import ComputingChip
 from stack3d.heat.sources import total_power
 from stack3d.heat.state import Heat
 from stack3d.heat.upkeep import calibration_effort, digital_energies
@@ -14,27 +13,25 @@ from stack3d.workload import power
 from stack3d.workload.counts import priced
 
 
-def dynamic_energies(chip: Chip, heat: Heat) -> dict[str, float]:
+def dynamic_energies(chip: ComputingChip, heat: Heat) -> dict[str, float]:
     """Energy of one inference by component that goes with the rate, counts times prices. [J]"""
-    work = chip.scenario.workload
-    assert work is not None
-    return priced(heat.activities, work.periphery, **priced_bits(chip.scenario)) | digital_energies(chip)
+    design = chip.computer.design
+    return priced(heat.activities, design.periphery, **design.priced_bits) | digital_energies(chip)
 
 
-def calibration_energy(chip: Chip, heat: Heat) -> float:
+def calibration_energy(chip: ComputingChip, heat: Heat) -> float:
     """Energy of the reads of one calibration. [J]"""
-    work = chip.scenario.workload
-    assert work is not None
+    design = chip.computer.design
     tiles, logic = calibration_effort(chip)
     reads = sum(
-        float(n) * sum(priced([activity], work.periphery, **priced_bits(chip.scenario)).values())
+        float(n) * sum(priced([activity], design.periphery, **design.priced_bits).values())
         for n, activity in zip(tiles, heat.activities)
         if n
     )
     return reads + logic * sum(digital_energies(chip).values())
 
 
-def energy_per_inference(chip: Chip, heat: Heat, writes: float = 0.0) -> dict[str, float]:
+def energy_per_inference(chip: ComputingChip, heat: Heat, writes: float = 0.0) -> dict[str, float]:
     """Energy of one inference by component, its share of what the chip draws at rest included. [J]
 
     Where the chip makes no inference, what stands still costs infinitely much per inference unless it is nothing, and the rest
@@ -42,7 +39,7 @@ def energy_per_inference(chip: Chip, heat: Heat, writes: float = 0.0) -> dict[st
 
     Parameters
     ----------
-    chip : Chip
+    chip : ComputingChip
     heat : Heat
     writes : float
         Energy of writes over the time in which they were made. [W]
@@ -62,14 +59,14 @@ def per_inference(watts: float, rate: float) -> float:
     return float("inf") if watts > 0 else 0.0
 
 
-def component_powers(chip: Chip, heat: Heat) -> dict[str, float]:
+def component_powers(chip: ComputingChip, heat: Heat) -> dict[str, float]:
     """Power by component as it enters conduction. [W]"""
     watts = {name: float(p.sum()) for name, p in heat.powers.items()}
     watts |= {name: heat.rate * energy for name, energy in digital_energies(chip).items()}
     return watts | {"explicit": total_power(chip.sources)}
 
 
-def break_even_rate(chip: Chip, heat: Heat, writes: float, machine: power.Machine) -> float:
+def break_even_rate(chip: ComputingChip, heat: Heat, writes: float, machine: power.Machine) -> float:
     """Rate above which the chip draws less than a conventional machine; 0 = at any, infinite = at none. [1/s]"""
     moving = sum(dynamic_energies(chip, heat).values())
     resting = writes + heat.calibrations * calibration_energy(chip, heat) + float(heat.powers["leakage"].sum())
@@ -79,11 +76,10 @@ def break_even_rate(chip: Chip, heat: Heat, writes: float, machine: power.Machin
     return 0.0 if more < 0 else float("inf")
 
 
-def machines_of(chip: Chip) -> dict[str, power.Machine]:
+def machines_of(chip: ComputingChip) -> dict[str, power.Machine]:
     """The conventional machine with its weights in either memory."""
-    work, computer = chip.scenario.workload, chip.computer
-    assert work is not None and computer is not None
-    return power.conventional(work.conventional, computer.macs, computer.weights)
+    computer = chip.computer
+    return power.conventional(computer.design.work.conventional, computer.macs, computer.weights)
 
 
 def as_array(parts: dict[str, float]) -> Floats:

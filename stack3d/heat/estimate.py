@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.chip.chip import Chip
+from stack3d.chip.chip import Chip, ComputingChip
 from stack3d.errors import ValidityWarning
 from stack3d.fields import is_temperature
 from stack3d.geometry.coarsening import beside, firm_lines
@@ -111,14 +111,14 @@ def _flatter(rough: Chip, fine: Chip) -> Chip | None:
 def answers(chip: Chip, solution: ThermalSolution) -> Answers:
     """Every temperature of `thermal_values`, and means of tiles."""
     found = {n: np.asarray(v) for n, v in thermal_values(chip, solution, outside=False).items() if is_temperature(n)}
-    if chip.computer is not None:
+    if isinstance(chip, ComputingChip):
         places = chip.computer.places
         means = [solution.field.box_means(layer, [box])[0] for layer, box in places]
         found["thermal/tile_temperature"] = np.array(means)
     return found
 
 
-def of_state(chip: Chip, state: Heat, backends: Backends, values: Mapping[str, Any]) -> Estimates:
+def of_state(chip: ComputingChip, state: Heat, backends: Backends, values: Mapping[str, Any]) -> Estimates:
     """`of_mesh` of a chip with a workload, with the powers of a thermal state, for all of its output variables."""
     found = of_mesh(chip, state.solution, backends, heat_sources(chip, state.powers, state.rate))
     return {**found, **_spread(values, found)}

@@ -8,6 +8,7 @@ from stack3d.chip.chip import Chip
 from stack3d.errors import Problem, ValidityWarning, did_you_mean
 from stack3d.heat.channels import warn_of_channels
 from stack3d.layout import Floats
+from stack3d.schema.material_laws import celsius
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.problem import HeatProblem
 
@@ -34,11 +35,30 @@ def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution, 
                 f"cooling.{name} ({deck.name}): the face is at {surface:.1f} K, its limit is {deck.largest_temperature:.1f} K"
             )
     warn_of_channels(chip.stack, solution)
+    _warn_of_laws(chip, solution, highest)
     for name, limit in chip.scenario.limits.items():
         for i, layer in enumerate(chip.stack.layers):
             peak = solution.field.layer_peak(layer.name)[0] if highest is None else float(highest[i])
             if name in (layer.role, layer.name) and peak > limit:
                 _warn(f"limits.{name}: layer {layer.name!r} reaches {peak:.2f} K, {peak - limit:.2f} K above its limit")
+
+
+def _warn_of_laws(chip: Chip, solution: ThermalSolution, highest: Floats | None) -> None:
+    """Warn where a layer leaves the temperatures that the laws of its materials hold at."""
+    for i, layer in enumerate(chip.stack.layers):
+        materials = dict.fromkeys((layer.material, *(block.material for block in layer.blocks)))
+        laws = [(m.name, what, law.limits) for m in materials for what, law in m.laws.items()]
+        if not laws:
+            continue
+        peak, where = solution.field.layer_peak(layer.name)
+        place = "" if highest is not None else f" at ({', '.join(f'{1e3 * v:.4g}' for v in where)}) mm"
+        hottest, mean = peak if highest is None else float(highest[i]), solution.field.layer_mean(layer.name)
+        for name, what, (low, high) in laws:
+            holds = f"the law of the {what} of {name!r} holds"
+            if hottest > high:
+                _warn(f"layer {layer.name!r} reaches {celsius(hottest)}{place}; {holds} up to {celsius(high)}")
+            if mean < low:
+                _warn(f"layer {layer.name!r} has a mean of {celsius(mean)}; {holds} from {celsius(low)}")
 
 
 def _warn(text: str) -> None:

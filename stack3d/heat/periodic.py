@@ -8,7 +8,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from stack3d.chip.chip import Chip
+from stack3d.chip.chip import ComputingChip
 from stack3d.heat.channels import channel_runs
 from stack3d.heat.climate import RATE_TOLERANCE, Climate, RateLaw, grouped, mean_rates, quadrature
 from stack3d.heat.faces import film_laws
@@ -74,7 +74,7 @@ States = Callable[[PowerSchedule, Floats], Floats]
 [K]"""
 
 
-def hot_spots(chip: Chip, solution: ThermalSolution) -> list[Probe]:
+def hot_spots(chip: ComputingChip, solution: ThermalSolution) -> list[Probe]:
     """Where a layer may be hottest at some instant: where it is on average, and over and under every explicit source."""
     centres = [(0.5 * (s.extent.x0 + s.extent.x1), 0.5 * (s.extent.y0 + s.extent.y1)) for s in chip.sources]
     spots = []
@@ -106,15 +106,13 @@ class PeriodicHeat:
 
     Parameters
     ----------
-    chip : Chip
-        With a computer.
+    chip : ComputingChip
     backend : ThermalBackend
     first : Heat
         Of the chips just programmed.
     """
 
-    def __init__(self, chip: Chip, backend: ThermalBackend, first: Heat) -> None:
-        assert chip.computer is not None
+    def __init__(self, chip: ComputingChip, backend: ThermalBackend, first: Heat) -> None:
         self.chip, self.backend = chip, backend
         self.shape = first.field.shape
         self.laws: list[RateLaw] = []
@@ -186,9 +184,7 @@ class PeriodicHeat:
 
     def _leakage(self, above: Floats) -> Floats:
         """Leakage above a mean temperature [K], over that at the mean."""
-        work = self.chip.scenario.workload
-        assert work is not None
-        return 2.0 ** (above / work.periphery.leakage_doubling)
+        return 2.0 ** (above / self.chip.computer.design.periphery.leakage_doubling)
 
     @cached_property
     def unthrottled(self) -> Floats:

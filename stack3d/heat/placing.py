@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.chip.build import build_chip
-from stack3d.chip.chip import Chip
-from stack3d.chip.computer import energies_of
+from stack3d.chip.chip import Chip, ComputingChip
 from stack3d.errors import DeckError, Problem
 from stack3d.geometry.stack import tile_sites
 from stack3d.heat.site_heat import site_heat
@@ -45,8 +44,8 @@ def placed_chip(scenario: Scenario, *, solve: bool = True) -> Chip:
     """
     problems: list[Problem] = []
     chip = build_chip(scenario, problems)
-    if chip.computer is not None and scenario.workload is not None:
-        wanted = scenario.workload.placement
+    if isinstance(chip, ComputingChip):
+        wanted = chip.computer.design.work.placement
         try:
             chip = with_places(chip, wanted) if solve else _described(chip, wanted)
         except DeckError as error:
@@ -56,7 +55,7 @@ def placed_chip(scenario: Scenario, *, solve: bool = True) -> Chip:
     return chip
 
 
-def _described(chip: Chip, wanted: Any) -> Chip:
+def _described(chip: ComputingChip, wanted: Any) -> ComputingChip:
     """The chip with its tiles as `wanted`, or as with `DEFAULT` where that would take a solve; raises DeckError."""
     try:
         return _arranged(chip, wanted, None)
@@ -64,7 +63,7 @@ def _described(chip: Chip, wanted: Any) -> Chip:
         return _arranged(chip, DEFAULT, None)
 
 
-def with_places(chip: Chip, wanted: Any, trials: Trials | None = None) -> Chip:
+def with_places(chip: ComputingChip, wanted: Any, trials: Trials | None = None) -> ComputingChip:
     """The chip with its tiles placed as `wanted`: a strategy or sites; raises DeckError.
 
     Superposition finds the sites of a strategy that asks for the thermal response. The chip is then solved in full with them
@@ -89,14 +88,13 @@ def with_places(chip: Chip, wanted: Any, trials: Trials | None = None) -> Chip:
     return default
 
 
-def _arranged(chip: Chip, wanted: Any, known: dict[int, SiteHeat] | None, margin: float = 0.0) -> Chip:
+def _arranged(chip: ComputingChip, wanted: Any, known: dict[int, SiteHeat] | None, margin: float = 0.0) -> ComputingChip:
     """The chip with its tiles placed as `wanted`; raises DeckError.
 
     Layers of a hybrid part go to its tiers, the others to the tiers that are left. `known` keeps the thermal responses, by
     part, that a strategy asks for; None refuses to find any.
     """
     scenario, stack, computer = chip.scenario, chip.stack, chip.computer
-    assert computer is not None and scenario.workload is not None
     sites = tile_sites(scenario.geometry, stack)
     targets = {name: m.target_conductances() for name, m in computer.matrices.items()}
     special = {t for part in scenario.hybrid for t in part.tiers}
@@ -113,14 +111,14 @@ def _arranged(chip: Chip, wanted: Any, known: dict[int, SiteHeat] | None, margin
             if known is None:
                 raise _HeatIsAskedError
             if part not in known:
-                energies = energies_of(replace(computer, hops=(1,) * len(computer.tiles)).activities(targets), scenario)
+                energies = computer.energies(replace(computer, hops=(1,) * len(computer.tiles)).activities(targets))
                 powers = {name: chip.mean_rate * e[mine] for name, e in energies.items()}
-                known[part] = site_heat(scenario, stack, chip.sources, free, powers, required)
+                known[part] = site_heat(chip, free, powers, required)
             return replace(known[part], margin=margin)
 
         for i, site in zip(mine, place(wanted, [computer.tiles[i] for i in mine], free, heat_of)):
             chosen[i] = free[site]
     places = tuple(chosen[i] for i in range(len(computer.tiles)))
-    hubs = [heated_place(stack, site, "link", scenario.workload.periphery)[0] for site in places]
+    hubs = [heated_place(stack, site, "link", computer.design.periphery)[0] for site in places]
     hops = tuple(tier_boundaries(stack, site[0], hub) for site, hub in zip(places, hubs))
     return replace(chip, computer=replace(computer, places=places, hops=hops))

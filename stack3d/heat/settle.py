@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from stack3d.chip.chip import Chip
-from stack3d.chip.computer import energies_of
+from stack3d.chip.chip import ComputingChip
 from stack3d.errors import RangeError, SolverError, ValidityWarning
 from stack3d.heat.runaway import RUNAWAY_TEMPERATURE, Runaway
 from stack3d.heat.sources import calibration_power, heat_sources
@@ -20,7 +19,7 @@ from stack3d.workload import power
 
 
 def settle(
-    chip: Chip,
+    chip: ComputingChip,
     backend: ThermalBackend,
     conductances_at: Callable[[Floats], Mapping[str, Floats]],
     start: Floats,
@@ -34,8 +33,7 @@ def settle(
 
     Parameters
     ----------
-    chip : Chip
-        With a computer.
+    chip : ComputingChip
     backend : ThermalBackend
     conductances_at : callable
         Field (tiles, ny, nx) [K] → conductances by layer, shape (chips, devices, n_inputs, n_columns). [S]
@@ -83,7 +81,7 @@ def settle(
 
 
 def _fixed_point(
-    chip: Chip,
+    chip: ComputingChip,
     backend: ThermalBackend,
     conductances_at: Callable[[Floats], Mapping[str, Floats]],
     start: Floats,
@@ -93,8 +91,7 @@ def _fixed_point(
     rate: float,
     calibrations: float,
 ) -> Heat:
-    computer, work = chip.computer, chip.scenario.workload
-    assert computer is not None and work is not None
+    computer = chip.computer
     subgrid = (start.shape[2], start.shape[1])
     pulses = [computer.products[t.layer] * computer.devices[t.layer].device.read.pulse for t in computer.tiles]
     awake = limits.idle_leakage + (1.0 - limits.idle_leakage) * np.minimum(rate * np.array(pulses), 1.0)
@@ -109,11 +106,11 @@ def _fixed_point(
         except RangeError:  # leakage has left the temperatures of the device laws
             runaway.conclude(field)
             raise
-        energies = energies_of(activities, chip.scenario)
+        energies = computer.energies(activities)
         powers = {name: rate * energy for name, energy in energies.items()}
         powers["calibration"] = calibration_power(chip, energies, calibrations)
         powers["write"] = np.array(np.broadcast_to(write_power, (len(computer.tiles),)), dtype=float)
-        powers["leakage"] = power.leakage(work.periphery, periphery) * awake * leaking
+        powers["leakage"] = power.leakage(computer.design.periphery, periphery) * awake * leaking
         solution = backend.solve(heat_sources(chip, powers, rate), guess=guess)
         guess = solution.field.values
         new = tile_field(chip, solution, subgrid)

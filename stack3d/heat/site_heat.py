@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from stack3d.chip.chip import ComputingChip
 from stack3d.geometry.grid import build_grid
 from stack3d.heat.faces import thermal_problem
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
-from stack3d.schema.scenario import Scenario
 from stack3d.thermal.grid.response import thermal_response
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.linear import linear_stack
@@ -38,22 +38,12 @@ RESPONSE_LINES = 16
 """Elements across such a stack: the response only ranks sites."""
 
 
-def site_heat(
-    scenario: Scenario,
-    stack: Stack,
-    sources: Sequence[HeatSource],
-    sites: Sequence[Site],
-    powers: Mapping[str, Floats],
-    required: NDArray[np.intp],
-) -> SiteHeat:
+def site_heat(chip: ComputingChip, sites: Sequence[Site], powers: Mapping[str, Floats], required: NDArray[np.intp]) -> SiteHeat:
     """Response of tile sites to heat at tile sites.
 
     Parameters
     ----------
-    scenario : Scenario
-    stack : Stack
-    sources : sequence of HeatSource
-        Explicit heat.
+    chip : ComputingChip
     sites : sequence of (layer, Rectangle)
     powers : mapping of str to ndarray, shape (tiles,)
         By component; links as they are over one tier boundary. [W]
@@ -66,7 +56,7 @@ def site_heat(
     sites; other stacks take one per heated box, on a coarser grid, for the required sites and some more, evenly picked: half
     of them above or below the required ones, where converters in the logic die heat the same spot.
     """
-    assert scenario.workload is not None
+    scenario, stack, sources = chip.scenario, chip.stack, chip.sources
     linear, mesh = linear_stack(stack), scenario.solver.mesh
     chosen = np.arange(len(sites))
     solver = TensorSolver(thermal_problem(linear, build_grid(linear, list(sources), mesh, []), scenario.cooling))
@@ -81,7 +71,7 @@ def site_heat(
         near = _spaced(columns, more // 2)
         chosen = np.union1d(required, [*near, *_spaced(np.setdiff1d(others, near), more - near.size)])
     known = [sites[int(i)] for i in chosen]
-    periphery = scenario.workload.periphery
+    periphery = chip.computer.design.periphery
     heated: dict[Site, int] = {}
     spots: list[list[Place]] = [[Box(layer, box) for layer, box in known]]
     groups: dict[tuple[tuple[int, float], ...], Floats] = {}

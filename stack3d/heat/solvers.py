@@ -42,9 +42,9 @@ def solid_backend(scenario: Scenario, problem: HeatProblem, counts: Counter[str]
     """The solver of the solid alone that a profile asks for."""
     linear = scenario.solver.linear
     if isinstance(problem, MeshProblem):
-        from stack3d.thermal.fem.solver_of_cells import MeshSolver
+        from stack3d.thermal.fem.solver_of_cells import solver_of_cells
 
-        return MeshSolver(
+        return solver_of_cells(
             problem,
             order=scenario.solver.order,
             method=linear.method,
@@ -58,12 +58,12 @@ def solid_backend(scenario: Scenario, problem: HeatProblem, counts: Counter[str]
         from stack3d.thermal.grid.solver import TensorSolver
 
         return TensorSolver(problem, rtol=linear.tolerance, most_iterations=linear.max_iterations, counts=counts)
-    from stack3d.thermal.fem.solver_on_grid import FemSolver
+    from stack3d.thermal.fem.solver_on_grid import solver_on_grid
 
     cells, nodes = layered_cells(problem.stack, problem.grid, [surface for surface, _ in problem.patches])
     if builder_of(scenario, problem.grid) == "gmsh":
         cells = through_gmsh(cells)
-    return FemSolver(
+    return solver_on_grid(
         problem,
         cells,
         nodes,

@@ -6,37 +6,35 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stack3d.chip.chip import Chip
-from stack3d.chip.computer import energies_of
+from stack3d.chip.chip import Chip, ComputingChip
 from stack3d.heat.state import Heat
 from stack3d.heat.upkeep import calibration_effort, digital_energies
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.time.schedule import PowerSchedule
 from stack3d.workload import power
-from stack3d.workload.trace import joined
+from stack3d.workload.trace import joined, read_activity
 
 
 def sources_as_programmed(chip: Chip) -> tuple[HeatSource, ...]:
     """Explicit heat and that of tiles with every cell at its target, at the mean rate, without leakage."""
-    if chip.computer is None:
+    if not isinstance(chip, ComputingChip):
         return chip.sources
     targets = {name: m.target_conductances()[None] for name, m in chip.computer.matrices.items()}
     return heat_sources(chip, dynamic_powers(chip, targets, chip.mean_rate), chip.mean_rate)
 
 
-def dynamic_powers(chip: Chip, conductances: Mapping[str, Floats], rate: float) -> dict[str, Floats]:
+def dynamic_powers(chip: ComputingChip, conductances: Mapping[str, Floats], rate: float) -> dict[str, Floats]:
     """Power of each tile by component that goes with the rate [1/s], shape (tiles,). [W]"""
-    assert chip.computer is not None
-    energies = energies_of(chip.computer.activities(conductances), chip.scenario)
+    energies = chip.computer.energies(chip.computer.activities(conductances))
     return {name: rate * energy for name, energy in energies.items()}
 
 
-def calibration_power(chip: Chip, energies: Mapping[str, Floats], per_second: float) -> Floats:
+def calibration_power(chip: ComputingChip, energies: Mapping[str, Floats], per_second: float) -> Floats:
     """Mean power of calibrations in each tile; that of their digital layers is spread over the tiles. [W]
 
     Parameters
     ----------
-    chip : Chip
+    chip : ComputingChip
     energies : mapping of str to ndarray, shape (tiles,)
         Of one inference by component. [J]
     per_second : float
@@ -47,14 +45,13 @@ def calibration_power(chip: Chip, energies: Mapping[str, Floats], per_second: fl
     return np.asarray(per_second * (tiles * sum(energies[name] for name in power.DYNAMIC) + digital))
 
 
-def heat_sources(chip: Chip, powers: Mapping[str, Floats], rate: float) -> tuple[HeatSource, ...]:
+def heat_sources(chip: ComputingChip, powers: Mapping[str, Floats], rate: float) -> tuple[HeatSource, ...]:
     """Explicit sources, then tiles by component [W], then digital layers on the logic die (else the lowest tier)."""
-    computer, work = chip.computer, chip.scenario.workload
-    assert computer is not None and work is not None
     home = (chip.stack.with_role("logic") or chip.stack.with_role("rram")[:1])[-1]
     digital = rate * sum(digital_energies(chip).values())
     host = (HeatSource("digital_layers", home.name, home.extent, digital),) if digital else ()
-    return (*chip.sources, *power.tile_sources(chip.stack, computer.places, powers, work.periphery), *host)
+    tiles = power.tile_sources(chip.stack, chip.computer.places, powers, chip.computer.design.periphery)
+    return (*chip.sources, *tiles, *host)
 
 
 def total_power(sources: Sequence[HeatSource]) -> float:
@@ -68,25 +65,23 @@ def power_schedule(chip: Chip, state: Heat | None = None) -> tuple[tuple[HeatSou
     What goes with the rate follows the activity, leakage and writes stay as they are in `state`, explicit sources follow their
     trace. Means over a period are the powers of the steady solve. Raises DeckError when traces repeat after different times.
     """
-    sources = chip.sources if state is None else heat_sources(chip, state.powers, state.rate)
-    explicit = np.zeros(len(sources))
-    explicit[: len(chip.sources)] = [s.power for s in chip.sources]
-    moving = np.zeros(len(sources))
-    resting = np.zeros(len(sources))
-    if state is not None:
+    sources, activity = chip.sources, read_activity(None)
+    moving, resting = np.zeros(len(sources)), np.zeros(len(sources))
+    explicit = np.array([s.power for s in sources])
+    if isinstance(chip, ComputingChip) and state is not None:
+        sources, activity = heat_sources(chip, state.powers, state.rate), chip.activity
+        explicit = np.append(explicit, np.zeros(len(sources) - explicit.size))
         idle = {name: p * (name not in power.DYNAMIC) for name, p in state.powers.items()}
         still = {s.name: s.power for s in heat_sources(chip, idle, 0.0)[len(chip.sources) :]}
-        resting[len(chip.sources) :] = [still.get(s.name, 0.0) for s in sources[len(chip.sources) :]]
-        moving = np.array([s.power for s in sources]) - resting - explicit
-    mean = float(chip.activity.mean[0]) or 1.0
-    parts = [(chip.activity, moving[None] / mean, resting)]
+        resting = np.array([0.0] * len(chip.sources) + [still.get(s.name, 0.0) for s in sources[len(chip.sources) :]])
+        moving = (np.array([s.power for s in sources]) - resting - explicit) / (float(activity.mean[0]) or 1.0)
+    of_traces = []
     if chip.source_trace is not None:
         names = [s.name for s in chip.sources]
         gain = np.zeros((len(chip.source_trace.blocks), len(sources)))
         for i, block in enumerate(chip.source_trace.blocks):
             gain[i, names.index(block)] = 1.0
         explicit[gain.any(axis=0)] = 0.0
-        parts.append((chip.source_trace, gain, np.zeros(len(sources))))
-    parts[0] = (*parts[0][:2], resting + explicit)
-    times, powers, period = joined(parts)
+        of_traces.append((chip.source_trace, gain, np.zeros(len(sources))))
+    times, powers, period = joined([(activity, moving[None], resting + explicit), *of_traces])
     return sources, PowerSchedule(times, powers, period)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from stack3d.chip.chip import Chip
+from stack3d.chip.chip import ComputingChip
 from stack3d.layout import Floats, Rectangle
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.workload import power
 
 
-def tile_boxes(chip: Chip, subgrid: tuple[int, int]) -> list[tuple[str, list[Rectangle]]]:
+def tile_boxes(chip: ComputingChip, subgrid: tuple[int, int]) -> list[tuple[str, list[Rectangle]]]:
     """Layer and nx by ny equal boxes of every tile, row after row."""
-    assert chip.computer is not None
     nx, ny = subgrid
     out = []
     for layer, box in chip.computer.places:
@@ -21,7 +20,7 @@ def tile_boxes(chip: Chip, subgrid: tuple[int, int]) -> list[tuple[str, list[Rec
     return out
 
 
-def tile_field(chip: Chip, solution: ThermalSolution, subgrid: tuple[int, int]) -> Floats:
+def tile_field(chip: ComputingChip, solution: ThermalSolution, subgrid: tuple[int, int]) -> Floats:
     """Mean temperature of nx by ny equal boxes of every tile, shape (tiles, ny, nx). [K]"""
     parts = tile_boxes(chip, subgrid)
     out = np.empty((len(parts), *subgrid[::-1]))
@@ -32,10 +31,9 @@ def tile_field(chip: Chip, solution: ThermalSolution, subgrid: tuple[int, int]) 
     return out
 
 
-def periphery_means(chip: Chip, solution: ThermalSolution) -> Floats:
+def periphery_means(chip: ComputingChip, solution: ThermalSolution) -> Floats:
     """Mean temperature where each tile leaks, shape (tiles,). [K]"""
-    assert chip.computer is not None and chip.scenario.workload is not None
-    deck = chip.scenario.workload.periphery
+    deck = chip.computer.design.periphery
     homes = [power.heated_place(chip.stack, site, "leakage", deck) for site in chip.computer.places]
     out = np.empty(len(homes))
     for layer in {name for name, _ in homes}:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stack3d.chip.chip import Chip
-from stack3d.chip.computer import Computer
+from stack3d.chip.chip import Chip, ComputingChip
 from stack3d.errors import RangeError, SolverError
 from stack3d.geometry.grid import build_grid
 from stack3d.geometry.stack import tile_sites
@@ -34,20 +33,20 @@ class Trials:
         self.ambient = scenario.cooling.ambient
         self.known: dict[tuple[Site, ...], Heat] = {}
 
-    def settled(self, chip: Chip) -> Heat:
+    def settled(self, chip: ComputingChip) -> Heat:
         """Temperatures of a chip with its tiles placed, solved once; raises SolverError."""
-        assert chip.computer is not None
         places = chip.computer.places
         if places not in self.known:
-            self.known[places] = self._solve(chip, chip.computer)
+            self.known[places] = self._solve(chip)
         return self.known[places]
 
-    def _solve(self, chip: Chip, computer: Computer) -> Heat:
+    def _solve(self, chip: ComputingChip) -> Heat:
+        computer = chip.computer
         targets = {name: m.target_conductances()[None] for name, m in computer.matrices.items()}
         start = np.full((len(computer.tiles), 1, 1), self.ambient)
         return settle(chip, self.backend, lambda _: targets, start)
 
-    def peaks(self, chip: Chip) -> Floats:
+    def peaks(self, chip: ComputingChip) -> Floats:
         """Hottest tile and hottest point of the stack; infinite where no temperature is stable. [K]"""
         try:
             state = self.settled(chip)

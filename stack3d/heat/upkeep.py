@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from stack3d.chip.chip import Chip
+from stack3d.chip.chip import ComputingChip
 from stack3d.layout import Floats
 
 
-def digital_energies(chip: Chip) -> dict[str, float]:
+def digital_energies(chip: ComputingChip) -> dict[str, float]:
     """Energy per inference of the logic: layers that stay digital with corrections, and products of two activations. [J]"""
-    work, computer = chip.scenario.workload, chip.computer
-    if computer is None or work is None:
-        return {"digital_layers": 0.0, "activations": 0.0}
+    computer = chip.computer
     layers = computer.digital_macs - computer.activation_macs + correction_macs(chip)
-    price = work.periphery.digital_mac
+    price = computer.design.periphery.digital_mac
     return {"digital_layers": layers * price, "activations": computer.activation_macs * price}
 
 
-def correction_macs(chip: Chip) -> float:
+def correction_macs(chip: ComputingChip) -> float:
     """Multiply-adds per inference of ``lifetime.compensation``.
 
     One per output of a layer, or of each of its arrays where those have factors of their own; with `input_sums` one more per
     output, and one per input for the sum. The reads that calibrate are those of `calibration_effort`.
     """
-    fix = chip.scenario.lifetime.compensation if chip.scenario.lifetime is not None else None
-    if fix is None or chip.computer is None:
+    fix = chip.computer.design.lifetime.compensation
+    if fix is None:
         return 0.0
     total = 0.0
     for name, matrix in chip.computer.matrices.items():
@@ -35,15 +33,14 @@ def correction_macs(chip: Chip) -> float:
     return total
 
 
-def calibration_effort(chip: Chip) -> tuple[Floats, float]:
+def calibration_effort(chip: ComputingChip) -> tuple[Floats, float]:
     """Reads of one calibration of corrections, in inferences: of each tile, shape (tiles,), and of the logic. [-]
 
     Gains of layers read one-hot inputs, those of arrays their reference columns once; columns and converter ranges take the
     calibration inputs through the whole network each.
     """
     computer = chip.computer
-    assert computer is not None
-    fix = chip.scenario.lifetime.compensation if chip.scenario.lifetime is not None else None
+    fix = computer.design.lifetime.compensation
     if fix is None:
         return np.zeros(len(computer.tiles)), 0.0
     passes = float(len(computer.data.profile) * (fix.columns + fix.recalibrate))
@@ -55,9 +52,9 @@ def calibration_effort(chip: Chip) -> tuple[Floats, float]:
     return effort, passes
 
 
-def calibrations(chip: Chip, start: float, end: float) -> int:
+def calibrations(chip: ComputingChip, start: float, end: float) -> int:
     """Calibrations in [start, end): one at every multiple of their period; that of the programmed chip is not among them."""
-    fix = chip.scenario.lifetime.compensation if chip.scenario.lifetime is not None else None
+    fix = chip.computer.design.lifetime.compensation
     if fix is None or not any((fix.drift != "none", fix.columns, fix.recalibrate)):
         return 0
     slack = 1 - 1e-9  # a quotient that rounding has put above a whole number is that number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from stack3d.chip.chip import ComputingChip
 from stack3d.errors import DeckError, Problem
 from stack3d.heat.bodies import make_body
 from stack3d.heat.faces import thermal_problem
@@ -77,7 +78,7 @@ def verify(scenario: Scenario) -> Verification:
     faces = problem.faces
     series = CosineSeries(stack, sources, faces["top"], faces["bottom"], faces["sides"])
     places: list[tuple[str, Place]] = [(f"probe {p.name}", Probe(p.layer, p.x, p.y, p.z)) for p in scenario.probes]
-    if chip.computer is not None:
+    if isinstance(chip, ComputingChip):
         places += [(f"tile {t.layer}[{t.index}]", Box(*place)) for t, place in zip(chip.computer.tiles, chip.computer.places)]
     places += [(f"layer {layer.name}", Box(layer.name, layer.extent)) for layer in stack.layers]
     exact = series.steady([place for _, place in places])
@@ -90,7 +91,7 @@ def verify(scenario: Scenario) -> Verification:
             computed = float(solution.field.box_means(place.layer, [place.extent])[0])
         rows.append(Comparison(name, computed, float(value)))
     rise = max(abs(r.exact - scenario.cooling.ambient) for r in rows)
-    frozen = any(layer.material.exponent for layer in chip.stack.layers)
+    frozen = any(layer.material.conducts is not None for layer in chip.stack.layers)
     backend = (
         f"{solution.statistics['backend']}, {solution.statistics['linear_solver']}, {solution.statistics['unknowns']} unknowns"
     )

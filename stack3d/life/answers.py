@@ -86,7 +86,7 @@ def answered(
         observer.stage("band")
         with clock("band"):
             add_band(history, lifetime, record)
-    if lifetime.attribution and history.start.chip.scenario.lifetime is not None:
+    if lifetime.attribution:
         observer.stage("attribute")
         with clock("attribute"):
             add_attribution(history, record)

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.chip import Chip, Computer
+from stack3d.chip import Computer, ComputingChip
 from stack3d.heat.climate import Climate
 from stack3d.life.population import Population
-from stack3d.schema.life import Lifetime
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class Life:
 
     Parameters
     ----------
-    chip : Chip
+    chip : ComputingChip
     computer : Computer
         The chip's own, or one with a mechanism switched off.
     population : Population
@@ -93,7 +92,7 @@ class Life:
         Mean over chips at the first read-out.
     """
 
-    chip: Chip
+    chip: ComputingChip
     computer: Computer
     population: Population
     time: float
@@ -105,12 +104,12 @@ class Life:
     @property
     def seed(self) -> int:
         """Seed of the run."""
-        return int(self.chip.scenario.monte_carlo.seed)
+        return self.computer.design.chips.seed
 
     @property
     def samples(self) -> int:
         """Chips."""
-        return int(self.chip.scenario.monte_carlo.samples)
+        return self.computer.design.chips.samples
 
     @property
     def tiers(self) -> list[str]:
@@ -126,7 +125,7 @@ class Life:
     @property
     def programming_temperature(self) -> float:
         """Of the chips while they were programmed. [K]"""
-        return (self.chip.scenario.lifetime or Lifetime()).programming_temperature
+        return self.computer.design.lifetime.programming_temperature
 
     def aged(self, until: float, climate: Climate) -> Life:
         """The same chips later."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.chip import Chip, Computer
+from stack3d.chip import ComputingChip
 from stack3d.fields import registered
 from stack3d.heat.climate import Climate
 from stack3d.heat.periodic import PeriodicHeat, Swing
@@ -29,10 +29,9 @@ from stack3d.life.outputs import LifeOutput, closed, epoch_record
 from stack3d.life.policy import Policy
 from stack3d.life.reading import read_out
 from stack3d.life.start import climate_of, first_heat, fresh_life, leaking_of, limits_of, present
-from stack3d.life.times import TODAY, epoch_times
+from stack3d.life.times import epoch_times
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record, over_time
-from stack3d.schema.life import Lifetime
 from stack3d.thermal.backend import ThermalBackend, ThermalSolution
 
 MOST_PASSES = 8
@@ -46,8 +45,7 @@ class Loop:
 
     Parameters
     ----------
-    chip : Chip
-    computer : Computer
+    chip : ComputingChip
     backend : ThermalBackend
     plan : sequence of Policy
     observer : Observer
@@ -60,8 +58,7 @@ class Loop:
 
     def __init__(
         self,
-        chip: Chip,
-        computer: Computer,
+        chip: ComputingChip,
         backend: ThermalBackend,
         plan: Sequence[Policy],
         observer: Observer,
@@ -69,9 +66,9 @@ class Loop:
         resume: Path | None,
         key: str,
     ) -> None:
-        self.chip, self.computer, self.backend, self.plan = chip, computer, backend, plan
+        self.chip, self.computer, self.backend, self.plan = chip, chip.computer, backend, plan
         self.observer, self.clock, self.resume, self.key = observer, clock, resume, key
-        self.lifetime = chip.scenario.lifetime or Lifetime(epochs=1, until=TODAY)
+        self.lifetime = chip.computer.design.lifetime
         self.limits = limits_of(chip, plan)
         self.times: list[float] = []
         self.climates: list[Climate] = []
@@ -80,15 +77,15 @@ class Loop:
     def run(self) -> tuple[Record, ThermalSolution]:
         """Follow the chips through all epochs, then answer."""
         with self.clock("program"):
-            start = fresh_life(self.chip, self.computer)
+            start = fresh_life(self.chip)
         cells = sum(int(np.prod(m.state_shape)) for m in self.computer.matrices.values())
         self.observer.stage("program", chips=start.samples, cells=cells)
         with self.clock("heat"):
-            self.first = first_heat(self.chip, self.computer, self.backend, self.plan)
+            self.first = first_heat(self.chip, self.backend, self.plan)
             repeats = power_schedule(self.chip, self.first)[1].period is not None
             self.periodic = PeriodicHeat(self.chip, self.backend, self.first) if repeats else None
-            swing = self._held() if self.periodic else None
-            record = present(self.chip, self.computer, self.first)
+            swing = self._held(self.periodic) if self.periodic is not None else None
+            record = present(self.chip, self.first)
             if self.periodic is not None:
                 phases, history = self.periodic.history(self.first)
                 record.along("phase", phases)
@@ -123,13 +120,12 @@ class Loop:
             output.of_life(followed, record)
         return record, self.first.solution
 
-    def _held(self) -> Swing:
+    def _held(self, periodic: PeriodicHeat) -> Swing:
         """Swing of the first heat, found together with its leakage and, where throttled, its rate."""
-        assert self.periodic is not None
-        swing = self.periodic.swing(self.first)
+        swing = periodic.swing(self.first)
         for _ in range(MOST_PASSES):
-            self.first = first_heat(self.chip, self.computer, self.backend, self.plan, swing, self._above(swing))
-            before, swing = swing, self.periodic.swing(self.first, swing)
+            self.first = first_heat(self.chip, self.backend, self.plan, swing, self._above(swing))
+            before, swing = swing, periodic.swing(self.first, swing)
             if before is swing:
                 break
         return swing
@@ -141,7 +137,7 @@ class Loop:
             life = start
             for policy in self.plan:
                 life = policy.programmed(life, climate_of(self.first.field, swing))
-            return life, epoch_times(self.chip.scenario.lifetime).tolist(), self.first.field, swing
+            return life, epoch_times(self.lifetime).tolist(), self.first.field, swing
         self.times, self.climates = list(stored.times), list(stored.climates)
         self.rows = list(stored.rows)
         self.observer.stage("resume", epochs=f"{len(stored.times)}/{len(stored.times) + len(stored.ahead)}")

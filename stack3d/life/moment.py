@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.chip import Chip, Computer
+from stack3d.chip import Computer, ComputingChip
 from stack3d.heat.climate import Climate
 from stack3d.heat.energy import calibration_energy, energy_per_inference
 from stack3d.heat.periodic import Swing
@@ -49,7 +49,7 @@ class Moment:
     peaks: Floats
 
     @property
-    def chip(self) -> Chip:
+    def chip(self) -> ComputingChip:
         """Whose life it is."""
         return self.after.chip
 

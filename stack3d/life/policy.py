@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from stack3d import mvm
-from stack3d.chip import Chip, Computer
+from stack3d.chip import Computer
 from stack3d.errors import DeckError, Problem
 from stack3d.heat.climate import Climate
 from stack3d.heat.state import Limits
@@ -91,11 +91,9 @@ policies: Registry[Any] = Registry("policy")
 """Name of a key of ``lifetime`` (or of ``lifetime.policies``) → class made from that key's value."""
 
 
-def chosen_policies(chip: Chip) -> tuple[Policy, ...]:
-    """Policies of a scenario, in the order of the registry."""
-    lifetime = chip.scenario.lifetime
-    if lifetime is None:
-        return ()
+def chosen_policies(computer: Computer) -> tuple[Policy, ...]:
+    """Policies of a computer's life, in the order of the registry."""
+    lifetime = computer.design.lifetime
     found: dict[str, Any] = {name: getattr(lifetime, name, None) for name in policies}
     found |= lifetime.policies
     problems = [
@@ -104,7 +102,7 @@ def chosen_policies(chip: Chip) -> tuple[Policy, ...]:
     if problems:
         raise DeckError(problems)
     plan = tuple(policies[name](value) for name, value in found.items() if value is not None)
-    problems = [problem for policy in plan for problem in policy.check(chip.computer)] if chip.computer is not None else []
+    problems = [problem for policy in plan for problem in policy.check(computer)]
     if problems:
         raise DeckError(problems)
     return plan

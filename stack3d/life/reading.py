@@ -66,17 +66,16 @@ def read_out(
     layers : bool
         Whether the signal-to-noise ratio of the layers is wanted, which costs as much as the rest.
     """
-    computer, scenario = life.computer, life.chip.scenario
-    assert scenario.workload is not None
+    computer, design = life.computer, life.computer.design
     field_ = climate.working
     seen = life.conductances(climate)
-    noise = life.population.read_noise(computer, field_, seen) if scenario.mvm.read_noise else {}
+    noise = life.population.read_noise(computer, field_, seen) if design.mvm.read_noise else {}
     for name, cells in (ideal or {}).items():
         seen[name] = np.where(cells, life.population.states[name].target, seen[name])
         if name in noise:
             noise[name] = np.where(cells, 0.0, noise[name]).astype(noise[name].dtype)
     warm = {name: float(np.mean([field_[i].mean() for i, _ in computer.tiles_of(name)])) for name in computer.matrices}
-    matrices, wire_error = with_warm_wires(scenario, computer.matrices, warm, seen)
+    matrices, wire_error = with_warm_wires(computer, warm, seen)
     corrections: dict[str, mvm.Compensation] = {}
     for policy in plan:
         matrices, more = policy.correct(life, matrices, seen, climate)
@@ -99,7 +98,7 @@ def read_out(
         voltages=False,
         memory_limit=computer.read_memory,
         per_input=computer.memory,
-        array=mvm.library(scenario.workload.array),
+        array=mvm.library(design.work.array),
     )
     labels = computer.data.labels
     confusion = computer.task.confusion(logits, labels)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.chip import Chip, Computer
+from stack3d.chip import ComputingChip
 from stack3d.heat.climate import Climate
 from stack3d.heat.outputs import add_power, thermal_values
 from stack3d.heat.periodic import Swing
@@ -17,23 +17,22 @@ from stack3d.life.life import Bill, Life, Totals
 from stack3d.life.policy import Policy
 from stack3d.life.population import Population
 from stack3d.record import Record
-from stack3d.schema.life import Lifetime
 from stack3d.thermal.backend import ThermalBackend
 
 
-def fresh_life(chip: Chip, computer: Computer) -> Life:
+def fresh_life(chip: ComputingChip) -> Life:
     """Chips just programmed."""
-    samples = chip.scenario.monte_carlo
-    temperature = (chip.scenario.lifetime or Lifetime()).programming_temperature
-    population = Population.programmed(computer, samples.samples, samples.seed, temperature)
+    computer, chips = chip.computer, chip.computer.design.chips
+    temperature = computer.design.lifetime.programming_temperature
+    population = Population.programmed(computer, chips.samples, chips.seed, temperature)
     tiles, tiers = len(computer.tiles), len(chip.stack.with_role("rram"))
     bill, totals = Bill(0.0, 0.0, 0.0, np.zeros(tiles)), Totals.fresh(tiers, tiles)
     return Life(chip, computer, population, 0.0, bill, totals)
 
 
-def limits_of(chip: Chip, plan: Sequence[Policy]) -> Limits:
+def limits_of(chip: ComputingChip, plan: Sequence[Policy]) -> Limits:
     """What the thermal fixed point of a chip has to keep, its policies' limits included."""
-    coupling = (chip.scenario.lifetime or Lifetime()).coupling
+    coupling = chip.computer.design.lifetime.coupling
     limits = Limits(coupling.tolerance, coupling.iterations)
     for policy in plan:
         limits = policy.limit(limits)
@@ -41,17 +40,28 @@ def limits_of(chip: Chip, plan: Sequence[Policy]) -> Limits:
 
 
 def first_heat(
-    chip: Chip,
-    computer: Computer,
+    chip: ComputingChip,
     backend: ThermalBackend,
     plan: Sequence[Policy],
     swing: Swing | None = None,
     above: Callable[[float], NDArray[np.float64] | float] = lambda rate: 0.0,
 ) -> Heat:
-    """Heat of chips just programmed, mean over a period of the power; throttled by what lies `above` it, see `settle`."""
-    life = fresh_life(chip, computer)
-    nx, ny = (chip.scenario.lifetime or Lifetime()).subgrid
-    start = np.full((len(computer.tiles), ny, nx), chip.scenario.cooling.ambient)
+    """Heat of chips just programmed, mean over a period of the power.
+
+    Parameters
+    ----------
+    chip : ComputingChip
+    backend : ThermalBackend
+    plan : sequence of Policy
+        Whose limits the heat keeps.
+    swing : Swing, optional
+        Within a period of the power.
+    above : callable
+        Rate [1/s] → how far the hottest instant of a period lies above the mean of each box; see `settle`. [K]
+    """
+    life = fresh_life(chip)
+    nx, ny = chip.computer.design.lifetime.subgrid
+    start = np.full((len(chip.computer.tiles), ny, nx), chip.scenario.cooling.ambient)
     limits = limits_of(chip, plan)
     return settle(
         chip,
@@ -64,11 +74,11 @@ def first_heat(
     )
 
 
-def present(chip: Chip, computer: Computer, state: Heat) -> Record:
+def present(chip: ComputingChip, state: Heat) -> Record:
     """Variables of ``/thermal`` and ``/power`` for one thermal state, and the coordinate of the chips."""
     record = thermal_values(chip, state.solution)
-    add_power(chip, computer, state, record)
-    record.along("sample", np.arange(chip.scenario.monte_carlo.samples))
+    add_power(chip, state, record)
+    record.along("sample", np.arange(chip.computer.design.chips.samples))
     return record
 
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stack3d.chip.design import TODAY
 from stack3d.constants import YEAR
 from stack3d.schema.life import Lifetime
 
-TODAY = 1.0
-"""Time after programming of the first read-out. [s]"""
 
-
-def epoch_times(lifetime: Lifetime | None) -> NDArray[np.float64]:
+def epoch_times(lifetime: Lifetime) -> NDArray[np.float64]:
     """End of each epoch: one second, then `epochs` times at equal ratios; the one nearest to a year is a year. [s]"""
-    if lifetime is None:
-        return np.array([TODAY])
     times = np.geomspace(lifetime.first, lifetime.until, lifetime.epochs) if lifetime.epochs > 1 else np.array([lifetime.until])
     if times[0] < YEAR < times[-1] and lifetime.epochs > 2:
         inner = 1 + int(np.argmin(np.abs(np.log(times[1:-1] / YEAR))))

@@ -26,8 +26,10 @@ class Scratch(threading.local):
 
     def take(self, xp: Any, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any] | None:
         """Return the uninitialised array of a name with this shape; None for libraries that cannot write in place."""
-        if xp is not np:
-            return None
+        return self.array(name, shape, dtype) if xp is np else None
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """Return the uninitialised array of NumPy of a name with this shape."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if name not in self._buffers or self._buffers[name].size < size:
             self._buffers[name] = np.empty(size, dtype=np.uint8)
@@ -130,9 +132,8 @@ def standard_normals(rng: np.random.Generator, shape: tuple[int, ...], scratch: 
     .. [1] G. E. P. Box, M. E. Muller, Ann. Math. Statist. 29 (1958) 610. doi:10.1214/aoms/1177706645
     """
     size = math.prod(shape)
-    out = scratch.take(np, "normals", (size + size % 2,), np.float32)
-    spare = scratch.take(np, "cosine", (min(NORMALS_AT_ONCE, size + 1) // 2,), np.float32)
-    assert out is not None and spare is not None
+    out = scratch.array("normals", (size + size % 2,), np.float32)
+    spare = scratch.array("cosine", (min(NORMALS_AT_ONCE, size + 1) // 2,), np.float32)
     for start in range(0, size, NORMALS_AT_ONCE):
         part = out[start : start + NORMALS_AT_ONCE]
         half = part.size // 2

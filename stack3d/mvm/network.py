@@ -176,27 +176,18 @@ def infer(
     array
         Shape (*chips, batch, classes), of the library that `forward` gives. [-]
     """
-    leading: tuple[int, ...] | None = None
-    for name, matrix in matrices.items():
-        if name not in conductances:
-            raise unknown_name("analog layer of conductances", name, conductances)
-        check_tail(f"conductances of layer {name!r}", conductances[name], matrix.state_shape, "devices, n_inputs, n_columns")
-        chips = tuple(conductances[name].shape[:-3])
-        if chips != (leading if leading is not None else chips):
-            raise ArrayError(f"conductances of layer {name!r} have leading axes {chips}; those of the others are {leading}")
-        leading = chips
-    if not leading and leading != ():
-        raise ArrayError("matrices is empty; a network needs an analog layer")
+    leading = _chips_of(matrices, conductances)
     count = math.prod(leading)
     if not count or not len(inputs):
         raise ArrayError(f"no chips or no inputs: leading axes {leading}, {len(inputs)} inputs")
     group, batch = _groups(matrices, count, len(inputs), memory_limit, per_input)
     noises = read_noise if isinstance(read_noise, Mapping) else dict.fromkeys(matrices, read_noise)
+    fixes, total = compensations or {}, {} if statistics is None else statistics
     logits, scratch = [], Scratch()
     for first in range(0, count, group):
         flat = slice(first, min(first + group, count))
         chosen = np.unravel_index(np.arange(flat.start, flat.stop), leading) if leading else ()
-        local, states, corrections = {}, {}, {}
+        local, states = {}, {}
         for name, matrix in matrices.items():
             cells = conductances[name].reshape(count, *matrix.state_shape)[flat]
             noise = noises.get(name)
@@ -207,24 +198,42 @@ def infer(
             local[name] = replace(
                 matrix, adc=_some_converter(matrix.adc, leading, chosen, 3), dac=_some_converter(matrix.dac, leading, chosen, 1)
             )
-            if compensations and name in compensations:
-                fix = compensations[name]
-                corrections[name] = Compensation(
-                    _some(fix.scale, leading, chosen, 0),
-                    _some(fix.tile_gain, leading, chosen, 2),
-                    _some(fix.column_gain, leading, chosen, 1),
-                    _some(fix.column_offset, leading, chosen, 1),
-                    _some(fix.column_slope, leading, chosen, 1),
-                )
+        corrections = {name: _some_fix(fixes[name], leading, chosen) for name in matrices if name in fixes}
         seen: dict[str, LayerStatistics] = {}
         network = CrossbarNetwork(local, states, rng, corrections, None if statistics is None else seen, voltages, scratch)
         parts = [forward(network, inputs[start : start + batch]) for start in range(0, len(inputs), batch)]
         logits.append(parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts, axis=-2))
         for name, layer in seen.items():
-            assert statistics is not None
-            statistics.setdefault(name, LayerStatistics.of_chips(leading)).merge(layer, flat)
+            total.setdefault(name, LayerStatistics.of_chips(leading)).merge(layer, flat)
     whole = logits[0] if len(logits) == 1 else namespace(logits[0]).concat(logits, axis=0)
     return whole.reshape(*leading, *whole.shape[1:])
+
+
+def _chips_of(matrices: Mapping[str, AnalogMatrix], conductances: Mapping[str, Any]) -> tuple[int, ...]:
+    """Leading axes that the cells of all layers share; raises ArrayError, UnknownNameError."""
+    leading: tuple[int, ...] | None = None
+    for name, matrix in matrices.items():
+        if name not in conductances:
+            raise unknown_name("analog layer of conductances", name, conductances)
+        check_tail(f"conductances of layer {name!r}", conductances[name], matrix.state_shape, "devices, n_inputs, n_columns")
+        chips = tuple(conductances[name].shape[:-3])
+        if chips != (leading if leading is not None else chips):
+            raise ArrayError(f"conductances of layer {name!r} have leading axes {chips}; those of the others are {leading}")
+        leading = chips
+    if leading is None:
+        raise ArrayError("matrices is empty; a network needs an analog layer")
+    return leading
+
+
+def _some_fix(fix: Compensation, leading: tuple[int, ...], chosen: tuple[NDArray[np.intp], ...]) -> Compensation:
+    """Corrections of some chips."""
+    return Compensation(
+        _some(fix.scale, leading, chosen, 0),
+        _some(fix.tile_gain, leading, chosen, 2),
+        _some(fix.column_gain, leading, chosen, 1),
+        _some(fix.column_offset, leading, chosen, 1),
+        _some(fix.column_slope, leading, chosen, 1),
+    )
 
 
 WORKING_MEMORY = 48e6

@@ -219,8 +219,8 @@ def _fill(value: float, scale: ColourScale) -> str:
 
 def answer_map(tree: xr.DataTree, name: str) -> Figure:
     """An answer over two swept axes, one panel per combination of the others; over one axis as bars."""
-    answer, array, dimensions = ANSWERS.get(name), values_of(tree, name), swept(tree)
-    assert answer is not None
+    array, dimensions = values_of(tree, name), swept(tree)
+    answer = ANSWERS[name]
     title = answer.title
     if len(dimensions) == 1:
         return Figure(f"map_{name}", answer.label.capitalize(), "", (_bars(tree, dimensions[0], array.values, answer, title),))

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from stack3d.schema.base import (
     ArealResistance,
@@ -25,12 +34,14 @@ from stack3d.schema.base import (
     quantity_schema,
     sourced,
 )
+from stack3d.schema.material_laws import WRITTEN, MaterialLaw, PowerOfTemperature, is_law, law_of, law_schemas
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]*$", max_length=100)]
 MOST_SITES = 512
 """Of tiles, along x or y of a layer."""
 Interval = tuple[Length, Length]
 Size = tuple[Thickness, Thickness]
+Diagonal = tuple[float, float, float]
 
 
 def _three(value: Any) -> Any:
@@ -39,7 +50,8 @@ def _three(value: Any) -> Any:
 
 
 _ONE = quantity_schema("conductivity")
-_THREE_SCHEMA = WithJsonSchema(sourced({"anyOf": [_ONE, {"type": "array", "items": _ONE, "minItems": 3, "maxItems": 3}]}))
+_THREE = {"type": "array", "items": _ONE, "minItems": 3, "maxItems": 3}
+_K_SCHEMA = WithJsonSchema({"anyOf": [sourced({"anyOf": [_ONE, _THREE]}), *law_schemas("conductivity")]})
 
 
 def _two(value: Any) -> Any:
@@ -50,24 +62,50 @@ def _two(value: Any) -> Any:
 _EDGE = quantity_schema("length")
 _TWO_SCHEMA = WithJsonSchema(sourced({"anyOf": [_EDGE, {"type": "array", "items": _EDGE, "minItems": 2, "maxItems": 2}]}))
 
-_Diagonal = Annotated[tuple[Conductivity, Conductivity, Conductivity], BeforeValidator(_three), _THREE_SCHEMA]
+_Diagonal = Annotated[tuple[Conductivity, Conductivity, Conductivity], BeforeValidator(_three)]
+_DIAGONAL: TypeAdapter[Diagonal] = TypeAdapter(_Diagonal)
+
+
+def _conductivity(value: Any) -> Any:
+    """Three values, or a law."""
+    return law_of(value, "conductivity", anisotropic=True) if is_law(value) else _DIAGONAL.validate_python(value)
+
+
+def _or_law(kind: Any, dimension: str) -> Any:
+    """One value of a kind, or a law."""
+    plain: TypeAdapter[float] = TypeAdapter(kind)
+    schema = WithJsonSchema({"anyOf": [sourced(quantity_schema(dimension)), *law_schemas(dimension)]})
+    check = PlainValidator(lambda v: law_of(v, dimension) if is_law(v) else plain.validate_python(v))
+    return Annotated[Any, check, WRITTEN, schema]
+
+
+if TYPE_CHECKING:
+    ConductivityOrLaw = Diagonal | MaterialLaw
+    HeatCapacityOrLaw = float | MaterialLaw
+    SpecificHeatOrLaw = float | MaterialLaw
+else:
+    ConductivityOrLaw = Annotated[Any, PlainValidator(_conductivity), WRITTEN, _K_SCHEMA]
+    HeatCapacityOrLaw = _or_law(HeatCapacity, "heat_capacity")
+    SpecificHeatOrLaw = _or_law(SpecificHeat, "specific_heat")
 
 
 class Material(DeckModel):
-    """A solid: conductivity (one value or [kx, ky, kz]) and heat capacity per volume or per mass; or cylinders in a host."""
+    """A solid: conductivity (one value or [kx, ky, kz]) and heat capacity per volume or per mass; or cylinders in a host.
+
+    Either property may follow the temperature by a law: `{law: table, …}`.
+    """
 
     name: str = "inline"
     title: str | None = None
-    conductivity: Annotated[tuple[Conductivity, Conductivity, Conductivity], BeforeValidator(_three), _THREE_SCHEMA] | None = (
-        None
-    )
-    """Thermal conductivity at 300 K; one value, or [kx, ky, kz]."""
+    conductivity: ConductivityOrLaw | None = None
+    """Thermal conductivity at 300 K: one value, or [kx, ky, kz]; or a law, `{law: …}`."""
     conductivity_exponent: Number = 0.0
-    """n of k(T) = k(300 K) (T/300 K)^n."""
-    heat_capacity: HeatCapacity | None = None
-    """Heat capacity per volume; or give density and specific_heat."""
+    """n of k(T) = k(300 K) (T/300 K)^n; short for the law `power`."""
+    heat_capacity: HeatCapacityOrLaw | None = None
+    """Heat capacity per volume at 300 K, or a law; or give density and specific_heat."""
     density: Density | None = None
-    specific_heat: SpecificHeat | None = None
+    specific_heat: SpecificHeatOrLaw | None = None
+    """At 300 K, or a law."""
     cylinders: Cylinders | None = None
     """Instead of all the above: vias or bumps through the layer, homogenised by mixing rules."""
 
@@ -80,18 +118,41 @@ class Material(DeckModel):
             return self
         if self.conductivity is None:
             raise ValueError("wants a conductivity, or cylinders in a host")
+        if self.conductivity_exponent and isinstance(self.conductivity, MaterialLaw):
+            raise ValueError("conductivity has a law; leave out conductivity_exponent")
         by_mass = self.density is not None and self.specific_heat is not None
         if (self.heat_capacity is None) != by_mass:
             raise ValueError("wants either heat_capacity, or density and specific_heat together")
         return self
 
     @property
+    def conducts(self) -> MaterialLaw | None:
+        """Law of the conductivity; None where it is constant."""
+        if isinstance(self.conductivity, MaterialLaw):
+            return self.conductivity
+        exponent = self.conductivity_exponent
+        return PowerOfTemperature(value=1.0, exponent=exponent) if exponent else None
+
+    @property
+    def stores(self) -> MaterialLaw | None:
+        """Law of the heat capacity; None where it is constant."""
+        given = self.specific_heat if self.heat_capacity is None else self.heat_capacity
+        return given if isinstance(given, MaterialLaw) else None
+
+    @property
+    def diagonal(self) -> Diagonal:
+        """Conductivity kx, ky, kz at 300 K; NaN of cylinders in a host, which have none of their own. [W m⁻¹ K⁻¹]"""
+        if isinstance(self.conductivity, MaterialLaw):
+            one = self.conductivity.at_reference
+            return one[0], one[-1 if len(one) == 1 else 1], one[-1]
+        return self.conductivity or (math.nan, math.nan, math.nan)
+
+    @property
     def volumetric_heat_capacity(self) -> float:
-        """Per volume. [J m⁻³ K⁻¹]."""
-        if self.heat_capacity is not None:
-            return self.heat_capacity
-        assert self.density is not None and self.specific_heat is not None
-        return self.density * self.specific_heat
+        """Per volume, at 300 K; NaN of cylinders in a host, which have none of their own. [J m⁻³ K⁻¹]"""
+        given = self.specific_heat if self.heat_capacity is None else self.heat_capacity
+        one = given.at_reference[0] if isinstance(given, MaterialLaw) else given or math.nan
+        return one if self.density is None or self.heat_capacity is not None else self.density * one
 
 
 class Cylinders(DeckModel):

@@ -119,7 +119,8 @@ class Condition:
             return not inner if isinstance(node.op, ast.Not) else -self._real(inner)
         if isinstance(node, ast.BinOp):
             return self._computed(node, self._value(node.left, values), self._value(node.right, values))
-        assert isinstance(node, ast.Compare)
+        if not isinstance(node, ast.Compare):
+            raise _wrong(self.text, f"{type(node).__name__} has no value")
         sides = [self._value(side, values) for side in (node.left, *node.comparators)]
         pairs = [(op, a, b) for op, a, b in zip(node.ops, sides[:-1], sides[1:]) if a is not None and b is not None]
         try:

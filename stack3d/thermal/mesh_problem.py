@@ -16,7 +16,6 @@ from stack3d.layout import Floats, HeatSource, Rectangle, Stack
 from stack3d.meshes import CellMesh, Columns, Ints
 from stack3d.thermal.fields.on_cells import MeshField
 from stack3d.thermal.fields.on_columns import ColumnField
-from stack3d.thermal.linear import linear
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import Face, reference_of
 
@@ -70,7 +69,7 @@ class MeshProblem:
         """The same problem with every conductivity held at the mean of its layer. [K]"""
         layers = [layer.name for layer in self.stack.layers]
         owner = {region: layers[i] for region, i in self.body.layer_of_region.items()}
-        materials = tuple(linear(m, means[owner[r]]) if r in owner else m for r, m in enumerate(self.body.materials))
+        materials = tuple(m.held_at(means[owner[r]]) if r in owner else m for r, m in enumerate(self.body.materials))
         return replace(self, body=replace(self.body, materials=materials))
 
     def bent[F](self, field: F, sources: Sequence[HeatSource], pushed: float, left: Mapping[str, float]) -> F:

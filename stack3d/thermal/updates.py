@@ -4,6 +4,3 @@ from __future__ import annotations
 
 UPDATE_GAIN = 0.02
 """Reduction of the residual asked of the linear solver between two updates of k(T); an update gains about a factor 10."""
-MOST_UPDATES = 50
-ROUNDING_FLOOR = 1e-7
-"""Residual below which an update that no longer halves it has met the rounding of thin layers."""

@@ -228,11 +228,11 @@ def tier_boundaries(stack: Stack, layer: str, other: str) -> int:
     here, there = stack.layer(layer), stack.layer(other)
     if here.tier == there.tier:
         return 0
-    if here.tier is None or there.tier is None:
-        tier, fixed = (here, there) if there.tier is None else (there, here)
-        assert tier.tier is not None
-        return tier.tier + 1 if fixed.z0 < tier.z0 else stack.n_tiers - tier.tier
-    return abs(here.tier - there.tier)
+    if here.tier is not None and there.tier is not None:
+        return abs(here.tier - there.tier)
+    tier, fixed = (here, there) if there.tier is None else (there, here)
+    number = tier.tier or 0
+    return number + 1 if fixed.z0 < tier.z0 else stack.n_tiers - number
 
 
 def tile_sources(

@@ -20,6 +20,7 @@ from stack3d.fields import outputs
 from stack3d.progress import Silent
 from stack3d.registry import Registry
 from stack3d.schema.cooling import cooling_laws
+from stack3d.schema.material_laws import material_laws
 
 MODULE = """
 import numpy as np
@@ -29,6 +30,14 @@ from stack3d.heat.outputs import HeatOutput
 from stack3d.life.outputs import LifeOutput
 from stack3d.schema.base import FilmCoefficient
 from stack3d.schema.cooling import CoolingLaw
+from stack3d.schema.material_laws import MaterialLaw
+
+
+class Inverse(MaterialLaw):
+    reference = "made up"
+
+    def shape(self, temperature):
+        return 1 / temperature
 
 
 class Unevenness(HeatOutput):
@@ -62,8 +71,9 @@ class Seconds(LifeOutput):
 ANNOUNCED = {
     "stack3d.output": {"unevenness": "Unevenness", "seconds": "Seconds"},
     "stack3d.cooling_law": {"trickle": "Trickle"},
+    "stack3d.material_law": {"inverse": "Inverse"},
 }
-REGISTRIES: tuple[Registry[Any], ...] = (outputs, cooling_laws)
+REGISTRIES: tuple[Registry[Any], ...] = (outputs, cooling_laws, material_laws)
 
 
 @pytest.fixture
@@ -131,6 +141,21 @@ def test_a_cooling_law_of_a_package_cools(package: Path, monkeypatch: pytest.Mon
     path.write_text(text.replace("top: {", 'top: {film_coefficient: "10 W/m^2/K", '))
     with pytest.raises(DeckError, match=r"wants one of .* \(got film_coefficient and trickle"):
         decks.load(path)
+
+
+def test_a_material_law_of_a_package_conducts(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All heat enters at the top of a slab over a cold face: with k = k0 300 K / T the temperature grows as exp(q z / 300 K k0)."""
+    material = '{conductivity: {law: inverse, value: "148 W/m/K"}, heat_capacity: "1.66e6 J/m^3/K"}'
+    path = package / "slab.yaml"
+    path.write_text(
+        f'scenario: slab\ngeometry: {{footprint: ["1 mm", "1 mm"], layers: [{{name: die, thickness: "0.4 mm", material: {material}}}]}}\n'
+        "solver: {backend: tensor, mesh: {lateral: 4, per_layer: 16}, error_promise: 0.1}\n"
+        'cooling: {top: {flux: "3e7 W/m^2"}, bottom: {temperature: "320 K"}, ambient: "300 K"}\npower: {sources: []}\n'
+    )
+    command(monkeypatch, "run", str(path), "-o", str(package / "out"))
+    with xr.open_datatree(package / "out" / "slab" / "result.nc") as tree:
+        peak = float(tree["thermal/layer_temperature_max"].values[0])
+    assert peak == pytest.approx(320.0 * np.exp(3e7 * 4e-4 / (300.0 * 148.0)), rel=1e-4)
 
 
 class Killed(Exception):

@@ -8,7 +8,7 @@ import pytest
 import stack3d
 
 ROWS = (
-    ("errors", "constants", "streams"),
+    ("errors", "constants", "streams", "materials"),
     ("units", "registry", "progress", "yamltree", "storage", "memory", "layout", "tiles", "signals", "films"),
     ("fields", "meshes", "grids", "yamlfile"),
     ("schema", "floorplans", "record", "fe"),

@@ -10,7 +10,7 @@ from stack3d.grids import Grid
 from stack3d.heat.bodies import make_grid
 from stack3d.layout import HeatSource, Layer, Material, Rectangle, Stack
 from stack3d.thermal.backend import ThermalSolution
-from stack3d.thermal.fem.solver_on_grid import FemSolver
+from stack3d.thermal.fem.solver_on_grid import solver_on_grid
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.problem import Face, ThermalProblem
 
@@ -38,7 +38,7 @@ def grid_of(stack: Stack, nx: int, ny: int, per_layer: int) -> Grid:
 
 
 def solve(problem: ThermalProblem, sources: list[HeatSource], **options: object) -> ThermalSolution:
-    return FemSolver(problem, *layered_cells(problem.stack, problem.grid), **options).solve(sources)
+    return solver_on_grid(problem, *layered_cells(problem.stack, problem.grid), **options).solve(sources)
 
 
 STACK = stack_of((1e-4, (100.0, 100.0, 50.0), 0.0), (2e-6, (1.0, 1.0, 0.5), 2e-6), (5e-4, (400.0,) * 3, 0.0), (1e-5, (20.0, 30.0, 4.0), 1e-6))  # fmt: skip

@@ -8,10 +8,15 @@ import pytest
 from tensor_cases import grid, stack
 from tetrahedra import structured
 
+from stack3d.fe.linear_solver import LinearMethod
+from stack3d.fe.space import Space
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.layout import Floats, HeatSource
-from stack3d.thermal.fem.solver_of_cells import MeshSolver
-from stack3d.thermal.fem.solver_on_grid import FemSolver
+from stack3d.thermal.fem.conduction import Conduction
+from stack3d.thermal.fem.discretised import Discretised
+from stack3d.thermal.fem.solver import FemSolver
+from stack3d.thermal.fem.solver_of_cells import OnCells, solver_of_cells
+from stack3d.thermal.fem.solver_on_grid import OnGrid
 from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.problem import Face, ThermalProblem
 
@@ -32,77 +37,70 @@ def slabs(exponent: float) -> Any:
     return stack((SIDE, SIDE), [{**slab, "exponent": exponent} for slab in SLABS])
 
 
-class Manufactured:
-    """Puts the source and the film's reference of a known temperature into the load of a solver.
+def known(at: Discretised) -> tuple[Any, Any]:
+    """A temperature T and K grad T, as expressions.
 
     T = 300 K + cos(a x) cos(a y) (g(z) / k_z + c) with g = -PUSH (1 - cos(b z)) and c such that T is continuous: k_z dT/dz is
     continuous and not zero where the material changes.
     """
-
-    def _known(self) -> tuple[Any, Any]:
-        """T and K grad T, as expressions."""
-        import ufl
-
-        fem, mesh = self._dolfinx.fem, self._mesh  # type: ignore[attr-defined]
-        constants = fem.functionspace(mesh, ("DG", 0))
-        z_cell = fem.Function(constants)
-        z_cell.interpolate(lambda p: p[2])
-        layers = self.problem.stack.layers  # type: ignore[attr-defined]
-        owner = np.searchsorted([layer.z1 for layer in layers[:-1]], z_cell.x.array)
-        shift = [0.0]
-        for low, high in zip(layers[:-1], layers[1:]):
-            g = -PUSH * (1 - np.cos(SLOPE * low.z1))
-            shift.append(shift[-1] + g * (1 / low.material.conductivity[2] - 1 / high.material.conductivity[2]))
-        k = [fem.Function(constants) for _ in range(3)]
-        for axis in range(3):
-            k[axis].x.array[:] = np.array([layer.material.conductivity[axis] for layer in layers])[owner]
-        c = fem.Function(constants)
-        c.x.array[:] = np.array(shift)[owner]
-        x, a = ufl.SpatialCoordinate(mesh), np.pi / SIDE
-        profile = -PUSH * (1 - ufl.cos(SLOPE * x[2])) / k[2] + c
-        temperature = 300.0 + ufl.cos(a * x[0]) * ufl.cos(a * x[1]) * profile
-        law = (temperature / 300.0) ** layers[0].material.exponent
-        slope = ufl.grad(temperature)
-        return temperature, ufl.as_vector([law * k[i] * slope[i] for i in range(3)])
-
-    def _load(self, sources: Sequence[HeatSource]) -> Floats:
-        import ufl
-
-        temperature, flux = self._known()
-        v = ufl.TestFunction(self._space)  # type: ignore[attr-defined]
-        degree = {"quadrature_degree": 6}
-        film = FILM * (temperature - self._reference) + flux[2]  # type: ignore[attr-defined]
-        return self._vector(-ufl.div(flux) * v * ufl.dx(metadata=degree) + film * v * self._handed.measure("top", degree))  # type: ignore[attr-defined, no-any-return]
-
-    def error(self) -> float:
-        """L2 norm of the error over that of the field. [-]"""
-        import ufl
-
-        solution = self.solve([])  # type: ignore[attr-defined]
-        found = self._dolfinx.fem.Function(self._space)  # type: ignore[attr-defined]
-        found.x.array[:] = self._at_unknowns(solution.field.values)  # type: ignore[attr-defined]
-        temperature, _ = self._known()
-        form, degree = self._dolfinx.fem.form, {"quadrature_degree": 8}  # type: ignore[attr-defined]
-        parts = [form(w**2 * ufl.dx(metadata=degree)) for w in (found - temperature, temperature - 300.0)]
-        return float(np.sqrt(np.divide(*(self._dolfinx.fem.assemble_scalar(part) for part in parts))))  # type: ignore[attr-defined]
+    space, ufl, layers = at.space, at.space.ufl, at.problem.stack.layers
+    z_cell = space.dolfinx.fem.Function(space.constants)
+    z_cell.interpolate(lambda p: p[2])
+    owner = np.searchsorted([layer.z1 for layer in layers[:-1]], z_cell.x.array)
+    shift = [0.0]
+    for low, high in zip(layers[:-1], layers[1:]):
+        g = -PUSH * (1 - np.cos(SLOPE * low.z1))
+        shift.append(shift[-1] + g * (1 / low.material.conductivity[2] - 1 / high.material.conductivity[2]))
+    k, c = [space.dolfinx.fem.Function(space.constants) for _ in range(3)], space.dolfinx.fem.Function(space.constants)
+    for axis in range(3):
+        k[axis].x.array[:] = np.array([layer.material.conductivity[axis] for layer in layers])[owner]
+    c.x.array[:] = np.array(shift)[owner]
+    x, a = ufl.SpatialCoordinate(space.domain), np.pi / SIDE
+    profile = -PUSH * (1 - ufl.cos(SLOPE * x[2])) / k[2] + c
+    temperature = 300.0 + ufl.cos(a * x[0]) * ufl.cos(a * x[1]) * profile
+    conducts = layers[0].material.conducts
+    law = 1.0 if conducts is None else (temperature / 300.0) ** conducts.exponent
+    slope = ufl.grad(temperature)
+    return temperature, ufl.as_vector([law * k[i] * slope[i] for i in range(3)])
 
 
-class Tetrahedra(Manufactured, MeshSolver):
+class Manufactured:
+    """Puts the source and the film's reference of the known temperature into the load of a discretised problem."""
+
+    def load(self: Any, sources: Sequence[HeatSource]) -> Floats:
+        temperature, flux = known(self)
+        space, degree = self.space, {"quadrature_degree": 6}
+        film = FILM * (temperature - self.problem.reference) + flux[2]
+        inside = -space.ufl.div(flux) * space.v * space.ufl.dx(metadata=degree)
+        loads: Floats = space.vector(inside + film * space.v * space.handed.measure("top", degree))
+        return loads
+
+
+class Tetrahedra(Manufactured, OnCells):
     pass
 
 
-class Hexahedra(Manufactured, FemSolver):
+class Hexahedra(Manufactured, OnGrid):
     pass
 
 
 def error(kind: str, order: int, n: int, exponent: float) -> float:
+    """L2 norm of the error over that of the field. [-]"""
     built = slabs(exponent)
-    counts, options = [3 * n, n, 4 * n], {"method": "direct", "tolerance": 1e-11}
+    counts = [3 * n, n, 4 * n]
+    at: Discretised
     if kind == "tetrahedra":
         problem = MeshProblem(built, structured(built, 4 * n, 4 * n, counts), {"top": Face(FILM, 300.0)})
-        return Tetrahedra(problem, order=order, **options).error()
-    layered = ThermalProblem(built, grid(built, 4 * n, 4 * n, counts), Face(FILM, 300.0))
-    return Hexahedra(layered, *layered_cells(built, layered.grid), **options).error()
+        at = Tetrahedra(problem, Space(problem.mesh, order, faces=problem.faces), solver_of_cells)
+    else:
+        layered = ThermalProblem(built, grid(built, 4 * n, 4 * n, counts), Face(FILM, 300.0))
+        cells, nodes = layered_cells(built, layered.grid)
+        at = Hexahedra(layered, Space(cells, faces=layered.faces, degree=2), nodes)
+    solution = FemSolver(Conduction(at), LinearMethod("direct", tolerance=1e-11)).solve([])
+    space, (temperature, _) = at.space, known(at)
+    found, dx = space.function(at.at_unknowns(solution.field.values)), space.ufl.dx(metadata={"quadrature_degree": 8})
+    parts = [space.form(w**2 * dx) for w in (found - temperature, temperature - 300.0)]
+    return float(np.sqrt(np.divide(*(space.dolfinx.fem.assemble_scalar(part) for part in parts))))
 
 
 @pytest.mark.parametrize("exponent", [0.0, -1.3])

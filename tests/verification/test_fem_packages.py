@@ -7,13 +7,13 @@ from typing import Any
 import meshio
 import numpy as np
 import pytest
-from tensor_cases import flip_chip
+from tensor_cases import flip_chip, power
 
 from stack3d.geometry.gmsh_model import layered_hexahedra, write_mesh
 from stack3d.geometry.hexahedra import CellRegions, layered_cells
 from stack3d.layout import Layer, Material, Rectangle, Stack, Surface
 from stack3d.thermal.backend import ThermalSolution
-from stack3d.thermal.fem.solver_on_grid import FemSolver
+from stack3d.thermal.fem.solver_on_grid import solver_on_grid
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.problem import Face, ThermalProblem
 
@@ -22,7 +22,9 @@ def with_contact_and_law(problem: ThermalProblem) -> ThermalProblem:
     """Contacts under the lid and under the wider sink, and k(T) in the die."""
 
     def changed(layer: Layer) -> Layer:
-        blocks = tuple(replace(b, material=replace(b.material, exponent=-1.3)) for b in layer.blocks if layer.name == "bulk")
+        blocks = tuple(
+            replace(b, material=replace(b.material, conducts=power(-1.3))) for b in layer.blocks if layer.name == "bulk"
+        )
         contact = 5e-6 if layer.name in ("lid", "sink") else 0.0
         return replace(layer, contact_resistance=contact, blocks=blocks or layer.blocks)
 
@@ -35,7 +37,7 @@ def with_contact_and_law(problem: ThermalProblem) -> ThermalProblem:
 
 def solve(problem: ThermalProblem, sources: list, **options: object) -> ThermalSolution:
     arrays = layered_cells(problem.stack, problem.grid, [s for s, _ in problem.patches])
-    return FemSolver(problem, *arrays, **options).solve(sources)
+    return solver_on_grid(problem, *arrays, **options).solve(sources)
 
 
 @pytest.mark.parametrize("sink", [20e-3, 40e-3])
@@ -185,7 +187,7 @@ def test_other_films_and_references_without_a_new_mesh() -> None:
     warmer = replace(problem, top=Face(900.0, 320.0), bottom=Face(40.0, 290.0, 5.0))
     for flux in (0.0, 5.0):
         start = replace(problem, bottom=Face(10.0, 300.0, flux))
-        fem = FemSolver(start, *layered_cells(problem.stack, problem.grid)).recooled(warmer).solve(sources)
+        fem = solver_on_grid(start, *layered_cells(problem.stack, problem.grid)).recooled(warmer).solve(sources)
         tensor = TensorSolver(start).recooled(warmer).solve(sources)
         np.testing.assert_allclose(fem.field.values, tensor.field.values, rtol=0, atol=2e-6)
 
@@ -197,17 +199,17 @@ def test_films_of_before_leave_no_trace(top: Face) -> None:
     cells = layered_cells(problem.stack, problem.grid)
     wanted = replace(problem, top=top, bottom=Face(40.0, 290.0, 5.0))
     passed = [replace(problem, top=replace(top, reference=300.0), bottom=Face(h, 300.0)) for h in (1e5, 3.0, 777.7)]
-    solver = FemSolver(passed[0], *cells)
+    solver = solver_on_grid(passed[0], *cells)
     for other in (*passed[1:], wanted):
         solver = solver.recooled(other)
-    fresh = FemSolver(wanted, *cells)
+    fresh = solver_on_grid(wanted, *cells)
     np.testing.assert_array_equal(solver.solve(sources).field.values, fresh.solve(sources).field.values)
 
 
 def test_a_reference_that_varies_over_a_face() -> None:
     problem, sources = flip_chip(20, 1)
     rising = (310.0 + 500.0 * problem.grid.x)[None, None, :]
-    fem = FemSolver(problem, *layered_cells(problem.stack, problem.grid)).solve(sources, references={"top": rising})
+    fem = solver_on_grid(problem, *layered_cells(problem.stack, problem.grid)).solve(sources, references={"top": rising})
     tensor = TensorSolver(problem).solve(sources, references={"top": rising})
     np.testing.assert_allclose(fem.field.values, tensor.field.values, rtol=0, atol=2e-6)
     assert fem.balance < 1e-8 and tensor.balance < 1e-8

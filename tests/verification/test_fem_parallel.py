@@ -11,11 +11,11 @@ SCRIPT = """
 import numpy as np
 from tensor_cases import flip_chip
 from stack3d.geometry.hexahedra import layered_cells
-from stack3d.thermal.fem.solver_on_grid import FemSolver
+from stack3d.thermal.fem.solver_on_grid import solver_on_grid
 from stack3d.thermal.grid.solver import TensorSolver
 from mpi4py import MPI
 problem, sources = flip_chip(20, 1)
-solver = FemSolver(problem, *layered_cells(problem.stack, problem.grid))
+solver = solver_on_grid(problem, *layered_cells(problem.stack, problem.grid))
 parallel, serial = solver.solve(sources), TensorSolver(problem).solve(sources)
 row = MPI.COMM_WORLD.size, np.abs(parallel.field.values - serial.field.values).max(), parallel.balance
 for size, difference, balance in MPI.COMM_WORLD.gather(row) or []:
@@ -26,12 +26,12 @@ for size, difference, balance in MPI.COMM_WORLD.gather(row) or []:
 TETRAHEDRA = """
 import numpy as np
 from mpi4py import MPI
-from test_tetrahedra import FACES, PACKAGE, SOURCES, MESH, build_columns, MeshProblem, MeshSolver
+from test_tetrahedra import FACES, PACKAGE, SOURCES, MESH, build_columns, MeshProblem, solver_of_cells
 problem = MeshProblem(PACKAGE, build_columns(PACKAGE, SOURCES, MESH), FACES["fixed_bottom"])
 for order in (1, 2):
     one = np.array(ONE[order - 1])
     for preconditioner in ("icc", "gamg"):
-        solution = MeshSolver(problem, order=order, preconditioner=preconditioner, tolerance=1e-11).solve(SOURCES)
+        solution = solver_of_cells(problem, order=order, preconditioner=preconditioner, tolerance=1e-11).solve(SOURCES)
         found = [solution.field.layer_mean(layer.name) for layer in PACKAGE.layers]
         print(MPI.COMM_WORLD.size, np.abs(found - one).max(), solution.balance, flush=True)
 """

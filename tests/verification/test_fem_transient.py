@@ -14,7 +14,8 @@ from test_fem_packages import with_contact_and_law
 
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.layout import HeatSource
-from stack3d.thermal.fem.solver_on_grid import FemSolver
+from stack3d.thermal.fem.solver import FemSolver
+from stack3d.thermal.fem.solver_on_grid import solver_on_grid
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box, Probe
@@ -24,7 +25,7 @@ from stack3d.thermal.time.schedule import PowerSchedule
 
 
 def fem(problem: ThermalProblem, **options: Any) -> FemSolver:
-    return FemSolver(problem, *layered_cells(problem.stack, problem.grid), **options)
+    return solver_on_grid(problem, *layered_cells(problem.stack, problem.grid), **options)
 
 
 def rate_of_lines(length: float, cells: int, wave: float) -> float:

@@ -47,7 +47,8 @@ def error(cells: int) -> float:
         still = CellProperties(
             tuple(0 * k for k in solver.cells.conductivity),
             tuple(np.full((1, 1), float(i == index)) for i in range(len(built.layers))),
-            solver.cells.exponent,
+            solver.cells.conducts,
+            solver.cells.stores,
             tuple(0 * c for c in solver.cells.contact),
         )
         loads += GridOperator(replace(problem, top=Face(), bottom=Face(FILM)), still, rate=1.0).conduction(source)

@@ -16,7 +16,7 @@ from tetrahedra import structured
 from stack3d.case import run_case
 from stack3d.layout import HeatSource
 from stack3d.progress import Silent
-from stack3d.thermal.fem.solver_of_cells import MeshSolver
+from stack3d.thermal.fem.solver_of_cells import solver_of_cells
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.places import Box, Place, Probe
@@ -42,7 +42,7 @@ def march(
     built = stack(SIZE, slabs)
     problem = MeshProblem(built, structured(built, n, n, per_layer), faces)
     laws = options.pop("laws", None)
-    solver = MeshSolver(problem, order=order, tolerance=1e-12, **options)
+    solver = solver_of_cells(problem, order=order, tolerance=1e-12, **options)
     box = built.footprint
     source = HeatSource("hot", "die", replace(box, x1=box.x0 + SIZE[0] / 2, y1=box.y0 + SIZE[1] / 2), 1.0)
     places: list[Place] = [Box("die", source.extent), Box("lid", box), Probe("die", 1e-3, 1e-3)]
@@ -92,7 +92,7 @@ def test_a_slab_between_fixed_and_insulated_face_decays_as_its_series(order: int
     slabs = [{"name": "die", "k": k, "thickness": d / 2, "c": c}, {"name": "lid", "k": k, "thickness": d / 2, "c": c}]
     built = stack(SIZE, slabs)
     problem = MeshProblem(built, structured(built, 2, 2, 12), {"bottom": Face(np.inf, 300.0)})
-    system = MeshSolver(problem, order=order).system(
+    system = solver_of_cells(problem, order=order).system(
         [HeatSource("none", "die", built.footprint, 0.0)],
         [Box("lid", built.footprint)],
     )

@@ -10,7 +10,6 @@ import pytest
 import stack3d
 from stack3d import decks
 from stack3d.case import check
-from stack3d.chip.computer import energies_of
 from stack3d.errors import DeckError, ThermalRunawayError
 from stack3d.heat.bodies import make_grid
 from stack3d.heat.comparison import compare_placements
@@ -161,11 +160,9 @@ def test_response_of_the_sites_is_that_of_the_solver() -> None:
     chip = placed_chip(decks.load("quickstart", [("workload.network", "digits_cnn"), ("workload.rate", "1e4 1/s")]).scenario)
     targets = {n: m.target_conductances()[None] for n, m in chip.computer.matrices.items()}
     powers = {n: 1e4 * p for n, p in dynamic_powers(chip, targets, chip.mean_rate).items()}
-    even = {
-        n: 1e8 * p for n, p in energies_of(replace(chip.computer, hops=(1,) * 15).activities(targets), chip.scenario).items()
-    }
+    even = {n: 1e8 * p for n, p in chip.computer.energies(replace(chip.computer, hops=(1,) * 15).activities(targets)).items()}
     places = list(chip.computer.places)
-    known = site_heat(chip.scenario, chip.stack, chip.sources, places, even, np.arange(15))
+    known = site_heat(chip, places, even, np.arange(15))
     grid = make_grid(chip)
     solver = make_backend(
         chip.scenario.model_copy(update={"solver": chip.scenario.solver.model_copy(update={"backend": "tensor"})}),

@@ -15,7 +15,7 @@ from stack3d.meshes import Columns
 from stack3d.progress import Silent
 from stack3d.schema.geometry import Geometry
 from stack3d.schema.numerics import Mesh
-from stack3d.thermal.fem.solver_of_cells import MeshSolver
+from stack3d.thermal.fem.solver_of_cells import solver_of_cells
 from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.problem import Face
 
@@ -44,7 +44,7 @@ def conductivity(stack: Any, body: Columns, direction: str) -> float:
         faces = {"low": faces["bottom"], "high": faces["top"]}
         area, length = PITCH**2, THICKNESS
     problem = MeshProblem(stack, replace(body, faces=faces), {"low": Face(np.inf, 300.0), "high": Face(np.inf, 310.0)})
-    solution = MeshSolver(problem, order=2).solve([])
+    solution = solver_of_cells(problem, order=2).solve([])
     np.testing.assert_allclose(solution.face_heat["low"], -solution.face_heat["high"], rtol=1e-9)
     return solution.face_heat["low"] * length / (area * 10.0)
 

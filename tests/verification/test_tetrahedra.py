@@ -13,7 +13,7 @@ from stack3d.layout import HeatSource, Layer, Material, Rectangle, Stack, Surfac
 from stack3d.progress import Silent
 from stack3d.schema.numerics import Mesh
 from stack3d.thermal.backend import ThermalSolution
-from stack3d.thermal.fem.solver_of_cells import MeshSolver
+from stack3d.thermal.fem.solver_of_cells import solver_of_cells
 from stack3d.thermal.fields.on_columns import ColumnField
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.mesh_problem import MeshProblem
@@ -47,7 +47,7 @@ SOURCES = [
 
 def solve(stack: Stack, faces: dict[str, Face], sources: list[HeatSource], mesh: Mesh = MESH, **options) -> ThermalSolution:
     surfaces = [Surface(n, "l0", "top", (Rectangle(-1e-3, 0.0, -1e-3, 2e-3),)) for n in faces if n == "shelf"]
-    return MeshSolver(MeshProblem(stack, build_columns(stack, sources, mesh, surfaces), faces), **options).solve(sources)
+    return solver_of_cells(MeshProblem(stack, build_columns(stack, sources, mesh, surfaces), faces), **options).solve(sources)
 
 
 @pytest.mark.parametrize("order", [1, 2])

@@ -20,7 +20,7 @@ from stack3d.layout import HeatSource, Rectangle
 from stack3d.progress import Silent
 from stack3d.results import to_tree
 from stack3d.thermal.cooling.settled import SettledBackend
-from stack3d.thermal.fem.solver_on_grid import FemSolver
+from stack3d.thermal.fem.solver_on_grid import solver_on_grid
 from stack3d.thermal.grid.body import TensorBody
 from stack3d.thermal.grid.exact_transient import ExactTransient
 from stack3d.thermal.grid.solver import TensorSolver
@@ -308,7 +308,7 @@ def test_periodic_state_of_a_package_repeats_and_balances(backend: str) -> None:
     places = [Box("active", sources[0].extent), Box("sink", problem.stack.layer("sink").extent)]
     body: Any = TensorSolver(problem)
     if backend == "fem":
-        body = FemSolver(problem, *layered_cells(problem.stack, problem.grid))
+        body = solver_on_grid(problem, *layered_cells(problem.stack, problem.grid))
     system = body.system(sources, places, rtol=1e-8)
     schedule = PowerSchedule(np.array([0.0, 0.05]), np.array([[60.0, 20.0], [0.0, 0.0]]), period=0.2)
     state, periods = periodic_state(system, schedule, tolerance=0.05)

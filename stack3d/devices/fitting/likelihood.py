@@ -30,6 +30,8 @@ STEPS = 30
 """Most steps to the most likely draw of a cell."""
 STEP = 1e-5
 """Of a draw, for slopes."""
+AgedLaw = RetentionLaw | CrystallisationLaw | ReadDisturbLaw | RelaxationLaw | TemperatureDependence
+"""What changes a conductance after the write."""
 
 
 class Likelihood:
@@ -93,7 +95,7 @@ class Series(Likelihood):
             if self.sampling is None:
                 self.nuisance["sampling"] = 0.2
 
-    def _one(self, law: Any, draw: Floats) -> Floats:
+    def _one(self, law: AgedLaw, draw: Floats) -> Floats:
         """Conductance of cells with these draws, shape of the readings, behind an axis of draws where they have one. [S]"""
         t = self.temperature
         g = np.broadcast_to(self.level, np.broadcast_shapes(self.level.shape, draw.shape))
@@ -109,7 +111,6 @@ class Series(Likelihood):
             clock = law.rate(t) * self.time
             shift, offset, _ = law.move(g, clock, self.time, np.broadcast_to(draw, g.shape), self.device)
             return np.asarray(g + shift + offset)
-        assert isinstance(law, TemperatureDependence)
         return np.asarray(g * law.factor(g / self.device.g_max, t, self.reference, draw, self.device))
 
     def _remaining(self, law: ReadDisturbLaw) -> Floats:
@@ -224,11 +225,10 @@ class Spread(Likelihood):
         if self.sd is not None and (self.sd <= 0).any():
             raise DeckError(Problem("", "a standard deviation of zero has no logarithm", str(table.path)))
 
-    def _law(self, law: Any) -> tuple[Floats, Floats]:
+    def _law(self, law: ProgrammingLaw | ReadNoiseLaw) -> tuple[Floats, Floats]:
         if isinstance(law, ProgrammingLaw):
             shift, sd = law.error(self.level, self.device)
         else:
-            assert isinstance(law, ReadNoiseLaw)
             shift, sd = 0.0, law.sd(self.level, self.level, self.time, self.device)
         return np.broadcast_to(shift, self.level.shape), np.broadcast_to(sd, self.level.shape)
 

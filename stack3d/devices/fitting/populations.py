@@ -154,13 +154,14 @@ class Populations(Likelihood):
             change = change + read * (math.sqrt(2) * noise[0] * self.levels[condition])
         return self._told(change)
 
-    def _moved(self, law: Any, g: Floats, temperature: Floats, time: Floats, way: Floats, barrier: Floats) -> Floats:
+    def _moved(
+        self, law: SpreadLaw | RelaxationLaw, g: Floats, temperature: Floats, time: Floats, way: Floats, barrier: Floats
+    ) -> Floats:
         """Change of every cell since the write. [S]"""
         if time == 0:
             return np.zeros_like(g)
         if isinstance(law, SpreadLaw):
             return np.asarray(way * law.sd(g, law.rate(temperature) * time, self.device))
-        assert isinstance(law, RelaxationLaw)
         rate = law.rate(temperature, law.barrier(barrier, g, self.device)) if law.random_barrier else law.rate(temperature)
         shift, offset, _ = law.move(g, rate * time, time, way, self.device)
         return np.asarray(np.maximum(g + shift + offset, 0.0) - g)

@@ -298,8 +298,8 @@ def refusals(stack: Stack, sources: Sequence[HeatSource], sides: Face) -> list[P
             out.append(Problem(key, "resolved cylinders make the layer laterally non-uniform"))
         if any(block.material != layer.material for block in layer.blocks):
             out.append(Problem(key, f"block {layer.blocks[0].name!r} makes the layer laterally non-uniform"))
-        if layer.material.exponent:
-            out.append(Problem(key, f"the conductivity of {layer.material.name!r} depends on temperature"))
+        for what in layer.material.laws:
+            out.append(Problem(key, f"the {what} of {layer.material.name!r} depends on temperature"))
     if stack.layers[0].contact_resistance > 0:
         key = f"geometry.layers.{stack.layers[0].name}"
         out.append(Problem(key, "the lowest layer has a contact_resistance and nothing below it; give the face a film"))

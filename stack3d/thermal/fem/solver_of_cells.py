@@ -1,20 +1,24 @@
-"""Conduction in DOLFINx on an unstructured mesh: tetrahedra of order 1 or 2, or hexahedra, of a user's own."""
+"""Heat conduction in DOLFINx on an unstructured mesh: tetrahedra of order 1 or 2, or hexahedra, of a user's own."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from stack3d.errors import DeckError, SolverError
-from stack3d.fe.hand_over import handed_over
-from stack3d.fe.library import import_dolfinx, import_mpi
+from stack3d.fe.linear_solver import LinearMethod
+from stack3d.fe.space import Space
 from stack3d.layout import Floats, HeatSource
-from stack3d.meshes import CORNERS, CellMesh, Ints
-from stack3d.thermal.fem.conduction import ConductionSolver
+from stack3d.materials import NO_LAW, REFERENCE, LawMap
+from stack3d.meshes import CellMesh, Ints
+from stack3d.thermal.fem.conduction import Conduction
+from stack3d.thermal.fem.discretised import on_all_nodes
+from stack3d.thermal.fem.solver import FemSolver
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.places import Place
@@ -23,12 +27,19 @@ DIRECT = 30_000
 """Unknowns up to which ``auto`` factorises."""
 FILL = 1
 """Levels of fill of the incomplete factors; with none, order 2 does not converge in layers much thinner than wide."""
-_BASIX_EDGES = ((2, 3), (1, 3), (1, 2), (0, 3), (0, 2), (0, 1))
-"""Corners of the edges of a tetrahedron in the order of the unknowns of order 2."""
 
 
-class MeshSolver(ConductionSolver):
-    """DOLFINx solver of one problem on an unstructured mesh, for many powers.
+def solver_of_cells(
+    problem: MeshProblem,
+    *,
+    order: int = 1,
+    method: str = "cg",
+    preconditioner: str = "auto",
+    tolerance: float = 1e-10,
+    max_iterations: int = 500,
+    counts: Counter[str] | None = None,
+) -> FemSolver:
+    """DOLFINx solver of a problem on an unstructured mesh.
 
     Parameters
     ----------
@@ -51,150 +62,104 @@ class MeshSolver(ConductionSolver):
     MissingDependencyError
         Without DOLFINx or a C compiler.
     """
+    if preconditioner == "grid":
+        raise DeckError("solver.linear.preconditioner: 'grid' wants the lines of layered hexahedra; take gamg, icc or jacobi")
+    again = partial(
+        solver_of_cells,
+        order=order,
+        method=method,
+        preconditioner=preconditioner,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+    )
+    counts = Counter() if counts is None else counts
+    started = time.perf_counter()
+    space = Space(problem.mesh, order, faces=problem.faces, counts=counts)
+    seconds = {"hand_over": time.perf_counter() - started}
+    started = time.perf_counter()
+    conduction = Conduction(OnCells(problem, space, again), counts)
+    seconds["assembly"] = time.perf_counter() - started
+    if preconditioner == "auto":
+        method, preconditioner = "direct" if space.size <= DIRECT else method, "icc"
+    asked = LinearMethod(method, preconditioner, tolerance, max_iterations, fill=FILL)
+    return FemSolver(conduction, asked, counts=counts, seconds=seconds)
 
-    problem: MeshProblem
-    serial_only = ()
 
-    def __init__(
-        self,
-        problem: MeshProblem,
-        *,
-        order: int = 1,
-        method: str = "cg",
-        preconditioner: str = "auto",
-        tolerance: float = 1e-10,
-        max_iterations: int = 500,
-        counts: Counter[str] | None = None,
-    ) -> None:
-        if preconditioner == "grid":
-            raise DeckError(
-                "solver.linear.preconditioner: 'grid' wants the lines of layered hexahedra; take gamg, icc or jacobi"
-            )
-        if order == 2 and problem.mesh.kind == "hexahedron":
-            raise DeckError("solver.order: 2 wants tetrahedra; hexahedra of a mesh of your own have order 1")
-        dolfinx = import_dolfinx()
-        import ufl
+class OnCells:
+    """A heat problem on an unstructured mesh; see `Discretised`.
 
-        self.problem, self.order, self.tolerance = problem, order, tolerance
-        self._asked = method, preconditioner
-        self.counts = Counter() if counts is None else counts
-        self._dolfinx, self._ufl = dolfinx, ufl
-        self.quadrature_degree = {"tetra": 2 * order, "tetra10": 2 * order + 2, "hexahedron": 3}[problem.mesh.kind]
-        started = time.perf_counter()
-        self._handed = handed_over(problem.mesh, problem.faces)
-        self._mesh = self._handed.mesh
-        self.counts["meshes"] += 1
-        self.seconds = {"hand_over": time.perf_counter() - started}
-        started = time.perf_counter()
-        self._space = dolfinx.fem.functionspace(self._mesh, ("Lagrange", order))
-        self._nodes = self._mesh_nodes(problem.mesh)
-        self._reference = problem.reference
-        self._constants = dolfinx.fem.functionspace(self._mesh, ("DG", 0))
-        self._cells = self._handed.cells[np.argsort(self._constants.dofmap.list.reshape(-1))]
-        self._conductivity = self._region_conductivity(problem.mesh)
-        self._assemble()
-        region = problem.mesh.region[self._handed.cells]
-        self.heat_capacity = np.array([m.heat_capacity for m in problem.mesh.materials])[region]
-        self._volumes = self._integral_over_cells()
-        self._density = dolfinx.fem.Function(self._constants)
-        heat = self._density * ufl.TestFunction(self._space) * ufl.dx(metadata=self._quadrature)
-        self._heat = dolfinx.fem.form(heat)
-        self.seconds["assembly"] = time.perf_counter() - started
-        started = time.perf_counter()
-        small = preconditioner == "auto" and self.unknowns <= DIRECT
-        self._set_up_solver("direct" if small else method, preconditioner, max_iterations)
-        self.seconds["solver_set_up"] = time.perf_counter() - started
+    Parameters
+    ----------
+    problem : MeshProblem
+    space : Space
+        On its mesh.
+    again : callable
+        Makes a solver in the same way of another problem.
+    """
 
-    def held_at(self, means: Mapping[str, float]) -> MeshSolver:
-        """A solver of its own with every conductivity held at the mean of its layer. [K]"""
-        method, preconditioner = self._asked
-        return MeshSolver(
-            self.problem.held_at(means),
-            order=self.order,
-            method=method,
-            preconditioner=preconditioner,
-            tolerance=self.tolerance,
-            max_iterations=self.max_iterations,
-        )
+    def __init__(self, problem: MeshProblem, space: Space, again: Callable[[MeshProblem], FemSolver]) -> None:
+        self.problem, self.space, self._again = problem, space, again
+        self.heat_capacity = np.array([m.heat_capacity for m in space.mesh.materials])[space.mesh.region]
+        self._temperature = space.function(REFERENCE)
+        self.conductivity = self._region_conductivity(space.mesh)
 
-    def _mesh_nodes(self, mesh: CellMesh) -> Ints:
-        """Node of the mesh at each local unknown."""
-        dofs, corners = self._space.dofmap.list, self._handed.corners
-        first = CORNERS[mesh.kind]
-        index_map = self._space.dofmap.index_map
-        nodes = np.empty(index_map.size_local + index_map.num_ghosts, dtype=np.intp)
-        nodes[dofs[:, :first]] = corners
-        if self.order == 2:
-            edges = mesh.edge_index(corners[:, _BASIX_EDGES].reshape(-1, 2)).reshape(-1, len(_BASIX_EDGES))
-            nodes[dofs[:, first:]] = len(mesh.points) + edges
-        return nodes
+    @property
+    def nodes(self) -> Ints:
+        """Nodes of the mesh."""
+        return self.space.nodes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the nodes of the mesh."""
+        return (self.space.mesh.node_count(self.space.order),)
 
     def _region_conductivity(self, mesh: CellMesh) -> Any:
-        """Diagonal of K: constants of the regions times (T / 300 K)^n at the temperature of the last update."""
-        fem, ufl = self._dolfinx.fem, self._ufl
-        region = mesh.region[self._cells]
-        at_300_kelvin = []
-        for axis in range(3):
-            constant = fem.Function(self._constants)
-            constant.x.array[:] = np.array([m.conductivity[axis] for m in mesh.materials])[region]
-            at_300_kelvin.append(constant)
-        exponents = np.array([m.exponent for m in mesh.materials])
-        self._temperature = fem.Function(self._space)
-        self._temperature.x.array[:] = 300.0
-        self._follows_temperature = bool(np.any(exponents[np.unique(mesh.region)]))
-        if not self._follows_temperature:
-            return ufl.as_vector(at_300_kelvin)
-        exponent = fem.Function(self._constants)
-        exponent.x.array[:] = exponents[region]
-        factor = (self._temperature / 300.0) ** exponent
-        return ufl.as_vector([k * factor for k in at_300_kelvin])
+        """Diagonal of K: constants of the regions times their laws at the temperature of the last update."""
+        at_reference = [self.space.by_region([m.conductivity[axis] for m in mesh.materials]) for axis in range(3)]
+        laws = LawMap.of([m.conducts for m in mesh.materials], mesh.region)
+        self.follows_temperature = bool(laws)
+        if not laws:
+            return at_reference
+        factor = self._by_law(laws, "factor")
+        return [k * factor for k in at_reference]
 
-    @property
-    def _is_nonlinear(self) -> bool:
-        return self._follows_temperature
+    def _by_law(self, laws: LawMap, what: str) -> Any:
+        """UFL expression of what the laws say at the temperature of the last update, each in its own cells."""
+        parts = []
+        for index in range(-1 if (laws.which < 0).any() else 0, len(laws.laws)):
+            here = self.space.by_cell(np.asarray(laws.which == index, dtype=float))
+            parts.append(here * getattr(NO_LAW if index < 0 else laws.laws[index], what)(self._temperature))
+        return sum(parts[1:], parts[0])
 
-    def _update_conductivity(self, own: Floats) -> None:
-        lowest = self._mesh.comm.allreduce(float(own.min(initial=np.inf)), op=import_mpi().MIN)
+    def update_conductivity(self, own: Floats) -> None:
+        """K of the temperature at each point of quadrature."""
+        lowest = self.space.least(own)
         if lowest <= 0:
             raise SolverError(f"the temperature falls to {lowest:.0f} K: is a power negative, or in the wrong unit?")
-        self._temperature.x.array[: self._n_own] = own
+        self._temperature.x.array[: self.space.own] = own
         self._temperature.x.scatter_forward()
 
-    def _integral_over_cells(self) -> Floats:
-        """Volume of each local cell as DOLFINx integrates it, so that the load of a source sums to its power. [m³]"""
-        v = self._ufl.TestFunction(self._constants)
-        vector = self._dolfinx.fem.assemble_vector(self._dolfinx.fem.form(v * self._ufl.dx(metadata=self._quadrature)))
-        vector.scatter_forward()
-        return np.array(vector.array)
+    def load(self, sources: Sequence[HeatSource]) -> Floats:
+        """Load of the sources, spread over the cells they touch. [W]"""
+        return self.space.load_of_cells(self.problem.cell_powers(sources))
 
-    def _load(self, sources: Sequence[HeatSource]) -> Floats:
-        self._density.x.array[:] = self.problem.cell_powers(sources)[self._cells] / self._volumes
-        return self._vector(self._heat)
+    def at_unknowns(self, values: Floats) -> Floats:
+        """Values of a field at all local unknowns."""
+        return np.asarray(self.problem.at_nodes(values, self.space.order)[self.nodes])
 
-    def _field(self, own: Floats) -> Field:
-        return self.problem.field(self._gathered(own - self._reference) + self._reference, self.order)
+    def field(self, own: Floats) -> Field:
+        """Field of the temperatures at the unknowns. [K]"""
+        return self.problem.field(on_all_nodes(self, own), self.space.order)
 
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        return (self.problem.mesh.node_count(self.order),)
+    def steady(self, own: Floats, sources: Sequence[HeatSource]) -> Field:
+        """The same."""
+        return self.field(own)
 
-    def _observer(self, places: Sequence[Place]) -> Callable[[Floats], Floats]:
-        weights = self.problem.place_weights(places, self.order)
+    def observer(self, places: Sequence[Place]) -> Callable[[Floats], Floats]:
+        """Gives the values of places for those at all nodes."""
+        weights = self.problem.place_weights(places, self.space.order)
         return lambda values: np.asarray(weights @ values)
 
-    def _at_unknowns(self, values: Floats) -> Floats:
-        return np.asarray(self.problem.at_nodes(values, self.order)[self._nodes])
-
-    def _automatic(self, parallel: bool) -> str:
-        return "icc"
-
-    def _choose(self, pc: Any, name: str) -> None:
-        """Incomplete factors of the part of each process, with the fill that stretched elements of order 2 need."""
-        if name != "icc":
-            pc.setType(name)
-            return
-        pc.setType("bjacobi")
-        pc.setUp()
-        for part in pc.getBJacobiSubKSP():
-            part.getPC().setType("icc")
-            part.getPC().setFactorLevels(FILL)
+    def held_at(self, means: Mapping[str, float], tolerance: float) -> FemSolver:
+        """A solver of its own with every conductivity held at the mean of its layer. [K]"""
+        return self._again(self.problem.held_at(means))

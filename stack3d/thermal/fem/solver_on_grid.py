@@ -1,4 +1,4 @@
-"""Steady conduction in DOLFINx: trilinear hexahedra, anisotropic layers, cooled faces."""
+"""Heat conduction in DOLFINx on trilinear hexahedra of a grid: anisotropic layers, void cells, k(T) by cell."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from stack3d.errors import SolverError
-from stack3d.fe.hand_over import handed_over
-from stack3d.fe.library import import_dolfinx
+from stack3d.errors import DeckError, SolverError
+from stack3d.fe.linear_solver import LinearMethod
+from stack3d.fe.space import Space
 from stack3d.layout import Floats, HeatSource
+from stack3d.materials import LawMap
 from stack3d.meshes import CellMesh, Ints
-from stack3d.thermal.fem.conduction import ConductionSolver
+from stack3d.thermal.fem.conduction import Conduction
+from stack3d.thermal.fem.discretised import on_all_nodes
+from stack3d.thermal.fem.solver import FemSolver
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.bends import bends
 from stack3d.thermal.grid.cells import CellProperties
@@ -25,11 +28,24 @@ from stack3d.thermal.grid.places import observe, place_groups
 from stack3d.thermal.grid.preconditioner import GridPreconditioner
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Place
-from stack3d.thermal.problem import HeatProblem, ThermalProblem
+from stack3d.thermal.problem import ThermalProblem
+
+SERIAL_ONLY = ("grid", "icc")
+"""Preconditioners of one process."""
 
 
-class FemSolver(ConductionSolver):
-    """DOLFINx solver of one problem on one mesh, for many powers.
+def solver_on_grid(
+    problem: ThermalProblem,
+    cells: CellMesh,
+    nodes: Ints,
+    *,
+    method: str = "cg",
+    preconditioner: str = "auto",
+    tolerance: float = 1e-10,
+    max_iterations: int = 500,
+    counts: Counter[str] | None = None,
+) -> FemSolver:
+    """DOLFINx solver of a problem on the hexahedra of its grid.
 
     Parameters
     ----------
@@ -46,133 +62,104 @@ class FemSolver(ConductionSolver):
         Relative residual. [-]
     max_iterations : int
     counts : Counter, optional
-        Goes on counting what is built; see `ConductionSolver`.
+        Goes on counting what is built; see `SolidBackend`.
 
     Raises
     ------
+    DeckError
+        For a preconditioner of one process in several.
     MissingDependencyError
         Without DOLFINx or a C compiler.
     """
+    counts = Counter() if counts is None else counts
+    started = time.perf_counter()
+    space = Space(cells, faces=problem.faces, degree=2, counts=counts)
+    seconds = {"hand_over": time.perf_counter() - started}
+    parallel = space.domain.comm.size > 1
+    if preconditioner == "auto":
+        preconditioner = "gamg" if parallel else "grid"
+    if preconditioner in SERIAL_ONLY and parallel and method != "direct":
+        raise DeckError(f"solver.linear.preconditioner: {preconditioner!r} works in one process only; with MPI use 'gamg'")
+    started = time.perf_counter()
+    at = OnGrid(problem, space, nodes)
+    conduction = Conduction(at, counts)
+    seconds["assembly"] = time.perf_counter() - started
+    on_lines = preconditioner == "grid" and method != "direct"
+    lines = GridPreconditioner(problem, at.nodes, rtol=0.1 * tolerance) if on_lines else None
+    return FemSolver(
+        conduction, LinearMethod(method, preconditioner, tolerance, max_iterations), lines, counts=counts, seconds=seconds
+    )
 
-    problem: ThermalProblem
-    serial_only = ("grid", "icc")
-    _on_lines: GridPreconditioner | None = None
 
-    def __init__(
-        self,
-        problem: ThermalProblem,
-        cells: CellMesh,
-        nodes: Ints,
-        *,
-        method: str = "cg",
-        preconditioner: str = "auto",
-        tolerance: float = 1e-10,
-        max_iterations: int = 500,
-        counts: Counter[str] | None = None,
-    ) -> None:
-        dolfinx = import_dolfinx()
-        import ufl
+class OnGrid:
+    """A heat problem on the hexahedra of its grid; see `Discretised`.
 
-        self.problem, self.tolerance = problem, tolerance
-        self.counts = Counter() if counts is None else counts
-        self._dolfinx, self._ufl = dolfinx, ufl
-        started = time.perf_counter()
-        self._handed = handed_over(cells, problem.faces)
-        self.counts["meshes"] += 1
-        self._mesh = self._handed.mesh
-        self.seconds = {"hand_over": time.perf_counter() - started}
-        started = time.perf_counter()
-        self._space = dolfinx.fem.functionspace(self._mesh, ("Lagrange", 1))
-        self._nodes = self._grid_nodes(nodes)
-        self._reference = problem.reference
-        self._conductivity = self._cell_conductivity(cells)
-        self._assemble()
-        self.seconds["assembly"] = time.perf_counter() - started
-        started = time.perf_counter()
-        self._set_up_solver(method, preconditioner, max_iterations)
-        self.seconds["solver_set_up"] = time.perf_counter() - started
+    Parameters
+    ----------
+    problem : ThermalProblem
+    space : Space
+        Of order 1 on the hexahedra.
+    nodes : ndarray of int, shape (n_points,)
+        Flat index of each point of the mesh in the (z, y, x) nodes of the grid.
+    """
 
-    def held_at(self, means: Mapping[str, float]) -> TensorSolver:
-        """The tensor solve of the same elements, with every conductivity held at the mean of its layer. [K]"""
-        return TensorSolver(self.problem.held_at(means), rtol=self.tolerance)
-
-    def _grid_nodes(self, nodes: Ints) -> Ints:
-        """Flat index into the (z, y, x) grid of each local unknown."""
-        unknowns = self._space.dofmap.list
-        out = np.empty(int(unknowns.max()) + 1, dtype=np.intp)
-        out[unknowns] = nodes[self._handed.corners]
-        return out
-
-    def _cell_conductivity(self, mesh: CellMesh) -> Any:
-        """Diagonal of K per cell at 300 K, as a vector-valued DG0 function."""
-        space = self._dolfinx.fem.functionspace(self._mesh, ("DG", 0, (3,)))
-        function = self._dolfinx.fem.Function(space, name="conductivity")
-        values = function.x.array.reshape(-1, 3)
-        cells = space.dofmap.list.reshape(-1)
-        region = np.empty(len(values), dtype=np.intp)
-        region[cells] = mesh.region[self._handed.cells]
-        self.heat_capacity = np.array([m.heat_capacity for m in mesh.materials])[mesh.region[self._handed.cells]]  # by cell
-        values[:] = np.array([m.conductivity for m in mesh.materials])[region]
-        self._at_300_kelvin, self._exponent = values.copy(), np.array([m.exponent for m in mesh.materials])[region]
-        self._corners = self._nodes[self._space.dofmap.list][np.argsort(cells)]
-        return function
+    def __init__(self, problem: ThermalProblem, space: Space, nodes: Ints) -> None:
+        self.problem, self.space = problem, space
+        self.nodes = np.asarray(nodes[space.nodes])
+        self.heat_capacity = np.array([m.heat_capacity for m in space.mesh.materials])[space.mesh.region]
+        self.conductivity = self._cell_conductivity(space.mesh)
+        self.follows_temperature = bool(self._conducts)
 
     @property
-    def _is_nonlinear(self) -> bool:
-        return bool(np.any(self._exponent))
-
-    def _update_conductivity(self, own: Floats) -> None:
-        """K of each cell at the mean temperature of its corners."""
-        temperature = self._on_grid(own).reshape(-1)[self._corners].mean(axis=1)
-        if temperature.min() <= 0:
-            raise SolverError(f"the temperature falls to {temperature.min():.0f} K: is a power negative, or in the wrong unit?")
-        factor = (temperature / 300.0) ** self._exponent
-        self._conductivity.x.array[:] = (self._at_300_kelvin * factor[:, None]).reshape(-1)
-
-    def _load(self, sources: Sequence[HeatSource]) -> Floats:
-        return np.asarray(source_loads(self.problem.grid, self.problem.stack, sources).reshape(-1)[self._nodes[: self._n_own]])
-
-    def _field(self, own: Floats) -> GridField:
-        return GridField(self.problem.stack, self.problem.grid, self._on_grid(own))
-
-    def _steady(self, own: Floats, sources: Sequence[HeatSource]) -> GridField:
-        stack, grid, field = self.problem.stack, self.problem.grid, self._field(own)
-        return replace(field, bend=bends(stack, grid, CellProperties.of(stack, grid), sources, field.values))
-
-    def _at_unknowns(self, values: Floats) -> Floats:
-        return np.asarray(np.broadcast_to(values, self._shape).reshape(-1)[self._nodes])
-
-    @property
-    def _shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, ...]:
+        """Of the nodes of the grid."""
         grid = self.problem.grid
         return grid.z.size, grid.y.size, grid.x.size
 
-    def _observer(self, places: Sequence[Place]) -> Callable[[Floats], Floats]:
+    def _cell_conductivity(self, mesh: CellMesh) -> Any:
+        """Diagonal of K per cell at 300 K, as a vector-valued DG0 function."""
+        fem, handed = self.space.dolfinx.fem, self.space.handed
+        space = fem.functionspace(self.space.domain, ("DG", 0, (3,)))
+        function = fem.Function(space, name="conductivity")
+        values = function.x.array.reshape(-1, 3)
+        cells = space.dofmap.list.reshape(-1)
+        region = np.empty(len(values), dtype=np.intp)
+        region[cells] = mesh.region[handed.cells]
+        values[:] = np.array([m.conductivity for m in mesh.materials])[region]
+        self._at_reference, self._conducts = values.copy(), LawMap.of([m.conducts for m in mesh.materials], region)
+        self._corners = self.nodes[self.space.functions.dofmap.list][np.argsort(cells)]
+        return function
+
+    def update_conductivity(self, own: Floats) -> None:
+        """K of each cell at the mean temperature of its corners."""
+        temperature = on_all_nodes(self, own).reshape(-1)[self._corners].mean(axis=1)
+        if temperature.min() <= 0:
+            raise SolverError(f"the temperature falls to {temperature.min():.0f} K: is a power negative, or in the wrong unit?")
+        factor = self._conducts.factor(temperature)
+        self.conductivity.x.array[:] = (self._at_reference * factor[:, None]).reshape(-1)
+
+    def load(self, sources: Sequence[HeatSource]) -> Floats:
+        """Exact integrals over the rectangles of the sources. [W]"""
+        loads = source_loads(self.problem.grid, self.problem.stack, sources).reshape(-1)
+        return np.asarray(loads[self.nodes[: self.space.own]])
+
+    def at_unknowns(self, values: Floats) -> Floats:
+        """Values of a field at all local unknowns."""
+        return np.asarray(np.broadcast_to(values, self.shape).reshape(-1)[self.nodes])
+
+    def field(self, own: Floats) -> GridField:
+        """Field of the temperatures at the unknowns. [K]"""
+        return GridField(self.problem.stack, self.problem.grid, on_all_nodes(self, own))
+
+    def steady(self, own: Floats, sources: Sequence[HeatSource]) -> GridField:
+        """The same with the bow of heated layers."""
+        stack, grid, field = self.problem.stack, self.problem.grid, self.field(own)
+        return replace(field, bend=bends(stack, grid, CellProperties.of(stack, grid), sources, field.values))
+
+    def observer(self, places: Sequence[Place]) -> Callable[[Floats], Floats]:
+        """Gives the values of places for those at all nodes."""
         return partial(observe, place_groups(self.problem.stack, self.problem.grid, places))
 
-    def _automatic(self, parallel: bool) -> str:
-        return "gamg" if parallel else "grid"
-
-    def _own_preconditioner(self, name: str, rate: float | None) -> GridPreconditioner | None:
-        if rate is not None:
-            return None if self._on_lines is None else self._on_lines.shifted(rate)
-        self._on_lines = GridPreconditioner(self.problem, self._nodes, rtol=0.1 * self.tolerance) if name == "grid" else None
-        return self._on_lines
-
-    def recooled(self, problem: HeatProblem) -> Self:
-        """The same with the preconditioner of the new films."""
-        super().recooled(problem)
-        if self._on_lines is not None:
-            self._on_lines.recool(self.problem)
-            self.counts["preconditioners"] += 1
-        return self
-
-    def _start(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats]) -> Floats | None:
-        """The same elements and k(T) without a matrix: what is left is to check that against the matrix."""
-        if self._on_lines is None:
-            return super()._start(sources, guess, references)
-        return self._on_lines.rise(sources, guess, references)
-
-    def _on_grid(self, own: Floats) -> Floats:
-        """Temperatures on all nodes of the grid, on every process; void nodes have the reference temperature."""
-        return self._gathered(own - self._reference) + self._reference
+    def held_at(self, means: Mapping[str, float], tolerance: float) -> TensorSolver:
+        """The tensor solve of the same elements, with every conductivity held at the mean of its layer. [K]"""
+        return TensorSolver(self.problem.held_at(means), rtol=tolerance)

@@ -42,7 +42,7 @@ def bows(grid: Grid, cells: CellProperties, layer: int, temperature: Floats | No
     height = np.diff(grid.z)[index]
     kz = cells.conductivity[layer][2]
     each = np.where(kz > 0, 1.0 / np.where(kz > 0, kz, 1.0), 0.0) / (12.0 * height.sum())
-    if temperature is None or not cells.exponent[layer].any():
+    if temperature is None or not cells.conducts[layer]:
         return np.asarray(each * (height**3).sum())
     factor = cells.conductivity_factor(grid, temperature)[index]
     return np.asarray(each * np.tensordot(height**3, 1.0 / factor, axes=1))

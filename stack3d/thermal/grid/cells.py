@@ -9,6 +9,7 @@ import numpy as np
 from stack3d.errors import DeckError
 from stack3d.grids import Grid
 from stack3d.layout import Floats, Layer, Rectangle, Stack
+from stack3d.materials import LawMap
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,39 +21,41 @@ class CellProperties:
     conductivity : tuple of ndarray, shapes (3, ny, nx) or (3, 1, 1)
         kx, ky, kz of each layer at 300 K; one value where the layer is uniform. [W m⁻¹ K⁻¹]
     capacity : tuple of ndarray, shapes (ny, nx) or (1, 1)
-        Volumetric heat capacity. [J m⁻³ K⁻¹]
-    exponent : tuple of ndarray, shapes (ny, nx) or (1, 1)
-        n of k(T) = k(300 K) (T / 300 K)ⁿ. [-]
+        Volumetric heat capacity at 300 K. [J m⁻³ K⁻¹]
+    conducts, stores : tuple of LawMap, over (ny, nx) or (1, 1) cells
+        How conductivity and heat capacity follow the temperature.
     contact : tuple of ndarray, shapes (ny, nx) or (1, 1)
         Conductance of the contact under each layer, where both sides are solid; 0 if it has none. [W m⁻² K⁻¹]
     """
 
     conductivity: tuple[Floats, ...]
     capacity: tuple[Floats, ...]
-    exponent: tuple[Floats, ...]
+    conducts: tuple[LawMap, ...]
+    stores: tuple[LawMap, ...]
     contact: tuple[Floats, ...]
 
     @classmethod
     def of(cls, stack: Stack, grid: Grid) -> CellProperties:
         """Properties of every layer; raises DeckError where the grid does not carry the stack."""
-        conductivity, capacity, exponent, contact = [], [], [], []
+        conductivity, capacity, conducts, stores, contact = [], [], [], [], []
         for index, layer in enumerate(stack.layers):
             _check_z_cells(stack, grid, index)
             box = Rectangle(*grid.x[[0, -1]], *grid.y[[0, -1]])
             is_uniform = layer.extent.contains(box, slack=1e-9 * max(box.x1 - box.x0, box.y1 - box.y0)) and not layer.blocks
             shape = (1, 1) if is_uniform else grid.shape[1:]
-            k, c, n = np.zeros((3, *shape)), np.zeros(shape), np.zeros(shape)
+            k, c, owner = np.zeros((3, *shape)), np.zeros(shape), np.full(shape, -1, dtype=np.intp)
             parts = [(layer.extent, layer.material), *((block.extent, block.material) for block in layer.blocks)]
-            for extent, material in parts:
+            for part, (extent, material) in enumerate(parts):
                 rows, columns = (slice(None), slice(None)) if is_uniform else _cells_inside(grid, extent, layer)
                 k[:, rows, columns] = np.array(material.conductivity)[:, None, None]
-                c[rows, columns], n[rows, columns] = material.heat_capacity, material.exponent
+                c[rows, columns], owner[rows, columns] = material.heat_capacity, part
             conductivity.append(k)
             capacity.append(c)
-            exponent.append(n)
+            conducts.append(LawMap.of([material.conducts for _, material in parts], owner))
+            stores.append(LawMap.of([material.stores for _, material in parts], owner))
             conductance = 1.0 / layer.contact_resistance if layer.contact_resistance > 0 else 0.0
             contact.append(conductance * ((k[2] > 0) & (conductivity[index - 1][2] > 0)))
-        return cls(tuple(conductivity), tuple(capacity), tuple(exponent), tuple(contact))
+        return cls(tuple(conductivity), tuple(capacity), tuple(conducts), tuple(stores), tuple(contact))
 
     def conductivity_factor(self, grid: Grid, temperature: Floats) -> Floats:
         """k(T) / k(300 K) of every cell at the mean of its corners, shape (nz, ny, nx).
@@ -63,12 +66,8 @@ class CellProperties:
         temperature : ndarray, shape (nz+1, ny+1, nx+1)
             [K]
         """
-        planes = 0.25 * (temperature[:, 1:, 1:] + temperature[:, 1:, :-1] + temperature[:, :-1, 1:] + temperature[:, :-1, :-1])
-        out = 0.5 * (planes[1:] + planes[:-1])
-        out /= 300.0
-        for cell, layer in zip(out, grid.layer, strict=True):
-            cell **= self.exponent[layer]
-        return np.asarray(out)
+        means = cell_means(temperature)
+        return np.stack([self.conducts[layer].factor(cell) for cell, layer in zip(means, grid.layer, strict=True)])
 
     @property
     def is_uniform(self) -> bool:
@@ -78,7 +77,18 @@ class CellProperties:
     @property
     def is_linear(self) -> bool:
         """Whether no conductivity depends on temperature."""
-        return not any(n.any() for n in self.exponent)
+        return not any(self.conducts)
+
+    @property
+    def stores_linearly(self) -> bool:
+        """Whether no heat capacity depends on temperature."""
+        return not any(self.stores)
+
+
+def cell_means(values: Floats) -> Floats:
+    """Means over cells of a nodal field, shape (nz+1, ny+1, nx+1) → (nz, ny, nx)."""
+    planes = 0.25 * (values[:, 1:, 1:] + values[:, 1:, :-1] + values[:, :-1, 1:] + values[:, :-1, :-1])
+    return np.asarray(0.5 * (planes[1:] + planes[:-1]))
 
 
 def _check_z_cells(stack: Stack, grid: Grid, index: int) -> None:

@@ -175,7 +175,8 @@ def coarsened(operator: GridOperator) -> GridOperator | None:
     averaged = CellProperties(
         tuple(mean(k) for k in cells.conductivity),
         tuple(mean(c) for c in cells.capacity),
-        cells.exponent,
+        cells.conducts,
+        cells.stores,
         tuple(mean(c) for c in cells.contact),
     )
     patches = {name: [_rough_plane(p, grid, rough, keep_y, keep_x) for p in ps] for name, ps in operator.patches.items()}

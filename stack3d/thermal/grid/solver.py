@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import DeckError, SolverError
+from stack3d.errors import DeckError
+from stack3d.fe.corrections import Left, corrected
 from stack3d.fe.krylov import Iterations, conjugate_gradient
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import ThermalSolution
@@ -29,7 +30,7 @@ from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw, ThermalProblem
 from stack3d.thermal.time.nodal import NodalSystem
 from stack3d.thermal.time.system import TransientSystem
-from stack3d.thermal.updates import MOST_UPDATES, ROUNDING_FLOOR, UPDATE_GAIN
+from stack3d.thermal.updates import UPDATE_GAIN
 
 Preconditioner = Literal["auto", "diagonalisation", "multigrid"]
 LOW_CONTRAST = 25.0
@@ -282,24 +283,23 @@ class TensorSolver:
 
     def _update_conductivity(self, load: Floats, start: Floats, base: float) -> tuple[Floats, GridOperator, int, int]:
         """Rise with k(T): k of each cell from its mean temperature, a few preconditioned iterations between updates."""
-        rise, iterations, last = start.copy(), 0, np.inf
-        for updates in range(MOST_UPDATES):
+        operator = self.operator
+
+        def left(rise: Floats) -> Left:
+            nonlocal operator
             factor = self.cells.conductivity_factor(self.problem.grid, rise + base)
             operator = GridOperator(self.problem, self.cells, factor=factor)
             applied = operator.apply(rise)
             defect = self.restrict(load - applied)
             scale = float(np.linalg.norm(load)) + float(np.linalg.norm(self.restrict(applied)))
-            residual = float(np.linalg.norm(defect)) / (scale or 1.0)
-            if residual <= self.rtol or (last <= ROUNDING_FLOOR and residual > 0.5 * last):
-                return rise, operator, iterations, updates
-            result = self._iterate(operator, defect, UPDATE_GAIN)
-            rise += result.solution
-            iterations += result.count
-            last = residual
-        raise SolverError(
-            f"k(T): residual {residual:.1e} after {MOST_UPDATES} updates, {self.rtol:.1e} asked; the temperatures may have"
-            " left the range of the conductivity law, or the power may run away"
-        )
+            return Left(defect, float(np.linalg.norm(defect)) / (scale or 1.0))
+
+        def correct(residual: Floats, gain: float) -> tuple[Floats, int]:
+            result = self._iterate(operator, residual, gain)
+            return result.solution, result.count
+
+        found = corrected(start, left, correct, tolerance=self.rtol, what="k(T)", least_gain=UPDATE_GAIN, share=0.0)
+        return found.state, operator, found.iterations, found.updates
 
     def _face_heat(self, name: str, rise: Floats, imbalance: Floats, reference: Floats | float) -> float:
         """Heat leaving through a face by its film, or as the reaction of its fixed nodes; `reference` over `base`. [W]"""

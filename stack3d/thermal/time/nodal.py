@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from stack3d.errors import SolverError
+from stack3d.fe.corrections import Left, corrected
 from stack3d.fe.krylov import gmres
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.cooling.channels import ChannelRun
@@ -18,7 +19,7 @@ from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw
 from stack3d.thermal.time.body import Body, Boundary, boundary_of
 from stack3d.thermal.time.coolant_flow import CoolantFlow
-from stack3d.thermal.updates import MOST_UPDATES, ROUNDING_FLOOR, UPDATE_GAIN
+from stack3d.thermal.updates import UPDATE_GAIN
 
 FILM_SLACK = 0.02
 """Films of the matrix may differ from their tangents by this share before it is filled anew."""
@@ -152,33 +153,38 @@ class NodalSystem:
 
     def solve(self, rate: float, right: Floats, guess: Floats) -> Floats:
         """Solution near `guess`; k(T) and films are updated until the residual is that of the tolerance."""
-        state = guess
         scale = float(np.linalg.norm(self._restrict(right))) or 1.0
         self._counts["solves"] += 1
-        last = np.inf
-        for _ in range(MOST_UPDATES):
+
+        def left(state: Floats) -> Left:
             self._update_films(self._solid(state))
             applied = self.stiffness(state)
             applied += rate * self.mass(state)
             defect = self._restrict(right - applied)
-            residual = float(np.linalg.norm(defect)) / scale
-            if residual <= self.rtol or (last <= ROUNDING_FLOOR and residual > 0.5 * last):
-                return state
-            last = residual
-            gain = self.rtol / residual
-            is_linear = self.body.is_linear and not self.laws
-            state = state + self._iterate(rate, defect, 0.5 * gain if is_linear else max(gain, UPDATE_GAIN))
-        raise SolverError(f"transient: a residual of {residual:.1e} stays after {MOST_UPDATES} updates of k(T) and films")
+            return Left(defect, float(np.linalg.norm(defect)) / scale)
+
+        is_linear = self.body.is_linear and not self.laws
+        found = corrected(
+            guess,
+            left,
+            partial(self._iterate, rate),
+            tolerance=self.rtol,
+            what="k(T) and films of a step in time",
+            least_gain=0.0 if is_linear else UPDATE_GAIN,
+            share=0.5 if is_linear else 1.0,
+        )
+        return found.state
 
     def correct(self, rate: float, right: Floats) -> Floats:
         """Solution to three digits with conductivities and films of the last solve."""
-        return self._iterate(rate, self._restrict(right), 1e-3)
+        return self._iterate(rate, self._restrict(right), 1e-3)[0]
 
-    def _iterate(self, rate: float, load: Floats, rtol: float) -> Floats:
+    def _iterate(self, rate: float, load: Floats, rtol: float) -> tuple[Floats, int]:
+        """Correction for a load, and iterations."""
         if not self.flow.size:
             solution, count = self.body.solve(rate, self._solid(load), rtol)
             self._counts["iterations"] += count
-            return solution.ravel()
+            return solution.ravel(), count
         body, flow, still = self.body, self.flow, np.zeros(self.flow.size)
 
         def operator(rise: Floats) -> Floats:
@@ -190,7 +196,7 @@ class NodalSystem:
         right = self._solid(load) + body.restrict(flow.load(alone, inlet=False))
         result = gmres(operator, lambda v: body.precondition(rate, v), right, rtol=rtol, most=body.most_iterations)
         self._counts["iterations"] += result.count
-        return np.concatenate([result.solution.ravel(), flow.respond(rate, flow.walls(result.solution), given)])
+        return np.concatenate([result.solution.ravel(), flow.respond(rate, flow.walls(result.solution), given)]), result.count
 
     def observe(self, state: Floats) -> Floats:
         """Temperature of the places."""

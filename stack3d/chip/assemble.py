@@ -1,0 +1,223 @@
+"""A network on crossbars: which cells each layer gets, its copies, its matrices and their converter ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from stack3d import mvm
+from stack3d.chip import kept, loading
+from stack3d.chip.computer import Computer, forward_of
+from stack3d.chip.crossbars import build_matrix, packed, with_mismatch
+from stack3d.chip.design import Design
+from stack3d.devices.build import build_device, check_device
+from stack3d.errors import DeckError, Problem, collected, did_you_mean
+from stack3d.layout import Rectangle
+from stack3d.schema.device import Device
+from stack3d.workload import data as labelled
+from stack3d.workload import network as networks
+from stack3d.workload import power
+from stack3d.workload.placement import place
+
+PROFILE_MEMORY = 1e9
+"""Of the run that calibrates converters, between layers. [byte]"""
+MOST_PROFILED = 32768
+"""Products per layer that calibrate its converters, at most; more inputs are left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mapped:
+    """One copy of every layer as matrices on cells of a device.
+
+    Parameters
+    ----------
+    decks : mapping of str to Device
+        By layer.
+    single : mapping of str to tuple of AnalogMatrix
+        By layer, converters not yet calibrated.
+    packing : mapping of str to tuple of (start, stop)
+        Ranges of blocks that share arrays, of the layers that have several.
+    """
+
+    decks: Mapping[str, Device]
+    single: Mapping[str, tuple[mvm.AnalogMatrix, ...]]
+    packing: Mapping[str, tuple[tuple[int, int], ...]]
+
+
+def device_problems(design: Design) -> list[Problem]:
+    """Mistakes of the device decks."""
+    decks = {"device": design.device, **{f"hybrid[{i}].device": part.device for i, part in enumerate(design.hybrid)}}
+    return [replace(p, key=f"{key}.{p.key}".rstrip(".")) for key, deck in decks.items() for p in check_device(deck)]
+
+
+def _decks(design: Design, network: networks.Network, n_tiers: int, problems: list[Problem]) -> dict[str, Device]:
+    """Device deck of each network layer."""
+    names = [layer.name for layer in network.layers]
+    decks = dict.fromkeys(names, design.device)
+    taken: set[int] = set()
+    for i, part in enumerate(design.hybrid):
+        for layer in part.layers:
+            if layer not in names:
+                message = f"no analog layer {layer!r}{did_you_mean(layer, names)}; layers: {', '.join(names)}"
+                problems.append(Problem(f"hybrid[{i}].layers", message))
+            decks[layer] = part.device
+        wrong = [t for t in part.tiers if t >= n_tiers or t in taken]
+        if wrong:
+            message = f"tiers {wrong} are above the top ({n_tiers} tiers, from 0) or named twice"
+            problems.append(Problem(f"hybrid[{i}].tiers", message))
+        taken |= set(part.tiers)
+    return decks
+
+
+def mapped(design: Design, network: networks.Network, n_tiers: int, problems: list[Problem]) -> Mapped | None:
+    """Matrices of one copy of each layer; None, and the mistakes told, where a layer fits no array.
+
+    Parameters
+    ----------
+    design : Design
+    network : Network
+    n_tiers : int
+        Layers of crossbars in the stack.
+    problems : list of Problem
+        Takes the mistakes.
+    """
+    decks = _decks(design, network, n_tiers, problems)
+
+    def made() -> Mapped:
+        single, packing = {}, {}
+        for layer in network.layers:
+            deck, name = decks[layer.name], layer.name
+            ranges = packed(layer, design, deck)
+            most = float(np.abs(layer.blocks).max()) if len(ranges) > 1 else None
+            single[name] = tuple(build_matrix(design, name, layer.part(a, b), deck, most) for a, b in ranges)
+            if len(layer.blocks) > 1:
+                packing[name] = ranges
+        return Mapped(decks, single, packing)
+
+    return collected(made, problems)
+
+
+def _copies(design: Design, one: Mapped, products: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
+    """Names of the matrices of each layer; raises DeckError for layers unknown or without products to share."""
+    work, none = design.work, np.zeros(0)
+    idle = [
+        power.TileActivity(
+            t, products[n], none, none, one.decks[n].read.pulse, (t.col_stop - t.col_start) * m.readouts, m.reads, n
+        )
+        for n, matrices in one.single.items()
+        for m in matrices
+        for t in m.tiles
+    ]
+    counts = power.copies_for_rate(idle, work.periphery, work.rate) if work.replicate == "rate" else dict(work.replicate)
+    problems = []
+    for name, count in counts.items():
+        key = f"workload.replicate.{name}"
+        if name not in one.single:
+            known = f"{did_you_mean(name, one.single)}; layers: {', '.join(one.single)}"
+            problems.append(Problem(key, f"no analog layer {name!r}{known}"))
+        elif count > max(1, round(products[name])):
+            problems.append(Problem(key, f"asks for {count} copies; an inference has {products[name]:g} products to share"))
+    if problems:
+        raise DeckError(problems)
+    return {name: (name, *(f"{name}#{i}" for i in range(2, counts.get(name, 1) + 1))) for name in one.single}
+
+
+def _named(matrix: mvm.AnalogMatrix, name: str) -> mvm.AnalogMatrix:
+    return replace(matrix, name=name, tiles=tuple(replace(t, layer=name) for t in matrix.tiles))
+
+
+def _profiling(data: labelled.LabelledData, counted: networks.Counted) -> labelled.LabelledData:
+    """The data with as many calibration inputs as time and memory allow."""
+    few = int(np.clip(MOST_PROFILED / max(counted.products.values()), 16, len(data.profile)))
+    few = min(few, max(2, int(PROFILE_MEMORY // counted.memory)))
+    return replace(data, profile=data.profile[:few], profile_labels=data.profile_labels[:few])
+
+
+def _profiled(design: Design, network: networks.Network, built: Mapping[str, mvm.AnalogMatrix], inputs: Any) -> kept.Ranges:
+    """Converter ranges from one run of ideal chips, and what a second one counts."""
+    statistics: dict[str, mvm.LayerStatistics] = {}
+    ideal = {name: m.prepare(m.target_conductances()) for name, m in built.items()}
+    forward, choice = forward_of(network), design.mvm
+    profiles = mvm.profile(mvm.CrossbarNetwork(built, ideal), forward, inputs)
+    matrices = {n: m.calibrated(profiles[n], choice.percentile, per=choice.converter_range) for n, m in built.items()}
+    forward(mvm.CrossbarNetwork(matrices, ideal, statistics=statistics), inputs)
+    voltages = {name: s.mean_square_voltages for name, s in statistics.items()}
+    return kept.Ranges(matrices, voltages, {name: s.vectors / len(inputs) for name, s in statistics.items()})
+
+
+def build_computer(
+    design: Design, n_tiers: int, sites: Sequence[tuple[str, Rectangle]], problems: list[Problem]
+) -> Computer | None:
+    """Everything but the places of the tiles; None, and every mistake told, where it cannot be built.
+
+    Parameters
+    ----------
+    design : Design
+    n_tiers : int
+        Layers of crossbars in the stack.
+    sites : sequence of (layer, Rectangle)
+        Where tiles may lie.
+    problems : list of Problem
+        Takes the mistakes.
+    """
+    mvm.library(design.work.array)  # says at once what is not installed
+    problems += device_problems(design)
+    contents = loading.contents_of(design)
+    origin = kept.loaded.find(contents)
+    network, data = (origin.network, origin.data) if origin is not None else loading.loaded(design, problems)
+    one = mapped(design, network, n_tiers, problems) if network is not None else None
+    if network is None or data is None or one is None or problems:
+        return None
+    origin = origin or loading.counted(contents, network, data, problems)
+    if origin is None:
+        return None
+    products = origin.counted.products
+    copies = collected(lambda: _copies(design, one, products), problems)
+    if copies is None:
+        return None
+    network = replace(origin.network, copies=copies, packing=one.packing)
+    built = {
+        part.name: _named(matrix, part.name)
+        for name, names in copies.items()
+        for copy in names
+        for part, matrix in zip(network.parts(name, copy), one.single[name], strict=True)
+    }
+    tiles = tuple(t for m in built.values() for t in m.tiles)
+    if len(tiles) > len(sites):  # says what is missing before anything is computed
+        collected(lambda: place("spread", tiles, sites), problems)
+        return None
+    computer = _calibrated(design, one, network, built, origin)
+    targets = {name: m.target_conductances() for name, m in computer.matrices.items()}
+    activities, work = computer.activities(targets), design.work
+    collected(lambda: power.pipeline(activities, work.periphery, work.rate, computer.activation_macs), problems)
+    return computer
+
+
+def _calibrated(
+    design: Design, one: Mapped, network: networks.Network, built: Mapping[str, mvm.AnalogMatrix], origin: kept.Loaded
+) -> Computer:
+    """The computer of matrices whose converters are not yet calibrated."""
+    choice, counted = design.mvm, origin.counted
+    data = _profiling(origin.data, counted)
+    settings = choice.percentile, choice.converter_range, network.copies, one.packing, kept.settings_of(built)
+    wanted = (origin.contents, len(data.profile), *settings)
+    ranges = kept.ranges.find(wanted) or kept.ranges.keep(wanted, _profiled(design, network, built, data.profile))
+    devices = {name: build_device(deck, design.band) for name, deck in one.decks.items()}
+    return Computer(
+        design,
+        network,
+        data,
+        {part.name: devices[name] for name in network.copies for part in network.matrices(name)},
+        with_mismatch(design, ranges.matrices),
+        tuple(t for m in built.values() for t in m.tiles),
+        ranges.mean_square_voltages,
+        ranges.products,
+        {layer.name: counted.products[layer.name] for layer in network.digital},
+        data.task,
+        origin,
+        activation_macs=counted.digital_macs,
+        memory=counted.memory,
+    )

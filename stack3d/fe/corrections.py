@@ -1,0 +1,101 @@
+"""The one loop for equations whose matrix follows their solution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from stack3d.errors import SolverError
+from stack3d.layout import Floats
+
+MOST_UPDATES = 50
+"""Corrections after which the loop gives up."""
+ROUNDING_FLOOR = 1e-7
+"""Residual below which a correction that no longer halves it has met rounding, where nobody knows how much that is."""
+WORTH_FILLING = 0.2
+"""Share of the residual that a correction may leave before a matrix that holds older coefficients is filled anew."""
+
+
+class Left(NamedTuple):
+    """What a state leaves of its equations.
+
+    Parameters
+    ----------
+    residual : ndarray
+        With the coefficients of the state.
+    size : float
+        Its norm over the scale of the equations. [-]
+    rounding : float, optional
+        What rounding alone explains of that, where it is known. [-]
+    """
+
+    residual: Floats
+    size: float
+    rounding: float | None = None
+
+
+class Corrected(NamedTuple):
+    """A state that solves its equations, what it leaves, how often it was corrected, and linear iterations in all."""
+
+    state: Floats
+    left: Left
+    updates: int
+    iterations: int
+
+
+def corrected(
+    state: Floats,
+    left: Callable[[Floats], Left],
+    correct: Callable[[Floats, float], tuple[Floats, int]],
+    *,
+    tolerance: float,
+    what: str,
+    least_gain: float,
+    share: float,
+    refill: Callable[[], None] | None = None,
+) -> Corrected:
+    """Correct a state until it solves equations whose coefficients are taken at that state.
+
+    It is accepted at the tolerance or at rounding. Corrections need not be exact: they come from any matrix near that of the
+    state, to a share of the residual.
+
+    Parameters
+    ----------
+    state : ndarray
+        To begin with.
+    left : callable
+        What a state leaves of its equations.
+    correct : callable
+        About what to add to a state for a residual, to this share of it [-], and iterations that took.
+    tolerance : float
+        Size of a residual to be accepted. [-]
+    what : str
+        Is solved, for messages.
+    refill : callable, optional
+        Takes the present coefficients into a matrix that holds older ones; without it `correct` has the present ones.
+
+    Raises
+    ------
+    SolverError
+        When a residual is no number, or too large after `MOST_UPDATES`.
+    """
+    last, iterations, is_filled = np.inf, 0, False
+    for updates in range(MOST_UPDATES + 1):
+        now = left(state)
+        is_floor = now.rounding is None and last <= ROUNDING_FLOOR and now.size > 0.5 * last
+        if now.size <= tolerance + (now.rounding or 0.0) or is_floor:
+            return Corrected(state, now, updates, iterations)
+        if not np.isfinite(now.size) or updates == MOST_UPDATES:
+            break
+        is_poor = now.size > WORTH_FILLING * last
+        if refill is not None and is_poor and not is_filled:
+            refill()
+        is_filled, last = is_poor, now.size
+        change, count = correct(now.residual, max(least_gain, share * tolerance / now.size))
+        state, iterations = state + change, iterations + count
+    raise SolverError(
+        f"{what}: relative residual {now.size:.1e} after {updates} updates, {tolerance:.1e} asked; the solution may have left"
+        " the range of a material law, or the power may run away"
+    )

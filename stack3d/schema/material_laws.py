@@ -1,0 +1,370 @@
+"""How conductivity and heat capacity follow the temperature: one law a class, for arrays and for UFL expressions; SI units."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Self
+
+import numpy as np
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from stack3d import units
+from stack3d.errors import Stack3dError, did_you_mean
+from stack3d.materials import REFERENCE
+from stack3d.registry import Registry
+from stack3d.schema.base import DeckModel, Number, Temperature, bare, names_of, quantity_schema, sourced
+
+NODES, WEIGHTS = (tuple(part.tolist()) for part in np.polynomial.legendre.leggauss(12))
+"""Of the quadrature that integrates laws without an integral of their own."""
+MOST_ROWS = 64
+PROPERTIES = ("conductivity", "heat_capacity", "specific_heat")
+"""What a law may stand under."""
+
+Amount = Annotated[float, Field(gt=0)]
+"""A value of the property itself: its unit is that of the key that the law stands under."""
+
+
+def larger(a: Any, b: float) -> Any:
+    """The larger of a value and a number, of arrays and of UFL expressions."""
+    if hasattr(a, "ufl_shape"):
+        import ufl
+
+        return ufl.max_value(a, b)
+    return np.maximum(a, b)
+
+
+def smaller(a: Any, b: float) -> Any:
+    """The smaller of a value and a number, of arrays and of UFL expressions."""
+    return -larger(-a, -b)
+
+
+def logarithm(a: Any) -> Any:
+    """Natural logarithm of arrays and of UFL expressions."""
+    if hasattr(a, "ufl_shape"):
+        import ufl
+
+        return ufl.ln(a)
+    return np.log(a)
+
+
+class MaterialLaw(DeckModel):
+    """A property over its value at 300 K; fields are what a deck gives, `shape` is the law.
+
+    `shape` may have any scale: what counts is its ratio to that at 300 K. It is written with operators, `larger`, `smaller`
+    and `logarithm`, so that it takes arrays and UFL expressions alike.
+    """
+
+    reference: ClassVar[str] = ""
+    """Where the law comes from."""
+    range: ClassVar[tuple[float, float]] = (0.0, np.inf)
+    """Where it holds unless the deck says less; a run warns outside. [K]"""
+    is_held: ClassVar[bool] = False
+    """Whether the value at the end of the range stands beyond it."""
+    absolute: ClassVar[bool] = False
+    """Whether `shape` gives the property itself, so that `value` may be left out."""
+    properties: ClassVar[tuple[str, ...]] = PROPERTIES
+    """What it is a law of."""
+    amounts: ClassVar[tuple[str, ...]] = ("value",)
+    """Keys whose numbers have the unit of the property."""
+
+    value: Amount | tuple[Amount, Amount, Amount] | None = None
+    """At 300 K; of a conductivity one value, or [kx, ky, kz]."""
+    valid: tuple[Temperature, Temperature] | None = None
+    """Where the law holds; absent = where its source says."""
+
+    @abstractmethod
+    def shape(self, temperature: Any) -> Any:
+        """The law at temperatures [K], of any shape, or of a UFL expression; any scale."""
+
+    def primitive(self, temperature: Any) -> Any:
+        """Integral of `shape` from 300 K; by Gauss-Legendre quadrature unless the law knows it. [K times its scale]"""
+        half = 0.5 * (temperature - REFERENCE)
+        return sum(w * self.shape(REFERENCE + half * (1 + x)) for x, w in zip(NODES, WEIGHTS)) * half
+
+    @model_validator(mode="after")
+    def _positive_where_valid(self) -> Self:
+        if self.valid is not None and not self.valid[0] < self.valid[1]:
+            raise ValueError("valid wants two ascending temperatures")
+        if self.value is None and not self.absolute:
+            raise ValueError("wants the value at 300 K")
+        low, high = self.limits
+        probes = np.linspace(low, high, 201) if np.isfinite(high) else np.array([REFERENCE])
+        if probes[0] <= 0:
+            probes = probes[1:]
+        values = np.broadcast_to(self.shape(probes), probes.shape)
+        if not (np.isfinite(values).all() and (values > 0).all()):
+            at = float(probes[np.flatnonzero(~(np.isfinite(values) & (values > 0)))[0]])
+            raise ValueError(f"is not positive at {celsius(at)}, inside its valid range")
+        return self
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Where it holds. [K]"""
+        return self.range if self.valid is None else self.valid
+
+    @cached_property
+    def _at_reference(self) -> float:
+        return float(self.shape(self._within(np.array(REFERENCE))))
+
+    @property
+    def at_reference(self) -> tuple[float, ...]:
+        """The property at 300 K: one value, or three along x, y and z. [SI]"""
+        if self.value is None:
+            return (self._at_reference,)
+        return self.value if isinstance(self.value, tuple) else (self.value,)
+
+    def _within(self, temperature: Any) -> Any:
+        if not self.is_held:
+            return temperature
+        low, high = self.limits
+        return larger(smaller(temperature, high), low)
+
+    def factor(self, temperature: Any) -> Any:
+        """Property over its value at 300 K, for temperatures [K] of any shape or for a UFL expression. [-]"""
+        return self.shape(self._within(temperature)) / self._at_reference
+
+    def integral(self, temperature: Any) -> Any:
+        """Integral of `factor` from 300 K: stored heat over the capacity at 300 K. [K]"""
+        within = self._within(temperature)
+        inside = self.primitive(within)
+        if within is not temperature:
+            inside = inside + (temperature - within) * self.shape(within)
+        return inside / self._at_reference
+
+
+material_laws: Registry[type[MaterialLaw]] = Registry("material law")
+"""By the word under ``law``; other packages announce theirs in the entry-point group ``stack3d.material_law``."""
+
+
+@material_laws.register("power")
+class PowerOfTemperature(MaterialLaw):
+    """(T / 300 K)ⁿ."""
+
+    reference = "definition"
+
+    exponent: Number
+    """n."""
+
+    def shape(self, temperature: Any) -> Any:
+        """(T / 300 K)ⁿ."""
+        ratio = temperature / REFERENCE
+        return ratio**self.exponent if hasattr(ratio, "ufl_shape") else np.power(ratio, self.exponent)
+
+    def factor(self, temperature: Any) -> Any:
+        """As `shape`, which is 1 at 300 K. [-]"""
+        return self.shape(temperature)
+
+    def primitive(self, temperature: Any) -> Any:
+        """300 K ((T / 300 K)ⁿ⁺¹ - 1) / (n + 1), or a logarithm."""
+        power = self.exponent + 1
+        if power == 0:
+            return REFERENCE * logarithm(temperature / REFERENCE)
+        return (REFERENCE / power) * ((temperature / REFERENCE) ** power - 1)
+
+
+@material_laws.register("table")
+class Table(MaterialLaw):
+    """Straight lines between values at given temperatures, held beyond them."""
+
+    reference = "definition"
+    is_held = True
+    absolute = True
+    amounts = ("value", "values")
+
+    temperatures: Annotated[tuple[Temperature, ...], Field(min_length=2, max_length=MOST_ROWS)]
+    """Ascending."""
+    values: Annotated[tuple[Amount, ...], Field(min_length=2, max_length=MOST_ROWS)]
+    """One for each temperature."""
+
+    @model_validator(mode="after")
+    def _rows(self) -> Self:
+        if len(self.values) != len(self.temperatures):
+            raise ValueError(f"has {len(self.temperatures)} temperatures and {len(self.values)} values")
+        if any(b <= a for a, b in zip(self.temperatures, self.temperatures[1:])):
+            raise ValueError("temperatures have to ascend")
+        return self
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """First and last temperature. [K]"""
+        ends = self.temperatures[0], self.temperatures[-1]
+        return ends if self.valid is None else (max(ends[0], self.valid[0]), min(ends[1], self.valid[1]))
+
+    @property
+    def _ramps(self) -> list[tuple[float, float]]:
+        """Temperature at which the slope changes, and by how much."""
+        slopes = np.diff(self.values) / np.diff(self.temperatures)
+        return list(zip(self.temperatures, np.diff(slopes, prepend=0.0).tolist()))
+
+    def shape(self, temperature: Any) -> Any:
+        """First value, and ramps from each temperature on."""
+        return self.values[0] + sum(bend * larger(temperature - at, 0.0) for at, bend in self._ramps)
+
+    def _area(self, temperature: Any) -> Any:
+        ramps = (0.5 * bend * larger(temperature - at, 0.0) ** 2 for at, bend in self._ramps)
+        return self.values[0] * (temperature - REFERENCE) + sum(ramps)
+
+    def primitive(self, temperature: Any) -> Any:
+        """Of first value and ramps."""
+        return self._area(temperature) - float(self._area(np.array(REFERENCE)))
+
+
+@material_laws.register("polynomial")
+class Polynomial(MaterialLaw):
+    """Sum of coefficients times powers of T, held at the ends of the valid range."""
+
+    reference = "definition"
+    is_held = True
+
+    coefficients: Annotated[tuple[float, ...], BeforeValidator(bare), Field(min_length=1, max_length=12)]
+    """Of ascending powers of T in kelvin, in any one system of units: their ratio to the sum at 300 K counts."""
+    first_power: Annotated[int, Field(ge=-4, le=4)] = 0
+    """Power of T of the first coefficient."""
+    valid: tuple[Temperature, Temperature]
+    """Where the polynomial holds."""
+
+    def shape(self, temperature: Any) -> Any:
+        """The sum."""
+        return sum(c * temperature ** float(self.first_power + i) for i, c in enumerate(self.coefficients))
+
+    def primitive(self, temperature: Any) -> Any:
+        """Of each term."""
+        out: Any = 0.0
+        for i, c in enumerate(self.coefficients):
+            power = self.first_power + i + 1
+            if power == 0:
+                out = out + c * logarithm(temperature / REFERENCE)
+            else:
+                out = out + (c / power) * (temperature ** float(power) - REFERENCE**power)
+        return out
+
+
+@material_laws.register("doped_silicon")
+class DopedSilicon(MaterialLaw):
+    """Conductivity of silicon whose dopants add a resistance to heat that does not depend on temperature.
+
+    1/k = 1/k₀ + b (T - 300 K) + c (T² - (300 K)²) with b and c of pure silicon [1]_. `value` is k₀, measured at 300 K on
+    silicon of that doping; without it the silicon is pure. From 300 to 1600 K the curve of pure silicon lies within 4 % of
+    the recommended values of [1]_. That dopants add a constant is an assumption (Matthiessen's rule).
+
+    References
+    ----------
+    .. [1] C. J. Glassbrenner, G. A. Slack, Phys. Rev. 134 (1964) A1058. doi:10.1103/PhysRev.134.A1058; coefficients as in the
+       device simulator GSS
+    """
+
+    reference = "Glassbrenner and Slack 1964, doi:10.1103/PhysRev.134.A1058"
+    range = (250.0, 1600.0)
+    absolute = True
+    properties = ("conductivity",)
+
+    value: Amount | None = None
+    """Measured at 300 K on silicon of that doping; absent = pure silicon."""
+
+    def shape(self, temperature: Any) -> Any:
+        """Conductivity. [W m⁻¹ K⁻¹]"""
+        added = 0.0 if self.value is None else 1.0 / self.value - _resistivity_of_silicon(REFERENCE)
+        return 1.0 / (added + _resistivity_of_silicon(temperature))
+
+    @field_validator("value")
+    @classmethod
+    def _not_above_pure(cls, value: float | None) -> float | None:
+        pure = 1.0 / _resistivity_of_silicon(REFERENCE)
+        if value is not None and value > pure:
+            raise ValueError(f"is above that of pure silicon, {pure:.4g} W/m/K at 300 K")
+        return value
+
+
+def _resistivity_of_silicon(temperature: Any) -> Any:
+    """Of pure silicon. [m K W⁻¹]"""
+    return 3e-4 + 1.56e-5 * temperature + 1.65e-8 * temperature * temperature
+
+
+def celsius(kelvin: float) -> str:
+    """A temperature as messages say it."""
+    return f"{kelvin - 273.15:.4g} degC"
+
+
+def is_law(value: Any) -> bool:
+    """Whether a deck gives a law here."""
+    return isinstance(value, MaterialLaw) or (isinstance(value, Mapping) and "law" in value)
+
+
+def law_of(value: Any, dimension: str, *, anisotropic: bool = False) -> MaterialLaw:
+    """The law of ``{law: …, …}`` for a property of a dimension; raises ValidationError with the place below of each mistake."""
+    if isinstance(value, MaterialLaw):
+        return value
+    given = dict(value)
+    word = given.pop("law")
+    try:
+        kind = material_laws[word if isinstance(word, str) else str(word)]
+    except Stack3dError as error:
+        raise _mistakes([("law", str(error), word)]) from None
+    if dimension not in kind.properties:
+        raise _mistakes([("law", f"{word!r} is a law of {' and '.join(kind.properties)} alone", word)])
+    wrong = []
+    known = names_of(kind)
+    for key in [key for key in given if key not in known]:
+        text = f"unknown key {key!r}{did_you_mean(str(key), known)}; allowed: law, {', '.join(known)}"
+        wrong.append((str(key), text, given.pop(key)))
+    for key in (key for key in kind.amounts if key in given):
+        try:
+            given[key] = _amount(given[key], dimension)
+        except ValueError as error:
+            wrong.append((key, str(error), given[key]))
+    if wrong:
+        raise _mistakes(wrong)
+    law = kind.model_validate(given)
+    if isinstance(law.value, tuple) and not anisotropic:
+        raise _mistakes([("value", "wants one value", law.value)])
+    return law
+
+
+def law_schemas(dimension: str) -> list[dict[str, Any]]:
+    """JSON Schemas of the laws of this package for a property of a dimension; those of other packages may say anything."""
+    one = sourced(quantity_schema(dimension))
+    several = {"anyOf": [one, {"type": "array", "items": one}]}
+    names = ("power", "table", "polynomial", "doped_silicon")
+    kinds = {name: material_laws[name] for name in names if dimension in material_laws[name].properties}
+    known = [
+        {
+            "type": "object",
+            "title": kind.__name__,
+            "properties": {
+                "law": {"const": name},
+                **{k: v for k, v in kind.model_json_schema()["properties"].items() if k not in kind.amounts},
+                **dict.fromkeys(kind.amounts, several),
+            },
+            "required": ["law", *kind.model_json_schema().get("required", ())],
+            "additionalProperties": False,
+        }
+        for name, kind in kinds.items()
+    ]
+    other = {"type": "object", "properties": {"law": {"type": "string", "not": {"enum": list(kinds)}}}, "required": ["law"]}
+    return [*known, other]
+
+
+def _amount(value: Any, dimension: str) -> Any:
+    """Texts with units → numbers in SI, lists entry by entry; raises ValueError."""
+    value = bare(value)
+    return tuple(_amount(v, dimension) for v in value) if isinstance(value, (list, tuple)) else units.parse(value, dimension)
+
+
+def _written(value: Any) -> Any:
+    """A law with its kind, any other value as it is."""
+    return {"law": type(value).__name__, **value.model_dump(mode="json")} if isinstance(value, MaterialLaw) else value
+
+
+WRITTEN = PlainSerializer(_written)
+
+
+def _mistakes(wrong: list[tuple[str, str, Any]]) -> ValidationError:
+    """Mistakes by key, as pydantic reports them."""
+    details = [
+        InitErrorDetails(type=PydanticCustomError("value_error", "{text}", {"text": text}), loc=(key,), input=value)
+        for key, text, value in wrong
+    ]
+    return ValidationError.from_exception_data("MaterialLaw", details)
