@@ -22,8 +22,7 @@ from stack3d.chip.chip import Chip
 from stack3d.fields import is_temperature
 from stack3d.grids import Grid
 from stack3d.heat import estimate
-from stack3d.heat.bodies import make_grid
-from stack3d.heat.faces import thermal_problem
+from stack3d.heat.meshing import Bricks
 from stack3d.heat.solvers import Backends
 from stack3d.heat.transient import over_time
 
@@ -52,17 +51,17 @@ def finer(grid: Grid, parts: int, upright: int) -> Grid:
 
 
 def answers(chip: Chip, grid: Grid, backends: Backends) -> dict[str, Any]:
-    problem = thermal_problem(chip.stack, grid, chip.scenario.cooling)
+    bricks = Bricks(grid)
     if chip.scenario.transient is not None:
-        return over_time(chip, backends.solid(chip.scenario, problem))[0]
-    return estimate.answers(chip, backends.of(chip.scenario, problem).solve(chip.sources))
+        return over_time(chip, backends.solid(chip.scenario, chip.stack, bricks))[0]
+    return estimate.answers(chip, backends.of(chip.scenario, chip.stack, bricks).solve(chip.sources))
 
 
 def truth(tree: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Answers of the mesh of `standard` with every element cut in two along each axis, extrapolated, and how well known."""
     steps = {"transient.tolerance": "0.2 mK"} if "transient" in tree else {}
     chip = chip_of(tree, "standard", **steps)
-    grid = make_grid(chip)
+    grid = Bricks.of(chip).grid
     one, two = (answers(chip, finer(grid, n, n), Backends()) for n in (1, 2))
     out = {}
     for name, value in two.items():
@@ -76,20 +75,19 @@ def judged(tree: dict[str, Any], profile: str) -> tuple[dict[str, Any], dict[str
     """Values, errors, CPU seconds of solve and estimate, unknowns."""
     chip = chip_of(tree, profile)
     started = time.process_time()
-    grid = make_grid(chip)
-    problem = thermal_problem(chip.stack, grid, chip.scenario.cooling)
+    bricks = Bricks.of(chip)
     backends = Backends()
     if chip.scenario.transient is not None:
-        values = over_time(chip, backends.solid(chip.scenario, problem))[0]
+        values = over_time(chip, backends.solid(chip.scenario, chip.stack, bricks))[0]
         middle = time.process_time()
         found = estimate.of_march(chip, values, backends.coarse)
     else:
-        solution = backends.of(chip.scenario, problem).solve(chip.sources)
+        solution = backends.of(chip.scenario, chip.stack, bricks).solve(chip.sources)
         values = estimate.answers(chip, solution)
         middle = time.process_time()
         found = estimate.of_mesh(chip, solution, backends.coarse)
     ended = time.process_time()
-    return values, {n: e.value for n, e in found.items()}, (middle - started, ended - middle), grid.n_nodes
+    return values, {n: e.value for n, e in found.items()}, (middle - started, ended - middle), bricks.unknowns(1)
 
 
 def rows(names: list[str], profiles: tuple[str, ...]) -> Iterator[dict[str, Any]]:

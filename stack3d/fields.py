@@ -39,6 +39,8 @@ class Output:
 
 outputs: Registry[type[Output]] = Registry("output")
 """By name; other packages announce theirs in the entry-point group ``stack3d.output``."""
+physics: Registry[type[Output]] = Registry("physics")
+"""Second fields by the key under `physics` of a scenario, see `case.physics.SecondField`; the group is ``stack3d.physics``."""
 
 
 def registered[T: Output](kind: type[T]) -> list[T]:
@@ -68,6 +70,12 @@ _ALL = (
     _f("thermal/placement_tile_peak", "placement", "K", "largest tile mean with the placement, chip as programmed"),
     _f("thermal/placement_tile_mean", "placement", "K", "mean over tiles with the placement, chip as programmed"),
     _f("thermal/placement_stack_peak", "placement", "K", "largest temperature of the stack with the placement"),
+    _f(
+        "thermal/layer_overshoot",
+        "time layer",
+        "K",
+        "height of the hottest node over neighbours where values zigzag",
+    ),
     _f("thermal/hot_spot", "time axis", "m", "position of the largest temperature of the stack"),
     _f("thermal/heat_in", "time", "W", "power of all heat sources and fluxes into faces"),
     _f("thermal/heat_out", "time", "W", "net heat leaving through all faces"),
@@ -218,7 +226,7 @@ _ALL = (
     _f("impedance/network_error", "source", "1", "largest share by which the networks miss the source's own impedance"),
 )
 
-_OWN_ERROR = ("thermal/discretisation_error", "thermal/time_error")
+_OWN_ERROR = ("thermal/discretisation_error", "thermal/time_error", "thermal/layer_overshoot")
 _ESTIMATED = tuple(
     Field(f.group, f"{f.name}_error", f.dims, "K", f"estimated error of {f.name}, by the mesh and over time by the steps")
     for f in _ALL
@@ -230,18 +238,17 @@ _WORD = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class _Catalogue(Mapping[str, Field]):
-    """The package's own fields, then those that registered outputs declare."""
+    """The package's own fields, then those that registered outputs and second fields declare."""
 
     def _outside(self) -> dict[str, Field]:
         found: dict[str, Field] = {}
-        for name in outputs:
-            for entry in outputs[name].fields:
+        for registry, name in [(of, name) for of in (outputs, physics) for name in of]:
+            who = f"{registry.kind} {name!r}"
+            for entry in registry[name].fields:
                 if not all(_WORD.fullmatch(word) for word in (entry.group, entry.name, *entry.dims)):
-                    raise PackageError(
-                        f"output {name!r} declares {entry.path!r}: names are of a-z, 0-9 and _, as in 'thermal/rise'"
-                    )
+                    raise PackageError(f"{who} declares {entry.path!r}: names are of a-z, 0-9 and _, as in 'thermal/rise'")
                 if entry.path in _OWN or entry.path in found:
-                    raise PackageError(f"output {name!r} declares {entry.path!r}, which there is already; choose another name")
+                    raise PackageError(f"{who} declares {entry.path!r}, which there is already; choose another name")
                 found[entry.path] = entry
         return found
 

@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from stack3d.case.physics import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
 from stack3d.chip import Chip, ComputingChip
 from stack3d.chip.design import TODAY
-from stack3d.errors import DeckError, SolverError, ValidityWarning
-from stack3d.grids import Grid
+from stack3d.errors import DeckError, Problem, SolverError, ValidityWarning
 from stack3d.heat import estimate
-from stack3d.heat.bodies import check_body, make_body
-from stack3d.heat.faces import thermal_problem
-from stack3d.heat.impedance import check_impedance, impedance_values, model_of
+from stack3d.heat.accuracy import closer, distance
+from stack3d.heat.impedance import check_impedance, impedance_of
 from stack3d.heat.limits import check_limits, warn_of_limits
+from stack3d.heat.meshing import AnyKind, check_mesh, meshed
 from stack3d.heat.outputs import thermal_values
 from stack3d.heat.placing import placed_chip
-from stack3d.heat.solvers import Backends, builder_of
+from stack3d.heat.solvers import Backends
 from stack3d.heat.transient import over_time
 from stack3d.life.loop import Loop
-from stack3d.life.policy import chosen_policies
+from stack3d.life.policy import Policy, chosen_policies
 from stack3d.life.start import first_heat, present
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
 from stack3d.schema.scenario import Scenario
-from stack3d.thermal.backend import ThermalBackend
+from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.problem import HeatProblem
 
 HOTTEST = 700.0
 """Peak above which results carry a warning: solder, interfaces and every device law end well below. [K]"""
+MOST_MESHES = 6
+"""Tried for an accuracy that is asked for."""
 NOTHING_SOLID = 1e4
 """Peak above which a run fails; tungsten melts at 3695 K. [K]"""
 
@@ -83,11 +85,11 @@ def check(scenario: Scenario, *, solve: bool = False) -> Chip:
     Unless asked to `solve`, no temperature is found: tiles whose placement wants one lie as with ``spread``.
     """
     chip = placed_chip(scenario, solve=solve)
-    if problems := [*check_limits(chip), *check_impedance(chip)]:
+    if problems := [*check_limits(chip), *check_physics(chip), *check_impedance(chip)]:
         raise DeckError(problems)
     if isinstance(chip, ComputingChip):
         chosen_policies(chip.computer)
-    check_body(chip)
+    check_mesh(scenario)
     check_size(chip)
     return chip
 
@@ -146,14 +148,102 @@ def _check_temperatures(values: Mapping[str, Any]) -> None:
         warnings.warn(ValidityWarning(text), stacklevel=2)
 
 
-def _impedance(chip: Chip, backend: ThermalBackend, backends: Backends) -> Record:
-    """Of a steady state, with that of elements of twice the size for its error."""
-    steady = backend.solve(chip.sources)
-    if chip.scenario.geometry.mesh is not None:
-        return impedance_values(chip, backend, steady, None)
-    rough = estimate.coarser(chip)
-    on_rough = backends.of(rough.scenario, thermal_problem(rough.stack, make_body(rough), rough.scenario.cooling))
-    return impedance_values(chip, backend, steady, model_of(rough, on_rough, on_rough.solve(chip.sources)))
+@dataclass(frozen=True, eq=False)
+class _Solved:
+    """Temperatures of a case on one mesh, and their estimated errors."""
+
+    record: Record
+    body: AnyKind
+    solution: ThermalSolution
+    problem: HeatProblem
+    estimates: estimate.Estimates
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """What stays the same from mesh to mesh."""
+
+    plan: Sequence[Policy]
+    backends: Backends
+    observer: Observer
+    clock: Stopwatch
+    resume: Path | None
+    key: str
+
+    def solved(self, chip: Chip, *, thermal: bool) -> _Solved:
+        """Mesh, solve and judge; of a workload the whole life, or the `thermal` state of the first epoch alone."""
+        scenario, backends, clock = chip.scenario, self.backends, self.clock
+        with clock("build"):
+            body = meshed(chip)
+        unknowns, told = body.unknowns(scenario.solver.order), body.facts(scenario.solver)
+        self.observer.stage("mesh", layers=len(chip.stack.layers), unknowns=unknowns, solves=solves_of(chip), **told)
+        with clock("mesh"):
+            backend = backends.of(scenario, chip.stack, body)
+        computing = chip if isinstance(chip, ComputingChip) else None
+        if computing is not None and not thermal and scenario.transient is None:
+            loop = Loop(computing, backend, self.plan, self.observer, clock, self.resume, self.key)
+            record, solution = loop.run()
+            with clock("heat"):
+                estimates = estimate.of_state(computing, loop.first, backends.coarse, record)
+            return _Solved(record, body, solution, backend.problem, estimates)
+        self.observer.stage("heat")
+        with clock("heat"):
+            state = None if computing is None else first_heat(computing, backend, self.plan)
+            if scenario.transient is not None:
+                record, solution, cooled = over_time(chip, backends.solid(scenario, chip.stack, body), state)
+                return _Solved(record, body, solution, cooled, estimate.of_march(chip, record, backends.coarse, state))
+            if state is None or computing is None:
+                solution = backend.solve(chip.sources)
+                record = thermal_values(chip, solution)
+                estimates = estimate.of_mesh(chip, solution, backends.coarse)
+            else:
+                record, solution = present(computing, state), state.solution
+                record.along("time", [TODAY])
+                record.put("thermal/tile_temperature", state.tile_temperature[None])
+                estimates = estimate.of_state(computing, state, backends.coarse, record)
+        return _Solved(record, body, solution, backend.problem, estimates)
+
+    def accurate(self, chip: Chip) -> tuple[Chip, _Solved, str]:
+        """Refine until the estimate meets the accuracy asked for; the chip on its last mesh, and what that took in a line.
+
+        Raises
+        ------
+        DeckError
+            When the next mesh does not fit into memory.
+        """
+        wanted = chip.scenario.solver.accuracy
+        for meshes in range(1, MOST_MESHES + 1):
+            found = self.solved(chip, thermal=True)
+            gap = distance(chip, found.record, found.estimates)
+            n = found.solution.statistics["unknowns"]
+            took = f"{wanted} asked, {gap.error:.2g} K estimated where {gap.allowed:.2g} K is allowed; {meshes}"
+            took += f" mesh{'es' if meshes > 1 else ''}, {n} unknowns"
+            next_chip = closer(chip, gap) if gap.ratio > 1 else None
+            if next_chip is None or meshes == MOST_MESHES:
+                break
+            try:
+                check_size(next_chip)
+            except DeckError as error:
+                text = f"not reached within memory: {took}; the next {error.problems[0].message}"
+                raise DeckError(Problem("solver.accuracy", text)) from None
+            chip = next_chip
+        if not gap.ratio <= 1:
+            own = chip.scenario.geometry.mesh is not None
+            why = "a mesh of your own is not refined: make it finer" if own else f"after {meshes} meshes"
+            warnings.warn(ValidityWarning(f"solver.accuracy: {took}; {why}"), stacklevel=2)
+        return chip, found, took
+
+
+def _warn_of_promise(chip: Chip, found: _Solved) -> None:
+    """Warn where means are estimated to err by more than the profile promises."""
+    profile, rise = chip.scenario.solver, np.ptp(found.record["thermal/layer_temperature_max"])
+    rise = max(rise, abs(found.record["thermal/layer_temperature_max"].max() - chip.scenario.cooling.ambient))
+    names = [f"thermal/{name}_error" for name in ("layer_temperature_mean", "tile_temperature")]
+    error = max(float(np.nanmax(found.estimates[n].value, initial=0.0)) for n in names if n in found.estimates)
+    if error > profile.error_promise * rise:
+        text = f"means of layers and tiles may be off by {error:.2g} K, {100 * error / rise:.2g} % of the rise: solver"
+        text += f" {profile.name} promises {100 * profile.error_promise:g} %; ask for an accuracy, or take a finer profile"
+        warnings.warn(ValidityWarning(text), stacklevel=2)
 
 
 def _run(
@@ -164,57 +254,41 @@ def _run(
     observer.stage("build", scenario=scenario.scenario)
     with clock("build"):
         chip = placed_chip(scenario)
-        if problems := [*check_limits(chip), *check_impedance(chip)]:
+        if problems := [*check_limits(chip), *check_physics(chip), *check_impedance(chip)]:
             raise DeckError(problems)
         plan = chosen_policies(chip.computer) if isinstance(chip, ComputingChip) else ()
-        check_body(chip)
+        check_mesh(scenario)
         check_size(chip)
-        body = make_body(chip)
-    builder = builder_of(scenario, body) if isinstance(body, Grid) else None
-    told = {"builder": builder} if builder else {}
-    observer.stage("mesh", layers=len(chip.stack.layers), unknowns=body.n_nodes, solves=solves_of(chip), **told)
-    with clock("mesh"):
-        problem = thermal_problem(chip.stack, body, scenario.cooling)
-        backend = backends.of(scenario, problem)
-    cooled: HeatProblem | None = None
-    if scenario.transient is not None:
-        observer.stage("heat")
-        with clock("heat"):
-            settled = first_heat(chip, backend, plan) if isinstance(chip, ComputingChip) else None
-            record, solution, cooled = over_time(chip, backends.solid(scenario, problem), settled)
-            estimates = estimate.of_march(chip, record, backends.coarse, settled)
-    elif not isinstance(chip, ComputingChip):
-        observer.stage("heat")
-        with clock("heat"):
-            solution = backend.solve(chip.sources)
-            record = thermal_values(chip, solution)
-            estimates = estimate.of_mesh(chip, solution, backends.coarse)
-    elif until == "thermal":
-        observer.stage("heat")
-        with clock("heat"):
-            state = first_heat(chip, backend, plan)
-            record, solution = present(chip, state), state.solution
-            record.along("time", [TODAY])
-            record.put("thermal/tile_temperature", state.tile_temperature[None])
-            estimates = estimate.of_state(chip, state, backends.coarse, record)
+    case = _Case(plan, backends, observer, clock, resume, key)
+    lines: tuple[str, ...] = ()
+    follows = isinstance(chip, ComputingChip) and until is None and scenario.transient is None
+    if scenario.solver.accuracy is None:
+        found = case.solved(chip, thermal=not follows)
     else:
-        loop = Loop(chip, backend, plan, observer, clock, resume, key)
-        record, solution = loop.run()
-        with clock("heat"):
-            estimates = estimate.of_state(chip, loop.first, backends.coarse, record)
-    for name, found in estimates.items():
-        record.put(name, found.value, found.how)
+        chip, found, took = case.accurate(chip)
+        lines = (f"error asked        {took}",)
+        if follows:
+            found = case.solved(chip, thermal=False)
+    record = found.record
+    for name, one in found.estimates.items():
+        record.put(name, one.value, one.how)
+    _check_temperatures(record)
     if scenario.impedance is not None:
         observer.stage("impedance", sources=len(chip.sources))
         with clock("impedance"):
-            record.add(_impedance(chip, backend, backends.coarse))
-    _check_temperatures(record)
+            record.add(impedance_of(chip, scenario.impedance))
+    if steps_of(scenario):
+        observer.stage("physics", fields=", ".join(steps_of(scenario)))
+        with clock("physics"):
+            solve_physics(chip, found.body, found.problem, found.solution, record)
+    if scenario.transient is not None:
+        _warn_of_promise(chip, found)
     highest = record["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in record else None
-    warn_of_limits(chip, cooled or backend.problem, solution, highest)
+    warn_of_limits(chip, found.problem, found.solution, highest)
     built = {name: count - before[name] for name, count in backends.counts.items()}
-    statistics = {"thermal": dict(solution.statistics), "built": built, "seconds": clock.seconds}
+    statistics = {"thermal": dict(found.solution.statistics), "built": built, "seconds": clock.seconds}
     if scenario.transient is None:
-        return Outcome(record, statistics, summarise(chip, record, record.coordinates))
+        return Outcome(record, statistics, summarise(chip, record, record.coordinates) + lines)
     hottest = int(np.argmax(record["thermal/layer_temperature_max"].max(axis=1)))
     warmest = float(record.coordinates["time"][hottest]), record.at(hottest)
-    return Outcome(record, statistics, summarise(chip, record.at(-1), record.coordinates, warmest))
+    return Outcome(record, statistics, summarise(chip, record.at(-1), record.coordinates, warmest) + lines)

@@ -54,6 +54,8 @@ class Case:
             "title": True,
             "solver": {"mesh": {"builder": True}},
         }  # these change no number
+        if not self.scenario.physics.steps:
+            left_out["physics"] = True
         values = self.scenario.model_dump(mode="json", exclude=left_out)
         for _, node, last in files.named_files(values):
             node[last] = files.content_of(node[last])
@@ -85,6 +87,7 @@ def resolve(
     resolver = Resolver(tree, path, known)
     done = tuple(resolver.override(key, value) for key, value in overrides)
     resolver.expand_floorplans()
+    resolver.profiled()
     resolver.fill(tree, (), "")
     files.anchor(tree, resolver.folder_of)
     hybrid = tree.get("hybrid")

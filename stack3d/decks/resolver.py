@@ -76,6 +76,19 @@ def _step(pattern: tuple[str, ...], part: Any, node: Any) -> str:
     return "*" if pattern in _NAMED or isinstance(node, Items) else str(part)
 
 
+FIRST_PROFILE = "study"
+"""Where a solver begins that states an accuracy alone."""
+
+
+def _lay_over(below: Mapping, above: Mapping) -> None:
+    """Put what stands in one mapping over another, mappings within them key by key."""
+    for key, value in above.items():
+        if isinstance(value, Mapping) and isinstance(below.get(key), Mapping):
+            _lay_over(below[key], value)
+        else:
+            below.put(key, value, above.places[key])
+
+
 Known = dict[tuple[str, str, Path], Mapping]
 """Decks found before, by kind, name and folder of who names them: the cases of a study name the same ones."""
 
@@ -138,6 +151,24 @@ class Resolver:
                 return  # reported with all other names
             self.tree["geometry"] = self.load("geometries", geometry, "geometry", self.tree.places["geometry"])
         self.problems += floorplans.expand(self.tree, self.folder_of)
+
+    def profiled(self) -> None:
+        """Lay a solver with ``profile`` (or with an accuracy and no mesh of its own) over the deck of that profile."""
+        solver = self.tree.get("solver")
+        if not isinstance(solver, Mapping) or not ("profile" in solver or ("accuracy" in solver and "mesh" not in solver)):
+            return
+        place = solver.places.get("profile", self.tree.places["solver"])
+        name = solver.pop("profile", FIRST_PROFILE)
+        if not isinstance(name, str):
+            self.problems.append(Problem("solver.profile", f"wants the name of a solver, got {brief(name)}", *place))
+            return
+        deck = self.load("solvers", name, "solver.profile", place)
+        if deck is None:
+            return
+        if name == FIRST_PROFILE and "backend" not in solver:
+            deck.put("backend", "auto", place)
+        _lay_over(deck, solver)
+        self.tree["solver"] = deck
 
     def fill(self, node: Any, pattern: tuple[str, ...], key: str) -> None:
         """Replace every name below `node` that `REFERENCES` knows."""

@@ -1,4 +1,4 @@
-"""Grids beside a grid that an error is estimated on: coarser in the plane, finer through the height; SI units."""
+"""Grids beside a grid that an error is estimated on: wider, narrower and flatter elements; SI units."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ from stack3d.grids import Grid
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
 
 
-def firm_lines(grid: Grid, stack: Stack, sources: Sequence[HeatSource], patches: Iterable[Rectangle]) -> tuple[Floats, Floats]:
-    """Lines along x and y that lie on an edge of a layer, block, channel, patch or source."""
+def firm_lines(
+    grid: Grid,
+    stack: Stack,
+    sources: Sequence[HeatSource],
+    patches: Iterable[Rectangle],
+    points: Sequence[tuple[float, float]] = (),
+) -> tuple[Floats, Floats]:
+    """Lines along x and y that lie on an edge of a layer, block, channel, patch or source, or on a point that is read."""
     boxes = [*patches, *(source.extent for source in sources)]
     for layer in stack.layers:
         boxes += [layer.extent, *(b.extent for b in layer.blocks), *(layer.channels.outlines if layer.channels else ())]
@@ -23,8 +29,8 @@ def firm_lines(grid: Grid, stack: Stack, sources: Sequence[HeatSource], patches:
         return np.asarray(lines[near])
 
     return (
-        on_edges(grid.x, [v for b in boxes for v in (b.x0, b.x1)]),
-        on_edges(grid.y, [v for b in boxes for v in (b.y0, b.y1)]),
+        on_edges(grid.x, [v for b in boxes for v in (b.x0, b.x1)] + [x for x, _ in points]),
+        on_edges(grid.y, [v for b in boxes for v in (b.y0, b.y1)] + [y for _, y in points]),
     )
 
 
@@ -39,39 +45,54 @@ def _thinned(part: Floats) -> Floats:
     return np.asarray(part[np.round(np.linspace(0, n, (n + 1) // 2 + 1)).astype(int)])
 
 
-def _cut(part: Floats) -> Floats:
-    """Every element in three."""
-    inner = part[:-1, None] + np.diff(part)[:, None] * np.arange(3) / 3.0
-    return np.append(inner.ravel(), part[-1])
+def _more(n: int, *, centred: bool = False) -> int:
+    """A third more elements than `n`, one more at least; an even number of those of which there is an even number."""
+    many = -(-4 * n // 3)
+    return many + (many % 2 if centred and n % 2 == 0 and n > 2 else 0)
 
 
-def _along(lines: Floats, firm: Floats, single: bool) -> Floats:
-    """Every second line; intervals of one element are left, or cut in three."""
-    out = [lines[:1]]
-    for part in _intervals(lines, firm):
-        out.append((_cut(part) if single and part.size == 2 else _thinned(part))[1:])
-    return np.concatenate(out)
+def _crowded(part: Floats, many: int) -> Floats:
+    """An interval in `many` elements, graded as before."""
+    n = part.size - 1
+    return np.interp(np.linspace(0, n, many + 1), np.arange(n + 1), part)
 
 
-def beside(grid: Grid, firm: tuple[Floats, Floats], *, finer: bool) -> Grid:
-    """A grid of twice the size in the plane.
+def wider(grid: Grid, firm: tuple[Floats, Floats]) -> Grid:
+    """A grid of elements twice as wide between the lines along x and y that stay."""
+    x, y = (
+        np.concatenate([lines[:1], *(_thinned(part)[1:] for part in _intervals(lines, kept))])
+        for lines, kept in zip((grid.x, grid.y), firm)
+    )
+    return Grid(x, y, grid.z, grid.layer)
 
-    Parameters
-    ----------
-    grid : Grid
-    firm : tuple of ndarray
-        Lines along x and y that stay.
-    finer : bool
-        Elements are a third as tall, and intervals of one element in the plane are cut in three: nothing coarser shows their
-        error.
+
+def narrower(grid: Grid, firm: tuple[Floats, Floats]) -> tuple[Grid, float]:
+    """A grid of narrower elements between the lines along x and y that stay, and how many of them come for one, at least.
+
+    The middle of a source stays a node, where its temperature peaks.
     """
-    x, y = (_along(lines, kept, finer) for lines, kept in zip((grid.x, grid.y), firm))
-    if not finer:
-        return Grid(x, y, grid.z, grid.layer)
-    z, owner = [grid.z[:1]], []
-    for cell, layer in enumerate(grid.layer):
-        part = grid.z[cell : cell + 2]
-        new = _cut(part) if part[1] > part[0] else part  # a contact has no thickness
-        z.append(new[1:])
-        owner += [layer] * (new.size - 1)
-    return Grid(x, y, np.concatenate(z), np.array(owner, dtype=np.intp))
+    lines, least = list[Floats](), np.inf
+    for old, kept in zip((grid.x, grid.y), firm):
+        new = [old[:1]]
+        for part in _intervals(old, kept):
+            n = part.size - 1
+            many = _more(n, centred=True)
+            new.append(_crowded(part, many)[1:])
+            least = min(least, many / n)
+        lines.append(np.concatenate(new))
+    return Grid(lines[0], lines[1], grid.z, grid.layer), least
+
+
+def flatter(grid: Grid) -> tuple[Grid, float]:
+    """A grid of flatter elements, and how many of them come for one, at least; a contact stays without thickness."""
+    z, owner, least, start = [grid.z[:1]], list[int](), np.inf, 0
+    thick = np.diff(grid.z) > 0
+    ends = (np.diff(grid.layer, append=-1) != 0) | (np.diff(thick, append=False) != 0)
+    for end in (np.flatnonzero(ends) + 1).tolist():
+        part, n = grid.z[start : end + 1], end - start
+        many = _more(n) if thick[start] else n
+        z.append(_crowded(part, many)[1:])
+        owner += [int(grid.layer[start])] * many
+        least = min(least, many / n) if thick[start] else least
+        start = end
+    return Grid(grid.x, grid.y, np.concatenate(z), np.array(owner, dtype=np.intp)), least

@@ -17,6 +17,8 @@ from stack3d.schema.numerics import Mesh
 MOST_ELEMENTS = 20_000
 """Along one interval; more come from a misplaced unit."""
 
+PER_LENGTH = 4
+"""Elements of a source for one in the depth to which heat has come by the first output; two there at least."""
 MERGE = 1e-3
 """Edges closer than this share of the target size become one line; sources stay exact all the same."""
 
@@ -67,6 +69,12 @@ class _Spacing:
         return lines
 
 
+def depth_of_heat(stack: Stack, index: int, time: float) -> float:
+    """Depth to which heat of a layer has come into itself and its neighbours, the least of them: √(α t). [m]"""
+    near = stack.layers[max(0, index - 1) : index + 2]
+    return float(np.sqrt(time * min(la.material.conductivity[2] / la.material.heat_capacity for la in near)))
+
+
 def _lateral(
     spans: Sequence[tuple[float, float]],
     hard: Iterable[float],
@@ -112,6 +120,7 @@ def build_grid(
     mesh: Mesh,
     points: Sequence[tuple[float, float]] = (),
     patches: Sequence[Rectangle] = (),
+    soonest: float | None = None,
 ) -> Grid:
     """Make the grid of a stack for a mesh profile.
 
@@ -126,6 +135,9 @@ def build_grid(
         Lines go through them too: a temperature at a node is more accurate than one between nodes.
     patches : sequence of Rectangle
         Cooled parts of faces; lines lie on their edges.
+    soonest : float, optional
+        Time of the first output of a transient: elements at the faces of heated layers resolve how far heat has come up and
+        down by then. [s]
 
     Returns
     -------
@@ -163,11 +175,20 @@ def build_grid(
         )
         for axis, limits in enumerate(((core.x0, core.x1), (core.y0, core.y1)))
     )
-    z, layer = element_heights(stack, sources, mesh)
+    z, layer = element_heights(stack, sources, mesh, soonest)
     return Grid(x, y, z, layer)
 
 
-def element_heights(stack: Stack, sources: Sequence[HeatSource], mesh: Mesh) -> tuple[Floats, NDArray[np.intp]]:
+def _finest(stack: Stack, source: HeatSource, mesh: Mesh, soonest: float | None) -> float:
+    """Tallest element at the faces of a heated layer by the first output, infinite without one. [m]"""
+    if soonest is None:
+        return float("inf")
+    return depth_of_heat(stack, stack.index[source.layer], soonest) / max(2, mesh.per_source // PER_LENGTH)
+
+
+def element_heights(
+    stack: Stack, sources: Sequence[HeatSource], mesh: Mesh, soonest: float | None = None
+) -> tuple[Floats, NDArray[np.intp]]:
     """Heights of the elements of a stack, a repeated one where a contact lies, and the layer between each two of them. [m]"""
     core = stack.footprint
     target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
@@ -179,6 +200,9 @@ def element_heights(stack: Stack, sources: Sequence[HeatSource], mesh: Mesh) -> 
             narrow = min(source.extent.x1 - source.extent.x0, source.extent.y1 - source.extent.y0)
             size = min(thickness / mesh.refinement, mesh.aspect * narrow / mesh.per_source)
             wanted |= {v: min(size, wanted.get(v, np.inf)) for v in (layer.z0, layer.z1)}
+        early = _finest(stack, source, mesh, soonest)
+        if early < thickness:
+            wanted |= {v: min(early, wanted.get(v, np.inf)) for v in (layer.z0, layer.z1)}
     spacing = _Spacing.towards(wanted, (stack.layers[0].z0, stack.layers[-1].z1), thickness, mesh.aspect * mesh.growth)
     z, owner = [np.array([stack.layers[0].z0])], []
     for i, layer in enumerate(stack.layers):

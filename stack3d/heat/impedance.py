@@ -9,16 +9,20 @@ import numpy as np
 from stack3d.chip.chip import Chip
 from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.heat.channels import channel_runs
+from stack3d.heat.meshing import meshed
+from stack3d.heat.solvers import Backends
+from stack3d.heat.sources import sources_as_programmed
 from stack3d.layout import Floats
 from stack3d.record import Record
 from stack3d.schema.numerics import ImpedanceDeck
-from stack3d.thermal.backend import ThermalBackend, ThermalSolution
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.thermal.time.ladders import Cauer, Foster, cauer, foster
 from stack3d.thermal.time.reduced import ReducedModel, reduced
 
 REDUCTION = 1e-3
 """Largest difference of the reduced model from the mesh at any rate, over the largest response there."""
+EARLIER = 0.1
+"""Shortest time of the reduced model over the first time asked for, which faster modes still show at."""
 NETWORK = 0.01
 """Share by which networks may miss an impedance at any of its times, unless that takes more terms than asked for."""
 SOLVE = 1e-8
@@ -54,62 +58,58 @@ def check_impedance(chip: Chip) -> list[Problem]:
     return problems
 
 
-def impedance_values(chip: Chip, backend: ThermalBackend, solution: ThermalSolution, coarse: ReducedModel | None) -> Record:
-    """Variables of ``/impedance`` at the films and conductivities of a steady solution.
+def impedance_of(chip: Chip, deck: ImpedanceDeck) -> Record:
+    """Variables of ``/impedance`` at the films and conductivities of the steady state of a chip.
 
-    Parameters
-    ----------
-    chip : Chip
-        With `impedance` in its scenario.
-    backend : ThermalBackend
-    solution : ThermalSolution
-    coarse : ReducedModel, optional
-        Of a coarser mesh, for the error; see `model_of`.
+    The error is that of the reduced model, and what elements of twice the size change; of a mesh of the user's own the first
+    alone.
 
     Raises
     ------
+    DeckError
+        Where the first time lies after the last response.
     SolverError
         Where the reduced model does not come close enough to the mesh.
     """
-    deck = chip.scenario.impedance
-    if deck is None:
-        raise DeckError(Problem("impedance", "is missing"))
-    model = model_of(chip, backend, solution)
-    names = [*(source.name for source in chip.sources), *deck.groups]
-    places = [*names, *(probe.name for probe in chip.scenario.probes)]
+    model = _model(chip, deck)
     end = SETTLED / float(model.rates[0]) if deck.end is None else deck.end
     if end <= deck.start:
         raise DeckError(Problem("impedance.from", f"{deck.start:g} s lies after the last response is over, {end:.3g} s"))
-    count = max(2, int(np.ceil(deck.per_decade * np.log10(end / deck.start))) + 1)
-    times = np.geomspace(deck.start, end, count)
+    times = np.geomspace(deck.start, end, max(2, int(np.ceil(deck.per_decade * np.log10(end / deck.start))) + 1))
     step = model.step(times)
+    error = model.error[:, None, None] * np.broadcast_to(np.abs(step).max(axis=1, keepdims=True), step.shape)
+    if chip.scenario.geometry.mesh is None:
+        error = error + np.abs(step - _on_larger_elements(chip, deck).step(times))
     record = Record()
+    names = [*(source.name for source in chip.sources), *deck.groups]
     record.along("source", names)
-    record.along("place", places)
+    record.along("place", [*names, *(probe.name for probe in chip.scenario.probes)])
     record.along("heating_time", times)
     record.put("impedance/impedance", step)
-    record.put("impedance/resistance", model.steady)
-    error = model.error[:, None, None] * np.broadcast_to(np.abs(step).max(axis=1, keepdims=True), step.shape)
-    if coarse is not None:
-        error = error + np.abs(step - coarse.step(times))
     record.put("impedance/impedance_error", error)
+    record.put("impedance/resistance", model.steady)
     _put_networks(record, model, times, deck.terms)
     return record
 
 
-def model_of(chip: Chip, backend: ThermalBackend, solution: ThermalSolution) -> ReducedModel:
-    """Response of sources, groups and probes, at the films and conductivities of a steady solution.
+def _on_larger_elements(chip: Chip, deck: ImpedanceDeck) -> ReducedModel:
+    """The same on elements of twice the size, and of twice the depth to which heat comes by the first time."""
+    later = deck.model_copy(update={"start": 4 * deck.start})
+    profile = chip.scenario.solver
+    coarser = profile.model_copy(update={"mesh": profile.mesh.coarser()})
+    changes = {"solver": coarser, "impedance": later}
+    return _model(replace(chip, scenario=chip.scenario.model_copy(update=changes)), later)
 
-    Rows are sources in the order of the deck, then groups; places are the volume means of these, then probes.
-    """
-    deck: ImpedanceDeck = chip.scenario.impedance or ImpedanceDeck()
-    sources = chip.sources
-    places: list[Place] = [Box(source.layer, source.extent) for source in sources]
+
+def _model(chip: Chip, deck: ImpedanceDeck) -> ReducedModel:
+    """Response of sources, groups and probes; rows are sources and groups, places these and then probes."""
+    backend = Backends().of(chip.scenario, chip.stack, meshed(chip))
+    solution = backend.solve(sources_as_programmed(chip))
+    places: list[Place] = [Box(source.layer, source.extent) for source in chip.sources]
     places += [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
     means = {layer.name: solution.field.layer_mean(layer.name) for layer in chip.stack.layers}
-    system = backend.held_at(means).system(sources, places, rtol=SOLVE)
-    model = reduced(system, len(sources), deck.start, REDUCTION)
-    return _with_groups(model, _shares(chip, deck))
+    system = backend.held_at(means).system(chip.sources, places, rtol=SOLVE)
+    return _with_groups(reduced(system, len(chip.sources), EARLIER * deck.start, REDUCTION), _shares(chip, deck))
 
 
 def _shares(chip: Chip, deck: ImpedanceDeck) -> Floats:

@@ -34,7 +34,7 @@ def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution, 
             _warn(
                 f"cooling.{name} ({deck.name}): the face is at {surface:.1f} K, its limit is {deck.largest_temperature:.1f} K"
             )
-    warn_of_channels(chip.stack, solution)
+    warn_of_channels(problem, solution)
     _warn_of_laws(chip, solution, highest)
     for name, limit in chip.scenario.limits.items():
         for i, layer in enumerate(chip.stack.layers):

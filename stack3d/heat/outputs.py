@@ -42,6 +42,7 @@ def thermal_values(chip: Chip, solution: ThermalSolution, *, outside: bool = Tru
     record.put("thermal/layer_temperature_max", [peaks[n][0] for n in names])
     record.put("thermal/layer_hot_spot", [peaks[n][1] for n in names])
     record.put("thermal/layer_temperature_mean", [field.layer_mean(n) for n in names])
+    record.put("thermal/layer_overshoot", [field.overshoot(n) for n in names])
     record.put("thermal/hot_spot", peaks[hottest][1])
     record.put("thermal/heat_in", solution.heat_in)
     record.put("thermal/heat_out", solution.heat_out)

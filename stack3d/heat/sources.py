@@ -23,6 +23,22 @@ def sources_as_programmed(chip: Chip) -> tuple[HeatSource, ...]:
     return heat_sources(chip, dynamic_powers(chip, targets, chip.mean_rate), chip.mean_rate)
 
 
+TILE_CONTRAST = 0.01
+"""Tiles whose power over the root of their area is below this share of the strongest source get no lines of their own."""
+
+
+def standing_out(chip: Chip) -> list[HeatSource]:
+    """Sources that a mesh has to follow: explicit ones, and tiles whose heat stands out beside them."""
+    everything = sources_as_programmed(chip)
+    strongest = max((_contrast(s) for s in everything), default=0.0)
+    return [s for i, s in enumerate(everything) if i < len(chip.sources) or _contrast(s) > TILE_CONTRAST * strongest]
+
+
+def _contrast(source: HeatSource) -> float:
+    """Power over the square root of the area, which the local rise of a small source follows. [W/m]"""
+    return abs(source.power) / float(np.sqrt(source.extent.area))
+
+
 def dynamic_powers(chip: ComputingChip, conductances: Mapping[str, Floats], rate: float) -> dict[str, Floats]:
     """Power of each tile by component that goes with the rate [1/s], shape (tiles,). [W]"""
     energies = chip.computer.energies(chip.computer.activities(conductances))

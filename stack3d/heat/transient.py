@@ -18,7 +18,7 @@ from stack3d.heat.sources import power_schedule
 from stack3d.heat.state import Heat
 from stack3d.layout import Floats, HeatSource
 from stack3d.record import Record
-from stack3d.schema.numerics import Transient
+from stack3d.schema.numerics import Accuracy, Transient
 from stack3d.thermal.backend import SolidBackend, ThermalSolution
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.thermal.problem import HeatProblem
@@ -29,6 +29,24 @@ from stack3d.thermal.time.system import TransientResult, TransientSystem
 
 CONTINUED = 2.0**-4
 """First step of a stretch in which no power changes, as a share of it."""
+OF_PROMISE = 0.3
+"""Local error of a step as a share of the largest change so far, over the error that the profile promises."""
+LEAST = 1e-5
+"""Local error below which no step is cut. [K]"""
+
+
+def tolerances(deck: Transient, promise: float) -> tuple[float, float]:
+    """Local error of a step: absolute [K], and as a share of the largest change so far; the larger of the two counts."""
+    if deck.tolerance is None:
+        return LEAST, OF_PROMISE * promise
+    return deck.tolerance.kelvin or LEAST, deck.tolerance.share or 0.0
+
+
+def with_smaller_steps(deck: Transient, promise: float, cut: float) -> Transient:
+    """The same with a `cut`-th of the local error, and a fixed step that goes with it: errors of steps are of order 3."""
+    kelvin, share = tolerances(deck, promise)
+    tolerance = Accuracy.model_construct(kelvin=None if share else kelvin / cut, share=share / cut if share else None)
+    return deck.model_copy(update={"tolerance": tolerance, "step": deck.step and deck.step / cut ** (2 / 3)})
 
 
 def schedule_of(chip: Chip, deck: Transient, state: Heat | None) -> tuple[tuple[HeatSource, ...], PowerSchedule]:
@@ -69,11 +87,13 @@ def over_time(chip: Chip, solid: SolidBackend, state: Heat | None = None) -> tup
     places += [Box(source.layer, source.extent) for source in sources]
     problem = solid.problem
     laws, runs = film_laws(chip.scenario.cooling, problem), channel_runs(problem.stack)
-    tolerance = chip.scenario.solver.linear.tolerance
-    system = solid.system(sources, places, rtol=tolerance, laws=laws, runs=runs)
+    profile = chip.scenario.solver
+    system = solid.system(sources, places, rtol=profile.linear.tolerance, laws=laws, runs=runs)
     times = np.array(deck.times)
     ambient = chip.scenario.cooling.ambient
-    state_at = _periodic(system, schedule, deck) if deck.periodic else _marched(system, schedule, deck, ambient)
+    allowed = tolerances(deck, profile.error_promise)
+    begun = _periodic if deck.periodic else _marched
+    state_at = begun(system, schedule, deck, ambient, allowed)
     rows: list[Record] = []
     worst: tuple[float, ThermalSolution, HeatProblem] | None = None
     counts: dict[str, Any] = {}
@@ -100,11 +120,15 @@ def over_time(chip: Chip, solid: SolidBackend, state: Heat | None = None) -> tup
 
 
 def _marched(
-    system: TransientSystem, schedule: PowerSchedule, deck: Transient, initial: float | Floats
+    system: TransientSystem,
+    schedule: PowerSchedule,
+    deck: Transient,
+    initial: float | Floats,
+    allowed: tuple[float, float],
 ) -> Callable[[float], TransientResult]:
     """Marches on from output to output."""
     state = initial if isinstance(initial, np.ndarray) else system.start(initial if deck.initial is None else deck.initial)
-    last = 0.0
+    first, last = state, 0.0
 
     def state_at(now: float) -> TransientResult:
         nonlocal state, last
@@ -116,21 +140,34 @@ def _marched(
         else:
             changes = part.times.size > 1 or last == 0.0
             share = 2.0**-12 if changes else CONTINUED
-            result = integrate(system, part, [now - last], initial=state, tolerance=deck.tolerance, first_share=share)
+            kelvin, relative = allowed
+            result = integrate(
+                system,
+                part,
+                [now - last],
+                initial=state,
+                tolerance=kelvin,
+                relative=relative,
+                origin=first,
+                first_share=share,
+            )
         state, last = result.state, now
         return result
 
     return state_at
 
 
-def _periodic(system: TransientSystem, schedule: PowerSchedule, deck: Transient) -> Callable[[float], TransientResult]:
+def _periodic(
+    system: TransientSystem, schedule: PowerSchedule, deck: Transient, ambient: float, allowed: tuple[float, float]
+) -> Callable[[float], TransientResult]:
     """Exact by modes where there are any, else marched from the state that a period gives back."""
     if schedule.period is None:
         raise DeckError(Problem("transient.periodic", "the power does not repeat; give a duty or a trace"))
     if (exact := system.exact) is not None:
         return lambda now: exact.periodic(schedule, [now])
-    first, periods = periodic_state(system, schedule, tolerance=deck.tolerance)
-    march = _marched(system, schedule, deck, first)
+    first, periods = periodic_state(system, schedule, tolerance=allowed[0], relative=allowed[1])
+    kelvin = max(allowed[0], allowed[1] * system.size(first - system.start(ambient)))
+    march = _marched(system, schedule, deck, first, (kelvin, 0.0))
 
     def state_at(now: float) -> TransientResult:
         result = march(now)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
+from stack3d.errors import brief, did_you_mean
+from stack3d.registry import Registry
 from stack3d.schema.base import (
     Count,
     DeckModel,
@@ -18,12 +20,28 @@ from stack3d.schema.base import (
     Time,
 )
 
+mesh_kinds: Registry[type[Any]] = Registry("mesh kind")
+"""By the word of `mesh.cells`; what a kind answers says `heat.meshing.MeshKind`. Other packages announce theirs in the
+entry-point group ``stack3d.mesh_kind``."""
+CELLS = ("hex", "tet")
+"""Kinds of the package that a profile may ask for."""
+OF_A_FILE = "file"
+"""The kind of a mesh of the user's own, which the geometry asks for."""
+
+
+def _known_kind(word: str) -> str:
+    if word not in CELLS and (word == OF_A_FILE or word not in mesh_kinds):
+        known = [*CELLS, *(name for name in mesh_kinds if name not in (*CELLS, OF_A_FILE))]
+        raise ValueError(f"no kind of mesh {brief(word)}{did_you_mean(word, known)}; known: {', '.join(known)}")
+    return word
+
 
 class Mesh(DeckModel):
     """Element sizes."""
 
-    cells: Literal["hex", "tet"] = "hex"
-    """hex: bricks on the lines of a tensor grid; tet: tetrahedra of a triangulated plane, for `fem`."""
+    cells: Annotated[str, AfterValidator(_known_kind), WithJsonSchema({"type": "string", "examples": list(CELLS)})] = "hex"
+    """hex: bricks on the lines of a tensor grid; tet: tetrahedra of a triangulated plane, for `fem`; or a kind of another
+    package."""
     builder: Literal["auto", "gmsh", "arrays"] = "auto"
     """hex with `fem`: whether the bricks go to DOLFINx through Gmsh or as arrays; auto: Gmsh up to 40000 cells."""
     lateral: Annotated[Count, Field(ge=1, le=2048)]
@@ -56,6 +74,32 @@ class Linear(DeckModel):
     tolerance: Annotated[Number, Field(gt=0, lt=1)] = 1e-10
     """Relative residual."""
     max_iterations: Annotated[Count, Field(ge=1)] = 500
+
+
+_ACCURACY = {"type": "string", "description": "an error, as '0.05 K', or '0.1 %' of the rise"}
+
+
+class Accuracy(DeckModel):
+    """An error: `kelvin`, or a `share` of the rise."""
+
+    kelvin: Annotated[TemperatureDifference, Field(gt=0)] | None = None
+    share: Annotated[Fraction, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_text(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return value
+        return {"share" if str(value).strip().endswith("%") else "kelvin": value}
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.kelvin is None) == (self.share is None):
+            raise ValueError("wants an error such as '0.05 K', or '0.1 %' of the rise")
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.kelvin:g} K" if self.kelvin is not None else f"{100 * (self.share or 0):g} % of the rise"
 
 
 MOST_STEPS = 1_000_000
@@ -127,8 +171,8 @@ class Transient(DeckModel):
     """Times count within one period after infinitely many; wants a duty or a trace."""
     step: Duration | None = None
     """Fixed step; absent = steps by error control."""
-    tolerance: Annotated[TemperatureDifference, Field(gt=0)] = 0.01
-    """Largest local error of a step by error control."""
+    tolerance: Annotated[Accuracy, WithJsonSchema(_ACCURACY)] | None = None
+    """Largest local error of a step by error control, per cent of the largest change so far; absent = by the profile."""
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -179,6 +223,8 @@ class Solver(DeckModel):
     linear: Linear = Linear()
     error_promise: Fraction
     """Largest error of tile and layer means over the peak rise that a test holds the profile to."""
+    accuracy: Annotated[Accuracy, WithJsonSchema(_ACCURACY)] | None = None
+    """Refine mesh and steps until the estimated error of peak, tile means and probes is below that; absent = as they are."""
 
     @model_validator(mode="before")
     @classmethod

@@ -18,6 +18,7 @@ from stack3d.schema.geometry import Geometry, Name
 from stack3d.schema.life import HybridTiers, Lifetime, MonteCarlo
 from stack3d.schema.mvm import Mvm
 from stack3d.schema.numerics import ImpedanceDeck, Solver, Transient
+from stack3d.schema.physics import Physics
 from stack3d.schema.sweep import Sweep
 from stack3d.schema.workload import PowerMap, Workload
 
@@ -62,6 +63,8 @@ class Scenario(DeckModel):
     """Temperature over time; absent = steady."""
     impedance: ImpedanceDeck | None = None
     """Step responses, resistances and networks of sources, beside the temperatures."""
+    physics: Physics = Physics()
+    """Further fields on the same mesh, of other packages: name → what it wants."""
     probes: tuple[Probe, ...] = ()
     maps: Maps | None = None
     limits: dict[str, Temperature] = {}

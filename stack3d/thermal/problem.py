@@ -74,6 +74,10 @@ class HeatProblem(Protocol):
     def key(self) -> tuple[Any, ...]:
         """Equal for problems that differ in films, fluxes and references alone."""
 
+    @property
+    def lines(self) -> Grid:
+        """Lines that channels follow; raises DeckError where the mesh has none."""
+
     def area(self, face: str) -> float:
         """Area that the condition of a face holds on. [m²]"""
 
@@ -118,6 +122,11 @@ class ThermalProblem:
     def faces(self) -> dict[str, Face]:
         """Condition by name, outer faces first."""
         return {"top": self.top, "bottom": self.bottom, "sides": self.sides, **{s.name: f for s, f in self.patches}}
+
+    @property
+    def lines(self) -> Grid:
+        """Those of the grid."""
+        return self.grid
 
     @property
     def reference(self) -> float:

@@ -69,10 +69,10 @@ def test_a_square_on_a_half_space_follows_its_integral() -> None:
     side, diffusivity, capacity = 0.2e-3, 148 / 1.66e6, 1.66e6
     layers = [
         {"name": "block", "thickness": "2 mm", "material": SILICON},
-        {"name": "skin", "thickness": "0.2 um", "material": SILICON},
+        {"name": "skin", "thickness": "0.05 um", "material": SILICON},
     ]
     box = {"x": ["1.9 mm", "2.1 mm"], "y": ["1.9 mm", "2.1 mm"]}
-    mesh = {"lateral": 16, "per_layer": 24, "per_source": 24, "growth": 0.15, "refinement": 64, "aspect": 1}
+    mesh = {"lateral": 16, "per_layer": 2, "per_source": 24, "growth": 0.15, "refinement": 64, "aspect": 1}
     given = tree(layers, "4 mm", [{"name": "square", "layer": "skin", "power": "1 W", **box}])
     given["cooling"] = {"bottom": {"film_coefficient": "1e6 W/m^2/K"}, "ambient": "300 K"}
     given["solver"]["mesh"] = mesh

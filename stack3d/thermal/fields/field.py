@@ -30,5 +30,8 @@ class Field(Protocol):
     def layer_peak(self, layer: str) -> tuple[float, tuple[float, float, float]]:
         """Largest nodal temperature of a layer and its (x, y, z). [K], [m]"""
 
+    def overshoot(self, layer: str) -> float:
+        """What the hottest node of a layer has over its neighbours where the values zigzag, 0 where they do not. [K]"""
+
     def face_peak(self, face: str) -> float | None:
         """Largest nodal temperature of a face, None where the field does not know the face. [K]"""

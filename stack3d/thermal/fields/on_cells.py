@@ -90,6 +90,10 @@ class MeshField:
         x, y, z = points[hottest_node(self.values[nodes], points[:, 0], points[:, 1])].tolist()
         return float(self.values[nodes].max()), (x, y, z)
 
+    def overshoot(self, layer: str) -> float:
+        """Not sought on cells without lines: 0. [K]"""
+        return 0.0
+
     def face_peak(self, face: str) -> float | None:
         """Largest temperature at the corners of a face. [K]"""
         if face not in self.mesh.faces:

@@ -202,6 +202,10 @@ class ColumnField:
         k, i = np.unravel_index(hottest_node(part, x, y), part.shape)
         return float(part.max()), (float(x[i]), float(y[i]), float(z[k]))
 
+    def overshoot(self, layer: str) -> float:
+        """Not sought on cells without lines: 0. [K]"""
+        return 0.0
+
     def face_peak(self, face: str) -> float | None:
         """Largest nodal temperature of ``top`` or ``bottom``. [K]"""
         ends = {"top": self.stack.layers[-1], "bottom": self.stack.layers[0]}

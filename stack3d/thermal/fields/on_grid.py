@@ -113,17 +113,41 @@ class GridField:
 
     def layer_peak(self, layer: str) -> tuple[float, tuple[float, float, float]]:
         """Largest nodal temperature of a layer and its (x, y, z). [K], [m]"""
+        index, j, i, (a, b, c) = self._hottest(layer)
+        place = (float(self.grid.x[i[c]]), float(self.grid.y[j[b]]), float(self.grid.z[index[a]]))
+        return float(self.values[np.ix_(index, j, i)].max()), place
+
+    def overshoot(self, layer: str) -> float:
+        """What the hottest node of a layer has over its neighbours where the values zigzag, 0 where they do not. [K]
+
+        Elements much wider than the length over which a film or a step in time lets heat spread swing beside a jump of power:
+        the peak swings with them, and no coarser mesh shows it.
+        """
+        index, j, i, (a, b, c) = self._hottest(layer)
+        lines = self.values[index[a], j[b], i], self.values[index[a], j, i[c]]
+        return sum(_swing(line, at) for line, at in zip(lines, (c, b)))
+
+    def _hottest(self, layer: str) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], tuple[int, int, int]]:
+        """Nodes of a layer along z, y and x, and which of them is the hottest."""
         slab = self.stack.layer(layer)
         index = self._recovery(layer)[0]
         j = np.flatnonzero((self.grid.y >= slab.extent.y0 - 1e-12) & (self.grid.y <= slab.extent.y1 + 1e-12))
         i = np.flatnonzero((self.grid.x >= slab.extent.x0 - 1e-12) & (self.grid.x <= slab.extent.x1 + 1e-12))
         part = self.values[np.ix_(index, j, i)]
         x, y = np.meshgrid(self.grid.x[i], self.grid.y[j])
-        a, b, c = np.unravel_index(hottest_node(part, x, y), part.shape)
-        place = (float(self.grid.x[i[c]]), float(self.grid.y[j[b]]), float(self.grid.z[index[a]]))
-        return float(part.max()), place
+        a, b, c = (int(n) for n in np.unravel_index(hottest_node(part, x, y), part.shape))
+        return index, j, i, (a, b, c)
 
     def face_peak(self, face: str) -> float | None:
         """Largest nodal temperature of ``top`` or ``bottom``. [K]"""
         level = {"top": -1, "bottom": 0}.get(face)
         return None if level is None else float(self.values[level].max())
+
+
+def _swing(line: Floats, at: int) -> float:
+    """How far the value at an index stands out of a line that falls beside it and rises again. [K]"""
+    found = 0.0
+    for side in (line[at:], line[at::-1]):
+        if side.size > 2 and side[0] > side[1] < side[2]:
+            found = max(found, float(side[0] - side[1] + side[2] - side[1]))
+    return found

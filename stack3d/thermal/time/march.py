@@ -87,6 +87,8 @@ def integrate(
     *,
     initial: float | Field | Floats,
     tolerance: float = 1e-2,
+    relative: float = 0.0,
+    origin: Floats | None = None,
     first_share: float = 2.0**-12,
 ) -> TransientResult:
     """March with error-controlled TR-BDF2 steps.
@@ -101,6 +103,9 @@ def integrate(
         Temperature at 0 [K], or a state of the system.
     tolerance : float
         Largest local error of a step, at the places and root mean square over the volume. [K]
+    relative : float
+        The same as a share of the largest change so far from the state `origin`, the first one by default; the larger of the
+        two counts. [-]
     first_share : float
         First step tried after a change of power, as a share of the interval.
 
@@ -121,6 +126,8 @@ def integrate(
     out = np.empty((asked.size, first.size))
     out[asked == 0.0] = first
     steps = rejected = 0
+    origin = march.state if origin is None else origin
+    changed = system.size(march.state - origin) if relative else 0.0
     load: Floats | None = None
     for begin, end, powers in schedule.intervals(float(asked[-1])):
         fresh = system.load(powers)
@@ -133,13 +140,15 @@ def integrate(
             step = (end - begin) * stride / whole
             taken = _tr_bdf2(march, load, step)
             size = system.size(system.correct(taken.rate, taken.defect))
-            if not size <= tolerance:
+            reached = max(changed, system.size(taken.end - origin)) if relative else 0.0
+            allowed = max(tolerance, relative * reached)
+            if not size <= allowed:
                 rejected += 1
-                depth += 1 if size < 8 * tolerance else 2
+                depth += 1 if size < 8 * allowed else 2
                 if depth > DEEPEST or not np.isfinite(size):
                     raise SolverError(
                         f"transient: local error {size:.1e} K at t = {begin + step * (position / stride):g} s with a step of"
-                        f" {step:.1e} s, {tolerance:.1e} K asked; loosen the tolerance or check the power there"
+                        f" {step:.1e} s, {allowed:.1e} K asked; loosen the tolerance or check the power there"
                     )
                 continue
             now = begin + (end - begin) * position / whole
@@ -147,11 +156,11 @@ def integrate(
             if inside.size:
                 seen = (system.observe(march.state), system.observe(taken.middle), system.observe(taken.end))
                 out[inside] = _quadratic((asked[inside] - now) / step, seen)
-            march.state, march.drive = taken.end, taken.drive
+            march.state, march.drive, changed = taken.end, taken.drive, reached
             position += stride
             steps += 1
             # A doubled step has up to eight times the local error; it must stand on a multiple of itself.
-            while depth > 0 and size < tolerance / 10 and position % (2 * stride) == 0 and position < whole:
+            while depth > 0 and size < allowed / 10 and position % (2 * stride) == 0 and position < whole:
                 depth -= 1
                 stride *= 2
                 size *= 8

@@ -15,7 +15,9 @@ FAST_SHARE = 0.85
 MOST_PERIODS = 30
 
 
-def periodic_state(system: TransientSystem, schedule: PowerSchedule, *, tolerance: float) -> tuple[Floats, int]:
+def periodic_state(
+    system: TransientSystem, schedule: PowerSchedule, *, tolerance: float, relative: float = 0.0
+) -> tuple[Floats, int]:
     r"""State at the start of a period after infinitely many, and how many periods were marched to find it.
 
     Parameters
@@ -25,6 +27,8 @@ def periodic_state(system: TransientSystem, schedule: PowerSchedule, *, toleranc
         With a period.
     tolerance : float
         Largest local error of a step, and largest distance from the periodic state (`TransientSystem.size`). [K]
+    relative : float
+        The same as a share of the rise by the mean power; the larger of the two counts. [-]
 
     Raises
     ------
@@ -45,6 +49,7 @@ def periodic_state(system: TransientSystem, schedule: PowerSchedule, *, toleranc
     lengths = np.diff([*schedule.times, period])
     mean = lengths @ schedule.powers / period
     state = system.solve(0.0, system.load(mean), system.start(system.problem.reference))
+    tolerance = max(tolerance, relative * system.size(state - system.start(system.problem.reference)))
     size = np.inf
     for periods in range(1, MOST_PERIODS + 1):
         end = integrate(system, schedule, [period], initial=state, tolerance=tolerance).state

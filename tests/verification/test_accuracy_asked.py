@@ -1,0 +1,85 @@
+"""An accuracy that is asked for: met on a finer mesh, told, refused beyond memory; early outputs and peaks that swing."""
+
+import json
+from typing import Any
+
+import error_decks
+import numpy as np
+import pytest
+
+from stack3d import decks, yamlfile
+from stack3d.case import run_case
+from stack3d.case.run import Outcome
+from stack3d.decks import Case
+from stack3d.errors import DeckError
+from stack3d.progress import Silent
+
+
+def case(tree: dict[str, Any], solver: Any) -> Case:
+    return decks.resolve(yamlfile.parse_text(json.dumps({**tree, "solver": solver}), "a.yaml"))
+
+
+def run(tree: dict[str, Any], solver: Any) -> Outcome:
+    return run_case(case(tree, solver).scenario, Silent())
+
+
+def test_the_mesh_is_refined_until_the_estimate_is_below_what_was_asked() -> None:
+    """A spot of 0.4 mm: 0.05 K takes more than `study`; the summary says what it took."""
+    tree = error_decks.DECKS["spot_0.4"]
+    plain, asked = run(tree, "study"), run(tree, {"accuracy": "0.05 K"})
+    name = "thermal/layer_temperature_max_error"
+    assert plain.values[name].max() > 0.05
+    assert asked.values[name].max() <= 0.05
+    assert asked.statistics["thermal"]["unknowns"] > plain.statistics["thermal"]["unknowns"]
+    assert any(line.startswith("error asked") and "2 meshes" in line for line in asked.summary)
+
+
+def test_an_accuracy_enters_the_hash_and_a_profile_is_where_it_begins() -> None:
+    tree = error_decks.DECKS["spot_0.4"]
+    one, two = (case(tree, {"profile": "standard", "accuracy": text}) for text in ("0.1 %", "0.2 %"))
+    assert one.digest() != two.digest()
+    assert one.scenario.solver.mesh == case(tree, "standard").scenario.solver.mesh
+
+
+@pytest.mark.parametrize("text", ["0.05", "3 W", "-1 K", "120 %", 0.05])
+def test_accuracies_that_are_none_are_refused_with_their_line(text: Any) -> None:
+    with pytest.raises(DeckError, match=r"a\.yaml:1: solver\.accuracy"):
+        case(error_decks.DECKS["spot_0.4"], {"accuracy": text})
+
+
+def test_what_memory_does_not_allow_is_refused_with_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STACK3D_MEMORY", "20 MB")
+    with pytest.raises(DeckError, match=r"not reached within memory: .* K estimated .* unknowns"):
+        run(error_decks.DECKS["strip_0.1"], {"accuracy": "1e-5 K"})
+
+
+def test_the_error_of_a_peak_holds_on_elements_wider_than_heat_spreads() -> None:
+    """A film on a strong sink: no point lies higher than q (1/h + t/2k), which wide elements overshoot by a fifth; none is colder."""
+    tree = error_decks.DECKS["thin_film_2"]
+    found = run(tree, "study").values
+    most = 0.218 / (1.325e-3 * 0.375e-3) * (1 / 1e5 + 2e-6 / 2)
+    over = found["thermal/layer_temperature_max"][0] - 300.0 - most
+    assert over > 0.1 * most
+    assert found["thermal/layer_temperature_max_error"][0] > over
+    for name in ("map_temperature", "probe_temperature", "layer_temperature_mean"):
+        assert np.all(found[f"thermal/{name}"] + found[f"thermal/{name}_error"] >= 300.0)
+
+
+def test_early_outputs_follow_the_half_space() -> None:
+    """1 and 10 µs after 4 MW/m² over a slab of silicon, a plane source 0.1 µm deep read in its middle; within the stated error.
+
+    Plane sources at s in a half-space, read at z: (q / 2 k) (G(|z - s|) + G(z + s)) with G(x) = 2 (α t / π)^½ - x near them.
+    """
+    silicon = 148
+    layers = [error_decks.layer("base", 500, silicon), error_decks.layer("junction", 0.1, silicon)]
+    transient = {"until": "10 us", "outputs": ["1 us", "10 us"]}
+    tree = error_decks.deck(
+        5, layers, [error_decks.source("q", "junction", 100)], {"bottom": {"temperature": "300 K"}},
+        transient=transient, probes=[error_decks.probe("tj", "junction", 2.5, 2.5)],
+    )  # fmt: skip
+    found = run(tree, "study").values
+    seen, error = (found[f"thermal/probe_temperature{part}"][:, 0] for part in ("", "_error"))
+    times = np.array([1e-6, 10e-6])
+    exact = 4e6 / silicon * (2 * np.sqrt(silicon / 1.66e6 * times / np.pi) - 0.5 * 0.125e-6)
+    assert np.all(np.abs(seen - 300.0 - exact) < error)
+    assert np.all(np.abs(seen - 300.0 - exact) < 0.03 * exact)
