@@ -145,7 +145,7 @@ class Bricks(MeshKind[ThermalProblem]):
 
 
 def first_output(chip: Chip) -> float | None:
-    """First time after the start at which a transient or a step response is read; None where that says nothing of elements. [s]"""
+    """First time at which a transient or a step response is read; None where that says nothing of elements. [s]"""
     transient, impedance = chip.scenario.transient, chip.scenario.impedance
     found = [impedance.start] if impedance is not None else []
     if transient is not None and not transient.periodic:

@@ -100,7 +100,8 @@ def reduced(system: TransientSystem, n_sources: int, shortest: float, tolerance:
     gaps: list[tuple[float, float, Sequence[int]]] = [(a, b, everyone) for a, b in zip(rates[:-1], rates[1:])]
     error = np.zeros(n_sources)
     for _ in range(MOST_HALVINGS):
-        model, halves = basis.model(), []
+        model = basis.model()
+        halves: list[tuple[float, float, Sequence[int]]] = []
         for low, high, sources in gaps:
             middle = float(np.sqrt(low * high))
             seen = basis.add(middle, sources)
@@ -113,6 +114,10 @@ def reduced(system: TransientSystem, n_sources: int, shortest: float, tolerance:
         if not gaps:
             return replace(basis.model(), error=error)
     raise SolverError(f"the reduced model is not within {tolerance:.1e} of the mesh after {basis.solves} solves")
+
+
+def _product(one: Floats, other: Floats) -> float:
+    return float(np.vdot(one, other))
 
 
 class _Basis:
@@ -137,24 +142,24 @@ class _Basis:
             self.solves += 1
             seen.append(self.system.observe(answer) - self.still)
             if not rate:
-                self.slowest = min(self.slowest, float(np.vdot(answer, load) / np.vdot(answer, self.system.mass(answer))))
+                self.slowest = min(self.slowest, _product(answer, load) / _product(answer, self.system.mass(answer)))
             self._join(answer)
         return np.array(seen)
 
     def _join(self, vector: Floats) -> None:
-        vector = vector / np.sqrt(np.vdot(vector, self.system.mass(vector)))
+        vector = vector / np.sqrt(_product(vector, self.system.mass(vector)))
         for _ in range(2):  # once more against rounding
             stored = self.system.mass(vector)
-            for known, share in zip(self._vectors, [float(np.vdot(known, stored)) for known in self._vectors]):
+            for known, share in zip(self._vectors, [_product(known, stored) for known in self._vectors]):
                 vector = vector - share * known
-            length = float(np.sqrt(max(0.0, np.vdot(vector, self.system.mass(vector)))))
+            length = float(np.sqrt(max(0.0, _product(vector, self.system.mass(vector)))))
             if length < REPEATED:
                 return
             vector = vector / length
         self._vectors.append(vector)
         conducted = self.system.stiffness(vector)
-        self._stiffness.append([float(np.vdot(known, conducted)) for known in self._vectors])
-        self._loads.append([float(np.vdot(vector, load)) for load in self.loads])
+        self._stiffness.append([_product(known, conducted) for known in self._vectors])
+        self._loads.append([_product(vector, load) for load in self.loads])
         self._shown.append(self.system.observe(vector) - self.still)
 
     def model(self) -> ReducedModel:
