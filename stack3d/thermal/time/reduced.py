@@ -52,7 +52,7 @@ class ReducedModel:
     def step(self, times: Floats) -> Floats:
         """Rise of places after each source was switched on with 1 W, shape (sources, places, times). [K/W]"""
         grown = -np.expm1(-np.multiply.outer(times, self.rates)) / self.rates
-        return np.einsum("sm,pm,tm->spt", self.loads, self.shown, grown, optimize=True)
+        return np.asarray(np.einsum("sm,pm,tm->spt", self.loads, self.shown, grown, optimize=True))
 
     def at(self, rate: float) -> Floats:
         """Laplace transform of the response to 1 W s, shape (sources, places). [K/W]"""
