@@ -223,6 +223,9 @@ _ALL = (
     _f("impedance/foster_time_constant", "source term", "s", "of the source's Foster chain; NaN behind its last term"),
     _f("impedance/cauer_resistance", "source term", "K/W", "towards ambient, of the Cauer ladder; NaN behind its last term"),
     _f("impedance/cauer_capacitance", "source term", "J/K", "before the resistance, of the Cauer ladder; NaN behind its last"),
+    _f("impedance/mode_rate", "mode", "s-1", "rate of decay of a mode of the reduced model"),
+    _f("impedance/mode_load", "source mode", "W-1 s-1", "growth of the mode's amplitude per 1 W in the source"),
+    _f("impedance/mode_shown", "place mode", "K", "rise of the place per amplitude of the mode"),
     _f("impedance/network_error", "source", "1", "largest share by which the networks miss the source's own impedance"),
 )
 

@@ -88,6 +88,9 @@ def impedance_of(chip: Chip, deck: ImpedanceDeck) -> Record:
     record.put("impedance/impedance", step)
     record.put("impedance/impedance_error", error)
     record.put("impedance/resistance", model.steady)
+    record.put("impedance/mode_rate", model.rates)
+    record.put("impedance/mode_load", model.loads)
+    record.put("impedance/mode_shown", model.shown)
     _put_networks(record, model, times, deck.terms)
     return record
 
