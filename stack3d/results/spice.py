@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def netlist(tree: xr.DataTree) -> str:
     """All subcircuits of a result with ``/impedance``.
 
-    ``foster_NAME`` and ``cauer_NAME`` have the pins ``junction ambient``; ``whole`` has a pin for every
-    source and group, one for every probe, and ``ambient`` last: a current into a source's pin heats it, and the voltage of a pin
-    is the rise of the source's own mean, or of the probe.
+    ``foster_NAME`` and ``cauer_NAME`` have the pins ``junction ambient``; ``whole`` has a pin for every source and group, one
+    for every probe, and ``ambient`` last: a current into a source's pin heats it, and the voltage of a pin is the rise of the
+    source's own mean, or of the probe.
 
     Parameters
     ----------
@@ -34,9 +34,10 @@ def netlist(tree: xr.DataTree) -> str:
     if "impedance" not in tree.children or "mode_rate" not in tree["impedance"]:
         raise ResultsError("the result has no impedance; put impedance: {} into its scenario and run again")
     found = tree["impedance"].to_dataset()
+    pins = " ".join(map(str, found["place"].values))
     lines = [
         f"* Thermal networks of {tree.attrs.get('scenario', 'a stack')}: 1 A is 1 W, 1 V is 1 K over ambient, 1 F is 1 J/K",
-        f"* At the films and conductivities of its steady state. Pins of whole: {' '.join(map(str, found['place'].values))} ambient",
+        f"* At the films and conductivities of its steady state. Pins of whole: {pins} ambient",
     ]
     for name in map(str, found["source"].values):
         own = found.sel(source=name)
