@@ -24,7 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from stack3d import mvm
 from stack3d.chip.computer import forward_of
-from stack3d.schema.workload import Network as NetworkDeck
+from stack3d.schema.workload import NetworkDeck
 from stack3d.workload import network as networks
 
 

@@ -12,7 +12,7 @@ from stack3d.registry import Registry
 
 
 @dataclass(frozen=True)
-class Field:
+class Variable:
     """One output variable."""
 
     group: str
@@ -33,7 +33,7 @@ class Output:
     What a subclass is asked for, and when, say `heat.output.HeatOutput` and `life.output.LifeOutput`.
     """
 
-    fields: ClassVar[tuple[Field, ...]] = ()
+    fields: ClassVar[tuple[Variable, ...]] = ()
     """The variables, as the catalogue has its own."""
 
 
@@ -48,9 +48,9 @@ def registered[T: Output](kind: type[T]) -> list[T]:
     return [entry() for entry in (outputs[name] for name in outputs) if issubclass(entry, kind)]
 
 
-def _f(path: str, dims: str, units: str, long_name: str) -> Field:
+def _f(path: str, dims: str, units: str, long_name: str) -> Variable:
     group, name = path.split("/")
-    return Field(group, name, tuple(dims.split()), units, long_name)
+    return Variable(group, name, tuple(dims.split()), units, long_name)
 
 
 _ALL = (
@@ -231,7 +231,7 @@ _ALL = (
 
 _OWN_ERROR = ("thermal/discretisation_error", "thermal/time_error", "thermal/layer_overshoot")
 _ESTIMATED = tuple(
-    Field(f.group, f"{f.name}_error", f.dims, "K", f"estimated error of {f.name}, by the mesh and over time by the steps")
+    Variable(f.group, f"{f.name}_error", f.dims, "K", f"estimated error of {f.name}, by the mesh and over time by the steps")
     for f in _ALL
     if f.group == "thermal" and f.units == "K" and not f.name.startswith("placement_") and f"thermal/{f.name}" not in _OWN_ERROR
 )
@@ -240,11 +240,11 @@ _OWN = {f.path: f for f in (*_ALL, *_ESTIMATED)}
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
 
 
-class _Catalogue(Mapping[str, Field]):
+class _Catalogue(Mapping[str, Variable]):
     """The package's own fields, then those that registered outputs and second fields declare."""
 
-    def _outside(self) -> dict[str, Field]:
-        found: dict[str, Field] = {}
+    def _outside(self) -> dict[str, Variable]:
+        found: dict[str, Variable] = {}
         for registry, name in [(of, name) for of in (outputs, physics) for name in of]:
             who = f"{registry.kind} {name!r}"
             for entry in registry[name].fields:
@@ -255,7 +255,7 @@ class _Catalogue(Mapping[str, Field]):
                 found[entry.path] = entry
         return found
 
-    def __getitem__(self, path: str) -> Field:
+    def __getitem__(self, path: str) -> Variable:
         return _OWN[path] if path in _OWN else self._outside()[path]
 
     def __iter__(self) -> Iterator[str]:
@@ -265,7 +265,7 @@ class _Catalogue(Mapping[str, Field]):
         return len(_OWN) + len(self._outside())
 
 
-FIELDS: Mapping[str, Field] = _Catalogue()
+FIELDS: Mapping[str, Variable] = _Catalogue()
 """Field by ``group/name``."""
 
 COORDINATES: dict[str, tuple[str, str]] = {
@@ -297,7 +297,7 @@ def is_temperature(path: str) -> bool:
     return f"{path}_error" in FIELDS and path.startswith("thermal/")
 
 
-def field(path: str) -> Field:
+def field(path: str) -> Variable:
     """The catalogued field ``group/name``; raises UnknownNameError."""
     if path not in FIELDS:
         raise unknown_name("output variable", path, FIELDS)

@@ -13,7 +13,7 @@ import numpy as np
 from stack3d import yamlfile
 from stack3d.errors import DeckError, Problem, brief, did_you_mean
 from stack3d.layout import overlapping
-from stack3d.yamlfile import Items, Mapping, Place
+from stack3d.yamlfile import FileLine, Items, Mapping
 
 COLUMNS = ("name", "x", "y", "width", "height", "power", "material")
 """Of a CSV file; a length column carries its unit, as ``x [mm]``. The last two may be missing, or empty for a unit."""
@@ -57,7 +57,7 @@ def read(path: Path) -> list[Unit]:
     return units
 
 
-def _unit(place: Place, **entries: Any) -> Unit:
+def _unit(place: FileLine, **entries: Any) -> Unit:
     unit = Mapping(place)
     for key, value in entries.items():
         unit.put(key, yamlfile.wrapped(value, place), place)
@@ -90,7 +90,17 @@ def read_text(path: Path) -> str:
 
 
 def number(text: str, path: Path, line: int | None, what: str) -> float:
-    """A number; raises DeckError with file and line."""
+    """A number; raises DeckError with file and line.
+
+    Parameters
+    ----------
+    text : str
+    path : Path
+        File that holds it.
+    line : int or None
+    what : str
+        Key, for the message.
+    """
     try:
         value = float(text)
     except ValueError:
@@ -100,7 +110,7 @@ def number(text: str, path: Path, line: int | None, what: str) -> float:
     return value
 
 
-def hotspot_units(path: Path) -> Iterator[tuple[Place, str, list[float], list[str]]]:
+def hotspot_units(path: Path) -> Iterator[tuple[FileLine, str, list[float], list[str]]]:
     """Units of a HotSpot ``.flp``: file and line, name, [width, height, left x, bottom y] in metres, and what follows.
 
     Lines of connectivity, of two names, are left out. Raises DeckError with file and line, for overlaps too.
@@ -113,7 +123,7 @@ def hotspot_units(path: Path) -> Iterator[tuple[Place, str, list[float], list[st
     yield from units
 
 
-def _hotspot_lines(path: Path) -> Iterator[tuple[Place, str, list[float], list[str]]]:
+def _hotspot_lines(path: Path) -> Iterator[tuple[FileLine, str, list[float], list[str]]]:
     for line, text in enumerate(read_text(path).splitlines(), 1):
         words = text.partition("#")[0].split()
         if len(words) in (0, 3):
@@ -175,7 +185,7 @@ def _from_hotspot(path: Path) -> list[Unit]:
     ]
 
 
-def expand(tree: Mapping, folder_of: Callable[[Place], Path]) -> list[Problem]:
+def expand(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> list[Problem]:
     """Replace every ``floorplan`` of a layer by what its units say; `folder_of` is where a name written at a place counts from.
 
     Units with a material become blocks of the layer, units with a power become heat sources, and ``unit: name`` of a source in
@@ -225,7 +235,7 @@ def _layers(geometry: Any) -> Iterator[tuple[Mapping, list[str]]]:
                 yield layer, [f"t{i}_{layer.get('name')}" for i in range(tiers["repeat"])]
 
 
-def _add_blocks(layer: Mapping, units: list[Unit], place: Place) -> None:
+def _add_blocks(layer: Mapping, units: list[Unit], place: FileLine) -> None:
     solid = [unit for unit in units if "material" in unit]
     if not solid:
         return

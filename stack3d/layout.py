@@ -12,12 +12,10 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stack3d.errors import unknown_name
+from stack3d.materials import Floats as Floats
 from stack3d.materials import Material as Material
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

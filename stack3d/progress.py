@@ -20,7 +20,17 @@ class Observer(Protocol):
         """A named stage of a case begins."""
 
     def step(self, name: str, done: int, total: int, **facts: Any) -> None:
-        """`done` of `total` steps of the stage `name` are finished."""
+        """Some steps of a stage are finished.
+
+        Parameters
+        ----------
+        name : str
+            Of the stage.
+        done, total : int
+            Steps.
+        **facts
+            To be told beside them.
+        """
 
     def finish(self) -> None:
         """The case has ended."""

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from stack3d.errors import DeckError, Problem, brief
-from stack3d.yamltree import MOST_BYTES, Items, Mapping, Place, parsed
+from stack3d.yamltree import MOST_BYTES, FileLine, Items, Mapping, parsed
 
-__all__ = ["Items", "Mapping", "Place", "copy_of", "locate", "parse_text", "read", "read_text", "shown", "wrapped"]
+__all__ = ["Items", "Mapping", "FileLine", "copy_of", "locate", "parse_text", "read", "read_text", "shown", "wrapped"]
 
 KEPT = 200_000
 """Characters of a text whose tree is kept for the next case."""
 
 
-def wrapped(value: Any, place: Place) -> Any:
+def wrapped(value: Any, place: FileLine) -> Any:
     """Plain dictionaries and lists as mappings and items of one place; what has places already stays."""
     if isinstance(value, (Mapping, Items)):
         return value
@@ -94,7 +94,7 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def locate(tree: Any, path: tuple[str | int, ...]) -> Place | None:
+def locate(tree: Any, path: tuple[str | int, ...]) -> FileLine | None:
     """(file, line) of the deepest part of `path` that exists in the tree."""
     node, place = tree, getattr(tree, "here", None)
     for part in path:

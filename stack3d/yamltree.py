@@ -19,18 +19,18 @@ MOST_NODES = 200_000
 MOST_DIGITS = 40
 """Of a whole number."""
 
-Place = tuple[str, int | None]
+FileLine = tuple[str, int | None]
 
 
 class Mapping(dict[str, Any]):
     """A YAML mapping; `places` holds (file, line) per key, `here` its own."""
 
-    def __init__(self, here: Place) -> None:
+    def __init__(self, here: FileLine) -> None:
         super().__init__()
         self.here = here
-        self.places: dict[str, Place] = {}
+        self.places: dict[str, FileLine] = {}
 
-    def put(self, key: str, value: Any, place: Place) -> None:
+    def put(self, key: str, value: Any, place: FileLine) -> None:
         """Set a key and where it comes from."""
         self[key] = value
         self.places[key] = place
@@ -39,10 +39,10 @@ class Mapping(dict[str, Any]):
 class Items(list[Any]):
     """A YAML sequence; `places` holds (file, line) per item."""
 
-    def __init__(self, here: Place) -> None:
+    def __init__(self, here: FileLine) -> None:
         super().__init__()
         self.here = here
-        self.places: list[Place] = []
+        self.places: list[FileLine] = []
 
 
 _FLOAT = re.compile(
@@ -176,7 +176,7 @@ class _Builder:
         if event.anchor:
             self.opened.add(event.anchor)
 
-    def here(self, line: int) -> Place:
+    def here(self, line: int) -> FileLine:
         """Where the value that comes next belongs: at its key, or at its own line in a list."""
         top = self.open[-1]
         return (self.file, top.key_line if isinstance(top.node, Mapping) and top.key_line is not None else line)
@@ -195,7 +195,18 @@ class _Builder:
         self.place(done.node, done.nodes, line, done.anchor)
 
     def place(self, value: Any, nodes: int, line: int, anchor: str | None) -> None:
-        """Put a finished value where it belongs."""
+        """Put a finished value where it belongs.
+
+        Parameters
+        ----------
+        value : object
+            A scalar, a mapping or a list.
+        nodes : int
+            Values in it, itself included.
+        line : int
+        anchor : str or None
+            Name that aliases know it by.
+        """
         self.total += nodes
         if self.total > MOST_NODES:
             raise self.wrong(f"more than {MOST_NODES} values, those of aliases counted", line)

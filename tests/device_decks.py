@@ -8,7 +8,7 @@ from typing import Any
 import stack3d
 from stack3d import decks, yamlfile
 from stack3d.devices import DeviceModel, build_device
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 LIBRARY = Path(stack3d.__file__).parent / "library" / "devices"
 NAMES = sorted(p.stem for p in LIBRARY.glob("*.yaml"))
@@ -23,7 +23,7 @@ def content(name: str) -> dict[str, Any]:
     return tree
 
 
-def deck(name: str, **changes: Any) -> Device:
+def deck(name: str, **changes: Any) -> DeviceDeck:
     """Packaged deck after ``mechanisms__retention__shape=0.4`` and the like; a value of None removes the key."""
     mapping = content(name)
     for key, value in changes.items():
@@ -35,7 +35,7 @@ def deck(name: str, **changes: Any) -> Device:
             del place[last]
         else:
             place[last] = value
-    return Device.model_validate(mapping)
+    return DeviceDeck.model_validate(mapping)
 
 
 def model(name: str, band: Any = "default", **changes: Any) -> DeviceModel:

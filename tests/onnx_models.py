@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from stack3d.schema.workload import Network as NetworkDeck
+from stack3d.schema.workload import NetworkDeck
 
 Weights = dict[str, np.ndarray]
 

@@ -19,7 +19,7 @@ from stack3d.schema.scenario import Scenario
 
 
 @dataclass(frozen=True, eq=False)
-class Field:
+class SolvedField:
     """Temperature at points, power and region of cells; contacts, which have no thickness, are left out.
 
     Parameters
@@ -41,7 +41,7 @@ class Field:
     levels: Levels | None = None
 
 
-def solve_field(scenario: Scenario) -> Field:
+def solve_field(scenario: Scenario) -> SolvedField:
     """Solve the first epoch and keep the whole field; raises DeckError, SolverError."""
     chip = placed_chip(scenario)
     check_mesh(scenario)
@@ -61,4 +61,4 @@ def solve_field(scenario: Scenario) -> Field:
         points[:, 2] = levels.z[levels.of_point]  # contacts closed again
     solid = np.array([m.heat_capacity > 0 for m in mesh.materials])[mesh.region]
     kept = replace(mesh, points=points, cells=mesh.cells[solid], region=mesh.region[solid])
-    return Field(chip.stack, kept, found.temperature, found.power_density[solid], levels)
+    return SolvedField(chip.stack, kept, found.temperature, found.power_density[solid], levels)

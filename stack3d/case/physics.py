@@ -61,7 +61,19 @@ def check_physics(chip: Chip) -> list[Problem]:
 
 
 def solve_physics(chip: Chip, body: AnyKind, problem: HeatProblem, solution: ThermalSolution, record: Record) -> None:
-    """Solve every second field that the scenario asks for on the mesh of a solution of the heat."""
+    """Solve every second field that the scenario asks for on the mesh of a solution of the heat.
+
+    Parameters
+    ----------
+    chip : Chip
+    body : MeshKind
+        The mesh.
+    problem : HeatProblem
+        Of that mesh.
+    solution : ThermalSolution
+    record : Record
+        Where they put their variables.
+    """
     state = body.on_cells(problem, solution.field.values, chip.scenario.solver.order, ())
     for step in steps_of(chip.scenario).values():
         step.solve(chip, state.mesh, state.temperature, record)

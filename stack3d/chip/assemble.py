@@ -16,7 +16,7 @@ from stack3d.chip.design import Design
 from stack3d.devices.build import build_device, check_device
 from stack3d.errors import DeckError, Problem, collected, did_you_mean
 from stack3d.layout import Rectangle
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 from stack3d.workload import data as labelled
 from stack3d.workload import network as networks
 from stack3d.workload import power
@@ -34,7 +34,7 @@ class Mapped:
 
     Parameters
     ----------
-    decks : mapping of str to Device
+    decks : mapping of str to DeviceDeck
         By layer.
     single : mapping of str to tuple of AnalogMatrix
         By layer, converters not yet calibrated.
@@ -42,7 +42,7 @@ class Mapped:
         Ranges of blocks that share arrays, of the layers that have several.
     """
 
-    decks: Mapping[str, Device]
+    decks: Mapping[str, DeviceDeck]
     single: Mapping[str, tuple[mvm.AnalogMatrix, ...]]
     packing: Mapping[str, tuple[tuple[int, int], ...]]
 
@@ -53,7 +53,7 @@ def device_problems(design: Design) -> list[Problem]:
     return [replace(p, key=f"{key}.{p.key}".rstrip(".")) for key, deck in decks.items() for p in check_device(deck)]
 
 
-def _decks(design: Design, network: networks.Network, n_tiers: int, problems: list[Problem]) -> dict[str, Device]:
+def _decks(design: Design, network: networks.Network, n_tiers: int, problems: list[Problem]) -> dict[str, DeviceDeck]:
     """Device deck of each network layer."""
     names = [layer.name for layer in network.layers]
     decks = dict.fromkeys(names, design.device)

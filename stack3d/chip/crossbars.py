@@ -12,12 +12,12 @@ from stack3d import mvm
 from stack3d.chip.computer import Computer
 from stack3d.chip.design import Design
 from stack3d.layout import Floats
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 from stack3d.streams import MISMATCH
 from stack3d.workload.network import WeightMatrix
 
 
-def packed(layer: WeightMatrix, design: Design, deck: Device) -> tuple[tuple[int, int], ...]:
+def packed(layer: WeightMatrix, design: Design, deck: DeviceDeck) -> tuple[tuple[int, int], ...]:
     """Ranges of a layer's blocks that share arrays: as many as fit one, side by side on its diagonal; raises DeckError."""
     count, rows, columns = layer.blocks.shape
     if count == 1:
@@ -28,7 +28,9 @@ def packed(layer: WeightMatrix, design: Design, deck: Device) -> tuple[tuple[int
     return tuple((i, min(i + fit, count)) for i in range(0, count, fit))
 
 
-def build_matrix(design: Design, name: str, weights: Floats, deck: Device, largest: float | None = None) -> mvm.AnalogMatrix:
+def build_matrix(
+    design: Design, name: str, weights: Floats, deck: DeviceDeck, largest: float | None = None
+) -> mvm.AnalogMatrix:
     """Matrix of one network layer on cells of one device, converters not yet calibrated; raises DeckError.
 
     Parameters
@@ -38,7 +40,7 @@ def build_matrix(design: Design, name: str, weights: Floats, deck: Device, large
         Of the matrix.
     weights : ndarray, shape (n_inputs, n_outputs)
         [-]
-    deck : Device
+    deck : DeviceDeck
         Of the cells.
     largest : float, optional
         Weight at the end of the conductance window; absent = the largest of these. [-]
@@ -60,7 +62,7 @@ def build_matrix(design: Design, name: str, weights: Floats, deck: Device, large
     )
 
 
-def _mapping(design: Design, deck: Device) -> mvm.WeightMapping:
+def _mapping(design: Design, deck: DeviceDeck) -> mvm.WeightMapping:
     choice = design.mvm
     compensation = design.lifetime.compensation
     return mvm.WeightMapping(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stack3d.schema.device import Band, Device
-from stack3d.schema.life import HybridTiers, Lifetime, MonteCarlo
-from stack3d.schema.mvm import Mvm
+from stack3d.schema.device import Band, DeviceDeck
+from stack3d.schema.life import HybridTiersDeck, LifetimeDeck, MonteCarloDeck
+from stack3d.schema.mvm import MvmDeck
 from stack3d.schema.scenario import Scenario
-from stack3d.schema.workload import Periphery, Workload
+from stack3d.schema.workload import PeripheryDeck, WorkloadDeck
 
 TODAY = 1.0
 """Time after programming of the first read-out. [s]"""
@@ -22,26 +22,26 @@ class Design:
 
     Parameters
     ----------
-    work : Workload
-    device : Device
+    work : WorkloadDeck
+    device : DeviceDeck
         Deck of the cells, but for those of `hybrid`.
-    hybrid : tuple of HybridTiers
+    hybrid : tuple of HybridTiersDeck
         Tiers of other devices.
     band : {"low", "default", "high"}
         End of the bands of uncertain device parameters.
-    mvm : Mvm
-    chips : MonteCarlo
-    lifetime : Lifetime
+    mvm : MvmDeck
+    chips : MonteCarloDeck
+    lifetime : LifetimeDeck
         Of a scenario without one: a single look, today.
     """
 
-    work: Workload
-    device: Device
-    hybrid: tuple[HybridTiers, ...]
+    work: WorkloadDeck
+    device: DeviceDeck
+    hybrid: tuple[HybridTiersDeck, ...]
     band: Band
-    mvm: Mvm
-    chips: MonteCarlo
-    lifetime: Lifetime
+    mvm: MvmDeck
+    chips: MonteCarloDeck
+    lifetime: LifetimeDeck
 
     @classmethod
     def of(cls, scenario: Scenario) -> Design | None:
@@ -49,11 +49,11 @@ class Design:
         work, device = scenario.workload, scenario.device
         if work is None or device is None:
             return None
-        lifetime = scenario.lifetime or Lifetime(epochs=1, until=TODAY, attribution=False)
+        lifetime = scenario.lifetime or LifetimeDeck(epochs=1, until=TODAY, attribution=False)
         return cls(work, device, scenario.hybrid, scenario.device_band, scenario.mvm, scenario.monte_carlo, lifetime)
 
     @property
-    def periphery(self) -> Periphery:
+    def periphery(self) -> PeripheryDeck:
         """What surrounds an array."""
         return self.work.periphery
 

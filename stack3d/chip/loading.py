@@ -59,12 +59,12 @@ def counted(
     return None if ordered is None else kept.loaded.keep(contents, kept.Loaded(contents, ordered, data, found))
 
 
-def _data_of(work: schema.Workload) -> tuple[str, schema.Data | None]:
+def _data_of(work: schema.WorkloadDeck) -> tuple[str, schema.DataDeck | None]:
     """Deck of the data and its key."""
     return ("workload.data", work.data) if work.data else ("workload.network.data", work.network.data)
 
 
-def _judged(deck: schema.Data, network: networks.Network, work: schema.Workload, key: str) -> labelled.LabelledData:
+def _judged(deck: schema.DataDeck, network: networks.Network, work: schema.WorkloadDeck, key: str) -> labelled.LabelledData:
     """The data with what the outputs are judged as; raises DeckError."""
     if work.task not in tasks:
         message = f"no task {work.task!r}{did_you_mean(work.task, tasks)}; tasks: {', '.join(tasks)}"

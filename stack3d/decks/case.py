@@ -78,7 +78,16 @@ def resolve(
 ) -> Case:
     """Fill in named decks, apply overrides in order, validate; raises DeckError with every mistake.
 
-    `known` keeps the decks that are found for the cases that follow.
+    Parameters
+    ----------
+    tree : Mapping
+        The scenario as read; it is changed in place.
+    path : Path, optional
+        Its file, beside which decks and files are looked for.
+    overrides : sequence of (key, value)
+        Dotted keys, applied in order.
+    known : Known, optional
+        Keeps the decks that are found for the cases that follow.
     """
     from pydantic import ValidationError
 

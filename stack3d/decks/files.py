@@ -13,7 +13,7 @@ from typing import Any
 from stack3d import yamlfile
 from stack3d.decks.mistakes import dotted
 from stack3d.errors import DeckError, Problem
-from stack3d.yamlfile import Mapping, Place
+from stack3d.yamlfile import FileLine, Mapping
 
 SET = "--set"
 """Stands for a file in the places of what overrides set."""
@@ -37,7 +37,7 @@ def named_files(tree: Any) -> Iterator[tuple[tuple[str, ...], Any, str]]:
             yield path, node, path[-1]
 
 
-def anchor(tree: Mapping, folder_of: Callable[[Place], Path]) -> None:
+def anchor(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> None:
     """Make the names of files absolute; a name of an override that is not beside the deck counts from the working folder."""
     for _, node, last in named_files(tree):
         place, path = node.places[last], Path(node[last])

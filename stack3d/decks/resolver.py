@@ -14,7 +14,7 @@ from stack3d.decks.files import SET
 from stack3d.decks.finding import available, candidates, find
 from stack3d.decks.mistakes import index_of
 from stack3d.errors import DeckError, Problem, ValidityWarning, brief, did_you_mean
-from stack3d.yamlfile import Items, Mapping, Place
+from stack3d.yamlfile import FileLine, Items, Mapping
 
 _LAYER_LISTS = (("geometry", "layers"), ("geometry", "below"), ("geometry", "above"), ("geometry", "tiers", "layers"))
 REFERENCES: dict[tuple[str, ...], str] = {
@@ -103,8 +103,19 @@ class Resolver:
         self.base = path.parent if path else Path.cwd()
         self.problems: list[Problem] = []
 
-    def load(self, kind: str, name: str, key: str, place: Place) -> Mapping | None:
-        """Deck that a name at a place stands for; None, with the problem kept, when it cannot be had."""
+    def load(self, kind: str, name: str, key: str, place: FileLine) -> Mapping | None:
+        """Deck that a name at a place stands for; None, with the problem kept, when it cannot be had.
+
+        Parameters
+        ----------
+        kind : str
+            Folder of decks.
+        name : str
+        key : str
+            Dotted key that names the deck.
+        place : (file, line)
+            Where it is named.
+        """
         base = self.folder_of(place)
         if name.endswith(BARE_FILES.get(kind, ("\0",))):
             alone = Mapping(place)
@@ -138,7 +149,7 @@ class Resolver:
                 warnings.warn(ValidityWarning(f"{told}; a path says which one is meant"), stacklevel=2)
                 return
 
-    def folder_of(self, place: Place) -> Path:
+    def folder_of(self, place: FileLine) -> Path:
         """Folder that names written at a place count from: that of the deck, else the scenario's."""
         return Path(place[0]).parent if Path(place[0]).suffix in (".yaml", ".yml") else self.base
 
@@ -190,7 +201,7 @@ class Resolver:
 
     def override(self, key: str, value: Any) -> Override:
         """Set a dotted key, spelling out the decks on the way; items of a list by index or by name."""
-        place: Place = (SET, None)
+        place: FileLine = (SET, None)
         value = yamlfile.wrapped(value, place)
         node: Any = self.tree
         parts = key.replace("[", ".").replace("]", "").split(".")

@@ -14,15 +14,15 @@ def _models() -> dict[str, Any]:
 
     return {
         "scenarios": scenario.Scenario,
-        "geometries": geometry.Geometry,
-        "solvers": numerics.Solver,
-        "materials": geometry.Material,
-        "devices": device.Device,
-        "cooling": cooling.Face,
-        "networks": workload.Network,
-        "data": workload.Data,
-        "periphery": workload.Periphery,
-        "coolants": geometry.Coolant,
+        "geometries": geometry.GeometryDeck,
+        "solvers": numerics.SolverDeck,
+        "materials": geometry.MaterialDeck,
+        "devices": device.DeviceDeck,
+        "cooling": cooling.FaceDeck,
+        "networks": workload.NetworkDeck,
+        "data": workload.DataDeck,
+        "periphery": workload.PeripheryDeck,
+        "coolants": geometry.CoolantDeck,
     }
 
 

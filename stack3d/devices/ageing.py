@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from stack3d.devices.arrays import tick
 from stack3d.devices.bound import CLOCKS, BoundLaws
-from stack3d.devices.laws import Array, check_exposure
+from stack3d.devices.laws import Reals, check_exposure
 from stack3d.devices.state import CellState
 from stack3d.errors import ArrayError
 
@@ -75,7 +75,7 @@ class Ageing(BoundLaws):
             clocks["reads"] = clocks["reads"] + reads
         return replace(state, clocks=clocks)
 
-    def acceleration(self, temperature: ArrayLike, *, reference: float = 298.15) -> Array:
+    def acceleration(self, temperature: ArrayLike, *, reference: float = 298.15) -> Reals:
         """Speed of retention loss of a nominal cell relative to the one at `reference` [K]; 1 without retention. [-]"""
         at = np.asarray(temperature, np.float64)
         if self.retention is None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.devices.laws import Array
+from stack3d.devices.laws import Reals
 from stack3d.errors import ArrayError
 
 
@@ -28,7 +28,7 @@ def finite(name: str, values: NDArray[Any]) -> None:
         raise ArrayError(f"{name}{list(first)} is {values[first]}; allowed: finite numbers")
 
 
-def tick(clock: Array, rate: Array, duration: float) -> Array:
+def tick(clock: Reals, rate: Reals, duration: float) -> Reals:
     """Sum of a clock and rate · duration, in float64."""
     step = np.asarray(np.multiply(rate, duration, dtype=np.float64))
     whole = step.shape == np.broadcast_shapes(step.shape, clock.shape)
@@ -51,9 +51,20 @@ def paired_normal(
     dtype: np.dtype[np.floating],
     pair_axis: int | None = None,
     correlation: float = 0.0,
-) -> Array:
-    """Standard normal draws, correlated between the two entries of `pair_axis`."""
-    draws: Array = rng.standard_normal(shape, dtype=dtype.type)
+) -> Reals:
+    """Standard normal draws, correlated between the two entries of `pair_axis`.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : tuple of int
+    dtype : dtype
+    pair_axis : int, optional
+        Axis of length 2 that holds the two cells of a pair; absent = nothing is correlated.
+    correlation : float
+        Of the two. [-]
+    """
+    draws: Reals = rng.standard_normal(shape, dtype=dtype.type)
     if pair_axis is None or correlation == 0:
         return draws
     if not -len(shape) <= pair_axis < len(shape) or shape[pair_axis] != 2:

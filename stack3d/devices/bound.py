@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, DTypeLike
 from stack3d.devices.arrays import finite, fits
 from stack3d.devices.laws import (
     MECHANISMS,
-    Array,
     CrystallisationLaw,
     EnduranceLaw,
     FaultLaw,
@@ -19,6 +18,7 @@ from stack3d.devices.laws import (
     ProgrammingLaw,
     ReadDisturbLaw,
     ReadNoiseLaw,
+    Reals,
     RelaxationLaw,
     RetentionLaw,
     SelfHeatingLaw,
@@ -32,7 +32,7 @@ from stack3d.devices.programming import loosened
 from stack3d.devices.state import CellState
 from stack3d.devices.truncation import MeanPreserving
 from stack3d.errors import ArrayError, RangeError, unknown_name
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 CLOCKS = ("relaxation", "spread", "retention", "crystallisation")
 """Mechanisms that time passes for."""
@@ -44,7 +44,7 @@ ATTRIBUTES = {name: "read_noise_law" if name == "read_noise" else name for name 
 class BoundLaws:
     """Laws of one device; a mechanism that is None is switched off."""
 
-    device: Device
+    device: DeviceDeck
     programming: ProgrammingLaw | None = None
     relaxation: RelaxationLaw | None = None
     spread: SpreadLaw | None = None
@@ -102,7 +102,7 @@ class BoundLaws:
             return self.programming.pulses(self.device)
         return self.device.write.pulses if self.device.write else 0.0
 
-    def quantise(self, target: ArrayLike) -> Array:
+    def quantise(self, target: ArrayLike) -> Reals:
         """Nearest of the device's levels, evenly spaced from g_min to g_max; unchanged without levels. [S]"""
         values = np.asarray(target)
         if self.device.levels is None:
@@ -111,14 +111,14 @@ class BoundLaws:
         return np.asarray(self.device.g_min + np.round((values - self.device.g_min) / step) * step)
 
     # ------------------------------------------------------------------------------------------------- self-heating
-    def cell_temperature(self, temperature: ArrayLike, power: ArrayLike) -> Array:
+    def cell_temperature(self, temperature: ArrayLike, power: ArrayLike) -> Reals:
         """Temperature [K] of cells of `power` [W], shape (…, layer, row, column), in a tier at `temperature` [K]."""
         tier = np.asarray(temperature, np.float64)
         if self.self_heating is None:
             return np.broadcast_to(tier, np.broadcast_shapes(tier.shape, np.shape(power)))
         return tier + self.self_heating.rise(np.asarray(power, np.float64), self.device)
 
-    def _read_rise(self, conductance: Array) -> Array:
+    def _read_rise(self, conductance: Reals) -> Reals:
         """Rise of cells over their tier while all are read, in the precision of `conductance` [S]. [K]"""
         heating, read = self.self_heating, self.device.read
         if heating is None:
@@ -128,7 +128,7 @@ class BoundLaws:
             return heating.rise(power.reshape(-1, 1, 1), self.device).reshape(power.shape)
         return heating.rise(power[..., None, :, :], self.device)[..., 0, :, :]
 
-    def _write_disturb(self, temperature: Array) -> Array:
+    def _write_disturb(self, temperature: Reals) -> Reals:
         """Reduced time of retention that writes of neighbours cost a nominal cell: two of four come after its own. [-]
 
         Nothing where the device does not heat itself, or has no retention or no write.
@@ -148,7 +148,7 @@ class BoundLaws:
             if getattr(self, name) and name not in state.clocks:
                 raise ArrayError(f"state has no clock of {name}: its cells were programmed by a model without {name}")
 
-    def _check(self, quantity: Literal["temperature", "time", "conductance"], values: Array) -> None:
+    def _check(self, quantity: Literal["temperature", "time", "conductance"], values: Reals) -> None:
         if self.device.valid is not None:
             check_range(self.device.valid, quantity, values, where=self._where())
 
@@ -157,7 +157,7 @@ class BoundLaws:
             return f"device {self.device.name!r}"
         return f"{mechanism} of device {self.device.name!r}"
 
-    def _target(self, target: ArrayLike, dtype: DTypeLike) -> Array:
+    def _target(self, target: ArrayLike, dtype: DTypeLike) -> Reals:
         values = np.asarray(target, dtype)
         if not values.ndim:
             raise ArrayError("target has no axis; allowed: an array of cells of one or more axes")
@@ -172,7 +172,7 @@ class BoundLaws:
         self._check("conductance", values)
         return values
 
-    def _temperature(self, temperature: ArrayLike, shape: tuple[int, ...]) -> Array:
+    def _temperature(self, temperature: ArrayLike, shape: tuple[int, ...]) -> Reals:
         values = np.asarray(temperature, np.float64)
         finite("temperature", values)
         if (values <= 0).any():

@@ -11,10 +11,10 @@ from stack3d import decks, yamlfile
 from stack3d.devices.laws import MECHANISMS, Law
 from stack3d.devices.model import ATTRIBUTES, DeviceModel
 from stack3d.errors import DeckError, Problem, UnknownNameError, did_you_mean, unknown_name
-from stack3d.schema.device import BANDS, Band, Device, Mechanism, banded_keys, choose_band
+from stack3d.schema.device import BANDS, Band, DeviceDeck, MechanismDeck, banded_keys, choose_band
 
 
-def load_device(name: str) -> Device:
+def load_device(name: str) -> DeviceDeck:
     """Read a device deck by name or path.
 
     Parameters
@@ -24,7 +24,7 @@ def load_device(name: str) -> Device:
 
     Returns
     -------
-    stack3d.schema.device.Device
+    stack3d.schema.device.DeviceDeck
 
     Raises
     ------
@@ -40,38 +40,38 @@ def load_device(name: str) -> Device:
     tree.put("name", path.stem, (yamlfile.shown(path), 1))
     problems = decks.read_tables(tree)
     try:
-        device = Device.model_validate(tree)
+        device = DeviceDeck.model_validate(tree)
     except ValidationError as error:
-        raise DeckError(problems + decks.translate(error, tree, Device)) from None
+        raise DeckError(problems + decks.translate(error, tree, DeviceDeck)) from None
     problems = problems or check_device(device)
     if problems:
         raise DeckError([decks.placed(p, tree) for p in problems])
     return device
 
 
-def bands(device: Device) -> list[str]:
+def bands(device: DeviceDeck) -> list[str]:
     """Dotted keys (``retention.activation_energy``) of the quantities that the deck gives as a band."""
     return [key for name, mechanism in device.mechanisms.items() for key in banded_keys(mechanism.parameters, name)]
 
 
-def posterior_draws(device: Device) -> int:
+def posterior_draws(device: DeviceDeck) -> int:
     """Draws of the posterior that every fitted mechanism of a deck has; 0 without a posterior."""
     found = [len(m.posterior.draws) for m in device.mechanisms.values() if m.posterior is not None]
     return min(found, default=0)
 
 
-def drawn(device: Device, index: int) -> Device:
+def drawn(device: DeviceDeck, index: int) -> DeviceDeck:
     """Deck with the fitted numbers of one draw of each posterior.
 
     Parameters
     ----------
-    device : stack3d.schema.device.Device
+    device : stack3d.schema.device.DeviceDeck
     index : int
         Below `posterior_draws`.
 
     Returns
     -------
-    stack3d.schema.device.Device
+    stack3d.schema.device.DeviceDeck
         Without posteriors.
     """
     mechanisms = {}
@@ -83,7 +83,7 @@ def drawn(device: Device, index: int) -> Device:
                     title.removesuffix("]").rpartition(" [") if title.endswith("]") and " [" in title else (title, "", "")
                 )
                 _put(content, key, f"{value!r} {unit}" if unit else value)
-            mechanism = Mechanism.model_validate(content)
+            mechanism = MechanismDeck.model_validate(content)
         mechanisms[name] = mechanism
     return device.model_copy(update={"mechanisms": mechanisms})
 
@@ -107,12 +107,12 @@ def _put(content: dict[str, Any], key: str, value: Any) -> None:
         content[name] = value
 
 
-def check_device(device: Device) -> list[Problem]:
+def check_device(device: DeviceDeck) -> list[Problem]:
     """Find every mistake in the mechanisms of a deck.
 
     Parameters
     ----------
-    device : stack3d.schema.device.Device
+    device : stack3d.schema.device.DeviceDeck
 
     Returns
     -------
@@ -130,12 +130,12 @@ def check_device(device: Device) -> list[Problem]:
     return list(found.values())
 
 
-def build_device(device: Device, band: Band | Mapping[str, Band] = "default") -> DeviceModel:
+def build_device(device: DeviceDeck, band: Band | Mapping[str, Band] = "default") -> DeviceModel:
     """Bind the laws of a deck.
 
     Parameters
     ----------
-    device : stack3d.schema.device.Device
+    device : stack3d.schema.device.DeviceDeck
     band : {"low", "default", "high"} or mapping
         End of every band, or a choice by key (see `bands`): ``{"retention.activation_energy": "low"}``.
 
@@ -160,7 +160,7 @@ def build_device(device: Device, band: Band | Mapping[str, Band] = "default") ->
     return DeviceModel(device, **{ATTRIBUTES[name]: law for name, law in _laws(device, band)[0].items()})
 
 
-def _laws(device: Device, band: Band | Mapping[str, Band]) -> tuple[dict[str, Any], list[Problem]]:
+def _laws(device: DeviceDeck, band: Band | Mapping[str, Band]) -> tuple[dict[str, Any], list[Problem]]:
     """Validated laws by mechanism, and the mistakes met on the way."""
     laws: dict[str, Law] = {}
     problems = []

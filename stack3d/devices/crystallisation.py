@@ -7,13 +7,13 @@ from typing import Annotated, override
 
 import numpy as np
 
-from stack3d.devices.laws import CRYSTALLISATION, Array, CrystallisationLaw
+from stack3d.devices.laws import CRYSTALLISATION, CrystallisationLaw, Reals
 from stack3d.devices.relaxation import acceleration
 from stack3d.schema.base import POSITIVE, ActivationEnergy, DeckModel, Duration, Number, Temperature
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 
-def avrami_share(reduced_time: Array, *, exponent: float) -> Array:
+def avrami_share(reduced_time: Reals, *, exponent: float) -> Reals:
     r"""Share of the amorphous volume that has crystallised.
 
     Parameters
@@ -35,7 +35,7 @@ def avrami_share(reduced_time: Array, *, exponent: float) -> Array:
     return -np.expm1(-(np.asarray(reduced_time, np.float64) ** exponent))
 
 
-def mixed_conductance(conductance: Array, crystalline: float, share: Array) -> Array:
+def mixed_conductance(conductance: Reals, crystalline: float, share: Reals) -> Reals:
     r"""Conductance of a cell of which a share has crystallised: :math:`G^{1-c} G_c^{c}`, never below what it was. [S]
 
     Lichtenecker's logarithmic mixture of two phases; a fully crystalline cell stays as it is.
@@ -67,7 +67,7 @@ class Avrami(CrystallisationLaw):
     """What fixes the rate."""
 
     @override
-    def rate(self, temperature: Array, device: Device) -> Array:
+    def rate(self, temperature: Reals, device: DeviceDeck) -> Reals:
         share = math.log(2) / math.log(device.g_max / max(device.g_min, 1e-6 * device.g_max))
         speed = acceleration(
             temperature, activation_energy=self.activation_energy, reference_temperature=self.anchor.temperature
@@ -75,7 +75,7 @@ class Avrami(CrystallisationLaw):
         return np.asarray(speed * ((-math.log1p(-share)) ** (1 / self.exponent) / self.anchor.time))
 
     @override
-    def conductance(self, conductance: Array, reduced_time: Array, device: Device) -> Array:
+    def conductance(self, conductance: Reals, reduced_time: Reals, device: DeviceDeck) -> Reals:
         share = avrami_share(reduced_time, exponent=self.exponent)
         if float(share.max()) < np.finfo(conductance.dtype).eps:  # cold cells: nothing that the precision shows
             return conductance

@@ -10,11 +10,9 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 
 from stack3d.constants import BOLTZMANN
-from stack3d.devices.laws import ENDURANCE, WINDOW_CLOSURE, Array, EnduranceLaw, WindowClosureLaw
-from stack3d.schema.base import POSITIVE, ActivationEnergy, InverseLength, Number, Temperature, Thickness, Voltage
-from stack3d.schema.device import Device
-
-Positive = Annotated[Number, POSITIVE]
+from stack3d.devices.laws import ENDURANCE, WINDOW_CLOSURE, EnduranceLaw, Reals, WindowClosureLaw
+from stack3d.schema.base import POSITIVE, ActivationEnergy, InverseLength, Number, Positive, Temperature, Thickness, Voltage
+from stack3d.schema.device import DeviceDeck
 
 
 def cycles_to_failure(
@@ -27,7 +25,7 @@ def cycles_to_failure(
     reference_temperature: float,
     size_slope: float = 0.0,
     reference_size: float = 0.0,
-) -> Array:
+) -> Reals:
     r"""Characteristic number of write pulses that a cell survives.
 
     Parameters
@@ -55,14 +53,14 @@ def cycles_to_failure(
     return np.asarray(cycles * np.exp(log))
 
 
-def tent_decades(voltage: ArrayLike, optimum: float, per_decade: float) -> Array:
+def tent_decades(voltage: ArrayLike, optimum: float, per_decade: float) -> Reals:
     """Decades -``|V - V_opt|``/s_V lost away from the optimum voltage; all in volts. [-]"""
     return np.asarray(-np.abs(np.asarray(voltage) - optimum) / per_decade)
 
 
 def two_sided_decades(
     voltage: ArrayLike, lower_corner: float, lower_step: float, upper_corner: float, upper_step: float
-) -> Array:
+) -> Reals:
     r"""Decades lost to writes that are too weak or too strong, two ways to fail that add up.
 
     Parameters
@@ -83,7 +81,7 @@ def two_sided_decades(
     return np.asarray(-np.log10(1 + 10 ** ((lower_corner - v) / lower_step) + 10 ** ((v - upper_corner) / upper_step)))
 
 
-def parabola_decades(voltage: ArrayLike, *, decades: float, lowest: float, highest: float) -> Array:
+def parabola_decades(voltage: ArrayLike, *, decades: float, lowest: float, highest: float) -> Reals:
     r"""Decades lost over a window of write voltages, as a parabola.
 
     Parameters
@@ -109,7 +107,7 @@ def parabola_decades(voltage: ArrayLike, *, decades: float, lowest: float, highe
     return np.asarray(-decades * (2 * w - 1) ** 2)
 
 
-def miner_damage(pulses: ArrayLike, cycles: ArrayLike, axis: int = -1) -> Array:
+def miner_damage(pulses: ArrayLike, cycles: ArrayLike, axis: int = -1) -> Reals:
     """Miner's sum Σ n_i/N_i over `axis`, for `pulses` n_i written at lives `cycles` N_i. [-]"""
     return np.asarray(np.sum(np.asarray(pulses) / np.asarray(cycles), axis=axis))
 
@@ -133,11 +131,11 @@ class _Wear(EnduranceLaw):
         """Cycles at the reference and the best voltage. [cycles]"""
 
     @abstractmethod
-    def _decades(self, voltage: float) -> Array:
+    def _decades(self, voltage: float) -> Reals:
         """Decades that `voltage` [V] costs. [-]"""
 
     @override
-    def cycles(self, temperature: Array, device: Device) -> Array:
+    def cycles(self, temperature: Reals, device: DeviceDeck) -> Reals:
         size = device.cell_size or 0.0
         return cycles_to_failure(
             temperature,
@@ -151,12 +149,12 @@ class _Wear(EnduranceLaw):
         )
 
     @override
-    def life(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
-        life: Array = rng.standard_exponential(shape, dtype=dtype.type)
+    def life(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Reals:
+        life: Reals = rng.standard_exponential(shape, dtype=dtype.type)
         return np.power(life, 1 / self.shape, out=life)
 
     @override
-    def log_survival(self, damage: Array) -> Array:
+    def log_survival(self, damage: Reals) -> Reals:
         return -(damage**self.shape)
 
 
@@ -179,7 +177,7 @@ class Tent(_FromCycles):
     """s_V, the distance from V_opt that costs a decade."""
 
     @override
-    def _decades(self, voltage: float) -> Array:
+    def _decades(self, voltage: float) -> Reals:
         return tent_decades(voltage, self.optimum_voltage, self.voltage_per_decade)
 
 
@@ -197,7 +195,7 @@ class TwoSided(_FromCycles):
     """Distance above it that costs a decade."""
 
     @override
-    def _decades(self, voltage: float) -> Array:
+    def _decades(self, voltage: float) -> Reals:
         return two_sided_decades(voltage, self.lower_corner, self.lower_step, self.upper_corner, self.upper_step)
 
 
@@ -217,7 +215,7 @@ class Lammie2021(_Wear):
         return float(10.0**self.decades)
 
     @override
-    def _decades(self, voltage: float) -> Array:
+    def _decades(self, voltage: float) -> Reals:
         return parabola_decades(voltage, decades=self.decades, lowest=self.lowest_voltage, highest=self.highest_voltage)
 
 
@@ -233,7 +231,7 @@ class GradualClosure(WindowClosureLaw):
     """Decades that the high resistance moves per decade of damage."""
 
     @override
-    def window(self, damage: Array, device: Device) -> tuple[Array, Array]:
+    def window(self, damage: Reals, device: DeviceDeck) -> tuple[Reals, Reals]:
         decades = np.log10(np.maximum(damage / self.threshold, 1.0))
         highest = device.g_max * 10.0 ** (-self.low_resistance_slope * decades)
         lowest = device.g_min * 10.0 ** (-self.high_resistance_slope * decades)
@@ -255,7 +253,7 @@ class AbruptClosure(WindowClosureLaw):
     """Factor on the highest resistance."""
 
     @override
-    def window(self, damage: Array, device: Device) -> tuple[Array, Array]:
+    def window(self, damage: Reals, device: DeviceDeck) -> tuple[Reals, Reals]:
         closed = np.asarray(damage) >= self.threshold
         highest = np.where(closed, device.g_max / self.low_resistance_growth, device.g_max)
         lowest = np.where(closed, device.g_min / self.high_resistance_growth, device.g_min)

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 from pydantic import BeforeValidator, Field, model_validator
 
 from stack3d.constants import BOLTZMANN
-from stack3d.devices.laws import RELAXATION, RETENTION, Array, RelaxationLaw, RetentionLaw
+from stack3d.devices.laws import RELAXATION, RETENTION, Reals, RelaxationLaw, RetentionLaw
 from stack3d.devices.levels import Factor
-from stack3d.devices.retention import Positive, relax_towards
-from stack3d.devices.tables import Conductances, Place
+from stack3d.devices.retention import relax_towards
+from stack3d.devices.tables import Conductances, RowPlace
 from stack3d.schema.base import (
     ActivationEnergy,
     Conductance,
@@ -22,10 +22,11 @@ from stack3d.schema.base import (
     Duration,
     Fraction,
     Number,
+    Positive,
     Rate,
     bare,
 )
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 ATTEMPTS = 1e13
 """[s⁻¹] Attempts over a barrier: the order of a phonon's frequency."""
@@ -37,7 +38,7 @@ Fractions = Annotated[tuple[Fraction, ...], BeforeValidator(bare), Field(min_len
 
 
 # ------------------------------------------------------------------------------------------------ pure functions
-def escape_rate(temperature: Array, barrier: Array | float, *, attempts: float = ATTEMPTS) -> Array:
+def escape_rate(temperature: Reals, barrier: Reals | float, *, attempts: float = ATTEMPTS) -> Reals:
     r"""Rate at which a cell leaves over its barrier.
 
     Parameters
@@ -57,23 +58,23 @@ def escape_rate(temperature: Array, barrier: Array | float, *, attempts: float =
     return np.asarray(attempts * np.exp(barrier * (-1 / (BOLTZMANN * temperature))))
 
 
-def reach(temperature: ArrayLike, time: ArrayLike, *, attempts: float = ATTEMPTS) -> Array:
+def reach(temperature: ArrayLike, time: ArrayLike, *, attempts: float = ATTEMPTS) -> Reals:
     """Barrier that cells kept for `time` [s] at `temperature` [K] have just crossed: k_B T ln(ν t). [eV]"""
     return np.asarray(BOLTZMANN * np.asarray(temperature) * np.log(attempts * np.asarray(time)))
 
 
-def two_populations(draw: Array, edge: Array, *, fast: float, fast_sd: float, slow: Array, slow_sd: float) -> Array:
+def two_populations(draw: Reals, edge: Reals, *, fast: float, fast_sd: float, slow: Reals, slow_sd: float) -> Reals:
     r"""Barriers of a fast and a slow population.
 
     Parameters
     ----------
     draw : ndarray
-        Standard normal, one per cell. [-]
-    edge : ndarray
+        Standard normal, one per cell, any shape. [-]
+    edge : ndarray, broadcast against `draw`
         Cells whose draw lies below are fast: :math:`\Phi^{-1}` of the share of fast cells. [-]
     fast, fast_sd : float
         Highest barrier of the fast cells, and its change per unit of the draw. [eV]
-    slow : ndarray
+    slow : ndarray, broadcast against `draw`
         Lowest barrier of the slow cells. [eV]
     slow_sd : float
         Its change per unit of the draw. [eV]
@@ -87,7 +88,7 @@ def two_populations(draw: Array, edge: Array, *, fast: float, fast_sd: float, sl
     return np.where(beyond < 0, fast + fast_sd * beyond, slow + slow_sd * beyond).astype(draw.dtype)
 
 
-def skewed(draw: Array, skew: Array) -> Array:
+def skewed(draw: Reals, skew: Reals) -> Reals:
     r"""Tukey's g transformation :math:`(e^{gz} - 1)/g` of standard normal draws, z where g is 0; fast growth one way. [-]"""
     small = np.abs(skew) < 1e-4
     g = np.where(small, skew.dtype.type(1), skew)
@@ -125,7 +126,7 @@ class EquilibriumTable(DeckModel):
         return self
 
     @cached_property
-    def edge(self) -> Array:
+    def edge(self) -> Reals:
         """Draw below which a cell is fast, by row; 0 without fast cells, so that `barrier` is the median. [-]"""
         from scipy.special import ndtri
 
@@ -170,8 +171,8 @@ class OwnEquilibrium(RelaxationLaw):
         return float(np.mean(self.table.barrier))
 
     @override
-    def barrier(self, draw: Array, target: Array, device: Device) -> Array:
-        place = Place.of(target, self.table.level)
+    def barrier(self, draw: Reals, target: Reals, device: DeviceDeck) -> Reals:
+        place = RowPlace.of(target, self.table.level)
         slow = place.between(self.table.barrier)
         if self.table.fast_share is None:
             return np.asarray(slow + self.barrier_sd * draw - self.nominal, draw.dtype)
@@ -186,20 +187,20 @@ class OwnEquilibrium(RelaxationLaw):
         return np.asarray(found - self.nominal, draw.dtype)
 
     @override
-    def rate(self, temperature: Array, barrier: Array | float = 0.0) -> Array:
+    def rate(self, temperature: Reals, barrier: Reals | float = 0.0) -> Reals:
         return escape_rate(temperature, self.nominal + barrier, attempts=self.attempts)
 
     @override
-    def shift(self, target: Array, time: Array, device: Device) -> tuple[Array | float, Array | float]:
-        place = Place.of(target, self.table.level)
+    def shift(self, target: Reals, time: Reals, device: DeviceDeck) -> tuple[Reals | float, Reals | float]:
+        place = RowPlace.of(target, self.table.level)
         moved = -np.expm1(-np.asarray(time, target.dtype))
         return place.between(self.table.displacement) * moved, place.between(self.table.displacement_sd) * moved
 
     @override
     def move(
-        self, target: Array, time: Array, age: Array, draw: Array, device: Device
-    ) -> tuple[Array | float, Array, Array | float]:
-        place = Place.of(target, self.table.level)
+        self, target: Reals, time: Reals, age: Reals, draw: Reals, device: DeviceDeck
+    ) -> tuple[Reals | float, Reals, Reals | float]:
+        place = RowPlace.of(target, self.table.level)
         way = skewed(draw, place.between(self.table.skew))
         way *= place.between(self.table.displacement_sd)
         way += place.between(self.table.displacement)
@@ -253,16 +254,16 @@ class LevelBarriers(RetentionLaw):
         return float(np.mean(self.table.barrier))
 
     @override
-    def frozen(self, draw: Array, target: Array, device: Device) -> Array:
-        level = Place.of(target, self.table.level).between(self.table.barrier)
+    def frozen(self, draw: Reals, target: Reals, device: DeviceDeck) -> Reals:
+        level = RowPlace.of(target, self.table.level).between(self.table.barrier)
         return np.asarray(level + self.barrier_sd * draw - self.nominal, draw.dtype)
 
     @override
-    def rate(self, temperature: Array, draw: Array | float, device: Device) -> Array:
+    def rate(self, temperature: Reals, draw: Reals | float, device: DeviceDeck) -> Reals:
         return escape_rate(temperature, self.nominal + draw, attempts=self.attempts)
 
     @override
     def conductance(
-        self, programmed: Array, target: Array, reduced_time: Array, age: Array, draw: Array | float, device: Device
-    ) -> Array:
+        self, programmed: Reals, target: Reals, reduced_time: Reals, age: Reals, draw: Reals | float, device: DeviceDeck
+    ) -> Reals:
         return relax_towards(programmed, reduced_time, shape=self.shape, final=self.final_conductance)

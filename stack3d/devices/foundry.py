@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.devices.equilibrium import LevelBarriers, OwnEquilibrium
-from stack3d.devices.laws import Array
-from stack3d.schema.device import Device
+from stack3d.devices.laws import Reals
+from stack3d.schema.device import DeviceDeck
 
 STATISTICS = ("mean", "standard deviation", "1st percentile", "99th percentile")
 SAMPLES = 2048
@@ -25,13 +25,13 @@ PAIR_WIDTH = {"A": 15e-6, "B": 8e-6}
 class Rows:
     """Rows of one technology; arrays of shape (rows,), `measured` of shape (rows, 4) in the order of `STATISTICS`."""
 
-    temperature: Array
+    temperature: Reals
     """[K]"""
-    time: Array
+    time: Reals
     """[s]"""
-    level: Array
+    level: Reals
     """Mean conductance straight after writing. [S]"""
-    measured: Array
+    measured: Reals
     """Statistics of the change. [S]"""
 
     def __getitem__(self, chosen: NDArray[np.bool_]) -> Rows:
@@ -39,7 +39,7 @@ class Rows:
         return Rows(self.temperature[chosen], self.time[chosen], self.level[chosen], self.measured[chosen])
 
     @property
-    def tolerance(self) -> Array:
+    def tolerance(self) -> Reals:
         """Largest misses that still count as held, shape (rows, 4). [S]
 
         5 % of the level and 0.5 uS for the mean, 15 % for the standard deviation, 20 % or 2 uS for the percentiles.
@@ -48,7 +48,7 @@ class Rows:
         tails = [np.maximum(0.2 * np.abs(p), 2e-6) for p in (low, high)]
         return np.stack([0.05 * self.level + 0.5e-6, 0.15 * sd, *tails], axis=1)
 
-    def misses(self, predicted: Array) -> Array:
+    def misses(self, predicted: Reals) -> Reals:
         """Predicted less measured, in tolerances, shape (rows, 4). [-]"""
         return (predicted - self.measured) / self.tolerance
 
@@ -83,7 +83,7 @@ def rows(technology: str) -> Rows:
 
 
 @cache
-def _cells() -> Array:
+def _cells() -> Reals:
     """Draws of `SAMPLES` cells spread evenly: way, barrier, loss, place within the pair of levels; shape (4, cells)."""
     from scipy.special import ndtri
     from scipy.stats import qmc
@@ -93,15 +93,15 @@ def _cells() -> Array:
 
 
 def predicted(
-    relaxation: OwnEquilibrium, loss: LevelBarriers | None, device: Device, rows: Rows, *, width: float = 0.0
-) -> Array:
+    relaxation: OwnEquilibrium, loss: LevelBarriers | None, device: DeviceDeck, rows: Rows, *, width: float = 0.0
+) -> Reals:
     """Statistics of the change of cells in the conditions of `rows`, shape (rows, 4). [S]
 
     Parameters
     ----------
     relaxation : OwnEquilibrium
     loss : LevelBarriers or None
-    device : Device
+    device : DeviceDeck
     rows : Rows
     width : float
         Cells of a row are spread evenly over it. [S]

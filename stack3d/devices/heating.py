@@ -8,10 +8,10 @@ from typing import ClassVar, override
 
 import numpy as np
 
-from stack3d.devices.laws import SELF_HEATING, Array, SelfHeatingLaw
+from stack3d.devices.laws import SELF_HEATING, Reals, SelfHeatingLaw
 from stack3d.errors import DeckError, Problem
 from stack3d.schema.base import Conductivity, Duration, Fraction, ThermalResistance, Thickness
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 
 def area_thermal_resistance(thickness: float, conductivity: float, cell_size: float) -> float:
@@ -30,7 +30,7 @@ def area_thermal_resistance(thickness: float, conductivity: float, cell_size: fl
     return thickness / (conductivity * cell_size**2)
 
 
-def neighbour_rise(power: Array, resistance: float, *, in_plane: float, next_layer: float, diagonal: float) -> Array:
+def neighbour_rise(power: Reals, resistance: float, *, in_plane: float, next_layer: float, diagonal: float) -> Reals:
     """Temperature rise of cells by their own and their neighbours' power.
 
     Parameters
@@ -78,7 +78,7 @@ class _Neighbours(SelfHeatingLaw):
     """Time after which a pulse has reached 1 - 1/e of its rise; absent = the rise is there at once."""
 
     @abstractmethod
-    def _resistance(self, device: Device) -> float:
+    def _resistance(self, device: DeviceDeck) -> float:
         """Rise of a cell per watt of its own. [K W⁻¹]"""
 
     @override
@@ -90,7 +90,7 @@ class _Neighbours(SelfHeatingLaw):
         return self.in_plane
 
     @override
-    def rise(self, power: Array, device: Device) -> Array:
+    def rise(self, power: Reals, device: DeviceDeck) -> Reals:
         return neighbour_rise(
             power, self._resistance(device), in_plane=self.in_plane, next_layer=self.next_layer, diagonal=self.diagonal
         )
@@ -104,12 +104,12 @@ class NearestNeighbours(_Neighbours):
     """Rise of a cell per watt of its own."""
 
     @override
-    def _resistance(self, device: Device) -> float:
+    def _resistance(self, device: DeviceDeck) -> float:
         return self.thermal_resistance
 
 
 @SELF_HEATING.register("area")
-class Area(_Neighbours):
+class AreaHeating(_Neighbours):
     """A cell that heats in its whole area; the deck gives its size."""
 
     thickness: Thickness
@@ -118,7 +118,7 @@ class Area(_Neighbours):
     """Of the switching layer."""
 
     @override
-    def _resistance(self, device: Device) -> float:
+    def _resistance(self, device: DeviceDeck) -> float:
         if device.cell_size is None:
             raise DeckError(Problem("cell_size", "is missing, and self-heating over the area of a cell needs it"))
         return area_thermal_resistance(self.thickness, self.conductivity, device.cell_size)

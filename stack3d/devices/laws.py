@@ -15,15 +15,15 @@ from stack3d.constants import BOLTZMANN as BOLTZMANN
 from stack3d.errors import RangeError, ValidityWarning
 from stack3d.registry import Registry
 from stack3d.schema.base import DeckModel, Fraction
-from stack3d.schema.device import Device, Validity
+from stack3d.schema.device import DeviceDeck, ValidityDeck
 
-Array = NDArray[np.floating]
+Reals = NDArray[np.floating]
 
 
 class Law(DeckModel):
     """Parameters of one published law; subclasses answer the questions of their mechanism."""
 
-    valid: Validity = Field(default_factory=Validity)
+    valid: ValidityDeck = Field(default_factory=ValidityDeck)
     """Fitted and allowed ranges; a range left out is not checked."""
     conventions: ClassVar[Mapping[str, Any]] = {}
     """Dotted parameters that a fit holds, as a deck writes them: choices of what the others mean."""
@@ -44,12 +44,12 @@ class Law(DeckModel):
         check_range(self.valid, quantity, value, where=where)
 
 
-def check_exposure(valid: Validity, temperature: ArrayLike, age: ArrayLike, *, where: str) -> None:
+def check_exposure(valid: ValidityDeck, temperature: ArrayLike, age: ArrayLike, *, where: str) -> None:
     """Warn where cells are hotter than, or as old as, no measurement was at once.
 
     Parameters
     ----------
-    valid : Validity
+    valid : ValidityDeck
         An age is covered by a measurement that was as hot and took as long.
     temperature : array_like
         [K]
@@ -72,9 +72,19 @@ def check_exposure(valid: Validity, temperature: ArrayLike, age: ArrayLike, *, w
 
 
 def check_range(
-    valid: Validity, quantity: Literal["temperature", "time", "conductance"], value: ArrayLike, *, where: str
+    valid: ValidityDeck, quantity: Literal["temperature", "time", "conductance"], value: ArrayLike, *, where: str
 ) -> None:
-    """Warn outside the fitted range of `quantity`, raise `RangeError` outside the allowed one."""
+    """Warn outside the fitted range of `quantity`, raise `RangeError` outside the allowed one.
+
+    Parameters
+    ----------
+    valid : ValidityDeck
+    quantity : {"temperature", "time", "conductance"}
+    value : array_like
+        Any shape. [K], [s] or [S]
+    where : str
+        Whose range it is, for the message.
+    """
     fitted = getattr(valid, f"{quantity}_fitted")
     allowed = getattr(valid, f"{quantity}_allowed")
     if fitted is None and allowed is None:
@@ -106,14 +116,14 @@ class ProgrammingLaw(Law):
     """Error left by write-verify."""
 
     @abstractmethod
-    def error(self, target: Array, device: Device) -> tuple[Array | float, Array | float]:
+    def error(self, target: Reals, device: DeviceDeck) -> tuple[Reals | float, Reals | float]:
         """Mean offset from and standard deviation about `target`, both broadcast against it. [S]"""
 
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Reals:
         """Standardised errors, zero mean and unit variance."""
         return rng.standard_normal(shape, dtype=dtype.type)
 
-    def pulses(self, device: Device) -> float:
+    def pulses(self, device: DeviceDeck) -> float:
         """Mean pulses of one write-verify."""
         return device.write.pulses if device.write else 0.0
 
@@ -124,22 +134,35 @@ class RelaxationLaw(Law):
     random_barrier: ClassVar[bool] = False
     """Whether every cell has a barrier of its own, frozen at its write, and with it a clock of its own."""
 
-    def barrier(self, draw: Array, target: Array, device: Device) -> Array:
+    def barrier(self, draw: Reals, target: Reals, device: DeviceDeck) -> Reals:
         """Barrier over the nominal one, from a standard normal `draw` of each cell. [eV]"""
         return np.zeros_like(draw)
 
-    def rate(self, temperature: Array, barrier: Array | float = 0.0) -> Array:
+    def rate(self, temperature: Reals, barrier: Reals | float = 0.0) -> Reals:
         """Equivalent seconds per second [-], or reduced time per second [s⁻¹] of a cell with a `barrier` of its own [eV]."""
         return np.ones_like(temperature)
 
     @abstractmethod
-    def shift(self, target: Array, time: Array, device: Device) -> tuple[Array | float, Array | float]:
+    def shift(self, target: Reals, time: Reals, device: DeviceDeck) -> tuple[Reals | float, Reals | float]:
         """Mean shift and standard deviation of the shift after equivalent `time` [s]. [S]"""
 
     def move(
-        self, target: Array, time: Array, age: Array, draw: Array, device: Device
-    ) -> tuple[Array | float, Array, Array | float]:
-        """Mean shift, offset of each cell about it by its `draw`, and what `TruncationLaw.bound` takes as its spread. [S]"""
+        self, target: Reals, time: Reals, age: Reals, draw: Reals, device: DeviceDeck
+    ) -> tuple[Reals | float, Reals, Reals | float]:
+        """Mean shift, offset of each cell about it by its `draw`, and what `TruncationLaw.bound` takes as its spread. [S]
+
+        Parameters
+        ----------
+        target : ndarray
+            Wanted conductance, any shape. [S]
+        time : ndarray
+            Reduced, as `rate` counts it, broadcast against `target`. [s]
+        age : ndarray
+            Since the write, broadcast against `target`. [s]
+        draw : ndarray, shape of `target`
+            Standard normal, one per cell. [-]
+        device : DeviceDeck
+        """
         shift, sd = self.shift(target, time, device)
         return shift, draw * sd, sd
 
@@ -148,11 +171,11 @@ class SpreadLaw(Law):
     """Thermally activated, zero-mean spread about the programmed state."""
 
     @abstractmethod
-    def rate(self, temperature: Array) -> Array:
+    def rate(self, temperature: Reals) -> Reals:
         """Reduced time per second. [s⁻¹]"""
 
     @abstractmethod
-    def sd(self, target: Array, reduced_time: Array, device: Device) -> Array:
+    def sd(self, target: Reals, reduced_time: Reals, device: DeviceDeck) -> Reals:
         """Standard deviation. [S]"""
 
 
@@ -169,30 +192,45 @@ class RetentionLaw(Law):
     jumps: ClassVar[int] = 0
     """Draws of every cell that a fit looks at, where a small change of the draw may change the cell much; 0 = it does not."""
 
-    def frozen(self, draw: Array, target: Array, device: Device) -> Array:
+    def frozen(self, draw: Reals, target: Reals, device: DeviceDeck) -> Reals:
         """What a cell carries of its standard normal `draw` from this write on; the draw itself unless overridden."""
         return draw
 
     @abstractmethod
-    def rate(self, temperature: Array, draw: Array | float, device: Device) -> Array:
+    def rate(self, temperature: Reals, draw: Reals | float, device: DeviceDeck) -> Reals:
         """Reduced time per second, broadcast of `temperature` [K] and `draw` [-]. [s⁻¹]"""
 
     @abstractmethod
     def conductance(
-        self, programmed: Array, target: Array, reduced_time: Array, age: Array, draw: Array | float, device: Device
-    ) -> Array:
-        """Conductance after `reduced_time` [-] and `age` [s], of the shape of `programmed`. [S]"""
+        self, programmed: Reals, target: Reals, reduced_time: Reals, age: Reals, draw: Reals | float, device: DeviceDeck
+    ) -> Reals:
+        """Conductance after `reduced_time` [-] and `age` [s], of the shape of `programmed`. [S]
+
+        Parameters
+        ----------
+        programmed : ndarray
+            Conductance that the cell was left with, any shape. [S]
+        target : ndarray, shape of `programmed`
+            Conductance that was wanted. [S]
+        reduced_time : ndarray
+            Integral of `rate` over time, broadcast against `programmed`. [-]
+        age : ndarray
+            Since the write, broadcast against `programmed`. [s]
+        draw : ndarray or float
+            What `frozen` made of a cell's draw, broadcast against `programmed`. [-]
+        device : DeviceDeck
+        """
 
 
 class CrystallisationLaw(Law):
     """Growth of the crystalline phase beside the drift of the amorphous one."""
 
     @abstractmethod
-    def rate(self, temperature: Array, device: Device) -> Array:
+    def rate(self, temperature: Reals, device: DeviceDeck) -> Reals:
         """Reduced time per second at `temperature` [K]. [s⁻¹]"""
 
     @abstractmethod
-    def conductance(self, conductance: Array, reduced_time: Array, device: Device) -> Array:
+    def conductance(self, conductance: Reals, reduced_time: Reals, device: DeviceDeck) -> Reals:
         """What `conductance` [S] has become after `reduced_time` [-]. [S]"""
 
 
@@ -202,23 +240,43 @@ class TemperatureDependence(Law):
     random: ClassVar[bool] = True
 
     @abstractmethod
-    def factor(self, level: Array, temperature: Array, reference: Array, draw: Array | float, device: Device) -> Array:
-        """G(temperature)/G(reference) of a cell at `level` = G/g_max at the reference temperature [K]. [-]"""
+    def factor(self, level: Reals, temperature: Reals, reference: Reals, draw: Reals | float, device: DeviceDeck) -> Reals:
+        """G(temperature)/G(reference) of a cell at `level` = G/g_max at the reference temperature [K]. [-]
+
+        Parameters
+        ----------
+        level : ndarray
+            G/g_max at the reference temperature, any shape. [-]
+        temperature, reference : ndarray
+            Broadcast against `level`. [K]
+        draw : ndarray or float
+            Standard normal, one per cell, broadcast against `level`. [-]
+        device : DeviceDeck
+        """
 
 
 class ReadNoiseLaw(Law):
     """Noise of one read."""
 
     @abstractmethod
-    def sd(self, conductance: Array, programmed: Array, age: Array, device: Device) -> Array:
-        """Standard deviation of a read. [S]"""
+    def sd(self, conductance: Reals, programmed: Reals, age: Reals, device: DeviceDeck) -> Reals:
+        """Standard deviation of a read. [S]
+
+        Parameters
+        ----------
+        conductance, programmed : ndarray
+            Now and after the write, any shape. [S]
+        age : ndarray
+            Since the write, broadcast against `conductance`. [s]
+        device : DeviceDeck
+        """
 
 
 class ReadDisturbLaw(Law):
     """What reads leave behind."""
 
     @abstractmethod
-    def remaining(self, reads: Array, device: Device) -> Array:
+    def remaining(self, reads: Reals, device: DeviceDeck) -> Reals:
         """Fraction of conductance left after `reads`. [-]"""
 
 
@@ -226,14 +284,14 @@ class EnduranceLaw(Law):
     """Cycles to failure."""
 
     @abstractmethod
-    def cycles(self, temperature: Array, device: Device) -> Array:
+    def cycles(self, temperature: Reals, device: DeviceDeck) -> Reals:
         """Scale of the life of a cell written at `temperature` [K]. [cycles]"""
 
     @abstractmethod
-    def life(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
+    def life(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Reals:
         """Damage at which each cell fails, in units of the scale. [-]"""
 
-    def log_survival(self, damage: Array) -> Array:
+    def log_survival(self, damage: Reals) -> Reals:
         """Logarithm of the share of cells that live longer than `damage`, in units of the scale. [-]"""
         raise NotImplementedError
 
@@ -245,7 +303,7 @@ class WindowClosureLaw(Law):
     """Programmable range of a worn cell."""
 
     @abstractmethod
-    def window(self, damage: Array, device: Device) -> tuple[Array, Array]:
+    def window(self, damage: Reals, device: DeviceDeck) -> tuple[Reals, Reals]:
         """Lowest and highest conductance that a write still reaches. [S]"""
 
 
@@ -276,7 +334,7 @@ class SelfHeatingLaw(Law):
     """Temperature of a cell above its tier."""
 
     @abstractmethod
-    def rise(self, power: Array, device: Device) -> Array:
+    def rise(self, power: Reals, device: DeviceDeck) -> Reals:
         """Rise over the tier [K] for cell `power` [W] of shape (…, layer, row, column), after a long pulse."""
 
     def reached(self, pulse: float) -> float:
@@ -292,8 +350,17 @@ class TruncationLaw(Law):
     """What happens where a distribution meets a bound of conductance."""
 
     @abstractmethod
-    def bound(self, mean: Array, sd: Array | float, offset: Array, device: Device) -> Array:
-        """Conductance of cells at `mean` + `offset`, where `offset` has zero mean and `sd`; a fresh array. [S]"""
+    def bound(self, mean: Reals, sd: Reals | float, offset: Reals, device: DeviceDeck) -> Reals:
+        """Conductance of cells at `mean` + `offset`, where `offset` has zero mean and `sd`; a fresh array. [S]
+
+        Parameters
+        ----------
+        mean, offset : ndarray
+            Any shape. [S]
+        sd : ndarray or float
+            Of the offsets, broadcast against `mean`. [S]
+        device : DeviceDeck
+        """
 
 
 PROGRAMMING: Registry[type[ProgrammingLaw]] = Registry("programming")

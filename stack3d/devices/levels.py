@@ -7,15 +7,15 @@ from typing import Annotated
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from stack3d.devices.laws import Array
+from stack3d.devices.laws import Reals
 from stack3d.schema.base import POSITIVE, Conductance, DeckModel, Fraction, bare
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 Coefficients = Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(bare)]
 Factor = Annotated[float, BeforeValidator(bare)]
 
 
-def polynomial(level: Array, coefficients: tuple[float, ...]) -> Array:
+def polynomial(level: Reals, coefficients: tuple[float, ...]) -> Reals:
     """Σ c_k level^k by Horner's rule, in the precision of `level`."""
     result = np.full_like(level, coefficients[-1])
     for c in reversed(coefficients[:-1]):
@@ -32,7 +32,7 @@ class Statistics(DeckModel):
     range: Annotated[Conductance, POSITIVE] | None = None
     """g_max of the measurement: at another g_max all statistics scale with it; absent = they do not."""
 
-    def scale(self, device: Device) -> float:
+    def scale(self, device: DeviceDeck) -> float:
         """Conductance that a coefficient of 1 stands for in `device`. [S]"""
         return self.unit if self.range is None else self.unit * device.g_max / self.range
 
@@ -48,7 +48,7 @@ class LevelFunction(DeckModel):
     """Level from which `above_coefficients` take over."""
     above_coefficients: Coefficients | None = None
 
-    def __call__(self, level: Array) -> Array:
+    def __call__(self, level: Reals) -> Reals:
         """Evaluate at `level` u, floored at 1e-7. [-]"""
         value = np.clip(np.log(np.maximum(level, 1e-7)) * self.slope + self.offset, self.low, self.high)
         if self.above_coefficients is None:

@@ -2,11 +2,11 @@
 
 from stack3d.devices.ageing import Ageing
 from stack3d.devices.bound import ATTRIBUTES, CLOCKS
-from stack3d.devices.reading import Reading
+from stack3d.devices.reading import ReadingLaws
 from stack3d.devices.writing import WriteBill, Writing
 
 __all__ = ["ATTRIBUTES", "CLOCKS", "DeviceModel", "WriteBill"]
 
 
-class DeviceModel(Writing, Ageing, Reading):
+class DeviceModel(Writing, Ageing, ReadingLaws):
     """Laws of one device at work on cells; a mechanism that is None is switched off."""

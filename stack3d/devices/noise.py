@@ -7,13 +7,13 @@ from typing import Annotated, override
 import numpy as np
 from pydantic import BeforeValidator
 
-from stack3d.devices.laws import READ_DISTURB, READ_NOISE, Array, ReadDisturbLaw, ReadNoiseLaw
+from stack3d.devices.laws import READ_DISTURB, READ_NOISE, ReadDisturbLaw, ReadNoiseLaw, Reals
 from stack3d.devices.levels import LevelFunction
 from stack3d.schema.base import POSITIVE, Duration, Fraction, Number, Time, Voltage, bare
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 
-def flicker_growth(age: Array, read_time: float) -> Array:
+def flicker_growth(age: Reals, read_time: float) -> Reals:
     """Growth √ln[(t + t_rd)/(2 t_rd)] of 1/f noise seen by a read of `read_time` [s] at `age` [s]; 0 before 1 t_rd. [-]"""
     return np.asarray(np.sqrt(np.log(np.maximum((age + read_time) / (2 * read_time), 1.0))))
 
@@ -26,7 +26,7 @@ class Proportional(ReadNoiseLaw):
     """Standard deviation over conductance."""
 
     @override
-    def sd(self, conductance: Array, programmed: Array, age: Array, device: Device) -> Array:
+    def sd(self, conductance: Reals, programmed: Reals, age: Reals, device: DeviceDeck) -> Reals:
         return np.abs(conductance) * self.share
 
 
@@ -49,7 +49,7 @@ class Flicker(ReadNoiseLaw):
     """Age of the cell when its programmed value was read; t counts from the pulse."""
 
     @override
-    def sd(self, conductance: Array, programmed: Array, age: Array, device: Device) -> Array:
+    def sd(self, conductance: Reals, programmed: Reals, age: Reals, device: DeviceDeck) -> Reals:
         level = np.maximum(programmed / device.g_max, 1e-6)
         q = np.minimum(level**-self.level_exponent * self.amplitude, self.amplitude_max)
         q *= conductance
@@ -69,7 +69,7 @@ class FlickerLevels(ReadNoiseLaw):
     """Age of the cell when its programmed value was read; t counts from the pulse."""
 
     @override
-    def sd(self, conductance: Array, programmed: Array, age: Array, device: Device) -> Array:
+    def sd(self, conductance: Reals, programmed: Reals, age: Reals, device: DeviceDeck) -> Reals:
         q = self.amplitude(programmed / device.g_max) * conductance
         return np.asarray(np.abs(q) * flicker_growth(age + self.time_offset, self.read_time).astype(q.dtype))
 
@@ -87,7 +87,7 @@ class Lombardo2024(ReadNoiseLaw):
     """t_rd."""
 
     @override
-    def sd(self, conductance: Array, programmed: Array, age: Array, device: Device) -> Array:
+    def sd(self, conductance: Reals, programmed: Reals, age: Reals, device: DeviceDeck) -> Reals:
         decades = np.log10(np.maximum(conductance * 1e6, 1.0))
         return np.asarray(decades * (self.amplitude * 1e-6) * flicker_growth(age, self.read_time).astype(decades.dtype))
 
@@ -102,7 +102,7 @@ class ExponentialVoltage(ReadDisturbLaw):
     """V_rd."""
 
     @override
-    def remaining(self, reads: Array, device: Device) -> Array:
+    def remaining(self, reads: Reals, device: DeviceDeck) -> Reals:
         return np.asarray(np.exp(-reads * (self.coefficient * np.exp(device.read.voltage / self.voltage_scale))))
 
 
@@ -123,6 +123,6 @@ class LogarithmicDisturb(ReadDisturbLaw):
     """V_rd: a read at V counts exp((V - V_ref)/V_rd) reads."""
 
     @override
-    def remaining(self, reads: Array, device: Device) -> Array:
+    def remaining(self, reads: Reals, device: DeviceDeck) -> Reals:
         weight = np.exp((device.read.voltage - self.reference_voltage) / self.voltage_scale)
         return np.asarray((1 + reads * (weight / self.first_reads)) ** -self.share)

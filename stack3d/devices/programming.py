@@ -11,10 +11,10 @@ from typing import Annotated, Any, ClassVar, override
 import numpy as np
 from pydantic import BeforeValidator, model_validator
 
-from stack3d.devices.laws import PROGRAMMING, Array, ProgrammingLaw
+from stack3d.devices.laws import PROGRAMMING, ProgrammingLaw, Reals
 from stack3d.devices.levels import Coefficients, Statistics, polynomial
 from stack3d.schema.base import Conductance, Count, Fraction, Number, bare
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 
 def write_verify(pulse_sd: float, window: float, max_pulses: int) -> tuple[float, float, float]:
@@ -58,7 +58,7 @@ class Polynomial(Statistics, ProgrammingLaw):
     """c_0, c_1, … in units of `unit`."""
 
     @override
-    def error(self, target: Array, device: Device) -> tuple[Array | float, Array | float]:
+    def error(self, target: Reals, device: DeviceDeck) -> tuple[Reals | float, Reals | float]:
         return 0.0, polynomial(target / device.g_max, self.coefficients) * self.scale(device)
 
 
@@ -78,7 +78,7 @@ class Linear(ProgrammingLaw):
         return self
 
     @override
-    def error(self, target: Array, device: Device) -> tuple[Array | float, Array | float]:
+    def error(self, target: Reals, device: DeviceDeck) -> tuple[Reals | float, Reals | float]:
         return 0.0, target * self.slope + self.offset
 
 
@@ -95,11 +95,11 @@ class WriteVerify(ProgrammingLaw):
     """Pulses after which the cell is left as it is."""
 
     @override
-    def error(self, target: Array, device: Device) -> tuple[Array | float, Array | float]:
+    def error(self, target: Reals, device: DeviceDeck) -> tuple[Reals | float, Reals | float]:
         return 0.0, device.g_max * write_verify(self.pulse_sd, self.window, self.max_pulses)[0]
 
     @override
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Reals:
         from scipy.special import ndtr, ndtri
 
         sd, _, failed = write_verify(self.pulse_sd, self.window, self.max_pulses)
@@ -112,7 +112,7 @@ class WriteVerify(ProgrammingLaw):
         return np.asarray(np.where(u < failed, outside, inside) * (self.pulse_sd / sd), dtype)
 
     @override
-    def pulses(self, device: Device) -> float:
+    def pulses(self, device: DeviceDeck) -> float:
         return write_verify(self.pulse_sd, self.window, self.max_pulses)[1]
 
 
@@ -139,30 +139,30 @@ def loosening(pulses: float, fewer: float) -> float:
     return left(fewer) / left(pulses)
 
 
-class Loose(ProgrammingLaw):
+class Loosened(ProgrammingLaw):
     """Another law's error, larger by a factor."""
 
     law: ProgrammingLaw
     growth: Number
 
     @override
-    def error(self, target: Array, device: Device) -> tuple[Array | float, Array | float]:
+    def error(self, target: Reals, device: DeviceDeck) -> tuple[Reals | float, Reals | float]:
         shift, sd = self.law.error(target, device)
         return shift, sd * self.growth
 
     @override
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Reals:
         return self.law.draw(rng, shape, dtype)
 
 
 @singledispatch
-def loosened(law: ProgrammingLaw, pulses: float, device: Device) -> ProgrammingLaw:
+def loosened(law: ProgrammingLaw, pulses: float, device: DeviceDeck) -> ProgrammingLaw:
     """Return the law of the same loop with a window so wide that it takes `pulses` on average, 1 or more."""
-    return Loose(valid=law.valid, law=law, growth=loosening(law.pulses(device), pulses))
+    return Loosened(valid=law.valid, law=law, growth=loosening(law.pulses(device), pulses))
 
 
 @loosened.register
-def _(law: WriteVerify, pulses: float, device: Device) -> ProgrammingLaw:
+def _(law: WriteVerify, pulses: float, device: DeviceDeck) -> ProgrammingLaw:
     from scipy.optimize import brentq
 
     def excess(a: float) -> float:

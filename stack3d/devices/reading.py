@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stack3d.devices.bound import BoundLaws
-from stack3d.devices.laws import Array, RetentionLaw, TemperatureDependence
+from stack3d.devices.laws import Reals, RetentionLaw, TemperatureDependence
 from stack3d.devices.state import STUCK_HIGH, STUCK_LOW, CellState
 
 
-class Reading(BoundLaws):
+class ReadingLaws(BoundLaws):
     """Read cells."""
 
-    def conductance(self, state: CellState, temperature: ArrayLike | None = None) -> Array:
+    def conductance(self, state: CellState, temperature: ArrayLike | None = None) -> Reals:
         """Conductance that a noiseless read sees now.
 
         Parameters
@@ -58,7 +58,7 @@ class Reading(BoundLaws):
             np.copyto(conductance, device.g_max, where=state.stuck == STUCK_HIGH)
         return conductance
 
-    def _heated(self, state: CellState, conductance: Array, temperature: Array, law: TemperatureDependence) -> None:
+    def _heated(self, state: CellState, conductance: Reals, temperature: Reals, law: TemperatureDependence) -> None:
         """Multiply `conductance` by G(T) of cells that this read heats, as those of write-verify did."""
         draw = np.broadcast_to(state.draws.get("temperature_dependence", np.zeros(())), state.shape)
         at, reference = (np.broadcast_to(t, state.shape) for t in (temperature, state.programming_temperature))
@@ -68,16 +68,16 @@ class Reading(BoundLaws):
             rise = self._read_rise(mine)
             mine *= law.factor(mine / self.device.g_max, at[part] + rise, reference[part] + rise, draw[part], self.device)
 
-    def _kept(self, state: CellState, conductance: Array, law: RetentionLaw) -> Array:
+    def _kept(self, state: CellState, conductance: Reals, law: RetentionLaw) -> Reals:
         """What retention leaves of a conductance. [S]"""
         clocks, draw = state.clocks, state.draws.get("retention", 0.0)
         return law.conductance(conductance, state.target, clocks["retention"], clocks["age"], draw, self.device)
 
-    def _moved(self, state: CellState, conductance: Array) -> Array:
+    def _moved(self, state: CellState, conductance: Reals) -> Reals:
         """Add relaxation and spread, within bounds; always a fresh array."""
-        mean: Array = conductance
-        variance: Array | float = 0.0
-        offset: Array | None = None
+        mean: Reals = conductance
+        variance: Reals | float = 0.0
+        offset: Reals | None = None
         if self.relaxation:
             clocks, draw = state.clocks, state.draws["relaxation"]
             shift, offset, sd = self.relaxation.move(state.target, clocks["relaxation"], clocks["age"], draw, self.device)
@@ -90,7 +90,7 @@ class Reading(BoundLaws):
             return mean.copy()
         return self.truncation.bound(mean, np.sqrt(variance), offset, self.device)
 
-    def read_noise(self, state: CellState, temperature: ArrayLike | None = None, *, conductance: Array | None = None) -> Array:
+    def read_noise(self, state: CellState, temperature: ArrayLike | None = None, *, conductance: Reals | None = None) -> Reals:
         """Standard deviation of one read about `conductance` (computed when not given). [S]"""
         if self.read_noise_law is None:
             return np.zeros((), state.target.dtype)

@@ -10,13 +10,13 @@ import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
 from stack3d.constants import BOLTZMANN
-from stack3d.devices.laws import RELAXATION, SPREAD, Array, RelaxationLaw, SpreadLaw
+from stack3d.devices.laws import RELAXATION, SPREAD, Reals, RelaxationLaw, SpreadLaw
 from stack3d.devices.levels import Coefficients, Statistics, polynomial
 from stack3d.schema.base import ActivationEnergy, DeckModel, Duration, Fraction, Temperature, bare
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 
-def acceleration(temperature: Array, *, activation_energy: float, reference_temperature: float) -> Array:
+def acceleration(temperature: Reals, *, activation_energy: float, reference_temperature: float) -> Reals:
     r"""Speed of an activated process relative to a reference temperature.
 
     Parameters
@@ -45,7 +45,7 @@ class ActivatedRelaxation(RelaxationLaw):
     """Temperature at which the statistics were measured."""
 
     @override
-    def rate(self, temperature: Array, barrier: Array | float = 0.0) -> Array:
+    def rate(self, temperature: Reals, barrier: Reals | float = 0.0) -> Reals:
         return acceleration(
             temperature, activation_energy=self.activation_energy, reference_temperature=self.reference_temperature
         )
@@ -64,10 +64,10 @@ class _Logarithmic(Statistics, ActivatedRelaxation):
     """Equivalent time after which nothing moves any more; absent = never."""
 
     @abstractmethod
-    def _logarithm(self, time: Array) -> Array:
+    def _logarithm(self, time: Reals) -> Reals:
         """Logarithm of `time` [s] that the shift and its spread grow with. [-]"""
 
-    def shift(self, target: Array, time: Array, device: Device) -> tuple[Array | float, Array | float]:
+    def shift(self, target: Reals, time: Reals, device: DeviceDeck) -> tuple[Reals | float, Reals | float]:
         logarithm = self._logarithm(np.minimum(time, self.saturation_time or np.inf)).astype(target.dtype)
         sd = (logarithm * self.sd_slope + self.sd_offset) * self.scale(device)
         return logarithm * (self.mean_slope * self.scale(device)), np.where(time > 0, sd, np.zeros_like(sd))
@@ -77,7 +77,7 @@ class _Logarithmic(Statistics, ActivatedRelaxation):
 class Logarithmic(_Logarithmic):
     """L = ln(1 + t/t_r): mean shift a L, standard deviation b_0 + b_1 L."""
 
-    def _logarithm(self, time: Array) -> Array:
+    def _logarithm(self, time: Reals) -> Reals:
         """Logarithm of `time` [s] that the shift and its spread grow with. [-]"""
         return np.log1p(time / self.time_scale)
 
@@ -90,12 +90,12 @@ class Falcone2025(_Logarithmic):
     ReRAM Devices", Adv. Funct. Mater. (2025).
     """
 
-    def _logarithm(self, time: Array) -> Array:
+    def _logarithm(self, time: Reals) -> Reals:
         """Logarithm of `time` [s] that the shift and its spread grow with. [-]"""
         return np.log(np.maximum(time, self.time_scale) / self.time_scale)
 
 
-class Row(DeckModel):
+class PolynomialRow(DeckModel):
     """Standard deviation over level at one time."""
 
     time: Duration
@@ -108,7 +108,7 @@ class LevelPolynomials(Statistics, ActivatedRelaxation):
     """Zero-mean spread tabulated as polynomials in u at a few times; linear in ln t between rows, held outside."""
 
     conventions: ClassVar[Mapping[str, Any]] = {"first_row_is_programming": False}
-    rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+    rows: Annotated[tuple[PolynomialRow, ...], Field(min_length=1)]
     """In order of time."""
     first_row_is_programming: bool = True
     """The rows hold the total error and the programming law the first of them; only the rest is added here."""
@@ -119,7 +119,7 @@ class LevelPolynomials(Statistics, ActivatedRelaxation):
             raise ValueError("rows must come in order of time")
         return self
 
-    def total_sd(self, target: Array, time: Array, device: Device) -> Array:
+    def total_sd(self, target: Reals, time: Reals, device: DeviceDeck) -> Reals:
         """Standard deviation of the whole error at `time` [s] since programming. [S]"""
         level = target / device.g_max
         weights = self._weights(time)
@@ -129,14 +129,14 @@ class LevelPolynomials(Statistics, ActivatedRelaxation):
                 total += polynomial(level, row.coefficients) * (weight * self.scale(device)).astype(target.dtype)
         return np.maximum(total, 0, out=total)
 
-    def _weights(self, time: Array) -> Array:
+    def _weights(self, time: Reals) -> Reals:
         """Share of every row, first axis over rows, in linear interpolation over ln t."""
         nodes = np.log([row.time for row in self.rows])
         logarithm = np.log(np.maximum(time, self.rows[0].time))
         return np.stack([np.interp(logarithm, nodes, unit) for unit in np.eye(len(nodes))])
 
     @override
-    def shift(self, target: Array, time: Array, device: Device) -> tuple[Array | float, Array | float]:
+    def shift(self, target: Reals, time: Reals, device: DeviceDeck) -> tuple[Reals | float, Reals | float]:
         sd = self.total_sd(target, time, device)
         if self.first_row_is_programming:
             first = polynomial(target / device.g_max, self.rows[0].coefficients) * self.scale(device)
@@ -161,18 +161,18 @@ class PowerLawSpread(SpreadLaw):
     """Temperature at which t_eq is real time."""
 
     @override
-    def rate(self, temperature: Array) -> Array:
+    def rate(self, temperature: Reals) -> Reals:
         speed = acceleration(
             temperature, activation_energy=self.activation_energy, reference_temperature=self.anchor_temperature
         )
         return speed / self.anchor_time
 
     @override
-    def sd(self, target: Array, reduced_time: Array, device: Device) -> Array:
+    def sd(self, target: Reals, reduced_time: Reals, device: DeviceDeck) -> Reals:
         return (reduced_time**self.exponent).astype(target.dtype) * (self.sd_at_anchor * device.g_max)
 
 
-def equivalent_time(durations: Array, temperatures: Array, *, activation_energy: float, reference_temperature: float) -> Array:
+def equivalent_time(durations: Reals, temperatures: Reals, *, activation_energy: float, reference_temperature: float) -> Reals:
     r"""Time at a reference temperature that ages as much as a history does.
 
     Parameters

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from stack3d.constants import BOLTZMANN
-from stack3d.devices.laws import RETENTION, Array, RetentionLaw
+from stack3d.devices.laws import RETENTION, Reals, RetentionLaw
 from stack3d.devices.levels import LevelFunction
 from stack3d.schema.base import (
     POSITIVE,
@@ -22,31 +22,30 @@ from stack3d.schema.base import (
     Duration,
     Fraction,
     InverseTemperature,
-    Number,
+    Positive,
     Resistance,
     Temperature,
     Thickness,
     Voltage,
     bare,
 )
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
-Positive = Annotated[Number, POSITIVE]
 ROUNDED_BOLTZMANN = 1.3806503e-23 / 1.6e-19
 """[eV K⁻¹] As Kaul et al. computed; 0.14 % off, which moves a rate of 1.5 eV by 7 %."""
 
 
 # ------------------------------------------------------------------------------------------------ pure functions
-def power_law(conductance: Array, age: Array, *, exponent: Array, reference_time: float) -> Array:
+def power_law(conductance: Reals, age: Reals, *, exponent: Reals, reference_time: float) -> Reals:
     r"""Structural relaxation of a phase-change cell.
 
     Parameters
     ----------
     conductance : ndarray
-        Programmed conductance. [S]
-    age : ndarray
+        Programmed conductance, any shape. [S]
+    age : ndarray, broadcast against `conductance`
         Time since programming plus `reference_time` is what counts. [s]
-    exponent : ndarray
+    exponent : ndarray, broadcast against `conductance`
         Drift exponent ν of each cell. [-]
     reference_time : float
         t_0, the time of the reading that defined the programmed value. [s]
@@ -65,14 +64,14 @@ def power_law(conductance: Array, age: Array, *, exponent: Array, reference_time
     return conductance * np.exp(-exponent * decades)
 
 
-def stretched_log_resistance(conductance: Array, reduced_time: Array, *, shape: float, saturation: float) -> Array:
+def stretched_log_resistance(conductance: Reals, reduced_time: Reals, *, shape: float, saturation: float) -> Reals:
     r"""Growth of ln R as a stretched exponential, as in bakes of HfOx filaments.
 
     Parameters
     ----------
     conductance : ndarray
-        Programmed conductance. [S]
-    reduced_time : ndarray
+        Programmed conductance, any shape. [S]
+    reduced_time : ndarray, broadcast against `conductance`
         :math:`x = \int dt/\tau(T)`. [-]
     shape : float
         β. [-]
@@ -88,14 +87,14 @@ def stretched_log_resistance(conductance: Array, reduced_time: Array, *, shape: 
     return np.maximum(result, np.minimum(conductance, saturation))
 
 
-def relax_towards(conductance: Array, reduced_time: Array, *, shape: float, final: float) -> Array:
+def relax_towards(conductance: Reals, reduced_time: Reals, *, shape: float, final: float) -> Reals:
     r"""First-order loss with a stretching exponent, each cell with the reduced time of its own barrier.
 
     Parameters
     ----------
     conductance : ndarray
-        Programmed conductance. [S]
-    reduced_time : ndarray
+        Programmed conductance, any shape. [S]
+    reduced_time : ndarray, broadcast against `conductance`
         :math:`x_i = \int dt/\tau_i(T)`. [-]
     shape : float
         β. [-]
@@ -110,7 +109,7 @@ def relax_towards(conductance: Array, reduced_time: Array, *, shape: float, fina
     return _stretched(reduced_time, shape, conductance.dtype) * (conductance - final) + final
 
 
-def _stretched(reduced_time: Array, shape: float, dtype: np.dtype[np.floating]) -> Array:
+def _stretched(reduced_time: Reals, shape: float, dtype: np.dtype[np.floating]) -> Reals:
     """exp(-x^β) as a fresh array in `dtype`."""
     x = np.array(reduced_time, dtype)
     x = np.sqrt(x, out=x) if shape == 0.5 else np.power(x, shape, out=x)
@@ -119,20 +118,20 @@ def _stretched(reduced_time: Array, shape: float, dtype: np.dtype[np.floating]) 
 
 
 def gap_growth_rate(
-    temperature: Array,
+    temperature: Reals,
     *,
     velocity: float = 300.0,
     recombination: float = 1.5,
     separation: float = 1.501,
     gap_scale: float = 0.275e-9,
     boltzmann: float = BOLTZMANN,
-) -> Array:
+) -> Reals:
     r"""Rate of ln R of a filament whose gap grows at zero bias.
 
     Parameters
     ----------
     temperature : ndarray
-        [K]
+        Any shape. [K]
     velocity : float
         v_0. [m s⁻¹]
     recombination, separation : float
@@ -154,11 +153,11 @@ def gap_growth_rate(
     .. [2] A. Kaul et al., "Thermal reliability of resistive memory in 3-D ICs", parameters of the published repository.
     """
     kt = boltzmann * np.asarray(temperature)
-    rate: Array = velocity / (2 * gap_scale) * (np.exp(-recombination / kt) - np.exp(-separation / kt))
+    rate: Reals = velocity / (2 * gap_scale) * (np.exp(-recombination / kt) - np.exp(-separation / kt))
     return rate
 
 
-def barrier_factor(temperature: Array, barrier_shift: Array) -> Array:
+def barrier_factor(temperature: Reals, barrier_shift: Reals) -> Reals:
     """Speed of a cell whose barrier lies `barrier_shift` [eV] above the nominal one: exp(-ΔE/k_B T). [-]"""
     return np.exp(barrier_shift * (-1 / (BOLTZMANN * temperature)).astype(barrier_shift.dtype))
 
@@ -176,18 +175,18 @@ class PowerLaw(RetentionLaw):
     """t_0."""
 
     @override
-    def rate(self, temperature: Array, draw: Array | float, device: Device) -> Array:
+    def rate(self, temperature: Reals, draw: Reals | float, device: DeviceDeck) -> Reals:
         return np.full(np.shape(temperature), 1 / self.reference_time)
 
-    def exponent(self, target: Array, draw: Array | float, device: Device) -> Array:
+    def exponent(self, target: Reals, draw: Reals | float, device: DeviceDeck) -> Reals:
         """Drift exponent of each cell. [-]"""
         level = target / device.g_max
         return np.abs(self.exponent_mean(level) + self.exponent_sd(level) * draw)
 
     @override
     def conductance(
-        self, programmed: Array, target: Array, reduced_time: Array, age: Array, draw: Array | float, device: Device
-    ) -> Array:
+        self, programmed: Reals, target: Reals, reduced_time: Reals, age: Reals, draw: Reals | float, device: DeviceDeck
+    ) -> Reals:
         exponent = self.exponent(target, draw, device)
         return power_law(programmed, age, exponent=exponent, reference_time=self.reference_time)
 
@@ -219,7 +218,7 @@ class _Activated(RetentionLaw):
     def _anchor(self) -> tuple[float, float]:
         """Time constant of the nominal barrier [s], and the temperature at which it holds [K]."""
 
-    def rate(self, temperature: Array, draw: Array | float, device: Device) -> Array:
+    def rate(self, temperature: Reals, draw: Reals | float, device: DeviceDeck) -> Reals:
         time_constant, reference = self._anchor()
         if self.voltage_coupling is not None and device.write is not None:
             time_constant *= 10 ** ((device.write.voltage - self.voltage_coupling.optimum) / self.voltage_coupling.scale)
@@ -254,8 +253,8 @@ class StretchedLogResistance(_Saturating):
 
     @override
     def conductance(
-        self, programmed: Array, target: Array, reduced_time: Array, age: Array, draw: Array | float, device: Device
-    ) -> Array:
+        self, programmed: Reals, target: Reals, reduced_time: Reals, age: Reals, draw: Reals | float, device: DeviceDeck
+    ) -> Reals:
         return stretched_log_resistance(programmed, reduced_time, shape=self.shape, saturation=1 / self.saturation_resistance)
 
 
@@ -339,8 +338,8 @@ class DistributedBarriers(_Activated):
 
     @override
     def conductance(
-        self, programmed: Array, target: Array, reduced_time: Array, age: Array, draw: Array | float, device: Device
-    ) -> Array:
+        self, programmed: Reals, target: Reals, reduced_time: Reals, age: Reals, draw: Reals | float, device: DeviceDeck
+    ) -> Reals:
         final = device.g_min if self.final_conductance is None else self.final_conductance
         return relax_towards(programmed, reduced_time, shape=self.shape, final=final)
 
@@ -360,7 +359,7 @@ class BothDirections(DistributedBarriers):
     """What these cells move towards; absent = g_max of the device."""
 
     @override
-    def frozen(self, draw: Array, target: Array, device: Device) -> Array:
+    def frozen(self, draw: Reals, target: Reals, device: DeviceDeck) -> Reals:
         from scipy.special import ndtr, ndtri
 
         # the lowest `rising` share of the draws goes up; within each direction the draw is stretched to a normal one again
@@ -370,15 +369,15 @@ class BothDirections(DistributedBarriers):
         return np.asarray(ndtri(np.clip(within, 1e-9, 1 - 1e-9)) + RISING * up, draw.dtype)
 
     @override
-    def rate(self, temperature: Array, draw: Array | float, device: Device) -> Array:
+    def rate(self, temperature: Reals, draw: Reals | float, device: DeviceDeck) -> Reals:
         if isinstance(draw, np.ndarray):
             draw = draw - RISING * (draw > RISING / 2)
         return super().rate(temperature, draw, device)
 
     @override
     def conductance(
-        self, programmed: Array, target: Array, reduced_time: Array, age: Array, draw: Array | float, device: Device
-    ) -> Array:
+        self, programmed: Reals, target: Reals, reduced_time: Reals, age: Reals, draw: Reals | float, device: DeviceDeck
+    ) -> Reals:
         down = super().conductance(programmed, target, reduced_time, age, draw, device)
         final = device.g_max if self.rising_conductance is None else self.rising_conductance
         up = relax_towards(programmed, reduced_time, shape=self.shape, final=final)
@@ -399,7 +398,7 @@ class _GapGrowth(RetentionLaw):
     boltzmann: Positive = BOLTZMANN
     """k_B in eV/K; a source that rounds it needs its own."""
 
-    def rate(self, temperature: Array, draw: Array | float, device: Device) -> Array:
+    def rate(self, temperature: Reals, draw: Reals | float, device: DeviceDeck) -> Reals:
         return gap_growth_rate(
             temperature,
             velocity=self.velocity,
@@ -416,8 +415,8 @@ class GapGrowth(_GapGrowth):
 
     @override
     def conductance(
-        self, programmed: Array, target: Array, reduced_time: Array, age: Array, draw: Array | float, device: Device
-    ) -> Array:
+        self, programmed: Reals, target: Reals, reduced_time: Reals, age: Reals, draw: Reals | float, device: DeviceDeck
+    ) -> Reals:
         return programmed * np.exp(-reduced_time).astype(programmed.dtype)
 
 
@@ -433,8 +432,8 @@ class Kaul2021Mapping(_GapGrowth):
 
     @override
     def conductance(
-        self, programmed: Array, target: Array, reduced_time: Array, age: Array, draw: Array | float, device: Device
-    ) -> Array:
+        self, programmed: Reals, target: Reals, reduced_time: Reals, age: Reals, draw: Reals | float, device: DeviceDeck
+    ) -> Reals:
         exponent = np.expm1(reduced_time)
         return programmed * np.exp(-exponent * np.log(np.maximum(age, 1.0))).astype(programmed.dtype)
 
@@ -446,13 +445,13 @@ class Abrupt(_Saturating):
     jumps: ClassVar[int] = 40
 
     @override
-    def rate(self, temperature: Array, draw: Array | float, device: Device) -> Array:
+    def rate(self, temperature: Reals, draw: Reals | float, device: DeviceDeck) -> Reals:
         return super().rate(temperature, 0.0, device)
 
     @override
     def conductance(
-        self, programmed: Array, target: Array, reduced_time: Array, age: Array, draw: Array | float, device: Device
-    ) -> Array:
+        self, programmed: Reals, target: Reals, reduced_time: Reals, age: Reals, draw: Reals | float, device: DeviceDeck
+    ) -> Reals:
         from scipy.special import log_ndtr
 
         # the draw's survival probability Φ(-z) is uniform: (-ln Φ(-z))^(1/β) is a Weibull life

@@ -7,12 +7,12 @@ from typing import override
 import numpy as np
 
 from stack3d.constants import BOLTZMANN
-from stack3d.devices.laws import TEMPERATURE_DEPENDENCE, Array, TemperatureDependence
+from stack3d.devices.laws import TEMPERATURE_DEPENDENCE, Reals, TemperatureDependence
 from stack3d.schema.base import ActivationEnergy, Fraction, InverseTemperature, Number
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 
-def semiconducting(temperature: Array, reference: Array, activation_energy: Array | float) -> Array:
+def semiconducting(temperature: Reals, reference: Reals, activation_energy: Reals | float) -> Reals:
     """exp[-(E_c/k_B)(1/T - 1/T_p)] for `activation_energy` [eV] and temperatures [K]. [-]"""
     inverse = 1 / np.asarray(temperature) - 1 / np.asarray(reference)
     if isinstance(activation_energy, np.ndarray):
@@ -20,7 +20,7 @@ def semiconducting(temperature: Array, reference: Array, activation_energy: Arra
     return np.asarray(np.exp(inverse * (-1 / BOLTZMANN) * activation_energy))
 
 
-def metallic(temperature: Array, reference: Array, coefficient: float) -> Array:
+def metallic(temperature: Reals, reference: Reals, coefficient: float) -> Reals:
     """1/[1 + α(T - T_p)] for `coefficient` α [K⁻¹] and temperatures [K]. [-]"""
     return np.asarray(1 / (1 + coefficient * (np.asarray(temperature) - np.asarray(reference))))
 
@@ -43,7 +43,7 @@ class StateMix(TemperatureDependence):
     """α of the metallic part."""
 
     @override
-    def factor(self, level: Array, temperature: Array, reference: Array, draw: Array | float, device: Device) -> Array:
+    def factor(self, level: Reals, temperature: Reals, reference: Reals, draw: Reals | float, device: DeviceDeck) -> Reals:
         energy = np.maximum(1 - level, 0)
         if self.level_exponent != 1:
             energy **= self.level_exponent

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.devices.laws import Array
+from stack3d.devices.laws import Reals
 
 HEALTHY, STUCK_LOW, STUCK_HIGH = 0, 1, 2
 """Entries of `CellState.stuck`: alive, stuck at g_min, stuck at g_max."""
@@ -22,21 +22,21 @@ class CellState:
     Clocks that are the same for all cells stay small until cells are rewritten apart from each other.
     """
 
-    target: Array
+    target: Reals
     """What was asked for. [S]"""
-    programmed: Array
+    programmed: Reals
     """What the last write left, at `programming_temperature`. [S]"""
-    programming_temperature: Array
+    programming_temperature: Reals
     """[K]"""
-    writes: Array
+    writes: Reals
     """Mean write pulses so far. [-]"""
-    damage: Array
+    damage: Reals
     """Miner's sum; a cell fails when it passes its own life. [-]"""
     stuck: NDArray[np.int8]
     """`HEALTHY`, `STUCK_LOW` or `STUCK_HIGH`."""
-    clocks: Mapping[str, Array] = field(default_factory=dict)
+    clocks: Mapping[str, Reals] = field(default_factory=dict)
     """Time integrals since the last write, by mechanism; `age` is plain time. [s] or reduced [-]"""
-    draws: Mapping[str, Array] = field(default_factory=dict)
+    draws: Mapping[str, Reals] = field(default_factory=dict)
     """Frozen random numbers, by mechanism."""
 
     @property

@@ -11,34 +11,34 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
-from stack3d.devices.laws import PROGRAMMING, READ_NOISE, RELAXATION, Array, ProgrammingLaw, ReadNoiseLaw
+from stack3d.devices.laws import PROGRAMMING, READ_NOISE, RELAXATION, ProgrammingLaw, ReadNoiseLaw, Reals
 from stack3d.devices.relaxation import ActivatedRelaxation
 from stack3d.schema.base import Conductance, DeckModel, Time, bare
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 Conductances = Annotated[tuple[Conductance, ...], BeforeValidator(bare), Field(min_length=2)]
 Times = Annotated[tuple[Time, ...], BeforeValidator(bare), Field(min_length=2)]
 
 
 @dataclass(frozen=True)
-class Place:
+class RowPlace:
     """Where cells lie among the rows of a table; searched once for all columns."""
 
     row: NDArray[np.intp]
-    share: Array
+    share: Reals
 
     @classmethod
-    def of(cls, target: Array, rows: ArrayLike) -> Place:
+    def of(cls, target: Reals, rows: ArrayLike) -> RowPlace:
         """Place of `target` among rising `rows`; beyond the first and the last it is held."""
         nodes = np.asarray(rows, target.dtype)
         row = np.searchsorted(nodes[1:-1], target, side="right")
         share = (target - nodes[row]) / np.diff(nodes)[row]
         return cls(row, np.clip(share, 0, 1, out=share))
 
-    def between(self, column: ArrayLike) -> Array:
+    def between(self, column: ArrayLike) -> Reals:
         """Linear interpolation of a column."""
         values = np.asarray(column, self.share.dtype)
-        result: Array = np.diff(values)[self.row]
+        result: Reals = np.diff(values)[self.row]
         result *= self.share
         result += values[self.row]
         return result
@@ -60,9 +60,9 @@ class LevelTable(DeckModel):
             raise ValueError("rows come in order of rising target")
         return self
 
-    def at(self, target: Array) -> tuple[Array, Array]:
+    def at(self, target: Reals) -> tuple[Reals, Reals]:
         """Shift of the mean and standard deviation at `target`, in its precision. [S]"""
-        place = Place.of(target, self.target)
+        place = RowPlace.of(target, self.target)
         return place.between(self.shift), place.between(self.sd)
 
     @property
@@ -109,7 +109,7 @@ class ProgrammingTable(ProgrammingLaw):
     """Columns, or the name of a CSV file beside the deck."""
 
     @override
-    def error(self, target: Array, device: Device) -> tuple[Array | float, Array | float]:
+    def error(self, target: Reals, device: DeviceDeck) -> tuple[Reals | float, Reals | float]:
         return self.table.at(target)
 
 
@@ -124,10 +124,10 @@ class RelaxationTable(ActivatedRelaxation):
     """The rows hold the total error and the programming law the first of them; only the rest is added here."""
 
     @override
-    def shift(self, target: Array, time: Array, device: Device) -> tuple[Array | float, Array | float]:
+    def shift(self, target: Reals, time: Reals, device: DeviceDeck) -> tuple[Reals | float, Reals | float]:
         rows = self.table.rows
         nodes = [t for t, _ in rows]
-        place = Place.of(target, self.table.target[: len(self.table.target) // len(rows)])
+        place = RowPlace.of(target, self.table.target[: len(self.table.target) // len(rows)])
         mean, sd = np.zeros((2, *np.broadcast_shapes(target.shape, time.shape)), target.dtype)
         for (_, row), unit in zip(rows, np.eye(len(rows))):
             weight = np.asarray(np.interp(time, nodes, unit), target.dtype)
@@ -150,5 +150,5 @@ class ReadNoiseTable(ReadNoiseLaw):
     """Columns, or the name of a CSV file beside the deck."""
 
     @override
-    def sd(self, conductance: Array, programmed: Array, age: Array, device: Device) -> Array:
-        return Place.of(conductance, self.table.target).between(self.table.sd)
+    def sd(self, conductance: Reals, programmed: Reals, age: Reals, device: DeviceDeck) -> Reals:
+        return RowPlace.of(conductance, self.table.target).between(self.table.sd)

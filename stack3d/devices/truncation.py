@@ -8,9 +8,9 @@ from typing import ClassVar, override
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.devices.laws import TRUNCATION, Array, TruncationLaw
+from stack3d.devices.laws import TRUNCATION, Reals, TruncationLaw
 from stack3d.schema.base import Conductance
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 _REACH = 4.0
 """Standard deviations from a bound beyond which rectification moves the mean by less than 1e-5 of one."""
@@ -25,20 +25,20 @@ def _rectified_mean() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return y * ndtr(y) + np.exp(-0.5 * y * y) / np.sqrt(2 * np.pi), y
 
 
-def _shift(distance: Array) -> Array:
+def _shift(distance: Reals) -> Reals:
     """Move of the location, in sd, that keeps the mean of a normal rectified at `distance` sd below its mean."""
     mean, location = _rectified_mean()
     near = np.minimum(distance, _REACH)
     return np.asarray(np.interp(near, mean, location) - near, distance.dtype)
 
 
-def mean_preserving(mean: Array, sd: Array | float, offset: Array, *, lower: float, upper: float = np.inf) -> Array:
+def mean_preserving(mean: Reals, sd: Reals | float, offset: Reals, *, lower: float, upper: float = np.inf) -> Reals:
     r"""Rectify a normal distribution at its bounds without moving its mean.
 
     Parameters
     ----------
     mean : ndarray
-        Mean before and after; values outside the bounds are taken as the bound. [S]
+        Mean before and after, any shape; values outside the bounds are taken as the bound. [S]
     sd : float or ndarray
         Standard deviation of `offset`, broadcast against `mean`. [S]
     offset : ndarray
@@ -94,16 +94,16 @@ class MeanPreserving(_Bounded):
     """Rectified normal with its location moved so that the mean stays."""
 
     @override
-    def bound(self, mean: Array, sd: Array | float, offset: Array, device: Device) -> Array:
+    def bound(self, mean: Reals, sd: Reals | float, offset: Reals, device: DeviceDeck) -> Reals:
         lower, upper = self._bounds()
         return mean_preserving(mean, sd, offset, lower=lower, upper=upper)
 
 
 @TRUNCATION.register("clip")
-class Clip(_Bounded):
+class Clipping(_Bounded):
     """Plain clipping, as most published statistics were made; its mean is off near a bound."""
 
     @override
-    def bound(self, mean: Array, sd: Array | float, offset: Array, device: Device) -> Array:
+    def bound(self, mean: Reals, sd: Reals | float, offset: Reals, device: DeviceDeck) -> Reals:
         lower, upper = self._bounds()
         return np.clip(mean + offset, lower, upper)

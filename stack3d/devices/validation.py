@@ -26,7 +26,7 @@ HFALO = (math.log(1.5e-12), 1.62, 0.47)
 
 
 @dataclass(frozen=True)
-class Row:
+class Claim:
     """One published number and ours."""
 
     id: str
@@ -58,12 +58,12 @@ def _of[L](kind: type[L], law: object) -> L:
     return law
 
 
-def table() -> list[Row]:
+def table() -> list[Claim]:
     """Compare every device law with the published numbers it claims to reproduce."""
     return [*_foundries(), *_gap_growth(), *_bakes(), *_two_temperatures(), *_relaxation(), *_phase_change(), *_endurance()]
 
 
-def _foundries() -> list[Row]:
+def _foundries() -> list[Claim]:
     """Bakes and relaxation of two foundries: misses of the decks in tolerances, and one number by hand."""
     rows = []
     for technology in "AB":
@@ -77,24 +77,26 @@ def _foundries() -> list[Row]:
             part = misses[given.at(temperature, time)]
             what = f"foundry {technology}, {time:g} s at {temperature - 273.15:.0f} degC, share of {part.size} statistics held"
             share = float(np.mean(part <= 1))
-            rows.append(Row("F", what, 1.0, share, 0.25, "each within 5 % + 0.5 uS, 15 %, 20 % or 2 uS"))
+            rows.append(Claim("F", what, 1.0, share, 0.25, "each within 5 % + 0.5 uS, 15 %, 20 % or 2 uS"))
         basis = "nine of ten statistics"
-        rows.append(Row("F", f"foundry {technology}, share of all held", 1.0, float(np.mean(misses <= 1)), 0.1, basis))
+        rows.append(Claim("F", f"foundry {technology}, share of all held", 1.0, float(np.mean(misses <= 1)), 0.1, basis))
     return rows
 
 
-def _gap_growth() -> list[Row]:
+def _gap_growth() -> list[Claim]:
     """V1: constants and zero of temperature as the source rounded them."""
     rows = []
     for celsius, published in ((93.43, 0.013721), (99.49, 0.029421)):
         kelvin = np.asarray(celsius + 273.15)
         ratio = math.expm1(float(gap_growth_rate(kelvin, boltzmann=ROUNDED_BOLTZMANN)) * TEN_YEARS)
-        rows.append(Row("V1", f"gap growth, R/R0 - 1 after 10 y at {celsius} degC", published, ratio, 1e-4, "absolute", False))
+        rows.append(
+            Claim("V1", f"gap growth, R/R0 - 1 after 10 y at {celsius} degC", published, ratio, 1e-4, "absolute", False)
+        )
     for celsius in (40.45, 40.66):
         kelvin = np.asarray(celsius + 273.15)
         ratio = math.expm1(float(gap_growth_rate(kelvin, boltzmann=ROUNDED_BOLTZMANN)) * TEN_YEARS)
         rows.append(
-            Row(
+            Claim(
                 "V1",
                 f"gap growth, R/R0 - 1 after 10 y at {celsius} degC",
                 6e-6,
@@ -107,7 +109,7 @@ def _gap_growth() -> list[Row]:
     return rows
 
 
-def _bakes() -> list[Row]:
+def _bakes() -> list[Claim]:
     """V2, V3: the published parameters on the points, our fit beside them, and the extrapolation."""
     rows = []
     for id_, material, parameters, rms in (("V2", "HfOx", HFOX, 0.20), ("V3", "HfAlO", HFALO, 0.13)):
@@ -116,24 +118,24 @@ def _bakes() -> list[Row]:
         residual = fits.bake_residuals(data, *parameters)
         computed = float(np.sqrt(np.mean(residual**2)))
         rows.append(
-            Row(id_, f"{material} bakes, rms of ln ln(R/R0), published parameters", rms, computed, 0.011, "rounding of it")
+            Claim(id_, f"{material} bakes, rms of ln ln(R/R0), published parameters", rms, computed, 0.011, "rounding of it")
         )
         basis = "one standard error of the fit"
         names = (f"{material} bakes, fitted ln(tau0/s)", f"{material} bakes, fitted Ea / eV", f"{material} bakes, fitted beta")
         values = (ours.log_attempt, ours.activation_energy, ours.shape)
-        rows += [Row(id_, n, p, v, e, basis) for n, p, v, e in zip(names, parameters, values, ours.errors)]
+        rows += [Claim(id_, n, p, v, e, basis) for n, p, v, e in zip(names, parameters, values, ours.errors)]
     log_attempt, energy, shape = HFOX
     for celsius, growth, tolerance in ((55, 1.005, 0.001), (85, 1.11, 0.01), (105, 1.87, 0.06)):
         x = TEN_YEARS / math.exp(log_attempt + energy / (BOLTZMANN * (celsius + 273.15)))
         what = f"HfOx extrapolated, R/R0 after 10 y at {celsius} degC, published parameters"
-        rows.append(Row("V2", what, growth, math.exp(x**shape), tolerance, "rounding of the parameters", False))
+        rows.append(Claim("V2", what, growth, math.exp(x**shape), tolerance, "rounding of the parameters", False))
     return rows
 
 
-def _two_temperatures() -> list[Row]:
+def _two_temperatures() -> list[Claim]:
     """V4: times to a doubled resistance at two temperatures."""
     energy = fits.arrhenius_energy((3985.0, 181.0), (473.15, 523.15))
-    return [Row("V4", "Cu:MoOx/GdOx, Ea / eV of the time to 2 R0", 1.32, energy, 0.005, "rounding")]
+    return [Claim("V4", "Cu:MoOx/GdOx, Ea / eV of the time to 2 R0", 1.32, energy, 0.005, "rounding")]
 
 
 def _cells(device: DeviceModel, target: float, times: list[float]) -> list[tuple[float, float]]:
@@ -148,26 +150,26 @@ def _cells(device: DeviceModel, target: float, times: list[float]) -> list[tuple
     return found
 
 
-def _relaxation() -> list[Row]:
+def _relaxation() -> list[Claim]:
     """V5: 1e5 cells through the decks, retention and faults off because the tables hold neither."""
     rows = []
     hfox = build_device(load_device("hfox_analog")).without("retention", "faults")
     found = _cells(hfox, 20e-6, [1.0, 86400.0, 172800.0])
     for name, published, (_, sd) in zip(("1 s", "1 d", "2 d"), (2.02, 3.91, 3.93), found):
         rows.append(
-            Row("V5", f"HfOx at 20 uS, sd / uS after {name}", published, sd * 1e6, 0.01 * published + 0.005, "1 % + rounding")
+            Claim("V5", f"HfOx at 20 uS, sd / uS after {name}", published, sd * 1e6, 0.01 * published + 0.005, "1 % + rounding")
         )
     cmo = build_device(load_device("cmo_hfox")).without("retention", "faults", "programming")
     found = _cells(cmo, 50e-6, [600.0, 3600.0, 86400.0])
     published_pairs = ((-0.57, 0.68), (-0.73, 0.76), (-1.01, 0.89))
     for name, (mean, sd), (ours_mean, ours_sd) in zip(("10 min", "1 h", "1 d"), published_pairs, found):
         basis = "1 % + rounding"
-        rows.append(Row("V5", f"CMO/HfOx, mean shift / uS after {name}", mean, ours_mean * 1e6, -0.01 * mean + 0.005, basis))
-        rows.append(Row("V5", f"CMO/HfOx, sd / uS after {name}", sd, ours_sd * 1e6, 0.01 * sd + 0.005, basis))
+        rows.append(Claim("V5", f"CMO/HfOx, mean shift / uS after {name}", mean, ours_mean * 1e6, -0.01 * mean + 0.005, basis))
+        rows.append(Claim("V5", f"CMO/HfOx, sd / uS after {name}", sd, ours_sd * 1e6, 0.01 * sd + 0.005, basis))
     return rows
 
 
-def _phase_change() -> list[Row]:
+def _phase_change() -> list[Claim]:
     """V6: drift of phase-change cells."""
     deck = load_device("pcm_gst")
     device = build_device(deck)
@@ -178,23 +180,23 @@ def _phase_change() -> list[Row]:
     kept = device.conductance(device.advance(state, 86400.0, 298.15)).mean() / device.conductance(state).mean()
     speeds = law.rate(np.array([125.0, 300.0]), 0.0, deck)
     return [
-        Row("V6", "PCM, smallest mean drift exponent", 0.049, float(exponents.min()), 0.01 * 0.049, "1 %"),
-        Row("V6", "PCM, largest mean drift exponent", 0.1, float(exponents.max()), 0.01 * 0.1, "1 %"),
-        Row("V6", "PCM at u = 0.5, mean G(1 d)/G(0)", 0.664, float(kept), 0.01 * 0.664, "1 %", False),
-        Row("V6", "PCM, drift speed at 125 K over that at 300 K", 1.0, float(speeds[0] / speeds[1]), 0.01, "1 %", False),
+        Claim("V6", "PCM, smallest mean drift exponent", 0.049, float(exponents.min()), 0.01 * 0.049, "1 %"),
+        Claim("V6", "PCM, largest mean drift exponent", 0.1, float(exponents.max()), 0.01 * 0.1, "1 %"),
+        Claim("V6", "PCM at u = 0.5, mean G(1 d)/G(0)", 0.664, float(kept), 0.01 * 0.664, "1 %", False),
+        Claim("V6", "PCM, drift speed at 125 K over that at 300 K", 1.0, float(speeds[0] / speeds[1]), 0.01, "1 %", False),
     ]
 
 
-def _endurance() -> list[Row]:
+def _endurance() -> list[Claim]:
     """V11, V12, and the temperature factor that gave the activation energy."""
     rows = []
     for fit in fits.fit_voltage():
         current = f"{fit.current * 1e6:.0f} uA"
         what = f"endurance over voltage, {current}, worst point of the two-sided form, decades off"
-        rows.append(Row("V11", what, 0, fit.two_sided_error, 0.5, "half a decade"))
+        rows.append(Claim("V11", what, 0, fit.two_sided_error, 0.5, "half a decade"))
     for state, slope in fits.size_slopes().items():
         rows.append(
-            Row(
+            Claim(
                 "V12",
                 f"endurance over size, {state}, slope of ln N / nm",
                 0.225,
@@ -210,10 +212,12 @@ def _endurance() -> list[Row]:
         ("decades of the high resistance per decade", window.high_resistance_slope, law.high_resistance_slope),
         ("threshold over the life", window.threshold, law.threshold),
     ):
-        rows.append(Row("V12", f"window closure, 20 nm, {what}", found, used, 0.005, "rounding; half a per cent of a decade"))
-    rows.append(Row("V12", "window closure, 20 nm, rms over both states, decades", 0, window.rms, 0.1, "scatter of the points"))
+        rows.append(Claim("V12", f"window closure, 20 nm, {what}", found, used, 0.005, "rounding; half a per cent of a decade"))
+    rows.append(
+        Claim("V12", "window closure, 20 nm, rms over both states, decades", 0, window.rms, 0.1, "scatter of the points")
+    )
     ratio = math.exp(0.448 / BOLTZMANN * (1 / 380 - 1 / 300))
-    rows.append(Row("V10", "endurance at 380 K over that at 300 K, 0.448 eV", 0.026, ratio, 0.0005, "rounding"))
+    rows.append(Claim("V10", "endurance at 380 K over that at 300 K, 0.448 eV", 0.026, ratio, 0.0005, "rounding"))
     return rows
 
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from stack3d.devices.arrays import fits, paired_normal, streams
 from stack3d.devices.bound import CLOCKS, BoundLaws
-from stack3d.devices.laws import Array, EnduranceLaw
+from stack3d.devices.laws import EnduranceLaw, Reals
 from stack3d.devices.state import HEALTHY, STUCK_HIGH, STUCK_LOW, CellState
 
 
@@ -140,7 +140,7 @@ class Writing(BoundLaws):
         if chosen.all():
             return fresh, bill
 
-        def merge(new: Array, old: Array) -> Array:
+        def merge(new: Reals, old: Reals) -> Reals:
             return np.where(chosen, new, old).astype(old.dtype)
 
         return (
@@ -158,9 +158,9 @@ class Writing(BoundLaws):
     def _write(
         self,
         state: CellState,
-        target: Array,
+        target: Reals,
         rng: np.random.Generator,
-        temperature: Array,
+        temperature: Reals,
         pair_axis: int | None,
         chosen: NDArray[np.bool_] | None = None,
     ) -> tuple[CellState, WriteBill]:
@@ -198,7 +198,7 @@ class Writing(BoundLaws):
         if self.retention and self.retention.random:
             draw = paired_normal(rngs["retention"], shape, dtype, pair_axis, self.retention.pair_correlation)
             draws["retention"] = self.retention.frozen(draw, goal, device)
-        clocks: dict[str, Array] = {"age": np.zeros(())}
+        clocks: dict[str, Reals] = {"age": np.zeros(())}
         clocks.update({name: np.zeros(()) for name in CLOCKS if getattr(self, name)})
         if self.read_disturb:
             clocks["reads"] = np.zeros(())
@@ -208,7 +208,7 @@ class Writing(BoundLaws):
         fresh = CellState(np.ascontiguousarray(target), programmed, temperature, writes, damage, stuck, clocks, draws)
         return fresh, WriteBill(cells, pulses * cells, energy, failed)
 
-    def _programmed(self, goal: Array, rng: np.random.Generator) -> Array:
+    def _programmed(self, goal: Reals, rng: np.random.Generator) -> Reals:
         if self.programming is None:
             return goal.copy()
         shift, sd = self.programming.error(goal, self.device)
@@ -216,7 +216,7 @@ class Writing(BoundLaws):
         error *= sd
         return self.truncation.bound(goal + shift, sd, error, self.device)
 
-    def damage_rate(self, temperature: ArrayLike) -> Array:
+    def damage_rate(self, temperature: ArrayLike) -> Reals:
         """Share of the life's scale that one write-verify at `temperature` [K] costs. [-]"""
         if self.endurance is None:
             return np.zeros(np.shape(temperature))

@@ -14,6 +14,10 @@ MOST_UPDATES = 50
 """Corrections after which the loop gives up."""
 ROUNDING_FLOOR = 1e-7
 """Residual below which a correction that no longer halves it has met rounding, where nobody knows how much that is."""
+UPDATE_GAIN = 0.02
+"""Share of the residual that a correction has to leave at most; what the coefficients do leaves about a tenth."""
+MARGIN = 0.5
+"""Share of the tolerance that the last correction aims at."""
 WORTH_FILLING = 0.2
 """Share of the residual that a correction may leave before a matrix that holds older coefficients is filled anew."""
 
@@ -52,9 +56,8 @@ def corrected(
     *,
     tolerance: float,
     what: str,
-    least_gain: float,
-    share: float,
     refill: Callable[[], None] | None = None,
+    is_linear: bool = False,
 ) -> Corrected:
     """Correct a state until it solves equations whose coefficients are taken at that state.
 
@@ -64,7 +67,7 @@ def corrected(
     Parameters
     ----------
     state : ndarray
-        To begin with.
+        To begin with, any shape.
     left : callable
         What a state leaves of its equations.
     correct : callable
@@ -75,6 +78,8 @@ def corrected(
         Is solved, for messages.
     refill : callable, optional
         Takes the present coefficients into a matrix that holds older ones; without it `correct` has the present ones.
+    is_linear : bool
+        Whether no coefficient follows the state, so that one correction can do it all.
 
     Raises
     ------
@@ -82,6 +87,7 @@ def corrected(
         When a residual is no number, or too large after `MOST_UPDATES`.
     """
     last, iterations, is_filled = np.inf, 0, False
+    least = 0.0 if is_linear else UPDATE_GAIN
     for updates in range(MOST_UPDATES + 1):
         now = left(state)
         is_floor = now.rounding is None and last <= ROUNDING_FLOOR and now.size > 0.5 * last
@@ -93,7 +99,7 @@ def corrected(
         if refill is not None and is_poor and not is_filled:
             refill()
         is_filled, last = is_poor, now.size
-        change, count = correct(now.residual, max(least_gain, share * tolerance / now.size))
+        change, count = correct(now.residual, max(least, MARGIN * tolerance / now.size))
         state, iterations = state + change, iterations + count
     raise SolverError(
         f"{what}: relative residual {now.size:.1e} after {updates} updates, {tolerance:.1e} asked; the solution may have left"

@@ -177,7 +177,7 @@ def solved(
     start : ndarray, shape (own,), optional
         Near the solution.
     scale : float, optional
-        What the residual is relative to, by default the norm of the right side.
+        What the residual is relative to, by default the norm of the right side. [unit of the right side]
 
     Raises
     ------

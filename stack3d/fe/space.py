@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError
+from stack3d.fe.forms import compiled
 from stack3d.fe.hand_over import handed_over
 from stack3d.fe.library import import_dolfinx, import_mpi
 from stack3d.layout import Floats
@@ -166,7 +167,7 @@ class Space:
     def volumes(self) -> Floats:
         """Volume at each value of a function that is constant in each cell, as DOLFINx integrates it. [m³]"""
         v = self.ufl.TestFunction(self.constants)
-        vector = self.dolfinx.fem.assemble_vector(self.dolfinx.fem.form(v * self.dx))
+        vector = self.dolfinx.fem.assemble_vector(self.form(v * self.dx))
         vector.scatter_forward()
         return np.array(vector.array)
 
@@ -174,7 +175,7 @@ class Space:
 
     def form(self, expression: Any) -> Any:
         """A form of UFL, compiled."""
-        return self.dolfinx.fem.form(expression)
+        return compiled(expression)
 
     def vector(self, expression: Any) -> Floats:
         """A linear form, compiled or not, assembled; shape (own,)."""

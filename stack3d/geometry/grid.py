@@ -12,7 +12,7 @@ from stack3d.errors import DeckError, Problem
 from stack3d.geometry.edges import ROUNDING, apart
 from stack3d.grids import Grid
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
-from stack3d.schema.numerics import Mesh
+from stack3d.schema.numerics import MeshDeck
 
 MOST_ELEMENTS = 20_000
 """Along one interval; more come from a misplaced unit."""
@@ -82,7 +82,7 @@ def _lateral(
     points: Iterable[float],
     core: tuple[float, float],
     target: float,
-    mesh: Mesh,
+    mesh: MeshDeck,
     walls: set[float],
 ) -> Floats:
     """Lines through `hard`, `loose` but for rounding and, where they do not crowd another, ends of `spans` and `points`.
@@ -117,7 +117,7 @@ def _lateral(
 def build_grid(
     stack: Stack,
     sources: Sequence[HeatSource],
-    mesh: Mesh,
+    mesh: MeshDeck,
     points: Sequence[tuple[float, float]] = (),
     patches: Sequence[Rectangle] = (),
     soonest: float | None = None,
@@ -130,7 +130,7 @@ def build_grid(
     sources : sequence of HeatSource
         Their edges become lines where they do not crowd each other, and elements are smaller towards them, in the
         plane and through the height.
-    mesh : Mesh
+    mesh : MeshDeck
     points : sequence of (x, y)
         Lines go through them too: a temperature at a node is more accurate than one between nodes.
     patches : sequence of Rectangle
@@ -179,7 +179,7 @@ def build_grid(
     return Grid(x, y, z, layer)
 
 
-def _finest(stack: Stack, source: HeatSource, mesh: Mesh, soonest: float | None) -> float:
+def _finest(stack: Stack, source: HeatSource, mesh: MeshDeck, soonest: float | None) -> float:
     """Tallest element at the faces of a heated layer by the first output, infinite without one. [m]"""
     if soonest is None:
         return float("inf")
@@ -187,9 +187,19 @@ def _finest(stack: Stack, source: HeatSource, mesh: Mesh, soonest: float | None)
 
 
 def element_heights(
-    stack: Stack, sources: Sequence[HeatSource], mesh: Mesh, soonest: float | None = None
+    stack: Stack, sources: Sequence[HeatSource], mesh: MeshDeck, soonest: float | None = None
 ) -> tuple[Floats, NDArray[np.intp]]:
-    """Heights of the elements of a stack, a repeated one where a contact lies, and the layer between each two of them. [m]"""
+    """Heights of the elements of a stack, a repeated one where a contact lies, and the layer between each two of them. [m]
+
+    Parameters
+    ----------
+    stack : Stack
+    sources : sequence of HeatSource
+    mesh : MeshDeck
+    soonest : float, optional
+        Time of the first output of a transient: elements at the faces of heated layers resolve how far heat has come up and
+        down by then. [s]
+    """
     core = stack.footprint
     target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
     thickness = mesh.aspect * target

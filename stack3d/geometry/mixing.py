@@ -130,7 +130,7 @@ def with_cylinders(
     )
 
 
-def material_of(deck: schema.geometry.Material, thickness: float) -> Material:
+def material_of(deck: schema.geometry.MaterialDeck, thickness: float) -> Material:
     """Thermal properties of a material deck in a layer of a thickness [m]."""
     if (parts := deck.cylinders) is not None:
         if parts.resolved:

@@ -12,8 +12,7 @@ from stack3d.errors import MOST_MISTAKES, DeckError, Problem, did_you_mean
 from stack3d.geometry.edges import with_joined_edges
 from stack3d.geometry.mixing import material_of, resolved_fill
 from stack3d.layout import Block, Channels, Cylinders, HeatSource, Layer, Material, Rectangle, Stack, overlapping
-from stack3d.schema.geometry import Geometry
-from stack3d.schema.geometry import Layer as LayerDeck
+from stack3d.schema.geometry import GeometryDeck, LayerDeck
 from stack3d.schema.scenario import Scenario
 
 VOID = Material("void", (0.0, 0.0, 0.0), 0.0)
@@ -23,7 +22,7 @@ MOST_CYLINDERS = 2500
 """In one field that is meshed cylinder by cylinder."""
 
 
-def _resolved(deck: schema.geometry.Material, name: str, extent: Rectangle, thickness: float) -> tuple[Cylinders, ...]:
+def _resolved(deck: schema.geometry.MaterialDeck, name: str, extent: Rectangle, thickness: float) -> tuple[Cylinders, ...]:
     """Cylinders of a material that asks for meshed ones; raises DeckError when none fits or there are too many."""
     parts = deck.cylinders
     if parts is None or not parts.resolved:
@@ -43,7 +42,7 @@ def _resolved(deck: schema.geometry.Material, name: str, extent: Rectangle, thic
     return (found,)
 
 
-def _listed(geometry: Geometry) -> Iterator[tuple[str, str, LayerDeck, int | None]]:
+def _listed(geometry: GeometryDeck) -> Iterator[tuple[str, str, LayerDeck, int | None]]:
     """(key, name in the stack, deck, tier) of each layer from the bottom up."""
     for part in ("layers", "below"):
         for i, layer in enumerate(getattr(geometry, part)):
@@ -56,7 +55,7 @@ def _listed(geometry: Geometry) -> Iterator[tuple[str, str, LayerDeck, int | Non
         yield f"geometry.above[{i}]", layer.name, layer, None
 
 
-def build_stack(geometry: Geometry) -> Stack:
+def build_stack(geometry: GeometryDeck) -> Stack:
     """Place the layers of a geometry deck; of a mesh of the user's own, a layer per region.
 
     Raises
@@ -154,7 +153,7 @@ def _blocks(key: str, name: str, deck: LayerDeck, extent: Rectangle, problems: l
     return tuple(Block(b.name, box, material_of(b.material, deck.thickness)) for b, box in zip(deck.blocks, boxes))
 
 
-def _channels(deck: schema.geometry.Channels, extent: Rectangle, thickness: float) -> Channels:
+def _channels(deck: schema.geometry.ChannelsDeck, extent: Rectangle, thickness: float) -> Channels:
     """Outlines of the channels of a layer; raises DeckError when they do not fill it."""
     along_y = deck.direction == "y"
     low, high = (extent.x0, extent.x1) if along_y else (extent.y0, extent.y1)
@@ -194,7 +193,7 @@ def _size(box: Rectangle) -> str:
     return f"x {box.x0 * 1e3:g} to {box.x1 * 1e3:g} mm, y {box.y0 * 1e3:g} to {box.y1 * 1e3:g} mm"
 
 
-def tile_sites(geometry: Geometry, stack: Stack) -> list[tuple[str, Rectangle]]:
+def tile_sites(geometry: GeometryDeck, stack: Stack) -> list[tuple[str, Rectangle]]:
     """(layer, box) of every tile site: bottom tier first, then rows along y, then x."""
     decks = {name: deck for _, name, deck, _ in _listed(geometry)}
     sites = []

@@ -18,7 +18,7 @@ from stack3d.geometry.mesh_cache import cached, fingerprint
 from stack3d.grids import Grid
 from stack3d.layout import Cylinders, Floats, HeatSource, Material, Rectangle, Stack, Surface
 from stack3d.meshes import VOID, Columns, Ints
-from stack3d.schema.numerics import Mesh
+from stack3d.schema.numerics import MeshDeck
 
 SCALE = 1e6
 """Gmsh's kernel works in micrometres: its tolerance of 1e-7 is too coarse for metres."""
@@ -276,7 +276,7 @@ def _faces(body: Columns, stack: Stack, surfaces: Sequence[Surface], bounds: Rec
 def build_columns(
     stack: Stack,
     sources: Sequence[HeatSource],
-    mesh: Mesh,
+    mesh: MeshDeck,
     surfaces: Sequence[Surface] = (),
 ) -> Columns:
     """Mesh a stack in columns of tetrahedra.
@@ -287,7 +287,7 @@ def build_columns(
     sources : sequence of HeatSource
         Their edges become edges of the mesh where they do not crowd another, and elements are smaller towards them, in the
         plane and through the height.
-    mesh : Mesh
+    mesh : MeshDeck
     surfaces : sequence of Surface
         Cooled parts of faces; their outlines are edges.
 

@@ -16,7 +16,7 @@ from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.geometry.mixing import material_of
 from stack3d.layout import Floats, Layer, Material, Rectangle, Stack
 from stack3d.meshes import CORNERS, SIDES, CellMesh, Ints, Kind, rows_in
-from stack3d.schema.geometry import Geometry
+from stack3d.schema.geometry import GeometryDeck
 
 FLAT = {"triangle": 3, "triangle6": 3, "quad": 4, "quad8": 4, "quad9": 4}
 """Corners of the cells of surfaces."""
@@ -46,7 +46,7 @@ class _Named:
     names: tuple[str, ...]
 
 
-def read_mesh(geometry: Geometry) -> CellMesh:
+def read_mesh(geometry: GeometryDeck) -> CellMesh:
     """The mesh of a geometry deck with its materials.
 
     Raises

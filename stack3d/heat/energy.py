@@ -67,7 +67,16 @@ def component_powers(chip: ComputingChip, heat: Heat) -> dict[str, float]:
 
 
 def break_even_rate(chip: ComputingChip, heat: Heat, writes: float, machine: power.Machine) -> float:
-    """Rate above which the chip draws less than a conventional machine; 0 = at any, infinite = at none. [1/s]"""
+    """Rate above which the chip draws less than a conventional machine; 0 = at any, infinite = at none. [1/s]
+
+    Parameters
+    ----------
+    chip : ComputingChip
+    heat : Heat
+    writes : float
+        Energy of writes over the time in which they were made. [W]
+    machine : Machine
+    """
     moving = sum(dynamic_energies(chip, heat).values())
     resting = writes + heat.calibrations * calibration_energy(chip, heat) + float(heat.powers["leakage"].sum())
     more, saved = resting - machine.leakage, machine.energy - moving

@@ -22,7 +22,7 @@ from stack3d.heat.sources import heat_sources
 from stack3d.heat.state import Heat
 from stack3d.heat.transient import over_time, with_smaller_steps
 from stack3d.layout import Floats, HeatSource
-from stack3d.schema.numerics import Transient
+from stack3d.schema.numerics import TransientDeck
 from stack3d.thermal.backend import ThermalSolution
 
 SWING = 1.25
@@ -72,7 +72,16 @@ def answers(chip: Chip, solution: ThermalSolution) -> Answers:
 
 
 def of_state(chip: ComputingChip, state: Heat, backends: Backends, values: Mapping[str, Any]) -> Estimates:
-    """`of_mesh` of a chip with a workload, with the powers of a thermal state, for all of its output variables."""
+    """`of_mesh` of a chip with a workload, with the powers of a thermal state, for all of its output variables.
+
+    Parameters
+    ----------
+    chip : ComputingChip
+    state : Heat
+    backends : Backends
+    values : mapping
+        Output variables of the run.
+    """
     found = of_mesh(chip, state.solution, backends, heat_sources(chip, state.powers, state.rate))
     return {**found, **_spread(values, found)}
 
@@ -184,7 +193,7 @@ def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: H
     assert deck is not None
     smaller = with_smaller_steps(deck, chip.scenario.solver.error_promise, 8.0)
 
-    def march(other: Chip, body: AnyKind, away: int, steps: Transient = deck) -> Answers:
+    def march(other: Chip, body: AnyKind, away: int, steps: TransientDeck = deck) -> Answers:
         scenario = other.scenario.model_copy(update={"transient": steps})
         solid = _kept(backends, away).solid(scenario, chip.stack, body)
         with warnings.catch_warnings():

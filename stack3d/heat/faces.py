@@ -8,8 +8,7 @@ import numpy as np
 
 from stack3d.heat.channels import channel_runs
 from stack3d.layout import Rectangle, Stack, Surface
-from stack3d.schema.cooling import Cooling
-from stack3d.schema.cooling import Face as FaceDeck
+from stack3d.schema.cooling import CoolingDeck, FaceDeck
 from stack3d.thermal.problem import Face, FilmLaw, HeatProblem
 
 FIRST_RISE = 20.0
@@ -27,13 +26,13 @@ def face_of(deck: FaceDeck, area: float, ambient: float) -> Face:
     return Face(deck.film(ambient + FIRST_RISE, ambient, area), ambient, flux, capacity)
 
 
-def film_laws(cooling: Cooling, problem: HeatProblem) -> dict[str, FilmLaw]:
+def film_laws(cooling: CoolingDeck, problem: HeatProblem) -> dict[str, FilmLaw]:
     """Laws of the faces whose film follows their temperature."""
     decks = cooling.conditions.items()
     return {n: partial(d.film, ambient=cooling.ambient, area=problem.area(n)) for n, d in decks if d.follows_surface}
 
 
-def surfaces_of(cooling: Cooling, stack: Stack) -> list[Surface]:
+def surfaces_of(cooling: CoolingDeck, stack: Stack) -> list[Surface]:
     """Patches of a cooling deck; raises UnknownNameError for a layer that is not there."""
     out = []
     for patch in cooling.patches:
@@ -56,7 +55,7 @@ def side_area(stack: Stack) -> float:
     return total
 
 
-def patches_of(stack: Stack, cooling: Cooling) -> list[tuple[Surface, Face]]:
+def patches_of(stack: Stack, cooling: CoolingDeck) -> list[tuple[Surface, Face]]:
     """Patches of a cooling deck, then the films of channels, with their conditions."""
     patches: list[tuple[Surface, Face]] = []
     for surface, deck in zip(surfaces_of(cooling, stack), cooling.patches):
@@ -68,7 +67,7 @@ def patches_of(stack: Stack, cooling: Cooling) -> list[tuple[Surface, Face]]:
     return patches
 
 
-def outer_faces(stack: Stack, cooling: Cooling) -> dict[str, Face]:
+def outer_faces(stack: Stack, cooling: CoolingDeck) -> dict[str, Face]:
     """Conditions of ``top``, ``bottom`` and ``sides``."""
     areas = {"top": stack.layers[-1].extent.area, "bottom": stack.layers[0].extent.area, "sides": side_area(stack)}
     decks = {"top": cooling.top, "bottom": cooling.bottom, "sides": cooling.sides}

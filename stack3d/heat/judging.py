@@ -96,7 +96,19 @@ class Judged:
 
 
 def judged(own: Answers, parts: Parts, how: str, rough: Other | None = None) -> Judged:
-    """Errors of `own` from what makes them, together and each."""
+    """Errors from what makes them, together and each.
+
+    Parameters
+    ----------
+    own : mapping of str to ndarray
+        Answers whose errors are sought. [K]
+    parts : mapping of str to (float, mapping, mapping)
+        Weights and pairs of answers by what they differ in.
+    how : str
+        A sentence for the dataset.
+    rough : Other, optional
+        The smallest of the other solutions, on which steps in time are judged.
+    """
     each = {name: compared(own, {name: part}) for name, part in parts.items()}
     return Judged(compared(own, parts), how, each, rough)
 

@@ -16,7 +16,14 @@ from stack3d.thermal.problem import HeatProblem
 def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution, highest: Floats | None = None) -> None:
     """Warn where a face passes what its cooling can do, or a layer its highest temperature.
 
-    `highest`, shape (layers,), is the hottest that each layer gets over a life, where one was followed [K].
+    Parameters
+    ----------
+    chip : Chip
+    problem : HeatProblem
+        With the films of the solution.
+    solution : ThermalSolution
+    highest : ndarray, shape (layers,), optional
+        Hottest that each layer gets over a life, where one was followed. [K]
     """
     for name, deck in chip.scenario.cooling.conditions.items():
         face = problem.faces[name]

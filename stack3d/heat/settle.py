@@ -41,10 +41,10 @@ def settle(
         Temperatures to begin with. [K]
     limits : Limits
     write_power : ndarray or float
-        Power of writes in each tile. [W]
+        Power of writes in each tile, shape (tiles,). [W]
     above : callable
         Rate [1/s] → how far the hottest instant of a period lies above the mean of each box; throttling looks at it. [K]
-    leaking : ndarray or float
+    leaking : ndarray or float, shape (tiles,)
         Leakage of each tile's periphery, mean over a period, over that at its mean temperature. [-]
     calibrations : float
         Of corrections, mean per second. [1/s]

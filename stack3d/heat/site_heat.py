@@ -47,7 +47,7 @@ def site_heat(chip: ComputingChip, sites: Sequence[Site], powers: Mapping[str, F
     sites : sequence of (layer, Rectangle)
     powers : mapping of str to ndarray, shape (tiles,)
         By component; links as they are over one tier boundary. [W]
-    required : ndarray of int
+    required : ndarray of int, shape (required,)
         Sites that must be among those known.
 
     Notes

@@ -18,7 +18,7 @@ from stack3d.heat.sources import power_schedule
 from stack3d.heat.state import Heat
 from stack3d.layout import Floats, HeatSource
 from stack3d.record import Record
-from stack3d.schema.numerics import Accuracy, Transient
+from stack3d.schema.numerics import AccuracyDeck, TransientDeck
 from stack3d.thermal.backend import SolidBackend, ThermalSolution
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.thermal.problem import HeatProblem
@@ -35,21 +35,21 @@ LEAST = 1e-5
 """Local error below which no step is cut. [K]"""
 
 
-def tolerances(deck: Transient, promise: float) -> tuple[float, float]:
+def tolerances(deck: TransientDeck, promise: float) -> tuple[float, float]:
     """Local error of a step: absolute [K], and as a share of the largest change so far; the larger of the two counts."""
     if deck.tolerance is None:
         return LEAST, OF_PROMISE * promise
     return deck.tolerance.kelvin or LEAST, deck.tolerance.share or 0.0
 
 
-def with_smaller_steps(deck: Transient, promise: float, cut: float) -> Transient:
+def with_smaller_steps(deck: TransientDeck, promise: float, cut: float) -> TransientDeck:
     """The same with a `cut`-th of the local error, and a fixed step that goes with it: errors of steps are of order 3."""
     kelvin, share = tolerances(deck, promise)
-    tolerance = Accuracy.model_construct(kelvin=None if share else kelvin / cut, share=share / cut if share else None)
+    tolerance = AccuracyDeck.model_construct(kelvin=None if share else kelvin / cut, share=share / cut if share else None)
     return deck.model_copy(update={"tolerance": tolerance, "step": deck.step and deck.step / cut ** (2 / 3)})
 
 
-def schedule_of(chip: Chip, deck: Transient, state: Heat | None) -> tuple[tuple[HeatSource, ...], PowerSchedule]:
+def schedule_of(chip: Chip, deck: TransientDeck, state: Heat | None) -> tuple[tuple[HeatSource, ...], PowerSchedule]:
     """All heat sources and their powers over time; raises DeckError for a duty on top of a trace."""
     sources, schedule = power_schedule(chip, state)
     if deck.duty is None:
@@ -122,7 +122,7 @@ def over_time(chip: Chip, solid: SolidBackend, state: Heat | None = None) -> tup
 def _marched(
     system: TransientSystem,
     schedule: PowerSchedule,
-    deck: Transient,
+    deck: TransientDeck,
     initial: float | Floats,
     allowed: tuple[float, float],
 ) -> Callable[[float], TransientResult]:
@@ -158,7 +158,7 @@ def _marched(
 
 
 def _periodic(
-    system: TransientSystem, schedule: PowerSchedule, deck: Transient, ambient: float, allowed: tuple[float, float]
+    system: TransientSystem, schedule: PowerSchedule, deck: TransientDeck, ambient: float, allowed: tuple[float, float]
 ) -> Callable[[float], TransientResult]:
     """Exact by modes where there are any, else marched from the state that a period gives back."""
     if schedule.period is None:

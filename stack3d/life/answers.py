@@ -13,7 +13,7 @@ from stack3d.life.life import Life
 from stack3d.mvm import SinhCell
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
-from stack3d.schema.life import Lifetime
+from stack3d.schema.life import LifetimeDeck
 
 
 def endurance_at_hold(computer: Computer, hottest: NDArray[np.float64], interval: float) -> float:
@@ -47,7 +47,7 @@ def ohmic_error(computer: Computer, layer: str) -> float:
 
 def answered(
     history: History,
-    lifetime: Lifetime,
+    lifetime: LifetimeDeck,
     record: Record,
     observer: Observer,
     clock: Stopwatch,
@@ -57,7 +57,7 @@ def answered(
     Parameters
     ----------
     history : History
-    lifetime : Lifetime
+    lifetime : LifetimeDeck
     record : Record
         Of the epochs.
     observer : Observer

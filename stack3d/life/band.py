@@ -12,13 +12,13 @@ from stack3d.life.history import History, curve, time_to_loss
 from stack3d.life.life import Life
 from stack3d.record import Record
 from stack3d.schema.device import BANDS
-from stack3d.schema.life import Lifetime
+from stack3d.schema.life import LifetimeDeck
 
 DRAWS = 8
 """Draws of a posterior that a band follows: the ends of eight hold about four fifths of what is not known."""
 
 
-def add_band(history: History, lifetime: Lifetime, record: Record) -> None:
+def add_band(history: History, lifetime: LifetimeDeck, record: Record) -> None:
     """The same temperatures for devices at both ends of their bands, and for draws of their posteriors.
 
     Low and high are then the curves of the least and the most accurate draw: the same chips, so that what is not known of the

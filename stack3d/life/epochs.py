@@ -17,7 +17,18 @@ CROSSINGS = 4
 
 
 def elapse(life: Life, end: float, climate: Climate, plan: Sequence[Policy], epoch: int) -> Life:
-    """Age the chips to `end` in a climate, acting where policies ask for it; a periodic act at `end` is not among them."""
+    """Age the chips to `end` in a climate, acting where policies ask for it; a periodic act at `end` is not among them.
+
+    Parameters
+    ----------
+    life : Life
+    end : float
+        Since programming. [s]
+    climate : Climate
+    plan : sequence of Policy
+    epoch : int
+        Seeds what acts draw.
+    """
     events = sorted(
         ((when, before, i) for i, p in enumerate(plan) for when, before in p.events(life.time, end)), key=lambda e: e[0]
     )

@@ -47,6 +47,9 @@ def time_to_loss(times: NDArray[np.float64], accuracy: NDArray[np.float64], idea
     ----------
     times : ndarray, shape (times,)
     accuracy : ndarray, shape (times, chips)
+        [-]
+    ideal, loss : float
+        In float arithmetic, and how far below. [-]
     """
     limit = ideal - loss
     out = np.full(accuracy.shape[1], np.nan)
@@ -64,7 +67,18 @@ def time_to_loss(times: NDArray[np.float64], accuracy: NDArray[np.float64], idea
 
 
 def replay(life: Life, times: NDArray[np.float64], climates: Sequence[Climate], plan: Sequence[Policy]) -> Life:
-    """The same history of temperatures and acts, from programming to the end, for another computer or band."""
+    """The same history of temperatures and acts, from programming to the end, for another computer or band.
+
+    Parameters
+    ----------
+    life : Life
+        Just programmed.
+    times : ndarray, shape (times,)
+        Ends of the epochs. [s]
+    climates : sequence of Climate
+        Of the epochs.
+    plan : sequence of Policy
+    """
     for policy in plan:
         life = policy.programmed(life, climates[0])
     for epoch, (now, climate) in enumerate(zip(times, climates)):
@@ -75,7 +89,18 @@ def replay(life: Life, times: NDArray[np.float64], climates: Sequence[Climate], 
 def curve(
     life: Life, times: NDArray[np.float64], climates: Sequence[Climate], plan: Sequence[Policy]
 ) -> list[NDArray[np.float64]]:
-    """Accuracy of every chip at the end of every epoch through the same temperatures."""
+    """Accuracy of every chip at the end of every epoch through the same temperatures.
+
+    Parameters
+    ----------
+    life : Life
+        Just programmed.
+    times : ndarray, shape (times,)
+        Ends of the epochs. [s]
+    climates : sequence of Climate
+        Of the epochs.
+    plan : sequence of Policy
+    """
     for policy in plan:
         life = policy.programmed(life, climates[0])
     curve: list[NDArray[np.float64]] = []

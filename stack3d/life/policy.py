@@ -44,7 +44,17 @@ class Policy(Protocol):
     def correct(
         self, life: Life, matrices: dict[str, mvm.AnalogMatrix], seen: Mapping[str, Any], climate: Climate
     ) -> tuple[dict[str, mvm.AnalogMatrix], dict[str, mvm.Compensation]]:
-        """Matrices with new converter ranges, and digital corrections by layer."""
+        """Matrices with new converter ranges, and digital corrections by layer.
+
+        Parameters
+        ----------
+        life : Life
+        matrices : dict of str to AnalogMatrix
+            As the policies before left them.
+        seen : mapping of str to ndarray
+            Conductances by matrix, shape (chips, devices, n_inputs, n_columns). [S]
+        climate : Climate
+        """
 
 
 class Passive:

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError, SolverError
+from stack3d.layout import Floats
 from stack3d.mvm.cells import SinhCell
 from stack3d.mvm.checks import check_finite
 from stack3d.mvm.wires import check_lines
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -41,21 +40,21 @@ class CrossbarSolution:
         Voltage times current of all sources, shape (p,). [W]
     """
 
-    output_currents: Array
-    word_line_voltages: Array
-    bit_line_voltages: Array
-    device_currents: Array
-    device_power: Array
-    word_line_power: Array
-    bit_line_power: Array
-    supply_power: Array
+    output_currents: Floats
+    word_line_voltages: Floats
+    bit_line_voltages: Floats
+    device_currents: Floats
+    device_power: Floats
+    word_line_power: Floats
+    bit_line_power: Floats
+    supply_power: Floats
 
     @property
-    def power_balance(self) -> Array:
+    def power_balance(self) -> Floats:
         """Supply less the heat in cells and wires, relative to the supply (0 where nothing flows), shape (p,). [-]"""
         heat = sum(part.sum(axis=(0, 1)) for part in (self.device_power, self.word_line_power, self.bit_line_power))
         scale = np.where(self.supply_power > 0.0, self.supply_power, 1.0)
-        balance: Array = (self.supply_power - heat) / scale
+        balance: Floats = (self.supply_power - heat) / scale
         return balance
 
 
@@ -132,7 +131,16 @@ def ohmic_error(
 ) -> float:
     """Return the error of treating cells with a law as ohmic: largest current difference over the largest current. [-]
 
-    The arguments are those of `solve_crossbar`.
+    Parameters
+    ----------
+    resistances : ndarray, shape (rows, columns)
+        [ohm]
+    applied_voltages : ndarray, shape (rows, inputs) or (rows,)
+        [V]
+    r_word_line, r_bit_line : float
+        Of a segment. [ohm]
+    cell : SinhCell
+    word_line_ends, bit_line_ends : {1, 2}
     """
     true, ohmic = (
         solve_crossbar(
@@ -145,7 +153,7 @@ def ohmic_error(
     return float(np.abs(ohmic - true).max() / largest) if largest else 0.0
 
 
-def _broken(shape: tuple[int, int], v: Array, *, word_is_broken: bool) -> CrossbarSolution:
+def _broken(shape: tuple[int, int], v: Floats, *, word_is_broken: bool) -> CrossbarSolution:
     """Return the solution where all segments of one kind of line are open: nothing flows."""
     nothing = np.zeros((*shape, v.shape[1]))
     nodes = nothing if word_is_broken else nothing + v[:, None, :]
@@ -156,13 +164,13 @@ def _broken(shape: tuple[int, int], v: Array, *, word_is_broken: bool) -> Crossb
 class _Circuit:
     """Nodal equations of a crossbar; perfect lines have no unknowns."""
 
-    conductances: Array
+    conductances: Floats
     r_word_line: float
     r_bit_line: float
     word_line_ends: int
     bit_line_ends: int
 
-    def solve(self, g: Array, v: Array, injected: Array | float) -> tuple[Array, Array]:
+    def solve(self, g: Floats, v: Floats, injected: Floats | float) -> tuple[Floats, Floats]:
         """Return the node voltages for cells `g` with `injected` currents (rows, columns, p) from bit to word line."""
         from scipy.sparse import csc_array
         from scipy.sparse.linalg import splu
@@ -180,7 +188,7 @@ class _Circuit:
         diagonal = np.zeros(unknowns)
         i_all, j_all, values = [], [], []
 
-        def join(first: NDArray[np.intp], second: NDArray[np.intp], value: Array | float) -> None:
+        def join(first: NDArray[np.intp], second: NDArray[np.intp], value: Floats | float) -> None:
             value = np.broadcast_to(value, first.shape).ravel()
             i_all.extend([first.ravel(), second.ravel()])
             j_all.extend([second.ravel(), first.ravel()])
@@ -221,8 +229,18 @@ class _Circuit:
             bit = x[shift:].reshape(rows, columns, p)
         return word, bit
 
-    def solution(self, word: Array, bit: Array, currents: Array, v: Array) -> CrossbarSolution:
-        """Return the currents and powers that follow from node voltages and cell currents."""
+    def solution(self, word: Floats, bit: Floats, currents: Floats, v: Floats) -> CrossbarSolution:
+        """Return the currents and powers that follow from node voltages and cell currents.
+
+        Parameters
+        ----------
+        word, bit : ndarray, shape (rows, columns, ...)
+            Voltages of the nodes. [V]
+        currents : ndarray, shape (rows, columns, ...)
+            Of the cells. [A]
+        v : ndarray, shape (rows, ...)
+            Applied. [V]
+        """
         into_rows, into_columns = currents.sum(axis=1), currents.sum(axis=0)
         is_single = self.word_line_ends == 1 or self.r_word_line == 0.0
         left = into_rows if is_single else (v - word[:, 0]) / self.r_word_line
@@ -244,8 +262,8 @@ class _Circuit:
 
 
 def _newton(
-    circuit: _Circuit, g: Array, v: Array, cell: SinhCell, *, tolerance: float = 1e-12, most: int = 50
-) -> tuple[Array, Array]:
+    circuit: _Circuit, g: Floats, v: Floats, cell: SinhCell, *, tolerance: float = 1e-12, most: int = 50
+) -> tuple[Floats, Floats]:
     """Return the node voltages for one input with cells of a law, to `tolerance` of the largest voltage."""
     across = np.zeros((*g.shape, 1))
     scale = float(np.abs(v).max()) or 1.0

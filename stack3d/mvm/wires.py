@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError, DeckError
+from stack3d.layout import Floats
 from stack3d.mvm.checks import check_finite
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Wires:
             temperature_coefficient=self.temperature_coefficient / factor,
         )  # fmt: skip
 
-    def effective(self, conductances: NDArray[Any], *, is_interleaved: bool = True) -> Array:
+    def effective(self, conductances: NDArray[Any], *, is_interleaved: bool = True) -> Floats:
         """Return the effective conductances of arrays whose cells are (..., devices, rows, columns). [S]
 
         `is_interleaved` puts the devices of a column on neighbouring bit lines of one array; otherwise each
@@ -75,7 +74,7 @@ class Wires:
                 out[n] = [self._one(plane) for plane in planes]
         return out.reshape(*leading, devices, rows, columns)
 
-    def _one(self, conductances: NDArray[Any]) -> Array:
+    def _one(self, conductances: NDArray[Any]) -> Floats:
         return effective_conductance(
             conductances, self.r_word_line, self.r_bit_line,
             word_line_ends=self.word_line_ends, bit_line_ends=self.bit_line_ends,
@@ -89,7 +88,7 @@ def effective_conductance(
     *,
     word_line_ends: int = 1,
     bit_line_ends: int = 1,
-) -> Array:
+) -> Floats:
     r"""Return the matrix that a crossbar with line resistance is to its inputs.
 
     Parameters
@@ -141,7 +140,7 @@ def effective_conductance(
     return down + _swept(g[::-1], r_word_line, r_bit_line, word_line_ends, bit_line_ends)[::-1]
 
 
-def _swept(g: Array, r_word_line: float, r_bit_line: float, word_line_ends: int, bit_line_ends: int) -> Array:
+def _swept(g: Floats, r_word_line: float, r_bit_line: float, word_line_ends: int, bit_line_ends: int) -> Floats:
     """Eliminate row after row towards the outputs at the last one; see `effective_conductance`."""
     from scipy.linalg.lapack import dpotrf, dpotrs
 
@@ -167,7 +166,7 @@ def _swept(g: Array, r_word_line: float, r_bit_line: float, word_line_ends: int,
     return work[:, rows - 1 :: -1].T[:rows]
 
 
-def _word_line(g: Array, r: float, ends: int) -> Array:
+def _word_line(g: Floats, r: float, ends: int) -> Floats:
     """Return the admittance of one word line with its cells between its bit lines, driver grounded."""
     from scipy.linalg.lapack import dptsv
 
@@ -182,11 +181,18 @@ def _word_line(g: Array, r: float, ends: int) -> Array:
     _, _, drop, _ = dptsv(main, np.full(size - 1, -1.0), rhs, overwrite_b=1) if size > 1 else (0, 0, rhs / main, 0)
     drop *= (-r * g)[:, None]
     drop[np.diag_indices(size)] += g
-    return cast(Array, drop)
+    return cast(Floats, drop)
 
 
 def check_lines(r_word_line: float, r_bit_line: float, word_line_ends: int, bit_line_ends: int) -> None:
-    """Raise DeckError for a negative segment resistance or a number of ends other than 1 or 2."""
+    """Raise DeckError for a negative segment resistance or a number of ends other than 1 or 2.
+
+    Parameters
+    ----------
+    r_word_line, r_bit_line : float
+        Of a segment. [ohm]
+    word_line_ends, bit_line_ends : int
+    """
     for name, value in (("r_word_line", r_word_line), ("r_bit_line", r_bit_line)):
         if not value >= 0.0:
             raise DeckError(f"{name} is {value!r} ohm; must be at least 0")

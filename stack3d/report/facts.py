@@ -14,7 +14,7 @@ from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import ResultsError
 from stack3d.geometry.stack import build_stack
 from stack3d.layout import Floats, Layer, Stack
-from stack3d.schema.geometry import Geometry
+from stack3d.schema.geometry import GeometryDeck
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -94,7 +94,7 @@ class Facts:
     @cached_property
     def stack(self) -> Stack:
         """Layers of the stack."""
-        return build_stack(Geometry.model_validate(self.scenario["geometry"]))
+        return build_stack(GeometryDeck.model_validate(self.scenario["geometry"]))
 
     @cached_property
     def tiers(self) -> tuple[Layer, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from stack3d import __version__
 from stack3d.devices.fitting import Fit
 from stack3d.report import page
-from stack3d.report.chart import Band, Figure, Line, Panel, Rule, decades, linear
+from stack3d.report.chart import Figure, Line, Panel, Ribbon, Rule, decades, linear
 
 BINS = 24
 """Groups of neighbouring points of a residual plot."""
@@ -55,5 +55,9 @@ def _residuals(fit: Fit) -> Panel:
     wide = at[0] > 0 and at[-1] / at[0] > 50
     axis = decades(x_label, at[0], at[-1]) if wide else linear(x_label, float(at[0]), float(at[-1]))
     y = linear(y_label, float(min(low.min(), -1)), float(max(high.max(), 1)))
-    marks = (Band("5 to 95 %", at, low, high, "#9ecae1"), Line("median", at, middle, "#08519c", dots=True), Rule("y", 0.0, ""))
+    marks = (
+        Ribbon("5 to 95 %", at, low, high, "#9ecae1"),
+        Line("median", at, middle, "#08519c", dots=True),
+        Rule("y", 0.0, ""),
+    )
     return Panel(f"{fit.law}: {y_label}", axis, y, marks)

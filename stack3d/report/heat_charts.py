@@ -13,9 +13,9 @@ from stack3d.layout import Floats, Layer, Material
 from stack3d.report.chart import (
     COLOURS,
     Axis,
-    Box,
     ColourScale,
     Dot,
+    DrawnBox,
     Figure,
     Line,
     Map,
@@ -66,11 +66,11 @@ def _stack_marks(facts: Facts, factor: float, low: float, high: float) -> tuple[
             continue
         x0, x1 = _millimetres((layer.extent.x0, layer.extent.x1))
         tip = _layer_tip(layer)
-        marks.append(Box(x0, x1, factor * z0, factor * z1, colour[layer.material.name], tip, layer.name))
+        marks.append(DrawnBox(x0, x1, factor * z0, factor * z1, colour[layer.material.name], tip, layer.name))
         for block in layer.blocks:
             b0, b1 = _millimetres((block.extent.x0, block.extent.x1))
             marks.append(
-                Box(
+                DrawnBox(
                     b0,
                     b1,
                     factor * z0,
@@ -289,7 +289,7 @@ def _bars(title: str, names: list[str], watts: Floats, most: int = 16) -> Panel:
     y = categories(shown)
     share = kept / watts.sum()
     marks = tuple(
-        Box(
+        DrawnBox(
             x.low,
             value,
             len(order) - 1.3 - i,

@@ -12,12 +12,12 @@ from stack3d.layout import Floats
 from stack3d.report.chart import (
     COLOURS,
     Axis,
-    Band,
-    Box,
+    DrawnBox,
     Figure,
     Line,
     Mark,
     Panel,
+    Ribbon,
     Rule,
     categories,
     decades,
@@ -49,17 +49,17 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
     caption = f"{values.shape[1]} chips. {_median_life(time, values, limit)}"
     if facts.has("mvm/accuracy_band"):
         means = 100 * facts.values("mvm/accuracy_band").mean(axis=-1)
-        marks.append(Band("mean over the device band", time, means.min(axis=0), means.max(axis=0), COLOURS[5]))
+        marks.append(Ribbon("mean over the device band", time, means.min(axis=0), means.max(axis=0), COLOURS[5]))
         caption += " The wide band is what is not known of the device: its deck's low to high parameters."
     low, high = np.quantile(values, [0.05, 0.95], axis=1)
     marks += [
-        Band("5 to 95 % of the chips", time, low, high, COLOURS[4]),
+        Ribbon("5 to 95 % of the chips", time, low, high, COLOURS[4]),
         Line("mean of the chips", time, values.mean(axis=1), COLOURS[0], dots=True),
         Line("worst chip", time, values.min(axis=1), COLOURS[1], dashed=True),
         Rule("y", ideal, f"float {ideal:.2f} %"),
         Rule("y", limit, f"threshold {limit:.2f} %", "#b91c1c", below=True),
     ]
-    lowest = min(float(np.min(m.low if isinstance(m, Band) else m.y)) for m in marks if isinstance(m, (Band, Line)))
+    lowest = min(float(np.min(m.low if isinstance(m, Ribbon) else m.y)) for m in marks if isinstance(m, (Ribbon, Line)))
     y = linear("accuracy [%]", min(lowest, limit), max(float(values.max()), ideal), unit="%")
     alive = 100 * (values >= limit).mean(axis=1)
     survivors = Panel(
@@ -106,7 +106,7 @@ def attribution(facts: Facts) -> Figure:
         span = (min(0.0, float(low.min())), max(100 * (ideal - final), float(high.max()), 0.1))
         x = linear("points regained without it", *span, unit="points", margin=0.12)
         bars: list[Mark] = [
-            Box(min(0.0, g), max(0.0, g), len(order) - 1.3 - k, len(order) - 0.7 - k, COLOURS[0 if g >= 0 else 1],
+            DrawnBox(min(0.0, g), max(0.0, g), len(order) - 1.3 - k, len(order) - 0.7 - k, COLOURS[0 if g >= 0 else 1],
                 f"without {label}: {g:+.2f}{f' ± {e:.2f}' if e == e else ''} points", f"{g:+.2f}", bar=True,
                 reach=g + e if e > 0 else None)
             for k, (label, g, e) in enumerate(zip(labels, gain[order], chance[order]))

@@ -116,7 +116,16 @@ def provenance(facts: Facts) -> str:
 
 
 def document(title: str, lead: str, body: str, foot: str, links: Sequence[tuple[str, str]]) -> str:
-    """The whole page."""
+    """The whole page.
+
+    Parameters
+    ----------
+    title : str
+    lead, body, foot : str
+        HTML.
+    links : sequence of (anchor, text)
+        Of the contents.
+    """
     here = Path(__file__).parent
     style, script = ((here / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     contents = "".join(f'<a href="#{anchor}">{escape(text)}</a>' for anchor, text in links)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stack3d.report.chart import Axis, Band, Box, Dot, Figure, Line, Map, Panel, Rule, ink_on
+from stack3d.report.chart import Axis, Dot, DrawnBox, Figure, Line, Map, Panel, Ribbon, Rule, ink_on
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MplFigure
@@ -64,7 +64,7 @@ def _panel(area: Any, panel: Panel, *, small: bool) -> None:
                 vmin=mark.scale.low,
                 vmax=mark.scale.high,
             )
-        elif isinstance(mark, Band):
+        elif isinstance(mark, Ribbon):
             area.fill_between(mark.x, mark.low, mark.high, color=mark.colour, alpha=0.35, lw=0, label=mark.label)
             labelled += 1
         elif isinstance(mark, Line):
@@ -74,7 +74,7 @@ def _panel(area: Any, panel: Panel, *, small: bool) -> None:
             else:
                 area.plot(mark.x, mark.y, marker="o" if mark.dots or len(mark.x) == 1 else None, ms=3, **style)
             labelled += bool(mark.label)
-        elif isinstance(mark, Box):
+        elif isinstance(mark, DrawnBox):
             _box(area, mark, panel, size)
         elif isinstance(mark, Rule):
             _rule(area, mark, size)
@@ -95,7 +95,7 @@ def _panel(area: Any, panel: Panel, *, small: bool) -> None:
         area.set_aspect("equal")
     if panel.title:
         area.set_title(panel.title, fontsize=size + 1)
-    if not any(isinstance(m, (Box, Map)) for m in panel.marks):
+    if not any(isinstance(m, (DrawnBox, Map)) for m in panel.marks):
         area.grid(alpha=0.3)
     if panel.legend:
         from matplotlib.patches import Patch
@@ -106,7 +106,7 @@ def _panel(area: Any, panel: Panel, *, small: bool) -> None:
         area.legend(fontsize=7)
 
 
-def _box(area: Any, mark: Box, panel: Panel, size: int) -> None:
+def _box(area: Any, mark: DrawnBox, panel: Panel, size: int) -> None:
     area.fill_between([mark.x0, mark.x1], mark.y0, mark.y1, color=mark.colour, lw=0)
     middle = 0.5 * (mark.y0 + mark.y1)
     if mark.bar:

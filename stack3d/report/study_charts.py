@@ -15,9 +15,9 @@ from stack3d.errors import ResultsError, unknown_name
 from stack3d.layout import Floats
 from stack3d.report.chart import (
     COLOURS,
-    Box,
     ColourScale,
     Dot,
+    DrawnBox,
     Figure,
     Line,
     Mark,
@@ -251,7 +251,7 @@ def _grid(
         text, full = (answer.brief(value), answer.full(value)) if np.isfinite(value) else (str(status[j, i]),) * 2
         tip = f"{first} {row}, {second} {column}: {answer.label} {full}"
         y = len(rows) - 1 - j
-        boxes.append(Box(i - 0.48, i + 0.48, y - 0.48, y + 0.48, _fill(value, scale), tip, text))
+        boxes.append(DrawnBox(i - 0.48, i + 0.48, y - 0.48, y + 0.48, _fill(value, scale), tip, text))
     height = min(1.2, max(0.3, 0.12 * len(rows)))
     return Panel(
         title,
@@ -293,7 +293,15 @@ def pareto_pair(tree: xr.DataTree) -> tuple[str, str] | None:
 
 
 def front(x: Floats, y: Floats, *, larger_x: bool, larger_y: bool) -> Any:
-    """Which points no other one betters: as good in both and better in one. Shape and order of `x`; NaN never is."""
+    """Which points no other one betters: as good in both and better in one. Shape and order of `x`; NaN never is.
+
+    Parameters
+    ----------
+    x, y : ndarray
+        Of one shape.
+    larger_x, larger_y : bool
+        Whether more is better.
+    """
     a, b = (x if larger_x else -x), (y if larger_y else -y)
     better = (a[None] >= a[:, None]) & (b[None] >= b[:, None]) & ((a[None] > a[:, None]) | (b[None] > b[:, None]))
     return ~better.any(axis=1) & np.isfinite(x) & np.isfinite(y)

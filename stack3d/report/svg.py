@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from stack3d.layout import Floats
-from stack3d.report.chart import GREY, Axis, Band, Box, ColourScale, Dot, Line, Map, Panel, Rule, ink_on
+from stack3d.report.chart import GREY, Axis, ColourScale, Dot, DrawnBox, Line, Map, Panel, Ribbon, Rule, ink_on
 
 WIDTH = 440.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 30.0, 44.0
@@ -136,7 +136,7 @@ def _bar(frame: Frame, scale: ColourScale) -> list[str]:
     return out
 
 
-def _box(frame: Frame, mark: Box) -> tuple[str, str]:
+def _box(frame: Frame, mark: DrawnBox) -> tuple[str, str]:
     x0, x1 = sorted((frame.x(mark.x0), frame.x(mark.x1)))
     y0, y1 = sorted((frame.y(mark.y0), frame.y(mark.y1)))
     place = f'x="{_n(x0)}" y="{_n(y0)}" width="{_n(x1 - x0)}" height="{_n(max(y1 - y0, 0.4))}"'
@@ -169,7 +169,7 @@ def _marks(frame: Frame) -> tuple[list[str], list[str]]:
     for mark in frame.panel.marks:
         if isinstance(mark, Map):
             out.append(_map(frame, mark))
-        elif isinstance(mark, Band):
+        elif isinstance(mark, Ribbon):
             upper, lower = _points(frame, mark.x, mark.high), _points(frame, mark.x, mark.low)
             out.append(f'<path d="{_path(upper + lower[::-1], True)}" fill="{mark.colour}" fill-opacity="0.35"/>')
         elif isinstance(mark, Dot):
@@ -183,10 +183,10 @@ def _marks(frame: Frame) -> tuple[list[str], list[str]]:
     return out, texts
 
 
-def _simple(frame: Frame, mark: Line | Box | Rule) -> tuple[str, str]:
+def _simple(frame: Frame, mark: Line | DrawnBox | Rule) -> tuple[str, str]:
     if isinstance(mark, Line):
         return _line(frame, mark)
-    return _box(frame, mark) if isinstance(mark, Box) else _rule(frame, mark)
+    return _box(frame, mark) if isinstance(mark, DrawnBox) else _rule(frame, mark)
 
 
 def _rule(frame: Frame, mark: Rule) -> tuple[str, str]:
@@ -219,7 +219,7 @@ def pointer_data(panel: Panel, frame: Frame) -> dict[str, Any]:
     shared = bool(lines) and all(np.array_equal(m.x, lines[0].x) for m in lines)
     if shared:
         curves = [{"label": m.label, "colour": m.colour, "y": _plain(m.y)} for m in lines]
-        for band in (m for m in panel.marks if isinstance(m, Band)):
+        for band in (m for m in panel.marks if isinstance(m, Ribbon)):
             curves.append({"label": band.label, "colour": band.colour, "y": _plain(band.low), "high": _plain(band.high)})
         data |= {"at": _plain(lines[0].x), "curves": curves}
     for mark in panel.marks:
@@ -237,7 +237,7 @@ def pointer_data(panel: Panel, frame: Frame) -> dict[str, Any]:
 
 
 def _legend(panel: Panel) -> str:
-    curves = [m for m in panel.marks if isinstance(m, (Line, Band)) and m.label]
+    curves = [m for m in panel.marks if isinstance(m, (Line, Ribbon)) and m.label]
     entries = [(m.label, m.colour, isinstance(m, Line) and m.dashed) for m in curves]
     entries += [(text, colour, False) for text, colour in panel.legend]
     if len(entries) < 2:

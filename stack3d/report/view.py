@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.case.field import Field
+from stack3d.case.field import SolvedField
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import DeckError, MissingDependencyError
 from stack3d.layout import Floats
@@ -17,7 +17,7 @@ FLATTEN = 0.4
 """Layers are drawn as high as their thickness to this power, or thin ones could not be seen."""
 
 
-def write_field(field: Field, path: Path) -> None:
+def write_field(field: SolvedField, path: Path) -> None:
     """Write temperature [K], power density [W m⁻³] and the region of cells as ``.vtu`` or ``.xdmf``; raises DeckError.
 
     The number of each region stands under its name in the field data.
@@ -50,7 +50,7 @@ def write_field(field: Field, path: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _drawn_heights(field: Field) -> Floats:
+def _drawn_heights(field: SolvedField) -> Floats:
     """Heights of the levels with thin layers raised, six tenths of the width in all; of a user's own mesh, as they are."""
     points, levels = field.mesh.points, field.levels
     if levels is None:
@@ -73,7 +73,7 @@ def load_pyvista() -> Any:
     return pyvista
 
 
-def _labels(field: Field, heights: Floats) -> Iterator[tuple[str, float]]:
+def _labels(field: SolvedField, heights: Floats) -> Iterator[tuple[str, float]]:
     """Names and drawn middles of layers outside the tiers and of the first and last crossbar layer, where there is room."""
     room, last = 0.03 * heights[-1], -np.inf
     outer = (0, field.stack.n_tiers - 1)
@@ -104,7 +104,7 @@ def _corner(points: Floats, temperature: Floats) -> tuple[tuple[float, float], t
     return (float(x), float(y)), (1 if x <= middle[0] else -1, -1 if y >= middle[1] else 1)
 
 
-def show(field: Field, path: Path | None = None, *, title: str = "") -> None:
+def show(field: SolvedField, path: Path | None = None, *, title: str = "") -> None:
     """Draw the stack coloured by temperature with a quarter cut out, on the screen or into `path` (.png).
 
     Raises

@@ -29,8 +29,8 @@ LARGE = 1 << 30
 PLACES = ("x", "y", "map_x", "map_y")
 """Dimensions of positions: where they differ between cases they are counted, not merged."""
 
-Array = NDArray[Any]
-Variable = tuple[tuple[str, ...], Array, dict[str, Any]]
+AnyArray = NDArray[Any]
+StoredVariable = tuple[tuple[str, ...], AnyArray, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class Content:
     """
 
     index: tuple[int, ...]
-    variables: Mapping[tuple[str, str], Variable]
+    variables: Mapping[tuple[str, str], StoredVariable]
     attrs: Mapping[str, Any]
 
-    def labels(self, group: str, dimension: str) -> Array | None:
+    def labels(self, group: str, dimension: str) -> AnyArray | None:
         """Coordinate of a dimension; None when it has none."""
         found = self.variables.get((group, dimension))
         return None if found is None else found[1]
@@ -60,7 +60,7 @@ class Content:
 def _read(path: Path, index: tuple[int, ...]) -> Content:
     import netCDF4
 
-    variables: dict[tuple[str, str], Variable] = {}
+    variables: dict[tuple[str, str], StoredVariable] = {}
     with netCDF4.Dataset(path) as file:
         for group, content in file.groups.items():
             content.set_auto_mask(False)
@@ -94,10 +94,10 @@ class Union:
     """
 
     def __init__(self, contents: Sequence[Content]) -> None:
-        self.labels: dict[str, Array] = {}
+        self.labels: dict[str, AnyArray] = {}
         self.sizes: dict[str, int] = {}
         self.places_differ: set[str] = set()
-        seen: dict[str, dict[bytes, Array]] = {}
+        seen: dict[str, dict[bytes, AnyArray]] = {}
         for content in contents:
             for (group, _), (dims, values, _) in content.variables.items():
                 for dimension, size in zip(dims, values.shape):
@@ -118,8 +118,17 @@ class Union:
             self.sizes[dimension] = len(self.labels[dimension])
         self._positions = {d: {label: i for i, label in enumerate(labels.tolist())} for d, labels in self.labels.items()}
 
-    def positions(self, content: Content, group: str, dimension: str, size: int) -> Array:
-        """Where the entries of a case lie along a common dimension."""
+    def positions(self, content: Content, group: str, dimension: str, size: int) -> AnyArray:
+        """Where the entries of a case lie along a common dimension.
+
+        Parameters
+        ----------
+        content : Content
+            Of the case.
+        group, dimension : str
+        size : int
+            Entries of the case along it.
+        """
         labels = content.labels(group, dimension)
         if labels is None or dimension not in self._positions:
             return np.arange(size)
@@ -127,13 +136,13 @@ class Union:
 
 
 def _padded(
-    contents: Sequence[Content], path: tuple[str, str], union: Union, shape: tuple[int, ...], first: Variable
-) -> tuple[tuple[str, ...], Array]:
+    contents: Sequence[Content], path: tuple[str, str], union: Union, shape: tuple[int, ...], first: StoredVariable
+) -> tuple[tuple[str, ...], AnyArray]:
     """One variable of all cases, shape (study, own dimensions); NaN or an empty text where a case has nothing."""
     dims, values, _ = first
     sizes = tuple(union.sizes[d] for d in dims)
     is_text = values.dtype.kind in "OUS"
-    out: Array = np.full(shape + sizes, "", dtype=object) if is_text else np.full(shape + sizes, np.nan)
+    out: AnyArray = np.full(shape + sizes, "", dtype=object) if is_text else np.full(shape + sizes, np.nan)
     for content in contents:
         found = content.variables.get(path)
         if found is None:
@@ -147,7 +156,7 @@ def _padded(
 def _group(contents: Sequence[Content], group: str, union: Union, study: Mapping[str, int]) -> xr.Dataset | None:
     import xarray as xr
 
-    firsts: dict[str, Variable] = {}
+    firsts: dict[str, StoredVariable] = {}
     for content in contents:
         for (owner, name), variable in content.variables.items():
             if owner == group:
@@ -174,14 +183,14 @@ def _group(contents: Sequence[Content], group: str, union: Union, study: Mapping
     return xr.Dataset(data, coordinates)
 
 
-def _agree(arrays: Sequence[Array]) -> bool:
+def _agree(arrays: Sequence[AnyArray]) -> bool:
     """Whether all cases say the same wherever they say something."""
     common = _common(arrays)
     missing = (lambda a: a == "") if common.dtype.kind == "U" else np.isnan
     return all(bool(np.all(missing(a) | (a == common))) for a in arrays)
 
 
-def _common(arrays: Sequence[Array]) -> Array:
+def _common(arrays: Sequence[AnyArray]) -> AnyArray:
     out = arrays[0].copy()
     for array in arrays[1:]:
         gaps = out == "" if out.dtype.kind == "U" else np.isnan(out)
@@ -214,7 +223,7 @@ def join(folder: Path) -> xr.DataTree:
     dimensions = manifest["dimensions"]
     study = {d["name"]: len(d["labels"]) for d in dimensions}
     shape = tuple(study.values())
-    about: dict[str, Array] = {name: np.full(shape, "", dtype=object) for name in ("status", "message", "case_hash")}
+    about: dict[str, AnyArray] = {name: np.full(shape, "", dtype=object) for name in ("status", "message", "case_hash")}
     seconds = np.full(shape, np.nan)
     contents = []
     for entry in manifest["cases"]:
@@ -243,7 +252,7 @@ def join(folder: Path) -> xr.DataTree:
     return xr.DataTree.from_dict({"/": root, **{name: group for name, group in groups.items() if group is not None}})
 
 
-def _column(values: list[Any]) -> Array:
+def _column(values: list[Any]) -> AnyArray:
     """Numbers with NaN, or texts with an empty one, where there is none."""
     if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values if v is not None):
         return np.array([np.nan if v is None else v for v in values])

@@ -181,6 +181,7 @@ InverseTemperature = Annotated[float, _quantity("inverse_temperature"), _schema(
 InverseLength = Annotated[float, _quantity("inverse_length"), _schema("inverse_length")]
 Fraction = Annotated[float, _quantity("fraction"), UNIT_INTERVAL, _schema("fraction")]
 Number = Annotated[float, _quantity("fraction"), _schema("fraction")]
+Positive = Annotated[Number, POSITIVE]
 MOST_COUNT = 2**53
 """Largest whole number that every file and array keeps exactly."""
 

@@ -133,7 +133,7 @@ class Stream(CoolingLaw):
         return films.forced_air(self.velocity, self.length)
 
 
-class Thermoelectric(DeckModel):
+class ThermoelectricDeck(DeckModel):
     """A Peltier cooler at constant current, per area of the face: heat pumped = peltier T + conductance (T - hot) - joule."""
 
     peltier: FilmCoefficient
@@ -147,7 +147,7 @@ class Thermoelectric(DeckModel):
 WAYS = ("film_coefficient", "resistance", "areal_resistance", "temperature", "natural", "stream", "thermoelectric")
 
 
-class Face(RegisteredKeys):
+class FaceDeck(RegisteredKeys):
     """Condition on an outer face; give at most one of the ways from film_coefficient to thermoelectric."""
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
@@ -167,7 +167,7 @@ class Face(RegisteredKeys):
     """Film by the correlations for still air, which follows the temperature of the face."""
     stream: Stream | None = None
     """Film by the correlation for a flat plate."""
-    thermoelectric: Thermoelectric | None = None
+    thermoelectric: ThermoelectricDeck | None = None
     heat_capacity: ThermalCapacity | None = None
     """Of a heat sink on the whole face, spread over it: stores heat at the temperature of the face; steady states ignore it."""
     emissivity: Fraction | None = None
@@ -220,10 +220,10 @@ def _adiabatic(value: Any) -> Any:
     return {"name": "adiabatic"} if value == "adiabatic" else value
 
 
-CooledFace = Annotated[Face, BeforeValidator(_adiabatic)]
+CooledFace = Annotated[FaceDeck, BeforeValidator(_adiabatic)]
 
 
-class Patch(DeckModel):
+class PatchDeck(DeckModel):
     """An exposed part of the top or bottom of a layer with a condition of its own."""
 
     name: Name
@@ -235,13 +235,13 @@ class Patch(DeckModel):
     condition: CooledFace
 
 
-class Cooling(DeckModel):
+class CoolingDeck(DeckModel):
     """Conditions on the outer faces; every face that is not named is adiabatic."""
 
-    top: CooledFace = Face(name="adiabatic")
-    bottom: CooledFace = Face(name="adiabatic")
-    sides: CooledFace = Face(name="adiabatic")
-    patches: tuple[Patch, ...] = ()
+    top: CooledFace = FaceDeck(name="adiabatic")
+    bottom: CooledFace = FaceDeck(name="adiabatic")
+    sides: CooledFace = FaceDeck(name="adiabatic")
+    patches: tuple[PatchDeck, ...] = ()
     """Parts of faces, in place of the condition of the outer face there; all that the outer faces do not reach."""
     faces: dict[str, CooledFace] = {}
     """Faces that a mesh of your own names, in place of top, bottom, sides and patches."""
@@ -254,7 +254,7 @@ class Cooling(DeckModel):
         return any(face.is_cooled for face in self.conditions.values())
 
     @property
-    def conditions(self) -> dict[str, Face]:
+    def conditions(self) -> dict[str, FaceDeck]:
         """Condition by face and patch."""
         outer = {"top": self.top, "bottom": self.bottom, "sides": self.sides}
         return self.faces or {**outer, **{patch.name: patch.condition for patch in self.patches}}

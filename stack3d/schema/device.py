@@ -24,7 +24,7 @@ Band = Literal["low", "default", "high"]
 BANDS: tuple[Band, ...] = get_args(Band)
 
 
-class Banded(DeckModel):
+class BandedDeck(DeckModel):
     """A quantity known only as a band: written ``{low: …, value: …, high: …}`` in place of the quantity."""
 
     low: str | float
@@ -37,7 +37,7 @@ class Banded(DeckModel):
 
 
 def _is_banded(value: Any) -> bool:
-    return isinstance(value, Mapping) and {"low", "value", "high"} <= set(value) <= {*Banded.model_fields}
+    return isinstance(value, Mapping) and {"low", "value", "high"} <= set(value) <= {*BandedDeck.model_fields}
 
 
 def choose_band(value: Any, band: Band | Mapping[str, Band], key: str = "") -> Any:
@@ -55,7 +55,7 @@ def choose_band(value: Any, band: Band | Mapping[str, Band], key: str = "") -> A
     """
     if _is_banded(value):
         choice = band if isinstance(band, str) else band.get(key, "default")
-        return Banded.model_validate(value).at(choice)
+        return BandedDeck.model_validate(value).at(choice)
     if isinstance(value, Mapping):
         return {k: choose_band(v, band, f"{key}.{k}".lstrip(".")) for k, v in value.items()}
     return value
@@ -100,7 +100,7 @@ Exposure = Annotated[
 """A measurement that took a time [s] at a temperature [K]."""
 
 
-class Validity(DeckModel):
+class ValidityDeck(DeckModel):
     """Where a law holds: outside `fitted` it warns, outside `allowed` it refuses."""
 
     temperature_fitted: TemperatureRange | None = None
@@ -116,7 +116,7 @@ class Validity(DeckModel):
     conductance_allowed: ConductanceRange | None = None
 
 
-class Posterior(DeckModel):
+class PosteriorDeck(DeckModel):
     """What a fit knows of the free parameters of a law."""
 
     parameters: tuple[str, ...]
@@ -129,14 +129,14 @@ class Posterior(DeckModel):
     """Most likely values of what is not the law's: noise of the readings, scatter of the statistics."""
 
 
-class Mechanism(DeckModel):
+class MechanismDeck(DeckModel):
     """One registered law and its parameters; the law's own model validates them when the device is built."""
 
     model_config = ConfigDict(extra="allow")
 
     law: str
     """Name of a registered law of this mechanism."""
-    posterior: Posterior | None = None
+    posterior: PosteriorDeck | None = None
     """Written by `stack3d fit`; absent = the numbers are taken as they are."""
 
     @property
@@ -145,7 +145,7 @@ class Mechanism(DeckModel):
         return self.model_extra or {}
 
 
-class Read(DeckModel):
+class ReadDeck(DeckModel):
     """How a cell is read."""
 
     voltage: Voltage
@@ -156,7 +156,7 @@ class Read(DeckModel):
     """V_nl of I = G V sinh(V/V_nl)/(V/V_nl); absent = ohmic."""
 
 
-class Write(DeckModel):
+class WriteDeck(DeckModel):
     """How a cell is written."""
 
     voltage: Voltage
@@ -168,7 +168,7 @@ class Write(DeckModel):
     """Mean pulses of one write-verify; a write-verify law counts its own instead."""
 
 
-class Device(DeckModel):
+class DeviceDeck(DeckModel):
     """A resistive cell: range, access and mechanisms."""
 
     name: str = "inline"
@@ -183,11 +183,11 @@ class Device(DeckModel):
     """Edge of a square cell."""
     measured_size: Thickness | None = None
     """Cell size at which `g_max` and `g_min` hold, for cells that conduct over their whole area; absent = any size."""
-    read: Read
-    write: Write | None = None
-    valid: Validity | None = None
+    read: ReadDeck
+    write: WriteDeck | None = None
+    valid: ValidityDeck | None = None
     """Ranges for the device as a whole; a mechanism may have its own."""
-    mechanisms: Mapping[str, Mechanism] = Field(default_factory=dict)
+    mechanisms: Mapping[str, MechanismDeck] = Field(default_factory=dict)
     """Mechanism name → law."""
 
     @model_validator(mode="wrap")

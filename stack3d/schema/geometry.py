@@ -89,7 +89,7 @@ else:
     SpecificHeatOrLaw = _or_law(SpecificHeat, "specific_heat")
 
 
-class Material(DeckModel):
+class MaterialDeck(DeckModel):
     """A solid: conductivity (one value or [kx, ky, kz]) and heat capacity per volume or per mass; or cylinders in a host.
 
     Either property may follow the temperature by a law: `{law: table, …}`.
@@ -106,7 +106,7 @@ class Material(DeckModel):
     density: Density | None = None
     specific_heat: SpecificHeatOrLaw | None = None
     """At 300 K, or a law."""
-    cylinders: Cylinders | None = None
+    cylinders: CylindersDeck | None = None
     """Instead of all the above: vias or bumps through the layer, homogenised by mixing rules."""
 
     @model_validator(mode="after")
@@ -155,11 +155,11 @@ class Material(DeckModel):
         return one if self.density is None or self.heat_capacity is not None else self.density * one
 
 
-class Cylinders(DeckModel):
+class CylindersDeck(DeckModel):
     """Cylinders on a square lattice through the whole layer: through-silicon vias, micro-bumps."""
 
-    host: Material
-    fill: Material
+    host: MaterialDeck
+    fill: MaterialDeck
     diameter: Thickness
     pitch: Thickness
     insulated: bool = False
@@ -176,19 +176,19 @@ class Cylinders(DeckModel):
         return self
 
 
-Material.model_rebuild()
+MaterialDeck.model_rebuild()
 
 
-class Block(DeckModel):
+class BlockDeck(DeckModel):
     """A rectangle of another material through the full thickness of its layer."""
 
     name: Name
     x: Interval
     y: Interval
-    material: Material
+    material: MaterialDeck
 
 
-class Coolant(DeckModel):
+class CoolantDeck(DeckModel):
     """A single-phase liquid."""
 
     name: str = "inline"
@@ -204,7 +204,7 @@ class Coolant(DeckModel):
     """At the pressure in the channels; a run warns where a wall or the outlet is hotter."""
 
 
-class Channels(DeckModel):
+class ChannelsDeck(DeckModel):
     """Parallel coolant channels through the full thickness of a layer; its material is that of the walls."""
 
     direction: Literal["x", "y"] = "y"
@@ -215,7 +215,7 @@ class Channels(DeckModel):
     """Between two channels."""
     edge_wall_width: Annotated[Size, BeforeValidator(_two), _TWO_SCHEMA] | None = None
     """Outside the first and the last channel, one value or [first, last]; absent = what is left, in equal parts."""
-    coolant: Coolant
+    coolant: CoolantDeck
     flow_rate: FlowRate
     """Of all channels together."""
     inlet_temperature: Temperature
@@ -236,12 +236,12 @@ class Channels(DeckModel):
         return self
 
 
-class Layer(DeckModel):
+class LayerDeck(DeckModel):
     """One slab, listed from the bottom up."""
 
     name: Name
     thickness: Thickness
-    material: Material
+    material: MaterialDeck
     size: Size | None = None
     """Lateral size [x, y]; absent = the footprint."""
     offset: tuple[Length, Length] | None = None
@@ -252,10 +252,10 @@ class Layer(DeckModel):
     """What the layer carries: crossbar tiles, their converters, the host logic."""
     tile_sites: tuple[Count, Count] | None = None
     """Equal boxes [nx, ny] of an rram layer, each the place of one tile."""
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[BlockDeck, ...] = ()
     floorplan: str | None = None
     """A `.yaml`, `.csv` or HotSpot `.flp` file: units with a material become blocks, those with a power heat sources."""
-    channels: Channels | None = None
+    channels: ChannelsDeck | None = None
     """Coolant channels; between two other layers."""
 
     @field_validator("tile_sites")
@@ -274,29 +274,29 @@ class Layer(DeckModel):
         return self
 
 
-class Tiers(DeckModel):
+class TiersDeck(DeckModel):
     """Layers that repeat; in the stack their names become ``t0_…``, ``t1_…``"""
 
     repeat: Annotated[Count, Field(ge=1, le=256)]
-    layers: Annotated[tuple[Layer, ...], Field(min_length=1)]
+    layers: Annotated[tuple[LayerDeck, ...], Field(min_length=1)]
 
 
-class Geometry(DeckModel):
+class GeometryDeck(DeckModel):
     """A stack: `layers`, or `below`, `tiers`, `above`, all from the bottom up; or a `mesh` of your own."""
 
     name: str = "inline"
     title: str | None = None
     footprint: Size | None = None
     """Size of every layer without its own; x, y count from its lower left corner."""
-    layers: tuple[Layer, ...] = ()
-    below: tuple[Layer, ...] = ()
-    tiers: Tiers | None = None
-    above: tuple[Layer, ...] = ()
+    layers: tuple[LayerDeck, ...] = ()
+    below: tuple[LayerDeck, ...] = ()
+    tiers: TiersDeck | None = None
+    above: tuple[LayerDeck, ...] = ()
     mesh: str | None = None
     """A file that meshio reads, with named regions and faces: tetrahedra, also curved ones of order 2, or hexahedra."""
     mesh_unit: Thickness = 1.0
     """Length of one unit of that file."""
-    materials: dict[str, Material] = {}
+    materials: dict[str, MaterialDeck] = {}
     """Region of that mesh → what fills it."""
 
     @model_validator(mode="after")

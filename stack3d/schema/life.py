@@ -8,10 +8,10 @@ from pydantic import Field, model_validator
 
 from stack3d.constants import YEAR
 from stack3d.schema.base import Count, DeckModel, Duration, Fraction, Number, Temperature, TemperatureDifference
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 
-class Coupling(DeckModel):
+class CouplingDeck(DeckModel):
     """Fixed point of temperature, leakage and conductance within an epoch."""
 
     enabled: bool = True
@@ -21,7 +21,7 @@ class Coupling(DeckModel):
     iterations: Annotated[Count, Field(ge=1, le=1000)] = 60
 
 
-class Refine(DeckModel):
+class RefineDeck(DeckModel):
     """Epochs in which more changes than this are divided, at the middle of ln t, until none is left."""
 
     accuracy: Annotated[Fraction, Field(gt=0)] = 0.02
@@ -32,7 +32,7 @@ class Refine(DeckModel):
     """Epochs at most, those asked for included."""
 
 
-class Coarse(DeckModel):
+class CoarseDeck(DeckModel):
     """Cells whose error costs least at the outputs, refreshed with less care."""
 
     share: Fraction
@@ -49,7 +49,7 @@ class Coarse(DeckModel):
         return self
 
 
-class Refresh(DeckModel):
+class RefreshDeck(DeckModel):
     """Program cells again; give a period, or an accuracy loss that triggers it."""
 
     period: Duration | None = None
@@ -57,7 +57,7 @@ class Refresh(DeckModel):
     """Below the accuracy of the fresh chips, mean over chips."""
     worst: Annotated[Fraction, Field(gt=0)] = 1.0
     """Share of the cells that is written: those farthest from their target."""
-    coarse: Coarse | None = None
+    coarse: CoarseDeck | None = None
     """Write-stress reduction: of the cells that are written, take less care of those that matter least."""
 
     @model_validator(mode="after")
@@ -69,7 +69,7 @@ class Refresh(DeckModel):
         return self
 
 
-class Compensation(DeckModel):
+class CompensationDeck(DeckModel):
     """Corrections at read-out, measured through the chip's own converters."""
 
     drift: Literal["none", "layer", "tile"] = "none"
@@ -94,26 +94,26 @@ class Compensation(DeckModel):
         return self
 
 
-class Throttling(DeckModel):
+class ThrottlingDeck(DeckModel):
     """Lower the inference rate until the hottest cell keeps below a limit."""
 
     limit: Temperature
 
 
-class PowerGating(DeckModel):
+class PowerGatingDeck(DeckModel):
     """Switch idle periphery off."""
 
     residual: Fraction
     """Share of the leakage that stays while a tile is idle."""
 
 
-class Spares(DeckModel):
+class SparesDeck(DeckModel):
     """Spare columns per array that replace the worst ones found at test."""
 
     columns: Annotated[Count, Field(ge=1)]
 
 
-class FineTuning(DeckModel):
+class FineTuningDeck(DeckModel):
     """Train the last layer on the chip's own features and write the changed cells."""
 
     period: Duration
@@ -128,7 +128,7 @@ MOST_TRAININGS = 1000
 """Of one life; every one is computed."""
 
 
-class Lifetime(DeckModel):
+class LifetimeDeck(DeckModel):
     """How long and in how many epochs the chip is followed."""
 
     until: Duration = 10 * YEAR
@@ -139,8 +139,8 @@ class Lifetime(DeckModel):
     """Of the chip while it is programmed."""
     subgrid: tuple[Annotated[Count, Field(ge=1, le=32)], Annotated[Count, Field(ge=1, le=32)]] = (2, 2)
     """Temperatures within a tile [nx, ny]: columns along x, rows along y."""
-    coupling: Coupling = Coupling()
-    refine: Refine | None = None
+    coupling: CouplingDeck = CouplingDeck()
+    refine: RefineDeck | None = None
     """Absent = the epochs stay as they are."""
     accuracy_loss: Annotated[Fraction, Field(gt=0)] = 0.01
     """Loss below float accuracy whose time is reported."""
@@ -148,12 +148,12 @@ class Lifetime(DeckModel):
     """Follow the chips at both ends of the device's parameter bands too, and for eight draws of a fitted device's posterior."""
     attribution: bool = True
     """Switch mechanisms, tiers and layers off one at a time at the end."""
-    refresh: Refresh | None = None
-    compensation: Compensation | None = None
-    throttling: Throttling | None = None
-    power_gating: PowerGating | None = None
-    spares: Spares | None = None
-    fine_tuning: FineTuning | None = None
+    refresh: RefreshDeck | None = None
+    compensation: CompensationDeck | None = None
+    throttling: ThrottlingDeck | None = None
+    power_gating: PowerGatingDeck | None = None
+    spares: SparesDeck | None = None
+    fine_tuning: FineTuningDeck | None = None
     policies: dict[str, dict[str, Any]] = {}
     """Policies that another package registers: name → parameters."""
 
@@ -166,16 +166,16 @@ class Lifetime(DeckModel):
         return self
 
 
-class HybridTiers(DeckModel):
+class HybridTiersDeck(DeckModel):
     """Tiers of another device, and the layers of the network that live there."""
 
     tiers: Annotated[tuple[Annotated[Count, Field(ge=0)], ...], Field(min_length=1)]
     """Counted from the bottom, from 0."""
-    device: Device
+    device: DeviceDeck
     layers: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class MonteCarlo(DeckModel):
+class MonteCarloDeck(DeckModel):
     """Independent chips."""
 
     samples: Annotated[Count, Field(ge=1, le=100_000)] = 32

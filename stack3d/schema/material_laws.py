@@ -166,7 +166,7 @@ class PowerOfTemperature(MaterialLaw):
 
 
 @material_laws.register("table")
-class Table(MaterialLaw):
+class TableOfTemperature(MaterialLaw):
     """Straight lines between values at given temperatures, held beyond them."""
 
     reference = "definition"
@@ -213,7 +213,7 @@ class Table(MaterialLaw):
 
 
 @material_laws.register("polynomial")
-class Polynomial(MaterialLaw):
+class PolynomialOfTemperature(MaterialLaw):
     """Sum of coefficients times powers of T, held at the ends of the valid range."""
 
     reference = "definition"

@@ -12,7 +12,7 @@ Bits = Annotated[Count, Field(ge=1, le=16)]
 Ends = Annotated[Count, Field(ge=1, le=2)]
 
 
-class Mvm(DeckModel):
+class MvmDeck(DeckModel):
     """Mapping, converters, wires and noise of the crossbars."""
 
     scheme: Literal["pair", "pair_two_sided", "offset"] = "pair"

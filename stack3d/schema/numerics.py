@@ -36,7 +36,7 @@ def _known_kind(word: str) -> str:
     return word
 
 
-class Mesh(DeckModel):
+class MeshDeck(DeckModel):
     """Element sizes."""
 
     cells: Annotated[str, AfterValidator(_known_kind), WithJsonSchema({"type": "string", "examples": list(CELLS)})] = "hex"
@@ -59,13 +59,13 @@ class Mesh(DeckModel):
     sides: Annotated[Count, Field(ge=6, le=64)] = 12
     """tet: sides of the polygon that stands for a resolved cylinder; its area is that of the circle."""
 
-    def coarser(self) -> Mesh:
+    def coarser(self) -> MeshDeck:
         """Elements of twice the size everywhere; polygons keep their sides."""
         halved = {key: max(1, getattr(self, key) // 2) for key in ("lateral", "per_layer", "per_source")}
         return self.model_copy(update={**halved, "growth": min(2.0, 2 * self.growth)})
 
 
-class Linear(DeckModel):
+class LinearDeck(DeckModel):
     """Linear solver of the fem backend."""
 
     method: Literal["cg", "direct"] = "cg"
@@ -79,7 +79,7 @@ class Linear(DeckModel):
 _ACCURACY = {"type": "string", "description": "an error, as '0.05 K', or '0.1 %' of the rise"}
 
 
-class Accuracy(DeckModel):
+class AccuracyDeck(DeckModel):
     """An error: `kelvin`, or a `share` of the rise."""
 
     kelvin: Annotated[TemperatureDifference, Field(gt=0)] | None = None
@@ -106,7 +106,7 @@ MOST_STEPS = 1_000_000
 """Of one transient; each is a solve."""
 
 
-class Duty(DeckModel):
+class DutyDeck(DeckModel):
     """Power switched on at the start of every period."""
 
     period: Duration
@@ -123,7 +123,7 @@ MOST_OUTPUTS = 10_000
 """Of one transient; each keeps every map."""
 
 
-class Spaced(DeckModel):
+class SpacedDeck(DeckModel):
     """Times from one to another, both included."""
 
     start: Annotated[Time, Field(alias="from")]
@@ -152,32 +152,32 @@ class Spaced(DeckModel):
 
 
 def _how_given(value: Any) -> str:
-    return "spaced[]" if isinstance(value, Mapping | Spaced) else "listed[]"
+    return "spaced[]" if isinstance(value, Mapping | SpacedDeck) else "listed[]"
 
 
-class Transient(DeckModel):
+class TransientDeck(DeckModel):
     """Temperature over time instead of the steady state; power follows its traces."""
 
     until: Duration
     outputs: Annotated[
-        Annotated[tuple[Time, ...], Tag("listed[]")] | Annotated[Spaced, Tag("spaced[]")], Discriminator(_how_given)
+        Annotated[tuple[Time, ...], Tag("listed[]")] | Annotated[SpacedDeck, Tag("spaced[]")], Discriminator(_how_given)
     ] = ()
     """Times at which everything is reported: a list that ascends, or from, to, count and scale; absent = `until` alone."""
     initial: Temperature | None = None
     """Uniform temperature at the start; absent = ambient."""
-    duty: Duty | None = None
+    duty: DutyDeck | None = None
     """Absent = all sources on from the start."""
     periodic: bool = False
     """Times count within one period after infinitely many; wants a duty or a trace."""
     step: Duration | None = None
     """Fixed step; absent = steps by error control."""
-    tolerance: Annotated[Accuracy, WithJsonSchema(_ACCURACY)] | None = None
+    tolerance: Annotated[AccuracyDeck, WithJsonSchema(_ACCURACY)] | None = None
     """Largest local error of a step by error control, per cent of the largest change so far; absent = by the profile."""
 
     @property
     def times(self) -> tuple[float, ...]:
         """Those of the outputs. [s]"""
-        return (self.outputs.times if isinstance(self.outputs, Spaced) else self.outputs) or (self.until,)
+        return (self.outputs.times if isinstance(self.outputs, SpacedDeck) else self.outputs) or (self.until,)
 
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
@@ -210,20 +210,20 @@ class ImpedanceDeck(DeckModel):
     """Sources that are switched on together, sharing 1 W as they share their powers."""
 
 
-class Solver(DeckModel):
+class SolverDeck(DeckModel):
     """Numerics profile."""
 
     name: str = "inline"
     title: str | None = None
     backend: Literal["auto", "fem", "tensor"] = "auto"
     """fem: DOLFINx on bricks or tetrahedra; tensor: the same bricks by fast diagonalisation; auto: tensor for bricks."""
-    mesh: Mesh
+    mesh: MeshDeck
     order: Literal[1, 2] = 1
     """Of the elements; absent = 2 with mesh.cells: tet, else 1. Those of order 2 are twice as large, with nodes as dense."""
-    linear: Linear = Linear()
+    linear: LinearDeck = LinearDeck()
     error_promise: Fraction
     """Largest error of tile and layer means over the peak rise that a test holds the profile to."""
-    accuracy: Annotated[Accuracy, WithJsonSchema(_ACCURACY)] | None = None
+    accuracy: Annotated[AccuracyDeck, WithJsonSchema(_ACCURACY)] | None = None
     """Refine mesh and steps until the estimated error of peak, tile means and probes is below that; absent = as they are."""
 
     @model_validator(mode="before")

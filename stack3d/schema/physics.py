@@ -9,7 +9,7 @@ from stack3d.registry import Registry
 from stack3d.schema.base import RegisteredKeys
 
 
-class Physics(RegisteredKeys):
+class PhysicsDeck(RegisteredKeys):
     """Fields that are solved on the mesh of the heat, once its temperature is known: registered name → what it wants."""
 
     registry: ClassVar[Registry[type[Output]]] = physics

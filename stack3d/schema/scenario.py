@@ -12,18 +12,18 @@ from stack3d.schema.base import (
     Length,
     Temperature,
 )
-from stack3d.schema.cooling import Cooling
-from stack3d.schema.device import Device
-from stack3d.schema.geometry import Geometry, Name
-from stack3d.schema.life import HybridTiers, Lifetime, MonteCarlo
-from stack3d.schema.mvm import Mvm
-from stack3d.schema.numerics import ImpedanceDeck, Solver, Transient
-from stack3d.schema.physics import Physics
-from stack3d.schema.sweep import Sweep
-from stack3d.schema.workload import PowerMap, Workload
+from stack3d.schema.cooling import CoolingDeck
+from stack3d.schema.device import DeviceDeck
+from stack3d.schema.geometry import GeometryDeck, Name
+from stack3d.schema.life import HybridTiersDeck, LifetimeDeck, MonteCarloDeck
+from stack3d.schema.mvm import MvmDeck
+from stack3d.schema.numerics import ImpedanceDeck, SolverDeck, TransientDeck
+from stack3d.schema.physics import PhysicsDeck
+from stack3d.schema.sweep import SweepDeck
+from stack3d.schema.workload import PowerMapDeck, WorkloadDeck
 
 
-class Probe(DeckModel):
+class ProbeDeck(DeckModel):
     """A named point; the mid-plane of its layer unless z is given."""
 
     name: Name
@@ -33,7 +33,7 @@ class Probe(DeckModel):
     z: Length | None = None
 
 
-class Maps(DeckModel):
+class MapsDeck(DeckModel):
     """Volume means over nx by ny equal boxes of layers."""
 
     layers: tuple[Name, ...]
@@ -46,32 +46,32 @@ class Scenario(DeckModel):
     scenario: Name
     """Name of the case, and of its results folder."""
     title: str | None = None
-    geometry: Geometry
-    cooling: Cooling
-    workload: Workload | None = None
-    power: PowerMap | None = None
-    device: Device | None = None
+    geometry: GeometryDeck
+    cooling: CoolingDeck
+    workload: WorkloadDeck | None = None
+    power: PowerMapDeck | None = None
+    device: DeviceDeck | None = None
     device_band: Literal["low", "default", "high"] = "default"
     """Which end of the bands of uncertain device parameters to take."""
-    hybrid: tuple[HybridTiers, ...] = ()
+    hybrid: tuple[HybridTiersDeck, ...] = ()
     """Tiers of other devices; the rest has `device`."""
-    mvm: Mvm = Mvm()
-    lifetime: Lifetime | None = None
-    monte_carlo: MonteCarlo = MonteCarlo()
-    solver: Solver
-    transient: Transient | None = None
+    mvm: MvmDeck = MvmDeck()
+    lifetime: LifetimeDeck | None = None
+    monte_carlo: MonteCarloDeck = MonteCarloDeck()
+    solver: SolverDeck
+    transient: TransientDeck | None = None
     """Temperature over time; absent = steady."""
     impedance: ImpedanceDeck | None = None
     """Step responses, resistances and networks of sources, beside the temperatures."""
-    physics: Physics = Physics()
+    physics: PhysicsDeck = PhysicsDeck()
     """Further fields on the same mesh, of other packages: name → what it wants."""
-    probes: tuple[Probe, ...] = ()
-    maps: Maps | None = None
+    probes: tuple[ProbeDeck, ...] = ()
+    maps: MapsDeck | None = None
     limits: dict[str, Temperature] = {}
     """Role or layer → highest temperature; a run above it warns."""
     tier_map: tuple[Annotated[Count, Field(ge=1, le=4096)], Annotated[Count, Field(ge=1, le=4096)]] = (16, 16)
     """Boxes [nx, ny] of the temperature map of each tier."""
-    sweep: Sweep = Sweep()
+    sweep: SweepDeck = SweepDeck()
     """Dotted key → values, every combination a case; and other ways to vary keys."""
     expect: dict[str, str] = {}
     """Output variable → range it must lie in, as '[300, 400] K'."""

@@ -29,7 +29,7 @@ class SweepModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
 
 
-class Interval(SweepModel):
+class IntervalDeck(SweepModel):
     """Values between two ends that are written with the same unit."""
 
     low: Annotated[str | float, Field(alias="from")]
@@ -65,14 +65,14 @@ class Interval(SweepModel):
         return self
 
 
-class Sample(SweepModel):
+class SampleDeck(SweepModel):
     """Points of a space-filling design over several keys."""
 
     method: Literal["latin_hypercube", "sobol"] = "latin_hypercube"
     count: Annotated[int, Field(ge=1, le=1_000_000)]
     """Number of points; of Sobol points a power of two."""
     seed: Annotated[int, Field(ge=0)] = 1
-    keys: Annotated[dict[Key, Interval | Values], Field(min_length=1)]
+    keys: Annotated[dict[Key, IntervalDeck | Values], Field(min_length=1)]
     """Key → interval, or a list to choose from with equal shares."""
 
     @model_validator(mode="after")
@@ -88,7 +88,7 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
-class Sweep(SweepModel):
+class SweepDeck(SweepModel):
     """Every key that is no word below is a dotted key of the scenario with a list of values; all combine to a product."""
 
     model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
@@ -102,7 +102,7 @@ class Sweep(SweepModel):
     """Name → keys to set; one dimension ``variant``, unless `names` calls it otherwise."""
     cases: list[dict[Key, Any]] = []
     """Keys to set, case by case; one dimension ``case``."""
-    sample: Sample | None = None
+    sample: SampleDeck | None = None
     """One dimension ``draw``."""
     where: Annotated[
         list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) else v, json_schema_input_type=str | list[str])

@@ -22,7 +22,7 @@ from stack3d.schema.base import (
 from stack3d.schema.geometry import Interval, Name
 
 
-class Data(DeckModel):
+class DataDeck(DeckModel):
     """Labelled inputs for the accuracy."""
 
     name: str = "inline"
@@ -46,7 +46,7 @@ class Data(DeckModel):
         return self
 
 
-class Network(DeckModel):
+class NetworkDeck(DeckModel):
     """A trained network and the data it is judged by."""
 
     name: str = "inline"
@@ -56,13 +56,13 @@ class Network(DeckModel):
     held: dict[str, Number] = {}
     """Inputs that are held at a number (a sampling rate, a first state); lengths that they leave open count as one."""
     sha256: str | None = None
-    data: Data | None = None
+    data: DataDeck | None = None
     float_accuracy: Fraction | None = None
     """On the test part, in float arithmetic."""
     licence: str | None = None
 
 
-class Converter(DeckModel):
+class ConverterDeck(DeckModel):
     """Energy of one conversion, driven line or integration, and how it goes with resolution."""
 
     bits: Annotated[Count, Field(ge=1, le=16)]
@@ -75,7 +75,7 @@ class Converter(DeckModel):
     bit worth 2^k; search: comparisons, one per bit, the sign's included; constant: nothing."""
 
 
-class Link(DeckModel):
+class LinkDeck(DeckModel):
     """Energy of moving bits between a tile and the logic that sums and buffers."""
 
     bit: Energy
@@ -84,18 +84,18 @@ class Link(DeckModel):
     """Per bit and tier boundary crossed (through-silicon via or hybrid bond)."""
 
 
-class Periphery(DeckModel):
+class PeripheryDeck(DeckModel):
     """Energies of what surrounds an array."""
 
     name: str = "inline"
     title: str | None = None
-    adc: Converter
+    adc: ConverterDeck
     """Per converted column; resolution `mvm.adc_bits`."""
-    dac: Converter
+    dac: ConverterDeck
     """Per driven row; resolution `mvm.dac_bits`, or `mvm.input_slice_bits` at each of several reads."""
-    driver: Converter | None = None
+    driver: ConverterDeck | None = None
     """Word lines, per driven row; resolution of the inputs."""
-    integrator: Converter | None = None
+    integrator: ConverterDeck | None = None
     """Sampling and integration, per converted column; resolution of the inputs."""
     adc_rate: Rate
     """Conversions per second of one converter."""
@@ -109,7 +109,7 @@ class Periphery(DeckModel):
     """Per multiply-accumulate of layers that stay digital and of products of two activations."""
     digital_mac_rate: Rate | None = None
     """Multiply-accumulates per second for products of two activations; absent = they keep up."""
-    link: Link | None = None
+    link: LinkDeck | None = None
     """Absent = moving bits costs nothing."""
     array_included: bool = False
     """Whether the current through the cells is part of the energies above; then it is not added again."""
@@ -122,7 +122,7 @@ class Periphery(DeckModel):
     layer where there is one, else the logic die, else the tile's own box."""
 
 
-class Memory(DeckModel):
+class MemoryDeck(DeckModel):
     """An on-chip memory of a conventional machine."""
 
     size: Annotated[Count, Field(ge=1)]
@@ -131,7 +131,7 @@ class Memory(DeckModel):
     """Of reading a bit."""
 
 
-class Conventional(DeckModel):
+class ConventionalDeck(DeckModel):
     """A machine that fetches its weights for every inference: what the crossbars are compared with."""
 
     weight_bits: Annotated[Count, Field(ge=1, le=64)] = 8
@@ -139,10 +139,10 @@ class Conventional(DeckModel):
     """8-bit multiply and add in 45 nm, 0.2 + 0.03 pJ: M. Horowitz, ISSCC 2014, doi:10.1109/ISSCC.2014.6757323."""
     technology: Thickness = 45e-9
     """Node that these figures are of."""
-    sram: Annotated[tuple[Memory, ...], Field(min_length=1)] = (
-        Memory.model_construct(size=8192, bit=10e-12 / 64),
-        Memory.model_construct(size=32768, bit=20e-12 / 64),
-        Memory.model_construct(size=1048576, bit=100e-12 / 64),
+    sram: Annotated[tuple[MemoryDeck, ...], Field(min_length=1)] = (
+        MemoryDeck.model_construct(size=8192, bit=10e-12 / 64),
+        MemoryDeck.model_construct(size=32768, bit=20e-12 / 64),
+        MemoryDeck.model_construct(size=1048576, bit=100e-12 / 64),
     )
     """On-chip memories; that of the model lies between or beyond them along a power of the size. Caches of 8 kB, 32 kB and
     1 MB, 10, 20 and 100 pJ per 64 bit, 45 nm: Horowitz 2014."""
@@ -162,7 +162,7 @@ class Conventional(DeckModel):
     """Self-refresh per bit; assumed, about 1 mW for 4 Gbit."""
 
 
-class Trace(DeckModel):
+class TraceDeck(DeckModel):
     """Activity over time as a share of `rate`; a run without `transient` sees its mean."""
 
     pattern: Literal["bursts", "day", "table"]
@@ -186,16 +186,16 @@ class Trace(DeckModel):
         return self
 
 
-Site = tuple[Annotated[Count, Field(ge=0)], Annotated[Count, Field(ge=0)], Annotated[Count, Field(ge=0)]]
+SiteIndex = tuple[Annotated[Count, Field(ge=0)], Annotated[Count, Field(ge=0)], Annotated[Count, Field(ge=0)]]
 """[tier, column, row] of a tile site, each from zero, bottom and lower left first."""
 
 
-class Workload(DeckModel):
+class WorkloadDeck(DeckModel):
     """A network on crossbars."""
 
-    network: Network
+    network: NetworkDeck
     """Packaged name, `.onnx` file, or mapping."""
-    data: Data | None = None
+    data: DataDeck | None = None
     """Packaged name, `.npz` file, or mapping; absent = that of the network."""
     output: str | None = None
     """Output of the model that tells the classes; absent = its only one."""
@@ -209,16 +209,16 @@ class Workload(DeckModel):
     """Layers that stay digital."""
     rate: Rate
     """Inferences per second."""
-    trace: Trace | None = None
+    trace: TraceDeck | None = None
     """Activity over time; absent = always at `rate`."""
     tile: tuple[Annotated[Count, Field(ge=1, le=8192)], Annotated[Count, Field(ge=1, le=8192)]] = (128, 128)
     """Rows and columns of one crossbar."""
     replicate: Literal["rate"] | dict[str, Annotated[Count, Field(ge=1)]] = {}
     """Copies of layers that share their products; rate: as many as `rate` needs."""
-    placement: Name | tuple[Site, ...] | dict[str, Site] = "spread"
+    placement: Name | tuple[SiteIndex, ...] | dict[str, SiteIndex] = "spread"
     """How tiles are put on sites: a strategy, or [tier, column, row] per tile, in order or by name."""
-    periphery: Periphery
-    conventional: Conventional = Conventional()
+    periphery: PeripheryDeck
+    conventional: ConventionalDeck = ConventionalDeck()
     test_samples: Annotated[Count, Field(ge=1)] | None = None
     """How many of the test inputs to use; absent = all."""
     array: Literal["numpy", "torch", "array_api_strict"] = "numpy"
@@ -226,7 +226,7 @@ class Workload(DeckModel):
     array standard's own, slow, for checks."""
 
 
-class Source(DeckModel):
+class SourceDeck(DeckModel):
     """Power spread uniformly over a rectangle times the full thickness of a layer."""
 
     name: Name
@@ -239,11 +239,11 @@ class Source(DeckModel):
     power: Power
 
 
-class PowerMap(DeckModel):
+class PowerMapDeck(DeckModel):
     """Explicit powers; with a workload they come on top of it (a host on the logic die, say)."""
 
-    sources: tuple[Source, ...] = ()
-    trace: Trace | None = None
+    sources: tuple[SourceDeck, ...] = ()
+    trace: TraceDeck | None = None
     """Power of sources by name over time, pattern table; a run without `transient` sees the mean."""
 
     @model_validator(mode="after")

@@ -15,8 +15,8 @@ from stack3d.case import check
 from stack3d.decks import Case, files
 from stack3d.errors import DeckError
 from stack3d.study.expect import mistakes
-from stack3d.study.plan import Draft
-from stack3d.study.points import Override, Point
+from stack3d.study.plan import StudyDraft
+from stack3d.study.points import KeyValue, Point
 
 MOST_VALUES = 30_000
 """Values of decks, spelled out, that are checked of a study: those of 50 cases of a chip, of 250 small thermal ones."""
@@ -40,7 +40,7 @@ class Checked:
     error: DeckError | None = None
 
 
-def checked(path: str | Path, overrides: Sequence[Override] = (), *, every: bool = False) -> Iterator[Checked]:
+def checked(path: str | Path, overrides: Sequence[KeyValue] = (), *, every: bool = False) -> Iterator[Checked]:
     """Check the cases of a scenario; a mistake that all of them share is told once.
 
     Parameters
@@ -56,12 +56,12 @@ def checked(path: str | Path, overrides: Sequence[Override] = (), *, every: bool
         Per case; of a study with more than `MOST_VALUES`, per mistake, and at the end one line on what was checked.
     """
     try:
-        yield from _checked(Draft(path, overrides), every)
+        yield from _checked(StudyDraft(path, overrides), every)
     except DeckError as error:
         yield Checked(str(path), error)
 
 
-def _checked(draft: Draft, every: bool) -> Iterator[Checked]:
+def _checked(draft: StudyDraft, every: bool) -> Iterator[Checked]:
     most = len(draft.points) if every else max(2, MOST_VALUES // _weight(draft))
     is_large = len(draft.points) > most
     told: set[str] = set()
@@ -84,7 +84,7 @@ def _checked(draft: Draft, every: bool) -> Iterator[Checked]:
         yield Checked(f"{draft.name}: {len(draft.points)} cases, {n} of them in full; --all and a run check every case")
 
 
-def _weight(draft: Draft) -> int:
+def _weight(draft: StudyDraft) -> int:
     """Values of the first case that is not dropped, decks spelled out, its files counted."""
     point = next((p for p in islice(draft, TRIES) if p.dropped is None), None)
     try:
@@ -100,7 +100,7 @@ def _values(node: Any) -> int:
     return 1 + sum(map(_values, inside))
 
 
-def _mistakes(draft: Draft, point: Point) -> DeckError | None:
+def _mistakes(draft: StudyDraft, point: Point) -> DeckError | None:
     """All mistakes of one case."""
     case: Case | None = None
     try:
@@ -115,7 +115,7 @@ def _mistakes(draft: Draft, point: Point) -> DeckError | None:
         return error
 
 
-def _chosen(draft: Draft) -> Iterator[Point]:
+def _chosen(draft: StudyDraft) -> Iterator[Point]:
     """Points that show the values of the axes in turn, evenly, the ends first, each with others by chance; then by chance."""
     points, rng = draft.points, np.random.default_rng(1)
     seen: set[tuple[int, ...]] = set()

@@ -45,6 +45,15 @@ def here(jobs: list[Job], watch: StudyObserver, ranks: Ranks, observer: Observer
     """Run cases one after the other in this process.
 
     Several cases get one BLAS thread, as in a worker, so that numbers do not depend on where a case ran.
+
+    Parameters
+    ----------
+    jobs : list of Job
+    watch : StudyObserver
+        Told of cases.
+    ranks : Ranks
+    observer : Observer
+        Told of the stages of a case.
     """
     import scipy.linalg  # noqa: F401  (brings the BLAS whose threads are limited)
     from threadpoolctl import threadpool_limits

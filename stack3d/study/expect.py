@@ -13,7 +13,7 @@ from stack3d.errors import Problem, did_you_mean
 _PINT = {"W m-2": "W/m^2", "K W-1": "K/W", "s-1": "1/s", "1": ""}
 
 
-def _read(key: str, text: str) -> tuple[fields.Field, str, float, float]:
+def _read(key: str, text: str) -> tuple[fields.Variable, str, float, float]:
     """(field, "" or "end", low, high) of one expectation; raises ValueError."""
     name, _, where = key.partition("@")
     found = [f for path, f in fields.FIELDS.items() if name in (path, f.name)]

@@ -13,9 +13,9 @@ from typing import Any
 from stack3d import decks, results, storage, yamlfile
 from stack3d.decks import Case
 from stack3d.errors import DeckError, Problem, Stack3dError
-from stack3d.schema.sweep import Sweep
+from stack3d.schema.sweep import SweepDeck
 from stack3d.study.case import Job, why_run
-from stack3d.study.points import Axis, Override, Point, Points, axes_of
+from stack3d.study.points import Dimension, KeyValue, Point, Points, axes_of
 from stack3d.units import quantity
 
 MESHED = ("geometry", "solver", "probes")
@@ -47,15 +47,15 @@ class Plan:
     source : Path
     overrides : tuple of (key, value)
         Of every case.
-    axes : tuple of Axis
+    axes : tuple of Dimension
         Empty for a single case.
     entries : tuple of Entry
     """
 
     name: str
     source: Path
-    overrides: tuple[Override, ...]
-    axes: tuple[Axis, ...]
+    overrides: tuple[KeyValue, ...]
+    axes: tuple[Dimension, ...]
     entries: tuple[Entry, ...]
 
     @property
@@ -104,7 +104,7 @@ class Plan:
         }
 
 
-def _dimension(axis: Axis) -> dict[str, Any]:
+def _dimension(axis: Dimension) -> dict[str, Any]:
     """Name, labels and further coordinates; quantities also as numbers in SI."""
     beside: dict[str, dict[str, Any]] = {}
     for name, labels in ((axis.name, axis.labels), *axis.beside.items()):
@@ -142,7 +142,7 @@ def size_of(case: Case) -> int:
     return len(layers) * lines
 
 
-class Draft:
+class StudyDraft:
     """A scenario and its sweep as written; cases are made one at a time.
 
     Parameters
@@ -158,7 +158,7 @@ class Draft:
         When the file cannot be read, or its sweep makes no sense or too many cases.
     """
 
-    def __init__(self, path: str | Path, overrides: Sequence[Override] = ()) -> None:
+    def __init__(self, path: str | Path, overrides: Sequence[KeyValue] = ()) -> None:
         self.source = decks.scenario_path(path)
         self.tree = yamlfile.read(self.source)
         self.overrides = tuple(overrides)
@@ -171,14 +171,14 @@ class Draft:
         except DeckError as error:
             raise DeckError([self._placed(p) for p in error.problems]) from None
 
-    def _sweep(self) -> Sweep:
+    def _sweep(self) -> SweepDeck:
         from pydantic import ValidationError
 
         given = next((value for key, value in reversed(self.overrides) if key == "sweep"), self.tree.get("sweep", {}))
         try:
-            return Sweep.model_validate(given or {})
+            return SweepDeck.model_validate(given or {})
         except ValidationError as error:
-            raise DeckError(decks.translate(error, self.tree, Sweep, ("sweep",))) from None
+            raise DeckError(decks.translate(error, self.tree, SweepDeck, ("sweep",))) from None
 
     def _placed(self, problem: Problem) -> Problem:
         """Problem of the sweep with its line; a swept key is one key with dots in it."""
@@ -228,7 +228,7 @@ class Draft:
         return DeckError(self._placed(Problem("sweep.where", f"drops all {len(self.points)} cases: {point.dropped}")))
 
 
-def plan(path: str | Path, overrides: Sequence[Override] = ()) -> Plan:
+def plan(path: str | Path, overrides: Sequence[KeyValue] = ()) -> Plan:
     """Spell out a scenario; a combination that makes no valid case keeps its error.
 
     Raises
@@ -236,7 +236,7 @@ def plan(path: str | Path, overrides: Sequence[Override] = ()) -> Plan:
     DeckError
         When the file cannot be read, or its sweep makes no sense, or it is no sweep and has mistakes.
     """
-    draft = Draft(path, overrides)
+    draft = StudyDraft(path, overrides)
     axes, entries = draft.axes, []
     for point in draft:
         entry = Entry(point, draft.label(point))

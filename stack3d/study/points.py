@@ -15,7 +15,7 @@ import numpy as np
 
 from stack3d import fields
 from stack3d.errors import DeckError, Problem, brief
-from stack3d.schema.sweep import Interval, Sample, Sweep
+from stack3d.schema.sweep import IntervalDeck, SampleDeck, SweepDeck
 from stack3d.study.conditions import Condition
 
 SHORT = {"geometry.tiers.repeat": "tiers", "cooling.top": "cooling"}
@@ -31,11 +31,11 @@ MOST_AXES = 24
 """Lists of values that combine; the dimensions of an array are counted."""
 
 Label = str | int | float | bool
-Override = tuple[str, Any]
+KeyValue = tuple[str, Any]
 
 
 @dataclass(frozen=True)
-class Axis:
+class Dimension:
     """One dimension of a study.
 
     Parameters
@@ -76,7 +76,7 @@ class Point:
     """One combination: where it lies in the study, what it sets, and why it is left out if it is."""
 
     index: tuple[int, ...]
-    overrides: tuple[Override, ...]
+    overrides: tuple[KeyValue, ...]
     text: str
     dropped: str | None = None
 
@@ -141,11 +141,11 @@ def _columns(sets: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> dic
     return {names[k]: tuple(label_of(s[k]) if k in s else None for s in sets) for k in keys}
 
 
-def _names(sweep: Sweep) -> dict[str, str]:
+def _names(sweep: SweepDeck) -> dict[str, str]:
     return dimension_names([*dict.fromkeys(sweep.keys()), *sweep.words()], sweep.names)
 
 
-def axes_of(sweep: Sweep) -> tuple[Axis, ...]:
+def axes_of(sweep: SweepDeck) -> tuple[Dimension, ...]:
     """Dimensions of a study in the order written: product, zip, variants, cases, sample.
 
     Raises
@@ -163,14 +163,14 @@ def axes_of(sweep: Sweep) -> tuple[Axis, ...]:
         written = str(n) if n < 100 * MOST_CASES else f"{Decimal(n):.3g}"
         raise DeckError(Problem("sweep", f"makes {written} cases, at most {MOST_CASES}"))
     axes = [
-        Axis(names[key], key, _distinct([label_of(v) for v in values], key), [{key: v} for v in values])
+        Dimension(names[key], key, _distinct([label_of(v) for v in values], key), [{key: v} for v in values])
         for key, values in sweep.product.items()
     ]
     for group in sweep.zip:
         first, *others = group
         labels = _distinct([label_of(v) for v in group[first]], first)
         sets = [dict(zip(group, values)) for values in zip(*group.values())]
-        axes.append(Axis(names[first], first, labels, sets, partial(_columns, sets, {k: names[k] for k in others})))
+        axes.append(Dimension(names[first], first, labels, sets, partial(_columns, sets, {k: names[k] for k in others})))
     listed: dict[str, Sequence[Mapping[str, Any]]] = {
         "variant": list(sweep.variants.values()),
         "case": sweep.cases,
@@ -179,7 +179,7 @@ def axes_of(sweep: Sweep) -> tuple[Axis, ...]:
     for word, chosen in listed.items():
         if chosen:
             labels = tuple(sweep.variants) if word == "variant" else tuple(range(len(chosen)))
-            axes.append(Axis(names[word], word, labels, chosen, partial(_columns, chosen, names)))
+            axes.append(Dimension(names[word], word, labels, chosen, partial(_columns, chosen, names)))
     return tuple(axes)
 
 
@@ -190,10 +190,10 @@ class Draws(Sequence[Mapping[str, Any]]):
 
     Parameters
     ----------
-    sample : Sample
+    sample : SampleDeck
     """
 
-    def __init__(self, sample: Sample) -> None:
+    def __init__(self, sample: SampleDeck) -> None:
         from scipy.stats import qmc
 
         rng = np.random.default_rng(sample.seed)
@@ -214,7 +214,7 @@ class Draws(Sequence[Mapping[str, Any]]):
         return {key: _at(of, float(u)) for (key, of), u in zip(self.sample.keys.items(), self.unit[at])}
 
 
-def _at(values: Interval | list[Any], share: float) -> Any:
+def _at(values: IntervalDeck | list[Any], share: float) -> Any:
     """Value at a share of 0 to 1 of an interval or a list."""
     if isinstance(values, list):
         return values[min(int(share * len(values)), len(values) - 1)]
@@ -228,7 +228,7 @@ def _at(values: Interval | list[Any], share: float) -> Any:
     return f"{number!r} {unit}" if unit else number
 
 
-def _said(axis: Axis, position: int) -> str:
+def _said(axis: Dimension, position: int) -> str:
     """What a position of an axis sets, or the name of the variant."""
     if axis.key == "variant":
         return f"{axis.name}={axis.labels[position]}"
@@ -241,11 +241,11 @@ class Points:
 
     Parameters
     ----------
-    sweep : Sweep
-    axes : sequence of Axis
+    sweep : SweepDeck
+    axes : sequence of Dimension
     """
 
-    def __init__(self, sweep: Sweep, axes: Sequence[Axis]) -> None:
+    def __init__(self, sweep: SweepDeck, axes: Sequence[Dimension]) -> None:
         self.axes = axes
         self.shape = tuple(len(axis.labels) for axis in axes)
         names = _names(sweep)
@@ -268,7 +268,7 @@ class Points:
         return Point(index, overrides, text, dropped)
 
 
-def points_of(sweep: Sweep, axes: Sequence[Axis]) -> Iterator[Point]:
+def points_of(sweep: SweepDeck, axes: Sequence[Dimension]) -> Iterator[Point]:
     """Every combination, in C order."""
     points = Points(sweep, axes)
     return map(points.at, itertools.product(*map(range, points.shape)))

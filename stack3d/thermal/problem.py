@@ -87,7 +87,15 @@ class HeatProblem(Protocol):
     def bent(self, field: Any, sources: Sequence[HeatSource], pushed: float, left: Mapping[str, float]) -> Field:
         """A field between steady states with what its elements cannot hold of sources [W], where that is known.
 
-        `pushed` is the heat that fluxes bring, `left` what leaves through each face. [W]
+        Parameters
+        ----------
+        field : Field
+        sources : sequence of HeatSource
+            With their powers at that instant. [W]
+        pushed : float
+            Heat that fluxes bring. [W]
+        left : mapping of str to float
+            What leaves through each face. [W]
         """
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stack3d.schema.workload import Converter, Periphery
+from stack3d.schema.workload import ConverterDeck, PeripheryDeck
 from stack3d.workload.power import PULSED, TileActivity, converter_energy, phases
 
 
@@ -39,8 +39,19 @@ class Counts:
     crossings: float
 
 
-def counted(activities: Sequence[TileActivity], periphery: Periphery, *, dac_bits: int, adc_bits: int, pulsed: bool) -> Counts:
-    """Count the work of the tiles for one inference; `pulsed`: rows or columns whose sliced inputs have a sign of their own."""
+def counted(
+    activities: Sequence[TileActivity], periphery: PeripheryDeck, *, dac_bits: int, adc_bits: int, pulsed: bool
+) -> Counts:
+    """Count the work of the tiles for one inference.
+
+    Parameters
+    ----------
+    activities : sequence of TileActivity
+    periphery : PeripheryDeck
+    dac_bits, adc_bits : int
+    pulsed : bool
+        Whether rows or columns of sliced inputs have a sign of their own.
+    """
     charge = sums = bits = crossings = 0.0
     driven: dict[int, float] = {}
     converted: dict[tuple[int, int], float] = {}
@@ -57,25 +68,25 @@ def counted(activities: Sequence[TileActivity], periphery: Periphery, *, dac_bit
     return Counts(charge, driven, converted, sums, bits, crossings)
 
 
-def priced(activities: Sequence[TileActivity], periphery: Periphery, *, dac_bits: int, adc_bits: int) -> dict[str, float]:
+def priced(activities: Sequence[TileActivity], periphery: PeripheryDeck, *, dac_bits: int, adc_bits: int) -> dict[str, float]:
     """Energy of one inference by component: counts times prices, apart from the powers that heat the tiles. [J]
 
     Parameters
     ----------
     activities : sequence of TileActivity
-    periphery : Periphery
+    periphery : PeripheryDeck
     dac_bits, adc_bits : int
         Resolution of the inputs and of one conversion, signs included.
     """
 
-    def of(converter: Converter | None) -> Counts:
+    def of(converter: ConverterDeck | None) -> Counts:
         pulsed = converter is not None and converter.scaling in PULSED
         return counted(activities, periphery, dac_bits=dac_bits, adc_bits=adc_bits, pulsed=pulsed)
 
-    def rows(converter: Converter | None) -> float:
+    def rows(converter: ConverterDeck | None) -> float:
         return sum(n * converter_energy(converter, bits) for bits, n in of(converter).driven.items())
 
-    def columns(converter: Converter | None, which: int) -> float:
+    def columns(converter: ConverterDeck | None, which: int) -> float:
         return sum(n * converter_energy(converter, bits[which]) for bits, n in of(converter).converted.items())
 
     work = of(None)

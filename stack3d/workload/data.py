@@ -42,7 +42,7 @@ COUNTED = {"starts": 1, "length": 0, "test": 1, "train": 1}
 """Arrays of whole numbers, and how many axes they have."""
 
 
-def _arrays(deck: schema.Data, key: str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+def _arrays(deck: schema.DataDeck, key: str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Arrays of the `.npz` or the `.npy` files; a series with window starts becomes windows, channels first."""
     arrays: dict[str, NDArray[Any]] = {}
     for part in ("file", "inputs", "labels"):
@@ -88,7 +88,7 @@ def _numbers(array: NDArray[Any], axes: int | None, key: str, whose: str) -> NDA
 
 
 def load_data(
-    deck: schema.Data,
+    deck: schema.DataDeck,
     network: Network,
     most: int | None = None,
     profile: int = 256,

@@ -334,7 +334,7 @@ def _without_matrix(step: Step, program: Program, digital: Collection[str], path
 
 
 def load_network(
-    deck: schema.Network, *, output: str | None = None, digital: Collection[str] = (), by_column: bool = False
+    deck: schema.NetworkDeck, *, output: str | None = None, digital: Collection[str] = (), by_column: bool = False
 ) -> Network:
     """Read the ONNX file of a network deck.
 

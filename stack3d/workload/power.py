@@ -9,7 +9,7 @@ import numpy as np
 
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats, HeatSource, Stack
-from stack3d.schema.workload import Conventional, Converter, Periphery
+from stack3d.schema.workload import ConventionalDeck, ConverterDeck, PeripheryDeck
 from stack3d.tiles import Tile
 from stack3d.workload.placement import Site
 
@@ -71,7 +71,7 @@ PULSED = ("serial", "cycles")
 """Those that take a step per magnitude bit; of a digit of sliced inputs, every bit is one."""
 
 
-def converter_energy(converter: Converter | None, wanted: int) -> float:
+def converter_energy(converter: ConverterDeck | None, wanted: int) -> float:
     """Energy of a converter at `wanted` bits. [J]
 
     ``doubling`` is the scaling of successive-approximation and resistor-string converters whose noise is set by matching, as
@@ -106,14 +106,14 @@ def phases(bits: int, wanted: int, limit: int | None) -> tuple[tuple[int, int], 
 
 
 def tile_energies(
-    activities: Sequence[TileActivity], periphery: Periphery, *, dac_bits: int, adc_bits: int
+    activities: Sequence[TileActivity], periphery: PeripheryDeck, *, dac_bits: int, adc_bits: int
 ) -> dict[str, Floats]:
     """Energy per inference of each tile by component, arrays of shape (tiles,). [J]
 
     Parameters
     ----------
     activities : sequence of TileActivity
-    periphery : Periphery
+    periphery : PeripheryDeck
     dac_bits, adc_bits : int
         Resolution of the inputs and of one conversion, signs included.
     """
@@ -122,7 +122,7 @@ def tile_energies(
     rows = np.array([a.tile.rows_used for a in activities])
     columns = np.array([a.conversions for a in activities])
 
-    def per_read(converter: Converter | None, which: int) -> Floats:
+    def per_read(converter: ConverterDeck | None, which: int) -> Floats:
         """Energy of a read over its phases, at the bits of their inputs (0) or outputs (1)."""
         pulsed = converter is not None and converter.scaling in PULSED  # a digit of the magnitude and its sign
         digits = [dac_bits if a.reads == 1 else -(-(dac_bits - 1) // a.reads) + pulsed for a in activities]
@@ -141,7 +141,7 @@ def tile_energies(
     }
 
 
-def product_latency(activity: TileActivity, periphery: Periphery) -> float:
+def product_latency(activity: TileActivity, periphery: PeripheryDeck) -> float:
     """Time of one product: per read the pulse, then the columns that share a converter one after the other. [s]"""
     return activity.reads * (activity.pulse + min(activity.conversions, periphery.columns_per_adc) / periphery.adc_rate)
 
@@ -162,7 +162,7 @@ class Pipeline:
     highest_rate: float
 
 
-def layer_latencies(activities: Sequence[TileActivity], periphery: Periphery) -> dict[str, float]:
+def layer_latencies(activities: Sequence[TileActivity], periphery: PeripheryDeck) -> dict[str, float]:
     """Time that each layer works on one inference; its tiles and copies work at the same time. [s]"""
     layers: dict[str, float] = {}
     for a in activities:
@@ -171,8 +171,17 @@ def layer_latencies(activities: Sequence[TileActivity], periphery: Periphery) ->
     return layers
 
 
-def pipeline(activities: Sequence[TileActivity], periphery: Periphery, rate: float, digital_macs: float = 0.0) -> Pipeline:
+def pipeline(activities: Sequence[TileActivity], periphery: PeripheryDeck, rate: float, digital_macs: float = 0.0) -> Pipeline:
     """Latency and throughput of the layer pipeline; layers that stay digital keep up, products of two activations may not.
+
+    Parameters
+    ----------
+    activities : sequence of TileActivity
+    periphery : PeripheryDeck
+    rate : float
+        Inferences per second. [1/s]
+    digital_macs : float
+        Multiply-accumulates per inference of products of two activations. [-]
 
     Raises
     ------
@@ -193,7 +202,7 @@ def pipeline(activities: Sequence[TileActivity], periphery: Periphery, rate: flo
     return Pipeline(sum(layers.values()), highest)
 
 
-def copies_for_rate(activities: Sequence[TileActivity], periphery: Periphery, rate: float) -> dict[str, int]:
+def copies_for_rate(activities: Sequence[TileActivity], periphery: PeripheryDeck, rate: float) -> dict[str, int]:
     """Fewest copies of each layer with which the pipeline reaches `rate`; never more than it has products."""
     most = {a.layer or a.tile.layer: max(1, round(a.products)) for a in activities}
     return {
@@ -202,12 +211,20 @@ def copies_for_rate(activities: Sequence[TileActivity], periphery: Periphery, ra
     }
 
 
-def heated_place(stack: Stack, site: Site, component: str, periphery: Periphery) -> Site:
+def heated_place(stack: Stack, site: Site, component: str, periphery: PeripheryDeck) -> Site:
     """Layer and box that a component of the tile on `site` heats.
 
     The array heats its own box. Anything else goes where the periphery deck puts it, else into the tier's periphery layer
     where there is one, else into the highest logic layer, else into the tile's own box. A layer that does not reach under
     the whole tile is heated all over.
+
+    Parameters
+    ----------
+    stack : Stack
+    site : (layer, Rectangle)
+    component : str
+        As in `COMPONENTS`.
+    periphery : PeripheryDeck
     """
     layer, box = site
     tier = stack.layer(layer).tier
@@ -236,7 +253,7 @@ def tier_boundaries(stack: Stack, layer: str, other: str) -> int:
 
 
 def tile_sources(
-    stack: Stack, places: Sequence[Site], powers: Mapping[str, Floats], periphery: Periphery
+    stack: Stack, places: Sequence[Site], powers: Mapping[str, Floats], periphery: PeripheryDeck
 ) -> tuple[HeatSource, ...]:
     """Heat of the tiles, each component in its place; components of a tile that share a place make one source.
 
@@ -247,7 +264,7 @@ def tile_sources(
         Box of each tile.
     powers : mapping of str to ndarray, shape (tiles,)
         By component. [W]
-    periphery : Periphery
+    periphery : PeripheryDeck
 
     Returns
     -------
@@ -265,7 +282,7 @@ def tile_sources(
     return tuple(sources)
 
 
-def leakage(periphery: Periphery, temperature: Floats) -> Floats:
+def leakage(periphery: PeripheryDeck, temperature: Floats) -> Floats:
     """Static power of a tile's periphery, P0 2^((T - 300 K) / T2). [W]"""
     return np.asarray(periphery.leakage * 2.0 ** ((np.asarray(temperature) - 300.0) / periphery.leakage_doubling))
 
@@ -289,7 +306,7 @@ class Machine:
     leakage: float
 
 
-def sram_energy(machine: Conventional, size: float) -> float:
+def sram_energy(machine: ConventionalDeck, size: float) -> float:
     """Energy of a bit from a memory of `size` bytes, between and beyond the sizes that are known along powers. [J]"""
     known = sorted(machine.sram, key=lambda memory: memory.size)
     if len(known) == 1:
@@ -299,12 +316,12 @@ def sram_energy(machine: Conventional, size: float) -> float:
     return float(np.exp(y[k] + (y[k + 1] - y[k]) * (np.log(size) - x[k]) / (x[k + 1] - x[k])))
 
 
-def conventional(machine: Conventional, macs: float, weights: int) -> dict[str, Machine]:
+def conventional(machine: ConventionalDeck, macs: float, weights: int) -> dict[str, Machine]:
     """One inference on a machine that moves every weight once per inference, its memory as large as the model.
 
     Parameters
     ----------
-    machine : Conventional
+    machine : ConventionalDeck
     macs : float
         Multiply-accumulates of one inference.
     weights : int

@@ -17,7 +17,7 @@ from stack3d.workload.remedies import remedy
 
 Product = Callable[[str, Floats], Floats]
 """(layer, x) → x @ W: x has shape (vectors, inputs of the layer), the result (vectors, outputs)."""
-Observer = Callable[["Step", Sequence[Any], Sequence[Any], int], None]
+Watcher = Callable[["Step", Sequence[Any], Sequence[Any], int], None]
 """Told after each step: the step, its inputs and outputs, and how many bytes all values then take."""
 MOST_FOLDED = 2**28
 """Bytes of one constant that folding may make; larger ones are made when they are needed."""
@@ -85,7 +85,7 @@ class Program:
         feeds: Mapping[str, Array],
         product: Product,
         layers: Mapping[tuple[str, str], str],
-        observe: Observer | None = None,
+        observe: Watcher | None = None,
     ) -> Array:
         """Return the output.
 

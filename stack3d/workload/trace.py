@@ -15,7 +15,7 @@ from stack3d import units
 from stack3d.constants import DAY
 from stack3d.errors import DeckError, MissingDependencyError, Problem
 from stack3d.layout import Floats
-from stack3d.schema.workload import Trace
+from stack3d.schema.workload import TraceDeck
 
 _TITLE = re.compile(r"^\s*(.*?)\s*(?:\[([^\]]*)\])?\s*$")
 """Name of a column, and its unit in square brackets."""
@@ -138,7 +138,7 @@ def _parquet(path: Path, key: str) -> tuple[list[str], list[list[Any]]]:
     return list(table.column_names), [list(row) for row in zip(*(column.to_pylist() for column in table.columns))]
 
 
-def read_trace(deck: Trace, key: str, *, dimension: str = "power") -> PowerTrace:
+def read_trace(deck: TraceDeck, key: str, *, dimension: str = "power") -> PowerTrace:
     """The trace of a deck, a table in units of `dimension`; raises DeckError."""
     if deck.pattern == "bursts" and deck.on is not None and deck.off is not None:
         return PowerTrace.bursts(deck.on, deck.off)
@@ -147,7 +147,7 @@ def read_trace(deck: Trace, key: str, *, dimension: str = "power") -> PowerTrace
     return PowerTrace.from_table(Path(deck.file or ""), f"{key}.file", dimension=dimension)
 
 
-def read_activity(deck: Trace | None) -> PowerTrace:
+def read_activity(deck: TraceDeck | None) -> PowerTrace:
     """Activity of a workload, one block between 0 and 1; always 1 without a deck. Raises DeckError."""
     if deck is None:
         return PowerTrace(np.zeros(1), np.ones((1, 1)), ("activity",), DAY)

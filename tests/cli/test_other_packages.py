@@ -25,7 +25,7 @@ from stack3d.schema.material_laws import material_laws
 MODULE = """
 import numpy as np
 
-from stack3d.fields import Field
+from stack3d.fields import Variable
 from stack3d.heat.outputs import HeatOutput
 from stack3d.life.outputs import LifeOutput
 from stack3d.schema.base import FilmCoefficient
@@ -41,7 +41,7 @@ class Inverse(MaterialLaw):
 
 
 class Unevenness(HeatOutput):
-    fields = (Field("extra", "unevenness", ("time", "layer"), "K", "largest minus mean temperature of the layer"),)
+    fields = (Variable("extra", "unevenness", ("time", "layer"), "K", "largest minus mean temperature of the layer"),)
 
     def of_heat(self, chip, solution, record):
         field = solution.field
@@ -60,7 +60,7 @@ class Trickle(CoolingLaw):
 
 
 class Seconds(LifeOutput):
-    fields = (Field("reliability", "seconds", ("time",), "s", "time that epochs lasted, added up"),)
+    fields = (Variable("reliability", "seconds", ("time",), "s", "time that epochs lasted, added up"),)
 
     def carried(self, moment):
         return {"seconds": moment.before.totals.others.get("seconds", 0.0) + (moment.after.time - moment.before.time)}

@@ -59,15 +59,15 @@ from scipy.sparse.linalg import spsolve
 from stack3d.case.physics import SecondField
 from stack3d.errors import Problem, did_you_mean
 from stack3d.fe.stiffness import points_on, stiffness
-from stack3d.fields import Field
+from stack3d.fields import Variable
 from stack3d.schema.base import ElectricalConductivity, InverseTemperature, Voltage
 
 
 class Current(SecondField):
     reference = "Ohm's law, div(sigma grad phi) = 0"
     fields = (
-        Field("electric", "resistance", (), "ohm", "between the two faces"),
-        Field("electric", "heat", ("layer",), "W", "made by the current in the layer"),
+        Variable("electric", "resistance", (), "ohm", "between the two faces"),
+        Variable("electric", "heat", ("layer",), "W", "made by the current in the layer"),
     )
 
     plus: str

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import stack3d
-from stack3d.case.field import Field, solve_field
+from stack3d.case.field import SolvedField, solve_field
 from stack3d.cli import main
 from stack3d.report import chart
 from stack3d.report.view import _corner
@@ -37,7 +37,7 @@ def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "stack3d.api.Lo
 
 
 @pytest.fixture
-def field(scenario: "stack3d.api.LoadedScenario") -> Field:
+def field(scenario: "stack3d.api.LoadedScenario") -> SolvedField:
     return solve_field(scenario.case.scenario)
 
 
@@ -48,7 +48,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *args: str) -> int:
     return int(leave.value.code or 0)
 
 
-def test_power_lies_where_it_was_put(field: Field) -> None:
+def test_power_lies_where_it_was_put(field: SolvedField) -> None:
     """The integral over the cells is the power of the sources, to rounding; none of it outside the die."""
     corners = field.mesh.points[field.mesh.cells]
     volume = np.prod(corners[:, 6] - corners[:, 0], axis=1)
@@ -58,7 +58,7 @@ def test_power_lies_where_it_was_put(field: Field) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["vtu", "xdmf"])
-def test_files_for_paraview(suffix: str, field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_for_paraview(suffix: str, field: SolvedField, monkeypatch: pytest.MonkeyPatch) -> None:
     """Volumes by region are those of the layers; the hottest node is that of the field; the names are there."""
     assert run(monkeypatch, "view", "stepped.yaml", "-o", f"field.{suffix}", "--set", "solver.backend=tensor") == 0
     mesh = meshio.read(f"field.{suffix}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stack3d.schema.cooling import WAYS, Face, cooling_laws
+from stack3d.schema.cooling import WAYS, FaceDeck, cooling_laws
 
 EXAMPLES: dict[str, Any] = {
     "film_coefficient": "10 W/m^2/K",
@@ -26,9 +26,9 @@ def test_a_law_says_where_it_comes_from_and_where_it_holds(name: str) -> None:
 
 @pytest.mark.parametrize("name", cooling_laws)
 def test_a_law_follows_its_surface_where_it_says_so(name: str) -> None:
-    face = Face.model_validate({name: EXAMPLES[name]})
+    face = FaceDeck.model_validate({name: EXAMPLES[name]})
     assert name in WAYS and face.law is not None and isinstance(face.law, cooling_laws[name]) and face.is_cooled
     cool, hot = (face.law.film(surface, 300.0, 1e-4) for surface in (310.0, 390.0))
     assert 0 < cool <= hot < 1e9
     assert (cool != hot) == face.law.follows_surface == face.follows_surface
-    assert Face.model_validate({name: EXAMPLES[name], "emissivity": 0.9}).follows_surface
+    assert FaceDeck.model_validate({name: EXAMPLES[name], "emissivity": 0.9}).follows_surface

@@ -10,7 +10,7 @@ from stack3d.devices import MECHANISMS, bands, build_device, check_device, load_
 from stack3d.devices.laws import RETENTION, RetentionLaw
 from stack3d.errors import DeckError, RangeError, UnknownNameError, ValidityWarning
 from stack3d.schema.base import ActivationEnergy
-from stack3d.schema.device import BANDS, Device
+from stack3d.schema.device import BANDS, DeviceDeck
 
 LAWS = [(kind, name, registry[name]) for kind, registry in MECHANISMS.items() for name in registry]
 
@@ -85,7 +85,7 @@ def test_all_mistakes_come_at_once():
     mechanisms["relaxation"]["rows"][1]["time"] = "-1 day"
     mechanisms["faults"]["low_resistance"] = 1.5
     mechanisms["spread"] = {"law": "power_law", "sd_at_anchor": 0.1}
-    problems = {p.key: p.message for p in check_device(Device.model_validate(bad))}
+    problems = {p.key: p.message for p in check_device(DeviceDeck.model_validate(bad))}
     expected = {
         "g_min": "not below g_max",
         "levels": "2 or more",
@@ -100,7 +100,7 @@ def test_all_mistakes_come_at_once():
     for key, words in expected.items():
         assert words in problems[key], (key, problems)
     with pytest.raises(DeckError, match="shpe"):
-        build_device(Device.model_validate(bad))
+        build_device(DeviceDeck.model_validate(bad))
 
 
 def test_mistakes_carry_file_and_line(tmp_path):
@@ -183,7 +183,7 @@ def test_bulk_conductance_goes_with_area():
     """Twice the edge: four times the conductance, its errors with it, and a quarter of the thermal resistance."""
     small, large = model("bulk_rram_ucsd"), model("bulk_rram_ucsd", cell_size="80 nm")
     assert large.device.g_max == pytest.approx(4e-6) and large.device.g_min == pytest.approx(0.2e-6)
-    again = Device.model_validate(content("bulk_rram_ucsd") | {"cell_size": "80 nm"})
+    again = DeviceDeck.model_validate(content("bulk_rram_ucsd") | {"cell_size": "80 nm"})
     assert again.model_copy().g_max == large.device.g_max
     small, large = (d.without("faults", "retention") for d in (small, large))
     read = []

@@ -13,10 +13,10 @@ from stack3d.devices import MECHANISMS
 from stack3d.devices.build import build_device, drawn, posterior_draws
 from stack3d.devices.fitting import deck_text, fit_law, parsed, read_table
 from stack3d.devices.fitting.kinds import KINDS, likelihood
-from stack3d.devices.laws import READ_DISTURB, Array, Law, ReadDisturbLaw, SpreadLaw
+from stack3d.devices.laws import READ_DISTURB, Law, ReadDisturbLaw, Reals, SpreadLaw
 from stack3d.devices.levels import LevelFunction
 from stack3d.schema.base import Fraction
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 LEVELS = (5e-6, 20e-6, 40e-6)
 NODES = ["5 uS", "20 uS", "40 uS"]
@@ -129,7 +129,7 @@ class Outside(ReadDisturbLaw):
     share: Fraction
 
     @override
-    def remaining(self, reads: Array, device: Device) -> Array:
+    def remaining(self, reads: Reals, device: DeviceDeck) -> Reals:
         return np.asarray(1 - self.share * -np.expm1(-reads / 1e6))
 
 
@@ -155,7 +155,7 @@ def of_many(law: Any) -> bool:
     return isinstance(law, SpreadLaw) or getattr(law, "random_barrier", False)
 
 
-def over_time(law: Any, device: Device, rng: np.random.Generator, times: Sequence[float], move: Callable[..., Any]) -> Rows:
+def over_time(law: Any, device: DeviceDeck, rng: np.random.Generator, times: Sequence[float], move: Callable[..., Any]) -> Rows:
     """Cells of three levels at three temperatures, read with a noise of a half per cent at every time."""
     rows = []
     for celsius in TEMPERATURES:
@@ -169,30 +169,30 @@ def over_time(law: Any, device: Device, rng: np.random.Generator, times: Sequenc
     return rows
 
 
-def kept(law: Any, device: Device, g: Array, t: Array, time: Array, draws: Array) -> Array:
+def kept(law: Any, device: DeviceDeck, g: Reals, t: Reals, time: Reals, draws: Reals) -> Reals:
     draw = law.frozen(draws[0], g, device) if law.random else 0.0
     return law.conductance(g, g, law.rate(t, draw, device) * time, time, draw, device)
 
 
-def relaxed(law: Any, device: Device, g: Array, t: Array, time: Array, draws: Array) -> Array:
+def relaxed(law: Any, device: DeviceDeck, g: Reals, t: Reals, time: Reals, draws: Reals) -> Reals:
     rate = law.rate(t, law.barrier(draws[1], g, device)) if law.random_barrier else law.rate(t)
     shift, offset, _ = law.move(g, rate * time, time, draws[0], device)
     return g + shift + offset
 
 
-def widened(law: Any, device: Device, g: Array, t: Array, time: Array, draws: Array) -> Array:
+def widened(law: Any, device: DeviceDeck, g: Reals, t: Reals, time: Reals, draws: Reals) -> Reals:
     return g + draws[0] * law.sd(g, law.rate(t) * time, device)
 
 
-def crystallised(law: Any, device: Device, g: Array, t: Array, time: Array, draws: Array) -> Array:
+def crystallised(law: Any, device: DeviceDeck, g: Reals, t: Reals, time: Reals, draws: Reals) -> Reals:
     return law.conductance(g, law.rate(t, device) * time, device)
 
 
-def disturbed(law: Any, device: Device, g: Array, t: Array, time: Array, draws: Array) -> Array:
+def disturbed(law: Any, device: DeviceDeck, g: Reals, t: Reals, time: Reals, draws: Reals) -> Reals:
     return g * law.remaining(time, device)
 
 
-def reversed_(law: Any, device: Device, rng: np.random.Generator) -> Rows:
+def reversed_(law: Any, device: DeviceDeck, rng: np.random.Generator) -> Rows:
     rows = []
     for level in (5e-6, 12e-6, 20e-6, 28e-6, 36e-6):
         for cell in range(6):
@@ -204,7 +204,7 @@ def reversed_(law: Any, device: Device, rng: np.random.Generator) -> Rows:
     return rows
 
 
-def measurements(mechanism: str, law: Any, device: Device, rng: np.random.Generator) -> tuple[str, Rows]:
+def measurements(mechanism: str, law: Any, device: DeviceDeck, rng: np.random.Generator) -> tuple[str, Rows]:
     """Header and rows of a file that tells of a law."""
     timed = "temperature [degC],level [uS],cell,time [s],conductance [uS]"
     hours = (1.0, 1e2, 1e3, 1e4, 1e5, 1e6)
@@ -268,9 +268,9 @@ DEVICE = {
 }  # fmt: skip
 
 
-def fitted(mechanism: str, name: str, folder: Path) -> tuple[Any, Law, Device]:
+def fitted(mechanism: str, name: str, folder: Path) -> tuple[Any, Law, DeviceDeck]:
     """A fit of a law to measurements that it made, and the law that made them."""
-    device = Device.model_validate(DEVICE)
+    device = DeviceDeck.model_validate(DEVICE)
     law = MECHANISMS[mechanism][name].model_validate(TRUTH[mechanism, name])
     head, rows = measurements(mechanism, law, device, np.random.default_rng(7))
     path = folder / f"{name}.csv"
@@ -308,7 +308,7 @@ def test_laws_with_slow_fits_weigh_their_own_measurements(outside: None, tmp_pat
     for mechanism, name in TRUTH:
         if mechanism in QUICK:
             continue
-        device = Device.model_validate(DEVICE)
+        device = DeviceDeck.model_validate(DEVICE)
         kind = MECHANISMS[mechanism][name]
         law = kind.model_validate(TRUTH[mechanism, name])
         head, rows = measurements(mechanism, law, device, np.random.default_rng(7))

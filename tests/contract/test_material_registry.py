@@ -12,7 +12,7 @@ from stack3d import decks
 from stack3d.case import run_case
 from stack3d.errors import DeckError
 from stack3d.progress import Silent
-from stack3d.schema.geometry import Material
+from stack3d.schema.geometry import MaterialDeck
 from stack3d.schema.material_laws import PROPERTIES, material_laws
 
 EXAMPLES: dict[str, Any] = {
@@ -24,8 +24,10 @@ EXAMPLES: dict[str, Any] = {
 KELVIN = np.array([[255.0, 300.0], [333.0, 380.0]])
 
 
-def material(name: str, **more: Any) -> Material:
-    return Material.model_validate({"conductivity": {"law": name, **EXAMPLES[name], **more}, "heat_capacity": "1.66e6 J/m^3/K"})
+def material(name: str, **more: Any) -> MaterialDeck:
+    return MaterialDeck.model_validate(
+        {"conductivity": {"law": name, **EXAMPLES[name], **more}, "heat_capacity": "1.66e6 J/m^3/K"}
+    )
 
 
 @pytest.mark.parametrize("name", material_laws)
@@ -133,7 +135,7 @@ def test_a_run_warns_where_a_layer_leaves_the_range_of_its_law(tmp_path: Any) ->
 def test_an_exponent_is_short_for_the_power_law() -> None:
     """Decks of 0.1 write it so; both spellings give the same temperatures to the bit."""
     plain = {"heat_capacity": "1.66e6 J/m^3/K"}
-    one = Material.model_validate({**plain, "conductivity": "148 W/m/K", "conductivity_exponent": -1.3})
+    one = MaterialDeck.model_validate({**plain, "conductivity": "148 W/m/K", "conductivity_exponent": -1.3})
     other = material("power")
     assert one.conducts is not None and other.conducts is not None and one.diagonal == other.diagonal
     np.testing.assert_array_equal(one.conducts.factor(KELVIN), other.conducts.factor(KELVIN))

@@ -9,7 +9,7 @@ from stack3d import decks
 from stack3d.case import run_case
 from stack3d.life.policy import Passive, policies
 from stack3d.progress import Silent
-from stack3d.schema.life import Lifetime
+from stack3d.schema.life import LifetimeDeck
 
 SMALL = [
     ("monte_carlo.samples", 2), ("lifetime.epochs", 2), ("lifetime.until", "1 year"), ("lifetime.attribution", False),
@@ -41,7 +41,7 @@ def test_every_policy_is_tried_here() -> None:
     assert packaged == set(CHOSEN)
     for name in packaged:
         assert issubclass(policies[name], Passive) and policies[name].__doc__
-        assert Lifetime.model_fields[name].default is None, f"{name} is at work without being asked for"
+        assert LifetimeDeck.model_fields[name].default is None, f"{name} is at work without being asked for"
 
 
 @pytest.mark.parametrize(("name", "value"), [(n, v) for n, values in CHOSEN.items() for v in values])

@@ -7,7 +7,7 @@ import xarray as xr
 from stack3d import decks
 from stack3d.constants import YEAR
 from stack3d.report import heat_charts, life_charts, pen, svg
-from stack3d.report.chart import Box, Line, categories, decades, ink_on, linear, times
+from stack3d.report.chart import DrawnBox, Line, categories, decades, ink_on, linear, times
 from stack3d.report.facts import Facts
 from stack3d.report.study_charts import answer_map, front, shared, table
 from stack3d.results import resolved_yaml
@@ -68,7 +68,7 @@ def test_every_shipped_stack_can_be_drawn(name: str) -> None:
     case = decks.load("quickstart", [("geometry", name)])
     facts = Facts(xr.DataTree(xr.Dataset(attrs={"resolved_scenario": resolved_yaml(case)})))
     for panel in heat_charts.stack(facts).panels:
-        spans = sorted({(m.y0, m.y1) for m in panel.marks if isinstance(m, Box)})  # a block has the span of its layer
+        spans = sorted({(m.y0, m.y1) for m in panel.marks if isinstance(m, DrawnBox)})  # a block has the span of its layer
         assert spans[0][0] == pytest.approx(panel.y.low, abs=1e-9) and spans[-1][1] == pytest.approx(panel.y.high)
         assert all(upper[0] == pytest.approx(lower[1]) for lower, upper in zip(spans[:-1], spans[1:]))
         assert "<svg" in svg.draw(panel, "a", "b")
@@ -106,7 +106,7 @@ def test_whiskers_do_not_cross_the_numbers_of_their_bars() -> None:
     )  # fmt: skip
     figure = life_charts.attribution(Facts(xr.DataTree.from_dict({"mvm": mvm})))
     (panel,) = figure.panels
-    bars, whiskers = ([m for m in panel.marks if isinstance(m, kind)] for kind in (Box, Line))
+    bars, whiskers = ([m for m in panel.marks if isinstance(m, kind)] for kind in (DrawnBox, Line))
     assert [round(b.end, 9) for b in bars] == [7.0, 0.0, 2.0]
     assert all(panel.x.low <= w.x.min() and w.x.max() <= panel.x.high for w in whiskers)
     frame = svg.Frame(panel)

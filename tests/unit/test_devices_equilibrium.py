@@ -9,7 +9,7 @@ from stack3d.constants import BOLTZMANN
 from stack3d.devices import build_device
 from stack3d.devices.equilibrium import escape_rate, reach, skewed, two_populations
 from stack3d.errors import DeckError
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 pytestmark = pytest.mark.filterwarnings("ignore::stack3d.errors.ValidityWarning")
 
@@ -58,8 +58,8 @@ def test_mistakes_of_the_table():
     table = bad["mechanisms"]["relaxation"]["table"]
     table["skew"] = table["skew"][:-1]
     with pytest.raises(DeckError, match="same number of rows"):
-        build_device(Device.model_validate(bad))
+        build_device(DeviceDeck.model_validate(bad))
     bad = content("foundry_b")
     del bad["mechanisms"]["relaxation"]["fast_barrier"]
     with pytest.raises(DeckError, match="come together"):
-        build_device(Device.model_validate(bad))
+        build_device(DeviceDeck.model_validate(bad))

@@ -7,15 +7,15 @@ from stack3d.fe.lines import LineRecovery, hat_integrals, hat_values
 from stack3d.geometry.grid import build_grid
 from stack3d.geometry.stack import build_stack, check_places, explicit_sources, tile_sites
 from stack3d.layout import HeatSource, Rectangle
-from stack3d.schema.geometry import Geometry
-from stack3d.schema.numerics import Mesh
+from stack3d.schema.geometry import GeometryDeck
+from stack3d.schema.numerics import MeshDeck
 
 SILICON = {"name": "silicon", "conductivity": "148 W/m/K", "heat_capacity": "1.66e6 J/m^3/K"}
 
 
-def geometry(*layers: dict[str, object], **more: object) -> Geometry:
+def geometry(*layers: dict[str, object], **more: object) -> GeometryDeck:
     spelled = [{"material": SILICON, "thickness": "0.1 mm", **layer} for layer in layers]
-    return Geometry.model_validate({"footprint": ["10 mm", "8 mm"], "layers": spelled, **more})
+    return GeometryDeck.model_validate({"footprint": ["10 mm", "8 mm"], "layers": spelled, **more})
 
 
 def test_tiers_repeat_and_z_adds_up() -> None:
@@ -66,7 +66,7 @@ def test_sources_and_probes_are_checked() -> None:
 def test_grid_has_lines_on_edges_and_contacts() -> None:
     stack = build_stack(geometry({"name": "a"}, {"name": "b", "contact_resistance": "1 mm^2*K/W", "thickness": "1 mm"}))
     source = HeatSource("s", "a", Rectangle(0.0012, 0.0034, 0.001, 0.002), 1.0)
-    grid = build_grid(stack, [source], Mesh(lateral=10, per_layer=2, aspect=0.5))
+    grid = build_grid(stack, [source], MeshDeck(lateral=10, per_layer=2, aspect=0.5))
     for edge in (0.0012, 0.0034):
         assert np.any(grid.x == edge)
     assert np.all(np.diff(grid.x) <= 0.001 * (1 + 1e-9)) and np.all(np.diff(grid.x) > 0)
@@ -79,7 +79,7 @@ def test_grid_has_lines_on_edges_and_contacts() -> None:
 def test_crowded_edges_do_not_make_slivers() -> None:
     stack = build_stack(geometry({"name": "a"}))
     sources = [HeatSource(f"s{i}", "a", Rectangle(0.001 + i * 1e-9, 0.002, 0.001, 0.002), 1.0) for i in range(5)]
-    grid = build_grid(stack, sources, Mesh(lateral=10))
+    grid = build_grid(stack, sources, MeshDeck(lateral=10))
     assert np.diff(grid.x).min() > 1e-7
 
 
@@ -107,7 +107,7 @@ def test_recovery_is_exact_for_parabolas_between_breaks() -> None:
 def test_refinement_concentrates_lines_at_sources() -> None:
     stack = build_stack(geometry({"name": "a"}))
     source = HeatSource("s", "a", Rectangle(0.004, 0.005, 0.004, 0.005), 1.0)
-    grid = build_grid(stack, [source], Mesh(lateral=10, refinement=8, growth=0.3))
+    grid = build_grid(stack, [source], MeshDeck(lateral=10, refinement=8, growth=0.3))
     steps = np.diff(grid.x)
     at_edge = steps[np.searchsorted(grid.x, 0.004)]
     assert at_edge < 0.2 * steps.max() and steps.max() <= 0.001 * (1 + 1e-9)

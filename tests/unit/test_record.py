@@ -7,7 +7,7 @@ import pytest
 
 from stack3d import fields
 from stack3d.errors import PackageError, UnknownNameError
-from stack3d.fields import Field, Output, outputs
+from stack3d.fields import Output, Variable, outputs
 from stack3d.record import Record, over_time
 
 
@@ -73,7 +73,7 @@ def test_an_output_that_cannot_be_declared_is_named(name: str, said: str, monkey
 
     @outputs.register("mine")
     class Mine(Output):
-        fields = (Field("thermal", name, (), "W", "mine"),)
+        fields = (Variable("thermal", name, (), "W", "mine"),)
 
     with pytest.raises(PackageError, match=said):
         list(fields.FIELDS)

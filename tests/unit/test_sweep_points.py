@@ -7,13 +7,13 @@ import pytest
 from pydantic import ValidationError
 
 from stack3d.errors import DeckError
-from stack3d.schema.sweep import Sweep
+from stack3d.schema.sweep import SweepDeck
 from stack3d.study.conditions import Condition
 from stack3d.study.points import axes_of, dimension_names, points_of
 
 
 def points(**sweep: Any) -> tuple[Any, list[Any]]:
-    given = Sweep.model_validate(sweep.pop("product", {}) | sweep)
+    given = SweepDeck.model_validate(sweep.pop("product", {}) | sweep)
     axes = axes_of(given)
     return axes, list(points_of(given, axes))
 
@@ -167,7 +167,7 @@ def test_a_dropped_point_keeps_its_place() -> None:
 )
 def test_sweeps_that_make_no_sense(sweep: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
-        Sweep.model_validate(sweep)
+        SweepDeck.model_validate(sweep)
 
 
 def test_a_value_listed_twice_is_refused() -> None:

@@ -15,7 +15,7 @@ from stack3d.heat.placing import placed_chip
 from stack3d.heat.settle import settle
 from stack3d.heat.solvers import make_backend
 from stack3d.heat.sources import power_schedule
-from stack3d.schema.workload import Trace
+from stack3d.schema.workload import TraceDeck
 from stack3d.workload.trace import PowerTrace, joined, read_activity, read_trace
 
 
@@ -30,7 +30,7 @@ def test_bursts_and_days() -> None:
 
 def test_a_table_closes_its_period(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("# measured\ntime [s], host [W], radio [W]\n0, 1, 0\n2, 3, 4\n\n8, 0, 0\n")
-    trace = read_trace(Trace(pattern="table", file=str(tmp_path / "t.csv")), "power.trace")
+    trace = read_trace(TraceDeck(pattern="table", file=str(tmp_path / "t.csv")), "power.trace")
     assert trace.blocks == ("host", "radio") and trace.period == 8.0
     np.testing.assert_array_equal(trace.values, [[1, 0], [3, 4]])
     np.testing.assert_allclose(trace.mean, [(2 * 1 + 6 * 3) / 8, 6 * 4 / 8])
@@ -39,12 +39,12 @@ def test_a_table_closes_its_period(tmp_path: Path) -> None:
 def test_units_of_columns_are_read(tmp_path: Path) -> None:
     """50 mW for half a minute is 0.05 W for 30 s."""
     (tmp_path / "t.csv").write_text("time [min], host [mW], radio\n0, 50, 1\n0.5, 2e3, 0\n2, 0, 0\n")
-    trace = read_trace(Trace(pattern="table", file=str(tmp_path / "t.csv")), "power.trace")
+    trace = read_trace(TraceDeck(pattern="table", file=str(tmp_path / "t.csv")), "power.trace")
     assert trace.blocks == ("host", "radio")
     np.testing.assert_allclose([*trace.times, trace.period], [0, 30, 120], rtol=1e-14)
     np.testing.assert_allclose(trace.values, [[0.05, 1], [2, 0]], rtol=1e-14)
     (tmp_path / "a.csv").write_text("time [h], activity [%]\n0, 25\n6, 100\n24, 0\n")
-    activity = read_activity(Trace(pattern="table", file=str(tmp_path / "a.csv")))
+    activity = read_activity(TraceDeck(pattern="table", file=str(tmp_path / "a.csv")))
     np.testing.assert_allclose(activity.values[:, 0], [0.25, 1.0], rtol=1e-14)
     assert activity.period == 86400.0
 
@@ -68,7 +68,7 @@ def test_units_of_columns_are_read(tmp_path: Path) -> None:
 def test_a_bad_table_is_told_where(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(DeckError, match=words):
-        read_trace(Trace(pattern="table", file=str(tmp_path / "t.csv")), "power.trace")
+        read_trace(TraceDeck(pattern="table", file=str(tmp_path / "t.csv")), "power.trace")
 
 
 def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
     parquet.write_table(table, tmp_path / "t.parquet")
     csv.write_csv(table, tmp_path / "t.csv")
     one, other = (
-        read_trace(Trace(pattern="table", file=str(tmp_path / f"t.{kind}")), "power.trace") for kind in ("parquet", "csv")
+        read_trace(TraceDeck(pattern="table", file=str(tmp_path / f"t.{kind}")), "power.trace") for kind in ("parquet", "csv")
     )
     assert one.blocks == other.blocks == ("host", "radio") and one.period == other.period == 3.0
     np.testing.assert_array_equal(one.times, other.times)
@@ -86,7 +86,7 @@ def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
 
 def test_bad_parquet_is_told_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.parquet"
-    deck = Trace(pattern="table", file=str(path))
+    deck = TraceDeck(pattern="table", file=str(path))
     for columns, words in (
         ({"time [s]": [0.0, 1.0], "host": [1.0, None]}, "row 3, 'host': None is no number"),
         ({"time [s]": [0.0, 1.0], "host": ["a", "b"]}, "row 2, 'host': 'a' is no number"),
@@ -107,11 +107,11 @@ def test_bad_parquet_is_told_where(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_activity_is_a_share(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("time, activity\n0, 1.5\n1, 0\n")
     with pytest.raises(DeckError, match="activity runs from 1.5 to 1.5"):
-        read_activity(Trace(pattern="table", file=str(tmp_path / "t.csv")))
+        read_activity(TraceDeck(pattern="table", file=str(tmp_path / "t.csv")))
     with pytest.raises(ValueError, match="pattern bursts wants on and off, not levels"):
-        Trace.model_validate({"pattern": "bursts", "on": "1 s", "off": "1 s", "levels": [1]})
+        TraceDeck.model_validate({"pattern": "bursts", "on": "1 s", "off": "1 s", "levels": [1]})
     with pytest.raises(ValueError, match="pattern bursts wants on and off"):
-        Trace.model_validate({"pattern": "bursts", "on": "1 s"})
+        TraceDeck.model_validate({"pattern": "bursts", "on": "1 s"})
 
 
 def test_schedules_join_by_hand() -> None:

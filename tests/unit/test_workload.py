@@ -10,7 +10,7 @@ from onnx_models import cnn_1d, deck, save
 
 from stack3d import decks
 from stack3d.errors import DeckError
-from stack3d.schema.workload import Converter, Data
+from stack3d.schema.workload import ConverterDeck, DataDeck
 from stack3d.tiles import split_matrix
 from stack3d.workload import data as labelled
 from stack3d.workload import network as networks
@@ -140,7 +140,7 @@ def test_data_must_fit_the_network(tmp_path: Path) -> None:
         np.savez(tmp_path / "d.npz", **arrays)
         with warnings.catch_warnings(), pytest.raises(DeckError, match=f"^workload.network.data.file: d.npz.*{words}"):
             warnings.simplefilter("error")
-            labelled.load_data(Data(file=str(tmp_path / "d.npz")), network)
+            labelled.load_data(DataDeck(file=str(tmp_path / "d.npz")), network)
 
 
 def test_files_that_hold_no_data_are_told(tmp_path: Path) -> None:
@@ -159,14 +159,14 @@ def test_files_that_hold_no_data_are_told(tmp_path: Path) -> None:
         *(({"file": f"{name}.npz"}, f"data.file: {name}.npz cannot be read as .npz") for name in ("empty", "torn", "text")),
     ):
         with pytest.raises(DeckError, match=words):
-            labelled.load_data(Data(**{key: str(tmp_path / name) for key, name in given.items()}), network)
+            labelled.load_data(DataDeck(**{key: str(tmp_path / name) for key, name in given.items()}), network)
 
 
 def test_masks_choose_and_truth_values_are_labels(tmp_path: Path) -> None:
     path = save(tmp_path / "n.onnx", [helper.make_node("Gemm", ["x", "w"], ["y"])], {"w": np.ones((4, 4))})
     truth = np.array([True, False, True])
     np.savez(tmp_path / "d.npz", inputs=np.arange(12).reshape(3, 4), labels=truth, test=truth, train=~truth)
-    data = labelled.load_data(Data(file=str(tmp_path / "d.npz")), networks.load_network(deck(path)))
+    data = labelled.load_data(DataDeck(file=str(tmp_path / "d.npz")), networks.load_network(deck(path)))
     assert data.labels.tolist() == [1, 1] and data.profile_labels.tolist() == [0] and data.inputs[1].tolist() == [8, 9, 10, 11]
 
 
@@ -197,7 +197,7 @@ def test_a_model_without_finite_outputs_is_told(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", inputs=np.ones((3, 4)), labels=np.ones(3))
     network = networks.load_network(deck(path))
     with pytest.raises(DeckError, match="network.file: the model gives .*nan.* for the first test input of d.npz"):
-        labelled.load_data(Data(file=str(tmp_path / "d.npz")), network)
+        labelled.load_data(DataDeck(file=str(tmp_path / "d.npz")), network)
 
 
 def test_stacks_of_matrices_stay_digital_or_are_refused(tmp_path: Path) -> None:
@@ -250,14 +250,14 @@ def test_data_as_two_arrays_and_as_windows(tmp_path: Path) -> None:
     series = np.arange(60 * 6).reshape(60, 6)
     starts = np.array([0, 13])
     np.savez(tmp_path / "d.npz", series=series, starts=starts, length=np.array(47), labels=np.array([1, 3]))
-    windows = labelled.load_data(Data(file=str(tmp_path / "d.npz"), scale=0.5), network)
+    windows = labelled.load_data(DataDeck(file=str(tmp_path / "d.npz"), scale=0.5), network)
     np.testing.assert_array_equal(windows.inputs, 0.5 * np.stack([series[:47].T, series[13:].T]))
     np.save(tmp_path / "x.npy", windows.inputs)
     np.save(tmp_path / "t.npy", windows.labels)
-    pair = labelled.load_data(Data(inputs=str(tmp_path / "x.npy"), labels=str(tmp_path / "t.npy")), network)
+    pair = labelled.load_data(DataDeck(inputs=str(tmp_path / "x.npy"), labels=str(tmp_path / "t.npy")), network)
     np.testing.assert_array_equal(pair.inputs, windows.inputs)
     with pytest.raises(ValueError, match="wants file"):
-        Data(inputs="x.npy")
+        DataDeck(inputs="x.npy")
 
 
 def test_a_batch_that_cannot_be_freed_is_refused(tmp_path: Path) -> None:
@@ -322,8 +322,8 @@ def test_sliced_inputs_are_pulsed_once_per_magnitude_bit() -> None:
     """8 bits in two digits: four pulses each, 1 + 2 + 4 + 8 cycles each, where the whole takes 7 and 127."""
     serial = {"bits": 2, "energy": "1 pJ", "scaling": "serial"}
     deck = decks.load("quickstart").scenario.workload.periphery
-    pulsed = Converter.model_validate(serial)
-    cycles = Converter.model_validate(serial | {"scaling": "cycles"})
+    pulsed = ConverterDeck.model_validate(serial)
+    cycles = ConverterDeck.model_validate(serial | {"scaling": "cycles"})
     periphery = deck.model_copy(update={"dac": pulsed, "driver": pulsed, "integrator": cycles})
     without = deck.model_copy(update={"dac": pulsed, "driver": pulsed, "integrator": None})
     for reads, pulses, steps in ((1, 7, 127), (2, 4, 15)):

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from stack3d.schema.workload import Network as NetworkDeck
+from stack3d.schema.workload import NetworkDeck
 from stack3d.workload import network as networks
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ from device_decks import content, model
 
 from stack3d.devices import build_device
 from stack3d.devices.levels import polynomial
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 pytestmark = pytest.mark.filterwarnings("ignore::stack3d.errors.ValidityWarning")
 COUNT, REFERENCE_COUNT = 40_000, 200_000
@@ -127,7 +127,7 @@ def test_hfox_of_wan(rows):
     wan = content("hfox_analog")
     wan["mechanisms"]["relaxation"]["first_row_is_programming"] = False
     wan["mechanisms"]["truncation"]["law"] = "clip"
-    device = build_device(Device.model_validate(wan)).without("faults", "retention", "programming", "window_closure")
+    device = build_device(DeviceDeck.model_validate(wan)).without("faults", "retention", "programming", "window_closure")
     chosen = rows("reram_wan2022", model="reram_wan2022_gmax40")
     assert walk(device, chosen, noiseless) == len(chosen)
 
@@ -154,7 +154,7 @@ def test_hfox_noise_scales_with_range(rows):
     """At 25 uS the tool keeps the noise of 40 uS; the measured figure is over u, so ours is 25/40 of it."""
     wan = content("hfox_analog")
     wan["g_max"] = "25 uS"
-    device = build_device(Device.model_validate(wan)).without("faults", "retention")
+    device = build_device(DeviceDeck.model_validate(wan)).without("faults", "retention")
     compared = 0
     for row in rows("reram_wan2022", model="reram_wan2022_gmax25_as_shipped", time="1s"):
         target, sd = float(row["g_target_uS"]), float(row["std_uS"])
@@ -186,7 +186,7 @@ def test_programming_error_of_crosssim(rows, name):
         },
         "truncation": {"law": "clip"},
     }
-    device = build_device(Device.model_validate(mapping))
+    device = build_device(DeviceDeck.model_validate(mapping))
     found = [device.conductance(sample(device, [float(row["g_target_uS"])])) for row in chosen]
     assert len(found) > 5
     for values, row in zip(found, chosen):

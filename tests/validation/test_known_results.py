@@ -10,7 +10,7 @@ import pytest
 from stack3d import decks
 from stack3d.case import run_case
 from stack3d.progress import Silent
-from stack3d.study.plan import Draft
+from stack3d.study.plan import StudyDraft
 from stack3d.workload.power import COMPONENTS
 
 COARSE = {"solver.mesh": {"lateral": 6, "per_layer": 1, "aspect": 4}, "solver.backend": "tensor"}
@@ -19,7 +19,7 @@ COARSE = {"solver.mesh": {"lateral": 6, "per_layer": 1, "aspect": 4}, "solver.ba
 def cases_of(name: str, **overrides: Any) -> dict[tuple[str, ...], dict[str, Any]]:
     """Outcomes of all cases of a shipped study by their labels, dimensions in alphabetical order."""
     keys = {**COARSE, **{key.replace("__", "."): value for key, value in overrides.items()}}
-    draft = Draft(name, list(keys.items()))
+    draft = StudyDraft(name, list(keys.items()))
     axes = sorted(range(len(draft.axes)), key=lambda i: draft.axes[i].name)
     outcomes = {}
     for point in draft:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stack3d import decks
-from stack3d.schema.workload import Converter
+from stack3d.schema.workload import ConverterDeck
 from stack3d.tiles import split_matrix
 from stack3d.workload import power
 
@@ -19,7 +19,7 @@ NEURRAM = {  # (output, input bits): fJ per operation of word lines, neurons, in
 }
 
 
-def periphery(name: str) -> power.Periphery:
+def periphery(name: str) -> power.PeripheryDeck:
     return decks.load("quickstart", [("workload.periphery", name)]).scenario.workload.periphery
 
 
@@ -90,7 +90,7 @@ def test_converters_scale_as_their_decks_say() -> None:
         "cycles": [1, 1, 3, 127],
         "search": [0.5, 1, 1.5, 4],
     }.items():
-        converter = Converter.model_validate(one | {"scaling": scaling})
+        converter = ConverterDeck.model_validate(one | {"scaling": scaling})
         found = [power.converter_energy(converter, b) for b in (1, 2, 3, 8)]
         np.testing.assert_allclose(found, 1e-12 * (3 + np.array(steps)), err_msg=scaling)
     assert power.converter_energy(None, 8) == 0.0

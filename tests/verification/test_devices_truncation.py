@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from stack3d.devices.truncation import Clip, mean_preserving
+from stack3d.devices.truncation import Clipping, mean_preserving
 
 COUNT = 400_000
 Z = np.random.default_rng(7).standard_normal(COUNT)
@@ -42,7 +42,7 @@ def test_mean_stays_between_two_bounds(position, width, allowed):
 
 def test_clipping_biases_and_says_so():
     """E max(z, 0) = 1/√(2π): what a cell asked for zero gets."""
-    drawn = Clip(lower="0 S").bound(np.zeros(COUNT), 1.0, Z.copy(), None)
+    drawn = Clipping(lower="0 S").bound(np.zeros(COUNT), 1.0, Z.copy(), None)
     np.testing.assert_allclose(drawn.mean(), 1 / np.sqrt(2 * np.pi), atol=4 * drawn.std() / COUNT**0.5)
 
 

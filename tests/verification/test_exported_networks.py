@@ -99,15 +99,15 @@ def test_several_inputs(tmp_path: Path) -> None:
     wanted = both.arrays["x"] @ weights["w"] + both.arrays["z"] @ weights["v"]
     np.testing.assert_allclose(network.run(both), wanted, rtol=0, atol=1e-5)
     np.testing.assert_allclose(through_crossbars(network, both)[1], wanted, rtol=0, atol=1e-5)
-    from stack3d.schema.workload import Data
+    from stack3d.schema.workload import DataDeck
     from stack3d.workload import data as labelled
 
     np.savez(tmp_path / "d.npz", **both.arrays, labels=np.arange(5) % 3)
-    data = labelled.load_data(Data(file=str(tmp_path / "d.npz")), network)
+    data = labelled.load_data(DataDeck(file=str(tmp_path / "d.npz")), network)
     np.testing.assert_array_equal(data.inputs.arrays["z"], both.arrays["z"])
     np.savez(tmp_path / "d.npz", x=both.arrays["x"], labels=np.arange(5) % 3)
     with pytest.raises(Exception, match=r"d.npz has no array 'z'; it has: x, labels"):
-        labelled.load_data(Data(file=str(tmp_path / "d.npz")), network)
+        labelled.load_data(DataDeck(file=str(tmp_path / "d.npz")), network)
 
 
 def test_models_that_mix_a_batch_are_refused(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from stack3d.life.policy import Passive
 from stack3d.life.population import Population
 from stack3d.life.times import epoch_times
 from stack3d.progress import Silent
-from stack3d.schema.life import Lifetime
+from stack3d.schema.life import LifetimeDeck
 from stack3d.workload.power import COMPONENTS, DYNAMIC
 
 QUICK = {"monte_carlo.samples": 4, "lifetime.epochs": 4, "solver.backend": "tensor", "lifetime.attribution": False}
@@ -39,9 +39,9 @@ def run(**overrides: Any) -> dict[str, Any]:
 
 
 def test_epochs_end_when_they_should() -> None:
-    times = epoch_times(Lifetime(epochs=12))
+    times = epoch_times(LifetimeDeck(epochs=12))
     assert times[0] == 1.0 and times[-1] == 10 * YEAR and YEAR in times and np.all(np.diff(times) > 0)
-    assert epoch_times(Lifetime.model_validate({"epochs": 1, "until": "5 s"})).tolist() == [1.0, 5.0]
+    assert epoch_times(LifetimeDeck.model_validate({"epochs": 1, "until": "5 s"})).tolist() == [1.0, 5.0]
 
 
 def test_time_to_loss_interpolates_in_the_logarithm() -> None:

@@ -10,18 +10,29 @@ from tensor_cases import grid, stack
 from tetrahedra import structured
 
 from stack3d.geometry.hexahedra import layered_cells
-from stack3d.schema.material_laws import DopedSilicon, MaterialLaw, Polynomial, PowerOfTemperature, Table, material_laws
+from stack3d.layout import HeatSource
+from stack3d.schema.material_laws import (
+    DopedSilicon,
+    MaterialLaw,
+    PolynomialOfTemperature,
+    PowerOfTemperature,
+    TableOfTemperature,
+    material_laws,
+)
 from stack3d.thermal.fem.solver_of_cells import solver_of_cells
 from stack3d.thermal.fem.solver_on_grid import solver_on_grid
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.mesh_problem import MeshProblem
+from stack3d.thermal.places import Box
 from stack3d.thermal.problem import Face, ThermalProblem
+from stack3d.thermal.time.march import integrate
+from stack3d.thermal.time.schedule import PowerSchedule
 
 K, DEPTH, SIDE, COLD = 148.0, 0.4e-3, 2e-5, 320.0
 LAWS: dict[str, MaterialLaw] = {
     "power": PowerOfTemperature(value=1.0, exponent=-1.3),
-    "table": Table(temperatures=("300 K", "340 K", "400 K", "600 K"), values=(148.0, 125.0, 104.0, 62.0)),
-    "polynomial": Polynomial(value=1.0, coefficients=(2.0, -2.5e-3, 1e-6), valid=("250 K", "700 K")),
+    "table": TableOfTemperature(temperatures=("300 K", "340 K", "400 K", "600 K"), values=(148.0, 125.0, 104.0, 62.0)),
+    "polynomial": PolynomialOfTemperature(value=1.0, coefficients=(2.0, -2.5e-3, 1e-6), valid=("250 K", "700 K")),
     "doped_silicon": DopedSilicon(value=110.0),
 }
 
@@ -111,3 +122,52 @@ def test_dopants_add_what_does_not_depend_on_temperature() -> None:
     pure, doped = DopedSilicon(), LAWS["doped_silicon"]
     added = 1 / (doped.at_reference[0] * doped.factor(t)) - 1 / (pure.at_reference[0] * pure.factor(t))
     np.testing.assert_allclose(added, 1 / 110.0 - 1 / pure.at_reference[0], rtol=1e-9)
+
+
+CAPACITY, FLUX = 1.66e6, 4e4
+STORES = {
+    "power": PowerOfTemperature(value=1.0, exponent=0.8),
+    "table": TableOfTemperature(temperatures=("300 K", "340 K", "400 K"), values=(1.0, 1.3, 1.4)),
+    "polynomial": PolynomialOfTemperature(
+        value=1.0, coefficients=(850.9, 0.1522, 0.0), first_power=0, valid=("250 K", "700 K")
+    ),
+}
+
+
+def heated(kind: str, law: MaterialLaw, until: float) -> tuple[float, float]:
+    """Mean temperature of an insulated block that has been heated from 300 K [K], and its stored heat over what came in [-]."""
+    slabs = [
+        {"name": "slab", "k": 2e3, "c": CAPACITY, "thickness": DEPTH, "stores": law},
+        {"name": "cap", "k": 2e3, "c": 2 * CAPACITY, "thickness": DEPTH / 4},
+    ]
+    built = stack((SIDE, SIDE), slabs)
+    faces = {"top": Face(1e-9, 300.0), "bottom": Face()}
+    source = HeatSource("all", "slab", built.footprint, FLUX * SIDE**2)
+    lines = grid(built, 1, 1, [2, 1])
+    solver: Any
+    if kind == "tensor":
+        solver = TensorSolver(ThermalProblem(built, lines, **faces))
+    elif kind == "fem":
+        solver = solver_on_grid(ThermalProblem(built, lines, **faces), *layered_cells(built, lines), method="direct")
+    else:
+        solver = solver_of_cells(MeshProblem(built, structured(built, 1, 1, [2, 1]), faces), order=int(kind[-1]))
+    system = solver.system([source], [Box("slab", built.footprint)], rtol=1e-12)
+    start = system.start(300.0)
+    found = integrate(system, PowerSchedule.constant([source.power]), [until], initial=start, tolerance=0.3)
+    kept = float((system.stored(found.state) - system.stored(start)).sum()) / (source.power * until)
+    return float(found.temperature[-1, 0]), kept
+
+
+@pytest.mark.parametrize("kind", ["tensor", "fem", "tetrahedra 1", "tetrahedra 2"])
+@pytest.mark.parametrize("name", STORES)
+def test_heat_capacity_that_follows_the_temperature_keeps_the_heat(name: str, kind: str) -> None:
+    """An insulated block of even temperature: integral of c over the rise = heat per area, whatever the steps; k is large."""
+    law, until = STORES[name], 0.8
+    found, kept = heated(kind, law, until)
+    low, high = 300.0, 500.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        held = CAPACITY * DEPTH * float(law.integral(np.array(middle))) + 0.5 * CAPACITY * DEPTH * (middle - 300.0)
+        low, high = (middle, high) if held < FLUX * until else (low, middle)
+    assert found == pytest.approx(low, abs=1e-2) and found - 300.0 > 25
+    assert kept == pytest.approx(1.0, abs=1e-8)

@@ -13,8 +13,8 @@ from stack3d.geometry.stack import build_stack
 from stack3d.geometry.tetrahedra import build_columns
 from stack3d.meshes import Columns
 from stack3d.progress import Silent
-from stack3d.schema.geometry import Geometry
-from stack3d.schema.numerics import Mesh
+from stack3d.schema.geometry import GeometryDeck
+from stack3d.schema.numerics import MeshDeck
 from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.fem.solver_of_cells import solver_of_cells
 from stack3d.thermal.problem import Face
@@ -29,8 +29,8 @@ def unit_cell(diameter: float, host: float, fill: float, **more: Any) -> tuple[A
     }
     cylinders = {**material, "diameter": f"{diameter} m", "pitch": f"{PITCH} m", "resolved": True, **more}
     slab = {"name": "field", "thickness": f"{THICKNESS} m", "material": {"cylinders": cylinders}}
-    stack = build_stack(Geometry.model_validate({"footprint": [f"{PITCH} m"] * 2, "layers": [slab]}))
-    return stack, build_columns(stack, [], Mesh(lateral=12, per_layer=1, aspect=100.0, cells="tet", sides=24))
+    stack = build_stack(GeometryDeck.model_validate({"footprint": [f"{PITCH} m"] * 2, "layers": [slab]}))
+    return stack, build_columns(stack, [], MeshDeck(lateral=12, per_layer=1, aspect=100.0, cells="tet", sides=24))
 
 
 def conductivity(stack: Any, body: Columns, direction: str) -> float:

@@ -11,7 +11,7 @@ from stack3d.errors import DeckError
 from stack3d.geometry.tetrahedra import build_columns
 from stack3d.layout import HeatSource, Layer, Material, Rectangle, Stack, Surface
 from stack3d.progress import Silent
-from stack3d.schema.numerics import Mesh
+from stack3d.schema.numerics import MeshDeck
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.fem.solver_of_cells import solver_of_cells
@@ -21,8 +21,8 @@ from stack3d.thermal.problem import Face, ThermalProblem
 
 BOX = Rectangle(0.0, 2e-3, 0.0, 1e-3)
 WIDE = Rectangle(-1e-3, 3e-3, -1e-3, 2e-3)
-MESH = Mesh(lateral=8, refinement=2, per_layer=2, aspect=2.0, cells="tet")
-FINER = Mesh(lateral=16, refinement=4, per_layer=2, aspect=1.0, cells="tet")
+MESH = MeshDeck(lateral=8, refinement=2, per_layer=2, aspect=2.0, cells="tet")
+FINER = MeshDeck(lateral=16, refinement=4, per_layer=2, aspect=1.0, cells="tet")
 
 
 def layer(name: str, z: float, thickness: float, k: tuple[float, float, float], contact: float = 0.0, extent=BOX) -> Layer:
@@ -45,7 +45,7 @@ SOURCES = [
 ]
 
 
-def solve(stack: Stack, faces: dict[str, Face], sources: list[HeatSource], mesh: Mesh = MESH, **options) -> ThermalSolution:
+def solve(stack: Stack, faces: dict[str, Face], sources: list[HeatSource], mesh: MeshDeck = MESH, **options) -> ThermalSolution:
     surfaces = [Surface(n, "l0", "top", (Rectangle(-1e-3, 0.0, -1e-3, 2e-3),)) for n in faces if n == "shelf"]
     return solver_of_cells(ColumnProblem(stack, build_columns(stack, sources, mesh, surfaces), faces), **options).solve(sources)
 
@@ -109,7 +109,7 @@ def test_layer_means_of_a_package(order: int, bound: float) -> None:
     """Against bricks so fine that halving them moves means by 1e-4 of the rise; boxes that cut elements, and a probe."""
     from stack3d.geometry.grid import build_grid
 
-    fine = Mesh(lateral=96, refinement=4, per_layer=8, aspect=1.0)
+    fine = MeshDeck(lateral=96, refinement=4, per_layer=8, aspect=1.0)
     problem = ThermalProblem(PACKAGE, build_grid(PACKAGE, SOURCES, fine), Face(1e4, 300.0))
     exact, found = TensorSolver(problem).solve(SOURCES).field, solve(PACKAGE, FACES["top"], SOURCES, FINER, order=order).field
     rise = exact.layer_peak("l0")[0] - 300.0

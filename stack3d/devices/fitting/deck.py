@@ -14,10 +14,10 @@ from stack3d import decks, yamlfile
 from stack3d.devices.fitting.estimate import Fit
 from stack3d.devices.fitting.measurements import Table
 from stack3d.errors import DeckError, unknown_name
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 
-def fitted_device(tables: Sequence[Table]) -> Device:
+def fitted_device(tables: Sequence[Table]) -> DeviceDeck:
     """Device with the range of the data, for a fit without a deck to begin with."""
     names = ("level", "target", "conductance", "high")
     levels = [t.columns[n] for t in tables for n in names if n in t.columns] or [np.array([1e-6])]
@@ -29,7 +29,7 @@ def fitted_device(tables: Sequence[Table]) -> Device:
         "read": {"voltage": "0.2 V", "pulse": "100 ns"},
         "write": {"voltage": "1 V", "pulse": "1 us", "energy": "0 J", "pulses": 1},
     }
-    return Device.model_validate(content)
+    return DeviceDeck.model_validate(content)
 
 
 def deck_content(name: str) -> Any:
@@ -42,7 +42,7 @@ def deck_content(name: str) -> Any:
     return tree
 
 
-def parsed(content: Any) -> Device:
+def parsed(content: Any) -> DeviceDeck:
     """Device of a deck's plain content.
 
     Raises
@@ -51,9 +51,9 @@ def parsed(content: Any) -> Device:
         With every mistake.
     """
     try:
-        return Device.model_validate(content)
+        return DeviceDeck.model_validate(content)
     except ValidationError as error:
-        raise DeckError(decks.translate(error, content, Device)) from None
+        raise DeckError(decks.translate(error, content, DeviceDeck)) from None
 
 
 def source_of(fit: Fit) -> str:
@@ -76,7 +76,7 @@ def mechanism_content(fit: Fit) -> dict[str, Any]:
     return {"law": fit.law, **content, "source": source_of(fit), "posterior": posterior}
 
 
-def deck_text(fits: Sequence[Fit], device: Device, start: Any = None) -> str:
+def deck_text(fits: Sequence[Fit], device: DeviceDeck, start: Any = None) -> str:
     """YAML of a deck with the fitted mechanisms; everything else as in `start`, the plain content of a deck."""
     if start is None:
         content: dict[str, Any] = {

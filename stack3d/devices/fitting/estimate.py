@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stack3d.devices.fitting.kinds import likelihood
 from stack3d.devices.fitting.likelihood import Series
@@ -18,9 +17,9 @@ from stack3d.devices.fitting.populations import Populations
 from stack3d.devices.fitting.wear import Lives
 from stack3d.devices.laws import MECHANISMS
 from stack3d.errors import DeckError, Stack3dError, UnknownNameError, unknown_name
-from stack3d.schema.device import Device
+from stack3d.layout import Floats
+from stack3d.schema.device import DeviceDeck
 
-Floats = NDArray[np.float64]
 DRAWS = 200
 PROPOSALS = 600
 SCAN = 128
@@ -121,14 +120,14 @@ def mechanism_of(law: str, tables: Sequence[Table]) -> str:
     return found[0]
 
 
-def _blank() -> Device:
-    return Device.model_validate({"g_max": "1 uS", "g_min": "0 uS", "read": {"voltage": "0.2 V", "pulse": "1 us"}})
+def _blank() -> DeviceDeck:
+    return DeviceDeck.model_validate({"g_max": "1 uS", "g_min": "0 uS", "read": {"voltage": "0.2 V", "pulse": "1 us"}})
 
 
 def fit_law(
     law: str,
     tables: Sequence[Table],
-    device: Device,
+    device: DeviceDeck,
     *,
     hold: Mapping[str, Any] | None = None,
     seed: int = 1,
@@ -140,7 +139,7 @@ def fit_law(
     law : str
         Name of a registered law, or ``mechanism.law``.
     tables : sequence of Table
-    device : Device
+    device : DeviceDeck
         Its range, and where it has the same law the values to begin with.
     hold : mapping, optional
         Dotted parameter → value as a deck writes it; not fitted.
@@ -204,7 +203,7 @@ def fit_law(
     )  # fmt: skip
 
 
-def _scales(table: Table, device: Device) -> Scales:
+def _scales(table: Table, device: DeviceDeck) -> Scales:
     c = table.columns
     time = c.get("time", np.ones(1))
     return Scales(

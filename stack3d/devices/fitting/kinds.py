@@ -12,7 +12,7 @@ from stack3d.devices.fitting.populations import Populations
 from stack3d.devices.fitting.wear import Lives, Windows
 from stack3d.devices.laws import Law, RelaxationLaw
 from stack3d.errors import DeckError
-from stack3d.schema.device import Device
+from stack3d.schema.device import DeviceDeck
 
 Needs = tuple[tuple[str, ...], ...]
 
@@ -45,8 +45,15 @@ LIVES = {"high", "low"}
 """Columns that make a file of cycles one of windows, not of lives."""
 
 
-def likelihood(mechanism: str, law: type[Law], tables: Sequence[Table], device: Device) -> tuple[Likelihood, Table]:
+def likelihood(mechanism: str, law: type[Law], tables: Sequence[Table], device: DeviceDeck) -> tuple[Likelihood, Table]:
     """Likelihood of the first table that has the columns a mechanism needs, and that table.
+
+    Parameters
+    ----------
+    mechanism : str
+    law : type of Law
+    tables : sequence of Table
+    device : DeviceDeck
 
     Raises
     ------

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any, override
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.laws import (
@@ -21,9 +20,9 @@ from stack3d.devices.laws import (
     TemperatureDependence,
 )
 from stack3d.errors import DeckError, Problem
-from stack3d.schema.device import Device
+from stack3d.layout import Floats
+from stack3d.schema.device import DeviceDeck
 
-Floats = NDArray[np.float64]
 NODES = 14
 """Gauss-Hermite nodes of a mean over cells."""
 STEPS = 30
@@ -60,7 +59,7 @@ class Series(Likelihood):
     the few cells of a mean have in common.
     """
 
-    def __init__(self, table: Table, device: Device, mechanism: str) -> None:
+    def __init__(self, table: Table, device: DeviceDeck, mechanism: str) -> None:
         c, self.device, self.mechanism = table.columns, device, mechanism
         level = c["level"] if "level" in c else c["target"]
         temperature = c.get("temperature", np.full(table.rows, 298.15))
@@ -214,7 +213,7 @@ def _even(count: int) -> Floats:
 class Spread(Likelihood):
     """Standard deviations of many readings, or single readings about a target."""
 
-    def __init__(self, table: Table, device: Device, mechanism: str) -> None:
+    def __init__(self, table: Table, device: DeviceDeck, mechanism: str) -> None:
         c, self.device, self.mechanism = table.columns, device, mechanism
         self.level = c["target"] if "target" in c else c["level"] if "level" in c else c["conductance"]
         self.sd = c.get("sd")

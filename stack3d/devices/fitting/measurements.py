@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stack3d import units
 from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.layout import Floats
 
-Floats = NDArray[np.float64]
 DIMENSIONS = {
     "temperature": "temperature",
     "level": "conductance",

@@ -9,12 +9,13 @@ from typing import Any, override
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.devices.fitting.likelihood import Floats, Likelihood
+from stack3d.devices.fitting.likelihood import Likelihood
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.laws import FaultLaw, SelfHeatingLaw
 from stack3d.devices.state import HEALTHY, STUCK_HIGH, STUCK_LOW
 from stack3d.errors import DeckError, Problem
-from stack3d.schema.device import Device
+from stack3d.layout import Floats
+from stack3d.schema.device import DeviceDeck
 
 DISTANCES = (1, 2, 4)
 """Cells apart of the pairs that are counted along rows and along columns."""
@@ -29,7 +30,7 @@ class StuckMaps(Likelihood):
     Counts are taken as normal, known as well as their scatter over blocks of the maps says.
     """
 
-    def __init__(self, table: Table, device: Device, mechanism: str) -> None:
+    def __init__(self, table: Table, device: DeviceDeck, mechanism: str) -> None:
         c = table.columns
         row, column = c["row"].astype(int), c["column"].astype(int)
         names, array = np.unique(table.cell or ("",) * table.rows, return_inverse=True)
@@ -92,7 +93,7 @@ class StuckMaps(Likelihood):
 class Rises(Likelihood):
     """Rises of cells by the power of one; `layer`, `row` and `column` say how far away it is (absent = the cell itself)."""
 
-    def __init__(self, table: Table, device: Device, mechanism: str) -> None:
+    def __init__(self, table: Table, device: DeviceDeck, mechanism: str) -> None:
         c, self.device = table.columns, device
         self.power, self.rise = c["power"], c["rise"]
         self.pulse = c.get("time")

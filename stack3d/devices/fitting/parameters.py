@@ -7,17 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from stack3d import decks, units
 from stack3d.constants import BOLTZMANN
 from stack3d.devices.laws import Law
 from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.layout import Floats
 from stack3d.schema.base import POSITIVE, dimension_of
 
-Floats = NDArray[np.float64]
 WIDE = 2.5
 """Width of the logarithm of a time, a conductance or a count."""
 MOST_ROWS = 3

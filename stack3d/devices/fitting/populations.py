@@ -10,11 +10,12 @@ from typing import Any, override
 
 import numpy as np
 
-from stack3d.devices.fitting.likelihood import Floats, Likelihood
+from stack3d.devices.fitting.likelihood import Likelihood
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.laws import RelaxationLaw, SpreadLaw, TruncationLaw
 from stack3d.errors import DeckError, Problem
-from stack3d.schema.device import Device
+from stack3d.layout import Floats
+from stack3d.schema.device import DeviceDeck
 
 SAMPLES = 512
 """Cells of a prediction, spread evenly over their draws."""
@@ -52,7 +53,7 @@ class Populations(Likelihood):
     all times of a condition) is found by drawing the cells again and again; given statistics know theirs by the count of cells.
     """
 
-    def __init__(self, table: Table, device: Device, mechanism: str) -> None:
+    def __init__(self, table: Table, device: DeviceDeck, mechanism: str) -> None:
         self.device, self.mechanism, c = device, mechanism, table.columns
         self.nuisance = {"read_noise": 0.01} if mechanism != "truncation" else {"write_sd": 0.02}
         self.times: list[Floats] = []

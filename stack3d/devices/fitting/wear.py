@@ -8,17 +8,18 @@ from typing import Any, override
 
 import numpy as np
 
-from stack3d.devices.fitting.likelihood import Floats, Likelihood
+from stack3d.devices.fitting.likelihood import Likelihood
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.laws import ENDURANCE, EnduranceLaw, WindowClosureLaw
 from stack3d.errors import DeckError, Problem
-from stack3d.schema.device import Device
+from stack3d.layout import Floats
+from stack3d.schema.device import DeviceDeck
 
 
 class Lives(Likelihood):
     """Cycles at which cells failed, or were still alive (`censored` = 1)."""
 
-    def __init__(self, table: Table, device: Device, mechanism: str) -> None:
+    def __init__(self, table: Table, device: DeviceDeck, mechanism: str) -> None:
         c, self.device, self.nuisance = table.columns, device, {}
         self.cycles = c["cycles"]
         self.temperature = c.get("temperature", np.full(table.rows, 298.15))
@@ -66,7 +67,7 @@ class Windows(Likelihood):
     Damage is a column, or cycles over the life that the device's endurance law states.
     """
 
-    def __init__(self, table: Table, device: Device, mechanism: str) -> None:
+    def __init__(self, table: Table, device: DeviceDeck, mechanism: str) -> None:
         c, self.device = table.columns, device
         self.seen = {k: c[k] for k in ("high", "low") if k in c}
         self.observations = sum(v.size for v in self.seen.values())
@@ -74,7 +75,7 @@ class Windows(Likelihood):
         self.nuisance = {"scatter": 0.05}
 
     @staticmethod
-    def _worn(table: Table, device: Device) -> Floats:
+    def _worn(table: Table, device: DeviceDeck) -> Floats:
         given = device.mechanisms.get("endurance")
         if given is None:
             text = "cycles alone tell no damage: name a deck with an endurance law by --start, or give a column damage"

@@ -8,20 +8,20 @@ from pathlib import Path
 from stack3d import yamlfile
 from stack3d.errors import DeckError, Problem
 from stack3d.floorplans import read_text
-from stack3d.yamlfile import Place
+from stack3d.yamlfile import FileLine
 
 
-def place_of(path: Path, line: int | None = None) -> Place:
+def place_of(path: Path, line: int | None = None) -> FileLine:
     """File, as a user would type it, and line."""
     return yamlfile.shown(path), line
 
 
-def mistake(place: Place, key: str, message: str) -> DeckError:
+def mistake(place: FileLine, key: str, message: str) -> DeckError:
     """Error at a place."""
     return DeckError(Problem(key, message, *place))
 
 
-def find_file(name: str, place: Place, key: str) -> Path:
+def find_file(name: str, place: FileLine, key: str) -> Path:
     """The file that is named at a place: beside the file that names it, else in the working folder; raises DeckError."""
     tried = [Path(place[0]).parent / name, Path(name)]
     for path in tried:

@@ -9,7 +9,7 @@ from typing import Any
 
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Rectangle
-from stack3d.yamlfile import Place
+from stack3d.yamlfile import FileLine
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Element:
     Parameters
     ----------
     name : str
-    place : Place
+    place : FileLine
         File and line that say so.
     boxes : tuple of Rectangle
         [m]
@@ -43,7 +43,7 @@ class Element:
     """
 
     name: str
-    place: Place
+    place: FileLine
     boxes: tuple[Rectangle, ...]
     powers: tuple[float, ...] = ()
     material: Solid | None = None

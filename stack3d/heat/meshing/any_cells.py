@@ -13,8 +13,8 @@ from stack3d.heat.judging import HOW, OF_HALF, OF_TWICE, Answers, Judged, Other,
 from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, CellState, MeshKind, Solve
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import CellMesh
-from stack3d.schema.cooling import Cooling
-from stack3d.schema.numerics import Solver
+from stack3d.schema.cooling import CoolingDeck
+from stack3d.schema.numerics import SolverDeck
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.backend import SolidBackend
 from stack3d.thermal.mesh_problem import CellProblem, MeshProblem
@@ -46,7 +46,7 @@ class CellKind[P: MeshProblem](MeshKind[P]):
         """Nodes of Lagrange elements."""
         return self.mesh.unknowns(order)
 
-    def memory(self, profile: Solver) -> float:
+    def memory(self, profile: SolverDeck) -> float:
         """Of matrix and solver. [byte]"""
         return self.unknowns(profile.order) * (27 if profile.order == 1 else 65) * MATRIX_MEMORY
 
@@ -54,11 +54,11 @@ class CellKind[P: MeshProblem](MeshKind[P]):
         """How many cells."""
         return f"{len(self.mesh.cells)} {'hexahedra' if self.mesh.kind == 'hexahedron' else 'tetrahedra'} of order {order}"
 
-    def cells(self, stack: Stack, cooling: Cooling) -> CellMesh:
+    def cells(self, stack: Stack, cooling: CoolingDeck) -> CellMesh:
         """As they are."""
         return self.mesh
 
-    def solver(self, problem: P, profile: Solver, counts: Counter[str]) -> SolidBackend:
+    def solver(self, problem: P, profile: SolverDeck, counts: Counter[str]) -> SolidBackend:
         """DOLFINx on the cells."""
         from stack3d.thermal.fem.solver_of_cells import solver_of_cells
 
@@ -119,7 +119,7 @@ class AnyCells(CellKind[CellProblem]):
                 problems.append(Problem("geometry", f"tier {layer.name!r} wants maps: solver.mesh.cells: hex or tet"))
         return problems
 
-    def problem(self, stack: Stack, cooling: Cooling) -> CellProblem:
+    def problem(self, stack: Stack, cooling: CoolingDeck) -> CellProblem:
         """Heat on the cells; raises DeckError for a cooled face that the mesh does not have."""
         conditions = cooling.conditions
         area = {name: self.mesh.face_areas.get(name, 0.0) for name in conditions}

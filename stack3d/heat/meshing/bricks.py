@@ -23,8 +23,8 @@ from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, CellState, Levels, Mes
 from stack3d.heat.sources import standing_out
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh
-from stack3d.schema.cooling import Cooling
-from stack3d.schema.numerics import Solver, mesh_kinds
+from stack3d.schema.cooling import CoolingDeck
+from stack3d.schema.numerics import SolverDeck, mesh_kinds
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.backend import SolidBackend
 from stack3d.thermal.problem import ThermalProblem
@@ -81,7 +81,7 @@ class Bricks(MeshKind[ThermalProblem]):
         """Nodes of trilinear elements."""
         return self.grid.n_nodes
 
-    def memory(self, profile: Solver) -> float:
+    def memory(self, profile: SolverDeck) -> float:
         """Of matrix and solver. [byte]"""
         each = TENSOR_MEMORY if profile.backend != "fem" else 27 * MATRIX_MEMORY
         return each * self.grid.n_nodes
@@ -91,12 +91,12 @@ class Bricks(MeshKind[ThermalProblem]):
         nz, ny, nx = self.grid.shape
         return f"{nx} x {ny} x {nz} hexahedra"
 
-    def facts(self, profile: Solver) -> dict[str, str]:
+    def facts(self, profile: SolverDeck) -> dict[str, str]:
         """Who hands the bricks over."""
         builder = self.builder(profile)
         return {} if builder is None else {"builder": builder}
 
-    def builder(self, profile: Solver) -> str | None:
+    def builder(self, profile: SolverDeck) -> str | None:
         """Who hands the bricks to DOLFINx, ``gmsh`` or ``arrays``; None where the profile takes another solver."""
         if profile.backend != "fem":
             return None
@@ -104,15 +104,15 @@ class Bricks(MeshKind[ThermalProblem]):
             return profile.mesh.builder
         return "gmsh" if int(np.prod(self.grid.shape)) <= MOST_THROUGH_GMSH else "arrays"
 
-    def cells(self, stack: Stack, cooling: Cooling) -> CellMesh:
+    def cells(self, stack: Stack, cooling: CoolingDeck) -> CellMesh:
         """The solid bricks."""
         return layered_cells(stack, self.grid, [surface for surface, _ in patches_of(stack, cooling)])[0]
 
-    def problem(self, stack: Stack, cooling: Cooling) -> ThermalProblem:
+    def problem(self, stack: Stack, cooling: CoolingDeck) -> ThermalProblem:
         """Heat on the grid."""
         return ThermalProblem(stack, self.grid, **outer_faces(stack, cooling), patches=tuple(patches_of(stack, cooling)))
 
-    def solver(self, problem: ThermalProblem, profile: Solver, counts: Counter[str]) -> SolidBackend:
+    def solver(self, problem: ThermalProblem, profile: SolverDeck, counts: Counter[str]) -> SolidBackend:
         """Fast diagonalisation, or DOLFINx where the profile says ``fem``."""
         linear = profile.linear
         if profile.backend != "fem":

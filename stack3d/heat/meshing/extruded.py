@@ -15,7 +15,7 @@ from stack3d.heat.meshing.mesh_kind import CellState, Levels
 from stack3d.heat.sources import standing_out
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import Columns
-from stack3d.schema.cooling import Cooling
+from stack3d.schema.cooling import CoolingDeck
 from stack3d.schema.numerics import mesh_kinds
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.column_problem import ColumnProblem
@@ -59,7 +59,7 @@ class Extruded(CellKind[ColumnProblem]):
         points = across**2 * min(shape, 1 / shape) * len(chip.stack.layers)
         return points * (1 if profile.order == 1 else 4) * BYTES_PER_POINT
 
-    def problem(self, stack: Stack, cooling: Cooling) -> ColumnProblem:
+    def problem(self, stack: Stack, cooling: CoolingDeck) -> ColumnProblem:
         """Heat on the columns."""
         patches = {surface.name: face for surface, face in patches_of(stack, cooling)}
         return ColumnProblem(stack, self.columns, {**outer_faces(stack, cooling), **patches})

@@ -13,8 +13,8 @@ from stack3d.errors import Problem
 from stack3d.heat.judging import Answers, Judged
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import CellMesh, Ints
-from stack3d.schema.cooling import Cooling
-from stack3d.schema.numerics import Solver
+from stack3d.schema.cooling import CoolingDeck
+from stack3d.schema.numerics import SolverDeck
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.backend import SolidBackend
 from stack3d.thermal.problem import HeatProblem
@@ -94,33 +94,33 @@ class MeshKind[P: HeatProblem](ABC):
         """Unknowns of elements of an order."""
 
     @abstractmethod
-    def memory(self, profile: Solver) -> float:
+    def memory(self, profile: SolverDeck) -> float:
         """Of matrix and solver. [byte]"""
 
     @abstractmethod
     def told(self, order: int) -> str:
         """Number and kind of its cells, in words."""
 
-    def facts(self, profile: Solver) -> dict[str, str]:
+    def facts(self, profile: SolverDeck) -> dict[str, str]:
         """What else is told when the mesh is made."""
         return {}
 
     @abstractmethod
-    def cells(self, stack: Stack, cooling: Cooling) -> CellMesh:
+    def cells(self, stack: Stack, cooling: CoolingDeck) -> CellMesh:
         """The cells with named regions and faces, those that are cooled among them."""
 
     @abstractmethod
-    def problem(self, stack: Stack, cooling: Cooling) -> P:
+    def problem(self, stack: Stack, cooling: CoolingDeck) -> P:
         """Heat on this mesh with the conditions on its faces; raises DeckError."""
 
     @abstractmethod
-    def solver(self, problem: P, profile: Solver, counts: Counter[str]) -> SolidBackend:
+    def solver(self, problem: P, profile: SolverDeck, counts: Counter[str]) -> SolidBackend:
         """The solver of a `problem` of this mesh that a profile asks for.
 
         Parameters
         ----------
         problem : HeatProblem
-        profile : Solver
+        profile : SolverDeck
         counts : Counter
             Where meshes, assemblies and preconditioners are counted.
         """

@@ -17,7 +17,7 @@ from stack3d.heat.meshing.any_cells import CellKind, by_region
 from stack3d.heat.meshing.mesh_kind import Solve
 from stack3d.layout import Stack
 from stack3d.meshes import CellMesh, refined
-from stack3d.schema.cooling import Cooling
+from stack3d.schema.cooling import CoolingDeck
 from stack3d.schema.numerics import OF_A_FILE, mesh_kinds
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.mesh_problem import CellProblem
@@ -73,13 +73,13 @@ class OwnMesh(CellKind[CellProblem]):
         by_order = replace(chip, scenario=chip.scenario.model_copy(update={"solver": other}))
         return judged(own, {"all": (1.0, own, solve(by_order, cls(mesh), 0))}, HOW["other_order"])
 
-    def problem(self, stack: Stack, cooling: Cooling) -> CellProblem:
+    def problem(self, stack: Stack, cooling: CoolingDeck) -> CellProblem:
         """Heat on the mesh."""
         areas, ambient = self.mesh.face_areas, cooling.ambient
         return CellProblem(stack, self.mesh, {n: face_of(d, areas[n], ambient) for n, d in cooling.faces.items()})
 
 
-def _faces(cooling: Cooling, mesh: CellMesh) -> list[Problem]:
+def _faces(cooling: CoolingDeck, mesh: CellMesh) -> list[Problem]:
     """Cooled faces that the mesh does not have, or has inside."""
     problems = []
     outside = {mesh.faces[i] for i in set(mesh.face.tolist())}

@@ -16,7 +16,7 @@ import numpy as np
 from stack3d.devices.build import load_device
 from stack3d.devices.equilibrium import BarrierTable, EquilibriumTable, LevelBarriers, OwnEquilibrium
 from stack3d.devices.foundry import PAIR_WIDTH, Rows, predicted, rows
-from stack3d.devices.laws import Array
+from stack3d.devices.laws import Reals
 
 FOLDER = Path(__file__).parent
 NODES = {"A": (8, 22, 38, 60, 90, 120, 150, 180, 205, 232), "B": (5, 12, 20, 32, 46, 60, 76, 92, 108, 124)}
@@ -47,11 +47,11 @@ class Form:
     scalars: dict[str, float]
 
     @property
-    def levels(self) -> Array:
+    def levels(self) -> Reals:
         """[uS]"""
         return np.array(NODES[self.technology], float)
 
-    def start(self, given: Rows) -> Array:
+    def start(self, given: Rows) -> Reals:
         """Numbers that the search begins with."""
         hot = given[given.temperature == given.temperature[given.temperature <= HOTTEST].max()]
         level, (mean, sd) = hot.level * 1e6, hot.measured[:, :2].T * 1e6
@@ -69,13 +69,13 @@ class Form:
         }
         return np.concatenate([*(columns[c] for c in self.columns), list(self.scalars.values())])
 
-    def split(self, x: Array) -> tuple[dict[str, Array], dict[str, float]]:
+    def split(self, x: Reals) -> tuple[dict[str, Reals], dict[str, float]]:
         """Columns and scalars of a vector of numbers."""
         n = self.levels.size
         columns = {c: x[i * n : (i + 1) * n] for i, c in enumerate(self.columns)}
         return columns, dict(zip(self.scalars, x[n * len(self.columns) :].tolist()))
 
-    def laws(self, x: Array) -> tuple[OwnEquilibrium, LevelBarriers | None]:
+    def laws(self, x: Reals) -> tuple[OwnEquilibrium, LevelBarriers | None]:
         """Laws with these numbers."""
         from scipy.special import ndtr
 
@@ -105,13 +105,13 @@ class Form:
             table=barriers, barrier_sd=np.exp(scalars["log_loss_sd"]), shape=scalars["shape"]
         )
 
-    def fit(self, given: Rows) -> Array:
+    def fit(self, given: Rows) -> Reals:
         """Numbers that hold the given rows best: robust least squares of misses in tolerances."""
         from scipy.optimize import least_squares
 
         device, width = load_device("ideal"), PAIR_WIDTH[self.technology]
 
-        def residuals(x: Array) -> Array:
+        def residuals(x: Reals) -> Reals:
             misses = given.misses(predicted(*self.laws(x), device, given, width=width)).ravel()
             rough = [ROUGHNESS[name] * np.diff(column, 2) for name, column in self.split(x)[0].items()]
             return np.concatenate([misses, *rough, (x - start)[held] / HOLD])
@@ -150,7 +150,7 @@ def leave_out(form: Form) -> list[str]:
     return lines
 
 
-def write(form: Form, x: Array) -> None:
+def write(form: Form, x: Reals) -> None:
     """Write the tables of a deck, and its numbers into the deck."""
     relaxation, loss = form.laws(x)
     name, t = f"foundry_{form.technology.lower()}", relaxation.table

@@ -19,10 +19,10 @@ from stack3d.schema import life as schema
 
 
 @policies.register("compensation")
-class Compensation(Passive):
+class CompensationPolicy(Passive):
     """Corrections at read-out, measured through the chip's own converters."""
 
-    def __init__(self, deck: schema.Compensation) -> None:
+    def __init__(self, deck: schema.CompensationDeck) -> None:
         self.deck = deck
 
     def _reading(

@@ -24,7 +24,7 @@ from stack3d.workload.tasks import Classification
 class FineTuning(Passive):
     """Train the last layer of each chip by softmax regression on its own features, then write the cells that moved."""
 
-    def __init__(self, deck: schema.FineTuning) -> None:
+    def __init__(self, deck: schema.FineTuningDeck) -> None:
         self.deck = deck
 
     def check(self, computer: Computer) -> list[Problem]:

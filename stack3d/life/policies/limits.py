@@ -13,7 +13,7 @@ from stack3d.schema import life as schema
 class Throttling(Passive):
     """Lower the inference rate until the hottest cell keeps below a limit; the cost is throughput."""
 
-    def __init__(self, deck: schema.Throttling) -> None:
+    def __init__(self, deck: schema.ThrottlingDeck) -> None:
         self.deck = deck
 
     def limit(self, limits: Limits) -> Limits:
@@ -25,7 +25,7 @@ class Throttling(Passive):
 class PowerGating(Passive):
     """Switch the periphery of idle tiles off, but for a residual leakage."""
 
-    def __init__(self, deck: schema.PowerGating) -> None:
+    def __init__(self, deck: schema.PowerGatingDeck) -> None:
         self.deck = deck
 
     def limit(self, limits: Limits) -> Limits:

@@ -29,6 +29,13 @@ def periodic(period: float, start: float, end: float, most: int = MOST_EVENTS) -
     """Multiples of a period in [start, end), and how many acts before each only wear: none up to `most` acts.
 
     Programming is no act, and the act that falls on `end` belongs to the next epoch: the read-out at `end` comes before it.
+
+    Parameters
+    ----------
+    period, start, end : float
+        [s]
+    most : int
+        Acts that are followed one by one.
     """
     slack = 1 - 1e-9  # a quotient that rounding has put above a whole number is that number
     first, last = max(1, int(np.ceil(start / period * slack))), int(np.ceil(end / period * slack)) - 1
@@ -46,7 +53,7 @@ class Refresh(Passive):
 
     renews = True
 
-    def __init__(self, deck: schema.Refresh) -> None:
+    def __init__(self, deck: schema.RefreshDeck) -> None:
         self.deck = deck
 
     def check(self, computer: Computer) -> list[Problem]:

@@ -19,7 +19,7 @@ from stack3d.streams import SPARES, SPARES_WRITTEN
 class Spares(Passive):
     """At test, replace the columns of each array with most stuck cells by spare ones, whose own faults are drawn anew."""
 
-    def __init__(self, deck: schema.Spares) -> None:
+    def __init__(self, deck: schema.SparesDeck) -> None:
         self.deck = deck
 
     def programmed(self, life: Life, climate: Climate) -> Life:

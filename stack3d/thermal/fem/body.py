@@ -14,6 +14,7 @@ from stack3d.fe.linear_solver import LinearSolver
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.fem.discretised import gathered
 from stack3d.thermal.fem.solver import FemSolver
+from stack3d.thermal.fem.storage import HeatStore
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.kept import alike, forget
 from stack3d.thermal.places import Place
@@ -39,13 +40,13 @@ class FemBody:
         self._solver, self._heat, self._at, space = solver, solver.conduction, solver.conduction.at, solver.conduction.space
         self._assembly = self._heat.assembly
         self.base, self.most_iterations = solver.problem.reference, solver.method.max_iterations
-        self.is_linear = not self._at.follows_temperature
         self._own = self._at.nodes[: space.own]
         free = np.ones(space.own)
         for rows, _ in self._assembly.fixed_values().values():
             free[rows] = 0.0
         self._free, self._lift = self._gathered(free), self._gathered(self._heat.lifted(np.zeros(space.own)))
-        self._mass = self._heat.heat_matrix()
+        self._store = HeatStore(self._heat)
+        self.is_linear = self._store.is_linear and not self._at.follows_temperature
         self._sum = self._assembly.matrix.duplicate(copy=True)
         self._filled: float | None = None
         self._kept: OrderedDict[float, LinearSolver] = OrderedDict()
@@ -100,12 +101,17 @@ class FemBody:
         """Rise of the fixed nodes."""
         return self._lift
 
-    def conductivity_at(self, rise: Floats) -> None:
-        """Fill K anew, where a conductivity depends on temperature."""
-        if not self.is_linear:
-            self._at.update_conductivity(self._of_here(rise) + self.base)
+    def properties_at(self, rise: Floats) -> None:
+        """Fill K and M anew, where they depend on temperature."""
+        if self.is_linear:
+            return
+        own = self._of_here(rise) + self.base
+        if self._at.follows_temperature:
+            self._at.update_conductivity(own)
             self._assembly.refill()
-            self._filled = None
+        if not self._store.is_linear:
+            self._store.update(own)
+        self._filled = None
 
     def films(self, films: Mapping[str, float]) -> None:
         """Fill K with other films."""
@@ -116,9 +122,15 @@ class FemBody:
         """K u; with fixed faces, of the matrix without their conditions."""
         return self._product(self._assembly.free_matrix, rise)
 
-    def mass(self, rise: Floats) -> Floats:
-        """M u."""
-        return self._product(self._mass, rise)
+    def stored(self, rise: Floats) -> Floats:
+        """Heat over that at the base."""
+        if self._store.is_linear:
+            return self.mass(rise)
+        return self.restrict(self._gathered(self._store.stored(self._of_here(rise) + self.base)))
+
+    def mass(self, change: Floats) -> Floats:
+        """M times a change."""
+        return self._product(self._store.matrix, change)
 
     def _product(self, matrix: Any, rise: Floats) -> Floats:
         return self._gathered(self._assembly.times(matrix, self._of_here(rise)))
@@ -132,7 +144,7 @@ class FemBody:
         if rate != self._filled:
             structure = import_petsc().Mat.Structure.SAME_NONZERO_PATTERN
             self._assembly.matrix.copy(self._sum, structure)
-            self._sum.axpy(rate, self._mass, structure)
+            self._sum.axpy(rate, self._store.matrix, structure)
             self._filled = rate
         key = alike(rate)
         if key not in self._kept:

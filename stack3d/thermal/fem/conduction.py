@@ -79,15 +79,6 @@ class Conduction:
         reference = self.space.function(self.at.at_unknowns(values) - self.reference)
         return self.space.vector(self._films[name] * reference * self.space.v * self.space.ds(name))
 
-    def heat_matrix(self) -> Any:
-        """Heat capacity of cells and of faces; zero on fixed unknowns, whose temperature does not move. [J K⁻¹]"""
-        space = self.space
-        form = space.by_cell(self.at.heat_capacity) * space.u * space.v * space.dx
-        for name, face in self.problem.faces.items():
-            if face.capacity > 0 and not face.is_fixed:
-                form += space.constant(face.capacity) * space.u * space.v * space.ds(name)
-        return self.assembly.other(form)
-
     def lifted(self, rise: Floats) -> Floats:
         """A rise with that of the fixed faces at their unknowns, shape (own,). [K]"""
         out = np.array(rise)

@@ -171,7 +171,7 @@ class FemSolver:
         Residuals are those of K at the temperature itself, applied cell by cell; the matrix, which holds an older K, is what
         corrects, and is filled anew only where that gains too little.
         """
-        heat, assembly, tolerance = self.conduction, self.conduction.assembly, self.method.tolerance
+        heat, assembly = self.conduction, self.conduction.assembly
         fixed = [rows for rows, _ in assembly.fixed_values().values()]
         reaction = load
 
@@ -194,14 +194,7 @@ class FemSolver:
             return change, self._solver.iterations
 
         found = corrected(
-            heat.lifted(rise),
-            left,
-            correct,
-            tolerance=tolerance,
-            what="k(T)",
-            least_gain=1e-3,
-            share=0.3,
-            refill=assembly.refill,
+            heat.lifted(rise), left, correct, tolerance=self.method.tolerance, what="k(T)", refill=assembly.refill
         )
         size, rounding = found.left.size, found.left.rounding or 0.0
         return Solved(found.state, reaction, found.iterations, found.updates, size, rounding)

@@ -14,11 +14,12 @@ from stack3d.errors import DeckError, SolverError
 from stack3d.fe.linear_solver import LinearMethod
 from stack3d.fe.space import Space
 from stack3d.layout import Floats, HeatSource
-from stack3d.materials import NO_LAW, REFERENCE, LawMap
+from stack3d.materials import REFERENCE, LawMap
 from stack3d.meshes import CellMesh, Ints
 from stack3d.thermal.fem.conduction import Conduction
 from stack3d.thermal.fem.discretised import on_all_nodes
 from stack3d.thermal.fem.solver import FemSolver
+from stack3d.thermal.fem.storage import by_law
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.places import Place
@@ -120,16 +121,8 @@ class OnCells:
         self.follows_temperature = bool(laws)
         if not laws:
             return at_reference
-        factor = self._by_law(laws, "factor")
+        factor = by_law(self.space, laws, self._temperature)
         return [k * factor for k in at_reference]
-
-    def _by_law(self, laws: LawMap, what: str) -> Any:
-        """UFL expression of what the laws say at the temperature of the last update, each in its own cells."""
-        parts = []
-        for index in range(-1 if (laws.which < 0).any() else 0, len(laws.laws)):
-            here = self.space.by_cell(np.asarray(laws.which == index, dtype=float))
-            parts.append(here * getattr(NO_LAW if index < 0 else laws.laws[index], what)(self._temperature))
-        return sum(parts[1:], parts[0])
 
     def update_conductivity(self, own: Floats) -> None:
         """K of the temperature at each point of quadrature."""

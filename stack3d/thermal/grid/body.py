@@ -39,13 +39,14 @@ class TensorBody:
     def __init__(self, solver: TensorSolver) -> None:
         self.solver, self.base, self.most_iterations = solver, solver.base, solver.most_iterations
         cells = solver.cells
-        self.is_linear = cells.is_linear
-        still = replace(
+        self.is_linear = cells.is_linear and cells.stores_linearly
+        self._still = replace(
             cells, conductivity=tuple(0 * k for k in cells.conductivity), contact=tuple(0 * c for c in cells.contact)
         )
-        self._mass = GridOperator(self.problem, still, rate=1.0)
+        self._mass = GridOperator(self.problem, self._still, rate=1.0)
         self._films: Mapping[str, float] = solver.operator.films
         self._factor: Floats | None = None
+        self._storage: Floats | None = None
         self._kept: OrderedDict[float, FastDiagonalisation | LateralMultigrid | SmallFactors] = OrderedDict()
         self._operators: dict[float, GridOperator] = {}
         self._made = 0
@@ -89,11 +90,20 @@ class TensorBody:
         """Rise of the fixed nodes."""
         return self.solver.lift()
 
-    def conductivity_at(self, rise: Floats) -> None:
-        """Factor of every cell."""
-        if not self.solver.cells.is_linear:
-            self._factor = self.solver.cells.conductivity_factor(self.problem.grid, rise + self.base)
-            self._operators.clear()
+    def properties_at(self, rise: Floats) -> None:
+        """Factors of every cell."""
+        cells, grid = self.solver.cells, self.problem.grid
+        if self.is_linear:
+            return
+        if not cells.is_linear:
+            self._factor = cells.conductivity_factor(grid, rise + self.base)
+        if not cells.stores_linearly:
+            self._storage, _ = cells.storage(grid, rise + self.base, self.base)
+            self._mass = self._capacities(self._storage)
+        self._operators.clear()
+
+    def _capacities(self, storage: Floats) -> GridOperator:
+        return GridOperator(self.problem, self._still, rate=1.0, storage=storage)
 
     def films(self, films: Mapping[str, float]) -> None:
         """Other films."""
@@ -108,7 +118,13 @@ class TensorBody:
             films = {name: h + rate * faces[name].capacity for name, h in self._films.items()}
             films |= {n: rate * f.capacity for n, f in faces.items() if n not in films and not f.is_fixed}
             self._operators[rate] = GridOperator(
-                self.problem, self.solver.cells, rate=rate, factor=self._factor, films=films, patches=self.problem.surfaces
+                self.problem,
+                self.solver.cells,
+                rate=rate,
+                factor=self._factor,
+                storage=self._storage,
+                films=films,
+                patches=self.problem.surfaces,
             )
         return self._operators[rate]
 
@@ -116,9 +132,19 @@ class TensorBody:
         """K u."""
         return self._at(0.0).apply(rise)
 
-    def mass(self, rise: Floats) -> Floats:
-        """M u."""
-        out = self._mass.conduction(rise)
+    def stored(self, rise: Floats) -> Floats:
+        """Heat over that at the base."""
+        cells = self.solver.cells
+        if cells.stores_linearly:
+            return self.mass(rise)
+        storage, rest = cells.storage(self.problem.grid, rise + self.base, self.base)
+        return self._with_faces(self._capacities(storage).conduction(rise) + rest, rise)
+
+    def mass(self, change: Floats) -> Floats:
+        """M times a change."""
+        return self._with_faces(self._mass.conduction(change), change)
+
+    def _with_faces(self, out: Floats, rise: Floats) -> Floats:
         for name, face in self.problem.faces.items():
             if face.capacity > 0 and not face.is_fixed:
                 out += self.solver.operator.face_integral(name, face.capacity * rise)

@@ -69,6 +69,39 @@ class CellProperties:
         means = cell_means(temperature)
         return np.stack([self.conducts[layer].factor(cell) for cell, layer in zip(means, grid.layer, strict=True)])
 
+    def storage(self, grid: Grid, temperature: Floats, base: float) -> tuple[Floats, Floats]:
+        """Heat capacity at the mean of the corners, and stored heat that it alone would not give.
+
+        Parameters
+        ----------
+        grid : Grid
+        temperature : ndarray, shape (nz+1, ny+1, nx+1)
+            [K]
+        base : float
+            That heat counts from. [K]
+
+        Returns
+        -------
+        factor : ndarray, shape (nz, ny, nx)
+            c(T) / c(300 K). [-]
+        rest : ndarray, shape (nz+1, ny+1, nx+1)
+            At the nodes: volume times integral of c from the base, less c at the mean times its rise. [J]
+
+        Notes
+        -----
+        Within a cell heat is taken as linear about the mean temperature, so that the whole of a cell is its volume times
+        the integral of c up to its mean: no heat is lost or made, whatever the steps.
+        """
+        means = cell_means(temperature)
+        area = np.outer(np.diff(grid.y), np.diff(grid.x))
+        factor, rest = np.empty_like(means), np.empty_like(means)
+        for cell, (layer, height) in enumerate(zip(grid.layer, np.diff(grid.z), strict=True)):
+            laws, mean = self.stores[layer], means[cell]
+            factor[cell] = laws.factor(mean)
+            over = laws.integral(mean) - laws.integral(np.full_like(mean, base)) - factor[cell] * (mean - base)
+            rest[cell] = self.capacity[layer] * over * area * height
+        return factor, to_corners(rest)
+
     @property
     def is_uniform(self) -> bool:
         """Whether every layer is one material over the whole grid."""
@@ -89,6 +122,14 @@ def cell_means(values: Floats) -> Floats:
     """Means over cells of a nodal field, shape (nz+1, ny+1, nx+1) → (nz, ny, nx)."""
     planes = 0.25 * (values[:, 1:, 1:] + values[:, 1:, :-1] + values[:, :-1, 1:] + values[:, :-1, :-1])
     return np.asarray(0.5 * (planes[1:] + planes[:-1]))
+
+
+def to_corners(cells: Floats) -> Floats:
+    """Amounts of cells given to their corners in equal parts, shape (nz, ny, nx) → (nz+1, ny+1, nx+1)."""
+    out = np.zeros(tuple(n + 1 for n in cells.shape))
+    for k, j, i in np.ndindex(2, 2, 2):
+        out[k : k + cells.shape[0], j : j + cells.shape[1], i : i + cells.shape[2]] += 0.125 * cells
+    return out
 
 
 def _check_z_cells(stack: Stack, grid: Grid, index: int) -> None:

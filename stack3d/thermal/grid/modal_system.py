@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.errors import SolverError
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.fields.on_grid import GridField
@@ -37,7 +38,8 @@ class ModalSystem:
     """
 
     def __init__(self, solver: TensorSolver, sources: Sequence[HeatSource], places: Sequence[Place]) -> None:
-        assert isinstance(solver.inverse, FastDiagonalisation)
+        if not isinstance(solver.inverse, FastDiagonalisation):
+            raise SolverError("modes want layers that are the same everywhere in the plane")
         problem = solver.problem
         self.problem, self.inverse, self._integral = problem, solver.inverse, solver.operator.face_integral
         self.layers = averaged_layers(problem, solver.cells)
@@ -97,6 +99,10 @@ class ModalSystem:
     def load(self, powers: Floats) -> Floats:
         """Load of the sources."""
         return modal_load(self.heated, np.asarray(powers, dtype=float), self.shape)
+
+    def stored(self, state: Floats) -> Floats:
+        """As `mass`: no heat capacity follows the temperature."""
+        return self.mass(state)
 
     def mass(self, state: Floats) -> Floats:
         """M u."""

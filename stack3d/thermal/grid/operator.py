@@ -32,6 +32,8 @@ class GridOperator:
         Factor of the heat capacity, as 1/Δt in an implicit step. [s⁻¹]
     factor : ndarray, shape (nz, ny, nx), optional
         k(T) / k(300 K) of every cell.
+    storage : ndarray, shape (nz, ny, nx), optional
+        c(T) / c(300 K) of every cell.
     patches : mapping of str to sequence of Plane, optional
         Those of the problem by default.
     films : mapping of str to float, optional
@@ -51,10 +53,12 @@ class GridOperator:
         *,
         rate: float = 0.0,
         factor: Floats | None = None,
+        storage: Floats | None = None,
         patches: Mapping[str, Sequence[Plane]] | None = None,
         films: Mapping[str, float] | None = None,
     ) -> None:
-        self.problem, self.cells, self.rate, self.factor = problem, cells, rate, factor
+        self.problem, self.cells, self.rate = problem, cells, rate
+        self.factor, self.storage = factor, storage
         grid = problem.grid
         self._thickness = np.diff(grid.z)
         hx, hy = np.diff(grid.x), np.diff(grid.y)
@@ -70,6 +74,11 @@ class GridOperator:
         faces = problem.faces.items()
         own = {n: f.film_coefficient + rate * f.capacity for n, f in faces if not f.is_fixed} if films is None else films
         self.films = {name: film for name, film in own.items() if film > 0}
+
+    @property
+    def _is_varied(self) -> bool:
+        """Whether cells of one layer differ in temperature."""
+        return self.factor is not None or self.storage is not None
 
     def apply(self, temperature: Floats) -> Floats:
         """Product with a nodal field, shape (nz+1, ny+1, nx+1). [W] for [K]"""
@@ -93,7 +102,7 @@ class GridOperator:
         for c, height in enumerate(self._thickness):
             _products(temperature[c + 1], above, work)
             np.subtract(above, below, out=difference)
-            if self.factor is not None or key != (self.problem.grid.layer[c], height):
+            if self._is_varied or key != (self.problem.grid.layer[c], height):
                 key = int(self.problem.grid.layer[c]), height
                 of_total, of_difference = self._weights(c)
             difference *= of_difference
@@ -154,7 +163,8 @@ class GridOperator:
             kx, ky, kz = (k * self.factor[cell] for k in (kx, ky, kz))
         lateral = (height * kx) * self._lateral_x + (height * ky) * self._lateral_y
         if self.rate:
-            lateral += (0.25 * self.rate * height) * self.cells.capacity[layer] * self._vertical
+            capacity = self.cells.capacity[layer] if self.storage is None else self.cells.capacity[layer] * self.storage[cell]
+            lateral += (0.25 * self.rate * height) * capacity * self._vertical
         return lateral, lateral / 3 + (kz / height) * self._vertical
 
     def face_integral(self, name: str, values: Floats | float = 1.0) -> Floats:
@@ -176,7 +186,7 @@ class GridOperator:
         off = np.zeros((grid.z.size - 1, *diagonal.shape[1:]))
         key: tuple[int, float] | None = None
         for c, height in enumerate(self._thickness):
-            if self.factor is not None or key != (grid.layer[c], height):
+            if self._is_varied or key != (grid.layer[c], height):
                 key = int(grid.layer[c]), height
                 total, difference = (_corner_sums(w) for w in self._weights(c))
             diagonal[c : c + 2] += total + difference

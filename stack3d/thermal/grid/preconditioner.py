@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError
 from stack3d.layout import Floats, HeatSource
-from stack3d.thermal.grid.solver import Preconditioner, TensorSolver
+from stack3d.thermal.grid.solver import InverseKind, TensorSolver
 from stack3d.thermal.problem import ThermalProblem
 
 
@@ -44,7 +44,7 @@ class GridPreconditioner:
         nodes: NDArray[np.integer[Any]],
         *,
         rtol: float = 1e-10,
-        kind: Preconditioner = "auto",
+        kind: InverseKind = "auto",
     ) -> None:
         n = problem.grid.n_nodes
         count = np.bincount(nodes, minlength=n) if nodes.size and nodes.min() >= 0 else np.full(n + 1, 2)

@@ -30,9 +30,8 @@ from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw, ThermalProblem
 from stack3d.thermal.time.nodal import NodalSystem
 from stack3d.thermal.time.system import TransientSystem
-from stack3d.thermal.updates import UPDATE_GAIN
 
-Preconditioner = Literal["auto", "diagonalisation", "multigrid"]
+InverseKind = Literal["auto", "diagonalisation", "multigrid"]
 LOW_CONTRAST = 25.0
 """Largest ratio of conductivities within one layer up to which laterally averaged layers cost less than multigrid: iterations
 grow with its square root, and one of multigrid costs about five of theirs (table in benchmarks/README.md)."""
@@ -63,7 +62,7 @@ class TensorSolver:
         *,
         rtol: float = 1e-10,
         most_iterations: int = 1000,
-        preconditioner: Preconditioner = "auto",
+        preconditioner: InverseKind = "auto",
         at: Floats | None = None,
         counts: Counter[str] | None = None,
     ) -> None:
@@ -117,7 +116,7 @@ class TensorSolver:
         from stack3d.thermal.grid.body import TensorBody
         from stack3d.thermal.grid.modal_system import ModalSystem
 
-        if self.is_direct and not (laws or runs or self.problem.sides.capacity):
+        if self.is_direct and self.cells.stores_linearly and not (laws or runs or self.problem.sides.capacity):
             return ModalSystem(self, sources, places)
         return NodalSystem(TensorBody(self), sources, places, rtol=rtol, laws=laws, runs=runs)
 
@@ -298,7 +297,7 @@ class TensorSolver:
             result = self._iterate(operator, residual, gain)
             return result.solution, result.count
 
-        found = corrected(start, left, correct, tolerance=self.rtol, what="k(T)", least_gain=UPDATE_GAIN, share=0.0)
+        found = corrected(start, left, correct, tolerance=self.rtol, what="k(T)")
         return found.state, operator, found.iterations, found.updates
 
     def _face_heat(self, name: str, rise: Floats, imbalance: Floats, reference: Floats | float) -> float:

@@ -42,7 +42,22 @@ def boundary_of(
     coolant: Mapping[str, Floats],
     references: Mapping[str, Floats],
 ) -> Boundary:
-    """What a nodal temperature says of faces; `integral` is `Body.face_integral`, `references` are nodal ones of faces."""
+    """What a nodal temperature says of faces; `integral` is `Body.face_integral`, `references` are nodal ones of faces.
+
+    Parameters
+    ----------
+    faces : mapping of str to Face
+    integral : callable
+        `Body.face_integral`: face, values at nodes → their integral by node.
+    temperature : ndarray
+        Of all nodes, in the shape of the body. [K]
+    films : mapping of str to float
+        Of faces, where they are not those of `faces`. [W m⁻² K⁻¹]
+    coolant : mapping of str to ndarray
+        By run of channels, shape (channels, lines). [K]
+    references : mapping of str to ndarray
+        Of faces, by node, where they are not those of `faces`. [K]
+    """
     heat, pushed = {}, 0.0
     for name, face in faces.items():
         film = films.get(name, face.film_coefficient)
@@ -61,7 +76,7 @@ class Body(Protocol):
     """Temperature that rises count from. [K]"""
     most_iterations: int
     is_linear: bool
-    """Whether no conductivity depends on temperature."""
+    """Whether neither conductivity nor heat capacity depends on temperature anywhere."""
 
     @property
     def problem(self) -> HeatProblem:
@@ -88,8 +103,8 @@ class Body(Protocol):
     def lift(self) -> Floats:
         """Rise of the fixed nodes."""
 
-    def conductivity_at(self, rise: Floats) -> None:
-        """Take k(T) into K."""
+    def properties_at(self, rise: Floats) -> None:
+        """Take k(T) into K and c(T) into M."""
 
     def films(self, films: Mapping[str, float]) -> None:
         """Take other films of the same faces into K. [W m⁻² K⁻¹]"""
@@ -97,8 +112,11 @@ class Body(Protocol):
     def stiffness(self, rise: Floats) -> Floats:
         """K u."""
 
-    def mass(self, rise: Floats) -> Floats:
-        """M u."""
+    def stored(self, rise: Floats) -> Floats:
+        """Heat stored over that at the base, at the nodes: integrals of c(T). [J]"""
+
+    def mass(self, change: Floats) -> Floats:
+        """M times a change. [J]"""
 
     def precondition(self, rate: float, load: Floats) -> Floats:
         """About (K + rate M)⁻¹ times a load."""

@@ -59,14 +59,14 @@ def _tr_bdf2(march: _March, load: Floats, step: float) -> _Step:
     """
     system, u = march.system, march.state
     rate = 2.0 / (GAMMA * step)
-    mass = system.mass(u)
-    middle = system.solve(rate, rate * mass + march.drive + load, u)
-    mass_middle = system.mass(middle)
-    drive_middle = rate * (mass_middle - mass) - march.drive
+    stored = system.stored(u)
+    middle = system.solve(rate, rate * stored + march.drive + load, u)
+    stored_middle = system.stored(middle)
+    drive_middle = rate * (stored_middle - stored) - march.drive
     weight = 1.0 / (GAMMA * (2.0 - GAMMA))
-    memory = weight * mass_middle - (weight - 1.0) * mass
+    memory = weight * stored_middle - (weight - 1.0) * stored
     end = system.solve(rate, rate * memory + load, middle + (middle - u) * ((1 - GAMMA) / GAMMA))
-    drive_end = rate * (system.mass(end) - memory)
+    drive_end = rate * (system.stored(end) - memory)
     defect = march.drive / GAMMA - drive_middle / (GAMMA * (1 - GAMMA)) + drive_end / (1 - GAMMA)
     return _Step(middle, end, drive_end, rate, (2 * ERROR_CONSTANT * step * rate) * defect)
 
@@ -106,8 +106,10 @@ def integrate(
     relative : float
         The same as a share of the largest change so far from the state `origin`, the first one by default; the larger of the
         two counts. [-]
+    origin : ndarray, shape of a state, optional
+        State that changes count from. [K]
     first_share : float
-        First step tried after a change of power, as a share of the interval.
+        First step tried after a change of power, as a share of the interval. [-]
 
     Notes
     -----

@@ -18,7 +18,6 @@ from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw
 from stack3d.thermal.time.body import Body, Boundary, boundary_of
 from stack3d.thermal.time.coolant_flow import CoolantFlow
-from stack3d.thermal.updates import UPDATE_GAIN
 
 FILM_SLACK = 0.02
 """Films of the matrix may differ from their tangents by this share before it is filled anew."""
@@ -111,15 +110,21 @@ class NodalSystem:
         solid = self.body.load(powered) + self._boundary
         return np.concatenate([solid.ravel(), np.zeros(self.flow.size)])
 
-    def mass(self, state: Floats) -> Floats:
-        """M u."""
-        solid = self.body.mass(self._solid(state)).ravel()
-        return np.concatenate([solid, self.flow.mass(self._coolant(state))]) if self.flow.size else solid
+    def stored(self, state: Floats) -> Floats:
+        """Heat that a state stores, integrals of c(T) included."""
+        return self._with_coolant(self.body.stored(self._solid(state)), state)
+
+    def mass(self, change: Floats) -> Floats:
+        """M times a change."""
+        return self._with_coolant(self.body.mass(self._solid(change)), change)
+
+    def _with_coolant(self, solid: Floats, state: Floats) -> Floats:
+        return np.concatenate([solid.ravel(), self.flow.mass(self._coolant(state))]) if self.flow.size else solid.ravel()
 
     def stiffness(self, state: Floats) -> Floats:
         """K(u) u, with films and coolant as they are at that temperature."""
         solid = self._solid(state)
-        self.body.conductivity_at(solid)
+        self.body.properties_at(solid)
         return self._stiffness(state)
 
     def _stiffness(self, state: Floats) -> Floats:
@@ -158,19 +163,17 @@ class NodalSystem:
         def left(state: Floats) -> Left:
             self._update_films(self._solid(state))
             applied = self.stiffness(state)
-            applied += rate * self.mass(state)
+            applied += rate * self.stored(state)
             defect = self._restrict(right - applied)
             return Left(defect, float(np.linalg.norm(defect)) / scale)
 
-        is_linear = self.body.is_linear and not self.laws
         found = corrected(
             guess,
             left,
             partial(self._iterate, rate),
             tolerance=self.rtol,
             what="k(T) and films of a step in time",
-            least_gain=0.0 if is_linear else UPDATE_GAIN,
-            share=0.5 if is_linear else 1.0,
+            is_linear=self.body.is_linear and not self.laws,
         )
         return found.state
 

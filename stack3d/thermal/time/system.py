@@ -24,7 +24,7 @@ class Exact(Protocol):
 
 
 class TransientSystem(Protocol):
-    """A semi-discrete heat equation K u + M u' = b with state u."""
+    """A semi-discrete heat equation K(u) u + E(u)' = b with state u and stored heat E, whose derivative is the mass M."""
 
     @property
     def problem(self) -> HeatProblem:
@@ -36,8 +36,11 @@ class TransientSystem(Protocol):
     def load(self, powers: Floats) -> Floats:
         """Right-hand side b for powers of the sources."""
 
-    def mass(self, state: Floats) -> Floats:
-        """M u."""
+    def stored(self, state: Floats) -> Floats:
+        """Heat E(u) that a state stores; M u where no heat capacity follows the temperature. [J]"""
+
+    def mass(self, change: Floats) -> Floats:
+        """M times a change, at the state that was solved last. [J]"""
 
     def stiffness(self, state: Floats) -> Floats:
         """K u."""

@@ -343,7 +343,7 @@ class Clip(Operator):
 
 
 @operators.register("Where")
-class Where(Operator):
+class Choose(Operator):
     """One array where a claim holds, else another."""
 
     def compute(self, claim: Array, a: Array, b: Array) -> Array:

@@ -14,7 +14,7 @@ from stack3d.floorplans import hotspot_units, number
 from stack3d.geometry.importers.files import find_file, mistake, place_of, read_lines
 from stack3d.geometry.importers.parts import Element, Solid
 from stack3d.layout import Rectangle
-from stack3d.yamlfile import Place
+from stack3d.yamlfile import FileLine
 
 DEFAULTS: dict[str, float] = {
     "t_chip": 0.15e-3, "k_chip": 100.0, "p_chip": 1.75e6,
@@ -36,7 +36,7 @@ class Config:
 
     numbers: Mapping[str, float]
     texts: Mapping[str, str]
-    places: Mapping[str, Place]
+    places: Mapping[str, FileLine]
 
     def solid(self, part: str) -> Solid:
         """Material of a part of `PARTS`."""
@@ -45,11 +45,11 @@ class Config:
 
 
 @dataclass(frozen=True)
-class Slab:
+class LayerEntry:
     """One layer of a layer file."""
 
     name: str
-    place: Place
+    place: FileLine
     is_lateral: bool
     has_power: bool
     material: Solid
@@ -86,7 +86,7 @@ def _positive(text: str, path: Path, line: int, key: str) -> float:
 
 def read_config(path: Path | None, solids: Mapping[str, Solid]) -> Config:
     """Settings of a configuration, HotSpot's own without one; raises DeckError."""
-    numbers, texts, places = dict(DEFAULTS), dict[str, str](), dict[str, Place]()
+    numbers, texts, places = dict(DEFAULTS), dict[str, str](), dict[str, FileLine]()
     if path is None:
         return Config(numbers, texts, places)
     for line, text in read_lines(path):
@@ -107,7 +107,7 @@ def read_config(path: Path | None, solids: Mapping[str, Solid]) -> Config:
     return Config(numbers, texts, places)
 
 
-def _named(name: str, solids: Mapping[str, Solid], place: Place) -> Solid:
+def _named(name: str, solids: Mapping[str, Solid], place: FileLine) -> Solid:
     if name not in solids:
         known = ", ".join(solids) or "none; give the .materials file too"
         raise mistake(place, "", f"unknown material {name!r}{did_you_mean(name, solids)}; known: {known}")
@@ -137,13 +137,13 @@ def read_floorplan(path: Path, solids: Mapping[str, Solid]) -> tuple[Element, ..
     return tuple(found)
 
 
-def read_layers(path: Path, solids: Mapping[str, Solid], given: Sequence[Path] = ()) -> list[Slab]:
+def read_layers(path: Path, solids: Mapping[str, Solid], given: Sequence[Path] = ()) -> list[LayerEntry]:
     """Layers by number: lateral Y/N, power Y/N, a material or capacity and resistivity, thickness, floorplan.
 
     Floorplans are looked for beside the file, in the working folder and among those that are `given`; raises DeckError.
     """
     words = _words(path)
-    slabs: dict[int, Slab] = {}
+    slabs: dict[int, LayerEntry] = {}
     floorplans: dict[Path, tuple[Element, ...]] = {}
     while words:
         line, text = words[0]
@@ -170,7 +170,7 @@ def read_layers(path: Path, solids: Mapping[str, Solid], given: Sequence[Path] =
         if file not in floorplans:
             floorplans[file] = read_floorplan(file, solids)
         name = f"l{text}_{file.stem}"
-        slabs[int(text)] = Slab(name, at, lateral in "Yy", power in "Yy", solid, thickness, floorplans[file])
+        slabs[int(text)] = LayerEntry(name, at, lateral in "Yy", power in "Yy", solid, thickness, floorplans[file])
         words = words[count:]
     if not slabs or sorted(slabs) != list(range(len(slabs))):
         raise mistake(
@@ -188,7 +188,7 @@ def _is_number(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Trace:
+class PowerColumns:
     """Columns of a power trace, in the order of the file. [W]"""
 
     path: Path
@@ -233,7 +233,7 @@ class Trace:
         return out
 
 
-def read_trace(path: Path) -> Trace:
+def read_trace(path: Path) -> PowerColumns:
     """Names in the first line, powers below; raises DeckError."""
     lines = read_lines(path)
     if not lines:
@@ -251,4 +251,4 @@ def read_trace(path: Path) -> Trace:
             raise mistake(place_of(path, line), names[i], f"has a negative power in column {i + 1}: {words[i]} W")
     if not rows:
         raise mistake(place_of(path, first), "", "holds no power below its names")
-    return Trace(path, first, tuple(names), tuple(zip(*values)))
+    return PowerColumns(path, first, tuple(names), tuple(zip(*values)))

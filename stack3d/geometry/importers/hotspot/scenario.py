@@ -17,7 +17,7 @@ from stack3d.geometry.importers.hotspot.files import (
     DEFAULTS,
     PARTS,
     Config,
-    Slab,
+    LayerEntry,
     read_config,
     read_floorplan,
     read_layers,
@@ -25,7 +25,7 @@ from stack3d.geometry.importers.hotspot.files import (
     read_trace,
 )
 from stack3d.geometry.importers.parts import Solid, bounds, length
-from stack3d.geometry.importers.scenario import Draft, Imported
+from stack3d.geometry.importers.scenario import Imported, ScenarioDraft
 from stack3d.layout import Rectangle
 
 ACTIVE = 1e-6
@@ -77,7 +77,7 @@ def read(paths: Sequence[Path], name: str, transient: bool = False) -> Imported:
         samples = len(trace.columns[0])
     elif transient:
         raise DeckError("a transient wants a .ptrace with the powers over time")
-    draft = Draft("Imported from HotSpot", main, _footprint(slabs))
+    draft = ScenarioDraft("Imported from HotSpot", main, _footprint(slabs))
     _explain(draft, slabs, config, samples, transient=transient)
     _fill(draft, slabs, config)
     timing = None
@@ -87,20 +87,20 @@ def read(paths: Sequence[Path], name: str, transient: bool = False) -> Imported:
     return draft.finished(name, "HotSpot files", timing)
 
 
-def _single_chip(path: Path, config: Config, solids: dict[str, Solid]) -> list[Slab]:
+def _single_chip(path: Path, config: Config, solids: dict[str, Solid]) -> list[LayerEntry]:
     """Chip and interface of a run without a layer file."""
     place, n = place_of(path), config.numbers
     return [
-        Slab("chip", place, True, True, config.solid("chip"), n["t_chip"], read_floorplan(path, solids)),
-        Slab("interface", place, True, False, config.solid("interface"), n["t_interface"], ()),
+        LayerEntry("chip", place, True, True, config.solid("chip"), n["t_chip"], read_floorplan(path, solids)),
+        LayerEntry("interface", place, True, False, config.solid("interface"), n["t_interface"], ()),
     ]
 
 
-def _with_powers(slab: Slab, powers: dict[str, tuple[float, ...]]) -> Slab:
+def _with_powers(slab: LayerEntry, powers: dict[str, tuple[float, ...]]) -> LayerEntry:
     return replace(slab, floorplan=tuple(replace(e, powers=powers[e.name]) for e in slab.floorplan))
 
 
-def _footprint(slabs: Sequence[Slab]) -> Rectangle:
+def _footprint(slabs: Sequence[LayerEntry]) -> Rectangle:
     """The rectangle around every floorplan; raises DeckError where layers differ in size, as HotSpot does. [m]"""
     planned = [(slab, bounds([e.boxes[0] for e in slab.floorplan])) for slab in slabs if slab.floorplan]
     whole = bounds([extent for _, extent in planned])
@@ -112,7 +112,7 @@ def _footprint(slabs: Sequence[Slab]) -> Rectangle:
     return whole
 
 
-def _explain(draft: Draft, slabs: Sequence[Slab], config: Config, samples: int, *, transient: bool) -> None:
+def _explain(draft: ScenarioDraft, slabs: Sequence[LayerEntry], config: Config, samples: int, *, transient: bool) -> None:
     """Tell what differs from HotSpot, and what was not taken over."""
     draft.note(
         "HotSpot multiplies every heat capacity by 0.333; here they are as the files state them, so a transient takes three"
@@ -145,7 +145,7 @@ def _explain(draft: Draft, slabs: Sequence[Slab], config: Config, samples: int, 
         draft.note("-init_file has no equivalent: a transient starts at one temperature, init_temp.")
 
 
-def _fill(draft: Draft, slabs: Sequence[Slab], config: Config) -> None:
+def _fill(draft: ScenarioDraft, slabs: Sequence[LayerEntry], config: Config) -> None:
     """Layers from the bottom up, sources, probes and cooling."""
     n = config.numbers
     bottom = _secondary_path(draft, config, is_single=slabs[0].name == "chip") if n["model_secondary"] else {}
@@ -173,7 +173,7 @@ def _fill(draft: Draft, slabs: Sequence[Slab], config: Config) -> None:
     draft.more["cooling"] = {"top": top, **bottom, "ambient": f"{n['ambient']:.12g} K"}
 
 
-def _secondary_path(draft: Draft, config: Config, *, is_single: bool) -> dict[str, Any]:
+def _secondary_path(draft: ScenarioDraft, config: Config, *, is_single: bool) -> dict[str, Any]:
     """Board, solder, substrate and, of a single chip, bumps and metal; returns the condition of the bottom face."""
     n = config.numbers
     draft.note("The secondary path is made of solids of HotSpot's sizes and materials, centred on the chip.")

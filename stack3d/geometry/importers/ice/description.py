@@ -17,7 +17,7 @@ from stack3d.geometry.importers.ice.floorplan import read_floorplan, read_layout
 from stack3d.geometry.importers.ice.words import MICRO, Statement, statements
 from stack3d.geometry.importers.parts import Element, Solid
 from stack3d.layout import Rectangle
-from stack3d.yamlfile import Place
+from stack3d.yamlfile import FileLine
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Slab:
     thickness: float
     material: Solid
     label: str
-    place: Place
+    place: FileLine
     is_source: bool = False
     layout: tuple[Element, ...] = ()
     channels: dict[str, Any] | None = None
@@ -39,7 +39,7 @@ class Instance:
 
     kind: str
     name: str
-    place: Place
+    place: FileLine
     slabs: tuple[Slab, ...]
     floorplan: tuple[Element, ...] = ()
 
@@ -53,7 +53,7 @@ class Instance:
 class Sink:
     """A heat sink on the top or bottom face: film coefficient [W m⁻² K⁻¹] and temperature beyond it [K]."""
 
-    place: Place
+    place: FileLine
     film: float | None = None
     temperature: float | None = None
 
@@ -78,7 +78,7 @@ class Description:
     dies: dict[str, list[Slab]] = field(default_factory=dict)
     cavity: Cavity | None = None
     sinks: dict[str, Sink] = field(default_factory=dict)
-    plates: list[tuple[str, float, float, Solid, Place]] = field(default_factory=list)
+    plates: list[tuple[str, float, float, Solid, FileLine]] = field(default_factory=list)
     """Spreader and sink: name, height and edge [m], material, place."""
     dimensions: dict[str, float] = field(default_factory=dict)
     """chip_length, chip_width, cell_length, cell_width. [m]"""

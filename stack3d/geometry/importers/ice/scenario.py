@@ -12,7 +12,7 @@ from stack3d.geometry.importers.files import mistake
 from stack3d.geometry.importers.ice.description import Description, Instance, Sink, read_description
 from stack3d.geometry.importers.ice.words import MICRO, Statement
 from stack3d.geometry.importers.parts import length
-from stack3d.geometry.importers.scenario import Draft, Imported, filled
+from stack3d.geometry.importers.scenario import Imported, ScenarioDraft, filled
 
 INSTANTS = ("final", "slot", "step")
 MOST_BOXES = 4096
@@ -28,7 +28,7 @@ WITHOUT_EQUIVALENT = {
 def read(path: Path, name: str, transient: bool | None = None) -> Imported:
     """Scenario of one 3D-ICE stack description, by default steady or not as its solver; raises DeckError."""
     about = read_description(path)
-    draft = Draft("Imported from 3D-ICE", path, about.chip)
+    draft = ScenarioDraft("Imported from 3D-ICE", path, about.chip)
     draft.note("3D-ICE counts in micrometres; lengths, conductivities, capacities and film coefficients are converted to SI.")
     draft.note("3D-ICE lists layers from the top down, decks from the bottom up.")
     over_time = _is_over_time(about, draft, about.is_transient if transient is None else transient)
@@ -45,7 +45,7 @@ def read(path: Path, name: str, transient: bool | None = None) -> Imported:
     return draft.finished(name, f"3D-ICE, {path.name}", trace)
 
 
-def _is_over_time(about: Description, draft: Draft, wanted: bool) -> bool:
+def _is_over_time(about: Description, draft: ScenarioDraft, wanted: bool) -> bool:
     """Whether the powers of the slots are kept; says which ones count."""
     courses = [len(e.powers) for part in about.stack for e in part.floorplan]
     if not any(courses):
@@ -64,7 +64,7 @@ def _is_over_time(about: Description, draft: Draft, wanted: bool) -> bool:
     return True
 
 
-def _put_layers(about: Description, draft: Draft, over_time: bool) -> dict[str, str]:
+def _put_layers(about: Description, draft: ScenarioDraft, over_time: bool) -> dict[str, str]:
     """Fill the draft from the bottom up; returns the layer that 3D-ICE reads each part of the stack in."""
     layer_of = {}
     for part in reversed(about.stack):
@@ -150,7 +150,7 @@ def _point(s: Statement) -> tuple[float, float]:
     return MICRO * s.value(at[0]), MICRO * s.value(at[1])
 
 
-def _outputs(about: Description, draft: Draft, layer_of: Mapping[str, str]) -> dict[str, Any]:
+def _outputs(about: Description, draft: ScenarioDraft, layer_of: Mapping[str, str]) -> dict[str, Any]:
     """``T`` becomes a probe, ``Tmap``, ``Tflp`` and ``Tflpel`` a map on 3D-ICE's cells; of others the notes tell."""
     mapped: list[str] = []
     for s in about.outputs:
@@ -182,7 +182,7 @@ def _outputs(about: Description, draft: Draft, layer_of: Mapping[str, str]) -> d
     return {"maps": {"layers": list(dict.fromkeys(mapped)), "grid": grid}}
 
 
-def _times(about: Description, draft: Draft) -> list[float]:
+def _times(about: Description, draft: ScenarioDraft) -> list[float]:
     """Ends of the slots, or of the steps where an output asks for them. [s]"""
     slot = about.slot or 0.0
     count = min(len(powers) for powers in draft.powers.values() if powers)

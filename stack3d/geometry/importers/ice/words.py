@@ -10,7 +10,7 @@ from pathlib import Path
 from stack3d.errors import DeckError
 from stack3d.floorplans import number, read_text
 from stack3d.geometry.importers.files import mistake, place_of
-from stack3d.yamlfile import Place
+from stack3d.yamlfile import FileLine
 
 MICRO = 1e-6
 """3D-ICE counts in micrometres."""
@@ -33,7 +33,7 @@ class Statement:
         return " ".join(self.heading)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> FileLine:
         """File and line."""
         return place_of(self.path, self.line)
 

@@ -1,0 +1,115 @@
+"""Forms as DOLFINx compiles and keeps them on disk; what a killed run or a damaged disk left there is compiled again."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from stack3d import storage
+from stack3d.fe.library import import_dolfinx, import_mpi
+
+log = logging.getLogger(__name__)
+LOCK = "stack3d.lock"
+PATIENCE = 10
+"""For another program that compiles the same form without a lock. [s]"""
+PARTS = (".c", ".c.cached", ".o", ".sha256")
+"""Files of a compiled form beside its library: text, mark that it is done, object, and digest of the library."""
+
+
+def compiled(form: Any) -> Any:
+    """A form of UFL ready to assemble.
+
+    One process compiles at a time, so that a text without a library is what a killed process left; the processes of an MPI
+    run share one compilation by DOLFINx's own means. A library that is not as it was written is never loaded.
+
+    Parameters
+    ----------
+    form : ufl.Form
+
+    Returns
+    -------
+    dolfinx.fem.Form
+    """
+    make = import_dolfinx().fem.form
+    if import_mpi().COMM_WORLD.size > 1:
+        return make(form)
+    folder = _folder()
+    with _alone(folder):
+        _remove_damaged(folder)
+        try:
+            made = make(form, jit_options=_options(folder))
+        except (TimeoutError, ImportError) as error:
+            log.warning("%s holds half a compiled form (%s); compiled again", folder, str(error).splitlines()[0])
+            _remove_unfinished(folder, str(error))
+            made = make(form, jit_options=_options(folder))
+        _note_digest(Path(made.module.__file__))
+    return made
+
+
+def _options(folder: Path) -> dict[str, Any]:
+    return {"cache_dir": folder, "timeout": PATIENCE}
+
+
+@cache
+def _folder() -> Path:
+    """Where DOLFINx keeps forms; one of this process alone where nothing can be written there."""
+    from dolfinx.jit import get_options
+
+    folder = Path(get_options()["cache_dir"])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / LOCK).touch()
+    except OSError as error:
+        log.warning("%s; compiled forms are not kept", storage.cannot_write(folder, error))
+        _ONLY_HERE.enter_context(scratch := tempfile.TemporaryDirectory(prefix="stack3d-forms-"))
+        return Path(scratch.name)
+    return folder
+
+
+_ONLY_HERE = ExitStack()
+"""Folders that go with the process."""
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder against other processes."""
+    with (folder / LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@cache
+def _remove_damaged(folder: Path) -> None:
+    """Remove, once in a process, libraries that are not what was written."""
+    for noted in folder.glob("libffcx_*.sha256"):
+        for library in folder.glob(f"{noted.stem}.*so"):
+            if storage.digest_of(library) != noted.read_text():
+                log.warning("%s is damaged; compiled again", library)
+                _remove(folder, noted.stem)
+
+
+def _remove_unfinished(folder: Path, complaint: str) -> None:
+    """Remove the form that a message of DOLFINx names, and those that are marked as done and have no library."""
+    for text in folder.glob("libffcx_*.c"):
+        is_lost = (folder / f"{text.name}.cached").exists() and not any(folder.glob(f"{text.stem}.*so"))
+        if is_lost or text.stem in complaint:
+            _remove(folder, text.stem)
+
+
+def _remove(folder: Path, stem: str) -> None:
+    for path in [*folder.glob(f"{stem}.*so"), *(folder / f"{stem}{part}" for part in PARTS)]:
+        path.unlink(missing_ok=True)
+
+
+def _note_digest(library: Path) -> None:
+    """Write the digest of a library beside it, where there is none."""
+    noted = library.with_name(f"{library.name.partition('.')[0]}.sha256")
+    if not noted.exists():
+        with suppress(OSError), storage.beside(noted) as scratch:
+            scratch.write_text(storage.digest_of(library))
