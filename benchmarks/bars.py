@@ -87,7 +87,7 @@ def judged(tree: dict[str, Any], profile: str) -> tuple[dict[str, Any], dict[str
         middle = time.process_time()
         found = estimate.of_mesh(chip, solution, backends.coarse)
     ended = time.process_time()
-    return values, {n: e.value for n, e in found.items()}, (middle - started, ended - middle), bricks.unknowns(1)
+    return values, {n: e.value for n, e in found.items()}, (middle - started, ended - middle), bricks.grid.n_nodes
 
 
 def rows(names: list[str], profiles: tuple[str, ...]) -> Iterator[dict[str, Any]]:

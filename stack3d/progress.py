@@ -42,6 +42,9 @@ class StudyObserver(Protocol):
     def begin(self, total: int, pending: int) -> None:
         """`pending` of `total` cases have to run."""
 
+    def grown(self, total: int, pending: int) -> None:
+        """So many more cases have come up, of which `pending` have to run."""
+
     def started(self, label: str) -> None:
         """A case is handed out."""
 
@@ -78,6 +81,9 @@ class Silent:
     """Observer that shows nothing, of a case and of a study."""
 
     def begin(self, total: int, pending: int) -> None:
+        """Ignore the event."""
+
+    def grown(self, total: int, pending: int) -> None:
         """Ignore the event."""
 
     def started(self, label: str) -> None:
@@ -194,6 +200,10 @@ class Tally:
         """Start the clock."""
         self.total, self.pending, self._start = total, pending, time.monotonic()
 
+    def grown(self, total: int, pending: int) -> None:
+        """Count more cases."""
+        self.total, self.pending = self.total + total, self.pending + pending
+
     def started(self, label: str) -> None:
         """Count a case as running."""
         self.running += 1
@@ -249,6 +259,11 @@ class StudyJson(Tally):
         """Print the size of the study."""
         super().begin(total, pending)
         self._print("begin", total=total, pending=pending)
+
+    def grown(self, total: int, pending: int) -> None:
+        """Print that the study has grown."""
+        super().grown(total, pending)
+        self._print("grown", total=total, pending=pending)
 
     def started(self, label: str) -> None:
         """Print which case is handed out."""

@@ -50,7 +50,7 @@ def solve_field(scenario: Scenario) -> SolvedField:
     backend = make_backend(scenario, chip.stack, body)
     sources = list(chip.sources)
     if isinstance(chip, ComputingChip):
-        state = first_heat(chip, backend, chosen_policies(chip.computer))
+        state = first_heat(chip, backend, chosen_policies(chip.computer), beyond=True)
         solution = state.solution
         sources = list(heat_sources(chip, state.powers, state.rate))
     else:

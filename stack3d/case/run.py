@@ -157,6 +157,7 @@ class _Solved:
     solution: ThermalSolution
     problem: HeatProblem
     estimates: estimate.Estimates
+    unknowns: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +176,7 @@ class _Case:
         scenario, backends, clock = chip.scenario, self.backends, self.clock
         with clock("build"):
             body = meshed(chip)
-        unknowns, told = body.unknowns(scenario.solver.order), body.facts(scenario.solver)
+        unknowns, told = body.unknowns(chip.stack, scenario.solver.order), body.facts(scenario.solver)
         self.observer.stage("mesh", layers=len(chip.stack.layers), unknowns=unknowns, solves=solves_of(chip), **told)
         with clock("mesh"):
             backend = backends.of(scenario, chip.stack, body)
@@ -185,13 +186,14 @@ class _Case:
             record, solution = loop.run()
             with clock("heat"):
                 estimates = estimate.of_state(computing, loop.first, backends.coarse, record)
-            return _Solved(record, body, solution, backend.problem, estimates)
+            return _Solved(record, body, solution, backend.problem, estimates, unknowns)
         self.observer.stage("heat")
         with clock("heat"):
-            state = None if computing is None else first_heat(computing, backend, self.plan)
+            state = None if computing is None else first_heat(computing, backend, self.plan, beyond=scenario.transient is None)
             if scenario.transient is not None:
                 record, solution, cooled = over_time(chip, backends.solid(scenario, chip.stack, body), state)
-                return _Solved(record, body, solution, cooled, estimate.of_march(chip, record, backends.coarse, state))
+                estimates = estimate.of_march(chip, record, backends.coarse, state)
+                return _Solved(record, body, solution, cooled, estimates, unknowns)
             if state is None or computing is None:
                 solution = backend.solve(chip.sources)
                 record = thermal_values(chip, solution)
@@ -201,7 +203,7 @@ class _Case:
                 record.along("time", [TODAY])
                 record.put("thermal/tile_temperature", state.tile_temperature[None])
                 estimates = estimate.of_state(computing, state, backends.coarse, record)
-        return _Solved(record, body, solution, backend.problem, estimates)
+        return _Solved(record, body, solution, backend.problem, estimates, unknowns)
 
     def accurate(self, chip: Chip) -> tuple[Chip, _Solved, str]:
         """Refine until the estimate meets the accuracy asked for; the chip on its last mesh, and what that took in a line.
@@ -215,9 +217,8 @@ class _Case:
         for meshes in range(1, MOST_MESHES + 1):
             found = self.solved(chip, thermal=True)
             gap = distance(chip, found.record, found.estimates)
-            n = found.solution.statistics["unknowns"]
             took = f"{wanted} asked, {gap.error:.2g} K estimated where {gap.allowed:.2g} K is allowed; {meshes}"
-            took += f" mesh{'es' if meshes > 1 else ''}, {n} unknowns"
+            took += f" mesh{'es' if meshes > 1 else ''}, {found.unknowns} unknowns"
             next_chip = closer(chip, gap) if gap.ratio > 1 else None
             if next_chip is None or meshes == MOST_MESHES:
                 break
@@ -286,7 +287,11 @@ def _run(
     highest = record["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in record else None
     warn_of_limits(chip, found.problem, found.solution, highest)
     built = {name: count - before[name] for name, count in backends.counts.items()}
-    statistics = {"thermal": dict(found.solution.statistics), "built": built, "seconds": clock.seconds}
+    statistics = {
+        "thermal": {**found.solution.statistics, "unknowns": found.unknowns},
+        "built": built,
+        "seconds": clock.seconds,
+    }
     if scenario.transient is None:
         return Outcome(record, statistics, summarise(chip, record, record.coordinates) + lines)
     hottest = int(np.argmax(record["thermal/layer_temperature_max"].max(axis=1)))

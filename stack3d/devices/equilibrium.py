@@ -143,6 +143,8 @@ class OwnEquilibrium(RelaxationLaw):
     barriers of disordered solids.
     """
 
+    reference = "ours, after the flat distributions of barriers of disordered solids"
+
     random_barrier: ClassVar[bool] = True
     table: EquilibriumTable
     """Columns, or the name of a CSV file beside the deck."""
@@ -235,6 +237,8 @@ class LevelBarriers(RetentionLaw):
 
     G = G_inf + (G - G_inf) exp(-x_i^β), x_i = ∫ν exp(-E_i/k_BT) dt.
     """
+
+    reference = "ours, for bakes of two foundries (akashlevy/RRAM-Relaxation-Master-Model)"
 
     last: ClassVar[bool] = True
     table: BarrierTable

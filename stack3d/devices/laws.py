@@ -23,6 +23,8 @@ Reals = NDArray[np.floating]
 class Law(DeckModel):
     """Parameters of one published law; subclasses answer the questions of their mechanism."""
 
+    reference: ClassVar[str] = ""
+    """Where its form comes from: a publication; ``definition``; or ours, and what it follows. Decks give that of numbers."""
     valid: ValidityDeck = Field(default_factory=ValidityDeck)
     """Fitted and allowed ranges; a range left out is not checked."""
     conventions: ClassVar[Mapping[str, Any]] = {}

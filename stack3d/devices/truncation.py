@@ -93,6 +93,8 @@ class _Bounded(TruncationLaw):
 class MeanPreserving(_Bounded):
     """Rectified normal with its location moved so that the mean stays."""
 
+    reference = "definition: the mean of a rectified normal is kept"
+
     @override
     def bound(self, mean: Reals, sd: Reals | float, offset: Reals, device: DeviceDeck) -> Reals:
         lower, upper = self._bounds()
@@ -102,6 +104,8 @@ class MeanPreserving(_Bounded):
 @TRUNCATION.register("clip")
 class Clipping(_Bounded):
     """Plain clipping, as most published statistics were made; its mean is off near a bound."""
+
+    reference = "definition"
 
     @override
     def bound(self, mean: Reals, sd: Reals | float, offset: Reals, device: DeviceDeck) -> Reals:

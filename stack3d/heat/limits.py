@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import warnings
 
-from stack3d.chip.chip import Chip
-from stack3d.errors import Problem, ValidityWarning, did_you_mean
+import numpy as np
+
+from stack3d.chip.chip import Chip, ComputingChip
+from stack3d.errors import Problem, RangeError, ValidityWarning, did_you_mean
 from stack3d.heat.channels import warn_of_channels
 from stack3d.layout import Floats
 from stack3d.schema.material_laws import celsius
@@ -48,6 +50,27 @@ def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution, 
             peak = solution.field.layer_peak(layer.name)[0] if highest is None else float(highest[i])
             if name in (layer.role, layer.name) and peak > limit:
                 _warn(f"limits.{name}: layer {layer.name!r} reaches {peak:.2f} K, {peak - limit:.2f} K above its limit")
+
+
+def located(error: RangeError, chip: ComputingChip, field: Floats, watts: float) -> RangeError:
+    """The error of a law that a temperature leaves, with the hottest tile, the heat and what to do.
+
+    Parameters
+    ----------
+    error : RangeError
+    chip : ComputingChip
+    field : ndarray, shape (tiles, ny, nx)
+        Temperatures of the tiles. [K]
+    watts : float
+        Heat of the chip. [W]
+    """
+    if "temperature" not in str(error):
+        return error
+    i = int(np.argmax(field.max(axis=(1, 2))))
+    tile, layer = chip.computer.tiles[i], chip.computer.places[i][0]
+    hot = f"tile {tile.layer}[{tile.index}] in {layer} reaches {celsius(float(field[i].max()))} with {watts:.4g} W in the chip"
+    remedy = "lower power.sources or workload.rate, or cool better; --until thermal gives the temperatures"
+    return RangeError(f"{error}: {hot}; {remedy}")
 
 
 def _warn_of_laws(chip: Chip, solution: ThermalSolution, highest: Floats | None) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from stack3d.chip.chip import Chip, ComputingChip
 from stack3d.heat.state import Heat
-from stack3d.heat.upkeep import calibration_effort, digital_energies
+from stack3d.heat.upkeep import Upkeep, digital_energies
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.time.schedule import PowerSchedule
 from stack3d.workload import power
@@ -45,20 +45,23 @@ def dynamic_powers(chip: ComputingChip, conductances: Mapping[str, Floats], rate
     return {name: rate * energy for name, energy in energies.items()}
 
 
-def calibration_power(chip: ComputingChip, energies: Mapping[str, Floats], per_second: float) -> Floats:
-    """Mean power of calibrations in each tile; that of their digital layers is spread over the tiles. [W]
+def upkeep_power(chip: ComputingChip, energies: Mapping[str, Floats], upkeep: Upkeep | None) -> Floats:
+    """Mean power of calibrations and trainings in each tile; that of their logic is spread over the tiles. [W]
 
     Parameters
     ----------
     chip : ComputingChip
     energies : mapping of str to ndarray, shape (tiles,)
         Of one inference by component. [J]
-    per_second : float
-        Calibrations per second. [1/s]
+    upkeep : Upkeep or None
+        Per second.
     """
-    tiles, logic = calibration_effort(chip)
-    digital = logic * sum(digital_energies(chip).values()) / tiles.size
-    return np.asarray(per_second * (tiles * sum(energies[name] for name in power.DYNAMIC) + digital))
+    each = np.asarray(sum(energies[name] for name in power.DYNAMIC))
+    if upkeep is None:
+        return np.zeros_like(each)
+    price = chip.computer.design.periphery.digital_mac
+    digital = upkeep.passes * sum(digital_energies(chip).values()) + upkeep.macs * price
+    return np.asarray(upkeep.reads * each + digital / each.size)
 
 
 def heat_sources(chip: ComputingChip, powers: Mapping[str, Floats], rate: float) -> tuple[HeatSource, ...]:

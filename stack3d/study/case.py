@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stack3d import __version__, results, storage
+from stack3d import __version__, decks, results, storage
 from stack3d.case import run_case
 from stack3d.decks import Case
 from stack3d.errors import DeckError, Stack3dError, unexpected
@@ -75,6 +75,8 @@ class Job:
     reason : str
         Why it is run again.
     is_swept : bool
+    case : Case or None
+        Where it is not made from the file.
     """
 
     label: str
@@ -87,6 +89,11 @@ class Job:
     until: str | None
     reason: str
     is_swept: bool
+    case: Case | None = None
+
+    def made(self) -> Case:
+        """The case; raises DeckError when its file has changed for the worse."""
+        return decks.load(self.source, self.overrides) if self.case is None else self.case
 
 
 def why_run(

@@ -68,6 +68,22 @@ def counted(
     return Counts(charge, driven, converted, sums, bits, crossings)
 
 
+def verify_energy(charge: float, periphery: PeripheryDeck, *, dac_bits: int, adc_bits: int) -> float:
+    """Energy of the read of one cell: its current, a driven row and a converted column. [J]
+
+    Parameters
+    ----------
+    charge : float
+        Energy of the current through the cell. [J]
+    periphery : PeripheryDeck
+    dac_bits, adc_bits : int
+        Resolution of the input and of the conversion, signs included.
+    """
+    cell = 0.0 if periphery.array_included else charge
+    driven = converter_energy(periphery.driver, dac_bits) + converter_energy(periphery.dac, dac_bits)
+    return cell + driven + converter_energy(periphery.adc, adc_bits) + converter_energy(periphery.integrator, dac_bits)
+
+
 def priced(activities: Sequence[TileActivity], periphery: PeripheryDeck, *, dac_bits: int, adc_bits: int) -> dict[str, float]:
     """Energy of one inference by component: counts times prices, apart from the powers that heat the tiles. [J]
 

@@ -57,7 +57,7 @@ def test_a_kind_answers(chip: Chip) -> None:
     scenario, kind = chip.scenario, kind_of(chip.scenario)
     body = meshed(chip)
     assert kind.__doc__ and issubclass(kind, MeshKind) and not kind.mistakes(scenario)
-    assert body.unknowns(1) > 12 and body.memory(scenario.solver) > 0 <= kind.least_memory(chip)
+    assert body.unknowns(chip.stack, 1) > 12 and body.memory(scenario.solver) > 0 <= kind.least_memory(chip)
     assert str(len(body.cells(chip.stack, scenario.cooling).cells)) in body.told(1) or " x " in body.told(1)
     assert all(isinstance(fact, str) for fact in body.facts(scenario.solver).values())
     mesh = body.cells(chip.stack, scenario.cooling)

@@ -15,9 +15,9 @@ from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.fem.conduction import Conduction
 from stack3d.thermal.fem.discretised import Discretised
-from stack3d.thermal.fem.solver import FemSolver
 from stack3d.thermal.fem.solver_of_cells import OnCells, solver_of_cells
 from stack3d.thermal.fem.solver_on_grid import OnGrid
+from stack3d.thermal.fem.steady import FemSolver
 from stack3d.thermal.problem import Face, ThermalProblem
 
 SIDE, FILM = 1e-3, 3e4

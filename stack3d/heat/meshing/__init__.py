@@ -30,8 +30,8 @@ def meshed(chip: Chip) -> AnyKind:
 def describe(chip: Chip) -> str:
     """Size and cost of the mesh in a line; raises DeckError, MissingDependencyError."""
     body, profile = meshed(chip), chip.scenario.solver
-    size = f"{body.unknowns(profile.order)} unknowns, about {body.memory(profile) / 1e6:.0f} MB of matrix and solver"
-    return f"{body.told(profile.order)}, {size}"
+    unknowns, megabytes = body.unknowns(chip.stack, profile.order), body.memory(profile) / 1e6
+    return f"{body.told(profile.order)}, {unknowns} unknowns, about {megabytes:.0f} MB of matrix and solver"
 
 
 def check_mesh(scenario: Scenario) -> None:

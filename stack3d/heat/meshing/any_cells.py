@@ -42,13 +42,13 @@ class CellKind[P: MeshProblem](MeshKind[P]):
             parts["upright"] = OF_HALF, coarse, solve(flat, cls.of(flat), 1)
         return judged(own, parts, HOW["coarser"], Other(rough, body, 0, coarse))
 
-    def unknowns(self, order: int) -> int:
+    def unknowns(self, stack: Stack, order: int) -> int:
         """Nodes of Lagrange elements."""
         return self.mesh.unknowns(order)
 
     def memory(self, profile: SolverDeck) -> float:
         """Of matrix and solver. [byte]"""
-        return self.unknowns(profile.order) * (27 if profile.order == 1 else 65) * MATRIX_MEMORY
+        return self.mesh.unknowns(profile.order) * (27 if profile.order == 1 else 65) * MATRIX_MEMORY
 
     def told(self, order: int) -> str:
         """How many cells."""

@@ -77,9 +77,9 @@ class Bricks(MeshKind[ThermalProblem]):
         }
         return judged(own, parts, HOW["bricks"], Other(on_lines, cls(wide), 1, rough))
 
-    def unknowns(self, order: int) -> int:
-        """Nodes of trilinear elements."""
-        return self.grid.n_nodes
+    def unknowns(self, stack: Stack, order: int) -> int:
+        """Nodes of the solid bricks."""
+        return int(np.count_nonzero(CellRegions.of(stack, self.grid).nodes()))
 
     def memory(self, profile: SolverDeck) -> float:
         """Of matrix and solver. [byte]"""

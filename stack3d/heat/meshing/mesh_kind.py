@@ -90,8 +90,8 @@ class MeshKind[P: HeatProblem](ABC):
         """
 
     @abstractmethod
-    def unknowns(self, order: int) -> int:
-        """Unknowns of elements of an order."""
+    def unknowns(self, stack: Stack, order: int) -> int:
+        """Unknowns of elements of an order on a stack, those on faces of fixed temperature included."""
 
     @abstractmethod
     def memory(self, profile: SolverDeck) -> float:
@@ -133,7 +133,7 @@ class MeshKind[P: HeatProblem](ABC):
         ----------
         problem : HeatProblem
         values : ndarray
-            Of the field of its solver. [K]
+            Of the field of its solver, in a shape that only it knows. [K]
         order : int
             Of the elements.
         sources : sequence of HeatSource

@@ -45,6 +45,13 @@ def periodic(period: float, start: float, end: float, most: int = MOST_EVENTS) -
     return [(last * period, float(count - 1))]
 
 
+def around(period: float, time: float) -> tuple[float, float]:
+    """Multiples of a period before, and at or after, a time; [s]."""
+    slack = 1 - 1e-9
+    after = max(1, int(np.ceil(time / period * slack)))
+    return (after - 1) * period, after * period
+
+
 @policies.register("refresh")
 class Refresh(Passive):
     """Write cells again, periodically or when the accuracy has fallen; if asked the worst only, or those that matter little
@@ -76,6 +83,10 @@ class Refresh(Passive):
     def events(self, start: float, end: float) -> Sequence[tuple[float, float]]:
         """Return multiples of the period."""
         return periodic(self.deck.period, start, end) if self.deck.period else ()
+
+    def around(self, time: float) -> tuple[float, float]:
+        """Return the multiples of the period about a time."""
+        return around(self.deck.period, time) if self.deck.period else super().around(time)
 
     def is_due(self, life: Life, climate: Climate) -> bool:
         """Whether the mean accuracy has fallen below that of fresh chips by the given loss."""
@@ -125,22 +136,8 @@ class Refresh(Passive):
         """Count writes whose outcome later writes replace."""
         efforts = self._efforts(life)
         population = life.population.worn(life.computer, times, efforts, climate)
-        pulses = energy = 0.0
-        tile_energy = life.bill.tile_energy.copy()
+        pulses = {}
         for name, state in life.population.states.items():
-            device = life.computer.devices[name]
             alive = float(np.sum((state.stuck == HEALTHY) * efforts[name])) / life.samples * times
-            spent = alive * device.write_pulses()
-            joule = spent * (device.device.write.energy if device.device.write else 0.0)
-            pulses, energy = pulses + spent, energy + joule
-            tiles = life.computer.tiles_of(name)
-            for i, tile in tiles:
-                tile_energy[i] += joule * tile.weights / sum(t.weights for _, t in tiles)
-        bill = replace(
-            life.bill,
-            refreshes=life.bill.refreshes + times,
-            pulses=life.bill.pulses + pulses,
-            energy=life.bill.energy + energy,
-            tile_energy=tile_energy,
-        )
-        return replace(life, population=population, bill=bill)
+            pulses[name] = alive * life.computer.devices[name].write_pulses()
+        return replace(life, population=population).billed(times, pulses)
