@@ -12,7 +12,21 @@ from stack3d.heat.meshing.of_a_file import OwnMesh
 from stack3d.schema.numerics import OF_A_FILE, mesh_kinds
 from stack3d.schema.scenario import Scenario
 
-__all__ = ["AnyCells", "AnyKind", "Bricks", "Extruded", "Levels", "MeshKind", "CellState", "OwnMesh", "kind_of", "meshed"]
+__all__ = [
+    "AnyCells",
+    "AnyKind",
+    "Bricks",
+    "CellState",
+    "Extruded",
+    "Levels",
+    "MeshKind",
+    "OwnMesh",
+    "check_mesh",
+    "describe",
+    "kind_of",
+    "mesh_kinds",
+    "meshed",
+]
 
 
 def kind_of(scenario: Scenario) -> type[AnyKind]:
