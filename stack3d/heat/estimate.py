@@ -13,7 +13,7 @@ from stack3d.chip.chip import Chip, ComputingChip
 from stack3d.errors import ValidityWarning
 from stack3d.fields import is_temperature
 from stack3d.heat.channels import channel_runs
-from stack3d.heat.faces import face_of
+from stack3d.heat.faces import surroundings_of
 from stack3d.heat.judging import HOW, Answers, Judged, compared, means_in
 from stack3d.heat.meshing import AnyKind, kind_of, meshed
 from stack3d.heat.outputs import thermal_values
@@ -112,10 +112,10 @@ def _bounded(chip: Chip, values: Mapping[str, Any], errors: Answers) -> Answers:
 def coldest_around(chip: Chip) -> float:
     """Temperature that nothing can be below, by the maximum principle; minus infinity where heat is taken out. [K]"""
     cooling, transient = chip.scenario.cooling, chip.scenario.transient
-    faces = [face_of(deck, 1.0, cooling.ambient) for deck in cooling.conditions.values()]
-    if any(source.power < 0 for source in chip.sources) or any(face.flux < 0 for face in faces):
+    faces = cooling.conditions.values()
+    if any(source.power < 0 for source in chip.sources) or any((deck.flux or 0.0) < 0 for deck in faces):
         return -np.inf
-    found = [face.reference for face in faces if face.film_coefficient > 0]
+    found = [surroundings_of(deck, cooling.ambient) for deck in faces if deck.is_cooled]
     found += [run.channels.inlet_temperature for run in channel_runs(chip.stack)]
     if transient is not None:
         found.append(cooling.ambient if transient.initial is None else transient.initial)

@@ -20,10 +20,17 @@ def face_of(deck: FaceDeck, area: float, ambient: float) -> Face:
     flux, capacity = deck.flux or 0.0, deck.heat_capacity / area if deck.heat_capacity is not None else 0.0
     if deck.temperature is not None:
         return Face(np.inf, deck.temperature, flux)
+    reference = surroundings_of(deck, ambient)
     if (cooler := deck.thermoelectric) is not None:
-        film = cooler.peltier + cooler.conductance
-        return Face(film, (cooler.conductance * cooler.hot_side + cooler.joule) / film, flux, capacity)
-    return Face(deck.film(ambient + FIRST_RISE, ambient, area), ambient, flux, capacity)
+        return Face(cooler.peltier + cooler.conductance, reference, flux, capacity)
+    return Face(deck.film(ambient + FIRST_RISE, ambient, area), reference, flux, capacity)
+
+
+def surroundings_of(deck: FaceDeck, ambient: float) -> float:
+    """Temperature [K] of what a cooled face gives its heat to."""
+    if (cooler := deck.thermoelectric) is not None:
+        return (cooler.conductance * cooler.hot_side + cooler.joule) / (cooler.peltier + cooler.conductance)
+    return ambient if deck.temperature is None else deck.temperature
 
 
 def film_laws(cooling: CoolingDeck, problem: HeatProblem) -> dict[str, FilmLaw]:
