@@ -7,7 +7,7 @@ from stack3d.errors import DeckError
 from stack3d.heat.meshing.any_cells import AnyCells
 from stack3d.heat.meshing.bricks import Bricks
 from stack3d.heat.meshing.extruded import Extruded
-from stack3d.heat.meshing.mesh_kind import AnyKind, CellState, Levels, MeshKind
+from stack3d.heat.meshing.mesh_kind import AnyKind, Levels, MeshKind, SolvedCells
 from stack3d.heat.meshing.of_a_file import OwnMesh
 from stack3d.schema.numerics import OF_A_FILE, mesh_kinds
 from stack3d.schema.scenario import Scenario
@@ -16,7 +16,7 @@ __all__ = [
     "AnyCells",
     "AnyKind",
     "Bricks",
-    "CellState",
+    "SolvedCells",
     "Extruded",
     "Levels",
     "MeshKind",

@@ -19,7 +19,7 @@ from stack3d.geometry.hexahedra import CellRegions, layered_cells
 from stack3d.grids import Grid
 from stack3d.heat.faces import outer_faces, patches_of, surfaces_of
 from stack3d.heat.judging import ACROSS, HOW, UPRIGHT, Answers, Judged, Other, judged, of_finer
-from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, CellState, Levels, MeshKind, Solve
+from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, Solve, SolvedCells
 from stack3d.heat.sources import standing_out
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh
@@ -135,21 +135,22 @@ class Bricks(MeshKind[ThermalProblem]):
             counts=counts,
         )
 
-    def on_cells(self, problem: ThermalProblem, values: Floats, order: int, sources: Sequence[HeatSource]) -> CellState:
+    def on_cells(self, problem: ThermalProblem, values: Floats, order: int, sources: Sequence[HeatSource]) -> SolvedCells:
         """A solved state on the solid bricks."""
         grid, stack = problem.grid, problem.stack
         mesh, nodes = layered_cells(stack, grid, [surface for surface, _ in problem.patches])
         density = power_density(stack, grid, sources)[CellRegions.of(stack, grid).number != VOID]
         levels = Levels(grid.z, grid.layer, nodes // (grid.x.size * grid.y.size))
-        return CellState(mesh, values.ravel()[nodes], density, levels)
+        return SolvedCells(mesh, values.ravel()[nodes], density, levels)
 
 
 def first_output(chip: Chip) -> float | None:
-    """First time after the start at which a transient is read; None where that says nothing of elements. [s]"""
-    transient = chip.scenario.transient
-    if transient is None or transient.periodic:
-        return None
-    return next((time for time in transient.times if time > 0), transient.until)
+    """First time at which a transient or a step response is read; None where that says nothing of elements. [s]"""
+    transient, impedance = chip.scenario.transient, chip.scenario.impedance
+    found = [impedance.start] if impedance is not None else []
+    if transient is not None and not transient.periodic:
+        found.append(next((time for time in transient.times if time > 0), transient.until))
+    return min(found, default=None)
 
 
 def faces_of_a_stack(scenario: Scenario) -> list[Problem]:
