@@ -22,8 +22,8 @@ from stack3d.chip.chip import Chip
 from stack3d.fields import is_temperature
 from stack3d.grids import Grid
 from stack3d.heat import estimate
-from stack3d.heat.bodies import make_grid
-from stack3d.heat.faces import face_of, thermal_problem
+from stack3d.heat.faces import face_of
+from stack3d.heat.meshing import Bricks
 from stack3d.heat.solvers import Backends
 from stack3d.heat.transient import over_time
 from stack3d.layout import Rectangle
@@ -56,10 +56,10 @@ def finer(grid: Grid, parts: int, upright: int) -> Grid:
 
 
 def answers(chip: Chip, grid: Grid, backends: Backends) -> dict[str, Any]:
-    problem = thermal_problem(chip.stack, grid, chip.scenario.cooling)
+    bricks = Bricks(grid)
     if chip.scenario.transient is not None:
-        return over_time(chip, backends.solid(chip.scenario, problem))[0]
-    return estimate.answers(chip, backends.of(chip.scenario, problem).solve(chip.sources))
+        return over_time(chip, backends.solid(chip.scenario, chip.stack, bricks))[0]
+    return estimate.answers(chip, backends.of(chip.scenario, chip.stack, bricks).solve(chip.sources))
 
 
 Truth = dict[str, tuple[Any, Any]]
@@ -69,14 +69,19 @@ Truth = dict[str, tuple[Any, Any]]
 def truth(tree: dict[str, Any]) -> Truth:
     """Exact where layers are uniform and power is steady or repeats, else extrapolated."""
     chip = chip_of(tree, "standard")
-    if refusals(chip.stack, chip.sources, Face()) or any(layer.channels for layer in chip.stack.layers) or chip.scenario.cooling.patches:
+    if (
+        refusals(chip.stack, chip.sources, Face())
+        or any(layer.channels for layer in chip.stack.layers)
+        or chip.scenario.cooling.patches
+    ):
         return extrapolated(tree)
     return exact(chip)
 
 
 def extrapolated(tree: dict[str, Any]) -> Truth:
     """Answers of the mesh of `standard` with every element cut in two along each axis, extrapolated, and how well known."""
-    grid = make_grid(chip := chip_of(tree, "standard"))
+    chip = chip_of(tree, "standard")
+    grid = Bricks.of(chip).grid
     one, two = (answers(chip, finer(grid, n, n), Backends()) for n in (1, 2))
     out = {}
     for name, value in two.items():
@@ -89,7 +94,10 @@ def extrapolated(tree: dict[str, Any]) -> Truth:
 def exact(chip: Chip) -> Truth:
     """By the cosine series; maxima are sought from the hottest node of `standard` on."""
     scenario, stack = chip.scenario, chip.stack
-    faces = {name: face_of(deck, stack.footprint.area, scenario.cooling.ambient) for name, deck in scenario.cooling.conditions.items()}
+    faces = {
+        name: face_of(deck, stack.footprint.area, scenario.cooling.ambient)
+        for name, deck in scenario.cooling.conditions.items()
+    }
     flat = all(source.extent.contains(stack.footprint) for source in chip.sources)
     modes = 2 if flat else 16384 if scenario.transient is None else 512
     series = CosineSeries(stack, chip.sources, faces.get("top", Face()), faces.get("bottom", Face()), modes=modes)
@@ -167,20 +175,19 @@ def judged(tree: dict[str, Any], profile: str) -> tuple[dict[str, Any], dict[str
     """Values, errors, CPU seconds of solve and estimate, unknowns."""
     chip = chip_of(tree, profile)
     started = time.process_time()
-    grid = make_grid(chip)
-    problem = thermal_problem(chip.stack, grid, chip.scenario.cooling)
+    bricks = Bricks.of(chip)
     backends = Backends()
     if chip.scenario.transient is not None:
-        values = over_time(chip, backends.solid(chip.scenario, problem))[0]
+        values = over_time(chip, backends.solid(chip.scenario, chip.stack, bricks))[0]
         middle = time.process_time()
         found = estimate.of_march(chip, values, backends.coarse)
     else:
-        solution = backends.of(chip.scenario, problem).solve(chip.sources)
+        solution = backends.of(chip.scenario, chip.stack, bricks).solve(chip.sources)
         values = estimate.answers(chip, solution)
         middle = time.process_time()
         found = estimate.of_mesh(chip, solution, backends.coarse)
     ended = time.process_time()
-    return values, {n: e.value for n, e in found.items()}, (middle - started, ended - middle), grid.n_nodes
+    return values, {n: e.value for n, e in found.items()}, (middle - started, ended - middle), bricks.grid.n_nodes
 
 
 def rows(names: list[str], profiles: tuple[str, ...]) -> Iterator[dict[str, Any]]:

@@ -17,8 +17,7 @@ from stack3d import decks, yamlfile
 from stack3d.chip.chip import Chip
 from stack3d.decks import Case
 from stack3d.grids import Grid
-from stack3d.heat.bodies import make_grid
-from stack3d.heat.faces import thermal_problem
+from stack3d.heat.meshing import Bricks
 from stack3d.heat.placing import placed_chip
 from stack3d.layout import HeatSource, Rectangle, Stack
 from stack3d.thermal.places import Probe
@@ -142,7 +141,7 @@ def package(lateral: int, per_layer: int) -> tuple[Chip, ThermalProblem]:
         },
     }
     chip = placed_chip(resolved(tree).scenario)
-    return chip, thermal_problem(chip.stack, make_grid(chip), chip.scenario.cooling)
+    return chip, Bricks.of(chip).problem(chip.stack, chip.scenario.cooling)
 
 
 def frozen(problem: ThermalProblem) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.report import accessor as _accessor  # noqa: F401  (importing it gives every DataTree `.stack3d`)
 from stack3d.results import open_result, open_results
 
-__all__ = ["LoadedScenario", "load", "open_result", "open_results", "sweep"]
+__all__ = ["LoadedScenario", "load", "open_result", "open_results", "search", "sweep"]
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -143,6 +143,64 @@ def sweep(
     plan = study.plan(source, chosen)
     options: dict[str, Any] = {"until": until, "workers": workers, "scheduler": scheduler, "force": force}
     for report in study.run([str(source)], Path(output), watch or Silent(), overrides=chosen, **options):
+        if report.status == study.FAILED and report.folder is None and not report.is_swept:
+            raise ResultsError("\n".join(report.lines))
+    return results.open_results(Path(output) / plan.name)
+
+
+def search(
+    source: str | Path,
+    steps: Callable[[], study.Steps],
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    output: str | Path = "results",
+    workers: int | None = None,
+    scheduler: str | None = None,
+    until: str | None = None,
+    force: bool = False,
+    watch: StudyObserver | None = None,
+) -> xr.DataTree:
+    """Run cases that depend on the results of earlier ones, and return them joined along ``case``.
+
+    Parameters
+    ----------
+    source : str or Path
+        Scenario, by path or by name; its own sweep is left aside.
+    steps : callable
+        A generator function. It yields what the next cases set: one mapping of dotted keys, or a list of mappings, whose cases
+        run side by side. It is sent a list of how they ended (`stack3d.study.Found`: ``status``, ``tree``, ``error``). A case
+        that fails stops nothing. Run again, a search takes what is done from its files and goes on where it was cut off; so
+        the steps have to ask the same for the same results, and seed their random numbers.
+    overrides : mapping, optional
+        Dotted keys of every case.
+    output, workers, scheduler, until, force, watch
+        As in `sweep`.
+
+    Raises
+    ------
+    DeckError
+        When the scenario cannot be read.
+    ResultsError
+        When the folder is in use, or a step asks for nothing.
+
+    Examples
+    --------
+    The film at which the hottest place has 60 degC, by bisection:
+
+    >>> def bisection():
+    ...     low, high = 50.0, 5000.0
+    ...     for _ in range(4):
+    ...         middle = (low * high) ** 0.5
+    ...         found, = yield {"cooling.top": {"film_coefficient": f"{middle} W/m^2/K"}}
+    ...         peak = float(found.tree["thermal/layer_temperature_max"].max())
+    ...         low, high = (middle, high) if peak > 333.15 else (low, middle)
+    >>> tree = search("quickstart", bisection, overrides={"solver": "ci"}, until="thermal", workers=1)
+    >>> tree.sizes["case"], str(tree["status"].values[-1])
+    (4, 'done')
+    """
+    plan = study.Search(source, steps, tuple((overrides or {}).items()))
+    options: dict[str, Any] = {"until": until, "workers": workers, "scheduler": scheduler, "force": force}
+    for report in study.run([plan], Path(output), watch or Silent(), **options):
         if report.status == study.FAILED and report.folder is None and not report.is_swept:
             raise ResultsError("\n".join(report.lines))
     return results.open_results(Path(output) / plan.name)

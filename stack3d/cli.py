@@ -177,7 +177,7 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     from stack3d.case import check
     from stack3d.case.size import told
     from stack3d.chip import ComputingChip
-    from stack3d.heat.bodies import describe
+    from stack3d.heat.meshing import describe
     from stack3d.units import short
 
     case = decks.load(scenario, _parsed(overrides))
@@ -249,11 +249,12 @@ def mesh(
     from stack3d import decks
     from stack3d.case import check
     from stack3d.geometry.gmsh_model import named_model, write_mesh
-    from stack3d.heat.bodies import cells_of
+    from stack3d.heat.meshing import meshed
 
     case = decks.load(scenario, _parsed(overrides))
     try:
-        cells = cells_of(check(case.scenario, solve=True))
+        chip = check(case.scenario, solve=True)
+        cells = meshed(chip).cells(chip.stack, chip.scenario.cooling)
     except DeckError as error:
         raise DeckError(case.locate(error.problems)) from None
     with named_model(cells) as named:

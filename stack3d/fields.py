@@ -39,6 +39,8 @@ class Output:
 
 outputs: Registry[type[Output]] = Registry("output")
 """By name; other packages announce theirs in the entry-point group ``stack3d.output``."""
+physics: Registry[type[Output]] = Registry("physics")
+"""Second fields by the key under `physics` of a scenario, see `case.physics.SecondField`; the group is ``stack3d.physics``."""
 
 
 def registered[T: Output](kind: type[T]) -> list[T]:
@@ -166,12 +168,12 @@ _ALL = (
     _f("reliability/writes", "time", "1", "mean writes per cell"),
     _f("reliability/endurance_used", "time", "1", "mean over cells of Miner's damage sum"),
     _f("reliability/refreshes", "time", "1", "times the policies wrote cells of a chip so far"),
-    _f("reliability/write_energy", "time", "J", "energy of all rewrites of a chip so far"),
+    _f("reliability/write_energy", "time", "J", "energy of all rewrites of a chip so far, verifying reads included"),
     _f(
         "reliability/calibration_energy",
         "time",
         "J",
-        "energy of the reads that calibrated corrections of a chip so far, that of the programmed chip included",
+        "energy of the reads that calibrated or trained a chip so far, those of the programmed chip included",
     ),
     _f("reliability/coupling_iterations", "time", "1", "iterations of temperature, leakage and conductance in the epoch"),
     _f("reliability/coupling_change", "time", "K", "largest change of temperature in the last of these iterations"),
@@ -188,7 +190,19 @@ _ALL = (
         "mvm/accuracy",
         "time sample",
         "1",
-        "fraction of test inputs right, or what workload.task counts; read before a periodic write then",
+        "fraction of test inputs right, or what workload.task counts; read before what is written or calibrated then",
+    ),
+    _f(
+        "mvm/accuracy_mean",
+        "time sample",
+        "1",
+        "mean accuracy over the period of the periodic writes that holds the read-out; the accuracy itself without any",
+    ),
+    _f(
+        "mvm/accuracy_worst",
+        "time sample",
+        "1",
+        "accuracy at the worst instant of that period, mostly just before the next write",
     ),
     _f("mvm/accuracy_ideal", "", "1", "fraction of test inputs classified correctly in float arithmetic"),
     _f("mvm/logit_error", "time sample", "1", "rms of logits minus float logits over rms of float logits"),
@@ -196,16 +210,31 @@ _ALL = (
     _f("mvm/confusion", "time true_class found_class", "1", "test inputs of a class that were found in a class, all chips"),
     _f("mvm/wire_error", "time", "1", "relative error of shared line losses; 0 where lines are solved exactly or have none"),
     _f("mvm/ohmic_error", "network_layer", "1", "share of a full-scale current that treating cells as ohmic would lose"),
-    _f("mvm/accuracy_without", "mechanism", "1", "mean accuracy at the end of the run with the mechanism switched off"),
+    _f(
+        "mvm/accuracy_without",
+        "mechanism",
+        "1",
+        "mean accuracy at the worst of the last period without the mechanism",
+    ),
     _f("mvm/first_accuracy_without", "mechanism", "1", "mean accuracy at the first read-out with the mechanism switched off"),
     _f("mvm/first_accuracy_without_error", "mechanism", "1", "standard error over chips of what comes back without it then"),
-    _f("mvm/accuracy_without_tier", "tier", "1", "mean accuracy at the end of the run with the cells of a tier as asked for"),
-    _f("mvm/accuracy_without_layer", "network_layer", "1", "mean accuracy at the end with the cells of a layer as asked for"),
+    _f(
+        "mvm/accuracy_without_tier",
+        "tier",
+        "1",
+        "the same with the cells of a tier as asked for",
+    ),
+    _f(
+        "mvm/accuracy_without_layer",
+        "network_layer",
+        "1",
+        "the same with the cells of a layer as asked for",
+    ),
     _f("mvm/accuracy_without_error", "mechanism", "1", "standard error over chips of what comes back without the mechanism"),
     _f("mvm/accuracy_without_tier_error", "tier", "1", "standard error over chips of what the tier gives back"),
     _f("mvm/accuracy_without_layer_error", "network_layer", "1", "standard error over chips of what the layer gives back"),
-    _f("mvm/accuracy_band", "band time sample", "1", "accuracy at the ends and the middle of the device's parameter bands"),
-    _f("mvm/accuracy_draws", "posterior_draw time", "1", "accuracy of draws of the device's posterior, mean over chips"),
+    _f("mvm/accuracy_band", "band time sample", "1", "accuracy_mean at the ends and the middle of the device's bands"),
+    _f("mvm/accuracy_draws", "posterior_draw time", "1", "accuracy_mean of draws of the device's posterior, mean over chips"),
     _f("reliability/hold_interval_band", "band", "s", "hold interval at the ends and the middle of the bands, or of the draws"),
     _f("mvm/time_to_accuracy_loss_band", "band sample", "s", "time to the stated loss at the ends and the middle of the bands"),
     _f(
@@ -228,18 +257,17 @@ _WORD = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class _Catalogue(Mapping[str, Variable]):
-    """The package's own fields, then those that registered outputs declare."""
+    """The package's own fields, then those that registered outputs and second fields declare."""
 
     def _outside(self) -> dict[str, Variable]:
         found: dict[str, Variable] = {}
-        for name in outputs:
-            for entry in outputs[name].fields:
+        for registry, name in [(of, name) for of in (outputs, physics) for name in of]:
+            who = f"{registry.kind} {name!r}"
+            for entry in registry[name].fields:
                 if not all(_WORD.fullmatch(word) for word in (entry.group, entry.name, *entry.dims)):
-                    raise PackageError(
-                        f"output {name!r} declares {entry.path!r}: names are of a-z, 0-9 and _, as in 'thermal/rise'"
-                    )
+                    raise PackageError(f"{who} declares {entry.path!r}: names are of a-z, 0-9 and _, as in 'thermal/rise'")
                 if entry.path in _OWN or entry.path in found:
-                    raise PackageError(f"output {name!r} declares {entry.path!r}, which there is already; choose another name")
+                    raise PackageError(f"{who} declares {entry.path!r}, which there is already; choose another name")
                 found[entry.path] = entry
         return found
 

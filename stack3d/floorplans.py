@@ -90,7 +90,17 @@ def read_text(path: Path) -> str:
 
 
 def number(text: str, path: Path, line: int | None, what: str) -> float:
-    """A number; raises DeckError with file and line."""
+    """A number; raises DeckError with file and line.
+
+    Parameters
+    ----------
+    text : str
+    path : Path
+        File that holds it.
+    line : int or None
+    what : str
+        Key, for the message.
+    """
     try:
         value = float(text)
     except ValueError:

@@ -85,11 +85,6 @@ class CellMesh:
         return self.node_count(order)
 
     @property
-    def layer_of_region(self) -> dict[int, int]:
-        """Index of the layer that each region belongs to: each is one."""
-        return {region: region for region in range(len(self.names))}
-
-    @property
     def corners(self) -> Ints:
         """Corner nodes of the cells."""
         return self.cells[:, : CORNERS[self.kind]]
@@ -235,11 +230,6 @@ class Columns:
     def unknowns(self, order: int) -> int:
         """Unknowns of Lagrange elements of an order on its tetrahedra."""
         return self.cells.unknowns(order)
-
-    @property
-    def layer_of_region(self) -> dict[int, int]:
-        """Index of the layer that each region belongs to."""
-        return {int(r): int(i) for i, row in zip(self.layer, self.region) for r in np.unique(row) if r != VOID}
 
     def slabs_of(self, layer: int) -> Ints:
         """Slabs of prisms of one layer, without its contact."""

@@ -20,7 +20,17 @@ class Observer(Protocol):
         """A named stage of a case begins."""
 
     def step(self, name: str, done: int, total: int, **facts: Any) -> None:
-        """`done` of `total` steps of the stage `name` are finished."""
+        """Some steps of a stage are finished.
+
+        Parameters
+        ----------
+        name : str
+            Of the stage.
+        done, total : int
+            Steps.
+        **facts
+            To be told beside them.
+        """
 
     def finish(self) -> None:
         """The case has ended."""
@@ -31,6 +41,9 @@ class StudyObserver(Protocol):
 
     def begin(self, total: int, pending: int) -> None:
         """`pending` of `total` cases have to run."""
+
+    def grown(self, total: int, pending: int) -> None:
+        """So many more cases have come up, of which `pending` have to run."""
 
     def started(self, label: str) -> None:
         """A case is handed out."""
@@ -68,6 +81,9 @@ class Silent:
     """Observer that shows nothing, of a case and of a study."""
 
     def begin(self, total: int, pending: int) -> None:
+        """Ignore the event."""
+
+    def grown(self, total: int, pending: int) -> None:
         """Ignore the event."""
 
     def started(self, label: str) -> None:
@@ -184,6 +200,10 @@ class Tally:
         """Start the clock."""
         self.total, self.pending, self._start = total, pending, time.monotonic()
 
+    def grown(self, total: int, pending: int) -> None:
+        """Count more cases."""
+        self.total, self.pending = self.total + total, self.pending + pending
+
     def started(self, label: str) -> None:
         """Count a case as running."""
         self.running += 1
@@ -239,6 +259,11 @@ class StudyJson(Tally):
         """Print the size of the study."""
         super().begin(total, pending)
         self._print("begin", total=total, pending=pending)
+
+    def grown(self, total: int, pending: int) -> None:
+        """Print that the study has grown."""
+        super().grown(total, pending)
+        self._print("grown", total=total, pending=pending)
 
     def started(self, label: str) -> None:
         """Print which case is handed out."""

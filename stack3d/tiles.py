@@ -72,6 +72,16 @@ def split_matrix(
 
     Row blocks are as even as possible, and so are column blocks, so that no tile is left with a sliver.
     Raises DeckError when not even one weight fits into a tile row.
+
+    Parameters
+    ----------
+    layer : str
+    n_inputs, n_outputs : int
+    tile : (rows, columns)
+        Cells of an array.
+    columns_per_weight : int
+    reserved_columns : int
+        Of every array, that hold no weights.
     """
     rows, cols = tile
     room = (cols - reserved_columns) // columns_per_weight

@@ -28,6 +28,7 @@ SI: dict[str, str] = {
     "conductance": "S",
     "resistance": "ohm",
     "conductivity": "W/m/K",
+    "electrical_conductivity": "S/m",
     "heat_capacity": "J/m^3/K",
     "specific_heat": "J/kg/K",
     "density": "kg/m^3",

@@ -195,7 +195,18 @@ class _Builder:
         self.place(done.node, done.nodes, line, done.anchor)
 
     def place(self, value: Any, nodes: int, line: int, anchor: str | None) -> None:
-        """Put a finished value where it belongs."""
+        """Put a finished value where it belongs.
+
+        Parameters
+        ----------
+        value : object
+            A scalar, a mapping or a list.
+        nodes : int
+            Values in it, itself included.
+        line : int
+        anchor : str or None
+            Name that aliases know it by.
+        """
         self.total += nodes
         if self.total > MOST_NODES:
             raise self.wrong(f"more than {MOST_NODES} values, those of aliases counted", line)

@@ -27,7 +27,7 @@ def joined(case: xr.DataTree) -> xr.DataTree:
                 3.0 * step + WARMER
                 if "temperature" in str(name)
                 else -0.03 * step - LOSS
-                if name == "accuracy"
+                if str(name) in ("accuracy", "accuracy_mean", "accuracy_worst")
                 else np.zeros(shape)
             )
             values = values + shift.reshape(*shape, *[1] * variable.ndim)

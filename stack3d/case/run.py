@@ -10,20 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.case.physics import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
 from stack3d.chip import Chip, ComputingChip
 from stack3d.chip.design import TODAY
 from stack3d.errors import MISSED, DeckError, Problem, SolverError, ValidityWarning
-from stack3d.grids import Grid
 from stack3d.heat import estimate
 from stack3d.heat.accuracy import closer, distance
-from stack3d.heat.bodies import check_body, make_body
-from stack3d.heat.faces import thermal_problem
 from stack3d.heat.limits import check_limits, warn_of_limits
+from stack3d.heat.meshing import AnyKind, check_mesh, meshed
 from stack3d.heat.outputs import thermal_values
 from stack3d.heat.placing import placed_chip
-from stack3d.heat.solvers import Backends, builder_of
+from stack3d.heat.solvers import Backends
 from stack3d.heat.transient import over_time
 from stack3d.life.loop import Loop
 from stack3d.life.policy import Policy, chosen_policies
@@ -85,11 +84,11 @@ def check(scenario: Scenario, *, solve: bool = False) -> Chip:
     Unless asked to `solve`, no temperature is found: tiles whose placement wants one lie as with ``spread``.
     """
     chip = placed_chip(scenario, solve=solve)
-    if problems := check_limits(chip):
+    if problems := [*check_limits(chip), *check_physics(chip)]:
         raise DeckError(problems)
     if isinstance(chip, ComputingChip):
         chosen_policies(chip.computer)
-    check_body(chip)
+    check_mesh(scenario)
     check_size(chip)
     return chip
 
@@ -153,9 +152,11 @@ class _Solved:
     """Temperatures of a case on one mesh, and their estimated errors."""
 
     record: Record
+    body: AnyKind
     solution: ThermalSolution
     problem: HeatProblem
     estimates: estimate.Estimates
+    unknowns: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,26 +174,25 @@ class _Case:
         """Mesh, solve and judge; of a workload the whole life, or the `thermal` state of the first epoch alone."""
         scenario, backends, clock = chip.scenario, self.backends, self.clock
         with clock("build"):
-            body = make_body(chip)
-        builder = builder_of(scenario, body) if isinstance(body, Grid) else None
-        told = {"builder": builder} if builder else {}
-        self.observer.stage("mesh", layers=len(chip.stack.layers), unknowns=body.n_nodes, solves=solves_of(chip), **told)
+            body = meshed(chip)
+        unknowns, told = body.unknowns(chip.stack, scenario.solver.order), body.facts(scenario.solver)
+        self.observer.stage("mesh", layers=len(chip.stack.layers), unknowns=unknowns, solves=solves_of(chip), **told)
         with clock("mesh"):
-            problem = thermal_problem(chip.stack, body, scenario.cooling)
-            backend = backends.of(scenario, problem)
+            backend = backends.of(scenario, chip.stack, body)
         computing = chip if isinstance(chip, ComputingChip) else None
         if computing is not None and not thermal and scenario.transient is None:
             loop = Loop(computing, backend, self.plan, self.observer, clock, self.resume, self.key)
             record, solution = loop.run()
             with clock("heat"):
                 estimates = estimate.of_state(computing, loop.first, backends.coarse, record)
-            return _Solved(record, solution, backend.problem, estimates)
+            return _Solved(record, body, solution, backend.problem, estimates, unknowns)
         self.observer.stage("heat")
         with clock("heat"):
-            state = None if computing is None else first_heat(computing, backend, self.plan)
+            state = None if computing is None else first_heat(computing, backend, self.plan, beyond=scenario.transient is None)
             if scenario.transient is not None:
-                record, solution, cooled = over_time(chip, backends.solid(scenario, problem), state)
-                return _Solved(record, solution, cooled, estimate.of_march(chip, record, backends.coarse, state))
+                record, solution, cooled = over_time(chip, backends.solid(scenario, chip.stack, body), state)
+                estimates = estimate.of_march(chip, record, backends.coarse, state)
+                return _Solved(record, body, solution, cooled, estimates, unknowns)
             if state is None or computing is None:
                 solution = backend.solve(chip.sources)
                 record = thermal_values(chip, solution)
@@ -202,7 +202,7 @@ class _Case:
                 record.along("time", [TODAY])
                 record.put("thermal/tile_temperature", state.tile_temperature[None])
                 estimates = estimate.of_state(computing, state, backends.coarse, record)
-        return _Solved(record, solution, backend.problem, estimates)
+        return _Solved(record, body, solution, backend.problem, estimates, unknowns)
 
     def accurate(self, chip: Chip) -> tuple[Chip, _Solved, str]:
         """Refine until the estimate meets the accuracy asked for; the chip on its last mesh, and what that took in a line.
@@ -216,9 +216,8 @@ class _Case:
         for meshes in range(1, MOST_MESHES + 1):
             found = self.solved(chip, thermal=True)
             gap = distance(chip, found.record, found.estimates)
-            n = found.solution.statistics["unknowns"]
             took = f"{wanted} asked, {gap.error:.2g} K estimated where {gap.allowed:.2g} K is allowed; {meshes}"
-            took += f" mesh{'es' if meshes > 1 else ''}, {n} unknowns"
+            took += f" mesh{'es' if meshes > 1 else ''}, {found.unknowns} unknowns"
             next_chip = closer(chip, gap) if gap.ratio > 1 else None
             if next_chip is None or meshes == MOST_MESHES:
                 break
@@ -242,8 +241,10 @@ def _warn_of_promise(chip: Chip, found: _Solved) -> None:
     names = [f"thermal/{name}_error" for name in ("layer_temperature_mean", "tile_temperature")]
     error = max(float(np.nanmax(found.estimates[n].value, initial=0.0)) for n in names if n in found.estimates)
     if error > profile.error_promise * rise:
-        text = f"{MISSED}: means of layers and tiles may be off by {error:.2g} K, {100 * error / rise:.2g} % of the rise; solver"
-        text += f" {profile.name} promises {100 * profile.error_promise:g} %; ask for an accuracy, or take a finer profile"
+        text = f"{MISSED}: means of layers and tiles may be off by {error:.2g} K, {100 * error / rise:.2g} % of the rise;"
+        text += (
+            f" solver {profile.name} promises {100 * profile.error_promise:g} %; ask for an accuracy, or take a finer profile"
+        )
         warnings.warn(ValidityWarning(text), stacklevel=2)
 
 
@@ -255,10 +256,10 @@ def _run(
     observer.stage("build", scenario=scenario.scenario)
     with clock("build"):
         chip = placed_chip(scenario)
-        if problems := check_limits(chip):
+        if problems := [*check_limits(chip), *check_physics(chip)]:
             raise DeckError(problems)
         plan = chosen_policies(chip.computer) if isinstance(chip, ComputingChip) else ()
-        check_body(chip)
+        check_mesh(scenario)
         check_size(chip)
     case = _Case(plan, backends, observer, clock, resume, key)
     lines: tuple[str, ...] = ()
@@ -274,12 +275,20 @@ def _run(
     for name, one in found.estimates.items():
         record.put(name, one.value, one.how)
     _check_temperatures(record)
+    if steps_of(scenario):
+        observer.stage("physics", fields=", ".join(steps_of(scenario)))
+        with clock("physics"):
+            solve_physics(chip, found.body, found.problem, found.solution, record)
     if scenario.solver.accuracy is None:
         _warn_of_promise(chip, found)
     highest = record["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in record else None
     warn_of_limits(chip, found.problem, found.solution, highest)
     built = {name: count - before[name] for name, count in backends.counts.items()}
-    statistics = {"thermal": dict(found.solution.statistics), "built": built, "seconds": clock.seconds}
+    statistics = {
+        "thermal": {**found.solution.statistics, "unknowns": found.unknowns},
+        "built": built,
+        "seconds": clock.seconds,
+    }
     if scenario.transient is None:
         return Outcome(record, statistics, summarise(chip, record, record.coordinates) + lines)
     hottest = int(np.argmax(record["thermal/layer_temperature_max"].max(axis=1)))

@@ -9,7 +9,7 @@ from stack3d import memory
 from stack3d.chip.chip import Chip, ComputingChip
 from stack3d.chip.computer import READ_MEMORY
 from stack3d.errors import DeckError, Problem
-from stack3d.heat.bodies import make_grid, size_of_body
+from stack3d.heat.meshing import kind_of
 from stack3d.workload.network import Inputs
 
 CELL_MEMORY = 120.0
@@ -28,8 +28,8 @@ def terms_of(chip: Chip) -> dict[str, float]:
     """Memory by what asks for it, named by the key of the scenario to make smaller. [byte]"""
     scenario = chip.scenario
     found: dict[str, float] = {}
-    if scenario.geometry.mesh is None:
-        found["solver.mesh"] = _mesh(chip)
+    if wanted := kind_of(scenario).least_memory(chip):
+        found["solver.mesh"] = wanted
     times = _times(chip)
     n_tiers = scenario.geometry.tiers.repeat if scenario.geometry.tiers else 1
     found["tier_map"] = COPIES * NUMBER * times * n_tiers * math.prod(scenario.tier_map)
@@ -75,19 +75,6 @@ def told(chip: Chip) -> str:
     total = sum(found.values())
     parts = ", ".join(f"{key} {memory.size(n)}" for key, n in sorted(found.items(), key=lambda f: -f[1]) if n > 0.02 * total)
     return f"about {memory.size(total)} of memory beyond the program ({parts}), at least {solves_of(chip)} solves"
-
-
-def _mesh(chip: Chip) -> float:
-    """Of matrix and solver; of tetrahedra the fewest that the profile asks for. [byte]"""
-    mesh = chip.scenario.solver.mesh
-    if mesh.cells == "hex":
-        return size_of_body(chip, make_grid(chip))[1]
-    order = chip.scenario.solver.order
-    across = (mesh if order == 1 else mesh.coarser()).lateral
-    core = chip.stack.footprint
-    shape = (core.x1 - core.x0) / (core.y1 - core.y0)
-    points = across**2 * min(shape, 1 / shape) * len(chip.stack.layers)
-    return points * (1 if order == 1 else 4) * 1300.0
 
 
 def _times(chip: Chip) -> int:

@@ -128,26 +128,31 @@ def _higher(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
 
 
 def _accuracy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
-    times, accuracy = coordinates["time"], values["mvm/accuracy"]
+    """Accuracy today, after a year and at the end; with periodic writes mean and worst of the period that holds the instant."""
+    times, accuracy, worst = coordinates["time"], values["mvm/accuracy_mean"], values["mvm/accuracy_worst"]
+    acts = bool(np.any(accuracy != values["mvm/accuracy"]))
 
-    def at(index: int) -> str:
-        row = accuracy[index]
+    def at(row: Floats) -> str:
         spread = f" ± {100 * row.std(ddof=1):.2f}" if row.size > 1 else ""
         return f"{100 * row.mean():.2f}{spread} %"
 
-    parts = [f"{at(0)} today"]
+    def later(index: int) -> str:
+        return f"{at(accuracy[index])}{f' (worst {100 * worst[index].mean():.2f} %)' if acts else ''}"
+
+    parts = [f"{at(values['mvm/accuracy'][0])} today"]
     year = np.flatnonzero(np.isclose(times, YEAR))
     if year.size and year[0] != len(times) - 1:
-        parts.append(f"{at(int(year[0]))} after 1 year")
+        parts.append(f"{later(int(year[0]))} after 1 year")
     if len(times) > 1:
-        parts.append(f"{at(-1)} after {duration(float(times[-1]))}")
+        parts.append(f"{later(-1)} after {duration(float(times[-1]))}")
     if (band := values.get("mvm/accuracy_band")) is not None:
         means = 100 * band[:, -1].mean(axis=-1)
         parts[-1] += f", {means.min():.2f} to {means.max():.2f} % over the device's band"
     note = (
         f"float {100 * values['mvm/accuracy_ideal']:.2f} %; ± over chips; today = {duration(float(times[0]))} after programming"
     )
-    return f"accuracy           {', '.join(parts)} ({note})"
+    more = "; later ones are means from a write to the next, worst mostly just before it" if acts else ""
+    return f"accuracy           {', '.join(parts)} ({note}{more})"
 
 
 def _lasts(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> list[str]:
@@ -212,15 +217,17 @@ def _throttled(chip: Chip, values: Mapping[str, Any]) -> list[str]:
 
 def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any], *, today: bool = False) -> str:
     """What costs most accuracy at the end, or at the first read-out, in one sentence."""
-    accuracy: Floats = values["mvm/accuracy"][0 if today else -1]
-    when, prefix = ("today", "first_") if today else ("at the end", "")
+    accuracy: Floats = values["mvm/accuracy"][0] if today else values["mvm/accuracy_worst"][-1]
+    acts = bool(np.any(values["mvm/accuracy_mean"] != values["mvm/accuracy"]))
+    end = "at the end, before the next write," if acts else "at the end"
+    when, prefix = ("today", "first_") if today else (end, "")
     loss = float(values["mvm/accuracy_ideal"]) - float(accuracy.mean())
     error = float(accuracy.std(ddof=1) / np.sqrt(accuracy.size)) if accuracy.size > 1 else 0.0
     if loss < max(0.01, 2 * error):
         side = "below" if loss > 0 else "above"
         return f"nothing: {when} accuracy is {100 * abs(loss):.2f} points {side} float, within one point or chance"
     if f"mvm/{prefix}accuracy_without" not in values:
-        return f"{100 * loss:.2f} points lost {when}; attribution was switched off"
+        return f"{100 * loss:.2f} points lost {when.rstrip(',')}; attribution was switched off"
     gains = values[f"mvm/{prefix}accuracy_without"] - accuracy.mean()
     chance = 2 * np.nan_to_num(values[f"mvm/{prefix}accuracy_without_error"])
     order = [int(i) for i in np.argsort(-gains, kind="stable") if gains[i] > chance[i]]
@@ -230,4 +237,5 @@ def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any], *, today: b
     back = "all" if gains[best] >= loss else f"{100 * gains[best]:.2f}"
     more = [f"{str(coordinates['mechanism'][i]).replace('_', ' ')} {100 * gains[i]:.2f}" for i in order[1:3]]
     rest = f", without {', '.join(more)}" if more else ""
-    return f"{name}: without it {back} of the {100 * loss:.2f} points lost would come back{rest}"
+    lost = f"{100 * loss:.2f} points lost{' before the next write' if acts and not today else ''}"
+    return f"{name}: without it {back} of the {lost} would come back{rest}"

@@ -54,6 +54,8 @@ class Case:
             "title": True,
             "solver": {"mesh": {"builder": True}},
         }  # these change no number
+        if not self.scenario.physics.steps:
+            left_out["physics"] = True
         values = self.scenario.model_dump(mode="json", exclude=left_out)
         for _, node, last in files.named_files(values):
             node[last] = files.content_of(node[last])
@@ -76,7 +78,16 @@ def resolve(
 ) -> Case:
     """Fill in named decks, apply overrides in order, validate; raises DeckError with every mistake.
 
-    `known` keeps the decks that are found for the cases that follow.
+    Parameters
+    ----------
+    tree : Mapping
+        The scenario as read; it is changed in place.
+    path : Path, optional
+        Its file, beside which decks and files are looked for.
+    overrides : sequence of (key, value)
+        Dotted keys, applied in order.
+    known : Known, optional
+        Keeps the decks that are found for the cases that follow.
     """
     from pydantic import ValidationError
 

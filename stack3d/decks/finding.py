@@ -53,7 +53,15 @@ def is_possible(name: str) -> bool:
 def find(kind: str, name: str, beside: Path | None = None, but: Path | None = None) -> Path | None:
     """Path of the deck that `name` (a name, or a path with a slash or .yaml) stands for; None when there is none.
 
-    `but` is no candidate for a name: a scenario that is called as one of its decks does not stand for that deck.
+    Parameters
+    ----------
+    kind : str
+        Folder of decks, ``materials``, ``devices``, …
+    name : str
+    beside : Path, optional
+        Folder that is looked in first; absent = the present one.
+    but : Path, optional
+        No candidate for a name: a scenario that is called as one of its decks does not stand for that deck.
     """
     if not is_possible(name):
         return None
@@ -66,7 +74,18 @@ def find(kind: str, name: str, beside: Path | None = None, but: Path | None = No
 
 
 def candidates(kind: str, name: str, beside: Path | None = None, but: Path | None = None) -> list[Path]:
-    """Files that the name of a deck could stand for, the one that it does stand for first; those of other kinds left out."""
+    """Files that the name of a deck could stand for, the one that it does stand for first; those of other kinds left out.
+
+    Parameters
+    ----------
+    kind : str
+        Folder of decks, ``materials``, ``devices``, …
+    name : str
+    beside : Path, optional
+        Folder that is looked in first; absent = the present one.
+    but : Path, optional
+        A file that is left out.
+    """
     found = []
     for folder in folders(kind, beside):
         path = folder / f"{name}.yaml"

@@ -16,7 +16,18 @@ def dotted(path: Sequence[str | int]) -> str:
 
 
 def translate(error: Any, tree: Any, model: Any, at: tuple[str | int, ...] = ()) -> list[Problem]:
-    """Turn a pydantic ValidationError below `at` into problems with file and line."""
+    """Turn a pydantic ValidationError below `at` into problems with file and line.
+
+    Parameters
+    ----------
+    error : pydantic.ValidationError
+    tree : Mapping
+        What was validated, with its lines.
+    model : type of DeckModel
+        By which it was validated.
+    at : tuple of str or int
+        Keys that lead from the root to `tree`.
+    """
     problems = []
     errors = error.errors(include_url=False)
     n_left_out = max(0, len(errors) - MOST_MISTAKES)

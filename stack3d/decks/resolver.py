@@ -104,7 +104,18 @@ class Resolver:
         self.problems: list[Problem] = []
 
     def load(self, kind: str, name: str, key: str, place: FileLine) -> Mapping | None:
-        """Deck that a name at a place stands for; None, with the problem kept, when it cannot be had."""
+        """Deck that a name at a place stands for; None, with the problem kept, when it cannot be had.
+
+        Parameters
+        ----------
+        kind : str
+            Folder of decks.
+        name : str
+        key : str
+            Dotted key that names the deck.
+        place : (file, line)
+            Where it is named.
+        """
         base = self.folder_of(place)
         if name.endswith(BARE_FILES.get(kind, ("\0",))):
             alone = Mapping(place)

@@ -52,7 +52,18 @@ def paired_normal(
     pair_axis: int | None = None,
     correlation: float = 0.0,
 ) -> Reals:
-    """Standard normal draws, correlated between the two entries of `pair_axis`."""
+    """Standard normal draws, correlated between the two entries of `pair_axis`.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : tuple of int
+    dtype : dtype
+    pair_axis : int, optional
+        Axis of length 2 that holds the two cells of a pair; absent = nothing is correlated.
+    correlation : float
+        Of the two. [-]
+    """
     draws: Reals = rng.standard_normal(shape, dtype=dtype.type)
     if pair_axis is None or correlation == 0:
         return draws

@@ -59,6 +59,8 @@ class Avrami(CrystallisationLaw):
     The anchor states when a cell at g_min reads half of its resistance, the usual criterion of phase-change retention.
     """
 
+    reference = "M. Avrami, J. Chem. Phys. 8 (1940) 212"
+
     activation_energy: ActivationEnergy
     """Of nucleation and growth together."""
     exponent: Annotated[Number, POSITIVE]

@@ -171,6 +171,8 @@ class _FromCycles(_Wear):
 class Tent(_FromCycles):
     """A decade less for every step of the write voltage away from its optimum."""
 
+    reference = "definition"
+
     optimum_voltage: Voltage
     """V_opt, of longest life."""
     voltage_per_decade: Annotated[Voltage, POSITIVE]
@@ -184,6 +186,8 @@ class Tent(_FromCycles):
 @ENDURANCE.register("two_sided")
 class TwoSided(_FromCycles):
     """A plateau between a lower and an upper corner of the write voltage."""
+
+    reference = "ours, for endurance over voltage of TiN/HfOx cells (stack3d.devices.fits)"
 
     lower_corner: Voltage
     """Weak writes halve the life here."""
@@ -202,6 +206,8 @@ class TwoSided(_FromCycles):
 @ENDURANCE.register("lammie2021")
 class Lammie2021(_Wear):
     """A parabola of decades over a window of write voltages."""
+
+    reference = "C. Lammie et al. 2021, doi:10.1088/1361-6641/abf29d"
 
     decades: Positive
     """K, decades of life at the middle of the window."""
@@ -222,6 +228,8 @@ class Lammie2021(_Wear):
 @WINDOW_CLOSURE.register("lammie2021_gradual")
 class GradualClosure(WindowClosureLaw):
     """From a threshold of damage on, log10 R of both ends of the window moves by a slope per decade of damage."""
+
+    reference = "C. Lammie et al. 2021, doi:10.1088/1361-6641/abf29d"
 
     threshold: Positive
     """Damage (share of the life's scale) at which the window starts to close."""
@@ -244,6 +252,8 @@ class AbruptClosure(WindowClosureLaw):
 
     C. Lammie et al., Semicond. Sci. Technol. 36 (2021) 065003, doi:10.1088/1361-6641/abf29d, tells gradual from abrupt failure.
     """
+
+    reference = "C. Lammie et al. 2021, doi:10.1088/1361-6641/abf29d"
 
     threshold: Positive
     """Damage (share of the life's scale) at which the window closes."""

@@ -69,12 +69,12 @@ def two_populations(draw: Reals, edge: Reals, *, fast: float, fast_sd: float, sl
     Parameters
     ----------
     draw : ndarray
-        Standard normal, one per cell. [-]
-    edge : ndarray
+        Standard normal, one per cell, any shape. [-]
+    edge : ndarray, broadcast against `draw`
         Cells whose draw lies below are fast: :math:`\Phi^{-1}` of the share of fast cells. [-]
     fast, fast_sd : float
         Highest barrier of the fast cells, and its change per unit of the draw. [eV]
-    slow : ndarray
+    slow : ndarray, broadcast against `draw`
         Lowest barrier of the slow cells. [eV]
     slow_sd : float
         Its change per unit of the draw. [eV]
@@ -142,6 +142,8 @@ class OwnEquilibrium(RelaxationLaw):
     spread grows with ln t and nearly in proportion to T, at no single activation energy. Ours, after the flat distributions of
     barriers of disordered solids.
     """
+
+    reference = "ours, after the flat distributions of barriers of disordered solids"
 
     random_barrier: ClassVar[bool] = True
     table: EquilibriumTable
@@ -235,6 +237,8 @@ class LevelBarriers(RetentionLaw):
 
     G = G_inf + (G - G_inf) exp(-x_i^β), x_i = ∫ν exp(-E_i/k_BT) dt.
     """
+
+    reference = "ours, for bakes of two foundries (akashlevy/RRAM-Relaxation-Master-Model)"
 
     last: ClassVar[bool] = True
     table: BarrierTable

@@ -45,6 +45,8 @@ class _Faults(FaultLaw):
 class Independent(_Faults):
     """Every cell for itself."""
 
+    reference = "definition"
+
     @override
     def stuck(self, rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.int8]:
         stuck = np.zeros(shape, np.int8)
@@ -59,6 +61,8 @@ class Independent(_Faults):
 @FAULTS.register("column_clusters")
 class ColumnClusters(_Faults):
     """Runs of neighbouring cells of one column (second-last axis), all stuck alike, with geometric lengths."""
+
+    reference = "definition"
 
     mean_length: Annotated[Number, Field(ge=1)]
     """Mean cells of a run, cut at the end of the column."""
@@ -99,6 +103,8 @@ class Cluster(DeckModel):
 @FAULTS.register("clusters")
 class Clusters(_Faults):
     """Independent cells, and runs along rows and along columns; where they meet, single cells and then columns win."""
+
+    reference = "definition"
 
     also_fitted: ClassVar[tuple[str, ...]] = ("rows", "columns")
     rows: Cluster | None = None

@@ -86,7 +86,18 @@ class StretchedFit:
 
 
 def bake_residuals(data: list[Bake], log_attempt: float, activation_energy: float, shape: float) -> NDArray[np.float64]:
-    """Model minus reading, in ln ln(R/R_0)."""
+    """Model minus reading, in ln ln(R/R_0).
+
+    Parameters
+    ----------
+    data : list of Bake
+    log_attempt : float
+        ln τ_0/s. [-]
+    activation_energy : float
+        [eV]
+    shape : float
+        Of the stretched exponential. [-]
+    """
     parts = []
     for bake in data:
         log_tau = log_attempt + activation_energy / (BOLTZMANN * bake.temperature)

@@ -100,6 +100,8 @@ class _Neighbours(SelfHeatingLaw):
 class NearestNeighbours(_Neighbours):
     """Thermal resistance of a cell, and the shares of its rise that its neighbours see."""
 
+    reference = "definition"
+
     thermal_resistance: ThermalResistance
     """Rise of a cell per watt of its own."""
 
@@ -111,6 +113,8 @@ class NearestNeighbours(_Neighbours):
 @SELF_HEATING.register("area")
 class AreaHeating(_Neighbours):
     """A cell that heats in its whole area; the deck gives its size."""
+
+    reference = "definition: t/(k d²) of the switching layer"
 
     thickness: Thickness
     """Of the switching layer."""

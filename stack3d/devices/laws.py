@@ -23,6 +23,8 @@ Reals = NDArray[np.floating]
 class Law(DeckModel):
     """Parameters of one published law; subclasses answer the questions of their mechanism."""
 
+    reference: ClassVar[str] = ""
+    """Where its form comes from: a publication; ``definition``; or ours, and what it follows. Decks give that of numbers."""
     valid: ValidityDeck = Field(default_factory=ValidityDeck)
     """Fitted and allowed ranges; a range left out is not checked."""
     conventions: ClassVar[Mapping[str, Any]] = {}
@@ -74,7 +76,17 @@ def check_exposure(valid: ValidityDeck, temperature: ArrayLike, age: ArrayLike, 
 def check_range(
     valid: ValidityDeck, quantity: Literal["temperature", "time", "conductance"], value: ArrayLike, *, where: str
 ) -> None:
-    """Warn outside the fitted range of `quantity`, raise `RangeError` outside the allowed one."""
+    """Warn outside the fitted range of `quantity`, raise `RangeError` outside the allowed one.
+
+    Parameters
+    ----------
+    valid : ValidityDeck
+    quantity : {"temperature", "time", "conductance"}
+    value : array_like
+        Any shape. [K], [s] or [S]
+    where : str
+        Whose range it is, for the message.
+    """
     fitted = getattr(valid, f"{quantity}_fitted")
     allowed = getattr(valid, f"{quantity}_allowed")
     if fitted is None and allowed is None:
@@ -139,7 +151,20 @@ class RelaxationLaw(Law):
     def move(
         self, target: Reals, time: Reals, age: Reals, draw: Reals, device: DeviceDeck
     ) -> tuple[Reals | float, Reals, Reals | float]:
-        """Mean shift, offset of each cell about it by its `draw`, and what `TruncationLaw.bound` takes as its spread. [S]"""
+        """Mean shift, offset of each cell about it by its `draw`, and what `TruncationLaw.bound` takes as its spread. [S]
+
+        Parameters
+        ----------
+        target : ndarray
+            Wanted conductance, any shape. [S]
+        time : ndarray
+            Reduced, as `rate` counts it, broadcast against `target`. [s]
+        age : ndarray
+            Since the write, broadcast against `target`. [s]
+        draw : ndarray, shape of `target`
+            Standard normal, one per cell. [-]
+        device : DeviceDeck
+        """
         shift, sd = self.shift(target, time, device)
         return shift, draw * sd, sd
 
@@ -181,7 +206,22 @@ class RetentionLaw(Law):
     def conductance(
         self, programmed: Reals, target: Reals, reduced_time: Reals, age: Reals, draw: Reals | float, device: DeviceDeck
     ) -> Reals:
-        """Conductance after `reduced_time` [-] and `age` [s], of the shape of `programmed`. [S]"""
+        """Conductance after `reduced_time` [-] and `age` [s], of the shape of `programmed`. [S]
+
+        Parameters
+        ----------
+        programmed : ndarray
+            Conductance that the cell was left with, any shape. [S]
+        target : ndarray, shape of `programmed`
+            Conductance that was wanted. [S]
+        reduced_time : ndarray
+            Integral of `rate` over time, broadcast against `programmed`. [-]
+        age : ndarray
+            Since the write, broadcast against `programmed`. [s]
+        draw : ndarray or float
+            What `frozen` made of a cell's draw, broadcast against `programmed`. [-]
+        device : DeviceDeck
+        """
 
 
 class CrystallisationLaw(Law):
@@ -203,7 +243,18 @@ class TemperatureDependence(Law):
 
     @abstractmethod
     def factor(self, level: Reals, temperature: Reals, reference: Reals, draw: Reals | float, device: DeviceDeck) -> Reals:
-        """G(temperature)/G(reference) of a cell at `level` = G/g_max at the reference temperature [K]. [-]"""
+        """G(temperature)/G(reference) of a cell at `level` = G/g_max at the reference temperature [K]. [-]
+
+        Parameters
+        ----------
+        level : ndarray
+            G/g_max at the reference temperature, any shape. [-]
+        temperature, reference : ndarray
+            Broadcast against `level`. [K]
+        draw : ndarray or float
+            Standard normal, one per cell, broadcast against `level`. [-]
+        device : DeviceDeck
+        """
 
 
 class ReadNoiseLaw(Law):
@@ -211,7 +262,16 @@ class ReadNoiseLaw(Law):
 
     @abstractmethod
     def sd(self, conductance: Reals, programmed: Reals, age: Reals, device: DeviceDeck) -> Reals:
-        """Standard deviation of a read. [S]"""
+        """Standard deviation of a read. [S]
+
+        Parameters
+        ----------
+        conductance, programmed : ndarray
+            Now and after the write, any shape. [S]
+        age : ndarray
+            Since the write, broadcast against `conductance`. [s]
+        device : DeviceDeck
+        """
 
 
 class ReadDisturbLaw(Law):
@@ -293,7 +353,16 @@ class TruncationLaw(Law):
 
     @abstractmethod
     def bound(self, mean: Reals, sd: Reals | float, offset: Reals, device: DeviceDeck) -> Reals:
-        """Conductance of cells at `mean` + `offset`, where `offset` has zero mean and `sd`; a fresh array. [S]"""
+        """Conductance of cells at `mean` + `offset`, where `offset` has zero mean and `sd`; a fresh array. [S]
+
+        Parameters
+        ----------
+        mean, offset : ndarray
+            Any shape. [S]
+        sd : ndarray or float
+            Of the offsets, broadcast against `mean`. [S]
+        device : DeviceDeck
+        """
 
 
 PROGRAMMING: Registry[type[ProgrammingLaw]] = Registry("programming")

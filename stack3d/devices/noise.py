@@ -22,6 +22,8 @@ def flicker_growth(age: Reals, read_time: float) -> Reals:
 class Proportional(ReadNoiseLaw):
     """A fixed share of the conductance."""
 
+    reference = "definition"
+
     share: Fraction
     """Standard deviation over conductance."""
 
@@ -36,6 +38,8 @@ class Flicker(ReadNoiseLaw):
 
     S. R. Nandakumar et al., ICECS 2019, doi:10.1109/ICECS46596.2019.8964852.
     """
+
+    reference = "S. R. Nandakumar et al. 2019, doi:10.1109/ICECS46596.2019.8964852"
 
     amplitude: Fraction
     """q_1."""
@@ -61,6 +65,8 @@ class Flicker(ReadNoiseLaw):
 class FlickerLevels(ReadNoiseLaw):
     """1/f noise q(u) G √ln[(t + t_rd)/(2 t_rd)] with q logarithmic in u, and a polynomial from a level on."""
 
+    reference = "1/f form of S. R. Nandakumar et al. 2019, doi:10.1109/ICECS46596.2019.8964852; levels of ours"
+
     amplitude: LevelFunction
     """q over the programmed level u."""
     read_time: Duration
@@ -81,6 +87,8 @@ class Lombardo2024(ReadNoiseLaw):
     D. G. Lombardo et al., "Read noise analysis in analog conductive-metal-oxide/HfOx ReRAM devices", DRC 2024.
     """
 
+    reference = "D. G. Lombardo et al., DRC 2024"
+
     amplitude: Annotated[float, BeforeValidator(bare)]
     """a, in uS per decade of G/1 uS."""
     read_time: Duration
@@ -95,6 +103,8 @@ class Lombardo2024(ReadNoiseLaw):
 @READ_DISTURB.register("exponential_voltage")
 class ExponentialVoltage(ReadDisturbLaw):
     """Each read takes the share c exp(V_read/V_rd) of the conductance."""
+
+    reference = "definition"
 
     coefficient: Annotated[float, BeforeValidator(bare)]
     """c per read."""
@@ -112,6 +122,8 @@ class LogarithmicDisturb(ReadDisturbLaw):
 
     Reads find the weakest ions first, as relaxation does with time; a share per read would empty a cell within months.
     """
+
+    reference = "ours: reads find the weakest ions first"
 
     share: Fraction
     """a."""

@@ -54,6 +54,8 @@ def write_verify(pulse_sd: float, window: float, max_pulses: int) -> tuple[float
 class Polynomial(Statistics, ProgrammingLaw):
     """Standard deviation as a polynomial in G/g_max."""
 
+    reference = "definition"
+
     coefficients: Coefficients
     """c_0, c_1, … in units of `unit`."""
 
@@ -65,6 +67,8 @@ class Polynomial(Statistics, ProgrammingLaw):
 @PROGRAMMING.register("linear")
 class Linear(ProgrammingLaw):
     """Standard deviation `offset` + `slope` G."""
+
+    reference = "definition"
 
     offset: Conductance
     """Standard deviation of an empty cell."""
@@ -85,6 +89,8 @@ class Linear(ProgrammingLaw):
 @PROGRAMMING.register("write_verify")
 class WriteVerify(ProgrammingLaw):
     """Pulses until the error is inside a window."""
+
+    reference = "definition: normal errors of pulses until one lies in the window"
 
     conventions: ClassVar[Mapping[str, Any]] = {"max_pulses": 100}
     window: Fraction

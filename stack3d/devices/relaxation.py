@@ -77,6 +77,8 @@ class _Logarithmic(Statistics, ActivatedRelaxation):
 class Logarithmic(_Logarithmic):
     """L = ln(1 + t/t_r): mean shift a L, standard deviation b_0 + b_1 L."""
 
+    reference = "definition"
+
     def _logarithm(self, time: Reals) -> Reals:
         """Logarithm of `time` [s] that the shift and its spread grow with. [-]"""
         return np.log1p(time / self.time_scale)
@@ -89,6 +91,8 @@ class Falcone2025(_Logarithmic):
     D. F. Falcone et al., "All-in-One Analog AI Hardware: On-Chip Training and Inference with Conductive-Metal-Oxide/HfOx
     ReRAM Devices", Adv. Funct. Mater. (2025).
     """
+
+    reference = "D. F. Falcone et al., Adv. Funct. Mater. (2025)"
 
     def _logarithm(self, time: Reals) -> Reals:
         """Logarithm of `time` [s] that the shift and its spread grow with. [-]"""
@@ -106,6 +110,8 @@ class PolynomialRow(DeckModel):
 @RELAXATION.register("level_polynomials")
 class LevelPolynomials(Statistics, ActivatedRelaxation):
     """Zero-mean spread tabulated as polynomials in u at a few times; linear in ln t between rows, held outside."""
+
+    reference = "form of aihwkit for W. Wan et al. 2022, doi:10.1038/s41586-022-04992-8"
 
     conventions: ClassVar[Mapping[str, Any]] = {"first_row_is_programming": False}
     rows: Annotated[tuple[PolynomialRow, ...], Field(min_length=1)]
@@ -147,6 +153,8 @@ class LevelPolynomials(Statistics, ActivatedRelaxation):
 @SPREAD.register("power_law")
 class PowerLawSpread(SpreadLaw):
     """sd = s_d (t_eq/t_a)^γ, zero mean, independent per cell."""
+
+    reference = "definition"
 
     conventions: ClassVar[Mapping[str, Any]] = {"anchor_time": "1 day"}
     sd_at_anchor: Fraction

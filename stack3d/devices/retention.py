@@ -42,10 +42,10 @@ def power_law(conductance: Reals, age: Reals, *, exponent: Reals, reference_time
     Parameters
     ----------
     conductance : ndarray
-        Programmed conductance. [S]
-    age : ndarray
+        Programmed conductance, any shape. [S]
+    age : ndarray, broadcast against `conductance`
         Time since programming plus `reference_time` is what counts. [s]
-    exponent : ndarray
+    exponent : ndarray, broadcast against `conductance`
         Drift exponent ν of each cell. [-]
     reference_time : float
         t_0, the time of the reading that defined the programmed value. [s]
@@ -70,8 +70,8 @@ def stretched_log_resistance(conductance: Reals, reduced_time: Reals, *, shape: 
     Parameters
     ----------
     conductance : ndarray
-        Programmed conductance. [S]
-    reduced_time : ndarray
+        Programmed conductance, any shape. [S]
+    reduced_time : ndarray, broadcast against `conductance`
         :math:`x = \int dt/\tau(T)`. [-]
     shape : float
         β. [-]
@@ -93,8 +93,8 @@ def relax_towards(conductance: Reals, reduced_time: Reals, *, shape: float, fina
     Parameters
     ----------
     conductance : ndarray
-        Programmed conductance. [S]
-    reduced_time : ndarray
+        Programmed conductance, any shape. [S]
+    reduced_time : ndarray, broadcast against `conductance`
         :math:`x_i = \int dt/\tau_i(T)`. [-]
     shape : float
         β. [-]
@@ -131,7 +131,7 @@ def gap_growth_rate(
     Parameters
     ----------
     temperature : ndarray
-        [K]
+        Any shape. [K]
     velocity : float
         v_0. [m s⁻¹]
     recombination, separation : float
@@ -166,6 +166,8 @@ def barrier_factor(temperature: Reals, barrier_shift: Reals) -> Reals:
 @RETENTION.register("power_law")
 class PowerLaw(RetentionLaw):
     """Drift (t/t_0)^-ν with ν per cell, the same at any temperature."""
+
+    reference = "S. R. Nandakumar et al. 2019, doi:10.1109/ICECS46596.2019.8964852"
 
     exponent_mean: LevelFunction
     """Mean of ν over u = G/g_max of the target."""
@@ -251,6 +253,8 @@ class _Saturating(_Activated):
 class StretchedLogResistance(_Saturating):
     """ln R grows as (t/τ)^β up to a saturation: bakes of HfOx and HfAlO filaments."""
 
+    reference = "ours, for bakes of HfOx and HfAlO (stack3d.devices.fits)"
+
     @override
     def conductance(
         self, programmed: Reals, target: Reals, reduced_time: Reals, age: Reals, draw: Reals | float, device: DeviceDeck
@@ -310,6 +314,8 @@ def anchored_time_constant(*, time: float, loss: float, cells: float | Literal["
 class DistributedBarriers(_Activated):
     """First-order loss towards G_inf, barriers normal over cells, fixed by an anchor."""
 
+    reference = "definition: first order over normal barriers"
+
     conventions: ClassVar[Mapping[str, Any]] = {
         "anchor.loss": 1 - math.exp(-1),
         "anchor.cells": 0.5,
@@ -351,6 +357,8 @@ RISING = 64.0
 @RETENTION.register("both_directions")
 class BothDirections(DistributedBarriers):
     """Distributed barriers, but a share of the cells drifts to low resistance in place of high."""
+
+    reference = "ours: distributed barriers in two directions"
 
     jumps: ClassVar[int] = 160
     rising: Fraction
@@ -413,6 +421,8 @@ class _GapGrowth(RetentionLaw):
 class GapGrowth(_GapGrowth):
     """R = R_0 exp(∫ rate dt) of a filament with a growing gap."""
 
+    reference = "P.-Y. Chen and S. Yu 2015, doi:10.1109/TED.2015.2492421"
+
     @override
     def conductance(
         self, programmed: Reals, target: Reals, reduced_time: Reals, age: Reals, draw: Reals | float, device: DeviceDeck
@@ -426,6 +436,8 @@ class Kaul2021Mapping(_GapGrowth):
 
     Kept to compare with that chain; it turns a resistance ratio into an exponent, which no measurement supports.
     """
+
+    reference = "A. Kaul et al. 2021, Thermal reliability of resistive memory in 3-D ICs, parameters of its repository"
 
     boltzmann: Positive = ROUNDED_BOLTZMANN
     """k_B in eV/K, as the source rounded it."""
@@ -441,6 +453,8 @@ class Kaul2021Mapping(_GapGrowth):
 @RETENTION.register("abrupt")
 class Abrupt(_Saturating):
     """A cell jumps to high resistance at a time drawn from a Weibull distribution of scale τ(T)."""
+
+    reference = "definition: Weibull times on an Arrhenius scale"
 
     jumps: ClassVar[int] = 40
 

@@ -29,6 +29,8 @@ def metallic(temperature: Reals, reference: Reals, coefficient: float) -> Reals:
 class StateMix(TemperatureDependence):
     """Semiconducting with E_c0 (1-u)^m below u_x, metallic with α above it; E_c spreads over cells."""
 
+    reference = "definition: Arrhenius conduction below a level, a metallic coefficient above it"
+
     activation_energy: ActivationEnergy
     """E_c0, of an empty cell."""
     activation_energy_sd: ActivationEnergy

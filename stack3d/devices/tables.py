@@ -105,6 +105,8 @@ class LevelTimeTable(DeckModel):
 class ProgrammingTable(ProgrammingLaw):
     """Mean and standard deviation per level."""
 
+    reference = "definition"
+
     table: LevelTable
     """Columns, or the name of a CSV file beside the deck."""
 
@@ -116,6 +118,8 @@ class ProgrammingTable(ProgrammingLaw):
 @RELAXATION.register("level_table")
 class RelaxationTable(ActivatedRelaxation):
     """Mean and standard deviation per level at a few times, linear in time between them, held after the last."""
+
+    reference = "definition"
 
     conventions: ClassVar[Mapping[str, Any]] = {"first_row_is_programming": False}
     table: LevelTimeTable
@@ -145,6 +149,8 @@ class RelaxationTable(ActivatedRelaxation):
 @READ_NOISE.register("level_table")
 class ReadNoiseTable(ReadNoiseLaw):
     """Standard deviation per level."""
+
+    reference = "definition"
 
     table: LevelTable
     """Columns, or the name of a CSV file beside the deck."""

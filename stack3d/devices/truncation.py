@@ -38,7 +38,7 @@ def mean_preserving(mean: Reals, sd: Reals | float, offset: Reals, *, lower: flo
     Parameters
     ----------
     mean : ndarray
-        Mean before and after; values outside the bounds are taken as the bound. [S]
+        Mean before and after, any shape; values outside the bounds are taken as the bound. [S]
     sd : float or ndarray
         Standard deviation of `offset`, broadcast against `mean`. [S]
     offset : ndarray
@@ -93,6 +93,8 @@ class _Bounded(TruncationLaw):
 class MeanPreserving(_Bounded):
     """Rectified normal with its location moved so that the mean stays."""
 
+    reference = "definition: the mean of a rectified normal is kept"
+
     @override
     def bound(self, mean: Reals, sd: Reals | float, offset: Reals, device: DeviceDeck) -> Reals:
         lower, upper = self._bounds()
@@ -102,6 +104,8 @@ class MeanPreserving(_Bounded):
 @TRUNCATION.register("clip")
 class Clipping(_Bounded):
     """Plain clipping, as most published statistics were made; its mean is off near a bound."""
+
+    reference = "definition"
 
     @override
     def bound(self, mean: Reals, sd: Reals | float, offset: Reals, device: DeviceDeck) -> Reals:

@@ -114,6 +114,12 @@ class Assembly:
         matrix.assemble()
         return matrix
 
+    def plus(self, rate: float, other: Any, into: Any) -> None:
+        """Fill `into`, a copy of the matrix, with the matrix as it is plus a rate times one of `other`."""
+        structure = import_petsc().Mat.Structure.SAME_NONZERO_PATTERN
+        self.matrix.copy(into, structure)
+        into.axpy(rate, other, structure)
+
     def fix(self, face: str, value: float) -> None:
         """Give the unknowns of a fixed face another value."""
         self._conditions[face].g.value[...] = value

@@ -67,7 +67,7 @@ def corrected(
     Parameters
     ----------
     state : ndarray
-        To begin with.
+        To begin with, any shape.
     left : callable
         What a state leaves of its equations.
     correct : callable
@@ -78,7 +78,6 @@ def corrected(
         Is solved, for messages.
     refill : callable, optional
         Takes the present coefficients into a matrix that holds older ones; without it `correct` has the present ones.
-
     is_linear : bool
         Whether no coefficient follows the state, so that one correction can do it all.
 

@@ -34,7 +34,21 @@ class Iterations:
 def conjugate_gradient(
     operator: Apply, precondition: Apply, load: Floats, *, guess: Floats | None = None, rtol: float, most: int
 ) -> Iterations:
-    """Solve to a residual of `rtol` times the load's norm; raises SolverError after `most` iterations."""
+    """Solve to a residual of `rtol` times the load's norm; raises SolverError after `most` iterations.
+
+    Parameters
+    ----------
+    operator, precondition : callable
+        Of an array, shape of `load`; symmetric and positive.
+    load : ndarray
+        Any shape.
+    guess : ndarray, optional
+        Shape of `load`; absent = zero.
+    rtol : float
+        Residual over the norm of the load. [-]
+    most : int
+        Iterations.
+    """
     scale = float(np.linalg.norm(load))
     if scale == 0.0:
         return Iterations(np.zeros_like(load), 0, 0.0)
@@ -74,6 +88,17 @@ def gmres(operator: Apply, precondition: Apply, load: Floats, *, rtol: float, mo
 
     Preconditioned from the right, so that the residual is the true one (Y. Saad, M. H. Schultz, SIAM J. Sci. Stat. Comput. 7
     (1986) 856, doi:10.1137/0907058).
+
+    Parameters
+    ----------
+    operator, precondition : callable
+        Of an array, shape of `load`.
+    load : ndarray
+        Any shape.
+    rtol : float
+        Residual over the norm of the load. [-]
+    most : int
+        Iterations.
     """
     scale = float(np.linalg.norm(load))
     x = np.zeros_like(load)

@@ -17,8 +17,8 @@ LEAST_TOLERANCE = 1e-14
 ADVICE = "try solver.linear.method=direct, a higher solver.linear.max_iterations or a coarser mesh"
 
 
-class Preconditioner(Protocol):
-    """One that PETSc does not know."""
+class OwnPreconditioner(Protocol):
+    """A preconditioner that PETSc does not know."""
 
     @property
     def name(self) -> str:
@@ -66,14 +66,14 @@ class LinearSolver:
     ----------
     matrix : PETSc matrix
     method : LinearMethod
-    own : Preconditioner, optional
+    own : OwnPreconditioner, optional
         In place of one of PETSc's.
     prefix : str
         Of options in the environment of PETSc.
     """
 
     def __init__(
-        self, matrix: Any, method: LinearMethod, own: Preconditioner | None = None, *, prefix: str = "stack3d_"
+        self, matrix: Any, method: LinearMethod, own: OwnPreconditioner | None = None, *, prefix: str = "stack3d_"
     ) -> None:
         petsc = import_petsc()
         self.method, self.name = method, f"cg + {method.preconditioner}"
@@ -177,7 +177,7 @@ def solved(
     start : ndarray, shape (own,), optional
         Near the solution.
     scale : float, optional
-        What the residual is relative to, by default the norm of the right side.
+        What the residual is relative to, by default the norm of the right side. [unit of the right side]
 
     Raises
     ------

@@ -154,9 +154,11 @@ class Space:
         return np.asarray(self.handed.cells[np.argsort(self.constants.dofmap.list.reshape(-1))])
 
     def by_cell(self, values: Floats) -> Any:
-        """A coefficient with a value per cell of the mesh, shape (cells,)."""
-        out = self.dolfinx.fem.Function(self.constants)
-        out.x.array[:] = values[self.cells]
+        """A coefficient with a value per cell of the mesh, shape (cells,), or with components, shape (cells, components)."""
+        vectors = ("DG", 0, values.shape[1:])
+        space = self.constants if values.ndim == 1 else self.dolfinx.fem.functionspace(self.domain, vectors)
+        out = self.dolfinx.fem.Function(space)
+        out.x.array[:] = values[self.cells].reshape(-1)
         return out
 
     def by_region(self, values: Iterable[float]) -> Any:

@@ -18,7 +18,18 @@ def firm_lines(
     patches: Iterable[Rectangle],
     points: Sequence[tuple[float, float]] = (),
 ) -> tuple[Floats, Floats]:
-    """Lines along x and y that lie on an edge of a layer, block, channel, patch or source, or on a point that is read."""
+    """Lines along x and y that lie on an edge of a layer, block, channel, patch or source, or on a point that is read.
+
+    Parameters
+    ----------
+    grid : Grid
+    stack : Stack
+    sources : sequence of HeatSource
+    patches : iterable of Rectangle
+        Of cooled surfaces.
+    points : sequence of (x, y)
+        That are read. [m]
+    """
     boxes = [*patches, *(source.extent for source in sources)]
     for layer in stack.layers:
         boxes += [layer.extent, *(b.extent for b in layer.blocks), *(layer.channels.outlines if layer.channels else ())]

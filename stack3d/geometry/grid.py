@@ -189,7 +189,17 @@ def _finest(stack: Stack, source: HeatSource, mesh: MeshDeck, soonest: float | N
 def element_heights(
     stack: Stack, sources: Sequence[HeatSource], mesh: MeshDeck, soonest: float | None = None
 ) -> tuple[Floats, NDArray[np.intp]]:
-    """Heights of the elements of a stack, a repeated one where a contact lies, and the layer between each two of them. [m]"""
+    """Heights of the elements of a stack, a repeated one where a contact lies, and the layer between each two of them. [m]
+
+    Parameters
+    ----------
+    stack : Stack
+    sources : sequence of HeatSource
+    mesh : MeshDeck
+    soonest : float, optional
+        Time of the first output of a transient: elements at the faces of heated layers resolve how far heat has come up and
+        down by then. [s]
+    """
     core = stack.footprint
     target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
     thickness = mesh.aspect * target

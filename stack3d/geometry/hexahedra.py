@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d.grids import Grid, Plane, planes_of
 from stack3d.layout import Floats, Material, Stack, Surface
@@ -81,6 +82,13 @@ class CellRegions:
                 materials.append(Material(names[-1], (0.0, 0.0, heights[cell] / layer.contact_resistance), 0.0))
             below = plane != VOID
         return cls(tuple(names), tuple(materials), number)
+
+    def nodes(self) -> NDArray[np.bool_]:
+        """Which nodes of the grid some cell touches that is not void."""
+        solid = np.pad(self.number != VOID, 1)
+        for axis in range(3):
+            solid = np.delete(solid, -1, axis) | np.delete(solid, 0, axis)
+        return solid
 
 
 def layered_cells(stack: Stack, grid: Grid, surfaces: Sequence[Surface] = ()) -> tuple[CellMesh, Ints]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -70,56 +70,56 @@ def build_stack(geometry: GeometryDeck) -> Stack:
     footprint = Rectangle(0.0, geometry.footprint[0], 0.0, geometry.footprint[1])
     problems: list[Problem] = []
     layers: list[Layer] = []
-    names: set[str] = set()
     known: dict[str, tuple[Block, ...]] = {}
-    z = 0.0
     for key, name, deck, tier in _listed(geometry):
-        if name in names:
+        if any(layer.name == name for layer in layers):
             problems.append(Problem(f"{key}.name", f"the name {name!r} is used twice"))
-        names.add(name)
         size = deck.size or geometry.footprint
         corner = deck.offset or (0.5 * (footprint.x1 - size[0]), 0.5 * (footprint.y1 - size[1]))
         extent = Rectangle(corner[0], corner[0] + size[0], corner[1], corner[1] + size[1])
         if key not in known:  # those of repeated tiers are the same
             known[key] = _blocks(key, name, deck, extent, problems)
-        blocks = known[key]
-        fields = [(f"{key}.material", deck.material, name, extent)]
-        fields += [
-            (f"{key}.blocks[{j}].material", block.material, f"{name}.{block.name}", made.extent)
-            for j, (block, made) in enumerate(zip(deck.blocks, blocks))
-            if block.material.cylinders is not None
-        ]
-        cylinders: list[Cylinders] = []
-        for where, material, of, box in fields:
-            try:
-                cylinders += _resolved(material, of, box, deck.thickness)
-            except DeckError as error:
-                problems.append(Problem(f"{where}.cylinders", str(error)))
-        if cylinders and cylinders[0].name == name and (blocks or deck.channels):
-            problems.append(Problem(key, f"resolved cylinders all over layer {name!r} leave no room for blocks or channels"))
-        channels = None
-        if deck.channels is not None:
-            try:
-                channels = _channels(deck.channels, extent, deck.thickness)
-                blocks = tuple(Block(f"channel{j}", box, VOID) for j, box in enumerate(channels.outlines))
-            except DeckError as error:
-                problems.append(Problem(f"{key}.channels", f"layer {name!r}: {error}"))
-        layers.append(
-            Layer(
-                name,
-                z,
-                z + deck.thickness,
-                extent,
-                material_of(deck.material, deck.thickness),
-                deck.contact_resistance,
-                tier,
-                deck.role,
-                blocks,
-                channels,
-                tuple(cylinders),
-            )
-        )
-        z += deck.thickness
+        z = layers[-1].z1 if layers else 0.0
+        made = _filled(key, name, deck, extent, known[key], problems)
+        material = material_of(deck.material, deck.thickness)
+        layers.append(Layer(name, z, z + deck.thickness, extent, material, deck.contact_resistance, tier, deck.role, *made))
+    problems += _misplaced(layers)
+    if problems:
+        raise DeckError(list({(p.key, p.message): p for p in problems}.values()))
+    return with_joined_edges(Stack(tuple(layers), footprint))
+
+
+def _filled(
+    key: str, name: str, deck: LayerDeck, extent: Rectangle, blocks: tuple[Block, ...], problems: list[Problem]
+) -> tuple[tuple[Block, ...], Channels | None, tuple[Cylinders, ...]]:
+    """Blocks, channels and cylinders of a layer; what does not go together is added to the `problems`."""
+    fields = [(f"{key}.material", deck.material, name, extent)]
+    fields += [
+        (f"{key}.blocks[{j}].material", block.material, f"{name}.{block.name}", made.extent)
+        for j, (block, made) in enumerate(zip(deck.blocks, blocks))
+        if block.material.cylinders is not None
+    ]
+    cylinders: list[Cylinders] = []
+    for where, material, of, box in fields:
+        try:
+            cylinders += _resolved(material, of, box, deck.thickness)
+        except DeckError as error:
+            problems.append(Problem(f"{where}.cylinders", str(error)))
+    if cylinders and cylinders[0].name == name and (blocks or deck.channels):
+        problems.append(Problem(key, f"resolved cylinders all over layer {name!r} leave no room for blocks or channels"))
+    if deck.channels is None:
+        return blocks, None, tuple(cylinders)
+    try:
+        channels = _channels(deck.channels, extent, deck.thickness)
+    except DeckError as error:
+        problems.append(Problem(f"{key}.channels", f"layer {name!r}: {error}"))
+        return blocks, None, tuple(cylinders)
+    return tuple(Block(f"channel{j}", box, VOID) for j, box in enumerate(channels.outlines)), channels, tuple(cylinders)
+
+
+def _misplaced(layers: Sequence[Layer]) -> list[Problem]:
+    """Channels without a solid layer on either side, and layers that do not touch."""
+    problems = []
     for lower, middle, upper in zip([None, *layers[:-1]], layers, [*layers[1:], None]):
         if middle.channels is None:
             continue
@@ -129,12 +129,10 @@ def build_stack(geometry: GeometryDeck) -> Stack:
             problems.append(Problem("geometry", f"channels of layer {middle.name!r} reach beyond the layer below or above"))
         elif upper.contact_resistance:
             problems.append(Problem("geometry", f"layer {upper.name!r} lies on channels: it cannot have a contact_resistance"))
-    for lower, upper in zip(layers[:-1], layers[1:]):
-        if not lower.extent.overlaps(upper.extent):
-            problems.append(Problem("geometry", f"layer {upper.name!r} does not touch layer {lower.name!r} below it"))
-    if problems:
-        raise DeckError(list({(p.key, p.message): p for p in problems}.values()))
-    return with_joined_edges(Stack(tuple(layers), footprint))
+    for below, above in zip(layers[:-1], layers[1:]):
+        if not below.extent.overlaps(above.extent):
+            problems.append(Problem("geometry", f"layer {above.name!r} does not touch layer {below.name!r} below it"))
+    return problems
 
 
 def _blocks(key: str, name: str, deck: LayerDeck, extent: Rectangle, problems: list[Problem]) -> tuple[Block, ...]:

@@ -12,7 +12,7 @@ from stack3d.layout import ChannelPart, Channels, Stack
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.cooling import ducts
 from stack3d.thermal.cooling.channels import ChannelRun
-from stack3d.thermal.fields.on_grid import GridField
+from stack3d.thermal.problem import HeatProblem
 
 MOST_ENTRANCE = 0.5
 """Share of a channel that may be thermal entrance before a run warns; the mean film is then a tenth above the developed one."""
@@ -71,8 +71,9 @@ def hydraulics(runs: Sequence[ChannelRun]) -> dict[str, list[float]]:
     return out
 
 
-def warn_of_channels(stack: Stack, solution: ThermalSolution) -> None:
+def warn_of_channels(problem: HeatProblem, solution: ThermalSolution) -> None:
     """Warn of coolant that boils or flows beyond the correlations that describe it."""
+    stack = problem.stack
     for run in channel_runs(stack):
         c, where = run.channels, f"channels of {run.layer}"
         number, reach = reynolds(c), entrance(c)
@@ -84,9 +85,9 @@ def warn_of_channels(stack: Stack, solution: ThermalSolution) -> None:
                 f"{where}: the film is that of developed flow, but the thermal entrance takes {reach * 1e3:.3g} of"
                 f" {c.length * 1e3:.3g} mm; temperatures are upper bounds"
             )
-        if c.boiling_point is None or not isinstance(solution.field, GridField):
+        if c.boiling_point is None:
             continue
-        wall = float(run.wall_temperature(stack, solution.field.grid, solution.field.values).max())
+        wall = float(run.wall_temperature(stack, problem.lines, solution.field.values).max())
         outlet = float(solution.outlets[run.name].max())
         if outlet > c.boiling_point:
             _warn(f"{where}: the coolant leaves at {outlet:.1f} K, it boils at {c.boiling_point:.1f} K")

@@ -97,6 +97,8 @@ def grouped(
         [K]
     laws : sequence of callable
         Speeds of the mechanisms that have to be kept.
+    tolerance : float
+        Error of a mean rate, as a share of it. [-]
 
     Returns
     -------

@@ -7,7 +7,7 @@ import numpy as np
 from stack3d.chip.chip import ComputingChip
 from stack3d.heat.sources import total_power
 from stack3d.heat.state import Heat
-from stack3d.heat.upkeep import calibration_effort, digital_energies
+from stack3d.heat.upkeep import Upkeep, digital_energies
 from stack3d.layout import Floats
 from stack3d.workload import power
 from stack3d.workload.counts import priced
@@ -19,16 +19,17 @@ def dynamic_energies(chip: ComputingChip, heat: Heat) -> dict[str, float]:
     return priced(heat.activities, design.periphery, **design.priced_bits) | digital_energies(chip)
 
 
-def calibration_energy(chip: ComputingChip, heat: Heat) -> float:
-    """Energy of the reads of one calibration. [J]"""
+def upkeep_energy(chip: ComputingChip, heat: Heat, upkeep: Upkeep | None) -> float:
+    """Energy of calibrations and trainings, reads and logic; of those per second, their power. [J]"""
     design = chip.computer.design
-    tiles, logic = calibration_effort(chip)
+    if upkeep is None:
+        return 0.0
     reads = sum(
         float(n) * sum(priced([activity], design.periphery, **design.priced_bits).values())
-        for n, activity in zip(tiles, heat.activities)
+        for n, activity in zip(upkeep.reads, heat.activities)
         if n
     )
-    return reads + logic * sum(digital_energies(chip).values())
+    return reads + upkeep.passes * sum(digital_energies(chip).values()) + upkeep.macs * design.periphery.digital_mac
 
 
 def energy_per_inference(chip: ComputingChip, heat: Heat, writes: float = 0.0) -> dict[str, float]:
@@ -45,7 +46,7 @@ def energy_per_inference(chip: ComputingChip, heat: Heat, writes: float = 0.0) -
         Energy of writes over the time in which they were made. [W]
     """
     standing = {
-        "calibration": heat.calibrations * calibration_energy(chip, heat) if heat.calibrations else 0.0,
+        "calibration": upkeep_energy(chip, heat, heat.upkeep),
         "write": writes,
         "leakage": float(heat.powers["leakage"].sum()),
     }
@@ -67,9 +68,18 @@ def component_powers(chip: ComputingChip, heat: Heat) -> dict[str, float]:
 
 
 def break_even_rate(chip: ComputingChip, heat: Heat, writes: float, machine: power.Machine) -> float:
-    """Rate above which the chip draws less than a conventional machine; 0 = at any, infinite = at none. [1/s]"""
+    """Rate above which the chip draws less than a conventional machine; 0 = at any, infinite = at none. [1/s]
+
+    Parameters
+    ----------
+    chip : ComputingChip
+    heat : Heat
+    writes : float
+        Energy of writes over the time in which they were made. [W]
+    machine : Machine
+    """
     moving = sum(dynamic_energies(chip, heat).values())
-    resting = writes + heat.calibrations * calibration_energy(chip, heat) + float(heat.powers["leakage"].sum())
+    resting = writes + upkeep_energy(chip, heat, heat.upkeep) + float(heat.powers["leakage"].sum())
     more, saved = resting - machine.leakage, machine.energy - moving
     if saved > 0:
         return max(0.0, more / saved)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import overload
 
 import numpy as np
 
-from stack3d.grids import Grid
 from stack3d.heat.channels import channel_runs
 from stack3d.layout import Rectangle, Stack, Surface
-from stack3d.meshes import CellMesh, Columns
 from stack3d.schema.cooling import CoolingDeck, FaceDeck
-from stack3d.thermal.mesh_problem import MeshProblem
-from stack3d.thermal.problem import Face, FilmLaw, HeatProblem, ThermalProblem
+from stack3d.thermal.problem import Face, FilmLaw, HeatProblem
 
 FIRST_RISE = 20.0
 """Rise of a face over ambient at which a film that follows its temperature begins. [K]"""
@@ -59,32 +55,20 @@ def side_area(stack: Stack) -> float:
     return total
 
 
-@overload
-def thermal_problem(stack: Stack, body: Grid, cooling: CoolingDeck) -> ThermalProblem: ...
-
-
-@overload
-def thermal_problem(stack: Stack, body: Columns | CellMesh, cooling: CoolingDeck) -> MeshProblem: ...
-
-
-@overload
-def thermal_problem(stack: Stack, body: Grid | Columns | CellMesh, cooling: CoolingDeck) -> ThermalProblem | MeshProblem: ...
-
-
-def thermal_problem(stack: Stack, body: Grid | Columns | CellMesh, cooling: CoolingDeck) -> ThermalProblem | MeshProblem:
-    """Stack, mesh or grid, cooled faces, patches and channels."""
-    ambient = cooling.ambient
-    if isinstance(body, CellMesh):
-        return MeshProblem(stack, body, {n: face_of(d, body.face_areas[n], ambient) for n, d in cooling.faces.items()})
+def patches_of(stack: Stack, cooling: CoolingDeck) -> list[tuple[Surface, Face]]:
+    """Patches of a cooling deck, then the films of channels, with their conditions."""
     patches: list[tuple[Surface, Face]] = []
     for surface, deck in zip(surfaces_of(cooling, stack), cooling.patches):
-        patches.append((surface, face_of(deck.condition, sum(box.area for box in surface.extents), ambient)))
+        area = sum(box.area for box in surface.extents)
+        patches.append((surface, face_of(deck.condition, area, cooling.ambient)))
     for run in channel_runs(stack):
         for name, surface in run.patches.items():
             patches.append((surface, Face(run.film(name), run.channels.inlet_temperature)))
-    top = face_of(cooling.top, stack.layers[-1].extent.area, ambient)
-    bottom = face_of(cooling.bottom, stack.layers[0].extent.area, ambient)
-    sides = face_of(cooling.sides, side_area(stack), ambient)
-    if isinstance(body, Columns):
-        return MeshProblem(stack, body, {"top": top, "bottom": bottom, "sides": sides, **{s.name: f for s, f in patches}})
-    return ThermalProblem(stack, body, top, bottom, sides, tuple(patches))
+    return patches
+
+
+def outer_faces(stack: Stack, cooling: CoolingDeck) -> dict[str, Face]:
+    """Conditions of ``top``, ``bottom`` and ``sides``."""
+    areas = {"top": stack.layers[-1].extent.area, "bottom": stack.layers[0].extent.area, "sides": side_area(stack)}
+    decks = {"top": cooling.top, "bottom": cooling.bottom, "sides": cooling.sides}
+    return {name: face_of(deck, areas[name], cooling.ambient) for name, deck in decks.items()}

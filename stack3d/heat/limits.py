@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import warnings
 
-from stack3d.chip.chip import Chip
-from stack3d.errors import Problem, ValidityWarning, did_you_mean
+import numpy as np
+
+from stack3d.chip.chip import Chip, ComputingChip
+from stack3d.errors import Problem, RangeError, ValidityWarning, did_you_mean
 from stack3d.heat.channels import warn_of_channels
 from stack3d.layout import Floats
 from stack3d.schema.material_laws import celsius
@@ -16,7 +18,14 @@ from stack3d.thermal.problem import HeatProblem
 def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution, highest: Floats | None = None) -> None:
     """Warn where a face passes what its cooling can do, or a layer its highest temperature.
 
-    `highest`, shape (layers,), is the hottest that each layer gets over a life, where one was followed [K].
+    Parameters
+    ----------
+    chip : Chip
+    problem : HeatProblem
+        With the films of the solution.
+    solution : ThermalSolution
+    highest : ndarray, shape (layers,), optional
+        Hottest that each layer gets over a life, where one was followed. [K]
     """
     for name, deck in chip.scenario.cooling.conditions.items():
         face = problem.faces[name]
@@ -34,13 +43,34 @@ def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution, 
             _warn(
                 f"cooling.{name} ({deck.name}): the face is at {surface:.1f} K, its limit is {deck.largest_temperature:.1f} K"
             )
-    warn_of_channels(chip.stack, solution)
+    warn_of_channels(problem, solution)
     _warn_of_laws(chip, solution, highest)
     for name, limit in chip.scenario.limits.items():
         for i, layer in enumerate(chip.stack.layers):
             peak = solution.field.layer_peak(layer.name)[0] if highest is None else float(highest[i])
             if name in (layer.role, layer.name) and peak > limit:
                 _warn(f"limits.{name}: layer {layer.name!r} reaches {peak:.2f} K, {peak - limit:.2f} K above its limit")
+
+
+def located(error: RangeError, chip: ComputingChip, field: Floats, watts: float) -> RangeError:
+    """The error of a law that a temperature leaves, with the hottest tile, the heat and what to do.
+
+    Parameters
+    ----------
+    error : RangeError
+    chip : ComputingChip
+    field : ndarray, shape (tiles, ny, nx)
+        Temperatures of the tiles. [K]
+    watts : float
+        Heat of the chip. [W]
+    """
+    if "temperature" not in str(error):
+        return error
+    i = int(np.argmax(field.max(axis=(1, 2))))
+    tile, layer = chip.computer.tiles[i], chip.computer.places[i][0]
+    hot = f"tile {tile.layer}[{tile.index}] in {layer} reaches {celsius(float(field[i].max()))} with {watts:.4g} W in the chip"
+    remedy = "lower power.sources or workload.rate, or cool better; --until thermal gives the temperatures"
+    return RangeError(f"{error}: {hot}; {remedy}")
 
 
 def _warn_of_laws(chip: Chip, solution: ThermalSolution, highest: Floats | None) -> None:

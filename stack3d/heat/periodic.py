@@ -89,10 +89,9 @@ def hot_spots(chip: ComputingChip, solution: ThermalSolution) -> list[Probe]:
 
 def instants(schedule: PowerSchedule, count: int) -> Floats:
     """Ascending instants over a period, `count` steps after each change of power, the shortest first. [s]"""
-    assert schedule.period is not None
-    lengths = np.diff([*schedule.times, schedule.period])
+    lengths = np.diff([*schedule.times, schedule.repeat])
     spaced = schedule.times[:, None] + lengths[:, None] * np.linspace(0.0, 1.0, count + 1)[:-1] ** 2
-    return np.append(spaced.ravel(), schedule.period)
+    return np.append(spaced.ravel(), schedule.repeat)
 
 
 class PeriodicHeat:
@@ -154,14 +153,13 @@ class PeriodicHeat:
     def swing(self, state: Heat, before: Swing | None = None) -> Swing:
         """One period by the fewest levels that age the cells alike; `before` if the powers of the state are its own."""
         self._sources, schedule = power_schedule(self.chip, state)
-        assert schedule.period is not None
         moving = schedule.powers - schedule.powers.mean(axis=0)
         if before is not None and np.abs(moving - before.moving).max() <= UNMOVED * np.abs(before.moving).max():
             return before
         field, boxes = state.field, state.field.size
         nodes, coarser = FEWEST_NODES, np.zeros(())
         while True:
-            times, shares = quadrature(schedule.times, schedule.period, nodes)
+            times, shares = quadrature(schedule.times, schedule.repeat, nodes)
             values = self._states(schedule, times)
             mean = shares @ values
             inside = (values - mean)[:, :boxes].reshape(-1, *self.shape)
@@ -193,7 +191,7 @@ class PeriodicHeat:
             return np.zeros(self.shape)
         schedule, n = self._schedule, len(self.chip.sources)
         powers = np.where(np.arange(schedule.powers.shape[1]) < n, schedule.powers, schedule.powers.mean(axis=0))
-        times, shares = quadrature(schedule.times, schedule.period or 0.0, MOST_NODES)
+        times, shares = quadrature(schedule.times, schedule.repeat, MOST_NODES)
         alone = PowerSchedule(schedule.times, powers, schedule.period)
         values = self._states(alone, times)
         high = np.concatenate([values, self._states(alone, instants(schedule, TURNS))]).max(axis=0) - shares @ values
@@ -211,9 +209,8 @@ class PeriodicHeat:
     def history(self, state: Heat) -> tuple[Floats, Floats]:
         """Instants over a period, shape (phases,) [s], and the mean of every tile at each, shape (phases, tiles). [K]"""
         self._sources, schedule = power_schedule(self.chip, state)
-        assert schedule.period is not None
         phases = instants(schedule, max(2, DRAWN // schedule.times.size))
-        times, shares = quadrature(schedule.times, schedule.period, MOST_NODES)
+        times, shares = quadrature(schedule.times, schedule.repeat, MOST_NODES)
         values = self._states(schedule, phases) - shares @ self._states(schedule, times)
         boxes = values[:, : state.field.size].reshape(-1, *self.shape)
         return phases, (state.field + boxes).mean(axis=(2, 3))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stack3d.chip.chip import ComputingChip
 from stack3d.geometry.grid import build_grid
-from stack3d.heat.faces import thermal_problem
+from stack3d.heat.meshing import Bricks
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
 from stack3d.thermal.grid.response import thermal_response
 from stack3d.thermal.grid.solver import TensorSolver
@@ -47,7 +47,7 @@ def site_heat(chip: ComputingChip, sites: Sequence[Site], powers: Mapping[str, F
     sites : sequence of (layer, Rectangle)
     powers : mapping of str to ndarray, shape (tiles,)
         By component; links as they are over one tier boundary. [W]
-    required : ndarray of int
+    required : ndarray of int, shape (required,)
         Sites that must be among those known.
 
     Notes
@@ -59,10 +59,10 @@ def site_heat(chip: ComputingChip, sites: Sequence[Site], powers: Mapping[str, F
     scenario, stack, sources = chip.scenario, chip.stack, chip.sources
     linear, mesh = linear_stack(stack), scenario.solver.mesh
     chosen = np.arange(len(sites))
-    solver = TensorSolver(thermal_problem(linear, build_grid(linear, list(sources), mesh, []), scenario.cooling))
+    solver = TensorSolver(Bricks(build_grid(linear, list(sources), mesh, [])).problem(linear, scenario.cooling))
     if not solver.is_direct:
         coarse = mesh.model_copy(update={"lateral": min(mesh.lateral, RESPONSE_LINES), "refinement": 1.0})
-        solver = TensorSolver(thermal_problem(linear, build_grid(linear, [], coarse, []), scenario.cooling))
+        solver = TensorSolver(Bricks(build_grid(linear, [], coarse, [])).problem(linear, scenario.cooling))
         solver = solver.with_tolerance(RESPONSE_TOLERANCE)
         above = {sites[int(i)][1].centre for i in required}
         others = np.setdiff1d(chosen, required)

@@ -8,7 +8,7 @@ import numpy as np
 
 from stack3d.chip.chip import Chip, ComputingChip
 from stack3d.heat.state import Heat
-from stack3d.heat.upkeep import calibration_effort, digital_energies
+from stack3d.heat.upkeep import Upkeep, digital_energies
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.time.schedule import PowerSchedule
 from stack3d.workload import power
@@ -23,26 +23,45 @@ def sources_as_programmed(chip: Chip) -> tuple[HeatSource, ...]:
     return heat_sources(chip, dynamic_powers(chip, targets, chip.mean_rate), chip.mean_rate)
 
 
+TILE_CONTRAST = 0.01
+"""Tiles whose power over the root of their area is below this share of the strongest source get no lines of their own."""
+
+
+def standing_out(chip: Chip) -> list[HeatSource]:
+    """Sources that a mesh has to follow: explicit ones, and tiles whose heat stands out beside them."""
+    everything = sources_as_programmed(chip)
+    strongest = max((_contrast(s) for s in everything), default=0.0)
+    return [s for i, s in enumerate(everything) if i < len(chip.sources) or _contrast(s) > TILE_CONTRAST * strongest]
+
+
+def _contrast(source: HeatSource) -> float:
+    """Power over the square root of the area, which the local rise of a small source follows. [W/m]"""
+    return abs(source.power) / float(np.sqrt(source.extent.area))
+
+
 def dynamic_powers(chip: ComputingChip, conductances: Mapping[str, Floats], rate: float) -> dict[str, Floats]:
     """Power of each tile by component that goes with the rate [1/s], shape (tiles,). [W]"""
     energies = chip.computer.energies(chip.computer.activities(conductances))
     return {name: rate * energy for name, energy in energies.items()}
 
 
-def calibration_power(chip: ComputingChip, energies: Mapping[str, Floats], per_second: float) -> Floats:
-    """Mean power of calibrations in each tile; that of their digital layers is spread over the tiles. [W]
+def upkeep_power(chip: ComputingChip, energies: Mapping[str, Floats], upkeep: Upkeep | None) -> Floats:
+    """Mean power of calibrations and trainings in each tile; that of their logic is spread over the tiles. [W]
 
     Parameters
     ----------
     chip : ComputingChip
     energies : mapping of str to ndarray, shape (tiles,)
         Of one inference by component. [J]
-    per_second : float
-        Calibrations per second. [1/s]
+    upkeep : Upkeep or None
+        Per second.
     """
-    tiles, logic = calibration_effort(chip)
-    digital = logic * sum(digital_energies(chip).values()) / tiles.size
-    return np.asarray(per_second * (tiles * sum(energies[name] for name in power.DYNAMIC) + digital))
+    each = np.asarray(sum(energies[name] for name in power.DYNAMIC))
+    if upkeep is None:
+        return np.zeros_like(each)
+    price = chip.computer.design.periphery.digital_mac
+    digital = upkeep.passes * sum(digital_energies(chip).values()) + upkeep.macs * price
+    return np.asarray(upkeep.reads * each + digital / each.size)
 
 
 def heat_sources(chip: ComputingChip, powers: Mapping[str, Floats], rate: float) -> tuple[HeatSource, ...]:

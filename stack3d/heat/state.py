@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stack3d.heat.upkeep import Upkeep
 from stack3d.layout import Floats
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.workload.power import TileActivity
@@ -35,8 +36,8 @@ class Heat:
         Of any box in the last iteration. [K]
     activities : tuple of TileActivity
         What each tile does per inference, with what its cells conduct.
-    calibrations : float
-        Of corrections, per second. [1/s]
+    upkeep : Upkeep or None
+        Reads that calibrate and train, per second; None = none.
     """
 
     solution: ThermalSolution
@@ -46,7 +47,7 @@ class Heat:
     iterations: int
     change: float
     activities: tuple[TileActivity, ...]
-    calibrations: float = 0.0
+    upkeep: Upkeep | None = None
 
     @property
     def tile_temperature(self) -> Floats:

@@ -8,7 +8,7 @@ from stack3d.chip.chip import Chip, ComputingChip
 from stack3d.errors import RangeError, SolverError
 from stack3d.geometry.grid import build_grid
 from stack3d.geometry.stack import tile_sites
-from stack3d.heat.faces import thermal_problem
+from stack3d.heat.meshing import Bricks
 from stack3d.heat.settle import settle
 from stack3d.heat.solvers import make_backend
 from stack3d.heat.state import Heat
@@ -28,8 +28,7 @@ class Trials:
         boxes = [HeatSource(f"site{i}", layer, box, 1.0) for i, (layer, box) in enumerate(sites)]
         grid = build_grid(chip.stack, [*chip.sources, *boxes], scenario.solver.mesh, [])
         profile = scenario.solver.model_copy(update={"backend": "tensor"})
-        problem = thermal_problem(chip.stack, grid, scenario.cooling)
-        self.backend = make_backend(scenario.model_copy(update={"solver": profile}), problem)
+        self.backend = make_backend(scenario.model_copy(update={"solver": profile}), chip.stack, Bricks(grid))
         self.ambient = scenario.cooling.ambient
         self.known: dict[tuple[Site, ...], Heat] = {}
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from stack3d.chip.chip import ComputingChip
 from stack3d.errors import DeckError, Problem
-from stack3d.heat.bodies import make_body
-from stack3d.heat.faces import thermal_problem
+from stack3d.heat.faces import outer_faces
+from stack3d.heat.meshing import meshed
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import make_backend
 from stack3d.heat.sources import sources_as_programmed
@@ -74,15 +74,14 @@ def verify(scenario: Scenario) -> Verification:
     sources = sources_as_programmed(chip)
     if scenario.geometry.mesh is not None:
         raise DeckError(Problem("geometry.mesh", "a mesh of your own has no series; compare it with a finer mesh of yours"))
-    problem = thermal_problem(stack, make_body(replace(chip, stack=stack)), scenario.cooling)
-    faces = problem.faces
+    body, faces = meshed(replace(chip, stack=stack)), outer_faces(stack, scenario.cooling)
     series = CosineSeries(stack, sources, faces["top"], faces["bottom"], faces["sides"])
     places: list[tuple[str, Place]] = [(f"probe {p.name}", Probe(p.layer, p.x, p.y, p.z)) for p in scenario.probes]
     if isinstance(chip, ComputingChip):
         places += [(f"tile {t.layer}[{t.index}]", Box(*place)) for t, place in zip(chip.computer.tiles, chip.computer.places)]
     places += [(f"layer {layer.name}", Box(layer.name, layer.extent)) for layer in stack.layers]
     exact = series.steady([place for _, place in places])
-    solution = make_backend(scenario, problem).solve(sources)
+    solution = make_backend(scenario, stack, body).solve(sources)
     rows = []
     for (name, place), value in zip(places, exact.temperature):
         if isinstance(place, Probe):
@@ -92,7 +91,7 @@ def verify(scenario: Scenario) -> Verification:
         rows.append(Comparison(name, computed, float(value)))
     rise = max(abs(r.exact - scenario.cooling.ambient) for r in rows)
     frozen = any(layer.material.conducts is not None for layer in chip.stack.layers)
-    backend = (
+    told = (
         f"{solution.statistics['backend']}, {solution.statistics['linear_solver']}, {solution.statistics['unknowns']} unknowns"
     )
-    return Verification(tuple(rows), rise, exact.truncation, backend, frozen)
+    return Verification(tuple(rows), rise, exact.truncation, told, frozen)

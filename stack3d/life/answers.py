@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from stack3d.chip import Computer
 from stack3d.life.attribution import add_attribution
 from stack3d.life.band import add_band
-from stack3d.life.history import History, curve, time_to_loss
+from stack3d.life.history import History, curve
 from stack3d.life.life import Life
+from stack3d.life.periods import Curve
 from stack3d.mvm import SinhCell
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
@@ -47,6 +48,7 @@ def ohmic_error(computer: Computer, layer: str) -> float:
 
 def answered(
     history: History,
+    read: Curve,
     lifetime: LifetimeDeck,
     record: Record,
     observer: Observer,
@@ -57,6 +59,8 @@ def answered(
     Parameters
     ----------
     history : History
+    read : Curve
+        What was read in it.
     lifetime : LifetimeDeck
     record : Record
         Of the epochs.
@@ -65,18 +69,20 @@ def answered(
     clock : Stopwatch
         Times it.
     """
-    times, accuracy = history.times, record["mvm/accuracy"]
+    mean, worst, instants = read.over_periods()
+    record.put("mvm/accuracy_mean", mean)
+    record.put("mvm/accuracy_worst", worst)
     computer, loss = history.end.computer, lifetime.accuracy_loss
     record.put("mvm/accuracy_ideal", computer.float_accuracy)
     record.put("mvm/ohmic_error", [ohmic_error(computer, name) for name in computer.matrices])
     record.along("network_layer", list(computer.matrices))
-    record.put("mvm/time_to_accuracy_loss", time_to_loss(times, accuracy, computer.float_accuracy, loss))
+    record.put("mvm/time_to_accuracy_loss", read.time_to_loss(computer.float_accuracy, loss))
     plan = [policy for policy in history.plan if not policy.renews]
-    alone = accuracy
+    alone = read
     if len(plan) < len(history.plan):  # how long the chips hold is asked of chips that are left alone
         with clock("hold"):
-            alone = np.array(curve(history.start, times, history.climates, plan))
-    [interval] = time_to_loss(times, alone.mean(axis=1)[:, None], float(alone[0].mean()), loss)
+            alone = curve(history.start, history.times, history.climates, plan)
+    interval = alone.of_the_mean().time_to_loss(float(alone.accuracy[0].mean()), loss)[0]
     hottest = np.stack([climate.mean.max(axis=(1, 2)) for climate in history.climates]).max(axis=0)
     endurance = endurance_at_hold(computer, hottest, float(interval))
     record.put("reliability/hold_interval", interval)
@@ -89,4 +95,4 @@ def answered(
     if lifetime.attribution:
         observer.stage("attribute")
         with clock("attribute"):
-            add_attribution(history, record)
+            add_attribution(history.up_to(float(instants[-1])), history.up_to(float(history.times[0])), record)

@@ -22,7 +22,8 @@ def without_mechanism(history: History, name: str) -> NDArray[np.float64]:
         return read_out(history.end, climates[-1], plan, last, exact_converters=True, layers=False).accuracy
     computer = fresh.computer.without(name)
     population = type(fresh.population).programmed(computer, fresh.samples, fresh.seed, fresh.programming_temperature)
-    end = replay(replace(fresh, computer=computer, population=population), times, climates, plan)
+    changed = replace(fresh, computer=computer, population=population)
+    end = replay(changed, times, climates, plan, history.end.fresh_accuracy)
     return read_out(end, climates[-1], plan, last, layers=False).accuracy
 
 
@@ -38,12 +39,20 @@ def with_ideal_tiles(history: History, tiles: Sequence[int]) -> NDArray[np.float
     return read_out(end, history.climates[-1], history.plan, len(history.times) - 1, ideal=chosen, layers=False).accuracy
 
 
-def add_attribution(history: History, record: Record) -> None:
-    """Accuracy at the end, and at the first read-out, with one mechanism, tier or layer off at a time; errors of the gains."""
+def add_attribution(history: History, first: History, record: Record) -> None:
+    """Accuracy at the end, and at the first read-out, with one mechanism, tier or layer off at a time; errors of the gains.
+
+    Parameters
+    ----------
+    history : History
+        Up to the worst instant of the last period, which is the end where nothing acts periodically.
+    first : History
+        The same up to its first read-out.
+    record : Record
+    """
     computer = history.end.computer
     names = [*computer.mechanisms, "converters"]
-    history = replace(history, start=replace(history.start, fresh_accuracy=history.end.fresh_accuracy))
-    layers, final = list(computer.matrices), record["mvm/accuracy"][-1]
+    layers, final = list(computer.matrices), record["mvm/accuracy_worst"][-1]
     tiles = [np.flatnonzero(history.tier_of_tile == i).tolist() for i in range(history.n_tiers)]
     found = {
         "": [without_mechanism(history, name) for name in names],
@@ -53,17 +62,11 @@ def add_attribution(history: History, record: Record) -> None:
     for suffix, rows in found.items():
         record.put(f"mvm/accuracy_without{suffix}", np.array(rows).mean(axis=1))
         record.put(f"mvm/accuracy_without{suffix}_error", _chance(np.array(rows) - final))
-    first, fresh = _at_first(history), record["mvm/accuracy"][0]
+    fresh = record["mvm/accuracy"][0]
     today = np.array([without_mechanism(first, name) for name in names])
     record.put("mvm/first_accuracy_without", today.mean(axis=1))
     record.put("mvm/first_accuracy_without_error", _chance(today - fresh))
     record.along("mechanism", names)
-
-
-def _at_first(history: History) -> History:
-    """The same life up to its first read-out."""
-    times, climates = history.times[:1], history.climates[:1]
-    return replace(history, times=times, climates=climates, end=replay(history.start, times, climates, history.plan))
 
 
 def _chance(gains: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from stack3d.devices.build import build_device, drawn, posterior_draws
 from stack3d.devices.model import DeviceModel
-from stack3d.life.history import History, curve, time_to_loss
+from stack3d.life.history import History, curve
 from stack3d.life.life import Life
 from stack3d.record import Record
 from stack3d.schema.device import BANDS
@@ -28,26 +28,25 @@ def add_band(history: History, lifetime: LifetimeDeck, record: Record) -> None:
     decks = {name: device.device for name, device in computer.devices.items()}
     fitted = any(posterior_draws(deck) for deck in decks.values())
     lives = [_other(start, {name: build_device(deck, band) for name, deck in decks.items()}) for band in BANDS]
-    curves = [np.array(curve(life, history.times, history.climates, plan)) for life in lives]
+    curves = [curve(life, history.times, history.climates, plan) for life in lives]
     if fitted:
         for index in range(DRAWS):
             devices = {n: build_device(drawn(d, index) if posterior_draws(d) else d) for n, d in decks.items()}
             lives.append(_other(start, devices))
-            curves.append(np.array(curve(lives[-1], history.times, history.climates, plan)))
-        draws = np.array(curves[len(BANDS) :])
+            curves.append(curve(lives[-1], history.times, history.climates, plan))
+        draws = np.array([c.over_periods()[0] for c in curves[len(BANDS) :]])
         record.put("mvm/accuracy_draws", draws.mean(axis=2))
         record.along("posterior_draw", range(DRAWS))
-        order = np.argsort([c.mean() for c in curves], kind="stable")
+        order = np.argsort([c.over_periods()[0].mean() for c in curves], kind="stable")
         chosen = [int(order[0]), BANDS.index("default"), int(order[-1])]
         lives, curves = [lives[i] for i in chosen], [curves[i] for i in chosen]
-    stacked = np.array(curves)
     loss = lifetime.accuracy_loss
-    record.put("mvm/accuracy_band", stacked)
-    lost = [time_to_loss(history.times, c, computer.float_accuracy, loss) for c in stacked]
+    record.put("mvm/accuracy_band", [c.over_periods()[0] for c in curves])
+    lost = [c.time_to_loss(computer.float_accuracy, loss) for c in curves]
     record.put("mvm/time_to_accuracy_loss_band", lost)
     alone = [policy for policy in plan if not policy.renews]
-    held = stacked if len(alone) == len(plan) else [np.array(curve(a, history.times, history.climates, alone)) for a in lives]
-    holds = [time_to_loss(history.times, c.mean(axis=1)[:, None], float(c[0].mean()), loss)[0] for c in held]
+    held = curves if len(alone) == len(plan) else [curve(a, history.times, history.climates, alone) for a in lives]
+    holds = [c.of_the_mean().time_to_loss(float(c.accuracy[0].mean()), loss)[0] for c in held]
     record.put("reliability/hold_interval_band", holds)
     record.along("band", BANDS)
 

@@ -15,6 +15,7 @@ from stack3d import storage
 from stack3d.devices.state import CellState
 from stack3d.heat.climate import Climate
 from stack3d.heat.periodic import Swing
+from stack3d.heat.upkeep import Upkeep
 from stack3d.life.life import Bill, Life, Totals
 from stack3d.life.population import Population
 from stack3d.record import Record, over_time
@@ -31,6 +32,8 @@ class Progress:
     life : Life
     rows : sequence of Record
         Output variables of the epochs.
+    between : mapping of float to ndarray, shape (chips,)
+        Accuracy at further instants [s].
     climates : sequence of Climate
         Temperatures of the epochs.
     field : ndarray, shape (tiles, ny, nx)
@@ -43,6 +46,7 @@ class Progress:
     ahead: Sequence[float]
     life: Life
     rows: Sequence[Record]
+    between: Mapping[float, NDArray[np.float64]]
     climates: Sequence[Climate]
     field: NDArray[np.float64]
     swing: Swing | None
@@ -64,6 +68,9 @@ def save(path: Path, key: str, progress: Progress) -> None:
     for layer, state in life.population.states.items():
         arrays |= {f"state/{layer}/{name}": value for name, value in state.arrays().items()}
     arrays |= {f"reference/{layer}": value for layer, value in life.reference.items()}
+    arrays |= {f"calibrated/{layer}": value for layer, value in life.calibrated.items()}
+    arrays |= {"upkeep/reads": life.bill.upkeep.reads}
+    arrays |= {f"between/{i}": np.append(t, value) for i, (t, value) in enumerate(progress.between.items())}
     arrays |= {f"totals/{f.name}": getattr(life.totals, f.name) for f in fields(Totals) if f.name != "others"}
     arrays |= {f"other/{name}": value for name, value in life.totals.others.items()}
     arrays |= {f"row/{name}": value for name, value in over_time(progress.rows, progress.times).items()}
@@ -76,6 +83,7 @@ def save(path: Path, key: str, progress: Progress) -> None:
         "key": key,
         "fresh_accuracy": life.fresh_accuracy,
         "bill": [life.bill.refreshes, life.bill.pulses, life.bill.energy],
+        "upkeep": [life.bill.upkeep.passes, life.bill.upkeep.macs],
     }
     with storage.beside(path) as scratch:
         with scratch.open("wb") as file:
@@ -122,10 +130,11 @@ def _restored(facts: Mapping[str, Any], arrays: Mapping[str, Any], start: Life) 
     life = replace(
         start,
         population=Population({layer: CellState.from_arrays(parts) for layer, parts in states.items()}),
-        bill=Bill(refreshes, pulses, energy, arrays["tile_energy"]),
+        bill=Bill(refreshes, pulses, energy, arrays["tile_energy"], Upkeep(arrays["upkeep/reads"], *facts["upkeep"])),
         totals=Totals(**{n: v if v.ndim else v.item() for n, v in below("totals/").items()}, others=below("other/")),
         reference=below("reference/"),
         fresh_accuracy=facts["fresh_accuracy"],
+        calibrated=below("calibrated/"),
         time=times[-1],
     )
     climates = [Climate(**below(f"climate/{i}/")) for i in range(len(times))]
@@ -133,4 +142,6 @@ def _restored(facts: Mapping[str, Any], arrays: Mapping[str, Any], start: Life) 
     for name, values in below("row/").items():
         for row, value in zip(rows, values):
             row.put(name, value)
-    return Progress(times, arrays["ahead"].tolist(), life, rows, climates, arrays["field"], Swing(**swing) if swing else None)
+    between = {float(value[0]): value[1:] for value in below("between/").values()}
+    found = Swing(**swing) if swing else None
+    return Progress(times, arrays["ahead"].tolist(), life, rows, between, climates, arrays["field"], found)

@@ -15,7 +15,17 @@ from stack3d.life.population import Population
 def errors_by_tier(
     computer: Computer, population: Population, conductances: Mapping[str, Any], tier_of_tile: NDArray[np.intp], n_tiers: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of conductance minus target per tier; NaN where a tier has no cells. [S]"""
+    """Mean and standard deviation of conductance minus target per tier; NaN where a tier has no cells. [S]
+
+    Parameters
+    ----------
+    computer : Computer
+    population : Population
+    conductances : mapping of str to ndarray
+        By matrix, shape (chips, devices, n_inputs, n_columns). [S]
+    tier_of_tile : ndarray of int, shape (tiles,)
+    n_tiers : int
+    """
     sums = np.zeros((3, n_tiers))
     for name, state in population.states.items():
         error = np.asarray(conductances[name], dtype=np.float64) - state.target

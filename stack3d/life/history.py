@@ -1,4 +1,4 @@
-"""A followed life: its chips, climates and policies, lived again, and the time to a loss."""
+"""A followed life: its chips, climates and policies, lived again, to its end or to any instant before."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.heat.climate import Climate
-from stack3d.life.epochs import elapse
+from stack3d.life.epochs import elapse, programmed
 from stack3d.life.life import Life
+from stack3d.life.periods import Curve, read_between
 from stack3d.life.policy import Policy
 from stack3d.life.reading import read_out
 
@@ -39,49 +40,60 @@ class History:
     tier_of_tile: NDArray[np.intp]
     n_tiers: int
 
+    def up_to(self, instant: float) -> History:
+        """The same life up to an instant, which may lie past its end. [s]"""
+        if instant == self.times[-1]:
+            return self
+        epoch = min(int(np.searchsorted(self.times, instant)), len(self.times) - 1)
+        times, climates = np.append(self.times[:epoch], instant), self.climates[: epoch + 1]
+        end = replay(self.start, times, climates, self.plan, self.end.fresh_accuracy)
+        return replace(self, times=times, climates=climates, end=end)
 
-def time_to_loss(times: NDArray[np.float64], accuracy: NDArray[np.float64], ideal: float, loss: float) -> NDArray[np.float64]:
-    """Time at which each chip first lies `loss` below `ideal`, between epochs by ln t; NaN when it never does. [s].
+
+def replay(
+    life: Life, times: NDArray[np.float64], climates: Sequence[Climate], plan: Sequence[Policy], fresh: float | None
+) -> Life:
+    """The same history of temperatures and acts, from programming to the end, for another computer or band.
 
     Parameters
     ----------
+    life : Life
+        Just programmed.
     times : ndarray, shape (times,)
-    accuracy : ndarray, shape (times, chips)
+        Ends of the epochs. [s]
+    climates : sequence of Climate
+        Of the epochs.
+    plan : sequence of Policy
+    fresh : float or None
+        Accuracy at the first read-out, which triggers look back to. [-]
     """
-    limit = ideal - loss
-    out = np.full(accuracy.shape[1], np.nan)
-    for chip, curve in enumerate(accuracy.T):
-        below = np.flatnonzero(curve < limit)
-        if below.size == 0:
-            continue
-        k = below[0]
-        if k == 0:
-            out[chip] = times[0]
-        else:
-            share = (curve[k - 1] - limit) / (curve[k - 1] - curve[k])
-            out[chip] = np.exp(np.log(times[k - 1]) + share * np.log(times[k] / times[k - 1]))
-    return out
-
-
-def replay(life: Life, times: NDArray[np.float64], climates: Sequence[Climate], plan: Sequence[Policy]) -> Life:
-    """The same history of temperatures and acts, from programming to the end, for another computer or band."""
-    for policy in plan:
-        life = policy.programmed(life, climates[0])
+    life = programmed(life, climates[0], plan)
     for epoch, (now, climate) in enumerate(zip(times, climates)):
-        life = elapse(life, float(now), climate, plan, epoch)
+        life = replace(elapse(life, float(now), climate, plan, epoch), fresh_accuracy=fresh)
     return life
 
 
-def curve(
-    life: Life, times: NDArray[np.float64], climates: Sequence[Climate], plan: Sequence[Policy]
-) -> list[NDArray[np.float64]]:
-    """Accuracy of every chip at the end of every epoch through the same temperatures."""
-    for policy in plan:
-        life = policy.programmed(life, climates[0])
-    curve: list[NDArray[np.float64]] = []
+def curve(life: Life, times: NDArray[np.float64], climates: Sequence[Climate], plan: Sequence[Policy]) -> Curve:
+    """Accuracy of every chip over a life through the same temperatures.
+
+    Parameters
+    ----------
+    life : Life
+        Just programmed.
+    times : ndarray, shape (times,)
+        Ends of the epochs. [s]
+    climates : sequence of Climate
+        Of the epochs.
+    plan : sequence of Policy
+    """
+    life = programmed(life, climates[0], plan)
+    readings: list[NDArray[np.float64]] = []
+    between: dict[float, NDArray[np.float64]] = {}
     for epoch, (now, climate) in enumerate(zip(times, climates)):
-        life = elapse(life, float(now), climate, plan, epoch)
-        curve.append(read_out(life, climate, plan, epoch, layers=False).accuracy)
+        before, life = life, elapse(life, float(now), climate, plan, epoch)
+        readings.append(read_out(life, climate, plan, epoch, layers=False).accuracy)
         if life.fresh_accuracy is None:
-            life = replace(life, fresh_accuracy=float(curve[0].mean()))
-    return curve
+            life = replace(life, fresh_accuracy=float(readings[0].mean()))
+        following = float(times[epoch + 1]) if epoch + 1 < len(times) else np.inf
+        between |= read_between(before, life, following, float(times[-1]), climate, plan, epoch)
+    return Curve(times, np.array(readings), between, plan)

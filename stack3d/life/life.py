@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stack3d.chip import Computer, ComputingChip
 from stack3d.heat.climate import Climate
+from stack3d.heat.upkeep import Upkeep, verify_energies
 from stack3d.life.population import Population
 
 
@@ -25,15 +26,18 @@ class Bill:
     pulses : float
         Write pulses.
     energy : float
-        Of the pulses. [J]
+        Of the pulses, each with the read that verifies it. [J]
     tile_energy : ndarray, shape (tiles,)
         The same by tile. [J]
+    upkeep : Upkeep
+        Reads that calibrated and trained, those of the programmed chip included.
     """
 
     refreshes: float
     pulses: float
     energy: float
     tile_energy: NDArray[np.float64]
+    upkeep: Upkeep
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +51,7 @@ class Totals:
     equivalent_time : ndarray, shape (tiers,)
         At one temperature, that ages the retention of a nominal cell as much. [s]
     calibration_energy : float
-        Of all reads that calibrated corrections, per chip. [J]
+        Of all reads that calibrated or trained, per chip. [J]
     first_energy : float
         Of one inference in the first epoch; NaN before it. [J]
     accuracy : float
@@ -90,6 +94,8 @@ class Life:
         What fresh chips read, by layer, for drift compensation.
     fresh_accuracy : float or None
         Mean over chips at the first read-out.
+    calibrated : mapping of str to ndarray
+        What the cells conducted when corrections were last measured, by layer; empty where none ever are. [S]
     """
 
     chip: ComputingChip
@@ -100,6 +106,7 @@ class Life:
     totals: Totals
     reference: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     fresh_accuracy: float | None = None
+    calibrated: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
@@ -136,19 +143,33 @@ class Life:
         """Cells programmed again now, and billed; see `Population.rewritten`."""
         key = [self.seed, event, int(self.time) % 2**31, int(np.ceil(self.time) // 2**31)]
         population, bills = self.population.rewritten(self.computer, climate, key, **choice)
+        return replace(self, population=population).billed(1.0, {n: b.pulses / self.samples for n, b in bills.items()})
+
+    def billed(self, writes: float, pulses: Mapping[str, float]) -> Life:
+        """The same chips with so many writes more on the bill, of so many pulses a chip by layer, each read after it."""
+        verify = verify_energies(self.computer)
+        spent = 0.0
         tile_energy = self.bill.tile_energy.copy()
-        for name, bill in bills.items():
+        for name, count in pulses.items():
+            write = self.computer.devices[name].device.write
+            joule = count * ((write.energy if write else 0.0) + verify[name])
+            spent += joule
             tiles = self.computer.tiles_of(name)
             cells = sum(t.weights for _, t in tiles)
             for i, tile in tiles:
-                tile_energy[i] += bill.energy / self.samples * tile.weights / cells
-        total = Bill(
-            self.bill.refreshes + 1,
-            self.bill.pulses + sum(b.pulses for b in bills.values()) / self.samples,
-            self.bill.energy + sum(b.energy for b in bills.values()) / self.samples,
-            tile_energy,
+                tile_energy[i] += joule * tile.weights / cells
+        bill = replace(
+            self.bill,
+            refreshes=self.bill.refreshes + writes,
+            pulses=self.bill.pulses + sum(pulses.values()),
+            energy=self.bill.energy + spent,
+            tile_energy=tile_energy,
         )
-        return replace(self, population=population, bill=total)
+        return replace(self, bill=bill)
+
+    def kept_up(self, upkeep: Upkeep, times: float = 1.0) -> Life:
+        """The same chips with reads that calibrate or train on the bill."""
+        return replace(self, bill=replace(self.bill, upkeep=self.bill.upkeep.plus(upkeep, times)))
 
     def conductances(self, climate: Climate) -> dict[str, Any]:
         """What a noiseless read sees while the chip computes. [S]"""

@@ -11,21 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.chip import ComputingChip
+from stack3d.errors import RangeError
 from stack3d.fields import registered
 from stack3d.heat.climate import Climate
+from stack3d.heat.limits import located
 from stack3d.heat.periodic import PeriodicHeat, Swing
 from stack3d.heat.settle import settle
-from stack3d.heat.sources import power_schedule
+from stack3d.heat.sources import heat_sources, power_schedule, total_power, upkeep_power
 from stack3d.heat.state import Heat
-from stack3d.heat.upkeep import calibrations
+from stack3d.heat.upkeep import Upkeep
 from stack3d.life import checkpoint
 from stack3d.life.answers import answered
-from stack3d.life.epochs import elapse
+from stack3d.life.epochs import elapse, programmed
 from stack3d.life.histogram import histogram_edges
 from stack3d.life.history import History
 from stack3d.life.life import Life
 from stack3d.life.moment import Moment
 from stack3d.life.outputs import LifeOutput, closed, epoch_record
+from stack3d.life.periods import Curve, read_between
 from stack3d.life.policy import Policy
 from stack3d.life.reading import read_out
 from stack3d.life.start import climate_of, first_heat, fresh_life, leaking_of, limits_of, present
@@ -73,6 +76,7 @@ class Loop:
         self.times: list[float] = []
         self.climates: list[Climate] = []
         self.rows: list[Record] = []
+        self.between: dict[float, NDArray[np.float64]] = {}
 
     def run(self) -> tuple[Record, ThermalSolution]:
         """Follow the chips through all epochs, then answer."""
@@ -97,6 +101,9 @@ class Loop:
             if self._is_coarse(moment, ahead):
                 ahead.insert(0, float(np.sqrt(life.time * ahead[0])))
                 continue
+            with self.clock("read"):
+                following, end = ahead[1] if len(ahead) > 1 else np.inf, ahead[-1]
+                self.between |= read_between(life, moment.after, following, end, moment.climate, self.plan, len(self.times))
             life, field = moment.after, moment.heat.field
             self.times.append(ahead.pop(0))
             self.climates.append(moment.climate)
@@ -107,7 +114,7 @@ class Loop:
                     checkpoint.save(
                         self.resume,
                         self.key,
-                        checkpoint.Progress(self.times, ahead, life, self.rows, self.climates, field, swing),
+                        checkpoint.Progress(self.times, ahead, life, self.rows, self.between, self.climates, field, swing),
                     )
         record.add(over_time(self.rows, self.times))
         followed = History(
@@ -115,7 +122,8 @@ class Loop:
         )
         edges = histogram_edges(self.computer)
         record.along("conductance", 0.5 * (edges[1:] + edges[:-1]))
-        answered(followed, self.lifetime, record, self.observer, self.clock)
+        read = Curve(followed.times, record["mvm/accuracy"], self.between, self.plan)
+        answered(followed, read, self.lifetime, record, self.observer, self.clock)
         for output in registered(LifeOutput):
             output.of_life(followed, record)
         return record, self.first.solution
@@ -134,37 +142,39 @@ class Loop:
         """The checkpoint, or freshly programmed chips; ends of epochs ahead, temperature, and its swings."""
         stored = checkpoint.load(self.resume, self.key, start) if self.resume is not None else None
         if stored is None:
-            life = start
-            for policy in self.plan:
-                life = policy.programmed(life, climate_of(self.first.field, swing))
+            life = programmed(start, climate_of(self.first.field, swing), self.plan)
             return life, epoch_times(self.lifetime).tolist(), self.first.field, swing
         self.times, self.climates = list(stored.times), list(stored.climates)
-        self.rows = list(stored.rows)
+        self.rows, self.between = list(stored.rows), dict(stored.between)
         self.observer.stage("resume", epochs=f"{len(stored.times)}/{len(stored.times) + len(stored.ahead)}")
         return stored.life, list(stored.ahead), stored.field, stored.swing
 
     def _epoch(self, life: Life, epoch: int, end: float, field: NDArray[np.float64], swing: Swing | None) -> Moment:
-        """Temperature of the epoch and the chips at its end, found together; one way, the first heat stays.
+        """Temperature of the epoch and the chips at its end, found together.
 
-        The writes that heat are those that are billed.
+        The writes, calibrations and trainings that heat are those that are billed. One way, the temperature is that of the
+        first heat, whatever they add to it.
         """
-        state, per_second = self.first, calibrations(self.chip, life.time, end) / (end - life.time)
+        state = self.first
         after = self._elapsed(life, epoch, end, climate_of(field, swing))
         for _ in range(MOST_PASSES if self.lifetime.coupling.enabled else 0):
             guess = after
-            state = self._settled(life, guess, epoch, end, field, swing, per_second)
+            state = self._settled(life, guess, epoch, end, field, swing)
             before, field = swing, state.field
             if self.periodic is not None:
                 with self.clock("heat"):
                     swing = self.periodic.swing(state, swing)
             after = self._elapsed(life, epoch, end, climate_of(field, swing))
             is_billed = np.allclose(after.bill.tile_energy, guess.bill.tile_energy, rtol=1e-12, atol=0.0)
+            is_billed &= after.bill.upkeep.is_close(guess.bill.upkeep)
             if before is swing and is_billed:
                 break
         else:
             if self.lifetime.coupling.enabled and not is_billed:
                 after = guess
-        state, climate = replace(state, calibrations=per_second), climate_of(state.field, swing)
+        if not self.lifetime.coupling.enabled:
+            state = self._one_way(life, after)
+        climate = climate_of(state.field, swing)
         with self.clock("read"):
             reading = read_out(after, climate, self.plan, epoch)
         if after.fresh_accuracy is None:
@@ -179,8 +189,11 @@ class Loop:
         return np.asarray(np.maximum(peaks, self.periodic.layer_peaks(state.solution, swing)))
 
     def _elapsed(self, life: Life, epoch: int, end: float, climate: Climate) -> Life:
-        with self.clock("age"):
-            return elapse(life, end, climate, self.plan, epoch)
+        try:
+            with self.clock("age"):
+                return elapse(life, end, climate, self.plan, epoch)
+        except RangeError as error:
+            raise located(error, self.chip, climate.levels.max(axis=0), self.first.solution.heat_in) from None
 
     def _settled(
         self,
@@ -190,7 +203,6 @@ class Loop:
         end: float,
         field: NDArray[np.float64],
         swing: Swing | None,
-        per_second: float,
     ) -> Heat:
         """Fixed point of temperature, leakage and what the cells conduct on average over the epoch; `guess` ends it."""
 
@@ -202,7 +214,7 @@ class Loop:
                 return {name: 0.5 * (before[name] + after[name]) for name in before}
 
         with self.clock("heat"):
-            power = (guess.bill.tile_energy - life.bill.tile_energy) / (end - life.time)
+            power, upkeep = _upkeep_of(life, guess, end)
             return settle(
                 self.chip,
                 self.backend,
@@ -212,8 +224,18 @@ class Loop:
                 power,
                 self._above(swing),
                 leaking_of(swing),
-                per_second,
+                upkeep,
             )
+
+    def _one_way(self, life: Life, after: Life) -> Heat:
+        """The first heat with the powers of an epoch's writes, calibrations and trainings; its temperature stays."""
+        writes, upkeep = _upkeep_of(life, after, after.time)
+        first = self.first
+        calibrating = upkeep_power(self.chip, self.chip.computer.energies(first.activities), upkeep)
+        powers = {**first.powers, "write": writes, "calibration": calibrating}
+        before, now = (total_power(heat_sources(self.chip, p, first.rate)) for p in (first.powers, powers))
+        solution = replace(first.solution, heat_in=first.solution.heat_in + now - before)
+        return replace(first, solution=solution, powers=powers, upkeep=upkeep)
 
     def _above(self, swing: Swing | None) -> Callable[[float], NDArray[np.float64] | float]:
         """Rate [1/s] → how far the hottest instant of a period lies above the mean of each box. [K]"""
@@ -246,3 +268,10 @@ class Loop:
             peak=f"{moment.heat.field.max():.1f} K",
             iterations=moment.heat.iterations,
         )
+
+
+def _upkeep_of(life: Life, later: Life, end: float) -> tuple[NDArray[np.float64], Upkeep]:
+    """What was billed between two states, over the time between: power of writes in each tile [W], other work per second."""
+    seconds = end - life.time
+    power = (later.bill.tile_energy - life.bill.tile_energy) / seconds
+    return power, later.bill.upkeep.per_second(life.bill.upkeep, seconds)

@@ -10,10 +10,9 @@ import numpy as np
 
 from stack3d.chip import Computer, ComputingChip
 from stack3d.heat.climate import Climate
-from stack3d.heat.energy import calibration_energy, energy_per_inference
+from stack3d.heat.energy import energy_per_inference, upkeep_energy
 from stack3d.heat.periodic import Swing
 from stack3d.heat.state import Heat
-from stack3d.heat.upkeep import calibrations
 from stack3d.layout import Floats
 from stack3d.life.life import Life, Totals
 from stack3d.life.reading import Reading
@@ -90,11 +89,12 @@ class Moment:
         """What the life has added up when the epoch has ended; `others` as `Totals` has them."""
         so_far, energy = self.before.totals, self.inference_energy
         is_first = so_far.epochs == 0
-        times = calibrations(self.chip, self.before.time, self.after.time) + is_first  # that of the programmed chip
+        done, so_many = self.after.bill.upkeep, self.before.bill.upkeep
+        added = done if is_first else done.plus(so_many, -1.0)  # with that of the programmed chip
         return Totals(
             epochs=so_far.epochs + 1,
             equivalent_time=so_far.equivalent_time + self.equivalent_time(),
-            calibration_energy=so_far.calibration_energy + times * calibration_energy(self.chip, self.heat),
+            calibration_energy=so_far.calibration_energy + upkeep_energy(self.chip, self.heat, added),
             first_energy=energy if is_first else so_far.first_energy,
             accuracy=float(np.mean(self.reading.accuracy)),
             tile_temperature=self.heat.tile_temperature,

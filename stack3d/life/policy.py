@@ -19,6 +19,8 @@ class Policy(Protocol):
 
     renews: bool
     """Whether it writes again what has aged."""
+    measures: bool
+    """Whether its acts only read."""
 
     def check(self, computer: Computer) -> list[Problem]:
         """What this computer cannot do."""
@@ -35,6 +37,12 @@ class Policy(Protocol):
     def wear(self, life: Life, climate: Climate, times: float) -> Life:
         """Count `times` acts whose outcome is overwritten by a later one."""
 
+    def around(self, time: float) -> tuple[float, float]:
+        """Last periodic act before `time` and the first at or after it; 0 and infinity where it has none. [s]"""
+
+    def written(self, life: Life, climate: Climate, times: float) -> Life:
+        """After `times` writes by another policy, the last of them just now."""
+
     def is_due(self, life: Life, climate: Climate) -> bool:
         """Whether the state of the chips asks for an act now."""
 
@@ -44,13 +52,24 @@ class Policy(Protocol):
     def correct(
         self, life: Life, matrices: dict[str, mvm.AnalogMatrix], seen: Mapping[str, Any], climate: Climate
     ) -> tuple[dict[str, mvm.AnalogMatrix], dict[str, mvm.Compensation]]:
-        """Matrices with new converter ranges, and digital corrections by layer."""
+        """Matrices with new converter ranges, and digital corrections by layer.
+
+        Parameters
+        ----------
+        life : Life
+        matrices : dict of str to AnalogMatrix
+            As the policies before left them.
+        seen : mapping of str to ndarray
+            Conductances by matrix, shape (chips, devices, n_inputs, n_columns). [S]
+        climate : Climate
+        """
 
 
 class Passive:
     """Policy that does nothing; others override what they do."""
 
     renews: bool = False
+    measures: bool = False
 
     def check(self, computer: Computer) -> list[Problem]:
         """Return no problems."""
@@ -70,6 +89,14 @@ class Passive:
 
     def wear(self, life: Life, climate: Climate, times: float) -> Life:
         """Wear nothing."""
+        return life
+
+    def around(self, time: float) -> tuple[float, float]:
+        """Return no acts."""
+        return 0.0, float("inf")
+
+    def written(self, life: Life, climate: Climate, times: float) -> Life:
+        """Do nothing."""
         return life
 
     def is_due(self, life: Life, climate: Climate) -> bool:

@@ -46,7 +46,17 @@ class Population:
 
     @classmethod
     def programmed(cls, computer: Computer, samples: int, seed: int, temperature: float) -> Population:
-        """Program `samples` chips; the same seed gives the same chips whatever else is computed."""
+        """Program `samples` chips; the same seed gives the same chips whatever else is computed.
+
+        Parameters
+        ----------
+        computer : Computer
+        samples : int
+            Chips.
+        seed : int
+        temperature : float
+            Of the cells during the write. [K]
+        """
         states = {}
         for index, (name, matrix) in enumerate(computer.matrices.items()):
             rng = np.random.default_rng([seed, PROGRAM, index])
@@ -57,7 +67,17 @@ class Population:
         return cls(states)
 
     def aged(self, computer: Computer, duration: float, climate: Climate, rate: float = 0.0) -> Population:
-        """The chips after `duration` [s] in a climate, in whatever order its levels, at a mean `rate` of inferences [s⁻¹]."""
+        """The chips after `duration` [s] in a climate, in whatever order its levels, at a mean `rate` of inferences [s⁻¹].
+
+        Parameters
+        ----------
+        computer : Computer
+        duration : float
+            [s]
+        climate : Climate
+        rate : float
+            Mean inferences. [1/s]
+        """
         states = dict(self.states)
         for share, field in zip(climate.shares, climate.levels):
             for name, state in states.items():
@@ -124,7 +144,17 @@ class Population:
     def worn(
         self, computer: Computer, times: float, shares: Mapping[str, NDArray[np.float64] | float], climate: Climate
     ) -> Population:
-        """Wear of `times` further writes, each a share of a full write in every cell, by layer; conductances stay."""
+        """Wear of `times` further writes, each a share of a full write in every cell, by layer; conductances stay.
+
+        Parameters
+        ----------
+        computer : Computer
+        times : float
+            Further writes. [-]
+        shares : mapping of str to ndarray or float
+            By matrix, share of a full write in each cell, broadcast against its states. [-]
+        climate : Climate
+        """
         states = {}
         for name, state in self.states.items():
             device = computer.devices[name]

@@ -77,6 +77,9 @@ def read_out(
     warm = {name: float(np.mean([field_[i].mean() for i, _ in computer.tiles_of(name)])) for name in computer.matrices}
     matrices, wire_error = with_warm_wires(computer, warm, seen)
     corrections: dict[str, mvm.Compensation] = {}
+    if ideal and life.calibrated:
+        asked = {n: np.where(cells, life.population.states[n].target, life.calibrated[n]) for n, cells in ideal.items()}
+        life = replace(life, calibrated={**life.calibrated, **asked})
     for policy in plan:
         matrices, more = policy.correct(life, matrices, seen, climate)
         for name, one in more.items():

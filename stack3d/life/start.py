@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.chip import ComputingChip
+from stack3d.errors import RangeError, SolverError, ValidityWarning
 from stack3d.heat.climate import Climate
 from stack3d.heat.outputs import add_power, thermal_values
 from stack3d.heat.periodic import Swing
 from stack3d.heat.settle import settle
 from stack3d.heat.state import Heat, Limits
+from stack3d.heat.upkeep import Upkeep
 from stack3d.life.life import Bill, Life, Totals
 from stack3d.life.policy import Policy
 from stack3d.life.population import Population
@@ -26,7 +31,8 @@ def fresh_life(chip: ComputingChip) -> Life:
     temperature = computer.design.lifetime.programming_temperature
     population = Population.programmed(computer, chips.samples, chips.seed, temperature)
     tiles, tiers = len(computer.tiles), len(chip.stack.with_role("rram"))
-    bill, totals = Bill(0.0, 0.0, 0.0, np.zeros(tiles)), Totals.fresh(tiers, tiles)
+    bill = Bill(0.0, 0.0, 0.0, np.zeros(tiles), Upkeep(np.zeros(tiles)))
+    totals = Totals.fresh(tiers, tiles)
     return Life(chip, computer, population, 0.0, bill, totals)
 
 
@@ -45,6 +51,8 @@ def first_heat(
     plan: Sequence[Policy],
     swing: Swing | None = None,
     above: Callable[[float], NDArray[np.float64] | float] = lambda rate: 0.0,
+    *,
+    beyond: bool = False,
 ) -> Heat:
     """Heat of chips just programmed, mean over a period of the power.
 
@@ -58,20 +66,28 @@ def first_heat(
         Within a period of the power.
     above : callable
         Rate [1/s] → how far the hottest instant of a period lies above the mean of each box; see `settle`. [K]
+    beyond : bool
+        Where a chip is hotter than its laws allow, give the temperatures of its power at ambient, with a warning that says why.
     """
     life = fresh_life(chip)
     nx, ny = chip.computer.design.lifetime.subgrid
     start = np.full((len(chip.computer.tiles), ny, nx), chip.scenario.cooling.ambient)
     limits = limits_of(chip, plan)
-    return settle(
-        chip,
-        backend,
-        lambda field: life.conductances(climate_of(field, swing)),
-        start,
-        limits,
-        above=above,
-        leaking=leaking_of(swing),
-    )
+
+    def settled(limits: Limits) -> Heat:
+        def conductances(field: NDArray[np.float64]) -> dict[str, Any]:
+            return life.conductances(climate_of(field, swing))
+
+        return settle(chip, backend, conductances, start, limits, above=above, leaking=leaking_of(swing))
+
+    try:
+        return settled(limits)
+    except (RangeError, SolverError) as error:
+        if not beyond:
+            raise
+        text = f"{error}; these temperatures are of the power at ambient, before leakage and cells follow them"
+        warnings.warn(ValidityWarning(text), stacklevel=2)
+        return settled(replace(limits, hottest=None, iterations=1, tolerance=np.inf))
 
 
 def present(chip: ComputingChip, state: Heat) -> Record:

@@ -25,7 +25,16 @@ class Scratch(threading.local):
         self._buffers: dict[str, NDArray[Any]] = {}
 
     def take(self, xp: Any, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any] | None:
-        """Return the uninitialised array of a name with this shape; None for libraries that cannot write in place."""
+        """Return the uninitialised array of a name with this shape; None for libraries that cannot write in place.
+
+        Parameters
+        ----------
+        xp : module
+            Library of the array.
+        name : str
+        shape : tuple of int
+        dtype : dtype
+        """
         return self.array(name, shape, dtype) if xp is np else None
 
     def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -97,19 +106,51 @@ def largest_magnitude(xp: Any, array: Any) -> Any:
 
 
 def product(xp: Any, first: Any, second: Any, out: NDArray[Any] | None) -> Any:
-    """Return ``first @ second``, in `out` where there is one."""
+    """Return ``first @ second``, in `out` where there is one.
+
+    Parameters
+    ----------
+    xp : module
+        Library of the arrays.
+    first, second : array
+    out : ndarray or None
+        Shape of the product.
+    """
     return first @ second if out is None else xp.matmul(first, second, out=out)
 
 
 def scaled(xp: Any, array: Any, factor: Any, dtype: Any, out: NDArray[Any] | None = None) -> Any:
-    """Return ``array * factor`` in `dtype`, in `out` where there is one; NumPy makes no array of another type on the way."""
+    """Return ``array * factor`` in `dtype`, in `out` where there is one; NumPy makes no array of another type on the way.
+
+    Parameters
+    ----------
+    xp : module
+        Library of the array.
+    array : array
+    factor : float or array
+        Broadcast against `array`. [-]
+    dtype : dtype
+    out : ndarray, optional
+        Shape of `array`.
+    """
     if xp is not np:
         return cast(xp, array, dtype) * factor
     return np.multiply(array, factor, out=np.empty(np.shape(array), dtype) if out is None else out, casting="same_kind")
 
 
 def add_noise(xp: Any, signal: Any, variance: Any, source: Normals, scratch: Scratch) -> Any:
-    """Return `signal` plus normal noise of a `variance`; both are overwritten where the library allows it."""
+    """Return `signal` plus normal noise of a `variance`; both are overwritten where the library allows it.
+
+    Parameters
+    ----------
+    xp : module
+        Library of the arrays.
+    signal, variance : array
+        Of one shape.
+    source : Generator or callable
+        Of standard normal deviates.
+    scratch : Scratch
+    """
     deviation = xp.sqrt(variance, **in_place(xp, variance))
     if not isinstance(source, np.random.Generator):
         deviation *= source(tuple(signal.shape))

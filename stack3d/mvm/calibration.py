@@ -21,7 +21,15 @@ from stack3d.mvm.state import ArrayState, Compensation, Profile
 def profile_matrix(matrix: AnalogMatrix, x: Any, state: ArrayState | Any, *, most: int = 4096) -> Profile:
     """Return the signals before the ADCs for inputs `x` (..., batch, n_inputs), without noise.
 
-    At most `most` inputs, evenly spaced in the batch, are taken.
+    Parameters
+    ----------
+    matrix : AnalogMatrix
+    x : array, shape (..., batch, n_inputs)
+        [input unit]
+    state : ArrayState or array
+        Prepared, or conductances, shape (..., devices, n_inputs, n_columns). [S]
+    most : int
+        Inputs that are taken, evenly spaced in the batch.
     """
     state = ArrayState(matrix.ready(state).mean)
     check_tail(f"input of layer {matrix.name!r}", x, (matrix.n_inputs,), "n_inputs")
@@ -68,8 +76,16 @@ def column_moments(
 ) -> dict[str, NDArray[Any]]:
     """Mean, deviation and slope of every output of every layer over inputs, (3, ..., n_outputs) each. [output unit].
 
-    With `input_sums` the slope is that over the sum of the layer's inputs [weight unit], and the deviation that from the line;
-    without, the slope is zero.
+    Parameters
+    ----------
+    network : CrossbarNetwork
+    forward : callable
+        The network, as `infer` takes it.
+    inputs : array
+        First axis is the batch.
+    input_sums : bool
+        Whether the slope over the sum of a layer's inputs is wanted [weight unit], and the deviation from that line; else the
+        slope is zero.
     """
     columns = _Columns(network, None, input_sums)
     forward(columns, inputs)

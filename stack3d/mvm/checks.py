@@ -16,6 +16,17 @@ def check_finite(name: str, values: NDArray[Any], *, low: float | None = None, i
 
     Two reductions decide; the index is looked for only when they fail, so that a good array costs no copy.
     Arrays that are not NumPy's are left to their own library.
+
+    Parameters
+    ----------
+    name : str
+        For the message.
+    values : ndarray
+        Any shape.
+    low : float, optional
+        Least that passes. [unit of the values]
+    infinite : bool
+        Whether infinity passes.
     """
     if not isinstance(values, np.ndarray) or not values.size:
         return
@@ -31,7 +42,17 @@ def check_finite(name: str, values: NDArray[Any], *, low: float | None = None, i
 
 
 def check_tail(name: str, values: NDArray[Any], tail: Sequence[int], meaning: str) -> None:
-    """Raise ArrayError unless the last axes of `values` have the lengths of `tail`, described by `meaning`."""
+    """Raise ArrayError unless the last axes of `values` have the lengths of `tail`, described by `meaning`.
+
+    Parameters
+    ----------
+    name : str
+        For the message.
+    values : array
+    tail : sequence of int
+    meaning : str
+        Names of the last axes.
+    """
     tail = tuple(int(n) for n in tail)
     shape = tuple(int(n) for n in values.shape)
     if len(shape) < len(tail) or shape[len(shape) - len(tail) :] != tail:

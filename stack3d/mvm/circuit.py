@@ -131,7 +131,16 @@ def ohmic_error(
 ) -> float:
     """Return the error of treating cells with a law as ohmic: largest current difference over the largest current. [-]
 
-    The arguments are those of `solve_crossbar`.
+    Parameters
+    ----------
+    resistances : ndarray, shape (rows, columns)
+        [ohm]
+    applied_voltages : ndarray, shape (rows, inputs) or (rows,)
+        [V]
+    r_word_line, r_bit_line : float
+        Of a segment. [ohm]
+    cell : SinhCell
+    word_line_ends, bit_line_ends : {1, 2}
     """
     true, ohmic = (
         solve_crossbar(
@@ -221,7 +230,17 @@ class _Circuit:
         return word, bit
 
     def solution(self, word: Floats, bit: Floats, currents: Floats, v: Floats) -> CrossbarSolution:
-        """Return the currents and powers that follow from node voltages and cell currents."""
+        """Return the currents and powers that follow from node voltages and cell currents.
+
+        Parameters
+        ----------
+        word, bit : ndarray, shape (rows, columns, ...)
+            Voltages of the nodes. [V]
+        currents : ndarray, shape (rows, columns, ...)
+            Of the cells. [A]
+        v : ndarray, shape (rows, ...)
+            Applied. [V]
+        """
         into_rows, into_columns = currents.sum(axis=1), currents.sum(axis=0)
         is_single = self.word_line_ends == 1 or self.r_word_line == 0.0
         left = into_rows if is_single else (v - word[:, 0]) / self.r_word_line

@@ -101,7 +101,18 @@ class Converter:
     def with_mismatch(
         self, shape: tuple[int, ...], rng: np.random.Generator, *, gain_sd: float = 0.0, offset_sd: float = 0.0
     ) -> Converter:
-        """Return a population of converters of `shape` with normal gain errors [-] and offsets [part of span]."""
+        """Return a population of converters of `shape` with normal gain errors [-] and offsets [part of span].
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of the population.
+        rng : numpy.random.Generator
+        gain_sd : float
+            [-]
+        offset_sd : float
+            Part of the span. [-]
+        """
         return replace(self, gain_error=gain_sd * rng.standard_normal(shape), offset=offset_sd * rng.standard_normal(shape))
 
     def digitised(self, xp: Any, signal: Any, pick: Callable[[Any], Any]) -> Any:

@@ -89,7 +89,19 @@ class AnalogMatrix(MappedMatrix):
     def build(
         cls, name: str, weights: NDArray[Any], mapping: WeightMapping, tile: tuple[int, int] | None = None, **periphery: Any
     ) -> AnalogMatrix:
-        """Cut `weights` into arrays of `tile` = (rows, columns) cells (one fitting array by default)."""
+        """Cut `weights` into arrays of `tile` = (rows, columns) cells (one fitting array by default).
+
+        Parameters
+        ----------
+        name : str
+        weights : ndarray, shape (n_inputs, n_outputs)
+            [weight unit]
+        mapping : WeightMapping
+        tile : (rows, columns), optional
+            Cells of an array; absent = one that fits.
+        **periphery
+            Further fields of the class: converters, wires, cell, …
+        """
         n_inputs, n_outputs = np.shape(weights)
         per_weight, reserved = mapping.columns_per_weight, mapping.reserved_columns
         tile = tile or (n_inputs, n_outputs * per_weight + reserved)
@@ -276,7 +288,17 @@ class AnalogMatrix(MappedMatrix):
         return state if isinstance(state, ArrayState) else self.prepare(state)
 
     def drives(self, xp: Any, x: Any, dtype: Any, scratch: Scratch) -> tuple[list[tuple[Any, float]], Any]:
-        """Return the word-line codes in parts of full drive with their digital weights, and the digital scale of `x`."""
+        """Return the word-line codes in parts of full drive with their digital weights, and the digital scale of `x`.
+
+        Parameters
+        ----------
+        xp : module
+            Library of the arrays.
+        x : array, shape (..., batch, n_inputs)
+            [input unit]
+        dtype : dtype
+        scratch : Scratch
+        """
         half = 1.0 if self.dac.bits is None else self.dac.half_steps
         scale: Any = float(self.dac.span)
         if self.per_vector_input:
@@ -304,7 +326,19 @@ class AnalogMatrix(MappedMatrix):
     def signal(
         self, u: Any, state: ArrayState, block: int, readout: int, rng: Normals | None, columns: int, scratch: Scratch
     ) -> Any:
-        """Return the signal before the ADC of one row block and readout in its first `columns`, in full-scale cells."""
+        """Return the signal before the ADC of one row block and readout in its first `columns`, in full-scale cells.
+
+        Parameters
+        ----------
+        u : array, shape (..., batch, n_inputs)
+            Drive of the word lines. [part of full drive]
+        state : ArrayState
+        block, readout : int
+        rng : Generator or callable, optional
+            Source of read noise; None = none.
+        columns : int
+        scratch : Scratch
+        """
         xp, dtype = namespace(state.mean), state.mean.dtype
         start, stop = self.row_blocks[block]
         part = u[..., start:stop]
@@ -318,7 +352,19 @@ class AnalogMatrix(MappedMatrix):
         return y if self.mapping.is_pair or not self.is_subtracted_analog else self._less_offset(xp, y)
 
     def codes(self, u: Any, state: ArrayState, block: int, rng: Normals | None, columns: int, scratch: Scratch) -> Any:
-        """Return what one row block reads in its first `columns` after its ADCs, slices combined, in full-scale weights."""
+        """Return what one row block reads in its first `columns` after its ADCs, slices combined, in full-scale weights.
+
+        Parameters
+        ----------
+        u : array, shape (..., batch, n_inputs)
+            Drive of the word lines. [part of full drive]
+        state : ArrayState
+        block : int
+        rng : Generator or callable, optional
+            Source of read noise; None = none.
+        columns : int
+        scratch : Scratch
+        """
         xp = namespace(state.mean)
         weights = self.mapping.plane_weights[: self.readouts]
         total: Any = None

@@ -53,7 +53,18 @@ class LayerStatistics:
         np.asarray(self.noise).reshape(-1)[chips] += part.noise
 
     def record(self, matrix: AnalogMatrix, x: NDArray[Any], y: NDArray[Any], *, voltages: bool = True) -> None:
-        """Add inputs (..., batch, n_inputs) and outputs (..., batch, n_outputs) of a layer, `voltages` where wanted."""
+        """Add inputs (..., batch, n_inputs) and outputs (..., batch, n_outputs) of a layer, `voltages` where wanted.
+
+        Parameters
+        ----------
+        matrix : AnalogMatrix
+        x : ndarray, shape (..., batch, n_inputs)
+            [input unit]
+        y : ndarray, shape (..., batch, n_outputs)
+            [output unit]
+        voltages : bool
+            Whether they are counted.
+        """
         vectors = math.prod(x.shape[:-1])
         wanted = np.broadcast_to(x @ matrix.weights.astype(x.dtype, copy=False), y.shape)  # in the precision of the chips
         self.vectors += vectors
@@ -154,7 +165,7 @@ def infer(
     rng : Generator or callable, optional
         Source of read noise.
     read_noise : float, array, callable, or mapping of these by layer, optional
-        See `AnalogMatrix.prepare`; arrays have the full leading axes.
+        See `AnalogMatrix.prepare`; arrays have the full leading axes. [S]
     compensations : mapping of str to Compensation, optional
         Corrections; arrays have the full leading axes.
     statistics : dict, optional

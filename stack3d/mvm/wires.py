@@ -185,7 +185,14 @@ def _word_line(g: Floats, r: float, ends: int) -> Floats:
 
 
 def check_lines(r_word_line: float, r_bit_line: float, word_line_ends: int, bit_line_ends: int) -> None:
-    """Raise DeckError for a negative segment resistance or a number of ends other than 1 or 2."""
+    """Raise DeckError for a negative segment resistance or a number of ends other than 1 or 2.
+
+    Parameters
+    ----------
+    r_word_line, r_bit_line : float
+        Of a segment. [ohm]
+    word_line_ends, bit_line_ends : int
+    """
     for name, value in (("r_word_line", r_word_line), ("r_bit_line", r_bit_line)):
         if not value >= 0.0:
             raise DeckError(f"{name} is {value!r} ohm; must be at least 0")

@@ -82,8 +82,10 @@ def case_page(tree: xr.DataTree, *, threshold: float | None = None) -> str:
     figures = [chart(tree, name, threshold=threshold) for name in possible(tree)]
     lines = [*facts.summary, *life_charts.answers(facts)]
     lead = f'<h1>{escape(facts.title)}</h1><p class="under">{escape(facts.name)}</p>{page.answer(lines)}'
-    links = [(f.name, f.title) for f in figures] + [("numbers", "Numbers"), ("provenance", "Where this comes from")]
-    body = "".join(page.section(figure, figure.name) for figure in figures) + page.numbers(facts)
+    beside = page.machines(facts)
+    links = [(f.name, f.title) for f in figures] + ([("conventional", "Beside a conventional machine")] if beside else [])
+    links += [("numbers", "Numbers"), ("provenance", "Where this comes from")]
+    body = "".join(page.section(figure, figure.name) for figure in figures) + beside + page.numbers(facts)
     return page.document(f"{facts.name}: stack3d report", lead, body, page.provenance(facts), links)
 
 

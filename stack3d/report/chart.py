@@ -64,7 +64,21 @@ class Axis:
 def linear(
     label: str, low: float, high: float, *, unit: str = "", margin: float = 0.05, most: int = 6, whole: bool = False
 ) -> Axis:
-    """Axis with round ticks over [low, high] and a margin on both sides; `whole` ticks for what is counted."""
+    """Axis with round ticks over [low, high] and a margin on both sides; `whole` ticks for what is counted.
+
+    Parameters
+    ----------
+    label : str
+    low, high : float
+        Ends. [`unit`]
+    unit : str
+    margin : float
+        On either side, over the range. [-]
+    most : int
+        Steps between ticks.
+    whole : bool
+        Ticks at whole numbers, for what is counted.
+    """
     if not high > low:
         low, high = low - (abs(low) * 1e-3 or 0.5), high + (abs(high) * 1e-3 or 0.5)
     room = margin * (high - low)
@@ -86,7 +100,17 @@ def si(value: float, unit: str) -> str:
 
 
 def decades(label: str, low: float, high: float, *, unit: str = "", prefixed: bool = False) -> Axis:
-    """Logarithmic axis a little wider than [low, high], ticks at powers of ten; `prefixed` ticks carry the unit."""
+    """Logarithmic axis a little wider than [low, high], ticks at powers of ten; `prefixed` ticks carry the unit.
+
+    Parameters
+    ----------
+    label : str
+    low, high : float
+        Ends, greater than zero. [`unit`]
+    unit : str
+    prefixed : bool
+        Ticks carry the unit with its prefix.
+    """
     low, high = low / 1.6, high * 1.6
     first, last = int(np.ceil(np.log10(low))), int(np.floor(np.log10(high)))
     if last <= first:
@@ -142,7 +166,18 @@ class ColourScale:
 
 
 def colour_scale(label: str, values: Floats, name: str = "inferno", *, whole: bool = False) -> ColourScale:
-    """One scale over all finite `values`; `whole` ticks for what is counted."""
+    """One scale over all finite `values`; `whole` ticks for what is counted.
+
+    Parameters
+    ----------
+    label : str
+    values : ndarray
+        Any shape; NaN is left out.
+    name : str
+        Of the colours.
+    whole : bool
+        Ticks at whole numbers, for what is counted.
+    """
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     axis = linear(label, low, high, margin=0.0, whole=whole)

@@ -41,12 +41,15 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
         Accuracy that the user wants to keep; the scenario's `accuracy_loss` below float when absent. [-]
     """
     time = facts.get("mvm/accuracy")["time"].values
-    values = 100 * facts.values("mvm/accuracy")
+    values, worst = (100 * _over_periods(facts, which) for which in ("mean", "worst"))
+    acts = not np.array_equal(values, worst)
     ideal = 100 * float(facts.values("mvm/accuracy_ideal"))
     loss = units.parse((facts.scenario.get("lifetime") or {}).get("accuracy_loss", 0.01), "fraction")
     limit = ideal - 100 * loss if threshold is None else 100 * threshold
     marks: list[Mark] = []
-    caption = f"{values.shape[1]} chips. {_median_life(time, values, limit)}"
+    caption = f"{values.shape[1]} chips. {_median_life(time, worst, limit)}"
+    if acts:
+        caption += " Periodic writes: means over the period that holds each time, and the instant before the next write."
     if facts.has("mvm/accuracy_band"):
         means = 100 * facts.values("mvm/accuracy_band").mean(axis=-1)
         marks.append(Ribbon("mean over the device band", time, means.min(axis=0), means.max(axis=0), COLOURS[5]))
@@ -55,13 +58,14 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
     marks += [
         Ribbon("5 to 95 % of the chips", time, low, high, COLOURS[4]),
         Line("mean of the chips", time, values.mean(axis=1), COLOURS[0], dots=True),
-        Line("worst chip", time, values.min(axis=1), COLOURS[1], dashed=True),
+        *([Line("mean before the next write", time, worst.mean(axis=1), COLOURS[2])] if acts else []),
+        Line("worst chip", time, worst.min(axis=1), COLOURS[1], dashed=True),
         Rule("y", ideal, f"float {ideal:.2f} %"),
         Rule("y", limit, f"threshold {limit:.2f} %", "#b91c1c", below=True),
     ]
     lowest = min(float(np.min(m.low if isinstance(m, Ribbon) else m.y)) for m in marks if isinstance(m, (Ribbon, Line)))
     y = linear("accuracy [%]", min(lowest, limit), max(float(values.max()), ideal), unit="%")
-    alive = 100 * (values >= limit).mean(axis=1)
+    alive = 100 * (worst >= limit).mean(axis=1)
     survivors = Panel(
         "chips that keep the threshold",
         _time_axis(time),
@@ -70,6 +74,12 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
     )
     panels = (Panel("accuracy of the chips", _time_axis(time), y, tuple(marks)), survivors)
     return Figure("accuracy", "Accuracy over the life", caption, panels)
+
+
+def _over_periods(facts: Facts, which: str) -> Floats:
+    """Mean or worst accuracy over the periods of periodic writes; the accuracy itself in files that know no periods. [-]"""
+    name = f"mvm/accuracy_{which}"
+    return facts.values(name if facts.has(name) else "mvm/accuracy")
 
 
 def answers(facts: Facts) -> list[tuple[str, str]]:
@@ -89,45 +99,48 @@ def _median_life(time: Floats, percent: Floats, limit: float) -> str:
 
 
 def attribution(facts: Facts) -> Figure:
-    """Points of accuracy that come back at the end of the run when one thing is switched off."""
-    final = float(facts.values("mvm/accuracy")[-1].mean())
-    ideal = float(facts.values("mvm/accuracy_ideal"))
-    panels = []
-    for name, array in facts.tree["mvm"].data_vars.items():
-        if not str(name).startswith("accuracy_without") or str(name).endswith("_error") or array.ndim != 1:
-            continue
-        chance = 100 * facts.values(f"mvm/{name}_error") if facts.has(f"mvm/{name}_error") else np.full(array.size, np.nan)
-        dimension = str(array.dims[0])
-        gain = 100 * (array.values - final)
-        order = np.argsort(-gain, kind="stable")
-        names = [str(v).replace("_", " ") for v in array[dimension].values]
-        labels = [f"{dimension} {names[i]}" if names[i].isdigit() else names[i] for i in order]
-        low, high = gain - np.nan_to_num(chance), gain + np.nan_to_num(chance)
-        span = (min(0.0, float(low.min())), max(100 * (ideal - final), float(high.max()), 0.1))
-        x = linear("points regained without it", *span, unit="points", margin=0.12)
-        bars: list[Mark] = [
-            DrawnBox(min(0.0, g), max(0.0, g), len(order) - 1.3 - k, len(order) - 0.7 - k, COLOURS[0 if g >= 0 else 1],
-                f"without {label}: {g:+.2f}{f' ± {e:.2f}' if e == e else ''} points", f"{g:+.2f}", bar=True,
-                reach=g + e if e > 0 else None)
-            for k, (label, g, e) in enumerate(zip(labels, gain[order], chance[order]))
-        ]  # fmt: skip
-        for k, (g, e) in enumerate(zip(gain[order], chance[order])):
-            if e > 0:
-                bars.append(Line("", np.array([g - e, g + e]), np.full(2, len(order) - 1.15 - k), "#000000"))
-        if ideal > final:  # else there is nothing to regain
-            bars.append(Rule("x", 100 * (ideal - final), f"lost: {100 * (ideal - final):.2f}"))
-        panels.append(
-            Panel(f"by {dimension.replace('_', ' ')}", x, categories(labels), tuple(bars), height=max(0.3, 0.08 * len(order)))
-        )
+    """Points of accuracy that come back at the end of the run, and at its first read-out, when one thing is switched off."""
+    ideal, first = float(facts.values("mvm/accuracy_ideal")), float(facts.values("mvm/accuracy")[0].mean())
+    final = float(_over_periods(facts, "worst")[-1].mean())
+    names = [str(name) for name in facts.tree["mvm"].data_vars if not str(name).endswith("_error")]
+    panels = [_gains(facts, name, final, ideal, "") for name in names if name.startswith("accuracy_without")]
+    panels += [_gains(facts, name, first, ideal, ", today") for name in names if name.startswith("first_accuracy_without")]
     if not panels:
         raise ResultsError(f"the result of {facts.name} attributes no loss; it needs mvm/accuracy_without")
     return Figure(
         "attribution",
         "What the loss comes from",
-        "The same life again with one thing switched off at a time. Gains need not add up: mechanisms act on each other."
-        " Black: one standard error over the chips on both sides.",
+        "The same life again with one thing switched off at a time, at its end and today. Gains need not add up: mechanisms act"
+        " on each other. Black: one standard error over the chips on both sides.",
         tuple(panels),
     )
+
+
+def _gains(facts: Facts, name: str, base: float, ideal: float, when: str) -> Panel:
+    """Bars of what comes back without each entry of a variable, over the accuracy `base`."""
+    array = facts.get(f"mvm/{name}")
+    chance = 100 * facts.values(f"mvm/{name}_error") if facts.has(f"mvm/{name}_error") else np.full(array.size, np.nan)
+    dimension = str(array.dims[0])
+    gain = 100 * (array.values - base)
+    order = np.argsort(-gain, kind="stable")
+    names = [str(v).replace("_", " ") for v in array[dimension].values]
+    labels = [f"{dimension} {names[i]}" if names[i].isdigit() else names[i] for i in order]
+    low, high = gain - np.nan_to_num(chance), gain + np.nan_to_num(chance)
+    span = (min(0.0, float(low.min())), max(100 * (ideal - base), float(high.max()), 0.1))
+    x = linear("points regained without it", *span, unit="points", margin=0.12)
+    bars: list[Mark] = [
+        DrawnBox(min(0.0, g), max(0.0, g), len(order) - 1.3 - k, len(order) - 0.7 - k, COLOURS[0 if g >= 0 else 1],
+            f"without {label}: {g:+.2f}{f' ± {e:.2f}' if e == e else ''} points", f"{g:+.2f}", bar=True,
+            reach=g + e if e > 0 else None)
+        for k, (label, g, e) in enumerate(zip(labels, gain[order], chance[order]))
+    ]  # fmt: skip
+    for k, (g, e) in enumerate(zip(gain[order], chance[order])):
+        if e > 0:
+            bars.append(Line("", np.array([g - e, g + e]), np.full(2, len(order) - 1.15 - k), "#000000"))
+    if ideal > base:  # else there is nothing to regain
+        bars.append(Rule("x", 100 * (ideal - base), f"lost: {100 * (ideal - base):.2f}"))
+    title = f"by {dimension.replace('_', ' ')}{when}"
+    return Panel(title, x, categories(labels), tuple(bars), height=max(0.3, 0.08 * len(order)))
 
 
 def conductance(facts: Facts) -> Figure:

@@ -12,6 +12,7 @@ from stack3d import fields
 from stack3d.report import svg
 from stack3d.report.chart import Figure, Map, Panel
 from stack3d.report.facts import Facts
+from stack3d.units import short
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 """The page forbids itself every request."""
@@ -75,6 +76,38 @@ def numbers(facts: Facts) -> str:
     return f"<section id='numbers'><h2>Numbers</h2>{table(rows, ('variable', 'value', 'meaning'))}</section>" if rows else ""
 
 
+def machines(facts: Facts) -> str:
+    """The chip beside the conventional machine with its weights in either memory, and where that machine's figures are from."""
+    names = [f"power/conventional_{n}" for n in ("energy", "latency", "leakage", "memory", "technology")]
+    if not facts.has(*names, "power/break_even_rate", "power/latency"):
+        return ""
+    energy, latency, leakage, memory, node = (facts.values(name) for name in names)
+    rates = np.atleast_2d(facts.values("power/break_even_rate"))
+    told = {0.0: "at any rate", float("inf"): "at no rate"}
+    drawn = np.atleast_2d(facts.values("power/component_power"))[-1]
+    watts = dict(zip(facts.get("power/component_power")["component"].values, drawn))
+    chip = float(np.atleast_2d(facts.values("power/energy_per_inference"))[-1].sum())
+    rows = [
+        (
+            "this chip at the end",
+            short(chip, "J"),
+            short(float(facts.values("power/latency")), "s"),
+            short(float(watts["leakage"]), "W"),
+            "",
+        )
+    ]
+    for i, name in enumerate(facts.get("power/conventional_energy")["machine"].values):
+        even = told.get(float(rates[-1, i]), f"above {float(rates[-1, i]):.3g} per second")
+        numbers_ = (short(float(energy[i]), "J"), short(float(latency[i]), "s"), short(float(leakage[i]), "W"))
+        rows.append((f"weights in {str(name).upper()}", *numbers_, even))
+    sources = {v for k, v in (facts.json("references") or {}).items() if k.startswith("workload.conventional")}
+    what = f"A machine of {short(float(node), 'm')} that fetches {short(float(memory), 'B')} of weights for every inference."
+    own = "The chip's energy holds its share of leakage and upkeep; the machine's leakage stands apart."
+    caption = f'<p class="caption">{escape(" ".join((what, own, *sorted(sources))))}</p>'
+    head = ("machine", "energy per inference", "latency", "leakage", "the chip draws less")
+    return f"<section id='conventional'><h2>Beside a conventional machine</h2>{caption}{table(rows, head)}</section>"
+
+
 def time_spent(facts: Facts) -> str:
     """Wall time of the run and where it went, the largest part first; empty when the dataset does not say."""
     seconds = (facts.json("statistics") or {}).get("seconds", {})
@@ -116,7 +149,16 @@ def provenance(facts: Facts) -> str:
 
 
 def document(title: str, lead: str, body: str, foot: str, links: Sequence[tuple[str, str]]) -> str:
-    """The whole page."""
+    """The whole page.
+
+    Parameters
+    ----------
+    title : str
+    lead, body, foot : str
+        HTML.
+    links : sequence of (anchor, text)
+        Of the contents.
+    """
     here = Path(__file__).parent
     style, script = ((here / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     contents = "".join(f'<a href="#{anchor}">{escape(text)}</a>' for anchor, text in links)

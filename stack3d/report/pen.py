@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stack3d.report.chart import Axis, Dot, DrawnBox, Figure, Line, Map, Panel, Ribbon, Rule, ink_on
+from stack3d.report.chart import Axis, Dot, DrawnBox, Figure, Line, Map, Mark, Panel, Ribbon, Rule, ink_on
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MplFigure
@@ -51,43 +51,32 @@ def _axis(area: Any, which: str, axis: Axis) -> None:
     getattr(area, f"set_{which}label")(axis.label)
 
 
+def _mark(area: Any, mark: Mark, panel: Panel, size: int) -> None:
+    """Draw one mark of a panel, texts in a size [pt]."""
+    if isinstance(mark, Map):
+        ends = {"extent": (*mark.x, *mark.y), "vmin": mark.scale.low, "vmax": mark.scale.high}
+        area.imshow(mark.values, origin="lower", cmap=mark.scale.name, **ends)
+    elif isinstance(mark, Ribbon):
+        area.fill_between(mark.x, mark.low, mark.high, color=mark.colour, alpha=0.35, lw=0, label=mark.label)
+    elif isinstance(mark, Line):
+        style = {"color": mark.colour, "ls": "--" if mark.dashed else "-", "label": mark.label}
+        if mark.steps:
+            area.step(mark.x, mark.y, where="mid", **style)
+        else:
+            area.plot(mark.x, mark.y, marker="o" if mark.dots or len(mark.x) == 1 else None, ms=3, **style)
+    elif isinstance(mark, DrawnBox):
+        _box(area, mark, panel, size)
+    elif isinstance(mark, Rule):
+        _rule(area, mark, size)
+    elif isinstance(mark, Dot):
+        fill = "none" if mark.ring else mark.colour
+        area.plot(mark.x, mark.y, "o", ms=8 if mark.ring else 4, mfc=fill, mec=mark.colour, clip_on=False)
+
+
 def _panel(area: Any, panel: Panel, *, small: bool) -> None:
-    labelled = 0
     size = 7 if small else 8
     for mark in panel.marks:
-        if isinstance(mark, Map):
-            area.imshow(
-                mark.values,
-                origin="lower",
-                extent=(*mark.x, *mark.y),
-                cmap=mark.scale.name,
-                vmin=mark.scale.low,
-                vmax=mark.scale.high,
-            )
-        elif isinstance(mark, Ribbon):
-            area.fill_between(mark.x, mark.low, mark.high, color=mark.colour, alpha=0.35, lw=0, label=mark.label)
-            labelled += 1
-        elif isinstance(mark, Line):
-            style = {"color": mark.colour, "ls": "--" if mark.dashed else "-", "label": mark.label}
-            if mark.steps:
-                area.step(mark.x, mark.y, where="mid", **style)
-            else:
-                area.plot(mark.x, mark.y, marker="o" if mark.dots or len(mark.x) == 1 else None, ms=3, **style)
-            labelled += bool(mark.label)
-        elif isinstance(mark, DrawnBox):
-            _box(area, mark, panel, size)
-        elif isinstance(mark, Rule):
-            _rule(area, mark, size)
-        elif isinstance(mark, Dot):
-            area.plot(
-                mark.x,
-                mark.y,
-                "o",
-                ms=8 if mark.ring else 4,
-                mfc="none" if mark.ring else mark.colour,
-                mec=mark.colour,
-                clip_on=False,
-            )
+        _mark(area, mark, panel, size)
     _axis(area, "x", panel.x)
     _axis(area, "y", panel.y)
     area.tick_params(labelsize=size)
@@ -102,7 +91,7 @@ def _panel(area: Any, panel: Panel, *, small: bool) -> None:
 
         patches = [Patch(color=c, label=t) for t, c in panel.legend]
         area.legend(handles=patches, fontsize=6, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
-    elif labelled > 1:
+    elif sum(bool(mark.label) for mark in panel.marks if isinstance(mark, (Line, Ribbon))) > 1:
         area.legend(fontsize=7)
 
 

@@ -60,6 +60,8 @@ class Answer:
     larger_is_better: bool
     digits: int
     more: tuple[str, ...] = ()
+    unlike: str = ""
+    """Answer that this one is left out beside where both are the same in every case."""
 
     @property
     def title(self) -> str:
@@ -91,6 +93,11 @@ def _last(array: xr.DataArray) -> xr.DataArray:
     return array.isel(time=(array.notnull() * place).max("time"))
 
 
+def _accuracy(*readings: xr.DataArray) -> xr.DataArray:
+    """Mean over chips at the end: over the period of periodic writes where that is known. [%]"""
+    return 100 * _last(readings[-1]).mean("sample")
+
+
 def _life(loss: xr.DataArray, accuracy: xr.DataArray) -> xr.DataArray:
     """Median over the chips, the end of the run for chips that last longer; NaN where a case has no accuracy."""
     known = accuracy.notnull().any("sample")
@@ -114,7 +121,10 @@ def _peak(*temperatures: xr.DataArray) -> xr.DataArray:
 
 
 ANSWERS: Mapping[str, Answer] = {
-    "accuracy": Answer("accuracy at the end", "%", ("mvm/accuracy",), lambda a: 100 * _last(a).mean("sample"), True, 1),
+    "accuracy": Answer("accuracy at the end", "%", ("mvm/accuracy",), _accuracy, True, 1, ("mvm/accuracy_mean",)),
+    "worst": Answer(
+        "accuracy at the end before the next write", "%", ("mvm/accuracy_worst",), _accuracy, True, 1, unlike="accuracy"
+    ),
     "life": Answer("median time to the stated loss", "years", ("mvm/time_to_accuracy_loss", "mvm/accuracy"), _life, True, -1),
     "error": Answer(
         "error of the logits", "% of their rms", ("mvm/logit_error",), lambda e: 100 * _last(e).mean("sample"), False, 1
@@ -169,7 +179,11 @@ def swept(tree: xr.DataTree) -> list[str]:
 
 def has(tree: xr.DataTree, name: str) -> bool:
     """Whether the study holds the variables of an answer."""
-    return f"answer_{name}" in tree.dataset or Facts(tree).has(*ANSWERS[name].needs)
+    if f"answer_{name}" in tree.dataset:
+        return True
+    other = ANSWERS[name].unlike
+    is_there = Facts(tree).has(*ANSWERS[name].needs)
+    return is_there and not (other and np.array_equal(values_of(tree, other), _reduced(tree, name), equal_nan=True))
 
 
 def values_of(tree: xr.DataTree, name: str) -> xr.DataArray:
@@ -178,6 +192,11 @@ def values_of(tree: xr.DataTree, name: str) -> xr.DataArray:
         raise unknown_name("answer of a study", name, ANSWERS)
     if not has(tree, name):
         raise ResultsError(f"the study {tree.attrs.get('scenario')} has no {' and no '.join(ANSWERS[name].needs)}")
+    return _reduced(tree, name)
+
+
+def _reduced(tree: xr.DataTree, name: str) -> xr.DataArray:
+    """An answer that the study holds, over the swept dimensions."""
     stored: xr.DataArray | None = tree.dataset.get(f"answer_{name}")
     answer = ANSWERS[name]
     used = (*answer.needs, *(p for p in answer.more if Facts(tree).has(p)))
@@ -293,7 +312,15 @@ def pareto_pair(tree: xr.DataTree) -> tuple[str, str] | None:
 
 
 def front(x: Floats, y: Floats, *, larger_x: bool, larger_y: bool) -> Any:
-    """Which points no other one betters: as good in both and better in one. Shape and order of `x`; NaN never is."""
+    """Which points no other one betters: as good in both and better in one. Shape and order of `x`; NaN never is.
+
+    Parameters
+    ----------
+    x, y : ndarray
+        Of one shape.
+    larger_x, larger_y : bool
+        Whether more is better.
+    """
     a, b = (x if larger_x else -x), (y if larger_y else -y)
     better = (a[None] >= a[:, None]) & (b[None] >= b[:, None]) & ((a[None] > a[:, None]) | (b[None] > b[:, None]))
     return ~better.any(axis=1) & np.isfinite(x) & np.isfinite(y)

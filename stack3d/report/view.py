@@ -104,6 +104,20 @@ def _corner(points: Floats, temperature: Floats) -> tuple[tuple[float, float], t
     return (float(x), float(y)), (1 if x <= middle[0] else -1, -1 if y >= middle[1] else 1)
 
 
+def _name_layers(plotter: Any, places: list[tuple[str, float]], corner: tuple[float, float], side: str) -> None:
+    """Write the names of layers at their heights [m] on the rim over a corner (x, y) [m]."""
+    plotter.add_point_labels(
+        np.array([(*corner, z) for _, z in places]),
+        [f"  {name}  " for name, _ in places],
+        font_size=14,
+        text_color="black",
+        shape=None,
+        show_points=False,
+        always_visible=True,
+        justification_horizontal=side,
+    )
+
+
 def show(field: SolvedField, path: Path | None = None, *, title: str = "") -> None:
     """Draw the stack coloured by temperature with a quarter cut out, on the screen or into `path` (.png).
 
@@ -136,19 +150,9 @@ def show(field: SolvedField, path: Path | None = None, *, title: str = "") -> No
     for number in np.unique(mesh.region):
         part = grid.extract_cells(np.flatnonzero(kept & (mesh.region == number)))
         plotter.add_mesh(part.extract_feature_edges(30), color="#6b7280", line_width=1)
-    places = list(_labels(field, heights))
     low, high = points.min(axis=0), points.max(axis=0)
     corner = low[0] if side[0] > 0 else high[0], high[1] if side[1] > 0 else low[1]
-    plotter.add_point_labels(
-        np.array([(*corner, z) for _, z in places]),
-        [f"  {name}  " for name, _ in places],
-        font_size=14,
-        text_color="black",
-        shape=None,
-        show_points=False,
-        always_visible=True,
-        justification_horizontal="left" if names_right else "right",
-    )
+    _name_layers(plotter, list(_labels(field, heights)), corner, "left" if names_right else "right")
     plotter.add_text(
         title if field.levels is None else f"{title}\nlayers raised to be seen: heights are not to scale",
         font_size=11,

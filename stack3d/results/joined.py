@@ -119,7 +119,16 @@ class Union:
         self._positions = {d: {label: i for i, label in enumerate(labels.tolist())} for d, labels in self.labels.items()}
 
     def positions(self, content: Content, group: str, dimension: str, size: int) -> AnyArray:
-        """Where the entries of a case lie along a common dimension."""
+        """Where the entries of a case lie along a common dimension.
+
+        Parameters
+        ----------
+        content : Content
+            Of the case.
+        group, dimension : str
+        size : int
+            Entries of the case along it.
+        """
         labels = content.labels(group, dimension)
         if labels is None or dimension not in self._positions:
             return np.arange(size)

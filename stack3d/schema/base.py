@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails
 
 from stack3d import units
 from stack3d.errors import brief
+from stack3d.registry import Registry
 
 
 class DeckModel(BaseModel):
@@ -26,6 +37,52 @@ class DeckModel(BaseModel):
     def annotation_of(cls, key: str) -> Any:
         """Annotation of what stands under a key; None where nothing does."""
         return cls.model_fields[key].annotation if key in cls.model_fields else None
+
+
+class RegisteredKeys(DeckModel):
+    """A deck whose keys, beside its own fields, name entries of a registry; each value is checked as a deck of that entry."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Any] = {}
+    registry: ClassVar[Registry[Any]]
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_registered(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Keys that are not the deck's own are those of other packages."""
+        if not isinstance(value, Mapping):
+            return handler(value)
+        given, wrong = dict(value), []
+        for key in [key for key in given if key not in cls.model_fields]:
+            if key not in cls.registry:
+                wrong.append(InitErrorDetails(type="extra_forbidden", loc=(str(key),), input=given.pop(key)))
+                continue
+            try:
+                given[key] = cls.registry[key].model_validate(given[key])
+            except ValidationError as error:
+                wrong += _below(key, error)
+                del given[key]
+        try:
+            found = handler(given)
+        except ValidationError as error:
+            wrong += _below(None, error)
+        if wrong:
+            raise ValidationError.from_exception_data(cls.__name__, wrong)
+        return found
+
+    @classmethod
+    def annotation_of(cls, key: str) -> Any:
+        """Annotation of what stands under a key, a registered entry among them."""
+        return cls.registry[key] if key not in cls.model_fields and key in cls.registry else super().annotation_of(key)
+
+
+def _below(key: str | None, error: ValidationError) -> list[InitErrorDetails]:
+    """Mistakes of a validation, under a key."""
+    at = () if key is None else (key,)
+    return [
+        InitErrorDetails(type=e["type"], loc=(*at, *e["loc"]), input=e["input"], ctx=e.get("ctx", {}))
+        for e in error.errors(include_url=False)
+    ]
 
 
 def bare(value: Any) -> Any:
@@ -108,6 +165,7 @@ ConductanceChange = Annotated[float, _quantity("conductance"), _schema("conducta
 Resistance = Annotated[float, _quantity("resistance"), NOT_NEGATIVE, _schema("resistance")]
 Conductivity = Annotated[float, _quantity("conductivity"), POSITIVE, _schema("conductivity")]
 ThermalCapacity = Annotated[float, _quantity("thermal_capacity"), POSITIVE, _schema("thermal_capacity")]
+ElectricalConductivity = Annotated[float, _quantity("electrical_conductivity"), POSITIVE, _schema("electrical_conductivity")]
 HeatCapacity = Annotated[float, _quantity("heat_capacity"), POSITIVE, _schema("heat_capacity")]
 SpecificHeat = Annotated[float, _quantity("specific_heat"), POSITIVE, _schema("specific_heat")]
 Density = Annotated[float, _quantity("density"), POSITIVE, _schema("density")]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
-from pydantic_core import InitErrorDetails
+from pydantic import BeforeValidator, ConfigDict, model_validator
 
 from stack3d import films
 from stack3d.registry import Registry
@@ -18,6 +16,7 @@ from stack3d.schema.base import (
     FilmCoefficient,
     Fraction,
     HeatFlux,
+    RegisteredKeys,
     Temperature,
     ThermalCapacity,
     ThermalResistance,
@@ -148,11 +147,11 @@ class ThermoelectricDeck(DeckModel):
 WAYS = ("film_coefficient", "resistance", "areal_resistance", "temperature", "natural", "stream", "thermoelectric")
 
 
-class FaceDeck(DeckModel):
+class FaceDeck(RegisteredKeys):
     """Condition on an outer face; give at most one of the ways from film_coefficient to thermoelectric."""
 
-    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})
-    __pydantic_extra__: dict[str, Any] = {}
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+    registry: ClassVar[Registry[type[CoolingLaw]]] = cooling_laws
 
     name: str = "inline"
     title: str | None = None
@@ -179,35 +178,6 @@ class FaceDeck(DeckModel):
     """Heat flux out of the face beyond which a run warns: the critical heat flux of boiling, the reach of a heat pipe."""
     largest_temperature: Temperature | None = None
     """Temperature of the face beyond which a run warns: boiling of a single-phase liquid."""
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _with_laws(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Keys that are not the face's own name laws of other packages."""
-        if not isinstance(value, Mapping):
-            return handler(value)
-        given, wrong = dict(value), []
-        for key in [key for key in given if key not in cls.model_fields]:
-            if key not in cooling_laws:
-                wrong.append(InitErrorDetails(type="extra_forbidden", loc=(str(key),), input=given.pop(key)))
-                continue
-            try:
-                given[key] = cooling_laws[key].model_validate(given[key])
-            except ValidationError as error:
-                wrong += _below(key, error)
-                del given[key]
-        try:
-            face = handler(given)
-        except ValidationError as error:
-            wrong += _below(None, error)
-        if wrong:
-            raise ValidationError.from_exception_data(cls.__name__, wrong)
-        return face
-
-    @classmethod
-    def annotation_of(cls, key: str) -> Any:
-        """Annotation of what stands under a key, a registered law among them."""
-        return cooling_laws[key] if key not in cls.model_fields and key in cooling_laws else super().annotation_of(key)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -244,15 +214,6 @@ class FaceDeck(DeckModel):
         """Whether heat can leave."""
         has_way = self.law is not None or self.temperature is not None or self.thermoelectric is not None
         return bool(self.emissivity) or (has_way and self.film_coefficient != 0)
-
-
-def _below(key: str | None, error: ValidationError) -> list[InitErrorDetails]:
-    """Mistakes of a validation, under a key."""
-    at = () if key is None else (key,)
-    return [
-        InitErrorDetails(type=e["type"], loc=(*at, *e["loc"]), input=e["input"], ctx=e.get("ctx", {}))
-        for e in error.errors(include_url=False)
-    ]
 
 
 def _adiabatic(value: Any) -> Any:

@@ -83,9 +83,10 @@ class CompensationDeck(DeckModel):
     """With columns: also what goes with the sum of the inputs, which a digital adder or a column of equal cells gives; it mends
     cells of different states that change by different factors."""
     recalibrate: bool = False
-    """Set the converter ranges anew at every read-out."""
+    """Set the converter ranges anew at every calibration."""
     period: Duration = 86400.0
-    """Between the calibrations that are billed; assumed, once a day. Read-outs see corrections that have just been measured."""
+    """Between calibrations; assumed, once a day. Chips are calibrated when programmed and after every write too, and a read-out
+    sees the corrections that were measured last, before one that falls on its instant."""
 
     @model_validator(mode="after")
     def _sums_of_columns(self) -> Self:

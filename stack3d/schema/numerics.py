@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
+from stack3d.errors import brief, did_you_mean
+from stack3d.registry import Registry
 from stack3d.schema.base import (
     Count,
     DeckModel,
@@ -18,12 +20,28 @@ from stack3d.schema.base import (
     Time,
 )
 
+mesh_kinds: Registry[type[Any]] = Registry("mesh kind")
+"""By the word of `mesh.cells`; what a kind answers says `heat.meshing.MeshKind`. Other packages announce theirs in the
+entry-point group ``stack3d.mesh_kind``."""
+CELLS = ("hex", "tet")
+"""Kinds of the package that a profile may ask for."""
+OF_A_FILE = "file"
+"""The kind of a mesh of the user's own, which the geometry asks for."""
+
+
+def _known_kind(word: str) -> str:
+    if word not in CELLS and (word == OF_A_FILE or word not in mesh_kinds):
+        known = [*CELLS, *(name for name in mesh_kinds if name not in (*CELLS, OF_A_FILE))]
+        raise ValueError(f"no kind of mesh {brief(word)}{did_you_mean(word, known)}; known: {', '.join(known)}")
+    return word
+
 
 class MeshDeck(DeckModel):
     """Element sizes."""
 
-    cells: Literal["hex", "tet"] = "hex"
-    """hex: bricks on the lines of a tensor grid; tet: tetrahedra of a triangulated plane, for `fem`."""
+    cells: Annotated[str, AfterValidator(_known_kind), WithJsonSchema({"type": "string", "examples": list(CELLS)})] = "hex"
+    """hex: bricks on the lines of a tensor grid; tet: tetrahedra of a triangulated plane, for `fem`; or a kind of another
+    package."""
     builder: Literal["auto", "gmsh", "arrays"] = "auto"
     """hex with `fem`: whether the bricks go to DOLFINx through Gmsh or as arrays; auto: Gmsh up to 40000 cells."""
     lateral: Annotated[Count, Field(ge=1, le=2048)]

@@ -2,8 +2,9 @@
 
 from stack3d.study.case import DONE, FAILED, SKIPPED, Job, Report
 from stack3d.study.checks import checked
-from stack3d.study.plan import plan
+from stack3d.study.plan import Found, Plan, plan
 from stack3d.study.ranks import Ranks
 from stack3d.study.run import run
+from stack3d.study.search import Search, Steps
 
-__all__ = ["DONE", "FAILED", "SKIPPED", "Job", "Ranks", "Report", "checked", "plan", "run"]
+__all__ = ["DONE", "FAILED", "SKIPPED", "Found", "Job", "Plan", "Ranks", "Report", "Search", "Steps", "checked", "plan", "run"]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stack3d import __version__, results, storage
+from stack3d import __version__, decks, results, storage
 from stack3d.case import run_case
 from stack3d.decks import Case
 from stack3d.errors import DeckError, Stack3dError, unexpected
@@ -75,6 +75,8 @@ class Job:
     reason : str
         Why it is run again.
     is_swept : bool
+    case : Case or None
+        Where it is not made from the file.
     """
 
     label: str
@@ -87,12 +89,31 @@ class Job:
     until: str | None
     reason: str
     is_swept: bool
+    case: Case | None = None
+
+    def made(self) -> Case:
+        """The case; raises DeckError when its file has changed for the worse."""
+        return decks.load(self.source, self.overrides) if self.case is None else self.case
 
 
 def why_run(
     folder: Path, digest: str, until: str | None, expect: Mapping[str, str], *, force: bool
 ) -> tuple[str | None, dict[str, Any]]:
-    """Why a case has to run (empty when it never did; None when it is done and unchanged), and its record."""
+    """Why a case has to run (empty when it never did; None when it is done and unchanged), and its record.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the case.
+    digest : str
+        Of its scenario now.
+    until : str or None
+        Where the run stops.
+    expect : mapping of str to str
+        Ranges that its answers have to lie in now.
+    force : bool
+        Run whatever is there.
+    """
     record = results.read_record(folder)
     if not record and (folder / "run.json").exists():
         storage.put_aside(folder / "run.json")
@@ -130,6 +151,16 @@ def run_job(job: Job, case: Case, observer: Observer, backends: Backends, ranks:
     """Run a case in its folder; whatever goes wrong is recorded and returned, never lost.
 
     With MPI every rank computes and the first one writes.
+
+    Parameters
+    ----------
+    job : Job
+    case : Case
+        Resolved again from the job's files.
+    observer : Observer
+    backends : Backends
+        Solvers kept from the cases before.
+    ranks : Ranks
     """
     facts: dict[str, Any] = {
         "scenario": job.label,
@@ -185,7 +216,24 @@ def _failed(job: Job, case: Case, error: Exception, facts: dict[str, Any], ranks
 def record_failure(
     job: Job, text: str, kind: str, *, code: int = 1, trace: str = "", facts: dict[str, Any] | None = None, writes: bool = True
 ) -> Report:
-    """Write down, and report, that a case failed."""
+    """Write down, and report, that a case failed.
+
+    Parameters
+    ----------
+    job : Job
+    text : str
+        What is said.
+    kind : str
+        Class of the error.
+    code : int
+        Exit code.
+    trace : str
+        Traceback, for the record.
+    facts : dict, optional
+        Entries of the record; absent = those of the job.
+    writes : bool
+        Whether this process writes the record.
+    """
     facts = facts or {"scenario": job.label, "content_hash": job.digest, "until": job.until, "versions": results.versions()}
     if writes:
         results.write_record(job.folder, status=FAILED, error=text, kind=kind, traceback=trace, finished=_now(), **facts)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
 import uuid
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,24 +42,31 @@ def workers_for(n_cases: int) -> int:
     return int(max(1, min(n_cases, CPU_COUNT, MEMORY_LIMIT // MEMORY_PER_WORKER)))
 
 
-def here(jobs: list[Job], watch: StudyObserver, ranks: Ranks, observer: Observer) -> Iterator[Report]:
-    """Run cases one after the other in this process.
+def here(queue: Queue, watch: StudyObserver, ranks: Ranks, observer: Observer, *, alone: bool) -> Iterator[Report]:
+    """Run cases one after the other in this process; more may join the queue after each report.
 
     Several cases get one BLAS thread, as in a worker, so that numbers do not depend on where a case ran.
+
+    Parameters
+    ----------
+    queue : Queue
+    watch : StudyObserver
+        Told of cases.
+    ranks : Ranks
+    observer : Observer
+        Told of the stages of a case.
+    alone : bool
+        Whether there is one case, which may have all threads.
     """
     import scipy.linalg  # noqa: F401  (brings the BLAS whose threads are limited)
     from threadpoolctl import threadpool_limits
 
     backends = Backends()
-    with threadpool_limits(1 if jobs[0].is_swept else None):
-        for job in jobs:
+    with threadpool_limits(None if alone else 1):
+        while queue:
+            job = queue.next()
             watch.started(job.label)
-            yield _run_here(job, observer, backends, ranks)
-
-
-def _run_here(job: Job, observer: Observer, backends: Backends, ranks: Ranks) -> Report:
-    case = decks.load(job.source, job.overrides)
-    return run_job(job, case, observer, backends, ranks)
+            yield run_job(job, job.made(), observer, backends, ranks)
 
 
 def in_worker(job: Job, case: decks.Case) -> Report:
@@ -90,7 +98,7 @@ def _start_fork_server() -> None:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def on_workers(jobs: list[Job], watch: StudyObserver, n: int) -> Iterator[Report]:
+def on_workers(queue: Queue, watch: StudyObserver, n: int) -> Iterator[Report]:
     """Run cases in `n` local processes of one thread each."""
     _start_fork_server()  # at work while this process imports Dask
     import logging
@@ -115,7 +123,7 @@ def on_workers(jobs: list[Job], watch: StudyObserver, n: int) -> Iterator[Report
         ) as cluster,
         Client(cluster) as client,
     ):
-        yield from dispatch(jobs, watch, client)
+        yield from dispatch(queue, watch, client)
 
 
 @contextmanager
@@ -131,7 +139,7 @@ def _quiet_end() -> Iterator[None]:
         raise
 
 
-def on_cluster(jobs: list[Job], watch: StudyObserver, address: str) -> Iterator[Report]:
+def on_cluster(queue: Queue, watch: StudyObserver, address: str) -> Iterator[Report]:
     """Run cases on the workers of a running scheduler; raises ResultsError when it cannot be reached."""
     from distributed import Client
 
@@ -140,7 +148,7 @@ def on_cluster(jobs: list[Job], watch: StudyObserver, address: str) -> Iterator[
     except (OSError, TimeoutError, ValueError) as error:
         raise ResultsError(f"no Dask scheduler answers at {address}: {error}") from None
     with client:
-        yield from dispatch(jobs, watch, client)
+        yield from dispatch(queue, watch, client)
 
 
 class Queue:
@@ -148,34 +156,55 @@ class Queue:
 
     Parameters
     ----------
-    jobs : list of Job
+    jobs : iterable of Job
         Those of a group are handed out in this order.
     """
 
-    def __init__(self, jobs: list[Job]) -> None:
-        self.groups: dict[str, list[Job]] = {}
-        for job in reversed(jobs):
-            self.groups.setdefault(job.group, []).append(job)
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self.groups: dict[str, deque[tuple[int, Job]]] = {}
         self.last: dict[str, str] = {}
+        self._count = 0
+        self.add(jobs)
 
-    def __bool__(self) -> bool:
-        return bool(self.groups)
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Put cases at the end."""
+        for job in jobs:
+            self.groups.setdefault(job.group, deque()).append((self._count, job))
+            self._count += 1
+
+    def __iter__(self) -> Iterator[Job]:
+        return (job for group in self.groups.values() for _, job in group)
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether the case that has waited longest belongs to a sweep."""
+        return min(itertools.chain(*self.groups.values()), key=lambda found: found[0])[1].is_swept
+
+    def __len__(self) -> int:
+        return sum(map(len, self.groups.values()))
+
+    def next(self) -> Job:
+        """Take the case that has waited longest."""
+        return self._taken(min(self.groups, key=lambda g: self.groups[g][0][0]))
 
     def next_for(self, worker: str) -> Job:
         """Take a case: of the worker's group, else of a group nobody has, else of any; of the one with most work left."""
         group = self.last.get(worker)
         if group not in self.groups:
             free = [g for g in self.groups if g not in self.last.values()]
-            group = max(free or self.groups, key=lambda g: sum(job.size for job in self.groups[g]))
+            group = max(free or self.groups, key=lambda g: sum(job.size for _, job in self.groups[g]))
         self.last[worker] = group
-        job = self.groups[group].pop()
+        return self._taken(group)
+
+    def _taken(self, group: str) -> Job:
+        _, job = self.groups[group].popleft()
         if not self.groups[group]:
             del self.groups[group]
         return job
 
 
-def dispatch(jobs: list[Job], watch: StudyObserver, client: Any) -> Iterator[Report]:
-    """Hand out cases as workers get free, and those of a lost worker again.
+def dispatch(queue: Queue, watch: StudyObserver, client: Any) -> Iterator[Report]:
+    """Hand out cases as workers get free, and those of a lost worker again; more may join the queue after each report.
 
     Each case is bound to the worker it is given to and given anew when that one has gone: Dask itself never wakes a case
     that preferred a worker when all had gone for a moment. What was on a lost worker runs again at the end, one case alone
@@ -183,14 +212,13 @@ def dispatch(jobs: list[Job], watch: StudyObserver, client: Any) -> Iterator[Rep
     """
     from distributed import wait
 
-    queue = Queue(jobs)
     suspects: list[Job] = []
     deaths: Counter[str] = Counter()
     running: dict[Any, tuple[Job, str]] = {}
     seen = time.monotonic()
 
     def submit(job: Job, worker: str) -> None:
-        case, key = decks.load(job.source, job.overrides), f"stack3d-{job.digest[:12]}-{uuid.uuid4().hex[:8]}"
+        case, key = job.made(), f"stack3d-{job.digest[:12]}-{uuid.uuid4().hex[:8]}"
         running[client.submit(in_worker, job, case, workers=[worker], pure=False, key=key)] = (job, worker)
         if not deaths[job.digest]:
             watch.started(job.label)

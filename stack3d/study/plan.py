@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stack3d import decks, results, storage, yamlfile
 from stack3d.decks import Case
-from stack3d.errors import DeckError, Problem, Stack3dError
+from stack3d.errors import DeckError, Problem, ResultsError, Stack3dError
 from stack3d.schema.sweep import SweepDeck
-from stack3d.study.case import Job, why_run
+from stack3d.study.case import DONE, Job, why_run
 from stack3d.study.points import Dimension, KeyValue, Point, Points, axes_of
 from stack3d.units import quantity
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 MESHED = ("geometry", "solver", "probes")
 """What a mesh is made from, but for the places of the sources and cooled patches."""
@@ -34,40 +38,97 @@ class Entry:
     size: int = 0
     error: Stack3dError | None = None
     expect: Mapping[str, str] = field(default_factory=dict)
+    case: Case | None = None
+    """Where it is not made from the file of the scenario."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A scenario spelled out.
+class Found:
+    """How a case that a plan asked for has ended.
+
+    Parameters
+    ----------
+    overrides : mapping of str to value
+        What the plan set.
+    status : str
+        ``done`` (also where it was before) or ``failed``.
+    folder : Path or None
+        Of the case.
+    error : str
+        Of a failed case.
+    """
+
+    overrides: Mapping[str, Any]
+    status: str
+    folder: Path | None
+    error: str = ""
+
+    @property
+    def tree(self) -> xr.DataTree:
+        """Its dataset; raises ResultsError for a failed case."""
+        if self.status != DONE or self.folder is None:
+            raise ResultsError(f"the case has no result: {self.error}")
+        return results.open_result(self.folder / "result.nc")
+
+
+class Plan(ABC):
+    """Cases of one scenario, all at once or batch by batch as results come in.
 
     Parameters
     ----------
     name : str
         Of the scenario.
     source : Path
-    overrides : tuple of (key, value)
+    overrides : sequence of (key, value)
         Of every case.
-    axes : tuple of Dimension
-        Empty for a single case.
-    entries : tuple of Entry
     """
 
-    name: str
-    source: Path
-    overrides: tuple[KeyValue, ...]
-    axes: tuple[Dimension, ...]
-    entries: tuple[Entry, ...]
+    is_adaptive = False
+    """Whether later cases depend on the results of earlier ones."""
+
+    def __init__(self, name: str, source: Path, overrides: Sequence[KeyValue] = ()) -> None:
+        self.name, self.source, self.overrides = name, source, tuple(overrides)
+
+    @abstractmethod
+    def next(self, found: Sequence[Found]) -> Sequence[Entry]:
+        """Cases to run now that those asked for last have ended; none at the end.
+
+        The same results have to give the same cases: so a search that was cut off goes on from what is done.
+        """
+
+    @property
+    @abstractmethod
+    def entries(self) -> Sequence[Entry]:
+        """Cases asked for so far; of a plan that is not adaptive, all."""
+
+    @property
+    @abstractmethod
+    def axes(self) -> Sequence[Dimension]:
+        """Dimensions of the joined dataset; none for a single case."""
 
     @property
     def is_swept(self) -> bool:
-        """Whether there is a sweep."""
+        """Whether there may be several cases."""
         return bool(self.axes)
 
-    def jobs(self, folder: Path, until: str | None, *, force: bool) -> tuple[list[Job], list[tuple[Entry, dict[str, Any]]]]:
-        """Cases that have to run, large ones first, by mesh and films, and those that are done with their records."""
+    def jobs(
+        self, entries: Sequence[Entry], folder: Path, until: str | None, *, force: bool
+    ) -> tuple[list[Job], list[tuple[Entry, dict[str, Any]]]]:
+        """Cases that have to run, large ones first, by mesh and films, and those that are done with their records.
+
+        Parameters
+        ----------
+        entries : sequence of Entry
+        folder : Path
+            Of the study.
+        until : str or None
+            Where the runs stop.
+        force : bool
+            Run whatever is there.
+        """
         pending: dict[str, tuple[tuple[int, str, str], Job]] = {}
         done: dict[str, tuple[Entry, dict[str, Any]]] = {}
-        for entry in self.entries:
+        for entry in entries:
             if not entry.digest or entry.digest in pending or entry.digest in done:
                 continue
             place = case_folder(folder, entry.digest)
@@ -78,7 +139,17 @@ class Plan:
             overrides = (*self.overrides, *entry.point.overrides)
             order = (-entry.size, entry.group, entry.films)
             job = Job(
-                entry.label, place, entry.digest, self.source, overrides, entry.group, entry.size, until, reason, self.is_swept
+                entry.label,
+                place,
+                entry.digest,
+                self.source,
+                overrides,
+                entry.group,
+                entry.size,
+                until,
+                reason,
+                self.is_swept,
+                entry.case,
             )
             pending[entry.digest] = (order, job)
         jobs = [job for _, job in sorted(pending.values(), key=lambda found: found[0])]
@@ -102,6 +173,40 @@ class Plan:
                 for entry in self.entries
             ],
         }
+
+
+class FixedPlan(Plan):
+    """A plan whose cases are all known before the first one runs.
+
+    Parameters
+    ----------
+    name, source, overrides
+        See `Plan`.
+    axes : sequence of Dimension
+    entries : sequence of Entry
+    """
+
+    def __init__(
+        self, name: str, source: Path, overrides: Sequence[KeyValue], axes: Sequence[Dimension], entries: Sequence[Entry]
+    ) -> None:
+        super().__init__(name, source, overrides)
+        self._axes, self._entries, self._given = tuple(axes), tuple(entries), False
+
+    def next(self, found: Sequence[Found]) -> Sequence[Entry]:
+        """All, once."""
+        out = () if self._given else self._entries
+        self._given = True
+        return out
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """All cases."""
+        return self._entries
+
+    @property
+    def axes(self) -> Sequence[Dimension]:
+        """Of the sweep."""
+        return self._axes
 
 
 def _dimension(axis: Dimension) -> dict[str, Any]:
@@ -228,7 +333,13 @@ class StudyDraft:
         return DeckError(self._placed(Problem("sweep.where", f"drops all {len(self.points)} cases: {point.dropped}")))
 
 
-def plan(path: str | Path, overrides: Sequence[KeyValue] = ()) -> Plan:
+def with_case(entry: Entry, case: Case) -> Entry:
+    """The entry with what the engine has to know of its case."""
+    films, size = case.scenario.cooling.model_dump_json(), size_of(case)
+    return replace(entry, digest=case.digest(), group=mesh_group(case), films=films, size=size, expect=case.scenario.expect)
+
+
+def plan(path: str | Path, overrides: Sequence[KeyValue] = ()) -> FixedPlan:
     """Spell out a scenario; a combination that makes no valid case keeps its error.
 
     Raises
@@ -242,11 +353,7 @@ def plan(path: str | Path, overrides: Sequence[KeyValue] = ()) -> Plan:
         entry = Entry(point, draft.label(point))
         if point.dropped is None:
             try:
-                case = draft.case(point)
-                films, size = case.scenario.cooling.model_dump_json(), size_of(case)
-                entry = replace(
-                    entry, digest=case.digest(), group=mesh_group(case), films=films, size=size, expect=case.scenario.expect
-                )
+                entry = with_case(entry, draft.case(point))
             except Stack3dError as error:
                 if not axes:
                     raise
@@ -257,7 +364,7 @@ def plan(path: str | Path, overrides: Sequence[KeyValue] = ()) -> Plan:
     errors = {str(e.error) for e in entries if e.error}
     if axes and len(errors) == 1 and all(e.error or e.point.dropped for e in entries):
         raise next(e.error for e in entries if e.error)  # a mistake of the scenario itself is told once
-    return Plan(draft.name, draft.source, draft.overrides, axes, tuple(entries))
+    return FixedPlan(draft.name, draft.source, draft.overrides, axes, entries)
 
 
 def write_manifest(folder: Path, plan: Plan, until: str | None) -> None:

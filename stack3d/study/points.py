@@ -136,7 +136,8 @@ def _distinct(labels: Sequence[Label], key: str) -> tuple[Label, ...]:
     return tuple(labels)
 
 
-def _columns(sets: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> dict[str, tuple[Label | None, ...]]:
+def columns_of(sets: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> dict[str, tuple[Label | None, ...]]:
+    """What each position sets, by the name of the key; None where it does not."""
     keys = dict.fromkeys(key for chosen in sets for key in chosen if key in names)
     return {names[k]: tuple(label_of(s[k]) if k in s else None for s in sets) for k in keys}
 
@@ -170,7 +171,7 @@ def axes_of(sweep: SweepDeck) -> tuple[Dimension, ...]:
         first, *others = group
         labels = _distinct([label_of(v) for v in group[first]], first)
         sets = [dict(zip(group, values)) for values in zip(*group.values())]
-        axes.append(Dimension(names[first], first, labels, sets, partial(_columns, sets, {k: names[k] for k in others})))
+        axes.append(Dimension(names[first], first, labels, sets, partial(columns_of, sets, {k: names[k] for k in others})))
     listed: dict[str, Sequence[Mapping[str, Any]]] = {
         "variant": list(sweep.variants.values()),
         "case": sweep.cases,
@@ -179,7 +180,7 @@ def axes_of(sweep: SweepDeck) -> tuple[Dimension, ...]:
     for word, chosen in listed.items():
         if chosen:
             labels = tuple(sweep.variants) if word == "variant" else tuple(range(len(chosen)))
-            axes.append(Dimension(names[word], word, labels, chosen, partial(_columns, chosen, names)))
+            axes.append(Dimension(names[word], word, labels, chosen, partial(columns_of, chosen, names)))
     return tuple(axes)
 
 

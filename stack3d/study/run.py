@@ -8,17 +8,78 @@ from pathlib import Path
 from typing import Any
 
 from stack3d import results, storage
+from stack3d.decks import Case
 from stack3d.errors import DeckError, ResultsError, Stack3dError
 from stack3d.progress import Observer, Silent, StudyObserver
-from stack3d.study.case import FAILED, SKIPPED, Job, Report
-from stack3d.study.engine import here, on_cluster, on_workers, workers_for
+from stack3d.study.case import DONE, FAILED, SKIPPED, Job, Report
+from stack3d.study.engine import Queue, here, on_cluster, on_workers, workers_for
 from stack3d.study.lock import locked
-from stack3d.study.plan import Plan, case_folder, plan, write_manifest
+from stack3d.study.plan import Entry, Found, Plan, case_folder, plan, write_manifest
 from stack3d.study.ranks import Ranks
+from stack3d.study.search import plan_of_cases
+
+Item = str | Path | Case | Plan
+"""A scenario by path or by name, a case that is made already, or a plan."""
+
+
+class Underway:
+    """A plan and how far it has come.
+
+    Parameters
+    ----------
+    plan : Plan
+    folder : Path
+        Of the scenario, in the results.
+    until : str or None
+    force : bool
+        Run what is done, too.
+    """
+
+    def __init__(self, plan: Plan, folder: Path, until: str | None, *, force: bool) -> None:
+        self.plan, self.folder, self._until, self._force = plan, folder, until, force
+        self._batch: Sequence[Entry] = ()
+        self._ended: dict[str, tuple[str, Path | None, str]] = {}
+        self._waiting: set[Path] = set()
+
+    def advance(self) -> tuple[list[Report], list[Job]]:
+        """Reports of cases that need not run, and the cases that do, until some have to be waited for."""
+        reports: list[Report] = []
+        while True:
+            self._batch = self.plan.next([self._found(entry) for entry in self._batch])
+            if not self._batch:
+                return reports, []
+            if self.plan.is_swept:
+                write_manifest(self.folder, self.plan, self._until)
+            fresh = [entry for entry in self._batch if entry.digest not in self._ended]
+            jobs, done = self.plan.jobs(fresh, self.folder, self._until, force=self._force)
+            for entry, record in done:
+                place, lines = case_folder(self.folder, entry.digest), tuple(record.get("summary", ()))
+                reports.append(Report(entry.label, SKIPPED, place, lines, is_swept=self.plan.is_swept))
+                self._ended[entry.digest] = DONE, place, ""
+            for entry in fresh:
+                if entry.error is not None:
+                    lines = tuple(str(entry.error).splitlines())
+                    reports.append(Report(entry.label, FAILED, None, lines, entry.error.exit_code, is_swept=True))
+            for job in jobs:
+                storage.clear_scratch(job.folder)
+            self._waiting = {job.folder for job in jobs}
+            if jobs or not self.plan.is_adaptive:
+                return reports, jobs
+
+    def _found(self, entry: Entry) -> Found:
+        never = FAILED, None, str(entry.error or entry.point.dropped)
+        return Found(dict(entry.point.overrides), *self._ended.get(entry.digest, never))
+
+    def take(self, report: Report, job: Job) -> tuple[list[Report], list[Job]]:
+        """What comes up when a case has ended; nothing while others of its batch still run."""
+        error = "" if report.status == DONE else "\n".join(report.lines)
+        self._ended[job.digest] = report.status, report.folder, error
+        self._waiting.discard(job.folder)
+        return ([], []) if self._waiting or not self.plan.is_adaptive else self.advance()
 
 
 def run(
-    paths: Sequence[str],
+    items: Sequence[Item],
     root: Path,
     watch: StudyObserver,
     *,
@@ -33,14 +94,14 @@ def run(
 
     Parameters
     ----------
-    paths : sequence of str
-        Scenario files or names.
+    items : sequence of str, Path, Case or Plan
+        Scenario files or names; cases that are made already, those of one name a study; plans such as a `Search`.
     root : Path
         Of the results.
     watch : StudyObserver
         Told how the study as a whole goes.
     overrides : sequence of (key, value)
-        Of every case, before what a sweep sets.
+        Of every case of a scenario file or name, before what a sweep sets.
     force : bool
         Run cases that are done, too.
     until : {"thermal"}, optional
@@ -60,67 +121,95 @@ def run(
     if ranks.is_parallel and (workers not in (None, 1) or scheduler):
         raise DeckError("with MPI all processes work on one case after the other: leave --workers and --scheduler away")
     with ExitStack() as held:
-        plans: dict[Path, Plan] = {}
-        pending: list[Job] = []
-        before: list[Report] = []
-        for path in paths:
+        plans: dict[Path, Underway] = {}
+        queue, before = Queue(()), list[Report]()
+        for item in _grouped(items):
             try:
-                found = plan(path, overrides)
+                found = plan(item, overrides) if isinstance(item, (str, Path)) else item
                 folder = storage.inside(root, found.name).resolve()
                 if folder in plans:
-                    if plans[folder].source == found.source:
+                    if plans[folder].plan.source == found.source and not found.is_adaptive:
                         continue
-                    raise ResultsError(f"scenario {found.name!r} is also the name of {plans[folder].source}; rename one")
+                    raise ResultsError(f"scenario {found.name!r} is also the name of {plans[folder].plan.source}; rename one")
                 if ranks.is_first:
                     held.enter_context(locked(folder))
                     storage.clear_scratch(folder)
-                    if found.is_swept:
-                        write_manifest(folder, found, until)
+                underway = Underway(found, folder, until, force=force)
+                reports, jobs = ranks.share(underway.advance() if ranks.is_first else None)
             except Stack3dError as error:
-                before.append(Report(str(path), FAILED, None, tuple(str(error).splitlines()), error.exit_code))
+                label = item.name if isinstance(item, Plan) else str(item)
+                before.append(Report(label, FAILED, None, tuple(str(error).splitlines()), error.exit_code))
                 continue
-            plans[folder] = found
-            jobs, done = ranks.share(found.jobs(folder, until, force=force))
-            pending += jobs
-            for entry, record in done:
-                place, lines = case_folder(folder, entry.digest), tuple(record.get("summary", ()))
-                before.append(Report(entry.label, SKIPPED, place, lines, is_swept=found.is_swept))
-            for entry in found.entries:
-                if entry.error is not None:
-                    lines = tuple(str(entry.error).splitlines())
-                    before.append(Report(entry.label, FAILED, None, lines, entry.error.exit_code, is_swept=True))
-        if ranks.is_first:
-            for job in pending:
-                storage.clear_scratch(job.folder)
-        watch.begin(len(before) + len(pending), len(pending))
+            plans[folder] = underway
+            before += reports
+            queue.add(jobs)
+        watch.begin(len(before) + len(queue), len(queue))
+        is_adaptive = any(underway.plan.is_adaptive for underway in plans.values())
+        waiting = {job.folder: job for job in queue}
         try:
             for report in before:
                 watch.ended(report.name, report.status, report.lines)
                 yield report
-            for report in _run(pending, watch, ranks, workers, scheduler, observer):
+            for report in _run(queue, watch, ranks, workers, scheduler, observer, is_adaptive=is_adaptive):
                 watch.ended(report.name, report.status, report.lines)
                 yield report
+                if not is_adaptive or report.folder is None:
+                    continue
+                underway = plans[report.folder.parents[1]]
+                job = waiting.pop(report.folder)
+                reports, jobs = ranks.share(underway.take(report, job) if ranks.is_first else None)
+                if reports or jobs:
+                    watch.grown(len(reports) + len(jobs), len(jobs))
+                for skipped in reports:
+                    watch.ended(skipped.name, skipped.status, skipped.lines)
+                    yield skipped
+                queue.add(jobs)
+                waiting |= {job.folder: job for job in jobs}
         finally:
             watch.finish()
             if ranks.is_first:
-                for folder, found in plans.items():
-                    _finish(folder, found)
+                for folder, underway in plans.items():
+                    _finish(folder, underway.plan)
+
+
+def _grouped(items: Sequence[Item]) -> list[str | Path | Plan]:
+    """The items, cases of one name as one plan where the first of them stands."""
+    cases: dict[str, list[Case]] = {}
+    out: list[str | Path | Plan | list[Case]] = []
+    for item in items:
+        if not isinstance(item, Case):
+            out.append(item)
+        elif item.name in cases:
+            cases[item.name].append(item)
+        else:
+            cases[item.name] = [item]
+            out.append(cases[item.name])
+    return [plan_of_cases(item) if isinstance(item, list) else item for item in out]
 
 
 def _run(
-    jobs: list[Job], watch: StudyObserver, ranks: Ranks, workers: int | None, scheduler: str | None, observer: Observer | None
+    queue: Queue,
+    watch: StudyObserver,
+    ranks: Ranks,
+    workers: int | None,
+    scheduler: str | None,
+    observer: Observer | None,
+    *,
+    is_adaptive: bool,
 ) -> Iterator[Report]:
-    if not jobs:
+    if not queue:
         return
     if scheduler is not None:
-        yield from on_cluster(jobs, watch, scheduler)
+        yield from on_cluster(queue, watch, scheduler)
         return
-    n = 1 if ranks.is_parallel else min(workers or workers_for(len(jobs)), len(jobs))
+    most = max(len(queue), workers or 1) if is_adaptive else len(queue)
+    n = 1 if ranks.is_parallel else min(workers or workers_for(len(queue)), most)
     if n > 1:
-        yield from on_workers(jobs, watch, n)
+        yield from on_workers(queue, watch, n)
     else:
-        inner = observer if observer is not None and len(jobs) == 1 and ranks.is_first else Silent()
-        yield from here(jobs, watch, ranks, inner)
+        alone = len(queue) == 1 and not is_adaptive
+        inner = observer if observer is not None and alone and ranks.is_first else Silent()
+        yield from here(queue, watch, ranks, inner, alone=not queue.is_swept)
 
 
 def _finish(folder: Path, plan: Plan) -> None:

@@ -105,6 +105,15 @@ class SolidBackend(Recoolable, Protocol):
     ) -> TransientSystem:
         """What steps in time see of this solver, in its cheapest form.
 
-        `rtol` is the relative residual of a step [-], `laws` are of films that follow the temperature of their face, `runs`
-        channels with coolant.
+        Parameters
+        ----------
+        sources : sequence of HeatSource
+        places : sequence of Place
+            Whose temperature is asked.
+        rtol : float
+            Residual of a step over its load. [-]
+        laws : mapping of str to callable, optional
+            By face: films that follow the temperature of their face [K] → [W m⁻² K⁻¹].
+        runs : sequence of ChannelRun
+            Channels with coolant.
         """

@@ -74,6 +74,10 @@ class HeatProblem(Protocol):
     def key(self) -> tuple[Any, ...]:
         """Equal for problems that differ in films, fluxes and references alone."""
 
+    @property
+    def lines(self) -> Grid:
+        """Lines that channels follow; raises DeckError where the mesh has none."""
+
     def area(self, face: str) -> float:
         """Area that the condition of a face holds on. [m²]"""
 
@@ -83,7 +87,15 @@ class HeatProblem(Protocol):
     def bent(self, field: Any, sources: Sequence[HeatSource], pushed: float, left: Mapping[str, float]) -> Field:
         """A field between steady states with what its elements cannot hold of sources [W], where that is known.
 
-        `pushed` is the heat that fluxes bring, `left` what leaves through each face. [W]
+        Parameters
+        ----------
+        field : Field
+        sources : sequence of HeatSource
+            With their powers at that instant. [W]
+        pushed : float
+            Heat that fluxes bring. [W]
+        left : mapping of str to float
+            What leaves through each face. [W]
         """
 
 
@@ -118,6 +130,11 @@ class ThermalProblem:
     def faces(self) -> dict[str, Face]:
         """Condition by name, outer faces first."""
         return {"top": self.top, "bottom": self.bottom, "sides": self.sides, **{s.name: f for s, f in self.patches}}
+
+    @property
+    def lines(self) -> Grid:
+        """Those of the grid."""
+        return self.grid
 
     @property
     def reference(self) -> float:

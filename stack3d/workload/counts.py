@@ -42,7 +42,16 @@ class Counts:
 def counted(
     activities: Sequence[TileActivity], periphery: PeripheryDeck, *, dac_bits: int, adc_bits: int, pulsed: bool
 ) -> Counts:
-    """Count the work of the tiles for one inference; `pulsed`: rows or columns whose sliced inputs have a sign of their own."""
+    """Count the work of the tiles for one inference.
+
+    Parameters
+    ----------
+    activities : sequence of TileActivity
+    periphery : PeripheryDeck
+    dac_bits, adc_bits : int
+    pulsed : bool
+        Whether rows or columns of sliced inputs have a sign of their own.
+    """
     charge = sums = bits = crossings = 0.0
     driven: dict[int, float] = {}
     converted: dict[tuple[int, int], float] = {}
@@ -57,6 +66,22 @@ def counted(
         moved = a.products * a.tile.rows_used * dac_bits + reads * a.conversions * adc_bits
         bits, crossings = bits + moved, crossings + moved * a.hops
     return Counts(charge, driven, converted, sums, bits, crossings)
+
+
+def verify_energy(charge: float, periphery: PeripheryDeck, *, dac_bits: int, adc_bits: int) -> float:
+    """Energy of the read of one cell: its current, a driven row and a converted column. [J]
+
+    Parameters
+    ----------
+    charge : float
+        Energy of the current through the cell. [J]
+    periphery : PeripheryDeck
+    dac_bits, adc_bits : int
+        Resolution of the input and of the conversion, signs included.
+    """
+    cell = 0.0 if periphery.array_included else charge
+    driven = converter_energy(periphery.driver, dac_bits) + converter_energy(periphery.dac, dac_bits)
+    return cell + driven + converter_energy(periphery.adc, adc_bits) + converter_energy(periphery.integrator, dac_bits)
 
 
 def priced(activities: Sequence[TileActivity], periphery: PeripheryDeck, *, dac_bits: int, adc_bits: int) -> dict[str, float]:

@@ -174,6 +174,15 @@ def layer_latencies(activities: Sequence[TileActivity], periphery: PeripheryDeck
 def pipeline(activities: Sequence[TileActivity], periphery: PeripheryDeck, rate: float, digital_macs: float = 0.0) -> Pipeline:
     """Latency and throughput of the layer pipeline; layers that stay digital keep up, products of two activations may not.
 
+    Parameters
+    ----------
+    activities : sequence of TileActivity
+    periphery : PeripheryDeck
+    rate : float
+        Inferences per second. [1/s]
+    digital_macs : float
+        Multiply-accumulates per inference of products of two activations. [-]
+
     Raises
     ------
     DeckError
@@ -208,6 +217,14 @@ def heated_place(stack: Stack, site: Site, component: str, periphery: PeripheryD
     The array heats its own box. Anything else goes where the periphery deck puts it, else into the tier's periphery layer
     where there is one, else into the highest logic layer, else into the tile's own box. A layer that does not reach under
     the whole tile is heated all over.
+
+    Parameters
+    ----------
+    stack : Stack
+    site : (layer, Rectangle)
+    component : str
+        As in `COMPONENTS`.
+    periphery : PeripheryDeck
     """
     layer, box = site
     tier = stack.layer(layer).tier

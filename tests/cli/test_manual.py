@@ -15,9 +15,10 @@ import pytest
 from stack3d import decks
 from stack3d.cli import main
 from stack3d.devices.laws import RETENTION
-from stack3d.fields import outputs
+from stack3d.fields import outputs, physics
 from stack3d.life.policy import policies
 from stack3d.schema.cooling import cooling_laws
+from stack3d.schema.numerics import mesh_kinds
 from stack3d.workload.operators import operators
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +55,15 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_code_blocks_run(page: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the order of a page: files are written, commands run, Python executed in one namespace."""
     monkeypatch.chdir(workplace)
-    for registry in (policies, operators, outputs, cooling_laws, RETENTION):  # what a page registers ends with it
+    for registry in (
+        policies,
+        operators,
+        outputs,
+        cooling_laws,
+        RETENTION,
+        mesh_kinds,
+        physics,
+    ):  # what a page registers ends with it
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     names: dict[str, Any] = {"__name__": "manual"}
     for language, text in blocks(page):

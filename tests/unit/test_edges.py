@@ -10,7 +10,7 @@ import pytest
 from stack3d import decks, yamlfile
 from stack3d.case import check
 from stack3d.geometry.edges import apart
-from stack3d.heat.bodies import make_grid
+from stack3d.heat.meshing import Bricks
 
 
 def package(outer: float, inner: float, sources: list[dict[str, Any]] | None = None) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def test_the_outline_of_a_block_and_of_a_centred_layer_are_one(outer: float, inn
     built = chip(package(outer, inner))
     block, die = built.stack.layer("a").blocks[0].extent, built.stack.layer("die").extent
     assert block == die
-    for lines in ((grid := make_grid(built)).x, grid.y):
+    for lines in ((grid := Bricks.of(built).grid).x, grid.y):
         assert np.diff(lines).min() > 1e-6 * outer * 1e-3
         assert die.x0 in lines and die.x1 in lines
 
@@ -57,7 +57,7 @@ def test_of_crowding_lines_the_same_stay_from_either_end() -> None:
             {"name": f"s{i}", "layer": "lid", "power": "1 W", "x": [f"{a:.6f} mm", f"{b:.6f} mm"]}
             for i, (a, b) in enumerate(spans)
         ]
-        return make_grid(chip(package(10, 3, sources))).x
+        return Bricks.of(chip(package(10, 3, sources))).grid.x
 
     np.testing.assert_allclose(lines(True), (0.01 - lines(False))[::-1], rtol=0, atol=1e-12)
     assert apart([1.0, 1.1, 1.25, 3.0], 0.2) == [1.0, 1.25, 3.0]

@@ -10,8 +10,7 @@ from pyarrow import csv, parquet
 
 from stack3d import decks
 from stack3d.errors import DeckError, MissingDependencyError
-from stack3d.heat.bodies import make_grid
-from stack3d.heat.faces import thermal_problem
+from stack3d.heat.meshing import Bricks
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.settle import settle
 from stack3d.heat.solvers import make_backend
@@ -137,8 +136,7 @@ def test_a_chip_on_a_schedule_keeps_the_mean_of_its_steady_state(tmp_path: Path)
     ]
     chip = placed_chip(decks.load("quickstart", chosen).scenario)
     assert chip.mean_rate == pytest.approx(0.25 * 2e5) and chip.sources[0].power == pytest.approx(0.25)
-    grid = make_grid(chip)
-    backend = make_backend(chip.scenario, thermal_problem(chip.stack, grid, chip.scenario.cooling))
+    backend = make_backend(chip.scenario, chip.stack, Bricks.of(chip))
     targets = {n: m.target_conductances()[None] for n, m in chip.computer.matrices.items()}
     state = settle(chip, backend, lambda _: targets, np.full((len(chip.computer.tiles), 1, 1), 300.0))
     sources, schedule = power_schedule(chip, state)

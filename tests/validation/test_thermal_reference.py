@@ -6,8 +6,7 @@ import pytest
 
 from stack3d import decks
 from stack3d.case import check
-from stack3d.heat.bodies import make_grid
-from stack3d.heat.faces import thermal_problem
+from stack3d.heat.meshing import Bricks
 from stack3d.heat.solvers import make_backend
 from stack3d.thermal.backend import ThermalSolution
 
@@ -16,8 +15,7 @@ PROFILES = list(decks.available("solvers"))
 
 def solve(case: decks.Case) -> ThermalSolution:
     chip = check(case.scenario)
-    problem = thermal_problem(chip.stack, make_grid(chip), case.scenario.cooling)
-    return make_backend(case.scenario, problem).solve(chip.sources)
+    return make_backend(case.scenario, chip.stack, Bricks.of(chip)).solve(chip.sources)
 
 
 def errors(reference, name: str, solver: str) -> tuple[float, float, float, float, decks.Case]:

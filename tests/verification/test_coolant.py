@@ -7,8 +7,7 @@ from stack3d import decks, yamlfile
 from stack3d.case import check
 from stack3d.errors import DeckError
 from stack3d.heat import channels
-from stack3d.heat.bodies import make_grid
-from stack3d.heat.faces import thermal_problem
+from stack3d.heat.meshing import Bricks
 from stack3d.heat.solvers import make_backend
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.cooling import ducts
@@ -56,8 +55,7 @@ def case(tree: dict, *overrides: tuple[str, object]) -> decks.Case:
 
 def solve(tree: dict, *overrides: tuple[str, object]) -> ThermalSolution:
     chip = check(case(tree, *overrides).scenario)
-    problem = thermal_problem(chip.stack, make_grid(chip), chip.scenario.cooling)
-    return make_backend(chip.scenario, problem).solve(chip.sources)
+    return make_backend(chip.scenario, chip.stack, Bricks.of(chip)).solve(chip.sources)
 
 
 def test_isothermal_walls() -> None:

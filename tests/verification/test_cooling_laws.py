@@ -19,8 +19,8 @@ from stack3d.films import (
     rayleigh_number,
 )
 from stack3d.geometry.stack import build_stack
-from stack3d.heat.bodies import make_grid
-from stack3d.heat.faces import face_of, thermal_problem
+from stack3d.heat.faces import face_of
+from stack3d.heat.meshing import Bricks
 from stack3d.heat.solvers import make_backend
 from stack3d.progress import Silent
 
@@ -159,11 +159,11 @@ def test_symmetric_input_gives_a_symmetric_field(geometry: str, backend: str) ->
     Coolant that flows along y leaves the mirror image in x, to the 1e-6 K that it settles to.
     """
     chip = check(package(geometry, "air_heat_sink", backend=backend))
-    problem = thermal_problem(chip.stack, make_grid(chip), chip.scenario.cooling)
-    values = make_backend(chip.scenario, problem).solve(chip.sources).field.values
+    bricks = Bricks.of(chip)
+    values = make_backend(chip.scenario, chip.stack, bricks).solve(chip.sources).field.values
     flows = any(layer.channels for layer in chip.stack.layers)
     slack = 5e-6 if flows else 1e-8 * (values.max() - 300.0)
-    for lines in (problem.grid.x, problem.grid.y):
+    for lines in (bricks.grid.x, bricks.grid.y):
         np.testing.assert_allclose(lines + lines[::-1], lines[0] + lines[-1], rtol=0, atol=1e-12)
     np.testing.assert_allclose(values[:, :, ::-1], values, rtol=0, atol=slack)
     if not flows:

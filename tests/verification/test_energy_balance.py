@@ -15,7 +15,7 @@ from stack3d.errors import DeckError
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.upkeep import digital_energies
 from stack3d.progress import Silent
-from stack3d.workload.power import COMPONENTS, STANDING
+from stack3d.workload.power import COMPONENTS, STANDING, converter_energy
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 SHIPPED = [p.stem for p in sorted(SCENARIOS.glob("*.yaml")) if "\nworkload:" in p.read_text(encoding="utf-8")]
@@ -69,6 +69,65 @@ def test_writes_and_calibrations_heat_as_much_as_they_are_billed(upkeep: dict[st
     np.testing.assert_allclose(imbalance(values), 0.0, atol=1e-9)
     assert ("refresh" in upkeep or "fine_tuning" in upkeep) == bool(of(values, "write").any())
     assert ("compensation" in upkeep) == bool(of(values, "calibration").any())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_balance_holds_at_every_epoch_as_shipped(name: str) -> None:
+    """All epochs of the scenario's own life, and of its variants."""
+    deck = decks.load(name).scenario
+    variants = deck.sweep.variants if deck.sweep is not None else {}
+    epochs = deck.lifetime.epochs if deck.lifetime is not None else 1
+    for chosen in variants.values() or [{}]:
+        values = outcome(name, **{"lifetime__epochs": epochs, **{k.replace(".", "__"): v for k, v in chosen.items()}}).values
+        assert len(values["power/rate"]) >= epochs
+        np.testing.assert_allclose(imbalance(values), 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "upkeep", [{"refresh": {"period": "30 day"}}, {"fine_tuning": {"period": "200 day"}}, {"compensation": {"drift": "tile"}}]
+)
+def test_energies_balance_where_the_temperature_stays(upkeep: dict[str, Any]) -> None:
+    """One way: what is written and calibrated is billed and counted as heat, and the temperature is that of the first epoch."""
+    keys = {f"lifetime__{key}": value for key, value in upkeep.items()}
+    values = outcome("refresh_policy", **keys, lifetime__coupling={"enabled": False}).values
+    np.testing.assert_allclose(imbalance(values), 0.0, atol=1e-9)
+    assert of(values, "write")[-1] + of(values, "calibration")[-1] > 0
+    assert np.ptp(values["thermal/tile_temperature"], axis=0).max() == 0.0
+
+
+def test_trainings_are_billed_by_hand() -> None:
+    """A training reads the profile once; a step multiplies all weights of the last layer by it, forward and back."""
+    keys = {"lifetime__fine_tuning": {"period": "200 day", "steps": 7}, "lifetime__epochs": 1, "lifetime__until": "300 day"}
+    values = outcome("refresh_policy", **keys).values
+    computer = placed_chip(decks.load("refresh_policy").scenario).computer
+    assert computer is not None
+    last, inputs = list(computer.matrices.values())[-1], len(computer.data.profile)
+    price = decks.load("refresh_policy").scenario.workload.periphery.digital_mac  # type: ignore[union-attr]
+    moving = sum(of(values, n)[-1] for n in COMPONENTS if n not in (*STANDING, "explicit"))
+    spent = inputs * moving + 2 * 7 * inputs * last.n_inputs * last.n_outputs * price
+    assert values["reliability/calibration_energy"][-1] == pytest.approx(spent, rel=1e-9)
+    per_second = of(values, "calibration")[-1] * values["power/rate"][-1]
+    assert per_second * (300 * DAY - 1.0) == pytest.approx(spent, rel=1e-9)
+
+
+def test_every_pulse_is_followed_by_a_read_by_hand() -> None:
+    """One refresh of every cell: pulses times the energy of a pulse, of a row driven, a column converted and a cell read."""
+    keys = {"lifetime__refresh": {"period": "200 day"}, "lifetime__epochs": 1, "lifetime__until": "300 day"}
+    values = outcome("refresh_policy", **keys, workload__tile=[128, 128]).values
+    deck = decks.load("refresh_policy").scenario
+    computer = placed_chip(deck).computer
+    assert computer is not None and deck.workload is not None
+    converters = deck.workload.periphery
+    assert converters.driver is None and converters.integrator is None
+    expected = 0.0
+    for name, matrix in computer.matrices.items():
+        device = computer.devices[name]
+        assert device.device.write is not None
+        cell = device.device.read.voltage**2 * matrix.target_conductances().mean() * device.device.read.pulse
+        read = cell + converter_energy(converters.dac, 8) + converter_energy(converters.adc, 8)
+        expected += matrix.target_conductances().size * device.write_pulses() * (device.device.write.energy + read)
+    assert values["reliability/write_energy"][-1] == pytest.approx(expected, rel=0.02)  # stuck cells are not written
 
 
 def test_products_of_two_activations_are_billed() -> None:

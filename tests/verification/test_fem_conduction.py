@@ -7,7 +7,6 @@ from stack3d.errors import SolverError
 from stack3d.fe.lines import hat_integrals
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.grids import Grid
-from stack3d.heat.bodies import make_grid
 from stack3d.layout import HeatSource, Layer, Material, Rectangle, Stack
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.fem.solver_on_grid import solver_on_grid
@@ -176,7 +175,7 @@ def test_symmetric_input_gives_a_symmetric_field() -> None:
 def test_other_films_mesh_nothing_and_are_exact() -> None:
     """The solver kept across coolings gives what a new one gives; a face that changes its kind gets a new one."""
     from stack3d import decks
-    from stack3d.heat.faces import thermal_problem
+    from stack3d.heat.meshing import Bricks
     from stack3d.heat.placing import placed_chip
     from stack3d.heat.solvers import Backends, make_backend
 
@@ -186,11 +185,11 @@ def test_other_films_mesh_nothing_and_are_exact() -> None:
         for top in ("forced_air", "lid_heat_sink", "cold_plate", "forced_air"):
             scenario = decks.load("quickstart", [("solver.backend", backend), ("cooling.top", top)]).scenario
             chip = placed_chip(scenario)
-            problem = thermal_problem(chip.stack, make_grid(chip), scenario.cooling)
-            kept = backends.of(scenario, problem).solve(chip.sources).field.values
-            new = make_backend(scenario, problem).solve(chip.sources).field.values
+            bricks = Bricks.of(chip)
+            kept = backends.of(scenario, chip.stack, bricks).solve(chip.sources).field.values
+            new = make_backend(scenario, chip.stack, bricks).solve(chip.sources).field.values
             np.testing.assert_allclose(kept, new, rtol=0, atol=1e-7 * (new.max() - scenario.cooling.ambient))
         assert (backends.counts["solvers"], backends.counts["recooled"]) == (1, 3)
         fixed = decks.load("quickstart", [("solver.backend", backend), ("cooling.top", {"temperature": "300 K"})]).scenario
-        backends.of(fixed, thermal_problem(chip.stack, make_grid(chip), fixed.cooling))
+        backends.of(fixed, chip.stack, Bricks.of(chip))
         assert backends.counts["solvers"] == (2 if backend == "fem" else 1)

@@ -12,12 +12,12 @@ from stack3d.fe.linear_solver import LinearMethod
 from stack3d.fe.space import Space
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.fem.conduction import Conduction
 from stack3d.thermal.fem.discretised import Discretised
-from stack3d.thermal.fem.solver import FemSolver
 from stack3d.thermal.fem.solver_of_cells import OnCells, solver_of_cells
 from stack3d.thermal.fem.solver_on_grid import OnGrid
-from stack3d.thermal.mesh_problem import MeshProblem
+from stack3d.thermal.fem.steady import FemSolver
 from stack3d.thermal.problem import Face, ThermalProblem
 
 SIDE, FILM = 1e-3, 3e4
@@ -90,7 +90,7 @@ def error(kind: str, order: int, n: int, exponent: float) -> float:
     counts = [3 * n, n, 4 * n]
     at: Discretised
     if kind == "tetrahedra":
-        problem = MeshProblem(built, structured(built, 4 * n, 4 * n, counts), {"top": Face(FILM, 300.0)})
+        problem = ColumnProblem(built, structured(built, 4 * n, 4 * n, counts), {"top": Face(FILM, 300.0)})
         at = Tetrahedra(problem, Space(problem.mesh, order, faces=problem.faces), solver_of_cells)
     else:
         layered = ThermalProblem(built, grid(built, 4 * n, 4 * n, counts), Face(FILM, 300.0))

@@ -26,8 +26,8 @@ for size, difference, balance in MPI.COMM_WORLD.gather(row) or []:
 TETRAHEDRA = """
 import numpy as np
 from mpi4py import MPI
-from test_tetrahedra import FACES, PACKAGE, SOURCES, MESH, build_columns, MeshProblem, solver_of_cells
-problem = MeshProblem(PACKAGE, build_columns(PACKAGE, SOURCES, MESH), FACES["fixed_bottom"])
+from test_tetrahedra import FACES, PACKAGE, SOURCES, MESH, build_columns, ColumnProblem, solver_of_cells
+problem = ColumnProblem(PACKAGE, build_columns(PACKAGE, SOURCES, MESH), FACES["fixed_bottom"])
 for order in (1, 2):
     one = np.array(ONE[order - 1])
     for preconditioner in ("icc", "gamg"):

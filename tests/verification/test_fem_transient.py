@@ -14,8 +14,8 @@ from test_fem_packages import with_contact_and_law
 
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.layout import HeatSource
-from stack3d.thermal.fem.solver import FemSolver
 from stack3d.thermal.fem.solver_on_grid import solver_on_grid
+from stack3d.thermal.fem.steady import FemSolver
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box, Probe

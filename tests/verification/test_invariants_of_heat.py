@@ -10,8 +10,7 @@ from stack3d import decks, yamlfile
 from stack3d.case import check, run_case
 from stack3d.case.run import Outcome
 from stack3d.fields import is_temperature
-from stack3d.heat.bodies import make_grid
-from stack3d.heat.faces import thermal_problem
+from stack3d.heat.meshing import Bricks
 from stack3d.heat.solvers import make_backend
 from stack3d.progress import Silent
 
@@ -82,8 +81,7 @@ def test_resistances_are_reciprocal(seed: int) -> None:
         ]
         tree = heated(layers, sources, 2000.0)
         chip = check(decks.resolve(yamlfile.parse_text(json.dumps(tree), "s.yaml")).scenario)
-        problem = thermal_problem(chip.stack, make_grid(chip), chip.scenario.cooling)
-        field = make_backend(chip.scenario, problem).solve(chip.sources).field
+        field = make_backend(chip.scenario, chip.stack, Bricks.of(chip)).solve(chip.sources).field
         return np.array([field.box_means(s.layer, [s.extent])[0] - 300.0 for s in chip.sources])
 
     first, second, both = rises((1, 0)), rises((0, 1)), rises((1, 2))

@@ -19,10 +19,11 @@ from stack3d.schema.material_laws import (
     TableOfTemperature,
     material_laws,
 )
+from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.fem.solver_of_cells import solver_of_cells
 from stack3d.thermal.fem.solver_on_grid import solver_on_grid
 from stack3d.thermal.grid.solver import TensorSolver
-from stack3d.thermal.mesh_problem import MeshProblem
+from stack3d.thermal.mesh_problem import CellProblem
 from stack3d.thermal.places import Box
 from stack3d.thermal.problem import Face, ThermalProblem
 from stack3d.thermal.time.march import integrate
@@ -69,10 +70,10 @@ def bottom(kind: str, law: MaterialLaw, flux: float, cells: int) -> tuple[float,
         solver = solver_on_grid(ThermalProblem(built, lines, **faces), hexahedra, nodes, tolerance=1e-11)
     elif kind == "own":
         hexahedra, _ = layered_cells(built, lines)
-        solver = solver_of_cells(MeshProblem(built, hexahedra, faces), tolerance=1e-11)
+        solver = solver_of_cells(CellProblem(built, hexahedra, faces), tolerance=1e-11)
     else:
         solver = solver_of_cells(
-            MeshProblem(built, structured(built, 1, 1, cells), faces), order=int(kind[-1]), tolerance=1e-11
+            ColumnProblem(built, structured(built, 1, 1, cells), faces), order=int(kind[-1]), tolerance=1e-11
         )
     solution = solver.solve([])
     return solution.field.layer_peak("slab")[0], solution.face_heat["top"]
@@ -150,7 +151,7 @@ def heated(kind: str, law: MaterialLaw, until: float) -> tuple[float, float]:
     elif kind == "fem":
         solver = solver_on_grid(ThermalProblem(built, lines, **faces), *layered_cells(built, lines), method="direct")
     else:
-        solver = solver_of_cells(MeshProblem(built, structured(built, 1, 1, [2, 1]), faces), order=int(kind[-1]))
+        solver = solver_of_cells(ColumnProblem(built, structured(built, 1, 1, [2, 1]), faces), order=int(kind[-1]))
     system = solver.system([source], [Box("slab", built.footprint)], rtol=1e-12)
     start = system.start(300.0)
     found = integrate(system, PowerSchedule.constant([source.power]), [until], initial=start, tolerance=0.3)

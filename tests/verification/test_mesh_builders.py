@@ -7,8 +7,9 @@ from stack3d import decks
 from stack3d.case import check, run_case
 from stack3d.geometry.gmsh_model import through_gmsh
 from stack3d.geometry.tetrahedra import build_columns
-from stack3d.heat.bodies import cells_of, make_grid, standing_out
-from stack3d.heat.solvers import MOST_THROUGH_GMSH, builder_of
+from stack3d.heat.meshing import Bricks, meshed
+from stack3d.heat.meshing.bricks import MOST_THROUGH_GMSH
+from stack3d.heat.sources import standing_out
 from stack3d.progress import Silent
 
 STACKS = ("bulk_rram_8tier", "tsv_stack_4tier", "flip_chip_package")
@@ -18,7 +19,7 @@ STACKS = ("bulk_rram_8tier", "tsv_stack_4tier", "flip_chip_package")
 def test_gmsh_gives_back_the_mesh_it_was_given(geometry: str) -> None:
     """Points, cells, regions and faces come back in their order, to the bit."""
     chip = check(decks.load("quickstart", [("geometry", geometry)] if geometry != "flip_chip_package" else FLIP_CHIP).scenario)
-    given = cells_of(chip)
+    given = meshed(chip).cells(chip.stack, chip.scenario.cooling)
     back = through_gmsh(given)
     assert back.fingerprint == given.fingerprint and back.names == given.names and back.faces == given.faces
 
@@ -54,11 +55,11 @@ def test_both_builders_give_the_same_temperatures() -> None:
 def test_auto_counts_cells() -> None:
     few = decks.load("quickstart", [("solver", "ci")]).scenario
     chip = check(few)
-    grid = make_grid(chip)
-    assert np.prod(grid.shape) <= MOST_THROUGH_GMSH and builder_of(few, grid) == "gmsh"
+    bricks = Bricks.of(chip)
+    assert np.prod(bricks.grid.shape) <= MOST_THROUGH_GMSH and bricks.builder(few.solver) == "gmsh"
     many = decks.load("quickstart", [("solver", "ci"), ("solver.mesh.lateral", 100), ("solver.mesh.per_layer", 4)]).scenario
-    assert builder_of(many, make_grid(check(many))) == "arrays"
-    assert builder_of(decks.load("quickstart", [("solver", "study")]).scenario, grid) is None
+    assert Bricks.of(check(many)).builder(many.solver) == "arrays"
+    assert bricks.builder(decks.load("quickstart", [("solver", "study")]).scenario.solver) is None
 
 
 def test_the_builder_is_no_part_of_the_hash() -> None:

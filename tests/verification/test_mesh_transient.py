@@ -16,9 +16,9 @@ from tetrahedra import structured
 from stack3d.case import run_case
 from stack3d.layout import HeatSource
 from stack3d.progress import Silent
+from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.fem.solver_of_cells import solver_of_cells
 from stack3d.thermal.grid.solver import TensorSolver
-from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.thermal.problem import Face, ThermalProblem
 from stack3d.thermal.time.march import integrate, integrate_fixed
@@ -40,7 +40,7 @@ def march(
     faces: dict[str, Face], slabs: list[dict[str, Any]], *, n: int = 8, per_layer: int = 2, order: int = 1, **options: Any
 ) -> NodalSystem:
     built = stack(SIZE, slabs)
-    problem = MeshProblem(built, structured(built, n, n, per_layer), faces)
+    problem = ColumnProblem(built, structured(built, n, n, per_layer), faces)
     laws = options.pop("laws", None)
     solver = solver_of_cells(problem, order=order, tolerance=1e-12, **options)
     box = built.footprint
@@ -91,7 +91,7 @@ def test_a_slab_between_fixed_and_insulated_face_decays_as_its_series(order: int
     k, c, d = 10.0, 2e6, 2e-3
     slabs = [{"name": "die", "k": k, "thickness": d / 2, "c": c}, {"name": "lid", "k": k, "thickness": d / 2, "c": c}]
     built = stack(SIZE, slabs)
-    problem = MeshProblem(built, structured(built, 2, 2, 12), {"bottom": Face(np.inf, 300.0)})
+    problem = ColumnProblem(built, structured(built, 2, 2, 12), {"bottom": Face(np.inf, 300.0)})
     system = solver_of_cells(problem, order=order).system(
         [HeatSource("none", "die", built.footprint, 0.0)],
         [Box("lid", built.footprint)],

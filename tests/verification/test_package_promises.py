@@ -13,8 +13,7 @@ from stack3d.case import check
 from stack3d.chip.chip import Chip
 from stack3d.geometry.stack import build_stack
 from stack3d.heat import estimate
-from stack3d.heat.bodies import make_body, make_grid
-from stack3d.heat.faces import thermal_problem
+from stack3d.heat.meshing import Bricks, meshed
 from stack3d.heat.solvers import Backends, make_backend
 from stack3d.layout import Floats, Layer, Stack
 from stack3d.thermal.backend import ThermalSolution
@@ -64,8 +63,7 @@ def sources_on(stack: Stack, pattern: str) -> list[dict[str, Any]]:
 
 def solve(one: decks.Case) -> tuple[Chip, ThermalSolution]:
     chip = check(one.scenario)
-    problem = thermal_problem(chip.stack, make_grid(chip), one.scenario.cooling)
-    return chip, make_backend(one.scenario, problem).solve(chip.sources)
+    return chip, make_backend(one.scenario, chip.stack, Bricks.of(chip)).solve(chip.sources)
 
 
 def answers(stack: Stack, solution: ThermalSolution) -> Floats:
@@ -134,8 +132,7 @@ def test_tetrahedra_keep_the_promise_of_ci(geometry: str, pattern: str, record_p
     one = case(geometry, "ci", sources_on(stack, pattern), [("solver.backend", "fem"), ("solver.mesh.cells", "tet")])
     assert one.scenario.solver.order == 2
     chip = check(one.scenario)
-    problem = thermal_problem(stack, make_body(chip), one.scenario.cooling)
-    solution = make_backend(one.scenario, problem).solve(chip.sources)
+    solution = make_backend(one.scenario, stack, meshed(chip)).solve(chip.sources)
     _, found, peak = exact(geometry, pattern)
     error = np.abs(answers(stack, solution) - found).max() / peak
     record_property("ci", float(error))

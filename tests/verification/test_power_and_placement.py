@@ -11,10 +11,9 @@ import stack3d
 from stack3d import decks
 from stack3d.case import check
 from stack3d.errors import DeckError, ThermalRunawayError
-from stack3d.heat.bodies import make_grid
 from stack3d.heat.comparison import compare_placements
 from stack3d.heat.energy import component_powers
-from stack3d.heat.faces import thermal_problem
+from stack3d.heat.meshing import Bricks
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.runaway import Runaway
 from stack3d.heat.settle import settle
@@ -63,7 +62,7 @@ def test_power_closes_over_tiles_components_and_heat(busy: Any) -> None:
 
 def test_tiles_and_components_of_one_state_close() -> None:
     chip = placed_chip(decks.load("quickstart", list(BUSY.items())).scenario)
-    solver = TensorSolver(thermal_problem(chip.stack, make_grid(chip), chip.scenario.cooling))
+    solver = TensorSolver(Bricks.of(chip).problem(chip.stack, chip.scenario.cooling))
     targets = {n: m.target_conductances()[None] for n, m in chip.computer.matrices.items()}
     state = settle(chip, solver, lambda _: targets, np.full((len(chip.computer.tiles), 1, 1), 300.0))
     parts = component_powers(chip, state)
@@ -163,10 +162,10 @@ def test_response_of_the_sites_is_that_of_the_solver() -> None:
     even = {n: 1e8 * p for n, p in chip.computer.energies(replace(chip.computer, hops=(1,) * 15).activities(targets)).items()}
     places = list(chip.computer.places)
     known = site_heat(chip, places, even, np.arange(15))
-    grid = make_grid(chip)
     solver = make_backend(
         chip.scenario.model_copy(update={"solver": chip.scenario.solver.model_copy(update={"backend": "tensor"})}),
-        thermal_problem(chip.stack, grid, chip.scenario.cooling),
+        chip.stack,
+        Bricks.of(chip),
     )
     full = tile_field(chip, solver.solve(heat_sources(chip, powers, 0.0)), (1, 1))[:, 0, 0]
     rise = full - chip.scenario.cooling.ambient
@@ -209,7 +208,7 @@ def test_the_transient_consumes_the_schedule(tmp_path: Any) -> None:
     ]
     chip = placed_chip(decks.load("quickstart", chosen).scenario)
     chip = replace(chip, stack=linear_stack(chip.stack))
-    solver = TensorSolver(thermal_problem(chip.stack, make_grid(chip), chip.scenario.cooling))
+    solver = TensorSolver(Bricks.of(chip).problem(chip.stack, chip.scenario.cooling))
     targets = {n: m.target_conductances()[None] for n, m in chip.computer.matrices.items()}
     state = settle(chip, solver, lambda _: targets, np.full((len(chip.computer.tiles), 1, 1), 300.0))
     sources, schedule = power_schedule(chip, state)

@@ -15,8 +15,8 @@ from stack3d.meshes import Columns
 from stack3d.progress import Silent
 from stack3d.schema.geometry import GeometryDeck
 from stack3d.schema.numerics import MeshDeck
+from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.fem.solver_of_cells import solver_of_cells
-from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.problem import Face
 
 PITCH, THICKNESS = 100e-6, 20e-6
@@ -43,7 +43,7 @@ def conductivity(stack: Any, body: Columns, direction: str) -> float:
     else:
         faces = {"low": faces["bottom"], "high": faces["top"]}
         area, length = PITCH**2, THICKNESS
-    problem = MeshProblem(stack, replace(body, faces=faces), {"low": Face(np.inf, 300.0), "high": Face(np.inf, 310.0)})
+    problem = ColumnProblem(stack, replace(body, faces=faces), {"low": Face(np.inf, 300.0), "high": Face(np.inf, 310.0)})
     solution = solver_of_cells(problem, order=2).solve([])
     np.testing.assert_allclose(solution.face_heat["low"], -solution.face_heat["high"], rtol=1e-9)
     return solution.face_heat["low"] * length / (area * 10.0)

@@ -8,8 +8,7 @@ import pytest
 
 from stack3d import decks, yamlfile
 from stack3d.case import check, run_case
-from stack3d.heat.bodies import make_grid
-from stack3d.heat.faces import thermal_problem
+from stack3d.heat.meshing import Bricks
 from stack3d.heat.solvers import make_backend
 from stack3d.progress import Silent
 
@@ -63,8 +62,7 @@ def test_square_source_on_a_square_slab(half_source: float, solver: str, toleran
         "solver": solver,
     }  # fmt: skip
     chip = check(decks.resolve(yamlfile.parse_text(json.dumps(tree), "s.yaml")).scenario)
-    problem = thermal_problem(chip.stack, make_grid(chip), chip.scenario.cooling)
-    field = make_backend(chip.scenario, problem).solve(chip.sources).field
+    field = make_backend(chip.scenario, chip.stack, Bricks.of(chip)).solve(chip.sources).field
     found = field.box_means("film", [chip.sources[0].extent])[0] - 300.0
     assert found == pytest.approx(spreading_resistance(half_source, c, t, k, h), rel=tolerance)
 

@@ -13,10 +13,10 @@ from stack3d.layout import HeatSource, Layer, Material, Rectangle, Stack, Surfac
 from stack3d.progress import Silent
 from stack3d.schema.numerics import MeshDeck
 from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.fem.solver_of_cells import solver_of_cells
 from stack3d.thermal.fields.on_columns import ColumnField
 from stack3d.thermal.grid.solver import TensorSolver
-from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.problem import Face, ThermalProblem
 
 BOX = Rectangle(0.0, 2e-3, 0.0, 1e-3)
@@ -47,7 +47,7 @@ SOURCES = [
 
 def solve(stack: Stack, faces: dict[str, Face], sources: list[HeatSource], mesh: MeshDeck = MESH, **options) -> ThermalSolution:
     surfaces = [Surface(n, "l0", "top", (Rectangle(-1e-3, 0.0, -1e-3, 2e-3),)) for n in faces if n == "shelf"]
-    return solver_of_cells(MeshProblem(stack, build_columns(stack, sources, mesh, surfaces), faces), **options).solve(sources)
+    return solver_of_cells(ColumnProblem(stack, build_columns(stack, sources, mesh, surfaces), faces), **options).solve(sources)
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -127,7 +127,7 @@ def test_regions_have_the_volumes_of_the_deck() -> None:
 
     stack = build_stack(scenario.geometry)
     body = build_columns(stack, [], scenario.solver.mesh)
-    volume = np.bincount(body.cells.region, MeshProblem(stack, body, {"top": Face(1.0)}).volumes, len(body.names))
+    volume = np.bincount(body.cells.region, ColumnProblem(stack, body, {"top": Face(1.0)}).volumes, len(body.names))
     found = dict(zip(body.names, volume))
     circles = 9 * np.pi / 4 * 40e-6**2 * 50e-6
     np.testing.assert_allclose(found["silicon.field.cylinders"], circles, rtol=1e-12)
@@ -207,7 +207,7 @@ def test_quadratic_field_between_its_nodes() -> None:
         return 300.0 + x * x - 2 * x * y + 0.5 * y + 3 * z * z - z
 
     values = exact(mesh.node_points(2))
-    field = MeshProblem(STACK, body, {"top": Face(1.0)}).field(values, 2)
+    field = ColumnProblem(STACK, body, {"top": Face(1.0)}).field(values, 2)
     assert isinstance(field, ColumnField)
     for x, y, z in ((0.31e-3, 0.77e-3, 3e-4), (1.9e-3, 0.1e-3, 5.5e-4)):
         np.testing.assert_allclose(field.at("l2", x, y, z), exact(np.array([[x, y, z]]))[0], rtol=1e-12)
@@ -223,9 +223,10 @@ def test_written_meshes_carry_their_names(suffix: str, tmp_path: Path) -> None:
     import meshio
 
     from stack3d.geometry.gmsh_model import named_model, write_mesh
-    from stack3d.heat.bodies import cells_of
+    from stack3d.heat.meshing import meshed
 
-    cells = cells_of(check(decks.resolve(yamlfile.parse_text(VIAS, "vias.yaml")).scenario))
+    chip = check(decks.resolve(yamlfile.parse_text(VIAS, "vias.yaml")).scenario)
+    cells = meshed(chip).cells(chip.stack, chip.scenario.cooling)
     path = tmp_path / f"vias.{suffix}"
     with named_model(cells) as named:
         write_mesh(named, path)

@@ -13,9 +13,8 @@ from stack3d.case import check, run_case
 from stack3d.errors import DeckError
 from stack3d.films import STEFAN_BOLTZMANN, natural_convection
 from stack3d.geometry.hexahedra import layered_cells
-from stack3d.heat.bodies import make_grid
 from stack3d.heat.channels import channel_runs
-from stack3d.heat.faces import thermal_problem
+from stack3d.heat.meshing import Bricks
 from stack3d.layout import HeatSource, Rectangle
 from stack3d.progress import Silent
 from stack3d.results import to_tree
@@ -216,7 +215,7 @@ def test_the_dataset_of_a_transient_with_channels_and_what_it_warns_of() -> None
 
 def coolant_system(lateral: int = 6, rtol: float = 1e-11) -> NodalSystem:
     chip = check(scenario(channels(), ("solver.mesh.lateral", lateral)))
-    problem = thermal_problem(chip.stack, make_grid(chip), chip.scenario.cooling)
+    problem = Bricks.of(chip).problem(chip.stack, chip.scenario.cooling)
     runs = channel_runs(chip.stack)
     places = [Box("upper", chip.sources[0].extent)]
     system = TensorSolver(problem, rtol=rtol).system(chip.sources, places, rtol=rtol, runs=runs)

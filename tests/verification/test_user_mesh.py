@@ -11,8 +11,10 @@ from stack3d import decks, yamlfile
 from stack3d.case import check, run_case
 from stack3d.errors import DeckError
 from stack3d.geometry.gmsh_model import gmsh_model, named_model, write_mesh
-from stack3d.heat.bodies import cells_of
+from stack3d.heat.meshing import meshed
+from stack3d.meshes import CellMesh
 from stack3d.progress import Silent
+from stack3d.schema.scenario import Scenario
 
 DECK = """
 scenario: part
@@ -136,12 +138,12 @@ def test_estimate_follows_the_error_of_moved_hexahedra(folder: Path) -> None:
 
 def test_a_mesh_too_large_to_refine_has_no_estimate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The dataset says so, and the report prints no number."""
-    from stack3d.heat import estimate
+    from stack3d.heat.meshing import of_a_file
     from stack3d.report import page
     from stack3d.report.facts import Facts
     from stack3d.results.case import to_tree
 
-    monkeypatch.setattr(estimate, "MOST_UNKNOWNS", 100)
+    monkeypatch.setattr(of_a_file, "MOST_UNKNOWNS", 100)
     deck = folder / "part.yaml"
     case = decks.resolve(yamlfile.parse_text(DECK.format(file="hexahedron.msh", order=1), str(deck)), deck)
     tree = to_tree(case, run_case(case.scenario, Silent()))
@@ -150,14 +152,18 @@ def test_a_mesh_too_large_to_refine_has_no_estimate(folder: Path, monkeypatch: p
     assert "<td>none</td>" in page.numbers(Facts(tree)) and "nan" not in page.numbers(Facts(tree))
 
 
+def cells_of(scenario: Scenario) -> CellMesh:
+    chip = check(scenario)
+    return meshed(chip).cells(chip.stack, scenario.cooling)
+
+
 def test_round_trip_of_names(folder: Path) -> None:
     """Regions and faces that `stack3d mesh` writes into a msh file come back from it, curved cells included."""
     for kind in ("tetra", "tetra10", "hexahedron"):
-        chip = check(scenario_of(folder / f"{kind}.msh"))
-        one = cells_of(chip)
+        one = cells_of(scenario_of(folder / f"{kind}.msh"))
         with named_model(one) as named:
             write_mesh(named, folder / f"again_{kind}.msh")
-        two = cells_of(check(scenario_of(folder / f"again_{kind}.msh", **{"geometry.mesh_unit": "1 m"})))
+        two = cells_of(scenario_of(folder / f"again_{kind}.msh", **{"geometry.mesh_unit": "1 m"}))
         assert (one.names, one.faces, one.kind) == (two.names, two.faces, two.kind)
         np.testing.assert_allclose(np.sort(one.points, axis=0), np.sort(two.points, axis=0), rtol=0, atol=1e-15)
         assert one.face_areas == pytest.approx(two.face_areas, rel=1e-12)

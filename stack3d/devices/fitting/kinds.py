@@ -48,6 +48,13 @@ LIVES = {"high", "low"}
 def likelihood(mechanism: str, law: type[Law], tables: Sequence[Table], device: DeviceDeck) -> tuple[Likelihood, Table]:
     """Likelihood of the first table that has the columns a mechanism needs, and that table.
 
+    Parameters
+    ----------
+    mechanism : str
+    law : type of Law
+    tables : sequence of Table
+    device : DeviceDeck
+
     Raises
     ------
     DeckError

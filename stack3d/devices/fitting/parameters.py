@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -142,9 +143,9 @@ def parameters(
     DeckError
         For an unknown key in `hold`, tables, or laws with nothing to fit.
     """
-    free: list[Free] = []
-    held: dict[str, Any] = {}
-    _walk(law, "", scales, given, dict(law.conventions) | dict(hold), columns, law.also_fitted, free, held)
+    sorting = _Sorted(scales, columns)
+    sorting.walk(law, "", given, dict(law.conventions) | dict(hold), law.also_fitted)
+    free, held = sorting.free, sorting.held
     known = {f.key.partition("[")[0] for f in free} | set(held)
     for key in hold:
         if key not in known:
@@ -161,81 +162,163 @@ def parameters(
     return found
 
 
-def _walk(
-    model: type[BaseModel],
-    at: str,
-    scales: Scales,
-    given: Any,
-    hold: Mapping[str, Any],
-    columns: Sequence[str],
-    also: Sequence[str],
-    free: list[Free],
-    held: dict[str, Any],
-) -> None:
-    for name, field in model.model_fields.items():
-        key = f"{at}{name}"
-        if name in ("source", "assumed", "valid"):
-            continue
-        start = _plain(given.get(name)) if isinstance(given, Mapping) else None
-        inner = _part(field.annotation) if key in also else field.annotation
-        if key in hold:
-            held[key] = hold[key]
-            continue
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            if name == "table":
-                if start is None:
-                    _table(inner, f"{key}.", scales, free, held)
-                else:
-                    held[key] = start
+@dataclass
+class _Sorted:
+    """Numbers of a law as they are met: free ones, to be fitted, and held ones, as written."""
+
+    scales: Scales
+    columns: Sequence[str]
+    free: list[Free] = dataclasses.field(default_factory=list)
+    held: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def walk(self, model: type[BaseModel], at: str, given: Any, hold: Mapping[str, Any], also: Sequence[str]) -> None:
+        """Sort every field of a model whose keys begin with `at`; `also` are sorted though they may be absent."""
+        for name, field in model.model_fields.items():
+            key = f"{at}{name}"
+            if name in ("source", "assumed", "valid"):
                 continue
-            _walk(inner, f"{key}.", scales, start or {}, hold, columns, also, free, held)
-            continue
-        rows = get_args(inner)[0] if _is_tuple(inner) else None
-        if start is None and isinstance(rows, type) and issubclass(rows, BaseModel):
-            for i, time in enumerate([t for t in scales.times if t > 0][:MOST_ROWS]):
-                held[f"{key}[{i}].time"] = f"{time!r} s"
-                names = tuple(n for n in rows.model_fields if n != "time")
-                _walk(rows, f"{key}[{i}].", scales, {}, {f"{key}[{i}].time": f"{time!r} s"}, columns, names, free, held)
-            continue
-        dimension = dimension_of(field) or (_item((inner,)) if key in also else None)
-        if not field.is_required() and key not in also:
-            if start is not None:
-                held[key] = start
-            continue
+            if key in hold:
+                self.held[key] = hold[key]
+                continue
+            start = _plain(given.get(name)) if isinstance(given, Mapping) else None
+            inner = _part(field.annotation) if key in also else field.annotation
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                self._part(inner, key, name, start, hold, also)
+                continue
+            rows = get_args(inner)[0] if _is_tuple(inner) else None
+            if start is None and isinstance(rows, type) and issubclass(rows, BaseModel):
+                self._rows(rows, key)
+            elif field.is_required() or key in also:
+                self._value(key, name, field, inner, start, key in also)
+            elif start is not None:
+                self.held[key] = start
+
+    def _part(
+        self, model: type[BaseModel], key: str, name: str, start: Any, hold: Mapping[str, Any], also: Sequence[str]
+    ) -> None:
+        """Fields of a part of the law; a table that is not given takes its rows from the data."""
+        if name != "table":
+            self.walk(model, f"{key}.", start or {}, hold, also)
+        elif start is None:
+            self._table(model, f"{key}.")
+        else:
+            self.held[key] = start
+
+    def _rows(self, model: type[BaseModel], key: str) -> None:
+        """A row for each of the times of the data."""
+        for i, time in enumerate([t for t in self.scales.times if t > 0][:MOST_ROWS]):
+            told = {f"{key}[{i}].time": f"{time!r} s"}
+            self.held |= told
+            self.walk(model, f"{key}[{i}].", {}, told, tuple(n for n in model.model_fields if n != "time"))
+
+    def _value(self, key: str, name: str, field: Any, inner: Any, start: Any, may_be_absent: bool) -> None:
+        """A number, a list of coefficients, or a word, which has to be given."""
+        dimension = dimension_of(field) or (_item((inner,)) if may_be_absent else None)
         if isinstance(start, list):
-            free += [Free(f"{key}[{i}]", "factor", float(v), max(abs(float(v)), 0.1), linear=True) for i, v in enumerate(start)]
+            values = [float(v) for v in start]
+            self.free += [Free(f"{key}[{i}]", "factor", v, max(abs(v), 0.1), linear=True) for i, v in enumerate(values)]
         elif dimension is None and _is_tuple(inner):
-            free += [Free(f"{key}[{i}]", "factor", v, 1.0, linear=True) for i, v in enumerate((0.02, 0.0))]
+            self.free += [Free(f"{key}[{i}]", "factor", v, 1.0, linear=True) for i, v in enumerate((0.02, 0.0))]
         elif dimension is None and inner is not float:
             if start is None:
                 raise DeckError(Problem(key, "cannot be fitted: give it by --hold, or a deck that has it by --start"))
-            held[key] = start
+            self.held[key] = start
+        elif (known := self._known(key, name, dimension, start)) is not None:
+            self.held |= known
         else:
-            _number(key, name, dimension, field, start, scales, columns, free, held)
+            self._number(key, name, dimension, field, start)
+
+    def _known(self, key: str, name: str, dimension: str | None, start: Any) -> dict[str, Any] | None:
+        """What a number is held at that the data say nothing of, empty for one that is left out; None for one to fit."""
+        dim, columns = dimension or "", self.columns
+        if dim == "time" and "time" not in columns and "power" in columns:
+            return {}
+        if dim == "temperature":
+            return {key: start or f"{self.scales.temperature!r} K"}
+        usual = None
+        if name.startswith("reference") or name in ("unit", "range", "read_time", "time_offset"):
+            units_of = {"conductance": "1 uS", "voltage": "0.2 V", "time": "1 us" if name == "read_time" else "1 s"}
+            usual = units_of.get(dim, "1")
+        elif name == "stuck_low_resistance" or (dim in ("voltage", "length") and "voltage" not in columns):
+            ends = {"lowest_voltage": "1.4 V", "highest_voltage": "2.4 V"}
+            usual = ends.get(name, {"voltage": "1 V", "length": "100 nm"}.get(dim, "0.5"))
+        if usual is None:
+            return None
+        return {key: usual if start is None else start}
+
+    def _guess(self, key: str, name: str, dimension: str | None, field: Any) -> tuple[float, float, bool]:
+        """Where the search for a number begins, how wide it is, and whether it goes by the number or its logarithm."""
+        scales, columns, linear = self.scales, self.columns, dimension is None
+        sizes = {"time": scales.time, "conductance": 0.01 * scales.conductance, "resistance": 100 / scales.conductance}
+        begin, width = STARTS.get(dimension or "", (sizes.get(dimension or "", 0.01), 0.1 if linear else WIDE))
+        if dimension == "activation_energy" and name.endswith("_sd"):
+            begin, width = 0.05, 1.0
+        if "stuck" in columns and dimension == "fraction":
+            begin, width = (0.5, 1.0) if "." in key and name == "low_resistance" else (0.005, 2.0)
+        elif name == "threshold":
+            begin, width = 0.1, 1.5
+        elif name == "coefficient" and "reads" in columns:
+            begin, width, linear = 0.1 / scales.cycles, WIDE, False
+        elif dimension == "fraction" and (name.startswith(("cycles", "first_reads")) or name == "decades"):
+            begin, width = (scales.cycles, WIDE) if name != "decades" else (math.log10(scales.cycles), 0.5)
+        elif dimension == "fraction" and POSITIVE in field.metadata:
+            begin, width = 1.0, 0.7
+        if dimension == "inverse_temperature" and name.endswith("isokinetic_temperature"):
+            begin, width = 1 / scales.temperature, 0.5
+        return begin, width, linear
+
+    def _number(self, key: str, name: str, dimension: str | None, field: Any, start: Any) -> None:
+        """One number to fit, counted from the end that the law states."""
+        begin, width, linear = self._guess(key, name, dimension, field)
+        if start is not None:
+            begin = units.parse(start, dimension) if dimension else float(start)
+            width = max(abs(begin), 0.1) if linear else width
+        low, high = _bounds(field)
+        above = 0.0
+        if low or (high is not None and high <= 0):
+            above = low or high or 0.0
+            begin = begin if start is not None else above + (0.5 if low is not None else -0.3)
+            linear, width = False, 1.5
+        elif not linear and begin <= 0:
+            linear, width = True, 1.0 if dimension == "fraction" else 0.1 * begin or 0.1
+        self.free.append(Free(key, dimension or "factor", begin, width, linear, above))
+
+    def _table(self, model: type[BaseModel], at: str) -> None:
+        """Sort the columns of a table: a row for every level of the data, and where it has times for each of them."""
+        scales = self.scales
+        later = [t for t in scales.times if t > 0]
+        times = sorted({later[0], later[-1]}) if "time" in model.model_fields and later else [0.0]
+        grid = [(t, g) for t in times for g in scales.levels]
+        if len(scales.levels) < 2:
+            raise DeckError(Problem(at.rstrip("."), "needs data of two levels or more, or a deck that has it by --start"))
+        rows = {"level": [f"{g!r} S" for _, g in grid], "time": [f"{t!r} s" for t, _ in grid]}
+        rows["target"] = rows["level"]
+        for name, field in model.model_fields.items():
+            if name in rows:
+                self.held[f"{at}{name}"] = rows[name]
+            elif field.is_required():
+                item = _item(field.annotation)
+                for i, (_, g) in enumerate(grid):
+                    self._cell(f"{at}{name}[{i}]", name, item, g)
+
+    def _cell(self, key: str, name: str, dimension: str | None, level: float) -> None:
+        """One number of a table."""
+        scales, free = self.scales, self.free
+        if dimension == "activation_energy":  # what has just been crossed in the hottest data
+            begin = BOLTZMANN * scales.temperature * math.log(1e13 * scales.time)
+            free.append(Free(key, dimension, begin, 0.15))
+        elif dimension == "conductance" and name.endswith("sd"):
+            free.append(Free(key, dimension, (0.005 if name.startswith("core") else 0.03) * scales.conductance, 1.5))
+        elif dimension == "conductance":
+            free.append(Free(key, dimension, level if name == "mean" else 0.0, 0.1 * scales.conductance, linear=True))
+        else:
+            free.append(Free(key, dimension or "factor", 0.3 if dimension else 0.0, 0.5, linear=dimension is None))
 
 
 def _part(annotation: Any) -> Any:
     """Model of a part that may be absent."""
     parts = [a for a in get_args(annotation) if isinstance(a, type) and issubclass(a, BaseModel)]
     return parts[0] if parts else annotation
-
-
-def _table(model: type[BaseModel], at: str, scales: Scales, free: list[Free], held: dict[str, Any]) -> None:
-    """Sort the columns of a table: a row for every level of the data, and where it has times for each of them."""
-    later = [t for t in scales.times if t > 0]
-    times = sorted({later[0], later[-1]}) if "time" in model.model_fields and later else [0.0]
-    grid = [(t, g) for t in times for g in scales.levels]
-    if len(scales.levels) < 2:
-        raise DeckError(Problem(at.rstrip("."), "needs data of two levels or more, or a deck that has it by --start"))
-    rows = {"level": [f"{g!r} S" for _, g in grid], "time": [f"{t!r} s" for t, _ in grid]}
-    rows["target"] = rows["level"]
-    for name, field in model.model_fields.items():
-        if name in rows:
-            held[f"{at}{name}"] = rows[name]
-        elif field.is_required():
-            item = _item(field.annotation)
-            for i, (_, g) in enumerate(grid):
-                _cell(f"{at}{name}[{i}]", name, item, g, scales, free)
 
 
 def _item(annotation: Any) -> str | None:
@@ -247,82 +330,11 @@ def _item(annotation: Any) -> str | None:
     return found[0] if found else None
 
 
-def _cell(key: str, name: str, dimension: str | None, level: float, scales: Scales, free: list[Free]) -> None:
-    """One number of a table."""
-    if dimension == "activation_energy":  # what has just been crossed in the hottest data
-        begin = BOLTZMANN * scales.temperature * math.log(1e13 * scales.time)
-        free.append(Free(key, dimension, begin, 0.15))
-    elif dimension == "conductance" and name.endswith("sd"):
-        free.append(Free(key, dimension, (0.005 if name.startswith("core") else 0.03) * scales.conductance, 1.5))
-    elif dimension == "conductance":
-        free.append(Free(key, dimension, level if name == "mean" else 0.0, 0.1 * scales.conductance, linear=True))
-    else:
-        free.append(Free(key, dimension or "factor", 0.3 if dimension else 0.0, 0.5, linear=dimension is None))
-
-
 def _bounds(field: Any) -> tuple[float | None, float | None]:
     """Lowest and highest value that a field takes, as far as its metadata say."""
     low = [getattr(m, k) for m in field.metadata for k in ("ge", "gt") if getattr(m, k, None) is not None]
     high = [getattr(m, k) for m in field.metadata for k in ("le", "lt") if getattr(m, k, None) is not None]
     return (low[0] if low else None), (high[0] if high else None)
-
-
-def _number(
-    key: str,
-    name: str,
-    dimension: str | None,
-    field: Any,
-    start: Any,
-    scales: Scales,
-    columns: Sequence[str],
-    free: list[Free],
-    held: dict[str, Any],
-) -> None:
-    """Sort one number into the free and the held."""
-    if dimension == "time" and "time" not in columns and "power" in columns:
-        return
-    if dimension == "temperature":
-        held[key] = start or f"{scales.temperature!r} K"
-        return
-    if name.startswith("reference") or name in ("unit", "range", "read_time", "time_offset"):
-        default = {"conductance": "1 uS", "voltage": "0.2 V", "time": "1 us" if name == "read_time" else "1 s"}.get(
-            dimension or "", "1"
-        )
-        held[key] = start if start is not None else default
-        return
-    if name == "stuck_low_resistance" or (dimension in ("voltage", "length") and "voltage" not in columns):
-        usual = {"voltage": "1 V", "length": "100 nm"}.get(dimension or "", "0.5")
-        held[key] = start if start is not None else {"lowest_voltage": "1.4 V", "highest_voltage": "2.4 V"}.get(name, usual)
-        return
-    linear = dimension is None
-    sizes = {"time": scales.time, "conductance": 0.01 * scales.conductance, "resistance": 100 / scales.conductance}
-    begin, width = STARTS.get(dimension or "", (sizes.get(dimension or "", 0.01), 0.1 if linear else WIDE))
-    if dimension == "activation_energy" and name.endswith("_sd"):
-        begin, width = 0.05, 1.0
-    if "stuck" in columns and dimension == "fraction":
-        begin, width = (0.5, 1.0) if "." in key and name == "low_resistance" else (0.005, 2.0)
-    elif name == "threshold":
-        begin, width = 0.1, 1.5
-    elif name == "coefficient" and "reads" in columns:
-        begin, width, linear = 0.1 / scales.cycles, WIDE, False
-    elif dimension == "fraction" and (name.startswith(("cycles", "first_reads")) or name == "decades"):
-        begin, width = (scales.cycles, WIDE) if name != "decades" else (math.log10(scales.cycles), 0.5)
-    elif dimension == "fraction" and POSITIVE in field.metadata:
-        begin, width = 1.0, 0.7
-    if dimension == "inverse_temperature" and name.endswith("isokinetic_temperature"):
-        begin, width = 1 / scales.temperature, 0.5
-    if start is not None:
-        begin = units.parse(start, dimension) if dimension else float(start)
-        width = max(abs(begin), 0.1) if linear else width
-    low, high = _bounds(field)
-    above = 0.0
-    if low or (high is not None and high <= 0):  # counted from the end that the law states
-        above = low or high or 0.0
-        begin = begin if start is not None else above + (0.5 if low is not None else -0.3)
-        linear, width = False, 1.5
-    elif not linear and begin <= 0:
-        linear, width = True, 1.0 if dimension == "fraction" else 0.1 * begin or 0.1
-    free.append(Free(key, dimension or "factor", begin, width, linear, above))
 
 
 def _plain(value: Any) -> Any:

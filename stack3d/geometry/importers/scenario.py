@@ -169,7 +169,22 @@ class ScenarioDraft:
         blocks: Sequence[Element] = (),
         more: Mapping[str, Any] | None = None,
     ) -> str:
-        """Put a layer [m] on top, with `more` keys; returns the name it got."""
+        """Put a layer [m] on top, with `more` keys; returns the name it got.
+
+        Parameters
+        ----------
+        name : str
+        thickness : float
+            [m]
+        material : mapping
+            Deck of the material.
+        place : (file, line)
+            Where the layer is described.
+        blocks : sequence of Element
+            Those with a material of their own become blocks.
+        more : mapping, optional
+            Further keys.
+        """
         name = new_name(name, self._names["layer"])
         entry: dict[str, Any] = {"name": name, "thickness": length(thickness), "material": dict(material)}
         boxes, taken = [], set[str]()
@@ -192,7 +207,18 @@ class ScenarioDraft:
         return {"size": [length(extent.x1 - extent.x0), length(extent.y1 - extent.y0)], "offset": corner}
 
     def add_sources(self, layer: str, prefix: str, elements: Sequence[Element], *, averaged: bool) -> None:
-        """Heat of elements in a layer: the mean of their powers, or the first."""
+        """Heat of elements in a layer: the mean of their powers, or the first.
+
+        Parameters
+        ----------
+        layer : str
+        prefix : str
+            Of the names of the sources.
+        elements : sequence of Element
+            With powers [W].
+        averaged : bool
+            Whether the mean of the powers counts, or the first.
+        """
         for element in elements:
             powers = element.powers or (0.0,)
             for share, part in zip(element.shares(), element.boxes):
@@ -203,7 +229,16 @@ class ScenarioDraft:
                 self.powers[name] = [share * p for p in element.powers]
 
     def add_probe(self, name: str, layer: str, x: float, y: float, place: FileLine) -> None:
-        """A probe at a point. [m]"""
+        """A probe at a point. [m]
+
+        Parameters
+        ----------
+        name, layer : str
+        x, y : float
+            In the coordinates of the file. [m]
+        place : (file, line)
+            Where it is described.
+        """
         name = new_name(name, self._names["probe"])
         entry = {"name": name, "layer": layer, "x": length(x - self.footprint.x0), "y": length(y - self.footprint.y0)}
         self.probes.append(yamlfile.wrapped(entry, place))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,19 +11,47 @@ from numpy.typing import NDArray
 
 from stack3d import mvm
 from stack3d.chip import forward_of
+from stack3d.chip.design import TODAY
 from stack3d.heat.climate import Climate
+from stack3d.heat.upkeep import calibration
 from stack3d.life.life import Life
+from stack3d.life.policies.refresh import periodic
 from stack3d.life.policy import Passive, policies
 from stack3d.life.reading import reference_rng
 from stack3d.schema import life as schema
 
+SETTLED = 0.5 * TODAY
+"""Time after a write at which corrections are measured; cells relax most at once, and to write a chip takes as long. [s]"""
+
 
 @policies.register("compensation")
 class CompensationPolicy(Passive):
-    """Corrections at read-out, measured through the chip's own converters."""
+    """Corrections at read-out, measured through the chip's own converters once a period and after every write."""
+
+    measures = True
 
     def __init__(self, deck: schema.CompensationDeck) -> None:
         self.deck = deck
+        self.reads = deck.drift != "none" or deck.columns or deck.recalibrate
+
+    def events(self, start: float, end: float) -> Sequence[tuple[float, float]]:
+        """Return the last multiple of the period; those before it only read."""
+        return periodic(self.deck.period, start, end, most=1) if self.reads else ()
+
+    def act(self, life: Life, climate: Climate, event: int) -> Life:
+        """Measure the cells as they are now."""
+        return replace(life.kept_up(calibration(life.chip)), calibrated=life.conductances(climate))
+
+    def wear(self, life: Life, climate: Climate, times: float) -> Life:
+        """Bill calibrations whose outcome later ones replace."""
+        return life.kept_up(calibration(life.chip), times)
+
+    def written(self, life: Life, climate: Climate, times: float) -> Life:
+        """Measure the cells anew, once they have settled."""
+        if not self.reads:
+            return life
+        settled = life.aged(life.time + SETTLED, climate)
+        return replace(life.kept_up(calibration(life.chip), times), calibrated=settled.conductances(climate))
 
     def _reading(
         self, life: Life, seen: Mapping[str, Any], matrices: Mapping[str, mvm.AnalogMatrix]
@@ -55,13 +83,16 @@ class CompensationPolicy(Passive):
                 network, forward_of(computer.network), computer.data.profile, input_sums=self.deck.input_sums
             )
             known |= {f"columns of {name}": moments for name, moments in found.items()}
-        return replace(life, reference=known)
+        return self.written(replace(life, reference=known), climate, 1.0)
 
     def correct(
         self, life: Life, matrices: dict[str, mvm.AnalogMatrix], seen: Mapping[str, Any], climate: Climate
     ) -> tuple[dict[str, mvm.AnalogMatrix], dict[str, mvm.Compensation]]:
-        """New converter ranges, gains from reference reads or from thermometers, then gain and offset of every output."""
-        computer, inputs = life.computer, life.computer.data.profile
+        """New converter ranges, gains from reference reads or from thermometers, then gain and offset of every output.
+
+        All but what thermometers tell is of the last calibration.
+        """
+        computer, inputs, seen = life.computer, life.computer.data.profile, life.calibrated or seen
         forward = forward_of(computer.network)
         if self.deck.recalibrate:
             profiles = mvm.profile(self._network(life, seen, matrices, {}), forward, inputs)

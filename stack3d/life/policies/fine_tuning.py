@@ -12,8 +12,9 @@ from stack3d import mvm
 from stack3d.chip import Computer, forward_of
 from stack3d.errors import Problem
 from stack3d.heat.climate import Climate
+from stack3d.heat.upkeep import Upkeep
 from stack3d.life.life import Life
-from stack3d.life.policies.refresh import periodic
+from stack3d.life.policies.refresh import around, periodic
 from stack3d.life.policy import Passive, policies
 from stack3d.life.reading import reference_rng
 from stack3d.schema import life as schema
@@ -37,8 +38,15 @@ class FineTuning(Passive):
         """Return every multiple of the period: training starts from what the one before left."""
         return periodic(self.deck.period, start, end, most=schema.MOST_TRAININGS)
 
+    def around(self, time: float) -> tuple[float, float]:
+        """Return the multiples of the period about a time."""
+        return around(self.deck.period, time)
+
     def act(self, life: Life, climate: Climate, event: int) -> Life:
-        """Gradient steps with the analog forward pass of each chip; digital shadow weights start at the present targets."""
+        """Gradient steps with the analog forward pass of each chip; digital shadow weights start at the present targets.
+
+        The profiling inputs are read once through the network; a step multiplies forward and back, in digital.
+        """
         computer = life.computer
         name = list(computer.matrices)[-1]
         matrix, device = computer.matrices[name], computer.devices[name]
@@ -49,6 +57,8 @@ class FineTuning(Passive):
         before = matrix.mapping.weights(np.asarray(state.target[..., : matrix.n_outputs], dtype=np.float64), matrix.weight_max)
         change = np.zeros_like(np.swapaxes(before, -1, -2))
         n = features.shape[-2]
+        steps = 2.0 * self.deck.steps * n * matrix.n_inputs * matrix.n_outputs
+        life = life.kept_up(Upkeep(np.full(len(computer.tiles), float(n)), float(n), steps))
         for _ in range(self.deck.steps):
             p = start + change @ across
             p -= p.max(axis=-2, keepdims=True)

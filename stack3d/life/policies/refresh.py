@@ -29,6 +29,13 @@ def periodic(period: float, start: float, end: float, most: int = MOST_EVENTS) -
     """Multiples of a period in [start, end), and how many acts before each only wear: none up to `most` acts.
 
     Programming is no act, and the act that falls on `end` belongs to the next epoch: the read-out at `end` comes before it.
+
+    Parameters
+    ----------
+    period, start, end : float
+        [s]
+    most : int
+        Acts that are followed one by one.
     """
     slack = 1 - 1e-9  # a quotient that rounding has put above a whole number is that number
     first, last = max(1, int(np.ceil(start / period * slack))), int(np.ceil(end / period * slack)) - 1
@@ -36,6 +43,13 @@ def periodic(period: float, start: float, end: float, most: int = MOST_EVENTS) -
     if count <= most:
         return [(k * period, 0.0) for k in range(first, last + 1)]
     return [(last * period, float(count - 1))]
+
+
+def around(period: float, time: float) -> tuple[float, float]:
+    """Multiples of a period before, and at or after, a time; [s]."""
+    slack = 1 - 1e-9
+    after = max(1, int(np.ceil(time / period * slack)))
+    return (after - 1) * period, after * period
 
 
 @policies.register("refresh")
@@ -69,6 +83,10 @@ class Refresh(Passive):
     def events(self, start: float, end: float) -> Sequence[tuple[float, float]]:
         """Return multiples of the period."""
         return periodic(self.deck.period, start, end) if self.deck.period else ()
+
+    def around(self, time: float) -> tuple[float, float]:
+        """Return the multiples of the period about a time."""
+        return around(self.deck.period, time) if self.deck.period else super().around(time)
 
     def is_due(self, life: Life, climate: Climate) -> bool:
         """Whether the mean accuracy has fallen below that of fresh chips by the given loss."""
@@ -118,22 +136,8 @@ class Refresh(Passive):
         """Count writes whose outcome later writes replace."""
         efforts = self._efforts(life)
         population = life.population.worn(life.computer, times, efforts, climate)
-        pulses = energy = 0.0
-        tile_energy = life.bill.tile_energy.copy()
+        pulses = {}
         for name, state in life.population.states.items():
-            device = life.computer.devices[name]
             alive = float(np.sum((state.stuck == HEALTHY) * efforts[name])) / life.samples * times
-            spent = alive * device.write_pulses()
-            joule = spent * (device.device.write.energy if device.device.write else 0.0)
-            pulses, energy = pulses + spent, energy + joule
-            tiles = life.computer.tiles_of(name)
-            for i, tile in tiles:
-                tile_energy[i] += joule * tile.weights / sum(t.weights for _, t in tiles)
-        bill = replace(
-            life.bill,
-            refreshes=life.bill.refreshes + times,
-            pulses=life.bill.pulses + pulses,
-            energy=life.bill.energy + energy,
-            tile_energy=tile_energy,
-        )
-        return replace(life, population=population, bill=bill)
+            pulses[name] = alive * life.computer.devices[name].write_pulses()
+        return replace(life, population=population).billed(times, pulses)

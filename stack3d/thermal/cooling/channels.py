@@ -109,7 +109,17 @@ class ChannelRun:
         return (plane if self.channels.direction == "y" else plane.T)[None]
 
     def fill(self, stack: Stack, grid: Grid, values: Floats, coolant: Floats) -> None:
-        """Write the coolant temperature, shape (channels, lines), into the void of the channels, in place. [K]"""
+        """Write the coolant temperature, shape (channels, lines), into the void of the channels, in place. [K]
+
+        Parameters
+        ----------
+        stack : Stack
+        grid : Grid
+        values : ndarray, shape (nz, ny, nx)
+            Of nodes, changed in place. [K]
+        coolant : ndarray, shape (channels, lines)
+            [K]
+        """
         cells = grid.cells_of(stack.index[self.layer])
         plane = self.on_nodes(grid, coolant)[0]
         for o in self.channels.outlines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import SolidBackend, ThermalSolution
 from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.fields.on_grid import GridField
-from stack3d.thermal.problem import ThermalProblem
+from stack3d.thermal.problem import HeatProblem
 
 SETTLED = 1e-6
 """Change of the coolant temperature between two passes at which they end. [K]"""
@@ -52,18 +52,16 @@ class CoolantBackend:
         self.backend, self.runs = backend, tuple(runs)
 
     @property
-    def problem(self) -> ThermalProblem:
-        """Of the solid; channels lie on the lines of a grid."""
-        problem = self.backend.problem
-        assert isinstance(problem, ThermalProblem)
-        return problem
+    def problem(self) -> HeatProblem:
+        """Of the solid."""
+        return self.backend.problem
 
     @property
     def counts(self) -> Counter[str]:
         """Of the solid."""
         return self.backend.counts
 
-    def recooled(self, problem: ThermalProblem) -> CoolantBackend:
+    def recooled(self, problem: Any) -> CoolantBackend:
         """The same channels with other films and references on the outer faces."""
         return CoolantBackend(self.backend.recooled(problem), self.runs)
 
@@ -79,7 +77,7 @@ class CoolantBackend:
         references: Mapping[str, Floats] | None = None,
     ) -> ThermalSolution:
         """Steady temperature of solid and coolant, begun at a `guess` [K]; raises SolverError when they do not settle."""
-        stack, grid = self.problem.stack, self.problem.grid
+        stack, grid = self.problem.stack, self.problem.lines
         sizes = [(len(r.channels.outlines), r.lines(grid)[1][r.lines(grid)[2]].size) for r in self.runs]
         ends = np.cumsum([a * b for a, b in sizes])[:-1]
 
@@ -115,7 +113,7 @@ class CoolantBackend:
 
     def _finished(self, solution: ThermalSolution, coolant: list[Floats], passes: int) -> ThermalSolution:
         """Solution with the coolant in the void of its channels."""
-        stack, grid = self.problem.stack, self.problem.grid
+        stack, grid = self.problem.stack, self.problem.lines
         values = solution.field.values.copy()
         for run, part in zip(self.runs, coolant):
             run.fill(stack, grid, values, part)

@@ -22,7 +22,19 @@ def hydraulic_diameter(width: float, height: float) -> float:
 
 
 def reynolds_number(velocity: float, width: float, height: float, *, density: float, viscosity: float) -> float:
-    """Of a rectangular duct with its hydraulic diameter; [m s⁻¹], [m], [kg m⁻³], [Pa s] → [-]."""
+    """Of a rectangular duct with its hydraulic diameter; [m s⁻¹], [m], [kg m⁻³], [Pa s] → [-].
+
+    Parameters
+    ----------
+    velocity : float
+        Mean. [m s⁻¹]
+    width, height : float
+        [m]
+    density : float
+        [kg m⁻³]
+    viscosity : float
+        Dynamic. [Pa s]
+    """
     return density * velocity * hydraulic_diameter(width, height) / viscosity
 
 

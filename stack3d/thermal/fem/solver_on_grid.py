@@ -19,7 +19,7 @@ from stack3d.materials import LawMap
 from stack3d.meshes import CellMesh, Ints
 from stack3d.thermal.fem.conduction import Conduction
 from stack3d.thermal.fem.discretised import on_all_nodes
-from stack3d.thermal.fem.solver import FemSolver
+from stack3d.thermal.fem.steady import FemSolver
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.bends import bends
 from stack3d.thermal.grid.cells import CellProperties
@@ -118,17 +118,11 @@ class OnGrid:
 
     def _cell_conductivity(self, mesh: CellMesh) -> Any:
         """Diagonal of K per cell at 300 K, as a vector-valued DG0 function."""
-        fem, handed = self.space.dolfinx.fem, self.space.handed
-        space = fem.functionspace(self.space.domain, ("DG", 0, (3,)))
-        function = fem.Function(space, name="conductivity")
-        values = function.x.array.reshape(-1, 3)
-        cells = space.dofmap.list.reshape(-1)
-        region = np.empty(len(values), dtype=np.intp)
-        region[cells] = mesh.region[handed.cells]
-        values[:] = np.array([m.conductivity for m in mesh.materials])[region]
-        self._at_reference, self._conducts = values.copy(), LawMap.of([m.conducts for m in mesh.materials], region)
-        self._corners = self.nodes[self.space.functions.dofmap.list][np.argsort(cells)]
-        return function
+        at_reference, region = np.array([m.conductivity for m in mesh.materials]), mesh.region[self.space.cells]
+        self._at_reference, self._conducts = at_reference[region], LawMap.of([m.conducts for m in mesh.materials], region)
+        order = np.argsort(self.space.constants.dofmap.list.reshape(-1))
+        self._corners = self.nodes[self.space.functions.dofmap.list][order]
+        return self.space.by_cell(at_reference[mesh.region])
 
     def update_conductivity(self, own: Floats) -> None:
         """K of each cell at the mean temperature of its corners."""

@@ -16,10 +16,28 @@ class Field(Protocol):
         """Nodal temperature, in a shape that only its solver knows. [K]"""
 
     def at(self, layer: str, x: float, y: float, z: float | None = None) -> float:
-        """Temperature at (x, y) and height `z`, by default the mid-plane of `layer`. [K]"""
+        """Temperature at (x, y) and height `z`, by default the mid-plane of `layer`. [K]
+
+        Parameters
+        ----------
+        layer : str
+        x, y : float
+            [m]
+        z : float, optional
+            Height; absent = the mid-plane of `layer`. [m]
+        """
 
     def map(self, layer: str, nx: int, ny: int, extent: Rectangle | None = None) -> Floats:
-        """Volume means over ny by nx equal boxes of a layer, shape (ny, nx). [K]"""
+        """Volume means over ny by nx equal boxes of a layer, shape (ny, nx). [K]
+
+        Parameters
+        ----------
+        layer : str
+        nx, ny : int
+            Boxes along x and y.
+        extent : Rectangle, optional
+            What they divide; absent = all of the layer. [m]
+        """
 
     def box_means(self, layer: str, boxes: Sequence[Rectangle]) -> Floats:
         """Volume means over boxes through the full thickness of a layer, shape (len(boxes),). [K]"""

@@ -51,7 +51,17 @@ def bows(grid: Grid, cells: CellProperties, layer: int, temperature: Floats | No
 def bends(
     stack: Stack, grid: Grid, cells: CellProperties, sources: Sequence[HeatSource], temperature: Floats | None = None
 ) -> dict[str, Floats]:
-    """Bow in the mean of each heated layer, shape (ny, nx). [K]"""
+    """Bow in the mean of each heated layer, shape (ny, nx). [K]
+
+    Parameters
+    ----------
+    stack : Stack
+    grid : Grid
+    cells : CellProperties
+    sources : sequence of HeatSource
+    temperature : ndarray, shape (nz, ny, nx), optional
+        Of nodes, that k(T) is taken at; absent = k at 300 K. [K]
+    """
     out: dict[str, Floats] = {}
     for name in dict.fromkeys(source.layer for source in sources):
         mine = [source for source in sources if source.layer == name]
@@ -99,7 +109,18 @@ def bend_matrix(
     places: Sequence[Place],
     temperature: Floats | None = None,
 ) -> Floats:
-    """Bow in the mean of each box per watt of each source, shape (places, sources); zero at points. [K W⁻¹]"""
+    """Bow in the mean of each box per watt of each source, shape (places, sources); zero at points. [K W⁻¹]
+
+    Parameters
+    ----------
+    stack : Stack
+    grid : Grid
+    cells : CellProperties
+    sources : sequence of HeatSource
+    places : sequence of Place
+    temperature : ndarray, shape (nz, ny, nx), optional
+        Of nodes, that k(T) is taken at; absent = k at 300 K. [K]
+    """
     out = np.zeros((len(places), len(sources)))
     area = np.outer(np.diff(grid.y), np.diff(grid.x))
     for name in dict.fromkeys(source.layer for source in sources):

@@ -83,6 +83,16 @@ class SeparableLayers:
         """From one (kx, ky, kz), shape (n_layers, 3), heat capacity and contact conductance per layer.
 
         The sides are exact where kx and ky are the same in all layers; otherwise their mean over the height stands in.
+
+        Parameters
+        ----------
+        problem : ThermalProblem
+        lateral : ndarray, shape (n_layers, 3)
+            Conductivities along x, y, z. [W m⁻¹ K⁻¹]
+        capacity : ndarray, shape (n_layers,)
+            [J m⁻³ K⁻¹]
+        contact : ndarray, shape (n_layers,)
+            Conductance of each layer's contact. [W m⁻² K⁻¹]
         """
         grid = problem.grid
         thickness = np.diff(grid.z)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.errors import ArrayError
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.fields.on_grid import GridField
@@ -37,9 +38,10 @@ class ModalSystem:
     """
 
     def __init__(self, solver: TensorSolver, sources: Sequence[HeatSource], places: Sequence[Place]) -> None:
-        assert isinstance(solver.inverse, FastDiagonalisation)
+        if solver.exact is None:
+            raise ArrayError("lateral modes want a separable stack: uniform layers of one extent")
         problem = solver.problem
-        self.problem, self.inverse, self._integral = problem, solver.inverse, solver.operator.face_integral
+        self.problem, self.inverse, self._integral = problem, solver.exact, solver.operator.face_integral
         self.layers = averaged_layers(problem, solver.cells)
         self.unpowered = solver.solve([]).field.values
         groups = place_groups(problem.stack, problem.grid, places)

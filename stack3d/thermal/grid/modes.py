@@ -37,7 +37,16 @@ def modal_load(groups: Sequence[PlaceGroup], powers: Floats, shape: tuple[int, i
 def response_matrix(
     stack: Stack, grid: Grid, inverse: FastDiagonalisation, sources: Sequence[HeatSource], places: Sequence[Place]
 ) -> Floats:
-    """Rise of every place per watt of every source, shape (n_places, n_sources); one solve per source layer. [K W⁻¹]"""
+    """Rise of every place per watt of every source, shape (n_places, n_sources); one solve per source layer. [K W⁻¹]
+
+    Parameters
+    ----------
+    stack : Stack
+    grid : Grid
+    inverse : FastDiagonalisation
+    sources : sequence of HeatSource
+    places : sequence of Place
+    """
     out = np.empty((len(places), len(sources)))
     observed = modal_groups(place_groups(stack, grid, places), inverse)
     n = inverse.last - inverse.first

@@ -10,7 +10,6 @@ import numpy as np
 from stack3d.errors import ArrayError
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.grid.bends import bend_matrix
-from stack3d.thermal.grid.diagonalisation import FastDiagonalisation
 from stack3d.thermal.grid.modes import response_matrix
 from stack3d.thermal.grid.places import PlaceGroup, observe, place_groups, source_groups
 from stack3d.thermal.grid.solver import TensorSolver
@@ -83,8 +82,8 @@ def thermal_response(solver: TensorSolver, sources: Sequence[HeatSource], places
     stack, grid = solver.problem.stack, solver.problem.grid
     groups = place_groups(stack, grid, places)
     unpowered = observe(groups, solver.solve([]).field.values)
-    if solver.is_direct and isinstance(solver.inverse, FastDiagonalisation):
-        matrix = response_matrix(stack, grid, solver.inverse, sources, places)
+    if solver.exact is not None:
+        matrix = response_matrix(stack, grid, solver.exact, sources, places)
     else:
         heated = source_groups(stack, grid, sources)
         by_place = len(places) < len(sources)

@@ -78,16 +78,23 @@ class TensorSolver:
             averages_well = contrast(self.cells) <= LOW_CONTRAST and not problem.patches
             preconditioner = "diagonalisation" if averages_well else "multigrid"
         self.preconditioner = preconditioner
-        self.is_direct = preconditioner == "diagonalisation" and is_separable(problem, self.cells)
+        self.exact: FastDiagonalisation | None = None
+        """The inverse of the operator, where the stack is separable."""
         self.inverse: FastDiagonalisation | LateralMultigrid
         if preconditioner == "diagonalisation":
             self.inverse = FastDiagonalisation(problem.grid, averaged_layers(problem, self.cells))
+            self.exact = self.inverse if is_separable(problem, self.cells) else None
         else:
             self.inverse = LateralMultigrid(self.operator)
         self.base = problem.reference
         self._fixed = fixed_nodes(problem)
         self._free = self._free_nodes()
         self._seconds_setup = time.perf_counter() - started
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether one application of the inverse solves."""
+        return self.exact is not None
 
     def recooled(self, problem: ThermalProblem) -> TensorSolver:
         """A solver for the same stack and grid with other films and references."""

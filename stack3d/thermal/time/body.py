@@ -42,7 +42,22 @@ def boundary_of(
     coolant: Mapping[str, Floats],
     references: Mapping[str, Floats],
 ) -> Boundary:
-    """What a nodal temperature says of faces; `integral` is `Body.face_integral`, `references` are nodal ones of faces."""
+    """What a nodal temperature says of faces; `integral` is `Body.face_integral`, `references` are nodal ones of faces.
+
+    Parameters
+    ----------
+    faces : mapping of str to Face
+    integral : callable
+        `Body.face_integral`: face, values at nodes → their integral by node.
+    temperature : ndarray
+        Of all nodes, in the shape of the body. [K]
+    films : mapping of str to float
+        Of faces, where they are not those of `faces`. [W m⁻² K⁻¹]
+    coolant : mapping of str to ndarray
+        By run of channels, shape (channels, lines). [K]
+    references : mapping of str to ndarray
+        Of faces, by node, where they are not those of `faces`. [K]
+    """
     heat, pushed = {}, 0.0
     for name, face in faces.items():
         film = films.get(name, face.film_coefficient)

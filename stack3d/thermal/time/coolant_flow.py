@@ -8,7 +8,7 @@ import numpy as np
 
 from stack3d.layout import Floats
 from stack3d.thermal.cooling.channels import ChannelRun
-from stack3d.thermal.problem import HeatProblem, ThermalProblem
+from stack3d.thermal.problem import HeatProblem
 
 
 class CoolantFlow:
@@ -36,8 +36,7 @@ class CoolantFlow:
     ) -> None:
         self.runs, self.base, self._integral = tuple(runs), base, integral
         if runs:
-            assert isinstance(problem, ThermalProblem)
-            self.grid, self.stack = problem.grid, problem.stack
+            self.grid, self.stack = problem.lines, problem.stack
         self._segments = [run.segments(self.grid) for run in self.runs]
         self.shapes = [(len(r.channels.outlines), film.size) for r, (_, film, _) in zip(self.runs, self._segments)]
         self.size = sum(a * b for a, b in self.shapes)

@@ -106,8 +106,10 @@ def integrate(
     relative : float
         The same as a share of the largest change so far from the state `origin`, the first one by default; the larger of the
         two counts. [-]
+    origin : ndarray, shape of a state, optional
+        State that changes count from. [K]
     first_share : float
-        First step tried after a change of power, as a share of the interval.
+        First step tried after a change of power, as a share of the interval. [-]
 
     Notes
     -----

@@ -14,7 +14,6 @@ from stack3d.fe.krylov import gmres
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.fields.field import Field
-from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw
 from stack3d.thermal.time.body import Body, Boundary, boundary_of
@@ -217,8 +216,7 @@ class NodalSystem:
         """Nodal temperature, that of the coolant inside its channels."""
         field = self.body.field(self._solid(state))
         for run, coolant in zip(self.flow.runs, self.flow.temperatures(self._coolant(state)).values()):
-            assert isinstance(field, GridField)
-            run.fill(field.stack, field.grid, field.values, coolant)
+            run.fill(self.problem.stack, self.problem.lines, field.values, coolant)
         return field
 
     def boundary(self, state: Floats) -> Boundary:

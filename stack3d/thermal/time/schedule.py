@@ -43,6 +43,13 @@ class PowerSchedule:
         if self.period is not None and not self.period > self.times[-1]:
             raise ArrayError(f"period: {self.period:g} s does not reach beyond the last change at {self.times[-1]:g} s")
 
+    @property
+    def repeat(self) -> float:
+        """The period of a schedule that has one; raises ArrayError for one that has none. [s]"""
+        if self.period is None:
+            raise ArrayError("period: the powers do not repeat")
+        return self.period
+
     @classmethod
     def constant(cls, powers: Floats) -> PowerSchedule:
         """Switched on at 0 and left so."""

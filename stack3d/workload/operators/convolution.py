@@ -67,7 +67,17 @@ class _Convolution(Operator):
         return np.asarray(np.einsum("npgk,gok->npgo", split, kernels, optimize=True).reshape(*patches.shape[:2], -1))
 
     def product(self, x: Array, w: Array, held: Held, fill: float = 0.0) -> Array:
-        """Return the convolution (batch, outputs, *positions)."""
+        """Return the convolution (batch, outputs, *positions).
+
+        Parameters
+        ----------
+        x : ndarray, shape (batch, channels, *space)
+        w : ndarray, shape (outputs, channels per group, *kernel)
+        held : mapping
+            Products that are computed elsewhere, by slot.
+        fill : float
+            What pads.
+        """
         if x.ndim != w.ndim or x.shape[1] != w.shape[1] * self.group or w.shape[0] % self.group:
             raise ArrayError(f"weights {w.shape} in {self.group} groups do not fit an input {x.shape}")
         patches, positions = self.patches(x, w.shape[2:], fill)
@@ -114,7 +124,17 @@ class ConvInteger(_Convolution):
         return {"right": Stored(name, convolution_blocks(_less(w, zero), self.group), "integer")}
 
     def sums(self, x: Array, w: Array, x_zero: Any, w_zero: Any, held: Held) -> Array:
-        """Return the whole sums."""
+        """Return the whole sums.
+
+        Parameters
+        ----------
+        x : ndarray, shape (batch, channels, *space)
+        w : ndarray, shape (outputs, channels per group, *kernel)
+        x_zero, w_zero : ndarray or None
+            Integers that stand for zero, broadcast against `x` and `w`.
+        held : mapping
+            Products that are computed elsewhere, by slot.
+        """
         return np.rint(self.product(_less(x, x_zero), _less(w, w_zero), held))
 
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:

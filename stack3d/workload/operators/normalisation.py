@@ -20,7 +20,14 @@ class BatchNormalization(Operator):
     """scale (x - mean) / sqrt(var + epsilon) + bias with the statistics of the file, whatever the version and the batch."""
 
     def compute(self, x: Array, scale: Array, bias: Array, mean: Array, var: Array) -> Array:
-        """Return the normalised array."""
+        """Return the normalised array.
+
+        Parameters
+        ----------
+        x : ndarray, shape (batch, channels, *space)
+        scale, bias, mean, var : ndarray, shape (channels,)
+            Or that of an input, where the attribute `spatial` is 0.
+        """
         if not self.get("spatial", 1):
             scale, bias, mean, var = (v.reshape(x.shape[1:]) for v in (scale, bias, mean, var))
         else:
@@ -140,7 +147,15 @@ class RotaryEmbedding(Operator):
     """Pairs of features turned by the angle of their position."""
 
     def compute(self, x: Array, cos: Array, sin: Array, positions: Array | None = None) -> Array:
-        """Return the turned array (batch, heads, steps, features), or (batch, steps, heads x features)."""
+        """Return the turned array (batch, heads, steps, features), or (batch, steps, heads x features).
+
+        Parameters
+        ----------
+        x : ndarray, shape (batch, heads, steps, features) or (batch, steps, heads x features)
+        cos, sin : ndarray, shape (batch, steps, features / 2)
+            Or (positions, features / 2), where there are `positions`.
+        positions : ndarray of int, shape (batch, steps), optional
+        """
         shape = x.shape
         if x.ndim == 3:
             heads = self.get("num_heads")

@@ -257,7 +257,17 @@ class Attention(Operator):
         return x.reshape(*x.shape[:2], heads, -1).transpose(0, 2, 1, 3)
 
     def compute(self, q: Array, k: Array, v: Array, mask: Any = None, past_k: Any = None, past_v: Any = None, *_: Any) -> Array:
-        """Return the weighted values, as many axes as the queries have."""
+        """Return the weighted values, as many axes as the queries have.
+
+        Parameters
+        ----------
+        q, k, v : ndarray, shape (batch, heads, steps, features) or (batch, steps, heads x features)
+            Queries, keys, values.
+        mask : ndarray, optional
+            Broadcast against (batch, heads, queries, keys): added to scores, or of bool.
+        past_k, past_v : ndarray, shape (batch, heads, steps, features), optional
+            Put before keys and values.
+        """
         flat, kind = q.ndim == 3, q.dtype
         q, k, v = (self.split(x, self.get(name)) for x, name in ((q, "q_num_heads"), (k, "kv_num_heads"), (v, "kv_num_heads")))
         if past_k is not None:

@@ -21,7 +21,19 @@ def real(x: Array, scale: Array, zero: Array | None) -> Array:
 
 
 def whole(y: Array, scale: Array, zero: Array | None, like: Array) -> Array:
-    """The integers nearest to numbers."""
+    """The integers nearest to numbers.
+
+    Parameters
+    ----------
+    y : ndarray
+        Any shape.
+    scale : ndarray
+        Number that one step stands for, broadcast against `y`.
+    zero : ndarray or None
+        Integer that stands for zero, broadcast against `y`.
+    like : ndarray
+        Of the type of integers that is wanted, any shape.
+    """
     return requantised(y / scale, np.zeros((), like.dtype) if zero is None else zero)
 
 

@@ -83,7 +83,23 @@ class Recurrent(Operator):
     def step(
         self, gates: Array, recur: Function, h: Array, c: Array, bias: Array, peep: Any, f: list[Function]
     ) -> tuple[Array, Array]:
-        """Return the next state and memory from the inputs' gates and the recurrent product."""
+        """Return the next state and memory from the inputs' gates and the recurrent product.
+
+        Parameters
+        ----------
+        gates : ndarray, shape (batch, gates x hidden)
+            From the inputs.
+        recur : callable
+            State → its product with the recurrent weights, shape of `gates`.
+        h, c : ndarray, shape (batch, hidden)
+            State and memory.
+        bias : ndarray, shape (2 x gates x hidden,)
+            Of inputs, then of the recurrent product.
+        peep : ndarray or None, shape (3 x hidden,)
+            Weights from the memory to the gates.
+        f : list of callable
+            Activations.
+        """
         raise NotImplementedError
 
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:

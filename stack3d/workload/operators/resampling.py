@@ -12,7 +12,19 @@ from stack3d.workload.operators.table import Array, Operator, afford, operators
 
 
 def places(how: str, outputs: int, inputs: int, scale: float, roi: tuple[float, float]) -> Floats:
-    """Where each output lies on the axis of the inputs, shape (outputs,); `how` as ONNX names it."""
+    """Where each output lies on the axis of the inputs, shape (outputs,); `how` as ONNX names it.
+
+    Parameters
+    ----------
+    how : str
+        As ONNX names it.
+    outputs, inputs : int
+        Lengths of the axis.
+    scale : float
+        Outputs per input. [-]
+    roi : (start, end)
+        Part of the axis that is taken. [-]
+    """
     x = np.arange(outputs, dtype=np.float64)
     if how == "asymmetric":
         return x / scale
@@ -54,7 +66,23 @@ def kernel(mode: str, distance: Floats, cubic: float) -> Floats:
 
 
 def axis_matrix(x: Floats, inputs: int, scale: float, mode: str, cubic: float, antialias: bool, inside: bool) -> Floats:
-    """Parts of each input in each output, shape (outputs, inputs)."""
+    """Parts of each input in each output, shape (outputs, inputs).
+
+    Parameters
+    ----------
+    x : ndarray, shape (outputs,)
+        Places of the outputs on the axis of the inputs.
+    inputs : int
+    scale : float
+        Outputs per input. [-]
+    mode : {"linear", "cubic"}
+    cubic : float
+        Coefficient a of the cubic kernel. [-]
+    antialias : bool
+        Widen the kernel where the axis gets shorter.
+    inside : bool
+        Leave out what lies beyond the ends.
+    """
     wide = min(scale, 1.0) if antialias else 1.0
     reach = {"linear": 1, "cubic": 2}[mode] / wide
     steps = np.arange(-int(np.ceil(reach)), int(np.ceil(reach)) + 1)
@@ -85,7 +113,19 @@ class Resize(Operator):
         return (self.resized(x, roi, scales, sizes, how, self.get("nearest_mode", "round_prefer_floor")),)
 
     def resized(self, x: Array, roi: Any, scales: Any, sizes: Any, how: str, rounding: str) -> Array:
-        """Return the array with every axis in its new length."""
+        """Return the array with every axis in its new length.
+
+        Parameters
+        ----------
+        x : ndarray
+            Any shape.
+        roi, scales, sizes : ndarray or None
+            Inputs of the node: shape (2 x axes,), starts and then ends, and twice (axes,).
+        how : str
+            Where outputs lie, as ONNX names it.
+        rounding : str
+            Of the nearest input, as ONNX names it.
+        """
         axes = [a % x.ndim for a in self.get("axes") or range(x.ndim)]
         regions = np.ravel(roi) if roi is not None and np.size(roi) else np.array([0.0] * len(axes) + [1.0] * len(axes))
         if sizes is not None and np.size(sizes):
@@ -113,7 +153,24 @@ class Resize(Operator):
         return np.asarray(y).astype(x.dtype, copy=False)
 
     def along(self, x: Array, axis: int, n: int, scale: float, roi: tuple[float, float], how: str, rounding: str) -> Array:
-        """Return the array with one axis in its new length."""
+        """Return the array with one axis in its new length.
+
+        Parameters
+        ----------
+        x : ndarray
+            Any shape.
+        axis : int
+        n : int
+            New length.
+        scale : float
+            Outputs per input. [-]
+        roi : (start, end)
+            Part of the axis that is taken. [-]
+        how : str
+            Where outputs lie, as ONNX names it.
+        rounding : str
+            Of the nearest input, as ONNX names it.
+        """
         size, mode = x.shape[axis], {"bilinear": "linear"}.get(self.get("mode", "nearest"), self.get("mode", "nearest"))
         at = places(how, n, size, scale, roi)
         outside = (at < 0) | (at > size - 1) if how == "tf_crop_and_resize" else np.zeros(n, bool)

@@ -179,7 +179,15 @@ class Slice(Operator):
     """A range of every axis."""
 
     def compute(self, x: Array, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None) -> Array:
-        """Return the part."""
+        """Return the part.
+
+        Parameters
+        ----------
+        x : ndarray
+            Any shape.
+        starts, ends, axes, steps : ndarray of int, shape (cuts,), optional
+            One entry per axis that is cut.
+        """
         first, last = self.setting("starts", starts), self.setting("ends", ends)
         which = self.setting("axes", axes, list(range(len(first))))
         stride = [1] * len(first) if steps is None else steps.tolist()
@@ -267,7 +275,19 @@ class Pad(Operator):
     """Elements added before and after each axis, or cut off where fewer than none are."""
 
     def compute(self, x: Array, pads: Any = None, value: Any = None, axes: Any = None) -> Array:
-        """Return the padded array."""
+        """Return the padded array.
+
+        Parameters
+        ----------
+        x : ndarray
+            Any shape.
+        pads : ndarray of int, shape (2 x axes,), optional
+            Before each axis, then after each; negative ones cut.
+        value : ndarray, shape () or (1,), optional
+            What is put there; absent = 0.
+        axes : ndarray of int, shape (axes,), optional
+            Absent = all.
+        """
         listed = self.setting("pads", pads, self.get("paddings"))
         which = axes_of(range(x.ndim) if axes is None else axes.tolist(), x.ndim)
         fill = self.setting("value", value, 0.0)

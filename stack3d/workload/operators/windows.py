@@ -22,8 +22,17 @@ def padding(
 ) -> list[tuple[int, int]]:
     """Cells added before and after each spatial axis, as ONNX defines them for Conv and pooling.
 
-    With `ceil_mode` an axis is padded further until the last, partly outside, window fits; a window that would start
-    beyond the input and its first padding does not count.
+    Parameters
+    ----------
+    space, kernel, strides, dilations : sequence of int
+        One entry per spatial axis.
+    pads : sequence of int or None
+        Before each axis, then after each.
+    auto_pad : str
+        As ONNX names it.
+    ceil_mode : bool
+        Pad an axis further until the last, partly outside, window fits; a window that would start beyond the input and its
+        first padding does not count.
     """
     out = []
     for i, (size, k, s, d) in enumerate(zip(space, kernel, strides, dilations)):
@@ -48,7 +57,17 @@ def padding(
 def windows(
     x: Array, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int], pads: Sequence[Any], fill: float
 ) -> Array:
-    """View of every window of `x` (batch, channels, *space), shape (batch, channels, *positions, *kernel)."""
+    """View of every window of `x` (batch, channels, *space), shape (batch, channels, *positions, *kernel).
+
+    Parameters
+    ----------
+    x : ndarray, shape (batch, channels, *space)
+    kernel, strides, dilations : sequence of int
+        One entry per spatial axis.
+    pads : sequence of (before, after)
+    fill : float
+        What pads. [unit of `x`]
+    """
     if min([*kernel, *strides, *dilations]) < 1 or min((min(p) for p in pads), default=0) < 0:
         raise ArrayError(f"kernel {list(kernel)}, strides {list(strides)}, dilations {list(dilations)}, pads {list(pads)}")
     afford([*x.shape[:2], *(n + low + high for n, (low, high) in zip(x.shape[2:], pads))], x.itemsize)

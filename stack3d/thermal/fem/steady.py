@@ -86,7 +86,7 @@ class FemSolver:
         runs: Sequence[ChannelRun] = (),
     ) -> NodalSystem:
         """Nodes of the mesh, on the matrices of this solver."""
-        from stack3d.thermal.fem.body import FemBody
+        from stack3d.thermal.fem.over_time import FemBody
 
         return NodalSystem(FemBody(self), sources, places, rtol=rtol, laws=laws, runs=runs)
 

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import SolverError
-from stack3d.fe.library import import_petsc
 from stack3d.fe.linear_solver import LinearSolver
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.fem.discretised import gathered
-from stack3d.thermal.fem.solver import FemSolver
+from stack3d.thermal.fem.steady import FemSolver
 from stack3d.thermal.fem.storage import HeatStore
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.kept import alike, forget
@@ -142,9 +141,7 @@ class FemBody:
     def _solver_at(self, rate: float) -> LinearSolver:
         """Of K + rate M."""
         if rate != self._filled:
-            structure = import_petsc().Mat.Structure.SAME_NONZERO_PATTERN
-            self._assembly.matrix.copy(self._sum, structure)
-            self._sum.axpy(rate, self._store.matrix, structure)
+            self._assembly.plus(rate, self._store.matrix, self._sum)
             self._filled = rate
         key = alike(rate)
         if key not in self._kept:

@@ -1,0 +1,40 @@
+"""Kinds of mesh: bricks, extruded triangles, a mesh of the user's own, and those that other packages add."""
+
+from __future__ import annotations
+
+from stack3d.chip.chip import Chip
+from stack3d.errors import DeckError
+from stack3d.heat.meshing.any_cells import AnyCells
+from stack3d.heat.meshing.bricks import Bricks
+from stack3d.heat.meshing.extruded import Extruded
+from stack3d.heat.meshing.mesh_kind import AnyKind, CellState, Levels, MeshKind
+from stack3d.heat.meshing.of_a_file import OwnMesh
+from stack3d.schema.numerics import OF_A_FILE, mesh_kinds
+from stack3d.schema.scenario import Scenario
+
+__all__ = ["AnyCells", "AnyKind", "Bricks", "Extruded", "Levels", "MeshKind", "CellState", "OwnMesh", "kind_of", "meshed"]
+
+
+def kind_of(scenario: Scenario) -> type[AnyKind]:
+    """The kind of mesh that a scenario wants: that of its file where it has one, else the word of its profile."""
+    word = OF_A_FILE if scenario.geometry.mesh is not None else scenario.solver.mesh.cells
+    kind: type[AnyKind] = mesh_kinds[word]
+    return kind
+
+
+def meshed(chip: Chip) -> AnyKind:
+    """Mesh of a chip as its geometry and its profile ask for; raises DeckError, MissingDependencyError."""
+    return kind_of(chip.scenario).of(chip)
+
+
+def describe(chip: Chip) -> str:
+    """Size and cost of the mesh in a line; raises DeckError, MissingDependencyError."""
+    body, profile = meshed(chip), chip.scenario.solver
+    unknowns, megabytes = body.unknowns(chip.stack, profile.order), body.memory(profile) / 1e6
+    return f"{body.told(profile.order)}, {unknowns} unknowns, about {megabytes:.0f} MB of matrix and solver"
+
+
+def check_mesh(scenario: Scenario) -> None:
+    """What can be said about the mesh before it is made; raises DeckError with all of it."""
+    if problems := kind_of(scenario).mistakes(scenario):
+        raise DeckError(problems)

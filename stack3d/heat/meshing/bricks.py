@@ -1,0 +1,178 @@
+"""Bricks on the lines of a grid."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from stack3d import memory
+from stack3d.chip.chip import Chip
+from stack3d.errors import Problem
+from stack3d.geometry.coarsening import firm_lines, flatter, narrower, wider
+from stack3d.geometry.gmsh_model import through_gmsh
+from stack3d.geometry.grid import build_grid
+from stack3d.geometry.hexahedra import CellRegions, layered_cells
+from stack3d.grids import Grid
+from stack3d.heat.faces import outer_faces, patches_of, surfaces_of
+from stack3d.heat.judging import ACROSS, HOW, UPRIGHT, Answers, Judged, Other, judged, of_finer
+from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, CellState, Levels, MeshKind, Solve
+from stack3d.heat.sources import standing_out
+from stack3d.layout import Floats, HeatSource, Stack
+from stack3d.meshes import VOID, CellMesh
+from stack3d.schema.cooling import CoolingDeck
+from stack3d.schema.numerics import SolverDeck, mesh_kinds
+from stack3d.schema.scenario import Scenario
+from stack3d.thermal.backend import SolidBackend
+from stack3d.thermal.problem import ThermalProblem
+
+MOST_THROUGH_GMSH = 40_000
+"""Bricks that the builder `auto` takes through Gmsh; of more, its copy of the mesh costs time and memory."""
+TENSOR_MEMORY = 62.0
+"""Per unknown of the tensor solver; `benchmarks/thermal.py`. [byte]"""
+
+
+@mesh_kinds.register("hex")
+@dataclass(frozen=True, eq=False)
+class Bricks(MeshKind[ThermalProblem]):
+    """Bricks on the lines of a graded grid, for either solver."""
+
+    grid: Grid
+
+    @classmethod
+    def of(cls, chip: Chip) -> Self:
+        """Grid of a chip, with lines on sources that stand out."""
+        points = [(p.x, p.y) for p in chip.scenario.probes]
+        patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
+        return cls(build_grid(chip.stack, standing_out(chip), chip.scenario.solver.mesh, points, patches, first_output(chip)))
+
+    @classmethod
+    def mistakes(cls, scenario: Scenario) -> list[Problem]:
+        """Named faces, and elements of order 2."""
+        problems = faces_of_a_stack(scenario)
+        if scenario.solver.order == 2:
+            problems.append(Problem("solver.order", "2 wants tetrahedra: solver.mesh.cells: tet"))
+        return problems
+
+    @classmethod
+    def judged(cls, chip: Chip, own: Answers, solve: Solve) -> Judged | None:
+        """Narrower elements, and flatter ones on elements of twice the size; None where they do not fit into memory."""
+        grid = cls.of(chip).grid
+        patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
+        points = [(probe.x, probe.y) for probe in chip.scenario.probes]
+        firm = firm_lines(grid, chip.stack, standing_out(chip), patches, points)
+        profile = chip.scenario.solver.model_copy(update={"backend": "tensor"})
+        on_lines = replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile}))
+        wide, (narrow, across) = wider(grid, firm), narrower(grid, firm)
+        flat, upright = flatter(wide)
+        if narrow.n_nodes * TENSOR_MEMORY > memory.available():
+            return None
+        rough = solve(on_lines, cls(wide), 1)
+        parts = {
+            "across": (of_finer(across, ACROSS), own, solve(on_lines, cls(narrow), 0)),
+            "upright": (of_finer(upright, UPRIGHT), rough, solve(on_lines, cls(flat), 2)),
+        }
+        return judged(own, parts, HOW["bricks"], Other(on_lines, cls(wide), 1, rough))
+
+    def unknowns(self, stack: Stack, order: int) -> int:
+        """Nodes of the solid bricks."""
+        return int(np.count_nonzero(CellRegions.of(stack, self.grid).nodes()))
+
+    def memory(self, profile: SolverDeck) -> float:
+        """Of matrix and solver. [byte]"""
+        each = TENSOR_MEMORY if profile.backend != "fem" else 27 * MATRIX_MEMORY
+        return each * self.grid.n_nodes
+
+    def told(self, order: int) -> str:
+        """Bricks along each axis."""
+        nz, ny, nx = self.grid.shape
+        return f"{nx} x {ny} x {nz} hexahedra"
+
+    def facts(self, profile: SolverDeck) -> dict[str, str]:
+        """Who hands the bricks over."""
+        builder = self.builder(profile)
+        return {} if builder is None else {"builder": builder}
+
+    def builder(self, profile: SolverDeck) -> str | None:
+        """Who hands the bricks to DOLFINx, ``gmsh`` or ``arrays``; None where the profile takes another solver."""
+        if profile.backend != "fem":
+            return None
+        if profile.mesh.builder != "auto":
+            return profile.mesh.builder
+        return "gmsh" if int(np.prod(self.grid.shape)) <= MOST_THROUGH_GMSH else "arrays"
+
+    def cells(self, stack: Stack, cooling: CoolingDeck) -> CellMesh:
+        """The solid bricks."""
+        return layered_cells(stack, self.grid, [surface for surface, _ in patches_of(stack, cooling)])[0]
+
+    def problem(self, stack: Stack, cooling: CoolingDeck) -> ThermalProblem:
+        """Heat on the grid."""
+        return ThermalProblem(stack, self.grid, **outer_faces(stack, cooling), patches=tuple(patches_of(stack, cooling)))
+
+    def solver(self, problem: ThermalProblem, profile: SolverDeck, counts: Counter[str]) -> SolidBackend:
+        """Fast diagonalisation, or DOLFINx where the profile says ``fem``."""
+        linear = profile.linear
+        if profile.backend != "fem":
+            from stack3d.thermal.grid.solver import TensorSolver
+
+            return TensorSolver(problem, rtol=linear.tolerance, most_iterations=linear.max_iterations, counts=counts)
+        from stack3d.thermal.fem.solver_on_grid import solver_on_grid
+
+        cells, nodes = layered_cells(problem.stack, problem.grid, [surface for surface, _ in problem.patches])
+        if self.builder(profile) == "gmsh":
+            cells = through_gmsh(cells)
+        return solver_on_grid(
+            problem,
+            cells,
+            nodes,
+            method=linear.method,
+            preconditioner=linear.preconditioner,
+            tolerance=linear.tolerance,
+            max_iterations=linear.max_iterations,
+            counts=counts,
+        )
+
+    def on_cells(self, problem: ThermalProblem, values: Floats, order: int, sources: Sequence[HeatSource]) -> CellState:
+        """A solved state on the solid bricks."""
+        grid, stack = problem.grid, problem.stack
+        mesh, nodes = layered_cells(stack, grid, [surface for surface, _ in problem.patches])
+        density = power_density(stack, grid, sources)[CellRegions.of(stack, grid).number != VOID]
+        levels = Levels(grid.z, grid.layer, nodes // (grid.x.size * grid.y.size))
+        return CellState(mesh, values.ravel()[nodes], density, levels)
+
+
+def first_output(chip: Chip) -> float | None:
+    """First time after the start at which a transient is read; None where that says nothing of elements. [s]"""
+    transient = chip.scenario.transient
+    if transient is None or transient.periodic:
+        return None
+    return next((time for time in transient.times if time > 0), transient.until)
+
+
+def faces_of_a_stack(scenario: Scenario) -> list[Problem]:
+    """Faces by name where the mesh is that of a stack."""
+    if not scenario.cooling.faces:
+        return []
+    return [Problem("cooling.faces", "are those of a mesh of your own; a stack has top, bottom, sides and patches")]
+
+
+def power_density(stack: Stack, grid: Grid, sources: Sequence[HeatSource]) -> Floats:
+    """Power of box sources per volume of the cells, shape (nz, ny, nx). [W m⁻³]
+
+    The integral over all cells is the sum of the powers.
+    """
+
+    def share(lines: Floats, lower: float, upper: float) -> Floats:
+        return np.asarray(np.clip(np.minimum(lines[1:], upper) - np.maximum(lines[:-1], lower), 0.0, None) / (upper - lower))
+
+    watts = np.zeros(grid.shape)
+    for source in sources:
+        layer = stack.layer(source.layer)
+        box = source.extent
+        parts = share(grid.z, layer.z0, layer.z1), share(grid.y, box.y0, box.y1), share(grid.x, box.x0, box.x1)
+        watts += source.power * np.einsum("k,j,i->kji", *parts)
+    volume = np.einsum("k,j,i->kji", np.diff(grid.z), np.diff(grid.y), np.diff(grid.x))
+    return np.asarray(np.divide(watts, volume, out=np.zeros_like(watts), where=volume > 0))

@@ -1,0 +1,144 @@
+"""What every part of the program asks of a mesh; a kind of mesh is a class that answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+from stack3d.chip.chip import Chip
+from stack3d.errors import Problem
+from stack3d.heat.judging import Answers, Judged
+from stack3d.layout import Floats, HeatSource, Stack
+from stack3d.meshes import CellMesh, Ints
+from stack3d.schema.cooling import CoolingDeck
+from stack3d.schema.numerics import SolverDeck
+from stack3d.schema.scenario import Scenario
+from stack3d.thermal.backend import SolidBackend
+from stack3d.thermal.problem import HeatProblem
+
+MATRIX_MEMORY = 48.0
+"""Per entry of a matrix with its solver; `benchmarks/thermal.py`. [byte]"""
+
+
+class Levels(NamedTuple):
+    """Heights that points of a stack lie at."""
+
+    z: Floats
+    """Ascending; equal ones where a contact is. [m]"""
+    layer: Ints
+    """Layer of the stack between each two of them."""
+    of_point: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class CellState:
+    """A solved state on the cells of its mesh; contacts are cells of a small thickness.
+
+    Parameters
+    ----------
+    mesh : CellMesh
+    temperature : ndarray, shape (n_points,)
+        [K]
+    power_density : ndarray, shape (n_cells,)
+        [W m⁻³]
+    levels : Levels or None
+        None where points lie at no levels.
+    """
+
+    mesh: CellMesh
+    temperature: Floats
+    power_density: Floats
+    levels: Levels | None = None
+
+
+Solve = Callable[[Chip, "AnyKind", int], Answers]
+"""Answers of a chip on another mesh. Solvers are kept by number, so that meshes alike from case to case have the same one."""
+
+
+class MeshKind[P: HeatProblem](ABC):
+    """A kind of mesh, and as an instance one mesh of a chip."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, chip: Chip) -> Self:
+        """Mesh of a chip as its geometry and its profile ask for; raises DeckError, MissingDependencyError."""
+
+    @classmethod
+    def mistakes(cls, scenario: Scenario) -> list[Problem]:
+        """What in a scenario does not go with this kind; nothing is made yet."""
+        return []
+
+    @classmethod
+    def least_memory(cls, chip: Chip) -> float:
+        """Of matrix and solver, as far as it is known before the mesh is made. [byte]"""
+        return cls.of(chip).memory(chip.scenario.solver)
+
+    @classmethod
+    @abstractmethod
+    def judged(cls, chip: Chip, own: Answers, solve: Solve) -> Judged | None:
+        """Errors of answers by the mesh, from solutions on others; None where none can be had.
+
+        Parameters
+        ----------
+        chip : Chip
+        own : mapping of str to ndarray
+            Its answers. [K]
+        solve : callable
+        """
+
+    @abstractmethod
+    def unknowns(self, stack: Stack, order: int) -> int:
+        """Unknowns of elements of an order on a stack, those on faces of fixed temperature included."""
+
+    @abstractmethod
+    def memory(self, profile: SolverDeck) -> float:
+        """Of matrix and solver. [byte]"""
+
+    @abstractmethod
+    def told(self, order: int) -> str:
+        """Number and kind of its cells, in words."""
+
+    def facts(self, profile: SolverDeck) -> dict[str, str]:
+        """What else is told when the mesh is made."""
+        return {}
+
+    @abstractmethod
+    def cells(self, stack: Stack, cooling: CoolingDeck) -> CellMesh:
+        """The cells with named regions and faces, those that are cooled among them."""
+
+    @abstractmethod
+    def problem(self, stack: Stack, cooling: CoolingDeck) -> P:
+        """Heat on this mesh with the conditions on its faces; raises DeckError."""
+
+    @abstractmethod
+    def solver(self, problem: P, profile: SolverDeck, counts: Counter[str]) -> SolidBackend:
+        """The solver of a `problem` of this mesh that a profile asks for.
+
+        Parameters
+        ----------
+        problem : HeatProblem
+        profile : SolverDeck
+        counts : Counter
+            Where meshes, assemblies and preconditioners are counted.
+        """
+
+    @abstractmethod
+    def on_cells(self, problem: P, values: Floats, order: int, sources: Sequence[HeatSource]) -> CellState:
+        """A solved state on cells.
+
+        Parameters
+        ----------
+        problem : HeatProblem
+        values : ndarray
+            Of the field of its solver, in a shape that only it knows. [K]
+        order : int
+            Of the elements.
+        sources : sequence of HeatSource
+            That heat it.
+        """
+
+
+AnyKind = MeshKind[Any]

@@ -1,0 +1,82 @@
+"""What is said of a chip that is too hot for the laws of its cells, and of the size of what is solved."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stack3d import decks
+from stack3d.case import run_case
+from stack3d.errors import RangeError
+from stack3d.heat.meshing import describe
+from stack3d.heat.placing import placed_chip
+from stack3d.progress import Silent
+
+HOT = [
+    ("power.sources.host.power", "3 W"), ("lifetime.epochs", 1), ("monte_carlo.samples", 1), ("solver.backend", "tensor"),
+    ("workload.test_samples", 8),
+]  # fmt: skip
+
+
+def test_a_chip_beyond_its_laws_says_where_how_hot_and_what_to_do() -> None:
+    """Three watts in forced air: 405 degC, where no device law holds."""
+    with pytest.raises(RangeError) as error:
+        run_case(decks.load("quickstart", HOT).scenario, Silent())
+    said = str(error.value)
+    assert len(said.splitlines()) == 1 and error.value.exit_code == 2
+    assert re.search(r"tile fc\d\[\d\] in t0_rram reaches 405\.\d degC with 3 W in the chip; lower power.sources", said)
+    assert "--until thermal" in said
+
+
+def test_the_field_of_a_chip_beyond_its_laws_is_given() -> None:
+    """Three times the rise that one watt gives without leakage; the reason is a warning."""
+    one, three = (
+        run_case(decks.load("quickstart", [*HOT, *more]).scenario, Silent(), until="thermal")
+        for more in ([("power.sources.host.power", "1 W"), ("workload.periphery.leakage", "0 W")], [])
+    )
+    rises = [o.values["thermal/layer_temperature_max"].max() - 298.15 for o in (one, three)]
+    assert rises[1] == pytest.approx(3 * rises[0], rel=1e-3)  # the arrays draw a thousandth of it
+    assert not one.warnings
+    assert any("405" in text and "before leakage and cells follow them" in text for text in three.warnings)
+
+
+def plain(path: Path, **more: Any) -> Path:
+    """A die of silicon under a film, as a scenario file."""
+    die = {"name": "die", "thickness": "0.1 mm", "material": "silicon"}
+    path.write_text(
+        json.dumps(
+            {
+                "scenario": "s",
+                "geometry": {"footprint": ["4 mm", "4 mm"], "layers": [die, *more.pop("layers", [])]},
+                "power": {"sources": [{"name": "a", "layer": "die", "power": "1 W", "assumed": "a round number"}]},
+                "cooling": {"top": {"film_coefficient": "1e3 W/m^2/K"}, "ambient": "300 K", **more},
+                "solver": "ci",
+            }
+        )
+    )
+    return path
+
+
+LID = {"name": "lid", "thickness": "0.2 mm", "material": "copper", "size": ["2 mm", "2 mm"]}
+
+
+@pytest.mark.parametrize("backend", ["tensor", "fem"])
+@pytest.mark.parametrize("more", [{}, {"bottom": {"temperature": "300 K"}}, {"layers": [LID]}])
+def test_unknowns_are_one_number_in_log_show_and_run(more: dict[str, Any], backend: str, tmp_path: Path) -> None:
+    """With faces that hold nodes, and with corners of the grid that nothing fills."""
+    said: dict[str, int] = {}
+
+    class Log(Silent):
+        def stage(self, name: str, **facts: Any) -> None:
+            said.update({"log": facts["unknowns"]} if name == "mesh" else {})
+
+    scenario = decks.load(plain(tmp_path / "s.yaml", **more), [("solver.backend", backend)]).scenario
+    outcome = run_case(scenario, Log())
+    found = re.search(r"(\d+) unknowns", describe(placed_chip(scenario)))
+    assert found is not None
+    said |= {"show": int(found.group(1)), "run": outcome.statistics["thermal"]["unknowns"]}
+    assert len(said) == 3 and len(set(said.values())) == 1, said
