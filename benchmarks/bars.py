@@ -99,7 +99,9 @@ def exact(chip: Chip) -> Truth:
         for name, deck in scenario.cooling.conditions.items()
     }
     flat = all(source.extent.contains(stack.footprint) for source in chip.sources)
-    modes = 2 if flat else 16384 if scenario.transient is None else 512
+    widest = max(stack.footprint.x1 - stack.footprint.x0, stack.footprint.y1 - stack.footprint.y0)
+    narrow = min(min(s.extent.x1 - s.extent.x0, s.extent.y1 - s.extent.y0) for s in chip.sources)
+    modes = 2 if flat else int(np.clip(30 * widest / narrow, 2048, 16384)) if scenario.transient is None else 512
     series = CosineSeries(stack, chip.sources, faces.get("top", Face()), faces.get("bottom", Face()), modes=modes)
 
     def at(places: list[Place]) -> tuple[Any, float]:
@@ -129,7 +131,7 @@ def maxima(chip: Chip, at: Callable[[list[Place]], tuple[Any, float]]) -> Any:
     best: Any = -np.inf
     spots = {layer.name: centres for layer in chip.stack.layers}
     width = min(min(s.extent.x1 - s.extent.x0, s.extent.y1 - s.extent.y0) for s in chip.sources)
-    rounds, heights = (8, 5) if chip.scenario.transient is None else (1, 17)
+    rounds, heights = (5, 3) if chip.scenario.transient is None else (1, 17)
     for k in range(rounds):
         step = 0.25 * width * 0.5**k if rounds > 1 else 0.0
         shifts = (-step, 0.0, step) if step else (0.0,)
