@@ -57,8 +57,8 @@ def finer(grid: Grid, parts: int, upright: int) -> Grid:
 
 def answers(chip: Chip, grid: Grid, backends: Backends) -> dict[str, Any]:
     bricks = Bricks(grid)
-    if chip.scenario.transient is not None:
-        return over_time(chip, backends.solid(chip.scenario, chip.stack, bricks))[0]
+    if (deck := chip.scenario.transient) is not None:
+        return over_time(chip, deck, backends.solid(chip.scenario, chip.stack, bricks))[0]
     return estimate.answers(chip, backends.of(chip.scenario, chip.stack, bricks).solve(chip.sources))
 
 
@@ -179,10 +179,10 @@ def judged(tree: dict[str, Any], profile: str) -> tuple[dict[str, Any], dict[str
     started = time.process_time()
     bricks = Bricks.of(chip)
     backends = Backends()
-    if chip.scenario.transient is not None:
-        values = over_time(chip, backends.solid(chip.scenario, chip.stack, bricks))[0]
+    if (deck := chip.scenario.transient) is not None:
+        values = over_time(chip, deck, backends.solid(chip.scenario, chip.stack, bricks))[0]
         middle = time.process_time()
-        found = estimate.of_march(chip, values, backends.coarse)
+        found = estimate.of_march(chip, deck, values, backends.coarse)
     else:
         solution = backends.of(chip.scenario, chip.stack, bricks).solve(chip.sources)
         values = estimate.answers(chip, solution)

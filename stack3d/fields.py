@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from stack3d.errors import PackageError, unknown_name
+from stack3d.errors import PackageError, UnknownNameError, unknown_name
 from stack3d.registry import Registry
 
 
@@ -311,8 +311,20 @@ def is_temperature(path: str) -> bool:
     return f"{path}_error" in FIELDS and path.startswith("thermal/")
 
 
+GONE = {"power/inference_energy": "power/energy_per_inference says it, summed over component"}
+"""Variables of version 0.1 that are no more, and what says the same now."""
+
+
+def instead_of(name: str) -> str:
+    """The new word for a variable that is gone, ``group/name`` or its name alone; else nothing."""
+    found = [new for old, new in GONE.items() if name in (old, old.rpartition("/")[2])]
+    return f"; since 0.2 {found[0]}" if found else ""
+
+
 def field(path: str) -> Variable:
     """The catalogued field ``group/name``; raises UnknownNameError."""
     if path not in FIELDS:
+        if new := instead_of(path):
+            raise UnknownNameError(f"unknown output variable {path!r}{new}")
         raise unknown_name("output variable", path, FIELDS)
     return FIELDS[path]

@@ -29,6 +29,7 @@ from stack3d.life.policy import Policy, chosen_policies
 from stack3d.life.start import first_heat, present
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
+from stack3d.schema.numerics import AccuracyDeck
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.problem import HeatProblem
@@ -190,8 +191,10 @@ class _Case:
         with clock("heat"):
             state = None if computing is None else first_heat(computing, backend, self.plan, beyond=scenario.transient is None)
             if scenario.transient is not None:
-                record, solution, cooled = over_time(chip, backends.solid(scenario, chip.stack, body), state)
-                estimates = estimate.of_march(chip, record, backends.coarse, state)
+                record, solution, cooled = over_time(
+                    chip, scenario.transient, backends.solid(scenario, chip.stack, body), state
+                )
+                estimates = estimate.of_march(chip, scenario.transient, record, backends.coarse, state)
                 return _Solved(record, body, solution, cooled, estimates, unknowns)
             if state is None or computing is None:
                 solution = backend.solve(chip.sources)
@@ -204,7 +207,7 @@ class _Case:
                 estimates = estimate.of_state(computing, state, backends.coarse, record)
         return _Solved(record, body, solution, backend.problem, estimates, unknowns)
 
-    def accurate(self, chip: Chip) -> tuple[Chip, _Solved, str]:
+    def accurate(self, chip: Chip, wanted: AccuracyDeck) -> tuple[Chip, _Solved, str]:
         """Refine until the estimate meets the accuracy asked for; the chip on its last mesh, and what that took in a line.
 
         Raises
@@ -212,10 +215,9 @@ class _Case:
         DeckError
             When the next mesh does not fit into memory.
         """
-        wanted = chip.scenario.solver.accuracy
         for meshes in range(1, MOST_MESHES + 1):
             found = self.solved(chip, thermal=True)
-            gap = distance(chip, found.record, found.estimates)
+            gap = distance(chip, wanted, found.record, found.estimates)
             took = f"{wanted} asked, {gap.error:.2g} K estimated where {gap.allowed:.2g} K is allowed; {meshes}"
             took += f" mesh{'es' if meshes > 1 else ''}, {found.unknowns} unknowns"
             next_chip = closer(chip, gap) if gap.ratio > 1 else None
@@ -264,10 +266,10 @@ def _run(
     case = _Case(plan, backends, observer, clock, resume, key)
     lines: tuple[str, ...] = ()
     follows = isinstance(chip, ComputingChip) and until is None and scenario.transient is None
-    if scenario.solver.accuracy is None:
+    if (wanted := scenario.solver.accuracy) is None:
         found = case.solved(chip, thermal=not follows)
     else:
-        chip, found, took = case.accurate(chip)
+        chip, found, took = case.accurate(chip, wanted)
         lines = (f"error asked        {took}",)
         if follows:
             found = case.solved(chip, thermal=False)

@@ -12,6 +12,7 @@ from stack3d.chip.chip import Chip
 from stack3d.heat.estimate import Estimates
 from stack3d.heat.transient import with_smaller_steps
 from stack3d.layout import Floats
+from stack3d.schema.numerics import AccuracyDeck
 
 ASKED = ("layer_temperature_max", "tile_temperature", "probe_temperature")
 """What an accuracy is asked of; of the layers' maxima, that of the hottest one."""
@@ -48,10 +49,19 @@ class Distance:
     parts: Mapping[str, float]
 
 
-def distance(chip: Chip, values: Mapping[str, Any], estimates: Estimates) -> Distance:
-    """How far the estimated errors of peak, tile means and probes are from the accuracy of a chip's profile."""
-    wanted = chip.scenario.solver.accuracy
-    assert wanted is not None
+def distance(chip: Chip, wanted: AccuracyDeck, values: Mapping[str, Any], estimates: Estimates) -> Distance:
+    """How far the estimated errors of peak, tile means and probes are from an accuracy.
+
+    Parameters
+    ----------
+    chip : Chip
+    wanted : AccuracyDeck
+        What its profile asks for.
+    values : mapping
+        Output variables of the run.
+    estimates : mapping
+        Of their errors.
+    """
     maxima = np.asarray(values["thermal/layer_temperature_max"])
     rise = maxima.max(axis=-1, keepdims=True) - chip.scenario.cooling.ambient
     share = np.abs(rise) * (wanted.share or 0.0)

@@ -13,7 +13,7 @@ from stack3d.chip.chip import Chip, ComputingChip
 from stack3d.errors import ValidityWarning
 from stack3d.fields import is_temperature
 from stack3d.heat.channels import channel_runs
-from stack3d.heat.faces import face_of
+from stack3d.heat.faces import surroundings
 from stack3d.heat.judging import HOW, Answers, Judged, compared, means_in
 from stack3d.heat.meshing import AnyKind, kind_of, meshed
 from stack3d.heat.outputs import thermal_values
@@ -112,10 +112,10 @@ def _bounded(chip: Chip, values: Mapping[str, Any], errors: Answers) -> Answers:
 def coldest_around(chip: Chip) -> float:
     """Temperature that nothing can be below, by the maximum principle; minus infinity where heat is taken out. [K]"""
     cooling, transient = chip.scenario.cooling, chip.scenario.transient
-    faces = [face_of(deck, 1.0, cooling.ambient) for deck in cooling.conditions.values()]
-    if any(source.power < 0 for source in chip.sources) or any(face.flux < 0 for face in faces):
+    faces = cooling.conditions.values()
+    if any(source.power < 0 for source in chip.sources) or any((face.flux or 0.0) < 0 for face in faces):
         return -np.inf
-    found = [face.reference for face in faces if face.film_coefficient > 0]
+    found = [surroundings(face, cooling.ambient) for face in faces if face.is_cooled]
     found += [run.channels.inlet_temperature for run in channel_runs(chip.stack)]
     if transient is not None:
         found.append(cooling.ambient if transient.initial is None else transient.initial)
@@ -173,7 +173,9 @@ def of_mesh(
     return _stated(replace(found, errors=_bounded(chip, seen, found.errors)))
 
 
-def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: Heat | None = None) -> Estimates:
+def of_march(
+    chip: Chip, deck: TransientDeck, values: Mapping[str, Any], backends: Backends, state: Heat | None = None
+) -> Estimates:
     """Errors of a run over time by its mesh and by its steps, by output variable.
 
     Marches on other meshes, with the steps asked for, and on the coarsest with smaller ones: an eighth of the tolerance halves
@@ -183,14 +185,14 @@ def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: H
     Parameters
     ----------
     chip : Chip
+    deck : TransientDeck
+        The chip's own.
     values : mapping
         Output variables of the run.
     backends : Backends
     state : Heat, optional
         As `over_time` has it.
     """
-    deck = chip.scenario.transient
-    assert deck is not None
     smaller = with_smaller_steps(deck, chip.scenario.solver.error_promise, 8.0)
 
     def march(other: Chip, body: AnyKind, away: int, steps: TransientDeck = deck) -> Answers:
@@ -198,7 +200,7 @@ def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: H
         solid = _kept(backends, away).solid(scenario, chip.stack, body)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)
-            return _temperatures(over_time(replace(other, scenario=scenario), solid, state)[0])
+            return _temperatures(over_time(replace(other, scenario=scenario), steps, solid, state)[0])
 
     own = _temperatures(values)
     found, how = kind_of(chip.scenario).judged(chip, own, march), HOW["smaller_steps"]

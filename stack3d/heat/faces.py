@@ -18,12 +18,21 @@ FIRST_RISE = 20.0
 def face_of(deck: FaceDeck, area: float, ambient: float) -> Face:
     """Condition of a cooled face of an area [m²]; where the film follows the temperature, that of a first guess."""
     flux, capacity = deck.flux or 0.0, deck.heat_capacity / area if deck.heat_capacity is not None else 0.0
+    reference = surroundings(deck, ambient)
     if deck.temperature is not None:
-        return Face(np.inf, deck.temperature, flux)
+        return Face(np.inf, reference, flux)
     if (cooler := deck.thermoelectric) is not None:
-        film = cooler.peltier + cooler.conductance
-        return Face(film, (cooler.conductance * cooler.hot_side + cooler.joule) / film, flux, capacity)
-    return Face(deck.film(ambient + FIRST_RISE, ambient, area), ambient, flux, capacity)
+        return Face(cooler.peltier + cooler.conductance, reference, flux, capacity)
+    return Face(deck.film(ambient + FIRST_RISE, ambient, area), reference, flux, capacity)
+
+
+def surroundings(deck: FaceDeck, ambient: float) -> float:
+    """Temperature that a face would take without heat: its own, that of its cooler at zero power, or ambient. [K]"""
+    if deck.temperature is not None:
+        return deck.temperature
+    if (cooler := deck.thermoelectric) is not None:
+        return (cooler.conductance * cooler.hot_side + cooler.joule) / (cooler.peltier + cooler.conductance)
+    return ambient
 
 
 def film_laws(cooling: CoolingDeck, problem: HeatProblem) -> dict[str, FilmLaw]:

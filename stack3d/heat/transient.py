@@ -66,12 +66,22 @@ def stretch(schedule: PowerSchedule, begin: float, end: float) -> PowerSchedule:
     return PowerSchedule(np.array([a - begin for a, _ in parts]), np.array([powers for _, powers in parts]))
 
 
-def over_time(chip: Chip, solid: SolidBackend, state: Heat | None = None) -> tuple[Record, ThermalSolution, HeatProblem]:
+def over_time(
+    chip: Chip, deck: TransientDeck, solid: SolidBackend, state: Heat | None = None
+) -> tuple[Record, ThermalSolution, HeatProblem]:
     """Variables of ``/thermal`` with time first, the hottest of the states, and the problem with its films.
 
     With a workload, `state` is its steady heat: what goes with the rate follows the trace, leakage stays as it is there.
 
     Steps run on the matrix of `solid`, whichever backend that is.
+
+    Parameters
+    ----------
+    chip : Chip
+    deck : TransientDeck
+        The chip's own.
+    solid : SolidBackend
+    state : Heat, optional
 
     Raises
     ------
@@ -80,8 +90,6 @@ def over_time(chip: Chip, solid: SolidBackend, state: Heat | None = None) -> tup
     SolverError
         When a step cannot meet its tolerance, or the periodic state is not found.
     """
-    deck = chip.scenario.transient
-    assert deck is not None
     places: list[Place] = [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
     sources, schedule = schedule_of(chip, deck, state)
     places += [Box(source.layer, source.extent) for source in sources]
@@ -95,7 +103,7 @@ def over_time(chip: Chip, solid: SolidBackend, state: Heat | None = None) -> tup
     begun = _periodic if deck.periodic else _marched
     state_at = begun(system, schedule, deck, ambient, allowed)
     rows: list[Record] = []
-    worst: tuple[float, ThermalSolution, HeatProblem] | None = None
+    hottest, worst = -np.inf, list[tuple[ThermalSolution, HeatProblem]]()
     counts: dict[str, Any] = {}
     for now in times:
         result = state_at(float(now))
@@ -113,10 +121,10 @@ def over_time(chip: Chip, solid: SolidBackend, state: Heat | None = None) -> tup
         del row["thermal/heat_balance_error"]  # heat is stored, so in is not out
         rows.append(row)
         peak = float(row["thermal/layer_temperature_max"].max())
-        if worst is None or peak > worst[0]:
-            worst = peak, solution, problem.with_films(boundary.films)
-    assert worst is not None
-    return record.over_time(rows, times), replace(worst[1], statistics=dict(counts)), worst[2]
+        if not peak <= hottest:
+            hottest, worst = peak, [(solution, problem.with_films(boundary.films))]
+    ((solution, cooled),) = worst
+    return record.over_time(rows, times), replace(solution, statistics=dict(counts)), cooled
 
 
 def _marched(

@@ -231,18 +231,12 @@ def dispatch(queue: Queue, watch: StudyObserver, client: Any) -> Iterator[Report
             yield record_failure(job, KILLED, "KilledWorker")
 
     while queue or suspects or running:
-        if client.status != "running":
-            raise ResultsError("the Dask scheduler has gone; what is done is kept, run again to go on")
-        workers = list(client.scheduler_info(n_workers=-1)["workers"])
-        if workers:
-            seen = time.monotonic()
-        elif time.monotonic() - seen > PATIENCE:
-            raise ResultsError(f"the cluster has had no worker for {PATIENCE:.0f} s; what is done is kept, run again to go on")
-        for future, (job, worker) in list(running.items()):
-            if worker not in workers and not future.done():
-                del running[future]
-                future.cancel(force=True)
-                yield from lost(job)
+        workers = _workers(client, time.monotonic() - seen)
+        seen = time.monotonic() if workers else seen
+        for future in [f for f, (_, worker) in running.items() if worker not in workers and not f.done()]:
+            job, _ = running.pop(future)
+            future.cancel(force=True)
+            yield from lost(job)
         for worker in workers:
             mine = [job for job, w in running.values() if w == worker]
             while queue and len(mine) < 1 + AHEAD and not any(deaths[job.digest] for job in mine):
@@ -264,6 +258,16 @@ def dispatch(queue: Queue, watch: StudyObserver, client: Any) -> Iterator[Report
                 yield from lost(job)
             else:
                 yield report
+
+
+def _workers(client: Any, without: float) -> list[str]:
+    """Workers that are there; raises ResultsError when there have been none for too long [s], or the scheduler has gone."""
+    if client.status != "running":
+        raise ResultsError("the Dask scheduler has gone; what is done is kept, run again to go on")
+    workers = list(client.scheduler_info(n_workers=-1)["workers"])
+    if not workers and without > PATIENCE:
+        raise ResultsError(f"the cluster has had no worker for {PATIENCE:.0f} s; what is done is kept, run again to go on")
+    return workers
 
 
 def _outcome(future: Any, job: Job) -> Report | None:

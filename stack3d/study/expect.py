@@ -19,7 +19,7 @@ def _read(key: str, text: str) -> tuple[fields.Variable, str, float, float]:
     found = [f for path, f in fields.FIELDS.items() if name in (path, f.name)]
     if not found:
         names = [f.name for f in fields.FIELDS.values()]
-        raise ValueError(f"no output variable {name!r}{did_you_mean(name, names)}")
+        raise ValueError(f"no output variable {name!r}{fields.instead_of(name) or did_you_mean(name, names)}")
     if where not in ("", "end"):
         raise ValueError(f"{key!r} ends with {where!r}; a variable over time may end with '@end'")
     wanted = _PINT.get(found[0].units, found[0].units)

@@ -17,8 +17,8 @@ from stack3d import decks
 from stack3d.case import check
 from stack3d.errors import DeckError
 from stack3d.fields import physics
+from stack3d.heat.meshing import mesh_kinds
 from stack3d.registry import Registry
-from stack3d.schema.numerics import mesh_kinds
 
 KUHN = '''
 """Six tetrahedra around the long diagonal of every brick of an even grid."""

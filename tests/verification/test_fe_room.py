@@ -10,6 +10,7 @@ from tetrahedra import structured
 from stack3d.fe.assembly import Assembly, diffusion
 from stack3d.fe.linear_solver import LinearMethod, LinearSolver, solved
 from stack3d.fe.space import Space
+from stack3d.fe.stiffness import stiffness
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.meshes import CellMesh
 
@@ -79,6 +80,16 @@ def test_a_contact_is_a_term_of_its_face_and_can_change() -> None:
     assembly.refill()
     assert np.array_equal(by_face, assembly.matrix.getValuesCSR()[2])
     assert assembly.counts["assemblies"] == 2
+
+
+@pytest.mark.parametrize("kind", ["hexahedron", "tetra"])
+def test_the_matrix_without_dolfinx_is_the_same(kind: str) -> None:
+    """Of one field, A u assembled by DOLFINx and by `stiffness` agree to rounding."""
+    space = Space(mesh(kind))
+    field = np.cos(3e3 * space.mesh.points @ [1.0, 2.0, 3.0])
+    mine = stiffness(space.mesh, SIGMA[space.mesh.region]) @ field
+    theirs = space.gathered(Assembly(space, current_form(space)).applied(field[space.nodes[: space.own]]))
+    np.testing.assert_allclose(theirs, mine, rtol=0, atol=1e-12 * np.abs(mine).max())
 
 
 @pytest.mark.parametrize(("kind", "order"), [("hexahedron", 1), ("tetra", 2)])

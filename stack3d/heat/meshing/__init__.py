@@ -7,12 +7,26 @@ from stack3d.errors import DeckError
 from stack3d.heat.meshing.any_cells import AnyCells
 from stack3d.heat.meshing.bricks import Bricks
 from stack3d.heat.meshing.extruded import Extruded
-from stack3d.heat.meshing.mesh_kind import AnyKind, CellState, Levels, MeshKind
+from stack3d.heat.meshing.mesh_kind import AnyKind, Levels, MeshKind, SolvedCells
 from stack3d.heat.meshing.of_a_file import OwnMesh
 from stack3d.schema.numerics import OF_A_FILE, mesh_kinds
 from stack3d.schema.scenario import Scenario
 
-__all__ = ["AnyCells", "AnyKind", "Bricks", "Extruded", "Levels", "MeshKind", "CellState", "OwnMesh", "kind_of", "meshed"]
+__all__ = [
+    "AnyCells",
+    "AnyKind",
+    "Bricks",
+    "SolvedCells",
+    "Extruded",
+    "Levels",
+    "MeshKind",
+    "OwnMesh",
+    "check_mesh",
+    "describe",
+    "kind_of",
+    "mesh_kinds",
+    "meshed",
+]
 
 
 def kind_of(scenario: Scenario) -> type[AnyKind]:

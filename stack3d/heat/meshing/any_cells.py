@@ -10,7 +10,7 @@ from stack3d.chip.chip import Chip
 from stack3d.errors import DeckError, Problem
 from stack3d.heat.faces import face_of
 from stack3d.heat.judging import HOW, OF_HALF, OF_TWICE, Answers, Judged, Other, judged
-from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, CellState, MeshKind, Solve
+from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, MeshKind, Solve, SolvedCells
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import CellMesh
 from stack3d.schema.cooling import CoolingDeck
@@ -73,10 +73,10 @@ class CellKind[P: MeshProblem](MeshKind[P]):
             counts=counts,
         )
 
-    def on_cells(self, problem: P, values: Floats, order: int, sources: Sequence[HeatSource]) -> CellState:
+    def on_cells(self, problem: P, values: Floats, order: int, sources: Sequence[HeatSource]) -> SolvedCells:
         """A solved state on the cells, at their points."""
         temperature = problem.at_nodes(values, order)[: self.mesh.n_nodes]
-        return CellState(self.mesh, temperature, problem.cell_powers(sources) / problem.volumes)
+        return SolvedCells(self.mesh, temperature, problem.cell_powers(sources) / problem.volumes)
 
 
 def _on_twice(chip: Chip) -> Chip:

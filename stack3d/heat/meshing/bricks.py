@@ -19,7 +19,7 @@ from stack3d.geometry.hexahedra import CellRegions, layered_cells
 from stack3d.grids import Grid
 from stack3d.heat.faces import outer_faces, patches_of, surfaces_of
 from stack3d.heat.judging import ACROSS, HOW, UPRIGHT, Answers, Judged, Other, judged, of_finer
-from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, CellState, Levels, MeshKind, Solve
+from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, Solve, SolvedCells
 from stack3d.heat.sources import standing_out
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh
@@ -135,13 +135,13 @@ class Bricks(MeshKind[ThermalProblem]):
             counts=counts,
         )
 
-    def on_cells(self, problem: ThermalProblem, values: Floats, order: int, sources: Sequence[HeatSource]) -> CellState:
+    def on_cells(self, problem: ThermalProblem, values: Floats, order: int, sources: Sequence[HeatSource]) -> SolvedCells:
         """A solved state on the solid bricks."""
         grid, stack = problem.grid, problem.stack
         mesh, nodes = layered_cells(stack, grid, [surface for surface, _ in problem.patches])
         density = power_density(stack, grid, sources)[CellRegions.of(stack, grid).number != VOID]
         levels = Levels(grid.z, grid.layer, nodes // (grid.x.size * grid.y.size))
-        return CellState(mesh, values.ravel()[nodes], density, levels)
+        return SolvedCells(mesh, values.ravel()[nodes], density, levels)
 
 
 def first_output(chip: Chip) -> float | None:

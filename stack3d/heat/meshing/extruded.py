@@ -11,7 +11,7 @@ from stack3d.geometry.tetrahedra import build_columns
 from stack3d.heat.faces import outer_faces, patches_of, surfaces_of
 from stack3d.heat.meshing.any_cells import CellKind
 from stack3d.heat.meshing.bricks import faces_of_a_stack
-from stack3d.heat.meshing.mesh_kind import CellState, Levels
+from stack3d.heat.meshing.mesh_kind import Levels, SolvedCells
 from stack3d.heat.sources import standing_out
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import Columns
@@ -64,8 +64,8 @@ class Extruded(CellKind[ColumnProblem]):
         patches = {surface.name: face for surface, face in patches_of(stack, cooling)}
         return ColumnProblem(stack, self.columns, {**outer_faces(stack, cooling), **patches})
 
-    def on_cells(self, problem: ColumnProblem, values: Floats, order: int, sources: Sequence[HeatSource]) -> CellState:
+    def on_cells(self, problem: ColumnProblem, values: Floats, order: int, sources: Sequence[HeatSource]) -> SolvedCells:
         """A solved state on the tetrahedra, at their points."""
         found, columns = super().on_cells(problem, values, order, sources), self.columns
         levels = Levels(columns.z, columns.layer, columns.used // len(columns.points))
-        return CellState(found.mesh, found.temperature, found.power_density, levels)
+        return SolvedCells(found.mesh, found.temperature, found.power_density, levels)

@@ -34,7 +34,7 @@ class Levels(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class CellState:
+class SolvedCells:
     """A solved state on the cells of its mesh; contacts are cells of a small thickness.
 
     Parameters
@@ -126,7 +126,7 @@ class MeshKind[P: HeatProblem](ABC):
         """
 
     @abstractmethod
-    def on_cells(self, problem: P, values: Floats, order: int, sources: Sequence[HeatSource]) -> CellState:
+    def on_cells(self, problem: P, values: Floats, order: int, sources: Sequence[HeatSource]) -> SolvedCells:
         """A solved state on cells.
 
         Parameters

@@ -6,7 +6,7 @@ The schemes see a system K u + M u' = b only through its operations, so that one
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +80,49 @@ def _quadratic(share: Floats, states: tuple[Floats, Floats, Floats]) -> Floats:
     return np.asarray(begin * states[0] + middle * states[1] + end * states[2])
 
 
+@dataclass
+class _Control:
+    """Local errors that steps may have, and how many steps were taken and refused."""
+
+    system: TransientSystem
+    tolerance: float
+    relative: float
+    origin: Floats
+    changed: float
+    """Largest change from the origin so far. [K]"""
+    taken: int = 0
+    refused: int = 0
+
+    def steps(self, march: _March, load: Floats, begin: float, end: float, depth: int) -> Iterator[tuple[float, float, _Step]]:
+        """Time, length and outcome of each step of an interval; the march goes on when the next one is asked for."""
+        system, position, whole = self.system, 0, 1 << DEEPEST
+        while position < whole:
+            stride = whole >> depth
+            step = (end - begin) * stride / whole
+            taken = _tr_bdf2(march, load, step)
+            size = system.size(system.correct(taken.rate, taken.defect))
+            reached = max(self.changed, system.size(taken.end - self.origin)) if self.relative else 0.0
+            allowed = max(self.tolerance, self.relative * reached)
+            if not size <= allowed:
+                self.refused += 1
+                depth += 1 if size < 8 * allowed else 2
+                if depth > DEEPEST or not np.isfinite(size):
+                    raise SolverError(
+                        f"transient: local error {size:.1e} K at t = {begin + step * (position / stride):g} s with a step of"
+                        f" {step:.1e} s, {allowed:.1e} K asked; loosen the tolerance or check the power there"
+                    )
+                continue
+            yield begin + (end - begin) * position / whole, step, taken
+            march.state, march.drive, self.changed = taken.end, taken.drive, reached
+            position += stride
+            self.taken += 1
+            # A doubled step has up to eight times the local error; it must stand on a multiple of itself.
+            while depth > 0 and size < allowed / 10 and position % (2 * stride) == 0 and position < whole:
+                depth -= 1
+                stride *= 2
+                size *= 8
+
+
 def integrate(
     system: TransientSystem,
     schedule: PowerSchedule,
@@ -127,49 +170,23 @@ def integrate(
     first = system.observe(march.state)
     out = np.empty((asked.size, first.size))
     out[asked == 0.0] = first
-    steps = rejected = 0
     origin = march.state if origin is None else origin
-    changed = system.size(march.state - origin) if relative else 0.0
+    control = _Control(system, tolerance, relative, origin, system.size(march.state - origin) if relative else 0.0)
+    depth = int(np.ceil(-np.log2(first_share)))
     load: Floats | None = None
     for begin, end, powers in schedule.intervals(float(asked[-1])):
         fresh = system.load(powers)
         march.drive = fresh - system.stiffness(march.state) if load is None else march.drive + (fresh - load)
         load = fresh
-        depth = int(np.ceil(-np.log2(first_share)))
-        position, whole = 0, 1 << DEEPEST
-        while position < whole:
-            stride = whole >> depth
-            step = (end - begin) * stride / whole
-            taken = _tr_bdf2(march, load, step)
-            size = system.size(system.correct(taken.rate, taken.defect))
-            reached = max(changed, system.size(taken.end - origin)) if relative else 0.0
-            allowed = max(tolerance, relative * reached)
-            if not size <= allowed:
-                rejected += 1
-                depth += 1 if size < 8 * allowed else 2
-                if depth > DEEPEST or not np.isfinite(size):
-                    raise SolverError(
-                        f"transient: local error {size:.1e} K at t = {begin + step * (position / stride):g} s with a step of"
-                        f" {step:.1e} s, {allowed:.1e} K asked; loosen the tolerance or check the power there"
-                    )
-                continue
-            now = begin + (end - begin) * position / whole
+        for now, step, taken in control.steps(march, load, begin, end, depth):
             inside = np.flatnonzero((asked > now) & (asked <= now + step * (1 + 1e-12)))
             if inside.size:
                 seen = (system.observe(march.state), system.observe(taken.middle), system.observe(taken.end))
                 out[inside] = _quadratic((asked[inside] - now) / step, seen)
-            march.state, march.drive, changed = taken.end, taken.drive, reached
-            position += stride
-            steps += 1
-            # A doubled step has up to eight times the local error; it must stand on a multiple of itself.
-            while depth > 0 and size < allowed / 10 and position % (2 * stride) == 0 and position < whole:
-                depth -= 1
-                stride *= 2
-                size *= 8
     statistics = {
         "scheme": "TR-BDF2, error-controlled",
-        "steps": steps,
-        "rejected": rejected,
+        "steps": control.taken,
+        "rejected": control.refused,
         **system.statistics,
         "seconds": time.perf_counter() - started,
     }
