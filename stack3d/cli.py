@@ -377,6 +377,21 @@ def plot(
 
 
 @app.command()
+def export(
+    result: Annotated[Path, typer.Argument(help="A result file, or its folder.", metavar="RESULT")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .cir file to write.")],
+) -> None:
+    """Write the thermal networks of a result as SPICE subcircuits: 1 A is 1 W, 1 V is 1 K over ambient."""
+    from stack3d import results
+    from stack3d.results.spice import netlist
+
+    if output.suffix != ".cir":
+        raise DeckError(f"networks are written as .cir, not {output.suffix or 'without a suffix'}")
+    results.write_text(output, netlist(_opened(result)))
+    typer.echo(str(output))
+
+
+@app.command()
 def verify(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     """Print the error of the chosen solver against an exact series; refuse with a reason where there is none."""
     from stack3d import decks

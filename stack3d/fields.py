@@ -243,6 +243,17 @@ _ALL = (
         "s",
         "time at which accuracy first lies the stated loss below float; NaN = not within the run",
     ),
+    _f("impedance/impedance", "source place heating_time", "K/W", "rise of the place after 1 W was switched on in the source"),
+    _f("impedance/impedance_error", "source place heating_time", "K/W", "estimated error of the impedance"),
+    _f("impedance/resistance", "source place", "K/W", "steady rise of the place for 1 W in the source"),
+    _f("impedance/foster_resistance", "source term", "K/W", "of the source's Foster chain; NaN behind its last term"),
+    _f("impedance/foster_time_constant", "source term", "s", "of the source's Foster chain; NaN behind its last term"),
+    _f("impedance/cauer_resistance", "source term", "K/W", "towards ambient, of the Cauer ladder; NaN behind its last term"),
+    _f("impedance/cauer_capacitance", "source term", "J/K", "before the resistance, of the Cauer ladder; NaN behind its last"),
+    _f("impedance/mode_rate", "mode", "s-1", "rate of decay of a mode of the reduced model"),
+    _f("impedance/mode_load", "source mode", "W-1 s-1", "growth of the mode's amplitude per 1 W in the source"),
+    _f("impedance/mode_shown", "place mode", "K", "rise of the place per amplitude of the mode"),
+    _f("impedance/network_error", "source", "1", "largest share by which the networks miss the source's own impedance"),
 )
 
 _OWN_ERROR = ("thermal/discretisation_error", "thermal/time_error", "thermal/layer_overshoot")
@@ -287,6 +298,8 @@ FIELDS: Mapping[str, Variable] = _Catalogue()
 COORDINATES: dict[str, tuple[str, str]] = {
     "time": ("s", "time since programming, or since the start of a transient"),
     "phase": ("s", "time since the start of a period"),
+    "heating_time": ("s", "time since the power was switched on"),
+    "term": ("1", "resistance and capacitance of a network, from the source on"),
     "sample": ("1", "independently programmed chip"),
     "tier": ("1", "tier from the bottom"),
     "conductance": ("S", "centre of the bin; what lies beyond the last bin counts in it"),

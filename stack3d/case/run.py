@@ -18,6 +18,7 @@ from stack3d.chip.design import TODAY
 from stack3d.errors import DeckError, Problem, SolverError, ValidityWarning
 from stack3d.heat import estimate
 from stack3d.heat.accuracy import closer, distance
+from stack3d.heat.impedance import check_impedance, impedance_of
 from stack3d.heat.limits import check_limits, warn_of_limits
 from stack3d.heat.meshing import AnyKind, check_mesh, meshed
 from stack3d.heat.outputs import thermal_values
@@ -85,7 +86,7 @@ def check(scenario: Scenario, *, solve: bool = False) -> Chip:
     Unless asked to `solve`, no temperature is found: tiles whose placement wants one lie as with ``spread``.
     """
     chip = placed_chip(scenario, solve=solve)
-    if problems := [*check_limits(chip), *check_physics(chip)]:
+    if problems := [*check_limits(chip), *check_physics(chip), *check_impedance(chip)]:
         raise DeckError(problems)
     if isinstance(chip, ComputingChip):
         chosen_policies(chip.computer)
@@ -256,7 +257,7 @@ def _run(
     observer.stage("build", scenario=scenario.scenario)
     with clock("build"):
         chip = placed_chip(scenario)
-        if problems := [*check_limits(chip), *check_physics(chip)]:
+        if problems := [*check_limits(chip), *check_physics(chip), *check_impedance(chip)]:
             raise DeckError(problems)
         plan = chosen_policies(chip.computer) if isinstance(chip, ComputingChip) else ()
         check_mesh(scenario)
@@ -275,6 +276,10 @@ def _run(
     for name, one in found.estimates.items():
         record.put(name, one.value, one.how)
     _check_temperatures(record)
+    if scenario.impedance is not None:
+        observer.stage("impedance", sources=len(chip.sources))
+        with clock("impedance"):
+            record.add(impedance_of(chip, scenario.impedance))
     if steps_of(scenario):
         observer.stage("physics", fields=", ".join(steps_of(scenario)))
         with clock("physics"):

@@ -20,6 +20,8 @@ BINS = 128
 """Numbers of an instant that no key makes more: histogram, sums, bands."""
 STEPS = 10
 """Steps of a transient between two switches, at least: each begins short."""
+ANSWERS = 3.0
+"""Memory of what the reduced model of a source keeps, some twenty fields, over that of the solver."""
 COPIES = 3
 """Of a map: as computed, in the dataset, and on its way to the file."""
 
@@ -30,6 +32,8 @@ def terms_of(chip: Chip) -> dict[str, float]:
     found: dict[str, float] = {}
     if wanted := kind_of(scenario).least_memory(chip):
         found["solver.mesh"] = wanted
+        if scenario.impedance is not None:
+            found["impedance"] = ANSWERS * len(chip.sources) * wanted
     times = _times(chip)
     n_tiers = scenario.geometry.tiers.repeat if scenario.geometry.tiers else 1
     found["tier_map"] = COPIES * NUMBER * times * n_tiers * math.prod(scenario.tier_map)

@@ -65,6 +65,7 @@ def summarise(
         lines.append(
             f"within a period    {cold} to {hot} degC in {coordinates['tile'][tile]}, mean {mean}, {busy} while it computes"
         )
+    lines += _impedance(values, coordinates)
     if chip.scenario.transient is not None:
         lines.append(
             f"other lines        after {float(coordinates['time'][-1]):g} s, the last of {len(coordinates['time'])} times"
@@ -90,6 +91,18 @@ def summarise(
             f"limited by         {limit(values, coordinates)}",
         ]
     return tuple(lines)
+
+
+def _impedance(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> list[str]:
+    """Steady resistance of each source to ambient, and when half and nine tenths of it have come."""
+    lines = []
+    for i, name in enumerate(coordinates.get("source", ()) if "impedance/impedance" in values else ()):
+        step, steady = values["impedance/impedance"][i, i], float(values["impedance/resistance"][i, i])
+        when = [float(np.interp(share * steady, step, coordinates["heating_time"])) for share in (0.5, 0.9)]
+        error = float(values["impedance/impedance_error"][i, i, -1])
+        reached = " and ".join(f"{percent} % after {duration(t)}" for percent, t in zip((50, 90), when))
+        lines.append(f"impedance          {name}: {steady:.4g} ± {error:.1g} K/W of its own mean, {reached}")
+    return lines
 
 
 def _peak(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any], time: float | None) -> str:

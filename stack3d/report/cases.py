@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from stack3d.errors import ResultsError, unknown_name
-from stack3d.report import heat_charts, life_charts, page, study_charts
+from stack3d.report import heat_charts, impedance_charts, life_charts, page, study_charts
 from stack3d.report.chart import Figure
 from stack3d.report.facts import Facts
 
@@ -22,6 +22,7 @@ FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
     "history": (heat_charts.history, ("thermal/layer_temperature_max",)),
     "period": (heat_charts.period, ("thermal/tile_temperature_history",)),
     "profile": (heat_charts.profile, ("thermal/layer_temperature_mean",)),
+    "impedance": (impedance_charts.impedance, ("impedance/impedance", "impedance/cauer_resistance")),
     "maps": (heat_charts.maps, ()),
     "power": (heat_charts.power, ()),
     "power_density": (heat_charts.density, ("power/power_density",)),

@@ -195,6 +195,21 @@ class TransientDeck(DeckModel):
         return self
 
 
+class ImpedanceDeck(DeckModel):
+    """Response of the chip to a step of 1 W in each of `power.sources`, at the films and conductivities of its steady state."""
+
+    start: Annotated[Duration, Field(alias="from")] = 1e-7
+    """First time of the response; heat has to come through an element of the mesh by then."""
+    end: Annotated[Duration | None, Field(alias="to")] = None
+    """Last time; absent = when one part in a thousand is left to come."""
+    per_decade: Annotated[Count, Field(ge=1, le=200)] = 10
+    """Times."""
+    terms: Annotated[Count, Field(ge=1, le=100)] = 30
+    """Terms of the Foster chain and the Cauer ladder of a source, at most; fewer where those miss it by 1 % at no time."""
+    groups: dict[str, tuple[str, ...]] = {}
+    """Sources that are switched on together, sharing 1 W as they share their powers."""
+
+
 class SolverDeck(DeckModel):
     """Numerics profile."""
 

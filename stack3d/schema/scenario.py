@@ -17,7 +17,7 @@ from stack3d.schema.device import DeviceDeck
 from stack3d.schema.geometry import GeometryDeck, Name
 from stack3d.schema.life import HybridTiersDeck, LifetimeDeck, MonteCarloDeck
 from stack3d.schema.mvm import MvmDeck
-from stack3d.schema.numerics import SolverDeck, TransientDeck
+from stack3d.schema.numerics import ImpedanceDeck, SolverDeck, TransientDeck
 from stack3d.schema.physics import PhysicsDeck
 from stack3d.schema.sweep import SweepDeck
 from stack3d.schema.workload import PowerMapDeck, WorkloadDeck
@@ -61,6 +61,8 @@ class Scenario(DeckModel):
     solver: SolverDeck
     transient: TransientDeck | None = None
     """Temperature over time; absent = steady."""
+    impedance: ImpedanceDeck | None = None
+    """Step responses, resistances and networks of sources, beside the temperatures."""
     physics: PhysicsDeck = PhysicsDeck()
     """Further fields on the same mesh, of other packages: name → what it wants."""
     probes: tuple[ProbeDeck, ...] = ()

@@ -145,11 +145,12 @@ class Bricks(MeshKind[ThermalProblem]):
 
 
 def first_output(chip: Chip) -> float | None:
-    """First time after the start at which a transient is read; None where that says nothing of elements. [s]"""
-    transient = chip.scenario.transient
-    if transient is None or transient.periodic:
-        return None
-    return next((time for time in transient.times if time > 0), transient.until)
+    """First time at which a transient or a step response is read; None where that says nothing of elements. [s]"""
+    transient, impedance = chip.scenario.transient, chip.scenario.impedance
+    found = [impedance.start] if impedance is not None else []
+    if transient is not None and not transient.periodic:
+        found.append(next((time for time in transient.times if time > 0), transient.until))
+    return min(found, default=None)
 
 
 def faces_of_a_stack(scenario: Scenario) -> list[Problem]:
