@@ -7,7 +7,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,14 @@ from stack3d.chip.chip import Chip
 from stack3d.fields import is_temperature
 from stack3d.grids import Grid
 from stack3d.heat import estimate
+from stack3d.heat.faces import face_of
 from stack3d.heat.meshing import Bricks
 from stack3d.heat.solvers import Backends
 from stack3d.heat.transient import over_time
+from stack3d.layout import Rectangle
+from stack3d.thermal.analytic.series import CosineSeries, refusals
+from stack3d.thermal.places import Box, Place, Probe
+from stack3d.thermal.problem import Face
 
 PROFILES = ("ci", "draft", "standard")
 COUNTS = 1e-5
@@ -57,10 +62,25 @@ def answers(chip: Chip, grid: Grid, backends: Backends) -> dict[str, Any]:
     return estimate.answers(chip, backends.of(chip.scenario, chip.stack, bricks).solve(chip.sources))
 
 
-def truth(tree: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+Truth = dict[str, tuple[Any, Any]]
+"""By variable: right values, and how well they are known. [K], [K]"""
+
+
+def truth(tree: dict[str, Any]) -> Truth:
+    """Exact where layers are uniform and power is steady or repeats, else extrapolated."""
+    chip = chip_of(tree, "standard")
+    if (
+        refusals(chip.stack, chip.sources, Face())
+        or any(layer.channels for layer in chip.stack.layers)
+        or chip.scenario.cooling.patches
+    ):
+        return extrapolated(tree)
+    return exact(chip)
+
+
+def extrapolated(tree: dict[str, Any]) -> Truth:
     """Answers of the mesh of `standard` with every element cut in two along each axis, extrapolated, and how well known."""
-    steps = {"transient.tolerance": "0.2 mK"} if "transient" in tree else {}
-    chip = chip_of(tree, "standard", **steps)
+    chip = chip_of(tree, "standard")
     grid = Bricks.of(chip).grid
     one, two = (answers(chip, finer(grid, n, n), Backends()) for n in (1, 2))
     out = {}
@@ -69,6 +89,88 @@ def truth(tree: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
             step = np.asarray(value) - np.asarray(one[name])
             out[name] = (np.asarray(value) + 0.6 * step, 0.4 * np.abs(step))
     return out
+
+
+def exact(chip: Chip) -> Truth:
+    """By the cosine series; maxima are sought from the hottest node of `standard` on."""
+    scenario, stack = chip.scenario, chip.stack
+    faces = {
+        name: face_of(deck, stack.footprint.area, scenario.cooling.ambient)
+        for name, deck in scenario.cooling.conditions.items()
+    }
+    flat = all(source.extent.contains(stack.footprint) for source in chip.sources)
+    widest = max(stack.footprint.x1 - stack.footprint.x0, stack.footprint.y1 - stack.footprint.y0)
+    narrow = min(min(s.extent.x1 - s.extent.x0, s.extent.y1 - s.extent.y0) for s in chip.sources)
+    modes = 2 if flat else int(np.clip(30 * widest / narrow, 2048, 16384)) if scenario.transient is None else 512
+    series = CosineSeries(stack, chip.sources, faces.get("top", Face()), faces.get("bottom", Face()), modes=modes)
+
+    def at(places: list[Place]) -> tuple[Any, float]:
+        if scenario.transient is None:
+            found = series.steady(places)
+            return found.temperature, found.truncation
+        return over_steps(chip, series, places)
+
+    names = [layer.name for layer in stack.layers]
+    found, known = at([Box(name, stack.layer(name).extent) for name in names])
+    out: Truth = {"thermal/layer_temperature_mean": (found, known)}
+    found, known = at([Probe(p.layer, p.x, p.y, p.z) for p in scenario.probes])
+    out["thermal/probe_temperature"] = (found, known)
+    if scenario.maps is not None:
+        (nx, ny), box, name = scenario.maps.grid, stack.footprint, scenario.maps.layers[0]
+        xs, ys = np.linspace(box.x0, box.x1, nx + 1), np.linspace(box.y0, box.y1, ny + 1)
+        boxes = [Box(name, Rectangle(x0, x1, y0, y1)) for y0, y1 in zip(ys, ys[1:]) for x0, x1 in zip(xs, xs[1:])]
+        found, known = at(boxes)
+        out["thermal/map_temperature"] = (found.reshape(1, ny, nx), known)
+    out["thermal/layer_temperature_max"] = (maxima(chip, at), known)
+    return out
+
+
+def maxima(chip: Chip, at: Callable[[list[Place]], tuple[Any, float]]) -> Any:
+    """Largest temperature of every layer: of several heights, over a net that closes in on the hottest point."""
+    centres = [source.extent.centre for source in chip.sources]
+    best: Any = -np.inf
+    spots = {layer.name: centres for layer in chip.stack.layers}
+    width = min(min(s.extent.x1 - s.extent.x0, s.extent.y1 - s.extent.y0) for s in chip.sources)
+    rounds, heights = (5, 3) if chip.scenario.transient is None else (1, 17)
+    for k in range(rounds):
+        step = 0.25 * width * 0.5**k if rounds > 1 else 0.0
+        shifts = (-step, 0.0, step) if step else (0.0,)
+        places, owner = list[Place](), list[int]()
+        for i, layer in enumerate(chip.stack.layers):
+            box = layer.extent
+            for x, y in spots[layer.name]:
+                for u in shifts:
+                    for v in shifts:
+                        where = float(np.clip(x + u, box.x0, box.x1)), float(np.clip(y + v, box.y0, box.y1))
+                        places += [Probe(layer.name, *where, z) for z in np.linspace(layer.z0, layer.z1, heights)]
+                        owner += [i] * heights
+        found = at(places)[0]
+        of = np.array(owner)
+        best = np.maximum(best, np.stack([found[..., of == i].max(axis=-1) for i in range(len(chip.stack.layers))], axis=-1))
+        if rounds > 1:
+            for i, layer in enumerate(chip.stack.layers):
+                mine = np.flatnonzero(of == i)
+                probe = places[mine[np.argmax(found[mine])]]
+                assert isinstance(probe, Probe)
+                spots[layer.name] = [(probe.x, probe.y)]
+    return best
+
+
+def over_steps(chip: Chip, series: CosineSeries, places: list[Place]) -> tuple[Any, float]:
+    """Temperature at the outputs of a transient: every change of power is a step from then on."""
+    deck = chip.scenario.transient
+    assert deck is not None
+    changes = [(0.0, 1.0)]
+    if deck.duty is not None:
+        periods = np.arange(int(np.ceil(deck.until / deck.duty.period)))
+        changes = [(k * deck.duty.period + shift, sign) for k in periods for shift, sign in ((0.0, 1.0), (deck.duty.on, -1.0))]
+    out, known = np.full((len(deck.times), len(places)), 300.0), 0.0
+    for row, now in zip(out, deck.times):
+        since = [(now - begun, sign) for begun, sign in changes if now > begun * (1 + 1e-9)]
+        found = series.step(places, [t for t, _ in since], 300.0)
+        row += sum(sign * (values - 300.0) for (_, sign), values in zip(since, found.temperature))
+        known = max(known, found.truncation)
+    return out, known
 
 
 def judged(tree: dict[str, Any], profile: str) -> tuple[dict[str, Any], dict[str, Any], tuple[float, float], int]:

@@ -18,8 +18,10 @@ from stack3d.errors import (
     EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,
     EXIT_OTHER,
+    EXIT_SOLVER,
     EXIT_SOME_FAILED,
     EXIT_TERMINATED,
+    MISSED,
     DeckError,
     Stack3dError,
     Terminated,
@@ -64,8 +66,8 @@ def _main(
 ) -> None:
     """Heat, ageing and accuracy of 3D resistive-memory stacks.
 
-    Exit codes: 0 ok, 2 bad input, 3 solver failure, 4 some cases of a batch failed, 130 interrupted, 143 asked to end,
-    1 anything else.
+    Exit codes: 0 ok, 2 bad input, 3 solver failure (with `run --strict` also an error above the promise), 4 some cases of a
+    batch failed, 130 interrupted, 143 asked to end, 1 anything else.
     """
 
 
@@ -95,6 +97,9 @@ def run(
     ] = None,
     progress: Annotated[str, typer.Option("--progress", help="auto, bar, plain, json (lines on stderr) or none.")] = "auto",
     memory: Memory = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 3 when an estimated error exceeds what the solver promises.")
+    ] = False,
 ) -> None:
     """Run cases and their sweeps; what is done and unchanged is skipped, and one bad case stops nothing."""
     from stack3d import study
@@ -105,7 +110,7 @@ def run(
     _limit_memory(memory)
     if until not in (None, "thermal"):
         raise DeckError(f"--until knows 'thermal', got {until!r}")
-    total = failed = code = 0
+    total = failed = code = missed = 0
     for report in study.run(
         scenarios,
         output,
@@ -128,6 +133,9 @@ def run(
             if report.traceback and "--debug" in sys.argv:
                 typer.echo(report.traceback, err=True)
             continue
+        if strict and (missing := [line for line in report.lines if MISSED in line]):
+            missed += 1
+            _fail(f"{report.name}: {missing[0].removeprefix('warning').strip()}")
         note = " (done before, unchanged)" if report.status == study.SKIPPED else f" ({report.reason})" if report.reason else ""
         typer.echo(f"{report.name}{note}: {report.folder}")
         for line in report.lines if not report.is_swept else ():
@@ -135,8 +143,8 @@ def run(
     if failed and total > 1:
         typer.echo(f"{total - failed} of {total} cases done, {failed} failed", err=True)
         raise typer.Exit(EXIT_SOME_FAILED)
-    if failed:
-        raise typer.Exit(code)
+    if failed or missed:
+        raise typer.Exit(code or EXIT_SOLVER)
 
 
 @app.command()

@@ -99,6 +99,10 @@ class RangeError(DeckError, ValueError):
     """An argument outside the stated validity range of a published law."""
 
 
+MISSED = "error promise"
+"""Begins a warning of an estimated error above what the profile promises, or above the accuracy asked for."""
+
+
 class ValidityWarning(UserWarning):
     """An argument outside the fitted range of a law whose deck allows extrapolation."""
 

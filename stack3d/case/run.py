@@ -15,7 +15,7 @@ from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
 from stack3d.chip import Chip, ComputingChip
 from stack3d.chip.design import TODAY
-from stack3d.errors import DeckError, Problem, SolverError, ValidityWarning
+from stack3d.errors import MISSED, DeckError, Problem, SolverError, ValidityWarning
 from stack3d.heat import estimate
 from stack3d.heat.accuracy import closer, distance
 from stack3d.heat.impedance import check_impedance, impedance_of
@@ -233,19 +233,21 @@ class _Case:
         if not gap.ratio <= 1:
             own = chip.scenario.geometry.mesh is not None
             why = "a mesh of your own is not refined: make it finer" if own else f"after {meshes} meshes"
-            warnings.warn(ValidityWarning(f"solver.accuracy: {took}; {why}"), stacklevel=2)
+            warnings.warn(ValidityWarning(f"{MISSED}: solver.accuracy: {took}; {why}"), stacklevel=2)
         return chip, found, took
 
 
 def _warn_of_promise(chip: Chip, found: _Solved) -> None:
     """Warn where means are estimated to err by more than the profile promises."""
-    profile, rise = chip.scenario.solver, np.ptp(found.record["thermal/layer_temperature_max"])
-    rise = max(rise, abs(found.record["thermal/layer_temperature_max"].max() - chip.scenario.cooling.ambient))
+    profile, maxima = chip.scenario.solver, found.record["thermal/layer_temperature_max"]
+    rise = max(np.ptp(maxima), np.abs(maxima - chip.scenario.cooling.ambient).max())
     names = [f"thermal/{name}_error" for name in ("layer_temperature_mean", "tile_temperature")]
     error = max(float(np.nanmax(found.estimates[n].value, initial=0.0)) for n in names if n in found.estimates)
     if error > profile.error_promise * rise:
-        text = f"means of layers and tiles may be off by {error:.2g} K, {100 * error / rise:.2g} % of the rise: solver"
-        text += f" {profile.name} promises {100 * profile.error_promise:g} %; ask for an accuracy, or take a finer profile"
+        text = f"{MISSED}: means of layers and tiles may be off by {error:.2g} K, {100 * error / rise:.2g} % of the rise;"
+        text += (
+            f" solver {profile.name} promises {100 * profile.error_promise:g} %; ask for an accuracy, or take a finer profile"
+        )
         warnings.warn(ValidityWarning(text), stacklevel=2)
 
 
@@ -284,7 +286,7 @@ def _run(
         observer.stage("physics", fields=", ".join(steps_of(scenario)))
         with clock("physics"):
             solve_physics(chip, found.body, found.problem, found.solution, record)
-    if scenario.transient is not None:
+    if scenario.solver.accuracy is None:
         _warn_of_promise(chip, found)
     highest = record["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in record else None
     warn_of_limits(chip, found.problem, found.solution, highest)

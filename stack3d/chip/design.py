@@ -49,7 +49,8 @@ class Design:
         work, device = scenario.workload, scenario.device
         if work is None or device is None:
             return None
-        lifetime = scenario.lifetime or LifetimeDeck(epochs=1, until=TODAY, attribution=False)
+        today = {"epochs": 1, "until": f"{TODAY} s", "attribution": False}
+        lifetime = scenario.lifetime or LifetimeDeck.model_validate(today)
         return cls(work, device, scenario.hybrid, scenario.device_band, scenario.mvm, scenario.monte_carlo, lifetime)
 
     @property

@@ -13,7 +13,7 @@ from stack3d.layout import Floats
 
 MOST_UNKNOWNS = 2_000_000
 """On a user's own mesh made finer; above that there is no estimate, and the dataset says so."""
-ACROSS, UPRIGHT = 1.0, 1.5
+ACROSS, UPRIGHT = 0.8, 1.25
 """Order by which errors of bricks fall with the width and height of elements, at least: 2 where smooth, less beside corners."""
 OF_TWICE = 1.0 / (2.0**0.8 - 1.0)
 """Of tetrahedra: error over the difference from elements of twice the size, and from such of half the height; of order 0.8."""

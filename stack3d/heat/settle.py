@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from stack3d.chip.chip import ComputingChip
 from stack3d.errors import RangeError, SolverError, ValidityWarning
+from stack3d.fixed_points import Pass, Until, fixed_point
 from stack3d.heat.limits import located
 from stack3d.heat.runaway import RUNAWAY_TEMPERATURE, Runaway
 from stack3d.heat.sources import heat_sources, total_power, upkeep_power
@@ -82,6 +84,16 @@ def settle(
     return low
 
 
+class _Trial(NamedTuple):
+    """What an iteration begins with: temperature of tiles and periphery, a field to begin at, heat so far, its number."""
+
+    field: Floats
+    periphery: Floats
+    guess: Floats | None
+    watts: float
+    iteration: int
+
+
 def _fixed_point(
     chip: ComputingChip,
     backend: ThermalBackend,
@@ -97,12 +109,10 @@ def _fixed_point(
     subgrid = (start.shape[2], start.shape[1])
     pulses = [computer.products[t.layer] * computer.devices[t.layer].device.read.pulse for t in computer.tiles]
     awake = limits.idle_leakage + (1.0 - limits.idle_leakage) * np.minimum(rate * np.array(pulses), 1.0)
-    field = start
-    steps: list[float] = []
-    guess = None
-    periphery = field.mean(axis=(1, 2))
-    runaway, watts = Runaway(), total_power(chip.sources)
-    for iteration in range(1, limits.iterations + 1):
+    runaway = Runaway()
+
+    def once(trial: _Trial) -> Pass[_Trial, Heat]:
+        field, periphery, guess, watts, iteration = trial
         try:
             activities = tuple(computer.activities(conductances_at(field)))
         except RangeError as error:  # power or leakage has left the temperatures of the device laws
@@ -114,7 +124,6 @@ def _fixed_point(
         powers["write"] = np.array(np.broadcast_to(write_power, (len(computer.tiles),)), dtype=float)
         powers["leakage"] = power.leakage(computer.design.periphery, periphery) * awake * leaking
         solution = backend.solve(heat_sources(chip, powers, rate), guess=guess)
-        guess, watts = solution.field.values, solution.heat_in
         new = tile_field(chip, solution, subgrid)
         warmed = periphery_means(chip, solution)
         if iteration == 1 and new.max() > RUNAWAY_TEMPERATURE:
@@ -122,12 +131,11 @@ def _fixed_point(
                 f"{solution.heat_in:.4g} W heat the chip to {new.max():.0f} K before any leakage grows: lower power.sources or"
                 f" workload.rate, {'write less often, ' if powers['write'].any() else ''}or cool better"
             )
-        steps.append(float(np.abs(new - field).max()))
+        change = float(np.abs(new - field).max())
         runaway.check(periphery, warmed)
-        field, periphery = new, warmed
-        if steps[-1] < limits.tolerance:
-            return Heat(solution, field, powers, rate, iteration, steps[-1], activities, upkeep)
-    raise SolverError(
-        f"temperature, leakage and conductance have not settled after {limits.iterations} iterations"
-        f" (last change {steps[-1]:.2g} K, {limits.tolerance:.2g} K asked)"
-    )
+        heat = Heat(solution, new, powers, rate, iteration, change, activities, upkeep)
+        return Pass(heat, change, _Trial(new, warmed, solution.field.values, solution.heat_in, iteration + 1))
+
+    first = _Trial(start, start.mean(axis=(1, 2)), None, total_power(chip.sources), 1)
+    until = Until(limits.tolerance, limits.iterations)
+    return fixed_point(first, once, until, what="temperature, leakage and conductance", unit="K").answer

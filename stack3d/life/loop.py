@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stack3d.chip import ComputingChip
 from stack3d.errors import RangeError
 from stack3d.fields import registered
+from stack3d.fixed_points import Pass, Until, fixed_point
 from stack3d.heat.climate import Climate
 from stack3d.heat.limits import located
 from stack3d.heat.periodic import PeriodicHeat, Swing
@@ -37,10 +38,18 @@ from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record, over_time
 from stack3d.thermal.backend import ThermalBackend, ThermalSolution
 
-MOST_PASSES = 8
-"""Solutions of an epoch until its swings within a period fit its powers."""
+SWINGS = Until(0, 8)
+"""Parts of an epoch that still move: its swings within a period, and what is billed to it."""
 NARROWEST = 1.1
 """End over start of an epoch that is not divided any more."""
+
+
+class _Trial(NamedTuple):
+    """What a pass over an epoch begins with: chips at its end, temperature of tiles, and its swings."""
+
+    guess: Life
+    field: NDArray[np.float64]
+    swing: Swing | None
 
 
 class Loop:
@@ -130,13 +139,13 @@ class Loop:
 
     def _held(self, periodic: PeriodicHeat) -> Swing:
         """Swing of the first heat, found together with its leakage and, where throttled, its rate."""
-        swing = periodic.swing(self.first)
-        for _ in range(MOST_PASSES):
-            self.first = first_heat(self.chip, self.backend, self.plan, swing, self._above(swing))
-            before, swing = swing, periodic.swing(self.first, swing)
-            if before is swing:
-                break
-        return swing
+
+        def once(before: Swing) -> Pass[Swing, Swing]:
+            self.first = first_heat(self.chip, self.backend, self.plan, before, self._above(before))
+            swing = periodic.swing(self.first, before)
+            return Pass(swing, swing is not before, swing)
+
+        return fixed_point(periodic.swing(self.first), once, SWINGS).answer
 
     def _begin(self, start: Life, swing: Swing | None) -> tuple[Life, list[float], NDArray[np.float64], Swing | None]:
         """The checkpoint, or freshly programmed chips; ends of epochs ahead, temperature, and its swings."""
@@ -155,24 +164,25 @@ class Loop:
         The writes, calibrations and trainings that heat are those that are billed. One way, the temperature is that of the
         first heat, whatever they add to it.
         """
-        state = self.first
-        after = self._elapsed(life, epoch, end, climate_of(field, swing))
-        for _ in range(MOST_PASSES if self.lifetime.coupling.enabled else 0):
-            guess = after
-            state = self._settled(life, guess, epoch, end, field, swing)
-            before, field = swing, state.field
+        first = _Trial(self._elapsed(life, epoch, end, climate_of(field, swing)), field, swing)
+
+        def once(trial: _Trial) -> Pass[_Trial, tuple[Heat, Swing | None, Life]]:
+            guess, field, before = trial
+            state = self._settled(life, guess, epoch, end, field, before)
+            swing = before
             if self.periodic is not None:
                 with self.clock("heat"):
-                    swing = self.periodic.swing(state, swing)
-            after = self._elapsed(life, epoch, end, climate_of(field, swing))
+                    swing = self.periodic.swing(state, before)
+            after = self._elapsed(life, epoch, end, climate_of(state.field, swing))
             is_billed = np.allclose(after.bill.tile_energy, guess.bill.tile_energy, rtol=1e-12, atol=0.0)
             is_billed &= after.bill.upkeep.is_close(guess.bill.upkeep)
-            if before is swing and is_billed:
-                break
+            moving = (swing is not before) + (not is_billed)
+            return Pass((state, swing, after if is_billed else guess), moving, _Trial(after, state.field, swing))
+
+        if self.lifetime.coupling.enabled:
+            state, swing, after = fixed_point(first, once, SWINGS).answer
         else:
-            if self.lifetime.coupling.enabled and not is_billed:
-                after = guess
-        if not self.lifetime.coupling.enabled:
+            after = first.guess
             state = self._one_way(life, after)
         climate = climate_of(state.field, swing)
         with self.clock("read"):

@@ -41,7 +41,7 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
         Accuracy that the user wants to keep; the scenario's `accuracy_loss` below float when absent. [-]
     """
     time = facts.get("mvm/accuracy")["time"].values
-    values, worst = (100 * _over_periods(facts, which) for which in ("mean", "worst"))
+    values, worst = (100 * _as_shown(facts, which) for which in ("mean", "worst"))
     acts = not np.array_equal(values, worst)
     ideal = 100 * float(facts.values("mvm/accuracy_ideal"))
     loss = units.parse((facts.scenario.get("lifetime") or {}).get("accuracy_loss", 0.01), "fraction")
@@ -49,7 +49,9 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
     marks: list[Mark] = []
     caption = f"{values.shape[1]} chips. {_median_life(time, worst, limit)}"
     if acts:
-        caption += " Periodic writes: means over the period that holds each time, and the instant before the next write."
+        caption += (
+            " Until the first periodic write as read; then means over the period that holds each time, and before the next."
+        )
     if facts.has("mvm/accuracy_band"):
         means = 100 * facts.values("mvm/accuracy_band").mean(axis=-1)
         marks.append(Ribbon("mean over the device band", time, means.min(axis=0), means.max(axis=0), COLOURS[5]))
@@ -64,7 +66,7 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
         Rule("y", limit, f"threshold {limit:.2f} %", "#b91c1c", below=True),
     ]
     lowest = min(float(np.min(m.low if isinstance(m, Ribbon) else m.y)) for m in marks if isinstance(m, (Ribbon, Line)))
-    y = linear("accuracy [%]", min(lowest, limit), max(float(values.max()), ideal), unit="%")
+    y = linear("accuracy [%]", min(lowest, limit), max(float(values.max()), ideal), unit="%", margin=0.08)
     alive = 100 * (worst >= limit).mean(axis=1)
     survivors = Panel(
         "chips that keep the threshold",
@@ -74,6 +76,13 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
     )
     panels = (Panel("accuracy of the chips", _time_axis(time), y, tuple(marks)), survivors)
     return Figure("accuracy", "Accuracy over the life", caption, panels)
+
+
+def _as_shown(facts: Facts, which: str) -> Floats:
+    """Mean or worst over the periods, but for the first, in which nothing was written: as read, shape (times, chips). [-]"""
+    found, read = _over_periods(facts, which), facts.values("mvm/accuracy")
+    first = (found == found[0]).all(axis=1, keepdims=True)
+    return np.where(first, read, found)
 
 
 def _over_periods(facts: Facts, which: str) -> Floats:

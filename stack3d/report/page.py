@@ -12,6 +12,7 @@ from stack3d import fields
 from stack3d.report import svg
 from stack3d.report.chart import Figure, Map, Panel
 from stack3d.report.facts import Facts
+from stack3d.schema.workload import CONVENTIONAL_SOURCE
 from stack3d.units import short
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -100,7 +101,9 @@ def machines(facts: Facts) -> str:
         even = told.get(float(rates[-1, i]), f"above {float(rates[-1, i]):.3g} per second")
         numbers_ = (short(float(energy[i]), "J"), short(float(latency[i]), "s"), short(float(leakage[i]), "W"))
         rows.append((f"weights in {str(name).upper()}", *numbers_, even))
+    given = (facts.scenario.get("workload") or {}).get("conventional") is not None
     sources = {v for k, v in (facts.json("references") or {}).items() if k.startswith("workload.conventional")}
+    sources |= set() if given else {f"Sources: {CONVENTIONAL_SOURCE}."}
     what = f"A machine of {short(float(node), 'm')} that fetches {short(float(memory), 'B')} of weights for every inference."
     own = "The chip's energy holds its share of leakage and upkeep; the machine's leakage stands apart."
     caption = f'<p class="caption">{escape(" ".join((what, own, *sorted(sources))))}</p>'

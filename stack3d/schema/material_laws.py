@@ -94,7 +94,8 @@ class MaterialLaw(DeckModel):
         probes = np.linspace(low, high, 201) if np.isfinite(high) else np.array([REFERENCE])
         if probes[0] <= 0:
             probes = probes[1:]
-        values = np.broadcast_to(self.shape(probes), probes.shape)
+        with np.errstate(all="ignore"):
+            values = np.broadcast_to(self.shape(probes), probes.shape)
         if not (np.isfinite(values).all() and (values > 0).all()):
             at = float(probes[np.flatnonzero(~(np.isfinite(values) & (values > 0)))[0]])
             raise ValueError(f"is not positive at {celsius(at)}, inside its valid range")

@@ -131,6 +131,13 @@ class MemoryDeck(DeckModel):
     """Of reading a bit."""
 
 
+CONVENTIONAL_SOURCE = (
+    "energies of arithmetic and memories in 45 nm: M. Horowitz, ISSCC 2014, doi:10.1109/ISSCC.2014.6757323;"
+    " rates, bandwidths and leakage are assumed"
+)
+"""Of the numbers that `ConventionalDeck` begins with."""
+
+
 class ConventionalDeck(DeckModel):
     """A machine that fetches its weights for every inference: what the crossbars are compared with."""
 

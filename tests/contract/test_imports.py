@@ -9,7 +9,7 @@ import stack3d
 
 ROWS = (
     ("errors", "constants", "streams", "materials"),
-    ("units", "registry", "progress", "yamltree", "storage", "memory", "layout", "tiles", "signals", "films"),
+    ("units", "registry", "progress", "yamltree", "storage", "memory", "layout", "tiles", "signals", "films", "fixed_points"),
     ("fields", "meshes", "grids", "yamlfile"),
     ("schema", "floorplans", "record", "fe"),
     ("decks",),

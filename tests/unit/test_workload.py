@@ -9,6 +9,7 @@ from onnx import helper, numpy_helper
 from onnx_models import cnn_1d, deck, save
 
 from stack3d import decks
+from stack3d.case import check
 from stack3d.errors import DeckError
 from stack3d.schema.workload import ConverterDeck, DataDeck
 from stack3d.tiles import split_matrix
@@ -346,3 +347,9 @@ def test_pipeline_refuses_more_than_it_can_do() -> None:
 def test_leakage_doubles_every_twelve_kelvin() -> None:
     periphery = decks.load("quickstart").scenario.workload.periphery.model_copy(update={"leakage": 1.0})
     np.testing.assert_allclose(power.leakage(periphery, np.array([300.0, 312.0, 288.0])), [1.0, 2.0, 0.5], rtol=1e-12)
+
+
+def test_a_network_without_a_lifetime_is_asked_today() -> None:
+    case = decks.load("quickstart", [("lifetime", None)])
+    chip = check(case.scenario)
+    assert chip.computer.design.lifetime.epochs == 1 and chip.computer.design.lifetime.until == 1.0

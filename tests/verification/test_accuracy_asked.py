@@ -1,6 +1,7 @@
 """An accuracy that is asked for: met on a finer mesh, told, refused beyond memory; early outputs and peaks that swing."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import error_decks
@@ -10,6 +11,7 @@ import pytest
 from stack3d import decks, yamlfile
 from stack3d.case import run_case
 from stack3d.case.run import Outcome
+from stack3d.cli import app
 from stack3d.decks import Case
 from stack3d.errors import DeckError
 from stack3d.progress import Silent
@@ -83,3 +85,15 @@ def test_early_outputs_follow_the_half_space() -> None:
     exact = 4e6 / silicon * (2 * np.sqrt(silicon / 1.66e6 * times / np.pi) - 0.5 * 0.125e-6)
     assert np.all(np.abs(seen - 300.0 - exact) < error)
     assert np.all(np.abs(seen - 300.0 - exact) < 0.03 * exact)
+
+
+@pytest.mark.parametrize(("promise", "strict", "code"), [(1e-6, False, 0), (1e-6, True, 3), (0.5, True, 0)])
+def test_strict_runs_exit_with_three_when_the_promise_is_missed(
+    promise: float, strict: bool, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The summary says it either way."""
+    deck = tmp_path / "spot.yaml"
+    deck.write_text(json.dumps({**error_decks.DECKS["spot_0.4"], "solver": {"profile": "study", "error_promise": promise}}))
+    command = ["run", str(deck), "-o", str(tmp_path), "--progress", "none", "--workers", "1", *(["--strict"] if strict else [])]
+    assert (app(command, standalone_mode=False) or 0) == code
+    assert ("error promise: means of layers" in capsys.readouterr().out) == (promise < 0.5)

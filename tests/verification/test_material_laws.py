@@ -150,6 +150,8 @@ def heated(kind: str, law: MaterialLaw, until: float) -> tuple[float, float]:
         solver = TensorSolver(ThermalProblem(built, lines, **faces))
     elif kind == "fem":
         solver = solver_on_grid(ThermalProblem(built, lines, **faces), *layered_cells(built, lines), method="direct")
+    elif kind == "own":
+        solver = solver_of_cells(CellProblem(built, layered_cells(built, lines)[0], faces))
     else:
         solver = solver_of_cells(ColumnProblem(built, structured(built, 1, 1, [2, 1]), faces), order=int(kind[-1]))
     system = solver.system([source], [Box("slab", built.footprint)], rtol=1e-12)
@@ -159,7 +161,7 @@ def heated(kind: str, law: MaterialLaw, until: float) -> tuple[float, float]:
     return float(found.temperature[-1, 0]), kept
 
 
-@pytest.mark.parametrize("kind", ["tensor", "fem", "tetrahedra 1", "tetrahedra 2"])
+@pytest.mark.parametrize("kind", ["tensor", "fem", "own", "tetrahedra 1", "tetrahedra 2"])
 @pytest.mark.parametrize("name", STORES)
 def test_heat_capacity_that_follows_the_temperature_keeps_the_heat(name: str, kind: str) -> None:
     """An insulated block of even temperature: integral of c over the rise = heat per area, whatever the steps; k is large."""

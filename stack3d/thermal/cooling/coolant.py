@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from stack3d.errors import SolverError
+from stack3d.fixed_points import Pass, Until, fixed_point
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import SolidBackend, ThermalSolution
 from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.problem import HeatProblem
 
-SETTLED = 1e-6
-"""Change of the coolant temperature between two passes at which they end. [K]"""
-MOST_PASSES = 60
+COOLANT = Until(1e-6, 60)
+"""Change of the coolant temperature. [K]"""
 FIRST_TOLERANCE, TOLERANCE_SHARE = 1e-5, 1e-3
 """Residual of the solid in the first pass, and in the others as a share of what the coolant still changes. [-]"""
 MEMORY = 8
 """Earlier passes that the acceleration mixes."""
+
+
+class _Trial(NamedTuple):
+    """Coolant and solid that a pass begins with, and the residual that it asks of the solid; 0 for its own."""
+
+    coolant: Floats
+    guess: Floats | None
+    tolerance: float
 
 
 @runtime_checkable
@@ -88,8 +95,9 @@ class CoolantBackend:
         state = np.concatenate([run.warmed(grid, heat).ravel() for run in self.runs])
         states: list[Floats] = []
         changes: list[Floats] = []
-        tolerance = FIRST_TOLERANCE if isinstance(self.backend, Adjustable) else 0.0
-        for passes in range(1, MOST_PASSES + 1):
+
+        def once(trial: _Trial) -> Pass[_Trial, tuple[ThermalSolution, list[Floats]]]:
+            state, guess, tolerance = trial
             parts = zip(self.runs, split(state))
             coolant = {patch: run.on_nodes(grid, part) for run, part in parts for patch in run.patches}
             loose = self.backend.with_tolerance(tolerance) if isinstance(self.backend, Adjustable) and tolerance else None
@@ -99,17 +107,18 @@ class CoolantBackend:
             new = np.concatenate([run.coolant_temperature(grid, wall).ravel() for run, wall in zip(self.runs, walls)])
             change = new - state
             largest = float(np.abs(change).max())
-            if largest <= SETTLED and loose is None:
-                return self._finished(solution, split(new), passes)
             if loose is not None:
-                warmest = max(float(np.ptp(guess)), SETTLED)
-                tolerance = TOLERANCE_SHARE * largest / warmest if largest > 10 * SETTLED else 0.0
+                warmest = max(float(np.ptp(guess)), COOLANT.change)
+                tolerance = TOLERANCE_SHARE * largest / warmest if largest > 10 * COOLANT.change else 0.0
             states.append(state)
             changes.append(change)
-            state = _mixed(states[-MEMORY:], changes[-MEMORY:])
-        raise SolverError(
-            f"coolant: still changes by {np.abs(change).max():.1e} K after {MOST_PASSES} passes; check flow_rate and power"
-        )
+            following = _Trial(_mixed(states[-MEMORY:], changes[-MEMORY:]), guess, tolerance)
+            return Pass((solution, split(new)), largest, following, may_end=loose is None)
+
+        first = _Trial(state, guess, FIRST_TOLERANCE if isinstance(self.backend, Adjustable) else 0.0)
+        advice = "check flow_rate and power"
+        found = fixed_point(first, once, COOLANT, what="temperatures of the coolant", unit="K", advice=advice)
+        return self._finished(*found.answer, found.passes)
 
     def _finished(self, solution: ThermalSolution, coolant: list[Floats], passes: int) -> ThermalSolution:
         """Solution with the coolant in the void of its channels."""

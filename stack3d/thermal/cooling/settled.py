@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from stack3d.errors import SolverError
+from stack3d.fixed_points import Pass, Until, fixed_point
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import Recoolable, SolidBackend, ThermalSolution
 from stack3d.thermal.problem import FilmLaw, HeatProblem
 
-SETTLED = 1e-7
-"""Relative change of films between two passes at which they end."""
-MOST_PASSES = 50
+FILMS = Until(1e-7, 50)
+"""Relative change of films."""
+
+
+_Trial = tuple[Mapping[str, float], Floats | None]
+"""Films that a pass begins with, none for those of the problem, and a field to begin at."""
 
 
 def surface_temperature(law: FilmLaw, flux: float, reference: float) -> float:
@@ -59,16 +63,20 @@ class SettledBackend:
 
     def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
         """Steady temperature with settled films; raises SolverError when they do not settle."""
-        for passes in range(1, MOST_PASSES + 1):
+
+        def once(trial: _Trial) -> Pass[_Trial, ThermalSolution]:
+            films, guess = trial
+            if films:
+                self.backend = self.backend.recooled(self.problem.with_films(films))
             problem = self.problem
             solution = self.backend.solve(sources, guess=guess)
-            guess = solution.field.values
             films = {}
             for name, law in self.laws.items():
                 face = problem.faces[name]
                 films[name] = law(surface_temperature(law, solution.face_heat[name] / problem.area(name), face.reference))
             change = max(abs(film / problem.faces[name].film_coefficient - 1) for name, film in films.items())
-            if change <= SETTLED:
-                return replace(solution, statistics={**solution.statistics, "film_passes": passes})
-            self.backend = self.backend.recooled(problem.with_films(films))
-        raise SolverError(f"films of {', '.join(self.laws)}: still change by {change:.1e} after {MOST_PASSES} passes")
+            return Pass(solution, change, (films, solution.field.values))
+
+        first: _Trial = ({}, guess)
+        found = fixed_point(first, once, FILMS, what=f"films of {', '.join(self.laws)}", unit="of them")
+        return replace(found.answer, statistics={**found.answer.statistics, "film_passes": found.passes})
