@@ -15,8 +15,7 @@ def import_dolfinx() -> Any:
     if not any(shutil.which(name) for name in ("cc", "gcc", "clang")):
         raise MissingDependencyError("the form compiler needs a C compiler; on Debian or Ubuntu: apt-get install gcc libc6-dev")
     try:
-        with contextlib.suppress(ImportError):  # conda-forge's fenics-dolfinx has no such module and needs none
-            import dolfinx_solver  # noqa: F401  (the PyPI wheel sets up its libraries on import)
+        _set_up()
         import dolfinx
         import dolfinx.fem.petsc
         import dolfinx.io.gmsh
@@ -33,7 +32,7 @@ def import_dolfinx() -> Any:
 
 def import_petsc() -> Any:
     """PETSc as DOLFINx brings it; its stubs take enumerations for plain classes."""
-    import_dolfinx()
+    _set_up()
     from petsc4py import PETSc
 
     return PETSc
@@ -41,8 +40,13 @@ def import_petsc() -> Any:
 
 def import_mpi() -> Any:
     """MPI as DOLFINx brings it."""
-    with contextlib.suppress(ImportError):  # the PyPI wheel of DOLFINx brings its MPI library along
-        import dolfinx_solver  # noqa: F401
+    _set_up()
     from mpi4py import MPI
 
     return MPI
+
+
+def _set_up() -> None:
+    """Load the libraries that the PyPI wheel brings, MPI and PETSc among them."""
+    with contextlib.suppress(ImportError):  # conda-forge's fenics-dolfinx has no such module and needs none
+        import dolfinx_solver  # noqa: F401

@@ -84,7 +84,7 @@ def settle(
     return low
 
 
-class _Trial(NamedTuple):
+class _HeatTrial(NamedTuple):
     """What an iteration begins with: temperature of tiles and periphery, a field to begin at, heat so far, its number."""
 
     field: Floats
@@ -111,7 +111,7 @@ def _fixed_point(
     awake = limits.idle_leakage + (1.0 - limits.idle_leakage) * np.minimum(rate * np.array(pulses), 1.0)
     runaway = Runaway()
 
-    def once(trial: _Trial) -> Pass[_Trial, Heat]:
+    def once(trial: _HeatTrial) -> Pass[_HeatTrial, Heat]:
         field, periphery, guess, watts, iteration = trial
         try:
             activities = tuple(computer.activities(conductances_at(field)))
@@ -134,8 +134,8 @@ def _fixed_point(
         change = float(np.abs(new - field).max())
         runaway.check(periphery, warmed)
         heat = Heat(solution, new, powers, rate, iteration, change, activities, upkeep)
-        return Pass(heat, change, _Trial(new, warmed, solution.field.values, solution.heat_in, iteration + 1))
+        return Pass(heat, change, _HeatTrial(new, warmed, solution.field.values, solution.heat_in, iteration + 1))
 
-    first = _Trial(start, start.mean(axis=(1, 2)), None, total_power(chip.sources), 1)
+    first = _HeatTrial(start, start.mean(axis=(1, 2)), None, total_power(chip.sources), 1)
     until = Until(limits.tolerance, limits.iterations)
     return fixed_point(first, once, until, what="temperature, leakage and conductance", unit="K").answer

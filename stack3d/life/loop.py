@@ -44,7 +44,7 @@ NARROWEST = 1.1
 """End over start of an epoch that is not divided any more."""
 
 
-class _Trial(NamedTuple):
+class _EpochTrial(NamedTuple):
     """What a pass over an epoch begins with: chips at its end, temperature of tiles, and its swings."""
 
     guess: Life
@@ -164,9 +164,9 @@ class Loop:
         The writes, calibrations and trainings that heat are those that are billed. One way, the temperature is that of the
         first heat, whatever they add to it.
         """
-        first = _Trial(self._elapsed(life, epoch, end, climate_of(field, swing)), field, swing)
+        first = _EpochTrial(self._elapsed(life, epoch, end, climate_of(field, swing)), field, swing)
 
-        def once(trial: _Trial) -> Pass[_Trial, tuple[Heat, Swing | None, Life]]:
+        def once(trial: _EpochTrial) -> Pass[_EpochTrial, tuple[Heat, Swing | None, Life]]:
             guess, field, before = trial
             state = self._settled(life, guess, epoch, end, field, before)
             swing = before
@@ -177,7 +177,7 @@ class Loop:
             is_billed = np.allclose(after.bill.tile_energy, guess.bill.tile_energy, rtol=1e-12, atol=0.0)
             is_billed &= after.bill.upkeep.is_close(guess.bill.upkeep)
             moving = (swing is not before) + (not is_billed)
-            return Pass((state, swing, after if is_billed else guess), moving, _Trial(after, state.field, swing))
+            return Pass((state, swing, after if is_billed else guess), moving, _EpochTrial(after, state.field, swing))
 
         if self.lifetime.coupling.enabled:
             state, swing, after = fixed_point(first, once, SWINGS).answer

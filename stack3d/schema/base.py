@@ -198,4 +198,5 @@ Count = Annotated[int, BeforeValidator(bare), AfterValidator(_countable), WithJs
 def names_of(model: type[BaseModel]) -> list[str]:
     """Keys that a model allows, provenance keys last."""
     own = [n for n in model.model_fields if n not in ("source", "assumed")]
-    return [*own, "source", "assumed"]
+    registered = [n for n in model.registry if n not in own] if issubclass(model, RegisteredKeys) else []
+    return [*own, *registered, "source", "assumed"]

@@ -182,7 +182,7 @@ ASKED = (
 def test_a_second_field_of_a_package_is_in_the_dataset(package: Path, monkeypatch: pytest.MonkeyPatch, cells: str) -> None:
     """Layers in series at one temperature: R = sum of d / (sigma A), and each takes its share of the heat."""
     path = written(package, power="0 W", ambient="350 K", cells=cells, physics=ASKED)
-    command(monkeypatch, "run", str(path), "-o", str(package / "out"), "--set", "expect.resistance='[1, 3] mohm'")
+    command(monkeypatch, "run", str(path), "-o", str(package / "out"), "--set", "expect.electric/resistance='[1, 3] mohm'")
     each = np.array([0.3e-3 / 1e5, 0.1e-3 / 2e5]) / 2e-6 * (1 + 4e-3 * 50)
     with xr.open_datatree(package / "out" / "wall" / "result.nc") as tree:
         electric = tree["electric"]
@@ -202,7 +202,10 @@ def test_a_second_field_sees_the_temperature(package: Path) -> None:
         check(decks.load(path).scenario)
     for wrong, said in (
         ("slope", "physics.current.slop: unknown key 'slop'"),
-        ("current", "physics.curren: unknown key 'curren'"),
+        (
+            "current",
+            r"physics.curren: unknown key 'curren' \(did you mean 'current', 'source'\?\); allowed: current, source, assumed",
+        ),
     ):
         path = _saved(
             package, SCENARIO.format(power="2 W", ambient="300 K", cells="hex", physics=ASKED.replace(wrong, wrong[:-1]))

@@ -24,7 +24,7 @@ MEMORY = 8
 """Earlier passes that the acceleration mixes."""
 
 
-class _Trial(NamedTuple):
+class _CoolantTrial(NamedTuple):
     """Coolant and solid that a pass begins with, and the residual that it asks of the solid; 0 for its own."""
 
     coolant: Floats
@@ -96,7 +96,7 @@ class CoolantBackend:
         states: list[Floats] = []
         changes: list[Floats] = []
 
-        def once(trial: _Trial) -> Pass[_Trial, tuple[ThermalSolution, list[Floats]]]:
+        def once(trial: _CoolantTrial) -> Pass[_CoolantTrial, tuple[ThermalSolution, list[Floats]]]:
             state, guess, tolerance = trial
             parts = zip(self.runs, split(state))
             coolant = {patch: run.on_nodes(grid, part) for run, part in parts for patch in run.patches}
@@ -112,10 +112,10 @@ class CoolantBackend:
                 tolerance = TOLERANCE_SHARE * largest / warmest if largest > 10 * COOLANT.change else 0.0
             states.append(state)
             changes.append(change)
-            following = _Trial(_mixed(states[-MEMORY:], changes[-MEMORY:]), guess, tolerance)
+            following = _CoolantTrial(_mixed(states[-MEMORY:], changes[-MEMORY:]), guess, tolerance)
             return Pass((solution, split(new)), largest, following, may_end=loose is None)
 
-        first = _Trial(state, guess, FIRST_TOLERANCE if isinstance(self.backend, Adjustable) else 0.0)
+        first = _CoolantTrial(state, guess, FIRST_TOLERANCE if isinstance(self.backend, Adjustable) else 0.0)
         advice = "check flow_rate and power"
         found = fixed_point(first, once, COOLANT, what="temperatures of the coolant", unit="K", advice=advice)
         return self._finished(*found.answer, found.passes)

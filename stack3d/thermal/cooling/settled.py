@@ -15,7 +15,7 @@ FILMS = Until(1e-7, 50)
 """Relative change of films."""
 
 
-_Trial = tuple[Mapping[str, float], Floats | None]
+_FilmTrial = tuple[Mapping[str, float], Floats | None]
 """Films that a pass begins with, none for those of the problem, and a field to begin at."""
 
 
@@ -64,7 +64,7 @@ class SettledBackend:
     def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
         """Steady temperature with settled films; raises SolverError when they do not settle."""
 
-        def once(trial: _Trial) -> Pass[_Trial, ThermalSolution]:
+        def once(trial: _FilmTrial) -> Pass[_FilmTrial, ThermalSolution]:
             films, guess = trial
             if films:
                 self.backend = self.backend.recooled(self.problem.with_films(films))
@@ -77,6 +77,6 @@ class SettledBackend:
             change = max(abs(film / problem.faces[name].film_coefficient - 1) for name, film in films.items())
             return Pass(solution, change, (films, solution.field.values))
 
-        first: _Trial = ({}, guess)
+        first: _FilmTrial = ({}, guess)
         found = fixed_point(first, once, FILMS, what=f"films of {', '.join(self.laws)}", unit="of them")
         return replace(found.answer, statistics={**found.answer.statistics, "film_passes": found.passes})
