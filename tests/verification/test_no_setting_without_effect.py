@@ -71,7 +71,11 @@ def trials(setting: Setting) -> Iterator[tuple[str, dict[str, Any], str, str | N
         base = {"geometry": setting.deck, "power.sources.host.layer": heated(setting.deck), "solver.mesh": COARSE}
         base |= {k: v for k, v in TINY.items() if k not in ("geometry.tiers.repeat", "solver.mesh")}
         yield "quickstart", base, f"geometry.{key}", "thermal"
-        yield "quickstart", base | {"workload.network": "digits_cnn", "workload.tile": [32, 32]}, f"geometry.{key}", "thermal"
+        many = {"workload.network": "digits_cnn", "workload.tile": [32, 32], "workload.rate": "1e4 1/s"}
+        yield "quickstart", base | many, f"geometry.{key}", "thermal"
+        early = {k: v for k, v in base.items() if not k.startswith("lifetime")}  # what stores heat
+        early |= {"lifetime": None, "transient": {"until": "10 ms", "initial": "300 K", "outputs": ["10 ms"]}}
+        yield "quickstart", early, f"geometry.{key}", None
     elif setting.kind == "devices":
         yield "quickstart", {"device": setting.deck, **TINY}, f"device.{key}", None
         more = {"lifetime.band": True, "mvm.wire_resistance": "1 ohm", "workload.rate": "1e6 1/s", "lifetime.epochs": 2}
