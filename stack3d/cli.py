@@ -201,9 +201,7 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
         )
     typer.echo(f"\nmesh: {describe(chip)}\ntakes: {told(chip)}")
     if isinstance(chip, ComputingChip):
-        from stack3d.heat.outputs import mapping_table
-
-        table = mapping_table(chip.computer)
+        table = chip.computer.mapping_table()
         typer.echo(f"\n{'layer':<24}{'weights':>14}{'copies':>8}{'tiles':>7}{'used':>8}{'products':>10}{'busy':>11}")
         for i, matrix in enumerate(chip.computer.network.layers):
             rows, columns, copies, tiles, products, used, busy = (table[key][i] for key in table)

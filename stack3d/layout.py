@@ -6,14 +6,16 @@ frozen data: no file, no mesh generator and no solver is needed to make or read 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 
 from stack3d.errors import unknown_name
+from stack3d.materials import REFERENCE
 from stack3d.materials import Floats as Floats
 from stack3d.materials import Material as Material
 
@@ -229,6 +231,19 @@ class Stack:
         if name not in self.index:
             raise unknown_name("layer", name, self.index)
         return self.layers[self.index[name]]
+
+    def held_at(self, temperatures: Mapping[str, float] = MappingProxyType({})) -> Stack:
+        """The stack with properties held at a temperature of each layer, 300 K unless given [K], so that rises superpose."""
+        at = {layer.name: temperatures.get(layer.name, REFERENCE) for layer in self.layers}
+        layers = tuple(
+            replace(
+                layer,
+                material=layer.material.held_at(at[layer.name]),
+                blocks=tuple(Block(b.name, b.extent, b.material.held_at(at[layer.name])) for b in layer.blocks),
+            )
+            for layer in self.layers
+        )
+        return Stack(layers, self.footprint)
 
     @property
     def n_tiers(self) -> int:

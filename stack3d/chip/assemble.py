@@ -15,12 +15,11 @@ from stack3d.chip.crossbars import build_matrix, packed, with_mismatch
 from stack3d.chip.design import Design
 from stack3d.devices.build import build_device, check_device
 from stack3d.errors import DeckError, Problem, collected, did_you_mean
-from stack3d.layout import Rectangle
 from stack3d.schema.device import DeviceDeck
 from stack3d.workload import data as labelled
 from stack3d.workload import network as networks
 from stack3d.workload import power
-from stack3d.workload.placement import place
+from stack3d.workload.placement import Site, place
 
 PROFILE_MEMORY = 1e9
 """Of the run that calibrates converters, between layers. [byte]"""
@@ -148,9 +147,7 @@ def _profiled(design: Design, network: networks.Network, built: Mapping[str, mvm
     return kept.Ranges(matrices, voltages, {name: s.vectors / len(inputs) for name, s in statistics.items()})
 
 
-def build_computer(
-    design: Design, n_tiers: int, sites: Sequence[tuple[str, Rectangle]], problems: list[Problem]
-) -> Computer | None:
+def build_computer(design: Design, n_tiers: int, sites: Sequence[Site], problems: list[Problem]) -> Computer | None:
     """Everything but the places of the tiles; None, and every mistake told, where it cannot be built.
 
     Parameters

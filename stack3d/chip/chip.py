@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stack3d.chip.computer import Computer
-from stack3d.layout import HeatSource, Stack
+from stack3d.geometry.stack import tile_sites
+from stack3d.layout import HeatSource, Rectangle, Stack
 from stack3d.schema.scenario import Scenario
+from stack3d.workload.power import heated_place
 from stack3d.workload.trace import PowerTrace
 
 
@@ -43,6 +45,15 @@ class ComputingChip(Chip):
 
     computer: Computer
     activity: PowerTrace
+
+    @property
+    def sites(self) -> list[tuple[str, Rectangle]]:
+        """Layer and box of every site that a tile may lie on."""
+        return tile_sites(self.scenario.geometry, self.stack)
+
+    def homes(self, component: str) -> list[tuple[str, Rectangle]]:
+        """Layer and box that a component of each tile heats."""
+        return [heated_place(self.stack, site, component, self.computer.design.periphery) for site in self.computer.places]
 
     @property
     def mean_rate(self) -> float:

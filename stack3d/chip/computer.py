@@ -193,6 +193,21 @@ class Computer:
         """Energy per inference of each tile by component, shape (tiles,). [J]"""
         return power.tile_energies(activities, self.design.periphery, **self.design.priced_bits)
 
+    def mapping_table(self) -> dict[str, Any]:
+        """One row per analog layer: its matrix, where it went and what it does per inference."""
+        targets = {n: m.target_conductances() for n, m in self.matrices.items()}
+        busy = power.layer_latencies(self.activities(targets), self.design.periphery)
+        rows = []
+        for layer in self.network.layers:
+            names = self.network.copies[layer.name]
+            share = {part.name: 1 / (part.stop - part.start) for part in self.network.matrices(layer.name)}
+            mine = [t for t in self.tiles if t.layer in share]
+            used = float(np.mean([t.utilisation * share[t.layer] for t in mine]))
+            products = sum(self.products[part.name] for name in names for part in self.network.parts(layer.name, name)[:1])
+            rows.append((layer.n_inputs, layer.n_outputs, len(names), len(mine), products, used, busy[layer.name]))
+        columns = ("rows", "columns", "copies", "tiles", "products", "utilisation", "latency")
+        return {name: np.array(column) for name, column in zip(columns, zip(*rows))}
+
     @property
     def read_memory(self) -> float:
         """Working memory to ask for; inference counts one vector per input where convolutions make many. [byte]"""

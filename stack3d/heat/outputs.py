@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import numpy as np
 
 from stack3d.chip.chip import Chip, ComputingChip
-from stack3d.chip.computer import Computer
 from stack3d.fields import Output, registered
 from stack3d.heat import energy
 from stack3d.heat.channels import channel_runs, hydraulics
@@ -114,7 +112,7 @@ def add_power(chip: ComputingChip, state: Heat, record: Record) -> None:
     record.put("power/latency", timing.latency)
     record.put("power/highest_rate", timing.highest_rate)
     record.put("power/utilisation", [t.utilisation for t in computer.tiles])
-    for name, column in mapping_table(computer).items():
+    for name, column in computer.mapping_table().items():
         record.put(f"power/matrix_{name}", column)
 
 
@@ -159,19 +157,3 @@ def _density(chip: ComputingChip, state: Heat) -> Floats:
         share_y = np.clip(np.minimum(ys[1:], place.y1) - np.maximum(ys[:-1], place.y0), 0, None)
         density[tiers.index(layer)] += state.powers["array"][i] * np.outer(share_y, share_x) / place.area / area
     return density
-
-
-def mapping_table(computer: Computer) -> dict[str, Any]:
-    """One row per analog layer: its matrix, where it went and what it does per inference."""
-    targets = {n: m.target_conductances() for n, m in computer.matrices.items()}
-    busy = power.layer_latencies(computer.activities(targets), computer.design.periphery)
-    rows = []
-    for layer in computer.network.layers:
-        names = computer.network.copies[layer.name]
-        share = {part.name: 1 / (part.stop - part.start) for part in computer.network.matrices(layer.name)}
-        mine = [t for t in computer.tiles if t.layer in share]
-        used = float(np.mean([t.utilisation * share[t.layer] for t in mine]))
-        products = sum(computer.products[part.name] for name in names for part in computer.network.parts(layer.name, name)[:1])
-        rows.append((layer.n_inputs, layer.n_outputs, len(names), len(mine), products, used, busy[layer.name]))
-    columns = ("rows", "columns", "copies", "tiles", "products", "utilisation", "latency")
-    return {name: np.array(column) for name, column in zip(columns, zip(*rows))}

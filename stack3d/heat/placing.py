@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from stack3d.chip.build import build_chip
 from stack3d.chip.chip import Chip, ComputingChip
 from stack3d.errors import DeckError, Problem
-from stack3d.geometry.stack import tile_sites
 from stack3d.heat.site_heat import site_heat
 from stack3d.heat.trials import Trials
 from stack3d.schema.scenario import Scenario
@@ -95,7 +94,7 @@ def _arranged(chip: ComputingChip, wanted: Any, known: dict[int, SiteHeat] | Non
     part, that a strategy asks for; None refuses to find any.
     """
     scenario, stack, computer = chip.scenario, chip.stack, chip.computer
-    sites = tile_sites(scenario.geometry, stack)
+    sites = chip.sites
     targets = {name: m.target_conductances() for name, m in computer.matrices.items()}
     special = {t for part in scenario.hybrid for t in part.tiers}
     elsewhere = {layer for part in scenario.hybrid for layer in part.layers}

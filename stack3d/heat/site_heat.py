@@ -13,7 +13,6 @@ from stack3d.heat.meshing import Bricks
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
 from stack3d.thermal.grid.response import thermal_response
 from stack3d.thermal.grid.solver import TensorSolver
-from stack3d.thermal.linear import linear_stack
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.workload.placement import Site, SiteHeat
 from stack3d.workload.power import heated_place, tier_boundaries
@@ -57,7 +56,7 @@ def site_heat(chip: ComputingChip, sites: Sequence[Site], powers: Mapping[str, F
     of them above or below the required ones, where converters in the logic die heat the same spot.
     """
     scenario, stack, sources = chip.scenario, chip.stack, chip.sources
-    linear, mesh = linear_stack(stack), scenario.solver.mesh
+    linear, mesh = stack.held_at(), scenario.solver.mesh
     chosen = np.arange(len(sites))
     solver = TensorSolver(Bricks(build_grid(linear, list(sources), mesh, [])).problem(linear, scenario.cooling))
     if not solver.is_direct:

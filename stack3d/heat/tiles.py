@@ -7,7 +7,6 @@ import numpy as np
 from stack3d.chip.chip import ComputingChip
 from stack3d.layout import Floats, Rectangle
 from stack3d.thermal.backend import ThermalSolution
-from stack3d.workload import power
 
 
 def tile_boxes(chip: ComputingChip, subgrid: tuple[int, int]) -> list[tuple[str, list[Rectangle]]]:
@@ -33,8 +32,7 @@ def tile_field(chip: ComputingChip, solution: ThermalSolution, subgrid: tuple[in
 
 def periphery_means(chip: ComputingChip, solution: ThermalSolution) -> Floats:
     """Mean temperature where each tile leaks, shape (tiles,). [K]"""
-    deck = chip.computer.design.periphery
-    homes = [power.heated_place(chip.stack, site, "leakage", deck) for site in chip.computer.places]
+    homes = chip.homes("leakage")
     out = np.empty(len(homes))
     for layer in {name for name, _ in homes}:
         mine = [i for i, (name, _) in enumerate(homes) if name == layer]

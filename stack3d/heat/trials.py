@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from stack3d.chip.chip import Chip, ComputingChip
+from stack3d.chip.chip import ComputingChip
 from stack3d.errors import RangeError, SolverError
 from stack3d.geometry.grid import build_grid
-from stack3d.geometry.stack import tile_sites
 from stack3d.heat.meshing import Bricks
 from stack3d.heat.settle import settle
 from stack3d.heat.solvers import make_backend
@@ -22,10 +21,9 @@ class Trials:
     Cells are as programmed, leakage settles with temperature; solved by the tensor backend, whichever the profile asks for.
     """
 
-    def __init__(self, chip: Chip) -> None:
+    def __init__(self, chip: ComputingChip) -> None:
         scenario = chip.scenario
-        sites = tile_sites(scenario.geometry, chip.stack)
-        boxes = [HeatSource(f"site{i}", layer, box, 1.0) for i, (layer, box) in enumerate(sites)]
+        boxes = [HeatSource(f"site{i}", layer, box, 1.0) for i, (layer, box) in enumerate(chip.sites)]
         grid = build_grid(chip.stack, [*chip.sources, *boxes], scenario.solver.mesh, [])
         profile = scenario.solver.model_copy(update={"backend": "tensor"})
         self.backend = make_backend(scenario.model_copy(update={"solver": profile}), chip.stack, Bricks(grid))

@@ -13,7 +13,6 @@ from stack3d.heat.solvers import make_backend
 from stack3d.heat.sources import sources_as_programmed
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.analytic.series import CosineSeries
-from stack3d.thermal.linear import linear_stack
 from stack3d.thermal.places import Box, Place, Probe
 
 
@@ -70,7 +69,7 @@ def verify(scenario: Scenario) -> Verification:
         With every reason why the stack has no such series: layers that differ in size, blocks, cooled sides, …
     """
     chip = placed_chip(scenario)
-    stack = linear_stack(chip.stack)
+    stack = chip.stack.held_at()
     sources = sources_as_programmed(chip)
     if scenario.geometry.mesh is not None:
         raise DeckError(Problem("geometry.mesh", "a mesh of your own has no series; compare it with a finer mesh of yours"))

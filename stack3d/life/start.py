@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.chip import ComputingChip
-from stack3d.errors import RangeError, SolverError, ValidityWarning
+from stack3d.errors import RangeError, SolverError, ThermalRunawayError, ValidityWarning
 from stack3d.heat.climate import Climate
 from stack3d.heat.outputs import add_power, thermal_values
 from stack3d.heat.periodic import Swing
@@ -83,7 +83,7 @@ def first_heat(
     try:
         return settled(limits)
     except (RangeError, SolverError) as error:
-        if not beyond:
+        if not beyond or isinstance(error, ThermalRunawayError):  # where nothing settles, no field is given
             raise
         text = f"{error}; these temperatures are of the power at ambient, before leakage and cells follow them"
         warnings.warn(ValidityWarning(text), stacklevel=2)

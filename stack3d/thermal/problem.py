@@ -15,7 +15,6 @@ from stack3d.grids import Grid, Plane, planes_of
 from stack3d.layout import Floats, HeatSource, Stack, Surface
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.fields.on_grid import GridField
-from stack3d.thermal.linear import linear_stack
 
 FilmLaw = Callable[[float], float]
 """Film coefficient [W m⁻² K⁻¹] for the temperature of its face [K]."""
@@ -176,7 +175,7 @@ class ThermalProblem:
 
     def held_at(self, means: Mapping[str, float]) -> ThermalProblem:
         """The same problem with every conductivity held at the mean of its layer. [K]"""
-        return dataclasses.replace(self, stack=linear_stack(self.stack, means))
+        return dataclasses.replace(self, stack=self.stack.held_at(means))
 
     def bent(self, field: GridField, sources: Sequence[HeatSource], pushed: float, left: Mapping[str, float]) -> GridField:
         """The field with the bow of heated layers, by the share of the heat [W] that leaves."""

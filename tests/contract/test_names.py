@@ -20,10 +20,11 @@ NO_DECKS = {"DeckModel", "RegisteredKeys", "SweepModel", "Scenario"}
 
 
 def type_names(tree: ast.Module) -> Iterator[str]:
-    """Classes, and aliases of types: names of one assignment that begin with a capital and hold small letters."""
+    """Classes but private ones, and aliases of types: assigned names that begin with a capital and hold small letters."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
-            yield node.name
+            if not node.name.startswith("_"):
+                yield node.name
             continue
         named = node.targets[0] if isinstance(node, ast.Assign) else None
         if isinstance(named, ast.Name) and named.id[0].isupper() and not named.id.isupper():
