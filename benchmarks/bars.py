@@ -32,8 +32,8 @@ from stack3d.thermal.places import Box, Place, Probe
 from stack3d.thermal.problem import Face
 
 PROFILES = ("ci", "draft", "standard")
-COUNTS = 1e-5
-"""Errors below this share of the rise do not count."""
+COUNTS, KNOWN = 1e-5, 0.2
+"""Errors below this share of the rise do not count, nor those whose truth is not known to that share of them."""
 
 
 def chip_of(tree: dict[str, Any], profile: str, **changes: Any) -> Chip:
@@ -101,7 +101,7 @@ def exact(chip: Chip) -> Truth:
     flat = all(source.extent.contains(stack.footprint) for source in chip.sources)
     widest = max(stack.footprint.x1 - stack.footprint.x0, stack.footprint.y1 - stack.footprint.y0)
     narrow = min(min(s.extent.x1 - s.extent.x0, s.extent.y1 - s.extent.y0) for s in chip.sources)
-    modes = 2 if flat else int(np.clip(30 * widest / narrow, 2048, 16384)) if scenario.transient is None else 512
+    modes = 2 if flat else int(np.clip(100 * widest / narrow, 2048, 16384)) if scenario.transient is None else 512
     series = CosineSeries(stack, chip.sources, faces.get("top", Face()), faces.get("bottom", Face()), modes=modes)
 
     def at(places: list[Place]) -> tuple[Any, float]:
@@ -208,17 +208,44 @@ def rows(names: list[str], profiles: tuple[str, ...]) -> Iterator[dict[str, Any]
                 }  # fmt: skip
 
 
+def table(found: list[dict[str, Any]]) -> str:
+    """Stated over true errors in Markdown: least, median, largest by profile and variable, then the largest errors deck by deck."""
+    counted = [row for row in found if row["counts"]]
+    kinds = sorted({(PROFILES.index(row["profile"]), row["variable"]) for row in counted})
+    lines = ["| profile | variable | errors | least ratio | median | largest |", "|---|---|---|---|---|---|"]
+    for profile, variable in kinds:
+        ratios = [r["stated"] / r["true"] for r in counted if (r["profile"], r["variable"]) == (PROFILES[profile], variable)]
+        cells = (f"{pick(ratios):.2f}" for pick in (np.min, np.median, np.max))
+        lines.append(f"| `{PROFILES[profile]}` | `{variable}` | {len(ratios)} | {' | '.join(cells)} |")
+    profiles = [p for p in PROFILES if any(row["profile"] == p for row in found)]
+    lines += ["", f"| deck | variable | {' | '.join(f'`{p}`' for p in profiles)} |", "|---|---|" + "---|" * len(profiles)]
+    for deck, variable in dict.fromkeys((row["deck"], row["variable"]) for row in counted):
+        mine = {row["profile"]: row for row in counted if (row["deck"], row["variable"]) == (deck, variable)}
+        cells = (
+            f"{100 * mine[p]['true'] / mine[p]['rise']:.2g} / {100 * mine[p]['stated'] / mine[p]['rise']:.2g}"
+            if p in mine
+            else ""
+            for p in profiles
+        )
+        lines.append(f"| {deck} | `{variable}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("profiles", nargs="*", default=PROFILES)
     parser.add_argument("--only", default="")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--table", type=Path, nargs="+", help="print the table of such files instead")
     wanted = parser.parse_args()
+    if wanted.table:
+        print(table([row for file in wanted.table for row in json.loads(file.read_text())]))
+        return
     warnings.simplefilter("ignore")
     found = []
     for row in rows([n for n in DECKS if wanted.only in n], tuple(wanted.profiles)):
         ratio = row["stated"] / max(row["true"], 1e-300)
-        row["counts"] = row["true"] > COUNTS * row["rise"]
+        row["counts"] = row["true"] > COUNTS * row["rise"] and row["known"] < KNOWN * row["true"]
         flag = "" if ratio >= 1 or not row["counts"] else "  LOW"
         print(
             f"{row['deck']:<24}{row['profile']:<10}{row['variable']:<28}{100 * row['true'] / row['rise']:>9.4f} %"

@@ -181,7 +181,8 @@ class Space:
 
     def vector(self, expression: Any) -> Floats:
         """A linear form, compiled or not, assembled; shape (own,)."""
-        vector = self.dolfinx.fem.assemble_vector(self.form(expression))
+        is_compiled = isinstance(expression, self.dolfinx.fem.Form)
+        vector = self.dolfinx.fem.assemble_vector(expression if is_compiled else self.form(expression))
         vector.scatter_reverse(self.dolfinx.la.InsertMode.add)
         return np.array(vector.array[: self.own])
 
