@@ -16,8 +16,7 @@ from stack3d import __version__, fields, storage
 from stack3d.case.run import Outcome
 from stack3d.decks import Case
 from stack3d.errors import ResultsError
-from stack3d.results.files import plain
-from stack3d.signals import unheard
+from stack3d.results.files import plain, read_tree
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -154,8 +153,6 @@ def is_damaged(folder: Path, record: Mapping[str, Any]) -> bool:
 
 def open_result(path: str | Path) -> xr.DataTree:
     """Read one result file, or the ``result.nc`` of a folder, and leave it closed; raises ResultsError."""
-    import xarray as xr
-
     file = Path(path)
     file = file / "result.nc" if file.is_dir() else file
     if not file.is_file():
@@ -163,8 +160,7 @@ def open_result(path: str | Path) -> xr.DataTree:
     if is_damaged(file.parent, read_record(file.parent) if file.name == "result.nc" else {}):
         raise ResultsError(f"{file} is damaged: it is not what its run.json was written for; run the case again")
     try:
-        with unheard(), xr.open_datatree(file, engine="netcdf4") as tree:
-            found = tree.load()
+        found = read_tree(file)
     except Exception as error:  # the libraries below raise what they like
         raise ResultsError(f"{file} cannot be read as a dataset, it may be cut off or of another kind: {error}") from None
     if int(found.attrs.get("schema", 1)) > SCHEMA:

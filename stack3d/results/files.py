@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,3 +60,30 @@ def write_tree(path: Path, tree: xr.DataTree) -> None:
                 tree.to_netcdf(scratch, engine="netcdf4")
         except RuntimeError as error:  # as the netCDF library calls a full disk
             raise storage.cannot_write(path, OSError(errno.ENOSPC, str(error))) from None
+
+
+@contextmanager
+def netcdf(path: Path) -> Iterator[Any]:
+    """A netCDF file, read into memory and opened there.
+
+    HDF5 shares what it knows of a file between all who have it open in a process: closing it here would end the process of a
+    caller who has it open too.
+    """
+    import netCDF4
+
+    with netCDF4.Dataset(path.name, memory=path.read_bytes()) as file:
+        yield file
+
+
+def read_tree(path: Path) -> xr.DataTree:
+    """Read a whole netCDF file, groups and all."""
+    import xarray as xr
+    from xarray.backends import NetCDF4DataStore
+
+    with unheard(), netcdf(path) as file:
+        groups = {"/": file}
+        for group in (waiting := list(file.groups.values())):
+            groups[group.path] = group
+            waiting.extend(group.groups.values())
+        stores = {name: NetCDF4DataStore(group) for name, group in groups.items()}  # type: ignore[no-untyped-call]
+        return xr.DataTree.from_dict({name: xr.open_dataset(store).load() for name, store in stores.items()})

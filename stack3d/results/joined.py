@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from stack3d import __version__, fields, storage
 from stack3d.errors import ResultsError, ValidityWarning
 from stack3d.results.case import is_damaged, open_result, read_record
-from stack3d.results.files import write_tree
+from stack3d.results.files import netcdf, write_tree
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,10 +58,8 @@ class Content:
 
 
 def _read(path: Path, index: tuple[int, ...]) -> Content:
-    import netCDF4
-
     variables: dict[tuple[str, str], StoredVariable] = {}
-    with netCDF4.Dataset(path) as file:
+    with netcdf(path) as file:
         for group, content in file.groups.items():
             content.set_auto_mask(False)
             for name, variable in content.variables.items():

@@ -214,13 +214,13 @@ def test_json_lines_tell_everything(tmp_path: Path) -> None:
 
 
 def test_one_mesh_serves_all_its_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twelve cases, two coolings, powers drawn: one solver, and three of coarser meshes that tell its error: elements twice
-    and four times as wide, and on the coarse plane a third as tall."""
-    from stack3d.heat import solvers
+    """Twelve cases, two coolings, powers drawn: one solver, and three of other meshes that tell its error: narrower elements,
+    and elements twice as wide, plain and flatter."""
+    from stack3d.heat.meshing import Bricks
 
     made = []
-    plain = solvers.solid_backend
-    monkeypatch.setattr(solvers, "solid_backend", lambda *a: made.append(1) or plain(*a))
+    plain = Bricks.solver
+    monkeypatch.setattr(Bricks, "solver", lambda *a: made.append(1) or plain(*a))
     sweep = "{sample: {count: 6, keys: {power.sources.spot.power: {from: 1 W, to: 2 W}}}, zip: {cooling.top: [cold_plate, lid_heat_sink]}}"
     tree = stack3d.sweep(studies.write(tmp_path, sweep), output=tmp_path / "out", workers=1)
     assert (tree["status"] == "done").all() and tree["status"].size == 12
