@@ -27,6 +27,7 @@ COMMANDS = {
     "fit": ["{csv}", "--law", "{name}", "-o", "fitted.yaml"],
     "report": ["{result}", "-o", "page.html"],
     "plot": ["{result}", "-o", "figures", "--figure", "{name}"],
+    "export": ["{result}", "-o", "networks.cir"],
     "list": ["{name}"],
     "schema": ["{name}"],
     "validate-models": [],
