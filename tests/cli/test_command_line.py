@@ -184,6 +184,7 @@ def test_one_bad_case_stops_nothing(small: Path) -> None:
     assert (small / "results" / "small" / "result.nc").exists()
 
 
+@pytest.mark.slow
 def test_compare_placements(tmp_path: Path) -> None:
     """A row per placement, coolest tiles first, the kelvin gained over `spread` twice, and the same in the dataset."""
     done = stack3d("compare-placements", "quickstart", "--set", "solver=ci", "-o", "placements.nc", cwd=tmp_path)

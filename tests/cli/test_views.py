@@ -119,6 +119,7 @@ def test_notebooks_show_them(scenario: "stack3d.api.LoadedScenario") -> None:
     assert page.startswith("<!doctype html>") and "stepped" in page
 
 
+@pytest.mark.slow
 def test_a_run_over_time_has_its_history(scenario: "stack3d.api.LoadedScenario", tmp_path: Path) -> None:
     over_time = {"until": "0.1 s", "initial": "300 K", "tolerance": "0.2 K", "outputs": ["1 ms", "10 ms", "0.1 s"]}
     Path("moving.yaml").write_text(Path("stepped.yaml").read_text() + f"transient: {over_time}\n")

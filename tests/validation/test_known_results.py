@@ -94,6 +94,7 @@ def test_drifting_phase_change_cells_save_power() -> None:
     assert gain[-1] == pytest.approx(parts[0].sum() / parts[-1].sum(), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_more_tiers_or_less_cooling_never_lengthen_life() -> None:
     """The corner of `layers_vs_cooling`: median time to the loss falls with tiers and rises with the film, chip by chip alike."""
     tops, tiers = ("cold_plate", "lid_heat_sink", "forced_air"), (2, 4, 8)

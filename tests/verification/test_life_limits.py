@@ -305,6 +305,7 @@ DYING = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_epochs_are_divided_where_the_accuracy_falls() -> None:
     """Few epochs, divided: no step above the limit, and the time to a loss of a run with four times as many epochs."""
     dying = {

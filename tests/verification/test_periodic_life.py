@@ -236,6 +236,7 @@ def test_marched_and_exact_swings_agree() -> None:
     assert (swings[0][1] - swings[0][0]).max() > 2
 
 
+@pytest.mark.slow
 def test_swings_on_tetrahedra_are_those_on_bricks() -> None:
     """Marched on tetrahedra and exact on bricks, with k(T) held alike; nothing is taken as steady."""
     swings = []

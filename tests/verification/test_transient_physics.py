@@ -182,6 +182,7 @@ def scenario(tree: dict[str, Any], *overrides: tuple[str, Any]) -> Any:
     return decks.resolve(yamlfile.parse_text(json.dumps(tree), "channels.yaml"), None, overrides).scenario
 
 
+@pytest.mark.slow
 def test_channels_march_to_their_steady_state_in_both_solvers() -> None:
     """Twenty time constants after the power came on: field, outlet and heat of the steady solver, which stores no heat."""
     transient = {"until": "0.2 s", "outputs": ["5 ms", "0.2 s"], "tolerance": "20 mK"}
