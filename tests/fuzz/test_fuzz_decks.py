@@ -11,7 +11,7 @@ from mutations import BASES, stuffed, torn, trees, written
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.yaml"))
 
 
-def answered(folder: Path, content: bytes) -> None:
+def assert_survived(folder: Path, content: bytes) -> None:
     path = folder / "deck.yaml"
     path.write_bytes(content)
     assert_answered(path)
@@ -38,36 +38,41 @@ def test_failures_of_the_past(path: Path) -> None:
 @SHORT_RUN
 @given(tree=trees())
 def test_odd_values(folder: Path, tree: dict[str, Any]) -> None:
-    answered(folder, written(tree).encode("utf-8", "surrogatepass"))
+    assert_survived(folder, written(tree).encode("utf-8", "surrogatepass"))
 
 
 @settings(SHORT_RUN, max_examples=15)
 @given(content=stuffed())
 def test_much_of_one_thing(folder: Path, content: bytes) -> None:
-    answered(folder, content)
+    assert_survived(folder, content)
 
 
 @SHORT_RUN
 @given(content=torn())
 def test_torn_text(folder: Path, content: bytes) -> None:
-    answered(folder, content)
+    assert_survived(folder, content)
 
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_odd_values_for_long(folder: Path, number: int) -> None:
     count(
-        "values", number, folder, 1700, trees(), lambda tree: answered(folder, written(tree).encode("utf-8", "surrogatepass"))
+        "values",
+        number,
+        folder,
+        1700,
+        trees(),
+        lambda tree: assert_survived(folder, written(tree).encode("utf-8", "surrogatepass")),
     )
 
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_torn_text_for_long(folder: Path, number: int) -> None:
-    count("torn", number, folder, 1700, torn(), lambda content: answered(folder, content))
+    count("torn", number, folder, 1700, torn(), lambda content: assert_survived(folder, content))
 
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_much_of_one_thing_for_long(folder: Path, number: int) -> None:
-    count("stuffed", number, folder, 340, stuffed(), lambda content: answered(folder, content))
+    count("stuffed", number, folder, 340, stuffed(), lambda content: assert_survived(folder, content))

@@ -31,7 +31,7 @@ def broken(draw: st.DrawFn) -> tuple[Path, str, bytes]:
     return folder, victim, content
 
 
-def answered(place: Path, example: tuple[Path, str, bytes]) -> None:
+def assert_survived(place: Path, example: tuple[Path, str, bytes]) -> None:
     folder, victim, content = example
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(folder, place)
@@ -50,11 +50,11 @@ def answered(place: Path, example: tuple[Path, str, bytes]) -> None:
 @settings(SHORT_RUN, max_examples=60)
 @given(example=broken())
 def test_broken_files(tmp_path_factory: pytest.TempPathFactory, example: tuple[Path, str, bytes]) -> None:
-    answered(tmp_path_factory.getbasetemp() / "broken", example)
+    assert_survived(tmp_path_factory.getbasetemp() / "broken", example)
 
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_broken_files_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where what is not checked yet lies
-    count("importers", number, tmp_path, 670, broken(), lambda example: answered(tmp_path / "broken", example))
+    count("importers", number, tmp_path, 670, broken(), lambda example: assert_survived(tmp_path / "broken", example))

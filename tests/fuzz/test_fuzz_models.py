@@ -37,7 +37,7 @@ def put(folder: Path, model: bytes, data: bytes) -> Path:
     return path
 
 
-def answered(folder: Path, number: int) -> None:
+def assert_survived(folder: Path, number: int) -> None:
     assert_answered(put(folder, *broken(number)))
     assert sorted(p.name for p in folder.iterdir()) == ["m.npz", "m.onnx", "net.yaml"]
 
@@ -57,10 +57,10 @@ def test_the_models_before_their_mutation_are_sound(folder: Path, file: Path) ->
 @settings(SHORT_RUN, max_examples=25)
 @given(number=NUMBERS)
 def test_broken_models(folder: Path, number: int) -> None:
-    answered(folder, number)
+    assert_survived(folder, number)
 
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize("run", [1, 2, 3])
 def test_broken_models_for_long(folder: Path, run: int) -> None:
-    count("models", run, folder, 340, NUMBERS, lambda number: answered(folder, number))
+    count("models", run, folder, 340, NUMBERS, lambda number: assert_survived(folder, number))

@@ -118,7 +118,7 @@ RAN: list[int] = []
 """Numbers whose decks were accepted and ran to an end."""
 
 
-def answered(number: int) -> None:
+def assert_survived(number: int) -> None:
     with in_time():
         try:
             case = decks.resolve(mutated(number))
@@ -141,7 +141,7 @@ NUMBERS = st.integers(0, 2**32 - 1)
 @settings(SHORT_RUN, max_examples=6)
 @given(number=NUMBERS)
 def test_other_numbers(number: int) -> None:
-    answered(number)
+    assert_survived(number)
 
 
 @pytest.mark.fuzz
@@ -149,6 +149,6 @@ def test_other_numbers(number: int) -> None:
 def test_other_numbers_for_long(tmp_path: Path, run: int) -> None:
     RAN.clear()
     try:
-        count("runs", run, tmp_path, 160, NUMBERS, answered)
+        count("runs", run, tmp_path, 160, NUMBERS, assert_survived)
     finally:
         print(f"runs-{run}: {len(RAN)} were accepted and ran")

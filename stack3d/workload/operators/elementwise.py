@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -220,12 +221,12 @@ class Mean(_Many):
         return np.asarray(super().compute(*inputs) / len(inputs), inputs[0].dtype)
 
 
-class _Formed(Operator):
+class _Formed(Operator, ABC):
     """A function of every element with numbers of the node."""
 
+    @abstractmethod
     def value(self, x: Array) -> Any:
         """Return the function's values."""
-        raise NotImplementedError
 
     def compute(self, x: Array) -> Array:
         """Return them in the type of `x`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,12 +38,12 @@ def whole(y: Array, scale: Array, zero: Array | None, like: Array) -> Array:
     return requantised(y / scale, np.zeros((), like.dtype) if zero is None else zero)
 
 
-class _OfPair(Operator):
+class _OfPair(Operator, ABC):
     """A function of two quantised arrays."""
 
+    @abstractmethod
     def of(self, a: Array, b: Array) -> Array:
         """Return the function's values."""
-        raise NotImplementedError
 
     def compute(self, *inputs: Any) -> Array:
         """Return them, quantised."""
@@ -69,12 +70,12 @@ class QLinearMul(_OfPair):
         return np.asarray(a * b)
 
 
-class _OfOne(Operator):
+class _OfOne(Operator, ABC):
     """A function of one quantised array."""
 
+    @abstractmethod
     def of(self, x: Array) -> Array:
         """Return the function's values."""
-        raise NotImplementedError
 
     def compute(self, *inputs: Any) -> Array:
         """Return them, quantised."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ def _by(matrix: Array) -> Function:
     return lambda x: np.asarray(x @ matrix)
 
 
-class Recurrent(Operator):
+class Recurrent(Operator, ABC):
     """Steps of a sequence, one direction after the other.
 
     Slots are ``W`` (inputs to gates) and ``R`` (state to gates), of a second direction ``W2`` and ``R2``.
@@ -80,6 +81,7 @@ class Recurrent(Operator):
             made.append(lambda x, f=FUNCTIONS[name], a=a, b=b: f(x, a, b))  # type: ignore[misc]
         return made[direction * len(self.defaults) :][: len(self.defaults)]
 
+    @abstractmethod
     def step(
         self, gates: Array, recur: Function, h: Array, c: Array, bias: Array, peep: Any, f: list[Function]
     ) -> tuple[Array, Array]:
@@ -100,7 +102,6 @@ class Recurrent(Operator):
         f : list of callable
             Activations.
         """
-        raise NotImplementedError
 
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
         """Return all outputs, the last state and, where there is one, the last memory."""

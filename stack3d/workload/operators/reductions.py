@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -88,12 +89,12 @@ class ArgMin(_Place):
     largest = False
 
 
-class _Softened(Operator):
+class _Softened(Operator, ABC):
     """Functions over an axis; before version 13 over all axes from the one named on."""
 
+    @abstractmethod
     def over(self, x: Array, axis: int) -> Array:
         """Return the function's values over one axis."""
-        raise NotImplementedError
 
     def compute(self, x: Array) -> Array:
         """Return the function's values in the type of `x`."""
