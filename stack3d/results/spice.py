@@ -51,20 +51,20 @@ def _kept(*columns: Floats) -> tuple[Floats, ...]:
 
 
 def _foster(name: str, resistances: Floats, time_constants: Floats) -> Iterator[str]:
-    nodes = ["junction", *(f"n{i}" for i in range(1, resistances.size)), "ambient"]
-    yield f".subckt foster_{name} junction ambient"
-    for i, (r, tau) in enumerate(zip(resistances, time_constants)):
-        yield f"R{i + 1} {nodes[i]} {nodes[i + 1]} {r:.15e}"
-        yield f"C{i + 1} {nodes[i]} {nodes[i + 1]} {tau / r:.15e}"
-    yield ".ends"
+    return _chain(f"foster_{name}", resistances, time_constants / resistances, grounded=False)
 
 
 def _cauer(name: str, resistances: Floats, capacitances: Floats) -> Iterator[str]:
+    return _chain(f"cauer_{name}", resistances, capacitances, grounded=True)
+
+
+def _chain(name: str, resistances: Floats, capacitances: Floats, *, grounded: bool) -> Iterator[str]:
+    """Resistors in a row, each with a capacitor across it or, `grounded`, from its first node to ambient. [K/W], [J/K]"""
     nodes = ["junction", *(f"n{i}" for i in range(1, resistances.size)), "ambient"]
-    yield f".subckt cauer_{name} junction ambient"
-    for i, (r, c) in enumerate(zip(resistances, capacitances)):
-        yield f"C{i + 1} {nodes[i]} ambient {c:.15e}"
-        yield f"R{i + 1} {nodes[i]} {nodes[i + 1]} {r:.15e}"
+    yield f".subckt {name} junction ambient"
+    for i, (r, c) in enumerate(zip(resistances, capacitances), 1):
+        yield f"R{i} {nodes[i - 1]} {nodes[i]} {r:.15e}"
+        yield f"C{i} {nodes[i - 1]} {'ambient' if grounded else nodes[i]} {c:.15e}"
     yield ".ends"
 
 
