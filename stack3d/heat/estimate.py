@@ -27,6 +27,8 @@ from stack3d.thermal.backend import ThermalSolution
 
 SWING = 1.25
 """Error of a peak over how far its node stands out of values that zigzag."""
+ENOUGH = 1e-8
+"""Relative residual of each step of a march that an error is taken from."""
 SAME = {
     "layer_temperature_high": "layer_temperature_max",
     "tile_temperature_low": "tile_temperature",
@@ -196,7 +198,10 @@ def of_march(
     smaller = with_smaller_steps(deck, chip.scenario.solver.error_promise, 8.0)
 
     def march(other: Chip, body: AnyKind, away: int, steps: TransientDeck = deck) -> Answers:
-        scenario = other.scenario.model_copy(update={"transient": steps})
+        solver = other.scenario.solver
+        linear = solver.linear.model_copy(update={"tolerance": max(solver.linear.tolerance, ENOUGH)})
+        rough = solver.model_copy(update={"linear": linear})
+        scenario = other.scenario.model_copy(update={"transient": steps, "solver": rough})
         solid = _kept(backends, away).solid(scenario, chip.stack, body)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)

@@ -140,6 +140,23 @@ def test_factor_of_every_cell_scales_conductivity_only():
     np.testing.assert_allclose(of(9.0, 3.0), 3 * of(0.0, None) - 2 * contact + of(9.0, None) - of(0.0, None), atol=1e-10)
 
 
+@pytest.mark.parametrize("at_once", [8192, 1])
+def test_changed_is_an_operator_made_anew(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its planes taken together and one by one; the one it comes from stays."""
+    monkeypatch.setattr("stack3d.thermal.grid.operator.CELLS_AT_ONCE", at_once)
+    problem = odd_problem()
+    cells = CellProperties.of(problem.stack, problem.grid)
+    rng = np.random.default_rng(4)
+    field = rng.normal(size=(problem.grid.z.size, problem.grid.y.size, problem.grid.x.size))
+    other = {"rate": 3.0, "factor": rng.uniform(0.5, 2, problem.grid.shape), "storage": rng.uniform(0.5, 2, problem.grid.shape)}
+    first = GridOperator(problem, cells)
+    before = first.apply(field)
+    for films in (None, {"top": 4e3, "bottom": 0.0}):
+        made = GridOperator(problem, cells, **other, films=first.films if films is None else films)
+        np.testing.assert_allclose(first.changed(**other, films=films).apply(field), made.apply(field), rtol=1e-12)
+    np.testing.assert_array_equal(first.apply(field), before)
+
+
 def test_faces_add_up_to_their_area():
     problem = odd_problem()
     operator = GridOperator(problem, CellProperties.of(problem.stack, problem.grid))

@@ -14,7 +14,7 @@ from stack3d.fe.krylov import conjugate_gradient
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.diagonalisation import FastDiagonalisation
-from stack3d.thermal.grid.factors import SmallFactors
+from stack3d.thermal.grid.factors import SmallFactors, expected_entries
 from stack3d.thermal.grid.loads import source_loads
 from stack3d.thermal.grid.multigrid import LateralMultigrid
 from stack3d.thermal.grid.operator import GridOperator
@@ -24,8 +24,8 @@ from stack3d.thermal.kept import alike, forget
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import ThermalProblem
 
-SMALL = 8_000
-"""Nodes up to which LU factors take less time than multigrid does; measured on `flip_chip_package`."""
+MOST_ENTRIES = 2_500_000
+"""Of LU factors, up to which they take less time than multigrid does; measured on `flip_chip_package`. 40 MB."""
 
 
 class TensorBody:
@@ -103,7 +103,7 @@ class TensorBody:
         self._operators.clear()
 
     def _capacities(self, storage: Floats) -> GridOperator:
-        return GridOperator(self.problem, self._still, rate=1.0, storage=storage)
+        return self._mass.changed(rate=1.0, storage=storage)
 
     def films(self, films: Mapping[str, float]) -> None:
         """Other films."""
@@ -117,14 +117,8 @@ class TensorBody:
             faces = self.problem.faces
             films = {name: h + rate * faces[name].capacity for name, h in self._films.items()}
             films |= {n: rate * f.capacity for n, f in faces.items() if n not in films and not f.is_fixed}
-            self._operators[rate] = GridOperator(
-                self.problem,
-                self.solver.cells,
-                rate=rate,
-                factor=self._factor,
-                storage=self._storage,
-                films=films,
-                patches=self.problem.surfaces,
+            self._operators[rate] = self.solver.operator.changed(
+                rate=rate, factor=self._factor, storage=self._storage, films=films
             )
         return self._operators[rate]
 
@@ -154,7 +148,7 @@ class TensorBody:
         """Averaged layers, multigrid, or the factors of a small matrix, kept per rate."""
         key = alike(rate)
         if key not in self._kept:
-            small = not self.solver.is_direct and self.problem.grid.n_nodes <= SMALL
+            small = not self.solver.is_direct and expected_entries(self.problem.grid) <= MOST_ENTRIES
             free = self.restrict(np.ones(self.rise(self.base).shape))
             self._kept[key] = SmallFactors(self._at(rate).apply, free) if small else self.solver.shifted(rate)
             self._made += 1

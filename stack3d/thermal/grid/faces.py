@@ -58,14 +58,32 @@ def face_terms(problem: ThermalProblem, cells: CellProperties, name: str) -> lis
 
 def face_mass(terms: Floats, plane: Floats) -> Floats:
     """Mass matrix of planes of cells, weights of shape (4, …, a, b), times nodal values of shape (…, a+1, b+1)."""
-    total, difference = plane[..., 1:] + plane[..., :-1], plane[..., 1:] - plane[..., :-1]
-    products = np.stack([v[..., 1:, :] + sign * v[..., :-1, :] for sign in (1, -1) for v in (total, difference)]) * terms
-    upper, lower = products[:2] + products[2:], products[:2] - products[2:]
-    out = np.zeros(plane.shape)
-    for rows, (s, d) in ((slice(1, None), upper), (slice(0, -1), lower)):
-        out[..., rows, 1:] += s + d
-        out[..., rows, :-1] += s - d
+    work, parts, out = np.empty((2, *plane.shape[:-1], plane.shape[-1] - 1)), np.empty(terms.shape), np.empty(plane.shape)
+    products(plane, parts, work)
+    parts *= terms
+    gather(parts, out, work)
     return out
+
+
+def products(planes: Floats, out: Floats, work: Floats) -> None:
+    """Sums and differences over the corners of each cell of planes of nodes, into shape (4, …, ny, nx)."""
+    np.add(planes[..., 1:], planes[..., :-1], out=work[0])
+    np.subtract(planes[..., 1:], planes[..., :-1], out=work[1])
+    np.add(work[..., 1:, :], work[..., :-1, :], out=out[:2])
+    np.subtract(work[..., 1:, :], work[..., :-1, :], out=out[2:])
+
+
+def gather(products: Floats, out: Floats, work: Floats) -> None:
+    """Transpose of `products`, into shape (…, ny+1, nx+1)."""
+    np.add(products[:2], products[2:], out=work[..., 1:, :])
+    work[..., 0, :] = 0.0
+    work[..., :-1, :] += products[:2]
+    work[..., :-1, :] -= products[2:]
+    out[..., 1:] = work[0]
+    out[..., 1:] += work[1]
+    out[..., 0] = 0.0
+    out[..., :-1] += work[0]
+    out[..., :-1] -= work[1]
 
 
 def fixed_nodes(problem: ThermalProblem) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import ArrayError
+from stack3d.fe.krylov import inner
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.fields.on_grid import GridField
@@ -141,7 +142,7 @@ class ModalSystem:
     def size(self, change: Floats) -> float:
         """Largest change over the places or root mean square."""
         seen = float(np.abs(observe(self.observed, change)).max(initial=0.0))
-        energy = max(0.0, float(np.vdot(change, self.mass(change))))
+        energy = max(0.0, inner(change, self.mass(change)))
         return max(seen, float(np.sqrt(energy / self.capacity)))
 
     def field(self, state: Floats) -> GridField:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from stack3d.grids import Plane
 from stack3d.layout import Floats
 from stack3d.thermal.grid.cells import CellProperties
-from stack3d.thermal.grid.faces import FACES, SHARES, add_to, face_mass, face_terms, take
+from stack3d.thermal.grid.faces import FACES, SHARES, add_to, face_mass, face_terms, gather, products, take
 from stack3d.thermal.problem import ThermalProblem
 
 CELLS_AT_ONCE = 8192
@@ -75,6 +76,32 @@ class GridOperator:
         own = {n: f.film_coefficient + rate * f.capacity for n, f in faces if not f.is_fixed} if films is None else films
         self.films = {name: film for name, film in own.items() if film > 0}
 
+    def changed(
+        self,
+        *,
+        rate: float = 0.0,
+        factor: Floats | None = None,
+        storage: Floats | None = None,
+        films: Mapping[str, float] | None = None,
+    ) -> GridOperator:
+        """The operator with another rate and properties that follow the temperature; all that stays is shared.
+
+        Parameters
+        ----------
+        rate, factor, storage
+            As the class has them.
+        films : mapping of str to float, optional
+            As the class has them; those of this operator by default. [W m⁻² K⁻¹]
+        """
+        other = copy.copy(self)
+        other.__dict__.pop("_blocks", None)
+        if self._is_small:
+            other._parts = self._parts
+        other.rate, other.factor, other.storage = rate, factor, storage
+        if films is not None:
+            other.films = {name: film for name, film in films.items() if film > 0}
+        return other
+
     @property
     def _is_varied(self) -> bool:
         """Whether cells of one layer differ in temperature."""
@@ -96,11 +123,11 @@ class GridOperator:
         ny, nx = self.problem.grid.shape[1:]
         below, above, total, difference, carried = np.empty((5, 4, ny, nx))
         work = np.empty((2, ny + 1, nx))
-        _products(temperature[0], below, work)
+        products(temperature[0], below, work)
         carried[...] = 0.0
         key: tuple[int, float] | None = None
         for c, height in enumerate(self._thickness):
-            _products(temperature[c + 1], above, work)
+            products(temperature[c + 1], above, work)
             np.subtract(above, below, out=difference)
             if self._is_varied or key != (self.problem.grid.layer[c], height):
                 key = int(self.problem.grid.layer[c]), height
@@ -112,60 +139,81 @@ class GridOperator:
                 total *= of_total
                 carried += total
                 difference += total
-            _gather(carried, out[c], work)
+            gather(carried, out[c], work)
             carried, difference = difference, carried
             below, above = above, below
-        _gather(carried, out[-1], work)
+        gather(carried, out[-1], work)
         return out
+
+    @property
+    def _is_small(self) -> bool:
+        """Whether several planes are taken at once, with weights that are kept."""
+        cells, n = int(self._vertical[0].size), int(self._thickness.size)
+        return cells <= CELLS_AT_ONCE // 2 and 4 * cells * n <= MOST_KEPT
+
+    @cached_property
+    def _parts(self) -> tuple[Floats, Floats, Floats]:
+        """`_unscaled` of all planes, each of shape (4, nz, ny, nx)."""
+        along, across, stored = zip(*map(self._unscaled, range(self._thickness.size)))
+        return np.stack(along, axis=1), np.stack(across, axis=1), np.stack(stored, axis=1)
 
     @cached_property
     def _blocks(self) -> list[Floats] | None:
         """Weights of blocks of planes, each of shape (2, 4, planes, ny, nx); None for grids large enough plane by plane."""
-        at_once, n = CELLS_AT_ONCE // self._vertical[0].size, self._thickness.size
-        if at_once < 2 or self._vertical.size * n > MOST_KEPT:
+        if not self._is_small:
             return None
-        planes = [np.stack(self._weights(c)) for c in range(n)]
-        return [np.stack(planes[first : first + at_once], axis=2) for first in range(0, n, at_once)]
+        at_once, n = CELLS_AT_ONCE // self._vertical[0].size, self._thickness.size
+        weights = self._scaled(slice(None), *self._parts)
+        return [np.stack([w[:, first : first + at_once] for w in weights]) for first in range(0, n, at_once)]
 
     def _block_by_block(self, temperature: Floats, blocks: Sequence[Floats]) -> Floats:
         """`conduction` of a small grid, many planes at once."""
         out = np.empty_like(temperature)
         size, ny, nx = blocks[0].shape[2:]
-        work, products = np.empty((2, size + 1, ny + 1, nx)), np.empty((4, size + 1, ny, nx))
+        work, parts = np.empty((2, size + 1, ny + 1, nx)), np.empty((4, size + 1, ny, nx))
         both = np.empty((2, 4, size, ny, nx))
         carried, upward = np.zeros((2, 4, size, ny, nx))  # what cells give to the planes above them
         first, last = 0, 0
         for weights in blocks:
             n = weights.shape[2]
-            total, difference = parts = both[:, :, :n]
-            _products(temperature[first : first + n + 1], p := products[:, : n + 1], work[:, : n + 1])
+            total, difference = pair = both[:, :, :n]
+            products(temperature[first : first + n + 1], p := parts[:, : n + 1], work[:, : n + 1])
             np.add(p[:, 1:], p[:, :-1], out=total)
             np.subtract(p[:, 1:], p[:, :-1], out=difference)
-            parts *= weights
+            pair *= weights
             np.add(total, difference, out=upward[:, :n])
             total -= difference
             total[:, 0] += carried[:, last]
             total[:, 1:] += upward[:, : n - 1]
-            _gather(total, out[first : first + n], work[:, :n])
+            gather(total, out[first : first + n], work[:, :n])
             carried, upward, last = upward, carried, n - 1
             first += n
-        _gather(carried[:, last], out[-1], work[:, 0])
+        gather(carried[:, last], out[-1], work[:, 0])
         return out
 
     def _weights(self, cell: int) -> tuple[Floats, Floats]:
         """Weights of the lateral products of one plane of cells, summed and subtracted along z, shape (4, ny, nx)."""
+        return self._scaled(cell, *self._unscaled(cell))
+
+    def _unscaled(self, cell: int) -> tuple[Floats, Floats, Floats]:
+        """Parts of `_weights` at 300 K: conduction in the plane and across it, and heat capacity."""
         layer, height = int(self.problem.grid.layer[cell]), self._thickness[cell]
         if height == 0:
-            vertical = self.cells.contact[layer] * self._vertical
-            return np.zeros_like(vertical), vertical
+            across = self.cells.contact[layer] * self._vertical
+            return np.zeros_like(across), across, np.zeros_like(across)
         kx, ky, kz = self.cells.conductivity[layer]
+        along = (height * kx) * self._lateral_x + (height * ky) * self._lateral_y
+        return along, (kz / height) * self._vertical, (0.25 * height) * self.cells.capacity[layer] * self._vertical
+
+    def _scaled(self, cells: int | slice, along: Floats, across: Floats, stored: Floats) -> tuple[Floats, Floats]:
+        """`_weights` from their parts, with the factors of some planes of cells; a contact has none."""
+        total = along
         if self.factor is not None:
-            kx, ky, kz = (k * self.factor[cell] for k in (kx, ky, kz))
-        lateral = (height * kx) * self._lateral_x + (height * ky) * self._lateral_y
+            factor = np.where((self._thickness[cells] > 0)[..., None, None], self.factor[cells], 1.0)
+            total, across = along * factor, across * factor
         if self.rate:
-            capacity = self.cells.capacity[layer] if self.storage is None else self.cells.capacity[layer] * self.storage[cell]
-            lateral += (0.25 * self.rate * height) * capacity * self._vertical
-        return lateral, lateral / 3 + (kz / height) * self._vertical
+            total = total + self.rate * (stored if self.storage is None else stored * self.storage[cells])
+        return total, total / 3 + across
 
     def face_integral(self, name: str, values: Floats | float = 1.0) -> Floats:
         """Integrals over a face of each hat function times a nodal field, shape (nz+1, ny+1, nx+1). [m²] for values of 1"""
@@ -235,27 +283,6 @@ class GridOperator:
                     for i in (slice(0, -1), slice(1, None)):
                         out[c : c + 2, j, i] |= solid
         return out
-
-
-def _products(planes: Floats, out: Floats, work: Floats) -> None:
-    """Sums and differences over the corners of each cell of planes of nodes, into shape (4, …, ny, nx)."""
-    np.add(planes[..., 1:], planes[..., :-1], out=work[0])
-    np.subtract(planes[..., 1:], planes[..., :-1], out=work[1])
-    np.add(work[..., 1:, :], work[..., :-1, :], out=out[:2])
-    np.subtract(work[..., 1:, :], work[..., :-1, :], out=out[2:])
-
-
-def _gather(products: Floats, out: Floats, work: Floats) -> None:
-    """Transpose of `_products`, into shape (…, ny+1, nx+1)."""
-    np.add(products[:2], products[2:], out=work[..., 1:, :])
-    work[..., 0, :] = 0.0
-    work[..., :-1, :] += products[:2]
-    work[..., :-1, :] -= products[2:]
-    out[..., 1:] = work[0]
-    out[..., 1:] += work[1]
-    out[..., 0] = 0.0
-    out[..., :-1] += work[0]
-    out[..., :-1] -= work[1]
 
 
 def _corner_sums(products: Floats) -> Floats:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stack3d.errors import DeckError
 from stack3d.fe.corrections import Left, corrected
-from stack3d.fe.krylov import Iterations, conjugate_gradient
+from stack3d.fe.krylov import Iterations, conjugate_gradient, norm
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.cooling.channels import ChannelRun
@@ -230,7 +230,7 @@ class TensorSolver:
         imbalance = operator.apply(rise)
         imbalance -= load
         scale = self.restrict(load - operator.apply(lift) if lift.any() else load)
-        residual = float(np.linalg.norm(self.restrict(imbalance))) / (float(np.linalg.norm(scale)) or 1.0)
+        residual = norm(self.restrict(imbalance)) / (norm(scale) or 1.0)
         given = {name: face.reference for name, face in problem.faces.items()} | dict(references or {})
         heat = {name: self._face_heat(name, rise, imbalance, given[name] - base) for name in given}
         statistics = {
@@ -280,7 +280,7 @@ class TensorSolver:
         else:
             rise = np.zeros_like(right) if guess is None else self.restrict(guess - base)
             defect = right if guess is None else right - self.restrict(operator.apply(rise))
-            left = float(np.linalg.norm(defect)) / (float(np.linalg.norm(right)) or 1.0)
+            left = norm(defect) / (norm(right) or 1.0)
             if left > self.rtol:
                 result = self._iterate(operator, defect, self.rtol / left)
                 rise, iterations = rise + result.solution, result.count
@@ -294,11 +294,11 @@ class TensorSolver:
         def left(rise: Floats) -> Left:
             nonlocal operator
             factor = self.cells.conductivity_factor(self.problem.grid, rise + base)
-            operator = GridOperator(self.problem, self.cells, factor=factor)
+            operator = self.operator.changed(factor=factor)
             applied = operator.apply(rise)
             defect = self.restrict(load - applied)
-            scale = float(np.linalg.norm(load)) + float(np.linalg.norm(self.restrict(applied)))
-            return Left(defect, float(np.linalg.norm(defect)) / (scale or 1.0))
+            scale = norm(load) + norm(self.restrict(applied))
+            return Left(defect, norm(defect) / (scale or 1.0))
 
         def correct(residual: Floats, gain: float) -> tuple[Floats, int]:
             result = self._iterate(operator, residual, gain)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from stack3d.fe.corrections import Left, corrected
-from stack3d.fe.krylov import gmres
+from stack3d.fe.krylov import gmres, inner, norm
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.fields.field import Field
@@ -67,7 +67,7 @@ class NodalSystem:
         self._films = {name: problem.faces[name].film_coefficient for name in self.laws}
         self._observed = body.observer(places)
         one = np.ones(self.shape)
-        self.capacity = float(np.vdot(one, body.mass(one))) or 1.0
+        self.capacity = inner(one, body.mass(one)) or 1.0
         self._counts = {"solves": 0, "iterations": 0}
 
     def _face_loads(self, moving: set[str]) -> Floats:
@@ -139,7 +139,7 @@ class NodalSystem:
 
     def _means(self, solid: Floats) -> dict[str, float]:
         """Temperature of the faces with laws. [K]"""
-        return {n: self.body.base + float(np.vdot(unit, solid)) / float(unit.sum()) for n, unit in self._units.items()}
+        return {n: self.body.base + inner(unit, solid) / float(unit.sum()) for n, unit in self._units.items()}
 
     def _films_at(self, solid: Floats) -> dict[str, float]:
         return {name: self.laws[name](mean) for name, mean in self._means(solid).items()}
@@ -157,7 +157,7 @@ class NodalSystem:
 
     def solve(self, rate: float, right: Floats, guess: Floats) -> Floats:
         """Solution near `guess`; k(T) and films are updated until the residual is that of the tolerance."""
-        scale = float(np.linalg.norm(self._restrict(right))) or 1.0
+        scale = norm(self._restrict(right)) or 1.0
         self._counts["solves"] += 1
 
         def left(state: Floats) -> Left:
@@ -165,7 +165,7 @@ class NodalSystem:
             applied = self.stiffness(state)
             applied += rate * self.stored(state)
             defect = self._restrict(right - applied)
-            return Left(defect, float(np.linalg.norm(defect)) / scale)
+            return Left(defect, norm(defect) / scale)
 
         found = corrected(
             guess,
@@ -208,7 +208,7 @@ class NodalSystem:
         """Largest change over the places or root mean square over the solid, and over the coolant."""
         solid, coolant = self._solid(change), self._coolant(change)
         seen = float(np.abs(self._observed(solid)).max(initial=0.0))
-        energy = max(0.0, float(np.vdot(solid, self.body.mass(solid))))
+        energy = max(0.0, inner(solid, self.body.mass(solid)))
         in_coolant = float(np.sqrt(np.mean(coolant**2))) if coolant.size else 0.0
         return max(seen, float(np.sqrt(energy / self.capacity)), in_coolant)
 
