@@ -1,18 +1,20 @@
 """Pages and files made from the program itself: deck and dataset reference, tables of tests, JSON Schemas beside decks.
 
-``python docs/generate.py schemas`` renews the schemas and names them in the first line of every shipped deck.
+``python docs/generate.py schemas`` renews the schemas and the table of units, and names the schemas in the first line of every shipped deck.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
+import re
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-from stack3d import decks, fields
+from stack3d import decks, fields, units
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {
@@ -37,13 +39,37 @@ def first_line(kind: str) -> str:
 
 
 def write_schemas() -> None:
-    """Renew the schemas and the first lines of decks."""
+    """Renew the table of units, the schemas and the first lines of decks."""
+    units.USUAL.write_text(units_text(), encoding="utf-8")
     for kind, folder in FOLDERS.items():
         schema_file(kind).write_text(schema_text(kind), encoding="utf-8")
         for path in sorted(folder.glob("*.yaml")):
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = lines[1:] if lines and lines[0].startswith("# yaml-language-server:") else lines
             path.write_text(f"{first_line(kind)}\n{''.join(kept)}", encoding="utf-8")
+
+
+SPELLINGS = """m, cm, mm, um, µm, μm, nm, pm, inch, m^2, m², m**2, cm^2, cm², mm^2, mm², um^2, µm², m^3, m³, cm^3, mm^3, um^3, l
+s, ms, us, µs, ns, ps, min, minute, minutes, h, hour, hours, d, day, days, week, weeks, month, months, year, years
+1/s, 1/min, 1/minute, 1/h, 1/hour, 1/day, 1/year, Hz, kHz, MHz, GHz, K, degC, °C, delta_degC
+W, kW, mW, uW, µW, nW, J, kJ, mJ, uJ, µJ, nJ, pJ, fJ, eV, meV, V, kV, mV, A, mA, uA, µA, nA, pA
+S, mS, uS, µS, nS, pS, ohm, kohm, Mohm, mohm, Ω, kΩ, MΩ, S/m, W/m/K, W/(m*K), W/(m K), W/m^2/K, W/m²/K, W/(m^2 K), W/(m^2*K)
+W/m^2, W/cm^2, W/mm^2, J/m^3/K, J/(m^3 K), J/(m^3*K), J/cm^3/K, J/kg/K, J/(kg K), J/(kg*K), kg/m^3, g/cm^3
+m^2*K/W, m^2 K/W, mm^2*K/W, mm^2 K/W, mm²K/W, cm^2*K/W, K/W, mK/W, J/K, m^3/s, l/min, l/h, ml/min, ml/s, m/s, cm/s
+Pa, kPa, bar, mbar, Pa*s, mPa*s, 1/K, 1/m, %, ppm"""
+"""The usual ways to write units."""
+
+
+def units_text() -> str:
+    """Content of the table of usual units: what pint says of each in every dimension that it measures."""
+    table: dict[str, dict[str, float | list[float]]] = {}
+    for unit in re.split(r",\s|\n", SPELLINGS):
+        for dimension in units.SI:
+            with contextlib.suppress(ValueError):
+                factor = units.multiplier(unit, dimension)
+                table.setdefault(unit, {})[dimension] = [units.parse(f"0 {unit}", dimension)] if factor is None else factor
+    lines = [f"{json.dumps(unit, ensure_ascii=False)}: {json.dumps(known)}" for unit, known in table.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _kind_of(schema: dict[str, Any], definitions: dict[str, Any]) -> str:

@@ -481,7 +481,7 @@ def list_(kind: Annotated[str | None, typer.Argument(help="materials, geometries
             typer.echo(f"{one}:")
         for name, path in sorted(decks.available(one).items()):
             try:
-                title = yamlfile.read(path).get("title") or ""
+                title = yamlfile.title(path)
             except DeckError as error:
                 title = f"(cannot be read: {error})"
             typer.echo(f"  {name:<28} {title}".rstrip())

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
-from importlib.metadata import entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
 
 from stack3d.errors import PackageError, unknown_name
+
+
+@lru_cache(maxsize=1)
+def announced(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Entry points of this program's groups, looked for once for all registries on a search path."""
+    return tuple(point for point in entry_points() if point.group.startswith("stack3d."))
 
 
 class Registry[T]:
@@ -45,8 +53,9 @@ class Registry[T]:
     def _load_outside(self) -> None:
         if not self._outside_loaded:
             self._outside_loaded = True
-            for point in entry_points(group=f"stack3d.{self.kind.replace(' ', '_')}"):
-                if point.name in self._entries:
+            group = f"stack3d.{self.kind.replace(' ', '_')}"
+            for point in announced(tuple(sys.path)):
+                if point.group != group or point.name in self._entries:
                     continue
                 try:
                     entry = point.load()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import sys
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stack3d.errors import brief
@@ -178,9 +180,34 @@ def _unit(text: str) -> pint.Unit | str:
         return str(error)
 
 
+USUAL = Path(__file__).with_name("library") / "units.json"
+"""What pint says of the usual units, so that their decks are read without it: text of a unit → dimension → multiplier.
+
+``make schemas`` makes it; a temperature with an offset has ``[offset]`` in place of the multiplier.
+"""
+
+
+@cache
+def _usual() -> dict[str, dict[str, float | list[float]]]:
+    usual: dict[str, dict[str, float | list[float]]] = json.loads(USUAL.read_text(encoding="utf-8"))
+    return usual
+
+
+def _factor(unit: str, dimension: str) -> float | list[float] | None:
+    """Multiplier from `unit` to the SI unit of `dimension`, from the table of usual units or from pint."""
+    known = _usual().get(unit, {}).get(dimension)
+    return multiplier(unit, dimension) if known is None else known
+
+
 @lru_cache(maxsize=4096)
-def _factor(unit: str, dimension: str) -> float | None:
-    """Multiplier from `unit` to the SI unit of `dimension`; None when an offset is involved."""
+def multiplier(unit: str, dimension: str) -> float | None:
+    """What pint says: the multiplier from `unit` to the SI unit of `dimension`; None when an offset is involved.
+
+    Raises
+    ------
+    ValueError
+        When the unit is unknown or one of another dimension.
+    """
     registry = _registry()
     parsed = _unit(unit)
     if isinstance(parsed, str):
@@ -239,6 +266,8 @@ def parse(value: object, dimension: str) -> float:
     if factor is None:
         parsed = _unit(unit)
         number = float(_registry().Quantity(number, parsed).to("K").magnitude)
+    elif isinstance(factor, list):
+        number += factor[0]
     else:
         inverse = round(1 / factor) if 0 < factor < 1 else 0
         exact = inverse and abs(inverse * factor - 1) < 1e-12  # 50 um is 5e-05 m and not 4.9999999999999996e-05 m

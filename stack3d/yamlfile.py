@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,18 @@ def read(path: Path) -> Mapping:
         came = "a list" if isinstance(tree, Items) else "nothing" if tree is None else brief(tree)
         raise DeckError(Problem("", f"wants a mapping of keys at the top, got {came}", name, 1))
     return tree
+
+
+def title(path: Path) -> str:
+    """Title of a deck file, empty where it has none; read from its one line where it stands on one.
+
+    Raises
+    ------
+    DeckError
+        When the file cannot be read.
+    """
+    plain = re.search(r"^title: +([^\W\d][^:#\n]*)$", read_text(path), re.MULTILINE)
+    return plain[1].strip() if plain else str(read(path).get("title") or "")
 
 
 def read_text(path: Path, most: int = MOST_BYTES) -> str:

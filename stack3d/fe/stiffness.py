@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
+import scipy
 
 from stack3d.fe.elements import quadrature, shapes
 from stack3d.layout import Floats
 from stack3d.meshes import CellMesh, Ints
 
 
-def stiffness(mesh: CellMesh, coefficient: Floats) -> csr_array:
+def stiffness(mesh: CellMesh, coefficient: Floats) -> scipy.sparse.csr_array:
     """Integrals of grad u · c grad v over all cells, for the shape functions of the cells themselves.
 
     Parameters
@@ -21,7 +21,7 @@ def stiffness(mesh: CellMesh, coefficient: Floats) -> csr_array:
 
     Returns
     -------
-    csr_array, shape (points, points)
+    scipy.sparse.csr_array, shape (points, points)
         Of the unit of the coefficient times m. Rows of points that no cell has are empty.
     """
     c = np.broadcast_to(np.asarray(coefficient).reshape(len(mesh.cells), -1), (len(mesh.cells), 3))
@@ -35,7 +35,7 @@ def stiffness(mesh: CellMesh, coefficient: Floats) -> csr_array:
         local += np.einsum("c,cna,ca,cma->cnm", volume, slope, c, slope)
     rows, columns = np.repeat(mesh.cells, count, axis=1), np.tile(mesh.cells, count)
     shape = (len(mesh.points), len(mesh.points))
-    return csr_array(coo_array((local.ravel(), (rows.ravel(), columns.ravel())), shape=shape))
+    return scipy.sparse.csr_array(scipy.sparse.coo_array((local.ravel(), (rows.ravel(), columns.ravel())), shape=shape))
 
 
 def points_on(mesh: CellMesh, face: str) -> Ints:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import sys
 from collections.abc import Callable, Mapping
+from functools import cache
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -10,23 +15,61 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     ValidationError,
     WithJsonSchema,
     model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_core import InitErrorDetails
+from pydantic_core import CoreSchema, InitErrorDetails
 
 from stack3d import units
 from stack3d.errors import brief
 from stack3d.registry import Registry
 
 
-class DeckModel(BaseModel):
+@cache
+def _said_in(module: str) -> dict[tuple[str, str], str]:
+    """Class and key → the text below the key, of every class of a module."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except (KeyError, OSError, TypeError):  # typed into a console
+        return {}
+    found = {}
+    for kind in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
+        for key, text in pairwise(kind.body):
+            match key, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
+                    found[kind.name, name] = inspect.cleandoc(said)
+    return found
+
+
+class Described(BaseModel):
+    """A model whose keys are described by the text below each, which is read when a JSON Schema wants it and not before."""
+
+    @classmethod
+    def descriptions(cls) -> dict[str, str]:
+        """Key → what the text below it says; of the nearest class that says something."""
+        kinds = [(kind, _said_in(kind.__module__)) for kind in cls.__mro__ if issubclass(kind, Described)]
+        texts = {
+            key: [said[kind.__name__, key] for kind, said in kinds if (kind.__name__, key) in said] for key in cls.model_fields
+        }
+        return {key: of[0] for key, of in texts.items() if of}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        made = handler(schema)
+        keys = handler.resolve_ref_schema(made).get("properties", {})
+        for key, text in cls.descriptions().items():
+            keys.get(cls.model_fields[key].alias or key, {}).setdefault("description", text)
+        return made
+
+
+class DeckModel(Described):
     """Frozen, unknown keys refused; any mapping may say where its numbers come from."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
     source: str | None = None
     """Where the numbers beside it come from."""

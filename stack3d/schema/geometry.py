@@ -34,7 +34,7 @@ from stack3d.schema.base import (
     quantity_schema,
     sourced,
 )
-from stack3d.schema.material_laws import WRITTEN, MaterialLaw, PowerOfTemperature, is_law, law_of, law_schemas
+from stack3d.schema.material_laws import WRITTEN, MaterialLaw, PowerOfTemperature, ValueOrLawSchema, is_law, law_of
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]*$", max_length=100)]
 MOST_SITES = 512
@@ -51,7 +51,7 @@ def _three(value: Any) -> Any:
 
 _ONE = quantity_schema("conductivity")
 _THREE = {"type": "array", "items": _ONE, "minItems": 3, "maxItems": 3}
-_K_SCHEMA = WithJsonSchema({"anyOf": [sourced({"anyOf": [_ONE, _THREE]}), *law_schemas("conductivity")]})
+_K_SCHEMA = ValueOrLawSchema("conductivity", {"anyOf": [_ONE, _THREE]})
 
 
 def _two(value: Any) -> Any:
@@ -74,9 +74,8 @@ def _conductivity(value: Any) -> Any:
 def _or_law(kind: Any, dimension: str) -> Any:
     """One value of a kind, or a law."""
     plain: TypeAdapter[float] = TypeAdapter(kind)
-    schema = WithJsonSchema({"anyOf": [sourced(quantity_schema(dimension)), *law_schemas(dimension)]})
     check = PlainValidator(lambda v: law_of(v, dimension) if is_law(v) else plain.validate_python(v))
-    return Annotated[Any, check, WRITTEN, schema]
+    return Annotated[Any, check, WRITTEN, ValueOrLawSchema(dimension, quantity_schema(dimension))]
 
 
 if TYPE_CHECKING:

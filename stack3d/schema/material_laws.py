@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, field_validator, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from stack3d import units
 from stack3d.errors import Stack3dError, did_you_mean
@@ -324,7 +333,7 @@ def law_of(value: Any, dimension: str, *, anisotropic: bool = False) -> Material
     return law
 
 
-def law_schemas(dimension: str) -> list[dict[str, Any]]:
+def _law_schemas(dimension: str) -> list[dict[str, Any]]:
     """JSON Schemas of the laws of this package for a property of a dimension; those of other packages may say anything."""
     one = sourced(quantity_schema(dimension))
     several = {"anyOf": [one, {"type": "array", "items": one}]}
@@ -346,6 +355,17 @@ def law_schemas(dimension: str) -> list[dict[str, Any]]:
     ]
     other = {"type": "object", "properties": {"law": {"type": "string", "not": {"enum": list(kinds)}}}, "required": ["law"]}
     return [*known, other]
+
+
+@dataclass(frozen=True, eq=False)
+class ValueOrLawSchema:
+    """Annotation whose JSON Schema is that of a value or of a law of a dimension, made when it is asked for."""
+
+    dimension: str
+    value: Mapping[str, Any]
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [sourced(dict(self.value)), *_law_schemas(self.dimension)]}
 
 
 def _amount(value: Any, dimension: str) -> Any:

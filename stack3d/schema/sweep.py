@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from stack3d.errors import brief, did_you_mean
+from stack3d.schema.base import Described
 
 Key = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[\w\-]+)*$")]
 Values = Annotated[list[Any], Field(min_length=1)]
@@ -23,10 +24,10 @@ MOST_KEYS = 1000
 """Keys that a sweep sets."""
 
 
-class SweepModel(BaseModel):
+class SweepModel(Described):
     """Frozen, unknown keys refused; unlike other decks it holds no physical numbers of its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, populate_by_name=True)
 
 
 class IntervalDeck(SweepModel):
@@ -91,7 +92,7 @@ def _listed(value: Any) -> Any:
 class SweepDeck(SweepModel):
     """Every key that is no word below is a dotted key of the scenario with a list of values; all combine to a product."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
     __pydantic_extra__: dict[str, Values] = Field(init=False)
 
     zip: Annotated[

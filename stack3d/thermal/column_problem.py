@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import csr_array
+import scipy
 
 from stack3d.layout import Floats, Rectangle
 from stack3d.meshes import VOID, CellMesh, Columns, Ints
@@ -41,13 +41,13 @@ class ColumnProblem(MeshProblem):
         out[nodes[nodes >= 0]] = values[nodes >= 0]
         return out
 
-    def place_weights(self, places: Sequence[Place], order: int) -> csr_array:
+    def place_weights(self, places: Sequence[Place], order: int) -> scipy.sparse.csr_array:
         """Weights of the nodes in the temperature of each place; none where it is not solid; shape (places, nodes)."""
         count = self.mesh.node_count(order)
         weights = self.field(np.zeros(count), order).weights(places)
         nodes = self._nodes(order).ravel()[weights.indices]
         data = np.where(nodes < 0, 0.0, weights.data)
-        return csr_array((data, np.maximum(nodes, 0), weights.indptr), shape=(len(places), count))
+        return scipy.sparse.csr_array((data, np.maximum(nodes, 0), weights.indptr), shape=(len(places), count))
 
     @cached_property
     def _column_nodes(self) -> dict[int, Ints]:

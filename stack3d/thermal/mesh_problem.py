@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
+import scipy
 
 from stack3d.errors import DeckError
 from stack3d.fe.elements import node_integrals
@@ -56,7 +56,7 @@ class MeshProblem(ABC):
         """Values at the nodes of the mesh of what a field holds, or of one number; shape (nodes,)."""
 
     @abstractmethod
-    def place_weights(self, places: Sequence[Place], order: int) -> csr_array:
+    def place_weights(self, places: Sequence[Place], order: int) -> scipy.sparse.csr_array:
         """Weights of the nodes in the temperature of each place; none where it is not solid; shape (places, nodes)."""
 
     @property
@@ -152,7 +152,7 @@ class CellProblem(MeshProblem):
         """What a field holds, or one number at every node; shape (nodes,)."""
         return np.broadcast_to(values, (self.mesh.node_count(order),))
 
-    def place_weights(self, places: Sequence[Place], order: int) -> csr_array:
+    def place_weights(self, places: Sequence[Place], order: int) -> scipy.sparse.csr_array:
         """Weights of the nodes in the temperature of each place, a box standing for its region; shape (places, nodes)."""
         return self.field(np.zeros(self.mesh.node_count(order)), order).weights(places)
 

@@ -142,12 +142,17 @@ def test_five_mistakes_are_five_lines(small: Path) -> None:
     assert elapsed < 30  # a hang, not a speed, is what this line is for
 
 
-def test_validate_imports_nothing_heavy(small: Path) -> None:
-    code = "import sys; from stack3d.cli import main\ntry: main()\nexcept SystemExit: pass\nprint([m for m in ('dolfinx', 'gmsh', 'xarray', 'petsc4py', 'matplotlib') if m in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "validate", "small.yaml"], cwd=small, capture_output=True, text=True, check=True
+HEAVY = ("dask", "dolfinx", "gmsh", "matplotlib", "petsc4py", "pint", "scipy.optimize", "scipy.sparse", "xarray")
+
+
+@pytest.mark.parametrize("words", [("validate", "small.yaml"), ("validate", "quickstart"), ("show", "quickstart"), ("list",)])
+def test_a_look_imports_nothing_heavy(small: Path, words: tuple[str, ...]) -> None:
+    code = (
+        "import sys; from stack3d.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+        f"print('heavy:', [m for m in {HEAVY} if m in sys.modules])"
     )
-    assert done.stdout.splitlines()[-1] == "[]", done.stdout
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=small, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "heavy: []", done.stdout
 
 
 def test_mistakes_that_show_only_together(small: Path) -> None:

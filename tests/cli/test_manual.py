@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from stack3d import decks
+from stack3d import decks, units
 from stack3d.cli import main
 from stack3d.devices.laws import RETENTION
 from stack3d.fields import outputs, physics
@@ -87,6 +87,10 @@ def generate() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_table_of_usual_units_is_what_pint_says(generate: ModuleType) -> None:
+    assert units.USUAL.read_text(encoding="utf-8") == generate.units_text(), "run: make schemas"
 
 
 @pytest.mark.parametrize("kind", decks.KINDS)

@@ -15,7 +15,7 @@ TREES = {
     for path in sorted(ROOT.rglob("*.py"))
     if "library" not in path.relative_to(ROOT).parts
 }
-NO_DECKS = {"DeckModel", "RegisteredKeys", "SweepModel", "Scenario"}
+NO_DECKS = {"DeckModel", "Described", "ValueOrLawSchema", "RegisteredKeys", "SweepModel", "Scenario"}
 """What decks are made of, and what is run: a whole file of decks."""
 
 

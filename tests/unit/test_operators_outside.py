@@ -11,6 +11,7 @@ import pytest
 from onnx import helper
 from onnx_models import cnn, deck, save
 
+from stack3d.registry import announced
 from stack3d.workload import network as networks
 from stack3d.workload.operators import operators
 
@@ -43,6 +44,7 @@ def test_an_operator_of_a_package_is_found_by_its_entry_point(tmp_path: Path, mo
     with pytest.raises(Exception, match="node 'y' is a elsewhere.Cube, which is not supported; did you mean"):
         networks.load_network(deck(path))
     (info / "entry_points.txt").write_text("[stack3d.operator]\nelsewhere.Cube = elsewhere_operators:Cube\n")
+    announced.cache_clear()
     monkeypatch.setattr(operators, "_outside_loaded", False)
     np.testing.assert_array_equal(networks.load_network(deck(path)).run(2 * np.ones((1, 4))), 8)
 

@@ -97,6 +97,6 @@ def test_a_package_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatc
     from importlib.metadata import EntryPoint
 
     broken = EntryPoint("lost", "no_such_module:Lost", "stack3d.thing")
-    monkeypatch.setattr("stack3d.registry.entry_points", lambda group: [broken] if group == "stack3d.thing" else [])
+    monkeypatch.setattr("stack3d.registry.announced", lambda path: (broken,))
     with pytest.raises(PackageError, match=r"announces the thing 'lost' \(no_such_module:Lost\), which cannot be loaded"):
         list(Registry[int]("thing"))

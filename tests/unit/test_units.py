@@ -67,3 +67,12 @@ def test_ranges() -> None:
 )
 def test_short(value: float, text: str) -> None:
     assert units.short(value, "J") == text
+
+
+@pytest.mark.parametrize("number", [0.1, 25.0, 85.0, 1e-3, 123.456])
+def test_a_usual_unit_is_read_as_pint_reads_it(number: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every unit of the table, in every dimension that it measures; to the bit."""
+    usual = [(f"{number} {unit}", dimension) for unit, known in units._usual().items() for dimension in known]
+    read = [units.parse(*one) for one in usual]
+    monkeypatch.setattr(units, "_usual", dict)
+    assert len(usual) > 140 and read == [units.parse(*one) for one in usual]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import csr_array
+import scipy
 
 from stack3d.errors import DeckError
 from stack3d.fe.elements import cell_at, field_kind, hottest_node, node_integrals, shapes
@@ -72,14 +72,14 @@ class MeshField:
         nodes, weights = self._in_region(layer)
         return float(weights @ self.values[nodes])
 
-    def weights(self, places: Sequence[Place]) -> csr_array:
+    def weights(self, places: Sequence[Place]) -> scipy.sparse.csr_array:
         """Weights of the values in the temperature of each place, a box standing for its region; (places, values)."""
-        parts: list[tuple[list[int], csr_array]] = []
+        parts: list[tuple[list[int], scipy.sparse.csr_array]] = []
         for i, place in enumerate(places):
             is_box = isinstance(place, Box)
             found = self._in_region(place.layer) if is_box else self._at_point(place.layer, place.x, place.y, place.z)  # type: ignore[union-attr]
             nodes, weights = found or (np.empty(0, dtype=np.intp), np.empty(0))
-            row = csr_array((weights, (np.zeros(nodes.size, dtype=np.intp), nodes)), shape=(1, self.values.size))
+            row = scipy.sparse.csr_array((weights, (np.zeros(nodes.size, dtype=np.intp), nodes)), shape=(1, self.values.size))
             parts.append(([i], row))
         return ordered(parts, self.values.size)
 

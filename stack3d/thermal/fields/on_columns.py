@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import csr_array, kron
+import scipy
 
 from stack3d.fe.elements import hottest_node
 from stack3d.fe.lines import LineRecovery
@@ -102,7 +102,7 @@ class ColumnField:
         levels, z = self._levels(layer)
         return np.asarray(self._through(z) @ self.values[levels])
 
-    def _weights(self, layer: int, boxes: tuple[Rectangle, ...]) -> tuple[csr_array, Floats]:
+    def _weights(self, layer: int, boxes: tuple[Rectangle, ...]) -> tuple[scipy.sparse.csr_array, Floats]:
         """Integrals of the plane's shape functions over the solid part of boxes, and its area; (boxes, nodes), (boxes,)."""
         pieces = self.columns.pieces(boxes)
         inside = self.columns.solid(layer)[pieces.triangle]
@@ -113,7 +113,7 @@ class ColumnField:
         nodes = self._plane_nodes[triangle]
         rows = np.broadcast_to(box[:, None], nodes.shape)
         shape = (len(boxes), self.values.shape[1])
-        matrix = csr_array((np.asarray(weight).ravel(), (rows.ravel(), nodes.ravel())), shape=shape)
+        matrix = scipy.sparse.csr_array((np.asarray(weight).ravel(), (rows.ravel(), nodes.ravel())), shape=shape)
         return matrix, np.bincount(box, area, len(boxes))
 
     def box_means(self, layer: str, boxes: Sequence[Rectangle]) -> Floats:
@@ -162,10 +162,10 @@ class ColumnField:
         through = np.array([(1 - t) * (1 - 2 * t), 4 * t * (1 - t), t * (2 * t - 1)])
         return AtPoint(levels[2 * k : 2 * k + 3], through, self._plane_nodes[i], plane)
 
-    def weights(self, places: Sequence[Place]) -> csr_array:
+    def weights(self, places: Sequence[Place]) -> scipy.sparse.csr_array:
         """Weights of the values, flat, in the temperature of each place; none where it is not solid; (places, values)."""
         n_levels, n_plane = self.values.shape
-        parts: list[tuple[list[int], csr_array]] = []
+        parts: list[tuple[list[int], scipy.sparse.csr_array]] = []
         for name in dict.fromkeys(place.layer for place in places):
             mine = [i for i, p in enumerate(places) if isinstance(p, Box) and p.layer == name]
             if not mine:
@@ -175,17 +175,18 @@ class ColumnField:
             through[0, levels] = self._through(z)
             plane, area = self._weights(self.stack.index[name], tuple(places[i].extent for i in mine))  # type: ignore[union-attr]
             share = np.divide(1.0, area, out=np.zeros_like(area), where=area > 0)
-            parts.append((mine, csr_array(kron(csr_array(through), plane * share[:, None], format="csr"))))
+            rows = scipy.sparse.kron(scipy.sparse.csr_array(through), plane * share[:, None], format="csr")
+            parts.append((mine, scipy.sparse.csr_array(rows)))
         for i, place in enumerate(places):
             if isinstance(place, Box):
                 continue
             height_in_layer(self.stack, place)
             point = self._at_point(place.layer, place.x, place.y, place.z)
-            row = csr_array((1, n_levels * n_plane))
+            row = scipy.sparse.csr_array((1, n_levels * n_plane))
             if point is not None:
                 at = (point.rows[:, None] * n_plane + point.nodes).ravel()
                 weight = np.outer(point.levels, point.plane).ravel()
-                row = csr_array((weight, (np.zeros(at.size, dtype=np.intp), at)), shape=row.shape)
+                row = scipy.sparse.csr_array((weight, (np.zeros(at.size, dtype=np.intp), at)), shape=row.shape)
             parts.append(([i], row))
         return ordered(parts, n_levels * n_plane)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array, vstack
+import scipy
 
 from stack3d.layout import Floats
 from stack3d.meshes import Ints
@@ -14,12 +14,12 @@ SIDES_OF_TRIANGLE = np.array([[0, 1], [1, 2], [0, 2]])
 """Edges of a triangle."""
 
 
-def ordered(parts: list[tuple[list[int], csr_array]], size: int) -> csr_array:
+def ordered(parts: list[tuple[list[int], scipy.sparse.csr_array]], size: int) -> scipy.sparse.csr_array:
     """Rows of groups of places in the order of all places; shape (places, size)."""
     if not parts:
-        return csr_array((0, size))
+        return scipy.sparse.csr_array((0, size))
     order = np.concatenate([members for members, _ in parts])
-    return csr_array(csr_array(vstack([rows for _, rows in parts]))[np.argsort(order)])
+    return scipy.sparse.csr_array(scipy.sparse.csr_array(scipy.sparse.vstack([rows for _, rows in parts]))[np.argsort(order)])
 
 
 class AtPoint(NamedTuple):

@@ -7,8 +7,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csc_array
-from scipy.sparse.linalg import splu
+import scipy
 
 from stack3d.grids import Grid
 from stack3d.layout import Floats
@@ -26,7 +25,7 @@ def assembled(apply: Callable[[Floats], Floats], free: Floats) -> Any:
 
     Returns
     -------
-    csc_array, shape (nodes, nodes)
+    scipy.sparse.csc_array, shape (nodes, nodes)
     """
     index, solid = np.arange(free.size).reshape(free.shape), free != 0
     rows, columns, entries = [], [], []
@@ -44,7 +43,7 @@ def assembled(apply: Callable[[Floats], Floats], free: Floats) -> Any:
     still = index[~solid]
     rows, columns = [*rows, still], [*columns, still]
     values = np.concatenate([*entries, np.ones(still.size)])
-    return csc_array((values, (np.concatenate(rows), np.concatenate(columns))), shape=(free.size, free.size))
+    return scipy.sparse.csc_array((values, (np.concatenate(rows), np.concatenate(columns))), shape=(free.size, free.size))
 
 
 def expected_entries(grid: Grid) -> float:
@@ -64,7 +63,9 @@ class SmallFactors:
 
     def __init__(self, apply: Callable[[Floats], Floats], free: Floats) -> None:
         matrix = assembled(apply, free)
-        self._factors = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+        self._factors = scipy.sparse.linalg.splu(
+            matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        )
 
     def solve(self, load: Floats) -> Floats:
         """Solution for a nodal load."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
-from scipy.optimize import nnls
+import scipy
 
 from stack3d.layout import Floats
 
@@ -91,7 +90,7 @@ def foster(resistances: Floats, time_constants: Floats, times: Floats, most: int
     def fitted(constants: Floats) -> Foster:
         basis = -np.expm1(-np.divide.outer(times, constants)) * weight[:, None]
         rows, answer = np.vstack([basis, np.full(constants.size, KEPT / total)]), np.append(wanted * weight, KEPT)
-        found, _ = nnls(rows, answer, maxiter=100 * constants.size)
+        found, _ = scipy.optimize.nnls(rows, answer, maxiter=100 * constants.size)
         kept = found > 1e-9 * total
         return Foster(found[kept] * total / found[kept].sum(), constants[kept])
 
