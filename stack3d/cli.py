@@ -30,10 +30,26 @@ from stack3d.errors import (
     unknown_name,
 )
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-Scenarios = Annotated[list[str], typer.Argument(help="Scenario files, or names of shipped scenarios.", metavar="SCENARIO...")]
-One = Annotated[str, typer.Argument(help="A scenario file, or the name of a shipped one.", metavar="SCENARIO")]
+
+def _known(incomplete: str) -> list[str]:
+    """Names of scenarios, and files here, that begin so: what a shell offers."""
+    from stack3d.decks.finding import available
+
+    names = [*available("scenarios"), *(path.name for path in sorted(Path().glob("*.yaml")))]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+SOME: dict[str, Any] = {
+    "help": "Scenario files, or names of shipped scenarios.",
+    "metavar": "SCENARIO...",
+    "autocompletion": _known,
+}
+Scenarios = Annotated[list[str], typer.Argument(**SOME)]
+One = Annotated[
+    str, typer.Argument(help="A scenario file, or the name of a shipped one.", metavar="SCENARIO", autocompletion=_known)
+]
 Overrides = Annotated[
     list[str],
     typer.Option("--set", help="Override a dotted key, in order: --set cooling.ambient='85 degC'.", metavar="KEY=VALUE"),
@@ -84,7 +100,7 @@ def _parsed(texts: list[str]) -> list[tuple[str, Any]]:
 
 @app.command()
 def run(
-    scenarios: Scenarios,
+    scenarios: Annotated[list[str] | None, typer.Argument(**SOME)] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Root of the results.")] = Path("results"),
     overrides: Overrides = [],  # noqa: B006  (typer reads it, nobody changes it)
     force: Annotated[bool, typer.Option("--force", help="Run cases again that are done and unchanged.")] = False,
@@ -102,6 +118,9 @@ def run(
     ] = False,
 ) -> None:
     """Run cases and their sweeps; what is done and unchanged is skipped, and one bad case stops nothing."""
+    if not scenarios:
+        _offer()
+        return
     from stack3d import study
     from stack3d.progress import observer_for, study_observer
 
@@ -145,6 +164,13 @@ def run(
         raise typer.Exit(EXIT_SOME_FAILED)
     if failed or missed:
         raise typer.Exit(code or EXIT_SOLVER)
+
+
+def _offer() -> None:
+    """Say which scenarios there are, and how to make one."""
+    typer.echo("Scenarios that can be run by name:")
+    list_("scenarios")
+    typer.echo("stack3d run NAME runs one; stack3d new NAME writes one of your own, with comments.")
 
 
 @app.command()
@@ -467,6 +493,18 @@ def validate_models() -> None:
         )
     if not all(r.holds for r in rows):
         raise typer.Exit(EXIT_OTHER)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the scenario; the file is NAME.yaml.", metavar="NAME")],
+    kind: Annotated[str, typer.Option("--kind", help="What to start from: chip, package or device.")] = "chip",
+) -> None:
+    """Write a commented scenario to start from."""
+    from stack3d.decks.starting import start
+
+    path = start(name, kind, Path())
+    typer.echo(f"{path}: a {kind} to change; stack3d validate {path}, then stack3d run {path}")
 
 
 @app.command(name="list")

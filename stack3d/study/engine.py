@@ -45,7 +45,8 @@ def workers_for(n_cases: int) -> int:
 def here(queue: Queue, watch: StudyObserver, ranks: Ranks, observer: Observer, *, alone: bool) -> Iterator[Report]:
     """Run cases one after the other in this process; more may join the queue after each report.
 
-    Several cases get one BLAS thread, as in a worker, so that numbers do not depend on where a case ran.
+    Several cases get one BLAS thread whatever the environment says, as in a worker, so that numbers do not depend on where
+    a case ran.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def here(queue: Queue, watch: StudyObserver, ranks: Ranks, observer: Observer, *
     observer : Observer
         Told of the stages of a case.
     alone : bool
-        Whether there is one case, which may have all threads.
+        Whether there is one case, which may have the threads that the environment names.
     """
     import scipy.linalg  # noqa: F401  (brings the BLAS whose threads are limited)
     from threadpoolctl import threadpool_limits
