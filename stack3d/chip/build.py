@@ -36,8 +36,8 @@ def _traced(scenario: Scenario, sources: tuple[HeatSource, ...]) -> tuple[tuple[
     for source in sources:
         told, traced = source.power, mean.get(source.name, source.power)
         if abs(told - traced) > TOLD * max(abs(told), abs(traced)):
-            text = f"power.sources: {source.name!r} says {told:g} W, its column of the trace has a mean of {traced:g} W; the trace counts"
-            warnings.warn(ValidityWarning(text), stacklevel=2)
+            text = f"{source.name!r} says {told:g} W, its column of the trace has a mean of {traced:g} W; the trace counts"
+            warnings.warn(ValidityWarning(f"power.sources: {text}"), stacklevel=2)
     return tuple(replace(s, power=mean.get(s.name, s.power)) for s in sources), found
 
 
