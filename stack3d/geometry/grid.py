@@ -17,6 +17,8 @@ from stack3d.schema.numerics import MeshDeck
 MOST_ELEMENTS = 20_000
 """Along one interval; more come from a misplaced unit."""
 
+MOST_THROUGH = 3_000
+"""Through one layer; a stack so tall beside its footprint is one of another kind, and solvers lose its small temperatures."""
 PER_LENGTH = 4
 """Elements of a source for one in the depth to which heat has come by the first output; two there at least."""
 MERGE = 1e-3
@@ -220,6 +222,10 @@ def element_heights(
             z.append(np.array([layer.z0]))
             owner.append(i)
         lines = spacing.lines(layer.z0, layer.z1, mesh.per_layer)
+        if lines.size > MOST_THROUGH + 1:
+            sizes = f"{layer.thickness:.3g} m thick over a footprint {target * mesh.lateral:.3g} m wide"
+            most = f"{lines.size - 1} elements through it, at most {MOST_THROUGH}"
+            raise DeckError(Problem("geometry", f"layer {layer.name!r} is {sizes}: {most}; is a size in the right unit?"))
         z.append(lines[1:])
         owner += [i] * (lines.size - 1)
     return np.concatenate(z), np.array(owner, dtype=np.intp)
