@@ -68,8 +68,8 @@ def trials(setting: Setting) -> Iterator[tuple[str, dict[str, Any], str, str | N
     if setting.kind == "scenarios":
         tiny = {k: v for k, v in TINY.items() if k not in ("geometry.tiers.repeat", "workload.tile", "cooling.ambient")}
         scenario = decks.load(setting.deck).scenario
-        own = {"sweep": {}, "expect": {}, "solver.backend": "tensor"}
-        own |= {"solver.mesh": COARSE} if scenario.solver.mesh.cells == "hex" else {}
+        own: dict[str, Any] = {"sweep": {}, "expect": {}}
+        own |= {"solver.backend": "tensor", "solver.mesh": COARSE} if scenario.solver.mesh.cells == "hex" else {}
         if scenario.workload is not None:
             life = {k: v for k, v in tiny.items() if k in ("monte_carlo.samples", "workload.test_samples")}
             life |= {"lifetime.epochs": min(2, scenario.lifetime.epochs)} if scenario.lifetime is not None else {}
