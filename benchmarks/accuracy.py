@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import neutral
 from error_decks import DECKS, box, film
 
@@ -26,6 +25,7 @@ from stack3d.errors import Stack3dError
 from stack3d.heat.meshing import meshed
 from stack3d.progress import Silent
 
+REFERENCE = Path(__file__).resolve().parents[1] / "tests" / "reference" / "thermal"
 MOST = 2_500_000
 """Unknowns of a profile that is tried beside it."""
 HEATED = {
@@ -51,7 +51,7 @@ def cases() -> dict[str, tuple[Any, list[tuple[str, Any]]]]:
     found: dict[str, tuple[Any, list[tuple[str, Any]]]] = {name: (shipped(name), []) for name in HEATED}
     found["hbm_like_12high"] = DECKS["hbm_like_12high"], []
     for name in neutral.CASES:
-        found[name] = json.loads(neutral.scenario_text(ROOT / "tests" / "reference" / "thermal", name)), []
+        found[name] = json.loads(neutral.scenario_text(REFERENCE, name)), []
     for name in ("step_1ms_cap_spot", "pulse_20ms", "channels_5_200"):
         found[name] = DECKS[name], []
     found["spot_1.5 (fem)"] = DECKS["spot_1.5"], [("solver.backend", "fem")]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -95,6 +97,19 @@ def check(scenario: Scenario, *, solve: bool = False) -> Chip:
     return chip
 
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Variables of the environment by which a user says how many threads products take."""
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """One BLAS thread unless the environment names a number: in small products threads wait for each other."""
+    import scipy.linalg  # noqa: F401  (brings a BLAS of its own)
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(None if any(name in os.environ for name in THREADS) else 1)
+    return limits
+
+
 def run_case(
     scenario: Scenario,
     observer: Observer,
@@ -125,7 +140,7 @@ def run_case(
     """
     if until not in (None, "thermal"):
         raise DeckError(f"--until knows 'thermal', got {until!r}")
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, one_thread():
         warnings.simplefilter("always", ValidityWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         outcome = _run(scenario, observer, until, backends or Backends(), resume, key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -242,13 +242,16 @@ def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any], *, today: b
     if f"mvm/{prefix}accuracy_without" not in values:
         return f"{100 * loss:.2f} points lost {when.rstrip(',')}; attribution was switched off"
     gains = values[f"mvm/{prefix}accuracy_without"] - accuracy.mean()
-    chance = 2 * np.nan_to_num(values[f"mvm/{prefix}accuracy_without_error"])
+    told = _given_back(gains, 2 * np.nan_to_num(values[f"mvm/{prefix}accuracy_without_error"]), coordinates["mechanism"], loss)
+    return told.replace(" points lost", " points lost before the next write") if acts and not today else told
+
+
+def _given_back(gains: Floats, chance: Floats, mechanisms: Sequence[str], loss: float) -> str:
+    """Which mechanism alone gives most of a loss back, and the next two, where it is more than chance."""
     order = [int(i) for i in np.argsort(-gains, kind="stable") if gains[i] > chance[i]]
-    if not order or (best := order[0]) != int(np.argmax(gains)):
+    if not order or order[0] != int(np.argmax(gains)):
         return f"no single mechanism: {100 * loss:.2f} points are lost, and no one of them alone gives any back"
-    name = str(coordinates["mechanism"][best]).replace("_", " ")
-    back = "all" if gains[best] >= loss else f"{100 * gains[best]:.2f}"
-    more = [f"{str(coordinates['mechanism'][i]).replace('_', ' ')} {100 * gains[i]:.2f}" for i in order[1:3]]
-    rest = f", without {', '.join(more)}" if more else ""
-    lost = f"{100 * loss:.2f} points lost{' before the next write' if acts and not today else ''}"
-    return f"{name}: without it {back} of the {lost} would come back{rest}"
+    (name, best), *more = [(str(mechanisms[i]).replace("_", " "), 100 * float(gains[i])) for i in order[:3]]
+    back = "all" if best >= 100 * loss else f"{best:.2f}"
+    rest = f", without {', '.join(f'{other} {gain:.2f}' for other, gain in more)}" if more else ""
+    return f"{name}: without it {back} of the {100 * loss:.2f} points lost would come back{rest}"

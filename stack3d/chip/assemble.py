@@ -176,21 +176,33 @@ def build_computer(design: Design, n_tiers: int, sites: Sequence[Site], problems
     if copies is None:
         return None
     network = replace(origin.network, copies=copies, packing=one.packing)
-    built = {
-        part.name: _named(matrix, part.name)
-        for name, names in copies.items()
-        for copy in names
-        for part, matrix in zip(network.parts(name, copy), one.single[name], strict=True)
-    }
-    tiles = tuple(t for m in built.values() for t in m.tiles)
+    built = _copied(one, network)
+    tiles = [t for m in built.values() for t in m.tiles]
     if len(tiles) > len(sites):  # says what is missing before anything is computed
         collected(lambda: place("spread", tiles, sites), problems)
         return None
     computer = _calibrated(design, one, network, built, origin)
-    targets = {name: m.target_conductances() for name, m in computer.matrices.items()}
-    activities, work = computer.activities(targets), design.work
-    collected(lambda: power.pipeline(activities, work.periphery, work.rate, computer.activation_macs), problems)
+    problems += _too_slow(computer)
     return computer
+
+
+def _copied(one: Mapped, network: networks.Network) -> dict[str, mvm.AnalogMatrix]:
+    """Matrices of all copies of all layers, by name."""
+    return {
+        part.name: _named(matrix, part.name)
+        for name, copies in network.copies.items()
+        for copy in copies
+        for part, matrix in zip(network.parts(name, copy), one.single[name], strict=True)
+    }
+
+
+def _too_slow(computer: Computer) -> list[Problem]:
+    """The mistake of a rate that the pipeline cannot keep."""
+    problems: list[Problem] = []
+    targets = {name: m.target_conductances() for name, m in computer.matrices.items()}
+    activities, work = computer.activities(targets), computer.design.work
+    collected(lambda: power.pipeline(activities, work.periphery, work.rate, computer.activation_macs), problems)
+    return problems
 
 
 def _calibrated(

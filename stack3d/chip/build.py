@@ -14,6 +14,9 @@ from stack3d.layout import HeatSource
 from stack3d.schema.scenario import Scenario
 from stack3d.workload import trace
 
+TOLD = 0.01
+"""By how much of the larger the power of a source may differ from the mean of its trace before a run says so."""
+
 
 def _traced(scenario: Scenario, sources: tuple[HeatSource, ...]) -> tuple[tuple[HeatSource, ...], trace.PowerTrace | None]:
     """Explicit sources at their mean power, and their trace; raises DeckError for blocks that are no sources."""
@@ -29,8 +32,13 @@ def _traced(scenario: Scenario, sources: tuple[HeatSource, ...]) -> tuple[tuple[
     ]
     if problems:
         raise DeckError(problems)
-    mean = dict(zip(found.blocks, found.mean))
-    return tuple(replace(s, power=float(mean.get(s.name, s.power))) for s in sources), found
+    mean = {block: float(power) for block, power in zip(found.blocks, found.mean)}
+    for source in sources:
+        told, traced = source.power, mean.get(source.name, source.power)
+        if abs(told - traced) > TOLD * max(abs(told), abs(traced)):
+            text = f"{source.name!r} says {told:g} W, its column of the trace has a mean of {traced:g} W; the trace counts"
+            warnings.warn(ValidityWarning(f"power.sources: {text}"), stacklevel=2)
+    return tuple(replace(s, power=mean.get(s.name, s.power)) for s in sources), found
 
 
 def build_chip(scenario: Scenario, found: list[Problem] | None = None) -> Chip:

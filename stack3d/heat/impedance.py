@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -41,8 +42,17 @@ def check_impedance(chip: Chip) -> list[Problem]:
         return [Problem("impedance", "wants power.sources: each is switched on alone")]
     if channel_runs(chip.stack):
         return [Problem("impedance", "does not go with channels: a coolant carries heat one way, so that no network answers")]
-    problems = []
     taken = [*names, *(probe.name for probe in chip.scenario.probes)]
+    problems = _mistakes_of_groups(chip, deck, taken)
+    for name in sorted({name for name in taken if taken.count(name) > 1}):
+        problems.append(Problem("probes", f"{name!r} names two of sources and probes, which impedance tells apart by name"))
+    return problems
+
+
+def _mistakes_of_groups(chip: Chip, deck: ImpedanceDeck, taken: Sequence[str]) -> list[Problem]:
+    """Groups whose name is `taken`, members that are no sources, and groups without a power to share."""
+    names = [source.name for source in chip.sources]
+    problems = []
     for group, members in deck.groups.items():
         key = f"impedance.groups.{group}"
         if group in taken:
@@ -53,8 +63,6 @@ def check_impedance(chip: Chip) -> list[Problem]:
                 problems.append(Problem(key, message))
         if not problems and not sum(s.power for s in chip.sources if s.name in members) > 0:
             problems.append(Problem(key, "has no power to be shared by: give its sources powers above zero"))
-    for name in sorted({name for name in taken if taken.count(name) > 1}):
-        problems.append(Problem("probes", f"{name!r} names two of sources and probes, which impedance tells apart by name"))
     return problems
 
 

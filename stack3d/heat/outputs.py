@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -25,15 +26,30 @@ class HeatOutput(Output, ABC):
         """Put its variables into the `record`: of a steady case, of the first epoch, of each output of a transient."""
 
 
+Peaks = Mapping[str, tuple[float, tuple[float, float, float]]]
+"""Largest temperature of each layer [K] and where it is [m]."""
+
+
 def thermal_values(chip: Chip, solution: ThermalSolution, *, outside: bool = True) -> Record:
     """Variables of ``/thermal`` and their coordinates, with those of other packages unless told without."""
-    stack, scenario, field = chip.stack, chip.scenario, solution.field
-    names = [layer.name for layer in stack.layers]
-    peaks = {name: field.layer_peak(name) for name in names}
+    record = Record()
+    peaks = {layer.name: solution.field.layer_peak(layer.name) for layer in chip.stack.layers}
+    _put_layers(chip, solution, peaks, record)
+    _put_channels(chip, solution, record)
+    _put_tiers(chip, solution, peaks, record)
+    _put_probes_and_maps(chip, solution, record)
+    if outside:
+        for output in registered(HeatOutput):  # type: ignore[type-abstract]  # chooses, makes none
+            output.of_heat(chip, solution, record)
+    return record
+
+
+def _put_layers(chip: Chip, solution: ThermalSolution, peaks: Peaks, record: Record) -> None:
+    """Temperatures of the layers, and the heat that goes in and out of the stack."""
+    names, field = list(peaks), solution.field
     heated = {source.layer for source in chip.sources}
     hottest = max(names, key=lambda n: (round(peaks[n][0], 9), n in heated))
     faces = ["top", "bottom", "sides", *(f for f in solution.face_heat if f not in ("top", "bottom", "sides"))]
-    record = Record()
     record.along("layer", names)
     record.along("axis", list("xyz"))
     record.along("face", faces)
@@ -47,32 +63,43 @@ def thermal_values(chip: Chip, solution: ThermalSolution, *, outside: bool = Tru
     record.put("thermal/face_heat", [solution.face_heat.get(f, 0.0) for f in faces])
     record.put("thermal/heat_balance_error", solution.balance)
     record.put("thermal/thermal_resistance", _resistance(chip, solution, peaks[hottest][0]))
-    runs = channel_runs(stack)
-    if runs:
-        record.along("cavity", [run.layer for run in runs])
-        record.put("thermal/coolant_outlet_temperature", [solution.outlets[run.name].mean() for run in runs])
-        for name, of_runs in hydraulics(runs).items():
-            record.put(f"thermal/{name}", of_runs)
-    tiers = [layer.name for layer in stack.with_role("rram")]
-    if tiers:
-        nx, ny = scenario.tier_map
-        record.along("tier", range(len(tiers)))
-        _along_boxes(record, stack.layer(tiers[0]).extent, x=nx, y=ny)
-        record.put("thermal/temperature", [field.map(n, nx, ny) for n in tiers])
-        record.put("thermal/temperature_max", [peaks[n][0] for n in tiers])
-        record.put("thermal/temperature_mean", [field.layer_mean(n) for n in tiers])
-    if scenario.probes:
-        record.along("probe", [p.name for p in scenario.probes])
-        record.put("thermal/probe_temperature", [field.at(p.layer, p.x, p.y, p.z) for p in scenario.probes])
-    if scenario.maps:
-        nx, ny = scenario.maps.grid
-        record.along("map_layer", scenario.maps.layers)
-        _along_boxes(record, stack.layer(scenario.maps.layers[0]).extent, map_x=nx, map_y=ny)
-        record.put("thermal/map_temperature", [field.map(n, nx, ny) for n in scenario.maps.layers])
-    if outside:
-        for output in registered(HeatOutput):  # type: ignore[type-abstract]  # chooses, makes none
-            output.of_heat(chip, solution, record)
-    return record
+
+
+def _put_channels(chip: Chip, solution: ThermalSolution, record: Record) -> None:
+    """Coolant of every cavity, where there are any."""
+    runs = channel_runs(chip.stack)
+    if not runs:
+        return
+    record.along("cavity", [run.layer for run in runs])
+    record.put("thermal/coolant_outlet_temperature", [solution.outlets[run.name].mean() for run in runs])
+    for name, of_runs in hydraulics(runs).items():
+        record.put(f"thermal/{name}", of_runs)
+
+
+def _put_tiers(chip: Chip, solution: ThermalSolution, peaks: Peaks, record: Record) -> None:
+    """Maps, maxima and means of the tiers, where there are any."""
+    tiers = [layer.name for layer in chip.stack.with_role("rram")]
+    if not tiers:
+        return
+    (nx, ny), field = chip.scenario.tier_map, solution.field
+    record.along("tier", range(len(tiers)))
+    _along_boxes(record, chip.stack.layer(tiers[0]).extent, x=nx, y=ny)
+    record.put("thermal/temperature", [field.map(n, nx, ny) for n in tiers])
+    record.put("thermal/temperature_max", [peaks[n][0] for n in tiers])
+    record.put("thermal/temperature_mean", [field.layer_mean(n) for n in tiers])
+
+
+def _put_probes_and_maps(chip: Chip, solution: ThermalSolution, record: Record) -> None:
+    """Temperatures that the scenario asks for by place."""
+    probes, maps, field = chip.scenario.probes, chip.scenario.maps, solution.field
+    if probes:
+        record.along("probe", [p.name for p in probes])
+        record.put("thermal/probe_temperature", [field.at(p.layer, p.x, p.y, p.z) for p in probes])
+    if maps:
+        nx, ny = maps.grid
+        record.along("map_layer", maps.layers)
+        _along_boxes(record, chip.stack.layer(maps.layers[0]).extent, map_x=nx, map_y=ny)
+        record.put("thermal/map_temperature", [field.map(n, nx, ny) for n in maps.layers])
 
 
 def _along_boxes(record: Record, box: Rectangle, **counts: int) -> None:

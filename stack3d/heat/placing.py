@@ -13,6 +13,7 @@ from stack3d.chip.chip import Chip, ComputingChip
 from stack3d.errors import DeckError, Problem
 from stack3d.heat.site_heat import site_heat
 from stack3d.heat.trials import Trials
+from stack3d.layout import Floats
 from stack3d.schema.scenario import Scenario
 from stack3d.workload.placement import Site, SiteHeat, place
 from stack3d.workload.power import heated_place, tier_boundaries
@@ -93,25 +94,15 @@ def _arranged(chip: ComputingChip, wanted: Any, known: dict[int, SiteHeat] | Non
     Layers of a hybrid part go to its tiers, the others to the tiers that are left. `known` keeps the thermal responses, by
     part, that a strategy asks for; None refuses to find any.
     """
-    scenario, stack, computer = chip.scenario, chip.stack, chip.computer
-    sites = chip.sites
-    targets = {name: m.target_conductances() for name, m in computer.matrices.items()}
-    special = {t for part in scenario.hybrid for t in part.tiers}
-    elsewhere = {layer for part in scenario.hybrid for layer in part.layers}
-    groups = [(set(part.layers), set(part.tiers)) for part in scenario.hybrid]
-    tier_of = {layer.name: i for i, layer in enumerate(stack.with_role("rram"))}
-    groups.append(({layer.name for layer in computer.network.layers} - elsewhere, set(tier_of.values()) - special))
+    stack, computer = chip.stack, chip.computer
     chosen: dict[int, Site] = {}
-    for part, (layers, tiers) in enumerate(groups):
-        mine = [i for i, tile in enumerate(computer.tiles) if computer.layer_of[tile.layer] in layers]
-        free = [site for site in sites if tier_of[site[0]] in tiers]
+    for part, (mine, free) in enumerate(_parts(chip)):
 
         def heat_of(required: NDArray[np.intp], part: int = part, mine: list[int] = mine, free: list[Site] = free) -> SiteHeat:
             if known is None:
                 raise _HeatIsAskedError
             if part not in known:
-                energies = computer.energies(replace(computer, hops=(1,) * len(computer.tiles)).activities(targets))
-                powers = {name: chip.mean_rate * e[mine] for name, e in energies.items()}
+                powers = {name: watts[mine] for name, watts in _powers_one_tier_away(chip).items()}
                 known[part] = site_heat(chip, free, powers, required)
             return replace(known[part], margin=margin)
 
@@ -121,3 +112,27 @@ def _arranged(chip: ComputingChip, wanted: Any, known: dict[int, SiteHeat] | Non
     hubs = [heated_place(stack, site, "link", computer.design.periphery)[0] for site in places]
     hops = tuple(tier_boundaries(stack, site[0], hub) for site, hub in zip(places, hubs))
     return replace(chip, computer=replace(computer, places=places, hops=hops))
+
+
+def _parts(chip: ComputingChip) -> list[tuple[list[int], list[Site]]]:
+    """Tiles and the sites that are free for them: of every hybrid part, then of all the rest."""
+    hybrid, computer = chip.scenario.hybrid, chip.computer
+    tier_of = {layer.name: i for i, layer in enumerate(chip.stack.with_role("rram"))}
+    groups = [(set(part.layers), set(part.tiers)) for part in hybrid]
+    layers, tiers = {layer.name for layer in computer.network.layers}, set(tier_of.values())
+    groups.append((layers.difference(*(part.layers for part in hybrid)), tiers.difference(*(part.tiers for part in hybrid))))
+    return [
+        (
+            [i for i, tile in enumerate(computer.tiles) if computer.layer_of[tile.layer] in layers],
+            [site for site in chip.sites if tier_of[site[0]] in tiers],
+        )
+        for layers, tiers in groups
+    ]
+
+
+def _powers_one_tier_away(chip: ComputingChip) -> dict[str, Floats]:
+    """Power of each tile by component as programmed, its logic one tier boundary away, shape (tiles,). [W]"""
+    computer = chip.computer
+    targets = {name: m.target_conductances() for name, m in computer.matrices.items()}
+    activities = replace(computer, hops=(1,) * len(computer.tiles)).activities(targets)
+    return {name: chip.mean_rate * energy for name, energy in computer.energies(activities).items()}

@@ -55,41 +55,23 @@ def site_heat(chip: ComputingChip, sites: Sequence[Site], powers: Mapping[str, F
     sites; other stacks take one per heated box, on a coarser grid, for the required sites and some more, evenly picked: half
     of them above or below the required ones, where converters in the logic die heat the same spot.
     """
-    scenario, stack, sources = chip.scenario, chip.stack, chip.sources
-    linear, mesh = stack.held_at(), scenario.solver.mesh
-    chosen = np.arange(len(sites))
-    solver = TensorSolver(Bricks(build_grid(linear, list(sources), mesh, [])).problem(linear, scenario.cooling))
+    stack, sources = chip.stack, chip.sources
+    solver, chosen = _superposing(chip), np.arange(len(sites))
     if not solver.is_direct:
-        coarse = mesh.model_copy(update={"lateral": min(mesh.lateral, RESPONSE_LINES), "refinement": 1.0})
-        solver = TensorSolver(Bricks(build_grid(linear, [], coarse, [])).problem(linear, scenario.cooling))
-        solver = solver.with_tolerance(RESPONSE_TOLERANCE)
-        above = {sites[int(i)][1].centre for i in required}
-        others = np.setdiff1d(chosen, required)
-        columns = np.array([i for i in others if sites[int(i)][1].centre in above], dtype=np.intp)
-        more = max(0, MOST_SOLVES - required.size)
-        near = _spaced(columns, more // 2)
-        chosen = np.union1d(required, [*near, *_spaced(np.setdiff1d(others, near), more - near.size)])
+        solver, chosen = _superposing(chip, RESPONSE_LINES).with_tolerance(RESPONSE_TOLERANCE), _some(sites, required)
     known = [sites[int(i)] for i in chosen]
-    periphery = chip.computer.design.periphery
     heated: dict[Site, int] = {}
     spots: list[list[Place]] = [[Box(layer, box) for layer, box in known]]
     groups: dict[tuple[tuple[int, float], ...], Floats] = {}
     for component, watts in powers.items():
-        where = [heated_place(stack, site, component, periphery) for site in known]
+        where = [heated_place(stack, site, component, chip.computer.design.periphery) for site in known]
         indices = [heated.setdefault(place, len(heated)) for place in where]
         spots.append([_middle(stack, layer, site[1]) for (layer, _), site in zip(where, known)])
-        factors = [1.0] * len(known)
-        if component == "link" and periphery.link is not None:
-            link = periphery.link
-            hops = [tier_boundaries(stack, site[0], hub) for site, (hub, _) in zip(known, where)]
-            factors = [(link.bit + h * link.tier) / ((link.bit + link.tier) or 1.0) for h in hops]
-        key = tuple(zip(indices, factors))
+        key = tuple(zip(indices, _factors(chip, component, known, where)))
         groups[key] = groups.get(key, np.zeros(watts.size)) + watts
     boxes = [HeatSource(f"site{i}", layer, box, 0.0) for i, (layer, box) in enumerate(heated)]
     spots += [[_middle(stack, s.layer, s.extent)] * len(known) for s in sources]
-    places = list(dict.fromkeys(place for row in spots for place in row))
-    order = {place: i for i, place in enumerate(places)}
-    seen = np.array(list(dict.fromkeys(tuple(order[place] for place in row) for row in spots)))
+    places, seen = _without_repeats(spots)
     response = thermal_response(solver, [*boxes, *sources], places)
     explicit = response.matrix[:, len(boxes) :] @ np.array([s.power for s in sources])
     return SiteHeat(
@@ -98,3 +80,37 @@ def site_heat(chip: ComputingChip, sites: Sequence[Site], powers: Mapping[str, F
         (response.unpowered + explicit)[seen],
         chosen,
     )
+
+
+def _superposing(chip: ComputingChip, lines: int | None = None) -> TensorSolver:
+    """A solver with conductivities held at 300 K; with at most so many elements across, sources then get no lines."""
+    linear, mesh, sources = chip.stack.held_at(), chip.scenario.solver.mesh, list(chip.sources)
+    if lines is not None:
+        mesh, sources = mesh.model_copy(update={"lateral": min(mesh.lateral, lines), "refinement": 1.0}), []
+    return TensorSolver(Bricks(build_grid(linear, sources, mesh, [])).problem(linear, chip.scenario.cooling))
+
+
+def _some(sites: Sequence[Site], required: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The required sites and some more, half of them above or below a required one."""
+    above = {sites[int(i)][1].centre for i in required}
+    others = np.setdiff1d(np.arange(len(sites)), required)
+    columns = np.array([i for i in others if sites[int(i)][1].centre in above], dtype=np.intp)
+    more = max(0, MOST_SOLVES - required.size)
+    near = _spaced(columns, more // 2)
+    return np.union1d(required, [*near, *_spaced(np.setdiff1d(others, near), more - near.size)])
+
+
+def _factors(chip: ComputingChip, component: str, sites: Sequence[Site], where: Sequence[Site]) -> list[float]:
+    """Power of a component by site, which heats `where`, over what it is for one tier boundary; of links alone not 1. [-]"""
+    link = chip.computer.design.periphery.link
+    if component != "link" or link is None:
+        return [1.0] * len(sites)
+    hops = [tier_boundaries(chip.stack, site[0], hub) for site, (hub, _) in zip(sites, where)]
+    return [(link.bit + h * link.tier) / ((link.bit + link.tier) or 1.0) for h in hops]
+
+
+def _without_repeats(rows: Sequence[Sequence[Place]]) -> tuple[list[Place], NDArray[np.intp]]:
+    """All places of some rows, and the rows as indices of them, shape (rows, columns); each once."""
+    places = list(dict.fromkeys(place for row in rows for place in row))
+    order = {place: i for i, place in enumerate(places)}
+    return places, np.array(list(dict.fromkeys(tuple(order[place] for place in row) for row in rows)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from stack3d.devices.build import build_device, drawn, posterior_draws
 from stack3d.devices.model import DeviceModel
 from stack3d.life.history import History, curve
 from stack3d.life.life import Life
+from stack3d.life.periods import Curve
 from stack3d.record import Record
 from stack3d.schema.device import BANDS
 from stack3d.schema.life import LifetimeDeck
@@ -24,31 +26,41 @@ def add_band(history: History, lifetime: LifetimeDeck, record: Record) -> None:
     Low and high are then the curves of the least and the most accurate draw: the same chips, so that what is not known of the
     device stands apart from how chips differ.
     """
-    start, plan, computer = history.start, history.plan, history.start.computer
-    decks = {name: device.device for name, device in computer.devices.items()}
-    fitted = any(posterior_draws(deck) for deck in decks.values())
-    lives = [_other(start, {name: build_device(deck, band) for name, deck in decks.items()}) for band in BANDS]
-    curves = [curve(life, history.times, history.climates, plan) for life in lives]
-    if fitted:
-        for index in range(DRAWS):
-            devices = {n: build_device(drawn(d, index) if posterior_draws(d) else d) for n, d in decks.items()}
-            lives.append(_other(start, devices))
-            curves.append(curve(lives[-1], history.times, history.climates, plan))
+    lives, loss = _lives(history.start), lifetime.accuracy_loss
+    curves = [curve(life, history.times, history.climates, history.plan) for life in lives]
+    if len(lives) > len(BANDS):
         draws = np.array([c.over_periods()[0] for c in curves[len(BANDS) :]])
         record.put("mvm/accuracy_draws", draws.mean(axis=2))
         record.along("posterior_draw", range(DRAWS))
         order = np.argsort([c.over_periods()[0].mean() for c in curves], kind="stable")
         chosen = [int(order[0]), BANDS.index("default"), int(order[-1])]
         lives, curves = [lives[i] for i in chosen], [curves[i] for i in chosen]
-    loss = lifetime.accuracy_loss
     record.put("mvm/accuracy_band", [c.over_periods()[0] for c in curves])
-    lost = [c.time_to_loss(computer.float_accuracy, loss) for c in curves]
+    lost = [c.time_to_loss(history.start.computer.float_accuracy, loss) for c in curves]
     record.put("mvm/time_to_accuracy_loss_band", lost)
-    alone = [policy for policy in plan if not policy.renews]
-    held = curves if len(alone) == len(plan) else [curve(a, history.times, history.climates, alone) for a in lives]
+    held = _left_alone(history, lives, curves)
     holds = [c.of_the_mean().time_to_loss(float(c.accuracy[0].mean()), loss)[0] for c in held]
     record.put("reliability/hold_interval_band", holds)
     record.along("band", BANDS)
+
+
+def _lives(start: Life) -> list[Life]:
+    """Fresh chips at the ends and the middle of the bands; then of draws, where a device has a posterior."""
+    decks = {name: device.device for name, device in start.computer.devices.items()}
+    lives = [_other(start, {name: build_device(deck, band) for name, deck in decks.items()}) for band in BANDS]
+    if any(posterior_draws(deck) for deck in decks.values()):
+        for index in range(DRAWS):
+            devices = {n: build_device(drawn(d, index) if posterior_draws(d) else d) for n, d in decks.items()}
+            lives.append(_other(start, devices))
+    return lives
+
+
+def _left_alone(history: History, lives: Sequence[Life], curves: Sequence[Curve]) -> Sequence[Curve]:
+    """Curves of the same chips without policies that write again; those that are known where there is none."""
+    alone = [policy for policy in history.plan if not policy.renews]
+    if len(alone) == len(history.plan):
+        return curves
+    return [curve(life, history.times, history.climates, alone) for life in lives]
 
 
 def _other(life: Life, devices: dict[str, DeviceModel]) -> Life:

@@ -58,37 +58,46 @@ def _stored(climate: Climate) -> dict[str, NDArray[np.float64]]:
 
 def save(path: Path, key: str, progress: Progress) -> None:
     """Write beside and rename; `key` says what the checkpoint belongs to."""
-    life, swing = progress.life, progress.swing
-    arrays: dict[str, Any] = {
-        "times": np.array(progress.times),
-        "ahead": np.array(progress.ahead),
-        "field": progress.field,
-        "tile_energy": life.bill.tile_energy,
+    bill = progress.life.bill
+    facts = {
+        "key": key,
+        "fresh_accuracy": progress.life.fresh_accuracy,
+        "bill": [bill.refreshes, bill.pulses, bill.energy],
+        "upkeep": [bill.upkeep.passes, bill.upkeep.macs],
     }
+    with storage.beside(path) as scratch:
+        with scratch.open("wb") as file:
+            np.savez(file, facts=np.array(json.dumps(facts)), **_of_life(progress.life), **_of_epochs(progress))
+        storage.seal(scratch)
+
+
+def _of_life(life: Life) -> dict[str, Any]:
+    """Arrays of the chips as they are now, their bill and what they have added up."""
+    arrays: dict[str, Any] = {"tile_energy": life.bill.tile_energy, "upkeep/reads": life.bill.upkeep.reads}
     for layer, state in life.population.states.items():
         arrays |= {f"state/{layer}/{name}": value for name, value in state.arrays().items()}
     arrays |= {f"reference/{layer}": value for layer, value in life.reference.items()}
     arrays |= {f"calibrated/{layer}": value for layer, value in life.calibrated.items()}
-    arrays |= {"upkeep/reads": life.bill.upkeep.reads}
-    arrays |= {f"between/{i}": np.append(t, value) for i, (t, value) in enumerate(progress.between.items())}
     arrays |= {f"totals/{f.name}": getattr(life.totals, f.name) for f in fields(Totals) if f.name != "others"}
     arrays |= {f"other/{name}": value for name, value in life.totals.others.items()}
+    return arrays
+
+
+def _of_epochs(progress: Progress) -> dict[str, Any]:
+    """Arrays of the epochs: what was read in them, and their temperatures."""
+    arrays: dict[str, Any] = {
+        "times": np.array(progress.times),
+        "ahead": np.array(progress.ahead),
+        "field": progress.field,
+    }
+    arrays |= {f"between/{i}": np.append(t, value) for i, (t, value) in enumerate(progress.between.items())}
     arrays |= {f"row/{name}": value for name, value in over_time(progress.rows, progress.times).items()}
     for i, climate in enumerate(progress.climates):
         arrays |= {f"climate/{i}/{name}": value for name, value in _stored(climate).items()}
-    if swing is not None:
+    if (swing := progress.swing) is not None:
         arrays |= {f"swing/{name}": value for name, value in _stored(swing.climate).items()}
         arrays |= {f"swing/{f.name}": getattr(swing, f.name) for f in fields(swing) if f.name != "climate"}
-    facts = {
-        "key": key,
-        "fresh_accuracy": life.fresh_accuracy,
-        "bill": [life.bill.refreshes, life.bill.pulses, life.bill.energy],
-        "upkeep": [life.bill.upkeep.passes, life.bill.upkeep.macs],
-    }
-    with storage.beside(path) as scratch:
-        with scratch.open("wb") as file:
-            np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
-        storage.seal(scratch)
+    return arrays
 
 
 def load(path: Path, key: str, start: Life) -> Progress | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,23 +68,10 @@ def read_out(
         Whether the signal-to-noise ratio of the layers is wanted, which costs as much as the rest.
     """
     computer, design = life.computer, life.computer.design
-    field_ = climate.working
-    seen = life.conductances(climate)
-    noise = life.population.read_noise(computer, field_, seen) if design.mvm.read_noise else {}
-    for name, cells in (ideal or {}).items():
-        seen[name] = np.where(cells, life.population.states[name].target, seen[name])
-        if name in noise:
-            noise[name] = np.where(cells, 0.0, noise[name]).astype(noise[name].dtype)
-    warm = {name: float(np.mean([field_[i].mean() for i, _ in computer.tiles_of(name)])) for name in computer.matrices}
+    seen, noise = _seen(life, climate, ideal or {})
+    warm = {n: float(np.mean([climate.working[i].mean() for i, _ in computer.tiles_of(n)])) for n in computer.matrices}
     matrices, wire_error = with_warm_wires(computer, warm, seen)
-    corrections: dict[str, mvm.Compensation] = {}
-    if ideal and life.calibrated:
-        asked = {n: np.where(cells, life.population.states[n].target, life.calibrated[n]) for n, cells in ideal.items()}
-        life = replace(life, calibrated={**life.calibrated, **asked})
-    for policy in plan:
-        matrices, more = policy.correct(life, matrices, seen, climate)
-        for name, one in more.items():
-            corrections[name] = corrections.get(name, mvm.Compensation()).then(one)
+    matrices, corrections = _corrected(_with_ideal(life, ideal or {}), climate, plan, matrices, seen)
     if exact_converters:
         exact = mvm.Converter(None)
         matrices = {name: replace(m, dac=exact, adc=exact, input_slice_bits=None) for name, m in matrices.items()}
@@ -112,6 +100,37 @@ def read_out(
         np.asarray(confusion).reshape(-1, *np.shape(confusion)[-2:]).sum(axis=0),
         wire_error,
     )
+
+
+def _seen(life: Life, climate: Climate, ideal: Mapping[str, NDArray[np.float64]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a read sees of the cells, and its noise, by layer; `ideal` cells are at their targets, without noise. [S]"""
+    seen = life.conductances(climate)
+    noise = life.population.read_noise(life.computer, climate.working, seen) if life.computer.design.mvm.read_noise else {}
+    for name, cells in ideal.items():
+        seen[name] = np.where(cells, life.population.states[name].target, seen[name])
+        if name in noise:
+            noise[name] = np.where(cells, 0.0, noise[name]).astype(noise[name].dtype)
+    return seen, noise
+
+
+def _with_ideal(life: Life, ideal: Mapping[str, NDArray[np.float64]]) -> Life:
+    """The life whose last calibration, if it had one, saw `ideal` cells at their targets."""
+    if not (ideal and life.calibrated):
+        return life
+    asked = {n: np.where(cells, life.population.states[n].target, life.calibrated[n]) for n, cells in ideal.items()}
+    return replace(life, calibrated={**life.calibrated, **asked})
+
+
+def _corrected(
+    life: Life, climate: Climate, plan: Sequence[Policy], matrices: dict[str, mvm.AnalogMatrix], seen: Mapping[str, Any]
+) -> tuple[dict[str, mvm.AnalogMatrix], dict[str, mvm.Compensation]]:
+    """Matrices and digital corrections after all policies, by layer."""
+    corrections: dict[str, mvm.Compensation] = {}
+    for policy in plan:
+        matrices, more = policy.correct(life, matrices, seen, climate)
+        for name, one in more.items():
+            corrections[name] = corrections.get(name, mvm.Compensation()).then(one)
+    return matrices, corrections
 
 
 def reference_rng(life: Life) -> np.random.Generator:

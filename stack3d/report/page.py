@@ -123,28 +123,21 @@ def time_spent(facts: Facts) -> str:
 def provenance(facts: Facts) -> str:
     """Versions, seed, history, sources of the numbers, and the scenario itself."""
     attrs = facts.tree.attrs
-    assumed = [
-        (k, v.removeprefix("assumed: ")) for k, v in (facts.json("references") or {}).items() if v.startswith("assumed: ")
-    ]
-    sourced = [(k, v.removeprefix("source: ")) for k, v in (facts.json("references") or {}).items() if v.startswith("source: ")]
-    versions = ", ".join(f"{k} {v}" for k, v in (facts.json("versions") or {}).items())
-    overrides = ", ".join(facts.json("overrides") or []) or "none"
     facts_of_run = [
         ("scenario", facts.name),
         ("content hash", str(attrs.get("content_hash", ""))),
         ("history", str(attrs.get("history", ""))),
-        ("overrides", overrides),
+        ("overrides", ", ".join(facts.json("overrides") or []) or "none"),
         ("seed", str(attrs.get("seed", ""))),
-        ("versions", versions),
+        ("versions", ", ".join(f"{k} {v}" for k, v in (facts.json("versions") or {}).items())),
+        ("time", time_spent(facts)),
     ]
-    facts_of_run = [(what, value) for what, value in [*facts_of_run, ("time", time_spent(facts))] if value]
-    parts = [f"<h2>Where this comes from</h2>{table(facts_of_run, ('what', 'value'))}"]
-    if assumed:
-        parts.append(f"<details><summary>{len(assumed)} assumed numbers</summary>{table(assumed, ('key', 'why'))}</details>")
-    if sourced:
-        parts.append(
-            f"<details><summary>{len(sourced)} numbers with a source</summary>{table(sourced, ('key', 'source'))}</details>"
-        )
+    parts = [f"<h2>Where this comes from</h2>{table([row for row in facts_of_run if row[1]], ('what', 'value'))}"]
+    references = (facts.json("references") or {}).items()
+    for kind, said, why in (("assumed: ", "assumed numbers", "why"), ("source: ", "numbers with a source", "source")):
+        rows = [(key, text.removeprefix(kind)) for key, text in references if text.startswith(kind)]
+        if rows:
+            parts.append(f"<details><summary>{len(rows)} {said}</summary>{table(rows, ('key', why))}</details>")
     if "resolved_scenario" in attrs:
         scenario = escape(str(attrs["resolved_scenario"]))
         parts.append(f"<details><summary>the scenario with every deck spelled out</summary><pre>{scenario}</pre></details>")

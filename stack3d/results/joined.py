@@ -238,16 +238,23 @@ def join(folder: Path) -> xr.DataTree:
     root["wall_time"] = (tuple(study), seconds)
     for name, (unit, meaning) in fields.STUDY.items():
         root[name].attrs.update(units=unit, long_name=meaning)
-    for dimension in dimensions:
-        root = root.assign_coords({dimension["name"]: np.array(dimension["labels"])})
-        for name, values in dimension["beside"].items():
-            attrs = {"units": values["units"]} if "units" in values else {}
-            root = root.assign_coords({name: (dimension["name"], _column(values["values"]), attrs)})
+    root = root.assign_coords(_swept(dimensions))
     root.attrs = _attributes(manifest, contents)
     union = Union(contents)
     names = merged([list(dict.fromkeys(group for group, _ in content.variables)) for content in contents])
     groups = {f"/{name}": _group(contents, name, union, study) for name in names}
     return xr.DataTree.from_dict({"/": root, **{name: group for name, group in groups.items() if group is not None}})
+
+
+def _swept(dimensions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Coordinates of a study: the labels of each dimension, and the values of its keys beside them."""
+    found: dict[str, Any] = {}
+    for dimension in dimensions:
+        found[dimension["name"]] = np.array(dimension["labels"])
+        for name, values in dimension["beside"].items():
+            attrs = {"units": values["units"]} if "units" in values else {}
+            found[name] = (dimension["name"], _column(values["values"]), attrs)
+    return found
 
 
 def _column(values: list[Any]) -> AnyArray:
@@ -333,15 +340,13 @@ def _is_sound(manifest: Any) -> bool:
         return False
     try:
         shape = tuple(len(d["labels"]) for d in manifest["dimensions"])
-        named = all(
-            isinstance(d["name"], str) and d["keys"] is not None and d["beside"] is not None for d in manifest["dimensions"]
-        )
-        indices = {tuple(map(int, case["index"])) for case in manifest["cases"] if {"case", "dropped", "error"} <= {*case}}
-        named &= all(_is_hash(case["case"]) or not case["case"] for case in manifest["cases"])
+        named = all(isinstance(d["name"], str) and None not in (d["keys"], d["beside"]) for d in manifest["dimensions"])
+        cases = [(case["index"], case["case"], case["dropped"], case["error"]) for case in manifest["cases"]]
+        points = {tuple(map(int, index)) for index, *_ in cases}
     except (KeyError, TypeError, ValueError):
         return False
-    inside = all(len(i) == len(shape) and all(0 <= a < n for a, n in zip(i, shape)) for i in indices)
-    return named and inside and len(indices) == len(manifest["cases"]) == math.prod(shape)
+    hashed = all(_is_hash(case) or not case for _, case, *_ in cases)
+    return named and hashed and len(cases) == math.prod(shape) and points == set(np.ndindex(shape))
 
 
 def write_study(folder: Path) -> Path:

@@ -28,6 +28,7 @@ COMMANDS = {
     "report": ["{result}", "-o", "page.html"],
     "plot": ["{result}", "-o", "figures", "--figure", "{name}"],
     "export": ["{result}", "-o", "networks.cir"],
+    "new": ["{name}"],
     "list": ["{name}"],
     "schema": ["{name}"],
     "validate-models": [],

@@ -116,13 +116,12 @@ class FemSolver:
         heat, at, assembly, space = self.conduction, self.conduction.at, self.conduction.assembly, self.conduction.space
         films, fluxes, base = heat.film_loads, heat.flux_loads, heat.reference
         load = at.load(sources) + sum(fluxes.values())
+        drives = self._drives(references or {})
         # The mean rise is taken out first: A 1 is the film vector, known without the cancellation in the rows of A.
-        offsets = {name: self.problem.faces[name].reference - base for name in films}
-        varying = {name: heat.varying_film(name, values) for name, values in (references or {}).items()}
-        total = space.sum(load) + sum(space.sum(varying.get(n, film * offsets[n])) for n, film in films.items())
+        total = space.sum(load) + sum(space.sum(drive) for drive in drives.values())
         mean = 0.0 if assembly.is_fixed else total / sum(space.sum(film) for film in films.values())
         for name, film in films.items():
-            load = load + varying.get(name, film * offsets[name]) - film * mean
+            load = load + drives[name] - film * mean
         # lifted fixed temperatures dwarf the heat: the residual has to be small beside the heat, or in is not out
         scale = float(np.sqrt(space.sum(load**2))) or 1.0
         if at.follows_temperature:
@@ -132,10 +131,7 @@ class FemSolver:
             start = None if guess is None else at.at_unknowns(guess)[: space.own] - (mean + base)
             found = solved(assembly, load, self._solver, start=start, scale=scale)
         rise = found.values
-        left = {
-            name: space.sum(film * (rise + mean)) - space.sum(varying.get(name, film * offsets[name]))
-            for name, film in films.items()
-        }
+        left = {name: space.sum(film * (rise + mean)) - space.sum(drives[name]) for name, film in films.items()}
         left |= assembly.reactions(found.residual)
         heat_in = float(sum(s.power for s in sources)) + sum(space.sum(flux) for flux in fluxes.values())
         return ThermalSolution(
@@ -155,6 +151,12 @@ class FemSolver:
                 "seconds": {**self.seconds, "solve": time.perf_counter() - started},
             },
         )
+
+    def _drives(self, references: Mapping[str, Floats]) -> dict[str, Floats]:
+        """What the surroundings of each film bring in: film times their rise over the reference. [W]"""
+        heat = self.conduction
+        drives = {name: film * (self.problem.faces[name].reference - heat.reference) for name, film in heat.film_loads.items()}
+        return drives | {name: heat.varying_film(name, values) for name, values in references.items() if name in drives}
 
     def _start(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats]) -> Floats | None:
         """Rise over the reference at all local unknowns to begin with where K follows the temperature. [K]

@@ -1,0 +1,63 @@
+"""A scenario to start from, what there is to run, and what a shell completes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from stack3d import cli, decks
+from stack3d.case import check, run_case
+from stack3d.cli import arguments
+from stack3d.decks.starting import start, starters
+from stack3d.progress import Silent
+
+
+@pytest.mark.parametrize("kind", starters())
+def test_a_starting_point_is_a_scenario_with_comments_that_runs(kind: str, tmp_path: Path) -> None:
+    path = start("mine", kind, tmp_path)
+    text = path.read_text()
+    assert "{" + "name}" not in text and text.count("#") > 8 and f"results/{path.stem}" in text
+    case = decks.load(path, [("solver", "ci")])
+    check(case.scenario)
+    hottest = run_case(case.scenario, Silent(), until="thermal").values["thermal/layer_temperature_max"].max()
+    rise = hottest - decks.load(path).scenario.cooling.ambient
+    assert 1e-6 < rise < 100
+
+
+def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["stack3d", *words])
+    monkeypatch.setattr(cli.signals, "listen", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr()
+    return int(ended.value.code or 0), told.out + told.err
+
+
+def test_new_never_writes_over_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said(capsys, monkeypatch, "new", "mine", "--kind", "package") == (
+        0,
+        "mine.yaml: a package to change; stack3d validate mine.yaml, then stack3d run mine.yaml\n",
+    )
+    before = Path("mine.yaml").read_text()
+    code, text = said(capsys, monkeypatch, "new", "mine")
+    assert code == 2 and "mine.yaml is there already: choose another name" in text
+    assert Path("mine.yaml").read_text() == before and os.listdir() == ["mine.yaml"]
+    code, text = said(capsys, monkeypatch, "new", "other", "--kind", "pakage")
+    assert code == 2 and "did you mean 'package'?" in text and os.listdir() == ["mine.yaml"]
+
+
+def test_run_without_a_scenario_says_what_there_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, text = said(capsys, monkeypatch, "run")
+    assert code == 0 and all(f"  {name} " in text for name in decks.available("scenarios")) and "stack3d new NAME" in text
+
+
+def test_a_shell_completes_names_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("quiet.yaml").touch()
+    assert arguments.known("qui") == ["quickstart", "quiet.yaml"]
