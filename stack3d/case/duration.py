@@ -1,4 +1,4 @@
-"""How long a case will take, estimated from its decks before the work: terms and rates, right to a factor of about three."""
+"""How long a case will take, estimated from its decks before the work: terms and rates, right to a factor of about four."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class MeshKind[P: HeatProblem](ABC):
         """Of matrix and solver. [byte]"""
 
     def seconds(self, chip: Chip) -> float:
-        """Of one steady solve on one core, what is solved beside it for its error included; right to a factor of three. [s]"""
+        """Of one steady solve on one core, what is solved beside it for its error included; right to a factor of four. [s]"""
         return SECONDS * self.memory(chip.scenario.solver)
 
     @abstractmethod
