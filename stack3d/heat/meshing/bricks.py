@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -36,6 +37,8 @@ TENSOR_MEMORY = 62.0
 STILL, FLOWING = 4e-6, 6e-5
 """Per unknown of a solve with its error, in solids and beside channels, whose coolant takes some ten passes;
 `benchmarks/durations.py`. [s]"""
+_GRIDS: WeakKeyDictionary[Chip, Grid] = WeakKeyDictionary()
+"""Grid of each chip that is still there: its size is asked for before it is solved on."""
 
 
 @mesh_kinds.register("hex")
@@ -48,9 +51,12 @@ class Bricks(MeshKind[ThermalProblem]):
     @classmethod
     def of(cls, chip: Chip) -> Self:
         """Grid of a chip, with lines on sources that stand out."""
-        points = [(p.x, p.y) for p in chip.scenario.probes]
-        patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
-        return cls(build_grid(chip.stack, standing_out(chip), chip.scenario.solver.mesh, points, patches, first_output(chip)))
+        if chip not in _GRIDS:
+            points = [(p.x, p.y) for p in chip.scenario.probes]
+            patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
+            mesh, first = chip.scenario.solver.mesh, first_output(chip)
+            _GRIDS[chip] = build_grid(chip.stack, standing_out(chip), mesh, points, patches, first)
+        return cls(_GRIDS[chip])
 
     @classmethod
     def least_seconds(cls, chip: Chip) -> float:
