@@ -429,11 +429,12 @@ def export(
 def verify(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     """Print the error of the chosen solver against an exact series; refuse with a reason where there is none."""
     from stack3d import decks
-    from stack3d.heat.verify import verify as compare
+    from stack3d.heat.placing import placed_chip
+    from stack3d.heat.trust import verify as compare
 
     case = decks.load(scenario, _parsed(overrides))
     try:
-        result = compare(case.scenario)
+        result = compare(placed_chip(case.scenario))
     except DeckError as error:
         raise DeckError(case.locate(error.problems)) from None
     note = "; k(T) frozen at 300 K" if result.is_frozen else ""

@@ -8,16 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
-from stack3d.chip.chip import Chip
+from stack3d.chip import Chip
 from stack3d.errors import Problem
-from stack3d.heat.judging import Answers, Judged
+from stack3d.heat.meshing.judging import Answers, Judged
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import CellMesh, Ints
-from stack3d.schema.cooling import CoolingDeck
-from stack3d.schema.numerics import SolverDeck
-from stack3d.schema.scenario import Scenario
-from stack3d.thermal.backend import SolidBackend
-from stack3d.thermal.problem import HeatProblem
+from stack3d.schema import CoolingDeck, Scenario, SolverDeck
+from stack3d.thermal import HeatProblem, SolidBackend
 
 MATRIX_MEMORY = 48.0
 """Per entry of a matrix with its solver; `benchmarks/thermal.py`. [byte]"""
@@ -142,3 +139,10 @@ class MeshKind[P: HeatProblem](ABC):
 
 
 AnyKind = MeshKind[Any]
+
+
+def faces_of_a_stack(scenario: Scenario) -> list[Problem]:
+    """Faces by name where the mesh is that of a stack."""
+    if not scenario.cooling.faces:
+        return []
+    return [Problem("cooling.faces", "are those of a mesh of your own; a stack has top, bottom, sides and patches")]
