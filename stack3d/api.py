@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stack3d import decks, fields, results, study
 from stack3d.case import run_case
 from stack3d.decks import Case
-from stack3d.errors import DeckError, ResultsError
+from stack3d.errors import ResultsError
 from stack3d.geometry.stack import build_stack
 from stack3d.layout import Stack
 from stack3d.progress import Observer, Silent, StudyObserver
@@ -48,10 +48,8 @@ class LoadedScenario:
 
     def run(self, *, until: str | None = None, observer: Observer | None = None) -> xr.DataTree:
         """Run the case in memory and return its dataset; raises DeckError, SolverError."""
-        try:
+        with self.case.located():
             outcome = run_case(self.case.scenario, observer or Silent(), until=until)
-        except DeckError as error:
-            raise DeckError(self.case.locate(error.problems)) from None
         return results.to_tree(self.case, outcome)
 
     @property
@@ -220,10 +218,8 @@ def compare_placements(source: str | Path, overrides: Mapping[str, Any] | None =
     from stack3d.heat.placing import compare_placements as compared
 
     case = decks.load(source, tuple((overrides or {}).items()))
-    try:
+    with case.located():
         found = compared(case.scenario)
-    except DeckError as error:
-        raise DeckError(case.locate(error.problems)) from None
     variables = {}
     for key in ("tile_peak", "tile_mean", "stack_peak"):
         entry = fields.field(f"thermal/placement_{key}")

@@ -142,8 +142,29 @@ def _hotspot_lines(path: Path) -> Iterator[tuple[FileLine, str, list[float], lis
 def _from_csv(path: Path) -> list[Unit]:
     """Columns ``name``, ``x``, ``y`` (lower left corner), ``width``, ``height``, perhaps ``power`` and ``material``."""
     rows = [(n, row) for n, row in enumerate(csv.reader(read_text(path).splitlines()), 1) if any(row) and row[0][:1] != "#"]
-    name = yamlfile.shown(path)
     (line, head), *body = rows or [(1, [])]
+    units_of = _columns(head, (yamlfile.shown(path), line))
+    found = []
+    for at, row in body:
+        if len(row) != len(units_of):
+            raise DeckError(Problem("", f"wants {len(units_of)} values, got {len(row)}", yamlfile.shown(path), at))
+        cells = dict(zip(units_of, (cell.strip() for cell in row)))
+        start = {key: number(cells[key], path, at, key) for key in NEEDED[1:]}
+        entries: dict[str, Any] = {"name": cells["name"]}
+        for axis, size in (("x", "width"), ("y", "height")):
+            if units_of[axis] != units_of[size]:
+                raise DeckError(Problem("", f"columns {axis} and {size} want one unit", yamlfile.shown(path), line))
+            entries[axis] = [f"{v:.12g} {units_of[axis]}" for v in (start[axis], start[axis] + start[size])]
+        if cells.get("power"):
+            entries["power"] = f"{_watts(cells, path, at)!r} {units_of['power']}"
+        if cells.get("material"):
+            entries["material"] = cells["material"]
+        found.append(_unit((yamlfile.shown(path), at), **entries))
+    return found
+
+
+def _columns(head: list[str], place: FileLine) -> dict[str, str]:
+    """Columns of a CSV file and the unit of each."""
     units_of: dict[str, str] = {}
     for title in head:
         key, _, unit = title.strip().removesuffix("]").partition("[")
@@ -151,30 +172,18 @@ def _from_csv(path: Path) -> list[Unit]:
     wrong = [k for k in units_of if k not in COLUMNS] + [k for k in NEEDED if k not in units_of]
     if wrong:
         message = f"columns are {', '.join(NEEDED)} and perhaps power and material; wrong or missing: {', '.join(wrong)}"
-        raise DeckError(Problem("", message, name, line))
+        raise DeckError(Problem("", message, *place))
     if bare := [k for k in (*NEEDED[1:], "power") if units_of.get(k) == ""]:
-        raise DeckError(Problem("", f"column {bare[0]} wants its unit, as '{bare[0]} [mm]' or 'power [W]'", name, line))
-    found = []
-    for at, row in body:
-        place = (name, at)
-        cells = dict(zip(units_of, (cell.strip() for cell in row)))
-        if len(row) != len(units_of):
-            raise DeckError(Problem("", f"wants {len(units_of)} values, got {len(row)}", *place))
-        start = {k: number(cells[k], path, at, k) for k in NEEDED[1:]}
-        entries: dict[str, Any] = {"name": cells["name"]}
-        for axis, size in (("x", "width"), ("y", "height")):
-            if units_of[axis] != units_of[size]:
-                raise DeckError(Problem("", f"columns {axis} and {size} want one unit", name, line))
-            entries[axis] = [f"{v:.12g} {units_of[axis]}" for v in (start[axis], start[axis] + start[size])]
-        if cells.get("power"):
-            watts = number(cells["power"], path, at, "power")
-            if watts < 0:
-                raise DeckError(Problem("power", f"wants 0 or more, got {watts:g} for unit {cells['name']!r}", *place))
-            entries["power"] = f"{watts!r} {units_of['power']}"
-        if cells.get("material"):
-            entries["material"] = cells["material"]
-        found.append(_unit(place, **entries))
-    return found
+        raise DeckError(Problem("", f"column {bare[0]} wants its unit, as '{bare[0]} [mm]' or 'power [W]'", *place))
+    return units_of
+
+
+def _watts(cells: dict[str, str], path: Path, line: int) -> float:
+    watts = number(cells["power"], path, line, "power")
+    if watts < 0:
+        message = f"wants 0 or more, got {watts:g} for unit {cells['name']!r}"
+        raise DeckError(Problem("power", message, yamlfile.shown(path), line))
+    return watts
 
 
 def _from_hotspot(path: Path) -> list[Unit]:

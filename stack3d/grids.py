@@ -78,27 +78,31 @@ def planes_of(surface: Surface, stack: Stack, grid: Grid) -> list[Plane]:
     solid = [*solid_cells(stack, grid), np.zeros(grid.shape[1:], dtype=bool)]  # the last one also stands below the first
     cells = grid.cells_of(index)
     low, high = int(cells[0]), int(cells[-1]) + 1
-    overlaps = [
-        tuple(
-            np.clip(np.minimum(lines[1:], b) - np.maximum(lines[:-1], a), 0.0, None)
-            for lines, a, b in ((grid.y, e.y0, e.y1), (grid.x, e.x0, e.x1))
-        )
-        for e in surface.extents
-    ]
-    area = np.sum([np.outer(wy, wx) for wy, wx in overlaps], axis=0)
-    if surface.side == "channels":
-        planes = {
-            "floor": Plane((low, every, every), area * solid[index - 1]),
-            "ceiling": Plane((high, every, every), area * solid[index + 1]),
-        }
-        along_y = surface.direction == "y"
-        lines = grid.x if along_y else grid.y
-        edges = [v for e in surface.extents for v in ((e.x0, e.x1) if along_y else (e.y0, e.y1))]
-        at = np.abs(lines[:, None] - edges).argmin(axis=0)
-        lengths = [overlap[0 if along_y else 1] for overlap in overlaps for _ in (0, 1)]
-        walls = np.array([np.outer(np.diff(grid.z)[low:high], length) for length in lengths])
-        upward = slice(low, high + 1)
-        planes["walls"] = Plane((upward, every, at) if along_y else (upward, at, every), walls)
-        return [planes[part] for part in surface.parts]
-    level, other = (high, index + 1) if surface.side == "top" else (low, index - 1)
-    return [Plane((level, every, every), area * (solid[index] & ~solid[other]))]
+    area = np.sum([np.outer(_overlap(grid.y, e.y0, e.y1), _overlap(grid.x, e.x0, e.x1)) for e in surface.extents], axis=0)
+    if surface.side != "channels":
+        level, other = (high, index + 1) if surface.side == "top" else (low, index - 1)
+        return [Plane((level, every, every), area * (solid[index] & ~solid[other]))]
+    planes = {
+        "floor": Plane((low, every, every), area * solid[index - 1]),
+        "ceiling": Plane((high, every, every), area * solid[index + 1]),
+        "walls": _walls(surface, grid, low, high),
+    }
+    return [planes[part] for part in surface.parts]
+
+
+def _overlap(lines: Floats, low: float, high: float) -> Floats:
+    """Length of each cell between lines that lies in a range. [m]"""
+    inside: Floats = np.clip(np.minimum(lines[1:], high) - np.maximum(lines[:-1], low), 0.0, None)
+    return inside
+
+
+def _walls(surface: Surface, grid: Grid, low: int, high: int) -> Plane:
+    """Both side walls of every channel, between two z lines."""
+    every, upward = slice(None), slice(low, high + 1)
+    along_y = surface.direction == "y"
+    across, along = (grid.x, grid.y) if along_y else (grid.y, grid.x)
+    spans = [((e.x0, e.x1), (e.y0, e.y1)) if along_y else ((e.y0, e.y1), (e.x0, e.x1)) for e in surface.extents]
+    at = np.abs(across[:, None] - np.ravel([width for width, _ in spans])).argmin(axis=0)
+    lengths = [_overlap(along, *length) for _, length in spans for _ in (0, 1)]
+    walls = np.array([np.outer(np.diff(grid.z)[low:high], length) for length in lengths])
+    return Plane((upward, every, at) if along_y else (upward, at, every), walls)

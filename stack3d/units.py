@@ -103,6 +103,71 @@ def _is_angular(unit: str) -> bool:
     return any(word in unit for word in ("radian", "degree", "revolution", "turn", "grade", "arc"))
 
 
+class _Product:
+    """A product of units as it is read, token by token."""
+
+    def __init__(self) -> None:
+        self.powers: dict[str, int] = {}
+        self.sign = 1
+        self.outer = 0
+        """Sign before the open bracket; 0 outside of brackets."""
+        self.last = ""
+        self.previous = "start"
+        """What was read before: ``start``, ``unit``, ``power``, ``operator`` or ``)``."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what was read so far may end here."""
+        return self.previous in ("unit", "power", ")")
+
+    def read(self, token: re.Match[str]) -> None:
+        exponent, mark, word = token[2] or (token[3] or "").translate(_RAISED), token[4], token[5]
+        if exponent:
+            self._raise(int(exponent))
+        elif mark == "(":
+            self._open()
+        elif mark == ")":
+            self._close()
+        elif mark or word == "per":
+            self._join(mark or word)
+        else:
+            self._add(word)
+
+    def _raise(self, exponent: int) -> None:
+        if self.previous != "unit" or abs(exponent) > MOST_POWER:
+            raise ValueError(f"a unit has one whole exponent up to {MOST_POWER}")
+        self.powers[self.last] += (exponent - 1) * self.sign
+        self.previous, self.sign = "power", self.outer or 1
+
+    def _open(self) -> None:
+        if self.outer or self.is_whole:
+            raise ValueError("brackets go one level deep, after '*' or '/'")
+        self.outer, self.previous = self.sign, "start"
+
+    def _close(self) -> None:
+        if not self.outer or self.previous not in ("unit", "power"):
+            raise ValueError("a bracket is closed that holds no unit")
+        self.outer, self.sign, self.previous = 0, 1, ")"
+
+    def _join(self, operator: str) -> None:
+        if not self.is_whole:
+            raise ValueError(f"{operator!r} wants a unit before it")
+        self.sign, self.previous = (self.outer or 1) * (-1 if operator in ("/", "per") else 1), "operator"
+
+    def _add(self, unit: str) -> None:
+        if self.is_whole:
+            self.sign = self.outer or 1
+        self.last, self.previous = unit, "unit"
+        self.powers[unit] = self.powers.get(unit, 0) + self.sign
+        if len(self.powers) > MOST_FACTORS:
+            raise ValueError(f"more than {MOST_FACTORS} units in one product")
+
+    def ended(self) -> dict[str, int]:
+        if self.outer or not self.is_whole:
+            raise ValueError("a bracket is left open" if self.outer else "a unit is missing at the end")
+        return {name: power for name, power in self.powers.items() if power and name != "1"}
+
+
 def factors_of(text: str) -> dict[str, int]:
     """Units and their whole exponents in a product such as ``W/m^2/K``, ``J/(kg K)`` or ``m²``, in the order written.
 
@@ -114,41 +179,14 @@ def factors_of(text: str) -> dict[str, int]:
     ValueError
         With what cannot be read.
     """
-    powers: dict[str, int] = {}
-    at, sign, outer, is_open, last, previous = 0, 1, 0, False, "", "start"
+    product, at = _Product(), 0
     while text[at:].strip():
         token = _TOKEN.match(text, at)
         if token is None:
             raise ValueError(f"{text[at:].strip()[:20]!r} cannot be read")
         at = token.end()
-        exponent, mark, word = token[2] or (token[3] or "").translate(_RAISED), token[4], token[5]
-        if exponent:
-            if previous != "unit" or abs(int(exponent)) > MOST_POWER:
-                raise ValueError(f"a unit has one whole exponent up to {MOST_POWER}")
-            powers[last] += (int(exponent) - 1) * sign
-            previous, sign = "power", outer or 1
-        elif mark == "(":
-            if is_open or previous in ("unit", "power", ")"):
-                raise ValueError("brackets go one level deep, after '*' or '/'")
-            is_open, outer, previous = True, sign, "start"
-        elif mark == ")":
-            if not is_open or previous not in ("unit", "power"):
-                raise ValueError("a bracket is closed that holds no unit")
-            is_open, outer, sign, previous = False, 0, 1, ")"
-        elif mark or word == "per":
-            if previous not in ("unit", "power", ")"):
-                raise ValueError(f"{mark or word!r} wants a unit before it")
-            sign, previous = (outer or 1) * (-1 if mark == "/" or word == "per" else 1), "operator"
-        else:
-            if previous in ("unit", "power", ")"):
-                sign = outer or 1
-            last, previous = word, "unit"
-            powers[last] = powers.get(last, 0) + sign
-        if len(powers) > MOST_FACTORS:
-            raise ValueError(f"more than {MOST_FACTORS} units in one product")
-    if is_open or previous in ("start", "operator"):
-        raise ValueError("a bracket is left open" if is_open else "a unit is missing at the end")
-    return {name: power for name, power in powers.items() if power and name != "1"}
+        product.read(token)
+    return product.ended()
 
 
 _NAMES = {"%": "percent", "‰": "permille"}
@@ -248,35 +286,42 @@ def parse(value: object, dimension: str) -> float:
     ValueError
         With one sentence that says what came and what is wanted.
     """
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError(f"got {brief(value)}; wanted: {_wanted(dimension)}")
-    if isinstance(value, (int, float)):
-        if dimension == "fraction" and abs(value) <= sys.float_info.max:
-            return float(value)
-        raise ValueError(f"got the bare number {brief(value)}; wanted: {_wanted(dimension)}")
-    match = _NUMBER.match(value) if len(value) <= MOST_TEXT else None
-    if match is None:
-        raise ValueError(f"got {brief(value)}; wanted: {_wanted(dimension)}")
-    number, unit = float(match[1]), match[2].strip()
-    if not unit:
-        if dimension == "fraction":
-            return number
-        raise ValueError(f"got {value!r} without a unit; wanted: {_wanted(dimension)}")
-    factor = _factor(unit, dimension)
-    if factor is None:
-        parsed = _unit(unit)
-        number = float(_registry().Quantity(number, parsed).to("K").magnitude)
-    elif isinstance(factor, list):
-        number += factor[0]
-    else:
-        inverse = round(1 / factor) if 0 < factor < 1 else 0
-        exact = inverse and abs(inverse * factor - 1) < 1e-12  # 50 um is 5e-05 m and not 4.9999999999999996e-05 m
-        number = number / inverse if exact else number * factor
+    number, unit = _read(value, dimension)
+    if unit:
+        number = _in_si(number, unit, dimension)
     if math.isnan(number):
         raise ValueError(f"got {value!r}, which is not a number")
     if dimension == "temperature" and number < 0:
         raise ValueError(f"got {value!r}, which lies below absolute zero")
     return number
+
+
+def _read(value: object, dimension: str) -> tuple[float, str]:
+    """Number and unit as written; only a fraction has no unit."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError(f"got {brief(value)}; wanted: {_wanted(dimension)}")
+    if isinstance(value, (int, float)):
+        if dimension == "fraction" and abs(value) <= sys.float_info.max:
+            return float(value), ""
+        raise ValueError(f"got the bare number {brief(value)}; wanted: {_wanted(dimension)}")
+    match = _NUMBER.match(value) if len(value) <= MOST_TEXT else None
+    if match is None:
+        raise ValueError(f"got {brief(value)}; wanted: {_wanted(dimension)}")
+    number, unit = float(match[1]), match[2].strip()
+    if not unit and dimension != "fraction":
+        raise ValueError(f"got {value!r} without a unit; wanted: {_wanted(dimension)}")
+    return number, unit
+
+
+def _in_si(number: float, unit: str, dimension: str) -> float:
+    factor = _factor(unit, dimension)
+    if factor is None:
+        return float(_registry().Quantity(number, _unit(unit)).to("K").magnitude)
+    if isinstance(factor, list):
+        return number + factor[0]
+    inverse = round(1 / factor) if 0 < factor < 1 else 0
+    exact = inverse and abs(inverse * factor - 1) < 1e-12  # 50 um is 5e-05 m and not 4.9999999999999996e-05 m
+    return number / inverse if exact else number * factor
 
 
 def quantity(value: object) -> tuple[float, str] | None:

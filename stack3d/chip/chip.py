@@ -14,6 +14,9 @@ from stack3d.layout import HeatSource, Rectangle, Stack
 from stack3d.schema import Scenario
 from stack3d.workload import PowerTrace, heated_place, read_activity, read_trace
 
+TOLD = 0.01
+"""By how much of the larger the power of a source may differ from the mean of its trace before a run says so."""
+
 
 @dataclass(frozen=True, eq=False)
 class Chip:
@@ -78,8 +81,13 @@ def _traced(scenario: Scenario, sources: tuple[HeatSource, ...]) -> tuple[tuple[
     ]
     if problems:
         raise DeckError(problems)
-    mean = dict(zip(found.blocks, found.mean))
-    return tuple(replace(s, power=float(mean.get(s.name, s.power))) for s in sources), found
+    mean = {block: float(power) for block, power in zip(found.blocks, found.mean)}
+    for source in sources:
+        told, traced = source.power, mean.get(source.name, source.power)
+        if abs(told - traced) > TOLD * max(abs(told), abs(traced)):
+            text = f"{source.name!r} says {told:g} W, its column of the trace has a mean of {traced:g} W; the trace counts"
+            warnings.warn(ValidityWarning(f"power.sources: {text}"), stacklevel=2)
+    return tuple(replace(s, power=mean.get(s.name, s.power)) for s in sources), found
 
 
 def build_chip(scenario: Scenario, found: list[Problem] | None = None) -> Chip:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,14 @@ class Case:
     def locate(self, problems: Iterable[Problem]) -> list[Problem]:
         """Add file and line to problems that know only their key."""
         return [placed(p, self.tree) for p in problems]
+
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Give the mistakes found inside their file and line."""
+        try:
+            yield
+        except DeckError as error:
+            raise DeckError(self.locate(error.problems)) from None
 
 
 def _strip(value: Any) -> Any:

@@ -32,36 +32,52 @@ def translate(error: Any, tree: Any, model: Any, at: tuple[str | int, ...] = ())
     errors = error.errors(include_url=False)
     n_left_out = max(0, len(errors) - MOST_MISTAKES)
     errors = errors[:MOST_MISTAKES]
-    misspelt = set()  # keys that are missing only because their name is misspelt
-    for item in errors:
-        if item["type"] == "extra_forbidden":
-            *parents, wrong = item["loc"]
-            misspelt |= {(*parents, near) for near in nearest_names(str(wrong), _keys_at(model, parents), most=1)}
+    misspelt = _misspelt(errors, model)
     for item in errors:
         if item["type"] == "missing" and item["loc"] in misspelt:
             continue
-        *parents, last = item["loc"] or ("",)
-        path = tuple(p for p in parents if isinstance(p, int) or not p.endswith("]"))  # without the branches of a choice
-        if item["type"] == "extra_forbidden" or isinstance(last, int) or not last.endswith("]"):
-            path = (*path, last) if item["loc"] else ()
+        path = _path(item)
         full = (*at, *path)
         if isinstance(path[-1] if path else None, int) and not isinstance(_value(tree, full[:-1]), list):
             full = full[:-1]  # one number that stands for several
-        message, kind = item["msg"], item["type"]
-        if kind == "extra_forbidden":
-            allowed = _keys_at(model, path[:-1])
-            message = f"unknown key {brief(path[-1])}{did_you_mean(str(path[-1]), allowed)}; allowed: {', '.join(allowed)}"
-        elif kind == "missing":
-            message = "is missing"
-        elif kind == "value_error":
-            message = message.removeprefix("Value error, ")
-        elif not isinstance(item["input"], (dict, list)):
-            message = f"{message[0].lower()}{message[1:]} (got {brief(item['input'])})"
         place = yamlfile.locate(tree, full) or (None, None)
-        problems.append(Problem(dotted(full), message, *place))
+        problems.append(Problem(dotted(full), _message(item, path, model), *place))
     if n_left_out:
         problems.append(Problem("", f"and {n_left_out} more mistakes", *(getattr(tree, "here", None) or (None, None))))
     return list(dict.fromkeys(problems))
+
+
+def _misspelt(errors: Sequence[Any], model: Any) -> set[tuple[str | int, ...]]:
+    """Places of keys that are missing only because their name is misspelt."""
+    found: set[tuple[str | int, ...]] = set()
+    for item in errors:
+        if item["type"] == "extra_forbidden":
+            *parents, wrong = item["loc"]
+            found |= {(*parents, near) for near in nearest_names(str(wrong), _keys_at(model, parents), most=1)}
+    return found
+
+
+def _path(item: Any) -> tuple[str | int, ...]:
+    """Keys that lead to a mistake, without the branches of a choice, which end in a bracket."""
+    *parents, last = item["loc"] or ("",)
+    path = tuple(p for p in parents if isinstance(p, int) or not p.endswith("]"))
+    if item["type"] == "extra_forbidden" or isinstance(last, int) or not last.endswith("]"):
+        return (*path, last) if item["loc"] else ()
+    return path
+
+
+def _message(item: Any, path: Sequence[str | int], model: Any) -> str:
+    message, kind = str(item["msg"]), item["type"]
+    if kind == "extra_forbidden":
+        allowed = _keys_at(model, path[:-1])
+        return f"unknown key {brief(path[-1])}{did_you_mean(str(path[-1]), allowed)}; allowed: {', '.join(allowed)}"
+    if kind == "missing":
+        return "is missing"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    if not isinstance(item["input"], (dict, list)):
+        return f"{message[0].lower()}{message[1:]} (got {brief(item['input'])})"
+    return message
 
 
 def _value(tree: Any, path: Sequence[str | int]) -> Any:

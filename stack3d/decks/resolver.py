@@ -201,51 +201,58 @@ class Resolver:
 
     def override(self, key: str, value: Any) -> Override:
         """Set a dotted key, spelling out the decks on the way; items of a list by index or by name."""
-        place: FileLine = (SET, None)
-        value = yamlfile.wrapped(value, place)
+        *ahead, last = parts = key.replace("[", ".").replace("]", "").split(".")
         node: Any = self.tree
-        parts = key.replace("[", ".").replace("]", "").split(".")
         pattern: tuple[str, ...] = ()
-        for depth, part in enumerate(parts):
-            last = depth == len(parts) - 1
-            index: Any = part
-            if isinstance(node, Items):
-                names = [item.get("name") if isinstance(item, Mapping) else None for item in node]
-                at = index_of(part.removeprefix("-"))
-                if isinstance(at, int) and -len(node) <= (at := -at if part[0] == "-" else at) < len(node):
-                    index = at
-                elif part in names:
-                    index = names.index(part)
-                else:
-                    known = [n for n in names if isinstance(n, str)]
-                    raise DeckError(
-                        Problem(key, f"no item {part!r}{did_you_mean(part, known)}; known: {', '.join(known)}", *place)
-                    )
-            elif not isinstance(node, Mapping):
-                raise DeckError(Problem(key, f"{'.'.join(parts[:depth])} is {brief(node)} and has no keys below it", *place))
+        for depth, part in enumerate(ahead):
+            index = _index(node, part, key, parts[:depth])
             pattern = (*pattern, _step(pattern, part, node))
-            if last:
-                old = node[index] if isinstance(node, Items) else node.get(index)
-                if isinstance(node, Items):
-                    node[index], node.places[index] = value, place
-                else:
-                    node.put(index, value, place)
-                return Override(key, old, value)
-            child = node[index] if isinstance(node, Items) else node.get(index)
-            kind = REFERENCES.get(pattern)
-            if kind and isinstance(child, str):
-                child = self.load(kind, child, ".".join(parts[: depth + 1]), node.places[index])
-                if child is None:
-                    raise DeckError(self.problems)
-                node[index] = child
-            if kind and isinstance(child, Mapping) and isinstance(child.get("name"), str):
-                name = str(child["name"]).removesuffix(" (changed)")
-                child.put("name", f"{name} (changed)", place)
-            elif child is None and isinstance(node, Mapping):
-                child = Mapping(place)
-                node.put(index, child, place)
-            node = child
-        raise DeckError(Problem(key, "an empty key", *place))
+            node = self._spelled_out(node, index, pattern, ".".join(parts[: depth + 1]))
+        index = _index(node, last, key, ahead)
+        old = node[index] if isinstance(node, Items) else node.get(index)
+        value = yamlfile.wrapped(value, _BY_HAND)
+        if isinstance(node, Items):
+            node[index], node.places[index] = value, _BY_HAND
+        else:
+            node.put(index, value, _BY_HAND)
+        return Override(key, old, value)
+
+    def _spelled_out(self, node: Any, index: Any, pattern: tuple[str, ...], key: str) -> Any:
+        """What stands at an index of `node`, to be changed: a named deck is read, what is absent becomes an empty mapping."""
+        child = node[index] if isinstance(node, Items) else node.get(index)
+        kind = REFERENCES.get(pattern)
+        if kind and isinstance(child, str):
+            child = self.load(kind, child, key, node.places[index])
+            if child is None:
+                raise DeckError(self.problems)
+            node[index] = child
+        if kind and isinstance(child, Mapping) and isinstance(child.get("name"), str):
+            name = str(child["name"]).removesuffix(" (changed)")
+            child.put("name", f"{name} (changed)", _BY_HAND)
+        elif child is None and isinstance(node, Mapping):
+            child = Mapping(_BY_HAND)
+            node.put(index, child, _BY_HAND)
+        return child
+
+
+_BY_HAND: FileLine = (SET, None)
+"""Place of what was set on the command line."""
+
+
+def _index(node: Any, part: str, key: str, above: list[str]) -> Any:
+    """Where a part of a dotted key stands below `node`: itself in a mapping, an index in a list."""
+    if isinstance(node, Mapping):
+        return part
+    if not isinstance(node, Items):
+        raise DeckError(Problem(key, f"{'.'.join(above)} is {brief(node)} and has no keys below it", *_BY_HAND))
+    at = index_of(part.removeprefix("-"))
+    if isinstance(at, int) and -len(node) <= (at := -at if part[0] == "-" else at) < len(node):
+        return at
+    names = [item.get("name") if isinstance(item, Mapping) else None for item in node]
+    if part in names:
+        return names.index(part)
+    known = [n for n in names if isinstance(n, str)]
+    raise DeckError(Problem(key, f"no item {part!r}{did_you_mean(part, known)}; known: {', '.join(known)}", *_BY_HAND))
 
 
 def parse_override(text: str) -> tuple[str, Any]:

@@ -174,39 +174,63 @@ class Writing(BoundLaws):
         pulses = self.write_pulses()
         # stuck cells of a full write may wear along: they stay stuck, and the wear stays one number for all
         worn = np.asarray(pulses) if everything else np.where(alive, pulses, 0.0)
-        writes, damage, stuck = state.writes + worn, state.damage, state.stuck
-        failed = 0
-        if self.endurance:
-            self.endurance.check("temperature", temperature, where=self._where("endurance"))
-            damage = damage + worn / self.endurance.cycles(temperature, device)
-            dead = (damage >= state.draws["life"]) & alive
-            stuck, failed = _worn_out(self.endurance, state.stuck, dead, rngs["wear"])
+        damage, stuck, failed = self._wear(state, worn, alive, temperature, rngs["wear"])
         bounds = self.window_closure.window(damage, device) if self.window_closure else None
         goal = target if bounds is None else np.clip(target, *bounds).astype(target.dtype)
         for name, law in self.mechanisms.items():
             law.check("conductance", goal, where=self._where(name))
         programmed = self._programmed(goal, rngs["programming"])
         draws = {k: state.draws[k] for k in ("temperature_dependence", "life") if k in state.draws}
-        shape, dtype = target.shape, target.dtype
+        draws |= self._draws(goal, rngs, pair_axis)
+        energy = pulses * cells * (device.write.energy if device.write else 0.0)
+        fresh = CellState(
+            np.ascontiguousarray(target),
+            programmed,
+            temperature,
+            state.writes + worn,
+            damage,
+            stuck,
+            self._clocks(temperature),
+            draws,
+        )
+        return fresh, WriteBill(cells, pulses * cells, energy, failed)
+
+    def _wear(
+        self, state: CellState, worn: Reals, alive: NDArray[np.bool_], temperature: Reals, rng: np.random.Generator
+    ) -> tuple[Reals, NDArray[np.int8], int]:
+        """Damage and stuck map after `worn` more pulses, and how many of the cells that are `alive` fail by them."""
+        if not self.endurance:
+            return state.damage, state.stuck, 0
+        self.endurance.check("temperature", temperature, where=self._where("endurance"))
+        damage = state.damage + worn / self.endurance.cycles(temperature, self.device)
+        dead = (damage >= state.draws["life"]) & alive
+        return damage, *_worn_out(self.endurance, state.stuck, dead, rng)
+
+    def _draws(self, goal: Reals, rngs: dict[str, np.random.Generator], pair_axis: int | None) -> dict[str, Reals]:
+        """What a new filament draws anew."""
+        shape, dtype = goal.shape, goal.dtype
+        draws: dict[str, Reals] = {}
         if self.relaxation:
             draws["relaxation"] = paired_normal(rngs["relaxation"], shape, dtype)
             if self.relaxation.random_barrier:
                 draw = paired_normal(rngs["relaxation"], shape, dtype)
-                draws["relaxation_barrier"] = self.relaxation.barrier(draw, goal, device)
+                draws["relaxation_barrier"] = self.relaxation.barrier(draw, goal, self.device)
         if self.spread:
             draws["spread"] = paired_normal(rngs["spread"], shape, dtype)
         if self.retention and self.retention.random:
             draw = paired_normal(rngs["retention"], shape, dtype, pair_axis, self.retention.pair_correlation)
-            draws["retention"] = self.retention.frozen(draw, goal, device)
+            draws["retention"] = self.retention.frozen(draw, goal, self.device)
+        return draws
+
+    def _clocks(self, temperature: Reals) -> dict[str, Reals]:
+        """Clocks at the end of a write."""
         clocks: dict[str, Reals] = {"age": np.zeros(())}
         clocks.update({name: np.zeros(()) for name in CLOCKS if getattr(self, name)})
         if self.read_disturb:
             clocks["reads"] = np.zeros(())
-        if self.self_heating and self.retention and device.write:
+        if self.self_heating and self.retention and self.device.write:
             clocks["retention"] = self._write_disturb(temperature)
-        energy = pulses * cells * (device.write.energy if device.write else 0.0)
-        fresh = CellState(np.ascontiguousarray(target), programmed, temperature, writes, damage, stuck, clocks, draws)
-        return fresh, WriteBill(cells, pulses * cells, energy, failed)
+        return clocks
 
     def _programmed(self, goal: Reals, rng: np.random.Generator) -> Reals:
         if self.programming is None:

@@ -17,6 +17,8 @@ from stack3d.schema.numerics import MeshDeck
 MOST_ELEMENTS = 20_000
 """Along one interval; more come from a misplaced unit."""
 
+MOST_THROUGH = 3_000
+"""Through one layer; a stack so tall beside its footprint is one of another kind, and solvers lose its small temperatures."""
 PER_LENGTH = 4
 """Elements of a source for one in the depth to which heat has come by the first output; two there at least."""
 MERGE = 1e-3
@@ -75,43 +77,86 @@ def depth_of_heat(stack: Stack, index: int, time: float) -> float:
     return float(np.sqrt(time * min(la.material.conductivity[2] / la.material.heat_capacity for la in near)))
 
 
-def _lateral(
-    spans: Sequence[tuple[float, float]],
-    hard: Iterable[float],
-    loose: Iterable[float],
-    points: Iterable[float],
-    core: tuple[float, float],
-    target: float,
-    mesh: MeshDeck,
-    walls: set[float],
-) -> Floats:
-    """Lines through `hard`, `loose` but for rounding and, where they do not crowd another, ends of `spans` and `points`.
+def _span(extent: Rectangle, axis: int) -> tuple[float, float]:
+    return (extent.x0, extent.x1) if axis == 0 else (extent.y0, extent.y1)
 
-    Elements are finer towards the ends of spans. Of ends that crowd each other the middle stays, whatever the direction.
 
-    Between two `walls` of channels lie half as many elements as in a source, two at least, closer to the walls: heat turns
-    a corner there within the thickness of the floor.
-    """
-    kept = sorted(set(hard))
-    kept += [e for e in sorted(set(loose)) if min(abs(e - k) for k in kept) > ROUNDING * (core[1] - core[0])]
-    low, high = min(kept), max(kept)
-    wanted: dict[float, float] = {}
-    for span in spans:
-        size = min(target / mesh.refinement, (span[1] - span[0]) / mesh.per_source)
-        wanted |= {end: min(size, wanted.get(end, np.inf)) for end in span}
-    inner = sorted(e for e in wanted if low < e < high)
-    for soft in (inner, [p for p in points if low < p < high]):
-        kept += [e for e in apart(soft, MERGE * target) if min(abs(e - k) for k in kept) > MERGE * target]
-    kept.sort()
-    spacing = _Spacing.towards({e: wanted[e] for e in inner}, core, target, mesh.growth)
-    fewest = max(2, mesh.per_source // 2)
-    parts = []
-    for a, b in zip(kept[:-1], kept[1:]):
+def _ends(extents: Iterable[Rectangle], axis: int) -> list[float]:
+    return [value for extent in extents for value in _span(extent, axis)]
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """What the lines along x or y have to heed. [m]"""
+
+    core: tuple[float, float]
+    hard: list[float]
+    """Edges of layers and blocks: all are lines."""
+    loose: list[float]
+    """Edges of cooled patches: lines, but for rounding."""
+    spans: list[tuple[float, float]]
+    """Of sources: their ends are lines where they do not crowd another, and elements are finer towards them."""
+    points: list[float]
+    """Lines where they do not crowd another."""
+    walls: set[float]
+    """Of channels."""
+
+    @classmethod
+    def of(
+        cls,
+        axis: int,
+        stack: Stack,
+        sources: Sequence[HeatSource],
+        points: Sequence[tuple[float, float]],
+        patches: Sequence[Rectangle],
+    ) -> _Axis:
+        """What counts along x (0) or y (1)."""
+        solid = [e for layer in stack.layers for e in (layer.extent, *(b.extent for b in layer.blocks))]
+        flows = [layer.channels for layer in stack.layers if layer.channels and layer.channels.direction == "yx"[axis]]
+        return cls(
+            _span(stack.footprint, axis),
+            _ends(solid, axis),
+            _ends(patches, axis),
+            [_span(s.extent, axis) for s in sources],
+            [p[axis] for p in points],
+            {*_ends((outline for channels in flows for outline in channels.outlines), axis)},
+        )
+
+    def lines(self, mesh: MeshDeck, target: float) -> Floats:
+        """Lines of a profile; of ends that crowd each other the middle stays, whatever the direction."""
+        kept = sorted(set(self.hard))
+        kept += [e for e in sorted(set(self.loose)) if _is_clear(e, kept, ROUNDING * (self.core[1] - self.core[0]))]
+        low, high = min(kept), max(kept)
+        wanted = {e: size for e, size in self._wanted(mesh, target).items() if low < e < high}
+        for soft in (sorted(wanted), [p for p in self.points if low < p < high]):
+            kept += [e for e in apart(soft, MERGE * target) if _is_clear(e, kept, MERGE * target)]
+        kept.sort()
+        spacing = _Spacing.towards(wanted, self.core, target, mesh.growth)
+        fewest = max(2, mesh.per_source // 2)
+        return np.concatenate([*(self._between(a, b, spacing, fewest)[:-1] for a, b in zip(kept[:-1], kept[1:])), [high]])
+
+    def _wanted(self, mesh: MeshDeck, target: float) -> dict[float, float]:
+        """Size at the ends of spans."""
+        wanted: dict[float, float] = {}
+        for span in self.spans:
+            size = min(target / mesh.refinement, (span[1] - span[0]) / mesh.per_source)
+            wanted |= {end: min(size, wanted.get(end, np.inf)) for end in span}
+        return wanted
+
+    def _between(self, a: float, b: float, spacing: _Spacing, fewest: int) -> Floats:
+        """Lines from a to b.
+
+        Between two walls of channels lie half as many elements as in a source, two at least, closer to the walls: heat turns
+        a corner there within the thickness of the floor.
+        """
         lines = spacing.lines(a, b, 1)
-        if a in walls and b in walls and lines.size <= fewest + 1:
+        if a in self.walls and b in self.walls and lines.size <= fewest + 1:
             lines = a + 0.5 * (b - a) * (1.0 - np.cos(np.pi * np.arange(fewest + 1) / fewest))
-        parts.append(lines[:-1])
-    return np.concatenate([*parts, [high]])
+        return lines
+
+
+def _is_clear(edge: float, others: Iterable[float], distance: float) -> bool:
+    return min(abs(edge - other) for other in others) > distance
 
 
 def build_grid(
@@ -152,29 +197,9 @@ def build_grid(
     if resolved := [field.name for layer in stack.layers for field in layer.cylinders]:
         message = f"cylinders of {', '.join(resolved)} are resolved, which wants tetrahedra; the profile has cells: hex"
         raise DeckError(Problem("solver.mesh.cells", message))
-    every = [layer.extent for layer in stack.layers] + [b.extent for layer in stack.layers for b in layer.blocks]
-    extents, cooled = ([((e.x0, e.x1), (e.y0, e.y1)) for e in some] for some in (every, patches))
-    boxes = [((s.extent.x0, s.extent.x1), (s.extent.y0, s.extent.y1)) for s in sources]
-    flows = [(o, c.direction) for layer in stack.layers if (c := layer.channels) for o in c.outlines]
-    walls: tuple[set[float], set[float]] = (
-        {v for o, direction in flows if direction == "y" for v in (o.x0, o.x1)},
-        {v for o, direction in flows if direction == "x" for v in (o.y0, o.y1)},
-    )
     core = stack.footprint
     target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
-    x, y = (
-        _lateral(
-            [box[axis] for box in boxes],
-            [v for box in extents for v in box[axis]],
-            [v for box in cooled for v in box[axis]],
-            [p[axis] for p in points],
-            limits,
-            target,
-            mesh,
-            walls[axis],
-        )
-        for axis, limits in enumerate(((core.x0, core.x1), (core.y0, core.y1)))
-    )
+    x, y = (_Axis.of(axis, stack, sources, points, patches).lines(mesh, target) for axis in (0, 1))
     z, layer = element_heights(stack, sources, mesh, soonest)
     return Grid(x, y, z, layer)
 
@@ -220,6 +245,10 @@ def element_heights(
             z.append(np.array([layer.z0]))
             owner.append(i)
         lines = spacing.lines(layer.z0, layer.z1, mesh.per_layer)
+        if lines.size > MOST_THROUGH + 1:
+            sizes = f"{layer.thickness:.3g} m thick over a footprint {target * mesh.lateral:.3g} m wide"
+            most = f"{lines.size - 1} elements through it, at most {MOST_THROUGH}"
+            raise DeckError(Problem("geometry", f"layer {layer.name!r} is {sizes}: {most}; is a size in the right unit?"))
         z.append(lines[1:])
         owner += [i] * (lines.size - 1)
     return np.concatenate(z), np.array(owner, dtype=np.intp)

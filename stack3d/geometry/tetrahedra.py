@@ -96,6 +96,18 @@ class _Sizes:
     largest: float
     growth: float
 
+    @classmethod
+    def of(cls, stack: Stack, sources: Iterable[Rectangle], mesh: MeshDeck, target: float) -> _Sizes:
+        """Sizes of a profile; a source that fills a layer calls for none."""
+        filled = {layer.extent for layer in stack.layers}
+        focus = [
+            (b, min(target / mesh.refinement, min(b.x1 - b.x0, b.y1 - b.y0) / mesh.per_source))
+            for b in sources
+            if b not in filled
+        ]
+        cylinders = [(field, Polygon(field.diameter, mesh.sides)) for layer in stack.layers for field in layer.cylinders]
+        return cls(tuple(focus), tuple(cylinders), stack.footprint, target, mesh.growth)
+
     def impose(self, gmsh: Any) -> None:
         """Make it the background field of the open model."""
         for option in ("MeshSizeFromPoints", "MeshSizeFromCurvature", "MeshSizeExtendFromBoundary"):
@@ -307,20 +319,10 @@ def build_columns(
     hard = [e for layer in stack.layers for e in (layer.extent, *(b.extent for b in layer.blocks))]
     hard = list(dict.fromkeys([*hard, *(e for surface in surfaces for e in surface.extents)]))
     soft = _snapped((s.extent for s in sources), hard, MERGE * target)
-    filled = {layer.extent for layer in stack.layers}
-    sizes = _Sizes(
-        tuple(
-            (b, min(target / mesh.refinement, min(b.x1 - b.x0, b.y1 - b.y0) / mesh.per_source)) for b in soft if b not in filled
-        ),
-        tuple((field, Polygon(field.diameter, mesh.sides)) for layer in stack.layers for field in layer.cylinders),
-        core,
-        target,
-        mesh.growth,
-    )
     bounds = Rectangle(min(e.x0 for e in hard), max(e.x1 for e in hard), min(e.y0 for e in hard), max(e.y1 for e in hard))
     z, owner = element_heights(stack, sources, mesh)
     grid = Grid(np.array([bounds.x0, bounds.x1]), np.array([bounds.y0, bounds.y1]), z, owner)
-    points, triangles = _triangulate(list(dict.fromkeys([*hard, *soft])), sizes)
+    points, triangles = _triangulate(list(dict.fromkeys([*hard, *soft])), _Sizes.of(stack, soft, mesh, target))
     count = 3 * len(triangles) * owner.size
     if count > MOST_TETRAHEDRA:
         raise DeckError(

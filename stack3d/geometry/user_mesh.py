@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -151,35 +151,45 @@ def _named(whole: Any, types: tuple[str, ...], dimension: int) -> _Named:
     Names are Gmsh's physical groups of the dimension, or else the cell sets of other formats.
     """
     blocks = [i for i, block in enumerate(whole.cells) if block.type in types]
-    width = {FLAT[whole.cells[i].type] for i in blocks} if dimension == 2 else {0}
-    take = max(width, default=3) or None
-    cells = [np.asarray(whole.cells[i].data, dtype=np.intp)[:, :take] for i in blocks if dimension == 3 or take in (3, 4)]
-    empty = np.empty((0, take or 0), dtype=np.intp)
-    if len(width) > 1:
-        blocks, cells = [], []
+    widths = {FLAT[whole.cells[i].type] for i in blocks} if dimension == 2 else set[int]()
+    width = max(widths, default=3) if dimension == 2 else None
+    if len(widths) > 1:
+        blocks = []
+    cells = [np.asarray(whole.cells[i].data, dtype=np.intp)[:, :width] for i in blocks]
     numbers = [np.full(len(c), -1, dtype=np.intp) for c in cells]
     names: list[str] = []
-    physical = whole.cell_data.get("gmsh:physical")
-    groups: Mapping[str, Any] = whole.field_data if physical is not None else {}
-    for name, value in groups.items():
-        if len(np.atleast_1d(value)) < 2 or int(value[1]) != dimension:
-            continue
-        hits = [np.asarray(physical[i]) == int(value[0]) for i in blocks] if physical is not None else []
+    for name, hits in _physical(whole, blocks, dimension):
         _enter(names, numbers, name, hits)
     if not names:
-        for name, sets in whole.cell_sets.items():
-            hits = []
-            for i, part in zip(blocks, numbers):
-                mine = np.zeros(part.size, dtype=bool)
-                if sets[i] is not None and len(sets[i]):
-                    mine[np.asarray(sets[i], dtype=np.intp)] = True
-                hits.append(mine)
+        for name, hits in _sets(whole, blocks):
             _enter(names, numbers, name, hits)
-    return _Named(
-        np.concatenate(cells) if cells else empty,
-        np.concatenate(numbers) if numbers else np.empty(0, dtype=np.intp),
-        tuple(names),
-    )
+    return _Named(_joined(cells, (0, width or 0)), _joined(numbers, (0,)), tuple(names))
+
+
+def _joined(parts: Sequence[Ints], empty: tuple[int, ...]) -> Ints:
+    return np.concatenate(parts) if parts else np.empty(empty, dtype=np.intp)
+
+
+def _physical(whole: Any, blocks: Sequence[int], dimension: int) -> Iterator[tuple[str, list[Any]]]:
+    """Physical groups of a dimension, and which cells of each block belong to them."""
+    physical = whole.cell_data.get("gmsh:physical")
+    if physical is None:
+        return
+    for name, value in whole.field_data.items():
+        if len(np.atleast_1d(value)) >= 2 and int(value[1]) == dimension:
+            yield name, [np.asarray(physical[i]) == int(value[0]) for i in blocks]
+
+
+def _sets(whole: Any, blocks: Sequence[int]) -> Iterator[tuple[str, list[Any]]]:
+    """Cell sets, and which cells of each block belong to them."""
+    for name, sets in whole.cell_sets.items():
+        hits = []
+        for i in blocks:
+            mine = np.zeros(len(whole.cells[i].data), dtype=bool)
+            if sets[i] is not None and len(sets[i]):
+                mine[np.asarray(sets[i], dtype=np.intp)] = True
+            hits.append(mine)
+        yield name, hits
 
 
 def _enter(names: list[str], numbers: list[Ints], name: str, hits: list[Any]) -> None:

@@ -189,35 +189,39 @@ def infer(
     """
     leading = _chips_of(matrices, conductances)
     count = math.prod(leading)
-    if not count or not len(inputs):
+    if 0 in (count, len(inputs)):
         raise ArrayError(f"no chips or no inputs: leading axes {leading}, {len(inputs)} inputs")
     group, batch = _groups(matrices, count, len(inputs), memory_limit, per_input)
     noises = read_noise if isinstance(read_noise, Mapping) else dict.fromkeys(matrices, read_noise)
-    fixes, total = compensations or {}, {} if statistics is None else statistics
+    fixes, total = compensations or {}, statistics if statistics is not None else {}
+    sent = (lambda values: values) if array is np.asarray else array  # other libraries' arrays stay what they are
     logits, scratch = [], Scratch()
     for first in range(0, count, group):
         flat = slice(first, min(first + group, count))
         chosen = np.unravel_index(np.arange(flat.start, flat.stop), leading) if leading else ()
-        local, states = {}, {}
-        for name, matrix in matrices.items():
-            cells = conductances[name].reshape(count, *matrix.state_shape)[flat]
-            noise = noises.get(name)
-            if not callable(noise):
-                noise = _some(noise, leading, chosen, 3)
-                noise = array(noise) if np.ndim(noise) and array is not np.asarray else noise
-            states[name] = matrix.prepare(cells if array is np.asarray else array(cells), noise, dtype=dtype)
-            local[name] = replace(
-                matrix, adc=_some_converter(matrix.adc, leading, chosen, 3), dac=_some_converter(matrix.dac, leading, chosen, 1)
+        states = {
+            name: matrix.prepare(
+                sent(conductances[name].reshape(count, *matrix.state_shape)[flat]),
+                _some_noise(noises.get(name), leading, chosen, sent),
+                dtype=dtype,
             )
+            for name, matrix in matrices.items()
+        }
+        local = {name: _some_converters(matrix, leading, chosen) for name, matrix in matrices.items()}
         corrections = {name: _some_fix(fixes[name], leading, chosen) for name in matrices if name in fixes}
         seen: dict[str, LayerStatistics] = {}
         network = CrossbarNetwork(local, states, rng, corrections, None if statistics is None else seen, voltages, scratch)
         parts = [forward(network, inputs[start : start + batch]) for start in range(0, len(inputs), batch)]
-        logits.append(parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts, axis=-2))
+        logits.append(_joined(parts, axis=-2))
         for name, layer in seen.items():
             total.setdefault(name, LayerStatistics.of_chips(leading)).merge(layer, flat)
-    whole = logits[0] if len(logits) == 1 else namespace(logits[0]).concat(logits, axis=0)
+    whole = _joined(logits, axis=0)
     return whole.reshape(*leading, *whole.shape[1:])
+
+
+def _joined(parts: list[Any], axis: int) -> Any:
+    """Arrays behind each other."""
+    return parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts, axis=axis)
 
 
 def _chips_of(matrices: Mapping[str, AnalogMatrix], conductances: Mapping[str, Any]) -> tuple[int, ...]:
@@ -234,6 +238,14 @@ def _chips_of(matrices: Mapping[str, AnalogMatrix], conductances: Mapping[str, A
     if leading is None:
         raise ArrayError("matrices is empty; a network needs an analog layer")
     return leading
+
+
+def _some_noise(noise: ReadNoise, leading: tuple[int, ...], chosen: Any, sent: Callable[[Any], Any]) -> Any:
+    """Read noise of some chips, arrays of it in the library of their products."""
+    if callable(noise):
+        return noise
+    some = _some(noise, leading, chosen, 3)
+    return sent(some) if np.ndim(some) else some
 
 
 def _some_fix(fix: Compensation, leading: tuple[int, ...], chosen: tuple[NDArray[np.intp], ...]) -> Compensation:
@@ -272,6 +284,12 @@ def _some(values: Any, leading: tuple[int, ...], chosen: tuple[NDArray[np.intp],
         return values
     shape = np.shape(values)
     return namespace(values).broadcast_to(values, (*leading, *shape[len(shape) - tail :]))[chosen]
+
+
+def _some_converters(matrix: AnalogMatrix, leading: tuple[int, ...], chosen: Any) -> AnalogMatrix:
+    """A matrix with the converters of some chips."""
+    adc, dac = (_some_converter(one, leading, chosen, tail) for one, tail in ((matrix.adc, 3), (matrix.dac, 1)))
+    return replace(matrix, adc=adc, dac=dac)
 
 
 def _some_converter(converter: Converter, leading: tuple[int, ...], chosen: Any, tail: int) -> Converter:

@@ -102,48 +102,67 @@ class Condition:
 
     def holds(self, values: Mapping[str, Any]) -> bool:
         """Whether the values of a point (dotted key → value) meet the condition; a key not set there meets any comparison."""
-        return bool(self._value(self.tree, values))
+        return bool(_Valuation(self, values).visit(self.tree))
 
-    def _value(self, node: ast.expr, values: Mapping[str, Any]) -> Any:
-        if isinstance(node, ast.Constant):
-            return _number(node.value)
-        if isinstance(node, (ast.Name, ast.Attribute)):
-            return _number(values.get(self.names[_dotted(node)]))
-        if isinstance(node, (ast.List, ast.Tuple)):
-            return [self._value(item, values) for item in node.elts]
-        if isinstance(node, ast.BoolOp):
-            parts = (self._value(part, values) for part in node.values)
-            return all(parts) if isinstance(node.op, ast.And) else any(parts)
-        if isinstance(node, ast.UnaryOp):
-            inner = self._value(node.operand, values)
-            return not inner if isinstance(node.op, ast.Not) else -self._real(inner)
-        if isinstance(node, ast.BinOp):
-            return self._computed(node, self._value(node.left, values), self._value(node.right, values))
-        if not isinstance(node, ast.Compare):
-            raise _wrong(self.text, f"{type(node).__name__} has no value")
-        sides = [self._value(side, values) for side in (node.left, *node.comparators)]
-        pairs = [(op, a, b) for op, a, b in zip(node.ops, sides[:-1], sides[1:]) if a is not None and b is not None]
-        try:
-            return all(_COMPARE[type(op)](a, b) for op, a, b in pairs)
-        except TypeError as error:
-            raise _wrong(self.text, f"compares what cannot be compared: {error}") from None
 
-    def _computed(self, node: ast.BinOp, left: Any, right: Any) -> Any:
+class _Valuation(ast.NodeVisitor):
+    """Value of a condition at a point; None for what is not set there."""
+
+    def __init__(self, condition: Condition, values: Mapping[str, Any]) -> None:
+        self.condition, self.values = condition, values
+
+    def visit_Constant(self, node: ast.Constant) -> Any:
+        return _number(node.value)
+
+    def visit_Name(self, node: ast.Name | ast.Attribute) -> Any:
+        return _number(self.values.get(self.condition.names[_dotted(node)]))
+
+    visit_Attribute = visit_Name
+
+    def visit_List(self, node: ast.List | ast.Tuple) -> Any:
+        return [self.visit(item) for item in node.elts]
+
+    visit_Tuple = visit_List
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
+        parts = (self.visit(part) for part in node.values)
+        return all(parts) if isinstance(node.op, ast.And) else any(parts)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
+        inner = self.visit(node.operand)
+        return not inner if isinstance(node.op, ast.Not) else -self._real(inner)
+
+    def visit_BinOp(self, node: ast.BinOp) -> Any:
+        left, right = self.visit(node.left), self.visit(node.right)
         if left is None or right is None:
             return None
         try:
             found = _ARITHMETIC[type(node.op)](self._real(left), self._real(right))
         except ZeroDivisionError:
-            raise _wrong(self.text, "divides by zero") from None
+            raise self._wrong("divides by zero") from None
         if not math.isfinite(found):
-            raise _wrong(self.text, "computes a number that is too large")
+            raise self._wrong("computes a number that is too large")
         return found
+
+    def visit_Compare(self, node: ast.Compare) -> Any:
+        sides = [self.visit(side) for side in (node.left, *node.comparators)]
+        pairs = [(op, a, b) for op, a, b in zip(node.ops, sides[:-1], sides[1:]) if a is not None and b is not None]
+        try:
+            return all(_COMPARE[type(op)](a, b) for op, a, b in pairs)
+        except TypeError as error:
+            raise self._wrong(f"compares what cannot be compared: {error}") from None
+
+    def generic_visit(self, node: ast.AST) -> Any:
+        raise self._wrong(f"{type(node).__name__} has no value")
 
     def _real(self, value: Any) -> float:
         """A number to compute with; texts and lists are compared only."""
         if not isinstance(value, (int, float)) or abs(value) > LARGEST:
-            raise _wrong(self.text, f"computes with numbers; {brief(value)} is none, or too large")
+            raise self._wrong(f"computes with numbers; {brief(value)} is none, or too large")
         return value
+
+    def _wrong(self, message: str) -> DeckError:
+        return _wrong(self.condition.text, message)
 
 
 def _dotted(node: ast.Name | ast.Attribute) -> str:

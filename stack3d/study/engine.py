@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -211,52 +211,74 @@ def dispatch(queue: Queue, watch: StudyObserver, client: Any) -> Iterator[Report
     that preferred a worker when all had gone for a moment. What was on a lost worker runs again at the end, one case alone
     on a worker, so that a case that kills its worker is found out and recorded as failed.
     """
-    from distributed import wait
+    return _Hands(queue, watch, client).reports()
 
-    suspects: list[Job] = []
-    deaths: Counter[str] = Counter()
-    running: dict[Any, tuple[Job, str]] = {}
-    seen = time.monotonic()
 
-    def submit(job: Job, worker: str) -> None:
-        case, key = job.made(), f"stack3d-{job.digest[:12]}-{uuid.uuid4().hex[:8]}"
-        running[client.submit(in_worker, job, case, workers=[worker], pure=False, key=key)] = (job, worker)
-        if not deaths[job.digest]:
-            watch.started(job.label)
+class _Hands:
+    """What is on which worker, and what was on workers that have gone."""
 
-    def lost(job: Job) -> Iterator[Report]:
-        deaths[job.digest] += 1
-        if deaths[job.digest] < MOST_DEATHS:
-            suspects.append(job)
+    def __init__(self, queue: Queue, watch: StudyObserver, client: Any) -> None:
+        self.queue, self.watch, self.client = queue, watch, client
+        self.suspects: list[Job] = []
+        self.deaths: Counter[str] = Counter()
+        self.running: dict[Any, tuple[Job, str]] = {}
+
+    def reports(self) -> Iterator[Report]:
+        seen = time.monotonic()
+        while self.queue or self.suspects or self.running:
+            workers = _workers(self.client, time.monotonic() - seen)
+            seen = time.monotonic() if workers else seen
+            yield from self._missed(workers)
+            for worker in workers:
+                self._fill(worker)
+            if self.running:
+                yield from self._ended()
+            else:
+                time.sleep(0.1)
+
+    def _missed(self, workers: Sequence[str]) -> Iterator[Report]:
+        """Take back what was on workers that have gone."""
+        for future in [f for f, (_, worker) in self.running.items() if worker not in workers and not f.done()]:
+            job, _ = self.running.pop(future)
+            future.cancel(force=True)
+            yield from self._lost(job)
+
+    def _lost(self, job: Job) -> Iterator[Report]:
+        self.deaths[job.digest] += 1
+        if self.deaths[job.digest] < MOST_DEATHS:
+            self.suspects.append(job)
         else:
             yield record_failure(job, KILLED, "KilledWorker")
 
-    while queue or suspects or running:
-        workers = _workers(client, time.monotonic() - seen)
-        seen = time.monotonic() if workers else seen
-        for future in [f for f, (_, worker) in running.items() if worker not in workers and not f.done()]:
-            job, _ = running.pop(future)
-            future.cancel(force=True)
-            yield from lost(job)
-        for worker in workers:
-            mine = [job for job, w in running.values() if w == worker]
-            while queue and len(mine) < 1 + AHEAD and not any(deaths[job.digest] for job in mine):
-                mine.append(queue.next_for(worker))
-                submit(mine[-1], worker)
-            if suspects and not mine:
-                submit(suspects.pop(0), worker)
-        if not running:
-            time.sleep(0.1)
-            continue
+    def _fill(self, worker: str) -> None:
+        """Hand out cases to a worker; one that lost a worker before is alone there."""
+        mine = [job for job, w in self.running.values() if w == worker]
+        while self.queue and len(mine) < 1 + AHEAD and not any(self.deaths[job.digest] for job in mine):
+            mine.append(self.queue.next_for(worker))
+            self._submit(mine[-1], worker)
+        if self.suspects and not mine:
+            self._submit(self.suspects.pop(0), worker)
+
+    def _submit(self, job: Job, worker: str) -> None:
+        case, key = job.made(), f"stack3d-{job.digest[:12]}-{uuid.uuid4().hex[:8]}"
+        future = self.client.submit(in_worker, job, case, workers=[worker], pure=False, key=key)
+        self.running[future] = (job, worker)
+        if not self.deaths[job.digest]:
+            self.watch.started(job.label)
+
+    def _ended(self) -> Iterator[Report]:
+        """Reports of what ends within a second."""
+        from distributed import wait
+
         try:
-            ended = wait(list(running), timeout=1.0, return_when="FIRST_COMPLETED").done
+            ended = wait(list(self.running), timeout=1.0, return_when="FIRST_COMPLETED").done
         except TimeoutError:
-            continue
+            return
         for future in ended:
-            job, _ = running.pop(future)
+            job, _ = self.running.pop(future)
             report = _outcome(future, job)
             if report is None:
-                yield from lost(job)
+                yield from self._lost(job)
             else:
                 yield report
 

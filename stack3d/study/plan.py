@@ -316,6 +316,18 @@ class StudyDraft:
         except DeckError as error:
             raise self.in_sweep(error) from None
 
+    def entry(self, point: Point) -> Entry:
+        """A point with its case; one of a sweep that makes no valid case keeps its error, alone it raises Stack3dError."""
+        entry = Entry(point, self.label(point))
+        if point.dropped is not None:
+            return entry
+        try:
+            return with_case(entry, self.case(point))
+        except Stack3dError as error:
+            if not self.axes:
+                raise
+            return replace(entry, error=error)
+
     def in_sweep(self, error: DeckError) -> DeckError:
         """The error with the line of the sweep for what a point of it set."""
         own = {key for key, _ in self.overrides}
@@ -348,23 +360,14 @@ def plan(path: str | Path, overrides: Sequence[KeyValue] = ()) -> FixedPlan:
         When the file cannot be read, or its sweep makes no sense, or it is no sweep and has mistakes.
     """
     draft = StudyDraft(path, overrides)
-    axes, entries = draft.axes, []
-    for point in draft:
-        entry = Entry(point, draft.label(point))
-        if point.dropped is None:
-            try:
-                entry = with_case(entry, draft.case(point))
-            except Stack3dError as error:
-                if not axes:
-                    raise
-                entry = replace(entry, error=error)
-        entries.append(entry)
-    if entries and all(e.point.dropped for e in entries):
+    entries = [draft.entry(point) for point in draft]
+    dropped = [entry for entry in entries if entry.point.dropped]
+    if entries and len(dropped) == len(entries):
         raise draft.all_dropped(entries[0].point)
-    errors = {str(e.error) for e in entries if e.error}
-    if axes and len(errors) == 1 and all(e.error or e.point.dropped for e in entries):
-        raise next(e.error for e in entries if e.error)  # a mistake of the scenario itself is told once
-    return FixedPlan(draft.name, draft.source, draft.overrides, axes, entries)
+    errors = [entry.error for entry in entries if entry.error]
+    if draft.axes and len(dropped) + len(errors) == len(entries) and len(set(map(str, errors))) == 1:
+        raise errors[0]  # a mistake of the scenario itself is told once
+    return FixedPlan(draft.name, draft.source, draft.overrides, draft.axes, entries)
 
 
 def write_manifest(folder: Path, plan: Plan, until: str | None) -> None:

@@ -92,23 +92,9 @@ def label_of(value: Any) -> Label:
 
 def dimension_names(keys: Sequence[str], chosen: Mapping[str, str]) -> dict[str, str]:
     """Short, distinct names for swept keys and words that no output variable or dimension has already."""
-    taken = {d for f in fields.FIELDS.values() for d in f.dims} | {f.name for f in fields.FIELDS.values()}
+    taken = {name for f in fields.FIELDS.values() for name in (f.name, *f.dims)}
     taken |= {*fields.COORDINATES, *fields.STUDY, *WORDS} - {*keys}
-
-    def candidates(key: str) -> Iterator[str]:
-        parts = key.replace("-", "_").split(".")
-        if key in chosen:
-            yield chosen[key]
-        elif key in WORDS:
-            yield key
-        elif key in SHORT:
-            yield SHORT[key]
-        elif len(parts) < 3 or parts[-3] not in LISTS:
-            yield parts[-1]
-        for depth in range(2, len(parts) + 1):
-            yield "_".join(parts[-depth:])
-
-    options = {key: list(candidates(key)) for key in keys}
+    options = {key: list(_candidates(key, chosen)) for key in keys}
     depth = dict.fromkeys(keys, 0)
     while True:
         names = {key: options[key][min(depth[key], len(options[key]) - 1)] for key in keys}
@@ -122,6 +108,21 @@ def dimension_names(keys: Sequence[str], chosen: Mapping[str, str]) -> dict[str,
             )
         for key in deeper:
             depth[key] += 1
+
+
+def _candidates(key: str, chosen: Mapping[str, str]) -> Iterator[str]:
+    """Names that a dimension of a key may have, the shortest first."""
+    parts = key.replace("-", "_").split(".")
+    if key in chosen:
+        yield chosen[key]
+    elif key in WORDS:
+        yield key
+    elif key in SHORT:
+        yield SHORT[key]
+    elif len(parts) < 3 or parts[-3] not in LISTS:
+        yield parts[-1]
+    for depth in range(2, len(parts) + 1):
+        yield "_".join(parts[-depth:])
 
 
 def _distinct(labels: Sequence[Label], key: str) -> tuple[Label, ...]:
@@ -155,14 +156,7 @@ def axes_of(sweep: SweepDeck) -> tuple[Dimension, ...]:
         For more than `MOST_CASES` combinations, before any is made, and for values listed twice.
     """
     names = _names(sweep)
-    sizes = [len(values) for values in sweep.product.values()]
-    sizes += [len(next(iter(group.values()))) for group in sweep.zip if group]
-    if len(sizes) > MOST_AXES:
-        raise DeckError(Problem("sweep", f"has {len(sizes)} lists that combine, at most {MOST_AXES}; zip some"))
-    sizes += [len(sweep.variants) or 1, len(sweep.cases) or 1, sweep.sample.count if sweep.sample else 1]
-    if (n := math.prod(sizes)) > MOST_CASES:
-        written = str(n) if n < 100 * MOST_CASES else f"{Decimal(n):.3g}"
-        raise DeckError(Problem("sweep", f"makes {written} cases, at most {MOST_CASES}"))
+    _refuse_too_many(sweep)
     axes = [
         Dimension(names[key], key, _distinct([label_of(v) for v in values], key), [{key: v} for v in values])
         for key, values in sweep.product.items()
@@ -172,6 +166,22 @@ def axes_of(sweep: SweepDeck) -> tuple[Dimension, ...]:
         labels = _distinct([label_of(v) for v in group[first]], first)
         sets = [dict(zip(group, values)) for values in zip(*group.values())]
         axes.append(Dimension(names[first], first, labels, sets, partial(columns_of, sets, {k: names[k] for k in others})))
+    return (*axes, *_listed(sweep, names))
+
+
+def _refuse_too_many(sweep: SweepDeck) -> None:
+    sizes = [len(values) for values in sweep.product.values()]
+    sizes += [len(next(iter(group.values()))) for group in sweep.zip if group]
+    if len(sizes) > MOST_AXES:
+        raise DeckError(Problem("sweep", f"has {len(sizes)} lists that combine, at most {MOST_AXES}; zip some"))
+    sizes += [len(sweep.variants) or 1, len(sweep.cases) or 1, sweep.sample.count if sweep.sample else 1]
+    if (n := math.prod(sizes)) > MOST_CASES:
+        written = str(n) if n < 100 * MOST_CASES else f"{Decimal(n):.3g}"
+        raise DeckError(Problem("sweep", f"makes {written} cases, at most {MOST_CASES}"))
+
+
+def _listed(sweep: SweepDeck, names: Mapping[str, str]) -> Iterator[Dimension]:
+    """Dimensions whose positions set several keys each: variants, cases, draws."""
     listed: dict[str, Sequence[Mapping[str, Any]]] = {
         "variant": list(sweep.variants.values()),
         "case": sweep.cases,
@@ -180,8 +190,7 @@ def axes_of(sweep: SweepDeck) -> tuple[Dimension, ...]:
     for word, chosen in listed.items():
         if chosen:
             labels = tuple(sweep.variants) if word == "variant" else tuple(range(len(chosen)))
-            axes.append(Dimension(names[word], word, labels, chosen, partial(columns_of, chosen, names)))
-    return tuple(axes)
+            yield Dimension(names[word], word, labels, chosen, partial(columns_of, chosen, names))
 
 
 class Draws(Sequence[Mapping[str, Any]]):

@@ -120,56 +120,102 @@ def run(
     ranks = Ranks.here()
     if ranks.is_parallel and (workers not in (None, 1) or scheduler):
         raise DeckError("with MPI all processes work on one case after the other: leave --workers and --scheduler away")
+
+    def told(report: Report) -> Report:
+        watch.ended(report.name, report.status, report.lines)
+        return report
+
     with ExitStack() as held:
-        plans: dict[Path, Underway] = {}
-        queue, before = Queue(()), list[Report]()
-        for item in _grouped(items):
-            try:
-                found = plan(item, overrides) if isinstance(item, (str, Path)) else item
-                folder = storage.inside(root, found.name).resolve()
-                if folder in plans:
-                    if plans[folder].plan.source == found.source and not found.is_adaptive:
-                        continue
-                    raise ResultsError(f"scenario {found.name!r} is also the name of {plans[folder].plan.source}; rename one")
-                if ranks.is_first:
-                    held.enter_context(locked(folder))
-                    storage.clear_scratch(folder)
-                underway = Underway(found, folder, until, force=force)
-                reports, jobs = ranks.share(underway.advance() if ranks.is_first else None)
-            except Stack3dError as error:
-                label = item.name if isinstance(item, Plan) else str(item)
-                before.append(Report(label, FAILED, None, tuple(str(error).splitlines()), error.exit_code))
-                continue
-            plans[folder] = underway
-            before += reports
-            queue.add(jobs)
-        watch.begin(len(before) + len(queue), len(queue))
-        is_adaptive = any(underway.plan.is_adaptive for underway in plans.values())
-        waiting = {job.folder: job for job in queue}
+        begun = _Begun(root, ranks, held, until, force=force)
+        before = [report for item in _grouped(items) for report in begun.reports_of(item, overrides)]
+        watch.begin(len(before) + len(begun.queue), len(begun.queue))
         try:
-            for report in before:
-                watch.ended(report.name, report.status, report.lines)
-                yield report
-            for report in _run(queue, watch, ranks, workers, scheduler, observer, is_adaptive=is_adaptive):
-                watch.ended(report.name, report.status, report.lines)
-                yield report
-                if not is_adaptive or report.folder is None:
-                    continue
-                underway = plans[report.folder.parents[1]]
-                job = waiting.pop(report.folder)
-                reports, jobs = ranks.share(underway.take(report, job) if ranks.is_first else None)
-                if reports or jobs:
-                    watch.grown(len(reports) + len(jobs), len(jobs))
-                for skipped in reports:
-                    watch.ended(skipped.name, skipped.status, skipped.lines)
-                    yield skipped
-                queue.add(jobs)
-                waiting |= {job.folder: job for job in jobs}
+            yield from map(told, before)
+            for report in begun.run(watch, workers, scheduler, observer):
+                yield told(report)
+                skipped, n_new = begun.after(report)
+                if skipped or n_new:
+                    watch.grown(len(skipped) + n_new, n_new)
+                yield from map(told, skipped)
         finally:
             watch.finish()
-            if ranks.is_first:
-                for folder, underway in plans.items():
-                    _finish(folder, underway.plan)
+            begun.finish()
+
+
+class _Begun:
+    """The plans of one call, each in its locked folder, and the cases of theirs that wait."""
+
+    def __init__(self, root: Path, ranks: Ranks, held: ExitStack, until: str | None, *, force: bool) -> None:
+        self.root, self.ranks, self.held, self.until, self.force = root, ranks, held, until, force
+        self.plans: dict[Path, Underway] = {}
+        self.queue = Queue(())
+        self._waiting: dict[Path, Job] = {}
+
+    @property
+    def is_adaptive(self) -> bool:
+        return any(underway.plan.is_adaptive for underway in self.plans.values())
+
+    def reports_of(self, item: str | Path | Plan, overrides: Sequence[tuple[str, Any]]) -> list[Report]:
+        """Begin with an item: its first cases join the queue; reports of what need not or cannot run."""
+        try:
+            return self._begin(plan(item, overrides) if isinstance(item, (str, Path)) else item)
+        except Stack3dError as error:
+            label = item.name if isinstance(item, Plan) else str(item)
+            return [Report(label, FAILED, None, tuple(str(error).splitlines()), error.exit_code)]
+
+    def _begin(self, found: Plan) -> list[Report]:
+        folder = storage.inside(self.root, found.name).resolve()
+        if folder in self.plans:
+            if self.plans[folder].plan.source == found.source and not found.is_adaptive:
+                return []
+            raise ResultsError(f"scenario {found.name!r} is also the name of {self.plans[folder].plan.source}; rename one")
+        if self.ranks.is_first:
+            self.held.enter_context(locked(folder))
+            storage.clear_scratch(folder)
+        underway = Underway(found, folder, self.until, force=self.force)
+        reports: list[Report]
+        reports, jobs = self.ranks.share(underway.advance() if self.ranks.is_first else None)
+        self.plans[folder] = underway
+        self._add(jobs)
+        return reports
+
+    def _add(self, jobs: list[Job]) -> None:
+        self.queue.add(jobs)
+        self._waiting |= {job.folder: job for job in jobs}
+
+    def run(
+        self, watch: StudyObserver, workers: int | None, scheduler: str | None, observer: Observer | None
+    ) -> Iterator[Report]:
+        """Run what waits, where it was asked for."""
+        if not self.queue:
+            return
+        if scheduler is not None:
+            yield from on_cluster(self.queue, watch, scheduler)
+            return
+        is_adaptive = self.is_adaptive
+        most = max(len(self.queue), workers or 1) if is_adaptive else len(self.queue)
+        n = 1 if self.ranks.is_parallel else min(workers or workers_for(len(self.queue)), most)
+        if n > 1:
+            yield from on_workers(self.queue, watch, n)
+            return
+        alone = len(self.queue) == 1 and not is_adaptive
+        inner = observer if observer is not None and alone and self.ranks.is_first else Silent()
+        yield from here(self.queue, watch, self.ranks, inner, alone=not self.queue.is_swept)
+
+    def after(self, report: Report) -> tuple[list[Report], int]:
+        """What comes up when a case has ended: reports of what need not run, and how many cases joined the queue."""
+        if not self.is_adaptive or report.folder is None:
+            return [], 0
+        underway, job = self.plans[report.folder.parents[1]], self._waiting.pop(report.folder)
+        reports, jobs = self.ranks.share(underway.take(report, job) if self.ranks.is_first else None)
+        self._add(jobs)
+        return reports, len(jobs)
+
+    def finish(self) -> None:
+        """Join the studies."""
+        if self.ranks.is_first:
+            for folder, underway in self.plans.items():
+                _finish(folder, underway.plan)
 
 
 def _grouped(items: Sequence[Item]) -> list[str | Path | Plan]:
@@ -185,31 +231,6 @@ def _grouped(items: Sequence[Item]) -> list[str | Path | Plan]:
             cases[item.name] = [item]
             out.append(cases[item.name])
     return [plan_of_cases(item) if isinstance(item, list) else item for item in out]
-
-
-def _run(
-    queue: Queue,
-    watch: StudyObserver,
-    ranks: Ranks,
-    workers: int | None,
-    scheduler: str | None,
-    observer: Observer | None,
-    *,
-    is_adaptive: bool,
-) -> Iterator[Report]:
-    if not queue:
-        return
-    if scheduler is not None:
-        yield from on_cluster(queue, watch, scheduler)
-        return
-    most = max(len(queue), workers or 1) if is_adaptive else len(queue)
-    n = 1 if ranks.is_parallel else min(workers or workers_for(len(queue)), most)
-    if n > 1:
-        yield from on_workers(queue, watch, n)
-    else:
-        alone = len(queue) == 1 and not is_adaptive
-        inner = observer if observer is not None and alone and ranks.is_first else Silent()
-        yield from here(queue, watch, ranks, inner, alone=not queue.is_swept)
 
 
 def _finish(folder: Path, plan: Plan) -> None:

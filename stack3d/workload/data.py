@@ -49,16 +49,9 @@ def _arrays(deck: schema.DataDeck, key: str, names: Sequence[str]) -> dict[str, 
         name = getattr(deck, part)
         if name is None:
             continue
-        kind = ".npz" if part == "file" else ".npy"
-        try:
-            loaded = np.load(name, allow_pickle=False)
-            if isinstance(loaded, np.ndarray) == (kind == ".npz"):
-                raise ValueError("it is one array" if kind == ".npz" else "it is an archive of several arrays")
-            found = dict(loaded) if kind == ".npz" else {part: loaded}
-        except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
-            raise DeckError(Problem(f"{key}.{part}", f"{Path(name).name} cannot be read as {kind}: {error}")) from None
-        masks = {part: np.flatnonzero(found[part]) for part in ("test", "train") if part in found and found[part].dtype == bool}
-        found |= masks
+        found = _loaded(name, part, key)
+        masks = [mask for mask in ("test", "train") if mask in found and found[mask].dtype == bool]
+        found.update((mask, np.flatnonzero(found[mask])) for mask in masks)
         for array in {*COUNTED, "inputs", "series", *names} & set(found):
             found[array] = _numbers(found[array], COUNTED.get(array), f"{key}.{part}", f"{Path(name).name} has {array!r} with")
         arrays |= found
@@ -73,6 +66,18 @@ def _arrays(deck: schema.DataDeck, key: str, names: Sequence[str]) -> dict[str, 
             )
         arrays["inputs"] = np.swapaxes(arrays["series"][index], 1, 2)
     return arrays
+
+
+def _loaded(name: str, part: str, key: str) -> dict[str, NDArray[Any]]:
+    """Arrays of a file by name, as they are; raises DeckError."""
+    kind = ".npz" if part == "file" else ".npy"
+    try:
+        loaded = np.load(name, allow_pickle=False)
+        if isinstance(loaded, np.ndarray) == (kind == ".npz"):
+            raise ValueError("it is one array" if kind == ".npz" else "it is an archive of several arrays")
+        return dict(loaded) if kind == ".npz" else {part: loaded}
+    except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
+        raise DeckError(Problem(f"{key}.{part}", f"{Path(name).name} cannot be read as {kind}: {error}")) from None
 
 
 def _numbers(array: NDArray[Any], axes: int | None, key: str, whose: str) -> NDArray[Any]:
@@ -119,31 +124,40 @@ def load_data(
     name = Path(deck.file or deck.inputs or "").name
     inputs = _fitting(arrays, network, name, key)
     n = len(inputs)
-    test = arrays.get("test", np.arange(n))[:most]
-    train = arrays.get("train", test)[:profile]
-    for part, index in (("test", test), ("train", train)):
-        if not index.size or index.min() < 0 or index.max() >= n:
-            raise DeckError(Problem(key, f"{name} has indices in {part!r} that are not among its {n} inputs"))
+    test = _indices(arrays.get("test", np.arange(n))[:most], n, f"{name} has indices in 'test'", key)
+    train = _indices(arrays.get("train", test)[:profile], n, f"{name} has indices in 'train'", key)
     first = network.run(each(lambda x: x * deck.scale, inputs[test[:1]]))
     judge = task(first.shape[1:])
     if not np.all(np.isfinite(first)):
         message = f"the model gives {first[0]} for the first test input of {name}"
         raise DeckError(Problem("workload.network.file", message))
     chosen = [each(lambda x: x * deck.scale, inputs[index]) for index in (train, test)]
-    labels = arrays.get("labels")
-    if labels is not None and not labels.ndim:
-        raise DeckError(Problem(key, f"{name} has 'labels' without an axis: one number for {n} inputs"))
-    if labels is None:
-        made = [judge.labels_of(_in_blocks(network, part)) for part in chosen]
-    elif len(labels) != n:
-        raise DeckError(Problem(key, f"{name} has {n} inputs but {len(labels)} labels"))
-    elif wrong := judge.check(labels):
-        raise DeckError(Problem(key, f"{name} has {wrong}"))
-    else:
+    if "labels" in arrays:
+        labels = _labels(arrays["labels"], n, judge, name, key)
         made = [labels[index] for index in (train, test)]
+    else:
+        made = [judge.labels_of(_in_blocks(network, part)) for part in chosen]
     if made[0] is None or made[1] is None:
         raise DeckError(Problem(key, f"{name} has no array 'labels'; it has: {', '.join(arrays)}"))
     return LabelledData(chosen[0], made[0], chosen[1], made[1], judge)
+
+
+def _indices(index: NDArray[Any], n: int, whose: str, key: str) -> NDArray[Any]:
+    """Numbers of inputs, if they are such; raises DeckError."""
+    if not index.size or index.min() < 0 or index.max() >= n:
+        raise DeckError(Problem(key, f"{whose} that are not among its {n} inputs"))
+    return index
+
+
+def _labels(labels: NDArray[Any], n: int, judge: Task, name: str, key: str) -> NDArray[Any]:
+    """The labels of `n` inputs, if they are such; raises DeckError."""
+    if not labels.ndim:
+        raise DeckError(Problem(key, f"{name} has 'labels' without an axis: one number for {n} inputs"))
+    if len(labels) != n:
+        raise DeckError(Problem(key, f"{name} has {n} inputs but {len(labels)} labels"))
+    if wrong := judge.check(labels):
+        raise DeckError(Problem(key, f"{name} has {wrong}"))
+    return labels
 
 
 def _in_blocks(network: Network, inputs: Any, size: int = 16) -> NDArray[Any]:

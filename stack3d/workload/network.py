@@ -363,24 +363,26 @@ def load_network(
         layers, uses, no_matrix, problems = _collected(program, digital, path)
     if not program.inputs:
         problems.append(Problem(KEY, f"{path.name}: the output {program.output!r} depends on no input"))
-    for name in digital:
-        if name not in layers and name not in no_matrix:
-            message = f"no layer {name!r}{did_you_mean(name, layers)}; layers: {', '.join(layers)}"
-            problems.append(Problem("workload.digital", message))
-    analog = [layer for name, layer in layers.items() if name not in digital]
+    for name in (one for one in digital if not {one} & {*layers, *no_matrix}):
+        message = f"no layer {name!r}{did_you_mean(name, layers)}; layers: {', '.join(layers)}"
+        problems.append(Problem("workload.digital", message))
+    analog, kept = (tuple(layers[name] for name in layers if (name in digital) == stays) for stays in (False, True))
     if not analog and not problems:
         message = "the model has no Conv, Gemm, MatMul or other product with constant weights left to put on crossbars"
         problems.append(Problem(KEY, message))
     if problems:
         raise DeckError(problems)
-    chosen = tuple(layer.scaled_by_column() if by_column else layer for layer in analog)
-    kept = tuple(layer for name, layer in layers.items() if name in digital)
-    network = Network(program, chosen, kept, uses)
-    fixed = program.inputs[0].shape[0] if program.inputs[0].shape else None
-    if fixed is None:
+    network = Network(program, tuple(layer.scaled_by_column() for layer in analog) if by_column else analog, kept, uses)
+    return _freed(network, model, path)
+
+
+def _freed(network: Network, model: Any, path: Path) -> Network:
+    """The network for batches of any size, after a trial; raises DeckError."""
+    shape = network.program.inputs[0].shape
+    if not shape or shape[0] is None:
         return _tried(network, None)
-    if fixed > MOST_BATCH:
-        raise DeckError(Problem(KEY, f"the model is fixed to batches of {fixed}; export it with a dynamic batch axis"))
+    if shape[0] > MOST_BATCH:
+        raise DeckError(Problem(KEY, f"the model is fixed to batches of {shape[0]}; export it with a dynamic batch axis"))
     with valid(path):
         freed = replace(network, program=Program.of(with_free_batch(model)))
     return _tried(freed, network)
@@ -401,10 +403,15 @@ def _unfit(layer: WeightMatrix, weight: str, path: Path) -> list[Problem]:
     return [Problem(KEY, f"{path.name}: layer {layer.name!r} (weight {weight!r}) has {what}")]
 
 
+def _shapes(network: Network, batch: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the inputs, lengths that are open taken as 8."""
+    return {i.name: (batch, *(d or 8 for d in i.shape[1:])) for i in network.program.inputs}
+
+
 def _example(network: Network, batch: int) -> Any:
-    """Numbers between 0 and 1 in the shapes of the inputs, lengths that are open taken as 8; whole ones are 0."""
+    """Numbers between 0 and 1 in the shapes of the inputs; whole ones are 0."""
     rng = np.random.default_rng(0)
-    arrays = {i.name: rng.random(afford((batch, *(d or 8 for d in i.shape[1:])), 8)) for i in network.program.inputs}
+    arrays = {name: rng.random(afford(shape, 8)) for name, shape in _shapes(network, batch).items()}
     return Inputs(arrays) if len(arrays) > 1 else next(iter(arrays.values()))
 
 
@@ -416,16 +423,16 @@ def _tried(network: Network, fixed: Network | None) -> Network:
     batch = (fixed.input_shape[0] or 1) if fixed is not None else 1
     try:
         x = _example(network, max(2, 2 * batch))
-        parts = [] if fixed is None else [fixed.run(x[i : i + batch]) for i in range(0, len(x), batch)]
         found = network.run(x)
+        same = None if fixed is None else np.concatenate([fixed.run(x[i : i + batch]) for i in range(0, len(x), batch)])
     except (ArrayError, MemoryError, ValueError) as error:
         if fixed is None and any(None in i.shape[1:] for i in network.program.inputs):
             return network  # sizes that only the data know
-        shapes = ", ".join(str((2 * batch, *(d or 8 for d in i.shape[1:]))) for i in network.program.inputs)
-        raise DeckError(Problem(KEY, f"the model does not run on inputs of shape {shapes}: {error}")) from None
+        tried = ", ".join(map(str, _shapes(network, 2 * batch).values()))
+        raise DeckError(Problem(KEY, f"the model does not run on inputs of shape {tried}: {error}")) from None
     if found.ndim < 2 or len(found) != len(x):
         text = f"the model's output has shape {found.shape} for {len(x)} inputs; wanted the inputs as the first of its axes"
         raise DeckError(Problem(KEY, text))
-    if fixed is not None and not np.allclose(found, np.concatenate(parts), rtol=1e-4, atol=1e-5):
+    if same is not None and not np.allclose(found, same, rtol=1e-4, atol=1e-5):
         raise DeckError(Problem(KEY, f"the model is fixed to batches of {batch}; export it with a dynamic batch axis"))
     return network

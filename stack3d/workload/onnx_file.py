@@ -106,16 +106,21 @@ def _used(node: Any) -> set[str]:
     return set(node.input).union(ends, *(_used(one) for one in inside))
 
 
-def keep_output(model: Any, wanted: str | None) -> None:
-    """Leave only the output that is wanted, and the nodes and inputs that it needs, in place; raises DeckError."""
-    graph = model.graph
-    names = [o.name for o in graph.output]
+def _chosen_output(names: list[str], wanted: str | None) -> str:
+    """The output that is wanted, or the one that there is; raises DeckError."""
     if wanted is None and len(names) > 1:
         raise DeckError(Problem(OUTPUT_KEY, f"is missing: the model has {len(names)} outputs: {', '.join(names)}"))
     if wanted is not None and wanted not in names:
         message = f"the model has no output {wanted!r}{did_you_mean(wanted, names)}; outputs: {', '.join(names)}"
         raise DeckError(Problem(OUTPUT_KEY, message))
-    needed = {wanted or names[0]}
+    return wanted or names[0]
+
+
+def keep_output(model: Any, wanted: str | None) -> None:
+    """Leave only the output that is wanted, and the nodes and inputs that it needs, in place; raises DeckError."""
+    graph = model.graph
+    output = _chosen_output([o.name for o in graph.output], wanted)
+    needed = {output}
     nodes: list[Any] = []
     for node in reversed(graph.node):
         if needed & set(node.output):
@@ -123,12 +128,20 @@ def keep_output(model: Any, wanted: str | None) -> None:
             needed |= _used(node)
     for kept, chosen in (
         (graph.node, nodes),
-        (graph.output, [o for o in graph.output if o.name == (wanted or names[0])]),
+        (graph.output, [o for o in graph.output if o.name == output]),
         (graph.input, [i for i in graph.input if i.name in needed]),
     ):
         copies = [type(one).FromString(one.SerializeToString()) for one in chosen]
         del kept[:]
         kept.extend(copies)
+
+
+def _shapes_of_activations(graph: Any) -> list[Any]:
+    """Constants that say what activations are reshaped to."""
+    weights = {t.name for t in graph.initializer}
+    shapes = {n.input[1] for n in graph.node if n.op_type == "Reshape" and n.input[0] not in weights}
+    inline = [a.t for n in graph.node if n.op_type == "Constant" and n.output[0] in shapes for a in n.attribute]
+    return [t for t in graph.initializer if t.name in shapes] + inline
 
 
 def with_free_batch(model: Any) -> Any:
@@ -145,11 +158,7 @@ def with_free_batch(model: Any) -> Any:
             axis = value.type.tensor_type.shape.dim[0]
             fixed = fixed or axis.dim_value
             axis.dim_param = "batch"
-    weights = {t.name for t in freed.graph.initializer}
-    shapes = {n.input[1] for n in freed.graph.node if n.op_type == "Reshape" and n.input[0] not in weights}
-    holders = [t for t in freed.graph.initializer if t.name in shapes]
-    holders += [a.t for n in freed.graph.node if n.op_type == "Constant" and n.output[0] in shapes for a in n.attribute]
-    for tensor in holders:
+    for tensor in _shapes_of_activations(freed.graph):
         shape = numpy_helper.to_array(tensor).copy()
         if shape.size > 1 and shape[0] == fixed:
             shape[0] = 0 if -1 in shape[1:] else -1

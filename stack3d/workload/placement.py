@@ -260,21 +260,41 @@ def listed_sites(
         For tiles left out or unknown, sites that do not exist, and sites given twice; all at once.
     """
     names = [f"{t.layer}[{t.index}]" for t in tiles]
-    problems: list[Problem] = []
+    known = set(names)
+    wrong: list[str] = []
     if isinstance(given, Mapping):
-        for name in given:
-            if name not in names:
-                message = f"no tile {name!r}{did_you_mean(name, names)}; tiles: {', '.join(names)}"
-                problems.append(Problem("workload.placement", message))
+        wrong += [f"no tile {n!r}{did_you_mean(n, names)}; tiles: {', '.join(names)}" for n in given if n not in known]
         missing = [name for name in names if name not in given]
         pairs = [(name, given[name]) for name in names if name in given]
     else:
         missing = names[len(given) :]
         pairs = list(zip(names, given))
         if len(given) > len(names):
-            problems.append(Problem("workload.placement", f"lists {len(given)} sites for {len(names)} tiles"))
+            wrong.append(f"lists {len(given)} sites for {len(names)} tiles")
     if missing:
-        problems.append(Problem("workload.placement", f"has no site for {', '.join(missing)}"))
+        wrong.append(f"has no site for {', '.join(missing)}")
+    index = _numbered(sites)
+    wrong += _clashes(pairs, index)
+    if wrong:
+        raise DeckError([Problem("workload.placement", text) for text in wrong])
+    return np.array([index[site] for _, site in pairs], dtype=np.intp)
+
+
+def _clashes(pairs: Sequence[tuple[str, tuple[int, int, int]]], index: Mapping[tuple[int, int, int], int]) -> list[str]:
+    """Sites that do not exist, and sites given twice."""
+    wrong: list[str] = []
+    holder: dict[tuple[int, int, int], str] = {}
+    for name, site in pairs:
+        if site not in index:
+            wrong.append(f"tile {name}: no site {list(site)}; sites [tier, column, row] run to {list(max(index))}")
+        elif site in holder:
+            wrong.append(f"tile {name}: site {list(site)} holds tile {holder[site]} already")
+        holder.setdefault(site, name)
+    return wrong
+
+
+def _numbered(sites: Sequence[Site]) -> dict[tuple[int, int, int], int]:
+    """Sites by [tier, column, row]."""
     index: dict[tuple[int, int, int], int] = {}
     for tier, group in enumerate(_tiers(sites)):
         columns = sorted({round(sites[i][1].centre[0], 12) for i in group})
@@ -282,18 +302,7 @@ def listed_sites(
         for i in group:
             x, y = sites[i][1].centre
             index[tier, columns.index(round(x, 12)), rows.index(round(y, 12))] = i
-    holder: dict[tuple[int, int, int], str] = {}
-    for name, site in pairs:
-        if site not in index:
-            last = max(index)
-            message = f"tile {name}: no site {list(site)}; sites [tier, column, row] run to {list(last)}"
-            problems.append(Problem("workload.placement", message))
-        elif site in holder:
-            problems.append(Problem("workload.placement", f"tile {name}: site {list(site)} holds tile {holder[site]} already"))
-        holder.setdefault(site, name)
-    if problems:
-        raise DeckError(problems)
-    return np.array([index[site] for _, site in pairs], dtype=np.intp)
+    return index
 
 
 def place(

@@ -215,15 +215,18 @@ def _branch(proto: Any, holds: bool, known: dict[str, Array]) -> list[Any]:
     prefix = f"{proto.name or proto.output[0]}/"
     renamed = {name: prefix + name for name in own}
     known.update((renamed[t.name], numpy_helper.to_array(t)) for t in graph.initializer)
-    nodes = []
-    for node in graph.node:
-        copy = type(node).FromString(node.SerializeToString())
-        for side in (copy.input, copy.output):
-            side[:] = [renamed.get(n, n) for n in side]
-        copy.name = prefix + node.name if node.name else ""
-        nodes.append(copy)
+    nodes = [_renamed(node, renamed, prefix) for node in graph.node]
     ends = [helper.make_node("Identity", [renamed.get(o.name, o.name)], [t]) for o, t in zip(graph.output, proto.output) if t]
     return nodes + ends
+
+
+def _renamed(node: Any, names: Mapping[str, str], prefix: str) -> Any:
+    """A copy of a node with other names of its values, and a prefix to its own."""
+    copy = type(node).FromString(node.SerializeToString())
+    for side in (copy.input, copy.output):
+        side[:] = [names.get(n, n) for n in side]
+    copy.name = prefix + node.name if node.name else ""
+    return copy
 
 
 def _with_ends(steps: Sequence[Step], output: str, known: Mapping[str, Array]) -> tuple[Step, ...]:

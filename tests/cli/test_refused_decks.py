@@ -194,6 +194,7 @@ def test_thousands_of_mistakes_are_told_in_hundreds(tmp_path: Path) -> None:
     ("old", "new"),
     [
         ('"0.3 mm"', '"٣ mm"'),
+        ('"0.3 mm"', '"5 m"'),
         ('"0.3 mm"', '"1e999 mm"'),
         ('"0.3 mm"', '"' + "9" * 100_000 + ' mm"'),
         ('"0.3 mm"', '"0.3 ' + "m*" * 5000 + 'm"'),

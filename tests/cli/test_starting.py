@@ -10,6 +10,7 @@ import pytest
 
 from stack3d import cli, decks
 from stack3d.case import check, run_case
+from stack3d.cli import arguments
 from stack3d.decks.starting import start, starters
 from stack3d.progress import Silent
 
@@ -59,4 +60,4 @@ def test_run_without_a_scenario_says_what_there_is(capsys: pytest.CaptureFixture
 def test_a_shell_completes_names_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("quiet.yaml").touch()
-    assert cli._known("qui") == ["quickstart", "quiet.yaml"]
+    assert arguments.known("qui") == ["quickstart", "quiet.yaml"]

@@ -1,6 +1,7 @@
 """Power over time: bursts, days, tables, and schedules of several at once."""
 
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from pyarrow import csv, parquet
 
 from stack3d import decks
-from stack3d.errors import DeckError, MissingDependencyError
+from stack3d.chip import build_chip
+from stack3d.errors import DeckError, MissingDependencyError, ValidityWarning
 from stack3d.heat.loads import power_schedule
 from stack3d.heat.meshing import Bricks
 from stack3d.heat.placing import placed_chip
@@ -82,6 +84,21 @@ def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
     np.testing.assert_array_equal(one.times, other.times)
     np.testing.assert_array_equal(one.values, [[1, 0.5], [2, 0.25]])
     np.testing.assert_array_equal(one.values, other.values)
+
+
+@pytest.mark.parametrize(("power", "told"), [("52 mW", False), ("60 mW", True)])
+def test_a_power_beside_its_trace_is_its_mean_or_told(tmp_path: Path, power: str, told: bool) -> None:
+    """50 mW for 3 s and 60 mW for 1 s are 52.5 mW."""
+    (tmp_path / "t.csv").write_text("time [s], host [mW]\n0, 50\n3, 60\n4, 0\n")
+    table = {"pattern": "table", "file": str(tmp_path / "t.csv")}
+    scenario = decks.load("quickstart", [("power.sources.host.power", power), ("power.trace", table)]).scenario
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ValidityWarning)
+        assert build_chip(scenario).sources[0].power == pytest.approx(0.0525)
+    said = [
+        str(w.message) for w in caught if "its column of the trace has a mean of 0.0525 W; the trace counts" in str(w.message)
+    ]
+    assert len(said) == told
 
 
 def test_bad_parquet_is_told_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

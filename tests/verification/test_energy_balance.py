@@ -179,9 +179,9 @@ def test_the_bill_of_calibrations_goes_with_their_period_and_not_with_epochs() -
 
 @pytest.mark.parametrize(
     ("network", "macs", "weights", "sram"),
-    [  # digits_mlp: three matrices; digits_cnn: 3x3x1x16 on 64 places, 3x3x16x32 on 16, 128 to 10
-        ("digits_mlp", 4736, 4736, 10e-12 * (4736 / 8192) ** 0.5),
-        ("digits_cnn", 64 * 144 + 16 * 4608 + 1280, 6032, 10e-12 * (6032 / 8192) ** 0.5),
+    [  # digits_mlp: 64 to 64 to 10; digits_cnn: 3x3x1x16 on 64 places, 3x3x16x32 on 16, 128 to 10
+        ("digits_mlp", 64 * 64 + 64 * 10, 4736, 10e-12 * (4736 / 8192) ** 0.5),
+        ("digits_cnn", 64 * 144 + 16 * 4608 + 128 * 10, 144 + 4608 + 1280, 10e-12 * (6032 / 8192) ** 0.5),
     ],
 )
 def test_conventional_machine_by_hand(network: str, macs: float, weights: int, sram: float) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from stack3d.devices.fitting.kinds import likelihood
-from stack3d.devices.fitting.likelihood import Series
+from stack3d.devices.fitting.likelihood import Likelihood, Series
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.fitting.parameters import Free, Parameters, Scales, parameters
 from stack3d.devices.fitting.populations import Populations
 from stack3d.devices.fitting.wear import Lives
-from stack3d.devices.laws import MECHANISMS
+from stack3d.devices.laws import MECHANISMS, Law
 from stack3d.errors import DeckError, Stack3dError, UnknownNameError, unknown_name
 from stack3d.layout import Floats
 from stack3d.schema.device import DeviceDeck
@@ -171,36 +171,48 @@ def fit_law(
         raise FitError(
             f"{table.path}: one temperature cannot tell {', '.join(energies)}; hold it by --hold {energies[0]}=VALUE"
         )
-    noise = tuple(Free(n, "factor", start, 0.7 if n == "sampling" else 1.5) for n, start in data.nuisance.items())
-    free = (*found.free, *noise)
-    if data.observations <= len(free):
-        raise FitError(f"{table.path}: {data.observations} readings cannot fix {len(free)} parameters")
-
-    def cost(x: Floats, weight: float = 1.0) -> float:
-        """Negative logarithm of the posterior, the data counted `weight` times; a large number where there is none."""
-        values = [f.value(float(c)) for f, c in zip(free, x)]
-        try:
-            with np.errstate(all="ignore"):
-                found_log = data.log(found.build(values[: len(found.free)]), values[len(found.free) :])
-        except ValueError:
-            found_log = -math.inf
-        return 0.5 * float(x @ x) - weight * found_log if math.isfinite(found_log) else NOTHING
-
-    x, axes = _lowest(cost, len(free))
-    spreads = np.array([f.key.endswith("_sd") for f in free])
+    cost = _Cost(data, found)
+    if data.observations <= len(cost.free):
+        raise FitError(f"{table.path}: {data.observations} readings cannot fix {len(cost.free)} parameters")
+    x, axes = _lowest(cost, len(cost.free))
+    spreads = np.array([f.key.endswith("_sd") for f in cost.free])
     if spreads.any():  # a spread that a search has lost on its way is looked for again
         again = _followed(cost, np.where(spreads, 0.0, x), WEIGHTS[2:])
         x, axes = min((x, axes), again, key=lambda f: cost(f[0]))
     draws = _draws(cost, x, axes, seed)
-    values = np.array([[f.value(float(c)) for f, c in zip(free, row)] for row in draws])
-    best = np.array([f.value(float(c)) for f, c in zip(free, x)])
-    law_found = found.build(best[: len(found.free)].tolist())
+    best, values = np.array(cost.values(x)), np.array([cost.values(row) for row in draws])
     return Fit(
-        mechanism, name, found, noise, best, np.atleast_2d(np.cov(values.T)), values,
+        mechanism, name, found, cost.noise, best, np.atleast_2d(np.cov(values.T)), values,
         -cost(x) + 0.5 * float(x @ x), data.observations, table,
-        tuple(np.minimum(draws.std(0), 1.0).tolist()),
-        data.points(law_found, best[len(found.free) :].tolist()), temperatures,
+        tuple(np.minimum(draws.std(0), 1.0).tolist()), data.points(*cost.parts(best.tolist())), temperatures,
     )  # fmt: skip
+
+
+class _Cost:
+    """Negative logarithm of the posterior of a law's free parameters and, after them, of the noise."""
+
+    def __init__(self, data: Likelihood, found: Parameters) -> None:
+        self.data, self.found = data, found
+        self.noise = tuple(Free(n, "factor", start, 0.7 if n == "sampling" else 1.5) for n, start in data.nuisance.items())
+        self.free = (*found.free, *self.noise)
+
+    def values(self, x: Floats) -> list[float]:
+        """Values [SI] at a point of the search."""
+        return [f.value(float(c)) for f, c in zip(self.free, x)]
+
+    def parts(self, values: list[float]) -> tuple[Law, list[float]]:
+        """Law and noise of values [SI]; raises ValueError outside what the law allows."""
+        n = len(self.found.free)
+        return self.found.build(values[:n]), values[n:]
+
+    def __call__(self, x: Floats, weight: float = 1.0) -> float:
+        """The cost at a point, the data counted `weight` times; a large number where there is none."""
+        try:
+            with np.errstate(all="ignore"):
+                log = self.data.log(*self.parts(self.values(x)))
+        except ValueError:
+            log = -math.inf
+        return 0.5 * float(x @ x) - weight * log if math.isfinite(log) else NOTHING
 
 
 def _scales(table: Table, device: DeviceDeck) -> Scales:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, override
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.laws import (
@@ -66,17 +67,12 @@ class Series(Likelihood):
         self.means = not table.cell
         over_time = mechanism != "temperature_dependence"
         self.axis = "reads" if mechanism == "read_disturb" else "time" if over_time else "temperature"
-        names = table.cell or tuple("" for _ in range(table.rows))
         voltage = c.get("voltage", np.zeros(table.rows))
+        names = table.cell or ("",) * table.rows
         keys = [(n, u, t if over_time else 0.0, v) for n, u, t, v in zip(names, level, temperature, voltage)]
-        groups: dict[Any, list[int]] = {}
-        for i, key in enumerate(keys):
-            groups.setdefault(key, []).append(i)
-        longest = max(len(g) for g in groups.values())
-        if longest < 2:
+        pick, self.mask = _series(keys)
+        if pick.shape[1] < 2:
             raise DeckError(Problem("", "every cell or level was read once: a change needs two readings", str(table.path)))
-        pick = np.array([g + [g[0]] * (longest - len(g)) for g in groups.values()])
-        self.mask = np.array([[1.0] * len(g) + [0.0] * (longest - len(g)) for g in groups.values()])
         self.level, self.temperature, self.reading = level[pick], temperature[pick], c["conductance"][pick]
         self.time = c[self.axis][pick] if over_time else np.zeros(pick.shape)
         self.voltage = c["voltage"][pick] if "voltage" in c else None
@@ -201,6 +197,16 @@ class Series(Likelihood):
         at = self.temperature if self.axis == "temperature" else self.time
         label = {"time": "time [s]", "reads": "reads", "temperature": "temperature [K]"}[self.axis]
         return at[read], (e / noise[0])[read], label, "residual / read noise"
+
+
+def _series(keys: Sequence[Any]) -> tuple[NDArray[np.intp], Floats]:
+    """Rows of one key, a line for each key, filled up with its first; and a mask, 1 where a row is no filling."""
+    groups: dict[Any, list[int]] = {}
+    for i, key in enumerate(keys):
+        groups.setdefault(key, []).append(i)
+    longest = max(len(g) for g in groups.values())
+    pick = np.array([g + [g[0]] * (longest - len(g)) for g in groups.values()])
+    return pick, np.array([[1.0] * len(g) + [0.0] * (longest - len(g)) for g in groups.values()])
 
 
 def _even(count: int) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,29 @@ def read_table(path: str | Path) -> Table:
         With file, line and column of every mistake.
     """
     path = Path(path)
+    (head, titles), *body = _lines(path)
+    columns = _header(titles, str(path), head)
+    values: dict[str, list[float]] = {name: [] for name in columns if name != "cell"}
+    cells, problems = [], []
+    for line, row in body:
+        if len(row) != len(titles):
+            problems.append(Problem("", f"has {len(row)} columns; the header has {len(titles)}", str(path), line))
+            continue
+        for place, (text, (name, unit)) in enumerate(zip(map(str.strip, row), columns.items()), 1):
+            if name == "cell":
+                cells.append(text)
+                continue
+            try:
+                values[name].append(_number(text, name, unit))
+            except ValueError as error:
+                problems.append(Problem(f"column {place} ({name})", str(error), str(path), line))
+    if problems:
+        raise DeckError(problems[:20])
+    return Table(path, {name: np.array(v) for name, v in values.items()}, _apart(cells, values))
+
+
+def _lines(path: Path) -> list[tuple[int, list[str]]]:
+    """Lines of a file with their numbers, the header first, without comments and empty ones."""
     try:
         lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -80,43 +104,33 @@ def read_table(path: str | Path) -> Table:
     rows = [(n, row) for n, row in enumerate(lines, 1) if any(c.strip() for c in row) and not row[0].lstrip().startswith("#")]
     if len(rows) < 2:
         raise DeckError(Problem("", "holds no rows below a header", str(path)))
-    (head, titles), body = rows[0], rows[1:]
-    columns, problems = _header(titles, str(path), head)
-    values: dict[str, list[float]] = {name: [] for name in columns if name != "cell"}
-    cells = []
-    for line, row in body:
-        if len(row) != len(titles):
-            problems.append(Problem("", f"has {len(row)} columns; the header has {len(titles)}", str(path), line))
-            continue
-        for place, (name, unit) in enumerate(columns.items(), 1):
-            text = row[place - 1].strip()
-            if name == "cell":
-                cells.append(text)
-                continue
-            try:
-                value = units.parse(f"{float(text)!r} {unit}".strip(), DIMENSIONS[name])
-                if not np.isfinite(value):
-                    raise ValueError
-                values[name].append(value)
-            except ValueError:
-                problems.append(Problem(f"column {place} ({name})", f"{text!r} is no finite number", str(path), line))
-                continue
-            if name in POSITIVE and value <= 0:
-                problems.append(Problem(f"column {place} ({name})", f"{text} is not above zero", str(path), line))
-            elif value < 0 and name not in SIGNED:
-                problems.append(Problem(f"column {place} ({name})", f"{text} is negative", str(path), line))
-    if problems:
-        raise DeckError(problems[:20])
-    if "cell" in columns:  # a cell of one level at one temperature; the same name elsewhere is another cell
-        keys = [
-            values[k] for k in ("temperature", "level", "target") if k in values and ("time" in values or "reads" in values)
-        ]
-        cells = ["/".join([c, *(f"{k[i]:g}" for k in keys)]) for i, c in enumerate(cells)]
-    return Table(path, {name: np.array(v) for name, v in values.items()}, tuple(cells))
+    return rows
 
 
-def _header(titles: list[str], file: str, line: int) -> tuple[dict[str, str], list[Problem]]:
-    """Unit of every column by name, and mistakes of the header."""
+def _number(text: str, name: str, unit: str) -> float:
+    """A number of a column [SI]; raises ValueError with what is wrong."""
+    try:
+        value = units.parse(f"{float(text)!r} {unit}".strip(), DIMENSIONS[name])
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is no finite number")
+    if name in POSITIVE and value <= 0:
+        raise ValueError(f"{text} is not above zero")
+    if value < 0 and name not in SIGNED:
+        raise ValueError(f"{text} is negative")
+    return value
+
+
+def _apart(cells: list[str], values: Mapping[str, list[float]]) -> tuple[str, ...]:
+    """Names of cells: in a series one of one level at one temperature, the same name elsewhere is another cell."""
+    is_series = "time" in values or "reads" in values
+    keys = [values[k] for k in ("temperature", "level", "target") if is_series and k in values]
+    return tuple("/".join([c, *(f"{k[i]:g}" for k in keys)]) for i, c in enumerate(cells))
+
+
+def _header(titles: list[str], file: str, line: int) -> dict[str, str]:
+    """Unit of every column by name."""
     columns: dict[str, str] = {}
     problems = []
     for place, title in enumerate(titles, 1):
@@ -141,7 +155,7 @@ def _header(titles: list[str], file: str, line: int) -> tuple[dict[str, str], li
         columns[name] = unit
     if problems:
         raise DeckError(problems)
-    return columns, problems
+    return columns
 
 
 def _example(name: str) -> str:

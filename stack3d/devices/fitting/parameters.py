@@ -248,24 +248,31 @@ class _Sorted:
 
     def _guess(self, key: str, name: str, dimension: str | None, field: Any) -> tuple[float, float, bool]:
         """Where the search for a number begins, how wide it is, and whether it goes by the number or its logarithm."""
-        scales, columns, linear = self.scales, self.columns, dimension is None
-        sizes = {"time": scales.time, "conductance": 0.01 * scales.conductance, "resistance": 100 / scales.conductance}
-        begin, width = STARTS.get(dimension or "", (sizes.get(dimension or "", 0.01), 0.1 if linear else WIDE))
+        dim = dimension or ""
+        if dim == "fraction" and "stuck" in self.columns:
+            return (0.5, 1.0, False) if "." in key and name == "low_resistance" else (0.005, 2.0, False)
+        if name == "coefficient" and "reads" in self.columns:
+            return 0.1 / self.scales.cycles, WIDE, False
+        return *self._usual(name, dim, field), dimension is None
+
+    def _usual(self, name: str, dimension: str, field: Any) -> tuple[float, float]:
+        """Start and width of a number by its name and dimension, in the scales of the data."""
+        scales = self.scales
+        if name == "threshold":
+            return 0.1, 1.5
+        if dimension == "fraction":
+            if name.startswith(("cycles", "first_reads")):
+                return scales.cycles, WIDE
+            if name == "decades":
+                return math.log10(scales.cycles), 0.5
+            if POSITIVE in field.metadata:
+                return 1.0, 0.7
         if dimension == "activation_energy" and name.endswith("_sd"):
-            begin, width = 0.05, 1.0
-        if "stuck" in columns and dimension == "fraction":
-            begin, width = (0.5, 1.0) if "." in key and name == "low_resistance" else (0.005, 2.0)
-        elif name == "threshold":
-            begin, width = 0.1, 1.5
-        elif name == "coefficient" and "reads" in columns:
-            begin, width, linear = 0.1 / scales.cycles, WIDE, False
-        elif dimension == "fraction" and (name.startswith(("cycles", "first_reads")) or name == "decades"):
-            begin, width = (scales.cycles, WIDE) if name != "decades" else (math.log10(scales.cycles), 0.5)
-        elif dimension == "fraction" and POSITIVE in field.metadata:
-            begin, width = 1.0, 0.7
+            return 0.05, 1.0
         if dimension == "inverse_temperature" and name.endswith("isokinetic_temperature"):
-            begin, width = 1 / scales.temperature, 0.5
-        return begin, width, linear
+            return 1 / scales.temperature, 0.5
+        sizes = {"time": scales.time, "conductance": 0.01 * scales.conductance, "resistance": 100 / scales.conductance}
+        return STARTS.get(dimension, (sizes.get(dimension, 0.01), WIDE if dimension else 0.1))
 
     def _number(self, key: str, name: str, dimension: str | None, field: Any, start: Any) -> None:
         """One number to fit, counted from the end that the law states."""
@@ -273,11 +280,10 @@ class _Sorted:
         if start is not None:
             begin = units.parse(start, dimension) if dimension else float(start)
             width = max(abs(begin), 0.1) if linear else width
-        low, high = _bounds(field)
-        above = 0.0
-        if low or (high is not None and high <= 0):
-            above = low or high or 0.0
-            begin = begin if start is not None else above + (0.5 if low is not None else -0.3)
+        above, end = 0.0, _end(field)
+        if end is not None:
+            above, beside = end
+            begin = beside if start is None else begin
             linear, width = False, 1.5
         elif not linear and begin <= 0:
             linear, width = True, 1.0 if dimension == "fraction" else 0.1 * begin or 0.1
@@ -330,11 +336,16 @@ def _item(annotation: Any) -> str | None:
     return found[0] if found else None
 
 
-def _bounds(field: Any) -> tuple[float | None, float | None]:
-    """Lowest and highest value that a field takes, as far as its metadata say."""
-    low = [getattr(m, k) for m in field.metadata for k in ("ge", "gt") if getattr(m, k, None) is not None]
-    high = [getattr(m, k) for m in field.metadata for k in ("le", "lt") if getattr(m, k, None) is not None]
-    return (low[0] if low else None), (high[0] if high else None)
+def _end(field: Any) -> tuple[float, float] | None:
+    """The end, not 0, that a law states for a number, and where beside it a search begins; None where it states none."""
+    low, high = (
+        next((getattr(m, k) for m in field.metadata for k in kinds if getattr(m, k, None) is not None), None)
+        for kinds in (("ge", "gt"), ("le", "lt"))
+    )
+    if low or (high is not None and high <= 0):
+        end = low or high or 0.0
+        return end, end + (0.5 if low is not None else -0.3)
+    return None
 
 
 def _plain(value: Any) -> Any:

@@ -186,25 +186,25 @@ class _Trees(_Ml):
 
     def __init__(self, node: Any) -> None:
         super().__init__(node)
-        get = self.get
-        trees, ids = np.asarray(get("nodes_treeids") or [], int), np.asarray(get("nodes_nodeids") or [], int)
-        place = {(t, n): i for i, (t, n) in enumerate(zip(trees.tolist(), ids.tolist()))}
-        self.modes = np.asarray(get("nodes_modes") or [])
-        here = trees.tolist()
+        trees = self._listed("nodes_treeids")
+        place = {at: i for i, at in enumerate(zip(trees, self._listed("nodes_nodeids")))}
         self.yes, self.no = (
-            np.array([place.get((t, n), 0) for t, n in zip(here, get(f"nodes_{side}nodeids") or [])], int)
+            np.array([place.get(at, 0) for at in zip(trees, self._listed(f"nodes_{side}nodeids"))], int)
             for side in ("true", "false")
         )
-        self.features, self.values = (
-            np.asarray(get("nodes_featureids") or [], int),
-            np.asarray(get("nodes_values") or [], np.float32),
-        )
-        self.missing = np.asarray(get("nodes_missing_value_tracks_true") or [0] * len(trees), bool)
-        self.roots = np.array([np.flatnonzero(trees == t)[0] for t in dict.fromkeys(here)], int)
-        kind = "class" if get("class_ids") is not None else "target"
+        self.modes = np.asarray(self._listed("nodes_modes"))
+        self.features = np.asarray(self._listed("nodes_featureids"), int)
+        self.values = np.asarray(self._listed("nodes_values"), np.float32)
+        self.missing = np.asarray(self._listed("nodes_missing_value_tracks_true") or [0] * len(trees), bool)
+        self.roots = np.array([trees.index(t) for t in dict.fromkeys(trees)], int)
+        kind = "class" if self.get("class_ids") is not None else "target"
         self.leaves: dict[int, list[tuple[int, float]]] = {}
-        for t, n, c, w in zip(*(get(f"{kind}_{name}") or [] for name in ("treeids", "nodeids", "ids", "weights"))):
+        for t, n, c, w in zip(*(self._listed(f"{kind}_{name}") for name in ("treeids", "nodeids", "ids", "weights"))):
             self.leaves.setdefault(place[t, n], []).append((c, w))
+
+    def _listed(self, attribute: str) -> list[Any]:
+        """A list of the node; empty where it has none."""
+        return list(self.get(attribute) or [])
 
     def sums(self, x: Array, outputs: int) -> Array:
         """Return the sums, shape (batch, outputs)."""

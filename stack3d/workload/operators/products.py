@@ -158,6 +158,11 @@ def _by_row(values: Array, of: Array) -> Array:
     return values[..., None] if values.ndim == 1 and values.size > 1 and values.size == of.shape[-2] else values
 
 
+def _among(letters: str, wanted: set[str]) -> str:
+    """Those letters that are wanted, in their order."""
+    return "".join(c for c in letters if c in wanted)
+
+
 @operators.register("Einsum")
 class Einsum(Operator):
     """Sum over products of elements; with two operands, one of them constant, a product with a matrix where it is one."""
@@ -179,15 +184,13 @@ class Einsum(Operator):
         parts, output = self.letters()
         if len(parts) != 2 or "." in "".join(parts):
             return None
-        held, other = parts[slot], parts[1 - slot]
         if any(len(set(p)) != len(p) for p in parts):
             return None
-        summed = [c for c in held if c in other and c not in output]
-        given = [c for c in held if c in output and c not in other]
-        kept = [c for c in other if c in output and c not in held]
-        if len(summed) + len(given) != len(held) or len(summed) + len(kept) != len(other) or not summed or not given:
-            return None
-        return "".join(summed), "".join(given), "".join(kept)
+        held, other = parts[slot], parts[1 - slot]
+        summed, given = _among(held, set(other) - set(output)), _among(held, set(output) - set(other))
+        kept = _among(other, set(output) - set(held))
+        is_matrix = len(summed) + len(given) == len(held) and len(summed) + len(kept) == len(other)
+        return (summed, given, kept) if is_matrix and summed and given else None
 
     def matrices(self, constants: Mapping[str, Array]) -> dict[str, Stored]:
         """Return a constant operand of which every letter is summed over with the other or appears in the output alone."""

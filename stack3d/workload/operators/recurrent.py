@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -106,41 +107,28 @@ class Recurrent(Operator, ABC):
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
         """Return all outputs, the last state and, where there is one, the last memory."""
         given: list[Any] = [*inputs, *[None] * (8 - len(inputs))]
-        x, w, r, b, lengths, h0, c0, peepholes = given
         if self.get("layout", 0):
-            x = np.swapaxes(x, 0, 1)
-            h0, c0 = (None if s is None else np.swapaxes(s, 0, 1) for s in (h0, c0))
+            given = [s if i not in (0, 5, 6) or s is None else np.swapaxes(s, 0, 1) for i, s in enumerate(given)]
+        x, w, r, b, lengths, h0, c0, peepholes = given
         steps, batch, _ = x.shape
         size, kind = r.shape[-1], x.dtype
         if w.shape[1] != self.gates * size or r.shape[1] != self.gates * size:
             raise ArrayError(f"matrices {w.shape} and {r.shape} do not fit {self.gates} gates")
-        outputs, lasts, memories = [], [], []
+        count = len(self.directions)
+        ends = _or(lengths, np.full(batch, steps))
+        bias = _or(b, np.zeros((count, 2 * self.gates * size), kind))
+        h0, c0 = (np.broadcast_to(_or(s, np.zeros(1, kind)), (count, batch, size)) for s in (h0, c0))
+        peeps = [None] * count if peepholes is None else peepholes
+        ways = []
         for d, backwards in enumerate(self.directions):
             suffix = "" if d == 0 else str(d + 1)
-            into = held.get(f"W{suffix}") or _by(w[d].T)
-            recur = held.get(f"R{suffix}") or _by(r[d].T)
-            bias = np.zeros(2 * self.gates * size, kind) if b is None else b[d]
-            h = np.zeros((batch, size), kind) if h0 is None else np.broadcast_to(h0[d], (batch, size))
-            c = np.zeros((batch, size), kind) if c0 is None else np.broadcast_to(c0[d], (batch, size))
-            functions, peep = self.functions(d), None if peepholes is None else peepholes[d]
-            y = np.zeros((steps, batch, size), kind)
+            into, recur = held.get(f"W{suffix}") or _by(w[d].T), held.get(f"R{suffix}") or _by(r[d].T)
             gates = into(x.reshape(-1, x.shape[-1])).reshape(steps, batch, -1)
-            for t in range(steps):
-                at = np.full(batch, steps - 1 - t if backwards else t)
-                live = np.ones(batch, bool)
-                if lengths is not None:
-                    live = t < lengths
-                    at = np.where(live, lengths - 1 - t, 0) if backwards else at
-                one = np.arange(batch)
-                new_h, new_c = self.step(gates[at, one], recur, h, c, bias, peep, functions)
-                h, c = (np.where(live[:, None], n, o).astype(kind, copy=False) for n, o in ((new_h, h), (new_c, c)))
-                y[at[live], one[live]] = h[live]
-            outputs.append(y)
-            lasts.append(h)
-            memories.append(c)
-        found = [np.stack(outputs, axis=1), np.stack(lasts), np.stack(memories)]
+            step = partial(self.step, recur=recur, bias=bias[d], peep=peeps[d], f=self.functions(d))
+            ways.append(_through(gates, h0[d], c0[d], ends, step, backwards=backwards))
+        found = [np.stack(way, axis=axis) for way, axis in zip(zip(*ways), (1, 0, 0))]
         if self.get("layout", 0):
-            found = [found[0].transpose(2, 0, 1, 3), *(np.swapaxes(s, 0, 1) for s in found[1:])]
+            found = [found[0].transpose(2, 0, 1, 3), np.swapaxes(found[1], 0, 1), np.swapaxes(found[2], 0, 1)]
         return tuple(found[: max(1, len(self.node.outputs))])
 
     def clipped(self, x: Array) -> Array:
@@ -152,6 +140,40 @@ class Recurrent(Operator, ABC):
         """Return those of both matrices at every step."""
         vectors = inputs[0].shape[0] * inputs[0].shape[1]
         return int(vectors * (inputs[1].size + inputs[2].size))
+
+
+def _or(given: Array | None, usual: Array) -> Array:
+    """An input of the node, or what stands for it where it has none."""
+    return usual if given is None else np.asarray(given)
+
+
+def _through(
+    gates: Array, h: Array, c: Array, ends: Array, once: Callable[..., Any], *, backwards: bool
+) -> tuple[Array, Array, Array]:
+    """States at every step of sequences that end after `ends` steps, the last state and the last memory.
+
+    Parameters
+    ----------
+    gates : ndarray, shape (steps, batch, gates x hidden)
+        From the inputs.
+    h, c : ndarray, shape (batch, hidden)
+        State and memory to begin with.
+    ends : ndarray, shape (batch,)
+        Steps of each sequence.
+    once : callable
+        Gates of a step, state, memory → the next state and memory.
+    backwards : bool
+        Whether each sequence is read from its end.
+    """
+    steps, one, kind = len(gates), np.arange(len(h)), h.dtype
+    y = np.zeros((steps, *h.shape), kind)
+    for t in range(steps):
+        live = t < ends
+        at = np.where(live, ends - 1 - t, 0) if backwards else np.full(len(h), t)
+        new = once(gates[at, one], h=h, c=c)
+        h, c = (np.where(live[:, None], n, o).astype(kind, copy=False) for n, o in zip(new, (h, c)))
+        y[at[live], one[live]] = h[live]
+    return y, h, c
 
 
 @operators.register("RNN")

@@ -127,30 +127,31 @@ class Resize(Operator):
             Of the nearest input, as ONNX names it.
         """
         axes = [a % x.ndim for a in self.get("axes") or range(x.ndim)]
-        regions = np.ravel(roi) if roi is not None and np.size(roi) else np.array([0.0] * len(axes) + [1.0] * len(axes))
+        whole = np.array([0.0] * len(axes) + [1.0] * len(axes))
+        regions = (np.ravel(roi) if roi is not None and np.size(roi) else whole).reshape(2, -1).astype(float)
+        lengths = [x.shape[a] for a in axes]
         if sizes is not None and np.size(sizes):
-            wanted = [int(n) for n in sizes]
-            factors = [n / x.shape[a] for n, a in zip(wanted, axes)]
-            policy = self.get("keep_aspect_ratio_policy", "stretch")
-            if policy != "stretch":
-                factor = (min if policy == "not_larger" else max)(factors)
-                factors = [factor] * len(axes)
-                wanted = [int(np.floor(factor * x.shape[a] + 0.5)) for a in axes]
+            wanted, factors = self._of_sizes([int(n) for n in sizes], lengths)
         else:
-            factors = [float(s) for s in np.ravel(scales)]
-            ends = zip(regions[: len(axes)], regions[len(axes) :])
-            crop = [(e - s) if how == "tf_crop_and_resize" else 1.0 for s, e in ends]
-            wanted = [int(np.floor(x.shape[a] * f * c)) for a, f, c in zip(axes, factors, crop)]
-        shape = list(x.shape)
-        for a, n in zip(axes, wanted):
-            shape[a] = n
-        afford(shape, x.itemsize)
+            crop = regions[1] - regions[0] if how == "tf_crop_and_resize" else np.ones(len(axes))
+            factors = np.ravel(scales).astype(float).tolist()
+            wanted = list(map(int, np.floor(np.multiply(lengths, factors) * crop)))
+        new = dict(zip(axes, wanted))
+        afford([new.get(a, n) for a, n in enumerate(x.shape)], x.itemsize)
         y = x
-        for i, (a, n, scale) in enumerate(zip(axes, wanted, factors)):
-            region = (float(regions[i]), float(regions[i + len(axes)]))
+        for a, n, scale, region in zip(axes, wanted, factors, regions.T.tolist()):
             if n != x.shape[a] or scale != 1.0 or how == "tf_crop_and_resize":
-                y = self.along(y, a, n, scale, region, how, rounding)
+                y = self.along(y, a, n, scale, (region[0], region[1]), how, rounding)
         return np.asarray(y).astype(x.dtype, copy=False)
+
+    def _of_sizes(self, wanted: list[int], lengths: list[int]) -> tuple[list[int], list[float]]:
+        """New lengths and their shares of the old ones, all of one share where the aspect is kept."""
+        factors = [n / length for n, length in zip(wanted, lengths)]
+        policy = self.get("keep_aspect_ratio_policy", "stretch")
+        if policy == "stretch":
+            return wanted, factors
+        factor = (min if policy == "not_larger" else max)(factors)
+        return [int(np.floor(factor * length + 0.5)) for length in lengths], [factor] * len(lengths)
 
     def along(self, x: Array, axis: int, n: int, scale: float, roi: tuple[float, float], how: str, rounding: str) -> Array:
         """Return the array with one axis in its new length.

@@ -6,7 +6,8 @@ Formats and defaults: HotSpot 6 and 7, their HOWTO, sources and example files.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from stack3d.errors import did_you_mean
@@ -144,39 +145,48 @@ def read_layers(path: Path, solids: Mapping[str, Solid], given: Sequence[Path] =
     """
     words = _words(path)
     slabs: dict[int, LayerEntry] = {}
-    floorplans: dict[Path, tuple[Element, ...]] = {}
+    floorplan_of = cache(lambda file: read_floorplan(file, solids))
     while words:
         line, text = words[0]
-        place, key = place_of(path, line), f"layer {text}"
         if not text.isdecimal() or int(text) in slabs:
-            raise mistake(place, "", f"wants the number of a layer, each once, got {text!r}")
-        by_name = len(words) > 3 and not _is_number(words[3][1])
-        count = 6 if by_name else 7
+            raise mistake(place_of(path, line), "", f"wants the number of a layer, each once, got {text!r}")
+        count = 6 if len(words) > 3 and not _is_number(words[3][1]) else 7
         if len(words) < count:
-            raise mistake(place, key, "ends too early")
-        _, lateral, power, *rest = (w for _, w in words[:count])
-        if {lateral.upper(), power.upper()} - {"Y", "N"}:
-            raise mistake(place, key, f"wants Y or N for lateral heat flow and power, got {lateral!r} {power!r}")
-        if by_name:
-            solid = _named(rest[0], solids, place_of(path, words[3][0]))
-        else:
-            capacity, resistivity = (_positive(w, path, n, key) for n, w in words[3:5])
-            solid = Solid((1 / resistivity,) * 3, capacity)
-        thickness = _positive(rest[-2], path, words[count - 2][0], key)
-        at = place_of(path, words[count - 1][0])
-        if Path(rest[-1]).suffix == ".csv":
-            raise mistake(at, key, "cooling channels of HotSpot cannot be imported")
-        file = next((p for p in given if p.name == Path(rest[-1]).name), None) or find_file(rest[-1], at, key)
-        if file not in floorplans:
-            floorplans[file] = read_floorplan(file, solids)
-        name = f"l{text}_{file.stem}"
-        slabs[int(text)] = LayerEntry(name, at, lateral in "Yy", power in "Yy", solid, thickness, floorplans[file])
+            raise mistake(place_of(path, line), f"layer {text}", "ends too early")
+        layer = _layer(words[:count], path, solids)
+        file = _floorplan_file(path, words[count - 1], f"layer {text}", given)
+        slabs[int(text)] = replace(layer, name=f"l{text}_{file.stem}", floorplan=floorplan_of(file))
         words = words[count:]
     if not slabs or sorted(slabs) != list(range(len(slabs))):
         raise mistake(
             place_of(path), "", f"wants layers numbered from 0 on, got {', '.join(map(str, sorted(slabs))) or 'none'}"
         )
     return [slabs[i] for i in sorted(slabs)]
+
+
+def _layer(words: Words, path: Path, solids: Mapping[str, Solid]) -> LayerEntry:
+    """A layer without its floorplan; raises DeckError."""
+    (line, text), (_, lateral), (_, power), *material, (at, thickness), (end, _) = words
+    key = f"layer {text}"
+    if {lateral.upper(), power.upper()} - {"Y", "N"}:
+        message = f"wants Y or N for lateral heat flow and power, got {lateral!r} {power!r}"
+        raise mistake(place_of(path, line), key, message)
+    if len(material) == 1:
+        [(there, name)] = material
+        solid = _named(name, solids, place_of(path, there))
+    else:
+        capacity, resistivity = (_positive(w, path, n, key) for n, w in material)
+        solid = Solid((1 / resistivity,) * 3, capacity)
+    height = _positive(thickness, path, at, key)
+    return LayerEntry(key, place_of(path, end), lateral in "Yy", power in "Yy", solid, height, ())
+
+
+def _floorplan_file(path: Path, word: tuple[int, str], key: str, given: Sequence[Path]) -> Path:
+    """File that a layer names; raises DeckError."""
+    line, name = word
+    if Path(name).suffix == ".csv":
+        raise mistake(place_of(path, line), key, "cooling channels of HotSpot cannot be imported")
+    return next((p for p in given if p.name == Path(name).name), None) or find_file(name, place_of(path, line), key)
 
 
 def _is_number(text: str) -> bool:

@@ -52,29 +52,19 @@ SECONDARY = {
 
 def read(paths: Sequence[Path], name: str, transient: bool = False) -> Imported:
     """Scenario of one HotSpot run, over time when asked for and a trace is given; raises DeckError."""
-    by_kind = {suffix: [p for p in paths if p.suffix == suffix] for suffix in {p.suffix for p in paths}}
-    for kind, found in by_kind.items():
-        if kind != ".flp" and len(found) > 1:
-            raise DeckError(f"HotSpot takes one {kind}, got {', '.join(map(str, found))}")
-    if ".lcf" not in by_kind and len(by_kind.get(".flp", [])) != 1:
-        raise DeckError("a HotSpot run has an .lcf for its layers, or exactly one .flp for a single chip")
-    one = {kind: found[0] for kind, found in by_kind.items()}
+    one, floorplans = _sorted(paths)
     solids = read_materials(one[".materials"]) if ".materials" in one else {}
     config = read_config(one.get(".config"), solids)
     for key in REFUSED:
         if config.texts.get(key, "0") != "0":
             raise mistake(config.places[key], f"-{key}", "cooling channels of HotSpot cannot be imported")
     if ".lcf" in one:
-        main, slabs = one[".lcf"], read_layers(one[".lcf"], solids, by_kind.get(".flp", ()))
+        main, slabs = one[".lcf"], read_layers(one[".lcf"], solids, floorplans)
     else:
         main, slabs = one[".flp"], _single_chip(one[".flp"], config, solids)
     samples = 0
     if ".ptrace" in one:
-        trace = read_trace(one[".ptrace"])
-        powered = [slab for slab in slabs if slab.has_power]
-        of_layer = iter(trace.by_layer([[e.name for e in slab.floorplan] for slab in powered]))
-        slabs = [_with_powers(slab, next(of_layer)) if slab.has_power else slab for slab in slabs]
-        samples = len(trace.columns[0])
+        slabs, samples = _powered(slabs, one[".ptrace"])
     elif transient:
         raise DeckError("a transient wants a .ptrace with the powers over time")
     draft = ScenarioDraft("Imported from HotSpot", main, _footprint(slabs))
@@ -85,6 +75,27 @@ def read(paths: Sequence[Path], name: str, transient: bool = False) -> Imported:
         interval = config.numbers["sampling_intvl"]
         timing = (interval, config.numbers["init_temp"], [i * interval for i in range(1, samples + 1)])
     return draft.finished(name, "HotSpot files", timing)
+
+
+def _sorted(paths: Sequence[Path]) -> tuple[dict[str, Path], list[Path]]:
+    """The first file of each ending, and all floorplans; raises DeckError for what makes no run."""
+    by_kind: dict[str, list[Path]] = {}
+    for path in paths:
+        by_kind.setdefault(path.suffix, []).append(path)
+    for kind, found in by_kind.items():
+        if kind != ".flp" and len(found) > 1:
+            raise DeckError(f"HotSpot takes one {kind}, got {', '.join(map(str, found))}")
+    floorplans = by_kind.get(".flp", [])
+    if ".lcf" not in by_kind and len(floorplans) != 1:
+        raise DeckError("a HotSpot run has an .lcf for its layers, or exactly one .flp for a single chip")
+    return {kind: found[0] for kind, found in by_kind.items()}, floorplans
+
+
+def _powered(slabs: Sequence[LayerEntry], path: Path) -> tuple[list[LayerEntry], int]:
+    """Layers with the powers of a trace, and how many samples it has."""
+    trace = read_trace(path)
+    of_layer = iter(trace.by_layer([[e.name for e in slab.floorplan] for slab in slabs if slab.has_power]))
+    return [_with_powers(slab, next(of_layer)) if slab.has_power else slab for slab in slabs], len(trace.columns[0])
 
 
 def _single_chip(path: Path, config: Config, solids: dict[str, Solid]) -> list[LayerEntry]:

@@ -28,6 +28,22 @@ class _Draft:
     powers: tuple[float, ...] = ()
     material: Solid | None = None
 
+    def take(self, s: Statement, solid_of: SolidOf) -> None:
+        """Take over what a statement says; raises DeckError."""
+        key = s.word(0)
+        if key == "position":
+            self.corner = s.values(1, (2,))
+        elif key == "dimension":
+            self.sides = s.values(1, (2,))
+        elif key == "rectangle":
+            self.boxes.append(_rectangle(s, s.values(1, (4,))))
+        elif key == "power" and s.words[1:2] == ("values",):
+            self.powers = tuple(s.values(2))
+        elif key == "material":
+            self.material = solid_of(s.word(1), s)
+        elif key != "discretization":
+            raise s.fail(f"unknown word {key!r}{did_you_mean(key, WORDS)}; known: {', '.join(WORDS)}")
+
     def finished(self) -> Element:
         """The element; raises DeckError for one that has no place."""
         boxes = list(self.boxes)
@@ -51,22 +67,10 @@ def read_floorplan(path: Path, solid_of: SolidOf) -> tuple[Element, ...]:
     for s in statements(path):
         if not s.heading:
             raise s.fail(f"wants 'NAME:' before {s.words[0]!r}")
-        key, values = s.word(0), s.words[1:]
-        if not drafts or drafts[-1].head.heading != s.heading or (key in ("position", "rectangle") and drafts[-1].powers):
+        is_next = s.word(0) in ("position", "rectangle") and bool(drafts) and bool(drafts[-1].powers)
+        if not drafts or drafts[-1].head.heading != s.heading or is_next:
             drafts.append(_Draft(s))
-        draft = drafts[-1]
-        if key == "position":
-            draft.corner = s.values(1, (2,))
-        elif key == "dimension":
-            draft.sides = s.values(1, (2,))
-        elif key == "rectangle":
-            draft.boxes.append(_rectangle(s, s.values(1, (4,))))
-        elif key == "power" and values[:1] == ("values",):
-            draft.powers = tuple(s.values(2))
-        elif key == "material":
-            draft.material = solid_of(s.word(1), s)
-        elif key != "discretization":
-            raise s.fail(f"unknown word {key!r}{did_you_mean(key, WORDS)}; known: {', '.join(WORDS)}")
+        drafts[-1].take(s, solid_of)
     if not drafts:
         raise mistake(place_of(path), "", "holds no element")
     return tuple(draft.finished() for draft in drafts)

@@ -9,10 +9,11 @@ from typing import Any
 
 from stack3d.errors import did_you_mean
 from stack3d.geometry.importers.files import mistake
-from stack3d.geometry.importers.ice.description import Description, Instance, Sink, read_description
+from stack3d.geometry.importers.ice.description import Description, Instance, Sink, Slab, read_description
 from stack3d.geometry.importers.ice.words import MICRO, Statement
 from stack3d.geometry.importers.parts import length
 from stack3d.geometry.importers.scenario import Imported, ScenarioDraft, filled
+from stack3d.layout import Rectangle
 
 INSTANTS = ("final", "slot", "step")
 MOST_BOXES = 4096
@@ -68,27 +69,9 @@ def _put_layers(about: Description, draft: ScenarioDraft, over_time: bool) -> di
     """Fill the draft from the bottom up; returns the layer that 3D-ICE reads each part of the stack in."""
     layer_of = {}
     for part in reversed(about.stack):
-        outline = about.chip
-        if about.is_nonuniform and part.kind == "die":
-            found = filled(part.floorplan)
-            outline = found or outline
-            if found is None:
-                draft.note(
-                    f"{part.name}: its elements leave gaps, which 3D-ICE's non-uniform mode takes for empty space; here the die"
-                    " is whole."
-                )
+        outline = _outline(about, draft, part)
         for i, slab in reversed(list(enumerate(part.slabs))):
-            label = part.name if len(part.slabs) == 1 and not slab.is_source else f"{part.name}_{slab.label}"
-            more = draft.add_outline(outline) | ({"channels": slab.channels} if slab.channels else {})
-            blocks = part.floorplan if slab.is_source and about.is_nonuniform else slab.layout
-            layer = draft.add_layer(
-                f"{part.name}_source" if slab.is_source else label,
-                slab.thickness,
-                slab.material.deck(),
-                slab.place,
-                blocks=blocks,
-                more=more,
-            )
+            layer = _put_slab(about, draft, part, slab, outline)
             if i == part.own_layer:
                 layer_of[part.name] = layer
             if slab.is_source:
@@ -101,6 +84,32 @@ def _put_layers(about: Description, draft: ScenarioDraft, over_time: bool) -> di
     if about.is_nonuniform:
         draft.note("Cells are the solver profile's: discretization is not taken over.")
     return layer_of
+
+
+def _outline(about: Description, draft: ScenarioDraft, part: Instance) -> Rectangle:
+    """Outline of a part: of the chip, or in the non-uniform mode what the elements of a die fill."""
+    if not about.is_nonuniform or part.kind != "die":
+        return about.chip
+    found = filled(part.floorplan)
+    if found is None:
+        draft.note(
+            f"{part.name}: its elements leave gaps, which 3D-ICE's non-uniform mode takes for empty space; here the die"
+            " is whole."
+        )
+    return found or about.chip
+
+
+def _put_slab(about: Description, draft: ScenarioDraft, part: Instance, slab: Slab, outline: Rectangle) -> str:
+    """Add one layer of a part; returns its name."""
+    label = part.name if len(part.slabs) == 1 else f"{part.name}_{slab.label}"
+    return draft.add_layer(
+        f"{part.name}_source" if slab.is_source else label,
+        slab.thickness,
+        slab.material.deck(),
+        slab.place,
+        blocks=part.floorplan if slab.is_source and about.is_nonuniform else slab.layout,
+        more=draft.add_outline(outline) | ({"channels": slab.channels} if slab.channels else {}),
+    )
 
 
 def _temperatures(about: Description) -> dict[str, Sink]:

@@ -1,0 +1,92 @@
+"""The door: ``stack3d run | validate | show | mesh | view | import | fit | report | plot | list | schema``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from stack3d import __version__, signals
+from stack3d.cli import answering, writing
+from stack3d.cli.arguments import app, fail
+from stack3d.errors import (
+    EXIT_BAD_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_OTHER,
+    EXIT_TERMINATED,
+    Stack3dError,
+    Terminated,
+    ValidityWarning,
+    unexpected,
+)
+
+__all__ = ["answering", "app", "main", "writing"]
+
+
+def main() -> None:
+    """Entry point: one plain line per error, documented exit codes."""
+    debug = "--debug" in sys.argv
+    python_shows = warnings.showwarning
+
+    def show_plainly(message: Warning | str, category: type[Warning], *more: Any) -> None:
+        if issubclass(category, ValidityWarning):
+            typer.echo(f"warning: {message}", err=True)
+        else:
+            python_shows(message, category, *more)
+
+    warnings.showwarning = show_plainly  # type: ignore[assignment]
+    signals.listen()
+    command: Callable[..., Any] = app
+    try:
+        code = command(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except Stack3dError as error:
+        if debug:
+            raise
+        fail(str(error))
+        sys.exit(error.exit_code)
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _leave("interrupted; what is done is kept, and the same command goes on", EXIT_INTERRUPTED)
+    except Terminated:
+        _leave("asked to end; what is done is kept, and the same command goes on", EXIT_TERMINATED)
+    except Exception as error:
+        if debug:
+            raise
+        usage = getattr(error, "format_message", None)
+        if usage is not None:  # a mistake in the command line itself
+            fail(usage())
+            sys.exit(EXIT_BAD_INPUT)
+        fail(unexpected(error, _kept_trace(error)))
+        sys.exit(EXIT_OTHER)
+
+
+def _leave(line: str, code: int) -> None:
+    """End at once: nothing that other threads still say is of use, and workers end with this process."""
+    with contextlib.suppress(OSError, ValueError):
+        fail(line)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    if "distributed" in sys.modules:
+        os._exit(code)
+    sys.exit(code)
+
+
+def _kept_trace(error: BaseException) -> str:
+    """Write the trace of an error to a file and say where."""
+    import tempfile
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="stack3d-", suffix=".txt", delete=False, encoding="utf-8") as file:
+            file.write(f"stack3d {__version__}: {' '.join(sys.argv)}\n{text}")
+        return f"its trace is in {file.name}"
+    except OSError:
+        return "run again with --debug before the command for its trace"

@@ -1,0 +1,108 @@
+"""The program, the arguments that several of its commands take, and what is made of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stack3d import __version__
+from stack3d.errors import DeckError
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+def known(incomplete: str) -> list[str]:
+    """Names of scenarios, and files here, that begin so: what a shell offers."""
+    from stack3d.decks.finding import available
+
+    names = [*available("scenarios"), *(path.name for path in sorted(Path().glob("*.yaml")))]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+SOME: dict[str, Any] = {
+    "help": "Scenario files, or names of shipped scenarios.",
+    "metavar": "SCENARIO...",
+    "autocompletion": known,
+}
+Scenarios = Annotated[list[str], typer.Argument(**SOME)]
+One = Annotated[
+    str, typer.Argument(help="A scenario file, or the name of a shipped one.", metavar="SCENARIO", autocompletion=known)
+]
+Overrides = Annotated[
+    list[str],
+    typer.Option("--set", help="Override a dotted key, in order: --set cooling.ambient='85 degC'.", metavar="KEY=VALUE"),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", help="Memory that a case may take, as '8 GB'; that of the machine by default.", metavar="SIZE"),
+]
+Results = Annotated[list[Path], typer.Argument(help="Result files, or the folders of results or studies.", metavar="RESULT...")]
+Threshold = Annotated[
+    str | None, typer.Option("--threshold", help="Accuracy to keep, as '95 %'; 1 % below float by default.", metavar="SHARE")
+]
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"stack3d {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Heat, ageing and accuracy of 3D resistive-memory stacks.
+
+    Exit codes: 0 ok, 2 bad input, 3 solver failure (with `run --strict` also an error above the promise), 4 some cases of a
+    batch failed, 130 interrupted, 143 asked to end, 1 anything else.
+    """
+
+
+def fail(lines: str) -> None:
+    """Say one error line per line."""
+    for line in lines.splitlines():
+        typer.echo(f"error: {line}", err=True)
+
+
+def parsed(texts: list[str]) -> list[tuple[str, Any]]:
+    """Keys and values of ``--set``."""
+    from stack3d.decks import parse_override
+
+    return [parse_override(text) for text in texts]
+
+
+def limit_memory(size: str | None) -> None:
+    """Refuse cases that want more; workers see it too."""
+    from stack3d import memory
+
+    if size is not None:
+        memory.parse(size)
+        os.environ[memory.VARIABLE] = size
+
+
+def share_of(text: str | None) -> float | None:
+    """Accuracy that ``--threshold`` names; raises DeckError."""
+    from stack3d import units
+
+    if text is None:
+        return None
+    try:
+        share = units.parse(text, "fraction")
+    except ValueError as error:
+        raise DeckError(f"--threshold: {error}") from None
+    if not 0 <= share <= 1:
+        raise DeckError(f"--threshold: {text} lies outside 0 to 100 %")
+    return share
+
+
+def opened(path: Path) -> Any:
+    """A result, or all results of a folder."""
+    from stack3d import results
+
+    single = path.is_file() or (path / "result.nc").is_file()
+    return results.open_result(path) if single else results.open_results(path)
