@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +11,23 @@ from typing import TYPE_CHECKING, Any
 from stack3d import decks, fields, results, study
 from stack3d.case import run_case
 from stack3d.decks import Case
-from stack3d.errors import ResultsError
+from stack3d.errors import DeckError, Problem, ResultsError, brief
 from stack3d.geometry.stack import build_stack
 from stack3d.layout import Stack
 from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.report import accessor as _accessor  # noqa: F401  (importing it gives every DataTree `.stack3d`)
 from stack3d.results import open_result, open_results
+from stack3d.units import quantity
+
+CLOSE = 1e-4
+"""Share by which a number is changed for a derivative; what is differenced is nearly straight in it."""
 
 __all__ = ["LoadedScenario", "load", "open_result", "open_results", "search", "sweep"]
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from stack3d.case.gradients import Neighbours
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,51 @@ class LoadedScenario:
         with self.case.located():
             outcome = run_case(self.case.scenario, observer or Silent(), until=until)
         return results.to_tree(self.case, outcome)
+
+    def gradients(self, keys: Sequence[str], of: str = "peak") -> dict[str, float]:
+        """How fast a steady temperature changes with numbers of the deck, by one adjoint solve; the power of cells is held.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            Dotted keys of quantities, as ``cooling.top.film_coefficient`` or ``power.sources.core.power``; an entry of a list
+            as ``power.sources.core.x[0]``.
+        of : str
+            ``peak`` (the hottest node), a probe, or a layer, whose mean is taken.
+
+        Returns
+        -------
+        dict of str to float
+            [K per SI unit of the key]
+
+        Raises
+        ------
+        DeckError
+            For keys that hold no quantity or zero, films that follow their surface, coolant, meshes without a grid, and a
+            place that does not exist.
+        """
+        from stack3d.case.gradients import gradients
+
+        beside = {key: self._beside(key) for key in keys}
+        with self.case.located():
+            return gradients(self.case.scenario, beside, of)
+
+    def _beside(self, key: str) -> Neighbours:
+        """The scenario with a number a little smaller and a little larger."""
+        from stack3d.case.gradients import Neighbours
+
+        old = decks.value_at(self.case.tree, key)
+        if isinstance(old, Mapping) and "value" in old:
+            key, old = f"{key}.value", old["value"]
+        match = re.fullmatch(r"\s*([-+0-9.eE]+)\s*(\D.*)?", old) if isinstance(old, str) else None
+        number = float(old) if isinstance(old, int | float) and not isinstance(old, bool) else float(match[1]) if match else 0.0
+        if number == 0.0:
+            raise DeckError(Problem(key, f"wants a quantity other than zero to take a derivative by, got {brief(old)}"))
+        unit = (match[2] or "").strip() if match else ""
+        texts = [f"{number * factor!r} {unit}".strip() if match else number * factor for factor in (1 - CLOSE, 1 + CLOSE)]
+        low, high = (self.with_overrides([(key, text)]).case.scenario for text in texts)
+        ends = [found[0] if (found := quantity(text)) else float(text) for text in texts]
+        return Neighbours(low, high, ends[1] - ends[0])
 
     @property
     def stack(self) -> Stack:

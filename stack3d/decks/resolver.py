@@ -255,6 +255,18 @@ def _index(node: Any, part: str, key: str, above: list[str]) -> Any:
     raise DeckError(Problem(key, f"no item {part!r}{did_you_mean(part, known)}; known: {', '.join(known)}", *_BY_HAND))
 
 
+def value_at(tree: Mapping, key: str) -> Any:
+    """What stands at a dotted key, items of a list by index or by name; None where nothing does."""
+    node: Any = tree
+    parts = key.replace("[", ".").replace("]", "").split(".")
+    for depth, part in enumerate(parts):
+        index = _index(node, part, key, parts[:depth])
+        node = node[index] if isinstance(node, Items) else node.get(index)
+        if node is None:
+            break
+    return node
+
+
 def parse_override(text: str) -> tuple[str, Any]:
     """Split ``key=value``; the value is read as YAML, so ``[2, 4]`` and ``{temperature: 300 K}`` work."""
     key, equals, value = text.partition("=")

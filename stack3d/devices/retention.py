@@ -14,6 +14,7 @@ from pydantic import BeforeValidator
 from stack3d.constants import BOLTZMANN
 from stack3d.devices.laws import RETENTION, Reals, RetentionLaw
 from stack3d.devices.levels import LevelFunction
+from stack3d.errors import DeckError
 from stack3d.schema.base import (
     POSITIVE,
     ActivationEnergy,
@@ -293,6 +294,11 @@ def anchored_time_constant(*, time: float, loss: float, cells: float | Literal["
     -------
     float
         τ with :math:`E_z[1 - \exp(-(t_a e^{-sz}/\tau)^\beta)]` = loss, or with the stated share of cells beyond it. [s]
+
+    Raises
+    ------
+    DeckError
+        When no time constant gives the loss, for barriers that spread over electron volts.
     """
     if cells != "mean":
         from scipy.special import ndtri
@@ -306,6 +312,9 @@ def anchored_time_constant(*, time: float, loss: float, cells: float | Literal["
     def excess(log_x: float) -> float:
         return float(weights @ -np.expm1(-np.exp(shape * (log_x - log_sd * nodes)))) - loss
 
+    if not excess(-200.0) < 0 < excess(50.0):
+        spread = f"a spread of ln τ of {log_sd:.3g} over cells"
+        raise DeckError(f"retention: {spread} leaves no time constant for a loss of {loss:g}: is barrier_sd in the right unit?")
     log_ratio: float = brentq(excess, -200.0, 50.0, xtol=1e-13)
     return time / math.exp(log_ratio)
 

@@ -101,7 +101,8 @@ class Loop:
                 continue
             with self.clock("read"):
                 following, end = ahead[1] if len(ahead) > 1 else np.inf, ahead[-1]
-                self.between |= read_between(life, moment.after, following, end, moment.climate, self.plan, len(self.times))
+                epoch, taken = len(self.times), len(self.between)
+                self.between |= read_between(life, moment.after, following, end, moment.climate, self.plan, epoch, taken)
             life, field = moment.after, moment.heat.field
             self.times.append(ahead.pop(0))
             self.climates.append(moment.climate)

@@ -15,6 +15,10 @@ from stack3d.life.chips import Life, Policy, elapse, read_out
 AT_END = 0.05
 """Share of a period before its end within which a read-out counts as one just before the next act."""
 
+FURTHER = 1.5
+"""Further readings for each read-out, at most: where every read-out lies in a period of its own, every second one goes without
+the reading just after the act, and what lies before its first reading counts as that."""
+
 Accuracy = NDArray[np.float64]
 
 
@@ -58,7 +62,7 @@ def instants(plan: Sequence[Policy], before: float, now: float, following: float
 
 
 def read_between(
-    life: Life, after: Life, following: float, end: float, climate: Climate, plan: Sequence[Policy], epoch: int
+    life: Life, after: Life, following: float, end: float, climate: Climate, plan: Sequence[Policy], epoch: int, taken: int
 ) -> dict[float, Accuracy]:
     """Accuracy of every chip at the further instants of an epoch.
 
@@ -72,10 +76,13 @@ def read_between(
         Of the epoch.
     plan : sequence of Policy
     epoch : int
-        Seeds what acts and reads draw.
+        Its number, from 0; seeds what acts and reads draw.
+    taken : int
+        Further readings before it.
     """
     found = {}
-    for instant in instants(plan, life.time, after.time, following, end):
+    most = int(FURTHER * (epoch + 1)) - taken
+    for instant in instants(plan, life.time, after.time, following, end)[-most:]:
         there = elapse(life if instant <= after.time else after, instant, climate, plan, epoch)
         found[instant] = read_out(there, climate, plan, epoch, layers=False).accuracy
     return found

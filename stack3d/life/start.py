@@ -17,7 +17,7 @@ from stack3d.heat import Heat, Limits, Upkeep, add_power, settle, thermal_values
 from stack3d.heat.time import Swing, climate_of, leaking_of
 from stack3d.life.chips import Bill, Life, Policy, Population, Totals
 from stack3d.record import Record
-from stack3d.schema import LifetimeDeck
+from stack3d.schema import LifetimeDeck, celsius
 from stack3d.thermal import ThermalBackend
 
 
@@ -73,27 +73,30 @@ def first_heat(
     above : callable
         Rate [1/s] → how far the hottest instant of a period lies above the mean of each box; see `settle`. [K]
     beyond : bool
-        Where a chip is hotter than its laws allow, give the temperatures of its power at ambient, with a warning that says why.
+        Where a chip is hotter than its laws allow, give the temperatures of its power when it was programmed, with a warning
+        that says why.
     """
     life = fresh_life(chip)
     nx, ny = chip.computer.design.lifetime.subgrid
-    start = np.full((len(chip.computer.tiles), ny, nx), chip.scenario.cooling.ambient)
     limits = limits_of(chip, plan)
 
-    def settled(limits: Limits) -> Heat:
+    def settled(limits: Limits, kelvin: float) -> Heat:
+        start = np.full((len(chip.computer.tiles), ny, nx), kelvin)
+
         def conductances(field: NDArray[np.float64]) -> dict[str, Any]:
             return life.conductances(climate_of(field, swing))
 
         return settle(chip, backend, conductances, start, limits, above=above, leaking=leaking_of(swing))
 
     try:
-        return settled(limits)
+        return settled(limits, chip.scenario.cooling.ambient)
     except (RangeError, SolverError) as error:
         if not beyond or isinstance(error, ThermalRunawayError):  # where nothing settles, no field is given
             raise
-        text = f"{error}; these temperatures are of the power at ambient, before leakage and cells follow them"
-        warnings.warn(ValidityWarning(text), stacklevel=2)
-        return settled(replace(limits, hottest=None, iterations=1, tolerance=np.inf))
+        programmed = chip.computer.design.lifetime.programming_temperature
+        text = f"these temperatures are of the power at {celsius(programmed)}, before leakage and cells follow them"
+        warnings.warn(ValidityWarning(f"{error}; {text}"), stacklevel=2)
+        return settled(replace(limits, hottest=None, iterations=1, tolerance=np.inf), programmed)
 
 
 def present(chip: ComputingChip, state: Heat) -> Record:

@@ -233,13 +233,15 @@ class DrawnBox:
 
 @dataclass(frozen=True)
 class Rule:
-    """A line across the panel at a value of one axis (``"x"`` or ``"y"``); its label above it, or `below`."""
+    """A line across the panel at a value of one axis; its label above it or `below`, or left of it or `behind`."""
 
     axis: str
+    """``"x"`` or ``"y"``."""
     value: float
     label: str
     colour: str = GREY
     below: bool = False
+    behind: bool = False
 
 
 @dataclass(frozen=True)

@@ -285,7 +285,7 @@ def _bars(title: str, names: list[str], watts: Floats, most: int = 16) -> Panel:
     kept, shown = watts[order], [names[i] for i in order]
     if len(order) < int((watts > 0).sum()):
         title += f" (the {most} largest of {int((watts > 0).sum())})"
-    x = decades("power", float(kept.min()), 3 * float(kept.max()), unit="W", prefixed=True)
+    x = decades("power", float(kept.min()), 10 * float(kept.max()), unit="W", prefixed=True)
     y = categories(shown)
     share = kept / watts.sum()
     marks = tuple(

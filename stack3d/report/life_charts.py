@@ -135,8 +135,8 @@ def _gains(facts: Facts, name: str, base: float, ideal: float, when: str) -> Pan
     names = [str(v).replace("_", " ") for v in array[dimension].values]
     labels = [f"{dimension} {names[i]}" if names[i].isdigit() else names[i] for i in order]
     low, high = gain - np.nan_to_num(chance), gain + np.nan_to_num(chance)
-    span = (min(0.0, float(low.min())), max(100 * (ideal - base), float(high.max()), 0.1))
-    x = linear("points regained without it", *span, unit="points", margin=0.12)
+    left, right = min(0.0, float(low.min())), max(100 * (ideal - base), float(high.max()), 0.1)
+    x = linear("points regained without it", left, right + 0.22 * (right - left), unit="points")  # room for the numbers
     bars: list[Mark] = [
         DrawnBox(min(0.0, g), max(0.0, g), len(order) - 1.3 - k, len(order) - 0.7 - k, COLOURS[0 if g >= 0 else 1],
             f"without {label}: {g:+.2f}{f' ± {e:.2f}' if e == e else ''} points", f"{g:+.2f}", bar=True,
@@ -147,7 +147,8 @@ def _gains(facts: Facts, name: str, base: float, ideal: float, when: str) -> Pan
         if e > 0:
             bars.append(Line("", np.array([g - e, g + e]), np.full(2, len(order) - 1.15 - k), "#000000"))
     if ideal > base:  # else there is nothing to regain
-        bars.append(Rule("x", 100 * (ideal - base), f"lost: {100 * (ideal - base):.2f}"))
+        lost = 100 * (ideal - base)
+        bars.append(Rule("x", lost, f"lost: {lost:.2f}", behind=x.share(lost) < 0.65))  # clear of the numbers of short bars
     title = f"by {dimension.replace('_', ' ')}{when}"
     return Panel(title, x, categories(labels), tuple(bars), height=max(0.3, 0.08 * len(order)))
 

@@ -38,7 +38,9 @@ def draw(figure: Figure) -> MplFigure:
         from matplotlib.colors import Normalize
 
         colours = ScalarMappable(Normalize(scale.low, scale.high), scale.name)
-        drawn.colorbar(colours, ax=axes, label=scale.label, shrink=0.8)
+        is_told = all(p.title.startswith(scale.label) for p in figure.panels)
+        bar = drawn.colorbar(colours, ax=axes, label="" if is_told else scale.label, shrink=0.8)
+        bar.set_ticks([p for p, _ in scale.ticks], labels=[t for _, t in scale.ticks])
     drawn.suptitle(figure.title)
     return drawn
 
@@ -125,5 +127,9 @@ def _rule(area: Any, mark: Rule, size: int) -> None:
         area.annotate(mark.label, (0.02, mark.value), **where, **common)
     else:
         area.axvline(mark.value, color=mark.colour, ls=":")
-        where = {"xycoords": ("data", "axes fraction"), "xytext": (-2, 0), "ha": "right"}
+        where = {
+            "xycoords": ("data", "axes fraction"),
+            "xytext": (2 if mark.behind else -2, 0),
+            "ha": "left" if mark.behind else "right",
+        }
         area.annotate(mark.label, (mark.value, 0.02), **where, **common)

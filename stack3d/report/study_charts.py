@@ -68,6 +68,11 @@ class Answer:
         """Label with unit."""
         return f"{self.label} [{self.unit}]" if self.unit else self.label
 
+    @property
+    def heading(self) -> str:
+        """Label as a heading."""
+        return self.label[:1].upper() + self.label[1:]
+
     def brief(self, value: float) -> str:
         """The value as short as it can be said; times carry their unit."""
         if self.digits >= 0:
@@ -156,7 +161,7 @@ ANSWERS: Mapping[str, Answer] = {
         3,
     ),
     "even": Answer(
-        "rate above which the chip draws less than that machine",
+        "rate above which the chip draws less than with SRAM",
         "1/s",
         ("power/break_even_rate",),
         lambda r: _last(r).sel(machine="sram", drop=True),
@@ -242,7 +247,7 @@ def answer_map(tree: xr.DataTree, name: str) -> Figure:
     answer = ANSWERS[name]
     title = answer.title
     if len(dimensions) == 1:
-        return Figure(f"map_{name}", answer.label.capitalize(), "", (_bars(tree, dimensions[0], array.values, answer, title),))
+        return Figure(f"map_{name}", answer.heading, "", (_bars(tree, dimensions[0], array.values, answer, title),))
     # the two longest axes span the map; the one with the longer names stands on the left
     longest = sorted(dimensions, key=lambda d: -array.sizes[d])[:2]
     first, second = sorted(longest, key=lambda d: -max(len(v) for v in _labels(tree, d)))
@@ -257,7 +262,7 @@ def answer_map(tree: xr.DataTree, name: str) -> Figure:
             _grid(tree, ", ".join(v for v in (title, where) if v), first, second, part.values, status.values, scale, answer)
         )
     caption = "One box per case. Grey: no value."
-    return Figure(f"map_{name}", answer.label.capitalize(), caption, tuple(panels))
+    return Figure(f"map_{name}", answer.heading, caption, tuple(panels))
 
 
 def _grid(

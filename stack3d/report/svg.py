@@ -197,7 +197,9 @@ def _rule(frame: Frame, mark: Rule) -> tuple[str, str]:
         label = _text(frame.left + 6, y + (13 if mark.below else -4), mark.label, "note", "start", colour)
         return _segment(frame.left, y, right, y, look), label
     x = frame.x(mark.value)
-    return _segment(x, frame.top, x, bottom, look), _text(x - 5, bottom - 6, mark.label, "note", "end", colour)
+    return _segment(x, frame.top, x, bottom, look), _text(
+        x + 5 if mark.behind else x - 5, bottom - 6, mark.label, "note", "start" if mark.behind else "end", colour
+    )
 
 
 def _axis_data(axis: Axis) -> dict[str, Any]:

@@ -52,19 +52,18 @@ class Underway:
                 write_manifest(self.folder, self.plan, self._until)
             fresh = [entry for entry in self._batch if entry.digest not in self._ended]
             jobs, done = self.plan.jobs(fresh, self.folder, self._until, force=self._force)
-            for entry, record in done:
-                place, lines = case_folder(self.folder, entry.digest), tuple(record.get("summary", ()))
-                reports.append(Report(entry.label, SKIPPED, place, lines, is_swept=self.plan.is_swept))
-                self._ended[entry.digest] = DONE, place, ""
-            for entry in fresh:
-                if entry.error is not None:
-                    lines = tuple(str(entry.error).splitlines())
-                    reports.append(Report(entry.label, FAILED, None, lines, entry.error.exit_code, is_swept=True))
+            reports += [self._skipped(entry, record) for entry, record in done]
+            reports += [_never_run(entry.label, entry.error, is_swept=True) for entry in fresh if entry.error is not None]
             for job in jobs:
                 storage.clear_scratch(job.folder)
             self._waiting = {job.folder for job in jobs}
             if jobs or not self.plan.is_adaptive:
                 return reports, jobs
+
+    def _skipped(self, entry: Entry, record: dict[str, Any]) -> Report:
+        place, lines = case_folder(self.folder, entry.digest), tuple(record.get("summary", ()))
+        self._ended[entry.digest] = DONE, place, ""
+        return Report(entry.label, SKIPPED, place, lines, is_swept=self.plan.is_swept)
 
     def _found(self, entry: Entry) -> Found:
         never = FAILED, None, str(entry.error or entry.point.dropped)
@@ -76,6 +75,10 @@ class Underway:
         self._ended[job.digest] = report.status, report.folder, error
         self._waiting.discard(job.folder)
         return ([], []) if self._waiting or not self.plan.is_adaptive else self.advance()
+
+
+def _never_run(label: str, error: Stack3dError, *, is_swept: bool = False) -> Report:
+    return Report(label, FAILED, None, tuple(str(error).splitlines()), error.exit_code, is_swept=is_swept)
 
 
 def run(
@@ -160,8 +163,7 @@ class _Begun:
         try:
             return self._begin(plan(item, overrides) if isinstance(item, (str, Path)) else item)
         except Stack3dError as error:
-            label = item.name if isinstance(item, Plan) else str(item)
-            return [Report(label, FAILED, None, tuple(str(error).splitlines()), error.exit_code)]
+            return [_never_run(item.name if isinstance(item, Plan) else str(item), error)]
 
     def _begin(self, found: Plan) -> list[Report]:
         folder = storage.inside(self.root, found.name).resolve()

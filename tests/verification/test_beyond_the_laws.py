@@ -44,6 +44,17 @@ def test_the_field_of_a_chip_beyond_its_laws_is_given() -> None:
     assert any("405" in text and "before leakage and cells follow them" in text for text in three.warnings)
 
 
+def test_the_field_of_surroundings_beyond_the_laws_is_given() -> None:
+    """Air of 300 degC, where no cell law holds and leakage would be kilowatts: the rise is that of 3 W in air of 25 degC."""
+    hot, cold = (
+        run_case(decks.load("quickstart", [*HOT, ("cooling.ambient", ambient)]).scenario, Silent(), until="thermal")
+        for ambient in ("300 degC", "25 degC")
+    )
+    rises = [o.values["thermal/layer_temperature_max"].max() - kelvin for o, kelvin in ((hot, 573.15), (cold, 298.15))]
+    assert rises[0] == pytest.approx(rises[1], rel=1e-3)  # silicon conducts less when hot
+    assert any("300 degC" in text and "of the power at 25 degC" in text for text in hot.warnings)
+
+
 def plain(path: Path, **more: Any) -> Path:
     """A die of silicon under a film, as a scenario file."""
     die = {"name": "die", "thickness": "0.1 mm", "material": "silicon"}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stack3d.constants import BOLTZMANN
 from stack3d.devices.relaxation import acceleration, equivalent_time
 from stack3d.devices.retention import DistributedBarriers, anchored_time_constant
+from stack3d.errors import DeckError
 
 pytestmark = pytest.mark.filterwarnings("ignore::stack3d.errors.ValidityWarning")
 YEAR = 365.25 * 86400
@@ -166,3 +167,8 @@ def test_stronger_writes_keep_longer():
     at = np.asarray(400.0)
     np.testing.assert_allclose(base.retention.rate(at, 0.0, base.device), 10 * strong.retention.rate(at, 0.0, strong.device))
     assert strong.damage_rate(300.0) > 10 * base.damage_rate(300.0)
+
+
+def test_barriers_that_spread_over_electron_volts_are_refused() -> None:
+    with pytest.raises(DeckError, match="leaves no time constant for a loss of 0.1: is barrier_sd in the right unit"):
+        anchored_time_constant(time=1e8, loss=0.1, cells="mean", shape=0.5, log_sd=2e3)

@@ -68,14 +68,19 @@ def trials(setting: Setting) -> Iterator[tuple[str, dict[str, Any], str, str | N
     if setting.kind == "scenarios":
         tiny = {k: v for k, v in TINY.items() if k not in ("geometry.tiers.repeat", "workload.tile", "cooling.ambient")}
         scenario = decks.load(setting.deck).scenario
-        own = {"sweep": {}, "expect": {}, "solver.backend": "tensor"}
-        own |= {"solver.mesh": COARSE} if scenario.solver.mesh.cells == "hex" else {}
+        own: dict[str, Any] = {"sweep": {}, "expect": {}}
+        own |= {"solver.backend": "tensor", "solver.mesh": COARSE} if scenario.solver.mesh.cells == "hex" else {}
         if scenario.workload is not None:
             life = {k: v for k, v in tiny.items() if k in ("monte_carlo.samples", "workload.test_samples")}
             life |= {"lifetime.epochs": min(2, scenario.lifetime.epochs)} if scenario.lifetime is not None else {}
             yield setting.deck, own | life, key, "thermal"
             yield setting.deck, own | life, key, None
         else:
+            if scenario.transient is not None and len(scenario.transient.outputs) > 2:  # its first outputs tell most
+                first = [f"{time} s" for time in scenario.transient.outputs[:2]]
+                short = {"transient.until": first[-1], "transient.outputs": first}
+                if not key.startswith("transient."):
+                    yield setting.deck, own | short, key, None
             yield setting.deck, own, key, None
     elif setting.kind == "geometries":
         if setting.deck == "flip_chip_package":
@@ -143,11 +148,18 @@ def has_effect(setting: Setting) -> bool:
         overrides = chosen | bound(setting)
         before = base(scenario, tuple((k, frozen(v)) for k, v in overrides.items()), until)
         assert until == REFUSED or bound(setting) or not isinstance(before, str), f"{scenario} of {setting}: {before}"
-        value = overrides.get(key, setting.value)
+        value = of_overrides(overrides, key, setting.value)
         for factor in (1.2, 0.8):
             if differ(before, outputs(scenario, (*overrides.items(), (key, changed(value, factor))), until)):
                 return True
     return False
+
+
+def of_overrides(overrides: dict[str, Any], key: str, otherwise: Any) -> Any:
+    """What overrides make of a key, as such or as a part of what they set."""
+    parent, _, leaf = key.rpartition(".")
+    whole = overrides.get(parent)
+    return overrides.get(key, whole.get(leaf, otherwise) if isinstance(whole, dict) else otherwise)
 
 
 def reason(setting: Setting) -> str | None:

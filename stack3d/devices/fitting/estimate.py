@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d.devices.fitting.kinds import likelihood
 from stack3d.devices.fitting.likelihood import Likelihood, Series
@@ -174,11 +175,7 @@ def fit_law(
     cost = _Cost(data, found)
     if data.observations <= len(cost.free):
         raise FitError(f"{table.path}: {data.observations} readings cannot fix {len(cost.free)} parameters")
-    x, axes = _lowest(cost, len(cost.free))
-    spreads = np.array([f.key.endswith("_sd") for f in cost.free])
-    if spreads.any():  # a spread that a search has lost on its way is looked for again
-        again = _followed(cost, np.where(spreads, 0.0, x), WEIGHTS[2:])
-        x, axes = min((x, axes), again, key=lambda f: cost(f[0]))
+    x, axes = _lowest(cost, np.array([f.key.endswith("_sd") for f in cost.free]))
     draws = _draws(cost, x, axes, seed)
     best, values = np.array(cost.values(x)), np.array([cost.values(row) for row in draws])
     return Fit(
@@ -236,12 +233,15 @@ def _rows(columns: Mapping[str, Floats], name: str) -> tuple[float, ...]:
     return tuple(values[np.unique(np.linspace(0, values.size - 1, ROWS).round().astype(int))].tolist())
 
 
-def _lowest(cost: Cost, count: int) -> tuple[Floats, Floats]:
-    """Lowest point and axes of the cost there: the best of evenly spread starts, each followed while the data gain weight."""
+def _lowest(cost: Cost, spreads: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Lowest point and axes of the cost there: the best of evenly spread starts, each followed while the data gain weight.
+
+    `spreads` tells which values are standard deviations: one that a search has lost on its way is looked for again.
+    """
     from scipy.special import ndtri
     from scipy.stats import qmc
 
-    starts = [np.zeros(count), *ndtri(np.clip(qmc.Sobol(count, seed=1).random(SCAN), 0.02, 0.98))]
+    starts = [np.zeros(spreads.size), *ndtri(np.clip(qmc.Sobol(spreads.size, seed=1).random(SCAN), 0.02, 0.98))]
     ranked = sorted(((cost(x, WEIGHTS[0]), i) for i, x in enumerate(starts)))
     if ranked[0][0] >= NOTHING:
         raise FitError("no start gives the data any likelihood: give one by --start DECK")
@@ -249,7 +249,9 @@ def _lowest(cost: Cost, count: int) -> tuple[Floats, Floats]:
     x, axes = min(found, key=lambda f: cost(f[0]))
     if cost(x) >= NOTHING:
         raise FitError("the search ended where the data have no likelihood: give a start by --start DECK")
-    return x, axes
+    if not spreads.any():
+        return x, axes
+    return min((x, axes), _followed(cost, np.where(spreads, 0.0, x), WEIGHTS[2:]), key=lambda f: cost(f[0]))
 
 
 def _followed(cost: Cost, x: Floats, weights: Sequence[float] = ()) -> tuple[Floats, Floats]:

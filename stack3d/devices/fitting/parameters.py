@@ -26,6 +26,11 @@ STARTS = {
     "thermal_resistance": (3e6, WIDE), "conductivity": (1.0, 1.5),
 }  # fmt: skip
 """Start and width (of the logarithm) by dimension."""
+REFERENCES = {"conductance": "1 uS", "voltage": "0.2 V", "time": "1 s"}
+USUAL = dict.fromkeys(("unit", "range", "time_offset"), REFERENCES) | {"read_time": {**REFERENCES, "time": "1 us"}}
+"""What a law counts from, by name and dimension; of names that begin with ``reference`` by dimension alone."""
+UNTOLD = {"lowest_voltage": "1.4 V", "highest_voltage": "2.4 V", "voltage": "1 V", "length": "100 nm"}
+"""What data at one voltage do not tell, by name or dimension."""
 
 
 @dataclass(frozen=True)
@@ -235,14 +240,11 @@ class _Sorted:
             return {}
         if dim == "temperature":
             return {key: start or f"{self.scales.temperature!r} K"}
-        usual = None
-        if name.startswith("reference") or name in ("unit", "range", "read_time", "time_offset"):
-            units_of = {"conductance": "1 uS", "voltage": "0.2 V", "time": "1 us" if name == "read_time" else "1 s"}
-            usual = units_of.get(dim, "1")
+        if name.startswith("reference") or name in USUAL:
+            usual = USUAL.get(name, REFERENCES).get(dim, "1")
         elif name == "stuck_low_resistance" or (dim in ("voltage", "length") and "voltage" not in columns):
-            ends = {"lowest_voltage": "1.4 V", "highest_voltage": "2.4 V"}
-            usual = ends.get(name, {"voltage": "1 V", "length": "100 nm"}.get(dim, "0.5"))
-        if usual is None:
+            usual = UNTOLD.get(name, UNTOLD.get(dim, "0.5"))
+        else:
             return None
         return {key: usual if start is None else start}
 

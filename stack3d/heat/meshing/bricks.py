@@ -9,7 +9,6 @@ from typing import Self
 
 import numpy as np
 
-from stack3d import memory
 from stack3d.chip import Chip
 from stack3d.errors import Problem
 from stack3d.geometry import CellRegions, build_grid, firm_lines, flatter, layered_cells, narrower, through_gmsh, wider
@@ -66,7 +65,7 @@ class Bricks(MeshKind[ThermalProblem]):
         on_lines = replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile}))
         wide, (narrow, across) = wider(grid, firm), narrower(grid, firm)
         flat, upright = flatter(wide)
-        if narrow.n_nodes * TENSOR_MEMORY > memory.available():
+        if not cls(narrow).fits(profile):
             return None
         rough = solve(on_lines, cls(wide), 1)
         parts = {

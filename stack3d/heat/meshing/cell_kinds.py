@@ -14,13 +14,28 @@ from stack3d.chip import Chip
 from stack3d.errors import DeckError, Problem, ValidityWarning, did_you_mean
 from stack3d.geometry import build_columns, read_mesh
 from stack3d.heat.loads import face_of, outer_faces, patches_of, standing_out, surfaces_of
-from stack3d.heat.meshing.judging import HOW, MOST_UNKNOWNS, OF_HALF, OF_TWICE, Answers, Judged, Other, judged
+from stack3d.heat.meshing.bricks import Bricks
+from stack3d.heat.meshing.judging import (
+    HOW,
+    LEFT_BY_ORDER_2,
+    MOST_UNKNOWNS,
+    OF_EIGHTH,
+    OF_HALF,
+    OF_TWICE,
+    Answers,
+    Judged,
+    Other,
+    compared,
+    judged,
+)
 from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, Solve, SolvedCells, faces_of_a_stack
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import CellMesh, Columns, refined
 from stack3d.schema import OF_A_FILE, CoolingDeck, Scenario, SolverDeck, mesh_kinds
 from stack3d.thermal import CellProblem, ColumnProblem, MeshProblem, SolidBackend
 
+BESIDE = 3
+"""Number under which the solver of the bricks is kept; `Bricks.judged` has those before."""
 BYTES_PER_POINT = 1300.0
 """Of matrix and solver for each point that the profile asks for, of order 1."""
 
@@ -188,6 +203,27 @@ class Extruded(CellKind[ColumnProblem]):
         points = across**2 * min(shape, 1 / shape) * len(chip.stack.layers)
         return points * (1 if profile.order == 1 else 4) * BYTES_PER_POINT
 
+    @classmethod
+    def judged(cls, chip: Chip, own: Answers, solve: Solve) -> Judged | None:
+        """Against bricks of half the size, whose own errors are added; resolved cylinders want tetrahedra of twice the size."""
+        if any(layer.cylinders for layer in chip.stack.layers):
+            return super().judged(chip, own, solve)
+        profile = chip.scenario.solver
+        mesh = profile.mesh.finer().model_copy(update={"cells": "hex"})
+        solver = profile.model_copy(update={"backend": "tensor", "order": 1, "mesh": mesh})
+        on_bricks = replace(chip, scenario=chip.scenario.model_copy(update={"solver": solver}))
+        bricks = Bricks.of(on_bricks)
+        if not bricks.fits(solver):
+            return super().judged(chip, own, solve)
+        theirs = solve(on_bricks, bricks, BESIDE)
+        found = Bricks.judged(on_bricks, theirs, solve)
+        if found is None:
+            return super().judged(chip, own, solve)
+        gap = compared(own, {"across": (1.0, own, theirs)})
+        across = {name: error + found.parts["across"][name] for name, error in gap.items()}
+        errors = {name: error + found.errors[name] for name, error in gap.items()}
+        return replace(found, errors=errors, how=HOW["by_bricks"], parts={**found.parts, "across": across})
+
     def problem(self, stack: Stack, cooling: CoolingDeck) -> ColumnProblem:
         """Heat on the columns."""
         patches = {surface.name: face for surface, face in patches_of(stack, cooling)}
@@ -244,12 +280,13 @@ class OwnMesh(CellKind[CellProblem]):
         if mesh.kind == "hexahedron":
             if 9 * len(mesh.cells) > MOST_UNKNOWNS:  # a cell more than eight, for the outside
                 return None
-            return judged(own, {"all": (4 / 3, own, solve(chip, cls(refined(mesh)), 0))}, HOW["finer"])
+            return judged(own, {"all": (OF_EIGHTH, own, solve(chip, cls(refined(mesh)), 0))}, HOW["finer"])
         if mesh.node_count(2) > MOST_UNKNOWNS:
             return None
         other = profile.model_copy(update={"order": 3 - profile.order})
         by_order = replace(chip, scenario=chip.scenario.model_copy(update={"solver": other}))
-        return judged(own, {"all": (1.0, own, solve(by_order, cls(mesh), 0))}, HOW["other_order"])
+        weight = (1.0 if profile.order == 1 else LEFT_BY_ORDER_2) / (1.0 - LEFT_BY_ORDER_2)
+        return judged(own, {"all": (weight, own, solve(by_order, cls(mesh), 0))}, HOW["other_order"])
 
     def problem(self, stack: Stack, cooling: CoolingDeck) -> CellProblem:
         """Heat on the mesh."""

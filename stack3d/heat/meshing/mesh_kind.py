@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
+from stack3d import memory
 from stack3d.chip import Chip
 from stack3d.errors import Problem
 from stack3d.heat.meshing.judging import Answers, Judged
@@ -93,6 +94,10 @@ class MeshKind[P: HeatProblem](ABC):
     @abstractmethod
     def memory(self, profile: SolverDeck) -> float:
         """Of matrix and solver. [byte]"""
+
+    def fits(self, profile: SolverDeck) -> bool:
+        """Whether matrix and solver fit into the memory that is free."""
+        return self.memory(profile) <= memory.available()
 
     @abstractmethod
     def told(self, order: int) -> str:

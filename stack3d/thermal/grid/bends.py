@@ -15,7 +15,7 @@ import numpy as np
 from stack3d.fe.lines import cell_integrals
 from stack3d.grids import Grid
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
-from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.cells import CellProperties, to_corners
 from stack3d.thermal.places import Box, Place
 from stack3d.thermal.problem import ThermalProblem
 
@@ -69,6 +69,34 @@ def bends(
         density = np.array([source.power / source.extent.area for source in mine]) / stack.layer(name).thickness
         out[name] = (y.T @ (density[:, None] * x)) * bows(grid, cells, stack.index[name], temperature)
     return out
+
+
+def mean_bow_slope(
+    problem: ThermalProblem, cells: CellProperties, sources: Sequence[HeatSource], box: Box, temperature: Floats
+) -> Floats:
+    """Change of the bow in the mean of a box with each nodal temperature, shape (nz+1, ny+1, nx+1). [-]
+
+    Parameters
+    ----------
+    problem : ThermalProblem
+    cells : CellProperties
+    sources : sequence of HeatSource
+    box : Box
+    temperature : ndarray, shape (nz+1, ny+1, nx+1)
+        [K]
+    """
+    stack, grid, layer = problem.stack, problem.grid, problem.stack.index[box.layer]
+    out = np.zeros(grid.shape)
+    heated = bends(stack, grid, cells, sources).get(box.layer)
+    if heated is None or not cells.conducts[layer]:
+        return to_corners(out)
+    index = grid.cells_of(layer)
+    cubes = np.diff(grid.z)[index] ** 3
+    rows, columns = shares(grid, [box.extent])
+    weight = np.outer(rows[0] * np.diff(grid.y), columns[0] * np.diff(grid.x)) * (cells.conductivity[layer][2] > 0)
+    factor, slope = (values[index] for values in cells.conductivity_slope(grid, temperature))
+    out[index] = -weight / weight.sum() * heated * (cubes / cubes.sum())[:, None, None] * slope / factor**2
+    return to_corners(out)
 
 
 def settled(

@@ -11,6 +11,9 @@ from stack3d.grids import Grid
 from stack3d.layout import Floats, Layer, Rectangle, Stack
 from stack3d.materials import LawMap
 
+STEP = 0.01
+"""Of the temperature in the slope of k(T). [K]"""
+
 
 @dataclass(frozen=True, eq=False)
 class CellProperties:
@@ -68,6 +71,18 @@ class CellProperties:
         """
         means = cell_means(temperature)
         return np.stack([self.conducts[layer].factor(cell) for cell, layer in zip(means, grid.layer, strict=True)])
+
+    def conductivity_slope(self, grid: Grid, temperature: Floats) -> tuple[Floats, Floats]:
+        """Factor of `conductivity_factor`, and its slope over the temperature, shapes (nz, ny, nx). [-], [K⁻¹]
+
+        Parameters
+        ----------
+        grid : Grid
+        temperature : ndarray, shape (nz+1, ny+1, nx+1)
+            [K]
+        """
+        low, here, high = (self.conductivity_factor(grid, temperature + step) for step in (-STEP, 0.0, STEP))
+        return here, (high - low) / (2 * STEP)
 
     def storage(self, grid: Grid, temperature: Floats, base: float) -> tuple[Floats, Floats]:
         """Heat capacity at the mean of the corners, and stored heat that it alone would not give.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stack3d.errors import ArrayError
+from stack3d.grids import Grid
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.grid.bends import bend_matrix
 from stack3d.thermal.grid.modes import response_matrix
@@ -88,15 +89,14 @@ def thermal_response(solver: TensorSolver, sources: Sequence[HeatSource], places
         heated = source_groups(stack, grid, sources)
         by_place = len(places) < len(sources)
         driven, seen = (groups, heated) if by_place else (heated, groups)
-        rows = [observe(seen, solver.solve_loads(load)) for load in _unit_loads(driven, solver)]
+        rows = [observe(seen, solver.solve_loads(load)) for load in unit_loads(driven, grid)]
         matrix = np.array(rows) if by_place else np.array(rows).T
     matrix = matrix + bend_matrix(stack, grid, solver.cells, sources, places, solver.frozen_at)
     return ThermalResponse(tuple(sources), tuple(places), matrix, unpowered)
 
 
-def _unit_loads(groups: Sequence[PlaceGroup], solver: TensorSolver) -> Iterator[Floats]:
-    """Nodal weights of each place, in the order of the places, one at a time."""
-    grid = solver.problem.grid
+def unit_loads(groups: Sequence[PlaceGroup], grid: Grid) -> Iterator[Floats]:
+    """Nodal weights of each place, in the order of the places, one at a time; shape (nz+1, ny+1, nx+1)."""
     at = {int(member): (group, i) for group in groups for i, member in enumerate(group.members)}
     for member in range(len(at)):
         group, i = at[member]

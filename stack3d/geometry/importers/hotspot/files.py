@@ -221,14 +221,20 @@ class PowerColumns:
             if name not in known:
                 raise self.fail(name, f"no powered unit of this name{did_you_mean(name, known)}")
         if len(set(known)) == len(known):
-            if twice := sorted({name for name in self.names if self.names.count(name) > 1}):
-                raise self.fail(twice[0], "is named twice")
-            found = dict(zip(self.names, self.columns))
-            if missing := sorted(set(known) - set(found)):
-                raise self.fail(missing[0], f"has no column of powers; without one: {', '.join(missing)}")
-            return [{name: found[name] for name in layer} for layer in units]
+            return self._by_name(units, known)
         if len(self.names) != len(known):
             raise self.fail("", f"has {len(self.names)} columns for {len(known)} units of {len(units)} layers")
+        return self._in_order(units)
+
+    def _by_name(self, units: Sequence[Sequence[str]], known: Sequence[str]) -> list[dict[str, tuple[float, ...]]]:
+        if twice := sorted({name for name in self.names if self.names.count(name) > 1}):
+            raise self.fail(twice[0], "is named twice")
+        found = dict(zip(self.names, self.columns))
+        if missing := sorted(set(known) - set(found)):
+            raise self.fail(missing[0], f"has no column of powers; without one: {', '.join(missing)}")
+        return [{name: found[name] for name in layer} for layer in units]
+
+    def _in_order(self, units: Sequence[Sequence[str]]) -> list[dict[str, tuple[float, ...]]]:
         out, start = [], 0
         for i, layer in enumerate(units):
             part = slice(start, start + len(layer))

@@ -1,0 +1,218 @@
+"""How fast a temperature changes with numbers of a deck: one adjoint solve, then two residuals a number; SI units."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stack3d.chip import Chip, ComputingChip
+from stack3d.errors import DeckError, Problem, ValidityWarning
+from stack3d.grids import Grid
+from stack3d.heat.loads import Heat, channel_runs, film_laws, heat_sources, surfaces_of
+from stack3d.heat.meshing import meshed
+from stack3d.heat.meshing.bricks import Bricks
+from stack3d.heat.placing import placed_chip
+from stack3d.heat.solvers import Backends
+from stack3d.layout import Floats, HeatSource
+from stack3d.life.chips import chosen_policies
+from stack3d.life.start import first_heat
+from stack3d.schema.scenario import Scenario
+from stack3d.thermal.fields.on_grid import GridField
+from stack3d.thermal.grid.adjoint import Residual, adjoint
+from stack3d.thermal.grid.bends import bends, mean_bow_slope
+from stack3d.thermal.grid.places import place_groups
+from stack3d.thermal.grid.response import unit_loads
+from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.places import Box, Place, Probe
+
+PEAK = "peak"
+"""Name of the hottest node."""
+TIE = 1e-9
+"""Share of its rise by which another node may be colder than the peak and still count as one. [-]"""
+TOLERANCE = 1e-13
+"""Relative residual of the solves. [-]"""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Two scenarios beside one, in which a number of its deck is smaller and larger.
+
+    Parameters
+    ----------
+    lower, upper : Scenario
+    between : float
+        Difference of the number. [SI]
+    """
+
+    lower: Scenario
+    upper: Scenario
+    between: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """A scenario on its grid, with the power of its cells held."""
+
+    chip: Chip
+    solver: TensorSolver
+    sources: Sequence[HeatSource]
+
+    @classmethod
+    def of(cls, scenario: Scenario, heat: Heat | None) -> _Case:
+        """On the grid of the profile."""
+        if scenario.geometry.mesh is not None or scenario.solver.mesh.cells != "hex":
+            raise DeckError(Problem("solver.mesh.cells", "a gradient wants bricks, whose lines move with the parts"))
+        chip = placed_chip(scenario, solve=False)
+        problem = meshed(chip).problem(chip.stack, scenario.cooling)
+        follows = film_laws(scenario.cooling, problem)
+        if follows or channel_runs(chip.stack):
+            what = f"the film of {next(iter(follows))} follows its surface" if follows else "a coolant flows through channels"
+            raise DeckError(Problem("cooling", f"{what}; a gradient wants films that stay"))
+        return cls(chip, TensorSolver(problem, rtol=TOLERANCE), _sources(chip, heat))
+
+    def moved(self, scenario: Scenario, heat: Heat | None, key: str) -> _Case:
+        """Another scenario on the lines of this one, which move with the parts."""
+        chip = placed_chip(scenario, solve=False)
+        grid = self.solver.problem.grid
+        x, y, z = (
+            _carried(lines, _edges(self.chip, axis), _edges(chip, axis), key)
+            for axis, lines in enumerate((grid.x, grid.y, grid.z))
+        )
+        body = Bricks(Grid(x, y, z, grid.layer))
+        problem = body.problem(chip.stack, scenario.cooling)
+        return _Case(chip, TensorSolver(problem, rtol=TOLERANCE), _sources(chip, heat))
+
+    def temperature(self, values: Floats, place: Place | None, node: tuple[int, ...]) -> float:
+        """Of a place, or of a node, where nodes have these values. [K]"""
+        if place is None:
+            return float(values[node])
+        problem, cells = self.solver.problem, self.solver.cells
+        held = None if cells.is_linear else values
+        field = GridField(problem.stack, problem.grid, values, bends(problem.stack, problem.grid, cells, self.sources, held))
+        if isinstance(place, Box):
+            return float(field.box_means(place.layer, [place.extent])[0])
+        return field.at(place.layer, place.x, place.y, place.z)
+
+
+def place_of(chip: Chip, name: str) -> Place | None:
+    """The probe of a name, the mean of the layer of a name, or None for `PEAK`; raises DeckError."""
+    if name == PEAK:
+        return None
+    for probe in chip.scenario.probes:
+        if probe.name == name:
+            return Probe(probe.layer, probe.x, probe.y, probe.z)
+    if name in chip.stack.index:
+        return Box(name, chip.stack.layer(name).extent)
+    known = [PEAK, *(probe.name for probe in chip.scenario.probes), *chip.stack.index]
+    raise DeckError(Problem("of", f"no probe or layer {name!r}; known: {', '.join(known)}"))
+
+
+def gradients(scenario: Scenario, beside: Mapping[str, Neighbours], of: str) -> dict[str, float]:
+    """Derivative of a steady temperature by numbers of the deck; the power of cells just programmed is held.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    beside : mapping of str to Neighbours
+        By key: two scenarios so close that the temperature is straight between them.
+    of : str
+        ``peak``, a probe, or a layer, whose mean is taken.
+
+    Returns
+    -------
+    dict of str to float
+        [K per SI unit of the key]
+
+    Raises
+    ------
+    DeckError
+        Where films follow their surface, coolant flows, the mesh is no grid, or a key changes the number of its lines.
+
+    Notes
+    -----
+    dJ/dp = ∂J/∂p + λ·∂r/∂p, with the residual r and the adjoint λ of the place. Both partial derivatives are taken at
+    nodal temperatures that stay, as differences of the two scenarios, whose grids move with their parts: the outcome is
+    the derivative of what the solver gives, not of what it approximates.
+    """
+    heat = _heat(scenario)
+    case = _Case.of(scenario, heat)
+    solver = case.solver
+    field = solver.solve(case.sources).field
+    place = place_of(case.chip, of)
+    values = np.asarray(field.values)
+    node = _hottest(solver, values)
+    if place is None:
+        weights = np.zeros_like(values)
+        weights[node] = 1.0
+        _warn_of_ties(solver, values, node)
+    else:
+        [weights] = unit_loads(place_groups(solver.problem.stack, solver.problem.grid, [place]), solver.problem.grid)
+        if isinstance(place, Box) and not solver.is_linear:
+            weights += mean_bow_slope(solver.problem, solver.cells, case.sources, place, values)
+    found = adjoint(solver, values, weights)
+    out = {}
+    for key, pair in beside.items():
+        ends = []
+        for one in (pair.lower, pair.upper):
+            other = case.moved(one, heat, key)
+            residual = Residual(other.solver, other.sources)
+            held = residual.held(values)
+            ends.append(other.temperature(held, place_of(other.chip, of), node) + residual.times(found, held))
+        out[key] = (ends[1] - ends[0]) / pair.between
+    return out
+
+
+def _heat(scenario: Scenario) -> Heat | None:
+    """Steady heat of chips just programmed; None without a workload."""
+    chip = placed_chip(scenario)
+    if not isinstance(chip, ComputingChip):
+        return None
+    return first_heat(chip, Backends().of(scenario, chip.stack, meshed(chip)), chosen_policies(chip.computer))
+
+
+def _sources(chip: Chip, heat: Heat | None) -> Sequence[HeatSource]:
+    """Those of the deck, and the cells' where their heat is given."""
+    if heat is None:
+        return chip.sources
+    return heat_sources(chip, heat.powers, heat.rate)  # type: ignore[arg-type]
+
+
+def _edges(chip: Chip, axis: int) -> Floats:
+    """Coordinates of all parts along an axis, in an order that does not depend on their values. [m]"""
+    if axis == 2:
+        return np.array([v for layer in chip.stack.layers for v in (layer.z0, layer.z1)])
+    boxes = [box for layer in chip.stack.layers for box in (layer.extent, *(block.extent for block in layer.blocks))]
+    boxes += [source.extent for source in chip.sources]
+    boxes += [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
+    points = [(probe.x, probe.y)[axis] for probe in chip.scenario.probes]
+    return np.array([*points, *(v for box in boxes for v in ((box.x0, box.x1), (box.y0, box.y1))[axis])])
+
+
+def _carried(lines: Floats, old: Floats, new: Floats, key: str) -> Floats:
+    """Lines that move with the edges of parts, evenly between them; raises DeckError where edges on one line part."""
+    order = np.argsort(old, kind="stable")
+    slack = 1e-9 * (lines[-1] - lines[0])
+    first = np.concatenate([[True], np.diff(old[order]) > slack])
+    group = np.cumsum(first) - 1
+    at, to = old[order][first], new[order][first]
+    if np.abs(new[order] - to[group]).max() > slack:
+        raise DeckError(Problem(key, "moves an edge away from another on the same line; there is no one derivative"))
+    return np.asarray(np.interp(lines, at, to))
+
+
+def _hottest(solver: TensorSolver, values: Floats) -> tuple[int, ...]:
+    """Index of the hottest node of something solid."""
+    solid = True if solver.cells.is_uniform else solver.operator.solid_nodes()
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(np.where(solid, values, -np.inf))), values.shape))
+
+
+def _warn_of_ties(solver: TensorSolver, values: Floats, node: tuple[int, ...]) -> None:
+    """Tell of other nodes as hot as the hottest, whose temperature may change faster."""
+    rise = values[node] - solver.base
+    count = int(np.count_nonzero(values >= values[node] - TIE * abs(rise)))
+    if count > 1:
+        text = f"the peak is shared by {count} nodes; its gradient is that of one of them, and the largest may be another's"
+        warnings.warn(ValidityWarning(text), stacklevel=3)

@@ -1,0 +1,146 @@
+"""Gradients by the adjoint against central differences of full solves, on grids that move with the parts."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import stack3d
+from stack3d.api import LoadedScenario
+from stack3d.case.gradients import _Case, _hottest, place_of
+from stack3d.errors import DeckError, ValidityWarning
+
+ROUNDING = 2e-10
+"""Of the difference of two temperatures solved to 1e-13 of their rise. [K]"""
+HEAD = """
+scenario: rates
+geometry:
+  footprint: ["2 mm", "2 mm"]
+  layers:
+"""
+TAIL = """
+power:
+  sources:
+    - {name: a, layer: die, x: ["0.5 mm", "1.1 mm"], y: ["0.4 mm", "0.9 mm"], power: "3 W"}
+    - {name: b, layer: die, power: "0.5 W"}
+probes: [{name: p, layer: lid, x: "0.7 mm", y: "0.7 mm"}]
+solver: {backend: tensor, mesh: {lateral: 8, per_layer: 2}, error_promise: 0.5}
+"""
+PLAIN = "{conductivity: '120 W/m/K', heat_capacity: '2e6 J/m^3/K'}"
+SILICON = "{conductivity: '120 W/m/K', heat_capacity: '2e6 J/m^3/K', conductivity_exponent: -1.3}"
+GRAINED = "{conductivity: ['20 W/m/K', '40 W/m/K', '10 W/m/K'], heat_capacity: '2e6 J/m^3/K'}"
+
+
+def layers(base: str, die: str, lid: str) -> str:
+    return HEAD + f"    - {{name: base, {base}}}\n    - {{name: die, {die}}}\n    - {{name: lid, {lid}}}\n"
+
+
+BASE, DIE, LID = (f"thickness: '{t}', material: {PLAIN}" for t in ("0.3 mm", "50 um", "0.2 mm"))
+FILMS = "cooling: {top: {film_coefficient: '5e3 W/m^2/K'}, bottom: {film_coefficient: '1e3 W/m^2/K'}, ambient: '300 K'}\n"
+ALWAYS = [
+    "cooling.top.film_coefficient", "cooling.ambient", "geometry.layers.base.thickness", "geometry.layers.die.thickness",
+    "power.sources.a.power", "power.sources.a.x[0]", "power.sources.a.y[1]", "geometry.layers.lid.material.conductivity",
+]  # fmt: skip
+DECKS: dict[str, tuple[str, list[str]]] = {
+    "films": (layers(BASE, DIE, LID) + FILMS, ["cooling.bottom.film_coefficient"]),
+    "anisotropy and contact": (
+        layers(f"thickness: '0.3 mm', material: {GRAINED}", f"{DIE}, contact_resistance: '2 mm^2*K/W'", LID) + FILMS,
+        ["geometry.layers.die.contact_resistance", *(f"geometry.layers.base.material.conductivity[{i}]" for i in range(3))],
+    ),
+    "footprints": (
+        layers(f"{BASE}, size: ['3 mm', '3 mm']", DIE, f"{LID}, size: ['2.4 mm', '2.4 mm']") + FILMS,
+        ["geometry.layers.base.size[0]"],
+    ),
+    "silicon": (
+        layers(BASE, f"thickness: '50 um', material: {SILICON}", LID) + FILMS,
+        ["geometry.layers.die.material.conductivity"],
+    ),
+    "fixed below, block": (
+        layers(
+            BASE, f"{DIE}, blocks: [{{name: plug, x: ['1.2 mm', '1.6 mm'], y: ['1.2 mm', '1.6 mm'], material: {GRAINED}}}]", LID
+        )
+        + "cooling: {top: {film_coefficient: '5e3 W/m^2/K'}, bottom: {temperature: '310 K'}, ambient: '300 K'}\n",
+        ["cooling.bottom.temperature", "geometry.layers.die.blocks.plug.x[1]"],
+    ),
+}
+
+
+def loaded(tmp_path: Path, text: str) -> LoadedScenario:
+    path = tmp_path / "rates.yaml"
+    path.write_text(text + TAIL)
+    return stack3d.load(path)
+
+
+def differenced(scenario: LoadedScenario, key: str, of: str) -> tuple[float, float]:
+    """Central difference of two full solves, and how far rounding of two temperatures may move it."""
+    case, pair = _Case.of(scenario.case.scenario, None), scenario._beside(key)
+    node = _hottest(case.solver, np.asarray(case.solver.solve(case.sources).field.values))
+    ends = []
+    for one in (pair.lower, pair.upper):
+        other = case.moved(one, None, key)
+        values = np.asarray(other.solver.solve(other.sources).field.values)
+        ends.append(other.temperature(values, place_of(other.chip, of), node))
+    return (ends[1] - ends[0]) / pair.between, ROUNDING / abs(pair.between)
+
+
+@pytest.mark.parametrize("name", DECKS)
+def test_against_central_differences(name: str, tmp_path: Path) -> None:
+    text, more = DECKS[name]
+    scenario = loaded(tmp_path, text)
+    for of in ("peak", "p", "die"):
+        found = scenario.gradients([*ALWAYS, *more], of)
+        for key, rate in found.items():
+            truth, rounding = differenced(scenario, key, of)
+            assert rate == pytest.approx(truth, rel=1e-6, abs=rounding), (of, key)
+
+
+def test_against_runs_on_meshes_of_their_own(tmp_path: Path) -> None:
+    """Of numbers that leave the mesh as it is, through the whole program."""
+    scenario = loaded(tmp_path, DECKS["silicon"][0])
+    for key, low, high in (
+        ("cooling.top.film_coefficient", 4990.0, 5010.0),
+        ("power.sources.a.power", 2.99, 3.01),
+    ):
+        unit = {"cooling.top.film_coefficient": "W/m^2/K", "power.sources.a.power": "W"}[key]
+        ends = [
+            float(scenario.with_overrides({key: f"{v} {unit}"}).run(until="thermal")["thermal/probe_temperature"].item())
+            for v in (low, high)
+        ]
+        assert scenario.gradients([key], "p")[key] == pytest.approx((ends[1] - ends[0]) / (high - low), rel=1e-4)
+
+
+def test_a_workload_has_the_power_of_its_cells_held() -> None:
+    scenario = stack3d.load("quickstart", {"monte_carlo.samples": 2, "cooling.top": {"film_coefficient": "50 W/m^2/K"}})
+    scenario = scenario.with_overrides({"cooling.bottom": {"film_coefficient": "20 W/m^2/K"}, "solver": "draft"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ValidityWarning)
+        found = scenario.gradients(["power.sources.host.power", "cooling.ambient"])
+    assert found["cooling.ambient"] == pytest.approx(1.0, rel=1e-3)
+    assert 50 < found["power.sources.host.power"] < 500
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "of", "words"),
+    [
+        ({}, "power.sources.a.power", "q", "no probe or layer 'q'; known: peak, p, base"),
+        ({}, "power.sources.c.power", "peak", "no item 'c'"),
+        ({}, "solver.mesh", "peak", "wants a quantity other than zero"),
+        ({"power.sources.a.power": "0 W"}, "power.sources.a.power", "peak", "wants a quantity other than zero"),
+        ({"cooling.top": {"natural": {"facing": "up", "length": "2 mm"}}}, "cooling.ambient", "p", "follows its surface"),
+        ({"power.sources.b.x": ["0.5 mm", "2 mm"]}, "power.sources.a.x[0]", "p", "moves an edge away from another"),
+        ({"solver.mesh": {"lateral": 8, "cells": "tet"}, "solver.backend": "fem"}, "cooling.ambient", "p", "wants bricks"),
+    ],
+)
+def test_what_has_no_gradient(change: dict[str, object], key: str, of: str, words: str, tmp_path: Path) -> None:
+    scenario = loaded(tmp_path, DECKS["films"][0]).with_overrides(change)
+    with pytest.raises(DeckError, match=words):
+        scenario.gradients([key], of)
+
+
+def test_ties_are_told(tmp_path: Path) -> None:
+    scenario = loaded(tmp_path, DECKS["films"][0]).with_overrides({"power.sources.a.power": "0 W"})
+    with pytest.warns(ValidityWarning, match="the peak is shared by"):
+        scenario.gradients(["cooling.ambient"])
