@@ -7,7 +7,7 @@ import math
 from stack3d.case.size import instants_of, solves_of
 from stack3d.chip.chip import Chip, ComputingChip
 from stack3d.heat.meshing import AnyKind, kind_of
-from stack3d.life.policy import chosen_policies
+from stack3d.life.chips.policy import chosen_policies
 from stack3d.progress import time_left
 
 AGE = 1.5e-7
