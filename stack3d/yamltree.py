@@ -20,8 +20,8 @@ MOST_NODES = 200_000
 MOST_DIGITS = 40
 """Of a whole number."""
 
-EVENTS_TOLD = 1000
-"""Events of the parser from one call of `WATCHED` to the next."""
+EVENTS_TOLD = 20_000
+"""Events of the parser from one call of `WATCHED` to the next; no usual deck has as many."""
 
 FileLine = tuple[str, int | None]
 Watch = Callable[[str, int, int], None]

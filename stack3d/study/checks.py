@@ -24,6 +24,8 @@ MOST_VALUES = 30_000
 """Values of decks, spelled out, that are checked of a study: those of 50 cases of a chip, of 250 small thermal ones."""
 BYTES = 200
 """Of files that a case reads, which count as a value."""
+CASES_TOLD = 100
+"""Cases from one word on how far the check is to the next."""
 TRIES = 20
 """Combinations asked for a value until one is not dropped."""
 
@@ -73,7 +75,7 @@ def _checked(draft: StudyDraft, every: bool) -> Iterator[Checked]:
     n = n_wrong = 0
     point, watch = None, WATCHED.get()
     for looked, point in enumerate(islice(_chosen(draft), most) if is_large else draft):
-        if watch is not None:
+        if watch is not None and looked % CASES_TOLD == CASES_TOLD - 1:
             watch(f"checking {draft.name}", looked, min(most, len(draft.points)))
         if point.dropped is not None:
             continue

@@ -50,7 +50,8 @@ def test_who_waits_is_told_after_a_while_and_not_before() -> None:
     assert out.getvalue() == "reading a.yaml: 50 %\n"
 
 
-def test_a_long_text_tells_how_far_it_is_read(tmp_path: Path) -> None:
+def test_a_long_text_tells_how_far_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yamltree, "EVENTS_TOLD", 1000)
     path = studies.write(tmp_path, "{}")
     text = path.read_text() + "".join(f"# {i}\nk{i}: {i}\n" for i in range(3000))
     told: list[tuple[str, int, int]] = []
