@@ -94,7 +94,7 @@ def main() -> None:
     for name, (given, overrides) in cases().items():
         if not name.startswith(wanted.only):
             continue
-        error, seconds, _ = run(given, overrides, {"accuracy": wanted.asked})
+        error, seconds, _ = run(given, overrides, {"profile": "study", "accuracy": wanted.asked})
         cells, cost = [f"{error:.2g} %, {seconds:.1f} s"], np.inf
         for profile in wanted.profiles:
             try:
