@@ -280,7 +280,9 @@ def _periodic_faults(stack: Stack, base: dict[str, Any], constant: float) -> Ite
     period = float(f"{constant:.3g}")
     duty = {"period": f"{period!r} s", "on": f"{0.5 * period!r} s"}
     times = [f"{share * period!r} s" for share in (0.2, 0.7)]
-    found = solved(stack.tree(mesh=OVER_TIME, transient={"until": f"{period!r} s", "outputs": times, "duty": duty, "periodic": True}))
+    found = solved(
+        stack.tree(mesh=OVER_TIME, transient={"until": f"{period!r} s", "outputs": times, "duty": duty, "periodic": True})
+    )
     for name in PEAKS[1:]:
         value, error = found[f"thermal/{name}"], found[f"thermal/{name}_error"]
         gap = np.abs(value.sum(axis=0) - AMBIENT - base[f"thermal/{name}"])
