@@ -54,6 +54,11 @@ def test_the_models_before_their_mutation_are_sound(folder: Path, file: Path) ->
     assert told == []
 
 
+@pytest.mark.parametrize("number", [87523934])
+def test_failures_of_the_past(folder: Path, number: int) -> None:
+    assert_survived(folder, number)
+
+
 @settings(SHORT_RUN, max_examples=25)
 @given(number=NUMBERS)
 def test_broken_models(folder: Path, number: int) -> None:
