@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 Tree = dict[str, Any]
@@ -157,6 +158,31 @@ def _pulse(period: str, on: str, outputs: list[str]) -> Tree:
     return deck(4, layers, [heat], film(8e3), transient=transient, probes=[probe("p", "die", 1.5, 2)])
 
 
+def _memory_stack() -> Tree:
+    """The shipped stack of twelve memory dies, its base die heated in part, the dies evenly."""
+    sources = [box("phy", (1, 5), (1, 4), layer="base", power="8 W"), {"name": "base", "layer": "base", "power": "3 W"}]
+    sources += [{"name": f"die{i}", "layer": f"t{i}_rram", "power": "0.5 W"} for i in range(12)]
+    probes = [
+        {"name": "p", "layer": "base", "x": "3 mm", "y": "2.5 mm"},
+        {"name": "q", "layer": "t11_rram", "x": "5.5 mm", "y": "5 mm"},
+    ]
+    cooling = {"ambient": "300 K", **film(1.2e4), "bottom": {"film_coefficient": "500 W/m^2/K"}}
+    return {
+        "scenario": "bars",
+        "geometry": "hbm_like_12high",
+        "power": {"sources": sources},
+        "cooling": cooling,
+        "probes": probes,
+    }
+
+
+def _cold_end() -> Tree:
+    """A heated die on a plate that a part of its lower face cools; nothing in it asks for the lines of a stack."""
+    cold = box("cold", (0, 1.5), (0, 2), layer="base", face="bottom", condition={"film_coefficient": "2e4 W/m^2/K"})
+    layers = [layer("base", 600, 60), layer("die", 300, 130)]
+    return deck((3, 2), layers, [source("heat", "die", 3)], {"patches": [cold]}, probes=[probe("p", "die", 2.6, 1.1), probe("q", "base", 1.2, 0.7)])  # fmt: skip
+
+
 DECKS: dict[str, Tree] = {
     **{f"strip_{w}": _strip(w) for w in (0.02, 0.1, 0.4)},
     **{f"ring_{w}_{k}": _ring(w, k) for w, k in ((0.1, 0.5), (0.2, 2.0), (0.15, 390.0))},
@@ -173,5 +199,52 @@ DECKS: dict[str, Tree] = {
     **{f"pulse_{p.replace(' ', '')}": _pulse(p, on, o) for p, on, o in (
         ("1 ms", "0.2 ms", ["0.1 ms", "0.2 ms", "1 ms", "1.2 ms"]), ("20 ms", "10 ms", ["2 ms", "10 ms", "50 ms"]),
         ("0.1 ms", "50 us", ["20 us", "50 us", "0.3 ms"]))},
+    "hbm_like_12high": _memory_stack(), "cold_end": _cold_end(),
 }  # fmt: skip
 """By name; bricks."""
+TETRAHEDRA = {f"tet_{name}": name for name in ("strip_0.4", "ring_0.15_390.0", "blocks_0.05", "spot_1.5")}
+"""Decks whose errors are also judged on tetrahedra."""
+OWN = {"own_tetra": ("tetra", 1), "own_tetra_order_2": ("tetra", 2), "own_hexahedra": ("hexahedron", 1)}
+"""Kinds of cells, and their order, of meshes of `_cold_end` that Gmsh made."""
+
+
+def own_mesh(kind: str, size: float, path: Path) -> None:
+    """`_cold_end` by Gmsh, its elements of a size in millimetres; the suffix of the path chooses the format."""
+    from stack3d.geometry.gmsh_model import gmsh_model
+
+    with gmsh_model("part") as gmsh:
+        occ, mesh = gmsh.model.occ, gmsh.model.mesh
+        boxes = [(3, occ.addBox(x, 0, z, 1.5, 2, h)) for z, h in ((0, 0.6), (0.6, 0.3)) for x in (0, 1.5)]
+        occ.fragment(boxes[:1], boxes[1:])
+        occ.synchronize()
+        volumes = {tag: occ.getCenterOfMass(3, tag) for _, tag in gmsh.model.getEntities(3)}
+        for name, is_there in (("base", lambda z: z < 0.6), ("die", lambda z: z > 0.6)):
+            gmsh.model.addPhysicalGroup(3, [tag for tag, (_, _, z) in volumes.items() if is_there(z)], name=name)
+        surfaces = {tag: occ.getCenterOfMass(2, tag) for _, tag in gmsh.model.getEntities(2)}
+        cold = [tag for tag, (x, _, z) in surfaces.items() if abs(z) < 1e-9 and x < 1.5]
+        gmsh.model.addPhysicalGroup(2, cold, name="cold")
+        gmsh.option.setNumber("Mesh.MeshSizeMax", size)
+        if kind == "hexahedron":
+            for _, curve in gmsh.model.getEntities(1):
+                mesh.setTransfiniteCurve(curve, round(occ.getMass(1, curve) / size) + 1)
+            for tag in surfaces:
+                mesh.setTransfiniteSurface(tag)
+                mesh.setRecombine(2, tag)
+            for tag in volumes:
+                mesh.setTransfiniteVolume(tag)
+        mesh.generate(3)
+        gmsh.write(str(path))
+
+
+def of_mesh(path: Path, order: int) -> Tree:
+    """The deck of such a mesh."""
+    tree = _cold_end()
+    regions = {one["name"]: one["material"] for one in tree["geometry"]["layers"]}
+    heights = {"die": "0.75 mm", "base": "0.3 mm"}
+    return {
+        **tree,
+        "geometry": {"mesh": path.name, "mesh_unit": "1 mm", "materials": regions},
+        "cooling": {"ambient": "300 K", "faces": {"cold": tree["cooling"]["patches"][0]["condition"]}},
+        "probes": [{**p, "z": heights[p["layer"]]} for p in tree["probes"]],
+        "order": order,
+    }

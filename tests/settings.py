@@ -13,7 +13,7 @@ import numpy as np
 
 from stack3d import decks, yamlfile
 from stack3d.case import run_case
-from stack3d.errors import Stack3dError
+from stack3d.errors import DeckError, Stack3dError
 from stack3d.heat.solvers import Backends
 from stack3d.progress import Silent
 
@@ -93,13 +93,19 @@ def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, list) else value
 
 
+class Refusal(str):
+    """The sentence that a deck was refused with: no output of a case."""
+
+
 def outputs(scenario: str | Path, overrides: tuple[Override, ...], until: str | None) -> dict[str, Any] | str:
-    """Every output variable and warning of a case; the sentence of its failure where it fails."""
+    """Every output variable and warning of a case; the sentence of its failure where it fails, a `Refusal` where it is no case."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             case = decks.load(scenario, list(overrides)).scenario
             outcome = run_case(case, Silent(), backends=KEPT, until=until if until == "thermal" else None)
+    except DeckError as error:
+        return Refusal(error)
     except Stack3dError as error:
         return str(error)
     return {**outcome.values, "warnings": np.array(outcome.warnings), "summary": np.array(outcome.summary)}

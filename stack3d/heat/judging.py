@@ -18,6 +18,11 @@ ACROSS, UPRIGHT = 0.8, 1.25
 OF_TWICE = 1.0 / (2.0**0.8 - 1.0)
 """Of tetrahedra: error over the difference from elements of twice the size, and from such of half the height; of order 0.8."""
 OF_HALF = 1.0 / (1.0 - 2.0**-0.8)
+LEFT_BY_ORDER_2 = 0.25
+"""Share of the error of order 1 that order 2 leaves on the same tetrahedra, at most: 2**-4λ, of λ = 1/2 where a cooled part
+of a face ends."""
+OF_EIGHTH = 2.0
+"""Of hexahedra: error over the difference from each cut in eight, of order 1."""
 LEAST_SHARE, LEAST_OF_ALL = 0.25, 0.05
 """An error is at least this share of the largest of its variable, and of all means: differences may vanish by chance."""
 HOW = {
@@ -25,8 +30,9 @@ HOW = {
     f" size, as of order {UPRIGHT:g}; four elements or more stand for three",
     "coarser": "difference from elements of twice the size, and where one element is as tall as its layer, 2.3 times what"
     " elements of half the height change in addition",
-    "other_order": "largest difference from tetrahedra of the other order on the same mesh: the error of order 1",
-    "finer": "4/3 of the largest difference from the mesh with every hexahedron cut in eight",
+    "by_bricks": "difference from bricks of half the size, and the error of these",
+    "other_order": "difference from tetrahedra of the other order on the same mesh, of which order 2 leaves a quarter",
+    "finer": "twice the difference from the mesh with every hexahedron cut in eight, as of order 1",
     "smaller_steps": "4/3 of the largest difference at any output between steps as asked for and smaller ones (an eighth of the"
     " tolerance, or a quarter of a fixed step)",
     "too_large": "not estimated: the finer mesh for it does not fit into memory, or of one's own has more than"

@@ -125,6 +125,11 @@ def _peak(*temperatures: xr.DataArray) -> xr.DataArray:
     return xr.concat(peaks, "known").max("known") - ZERO_CELSIUS
 
 
+def _sram(array: xr.DataArray) -> xr.DataArray:
+    """Of the conventional machine whose weights lie in SRAM."""
+    return array.sel(machine="sram", drop=True)
+
+
 ANSWERS: Mapping[str, Answer] = {
     "accuracy": Answer("accuracy at the end", "%", ("mvm/accuracy",), _accuracy, True, 1, ("mvm/accuracy_mean",)),
     "worst": Answer(
@@ -156,17 +161,30 @@ ANSWERS: Mapping[str, Answer] = {
         "energy of a conventional machine with SRAM",
         "nJ",
         ("power/conventional_energy",),
-        lambda e: 1e9 * e.sel(machine="sram", drop=True),
+        lambda e: 1e9 * _sram(e),
         False,
         3,
     ),
     "even": Answer(
-        "rate above which the chip draws less than with SRAM",
+        "rate above which a machine with SRAM draws more",
         "1/s",
         ("power/break_even_rate",),
-        lambda r: _last(r).sel(machine="sram", drop=True),
+        lambda r: _sram(_last(r)),
         False,
         0,
+    ),
+    "latency": Answer("latency of an inference", "us", ("power/latency",), lambda t: 1e6 * t, False, 3),
+    "conventional_latency": Answer(
+        "latency of a machine with SRAM", "us", ("power/conventional_latency",), lambda t: 1e6 * _sram(t), False, 3
+    ),
+    "conventional_leakage": Answer(
+        "leakage of a machine with SRAM", "mW", ("power/conventional_leakage",), lambda p: 1e3 * _sram(p), False, 2
+    ),
+    "conventional_memory": Answer(
+        "memory of a machine with SRAM", "kB", ("power/conventional_memory",), lambda b: 1e-3 * b, False, 2
+    ),
+    "conventional_technology": Answer(
+        "technology of a machine with SRAM", "nm", ("power/conventional_technology",), lambda m: 1e9 * m, False, 0
     ),
     "hold": Answer(
         "refresh interval that holds the accuracy", "days", ("reliability/hold_interval",), lambda t: t / 86400.0, True, 1

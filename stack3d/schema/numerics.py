@@ -64,6 +64,13 @@ class MeshDeck(DeckModel):
         halved = {key: max(1, getattr(self, key) // 2) for key in ("lateral", "per_layer", "per_source")}
         return self.model_copy(update={**halved, "growth": min(2.0, 2 * self.growth)})
 
+    def finer(self) -> MeshDeck:
+        """Elements of half the size everywhere."""
+        doubled = {
+            key: min(2 * getattr(self, key), most) for key, most in (("lateral", 2048), ("per_layer", 64), ("per_source", 64))
+        }
+        return self.model_copy(update={**doubled, "growth": 0.5 * self.growth})
+
 
 class LinearDeck(DeckModel):
     """Linear solver of the fem backend."""

@@ -12,7 +12,7 @@ from stack3d.chip.chip import Chip
 from stack3d.errors import Problem, ValidityWarning, did_you_mean
 from stack3d.geometry.user_mesh import read_mesh
 from stack3d.heat.faces import face_of
-from stack3d.heat.judging import HOW, MOST_UNKNOWNS, Answers, Judged, judged
+from stack3d.heat.judging import HOW, LEFT_BY_ORDER_2, MOST_UNKNOWNS, OF_EIGHTH, Answers, Judged, judged
 from stack3d.heat.meshing.any_cells import CellKind, by_region
 from stack3d.heat.meshing.mesh_kind import Solve
 from stack3d.layout import Stack
@@ -66,12 +66,13 @@ class OwnMesh(CellKind[CellProblem]):
         if mesh.kind == "hexahedron":
             if 9 * len(mesh.cells) > MOST_UNKNOWNS:  # a cell more than eight, for the outside
                 return None
-            return judged(own, {"all": (4 / 3, own, solve(chip, cls(refined(mesh)), 0))}, HOW["finer"])
+            return judged(own, {"all": (OF_EIGHTH, own, solve(chip, cls(refined(mesh)), 0))}, HOW["finer"])
         if mesh.node_count(2) > MOST_UNKNOWNS:
             return None
         other = profile.model_copy(update={"order": 3 - profile.order})
         by_order = replace(chip, scenario=chip.scenario.model_copy(update={"solver": other}))
-        return judged(own, {"all": (1.0, own, solve(by_order, cls(mesh), 0))}, HOW["other_order"])
+        weight = (1.0 if profile.order == 1 else LEFT_BY_ORDER_2) / (1.0 - LEFT_BY_ORDER_2)
+        return judged(own, {"all": (weight, own, solve(by_order, cls(mesh), 0))}, HOW["other_order"])
 
     def problem(self, stack: Stack, cooling: CoolingDeck) -> CellProblem:
         """Heat on the mesh."""

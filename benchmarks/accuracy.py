@@ -1,0 +1,114 @@
+"""What an accuracy asked for costs beside named profiles: ``python benchmarks/accuracy.py [--only START] [--asked "0.1 %"]``.
+
+Cost is CPU time of a whole case with its estimates; errors are the estimated ones of peak and probes, in per cent of the rise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+import neutral
+from error_decks import DECKS, box, film
+
+from stack3d import decks, yamlfile
+from stack3d.case import check, run_case
+from stack3d.errors import Stack3dError
+from stack3d.heat.meshing import meshed
+from stack3d.progress import Silent
+
+REFERENCE = Path(__file__).resolve().parents[1] / "tests" / "reference" / "thermal"
+MOST = 2_500_000
+"""Unknowns of a profile that is tried beside it."""
+HEATED = {
+    "bulk_rram_8tier": ("logic", 8), "bulk_rram_channels": ("logic", 8), "compute_on_memory_2tier": ("compute", 10),
+    "flip_chip_package": ("active", 20), "monolithic_3d_rram": ("t0_transistors", 9.69), "tsv_stack_4tier": ("logic", 8.22),
+}  # fmt: skip
+"""By shipped stack: the layer that is heated, and the side of the footprint [mm]."""
+
+
+def shipped(name: str) -> dict[str, Any]:
+    """A shipped stack, its active layer heated all over and more in a quarter of its width."""
+    where, side = HEATED[name]
+    spot = box("spot", (0.3 * side, 0.55 * side), (0.3 * side, 0.55 * side), layer=where, power="1 W")
+    sources = [{"name": "all", "layer": where, "power": "2 W"}, spot]
+    middle = f"{0.425 * side:g} mm"
+    cooling = {"ambient": "300 K", **film(5e3)}
+    probes = [{"name": "p", "layer": where, "x": middle, "y": middle}]
+    return {"scenario": name, "geometry": name, "power": {"sources": sources}, "cooling": cooling, "probes": probes}
+
+
+def cases() -> dict[str, tuple[Any, list[tuple[str, Any]]]]:
+    """By name: a scenario and overrides."""
+    found: dict[str, tuple[Any, list[tuple[str, Any]]]] = {name: (shipped(name), []) for name in HEATED}
+    found["hbm_like_12high"] = DECKS["hbm_like_12high"], []
+    for name in neutral.CASES:
+        found[name] = json.loads(neutral.scenario_text(REFERENCE, name)), []
+    for name in ("step_1ms_cap_spot", "pulse_20ms", "channels_5_200"):
+        found[name] = DECKS[name], []
+    found["spot_1.5 (fem)"] = DECKS["spot_1.5"], [("solver.backend", "fem")]
+    found["spot_1.5 (tetrahedra)"] = DECKS["spot_1.5"], [("solver.backend", "fem"), ("solver.mesh.cells", "tet")]
+    return found
+
+
+def run(given: Any, overrides: list[tuple[str, Any]], solver: Any) -> tuple[float, float, int]:
+    """Estimated error of peak and probes over the rise [%], CPU time [s], unknowns."""
+    text = json.dumps({**given, "solver": solver})
+    case = decks.resolve(yamlfile.parse_text(text, "accuracy.yaml"), None, overrides)
+    chip = check(case.scenario)
+    if isinstance(solver, str) and (n := meshed(chip).unknowns(chip.stack, chip.scenario.solver.order)) > MOST:
+        return np.nan, np.nan, n
+    started = time.process_time()
+    outcome = run_case(case.scenario, Silent())
+    seconds = time.process_time() - started
+    values = outcome.values
+    peaks = np.atleast_2d(values["thermal/layer_temperature_max"])
+    rise = peaks.max(axis=-1) - chip.scenario.cooling.ambient
+    hottest = peaks >= peaks.max(axis=-1, keepdims=True)
+    errors = np.where(hottest, np.atleast_2d(values["thermal/layer_temperature_max_error"]), 0.0).max(axis=-1)
+    if "thermal/probe_temperature_error" in values:
+        errors = np.maximum(errors, np.atleast_2d(values["thermal/probe_temperature_error"]).max(axis=-1))
+    return 100 * float((errors / rise).max()), seconds, int(outcome.statistics["thermal"]["unknowns"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--asked", default="0.1 %")
+    parser.add_argument("--profiles", nargs="*", default=["ci", "draft", "standard", "reference"])
+    wanted = parser.parse_args()
+    warnings.simplefilter("ignore")
+    limit = float(wanted.asked.removesuffix("%"))
+    print(
+        f"| case | {wanted.asked} asked | {' | '.join(f'`{p}`' for p in wanted.profiles)} | over the cheapest that meets it |"
+    )
+    print("|---|---|" + "---|" * (len(wanted.profiles) + 1))
+    for name, (given, overrides) in cases().items():
+        if not name.startswith(wanted.only):
+            continue
+        error, seconds, _ = run(given, overrides, {"profile": "study", "accuracy": wanted.asked})
+        cells, cost = [f"{error:.2g} %, {seconds:.1f} s"], np.inf
+        for profile in wanted.profiles:
+            try:
+                theirs, cpu, unknowns = run(given, overrides, profile)
+            except Stack3dError as failure:
+                cells.append(type(failure).__name__)
+                continue
+            cells.append(f"{theirs:.2g} %, {cpu:.1f} s" if np.isfinite(cpu) else f"{unknowns / 1e6:.1f} million unknowns")
+            if theirs <= limit:
+                cost = min(cost, cpu)
+                break
+        cells += [""] * (len(wanted.profiles) + 1 - len(cells))
+        print(f"| {name} | {' | '.join(cells)} | {f'{seconds / cost:.2f}' if np.isfinite(cost) else 'none'} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
