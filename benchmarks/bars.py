@@ -19,14 +19,14 @@ from error_decks import DECKS, OWN, TETRAHEDRA, of_mesh, own_mesh
 
 from stack3d import decks, yamlfile
 from stack3d.case import check
-from stack3d.chip.chip import Chip
+from stack3d.chip import Chip
 from stack3d.fields import is_temperature
 from stack3d.grids import Grid
-from stack3d.heat import estimate
-from stack3d.heat.faces import face_of
+from stack3d.heat.loads import face_of
 from stack3d.heat.meshing import Bricks, meshed
 from stack3d.heat.solvers import Backends
-from stack3d.heat.transient import over_time
+from stack3d.heat.time import over_time
+from stack3d.heat.trust import error_bars
 from stack3d.layout import Rectangle
 from stack3d.thermal.analytic.series import CosineSeries, refusals
 from stack3d.thermal.places import Box, Place, Probe
@@ -91,7 +91,7 @@ def answers(chip: Chip, grid: Grid, backends: Backends) -> dict[str, Any]:
     bricks = Bricks(grid)
     if (deck := chip.scenario.transient) is not None:
         return over_time(chip, deck, backends.solid(chip.scenario, chip.stack, bricks))[0]
-    return estimate.answers(chip, backends.of(chip.scenario, chip.stack, bricks).solve(chip.sources))
+    return error_bars.answers(chip, backends.of(chip.scenario, chip.stack, bricks).solve(chip.sources))
 
 
 Truth = dict[str, tuple[Any, Any]]
@@ -220,12 +220,12 @@ def judged(chip: Chip) -> tuple[dict[str, Any], dict[str, Any], tuple[float, flo
     if (deck := chip.scenario.transient) is not None:
         values = over_time(chip, deck, backends.solid(chip.scenario, chip.stack, body))[0]
         middle = time.process_time()
-        found = estimate.of_march(chip, deck, values, backends.coarse)
+        found = error_bars.of_march(chip, deck, values, backends.coarse)
     else:
         solution = backends.of(chip.scenario, chip.stack, body).solve(chip.sources)
-        values = estimate.answers(chip, solution)
+        values = error_bars.answers(chip, solution)
         middle = time.process_time()
-        found = estimate.of_mesh(chip, solution, backends.coarse)
+        found = error_bars.of_mesh(chip, solution, backends.coarse)
     seconds = middle - started, time.process_time() - middle
     return values, {n: e.value for n, e in found.items()}, seconds, body.unknowns(chip.stack, chip.scenario.solver.order)
 

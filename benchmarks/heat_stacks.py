@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from tensor_cases import lines, stack, z_cells
 
 from stack3d import decks, yamlfile
-from stack3d.chip.chip import Chip
+from stack3d.chip import Chip
 from stack3d.decks import Case
 from stack3d.grids import Grid
 from stack3d.heat.meshing import Bricks

@@ -23,7 +23,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from stack3d import mvm
-from stack3d.chip.computer import forward_of
+from stack3d.chip import forward_of
 from stack3d.schema.workload import NetworkDeck
 from stack3d.workload import network as networks
 

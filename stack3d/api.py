@@ -267,7 +267,7 @@ def compare_placements(source: str | Path, overrides: Mapping[str, Any] | None =
     """
     import xarray as xr
 
-    from stack3d.heat.comparison import compare_placements as compared
+    from stack3d.heat.placing import compare_placements as compared
 
     case = decks.load(source, tuple((overrides or {}).items()))
     with case.located():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stack3d import decks, yamlfile
 from stack3d.case import check, run_case
-from stack3d.chip.chip import Chip
+from stack3d.chip import Chip
 from stack3d.fields import is_temperature
 from stack3d.heat.meshing import Bricks
 from stack3d.heat.solvers import make_backend

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stack3d.chip.chip import ComputingChip
+from stack3d.chip import ComputingChip
+from stack3d.heat.loads import heat_sources
 from stack3d.heat.meshing import Levels, check_mesh, meshed
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import make_backend
-from stack3d.heat.sources import heat_sources
 from stack3d.layout import Floats, Stack
-from stack3d.life.policy import chosen_policies
+from stack3d.life.chips import chosen_policies
 from stack3d.life.start import first_heat
 from stack3d.meshes import CellMesh
 from stack3d.schema.scenario import Scenario

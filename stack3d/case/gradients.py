@@ -11,16 +11,13 @@ import numpy as np
 from stack3d.chip import Chip, ComputingChip
 from stack3d.errors import DeckError, Problem, ValidityWarning
 from stack3d.grids import Grid
-from stack3d.heat.channels import channel_runs
-from stack3d.heat.faces import film_laws, surfaces_of
+from stack3d.heat.loads import Heat, channel_runs, film_laws, heat_sources, surfaces_of
 from stack3d.heat.meshing import meshed
 from stack3d.heat.meshing.bricks import Bricks
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import Backends
-from stack3d.heat.sources import heat_sources
-from stack3d.heat.state import Heat
 from stack3d.layout import Floats, HeatSource
-from stack3d.life.policy import chosen_policies
+from stack3d.life.chips import chosen_policies
 from stack3d.life.start import first_heat
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.fields.on_grid import GridField

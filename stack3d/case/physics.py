@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import ClassVar
 
-from stack3d.chip.chip import Chip
+from stack3d.chip import Chip
 from stack3d.errors import Problem
 from stack3d.fields import Output
 from stack3d.heat.meshing import AnyKind

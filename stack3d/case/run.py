@@ -15,20 +15,17 @@ import numpy as np
 from stack3d.case.physics import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
-from stack3d.chip import Chip, ComputingChip
-from stack3d.chip.design import TODAY
+from stack3d.chip import TODAY, Chip, ComputingChip
 from stack3d.errors import MISSED, DeckError, Problem, SolverError, ValidityWarning
-from stack3d.heat import estimate
-from stack3d.heat.accuracy import closer, distance
-from stack3d.heat.impedance import check_impedance, impedance_of
 from stack3d.heat.limits import check_limits, warn_of_limits
 from stack3d.heat.meshing import AnyKind, check_mesh, meshed
 from stack3d.heat.outputs import thermal_values
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import Backends
-from stack3d.heat.transient import over_time
+from stack3d.heat.time import check_impedance, impedance_of, over_time
+from stack3d.heat.trust import closer, distance, error_bars
+from stack3d.life.chips import Policy, chosen_policies
 from stack3d.life.loop import Loop
-from stack3d.life.policy import Policy, chosen_policies
 from stack3d.life.start import first_heat, present
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
@@ -172,7 +169,7 @@ class _Solved:
     body: AnyKind
     solution: ThermalSolution
     problem: HeatProblem
-    estimates: estimate.Estimates
+    estimates: error_bars.Estimates
     unknowns: int
 
 
@@ -201,7 +198,7 @@ class _Case:
             loop = Loop(computing, backend, self.plan, self.observer, clock, self.resume, self.key)
             record, solution = loop.run()
             with clock("heat"):
-                estimates = estimate.of_state(computing, loop.first, backends.coarse, record)
+                estimates = error_bars.of_state(computing, loop.first, backends.coarse, record)
             return _Solved(record, body, solution, backend.problem, estimates, unknowns)
         self.observer.stage("heat")
         with clock("heat"):
@@ -210,17 +207,17 @@ class _Case:
                 record, solution, cooled = over_time(
                     chip, scenario.transient, backends.solid(scenario, chip.stack, body), state
                 )
-                estimates = estimate.of_march(chip, scenario.transient, record, backends.coarse, state)
+                estimates = error_bars.of_march(chip, scenario.transient, record, backends.coarse, state)
                 return _Solved(record, body, solution, cooled, estimates, unknowns)
             if state is None or computing is None:
                 solution = backend.solve(chip.sources)
                 record = thermal_values(chip, solution)
-                estimates = estimate.of_mesh(chip, solution, backends.coarse)
+                estimates = error_bars.of_mesh(chip, solution, backends.coarse)
             else:
                 record, solution = present(computing, state), state.solution
                 record.along("time", [TODAY])
                 record.put("thermal/tile_temperature", state.tile_temperature[None])
-                estimates = estimate.of_state(computing, state, backends.coarse, record)
+                estimates = error_bars.of_state(computing, state, backends.coarse, record)
         return _Solved(record, body, solution, backend.problem, estimates, unknowns)
 
     def accurate(self, chip: Chip, wanted: AccuracyDeck) -> tuple[Chip, _Solved, str]:

@@ -6,8 +6,7 @@ import math
 from typing import Any
 
 from stack3d import memory
-from stack3d.chip.chip import Chip, ComputingChip
-from stack3d.chip.computer import READ_MEMORY
+from stack3d.chip import READ_MEMORY, Chip, ComputingChip
 from stack3d.errors import DeckError, Problem
 from stack3d.heat.meshing import kind_of
 from stack3d.workload.network import Inputs

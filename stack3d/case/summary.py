@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.chip.chip import Chip, ComputingChip
+from stack3d.chip import Chip, ComputingChip
 from stack3d.constants import DAY, YEAR, ZERO_CELSIUS
 from stack3d.layout import Floats
 from stack3d.units import short

@@ -1,7 +1,19 @@
 """What is built: a scenario's stack, network, crossbars and devices."""
 
-from stack3d.chip.chip import Chip, ComputingChip
-from stack3d.chip.computer import Computer, forward_of
-from stack3d.chip.design import Design
+from stack3d.chip.chip import Chip, ComputingChip, build_chip
+from stack3d.chip.computer import READ_MEMORY, Computer, forward_of
+from stack3d.chip.crossbars import error_powers, with_warm_wires
+from stack3d.chip.design import TODAY, Design
 
-__all__ = ["Chip", "Computer", "ComputingChip", "Design", "forward_of"]
+__all__ = [
+    "Chip",
+    "Computer",
+    "ComputingChip",
+    "Design",
+    "READ_MEMORY",
+    "TODAY",
+    "build_chip",
+    "error_powers",
+    "forward_of",
+    "with_warm_wires",
+]

@@ -9,17 +9,14 @@ from typing import Any
 import numpy as np
 
 from stack3d import mvm
-from stack3d.chip import kept, loading
+from stack3d.chip import loading, reused
 from stack3d.chip.computer import Computer, forward_of
 from stack3d.chip.crossbars import build_matrix, packed, with_mismatch
 from stack3d.chip.design import Design
-from stack3d.devices.build import build_device, check_device
+from stack3d.devices import build_device, check_device
 from stack3d.errors import DeckError, Problem, collected, did_you_mean
-from stack3d.schema.device import DeviceDeck
-from stack3d.workload import data as labelled
-from stack3d.workload import network as networks
-from stack3d.workload import power
-from stack3d.workload.placement import Site, place
+from stack3d.schema import DeviceDeck
+from stack3d.workload import Counted, LabelledData, Network, Site, TileActivity, copies_for_rate, pipeline, place
 
 PROFILE_MEMORY = 1e9
 """Of the run that calibrates converters, between layers. [byte]"""
@@ -52,7 +49,7 @@ def device_problems(design: Design) -> list[Problem]:
     return [replace(p, key=f"{key}.{p.key}".rstrip(".")) for key, deck in decks.items() for p in check_device(deck)]
 
 
-def _decks(design: Design, network: networks.Network, n_tiers: int, problems: list[Problem]) -> dict[str, DeviceDeck]:
+def _decks(design: Design, network: Network, n_tiers: int, problems: list[Problem]) -> dict[str, DeviceDeck]:
     """Device deck of each network layer."""
     names = [layer.name for layer in network.layers]
     decks = dict.fromkeys(names, design.device)
@@ -71,7 +68,7 @@ def _decks(design: Design, network: networks.Network, n_tiers: int, problems: li
     return decks
 
 
-def mapped(design: Design, network: networks.Network, n_tiers: int, problems: list[Problem]) -> Mapped | None:
+def mapped(design: Design, network: Network, n_tiers: int, problems: list[Problem]) -> Mapped | None:
     """Matrices of one copy of each layer; None, and the mistakes told, where a layer fits no array.
 
     Parameters
@@ -103,14 +100,12 @@ def _copies(design: Design, one: Mapped, products: Mapping[str, float]) -> dict[
     """Names of the matrices of each layer; raises DeckError for layers unknown or without products to share."""
     work, none = design.work, np.zeros(0)
     idle = [
-        power.TileActivity(
-            t, products[n], none, none, one.decks[n].read.pulse, (t.col_stop - t.col_start) * m.readouts, m.reads, n
-        )
+        TileActivity(t, products[n], none, none, one.decks[n].read.pulse, (t.col_stop - t.col_start) * m.readouts, m.reads, n)
         for n, matrices in one.single.items()
         for m in matrices
         for t in m.tiles
     ]
-    counts = power.copies_for_rate(idle, work.periphery, work.rate) if work.replicate == "rate" else dict(work.replicate)
+    counts = copies_for_rate(idle, work.periphery, work.rate) if work.replicate == "rate" else dict(work.replicate)
     problems = []
     for name, count in counts.items():
         key = f"workload.replicate.{name}"
@@ -128,14 +123,14 @@ def _named(matrix: mvm.AnalogMatrix, name: str) -> mvm.AnalogMatrix:
     return replace(matrix, name=name, tiles=tuple(replace(t, layer=name) for t in matrix.tiles))
 
 
-def _profiling(data: labelled.LabelledData, counted: networks.Counted) -> labelled.LabelledData:
+def _profiling(data: LabelledData, counted: Counted) -> LabelledData:
     """The data with as many calibration inputs as time and memory allow."""
     few = int(np.clip(MOST_PROFILED / max(counted.products.values()), 16, len(data.profile)))
     few = min(few, max(2, int(PROFILE_MEMORY // counted.memory)))
     return replace(data, profile=data.profile[:few], profile_labels=data.profile_labels[:few])
 
 
-def _profiled(design: Design, network: networks.Network, built: Mapping[str, mvm.AnalogMatrix], inputs: Any) -> kept.Ranges:
+def _profiled(design: Design, network: Network, built: Mapping[str, mvm.AnalogMatrix], inputs: Any) -> reused.Ranges:
     """Converter ranges from one run of ideal chips, and what a second one counts."""
     statistics: dict[str, mvm.LayerStatistics] = {}
     ideal = {name: m.prepare(m.target_conductances()) for name, m in built.items()}
@@ -144,7 +139,7 @@ def _profiled(design: Design, network: networks.Network, built: Mapping[str, mvm
     matrices = {n: m.calibrated(profiles[n], choice.percentile, per=choice.converter_range) for n, m in built.items()}
     forward(mvm.CrossbarNetwork(matrices, ideal, statistics=statistics), inputs)
     voltages = {name: s.mean_square_voltages for name, s in statistics.items()}
-    return kept.Ranges(matrices, voltages, {name: s.vectors / len(inputs) for name, s in statistics.items()})
+    return reused.Ranges(matrices, voltages, {name: s.vectors / len(inputs) for name, s in statistics.items()})
 
 
 def build_computer(design: Design, n_tiers: int, sites: Sequence[Site], problems: list[Problem]) -> Computer | None:
@@ -163,7 +158,7 @@ def build_computer(design: Design, n_tiers: int, sites: Sequence[Site], problems
     mvm.library(design.work.array)  # says at once what is not installed
     problems += device_problems(design)
     contents = loading.contents_of(design)
-    origin = kept.loaded.find(contents)
+    origin = reused.loaded.find(contents)
     network, data = (origin.network, origin.data) if origin is not None else loading.loaded(design, problems)
     one = mapped(design, network, n_tiers, problems) if network is not None else None
     if network is None or data is None or one is None or problems:
@@ -186,7 +181,7 @@ def build_computer(design: Design, n_tiers: int, sites: Sequence[Site], problems
     return computer
 
 
-def _copied(one: Mapped, network: networks.Network) -> dict[str, mvm.AnalogMatrix]:
+def _copied(one: Mapped, network: Network) -> dict[str, mvm.AnalogMatrix]:
     """Matrices of all copies of all layers, by name."""
     return {
         part.name: _named(matrix, part.name)
@@ -201,19 +196,19 @@ def _too_slow(computer: Computer) -> list[Problem]:
     problems: list[Problem] = []
     targets = {name: m.target_conductances() for name, m in computer.matrices.items()}
     activities, work = computer.activities(targets), computer.design.work
-    collected(lambda: power.pipeline(activities, work.periphery, work.rate, computer.activation_macs), problems)
+    collected(lambda: pipeline(activities, work.periphery, work.rate, computer.activation_macs), problems)
     return problems
 
 
 def _calibrated(
-    design: Design, one: Mapped, network: networks.Network, built: Mapping[str, mvm.AnalogMatrix], origin: kept.Loaded
+    design: Design, one: Mapped, network: Network, built: Mapping[str, mvm.AnalogMatrix], origin: reused.Loaded
 ) -> Computer:
     """The computer of matrices whose converters are not yet calibrated."""
     choice, counted = design.mvm, origin.counted
     data = _profiling(origin.data, counted)
-    settings = choice.percentile, choice.converter_range, network.copies, one.packing, kept.settings_of(built)
+    settings = choice.percentile, choice.converter_range, network.copies, one.packing, reused.settings_of(built)
     wanted = (origin.contents, len(data.profile), *settings)
-    ranges = kept.ranges.find(wanted) or kept.ranges.keep(wanted, _profiled(design, network, built, data.profile))
+    ranges = reused.ranges.find(wanted) or reused.ranges.keep(wanted, _profiled(design, network, built, data.profile))
     devices = {name: build_device(deck, design.band) for name, deck in one.decks.items()}
     return Computer(
         design,

@@ -1,15 +1,21 @@
-"""What is heated: a stack and its explicit heat, and with a workload the computer on it."""
+"""What is heated: a stack and its explicit heat, and with a workload the computer on it; a scenario made concrete."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 
+from stack3d.chip.assemble import build_computer
 from stack3d.chip.computer import Computer
-from stack3d.geometry.stack import tile_sites
+from stack3d.chip.design import Design
+from stack3d.errors import DeckError, Problem, ValidityWarning, collected, did_you_mean
+from stack3d.geometry import build_stack, check_places, explicit_sources, tile_sites
 from stack3d.layout import HeatSource, Rectangle, Stack
-from stack3d.schema.scenario import Scenario
-from stack3d.workload.power import heated_place
-from stack3d.workload.trace import PowerTrace
+from stack3d.schema import Scenario
+from stack3d.workload import PowerTrace, heated_place, read_activity, read_trace
+
+TOLD = 0.01
+"""By how much of the larger the power of a source may differ from the mean of its trace before a run says so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,3 +65,68 @@ class ComputingChip(Chip):
     def mean_rate(self) -> float:
         """Inferences per second, mean over the activity. [1/s]"""
         return self.computer.design.work.rate * float(self.activity.mean[0])
+
+
+def _traced(scenario: Scenario, sources: tuple[HeatSource, ...]) -> tuple[tuple[HeatSource, ...], PowerTrace | None]:
+    """Explicit sources at their mean power, and their trace; raises DeckError for blocks that are no sources."""
+    deck = scenario.power.trace if scenario.power else None
+    if deck is None:
+        return sources, None
+    found = read_trace(deck, "power.trace")
+    names = [s.name for s in sources]
+    problems = [
+        Problem("power.trace.file", f"column {block!r} is no source{did_you_mean(block, names)}; sources: {', '.join(names)}")
+        for block in found.blocks
+        if block not in names
+    ]
+    if problems:
+        raise DeckError(problems)
+    mean = {block: float(power) for block, power in zip(found.blocks, found.mean)}
+    for source in sources:
+        told, traced = source.power, mean.get(source.name, source.power)
+        if abs(told - traced) > TOLD * max(abs(told), abs(traced)):
+            text = f"{source.name!r} says {told:g} W, its column of the trace has a mean of {traced:g} W; the trace counts"
+            warnings.warn(ValidityWarning(f"power.sources: {text}"), stacklevel=2)
+    return tuple(replace(s, power=mean.get(s.name, s.power)) for s in sources), found
+
+
+def build_chip(scenario: Scenario, found: list[Problem] | None = None) -> Chip:
+    """Make a scenario concrete, all but the places of its tiles.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    found : list of Problem, optional
+        Takes the mistakes, where the caller looks for more before it raises.
+
+    Raises
+    ------
+    DeckError
+        With every mistake that only shows when the parts meet: geometry, places, network, device, rate.
+    """
+    problems: list[Problem] = [] if found is None else found
+    stack = build_stack(scenario.geometry)
+    sources = collected(lambda: explicit_sources(scenario, stack), problems) or ()
+    for source in sources:
+        if source.power < 0:
+            text = f"power.sources: {source.name!r} takes {-source.power:g} W out of {source.layer!r}; is the sign meant?"
+            warnings.warn(ValidityWarning(text), stacklevel=2)
+    traced = collected(lambda: _traced(scenario, sources), problems)
+    sources, source_trace = traced if traced is not None else (sources, None)
+    problems += check_places(scenario, stack)
+    chip, design = Chip(scenario, stack, sources, source_trace), Design.of(scenario)
+    if design is not None:
+        chip = _computing(chip, design, problems) or chip
+    if problems and found is None:
+        raise DeckError(problems)
+    return chip
+
+
+def _computing(chip: Chip, design: Design, problems: list[Problem]) -> ComputingChip | None:
+    """The chip with its computer; None, and the mistakes told, where there can be none."""
+    activity = collected(lambda: read_activity(design.work.trace), problems)
+    n_tiers, sites = len(chip.stack.with_role("rram")), tile_sites(chip.scenario.geometry, chip.stack)
+    computer = collected(lambda: build_computer(design, n_tiers, sites, problems), problems, "workload.network.file")
+    if activity is None or computer is None:
+        return None
+    return ComputingChip(chip.scenario, chip.stack, chip.sources, chip.source_trace, computer=computer, activity=activity)

@@ -13,16 +13,11 @@ from numpy.typing import NDArray
 
 from stack3d import mvm
 from stack3d.chip.design import Design
-from stack3d.chip.kept import Loaded
-from stack3d.devices.model import DeviceModel
+from stack3d.chip.reused import Loaded
+from stack3d.devices import DeviceModel
 from stack3d.layout import Floats
 from stack3d.tiles import Tile
-from stack3d.workload import data as labelled
-from stack3d.workload import network as networks
-from stack3d.workload import power
-from stack3d.workload.network import each
-from stack3d.workload.placement import Site
-from stack3d.workload.tasks import Task
+from stack3d.workload import LabelledData, Network, Site, Task, TileActivity, each, layer_latencies, tile_energies
 
 READ_MEMORY = 256e6
 """Working memory of inference. [byte]"""
@@ -65,8 +60,8 @@ class Computer:
     """
 
     design: Design
-    network: networks.Network
-    data: labelled.LabelledData
+    network: Network
+    data: LabelledData
     devices: Mapping[str, DeviceModel]
     matrices: Mapping[str, mvm.AnalogMatrix]
     tiles: tuple[Tile, ...]
@@ -163,7 +158,7 @@ class Computer:
         """Weights of the network's layers, copies not counted."""
         return sum(layer.macs for layer in (*self.network.layers, *self.network.digital))
 
-    def activities(self, conductances: Mapping[str, Any]) -> list[power.TileActivity]:
+    def activities(self, conductances: Mapping[str, Any]) -> list[TileActivity]:
         """What each tile does per inference, with the chips' mean conductances [S]."""
         rows = {}
         out = []
@@ -175,7 +170,7 @@ class Computer:
             span = slice(tile.row_start, tile.row_stop)
             matrix = self.matrices[tile.layer]
             out.append(
-                power.TileActivity(
+                TileActivity(
                     tile,
                     products=self.products[tile.layer],
                     voltage_squared=self.mean_square_voltages[tile.layer][span],
@@ -189,14 +184,14 @@ class Computer:
             )
         return out
 
-    def energies(self, activities: Sequence[power.TileActivity]) -> dict[str, Floats]:
+    def energies(self, activities: Sequence[TileActivity]) -> dict[str, Floats]:
         """Energy per inference of each tile by component, shape (tiles,). [J]"""
-        return power.tile_energies(activities, self.design.periphery, **self.design.priced_bits)
+        return tile_energies(activities, self.design.periphery, **self.design.priced_bits)
 
     def mapping_table(self) -> dict[str, Any]:
         """One row per analog layer: its matrix, where it went and what it does per inference."""
         targets = {n: m.target_conductances() for n, m in self.matrices.items()}
-        busy = power.layer_latencies(self.activities(targets), self.design.periphery)
+        busy = layer_latencies(self.activities(targets), self.design.periphery)
         rows = []
         for layer in self.network.layers:
             names = self.network.copies[layer.name]
@@ -215,7 +210,7 @@ class Computer:
         return cells + READ_MEMORY / max(1.0, *self.products.values())
 
 
-def forward_of(network: networks.Network) -> Callable[[Any, Floats], Floats]:
+def forward_of(network: Network) -> Callable[[Any, Floats], Floats]:
     """The network as the crossbar engine calls it: chips are folded into the batch between analog layers.
 
     Copies of a layer take its products in turn.

@@ -12,9 +12,9 @@ from stack3d import mvm
 from stack3d.chip.computer import Computer
 from stack3d.chip.design import Design
 from stack3d.layout import Floats
-from stack3d.schema.device import DeviceDeck
+from stack3d.schema import DeviceDeck
 from stack3d.streams import MISMATCH
-from stack3d.workload.network import WeightMatrix
+from stack3d.workload import WeightMatrix
 
 
 def packed(layer: WeightMatrix, design: Design, deck: DeviceDeck) -> tuple[tuple[int, int], ...]:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stack3d.schema.device import Band, DeviceDeck
-from stack3d.schema.life import HybridTiersDeck, LifetimeDeck, MonteCarloDeck
-from stack3d.schema.mvm import MvmDeck
-from stack3d.schema.scenario import Scenario
-from stack3d.schema.workload import PeripheryDeck, WorkloadDeck
+from stack3d.schema import (
+    Band,
+    DeviceDeck,
+    HybridTiersDeck,
+    LifetimeDeck,
+    MonteCarloDeck,
+    MvmDeck,
+    PeripheryDeck,
+    Scenario,
+    WorkloadDeck,
+)
 
 TODAY = 1.0
 """Time after programming of the first read-out. [s]"""

@@ -232,11 +232,12 @@ def compare_placements(
 def verify(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     """Print the error of the chosen solver against an exact series; refuse with a reason where there is none."""
     from stack3d import decks
-    from stack3d.heat.verify import verify as compare
+    from stack3d.heat.placing import placed_chip
+    from stack3d.heat.trust import verify as compare
 
     case = decks.load(scenario, parsed(overrides))
     with case.located():
-        result = compare(case.scenario)
+        result = compare(placed_chip(case.scenario))
     note = "; k(T) frozen at 300 K" if result.is_frozen else ""
     typer.echo(f"{result.solver}; series truncated to {result.truncation:.1e} K{note}")
     typer.echo(f"{'place':<28}{'computed [K]':>16}{'exact [K]':>16}{'error [K]':>14}{'of rise':>12}")

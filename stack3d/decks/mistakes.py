@@ -75,6 +75,10 @@ def _message(item: Any, path: Sequence[str | int], model: Any) -> str:
         return "is missing"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
+    if kind in ("too_short", "too_long") and "ctx" in item:
+        short = kind == "too_short"
+        wanted = item["ctx"]["min_length" if short else "max_length"]
+        return f"wants {wanted} {'or more' if short else 'at most'}, got {item['ctx'].get('actual_length', 'more')}"
     if not isinstance(item["input"], (dict, list)):
         return f"{message[0].lower()}{message[1:]} (got {brief(item['input'])})"
     return message

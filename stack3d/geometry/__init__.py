@@ -1,1 +1,26 @@
 """From a geometry deck to layers (`stack`), lines (`grid`) and a named Gmsh mesh (`gmsh_model`)."""
+
+from stack3d.geometry.coarsening import firm_lines, flatter, narrower, wider
+from stack3d.geometry.gmsh_model import through_gmsh
+from stack3d.geometry.grid import build_grid
+from stack3d.geometry.hexahedra import CellRegions, layered_cells
+from stack3d.geometry.stack import build_stack, check_places, explicit_sources, tile_sites
+from stack3d.geometry.tetrahedra import build_columns
+from stack3d.geometry.user_mesh import read_mesh
+
+__all__ = [
+    "CellRegions",
+    "build_columns",
+    "build_grid",
+    "build_stack",
+    "check_places",
+    "explicit_sources",
+    "firm_lines",
+    "flatter",
+    "layered_cells",
+    "narrower",
+    "read_mesh",
+    "through_gmsh",
+    "tile_sites",
+    "wider",
+]

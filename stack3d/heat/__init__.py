@@ -1,1 +1,67 @@
 """How hot it is: meshes, conditions, the fixed point with power, placing, time, error estimates."""
+
+from stack3d.heat.climate import RATE_TOLERANCE, Climate, RateLaw, grouped, mean_rates, quadrature
+from stack3d.heat.limits import Runaway, check_limits, located, warn_of_limits
+from stack3d.heat.loads.conditions import channel_runs, film_laws, outer_faces, surroundings
+from stack3d.heat.loads.energy import (
+    add_energy,
+    add_power,
+    calibration,
+    energy_per_inference,
+    total_power,
+    upkeep_energy,
+    verify_energies,
+)
+from stack3d.heat.loads.sources import heat_sources, power_schedule, sources_as_programmed, upkeep_power
+from stack3d.heat.loads.thermal_state import Heat, Limits, Upkeep, tile_boxes
+from stack3d.heat.meshing import AnyKind, Bricks, kind_of, meshed
+from stack3d.heat.meshing.judging import HOW, Answers, Judged, compared, means_in
+from stack3d.heat.outputs import HeatOutput, thermal_values
+from stack3d.heat.settling import settle
+from stack3d.heat.solvers import Backends, make_backend
+
+__all__ = [
+    "Answers",
+    "AnyKind",
+    "Backends",
+    "Bricks",
+    "Climate",
+    "HOW",
+    "Heat",
+    "HeatOutput",
+    "Judged",
+    "Limits",
+    "RATE_TOLERANCE",
+    "RateLaw",
+    "Runaway",
+    "Upkeep",
+    "add_energy",
+    "add_power",
+    "calibration",
+    "channel_runs",
+    "check_limits",
+    "compared",
+    "energy_per_inference",
+    "film_laws",
+    "grouped",
+    "heat_sources",
+    "kind_of",
+    "located",
+    "make_backend",
+    "mean_rates",
+    "means_in",
+    "meshed",
+    "outer_faces",
+    "power_schedule",
+    "quadrature",
+    "settle",
+    "sources_as_programmed",
+    "surroundings",
+    "thermal_values",
+    "tile_boxes",
+    "total_power",
+    "upkeep_energy",
+    "upkeep_power",
+    "verify_energies",
+    "warn_of_limits",
+]

@@ -1,4 +1,4 @@
-"""Limits of cooling and of layers: checked before a run, watched after it."""
+"""Limits of cooling and of layers, checked before a run and watched after it; leakage that runs away."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import warnings
 
 import numpy as np
 
-from stack3d.chip.chip import Chip, ComputingChip
-from stack3d.errors import Problem, RangeError, ValidityWarning, did_you_mean
-from stack3d.heat.channels import warn_of_channels
+from stack3d.chip import Chip, ComputingChip
+from stack3d.errors import Problem, RangeError, ThermalRunawayError, ValidityWarning, did_you_mean
+from stack3d.heat.loads import MOST_REYNOLDS, channel_runs, entrance, reynolds
 from stack3d.layout import Floats
-from stack3d.schema.material_laws import celsius
-from stack3d.thermal.backend import ThermalSolution
-from stack3d.thermal.problem import HeatProblem
+from stack3d.schema import celsius
+from stack3d.thermal import HeatProblem, ThermalSolution
+
+MOST_ENTRANCE = 0.5
+"""Share of a channel that may be thermal entrance before a run warns; the mean film is then a tenth above the developed one."""
+RUNAWAY_TEMPERATURE = 1000.0
+"""No stack survives this; leakage that gets here runs away. [K]"""
 
 
 def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution, highest: Floats | None = None) -> None:
@@ -50,6 +54,32 @@ def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution, 
             peak = solution.field.layer_peak(layer.name)[0] if highest is None else float(highest[i])
             if name in (layer.role, layer.name) and peak > limit:
                 _warn(f"limits.{name}: layer {layer.name!r} reaches {peak:.2f} K, {peak - limit:.2f} K above its limit")
+
+
+def warn_of_channels(problem: HeatProblem, solution: ThermalSolution) -> None:
+    """Warn of coolant that boils or flows beyond the correlations that describe it."""
+    stack = problem.stack
+    for run in channel_runs(stack):
+        c, where = run.channels, f"channels of {run.layer}"
+        number, reach = reynolds(c), entrance(c)
+        if number > MOST_REYNOLDS:
+            laws = "the pressure drop is" if c.film_coefficient is not None else "film and pressure drop are"
+            _warn(f"{where}: Reynolds number {number:.0f}; {laws} of laminar flow, up to {MOST_REYNOLDS:.0f}")
+        if c.film_coefficient is None and reach > MOST_ENTRANCE * c.length:
+            _warn(
+                f"{where}: the film is that of developed flow, but the thermal entrance takes {reach * 1e3:.3g} of"
+                f" {c.length * 1e3:.3g} mm; temperatures are upper bounds"
+            )
+        if c.boiling_point is None:
+            continue
+        wall = float(run.wall_temperature(stack, problem.lines, solution.field.values).max())
+        outlet = float(solution.outlets[run.name].max())
+        if outlet > c.boiling_point:
+            _warn(f"{where}: the coolant leaves at {outlet:.1f} K, it boils at {c.boiling_point:.1f} K")
+        elif wall > c.boiling_point:
+            _warn(
+                f"{where}: a wall is at {wall:.1f} K, the coolant boils at {c.boiling_point:.1f} K; the film is that of liquid"
+            )
 
 
 def located(error: RangeError, chip: ComputingChip, field: Floats, watts: float) -> RangeError:
@@ -108,3 +138,36 @@ def check_limits(chip: Chip) -> list[Problem]:
             near = did_you_mean(patch.layer, chip.stack.index)
             problems.append(Problem(f"cooling.patches[{i}].layer", f"no layer {patch.layer!r}{near}"))
     return problems
+
+
+class Runaway:
+    """Watches the iterations of leakage and temperature.
+
+    Leakage is convex in temperature, so that steps which rise towards a stable temperature shrink from the second on. Steps
+    that rise and grow twice running have no stable temperature ahead; where they began to grow, an extra watt of heat made a
+    watt of leakage.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[float] = []
+        self.peaks: list[float] = []
+
+    def check(self, before: Floats, after: Floats) -> None:
+        """Take the temperatures of one iteration [K]; raises ThermalRunawayError with the temperature where it began."""
+        hottest = int(np.argmax(np.abs(after - before)))
+        self.steps.append(float(after[hottest] - before[hottest]))
+        self.peaks.append(float(before[hottest]))
+        grows = len(self.steps) > 2 and self.steps[-1] > self.steps[-2] > self.steps[-3] > 0
+        if grows or after.max() > RUNAWAY_TEMPERATURE:
+            self.conclude(after)
+
+    def conclude(self, present: Floats) -> None:
+        """Report that the temperature [K] has run away, if its steps have grown."""
+        steps = self.steps
+        rising = [i for i in range(1, len(steps)) if steps[i] > steps[i - 1] > 0]
+        if rising or present.max() > RUNAWAY_TEMPERATURE:
+            began = self.peaks[rising[0]] if rising else self.peaks[-1]
+            raise ThermalRunawayError(
+                f"leakage runs away: from about {began:.0f} K on each iteration adds more heat than the cooling removes"
+                f" (last steps {', '.join(f'{s:.1f} K' for s in steps[-3:])}); cool better, or lower workload.periphery.leakage"
+            )

@@ -7,15 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stack3d.chip.chip import Chip, ComputingChip
+from stack3d.chip import Chip
 from stack3d.fields import Output, registered
-from stack3d.heat import energy
-from stack3d.heat.channels import channel_runs, hydraulics
-from stack3d.heat.state import Heat
-from stack3d.layout import Floats, Rectangle
+from stack3d.heat.loads import channel_runs, hydraulics
+from stack3d.layout import Rectangle
 from stack3d.record import Record
-from stack3d.thermal.backend import ThermalSolution
-from stack3d.workload import power
+from stack3d.thermal import ThermalSolution
 
 
 class HeatOutput(Output, ABC):
@@ -117,70 +114,3 @@ def _resistance(chip: Chip, solution: ThermalSolution, peak: float) -> float:
     if not is_ambient or chip.scenario.transient is not None or not solution.heat_in:
         return float("nan")
     return (peak - ambient) / solution.heat_in
-
-
-def add_power(chip: ComputingChip, state: Heat, record: Record) -> None:
-    """Put the variables of ``/power`` for one thermal state, and their coordinates, into the `record`."""
-    computer, work = chip.computer, chip.computer.design.work
-    targets = {n: m.target_conductances() for n, m in computer.matrices.items()}
-    activities = computer.activities(targets)
-    timing = power.pipeline(activities, work.periphery, work.rate, computer.activation_macs)
-    record.along("component", power.COMPONENTS)
-    add_conventional(chip, record)
-    record.along("matrix", [layer.name for layer in computer.network.layers])
-    record.along("tile", [f"{t.layer}[{t.index}]" for t in computer.tiles])
-    record.beside("tile_site", "tile", [layer for layer, _ in computer.places])
-    record.beside("tile_x", "tile", [box.centre[0] for _, box in computer.places])
-    record.beside("tile_y", "tile", [box.centre[1] for _, box in computer.places])
-    record.put("power/tile_power", state.tile_power)
-    add_energy(chip, state, record)
-    record.put("power/power_density", _density(chip, state))
-    record.put("power/macs", computer.macs)
-    record.put("power/latency", timing.latency)
-    record.put("power/highest_rate", timing.highest_rate)
-    record.put("power/utilisation", [t.utilisation for t in computer.tiles])
-    for name, column in computer.mapping_table().items():
-        record.put(f"power/matrix_{name}", column)
-
-
-def add_energy(chip: ComputingChip, state: Heat, record: Record, writes: float = 0.0) -> None:
-    """Put powers and energies by component for one thermal state into the `record`.
-
-    Parameters
-    ----------
-    chip : ComputingChip
-    state : Heat
-    record : Record
-    writes : float
-        Energy of writes over the time in which they were made. [W]
-    """
-    record.put("power/component_power", energy.as_array(energy.component_powers(chip, state)))
-    record.put("power/energy_per_inference", energy.as_array(energy.energy_per_inference(chip, state, writes)))
-    rates = [energy.break_even_rate(chip, state, writes, machine) for machine in energy.machines_of(chip).values()]
-    record.put("power/break_even_rate", rates)
-
-
-def add_conventional(chip: ComputingChip, record: Record) -> None:
-    """Put the conventional machine that the chip is compared with into the `record`."""
-    machines, deck = energy.machines_of(chip), chip.computer.design.work.conventional
-    record.along("machine", list(machines))
-    record.put("power/conventional_energy", [m.energy for m in machines.values()])
-    record.put("power/conventional_latency", [m.latency for m in machines.values()])
-    record.put("power/conventional_leakage", [m.leakage for m in machines.values()])
-    record.put("power/conventional_memory", chip.computer.weights * deck.weight_bits / 8)
-    record.put("power/conventional_technology", deck.technology)
-
-
-def _density(chip: ComputingChip, state: Heat) -> Floats:
-    """Array power per area in each box of the tier maps. [W m⁻²]"""
-    nx, ny = chip.scenario.tier_map
-    tiers = [layer.name for layer in chip.stack.with_role("rram")]
-    density = np.zeros((len(tiers), ny, nx))
-    box = chip.stack.layer(tiers[0]).extent
-    xs, ys = np.linspace(box.x0, box.x1, nx + 1), np.linspace(box.y0, box.y1, ny + 1)
-    area = (xs[1] - xs[0]) * (ys[1] - ys[0])
-    for i, (layer, place) in enumerate(chip.computer.places):
-        share_x = np.clip(np.minimum(xs[1:], place.x1) - np.maximum(xs[:-1], place.x0), 0, None)
-        share_y = np.clip(np.minimum(ys[1:], place.y1) - np.maximum(ys[:-1], place.y0), 0, None)
-        density[tiers.index(layer)] += state.powers["array"][i] * np.outer(share_y, share_x) / place.area / area
-    return density

@@ -7,15 +7,11 @@ from functools import cached_property
 from typing import Any
 
 from stack3d.errors import DeckError
-from stack3d.heat.channels import channel_runs
-from stack3d.heat.faces import film_laws
+from stack3d.heat.loads import channel_runs, film_laws
 from stack3d.heat.meshing import AnyKind
 from stack3d.layout import Stack
-from stack3d.schema.scenario import Scenario
-from stack3d.thermal.backend import SolidBackend, ThermalBackend
-from stack3d.thermal.cooling.coolant import CoolantBackend
-from stack3d.thermal.cooling.settled import SettledBackend
-from stack3d.thermal.problem import HeatProblem
+from stack3d.schema import Scenario
+from stack3d.thermal import CoolantBackend, HeatProblem, SettledBackend, SolidBackend, ThermalBackend
 
 
 def make_backend(scenario: Scenario, stack: Stack, body: AnyKind) -> ThermalBackend:

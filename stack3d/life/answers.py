@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from stack3d.chip import Computer
 from stack3d.life.attribution import add_attribution
 from stack3d.life.band import add_band
+from stack3d.life.chips import Life
 from stack3d.life.history import History, curve
-from stack3d.life.life import Life
 from stack3d.life.periods import Curve
 from stack3d.mvm import SinhCell
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
-from stack3d.schema.life import LifetimeDeck
+from stack3d.schema import LifetimeDeck
 
 
 def endurance_at_hold(computer: Computer, hottest: NDArray[np.float64], interval: float) -> float:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stack3d.life.chips import read_out
 from stack3d.life.history import History, replay
-from stack3d.life.reading import read_out
 from stack3d.record import Record
 
 

@@ -7,14 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from stack3d.devices.build import build_device, drawn, posterior_draws
-from stack3d.devices.model import DeviceModel
+from stack3d.devices import DeviceModel, build_device, drawn, posterior_draws
+from stack3d.life.chips import Life
 from stack3d.life.history import History, curve
-from stack3d.life.life import Life
 from stack3d.life.periods import Curve
 from stack3d.record import Record
-from stack3d.schema.device import BANDS
-from stack3d.schema.life import LifetimeDeck
+from stack3d.schema import BANDS, LifetimeDeck
 
 DRAWS = 8
 """Draws of a posterior that a band follows: the ends of eight hold about four fifths of what is not known."""

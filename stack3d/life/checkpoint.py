@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d import storage
-from stack3d.devices.state import CellState
-from stack3d.heat.climate import Climate
-from stack3d.heat.periodic import Swing
-from stack3d.heat.upkeep import Upkeep
-from stack3d.life.life import Bill, Life, Totals
-from stack3d.life.population import Population
+from stack3d.devices import CellState
+from stack3d.heat import Climate, Upkeep
+from stack3d.heat.time import Swing
+from stack3d.life.chips import Bill, Life, Population, Totals
 from stack3d.record import Record, over_time
 
 

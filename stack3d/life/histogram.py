@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.chip import Computer
-from stack3d.life.population import Population
+from stack3d.life.chips import Population
 
 
 def errors_by_tier(

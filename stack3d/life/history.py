@@ -8,12 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.heat.climate import Climate
-from stack3d.life.epochs import elapse, programmed
-from stack3d.life.life import Life
+from stack3d.heat import Climate
+from stack3d.life.chips import Life, Policy, elapse, programmed, read_out
 from stack3d.life.periods import Curve, read_between
-from stack3d.life.policy import Policy
-from stack3d.life.reading import read_out
 
 
 @dataclass(frozen=True, eq=False)

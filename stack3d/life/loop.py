@@ -12,31 +12,20 @@ from numpy.typing import NDArray
 
 from stack3d.chip import ComputingChip
 from stack3d.errors import RangeError
-from stack3d.fields import registered
 from stack3d.fixed_points import Pass, Until, fixed_point
-from stack3d.heat.climate import Climate
-from stack3d.heat.limits import located
-from stack3d.heat.periodic import PeriodicHeat, Swing
-from stack3d.heat.settle import settle
-from stack3d.heat.sources import heat_sources, power_schedule, total_power, upkeep_power
-from stack3d.heat.state import Heat
-from stack3d.heat.upkeep import Upkeep
+from stack3d.heat import Climate, Heat, Upkeep, heat_sources, located, power_schedule, settle, total_power, upkeep_power
+from stack3d.heat.time import PeriodicHeat, Swing, climate_of, leaking_of
 from stack3d.life import checkpoint
 from stack3d.life.answers import answered
-from stack3d.life.epochs import elapse, programmed
-from stack3d.life.histogram import histogram_edges
+from stack3d.life.chips import Life, Policy, elapse, programmed, read_out
+from stack3d.life.epoch_record import add_whole_life, closed, epoch_record
 from stack3d.life.history import History
-from stack3d.life.life import Life
 from stack3d.life.moment import Moment
-from stack3d.life.outputs import LifeOutput, closed, epoch_record
 from stack3d.life.periods import Curve, read_between
-from stack3d.life.policy import Policy
-from stack3d.life.reading import read_out
-from stack3d.life.start import climate_of, first_heat, fresh_life, leaking_of, limits_of, present
-from stack3d.life.times import epoch_times
+from stack3d.life.start import epoch_times, first_heat, fresh_life, limits_of, present
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record, over_time
-from stack3d.thermal.backend import ThermalBackend, ThermalSolution
+from stack3d.thermal import ThermalBackend, ThermalSolution
 
 SWINGS = Until(0, 8)
 """Parts of an epoch that still move: its swings within a period, and what is billed to it."""
@@ -130,12 +119,9 @@ class Loop:
         followed = History(
             start, life, record.coordinates["time"], self.climates, self.plan, start.tier_of_tile, len(start.tiers)
         )
-        edges = histogram_edges(self.computer)
-        record.along("conductance", 0.5 * (edges[1:] + edges[:-1]))
         read = Curve(followed.times, record["mvm/accuracy"], self.between, self.plan)
         answered(followed, read, self.lifetime, record, self.observer, self.clock)
-        for output in registered(LifeOutput):
-            output.of_life(followed, record)
+        add_whole_life(followed, record)
         return record, self.first.solution
 
     def _held(self, periodic: PeriodicHeat) -> Swing:

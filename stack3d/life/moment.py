@@ -9,14 +9,10 @@ from typing import Any
 import numpy as np
 
 from stack3d.chip import Computer, ComputingChip
-from stack3d.heat.climate import Climate
-from stack3d.heat.energy import energy_per_inference, upkeep_energy
-from stack3d.heat.periodic import Swing
-from stack3d.heat.state import Heat
+from stack3d.heat import Climate, Heat, energy_per_inference, upkeep_energy
+from stack3d.heat.time import Swing, climate_of
 from stack3d.layout import Floats
-from stack3d.life.life import Life, Totals
-from stack3d.life.reading import Reading
-from stack3d.life.start import climate_of
+from stack3d.life.chips import Life, Reading, Totals
 
 ANCHOR = 298.15
 """Temperature of the equivalent time in the dataset. [K]"""

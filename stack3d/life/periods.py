@@ -8,12 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.chip.design import TODAY
-from stack3d.heat.climate import Climate
-from stack3d.life.epochs import elapse
-from stack3d.life.life import Life
-from stack3d.life.policy import Policy
-from stack3d.life.reading import read_out
+from stack3d.chip import TODAY
+from stack3d.heat import Climate
+from stack3d.life.chips import Life, Policy, elapse, read_out
 
 AT_END = 0.05
 """Share of a period before its end within which a read-out counts as one just before the next act."""

@@ -1,4 +1,4 @@
-"""Chips just programmed: their life, their heat and what of it goes into the dataset."""
+"""Chips just programmed: their life, the instants it is looked at, their heat and what of it goes into the dataset."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.chip import ComputingChip
+from stack3d.chip import TODAY, ComputingChip
+from stack3d.constants import YEAR
 from stack3d.errors import RangeError, SolverError, ThermalRunawayError, ValidityWarning
-from stack3d.heat.climate import Climate
-from stack3d.heat.outputs import add_power, thermal_values
-from stack3d.heat.periodic import Swing
-from stack3d.heat.settle import settle
-from stack3d.heat.state import Heat, Limits
-from stack3d.heat.upkeep import Upkeep
-from stack3d.life.life import Bill, Life, Totals
-from stack3d.life.policy import Policy
-from stack3d.life.population import Population
+from stack3d.heat import Heat, Limits, Upkeep, add_power, settle, thermal_values
+from stack3d.heat.time import Swing, climate_of, leaking_of
+from stack3d.life.chips import Bill, Life, Policy, Population, Totals
 from stack3d.record import Record
-from stack3d.schema.material_laws import celsius
-from stack3d.thermal.backend import ThermalBackend
+from stack3d.schema import LifetimeDeck, celsius
+from stack3d.thermal import ThermalBackend
+
+
+def epoch_times(lifetime: LifetimeDeck) -> NDArray[np.float64]:
+    """End of each epoch: one second, then `epochs` times at equal ratios; the one nearest to a year is a year. [s]"""
+    times = np.geomspace(lifetime.first, lifetime.until, lifetime.epochs) if lifetime.epochs > 1 else np.array([lifetime.until])
+    if times[0] < YEAR < times[-1] and lifetime.epochs > 2:
+        inner = 1 + int(np.argmin(np.abs(np.log(times[1:-1] / YEAR))))
+        times[inner] = YEAR
+    times[-1] = lifetime.until
+    return np.concatenate([[TODAY], times[times > TODAY]])
 
 
 def fresh_life(chip: ComputingChip) -> Life:
@@ -100,13 +105,3 @@ def present(chip: ComputingChip, state: Heat) -> Record:
     add_power(chip, state, record)
     record.along("sample", np.arange(chip.computer.design.chips.samples))
     return record
-
-
-def climate_of(field: NDArray[np.float64], swing: Swing | None) -> Climate:
-    """Temperatures about a mean. [K]"""
-    return Climate.steady(field) if swing is None else swing.climate.shifted(field)
-
-
-def leaking_of(swing: Swing | None) -> NDArray[np.float64] | float:
-    """Mean leakage over that at the mean temperature. [-]"""
-    return 1.0 if swing is None else swing.leaking

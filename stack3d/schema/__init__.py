@@ -1,1 +1,34 @@
 """Frozen pydantic models of every deck; nothing here reads a file or computes physics."""
+
+from stack3d.schema.cooling import CoolingDeck, FaceDeck
+from stack3d.schema.device import BANDS, Band, DeviceDeck
+from stack3d.schema.life import HybridTiersDeck, LifetimeDeck, MonteCarloDeck
+from stack3d.schema.material_laws import celsius
+from stack3d.schema.mvm import MvmDeck
+from stack3d.schema.numerics import OF_A_FILE, AccuracyDeck, ImpedanceDeck, MeshDeck, SolverDeck, TransientDeck, mesh_kinds
+from stack3d.schema.scenario import Scenario
+from stack3d.schema.workload import DataDeck, PeripheryDeck, WorkloadDeck
+
+__all__ = [
+    "AccuracyDeck",
+    "BANDS",
+    "Band",
+    "CoolingDeck",
+    "DataDeck",
+    "DeviceDeck",
+    "FaceDeck",
+    "HybridTiersDeck",
+    "ImpedanceDeck",
+    "LifetimeDeck",
+    "MeshDeck",
+    "MonteCarloDeck",
+    "MvmDeck",
+    "OF_A_FILE",
+    "PeripheryDeck",
+    "Scenario",
+    "SolverDeck",
+    "TransientDeck",
+    "WorkloadDeck",
+    "celsius",
+    "mesh_kinds",
+]

@@ -1,1 +1,53 @@
 """Heat in the stack: what is solved (`problem`), by whom (`grid`, `fem`), over time (`time`), against what (`analytic`)."""
+
+from stack3d.thermal.analytic.series import CosineSeries
+from stack3d.thermal.backend import SolidBackend, ThermalBackend, ThermalSolution
+from stack3d.thermal.column_problem import ColumnProblem
+from stack3d.thermal.cooling.channels import ChannelRun
+from stack3d.thermal.cooling.coolant import CoolantBackend
+from stack3d.thermal.cooling.settled import SettledBackend
+from stack3d.thermal.grid.response import thermal_response
+from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.mesh_problem import CellProblem, MeshProblem
+from stack3d.thermal.places import Box, Place, Probe
+from stack3d.thermal.problem import Face, FilmLaw, HeatProblem, ThermalProblem
+from stack3d.thermal.time.ladders import Cauer, Foster, cauer, foster
+from stack3d.thermal.time.march import integrate, integrate_fixed
+from stack3d.thermal.time.periodic import periodic_state
+from stack3d.thermal.time.reduced import ReducedModel, reduced
+from stack3d.thermal.time.schedule import PowerSchedule
+from stack3d.thermal.time.system import TransientResult, TransientSystem
+
+__all__ = [
+    "Box",
+    "Cauer",
+    "CellProblem",
+    "ChannelRun",
+    "ColumnProblem",
+    "CoolantBackend",
+    "CosineSeries",
+    "Face",
+    "FilmLaw",
+    "Foster",
+    "HeatProblem",
+    "MeshProblem",
+    "Place",
+    "PowerSchedule",
+    "Probe",
+    "ReducedModel",
+    "SettledBackend",
+    "SolidBackend",
+    "TensorSolver",
+    "ThermalBackend",
+    "ThermalProblem",
+    "ThermalSolution",
+    "TransientResult",
+    "TransientSystem",
+    "cauer",
+    "foster",
+    "integrate",
+    "integrate_fixed",
+    "periodic_state",
+    "reduced",
+    "thermal_response",
+]

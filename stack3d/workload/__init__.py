@@ -1,1 +1,61 @@
 """What the chip computes: the network, its tiles, where they sit and the heat they make."""
+
+from stack3d.workload.counts import priced, verify_energy
+from stack3d.workload.data import LabelledData, load_data
+from stack3d.workload.network import Counted, Network, WeightMatrix, each, load_network
+from stack3d.workload.onnx_file import files_of
+from stack3d.workload.placement import Site, SiteHeat, place, placements
+from stack3d.workload.power import (
+    COMPONENTS,
+    DYNAMIC,
+    Machine,
+    TileActivity,
+    conventional,
+    copies_for_rate,
+    heated_place,
+    layer_latencies,
+    leakage,
+    pipeline,
+    tier_boundaries,
+    tile_energies,
+    tile_sources,
+)
+from stack3d.workload.tasks import Classification, Task, task_kind
+from stack3d.workload.trace import PowerTrace, joined, read_activity, read_trace
+
+__all__ = [
+    "COMPONENTS",
+    "Classification",
+    "Counted",
+    "DYNAMIC",
+    "LabelledData",
+    "Machine",
+    "Network",
+    "PowerTrace",
+    "Site",
+    "SiteHeat",
+    "Task",
+    "TileActivity",
+    "WeightMatrix",
+    "conventional",
+    "copies_for_rate",
+    "each",
+    "files_of",
+    "heated_place",
+    "joined",
+    "layer_latencies",
+    "leakage",
+    "load_data",
+    "load_network",
+    "pipeline",
+    "place",
+    "placements",
+    "priced",
+    "read_activity",
+    "read_trace",
+    "task_kind",
+    "tier_boundaries",
+    "tile_energies",
+    "tile_sources",
+    "verify_energy",
+]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import ArrayError
+from stack3d.errors import ArrayError, DeckError, Problem, did_you_mean
 from stack3d.registry import Registry
 
 tasks: Registry[type[Task]] = Registry("task")
@@ -45,6 +45,13 @@ class Task:
     def labels_of(self, outputs: NDArray[Any]) -> NDArray[Any] | None:
         """Return labels made from the float network's own outputs (inputs, features); None where data must bring them."""
         return None
+
+
+def task_kind(word: str) -> type[Task]:
+    """The class of a word of ``workload.task``; raises DeckError for one that is not known."""
+    if word not in tasks:
+        raise DeckError(Problem("workload.task", f"no task {word!r}{did_you_mean(word, tasks)}; tasks: {', '.join(tasks)}"))
+    return tasks[word]
 
 
 def _numbers(labels: NDArray[Any], axes: int | None, wanted: str, whole: bool = False) -> str | None:

@@ -17,7 +17,7 @@ from stack3d.cli import main
 from stack3d.devices.laws import RETENTION
 from stack3d.fields import outputs, physics
 from stack3d.heat.meshing import mesh_kinds
-from stack3d.life.policy import policies
+from stack3d.life.chips import policies
 from stack3d.schema.cooling import cooling_laws
 from stack3d.workload.operators import operators
 

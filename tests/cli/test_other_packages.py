@@ -27,7 +27,7 @@ import numpy as np
 
 from stack3d.fields import Variable
 from stack3d.heat.outputs import HeatOutput
-from stack3d.life.outputs import LifeOutput
+from stack3d.life.epoch_record import LifeOutput
 from stack3d.schema.base import FilmCoefficient
 from stack3d.schema.cooling import CoolingLaw
 from stack3d.schema.material_laws import MaterialLaw

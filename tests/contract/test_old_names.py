@@ -9,8 +9,8 @@ import pytest
 NAMES = {
     ("stack3d.lifetime", "run_case"): ("stack3d.case", "run_case"),
     ("stack3d.lifetime", "check"): ("stack3d.case", "check"),
-    ("stack3d.lifetime.life", "Passive"): ("stack3d.life.policy", "Passive"),
-    ("stack3d.lifetime.life", "policies"): ("stack3d.life.policy", "policies"),
+    ("stack3d.lifetime.life", "Passive"): ("stack3d.life.chips", "Passive"),
+    ("stack3d.lifetime.life", "policies"): ("stack3d.life.chips", "policies"),
     ("stack3d.lifetime.climate", "Climate"): ("stack3d.heat.climate", "Climate"),
     ("stack3d.devices.laws", "BOLTZMANN"): ("stack3d.constants", "BOLTZMANN"),
 }

@@ -7,7 +7,7 @@ import pytest
 
 from stack3d import decks
 from stack3d.case import run_case
-from stack3d.life.policy import Passive, policies
+from stack3d.life.chips import Passive, policies
 from stack3d.progress import Silent
 from stack3d.schema.life import LifetimeDeck
 

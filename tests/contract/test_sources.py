@@ -9,7 +9,7 @@ import pytest
 
 import stack3d.life.policies  # noqa: F401  (fills the registry)
 from stack3d.devices import MECHANISMS
-from stack3d.life.policy import policies
+from stack3d.life.chips import policies
 from stack3d.schema.cooling import cooling_laws
 from stack3d.schema.material_laws import material_laws
 from stack3d.workload.operators import operators

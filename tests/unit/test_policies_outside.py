@@ -12,8 +12,7 @@ import pytest
 from stack3d import decks
 from stack3d.case import check, run_case
 from stack3d.errors import DeckError, PackageError
-from stack3d.life.life import Life
-from stack3d.life.policy import Passive, policies
+from stack3d.life.chips import Life, Passive, policies
 from stack3d.progress import Silent
 from stack3d.registry import Registry
 

@@ -10,13 +10,13 @@ import pytest
 from pyarrow import csv, parquet
 
 from stack3d import decks
-from stack3d.chip.build import build_chip
+from stack3d.chip import build_chip
 from stack3d.errors import DeckError, MissingDependencyError, ValidityWarning
+from stack3d.heat.loads import power_schedule
 from stack3d.heat.meshing import Bricks
 from stack3d.heat.placing import placed_chip
-from stack3d.heat.settle import settle
+from stack3d.heat.settling import settle
 from stack3d.heat.solvers import make_backend
-from stack3d.heat.sources import power_schedule
 from stack3d.schema.workload import TraceDeck
 from stack3d.workload.trace import PowerTrace, joined, read_activity, read_trace
 

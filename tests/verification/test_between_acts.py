@@ -11,13 +11,13 @@ from stack3d import decks
 from stack3d.case import run_case
 from stack3d.constants import YEAR
 from stack3d.heat.placing import placed_chip
+from stack3d.heat.time import climate_of
 from stack3d.life import loop, periods
-from stack3d.life.epochs import elapse
+from stack3d.life.chips import Passive, elapse
 from stack3d.life.periods import Curve, instants, period_of, time_to_loss
 from stack3d.life.policies.compensation import CompensationPolicy
 from stack3d.life.policies.refresh import Refresh
-from stack3d.life.policy import Passive
-from stack3d.life.start import climate_of, fresh_life
+from stack3d.life.start import fresh_life
 from stack3d.progress import Silent
 from stack3d.schema import life as schema
 

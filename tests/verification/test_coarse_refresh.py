@@ -9,7 +9,7 @@ import pytest
 
 from stack3d import decks
 from stack3d.case import run_case
-from stack3d.chip.crossbars import error_powers
+from stack3d.chip import error_powers
 from stack3d.devices.build import build_device
 from stack3d.devices.programming import WriteVerify, loosened, loosening, write_verify
 from stack3d.heat.placing import placed_chip
@@ -153,7 +153,7 @@ def test_acts_that_only_wear_are_billed_alike() -> None:
 
 def test_the_important_half_is_worth_more() -> None:
     """The least important half skipped costs less than the other half skipped: the order is the right way round."""
-    from stack3d.chip.crossbars import error_powers as right
+    from stack3d.chip import error_powers as right
     from stack3d.life.policies import refresh
 
     skipped = {**REFRESH, "coarse": {"share": 0.5, "pulses": 0}}

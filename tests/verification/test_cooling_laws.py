@@ -19,7 +19,7 @@ from stack3d.films import (
     rayleigh_number,
 )
 from stack3d.geometry.stack import build_stack
-from stack3d.heat.faces import face_of
+from stack3d.heat.loads import face_of
 from stack3d.heat.meshing import Bricks
 from stack3d.heat.solvers import make_backend
 from stack3d.progress import Silent

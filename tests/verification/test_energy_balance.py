@@ -12,8 +12,8 @@ import pytest
 from stack3d import decks
 from stack3d.case.run import Outcome, run_case
 from stack3d.errors import DeckError
+from stack3d.heat.loads import digital_energies
 from stack3d.heat.placing import placed_chip
-from stack3d.heat.upkeep import digital_energies
 from stack3d.progress import Silent
 from stack3d.workload.power import COMPONENTS, STANDING, converter_energy
 

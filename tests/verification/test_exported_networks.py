@@ -58,7 +58,7 @@ def test_chips_keep_their_own_vectors_where_steps_come_first() -> None:
     x, _ = outputs_of(path)
     network = networks.load_network(onnx_models.deck(path)).ordered(x.astype(np.float32))
     assert set(network.strides) == {layer.name for layer in network.layers if ".W" in layer.name}
-    from stack3d.chip.computer import forward_of
+    from stack3d.chip import forward_of
 
     factors = np.array([1.0, 0.5, 2.0])
     by_name = {layer.name: layer.weights for layer in network.layers}

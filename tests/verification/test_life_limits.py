@@ -17,12 +17,9 @@ from stack3d.devices.build import build_device
 from stack3d.errors import ValidityWarning
 from stack3d.heat.climate import Climate
 from stack3d.heat.placing import placed_chip
-from stack3d.life.epochs import elapse
+from stack3d.life.chips import Passive, Population, elapse, periodic
 from stack3d.life.periods import time_to_loss
-from stack3d.life.policies.refresh import periodic
-from stack3d.life.policy import Passive
-from stack3d.life.population import Population
-from stack3d.life.times import epoch_times
+from stack3d.life.start import epoch_times
 from stack3d.progress import Silent
 from stack3d.schema.life import LifetimeDeck
 from stack3d.workload.power import COMPONENTS, DYNAMIC

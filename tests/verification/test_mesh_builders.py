@@ -7,9 +7,9 @@ from stack3d import decks
 from stack3d.case import check, run_case
 from stack3d.geometry.gmsh_model import through_gmsh
 from stack3d.geometry.tetrahedra import build_columns
+from stack3d.heat.loads import standing_out
 from stack3d.heat.meshing import Bricks, meshed
 from stack3d.heat.meshing.bricks import MOST_THROUGH_GMSH
-from stack3d.heat.sources import standing_out
 from stack3d.progress import Silent
 
 STACKS = ("bulk_rram_8tier", "tsv_stack_4tier", "flip_chip_package")

@@ -35,6 +35,7 @@ LISTED: dict[str, str] = {
 BINDING: dict[str, dict[str, Any]] = {
     r"scenarios/.*:lifetime.throttling.limit": {"lifetime.throttling.limit": "60 degC"},  # the tiles have 66
     r"scenarios/.*:solver.error_promise": {"solver.error_promise": 1e-5},
+    r"scenarios/resolved_bumps:solver.mesh.aspect": {"solver.mesh.aspect": 0.2},
     r"scenarios/.*:solver.mesh.aspect": {"solver.mesh.aspect": 0.01},
     r"scenarios/(ir_drop_vs_temperature|reversible_gt_85c):lifetime.epochs": {
         "lifetime.until": "1 year"

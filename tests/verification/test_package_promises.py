@@ -10,11 +10,11 @@ import pytest
 
 from stack3d import decks, yamlfile
 from stack3d.case import check
-from stack3d.chip.chip import Chip
+from stack3d.chip import Chip
 from stack3d.geometry.stack import build_stack
-from stack3d.heat import estimate
 from stack3d.heat.meshing import Bricks, meshed
 from stack3d.heat.solvers import Backends, make_backend
+from stack3d.heat.trust import error_bars
 from stack3d.layout import Floats, Layer, Stack
 from stack3d.thermal.backend import ThermalSolution
 
@@ -111,7 +111,7 @@ def test_quick_profiles_keep_their_promise_on_packages(geometry: str, pattern: s
         record_property(solver, float(error / peak))
         assert error < (promise(solver) - promise("standard")) * peak, solver
         means = max(abs(solution.field.layer_mean(a.name) - trusted.field.layer_mean(a.name)) for a in stack.layers)
-        assert estimate.of_mesh(chip, solution, Backends())["thermal/discretisation_error"].value > means / 3
+        assert error_bars.of_mesh(chip, solution, Backends())["thermal/discretisation_error"].value > means / 3
     assert one.scenario.solver.mesh != case(geometry, "study", []).scenario.solver.mesh
     assert case(geometry, "ci", []).scenario.solver.mesh == case(geometry, "study", []).scenario.solver.mesh
 

@@ -11,17 +11,20 @@ import stack3d
 from stack3d import decks
 from stack3d.case import check
 from stack3d.errors import DeckError, ThermalRunawayError
-from stack3d.heat.comparison import compare_placements
-from stack3d.heat.energy import component_powers
+from stack3d.heat.limits import Runaway
+from stack3d.heat.loads import (
+    LEAKAGE_ITERATIONS,
+    LEAKAGE_TOLERANCE,
+    component_powers,
+    dynamic_powers,
+    heat_sources,
+    power_schedule,
+    tile_field,
+)
 from stack3d.heat.meshing import Bricks
-from stack3d.heat.placing import placed_chip
-from stack3d.heat.runaway import Runaway
-from stack3d.heat.settle import settle
-from stack3d.heat.site_heat import site_heat
+from stack3d.heat.placing import compare_placements, placed_chip, site_heat
+from stack3d.heat.settling import settle
 from stack3d.heat.solvers import make_backend
-from stack3d.heat.sources import dynamic_powers, heat_sources, power_schedule
-from stack3d.heat.state import LEAKAGE_ITERATIONS, LEAKAGE_TOLERANCE
-from stack3d.heat.tiles import tile_field
 from stack3d.thermal.grid.exact_transient import ExactTransient
 from stack3d.thermal.grid.modal_system import ModalSystem
 from stack3d.thermal.grid.solver import TensorSolver

@@ -12,10 +12,9 @@ import pytest
 import stack3d
 from stack3d import decks, mvm, yamlfile
 from stack3d.case.run import run_case
-from stack3d.chip.build import build_chip
+from stack3d.chip import build_chip, loading
 from stack3d.heat.solvers import Backends
 from stack3d.progress import Silent
-from stack3d.workload import network as networks
 from stack3d.workload.program import Program
 
 NETWORKS = Path(__file__).parents[1] / "networks"
@@ -112,7 +111,7 @@ def test_a_network_is_read_and_profiled_once(monkeypatch: pytest.MonkeyPatch, tm
 
         monkeypatch.setattr(room, name, counted)
 
-    counting(networks, "load_network", "read")
+    counting(loading, "load_network", "read")
     counting(mvm, "profile", "profiled")
     counting(Program, "run", "runs")
     shutil.copy(NETWORKS / "residual_17.onnx", tmp_path / "n.onnx")

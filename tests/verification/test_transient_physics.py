@@ -13,7 +13,7 @@ from stack3d.case import check, run_case
 from stack3d.errors import DeckError
 from stack3d.films import STEFAN_BOLTZMANN, natural_convection
 from stack3d.geometry.hexahedra import layered_cells
-from stack3d.heat.channels import channel_runs
+from stack3d.heat.loads import channel_runs
 from stack3d.heat.meshing import Bricks
 from stack3d.layout import HeatSource, Rectangle
 from stack3d.progress import Silent

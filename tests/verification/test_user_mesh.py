@@ -138,12 +138,12 @@ def test_estimate_follows_the_error_of_moved_hexahedra(folder: Path) -> None:
 
 def test_a_mesh_too_large_to_refine_has_no_estimate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The dataset says so, and the report prints no number."""
-    from stack3d.heat.meshing import of_a_file
+    from stack3d.heat.meshing import cell_kinds
     from stack3d.report import page
     from stack3d.report.facts import Facts
     from stack3d.results.case import to_tree
 
-    monkeypatch.setattr(of_a_file, "MOST_UNKNOWNS", 100)
+    monkeypatch.setattr(cell_kinds, "MOST_UNKNOWNS", 100)
     deck = folder / "part.yaml"
     case = decks.resolve(yamlfile.parse_text(DECK.format(file="hexahedron.msh", order=1), str(deck)), deck)
     tree = to_tree(case, run_case(case.scenario, Silent()))

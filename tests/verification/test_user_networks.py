@@ -10,7 +10,7 @@ import pytest
 from onnx import numpy_helper
 
 from stack3d import mvm
-from stack3d.chip.computer import forward_of
+from stack3d.chip import forward_of
 from stack3d.workload import network as networks
 from stack3d.workload.onnx_file import keep_output
 from stack3d.workload.program import Program

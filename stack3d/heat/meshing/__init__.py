@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from stack3d.chip.chip import Chip
+from stack3d.chip import Chip
 from stack3d.errors import DeckError
-from stack3d.heat.meshing.any_cells import AnyCells
 from stack3d.heat.meshing.bricks import Bricks
-from stack3d.heat.meshing.extruded import Extruded
+from stack3d.heat.meshing.cell_kinds import AnyCells, Extruded, OwnMesh
 from stack3d.heat.meshing.mesh_kind import AnyKind, Levels, MeshKind, SolvedCells
-from stack3d.heat.meshing.of_a_file import OwnMesh
-from stack3d.schema.numerics import OF_A_FILE, mesh_kinds
-from stack3d.schema.scenario import Scenario
+from stack3d.schema import OF_A_FILE, Scenario, mesh_kinds
 
 __all__ = [
     "AnyCells",

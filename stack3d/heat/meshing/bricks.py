@@ -9,25 +9,17 @@ from typing import Self
 
 import numpy as np
 
-from stack3d import memory
-from stack3d.chip.chip import Chip
+from stack3d.chip import Chip
 from stack3d.errors import Problem
-from stack3d.geometry.coarsening import firm_lines, flatter, narrower, wider
-from stack3d.geometry.gmsh_model import through_gmsh
-from stack3d.geometry.grid import build_grid
-from stack3d.geometry.hexahedra import CellRegions, layered_cells
+from stack3d.geometry import CellRegions, build_grid, firm_lines, flatter, layered_cells, narrower, through_gmsh, wider
 from stack3d.grids import Grid
-from stack3d.heat.faces import outer_faces, patches_of, surfaces_of
-from stack3d.heat.judging import ACROSS, HOW, UPRIGHT, Answers, Judged, Other, judged, of_finer
-from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, Solve, SolvedCells
-from stack3d.heat.sources import standing_out
+from stack3d.heat.loads import outer_faces, patches_of, standing_out, surfaces_of
+from stack3d.heat.meshing.judging import ACROSS, HOW, UPRIGHT, Answers, Judged, Other, judged, of_finer
+from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, Solve, SolvedCells, faces_of_a_stack
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh
-from stack3d.schema.cooling import CoolingDeck
-from stack3d.schema.numerics import SolverDeck, mesh_kinds
-from stack3d.schema.scenario import Scenario
-from stack3d.thermal.backend import SolidBackend
-from stack3d.thermal.problem import ThermalProblem
+from stack3d.schema import CoolingDeck, MeshDeck, Scenario, SolverDeck, mesh_kinds
+from stack3d.thermal import SolidBackend, ThermalProblem
 
 MOST_THROUGH_GMSH = 40_000
 """Bricks that the builder `auto` takes through Gmsh; of more, its copy of the mesh costs time and memory."""
@@ -50,6 +42,11 @@ class Bricks(MeshKind[ThermalProblem]):
         return cls(build_grid(chip.stack, standing_out(chip), chip.scenario.solver.mesh, points, patches, first_output(chip)))
 
     @classmethod
+    def around(cls, stack: Stack, sources: Sequence[HeatSource], mesh: MeshDeck) -> Self:
+        """Grid of a stack with lines on all of some sources."""
+        return cls(build_grid(stack, list(sources), mesh, []))
+
+    @classmethod
     def mistakes(cls, scenario: Scenario) -> list[Problem]:
         """Named faces, and elements of order 2."""
         problems = faces_of_a_stack(scenario)
@@ -68,7 +65,7 @@ class Bricks(MeshKind[ThermalProblem]):
         on_lines = replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile}))
         wide, (narrow, across) = wider(grid, firm), narrower(grid, firm)
         flat, upright = flatter(wide)
-        if narrow.n_nodes * TENSOR_MEMORY > memory.available():
+        if not cls(narrow).fits(profile):
             return None
         rough = solve(on_lines, cls(wide), 1)
         parts = {
@@ -116,7 +113,7 @@ class Bricks(MeshKind[ThermalProblem]):
         """Fast diagonalisation, or DOLFINx where the profile says ``fem``."""
         linear = profile.linear
         if profile.backend != "fem":
-            from stack3d.thermal.grid.solver import TensorSolver
+            from stack3d.thermal import TensorSolver
 
             return TensorSolver(problem, rtol=linear.tolerance, most_iterations=linear.max_iterations, counts=counts)
         from stack3d.thermal.fem.solver_on_grid import solver_on_grid
@@ -151,13 +148,6 @@ def first_output(chip: Chip) -> float | None:
     if transient is not None and not transient.periodic:
         found.append(next((time for time in transient.times if time > 0), transient.until))
     return min(found, default=None)
-
-
-def faces_of_a_stack(scenario: Scenario) -> list[Problem]:
-    """Faces by name where the mesh is that of a stack."""
-    if not scenario.cooling.faces:
-        return []
-    return [Problem("cooling.faces", "are those of a mesh of your own; a stack has top, bottom, sides and patches")]
 
 
 def power_density(stack: Stack, grid: Grid, sources: Sequence[HeatSource]) -> Floats:

@@ -8,16 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
-from stack3d.chip.chip import Chip
+from stack3d import memory
+from stack3d.chip import Chip
 from stack3d.errors import Problem
-from stack3d.heat.judging import Answers, Judged
+from stack3d.heat.meshing.judging import Answers, Judged
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import CellMesh, Ints
-from stack3d.schema.cooling import CoolingDeck
-from stack3d.schema.numerics import SolverDeck
-from stack3d.schema.scenario import Scenario
-from stack3d.thermal.backend import SolidBackend
-from stack3d.thermal.problem import HeatProblem
+from stack3d.schema import CoolingDeck, Scenario, SolverDeck
+from stack3d.thermal import HeatProblem, SolidBackend
 
 MATRIX_MEMORY = 48.0
 """Per entry of a matrix with its solver; `benchmarks/thermal.py`. [byte]"""
@@ -97,6 +95,10 @@ class MeshKind[P: HeatProblem](ABC):
     def memory(self, profile: SolverDeck) -> float:
         """Of matrix and solver. [byte]"""
 
+    def fits(self, profile: SolverDeck) -> bool:
+        """Whether matrix and solver fit into the memory that is free."""
+        return self.memory(profile) <= memory.available()
+
     @abstractmethod
     def told(self, order: int) -> str:
         """Number and kind of its cells, in words."""
@@ -142,3 +144,10 @@ class MeshKind[P: HeatProblem](ABC):
 
 
 AnyKind = MeshKind[Any]
+
+
+def faces_of_a_stack(scenario: Scenario) -> list[Problem]:
+    """Faces by name where the mesh is that of a stack."""
+    if not scenario.cooling.faces:
+        return []
+    return [Problem("cooling.faces", "are those of a mesh of your own; a stack has top, bottom, sides and patches")]

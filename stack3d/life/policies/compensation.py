@@ -10,14 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d import mvm
-from stack3d.chip import forward_of
-from stack3d.chip.design import TODAY
-from stack3d.heat.climate import Climate
-from stack3d.heat.upkeep import calibration
-from stack3d.life.life import Life
-from stack3d.life.policies.refresh import periodic
-from stack3d.life.policy import Passive, policies
-from stack3d.life.reading import reference_rng
+from stack3d.chip import TODAY, forward_of
+from stack3d.heat import Climate, calibration
+from stack3d.life.chips import Life, Passive, periodic, policies, reference_rng
 from stack3d.schema import life as schema
 
 SETTLED = 0.5 * TODAY

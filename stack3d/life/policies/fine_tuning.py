@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 from stack3d import mvm
 from stack3d.chip import Computer, forward_of
 from stack3d.errors import Problem
-from stack3d.heat.climate import Climate
-from stack3d.heat.upkeep import Upkeep
-from stack3d.life.life import Life
-from stack3d.life.policies.refresh import around, periodic
-from stack3d.life.policy import Passive, policies
-from stack3d.life.reading import reference_rng
+from stack3d.heat import Climate, Upkeep
+from stack3d.life.chips import Life, Passive, around, periodic, policies, reference_rng
 from stack3d.schema import life as schema
-from stack3d.workload.tasks import Classification
+from stack3d.workload import Classification
 
 
 @policies.register("fine_tuning")

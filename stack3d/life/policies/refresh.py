@@ -9,47 +9,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.chip import Computer
-from stack3d.chip.crossbars import error_powers
-from stack3d.devices.state import HEALTHY
+from stack3d.chip import Computer, error_powers
+from stack3d.devices import HEALTHY
 from stack3d.errors import Problem, ValidityWarning
-from stack3d.heat.climate import Climate
-from stack3d.life.life import Life
-from stack3d.life.policy import Passive, policies
-from stack3d.life.population import Loose
-from stack3d.life.reading import read_out
+from stack3d.heat import Climate
+from stack3d.life.chips import Life, Loose, Passive, around, periodic, policies, read_out
 from stack3d.schema import life as schema
-
-MOST_EVENTS = 4
-"""Periodic acts within one epoch that are followed one by one; of more, all but the last only wear the cells, for
-programming again resets all else."""
-
-
-def periodic(period: float, start: float, end: float, most: int = MOST_EVENTS) -> list[tuple[float, float]]:
-    """Multiples of a period in [start, end), and how many acts before each only wear: none up to `most` acts.
-
-    Programming is no act, and the act that falls on `end` belongs to the next epoch: the read-out at `end` comes before it.
-
-    Parameters
-    ----------
-    period, start, end : float
-        [s]
-    most : int
-        Acts that are followed one by one.
-    """
-    slack = 1 - 1e-9  # a quotient that rounding has put above a whole number is that number
-    first, last = max(1, int(np.ceil(start / period * slack))), int(np.ceil(end / period * slack)) - 1
-    count = last - first + 1
-    if count <= most:
-        return [(k * period, 0.0) for k in range(first, last + 1)]
-    return [(last * period, float(count - 1))]
-
-
-def around(period: float, time: float) -> tuple[float, float]:
-    """Multiples of a period before, and at or after, a time; [s]."""
-    slack = 1 - 1e-9
-    after = max(1, int(np.ceil(time / period * slack)))
-    return (after - 1) * period, after * period
 
 
 @policies.register("refresh")

@@ -1,0 +1,54 @@
+"""What a chip's stack carries: power of tiles and sources, conditions on faces and in channels, its thermal state."""
+
+from stack3d.heat.loads.conditions import (
+    MOST_REYNOLDS,
+    channel_runs,
+    entrance,
+    face_of,
+    film_laws,
+    hydraulics,
+    outer_faces,
+    patches_of,
+    reynolds,
+    surfaces_of,
+)
+from stack3d.heat.loads.energy import component_powers, digital_energies, total_power
+from stack3d.heat.loads.sources import dynamic_powers, heat_sources, leakage_power, power_schedule, standing_out, upkeep_power
+from stack3d.heat.loads.thermal_state import (
+    LEAKAGE_ITERATIONS,
+    LEAKAGE_TOLERANCE,
+    Heat,
+    Limits,
+    Upkeep,
+    periphery_means,
+    tile_field,
+)
+
+__all__ = [
+    "Heat",
+    "LEAKAGE_ITERATIONS",
+    "LEAKAGE_TOLERANCE",
+    "Limits",
+    "MOST_REYNOLDS",
+    "Upkeep",
+    "channel_runs",
+    "component_powers",
+    "digital_energies",
+    "dynamic_powers",
+    "entrance",
+    "face_of",
+    "film_laws",
+    "heat_sources",
+    "hydraulics",
+    "leakage_power",
+    "outer_faces",
+    "patches_of",
+    "periphery_means",
+    "power_schedule",
+    "reynolds",
+    "standing_out",
+    "surfaces_of",
+    "tile_field",
+    "total_power",
+    "upkeep_power",
+]

@@ -1,0 +1,139 @@
+"""Conditions on cooled faces and in channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from stack3d.layout import ChannelPart, Channels, Rectangle, Stack, Surface
+from stack3d.schema import CoolingDeck, FaceDeck
+from stack3d.thermal import ChannelRun, Face, FilmLaw, HeatProblem
+from stack3d.thermal.cooling import ducts
+
+FIRST_RISE = 20.0
+"""Rise of a face over ambient at which a film that follows its temperature begins. [K]"""
+MOST_REYNOLDS = ducts.LAMINAR
+"""Films and pressure drops of channels are those of laminar flow up to here. [-]"""
+
+
+def channel_films(channels: Channels) -> dict[ChannelPart, float]:
+    """Film coefficients of walls, floors and ceilings: given, else of laminar flow, else NaN. [W m⁻² K⁻¹]"""
+    film = channels.film_coefficient
+    if film is None:
+        conductivity = float("nan") if channels.conductivity is None else channels.conductivity
+        film = ducts.film_coefficient(channels.width, channels.height, conductivity)
+    floor, ceiling = channels.floor_film_coefficient, channels.ceiling_film_coefficient
+    return {"walls": film, "floor": film if floor is None else floor, "ceiling": film if ceiling is None else ceiling}
+
+
+def channel_runs(stack: Stack) -> list[ChannelRun]:
+    """Channels of every layer that has them."""
+    return [
+        ChannelRun(f"{layer.name}_coolant", layer.name, layer.channels, channel_films(layer.channels))
+        for layer in stack.layers
+        if layer.channels is not None
+    ]
+
+
+def _velocity(channels: Channels) -> float:
+    """Mean of a channel. [m/s]"""
+    return channels.flow_rate / len(channels.outlines) / (channels.width * channels.height)
+
+
+def reynolds(channels: Channels) -> float:
+    """Of each channel; NaN where density or viscosity is not known. [-]"""
+    if channels.density is None or channels.viscosity is None:
+        return float("nan")
+    c = channels
+    return ducts.reynolds_number(_velocity(c), c.width, c.height, density=channels.density, viscosity=channels.viscosity)
+
+
+def entrance(channels: Channels) -> float:
+    """Thermal entrance of each channel, 0.05 Re Pr D = 0.05 V D² rho c / k; NaN where k is not known. [m]"""
+    if channels.conductivity is None:
+        return float("nan")
+    diameter = ducts.hydraulic_diameter(channels.width, channels.height)
+    return 0.05 * _velocity(channels) * diameter**2 * channels.heat_capacity / channels.conductivity
+
+
+def hydraulics(runs: Sequence[ChannelRun]) -> dict[str, list[float]]:
+    """Pressure drop [Pa], pumping power [W], Reynolds number [-] and thermal entrance [m] of each run; NaN where not known."""
+    out: dict[str, list[float]] = {"pressure_drop": [], "pumping_power": [], "reynolds_number": [], "entrance_length": []}
+    for run in runs:
+        c = run.channels
+        drop = np.nan
+        if c.viscosity is not None:
+            drop = ducts.pressure_drop(_velocity(c), c.width, c.height, c.length, viscosity=c.viscosity)
+        for name, value in zip(out, (drop, drop * c.flow_rate, reynolds(c), entrance(c))):
+            out[name].append(value)
+    return out
+
+
+def face_of(deck: FaceDeck, area: float, ambient: float) -> Face:
+    """Condition of a cooled face of an area [m²]; where the film follows the temperature, that of a first guess."""
+    flux, capacity = deck.flux or 0.0, deck.heat_capacity / area if deck.heat_capacity is not None else 0.0
+    reference = surroundings(deck, ambient)
+    if deck.temperature is not None:
+        return Face(np.inf, reference, flux)
+    if (cooler := deck.thermoelectric) is not None:
+        return Face(cooler.peltier + cooler.conductance, reference, flux, capacity)
+    return Face(deck.film(ambient + FIRST_RISE, ambient, area), reference, flux, capacity)
+
+
+def surroundings(deck: FaceDeck, ambient: float) -> float:
+    """Temperature that a face would take without heat: its own, that of its cooler at zero power, or ambient. [K]"""
+    if deck.temperature is not None:
+        return deck.temperature
+    if (cooler := deck.thermoelectric) is not None:
+        return (cooler.conductance * cooler.hot_side + cooler.joule) / (cooler.peltier + cooler.conductance)
+    return ambient
+
+
+def film_laws(cooling: CoolingDeck, problem: HeatProblem) -> dict[str, FilmLaw]:
+    """Laws of the faces whose film follows their temperature."""
+    decks = cooling.conditions.items()
+    return {n: partial(d.film, ambient=cooling.ambient, area=problem.area(n)) for n, d in decks if d.follows_surface}
+
+
+def surfaces_of(cooling: CoolingDeck, stack: Stack) -> list[Surface]:
+    """Patches of a cooling deck; raises UnknownNameError for a layer that is not there."""
+    out = []
+    for patch in cooling.patches:
+        extent = stack.layer(patch.layer).extent
+        box = Rectangle(*(patch.x or (extent.x0, extent.x1)), *(patch.y or (extent.y0, extent.y1)))
+        out.append(Surface(patch.name, patch.layer, patch.face, (box,)))
+    return out
+
+
+def side_area(stack: Stack) -> float:
+    """Area of the lateral faces on the outermost lateral bounds. [m²]"""
+    extents = [layer.extent for layer in stack.layers]
+    x0, x1 = min(e.x0 for e in extents), max(e.x1 for e in extents)
+    y0, y1 = min(e.y0 for e in extents), max(e.y1 for e in extents)
+    total = 0.0
+    for layer in stack.layers:
+        e = layer.extent
+        total += layer.thickness * (e.y1 - e.y0) * ((e.x0 == x0) + (e.x1 == x1))
+        total += layer.thickness * (e.x1 - e.x0) * ((e.y0 == y0) + (e.y1 == y1))
+    return total
+
+
+def patches_of(stack: Stack, cooling: CoolingDeck) -> list[tuple[Surface, Face]]:
+    """Patches of a cooling deck, then the films of channels, with their conditions."""
+    patches: list[tuple[Surface, Face]] = []
+    for surface, deck in zip(surfaces_of(cooling, stack), cooling.patches):
+        area = sum(box.area for box in surface.extents)
+        patches.append((surface, face_of(deck.condition, area, cooling.ambient)))
+    for run in channel_runs(stack):
+        for name, surface in run.patches.items():
+            patches.append((surface, Face(run.film(name), run.channels.inlet_temperature)))
+    return patches
+
+
+def outer_faces(stack: Stack, cooling: CoolingDeck) -> dict[str, Face]:
+    """Conditions of ``top``, ``bottom`` and ``sides``."""
+    areas = {"top": stack.layers[-1].extent.area, "bottom": stack.layers[0].extent.area, "sides": side_area(stack)}
+    decks = {"top": cooling.top, "bottom": cooling.bottom, "sides": cooling.sides}
+    return {name: face_of(deck, areas[name], cooling.ambient) for name, deck in decks.items()}

@@ -1,0 +1,124 @@
+"""Errors from the answers of several meshes: weighted differences, and how they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stack3d.chip import Chip
+from stack3d.layout import Floats
+
+MOST_UNKNOWNS = 2_000_000
+"""On a user's own mesh made finer; above that there is no estimate, and the dataset says so."""
+ACROSS, UPRIGHT = 0.8, 1.25
+"""Order by which errors of bricks fall with the width and height of elements, at least: 2 where smooth, less beside corners."""
+OF_TWICE = 1.0 / (2.0**0.8 - 1.0)
+"""Of tetrahedra: error over the difference from elements of twice the size, and from such of half the height; of order 0.8."""
+OF_HALF = 1.0 / (1.0 - 2.0**-0.8)
+LEFT_BY_ORDER_2 = 0.25
+"""Share of the error of order 1 that order 2 leaves on the same tetrahedra, at most: 2**-4λ, of λ = 1/2 where a cooled part
+of a face ends."""
+OF_EIGHTH = 2.0
+"""Of hexahedra: error over the difference from each cut in eight, of order 1."""
+LEAST_SHARE, LEAST_OF_ALL = 0.25, 0.05
+"""An error is at least this share of the largest of its variable, and of all means: differences may vanish by chance."""
+HOW = {
+    "bricks": f"difference from narrower elements as of order {ACROSS:g}, and what flatter ones change on elements of twice the"
+    f" size, as of order {UPRIGHT:g}; four elements or more stand for three",
+    "coarser": "difference from elements of twice the size, and where one element is as tall as its layer, 2.3 times what"
+    " elements of half the height change in addition",
+    "by_bricks": "difference from bricks of half the size, and the error of these",
+    "other_order": "difference from tetrahedra of the other order on the same mesh, of which order 2 leaves a quarter",
+    "finer": "twice the difference from the mesh with every hexahedron cut in eight, as of order 1",
+    "smaller_steps": "4/3 of the largest difference at any output between steps as asked for and smaller ones (an eighth of the"
+    " tolerance, or a quarter of a fixed step)",
+    "too_large": "not estimated: the finer mesh for it does not fit into memory, or of one's own has more than"
+    f" {MOST_UNKNOWNS} unknowns",
+}
+"""How an estimate was made, as the dataset says it."""
+MEANS = (
+    "layer_temperature_mean",
+    "map_temperature",
+    "probe_temperature",
+    "temperature",
+    "temperature_mean",
+    "tile_temperature",
+)
+"""What `thermal/discretisation_error` and `thermal/time_error` are the largest error of."""
+Answers = dict[str, Floats]
+"""Temperatures by output variable. [K]"""
+Parts = dict[str, tuple[float, Answers, Answers]]
+"""What makes an error: a weight, and two answers that differ by it."""
+
+
+def compared(own: Answers, parts: Parts) -> Answers:
+    """Errors from weighted differences of answers; a maximum errs as the worst mean does."""
+    out = {}
+    for name, value in own.items():
+        out[name] = sum((weight * np.abs(a[name] - b[name]) for weight, a, b in parts.values()), np.zeros(value.shape))
+    means = [np.nanmax(out[n], initial=0.0) for n in means_in(out)]
+    floor = LEAST_OF_ALL * max(means, default=0.0)
+    out = {n: np.maximum(e, max(LEAST_SHARE * np.nanmax(e, initial=0.0), floor)) for n, e in out.items()}
+    return {n: np.maximum(e, max(means, default=0.0)) if n.endswith("_max") else e for n, e in out.items()}
+
+
+def means_in(found: Mapping[str, Any]) -> list[str]:
+    """Paths of those `MEANS` that are among some variables."""
+    return [f"thermal/{name}" for name in MEANS if f"thermal/{name}" in found]
+
+
+@dataclass(frozen=True, eq=False)
+class Other:
+    """A solution on another mesh.
+
+    Parameters
+    ----------
+    chip : Chip
+        With the profile of that mesh.
+    body : MeshKind
+    away : int
+        Number under which its solver is kept.
+    answers : mapping of str to ndarray
+        [K]
+    """
+
+    chip: Chip
+    body: Any
+    away: int
+    answers: Answers
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Errors, how they were found, what makes them, and the smallest of the other solutions."""
+
+    errors: Answers
+    how: str
+    parts: Mapping[str, Answers]
+    rough: Other | None = None
+
+
+def judged(own: Answers, parts: Parts, how: str, rough: Other | None = None) -> Judged:
+    """Errors from what makes them, together and each.
+
+    Parameters
+    ----------
+    own : mapping of str to ndarray
+        Answers whose errors are sought. [K]
+    parts : mapping of str to (float, mapping, mapping)
+        Weights and pairs of answers by what they differ in.
+    how : str
+        A sentence for the dataset.
+    rough : Other, optional
+        The smallest of the other solutions, on which steps in time are judged.
+    """
+    each = {name: compared(own, {name: part}) for name, part in parts.items()}
+    return Judged(compared(own, parts), how, each, rough)
+
+
+def of_finer(ratio: float, order: float) -> float:
+    """Error over the difference from elements smaller by a ratio."""
+    return float(1.0 / (1.0 - ratio**-order))

@@ -1,0 +1,147 @@
+"""The fixed point of temperature, leakage and what the cells conduct."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from stack3d.chip import ComputingChip
+from stack3d.errors import RangeError, SolverError, ValidityWarning
+from stack3d.fixed_points import Pass, Until, fixed_point
+from stack3d.heat.limits import RUNAWAY_TEMPERATURE, Runaway, located
+from stack3d.heat.loads import (
+    LEAKAGE_ITERATIONS,
+    Heat,
+    Limits,
+    Upkeep,
+    heat_sources,
+    leakage_power,
+    periphery_means,
+    tile_field,
+    total_power,
+    upkeep_power,
+)
+from stack3d.layout import Floats
+from stack3d.thermal import ThermalBackend
+
+
+def settle(
+    chip: ComputingChip,
+    backend: ThermalBackend,
+    conductances_at: Callable[[Floats], Mapping[str, Floats]],
+    start: Floats,
+    limits: Limits = Limits(),
+    write_power: Floats | float = 0.0,
+    above: Callable[[float], Floats | float] = lambda rate: 0.0,
+    leaking: Floats | float = 1.0,
+    upkeep: Upkeep | None = None,
+) -> Heat:
+    """Solve for temperature, leakage and what the cells conduct at that temperature together.
+
+    Parameters
+    ----------
+    chip : ComputingChip
+    backend : ThermalBackend
+    conductances_at : callable
+        Field (tiles, ny, nx) [K] → conductances by layer, shape (chips, devices, n_inputs, n_columns). [S]
+    start : ndarray, shape (tiles, ny, nx)
+        Temperatures to begin with. [K]
+    limits : Limits
+    write_power : ndarray or float
+        Power of writes in each tile, shape (tiles,). [W]
+    above : callable
+        Rate [1/s] → how far the hottest instant of a period lies above the mean of each box; throttling looks at it. [K]
+    leaking : ndarray or float, shape (tiles,)
+        Leakage of each tile's periphery, mean over a period, over that at its mean temperature. [-]
+    upkeep : Upkeep or None
+        Calibrations and trainings, mean per second.
+
+    Raises
+    ------
+    ThermalRunawayError
+        When leakage and temperature drive each other up, with the temperature where it began.
+    SolverError
+        When they have not settled after the allowed iterations.
+    """
+    asked = chip.mean_rate
+    full = _fixed_point(chip, backend, conductances_at, start, limits, write_power, leaking, asked, upkeep)
+
+    def peak(state: Heat) -> float:
+        return float((state.field + above(state.rate)).max())
+
+    if limits.hottest is None or peak(full) <= limits.hottest:
+        return full
+    idle = _fixed_point(chip, backend, conductances_at, start, limits, write_power, leaking, 0.0, upkeep)
+    if peak(idle) >= limits.hottest:
+        text = f"throttling: the idle chip is at {peak(idle):.1f} K already, above the limit of {limits.hottest:.1f} K"
+        warnings.warn(ValidityWarning(text), stacklevel=2)
+        return idle
+    low, high = idle, full
+    for _ in range(LEAKAGE_ITERATIONS):  # regula falsi on a nearly linear curve, bracketed
+        share = (limits.hottest - peak(low)) / (peak(high) - peak(low))
+        rate = low.rate + 0.999 * share * (high.rate - low.rate)
+        state = _fixed_point(chip, backend, conductances_at, low.field, limits, write_power, leaking, rate, upkeep)
+        if limits.hottest - 0.05 <= peak(state) <= limits.hottest:
+            return state
+        low, high = (state, high) if peak(state) < limits.hottest else (low, state)
+    return low
+
+
+class _HeatTrial(NamedTuple):
+    """What an iteration begins with: temperature of tiles and periphery, a field to begin at, heat so far, its number."""
+
+    field: Floats
+    periphery: Floats
+    guess: Floats | None
+    watts: float
+    iteration: int
+
+
+def _fixed_point(
+    chip: ComputingChip,
+    backend: ThermalBackend,
+    conductances_at: Callable[[Floats], Mapping[str, Floats]],
+    start: Floats,
+    limits: Limits,
+    write_power: Floats | float,
+    leaking: Floats | float,
+    rate: float,
+    upkeep: Upkeep | None,
+) -> Heat:
+    computer = chip.computer
+    subgrid = (start.shape[2], start.shape[1])
+    pulses = [computer.products[t.layer] * computer.devices[t.layer].device.read.pulse for t in computer.tiles]
+    awake = limits.idle_leakage + (1.0 - limits.idle_leakage) * np.minimum(rate * np.array(pulses), 1.0)
+    runaway = Runaway()
+
+    def once(trial: _HeatTrial) -> Pass[_HeatTrial, Heat]:
+        field, periphery, guess, watts, iteration = trial
+        try:
+            activities = tuple(computer.activities(conductances_at(field)))
+        except RangeError as error:  # power or leakage has left the temperatures of the device laws
+            runaway.conclude(field)
+            raise located(error, chip, field, watts) from None
+        energies = computer.energies(activities)
+        powers = {name: rate * energy for name, energy in energies.items()}
+        powers["calibration"] = upkeep_power(chip, energies, upkeep)
+        powers["write"] = np.array(np.broadcast_to(write_power, (len(computer.tiles),)), dtype=float)
+        powers["leakage"] = leakage_power(chip, periphery) * awake * leaking
+        solution = backend.solve(heat_sources(chip, powers, rate), guess=guess)
+        new = tile_field(chip, solution, subgrid)
+        warmed = periphery_means(chip, solution)
+        if iteration == 1 and new.max() > RUNAWAY_TEMPERATURE:
+            raise SolverError(
+                f"{solution.heat_in:.4g} W heat the chip to {new.max():.0f} K before any leakage grows: lower power.sources or"
+                f" workload.rate, {'write less often, ' if powers['write'].any() else ''}or cool better"
+            )
+        change = float(np.abs(new - field).max())
+        runaway.check(periphery, warmed)
+        heat = Heat(solution, new, powers, rate, iteration, change, activities, upkeep)
+        return Pass(heat, change, _HeatTrial(new, warmed, solution.field.values, solution.heat_in, iteration + 1))
+
+    first = _HeatTrial(start, start.mean(axis=(1, 2)), None, total_power(chip.sources), 1)
+    until = Until(limits.tolerance, limits.iterations)
+    return fixed_point(first, once, until, what="temperature, leakage and conductance", unit="K").answer

@@ -1,0 +1,187 @@
+"""Temperature over time for the powers of a chip, as output variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from stack3d import record
+from stack3d.chip import Chip
+from stack3d.errors import DeckError, Problem
+from stack3d.heat import Heat, channel_runs, film_laws, power_schedule, thermal_values
+from stack3d.layout import Floats, HeatSource
+from stack3d.record import Record
+from stack3d.schema import AccuracyDeck, TransientDeck
+from stack3d.thermal import (
+    Box,
+    HeatProblem,
+    Place,
+    PowerSchedule,
+    Probe,
+    SolidBackend,
+    ThermalSolution,
+    TransientResult,
+    TransientSystem,
+    integrate,
+    integrate_fixed,
+    periodic_state,
+)
+
+CONTINUED = 2.0**-4
+"""First step of a stretch in which no power changes, as a share of it."""
+OF_PROMISE = 0.3
+"""Local error of a step as a share of the largest change so far, over the error that the profile promises."""
+LEAST = 1e-5
+"""Local error below which no step is cut. [K]"""
+
+
+def tolerances(deck: TransientDeck, promise: float) -> tuple[float, float]:
+    """Local error of a step: absolute [K], and as a share of the largest change so far; the larger of the two counts."""
+    if deck.tolerance is None:
+        return LEAST, OF_PROMISE * promise
+    return deck.tolerance.kelvin or LEAST, deck.tolerance.share or 0.0
+
+
+def with_smaller_steps(deck: TransientDeck, promise: float, cut: float) -> TransientDeck:
+    """The same with a `cut`-th of the local error, and a fixed step that goes with it: errors of steps are of order 3."""
+    kelvin, share = tolerances(deck, promise)
+    tolerance = AccuracyDeck.model_construct(kelvin=None if share else kelvin / cut, share=share / cut if share else None)
+    return deck.model_copy(update={"tolerance": tolerance, "step": deck.step and deck.step / cut ** (2 / 3)})
+
+
+def schedule_of(chip: Chip, deck: TransientDeck, state: Heat | None) -> tuple[tuple[HeatSource, ...], PowerSchedule]:
+    """All heat sources and their powers over time; raises DeckError for a duty on top of a trace."""
+    sources, schedule = power_schedule(chip, state)
+    if deck.duty is None:
+        return sources, schedule
+    if schedule.period is not None:
+        raise DeckError(Problem("transient.duty", "the power follows a trace already; leave one of the two out"))
+    powers = schedule.powers[0]
+    return sources, PowerSchedule(np.array([0.0, deck.duty.on]), np.array([powers, 0 * powers]), deck.duty.period)
+
+
+def stretch(schedule: PowerSchedule, begin: float, end: float) -> PowerSchedule:
+    """The part of a schedule between two times, counted from the first."""
+    parts = [(max(a, begin), powers) for a, b, powers in schedule.intervals(end) if b > begin]
+    return PowerSchedule(np.array([a - begin for a, _ in parts]), np.array([powers for _, powers in parts]))
+
+
+def over_time(
+    chip: Chip, deck: TransientDeck, solid: SolidBackend, state: Heat | None = None
+) -> tuple[Record, ThermalSolution, HeatProblem]:
+    """Variables of ``/thermal`` with time first, the hottest of the states, and the problem with its films.
+
+    With a workload, `state` is its steady heat: what goes with the rate follows the trace, leakage stays as it is there.
+
+    Steps run on the matrix of `solid`, whichever backend that is.
+
+    Parameters
+    ----------
+    chip : Chip
+    deck : TransientDeck
+        The chip's own.
+    solid : SolidBackend
+    state : Heat, optional
+
+    Raises
+    ------
+    DeckError
+        For a periodic steady state without power that repeats.
+    SolverError
+        When a step cannot meet its tolerance, or the periodic state is not found.
+    """
+    places: list[Place] = [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
+    sources, schedule = schedule_of(chip, deck, state)
+    places += [Box(source.layer, source.extent) for source in sources]
+    problem = solid.problem
+    laws, runs = film_laws(chip.scenario.cooling, problem), channel_runs(problem.stack)
+    profile = chip.scenario.solver
+    system = solid.system(sources, places, rtol=profile.linear.tolerance, laws=laws, runs=runs)
+    times = np.array(deck.times)
+    ambient = chip.scenario.cooling.ambient
+    allowed = tolerances(deck, profile.error_promise)
+    begun = _periodic if deck.periodic else _marched
+    state_at = begun(system, schedule, deck, ambient, allowed)
+    rows: list[Record] = []
+    hottest, worst = -np.inf, list[tuple[ThermalSolution, HeatProblem]]()
+    counts: dict[str, Any] = {}
+    for now in times:
+        result = state_at(float(now))
+        for name, value in result.statistics.items():
+            counts[name] = counts.get(name, 0) + value if name in ("steps", "rejected") else value
+        powers = next(p for a, b, p in schedule.intervals(np.inf) if a <= now < b or b == now)
+        power = float(powers.sum())
+        boundary = system.boundary(result.state)
+        outlets = {name: values[:, -1] for name, values in boundary.coolant.items()}
+        left = sum(boundary.heat.values())
+        powered = [replace(source, power=float(watts)) for source, watts in zip(sources, powers)]
+        field = problem.bent(result.field, powered, boundary.pushed, boundary.heat)
+        solution = ThermalSolution(field, power + boundary.pushed, left, boundary.heat, dict(counts), outlets)
+        row = thermal_values(chip, solution)
+        del row["thermal/heat_balance_error"]  # heat is stored, so in is not out
+        rows.append(row)
+        peak = float(row["thermal/layer_temperature_max"].max())
+        if not peak <= hottest:
+            hottest, worst = peak, [(solution, problem.with_films(boundary.films))]
+    ((solution, cooled),) = worst
+    return record.over_time(rows, times), replace(solution, statistics=dict(counts)), cooled
+
+
+def _marched(
+    system: TransientSystem,
+    schedule: PowerSchedule,
+    deck: TransientDeck,
+    initial: float | Floats,
+    allowed: tuple[float, float],
+) -> Callable[[float], TransientResult]:
+    """Marches on from output to output."""
+    state = initial if isinstance(initial, np.ndarray) else system.start(initial if deck.initial is None else deck.initial)
+    first, last = state, 0.0
+
+    def state_at(now: float) -> TransientResult:
+        nonlocal state, last
+        if now == last:
+            return TransientResult(np.array([now]), np.empty((1, 0)), state, system.field(state), {"scheme": "TR-BDF2"})
+        part = stretch(schedule, last, now)
+        if deck.step is not None:
+            result = integrate_fixed(system, part, deck.step, now - last, initial=state)
+        else:
+            changes = part.times.size > 1 or last == 0.0
+            share = 2.0**-12 if changes else CONTINUED
+            kelvin, relative = allowed
+            result = integrate(
+                system,
+                part,
+                [now - last],
+                initial=state,
+                tolerance=kelvin,
+                relative=relative,
+                origin=first,
+                first_share=share,
+            )
+        state, last = result.state, now
+        return result
+
+    return state_at
+
+
+def _periodic(
+    system: TransientSystem, schedule: PowerSchedule, deck: TransientDeck, ambient: float, allowed: tuple[float, float]
+) -> Callable[[float], TransientResult]:
+    """Exact by modes where there are any, else marched from the state that a period gives back."""
+    if schedule.period is None:
+        raise DeckError(Problem("transient.periodic", "the power does not repeat; give a duty or a trace"))
+    if (exact := system.exact) is not None:
+        return lambda now: exact.periodic(schedule, [now])
+    first, periods = periodic_state(system, schedule, tolerance=allowed[0], relative=allowed[1])
+    kelvin = max(allowed[0], allowed[1] * system.size(first - system.start(ambient)))
+    march = _marched(system, schedule, deck, first, (kelvin, 0.0))
+
+    def state_at(now: float) -> TransientResult:
+        result = march(now)
+        return replace(result, statistics={**result.statistics, "periods": periods})
+
+    return state_at

@@ -1,0 +1,243 @@
+"""How far a solution is off by its mesh and by its steps in time, estimated on another mesh and with other steps."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from stack3d.chip import Chip, ComputingChip
+from stack3d.errors import ValidityWarning
+from stack3d.fields import is_temperature
+from stack3d.heat import (
+    HOW,
+    Answers,
+    AnyKind,
+    Backends,
+    Heat,
+    Judged,
+    channel_runs,
+    compared,
+    heat_sources,
+    kind_of,
+    means_in,
+    meshed,
+    surroundings,
+    thermal_values,
+)
+from stack3d.heat.time import over_time, with_smaller_steps
+from stack3d.layout import Floats, HeatSource
+from stack3d.schema import TransientDeck
+from stack3d.thermal import ThermalSolution
+
+SWING = 1.25
+"""Error of a peak over how far its node stands out of values that zigzag."""
+ENOUGH = 1e-8
+"""Relative residual of each step of a march that an error is taken from."""
+SAME = {
+    "layer_temperature_high": "layer_temperature_max",
+    "tile_temperature_low": "tile_temperature",
+    "tile_temperature_high": "tile_temperature",
+    "tile_temperature_working": "tile_temperature",
+    "tile_temperature_history": "tile_temperature",
+}
+"""Variables that have the error of another one, whose mesh and places they share."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimated error.
+
+    Parameters
+    ----------
+    value : float or ndarray
+        NaN when there is none. [K]
+    how : str
+        In a sentence.
+    parts : mapping of str to ndarray
+        Share of elements ``across`` the plane, of their height (``upright``) and of ``steps`` in time, as far as they were told
+        apart. [K]
+    """
+
+    value: Any
+    how: str
+    parts: Mapping[str, Floats] = field(default_factory=dict)
+
+
+Estimates = dict[str, Estimate]
+"""By output variable, ``thermal/…_error``."""
+
+
+def answers(chip: Chip, solution: ThermalSolution) -> Answers:
+    """Every temperature of `thermal_values`, and means of tiles."""
+    found = _temperatures(thermal_values(chip, solution, outside=False))
+    if isinstance(chip, ComputingChip):
+        places = chip.computer.places
+        means = [solution.field.box_means(layer, [box])[0] for layer, box in places]
+        found["thermal/tile_temperature"] = np.array(means)
+    return found
+
+
+def of_state(chip: ComputingChip, state: Heat, backends: Backends, values: Mapping[str, Any]) -> Estimates:
+    """`of_mesh` of a chip with a workload, with the powers of a thermal state, for all of its output variables.
+
+    Parameters
+    ----------
+    chip : ComputingChip
+    state : Heat
+    backends : Backends
+    values : mapping
+        Output variables of the run.
+    """
+    found = of_mesh(chip, state.solution, backends, heat_sources(chip, state.powers, state.rate))
+    return {**found, **_spread(values, found)}
+
+
+def _spread(values: Mapping[str, Any], found: Estimates) -> Estimates:
+    """Errors of the first epoch for all epochs, and for variables that share a place."""
+    out = {}
+    for path, value in values.items():
+        name = path.removeprefix("thermal/")
+        error = found.get(f"thermal/{SAME.get(name, name)}_error")
+        if error is not None and is_temperature(path):
+            out[f"{path}_error"] = replace(error, value=np.broadcast_to(error.value, np.shape(value)).copy())
+    return out
+
+
+def _bounded(chip: Chip, values: Mapping[str, Any], errors: Answers) -> Answers:
+    """Errors that are no less than what shows in the values alone: peaks that swing, and what no heat can have cooled."""
+    out = dict(errors)
+    if (swing := values.get("thermal/layer_overshoot")) is not None:
+        tiers = [chip.stack.index[layer.name] for layer in chip.stack.with_role("rram")]
+        for name, of_peaks in (("thermal/layer_temperature_max", swing), ("thermal/temperature_max", swing[..., tiers])):
+            if name in out:
+                out[name] = out[name] + SWING * of_peaks
+    coldest = coldest_around(chip)
+    return {n: np.maximum(e, np.nan_to_num(coldest - values[n], nan=0.0, neginf=0.0)) for n, e in out.items()}
+
+
+def coldest_around(chip: Chip) -> float:
+    """Temperature that nothing can be below, by the maximum principle; minus infinity where heat is taken out. [K]"""
+    cooling, transient = chip.scenario.cooling, chip.scenario.transient
+    faces = cooling.conditions.values()
+    if any(source.power < 0 for source in chip.sources) or any((face.flux or 0.0) < 0 for face in faces):
+        return -np.inf
+    found = [surroundings(face, cooling.ambient) for face in faces if face.is_cooled]
+    found += [run.channels.inlet_temperature for run in channel_runs(chip.stack)]
+    if transient is not None:
+        found.append(cooling.ambient if transient.initial is None else transient.initial)
+    return min(found)
+
+
+def _kept(backends: Backends, away: int) -> Backends:
+    """Where the solver of a mesh so many meshes away is kept."""
+    for _ in range(away):
+        backends = backends.coarse
+    return backends
+
+
+def _stated(judged: Judged) -> Estimates:
+    errors, how = judged.errors, judged.how
+    largest = max((float(np.nanmax(errors[name], initial=0.0)) for name in means_in(errors)), default=float("nan"))
+    parts = {name: {part: found[name] for part, found in judged.parts.items()} for name in errors}
+    each = {f"{name}_error": Estimate(error, how, parts[name]) for name, error in errors.items()}
+    return {**each, "thermal/discretisation_error": Estimate(largest, how)}
+
+
+def _none(own: Answers) -> Estimates:
+    return _stated(Judged({name: np.full(value.shape, np.nan) for name, value in own.items()}, HOW["too_large"], {})) | {
+        "thermal/discretisation_error": Estimate(float("nan"), HOW["too_large"])
+    }
+
+
+def of_mesh(
+    chip: Chip, solution: ThermalSolution, backends: Backends, sources: Sequence[HeatSource] | None = None
+) -> Estimates:
+    """Errors of every temperature of a steady solution by its mesh, by output variable.
+
+    Parameters
+    ----------
+    chip : Chip
+    solution : ThermalSolution
+    backends : Backends
+        Keeps the solver of the other mesh from case to case, its `coarse` those of further ones.
+    sources : sequence of HeatSource, optional
+        Those of the solution; absent = the explicit ones.
+    """
+
+    def solve(other: Chip, body: AnyKind, away: int) -> Answers:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ValidityWarning)  # the run itself has said it
+            backend = _kept(backends, away).of(other.scenario, chip.stack, body)
+            return answers(chip, backend.solve(chip.sources if sources is None else sources))
+
+    own = answers(chip, solution)
+    found = kind_of(chip.scenario).judged(chip, own, solve)
+    if found is None:
+        return _none(own)
+    names = [layer.name for layer in chip.stack.layers]
+    seen = {**own, "thermal/layer_overshoot": np.array([solution.field.overshoot(name) for name in names])}
+    return _stated(replace(found, errors=_bounded(chip, seen, found.errors)))
+
+
+def of_march(
+    chip: Chip, deck: TransientDeck, values: Mapping[str, Any], backends: Backends, state: Heat | None = None
+) -> Estimates:
+    """Errors of a run over time by its mesh and by its steps, by output variable.
+
+    Marches on other meshes, with the steps asked for, and on the coarsest with smaller ones: an eighth of the tolerance halves
+    them, and of errors of second order the difference is three quarters. A fixed step is cut in four, because it is rounded to
+    a whole number between two changes of power. A mesh of the user's own is compared with what `of_mesh` compares it with.
+
+    Parameters
+    ----------
+    chip : Chip
+    deck : TransientDeck
+        The chip's own.
+    values : mapping
+        Output variables of the run.
+    backends : Backends
+    state : Heat, optional
+        As `over_time` has it.
+    """
+    smaller = with_smaller_steps(deck, chip.scenario.solver.error_promise, 8.0)
+
+    def march(other: Chip, body: AnyKind, away: int, steps: TransientDeck = deck) -> Answers:
+        solver = other.scenario.solver
+        linear = solver.linear.model_copy(update={"tolerance": max(solver.linear.tolerance, ENOUGH)})
+        rough = solver.model_copy(update={"linear": linear})
+        scenario = other.scenario.model_copy(update={"transient": steps, "solver": rough})
+        solid = _kept(backends, away).solid(scenario, chip.stack, body)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ValidityWarning)
+            return _temperatures(over_time(replace(other, scenario=scenario), steps, solid, state)[0])
+
+    own = _temperatures(values)
+    found, how = kind_of(chip.scenario).judged(chip, own, march), HOW["smaller_steps"]
+    if found is None or found.rough is None:
+        begun = own, march(chip, meshed(chip), 0, smaller)
+    else:
+        rough = found.rough
+        begun, how = (
+            (rough.answers, march(rough.chip, rough.body, rough.away, smaller)),
+            f"{how}, on elements of twice the size",
+        )
+    by_steps = compared(own, {"steps": (4 / 3, *begun)})
+    time_error = max(float(np.nanmax(by_steps[name])) for name in means_in(by_steps))
+    if found is None:
+        stated = _none(own)
+    else:
+        stated = _stated(found)
+        errors = _bounded(chip, values, {name: found.errors[name] + by_steps[name] for name in own})
+        for name, error in errors.items():
+            parts = {**stated[f"{name}_error"].parts, "steps": by_steps[name]}
+            stated[f"{name}_error"] = Estimate(error, "that of the mesh and that of the steps, one on top of the other", parts)
+    return {**stated, "thermal/time_error": Estimate(time_error, how)}
+
+
+def _temperatures(values: Mapping[str, Any]) -> Answers:
+    """Those that an error is stated of."""
+    return {name: np.asarray(value) for name, value in values.items() if is_temperature(name)}

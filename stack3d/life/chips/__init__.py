@@ -1,0 +1,25 @@
+"""Chips through time: their cells, what keeps them accurate, how they are read out."""
+
+from stack3d.life.chips.epochs import elapse, programmed
+from stack3d.life.chips.policy import Passive, Policy, around, chosen_policies, periodic, policies
+from stack3d.life.chips.population import Bill, Life, Loose, Population, Totals
+from stack3d.life.chips.readings import Reading, read_out, reference_rng
+
+__all__ = [
+    "Bill",
+    "Life",
+    "Loose",
+    "Passive",
+    "Policy",
+    "Population",
+    "Reading",
+    "Totals",
+    "around",
+    "chosen_policies",
+    "elapse",
+    "periodic",
+    "policies",
+    "programmed",
+    "read_out",
+    "reference_rng",
+]
