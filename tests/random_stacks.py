@@ -24,6 +24,9 @@ Box = tuple[float, float, float, float]
 AMBIENT = 300.0
 MESH = {"lateral": 8, "per_source": 4, "per_layer": 2, "aspect": 2, "refinement": 4, "growth": 0.5}
 
+OVER_TIME = {"lateral": 4, "per_source": 2, "per_layer": 1, "aspect": 4, "refinement": 2, "growth": 1}
+"""Fewer elements for heat over time, which takes many steps."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -56,7 +59,7 @@ class Stack:
     film: float
     probe: tuple[float, float]
 
-    def tree(self, unit: str = "mm", backend: str = "tensor", **more: Any) -> Tree:
+    def tree(self, unit: str = "mm", backend: str = "tensor", mesh: Tree = MESH, **more: Any) -> Tree:
         """As a scenario."""
         scale = {"mm": 1.0, "um": 1000.0}[unit]
 
@@ -88,7 +91,7 @@ class Stack:
             "power": {"sources": sources},
             "cooling": {"top": {"film_coefficient": f"{self.film!r} W/m^2/K"}, "ambient": f"{AMBIENT} K"},
             "probes": [{"name": "p", "layer": f"l{heated}", "x": length(self.probe[0]), "y": length(self.probe[1])}],
-            "solver": {"backend": backend, "mesh": MESH, "error_promise": 0.05},
+            "solver": {"backend": backend, "mesh": mesh, "error_promise": 0.05},
             **more,
         }
 
@@ -263,12 +266,12 @@ def faults_over_time(stack: Stack) -> Iterator[str]:
     power = sum(s.watts for s in stack.sources)
     span = float(f"{capacity.sum() / power:.3g}")  # a kelvin
     outputs = [f"{span * share!r} s" for share in (0.01, 0.1, 1.0)]
-    found = solved(closed.tree(transient={"until": outputs[-1], "outputs": outputs}))
+    found = solved(closed.tree(mesh=OVER_TIME, transient={"until": outputs[-1], "outputs": outputs}))
     stored = (found["thermal/layer_temperature_mean"] - AMBIENT) @ capacity
     put = power * span * np.array([0.01, 0.1, 1.0])
     if np.abs(stored / put - 1).max() > 1e-5:
         yield f"energy over time: {stored / put}"
-    base = solved(stack.tree())
+    base = solved(stack.tree(mesh=OVER_TIME))
     yield from _periodic_faults(stack, base, float(capacity.sum() / (stack.film * area)))
 
 
@@ -277,7 +280,9 @@ def _periodic_faults(stack: Stack, base: dict[str, Any], constant: float) -> Ite
     period = float(f"{constant:.3g}")
     duty = {"period": f"{period!r} s", "on": f"{0.5 * period!r} s"}
     times = [f"{share * period!r} s" for share in (0.2, 0.7)]
-    found = solved(stack.tree(transient={"until": f"{period!r} s", "outputs": times, "duty": duty, "periodic": True}))
+    found = solved(
+        stack.tree(mesh=OVER_TIME, transient={"until": f"{period!r} s", "outputs": times, "duty": duty, "periodic": True})
+    )
     for name in PEAKS[1:]:
         value, error = found[f"thermal/{name}"], found[f"thermal/{name}_error"]
         gap = np.abs(value.sum(axis=0) - AMBIENT - base[f"thermal/{name}"])

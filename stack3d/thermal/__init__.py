@@ -3,6 +3,7 @@
 from stack3d.thermal.analytic.series import CosineSeries
 from stack3d.thermal.backend import SolidBackend, ThermalBackend, ThermalSolution
 from stack3d.thermal.column_problem import ColumnProblem
+from stack3d.thermal.cooling import ducts
 from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.cooling.coolant import CoolantBackend
 from stack3d.thermal.cooling.settled import SettledBackend
@@ -44,6 +45,7 @@ __all__ = [
     "TransientResult",
     "TransientSystem",
     "cauer",
+    "ducts",
     "foster",
     "integrate",
     "integrate_fixed",

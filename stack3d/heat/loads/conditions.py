@@ -9,8 +9,7 @@ import numpy as np
 
 from stack3d.layout import ChannelPart, Channels, Rectangle, Stack, Surface
 from stack3d.schema import CoolingDeck, FaceDeck
-from stack3d.thermal import ChannelRun, Face, FilmLaw, HeatProblem
-from stack3d.thermal.cooling import ducts
+from stack3d.thermal import ChannelRun, Face, FilmLaw, HeatProblem, ducts
 
 FIRST_RISE = 20.0
 """Rise of a face over ambient at which a film that follows its temperature begins. [K]"""
