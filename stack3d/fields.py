@@ -183,8 +183,18 @@ _ALL = (
         "s",
         "refresh interval that holds mean accuracy within the stated loss of fresh chips; NaN = none needed",
     ),
-    _f("reliability/hold_endurance", "", "s", "time until Miner's sum of the hottest cells reaches 1 at that interval"),
-    _f("reliability/endurance_left", "", "s", "time that the layer worn most endures after the run at that interval"),
+    _f(
+        "reliability/hold_endurance",
+        "",
+        "s",
+        "time until Miner's sum of the hottest cells reaches 1 at that interval; NaN = none",
+    ),
+    _f(
+        "reliability/endurance_left",
+        "",
+        "s",
+        "time that the layer worn most endures after the run at that interval; NaN = none",
+    ),
     _f("reliability/temperature_levels", "time", "1", "temperatures that stand for a period of the power in the ageing laws"),
     _f(
         "mvm/accuracy",
@@ -235,7 +245,12 @@ _ALL = (
     _f("mvm/accuracy_without_layer_error", "network_layer", "1", "standard error over chips of what the layer gives back"),
     _f("mvm/accuracy_band", "band time sample", "1", "accuracy_mean at the ends and the middle of the device's bands"),
     _f("mvm/accuracy_draws", "posterior_draw time", "1", "accuracy_mean of draws of the device's posterior, mean over chips"),
-    _f("reliability/hold_interval_band", "band", "s", "hold interval at the ends and the middle of the bands, or of the draws"),
+    _f(
+        "reliability/hold_interval_band",
+        "band",
+        "s",
+        "hold interval at the ends and the middle of the bands, or of the draws; NaN = none",
+    ),
     _f("mvm/time_to_accuracy_loss_band", "band sample", "s", "time to the stated loss at the ends and the middle of the bands"),
     _f(
         "mvm/time_to_accuracy_loss",

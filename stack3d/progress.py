@@ -172,9 +172,34 @@ def observer_for(kind: str, prefix: str = "") -> Observer:
     return Bars(prefix) if kind == "bar" else PlainLines(prefix) if kind == "plain" else Silent()
 
 
+class Waiting:
+    """Tells who waits for an answer how far it is: nothing in the first seconds, then a line every few.
+
+    Parameters
+    ----------
+    stream : text stream, optional
+        Standard error by default.
+    patience : float
+        Time without a word. [s]
+    """
+
+    def __init__(self, stream: TextIO | None = None, patience: float = 2.0) -> None:
+        self.stream, self.patience = stream or sys.stderr, patience
+        self._last = time.monotonic()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Print how much of it is done when the last word is long ago."""
+        now = time.monotonic()
+        if now - self._last >= self.patience:
+            self._last = now
+            print(f"{what}: {100 * done / total:.0f} %", file=self.stream, flush=True)
+
+
 def time_left(seconds: float) -> str:
-    """Text such as ``1 h 05 min``, ``2 min 10 s`` or ``8 s``."""
+    """Text such as ``3 days``, ``1 h 05 min``, ``2 min 10 s`` or ``8 s``."""
     whole = round(seconds)
+    if whole >= 2 * 86_400:
+        return f"{whole / 86_400:.3g} days"
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
@@ -19,7 +20,14 @@ MOST_NODES = 200_000
 MOST_DIGITS = 40
 """Of a whole number."""
 
+EVENTS_TOLD = 20_000
+"""Events of the parser from one call of `WATCHED` to the next; no usual deck has as many."""
+
 FileLine = tuple[str, int | None]
+Watch = Callable[[str, int, int], None]
+"""Told what is read, how many characters of it are done, and of how many."""
+WATCHED: ContextVar[Watch | None] = ContextVar("WATCHED", default=None)
+"""Who is told how far a long text is read; nobody unless a command sets it."""
 
 
 class Mapping(dict[str, Any]):
@@ -244,6 +252,15 @@ class _Builder:
         top.merged += listed
 
 
+def _told(events: Iterator[Any], file: str, length: int) -> Iterator[Any]:
+    """The events, and now and then a word to who watches."""
+    watch = WATCHED.get()
+    for n, event in enumerate(events):
+        if watch is not None and n % EVENTS_TOLD == EVENTS_TOLD - 1:
+            watch(f"reading {file}", event.end_mark.index, length)
+        yield event
+
+
 def parsed(text: str, file: str) -> Any:
     """Parse YAML 1.2 text within the limits above; aliases share their values.
 
@@ -261,7 +278,8 @@ def parsed(text: str, file: str) -> Any:
         line = text.count("\n", 0, bad.start()) + 1
         raise DeckError(Problem("", f"the character U+{ord(bad[0]):04X} is no part of a text", file, line))
     try:
-        return _Builder(file).build(YAML(typ="safe", pure=True).parse(StringIO(text)))
+        events = YAML(typ="safe", pure=True).parse(StringIO(text))
+        return _Builder(file).build(_told(events, file, len(text)))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = mark.line + 1 if mark is not None else None

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.case.duration import time_told, warning_of
 from stack3d.case.physics import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
@@ -190,6 +191,7 @@ class _Case:
         with clock("build"):
             body = meshed(chip)
         unknowns, told = body.unknowns(chip.stack, scenario.solver.order), body.facts(scenario.solver)
+        told["takes"] = time_told(chip, body)
         self.observer.stage("mesh", layers=len(chip.stack.layers), unknowns=unknowns, solves=solves_of(chip), **told)
         with clock("mesh"):
             backend = backends.of(scenario, chip.stack, body)
@@ -276,6 +278,9 @@ def _run(
         plan = chosen_policies(chip.computer) if isinstance(chip, ComputingChip) else ()
         check_mesh(scenario)
         check_size(chip)
+    if (text := warning_of(chip)) is not None:
+        observer.stage("warning", case=text)
+        warnings.warn(ValidityWarning(f"the case {text}"), stacklevel=2)
     case = _Case(plan, backends, observer, clock, resume, key)
     lines: tuple[str, ...] = ()
     follows = isinstance(chip, ComputingChip) and until is None and scenario.transient is None

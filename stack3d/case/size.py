@@ -33,7 +33,7 @@ def terms_of(chip: Chip) -> dict[str, float]:
         found["solver.mesh"] = wanted
         if scenario.impedance is not None:
             found["impedance"] = ANSWERS * len(chip.sources) * wanted
-    times = _times(chip)
+    times = instants_of(chip)
     n_tiers = scenario.geometry.tiers.repeat if scenario.geometry.tiers else 1
     found["tier_map"] = COPIES * NUMBER * times * n_tiers * math.prod(scenario.tier_map)
     if scenario.maps is not None:
@@ -63,7 +63,7 @@ def solves_of(chip: Chip) -> int:
     """Solves of the mesh that a case takes at least: one per epoch, or step of a transient; the error takes as many again."""
     transient = chip.scenario.transient
     if transient is None:
-        return _times(chip)
+        return instants_of(chip)
     if transient.step is not None:
         return math.ceil(transient.until / transient.step)
     switches = (
@@ -80,7 +80,7 @@ def told(chip: Chip) -> str:
     return f"about {memory.size(total)} of memory beyond the program ({parts}), at least {solves_of(chip)} solves"
 
 
-def _times(chip: Chip) -> int:
+def instants_of(chip: Chip) -> int:
     """Instants that maps are kept of."""
     scenario = chip.scenario
     if scenario.transient is not None:

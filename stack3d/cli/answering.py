@@ -139,13 +139,18 @@ def validate(
 ) -> None:
     """Report every mistake of every scenario, one line each; of a large study of a part of its cases."""
     from stack3d import study
+    from stack3d.progress import Waiting
+    from stack3d.yamltree import WATCHED
 
     limit_memory(memory)
+    WATCHED.set(Waiting())
     bad = False
     for path in scenarios:
         for found in study.checked(path, parsed(overrides), every=every):
             if found.error is None:
                 typer.echo(f"ok: {found.label}")
+                if found.warning is not None:
+                    typer.echo(f"warning: {found.label} {found.warning}", err=True)
             else:
                 fail(str(found.error))
                 bad = True
@@ -158,9 +163,10 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     """Print the resolved deck, the stack and the size of the mesh."""
     from stack3d import decks, results
     from stack3d.case import check
+    from stack3d.case.duration import time_told
     from stack3d.case.size import told
     from stack3d.chip import ComputingChip
-    from stack3d.heat.meshing import describe
+    from stack3d.heat.meshing import describe, meshed
 
     case = decks.load(scenario, parsed(overrides))
     with case.located():
@@ -170,7 +176,8 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
         typer.echo(f"# set {override}")
     typer.echo(f"\n# content hash {case.digest()[:12]}\n")
     _tell_layers(chip)
-    typer.echo(f"\nmesh: {describe(chip)}\ntakes: {told(chip)}")
+    body = meshed(chip)
+    typer.echo(f"\nmesh: {describe(chip, body)}\ntakes: {told(chip)}\ntime: {time_told(chip, body)}")
     if isinstance(chip, ComputingChip):
         _tell_mapping(chip.computer)
 

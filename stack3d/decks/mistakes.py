@@ -98,10 +98,10 @@ def _keys_at(model: Any, path: Sequence[str | int]) -> list[str]:
     """Keys allowed at a path below a model, found by walking its annotations."""
     from typing import get_args
 
-    from stack3d.schema.base import DeckModel, names_of
+    from stack3d.schema.base import Described, names_of
 
     def models_in(annotation: Any) -> list[Any]:
-        if isinstance(annotation, type) and issubclass(annotation, DeckModel):
+        if isinstance(annotation, type) and issubclass(annotation, Described):
             return [annotation]
         return [m for a in get_args(annotation) for m in models_in(a)]
 

@@ -74,12 +74,13 @@ def conjugate_gradient(
         p *= rho / before if count else 0.0
         p += z
         q = operator(p)
-        step = rho / inner(p, q)
+        turn = inner(p, q)
+        step = rho / turn if turn else np.nan
         x += step * p
         q *= step
         r -= q
         residual = norm(r) / scale
-        if not np.isfinite(residual):
+        if not (rho and np.isfinite(residual)):
             raise SolverError(
                 f"conjugate gradients: the residual is no number after {count + 1} iterations; check properties and power"
             )

@@ -80,6 +80,9 @@ def build_stack(geometry: GeometryDeck) -> Stack:
         if key not in known:  # those of repeated tiers are the same
             known[key] = _blocks(key, name, deck, extent, problems)
         z = layers[-1].z1 if layers else 0.0
+        if z + deck.thickness == z:
+            text = f"layer {name!r} of {deck.thickness:g} m vanishes at a height of {z:g} m"
+            problems.append(Problem(f"{key}.thickness", text))
         made = _filled(key, name, deck, extent, known[key], problems)
         material = material_of(deck.material, deck.thickness)
         layers.append(Layer(name, z, z + deck.thickness, extent, material, deck.contact_resistance, tier, deck.role, *made))

@@ -10,7 +10,6 @@ import numpy as np
 from stack3d.chip import Chip
 from stack3d.fields import Output, registered
 from stack3d.heat.loads import channel_runs, hydraulics
-from stack3d.layout import Rectangle
 from stack3d.record import Record
 from stack3d.thermal import ThermalSolution
 
@@ -80,7 +79,7 @@ def _put_tiers(chip: Chip, solution: ThermalSolution, peaks: Peaks, record: Reco
         return
     (nx, ny), field = chip.scenario.tier_map, solution.field
     record.along("tier", range(len(tiers)))
-    _along_boxes(record, chip.stack.layer(tiers[0]).extent, x=nx, y=ny)
+    _along_boxes(record, chip, tiers[0], x=nx, y=ny)
     record.put("thermal/temperature", [field.map(n, nx, ny) for n in tiers])
     record.put("thermal/temperature_max", [peaks[n][0] for n in tiers])
     record.put("thermal/temperature_mean", [field.layer_mean(n) for n in tiers])
@@ -95,12 +94,13 @@ def _put_probes_and_maps(chip: Chip, solution: ThermalSolution, record: Record) 
     if maps:
         nx, ny = maps.grid
         record.along("map_layer", maps.layers)
-        _along_boxes(record, chip.stack.layer(maps.layers[0]).extent, map_x=nx, map_y=ny)
+        _along_boxes(record, chip, maps.layers[0], map_x=nx, map_y=ny)
         record.put("thermal/map_temperature", [field.map(n, nx, ny) for n in maps.layers])
 
 
-def _along_boxes(record: Record, box: Rectangle, **counts: int) -> None:
-    """Coordinates of the centres of equal boxes, first along x, then along y. [m]"""
+def _along_boxes(record: Record, chip: Chip, layer: str, **counts: int) -> None:
+    """Coordinates of the centres of equal boxes of a layer, first along x, then along y. [m]"""
+    box = chip.stack.layer(layer).extent
     for (name, count), (low, high) in zip(counts.items(), ((box.x0, box.x1), (box.y0, box.y1))):
         record.along(name, low + (np.arange(count) + 0.5) * (high - low) / count)
 

@@ -58,6 +58,11 @@ class Described(BaseModel):
         return {key: of[0] for key, of in texts.items() if of}
 
     @classmethod
+    def annotation_of(cls, key: str) -> Any:
+        """Annotation of what stands under a key; None where nothing does."""
+        return cls.model_fields[key].annotation if key in cls.model_fields else None
+
+    @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         made = handler(schema)
         keys = handler.resolve_ref_schema(made).get("properties", {})
@@ -75,11 +80,6 @@ class DeckModel(Described):
     """Where the numbers beside it come from."""
     assumed: str | None = None
     """Why the numbers beside it are assumed."""
-
-    @classmethod
-    def annotation_of(cls, key: str) -> Any:
-        """Annotation of what stands under a key; None where nothing does."""
-        return cls.model_fields[key].annotation if key in cls.model_fields else None
 
 
 class RegisteredKeys(DeckModel):
@@ -240,6 +240,7 @@ Count = Annotated[int, BeforeValidator(bare), AfterValidator(_countable), WithJs
 
 def names_of(model: type[BaseModel]) -> list[str]:
     """Keys that a model allows, provenance keys last."""
-    own = [n for n in model.model_fields if n not in ("source", "assumed")]
+    keys = [field.alias or name for name, field in model.model_fields.items()]
+    own = [key for key in keys if key not in ("source", "assumed")]
     registered = [n for n in model.registry if n not in own] if issubclass(model, RegisteredKeys) else []
-    return [*own, *registered, "source", "assumed"]
+    return [*own, *registered, *(key for key in ("source", "assumed") if key in keys)]

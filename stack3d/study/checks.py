@@ -12,16 +12,20 @@ from typing import Any
 import numpy as np
 
 from stack3d.case import check
+from stack3d.case.duration import warning_of
 from stack3d.decks import Case, files
 from stack3d.errors import DeckError
 from stack3d.study.expect import mistakes
 from stack3d.study.plan import StudyDraft
 from stack3d.study.points import KeyValue, Point
+from stack3d.yamltree import WATCHED
 
 MOST_VALUES = 30_000
 """Values of decks, spelled out, that are checked of a study: those of 50 cases of a chip, of 250 small thermal ones."""
 BYTES = 200
 """Of files that a case reads, which count as a value."""
+CASES_TOLD = 100
+"""Cases from one word on how far the check is to the next."""
 TRIES = 20
 """Combinations asked for a value until one is not dropped."""
 
@@ -34,10 +38,13 @@ class Checked:
     ----------
     label : str
     error : DeckError or None
+    warning : str or None
+        What there is to say of a case without mistakes.
     """
 
     label: str
     error: DeckError | None = None
+    warning: str | None = None
 
 
 def checked(path: str | Path, overrides: Sequence[KeyValue] = (), *, every: bool = False) -> Iterator[Checked]:
@@ -66,18 +73,20 @@ def _checked(draft: StudyDraft, every: bool) -> Iterator[Checked]:
     is_large = len(draft.points) > most
     told: set[str] = set()
     n = n_wrong = 0
-    point = None
-    for point in islice(_chosen(draft), most) if is_large else draft:
+    point, watch = None, WATCHED.get()
+    for looked, point in enumerate(islice(_chosen(draft), most) if is_large else draft):
+        if watch is not None and looked % CASES_TOLD == CASES_TOLD - 1:
+            watch(f"checking {draft.name}", looked, min(most, len(draft.points)))
         if point.dropped is not None:
             continue
         n += 1
-        error = _mistakes(draft, point)
+        error, warning = _mistakes(draft, point)
         n_wrong += error is not None
         if error is not None and str(error) not in told:
             told.add(str(error))
             yield Checked(draft.label(point), error)
         elif error is None and not is_large:
-            yield Checked(draft.label(point))
+            yield Checked(draft.label(point), warning=warning)
     if n == 0:
         yield Checked(draft.name, draft.all_dropped(point) if point is not None else None)
     elif is_large and not n_wrong:
@@ -100,19 +109,20 @@ def _values(node: Any) -> int:
     return 1 + sum(map(_values, inside))
 
 
-def _mistakes(draft: StudyDraft, point: Point) -> DeckError | None:
-    """All mistakes of one case."""
+def _mistakes(draft: StudyDraft, point: Point) -> tuple[DeckError | None, str | None]:
+    """All mistakes of one case, or a warning."""
     case: Case | None = None
+    warning = None
     try:
         case = draft.case(point)
         wrong = mistakes(case.scenario.expect)
         try:
-            check(case.scenario)
+            warning = warning_of(check(case.scenario))
         except DeckError as error:
             wrong += error.problems
-        return DeckError(case.locate(wrong)) if wrong else None
+        return (DeckError(case.locate(wrong)), None) if wrong else (None, warning)
     except DeckError as error:
-        return error
+        return error, None
 
 
 def _chosen(draft: StudyDraft) -> Iterator[Point]:

@@ -122,10 +122,13 @@ class Count:
     name : str
     folder : Path
         Where examples may write.
+    slow : float
+        Time of the processor that an example may take. [s]
     """
 
     name: str
     folder: Path
+    slow: float = SLOW
     examples: int = 0
     slowest: float = 0.0
     largest: float = 0.0
@@ -147,7 +150,7 @@ class Count:
             outside, self._writes.paths = self._writes.outside(self.folder), None
         spent, grown = time.process_time() - began, _memory("VmHWM") - before
         self.examples, self.slowest, self.largest = self.examples + 1, max(self.slowest, spent), max(self.largest, grown)
-        if spent > SLOW:
+        if spent > self.slow:
             wrong += f" takes {spent:.1f} s"
         if grown > LARGE:
             wrong += f" takes {grown / 1e6:.0f} MB"
@@ -175,12 +178,18 @@ class Count:
 
 
 def count(
-    name: str, number: int, folder: Path, examples: int, strategy: SearchStrategy[Any], answer: Callable[[Any], None]
+    name: str,
+    number: int,
+    folder: Path,
+    examples: int,
+    strategy: SearchStrategy[Any],
+    answer: Callable[[Any], None],
+    slow: float = SLOW,
 ) -> None:
     """Answer so many examples of a seed; every failure is counted, none is made smaller, and all are told at the end."""
     answer_first = settings(LONG_RUN, max_examples=3)
     seed(0)(answer_first(given(example=strategy)(lambda example: _quietly(answer, example))))()  # what is read once is read now
-    seen = Count(f"{name}-{number}", folder)
+    seen = Count(f"{name}-{number}", folder, slow)
     run = settings(LONG_RUN, max_examples=max(1, round(SHARE * examples)))
     seed(number)(run(given(example=strategy)(lambda example: seen.ask(answer, example))))()
     print(seen)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness import SHORT_RUN, count, in_time
+from harness import LIMIT, SHORT_RUN, count, in_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import STUDY, TRANSIENT, paths
@@ -149,6 +149,6 @@ def test_other_numbers(number: int) -> None:
 def test_other_numbers_for_long(tmp_path: Path, run: int) -> None:
     RAN.clear()
     try:
-        count("runs", run, tmp_path, 160, NUMBERS, assert_survived)
+        count("runs", run, tmp_path, 160, NUMBERS, assert_survived, LIMIT)
     finally:
         print(f"runs-{run}: {len(RAN)} were accepted and ran")

@@ -135,6 +135,8 @@ def test_multigrid_on_request_is_iterated_where_a_direct_solve_exists():
 def test_a_load_that_is_no_number_stops_at_once():
     with pytest.raises(SolverError, match="no number after 1 iterations"):
         conjugate_gradient(lambda v: v * np.nan, lambda v: v, np.ones(3), rtol=1e-8, most=100)
+    with pytest.raises(SolverError, match="no number after 1 iterations"):
+        conjugate_gradient(lambda v: v * 0.0, lambda v: v, np.ones(3), rtol=1e-8, most=100)
 
 
 def test_too_few_iterations_say_what_to_try():

@@ -38,9 +38,9 @@ def meshed(chip: Chip) -> AnyKind:
     return kind_of(chip.scenario).of(chip)
 
 
-def describe(chip: Chip) -> str:
-    """Size and cost of the mesh in a line; raises DeckError, MissingDependencyError."""
-    body, profile = meshed(chip), chip.scenario.solver
+def describe(chip: Chip, body: AnyKind | None = None) -> str:
+    """Size and cost of the mesh in a line; raises DeckError, MissingDependencyError where it is still to be made."""
+    body, profile = body or meshed(chip), chip.scenario.solver
     unknowns, megabytes = body.unknowns(chip.stack, profile.order), body.memory(profile) / 1e6
     return f"{body.told(profile.order)}, {unknowns} unknowns, about {megabytes:.0f} MB of matrix and solver"
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -25,6 +26,11 @@ MOST_THROUGH_GMSH = 40_000
 """Bricks that the builder `auto` takes through Gmsh; of more, its copy of the mesh costs time and memory."""
 TENSOR_MEMORY = 62.0
 """Per unknown of the tensor solver; `benchmarks/thermal.py`. [byte]"""
+STILL, FLOWING = 4e-6, 6e-5
+"""Per unknown of a solve with its error, in solids and beside channels, whose coolant takes some ten passes;
+`benchmarks/durations.py`. [s]"""
+_GRIDS: WeakKeyDictionary[Chip, Grid] = WeakKeyDictionary()
+"""Grid of each chip that is still there: its size is asked for before it is solved on."""
 
 
 @mesh_kinds.register("hex")
@@ -37,9 +43,17 @@ class Bricks(MeshKind[ThermalProblem]):
     @classmethod
     def of(cls, chip: Chip) -> Self:
         """Grid of a chip, with lines on sources that stand out."""
-        points = [(p.x, p.y) for p in chip.scenario.probes]
-        patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
-        return cls(build_grid(chip.stack, standing_out(chip), chip.scenario.solver.mesh, points, patches, first_output(chip)))
+        if chip not in _GRIDS:
+            points = [(p.x, p.y) for p in chip.scenario.probes]
+            patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
+            mesh, first = chip.scenario.solver.mesh, first_output(chip)
+            _GRIDS[chip] = build_grid(chip.stack, standing_out(chip), mesh, points, patches, first)
+        return cls(_GRIDS[chip])
+
+    @classmethod
+    def least_seconds(cls, chip: Chip) -> float:
+        """The mesh costs nothing beside its solution. [s]"""
+        return cls.of(chip).seconds(chip)
 
     @classmethod
     def around(cls, stack: Stack, sources: Sequence[HeatSource], mesh: MeshDeck) -> Self:
@@ -82,6 +96,11 @@ class Bricks(MeshKind[ThermalProblem]):
         """Of matrix and solver. [byte]"""
         each = TENSOR_MEMORY if profile.backend != "fem" else 27 * MATRIX_MEMORY
         return each * self.grid.n_nodes
+
+    def seconds(self, chip: Chip) -> float:
+        """By fast diagonalisation or multigrid. [s]"""
+        flows = any(layer.channels is not None for layer in chip.stack.layers)
+        return (FLOWING if flows else STILL) * self.grid.n_nodes
 
     def told(self, order: int) -> str:
         """Bricks along each axis."""

@@ -19,6 +19,8 @@ from stack3d.thermal import HeatProblem, SolidBackend
 
 MATRIX_MEMORY = 48.0
 """Per entry of a matrix with its solver; `benchmarks/thermal.py`. [byte]"""
+SECONDS = 6e-8
+"""Per byte of matrix and solver, for a solve and what is solved beside it for its error; `benchmarks/durations.py`. [s]"""
 
 
 class Levels(NamedTuple):
@@ -75,6 +77,11 @@ class MeshKind[P: HeatProblem](ABC):
         return cls.of(chip).memory(chip.scenario.solver)
 
     @classmethod
+    def least_seconds(cls, chip: Chip) -> float:
+        """Of one steady solve, as far as it is known before the mesh is made. [s]"""
+        return SECONDS * cls.least_memory(chip)
+
+    @classmethod
     @abstractmethod
     def judged(cls, chip: Chip, own: Answers, solve: Solve) -> Judged | None:
         """Errors of answers by the mesh, from solutions on others; None where none can be had.
@@ -94,6 +101,10 @@ class MeshKind[P: HeatProblem](ABC):
     @abstractmethod
     def memory(self, profile: SolverDeck) -> float:
         """Of matrix and solver. [byte]"""
+
+    def seconds(self, chip: Chip) -> float:
+        """Of one steady solve on one core, what is solved beside it for its error included; right to a factor of four. [s]"""
+        return SECONDS * self.memory(chip.scenario.solver)
 
     def fits(self, profile: SolverDeck) -> bool:
         """Whether matrix and solver fit into the memory that is free."""

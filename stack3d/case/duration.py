@@ -1,0 +1,73 @@
+"""How long a case will take, estimated from its decks before the work: terms and rates, right to a factor of about four."""
+
+from __future__ import annotations
+
+import math
+
+from stack3d.case.size import instants_of, solves_of
+from stack3d.chip.chip import Chip, ComputingChip
+from stack3d.heat.meshing import AnyKind, kind_of
+from stack3d.life.chips.policy import chosen_policies
+from stack3d.progress import time_left
+
+AGE = 1.5e-7
+"""Of a cell of a chip in an epoch. Medians of the shipped scenarios, as are all below; `benchmarks/durations.py`. [s]"""
+READ = 8e-10
+"""Of a multiply-accumulate of one input on one chip in a read-out. [s]"""
+ATTRIBUTED = 1 / 3
+"""Of ageing and reading again, for each mechanism that is switched off in turn."""
+ACTS = 3.0
+"""Ageing and reading where a policy writes or measures again and again, over that of chips left alone."""
+BAND = 3.0
+"""Of ageing and reading again at the ends of a device's bands."""
+MARCH = 5.0
+"""Steps on other meshes, and of half the length, that tell the error of a step of a transient, in steady solves."""
+RESPONSE = 20.0
+"""Solves that the reduced model of a source takes."""
+LONG = 86_400.0
+"""A case that takes longer is told before the work. [s]"""
+
+
+def seconds_of(chip: Chip, body: AnyKind | None = None) -> dict[str, float]:
+    """Time on one core by what takes it, named by the key of the scenario to make smaller. [s]
+
+    Parameters
+    ----------
+    chip : Chip
+    body : mesh of the chip, or None
+        Of one that is not made yet, the least that its profile asks for counts.
+    """
+    scenario = chip.scenario
+    solve = kind_of(scenario).least_seconds(chip) if body is None else body.seconds(chip)
+    found = {"solver.mesh": solve * solves_of(chip) * (1.0 if scenario.transient is None else MARCH)}
+    if scenario.impedance is not None:
+        found["impedance"] = RESPONSE * len(chip.sources) * solve
+    if isinstance(chip, ComputingChip) and scenario.lifetime is not None and scenario.transient is None:
+        computer, lifetime = chip.computer, scenario.lifetime
+        cells = sum(math.prod(matrix.state_shape) for matrix in computer.matrices.values())
+        acts = any(policy.events(0.0, lifetime.until) for policy in chosen_policies(computer))
+        each = scenario.monte_carlo.samples * instants_of(chip) * (ACTS if acts else 1.0)
+        found["monte_carlo.samples"] = AGE * cells * each
+        found["workload.network"] = READ * computer.macs * len(computer.data.inputs) * each
+        life = found["monte_carlo.samples"] + found["workload.network"]
+        if lifetime.attribution:
+            found["lifetime.attribution"] = ATTRIBUTED * len(computer.mechanisms) * life
+        if lifetime.band:
+            found["lifetime.band"] = BAND * life
+    return found
+
+
+def time_told(chip: Chip, body: AnyKind | None = None) -> str:
+    """How long a case will take, in a few words."""
+    found = seconds_of(chip, body)
+    total = sum(found.values())
+    large = sorted((item for item in found.items() if item[1] > 0.1 * total), key=lambda item: -item[1])
+    listed = ", ".join(f"{key} {100 * seconds / total:.0f} %" for key, seconds in large)
+    return f"very roughly {time_left(total)} of one core ({listed})" if total >= 1 else "a second or two of one core"
+
+
+def warning_of(chip: Chip) -> str | None:
+    """What to tell before the work of a case that takes more than `LONG`; None of a shorter one."""
+    if sum(seconds_of(chip).values()) <= LONG:
+        return None
+    return f"takes more than a day, {time_told(chip)}: make what is named first smaller, or let it run"

@@ -1,0 +1,65 @@
+"""The time of a case is estimated by its terms before the work; who waits for a long answer is told how far it is."""
+
+import io
+from pathlib import Path
+
+import pytest
+import small_study as studies
+from typer.testing import CliRunner
+
+from stack3d import decks, memory, yamltree
+from stack3d.case import check
+from stack3d.case.duration import LONG, seconds_of, time_told, warning_of
+from stack3d.chip import Chip
+from stack3d.cli import app
+from stack3d.progress import Waiting
+
+
+def chip(*overrides: tuple[str, object]) -> Chip:
+    return check(decks.load("quickstart", [("workload.test_samples", 20), *overrides]).scenario)
+
+
+def test_terms_go_with_what_they_are_named_after() -> None:
+    once = seconds_of(chip())
+    chips = seconds_of(chip(("monte_carlo.samples", 64)))
+    inputs = seconds_of(chip(("workload.test_samples", 40)))
+    assert chips["monte_carlo.samples"] == pytest.approx(2 * once["monte_carlo.samples"])
+    assert chips["workload.network"] == pytest.approx(2 * once["workload.network"])
+    assert chips["solver.mesh"] == once["solver.mesh"]
+    assert inputs["workload.network"] == pytest.approx(2 * once["workload.network"])
+    assert "lifetime.attribution" not in seconds_of(chip(("lifetime.attribution", False)))
+    assert seconds_of(chip(("lifetime.band", True)))["lifetime.band"] > 0
+
+
+def test_a_case_of_days_is_told_and_named_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(memory.VARIABLE, "900 GB")
+    long = chip(("monte_carlo.samples", 40_000), ("lifetime.epochs", 500))
+    assert sum(seconds_of(long).values()) > LONG
+    assert "more than a day" in str(warning_of(long)) and "lifetime.attribution" in time_told(long)
+    assert warning_of(chip()) is None
+    arguments = ["quickstart", "--set", "monte_carlo.samples=40000", "--set", "lifetime.epochs=500"]
+    told = CliRunner().invoke(app, ["validate", *arguments])
+    assert told.exit_code == 0 and "warning: quickstart takes more than a day" in told.stderr
+
+
+def test_who_waits_is_told_after_a_while_and_not_before() -> None:
+    out = io.StringIO()
+    Waiting(out, patience=1e9)("reading a.yaml", 1, 2)
+    assert out.getvalue() == ""
+    Waiting(out, patience=0.0)("reading a.yaml", 1, 2)
+    assert out.getvalue() == "reading a.yaml: 50 %\n"
+
+
+def test_a_long_text_tells_how_far_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yamltree, "EVENTS_TOLD", 1000)
+    path = studies.write(tmp_path, "{}")
+    text = path.read_text() + "".join(f"# {i}\nk{i}: {i}\n" for i in range(3000))
+    told: list[tuple[str, int, int]] = []
+    before = yamltree.WATCHED.set(lambda *word: told.append(word))
+    try:
+        yamltree.parsed(text, "long.yaml")
+    finally:
+        yamltree.WATCHED.reset(before)
+    done = [at for _, at, _ in told]
+    assert len(done) >= 5 and done == sorted(done) and done[-1] <= len(text)
+    assert {(what, total) for what, _, total in told} == {("reading long.yaml", len(text))}
