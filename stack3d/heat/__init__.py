@@ -2,7 +2,7 @@
 
 from stack3d.heat.climate import RATE_TOLERANCE, Climate, RateLaw, grouped, mean_rates, quadrature
 from stack3d.heat.limits import Runaway, check_limits, located, warn_of_limits
-from stack3d.heat.loads.conditions import channel_runs, film_laws, outer_faces, surroundings
+from stack3d.heat.loads.boundaries import channel_runs, film_laws, outer_faces, surroundings
 from stack3d.heat.loads.energy import (
     add_energy,
     add_power,

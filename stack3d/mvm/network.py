@@ -197,24 +197,23 @@ def infer(
     sent = (lambda values: values) if array is np.asarray else array  # other libraries' arrays stay what they are
     logits, scratch = [], Scratch()
     for first in range(0, count, group):
-        flat = slice(first, min(first + group, count))
-        chosen = np.unravel_index(np.arange(flat.start, flat.stop), leading) if leading else ()
+        chips = _Chips(leading, slice(first, min(first + group, count)))
         states = {
             name: matrix.prepare(
-                sent(conductances[name].reshape(count, *matrix.state_shape)[flat]),
-                _some_noise(noises.get(name), leading, chosen, sent),
+                sent(conductances[name].reshape(count, *matrix.state_shape)[chips.flat]),
+                chips.noise(noises.get(name), sent),
                 dtype=dtype,
             )
             for name, matrix in matrices.items()
         }
-        local = {name: _some_converters(matrix, leading, chosen) for name, matrix in matrices.items()}
-        corrections = {name: _some_fix(fixes[name], leading, chosen) for name in matrices if name in fixes}
+        local = {name: chips.converters(matrix) for name, matrix in matrices.items()}
+        corrections = {name: chips.fix(fixes[name]) for name in matrices if name in fixes}
         seen: dict[str, LayerStatistics] = {}
         network = CrossbarNetwork(local, states, rng, corrections, None if statistics is None else seen, voltages, scratch)
         parts = [forward(network, inputs[start : start + batch]) for start in range(0, len(inputs), batch)]
         logits.append(_joined(parts, axis=-2))
         for name, layer in seen.items():
-            total.setdefault(name, LayerStatistics.of_chips(leading)).merge(layer, flat)
+            total.setdefault(name, LayerStatistics.of_chips(leading)).merge(layer, chips.flat)
     whole = _joined(logits, axis=0)
     return whole.reshape(*leading, *whole.shape[1:])
 
@@ -240,23 +239,55 @@ def _chips_of(matrices: Mapping[str, AnalogMatrix], conductances: Mapping[str, A
     return leading
 
 
-def _some_noise(noise: ReadNoise, leading: tuple[int, ...], chosen: Any, sent: Callable[[Any], Any]) -> Any:
-    """Read noise of some chips, arrays of it in the library of their products."""
-    if callable(noise):
-        return noise
-    some = _some(noise, leading, chosen, 3)
-    return sent(some) if np.ndim(some) else some
+@dataclass(frozen=True)
+class _Chips:
+    """Some chips of a population.
 
+    Parameters
+    ----------
+    leading : tuple of int
+        Shape of the population.
+    flat : slice
+        Of its chips, one after the other.
+    """
 
-def _some_fix(fix: Compensation, leading: tuple[int, ...], chosen: tuple[NDArray[np.intp], ...]) -> Compensation:
-    """Corrections of some chips."""
-    return Compensation(
-        _some(fix.scale, leading, chosen, 0),
-        _some(fix.tile_gain, leading, chosen, 2),
-        _some(fix.column_gain, leading, chosen, 1),
-        _some(fix.column_offset, leading, chosen, 1),
-        _some(fix.column_slope, leading, chosen, 1),
-    )
+    leading: tuple[int, ...]
+    flat: slice
+
+    def of(self, values: Any, tail: int) -> Any:
+        """Theirs of values whose last `tail` axes belong to one chip; numbers and what has no chip axes stay."""
+        if values is None or np.ndim(values) <= tail or not self.leading:
+            return values
+        shape = np.shape(values)
+        chosen = np.unravel_index(np.arange(self.flat.start, self.flat.stop), self.leading)
+        return namespace(values).broadcast_to(values, (*self.leading, *shape[len(shape) - tail :]))[chosen]
+
+    def noise(self, noise: ReadNoise, sent: Callable[[Any], Any]) -> Any:
+        """Their read noise, arrays of it in the library of their products."""
+        if callable(noise):
+            return noise
+        some = self.of(noise, 3)
+        return sent(some) if np.ndim(some) else some
+
+    def fix(self, fix: Compensation) -> Compensation:
+        """Their corrections."""
+        return Compensation(
+            self.of(fix.scale, 0),
+            self.of(fix.tile_gain, 2),
+            self.of(fix.column_gain, 1),
+            self.of(fix.column_offset, 1),
+            self.of(fix.column_slope, 1),
+        )
+
+    def converters(self, matrix: AnalogMatrix) -> AnalogMatrix:
+        """A matrix with their converters."""
+        return replace(matrix, adc=self._converter(matrix.adc, 3), dac=self._converter(matrix.dac, 1))
+
+    def _converter(self, converter: Converter, tail: int) -> Converter:
+        parts = {name: getattr(converter, name) for name in ("span", "gain_error", "offset")}
+        if all(np.ndim(value) <= tail for value in parts.values()):
+            return converter
+        return replace(converter, **{name: self.of(value, tail) for name, value in parts.items()})
 
 
 WORKING_MEMORY = 48e6
@@ -276,24 +307,3 @@ def _groups(
     if per_input * group * batch > WORKING_MEMORY:
         batch = int(max(1, min(batch, WORKING_MEMORY // (per_input * group))))
     return group, batch
-
-
-def _some(values: Any, leading: tuple[int, ...], chosen: tuple[NDArray[np.intp], ...], tail: int) -> Any:
-    """Pick chips from values whose last `tail` axes belong to one chip; numbers and what has no chip axes stay."""
-    if values is None or np.ndim(values) <= tail or not leading:
-        return values
-    shape = np.shape(values)
-    return namespace(values).broadcast_to(values, (*leading, *shape[len(shape) - tail :]))[chosen]
-
-
-def _some_converters(matrix: AnalogMatrix, leading: tuple[int, ...], chosen: Any) -> AnalogMatrix:
-    """A matrix with the converters of some chips."""
-    adc, dac = (_some_converter(one, leading, chosen, tail) for one, tail in ((matrix.adc, 3), (matrix.dac, 1)))
-    return replace(matrix, adc=adc, dac=dac)
-
-
-def _some_converter(converter: Converter, leading: tuple[int, ...], chosen: Any, tail: int) -> Converter:
-    parts = {name: getattr(converter, name) for name in ("span", "gain_error", "offset")}
-    if all(np.ndim(value) <= tail for value in parts.values()):
-        return converter
-    return replace(converter, **{name: _some(value, leading, chosen, tail) for name, value in parts.items()})

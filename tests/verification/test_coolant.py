@@ -6,7 +6,7 @@ import pytest
 from stack3d import decks, yamlfile
 from stack3d.case import check
 from stack3d.errors import DeckError
-from stack3d.heat.loads import conditions
+from stack3d.heat.loads import boundaries
 from stack3d.heat.meshing import Bricks
 from stack3d.heat.solvers import make_backend
 from stack3d.thermal.backend import ThermalSolution
@@ -133,7 +133,7 @@ def test_the_correlation_stands_in_and_the_dataset_reports_the_coolant(tmp_path)
     from stack3d.results import to_tree
 
     one = case(scenario(), ("geometry.layers.cavity.channels.wall_film_coefficient", None))
-    [run] = conditions.channel_runs(check(one.scenario).stack)
+    [run] = boundaries.channel_runs(check(one.scenario).stack)
     assert run.films["walls"] == pytest.approx(3.608 * 0.607 / 100e-6, rel=1e-3)
     thermal = to_tree(one, run_case(one.scenario, Silent()))["thermal"]
     assert float(thermal["coolant_outlet_temperature"].sel(cavity="cavity")) == pytest.approx(

@@ -1,6 +1,6 @@
 """What a chip's stack carries: power of tiles and sources, conditions on faces and in channels, its thermal state."""
 
-from stack3d.heat.loads.conditions import (
+from stack3d.heat.loads.boundaries import (
     MOST_REYNOLDS,
     channel_runs,
     entrance,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,20 @@ NUMBERS = {"leakyrelu": (0.01, 0.0), "thresholdedrelu": (1.0, 0.0), "scaledtanh"
 
 def _by(matrix: Array) -> Function:
     return lambda x: np.asarray(x @ matrix)
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """What one direction of a recurrent layer computes with."""
+
+    recur: Function
+    """State → its product with the recurrent weights, of the shape of the gates."""
+    bias: Array
+    """Of the inputs' products, then of the recurrent one, shape (2 x gates x hidden,)."""
+    peepholes: Array | None
+    """Weights from the memory to the gates, shape (3 x hidden,)."""
+    functions: list[Function]
+    """Activations."""
 
 
 class Recurrent(Operator, ABC):
@@ -83,33 +98,22 @@ class Recurrent(Operator, ABC):
         return made[direction * len(self.defaults) :][: len(self.defaults)]
 
     @abstractmethod
-    def step(
-        self, gates: Array, recur: Function, h: Array, c: Array, bias: Array, peep: Any, f: list[Function]
-    ) -> tuple[Array, Array]:
+    def step(self, way: Way, gates: Array, h: Array, c: Array) -> tuple[Array, Array]:
         """Return the next state and memory from the inputs' gates and the recurrent product.
 
         Parameters
         ----------
+        way : Way
+            What the direction computes with.
         gates : ndarray, shape (batch, gates x hidden)
             From the inputs.
-        recur : callable
-            State → its product with the recurrent weights, shape of `gates`.
         h, c : ndarray, shape (batch, hidden)
             State and memory.
-        bias : ndarray, shape (2 x gates x hidden,)
-            Of inputs, then of the recurrent product.
-        peep : ndarray or None, shape (3 x hidden,)
-            Weights from the memory to the gates.
-        f : list of callable
-            Activations.
         """
 
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
         """Return all outputs, the last state and, where there is one, the last memory."""
-        given: list[Any] = [*inputs, *[None] * (8 - len(inputs))]
-        if self.get("layout", 0):
-            given = [s if i not in (0, 5, 6) or s is None else np.swapaxes(s, 0, 1) for i, s in enumerate(given)]
-        x, w, r, b, lengths, h0, c0, peepholes = given
+        x, w, r, b, lengths, h0, c0, peepholes = self._steps_first([*inputs, *[None] * (8 - len(inputs))])
         steps, batch, _ = x.shape
         size, kind = r.shape[-1], x.dtype
         if w.shape[1] != self.gates * size or r.shape[1] != self.gates * size:
@@ -124,12 +128,18 @@ class Recurrent(Operator, ABC):
             suffix = "" if d == 0 else str(d + 1)
             into, recur = held.get(f"W{suffix}") or _by(w[d].T), held.get(f"R{suffix}") or _by(r[d].T)
             gates = into(x.reshape(-1, x.shape[-1])).reshape(steps, batch, -1)
-            step = partial(self.step, recur=recur, bias=bias[d], peep=peeps[d], f=self.functions(d))
+            step = partial(self.step, Way(recur, bias[d], peeps[d], self.functions(d)))
             ways.append(_through(gates, h0[d], c0[d], ends, step, backwards=backwards))
         found = [np.stack(way, axis=axis) for way, axis in zip(zip(*ways), (1, 0, 0))]
         if self.get("layout", 0):
             found = [found[0].transpose(2, 0, 1, 3), np.swapaxes(found[1], 0, 1), np.swapaxes(found[2], 0, 1)]
         return tuple(found[: max(1, len(self.node.outputs))])
+
+    def _steps_first(self, given: list[Any]) -> list[Any]:
+        """Inputs with the axis of the batch, where it comes first, behind that of steps or directions."""
+        if not self.get("layout", 0):
+            return given
+        return [s if i not in (0, 5, 6) or s is None else np.swapaxes(s, 0, 1) for i, s in enumerate(given)]
 
     def clipped(self, x: Array) -> Array:
         """Return gate inputs within the node's limit."""
@@ -180,12 +190,10 @@ def _through(
 class RNN(Recurrent):
     """One gate: the next state is a function of input and state."""
 
-    def step(
-        self, gates: Array, recur: Function, h: Array, c: Array, bias: Array, peep: Any, f: list[Function]
-    ) -> tuple[Array, Array]:
+    def step(self, way: Way, gates: Array, h: Array, c: Array) -> tuple[Array, Array]:
         """Return the next state; there is no memory."""
-        size = h.shape[-1]
-        return f[0](self.clipped(gates + recur(h) + bias[:size] + bias[size:])), c
+        size, bias = h.shape[-1], way.bias
+        return way.functions[0](self.clipped(gates + way.recur(h) + bias[:size] + bias[size:])), c
 
 
 @operators.register("GRU")
@@ -195,21 +203,19 @@ class GRU(Recurrent):
     gates = 3
     defaults = ("Sigmoid", "Tanh")
 
-    def step(
-        self, gates: Array, recur: Function, h: Array, c: Array, bias: Array, peep: Any, f: list[Function]
-    ) -> tuple[Array, Array]:
+    def step(self, way: Way, gates: Array, h: Array, c: Array) -> tuple[Array, Array]:
         """Return the next state; there is no memory.
 
         Where the reset acts before the product, the state goes through the cells twice, once with it and once without.
         """
-        n = h.shape[-1]
-        once = recur(h)
+        n, bias, f = h.shape[-1], way.bias, way.functions
+        once = way.recur(h)
         z, r = (f[0](self.clipped(gates[:, k] + once[:, k] + bias[k] + bias[3 * n :][k])) for k in (slice(n), slice(n, 2 * n)))
         last = slice(2 * n, 3 * n)
         if self.get("linear_before_reset", 0):
             hidden = gates[:, last] + bias[last] + r * (once[:, last] + bias[3 * n :][last])
         else:
-            hidden = gates[:, last] + bias[last] + recur((r * h).astype(h.dtype, copy=False))[:, last] + bias[3 * n :][last]
+            hidden = gates[:, last] + bias[last] + way.recur((r * h).astype(h.dtype, copy=False))[:, last] + bias[3 * n :][last]
         return (1 - z) * f[1](self.clipped(hidden)) + z * h, c
 
 
@@ -220,13 +226,11 @@ class LSTM(Recurrent):
     gates = 4
     defaults = ("Sigmoid", "Tanh", "Tanh")
 
-    def step(
-        self, gates: Array, recur: Function, h: Array, c: Array, bias: Array, peep: Any, f: list[Function]
-    ) -> tuple[Array, Array]:
+    def step(self, way: Way, gates: Array, h: Array, c: Array) -> tuple[Array, Array]:
         """Return the next state and memory."""
-        n = h.shape[-1]
-        i, o, g, m = np.split(gates + recur(h) + bias[: 4 * n] + bias[4 * n :], 4, axis=-1)
-        p_i, p_o, p_f = (0, 0, 0) if peep is None else np.split(peep, 3)
+        n, bias, f = h.shape[-1], way.bias, way.functions
+        i, o, g, m = np.split(gates + way.recur(h) + bias[: 4 * n] + bias[4 * n :], 4, axis=-1)
+        p_i, p_o, p_f = (0, 0, 0) if way.peepholes is None else np.split(way.peepholes, 3)
         i = f[0](self.clipped(i + p_i * c))
         forget = 1 - i if self.get("input_forget", 0) else f[0](self.clipped(g + p_f * c))
         memory = forget * c + i * f[1](self.clipped(m))

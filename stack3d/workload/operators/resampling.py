@@ -97,6 +97,12 @@ def axis_matrix(x: Floats, inputs: int, scale: float, mode: str, cubic: float, a
     return out
 
 
+def _regions(roi: Any, axes: int) -> Floats:
+    """Start and end of what is taken of every axis, shape (2, axes); all of it where nothing is said."""
+    whole = np.array([0.0] * axes + [1.0] * axes)
+    return (np.ravel(roi) if roi is not None and np.size(roi) else whole).reshape(2, -1).astype(float)
+
+
 @operators.register("Upsample")
 @operators.register("Resize")
 class Resize(Operator):
@@ -127,8 +133,7 @@ class Resize(Operator):
             Of the nearest input, as ONNX names it.
         """
         axes = [a % x.ndim for a in self.get("axes") or range(x.ndim)]
-        whole = np.array([0.0] * len(axes) + [1.0] * len(axes))
-        regions = (np.ravel(roi) if roi is not None and np.size(roi) else whole).reshape(2, -1).astype(float)
+        regions = _regions(roi, len(axes))
         lengths = [x.shape[a] for a in axes]
         if sizes is not None and np.size(sizes):
             wanted, factors = self._of_sizes([int(n) for n in sizes], lengths)
