@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from stack3d.mvm import AnalogMatrix, Converter, WeightMapping, Wires, accuracy, effective_conductance, infer, solve_crossbar
-from stack3d.mvm.backend import Scratch
+from stack3d.mvm.array_library import Scratch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from digits_case import phase_change_cells

@@ -111,7 +111,7 @@ class LoadedScenario:
 
     def view(self, path: str | Path | None = None) -> None:
         """Solve the temperature and draw the stack cut open, on the screen or into a .png; see `stack3d.report.view`."""
-        from stack3d.case.field import solve_field
+        from stack3d.case.solved_field import solve_field
         from stack3d.report.view import show
 
         show(solve_field(self.case.scenario), None if path is None else Path(path), title=self.case.name)

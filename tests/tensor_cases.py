@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from stack3d.grids import Grid
 from stack3d.layout import Block, HeatSource, Layer, Material, Rectangle, Stack
 from stack3d.schema.material_laws import PowerOfTemperature
-from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.cell_properties import CellProperties
 from stack3d.thermal.problem import Face, ThermalProblem
 
 

@@ -23,7 +23,7 @@ from stack3d.schema.scenario import Scenario
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.adjoint import Residual, adjoint
 from stack3d.thermal.grid.bends import bends, mean_bow_slope
-from stack3d.thermal.grid.places import place_groups
+from stack3d.thermal.grid.place_weights import place_groups
 from stack3d.thermal.grid.response import unit_loads
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box, Place, Probe

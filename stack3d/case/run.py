@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from stack3d.case.duration import time_told, warning_of
-from stack3d.case.physics import check_physics, solve_physics, steps_of
+from stack3d.case.second_fields import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
 from stack3d.chip import TODAY, Chip, ComputingChip

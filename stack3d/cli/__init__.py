@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from stack3d import __version__, signals
-from stack3d.cli import answering, writing
+from stack3d.cli import answering, producing
 from stack3d.cli.arguments import app, fail
 from stack3d.errors import (
     EXIT_BAD_INPUT,
@@ -25,7 +25,7 @@ from stack3d.errors import (
     unexpected,
 )
 
-__all__ = ["answering", "app", "main", "writing"]
+__all__ = ["answering", "app", "main", "producing"]
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
 """From a scenario file to a validated, hashed case: find decks, fill in names, apply overrides, report mistakes."""
 
 from stack3d.decks.case import Case, load, resolve
-from stack3d.decks.files import SET, read_tables
 from stack3d.decks.finding import KINDS, available, find, scenario_path
 from stack3d.decks.mistakes import placed, translate
+from stack3d.decks.named_paths import SET, read_tables
 from stack3d.decks.resolver import Known, Override, parse_override, value_at
 from stack3d.decks.schemas import deck_schema
 

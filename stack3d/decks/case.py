@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stack3d import yamlfile
-from stack3d.decks import files
+from stack3d.decks import named_paths
 from stack3d.decks.finding import scenario_path
 from stack3d.decks.mistakes import placed, translate
 from stack3d.decks.resolver import Known, Override, Resolver
@@ -58,8 +58,8 @@ class Case:
         if not self.scenario.physics.steps:
             left_out["physics"] = True
         values = self.scenario.model_dump(mode="json", exclude=left_out)
-        for _, node, last in files.named_files(values):
-            node[last] = files.content_of(node[last])
+        for _, node, last in named_paths.named_files(values):
+            node[last] = named_paths.content_of(node[last])
         text = json.dumps(_strip(values), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -107,18 +107,18 @@ def resolve(
     resolver.expand_floorplans()
     resolver.profiled()
     resolver.fill(tree, (), "")
-    files.anchor(tree, resolver.folder_of)
+    named_paths.anchor(tree, resolver.folder_of)
     hybrid = tree.get("hybrid")
     devices = {f"hybrid[{i}].device": h.get("device") for i, h in enumerate(hybrid) if isinstance(h, Mapping)} if hybrid else {}
     for key, device in {"device": tree.get("device"), **devices}.items():
-        resolver.problems += [replace(p, key=f"{key}.{p.key}") for p in files.read_tables(device)]
+        resolver.problems += [replace(p, key=f"{key}.{p.key}") for p in named_paths.read_tables(device)]
     failed = {p.key for p in resolver.problems}
     try:
         scenario = Scenario.model_validate(tree)
     except ValidationError as error:
         found = [p for p in translate(error, tree, Scenario) if p.key not in failed]
         raise DeckError(sorted([*resolver.problems, *found], key=lambda p: (p.file or "", p.line or 0))) from None
-    problems = resolver.problems + files.check(tree)
+    problems = resolver.problems + named_paths.check(tree)
     if problems:
         raise DeckError(problems)
     return Case(path, tree, scenario, done)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from stack3d import floorplans, yamlfile
-from stack3d.decks.files import SET
 from stack3d.decks.finding import available, candidates, find
 from stack3d.decks.mistakes import index_of
+from stack3d.decks.named_paths import SET
 from stack3d.errors import DeckError, Problem, ValidityWarning, brief, did_you_mean
 from stack3d.yamlfile import FileLine, Items, Mapping
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stack3d.devices.arrays import tick
 from stack3d.devices.bound import CLOCKS, BoundLaws
+from stack3d.devices.cell_arrays import tick
 from stack3d.devices.laws import Reals, check_exposure
 from stack3d.devices.state import CellState
 from stack3d.errors import ArrayError

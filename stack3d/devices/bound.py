@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from stack3d.devices.arrays import finite, fits
+from stack3d.devices.cell_arrays import finite, fits
 from stack3d.devices.laws import (
     MECHANISMS,
     CrystallisationLaw,

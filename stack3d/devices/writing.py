@@ -7,8 +7,8 @@ from dataclasses import astuple, dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from stack3d.devices.arrays import fits, paired_normal, streams
 from stack3d.devices.bound import CLOCKS, BoundLaws
+from stack3d.devices.cell_arrays import fits, paired_normal, streams
 from stack3d.devices.laws import EnduranceLaw, Reals
 from stack3d.devices.state import HEALTHY, STUCK_HIGH, STUCK_LOW, CellState
 

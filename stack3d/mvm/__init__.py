@@ -1,7 +1,8 @@
 """Crossbar matrix-vector products: mapping, converters, wires, and inference on many chips at once."""
 
+from stack3d.mvm.array_library import library
+from stack3d.mvm.array_state import ArrayState, Compensation, Profile
 from stack3d.mvm.arrays import read_power
-from stack3d.mvm.backend import library
 from stack3d.mvm.calibration import (
     column_corrections,
     column_moments,
@@ -17,11 +18,10 @@ from stack3d.mvm.calibration import (
 from stack3d.mvm.cells import SinhCell
 from stack3d.mvm.circuit import CrossbarSolution, ohmic_error, solve_crossbar
 from stack3d.mvm.converters import Converter
+from stack3d.mvm.crossbar_network import CrossbarNetwork, LayerStatistics, infer
 from stack3d.mvm.engine import AnalogMatrix
 from stack3d.mvm.mapping import WeightMapping
 from stack3d.mvm.metrics import accuracy, confusion_matrix, logit_error, signal_to_noise
-from stack3d.mvm.network import CrossbarNetwork, LayerStatistics, infer
-from stack3d.mvm.state import ArrayState, Compensation, Profile
 from stack3d.mvm.wires import Wires, effective_conductance
 
 __all__ = [

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError
-from stack3d.mvm.backend import like, namespace, to_numpy
-from stack3d.mvm.checks import check_finite
+from stack3d.mvm.array_library import like, namespace, to_numpy
 from stack3d.mvm.mapping import WeightMapping, full_scale
+from stack3d.mvm.shape_checks import check_finite
 from stack3d.mvm.wires import Wires
 from stack3d.tiles import Tile
 

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError
+from stack3d.mvm.array_library import Normals, Scratch, namespace
+from stack3d.mvm.array_state import ArrayState, Compensation, Profile
 from stack3d.mvm.arrays import REFERENCE_WEIGHT
-from stack3d.mvm.backend import Normals, Scratch, namespace
-from stack3d.mvm.checks import check_tail
+from stack3d.mvm.crossbar_network import CrossbarNetwork
 from stack3d.mvm.engine import AnalogMatrix
-from stack3d.mvm.network import CrossbarNetwork
-from stack3d.mvm.state import ArrayState, Compensation, Profile
+from stack3d.mvm.shape_checks import check_tail
 
 
 def profile_matrix(matrix: AnalogMatrix, x: Any, state: ArrayState | Any, *, most: int = 4096) -> Profile:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError
-from stack3d.mvm.backend import in_place
+from stack3d.mvm.array_library import in_place
 
 
 @dataclass(frozen=True)

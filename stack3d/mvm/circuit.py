@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stack3d.errors import ArrayError, SolverError
 from stack3d.layout import Floats
 from stack3d.mvm.cells import SinhCell
-from stack3d.mvm.checks import check_finite
+from stack3d.mvm.shape_checks import check_finite
 from stack3d.mvm.wires import check_lines
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError, DeckError
-from stack3d.mvm.backend import in_place
-from stack3d.mvm.checks import check_finite
+from stack3d.mvm.array_library import in_place
+from stack3d.mvm.shape_checks import check_finite
 
 
 @dataclass(frozen=True)

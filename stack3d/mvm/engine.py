@@ -11,13 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError, DeckError, unknown_name
+from stack3d.mvm.array_library import (
+    Normals,
+    Scratch,
+    add_noise,
+    cast,
+    in_place,
+    largest_magnitude,
+    like,
+    namespace,
+    product,
+    scaled,
+)
+from stack3d.mvm.array_state import ArrayState, Compensation, Profile
 from stack3d.mvm.arrays import MappedMatrix
-from stack3d.mvm.backend import Normals, Scratch, add_noise, cast, in_place, largest_magnitude, like, namespace, product, scaled
 from stack3d.mvm.cells import SinhCell
-from stack3d.mvm.checks import check_finite, check_tail
 from stack3d.mvm.converters import Converter, range_of
 from stack3d.mvm.mapping import WeightMapping
-from stack3d.mvm.state import ArrayState, Compensation, Profile
+from stack3d.mvm.shape_checks import check_finite, check_tail
 from stack3d.mvm.wires import Wires
 from stack3d.tiles import split_matrix
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, unknown_name
-from stack3d.mvm.checks import check_finite
+from stack3d.mvm.shape_checks import check_finite
 
 SCHEMES = ("pair", "pair_two_sided", "offset")
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError, DeckError
 from stack3d.layout import Floats
-from stack3d.mvm.checks import check_finite
+from stack3d.mvm.shape_checks import check_finite
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.case.field import SolvedField
+from stack3d.case.solved_field import SolvedField
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import DeckError, MissingDependencyError
 from stack3d.layout import Floats

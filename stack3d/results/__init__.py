@@ -1,6 +1,6 @@
 """Outcomes on disk: one dataset per case, one joined dataset per study, and the record of each run."""
 
-from stack3d.results.case import (
+from stack3d.results.case_tree import (
     is_damaged,
     open_result,
     read_record,
@@ -9,8 +9,8 @@ from stack3d.results.case import (
     to_tree,
     versions,
 )
-from stack3d.results.files import write_json, write_record, write_text, write_tree
 from stack3d.results.joined import MANIFEST, join, open_results, write_study
+from stack3d.results.netcdf import write_json, write_record, write_text, write_tree
 
 __all__ = [
     "MANIFEST",

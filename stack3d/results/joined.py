@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from stack3d import __version__, fields, storage
 from stack3d.errors import ResultsError, ValidityWarning
-from stack3d.results.case import is_damaged, open_result, read_record
-from stack3d.results.files import netcdf, write_tree
+from stack3d.results.case_tree import is_damaged, open_result, read_record
+from stack3d.results.netcdf import netcdf, write_tree
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -1,10 +1,10 @@
 """Many cases: expand sweeps, skip what is done, run the rest here or on a cluster, and let one bad case stop nothing."""
 
-from stack3d.study.case import DONE, FAILED, SKIPPED, Job, Report
 from stack3d.study.checks import checked
+from stack3d.study.job import DONE, FAILED, SKIPPED, Job, Report
 from stack3d.study.plan import Found, Plan, plan
 from stack3d.study.ranks import Ranks
-from stack3d.study.run import run
+from stack3d.study.runner import run
 from stack3d.study.search import Search, Steps
 
 __all__ = ["DONE", "FAILED", "SKIPPED", "Found", "Job", "Plan", "Ranks", "Report", "Search", "Steps", "checked", "plan", "run"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from stack3d.case import check
 from stack3d.case.duration import warning_of
-from stack3d.decks import Case, files
+from stack3d.decks import Case, named_paths
 from stack3d.errors import DeckError
 from stack3d.study.expect import mistakes
 from stack3d.study.plan import StudyDraft
@@ -100,7 +100,7 @@ def _weight(draft: StudyDraft) -> int:
         tree = draft.tree if point is None else draft.case(point).tree
     except DeckError:
         tree = draft.tree
-    named = [Path(node[last]) for _, node, last in files.named_files(tree)]
+    named = [Path(node[last]) for _, node, last in named_paths.named_files(tree)]
     return _values(tree) + sum(file.stat().st_size for file in named if file.is_file()) // BYTES
 
 

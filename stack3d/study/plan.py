@@ -15,7 +15,7 @@ from stack3d import decks, results, storage, yamlfile
 from stack3d.decks import Case
 from stack3d.errors import DeckError, Problem, ResultsError, Stack3dError
 from stack3d.schema.sweep import SweepDeck
-from stack3d.study.case import DONE, Job, why_run
+from stack3d.study.job import DONE, Job, why_run
 from stack3d.study.points import Dimension, KeyValue, Point, Points, axes_of
 from stack3d.units import quantity
 

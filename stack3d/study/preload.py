@@ -9,6 +9,6 @@ import scipy.sparse.linalg
 import scipy.special  # noqa: F401
 import xarray  # noqa: F401
 
-import stack3d.study.engine
+import stack3d.study.dispatching
 import stack3d.thermal.grid.solver
 import stack3d.workload.network  # noqa: F401

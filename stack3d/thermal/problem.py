@@ -180,7 +180,7 @@ class ThermalProblem:
     def bent(self, field: GridField, sources: Sequence[HeatSource], pushed: float, left: Mapping[str, float]) -> GridField:
         """The field with the bow of heated layers, by the share of the heat [W] that leaves."""
         from stack3d.thermal.grid.bends import bends, settled
-        from stack3d.thermal.grid.cells import CellProperties
+        from stack3d.thermal.grid.cell_properties import CellProperties
 
         cells = CellProperties.of(field.stack, field.grid)
         share = settled(self, cells, field.values, sum(s.power for s in sources) + pushed, left)

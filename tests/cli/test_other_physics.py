@@ -56,7 +56,7 @@ CURRENT = '''
 import numpy as np
 from scipy.sparse.linalg import spsolve
 
-from stack3d.case.physics import SecondField
+from stack3d.case.second_fields import SecondField
 from stack3d.errors import Problem, did_you_mean
 from stack3d.fe.stiffness import points_on, stiffness
 from stack3d.fields import Variable

@@ -21,19 +21,19 @@ import stack3d
 from stack3d import study
 from stack3d.errors import ResultsError
 from stack3d.progress import Silent, StudyJson
-from stack3d.study.engine import Queue
+from stack3d.study.dispatching import Queue
 from stack3d.study.lock import locked
 
 WIDE = "{{sample: {{count: {n}, keys: {{power.sources.spot.power: {{from: 1 W, to: 2 W}}}}}}}}"
 PATCH = """\
 import os, time
-from stack3d.study import engine
-def run_job(job, *args, plain=engine.run_job):
+from stack3d.study import dispatching
+def run_job(job, *args, plain=dispatching.run_job):
     time.sleep({sleep})
     if job.overrides[-1][1] == "poison":
         os._exit(1)
     return plain(job, *args)
-engine.run_job = run_job
+dispatching.run_job = run_job
 """
 
 
@@ -174,16 +174,16 @@ def test_values_of_a_sweep_that_make_no_sense(tmp_path: Path) -> None:
 
 
 def test_an_unexpected_error_is_one_failed_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stack3d.study import case
+    from stack3d.study import job
 
-    plain = case.run_case
+    plain = job.run_case
 
     def breaks(scenario: Any, *args: Any, **options: Any) -> Any:
         if scenario.geometry.tiers.repeat == 2:
             raise IndexError("list index out of range")
         return plain(scenario, *args, **options)
 
-    monkeypatch.setattr(case, "run_case", breaks)
+    monkeypatch.setattr(job, "run_case", breaks)
     path = studies.write(tmp_path, "{geometry.tiers.repeat: [1, 2, 3]}")
     reports = list(study.run([str(path)], tmp_path / "out", Silent(), workers=1))
     assert sorted(r.status for r in reports) == [study.DONE, study.DONE, study.FAILED]

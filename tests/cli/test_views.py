@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import stack3d
-from stack3d.case.field import SolvedField, solve_field
+from stack3d.case.solved_field import SolvedField, solve_field
 from stack3d.cli import main
 from stack3d.report import chart
 from stack3d.report.view import _corner

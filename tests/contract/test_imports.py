@@ -61,6 +61,31 @@ def test_imports_point_upwards(path: Path) -> None:
     assert not wrong, f"{room} imports {wrong}, which are not above it"
 
 
+DOORS = {"case", "cli"}
+"""Rooms in which all others meet: a case from scenario to answer, and what is typed."""
+MOST_IMPORTED = 6.0
+"""Files of the program that a file of any other room imports on average, below; the doors of rooms count as files."""
+
+
+MODULES = {".".join(("stack3d", *p.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__") for p in FILES}
+
+
+def files_imported(path: Path) -> set[str]:
+    """Files of the program that a file imports: what a name stands for, else the module it comes from."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    for node in (node for node in nodes if isinstance(node, ast.ImportFrom) and node.module):
+        whole = {f"{node.module}.{alias.name}" for alias in node.names}
+        found |= {name if name in MODULES else name.rpartition(".")[0] for name in whole}
+    return found & MODULES
+
+
+@pytest.mark.parametrize("room", sorted({room_of(p) for p in FILES if len(p.relative_to(ROOT).parts) > 1} - DOORS))
+def test_a_file_imports_few_others(room: str) -> None:
+    mine = [p for p in FILES if room_of(p) == room and p.name != "__init__.py"]
+    assert sum(len(files_imported(p)) for p in mine) < MOST_IMPORTED * len(mine)
+
+
 def test_the_walk_sees_what_it_must() -> None:
     """Guard of the test itself: the rooms where physics meet import all five of them."""
     seen = set().union(*(rooms_imported(p) for p in FILES if room_of(p) in ("chip", "heat", "life", "case")))

@@ -39,6 +39,15 @@ def test_no_type_name_comes_twice() -> None:
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
 
 
+def test_no_file_name_comes_twice() -> None:
+    """``lifetime`` keeps the names of files that version 0.1 had."""
+    places = defaultdict(list)
+    for path in TREES:
+        if path.parts[0] != "lifetime" and not path.stem.startswith("__"):
+            places[path.stem].append(str(path))
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
 def test_classes_of_decks_say_so() -> None:
     wrong = []
     for path, tree in TREES.items():

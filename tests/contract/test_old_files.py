@@ -17,8 +17,8 @@ from stack3d.case import check
 from stack3d.errors import DeckError, UnknownNameError
 from stack3d.progress import Silent
 from stack3d.report import report_page
-from stack3d.study.case import why_run
 from stack3d.study.expect import mistakes
+from stack3d.study.job import why_run
 
 OLD = Path(__file__).parents[1] / "data" / "version_0_1"
 SCENARIOS = sorted((OLD / "decks" / "scenarios").glob("*.yaml"))

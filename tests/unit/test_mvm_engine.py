@@ -23,7 +23,7 @@ from stack3d.mvm import (
     share_wires,
     tile_gain,
 )
-from stack3d.mvm.backend import Scratch, standard_normals
+from stack3d.mvm.array_library import Scratch, standard_normals
 
 LOW, HIGH = 1e-6, 25e-6
 IDEAL = {"dac": Converter(None), "adc": Converter(None)}

@@ -9,7 +9,7 @@ import xarray as xr
 
 import stack3d
 from stack3d.errors import ResultsError
-from stack3d.results.case import SCHEMA
+from stack3d.results.case_tree import SCHEMA
 
 
 def test_a_newer_schema_is_named_and_an_older_one_opens(tmp_path: Path) -> None:

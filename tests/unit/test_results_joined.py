@@ -14,8 +14,8 @@ from small_study import assert_same
 import stack3d
 from stack3d import decks, results, yamlfile
 from stack3d.errors import ResultsError
-from stack3d.results.files import beside
 from stack3d.results.joined import merged
+from stack3d.results.netcdf import beside
 
 
 def run(folder: Path, sweep: str, **options: object) -> xr.DataTree:

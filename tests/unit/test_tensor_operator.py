@@ -12,7 +12,7 @@ from tensor_cases import grid, stack
 from stack3d.errors import DeckError
 from stack3d.grids import Grid
 from stack3d.layout import Block, Material, Rectangle
-from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.cell_properties import CellProperties
 from stack3d.thermal.grid.faces import fixed_nodes
 from stack3d.thermal.grid.factors import SmallFactors
 from stack3d.thermal.grid.factors import assembled as from_products

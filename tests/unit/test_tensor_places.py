@@ -10,7 +10,7 @@ from stack3d.errors import DeckError
 from stack3d.layout import Rectangle
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.loads import source_loads
-from stack3d.thermal.grid.places import observe, place_groups, source_groups
+from stack3d.thermal.grid.place_weights import observe, place_groups, source_groups
 from stack3d.thermal.places import Box, Probe
 
 MM = 1e-3

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from tensor_cases import grid, stack
 
-from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.cell_properties import CellProperties
 from stack3d.thermal.grid.operator import GridOperator
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.problem import Face, ThermalProblem

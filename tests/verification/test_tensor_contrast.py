@@ -12,7 +12,7 @@ from stack3d.errors import DeckError, SolverError
 from stack3d.fe.krylov import conjugate_gradient
 from stack3d.grids import Grid
 from stack3d.layout import HeatSource, Rectangle
-from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.cell_properties import CellProperties
 from stack3d.thermal.grid.multigrid import LateralMultigrid
 from stack3d.thermal.grid.operator import GridOperator
 from stack3d.thermal.grid.solver import TensorSolver

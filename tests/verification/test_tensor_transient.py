@@ -10,10 +10,10 @@ from stack3d.errors import ArrayError, DeckError
 from stack3d.layout import HeatSource, Rectangle
 from stack3d.thermal.analytic.series import CosineSeries
 from stack3d.thermal.grid import exact_transient
-from stack3d.thermal.grid.body import TensorBody
 from stack3d.thermal.grid.exact_transient import ExactTransient
 from stack3d.thermal.grid.modal_system import ModalSystem
 from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.grid.tensor_body import TensorBody
 from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import Face, ThermalProblem
 from stack3d.thermal.time.march import integrate, integrate_fixed

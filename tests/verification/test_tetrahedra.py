@@ -244,7 +244,7 @@ def test_written_meshes_carry_their_names(suffix: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", [1, 2])
 def test_field_for_viewing(order: int) -> None:
     """Contacts are closed and left out: volumes by region are those of the deck, power and peak those of the solution."""
-    from stack3d.case.field import solve_field
+    from stack3d.case.solved_field import solve_field
 
     case = decks.resolve(yamlfile.parse_text(VIAS, "vias.yaml"), None, [("solver.order", order)])
     field = solve_field(case.scenario)

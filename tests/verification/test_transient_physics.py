@@ -20,9 +20,9 @@ from stack3d.progress import Silent
 from stack3d.results import to_tree
 from stack3d.thermal.cooling.settled import SettledBackend
 from stack3d.thermal.fem.solver_on_grid import solver_on_grid
-from stack3d.thermal.grid.body import TensorBody
 from stack3d.thermal.grid.exact_transient import ExactTransient
 from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.grid.tensor_body import TensorBody
 from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import Face, ThermalProblem
 from stack3d.thermal.time.march import integrate, integrate_fixed

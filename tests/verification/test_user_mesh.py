@@ -141,7 +141,7 @@ def test_a_mesh_too_large_to_refine_has_no_estimate(folder: Path, monkeypatch: p
     from stack3d.heat.meshing import cell_kinds
     from stack3d.report import page
     from stack3d.report.facts import Facts
-    from stack3d.results.case import to_tree
+    from stack3d.results.case_tree import to_tree
 
     monkeypatch.setattr(cell_kinds, "MOST_UNKNOWNS", 100)
     deck = folder / "part.yaml"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stack3d.errors import DeckError
-from stack3d.geometry.importers.scenario import Imported
+from stack3d.geometry.importers.scenario_text import Imported
 
 KINDS = (".stk", ".flp", ".ptrace", ".lcf", ".config", ".materials")
 

@@ -13,7 +13,7 @@ from stack3d.fe.linear_solver import LinearSolver
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.fem.discretised import gathered
 from stack3d.thermal.fem.steady import FemSolver
-from stack3d.thermal.fem.storage import HeatStore
+from stack3d.thermal.fem.stored_heat import HeatStore
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.kept import alike, forget
 from stack3d.thermal.places import Place

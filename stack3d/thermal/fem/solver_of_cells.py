@@ -19,7 +19,7 @@ from stack3d.meshes import CellMesh, Ints
 from stack3d.thermal.fem.conduction import Conduction
 from stack3d.thermal.fem.discretised import on_all_nodes
 from stack3d.thermal.fem.steady import FemSolver
-from stack3d.thermal.fem.storage import by_law
+from stack3d.thermal.fem.stored_heat import by_law
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.mesh_problem import MeshProblem
 from stack3d.thermal.places import Place

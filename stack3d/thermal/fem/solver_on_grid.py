@@ -22,9 +22,9 @@ from stack3d.thermal.fem.discretised import on_all_nodes
 from stack3d.thermal.fem.steady import FemSolver
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.bends import bends
-from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.cell_properties import CellProperties
 from stack3d.thermal.grid.loads import source_loads
-from stack3d.thermal.grid.places import observe, place_groups
+from stack3d.thermal.grid.place_weights import observe, place_groups
 from stack3d.thermal.grid.preconditioner import GridPreconditioner
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Place

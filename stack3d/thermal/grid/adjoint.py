@@ -10,7 +10,7 @@ import numpy as np
 
 from stack3d.errors import SolverError
 from stack3d.layout import Floats, HeatSource
-from stack3d.thermal.grid.cells import to_corners
+from stack3d.thermal.grid.cell_properties import to_corners
 from stack3d.thermal.grid.loads import source_loads
 from stack3d.thermal.grid.operator import GridOperator, boundary_load
 from stack3d.thermal.grid.solver import TensorSolver

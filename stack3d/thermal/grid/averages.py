@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from stack3d.layout import Floats
-from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.cell_properties import CellProperties
 from stack3d.thermal.grid.diagonalisation import SeparableLayers
 from stack3d.thermal.problem import ThermalProblem
 

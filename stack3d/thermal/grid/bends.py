@@ -15,7 +15,7 @@ import numpy as np
 from stack3d.fe.lines import cell_integrals
 from stack3d.grids import Grid
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
-from stack3d.thermal.grid.cells import CellProperties, to_corners
+from stack3d.thermal.grid.cell_properties import CellProperties, to_corners
 from stack3d.thermal.places import Box, Place
 from stack3d.thermal.problem import ThermalProblem
 

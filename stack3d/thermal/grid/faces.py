@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stack3d.grids import Where
 from stack3d.layout import Floats
-from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.cell_properties import CellProperties
 from stack3d.thermal.problem import ThermalProblem
 
 FACES = ("top", "bottom", "sides")

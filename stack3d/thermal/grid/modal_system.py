@@ -17,7 +17,7 @@ from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.averages import at_rate, averaged_layers
 from stack3d.thermal.grid.diagonalisation import FastDiagonalisation
 from stack3d.thermal.grid.modes import modal_groups, modal_load, modal_stiffness
-from stack3d.thermal.grid.places import observe, place_groups, source_groups
+from stack3d.thermal.grid.place_weights import observe, place_groups, source_groups
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.kept import forget
 from stack3d.thermal.places import Place

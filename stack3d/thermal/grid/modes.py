@@ -9,7 +9,7 @@ import numpy as np
 from stack3d.grids import Grid
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.thermal.grid.diagonalisation import FastDiagonalisation, SeparableLayers
-from stack3d.thermal.grid.places import PlaceGroup, place_groups, source_groups
+from stack3d.thermal.grid.place_weights import PlaceGroup, place_groups, source_groups
 from stack3d.thermal.places import Place
 
 

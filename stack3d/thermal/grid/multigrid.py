@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stack3d.fe.krylov import Apply
 from stack3d.grids import Grid, Plane
 from stack3d.layout import Floats
-from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.cell_properties import CellProperties
 from stack3d.thermal.grid.faces import fixed_nodes
 from stack3d.thermal.grid.operator import GridOperator
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stack3d.grids import Plane
 from stack3d.layout import Floats
-from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.cell_properties import CellProperties
 from stack3d.thermal.grid.faces import FACES, SHARES, add_to, face_mass, face_terms, gather, products, take
 from stack3d.thermal.problem import ThermalProblem
 

@@ -12,7 +12,7 @@ from stack3d.grids import Grid
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.grid.bends import bend_matrix
 from stack3d.thermal.grid.modes import response_matrix
-from stack3d.thermal.grid.places import PlaceGroup, observe, place_groups, source_groups
+from stack3d.thermal.grid.place_weights import PlaceGroup, observe, place_groups, source_groups
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box, Place
 

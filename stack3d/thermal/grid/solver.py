@@ -20,7 +20,7 @@ from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.averages import at_rate, averaged_layers, contrast, is_separable
 from stack3d.thermal.grid.bends import bends
-from stack3d.thermal.grid.cells import CellProperties
+from stack3d.thermal.grid.cell_properties import CellProperties
 from stack3d.thermal.grid.diagonalisation import FastDiagonalisation
 from stack3d.thermal.grid.faces import fixed_nodes
 from stack3d.thermal.grid.loads import source_loads
@@ -120,8 +120,8 @@ class TensorSolver:
         runs: Sequence[ChannelRun] = (),
     ) -> TransientSystem:
         """Lateral modes of separable stacks whose films stay, without coolant and without fins at the sides; else nodes."""
-        from stack3d.thermal.grid.body import TensorBody
         from stack3d.thermal.grid.modal_system import ModalSystem
+        from stack3d.thermal.grid.tensor_body import TensorBody
 
         if self.is_direct and self.cells.stores_linearly and not (laws or runs or self.problem.sides.capacity):
             return ModalSystem(self, sources, places)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from stack3d.errors import did_you_mean
-from stack3d.geometry.importers.files import find_file, mistake, place_of
-from stack3d.geometry.importers.ice.channels import Cavity
+from stack3d.geometry.importers.ice.cavity import Cavity
 from stack3d.geometry.importers.ice.floorplan import read_floorplan, read_layout, set_property
 from stack3d.geometry.importers.ice.words import MICRO, Statement, statements
 from stack3d.geometry.importers.parts import Element, Solid
+from stack3d.geometry.importers.user_files import find_file, mistake, place_of
 from stack3d.layout import Rectangle
 from stack3d.yamlfile import FileLine
 

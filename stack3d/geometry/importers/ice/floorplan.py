@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stack3d.errors import did_you_mean
-from stack3d.geometry.importers.files import mistake, place_of
 from stack3d.geometry.importers.ice.words import MICRO, Statement, statements
 from stack3d.geometry.importers.parts import Element, Solid
+from stack3d.geometry.importers.user_files import mistake, place_of
 from stack3d.layout import Rectangle
 
 SolidOf = Callable[[str, Statement], Solid]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stack3d.errors import DeckError
 from stack3d.floorplans import number, read_text
-from stack3d.geometry.importers.files import mistake, place_of
+from stack3d.geometry.importers.user_files import mistake, place_of
 from stack3d.yamlfile import FileLine
 
 MICRO = 1e-6

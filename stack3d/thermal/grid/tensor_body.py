@@ -18,7 +18,7 @@ from stack3d.thermal.grid.factors import SmallFactors, expected_entries
 from stack3d.thermal.grid.loads import source_loads
 from stack3d.thermal.grid.multigrid import LateralMultigrid
 from stack3d.thermal.grid.operator import GridOperator
-from stack3d.thermal.grid.places import observe, place_groups
+from stack3d.thermal.grid.place_weights import observe, place_groups
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.kept import alike, forget
 from stack3d.thermal.places import Place

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from stack3d.errors import did_you_mean
-from stack3d.geometry.importers.files import mistake
 from stack3d.geometry.importers.ice.description import Description, Instance, Sink, Slab, read_description
 from stack3d.geometry.importers.ice.words import MICRO, Statement
 from stack3d.geometry.importers.parts import length
-from stack3d.geometry.importers.scenario import Imported, ScenarioDraft, filled
+from stack3d.geometry.importers.scenario_text import Imported, ScenarioDraft, filled
+from stack3d.geometry.importers.user_files import mistake
 from stack3d.layout import Rectangle
 
 INSTANTS = ("final", "slot", "step")

@@ -16,7 +16,7 @@ from stack3d import __version__, fields, storage
 from stack3d.case.run import Outcome
 from stack3d.decks import Case
 from stack3d.errors import ResultsError
-from stack3d.results.files import plain, read_tree
+from stack3d.results.netcdf import plain, read_tree
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from stack3d.errors import did_you_mean
 from stack3d.floorplans import hotspot_units, number
-from stack3d.geometry.importers.files import find_file, mistake, place_of, read_lines
 from stack3d.geometry.importers.parts import Element, Solid
+from stack3d.geometry.importers.user_files import find_file, mistake, place_of, read_lines
 from stack3d.layout import Rectangle
 from stack3d.yamlfile import FileLine
 

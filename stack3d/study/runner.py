@@ -11,8 +11,8 @@ from stack3d import results, storage
 from stack3d.decks import Case
 from stack3d.errors import DeckError, ResultsError, Stack3dError
 from stack3d.progress import Observer, Silent, StudyObserver
-from stack3d.study.case import DONE, FAILED, SKIPPED, Job, Report
-from stack3d.study.engine import Queue, here, on_cluster, on_workers, workers_for
+from stack3d.study.dispatching import Queue, here, on_cluster, on_workers, workers_for
+from stack3d.study.job import DONE, FAILED, SKIPPED, Job, Report
 from stack3d.study.lock import locked
 from stack3d.study.plan import Entry, Found, Plan, case_folder, plan, write_manifest
 from stack3d.study.ranks import Ranks

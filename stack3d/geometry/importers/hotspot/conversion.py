@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stack3d.errors import DeckError
-from stack3d.geometry.importers.files import mistake, place_of
-from stack3d.geometry.importers.hotspot.files import (
+from stack3d.geometry.importers.hotspot.hotspot_files import (
     DEFAULTS,
     PARTS,
     Config,
@@ -25,7 +24,8 @@ from stack3d.geometry.importers.hotspot.files import (
     read_trace,
 )
 from stack3d.geometry.importers.parts import Solid, bounds, length
-from stack3d.geometry.importers.scenario import Imported, ScenarioDraft
+from stack3d.geometry.importers.scenario_text import Imported, ScenarioDraft
+from stack3d.geometry.importers.user_files import mistake, place_of
 from stack3d.layout import Rectangle
 
 ACTIVE = 1e-6

@@ -16,7 +16,7 @@ from stack3d import decks
 from stack3d.errors import ResultsError, Terminated, unexpected
 from stack3d.heat.solvers import Backends
 from stack3d.progress import Observer, Silent, StudyObserver
-from stack3d.study.case import Job, Report, record_failure, run_job
+from stack3d.study.job import Job, Report, record_failure, run_job
 from stack3d.study.ranks import Ranks
 
 MEMORY_PER_WORKER = 1.5e9

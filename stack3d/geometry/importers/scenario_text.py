@@ -13,8 +13,8 @@ from typing import Any
 
 from stack3d import decks, yamlfile
 from stack3d.decks.case import Case
-from stack3d.geometry.importers.files import place_of
 from stack3d.geometry.importers.parts import Element, bounds, box, deck_name, length, new_name
+from stack3d.geometry.importers.user_files import place_of
 from stack3d.layout import Rectangle
 from stack3d.yamlfile import FileLine
 

@@ -41,7 +41,7 @@ def view(
 ) -> None:
     """Solve the temperature of a scenario and show it in three dimensions, cut open; or write it for ParaView."""
     from stack3d import decks
-    from stack3d.case.field import solve_field
+    from stack3d.case.solved_field import solve_field
     from stack3d.report.view import load_pyvista, show, write_field
 
     if output is None and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
