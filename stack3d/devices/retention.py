@@ -310,7 +310,8 @@ def anchored_time_constant(*, time: float, loss: float, cells: float | Literal["
     weights = weights / weights.sum()
 
     def excess(log_x: float) -> float:
-        return float(weights @ -np.expm1(-np.exp(shape * (log_x - log_sd * nodes)))) - loss
+        with np.errstate(over="ignore"):  # a cell that has lost all
+            return float(weights @ -np.expm1(-np.exp(shape * (log_x - log_sd * nodes)))) - loss
 
     if not excess(-200.0) < 0 < excess(50.0):
         spread = f"a spread of ln τ of {log_sd:.3g} over cells"
