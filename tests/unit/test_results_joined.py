@@ -154,5 +154,5 @@ TREES = st.recursive(
 @settings(max_examples=40)
 @given(st.dictionaries(TEXT.filter(bool), TREES, max_size=4))
 def test_the_resolved_scenario_reads_back(tree: dict) -> None:
-    text = "".join(results.case._yaml_lines(tree, 0)) or "{}"
+    text = "".join(results.case_tree._yaml_lines(tree, 0)) or "{}"
     assert json.dumps(yamlfile.parse_text(text, "x")) == json.dumps(tree)
