@@ -40,7 +40,7 @@ class Output:
 outputs: Registry[type[Output]] = Registry("output")
 """By name; other packages announce theirs in the entry-point group ``stack3d.output``."""
 physics: Registry[type[Output]] = Registry("physics")
-"""Second fields by the key under `physics` of a scenario, see `case.second_fields.SecondField`; the group is ``stack3d.physics``."""
+"""Second fields by the key under `physics` of a scenario, see `SecondField`; the group is ``stack3d.physics``."""
 
 
 def registered[T: Output](kind: type[T]) -> list[T]:
