@@ -184,7 +184,7 @@ class Waiting:
     """
 
     def __init__(self, stream: TextIO | None = None, patience: float = 2.0) -> None:
-        self.stream, self.patience = stream or sys.stderr, patience
+        self.stream, self.patience = stream, patience
         self._last = time.monotonic()
 
     def __call__(self, what: str, done: int, total: int) -> None:
@@ -192,7 +192,7 @@ class Waiting:
         now = time.monotonic()
         if now - self._last >= self.patience:
             self._last = now
-            print(f"{what}: {100 * done / total:.0f} %", file=self.stream, flush=True)
+            print(f"{what}: {100 * done / total:.0f} %", file=self.stream or sys.stderr, flush=True)
 
 
 def time_left(seconds: float) -> str:

@@ -143,10 +143,9 @@ def validate(
     from stack3d.yamltree import WATCHED
 
     limit_memory(memory)
-    WATCHED.set(Waiting())
-    bad = False
-    for path in scenarios:
-        for found in study.checked(path, parsed(overrides), every=every):
+    before, bad = WATCHED.set(Waiting()), False
+    try:
+        for found in (one for path in scenarios for one in study.checked(path, parsed(overrides), every=every)):
             if found.error is None:
                 typer.echo(f"ok: {found.label}")
                 if found.warning is not None:
@@ -154,6 +153,8 @@ def validate(
             else:
                 fail(str(found.error))
                 bad = True
+    finally:
+        WATCHED.reset(before)
     if bad:
         raise typer.Exit(EXIT_BAD_INPUT)
 

@@ -1,13 +1,14 @@
 """The time of a case is estimated by its terms before the work; who waits for a long answer is told how far it is."""
 
 import io
+import sys
 from pathlib import Path
 
 import pytest
 import small_study as studies
 from typer.testing import CliRunner
 
-from stack3d import decks, memory, yamltree
+from stack3d import cli, decks, memory, yamltree
 from stack3d.case import check
 from stack3d.case.duration import LONG, seconds_of, time_told, warning_of
 from stack3d.chip import Chip
@@ -63,3 +64,18 @@ def test_a_long_text_tells_how_far_it_is_read(tmp_path: Path, monkeypatch: pytes
     done = [at for _, at, _ in told]
     assert len(done) >= 5 and done == sorted(done) and done[-1] <= len(text)
     assert {(what, total) for what, _, total in told} == {("reading long.yaml", len(text))}
+
+
+def test_nobody_waits_once_validate_has_answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What watches the parser is taken away again, whatever the answer is; it speaks to the standard error of its moment."""
+    for name, code in (("quickstart", 0), ("no_such_scenario", 2)):
+        monkeypatch.setattr(sys, "argv", ["stack3d", "validate", name])
+        monkeypatch.setattr(cli.signals, "listen", lambda: None)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert int(ended.value.code or 0) == code and yamltree.WATCHED.get() is None
+    waiting = Waiting(patience=0.0)
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    waiting("reading a.yaml", 1, 2)
+    assert sys.stderr.getvalue() == "reading a.yaml: 50 %\n"
