@@ -127,7 +127,7 @@ _ALL = (
         "power/break_even_rate",
         "time machine",
         "s-1",
-        "rate above which the chip draws less than that machine; 0 = at any, infinite = at none",
+        "rate above which the chip draws less than that machine; 0 = at any, infinite = at none, negative = below its size",
     ),
     _f("power/macs", "", "1", "multiply-accumulates of one inference"),
     _f("power/matrix_rows", "matrix", "1", "inputs of the layer's matrix"),
@@ -356,3 +356,9 @@ def field(path: str) -> Variable:
             raise UnknownNameError(f"unknown output variable {path!r}{new}")
         raise unknown_name("output variable", path, FIELDS)
     return FIELDS[path]
+
+
+def told_rate(rate: float, unit: str) -> str:
+    """Where the chip draws less than a machine, in words, from a break-even rate as the dataset has it."""
+    words = {0.0: "at any rate", float("inf"): "at no rate"}
+    return words.get(rate, f"{'below' if rate < 0 else 'above'} {abs(rate):.3g} {unit}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from stack3d import fields
 from stack3d.chip import Chip, ComputingChip
 from stack3d.constants import DAY, YEAR, ZERO_CELSIUS
 from stack3d.layout import Floats
@@ -202,10 +203,9 @@ def _conventional(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> 
     names = ("energy", "latency", "leakage")
     energy, latency, leakage = (values[f"power/conventional_{name}"] for name in names)
     rates = np.atleast_2d(values["power/break_even_rate"])[-1]
-    told = {0.0: "at any rate", float("inf"): "at no rate"}
     each = []
     for i, name in enumerate(coordinates["machine"]):
-        even = told.get(float(rates[i]), f"above {float(rates[i]):.3g} inferences per second")
+        even = fields.told_rate(float(rates[i]), "inferences per second")
         costs = f"{short(float(energy[i]), 'J')}, {short(float(latency[i]), 's')}, leakage {short(float(leakage[i]), 'W')}"
         each.append(f"{name.upper()} {costs} (the chip draws less {even})")
     node, size = float(values["power/conventional_technology"]), float(values["power/conventional_memory"])

@@ -84,7 +84,6 @@ def machines(facts: Facts) -> str:
         return ""
     energy, latency, leakage, memory, node = (facts.values(name) for name in names)
     rates = np.atleast_2d(facts.values("power/break_even_rate"))
-    told = {0.0: "at any rate", float("inf"): "at no rate"}
     drawn = np.atleast_2d(facts.values("power/component_power"))[-1]
     watts = dict(zip(facts.get("power/component_power")["component"].values, drawn))
     chip = float(np.atleast_2d(facts.values("power/energy_per_inference"))[-1].sum())
@@ -98,7 +97,7 @@ def machines(facts: Facts) -> str:
         )
     ]
     for i, name in enumerate(facts.get("power/conventional_energy")["machine"].values):
-        even = told.get(float(rates[-1, i]), f"above {float(rates[-1, i]):.3g} per second")
+        even = fields.told_rate(float(rates[-1, i]), "per second")
         numbers_ = (short(float(energy[i]), "J"), short(float(latency[i]), "s"), short(float(leakage[i]), "W"))
         rows.append((f"weights in {str(name).upper()}", *numbers_, even))
     given = (facts.scenario.get("workload") or {}).get("conventional") is not None

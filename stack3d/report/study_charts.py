@@ -166,7 +166,7 @@ ANSWERS: Mapping[str, Answer] = {
         3,
     ),
     "even": Answer(
-        "rate above which a machine with SRAM draws more",
+        "rate above which a machine with SRAM draws more (negative: below it)",
         "1/s",
         ("power/break_even_rate",),
         lambda r: _sram(_last(r)),

@@ -205,6 +205,22 @@ def test_conventional_machine_by_hand(network: str, macs: float, weights: int, s
     assert "45 nm" in line and "DRAM" in line and "SRAM" in line
 
 
+def test_a_machine_that_is_cheap_to_run_and_dear_to_keep_is_beaten_below_a_rate() -> None:
+    machine = {"dram_bit": "0.001 pJ", "mac": "0.01 pJ", "sram": [{"size": 8192, "bit": "0.001 pJ"}]}
+    found = outcome("quickstart", workload__conventional=machine)
+    values = found.values
+    rate = values["power/break_even_rate"][0]
+    resting = sum(values["power/component_power"][0, COMPONENTS.index(n)] for n in STANDING)
+    moving = values["power/energy_per_inference"][0].sum() - resting / values["power/rate"][0]
+    assert np.all(rate < 0)
+    for share, less in ((0.99, True), (1.01, False)):
+        chip = resting + share * -rate * moving
+        assert np.all(
+            (chip < values["power/conventional_leakage"] + share * -rate * values["power/conventional_energy"]) == less
+        )
+    assert "the chip draws less below" in next(line for line in found.summary if line.startswith("conventional"))
+
+
 def test_a_machine_without_memory_figures_is_refused_in_one_line() -> None:
     with pytest.raises(DeckError) as error:
         decks.load("quickstart", [("workload.conventional.sram", [])])

@@ -129,6 +129,8 @@ def component_powers(chip: ComputingChip, heat: Heat) -> dict[str, float]:
 def break_even_rate(chip: ComputingChip, heat: Heat, writes: float, machine: Machine) -> float:
     """Rate above which the chip draws less than a conventional machine; 0 = at any, infinite = at none. [1/s]
 
+    Where an inference costs the chip more and standing still less, it draws less below a rate, which is given as negative.
+
     Parameters
     ----------
     chip : ComputingChip
@@ -142,7 +144,9 @@ def break_even_rate(chip: ComputingChip, heat: Heat, writes: float, machine: Mac
     more, saved = resting - machine.leakage, machine.energy - moving
     if saved > 0:
         return max(0.0, more / saved)
-    return 0.0 if more < 0 else float("inf")
+    if more >= 0:
+        return float("inf")
+    return -more / saved if saved < 0 else 0.0
 
 
 def machines_of(chip: ComputingChip) -> dict[str, Machine]:
