@@ -129,7 +129,7 @@ def gradients(scenario: Scenario, beside: Mapping[str, Neighbours], of: str) -> 
     Raises
     ------
     DeckError
-        Where films follow their surface, coolant flows, the mesh is no grid, or a key changes the number of its lines.
+        Where films follow their surface, coolant flows, the mesh is no grid, or a key parts edges that lie on one line.
 
     Notes
     -----
