@@ -104,18 +104,19 @@ class Registry[T]:
         lacking = ", ".join(m for m in self.answers if not callable(getattr(entry, m, None)))
         if lacking and self.base is None:
             raise PackageError(f"{who} lacks {lacking}")
-        if not is_outside(entry):
-            return entry
+        return self._all_watched(entry) if is_outside(entry) else entry
+
+    def _all_watched(self, entry: Any) -> Any:
+        """An entry of another package whose answers are checked: a function anew, a class with other methods."""
         if not isinstance(entry, type):
-            checks = self.answers.get("__call__")
-            return entry if checks is None else self._watched("__call__", entry, checks)
+            check = self.answers.get("__call__")
+            return entry if check is None else self._watched("__call__", entry, check)
         for method, check in self.answers.items():
             found = inspect.getattr_static(entry, method, None)
             bare = getattr(found, "__func__", found)
-            if bare is None or not is_outside(bare) or getattr(bare, "is_watched", False):
-                continue
-            watched = self._watched(method, bare, check)
-            setattr(entry, method, type(found)(watched) if isinstance(found, classmethod | staticmethod) else watched)
+            if bare is not None and is_outside(bare) and not getattr(bare, "is_watched", False):
+                watched = self._watched(method, bare, check)
+                setattr(entry, method, type(found)(watched) if isinstance(found, classmethod | staticmethod) else watched)
         return entry
 
     def _watched(self, method: str, bare: Any, check: Check) -> Any:

@@ -68,31 +68,45 @@ def _arrays(mesh: CellMesh) -> str | None:
         return f"has cells of kind {mesh.kind!r}; wanted {', '.join(NODES)}"
     nodes, across = NODES[mesh.kind], len(SIDES[mesh.kind][0])
     points, cells, facets = np.asarray(mesh.points), np.asarray(mesh.cells), np.asarray(mesh.facets)
+    if (wrong := _coordinates(points)) is not None:
+        return wrong
+    if cells.ndim != 2 or cells.shape[1] != nodes or not len(cells):
+        return f"has cells of shape {cells.shape}; wanted (cells, {nodes}): each {mesh.kind} has {nodes} nodes"
+    if facets.ndim != 2 or (len(facets) and facets.shape[1] != across):
+        return f"has facets of shape {facets.shape}; wanted (facets, {across}): each side of a {mesh.kind} has {across} corners"
+    return (
+        _index("cell", "cells", cells, len(points), "points")
+        or _index("facet", "facets", facets, len(points), "points")
+        or _index("cell", "region", np.asarray(mesh.region), len(mesh.names), "names", (len(cells),))
+        or _index("facet", "face", np.asarray(mesh.face), len(mesh.faces), "faces", (len(facets),))
+        or _words(mesh)
+    )
+
+
+def _coordinates(points: NDArray[Any]) -> str | None:
+    """Points that are nowhere."""
     if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind != "f":
         return f"has points of shape {points.shape} and type {points.dtype}; wanted (points, 3) of floats"
     if not np.isfinite(points).all():
         i = int(np.argwhere(~np.isfinite(points))[0, 0])
         return f"has point {i} at {points[i].tolist()} m; wanted finite numbers"
-    if cells.ndim != 2 or cells.shape[1] != nodes or not len(cells):
-        return f"has cells of shape {cells.shape}; wanted (cells, {nodes}): each {mesh.kind} has {nodes} nodes"
-    if facets.ndim != 2 or (len(facets) and facets.shape[1] != across):
-        return f"has facets of shape {facets.shape}; wanted (facets, {across}): each side of a {mesh.kind} has {across} corners"
-    for what, index, bound, of in (
-        ("cells", cells, len(points), "points"),
-        ("facets", facets, len(points), "points"),
-        ("region", np.asarray(mesh.region), len(mesh.names), "names"),
-        ("face", np.asarray(mesh.face), len(mesh.faces), "faces"),
-    ):
-        if index.dtype.kind not in "iu":
-            return f"has {what} of type {index.dtype}; wanted whole numbers, an index into {of}"
-        bad = np.argwhere((index < 0) | (index >= bound))
-        if len(bad):
-            at = bad[0].tolist()
-            name = "cell" if what in ("cells", "region") else "facet"
-            return f"has {name} {at[0]} with {what}{at} = {index[tuple(at)]}; wanted 0 to {bound - 1}, an index into {of}"
-    for what, index, count, of in (("region", mesh.region, len(cells), "cell"), ("face", mesh.face, len(facets), "facet")):
-        if index.shape != (count,):
-            return f"has {what} of shape {index.shape}; wanted one number for each {of}, shape ({count},)"
+    return None
+
+
+def _index(name: str, what: str, index: NDArray[Any], bound: int, of: str, shape: tuple[int, ...] | None = None) -> str | None:
+    """Numbers that point to nothing."""
+    if index.dtype.kind not in "iu":
+        return f"has {what} of type {index.dtype}; wanted whole numbers, an index into {of}"
+    if shape not in (None, index.shape):
+        return f"has {what} of shape {index.shape}; wanted one number for each {name}, shape {shape}"
+    if not index.size or (index.min() >= 0 and index.max() < bound):
+        return None
+    at = np.argwhere((index < 0) | (index >= bound))[0].tolist()
+    return f"has {name} {at[0]} with {what}{at} = {index[tuple(at)]}; wanted 0 to {bound - 1}, an index into {of}"
+
+
+def _words(mesh: CellMesh) -> str | None:
+    """Names and materials."""
     for what, names in (("names", mesh.names), ("faces", mesh.faces)):
         if len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
             return f"has {what} {names!r}; wanted different words"
