@@ -126,8 +126,8 @@ class Registry[T]:
         @functools.wraps(bare)
         def watched(*given: Any, **named: Any) -> Any:
             first = given[0] if own else bare
-            given = tuple(_still(value) for value in given)
-            named = {key: _still(value) for key, value in named.items()}
+            given = tuple(still(value) for value in given)
+            named = {key: still(value) for key, value in named.items()}
             who = functools.partial(self.told, first if isinstance(first, type) or first is bare else type(first))
             try:
                 found = bare(*given, **named)
@@ -229,7 +229,7 @@ def _same(one: Any, other: Any) -> bool:
     return inspect.unwrap(one) is inspect.unwrap(other) if callable(one) and callable(other) else one is other
 
 
-def _still(value: Any) -> Any:
+def still(value: Any) -> Any:
     """An array that cannot be written to; anything else as it is."""
     if not isinstance(value, np.ndarray):
         return value

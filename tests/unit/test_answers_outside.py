@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stack3d import decks
-from stack3d.case import run_case
-from stack3d.errors import DeckError, PackageError
+from stack3d import decks, fields, units
+from stack3d.case import check, run_case
+from stack3d.case.second_fields import SecondField
+from stack3d.errors import DeckError, PackageError, UnknownNameError
+from stack3d.fe.space import Space
+from stack3d.fe.stiffness import points_on
+from stack3d.fields import Variable, outputs, physics
+from stack3d.heat.meshing import meshed
+from stack3d.heat.outputs import HeatOutput
 from stack3d.progress import Silent
 from stack3d.registry import Registry, told_failure
 from stack3d.schema.cooling import CoolingLaw, FaceDeck, cooling_laws
@@ -189,3 +197,159 @@ def test_keys_of_a_face_name_no_law(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("temperature", "flux", "source", "title"):
         with pytest.raises(PackageError, match=f"the name '{name}' is taken where the cooling law would be named"):
             cooling_laws.register(name)(type("Odd", (CoolingLaw,), {"film": lambda *given: 1.0, "__module__": __name__}))
+
+
+# ---------------------------------------------------------------------------------------------- outputs and fields
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    for registry in (outputs, physics):
+        alone(registry, monkeypatch)
+
+
+GOOD = Variable("thermal", "mine", ("layer",), "K", "of mine")
+DECLARED: dict[str, tuple[Any, str]] = {
+    "a dimension": (replace(GOOD, dims=("layr",)), "'thermal/mine' with the dimension 'layr', which is not known (did you mean 'layer', "),
+    "a dimension as text": (replace(GOOD, dims="layer"), "wanted a Variable(group, name, dimensions as a tuple"),
+    "a dimension twice": (replace(GOOD, dims=("layer", "layer")), "wanted different ones, time first"),
+    "time last": (replace(GOOD, dims=("layer", "time")), "wanted different ones, time first"),
+    "a group": (replace(GOOD, group="thermel"), "'thermel/mine' with the group 'thermel', which is not known (did you mean 'thermal'"),
+    "a unit": (replace(GOOD, units="Kelvim"), "'thermal/mine' in 'Kelvim', which is no unit"),
+    "no unit": (replace(GOOD, units=""), "wanted one as 'K', 'W m-2', or '1' for a number"),
+    "a name that is taken": (replace(GOOD, name="heat_in"), "'thermal/heat_in', which there is already"),
+    "a name of a dimension": (replace(GOOD, name="layer"), "layer is a dimension; choose another name"),
+    "no meaning": (replace(GOOD, long_name=""), "without its meaning"),
+    "no variable": (("thermal", "mine"), "('thermal', 'mine'); wanted a Variable"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", DECLARED)
+def test_what_cannot_be_declared_is_refused_before_the_run(what: str, tmp_path: Path, quiet: None) -> None:
+    entry, said = DECLARED[what]
+    outputs.register("odd")(
+        type("Odd", (HeatOutput,), {"fields": (entry,), "of_heat": lambda *given: None, "__module__": __name__})
+    )
+    with pytest.raises(PackageError) as refused:
+        check(deck(tmp_path, {"film_coefficient": "1e4 W/m^2/K"}))
+    text = str(refused.value)
+    assert text.startswith("output 'odd' (test_answers_outside.Odd) declares ") and said in text
+
+
+def test_every_unit_of_the_catalogue_is_one() -> None:
+    assert {f.units for f in fields.FIELDS.values() if units.why_no_unit(f.units) is not None} == set()
+
+
+def put(path: str, value: Any) -> Callable[[Any], Any]:
+    return lambda record: record.put(path, value)
+
+
+PUT: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "infinity": (put("thermal/mine", [math.inf]), "output 'thermal/mine' is inf at [0]; wanted finite numbers, or a Variable whose `undefined`"),
+    "no number": (put("thermal/mine", [math.nan]), "output 'thermal/mine' is nan at [0]"),
+    "a hidden number": (put("thermal/mine", np.ma.masked_array([1.0], [True])), "output 'thermal/mine' is nan at [0]"),
+    "another shape": (put("thermal/mine", 1.0), "has dimensions (layer), got an array of shape ()"),
+    "another length": (put("thermal/mine", [1.0, 2.0]), "thermal/mine has 2 along 'layer', the coordinate layer has 1"),
+    "objects": (put("thermal/mine", [None]), "of type object; wanted real numbers"),
+    "complex": (put("thermal/mine", [1j]), "of type complex128; wanted real numbers"),
+    "words": (put("thermal/mine", ["hot"]), "wanted real numbers"),
+    "ragged": (put("thermal/mine", [[1.0], [1.0, 2.0]]), "parts of different lengths"),
+    "another name": (put("thermal/mien", [1.0]), "puts 'thermal/mien', which it does not declare (did you mean 'thermal/mine'?); declared: thermal/mine"),
+    "ours": (put("thermal/heat_in", 1.0), "puts 'thermal/heat_in', which it does not declare"),
+    "other labels": (lambda record: record.along("layer", ["dye"]), "labels the dimension 'layer', which is not its own"),
+    "taken away": (lambda record: record.pop("thermal/heat_in"), "takes 'thermal/heat_in' out of the record"),
+    "written over": (lambda record: record["thermal/layer_temperature_mean"].fill(0), "failed: ValueError: assignment destination is read-only"),
+    "an answer": (lambda record: [1.0], "of_heat gave [1.0]; wanted None: variables are put into the record"),
+    "an error": (lambda record: record["thermal/nothing"], "failed: KeyError: 'thermal/nothing'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", PUT)
+def test_what_cannot_be_stored_names_output_and_author(what: str, tmp_path: Path, quiet: None) -> None:
+    act, said = PUT[what]
+
+    @outputs.register("odd")
+    class Odd(HeatOutput):
+        fields = (GOOD,)
+
+        def of_heat(self, chip: Any, solution: Any, record: Any) -> Any:
+            return act(record)
+
+    with pytest.raises(PackageError) as refused:
+        run_case(deck(tmp_path, {"film_coefficient": "1e4 W/m^2/K"}), Silent())
+    text = str(refused.value)
+    assert text.startswith("output 'odd' (test_answers_outside.") and said in text
+
+
+def test_what_is_declared_is_stored(tmp_path: Path, quiet: None) -> None:
+    """A dimension of its own with labels, a NaN that means something, whole numbers and halves."""
+
+    @outputs.register("fine")
+    class Fine(HeatOutput):
+        own = {"pad": "solder ball", "mine": "of this package"}
+        fields = (
+            Variable("mine", "void", ("pad",), "W m-2", "x", undefined="NaN = no ball"),
+            Variable("mine", "n", (), "1", "y"),
+        )
+
+        def of_heat(self, chip: Any, solution: Any, record: Any) -> None:
+            record.along("pad", self.labels)
+            record.put("mine/void", np.array([1.5, math.nan], np.float16))
+            record.put("mine/n", 3)
+
+        labels = ["a", "b"]
+
+    found = run_case(deck(tmp_path, {"film_coefficient": "1e4 W/m^2/K"}), Silent()).record
+    assert found["mine/void"].dtype == np.float64 and np.isnan(found["mine/void"][1]) and found["mine/n"] == 3
+    Fine.of_heat = lambda self, chip, solution, record: record.put("mine/void", [1.0, 2.0])  # type: ignore[method-assign]
+    with pytest.raises(PackageError, match=r"output 'fine' \(.*\): output 'mine/void' has the dimension 'pad' has no labels"):
+        run_case(deck(tmp_path, {"film_coefficient": "1e4 W/m^2/K"}), Silent())
+
+
+@pytest.mark.parametrize(("answer", "said"), [
+    (lambda mesh, temperature, record: record.put("mine/answer", math.inf), "output 'mine/answer' is inf; wanted finite"),
+    (lambda mesh, temperature, record: record.put("mine/answer", temperature), "has dimensions (), got an array of shape"),
+    (lambda mesh, temperature, record: temperature.fill(0), "failed: ValueError: assignment destination is read-only"),
+    (lambda mesh, temperature, record: mesh.points.fill(0), "failed: ValueError: assignment destination is read-only"),
+    (lambda mesh, temperature, record: 7, "solve gave 7; wanted None"),
+])  # fmt: skip
+def test_a_second_field_that_gives_no_number_is_refused_with_its_name(
+    answer: Any, said: str, tmp_path: Path, quiet: None
+) -> None:
+    @physics.register("mine")
+    class Mine(SecondField):
+        own = {"mine": "of this package"}
+        fields = (Variable("mine", "answer", (), "1", "x"),)
+
+        def solve(self, chip: Any, mesh: Any, temperature: Any, record: Any) -> Any:
+            return answer(mesh, temperature, record)
+
+    with pytest.raises(PackageError) as refused:
+        run_case(deck(tmp_path, {"film_coefficient": "1e4 W/m^2/K"}, physics={"mine": {}}), Silent())
+    text = str(refused.value)
+    assert text.startswith("physics 'mine' (test_answers_outside.") and said in text
+
+
+def test_a_face_that_a_mesh_does_not_have_is_refused(tmp_path: Path, quiet: None) -> None:
+    """By every look-up of faces and regions: before, there was nothing on it."""
+
+    @physics.register("mine")
+    class Mine(SecondField):
+        own = {"mine": "of this package"}
+        fields = (Variable("mine", "answer", (), "1", "x"),)
+
+        def solve(self, chip: Any, mesh: Any, temperature: Any, record: Any) -> None:
+            points_on(mesh, "tpo")
+
+    said = r"physics.mine: unknown face of the mesh 'tpo' \(did you mean 'top'\?\); known: bottom, sides, top"
+    with pytest.raises(DeckError, match=said):
+        run_case(deck(tmp_path, {"film_coefficient": "1e4 W/m^2/K"}, physics={"mine": {}}), Silent())
+
+
+def test_dolfinx_knows_its_faces(tmp_path: Path) -> None:
+    chip = check(deck(tmp_path, {"film_coefficient": "1e4 W/m^2/K"}))
+    cells = meshed(chip).cells(chip.stack, chip.scenario.cooling)
+    space = Space(cells)
+    for look in (space.ds, space.unknowns):
+        with pytest.raises(UnknownNameError, match="unknown face of the mesh 'tpo'"):
+            look("tpo")
