@@ -155,8 +155,12 @@ def _check_temperatures(chip: Chip, record: Record, watts: float) -> None:
     means = record["thermal/layer_temperature_mean"]
     peak = float(record["thermal/peak_temperature"])
     layers = record.coordinates["layer"]
+    if not (np.isfinite(means).all() and np.isfinite(peak)):
+        raise SolverError(
+            "temperatures are no finite numbers: does a law of a material leave the temperatures that it holds at?"
+        )
     if means.min() <= 0:
-        coldest = layers[int(np.argmin(means.reshape(-1, means.shape[-1]).min(axis=0)))]
+        coldest = str(layers[int(np.argmin(means.reshape(-1, means.shape[-1]).min(axis=0)))])
         text = f"the mean temperature of layer {coldest!r} is {celsius(float(means.min()))}, below absolute zero,"
         raise SolverError(f"{text} with {short(watts, 'W')} in the stack: is a power negative, or in the wrong unit?")
     highest = _highest(record)
@@ -311,6 +315,7 @@ def _run(
         observer.stage("physics", fields=", ".join(steps_of(scenario)))
         with clock("physics"):
             solve_physics(chip, found.body, found.problem, found.solution, record)
+    record.check_labels()
     if scenario.solver.accuracy is None:
         _warn_of_promise(chip, found)
     warn_of_limits(chip, found.problem, found.solution, _highest(record))

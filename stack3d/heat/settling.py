@@ -22,9 +22,8 @@ from stack3d.heat.loads import (
     tile_field,
     upkeep_power,
 )
-from stack3d.heat.too_hot import FIELD_IS_GIVEN, RUNAWAY_TEMPERATURE, Runaway, explained, located
+from stack3d.heat.too_hot import FIELD_IS_GIVEN, RUNAWAY_TEMPERATURE, Runaway, explained, located, standing_too_hot
 from stack3d.layout import Floats
-from stack3d.schema import celsius
 from stack3d.thermal import ThermalBackend
 
 
@@ -76,8 +75,7 @@ def settle(
         return full
     idle = _fixed_point(chip, backend, conductances_at, start, limits, write_power, leaking, 0.0, upkeep)
     if peak(idle) >= limits.hottest:
-        text = f"lifetime.throttling: the idle chip is at {celsius(peak(idle))} already, above the limit of"
-        text += f" {celsius(limits.hottest)}: {explained(chip, idle.field + above(0.0), idle)}"
+        text = standing_too_hot(chip, idle.field + above(0.0), idle, limits.hottest)
         warnings.warn(ValidityWarning(text), stacklevel=2)
         return idle
     low, high = idle, full

@@ -80,6 +80,12 @@ def explained(chip: ComputingChip, field: Floats, heat: Heat | None) -> str:
     return f"{where} with {short(watts, 'W')} in the chip{told}; {_advice(chip, large)}"
 
 
+def standing_too_hot(chip: ComputingChip, field: Floats, heat: Heat, limit: float) -> str:
+    """A chip that is above the `limit` [K] of its throttling without an inference; else as `explained`."""
+    idle = f"the idle chip is at {celsius(float(field.max()))} already, above the limit of {celsius(limit)}"
+    return f"lifetime.throttling: {idle}: {explained(chip, field, heat)}"
+
+
 def parts_of(chip: ComputingChip, heat: Heat) -> dict[str, float]:
     """Power by what a user can change. [W]"""
     watts = component_powers(chip, heat)
