@@ -55,9 +55,14 @@ def _f(path: str, dims: str, units: str, long_name: str) -> Variable:
 
 _ALL = (
     _f("thermal/temperature", "time tier y x", "K", "mean temperature of each box of the tier's crossbar layer"),
-    _f("thermal/temperature_max", "time tier", "K", "largest temperature of the tier's crossbar layer"),
+    _f(
+        "thermal/temperature_max",
+        "time tier",
+        "K",
+        "largest temperature of the tier's crossbar layer; over time at the outputs",
+    ),
     _f("thermal/temperature_mean", "time tier", "K", "volume mean temperature of the tier's crossbar layer"),
-    _f("thermal/layer_temperature_max", "time layer", "K", "largest temperature of the layer"),
+    _f("thermal/layer_temperature_max", "time layer", "K", "largest temperature of the layer; over time at the outputs"),
     _f("thermal/layer_hot_spot", "time layer axis", "m", "position of the largest temperature of the layer"),
     _f("thermal/layer_temperature_mean", "time layer", "K", "volume mean temperature of the layer"),
     _f("thermal/map_temperature", "time map_layer map_y map_x", "K", "volume mean temperature of each box of a requested map"),
@@ -75,6 +80,24 @@ _ALL = (
         "time layer",
         "K",
         "height of the hottest node over neighbours where values zigzag",
+    ),
+    _f(
+        "thermal/peak_temperature",
+        "",
+        "K",
+        "largest temperature of the stack at any instant: of all steps of a transient, of all epochs and periods of a life",
+    ),
+    _f("thermal/peak_time", "", "s", "time of that in a transient, since its start or that of the period"),
+    _f("thermal/peak_spot", "axis", "m", "place of that in a transient"),
+    _f("thermal/layer_temperature_peak", "layer", "K", "largest temperature of the layer at any instant of a transient"),
+    _f("thermal/layer_peak_time", "layer", "s", "time of that, since the start or that of the period"),
+    _f("thermal/layer_peak_spot", "layer axis", "m", "place of that"),
+    _f("thermal/layer_peak_overshoot", "layer", "K", "height of the hottest node then over neighbours where values zigzag"),
+    _f(
+        "thermal/temperature_peak",
+        "tier",
+        "K",
+        "largest temperature of the tier's crossbar layer at any instant of a transient",
     ),
     _f("thermal/hot_spot", "time axis", "m", "position of the largest temperature of the stack"),
     _f("thermal/heat_in", "time", "W", "power of all heat sources and fluxes into faces"),
@@ -271,7 +294,7 @@ _ALL = (
     _f("impedance/network_error", "source", "1", "largest share by which the networks miss the source's own impedance"),
 )
 
-_OWN_ERROR = ("thermal/discretisation_error", "thermal/time_error", "thermal/layer_overshoot")
+_OWN_ERROR = ("thermal/discretisation_error", "thermal/time_error", "thermal/layer_overshoot", "thermal/layer_peak_overshoot")
 _ESTIMATED = tuple(
     Variable(f.group, f"{f.name}_error", f.dims, "K", f"estimated error of {f.name}, by the mesh and over time by the steps")
     for f in _ALL

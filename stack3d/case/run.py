@@ -150,15 +150,13 @@ def run_case(
 def _check_temperatures(values: Mapping[str, Any]) -> None:
     """Refuse temperatures that nothing has, warn of those that no law here was made for."""
     means = values["thermal/layer_temperature_mean"]
-    peaks = values.get("thermal/layer_temperature_high", values["thermal/layer_temperature_max"])
+    peak = float(values["thermal/peak_temperature"])
     if means.min() <= 0:
         raise SolverError(f"the mean temperature of a layer is {means.min():.1f} K: is a power negative, or in the wrong unit?")
-    if peaks.max() > NOTHING_SOLID:
-        raise SolverError(
-            f"the peak temperature is {peaks.max():.3g} K, where no material is solid: is a power in the wrong unit?"
-        )
-    if peaks.max() > HOTTEST:
-        text = f"peak temperature {peaks.max():.0f} K: material and device data are made for less than {HOTTEST:.0f} K"
+    if peak > NOTHING_SOLID:
+        raise SolverError(f"the peak temperature is {peak:.3g} K, where no material is solid: is a power in the wrong unit?")
+    if peak > HOTTEST:
+        text = f"peak temperature {peak:.0f} K: material and device data are made for less than {HOTTEST:.0f} K"
         warnings.warn(ValidityWarning(text), stacklevel=2)
 
 
@@ -305,8 +303,7 @@ def _run(
             solve_physics(chip, found.body, found.problem, found.solution, record)
     if scenario.solver.accuracy is None:
         _warn_of_promise(chip, found)
-    highest = record["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in record else None
-    warn_of_limits(chip, found.problem, found.solution, highest)
+    warn_of_limits(chip, found.problem, found.solution, _highest(record))
     built = {name: count - before[name] for name, count in backends.counts.items()}
     statistics = {
         "thermal": {**found.solution.statistics, "unknowns": found.unknowns},
@@ -315,6 +312,12 @@ def _run(
     }
     if scenario.transient is None:
         return Outcome(record, statistics, summarise(chip, record, record.coordinates) + lines)
-    hottest = int(np.argmax(record["thermal/layer_temperature_max"].max(axis=1)))
-    warmest = float(record.coordinates["time"][hottest]), record.at(hottest)
+    warmest = thermal_values(chip, found.solution, outside=False)
     return Outcome(record, statistics, summarise(chip, record.at(-1), record.coordinates, warmest) + lines)
+
+
+def _highest(record: Record) -> Any:
+    """Hottest that each layer gets over a life or a transient; None for a steady state. [K]"""
+    if "thermal/layer_temperature_high" in record:
+        return record["thermal/layer_temperature_high"].max(axis=0)
+    return record.get("thermal/layer_temperature_peak")

@@ -40,7 +40,7 @@ class SecondField(Output, DeckModel):
             That of the heat: regions are layers, ``layer.block`` and ``contact_layer``; faces are ``top``, ``bottom``,
             ``sides`` and patches, or those of a mesh of the user's own. A contact is a cell of a small thickness.
         temperature : ndarray, shape (points,)
-            Steady; of the first epoch with a workload, of the hottest output over time. [K]
+            Steady; of the first epoch with a workload, of the hottest instant over time. [K]
         record : Record
 
         Raises

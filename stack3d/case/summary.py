@@ -41,7 +41,7 @@ def summarise(
     chip: Chip,
     values: Mapping[str, Any],
     coordinates: Mapping[str, Any],
-    warmest: tuple[float, Mapping[str, Any]] | None = None,
+    warmest: Mapping[str, Any] | None = None,
 ) -> tuple[str, ...]:
     """Peak and place, spread between tiers, accuracy, energy, what limits.
 
@@ -50,10 +50,10 @@ def summarise(
     chip : Chip
     values, coordinates : mapping
         Output variables; of a transient at its last time.
-    warmest : (float, mapping), optional
-        Of a transient: the time of its hottest output [s] and the variables there, which the peak is taken from.
+    warmest : mapping, optional
+        Of a transient: variables at its hottest instant.
     """
-    lines = [_peak(chip, warmest[1] if warmest else values, coordinates, warmest[0] if warmest else None)]
+    lines = [_peak(chip, values, coordinates, warmest)]
     if "thermal/temperature_mean" in values:
         means = values["thermal/temperature_mean"]
         low, high = int(np.argmin(means)), int(np.argmax(means))
@@ -106,20 +106,22 @@ def _impedance(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> lis
     return lines
 
 
-def _peak(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any], time: float | None) -> str:
+def _peak(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any], warmest: Mapping[str, Any] | None) -> str:
     """The hottest point with its error and place, and of a transient its time."""
-    hottest = int(np.argmax(values["thermal/layer_temperature_max"]))
-    peak = float(values["thermal/layer_temperature_max"][hottest])
+    there, of_layers, spot = (values, "max", "hot_spot") if warmest is None else (warmest, "peak", "peak_spot")
+    maxima = values[f"thermal/layer_temperature_{of_layers}"]
+    hottest = int(np.argmax(maxima))
+    peak = float(maxima[hottest])
     layer = coordinates["layer"][hottest]
     rise = peak - chip.scenario.cooling.ambient
-    x, y, z = (1e3 * v for v in values["thermal/hot_spot"])
-    flat = peak - float(values["thermal/layer_temperature_mean"][hottest]) < FLAT * abs(rise)
+    x, y, z = (1e3 * v for v in values[f"thermal/{spot}"])
+    flat = peak - float(there["thermal/layer_temperature_mean"][hottest]) < FLAT * abs(rise)
     place = "the same all over the layer" if flat else f"at x {x:.2f}, y {y:.2f}, z {z:.3f} mm"
-    error = _error(values, "layer_temperature_max", hottest)
-    when = "" if time is None else f", after {short(time, 's')}, the hottest of {len(coordinates['time'])} times"
+    error = _error(values, f"layer_temperature_{of_layers}", hottest)
+    when = "" if warmest is None else f", after {short(float(values['thermal/peak_time']), 's')}, the hottest of all instants"
     return (
         f"peak temperature   {peak - ZERO_CELSIUS:.2f}{error} degC in {layer}, {place}"
-        f" ({rise:.2f} K over ambient, {short(float(values['thermal/heat_in']), 'W')}){when}{_higher(values, coordinates)}"
+        f" ({rise:.2f} K over ambient, {short(float(there['thermal/heat_in']), 'W')}){when}{_higher(values, coordinates)}"
     )
 
 

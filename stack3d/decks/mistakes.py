@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stack3d import yamlfile
-from stack3d.errors import MOST_MISTAKES, Problem, brief, did_you_mean, nearest_names
+from stack3d.errors import MOST_MISTAKES, Problem, brief
 from stack3d.yamlfile import Mapping
 
 
@@ -49,11 +49,13 @@ def translate(error: Any, tree: Any, model: Any, at: tuple[str | int, ...] = ())
 
 def _misspelt(errors: Sequence[Any], model: Any) -> set[tuple[str | int, ...]]:
     """Places of keys that are missing only because their name is misspelt."""
+    from stack3d.schema.usual_words import meant
+
     found: set[tuple[str | int, ...]] = set()
     for item in errors:
         if item["type"] == "extra_forbidden":
             *parents, wrong = item["loc"]
-            found |= {(*parents, near) for near in nearest_names(str(wrong), _keys_at(model, parents), most=1)}
+            found |= {(*parents, near) for near in meant(str(wrong), _keys_at(model, parents), most=1)}
     return found
 
 
@@ -67,6 +69,8 @@ def _path(item: Any) -> tuple[str | int, ...]:
 
 
 def _message(item: Any, path: Sequence[str | int], model: Any) -> str:
+    from stack3d.schema.usual_words import did_you_mean
+
     message, kind = str(item["msg"]), item["type"]
     if kind == "extra_forbidden":
         allowed = _keys_at(model, path[:-1])

@@ -54,6 +54,7 @@ def _put_layers(chip: Chip, solution: ThermalSolution, peaks: Peaks, record: Rec
     record.put("thermal/layer_temperature_mean", [field.layer_mean(n) for n in names])
     record.put("thermal/layer_overshoot", [field.overshoot(n) for n in names])
     record.put("thermal/hot_spot", peaks[hottest][1])
+    record.put("thermal/peak_temperature", peaks[hottest][0])
     record.put("thermal/heat_in", solution.heat_in)
     record.put("thermal/heat_out", solution.heat_out)
     record.put("thermal/face_heat", [solution.face_heat.get(f, 0.0) for f in faces])

@@ -116,6 +116,7 @@ class Loop:
                         checkpoint.Progress(self.times, ahead, life, self.rows, self.between, self.climates, field, swing),
                     )
         record.add(over_time(self.rows, self.times))
+        record.put("thermal/peak_temperature", record["thermal/layer_temperature_high"].max())
         followed = History(
             start, life, record.coordinates["time"], self.climates, self.plan, start.tier_of_tile, len(start.tiers)
         )

@@ -21,10 +21,11 @@ from pydantic import (
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from stack3d import units
-from stack3d.errors import Stack3dError, did_you_mean
+from stack3d.errors import Stack3dError
 from stack3d.materials import REFERENCE
 from stack3d.registry import Registry
 from stack3d.schema.base import DeckModel, Number, Temperature, bare, names_of, quantity_schema, sourced
+from stack3d.schema.usual_words import did_you_mean
 
 NODES, WEIGHTS = (tuple(part.tolist()) for part in np.polynomial.legendre.leggauss(12))
 """Of the quadrature that integrates laws without an integral of their own."""

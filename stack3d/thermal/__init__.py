@@ -7,6 +7,7 @@ from stack3d.thermal.cooling import ducts
 from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.cooling.coolant import CoolantBackend
 from stack3d.thermal.cooling.settled import SettledBackend
+from stack3d.thermal.fields.field import Field
 from stack3d.thermal.grid.response import thermal_response
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.mesh_problem import CellProblem, MeshProblem
@@ -17,7 +18,7 @@ from stack3d.thermal.time.march import integrate, integrate_fixed
 from stack3d.thermal.time.periodic import periodic_state
 from stack3d.thermal.time.reduced import ReducedModel, reduced
 from stack3d.thermal.time.schedule import PowerSchedule
-from stack3d.thermal.time.system import TransientResult, TransientSystem
+from stack3d.thermal.time.system import Exact, StepWatch, TransientResult, TransientSystem
 
 __all__ = [
     "Box",
@@ -27,7 +28,9 @@ __all__ = [
     "ColumnProblem",
     "CoolantBackend",
     "CosineSeries",
+    "Exact",
     "Face",
+    "Field",
     "FilmLaw",
     "Foster",
     "HeatProblem",
@@ -44,6 +47,7 @@ __all__ = [
     "ThermalSolution",
     "TransientResult",
     "TransientSystem",
+    "StepWatch",
     "cauer",
     "ducts",
     "foster",

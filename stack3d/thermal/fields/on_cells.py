@@ -90,6 +90,10 @@ class MeshField:
         x, y, z = points[hottest_node(self.values[nodes], points[:, 0], points[:, 1])].tolist()
         return float(self.values[nodes].max()), (x, y, z)
 
+    def layer_max(self, layer: str) -> float:
+        """Largest nodal temperature of a layer. [K]"""
+        return self.layer_peak(layer)[0]
+
     def overshoot(self, layer: str) -> float:
         """Not sought on cells without lines: 0. [K]"""
         return 0.0
