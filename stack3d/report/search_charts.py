@@ -78,7 +78,9 @@ def _caption(tree: xr.DataTree) -> str:
         for goal, minimised in zip(found["goal"].values, found["goal_minimised"].values)
     ]
     better = f"{', '.join(words)} is better"
+    left_out = int((np.isfinite(found["value"].values) & ~np.isfinite(_near(tree))).all(axis=1).sum())
     conditions = " Grey: misses a condition." if found.sizes["condition"] else ""
+    conditions += f" {left_out} of these lie far outside." if left_out else ""
     if len(words) == 1:
         return f"Orange: the best so far ({better}).{conditions}"
     return f"Orange: no other case betters it in every goal ({better}). Ring: the chosen design.{conditions}"
@@ -105,9 +107,21 @@ def _tips(tree: xr.DataTree) -> list[str]:
     ]
 
 
+def _near(tree: xr.DataTree) -> Floats:
+    """Values of the goals, NaN for cases far outside the range of those that meet every condition."""
+    found = _decided(tree)
+    values = found["value"].values.astype(float)
+    kept = values[found["feasible"].values.astype(bool)]
+    if len(kept) < 2:
+        return values
+    low, high = kept.min(axis=0), kept.max(axis=0)
+    room = np.where(high > low, 0.5 * (high - low), np.inf)
+    return np.where(((values >= low - room) & (values <= high + room)).all(axis=1)[:, None], values, np.nan)
+
+
 def _pair(tree: xr.DataTree, i: int, j: int) -> Panel:
     found = _decided(tree)
-    values = found["value"].values
+    values = _near(tree)
     finite = np.isfinite(values).all(axis=1)
     axes = [_axis(str(found["goal"].values[k]), str(found["goal_unit"].values[k]), values[finite, k]) for k in (i, j)]
     (x_axis, x_factor), (y_axis, y_factor) = axes
@@ -120,7 +134,7 @@ def _pair(tree: xr.DataTree, i: int, j: int) -> Panel:
 
 def _course(tree: xr.DataTree) -> Panel:
     found = _decided(tree)
-    values = found["value"].values[:, 0]
+    values = _near(tree)[:, 0]
     y_axis, factor = _axis(str(found["goal"].values[0]), str(found["goal_unit"].values[0]), values[np.isfinite(values)])
     x, y = np.arange(values.size, dtype=float), values / factor
     sign = 1.0 if found["goal_minimised"].values[0] else -1.0
@@ -145,11 +159,16 @@ def section(tree: xr.DataTree) -> str:
         missed = [_stands(float(v), u) for v, u in zip(found["missed"].values[i], limit_units)]
         rows.append((str(i), names[i], *goals, *missed))
     head = ("case", "design, the chosen one first", *map(str, found["goal"].values), *map(str, found["condition"].values))
-    lines = "".join(f"<li>{escape(line)}</li>" for line in str(found.attrs["verdict"]).splitlines())
+    lines = "".join(f"<li>{escape(line)}</li>" for line in _lines(found))
     return (
         f'<section id="designs"><h2>What to build</h2><ul>{lines}</ul>{page.table(rows, head)}'
         f"<p>{_download(tree)}</p></section>"
     )
+
+
+def _lines(found: xr.Dataset) -> list[str]:
+    """The verdict without the designs of the front, which the table has."""
+    return [line for line in str(found.attrs["verdict"]).splitlines() if not line.startswith("front: ")]
 
 
 def _stands(missed: float, unit: str) -> str:

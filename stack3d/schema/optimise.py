@@ -37,7 +37,7 @@ def _way(value: Any) -> str:
     return "[interval]" if isinstance(value, (dict, IntervalDeck)) else "[list]"
 
 
-Way = Annotated[Annotated[IntervalDeck, Tag("[interval]")] | Annotated[Values, Tag("[list]")], Discriminator(_way)]
+KeyChoice = Annotated[Annotated[IntervalDeck, Tag("[interval]")] | Annotated[Values, Tag("[list]")], Discriminator(_way)]
 """What a key may become."""
 Texts = Annotated[list[str], BeforeValidator(_several, json_schema_input_type=str | list[str])]
 
@@ -46,7 +46,7 @@ class VaryDeck(SweepDeck):
     """Keys that may change: each with a list, or an interval; with ``zip``, ``variants`` and ``where`` as in a sweep."""
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
-    __pydantic_extra__: dict[str, Way] = Field(init=False)  # type: ignore[assignment]
+    __pydantic_extra__: dict[str, KeyChoice] = Field(init=False)  # type: ignore[assignment]
 
     @model_validator(mode="after")
     def _chosen_from(self) -> Self:

@@ -12,7 +12,7 @@ import numpy as np
 
 from stack3d.errors import MissingDependencyError
 from stack3d.layout import Floats
-from stack3d.study.designs import Choice, Design
+from stack3d.study.designs import Choice, Positions
 
 FIRST_PER_KEY = 4
 """Designs spread evenly over all choices at the beginning, per choice."""
@@ -20,14 +20,14 @@ FIRST_SHARE = 0.4
 """Of the budget that these may take at most."""
 NEIGHBOURS = 0.5
 """Share of the later designs that are a step away from one of the best so far: the estimator alone misses the last step."""
-STEP = 0.2
-"""Of a neighbour along an interval, standard deviation at the beginning; it shrinks as one over the root of the cases."""
+STEPS = (0.2, 0.005)
+"""Standard deviation of a neighbour along an interval, drawn between these two at equal ratios."""
 MOST_TRIES = 200
 """Designs looked at until a new one is found."""
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedDesign:
     """A design and what came of it.
 
     Parameters
@@ -39,7 +39,7 @@ class Judged:
         By condition, zero and below where it is met.
     """
 
-    design: Design
+    design: Positions
     goals: tuple[float, ...]
     missed: tuple[float, ...]
 
@@ -54,18 +54,18 @@ class Judged:
         return self.shortfall == 0.0
 
 
-def front_of(judged: Sequence[Judged]) -> list[int]:
+def front_of(judged: Sequence[JudgedDesign]) -> list[int]:
     """Which designs meet all conditions and no other of these betters in every goal; of equal ones the first."""
     kept = [i for i, one in enumerate(judged) if one.is_feasible]
     return [i for i in kept if not any(_betters(judged[j], judged[i]) or _repeats(j, i, judged) for j in kept)]
 
 
-def _betters(one: Judged, other: Judged) -> bool:
+def _betters(one: JudgedDesign, other: JudgedDesign) -> bool:
     pairs = list(zip(one.goals, other.goals))
     return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
-def _repeats(j: int, i: int, judged: Sequence[Judged]) -> bool:
+def _repeats(j: int, i: int, judged: Sequence[JudgedDesign]) -> bool:
     return j < i and judged[j].design == judged[i].design
 
 
@@ -97,7 +97,7 @@ class Asker:
     def __init__(
         self,
         choices: Sequence[Choice],
-        is_allowed: Callable[[Design], bool],
+        is_allowed: Callable[[Positions], bool],
         *,
         n_goals: int,
         n_limits: int,
@@ -126,10 +126,10 @@ class Asker:
             )
             self._study = optuna.create_study(directions=["minimize"] * n_goals, sampler=sampler)
         self._failed = optuna.trial.TrialState.FAIL
-        self._trials: dict[Design, Any] = {}
-        self._known: dict[Design, Judged] = {}
+        self._trials: dict[Positions, Any] = {}
+        self._known: dict[Positions, JudgedDesign] = {}
 
-    def _first(self, count: int) -> list[Design]:
+    def _first(self, count: int) -> list[Positions]:
         """Designs spread evenly, every position of a list as often as the others."""
         from scipy.stats import qmc
 
@@ -137,9 +137,9 @@ class Asker:
         found = [tuple(_position(choice, share) for choice, share in zip(self._choices, row)) for row in shares]
         return list(dict.fromkeys(found))
 
-    def ask(self, count: int) -> list[Design]:
+    def ask(self, count: int) -> list[Positions]:
         """So many designs that were not asked for before; fewer where no more are found."""
-        found: list[Design] = []
+        found: list[Positions] = []
         while len(found) < count:
             design = self._next()
             if design is None:
@@ -147,7 +147,7 @@ class Asker:
             found.append(design)
         return found
 
-    def _next(self) -> Design | None:
+    def _next(self) -> Positions | None:
         while self._spread:
             design = self._spread.pop(0)
             if self._is_fresh(design):
@@ -166,10 +166,10 @@ class Asker:
         fresh = next(self._neighbours(), None) or self._left()
         return None if fresh is None else self._begun(fresh)
 
-    def _is_fresh(self, design: Design) -> bool:
+    def _is_fresh(self, design: Positions) -> bool:
         return design not in self._trials and design not in self._known and self._is_allowed(design)
 
-    def _begun(self, design: Design) -> Design:
+    def _begun(self, design: Positions) -> Positions:
         """The design, its trial opened."""
         self._study.enqueue_trial(dict(zip(self._ways, design)))
         self._trials[design] = self._asked()
@@ -180,7 +180,7 @@ class Asker:
             warnings.simplefilter("ignore")
             return self._study.ask(self._ways)
 
-    def _neighbours(self) -> Iterator[Design]:
+    def _neighbours(self) -> Iterator[Positions]:
         """New designs a step away from the best, those of the front in an order by chance."""
         known = list(self._known.values())
         best = front_of(known)
@@ -191,30 +191,38 @@ class Asker:
             if near:
                 yield near[int(self._rng.integers(len(near)))]
 
-    def _steps(self, design: Design) -> Iterator[Design]:
+    def _steps(self, design: Positions) -> Iterator[Positions]:
         for i, (choice, at) in enumerate(zip(self._choices, design)):
             if not choice.count:
-                width = STEP / math.sqrt(1.0 + len(self._known) / 10.0)
+                width = STEPS[0] * (STEPS[1] / STEPS[0]) ** self._rng.random()
                 moved: list[int | float] = [float(np.clip(at + width * self._rng.standard_normal(), 0.0, 1.0))]
+                moved += [0.5 * (at + end) for end in self._beside(design, i) if end != at]
             elif choice.is_ordered:
                 moved = [to for to in (int(at) - 1, int(at) + 1) if 0 <= to < choice.count]
             else:
                 moved = [to for to in range(choice.count) if to != at]
             yield from ((*design[:i], to, *design[i + 1 :]) for to in moved)
 
-    def _left(self) -> Design | None:
+    def _beside(self, design: Positions, i: int) -> tuple[float, float]:
+        """Next lower and higher known position along an interval among designs of the same lists, else its ends."""
+        lists = [k for k, choice in enumerate(self._choices) if choice.count]
+        alike = [known[i] for known in self._known if all(known[k] == design[k] for k in lists)]
+        lower, higher = [at for at in alike if at < design[i]], [at for at in alike if at > design[i]]
+        return max(lower, default=0.0), min(higher, default=1.0)
+
+    def _left(self) -> Positions | None:
         """The first design of the lists that was never asked for."""
         counts = [choice.count for choice in self._choices]
         if not all(counts) or math.prod(counts) > MOST_TRIES * MOST_TRIES:
             return None
         return next((d for d in np.ndindex(*counts) if self._is_fresh(d)), None)
 
-    def tell(self, judged: Judged) -> None:
+    def tell(self, judged: JudgedDesign) -> None:
         """What came of a design that was asked for."""
         self._known[judged.design] = judged
         self._end(self._trials.pop(judged.design), judged)
 
-    def _end(self, trial: Any, judged: Judged | None) -> None:
+    def _end(self, trial: Any, judged: JudgedDesign | None) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if judged is None or not judged.goals:

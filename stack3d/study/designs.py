@@ -13,7 +13,7 @@ from stack3d.study.conditions import Condition
 from stack3d.study.points import Dimension, KeyValue, Point, axes_of, dimension_names, in_order, label_of, value_at
 from stack3d.units import quantity
 
-Design = tuple[int | float, ...]
+Positions = tuple[int | float, ...]
 """A position for every choice: in its list, or as a share from 0 to 1 of its interval."""
 MOST_WHOLE = 10_000
 """Whole numbers of an interval that are told apart as a list."""
@@ -80,7 +80,7 @@ def _of_interval(name: str, key: str, interval: IntervalDeck) -> Choice:
     return Choice(name, count, True, interval=interval, key=key)
 
 
-class Space:
+class DesignSpace:
     """All designs.
 
     Parameters
@@ -107,17 +107,17 @@ class Space:
         """Number of designs, those that a condition drops included; infinite where a key has an interval."""
         return math.prod(float(c.count or math.inf) for c in self.choices)
 
-    def overrides(self, design: Design) -> tuple[KeyValue, ...]:
+    def overrides(self, design: Positions) -> tuple[KeyValue, ...]:
         """What a design sets."""
         return in_order([o for choice, at in zip(self.choices, design) for o in choice.sets(at).items()])
 
-    def point(self, number: int, design: Design) -> Point:
+    def point(self, number: int, design: Positions) -> Point:
         """A design as a case of a study; one that misses a condition is marked as dropped."""
         overrides = self.overrides(design)
         values = {c.axis.key: c.axis.labels[int(at)] for c, at in zip(self.choices, design) if c.axis is not None}
         dropped = next((c.text for c in self._conditions if not c.holds(values | dict(overrides))), None)
         return Point((number,), overrides, self.told(design), dropped)
 
-    def told(self, design: Design) -> str:
+    def told(self, design: Positions) -> str:
         """A design in words."""
         return ", ".join(choice.told(at) for choice, at in zip(self.choices, design))

@@ -42,19 +42,19 @@ _HOLDS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 """By how much a comparison is missed; zero and below is met."""
 
 
-class Unit(NamedTuple):
+class MeasuredUnit(NamedTuple):
     """What a value is measured in: exponents of base dimensions, and how it is written."""
 
     dims: tuple[tuple[str, float], ...]
     text: str
 
 
-NUMBER = Unit((), "")
+NUMBER = MeasuredUnit((), "")
 TRUTH = None
 TEMPERATURE = units.dimensions_of("K")
 
 
-class Reference(NamedTuple):
+class NamedOutput(NamedTuple):
     """An output variable as an expression names it."""
 
     variable: fields.Variable
@@ -75,7 +75,7 @@ class Expression:
     tree : ast.expr
     chips : float or None
         Share of the chips that a condition has to hold for; None = for their mean. [-]
-    unit : Unit or None
+    unit : MeasuredUnit or None
         Of the value; None for a condition.
     """
 
@@ -83,7 +83,7 @@ class Expression:
     key: str
     tree: ast.expr
     chips: float | None
-    unit: Unit | None = field(default=NUMBER)
+    unit: MeasuredUnit | None = field(default=NUMBER)
 
     @classmethod
     def parse(cls, text: str, key: str) -> Expression:
@@ -99,35 +99,45 @@ class Expression:
         found = cls(text, key, expression_of(body, key), chips)
         unit = Units(found).of(found.tree, 1)
         if chips is not None and not any(CHIPS in r.variable.dims for r in found.references()):
-            raise wrong(text, "speaks of chips, but names no output that differs between them", key)
+            raise found.wrong("speaks of chips, but names no output that differs between them")
         return cls(text, key, found.tree, chips, unit)
 
-    def reference(self, node: ast.AST) -> Reference:
+    def reference(self, node: ast.AST) -> NamedOutput:
         """The output that a name, with a time or a place, stands for; raises DeckError."""
-        when, label = "", None
+        name, when, label = self._parts(node)
+        found = next((f for path, f in fields.FIELDS.items() if name in (path, f.name)), None)
+        if found is None:
+            near = fields.instead_of(name) or did_you_mean(name, [f.name for f in fields.FIELDS.values()])
+            raise self.wrong(f"names {name!r}, which is no output variable{near}")
+        if when and when not in WHEN:
+            raise self.wrong(f"says '@{when}'; a variable over time may end with '@end' or '@start'")
+        if when and "time" not in found.dims:
+            raise self.wrong(f"says '@{when}' of {found.name}, which has no time")
+        if label is not None and set(found.dims) <= {"time", CHIPS}:
+            raise self.wrong(f"chooses {label!r} of {found.name}, which has no places to choose from")
+        return NamedOutput(found, when, label)
+
+    def _parts(self, node: ast.AST) -> tuple[str, str, str | int | None]:
+        """Name, time and place, as they are written."""
+        when: str = ""
+        label: str | int | None = None
         while not isinstance(node, ast.Name):
             if isinstance(node, ast.Subscript) and label is None:
                 label, node = _label(node.slice), node.value
                 if label is None:
-                    raise wrong(self.text, "wants one name in square brackets, as layer_temperature_max[logic]", self.key)
+                    raise self.wrong("wants one name in square brackets, as layer_temperature_max[logic]")
             elif isinstance(node, ast.Attribute) and node.attr.startswith("at_") and not when:
                 when, node = node.attr.removeprefix("at_"), node.value
             else:
                 break
         name = dotted_name(node).replace(".", "/") if isinstance(node, (ast.Name, ast.Attribute)) else "(…)"
-        found = next((f for path, f in fields.FIELDS.items() if name in (path, f.name)), None)
-        if found is None:
-            near = fields.instead_of(name) or did_you_mean(name, [f.name for f in fields.FIELDS.values()])
-            raise wrong(self.text, f"names {name!r}, which is no output variable{near}", self.key)
-        if when and when not in WHEN:
-            raise wrong(self.text, f"says '@{when}'; a variable over time may end with '@end' or '@start'", self.key)
-        if when and "time" not in found.dims:
-            raise wrong(self.text, f"says '@{when}' of {found.name}, which has no time", self.key)
-        if label is not None and set(found.dims) <= {"time", CHIPS}:
-            raise wrong(self.text, f"chooses {label!r} of {found.name}, which has no places to choose from", self.key)
-        return Reference(found, when, label)
+        return name, when, label
 
-    def references(self) -> Iterator[Reference]:
+    def wrong(self, message: str) -> DeckError:
+        """What is said of it."""
+        return wrong(self.text, message, self.key)
+
+    def references(self) -> Iterator[NamedOutput]:
         """Every output that is named."""
         waiting: list[ast.AST] = [self.tree]
         while waiting:
@@ -166,9 +176,9 @@ class Units:
         self.owner = owner
 
     def _wrong(self, message: str) -> DeckError:
-        return wrong(self.owner.text, message, self.owner.key)
+        return self.owner.wrong(message)
 
-    def of(self, node: ast.AST, depth: int) -> Unit | None:
+    def of(self, node: ast.AST, depth: int) -> MeasuredUnit | None:
         """Unit of a part; None for what is true or false."""
         if depth > MOST_DEPTH:
             raise self._wrong(DEEP)
@@ -176,52 +186,56 @@ class Units:
             return self._literal(node.value)
         if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
             found = self.owner.reference(node).variable
-            return Unit(units.dimensions_of(found.units), "" if found.units == "1" else found.units)
+            return MeasuredUnit(units.dimensions_of(found.units), "" if found.units == "1" else found.units)
         if isinstance(node, ast.Call):
             return self._call(node, depth)
         if isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
             return self._combined(node, self.number_of(node.left, depth), self.number_of(node.right, depth))
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             return self.number_of(node.operand, depth)
+        self._truth(node, depth)
+        return TRUTH
+
+    def _truth(self, node: ast.AST, depth: int) -> None:
+        """Check what is true or false."""
         if isinstance(node, ast.Compare) and all(type(op) in _HOLDS for op in node.ops):
             first, *others = (self.number_of(side, depth) for side in (node.left, *node.comparators))
             for other in others:
                 self._alike(first, other, "compares")
-            return TRUTH
-        if isinstance(node, ast.BoolOp):
-            for part in node.values:
-                if self.of(part, depth + 1) is not TRUTH:
-                    raise self._wrong("joins by and, or, not what is no comparison")
-            return TRUTH
-        raise self._wrong(f"may compare (<= >= < > ==), add, multiply, and, or; {type(node).__name__} is something else")
+        elif isinstance(node, ast.BoolOp):
+            if any(self.of(part, depth + 1) is not TRUTH for part in node.values):
+                raise self._wrong("joins by and, or, what is no comparison")
+        else:
+            kind = type(node).__name__
+            raise self._wrong(f"may compare (<= >= < > ==), add, multiply, and, or; {kind} is something else")
 
-    def number_of(self, node: ast.AST, depth: int) -> Unit:
+    def number_of(self, node: ast.AST, depth: int) -> MeasuredUnit:
         """Unit of a part that has to be a number."""
         unit = self.of(node, depth + 1)
         if unit is TRUTH:
             raise self._wrong("computes with a comparison as if it were a number")
         return unit
 
-    def _literal(self, value: Any) -> Unit:
+    def _literal(self, value: Any) -> MeasuredUnit:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST:
             return NUMBER
         found = units.quantity(value)
         if found is None:
             raise self._wrong(f"knows numbers and quantities; {brief(value)} is neither")
-        return Unit(units.dimensions_of(found[1]), found[1])
+        return MeasuredUnit(units.dimensions_of(found[1]), found[1])
 
-    def _call(self, node: ast.Call, depth: int) -> Unit:
+    def _call(self, node: ast.Call, depth: int) -> MeasuredUnit:
         name = node.func.id if isinstance(node.func, ast.Name) else "(…)"
         if name not in FUNCTIONS or len(node.args) != 1 or node.keywords:
             raise self._wrong(f"knows {', '.join(f'{f}(…)' for f in FUNCTIONS)} of one thing; {name}(…) is something else")
         return self.number_of(node.args[0], depth)
 
-    def _alike(self, one: Unit, other: Unit, verb: str) -> None:
+    def _alike(self, one: MeasuredUnit, other: MeasuredUnit, verb: str) -> None:
         if one.dims != other.dims:
             said = [unit.text or "a number without unit" for unit in (one, other)]
             raise self._wrong(f"{verb} {said[0]} with {said[1]}")
 
-    def _combined(self, node: ast.BinOp, left: Unit, right: Unit) -> Unit:
+    def _combined(self, node: ast.BinOp, left: MeasuredUnit, right: MeasuredUnit) -> MeasuredUnit:
         if isinstance(node.op, (ast.Add, ast.Sub)):
             self._alike(left, right, "adds")
             return left
@@ -231,13 +245,13 @@ class Units:
             powers[name] = powers.get(name, 0.0) + sign * power
         dims = tuple(sorted((name, power) for name, power in powers.items() if power))
         if not right.text:
-            return Unit(dims, left.text)
+            return MeasuredUnit(dims, left.text)
         if sign > 0:
-            return Unit(dims, f"{left.text} {right.text}".strip())
-        return Unit(dims, f"{left.text or '1'}/({right.text})" if dims else "")
+            return MeasuredUnit(dims, f"{left.text} {right.text}".strip())
+        return MeasuredUnit(dims, f"{left.text or '1'}/({right.text})" if dims else "")
 
 
-class Values:
+class ExpressionValues:
     """Computes an expression on the dataset of a case; a comparison gives by how much it is missed."""
 
     def __init__(self, owner: Expression, case: xr.DataTree, *, scaled: bool = True) -> None:
@@ -268,7 +282,7 @@ class Values:
         except ZeroDivisionError:
             return math.nan
 
-    def _output(self, found: Reference, keeps: bool) -> Any:
+    def _output(self, found: NamedOutput, keeps: bool) -> Any:
         variable = found.variable
         here = self.case.children
         if variable.group not in here or variable.name not in here[variable.group]:
@@ -286,7 +300,7 @@ class Values:
             array = array.mean(CHIPS, skipna=False)
         return array
 
-    def _chosen(self, array: xr.DataArray, found: Reference) -> xr.DataArray:
+    def _chosen(self, array: xr.DataArray, found: NamedOutput) -> xr.DataArray:
         dims = [str(d) for d in array.dims if d not in ("time", CHIPS)]
         for dim in dims:
             labels = array[dim].values.tolist() if dim in array.coords else list(range(array.sizes[dim]))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from stack3d import units
 from stack3d.errors import ResultsError, brief
 from stack3d.study.conditions import wrong
-from stack3d.study.expressions import CHIPS, TRUTH, Expression, Units, Values, constant_of
+from stack3d.study.expressions import CHIPS, TRUTH, Expression, ExpressionValues, Units, constant_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -53,7 +53,7 @@ class Goal:
 
     def of(self, case: xr.DataTree) -> float:
         """Value for a case, the worst over times and places; raises ResultsError where it has none."""
-        value = _worst(Values(self.expression, case).of(self.expression.tree), largest=self.is_minimised)
+        value = _worst(ExpressionValues(self.expression, case).of(self.expression.tree), largest=self.is_minimised)
         if not math.isfinite(value):
             raise ResultsError(f"{self.text} is {value}")
         return value
@@ -102,7 +102,7 @@ class Limit:
         ResultsError
             Where the case does not have what is compared, or it is not a number.
         """
-        missed = Values(self.expression, case, scaled=scaled).of(self.expression.tree)
+        missed = ExpressionValues(self.expression, case, scaled=scaled).of(self.expression.tree)
         if self.expression.chips is not None and not isinstance(missed, float) and CHIPS in missed.dims:
             chips = missed.max([d for d in missed.dims if d != CHIPS], skipna=False)
             needed = math.ceil(self.expression.chips * chips.sizes[CHIPS] - 1e-9)

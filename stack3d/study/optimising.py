@@ -13,8 +13,8 @@ import numpy as np
 from stack3d import decks, results, yamlfile
 from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem, ResultsError
 from stack3d.schema.optimise import MOST_CASES, OptimiseDeck
-from stack3d.study.asking import Asker, Judged, front_of, knee
-from stack3d.study.designs import Design, Space
+from stack3d.study.asking import Asker, JudgedDesign, front_of, knee
+from stack3d.study.designs import DesignSpace, Positions
 from stack3d.study.goals import Goal, Limit, check_limits_agree
 from stack3d.study.job import DONE, FAILED, Report
 from stack3d.study.plan import Found, Plan, StudyDraft, spelled_out
@@ -28,12 +28,12 @@ MOST_TOLD = 12
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DesignOutcome:
     """What came of a design, in words and units.
 
     Parameters
     ----------
-    judged : Judged
+    judged : JudgedDesign
     values : tuple of float
         Of the goals, SI; empty where there is none.
     missed : tuple of float
@@ -44,7 +44,7 @@ class Outcome:
         Whether the case came to its end.
     """
 
-    judged: Judged
+    judged: JudgedDesign
     values: tuple[float, ...] = ()
     missed: tuple[float, ...] = ()
     reason: str = ""
@@ -81,12 +81,12 @@ class Optimisation(Search):
         self.limits = read("subject to", deck.subject_to, Limit.parse)
         try:
             check_limits_agree(self.limits)
-            self.space = Space(deck.vary)
+            self.space = DesignSpace(deck.vary)
         except DeckError as error:
             problems += [_placed(p, tree) for p in error.problems]
         if problems:
             raise DeckError(problems)
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[DesignOutcome] = []
         self._spent = 0.0
 
     def check_ends(self) -> None:
@@ -101,7 +101,7 @@ class Optimisation(Search):
         if {p.key for p in errors[0].problems} == {p.key for p in errors[1].problems}:
             raise errors[0]
 
-    def _corner(self, end: int) -> Design:
+    def _corner(self, end: int) -> Positions:
         return tuple(end % c.count if c.count else float(-end) for c in self.space.choices)
 
     def shown(self) -> list[Point]:
@@ -142,20 +142,20 @@ class Optimisation(Search):
         is_open = self._spent < self.deck.budget and len(self.outcomes) + self.deck.batch <= MOST_CASES
         return self.deck.batch if is_open else 0
 
-    def _judged(self, design: Design, found: Found) -> Outcome:
+    def _judged(self, design: Positions, found: Found) -> DesignOutcome:
         if found.folder is not None:
             self._spent += float(results.read_record(found.folder).get("wall_time", 0.0))
         if found.status != DONE:
-            return Outcome(Judged(design, (), ()), reason=found.error.partition("\n")[0], has_run=False)
+            return DesignOutcome(JudgedDesign(design, (), ()), reason=found.error.partition("\n")[0], has_run=False)
         try:
             case = found.tree
             values = tuple(goal.of(case) for goal in self.goals)
             scaled = tuple(limit.missed_by(case) for limit in self.limits)
             missed = tuple(limit.missed_by(case, scaled=limit.unit is None) for limit in self.limits)
         except ResultsError as error:
-            return Outcome(Judged(design, (), ()), reason=str(error))
+            return DesignOutcome(JudgedDesign(design, (), ()), reason=str(error))
         signs = [1.0 if goal.is_minimised else -1.0 for goal in self.goals]
-        return Outcome(Judged(design, tuple(s * v for s, v in zip(signs, values)), scaled), values, missed)
+        return DesignOutcome(JudgedDesign(design, tuple(s * v for s, v in zip(signs, values)), scaled), values, missed)
 
     @property
     def front(self) -> list[int]:
@@ -174,7 +174,7 @@ class Optimisation(Search):
     def manifest(self, until: str | None) -> dict[str, Any]:
         """With what was decided so far."""
         front, chosen = set(self.front), self.chosen
-        outcomes: list[Outcome | None] = [*self.outcomes, *[None] * (len(self.entries) - len(self.outcomes))]
+        outcomes: list[DesignOutcome | None] = [*self.outcomes, *[None] * (len(self.entries) - len(self.outcomes))]
         decided = {
             "goals": [{"text": g.text, "unit": g.unit, "minimise": g.is_minimised} for g in self.goals],
             "limits": [{"text": x.text, "unit": x.unit or ""} for x in self.limits],
@@ -230,7 +230,7 @@ class Optimisation(Search):
         said = ", ".join(f"{goal.text} = {goal.told(value)}" for goal, value in zip(self.goals, values))
         return f"{self.space.told(self.outcomes[number].judged.design)}: {said}"
 
-    def _binding(self, k: int, chosen: int, valued: Sequence[Outcome]) -> list[str]:
+    def _binding(self, k: int, chosen: int, valued: Sequence[DesignOutcome]) -> list[str]:
         """What a condition has to say: who misses it, and how the chosen design stands to it."""
         limit, n_missed = self.limits[k], sum(outcome.judged.missed[k] > 0 for outcome in valued)
         missed = self.outcomes[chosen].missed[k]
