@@ -85,7 +85,7 @@ def summarise(
             _accuracy(values, coordinates),
             *_lasts(chip, values, coordinates),
             _energy(values, coordinates),
-            _conventional(values, coordinates),
+            _conventional(chip, values, coordinates),
             _mapped(values),
             *_throttled(chip, values),
             *([f"limited today      {limit(values, coordinates, today=True)}"] if len(coordinates["time"]) > 1 else []),
@@ -200,7 +200,7 @@ def _energy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
     return f"energy             {short(total, 'J')} per inference ({shares}){end}, latency {latency}"
 
 
-def _conventional(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
+def _conventional(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
     """The machine that the chip is compared with, its weights in either memory, and the rate at which the two are even."""
     names = ("energy", "latency", "leakage")
     energy, latency, leakage = (values[f"power/conventional_{name}"] for name in names)
@@ -210,8 +210,9 @@ def _conventional(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> 
         even = fields.told_rate(float(rates[i]), "inferences per second")
         costs = f"{short(float(energy[i]), 'J')}, {short(float(latency[i]), 's')}, leakage {short(float(leakage[i]), 'W')}"
         each.append(f"{name.upper()} {costs} (the chip draws less {even})")
-    node, size = float(values["power/conventional_technology"]), float(values["power/conventional_memory"])
-    return f"conventional       {short(node, 'm')}, {short(size, 'B')} of weights: {'; '.join(each)}"
+    work, size = chip.scenario.workload, float(values["power/conventional_memory"])
+    node = f"{work.conventional.node}, " if work is not None else ""
+    return f"conventional       {node}{short(size, 'B')} of weights: {'; '.join(each)}"
 
 
 def _mapped(values: Mapping[str, Any]) -> str:

@@ -95,7 +95,7 @@ def test_all_mistakes_come_at_once():
         "mechanisms.read_noise.law": "did you mean 'proportional'",
         "mechanisms.relaxation.rows[1].time": "greater than zero",
         "mechanisms.faults.low_resistance": "between 0 and 1",
-        "mechanisms.spread.exponent": "is missing",
+        "mechanisms.spread": "lacks exponent, activation_energy",
     }
     for key, words in expected.items():
         assert words in problems[key], (key, problems)
