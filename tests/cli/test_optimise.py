@@ -195,7 +195,7 @@ def test_bad_cases_stop_nothing(deck: Path, tmp_path: Path) -> None:
             "optimise.maximise: 'heat_inn' names 'heat_inn', which is no output variable (did you",
         ),
         ("optimise.vary", {"cooling.tpo.film": [1, 2]}, "cooling.tpo: unknown key 'tpo' (did you mean 'top'?)"),
-        ("optimise.vary", {"cooling.ambient": []}, "optimise.vary.cooling.ambient: wants 1 or more, got 0"),
+        ("optimise.vary", {"cooling.ambient": []}, "optimise.vary.cooling.ambient: wants 1 or more values, got 0"),
         ("optimise.vary", {"cooling.ambient": {"from": "9 K", "to": "8 K"}}, "from must lie below to (got '9 K', '8 K')"),
         ("optimise.vary", {"cooling.ambient": {"from": "9 K", "to": "10 W"}}, "from and to want the same unit"),
         ("optimise.vary", {"cooling.ambient": ["9 K", "9 K"]}, "optimise.vary.cooling.ambient: '9 K' is listed twice"),
