@@ -81,7 +81,18 @@ def explained(chip: ComputingChip, field: Floats, heat: Heat | None) -> str:
 
 
 def standing_too_hot(chip: ComputingChip, field: Floats, heat: Heat, limit: float) -> str:
-    """A chip that is above the `limit` [K] of its throttling without an inference; else as `explained`."""
+    """What is said of a chip that is above the limit of its throttling without an inference.
+
+    Parameters
+    ----------
+    chip : ComputingChip
+    field : ndarray, shape (tiles, ny, nx)
+        Of the idle chip at its hottest instant. [K]
+    heat : Heat
+        Of the idle chip.
+    limit : float
+        [K]
+    """
     idle = f"the idle chip is at {celsius(float(field.max()))} already, above the limit of {celsius(limit)}"
     return f"lifetime.throttling: {idle}: {explained(chip, field, heat)}"
 
