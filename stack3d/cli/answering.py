@@ -83,15 +83,27 @@ class _Ended:
     failed: int = 0
     missed: int = 0
     code: int = 0
+    verdict: int = 0
 
     def tell(self, report: Report) -> None:
         from stack3d.study import FAILED
 
+        if report.is_verdict:
+            self._tell_verdict(report)
+            return
         self.total += 1
         if report.status == FAILED:
             self._tell_failed(report)
         else:
             self._tell_done(report)
+
+    def _tell_verdict(self, report: Report) -> None:
+        self.verdict = self.verdict or report.exit_code
+        for line in report.lines:
+            if report.exit_code:
+                fail(f"{report.name}: {line}")
+            else:
+                typer.echo(f"{report.name}: {line}")
 
     def _tell_failed(self, report: Report) -> None:
         self.failed, self.code = self.failed + 1, report.exit_code
@@ -118,7 +130,9 @@ class _Ended:
         """Exit with a code of its own unless all is well."""
         if self.failed and self.total > 1:
             typer.echo(f"{self.total - self.failed} of {self.total} cases done, {self.failed} failed", err=True)
-            raise typer.Exit(EXIT_SOME_FAILED)
+            raise typer.Exit(self.verdict or EXIT_SOME_FAILED)
+        if self.verdict:
+            raise typer.Exit(self.verdict)
         if self.failed or self.missed:
             raise typer.Exit(self.code or EXIT_SOLVER)
 
