@@ -13,6 +13,7 @@ from pydantic import Field
 
 from stack3d.constants import BOLTZMANN as BOLTZMANN
 from stack3d.constants import ZERO_CELSIUS
+from stack3d.devices.law_answers import POSITIVE, SHARE, UNBOUNDED, drawn, lasting, logarithms, of_cells
 from stack3d.errors import RangeError, ValidityWarning
 from stack3d.registry import Registry
 from stack3d.schema import celsius
@@ -368,19 +369,46 @@ class TruncationLaw(Law):
         """
 
 
-PROGRAMMING: Registry[type[ProgrammingLaw]] = Registry("programming")
-RELAXATION: Registry[type[RelaxationLaw]] = Registry("relaxation")
-SPREAD: Registry[type[SpreadLaw]] = Registry("spread")
-RETENTION: Registry[type[RetentionLaw]] = Registry("retention")
-CRYSTALLISATION: Registry[type[CrystallisationLaw]] = Registry("crystallisation")
-TEMPERATURE_DEPENDENCE: Registry[type[TemperatureDependence]] = Registry("temperature dependence")
-READ_NOISE: Registry[type[ReadNoiseLaw]] = Registry("read noise")
-READ_DISTURB: Registry[type[ReadDisturbLaw]] = Registry("read disturb")
-ENDURANCE: Registry[type[EnduranceLaw]] = Registry("endurance")
-WINDOW_CLOSURE: Registry[type[WindowClosureLaw]] = Registry("window closure")
-FAULTS: Registry[type[FaultLaw]] = Registry("faults")
-SELF_HEATING: Registry[type[SelfHeatingLaw]] = Registry("self heating")
-TRUNCATION: Registry[type[TruncationLaw]] = Registry("truncation")
+PROGRAMMING: Registry[type[ProgrammingLaw]] = Registry(
+    "programming", ProgrammingLaw, {"error": of_cells(UNBOUNDED, POSITIVE), "draw": drawn(), "pulses": of_cells(POSITIVE)}
+)
+RELAXATION: Registry[type[RelaxationLaw]] = Registry(
+    "relaxation",
+    RelaxationLaw,
+    {
+        "barrier": of_cells(UNBOUNDED),
+        "rate": of_cells(POSITIVE),
+        "shift": of_cells(UNBOUNDED, POSITIVE),
+        "move": of_cells(UNBOUNDED, UNBOUNDED, POSITIVE),
+    },
+)
+SPREAD: Registry[type[SpreadLaw]] = Registry("spread", SpreadLaw, {"rate": of_cells(POSITIVE), "sd": of_cells(POSITIVE)})
+RETENTION: Registry[type[RetentionLaw]] = Registry(
+    "retention",
+    RetentionLaw,
+    {"frozen": of_cells(UNBOUNDED), "rate": of_cells(POSITIVE), "conductance": of_cells(POSITIVE)},
+)
+CRYSTALLISATION: Registry[type[CrystallisationLaw]] = Registry(
+    "crystallisation", CrystallisationLaw, {"rate": of_cells(POSITIVE), "conductance": of_cells(POSITIVE)}
+)
+TEMPERATURE_DEPENDENCE: Registry[type[TemperatureDependence]] = Registry(
+    "temperature dependence", TemperatureDependence, {"factor": of_cells(POSITIVE)}
+)
+READ_NOISE: Registry[type[ReadNoiseLaw]] = Registry("read noise", ReadNoiseLaw, {"sd": of_cells(POSITIVE)})
+READ_DISTURB: Registry[type[ReadDisturbLaw]] = Registry("read disturb", ReadDisturbLaw, {"remaining": of_cells(POSITIVE)})
+ENDURANCE: Registry[type[EnduranceLaw]] = Registry(
+    "endurance", EnduranceLaw, {"cycles": lasting, "life": drawn(0.0), "log_survival": logarithms}
+)
+WINDOW_CLOSURE: Registry[type[WindowClosureLaw]] = Registry(
+    "window closure", WindowClosureLaw, {"window": of_cells(POSITIVE, POSITIVE)}
+)
+FAULTS: Registry[type[FaultLaw]] = Registry("faults", FaultLaw, {"stuck": drawn(0, 2)})
+SELF_HEATING: Registry[type[SelfHeatingLaw]] = Registry(
+    "self heating",
+    SelfHeatingLaw,
+    {"rise": of_cells(UNBOUNDED), "reached": of_cells(SHARE), "beside": of_cells(SHARE)},
+)
+TRUNCATION: Registry[type[TruncationLaw]] = Registry("truncation", TruncationLaw, {"bound": of_cells(POSITIVE)})
 
 MECHANISMS: dict[str, Registry[Any]] = {
     r.kind.replace(" ", "_"): r
