@@ -39,6 +39,7 @@ class Bricks(MeshKind[ThermalProblem]):
     """Bricks on the lines of a graded grid, for either solver."""
 
     grid: Grid
+    follows_parts = True
 
     @classmethod
     def of(cls, chip: Chip) -> Self:

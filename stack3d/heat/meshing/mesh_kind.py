@@ -61,6 +61,9 @@ Solve = Callable[[Chip, "AnyKind", int], Answers]
 class MeshKind[P: HeatProblem](ABC):
     """A kind of mesh, and as an instance one mesh of a chip."""
 
+    follows_parts = False
+    """Whether lines lie at the edges of parts and move with them, so that a temperature has a derivative by a size."""
+
     @classmethod
     @abstractmethod
     def of(cls, chip: Chip) -> Self:
