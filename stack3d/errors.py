@@ -99,6 +99,10 @@ class RangeError(DeckError, ValueError):
     """An argument outside the stated validity range of a published law."""
 
 
+class OutOfRange(ValueError):
+    """A value of a deck beyond what its key allows; the deck's own words for it stand in `decks.wording`."""
+
+
 MISSED = "error promise"
 """Begins a warning of an estimated error above what the profile promises, or above the accuracy asked for."""
 
@@ -119,6 +123,10 @@ class ThermalRunawayError(SolverError):
 
 class PackageError(Stack3dError):
     """Something that another package adds cannot be taken."""
+
+
+class AnswerError(PackageError):
+    """Code of another package gives what cannot be: no number, another shape, another type."""
 
 
 class ResultsError(Stack3dError):
@@ -165,6 +173,11 @@ _BRIEF = _Brief()
 def brief(value: object) -> str:
     """A value as Python writes it, cut short where it is long."""
     return _BRIEF.repr(value)
+
+
+def told(value: object) -> str:
+    """A value as it is told to who wrote it: `brief`, or ``nothing`` for a key without one."""
+    return "nothing" if value is None else brief(value)
 
 
 MOST_NAMES, MOST_LETTERS = 300, 100

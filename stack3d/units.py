@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stack3d.errors import brief
+from stack3d.errors import brief, told
 
 if TYPE_CHECKING:
     import pint
@@ -94,6 +94,8 @@ _RAISED = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "+-0123456789")
 
 
 def _wanted(dimension: str) -> str:
+    if dimension == "fraction":
+        return "a number, or per cent as '3 %'"
     unit = SI[dimension]
     example = EXAMPLE.get(dimension, f"1 {unit}")
     return f"{dimension.replace('_', ' ')} with a unit, for example {example!r}"
@@ -218,6 +220,15 @@ def _unit(text: str) -> pint.Unit | str:
         return str(error)
 
 
+_POWER = re.compile(r"(?<=[A-Za-z])(-?\d+)(?![\w.])")
+
+
+def why_no_unit(text: str) -> str | None:
+    """What keeps a text from being a unit as outputs carry it, ``W m-2`` or ``W/m^2``; None where nothing does."""
+    unit = _unit(_POWER.sub(r"^\1", text)) if text else "is empty"
+    return (unit or "no such unit") if isinstance(unit, str) else None
+
+
 USUAL = Path(__file__).with_name("library") / "units.json"
 """What pint says of the usual units, so that their decks are read without it: text of a unit → dimension → multiplier.
 
@@ -299,14 +310,14 @@ def parse(value: object, dimension: str) -> float:
 def _read(value: object, dimension: str) -> tuple[float, str]:
     """Number and unit as written; only a fraction has no unit."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError(f"got {brief(value)}; wanted: {_wanted(dimension)}")
+        raise ValueError(f"got {told(value)}; wanted: {_wanted(dimension)}")
     if isinstance(value, (int, float)):
         if dimension == "fraction" and abs(value) <= sys.float_info.max:
             return float(value), ""
         raise ValueError(f"got the bare number {brief(value)}; wanted: {_wanted(dimension)}")
     match = _NUMBER.match(value) if len(value) <= MOST_TEXT else None
     if match is None:
-        raise ValueError(f"got {brief(value)}; wanted: {_wanted(dimension)}")
+        raise ValueError(f"got {told(value)}; wanted: {_wanted(dimension)}")
     number, unit = float(match[1]), match[2].strip()
     if not unit and dimension != "fraction":
         raise ValueError(f"got {value!r} without a unit; wanted: {_wanted(dimension)}")
@@ -342,12 +353,29 @@ def _quantity(value: str) -> tuple[float, str] | None:
     return None
 
 
+@lru_cache(maxsize=1024)
+def dimensions_of(unit: str) -> tuple[tuple[str, float], ...]:
+    """Base dimensions and exponents of a unit as the catalogue of outputs writes it: ``W m-2`` as ``W/m^2``."""
+    if unit in ("", "1"):
+        return ()
+    if unit == "byte":
+        return (("byte", 1.0),)  # pint counts bits, without a dimension
+    parts = [re.fullmatch(r"([A-Za-z]+)(-?)([0-9]*)", word) for word in unit.split()]
+    if all(parts):
+        unit = "".join(f"{'/' if m[2] else '*'}{m[1]}^{m[3] or 1}" for m in parts if m)
+        unit = f"1{unit}".removeprefix("1*")
+    found = _unit(unit)
+    if isinstance(found, str):
+        raise ValueError(f"unknown unit {unit!r}")
+    return tuple(sorted((str(name), float(str(power))) for name, power in found.dimensionality.items()))
+
+
 def parse_range(value: object, dimension: str) -> tuple[float, float]:
     """Turn ``"[300, 400] K"`` into (300.0, 400.0); raises ValueError."""
     text = value if isinstance(value, str) and len(value) <= MOST_TEXT else ""
     match = re.match(r"^\s*\[\s*([^,\]]+),\s*([^,\]]+)\]\s*(.*)$", text)
     if match is None:
-        raise ValueError(f"got {brief(value)}; wanted a range like '[300, 400] {SI[dimension]}'")
+        raise ValueError(f"got {told(value)}; wanted a range like '[300, 400] {SI[dimension]}'")
     low, high = (parse(f"{match[i].strip()} {match[3]}".strip(), dimension) for i in (1, 2))
     if low > high:
         raise ValueError(f"got {value!r}, whose lower end lies above its upper one")

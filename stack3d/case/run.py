@@ -24,16 +24,19 @@ from stack3d.heat.outputs import thermal_values
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import Backends
 from stack3d.heat.time import check_impedance, impedance_of, over_time
+from stack3d.heat.too_hot import remedy
 from stack3d.heat.trust import closer, distance, error_bars
 from stack3d.life.chips import Policy, chosen_policies
 from stack3d.life.loop import Loop
 from stack3d.life.start import first_heat, present
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
+from stack3d.schema import celsius
 from stack3d.schema.numerics import AccuracyDeck
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.problem import HeatProblem
+from stack3d.units import short
 
 HOTTEST = 700.0
 """Peak above which results carry a warning: solder, interfaces and every device law end well below. [K]"""
@@ -147,19 +150,28 @@ def run_case(
     return replace(outcome, warnings=texts, summary=outcome.summary + lines)
 
 
-def _check_temperatures(values: Mapping[str, Any]) -> None:
+def _check_temperatures(chip: Chip, record: Record, watts: float) -> None:
     """Refuse temperatures that nothing has, warn of those that no law here was made for."""
-    means = values["thermal/layer_temperature_mean"]
-    peaks = values.get("thermal/layer_temperature_high", values["thermal/layer_temperature_max"])
-    if means.min() <= 0:
-        raise SolverError(f"the mean temperature of a layer is {means.min():.1f} K: is a power negative, or in the wrong unit?")
-    if peaks.max() > NOTHING_SOLID:
+    means = record["thermal/layer_temperature_mean"]
+    peak = float(record["thermal/peak_temperature"])
+    layers = record.coordinates["layer"]
+    if not (np.isfinite(means).all() and np.isfinite(peak)):
         raise SolverError(
-            f"the peak temperature is {peaks.max():.3g} K, where no material is solid: is a power in the wrong unit?"
+            "temperatures are no finite numbers: does a law of a material leave the temperatures that it holds at?"
         )
-    if peaks.max() > HOTTEST:
-        text = f"peak temperature {peaks.max():.0f} K: material and device data are made for less than {HOTTEST:.0f} K"
-        warnings.warn(ValidityWarning(text), stacklevel=2)
+    if means.min() <= 0:
+        coldest = str(layers[int(np.argmin(means.reshape(-1, means.shape[-1]).min(axis=0)))])
+        text = f"the mean temperature of layer {coldest!r} is {celsius(float(means.min()))}, below absolute zero,"
+        raise SolverError(f"{text} with {short(watts, 'W')} in the stack: is a power negative, or in the wrong unit?")
+    highest = _highest(record)
+    maxima = record["thermal/layer_temperature_max"] if highest is None else highest
+    where = f"{celsius(peak)} in layer {str(layers[int(np.argmax(maxima))])!r} with {short(watts, 'W')} in the stack"
+    if peak > NOTHING_SOLID:
+        text = f"the peak temperature is {where}; no material is solid there: is a power in the wrong unit? {remedy(chip)}"
+        raise SolverError(text)
+    if peak > HOTTEST:
+        text = f"peak temperature {where}: material and device data are made for less than {celsius(HOTTEST)}"
+        warnings.warn(ValidityWarning(f"{text}; {remedy(chip, HOTTEST)}"), stacklevel=2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,7 +306,7 @@ def _run(
     record = found.record
     for name, one in found.estimates.items():
         record.put(name, one.value, one.how)
-    _check_temperatures(record)
+    _check_temperatures(chip, record, found.solution.heat_in)
     if scenario.impedance is not None:
         observer.stage("impedance", sources=len(chip.sources))
         with clock("impedance"):
@@ -303,10 +315,10 @@ def _run(
         observer.stage("physics", fields=", ".join(steps_of(scenario)))
         with clock("physics"):
             solve_physics(chip, found.body, found.problem, found.solution, record)
+    record.check_labels()
     if scenario.solver.accuracy is None:
         _warn_of_promise(chip, found)
-    highest = record["thermal/layer_temperature_high"].max(axis=0) if "thermal/layer_temperature_high" in record else None
-    warn_of_limits(chip, found.problem, found.solution, highest)
+    warn_of_limits(chip, found.problem, found.solution, _highest(record))
     built = {name: count - before[name] for name, count in backends.counts.items()}
     statistics = {
         "thermal": {**found.solution.statistics, "unknowns": found.unknowns},
@@ -315,6 +327,12 @@ def _run(
     }
     if scenario.transient is None:
         return Outcome(record, statistics, summarise(chip, record, record.coordinates) + lines)
-    hottest = int(np.argmax(record["thermal/layer_temperature_max"].max(axis=1)))
-    warmest = float(record.coordinates["time"][hottest]), record.at(hottest)
+    warmest = thermal_values(chip, found.solution, outside=False)
     return Outcome(record, statistics, summarise(chip, record.at(-1), record.coordinates, warmest) + lines)
+
+
+def _highest(record: Record) -> Any:
+    """Hottest that each layer gets over a life or a transient; None for a steady state. [K]"""
+    if "thermal/layer_temperature_high" in record:
+        return record["thermal/layer_temperature_high"].max(axis=0)
+    return record.get("thermal/layer_temperature_peak")

@@ -41,7 +41,7 @@ def summarise(
     chip: Chip,
     values: Mapping[str, Any],
     coordinates: Mapping[str, Any],
-    warmest: tuple[float, Mapping[str, Any]] | None = None,
+    warmest: Mapping[str, Any] | None = None,
 ) -> tuple[str, ...]:
     """Peak and place, spread between tiers, accuracy, energy, what limits.
 
@@ -50,10 +50,10 @@ def summarise(
     chip : Chip
     values, coordinates : mapping
         Output variables; of a transient at its last time.
-    warmest : (float, mapping), optional
-        Of a transient: the time of its hottest output [s] and the variables there, which the peak is taken from.
+    warmest : mapping, optional
+        Of a transient: variables at its hottest instant.
     """
-    lines = [_peak(chip, warmest[1] if warmest else values, coordinates, warmest[0] if warmest else None)]
+    lines = [_peak(chip, values, coordinates, warmest)]
     if "thermal/temperature_mean" in values:
         means = values["thermal/temperature_mean"]
         low, high = int(np.argmin(means)), int(np.argmax(means))
@@ -85,7 +85,7 @@ def summarise(
             _accuracy(values, coordinates),
             *_lasts(chip, values, coordinates),
             _energy(values, coordinates),
-            _conventional(values, coordinates),
+            _conventional(chip, values, coordinates),
             _mapped(values),
             *_throttled(chip, values),
             *([f"limited today      {limit(values, coordinates, today=True)}"] if len(coordinates["time"]) > 1 else []),
@@ -106,20 +106,22 @@ def _impedance(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> lis
     return lines
 
 
-def _peak(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any], time: float | None) -> str:
+def _peak(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any], warmest: Mapping[str, Any] | None) -> str:
     """The hottest point with its error and place, and of a transient its time."""
-    hottest = int(np.argmax(values["thermal/layer_temperature_max"]))
-    peak = float(values["thermal/layer_temperature_max"][hottest])
+    there, of_layers, spot = (values, "max", "hot_spot") if warmest is None else (warmest, "peak", "peak_spot")
+    maxima = values[f"thermal/layer_temperature_{of_layers}"]
+    hottest = int(np.argmax(maxima))
+    peak = float(maxima[hottest])
     layer = coordinates["layer"][hottest]
     rise = peak - chip.scenario.cooling.ambient
-    x, y, z = (1e3 * v for v in values["thermal/hot_spot"])
-    flat = peak - float(values["thermal/layer_temperature_mean"][hottest]) < FLAT * abs(rise)
+    x, y, z = (1e3 * v for v in values[f"thermal/{spot}"])
+    flat = peak - float(there["thermal/layer_temperature_mean"][hottest]) < FLAT * abs(rise)
     place = "the same all over the layer" if flat else f"at x {x:.2f}, y {y:.2f}, z {z:.3f} mm"
-    error = _error(values, "layer_temperature_max", hottest)
-    when = "" if time is None else f", after {short(time, 's')}, the hottest of {len(coordinates['time'])} times"
+    error = _error(values, f"layer_temperature_{of_layers}", hottest)
+    when = "" if warmest is None else f", after {short(float(values['thermal/peak_time']), 's')}, the hottest of all instants"
     return (
         f"peak temperature   {peak - ZERO_CELSIUS:.2f}{error} degC in {layer}, {place}"
-        f" ({rise:.2f} K over ambient, {short(float(values['thermal/heat_in']), 'W')}){when}{_higher(values, coordinates)}"
+        f" ({rise:.2f} K over ambient, {short(float(there['thermal/heat_in']), 'W')}){when}{_higher(values, coordinates)}"
     )
 
 
@@ -198,7 +200,7 @@ def _energy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
     return f"energy             {short(total, 'J')} per inference ({shares}){end}, latency {latency}"
 
 
-def _conventional(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
+def _conventional(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
     """The machine that the chip is compared with, its weights in either memory, and the rate at which the two are even."""
     names = ("energy", "latency", "leakage")
     energy, latency, leakage = (values[f"power/conventional_{name}"] for name in names)
@@ -208,8 +210,9 @@ def _conventional(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> 
         even = fields.told_rate(float(rates[i]), "inferences per second")
         costs = f"{short(float(energy[i]), 'J')}, {short(float(latency[i]), 's')}, leakage {short(float(leakage[i]), 'W')}"
         each.append(f"{name.upper()} {costs} (the chip draws less {even})")
-    node, size = float(values["power/conventional_technology"]), float(values["power/conventional_memory"])
-    return f"conventional       {short(node, 'm')}, {short(size, 'B')} of weights: {'; '.join(each)}"
+    work, size = chip.scenario.workload, float(values["power/conventional_memory"])
+    node = f"{work.conventional.node}, " if work is not None else ""
+    return f"conventional       {node}{short(size, 'B')} of weights: {'; '.join(each)}"
 
 
 def _mapped(values: Mapping[str, Any]) -> str:

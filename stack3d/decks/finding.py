@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from stack3d import yamlfile
 from stack3d.errors import DeckError, brief, did_you_mean
 
 KINDS = (
@@ -12,8 +13,14 @@ KINDS = (
 )  # fmt: skip
 """Folders of decks."""
 
+BARE_FILES = {"networks": (".onnx",), "data": (".npz",)}
+"""Endings of files that may stand where a deck of a kind is wanted."""
+
 COMMON = {"title", "name", "source", "assumed"}
 """Keys that say nothing of the kind of a deck."""
+
+MOST_LOOKED_AT = 200
+"""Files of a folder of the user that are read to see whether they are decks of a kind that could have been meant."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -36,12 +43,16 @@ def folders(kind: str, beside: Path | None = None) -> list[Path]:
     return unique
 
 
-def available(kind: str, beside: Path | None = None) -> dict[str, Path]:
-    """Decks of a kind by name; the first folder that holds a name wins."""
+def available(kind: str, beside: Path | None = None, but: Path | None = None) -> dict[str, Path]:
+    """Decks of a kind by name; the first folder that holds a name wins. Parameters as in `find`."""
     found: dict[str, Path] = {}
     for folder in folders(kind, beside):
-        for path in sorted(folder.glob("*.yaml")):
-            found.setdefault(path.stem, path)
+        listed = sorted(folder.glob("*.yaml"))
+        if folder.name != kind:
+            listed = listed[:MOST_LOOKED_AT]
+        for path in listed:
+            if path.stem not in found and path != but and is_of(kind, path):
+                found[path.stem] = path
     return found
 
 
@@ -86,24 +97,60 @@ def candidates(kind: str, name: str, beside: Path | None = None, but: Path | Non
     but : Path, optional
         A file that is left out.
     """
-    found = []
-    for folder in folders(kind, beside):
+    paths = [folder / f"{name}.yaml" for folder in folders(kind, beside)]
+    return [path for path in paths if path != but and is_of(kind, path)]
+
+
+def is_of(kind: str, path: Path) -> bool:
+    """Whether a file is a deck of a kind: at least half of its keys are that kind's, and no more of them another's.
+
+    A file of the package is, and in a folder that is called as the kind one of which no keys can be told.
+    """
+    if not path.is_file():
+        return False
+    if path.parent in (_PACKAGE / "library" / kind, _PACKAGE.parent / kind):
+        return True
+    keys, file = _keys_in(path)
+    return kind in _kinds_with(keys, file) or (path.parent.name == kind and not keys)
+
+
+def instead(kind: str, name: str, beside: Path | None = None) -> str:
+    """Why the file that is called as a deck is none of its kind, in brackets; empty where there is no such file."""
+    for folder in folders(kind, beside) if is_possible(name) and "/" not in name else ():
         path = folder / f"{name}.yaml"
-        if path.is_file() and path != but and (folder.name == kind or _is_of(kind, path)):
-            found.append(path)
-    return found
+        if path.is_dir():
+            return f" ({yamlfile.shown(path)} is a folder)"
+        if path.is_file():
+            kinds = _kinds_with(*_keys_in(path))
+            return f" ({yamlfile.shown(path)} holds {f'keys of {kinds[0]}' if kinds else 'no deck'})"
+    return ""
 
 
-def _is_of(kind: str, path: Path) -> bool:
-    """Whether at least half of a file's keys are those of a kind of deck; a file that cannot be read is."""
+def _keys_in(path: Path) -> tuple[frozenset[str], str]:
+    """Keys of a deck that say something of its kind, and the file that it names; of a broken or large one, what looks so."""
+    try:
+        text = yamlfile.read_text(path)
+    except DeckError:
+        return frozenset(), ""
+    try:
+        tree = yamlfile.parse_text(text, str(path)) if len(text) <= yamlfile.KEPT else None
+    except DeckError:
+        tree = None
+    if tree is None:
+        tree = dict.fromkeys(re.findall(r"^([A-Za-z_]\w*):", text, re.MULTILINE))
+    if not isinstance(tree, dict):
+        return frozenset(), ""
+    return frozenset(tree) - COMMON, str(tree.get("file") or "")
+
+
+def _kinds_with(keys: frozenset[str], file: str) -> list[str]:
+    """Kinds of deck that most of the keys are of; the file that a deck names tells a network from data."""
     from stack3d.decks.schemas import keys_of
 
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return True
-    keys = set(re.findall(r"^([A-Za-z_]\w*):", text, re.MULTILINE)) - COMMON
-    return not keys or len(keys & keys_of(kind)) >= len(keys) / 2
+    named = [kind for kind, endings in BARE_FILES.items() if file.endswith(endings)]
+    hits = {kind: len(keys & keys_of(kind)) for kind in named or KINDS}
+    most = max(hits.values())
+    return [kind for kind, n in hits.items() if n == most and 2 * n >= len(keys) > 0]
 
 
 def scenario_path(path: str | Path) -> Path:

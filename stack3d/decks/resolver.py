@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stack3d import floorplans, yamlfile
-from stack3d.decks.finding import available, candidates, find
+from stack3d.decks.finding import BARE_FILES, available, candidates, find, instead
 from stack3d.decks.mistakes import index_of
 from stack3d.decks.named_paths import SET
 from stack3d.errors import DeckError, Problem, ValidityWarning, brief, did_you_mean
@@ -43,8 +43,6 @@ REFERENCES: dict[tuple[str, ...], str] = {
 """Where a scenario may name a deck instead of spelling it out, and of which kind."""
 
 BUILT_IN: dict[str, tuple[str, ...]] = {"cooling": ("adiabatic",)}
-BARE_FILES = {"networks": (".onnx",), "data": (".npz",)}
-"""Endings of files that may stand where a deck of a kind is wanted."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +125,9 @@ class Resolver:
             return found
         path = find(kind, name, base, self.path)
         if path is None:
-            known = [*available(kind, base), *BUILT_IN.get(kind, ())]
-            message = f"no deck {brief(name)} in {kind}{did_you_mean(name, known)}; known: {', '.join(sorted(known))}"
+            known = [*available(kind, base, self.path), *BUILT_IN.get(kind, ())]
+            near = instead(kind, name, base) or did_you_mean(name, known)
+            message = f"no deck {brief(name)} in {kind}{near}; known: {', '.join(sorted(known))}"
             self.problems.append(Problem(key, message, *place))
             return None
         try:
@@ -237,6 +236,14 @@ class Resolver:
 
 _BY_HAND: FileLine = (SET, None)
 """Place of what was set on the command line."""
+
+
+def overridden(tree: Mapping, path: Path | None, overrides: Iterable[tuple[str, Any]]) -> Mapping:
+    """A copy of a scenario as written, with dotted keys set; raises DeckError."""
+    resolver = Resolver(yamlfile.copy_of(tree), path)
+    for key, value in overrides:
+        resolver.override(key, value)
+    return resolver.tree
 
 
 def _index(node: Any, part: str, key: str, above: list[str]) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from stack3d.chip import Chip
-from stack3d.fields import Output, registered
+from stack3d.fields import Output, nothing, outputs, registered
 from stack3d.heat.loads import channel_runs, hydraulics
 from stack3d.record import Record
 from stack3d.thermal import ThermalSolution
@@ -21,6 +21,8 @@ class HeatOutput(Output, ABC):
     def of_heat(self, chip: Chip, solution: ThermalSolution, record: Record) -> None:
         """Put its variables into the `record`: of a steady case, of the first epoch, of each output of a transient."""
 
+
+outputs.hold(Output, {"of_heat": nothing})
 
 Peaks = Mapping[str, tuple[float, tuple[float, float, float]]]
 """Largest temperature of each layer [K] and where it is [m]."""
@@ -35,8 +37,9 @@ def thermal_values(chip: Chip, solution: ThermalSolution, *, outside: bool = Tru
     _put_tiers(chip, solution, peaks, record)
     _put_probes_and_maps(chip, solution, record)
     if outside:
-        for output in registered(HeatOutput):  # type: ignore[type-abstract]  # chooses, makes none
-            output.of_heat(chip, solution, record)
+        for who, output in registered(HeatOutput):  # type: ignore[type-abstract]  # chooses, makes none
+            with record.made_by(who, type(output)):
+                output.of_heat(chip, solution, record)
     return record
 
 
@@ -54,6 +57,7 @@ def _put_layers(chip: Chip, solution: ThermalSolution, peaks: Peaks, record: Rec
     record.put("thermal/layer_temperature_mean", [field.layer_mean(n) for n in names])
     record.put("thermal/layer_overshoot", [field.overshoot(n) for n in names])
     record.put("thermal/hot_spot", peaks[hottest][1])
+    record.put("thermal/peak_temperature", peaks[hottest][0])
     record.put("thermal/heat_in", solution.heat_in)
     record.put("thermal/heat_out", solution.heat_out)
     record.put("thermal/face_heat", [solution.face_heat.get(f, 0.0) for f in faces])

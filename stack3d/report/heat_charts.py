@@ -99,10 +99,13 @@ def stack(facts: Facts) -> Figure:
             continue
         y = _height_axis(*span)
         marks = _stack_marks(facts, _scaled(y), *span)
-        if facts.has("thermal/hot_spot"):
-            hx, _, hz = facts.last("thermal/hot_spot")
+        of = (
+            ("peak_spot", "layer_temperature_peak") if facts.has("thermal/peak_spot") else ("hot_spot", "layer_temperature_max")
+        )
+        if facts.has(f"thermal/{of[0]}"):
+            hx, _, hz = facts.last(f"thermal/{of[0]}")
             if span[0] <= hz <= span[1]:
-                peak = facts.celsius("thermal/layer_temperature_max").max()
+                peak = facts.celsius(f"thermal/{of[1]}").max()
                 tip = f"hottest point of the stack: {peak:.2f} °C"
                 marks += (Dot(1e3 * hx, _scaled(y) * hz, "hottest", tip, "#b91c1c", ring=True),)
         panels.append(Panel(title, x, y, marks, legend=legend if not panels else (), height=0.75))

@@ -12,7 +12,7 @@ from stack3d import fields
 from stack3d.report import svg
 from stack3d.report.chart import Figure, Map, Panel
 from stack3d.report.facts import Facts
-from stack3d.schema.workload import CONVENTIONAL_SOURCE
+from stack3d.schema.workload import CONVENTIONAL_SOURCE, ConventionalDeck
 from stack3d.units import short
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -79,10 +79,10 @@ def numbers(facts: Facts) -> str:
 
 def machines(facts: Facts) -> str:
     """The chip beside the conventional machine with its weights in either memory, and where that machine's figures are from."""
-    names = [f"power/conventional_{n}" for n in ("energy", "latency", "leakage", "memory", "technology")]
+    names = [f"power/conventional_{n}" for n in ("energy", "latency", "leakage", "memory")]
     if not facts.has(*names, "power/break_even_rate", "power/latency"):
         return ""
-    energy, latency, leakage, memory, node = (facts.values(name) for name in names)
+    energy, latency, leakage, memory = (facts.values(name) for name in names)
     rates = np.atleast_2d(facts.values("power/break_even_rate"))
     drawn = np.atleast_2d(facts.values("power/component_power"))[-1]
     watts = dict(zip(facts.get("power/component_power")["component"].values, drawn))
@@ -100,10 +100,12 @@ def machines(facts: Facts) -> str:
         even = fields.told_rate(float(rates[-1, i]), "per second")
         numbers_ = (short(float(energy[i]), "J"), short(float(latency[i]), "s"), short(float(leakage[i]), "W"))
         rows.append((f"weights in {str(name).upper()}", *numbers_, even))
-    given = (facts.scenario.get("workload") or {}).get("conventional") is not None
+    deck = ConventionalDeck.model_validate((facts.scenario.get("workload") or {}).get("conventional") or {})
     sources = {v for k, v in (facts.json("references") or {}).items() if k.startswith("workload.conventional")}
-    sources |= set() if given else {f"Sources: {CONVENTIONAL_SOURCE}."}
-    what = f"A machine of {short(float(node), 'm')} that fetches {short(float(memory), 'B')} of weights for every inference."
+    if deck.kept:
+        whose = "Sources" if len(deck.kept) == len(ConventionalDeck().kept) else f"Of {', '.join(deck.kept).replace('_', ' ')}"
+        sources.add(f"{whose}: {CONVENTIONAL_SOURCE}.")
+    what = f"A machine of {deck.node} that fetches {short(float(memory), 'B')} of weights for every inference."
     own = "The chip's energy holds its share of leakage and upkeep; the machine's leakage stands apart."
     caption = f'<p class="caption">{escape(" ".join((what, own, *sorted(sources))))}</p>'
     head = ("machine", "energy per inference", "latency", "leakage", "the chip draws less")

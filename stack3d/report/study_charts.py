@@ -146,7 +146,7 @@ ANSWERS: Mapping[str, Answer] = {
         _peak,
         False,
         1,
-        ("thermal/layer_temperature_high",),
+        ("thermal/layer_temperature_high", "thermal/layer_temperature_peak"),
     ),
     "tiers": Answer("tiers", "", ("thermal/temperature_mean",), _tiers, True, 0),
     "energy": Answer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Self
@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     ValidationError,
@@ -25,7 +26,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, InitErrorDetails
 
 from stack3d import units
-from stack3d.errors import brief
+from stack3d.errors import OutOfRange, brief
 from stack3d.registry import Registry
 
 
@@ -58,9 +59,18 @@ class Described(BaseModel):
         return {key: of[0] for key, of in texts.items() if of}
 
     @classmethod
+    def field_of(cls, key: str) -> FieldInfo | None:
+        """What is said of a key as decks write it; None where there is none."""
+        named = (field for name, field in cls.model_fields.items() if (field.alias or name) == key)
+        return next(named, None)
+
+    @classmethod
     def annotation_of(cls, key: str) -> Any:
-        """Annotation of what stands under a key; None where nothing does."""
-        return cls.model_fields[key].annotation if key in cls.model_fields else None
+        """Annotation of what stands under a key, with its validators; None where nothing does."""
+        field = cls.field_of(key)
+        if field is None or not field.metadata:
+            return field and field.annotation
+        return Annotated[(field.annotation, *field.metadata)]
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -88,6 +98,12 @@ class RegisteredKeys(DeckModel):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Any] = {}
     registry: ClassVar[Registry[Any]]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Its own keys cannot name entries of other packages."""
+        super().__pydantic_init_subclass__(**kwargs)
+        cls.registry.reserved |= set(cls.model_fields)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -151,8 +167,7 @@ def _quantity(dimension: str) -> BeforeValidator:
 
 def dimension_of(field: FieldInfo) -> str | None:
     """Dimension of the quantity that a field holds; None for plain numbers and everything else."""
-    converters = [m.func for m in field.metadata if isinstance(m, BeforeValidator) and isinstance(m.func, _Convert)]
-    return converters[0].dimension if converters else None
+    return next(iter(dimensions_in(field.metadata)), None)
 
 
 def sourced(plain: dict[str, Any]) -> dict[str, Any]:
@@ -178,18 +193,42 @@ def _schema(dimension: str) -> WithJsonSchema:
     return WithJsonSchema(sourced(quantity_schema(dimension)))
 
 
-def _check(test: Callable[[float], bool], words: str) -> AfterValidator:
-    def check(value: float) -> float:
-        if not test(value):
-            raise ValueError(f"must be {words} (got {value:g} in SI units)")
+def given_as(*forms: str) -> Discriminator:
+    """Chooses among the forms ``mapping[]``, ``list[]`` and, for the rest, the last one; brackets keep them out of keys."""
+
+    def form(value: Any) -> str:
+        found = "mapping[]" if isinstance(value, Mapping | BaseModel) else "list[]" if isinstance(value, (list, tuple)) else ""
+        return found if found in forms else forms[-1]
+
+    return Discriminator(form)
+
+
+class _Check:
+    """Test of a value, with words for what passes it."""
+
+    def __init__(self, test: Callable[[float], bool], words: str) -> None:
+        self.test, self.words = test, words
+
+    def __call__(self, value: float) -> float:
+        if not self.test(value):
+            raise OutOfRange(f"must be {self.words} (got {value:g} in SI units)")
         return value
 
-    return AfterValidator(check)
+
+def dimensions_in(metadata: Iterable[Any]) -> list[str]:
+    """Dimensions of the quantities that validators make."""
+    return [m.func.dimension for m in metadata if isinstance(m, BeforeValidator) and isinstance(m.func, _Convert)]
 
 
-POSITIVE = _check(lambda v: v > 0, "greater than zero")
-NOT_NEGATIVE = _check(lambda v: v >= 0, "zero or more")
-UNIT_INTERVAL = _check(lambda v: 0 <= v <= 1, "between 0 and 1")
+def words_in(metadata: Iterable[Any]) -> list[str]:
+    """Ranges that validators ask for, in words."""
+    return [m.func.words for m in metadata if isinstance(m, AfterValidator) and isinstance(m.func, _Check)]
+
+
+POSITIVE = AfterValidator(_Check(lambda v: v > 0, "greater than zero"))
+ZERO_OR_MORE = "zero or more"
+NOT_NEGATIVE = AfterValidator(_Check(lambda v: v >= 0, ZERO_OR_MORE))
+UNIT_INTERVAL = AfterValidator(_Check(lambda v: 0 <= v <= 1, "between 0 and 1"))
 
 Length = Annotated[float, _quantity("length"), _schema("length")]
 Thickness = Annotated[float, _quantity("length"), POSITIVE, _schema("length")]
@@ -231,11 +270,18 @@ MOST_COUNT = 2**53
 
 def _countable(value: int) -> int:
     if abs(value) > MOST_COUNT:
-        raise ValueError(f"must be at most 2^53 (got {brief(value)})")
+        raise ValueError(f"wants a whole number of at most 2^53, got {brief(value)}")
     return value
 
 
-Count = Annotated[int, BeforeValidator(bare), AfterValidator(_countable), WithJsonSchema(sourced({"type": "integer"}))]
+def _whole(value: Any) -> Any:
+    value = bare(value)
+    if isinstance(value, bool):
+        raise ValueError(f"wants a whole number, got {value}")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_whole), AfterValidator(_countable), WithJsonSchema(sourced({"type": "integer"}))]
 
 
 def names_of(model: type[BaseModel]) -> list[str]:

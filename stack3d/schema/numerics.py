@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, Tag, WithJsonSchema, model_validator
 
 from stack3d.errors import brief, did_you_mean
 from stack3d.registry import Registry
@@ -18,6 +18,7 @@ from stack3d.schema.base import (
     Temperature,
     TemperatureDifference,
     Time,
+    given_as,
 )
 
 mesh_kinds: Registry[type[Any]] = Registry("mesh kind")
@@ -158,16 +159,12 @@ class SpacedDeck(DeckModel):
         return (self.start, *inner, self.end)
 
 
-def _how_given(value: Any) -> str:
-    return "spaced[]" if isinstance(value, Mapping | SpacedDeck) else "listed[]"
-
-
 class TransientDeck(DeckModel):
     """Temperature over time instead of the steady state; power follows its traces."""
 
     until: Duration
     outputs: Annotated[
-        Annotated[tuple[Time, ...], Tag("listed[]")] | Annotated[SpacedDeck, Tag("spaced[]")], Discriminator(_how_given)
+        Annotated[tuple[Time, ...], Tag("list[]")] | Annotated[SpacedDeck, Tag("mapping[]")], given_as("mapping[]", "list[]")
     ] = ()
     """Times at which everything is reported: a list that ascends, or from, to, count and scale; absent = `until` alone."""
     initial: Temperature | None = None

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, Tag, ValidationInfo, model_validator
 
-from stack3d.errors import brief, did_you_mean
-from stack3d.schema.base import Described
+from stack3d.errors import brief, did_you_mean, told
+from stack3d.schema.base import Described, given_as
 
 Key = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[\w\-]+)*$")]
 Values = Annotated[list[Any], Field(min_length=1)]
@@ -30,12 +30,21 @@ class SweepModel(Described):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, populate_by_name=True)
 
 
+def _end(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError(f"wants a number, with a unit where the key has one, got {told(value)}")
+    return value
+
+
+End = Annotated[str | float, BeforeValidator(_end)]
+
+
 class IntervalDeck(SweepModel):
     """Values between two ends that are written with the same unit."""
 
-    low: Annotated[str | float, Field(alias="from")]
+    low: Annotated[End, Field(alias="from")]
     """Lower end, as ``"1e4 1/s"``."""
-    high: Annotated[str | float, Field(alias="to")]
+    high: Annotated[End, Field(alias="to")]
     """Upper end, in the same unit."""
     scale: Literal["linear", "log"] = "linear"
     """Equal shares of the difference, or of the ratio."""
@@ -66,6 +75,11 @@ class IntervalDeck(SweepModel):
         return self
 
 
+Chosen = Annotated[
+    Annotated[IntervalDeck, Tag("mapping[]")] | Annotated[Values, Tag("list[]")], given_as("mapping[]", "list[]")
+]
+
+
 class SampleDeck(SweepModel):
     """Points of a space-filling design over several keys."""
 
@@ -73,7 +87,7 @@ class SampleDeck(SweepModel):
     count: Annotated[int, Field(ge=1, le=1_000_000)]
     """Number of points; of Sobol points a power of two."""
     seed: Annotated[int, Field(ge=0)] = 1
-    keys: Annotated[dict[Key, IntervalDeck | Values], Field(min_length=1)]
+    keys: Annotated[dict[Key, Chosen], Field(min_length=1)]
     """Key → interval, or a list to choose from with equal shares."""
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, Tag, field_validator, model_validator
 
 from stack3d.schema.base import (
     Count,
@@ -18,8 +18,10 @@ from stack3d.schema.base import (
     Rate,
     TemperatureDifference,
     Thickness,
+    given_as,
 )
 from stack3d.schema.geometry import Interval, Name
+from stack3d.units import short
 
 
 class DataDeck(DeckModel):
@@ -131,6 +133,8 @@ class MemoryDeck(DeckModel):
     """Of reading a bit."""
 
 
+NODE = 45e-9
+"""Technology of the numbers that `ConventionalDeck` begins with. [m]"""
 CONVENTIONAL_SOURCE = (
     "energies of arithmetic and memories in 45 nm: M. Horowitz, ISSCC 2014, doi:10.1109/ISSCC.2014.6757323;"
     " rates, bandwidths and leakage are assumed"
@@ -144,8 +148,8 @@ class ConventionalDeck(DeckModel):
     weight_bits: Annotated[Count, Field(ge=1, le=64)] = 8
     mac: Energy = 0.23e-12
     """8-bit multiply and add in 45 nm, 0.2 + 0.03 pJ: M. Horowitz, ISSCC 2014, doi:10.1109/ISSCC.2014.6757323."""
-    technology: Thickness = 45e-9
-    """Node that these figures are of."""
+    technology: Thickness = NODE
+    """Node that the energies are of; another than 45 nm wants `mac` and `sram` of its own."""
     sram: Annotated[tuple[MemoryDeck, ...], Field(min_length=1)] = (
         MemoryDeck.model_construct(size=8192, bit=10e-12 / 64),
         MemoryDeck.model_construct(size=32768, bit=20e-12 / 64),
@@ -167,6 +171,36 @@ class ConventionalDeck(DeckModel):
     """Static power per bit; assumed, low-leakage cells at room temperature."""
     dram_leakage: Annotated[Power, Field(ge=0)] = 2e-13
     """Self-refresh per bit; assumed, about 1 mW for 4 Gbit."""
+
+    @field_validator("sram")
+    @classmethod
+    def _sizes_differ(cls, memories: tuple[MemoryDeck, ...]) -> tuple[MemoryDeck, ...]:
+        sizes = [memory.size for memory in memories]
+        if twice := sorted({size for size in sizes if sizes.count(size) > 1}):
+            raise ValueError(f"{twice[0]} byte are given {sizes.count(twice[0])} times; every size has one energy of its own")
+        return memories
+
+    @model_validator(mode="after")
+    def _figures_of_the_node(self) -> Self:
+        kept = [key for key in ("mac", "sram") if key in self.kept]
+        if self.technology != NODE and kept:
+            raise ValueError(
+                f"technology {short(self.technology, 'm')}: {' and '.join(kept)} would still be figures of {short(NODE, 'm')};"
+                " give those of the node, or leave technology out"
+            )
+        return self
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Keys of figures of arithmetic and memory that stand as this deck begins."""
+        figures = ("mac", "sram", "dram_bit", "logic_leakage", "sram_leakage", "dram_leakage")
+        return tuple(key for key in figures if key not in self.model_fields_set)
+
+    @property
+    def node(self) -> str:
+        """Technology in words, with what is not of it."""
+        is_told = self.technology != NODE and {"logic_leakage", "sram_leakage"} & {*self.kept}
+        return f"{short(self.technology, 'm')}{f' (leakage as assumed for {short(NODE, "m")})' if is_told else ''}"
 
 
 class TraceDeck(DeckModel):
@@ -220,9 +254,17 @@ class WorkloadDeck(DeckModel):
     """Activity over time; absent = always at `rate`."""
     tile: tuple[Annotated[Count, Field(ge=1, le=8192)], Annotated[Count, Field(ge=1, le=8192)]] = (128, 128)
     """Rows and columns of one crossbar."""
-    replicate: Literal["rate"] | dict[str, Annotated[Count, Field(ge=1)]] = {}
+    replicate: Annotated[
+        Annotated[Literal["rate"], Tag("word[]")] | Annotated[dict[str, Annotated[Count, Field(ge=1)]], Tag("mapping[]")],
+        given_as("mapping[]", "word[]"),
+    ] = {}
     """Copies of layers that share their products; rate: as many as `rate` needs."""
-    placement: Name | tuple[SiteIndex, ...] | dict[str, SiteIndex] = "spread"
+    placement: Annotated[
+        Annotated[Name, Tag("word[]")]
+        | Annotated[tuple[SiteIndex, ...], Tag("list[]")]
+        | Annotated[dict[str, SiteIndex], Tag("mapping[]")],
+        given_as("mapping[]", "list[]", "word[]"),
+    ] = "spread"
     """How tiles are put on sites: a strategy, or [tier, column, row] per tile, in order or by name."""
     periphery: PeripheryDeck
     conventional: ConventionalDeck = ConventionalDeck()

@@ -7,6 +7,7 @@ from stack3d.thermal.cooling import ducts
 from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.cooling.coolant import CoolantBackend
 from stack3d.thermal.cooling.settled import SettledBackend
+from stack3d.thermal.fields.field import Field
 from stack3d.thermal.grid.factors import kept_in_time
 from stack3d.thermal.grid.response import thermal_response
 from stack3d.thermal.grid.solver import TensorSolver
@@ -19,7 +20,7 @@ from stack3d.thermal.time.march import integrate, integrate_fixed
 from stack3d.thermal.time.periodic import periodic_state
 from stack3d.thermal.time.reduced import ReducedModel, reduced
 from stack3d.thermal.time.schedule import PowerSchedule
-from stack3d.thermal.time.system import TransientResult, TransientSystem
+from stack3d.thermal.time.system import Exact, StepWatch, TransientResult, TransientSystem
 
 __all__ = [
     "Box",
@@ -29,7 +30,9 @@ __all__ = [
     "ColumnProblem",
     "CoolantBackend",
     "CosineSeries",
+    "Exact",
     "Face",
+    "Field",
     "FilmLaw",
     "Foster",
     "HeatProblem",
@@ -46,6 +49,7 @@ __all__ = [
     "ThermalSolution",
     "TransientResult",
     "TransientSystem",
+    "StepWatch",
     "cauer",
     "ducts",
     "foster",

@@ -135,6 +135,69 @@ def test_a_deck_of_another_kind_shadows_no_packaged_one(small: Path, other: str)
         assert decks.load(small, [("solver", "study")]).scenario.solver.title is not None
 
 
+NO_DECK = {
+    "empty": b"", "a comment": b"# later\n", "a list": b"- a\n- b\n", "a text": b"soon\n", "no YAML": b"{ [\n", "no text": b"\xff\xfe\x00",
+    "a title": b"title: mine\n", "a flow mapping of another kind": b"{scenario: a, geometry: b, cooling: c}\n", "a folder": None,
+}  # fmt: skip
+NAMED = {
+    "solver": "ci", "geometry.layers.die.material": "silicon", "cooling.bottom": "board", "device": "ideal",
+    "workload.network": "digits_mlp", "workload.data": "digits", "workload.periphery": "isaac", "geometry": "tsv_stack_4tier",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", NAMED)
+@pytest.mark.parametrize("content", NO_DECK)
+def test_what_is_no_deck_of_the_kind_shadows_no_packaged_one(small: Path, key: str, content: str) -> None:
+    lies, wrong = small.parent / f"{NAMED[key]}.yaml", NO_DECK[content]
+    lies.mkdir() if wrong is None else lies.write_bytes(wrong)
+    overrides: list[tuple[str, object]] = [(key, NAMED[key])]
+    if key.startswith("workload"):
+        overrides = [
+            ("workload", {"network": "digits_mlp", "periphery": "isaac", "rate": "1 1/s"}),
+            ("device", "ideal"),
+            *overrides,
+        ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        case = decks.load(small, overrides)
+    assert all(str(small.parent) not in file for file, _ in decks.value_at(case.tree, key).places.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "others"),
+    [
+        ("networks", 'file: a.onnx\nsha256: "1"\nlicence: mine\n', {"networks"}),
+        ("data", 'file: a.npz\nsha256: "1"\nlicence: mine\n', {"data"}),
+        ("materials", 'conductivity: "1 W/m/K"\ndensity: "1 kg/m^3"\nspecific_heat: "1 J/kg/K"\n', {"materials"}),
+        ("coolants", 'heat_capacity: "1 J/m^3/K"\nconductivity: "1 W/m/K"\nviscosity: "1 Pa*s"\n', {"coolants"}),
+        ("solvers", "{mesh: {lateral: 4}, backend: tensor}\n", {"solvers"}),
+        ("devices", 'g_max: "1 uS"\ng_min: "0 uS"\nraed: [\n', {"devices"}),
+    ],
+)
+def test_the_kind_of_a_deck_is_that_of_most_of_its_keys(tmp_path: Path, kind: str, text: str, others: set[str]) -> None:
+    """A broken one still is of its kind, so that its mistake is told."""
+    path = tmp_path / "thing.yaml"
+    path.write_text(text)
+    assert {of for of in decks.KINDS if decks.finding.candidates(of, "thing", tmp_path)} == others == {kind}
+
+
+def test_only_decks_of_the_kind_are_offered(small: Path) -> None:
+    """Beside the scenario lie other scenarios and a device; a wrong name is answered by the device alone."""
+    for name in ("idea", "ideas", "foundry_x"):
+        small.with_name(f"{name}.yaml").write_text(SMALL)
+    small.with_name("ideal_two.yaml").write_text('g_max: "1 uS"\ng_min: "0 uS"\nread: {voltage: "0.1 V", pulse: "1 us"}\n')
+    [line] = problems(small, "device=idea_l")
+    told, _, known = line.partition("known: ")
+    assert "did you mean 'ideal', 'ideal_two'?" in told
+    assert "ideal_two" in known and not {"idea", "ideas", "foundry_x", "small"} & set(known.split(", "))
+
+
+def test_a_name_that_only_another_kind_answers_says_so(small: Path) -> None:
+    small.with_name("mine.yaml").write_text(SMALL)
+    [line] = problems(small, "device=mine")
+    assert "no deck 'mine' in devices (" in line and "mine.yaml holds keys of scenarios)" in line
+
+
 def test_two_decks_of_one_kind_and_name_are_both_named(small: Path) -> None:
     (small.parent / "study.yaml").write_text('backend: tensor\nmesh: {lateral: 4}\nerror_promise: "1 %"\n')
     with pytest.warns(

@@ -44,7 +44,7 @@ def test_prefixes_give_the_nearest_double() -> None:
         ("abc", "time", "wanted: time with a unit"),
         ("-300 degC", "temperature", "below absolute zero"),
         ("5 K; x", "temperature", "unknown unit"),
-        (None, "time", "got None"),
+        (None, "time", "got nothing"),
         ([1], "time", "wanted"),
     ],
 )

@@ -48,6 +48,8 @@ MEANS = (
     "tile_temperature",
 )
 """What `thermal/discretisation_error` and `thermal/time_error` are the largest error of."""
+LARGEST = ("_max", "_peak", "peak_temperature")
+"""Ends of the names of maxima, which err as the worst mean does at least."""
 Answers = dict[str, Floats]
 """Temperatures by output variable. [K]"""
 Parts = dict[str, tuple[float, Answers, Answers]]
@@ -62,7 +64,7 @@ def compared(own: Answers, parts: Parts) -> Answers:
     means = [np.nanmax(out[n], initial=0.0) for n in means_in(out)]
     floor = LEAST_OF_ALL * max(means, default=0.0)
     out = {n: np.maximum(e, max(LEAST_SHARE * np.nanmax(e, initial=0.0), floor)) for n, e in out.items()}
-    return {n: np.maximum(e, max(means, default=0.0)) if n.endswith("_max") else e for n, e in out.items()}
+    return {n: np.maximum(e, max(means, default=0.0)) if n.endswith(LARGEST) else e for n, e in out.items()}
 
 
 def means_in(found: Mapping[str, Any]) -> list[str]:

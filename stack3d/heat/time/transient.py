@@ -12,11 +12,13 @@ from stack3d import record
 from stack3d.chip import Chip
 from stack3d.errors import DeckError, Problem
 from stack3d.heat import Heat, channel_runs, film_laws, power_schedule, thermal_values
+from stack3d.heat.time.peaks import SAME, HighestSeen, see_period
 from stack3d.layout import Floats, HeatSource
 from stack3d.record import Record
 from stack3d.schema import AccuracyDeck, TransientDeck
 from stack3d.thermal import (
     Box,
+    Field,
     HeatProblem,
     Place,
     PowerSchedule,
@@ -72,7 +74,9 @@ def stretch(schedule: PowerSchedule, begin: float, end: float) -> PowerSchedule:
 def over_time(
     chip: Chip, deck: TransientDeck, solid: SolidBackend, state: Heat | None = None
 ) -> tuple[Record, ThermalSolution, HeatProblem]:
-    """Variables of ``/thermal`` with time first, the hottest of the states, and the problem with its films.
+    """Variables of ``/thermal`` with time first, the hottest of all states, and the problem with its films.
+
+    Maxima over time are those of all instants, from the start to `until`, or over a whole period; see `HighestSeen`.
 
     With a workload, `state` is its steady heat: what goes with the rate follows the trace, leakage stays as it is there.
 
@@ -103,31 +107,42 @@ def over_time(
     times = np.array(deck.times)
     ambient = chip.scenario.cooling.ambient
     allowed = tolerances(deck, profile.error_promise)
+    until = schedule.repeat if deck.periodic and schedule.period is not None else deck.until
+    changes = np.array([begin for begin, _, _ in schedule.intervals(until)])
+    peaks = HighestSeen([layer.name for layer in chip.stack.layers], system.field, changes)
     begun = _periodic if deck.periodic else _marched
-    state_at = begun(system, schedule, deck, ambient, allowed)
-    rows: list[Record] = []
-    hottest, worst = -np.inf, list[tuple[ThermalSolution, HeatProblem]]()
+    state_at = begun(system, schedule, deck, ambient, allowed, peaks)
     counts: dict[str, Any] = {}
-    for now in times:
-        result = state_at(float(now))
+
+    def counted(result: TransientResult) -> TransientResult:
         for name, value in result.statistics.items():
             counts[name] = counts.get(name, 0) + value if name in ("steps", "rejected") else value
-        powers = next(p for a, b, p in schedule.intervals(np.inf) if a <= now < b or b == now)
-        power = float(powers.sum())
-        boundary = system.boundary(result.state)
+        return result
+
+    def solution_of(state: Floats, nodal: Field, now: float) -> tuple[ThermalSolution, HeatProblem]:
+        powers = next(p for _, end, p in schedule.intervals(np.inf) if now <= end * (1 + SAME))
+        boundary = system.boundary(state)
         outlets = {name: values[:, -1] for name, values in boundary.coolant.items()}
         left = sum(boundary.heat.values())
         powered = [replace(source, power=float(watts)) for source, watts in zip(sources, powers)]
-        field = problem.bent(result.field, powered, boundary.pushed, boundary.heat)
-        solution = ThermalSolution(field, power + boundary.pushed, left, boundary.heat, dict(counts), outlets)
+        field = problem.bent(nodal, powered, boundary.pushed, boundary.heat)
+        heat_in = float(powers.sum()) + boundary.pushed
+        cooled = problem.with_films(boundary.films)
+        return ThermalSolution(field, heat_in, left, boundary.heat, dict(counts), outlets), cooled
+
+    rows: list[Record] = []
+    for now in times:
+        result = counted(state_at(float(now)))
+        solution, _ = solution_of(result.state, result.field, float(now))
         row = thermal_values(chip, solution)
         del row["thermal/heat_balance_error"]  # heat is stored, so in is not out
         rows.append(row)
-        peak = float(row["thermal/layer_temperature_max"].max())
-        if not peak <= hottest:
-            hottest, worst = peak, [(solution, problem.with_films(boundary.films))]
-    ((solution, cooled),) = worst
-    return record.over_time(rows, times), replace(solution, statistics=dict(counts)), cooled
+    if peaks.until < until * (1 - SAME):
+        counted(state_at(until))
+    out = record.over_time(rows, times)
+    peaks.put([layer.name for layer in chip.stack.with_role("rram")], out)
+    when, there = peaks.hottest
+    return out, *solution_of(there, system.field(there), when)
 
 
 def _marched(
@@ -136,6 +151,7 @@ def _marched(
     deck: TransientDeck,
     initial: float | Floats,
     allowed: tuple[float, float],
+    peaks: HighestSeen,
 ) -> Callable[[float], TransientResult]:
     """Marches on from output to output."""
     state = initial if isinstance(initial, np.ndarray) else system.start(initial if deck.initial is None else deck.initial)
@@ -143,11 +159,15 @@ def _marched(
 
     def state_at(now: float) -> TransientResult:
         nonlocal state, last
+
+        def watch(since: float, there: Floats, begin: float = last) -> None:
+            peaks.see(begin + since, there)
+
         if now == last:
             return TransientResult(np.array([now]), np.empty((1, 0)), state, system.field(state), {"scheme": "TR-BDF2"})
         part = stretch(schedule, last, now)
         if deck.step is not None:
-            result = integrate_fixed(system, part, deck.step, now - last, initial=state)
+            result = integrate_fixed(system, part, deck.step, now - last, initial=state, watch=watch)
         else:
             changes = part.times.size > 1 or last == 0.0
             share = 2.0**-12 if changes else CONTINUED
@@ -161,6 +181,7 @@ def _marched(
                 relative=relative,
                 origin=first,
                 first_share=share,
+                watch=watch,
             )
         state, last = result.state, now
         return result
@@ -169,16 +190,22 @@ def _marched(
 
 
 def _periodic(
-    system: TransientSystem, schedule: PowerSchedule, deck: TransientDeck, ambient: float, allowed: tuple[float, float]
+    system: TransientSystem,
+    schedule: PowerSchedule,
+    deck: TransientDeck,
+    ambient: float,
+    allowed: tuple[float, float],
+    peaks: HighestSeen,
 ) -> Callable[[float], TransientResult]:
     """Exact by modes where there are any, else marched from the state that a period gives back."""
     if schedule.period is None:
         raise DeckError(Problem("transient.periodic", "the power does not repeat; give a duty or a trace"))
     if (exact := system.exact) is not None:
+        see_period(peaks, exact, schedule)
         return lambda now: exact.periodic(schedule, [now])
     first, periods = periodic_state(system, schedule, tolerance=allowed[0], relative=allowed[1])
     kelvin = max(allowed[0], allowed[1] * system.size(first - system.start(ambient)))
-    march = _marched(system, schedule, deck, first, (kelvin, 0.0))
+    march = _marched(system, schedule, deck, first, (kelvin, 0.0), peaks)
 
     def state_at(now: float) -> TransientResult:
         result = march(now)

@@ -14,7 +14,7 @@ from stack3d.heat.trust.error_bars import Estimates
 from stack3d.layout import Floats
 from stack3d.schema import AccuracyDeck
 
-ASKED = ("layer_temperature_max", "tile_temperature", "probe_temperature")
+ASKED = ("layer_temperature_max", "peak_temperature", "tile_temperature", "probe_temperature")
 """What an accuracy is asked of; of the layers' maxima, that of the hottest one."""
 AIM = 0.8
 """Share of the error allowed that the next mesh aims at."""
@@ -63,14 +63,14 @@ def distance(chip: Chip, wanted: AccuracyDeck, values: Mapping[str, Any], estima
         Of their errors.
     """
     maxima = np.asarray(values["thermal/layer_temperature_max"])
-    rise = maxima.max(axis=-1, keepdims=True) - chip.scenario.cooling.ambient
-    share = np.abs(rise) * (wanted.share or 0.0)
-    allowed = np.full_like(share, wanted.kelvin) if wanted.kelvin is not None else np.maximum(share, 1e-9)
+    rises = {"peak_temperature": np.asarray(values["thermal/peak_temperature"])}
     worst, parts = (np.nan, np.nan, np.nan), dict[str, float]()
     for name in ASKED:
         found = estimates.get(f"thermal/{name}_error")
         if found is None:
             continue
+        rise = np.abs(rises.get(name, maxima.max(axis=-1, keepdims=True)) - chip.scenario.cooling.ambient)
+        allowed = np.maximum(rise * (wanted.share or 0.0), wanted.kelvin or 1e-9)
         kept = maxima >= maxima.max(axis=-1, keepdims=True) if name == "layer_temperature_max" else True
         ratio = _masked(found.value, allowed, kept)
         at = np.unravel_index(np.argmax(ratio), ratio.shape)

@@ -109,11 +109,16 @@ def _spread(values: Mapping[str, Any], found: Estimates) -> Estimates:
 def _bounded(chip: Chip, values: Mapping[str, Any], errors: Answers) -> Answers:
     """Errors that are no less than what shows in the values alone: peaks that swing, and what no heat can have cooled."""
     out = dict(errors)
-    if (swing := values.get("thermal/layer_overshoot")) is not None:
-        tiers = [chip.stack.index[layer.name] for layer in chip.stack.with_role("rram")]
-        for name, of_peaks in (("thermal/layer_temperature_max", swing), ("thermal/temperature_max", swing[..., tiers])):
-            if name in out:
-                out[name] = out[name] + SWING * of_peaks
+    tiers = [chip.stack.index[layer.name] for layer in chip.stack.with_role("rram")]
+    for overshoot, suffix in (("layer_overshoot", "max"), ("layer_peak_overshoot", "peak")):
+        if (swing := values.get(f"thermal/{overshoot}")) is None:
+            continue
+        hottest = np.argmax(values[f"thermal/layer_temperature_{suffix}"], axis=-1)
+        of_stack = np.take_along_axis(swing, np.expand_dims(hottest, -1), axis=-1)[..., 0]
+        found = {f"layer_temperature_{suffix}": swing, f"temperature_{suffix}": swing[..., tiers]}
+        if of_stack.ndim == 0:
+            found["peak_temperature"] = of_stack
+        out |= {f"thermal/{n}": out[f"thermal/{n}"] + SWING * s for n, s in found.items() if f"thermal/{n}" in out}
     coldest = coldest_around(chip)
     return {n: np.maximum(e, np.nan_to_num(coldest - values[n], nan=0.0, neginf=0.0)) for n, e in out.items()}
 

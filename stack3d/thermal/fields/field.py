@@ -51,6 +51,9 @@ class Field(Protocol):
     def layer_peak(self, layer: str) -> tuple[float, tuple[float, float, float]]:
         """Largest nodal temperature of a layer and its (x, y, z). [K], [m]"""
 
+    def layer_max(self, layer: str) -> float:
+        """Largest nodal temperature of a layer. [K]"""
+
     def overshoot(self, layer: str) -> float:
         """What the hottest node of a layer has over its neighbours where the values zigzag, 0 where they do not. [K]"""
 

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 import scipy
 
-from stack3d.errors import DeckError
+from stack3d.errors import DeckError, unknown_name
 from stack3d.fe.elements import cell_at, field_kind, hottest_node, node_integrals, shapes
 from stack3d.layout import Floats, Rectangle, Stack
 from stack3d.meshes import CellMesh, Ints
@@ -38,6 +38,8 @@ class MeshField:
     order: int
 
     def _cells(self, region: str) -> Ints:
+        if region not in self.mesh.names:
+            raise unknown_name("region of the mesh", region, self.mesh.names)
         return np.flatnonzero(self.mesh.region == self.mesh.names.index(region))
 
     @cached_property
@@ -94,6 +96,10 @@ class MeshField:
         points = self.mesh.node_points(self.order)[nodes]
         x, y, z = points[hottest_node(self.values[nodes], points[:, 0], points[:, 1])].tolist()
         return float(self.values[nodes].max()), (x, y, z)
+
+    def layer_max(self, layer: str) -> float:
+        """Largest nodal temperature of a layer. [K]"""
+        return self.layer_peak(layer)[0]
 
     def overshoot(self, layer: str) -> float:
         """Not sought on cells without lines: 0. [K]"""

@@ -208,6 +208,10 @@ class ColumnField:
         k, i = np.unravel_index(hottest_node(part, x, y), part.shape)
         return float(part.max()), (float(x[i]), float(y[i]), float(z[k]))
 
+    def layer_max(self, layer: str) -> float:
+        """Largest nodal temperature of a layer. [K]"""
+        return self.layer_peak(layer)[0]
+
     def overshoot(self, layer: str) -> float:
         """Not sought on cells without lines: 0. [K]"""
         return 0.0

@@ -122,6 +122,11 @@ class GridField:
         place = (float(self.grid.x[i[c]]), float(self.grid.y[j[b]]), float(self.grid.z[index[a]]))
         return float(self.values[np.ix_(index, j, i)].max()), place
 
+    def layer_max(self, layer: str) -> float:
+        """Largest nodal temperature of a layer. [K]"""
+        k, j, i = (slice(n[0], n[-1] + 1) for n in self._nodes(layer))
+        return float(self.values[k, j, i].max())
+
     def overshoot(self, layer: str) -> float:
         """What the hottest node of a layer has over its neighbours where the values zigzag, 0 where they do not. [K]
 
@@ -132,12 +137,16 @@ class GridField:
         lines = self.values[index[a], j[b], i], self.values[index[a], j, i[c]]
         return sum(_swing(line, at) for line, at in zip(lines, (c, b)))
 
-    def _hottest(self, layer: str) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], tuple[int, int, int]]:
-        """Nodes of a layer along z, y and x, and which of them is the hottest."""
-        slab = self.stack.layer(layer)
-        index = self._recovery(layer)[0]
+    def _nodes(self, layer: str) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+        """Of a layer, along z, y and x."""
+        slab, cells = self.stack.layer(layer), self.grid.cells_of(self.stack.index[layer])
         j = np.flatnonzero((self.grid.y >= slab.extent.y0 - 1e-12) & (self.grid.y <= slab.extent.y1 + 1e-12))
         i = np.flatnonzero((self.grid.x >= slab.extent.x0 - 1e-12) & (self.grid.x <= slab.extent.x1 + 1e-12))
+        return np.arange(cells[0], cells[-1] + 2), j, i
+
+    def _hottest(self, layer: str) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], tuple[int, int, int]]:
+        """Nodes of a layer along z, y and x, and which of them is the hottest."""
+        index, j, i = self._nodes(layer)
         part = self.values[np.ix_(index, j, i)]
         x, y = np.meshgrid(self.grid.x[i], self.grid.y[j])
         a, b, c = (int(n) for n in np.unravel_index(hottest_node(part, x, y), part.shape))

@@ -13,7 +13,7 @@ from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.modal_system import ModalSystem
 from stack3d.thermal.grid.modes import modal_stiffness
 from stack3d.thermal.time.schedule import PowerSchedule
-from stack3d.thermal.time.system import TransientResult, ascending
+from stack3d.thermal.time.system import StepWatch, TransientResult, ascending
 
 MOST_ENTRIES = 250_000_000
 """Eigenvector entries allowed: 2 GB."""
@@ -83,7 +83,7 @@ class ExactTransient:
         state = self.system.start(initial)
         return self._march(schedule, times, self._amplitudes(self.system.mass(state)))
 
-    def periodic(self, schedule: PowerSchedule, times: Sequence[float]) -> TransientResult:
+    def periodic(self, schedule: PowerSchedule, times: Sequence[float], watch: StepWatch | None = None) -> TransientResult:
         """Temperature within one period, after infinitely many.
 
         Parameters
@@ -92,6 +92,8 @@ class ExactTransient:
             With a period.
         times : sequence of float
             Ascending, within the period. [s]
+        watch : callable, optional
+            Told of each of them, and of the state there.
         """
         if schedule.period is None or times[-1] > schedule.period:
             raise ArrayError("times: a periodic steady state wants a schedule with a period, and times within it")
@@ -100,19 +102,29 @@ class ExactTransient:
             first = self._after(first, self._amplitudes(self.system.load(powers)), end - begin)
         # What one period adds, summed over all earlier ones.
         first /= -np.expm1(-self.rates * schedule.period)
-        return self._march(schedule, times, first)
+        return self._march(schedule, times, first, watch)
 
-    def _march(self, schedule: PowerSchedule, times: Sequence[float], amplitudes: Floats) -> TransientResult:
+    def _state(self, amplitudes: Floats) -> Floats:
+        n, my, mx = self.system.shape
+        return np.ascontiguousarray(np.matmul(self._vectors, amplitudes[:, :, None])[:, :, 0].T.reshape(n, my, mx))
+
+    def _march(
+        self, schedule: PowerSchedule, times: Sequence[float], amplitudes: Floats, watch: StepWatch | None = None
+    ) -> TransientResult:
         started = time.perf_counter()
         asked = ascending(times)
         values = [self._observe(amplitudes)] if asked[0] == 0 else []
+        if asked[0] == 0 and watch is not None:
+            watch(0.0, self._state(amplitudes))
         for begin, end, powers in schedule.intervals(float(asked[-1])):
             drive = self._amplitudes(self.system.load(powers))
             for at in asked[(asked > begin) & (asked <= end)]:
-                values.append(self._observe(self._after(amplitudes, drive, at - begin)))
+                now = self._after(amplitudes, drive, at - begin)
+                values.append(self._observe(now))
+                if watch is not None:
+                    watch(float(at), self._state(now))
             amplitudes = self._after(amplitudes, drive, end - begin)
-        n, my, mx = self.system.shape
-        state = np.ascontiguousarray(np.matmul(self._vectors, amplitudes[:, :, None])[:, :, 0].T.reshape(n, my, mx))
+        state = self._state(amplitudes)
         statistics = {
             **self.system.statistics,
             "scheme": "exact in time",

@@ -15,7 +15,7 @@ from stack3d.errors import SolverError
 from stack3d.layout import Floats
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.time.schedule import PowerSchedule
-from stack3d.thermal.time.system import TransientResult, TransientSystem, ascending
+from stack3d.thermal.time.system import StepWatch, TransientResult, TransientSystem, ascending
 
 GAMMA = 2.0 - np.sqrt(2.0)
 """First stage of TR-BDF2 as a share of the step; this one gives both stages the same matrix."""
@@ -133,6 +133,7 @@ def integrate(
     relative: float = 0.0,
     origin: Floats | None = None,
     first_share: float = 2.0**-12,
+    watch: StepWatch | None = None,
 ) -> TransientResult:
     """March with error-controlled TR-BDF2 steps.
 
@@ -153,6 +154,7 @@ def integrate(
         State that changes count from. [K]
     first_share : float
         First step tried after a change of power, as a share of the interval. [-]
+    watch : callable, optional
 
     Notes
     -----
@@ -168,6 +170,8 @@ def integrate(
     asked = ascending(times)
     march = _March(system, _begin(system, initial), np.empty(0))
     first = system.observe(march.state)
+    if watch is not None:
+        watch(0.0, march.state)
     out = np.empty((asked.size, first.size))
     out[asked == 0.0] = first
     origin = march.state if origin is None else origin
@@ -183,6 +187,8 @@ def integrate(
             if inside.size:
                 seen = (system.observe(march.state), system.observe(taken.middle), system.observe(taken.end))
                 out[inside] = _quadratic((asked[inside] - now) / step, seen)
+            if watch is not None:
+                watch(now + step, taken.end)
     statistics = {
         "scheme": "TR-BDF2, error-controlled",
         "steps": control.taken,
@@ -200,6 +206,7 @@ def integrate_fixed(
     until: float,
     *,
     initial: float | Field | Floats,
+    watch: StepWatch | None = None,
 ) -> TransientResult:
     """March with TR-BDF2 steps of one size, two solves with one matrix each; all step ends are returned.
 
@@ -213,6 +220,7 @@ def integrate_fixed(
         [s]
     initial : float, Field or ndarray
         Temperature at 0 [K], or a state of the system.
+    watch : callable, optional
 
     Notes
     -----
@@ -222,6 +230,8 @@ def integrate_fixed(
     started = time.perf_counter()
     march = _March(system, _begin(system, initial), np.empty(0))
     times, values = [0.0], [system.observe(march.state)]
+    if watch is not None:
+        watch(0.0, march.state)
     load: Floats | None = None
     for begin, end, powers in schedule.intervals(until):
         fresh = system.load(powers)
@@ -229,9 +239,13 @@ def integrate_fixed(
         load = fresh
         count = max(1, round((end - begin) / step))
         for k in range(1, count + 1):
+            now = begin + (k - 1) * (end - begin) / count
             for share in START if k == 1 else (1.0,):
                 taken = _tr_bdf2(march, load, share * (end - begin) / count)
                 march.state, march.drive = taken.end, taken.drive
+                now += share * (end - begin) / count
+                if watch is not None:
+                    watch(now, march.state)
             times.append(begin + k * (end - begin) / count)
             values.append(system.observe(march.state))
     statistics = {

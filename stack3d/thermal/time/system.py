@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,12 +15,15 @@ from stack3d.thermal.problem import HeatProblem
 from stack3d.thermal.time.body import Boundary
 from stack3d.thermal.time.schedule import PowerSchedule
 
+StepWatch = Callable[[float, Floats], None]
+"""Told of an instant [s] and the state there: the start, and the end of every step."""
+
 
 class Exact(Protocol):
     """A system in time that is solved without steps."""
 
-    def periodic(self, schedule: PowerSchedule, times: Sequence[float]) -> TransientResult:
-        """Temperature within one period, after infinitely many; `times` ascend. [s]"""
+    def periodic(self, schedule: PowerSchedule, times: Sequence[float], watch: StepWatch | None = None) -> TransientResult:
+        """Temperature within one period, after infinitely many; `times` ascend, and `watch` is told of each. [s]"""
 
 
 class TransientSystem(Protocol):
