@@ -187,7 +187,7 @@ class _Solved:
 
 
 @dataclass(frozen=True, eq=False)
-class _Case:
+class _EachMesh:
     """What stays the same from mesh to mesh."""
 
     plan: Sequence[Policy]
@@ -293,7 +293,7 @@ def _run(
     if (text := warning_of(chip)) is not None:
         observer.stage("warning", case=text)
         warnings.warn(ValidityWarning(f"the case {text}"), stacklevel=2)
-    case = _Case(plan, backends, observer, clock, resume, key)
+    case = _EachMesh(plan, backends, observer, clock, resume, key)
     lines: tuple[str, ...] = ()
     follows = isinstance(chip, ComputingChip) and until is None and scenario.transient is None
     if (wanted := scenario.solver.accuracy) is None:
