@@ -97,7 +97,7 @@ def solve_physics(chip: Chip, body: AnyKind, problem: HeatProblem, solution: The
     arrays = {name: still(getattr(state.mesh, name)) for name in ("points", "cells", "region", "facets", "face")}
     mesh = replace(state.mesh, **arrays)
     for name, step in steps_of(chip.scenario).items():
-        with record.made_by(physics.told(name), type(step)):
+        with record.made_by(physics.told(name), type(step), has_deck=True):
             try:
                 step.solve(chip, mesh, still(state.temperature), record)
             except DeckError as error:
