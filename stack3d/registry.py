@@ -93,8 +93,8 @@ class Registry[T]:
     def _whole(self, name: str, entry: T, who: str = "") -> T:
         """The entry, its answers checked from now on; raises PackageError for what is not of the kind."""
         who = who or f"{self.kind} {name!r} ({_place(entry)})"
-        if name in self.reserved and is_outside(entry):
-            raise PackageError(f"{who}: the name {name!r} is taken where the {self.kind} would be named; choose another")
+        if self.reserved and is_outside(entry):
+            self._check_key(name, who)
         if self.base is not None and not (isinstance(entry, type) and issubclass(entry, self.base)):
             raise PackageError(f"{who} is no class derived from {_place(self.base)}")
         if isinstance(entry, type) and inspect.isabstract(entry):
@@ -104,6 +104,13 @@ class Registry[T]:
         if lacking and self.base is None:
             raise PackageError(f"{who} lacks {lacking}")
         return self._all_watched(entry) if is_outside(entry) else entry
+
+    def _check_key(self, name: str, who: str) -> None:
+        """Raise PackageError for a name that cannot be a key of a deck."""
+        if name in self.reserved:
+            raise PackageError(f"{who}: the name {name!r} is taken where the {self.kind} would be named; choose another")
+        if not name.isidentifier():
+            raise PackageError(f"{who}: a key of a deck is one word of letters, digits and _")
 
     def _all_watched(self, entry: Any) -> Any:
         """An entry of another package whose answers are checked: a function anew, a class with other methods."""
@@ -167,7 +174,8 @@ class Registry[T]:
         try:
             entry = point.load()
         except (Exception, SystemExit) as error:
-            raise PackageError(f"{who} cannot be loaded: {type(error).__name__}: {error}") from error
+            said = printable(" ".join(str(error).split()))[:300]
+            raise PackageError(f"{who} cannot be loaded: {type(error).__name__}: {said}") from error
         if before is not None and not _same(before, entry):
             other = self._authors.get(name) or (_place(before) if is_outside(before) else "stack3d")
             raise PackageError(f"{who}: {other} has a {self.kind} {name!r} already; a name is registered once")

@@ -226,6 +226,12 @@ def test_an_own_law_says_where_it_does_not_hold(tmp_path: Path) -> None:
     assert FaceDeck.model_validate({"areal_resistance": "0 mm^2*K/W"}).film(310.0, 300.0, 1.0) == math.inf
 
 
+def test_a_name_of_several_words_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(cooling_laws, monkeypatch)
+    with pytest.raises(PackageError, match="a key of a deck is one word of letters, digits and _"):
+        cooling_laws.register("a.jet")(type("Odd", (CoolingLaw,), {"film": lambda *given: 1.0, "__module__": __name__}))
+
+
 def test_keys_of_a_face_name_no_law(monkeypatch: pytest.MonkeyPatch) -> None:
     alone(cooling_laws, monkeypatch)
     for name in ("temperature", "flux", "source", "title"):
@@ -353,6 +359,7 @@ def test_what_is_declared_is_stored(tmp_path: Path, quiet: None) -> None:
     (lambda mesh, temperature, record: temperature.fill(0), "failed: ValueError: assignment destination is read-only"),
     (lambda mesh, temperature, record: mesh.points.fill(0), "failed: ValueError: assignment destination is read-only"),
     (lambda mesh, temperature, record: 7, "solve gave 7; wanted None"),
+    (lambda mesh, temperature, record: None, "puts none of its variables into the record: mine/answer"),
 ])  # fmt: skip
 def test_a_second_field_that_gives_no_number_is_refused_with_its_name(
     answer: Any, said: str, tmp_path: Path, quiet: None
