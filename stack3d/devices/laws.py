@@ -12,9 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from stack3d.constants import BOLTZMANN as BOLTZMANN
+from stack3d.constants import ZERO_CELSIUS
 from stack3d.devices.law_answers import POSITIVE, SHARE, UNBOUNDED, drawn, lasting, logarithms, of_cells
 from stack3d.errors import RangeError, ValidityWarning
 from stack3d.registry import Registry
+from stack3d.schema import celsius
 from stack3d.schema.base import DeckModel, Fraction
 from stack3d.schema.device import DeviceDeck, ValidityDeck
 
@@ -66,7 +68,7 @@ def check_exposure(valid: ValidityDeck, temperature: ArrayLike, age: ArrayLike, 
     hottest, oldest = float(np.asarray(temperature).max()), float(np.asarray(age).max())
     slack = 1 - 1e-6
     if not any(oldest * slack <= time and hottest * slack <= kelvin for time, kelvin in valid.exposures_fitted):
-        measured = ", ".join(f"{time:.4g} s at {kelvin:.5g} K" for time, kelvin in valid.exposures_fitted)
+        measured = ", ".join(f"{time:.4g} s at {celsius(kelvin)}" for time, kelvin in valid.exposures_fitted)
         warnings.warn(
             f"{where}: leaves the times and temperatures of its measurements ({measured}); extrapolating",
             ValidityWarning,
@@ -92,7 +94,8 @@ def check_range(
     allowed = getattr(valid, f"{quantity}_allowed")
     if fitted is None and allowed is None:
         return
-    unit = {"temperature": "K", "time": "s", "conductance": "S"}[quantity]
+    unit = {"temperature": "degC", "time": "s", "conductance": "S"}[quantity]
+    off = ZERO_CELSIUS if quantity == "temperature" else 0.0
     values = np.asarray(value)
     if not values.size:
         return
@@ -103,13 +106,13 @@ def check_range(
         outside = (values < allowed[0] * (1 - slack)) | (values > allowed[1] * (1 + slack))
         first = tuple(int(i) for i in np.argwhere(outside)[0])
         raise RangeError(
-            f"{where}: {quantity}{list(first) if first else ''} = {float(values[first]):.6g} {unit} "
-            f"lies outside the allowed range [{allowed[0]:.6g}, {allowed[1]:.6g}] {unit}"
+            f"{where}: {quantity}{list(first) if first else ''} = {float(values[first]) - off:.6g} {unit} "
+            f"lies outside the allowed range [{allowed[0] - off:.6g}, {allowed[1] - off:.6g}] {unit}"
         )
     if fitted is not None and (low < fitted[0] * (1 - slack) or high > fitted[1] * (1 + slack)):
         # no value in the text: one warning per law and range, not one per temperature
         warnings.warn(
-            f"{where}: {quantity} leaves the fitted range [{fitted[0]:.6g}, {fitted[1]:.6g}] {unit}; extrapolating",
+            f"{where}: {quantity} leaves the fitted range [{fitted[0] - off:.6g}, {fitted[1] - off:.6g}] {unit}; extrapolating",
             ValidityWarning,
             stacklevel=3,
         )

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from stack3d import units
+from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import AnswerError, Stack3dError, brief
 from stack3d.materials import REFERENCE, Floats
 from stack3d.registry import Registry, is_outside
@@ -334,7 +335,7 @@ def _resistivity_of_silicon(temperature: Any) -> Any:
 
 def celsius(kelvin: float) -> str:
     """A temperature as messages say it."""
-    return f"{kelvin - 273.15:.4g} degC"
+    return f"{kelvin - ZERO_CELSIUS:.4g} degC"
 
 
 def is_law(value: Any) -> bool:

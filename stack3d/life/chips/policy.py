@@ -10,7 +10,7 @@ import numpy as np
 from stack3d import mvm
 from stack3d.chip import Computer
 from stack3d.errors import DeckError, PackageError, Problem, Stack3dError, brief
-from stack3d.heat import Climate, Limits
+from stack3d.heat import Climate, Limits, Upkeep, least_time
 from stack3d.life.chips.policy_answers import ANSWERS
 from stack3d.life.chips.population import Life
 from stack3d.registry import Registry, is_outside
@@ -178,6 +178,23 @@ def periodic(period: float, start: float, end: float, most: int = MOST_EVENTS) -
     if count <= most:
         return [(k * period, 0.0) for k in range(first, last + 1)]
     return [(last * period, float(count - 1))]
+
+
+def too_often(key: str, period: float, reads: Upkeep, computer: Computer) -> list[Problem]:
+    """Problem of an act whose reads take longer than the period in which it recurs.
+
+    Parameters
+    ----------
+    key : str
+        Of the period.
+    period : float
+        [s]
+    reads : Upkeep
+        Of one act.
+    computer : Computer
+    """
+    takes = least_time(computer, reads)
+    return [] if period > takes else [Problem(key, f"is {period:g} s; its reads take {takes:.3g} s")]
 
 
 def around(period: float, time: float) -> tuple[float, float]:
