@@ -374,6 +374,8 @@ class _Catalogue(Mapping[str, Variable]):
         found: dict[str, Variable] = {}
         for registry, name in [(of, name) for of in (outputs, physics) for name in of]:
             kind = registry[name]
+            if not isinstance(kind.fields, tuple) or not isinstance(kind.own, Mapping):
+                raise PackageError(f"{registry.told(name)}: fields wants a tuple of Variable, own a mapping of words to texts")
             for entry in kind.fields:
                 if (wrong := _undeclarable(kind, entry, found)) is not None:
                     raise PackageError(f"{registry.told(name)} declares {wrong}")
@@ -427,7 +429,10 @@ DECIDED: dict[str, tuple[str, str]] = {
 
 
 def declared() -> tuple[Variable, ...]:
-    """What other packages add; raises PackageError for what cannot be declared."""
+    """What other packages add; raises PackageError for what cannot be declared, and for an output that is never asked."""
+    for name in outputs:
+        if not any(hasattr(outputs[name], method) for method in outputs.answers):
+            raise PackageError(f"{outputs.told(name)} is never asked: an output is a HeatOutput or a LifeOutput")
     return tuple(FIELDS[path] for path in FIELDS if path not in _OWN)
 
 
