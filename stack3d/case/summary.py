@@ -15,7 +15,7 @@ from stack3d.units import short
 from stack3d.workload.power import STANDING
 
 HIGHER = 0.05
-"""A later peak that is told beside that of the first epoch. [K]"""
+"""A later peak, or one within a period, that is told before that of the first epoch. [K]"""
 UNTHROTTLED = 0.9995
 """Share of the rate asked for above which nothing is said of throttling."""
 WORTH_TELLING = 0.01
@@ -121,10 +121,10 @@ def _peak(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any],
     place = "the same all over the layer" if flat else f"at x {x:.2f}, y {y:.2f}, z {z:.3f} mm"
     error = _error(values, f"layer_temperature_{of_layers}", hottest)
     when = "" if warmest is None else f", after {short(float(values['thermal/peak_time']), 's')}, the hottest of all instants"
-    return (
-        f"peak temperature   {peak - ZERO_CELSIUS:.2f}{error} degC in {layer}, {place}"
-        f" ({rise:.2f} K over ambient, {short(float(there['thermal/heat_in']), 'W')}){when}{_higher(values, coordinates)}"
-    )
+    watts = short(float(there["thermal/heat_in"]), "W")
+    told = f"{peak - ZERO_CELSIUS:.2f}{error} degC in {layer}, {place} ({rise:.2f} K over ambient, {watts}){when}"
+    higher = _higher(chip, values, coordinates)
+    return f"peak temperature   {f'{higher}; {told}, mean of the first epoch' if higher else told}"
 
 
 def _error(values: Mapping[str, Any], name: str, index: int) -> str:
@@ -134,7 +134,7 @@ def _error(values: Mapping[str, Any], name: str, index: int) -> str:
     return f" ± {error:.2g}" if np.isfinite(error) else ""
 
 
-def _higher(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
+def _higher(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
     """Peak of the life or of a period, where it is above that of the first epoch's mean."""
     if "thermal/layer_temperature_high" not in values:
         return ""
@@ -142,7 +142,9 @@ def _higher(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
     hottest = int(np.argmax(highest))
     if highest[hottest] - values["thermal/layer_temperature_max"].max() < HIGHER:
         return ""
-    return f"; {highest[hottest] - ZERO_CELSIUS:.2f} degC in {coordinates['layer'][hottest]} at the hottest instant of the life"
+    error, rise = _error(values, "layer_temperature_high", hottest), highest[hottest] - chip.scenario.cooling.ambient
+    where = f"degC in {coordinates['layer'][hottest]} at the hottest instant of the life ({rise:.2f} K over ambient)"
+    return f"{highest[hottest] - ZERO_CELSIUS:.2f}{error} {where}"
 
 
 def _act(chip: Chip, end: float) -> str:
@@ -251,6 +253,8 @@ def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any], *, before: 
     next_act = f" before the next {before}" if acts else ""
     loss = float(values["mvm/accuracy_ideal"]) - float(accuracy.mean())
     if loss < WORTH_TELLING:
+        if abs(loss) < 5e-5:
+            return f"nothing: {when}{next_act and f',{next_act},'} accuracy is that of float"
         side = "below" if loss > 0 else "above"
         within = ", within one point" if loss > -WORTH_TELLING else ""
         return f"nothing: {when}{next_act and f',{next_act},'} accuracy is {100 * abs(loss):.2f} points {side} float{within}"

@@ -262,4 +262,5 @@ def test_a_loss_is_beyond_chance_or_told_with_it() -> None:
     )
     assert told.endswith("over 2 chips the loss may be chance: raise monte_carlo.samples")
     assert limited([0.89, 0.9]) == "nothing: at the end accuracy is 0.50 points below float, within one point"
+    assert limited([0.9, 0.9]) == "nothing: at the end accuracy is that of float"
     assert limited([0.93, 0.95]) == "nothing: at the end accuracy is 4.00 points above float"
