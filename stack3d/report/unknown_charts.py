@@ -43,7 +43,7 @@ def unknowns(tree: xr.DataTree) -> Figure:
 def _ranked(found: xr.Dataset, k: int) -> Panel:
     total, error, first = (100 * found[name].values[:, k] for name in ("total", "total_error", "first"))
     order = np.argsort(-total, kind="stable")
-    names = [str(found["part"].values[i]) for i in order]
+    names = [".".join(str(found["part"].values[i]).removesuffix(".value").split(".")[-3:]) for i in order]
     right = max(float(np.nanmax(total + error)), 1.0)
     marks: list[Mark] = []
     for row, i in enumerate(order):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from stack3d import units
 from stack3d.errors import brief
@@ -77,6 +77,17 @@ class DistributionDeck(SweepModel):
         return self
 
 
+def _kind(value: Any) -> str:
+    return "[word]" if isinstance(value, str) else "[keys]"
+
+
+UnknownKeys = Annotated[
+    Annotated[Literal["all-assumed"], Tag("[word]")]
+    | Annotated[dict[Key, DistributionDeck], Field(min_length=1, max_length=MOST_UNKNOWNS), Tag("[keys]")],
+    Discriminator(_kind),
+]
+
+
 def _share(value: Any) -> float:
     share = units.parse(value, "fraction")
     if not 0 < share < 1:
@@ -87,7 +98,7 @@ def _share(value: Any) -> float:
 class UncertainDeck(SweepModel):
     """A study of what is not known: bands of outputs, and which unknown matters most."""
 
-    keys: Literal["all-assumed"] | Annotated[dict[Key, DistributionDeck], Field(min_length=1, max_length=MOST_UNKNOWNS)]
+    keys: UnknownKeys
     """Dotted key → distribution; or every number that the decks mark ``assumed:`` or give a ``low`` and a ``high``."""
     outputs: Annotated[Texts, Field(min_length=1, max_length=20)]
     """Output variables, or expressions of some, as goals of a search are; the largest of times and places counts."""

@@ -147,12 +147,11 @@ class UncertaintyStudy(Search):
         ranks = [i for i in np.argsort(-np.nan_to_num(total, nan=-1.0), kind="stable") if np.isfinite(total[i])]
         if not ranks:
             return [f"{self.outputs[k].text} does not change with any of the unknowns"]
-        said = [f"{100 * total[i]:.0f} ± {100 * error[i]:.0f} %" for i in ranks[:3]]
-        first = next((i for i in ranks if found.parts[i] != OTHERS), ranks[0])
-        share = said[ranks.index(first)] if ranks.index(first) < 3 else ""
-        then = ", ".join(f"{found.parts[i]} {s}" for i, s in zip(ranks[:3], said) if i != first)
-        return [f"measure {found.parts[first]} first: it takes part in {share} of the variance of {self.outputs[k].text}"
-                + (f"; then {then}" if then else "")]  # fmt: skip
+        said = {found.parts[i].removesuffix(".value"): f"{100 * total[i]:.0f} ± {100 * error[i]:.0f} %" for i in ranks[:4]}
+        first = next((name for name in said if name != OTHERS), OTHERS)
+        then = ", ".join(f"{name} {share}" for name, share in said.items() if name != first)
+        line = f"measure {first} first: it takes part in {said[first]} of the variance of {self.outputs[k].text}"
+        return [f"{line}; then {then}" if then else line]
 
     def manifest(self, until: str | None) -> dict[str, Any]:
         """With what was found so far."""
