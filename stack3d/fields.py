@@ -37,7 +37,7 @@ class Variable:
 class Output:
     """Something that another package adds to the dataset: declares its variables, and makes them.
 
-    What a subclass is asked for, and when, say `heat.output.HeatOutput` and `life.output.LifeOutput`.
+    What a subclass is asked for, and when, say `heat.outputs.HeatOutput` and `life.epoch_record.LifeOutput`.
     """
 
     fields: ClassVar[tuple[Variable, ...]] = ()

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def _weight(draft: StudyDraft) -> int:
     except DeckError:
         tree = draft.tree
     named = [Path(node[last]) for _, node, last in named_paths.named_files(tree)]
-    return _values(tree) + sum(file.stat().st_size for file in named if file.is_file()) // BYTES
+    return _values(tree) + sum(file.stat().st_size for file in named if isfile(file)) // BYTES
 
 
 def _values(node: Any) -> int:

@@ -99,12 +99,14 @@ def test_a_thermal_case_by_brute_force(tmp_path: Path) -> None:
 
 
 def test_draws_that_fail_are_left_out(tmp_path: Path) -> None:
-    """No layer is thinner than nothing: base points with one are left out, and told."""
-    keys = '{geometry.below.die.thickness: {uniform: ["-0.1 mm", "0.4 mm"]}, cooling.ambient: {uniform: ["290 K", "310 K"]}}'
-    _, verdict = run(written(tmp_path, f"uncertain: {{keys: {keys}, outputs: heat_in, count: 8}}\n"), tmp_path / "out")
-    assert verdict.exit_code == 0 and re.match(r"\d+ of 32 cases have no value, and were left out", verdict.lines[-1])
-    _, verdict = run(written(tmp_path), tmp_path / "out", overrides=[("uncertain.outputs", "latency")])
-    assert verdict.exit_code == 2 and verdict.lines == ("latency has no band: latency is not among the outcomes of the case",)
+    """No film is below zero: base points with one are left out, and told; what no case has is told too."""
+    keys = '{cooling.top.film_coefficient: {uniform: ["-1e4 W/m^2/K", "4e4 W/m^2/K"]}}'
+    path = written(tmp_path, f"uncertain: {{keys: {keys}, outputs: layer_temperature_max, count: 8}}\n")
+    _, verdict = run(path, tmp_path / "out")
+    assert verdict.exit_code == 0 and re.match(r"\d+ of 24 cases have no value, and were left out", verdict.lines[-1])
+    _, verdict = run(path, tmp_path / "out", overrides=[("uncertain.outputs", "latency")])
+    assert verdict.exit_code == 2 and "latency has no band" in verdict.lines[0]
+    assert "latency is not among the outcomes of the case" in verdict.lines[0]
 
 
 def test_shapes_at_their_shares() -> None:
