@@ -243,10 +243,8 @@ def join(folder: Path) -> xr.DataTree:
     union = Union(contents)
     names = merged([list(dict.fromkeys(group for group, _ in content.variables)) for content in contents])
     groups = {f"/{name}": _group(contents, name, union, study) for name in names}
-    if "decided" in manifest:
-        groups["/optimise"] = _decided(manifest["decided"], dimensions[0]["name"])
-    if "unknown" in manifest:
-        groups["/uncertain"] = _unknown(manifest["unknown"], dimensions[0]["name"])
+    for word, group, made in (("decided", "/optimise", _decided), ("unknown", "/uncertain", _unknown)):
+        groups |= {group: made(manifest[word], dimensions[0]["name"])} if word in manifest else {}
     return xr.DataTree.from_dict({"/": root, **{name: group for name, group in groups.items() if group is not None}})
 
 

@@ -67,14 +67,16 @@ class DistributionDeck(SweepModel):
             written = [written[0]] if not written[1] else written
         if len(set(written)) > 1:
             raise ValueError(f"{given[0]} wants its numbers in one unit, got {', '.join(map(brief, written))}")
-        low, *others = self.numbers
-        if given[0] == "normal" and others[0] <= 0:
-            raise ValueError(f"normal wants a standard deviation above zero, got {others[0]:g}")
-        if given[0] == "lognormal" and (low <= 0 or others[0] <= 1):
-            raise ValueError(f"lognormal wants a median above zero and a factor above 1, got {low:g} and {others[0]:g}")
-        if given[0] in ("uniform", "triangular") and (low >= others[-1] or not low <= others[0] <= others[-1]):
-            raise ValueError(f"{given[0]} wants its numbers to rise, got {', '.join(f'{v:g}' for v in self.numbers)}")
+        self._check_numbers(given[0], *self.numbers)
         return self
+
+    def _check_numbers(self, shape: str, low: float, *others: float) -> None:
+        if shape == "normal" and others[0] <= 0:
+            raise ValueError(f"normal wants a standard deviation above zero, got {others[0]:g}")
+        if shape == "lognormal" and (low <= 0 or others[0] <= 1):
+            raise ValueError(f"lognormal wants a median above zero and a factor above 1, got {low:g} and {others[0]:g}")
+        if shape in ("uniform", "triangular") and (low >= others[-1] or not low <= others[0] <= others[-1]):
+            raise ValueError(f"{shape} wants its numbers to rise, got {', '.join(f'{v:g}' for v in (low, *others))}")
 
 
 def _kind(value: Any) -> str:

@@ -38,7 +38,20 @@ def section_of[T: SweepModel](draft: StudyDraft, word: str, model: type[T]) -> T
 
 
 def parsed[T](parse: Callable[[str], T], texts: Sequence[str], tree: Any, key: str, problems: list[Problem]) -> list[T]:
-    """What the texts under a key say; those that are wrong join the problems with their lines."""
+    """What the texts under a key say.
+
+    Parameters
+    ----------
+    parse : callable
+        Reads a text; raises DeckError.
+    texts : sequence of str
+    tree : Mapping
+        The scenario as asked for.
+    key : str
+        Of the texts, dotted.
+    problems : list of Problem
+        Which those that are wrong join, with their lines.
+    """
     found = []
     for i, text in enumerate(texts):
         try:

@@ -111,18 +111,25 @@ def _below(node: Any, key: str, spread: float) -> Iterator[Unknown]:
 
 def _valued(node: Mapping[str, Any], key: str, spread: float) -> Iterator[Unknown]:
     """A number, or several, with what is said of it."""
-    ends = [_read(node.get(word)) for word in ("low", "high")]
-    value, several = _read(node["value"]), node["value"] if isinstance(node["value"], list) else []
-    if value and ends[0] and ends[1] and ends[0][0] < ends[1][0] and ends[0][1] == ends[1][1] == value[1]:
-        low, high = ends[0][0], ends[1][0]
-        yield Unknown(f"{key}.value", "triangular", (low, min(max(value[0], low), high), high), value[1])
-    elif "assumed" in node and value:
-        yield Unknown(f"{key}.value", "uniform", _around(value[0], spread), value[1])
-    elif "assumed" in node and several and all(parts := [_read(v) for v in several]):
-        numbers = [p for p in parts if p]
-        if len({unit for _, unit in numbers}) == 1:
+    value, key = _read(node["value"]), f"{key}.value"
+    band = _band(node, value)
+    if value and band:
+        yield Unknown(key, "triangular", band, value[1])
+    elif value and "assumed" in node:
+        yield Unknown(key, "uniform", _around(value[0], spread), value[1])
+    elif "assumed" in node and isinstance(node["value"], list):
+        numbers = [number for number in map(_read, node["value"]) if number]
+        if len(numbers) == len(node["value"]) and len({unit for _, unit in numbers}) == 1:
             values = tuple(number for number, _ in numbers)
-            yield Unknown(f"{key}.value", "uniform", (1 - spread, 1 + spread), numbers[0][1], values)
+            yield Unknown(key, "uniform", (1 - spread, 1 + spread), numbers[0][1], values)
+
+
+def _band(node: Mapping[str, Any], value: tuple[float, str] | None) -> tuple[float, float, float] | None:
+    """Low, value and high, where all are given in one unit."""
+    low, high = (_read(node.get(word)) for word in ("low", "high"))
+    if value is None or low is None or high is None or low[0] >= high[0] or {low[1], high[1]} != {value[1]}:
+        return None
+    return low[0], min(max(value[0], low[0]), high[0]), high[0]
 
 
 def _around(value: float, spread: float) -> tuple[float, float]:
