@@ -243,9 +243,18 @@ def join(folder: Path) -> xr.DataTree:
     union = Union(contents)
     names = merged([list(dict.fromkeys(group for group, _ in content.variables)) for content in contents])
     groups = {f"/{name}": _group(contents, name, union, study) for name in names}
-    for word, group, made in (("decided", "/optimise", _decided), ("unknown", "/uncertain", _unknown)):
-        groups |= {group: made(manifest[word], dimensions[0]["name"])} if word in manifest else {}
-    return xr.DataTree.from_dict({"/": root, **{name: group for name, group in groups.items() if group is not None}})
+    whole = {name: group for name, group in groups.items() if group is not None}
+    return xr.DataTree.from_dict({"/": root, **whole, **_found(manifest)})
+
+
+def _found(manifest: Mapping[str, Any]) -> dict[str, xr.Dataset]:
+    """Groups of what a study as a whole has found."""
+    made = {"decided": ("/optimise", _decided), "unknown": ("/uncertain", _unknown)}
+    return {
+        group: make(manifest[word], manifest["dimensions"][0]["name"])
+        for word, (group, make) in made.items()
+        if word in manifest
+    }
 
 
 def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
