@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from stack3d.errors import ResultsError, unknown_name
-from stack3d.report import heat_charts, impedance_charts, life_charts, page, study_charts
+from stack3d.report import heat_charts, impedance_charts, life_charts, page, study_answers, study_charts
 from stack3d.report.chart import Figure
 from stack3d.report.facts import Facts
 
@@ -34,8 +34,8 @@ FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
 
 def possible(tree: xr.DataTree) -> list[str]:
     """Names of the figures for which the dataset holds the variables."""
-    if study_charts.swept(tree):
-        maps = [f"map_{name}" for name in study_charts.ANSWERS if name != "tiers" and study_charts.varies(tree, name)]
+    if study_answers.swept(tree):
+        maps = [f"map_{name}" for name in study_answers.ANSWERS if name != "tiers" and study_answers.varies(tree, name)]
         return maps + (["pareto"] if study_charts.pareto_pair(tree) else [])
     facts = Facts(tree)
     names = [name for name, (_, needed) in FIGURES.items() if facts.has(*needed)]
@@ -62,7 +62,7 @@ def chart(tree: xr.DataTree, name: str, *, threshold: float | None = None) -> Fi
     ------
     UnknownNameError, ResultsError
     """
-    is_study = bool(study_charts.swept(tree))
+    is_study = bool(study_answers.swept(tree))
     if is_study and name == "pareto":
         pair = study_charts.pareto_pair(tree)
         if pair is None:
@@ -94,14 +94,14 @@ def study_page(tree: xr.DataTree) -> str:
     """HTML of the report of a study: answers over the swept axes, front, table of all cases."""
     facts = Facts(tree)
     figures = [chart(tree, name) for name in possible(tree)]
-    head, rows = study_charts.table(tree)
+    head, rows = study_answers.table(tree)
     done = sum(row[-1] == "done" for row in rows)
-    lines = [("cases", f"{done} of {len(rows)} done"), ("swept", ", ".join(study_charts.swept(tree)))]
+    lines = [("cases", f"{done} of {len(rows)} done"), ("swept", ", ".join(study_answers.swept(tree)))]
     lead = f'<h1>{escape(facts.title)}</h1><p class="under">study {escape(facts.name)}</p>'
-    lead += page.answer(lines + study_charts.extremes(tree))
+    lead += page.answer(lines + study_answers.extremes(tree))
     links = [(f.name, f.title) for f in figures] + [("cases", "All cases"), ("provenance", "Where this comes from")]
     body = "".join(page.section(figure, figure.name) for figure in figures)
-    alike = study_charts.shared(tree)
+    alike = study_answers.shared(tree)
     same = f"The same in every case: {'; '.join(f'{label} {text}' for label, text in alike)}." if alike else ""
     caption = f'<p class="caption">{escape(same)}</p>' if same else ""
     body += f'<section id="cases"><h2>All cases</h2>{caption}{page.table(rows, head)}</section>'
@@ -111,5 +111,5 @@ def study_page(tree: xr.DataTree) -> str:
 def report_page(trees: Sequence[xr.DataTree], *, threshold: float | None = None) -> str:
     """HTML of a case, of a study, or of several cases side by side; raises ResultsError."""
     if len(trees) > 1:
-        return study_page(study_charts.beside(trees))
-    return study_page(trees[0]) if study_charts.swept(trees[0]) else case_page(trees[0], threshold=threshold)
+        return study_page(study_answers.beside(trees))
+    return study_page(trees[0]) if study_answers.swept(trees[0]) else case_page(trees[0], threshold=threshold)

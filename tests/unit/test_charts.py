@@ -9,7 +9,8 @@ from stack3d.constants import YEAR
 from stack3d.report import heat_charts, life_charts, pen, svg
 from stack3d.report.chart import DrawnBox, Line, categories, decades, ink_on, linear, times
 from stack3d.report.facts import Facts
-from stack3d.report.study_charts import answer_map, front, shared, table
+from stack3d.report.study_answers import shared, table
+from stack3d.report.study_charts import answer_map, front
 from stack3d.results import resolved_yaml
 
 
@@ -77,7 +78,7 @@ def test_every_shipped_stack_can_be_drawn(name: str) -> None:
 def study() -> xr.DataTree:
     """Two tiers by three cooling decks: peaks differ, energies and times to the loss do not."""
     dims = ("tiers", "cooling")
-    one = {name: (dims, np.full((2, 3), value)) for name, value in {"answer_life": 1 / YEAR, "answer_energy": 8.0}.items()}
+    one = {name: (dims, np.full((2, 3), value)) for name, value in {"answer_life": 1 / YEAR, "answer_energy": 8e-9}.items()}
     known = {**one, "answer_peak": (dims, np.arange(6.0).reshape(2, 3)), "status": (dims, np.full((2, 3), "done"))}
     return xr.DataTree(xr.Dataset(known, coords={"tiers": [2, 8], "cooling": ["air", "water", "plate"]}))
 
@@ -92,7 +93,7 @@ def test_maps_of_a_study_name_their_axes() -> None:
 def test_what_is_the_same_in_every_case_has_no_column() -> None:
     head, rows = table(study())
     assert head == ("tiers", "cooling", "peak temperature [°C]", "status") and len(rows) == 6
-    assert shared(study()) == [("median time to the stated loss", "1 s"), ("energy per inference", "8.000 nJ")]
+    assert shared(study()) == [("median time to the stated loss", "1 s"), ("energy per inference", "8 nJ")]
 
 
 def test_whiskers_do_not_cross_the_numbers_of_their_bars() -> None:
