@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from stack3d.errors import PackageError, UnknownNameError, unknown_name
-from stack3d.registry import Registry
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d import units
+from stack3d.errors import PackageError, UnknownNameError, brief, did_you_mean, unknown_name
+from stack3d.registry import Registry, numbers
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,9 @@ class Variable:
     dims: tuple[str, ...]
     units: str
     long_name: str
+    undefined: str = ""
+    """What a NaN or an infinite value means; empty where there is none, and values of other packages that are not finite are
+    refused."""
 
     @property
     def path(self) -> str:
@@ -35,17 +42,42 @@ class Output:
 
     fields: ClassVar[tuple[Variable, ...]] = ()
     """The variables, as the catalogue has its own."""
+    own: ClassVar[Mapping[str, str]] = {}
+    """Groups and dimensions that the catalogue does not know, and what each is."""
 
 
-outputs: Registry[type[Output]] = Registry("output")
+outputs: Registry[type[Output]] = Registry("output", Output)
 """By name; other packages announce theirs in the entry-point group ``stack3d.output``."""
-physics: Registry[type[Output]] = Registry("physics")
+physics: Registry[type[Output]] = Registry("physics", Output)
 """Second fields by the key under `physics` of a scenario, see `SecondField`; the group is ``stack3d.physics``."""
 
 
-def registered[T: Output](kind: type[T]) -> list[T]:
-    """One of each registered output of a `kind`."""
-    return [entry() for entry in (outputs[name] for name in outputs) if issubclass(entry, kind)]
+def registered[T: Output](kind: type[T]) -> list[tuple[str, T]]:
+    """One of each registered output of a `kind`, and how it is told; raises PackageError for one that cannot be made."""
+    return [(outputs.told(name), entry()) for name, entry in ((n, outputs[n]) for n in outputs) if issubclass(entry, kind)]
+
+
+def nothing(given: tuple[Any, ...], found: Any) -> str | None:
+    """What is wrong with the answer of a method that puts variables into a record."""
+    return None if found is None else f"{brief(found)}; wanted None: variables are put into the record"
+
+
+def sums(given: tuple[Any, ...], found: Any) -> str | None:
+    """What is wrong with what an output adds up from epoch to epoch."""
+    if not isinstance(found, Mapping) or not all(isinstance(name, str) and name.isidentifier() for name in found):
+        return f"{brief(found)}; wanted a mapping of words to arrays"
+    wrong = {name: numbers(value) for name, value in found.items()}
+    return next((f"{name} = {text}" for name, text in wrong.items() if text is not None), None)
+
+
+def together(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, NDArray[np.float64]]:
+    """What several outputs add up, each told with its name; raises PackageError for a word that two of them use."""
+    found: dict[str, NDArray[np.float64]] = {}
+    for who, mine in parts:
+        if twice := sorted(set(mine) & set(found)):
+            raise PackageError(f"{who} carries {twice[0]!r}, as another output does; choose another name")
+        found |= {name: np.asarray(value, dtype=np.float64) for name, value in mine.items()}
+    return found
 
 
 def _f(path: str, dims: str, units: str, long_name: str) -> Variable:
@@ -303,6 +335,36 @@ _ESTIMATED = tuple(
 
 _OWN = {f.path: f for f in (*_ALL, *_ESTIMATED)}
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
+GROUPS = tuple(dict.fromkeys(f.group for f in _OWN.values()))
+DIMENSIONS = tuple(dict.fromkeys(dim for f in _OWN.values() for dim in f.dims))
+
+
+def _undeclarable(kind: type[Output], entry: Any, before: Mapping[str, Variable]) -> str | None:
+    """What keeps a variable of another package out of the catalogue, beside those before."""
+    if not isinstance(entry, Variable) or not isinstance(entry.dims, tuple):
+        return f"{brief(entry)}; wanted a Variable(group, name, dimensions as a tuple, units, meaning)"
+    words = (entry.group, entry.name, *entry.dims)
+    if not all(isinstance(word, str) and _WORD.fullmatch(word) for word in words):
+        return f"{entry.path!r}: names are of a-z, 0-9 and _, as in 'thermal/rise'"
+    if entry.path in _OWN or entry.path in before:
+        return f"{entry.path!r}, which there is already; choose another name"
+    if entry.name in (*DIMENSIONS, *kind.own):
+        return f"{entry.path!r}: {entry.name} is a dimension; choose another name"
+    return _unlabelled(kind, entry)
+
+
+def _unlabelled(kind: type[Output], entry: Variable) -> str | None:
+    """What keeps a variable of another package from being stored with its group, dimensions, unit and meaning."""
+    for what, asked, known in (("group", (entry.group,), GROUPS), ("dimension", entry.dims, DIMENSIONS)):
+        if strange := [word for word in asked if word not in (*known, *kind.own)]:
+            near = did_you_mean(strange[0], (*known, *kind.own))
+            text = f"{entry.path!r} with the {what} {strange[0]!r}, which is not known{near}; known: {', '.join(known)}"
+            return f"{text}; one of its own it names in `own`: {{{strange[0]!r}: 'what it is'}}"
+    if len(set(entry.dims)) < len(entry.dims) or "time" in entry.dims[1:]:
+        return f"{entry.path!r} with dimensions ({', '.join(entry.dims)}); wanted different ones, time first"
+    if (why := units.why_no_unit(entry.units) if isinstance(entry.units, str) else "is no text") is not None:
+        return f"{entry.path!r} in {entry.units!r}, which is no unit ({why}); wanted one as 'K', 'W m-2', or '1' for a number"
+    return None if isinstance(entry.long_name, str) and entry.long_name else f"{entry.path!r} without its meaning"
 
 
 class _Catalogue(Mapping[str, Variable]):
@@ -311,12 +373,10 @@ class _Catalogue(Mapping[str, Variable]):
     def _outside(self) -> dict[str, Variable]:
         found: dict[str, Variable] = {}
         for registry, name in [(of, name) for of in (outputs, physics) for name in of]:
-            who = f"{registry.kind} {name!r}"
-            for entry in registry[name].fields:
-                if not all(_WORD.fullmatch(word) for word in (entry.group, entry.name, *entry.dims)):
-                    raise PackageError(f"{who} declares {entry.path!r}: names are of a-z, 0-9 and _, as in 'thermal/rise'")
-                if entry.path in _OWN or entry.path in found:
-                    raise PackageError(f"{who} declares {entry.path!r}, which there is already; choose another name")
+            kind = registry[name]
+            for entry in kind.fields:
+                if (wrong := _undeclarable(kind, entry, found)) is not None:
+                    raise PackageError(f"{registry.told(name)} declares {wrong}")
                 found[entry.path] = entry
         return found
 
@@ -355,6 +415,22 @@ STUDY: dict[str, tuple[str, str]] = {
     "wall_time": ("s", "time the case took"),
 }
 """Variables of a study over its swept dimensions alone → (units, long_name)."""
+
+
+def declared() -> tuple[Variable, ...]:
+    """What other packages add; raises PackageError for what cannot be declared."""
+    return tuple(FIELDS[path] for path in FIELDS if path not in _OWN)
+
+
+def told(path: str) -> str:
+    """Who declares a variable of another package, in words."""
+    makers = ((of, name) for of in (outputs, physics) for name in of if any(f.path == path for f in of[name].fields))
+    return next((registry.told(name) for registry, name in makers), "")
+
+
+def is_outside(path: str) -> bool:
+    """Whether a variable is one of another package."""
+    return path not in _OWN
 
 
 def is_temperature(path: str) -> bool:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stack3d import fields
-from stack3d.errors import PackageError
+from stack3d.errors import PackageError, brief, did_you_mean
+from stack3d.fields import Output
+from stack3d.registry import numbers, still
 
 INSTANT = "time"
 """The one dimension that a variable may lack: at a single instant."""
@@ -19,7 +22,7 @@ class Record(MutableMapping[str, Any]):
     """Output variables by ``group/name``, and the coordinates of their dimensions.
 
     A name that the catalogue does not have, a number of axes that its dimensions do not explain, and an axis as long as no
-    other of its dimension, are refused where they are put.
+    other of its dimension, are refused where they are put. What another package puts is checked further, see `made_by`.
     """
 
     def __init__(self) -> None:
@@ -27,10 +30,46 @@ class Record(MutableMapping[str, Any]):
         self._sizes: dict[str, tuple[int, str]] = {}
         self.coordinates: dict[str, Any] = {}
         self.notes: dict[str, str] = {}
+        self._author: tuple[str, type[Output]] | None = None
+
+    @contextmanager
+    def made_by(self, who: str, kind: type[Output]) -> Iterator[None]:
+        """While an output of another package puts its variables: those that it declares, as numbers that are finite.
+
+        Parameters
+        ----------
+        who : str
+            The output and its package, for messages.
+        kind : type of Output
+
+        Raises
+        ------
+        PackageError
+            For another variable, for one that cannot be stored, and for labels of a dimension that is not its own.
+        """
+        self._author = who, kind
+        try:
+            yield
+        finally:
+            self._author = None
 
     def put(self, path: str, value: Any, note: str = "") -> None:
         """Keep a variable, and in `note` how it was found; raises UnknownNameError, PackageError."""
-        array = np.asarray(value)
+        if self._author is None:
+            self._put(path, np.asarray(value), note)
+            return
+        who, kind = self._author
+        declared = [entry.path for entry in kind.fields]
+        if path not in declared:
+            near = did_you_mean(str(path), declared)
+            text = f"puts {brief(path)}, which it does not declare{near}; declared: {', '.join(declared) or 'nothing'}"
+            raise PackageError(f"{who} {text}")
+        try:
+            self._put(path, _storable(path, value), note)
+        except PackageError as error:
+            raise PackageError(f"{who}: {error}") from error
+
+    def _put(self, path: str, array: NDArray[Any], note: str) -> None:
         dims = self._dims(path, array)
         for dim, size in zip(dims, array.shape):
             self._agree(dim, size, path)
@@ -41,6 +80,8 @@ class Record(MutableMapping[str, Any]):
     def along(self, dim: str, labels: Any) -> None:
         """Coordinate of a dimension; raises PackageError where variables have another length."""
         labels = np.asarray(labels)
+        if self._author is not None:
+            self._check_labels(dim, labels)
         self._agree(dim, labels.size, f"the coordinate {dim}")
         self.coordinates[dim] = labels
 
@@ -49,6 +90,24 @@ class Record(MutableMapping[str, Any]):
         labels = np.asarray(labels)
         self._agree(dim, labels.size, f"the coordinate {name}")
         self.coordinates[name] = (dim, labels)
+
+    def _check_labels(self, dim: str, labels: NDArray[Any]) -> None:
+        """Refuse labels of another package for a dimension that is not its own."""
+        who, kind = self._author or ("", Output)
+        known = self.coordinates.get(dim)
+        if dim not in kind.own and (known is None or not np.array_equal(known, labels)):
+            own = ", ".join(kind.own) or "none"
+            raise PackageError(f"{who} labels the dimension {brief(dim)}, which is not its own; of its own: {own}")
+        if labels.ndim != 1 or labels.dtype.kind not in "biufU":
+            raise PackageError(f"{who} labels {dim!r} by {brief(labels)}; wanted a list of numbers or words")
+
+    def check_labels(self) -> None:
+        """Raise PackageError for a variable of another package along a dimension that nobody has labelled."""
+        for path in filter(fields.is_outside, self):
+            bare = [dim for dim in self.dims(path) if dim not in self.coordinates]
+            if bare:
+                text = f"{bare[0]!r} has no labels here; a dimension of its own gets them by record.along({bare[0]!r}, labels)"
+                raise PackageError(f"{fields.told(path)}: output {path!r} has the dimension {text}")
 
     def dims(self, path: str) -> tuple[str, ...]:
         """Dimensions of a variable that is here."""
@@ -78,12 +137,14 @@ class Record(MutableMapping[str, Any]):
                 self.along(name, labels)
 
     def __getitem__(self, path: str) -> NDArray[Any]:
-        return self._values[path]
+        return still(self._values[path]) if self._author is not None else self._values[path]
 
     def __setitem__(self, path: str, value: Any) -> None:
         self.put(path, value)
 
     def __delitem__(self, path: str) -> None:
+        if self._author is not None:
+            raise PackageError(f"{self._author[0]} takes {path!r} out of the record")
         del self._values[path]
 
     def __iter__(self) -> Iterator[str]:
@@ -105,6 +166,23 @@ class Record(MutableMapping[str, Any]):
         known, whose = self._sizes.setdefault(dim, (size, what))
         if known != size:
             raise PackageError(f"{what} has {size} along {dim!r}, {whose} has {known}")
+
+
+def _storable(path: str, value: Any) -> NDArray[Any]:
+    """A value of another package as an array of numbers; raises PackageError."""
+    if isinstance(value, np.ma.MaskedArray):
+        value = np.ma.filled(value.astype(np.float64), np.nan)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise PackageError(f"output {path!r} is a list of parts of different lengths; wanted an array of numbers") from None
+    if array.dtype.kind not in "biuf":
+        raise PackageError(f"output {path!r} is {brief(value)} of type {array.dtype}; wanted real numbers")
+    array = array.astype(np.float64) if array.dtype.kind == "f" else array
+    meaning = "finite numbers, or a Variable whose `undefined` says what others mean"
+    if not fields.field(path).undefined and (wrong := numbers(array, meaning)) is not None:
+        raise PackageError(f"output {path!r} is {wrong}")
+    return array
 
 
 def over_time(rows: Sequence[Record], times: Sequence[float] | NDArray[np.float64]) -> Record:

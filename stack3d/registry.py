@@ -1,20 +1,40 @@
-"""Named, extensible collections: a decorator inside the package, entry points outside it."""
+"""Named, extensible collections: a decorator inside the package, entry points outside it, whose answers are checked."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from weakref import WeakSet
 
-from stack3d.errors import PackageError, unknown_name
+import numpy as np
+
+from stack3d.errors import PackageError, Stack3dError, brief, printable, unexpected, unknown_name
+
+Objection = str | None
+"""What is wrong with an answer and what was wanted; None for a good one."""
+Check = Callable[[tuple[Any, ...], Any], Objection]
+"""What a method was given, without `self`, and what it answered → what is wrong with that."""
+_REGISTRIES: WeakSet[Registry[Any]] = WeakSet()
+"""All of them, to find whose code an error comes from."""
 
 
 @lru_cache(maxsize=1)
 def announced(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     """Entry points of this program's groups, looked for once for all registries on a search path."""
     return tuple(point for point in entry_points() if point.group.startswith("stack3d."))
+
+
+def is_outside(entry: Any) -> bool:
+    """Whether a class or function is of another package."""
+    return (getattr(entry, "__module__", None) or "stack3d").partition(".")[0] != "stack3d"
 
 
 class Registry[T]:
@@ -25,12 +45,30 @@ class Registry[T]:
     kind : str
         What the entries are, used in messages and as the entry-point group
         ``stack3d.<kind with underscores>`` in which other packages announce theirs.
+    base : type, optional
+        Class that every entry derives from.
+    answers : mapping of str to Check, optional
+        Methods of an entry, ``__call__`` of a function; without a base an entry has them all. What those of other packages
+        answer is checked, arrays come to them read-only, and their errors name them.
+    reserved : iterable of str
+        Names that mean something else where the entries are named.
     """
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(
+        self, kind: str, base: type | None = None, answers: Mapping[str, Check] | None = None, reserved: Iterable[str] = ()
+    ) -> None:
+        self.kind, self.base = kind, base
+        self.answers: dict[str, Check] = dict(answers or {})
+        self.reserved = set(reserved)
         self._entries: dict[str, T] = {}
+        self._authors: dict[str, str] = {}
         self._outside_loaded = False
+        _REGISTRIES.add(self)
+
+    def hold(self, base: type | None, answers: Mapping[str, Check], reserved: Iterable[str] = ()) -> None:
+        """Say what entries are and answer, where that is known in a room below alone; see the class."""
+        self.base, self.answers = base, {**self.answers, **answers}
+        self.reserved |= set(reserved)
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that stores its argument under `name`."""
@@ -43,29 +81,89 @@ class Registry[T]:
 
         return store
 
-    def _whole(self, name: str, entry: T) -> T:
-        """The entry; raises PackageError for a class without a method that its kind asks for."""
+    def told(self, entry: Any) -> str:
+        """An entry, or its name, in words: its kind, its name, and its package where that is another one."""
+        name = entry if isinstance(entry, str) else next((n for n, e in self._entries.items() if _same(e, entry)), None)
+        if name is None:
+            return f"{self.kind} {_place(entry)}"
+        if name in self._authors:
+            return f"{self.kind} {name!r} of {self._authors[name]}"
+        found = self._entries.get(name)
+        return f"{self.kind} {name!r} ({_place(found)})" if is_outside(found) else f"{self.kind} {name!r}"
+
+    def _whole(self, name: str, entry: T, who: str = "") -> T:
+        """The entry, its answers checked from now on; raises PackageError for what is not of the kind."""
+        who = who or f"{self.kind} {name!r} ({_place(entry)})"
+        if name in self.reserved:
+            raise PackageError(f"{who}: the name {name!r} is taken where the {self.kind} would be named; choose another")
+        if self.base is not None and not (isinstance(entry, type) and issubclass(entry, self.base)):
+            raise PackageError(f"{who} is no class derived from {_place(self.base)}")
         if isinstance(entry, type) and inspect.isabstract(entry):
             lacking = ", ".join(sorted(getattr(entry, "__abstractmethods__", ())))
-            raise PackageError(f"{self.kind} {name!r} ({entry.__module__}.{entry.__qualname__}) lacks {lacking}")
+            raise PackageError(f"{who} lacks {lacking}")
+        lacking = ", ".join(m for m in self.answers if not callable(getattr(entry, m, None)))
+        if lacking and self.base is None:
+            raise PackageError(f"{who} lacks {lacking}")
+        return self._all_watched(entry) if is_outside(entry) else entry
+
+    def _all_watched(self, entry: Any) -> Any:
+        """An entry of another package whose answers are checked: a function anew, a class with other methods."""
+        if not isinstance(entry, type):
+            check = self.answers.get("__call__")
+            return entry if check is None else self._watched("__call__", entry, check)
+        for method, check in self.answers.items():
+            found = inspect.getattr_static(entry, method, None)
+            bare = getattr(found, "__func__", found)
+            if bare is not None and is_outside(bare) and not getattr(bare, "is_watched", False):
+                watched = self._watched(method, bare, check)
+                setattr(entry, method, type(found)(watched) if isinstance(found, classmethod | staticmethod) else watched)
         return entry
 
+    def _watched(self, method: str, bare: Any, check: Check) -> Any:
+        """A function of another package whose errors name it and whose answers are checked."""
+        own = 0 if method == "__call__" else 1
+
+        @functools.wraps(bare)
+        def watched(*given: Any, **named: Any) -> Any:
+            first = given[0] if own else bare
+            given = tuple(still(value) for value in given)
+            named = {key: still(value) for key, value in named.items()}
+            who = functools.partial(self.told, first if isinstance(first, type) or first is bare else type(first))
+            try:
+                found = bare(*given, **named)
+                wrong = check((*given[own:], *named.values()), found)
+            except (Stack3dError, MemoryError):
+                raise
+            except Exception as error:
+                raise PackageError(_failed(who(), error)) from error
+            if wrong is not None:
+                raise PackageError(f"{who()}: {'' if method == '__call__' else f'{method} '}gave {wrong}")
+            return tuple(_own(one) for one in found) if type(found) is tuple else _own(found)
+
+        watched.is_watched = True  # type: ignore[attr-defined]
+        return watched
+
     def _load_outside(self) -> None:
-        if not self._outside_loaded:
-            self._outside_loaded = True
-            group = f"stack3d.{self.kind.replace(' ', '_')}"
-            for point in announced(tuple(sys.path)):
-                if point.group != group or point.name in self._entries:
-                    continue
-                try:
-                    entry = point.load()
-                except Exception as error:
-                    package = point.dist.name if point.dist is not None else "a package"
-                    text = (
-                        f"{package} announces the {self.kind} {point.name!r} ({point.value}), which cannot be loaded: {error}"
-                    )
-                    raise PackageError(text) from error
-                self._entries.setdefault(point.name, self._whole(point.name, entry))
+        if self._outside_loaded:
+            return
+        self._outside_loaded = True
+        group = f"stack3d.{self.kind.replace(' ', '_')}"
+        for point in announced(tuple(sys.path)):
+            if point.group != group:
+                continue
+            name, before = point.name, self._entries.get(point.name)
+            package = f"package {point.dist.name!r}" if point.dist is not None else "a package"
+            who = f"{package} announces the {self.kind} {name!r} ({point.value})"
+            try:
+                entry = point.load()
+            except (Exception, SystemExit) as error:
+                raise PackageError(f"{who}, which cannot be loaded: {type(error).__name__}: {error}") from error
+            if before is not None and not _same(before, entry):
+                other = self._authors.get(name) or (f"{_place(before)}" if is_outside(before) else "stack3d")
+                raise PackageError(f"{who}, which {other} has already; a name is registered once")
+            if name not in self._entries:  # a decorator may have put it there while it was loaded
+                self._entries[name] = self._whole(name, entry, who)
+            self._authors[name] = package
 
     def __getitem__(self, name: str) -> T:
         if name not in self._entries:
@@ -86,3 +184,74 @@ class Registry[T]:
     def __len__(self) -> int:
         self._load_outside()
         return len(self._entries)
+
+
+def told_failure(error: BaseException, trace: str) -> str:
+    """Line for an error that is none of this program's own: whose code failed, where that is known; `trace` as `unexpected`."""
+    who = None if isinstance(error, MemoryError) else _author(error)
+    return unexpected(error, trace) if who is None else f"{_failed(who, error)}; {trace}"
+
+
+def _author(error: BaseException) -> str | None:
+    """Entry of another package in whose code an error arose."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    entries = [(r, e) for r in list(_REGISTRIES) for e in r._entries.values() if is_outside(e)]
+    for frame in reversed(frames):
+        mine = [(r, e) for r, e in entries if frame.f_globals.get("__name__") == e.__module__]
+        exact = [(r, e) for r, e in mine if _is_of(frame, e)]
+        if mine:
+            registry, entry = (exact or mine)[0]
+            return registry.told(entry)
+    return None
+
+
+def _is_of(frame: FrameType, entry: Any) -> bool:
+    name = getattr(entry, "__qualname__", "")
+    return frame.f_code.co_qualname == name or frame.f_code.co_qualname.startswith(f"{name}.")
+
+
+def _failed(who: str, error: BaseException) -> str:
+    """Line for an error in the code of another package: what it says, and its innermost place there."""
+    own = str(Path(__file__).parent)
+    places = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(own)]
+    said = printable(" ".join(str(error).split()))[:200]
+    place = f" ({places[-1][0]}:{places[-1][1]})" if places else ""
+    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return f"{who} failed: {what}{place}; the fault is in that code, not in stack3d"
+
+
+def _place(entry: Any) -> str:
+    named = entry if hasattr(entry, "__qualname__") else type(entry)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _same(one: Any, other: Any) -> bool:
+    return inspect.unwrap(one) is inspect.unwrap(other) if callable(one) and callable(other) else one is other
+
+
+def still(value: Any) -> Any:
+    """An array that cannot be written to; anything else as it is."""
+    if not isinstance(value, np.ndarray):
+        return value
+    view = value.view()
+    view.flags.writeable = False
+    return view
+
+
+def _own(value: Any) -> Any:
+    """An array that may be written to; anything else as it is."""
+    return value.copy() if isinstance(value, np.ndarray) and not value.flags.writeable else value
+
+
+def numbers(value: Any, wanted: str = "finite numbers") -> Objection:
+    """What keeps a value from being finite real numbers, of any shape."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        return f"lists of different lengths; wanted {wanted}"
+    if array.dtype.kind not in "biuf":
+        return f"{brief(value)}; wanted {wanted}"
+    if np.isfinite(array).all():
+        return None
+    at = np.argwhere(~np.isfinite(array))[0].tolist()
+    return f"{array[tuple(at)]}{f' at {at}' if at else ''}; wanted {wanted}"

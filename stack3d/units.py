@@ -221,6 +221,15 @@ def _unit(text: str) -> pint.Unit | str:
         return str(error)
 
 
+_POWER = re.compile(r"(?<=[A-Za-z])(-?\d+)(?![\w.])")
+
+
+def why_no_unit(text: str) -> str | None:
+    """What keeps a text from being a unit as outputs carry it, ``W m-2`` or ``W/m^2``; None where nothing does."""
+    unit = _unit(_POWER.sub(r"^\1", text)) if text else "is empty"
+    return (unit or "no such unit") if isinstance(unit, str) else None
+
+
 USUAL = Path(__file__).with_name("library") / "units.json"
 """What pint says of the usual units, so that their decks are read without it: text of a unit → dimension → multiplier.
 

@@ -151,6 +151,10 @@ def _check_temperatures(values: Mapping[str, Any]) -> None:
     """Refuse temperatures that nothing has, warn of those that no law here was made for."""
     means = values["thermal/layer_temperature_mean"]
     peak = float(values["thermal/peak_temperature"])
+    if not (np.isfinite(means).all() and np.isfinite(peak)):
+        raise SolverError(
+            "temperatures are no finite numbers: does a law of a material leave the temperatures that it holds at?"
+        )
     if means.min() <= 0:
         raise SolverError(f"the mean temperature of a layer is {means.min():.1f} K: is a power negative, or in the wrong unit?")
     if peak > NOTHING_SOLID:
@@ -301,6 +305,7 @@ def _run(
         observer.stage("physics", fields=", ".join(steps_of(scenario)))
         with clock("physics"):
             solve_physics(chip, found.body, found.problem, found.solution, record)
+    record.check_labels()
     if scenario.solver.accuracy is None:
         _warn_of_promise(chip, found)
     warn_of_limits(chip, found.problem, found.solution, _highest(record))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from stack3d.chip import Chip
-from stack3d.errors import Problem
-from stack3d.fields import Output
+from stack3d.errors import DeckError, Problem, brief
+from stack3d.fields import Output, declared, nothing, physics
+from stack3d.geometry import read_mesh
 from stack3d.heat.meshing import AnyKind
 from stack3d.layout import Floats
 from stack3d.meshes import CellMesh
 from stack3d.record import Record
+from stack3d.registry import still
 from stack3d.schema.base import DeckModel
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.backend import ThermalSolution
@@ -49,13 +51,30 @@ class SecondField(Output, DeckModel):
         """
 
 
+def _listed(given: tuple[Any, ...], found: Any) -> str | None:
+    """What is wrong with a list of mistakes."""
+    good = isinstance(found, list | tuple) and all(isinstance(one, Problem) for one in found)
+    return None if good else f"{brief(found)}; wanted a list of Problem"
+
+
+physics.hold(SecondField, {"check": _listed, "solve": nothing})
+
+
+def faces_of(chip: Chip) -> tuple[str, ...]:
+    """Faces that the mesh of a chip has by name."""
+    if chip.scenario.geometry.mesh is not None:
+        return read_mesh(chip.scenario.geometry).faces
+    return tuple(chip.scenario.cooling.conditions)
+
+
 def steps_of(scenario: Scenario) -> dict[str, SecondField]:
     """The second fields that a scenario asks for, by name."""
     return dict(scenario.physics.steps)
 
 
 def check_physics(chip: Chip) -> list[Problem]:
-    """Mistakes of all second fields, by the key of the scenario."""
+    """Mistakes of all second fields, by the key of the scenario; raises PackageError for variables that cannot be declared."""
+    declared()
     steps = steps_of(chip.scenario)
     return [replace(p, key=f"physics.{name}.{p.key}".rstrip(".")) for name, step in steps.items() for p in step.check(chip)]
 
@@ -75,5 +94,11 @@ def solve_physics(chip: Chip, body: AnyKind, problem: HeatProblem, solution: The
         Where they put their variables.
     """
     state = body.on_cells(problem, solution.field.values, chip.scenario.solver.order, ())
-    for step in steps_of(chip.scenario).values():
-        step.solve(chip, state.mesh, state.temperature, record)
+    arrays = {name: still(getattr(state.mesh, name)) for name in ("points", "cells", "region", "facets", "face")}
+    mesh = replace(state.mesh, **arrays)
+    for name, step in steps_of(chip.scenario).items():
+        with record.made_by(physics.told(name), type(step)):
+            try:
+                step.solve(chip, mesh, still(state.temperature), record)
+            except DeckError as error:
+                raise DeckError([replace(p, key=f"physics.{name}.{p.key}".rstrip(".")) for p in error.problems]) from error

@@ -22,8 +22,8 @@ from stack3d.errors import (
     Stack3dError,
     Terminated,
     ValidityWarning,
-    unexpected,
 )
+from stack3d.registry import told_failure
 
 __all__ = ["answering", "app", "main", "producing"]
 
@@ -63,7 +63,7 @@ def main() -> None:
         if usage is not None:  # a mistake in the command line itself
             fail(usage())
             sys.exit(EXIT_BAD_INPUT)
-        fail(unexpected(error, _kept_trace(error)))
+        fail(told_failure(error, _kept_trace(error)))
         sys.exit(EXIT_OTHER)
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stack3d.errors import unknown_name
 from stack3d.fe.library import import_dolfinx
 from stack3d.meshes import CORNERS, CellMesh, Ints
 
@@ -29,16 +30,23 @@ class HandedOver(NamedTuple):
     """The same as DOLFINx wants them, numbered in the order of the names."""
 
     def measure(self, name: str, quadrature: dict[str, int]) -> Any:
-        """The measure of a face for surface integrals."""
+        """The measure of a face for surface integrals; raises UnknownNameError."""
         import ufl
 
-        number = list(self.facets).index(name)
+        number = self._known(name)
         return ufl.Measure("ds", domain=self.mesh, subdomain_data=self.domains, metadata=quadrature)(number)
 
+    def _known(self, name: str) -> int:
+        """Number of a face; raises UnknownNameError."""
+        if name not in self.facets:
+            raise unknown_name("face of the mesh", name, self.facets)
+        return list(self.facets).index(name)
+
     def unknowns(self, space: Any, name: str) -> NDArray[np.int32]:
-        """Local unknowns on a face, also where the facet itself is another process's."""
+        """Local unknowns on a face, also where the facet itself is another process's; raises UnknownNameError."""
         from dolfinx import fem, la
 
+        self._known(name)
         marker = fem.Function(space)
         cells, facets = self.facets[name].T
         for facet, local in enumerate(space.element.basix_element.entity_closure_dofs[2]):

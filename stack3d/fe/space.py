@@ -56,7 +56,7 @@ class Space:
         counts: Counter[str] | None = None,
     ) -> None:
         if order == 2 and mesh.kind == "hexahedron":
-            raise DeckError("solver.order: 2 wants tetrahedra; hexahedra of a mesh of your own have order 1")
+            raise DeckError("solver.order: 2 wants tetrahedra; hexahedra have order 1")
         self.dolfinx = import_dolfinx()
         import ufl
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
+from stack3d.errors import unknown_name
 from stack3d.fe.elements import quadrature, shapes
 from stack3d.layout import Floats
 from stack3d.meshes import CellMesh, Ints
@@ -39,7 +40,7 @@ def stiffness(mesh: CellMesh, coefficient: Floats) -> scipy.sparse.csr_array:
 
 
 def points_on(mesh: CellMesh, face: str) -> Ints:
-    """Corners on a named face of the mesh; none where it has no such face."""
+    """Corners on a named face of the mesh; raises UnknownNameError where it has no such face."""
     if face not in mesh.faces:
-        return np.empty(0, dtype=np.intp)
+        raise unknown_name("face of the mesh", face, mesh.faces)
     return np.unique(mesh.facets[mesh.face == mesh.faces.index(face)])

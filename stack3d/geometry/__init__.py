@@ -1,5 +1,6 @@
 """From a geometry deck to layers (`stack`), lines (`grid`) and a named Gmsh mesh (`gmsh_model`)."""
 
+from stack3d.geometry.cell_check import cells_objection
 from stack3d.geometry.coarsening import firm_lines, flatter, narrower, wider
 from stack3d.geometry.gmsh_model import through_gmsh
 from stack3d.geometry.grid import build_grid
@@ -13,6 +14,7 @@ __all__ = [
     "build_columns",
     "build_grid",
     "build_stack",
+    "cells_objection",
     "check_places",
     "explicit_sources",
     "firm_lines",

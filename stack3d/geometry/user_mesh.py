@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.geometry.cell_check import cells_objection
 from stack3d.geometry.mixing import material_of
-from stack3d.layout import Floats, Layer, Material, Rectangle, Stack
+from stack3d.layout import Layer, Material, Rectangle, Stack
 from stack3d.meshes import CORNERS, SIDES, CellMesh, Ints, Kind, rows_in
 from stack3d.schema.geometry import GeometryDeck
 
@@ -33,8 +34,6 @@ OTHER_SOLIDS = (
     "tetra20",
 )
 NOT_USED = Material("none", (1.0, 1.0, 1.0), 1.0)
-THINNEST = 1e-12
-"""Volume of a cell over the cube of its longest side, below which it counts as flat."""
 
 
 @dataclass(frozen=True)
@@ -123,13 +122,15 @@ def _read(path: Path, modified: int, unit: float) -> CellMesh:
     place = np.full(len(whole.points), -1, dtype=np.intp)
     place[used] = np.arange(used.size)
     points = unit * np.asarray(whole.points, dtype=np.float64)[used]
-    _check(path, points, cells, kind)
     there = flat.number >= 0
     facets, face = place[flat.cells[there]], flat.number[there]
     outside = _outside(facets, cells[:, : CORNERS[kind]], kind)
     facets, face = facets[outside], face[outside]
     materials = (NOT_USED,) * len(solid.names)
-    return CellMesh(kind, points, cells, solid.number, solid.names, materials, facets, face, flat.names)
+    mesh = CellMesh(kind, points, cells, solid.number, solid.names, materials, facets, face, flat.names)
+    if wrong := cells_objection(mesh):
+        raise _wrong(path, wrong)
+    return mesh
 
 
 def _wrong(path: Path, text: str) -> DeckError:
@@ -209,22 +210,3 @@ def _outside(facets: Ints, corners: Ints, kind: Kind) -> Any:
     sides = np.concatenate([near[:, side] for side in SIDES[kind]])
     found = rows_in(sides, facets)
     return np.bincount(found[found >= 0], minlength=len(facets)) == 1
-
-
-def _check(path: Path, points: Floats, cells: Ints, kind: Kind) -> None:
-    """Refuse flat cells and parts that share no node."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    corners = points[cells[:, : CORNERS[kind]]]
-    spans = corners[:, 1:] - corners[:, :1]
-    volume = np.abs(np.linalg.det(spans[:, [0, 1, 2] if kind != "hexahedron" else [0, 2, 3]]))
-    flat = volume <= THINNEST * np.linalg.norm(spans, axis=2).max(axis=1) ** 3
-    if flat.any():
-        raise _wrong(path, f"has {int(flat.sum())} flat cells, the first one at {corners[flat.argmax()].mean(axis=0)} m")
-    first = np.repeat(cells[:, :1], cells.shape[1] - 1, axis=1)
-    links = coo_array((np.ones(first.size), (first.ravel(), cells[:, 1:].ravel())), shape=(len(points),) * 2)
-    parts = connected_components(links, directed=False)[0]
-    if parts > 1:
-        message = f"falls into {parts} parts that share no node: fragment the volumes, or merge nodes that coincide"
-        raise _wrong(path, message)

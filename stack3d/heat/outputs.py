@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from stack3d.chip import Chip
-from stack3d.fields import Output, registered
+from stack3d.fields import Output, nothing, outputs, registered
 from stack3d.heat.loads import channel_runs, hydraulics
 from stack3d.record import Record
 from stack3d.thermal import ThermalSolution
@@ -21,6 +21,8 @@ class HeatOutput(Output, ABC):
     def of_heat(self, chip: Chip, solution: ThermalSolution, record: Record) -> None:
         """Put its variables into the `record`: of a steady case, of the first epoch, of each output of a transient."""
 
+
+outputs.hold(Output, {"of_heat": nothing})
 
 Peaks = Mapping[str, tuple[float, tuple[float, float, float]]]
 """Largest temperature of each layer [K] and where it is [m]."""
@@ -35,8 +37,9 @@ def thermal_values(chip: Chip, solution: ThermalSolution, *, outside: bool = Tru
     _put_tiers(chip, solution, peaks, record)
     _put_probes_and_maps(chip, solution, record)
     if outside:
-        for output in registered(HeatOutput):  # type: ignore[type-abstract]  # chooses, makes none
-            output.of_heat(chip, solution, record)
+        for who, output in registered(HeatOutput):  # type: ignore[type-abstract]  # chooses, makes none
+            with record.made_by(who, type(output)):
+                output.of_heat(chip, solution, record)
     return record
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from stack3d.fields import Output, registered
+from stack3d.fields import Output, nothing, outputs, registered, sums, together
 from stack3d.heat import add_energy
 from stack3d.layout import Floats
 from stack3d.life.histogram import errors_by_tier, histogram, histogram_edges
@@ -28,11 +28,12 @@ class LifeOutput(Output):
         """Put its variables of the whole life into the `record`, which has those of all epochs, time first."""
 
 
+outputs.hold(Output, {"carried": sums, "of_epoch": nothing, "of_life": nothing})
+
+
 def closed(moment: Moment) -> Moment:
     """The moment with what the life has added up."""
-    others: dict[str, Floats] = {}
-    for output in registered(LifeOutput):
-        others |= output.carried(moment)
+    others = together((who, output.carried(moment)) for who, output in registered(LifeOutput))
     return replace(moment, after=replace(moment.after, totals=moment.totalled(**others)))
 
 
@@ -78,8 +79,9 @@ def epoch_record(moment: Moment) -> Record:
         record.put("thermal/tile_temperature_high", (state.field + moment.swing.high).max(axis=(1, 2)))
         record.put("thermal/tile_temperature_working", climate.working.mean(axis=(1, 2)))
         record.put("reliability/temperature_levels", climate.shares.size)
-    for output in registered(LifeOutput):
-        output.of_epoch(moment, record)
+    for who, output in registered(LifeOutput):
+        with record.made_by(who, type(output)):
+            output.of_epoch(moment, record)
     return record
 
 
@@ -87,8 +89,9 @@ def add_whole_life(history: History, record: Record) -> None:
     """Put the bins that cells are counted in, and what outputs of other packages tell of a whole life, into the `record`."""
     edges = histogram_edges(history.start.computer)
     record.along("conductance", 0.5 * (edges[1:] + edges[:-1]))
-    for output in registered(LifeOutput):
-        output.of_life(history, record)
+    for who, output in registered(LifeOutput):
+        with record.made_by(who, type(output)):
+            output.of_life(history, record)
 
 
 def _efficiency(first: float, now: float) -> float:

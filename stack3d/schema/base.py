@@ -99,6 +99,12 @@ class RegisteredKeys(DeckModel):
     __pydantic_extra__: dict[str, Any] = {}
     registry: ClassVar[Registry[Any]]
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Its own keys cannot name entries of other packages."""
+        super().__pydantic_init_subclass__(**kwargs)
+        cls.registry.reserved |= set(cls.model_fields)
+
     @model_validator(mode="wrap")
     @classmethod
     def _with_registered(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:

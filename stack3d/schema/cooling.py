@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
+import numpy as np
 from pydantic import BeforeValidator, ConfigDict, model_validator
 
 from stack3d import films
-from stack3d.registry import Registry
+from stack3d.errors import PackageError, Problem, RangeError, brief
+from stack3d.registry import Registry, is_outside
 from stack3d.schema.base import (
     ArealResistance,
     DeckModel,
@@ -35,6 +38,8 @@ class CoolingLaw(DeckModel):
     """Where it holds; a law refuses what lies outside."""
     follows_surface: ClassVar[bool] = False
     """Whether the film changes with the temperature of the face, which is then found together with the heat."""
+    may_hold: ClassVar[bool] = False
+    """Whether an infinite film is meant, which holds the face at ambient."""
 
     @abstractmethod
     def film(self, surface: float, ambient: float, area: float) -> float:
@@ -51,7 +56,13 @@ class CoolingLaw(DeckModel):
         """
 
 
-cooling_laws: Registry[type[CoolingLaw]] = Registry("cooling law")
+def _one_number(given: tuple[Any, ...], film: Any) -> str | None:
+    """What keeps a film from being one number; which one it may be is asked where its face is known."""
+    found = np.asarray(film)
+    return None if found.ndim == 0 and found.dtype.kind in "iuf" else f"{brief(film)}; wanted one number [W/m2/K]"
+
+
+cooling_laws: Registry[type[CoolingLaw]] = Registry("cooling law", CoolingLaw, {"film": _one_number})
 """By the key that names them in a face; other packages announce theirs in the entry-point group ``stack3d.cooling_law``."""
 
 
@@ -91,6 +102,7 @@ class AreaResistance(CoolingLaw):
 
     reference = "definition"
     valid = "any resistance; none at all holds the face at ambient"
+    may_hold = True
 
     value: ArealResistance
     """From the face to ambient."""
@@ -183,7 +195,8 @@ class FaceDeck(RegisteredKeys):
     def _one_kind(self) -> Self:
         given = [k for k in (*WAYS, *(self.model_extra or {})) if getattr(self, k) is not None]
         if len(given) > 1:
-            raise ValueError(f"wants one of {', '.join(WAYS)} (got {' and '.join(given)})")
+            known = ", ".join(dict.fromkeys((*WAYS, *cooling_laws)))
+            raise ValueError(f"wants one of {known} (got {' and '.join(given)})")
         if self.emissivity is not None and (self.temperature is not None or self.thermoelectric is not None):
             raise ValueError(f"emissivity does not go with {given[0]}")
         if self.heat_capacity is not None and self.temperature is not None:
@@ -204,16 +217,48 @@ class FaceDeck(RegisteredKeys):
         """Whether the film changes with the temperature of the face."""
         return bool(self.emissivity) or (self.law is not None and self.law.follows_surface)
 
-    def film(self, surface: float, ambient: float, area: float) -> float:
-        """Film coefficient of the law with radiation on top; [K], [K], [m²] → [W m⁻² K⁻¹]."""
+    def film(self, surface: float, ambient: float, area: float, where: str = "cooling") -> float:
+        """Film coefficient of the law with radiation on top. [W m⁻² K⁻¹]
+
+        Parameters
+        ----------
+        surface, ambient : float
+            [K]
+        area : float
+            Of the face. [m²]
+        where : str
+            Key of the face, for messages.
+
+        Raises
+        ------
+        RangeError, PackageError
+            Where the law does not hold, or gives no film that can be.
+        """
         total = films.radiation(surface, ambient, self.emissivity) if self.emissivity else 0.0
-        return total if self.law is None else total + float(self.law.film(surface, ambient, area))
+        if (law := self.law) is None:
+            return total
+        try:
+            film = float(law.film(surface, ambient, area))
+        except PackageError as error:
+            raise PackageError(f"{where}: {error}") from error
+        except RangeError as error:
+            raise RangeError([replace(p, key=p.key or where) for p in error.problems]) from error
+        if 0 <= film < math.inf or (film > 0 and law.may_hold):
+            return total + film
+        text = f"{cooling_laws.told(type(law))} gives a film of {film:g} W/m2/K at a surface of {surface:.6g} K"
+        wrong = Problem(where, f"{text}; wanted zero or more, and finite")
+        raise PackageError(str(wrong)) if is_outside(type(law)) else RangeError(wrong)
 
     @property
     def is_cooled(self) -> bool:
         """Whether heat can leave."""
         has_way = self.law is not None or self.temperature is not None or self.thermoelectric is not None
         return bool(self.emissivity) or (has_way and self.film_coefficient != 0)
+
+    @property
+    def is_adiabatic(self) -> bool:
+        """Whether nothing goes through the face, and nothing is stored on it."""
+        return not self.is_cooled and not self.flux and self.heat_capacity is None
 
 
 def _adiabatic(value: Any) -> Any:
@@ -252,6 +297,13 @@ class CoolingDeck(DeckModel):
     def has_way_out(self) -> bool:
         """Whether some face is cooled."""
         return any(face.is_cooled for face in self.conditions.values())
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Where each condition stands, by face and patch."""
+        patches = {patch.name: f"cooling.patches[{i}].condition" for i, patch in enumerate(self.patches)}
+        outer = {name: f"cooling.{name}" for name in ("top", "bottom", "sides")}
+        return {name: f"cooling.faces.{name}" for name in self.faces} or {**outer, **patches}
 
     @property
     def conditions(self) -> dict[str, FaceDeck]:

@@ -13,9 +13,10 @@ from typing import Any
 from stack3d import __version__, decks, results, storage
 from stack3d.case import run_case
 from stack3d.decks import Case
-from stack3d.errors import DeckError, Stack3dError, unexpected
+from stack3d.errors import DeckError, Stack3dError
 from stack3d.heat.solvers import Backends
 from stack3d.progress import Observer
+from stack3d.registry import told_failure
 from stack3d.study.expect import missed, mistakes
 from stack3d.study.ranks import Ranks
 
@@ -208,7 +209,7 @@ def _failed(job: Job, case: Case, error: Exception, facts: dict[str, Any], ranks
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, DeckError):
         error = DeckError(case.locate(error.problems))
-    text = str(error) if isinstance(error, Stack3dError) else unexpected(error, f"its trace is in {job.folder / 'run.json'}")
+    text = str(error) if isinstance(error, Stack3dError) else told_failure(error, f"its trace is in {job.folder / 'run.json'}")
     code = error.exit_code if isinstance(error, Stack3dError) else 1
     return record_failure(job, text, type(error).__name__, code=code, trace=trace, facts=facts, writes=ranks.is_first)
 

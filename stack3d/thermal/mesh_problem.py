@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from stack3d.errors import DeckError
+from stack3d.errors import DeckError, unknown_name
 from stack3d.fe.elements import node_integrals
 from stack3d.grids import Grid
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
@@ -84,7 +84,9 @@ class MeshProblem(ABC):
         return self.stack, *self.body.fingerprint
 
     def area(self, face: str) -> float:
-        """Area that the condition of a face holds on. [m²]"""
+        """Area that the condition of a face holds on; raises UnknownNameError. [m²]"""
+        if face not in self.faces:
+            raise unknown_name("face of the mesh", face, self.faces)
         return self.mesh.face_areas.get(face, 0.0)
 
     def with_films(self, films: Mapping[str, float]) -> MeshProblem:

@@ -56,7 +56,7 @@ CURRENT = '''
 import numpy as np
 from scipy.sparse.linalg import spsolve
 
-from stack3d.case.second_fields import SecondField
+from stack3d.case.second_fields import SecondField, faces_of
 from stack3d.errors import Problem, did_you_mean
 from stack3d.fe.stiffness import points_on, stiffness
 from stack3d.fields import Variable
@@ -65,6 +65,7 @@ from stack3d.schema.base import ElectricalConductivity, InverseTemperature, Volt
 
 class Current(SecondField):
     reference = "Ohm's law, div(sigma grad phi) = 0"
+    own = {"electric": "of a current"}
     fields = (
         Variable("electric", "resistance", (), "ohm", "between the two faces"),
         Variable("electric", "heat", ("layer",), "W", "made by the current in the layer"),
@@ -77,10 +78,10 @@ class Current(SecondField):
     slope: InverseTemperature = 0.0
 
     def check(self, chip):
-        known = chip.stack.index
-        return [
-            Problem(f"conductivity.{n}", f"no layer {n!r}{did_you_mean(n, known)}") for n in self.conductivity if n not in known
-        ]
+        layers, faces = chip.stack.index, faces_of(chip)
+        asked = [(f"conductivity.{n}", n, layers) for n in self.conductivity]
+        asked += [("plus", self.plus, faces), ("minus", self.minus, [f for f in faces if f != self.plus])]
+        return [Problem(key, f"no {n!r}{did_you_mean(n, known)}; known: {', '.join(known)}") for key, n, known in asked if n not in known]
 
     def solve(self, chip, mesh, temperature, record):
         cold = np.array([self.conductivity.get(name, 0.0) for name in mesh.names])[mesh.region]
@@ -198,8 +199,19 @@ def test_a_second_field_sees_the_temperature(package: Path) -> None:
     assert case.digest() != decks.load(path, [("physics.current.slope", "0 1/K")]).digest()
     assert decks.load(path, [("physics", {})]).digest() == decks.load(written(package, cells="hex")).digest()
     path = _saved(package, SCENARIO.format(power="2 W", ambient="300 K", cells="hex", physics=ASKED.replace("die:", "dye:")))
-    with pytest.raises(DeckError, match=r"physics.current.conductivity.dye: no layer 'dye' \(did you mean 'die'"):
+    with pytest.raises(
+        DeckError, match=r"physics.current.conductivity.dye: no 'dye' \(did you mean 'die'\?\); known: base, die"
+    ):
         check(decks.load(path).scenario)
+    for wrong, said in (
+        ("plus: tpo", r"physics.current.plus: no 'tpo' \(did you mean 'top'\?\); known: top, bottom, sides"),
+        ("plus: bottom", "physics.current.minus: no 'bottom'"),
+    ):
+        path = _saved(
+            package, SCENARIO.format(power="2 W", ambient="300 K", cells="hex", physics=ASKED.replace("plus: top", wrong))
+        )
+        with pytest.raises(DeckError, match=said):
+            check(decks.load(path).scenario)
     for wrong, said in (
         ("slope", "physics.current.slop: unknown key 'slop'"),
         (

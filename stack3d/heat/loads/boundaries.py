@@ -70,15 +70,26 @@ def hydraulics(runs: Sequence[ChannelRun]) -> dict[str, list[float]]:
     return out
 
 
-def face_of(deck: FaceDeck, area: float, ambient: float) -> Face:
-    """Condition of a cooled face of an area [m²]; where the film follows the temperature, that of a first guess."""
+def face_of(deck: FaceDeck, area: float, ambient: float, where: str = "cooling") -> Face:
+    """Condition of a cooled face; where the film follows the temperature, that of a first guess.
+
+    Parameters
+    ----------
+    deck : FaceDeck
+    area : float
+        [m²]
+    ambient : float
+        [K]
+    where : str
+        Key of the deck, for messages.
+    """
     flux, capacity = deck.flux or 0.0, deck.heat_capacity / area if deck.heat_capacity is not None else 0.0
     reference = surroundings(deck, ambient)
     if deck.temperature is not None:
         return Face(np.inf, reference, flux)
     if (cooler := deck.thermoelectric) is not None:
         return Face(cooler.peltier + cooler.conductance, reference, flux, capacity)
-    return Face(deck.film(ambient + FIRST_RISE, ambient, area), reference, flux, capacity)
+    return Face(deck.film(ambient + FIRST_RISE, ambient, area, where), reference, flux, capacity)
 
 
 def surroundings(deck: FaceDeck, ambient: float) -> float:
@@ -92,8 +103,9 @@ def surroundings(deck: FaceDeck, ambient: float) -> float:
 
 def film_laws(cooling: CoolingDeck, problem: HeatProblem) -> dict[str, FilmLaw]:
     """Laws of the faces whose film follows their temperature."""
-    decks = cooling.conditions.items()
-    return {n: partial(d.film, ambient=cooling.ambient, area=problem.area(n)) for n, d in decks if d.follows_surface}
+    follow = {n: deck for n, deck in cooling.conditions.items() if deck.follows_surface}
+    where, ambient = cooling.keys, cooling.ambient
+    return {n: partial(d.film, ambient=ambient, area=problem.area(n), where=where[n]) for n, d in follow.items()}
 
 
 def surfaces_of(cooling: CoolingDeck, stack: Stack) -> list[Surface]:
@@ -124,15 +136,20 @@ def patches_of(stack: Stack, cooling: CoolingDeck) -> list[tuple[Surface, Face]]
     patches: list[tuple[Surface, Face]] = []
     for surface, deck in zip(surfaces_of(cooling, stack), cooling.patches):
         area = sum(box.area for box in surface.extents)
-        patches.append((surface, face_of(deck.condition, area, cooling.ambient)))
+        patches.append((surface, face_of(deck.condition, area, cooling.ambient, cooling.keys[deck.name])))
     for run in channel_runs(stack):
         for name, surface in run.patches.items():
             patches.append((surface, Face(run.film(name), run.channels.inlet_temperature)))
     return patches
 
 
+def outer_areas(stack: Stack) -> dict[str, float]:
+    """Areas of ``top``, ``bottom`` and ``sides``. [m²]"""
+    return {"top": stack.layers[-1].extent.area, "bottom": stack.layers[0].extent.area, "sides": side_area(stack)}
+
+
 def outer_faces(stack: Stack, cooling: CoolingDeck) -> dict[str, Face]:
     """Conditions of ``top``, ``bottom`` and ``sides``."""
-    areas = {"top": stack.layers[-1].extent.area, "bottom": stack.layers[0].extent.area, "sides": side_area(stack)}
+    areas = outer_areas(stack)
     decks = {"top": cooling.top, "bottom": cooling.bottom, "sides": cooling.sides}
-    return {name: face_of(deck, areas[name], cooling.ambient) for name, deck in decks.items()}
+    return {name: face_of(deck, areas[name], cooling.ambient, f"cooling.{name}") for name, deck in decks.items()}

@@ -12,8 +12,8 @@ import numpy as np
 
 from stack3d.chip import Chip
 from stack3d.errors import DeckError, Problem, ValidityWarning, did_you_mean
-from stack3d.geometry import build_columns, read_mesh
-from stack3d.heat.loads import face_of, outer_faces, patches_of, standing_out, surfaces_of
+from stack3d.geometry import build_columns, cells_objection, read_mesh
+from stack3d.heat.loads import face_of, outer_areas, outer_faces, patches_of, standing_out, surfaces_of
 from stack3d.heat.meshing.bricks import Bricks
 from stack3d.heat.meshing.judging import (
     HOW,
@@ -139,14 +139,21 @@ class AnyCells(CellKind[CellProblem]):
                 problems.append(Problem("geometry", f"tier {layer.name!r} wants maps: solver.mesh.cells: hex or tet"))
         return problems
 
+    def objection(self, chip: Chip) -> str | None:
+        """What is wrong with the cells, or keeps them from filling the layers; raises DeckError for order 2 on bricks."""
+        if chip.scenario.solver.order == 2 and self.mesh.kind == "hexahedron":
+            text = f"2 wants tetrahedra; the {mesh_kinds.told(type(self))} makes hexahedra, which have order 1"
+            raise DeckError(Problem("solver.order", text))
+        asked = [name for name, deck in chip.scenario.cooling.conditions.items() if not deck.is_adiabatic]
+        areas = outer_areas(chip.stack)
+        return cells_objection(self.mesh, chip.stack, {name: areas[name] for name in asked})
+
     def problem(self, stack: Stack, cooling: CoolingDeck) -> CellProblem:
-        """Heat on the cells; raises DeckError for a cooled face that the mesh does not have."""
-        conditions = cooling.conditions
-        area = {name: self.mesh.face_areas.get(name, 0.0) for name in conditions}
-        lacking = [n for n, deck in conditions.items() if deck.is_cooled and not area[n]]
-        if lacking:
-            raise DeckError([Problem(f"cooling.{n}", "the mesh has no such face, so nothing can cool it") for n in lacking])
-        return CellProblem(stack, self.mesh, {n: face_of(d, area[n], cooling.ambient) for n, d in conditions.items()})
+        """Heat on the cells, whose faces have the areas of those of the stack."""
+        conditions, area = cooling.conditions, outer_areas(stack)
+        return CellProblem(
+            stack, self.mesh, {n: face_of(d, area[n], cooling.ambient, f"cooling.{n}") for n, d in conditions.items()}
+        )
 
 
 def by_region(scenario: Scenario, whose: str) -> list[Problem]:
@@ -291,7 +298,9 @@ class OwnMesh(CellKind[CellProblem]):
     def problem(self, stack: Stack, cooling: CoolingDeck) -> CellProblem:
         """Heat on the mesh."""
         areas, ambient = self.mesh.face_areas, cooling.ambient
-        return CellProblem(stack, self.mesh, {n: face_of(d, areas[n], ambient) for n, d in cooling.faces.items()})
+        return CellProblem(
+            stack, self.mesh, {n: face_of(d, areas[n], ambient, f"cooling.faces.{n}") for n, d in cooling.faces.items()}
+        )
 
 
 def _faces(cooling: CoolingDeck, mesh: CellMesh) -> list[Problem]:

@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
+from weakref import WeakKeyDictionary
 
 from stack3d import memory
 from stack3d.chip import Chip
-from stack3d.errors import Problem
+from stack3d.errors import Problem, brief
+from stack3d.geometry import cells_objection
 from stack3d.heat.meshing.judging import Answers, Judged
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import CellMesh, Ints
-from stack3d.schema import CoolingDeck, Scenario, SolverDeck
+from stack3d.schema import CoolingDeck, Scenario, SolverDeck, mesh_kinds
 from stack3d.thermal import HeatProblem, SolidBackend
 
 MATRIX_MEMORY = 48.0
@@ -70,6 +72,10 @@ class MeshKind[P: HeatProblem](ABC):
     def mistakes(cls, scenario: Scenario) -> list[Problem]:
         """What in a scenario does not go with this kind; nothing is made yet."""
         return []
+
+    def objection(self, chip: Chip) -> str | None:
+        """What keeps this mesh from being solved on; asked once of a kind of another package. Raises DeckError."""
+        return cells_objection(self.cells(chip.stack, chip.scenario.cooling))
 
     @classmethod
     def least_memory(cls, chip: Chip) -> float:
@@ -155,6 +161,32 @@ class MeshKind[P: HeatProblem](ABC):
 
 
 AnyKind = MeshKind[Any]
+
+
+_SOUND: WeakKeyDictionary[Chip, set[type[AnyKind]]] = WeakKeyDictionary()
+"""Kinds whose mesh of a chip has been looked at: it is made more than once, its size is asked for before it is solved on."""
+
+
+def _made(given: tuple[Any, ...], found: Any) -> str | None:
+    """What is wrong with a mesh that a kind of another package has made of a chip."""
+    if not isinstance(found, MeshKind):
+        return f"{brief(found)}; wanted one of its own"
+    sound = _SOUND.setdefault(given[0], set())
+    if type(found) in sound:
+        return None
+    if (wrong := found.objection(given[0])) is not None:
+        return f"a mesh that {wrong}"
+    sound.add(type(found))
+    return None
+
+
+def _listed(given: tuple[Any, ...], found: Any) -> str | None:
+    """What is wrong with a list of mistakes."""
+    good = isinstance(found, list | tuple) and all(isinstance(one, Problem) for one in found)
+    return None if good else f"{brief(found)}; wanted a list of Problem"
+
+
+mesh_kinds.hold(MeshKind, {"of": _made, "mistakes": _listed})
 
 
 def faces_of_a_stack(scenario: Scenario) -> list[Problem]:

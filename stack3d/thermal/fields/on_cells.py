@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import scipy
 
-from stack3d.errors import DeckError
+from stack3d.errors import DeckError, unknown_name
 from stack3d.fe.elements import cell_at, field_kind, hottest_node, node_integrals, shapes
 from stack3d.layout import Floats, Rectangle, Stack
 from stack3d.meshes import CellMesh, Ints
@@ -37,6 +37,8 @@ class MeshField:
     order: int
 
     def _cells(self, region: str) -> Ints:
+        if region not in self.mesh.names:
+            raise unknown_name("region of the mesh", region, self.mesh.names)
         return np.flatnonzero(self.mesh.region == self.mesh.names.index(region))
 
     @cached_property
