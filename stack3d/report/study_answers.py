@@ -311,16 +311,21 @@ def _states(tree: xr.DataTree) -> list[str]:
     return [" ".join(filter(None, map(str, parts))) for parts in zip(*said)]
 
 
+def _differing(tree: xr.DataTree) -> dict[str, Floats]:
+    """Answers that differ between the cases, without those that no case has: name → values of all cases in a row."""
+    alike = {label for label, _ in shared(tree)}
+    names = [n for n in ANSWERS if n not in swept(tree) and has(tree, n) and ANSWERS[n].label.partition(" (")[0] not in alike]
+    found = {n: values_of(tree, n).values.astype(float).ravel() for n in names}
+    return {n: values for n, values in found.items() if not np.isnan(values).all()}
+
+
 def table(tree: xr.DataTree) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Head and rows: swept values, status and the answers in which the cases differ (`shared` has the others)."""
-    dimensions, alike = swept(tree), {label for label, _ in shared(tree)}
-    names = [n for n in ANSWERS if has(tree, n) and n not in dimensions and ANSWERS[n].label.partition(" (")[0] not in alike]
-    found = {n: values_of(tree, n).values.astype(float).ravel() for n in names}
+    dimensions, found, states = swept(tree), _differing(tree), _states(tree)
     scales = {n: ANSWERS[n].scaled(values) for n, values in found.items()}
-    states = _states(tree)
     rows = []
     for i, labels in enumerate(itertools.product(*(labels_of(tree, d) for d in dimensions))):
         texts = ("" if np.isnan(v[i]) else ANSWERS[n].brief(v[i], scales[n][0]) for n, v in found.items())
         rows.append((*labels, *texts, states[i]))
-    heads = (ANSWERS[n].titled("" if ANSWERS[n].digits == TIME else scales[n][1]) for n in names)
+    heads = (ANSWERS[n].titled("" if ANSWERS[n].digits == TIME else scales[n][1]) for n in found)
     return (*dimensions, *heads, "status"), rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, Tag, WithJsonSchema, model_validator
@@ -145,7 +146,7 @@ class SpacedDeck(DeckModel):
         if self.start >= self.end:
             raise ValueError(f"from must lie before to (got {self.start:g} s, {self.end:g} s)")
         if self.scale == "log" and self.start <= 0:
-            raise ValueError("scale: log wants from above zero")
+            raise ValueError(f"scale: log wants from above zero, got {self.start:g} s")
         return self
 
     @property
@@ -186,8 +187,11 @@ class TransientDeck(DeckModel):
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
         times = self.times
-        if any(b <= a for a, b in zip(times[:-1], times[1:])) or times[-1] > self.until * (1 + 1e-12):
-            raise ValueError("outputs have to ascend, and none may come after until")
+        for a, b in pairwise(times):
+            if b <= a:
+                raise ValueError(f"outputs have to ascend, got {b:g} s after {a:g} s")
+        if times[-1] > self.until * (1 + 1e-12):
+            raise ValueError(f"outputs: none may come after until, {self.until:g} s, got {times[-1]:g} s")
         if self.step is not None and self.until / self.step > MOST_STEPS:
             raise ValueError(f"step makes more than {MOST_STEPS} steps until the end")
         if self.duty is not None and not self.periodic and self.until / self.duty.period > MOST_STEPS:
