@@ -124,7 +124,7 @@ class DutyDeck(DeckModel):
     @model_validator(mode="after")
     def _within(self) -> Self:
         if self.on >= self.period:
-            raise ValueError("on has to be shorter than period")
+            raise ValueError(f"on has to be shorter than period, got {self.on:g} s of {self.period:g} s")
         return self
 
 
@@ -193,13 +193,13 @@ class TransientDeck(DeckModel):
         if times[-1] > self.until * (1 + 1e-12):
             raise ValueError(f"outputs: none may come after until, {self.until:g} s, got {times[-1]:g} s")
         if self.step is not None and self.until / self.step > MOST_STEPS:
-            raise ValueError(f"step makes more than {MOST_STEPS} steps until the end")
+            raise ValueError(f"step makes more than {MOST_STEPS} steps until the end, got {self.step:g} s")
         if self.duty is not None and not self.periodic and self.until / self.duty.period > MOST_STEPS:
             raise ValueError(f"duty.period makes more than {MOST_STEPS} periods until the end; periodic: true needs one")
         if self.periodic and self.step is not None:
             raise ValueError("periodic takes no step: it is exact in time, or steps by error control")
         if self.periodic and self.duty is not None and self.until > self.duty.period:
-            raise ValueError("periodic: until lies beyond the period of the duty")
+            raise ValueError(f"periodic: until, {self.until:g} s, lies beyond the period of the duty, {self.duty.period:g} s")
         return self
 
 
