@@ -44,7 +44,7 @@ def draw(figure: Figure) -> MplFigure:
         is_told = all(p.title.startswith(scale.label) for p in figure.panels)
         bar = drawn.colorbar(colours, ax=axes, label="" if is_told else scale.label, shrink=0.8)
         bar.set_ticks([p for p, _ in scale.ticks], labels=[t for _, t in scale.ticks])
-    drawn.suptitle(figure.title)
+    drawn.suptitle("\n".join(lines_of(figure.title, 40 * columns)))
     return drawn
 
 
@@ -91,7 +91,7 @@ def _panel(area: Any, panel: Panel, *, small: bool) -> None:
     if panel.equal:
         area.set_aspect("equal")
     if panel.title:
-        area.set_title("\n".join(lines_of(panel.title, 40 if small else 58)), fontsize=size + 1)
+        area.set_title("\n".join(lines_of(panel.title, 40 if small else 46)), fontsize=size + 1)
     if not any(isinstance(m, (DrawnBox, Map)) for m in panel.marks):
         area.grid(alpha=0.3)
     if panel.legend:

@@ -60,8 +60,13 @@ class Answer:
 
     @property
     def heading(self) -> str:
-        """Label as a heading."""
-        return self.label[:1].upper() + self.label[1:]
+        """Label as a heading, without what it says in brackets."""
+        return self.short_label[:1].upper() + self.short_label[1:]
+
+    @property
+    def short_label(self) -> str:
+        """Label without what it says in brackets."""
+        return self.label.partition(" (")[0]
 
     def scaled(self, values: Floats) -> tuple[float, str]:
         """What to divide values by for a figure or a column, and the unit that they then have."""
@@ -301,7 +306,7 @@ def shared(tree: xr.DataTree) -> list[tuple[str, str]]:
         values = values_of(tree, name).values.astype(float).ravel()
         texts = {ANSWERS[name].full(v) for v in values if not np.isnan(v)}
         if len(texts) == 1 and values.size > 1 and not np.isnan(values[done]).any():
-            found.append((ANSWERS[name].label.partition(" (")[0], texts.pop()))
+            found.append((ANSWERS[name].short_label, texts.pop()))
     return found
 
 
@@ -314,7 +319,7 @@ def _states(tree: xr.DataTree) -> list[str]:
 def _differing(tree: xr.DataTree) -> dict[str, Floats]:
     """Answers that differ between the cases, without those that no case has: name → values of all cases in a row."""
     alike = {label for label, _ in shared(tree)}
-    names = [n for n in ANSWERS if n not in swept(tree) and has(tree, n) and ANSWERS[n].label.partition(" (")[0] not in alike]
+    names = [n for n in ANSWERS if n not in swept(tree) and has(tree, n) and ANSWERS[n].short_label not in alike]
     found = {n: values_of(tree, n).values.astype(float).ravel() for n in names}
     return {n: values for n, values in found.items() if not np.isnan(values).all()}
 

@@ -163,9 +163,7 @@ class LifetimeDeck(DeckModel):
         if self.epochs > 1 and self.first >= self.until:
             raise ValueError(f"first must come before until, got {self.first:g} s and {self.until:g} s")
         if self.fine_tuning is not None and self.until / self.fine_tuning.period > MOST_TRAININGS:
-            raise ValueError(
-                f"fine_tuning.period makes more than {MOST_TRAININGS} trainings until the end"
-            )
+            raise ValueError(f"fine_tuning.period makes more than {MOST_TRAININGS} trainings until the end")
         return self
 
 

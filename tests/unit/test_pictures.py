@@ -164,3 +164,12 @@ def test_a_unit_of_all_values_is_told_once() -> None:
         "ambient [degC]",
     )
     assert not any("degC" in text for _, text in (*panel.x.ticks, *panel.y.ticks))
+
+
+def test_titles_of_matplotlib_stay_on_the_figure() -> None:
+    drawn = pen.draw(answer_map(_study(LONG, even=10 ** np.linspace(2, 6, 18)), "even"))
+    drawn.draw_without_rendering()
+    whole = drawn.bbox
+    for text in (drawn._suptitle, drawn.axes[0].title):
+        box = text.get_window_extent()
+        assert whole.x0 <= box.x0 and box.x1 <= whole.x1, text.get_text()
