@@ -125,6 +125,10 @@ class PackageError(Stack3dError):
     """Something that another package adds cannot be taken."""
 
 
+class AnswerError(PackageError):
+    """Code of another package gives what cannot be: no number, another shape, another type."""
+
+
 class ResultsError(Stack3dError):
     """A result folder or file that is missing, locked or does not match."""
 

@@ -37,7 +37,7 @@ class Variable:
 class Output:
     """Something that another package adds to the dataset: declares its variables, and makes them.
 
-    What a subclass is asked for, and when, say `heat.output.HeatOutput` and `life.output.LifeOutput`.
+    What a subclass is asked for, and when, say `heat.outputs.HeatOutput` and `life.epoch_record.LifeOutput`.
     """
 
     fields: ClassVar[tuple[Variable, ...]] = ()
@@ -415,6 +415,15 @@ STUDY: dict[str, tuple[str, str]] = {
     "wall_time": ("s", "time the case took"),
 }
 """Variables of a study over its swept dimensions alone → (units, long_name)."""
+
+DECIDED: dict[str, tuple[str, str]] = {
+    "value": ("1", "of each goal, the worst over times and places, in goal_unit; NaN for a case without one"),
+    "missed": ("1", "by how much each condition is missed, in condition_unit; zero and below where it is met"),
+    "feasible": ("1", "1 for a case that meets every condition"),
+    "front": ("1", "1 for a case that meets every condition and that no other one betters in every goal"),
+    "chosen": ("1", "1 for the best case, of several goals the nearest to the best of all; without a front for the nearest"),
+}
+"""Variables of the group ``optimise`` of a search → (units, long_name)."""
 
 
 def declared() -> tuple[Variable, ...]:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 
+from stack3d.constants import GRAVITY, STEFAN_BOLTZMANN
 from stack3d.errors import RangeError
-
-GRAVITY = 9.80665
-STEFAN_BOLTZMANN = 5.670374419e-8
-"""CODATA 2018. [W m⁻² K⁻⁴]"""
 
 
 def rayleigh_number(difference: float, length: float, mean_temperature: float) -> float:

@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from stack3d.errors import PackageError, Stack3dError, brief, printable, unexpected, unknown_name
+from stack3d.errors import AnswerError, PackageError, Stack3dError, brief, printable, unexpected, unknown_name
 
 Objection = str | None
 """What is wrong with an answer and what was wanted; None for a good one."""
@@ -94,7 +94,7 @@ class Registry[T]:
     def _whole(self, name: str, entry: T, who: str = "") -> T:
         """The entry, its answers checked from now on; raises PackageError for what is not of the kind."""
         who = who or f"{self.kind} {name!r} ({_place(entry)})"
-        if name in self.reserved:
+        if name in self.reserved and is_outside(entry):
             raise PackageError(f"{who}: the name {name!r} is taken where the {self.kind} would be named; choose another")
         if self.base is not None and not (isinstance(entry, type) and issubclass(entry, self.base)):
             raise PackageError(f"{who} is no class derived from {_place(self.base)}")
@@ -137,7 +137,7 @@ class Registry[T]:
             except Exception as error:
                 raise PackageError(_failed(who(), error)) from error
             if wrong is not None:
-                raise PackageError(f"{who()}: {'' if method == '__call__' else f'{method} '}gave {wrong}")
+                raise AnswerError(f"{who()}: {'' if method == '__call__' else f'{method} '}gave {wrong}")
             return tuple(_own(one) for one in found) if type(found) is tuple else _own(found)
 
         watched.is_watched = True  # type: ignore[attr-defined]
@@ -251,7 +251,7 @@ def numbers(value: Any, wanted: str = "finite numbers") -> Objection:
         return f"lists of different lengths; wanted {wanted}"
     if array.dtype.kind not in "biuf":
         return f"{brief(value)}; wanted {wanted}"
-    if np.isfinite(array).all():
+    if not array.size or (np.isfinite(array.min()) and np.isfinite(array.max())):  # quicker than to look at each
         return None
     at = np.argwhere(~np.isfinite(array))[0].tolist()
     return f"{array[tuple(at)]}{f' at {at}' if at else ''}; wanted {wanted}"

@@ -354,6 +354,23 @@ def _quantity(value: str) -> tuple[float, str] | None:
     return None
 
 
+@lru_cache(maxsize=1024)
+def dimensions_of(unit: str) -> tuple[tuple[str, float], ...]:
+    """Base dimensions and exponents of a unit as the catalogue of outputs writes it: ``W m-2`` as ``W/m^2``."""
+    if unit in ("", "1"):
+        return ()
+    if unit == "byte":
+        return (("byte", 1.0),)  # pint counts bits, without a dimension
+    parts = [re.fullmatch(r"([A-Za-z]+)(-?)([0-9]*)", word) for word in unit.split()]
+    if all(parts):
+        unit = "".join(f"{'/' if m[2] else '*'}{m[1]}^{m[3] or 1}" for m in parts if m)
+        unit = f"1{unit}".removeprefix("1*")
+    found = _unit(unit)
+    if isinstance(found, str):
+        raise ValueError(f"unknown unit {unit!r}")
+    return tuple(sorted((str(name), float(str(power))) for name, power in found.dimensionality.items()))
+
+
 def parse_range(value: object, dimension: str) -> tuple[float, float]:
     """Turn ``"[300, 400] K"`` into (300.0, 400.0); raises ValueError."""
     text = value if isinstance(value, str) and len(value) <= MOST_TEXT else ""

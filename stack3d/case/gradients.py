@@ -12,7 +12,7 @@ from stack3d.chip import Chip, ComputingChip
 from stack3d.errors import DeckError, Problem, ValidityWarning
 from stack3d.grids import Grid
 from stack3d.heat.loads import Heat, channel_runs, film_laws, heat_sources, surfaces_of
-from stack3d.heat.meshing import meshed
+from stack3d.heat.meshing import kind_of, meshed
 from stack3d.heat.meshing.bricks import Bricks
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import Backends
@@ -53,7 +53,7 @@ class Neighbours:
 
 
 @dataclass(frozen=True, eq=False)
-class _Case:
+class _OnLines:
     """A scenario on its grid, with the power of its cells held."""
 
     chip: Chip
@@ -61,9 +61,9 @@ class _Case:
     sources: Sequence[HeatSource]
 
     @classmethod
-    def of(cls, scenario: Scenario, heat: Heat | None) -> _Case:
+    def of(cls, scenario: Scenario, heat: Heat | None) -> _OnLines:
         """On the grid of the profile."""
-        if scenario.geometry.mesh is not None or scenario.solver.mesh.cells != "hex":
+        if not kind_of(scenario).follows_parts:
             raise DeckError(Problem("solver.mesh.cells", "a gradient wants bricks, whose lines move with the parts"))
         chip = placed_chip(scenario, solve=False)
         problem = meshed(chip).problem(chip.stack, scenario.cooling)
@@ -73,7 +73,7 @@ class _Case:
             raise DeckError(Problem("cooling", f"{what}; a gradient wants films that stay"))
         return cls(chip, TensorSolver(problem, rtol=TOLERANCE), _sources(chip, heat))
 
-    def moved(self, scenario: Scenario, heat: Heat | None, key: str) -> _Case:
+    def moved(self, scenario: Scenario, heat: Heat | None, key: str) -> _OnLines:
         """Another scenario on the lines of this one, which move with the parts."""
         chip = placed_chip(scenario, solve=False)
         grid = self.solver.problem.grid
@@ -83,7 +83,7 @@ class _Case:
         )
         body = Bricks(Grid(x, y, z, grid.layer))
         problem = body.problem(chip.stack, scenario.cooling)
-        return _Case(chip, TensorSolver(problem, rtol=TOLERANCE), _sources(chip, heat))
+        return _OnLines(chip, TensorSolver(problem, rtol=TOLERANCE), _sources(chip, heat))
 
     def temperature(self, values: Floats, place: Place | None, node: tuple[int, ...]) -> float:
         """Of a place, or of a node, where nodes have these values. [K]"""
@@ -138,7 +138,7 @@ def gradients(scenario: Scenario, beside: Mapping[str, Neighbours], of: str) -> 
     the derivative of what the solver gives, not of what it approximates.
     """
     heat = _heat(scenario)
-    case = _Case.of(scenario, heat)
+    case = _OnLines.of(scenario, heat)
     solver = case.solver
     field = solver.solve(case.sources).field
     place = place_of(case.chip, of)

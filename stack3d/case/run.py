@@ -24,16 +24,19 @@ from stack3d.heat.outputs import thermal_values
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import Backends
 from stack3d.heat.time import check_impedance, impedance_of, over_time
+from stack3d.heat.too_hot import remedy
 from stack3d.heat.trust import closer, distance, error_bars
 from stack3d.life.chips import Policy, chosen_policies
 from stack3d.life.loop import Loop
 from stack3d.life.start import first_heat, present
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
+from stack3d.schema import celsius
 from stack3d.schema.numerics import AccuracyDeck
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.problem import HeatProblem
+from stack3d.units import short
 
 HOTTEST = 700.0
 """Peak above which results carry a warning: solder, interfaces and every device law end well below. [K]"""
@@ -147,21 +150,28 @@ def run_case(
     return replace(outcome, warnings=texts, summary=outcome.summary + lines)
 
 
-def _check_temperatures(values: Mapping[str, Any]) -> None:
+def _check_temperatures(chip: Chip, record: Record, watts: float) -> None:
     """Refuse temperatures that nothing has, warn of those that no law here was made for."""
-    means = values["thermal/layer_temperature_mean"]
-    peak = float(values["thermal/peak_temperature"])
+    means = record["thermal/layer_temperature_mean"]
+    peak = float(record["thermal/peak_temperature"])
+    layers = record.coordinates["layer"]
     if not (np.isfinite(means).all() and np.isfinite(peak)):
         raise SolverError(
             "temperatures are no finite numbers: does a law of a material leave the temperatures that it holds at?"
         )
     if means.min() <= 0:
-        raise SolverError(f"the mean temperature of a layer is {means.min():.1f} K: is a power negative, or in the wrong unit?")
+        coldest = str(layers[int(np.argmin(means.reshape(-1, means.shape[-1]).min(axis=0)))])
+        text = f"the mean temperature of layer {coldest!r} is {celsius(float(means.min()))}, below absolute zero,"
+        raise SolverError(f"{text} with {short(watts, 'W')} in the stack: is a power negative, or in the wrong unit?")
+    highest = _highest(record)
+    maxima = record["thermal/layer_temperature_max"] if highest is None else highest
+    where = f"{celsius(peak)} in layer {str(layers[int(np.argmax(maxima))])!r} with {short(watts, 'W')} in the stack"
     if peak > NOTHING_SOLID:
-        raise SolverError(f"the peak temperature is {peak:.3g} K, where no material is solid: is a power in the wrong unit?")
+        text = f"the peak temperature is {where}; no material is solid there: is a power in the wrong unit? {remedy(chip)}"
+        raise SolverError(text)
     if peak > HOTTEST:
-        text = f"peak temperature {peak:.0f} K: material and device data are made for less than {HOTTEST:.0f} K"
-        warnings.warn(ValidityWarning(text), stacklevel=2)
+        text = f"peak temperature {where}: material and device data are made for less than {celsius(HOTTEST)}"
+        warnings.warn(ValidityWarning(f"{text}; {remedy(chip, HOTTEST)}"), stacklevel=2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +187,7 @@ class _Solved:
 
 
 @dataclass(frozen=True, eq=False)
-class _Case:
+class _EachMesh:
     """What stays the same from mesh to mesh."""
 
     plan: Sequence[Policy]
@@ -283,7 +293,7 @@ def _run(
     if (text := warning_of(chip)) is not None:
         observer.stage("warning", case=text)
         warnings.warn(ValidityWarning(f"the case {text}"), stacklevel=2)
-    case = _Case(plan, backends, observer, clock, resume, key)
+    case = _EachMesh(plan, backends, observer, clock, resume, key)
     lines: tuple[str, ...] = ()
     follows = isinstance(chip, ComputingChip) and until is None and scenario.transient is None
     if (wanted := scenario.solver.accuracy) is None:
@@ -296,7 +306,7 @@ def _run(
     record = found.record
     for name, one in found.estimates.items():
         record.put(name, one.value, one.how)
-    _check_temperatures(record)
+    _check_temperatures(chip, record, found.solution.heat_in)
     if scenario.impedance is not None:
         observer.stage("impedance", sources=len(chip.sources))
         with clock("impedance"):

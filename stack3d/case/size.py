@@ -33,6 +33,8 @@ def terms_of(chip: Chip) -> dict[str, float]:
         found["solver.mesh"] = wanted
         if scenario.impedance is not None:
             found["impedance"] = ANSWERS * len(chip.sources) * wanted
+    if scenario.transient is not None:
+        found["transient"] = kind_of(scenario).least_memory_in_time(chip)
     times = instants_of(chip)
     n_tiers = scenario.geometry.tiers.repeat if scenario.geometry.tiers else 1
     found["tier_map"] = COPIES * NUMBER * times * n_tiers * math.prod(scenario.tier_map)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from stack3d import fields
-from stack3d.chip import Chip, ComputingChip
+from stack3d.chip import Chip
 from stack3d.constants import DAY, YEAR, ZERO_CELSIUS
 from stack3d.layout import Floats
 from stack3d.units import short
@@ -224,8 +224,7 @@ def _mapped(values: Mapping[str, Any]) -> str:
 
 def _throttled(chip: Chip, values: Mapping[str, Any]) -> list[str]:
     """Throughput that is left, where it is less than asked for."""
-    asked = chip.mean_rate if isinstance(chip, ComputingChip) else 0.0
-    share = values["power/rate"] / asked if asked else np.ones(1)
+    share = values["power/rate"] / chip.mean_rate if chip.mean_rate else np.ones(1)
     if share.min() > UNTHROTTLED:
         return []
     return [f"throttled          to {100 * share.min():.3g} % of the rate asked for, {100 * share[-1]:.3g} % at the end"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from stack3d.chip.assemble import build_computer
@@ -37,6 +38,16 @@ class Chip:
     sources: tuple[HeatSource, ...]
     source_trace: PowerTrace | None = None
 
+    @property
+    def places(self) -> Sequence[tuple[str, Rectangle]]:
+        """Layer and box of every tile; of a chip without a workload none."""
+        return ()
+
+    @property
+    def mean_rate(self) -> float:
+        """Inferences per second, mean over the activity; of a chip without a workload 0. [1/s]"""
+        return 0.0
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ComputingChip(Chip):
@@ -60,6 +71,11 @@ class ComputingChip(Chip):
     def homes(self, component: str) -> list[tuple[str, Rectangle]]:
         """Layer and box that a component of each tile heats."""
         return [heated_place(self.stack, site, component, self.computer.design.periphery) for site in self.computer.places]
+
+    @property
+    def places(self) -> Sequence[tuple[str, Rectangle]]:
+        """Layer and box of every tile."""
+        return self.computer.places
 
     @property
     def mean_rate(self) -> float:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ ranges: Kept[Ranges] = Kept()
 
 def contents(*paths: str | None) -> tuple[str, ...]:
     """What is in files that are there, as digests; a model counts with the files of its weights."""
-    files = [Path(path) for path in paths if path and Path(path).is_file()]
+    files = [Path(path) for path in paths if path and isfile(path)]
     found = []
     for one in (one for path in files for one in (files_of(path) if path.suffix == ".onnx" else [path])):
         with one.open("rb") as file:

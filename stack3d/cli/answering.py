@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stack3d.cli.arguments import SOME, Memory, One, Overrides, Scenarios, app, fail, limit_memory, parsed
+from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import (
     EXIT_BAD_INPUT,
     EXIT_OTHER,
@@ -83,15 +84,27 @@ class _Ended:
     failed: int = 0
     missed: int = 0
     code: int = 0
+    verdict: int = 0
 
     def tell(self, report: Report) -> None:
         from stack3d.study import FAILED
 
+        if report.is_verdict:
+            self._tell_verdict(report)
+            return
         self.total += 1
         if report.status == FAILED:
             self._tell_failed(report)
         else:
             self._tell_done(report)
+
+    def _tell_verdict(self, report: Report) -> None:
+        self.verdict = self.verdict or report.exit_code
+        for line in report.lines:
+            if report.exit_code:
+                fail(f"{report.name}: {line}")
+            else:
+                typer.echo(f"{report.name}: {line}")
 
     def _tell_failed(self, report: Report) -> None:
         self.failed, self.code = self.failed + 1, report.exit_code
@@ -118,7 +131,9 @@ class _Ended:
         """Exit with a code of its own unless all is well."""
         if self.failed and self.total > 1:
             typer.echo(f"{self.total - self.failed} of {self.total} cases done, {self.failed} failed", err=True)
-            raise typer.Exit(EXIT_SOME_FAILED)
+            raise typer.Exit(self.verdict or EXIT_SOME_FAILED)
+        if self.verdict:
+            raise typer.Exit(self.verdict)
         if self.failed or self.missed:
             raise typer.Exit(self.code or EXIT_SOLVER)
 
@@ -230,8 +245,8 @@ def compare_placements(
             peaks = found[f"placement_{key}"]
             peak = float(peaks.sel(placement=name))
             less = float(peaks.sel(placement="spread")) - peak
-            row += f"{peak:>12.4f} K" + (f"{1e3 * less:>13.3f} mK" if abs(less) < 1 else f"{less:>14.3f} K")
-        typer.echo(f"{row}{float(found['placement_tile_mean'].sel(placement=name)):>14.4f} K")
+            row += f"{peak - ZERO_CELSIUS:>9.4f} degC" + (f"{1e3 * less:>13.3f} mK" if abs(less) < 1 else f"{less:>14.3f} K")
+        typer.echo(f"{row}{float(found['placement_tile_mean'].sel(placement=name)) - ZERO_CELSIUS:>11.4f} degC")
     if output is not None:
         found.to_netcdf(output)
 
@@ -246,12 +261,12 @@ def verify(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     case = decks.load(scenario, parsed(overrides))
     with case.located():
         result = compare(placed_chip(case.scenario))
-    note = "; k(T) frozen at 300 K" if result.is_frozen else ""
+    note = "; k(T) frozen at 26.85 degC" if result.is_frozen else ""
     typer.echo(f"{result.solver}; series truncated to {result.truncation:.1e} K{note}")
-    typer.echo(f"{'place':<28}{'computed [K]':>16}{'exact [K]':>16}{'error [K]':>14}{'of rise':>12}")
+    typer.echo(f"{'place':<28}{'computed [degC]':>16}{'exact [degC]':>16}{'error [K]':>14}{'of rise':>12}")
     for row in result.rows:
-        off = row.computed - row.exact
-        typer.echo(f"{row.name:<28}{row.computed:>16.6f}{row.exact:>16.6f}{off:>14.2e}{off / result.rise:>12.1e}")
+        off, (computed, exact) = row.computed - row.exact, (t - ZERO_CELSIUS for t in (row.computed, row.exact))
+        typer.echo(f"{row.name:<28}{computed:>16.6f}{exact:>16.6f}{off:>14.2e}{off / result.rise:>12.1e}")
     typer.echo(f"largest error {100 * result.worst:.4f} % of the rise of {result.rise:.4g} K")
 
 

@@ -51,6 +51,7 @@ class Case:
         """SHA-256 of what determines the outcome: resolved values and the files they name, not titles or sources."""
         left_out: dict[str, Any] = {
             "expect": True,
+            "optimise": True,
             "sweep": True,
             "title": True,
             "solver": {"mesh": {"builder": True}},

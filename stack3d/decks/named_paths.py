@@ -7,12 +7,13 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
 from stack3d import yamlfile
 from stack3d.decks.mistakes import dotted
-from stack3d.errors import DeckError, Problem
+from stack3d.errors import DeckError, Problem, brief
 from stack3d.yamlfile import FileLine, Mapping
 
 SET = "--set"
@@ -25,6 +26,10 @@ FILES = (
     ("power", "trace", "file"),
 )
 """Keys that name a file whose content belongs to the case; a relative name counts from the deck that it stands in."""
+
+
+MOST_SHOWN = 250
+"""Letters of a path that a message repeats whole."""
 
 
 def named_files(tree: Any) -> Iterator[tuple[tuple[str, ...], Any, str]]:
@@ -42,7 +47,7 @@ def anchor(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> None:
     for _, node, last in named_files(tree):
         place, path = node.places[last], Path(node[last])
         beside = folder_of(place) / path
-        is_here = place[0].startswith(SET) and not beside.exists()
+        is_here = place[0].startswith(SET) and not isfile(beside)
         node[last] = str((path if is_here else beside).resolve())
 
 
@@ -54,7 +59,8 @@ def check(tree: Mapping) -> list[Problem]:
         try:
             digest = file_digest(Path(file))
         except DeckError as error:
-            problems.append(Problem(dotted(path), f"{file} {error.problems[0].message}", *place))
+            shown = file if len(file) <= MOST_SHOWN else brief(file)
+            problems.append(Problem(dotted(path), f"{shown} {error.problems[0].message}", *place))
             continue
         stated = node.get("sha256")
         if stated and last == "file" and digest != stated:
@@ -85,7 +91,7 @@ def _digest_beside(model: Path) -> str:
         low, high = [*match[1], 0][:2]
         name = content[match.end() : match.end() + (low & 0x7F) + 128 * high]
         target = (folder / name.decode(errors="replace")).resolve()
-        if target.is_relative_to(folder) and target.is_file():
+        if target.is_relative_to(folder) and isfile(target):
             found.add(target)
     return "".join(file_digest(p) for p in sorted(found))
 

@@ -238,6 +238,14 @@ _BY_HAND: FileLine = (SET, None)
 """Place of what was set on the command line."""
 
 
+def overridden(tree: Mapping, path: Path | None, overrides: Iterable[tuple[str, Any]]) -> Mapping:
+    """A copy of a scenario as written, with dotted keys set; raises DeckError."""
+    resolver = Resolver(yamlfile.copy_of(tree), path)
+    for key, value in overrides:
+        resolver.override(key, value)
+    return resolver.tree
+
+
 def _index(node: Any, part: str, key: str, above: list[str]) -> Any:
     """Where a part of a dotted key stands below `node`: itself in a mapping, an index in a list."""
     if isinstance(node, Mapping):

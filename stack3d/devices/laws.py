@@ -12,8 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from stack3d.constants import BOLTZMANN as BOLTZMANN
+from stack3d.constants import ZERO_CELSIUS
+from stack3d.devices.law_answers import POSITIVE, SHARE, UNBOUNDED, drawn, lasting, logarithms, of_cells
 from stack3d.errors import RangeError, ValidityWarning
 from stack3d.registry import Registry
+from stack3d.schema import celsius
 from stack3d.schema.base import DeckModel, Fraction
 from stack3d.schema.device import DeviceDeck, ValidityDeck
 
@@ -65,7 +68,7 @@ def check_exposure(valid: ValidityDeck, temperature: ArrayLike, age: ArrayLike, 
     hottest, oldest = float(np.asarray(temperature).max()), float(np.asarray(age).max())
     slack = 1 - 1e-6
     if not any(oldest * slack <= time and hottest * slack <= kelvin for time, kelvin in valid.exposures_fitted):
-        measured = ", ".join(f"{time:.4g} s at {kelvin:.5g} K" for time, kelvin in valid.exposures_fitted)
+        measured = ", ".join(f"{time:.4g} s at {celsius(kelvin)}" for time, kelvin in valid.exposures_fitted)
         warnings.warn(
             f"{where}: leaves the times and temperatures of its measurements ({measured}); extrapolating",
             ValidityWarning,
@@ -91,7 +94,8 @@ def check_range(
     allowed = getattr(valid, f"{quantity}_allowed")
     if fitted is None and allowed is None:
         return
-    unit = {"temperature": "K", "time": "s", "conductance": "S"}[quantity]
+    unit = {"temperature": "degC", "time": "s", "conductance": "S"}[quantity]
+    off = ZERO_CELSIUS if quantity == "temperature" else 0.0
     values = np.asarray(value)
     if not values.size:
         return
@@ -102,13 +106,13 @@ def check_range(
         outside = (values < allowed[0] * (1 - slack)) | (values > allowed[1] * (1 + slack))
         first = tuple(int(i) for i in np.argwhere(outside)[0])
         raise RangeError(
-            f"{where}: {quantity}{list(first) if first else ''} = {float(values[first]):.6g} {unit} "
-            f"lies outside the allowed range [{allowed[0]:.6g}, {allowed[1]:.6g}] {unit}"
+            f"{where}: {quantity}{list(first) if first else ''} = {float(values[first]) - off:.6g} {unit} "
+            f"lies outside the allowed range [{allowed[0] - off:.6g}, {allowed[1] - off:.6g}] {unit}"
         )
     if fitted is not None and (low < fitted[0] * (1 - slack) or high > fitted[1] * (1 + slack)):
         # no value in the text: one warning per law and range, not one per temperature
         warnings.warn(
-            f"{where}: {quantity} leaves the fitted range [{fitted[0]:.6g}, {fitted[1]:.6g}] {unit}; extrapolating",
+            f"{where}: {quantity} leaves the fitted range [{fitted[0] - off:.6g}, {fitted[1] - off:.6g}] {unit}; extrapolating",
             ValidityWarning,
             stacklevel=3,
         )
@@ -365,19 +369,46 @@ class TruncationLaw(Law):
         """
 
 
-PROGRAMMING: Registry[type[ProgrammingLaw]] = Registry("programming")
-RELAXATION: Registry[type[RelaxationLaw]] = Registry("relaxation")
-SPREAD: Registry[type[SpreadLaw]] = Registry("spread")
-RETENTION: Registry[type[RetentionLaw]] = Registry("retention")
-CRYSTALLISATION: Registry[type[CrystallisationLaw]] = Registry("crystallisation")
-TEMPERATURE_DEPENDENCE: Registry[type[TemperatureDependence]] = Registry("temperature dependence")
-READ_NOISE: Registry[type[ReadNoiseLaw]] = Registry("read noise")
-READ_DISTURB: Registry[type[ReadDisturbLaw]] = Registry("read disturb")
-ENDURANCE: Registry[type[EnduranceLaw]] = Registry("endurance")
-WINDOW_CLOSURE: Registry[type[WindowClosureLaw]] = Registry("window closure")
-FAULTS: Registry[type[FaultLaw]] = Registry("faults")
-SELF_HEATING: Registry[type[SelfHeatingLaw]] = Registry("self heating")
-TRUNCATION: Registry[type[TruncationLaw]] = Registry("truncation")
+PROGRAMMING: Registry[type[ProgrammingLaw]] = Registry(
+    "programming", ProgrammingLaw, {"error": of_cells(UNBOUNDED, POSITIVE), "draw": drawn(), "pulses": of_cells(POSITIVE)}
+)
+RELAXATION: Registry[type[RelaxationLaw]] = Registry(
+    "relaxation",
+    RelaxationLaw,
+    {
+        "barrier": of_cells(UNBOUNDED),
+        "rate": of_cells(POSITIVE),
+        "shift": of_cells(UNBOUNDED, POSITIVE),
+        "move": of_cells(UNBOUNDED, UNBOUNDED, POSITIVE),
+    },
+)
+SPREAD: Registry[type[SpreadLaw]] = Registry("spread", SpreadLaw, {"rate": of_cells(POSITIVE), "sd": of_cells(POSITIVE)})
+RETENTION: Registry[type[RetentionLaw]] = Registry(
+    "retention",
+    RetentionLaw,
+    {"frozen": of_cells(UNBOUNDED), "rate": of_cells(POSITIVE), "conductance": of_cells(POSITIVE)},
+)
+CRYSTALLISATION: Registry[type[CrystallisationLaw]] = Registry(
+    "crystallisation", CrystallisationLaw, {"rate": of_cells(POSITIVE), "conductance": of_cells(POSITIVE)}
+)
+TEMPERATURE_DEPENDENCE: Registry[type[TemperatureDependence]] = Registry(
+    "temperature dependence", TemperatureDependence, {"factor": of_cells(POSITIVE)}
+)
+READ_NOISE: Registry[type[ReadNoiseLaw]] = Registry("read noise", ReadNoiseLaw, {"sd": of_cells(POSITIVE)})
+READ_DISTURB: Registry[type[ReadDisturbLaw]] = Registry("read disturb", ReadDisturbLaw, {"remaining": of_cells(POSITIVE)})
+ENDURANCE: Registry[type[EnduranceLaw]] = Registry(
+    "endurance", EnduranceLaw, {"cycles": lasting, "life": drawn(0.0), "log_survival": logarithms}
+)
+WINDOW_CLOSURE: Registry[type[WindowClosureLaw]] = Registry(
+    "window closure", WindowClosureLaw, {"window": of_cells(POSITIVE, POSITIVE)}
+)
+FAULTS: Registry[type[FaultLaw]] = Registry("faults", FaultLaw, {"stuck": drawn(0, 2)})
+SELF_HEATING: Registry[type[SelfHeatingLaw]] = Registry(
+    "self heating",
+    SelfHeatingLaw,
+    {"rise": of_cells(UNBOUNDED), "reached": of_cells(SHARE), "beside": of_cells(SHARE)},
+)
+TRUNCATION: Registry[type[TruncationLaw]] = Registry("truncation", TruncationLaw, {"bound": of_cells(POSITIVE)})
 
 MECHANISMS: dict[str, Registry[Any]] = {
     r.kind.replace(" ", "_"): r

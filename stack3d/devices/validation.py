@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stack3d.constants import BOLTZMANN
+from stack3d.constants import BOLTZMANN, ZERO_CELSIUS
 from stack3d.devices import fits, foundry
 from stack3d.devices.build import build_device, load_device
 from stack3d.devices.endurance import GradualClosure
@@ -75,7 +75,8 @@ def _foundries() -> list[Claim]:
         misses = np.abs(given.misses(foundry.predicted(relaxation, loss, device.device, given, width=width)))
         for temperature, time in given.conditions:
             part = misses[given.at(temperature, time)]
-            what = f"foundry {technology}, {time:g} s at {temperature - 273.15:.0f} degC, share of {part.size} statistics held"
+            bake = f"foundry {technology}, {time:g} s at {temperature - ZERO_CELSIUS:.0f} degC"
+            what = f"{bake}, share of {part.size} statistics held"
             share = float(np.mean(part <= 1))
             rows.append(Claim("F", what, 1.0, share, 0.25, "each within 5 % + 0.5 uS, 15 %, 20 % or 2 uS"))
         basis = "nine of ten statistics"
@@ -87,13 +88,13 @@ def _gap_growth() -> list[Claim]:
     """V1: constants and zero of temperature as the source rounded them."""
     rows = []
     for celsius, published in ((93.43, 0.013721), (99.49, 0.029421)):
-        kelvin = np.asarray(celsius + 273.15)
+        kelvin = np.asarray(celsius + ZERO_CELSIUS)
         ratio = math.expm1(float(gap_growth_rate(kelvin, boltzmann=ROUNDED_BOLTZMANN)) * TEN_YEARS)
         rows.append(
             Claim("V1", f"gap growth, R/R0 - 1 after 10 y at {celsius} degC", published, ratio, 1e-4, "absolute", False)
         )
     for celsius in (40.45, 40.66):
-        kelvin = np.asarray(celsius + 273.15)
+        kelvin = np.asarray(celsius + ZERO_CELSIUS)
         ratio = math.expm1(float(gap_growth_rate(kelvin, boltzmann=ROUNDED_BOLTZMANN)) * TEN_YEARS)
         rows.append(
             Claim(
@@ -126,7 +127,7 @@ def _bakes() -> list[Claim]:
         rows += [Claim(id_, n, p, v, e, basis) for n, p, v, e in zip(names, parameters, values, ours.errors)]
     log_attempt, energy, shape = HFOX
     for celsius, growth, tolerance in ((55, 1.005, 0.001), (85, 1.11, 0.01), (105, 1.87, 0.06)):
-        x = TEN_YEARS / math.exp(log_attempt + energy / (BOLTZMANN * (celsius + 273.15)))
+        x = TEN_YEARS / math.exp(log_attempt + energy / (BOLTZMANN * (celsius + ZERO_CELSIUS)))
         what = f"HfOx extrapolated, R/R0 after 10 y at {celsius} degC, published parameters"
         rows.append(Claim("V2", what, growth, math.exp(x**shape), tolerance, "rounding of the parameters", False))
     return rows

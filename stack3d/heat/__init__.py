@@ -1,13 +1,14 @@
 """How hot it is: meshes, conditions, the fixed point with power, placing, time, error estimates."""
 
 from stack3d.heat.climate import RATE_TOLERANCE, Climate, RateLaw, grouped, mean_rates, quadrature
-from stack3d.heat.limits import Runaway, check_limits, located, warn_of_limits
+from stack3d.heat.limits import check_limits, warn_of_limits
 from stack3d.heat.loads.boundaries import channel_runs, film_laws, outer_faces, surroundings
 from stack3d.heat.loads.energy import (
     add_energy,
     add_power,
     calibration,
     energy_per_inference,
+    least_time,
     total_power,
     upkeep_energy,
     verify_energies,
@@ -19,6 +20,7 @@ from stack3d.heat.meshing.judging import HOW, Answers, Judged, compared, means_i
 from stack3d.heat.outputs import HeatOutput, thermal_values
 from stack3d.heat.settling import settle
 from stack3d.heat.solvers import Backends, make_backend
+from stack3d.heat.too_hot import FIELD_IS_GIVEN, Runaway, located
 
 __all__ = [
     "Answers",
@@ -26,6 +28,7 @@ __all__ = [
     "Backends",
     "Bricks",
     "Climate",
+    "FIELD_IS_GIVEN",
     "HOW",
     "Heat",
     "HeatOutput",
@@ -46,6 +49,7 @@ __all__ = [
     "grouped",
     "heat_sources",
     "kind_of",
+    "least_time",
     "located",
     "make_backend",
     "mean_rates",

@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from stack3d.chip import ComputingChip
-from stack3d.errors import RangeError, SolverError, ValidityWarning
+from stack3d.errors import RangeError, SolverError, ThermalRunawayError, ValidityWarning
 from stack3d.fixed_points import Pass, Until, fixed_point
-from stack3d.heat.limits import RUNAWAY_TEMPERATURE, Runaway, located
 from stack3d.heat.loads import (
     LEAKAGE_ITERATIONS,
     Heat,
@@ -21,9 +20,9 @@ from stack3d.heat.loads import (
     leakage_power,
     periphery_means,
     tile_field,
-    total_power,
     upkeep_power,
 )
+from stack3d.heat.too_hot import FIELD_IS_GIVEN, RUNAWAY_TEMPERATURE, Runaway, explained, located, standing_too_hot
 from stack3d.layout import Floats
 from stack3d.thermal import ThermalBackend
 
@@ -76,7 +75,7 @@ def settle(
         return full
     idle = _fixed_point(chip, backend, conductances_at, start, limits, write_power, leaking, 0.0, upkeep)
     if peak(idle) >= limits.hottest:
-        text = f"throttling: the idle chip is at {peak(idle):.1f} K already, above the limit of {limits.hottest:.1f} K"
+        text = standing_too_hot(chip, idle.field + above(0.0), idle, limits.hottest)
         warnings.warn(ValidityWarning(text), stacklevel=2)
         return idle
     low, high = idle, full
@@ -91,12 +90,11 @@ def settle(
 
 
 class _HeatTrial(NamedTuple):
-    """What an iteration begins with: temperature of tiles and periphery, a field to begin at, heat so far, its number."""
+    """What an iteration begins with: temperature of tiles and periphery, the heat of the one before, its number."""
 
     field: Floats
     periphery: Floats
-    guess: Floats | None
-    watts: float
+    before: Heat | None
     iteration: int
 
 
@@ -118,30 +116,36 @@ def _fixed_point(
     runaway = Runaway()
 
     def once(trial: _HeatTrial) -> Pass[_HeatTrial, Heat]:
-        field, periphery, guess, watts, iteration = trial
+        field, periphery, before, iteration = trial
         try:
             activities = tuple(computer.activities(conductances_at(field)))
         except RangeError as error:  # power or leakage has left the temperatures of the device laws
-            runaway.conclude(field)
-            raise located(error, chip, field, watts) from None
+            runs_away(lambda: runaway.conclude(field), field, before)
+            raise located(error, chip, field, before) from None
         energies = computer.energies(activities)
         powers = {name: rate * energy for name, energy in energies.items()}
         powers["calibration"] = upkeep_power(chip, energies, upkeep)
         powers["write"] = np.array(np.broadcast_to(write_power, (len(computer.tiles),)), dtype=float)
         powers["leakage"] = leakage_power(chip, periphery) * awake * leaking
+        guess = None if before is None else before.solution.field.values
         solution = backend.solve(heat_sources(chip, powers, rate), guess=guess)
         new = tile_field(chip, solution, subgrid)
         warmed = periphery_means(chip, solution)
-        if iteration == 1 and new.max() > RUNAWAY_TEMPERATURE:
-            raise SolverError(
-                f"{solution.heat_in:.4g} W heat the chip to {new.max():.0f} K before any leakage grows: lower power.sources or"
-                f" workload.rate, {'write less often, ' if powers['write'].any() else ''}or cool better"
-            )
         change = float(np.abs(new - field).max())
-        runaway.check(periphery, warmed)
         heat = Heat(solution, new, powers, rate, iteration, change, activities, upkeep)
-        return Pass(heat, change, _HeatTrial(new, warmed, solution.field.values, solution.heat_in, iteration + 1))
+        if not limits.is_once:
+            if iteration == 1 and max(new.max(), warmed.max()) > RUNAWAY_TEMPERATURE:
+                text = f"the chip is too hot before any leakage grows: {explained(chip, new, heat)}; {FIELD_IS_GIVEN}"
+                raise SolverError(text)
+            runs_away(lambda: runaway.check(periphery, warmed), new, heat)
+        return Pass(heat, change, _HeatTrial(new, warmed, heat, iteration + 1))
 
-    first = _HeatTrial(start, start.mean(axis=(1, 2)), None, total_power(chip.sources), 1)
-    until = Until(limits.tolerance, limits.iterations)
+    def runs_away(look: Callable[[], None], field: Floats, heat: Heat | None) -> None:
+        try:
+            look()
+        except ThermalRunawayError as error:
+            raise ThermalRunawayError(f"{error}: {explained(chip, field, heat)}") from None
+
+    first = _HeatTrial(start, start.mean(axis=(1, 2)), None, 1)
+    until = Until(np.inf, 1) if limits.is_once else Until(limits.tolerance, limits.iterations)
     return fixed_point(first, once, until, what="temperature, leakage and conductance", unit="K").answer

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stack3d.fields import Output, nothing, outputs, registered, sums, together
 from stack3d.heat import add_energy
-from stack3d.layout import Floats
 from stack3d.life.histogram import errors_by_tier, histogram, histogram_edges
 from stack3d.life.history import History
 from stack3d.life.moment import Moment
@@ -17,7 +19,7 @@ from stack3d.record import Record
 class LifeOutput(Output):
     """An output variable of another package that the life of chips tells; see `fields.outputs`."""
 
-    def carried(self, moment: Moment) -> Mapping[str, Floats]:
+    def carried(self, moment: Moment) -> Mapping[str, NDArray[np.float64]]:
         """What it adds up from epoch to epoch, by names of its own; kept in ``life.totals.others`` and so in the checkpoint."""
         return {}
 

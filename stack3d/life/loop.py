@@ -25,6 +25,7 @@ from stack3d.life.periods import Curve, read_between
 from stack3d.life.start import epoch_times, first_heat, fresh_life, limits_of, present
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record, over_time
+from stack3d.schema import celsius
 from stack3d.thermal import ThermalBackend, ThermalSolution
 
 SWINGS = Until(0, 8)
@@ -152,7 +153,7 @@ class Loop:
         The writes, calibrations and trainings that heat are those that are billed. One way, the temperature is that of the
         first heat, whatever they add to it.
         """
-        first = _EpochTrial(self._elapsed(life, epoch, end, climate_of(field, swing)), field, swing)
+        first = _EpochTrial(self._elapsed(life, epoch, end, climate_of(field, swing), self.first), field, swing)
 
         def once(trial: _EpochTrial) -> Pass[_EpochTrial, tuple[Heat, Swing | None, Life]]:
             guess, field, before = trial
@@ -161,7 +162,7 @@ class Loop:
             if self.periodic is not None:
                 with self.clock("heat"):
                     swing = self.periodic.swing(state, before)
-            after = self._elapsed(life, epoch, end, climate_of(state.field, swing))
+            after = self._elapsed(life, epoch, end, climate_of(state.field, swing), state)
             is_billed = np.allclose(after.bill.tile_energy, guess.bill.tile_energy, rtol=1e-12, atol=0.0)
             is_billed &= after.bill.upkeep.is_close(guess.bill.upkeep)
             moving = (swing is not before) + (not is_billed)
@@ -186,12 +187,15 @@ class Loop:
             return peaks
         return np.asarray(np.maximum(peaks, self.periodic.layer_peaks(state.solution, swing)))
 
-    def _elapsed(self, life: Life, epoch: int, end: float, climate: Climate) -> Life:
+    def _aged(self, life: Life, epoch: int, end: float, climate: Climate) -> Life:
+        with self.clock("age"):
+            return elapse(life, end, climate, self.plan, epoch)
+
+    def _elapsed(self, life: Life, epoch: int, end: float, climate: Climate, heat: Heat) -> Life:
         try:
-            with self.clock("age"):
-                return elapse(life, end, climate, self.plan, epoch)
+            return self._aged(life, epoch, end, climate)
         except RangeError as error:
-            raise located(error, self.chip, climate.levels.max(axis=0), self.first.solution.heat_in) from None
+            raise located(error, self.chip, climate.levels.max(axis=0), heat) from None
 
     def _settled(
         self,
@@ -206,7 +210,7 @@ class Loop:
 
         def conductances(trial: NDArray[np.float64]) -> dict[str, Any]:
             climate = climate_of(trial, swing)
-            later = guess if trial is field else self._elapsed(life, epoch, end, climate)
+            later = guess if trial is field else self._aged(life, epoch, end, climate)
             with self.clock("age"):
                 before, after = life.conductances(climate), later.conductances(climate)
                 return {name: 0.5 * (before[name] + after[name]) for name in before}
@@ -263,7 +267,7 @@ class Loop:
             len(self.times),
             len(self.times) + ahead,
             accuracy=f"{moment.reading.accuracy.mean():.4f}",
-            peak=f"{moment.heat.field.max():.1f} K",
+            peak=celsius(float(moment.heat.field.max())),
             iterations=moment.heat.iterations,
         )
 

@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d.chip import Computer, ComputingChip
 from stack3d.heat import Climate, Heat, energy_per_inference, upkeep_energy
 from stack3d.heat.time import Swing, climate_of
-from stack3d.layout import Floats
 from stack3d.life.chips import Life, Reading, Totals
 
 ANCHOR = 298.15
@@ -41,7 +41,7 @@ class Moment:
     heat: Heat
     swing: Swing | None
     reading: Reading
-    peaks: Floats
+    peaks: NDArray[np.float64]
 
     @property
     def chip(self) -> ComputingChip:
@@ -68,7 +68,7 @@ class Moment:
         """Energy of one inference, all that the chip draws included; see `energy_per_inference`. [J]"""
         return sum(energy_per_inference(self.chip, self.heat, self.write_power).values())
 
-    def equivalent_time(self) -> Floats:
+    def equivalent_time(self) -> NDArray[np.float64]:
         """Time at `ANCHOR` that ages the retention of each tier as much as the epoch did, shape (tiers,). [s]"""
         tiers = np.array([self.heat.solution.field.layer_mean(name) for name in self.before.tiers])
         levels = tiers[None] if self.swing is None else tiers + self.swing.tiers

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stack3d.chip import TODAY, ComputingChip
 from stack3d.constants import YEAR
 from stack3d.errors import RangeError, SolverError, ThermalRunawayError, ValidityWarning
-from stack3d.heat import Heat, Limits, Upkeep, add_power, settle, thermal_values
+from stack3d.heat import FIELD_IS_GIVEN, Heat, Limits, Upkeep, add_power, settle, thermal_values
 from stack3d.heat.time import Swing, climate_of, leaking_of
 from stack3d.life.chips import Bill, Life, Policy, Population, Totals
 from stack3d.record import Record
@@ -95,8 +95,8 @@ def first_heat(
             raise
         programmed = chip.computer.design.lifetime.programming_temperature
         text = f"these temperatures are of the power at {celsius(programmed)}, before leakage and cells follow them"
-        warnings.warn(ValidityWarning(f"{error}; {text}"), stacklevel=2)
-        return settled(replace(limits, hottest=None, iterations=1, tolerance=np.inf), programmed)
+        warnings.warn(ValidityWarning(f"{str(error).removesuffix(f'; {FIELD_IS_GIVEN}')}; {text}"), stacklevel=2)
+        return settled(replace(limits, hottest=None, is_once=True), programmed)
 
 
 def present(chip: ComputingChip, state: Heat) -> Record:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import ArrayError, DeckError
 from stack3d.layout import Floats
 from stack3d.mvm.shape_checks import check_finite
@@ -51,7 +52,8 @@ class Wires:
         """
         factor = 1.0 + self.temperature_coefficient * (temperature - self.reference_temperature)
         if not factor > 0.0:
-            raise DeckError(f"wires at {temperature} K would have {factor:.3g} times their resistance; must be above zero")
+            where = f"wires at {temperature - ZERO_CELSIUS:.4g} degC"
+            raise DeckError(f"{where} would have {factor:.3g} times their resistance; must be above zero")
         return replace(
             self, r_word_line=self.r_word_line * factor, r_bit_line=self.r_bit_line * factor, reference_temperature=temperature,
             temperature_coefficient=self.temperature_coefficient / factor,

@@ -13,6 +13,7 @@ from stack3d.report.cases import chart, possible
 from stack3d.report.chart import Figure
 from stack3d.report.facts import Facts
 from stack3d.results import resolved_yaml
+from stack3d.schema import celsius
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,7 +34,10 @@ def scenario_html(case: Case) -> str:
     facts = Facts(xr.DataTree(xr.Dataset(attrs={"scenario": case.name, "resolved_scenario": resolved_yaml(case)})))
     rows = [
         ("geometry", f"{given.geometry.name}: {len(facts.stack.layers)} layers, {facts.stack.n_tiers} tiers"),
-        ("cooling", f"top {given.cooling.top.name}, bottom {given.cooling.bottom.name}, ambient {given.cooling.ambient:.2f} K"),
+        (
+            "cooling",
+            f"top {given.cooling.top.name}, bottom {given.cooling.bottom.name}, ambient {celsius(given.cooling.ambient)}",
+        ),
     ]
     if given.workload is not None:
         rows.append(("workload", f"{given.workload.network.name} at {given.workload.rate:g} inferences per second"))

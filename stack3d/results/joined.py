@@ -243,7 +243,33 @@ def join(folder: Path) -> xr.DataTree:
     union = Union(contents)
     names = merged([list(dict.fromkeys(group for group, _ in content.variables)) for content in contents])
     groups = {f"/{name}": _group(contents, name, union, study) for name in names}
+    if "decided" in manifest:
+        groups["/optimise"] = _decided(manifest["decided"], dimensions[0]["name"])
     return xr.DataTree.from_dict({"/": root, **{name: group for name, group in groups.items() if group is not None}})
+
+
+def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
+    """What a search has found, along its cases."""
+    import xarray as xr
+
+    goals, limits, cases = found["goals"], found["limits"], found["cases"]
+    columns = {"value": ("goal", "values", len(goals)), "missed": ("condition", "missed", len(limits))}
+    data: dict[str, Any] = {
+        name: ((case, dim), np.array([c[key] or [np.nan] * n for c in cases]).reshape(len(cases), n))
+        for name, (dim, key, n) in columns.items()
+    }
+    data |= {name: (case, np.array([int(c[name]) for c in cases])) for name in ("feasible", "front", "chosen")}
+    coordinates = {
+        "goal": [g["text"] for g in goals],
+        "goal_unit": ("goal", [g["unit"] for g in goals]),
+        "goal_minimised": ("goal", [int(g["minimise"]) for g in goals]),
+        "condition": np.array([x["text"] for x in limits], dtype=str),
+        "condition_unit": ("condition", np.array([x["unit"] for x in limits], dtype=str)),
+    }
+    out = xr.Dataset(data, coordinates, {"verdict": "\n".join(found["verdict"]), "chosen_deck": found["deck"]})
+    for name, (unit, meaning) in fields.DECIDED.items():
+        out[name].attrs.update(units=unit, long_name=meaning)
+    return out
 
 
 def _swept(dimensions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -21,9 +21,10 @@ from pydantic import (
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from stack3d import units
-from stack3d.errors import Stack3dError
-from stack3d.materials import REFERENCE
-from stack3d.registry import Registry
+from stack3d.constants import ZERO_CELSIUS
+from stack3d.errors import AnswerError, Stack3dError, brief
+from stack3d.materials import REFERENCE, Floats
+from stack3d.registry import Registry, is_outside
 from stack3d.schema.base import DeckModel, Number, Temperature, bare, names_of, quantity_schema, sourced
 from stack3d.schema.usual_words import did_you_mean
 
@@ -101,15 +102,30 @@ class MaterialLaw(DeckModel):
         if self.value is None and not self.absolute:
             raise ValueError("wants the value at 300 K")
         low, high = self.limits
-        probes = np.linspace(low, high, 201) if np.isfinite(high) else np.array([REFERENCE])
+        probes = np.linspace(low, high, 201) if np.isfinite(high) else np.geomspace(max(low, 200.0), max(1000.0, 2 * low), 201)
         if probes[0] <= 0:
             probes = probes[1:]
         with np.errstate(all="ignore"):
             values = np.broadcast_to(self.shape(probes), probes.shape)
+            alone = float(self.shape(probes[-1:].reshape(())))
         if not (np.isfinite(values).all() and (values > 0).all()):
             at = float(probes[np.flatnonzero(~(np.isfinite(values) & (values > 0)))[0]])
             raise ValueError(f"is not positive at {celsius(at)}, inside its valid range")
+        if not np.isclose(alone, values[-1], rtol=1e-9):
+            raise ValueError(f"gives another value at {celsius(float(probes[-1]))} alone than among other temperatures")
+        self._check_primitive(probes)
         return self
+
+    def _check_primitive(self, probes: Floats) -> None:
+        """Raise ValueError where an integral of its own is not that of the law."""
+        if type(self).primitive is MaterialLaw.primitive or not is_outside(type(self).primitive):
+            return
+        for at in (float(probes[0]), float(probes[-1])):
+            fine = np.linspace(REFERENCE, at, 2001)
+            wanted, found = float(np.trapezoid(self.shape(fine), fine)), float(self.primitive(np.array(at)))
+            if not abs(found - wanted) <= 1e-3 * abs(wanted) + 1e-9:
+                text = f"primitive gives {found:.6g} at {celsius(at)}, the integral of shape from 300 K is {wanted:.6g}"
+                raise ValueError(text)
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -135,7 +151,19 @@ class MaterialLaw(DeckModel):
 
     def factor(self, temperature: Any) -> Any:
         """Property over its value at 300 K, for temperatures [K] of any shape or for a UFL expression. [-]"""
-        return self.shape(self._within(temperature)) / self._at_reference
+        return self._sound(temperature, self.shape(self._within(temperature))) / self._at_reference
+
+    def _sound(self, temperature: Any, value: Any) -> Any:
+        """The value, where it is above zero; raises AnswerError for a law of another package that is not, at a temperature."""
+        if not is_outside(type(self)) or not isinstance(temperature, np.ndarray) or not temperature.size:
+            return value
+        values = np.asarray(value)
+        if values.min() > 0:
+            return value
+        bad = ~(np.broadcast_to(values, temperature.shape) > 0)
+        at, found = temperature[bad][0], np.broadcast_to(values, temperature.shape)[bad][0]
+        text = f"gives {found:.6g} at {celsius(float(at))}; wanted more than zero, or a range that leaves it out"
+        raise AnswerError(f"{material_laws.told(type(self))} {text}")
 
     def integral(self, temperature: Any) -> Any:
         """Integral of `factor` from 300 K: stored heat over the capacity at 300 K. [K]"""
@@ -146,7 +174,18 @@ class MaterialLaw(DeckModel):
         return inside / self._at_reference
 
 
-material_laws: Registry[type[MaterialLaw]] = Registry("material law")
+def _alike(given: tuple[Any, ...], found: Any) -> str | None:
+    """What keeps values from being one for each temperature, or for all of them; expressions of UFL go unseen."""
+    if not isinstance(given[0], np.ndarray):
+        return None
+    values = np.asarray(found)
+    if values.dtype.kind not in "iuf":
+        return f"{brief(found)}; wanted real numbers"
+    shape = given[0].shape
+    return None if values.shape in ((), shape) else f"an array of shape {values.shape} for temperatures of shape {shape}"
+
+
+material_laws: Registry[type[MaterialLaw]] = Registry("material law", MaterialLaw, {"shape": _alike, "primitive": _alike})
 """By the word under ``law``; other packages announce theirs in the entry-point group ``stack3d.material_law``."""
 
 
@@ -296,7 +335,7 @@ def _resistivity_of_silicon(temperature: Any) -> Any:
 
 def celsius(kelvin: float) -> str:
     """A temperature as messages say it."""
-    return f"{kelvin - 273.15:.4g} degC"
+    return f"{kelvin - ZERO_CELSIUS:.4g} degC"
 
 
 def is_law(value: Any) -> bool:

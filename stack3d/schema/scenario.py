@@ -18,6 +18,7 @@ from stack3d.schema.geometry import GeometryDeck, Name
 from stack3d.schema.life import HybridTiersDeck, LifetimeDeck, MonteCarloDeck
 from stack3d.schema.mvm import MvmDeck
 from stack3d.schema.numerics import ImpedanceDeck, SolverDeck, TransientDeck
+from stack3d.schema.optimise import OptimiseDeck
 from stack3d.schema.physics import PhysicsDeck
 from stack3d.schema.sweep import SweepDeck
 from stack3d.schema.workload import PowerMapDeck, WorkloadDeck
@@ -41,7 +42,7 @@ class MapsDeck(DeckModel):
 
 
 class Scenario(DeckModel):
-    """One case, or a study when `sweep` is given."""
+    """One case, or a study when `sweep` or `optimise` is given."""
 
     scenario: Name
     """Name of the case, and of its results folder."""
@@ -73,6 +74,8 @@ class Scenario(DeckModel):
     """Boxes [nx, ny] of the temperature map of each tier."""
     sweep: SweepDeck = SweepDeck()
     """Dotted key → values, every combination a case; and other ways to vary keys."""
+    optimise: OptimiseDeck | None = None
+    """A search for the best designs, in place of a sweep."""
     expect: dict[str, str] = {}
     """Output variable → range it must lie in, as '[300, 400] K'."""
 

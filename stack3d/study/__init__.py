@@ -2,9 +2,13 @@
 
 from stack3d.study.checks import checked
 from stack3d.study.job import DONE, FAILED, SKIPPED, Job, Report
-from stack3d.study.plan import Found, Plan, plan
+from stack3d.study.optimising import Optimisation, plan
+from stack3d.study.plan import Found, Plan
 from stack3d.study.ranks import Ranks
 from stack3d.study.runner import run
 from stack3d.study.search import Search, Steps
 
-__all__ = ["DONE", "FAILED", "SKIPPED", "Found", "Job", "Plan", "Ranks", "Report", "Search", "Steps", "checked", "plan", "run"]
+__all__ = [
+    "DONE", "FAILED", "SKIPPED", "Found", "Job", "Optimisation", "Plan", "Ranks", "Report", "Search", "Steps", "checked",
+    "plan", "run",
+]  # fmt: skip

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
+from math import inf
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from stack3d.case.duration import warning_of
 from stack3d.decks import Case, named_paths
 from stack3d.errors import DeckError
 from stack3d.study.expect import mistakes
+from stack3d.study.optimising import Optimisation, deck_of
 from stack3d.study.plan import StudyDraft
 from stack3d.study.points import KeyValue, Point
 from stack3d.yamltree import WATCHED
@@ -63,7 +66,9 @@ def checked(path: str | Path, overrides: Sequence[KeyValue] = (), *, every: bool
         Per case; of a study with more than `MOST_VALUES`, per mistake, and at the end one line on what was checked.
     """
     try:
-        yield from _checked(StudyDraft(path, overrides), every)
+        draft = StudyDraft(path, overrides)
+        deck = deck_of(draft)
+        yield from _checked(draft, every) if deck is None else _searched(Optimisation(path, deck, overrides))
     except DeckError as error:
         yield Checked(str(path), error)
 
@@ -93,6 +98,20 @@ def _checked(draft: StudyDraft, every: bool) -> Iterator[Checked]:
         yield Checked(f"{draft.name}: {len(draft.points)} cases, {n} of them in full; --all and a run check every case")
 
 
+def _searched(search: Optimisation) -> Iterator[Checked]:
+    """Mistakes of designs that show every value, each told once; else one line on what was checked."""
+    told: set[str] = set()
+    points = [point for point in search.shown() if point.dropped is None]
+    for point in points:
+        error, _ = _mistakes(search.draft, point)
+        if error is not None and str(error) not in told:
+            told.add(str(error))
+            yield Checked(f"{search.name} [{point.text}]", error)
+    if not told:
+        n = f"{search.space.size:.0f}" if search.space.size < inf else "any number of"
+        yield Checked(f"{search.name}: a search among {n} designs, {len(points)} of them checked, that show every value")
+
+
 def _weight(draft: StudyDraft) -> int:
     """Values of the first case that is not dropped, decks spelled out, its files counted."""
     point = next((p for p in islice(draft, TRIES) if p.dropped is None), None)
@@ -101,7 +120,7 @@ def _weight(draft: StudyDraft) -> int:
     except DeckError:
         tree = draft.tree
     named = [Path(node[last]) for _, node, last in named_paths.named_files(tree)]
-    return _values(tree) + sum(file.stat().st_size for file in named if file.is_file()) // BYTES
+    return _values(tree) + sum(file.stat().st_size for file in named if isfile(file)) // BYTES
 
 
 def _values(node: Any) -> int:

@@ -23,12 +23,14 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.In: lambda a, b: a in b,
     ast.NotIn: lambda a, b: a not in b,
 }
-_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
+WHERE = "sweep.where"
+"""Key of the conditions of a sweep."""
 MOST_TEXT = 1000
 """Characters of a condition."""
 MOST_DEPTH = 20
@@ -56,49 +58,44 @@ class Condition:
     tree : ast.expr
     names : mapping of str to str
         What a condition may name (dotted key, or its dimension) → dotted key.
+    key : str
+        Of the deck.
     """
 
     text: str
     tree: ast.expr
     names: Mapping[str, str]
+    key: str = WHERE
 
     @classmethod
-    def parse(cls, text: str, dimensions: Mapping[str, str]) -> Condition:
-        """Parse a condition over swept keys (dotted key → dimension); raises DeckError."""
+    def parse(cls, text: str, dimensions: Mapping[str, str], key: str = WHERE) -> Condition:
+        """Parse a condition, under a `key` of the deck, over swept keys (dotted key → dimension); raises DeckError."""
         names = {**{d: k for k, d in dimensions.items()}, **{k: k for k in dimensions}}
-        if len(text) > MOST_TEXT:
-            raise _wrong(text, f"has {len(text)} characters, at most {MOST_TEXT}")
-        if sum(text.count(word) for word in "([-") + text.count("not ") > 10 * MOST_DEPTH:
-            raise _wrong(text, DEEP)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Python's own advice on its own language
-                tree = ast.parse(text.strip(), mode="eval").body
-        except SyntaxError as error:
-            raise _wrong(text, f"cannot be read at column {error.offset}: {error.msg}") from None
-        except (ValueError, RecursionError, MemoryError):
-            raise _wrong(text, "cannot be read") from None
-        condition = cls(text, tree, names)
+        condition = cls(text, expression_of(text, key), names, key)
         condition._check(condition.tree, 1)
         return condition
 
     def _check(self, node: ast.AST, depth: int) -> None:
         if depth > MOST_DEPTH:
-            raise _wrong(self.text, DEEP)
+            raise self.wrong(DEEP)
         if isinstance(node, (ast.Name, ast.Attribute)):
-            name = _dotted(node)
+            name = dotted_name(node)
             if name not in self.names:
                 known = ", ".join(sorted(self.names))
-                raise _wrong(self.text, f"names {name!r}, which is not swept{did_you_mean(name, self.names)}; swept: {known}")
+                raise self.wrong(f"names {name!r}, which is not swept{did_you_mean(name, self.names)}; swept: {known}")
             return
         allowed = (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Constant, ast.List, ast.Tuple)
-        parts = (*_COMPARE, *_ARITHMETIC, ast.And, ast.Or, ast.Not, ast.USub, ast.Load)
+        parts = (*_COMPARE, *ARITHMETIC, ast.And, ast.Or, ast.Not, ast.USub, ast.Load)
         if not isinstance(node, (*allowed, *parts)):
-            raise _wrong(self.text, f"may compare, add, multiply, and, or and not; {type(node).__name__} is something else")
+            raise self.wrong(f"may compare, add, multiply, and, or and not; {type(node).__name__} is something else")
         if isinstance(node, ast.Constant) and not isinstance(node.value, (bool, int, float, str, type(None))):
-            raise _wrong(self.text, f"knows numbers and texts; {brief(node.value)} is neither")
+            raise self.wrong(f"knows numbers and texts; {brief(node.value)} is neither")
         for child in ast.iter_child_nodes(node):
             self._check(child, depth + 1)
+
+    def wrong(self, message: str) -> DeckError:
+        """What is said of it."""
+        return wrong(self.text, message, self.key)
 
     def holds(self, values: Mapping[str, Any]) -> bool:
         """Whether the values of a point (dotted key → value) meet the condition; a key not set there meets any comparison."""
@@ -115,7 +112,7 @@ class _Valuation(ast.NodeVisitor):
         return _number(node.value)
 
     def visit_Name(self, node: ast.Name | ast.Attribute) -> Any:
-        return _number(self.values.get(self.condition.names[_dotted(node)]))
+        return _number(self.values.get(self.condition.names[dotted_name(node)]))
 
     visit_Attribute = visit_Name
 
@@ -137,7 +134,7 @@ class _Valuation(ast.NodeVisitor):
         if left is None or right is None:
             return None
         try:
-            found = _ARITHMETIC[type(node.op)](self._real(left), self._real(right))
+            found = ARITHMETIC[type(node.op)](self._real(left), self._real(right))
         except ZeroDivisionError:
             raise self._wrong("divides by zero") from None
         if not math.isfinite(found):
@@ -162,10 +159,10 @@ class _Valuation(ast.NodeVisitor):
         return value
 
     def _wrong(self, message: str) -> DeckError:
-        return _wrong(self.condition.text, message)
+        return self.condition.wrong(message)
 
 
-def _dotted(node: ast.Name | ast.Attribute) -> str:
+def dotted_name(node: ast.Name | ast.Attribute) -> str:
     """The name ``a.b.c``; another text where the expression is none."""
     parts: list[str] = []
     at: ast.expr = node
@@ -175,5 +172,22 @@ def _dotted(node: ast.Name | ast.Attribute) -> str:
     return ".".join([at.id if isinstance(at, ast.Name) else "(…)", *reversed(parts)])
 
 
-def _wrong(text: str, message: str) -> DeckError:
-    return DeckError(Problem("sweep.where", f"{brief(text)} {message}"))
+def expression_of(text: str, key: str) -> ast.expr:
+    """What an expression says, of bounded length and depth; raises DeckError under a `key` of the deck."""
+    if len(text) > MOST_TEXT:
+        raise wrong(text, f"has {len(text)} characters, at most {MOST_TEXT}", key)
+    if sum(text.count(word) for word in "([-") + text.count("not ") > 10 * MOST_DEPTH:
+        raise wrong(text, DEEP, key)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's own advice on its own language
+            return ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise wrong(text, f"cannot be read at column {error.offset}: {error.msg}", key) from None
+    except (ValueError, RecursionError, MemoryError):
+        raise wrong(text, "cannot be read", key) from None
+
+
+def wrong(text: str, message: str, key: str) -> DeckError:
+    """The error of an expression."""
+    return DeckError(Problem(key, f"{brief(text)} {message}"))

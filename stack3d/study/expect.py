@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from stack3d import fields, units
+from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import Problem, did_you_mean
 
 ALWAYS = {"temperature_max": "temperature_peak", "layer_temperature_max": "layer_temperature_peak"}
@@ -57,5 +58,6 @@ def missed(expect: Mapping[str, str], tree: Any, *, is_whole: bool = True) -> li
         if peak is not None and where == "":
             largest = max(largest, float(peak.max()))
         if not (smallest >= low and largest <= high) or bool(np.isnan(array).any()):
-            out.append(f"{key} spans {smallest:.6g} to {largest:.6g} {entry.units}, expected {text}")
+            off, unit = (ZERO_CELSIUS, "degC") if fields.is_temperature(path) else (0.0, entry.units)
+            out.append(f"{key} spans {smallest - off:.6g} to {largest - off:.6g} {unit}, expected {text}")
     return out

@@ -43,6 +43,8 @@ class Report:
         Of an error.
     is_swept : bool
         Whether the case belongs to a sweep.
+    is_verdict : bool
+        Whether it says what a study as a whole has found; it is no case then.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Report:
     reason: str = ""
     traceback: str = ""
     is_swept: bool = False
+    is_verdict: bool = False
 
 
 @dataclass(frozen=True)

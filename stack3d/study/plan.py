@@ -15,7 +15,7 @@ from stack3d import decks, results, storage, yamlfile
 from stack3d.decks import Case
 from stack3d.errors import DeckError, Problem, ResultsError, Stack3dError
 from stack3d.schema.sweep import SweepDeck
-from stack3d.study.job import DONE, Job, why_run
+from stack3d.study.job import DONE, Job, Report, why_run
 from stack3d.study.points import Dimension, KeyValue, Point, Points, axes_of
 from stack3d.units import quantity
 
@@ -110,6 +110,10 @@ class Plan(ABC):
     def is_swept(self) -> bool:
         """Whether there may be several cases."""
         return bool(self.axes)
+
+    def conclude(self, folder: Path) -> Report | None:
+        """What the study as a whole has found, once all cases have ended and lie joined in its folder."""
+        return None
 
     def jobs(
         self, entries: Sequence[Entry], folder: Path, until: str | None, *, force: bool
@@ -331,12 +335,13 @@ class StudyDraft:
     def in_sweep(self, error: DeckError) -> DeckError:
         """The error with the line of the sweep for what a point of it set."""
         own = {key for key, _ in self.overrides}
-        if "sweep" not in self.tree or "sweep" in own:
+        way = next((w for w in (("sweep",), ("optimise", "vary")) if w[0] in self.tree and w[0] not in own), None)
+        if way is None:
             return error
         problems = []
         for problem in error.problems:
             is_swept = problem.file == decks.SET and problem.key not in own
-            place = yamlfile.locate(self.tree, ("sweep", problem.key)) if is_swept else None
+            place = yamlfile.locate(self.tree, (*way, problem.key)) if is_swept else None
             problems.append(replace(problem, file=place[0], line=place[1]) if place else problem)
         return DeckError(problems)
 
@@ -351,15 +356,14 @@ def with_case(entry: Entry, case: Case) -> Entry:
     return replace(entry, digest=case.digest(), group=mesh_group(case), films=films, size=size, expect=case.scenario.expect)
 
 
-def plan(path: str | Path, overrides: Sequence[KeyValue] = ()) -> FixedPlan:
-    """Spell out a scenario; a combination that makes no valid case keeps its error.
+def spelled_out(draft: StudyDraft) -> FixedPlan:
+    """All cases of a scenario; a combination that makes no valid case keeps its error.
 
     Raises
     ------
     DeckError
-        When the file cannot be read, or its sweep makes no sense, or it is no sweep and has mistakes.
+        When its sweep makes no sense, or it is no sweep and has mistakes.
     """
-    draft = StudyDraft(path, overrides)
     entries = [draft.entry(point) for point in draft]
     dropped = [entry for entry in entries if entry.point.dropped]
     if entries and len(dropped) == len(entries):

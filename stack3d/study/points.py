@@ -221,10 +221,10 @@ class Draws(Sequence[Mapping[str, Any]]):
     def __getitem__(self, at: int | slice) -> Any:
         if isinstance(at, slice):
             return [self[i] for i in range(*at.indices(len(self)))]
-        return {key: _at(of, float(u)) for (key, of), u in zip(self.sample.keys.items(), self.unit[at])}
+        return {key: value_at(of, float(u)) for (key, of), u in zip(self.sample.keys.items(), self.unit[at])}
 
 
-def _at(values: IntervalDeck | list[Any], share: float) -> Any:
+def value_at(values: IntervalDeck | list[Any], share: float) -> Any:
     """Value at a share of 0 to 1 of an interval or a list."""
     if isinstance(values, list):
         return values[min(int(share * len(values)), len(values) - 1)]
@@ -236,6 +236,11 @@ def _at(values: IntervalDeck | list[Any], share: float) -> Any:
     else:
         number = float(f"{low + share * (high - low):.9g}")
     return f"{number!r} {unit}" if unit else number
+
+
+def in_order(chosen: Sequence[KeyValue]) -> tuple[KeyValue, ...]:
+    """What a point sets, each key before those below it."""
+    return tuple(sorted(chosen, key=lambda o: sum(o[0].startswith(f"{key}.") for key, _ in chosen)))
 
 
 def _said(axis: Dimension, position: int) -> str:
@@ -267,12 +272,11 @@ class Points:
     def at(self, index: tuple[int, ...]) -> Point:
         """One combination; conditions that are not met mark it as dropped.
 
-        A key is set before those below it, so that one axis may name a deck and another change a value in it.
+        One axis may name a deck and another change a value in it.
         """
         at = list(zip(self.axes, index))
-        chosen = [o for axis, i in at for o in axis.sets[i].items()]
-        overrides = tuple(sorted(chosen, key=lambda o: sum(o[0].startswith(f"{key}.") for key, _ in chosen)))
-        text = ", ".join(said for axis, i in at if (said := _said(axis, i)))
+        overrides = in_order([o for axis, i in at for o in axis.sets[i].items()])
+        text = ", ".join(words for axis, i in at if (words := _said(axis, i)))
         values = {axis.key: axis.labels[i] for axis, i in at} | dict(overrides)
         dropped = next((c.text for c in self.conditions if not c.holds(values)), None)
         return Point(index, overrides, text, dropped)

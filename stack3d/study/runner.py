@@ -14,7 +14,8 @@ from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.study.dispatching import Queue, here, on_cluster, on_workers, workers_for
 from stack3d.study.job import DONE, FAILED, SKIPPED, Job, Report
 from stack3d.study.lock import locked
-from stack3d.study.plan import Entry, Found, Plan, case_folder, plan, write_manifest
+from stack3d.study.optimising import plan
+from stack3d.study.plan import Entry, Found, Plan, case_folder, write_manifest
 from stack3d.study.ranks import Ranks
 from stack3d.study.search import plan_of_cases
 
@@ -46,10 +47,10 @@ class Underway:
         reports: list[Report] = []
         while True:
             self._batch = self.plan.next([self._found(entry) for entry in self._batch])
-            if not self._batch:
-                return reports, []
             if self.plan.is_swept:
                 write_manifest(self.folder, self.plan, self._until)
+            if not self._batch:
+                return reports, []
             fresh = [entry for entry in self._batch if entry.digest not in self._ended]
             jobs, done = self.plan.jobs(fresh, self.folder, self._until, force=self._force)
             reports += [self._skipped(entry, record) for entry, record in done]
@@ -118,7 +119,7 @@ def run(
     Yields
     ------
     Report
-        Per case, as they end; what is skipped first.
+        Per case, as they end; what is skipped first. At the end what each search has found.
     """
     ranks = Ranks.here()
     if ranks.is_parallel and (workers not in (None, 1) or scheduler):
@@ -143,6 +144,7 @@ def run(
         finally:
             watch.finish()
             begun.finish()
+        yield from begun.verdicts()
 
 
 class _Begun:
@@ -218,6 +220,11 @@ class _Begun:
         if self.ranks.is_first:
             for folder, underway in self.plans.items():
                 _finish(folder, underway.plan)
+
+    def verdicts(self) -> Iterator[Report]:
+        """What each study as a whole has found."""
+        if self.ranks.is_first:
+            yield from (found for folder, u in self.plans.items() if (found := u.plan.conclude(folder)) is not None)
 
 
 def _grouped(items: Sequence[Item]) -> list[str | Path | Plan]:

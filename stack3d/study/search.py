@@ -42,8 +42,8 @@ class Search(Plan):
     is_adaptive = True
 
     def __init__(self, source: str | Path, steps: Callable[[], Steps], overrides: Sequence[KeyValue] = ()) -> None:
-        self._draft = StudyDraft(source, [*overrides, ("sweep", {})])
-        super().__init__(self._draft.name, self._draft.source, overrides)
+        self.draft = StudyDraft(source, [*overrides, ("sweep", {})])
+        super().__init__(self.draft.name, self.draft.source, overrides)
         self._steps, self._entries, self._begun = steps(), list[Entry](), False
 
     def next(self, found: Sequence[Found]) -> Sequence[Entry]:
@@ -64,7 +64,7 @@ class Search(Plan):
         point = Point((number,), overrides, _text(overrides))
         entry = Entry(point, f"{self.name} [{point.text}]")
         try:
-            return with_case(entry, self._draft.case(point))
+            return with_case(entry, self.draft.case(point))
         except DeckError as error:
             return Entry(point, entry.label, error=error)
 

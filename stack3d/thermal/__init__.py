@@ -8,8 +8,10 @@ from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.cooling.coolant import CoolantBackend
 from stack3d.thermal.cooling.settled import SettledBackend
 from stack3d.thermal.fields.field import Field
+from stack3d.thermal.grid.factors import kept_in_time
 from stack3d.thermal.grid.response import thermal_response
 from stack3d.thermal.grid.solver import TensorSolver
+from stack3d.thermal.kept import memory_in_time
 from stack3d.thermal.mesh_problem import CellProblem, MeshProblem
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.thermal.problem import Face, FilmLaw, HeatProblem, ThermalProblem
@@ -53,6 +55,8 @@ __all__ = [
     "foster",
     "integrate",
     "integrate_fixed",
+    "kept_in_time",
+    "memory_in_time",
     "periodic_state",
     "reduced",
     "thermal_response",

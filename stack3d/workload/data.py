@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import DeckError, Problem
+from stack3d.errors import AnswerError, DeckError, Problem
 from stack3d.schema import workload as schema
 from stack3d.workload.network import Inputs, Network, each
 from stack3d.workload.tasks import Classification, Task
@@ -127,6 +127,7 @@ def load_data(
     test = _indices(arrays.get("test", np.arange(n))[:most], n, f"{name} has indices in 'test'", key)
     train = _indices(arrays.get("train", test)[:profile], n, f"{name} has indices in 'train'", key)
     first = network.run(each(lambda x: x * deck.scale, inputs[test[:1]]))
+    _check_alone(network, each(lambda x: x * deck.scale, inputs[test[:2]]), first)
     judge = task(first.shape[1:])
     if not np.all(np.isfinite(first)):
         message = f"the model gives {first[0]} for the first test input of {name}"
@@ -140,6 +141,18 @@ def load_data(
     if made[0] is None or made[1] is None:
         raise DeckError(Problem(key, f"{name} has no array 'labels'; it has: {', '.join(arrays)}"))
     return LabelledData(chosen[0], made[0], chosen[1], made[1], judge)
+
+
+def _check_alone(network: Network, two: Any, first: NDArray[Any]) -> None:
+    """Raise AnswerError where operators of other packages lose the axis of the inputs, or mix them."""
+    if not (who := ", ".join(network.program.foreign)):
+        return
+    both = network.run(two)
+    if len(first.shape) < 1 or len(first) != 1 or both.shape != (len(two), *first.shape[1:]):
+        shapes = f"{first.shape} for one input and {both.shape} for {len(two)}"
+        raise AnswerError(f"a network with the {who} gives outputs of shape {shapes}; wanted the inputs first")
+    if not np.allclose(both[:1], first, rtol=1e-3, atol=1e-3 * float(np.abs(first).max(initial=0.0)), equal_nan=True):
+        raise AnswerError(f"a network with the {who} gives another output for an input alone than beside another one")
 
 
 def _indices(index: NDArray[Any], n: int, whose: str, key: str) -> NDArray[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def files_of(path: Path) -> list[Path]:
         named = []
     folder = path.parent.resolve()
     found = [(folder / name).resolve() for name in dict.fromkeys(named)]
-    return [path, *(one for one in found if one.is_relative_to(folder) and _is_there(one))]
+    return [path, *(one for one in found if one.is_relative_to(folder) and isfile(one))]
 
 
 def read_model(path: Path) -> Any:
@@ -59,7 +60,7 @@ def read_model(path: Path) -> Any:
             location = {entry.key: entry.value for entry in tensor.external_data}.get("location", "")
             folder, target = path.parent.resolve(), (path.parent / location).resolve()
             is_below = target.is_relative_to(folder) and not Path(location).is_absolute()
-            if not is_below or not _is_there(target):
+            if not is_below or not isfile(target):
                 where = "that does not exist" if is_below else "outside the model's folder"
                 raise DeckError(Problem(KEY, f"{path.name} keeps weight {tensor.name!r} in a file {where}: {location!r}"))
             load_external_data_for_tensor(tensor, str(folder))
@@ -164,11 +165,3 @@ def with_free_batch(model: Any) -> Any:
             shape[0] = 0 if -1 in shape[1:] else -1
             tensor.CopyFrom(numpy_helper.from_array(shape, tensor.name))
     return freed
-
-
-def _is_there(file: Path) -> bool:
-    """Whether it is a file; of a name that no disk takes, no."""
-    try:
-        return file.is_file()
-    except OSError:
-        return False

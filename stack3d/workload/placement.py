@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.errors import DeckError, Problem, brief, did_you_mean
 from stack3d.layout import Floats, Rectangle
 from stack3d.registry import Registry
 from stack3d.tiles import Tile
@@ -73,7 +73,25 @@ class Placement(Protocol):
         """Distinct site indices, one per tile; there are never fewer sites than tiles. `heat` is computed when called."""
 
 
-placements: Registry[Placement] = Registry("placement")
+def _distinct(given: tuple[Any, ...], found: Any) -> str | None:
+    """What keeps an answer from being a site of its own for each tile."""
+    tiles, sites = len(given[0]), len(given[1])
+    try:
+        chosen = np.asarray(found)
+    except ValueError:
+        chosen = np.empty(0)
+    if chosen.shape != (tiles,) or chosen.dtype.kind not in "iu":
+        return f"{brief(found)}; wanted {tiles} whole numbers, the site of each tile"
+    if chosen.min(initial=0) < 0 or chosen.max(initial=0) >= sites:
+        bad = int(np.argmax((chosen < 0) | (chosen >= sites)))
+        return f"site {chosen[bad]} to tile {bad}; wanted 0 to {sites - 1}"
+    if len(np.unique(chosen)) < tiles:
+        value, counts = np.unique(chosen, return_counts=True)
+        return f"site {value[counts.argmax()]} to {counts.max()} tiles; wanted one of its own for each"
+    return None
+
+
+placements: Registry[Placement] = Registry("placement", answers={"__call__": _distinct})
 
 
 def _tiers(sites: Sequence[Site]) -> list[list[int]]:
@@ -151,7 +169,7 @@ def thermal_aware(tiles: Sequence[Tile], sites: Sequence[Site], heat: HeatOf | N
     """
     if heat is None:
         raise DeckError(Problem("workload.placement", "thermal_aware needs the thermal response of the stack"))
-    others = {name: placements[name](tiles, sites) for name in placements if name != "thermal_aware"}
+    others = {name: placements[name](tiles, sites) for name in ("bottom_up", "round_robin", "spread", "top_down")}
     known = heat(np.unique(np.concatenate(list(others.values()))))
     there = {name: np.searchsorted(known.sites, other) for name, other in others.items()}
     limit = float(known.temperatures(there["spread"]).max()) - known.margin
@@ -347,5 +365,5 @@ def place(
             )
         )
     if isinstance(wanted, str):
-        return placements[wanted](tiles, sites, heat)
+        return np.asarray(placements[wanted](tiles, sites, heat), dtype=np.intp)
     return listed_sites(wanted, tiles, sites)

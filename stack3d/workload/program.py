@@ -11,6 +11,7 @@ import numpy as np
 
 from stack3d.errors import ArrayError, DeckError, Problem, Stack3dError
 from stack3d.layout import Floats
+from stack3d.registry import is_outside
 from stack3d.workload.onnx_file import KEY, inputs_of
 from stack3d.workload.operators import Array, Held, Node, Operator, operators
 from stack3d.workload.remedies import remedy
@@ -113,13 +114,29 @@ class Program:
                 for slot in step.operator.slots
                 if (node.outputs[0], slot) in layers
             }
-            outputs = perform(step, inputs, held)
+            try:
+                outputs = perform(step, inputs, held)
+            except ArrayError as error:
+                raise ArrayError(f"{error}{self._given_by_others(step, values)}") from error
             values.update((name, y) for name, y in zip(node.outputs, outputs) if name)
             if observe is not None:
                 observe(step, inputs, outputs, sum(getattr(v, "nbytes", 0) for v in values.values()))
             for name in step.dead:
                 values.pop(name, None)
         return np.asarray(values[self.output] if self.output in values else self.constants[self.output])
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Operators of other packages, in words."""
+        kinds = dict.fromkeys(type(step.operator) for step in self.steps)
+        return tuple(operators.told(kind) for kind in kinds if is_outside(kind))
+
+    def _given_by_others(self, step: Step, values: Mapping[str, Any]) -> str:
+        """Inputs of a step that operators of other packages made, in words."""
+        makers = {name: s.operator for s in self.steps for name in s.node.outputs if is_outside(type(s.operator))}
+        mine = [(name, makers[name]) for name in step.node.inputs if name in makers and name in values]
+        texts = [f"; its input {n!r} of shape {np.shape(values[n])} is of the {operators.told(type(o))}" for n, o in mine]
+        return "".join(texts)
 
 
 def perform(step: Step, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:

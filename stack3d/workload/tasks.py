@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import ArrayError, DeckError, Problem, did_you_mean
-from stack3d.registry import Registry
-
-tasks: Registry[type[Task]] = Registry("task")
-"""Word of ``workload.task`` → its class."""
+from stack3d.errors import ArrayError, DeckError, Problem, brief, did_you_mean
+from stack3d.registry import Registry, numbers
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,43 @@ class Task:
     def labels_of(self, outputs: NDArray[Any]) -> NDArray[Any] | None:
         """Return labels made from the float network's own outputs (inputs, features); None where data must bring them."""
         return None
+
+
+def _scores(given: tuple[Any, ...], found: Any) -> str | None:
+    """What keeps scores from being one number between 0 and 1 for each chip."""
+    chips, wanted = np.shape(given[0])[:-2], "numbers from 0 to 1, one for each chip"
+    if (wrong := numbers(found, wanted)) is not None:
+        return wrong
+    values = np.asarray(found)
+    if values.shape != chips:
+        return f"an array of shape {values.shape}; wanted {chips}, one number for each chip"
+    return None if values.min() >= 0 and values.max() <= 1 else f"{values.min():g} to {values.max():g}; wanted {wanted}"
+
+
+def _counts(given: tuple[Any, ...], found: Any) -> str | None:
+    """What keeps counts from being those of classes for each chip."""
+    chips, values = np.shape(given[0])[:-2], np.asarray(found)
+    if (wrong := numbers(values, "whole numbers")) is not None:
+        return wrong
+    if values.ndim != len(chips) + 2 or values.shape[:-2] != chips or values.shape[-1] != values.shape[-2]:
+        return f"an array of shape {values.shape}; wanted ({', '.join(map(str, chips))}, classes, classes)"
+    return None if values.min(initial=0) >= 0 else f"{values.min()}; wanted counts"
+
+
+def _objections(given: tuple[Any, ...], found: Any) -> str | None:
+    return None if found is None or isinstance(found, str) else f"{brief(found)}; wanted a text, or None"
+
+
+def _labels(given: tuple[Any, ...], found: Any) -> str | None:
+    """What keeps labels from being one for each input."""
+    if found is None or np.shape(found)[:1] == np.shape(given[0])[:1]:
+        return None
+    return f"an array of shape {np.shape(found)}; wanted one label for each of {len(given[0])} inputs, or None"
+
+
+_ANSWERS = {"score": _scores, "confusion": _counts, "check": _objections, "labels_of": _labels}
+tasks: Registry[type[Task]] = Registry("task", Task, _ANSWERS)
+"""Word of ``workload.task`` → its class."""
 
 
 def task_kind(word: str) -> type[Task]:

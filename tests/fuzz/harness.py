@@ -124,11 +124,14 @@ class Count:
         Where examples may write.
     slow : float
         Time of the processor that an example may take. [s]
+    large : float
+        Memory that it may take above what the process has. [byte]
     """
 
     name: str
     folder: Path
     slow: float = SLOW
+    large: float = LARGE
     examples: int = 0
     slowest: float = 0.0
     largest: float = 0.0
@@ -152,7 +155,7 @@ class Count:
         self.examples, self.slowest, self.largest = self.examples + 1, max(self.slowest, spent), max(self.largest, grown)
         if spent > self.slow:
             wrong += f" takes {spent:.1f} s"
-        if grown > LARGE:
+        if grown > self.large:
             wrong += f" takes {grown / 1e6:.0f} MB"
         if outside:
             wrong += f" writes outside: {outside[:3]}"
@@ -185,11 +188,12 @@ def count(
     strategy: SearchStrategy[Any],
     answer: Callable[[Any], None],
     slow: float = SLOW,
+    large: float = LARGE,
 ) -> None:
     """Answer so many examples of a seed; every failure is counted, none is made smaller, and all are told at the end."""
     answer_first = settings(LONG_RUN, max_examples=3)
     seed(0)(answer_first(given(example=strategy)(lambda example: _quietly(answer, example))))()  # what is read once is read now
-    seen = Count(f"{name}-{number}", folder, slow)
+    seen = Count(f"{name}-{number}", folder, slow, large)
     run = settings(LONG_RUN, max_examples=max(1, round(SHARE * examples)))
     seed(number)(run(given(example=strategy)(lambda example: seen.ask(answer, example))))()
     print(seen)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness import LIMIT, SHORT_RUN, count, in_time
+from harness import LARGE, LIMIT, SHORT_RUN, count, in_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import STUDY, TRANSIENT, paths
@@ -19,6 +19,7 @@ from stack3d.case.run import Outcome
 from stack3d.errors import Stack3dError
 from stack3d.fields import FIELDS
 from stack3d.progress import Silent
+from stack3d.thermal.kept import MOST
 
 CHIP = """\
 scenario: chip
@@ -149,6 +150,6 @@ def test_other_numbers(number: int) -> None:
 def test_other_numbers_for_long(tmp_path: Path, run: int) -> None:
     RAN.clear()
     try:
-        count("runs", run, tmp_path, 160, NUMBERS, assert_survived, LIMIT)
+        count("runs", run, tmp_path, 160, NUMBERS, assert_survived, LIMIT, LARGE + MOST)
     finally:
         print(f"runs-{run}: {len(RAN)} were accepted and ran")

@@ -12,19 +12,33 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
+from onnx_models import deck as network_deck
+from onnx_models import save
 
 from stack3d import decks, fields, units
 from stack3d.case import check, run_case
 from stack3d.case.second_fields import SecondField
+from stack3d.devices import build_device
+from stack3d.devices.laws import MECHANISMS
 from stack3d.errors import DeckError, PackageError, UnknownNameError
 from stack3d.fe.space import Space
 from stack3d.fe.stiffness import points_on
 from stack3d.fields import Variable, outputs, physics
 from stack3d.heat.meshing import meshed
 from stack3d.heat.outputs import HeatOutput
+from stack3d.layout import Rectangle
+from stack3d.life.chips import Passive, policies
 from stack3d.progress import Silent
 from stack3d.registry import Registry, told_failure
 from stack3d.schema.cooling import CoolingLaw, FaceDeck, cooling_laws
+from stack3d.schema.device import DeviceDeck
+from stack3d.schema.material_laws import MaterialLaw, material_laws
+from stack3d.tiles import split_matrix
+from stack3d.workload import load_data, load_network
+from stack3d.workload.operators import Operator, operators
+from stack3d.workload.placement import place, placements
+from stack3d.workload.tasks import Task, tasks
 
 
 def alone(registry: Registry[Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,3 +367,235 @@ def test_dolfinx_knows_its_faces(tmp_path: Path) -> None:
     for look in (space.ds, space.unknowns):
         with pytest.raises(UnknownNameError, match="unknown face of the mesh 'tpo'"):
             look("tpo")
+
+
+# ------------------------------------------------------------------------------------------------- materials and cells
+
+
+@pytest.mark.parametrize(("shape", "said"), [
+    (lambda t: 1 + 0 * t[..., None], "shape gave an array of shape (201, 1) for temperatures of shape (201,)"),
+    (lambda t: "steel", "shape gave 'steel'; wanted real numbers"),
+    (lambda t: 1 / 0, "failed: ZeroDivisionError"),
+])  # fmt: skip
+def test_a_material_law_of_another_shape_is_named(
+    shape: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(PackageError) as refused:
+        of_material(shape, tmp_path, monkeypatch)
+    assert str(refused.value).startswith("material law 'odd' (test_answers_outside.") and said in str(refused.value)
+
+
+@pytest.mark.parametrize(("shape", "said"), [
+    (lambda t: np.where(t > 500, np.nan, 1.0), "is not positive at 227"),
+    (lambda t: 400.0 - t, "is not positive at 12"),
+    (lambda t: 1.0 + t.mean() / t.size, "alone than among other temperatures"),
+])  # fmt: skip
+def test_a_material_law_that_does_not_hold_is_refused_with_its_place(
+    shape: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DeckError, match=rf"(?s)geometry.layers\[0\].material.conductivity: .*{said}"):
+        of_material(shape, tmp_path, monkeypatch)
+
+
+def test_a_material_law_that_leaves_its_numbers_in_a_run_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond what is looked at before, as far as it says that it holds: 30 W on a square millimetre under 1e4 W/m2/K."""
+    scenario = of_material(lambda t: np.where(t > 1500, np.nan, 1.0), tmp_path, monkeypatch, power="30 W")
+    with pytest.raises(PackageError, match=r"material law 'odd' \(.*\) gives nan at .* degC; wanted more than zero"):
+        run_case(scenario, Silent())
+
+
+def test_an_integral_that_is_not_that_of_the_law_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DeckError, match="primitive gives .* degC, the integral of shape from 300 K is"):
+        of_material(lambda t: t / 300, tmp_path, monkeypatch, primitive=lambda self, t: t - 300)
+
+
+def of_material(shape: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, power: str = "0.5 W", **more: Any) -> Any:
+    alone(material_laws, monkeypatch)
+    content = {"shape": lambda self, temperature: shape(temperature), "__module__": __name__, **more}
+    content["shape"].__module__ = __name__
+    material_laws.register("odd")(type("Odd", (MaterialLaw,), content))
+    material = {"conductivity": {"law": "odd", "value": "148 W/m/K"}, "heat_capacity": "1.66e6 J/m^3/K"}
+    layer = {"name": "die", "thickness": "0.3 mm", "material": material}
+    geometry = {"footprint": ["1 mm", "1 mm"], "layers": [layer]}
+    source = {"name": "all", "layer": "die", "power": power}
+    return deck(tmp_path, {"film_coefficient": "1e4 W/m^2/K"}, geometry=geometry, power={"sources": [source]})
+
+
+CELLS = {"rate": lambda *given: np.ones_like(given[0]), "conductance": lambda *given: given[0]}
+LAWS: list[tuple[str, dict[str, Any], str]] = [
+    ("retention", {**CELLS, "conductance": lambda *given: given[0] * np.nan}, "conductance gave nan at [0, 0]; wanted finite numbers, zero or more"),
+    ("retention", {**CELLS, "conductance": lambda *given: -given[0]}, "conductance gave -"),
+    ("retention", {**CELLS, "conductance": lambda *given: given[0][0]}, ""),
+    ("retention", {**CELLS, "conductance": lambda *given: np.ones((3, 1, 1))}, "an array of shape (3, 1, 1); wanted (2, 2), the shape of what it was given"),
+    ("retention", {**CELLS, "rate": lambda *given: np.inf * given[0]}, "rate gave inf"),
+    ("retention", {**CELLS, "rate": lambda *given: -1.0}, "rate gave -1.0; wanted finite numbers, zero or more"),
+    ("retention", {**CELLS, "conductance": lambda *given: given[0].__imul__(2)}, "failed: ValueError: output array is read-only"),
+    ("relaxation", {"shift": lambda *given: given[0]}, "shift gave an array of shape (2, 2); wanted a tuple of 2 arrays"),
+    ("relaxation", {"shift": lambda *given: (0.0, -1.0)}, "shift gave -1.0; wanted finite numbers, zero or more (part 1)"),
+    ("read_disturb", {"remaining": lambda *given: "all"}, "remaining gave 'all'; wanted finite numbers"),
+    ("temperature_dependence", {"factor": lambda *given: 1j}, "factor gave 1j; wanted finite numbers"),
+    ("programming", {"error": lambda *given: (np.nan, 0.0)}, "error gave nan; wanted finite numbers (part 0)"),
+    ("faults", {"stuck": lambda *given: np.full(given[1], 7)}, "stuck gave 7 at [0, 0]; wanted finite numbers, from 0 to 2"),
+    ("faults", {"stuck": lambda *given: np.zeros(3)}, "stuck gave an array of shape (3,); wanted (2, 2)"),
+    ("read_noise", {"sd": lambda *given: -given[0]}, "sd gave -"),
+    ("self_heating", {"rise": lambda *given: np.nan * given[0]}, "rise gave nan"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mechanism", "methods", "said"), LAWS)
+def test_a_law_of_cells_that_gives_what_cannot_be_is_named(
+    mechanism: str, methods: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = MECHANISMS[mechanism]
+    alone(registry, monkeypatch)
+    content: dict[str, Any] = {"__module__": __name__}
+    for name, method in methods.items():
+        content[name] = lambda self, *given, method=method: method(*given)
+        content[name].__module__ = __name__
+    registry.register("odd")(type("Odd", (registry.base,), content))
+    device = DeviceDeck.model_validate(
+        {
+            "name": "cell", "g_max": "40 uS", "g_min": "1 uS", "read": {"voltage": "0.2 V", "pulse": "100 ns"},
+            "write": {"voltage": "1 V", "pulse": "100 ns", "energy": "1 pJ", "pulses": 3},
+            "mechanisms": {mechanism: {"law": "odd", "assumed": "a test"}},
+        }
+    )  # fmt: skip
+
+    def lived() -> None:
+        model = build_device(device)
+        state = model.program(np.full((2, 2), 2e-5), np.random.default_rng(0))
+        state = model.advance(state, 1e3, 320.0, reads=5.0)
+        now = model.conductance(state, 330.0)
+        model.read_noise(state, 320.0, conductance=now)
+        model.cell_temperature(300.0, np.full((1, 2, 2), 1e-6))
+
+    if not said:
+        lived()
+        return
+    with pytest.raises(PackageError) as refused:
+        lived()
+    kind = mechanism.replace("_", " ")
+    assert str(refused.value).startswith(f"{kind} 'odd' (test_answers_outside.") and said in str(refused.value)
+
+
+# ------------------------------------------------------------------------------------- placements, tasks, operators
+
+
+@pytest.mark.parametrize(("answer", "said"), [
+    (lambda n: [0] * n, "gave site 0 to 3 tiles; wanted one of its own for each"),
+    (lambda n: range(1, n), "wanted 3 whole numbers, the site of each tile"),
+    (lambda n: [0, 1, 48], "gave site 48 to tile 2; wanted 0 to 47"),
+    (lambda n: [0.0, 1.0, 2.0], "wanted 3 whole numbers"),
+    (lambda n: None, "gave None; wanted 3 whole numbers"),
+    (lambda n: {}[n], "failed: KeyError: 3"),
+])  # fmt: skip
+def test_a_placement_that_is_none_is_named(answer: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(placements, monkeypatch)
+
+    @placements.register("odd")
+    def odd(tiles: Any, sites: Any, heat: Any = None) -> Any:
+        return answer(len(tiles))
+
+    tiles = split_matrix("layer", 96, 32, (32, 32), columns_per_weight=1)
+    sites = [(f"t{t}", Rectangle(i, i + 1, j, j + 1)) for t in range(3) for j in range(4) for i in range(4)]
+    with pytest.raises(PackageError) as refused:
+        place("odd", tiles, sites)
+    assert str(refused.value).startswith("placement 'odd' (test_answers_outside.") and said in str(refused.value)
+    assert place("spread", tiles, sites).shape == (3,)
+
+
+@pytest.mark.parametrize(("score", "said"), [
+    (lambda y: np.full(2, np.nan), "score gave nan at [0]; wanted numbers from 0 to 1, one for each chip"),
+    (lambda y: np.full(2, 80.0), "score gave 80 to 80; wanted numbers from 0 to 1"),
+    (lambda y: 0.5, "score gave an array of shape (); wanted (2,), one number for each chip"),
+    (lambda y: None, "score gave None; wanted numbers"),
+])  # fmt: skip
+def test_a_score_that_is_none_is_named(score: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(tasks, monkeypatch)
+
+    @tasks.register("odd")
+    class Odd(Task):
+        def score(self, outputs: Any, labels: Any) -> Any:
+            return score(outputs)
+
+    with pytest.raises(PackageError) as refused:
+        tasks["odd"]((3,)).score(np.zeros((2, 5, 3)), np.zeros(5))
+    assert str(refused.value).startswith("task 'odd' (test_answers_outside.") and said in str(refused.value)
+
+
+@pytest.mark.parametrize(("compute", "said"), [
+    (lambda x: x[:, :3], r"node 'last' \(MatMul\): .*; its input 's' of shape \(2, 3\) is of the operator 'odd.Odd' \(.*\)"),
+    (lambda x: x[0], r"a network with the operator 'odd.Odd' \(.*\) gives outputs of shape .* for one input and .* for 2; wanted the inputs first"),
+    (lambda x: x - x.mean(axis=0), r"a network with the operator 'odd.Odd' .* gives another output for an input alone"),
+    (lambda x: None, r"operator 'odd.Odd' \(.*\): compute gave None as output 0; wanted an array of numbers"),
+    (lambda x: x.missing, r"operator 'odd.Odd' \(.*\) failed: AttributeError"),
+    (lambda x: x.__iadd__(1), r"operator 'odd.Odd' \(.*\) failed: ValueError: output array is read-only"),
+])  # fmt: skip
+def test_an_operator_that_gives_another_shape_is_named(
+    compute: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone(operators, monkeypatch)
+
+    @operators.register("odd.Odd")
+    class Odd(Operator):
+        def compute(self, x: Any) -> Any:
+            return compute(x)
+
+    nodes = [
+        helper.make_node("MatMul", ["x", "w1"], ["h"], name="first"),
+        helper.make_node("Odd", ["h"], ["s"], domain="odd"),
+        helper.make_node("MatMul", ["s", "w2"], ["y"], name="last"),
+    ]
+    path = save(tmp_path / "n.onnx", nodes, {"w1": np.eye(4), "w2": np.ones((4, 2))}, out=("n", 2), domains=("odd",))
+    np.savez(tmp_path / "n.npz", inputs=np.random.default_rng(0).random((6, 4)), labels=np.zeros(6, int))
+    asked = network_deck(path, {"file": str(tmp_path / "n.npz")})
+    with pytest.raises((PackageError, DeckError), match=said):
+        load_data(asked.data, load_network(asked))
+
+
+# ------------------------------------------------------------------------------------------------------- policies
+
+
+@pytest.mark.parametrize(("methods", "said"), [
+    ({"events": lambda self, start, end: [(end + 1, 0.0)]}, "events gave (.*); wanted pairs of an instant from 0 to before"),
+    ({"events": lambda self, start, end: [1.0]}, r"events gave \[1.0\]; wanted pairs"),
+    ({"programmed": lambda self, life, climate: None}, "programmed gave None; wanted the Life"),
+    ({"limit": lambda self, limits: 350.0}, "limit gave 350.0; wanted Limits"),
+    ({"is_due": lambda self, life, climate: "no"}, "is_due gave 'no'; wanted True or False"),
+    ({"around": lambda self, time: time}, "around gave .*; wanted the time of the act before"),
+    ({"check": lambda self, computer: "no"}, "check gave 'no'; wanted a list of Problem"),
+    ({"correct": lambda self, life, matrices, seen, climate: matrices}, "correct gave .*; wanted a tuple of matrices"),
+    ({"events": lambda self, start, end: 1 / 0}, "failed: ZeroDivisionError"),
+    ({"renews": None}, "renews is None; wanted True or False"),
+])  # fmt: skip
+def test_a_policy_that_answers_otherwise_is_named(methods: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(policies, monkeypatch)
+    policies.register("odd")(type("Odd", (Passive,), {"__init__": lambda self, deck: None, "__module__": __name__, **methods}))
+    quick = [
+        ("monte_carlo.samples", 1), ("lifetime.epochs", 2), ("lifetime.attribution", False), ("solver.backend", "tensor"),
+        ("solver.mesh", {"lateral": 4, "per_layer": 1, "aspect": 8}), ("workload.test_samples", 10), ("geometry.tiers.repeat", 2),
+        ("lifetime.policies", {"odd": {}}),
+    ]  # fmt: skip
+    with pytest.raises(PackageError, match=rf"policy 'odd' \(test_answers_outside.Odd\).*{said}"):
+        run_case(decks.load("quickstart", quick).scenario, Silent())
+
+
+def test_a_policy_that_cannot_be_made_says_of_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(policies, monkeypatch)
+
+    @policies.register("odd")
+    class Odd(Passive):
+        def __init__(self, deck: Any) -> None:
+            self.ages = deck["ages"]
+
+    said = r"lifetime.policies.odd: policy 'odd' \(.*\) cannot be made of \{'age': 3\}: KeyError: 'ages'"
+    with pytest.raises(DeckError, match=said):
+        check(decks.load("quickstart", [("lifetime.policies", {"odd": {"age": 3}})]).scenario)
+    with pytest.raises(PackageError, match="the name 'until' is taken where the policy would be named"):
+        policies.register("until")(Odd)
+    with pytest.raises(
+        PackageError, match=r"policy 'half' \(.*Half\) lacks programmed, act, wear, around, written, is_due, limit, correct"
+    ):
+        policies.register("half")(
+            type("Half", (), {"__module__": __name__, **{n: lambda self: [] for n in ("check", "events")}})
+        )

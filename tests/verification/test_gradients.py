@@ -10,7 +10,7 @@ import pytest
 
 import stack3d
 from stack3d.api import LoadedScenario
-from stack3d.case.gradients import _Case, _hottest, place_of
+from stack3d.case.gradients import _hottest, _OnLines, place_of
 from stack3d.errors import DeckError, ValidityWarning
 
 ROUNDING = 2e-10
@@ -76,7 +76,7 @@ def loaded(tmp_path: Path, text: str) -> LoadedScenario:
 
 def differenced(scenario: LoadedScenario, key: str, of: str) -> tuple[float, float]:
     """Central difference of two full solves, and how far rounding of two temperatures may move it."""
-    case, pair = _Case.of(scenario.case.scenario, None), scenario._beside(key)
+    case, pair = _OnLines.of(scenario.case.scenario, None), scenario._beside(key)
     node = _hottest(case.solver, np.asarray(case.solver.solve(case.sources).field.values))
     ends = []
     for one in (pair.lower, pair.upper):

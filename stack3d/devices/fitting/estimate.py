@@ -17,7 +17,7 @@ from stack3d.devices.fitting.parameters import Free, Parameters, Scales, paramet
 from stack3d.devices.fitting.populations import Populations
 from stack3d.devices.fitting.wear import Lives
 from stack3d.devices.laws import MECHANISMS, Law
-from stack3d.errors import DeckError, Stack3dError, UnknownNameError, unknown_name
+from stack3d.errors import AnswerError, DeckError, Stack3dError, UnknownNameError, unknown_name
 from stack3d.layout import Floats
 from stack3d.schema.device import DeviceDeck
 
@@ -207,7 +207,7 @@ class _Cost:
         try:
             with np.errstate(all="ignore"):
                 log = self.data.log(*self.parts(self.values(x)))
-        except ValueError:
+        except (ValueError, AnswerError):
             log = -math.inf
         return 0.5 * float(x @ x) - weight * log if math.isfinite(log) else NOTHING
 

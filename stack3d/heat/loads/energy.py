@@ -10,7 +10,7 @@ from stack3d.chip import Computer, ComputingChip
 from stack3d.heat.loads.thermal_state import Heat, Upkeep
 from stack3d.layout import Floats, HeatSource
 from stack3d.record import Record
-from stack3d.workload import COMPONENTS, Machine, conventional, pipeline, priced, verify_energy
+from stack3d.workload import COMPONENTS, Machine, conventional, layer_latencies, pipeline, priced, verify_energy
 
 
 def digital_energies(chip: ComputingChip) -> dict[str, float]:
@@ -38,13 +38,12 @@ def correction_macs(chip: ComputingChip) -> float:
     return total
 
 
-def calibration(chip: ComputingChip) -> Upkeep:
+def calibration(computer: Computer) -> Upkeep:
     """Reads of one calibration of corrections.
 
     Gains of layers read one-hot inputs, those of arrays their reference columns once; columns and converter ranges take the
     calibration inputs through the whole network each.
     """
-    computer = chip.computer
     fix = computer.design.lifetime.compensation
     if fix is None:
         return Upkeep(np.zeros(len(computer.tiles)))
@@ -55,6 +54,14 @@ def calibration(chip: ComputingChip) -> Upkeep:
         for i, _ in computer.tiles_of(name):
             effort[i] += vectors / computer.products[name]
     return Upkeep(effort, passes)
+
+
+def least_time(computer: Computer, upkeep: Upkeep) -> float:
+    """Time that reads which calibrate or train take at least: that of the layer which reads longest. [s]"""
+    activities = computer.activities({name: m.target_conductances() for name, m in computer.matrices.items()})
+    layers = layer_latencies(activities, computer.design.periphery)
+    tiles = zip(computer.tiles, upkeep.reads)
+    return max(float(reads) * layers[activity.layer or tile.layer] for (tile, reads), activity in zip(tiles, activities))
 
 
 def verify_energies(computer: Computer) -> dict[str, float]:

@@ -109,12 +109,15 @@ class Limits:
         Throttle the rate so that no box of a tile is hotter. [K]
     idle_leakage : float
         Share of the leakage that stays while a tile is idle; 1 = no power gating. [-]
+    is_once : bool
+        Whether one pass is enough, however hot it gets and whatever leakage would then be.
     """
 
     tolerance: float = LEAKAGE_TOLERANCE
     iterations: int = LEAKAGE_ITERATIONS
     hottest: float | None = None
     idle_leakage: float = 1.0
+    is_once: bool = False
 
 
 def tile_boxes(chip: ComputingChip, subgrid: tuple[int, int]) -> list[tuple[str, list[Rectangle]]]:

@@ -20,12 +20,14 @@ from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, Solv
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh
 from stack3d.schema import CoolingDeck, MeshDeck, Scenario, SolverDeck, mesh_kinds
-from stack3d.thermal import SolidBackend, ThermalProblem
+from stack3d.thermal import SolidBackend, ThermalProblem, kept_in_time
 
 MOST_THROUGH_GMSH = 40_000
 """Bricks that the builder `auto` takes through Gmsh; of more, its copy of the mesh costs time and memory."""
 TENSOR_MEMORY = 62.0
 """Per unknown of the tensor solver; `benchmarks/thermal.py`. [byte]"""
+FINER = 5.0
+"""Times the nodes of a mesh that the finest has which judges it, about."""
 STILL, FLOWING = 4e-6, 6e-5
 """Per unknown of a solve with its error, in solids and beside channels, whose coolant takes some ten passes;
 `benchmarks/durations.py`. [s]"""
@@ -39,6 +41,7 @@ class Bricks(MeshKind[ThermalProblem]):
     """Bricks on the lines of a graded grid, for either solver."""
 
     grid: Grid
+    follows_parts = True
 
     @classmethod
     def of(cls, chip: Chip) -> Self:
@@ -49,6 +52,13 @@ class Bricks(MeshKind[ThermalProblem]):
             mesh, first = chip.scenario.solver.mesh, first_output(chip)
             _GRIDS[chip] = build_grid(chip.stack, standing_out(chip), mesh, points, patches, first)
         return cls(_GRIDS[chip])
+
+    @classmethod
+    def least_memory_in_time(cls, chip: Chip) -> float:
+        """Of factors or multigrid on the mesh that judges this one, which has up to five times its nodes. [byte]"""
+        if chip.scenario.solver.backend == "fem":
+            return super().least_memory_in_time(chip)
+        return kept_in_time(cls.of(chip).grid, FINER)
 
     @classmethod
     def least_seconds(cls, chip: Chip) -> float:

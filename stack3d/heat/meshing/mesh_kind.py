@@ -17,7 +17,7 @@ from stack3d.heat.meshing.judging import Answers, Judged
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import CellMesh, Ints
 from stack3d.schema import CoolingDeck, Scenario, SolverDeck, mesh_kinds
-from stack3d.thermal import HeatProblem, SolidBackend
+from stack3d.thermal import HeatProblem, SolidBackend, memory_in_time
 
 MATRIX_MEMORY = 48.0
 """Per entry of a matrix with its solver; `benchmarks/thermal.py`. [byte]"""
@@ -63,6 +63,9 @@ Solve = Callable[[Chip, "AnyKind", int], Answers]
 class MeshKind[P: HeatProblem](ABC):
     """A kind of mesh, and as an instance one mesh of a chip."""
 
+    follows_parts = False
+    """Whether lines lie at the edges of parts and move with them, so that a temperature has a derivative by a size."""
+
     @classmethod
     @abstractmethod
     def of(cls, chip: Chip) -> Self:
@@ -81,6 +84,11 @@ class MeshKind[P: HeatProblem](ABC):
     def least_memory(cls, chip: Chip) -> float:
         """Of matrix and solver, as far as it is known before the mesh is made. [byte]"""
         return cls.of(chip).memory(chip.scenario.solver)
+
+    @classmethod
+    def least_memory_in_time(cls, chip: Chip) -> float:
+        """Of the solvers that a march keeps, one for each length of its steps. [byte]"""
+        return memory_in_time(cls.least_memory(chip))
 
     @classmethod
     def least_seconds(cls, chip: Chip) -> float:

@@ -74,9 +74,8 @@ Estimates = dict[str, Estimate]
 def answers(chip: Chip, solution: ThermalSolution) -> Answers:
     """Every temperature of `thermal_values`, and means of tiles."""
     found = _temperatures(thermal_values(chip, solution, outside=False))
-    if isinstance(chip, ComputingChip):
-        places = chip.computer.places
-        means = [solution.field.box_means(layer, [box])[0] for layer, box in places]
+    if chip.places:
+        means = [solution.field.box_means(layer, [box])[0] for layer, box in chip.places]
         found["thermal/tile_temperature"] = np.array(means)
     return found
 

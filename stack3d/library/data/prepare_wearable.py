@@ -64,7 +64,8 @@ def main(source: Path, folder: Path) -> None:
         people.append(np.full(mine.size, person))
         offset += count
     whole = np.rint(np.concatenate(series) / RESOLUTION)
-    assert np.abs(whole).max() < 2**15
+    if np.abs(whole).max() >= 2**15:
+        raise OverflowError(f"a value does not fit into 16 bits at a resolution of {RESOLUTION}")
     person = np.concatenate(people)
     judged = np.isin(person, np.unique(person)[-TEST_SUBJECTS:])
     rng = np.random.default_rng(0)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stack3d.constants import ZERO_CELSIUS
 from stack3d.devices.build import load_device
 from stack3d.devices.equilibrium import BarrierTable, EquilibriumTable, LevelBarriers, OwnEquilibrium
 from stack3d.devices.foundry import PAIR_WIDTH, Rows, predicted, rows
@@ -145,7 +146,8 @@ def leave_out(form: Form) -> list[str]:
         misses = given[out].misses(predicted(*laws, load_device("ideal"), given[out], width=PAIR_WIDTH[form.technology]))
         inside = np.abs(misses) <= 1
         held = " | ".join(f"{int(n)}" for n in inside.sum(0))
-        lines.append(f"| {form.technology} | {temperature - 273.15:.0f} | {time:g} | {held} | {100 * inside.mean():.0f} % |")
+        bake = f"{form.technology} | {temperature - ZERO_CELSIUS:.0f} | {time:g}"
+        lines.append(f"| {bake} | {held} | {100 * inside.mean():.0f} % |")
         print(lines[-1], flush=True)
     return lines
 

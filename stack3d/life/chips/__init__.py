@@ -1,7 +1,7 @@
 """Chips through time: their cells, what keeps them accurate, how they are read out."""
 
 from stack3d.life.chips.epochs import elapse, programmed
-from stack3d.life.chips.policy import Passive, Policy, around, chosen_policies, periodic, policies
+from stack3d.life.chips.policy import Passive, Policy, around, chosen_policies, periodic, policies, too_often
 from stack3d.life.chips.population import Bill, Life, Loose, Population, Totals
 from stack3d.life.chips.readings import Reading, read_out, reference_rng
 
@@ -22,4 +22,5 @@ __all__ = [
     "programmed",
     "read_out",
     "reference_rng",
+    "too_often",
 ]

@@ -9,10 +9,12 @@ import numpy as np
 
 from stack3d import mvm
 from stack3d.chip import Computer
-from stack3d.errors import DeckError, Problem
-from stack3d.heat import Climate, Limits
+from stack3d.errors import DeckError, PackageError, Problem, Stack3dError, brief
+from stack3d.heat import Climate, Limits, Upkeep, least_time
+from stack3d.life.chips.policy_answers import ANSWERS
 from stack3d.life.chips.population import Life
-from stack3d.registry import Registry
+from stack3d.registry import Registry, is_outside
+from stack3d.schema.life import LifetimeDeck
 
 MOST_EVENTS = 4
 """Periodic acts within one epoch that are followed one by one; of more, all but the last only wear the cells, for
@@ -119,7 +121,7 @@ class Passive:
         return matrices, {}
 
 
-policies: Registry[Any] = Registry("policy")
+policies: Registry[Any] = Registry("policy", answers=ANSWERS, reserved=LifetimeDeck.model_fields)
 """Name of a key of ``lifetime`` (or of ``lifetime.policies``) → class made from that key's value."""
 
 
@@ -133,11 +135,29 @@ def chosen_policies(computer: Computer) -> tuple[Policy, ...]:
     ]
     if problems:
         raise DeckError(problems)
-    plan = tuple(policies[name](value) for name, value in found.items() if value is not None)
+    plan = tuple(_made(name, value) for name, value in found.items() if value is not None)
     problems = [problem for policy in plan for problem in policy.check(computer)]
     if problems:
         raise DeckError(problems)
     return plan
+
+
+def _made(name: str, value: Any) -> Policy:
+    """A policy of what a deck gives; raises DeckError, PackageError for one of another package that cannot be made."""
+    try:
+        policy: Policy = policies[name](value)
+    except (Stack3dError, MemoryError):
+        raise
+    except Exception as error:
+        if not is_outside(policies[name]):
+            raise
+        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        text = f"{policies.told(name)} cannot be made of {brief(value)}: {what}"
+        raise DeckError(Problem(f"lifetime.policies.{name}", text)) from error
+    for word in ("renews", "measures"):
+        if not isinstance(getattr(policy, word, None), bool):
+            raise PackageError(f"{policies.told(name)}: {word} is {brief(getattr(policy, word, None))}; wanted True or False")
+    return policy
 
 
 def periodic(period: float, start: float, end: float, most: int = MOST_EVENTS) -> list[tuple[float, float]]:
@@ -158,6 +178,23 @@ def periodic(period: float, start: float, end: float, most: int = MOST_EVENTS) -
     if count <= most:
         return [(k * period, 0.0) for k in range(first, last + 1)]
     return [(last * period, float(count - 1))]
+
+
+def too_often(key: str, period: float, reads: Upkeep, computer: Computer) -> list[Problem]:
+    """Problem of an act whose reads take longer than the period in which it recurs.
+
+    Parameters
+    ----------
+    key : str
+        Of the period.
+    period : float
+        [s]
+    reads : Upkeep
+        Of one act.
+    computer : Computer
+    """
+    takes = least_time(computer, reads)
+    return [] if period > takes else [Problem(key, f"is {period:g} s; its reads take {takes:.3g} s")]
 
 
 def around(period: float, time: float) -> tuple[float, float]:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d import mvm
-from stack3d.chip import TODAY, forward_of
+from stack3d.chip import TODAY, Computer, forward_of
+from stack3d.errors import Problem
 from stack3d.heat import Climate, calibration
-from stack3d.life.chips import Life, Passive, periodic, policies, reference_rng
+from stack3d.life.chips import Life, Passive, periodic, policies, reference_rng, too_often
 from stack3d.schema import life as schema
 
 SETTLED = 0.5 * TODAY
@@ -29,24 +30,28 @@ class CompensationPolicy(Passive):
         self.deck = deck
         self.reads = deck.drift != "none" or deck.columns or deck.recalibrate
 
+    def check(self, computer: Computer) -> list[Problem]:
+        """Refuse to calibrate again before that is done."""
+        return too_often("lifetime.compensation.period", self.deck.period, calibration(computer), computer)
+
     def events(self, start: float, end: float) -> Sequence[tuple[float, float]]:
         """Return the last multiple of the period; those before it only read."""
         return periodic(self.deck.period, start, end, most=1) if self.reads else ()
 
     def act(self, life: Life, climate: Climate, event: int) -> Life:
         """Measure the cells as they are now."""
-        return replace(life.kept_up(calibration(life.chip)), calibrated=life.conductances(climate))
+        return replace(life.kept_up(calibration(life.chip.computer)), calibrated=life.conductances(climate))
 
     def wear(self, life: Life, climate: Climate, times: float) -> Life:
         """Bill calibrations whose outcome later ones replace."""
-        return life.kept_up(calibration(life.chip), times)
+        return life.kept_up(calibration(life.chip.computer), times)
 
     def written(self, life: Life, climate: Climate, times: float) -> Life:
         """Measure the cells anew, once they have settled."""
         if not self.reads:
             return life
         settled = life.aged(life.time + SETTLED, climate)
-        return replace(life.kept_up(calibration(life.chip), times), calibrated=settled.conductances(climate))
+        return replace(life.kept_up(calibration(life.chip.computer), times), calibrated=settled.conductances(climate))
 
     def _reading(
         self, life: Life, seen: Mapping[str, Any], matrices: Mapping[str, mvm.AnalogMatrix]

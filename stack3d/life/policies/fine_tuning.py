@@ -12,7 +12,7 @@ from stack3d import mvm
 from stack3d.chip import Computer, forward_of
 from stack3d.errors import Problem
 from stack3d.heat import Climate, Upkeep
-from stack3d.life.chips import Life, Passive, around, periodic, policies, reference_rng
+from stack3d.life.chips import Life, Passive, around, periodic, policies, reference_rng, too_often
 from stack3d.schema import life as schema
 from stack3d.workload import Classification
 
@@ -25,10 +25,16 @@ class FineTuning(Passive):
         self.deck = deck
 
     def check(self, computer: Computer) -> list[Problem]:
-        """Refuse what softmax regression is not for."""
+        """Refuse what softmax regression is not for, and to train again before that is done."""
         if isinstance(computer.task, Classification):
-            return []
+            return too_often("lifetime.fine_tuning.period", self.deck.period, self._reads(computer), computer)
         return [Problem("lifetime.fine_tuning", "trains classes; workload.task is not classification")]
+
+    def _reads(self, computer: Computer) -> Upkeep:
+        """Of one training: the profile once through the network, and steps that multiply forward and back, in digital."""
+        last, n = list(computer.matrices.values())[-1], float(len(computer.data.profile))
+        steps = 2.0 * self.deck.steps * n * last.n_inputs * last.n_outputs
+        return Upkeep(np.full(len(computer.tiles), n), n, steps)
 
     def events(self, start: float, end: float) -> Sequence[tuple[float, float]]:
         """Return every multiple of the period: training starts from what the one before left."""
@@ -53,8 +59,7 @@ class FineTuning(Passive):
         before = matrix.mapping.weights(np.asarray(state.target[..., : matrix.n_outputs], dtype=np.float64), matrix.weight_max)
         change = np.zeros_like(np.swapaxes(before, -1, -2))
         n = features.shape[-2]
-        steps = 2.0 * self.deck.steps * n * matrix.n_inputs * matrix.n_outputs
-        life = life.kept_up(Upkeep(np.full(len(computer.tiles), float(n)), float(n), steps))
+        life = life.kept_up(self._reads(computer))
         for _ in range(self.deck.steps):
             p = start + change @ across
             p -= p.max(axis=-2, keepdims=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from stack3d.fixed_points import Pass, Until, fixed_point
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import SolidBackend, ThermalSolution
 from stack3d.thermal.cooling.channels import ChannelRun
-from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.problem import HeatProblem
 
 COOLANT = Until(1e-6, 60)
@@ -30,14 +29,6 @@ class _CoolantTrial(NamedTuple):
     coolant: Floats
     guess: Floats | None
     tolerance: float
-
-
-@runtime_checkable
-class Adjustable(SolidBackend, Protocol):
-    """A solver that can do with less than the accuracy it was made for."""
-
-    def with_tolerance(self, rtol: float) -> SolidBackend:
-        """The same solver, content with another relative residual."""
 
 
 class CoolantBackend:
@@ -100,22 +91,22 @@ class CoolantBackend:
             state, guess, tolerance = trial
             parts = zip(self.runs, split(state))
             coolant = {patch: run.on_nodes(grid, part) for run, part in parts for patch in run.patches}
-            loose = self.backend.with_tolerance(tolerance) if isinstance(self.backend, Adjustable) and tolerance else None
-            solution = (loose or self.backend).solve(sources, guess=guess, references={**(references or {}), **coolant})
+            solver = self.backend.with_tolerance(tolerance) if tolerance else self.backend
+            solution = solver.solve(sources, guess=guess, references={**(references or {}), **coolant})
             guess = solution.field.values
             walls = [run.wall_temperature(stack, grid, solution.field.values) for run in self.runs]
             new = np.concatenate([run.coolant_temperature(grid, wall).ravel() for run, wall in zip(self.runs, walls)])
             change = new - state
             largest = float(np.abs(change).max())
-            if loose is not None:
+            if solver is not self.backend:
                 warmest = max(float(np.ptp(guess)), COOLANT.change)
                 tolerance = TOLERANCE_SHARE * largest / warmest if largest > 10 * COOLANT.change else 0.0
             states.append(state)
             changes.append(change)
             following = _CoolantTrial(_mixed(states[-MEMORY:], changes[-MEMORY:]), guess, tolerance)
-            return Pass((solution, split(new)), largest, following, may_end=loose is None)
+            return Pass((solution, split(new)), largest, following, may_end=solver is self.backend)
 
-        first = _CoolantTrial(state, guess, FIRST_TOLERANCE if isinstance(self.backend, Adjustable) else 0.0)
+        first = _CoolantTrial(state, guess, FIRST_TOLERANCE)
         advice = "check flow_rate and power"
         found = fixed_point(first, once, COOLANT, what="temperatures of the coolant", unit="K", advice=advice)
         return self._finished(*found.answer, found.passes)
@@ -128,7 +119,7 @@ class CoolantBackend:
             run.fill(stack, grid, values, part)
         return replace(
             solution,
-            field=GridField(stack, grid, values, getattr(solution.field, "bend", {})),
+            field=solution.field.with_values(values),
             outlets={run.name: part[:, -1] for run, part in zip(self.runs, coolant)},
             statistics={**solution.statistics, "coolant_passes": passes},
         )

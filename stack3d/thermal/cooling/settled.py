@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import SolverError
 from stack3d.fixed_points import Pass, Until, fixed_point
 from stack3d.layout import Floats, HeatSource
@@ -30,7 +31,7 @@ def surface_temperature(law: FilmLaw, flux: float, reference: float) -> float:
     while excess(reference + span) * span < 0 and reference + 2 * span > 1.0 and span < 1e6:
         span *= 2
     if excess(reference + span) * span < 0:
-        raise SolverError(f"no temperature of a face lets {flux:.3g} W/m2 pass to {reference:.1f} K")
+        raise SolverError(f"no temperature of a face lets {flux:.3g} W/m2 pass to {reference - ZERO_CELSIUS:.4g} degC")
     return float(brentq(excess, *sorted((reference, reference + span)), xtol=1e-10))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from stack3d.thermal.fem.discretised import gathered
 from stack3d.thermal.fem.steady import FemSolver
 from stack3d.thermal.fem.stored_heat import HeatStore
 from stack3d.thermal.fields.field import Field
-from stack3d.thermal.kept import alike, forget
+from stack3d.thermal.kept import PER_UNKNOWN, KeptByRate, alike
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import HeatProblem
 
@@ -48,8 +47,8 @@ class FemBody:
         self.is_linear = self._store.is_linear and not self._at.follows_temperature
         self._sum = self._assembly.matrix.duplicate(copy=True)
         self._filled: float | None = None
-        self._kept: OrderedDict[float, LinearSolver] = OrderedDict()
-        self._made = 0
+        each = PER_UNKNOWN * FILLED * space.size
+        self._kept: KeptByRate[LinearSolver] = KeptByRate(lambda solver: each)
         self._on_faces: dict[str, tuple[Any, Any]] = {}
 
     def _gathered(self, own: Floats) -> Floats:
@@ -63,7 +62,7 @@ class FemBody:
     @property
     def statistics(self) -> dict[str, Any]:
         """Sizes and counts."""
-        return {"backend": "fem", "unknowns": self._heat.space.size, "factorisations": self._made}
+        return {"backend": "fem", "unknowns": self._heat.space.size, "factorisations": self._kept.made}
 
     def rise(self, temperature: float | Floats) -> Floats:
         """Rise at the nodes of a temperature."""
@@ -143,13 +142,7 @@ class FemBody:
         if rate != self._filled:
             self._assembly.plus(rate, self._store.matrix, self._sum)
             self._filled = rate
-        key = alike(rate)
-        if key not in self._kept:
-            self._kept[key] = self._solver.in_time(self._sum, rate)
-            self._made += 1
-            forget(self._kept, FILLED * self._heat.space.size)
-        self._kept.move_to_end(key)
-        return self._kept[key]
+        return self._kept.at(alike(rate), lambda: self._solver.in_time(self._sum, rate))
 
     def precondition(self, rate: float, load: Floats) -> Floats:
         """One application of the preconditioner."""

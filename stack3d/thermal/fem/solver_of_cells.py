@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import DeckError, SolverError
 from stack3d.fe.linear_solver import LinearMethod
 from stack3d.fe.space import Space
@@ -128,7 +129,8 @@ class OnCells:
         """K of the temperature at each point of quadrature."""
         lowest = self.space.least(own)
         if lowest <= 0:
-            raise SolverError(f"the temperature falls to {lowest:.0f} K: is a power negative, or in the wrong unit?")
+            coldest = lowest - ZERO_CELSIUS
+            raise SolverError(f"the temperature falls to {coldest:.0f} degC: is a power negative, or in the wrong unit?")
         self._temperature.x.array[: self.space.own] = own
         self._temperature.x.scatter_forward()
 

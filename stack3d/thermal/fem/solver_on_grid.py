@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import DeckError, SolverError
 from stack3d.fe.linear_solver import LinearMethod
 from stack3d.fe.space import Space
@@ -128,7 +129,8 @@ class OnGrid:
         """K of each cell at the mean temperature of its corners."""
         temperature = on_all_nodes(self, own).reshape(-1)[self._corners].mean(axis=1)
         if temperature.min() <= 0:
-            raise SolverError(f"the temperature falls to {temperature.min():.0f} K: is a power negative, or in the wrong unit?")
+            coldest = temperature.min() - ZERO_CELSIUS
+            raise SolverError(f"the temperature falls to {coldest:.0f} degC: is a power negative, or in the wrong unit?")
         factor = self._conducts.factor(temperature)
         self.conductivity.x.array[:] = (self._at_reference * factor[:, None]).reshape(-1)
 

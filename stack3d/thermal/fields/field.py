@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 from stack3d.layout import Floats, Rectangle
 
@@ -14,6 +14,9 @@ class Field(Protocol):
     @property
     def values(self) -> Floats:
         """Nodal temperature, in a shape that only its solver knows. [K]"""
+
+    def with_values(self, values: Floats) -> Self:
+        """The same field with other nodal values of its shape. [K]"""
 
     def at(self, layer: str, x: float, y: float, z: float | None = None) -> float:
         """Temperature at (x, y) and height `z`, by default the mid-plane of `layer`. [K]

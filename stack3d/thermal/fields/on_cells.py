@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import scipy
@@ -48,6 +49,10 @@ class MeshField:
     @cached_property
     def _integrals(self) -> Floats:
         return node_integrals(self.mesh, self.order)
+
+    def with_values(self, values: Floats) -> Self:
+        """The same field with other nodal values of its shape. [K]"""
+        return replace(self, values=values)
 
     def at(self, layer: str, x: float, y: float, z: float | None = None) -> float:
         """Temperature at (x, y, z) in a region; NaN outside it. [K]"""

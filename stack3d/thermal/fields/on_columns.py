@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import scipy
@@ -132,6 +133,10 @@ class ColumnField:
     def layer_mean(self, layer: str) -> float:
         """Volume mean over the solid part of a layer. [K]"""
         return float(self.box_means(layer, [self.stack.layer(layer).extent])[0])
+
+    def with_values(self, values: Floats) -> Self:
+        """The same field with other nodal values of its shape. [K]"""
+        return replace(self, values=values)
 
     def at(self, layer: str, x: float, y: float, z: float | None = None) -> float:
         """Temperature at (x, y) and height `z`, by default the mid-plane of `layer`; NaN where it is not solid. [K]"""

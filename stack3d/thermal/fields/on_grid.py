@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,10 @@ class GridField:
                 LineRecovery(self.grid.x, np.array([v for e in edges for v in (e.x0, e.x1)])),
             )
         return self._lines[layer]
+
+    def with_values(self, values: Floats) -> Self:
+        """The same field with other nodal values of its shape. [K]"""
+        return replace(self, values=values)
 
     def at(self, layer: str, x: float, y: float, z: float | None = None) -> float:
         """Temperature at (x, y) and height `z`, by default the mid-plane of `layer`. [K]"""

@@ -11,6 +11,10 @@ import scipy
 
 from stack3d.grids import Grid
 from stack3d.layout import Floats
+from stack3d.thermal.kept import PER_ENTRY, PER_UNKNOWN, memory_in_time
+
+MOST_ENTRIES = 2_500_000
+"""Of LU factors, up to which they take less time than multigrid does; measured on `flip_chip_package`. 40 MB."""
 
 
 def assembled(apply: Callable[[Floats], Floats], free: Floats) -> Any:
@@ -52,6 +56,12 @@ def expected_entries(grid: Grid) -> float:
     return float(0.4 * columns * np.log2(columns) * grid.z.size**2)
 
 
+def kept_in_time(grid: Grid, finer: float) -> float:
+    """Of what a march keeps for each length of its steps, on a grid of `finer` times the nodes. [byte]"""
+    entries = min(finer**1.5 * expected_entries(grid), MOST_ENTRIES)
+    return memory_in_time(finer * PER_UNKNOWN * grid.n_nodes + 2 * PER_ENTRY * entries)
+
+
 class SmallFactors:
     """LU factors of `assembled`, as a preconditioner.
 
@@ -66,6 +76,11 @@ class SmallFactors:
         self._factors = scipy.sparse.linalg.splu(
             matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
         )
+
+    @property
+    def entries(self) -> int:
+        """Of both factors."""
+        return int(self._factors.nnz)
 
     def solve(self, load: Floats) -> Floats:
         """Solution for a nodal load."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -19,7 +18,7 @@ from stack3d.thermal.grid.diagonalisation import FastDiagonalisation
 from stack3d.thermal.grid.modes import modal_groups, modal_load, modal_stiffness
 from stack3d.thermal.grid.place_weights import observe, place_groups, source_groups
 from stack3d.thermal.grid.solver import TensorSolver
-from stack3d.thermal.kept import forget
+from stack3d.thermal.kept import PER_UNKNOWN, KeptByRate
 from stack3d.thermal.places import Place
 from stack3d.thermal.time.body import Boundary, boundary_of
 from stack3d.thermal.time.system import Exact
@@ -55,7 +54,7 @@ class ModalSystem:
         area = (grid.x[-1] - grid.x[0]) * (grid.y[-1] - grid.y[0])
         self.capacity = float(self.layers.capacity @ self.layers.thickness * area)
         self._matrix = modal_stiffness(self.layers, self.inverse)
-        self._factors: OrderedDict[float, FastDiagonalisation] = OrderedDict()
+        self._factors: KeptByRate[FastDiagonalisation] = KeptByRate(lambda made: PER_UNKNOWN * np.prod(self.shape))
         self._counts = {"solves": 0, "factorisations": 0, "iterations": 0}
         # M along z: the lateral mass is the identity in modes.
         weight = self.layers.capacity * self.layers.thickness / 6
@@ -126,14 +125,14 @@ class ModalSystem:
 
     def correct(self, rate: float, right: Floats) -> Floats:
         """Direct."""
-        if rate not in self._factors:
-            layers = at_rate(self.problem, self.layers, rate)
-            self._factors[rate] = FastDiagonalisation(self.problem.grid, layers, rate=rate, modes=self.inverse.modes)
-            self._counts["factorisations"] += 1
-            forget(self._factors, int(np.prod(self.shape)))
-        self._factors.move_to_end(rate)
         self._counts["solves"] += 1
-        return self._factors[rate].solve_modal(right.copy())
+        return self._factors.at(rate, lambda: self._factored(rate)).solve_modal(right.copy())
+
+    def _factored(self, rate: float) -> FastDiagonalisation:
+        self._counts["factorisations"] += 1
+        return FastDiagonalisation(
+            self.problem.grid, at_rate(self.problem, self.layers, rate), rate=rate, modes=self.inverse.modes
+        )
 
     def observe(self, state: Floats) -> Floats:
         """Temperature of the places."""

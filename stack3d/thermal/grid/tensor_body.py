@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,18 +13,15 @@ from stack3d.fe.krylov import conjugate_gradient
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.diagonalisation import FastDiagonalisation
-from stack3d.thermal.grid.factors import SmallFactors, expected_entries
+from stack3d.thermal.grid.factors import MOST_ENTRIES, SmallFactors, expected_entries
 from stack3d.thermal.grid.loads import source_loads
 from stack3d.thermal.grid.multigrid import LateralMultigrid
 from stack3d.thermal.grid.operator import GridOperator
 from stack3d.thermal.grid.place_weights import observe, place_groups
 from stack3d.thermal.grid.solver import TensorSolver
-from stack3d.thermal.kept import alike, forget
+from stack3d.thermal.kept import PER_ENTRY, PER_UNKNOWN, KeptByRate, alike
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import ThermalProblem
-
-MOST_ENTRIES = 2_500_000
-"""Of LU factors, up to which they take less time than multigrid does; measured on `flip_chip_package`. 40 MB."""
 
 
 class TensorBody:
@@ -47,9 +43,8 @@ class TensorBody:
         self._films: Mapping[str, float] = solver.operator.films
         self._factor: Floats | None = None
         self._storage: Floats | None = None
-        self._kept: OrderedDict[float, FastDiagonalisation | LateralMultigrid | SmallFactors] = OrderedDict()
+        self._kept: KeptByRate[FastDiagonalisation | LateralMultigrid | SmallFactors] = KeptByRate(self._memory)
         self._operators: dict[float, GridOperator] = {}
-        self._made = 0
 
     @property
     def problem(self) -> ThermalProblem:
@@ -59,7 +54,7 @@ class TensorBody:
     @property
     def statistics(self) -> dict[str, Any]:
         """Sizes and counts."""
-        return {"backend": "tensor", "unknowns": self.problem.grid.n_nodes, "factorisations": self._made}
+        return {"backend": "tensor", "unknowns": self.problem.grid.n_nodes, "factorisations": self._kept.made}
 
     def rise(self, temperature: float | Floats) -> Floats:
         """Rise at the nodes of a temperature."""
@@ -146,15 +141,18 @@ class TensorBody:
 
     def precondition(self, rate: float, load: Floats) -> Floats:
         """Averaged layers, multigrid, or the factors of a small matrix, kept per rate."""
-        key = alike(rate)
-        if key not in self._kept:
-            small = not self.solver.is_direct and expected_entries(self.problem.grid) <= MOST_ENTRIES
-            free = self.restrict(np.ones(self.rise(self.base).shape))
-            self._kept[key] = SmallFactors(self._at(rate).apply, free) if small else self.solver.shifted(rate)
-            self._made += 1
-            forget(self._kept, self.problem.grid.n_nodes)
-        self._kept.move_to_end(key)
-        return self.restrict(self._kept[key].solve(load))
+        return self.restrict(self._kept.at(alike(rate), lambda: self._preconditioner(rate)).solve(load))
+
+    def _preconditioner(self, rate: float) -> FastDiagonalisation | LateralMultigrid | SmallFactors:
+        if self.solver.is_direct or expected_entries(self.problem.grid) > MOST_ENTRIES:
+            return self.solver.shifted(rate)
+        return SmallFactors(self._at(rate).apply, self.restrict(np.ones(self.rise(self.base).shape)))
+
+    def _memory(self, made: FastDiagonalisation | LateralMultigrid | SmallFactors) -> float:
+        """Of a preconditioner. [byte]"""
+        if isinstance(made, SmallFactors):
+            return PER_ENTRY * made.entries
+        return PER_UNKNOWN * self.problem.grid.n_nodes
 
     def solve(self, rate: float, load: Floats, rtol: float) -> tuple[Floats, int]:
         """Conjugate gradients."""

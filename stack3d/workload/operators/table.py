@@ -10,18 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import ArrayError
+from stack3d.errors import ArrayError, brief
 from stack3d.layout import Floats
-from stack3d.registry import Registry
+from stack3d.registry import Registry, numbers
 
 Array = NDArray[Any]
 Held = Mapping[str, Callable[[Array], Array]]
 """Slot → x @ W of the node's matrix of that slot: x has shape (..., inputs), the result (..., outputs) and the type of x."""
 LARGEST = 2**30
 """Most bytes of one array between two operators: a file that asks for more is refused instead of filling the memory."""
-
-operators: Registry[type[Operator]] = Registry("operator")
-"""Name of an operator (``Conv``; with its domain where that is not ONNX's own, ``ai.onnx.ml.Scaler``) → its class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +138,46 @@ class Operator:
     def opset(self) -> int:
         """Version of the operator's domain."""
         return self.node.opset
+
+
+def _arrays(given: tuple[Any, ...], found: Any) -> str | None:
+    """What keeps outputs from being arrays of numbers or texts."""
+    outputs = found if isinstance(found, tuple) else (found,)
+    for i, y in enumerate(outputs):
+        try:
+            kind = np.asarray(y).dtype.kind
+        except ValueError:
+            kind = "O"
+        if kind not in "biufSU":
+            return f"{brief(y)} as output {i}; wanted an array of numbers"
+    return None
+
+
+def _matrices(given: tuple[Any, ...], found: Any) -> str | None:
+    """What keeps matrices from being blocks of numbers, (blocks, inputs, outputs), that a constant holds."""
+    if not isinstance(found, Mapping) or not all(isinstance(one, Stored) for one in found.values()):
+        return f"{brief(found)}; wanted a mapping of slots to Stored"
+    for slot, one in found.items():
+        if one.weight not in given[0]:
+            return f"{slot} = the constant {one.weight!r}; wanted the name of one: {', '.join(given[0])}"
+        if np.ndim(one.blocks) != 3 or (wrong := numbers(one.blocks)) is not None:
+            text = wrong if np.ndim(one.blocks) == 3 else f"an array of shape {np.shape(one.blocks)}"
+            return f"{slot} = {text}; wanted finite numbers of shape (blocks, inputs, outputs)"
+    return None
+
+
+def _text(given: tuple[Any, ...], found: Any) -> str | None:
+    return None if found is None or isinstance(found, str) else f"{brief(found)}; wanted a text, or None"
+
+
+def _count(given: tuple[Any, ...], found: Any) -> str | None:
+    good = isinstance(found, int | np.integer) and found >= 0
+    return None if good else f"{brief(found)}; wanted a whole number"
+
+
+_ANSWERS = {"compute": _arrays, "run": _arrays, "matrices": _matrices, "objection": _text, "macs": _count}
+operators: Registry[type[Operator]] = Registry("operator", Operator, _ANSWERS)
+"""Name of an operator (``Conv``; with its domain where that is not ONNX's own, ``ai.onnx.ml.Scaler``) → its class."""
 
 
 def afford(shape: Sequence[int], itemsize: int = 4) -> tuple[int, ...]:

@@ -1,0 +1,182 @@
+"""What a search has found: its front or its course, the designs worth building, and the chosen one as a deck to download."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import math
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stack3d.layout import Floats
+from stack3d.report import page
+from stack3d.report.chart import COLOURS, GREY, Axis, Dot, Figure, Line, Mark, Panel, linear
+from stack3d.units import short
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MOST_PANELS = 3
+"""Pairs of goals that are drawn."""
+MOST_ROWS = 50
+_PREFIX = {-15: "f", -12: "p", -9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
+
+
+def _decided(tree: xr.DataTree) -> xr.Dataset:
+    return tree.children["optimise"].to_dataset()
+
+
+def is_search(tree: xr.DataTree) -> bool:
+    """Whether a study is a search with some case that has a value."""
+    return "optimise" in tree.children and bool(np.isfinite(_decided(tree)["value"].values).any())
+
+
+def designs(tree: xr.DataTree) -> list[str]:
+    """What each case of a search sets, in words."""
+    dataset = tree.dataset
+    names = [str(n) for n in dataset.coords if n != "case" and dataset[n].dims == ("case",) and f"{n}" not in _numbers(tree)]
+    columns = [[str(v) for v in dataset[name].values] for name in names]
+    return [", ".join(f"{n} {v}" for n, v in zip(names, row) if v not in ("", "nan")) for row in zip(*columns)]
+
+
+def _numbers(tree: xr.DataTree) -> set[str]:
+    """Coordinates that repeat another as a number."""
+    names = {str(n) for n in tree.dataset.coords}
+    return {f"{n}_value" for n in names} & names
+
+
+def _told(value: float, unit: str) -> str:
+    return "" if not math.isfinite(value) else f"{value:.2f} K" if unit == "K" else short(value, unit)
+
+
+def _axis(text: str, unit: str, values: Floats) -> tuple[Axis, float]:
+    """An axis with an SI prefix, and the number that values are divided by."""
+    largest = float(np.abs(values).max())
+    power = 3 * math.floor(math.log10(largest) / 3) if unit and unit != "K" and largest > 0 else 0
+    power = min(max(power, -15), 9)
+    factor = 10.0**power
+    named = f"{text} [{_PREFIX[power]}{unit}]" if unit else text
+    return linear(named, float(values.min()) / factor, float(values.max()) / factor, unit=f"{_PREFIX[power]}{unit}"), factor
+
+
+def front(tree: xr.DataTree) -> Figure:
+    """Every case over two goals at a time, with the front; of a single goal over the order in which they were asked for."""
+    found = _decided(tree)
+    n = found.sizes["goal"]
+    if n == 1:
+        return Figure("front", "The course of the search", _caption(tree), (_course(tree),))
+    pairs = list(itertools.combinations(range(n), 2))[:MOST_PANELS]
+    return Figure("front", "What cannot be had together", _caption(tree), tuple(_pair(tree, i, j) for i, j in pairs))
+
+
+def _caption(tree: xr.DataTree) -> str:
+    found = _decided(tree)
+    words = [
+        f"{'less' if minimised else 'more'} {goal}"
+        for goal, minimised in zip(found["goal"].values, found["goal_minimised"].values)
+    ]
+    better = f"{', '.join(words)} is better"
+    left_out = int((np.isfinite(found["value"].values) & ~np.isfinite(_near(tree))).all(axis=1).sum())
+    conditions = " Grey: misses a condition." if found.sizes["condition"] else ""
+    conditions += f" {left_out} of these lie far outside." if left_out else ""
+    if len(words) == 1:
+        return f"Orange: the best so far ({better}).{conditions}"
+    return f"Orange: no other case betters it in every goal ({better}). Ring: the chosen design.{conditions}"
+
+
+def _dots(tree: xr.DataTree, x: Floats, y: Floats, tips: list[str]) -> list[Mark]:
+    found = _decided(tree)
+    feasible, best, chosen = (found[name].values.astype(bool) for name in ("feasible", "front", "chosen"))
+    marks: list[Mark] = []
+    for i in np.flatnonzero(np.isfinite(x) & np.isfinite(y)):
+        colour = COLOURS[1] if best[i] else COLOURS[0] if feasible[i] else GREY
+        marks.append(Dot(float(x[i]), float(y[i]), "", tips[i], colour))
+        if chosen[i]:
+            marks.append(Dot(float(x[i]), float(y[i]), "", tips[i], ring=True))
+    return marks
+
+
+def _tips(tree: xr.DataTree) -> list[str]:
+    found = _decided(tree)
+    goals, goal_units = found["goal"].values, found["goal_unit"].values
+    return [
+        f"{i}, {design}: " + ", ".join(f"{g} {_told(float(v), str(u))}" for g, v, u in zip(goals, row, goal_units))
+        for i, (design, row) in enumerate(zip(designs(tree), found["value"].values))
+    ]
+
+
+def _near(tree: xr.DataTree) -> Floats:
+    """Values of the goals, NaN for cases far outside the range of those that meet every condition."""
+    found = _decided(tree)
+    values = found["value"].values.astype(float)
+    kept = values[found["feasible"].values.astype(bool)]
+    if len(kept) < 2:
+        return values
+    low, high = kept.min(axis=0), kept.max(axis=0)
+    room = np.where(high > low, 0.5 * (high - low), np.inf)
+    return np.where(((values >= low - room) & (values <= high + room)).all(axis=1)[:, None], values, np.nan)
+
+
+def _pair(tree: xr.DataTree, i: int, j: int) -> Panel:
+    found = _decided(tree)
+    values = _near(tree)
+    finite = np.isfinite(values).all(axis=1)
+    axes = [_axis(str(found["goal"].values[k]), str(found["goal_unit"].values[k]), values[finite, k]) for k in (i, j)]
+    (x_axis, x_factor), (y_axis, y_factor) = axes
+    x, y = values[:, i] / x_factor, values[:, j] / y_factor
+    order = np.flatnonzero(found["front"].values)
+    order = order[np.argsort(x[order], kind="stable")]
+    lines: list[Mark] = [Line("front", x[order], y[order], COLOURS[1])] if order.size > 1 and found.sizes["goal"] == 2 else []
+    return Panel("", x_axis, y_axis, (*lines, *_dots(tree, x, y, _tips(tree))))
+
+
+def _course(tree: xr.DataTree) -> Panel:
+    found = _decided(tree)
+    values = _near(tree)[:, 0]
+    y_axis, factor = _axis(str(found["goal"].values[0]), str(found["goal_unit"].values[0]), values[np.isfinite(values)])
+    x, y = np.arange(values.size, dtype=float), values / factor
+    sign = 1.0 if found["goal_minimised"].values[0] else -1.0
+    kept = np.where(found["feasible"].values.astype(bool), sign * y, np.inf)
+    best = sign * np.minimum.accumulate(kept)
+    known = np.isfinite(best)
+    lines: list[Mark] = [Line("best so far", x[known], best[known], COLOURS[1], steps=True)] if known.sum() > 1 else []
+    x_axis = linear("case", 0.0, float(max(values.size - 1, 1)), whole=True)
+    return Panel("", x_axis, y_axis, (*lines, *_dots(tree, x, y, _tips(tree))))
+
+
+def section(tree: xr.DataTree) -> str:
+    """HTML of the designs of the front, how far each is from the conditions, and the chosen one as a deck."""
+    found = _decided(tree)
+    chosen = np.flatnonzero(found["chosen"].values)
+    rest = [i for i in np.flatnonzero(found["front"].values) if i not in chosen]
+    names = designs(tree)
+    goal_units, limit_units = ([str(u) for u in found[f"{k}_unit"].values] for k in ("goal", "condition"))
+    rows = []
+    for i in [*chosen, *rest][:MOST_ROWS]:
+        goals = [_told(float(v), u) for v, u in zip(found["value"].values[i], goal_units)]
+        missed = [_stands(float(v), u) for v, u in zip(found["missed"].values[i], limit_units)]
+        rows.append((str(i), names[i], *goals, *missed))
+    head = ("case", "design, the chosen one first", *map(str, found["goal"].values), *map(str, found["condition"].values))
+    lines = "".join(f"<li>{escape(line)}</li>" for line in _lines(found))
+    return (
+        f'<section id="designs"><h2>What to build</h2><ul>{lines}</ul>{page.table(rows, head)}'
+        f"<p>{_download(tree)}</p></section>"
+    )
+
+
+def _lines(found: xr.Dataset) -> list[str]:
+    """The verdict without the designs of the front, which the table has."""
+    return [line for line in str(found.attrs["verdict"]).splitlines() if not line.startswith("front: ")]
+
+
+def _stands(missed: float, unit: str) -> str:
+    return "" if not math.isfinite(missed) else f"{'missed' if missed > 0 else 'kept'} by {_told(abs(missed), unit)}"
+
+
+def _download(tree: xr.DataTree) -> str:
+    text = str(_decided(tree).attrs["chosen_deck"])
+    data = base64.b64encode(text.encode()).decode()
+    name = escape(f"{tree.attrs.get('scenario', 'design')}_chosen.yaml", quote=True)
+    return f'<a download="{name}" href="data:text/yaml;charset=utf-8;base64,{data}">The chosen design as a deck</a>'

@@ -1,0 +1,105 @@
+"""The inverse question: which keys may change, what is wanted, what has to hold, and how much may be spent on it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from stack3d import units
+from stack3d.errors import brief
+from stack3d.schema.sweep import IntervalDeck, SweepDeck, SweepModel, Values
+
+MOST_CASES = 10_000
+"""Of one search."""
+MOST_GOALS = 6
+MOST_KEYS = 50
+MOST_CONDITIONS = 50
+
+
+def _several(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _budget(value: Any) -> Any:
+    """Cases as they are, a time in seconds."""
+    if isinstance(value, str):
+        seconds = units.parse(value, "time")
+        if not 0 < seconds < float("inf"):
+            raise ValueError(f"wants a time above zero, got {brief(value)}")
+        return seconds
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_CASES:
+        raise ValueError(f"wants 1 to {MOST_CASES} cases, or a time such as '2 h', got {brief(value)}")
+    return value
+
+
+def _way(value: Any) -> str:
+    return "[interval]" if isinstance(value, (dict, IntervalDeck)) else "[list]"
+
+
+KeyChoice = Annotated[Annotated[IntervalDeck, Tag("[interval]")] | Annotated[Values, Tag("[list]")], Discriminator(_way)]
+"""What a key may become."""
+Texts = Annotated[list[str], BeforeValidator(_several, json_schema_input_type=str | list[str])]
+
+
+class VaryDeck(SweepDeck):
+    """Keys that may change: each with a list, or an interval; with ``zip``, ``variants`` and ``where`` as in a sweep."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+    __pydantic_extra__: dict[str, KeyChoice] = Field(init=False)  # type: ignore[assignment]
+
+    @model_validator(mode="after")
+    def _chosen_from(self) -> Self:
+        if self.cases or self.sample is not None or self.names:
+            raise ValueError("knows zip, variants, where and dotted keys; cases, sample and names belong to a sweep")
+        n = len(self.product) + len(self.zip) + bool(self.variants)
+        if not 1 <= n <= MOST_KEYS:
+            raise ValueError(f"wants 1 to {MOST_KEYS} keys, each with a list or an interval (got {n})")
+        return self
+
+    @property
+    def intervals(self) -> dict[str, IntervalDeck]:
+        """Dotted key → interval."""
+        ways: dict[str, Any] = self.product
+        return {key: values for key, values in ways.items() if isinstance(values, IntervalDeck)}
+
+    @property
+    def lists(self) -> SweepDeck:
+        """What is chosen from lists, as a sweep."""
+        product = {key: values for key, values in self.product.items() if not isinstance(values, IntervalDeck)}
+        return SweepDeck.model_validate({**product, "zip": self.zip, "variants": self.variants})
+
+
+class OptimiseDeck(SweepModel):
+    """A search for the best designs among many, on the engine of studies."""
+
+    vary: VaryDeck
+    """Dotted key → list of values, or ``{from, to, scale: log, integer: true}``."""
+    minimise: Texts = []
+    """Output variables, or expressions of some, that should be small; the worst of times and places counts."""
+    maximise: Texts = []
+    """What should be large."""
+    subject_to: Annotated[Texts, Field(alias="subject to")] = []
+    """Conditions on outputs, as ``"accuracy@end >= 95 % for 90 % of the chips"``."""
+    budget: Annotated[int | float, BeforeValidator(_budget, json_schema_input_type=int | str)]
+    """Cases, or the time that they take together, as ``"2 h"``."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    batch: Annotated[int, Field(ge=1, le=256)] = 4
+    """Cases asked for at once, which may run side by side; the search depends on it, and not on the workers."""
+
+    @model_validator(mode="after")
+    def _wants_something(self) -> Self:
+        goals = [*self.minimise, *self.maximise]
+        if not 1 <= len(goals) <= MOST_GOALS:
+            raise ValueError(f"wants 1 to {MOST_GOALS} goals under minimise and maximise (got {len(goals)})")
+        twice = next((text for i, text in enumerate(goals) if text in goals[:i]), None)
+        if twice is not None:
+            raise ValueError(f"{brief(twice)} is a goal twice")
+        if len(self.subject_to) > MOST_CONDITIONS:
+            raise ValueError(f"knows at most {MOST_CONDITIONS} conditions (got {len(self.subject_to)})")
+        return self
+
+    @property
+    def counts_cases(self) -> bool:
+        """Whether the budget is a number of cases."""
+        return isinstance(self.budget, int)

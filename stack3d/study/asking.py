@@ -1,0 +1,243 @@
+"""Which designs a search asks for next: Optuna's estimator of good and bad designs, and the neighbours of the best ones."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stack3d.errors import MissingDependencyError
+from stack3d.layout import Floats
+from stack3d.study.designs import Choice, Positions
+
+FIRST_PER_KEY = 4
+"""Designs spread evenly over all choices at the beginning, per choice."""
+FIRST_SHARE = 0.4
+"""Of the budget that these may take at most."""
+NEIGHBOURS = 0.5
+"""Share of the later designs that are a step away from one of the best so far: the estimator alone misses the last step."""
+STEPS = (0.2, 0.005)
+"""Standard deviation of a neighbour along an interval, drawn between these two at equal ratios."""
+MOST_TRIES = 200
+"""Designs looked at until a new one is found."""
+
+
+@dataclass(frozen=True)
+class JudgedDesign:
+    """A design and what came of it.
+
+    Parameters
+    ----------
+    design : tuple
+    goals : tuple of float
+        All to be small; empty for a case without a value.
+    missed : tuple of float
+        By condition, zero and below where it is met.
+    """
+
+    design: Positions
+    goals: tuple[float, ...]
+    missed: tuple[float, ...]
+
+    @property
+    def shortfall(self) -> float:
+        """Sum of what is missed; infinite for a case without a value."""
+        return sum(max(m, 0.0) for m in self.missed) if self.goals else math.inf
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether it meets every condition."""
+        return self.shortfall == 0.0
+
+
+def front_of(judged: Sequence[JudgedDesign]) -> list[int]:
+    """Which designs meet all conditions and no other of these betters in every goal; of equal ones the first."""
+    kept = [i for i, one in enumerate(judged) if one.is_feasible]
+    return [i for i in kept if not any(_betters(judged[j], judged[i]) or _repeats(j, i, judged) for j in kept)]
+
+
+def _betters(one: JudgedDesign, other: JudgedDesign) -> bool:
+    pairs = list(zip(one.goals, other.goals))
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+
+def _repeats(j: int, i: int, judged: Sequence[JudgedDesign]) -> bool:
+    return j < i and judged[j].design == judged[i].design
+
+
+def load_optuna() -> Any:
+    """The library, quiet; raises MissingDependencyError."""
+    try:
+        import optuna
+    except ImportError:
+        raise MissingDependencyError("optimise wants Optuna: pip install 'stack3d[decide]'") from None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+class Asker:
+    """Says which designs to try, and is told what came of them; the same answers give the same questions.
+
+    Parameters
+    ----------
+    choices : sequence of Choice
+    is_allowed : callable
+        Whether a design may be asked for.
+    n_goals : int
+    n_limits : int
+    seed : int
+    budget : float
+        Cases, infinite where the budget is a time.
+    """
+
+    def __init__(
+        self,
+        choices: Sequence[Choice],
+        is_allowed: Callable[[Positions], bool],
+        *,
+        n_goals: int,
+        n_limits: int,
+        seed: int,
+        budget: float,
+    ) -> None:
+        optuna = load_optuna()
+        self._choices, self._is_allowed = choices, is_allowed
+        self._rng = np.random.default_rng(seed)
+        self._spread = self._first(int(min(FIRST_PER_KEY * len(choices), max(2.0, FIRST_SHARE * budget))))
+        kinds = optuna.distributions
+        self._ways = {
+            str(i): (kinds.IntDistribution(0, c.count - 1) if c.is_ordered else kinds.CategoricalDistribution(range(c.count)))
+            if c.count
+            else kinds.FloatDistribution(0.0, 1.0)
+            for i, c in enumerate(choices)
+        }
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Optuna calls experimental is part of its version, which is pinned
+            sampler = optuna.samplers.TPESampler(
+                seed=seed,
+                multivariate=True,
+                constant_liar=True,
+                n_startup_trials=len(self._spread),
+                constraints_func=(lambda trial: trial.user_attrs["missed"]) if n_limits else None,
+            )
+            self._study = optuna.create_study(directions=["minimize"] * n_goals, sampler=sampler)
+        self._failed = optuna.trial.TrialState.FAIL
+        self._trials: dict[Positions, Any] = {}
+        self._known: dict[Positions, JudgedDesign] = {}
+
+    def _first(self, count: int) -> list[Positions]:
+        """Designs spread evenly, every position of a list as often as the others."""
+        from scipy.stats import qmc
+
+        shares = qmc.LatinHypercube(len(self._choices), rng=self._rng).random(count)
+        found = [tuple(_position(choice, share) for choice, share in zip(self._choices, row)) for row in shares]
+        return list(dict.fromkeys(found))
+
+    def ask(self, count: int) -> list[Positions]:
+        """So many designs that were not asked for before; fewer where no more are found."""
+        found: list[Positions] = []
+        while len(found) < count:
+            design = self._next()
+            if design is None:
+                break
+            found.append(design)
+        return found
+
+    def _next(self) -> Positions | None:
+        while self._spread:
+            design = self._spread.pop(0)
+            if self._is_fresh(design):
+                return self._begun(design)
+        if self._rng.random() < NEIGHBOURS:
+            near = next(self._neighbours(), None)
+            if near is not None:
+                return self._begun(near)
+        for _ in range(MOST_TRIES):
+            trial = self._asked()
+            design = tuple(trial.params[name] for name in self._ways)
+            if self._is_fresh(design):
+                self._trials[design] = trial
+                return design
+            self._end(trial, self._known.get(design))
+        fresh = next(self._neighbours(), None) or self._left()
+        return None if fresh is None else self._begun(fresh)
+
+    def _is_fresh(self, design: Positions) -> bool:
+        return design not in self._trials and design not in self._known and self._is_allowed(design)
+
+    def _begun(self, design: Positions) -> Positions:
+        """The design, its trial opened."""
+        self._study.enqueue_trial(dict(zip(self._ways, design)))
+        self._trials[design] = self._asked()
+        return design
+
+    def _asked(self) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self._study.ask(self._ways)
+
+    def _neighbours(self) -> Iterator[Positions]:
+        """New designs a step away from the best, those of the front in an order by chance."""
+        known = list(self._known.values())
+        best = front_of(known)
+        order = [best[i] for i in self._rng.permutation(len(best))]
+        others = sorted((i for i in range(len(known)) if i not in best), key=lambda i: (known[i].shortfall, known[i].goals))
+        for i in (*order, *others):
+            near = [d for d in self._steps(known[i].design) if self._is_fresh(d)]
+            if near:
+                yield near[int(self._rng.integers(len(near)))]
+
+    def _steps(self, design: Positions) -> Iterator[Positions]:
+        for i, (choice, at) in enumerate(zip(self._choices, design)):
+            if not choice.count:
+                width = STEPS[0] * (STEPS[1] / STEPS[0]) ** self._rng.random()
+                moved: list[int | float] = [float(np.clip(at + width * self._rng.standard_normal(), 0.0, 1.0))]
+                moved += [0.5 * (at + end) for end in self._beside(design, i) if end != at]
+            elif choice.is_ordered:
+                moved = [to for to in (int(at) - 1, int(at) + 1) if 0 <= to < choice.count]
+            else:
+                moved = [to for to in range(choice.count) if to != at]
+            yield from ((*design[:i], to, *design[i + 1 :]) for to in moved)
+
+    def _beside(self, design: Positions, i: int) -> tuple[float, float]:
+        """Next lower and higher known position along an interval among designs of the same lists, else its ends."""
+        lists = [k for k, choice in enumerate(self._choices) if choice.count]
+        alike = [known[i] for known in self._known if all(known[k] == design[k] for k in lists)]
+        lower, higher = [at for at in alike if at < design[i]], [at for at in alike if at > design[i]]
+        return max(lower, default=0.0), min(higher, default=1.0)
+
+    def _left(self) -> Positions | None:
+        """The first design of the lists that was never asked for."""
+        counts = [choice.count for choice in self._choices]
+        if not all(counts) or math.prod(counts) > MOST_TRIES * MOST_TRIES:
+            return None
+        return next((d for d in np.ndindex(*counts) if self._is_fresh(d)), None)
+
+    def tell(self, judged: JudgedDesign) -> None:
+        """What came of a design that was asked for."""
+        self._known[judged.design] = judged
+        self._end(self._trials.pop(judged.design), judged)
+
+    def _end(self, trial: Any, judged: JudgedDesign | None) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if judged is None or not judged.goals:
+                self._study.tell(trial, state=self._failed)
+                return
+            trial.set_user_attr("missed", judged.missed)
+            self._study.tell(trial, judged.goals)
+
+
+def _position(choice: Choice, share: float) -> int | float:
+    return min(int(share * choice.count), choice.count - 1) if choice.count else float(share)
+
+
+def knee(goals: Floats) -> int:
+    """Of designs of a front, shape (design, goal), the one nearest to the best of all goals, each over its range there."""
+    low, high = goals.min(axis=0), goals.max(axis=0)
+    scaled = (goals - low) / np.where(high > low, high - low, 1.0)
+    return int(np.argmin(np.sqrt((scaled**2).sum(axis=1))))

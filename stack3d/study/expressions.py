@@ -1,0 +1,331 @@
+"""Expressions over the outputs of a case, with units: checked before a run and computed on its dataset."""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from stack3d import fields, units
+from stack3d.errors import DeckError, ResultsError, brief, did_you_mean
+from stack3d.study.conditions import ARITHMETIC, DEEP, LARGEST, MOST_DEPTH, dotted_name, expression_of, wrong
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FUNCTIONS = ("max", "min", "mean", "sum")
+"""Over all chips, times and places of what stands in their brackets."""
+ADDED = "component"
+"""Dimension whose parts are added up unless one is chosen."""
+CHIPS = "sample"
+NEVER = ("time_to_accuracy_loss", "hold_interval", "hold_endurance", "endurance_left")
+"""Times that are NaN where what they tell of does not come within the run: they count as long as the run."""
+KELVIN = 50.0
+"""Difference of temperatures that counts as much as missing another limit by all of its value. [K]"""
+WHEN = ("end", "start")
+
+_FOR = re.compile(r"\s+for\s+(?:(?P<share>\d+\.?\d*)\s*%\s+of\s+(?:the\s+)?chips|all(?:\s+the)?\s+chips)\s*$")
+_QUANTITY = re.compile(
+    r"'[^']*'|\"[^\"]*\"|(?<![\w.@'\"])(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*"
+    r"(?P<unit>(?:1/)?(?!(?:and|or|not|in|for)\b)[%°A-Za-zµμΩ][\w%°µμΩ]*(?:[/*^]\w+)*)"
+)
+_HOLDS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.LtE: lambda a, b: a - b,
+    ast.Lt: lambda a, b: a - b,
+    ast.GtE: lambda a, b: b - a,
+    ast.Gt: lambda a, b: b - a,
+    ast.Eq: lambda a, b: abs(a - b),
+}
+"""By how much a comparison is missed; zero and below is met."""
+
+
+class MeasuredUnit(NamedTuple):
+    """What a value is measured in: exponents of base dimensions, and how it is written."""
+
+    dims: tuple[tuple[str, float], ...]
+    text: str
+
+
+NUMBER = MeasuredUnit((), "")
+TRUTH = None
+TEMPERATURE = units.dimensions_of("K")
+
+
+class NamedOutput(NamedTuple):
+    """An output variable as an expression names it."""
+
+    variable: fields.Variable
+    when: str
+    label: str | int | None
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Something computed from the outputs of a case.
+
+    Parameters
+    ----------
+    text : str
+        As written.
+    key : str
+        Of the deck.
+    tree : ast.expr
+    chips : float or None
+        Share of the chips that a condition has to hold for; None = for their mean. [-]
+    unit : MeasuredUnit or None
+        Of the value; None for a condition.
+    """
+
+    text: str
+    key: str
+    tree: ast.expr
+    chips: float | None
+    unit: MeasuredUnit | None = field(default=NUMBER)
+
+    @classmethod
+    def parse(cls, text: str, key: str) -> Expression:
+        """Read an expression; raises DeckError with what it does not know, or cannot compare."""
+        ends = _FOR.search(text)
+        chips = None if ends is None else float(ends["share"] or 100.0) / 100.0
+        if chips is not None and not 0 < chips <= 1:
+            raise wrong(text, "wants a share of the chips above 0 and up to 100 %", key)
+        body = _QUANTITY.sub(_quoted, text if ends is None else text[: ends.start()])
+        groups = "|".join(dict.fromkeys(f.group for f in fields.FIELDS.values()))
+        body = re.sub(rf"\b({groups})/(\w+)", r"\1.\2", body)
+        body = re.sub(r"\s*@\s*(\w+)", r".at_\1", body)
+        found = cls(text, key, expression_of(body, key), chips)
+        unit = Units(found).of(found.tree, 1)
+        if chips is not None and not any(CHIPS in r.variable.dims for r in found.references()):
+            raise found.wrong("speaks of chips, but names no output that differs between them")
+        return cls(text, key, found.tree, chips, unit)
+
+    def reference(self, node: ast.AST) -> NamedOutput:
+        """The output that a name, with a time or a place, stands for; raises DeckError."""
+        name, when, label = self._parts(node)
+        found = next((f for path, f in fields.FIELDS.items() if name in (path, f.name)), None)
+        if found is None:
+            near = fields.instead_of(name) or did_you_mean(name, [f.name for f in fields.FIELDS.values()])
+            raise self.wrong(f"names {name!r}, which is no output variable{near}")
+        if when and when not in WHEN:
+            raise self.wrong(f"says '@{when}'; a variable over time may end with '@end' or '@start'")
+        if when and "time" not in found.dims:
+            raise self.wrong(f"says '@{when}' of {found.name}, which has no time")
+        if label is not None and set(found.dims) <= {"time", CHIPS}:
+            raise self.wrong(f"chooses {label!r} of {found.name}, which has no places to choose from")
+        return NamedOutput(found, when, label)
+
+    def _parts(self, node: ast.AST) -> tuple[str, str, str | int | None]:
+        """Name, time and place, as they are written."""
+        when: str = ""
+        label: str | int | None = None
+        while not isinstance(node, ast.Name):
+            if isinstance(node, ast.Subscript) and label is None:
+                label, node = _label(node.slice), node.value
+                if label is None:
+                    raise self.wrong("wants one name in square brackets, as layer_temperature_max[logic]")
+            elif isinstance(node, ast.Attribute) and node.attr.startswith("at_") and not when:
+                when, node = node.attr.removeprefix("at_"), node.value
+            else:
+                break
+        name = dotted_name(node).replace(".", "/") if isinstance(node, (ast.Name, ast.Attribute)) else "(…)"
+        return name, when, label
+
+    def wrong(self, message: str) -> DeckError:
+        """What is said of it."""
+        return wrong(self.text, message, self.key)
+
+    def references(self) -> Iterator[NamedOutput]:
+        """Every output that is named."""
+        waiting: list[ast.AST] = [self.tree]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
+                yield self.reference(node)
+            else:
+                waiting += node.args if isinstance(node, ast.Call) else ast.iter_child_nodes(node)
+
+
+def _quoted(match: re.Match[str]) -> str:
+    return match[0] if match["number"] is None else f"'{match['number']} {match['unit']}'"
+
+
+def _label(node: ast.AST) -> str | int | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, (str, int)):
+        return node.value
+    return dotted_name(node) if isinstance(node, (ast.Name, ast.Attribute)) else None
+
+
+def constant_of(node: ast.AST) -> float | None:
+    """SI value of a number or a quantity, also of a negative one."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        inner = constant_of(node.operand)
+        return None if inner is None else -inner
+    if not isinstance(node, ast.Constant):
+        return None
+    found = units.quantity(node.value) if isinstance(node.value, str) else None
+    return found[0] if found else float(node.value) if isinstance(node.value, (int, float)) else None
+
+
+class Units:
+    """Walks an expression as it is written: every part is known, and only what is alike is added or compared."""
+
+    def __init__(self, owner: Expression) -> None:
+        self.owner = owner
+
+    def _wrong(self, message: str) -> DeckError:
+        return self.owner.wrong(message)
+
+    def of(self, node: ast.AST, depth: int) -> MeasuredUnit | None:
+        """Unit of a part; None for what is true or false."""
+        if depth > MOST_DEPTH:
+            raise self._wrong(DEEP)
+        if isinstance(node, ast.Constant):
+            return self._literal(node.value)
+        if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
+            found = self.owner.reference(node).variable
+            return MeasuredUnit(units.dimensions_of(found.units), "" if found.units == "1" else found.units)
+        if isinstance(node, ast.Call):
+            return self._call(node, depth)
+        if isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
+            return self._combined(node, self.number_of(node.left, depth), self.number_of(node.right, depth))
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return self.number_of(node.operand, depth)
+        self._truth(node, depth)
+        return TRUTH
+
+    def _truth(self, node: ast.AST, depth: int) -> None:
+        """Check what is true or false."""
+        if isinstance(node, ast.Compare) and all(type(op) in _HOLDS for op in node.ops):
+            first, *others = (self.number_of(side, depth) for side in (node.left, *node.comparators))
+            for other in others:
+                self._alike(first, other, "compares")
+        elif isinstance(node, ast.BoolOp):
+            if any(self.of(part, depth + 1) is not TRUTH for part in node.values):
+                raise self._wrong("joins by and, or, what is no comparison")
+        else:
+            kind = type(node).__name__
+            raise self._wrong(f"may compare (<= >= < > ==), add, multiply, and, or; {kind} is something else")
+
+    def number_of(self, node: ast.AST, depth: int) -> MeasuredUnit:
+        """Unit of a part that has to be a number."""
+        unit = self.of(node, depth + 1)
+        if unit is TRUTH:
+            raise self._wrong("computes with a comparison as if it were a number")
+        return unit
+
+    def _literal(self, value: Any) -> MeasuredUnit:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST:
+            return NUMBER
+        found = units.quantity(value)
+        if found is None:
+            raise self._wrong(f"knows numbers and quantities; {brief(value)} is neither")
+        return MeasuredUnit(units.dimensions_of(found[1]), found[1])
+
+    def _call(self, node: ast.Call, depth: int) -> MeasuredUnit:
+        name = node.func.id if isinstance(node.func, ast.Name) else "(…)"
+        if name not in FUNCTIONS or len(node.args) != 1 or node.keywords:
+            raise self._wrong(f"knows {', '.join(f'{f}(…)' for f in FUNCTIONS)} of one thing; {name}(…) is something else")
+        return self.number_of(node.args[0], depth)
+
+    def _alike(self, one: MeasuredUnit, other: MeasuredUnit, verb: str) -> None:
+        if one.dims != other.dims:
+            said = [unit.text or "a number without unit" for unit in (one, other)]
+            raise self._wrong(f"{verb} {said[0]} with {said[1]}")
+
+    def _combined(self, node: ast.BinOp, left: MeasuredUnit, right: MeasuredUnit) -> MeasuredUnit:
+        if isinstance(node.op, (ast.Add, ast.Sub)):
+            self._alike(left, right, "adds")
+            return left
+        sign = 1 if isinstance(node.op, ast.Mult) else -1
+        powers = dict(left.dims)
+        for name, power in right.dims:
+            powers[name] = powers.get(name, 0.0) + sign * power
+        dims = tuple(sorted((name, power) for name, power in powers.items() if power))
+        if not right.text:
+            return MeasuredUnit(dims, left.text)
+        if sign > 0:
+            return MeasuredUnit(dims, f"{left.text} {right.text}".strip())
+        return MeasuredUnit(dims, f"{left.text or '1'}/({right.text})" if dims else "")
+
+
+class ExpressionValues:
+    """Computes an expression on the dataset of a case; a comparison gives by how much it is missed."""
+
+    def __init__(self, owner: Expression, case: xr.DataTree, *, scaled: bool = True) -> None:
+        self.owner, self.case, self.scaled = owner, case, scaled
+
+    def of(self, node: ast.AST, *, keeps: bool = False) -> Any:
+        """Value of a part; `keeps` the chips and components apart."""
+        if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
+            return self._output(self.owner.reference(node), keeps)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            inner = self.of(node.args[0], keeps=True)
+            return inner if isinstance(inner, float) else getattr(inner, node.func.id)(skipna=False)
+        if isinstance(node, ast.BinOp):
+            return self._divided(node, self.of(node.left, keeps=keeps), self.of(node.right, keeps=keeps))
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            return _largest([self._missed(op, a, b) for op, a, b in zip(node.ops, sides[:-1], sides[1:])])
+        if isinstance(node, ast.BoolOp):
+            parts = [self.of(part) for part in node.values]
+            return _largest(parts) if isinstance(node.op, ast.And) else -_largest([-part for part in parts])
+        if isinstance(node, ast.UnaryOp):
+            return -self.of(node.operand, keeps=keeps)
+        return constant_of(node)
+
+    def _divided(self, node: ast.BinOp, left: Any, right: Any) -> Any:
+        try:
+            return ARITHMETIC[type(node.op)](left, right)
+        except ZeroDivisionError:
+            return math.nan
+
+    def _output(self, found: NamedOutput, keeps: bool) -> Any:
+        variable = found.variable
+        here = self.case.children
+        if variable.group not in here or variable.name not in here[variable.group]:
+            raise ResultsError(f"{variable.name} is not among the outcomes of the case")
+        array: Any = here[variable.group][variable.name]
+        if variable.name in NEVER and "mvm" in here and "time" in here["mvm"].coords:
+            array = array.fillna(float(here["mvm"]["time"].max()))
+        if found.when and "time" in array.dims:
+            array = array.isel(time=-1 if found.when == "end" else 0)
+        if found.label is not None:
+            array = self._chosen(array, found)
+        if not keeps and ADDED in array.dims:
+            array = array.sum(ADDED, skipna=False)
+        if not keeps and self.owner.chips is None and CHIPS in array.dims:
+            array = array.mean(CHIPS, skipna=False)
+        return array
+
+    def _chosen(self, array: xr.DataArray, found: NamedOutput) -> xr.DataArray:
+        dims = [str(d) for d in array.dims if d not in ("time", CHIPS)]
+        for dim in dims:
+            labels = array[dim].values.tolist() if dim in array.coords else list(range(array.sizes[dim]))
+            if found.label in labels:
+                return array.isel({dim: labels.index(found.label)})
+        known = [str(label) for dim in dims if dim in array.coords for label in array[dim].values.tolist()]
+        raise ResultsError(f"{found.variable.name} has no {found.label!r}{did_you_mean(str(found.label), known)}")
+
+    def _missed(self, op: ast.cmpop, left: ast.AST, right: ast.AST) -> Any:
+        a, b = self.of(left), self.of(right)
+        missed = _HOLDS[type(op)](a, b)
+        if not self.scaled:
+            return missed
+        if Units(self.owner).number_of(left, 1).dims == TEMPERATURE:
+            return missed / KELVIN
+        limit = next((v for v in (constant_of(right), constant_of(left)) if v is not None), None)
+        return missed / (abs(limit or 1.0) if limit is not None else abs(a) + abs(b))
+
+
+def _largest(parts: Sequence[Any]) -> Any:
+    """Elementwise; NaN where one is."""
+    import xarray as xr
+
+    out = parts[0]
+    for part in parts[1:]:
+        one, other = xr.broadcast(xr.DataArray(out), xr.DataArray(part))
+        out = one.where((one >= other) | one.isnull(), other)
+    return out

@@ -1,0 +1,155 @@
+"""Goals, and limits that a design has to keep, over the outputs of a case."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stack3d import units
+from stack3d.errors import ResultsError, brief
+from stack3d.study.conditions import wrong
+from stack3d.study.expressions import CHIPS, TRUTH, Expression, ExpressionValues, Units, constant_of
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_ABOVE = (ast.GtE, ast.Gt)
+
+
+def _worst(values: Any, *, largest: bool) -> float:
+    """Over all that is left of an array."""
+    if isinstance(values, float):
+        return values
+    return float(values.max(skipna=False) if largest else values.min(skipna=False))
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is wanted small or large."""
+
+    expression: Expression
+    is_minimised: bool
+
+    @classmethod
+    def parse(cls, text: str, *, minimise: bool) -> Goal:
+        """Read a goal; raises DeckError."""
+        found = Expression.parse(text, f"optimise.{'minimise' if minimise else 'maximise'}")
+        if found.unit is TRUTH or found.chips is not None:
+            raise wrong(text, "wants a number; conditions stand under 'subject to'", found.key)
+        return cls(found, minimise)
+
+    @property
+    def text(self) -> str:
+        """As written."""
+        return self.expression.text
+
+    @property
+    def unit(self) -> str:
+        """Of its value, SI."""
+        return "" if self.expression.unit is None else self.expression.unit.text
+
+    def of(self, case: xr.DataTree) -> float:
+        """Value for a case, the worst over times and places; raises ResultsError where it has none."""
+        value = _worst(ExpressionValues(self.expression, case).of(self.expression.tree), largest=self.is_minimised)
+        if not math.isfinite(value):
+            raise ResultsError(f"{self.text} is {value}")
+        return value
+
+    def told(self, value: float) -> str:
+        """The value as it is said."""
+        return f"{value:.2f} K" if self.unit == "K" else units.short(value, self.unit)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A condition that a design has to meet."""
+
+    expression: Expression
+
+    @classmethod
+    def parse(cls, text: str) -> Limit:
+        """Read a condition; raises DeckError."""
+        found = Expression.parse(text, "optimise.subject to")
+        if found.unit is not TRUTH:
+            raise wrong(text, "wants a comparison, as 'temperature_max <= 85 degC'", found.key)
+        return cls(found)
+
+    @property
+    def text(self) -> str:
+        """As written."""
+        return self.expression.text
+
+    @property
+    def unit(self) -> str | None:
+        """In which a miss is told, SI; None for comparisons that are joined."""
+        tree = self.expression.tree
+        return Units(self.expression).number_of(tree.left, 1).text if isinstance(tree, ast.Compare) else None
+
+    def missed_by(self, case: xr.DataTree, *, scaled: bool = True) -> float:
+        """By how much a case misses it at its worst time and place, zero and below for one that meets it.
+
+        Parameters
+        ----------
+        case : DataTree
+        scaled : bool
+            As a share of the limit, 50 K for temperatures; else in `unit`.
+
+        Raises
+        ------
+        ResultsError
+            Where the case does not have what is compared, or it is not a number.
+        """
+        missed = ExpressionValues(self.expression, case, scaled=scaled).of(self.expression.tree)
+        if self.expression.chips is not None and not isinstance(missed, float) and CHIPS in missed.dims:
+            chips = missed.max([d for d in missed.dims if d != CHIPS], skipna=False)
+            needed = math.ceil(self.expression.chips * chips.sizes[CHIPS] - 1e-9)
+            missed = chips.isel({CHIPS: chips.argsort().values[needed - 1]}) if not chips.isnull().any() else chips
+        value = _worst(missed, largest=True)
+        if math.isnan(value):
+            raise ResultsError(f"{self.text}: what it compares is not a number")
+        return value
+
+    def told(self, missed: float) -> str:
+        """By how much it is missed, or how far it is from being missed."""
+        return f"by {units.short(abs(missed), self.unit or '')}"
+
+    def bounds(self) -> Iterator[tuple[str, float, float]]:
+        """(what, lowest, highest) of every comparison with a constant that has to hold."""
+        waiting: list[ast.expr] = [self.expression.tree]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
+                waiting += node.values
+            elif isinstance(node, ast.Compare):
+                sides = [node.left, *node.comparators]
+                for op, a, b in zip(node.ops, sides[:-1], sides[1:]):
+                    yield from self._bound(op, a, b)
+
+    def _bound(self, op: ast.cmpop, a: ast.expr, b: ast.expr) -> Iterator[tuple[str, float, float]]:
+        left, right = constant_of(a), constant_of(b)
+        if (left is None) == (right is None):
+            return
+        value = right if right is not None else left or 0.0
+        is_low = isinstance(op, _ABOVE) == (right is not None)
+        what = f"{ast.dump(b if right is None else a)} {self.expression.chips}"
+        is_equal = isinstance(op, ast.Eq)
+        yield what, value if is_low or is_equal else -math.inf, value if not is_low or is_equal else math.inf
+
+
+def check_limits_agree(limits: Sequence[Limit]) -> None:
+    """Refuse conditions that no number can meet together; raises DeckError."""
+    known: dict[str, tuple[float, str, float, str]] = {}
+    for limit in limits:
+        for what, low, high in limit.bounds():
+            lowest, low_text, highest, high_text = known.get(what, (-math.inf, "", math.inf, ""))
+            if low > lowest:
+                lowest, low_text = low, limit.text
+            if high < highest:
+                highest, high_text = high, limit.text
+            known[what] = lowest, low_text, highest, high_text
+            if lowest > highest:
+                said = f"contradicts {brief(low_text if limit.text == high_text else high_text)}"
+                raise wrong(limit.text, "contradicts itself" if low_text == high_text else said, "optimise.subject to")

@@ -1,0 +1,248 @@
+"""A search for the best design from deck to page: the known answer, killed and resumed, several workers, no design at all."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import small_study
+from small_study import assert_same
+
+import stack3d
+from stack3d import decks, study
+from stack3d.errors import DeckError, ResultsError
+from stack3d.progress import Silent, Tally
+from stack3d.report import report_page
+
+OPTIMISE = """\
+optimise:
+  vary:
+    power.sources.spot.power: {from: "0.1 W", to: "4 W"}
+    cooling.top.film_coefficient: ["2e3 W/m^2/K", "1e4 W/m^2/K", "5e4 W/m^2/K"]
+  maximise: heat_in
+  subject to: ["layer_temperature_max <= 85 degC"]
+  budget: 24
+"""
+
+
+@pytest.fixture
+def deck(tmp_path: Path) -> Path:
+    return written(tmp_path, OPTIMISE)
+
+
+def written(folder: Path, optimise: str) -> Path:
+    path = folder / "small.yaml"
+    path.write_text(small_study.STUDY + optimise)
+    return path
+
+
+def run(path: Path, output: Path, **options: Any) -> tuple[list[study.Report], Any]:
+    """Reports of the cases, and the verdict."""
+    *cases, verdict = study.run([str(path)], output, Silent(), **{"workers": 1, **options})
+    assert verdict.is_verdict and not any(case.is_verdict for case in cases)
+    return cases, verdict
+
+
+def test_the_largest_power_that_stays_below_85_degc(deck: Path, tmp_path: Path) -> None:
+    """Heat without leakage is linear: the answer is the rise allowed over the rise per watt, under the best film."""
+    one = stack3d.load(deck, {"cooling.top.film_coefficient": "5e4 W/m^2/K"}).run(until="thermal")
+    most = (358.15 - 300.0) / (float(one["thermal/layer_temperature_max"].max()) - 300.0)
+    cases, verdict = run(deck, tmp_path / "out", overrides=[("optimise.budget", 36)])
+    assert [case.status for case in cases] == [study.DONE] * 36
+    tree = stack3d.open_results(tmp_path / "out" / "small")
+    found = tree["optimise"].to_dataset()
+    best = int(found["chosen"].values.argmax())
+    assert found["front"].values.tolist() == found["chosen"].values.tolist() and found["chosen"].sum() == 1
+    assert tree["film_coefficient"].values[best] == "5e4 W/m^2/K"
+    assert 0.98 * most < float(found["value"][best, 0]) <= most
+    peaks = tree["thermal/layer_temperature_max"].max("layer").values
+    np.testing.assert_allclose(found["missed"][:, 0].values, peaks - 358.15, rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(found["feasible"].values, peaks <= 358.15)
+    np.testing.assert_array_equal(found["value"][:, 0].values, tree["spot_power_value"].values)
+    assert verdict.status == study.DONE and "best of 36 designs tried" in verdict.lines[0]
+    assert verdict.lines[-1].endswith("chosen.yaml")
+    # the deck of the chosen design is that case, under a name of its own, without a search
+    chosen = decks.load(tmp_path / "out" / "small" / "chosen.yaml")
+    same = decks.load(deck, [("optimise", None), *cases_of(tree, best), ("scenario", "small_chosen")])
+    assert chosen.scenario.optimise is None and chosen.digest() == same.digest()
+    page = report_page([tree])
+    assert "What to build" in page and "The course of the search" in page
+    data = re.search(r'download="small_chosen.yaml" href="data:text/yaml;charset=utf-8;base64,([^"]+)"', page)
+    assert data is not None and base64.b64decode(data[1]).decode() == (tmp_path / "out/small/chosen.yaml").read_text()
+
+
+def cases_of(tree: Any, number: int) -> list[tuple[str, Any]]:
+    return [
+        ("cooling.top.film_coefficient", str(tree["film_coefficient"].values[number])),
+        ("power.sources.spot.power", str(tree["spot_power"].values[number])),
+    ]
+
+
+STOPPED = """
+import signal
+import sys
+from pathlib import Path
+from stack3d import study
+from stack3d.progress import Silent
+
+class Stopping(Silent):
+    count = 0
+    def started(self, label):
+        self.count += 1
+        if self.count == 10:
+            Path("reached").touch()
+            signal.pause()
+
+if __name__ == "__main__":
+    list(study.run([sys.argv[1]], Path(sys.argv[2]), Stopping(), workers=1))
+"""
+
+
+def test_killed_and_resumed_it_asks_the_same_and_finds_the_same(deck: Path, tmp_path: Path) -> None:
+    """Cut off within its tenth case, resumed with two workers: sequence, front and numbers as without, to the bit."""
+    (tmp_path / "stopped.py").write_text(STOPPED)
+    command = [sys.executable, "stopped.py", str(deck), "killed"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "reached").exists():
+        assert process.poll() is None, "it ended before it was killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert len(records(tmp_path / "killed")) == 9
+    tally = Tally()
+    *_, resumed = study.run([str(deck)], tmp_path / "killed", tally, workers=2)
+    assert tally.counts == {"skipped": 9, "done": 24 - 9}
+    _, whole = run(deck, tmp_path / "whole")
+    assert resumed.lines[:-1] == whole.lines[:-1]
+    one, two = (stack3d.open_results(tmp_path / name / "small") for name in ("killed", "whole"))
+    assert_same(one, two)
+    assert one["optimise"].attrs == two["optimise"].attrs
+    # a third run, with everything there, runs nothing and says the same
+    again, verdict = run(deck, tmp_path / "killed")
+    assert {case.status for case in again} == {study.SKIPPED} and verdict.lines == resumed.lines
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    found = [json.loads(path.read_text()) for path in folder.glob("small/cases/*/run.json")]
+    return [record for record in found if record["status"] == "done"]
+
+
+def test_cases_of_a_sweep_before_are_reused(tmp_path: Path) -> None:
+    """A search over lists that lie in the folder already runs nothing, and finds what the full grid has as its best."""
+    powers, films = ["0.5 W", "1 W", "2 W"], ["2e3 W/m^2/K", "1e4 W/m^2/K", "5e4 W/m^2/K"]
+    grid = {"power.sources.spot.power": powers, "cooling.top.film_coefficient": films}
+    swept = stack3d.sweep(small_study.write(tmp_path, json.dumps(grid)), output=tmp_path / "out", workers=1)
+    asked = {"vary": grid, "minimise": "layer_temperature_max", "subject to": "heat_in >= 1 W", "budget": 100}
+    path = written(tmp_path, f"optimise: {json.dumps(asked)}\n")
+    cases, verdict = run(path, tmp_path / "out")
+    assert len(cases) == 9 and {case.status for case in cases} == {study.SKIPPED}
+    assert "best of all 9 designs, 6 meet every condition" in verdict.lines[0]
+    found = stack3d.open_results(tmp_path / "out" / "small")["optimise"].to_dataset()
+    peaks = swept["thermal/layer_temperature_max"].max("layer").sel(spot_power=["1 W", "2 W"])
+    assert float(found["value"].where(found["chosen"] == 1).max()) == float(peaks.min())
+
+
+def test_no_design_meets_it_is_an_answer(deck: Path, tmp_path: Path) -> None:
+    """The nearest, by how much it misses what, and how often each condition is missed."""
+    wanted = [("optimise.subject to", ["layer_temperature_max <= 18 degC", "heat_in >= 1 W"]), ("optimise.budget", 12)]
+    _, verdict = run(deck, tmp_path / "out", overrides=wanted)
+    first, cold, warm, last = verdict.lines
+    assert first.startswith("no design meets every condition, of 12 designs tried; nearest: ") and verdict.exit_code == 0
+    assert cold.startswith("layer_temperature_max <= 18 degC: missed by 12 of 12 designs; the nearest misses it by ")
+    assert warm.startswith("heat_in >= 1 W: missed by ") and last.startswith("as a deck: ")
+    found = stack3d.open_results(tmp_path / "out" / "small")["optimise"].to_dataset()
+    assert not found["front"].any() and not found["feasible"].any()
+    nearest = int(found["chosen"].values.argmax())
+    shares = found["missed"].clip(0) / np.array([50.0, 1.0])
+    assert nearest == int(shares.sum("condition").values.argmin())
+
+
+def test_a_goal_that_no_case_has_ends_it_early_and_loses_nothing(deck: Path, tmp_path: Path) -> None:
+    cases, verdict = run(deck, tmp_path / "out", overrides=[("optimise.maximise", "latency")])
+    assert len(cases) == 8 and len(records(tmp_path / "out")) == 8
+    assert verdict.status == study.FAILED and verdict.exit_code == 2
+    said = "none of 8 designs has a value for every goal and condition: latency is not among the outcomes of the case"
+    assert verdict.lines == (said,)
+    with pytest.raises(ResultsError, match="latency is not among"):
+        stack3d.sweep(deck, overrides={"optimise.maximise": "latency"}, output=tmp_path / "out", workers=1)
+
+
+def test_bad_cases_stop_nothing(deck: Path, tmp_path: Path) -> None:
+    """A value that no deck allows and one that cannot be solved: told, and the others decide."""
+    films = ["-5 W/m^2/K", "1e4 W/m^2/K", "5e4 W/m^2/K"]
+    asked = {"vary": {"cooling.top.film_coefficient": films}, "minimise": "layer_temperature_max", "budget": 9}
+    cases, verdict = run(deck, tmp_path / "out", overrides=[("optimise", asked)])
+    assert sorted(case.status for case in cases) == [study.DONE, study.DONE, study.FAILED]
+    assert "best of all 3 designs: film_coefficient 5e4 W/m^2/K" in verdict.lines[0]
+    assert "1 of 3 designs have no value" in verdict.lines[1]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        (
+            "optimise.maximise",
+            "heat_inn",
+            "optimise.maximise: 'heat_inn' names 'heat_inn', which is no output variable (did you",
+        ),
+        ("optimise.vary", {"cooling.tpo.film": [1, 2]}, "cooling.tpo: unknown key 'tpo' (did you mean 'top'?)"),
+        ("optimise.vary", {"cooling.ambient": []}, "optimise.vary.cooling.ambient: wants 1 or more values, got 0"),
+        ("optimise.vary", {"cooling.ambient": {"from": "9 K", "to": "8 K"}}, "from must lie below to (got '9 K', '8 K')"),
+        ("optimise.vary", {"cooling.ambient": {"from": "9 K", "to": "10 W"}}, "from and to want the same unit"),
+        ("optimise.vary", {"cooling.ambient": ["9 K", "9 K"]}, "optimise.vary.cooling.ambient: '9 K' is listed twice"),
+        ("optimise.vary", {}, "optimise.vary: wants 1 to 50 keys"),
+        ("optimise.vary.where", "foo > 3", "optimise.vary.where: 'foo > 3' names 'foo', which is not swept"),
+        ("optimise.subject to", ["heat_in <= 1 W", "heat_in >= 2 W"], "'heat_in >= 2 W' contradicts 'heat_in <= 1 W'"),
+        ("optimise.subject to", "heat_in <= 1 K", "optimise.subject to: 'heat_in <= 1 K' compares W with K"),
+        ("optimise.minimise", "heat_in", "optimise: 'heat_in' is a goal twice"),
+        ("optimise.maximise", [], "optimise: wants 1 to 6 goals under minimise and maximise (got 0)"),
+        ("optimise.budget", 0, "optimise.budget: wants 1 to 10000 cases, or a time such as '2 h', got 0"),
+        ("optimise.budget", "2 K", "optimise.budget: 'K' is no unit of time"),
+        ("optimise.budgt", 3, "optimise.budgt: unknown key 'budgt' (did you mean 'budget'?)"),
+        ("sweep", {"cooling.ambient": ["300 K"]}, "optimise: and sweep do not go together"),
+    ],
+)
+def test_bad_input_is_one_line_and_computes_nothing(deck: Path, tmp_path: Path, key: str, value: Any, said: str) -> None:
+    with pytest.raises(DeckError) as caught:
+        study.plan(deck, [(key, value)])
+    assert said in str(caught.value) and len(str(caught.value).splitlines()) == 1
+    (report,) = study.run([str(deck)], tmp_path / "out", Silent(), overrides=[(key, value)])
+    assert report.exit_code == 2 and report.lines == (str(caught.value),) and not (tmp_path / "out").exists()
+    (checked,) = study.checked(deck, [(key, value)])
+    assert checked.error is not None and str(checked.error) == str(caught.value)
+
+
+def test_mistakes_have_their_line(tmp_path: Path) -> None:
+    path = written(tmp_path, OPTIMISE.replace('"2e3 W/m^2/K"', '"2 kg"').replace("heat_in", "heat_in@last"))
+    with pytest.raises(DeckError, match=r"small.yaml:21: optimise.maximise: .* may end with '@end' or '@start'"):
+        study.plan(path)
+    path = written(tmp_path, OPTIMISE.replace('"2e3 W/m^2/K"', '"2 kg"'))
+    (found,) = study.checked(path)
+    assert re.search(r"small.yaml:20: cooling.top.film_coefficient: 'kg' is no unit", str(found.error))
+    (found,) = study.checked(written(tmp_path, OPTIMISE))
+    assert found.error is None and "a search among any number of designs, 5 of them checked" in found.label
+
+
+def test_a_budget_of_time_is_what_the_cases_took(deck: Path, tmp_path: Path) -> None:
+    """The records say how long; a resumed search adds the same times up, so that it ends at the same case."""
+    spent = [("optimise.budget", "0.3 s")]
+    cases, _ = run(deck, tmp_path / "out", overrides=spent)
+    times = [record["wall_time"] for record in records(tmp_path / "out")]
+    assert len(cases) % 4 == 0 and sum(times) >= 0.3
+    again, _ = run(deck, tmp_path / "out", overrides=spent)
+    assert {case.name for case in again} == {case.name for case in cases}
+
+
+def test_a_search_is_no_part_of_the_case(deck: Path) -> None:
+    """Neither goals nor budget change the content hash, so that cases stay where they are."""
+    with_search, without = (decks.load(deck, [("optimise", value)] if value is None else []) for value in ("", None))
+    assert with_search.scenario.optimise is not None and with_search.digest() == without.digest()

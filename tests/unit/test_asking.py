@@ -1,0 +1,131 @@
+"""What a search asks for: on tables of which every design is known, from several seeds."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from stack3d.schema.optimise import VaryDeck
+from stack3d.study.asking import Asker, JudgedDesign, front_of, knee
+from stack3d.study.designs import Choice, DesignSpace, Positions
+
+CHIP = (Choice("cooling", 4, False), Choice("tiers", 3, True), Choice("refresh", 5, True), Choice("bits", 7, True))
+"""420 designs."""
+
+
+def chip(design: Positions) -> JudgedDesign:
+    """A made-up chip: energy against accuracy and temperature, its best design in the middle of every list but one."""
+    cooling, tiers, refresh, bits = (int(at) for at in design)
+    resistance, cost = (8.0, 4.0, 2.0, 1.0)[cooling], (0.0, 0.02, 0.1, 0.5)[cooling]
+    n, often, levels = 2 << tiers, (0, 1, 2, 5, 10)[refresh], 2.0 ** (3 + bits)
+    hot = 45 + resistance * (3 + 0.5 * n + 0.05 * often + 0.02 * levels / 8)
+    accuracy = 0.98 - 0.25 * math.exp(-(1.0 + bits)) - 0.03 * math.exp((hot - 70) / 20) / (1 + often)
+    accuracy -= 0.004 * (8 - n) / 2 + 0.002 * often
+    energy = 10 * n**-0.4 + 0.3 * levels / 8 + 0.2 * often + 8 * cost
+    return JudgedDesign(design, (energy,), ((0.95 - accuracy) / 0.95, (hot - 85) / 50))
+
+
+def asked(
+    choices: tuple[Choice, ...],
+    judge: Callable[[Positions], JudgedDesign],
+    budget: int,
+    seed: int,
+    is_allowed: Callable[[Positions], bool] = lambda _: True,
+) -> Iterator[JudgedDesign]:
+    first = judge(tuple(1 for _ in choices))
+    asker = Asker(choices, is_allowed, n_goals=len(first.goals), n_limits=len(first.missed), seed=seed, budget=float(budget))
+    n = 0
+    while n < budget and (designs := asker.ask(min(4, budget - n))):
+        for found in map(judge, designs):
+            asker.tell(found)
+            yield found
+        n += len(designs)
+
+
+def test_the_best_of_420_is_found_in_80_from_five_seeds() -> None:
+    every = [chip(design) for design in itertools.product(*(range(c.count) for c in CHIP))]
+    best = min(one.goals[0] for one in every if one.is_feasible)
+    for seed in range(1, 6):
+        found = list(asked(CHIP, chip, 80, seed))
+        assert len({one.design for one in found}) == 80
+        assert min(one.goals[0] for one in found if one.is_feasible) <= 1.01 * best
+
+
+def test_the_same_seed_asks_the_same_and_another_does_not() -> None:
+    one, again, other = (list(asked(CHIP, chip, 40, seed)) for seed in (3, 3, 4))
+    assert one == again and one != other
+
+
+def test_all_designs_are_tried_once_and_then_it_ends() -> None:
+    small = (Choice("a", 3, True), Choice("b", 4, False))
+    found = [one.design for one in asked(small, lambda d: JudgedDesign(d, (float(sum(d)),), ()), 100, 1, lambda d: d != (1, 1))]
+    assert sorted(found) == sorted(d for d in itertools.product(range(3), range(4)) if d != (1, 1))
+
+
+def test_failed_cases_do_not_stop_it() -> None:
+    """Designs without a value are left alone; the others are found all the same."""
+
+    def judge(design: Positions) -> JudgedDesign:
+        return JudgedDesign(design, (), ()) if int(design[0]) == 0 else chip(design)
+
+    found = list(asked(CHIP, judge, 60, 2))
+    assert len(found) == 60 and any(one.is_feasible for one in found) and any(not one.goals for one in found)
+
+
+def test_intervals_and_lists_together_reach_a_known_front() -> None:
+    """Two goals, (x - 0.3)^2 + list and (x - 0.7)^2 + list: the front is all x from 0.3 to 0.7 at the first of the list."""
+    space = (Choice("x", 0, True), Choice("material", 3, False))
+
+    def judge(design: Positions) -> JudgedDesign:
+        x, cost = float(design[0]), (0.0, 0.05, 0.1)[int(design[1])]
+        return JudgedDesign(design, ((x - 0.3) ** 2 + cost, (x - 0.7) ** 2 + cost), (x - 0.65,))
+
+    found = list(asked(space, judge, 60, 1))
+    best = [found[i] for i in front_of(found)]
+    shares = np.sort([float(one.design[0]) for one in best])
+    assert {one.design[1] for one in best} == {0} and len(best) >= 10
+    assert shares[0] < 0.35 and 0.6 < shares[-1] <= 0.65 and np.diff(shares).max() < 0.12
+
+
+def test_front_and_knee_by_hand() -> None:
+    goals = [(1.0, 5.0), (2.0, 2.0), (5.0, 1.0), (3.0, 3.0), (2.0, 2.0)]
+    judged = [JudgedDesign((i,), g, (-1.0,)) for i, g in enumerate(goals)]
+    judged += [JudgedDesign((9,), (0.0, 0.0), (0.5,)), JudgedDesign((10,), (), ())]
+    assert front_of(judged) == [0, 1, 2, 4]  # none betters the others in every goal; two are alike
+    assert knee(np.array(goals[:3])) == 1 and judged[5].shortfall == 0.5 and judged[6].shortfall == math.inf
+
+
+def test_what_a_design_sets() -> None:
+    space = DesignSpace(
+        VaryDeck.model_validate(
+            {
+                "cooling.top": ["forced_air", "cold_plate"],
+                "cooling.ambient": ["25 degC", "45 degC", "85 degC"],
+                "workload.rate": {"from": "1e3 1/s", "to": "1e5 1/s", "scale": "log"},
+                "mvm.adc_bits": {"from": 4, "to": 8, "integer": True},
+                "zip": {"geometry.tiers.repeat": [2, 4], "power.sources.host.power": ["1 W", "2 W"]},
+                "where": "cooling == 'cold_plate' or ambient < '85 degC'",
+            }
+        )
+    )
+    names = [c.name for c in space.choices]
+    by_name = dict(zip(names, space.choices))
+    assert not by_name["cooling"].is_ordered and by_name["ambient"].is_ordered and by_name["tiers"].is_ordered
+    assert by_name["adc_bits"].count == 5 and by_name["workload_rate"].count == 0 and math.isinf(space.size)
+    design = tuple({"cooling": 0, "ambient": 2, "workload_rate": 0.5, "adc_bits": 4, "tiers": 1}[name] for name in names)
+    assert dict(space.overrides(design)) == {
+        "cooling.top": "forced_air",
+        "cooling.ambient": "85 degC",
+        "workload.rate": "10000.0 1/s",
+        "mvm.adc_bits": 8,
+        "geometry.tiers.repeat": 4,
+        "power.sources.host.power": "2 W",
+    }
+    assert space.point(0, design).dropped is not None
+    assert space.point(0, (1, *design[1:])).dropped is None
+    with pytest.raises(ValueError, match="belong to a sweep"):
+        VaryDeck.model_validate({"cases": [{"a": 1}]})

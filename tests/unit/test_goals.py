@@ -1,0 +1,148 @@
+"""Goals and conditions on a small dataset whose numbers are known by heart; what makes no sense is refused as it is written."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from stack3d.errors import DeckError, ResultsError
+from stack3d.study.goals import Goal, Limit, check_limits_agree
+
+ACCURACY = np.array([[0.98, 0.96, 0.97, 0.97], [0.90, 0.94, 0.96, 0.80]])
+ENERGY = np.array([[3e-9, 1e-9], [4e-9, 2e-9]])
+
+
+@pytest.fixture(scope="module")
+def case() -> xr.DataTree:
+    mvm = xr.Dataset(
+        {
+            "accuracy": (("time", "sample"), ACCURACY),
+            "time_to_accuracy_loss": ("sample", [2e6, np.nan, np.nan, 1e6]),
+            "logit_error": (("time", "sample"), np.full((2, 4), np.nan)),
+        },
+        {"time": [1.0, 3e6]},
+    )
+    power = xr.Dataset(
+        {"energy_per_inference": (("time", "component"), ENERGY), "latency": ((), 2e-3), "total_power": ("time", [1.0, 1.5])},
+        {"component": ["array", "adc"]},
+    )
+    thermal = xr.Dataset({"temperature_max": ("tier", [350.0, 360.0]), "layer_temperature_max": ("layer", [340.0, 362.0])})
+    thermal = thermal.assign_coords(layer=["logic", "rram"])
+    return xr.DataTree.from_dict({"/mvm": mvm, "/power": power, "/thermal": thermal})
+
+
+@pytest.mark.parametrize(
+    ("text", "minimise", "value", "unit"),
+    [
+        ("energy_per_inference@end", True, 6e-9, "J"),  # components are added up
+        ("energy_per_inference@start", True, 4e-9, "J"),
+        ("energy_per_inference", True, 6e-9, "J"),  # the worst time
+        ("energy_per_inference", False, 4e-9, "J"),
+        ("power/energy_per_inference[adc]@end", True, 2e-9, "J"),
+        ("energy_per_inference@end * latency", True, 12e-12, "J s"),
+        ("max(energy_per_inference)", True, 4e-9, "J"),
+        ("accuracy@end", False, 0.90, ""),  # the mean of the chips
+        ("min(accuracy@end)", False, 0.80, ""),
+        ("1 - accuracy@end", True, 0.1, ""),
+        ("layer_temperature_max[logic]", True, 340.0, "K"),
+        ("temperature_max - 300 K", True, 60.0, "K"),
+        ("-total_power@end + 2 W", False, 0.5, "W"),
+        ("time_to_accuracy_loss", False, (2e6 + 1e6 + 3e6 + 3e6) / 4, "s"),  # what does not come counts as long as the run
+    ],
+)
+def test_goals(case: xr.DataTree, text: str, minimise: bool, value: float, unit: str) -> None:
+    goal = Goal.parse(text, minimise=minimise)
+    assert goal.of(case) == pytest.approx(value, rel=1e-12) and goal.unit == unit
+
+
+@pytest.mark.parametrize(
+    ("text", "missed"),
+    [
+        ("temperature_max <= 85 degC", 360.0 - 358.15),
+        ("temperature_max <= 90degC", 360.0 - 363.15),
+        ("layer_temperature_max[logic] <= 340 K", 0.0),
+        ("300 K <= temperature_max <= 355 K", 5.0),
+        ("accuracy@end >= 95 %", 0.05),
+        ("accuracy >= 95 %", 0.05),  # at every time
+        ("accuracy@start >= 0.95", -0.02),
+        ("accuracy@end >= 0.9 for 75 % of the chips", 0.0),  # three of four have 0.9
+        ("accuracy@end >= 0.9 for 76 % of the chips", 0.1),
+        ("accuracy@end >= 0.9 for all chips", 0.1),
+        ("accuracy >= 0.94 for 50 % of the chips", 0.0),  # the second and the third, at both times
+        ("latency < 1 ms", 1e-3),
+        ("latency == 2 ms", 0.0),
+        ("latency < 1 ms or temperature_max <= 90 degC", -3.15 / 50),  # joined: as shares of the limits, 50 K each
+        ("latency < 1 ms and temperature_max <= 90 degC", 1.0),
+    ],
+)
+def test_limits(case: xr.DataTree, text: str, missed: float) -> None:
+    limit = Limit.parse(text)
+    assert limit.missed_by(case, scaled=limit.unit is None) == pytest.approx(missed, rel=1e-9, abs=1e-12)
+    assert (limit.missed_by(case) > 0) == (missed > 0)
+
+
+def test_what_a_case_does_not_have(case: xr.DataTree) -> None:
+    """No number is made up: NaN, a missing output and a missing place are told."""
+    with pytest.raises(ResultsError, match="logit_error is nan"):
+        Goal.parse("logit_error", minimise=True).of(case)
+    with pytest.raises(ResultsError, match="writes is not among the outcomes"):
+        Goal.parse("writes", minimise=True).of(case)
+    with pytest.raises(ResultsError, match=r"no 'ram' \(did you mean 'rram'\?\)"):
+        Goal.parse("layer_temperature_max[ram]", minimise=True).of(case)
+    with pytest.raises(ResultsError, match="not a number"):
+        Limit.parse("logit_error <= 0.1 for all chips").missed_by(case)
+    assert math.isclose(Goal.parse("latency / total_power@end", minimise=True).of(case), 2e-3 / 1.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("temperature_max <= 85", "compares K with a number without unit"),
+        ("temperature_max <= 85 W", "compares K with W"),
+        ("temperature_max + latency <= 85 K", "adds K with s"),
+        ("acuracy >= 0.9", "did you mean 'accuracy'"),
+        ("inference_energy <= 1 nJ", "since 0.2 power/energy_per_inference says it"),
+        ("latency@end <= 1 s", "'@end' of latency, which has no time"),
+        ("accuracy@last >= 0.9", "may end with '@end' or '@start'"),
+        ("accuracy[3] >= 0.9", "no places to choose from"),
+        ("temperature_max", "wants a comparison"),
+        ("accuracy >= 0.9 for 0 % of the chips", "above 0 and up to 100 %"),
+        ("latency <= 1 s for all chips", "no output that differs between them"),
+        ("median(accuracy) >= 1", "knows max(…), min(…), mean(…), sum(…)"),
+        ("accuracy >= 5 parsecs/foo", "is neither"),
+        ("(accuracy >= 0.9) + 1 >= 1", "computes with a comparison"),
+        ("accuracy >=", "cannot be read"),
+        ("__import__('os').system('x') >= 1", "is something else"),
+        ("accuracy in [1, 2]", "is something else"),
+        ("conventional_memory <= 5 kB", "compares byte with a number without unit"),
+        ("(" * 300 + "latency" + ")" * 300 + " <= 1 s", "operations inside each other"),
+    ],
+)
+def test_nonsense_is_refused(text: str, said: str) -> None:
+    with pytest.raises(DeckError) as caught:
+        Limit.parse(text)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("temperature_max <= 60 degC", "temperature_max >= 80 degC"),
+        ("80 degC <= temperature_max <= 60 degC",),
+        ("latency <= 1 s and accuracy@end >= 0.9", "0.8 >= accuracy@end"),
+        ("latency == 1 s", "latency == 2 s"),
+    ],
+)
+def test_contradictions_are_refused(texts: tuple[str, ...]) -> None:
+    with pytest.raises(DeckError, match="contradicts"):
+        check_limits_agree([Limit.parse(text) for text in texts])
+
+
+def test_what_can_be_met_together_is_not_refused() -> None:
+    texts = ("accuracy >= 0.9 for 90 % of the chips", "accuracy <= 0.8", "latency <= 1 s or latency >= 2 s", "latency <= 0.5 s")
+    check_limits_agree([Limit.parse(text) for text in texts])
+    with pytest.raises(DeckError, match="wants a number; conditions stand under 'subject to'"):
+        Goal.parse("latency <= 1 s", minimise=True)
