@@ -160,9 +160,14 @@ def has_effect(setting: Setting) -> bool:
         value = of_overrides(overrides, key, setting.value)
         for factor in (1.2, 0.8):
             after = outputs(scenario, (*overrides.items(), (key, changed(value, factor))), until)
-            if not isinstance(after, Refusal) and differ(before, after):
+            if (until == REFUSED or not isinstance(after, Refusal)) and differ(_unnamed(before), _unnamed(after)):
                 return True
     return False
+
+
+def _unnamed(found: Any) -> Any:
+    """A sentence without the note that a deck was changed, which every change makes."""
+    return str(found).replace(" (changed)", "") if isinstance(found, str) else found
 
 
 def of_overrides(overrides: dict[str, Any], key: str, otherwise: Any) -> Any:
