@@ -15,13 +15,15 @@ import stack3d
 
 
 def imbalance(path: Path) -> np.ndarray:
-    """Of every epoch of a case, relative to its heat; empty without a workload."""
+    """Of every epoch of a case, and of its stored field, relative to their heat; empty without a workload."""
     tree = stack3d.open_result(path)
     if "power" not in tree.children or "energy_per_inference" not in tree["power"]:
         return np.empty(0)
     power = tree["power"]
-    heat = power["total_power"] - power["component_power"].sel(component="explicit")
-    return np.asarray(power["energy_per_inference"].sum("component") * power["rate"] / heat - 1.0)
+    explicit = power["component_power"].sel(component="explicit")
+    billed = power["energy_per_inference"].sum("component") * power["rate"]
+    of_field = billed[0] / (tree["thermal"]["heat_in"] - explicit[0]) - 1.0  # the stored field is that of the first epoch
+    return np.append(billed / (power["total_power"] - explicit) - 1.0, of_field)
 
 
 def main(folder: Path) -> None:
@@ -31,7 +33,8 @@ def main(folder: Path) -> None:
         found = [imbalance(path) for path in sorted(scenario.glob("cases/*/result.nc"))]
         all_epochs = np.abs(np.concatenate([f for f in found if f.size] or [np.empty(0)]))
         if all_epochs.size:
-            print(f"| `{scenario.name}` | {len(found)} | {all_epochs.size} | {all_epochs.max():.0e} |")
+            epochs = all_epochs.size - sum(f.size > 0 for f in found)
+            print(f"| `{scenario.name}` | {len(found)} | {epochs} | {all_epochs.max():.0e} |")
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ _ALL = (
         "largest temperature of the tier's crossbar layer at any instant of a transient",
     ),
     _f("thermal/hot_spot", "time axis", "m", "position of the largest temperature of the stack"),
-    _f("thermal/heat_in", "time", "W", "power of all heat sources and fluxes into faces"),
+    _f("thermal/heat_in", "time", "W", "power of all heat sources and fluxes into faces; of a life in its first epoch"),
     _f("thermal/heat_out", "time", "W", "net heat leaving through all faces"),
     _f("thermal/face_heat", "time face", "W", "net heat leaving through the face"),
     _f("thermal/heat_balance_error", "", "1", "difference of heat in and heat out over heat in"),
@@ -159,7 +159,7 @@ _ALL = (
         "K W-1",
         "largest rise over ambient per watt; NaN over time and where a face or coolant has its own temperature or heat",
     ),
-    _f("power/tile_power", "tile", "W", "power of the tile with its converters and leakage, chip as programmed"),
+    _f("power/tile_power", "tile", "W", "power of the tile with its converters, leakage and writes, first epoch"),
     _f("power/component_power", "time component", "W", "power by component in the epoch, as it enters conduction"),
     _f("power/power_density", "tier y x", "W m-2", "array power per area in each box of the tier at the first epoch"),
     _f(
@@ -374,6 +374,8 @@ class _Catalogue(Mapping[str, Variable]):
         found: dict[str, Variable] = {}
         for registry, name in [(of, name) for of in (outputs, physics) for name in of]:
             kind = registry[name]
+            if not isinstance(kind.fields, tuple) or not isinstance(kind.own, Mapping):
+                raise PackageError(f"{registry.told(name)}: fields wants a tuple of Variable, own a mapping of words to texts")
             for entry in kind.fields:
                 if (wrong := _undeclarable(kind, entry, found)) is not None:
                     raise PackageError(f"{registry.told(name)} declares {wrong}")
@@ -427,7 +429,10 @@ DECIDED: dict[str, tuple[str, str]] = {
 
 
 def declared() -> tuple[Variable, ...]:
-    """What other packages add; raises PackageError for what cannot be declared."""
+    """What other packages add; raises PackageError for what cannot be declared, and for an output that is never asked."""
+    for name in outputs:
+        if not any(hasattr(outputs[name], method) for method in outputs.answers):
+            raise PackageError(f"{outputs.told(name)} is never asked: an output is a HeatOutput or a LifeOutput")
     return tuple(FIELDS[path] for path in FIELDS if path not in _OWN)
 
 

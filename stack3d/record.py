@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d import fields
-from stack3d.errors import PackageError, brief, did_you_mean
+from stack3d.errors import DeckError, PackageError, brief, did_you_mean
 from stack3d.fields import Output
 from stack3d.registry import numbers, still
 
@@ -33,7 +33,7 @@ class Record(MutableMapping[str, Any]):
         self._author: tuple[str, type[Output]] | None = None
 
     @contextmanager
-    def made_by(self, who: str, kind: type[Output]) -> Iterator[None]:
+    def made_by(self, who: str, kind: type[Output], *, has_deck: bool = False) -> Iterator[None]:
         """While an output of another package puts its variables: those that it declares, as numbers that are finite.
 
         Parameters
@@ -41,6 +41,8 @@ class Record(MutableMapping[str, Any]):
         who : str
             The output and its package, for messages.
         kind : type of Output
+        has_deck : bool
+            Whether its mistakes may be those of a deck; of others a DeckError is an error of their own.
 
         Raises
         ------
@@ -50,6 +52,10 @@ class Record(MutableMapping[str, Any]):
         self._author = who, kind
         try:
             yield
+        except DeckError as error:
+            if has_deck:
+                raise
+            raise PackageError(f"{who} failed: {error}") from error
         finally:
             self._author = None
 

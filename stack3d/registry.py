@@ -9,14 +9,13 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
 import numpy as np
 
-from stack3d.errors import AnswerError, PackageError, Stack3dError, brief, printable, unexpected, unknown_name
+from stack3d.errors import AnswerError, PackageError, Stack3dError, brief, did_you_mean, printable, unexpected, unknown_name
 
 Objection = str | None
 """What is wrong with an answer and what was wanted; None for a good one."""
@@ -94,8 +93,8 @@ class Registry[T]:
     def _whole(self, name: str, entry: T, who: str = "") -> T:
         """The entry, its answers checked from now on; raises PackageError for what is not of the kind."""
         who = who or f"{self.kind} {name!r} ({_place(entry)})"
-        if name in self.reserved and is_outside(entry):
-            raise PackageError(f"{who}: the name {name!r} is taken where the {self.kind} would be named; choose another")
+        if self.reserved and is_outside(entry):
+            self._check_key(name, who)
         if self.base is not None and not (isinstance(entry, type) and issubclass(entry, self.base)):
             raise PackageError(f"{who} is no class derived from {_place(self.base)}")
         if isinstance(entry, type) and inspect.isabstract(entry):
@@ -105,6 +104,13 @@ class Registry[T]:
         if lacking and self.base is None:
             raise PackageError(f"{who} lacks {lacking}")
         return self._all_watched(entry) if is_outside(entry) else entry
+
+    def _check_key(self, name: str, who: str) -> None:
+        """Raise PackageError for a name that cannot be a key of a deck."""
+        if name in self.reserved:
+            raise PackageError(f"{who}: the name {name!r} is taken where the {self.kind} would be named; choose another")
+        if not name.isidentifier():
+            raise PackageError(f"{who}: a key of a deck is one word of letters, digits and _")
 
     def _all_watched(self, entry: Any) -> Any:
         """An entry of another package whose answers are checked: a function anew, a class with other methods."""
@@ -134,8 +140,8 @@ class Registry[T]:
                 wrong = check((*given[own:], *named.values()), found)
             except (Stack3dError, MemoryError):
                 raise
-            except Exception as error:
-                raise PackageError(_failed(who(), error)) from error
+            except (Exception, SystemExit) as error:
+                raise PackageError(_failed(who(), bare.__module__, error)) from error
             if wrong is not None:
                 raise AnswerError(f"{who()}: {'' if method == '__call__' else f'{method} '}gave {wrong}")
             return tuple(_own(one) for one in found) if type(found) is tuple else _own(found)
@@ -143,31 +149,42 @@ class Registry[T]:
         watched.is_watched = True  # type: ignore[attr-defined]
         return watched
 
+    @property
+    def group(self) -> str:
+        """Of entry points in which other packages announce theirs."""
+        return f"stack3d.{self.kind.replace(' ', '_')}"
+
     def _load_outside(self) -> None:
         if self._outside_loaded:
             return
-        self._outside_loaded = True
-        group = f"stack3d.{self.kind.replace(' ', '_')}"
-        for point in announced(tuple(sys.path)):
-            if point.group != group:
-                continue
-            name, before = point.name, self._entries.get(point.name)
-            package = f"package {point.dist.name!r}" if point.dist is not None else "a package"
-            who = f"{package} announces the {self.kind} {name!r} ({point.value})"
-            try:
-                entry = point.load()
-            except (Exception, SystemExit) as error:
-                raise PackageError(f"{who}, which cannot be loaded: {type(error).__name__}: {error}") from error
-            if before is not None and not _same(before, entry):
-                other = self._authors.get(name) or (f"{_place(before)}" if is_outside(before) else "stack3d")
-                raise PackageError(f"{who}, which {other} has already; a name is registered once")
-            if name not in self._entries:  # a decorator may have put it there while it was loaded
-                self._entries[name] = self._whole(name, entry, who)
-            self._authors[name] = package
+        self._outside_loaded = True  # what is loaded may ask for what is here
+        try:
+            for point in announced(tuple(sys.path)):
+                if point.group == self.group:
+                    self._load(point)
+        except PackageError:
+            self._outside_loaded = False  # the next one is told the same
+            raise
+
+    def _load(self, point: EntryPoint) -> None:
+        """Take what an entry point announces; raises PackageError."""
+        name, package = point.name, _package(point)
+        before = self._entries.get(name)
+        who = f"{self.kind} {name!r} of {package} ({point.value})"
+        try:
+            entry = point.load()
+        except (Exception, SystemExit) as error:
+            said = printable(" ".join(str(error).split()))[:300]
+            raise PackageError(f"{who} cannot be loaded: {type(error).__name__}: {said}") from error
+        if before is not None and not _same(before, entry):
+            other = self._authors.get(name) or (_place(before) if is_outside(before) else "stack3d")
+            raise PackageError(f"{who}: {other} has a {self.kind} {name!r} already; a name is registered once")
+        if name not in self._entries:  # a decorator may have put it there while it was loaded
+            self._entries[name] = self._whole(name, entry, who)
+        self._authors[name] = package
 
     def __getitem__(self, name: str) -> T:
-        if name not in self._entries:
-            self._load_outside()
+        self._load_outside()
         try:
             return self._entries[name]
         except KeyError:
@@ -186,22 +203,35 @@ class Registry[T]:
         return len(self._entries)
 
 
+def _package(point: EntryPoint) -> str:
+    return f"package {point.dist.name!r}" if point.dist is not None else "a package"
+
+
+def lost() -> list[str]:
+    """What packages announce in groups that no registry has, in sentences."""
+    groups = {registry.group for registry in list(_REGISTRIES)}
+    others = [point for point in announced(tuple(sys.path)) if point.group not in groups]
+    return [
+        f"{_package(p)} announces {p.name!r} for {p.group!r}, which is no group{did_you_mean(p.group, groups)}" for p in others
+    ]
+
+
 def told_failure(error: BaseException, trace: str) -> str:
     """Line for an error that is none of this program's own: whose code failed, where that is known; `trace` as `unexpected`."""
-    who = None if isinstance(error, MemoryError) else _author(error)
-    return unexpected(error, trace) if who is None else f"{_failed(who, error)}; {trace}"
+    author = None if isinstance(error, MemoryError) else _author(error)
+    return unexpected(error, trace) if author is None else f"{_failed(*author, error)}; {trace}"
 
 
-def _author(error: BaseException) -> str | None:
-    """Entry of another package in whose code an error arose."""
+def _author(error: BaseException) -> tuple[str, str] | None:
+    """Entry of another package in whose code an error arose, in words, and its module."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     entries = [(r, e) for r in list(_REGISTRIES) for e in r._entries.values() if is_outside(e)]
     for frame in reversed(frames):
-        mine = [(r, e) for r, e in entries if frame.f_globals.get("__name__") == e.__module__]
+        mine = [(r, e) for r, e in entries if frame.f_globals.get("__name__") == getattr(e, "__module__", None)]
         exact = [(r, e) for r, e in mine if _is_of(frame, e)]
         if mine:
             registry, entry = (exact or mine)[0]
-            return registry.told(entry)
+            return registry.told(entry), entry.__module__
     return None
 
 
@@ -210,12 +240,13 @@ def _is_of(frame: FrameType, entry: Any) -> bool:
     return frame.f_code.co_qualname == name or frame.f_code.co_qualname.startswith(f"{name}.")
 
 
-def _failed(who: str, error: BaseException) -> str:
+def _failed(who: str, module: str, error: BaseException) -> str:
     """Line for an error in the code of another package: what it says, and its innermost place there."""
-    own = str(Path(__file__).parent)
-    places = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(own)]
+    package = module.partition(".")[0]
+    steps = list(traceback.walk_tb(error.__traceback__))
+    mine = [(f, line) for f, line in steps if str(f.f_globals.get("__name__")).partition(".")[0] == package]
     said = printable(" ".join(str(error).split()))[:200]
-    place = f" ({places[-1][0]}:{places[-1][1]})" if places else ""
+    place = f" ({mine[-1][0].f_code.co_filename}:{mine[-1][1]})" if mine else ""
     what = f"{type(error).__name__}: {said}" if said else type(error).__name__
     return f"{who} failed: {what}{place}; the fault is in that code, not in stack3d"
 

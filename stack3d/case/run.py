@@ -31,6 +31,7 @@ from stack3d.life.loop import Loop
 from stack3d.life.start import first_heat, present
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
+from stack3d.registry import lost
 from stack3d.schema import celsius
 from stack3d.schema.numerics import AccuracyDeck
 from stack3d.schema.scenario import Scenario
@@ -293,6 +294,8 @@ def _run(
     if (text := warning_of(chip)) is not None:
         observer.stage("warning", case=text)
         warnings.warn(ValidityWarning(f"the case {text}"), stacklevel=2)
+    for text in lost():
+        warnings.warn(ValidityWarning(text), stacklevel=2)
     case = _EachMesh(plan, backends, observer, clock, resume, key)
     lines: tuple[str, ...] = ()
     follows = isinstance(chip, ComputingChip) and until is None and scenario.transient is None

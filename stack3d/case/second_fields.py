@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from stack3d.chip import Chip
-from stack3d.errors import DeckError, Problem, brief
+from stack3d.errors import DeckError, PackageError, Problem, brief
 from stack3d.fields import Output, declared, nothing, physics
 from stack3d.geometry import read_mesh
 from stack3d.heat.meshing import AnyKind
@@ -97,8 +97,11 @@ def solve_physics(chip: Chip, body: AnyKind, problem: HeatProblem, solution: The
     arrays = {name: still(getattr(state.mesh, name)) for name in ("points", "cells", "region", "facets", "face")}
     mesh = replace(state.mesh, **arrays)
     for name, step in steps_of(chip.scenario).items():
-        with record.made_by(physics.told(name), type(step)):
+        with record.made_by(physics.told(name), type(step), has_deck=True):
             try:
                 step.solve(chip, mesh, still(state.temperature), record)
             except DeckError as error:
                 raise DeckError([replace(p, key=f"physics.{name}.{p.key}".rstrip(".")) for p in error.problems]) from error
+        if step.fields and not any(entry.path in record for entry in step.fields):
+            text = f"puts none of its variables into the record: {', '.join(entry.path for entry in step.fields)}"
+            raise PackageError(f"{physics.told(name)} {text}")

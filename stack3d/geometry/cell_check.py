@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stack3d.errors import brief
 from stack3d.fe.elements import quadrature, shapes
 from stack3d.layout import Floats, Rectangle, Stack
 from stack3d.materials import Material
@@ -64,10 +65,18 @@ def cells_objection(mesh: CellMesh, stack: Stack | None = None, areas: Mapping[s
 
 def _arrays(mesh: CellMesh) -> str | None:
     """Kinds, shapes and contents of arrays."""
+    fields = {name: getattr(mesh, name, None) for name in ("points", "cells", "region", "facets", "face")}
+    if lists := [name for name, array in fields.items() if not isinstance(array, np.ndarray)]:
+        return f"has {lists[0]} as {brief(fields[lists[0]])}; wanted an array, of a CellMesh"
+    return _sizes(mesh)
+
+
+def _sizes(mesh: CellMesh) -> str | None:
+    """Arrays of other shapes, or that point to nothing."""
     if mesh.kind not in NODES:
         return f"has cells of kind {mesh.kind!r}; wanted {', '.join(NODES)}"
     nodes, across = NODES[mesh.kind], len(SIDES[mesh.kind][0])
-    points, cells, facets = np.asarray(mesh.points), np.asarray(mesh.cells), np.asarray(mesh.facets)
+    points, cells, facets = mesh.points, mesh.cells, mesh.facets
     if (wrong := _coordinates(points)) is not None:
         return wrong
     if cells.ndim != 2 or cells.shape[1] != nodes or not len(cells):
@@ -77,16 +86,16 @@ def _arrays(mesh: CellMesh) -> str | None:
     return (
         _index("cell", "cells", cells, len(points), "points")
         or _index("facet", "facets", facets, len(points), "points")
-        or _index("cell", "region", np.asarray(mesh.region), len(mesh.names), "names", (len(cells),))
-        or _index("facet", "face", np.asarray(mesh.face), len(mesh.faces), "faces", (len(facets),))
+        or _index("cell", "region", mesh.region, len(mesh.names), "names", (len(cells),))
+        or _index("facet", "face", mesh.face, len(mesh.faces), "faces", (len(facets),))
         or _words(mesh)
     )
 
 
 def _coordinates(points: NDArray[Any]) -> str | None:
     """Points that are nowhere."""
-    if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind != "f":
-        return f"has points of shape {points.shape} and type {points.dtype}; wanted (points, 3) of floats"
+    if points.ndim != 2 or points.shape[1] != 3 or points.dtype != np.float64:
+        return f"has points of shape {points.shape} and type {points.dtype}; wanted (points, 3) of float64"
     if not np.isfinite(points).all():
         i = int(np.argwhere(~np.isfinite(points))[0, 0])
         return f"has point {i} at {points[i].tolist()} m; wanted finite numbers"

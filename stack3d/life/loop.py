@@ -88,11 +88,6 @@ class Loop:
             repeats = power_schedule(self.chip, self.first)[1].period is not None
             self.periodic = PeriodicHeat(self.chip, self.backend, self.first) if repeats else None
             swing = self._held(self.periodic) if self.periodic is not None else None
-            record = present(self.chip, self.first)
-            if self.periodic is not None:
-                phases, history = self.periodic.history(self.first)
-                record.along("phase", phases)
-                record.put("thermal/tile_temperature_history", history)
         life, ahead, field, swing = self._begin(start, swing)
         while ahead:
             moment = self._epoch(life, len(self.times), ahead[0], field, swing)
@@ -105,6 +100,8 @@ class Loop:
                 epoch, taken = len(self.times), len(self.between)
                 self.between |= read_between(life, moment.after, following, end, moment.climate, self.plan, epoch, taken)
             life, field = moment.after, moment.heat.field
+            if not self.rows and self.lifetime.coupling.enabled:
+                self.first = moment.heat
             self.times.append(ahead.pop(0))
             self.climates.append(moment.climate)
             self.rows.append(epoch_record(moment))
@@ -116,6 +113,7 @@ class Loop:
                         self.key,
                         checkpoint.Progress(self.times, ahead, life, self.rows, self.between, self.climates, field, swing),
                     )
+        record = self._opening()
         record.add(over_time(self.rows, self.times))
         record.put("thermal/peak_temperature", record["thermal/layer_temperature_high"].max())
         followed = History(
@@ -125,6 +123,15 @@ class Loop:
         answered(followed, read, self.lifetime, record, self.observer, self.clock)
         add_whole_life(followed, record)
         return record, self.first.solution
+
+    def _opening(self) -> Record:
+        """Temperatures and powers of the first epoch, what is written and calibrated in it included; one way, without."""
+        record = present(self.chip, self.first)
+        if self.periodic is not None:
+            phases, history = self.periodic.history(self.first)
+            record.along("phase", phases)
+            record.put("thermal/tile_temperature_history", history)
+        return record
 
     def _held(self, periodic: PeriodicHeat) -> Swing:
         """Swing of the first heat, found together with its leakage and, where throttled, its rate."""
@@ -139,9 +146,11 @@ class Loop:
     def _begin(self, start: Life, swing: Swing | None) -> tuple[Life, list[float], NDArray[np.float64], Swing | None]:
         """The checkpoint, or freshly programmed chips; ends of epochs ahead, temperature, and its swings."""
         stored = checkpoint.load(self.resume, self.key, start) if self.resume is not None else None
+        life = programmed(start, climate_of(self.first.field, swing), self.plan)
         if stored is None:
-            life = programmed(start, climate_of(self.first.field, swing), self.plan)
             return life, epoch_times(self.lifetime).tolist(), self.first.field, swing
+        if self.lifetime.coupling.enabled:  # the heat of the first epoch is found once more
+            self.first = self._epoch(life, 0, stored.times[0], self.first.field, swing).heat
         self.times, self.climates = list(stored.times), list(stored.climates)
         self.rows, self.between = list(stored.rows), dict(stored.between)
         self.observer.stage("resume", epochs=f"{len(stored.times)}/{len(stored.times) + len(stored.ahead)}")

@@ -15,7 +15,7 @@ class CouplingDeck(DeckModel):
     """Fixed point of temperature, leakage and conductance within an epoch."""
 
     enabled: bool = True
-    """False: the temperature of the first epoch stays (one way)."""
+    """False: the temperature of the chip as programmed stays (one way): writes and calibrations are billed but heat nothing."""
     tolerance: TemperatureDifference = 1e-3
     """Largest change of any cell's temperature in the last iteration."""
     iterations: Annotated[Count, Field(ge=1, le=1000)] = 60

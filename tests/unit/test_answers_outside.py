@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import EntryPoint
@@ -24,7 +25,7 @@ from stack3d.devices.laws import MECHANISMS
 from stack3d.errors import DeckError, PackageError, UnknownNameError
 from stack3d.fe.space import Space
 from stack3d.fe.stiffness import points_on
-from stack3d.fields import Variable, outputs, physics
+from stack3d.fields import Output, Variable, outputs, physics
 from stack3d.heat.meshing import meshed
 from stack3d.heat.outputs import HeatOutput
 from stack3d.layout import Rectangle
@@ -79,10 +80,10 @@ def test_a_name_that_is_there_already_is_refused(monkeypatch: pytest.MonkeyPatch
     assert list(registry) == ["big"]
     registry = things()
     registry.register("big")(type("Own", (Thing,), {"__module__": "stack3d.things"}))
-    with pytest.raises(PackageError, match=r"announces the thing 'big' \(.*:Big\), which stack3d has already"):
+    with pytest.raises(PackageError, match=r"thing 'big' of a package \(.*:Big\): stack3d has a thing 'big' already"):
         list(registry)
     monkeypatch.setattr("stack3d.registry.announced", lambda path: (*named("big"), *named("big", value="builtins:int")))
-    with pytest.raises(PackageError, match=r"announces the thing 'big' \(builtins:int\), which a package has already"):
+    with pytest.raises(PackageError, match=r"thing 'big' of a package \(builtins:int\): a package has a thing 'big' already"):
         list(things())
     monkeypatch.setattr("stack3d.registry.announced", lambda path: named("big"))
     with pytest.raises(PackageError, match="the name 'big' is taken where the thing would be named"):
@@ -99,9 +100,27 @@ def test_an_entry_that_is_none_is_refused(value: str, said: str, tmp_path: Path,
     (tmp_path / "leaves_at_once.py").write_text("raise SystemExit(3)")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr("stack3d.registry.announced", lambda path: named("odd", value=value))
-    with pytest.raises(PackageError, match="announces the thing 'odd'") as refused:
+    with pytest.raises(PackageError, match="thing 'odd' of a package") as refused:
         list(things())
     assert said in str(refused.value)
+
+
+def test_an_entry_that_cannot_be_loaded_is_told_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study goes on with its next case, which must not find the registry half full."""
+    monkeypatch.setattr("stack3d.registry.announced", lambda path: named("odd", value="no_such_module:Odd"))
+    registry = things()
+    registry.register("big")(type("Own", (Thing,), {"__module__": "stack3d.things"}))
+    for look in (lambda: registry["big"], lambda: "odd" in registry, lambda: list(registry)):
+        with pytest.raises(PackageError, match="cannot be loaded: ModuleNotFoundError"):
+            look()
+
+
+def test_a_group_that_no_registry_has_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("jet", "elsewhere:Jet", "stack3d.coling_law")
+    monkeypatch.setattr("stack3d.registry.announced", lambda path: (point,))
+    outcome = run_case(deck(tmp_path, {"film_coefficient": "1e4 W/m^2/K"}), Silent())
+    said = "a package announces 'jet' for 'stack3d.coling_law', which is no group (did you mean 'stack3d.cooling_law'"
+    assert any(text.startswith(said) for text in outcome.warnings), outcome.warnings
 
 
 def test_answers_and_errors_are_told_with_the_name() -> None:
@@ -179,6 +198,7 @@ def deck(tmp_path: Path, top: dict[str, Any], **more: Any) -> Any:
     (lambda surface: "12 W/m2/K", "film gave '12 W/m2/K'; wanted one number"),
     (lambda surface: None, "film gave None; wanted one number"),
     (lambda surface: {}["film"], "failed: KeyError: 'film'"),
+    (lambda surface: sys.exit(5), "failed: SystemExit: 5"),
     (lambda surface: 1e4 if surface < 330 else math.nan, "gives a film of nan W/m2/K at a surface of 3"),
 ])  # fmt: skip
 def test_a_film_that_cannot_be_names_law_face_and_temperature(
@@ -204,6 +224,12 @@ def test_an_own_law_says_where_it_does_not_hold(tmp_path: Path) -> None:
     with pytest.raises(DeckError, match=r"slab.yaml|cooling.top: "):
         run_case(deck(tmp_path, {"natural": {"facing": "up", "length": "1 km"}}), Silent())
     assert FaceDeck.model_validate({"areal_resistance": "0 mm^2*K/W"}).film(310.0, 300.0, 1.0) == math.inf
+
+
+def test_a_name_of_several_words_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(cooling_laws, monkeypatch)
+    with pytest.raises(PackageError, match="a key of a deck is one word of letters, digits and _"):
+        cooling_laws.register("a.jet")(type("Odd", (CoolingLaw,), {"film": lambda *given: 1.0, "__module__": __name__}))
 
 
 def test_keys_of_a_face_name_no_law(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,6 +276,12 @@ def test_what_cannot_be_declared_is_refused_before_the_run(what: str, tmp_path: 
     assert text.startswith("output 'odd' (test_answers_outside.Odd) declares ") and said in text
 
 
+def test_an_output_that_nobody_asks_is_refused(tmp_path: Path, quiet: None) -> None:
+    outputs.register("odd")(type("Odd", (Output,), {"fields": (GOOD,), "__module__": __name__}))
+    with pytest.raises(PackageError, match=r"output 'odd' \(.*\) is never asked: an output is a HeatOutput or a LifeOutput"):
+        check(deck(tmp_path, {"film_coefficient": "1e4 W/m^2/K"}))
+
+
 def test_every_unit_of_the_catalogue_is_one() -> None:
     assert {f.units for f in fields.FIELDS.values() if units.why_no_unit(f.units) is not None} == set()
 
@@ -274,6 +306,7 @@ PUT: dict[str, tuple[Callable[[Any], Any], str]] = {
     "taken away": (lambda record: record.pop("thermal/heat_in"), "takes 'thermal/heat_in' out of the record"),
     "written over": (lambda record: record["thermal/layer_temperature_mean"].fill(0), "failed: ValueError: assignment destination is read-only"),
     "an answer": (lambda record: [1.0], "of_heat gave [1.0]; wanted None: variables are put into the record"),
+    "an error of ours": (lambda record: decks.load("no_such_case"), "failed: "),
     "an error": (lambda record: record["thermal/nothing"], "failed: KeyError: 'thermal/nothing'"),
 }  # fmt: skip
 
@@ -326,6 +359,7 @@ def test_what_is_declared_is_stored(tmp_path: Path, quiet: None) -> None:
     (lambda mesh, temperature, record: temperature.fill(0), "failed: ValueError: assignment destination is read-only"),
     (lambda mesh, temperature, record: mesh.points.fill(0), "failed: ValueError: assignment destination is read-only"),
     (lambda mesh, temperature, record: 7, "solve gave 7; wanted None"),
+    (lambda mesh, temperature, record: None, "puts none of its variables into the record: mine/answer"),
 ])  # fmt: skip
 def test_a_second_field_that_gives_no_number_is_refused_with_its_name(
     answer: Any, said: str, tmp_path: Path, quiet: None

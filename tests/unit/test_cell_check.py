@@ -100,6 +100,8 @@ FLAWS: dict[str, tuple[Change, str]] = {
     "no number": (lambda m: points(m, lambda p: p.__setitem__((3, 1), np.nan)), r"point 3 at \[.*nan.*\] m; wanted finite"),
     "an index too large": (lambda m: replace(m, cells=np.where(m.cells == 9, 10**6, m.cells)), "= 1000000; wanted 0 to"),
     "an index below zero": (lambda m: replace(m, cells=np.where(m.cells == 9, -1, m.cells)), "= -1; wanted 0 to"),
+    "a list": (lambda m: replace(m, cells=m.cells.tolist()), "has cells as .*; wanted an array, of a CellMesh"),
+    "short floats": (lambda m: replace(m, points=m.points.astype(np.float32)), "type float32; wanted .* of float64"),
     "numbers for indices": (lambda m: replace(m, cells=m.cells.astype(float)), "cells of type float64; wanted whole numbers"),
     "too few nodes": (lambda m: replace(m, cells=m.cells[:, :4]), r"cells of shape \(32, 4\); wanted \(cells, 8\)"),
     "another kind": (lambda m: replace(m, kind="wedge"), "cells of kind 'wedge'; wanted tetra, tetra10, hexahedron"),
@@ -127,6 +129,22 @@ def test_a_flaw_is_refused_with_kind_cell_and_what_was_expected(solved: Callable
     change, said = FLAWS[flaw]
     with pytest.raises(PackageError, match=rf"(?s)^mesh kind 'bent' \(.*Bent\): of gave .*({said})"):
         solved(change)
+
+
+@pytest.mark.parametrize(("method", "answer", "said"), [
+    ("unknowns", "many", "unknowns gave 'many'; wanted a number of zero or more"),
+    ("memory", None, "memory gave None; wanted a number"),
+    ("problem", None, "problem gave None; wanted a HeatProblem"),
+    ("solver", 3, "solver gave 3; wanted a SolidBackend"),
+    ("cells", (), r"cells gave \(\); wanted a CellMesh"),
+    ("told", 5, "told gave 5; wanted words"),
+])  # fmt: skip
+def test_every_answer_of_a_kind_is_checked(method: str, answer: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mesh_kinds, "_entries", dict(mesh_kinds._entries))
+    content = {"__module__": __name__, "of": classmethod(lambda cls, chip: None), method: lambda self, *given: answer}
+    kind: Any = mesh_kinds.register("odd")(type("Odd", (AnyCells,), content))
+    with pytest.raises(PackageError, match=rf"mesh kind 'odd' \(test_cell_check.Odd\): {said}"):
+        getattr(kind(None), method)(None, None, None)
 
 
 def test_order_2_on_own_hexahedra_is_told_for_the_kind(solved: Callable[..., float]) -> None:

@@ -97,5 +97,5 @@ def test_a_package_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatc
 
     broken = EntryPoint("lost", "no_such_module:Lost", "stack3d.thing")
     monkeypatch.setattr("stack3d.registry.announced", lambda path: (broken,))
-    with pytest.raises(PackageError, match=r"announces the thing 'lost' \(no_such_module:Lost\), which cannot be loaded"):
+    with pytest.raises(PackageError, match=r"thing 'lost' of a package \(no_such_module:Lost\) cannot be loaded"):
         list(Registry[int]("thing"))

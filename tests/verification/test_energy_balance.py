@@ -15,7 +15,7 @@ from stack3d.errors import DeckError
 from stack3d.heat.loads import digital_energies
 from stack3d.heat.placing import placed_chip
 from stack3d.progress import Silent
-from stack3d.workload.power import COMPONENTS, STANDING, converter_energy
+from stack3d.workload.power import COMPONENTS, DIGITAL, STANDING, converter_energy
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 SHIPPED = [p.stem for p in sorted(SCENARIOS.glob("*.yaml")) if "\nworkload:" in p.read_text(encoding="utf-8")]
@@ -52,6 +52,26 @@ def test_what_inferences_cost_is_the_heat_of_every_epoch(name: str) -> None:
     assert len(values["power/rate"]) and np.isfinite(values["power/energy_per_inference"]).all()
     np.testing.assert_allclose(imbalance(values), 0.0, atol=1e-9)
     np.testing.assert_allclose(values["power/component_power"].sum(axis=1), values["power/total_power"], rtol=1e-9)
+    np.testing.assert_allclose(values["thermal/heat_in"], values["power/total_power"][0], rtol=1e-9)
+    np.testing.assert_allclose(values["power/tile_power"].sum(), tiles_of(values), rtol=1e-9)
+
+
+def tiles_of(values: Any) -> float:
+    """What the tiles draw in the first epoch: all but the logic and explicit sources. [W]"""
+    return sum(
+        float(values["power/component_power"][0, i]) for i, n in enumerate(COMPONENTS) if n not in (*DIGITAL, "explicit")
+    )
+
+
+def test_the_field_of_the_first_epoch_is_that_of_all_that_heats_it() -> None:
+    """A refresh every 30 us makes most of the heat: field, heat in and components hold it, and leave the stack again."""
+    keys: dict[str, Any] = {"lifetime__refresh": {"period": "30 us"}, "power__sources__host__power": "1 uW"}
+    values = outcome("refresh_policy", **keys).values
+    heat = values["power/total_power"][0]
+    assert of(values, "write")[0] * values["power/rate"][0] > 0.3 * heat
+    np.testing.assert_allclose([values["thermal/heat_in"], values["thermal/heat_out"]], heat, rtol=1e-8)
+    only = outcome("refresh_policy", **keys, lifetime__coupling={"enabled": False}).values
+    assert only["thermal/heat_in"] < 0.7 * only["power/total_power"][0]  # one way writes heat nothing
 
 
 @pytest.mark.parametrize(

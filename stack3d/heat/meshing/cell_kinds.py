@@ -141,7 +141,7 @@ class AnyCells(CellKind[CellProblem]):
 
     def objection(self, chip: Chip) -> str | None:
         """What is wrong with the cells, or keeps them from filling the layers; raises DeckError for order 2 on bricks."""
-        if chip.scenario.solver.order == 2 and self.mesh.kind == "hexahedron":
+        if chip.scenario.solver.order == 2 and getattr(self.mesh, "kind", "") == "hexahedron":
             text = f"2 wants tetrahedra; the {mesh_kinds.told(type(self))} makes hexahedra, which have order 1"
             raise DeckError(Problem("solver.order", text))
         asked = [name for name, deck in chip.scenario.cooling.conditions.items() if not deck.is_adiabatic]

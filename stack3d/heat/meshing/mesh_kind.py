@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from stack3d import memory
 from stack3d.chip import Chip
 from stack3d.errors import Problem, brief
@@ -194,7 +196,52 @@ def _listed(given: tuple[Any, ...], found: Any) -> str | None:
     return None if good else f"{brief(found)}; wanted a list of Problem"
 
 
-mesh_kinds.hold(MeshKind, {"of": _made, "mistakes": _listed})
+def _number(given: tuple[Any, ...], found: Any) -> str | None:
+    """What is wrong with a size."""
+    good = isinstance(found, int | float | np.number) and 0 <= found < np.inf
+    return None if good else f"{brief(found)}; wanted a number of zero or more"
+
+
+def _is(kind: type, words: str) -> Callable[[Any, Any], str | None]:
+    return lambda given, found: None if isinstance(found, kind) else f"{brief(found)}; wanted {words}"
+
+
+def _with(words: str, *names: str) -> Callable[[Any, Any], str | None]:
+    return lambda given, found: None if all(hasattr(found, n) for n in names) else f"{brief(found)}; wanted {words}"
+
+
+def _solved(given: tuple[Any, ...], found: Any) -> str | None:
+    """What is wrong with a solved state on cells."""
+    if not isinstance(found, SolvedCells):
+        return f"{brief(found)}; wanted SolvedCells"
+    for what, count in (("temperature", found.mesh.n_nodes), ("power_density", len(found.mesh.cells))):
+        values = getattr(found, what)
+        if np.shape(values) != (count,):
+            return f"{what} of shape {np.shape(values)}; wanted ({count},)"
+        if not np.isfinite(values).all():
+            return f"{what} = {values[~np.isfinite(values)][0]} at {int(np.argmin(np.isfinite(values)))}; wanted finite numbers"
+    return None
+
+
+mesh_kinds.hold(
+    MeshKind,
+    {
+        "of": _made,
+        "mistakes": _listed,
+        "least_memory": _number,
+        "least_seconds": _number,
+        "judged": _is(Judged | None, "what `judged` makes, or None"),  # type: ignore[arg-type]
+        "unknowns": _number,
+        "memory": _number,
+        "seconds": _number,
+        "told": _is(str, "words"),
+        "facts": _is(dict, "words by name"),
+        "cells": _is(CellMesh, "a CellMesh"),
+        "problem": _with("a HeatProblem", "key", "faces", "reference", "area"),
+        "solver": _with("a SolidBackend", "problem", "solve", "recooled"),
+        "on_cells": _solved,
+    },
+)
 
 
 def faces_of_a_stack(scenario: Scenario) -> list[Problem]:
