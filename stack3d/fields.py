@@ -261,13 +261,13 @@ _ALL = (
         "mvm/accuracy_mean",
         "time sample",
         "1",
-        "mean accuracy over the period of the periodic writes that holds the read-out; the accuracy itself without any",
+        "mean accuracy over the period of periodic writes or calibrations that holds the read-out; accuracy itself without any",
     ),
     _f(
         "mvm/accuracy_worst",
         "time sample",
         "1",
-        "accuracy at the worst instant of that period, mostly just before the next write",
+        "accuracy at the worst instant of that period, mostly just before the next act",
     ),
     _f("mvm/accuracy_ideal", "", "1", "fraction of test inputs classified correctly in float arithmetic"),
     _f("mvm/logit_error", "time sample", "1", "rms of logits minus float logits over rms of float logits"),
@@ -445,6 +445,20 @@ def told(path: str) -> str:
 def is_outside(path: str) -> bool:
     """Whether a variable is one of another package."""
     return path not in _OWN
+
+
+UNKNOWN: dict[str, tuple[str, str]] = {
+    "value": ("1", "of each output, the largest of times and places, in output_unit; NaN for a case without one"),
+    "stage": ("1", "of the study that asked for the case, from 0"),
+    "band": ("1", "quantiles of each output over independent draws of all unknowns, in output_unit"),
+    "effect": ("1", "mean absolute effect of the unknown over its range (Morris), in output_unit; NaN where none was screened"),
+    "effect_error": ("1", "half the 95 % interval of the effect, by bootstrap"),
+    "first": ("1", "share of the variance that the part makes by itself (Sobol)"),
+    "first_error": ("1", "half the 95 % interval of that share, by bootstrap"),
+    "total": ("1", "share of the variance that the part makes, with all that it acts together with (Sobol)"),
+    "total_error": ("1", "half the 95 % interval of that share, by bootstrap"),
+}
+"""Variables of the group ``uncertain`` of a study of unknowns → (units, long_name)."""
 
 
 def is_temperature(path: str) -> bool:

@@ -18,6 +18,8 @@ HIGHER = 0.05
 """A later peak that is told beside that of the first epoch. [K]"""
 UNTHROTTLED = 0.9995
 """Share of the rate asked for above which nothing is said of throttling."""
+WORTH_TELLING = 0.01
+"""Loss below which nothing is said to limit. [-]"""
 FLAT = 1e-3
 """Peak over layer mean, as a share of the rise, below which a place of the peak says nothing."""
 
@@ -82,14 +84,14 @@ def summarise(
             lines.append(f"probe              {name}: {kelvin - ZERO_CELSIUS:.3f}{error} degC")
     if "mvm/accuracy" in values:
         lines += [
-            _accuracy(values, coordinates),
+            _accuracy(chip, values, coordinates),
             *_lasts(chip, values, coordinates),
             _energy(values, coordinates),
             _conventional(chip, values, coordinates),
             _mapped(values),
             *_throttled(chip, values),
-            *([f"limited today      {limit(values, coordinates, today=True)}"] if len(coordinates["time"]) > 1 else []),
-            f"limited by         {limit(values, coordinates)}",
+            *([f"limited today      {limit(values, coordinates)}"] if len(coordinates["time"]) > 1 else []),
+            f"limited by         {limit(values, coordinates, before=_act(chip, float(coordinates['time'][-1])))}",
         ]
     return tuple(lines)
 
@@ -143,8 +145,18 @@ def _higher(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
     return f"; {highest[hottest] - ZERO_CELSIUS:.2f} degC in {coordinates['layer'][hottest]} at the hottest instant of the life"
 
 
-def _accuracy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
-    """Accuracy today, after a year and at the end; with periodic writes mean and worst of the period that holds the instant."""
+def _act(chip: Chip, end: float) -> str:
+    """The periodic act that a life ending at `end` [s] is read between: of those within it, the rarest."""
+    deck = chip.scenario.lifetime
+    if deck is None:
+        return "act"
+    acts = {"write": deck.refresh, "training": deck.fine_tuning, "calibration": deck.compensation}
+    within = {name: act.period for name, act in acts.items() if act is not None and act.period and act.period < end}
+    return max(within, key=lambda name: within[name], default="act")
+
+
+def _accuracy(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
+    """Accuracy today, after a year and at the end; with periodic acts mean and worst of the period that holds the instant."""
     times, accuracy, worst = coordinates["time"], values["mvm/accuracy_mean"], values["mvm/accuracy_worst"]
     acts = bool(np.any(accuracy != values["mvm/accuracy"]))
 
@@ -167,7 +179,8 @@ def _accuracy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
     note = (
         f"float {100 * values['mvm/accuracy_ideal']:.2f} %; ± over chips; today = {duration(float(times[0]))} after programming"
     )
-    more = "; later ones are means from a write to the next, worst mostly just before it" if acts else ""
+    act = _act(chip, float(times[-1]))
+    more = f"; later ones are means from a {act} to the next, worst mostly just before it" if acts else ""
     return f"accuracy           {', '.join(parts)} ({note}{more})"
 
 
@@ -230,30 +243,44 @@ def _throttled(chip: Chip, values: Mapping[str, Any]) -> list[str]:
     return [f"throttled          to {100 * share.min():.3g} % of the rate asked for, {100 * share[-1]:.3g} % at the end"]
 
 
-def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any], *, today: bool = False) -> str:
-    """What costs most accuracy at the end, or at the first read-out, in one sentence."""
-    accuracy: Floats = values["mvm/accuracy"][0] if today else values["mvm/accuracy_worst"][-1]
-    acts = bool(np.any(values["mvm/accuracy_mean"] != values["mvm/accuracy"]))
-    end = "at the end, before the next write," if acts else "at the end"
-    when, prefix = ("today", "first_") if today else (end, "")
+def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any], *, before: str = "") -> str:
+    """What costs most accuracy at the first read-out, or at the end `before` the next act of that name, in one sentence."""
+    accuracy: Floats = values["mvm/accuracy_worst"][-1] if before else values["mvm/accuracy"][0]
+    acts = bool(before) and bool(np.any(values["mvm/accuracy_mean"] != values["mvm/accuracy"]))
+    prefix, when = ("", "at the end") if before else ("first_", "today")
+    next_act = f" before the next {before}" if acts else ""
     loss = float(values["mvm/accuracy_ideal"]) - float(accuracy.mean())
-    error = float(accuracy.std(ddof=1) / np.sqrt(accuracy.size)) if accuracy.size > 1 else 0.0
-    if loss < max(0.01, 2 * error):
+    if loss < WORTH_TELLING:
         side = "below" if loss > 0 else "above"
-        return f"nothing: {when} accuracy is {100 * abs(loss):.2f} points {side} float, within one point or chance"
+        within = ", within one point" if loss > -WORTH_TELLING else ""
+        return f"nothing: {when}{next_act and f',{next_act},'} accuracy is {100 * abs(loss):.2f} points {side} float{within}"
+    chance = 2 * float(accuracy.std(ddof=1) / np.sqrt(accuracy.size)) if accuracy.size > 1 else 0.0
+    points = f"{100 * loss:.2f} points{f' (± {100 * chance:.2f})' if loss < chance else ''}"
     if f"mvm/{prefix}accuracy_without" not in values:
-        return f"{100 * loss:.2f} points lost {when.rstrip(',')}; attribution was switched off"
+        return f"{points} lost {when}{next_act}; attribution was switched off"
     gains = values[f"mvm/{prefix}accuracy_without"] - accuracy.mean()
-    told = _given_back(gains, 2 * np.nan_to_num(values[f"mvm/{prefix}accuracy_without_error"]), coordinates["mechanism"], loss)
-    return told.replace(" points lost", " points lost before the next write") if acts and not today else told
+    of_gains = 2 * np.nan_to_num(values[f"mvm/{prefix}accuracy_without_error"])
+    told = _given_back(gains, of_gains, coordinates["mechanism"], loss, points, next_act)
+    return told + (f"; over {accuracy.size} chips the loss may be chance: raise monte_carlo.samples" if loss < chance else "")
 
 
-def _given_back(gains: Floats, chance: Floats, mechanisms: Sequence[str], loss: float) -> str:
-    """Which mechanism alone gives most of a loss back, and the next two, where it is more than chance."""
+def _given_back(gains: Floats, chance: Floats, mechanisms: Sequence[str], loss: float, points: str, next_act: str) -> str:
+    """Which mechanism alone gives most of a loss back, and the next two, where it is more than chance.
+
+    Parameters
+    ----------
+    gains, chance : ndarray, shape (mechanisms,)
+        What comes back without each, and what of it may be chance. [-]
+    mechanisms : sequence of str
+    loss : float
+        [-]
+    points, next_act : str
+        The loss and when it is, in words.
+    """
     order = [int(i) for i in np.argsort(-gains, kind="stable") if gains[i] > chance[i]]
     if not order or order[0] != int(np.argmax(gains)):
-        return f"no single mechanism: {100 * loss:.2f} points are lost, and no one of them alone gives any back"
+        return f"no single mechanism: {points} are lost{next_act}, and no one of them alone gives any back beyond chance"
     (name, best), *more = [(str(mechanisms[i]).replace("_", " "), 100 * float(gains[i])) for i in order[:3]]
     back = "all" if best >= 100 * loss else f"{best:.2f}"
     rest = f", without {', '.join(f'{other} {gain:.2f}' for other, gain in more)}" if more else ""
-    return f"{name}: without it {back} of the {100 * loss:.2f} points lost would come back{rest}"
+    return f"{name}: without it {back} of the {points} lost{next_act} would come back{rest}"

@@ -13,7 +13,7 @@ from stack3d import mvm
 from stack3d.chip import TODAY, Computer, forward_of
 from stack3d.errors import Problem
 from stack3d.heat import Climate, calibration
-from stack3d.life.chips import Life, Passive, periodic, policies, reference_rng, too_often
+from stack3d.life.chips import Life, Passive, around, periodic, policies, reference_rng, too_often
 from stack3d.schema import life as schema
 
 SETTLED = 0.5 * TODAY
@@ -37,6 +37,10 @@ class CompensationPolicy(Passive):
     def events(self, start: float, end: float) -> Sequence[tuple[float, float]]:
         """Return the last multiple of the period; those before it only read."""
         return periodic(self.deck.period, start, end, most=1) if self.reads else ()
+
+    def around(self, time: float) -> tuple[float, float]:
+        """Return the multiples of the period about a time, where anything is measured."""
+        return around(self.deck.period, time) if self.reads else super().around(time)
 
     def act(self, life: Life, climate: Climate, event: int) -> Life:
         """Measure the cells as they are now."""
