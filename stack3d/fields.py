@@ -447,6 +447,20 @@ def is_outside(path: str) -> bool:
     return path not in _OWN
 
 
+UNKNOWN: dict[str, tuple[str, str]] = {
+    "value": ("1", "of each output, the largest of times and places, in output_unit; NaN for a case without one"),
+    "stage": ("1", "of the study that asked for the case, from 0"),
+    "band": ("1", "quantiles of each output over independent draws of all unknowns, in output_unit"),
+    "effect": ("1", "mean absolute effect of the unknown over its range (Morris), in output_unit; NaN where none was screened"),
+    "effect_error": ("1", "half the 95 % interval of the effect, by bootstrap"),
+    "first": ("1", "share of the variance that the part makes by itself (Sobol)"),
+    "first_error": ("1", "half the 95 % interval of that share, by bootstrap"),
+    "total": ("1", "share of the variance that the part makes, with all that it acts together with (Sobol)"),
+    "total_error": ("1", "half the 95 % interval of that share, by bootstrap"),
+}
+"""Variables of the group ``uncertain`` of a study of unknowns → (units, long_name)."""
+
+
 def is_temperature(path: str) -> bool:
     """Whether a variable is a temperature of the solid or its coolant that an error is stated of."""
     return f"{path}_error" in FIELDS and path.startswith("thermal/")

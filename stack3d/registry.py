@@ -114,6 +114,8 @@ class Registry[T]:
 
     def _all_watched(self, entry: Any) -> Any:
         """An entry of another package whose answers are checked: a function anew, a class with other methods."""
+        if "__call__" in self.answers and isinstance(entry, type):
+            raise PackageError(f"{self.kind} {_place(entry)} is a class; wanted a function")
         if not isinstance(entry, type):
             check = self.answers.get("__call__")
             return entry if check is None else self._watched("__call__", entry, check)

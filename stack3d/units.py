@@ -6,6 +6,7 @@ import json
 import math
 import re
 import sys
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -382,10 +383,46 @@ def parse_range(value: object, dimension: str) -> tuple[float, float]:
     return low, high
 
 
+PREFIXES = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
+
+
+def _power(value: float) -> int:
+    """Power of ten of the prefix that a value is read with, of those there are."""
+    rounded = float(f"{abs(value):.3g}")  # 999.7 is 1 k
+    return min(max(3 * math.floor(math.log10(rounded) / 3), min(PREFIXES)), max(PREFIXES))
+
+
 def short(value: float, unit: str) -> str:
     """Text of a value with an SI prefix: ``short(3e-9, "J")`` is ``"3 nJ"``."""
     if value == 0 or not math.isfinite(value) or not unit:
         return f"{value:.3g} {unit}".strip()
-    power = min(max(3 * math.floor(math.log10(abs(value)) / 3), -18), 12)
-    prefix = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}[power]
-    return f"{value / 10.0**power:.3g} {prefix}{unit}"
+    power = _power(value)
+    return f"{value / 10.0**power:.3g} {PREFIXES[power]}{unit}"
+
+
+def shared_prefix(values: Iterable[float], unit: str) -> tuple[float, str]:
+    """What to divide values by, and the unit that they then have, so that one prefix fits most of them.
+
+    Parameters
+    ----------
+    values : iterable of float
+        [`unit`]; zeros and what is not finite have no say.
+    unit : str
+        SI, without a prefix; one over something is counted in thousands.
+    """
+    powers = sorted(_power(v) for v in values if v and math.isfinite(v))
+    power = powers[len(powers) // 2] if powers else 0
+    if unit.startswith("1/"):
+        power = max(power, 0)
+        raised = f"10{str(power).translate(str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹'))}" if power else "1"
+        return 10.0**power, f"{raised}{unit[1:]}"
+    return 10.0**power, f"{PREFIXES[power]}{unit}"
+
+
+def significant(value: float) -> str:
+    """Text of a number to three significant digits, whole digits kept, without an exponent where it can be."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    rounded = float(f"{value:.3g}")
+    decimals = 2 - math.floor(math.log10(abs(rounded)))
+    return f"{value:.{max(decimals, 0)}f}" if decimals <= 6 else f"{value:.3g}"

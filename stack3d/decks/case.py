@@ -52,6 +52,7 @@ class Case:
         left_out: dict[str, Any] = {
             "expect": True,
             "optimise": True,
+            "uncertain": True,
             "sweep": True,
             "title": True,
             "solver": {"mesh": {"builder": True}},

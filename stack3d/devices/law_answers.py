@@ -28,6 +28,13 @@ def of_cells(*ranges: tuple[float, float]) -> Check:
     return check
 
 
+def like_first(given: tuple[Any, ...], found: Any) -> str | None:
+    """Conductances, or rises, of the shape of the first array that was given."""
+    if np.shape(found) != np.shape(given[0]):
+        return f"an array of shape {np.shape(found)}; wanted {np.shape(given[0])}, that of what it was given"
+    return of_cells(POSITIVE)(given, found)
+
+
 def drawn(low: float = -np.inf, high: float = np.inf) -> Check:
     """Random numbers of the shape that was asked for, after the generator."""
 

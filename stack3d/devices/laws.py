@@ -13,7 +13,7 @@ from pydantic import Field
 
 from stack3d.constants import BOLTZMANN as BOLTZMANN
 from stack3d.constants import ZERO_CELSIUS
-from stack3d.devices.law_answers import POSITIVE, SHARE, UNBOUNDED, drawn, lasting, logarithms, of_cells
+from stack3d.devices.law_answers import POSITIVE, SHARE, UNBOUNDED, drawn, lasting, like_first, logarithms, of_cells
 from stack3d.errors import RangeError, ValidityWarning
 from stack3d.registry import Registry
 from stack3d.schema import celsius
@@ -386,10 +386,10 @@ SPREAD: Registry[type[SpreadLaw]] = Registry("spread", SpreadLaw, {"rate": of_ce
 RETENTION: Registry[type[RetentionLaw]] = Registry(
     "retention",
     RetentionLaw,
-    {"frozen": of_cells(UNBOUNDED), "rate": of_cells(POSITIVE), "conductance": of_cells(POSITIVE)},
+    {"frozen": of_cells(UNBOUNDED), "rate": of_cells(POSITIVE), "conductance": like_first},
 )
 CRYSTALLISATION: Registry[type[CrystallisationLaw]] = Registry(
-    "crystallisation", CrystallisationLaw, {"rate": of_cells(POSITIVE), "conductance": of_cells(POSITIVE)}
+    "crystallisation", CrystallisationLaw, {"rate": of_cells(POSITIVE), "conductance": like_first}
 )
 TEMPERATURE_DEPENDENCE: Registry[type[TemperatureDependence]] = Registry(
     "temperature dependence", TemperatureDependence, {"factor": of_cells(POSITIVE)}
@@ -406,7 +406,7 @@ FAULTS: Registry[type[FaultLaw]] = Registry("faults", FaultLaw, {"stuck": drawn(
 SELF_HEATING: Registry[type[SelfHeatingLaw]] = Registry(
     "self heating",
     SelfHeatingLaw,
-    {"rise": of_cells(UNBOUNDED), "reached": of_cells(SHARE), "beside": of_cells(SHARE)},
+    {"rise": like_first, "reached": of_cells(SHARE), "beside": of_cells(SHARE)},
 )
 TRUNCATION: Registry[type[TruncationLaw]] = Registry("truncation", TruncationLaw, {"bound": of_cells(POSITIVE)})
 

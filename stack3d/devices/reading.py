@@ -34,7 +34,7 @@ class ReadingLaws(BoundLaws):
         if self.retention and not self.retention.last:
             conductance = self._kept(state, conductance, self.retention)
         if self.read_disturb:
-            conductance = conductance * self.read_disturb.remaining(clocks["reads"], device).astype(target.dtype)
+            conductance = conductance * np.asarray(self.read_disturb.remaining(clocks["reads"], device), target.dtype)
         conductance = self._moved(state, conductance)
         if self.retention and self.retention.last:
             conductance = self._kept(state, conductance, self.retention)

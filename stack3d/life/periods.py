@@ -12,12 +12,12 @@ from stack3d.chip import TODAY
 from stack3d.heat import Climate
 from stack3d.life.chips import Life, Policy, elapse, read_out
 
-AT_END = 0.05
-"""Share of a period before its end within which a read-out counts as one just before the next act."""
-
 FURTHER = 1.5
-"""Further readings for each read-out, at most: where every read-out lies in a period of its own, every second one goes without
-the reading just after the act, and what lies before its first reading counts as that."""
+"""Further readings for each read-out, at most: where every read-out lies in a period of its own, the one just before the next
+act is always taken, that just after the last act every second time, and the read-out itself stands for the middle."""
+
+POINTS = 3
+"""Readings of a period."""
 
 Accuracy = NDArray[np.float64]
 
@@ -32,11 +32,22 @@ def period_of(plan: Sequence[Policy], time: float, end: float) -> tuple[float, f
     return max(acting, key=lambda span: span[1] - span[0], default=None)
 
 
-def instants(plan: Sequence[Policy], before: float, now: float, following: float, end: float) -> list[float]:
-    """Further instants to read at in an epoch. [s]
+def points_of(plan: Sequence[Policy], span: tuple[float, float]) -> tuple[float, float, float]:
+    """Where a period is read: just before the next act, just after the last, in the middle; the first shows most. [s]
 
-    Of the period that holds a read-out: just after its act, in its middle, and just before the next act. A read-out within the
-    period stands for the middle, and one at its end for the last; read-outs in one period share what is read.
+    Acts of other policies may fall within: the act that nothing has been done for longest before is the next.
+    """
+    start, stop = span
+    ends = [min(after, stop) if after <= stop else before for before, after in (policy.around(stop) for policy in plan)]
+    ends = [stop, *(end for end in ends if start < end < stop)]
+    late = max(ends, key=lambda end: end - max(policy.around(end)[0] for policy in plan))
+    return late, start + min(TODAY, 0.25 * (stop - start)), 0.5 * (start + stop)
+
+
+def instants(plan: Sequence[Policy], before: float, now: float, following: float, end: float) -> list[float]:
+    """Further instants to read at in an epoch, those that show most first. [s]
+
+    Of the period that holds a read-out: see `points_of`. Read-outs in one period share what is read.
 
     Parameters
     ----------
@@ -49,16 +60,8 @@ def instants(plan: Sequence[Policy], before: float, now: float, following: float
     span = period_of(plan, now, end)
     if span is None:
         return []
-    start, stop = span
-    fresh, late = start + min(TODAY, 0.25 * (stop - start)), stop - AT_END * (stop - start)
-    found = []
-    if before <= start and start > 0.0 and fresh < now:
-        found.append(fresh)
-    if before <= fresh and (now > late or (now <= fresh and following > stop)):
-        found.append(0.5 * (start + stop))
-    if now <= late and following > stop:
-        found.append(stop)
-    return found
+    is_last = following > span[1]
+    return [point for point in points_of(plan, span) if before < point < now or (now < point and is_last)]
 
 
 def read_between(
@@ -82,7 +85,7 @@ def read_between(
     """
     found = {}
     most = int(FURTHER * (epoch + 1)) - taken
-    for instant in instants(plan, life.time, after.time, following, end)[-most:]:
+    for instant in sorted(instants(plan, life.time, after.time, following, end)[:most]):
         there = elapse(life if instant <= after.time else after, instant, climate, plan, epoch)
         found[instant] = read_out(there, climate, plan, epoch, layers=False).accuracy
     return found
@@ -123,8 +126,9 @@ class Curve:
     def over_periods(self) -> tuple[Accuracy, Accuracy, NDArray[np.float64]]:
         """Mean and worst over the period of each read-out, shape (times, chips), and the instants of the worst [s].
 
-        The mean over time goes by ln of the time since the act from reading to reading. The worst is the reading of the
-        instant at which the mean over chips is least. Without periodic acts both are the accuracy itself.
+        The mean over time goes by ln of the time since the act from reading to reading: by those of `points_of` where all
+        are there, so that a period has one mean whichever read-out it holds, else by every reading. The worst
+        is the reading of the instant at which the mean over chips is least. Without periodic acts both are the accuracy itself.
         """
         instants, readings, spans = self.all()
         mean, worst, when = self.accuracy.copy(), self.accuracy.copy(), self.times.copy()
@@ -134,7 +138,9 @@ class Curve:
                 continue
             mine = [k for k, other in enumerate(spans) if other == span]
             least = mine[int(np.argmin(readings[mine].mean(axis=1)))]
-            mean[i] = _mean(instants[mine] - span[0], readings[mine])
+            of_the_period = [k for k in mine if instants[k] in points_of(self.plan, span)]
+            used = of_the_period if len(of_the_period) == POINTS else mine
+            mean[i] = _mean(instants[used] - span[0], readings[used])
             worst[i], when[i] = readings[least], instants[least]
         return mean, worst, when
 

@@ -7,7 +7,16 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from stack3d.errors import ResultsError, unknown_name
-from stack3d.report import heat_charts, impedance_charts, life_charts, page, search_charts, study_charts
+from stack3d.report import (
+    heat_charts,
+    impedance_charts,
+    life_charts,
+    page,
+    search_charts,
+    study_answers,
+    study_charts,
+    unknown_charts,
+)
 from stack3d.report.chart import Figure
 from stack3d.report.facts import Facts
 
@@ -36,8 +45,10 @@ def possible(tree: xr.DataTree) -> list[str]:
     """Names of the figures for which the dataset holds the variables."""
     if search_charts.is_search(tree):
         return ["front"]
-    if study_charts.swept(tree):
-        maps = [f"map_{name}" for name in study_charts.ANSWERS if name != "tiers" and study_charts.varies(tree, name)]
+    if "uncertain" in tree.children:
+        return ["unknowns"] if unknown_charts.has_ranks(tree) else []
+    if study_answers.swept(tree):
+        maps = [f"map_{name}" for name in study_answers.ANSWERS if name != "tiers" and study_answers.varies(tree, name)]
         return maps + (["pareto"] if study_charts.pareto_pair(tree) else [])
     facts = Facts(tree)
     names = [name for name, (_, needed) in FIGURES.items() if facts.has(*needed)]
@@ -64,9 +75,11 @@ def chart(tree: xr.DataTree, name: str, *, threshold: float | None = None) -> Fi
     ------
     UnknownNameError, ResultsError
     """
-    is_study = bool(study_charts.swept(tree))
+    is_study = bool(study_answers.swept(tree))
     if name == "front" and search_charts.is_search(tree):
         return search_charts.front(tree)
+    if name == "unknowns" and unknown_charts.has_ranks(tree):
+        return unknown_charts.unknowns(tree)
     if is_study and name == "pareto":
         pair = study_charts.pareto_pair(tree)
         if pair is None:
@@ -98,20 +111,22 @@ def study_page(tree: xr.DataTree) -> str:
     """HTML of the report of a study: answers over the swept axes, front, table of all cases."""
     facts = Facts(tree)
     figures = [chart(tree, name) for name in possible(tree)]
-    head, rows = study_charts.table(tree)
+    head, rows = study_answers.table(tree)
+    is_asked = "optimise" in tree.children or "uncertain" in tree.children
     if "optimise" in tree.children:
-        head, rows = ("case", "design", *head[1:]), [(r[0], d, *r[1:]) for r, d in zip(rows, search_charts.designs(tree))]
+        head, rows = ("case", "what it sets", *head[1:]), [(r[0], d, *r[1:]) for r, d in zip(rows, search_charts.designs(tree))]
     done = sum(row[-1] == "done" for row in rows)
     lines = [("cases", f"{done} of {len(rows)} done")]
-    lines += [] if "optimise" in tree.children else [("swept", ", ".join(study_charts.swept(tree)))]
+    lines += [] if is_asked else [("swept", ", ".join(study_answers.swept(tree)))]
     lead = f'<h1>{escape(facts.title)}</h1><p class="under">study {escape(facts.name)}</p>'
-    lead += page.answer(lines + study_charts.extremes(tree))
-    found = search_charts.is_search(tree)
-    links = [("designs", "What to build")] * found + [(f.name, f.title) for f in figures]
+    lead += page.answer(lines + study_answers.extremes(tree))
+    found, ranked = search_charts.is_search(tree), unknown_charts.has_ranks(tree)
+    links = [("designs", "What to build")] * found + [("bands", "How sure it is")] * ranked
+    links += [(f.name, f.title) for f in figures]
     links += [("cases", "All cases"), ("provenance", "Where this comes from")]
-    body = search_charts.section(tree) if found else ""
+    body = search_charts.section(tree) if found else unknown_charts.section(tree) if ranked else ""
     body += "".join(page.section(figure, figure.name) for figure in figures)
-    alike = study_charts.shared(tree)
+    alike = study_answers.shared(tree)
     same = f"The same in every case: {'; '.join(f'{label} {text}' for label, text in alike)}." if alike else ""
     caption = f'<p class="caption">{escape(same)}</p>' if same else ""
     body += f'<section id="cases"><h2>All cases</h2>{caption}{page.table(rows, head)}</section>'
@@ -121,5 +136,5 @@ def study_page(tree: xr.DataTree) -> str:
 def report_page(trees: Sequence[xr.DataTree], *, threshold: float | None = None) -> str:
     """HTML of a case, of a study, or of several cases side by side; raises ResultsError."""
     if len(trees) > 1:
-        return study_page(study_charts.beside(trees))
-    return study_page(trees[0]) if study_charts.swept(trees[0]) else case_page(trees[0], threshold=threshold)
+        return study_page(study_answers.beside(trees))
+    return study_page(trees[0]) if study_answers.swept(trees[0]) else case_page(trees[0], threshold=threshold)

@@ -118,8 +118,14 @@ def decades(label: str, low: float, high: float, *, unit: str = "", prefixed: bo
         low, high = 10.0**first, 10.0**last
     stride = -(-(last - first) // 6)
     powers = (10.0**p for p in range(first, last + 1, stride))
-    ticks = tuple((p, si(p, unit) if prefixed else f"{p:g}") for p in powers)
+    ticks = tuple((p, si(p, unit) if prefixed else _power(p)) for p in powers)
     return Axis(label, low, high, ticks, log=True, unit=unit)
+
+
+def _power(value: float) -> str:
+    """Text of a power of ten."""
+    n = round(float(np.log10(value)))
+    return f"{value:g}" if -4 < n < 4 else f"10{str(n).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
 
 
 def times(label: str, low: float, high: float) -> Axis:
@@ -233,7 +239,11 @@ class DrawnBox:
 
 @dataclass(frozen=True)
 class Rule:
-    """A line across the panel at a value of one axis; its label above it or `below`, or left of it or `behind`."""
+    """A line across the panel at a value of one axis.
+
+    The label of a level stands above it or, by preference, `below`, where `labels` finds it free; that of a value of x at the
+    top, left of it or `behind`.
+    """
 
     axis: str
     """``"x"`` or ``"y"``."""

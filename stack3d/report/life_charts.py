@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from stack3d import units
@@ -125,6 +127,10 @@ def attribution(facts: Facts) -> Figure:
     )
 
 
+NUMBER = 0.18
+"""Room for the number of a bar, as a share of the axis."""
+
+
 def _gains(facts: Facts, name: str, base: float, ideal: float, when: str) -> Panel:
     """Bars of what comes back without each entry of a variable, over the accuracy `base`."""
     array = facts.get(f"mvm/{name}")
@@ -137,20 +143,26 @@ def _gains(facts: Facts, name: str, base: float, ideal: float, when: str) -> Pan
     low, high = gain - np.nan_to_num(chance), gain + np.nan_to_num(chance)
     left, right = min(0.0, float(low.min())), max(100 * (ideal - base), float(high.max()), 0.1)
     x = linear("points regained without it", left, right + 0.22 * (right - left), unit="points")  # room for the numbers
-    bars: list[Mark] = [
-        DrawnBox(min(0.0, g), max(0.0, g), len(order) - 1.3 - k, len(order) - 0.7 - k, COLOURS[0 if g >= 0 else 1],
-            f"without {label}: {g:+.2f}{f' ± {e:.2f}' if e == e else ''} points", f"{g:+.2f}", bar=True,
-            reach=g + e if e > 0 else None)
-        for k, (label, g, e) in enumerate(zip(labels, gain[order], chance[order]))
-    ]  # fmt: skip
+    lost = 100 * (ideal - base)
+    bars: list[Mark] = []
+    for k, (label, g, e) in enumerate(zip(labels, gain[order], chance[order])):
+        text = f"{g:+.2f}".replace("-0.00", "+0.00")
+        end = max(g, 0.0, g + e if e > 0 else 0.0)
+        crossed = 0 < lost - end < NUMBER * (x.high - x.low)
+        tip = f"without {label}: {text}{f' ± {e:.2f}' if e == e else ''} points"
+        row, reach = len(order) - 1.0 - k, lost if crossed else end
+        bars.append(
+            DrawnBox(min(0.0, g), max(0.0, g), row - 0.3, row + 0.3, COLOURS[0 if g >= 0 else 1], tip, text, True, reach)
+        )
     for k, (g, e) in enumerate(zip(gain[order], chance[order])):
         if e > 0:
             bars.append(Line("", np.array([g - e, g + e]), np.full(2, len(order) - 1.15 - k), "#000000"))
-    if ideal > base:  # else there is nothing to regain
-        lost = 100 * (ideal - base)
-        bars.append(Rule("x", lost, f"lost: {lost:.2f}", behind=x.share(lost) < 0.65))  # clear of the numbers of short bars
+    y = categories(labels)
+    if ideal > base:  # else there is nothing to regain; a row of its own keeps its label clear of the numbers
+        bars.append(Rule("x", lost, f"lost: {lost:.2f}", behind=x.share(lost) < 0.5))
+        y = replace(y, high=y.high + 0.8)
     title = f"by {dimension.replace('_', ' ')}{when}"
-    return Panel(title, x, categories(labels), tuple(bars), height=max(0.3, 0.08 * len(order)))
+    return Panel(title, x, y, tuple(bars), height=max(0.3, 0.08 * len(order)))
 
 
 def conductance(facts: Facts) -> Figure:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from stack3d import fields
+from stack3d.case.summary import duration
 from stack3d.report import svg
 from stack3d.report.chart import Figure, Map, Panel
 from stack3d.report.facts import Facts
@@ -65,14 +66,22 @@ def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...]) -> str:
     return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
+def _told(value: float, unit: str) -> str:
+    """A number with its unit, in one that fits where prefixes are usual."""
+    if np.isnan(value):
+        return "none"
+    if unit == "s" and value >= 60.0:
+        return duration(value)
+    return short(value, unit.replace("byte", "B")) if unit in ("W", "J", "s", "m", "byte") else f"{value:.6g} {unit}".strip()
+
+
 def numbers(facts: Facts) -> str:
     """Every scalar of the dataset with its unit and meaning."""
     rows = []
     for path, entry in fields.FIELDS.items():
         if entry.dims in ((), ("time",)) and facts.has(path) and np.ndim(facts.get(path)) == 0:
             value = facts.get(path)
-            unit = entry.units if entry.units != "1" else ""
-            text = "none" if np.isnan(float(value)) else f"{float(value):.6g} {unit}".strip()
+            text = _told(float(value), entry.units if entry.units != "1" else "")
             rows.append((path, text, ": ".join(filter(None, (entry.long_name, value.attrs.get("comment"))))))
     return f"<section id='numbers'><h2>Numbers</h2>{table(rows, ('variable', 'value', 'meaning'))}</section>" if rows else ""
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stack3d.report.chart import Axis, Dot, DrawnBox, Figure, Line, Map, Mark, Panel, Ribbon, Rule, ink_on
+from stack3d.report.labels import in_two_rows, level_labels, lines_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MplFigure
 
 WIDTH = 4.6
 """Of one panel. [inch]"""
+FRAME = 0.75 * WIDTH
+"""Of what the axes of one panel enclose, about. [inch]"""
 MOST_COLUMNS = 4
 
 
@@ -41,16 +44,19 @@ def draw(figure: Figure) -> MplFigure:
         is_told = all(p.title.startswith(scale.label) for p in figure.panels)
         bar = drawn.colorbar(colours, ax=axes, label="" if is_told else scale.label, shrink=0.8)
         bar.set_ticks([p for p, _ in scale.ticks], labels=[t for _, t in scale.ticks])
-    drawn.suptitle(figure.title)
+    drawn.suptitle("\n".join(lines_of(figure.title, 40 * columns)))
     return drawn
 
 
 def _axis(area: Any, which: str, axis: Axis) -> None:
     getattr(area, f"set_{which}scale")("log" if axis.log else "linear")
     getattr(area, f"set_{which}lim")(axis.low, axis.high)
-    getattr(area, f"set_{which}ticks")([p for p, _ in axis.ticks], [t for _, t in axis.ticks])
+    texts = [t for _, t in axis.ticks]
+    if which == "x" and axis.named and in_two_rows(texts, 46 / len(texts)):
+        texts = [f"\n{t}" if i % 2 else t for i, t in enumerate(texts)]
+    getattr(area, f"set_{which}ticks")([p for p, _ in axis.ticks], texts)
     getattr(area, f"set_{which}ticks")([], minor=True)
-    getattr(area, f"set_{which}label")(axis.label)
+    getattr(area, f"set_{which}label")("\n".join(lines_of(axis.label, 56)))
 
 
 def _mark(area: Any, mark: Mark, panel: Panel, size: int) -> None:
@@ -69,7 +75,7 @@ def _mark(area: Any, mark: Mark, panel: Panel, size: int) -> None:
     elif isinstance(mark, DrawnBox):
         _box(area, mark, panel, size)
     elif isinstance(mark, Rule):
-        _rule(area, mark, size)
+        _rule(area, mark, panel, size)
     elif isinstance(mark, Dot):
         fill = "none" if mark.ring else mark.colour
         area.plot(mark.x, mark.y, "o", ms=8 if mark.ring else 4, mfc=fill, mec=mark.colour, clip_on=False)
@@ -85,7 +91,7 @@ def _panel(area: Any, panel: Panel, *, small: bool) -> None:
     if panel.equal:
         area.set_aspect("equal")
     if panel.title:
-        area.set_title(panel.title, fontsize=size + 1)
+        area.set_title("\n".join(lines_of(panel.title, 40 if small else 46)), fontsize=size + 1)
     if not any(isinstance(m, (DrawnBox, Map)) for m in panel.marks):
         area.grid(alpha=0.3)
     if panel.legend:
@@ -115,21 +121,19 @@ def _box(area: Any, mark: DrawnBox, panel: Panel, size: int) -> None:
         area.text(0.5 * (mark.x0 + mark.x1), middle, mark.text, ha="center", va="center", fontsize=size, color=ink)
 
 
-def _rule(area: Any, mark: Rule, size: int) -> None:
+def _rule(area: Any, mark: Rule, panel: Panel, size: int) -> None:
     common = {"textcoords": "offset points", "fontsize": size, "color": mark.colour}
     if mark.axis == "y":
         area.axhline(mark.value, color=mark.colour, ls=":")
-        where = {
-            "xycoords": ("axes fraction", "data"),
-            "xytext": (0, -2 if mark.below else 2),
-            "va": "top" if mark.below else "bottom",
-        }
-        area.annotate(mark.label, (0.02, mark.value), **where, **common)
+        letter, line = 0.6 * size / 72, 1.1 * size / 72  # [inch]
+        place = level_labels(panel, lambda text: len(text) * letter / FRAME, line / (FRAME * min(panel.ratio, 1.6)))[mark]
+        area.annotate(mark.label, (place.x, place.y), xycoords="axes fraction", xytext=(0, 0), va="bottom", **common)
     else:
         area.axvline(mark.value, color=mark.colour, ls=":")
         where = {
             "xycoords": ("data", "axes fraction"),
-            "xytext": (2 if mark.behind else -2, 0),
+            "xytext": (2 if mark.behind else -2, -2),
             "ha": "left" if mark.behind else "right",
+            "va": "top",
         }
-        area.annotate(mark.label, (mark.value, 0.02), **where, **common)
+        area.annotate(mark.label, (mark.value, 1.0), **where, **common)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import cached_property
 from html import escape
 from io import BytesIO
-from math import ceil
 from typing import Any
 
 import numpy as np
 
 from stack3d.layout import Floats
 from stack3d.report.chart import GREY, Axis, ColourScale, Dot, DrawnBox, Line, Map, Panel, Ribbon, Rule, ink_on
+from stack3d.report.labels import LabelPlace, in_two_rows, level_labels, lines_of
 
 WIDTH = 440.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 30.0, 44.0
@@ -20,6 +21,10 @@ BAR = 42.0
 """Room for a colour bar on the right, without its numbers."""
 LETTER = 6.8
 """Mean width of a letter at the size of the tick labels."""
+BOLD = 8.2
+"""Of one of a title."""
+LINE = 15.0
+"""Height of a line of text."""
 
 
 class Frame:
@@ -32,13 +37,24 @@ class Frame:
         right = RIGHT + (BAR + LETTER * max(len(t) for _, t in panel.scale.ticks) if panel.scale else 0.0)
         self.width = WIDTH - self.left - right
         self.height = self.width * panel.ratio
-        self.top = TOP if panel.title else 12.0
+        fits = len(panel.title) * BOLD < WIDTH - self.left
+        self.titled = self.left if fits else 4.0
+        self.title = lines_of(panel.title, int((WIDTH - self.titled) / BOLD)) if panel.title else []
+        self.top = TOP + LINE * (len(self.title) - 1) if panel.title else 12.0
         self.panel = panel
+        self.room = int(self.width / max(len(panel.x.ticks), 1) / LETTER) - 1 if panel.x.named else 99
+        self.below = lines_of(panel.x.label, int(WIDTH / LETTER))
+        self.two_rows = panel.x.named and in_two_rows([text for _, text in panel.x.ticks], self.room)
 
     @property
     def total(self) -> float:
         """Height of the drawing."""
-        return self.top + self.height + BOTTOM
+        return self.top + self.height + BOTTOM + LINE * (self.two_rows + len(self.below) - 1)
+
+    @cached_property
+    def places(self) -> dict[Rule, LabelPlace]:
+        """Places of the labels of horizontal lines."""
+        return level_labels(self.panel, lambda text: len(text) * LETTER / self.width, 0.8 * LINE / self.height)
 
     def x(self, value: float) -> float:
         """Horizontal position."""
@@ -79,22 +95,28 @@ def _fit(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def _inside(middle: float, letters: int) -> float:
+    """Middle of a text, moved so that none of it leaves the drawing."""
+    return min(max(middle, 0.5 * (letters + 1) * LETTER), WIDTH - 0.5 * (letters + 1) * LETTER)
+
+
 def _axes(frame: Frame) -> list[str]:
     panel, out = frame.panel, []
     bottom = frame.top + frame.height
-    room = ceil(frame.width / max(len(panel.x.ticks), 1) / LETTER) if panel.x.named else 99
-    for position, text in panel.x.ticks:
+    most = frame.room * 2 + 1 if frame.two_rows else frame.room
+    for row, (position, text) in enumerate(panel.x.ticks):
+        below = bottom + 15 + (LINE if frame.two_rows and row % 2 else 0.0)
         out.append(_segment(frame.x(position), frame.top, frame.x(position), bottom, 'class="grid"'))
-        out.append(
-            _text(frame.x(position), bottom + 15, text if len(text) <= room else text[: room - 1] + "…", "tick", "middle")
-        )
+        out.append(_text(_inside(frame.x(position), len(text)), below, _fit(text, most), "tick", "middle"))
     for position, text in panel.y.ticks:
         if not panel.y.named:
             y = frame.y(position)
             out.append(_segment(frame.left, y, frame.left + frame.width, y, 'class="grid"'))
         most = int((frame.left - 8) / LETTER)
         out.append(_text(frame.left - 6, frame.y(position) + 4, _fit(text, most), "tick", "end"))
-    out.append(_text(frame.left + frame.width / 2, bottom + 34, panel.x.label, "axis", "middle"))
+    for i, line in enumerate(frame.below):
+        middle = _inside(frame.left + frame.width / 2, len(line))
+        out.append(_text(middle, frame.total - 10 - LINE * (len(frame.below) - 1 - i), line, "axis", "middle"))
     if panel.y.label:
         middle = frame.top + frame.height / 2
         out.append(_text(13, middle, panel.y.label, "axis", "middle", f' transform="rotate(-90 13 {_n(middle)})"'))
@@ -193,13 +215,12 @@ def _rule(frame: Frame, mark: Rule) -> tuple[str, str]:
     look, colour = f'class="rule" stroke="{mark.colour}"', f' style="fill:{mark.colour}"'
     right, bottom = frame.left + frame.width, frame.top + frame.height
     if mark.axis == "y":
-        y = frame.y(mark.value)
-        label = _text(frame.left + 6, y + (13 if mark.below else -4), mark.label, "note", "start", colour)
-        return _segment(frame.left, y, right, y, look), label
+        y, place = frame.y(mark.value), frame.places[mark]
+        left, base = frame.left + frame.width * place.x, frame.top + frame.height * (1 - place.y) - 2
+        return _segment(frame.left, y, right, y, look), _text(left, base, mark.label, "note", "start", colour)
     x = frame.x(mark.value)
-    return _segment(x, frame.top, x, bottom, look), _text(
-        x + 5 if mark.behind else x - 5, bottom - 6, mark.label, "note", "start" if mark.behind else "end", colour
-    )
+    label = _text(x + (5 if mark.behind else -5), frame.top + 13, mark.label, "note", "start" if mark.behind else "end", colour)
+    return _segment(x, frame.top, x, bottom, look), label
 
 
 def _axis_data(axis: Axis) -> dict[str, Any]:
@@ -259,7 +280,7 @@ def draw(panel: Panel, identity: str, description: str) -> str:
     parts = [
         f'<svg id="{identity}" viewBox="0 0 {_n(WIDTH)} {_n(frame.total)}" role="img" aria-label="{escape(description)}">',
         f'<defs><clipPath id="{clip}"><rect {_at(frame)}/></clipPath></defs>',
-        _text(frame.left, 16, panel.title, "title") if panel.title else "",
+        *(_text(frame.titled, 16 + LINE * i, line, "title") for i, line in enumerate(frame.title)),
         *_axes(frame),
         f'<g clip-path="url(#{clip})">',
         *drawings,

@@ -243,9 +243,18 @@ def join(folder: Path) -> xr.DataTree:
     union = Union(contents)
     names = merged([list(dict.fromkeys(group for group, _ in content.variables)) for content in contents])
     groups = {f"/{name}": _group(contents, name, union, study) for name in names}
-    if "decided" in manifest:
-        groups["/optimise"] = _decided(manifest["decided"], dimensions[0]["name"])
-    return xr.DataTree.from_dict({"/": root, **{name: group for name, group in groups.items() if group is not None}})
+    whole = {name: group for name, group in groups.items() if group is not None}
+    return xr.DataTree.from_dict({"/": root, **whole, **_found(manifest)})
+
+
+def _found(manifest: Mapping[str, Any]) -> dict[str, xr.Dataset]:
+    """Groups of what a study as a whole has found."""
+    made = {"decided": ("/optimise", _decided), "unknown": ("/uncertain", _unknown)}
+    return {
+        group: make(manifest[word], manifest["dimensions"][0]["name"])
+        for word, (group, make) in made.items()
+        if word in manifest
+    }
 
 
 def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
@@ -268,6 +277,26 @@ def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
     }
     out = xr.Dataset(data, coordinates, {"verdict": "\n".join(found["verdict"]), "chosen_deck": found["deck"]})
     for name, (unit, meaning) in fields.DECIDED.items():
+        out[name].attrs.update(units=unit, long_name=meaning)
+    return out
+
+
+def _unknown(found: Mapping[str, Any], case: str) -> xr.Dataset:
+    """What a study of unknowns has found."""
+    import xarray as xr
+
+    dims: dict[str, tuple[str, ...]] = {"value": (case, "output"), "stage": (case,), "band": ("quantile", "output")}
+    dims |= dict.fromkeys(("effect", "effect_error"), ("unknown", "output"))
+    dims |= dict.fromkeys(("first", "first_error", "total", "total_error"), ("part", "output"))
+    data = {name: (dims[name], np.array(found[name])) for name in dims if name in found}
+    coordinates = {
+        "output": [o["text"] for o in found["outputs"]],
+        "output_unit": ("output", [o["unit"] for o in found["outputs"]]),
+        **({"unknown": found["unknowns"], "part": found["parts"], "quantile": found["quantiles"]} if "parts" in found else {}),
+    }
+    out = xr.Dataset(data, coordinates, {"verdict": "\n".join(found["verdict"])})
+    for name in out.data_vars:
+        unit, meaning = fields.UNKNOWN[str(name)]
         out[name].attrs.update(units=unit, long_name=meaning)
     return out
 

@@ -171,7 +171,9 @@ class CylindersDeck(DeckModel):
     @model_validator(mode="after")
     def _apart(self) -> Self:
         if self.diameter >= self.pitch:
-            raise ValueError("cylinders touch: diameter has to be less than pitch")
+            raise ValueError(
+                f"cylinders touch: diameter has to be less than pitch, got {self.diameter:g} m and {self.pitch:g} m"
+            )
         return self
 
 

@@ -43,7 +43,7 @@ class CoarseDeck(DeckModel):
     @model_validator(mode="after")
     def _a_pulse_or_none(self) -> Self:
         if 0 < self.pulses < 1:
-            raise ValueError("pulses wants 0 or at least 1")
+            raise ValueError(f"pulses wants 0 or at least 1, got {self.pulses:g}")
         if self.share == 1 and self.pulses == 0:
             raise ValueError("share 1 with pulses 0 writes no cell at all")
         return self
@@ -161,7 +161,7 @@ class LifetimeDeck(DeckModel):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.epochs > 1 and self.first >= self.until:
-            raise ValueError("first must come before until")
+            raise ValueError(f"first must come before until, got {self.first:g} s and {self.until:g} s")
         if self.fine_tuning is not None and self.until / self.fine_tuning.period > MOST_TRAININGS:
             raise ValueError(f"fine_tuning.period makes more than {MOST_TRAININGS} trainings until the end")
         return self

@@ -98,7 +98,7 @@ class MaterialLaw(DeckModel):
     @model_validator(mode="after")
     def _positive_where_valid(self) -> Self:
         if self.valid is not None and not self.valid[0] < self.valid[1]:
-            raise ValueError("valid wants two ascending temperatures")
+            raise ValueError(f"valid wants two ascending temperatures, got {self.valid[0]:g} K and {self.valid[1]:g} K")
         if self.value is None and not self.absolute:
             raise ValueError("wants the value at 300 K")
         low, high = self.limits
@@ -234,7 +234,7 @@ class TableOfTemperature(MaterialLaw):
         if len(self.values) != len(self.temperatures):
             raise ValueError(f"has {len(self.temperatures)} temperatures and {len(self.values)} values")
         if any(b <= a for a, b in zip(self.temperatures, self.temperatures[1:])):
-            raise ValueError("temperatures have to ascend")
+            raise ValueError(f"temperatures have to ascend, got {', '.join(f'{t:g} K' for t in self.temperatures[:6])}")
         return self
 
     @property

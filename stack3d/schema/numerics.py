@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, Tag, WithJsonSchema, model_validator
@@ -123,7 +124,7 @@ class DutyDeck(DeckModel):
     @model_validator(mode="after")
     def _within(self) -> Self:
         if self.on >= self.period:
-            raise ValueError("on has to be shorter than period")
+            raise ValueError(f"on has to be shorter than period, got {self.on:g} s of {self.period:g} s")
         return self
 
 
@@ -145,7 +146,7 @@ class SpacedDeck(DeckModel):
         if self.start >= self.end:
             raise ValueError(f"from must lie before to (got {self.start:g} s, {self.end:g} s)")
         if self.scale == "log" and self.start <= 0:
-            raise ValueError("scale: log wants from above zero")
+            raise ValueError(f"scale: log wants from above zero, got {self.start:g} s")
         return self
 
     @property
@@ -186,16 +187,19 @@ class TransientDeck(DeckModel):
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
         times = self.times
-        if any(b <= a for a, b in zip(times[:-1], times[1:])) or times[-1] > self.until * (1 + 1e-12):
-            raise ValueError("outputs have to ascend, and none may come after until")
+        for a, b in pairwise(times):
+            if b <= a:
+                raise ValueError(f"outputs have to ascend, got {b:g} s after {a:g} s")
+        if times[-1] > self.until * (1 + 1e-12):
+            raise ValueError(f"outputs: none may come after until, {self.until:g} s, got {times[-1]:g} s")
         if self.step is not None and self.until / self.step > MOST_STEPS:
-            raise ValueError(f"step makes more than {MOST_STEPS} steps until the end")
+            raise ValueError(f"step makes more than {MOST_STEPS} steps until the end, got {self.step:g} s")
         if self.duty is not None and not self.periodic and self.until / self.duty.period > MOST_STEPS:
             raise ValueError(f"duty.period makes more than {MOST_STEPS} periods until the end; periodic: true needs one")
         if self.periodic and self.step is not None:
             raise ValueError("periodic takes no step: it is exact in time, or steps by error control")
         if self.periodic and self.duty is not None and self.until > self.duty.period:
-            raise ValueError("periodic: until lies beyond the period of the duty")
+            raise ValueError(f"periodic: until, {self.until:g} s, lies beyond the period of the duty, {self.duty.period:g} s")
         return self
 
 

@@ -21,6 +21,7 @@ from stack3d.schema.numerics import ImpedanceDeck, SolverDeck, TransientDeck
 from stack3d.schema.optimise import OptimiseDeck
 from stack3d.schema.physics import PhysicsDeck
 from stack3d.schema.sweep import SweepDeck
+from stack3d.schema.uncertain import UncertainDeck
 from stack3d.schema.workload import PowerMapDeck, WorkloadDeck
 
 
@@ -42,7 +43,7 @@ class MapsDeck(DeckModel):
 
 
 class Scenario(DeckModel):
-    """One case, or a study when `sweep` or `optimise` is given."""
+    """One case, or a study when `sweep`, `optimise` or `uncertain` is given."""
 
     scenario: Name
     """Name of the case, and of its results folder."""
@@ -76,6 +77,8 @@ class Scenario(DeckModel):
     """Dotted key → values, every combination a case; and other ways to vary keys."""
     optimise: OptimiseDeck | None = None
     """A search for the best designs, in place of a sweep."""
+    uncertain: UncertainDeck | None = None
+    """A study of what is not known: bands of outputs, and which unknown matters most."""
     expect: dict[str, str] = {}
     """Output variable → range it must lie in, as '[300, 400] K'."""
 

@@ -2,8 +2,9 @@
 
 from stack3d.study.checks import checked
 from stack3d.study.job import DONE, FAILED, SKIPPED, Job, Report
-from stack3d.study.optimising import Optimisation, plan
+from stack3d.study.optimising import Optimisation
 from stack3d.study.plan import Found, Plan
+from stack3d.study.planning import plan
 from stack3d.study.ranks import Ranks
 from stack3d.study.runner import run
 from stack3d.study.search import Search, Steps

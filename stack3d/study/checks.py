@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
-from math import inf
 from os.path import isfile
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,11 @@ from stack3d.case.duration import warning_of
 from stack3d.decks import Case, named_paths
 from stack3d.errors import DeckError
 from stack3d.study.expect import mistakes
-from stack3d.study.optimising import Optimisation, deck_of
+from stack3d.study.optimising import Optimisation
 from stack3d.study.plan import StudyDraft
+from stack3d.study.planning import adaptive
 from stack3d.study.points import KeyValue, Point
+from stack3d.study.uncertainty import UncertaintyStudy
 from stack3d.yamltree import WATCHED
 
 MOST_VALUES = 30_000
@@ -67,8 +68,8 @@ def checked(path: str | Path, overrides: Sequence[KeyValue] = (), *, every: bool
     """
     try:
         draft = StudyDraft(path, overrides)
-        deck = deck_of(draft)
-        yield from _checked(draft, every) if deck is None else _searched(Optimisation(path, deck, overrides))
+        found = adaptive(draft, path, overrides)
+        yield from _checked(draft, every) if found is None else _shown(found)
     except DeckError as error:
         yield Checked(str(path), error)
 
@@ -98,18 +99,17 @@ def _checked(draft: StudyDraft, every: bool) -> Iterator[Checked]:
         yield Checked(f"{draft.name}: {len(draft.points)} cases, {n} of them in full; --all and a run check every case")
 
 
-def _searched(search: Optimisation) -> Iterator[Checked]:
-    """Mistakes of designs that show every value, each told once; else one line on what was checked."""
+def _shown(study: Optimisation | UncertaintyStudy) -> Iterator[Checked]:
+    """Mistakes of cases that show every value, each told once; else one line on what was checked."""
     told: set[str] = set()
-    points = [point for point in search.shown() if point.dropped is None]
+    points = [point for point in study.shown() if point.dropped is None]
     for point in points:
-        error, _ = _mistakes(search.draft, point)
+        error, _ = _mistakes(study.draft, point)
         if error is not None and str(error) not in told:
             told.add(str(error))
-            yield Checked(f"{search.name} [{point.text}]", error)
+            yield Checked(f"{study.name} [{point.text}]", error)
     if not told:
-        n = f"{search.space.size:.0f}" if search.space.size < inf else "any number of"
-        yield Checked(f"{search.name}: a search among {n} designs, {len(points)} of them checked, that show every value")
+        yield Checked(f"{study.name}: {study.told}, {len(points)} of them checked, that show every value")
 
 
 def _weight(draft: StudyDraft) -> int:

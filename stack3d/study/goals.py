@@ -34,11 +34,11 @@ class Goal:
     is_minimised: bool
 
     @classmethod
-    def parse(cls, text: str, *, minimise: bool) -> Goal:
-        """Read a goal; raises DeckError."""
-        found = Expression.parse(text, f"optimise.{'minimise' if minimise else 'maximise'}")
+    def parse(cls, text: str, *, minimise: bool, key: str = "") -> Goal:
+        """Read a goal, under a `key` of the deck; raises DeckError."""
+        found = Expression.parse(text, key or f"optimise.{'minimise' if minimise else 'maximise'}")
         if found.unit is TRUTH or found.chips is not None:
-            raise wrong(text, "wants a number; conditions stand under 'subject to'", found.key)
+            raise found.wrong("wants a number; conditions stand under 'subject to'")
         return cls(found, minimise)
 
     @property

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from stack3d.study.asking import Asker, JudgedDesign, front_of, knee
 from stack3d.study.designs import DesignSpace, Positions
 from stack3d.study.goals import Goal, Limit, check_limits_agree
 from stack3d.study.job import DONE, FAILED, Report
-from stack3d.study.plan import Found, Plan, StudyDraft, spelled_out
+from stack3d.study.plan import Found
 from stack3d.study.points import KeyValue, Point
 from stack3d.study.search import Search, Steps
+from stack3d.study.sections import as_asked, parsed, placed
 
 GIVEN_UP = 8
 """Designs after which a search ends when none has a value: a goal is asked for that no case has."""
@@ -71,19 +73,16 @@ class Optimisation(Search):
     def __init__(self, source: str | Path, deck: OptimiseDeck, overrides: Sequence[KeyValue] = ()) -> None:
         super().__init__(source, self._walk, overrides)
         self.deck = deck
-        tree, problems = _as_asked(self.draft), list[Problem]()
-
-        def read[T](word: str, texts: Sequence[str], parse: Callable[[str], T]) -> list[T]:
-            return [found for i, text in enumerate(texts) for found in _parsed(parse, text, tree, word, i, problems)]
-
-        self.goals = read("minimise", deck.minimise, lambda text: Goal.parse(text, minimise=True))
-        self.goals += read("maximise", deck.maximise, lambda text: Goal.parse(text, minimise=False))
-        self.limits = read("subject to", deck.subject_to, Limit.parse)
+        tree, problems = as_asked(self.draft, "optimise"), list[Problem]()
+        least = parsed(partial(Goal.parse, minimise=True), deck.minimise, tree, "optimise.minimise", problems)
+        most = parsed(partial(Goal.parse, minimise=False), deck.maximise, tree, "optimise.maximise", problems)
+        self.goals = [*least, *most]
+        self.limits = parsed(Limit.parse, deck.subject_to, tree, "optimise.subject to", problems)
         try:
             check_limits_agree(self.limits)
             self.space = DesignSpace(deck.vary)
         except DeckError as error:
-            problems += [_placed(p, tree) for p in error.problems]
+            problems += [placed(p, tree) for p in error.problems]
         if problems:
             raise DeckError(problems)
         self.outcomes: list[DesignOutcome] = []
@@ -103,6 +102,11 @@ class Optimisation(Search):
 
     def _corner(self, end: int) -> Positions:
         return tuple(end % c.count if c.count else float(-end) for c in self.space.choices)
+
+    @property
+    def told(self) -> str:
+        """What it is, in words."""
+        return f"a search among {f'{self.space.size:.0f}' if self.space.size < math.inf else 'any number of'} designs"
 
     def shown(self) -> list[Point]:
         """Designs that show every value of every list, and the ends of intervals, the others at their first value."""
@@ -256,67 +260,7 @@ class Optimisation(Search):
 
 def _alone(case: decks.Case) -> decks.Case:
     kept = yamlfile.copy_of(case.tree)
-    for word in ("optimise", "sweep"):
+    for word in ("optimise", "uncertain", "sweep"):
         kept.pop(word, None)
     kept["scenario"] = f"{case.name}_chosen"
     return replace(case, tree=kept)
-
-
-def _parsed[T](parse: Callable[[str], T], text: str, tree: Any, word: str, number: int, problems: list[Problem]) -> list[T]:
-    """What a text says; nothing where it is wrong, which joins the problems with its line."""
-    try:
-        return [parse(text)]
-    except DeckError as error:
-        problems += [_placed(p, tree, (word, number)) for p in error.problems]
-        return []
-
-
-def _placed(problem: Problem, tree: Any, at: tuple[str | int, ...] = ()) -> Problem:
-    """With file and line of the deck, under the key that the user wrote."""
-    key = problem.key.replace("sweep.", "optimise.vary.", 1) if problem.key.startswith("sweep.") else problem.key
-    parts = at or _parts(key.removeprefix("optimise."), tree)
-    place = yamlfile.locate(tree, ("optimise", *parts)) if "optimise" in tree else None
-    return replace(problem, key=key, file=place[0], line=place[1]) if place else replace(problem, key=key)
-
-
-def _parts(key: str, tree: Any) -> tuple[str | int, ...]:
-    head, _, rest = key.partition(".")
-    return (head, rest) if rest else (head,)
-
-
-def _as_asked(draft: StudyDraft) -> Any:
-    """The scenario as written, with what was set of its search."""
-    return decks.overridden(draft.tree, draft.source, [o for o in draft.overrides if o[0].partition(".")[0] == "optimise"])
-
-
-def deck_of(draft: StudyDraft) -> OptimiseDeck | None:
-    """The search that a scenario asks for; raises DeckError where it makes no sense, or stands beside a sweep."""
-    from pydantic import ValidationError
-
-    tree = _as_asked(draft)
-    given = tree.get("optimise")
-    if given is None:
-        return None
-    if draft.axes:
-        raise DeckError([_placed(Problem("optimise", "and sweep do not go together: leave one of them away"), tree)])
-    try:
-        return OptimiseDeck.model_validate(given)
-    except ValidationError as error:
-        raise DeckError(decks.translate(error, tree, OptimiseDeck, ("optimise",))) from None
-
-
-def plan(path: str | Path, overrides: Sequence[KeyValue] = ()) -> Plan:
-    """The cases of a scenario: of its sweep all, of its search as they come up.
-
-    Raises
-    ------
-    DeckError
-        When the file cannot be read, or its sweep or search makes no sense, or it is neither and has mistakes.
-    """
-    draft = StudyDraft(path, overrides)
-    deck = deck_of(draft)
-    if deck is None:
-        return spelled_out(draft)
-    found = Optimisation(path, deck, overrides)
-    found.check_ends()
-    return found

@@ -335,7 +335,10 @@ class StudyDraft:
     def in_sweep(self, error: DeckError) -> DeckError:
         """The error with the line of the sweep for what a point of it set."""
         own = {key for key, _ in self.overrides}
-        way = next((w for w in (("sweep",), ("optimise", "vary")) if w[0] in self.tree and w[0] not in own), None)
+        way = next(
+            (w for w in (("sweep",), ("optimise", "vary"), ("uncertain", "keys")) if w[0] in self.tree and w[0] not in own),
+            None,
+        )
         if way is None:
             return error
         problems = []

@@ -14,8 +14,8 @@ from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.study.dispatching import Queue, here, on_cluster, on_workers, workers_for
 from stack3d.study.job import DONE, FAILED, SKIPPED, Job, Report
 from stack3d.study.lock import locked
-from stack3d.study.optimising import plan
 from stack3d.study.plan import Entry, Found, Plan, case_folder, write_manifest
+from stack3d.study.planning import plan
 from stack3d.study.ranks import Ranks
 from stack3d.study.search import plan_of_cases
 

@@ -61,12 +61,16 @@ class Search(Plan):
         return new
 
     def _entry(self, number: int, overrides: tuple[KeyValue, ...]) -> Entry:
-        point = Point((number,), overrides, _text(overrides))
+        point = Point((number,), overrides, self.text_of(number, overrides))
         entry = Entry(point, f"{self.name} [{point.text}]")
         try:
             return with_case(entry, self.draft.case(point))
         except DeckError as error:
             return Entry(point, entry.label, error=error)
+
+    def text_of(self, number: int, overrides: Sequence[KeyValue]) -> str:
+        """Name of a case: what it sets."""
+        return _text(overrides)
 
     @property
     def entries(self) -> Sequence[Entry]:

@@ -33,7 +33,7 @@ class KeptByRate[T]:
     Parameters
     ----------
     size : callable
-        Memory of one of them. [byte]
+        Memory of one of them; holds nothing that holds this, or the memory is not given back at once. [byte]
     """
 
     def __init__(self, size: Callable[[T], float]) -> None:

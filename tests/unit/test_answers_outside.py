@@ -459,8 +459,11 @@ CELLS = {"rate": lambda *given: np.ones_like(given[0]), "conductance": lambda *g
 LAWS: list[tuple[str, dict[str, Any], str]] = [
     ("retention", {**CELLS, "conductance": lambda *given: given[0] * np.nan}, "conductance gave nan at [0, 0]; wanted finite numbers, zero or more"),
     ("retention", {**CELLS, "conductance": lambda *given: -given[0]}, "conductance gave -"),
-    ("retention", {**CELLS, "conductance": lambda *given: given[0][0]}, ""),
-    ("retention", {**CELLS, "conductance": lambda *given: np.ones((3, 1, 1))}, "an array of shape (3, 1, 1); wanted (2, 2), the shape of what it was given"),
+    ("retention", CELLS, ""),
+    ("retention", {**CELLS, "conductance": lambda *given: given[0][..., :1]}, "conductance gave an array of shape (2, 1); wanted (2, 2), that of what"),
+    ("read_disturb", {"remaining": lambda *given: 0.5}, ""),
+    ("retention", {**CELLS, "conductance": lambda *given: np.ones((3, 1, 1))}, "an array of shape (3, 1, 1); wanted (2, 2), that of what it was given"),
+    ("retention", {**CELLS, "rate": lambda *given: np.ones((3, 1, 1))}, "an array of shape (3, 1, 1); wanted (2, 2), the shape of what it was given"),
     ("retention", {**CELLS, "rate": lambda *given: np.inf * given[0]}, "rate gave inf"),
     ("retention", {**CELLS, "rate": lambda *given: -1.0}, "rate gave -1.0; wanted finite numbers, zero or more"),
     ("retention", {**CELLS, "conductance": lambda *given: given[0].__imul__(2)}, "failed: ValueError: output array is read-only"),
@@ -530,6 +533,8 @@ def test_a_placement_that_is_none_is_named(answer: Any, said: str, monkeypatch: 
     def odd(tiles: Any, sites: Any, heat: Any = None) -> Any:
         return answer(len(tiles))
 
+    with pytest.raises(PackageError, match=r"placement test_answers_outside.Big is a class; wanted a function"):
+        placements.register("kind")(Big)
     tiles = split_matrix("layer", 96, 32, (32, 32), columns_per_weight=1)
     sites = [(f"t{t}", Rectangle(i, i + 1, j, j + 1)) for t in range(3) for j in range(4) for i in range(4)]
     with pytest.raises(PackageError) as refused:

@@ -9,7 +9,8 @@ from stack3d.constants import YEAR
 from stack3d.report import heat_charts, life_charts, pen, svg
 from stack3d.report.chart import DrawnBox, Line, categories, decades, ink_on, linear, times
 from stack3d.report.facts import Facts
-from stack3d.report.study_charts import answer_map, front, shared, table
+from stack3d.report.study_answers import shared, table
+from stack3d.report.study_charts import answer_map, front
 from stack3d.results import resolved_yaml
 
 
@@ -77,7 +78,7 @@ def test_every_shipped_stack_can_be_drawn(name: str) -> None:
 def study() -> xr.DataTree:
     """Two tiers by three cooling decks: peaks differ, energies and times to the loss do not."""
     dims = ("tiers", "cooling")
-    one = {name: (dims, np.full((2, 3), value)) for name, value in {"answer_life": 1 / YEAR, "answer_energy": 8.0}.items()}
+    one = {name: (dims, np.full((2, 3), value)) for name, value in {"answer_life": 1 / YEAR, "answer_energy": 8e-9}.items()}
     known = {**one, "answer_peak": (dims, np.arange(6.0).reshape(2, 3)), "status": (dims, np.full((2, 3), "done"))}
     return xr.DataTree(xr.Dataset(known, coords={"tiers": [2, 8], "cooling": ["air", "water", "plate"]}))
 
@@ -92,7 +93,7 @@ def test_maps_of_a_study_name_their_axes() -> None:
 def test_what_is_the_same_in_every_case_has_no_column() -> None:
     head, rows = table(study())
     assert head == ("tiers", "cooling", "peak temperature [°C]", "status") and len(rows) == 6
-    assert shared(study()) == [("median time to the stated loss", "1 s"), ("energy per inference", "8.000 nJ")]
+    assert shared(study()) == [("median time to the stated loss", "1 s"), ("energy per inference", "8 nJ")]
 
 
 def test_whiskers_do_not_cross_the_numbers_of_their_bars() -> None:
@@ -129,3 +130,37 @@ def test_maxima_of_layers_stand_where_they_are() -> None:
     whole = heat_charts.profile(Facts(tree)).panels[0]
     (line,) = [m for m in whole.marks if isinstance(m, Line) and m.label == "layer maximum"]
     np.testing.assert_allclose(line.y, spots[:, 2] * (1e6 if whole.y.unit == "µm" else 1e3))
+
+
+def test_what_only_some_cases_have_is_not_the_same_in_all() -> None:
+    """One case needs no refresh: the interval of the others decides; a failed case has no say."""
+    status = np.array(["done", "done", "failed"])
+    some = {"answer_hold": ("case", np.array([0.1, np.nan, np.nan])), "answer_power": ("case", np.array([3e-5, 3e-5, np.nan]))}
+    tree = xr.DataTree(xr.Dataset({**some, "status": ("case", status)}, coords={"case": ["a", "b", "c"]}))
+    assert shared(tree) == [("total power", "30 uW")]
+    head, rows = table(tree)
+    assert head == ("case", "refresh interval that holds the accuracy", "status")
+    assert [row[1] for row in rows] == ["37 d", "", ""]
+
+
+def test_powers_of_a_study_are_never_rounded_to_nothing() -> None:
+    watts = np.array([2.74e-7, 3.1e-5, 4.128e-5, 0.0])
+    tree = xr.DataTree(
+        xr.Dataset({"answer_power": ("case", watts), "status": ("case", ["done"] * 4)}, coords={"case": list("abcd")})
+    )
+    head, rows = table(tree)
+    assert head[1] == "total power [µW]" and [row[1] for row in rows] == ["0.274", "31.0", "41.3", "0"]
+
+
+def test_both_memories_of_the_conventional_machine_have_a_column() -> None:
+    power = xr.Dataset(
+        {"conventional_energy": (("case", "machine"), [[7e-7, 5e-9], [3e-7, 2e-9]]), "break_even_rate": (("case", "machine"), [[0.0, -4e3], [np.inf, 2e3]])},
+        coords={"machine": ["dram", "sram"], "case": ["a", "b"]},
+    )  # fmt: skip
+    root = xr.Dataset({"status": ("case", ["done", "done"])}, coords={"case": ["a", "b"]})
+    head, rows = table(xr.DataTree.from_dict({"/": root, "power": power}))
+    found = {name: [row[i] for row in rows] for i, name in enumerate(head)}
+    assert found["energy per inference of a machine with SRAM [nJ]"] == ["5.00", "2.00"]
+    assert found["energy per inference of a machine with DRAM [nJ]"] == ["700", "300"]
+    assert found["rate above which a machine with DRAM draws more (negative: below it) [1/s]"] == ["any", "none"]
+    assert found["rate above which a machine with SRAM draws more (negative: below it) [10³/s]"] == ["-4.00", "2.00"]

@@ -47,17 +47,41 @@ def run(name: str = "quickstart", **keys: Any) -> Any:
     [
         (0.0, 1.0, 50.0, []),  # the first read-out is the one just after programming, the next stands for the middle
         (1.0, 50.0, 350.0, [100.0]),  # the last of the first period reads its end
-        (50.0, 350.0, 1000.0, [301.0, 400.0]),
+        (50.0, 350.0, 1000.0, [400.0, 301.0]),
         (350.0, 1000.0, np.inf, [901.0, 950.0]),  # the end of a period: the act on it comes after
-        (350.0, 999.0, np.inf, [901.0, 950.0]),  # as good as the end
+        (350.0, 999.0, np.inf, [1000.0, 901.0, 950.0]),
         (350.0, 910.0, 930.0, [901.0]),
-        (910.0, 930.0, np.inf, [1000.0]),
+        (910.0, 930.0, np.inf, [1000.0, 950.0]),
     ],
 )
 def test_a_period_is_read_after_its_act_in_the_middle_and_before_the_next(
     before: float, now: float, following: float, expected: list[float]
 ) -> None:
     assert instants([refreshed(100.0)], before, now, following, 1000.0) == expected
+
+
+@pytest.mark.parametrize("now", [107.0, 150.0, 201.0])
+def test_what_is_done_just_before_the_end_of_a_period_does_not_hide_its_worst(now: float) -> None:
+    """A training every 101 s, a refresh every 100 s: at the end of (101, 202) a refresh is 2 s old, before it one 99 s."""
+    plan = [refreshed(100.0), refreshed(101.0)]
+    assert period_of(plan, now, 1000.0) == (101.0, 202.0)
+    assert sorted(instants(plan, 50.0, now, 500.0, 1000.0)) == [102.0, 151.5, 200.0]
+    assert instants([refreshed(10.0), refreshed(100.0)], 50.0, 107.0, 500.0, 1000.0)[0] == 200.0
+
+
+def test_a_period_has_one_mean_whichever_read_out_it_holds() -> None:
+    """However the accuracy falls: here to a half at a tenth of the period, which no read-out may see more of than another."""
+    plan, period = [refreshed(1e6)], 1e6
+
+    def value(age: float) -> Any:
+        return np.array([0.5 if age > 1e5 else 1.0])
+
+    means = []
+    for now in (1e6 + 2.0, 1.05e6, 1.3e6, 1.5e6, 1.99e6):
+        between = {t: value(t - period) for t in instants(plan, 1.0, now, np.inf, 5e6)}
+        curve = Curve(np.array([1.0, now]), np.array([value(1.0), value(now - period)]), between, plan)
+        means.append(curve.over_periods()[0][-1, 0])
+    np.testing.assert_array_equal(means, means[0])
 
 
 def test_a_period_as_long_as_the_life_is_none() -> None:

@@ -54,7 +54,8 @@ class ModalSystem:
         area = (grid.x[-1] - grid.x[0]) * (grid.y[-1] - grid.y[0])
         self.capacity = float(self.layers.capacity @ self.layers.thickness * area)
         self._matrix = modal_stiffness(self.layers, self.inverse)
-        self._factors: KeptByRate[FastDiagonalisation] = KeptByRate(lambda made: PER_UNKNOWN * np.prod(self.shape))
+        each = PER_UNKNOWN * float(np.prod(self.shape))
+        self._factors: KeptByRate[FastDiagonalisation] = KeptByRate(lambda made: each)
         self._counts = {"solves": 0, "factorisations": 0, "iterations": 0}
         # M along z: the lateral mass is the identity in modes.
         weight = self.layers.capacity * self.layers.thickness / 6

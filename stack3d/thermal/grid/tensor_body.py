@@ -23,6 +23,13 @@ from stack3d.thermal.kept import PER_ENTRY, PER_UNKNOWN, KeptByRate, alike
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import ThermalProblem
 
+_AtRate = FastDiagonalisation | LateralMultigrid | SmallFactors
+
+
+def _memory(nodes: int, made: _AtRate) -> float:
+    """Of a preconditioner. [byte]"""
+    return PER_ENTRY * made.entries if isinstance(made, SmallFactors) else PER_UNKNOWN * nodes
+
 
 class TensorBody:
     """Elements on the tensor grid, applied without a matrix.
@@ -43,7 +50,7 @@ class TensorBody:
         self._films: Mapping[str, float] = solver.operator.films
         self._factor: Floats | None = None
         self._storage: Floats | None = None
-        self._kept: KeptByRate[FastDiagonalisation | LateralMultigrid | SmallFactors] = KeptByRate(self._memory)
+        self._kept: KeptByRate[_AtRate] = KeptByRate(partial(_memory, self.problem.grid.n_nodes))
         self._operators: dict[float, GridOperator] = {}
 
     @property
@@ -143,16 +150,10 @@ class TensorBody:
         """Averaged layers, multigrid, or the factors of a small matrix, kept per rate."""
         return self.restrict(self._kept.at(alike(rate), lambda: self._preconditioner(rate)).solve(load))
 
-    def _preconditioner(self, rate: float) -> FastDiagonalisation | LateralMultigrid | SmallFactors:
+    def _preconditioner(self, rate: float) -> _AtRate:
         if self.solver.is_direct or expected_entries(self.problem.grid) > MOST_ENTRIES:
             return self.solver.shifted(rate)
         return SmallFactors(self._at(rate).apply, self.restrict(np.ones(self.rise(self.base).shape)))
-
-    def _memory(self, made: FastDiagonalisation | LateralMultigrid | SmallFactors) -> float:
-        """Of a preconditioner. [byte]"""
-        if isinstance(made, SmallFactors):
-            return PER_ENTRY * made.entries
-        return PER_UNKNOWN * self.problem.grid.n_nodes
 
     def solve(self, rate: float, load: Floats, rtol: float) -> tuple[Floats, int]:
         """Conjugate gradients."""

@@ -1,0 +1,69 @@
+"""What a study of unknowns has found: which unknown makes how much of the variance, and the bands of the outputs."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stack3d.report import page
+from stack3d.report.chart import COLOURS, DrawnBox, Figure, Line, Mark, Panel, categories, linear
+from stack3d.units import short
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MOST_PANELS = 6
+"""Outputs that are drawn."""
+
+
+def has_ranks(tree: xr.DataTree) -> bool:
+    """Whether a study of unknowns has come to indices of some output."""
+    return "uncertain" in tree.children and "total" in _found(tree) and bool(np.isfinite(_found(tree)["total"].values).any())
+
+
+def _found(tree: xr.DataTree) -> xr.Dataset:
+    return tree.children["uncertain"].to_dataset()
+
+
+def unknowns(tree: xr.DataTree) -> Figure:
+    """Bars of the share of the variance that each unknown takes part in, the largest on top, a panel per output."""
+    found = _found(tree)
+    known = [k for k in range(found.sizes["output"]) if np.isfinite(found["total"].values[:, k]).any()]
+    return Figure(
+        "unknowns",
+        "What matters most",
+        "Share of the variance that an unknown takes part in (wide) and makes by itself (narrow). Black: 95 % interval of the"
+        " first. Shares need not add up: unknowns act together.",
+        tuple(_ranked(found, k) for k in known[:MOST_PANELS]),
+    )
+
+
+def _ranked(found: xr.Dataset, k: int) -> Panel:
+    total, error, first = (100 * found[name].values[:, k] for name in ("total", "total_error", "first"))
+    order = np.argsort(-total, kind="stable")
+    names = [".".join(str(found["part"].values[i]).removesuffix(".value").split(".")[-3:]) for i in order]
+    right = max(float(np.nanmax(total + error)), 1.0)
+    marks: list[Mark] = []
+    for row, i in enumerate(order):
+        y, reach = len(order) - 1.0 - row, float(total[i] + error[i])
+        tip = f"{names[row]}: {total[i]:.1f} ± {error[i]:.1f} %, by itself {first[i]:.1f} %"
+        share = max(float(total[i]), 0.0)
+        marks.append(DrawnBox(0.0, share, y - 0.3, y + 0.3, COLOURS[4], tip, f"{total[i]:.0f}", bar=True, reach=reach))
+        marks.append(DrawnBox(0.0, max(float(first[i]), 0.0), y - 0.12, y + 0.12, COLOURS[0], tip))
+        marks.append(Line("", np.array([total[i] - error[i], reach]), np.full(2, y), "#000000"))
+    x = linear("share of the variance [%]", 0.0, 1.15 * right, unit="%", margin=0.0)
+    return Panel(str(found["output"].values[k]), x, categories(names), tuple(marks), height=max(0.3, 0.08 * len(order)))
+
+
+def section(tree: xr.DataTree) -> str:
+    """HTML of the sentences and the bands."""
+    found = _found(tree)
+    lines = "".join(f"<li>{escape(line)}</li>" for line in str(found.attrs["verdict"]).splitlines())
+    rows = [
+        (str(text), *(f"{v:.2f} K" if unit == "K" else short(float(v), str(unit)) for v in band))
+        for text, unit, band in zip(found["output"].values, found["output_unit"].values, found["band"].values.T)
+    ]
+    head = ("output", *(f"{100 * q:.0f} % lie below" for q in found["quantile"].values))
+    return f'<section id="bands"><h2>How sure it is</h2><ul>{lines}</ul>{page.table(rows, head)}</section>'

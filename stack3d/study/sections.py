@@ -1,0 +1,70 @@
+"""Sections that make a study of a scenario other than a sweep: read with what was set of them, mistakes with their lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from stack3d import decks, yamlfile
+from stack3d.errors import DeckError, Problem
+from stack3d.schema.sweep import SweepModel
+from stack3d.study.plan import StudyDraft
+
+STUDIES = ("optimise", "uncertain")
+"""Of which a scenario has one at most, and no sweep beside it."""
+
+
+def as_asked(draft: StudyDraft, word: str) -> Any:
+    """The scenario as written, with what was set of the section."""
+    return decks.overridden(draft.tree, draft.source, [o for o in draft.overrides if o[0].partition(".")[0] == word])
+
+
+def section_of[T: SweepModel](draft: StudyDraft, word: str, model: type[T]) -> T | None:
+    """The section of a scenario; raises DeckError where it makes no sense, or stands beside another study."""
+    from pydantic import ValidationError
+
+    tree = as_asked(draft, word)
+    given = tree.get(word)
+    if given is None:
+        return None
+    others = [w for w in STUDIES if w != word and as_asked(draft, w).get(w) is not None] + ["sweep"] * bool(draft.axes)
+    if others:
+        raise DeckError([placed(Problem(word, f"and {others[0]} do not go together: leave one of them away"), tree)])
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise DeckError(decks.translate(error, tree, model, (word,))) from None
+
+
+def parsed[T](parse: Callable[[str], T], texts: Sequence[str], tree: Any, key: str, problems: list[Problem]) -> list[T]:
+    """What the texts under a key say.
+
+    Parameters
+    ----------
+    parse : callable
+        Reads a text; raises DeckError.
+    texts : sequence of str
+    tree : Mapping
+        The scenario as asked for.
+    key : str
+        Of the texts, dotted.
+    problems : list of Problem
+        Which those that are wrong join, with their lines.
+    """
+    found = []
+    for i, text in enumerate(texts):
+        try:
+            found.append(parse(text))
+        except DeckError as error:
+            problems += [placed(p, tree, (*key.split("."), i)) for p in error.problems]
+    return found
+
+
+def placed(problem: Problem, tree: Any, at: tuple[str | int, ...] = ()) -> Problem:
+    """With file and line of the deck, under the key that the user wrote."""
+    key = problem.key.replace("sweep.", "optimise.vary.", 1) if problem.key.startswith("sweep.") else problem.key
+    word, _, rest = key.partition(".")
+    inner, _, dotted = rest.partition(".")
+    place = yamlfile.locate(tree, at or (word, *filter(None, (inner, dotted)))) if word in tree else None
+    return replace(problem, key=key, file=place[0], line=place[1]) if place else replace(problem, key=key)

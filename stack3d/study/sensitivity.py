@@ -1,0 +1,147 @@
+"""Which unknown matters most: Morris screening, then Sobol indices of the strongest, for anything computed from a unit cube."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stack3d.errors import MissingDependencyError
+from stack3d.layout import Floats
+
+LEVELS = 4
+"""Of the grid that Morris' trajectories go along."""
+RESAMPLES = 200
+"""Of the bootstrap that intervals come from."""
+CONFIDENCE = 0.95
+OTHERS = "others"
+"""Name of the unknowns that the screening found weak, taken together."""
+QUANTILES = (0.05, 0.5, 0.95)
+
+Evaluations = Generator[Floats, Floats, "Findings"]
+"""Yields points, shape (point, unknown), each from 0 to 1; is sent values, shape (point, output), NaN for a failed one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What a study of unknowns has found.
+
+    Parameters
+    ----------
+    effect, effect_error : ndarray
+        Morris' mean absolute effect over the range of the unknown, and half its 95 % interval, shape (unknown, output); NaN
+        where nothing was screened.
+    parts : tuple of str
+        Unknowns that Sobol indices are of; `OTHERS` for those taken together.
+    first, first_error, total, total_error : ndarray
+        Share of the variance that a part makes alone, and with all it acts together with, shape (part, output). [-]
+    band : ndarray
+        Quantiles over independent draws of all unknowns, shape (quantile, output).
+    """
+
+    effect: Floats
+    effect_error: Floats
+    parts: tuple[str, ...]
+    first: Floats
+    first_error: Floats
+    total: Floats
+    total_error: Floats
+    band: Floats
+
+
+def load_salib() -> Any:
+    """The library; raises MissingDependencyError."""
+    try:
+        import SALib.analyze.morris
+        import SALib.analyze.sobol
+        import SALib.sample.morris
+        import SALib.sample.sobol
+    except ImportError:
+        raise MissingDependencyError("uncertain wants SALib: pip install 'stack3d[decide]'") from None
+    return SALib
+
+
+def evaluations(names: Sequence[str], *, count: int, seed: int, most: int, trajectories: int) -> Evaluations:
+    """The points that have to be computed, stage by stage.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the unknowns.
+    count : int
+        Base points of the Sobol indices, a power of two.
+    seed : int
+    most : int
+        Unknowns that get indices of their own; where there are more, they are screened first, and the others are one part.
+    trajectories : int
+        Of the screening.
+    """
+    salib, n = load_salib(), len(names)
+    problem: dict[str, Any] = {"num_vars": n, "names": list(names), "bounds": [[0.0, 1.0]] * n}
+    groups = list(names)
+    effect = effect_error = np.full((n, 0), np.nan)
+    if n > most:
+        points = salib.sample.morris.sample(problem, trajectories, num_levels=LEVELS, seed=seed)
+        values = yield points
+        effect, effect_error = _effects(salib, problem, points, values, seed)
+        order = np.argsort(-_strength(effect), kind="stable")[: most - 1]
+        groups = [name if i in order else OTHERS for i, name in enumerate(names)]
+    problem["groups"] = groups
+    parts = tuple(dict.fromkeys(groups))
+    values = yield salib.sample.sobol.sample(problem, count, calc_second_order=False, seed=seed)
+    return _indices(salib, problem, parts, values, seed, (effect, effect_error))
+
+
+def _strength(effect: Floats) -> Floats:
+    """Of each unknown, its largest share of the strongest effect on an output."""
+    largest = np.nanmax(effect, axis=0, initial=0.0)
+    return np.nan_to_num(effect / np.where(largest > 0, largest, 1.0)).max(axis=1)
+
+
+def _effects(salib: Any, problem: dict[str, Any], points: Floats, values: Floats, seed: int) -> tuple[Floats, Floats]:
+    """Morris' effects; a trajectory with a failed case is left out."""
+    n, step = problem["num_vars"], problem["num_vars"] + 1
+    effect = np.full((n, values.shape[1]), np.nan)
+    error = effect.copy()
+    for k, column in enumerate(values.T):
+        whole = np.repeat(np.isfinite(column.reshape(-1, step)).all(axis=1), step)
+        if whole.sum() < 2 * step:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = salib.analyze.morris.analyze(
+                problem, points[whole], column[whole], RESAMPLES, CONFIDENCE, num_levels=LEVELS, seed=seed
+            )
+        effect[:, k], error[:, k] = np.asarray(found["mu_star"]), np.asarray(found["mu_star_conf"])
+    return effect, error
+
+
+def _indices(
+    salib: Any, problem: dict[str, Any], parts: tuple[str, ...], values: Floats, seed: int, effects: tuple[Floats, Floats]
+) -> Findings:
+    """Sobol indices and bands; a base point with a failed case is left out, an output that never changes has none."""
+    step, n_outputs = len(parts) + 2, values.shape[1]
+    shape = (len(parts), n_outputs)
+    found = {key: np.full(shape, np.nan) for key in ("S1", "S1_conf", "ST", "ST_conf")}
+    band = np.full((len(QUANTILES), n_outputs), np.nan)
+    for k, column in enumerate(values.T):
+        rows = column.reshape(-1, step)
+        drawn = rows[:, [0, -1]].ravel()
+        drawn = drawn[np.isfinite(drawn)]
+        if drawn.size:
+            band[:, k] = np.quantile(drawn, QUANTILES)
+        rows = rows[np.isfinite(rows).all(axis=1)]
+        if len(rows) < 4 or np.ptp(rows) <= 1e-12 * np.abs(rows).max():
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            one = salib.analyze.sobol.analyze(
+                problem, rows.ravel(), calc_second_order=False, num_resamples=RESAMPLES, conf_level=CONFIDENCE, seed=seed
+            )
+        for key, array in found.items():
+            array[:, k] = np.asarray(one[key])
+    effect, error = (a if a.shape[1] else np.full((problem["num_vars"], n_outputs), np.nan) for a in effects)
+    return Findings(effect, error, parts, found["S1"], found["S1_conf"], found["ST"], found["ST_conf"], band)

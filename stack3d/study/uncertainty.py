@@ -1,0 +1,178 @@
+"""The plan of a study of what is not known: screens, draws, and says which unknown to measure first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem, ResultsError
+from stack3d.layout import Floats
+from stack3d.schema.uncertain import UncertainDeck
+from stack3d.study.goals import Goal
+from stack3d.study.job import DONE, FAILED, Report
+from stack3d.study.plan import Found
+from stack3d.study.points import KeyValue, Point, in_order, label_of
+from stack3d.study.search import Search, Steps
+from stack3d.study.sections import as_asked, parsed
+from stack3d.study.sensitivity import OTHERS, QUANTILES, Findings, evaluations
+from stack3d.study.unknowns import Unknown, assumed, named
+
+
+class UncertaintyStudy(Search):
+    """Draws of the unknown numbers of a scenario.
+
+    Parameters
+    ----------
+    source : str or Path
+        Scenario, by path or by name.
+    deck : UncertainDeck
+    overrides : sequence of (key, value)
+        Of every case.
+
+    Raises
+    ------
+    DeckError
+        For outputs and keys that make no sense.
+    """
+
+    def __init__(self, source: str | Path, deck: UncertainDeck, overrides: Sequence[KeyValue] = ()) -> None:
+        super().__init__(source, self._walk, overrides)
+        self.deck = deck
+        tree, problems = as_asked(self.draft, "uncertain"), list[Problem]()
+        read = partial(Goal.parse, minimise=True, key="uncertain.outputs")
+        self.outputs = parsed(read, deck.outputs, tree, "uncertain.outputs", problems)
+        if problems:
+            raise DeckError(problems)
+        self.unknowns: list[Unknown] = (
+            named(deck.keys) if isinstance(deck.keys, dict) else assumed(self.draft.case(Point((0,), (), "")).tree, deck)
+        )
+        self.values: list[tuple[float, ...]] = []
+        self.reasons: list[str] = []
+        self.stages: list[int] = []
+        self.findings: Findings | None = None
+
+    @property
+    def told(self) -> str:
+        """What it is, in words."""
+        return f"a study of {len(self.unknowns)} unknowns, {self.n_cases} cases"
+
+    @property
+    def n_cases(self) -> int:
+        """Cases of all stages."""
+        n, parts = len(self.unknowns), min(len(self.unknowns), self.deck.most)
+        return self.deck.count * (parts + 2) + (self.deck.trajectories * (n + 1) if n > self.deck.most else 0)
+
+    def check_ends(self) -> None:
+        """Refuse a study whose middle makes no case; raises DeckError."""
+        self.draft.case(self._point(np.full(len(self.unknowns), 0.5)))
+
+    def shown(self) -> list[Point]:
+        """The middle, and both ends of every unknown with the others in their middle."""
+        middle = np.full(len(self.unknowns), 0.5)
+        points = [middle]
+        for i in range(len(self.unknowns)):
+            for end in (0.0, 1.0):
+                points.append(np.where(np.arange(middle.size) == i, end, middle))
+        return [self._point(point) for point in points]
+
+    def _sets(self, point: Floats) -> dict[str, Any]:
+        return dict(in_order([(u.key, u.at(float(share))) for u, share in zip(self.unknowns, point)]))
+
+    def _point(self, point: Floats) -> Point:
+        sets = self._sets(point)
+        return Point((0,), tuple(sets.items()), ", ".join(f"{key}={label_of(value)}" for key, value in sets.items()))
+
+    def text_of(self, number: int, overrides: Sequence[KeyValue]) -> str:
+        """Name of a case: its number, for it sets too much."""
+        return f"draw {number}"
+
+    def _walk(self) -> Steps:
+        """The cases of each stage."""
+        deck = self.deck
+        steps = evaluations(
+            [unknown.key for unknown in self.unknowns],
+            count=deck.count,
+            seed=deck.seed,
+            most=deck.most,
+            trajectories=deck.trajectories,
+        )
+        points, stage = next(steps), 0
+        while True:
+            found = yield [self._sets(point) for point in points]
+            values = [self._valued(one) for one in found]
+            self.values += values
+            self.stages += [stage] * len(values)
+            if not np.isfinite(values).any():
+                return
+            try:
+                points, stage = steps.send(np.array(values)), stage + 1
+            except StopIteration as end:
+                self.findings = end.value
+                return
+
+    def _valued(self, found: Found) -> tuple[float, ...]:
+        """Outputs of a case, NaN where there is none."""
+        if found.status != DONE:
+            self.reasons.append(found.error.partition("\n")[0])
+            return (np.nan,) * len(self.outputs)
+        case, values = found.tree, list[float]()
+        for output in self.outputs:
+            try:
+                values.append(output.of(case))
+            except ResultsError as error:
+                values.append(np.nan)
+                self.reasons.append(str(error))
+        return tuple(values)
+
+    def verdict(self) -> list[str]:
+        """What was found, a line per output."""
+        found, lines = self.findings, list[str]()
+        for k, output in enumerate(self.outputs):
+            if found is None or not np.isfinite(found.band[:, k]).all():
+                lines.append(f"{output.text} has no band: {'; '.join(dict.fromkeys(self.reasons)) or 'no case has ended'}")
+                continue
+            low, middle, high = (output.told(float(v)) for v in found.band[:, k])
+            lines.append(f"{output.text}: {middle}, {low} to {high} with a chance of 90 % over the unknowns")
+            lines += self._ranked(found, k)
+        n_lost = sum(not np.isfinite(row).all() for row in self.values)
+        return lines + [f"{n_lost} of {len(self.values)} cases have no value, and were left out"] * bool(found and n_lost)
+
+    def _ranked(self, found: Findings, k: int) -> list[str]:
+        """The sentence on what to measure first."""
+        total, error = found.total[:, k], found.total_error[:, k]
+        ranks = [i for i in np.argsort(-np.nan_to_num(total, nan=-1.0), kind="stable") if np.isfinite(total[i])]
+        if not ranks:
+            return [f"{self.outputs[k].text} does not change with any of the unknowns"]
+        said = {found.parts[i].removesuffix(".value"): f"{100 * total[i]:.0f} ± {100 * error[i]:.0f} %" for i in ranks[:4]}
+        first = next((name for name in said if name != OTHERS), OTHERS)
+        then = ", ".join(f"{name} {share}" for name, share in said.items() if name != first)
+        line = f"measure {first} first: it takes part in {said[first]} of the variance of {self.outputs[k].text}"
+        return [f"{line}; then {then}" if then else line]
+
+    def manifest(self, until: str | None) -> dict[str, Any]:
+        """With what was found so far."""
+        n, rest = len(self.outputs), len(self.entries) - len(self.values)
+        values = [*self.values, *[(np.nan,) * n] * rest]
+        unknown: dict[str, Any] = {
+            "outputs": [{"text": o.text, "unit": o.unit} for o in self.outputs],
+            "unknowns": [u.key for u in self.unknowns],
+            "quantiles": list(QUANTILES),
+            "verdict": self.verdict(),
+            "value": [list(row) for row in values],
+            "stage": [*self.stages, *[-1] * rest],
+        }
+        if self.findings is not None:
+            unknown |= vars(self.findings)
+        return {**super().manifest(until), "unknown": unknown}
+
+    def conclude(self, folder: Path) -> Report:
+        """Say what was found."""
+        lines = tuple(self.verdict())
+        if self.findings is None or not np.isfinite(self.findings.band).all(axis=0).any():
+            ran = any(entry.digest for entry in self.entries) and "is not among" in " ".join(self.reasons)
+            return Report(self.name, FAILED, None, lines, EXIT_BAD_INPUT if ran else EXIT_SOME_FAILED, is_verdict=True)
+        return Report(self.name, DONE, folder, lines, is_verdict=True)

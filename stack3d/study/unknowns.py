@@ -1,0 +1,147 @@
+"""The numbers of a scenario that are not known: found in its decks or named, and drawn from shares of 0 to 1."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stack3d.errors import DeckError, Problem
+from stack3d.schema.sweep import NUMBER
+from stack3d.schema.uncertain import MOST_UNKNOWNS, DistributionDeck, UncertainDeck
+from stack3d.units import quantity
+
+TAIL = 1e-6
+"""Of a distribution without ends, that is cut off on either side."""
+TEMPERATURES = ("K", "degC", "°C")
+"""Units of numbers that are not counted from nothing."""
+LEFT_OUT = ("sweep", "optimise", "uncertain", "solver", "monte_carlo", "expect", "limits", "probes", "maps")
+"""Sections of a scenario that hold settings, not numbers of what is built."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A number that is not known.
+
+    Parameters
+    ----------
+    key : str
+        Dotted.
+    shape : str
+        Of its distribution.
+    numbers : tuple of float
+        Of the shape.
+    unit : str
+        In which it is written.
+    values : tuple of float
+        Of a number that stands for several, those that one drawn factor multiplies; empty for a single one.
+    """
+
+    key: str
+    shape: str
+    numbers: tuple[float, ...]
+    unit: str
+    values: tuple[float, ...] = ()
+
+    def at(self, share: float) -> Any:
+        """Value to set at a share of the distribution, 0 to 1."""
+        drawn = _quantile(self.shape, self.numbers, float(np.clip(share, TAIL, 1 - TAIL)))
+        return [self._written(drawn * value) for value in self.values] if self.values else self._written(drawn)
+
+    def _written(self, value: float) -> Any:
+        number = float(f"{value:.9g}")
+        return f"{number!r} {self.unit}" if self.unit else number
+
+
+def _quantile(shape: str, numbers: Sequence[float], share: float) -> float:
+    from scipy.special import ndtri
+
+    low, *others = numbers
+    if shape == "uniform":
+        return low + share * (others[0] - low)
+    if shape == "normal":
+        return low + float(ndtri(share)) * others[0]
+    if shape == "lognormal":
+        return float(low * others[0] ** float(ndtri(share)))
+    mode, high = others
+    rising = (mode - low) / (high - low)
+    if share <= rising:
+        return low + math.sqrt(share * (high - low) * (mode - low))
+    return high - math.sqrt((1 - share) * (high - low) * (high - mode))
+
+
+def named(keys: Mapping[str, DistributionDeck]) -> list[Unknown]:
+    """Unknowns with distributions of their own."""
+    return [Unknown(key, d.shape, d.numbers, d.unit) for key, d in keys.items()]
+
+
+def assumed(tree: Mapping[str, Any], deck: UncertainDeck) -> list[Unknown]:
+    """Every number of a resolved scenario that is marked as assumed, or has a band.
+
+    Raises
+    ------
+    DeckError
+        When there is none, or too many.
+    """
+    found = [u for name, node in tree.items() if name not in LEFT_OUT for u in _below(node, str(name), deck.spread)]
+    unique = list({unknown.key: unknown for unknown in found}.values())
+    if not 1 <= len(unique) <= MOST_UNKNOWNS:
+        raise DeckError(Problem("uncertain.keys", f"all-assumed finds {len(unique)} numbers; wanted 1 to {MOST_UNKNOWNS}"))
+    return unique
+
+
+def _below(node: Any, key: str, spread: float) -> Iterator[Unknown]:
+    if isinstance(node, Mapping):
+        if "value" in node:
+            yield from _valued(node, key, spread)
+        elif "assumed" in node:
+            for name, value in node.items():
+                if (read := _read(value)) and read[1]:
+                    yield Unknown(f"{key}.{name}", "uniform", _around(read[0], spread), read[1])
+        for name, value in node.items():
+            yield from _below(value, f"{key}.{name}", spread)
+    elif isinstance(node, list):
+        for i, item in enumerate(node):
+            label = item.get("name") if isinstance(item, Mapping) else None
+            yield from _below(item, f"{key}.{label}" if isinstance(label, str) else f"{key}[{i}]", spread)
+
+
+def _valued(node: Mapping[str, Any], key: str, spread: float) -> Iterator[Unknown]:
+    """A number, or several, with what is said of it."""
+    value, key = _read(node["value"]), f"{key}.value"
+    band = _band(node, value)
+    if value and band:
+        yield Unknown(key, "triangular", band, value[1])
+    elif value and "assumed" in node:
+        yield Unknown(key, "uniform", _around(value[0], spread), value[1])
+    elif "assumed" in node and isinstance(node["value"], list):
+        numbers = [number for number in map(_read, node["value"]) if number]
+        if len(numbers) == len(node["value"]) and len({unit for _, unit in numbers}) == 1:
+            values = tuple(number for number, _ in numbers)
+            yield Unknown(key, "uniform", (1 - spread, 1 + spread), numbers[0][1], values)
+
+
+def _band(node: Mapping[str, Any], value: tuple[float, str] | None) -> tuple[float, float, float] | None:
+    """Low, value and high, where all are given in one unit."""
+    low, high = (_read(node.get(word)) for word in ("low", "high"))
+    if value is None or low is None or high is None or low[0] >= high[0] or {low[1], high[1]} != {value[1]}:
+        return None
+    return low[0], min(max(value[0], low[0]), high[0]), high[0]
+
+
+def _around(value: float, spread: float) -> tuple[float, float]:
+    return (value - spread * abs(value), value + spread * abs(value))
+
+
+def _read(value: Any) -> tuple[float, str] | None:
+    """Number and unit as written; None for texts, whole numbers, zero and temperatures, of which no share makes sense."""
+    if isinstance(value, float):
+        return (value, "") if value else None
+    match = NUMBER.match(value) if isinstance(value, str) else None
+    found = quantity(value)
+    if match is None or found is None or float(match[1]) == 0.0 or match[2] in TEMPERATURES:
+        return None
+    return float(match[1]), match[2]

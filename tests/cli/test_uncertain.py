@@ -1,0 +1,176 @@
+"""A study of what is not known, from deck to page: against a brute force, resumed, with bad draws, and from assumed numbers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import small_study
+from small_study import assert_same
+
+import stack3d
+from stack3d import decks, study
+from stack3d.errors import DeckError
+from stack3d.progress import Silent, Tally
+from stack3d.report import chart, pen, possible, report_page
+from stack3d.schema.uncertain import DistributionDeck, UncertainDeck
+from stack3d.study.unknowns import Unknown, assumed, named
+
+UNCERTAIN = """\
+uncertain:
+  keys:
+    power.sources.spot.power: {normal: ["1 W", "0.1 W"]}
+    cooling.top.film_coefficient: {lognormal: ["1e4 W/m^2/K", 1.2]}
+    geometry.below.die.thickness: {triangular: ["0.25 mm", "0.3 mm", "0.4 mm"]}
+  outputs: [layer_temperature_max, heat_in]
+  count: 4
+  most: 2
+  trajectories: 4
+"""
+STAGES = (4 * 4, 4 * (2 + 2))
+
+
+def written(folder: Path, uncertain: str = UNCERTAIN) -> Path:
+    path = folder / "small.yaml"
+    path.write_text(small_study.STUDY + uncertain)
+    return path
+
+
+def run(path: Path, output: Path, **options: Any) -> tuple[list[study.Report], study.Report]:
+    *cases, verdict = study.run([str(path)], output, Silent(), **{"workers": 1, **options})
+    assert verdict.is_verdict
+    return cases, verdict
+
+
+def test_from_deck_to_page_and_again(tmp_path: Path) -> None:
+    """Screening, indices and bands; what is lost is run again and the answer is the same to the bit; no case is asked twice."""
+    path = written(tmp_path)
+    cases, verdict = run(path, tmp_path / "out")
+    assert len(cases) == sum(STAGES) and {case.status for case in cases} == {study.DONE}
+    tree = stack3d.open_results(tmp_path / "out" / "small")
+    found = tree["uncertain"].to_dataset()
+    assert np.bincount(found["stage"].values).tolist() == list(STAGES)
+    peaks = tree["thermal/layer_temperature_max"].max("layer").values
+    np.testing.assert_array_equal(found["value"][:, 0].values, peaks)
+    np.testing.assert_allclose(found["value"][:, 1].values, tree["spot_power_value"].values, rtol=1e-9)
+    # the heat is the power alone; the strongest on the peak is power or film, never the thickness of the die
+    assert found["part"].values.tolist() == ["power.sources.spot.power", "others"]
+    assert found["effect"].sel(unknown="geometry.below.die.thickness").values[1] == 0.0
+    assert found["total"].values[1, 1] == 0.0 and found["total"].values[0, 1] > 0.5
+    drawn = peaks[found["stage"].values == 1].reshape(-1, 4)[:, [0, -1]].ravel()
+    np.testing.assert_allclose(found["band"][:, 0].values, np.quantile(drawn, (0.05, 0.5, 0.95)))
+    assert re.match(r"layer_temperature_max: \d+\.\d\d K, \d+\.\d\d K to \d+\.\d\d K with a chance of 90 %", verdict.lines[0])
+    assert verdict.lines[-1].startswith("measure power.sources.spot.power first: it takes part in ")
+    assert possible(tree) == ["unknowns"] and len(pen.draw(chart(tree, "unknowns")).axes) == 2
+    page = report_page([tree])
+    assert "How sure it is" in page and "What matters most" in page
+    for lost in sorted((tmp_path / "out/small/cases").iterdir())[::3]:
+        (lost / "run.json").unlink()
+    tally = Tally()
+    *_, again = study.run([str(path)], tmp_path / "out", tally, workers=1)
+    assert tally.counts == {"skipped": 21, "done": 11} and again.lines == verdict.lines
+    assert_same(stack3d.open_results(tmp_path / "out" / "small"), tree)
+
+
+@pytest.mark.slow
+def test_a_thermal_case_by_brute_force(tmp_path: Path) -> None:
+    """Rise = power times resistance of the film: the indices follow from the moments of both, those of the resistance by 41 runs."""
+    keys = "{power.sources.spot.power: {normal: [1 W, 0.1 W]}, cooling.top.film_coefficient: {lognormal: [1e4 W/m^2/K, 1.2]}}"
+    deck = f"uncertain: {{keys: {keys}, outputs: layer_temperature_max, count: 128}}\n"
+    _, verdict = run(written(tmp_path, deck), tmp_path / "out")
+    found = stack3d.open_results(tmp_path / "out" / "small")["uncertain"].to_dataset()
+    shares, weights = np.polynomial.hermite_e.hermegauss(41)
+    films = [f"{1e4 * 1.2**x!r} W/m^2/K" for x in shares.tolist()]
+    swept = stack3d.sweep(
+        small_study.write(tmp_path, f"{{cooling.top.film_coefficient: {films}}}"), output=tmp_path / "grid", workers=1
+    )
+    resistance = swept["thermal/layer_temperature_max"].max("layer").values - 300.0
+    mean = (weights * resistance).sum() / weights.sum()
+    square = (weights * resistance**2).sum() / weights.sum()
+    variance = 1.01 * square - mean**2
+    first = np.array([0.01 * mean**2, square - mean**2]) / variance
+    total = 1 - first[::-1]
+    assert np.all(np.abs(found["first"].values[:, 0] - first) <= found["first_error"].values[:, 0])
+    assert np.all(np.abs(found["total"].values[:, 0] - total) <= found["total_error"].values[:, 0])
+    assert np.all(found["total_error"].values < 0.25) and "cooling.top.film_coefficient first" in verdict.lines[1]
+
+
+def test_draws_that_fail_are_left_out(tmp_path: Path) -> None:
+    """No film is below zero: base points with one are left out, and told; what no case has is told too."""
+    keys = '{cooling.top.film_coefficient: {uniform: ["-1e4 W/m^2/K", "4e4 W/m^2/K"]}}'
+    path = written(tmp_path, f"uncertain: {{keys: {keys}, outputs: layer_temperature_max, count: 8}}\n")
+    _, verdict = run(path, tmp_path / "out")
+    assert verdict.exit_code == 0 and re.match(r"\d+ of 24 cases have no value, and were left out", verdict.lines[-1])
+    _, verdict = run(path, tmp_path / "out", overrides=[("uncertain.outputs", "latency")])
+    assert verdict.exit_code == 2 and "latency has no band" in verdict.lines[0]
+    assert "latency is not among the outcomes of the case" in verdict.lines[0]
+
+
+def test_shapes_at_their_shares() -> None:
+    """Quantiles by hand: ends, middle, one standard deviation."""
+    one_sigma = 0.8413447460685429
+    cases = [
+        ({"uniform": ["1 W", "3 W"]}, {0.25: "1.5 W", 0.5: "2.0 W"}),
+        ({"normal": ["10 K", "2 K"]}, {0.5: "10.0 K", one_sigma: "12.0 K"}),
+        ({"lognormal": ["4 W/m/K", 1.5]}, {0.5: "4.0 W/m/K", one_sigma: "6.0 W/m/K"}),
+        ({"triangular": [0.0, 1.0, 2.0]}, {0.5: 1.0, 0.125: 0.5, 0.875: 1.5}),
+    ]
+    for shape, values in cases:
+        (unknown,) = named({"a": DistributionDeck.model_validate(shape)})
+        assert {share: unknown.at(share) for share in values} == values
+    several = Unknown("k", "uniform", (0.8, 1.2), "W/m/K", (4.0, 80.0))
+    assert several.at(0.75) == ["4.4 W/m/K", "88.0 W/m/K"]
+
+
+def test_all_that_is_assumed_is_found_and_can_be_set() -> None:
+    """Every number of the quickstart that a deck marks: both ends make a valid case; texts and temperatures are left alone."""
+    case = decks.load("quickstart")
+    found = assumed(case.tree, UncertainDeck(keys="all-assumed", outputs=["latency"]))
+    by_key = {unknown.key: unknown for unknown in found}
+    host = by_key["power.sources.host.power"]
+    assert (host.shape, host.numbers, host.unit) == ("uniform", (120.0, 180.0), "mW")
+    banded = by_key["device.mechanisms.retention.activation_energy.value"]
+    assert banded.shape == "triangular" and banded.unit == "eV"
+    assert len(found) > 50 and not [key for key in by_key if key.rpartition(".")[2] in ("assumed", "source", "temperature")]
+    for end in (0.0, 1.0):
+        changed = decks.load("quickstart", [(unknown.key, unknown.at(end)) for unknown in found])
+        assert changed.digest() != case.digest()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("uncertain.keys", {"cooling.tpo.x": {"uniform": [1, 2]}}, "cooling.tpo: unknown key 'tpo'"),
+        ("uncertain.keys", {"cooling.ambient": {"uniform": ["2 K", "1 K"]}}, "uniform wants its numbers to rise, got 2, 1"),
+        ("uncertain.keys", {"cooling.ambient": {"uniform": ["1 K", "2 W"]}}, "uniform wants its numbers in one unit"),
+        ("uncertain.keys", {"cooling.ambient": {"normal": ["300 K", "0 K"]}}, "a standard deviation above zero"),
+        ("uncertain.keys", {"cooling.ambient": {"lognormal": ["300 K", 0.5]}}, "a factor above 1"),
+        ("uncertain.keys", {"cooling.ambient": {}}, "wants one of uniform, normal, lognormal, triangular (got none)"),
+        ("uncertain.keys", {}, "uncertain.keys: "),
+        ("uncertain.keys", "all", "uncertain.keys: "),
+        ("uncertain.outputs", "heat_inn", "uncertain.outputs: 'heat_inn' names 'heat_inn', which is no output variable"),
+        ("uncertain.outputs", "heat_in <= 1 W", "wants a number"),
+        ("uncertain.count", 12, "count wants a power of two, so that points balance (got 12)"),
+        ("uncertain.spread", "150 %", "uncertain.spread: wants a share above 0 and below 1"),
+        ("sweep", {"cooling.ambient": ["300 K"]}, "uncertain: and sweep do not go together"),
+        ("optimise", {"vary": {}}, "optimise: and uncertain do not go together"),
+    ],
+)
+def test_bad_input_is_one_line_and_computes_nothing(tmp_path: Path, key: str, value: Any, said: str) -> None:
+    path = written(tmp_path)
+    with pytest.raises(DeckError) as caught:
+        study.plan(path, [(key, value)])
+    assert said in str(caught.value) and len(str(caught.value).splitlines()) == 1
+    (report,) = study.run([str(path)], tmp_path / "out", Silent(), overrides=[(key, value)])
+    assert report.exit_code == 2 and not (tmp_path / "out").exists()
+
+
+def test_validate_shows_both_ends_of_every_unknown(tmp_path: Path) -> None:
+    (found,) = study.checked(written(tmp_path))
+    assert found.error is None and "a study of 3 unknowns, 32 cases, 7 of them checked" in found.label
+    wrong = UNCERTAIN.replace('["0.25 mm", "0.3 mm", "0.4 mm"]', '["-0.01 mm", "0.3 mm", "0.4 mm"]')
+    (found,) = study.checked(written(tmp_path, wrong))
+    assert re.search(r"small.yaml:18: geometry.below.*thickness: ", str(found.error))
