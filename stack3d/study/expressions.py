@@ -51,7 +51,6 @@ class MeasuredUnit(NamedTuple):
 
 NUMBER = MeasuredUnit((), "")
 TRUTH = None
-TEMPERATURE = units.dimensions_of("K")
 
 
 class NamedOutput(NamedTuple):
@@ -314,7 +313,7 @@ class ExpressionValues:
         missed = _HOLDS[type(op)](a, b)
         if not self.scaled:
             return missed
-        if Units(self.owner).number_of(left, 1).dims == TEMPERATURE:
+        if Units(self.owner).number_of(left, 1).dims == units.dimensions_of("K"):
             return missed / KELVIN
         limit = next((v for v in (constant_of(right), constant_of(left)) if v is not None), None)
         return missed / (abs(limit or 1.0) if limit is not None else abs(a) + abs(b))
