@@ -71,7 +71,7 @@ class _Neighbours(SelfHeatingLaw):
     in_plane: Fraction
     """Share of it seen by the four nearest cells of the layer."""
     next_layer: Fraction
-    """Share of it seen by the cells right above and below."""
+    """Share of it seen by the cells right above and below, of layers that are read together; a life reads one at a time."""
     diagonal: Fraction
     """Share of it seen by the four diagonal cells of the layer."""
     time_constant: Duration | None = None

@@ -30,6 +30,8 @@ LISTED: dict[str, str] = {
     r"geometries/bulk_rram_channels:footprint": "channels and walls have to fill it: another one alone is refused",
     r"geometries/hbm_like_12high:tiers.layers.3.blocks.0.y": "the spine spans the chip: both ends moved, it leaves it either way",
     r".*:.*channels.(count|width|wall_width|edge_wall_width)": "channels and walls have to fill the layer: one alone is refused",
+    r"devices/.*:mechanisms.self_heating.next_layer.*": "of layers given together to `cell_temperature`; a life reads one at a time",
+    r"devices/taox:cell_size": "laws over the area of a cell, and decks with a measured size, follow it; this one has neither",
     r"periphery/isaac:columns_per_adc.value": "as many as an array has columns; a pair shares one, so that it binds no array here",
 }
 """What may change nothing (a pattern of kind/deck:key), and why."""
@@ -41,6 +43,19 @@ BINDING: dict[str, dict[str, Any]] = {
     r"scenarios/(ir_drop_vs_temperature|reversible_gt_85c):lifetime.epochs": {
         "lifetime.until": "1 year"
     },  # of 1 s there is one
+    r"devices/(bulk_rram_ucsd|taox):mechanisms.endurance.(shape|stuck_low_resistance).*": {
+        "device.mechanisms.endurance.cycles_at_reference": 100.0  # ten years of refreshes wear them out
+    },
+    r"devices/(bulk_rram_ucsd|taox):mechanisms.endurance.voltage_per_decade.*": {
+        "device.mechanisms.endurance.optimum_voltage": "1.95 V"  # they are written at their optimum
+    },
+    r"devices/taox:mechanisms.read_disturb.voltage_scale.*": {"device.read.voltage": "0.3 V"},  # its reference is 0.2 V
+    r"devices/bulk_rram_ucsd:mechanisms.temperature_dependence.temperature_coefficient": {
+        "device.mechanisms.temperature_dependence.temperature_coefficient": "1e-4 1/K",  # a fifth of 1/K is refused
+        "device.mechanisms.temperature_dependence.crossover": 0.5,  # as shipped no level is metallic
+    },
+    r"periphery/neurram:columns_per_adc.*": {"workload.rate": "1e3 1/s"},  # two columns are too slow for the rate
+    r"devices/sonos:valid.temperature_allowed": {"cooling.ambient": "120 degC"},
     r"devices/ideal:valid.temperature_allowed": {"device.valid.temperature_allowed": "[1, 350] K"},
 }
 """Limits that a deck as shipped keeps (a pattern of kind/deck:key), moved to where they bind, and changed there by a fifth."""
