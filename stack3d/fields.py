@@ -485,7 +485,18 @@ def field(path: str) -> Variable:
     return FIELDS[path]
 
 
-def told_rate(rate: float, unit: str) -> str:
-    """Where the chip draws less than a machine, in words, from a break-even rate as the dataset has it."""
+def told_rate(rate: float, unit: str, highest: float = float("inf")) -> str:
+    """Where the chip draws less than a machine, in words.
+
+    Parameters
+    ----------
+    rate : float
+        Of break-even, as the dataset has it.
+    unit : str
+    highest : float
+        That the chip reaches, in the same unit.
+    """
     words = {0.0: "at any rate", float("inf"): "at no rate"}
+    if rate not in words and abs(rate) > highest:
+        return f"at {'any' if rate < 0 else 'no'} rate that it can reach, {highest:.3g} {unit} at most"
     return words.get(rate, f"{'below' if rate < 0 else 'above'} {abs(rate):.3g} {unit}")

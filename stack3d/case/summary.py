@@ -219,15 +219,17 @@ def _conventional(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[st
     """The machine that the chip is compared with, its weights in either memory, and the rate at which the two are even."""
     names = ("energy", "latency", "leakage")
     energy, latency, leakage = (values[f"power/conventional_{name}"] for name in names)
-    rates = np.atleast_2d(values["power/break_even_rate"])[-1]
+    rates, rate = np.atleast_2d(values["power/break_even_rate"])[-1], float(np.atleast_1d(values["power/rate"])[0])
     each = []
     for i, name in enumerate(coordinates["machine"]):
-        even = fields.told_rate(float(rates[i]), "inferences per second")
-        costs = f"{short(float(energy[i]), 'J')}, {short(float(latency[i]), 's')}, leakage {short(float(leakage[i]), 'W')}"
-        each.append(f"{name.upper()} {costs} (the chip draws less {even})")
+        even = fields.told_rate(float(rates[i]), "inferences per second", float(values["power/highest_rate"]))
+        moved, rest = short(float(energy[i]), "J"), f"{short(float(leakage[i]), 'W')} of leakage"
+        at_rate = f"{short(float(energy[i] + leakage[i] / rate), 'J')} ({moved} and {rest})" if rate > 0 else f"{moved}, {rest}"
+        costs = f"{at_rate}, {short(float(latency[i]), 's')}"
+        each.append(f"{name.upper()} {costs}; the chip draws less {even}")
     work, size = chip.scenario.workload, float(values["power/conventional_memory"])
     node = f"{work.conventional.node}, " if work is not None else ""
-    return f"conventional       {node}{short(size, 'B')} of weights: {'; '.join(each)}"
+    return f"conventional       {node}{short(size, 'B')} of weights: {'. '.join(each)}"
 
 
 def _mapped(values: Mapping[str, Any]) -> str:

@@ -94,6 +94,7 @@ def machines(facts: Facts) -> str:
     energy, latency, leakage, memory = (facts.values(name) for name in names)
     rates = np.atleast_2d(facts.values("power/break_even_rate"))
     drawn = np.atleast_2d(facts.values("power/component_power"))[-1]
+    highest = float(facts.values("power/highest_rate")) if facts.has("power/highest_rate") else np.inf
     watts = dict(zip(facts.get("power/component_power")["component"].values, drawn))
     chip = float(np.atleast_2d(facts.values("power/energy_per_inference"))[-1].sum())
     rows = [
@@ -106,7 +107,7 @@ def machines(facts: Facts) -> str:
         )
     ]
     for i, name in enumerate(facts.get("power/conventional_energy")["machine"].values):
-        even = fields.told_rate(float(rates[-1, i]), "per second")
+        even = fields.told_rate(float(rates[-1, i]), "per second", highest)
         numbers_ = (short(float(energy[i]), "J"), short(float(latency[i]), "s"), short(float(leakage[i]), "W"))
         rows.append((f"weights in {str(name).upper()}", *numbers_, even))
     deck = ConventionalDeck.model_validate((facts.scenario.get("workload") or {}).get("conventional") or {})
