@@ -343,6 +343,8 @@ def _undeclarable(kind: type[Output], entry: Any, before: Mapping[str, Variable]
     """What keeps a variable of another package out of the catalogue, beside those before."""
     if not isinstance(entry, Variable) or not isinstance(entry.dims, tuple):
         return f"{brief(entry)}; wanted a Variable(group, name, dimensions as a tuple, units, meaning)"
+    if shadowed := [word for word in kind.own if word in (*DIMENSIONS, *GROUPS)]:
+        return f"{shadowed[0]!r} as its own, which there is already; choose another word"
     words = (entry.group, entry.name, *entry.dims)
     if not all(isinstance(word, str) and _WORD.fullmatch(word) for word in words):
         return f"{entry.path!r}: names are of a-z, 0-9 and _, as in 'thermal/rise'"

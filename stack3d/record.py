@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stack3d import fields
 from stack3d.errors import DeckError, PackageError, brief, did_you_mean
 from stack3d.fields import Output
-from stack3d.registry import numbers, still
+from stack3d.registry import held_still, numbers, still
 
 INSTANT = "time"
 """The one dimension that a variable may lack: at a single instant."""
@@ -28,12 +28,12 @@ class Record(MutableMapping[str, Any]):
     def __init__(self) -> None:
         self._values: dict[str, NDArray[Any]] = {}
         self._sizes: dict[str, tuple[int, str]] = {}
-        self.coordinates: dict[str, Any] = {}
-        self.notes: dict[str, str] = {}
+        self._coordinates: dict[str, Any] = {}
+        self._notes: dict[str, str] = {}
         self._author: tuple[str, type[Output]] | None = None
 
     @contextmanager
-    def made_by(self, who: str, kind: type[Output], *, has_deck: bool = False) -> Iterator[None]:
+    def made_by(self, who: str, kind: type[Output], *shown: Any, has_deck: bool = False) -> Iterator[None]:
         """While an output of another package puts its variables: those that it declares, as numbers that are finite.
 
         Parameters
@@ -41,6 +41,8 @@ class Record(MutableMapping[str, Any]):
         who : str
             The output and its package, for messages.
         kind : type of Output
+        *shown : object
+            What it looks at, whose arrays it cannot write to.
         has_deck : bool
             Whether its mistakes may be those of a deck; of others a DeckError is an error of their own.
 
@@ -51,13 +53,24 @@ class Record(MutableMapping[str, Any]):
         """
         self._author = who, kind
         try:
-            yield
+            with held_still(*shown):
+                yield
         except DeckError as error:
             if has_deck:
                 raise
             raise PackageError(f"{who} failed: {error}") from error
         finally:
             self._author = None
+
+    @property
+    def coordinates(self) -> dict[str, Any]:
+        """Labels by dimension, and beside them by name; a copy for an output of another package."""
+        return self._coordinates if self._author is None else dict(self._coordinates)
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """How variables were found; a copy for an output of another package."""
+        return self._notes if self._author is None else dict(self._notes)
 
     def put(self, path: str, value: Any, note: str = "") -> None:
         """Keep a variable, and in `note` how it was found; raises UnknownNameError, PackageError."""
@@ -81,7 +94,7 @@ class Record(MutableMapping[str, Any]):
             self._agree(dim, size, path)
         self._values[path] = array
         if note:
-            self.notes[path] = note
+            self._notes[path] = note
 
     def along(self, dim: str, labels: Any) -> None:
         """Coordinate of a dimension; raises PackageError where variables have another length."""
@@ -89,19 +102,23 @@ class Record(MutableMapping[str, Any]):
         if self._author is not None:
             self._check_labels(dim, labels)
         self._agree(dim, labels.size, f"the coordinate {dim}")
-        self.coordinates[dim] = labels
+        self._coordinates[dim] = labels
 
     def beside(self, name: str, dim: str, labels: Any) -> None:
-        """A further coordinate `name` of a dimension."""
+        """A further coordinate `name` of a dimension; raises PackageError for those of others."""
         labels = np.asarray(labels)
+        if self._author is not None:
+            self._check_labels(dim, labels, dim in self._author[1].own and name not in self.coordinates)
         self._agree(dim, labels.size, f"the coordinate {name}")
-        self.coordinates[name] = (dim, labels)
+        self._coordinates[name] = (dim, labels)
 
-    def _check_labels(self, dim: str, labels: NDArray[Any]) -> None:
+    def _check_labels(self, dim: str, labels: NDArray[Any], is_own: bool | None = None) -> None:
         """Refuse labels of another package for a dimension that is not its own."""
         who, kind = self._author or ("", Output)
         known = self.coordinates.get(dim)
-        if dim not in kind.own and (known is None or not np.array_equal(known, labels)):
+        if is_own is None:
+            is_own = dim in kind.own
+        if not is_own and (known is None or not np.array_equal(known, labels)):
             own = ", ".join(kind.own) or "none"
             raise PackageError(f"{who} labels the dimension {brief(dim)}, which is not its own; of its own: {own}")
         if labels.ndim != 1 or labels.dtype.kind not in "biufU":
@@ -128,7 +145,7 @@ class Record(MutableMapping[str, Any]):
     def at(self, instant: int) -> Record:
         """One instant of every variable over time, the last for -1."""
         out = Record()
-        out.coordinates, out.notes = self.coordinates, self.notes
+        out._coordinates, out._notes = self._coordinates, self._notes
         out._values = {n: v[instant] if INSTANT in self.dims(n) else v for n, v in self._values.items()}
         return out
 

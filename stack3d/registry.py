@@ -7,6 +7,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from types import FrameType
@@ -15,7 +16,17 @@ from weakref import WeakSet
 
 import numpy as np
 
-from stack3d.errors import AnswerError, PackageError, Stack3dError, brief, did_you_mean, printable, unexpected, unknown_name
+from stack3d.errors import (
+    AnswerError,
+    DeckError,
+    PackageError,
+    Stack3dError,
+    brief,
+    did_you_mean,
+    printable,
+    unexpected,
+    unknown_name,
+)
 
 Objection = str | None
 """What is wrong with an answer and what was wanted; None for a good one."""
@@ -29,6 +40,12 @@ _REGISTRIES: WeakSet[Registry[Any]] = WeakSet()
 def announced(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     """Entry points of this program's groups, looked for once for all registries on a search path."""
     return tuple(point for point in entry_points() if point.group.startswith("stack3d."))
+
+
+DEEPEST = 5
+"""Attributes of attributes among which arrays are looked for that another package may look at, and not write to."""
+MOST_HELD = 1000
+"""Longest list whose entries are looked at for that."""
 
 
 def is_outside(entry: Any) -> bool:
@@ -140,8 +157,12 @@ class Registry[T]:
             try:
                 found = bare(*given, **named)
                 wrong = check((*given[own:], *named.values()), found)
-            except (Stack3dError, MemoryError):
+            except MemoryError:
                 raise
+            except Stack3dError as error:
+                if isinstance(error, DeckError | PackageError) or not _is_its_own(error):
+                    raise
+                raise PackageError(_failed(who(), bare.__module__, error)) from error
             except (Exception, SystemExit) as error:
                 raise PackageError(_failed(who(), bare.__module__, error)) from error
             if wrong is not None:
@@ -253,6 +274,12 @@ def _failed(who: str, module: str, error: BaseException) -> str:
     return f"{who} failed: {what}{place}; the fault is in that code, not in stack3d"
 
 
+def _is_its_own(error: BaseException) -> bool:
+    """Whether the code of another package raised an error itself, and did not hand on what this one said."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and str(frames[-1].f_globals.get("__name__")).partition(".")[0] != "stack3d"
+
+
 def _place(entry: Any) -> str:
     named = entry if hasattr(entry, "__qualname__") else type(entry)
     return f"{named.__module__}.{named.__qualname__}"
@@ -269,6 +296,35 @@ def still(value: Any) -> Any:
     view = value.view()
     view.flags.writeable = False
     return view
+
+
+@contextmanager
+def held_still(*objects: Any) -> Iterator[None]:
+    """While another package looks at objects, no array that they hold can be written to."""
+    found = [array for value in objects for array in _arrays_of(value, DEEPEST) if array.flags.writeable]
+    for array in found:
+        array.flags.writeable = False
+    try:
+        yield
+    finally:
+        for array in sorted(found, key=lambda array: array.base is not None):  # what owns the numbers first
+            array.flags.writeable = True
+
+
+def _arrays_of(value: Any, depth: int) -> Iterator[np.ndarray[Any, Any]]:
+    """Arrays that an object of this package holds, through its attributes, mappings and sequences."""
+    if isinstance(value, np.ndarray):
+        yield value
+    if depth == 0 or isinstance(value, str | bytes | np.ndarray | type):
+        return
+    if isinstance(value, Mapping):
+        inner: Iterable[Any] = value.values()
+    elif isinstance(value, tuple | list):
+        inner = value if len(value) <= MOST_HELD else ()
+    else:
+        inner = getattr(value, "__dict__", {}).values() if type(value).__module__.startswith("stack3d.") else ()
+    for one in inner:
+        yield from _arrays_of(one, depth - 1)
 
 
 def _own(value: Any) -> Any:

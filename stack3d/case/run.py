@@ -18,15 +18,17 @@ from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
 from stack3d.chip import TODAY, Chip, ComputingChip
 from stack3d.errors import MISSED, DeckError, Problem, SolverError, ValidityWarning
+from stack3d.fields import registered
 from stack3d.heat.limits import check_limits, warn_of_limits
 from stack3d.heat.meshing import AnyKind, check_mesh, meshed
-from stack3d.heat.outputs import thermal_values
+from stack3d.heat.outputs import HeatOutput, thermal_values
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import Backends
 from stack3d.heat.time import check_impedance, impedance_of, over_time
 from stack3d.heat.too_hot import remedy
 from stack3d.heat.trust import closer, distance, error_bars
 from stack3d.life.chips import Policy, chosen_policies
+from stack3d.life.epoch_record import LifeOutput
 from stack3d.life.loop import Loop
 from stack3d.life.start import first_heat, present
 from stack3d.progress import Observer, Stopwatch
@@ -264,6 +266,14 @@ class _EachMesh:
         return chip, found, took
 
 
+def _warn_of_silence(record: Record, *, lives: bool, steady: bool) -> None:
+    """Warn of outputs of other packages that were asked and have put nothing of what they declare."""
+    for who, output in [*(registered(HeatOutput) if steady else ()), *(registered(LifeOutput) if lives else ())]:  # type: ignore[type-abstract]
+        if output.fields and not any(entry.path in record for entry in output.fields):
+            declared = ", ".join(entry.path for entry in output.fields)
+            warnings.warn(ValidityWarning(f"{who} puts none of the variables that it declares: {declared}"), stacklevel=2)
+
+
 def _warn_of_promise(chip: Chip, found: _Solved) -> None:
     """Warn where means are estimated to err by more than the profile promises."""
     profile, maxima = chip.scenario.solver, found.record["thermal/layer_temperature_max"]
@@ -309,6 +319,7 @@ def _run(
     record = found.record
     for name, one in found.estimates.items():
         record.put(name, one.value, one.how)
+    _warn_of_silence(record, lives=follows, steady=scenario.transient is None)
     _check_temperatures(chip, record, found.solution.heat_in)
     if scenario.impedance is not None:
         observer.stage("impedance", sources=len(chip.sources))

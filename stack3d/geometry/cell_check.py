@@ -60,7 +60,14 @@ def cells_objection(mesh: CellMesh, stack: Stack | None = None, areas: Mapping[s
         return wrong
     owner, sides = outer_sides(mesh, _planes(mesh, stack))
     is_whole = abs(float(_areas(mesh.points[sides]).sum()) / _surface(stack) - 1) <= OFF
-    return (None if is_whole else _meeting(mesh, owner, sides)) or _facets(mesh, sides) or _faces(mesh, stack, areas)
+    found = (None if is_whole else _meeting(mesh, owner, sides)) or _facets(mesh, sides) or _faces(mesh, stack, areas)
+    return found or _spare(mesh)
+
+
+def _spare(mesh: CellMesh) -> str | None:
+    """Points that no cell has, for which there is no equation."""
+    spare = np.setdiff1d(np.arange(len(mesh.points)), mesh.cells)
+    return f"has point {spare[0]} in no cell; wanted the points of its cells alone" if spare.size else None
 
 
 def _arrays(mesh: CellMesh) -> str | None:

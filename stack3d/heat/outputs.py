@@ -38,7 +38,7 @@ def thermal_values(chip: Chip, solution: ThermalSolution, *, outside: bool = Tru
     _put_probes_and_maps(chip, solution, record)
     if outside:
         for who, output in registered(HeatOutput):  # type: ignore[type-abstract]  # chooses, makes none
-            with record.made_by(who, type(output)):
+            with record.made_by(who, type(output), chip, solution):
                 output.of_heat(chip, solution, record)
     return record
 

@@ -82,7 +82,7 @@ def epoch_record(moment: Moment) -> Record:
         record.put("thermal/tile_temperature_working", climate.working.mean(axis=(1, 2)))
         record.put("reliability/temperature_levels", climate.shares.size)
     for who, output in registered(LifeOutput):
-        with record.made_by(who, type(output)):
+        with record.made_by(who, type(output), moment):
             output.of_epoch(moment, record)
     return record
 
@@ -92,7 +92,7 @@ def add_whole_life(history: History, record: Record) -> None:
     edges = histogram_edges(history.start.computer)
     record.along("conductance", 0.5 * (edges[1:] + edges[:-1]))
     for who, output in registered(LifeOutput):
-        with record.made_by(who, type(output)):
+        with record.made_by(who, type(output), history):
             output.of_life(history, record)
 
 

@@ -103,7 +103,7 @@ class RegisteredKeys(DeckModel):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Its own keys cannot name entries of other packages."""
         super().__pydantic_init_subclass__(**kwargs)
-        cls.registry.reserved |= set(cls.model_fields)
+        cls.registry.reserved |= {*cls.model_fields, *(name for name in dir(cls) if not name.startswith("_"))}
 
     @model_validator(mode="wrap")
     @classmethod

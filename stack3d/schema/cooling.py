@@ -156,6 +156,8 @@ class ThermoelectricDeck(DeckModel):
     hot_side: Temperature
 
 
+WARMER = 10.0
+"""Step at which a film is asked again that says to stay as it is. [K]"""
 WAYS = ("film_coefficient", "resistance", "areal_resistance", "temperature", "natural", "stream", "thermoelectric")
 
 
@@ -244,10 +246,24 @@ class FaceDeck(RegisteredKeys):
         except RangeError as error:
             raise RangeError([replace(p, key=p.key or where) for p in error.problems]) from error
         if 0 <= film < math.inf or (film > 0 and law.may_hold):
+            self._check_still(law, film, surface, ambient, area, where)
             return total + film
         text = f"{cooling_laws.told(type(law))} gives a film of {film:g} W/m2/K at a surface of {surface:.6g} K"
         wrong = Problem(where, f"{text}; wanted zero or more, and finite")
         raise PackageError(str(wrong)) if is_outside(type(law)) else RangeError(wrong)
+
+    @staticmethod
+    def _check_still(law: CoolingLaw, film: float, surface: float, ambient: float, area: float, where: str) -> None:
+        """Raise PackageError for a law of another package that follows its surface and does not say so."""
+        if not is_outside(type(law)) or law.follows_surface:
+            return
+        try:
+            warmer = float(law.film(surface + WARMER, ambient, area))
+        except RangeError:
+            return
+        if warmer != film:
+            text = f"{cooling_laws.told(type(law))} gives {film:g} W/m2/K at {surface:.6g} K and {warmer:g} {WARMER:g} K above"
+            raise PackageError(f"{where}: {text}; a film that changes with its surface says follows_surface = True")
 
     @property
     def is_cooled(self) -> bool:

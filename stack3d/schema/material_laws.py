@@ -101,6 +101,25 @@ class MaterialLaw(DeckModel):
             raise ValueError(f"valid wants two ascending temperatures, got {self.valid[0]:g} K and {self.valid[1]:g} K")
         if self.value is None and not self.absolute:
             raise ValueError("wants the value at 300 K")
+        if not is_outside(type(self)):
+            self._check_values()
+            return self
+        try:
+            self._check_range()
+            self._check_values()
+        except ValueError as error:
+            raise ValueError(f"{material_laws.told(type(self))} {error}") from error
+        return self
+
+    def _check_range(self) -> None:
+        """Raise ValueError where the class does not say where it holds."""
+        found = self.range
+        is_pair = isinstance(found, tuple) and len(found) == 2 and all(isinstance(end, float | int) for end in found)
+        if not (is_pair and 0 <= found[0] < found[1]):
+            raise ValueError(f"has the range {brief(found)}; wanted two ascending temperatures in kelvin, as (200.0, 400.0)")
+
+    def _check_values(self) -> None:
+        """Raise ValueError where the law is not positive in its range, or gives another value for the same temperature."""
         low, high = self.limits
         probes = np.linspace(low, high, 201) if np.isfinite(high) else np.geomspace(max(low, 200.0), max(1000.0, 2 * low), 201)
         if probes[0] <= 0:
@@ -114,7 +133,6 @@ class MaterialLaw(DeckModel):
         if not np.isclose(alone, values[-1], rtol=1e-9):
             raise ValueError(f"gives another value at {celsius(float(probes[-1]))} alone than among other temperatures")
         self._check_primitive(probes)
-        return self
 
     def _check_primitive(self, probes: Floats) -> None:
         """Raise ValueError where an integral of its own is not that of the law."""
@@ -151,7 +169,10 @@ class MaterialLaw(DeckModel):
 
     def factor(self, temperature: Any) -> Any:
         """Property over its value at 300 K, for temperatures [K] of any shape or for a UFL expression. [-]"""
-        return self._sound(temperature, self.shape(self._within(temperature))) / self._at_reference
+        value = self.shape(self._within(temperature))
+        if isinstance(value, float | int):  # a constant
+            value = value + 0.0 * temperature
+        return self._sound(temperature, value) / self._at_reference
 
     def _sound(self, temperature: Any, value: Any) -> Any:
         """The value, where it is above zero; raises AnswerError for a law of another package that is not, at a temperature."""

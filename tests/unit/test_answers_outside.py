@@ -232,9 +232,23 @@ def test_a_name_of_several_words_is_no_key(monkeypatch: pytest.MonkeyPatch) -> N
         cooling_laws.register("a.jet")(type("Odd", (CoolingLaw,), {"film": lambda *given: 1.0, "__module__": __name__}))
 
 
+def test_a_film_that_follows_its_surface_has_to_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(cooling_laws, monkeypatch)
+
+    @cooling_laws.register("odd")
+    class Odd(CoolingLaw):
+        def film(self, surface: float, ambient: float, area: float) -> float:
+            return 1e4 * (1 + (surface - ambient) / 20)
+
+    with pytest.raises(PackageError, match="cooling.top: cooling law 'odd' .* says follows_surface = True"):
+        run_case(deck(tmp_path, {"odd": {}}), Silent())
+    Odd.follows_surface = True
+    assert run_case(deck(tmp_path, {"odd": {}}), Silent()).values["thermal/peak_temperature"] > 300
+
+
 def test_keys_of_a_face_name_no_law(monkeypatch: pytest.MonkeyPatch) -> None:
     alone(cooling_laws, monkeypatch)
-    for name in ("temperature", "flux", "source", "title"):
+    for name in ("temperature", "flux", "source", "title", "law", "film", "is_cooled", "follows_surface", "model_dump"):
         with pytest.raises(PackageError, match=f"the name '{name}' is taken where the cooling law would be named"):
             cooling_laws.register(name)(type("Odd", (CoolingLaw,), {"film": lambda *given: 1.0, "__module__": __name__}))
 
@@ -303,6 +317,7 @@ PUT: dict[str, tuple[Callable[[Any], Any], str]] = {
     "another name": (put("thermal/mien", [1.0]), "puts 'thermal/mien', which it does not declare (did you mean 'thermal/mine'?); declared: thermal/mine"),
     "ours": (put("thermal/heat_in", 1.0), "puts 'thermal/heat_in', which it does not declare"),
     "other labels": (lambda record: record.along("layer", ["dye"]), "labels the dimension 'layer', which is not its own"),
+    "more labels": (lambda record: record.beside("layer", "layer", [5]), "labels the dimension 'layer', which is not its own"),
     "taken away": (lambda record: record.pop("thermal/heat_in"), "takes 'thermal/heat_in' out of the record"),
     "written over": (lambda record: record["thermal/layer_temperature_mean"].fill(0), "failed: ValueError: assignment destination is read-only"),
     "an answer": (lambda record: [1.0], "of_heat gave [1.0]; wanted None: variables are put into the record"),
@@ -326,6 +341,35 @@ def test_what_cannot_be_stored_names_output_and_author(what: str, tmp_path: Path
         run_case(deck(tmp_path, {"film_coefficient": "1e4 W/m^2/K"}), Silent())
     text = str(refused.value)
     assert text.startswith("output 'odd' (test_answers_outside.") and said in text
+
+
+def test_an_output_writes_to_nothing_that_it_looks_at(tmp_path: Path, quiet: None) -> None:
+    case = deck(tmp_path, {"film_coefficient": "1e4 W/m^2/K"})
+    before = run_case(case, Silent()).values
+
+    @outputs.register("warm")
+    class Warm(HeatOutput):
+        fields = (GOOD,)
+
+        def of_heat(self, chip: Any, solution: Any, record: Any) -> None:
+            record.notes["thermal/peak_temperature"] = record.coordinates["layer"] = "mine"
+            record.put("thermal/mine", [1.0])
+            solution.field.values[...] += 40.0
+
+    with pytest.raises(PackageError, match="output 'warm' .* failed: ValueError: .*read-only"):
+        run_case(case, Silent())
+    Warm.of_heat = lambda self, chip, solution, record: record.notes.clear()  # type: ignore[method-assign]
+    found = run_case(case, Silent())
+    assert found.record.notes and all(np.array_equal(found.values[name], before[name]) for name in before)
+    assert any("output 'warm'" in text and "puts none of the variables" in text for text in found.warnings)
+
+
+def test_a_dimension_that_is_there_is_nobodys_own(tmp_path: Path, quiet: None) -> None:
+    outputs.register("odd")(type("Odd", (HeatOutput,), {
+        "own": {"layer": "p"}, "fields": (GOOD,), "of_heat": lambda *given: None, "__module__": __name__,
+    }))  # fmt: skip
+    with pytest.raises(PackageError, match="'layer' as its own, which there is already; choose another word"):
+        run_case(deck(tmp_path, {"film_coefficient": "1e4 W/m^2/K"}), Silent())
 
 
 def test_what_is_declared_is_stored(tmp_path: Path, quiet: None) -> None:
@@ -443,8 +487,19 @@ def test_an_integral_that_is_not_that_of_the_law_is_refused(tmp_path: Path, monk
         of_material(lambda t: t / 300, tmp_path, monkeypatch, primitive=lambda self, t: t - 300)
 
 
+def test_a_constant_is_a_law_and_a_range_ascends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    constant = run_case(of_material(lambda t: 1.0, tmp_path, monkeypatch), Silent()).values["thermal/peak_temperature"]
+    assert constant == pytest.approx(
+        run_case(of_material(lambda t: t / t, tmp_path, monkeypatch), Silent()).values["thermal/peak_temperature"]
+    )
+    for wrong in ((500.0, 250.0), (-23.0, 227.0), "all", (200.0, math.nan)):
+        with pytest.raises(DeckError, match="material law 'odd' .* has the range .*; wanted two ascending temperatures"):
+            of_material(lambda t: 1.0, tmp_path, monkeypatch, range=wrong)
+
+
 def of_material(shape: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, power: str = "0.5 W", **more: Any) -> Any:
     alone(material_laws, monkeypatch)
+    material_laws._entries.pop("odd", None)
     content = {"shape": lambda self, temperature: shape(temperature), "__module__": __name__, **more}
     content["shape"].__module__ = __name__
     material_laws.register("odd")(type("Odd", (MaterialLaw,), content))
