@@ -70,9 +70,9 @@ def summarise(
         )
     lines += _impedance(values, coordinates)
     if chip.scenario.transient is not None:
-        lines.append(
-            f"other lines        after {float(coordinates['time'][-1]):g} s, the last of {len(coordinates['time'])} times"
-        )
+        times = coordinates["time"]
+        last = f", the last of {len(times)} times" if len(times) > 1 else ""
+        lines.append(f"other lines        after {float(times[-1]):g} s{last}")
     elif "mvm/accuracy" not in values:
         balance = f"error {float(values['thermal/heat_balance_error']):.1e} of the heat put in"
         resistance = float(values["thermal/thermal_resistance"])

@@ -158,15 +158,31 @@ def _conventional(machine: str) -> dict[str, Answer]:
     pick, name = _of(machine), f"a machine with {machine.upper()}"
     end = "" if machine == "sram" else f"_{machine}"
 
-    def one(label: str, unit: str, variable: str, words: Callable[[float], str] | None = None) -> Answer:
-        return Answer(label, unit, (f"power/{variable}",), lambda v: pick(_last(v)), False, PREFIXED, words=words)
+    def one(label: str, unit: str, variable: str) -> Answer:
+        return Answer(label, unit, (f"power/{variable}",), lambda v: pick(_last(v)), False, PREFIXED)
 
     def rate(value: float) -> str:
         return fields.told_rate(value, "1/s")
 
+    def even(rates: xr.DataArray, *highest: xr.DataArray) -> xr.DataArray:
+        """Within what the chip reaches: beyond it the machine draws less at every rate, or at none."""
+        found = pick(_last(rates))
+        for most in highest:
+            found = found.where(~((found > most) & (found > 0)), np.inf).where(~(found < -most), 0.0)
+        return found
+
     return {
         f"conventional{end}": one(f"energy per inference of {name}", "J", "conventional_energy"),
-        f"even{end}": one(f"rate above which {name} draws more (negative: below it)", "1/s", "break_even_rate", rate),
+        f"even{end}": Answer(
+            f"rate above which {name} draws more (negative: below it)",
+            "1/s",
+            ("power/break_even_rate",),
+            even,
+            False,
+            PREFIXED,
+            ("power/highest_rate",),
+            words=rate,
+        ),
         f"conventional_latency{end}": one(f"latency of {name}", "s", "conventional_latency"),
         f"conventional_leakage{end}": one(f"leakage of {name}", "W", "conventional_leakage"),
     }

@@ -37,7 +37,7 @@ def run(*args: str) -> int:
     [
         (("epochs: 1,", 'epochs: 1, refresh: {period: "2 us"},'), "lifetime.refresh.period: is 2e-06 s; to write one cell takes 3e-06 s"),
         (("epochs: 1,", 'epochs: 1, refresh: {period: "0 s"},'), "lifetime.refresh.period"),
-        (("epochs: 1,", 'epochs: 1, fine_tuning: {period: "1 s"},'), "fine_tuning.period makes more than 1000 trainings"),
+        (("epochs: 1,", 'epochs: 1, fine_tuning: {period: "1 s"},'), "lifetime.fine_tuning.period: makes 31557600 trainings until the end; at most 1000, so the shortest period is 31557.6 s"),
         (("epochs: 1,", 'epochs: 1, compensation: {drift: layer, period: "1 us"},'), "lifetime.compensation.period: is 1e-06 s; its reads take 6.8e-06 s"),
         (("epochs: 1,", 'epochs: 1, compensation: {recalibrate: true, period: "1 us"},'), "lifetime.compensation.period: is 1e-06 s; its reads take"),
         (("epochs: 1,", 'epochs: 1, compensation: {drift: tile, period: "50 ns"},'), "lifetime.compensation.period: is 5e-08 s; its reads take"),
@@ -55,6 +55,15 @@ def test_bad_input_is_one_line(change: tuple[str, str], said: str, tmp_path: Pat
         error = capsys.readouterr().err
         lines = [line for line in error.splitlines() if not line.startswith("[")]
         assert len(lines) == 1 and said in lines[0], error
+
+
+def test_too_many_trainings_cite_the_setting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not the line of the deck's lifetime, where no period is written."""
+    deck = tmp_path / "bad.yaml"
+    deck.write_text(DECK)
+    assert run("validate", str(deck), "--set", "lifetime.fine_tuning.period=1 s") == 2
+    error = capsys.readouterr().err
+    assert "--set: lifetime.fine_tuning.period: makes" in error and "bad.yaml:" not in error, error
 
 
 def test_a_rate_of_zero_is_a_chip_that_stands_still(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -177,3 +177,5 @@ def test_the_peak_of_a_transient_is_that_of_all_its_times() -> None:
     first = outcome.summary[0]
     assert f"{peaks[1] - 273.15:.2f}" in first and "after 20 ms, the hottest of all instants" in first
     assert any(line.startswith("other lines        after 0.5 s, the last of 3 times") for line in outcome.summary)
+    alone = run_case(case(tree(transient={**pulse, "outputs": ["0.5 s"]})).scenario, Silent())
+    assert "other lines        after 0.5 s" in alone.summary
