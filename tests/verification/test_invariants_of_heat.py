@@ -100,7 +100,7 @@ def test_every_temperature_has_an_error_of_its_own_that_covers_it() -> None:
     fine = heated(LAYERS, [source], 500.0, **more) | {"solver": {"backend": "tensor", "mesh": mesh, "error_promise": 0.01}}
     better = run(fine).values
     names = [n for n in rough if is_temperature(n)]
-    assert len(names) == 4
+    assert len(names) == 6
     for name in names:
         stated, error = rough[f"{name}_error"], np.abs(rough[name] - better[name])
         assert stated.shape == rough[name].shape
