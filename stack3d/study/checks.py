@@ -78,9 +78,7 @@ def checked(path: str | Path, overrides: Sequence[KeyValue] = (), *, every: bool
 
 
 def _checked(draft: StudyDraft, every: bool) -> Iterator[Checked]:
-    most = len(draft.points)
-    if not every and most > FEW:
-        most = _most(draft)
+    most = _most(draft, every or len(draft.points) <= FEW)
     is_large = len(draft.points) > most
     told: set[str] = set()
     n = n_wrong = 0
@@ -107,11 +105,11 @@ def _checked(draft: StudyDraft, every: bool) -> Iterator[Checked]:
 def _shown(study: Optimisation | UncertaintyStudy, every: bool) -> Iterator[Checked]:
     """Mistakes of cases that show every value, each told once; of very many the first; else one line on what was checked."""
     told: set[str] = set()
-    most, watch, n = None if every else _most(study.draft), WATCHED.get(), 0
+    most, watch, n = _most(study.draft, False), WATCHED.get(), 0
     points = (point for point in study.shown() if point.dropped is None)
-    for n, point in enumerate(islice(points, most), 1):
+    for n, point in enumerate(points if every else islice(points, most), 1):
         if watch is not None and n % CASES_TOLD == 0:
-            watch(f"checking {study.name}", n, most or n)
+            watch(f"checking {study.name}", n, max(most, n))
         error, _ = _mistakes(study.draft, point)
         if error is not None and str(error) not in told:
             told.add(str(error))
@@ -121,9 +119,9 @@ def _shown(study: Optimisation | UncertaintyStudy, every: bool) -> Iterator[Chec
         yield Checked(f"{study.name}: {study.told}, {n} of them checked, {which}")
 
 
-def _most(draft: StudyDraft) -> int:
+def _most(draft: StudyDraft, every: bool) -> int:
     """Cases that are checked in full."""
-    return max(FEW, MOST_VALUES // _weight(draft))
+    return len(draft.points) if every else max(FEW, MOST_VALUES // _weight(draft))
 
 
 def _weight(draft: StudyDraft) -> int:
