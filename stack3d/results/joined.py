@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d import __version__, fields, storage
+from stack3d import __version__, fields, signals, storage
 from stack3d.errors import ResultsError, ValidityWarning
 from stack3d.results.case_tree import is_damaged, open_result, read_record
 from stack3d.results.netcdf import netcdf, write_tree
@@ -233,6 +233,7 @@ def join(folder: Path) -> xr.DataTree:
                 contents.append(_read(_place(folder, entry) / "result.nc", index))
                 seconds[index] = record.get("wall_time", np.nan)
             except Exception as error:  # the library raises what it likes; the other cases are told all the same
+                signals.heed()
                 about["status"][index], about["message"][index] = "damaged", f"its result cannot be read: {error}"
     root = xr.Dataset({name: (tuple(study), values.astype(str)) for name, values in about.items()})
     root["wall_time"] = (tuple(study), seconds)
