@@ -71,12 +71,15 @@ def main() -> None:
 
 
 def _heeding(command: Callable[..., Any]) -> Any:
-    """What a command answers; an error in whose place a request to end was made is that request."""
+    """What a command answers; an error, or the code that typer makes of Ctrl-C, for a request to end is that request."""
     try:
-        return command(standalone_mode=False)
+        code = command(standalone_mode=False)
     except Exception:
         signals.heed()
         raise
+    if code == EXIT_INTERRUPTED:
+        signals.heed()
+    return code
 
 
 def _leave(line: str, code: int) -> None:

@@ -251,11 +251,14 @@ def join(folder: Path) -> xr.DataTree:
 def _found(manifest: Mapping[str, Any]) -> dict[str, xr.Dataset]:
     """Groups of what a study as a whole has found."""
     made = {"decided": ("/optimise", _decided), "unknown": ("/uncertain", _unknown)}
-    return {
-        group: make(manifest[word], manifest["dimensions"][0]["name"])
-        for word, (group, make) in made.items()
-        if word in manifest
-    }
+    found = {}
+    for word, (group, make) in made.items():
+        try:
+            found |= {group: make(manifest[word], manifest["dimensions"][0]["name"])} if word in manifest else {}
+        except (LookupError, TypeError, ValueError, AttributeError):
+            text = f"{MANIFEST} says what the study has found in words of another version; run the study again"
+            warnings.warn(ValidityWarning(text), stacklevel=2)
+    return found
 
 
 def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
@@ -397,6 +400,7 @@ def _is_sound(manifest: Any) -> bool:
     try:
         shape = tuple(len(d["labels"]) for d in manifest["dimensions"])
         named = all(isinstance(d["name"], str) and None not in (d["keys"], d["beside"]) for d in manifest["dimensions"])
+        named = named and isinstance(manifest["scenario"], str) and isinstance(manifest["overrides"], list)
         cases = [(case["index"], case["case"], case["dropped"], case["error"]) for case in manifest["cases"]]
         points = {tuple(map(int, index)) for index, *_ in cases}
     except (KeyError, TypeError, ValueError):

@@ -52,6 +52,12 @@ uncertain:
 """
 CODES = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}
 """How a run ends that is asked to, or killed."""
+BEFORE = 77
+"""Code of a copy that is asked to end before its command begins."""
+SAID = {
+    signal.SIGTERM: "error: asked to end; what is done is kept, and the same command goes on\n",
+    signal.SIGINT: "error: interrupted; what is done is kept, and the same command goes on\n",
+}
 DECKS = {
     "study": studies.STUDY + f"sweep: {SWEEP}\n",
     "life": LIFE + 'sweep: {cooling.ambient: ["60 degC", "80 degC"]}\n',
@@ -83,10 +89,8 @@ def forked(path: Path, out: Path, said: Path) -> int:
             cli.main()
         except SystemExit as end:
             code = int(end.code or 0)
-        except Terminated:
-            code = CODES[signal.SIGTERM]
-        except KeyboardInterrupt:
-            code = CODES[signal.SIGINT]
+        except (Terminated, KeyboardInterrupt):
+            code = BEFORE
         finally:
             os._exit(code)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, CODES.keys())
@@ -117,11 +121,13 @@ def end(pid: int, number: signal.Signals, said: Path, *, begins: bool) -> int | 
     if ended or code == 0:  # it was just about to end
         assert code == 0, (code, text)
         return None
+    if code == BEFORE:
+        return code
     if begins and "asked to end" not in text and "interrupted" not in text:
         assert code in (-number, 1), (code, text)
         return code
     assert code == CODES[number] and "Traceback" not in text and "Error" not in text, (number, code, text)
-    assert number == signal.SIGKILL or text.count("\n") <= 1, text
+    assert number == signal.SIGKILL or text == SAID[number], text
     return code
 
 
