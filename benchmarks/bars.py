@@ -160,7 +160,9 @@ def exact(chip: Chip) -> Truth:
         boxes = [Box(name, Rectangle(x0, x1, y0, y1)) for y0, y1 in zip(ys, ys[1:]) for x0, x1 in zip(xs, xs[1:])]
         found, known = at(boxes)
         out["thermal/map_temperature"] = (found.reshape(1, ny, nx), known)
-    out["thermal/layer_temperature_max"] = (maxima(chip, at), known)
+    highest = maxima(chip, at)
+    out["thermal/layer_temperature_max"] = (highest, known)
+    out["thermal/peak_temperature"] = (highest.max(axis=-1), known)
     return out
 
 
