@@ -251,7 +251,7 @@ def join(folder: Path) -> xr.DataTree:
 def _found(manifest: Mapping[str, Any]) -> dict[str, xr.Dataset]:
     """Groups of what a study as a whole has found."""
     made = {"decided": ("/optimise", _decided), "unknown": ("/uncertain", _unknown)}
-    found = {}
+    found: dict[str, xr.Dataset] = {}
     for word, (group, make) in made.items():
         try:
             found |= {group: make(manifest[word], manifest["dimensions"][0]["name"])} if word in manifest else {}
@@ -400,13 +400,13 @@ def _is_sound(manifest: Any) -> bool:
     try:
         shape = tuple(len(d["labels"]) for d in manifest["dimensions"])
         named = all(isinstance(d["name"], str) and None not in (d["keys"], d["beside"]) for d in manifest["dimensions"])
-        named = named and isinstance(manifest["scenario"], str) and isinstance(manifest["overrides"], list)
+        headed = (type(manifest["scenario"]), type(manifest["overrides"])) == (str, list)
         cases = [(case["index"], case["case"], case["dropped"], case["error"]) for case in manifest["cases"]]
         points = {tuple(map(int, index)) for index, *_ in cases}
     except (KeyError, TypeError, ValueError):
         return False
     hashed = all(_is_hash(case) or not case for _, case, *_ in cases)
-    return named and hashed and len(cases) == math.prod(shape) and points == set(np.ndindex(shape))
+    return named and hashed and headed and len(cases) == math.prod(shape) and points == set(np.ndindex(shape))
 
 
 def write_study(folder: Path) -> Path:
