@@ -58,6 +58,12 @@ def heed() -> None:
         raise _requests.made
 
 
+def answered() -> None:
+    """Let no request be made again: the process ends now."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+
+
 @contextmanager
 def unheard() -> Iterator[None]:
     """Keep a request back until the block is left: for writing files, where libraries hold locks."""

@@ -84,6 +84,7 @@ def _heeding(command: Callable[..., Any]) -> Any:
 
 def _leave(line: str, code: int) -> None:
     """End at once: nothing that other threads still say is of use, and workers end with this process."""
+    signals.answered()
     with contextlib.suppress(OSError, ValueError):
         fail(line)
         sys.stdout.flush()
