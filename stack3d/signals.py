@@ -58,10 +58,12 @@ def heed() -> None:
         raise _requests.made
 
 
-def answered() -> None:
-    """Let no request be made again: the process ends now."""
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+def answered() -> bool:
+    """Let no request be made again, for the process ends now; whether there was one."""
+    if _requests.made is not None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    return _requests.made is not None
 
 
 @contextmanager
