@@ -20,7 +20,7 @@ from stack3d.heat.meshing.judging import HOW, Answers, Judged, compared, means_i
 from stack3d.heat.outputs import HeatOutput, thermal_values
 from stack3d.heat.settling import settle
 from stack3d.heat.solvers import Backends, make_backend
-from stack3d.heat.too_hot import FIELD_IS_GIVEN, Runaway, located
+from stack3d.heat.too_hot import FIELD_IS_GIVEN, Runaway, located, without_field
 
 __all__ = [
     "Answers",
@@ -68,4 +68,5 @@ __all__ = [
     "upkeep_power",
     "verify_energies",
     "warn_of_limits",
+    "without_field",
 ]
