@@ -16,8 +16,9 @@ from stack3d.case.duration import time_told, warning_of
 from stack3d.case.second_fields import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
+from stack3d.case.temperatures import check_temperatures, drawn, highest
 from stack3d.chip import TODAY, Chip, ComputingChip
-from stack3d.errors import MISSED, DeckError, Problem, SolverError, ValidityWarning
+from stack3d.errors import MISSED, DeckError, Problem, ValidityWarning
 from stack3d.fields import registered
 from stack3d.heat import Heat
 from stack3d.heat.limits import check_limits, warn_of_limits
@@ -26,7 +27,6 @@ from stack3d.heat.outputs import HeatOutput, thermal_values
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import Backends
 from stack3d.heat.time import check_impedance, impedance_of, over_time
-from stack3d.heat.too_hot import FIELD_IS_GIVEN, Drawn, drawn, remedy
 from stack3d.heat.trust import closer, distance, error_bars
 from stack3d.life.chips import Policy, chosen_policies
 from stack3d.life.epoch_record import LifeOutput
@@ -35,18 +35,13 @@ from stack3d.life.start import present
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
 from stack3d.registry import lost
-from stack3d.schema import celsius
 from stack3d.schema.numerics import AccuracyDeck
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.problem import HeatProblem
 
-HOTTEST = 700.0
-"""Peak above which results carry a warning: solder, interfaces and every device law end well below. [K]"""
 MOST_MESHES = 6
 """Tried for an accuracy that is asked for."""
-NOTHING_SOLID = 1e4
-"""Peak above which a run fails; tungsten melts at 3695 K. [K]"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,33 +146,6 @@ def run_case(
     texts = tuple(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, ValidityWarning)))
     lines = tuple(f"warning            {text}" for text in texts)
     return replace(outcome, warnings=texts, summary=outcome.summary + lines)
-
-
-def _check_temperatures(chip: Chip, record: Record, heated: Drawn, *, is_field: bool) -> None:
-    """Refuse temperatures that nothing has, unless they alone are asked for; warn of those that no law here was made for."""
-    means = record["thermal/layer_temperature_mean"]
-    peak = float(record["thermal/peak_temperature"])
-    layers = record.coordinates["layer"]
-    if not (np.isfinite(means).all() and np.isfinite(peak)):
-        raise SolverError(
-            "temperatures are no finite numbers: does a law of a material leave the temperatures that it holds at?"
-        )
-    if means.min() <= 0:
-        coldest = str(layers[int(np.argmin(means.reshape(-1, means.shape[-1]).min(axis=0)))])
-        text = f"the mean temperature of layer {coldest!r} is {celsius(float(means.min()))}, below absolute zero,"
-        raise SolverError(f"{text} {heated}: is a power negative, or in the wrong unit?")
-    highest = _highest(record)
-    maxima = record["thermal/layer_temperature_max"] if highest is None else highest
-    where = f"{celsius(peak)} in layer {str(layers[int(np.argmax(maxima))])!r} {heated}"
-    if peak > NOTHING_SOLID:
-        text = f"the peak temperature is {where}; no material is solid there: is a power in the wrong unit?"
-        text += f" {remedy(chip, parts=heated.parts)}"
-        if not is_field:
-            raise SolverError(f"{text}; {FIELD_IS_GIVEN}")
-        warnings.warn(ValidityWarning(text), stacklevel=2)
-    elif peak > HOTTEST:
-        text = f"peak temperature {where}: material and device data are made for less than {celsius(HOTTEST)}"
-        warnings.warn(ValidityWarning(f"{text}; {remedy(chip, HOTTEST, heated.parts)}"), stacklevel=2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -330,7 +298,7 @@ def _run(
         record.put(name, one.value, one.how)
     _warn_of_silence(record, lives=follows, steady=scenario.transient is None)
     heated = drawn(chip, record, found.solution.heat_in, found.heat)
-    _check_temperatures(chip, record, heated, is_field=until == "thermal")
+    check_temperatures(chip, record, heated, is_field=until == "thermal")
     if scenario.impedance is not None:
         observer.stage("impedance", sources=len(chip.sources))
         with clock("impedance"):
@@ -342,7 +310,7 @@ def _run(
     record.check_labels()
     if scenario.solver.accuracy is None:
         _warn_of_promise(chip, found)
-    warn_of_limits(chip, found.problem, found.solution, heated, _highest(record))
+    warn_of_limits(chip, found.problem, found.solution, heated, highest(record))
     built = {name: count - before[name] for name, count in backends.counts.items()}
     statistics = {
         "thermal": {**found.solution.statistics, "unknowns": found.unknowns},
@@ -353,10 +321,3 @@ def _run(
         return Outcome(record, statistics, summarise(chip, record, record.coordinates) + lines)
     warmest = thermal_values(chip, found.solution, outside=False)
     return Outcome(record, statistics, summarise(chip, record.at(-1), record.coordinates, warmest) + lines)
-
-
-def _highest(record: Record) -> Any:
-    """Hottest that each layer gets over a life or a transient; None for a steady state. [K]"""
-    if "thermal/layer_temperature_high" in record:
-        return record["thermal/layer_temperature_high"].max(axis=0)
-    return record.get("thermal/layer_temperature_peak")

@@ -11,7 +11,6 @@ from stack3d.chip import Chip, ComputingChip
 from stack3d.errors import RangeError, Stack3dError, ThermalRunawayError
 from stack3d.heat.loads import Heat, component_powers, total_power
 from stack3d.layout import Floats
-from stack3d.record import Record
 from stack3d.schema import celsius
 from stack3d.units import duration, short
 
@@ -112,8 +111,13 @@ def _large(parts: Mapping[str, float]) -> dict[str, float]:
 
 def remedy(chip: Chip, limit: float = np.inf, parts: Mapping[str, float] | None = None) -> str:
     """What to do about a chip above a `limit` [K], by the parts of its power [W] where those are known."""
-    if chip.scenario.cooling.ambient >= limit:
-        return "lower cooling.ambient"
+    cooling = chip.scenario.cooling
+    held = {f"{cooling.keys[name]}.temperature": deck.temperature for name, deck in cooling.conditions.items()}
+    hot = [
+        key for key, kelvin in {"cooling.ambient": cooling.ambient, **held}.items() if kelvin is not None and kelvin >= limit
+    ]
+    if hot:
+        return f"lower {' and '.join(hot)}"
     if parts and isinstance(chip, ComputingChip):
         return _advice(chip, _large(parts))
     computes = isinstance(chip, ComputingChip)
@@ -130,28 +134,6 @@ class Drawn:
 
     def __str__(self) -> str:
         return f"with {short(self.watts, 'W')} in the stack"
-
-
-def drawn(chip: Chip, record: Record, entered: float, heat: Heat | None) -> Drawn:
-    """What a stack draws at its hottest.
-
-    Parameters
-    ----------
-    chip : Chip
-    record : Record
-        With the powers of every epoch, of a life.
-    entered : float
-        Heat that goes into the stack in the state that was solved. [W]
-    heat : Heat or None
-        Of the first epoch; None without a workload.
-    """
-    if not isinstance(chip, ComputingChip) or heat is None:
-        return Drawn(entered)
-    if "power/component_power" not in record:
-        return Drawn(entered, parts_of(component_powers(chip, heat)))
-    rows = np.atleast_2d(record["power/component_power"])
-    row = rows[int(np.argmax(rows.sum(axis=1)))]
-    return Drawn(float(row.sum()), parts_of(dict(zip(record.coordinates["component"], row.tolist()))))
 
 
 def _acts(chip: ComputingChip, name: str) -> list[tuple[str, str, float | None]]:
@@ -191,6 +173,11 @@ def _advice(chip: ComputingChip, large: Mapping[str, float]) -> str:
 def without_field(error: Stack3dError) -> str:
     """The message of an error that no longer offers the field, for want of one or because it is given."""
     return str(error).removesuffix(f"; {FIELD_IS_GIVEN}")
+
+
+def in_epoch[E: Stack3dError](error: E, begin: float, end: float) -> E:
+    """The error of an epoch after the first, whose temperatures `--until thermal` does not give; [s]."""
+    return type(error)(f"between {duration(begin)} and {duration(end)} of its life: {without_field(error)}")
 
 
 def located(error: RangeError, chip: ComputingChip, field: Floats, heat: Heat | None) -> RangeError:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stack3d.chip import TODAY, ComputingChip
 from stack3d.errors import RangeError, SolverError, ThermalRunawayError
 from stack3d.fixed_points import Pass, Until, fixed_point
-from stack3d.heat import Climate, Heat, heat_sources, located, power_schedule, settle, total_power, upkeep_power, without_field
+from stack3d.heat import Climate, Heat, heat_sources, in_epoch, located, power_schedule, settle, total_power, upkeep_power
 from stack3d.heat.time import PeriodicHeat, Swing, climate_of, leaking_of
 from stack3d.life import checkpoint
 from stack3d.life.answers import answered
@@ -36,7 +36,6 @@ from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record, over_time
 from stack3d.schema import celsius
 from stack3d.thermal import ThermalBackend, ThermalSolution
-from stack3d.units import duration
 
 SWINGS = Until(0, 8)
 """Parts of an epoch that still move: its swings within a period, and what is billed to it."""
@@ -198,8 +197,7 @@ class Loop:
         except (RangeError, SolverError) as error:
             if epoch == 0:
                 raise
-            when = f"between {duration(life.time)} and {duration(end)} of its life"
-            raise type(error)(f"{when}: {without_field(error)}") from None
+            raise in_epoch(error, life.time, end) from None
         climate = climate_of(state.field, swing)
         with self.clock("read"):
             reading = read_out(after, climate, self.plan, epoch)

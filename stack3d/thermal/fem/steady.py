@@ -15,12 +15,12 @@ from stack3d.fe.linear_solver import ADVICE, LinearMethod, LinearSolver, Solved,
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import SolidBackend, ThermalSolution
 from stack3d.thermal.cooling.channels import ChannelRun
+from stack3d.thermal.falling_conductivity import of_conductivity
 from stack3d.thermal.fem.conduction import Conduction
 from stack3d.thermal.grid.preconditioner import GridPreconditioner
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw, HeatProblem
 from stack3d.thermal.time.nodal import NodalSystem
-from stack3d.thermal.too_hot import of_conductivity
 
 
 class FemSolver:

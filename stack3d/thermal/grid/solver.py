@@ -17,6 +17,7 @@ from stack3d.fe.krylov import Iterations, conjugate_gradient, norm
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.cooling.channels import ChannelRun
+from stack3d.thermal.falling_conductivity import of_conductivity
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.averages import at_rate, averaged_layers, contrast, is_separable
 from stack3d.thermal.grid.bends import bends
@@ -30,7 +31,6 @@ from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw, ThermalProblem
 from stack3d.thermal.time.nodal import NodalSystem
 from stack3d.thermal.time.system import TransientSystem
-from stack3d.thermal.too_hot import of_conductivity
 
 InverseKind = Literal["auto", "diagonalisation", "multigrid"]
 LOW_CONTRAST = 25.0
