@@ -19,7 +19,7 @@ from stack3d.study.asking import Asker, JudgedDesign, front_of, knee
 from stack3d.study.designs import DesignSpace, Positions
 from stack3d.study.goals import Goal, Limit, check_limits_agree
 from stack3d.study.job import DONE, FAILED, Report
-from stack3d.study.plan import Found
+from stack3d.study.plan import Found, Tree
 from stack3d.study.points import KeyValue, Point, ends_first
 from stack3d.study.search import Search, Steps
 from stack3d.study.sections import as_asked, parsed, placed
@@ -74,7 +74,7 @@ class Optimisation(Search):
     """
 
     def __init__(
-        self, source: str | Path, deck: OptimiseDeck, overrides: Sequence[KeyValue] = (), tree: yamlfile.Mapping | None = None
+        self, source: str | Path, deck: OptimiseDeck, overrides: Sequence[KeyValue] = (), tree: Tree | None = None
     ) -> None:
         super().__init__(source, self._walk, overrides, tree)
         self.deck = deck
