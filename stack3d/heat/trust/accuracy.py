@@ -144,7 +144,8 @@ def _finer(
             del costs[name]
     across = steps.get("across", steps.get("all", 1.0))
     upright = steps.get("upright", across**0.5)
-    if (times := across**2 * upright) > (most := max(MOST_TIMES, FEW / max(unknowns, 1))):
+    most = max(MOST_TIMES, FEW / max(unknowns, 1))
+    if (times := across**2 * upright) > 2.0 * most:  # a mesh between for less than that costs more than it saves
         shrunk = np.log(most) / np.log(times)
         across, upright = across**shrunk, upright**shrunk
     return mesh.model_copy(
