@@ -101,6 +101,7 @@ def _checked(draft: StudyDraft, every: bool) -> Iterator[Checked]:
 
 def _shown(study: Optimisation | UncertaintyStudy) -> Iterator[Checked]:
     """Mistakes of cases that show every value, each told once; else one line on what was checked."""
+    study.check_ends()
     told: set[str] = set()
     points = [point for point in study.shown() if point.dropped is None]
     for point in points:
