@@ -29,18 +29,18 @@ REFERENCE = Path(__file__).resolve().parents[1] / "tests" / "reference" / "therm
 MOST = 2_500_000
 """Unknowns of a profile that is tried beside it."""
 HEATED = {
-    "bulk_rram_8tier": ("logic", 8), "bulk_rram_channels": ("logic", 8), "compute_on_memory_2tier": ("compute", 10),
-    "flip_chip_package": ("active", 20), "monolithic_3d_rram": ("t0_transistors", 9.69), "tsv_stack_4tier": ("logic", 8.22),
+    "bulk_rram_8tier": ("logic", 0, 8), "bulk_rram_channels": ("logic", 0, 8), "compute_on_memory_2tier": ("compute", 0, 10),
+    "flip_chip_package": ("active", 5, 10), "monolithic_3d_rram": ("t0_transistors", 0, 9.69), "tsv_stack_4tier": ("logic", 0, 8.22),
 }  # fmt: skip
-"""By shipped stack: the layer that is heated, and the side of the footprint [mm]."""
+"""By shipped stack: the layer that is heated, where its die begins along x and y, and the side of the die [mm]."""
 
 
 def shipped(name: str) -> dict[str, Any]:
-    """A shipped stack, its active layer heated all over and more in a quarter of its width."""
-    where, side = HEATED[name]
-    spot = box("spot", (0.3 * side, 0.55 * side), (0.3 * side, 0.55 * side), layer=where, power="1 W")
-    sources = [{"name": "all", "layer": where, "power": "2 W"}, spot]
-    middle = f"{0.425 * side:g} mm"
+    """A shipped stack, the active layer of its die heated all over and more in a quarter of its width."""
+    where, low, side = HEATED[name]
+    span, part = (low, low + side), (low + 0.3 * side, low + 0.55 * side)
+    sources = [box("all", span, span, layer=where, power="2 W"), box("spot", part, part, layer=where, power="1 W")]
+    middle = f"{low + 0.425 * side:g} mm"
     cooling = {"ambient": "300 K", **film(5e3)}
     probes = [{"name": "p", "layer": where, "x": middle, "y": middle}]
     return {"scenario": name, "geometry": name, "power": {"sources": sources}, "cooling": cooling, "probes": probes}

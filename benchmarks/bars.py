@@ -28,6 +28,7 @@ from stack3d.heat.solvers import Backends
 from stack3d.heat.time import over_time
 from stack3d.heat.trust import error_bars
 from stack3d.layout import Rectangle
+from stack3d.schema import TransientDeck
 from stack3d.thermal.analytic.series import CosineSeries, refusals
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.thermal.problem import Face
@@ -160,8 +161,13 @@ def exact(chip: Chip) -> Truth:
         boxes = [Box(name, Rectangle(x0, x1, y0, y1)) for y0, y1 in zip(ys, ys[1:]) for x0, x1 in zip(xs, xs[1:])]
         found, known = at(boxes)
         out["thermal/map_temperature"] = (found.reshape(1, ny, nx), known)
-    out["thermal/layer_temperature_max"] = (maxima(chip, at), known)
-    return out
+    highest = maxima(chip, at)
+    out["thermal/layer_temperature_max"] = (highest, known)
+    if (deck := scenario.transient) is None:
+        out["thermal/peak_temperature"] = (highest.max(), known)
+        return out
+    ever = maxima(chip, lambda places: over_steps(chip, series, places, instants(deck))).max(axis=0)
+    return out | {"thermal/layer_temperature_peak": (ever, known), "thermal/peak_temperature": (ever.max(), known)}
 
 
 def maxima(chip: Chip, at: Callable[[list[Place]], tuple[Any, float]]) -> Any:
@@ -195,16 +201,27 @@ def maxima(chip: Chip, at: Callable[[list[Place]], tuple[Any, float]]) -> Any:
     return best
 
 
-def over_steps(chip: Chip, series: CosineSeries, places: list[Place]) -> tuple[Any, float]:
-    """Temperature at the outputs of a transient: every change of power is a step from then on."""
+def changes_of(deck: TransientDeck) -> list[tuple[float, float]]:
+    """Instants at which the power comes (1) and goes (-1). [s]"""
+    if deck.duty is None:
+        return [(0.0, 1.0)]
+    periods = np.arange(int(np.ceil(deck.until / deck.duty.period)))
+    return [(k * deck.duty.period + shift, sign) for k in periods for shift, sign in ((0.0, 1.0), (deck.duty.on, -1.0))]
+
+
+def instants(deck: TransientDeck) -> Any:
+    """Instants among which the highest temperatures are sought: outputs, changes of power, more between them. [s]"""
+    ends = np.unique([*deck.times, deck.until, *(t for t, _ in changes_of(deck) if t < deck.until)])
+    return np.unique(np.concatenate([ends[1:], *np.linspace(ends[:-1], ends[1:], 3)[1:-1]]))
+
+
+def over_steps(chip: Chip, series: CosineSeries, places: list[Place], times: Any = None) -> tuple[Any, float]:
+    """Temperature at times, or at the outputs of a transient: every change of power is a step from then on."""
     deck = chip.scenario.transient
     assert deck is not None
-    changes = [(0.0, 1.0)]
-    if deck.duty is not None:
-        periods = np.arange(int(np.ceil(deck.until / deck.duty.period)))
-        changes = [(k * deck.duty.period + shift, sign) for k in periods for shift, sign in ((0.0, 1.0), (deck.duty.on, -1.0))]
-    out, known = np.full((len(deck.times), len(places)), 300.0), 0.0
-    for row, now in zip(out, deck.times):
+    times, changes = deck.times if times is None else times, changes_of(deck)
+    out, known = np.full((len(times), len(places)), 300.0), 0.0
+    for row, now in zip(out, times):
         since = [(now - begun, sign) for begun, sign in changes if now > begun * (1 + 1e-9)]
         found = series.step(places, [t for t, _ in since], 300.0)
         row += sum(sign * (values - 300.0) for (_, sign), values in zip(since, found.temperature))

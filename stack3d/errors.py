@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import reprlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -191,6 +192,11 @@ def nearest_names(name: str, allowed: Iterable[str], *, most: int = 3) -> list[s
     begun = sorted((n for n in names if len(wrong) > 1 and n.startswith(wrong)), key=lambda n: (len(n), n))
     near = difflib.get_close_matches(wrong, list(names), n=most, cutoff=0.5)
     return [names[n] for n in dict.fromkeys([*begun, *near])][:most]
+
+
+def repeated[T: (str, int, float)](items: Iterable[T]) -> list[T]:
+    """What stands more than once among items, in order."""
+    return sorted(item for item, n in Counter(items).items() if n > 1)
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:

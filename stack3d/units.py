@@ -7,6 +7,7 @@ import math
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -344,14 +345,25 @@ def quantity(value: object) -> tuple[float, str] | None:
 @lru_cache(maxsize=65536)
 def _quantity(value: str) -> tuple[float, str] | None:
     match = _NUMBER.match(value)
-    if match is None or not match[2].strip() or isinstance(_unit(match[2].strip()), str):
-        return None
-    for dimension, unit in SI.items():
+    for dimension in _dimensions_with(match[2].strip()) if match is not None else ():
         try:
-            return parse(value, dimension), unit
+            return parse(value, dimension), SI[dimension]
         except ValueError:
             continue
     return None
+
+
+@lru_cache(maxsize=1024)
+def _dimensions_with(unit: str) -> tuple[str, ...]:
+    """Dimensions that a unit may measure."""
+    if not unit or isinstance(_unit(unit), str):
+        return ()
+    found = list[str]()
+    for dimension in SI:
+        with suppress(ValueError):
+            _factor(unit, dimension)
+            found.append(dimension)
+    return tuple(found)
 
 
 @lru_cache(maxsize=1024)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,11 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def copy_of(node: Any) -> Any:
-    """Deep copy of a parsed tree, with its places."""
+def copy_of(node: Any, but: Set[str] = frozenset()) -> Any:
+    """Deep copy of a parsed tree, with its places; what stands under the keys `but` of a mapping is shared."""
     if isinstance(node, Mapping):
         out = Mapping(node.here)
-        out.update((key, copy_of(value)) for key, value in node.items())
+        out.update((key, value if key in but else copy_of(value)) for key, value in node.items())
         out.places = dict(node.places)
         return out
     if isinstance(node, Items):

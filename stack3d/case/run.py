@@ -245,12 +245,13 @@ class _EachMesh:
         DeckError
             When the next mesh does not fit into memory.
         """
+        before = None
         for meshes in range(1, MOST_MESHES + 1):
             found = self.solved(chip, thermal=True)
             gap = distance(chip, wanted, found.record, found.estimates)
             took = f"{wanted} asked, {gap.error:.2g} K estimated where {gap.allowed:.2g} K is allowed; {meshes}"
             took += f" mesh{'es' if meshes > 1 else ''}, {found.unknowns} unknowns"
-            next_chip = closer(chip, gap) if gap.ratio > 1 else None
+            next_chip = closer(chip, gap, found.unknowns, before) if gap.ratio > 1 else None
             if next_chip is None or meshes == MOST_MESHES:
                 break
             try:
@@ -258,7 +259,7 @@ class _EachMesh:
             except DeckError as error:
                 text = f"not reached within memory: {took}; the next {error.problems[0].message}"
                 raise DeckError(Problem("solver.accuracy", text)) from None
-            chip = next_chip
+            before, chip = (chip, gap), next_chip
         if not gap.ratio <= 1:
             own = chip.scenario.geometry.mesh is not None
             why = "a mesh of your own is not refined: make it finer" if own else f"after {meshes} meshes"

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from stack3d import __version__, signals
-from stack3d.cli import answering, producing
+from stack3d.cli import batches, chips, comparisons, deck_files, device_laws, foreign_files, meshed_fields, result_files
 from stack3d.cli.arguments import app, fail
 from stack3d.errors import (
     EXIT_BAD_INPUT,
@@ -25,7 +25,10 @@ from stack3d.errors import (
 )
 from stack3d.registry import told_failure
 
-__all__ = ["answering", "app", "main", "producing"]
+__all__ = [
+    "app", "batches", "chips", "comparisons", "deck_files", "device_laws", "foreign_files", "main", "meshed_fields",
+    "result_files",
+]  # fmt: skip
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_mar
 
 def known(incomplete: str) -> list[str]:
     """Names of scenarios, and files here, that begin so: what a shell offers."""
-    from stack3d.decks.finding import available
+    from stack3d.decks import available
 
     names = [*available("scenarios"), *(path.name for path in sorted(Path().glob("*.yaml")))]
     return [name for name in names if name.startswith(incomplete)]

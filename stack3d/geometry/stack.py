@@ -71,9 +71,11 @@ def build_stack(geometry: GeometryDeck) -> Stack:
     problems: list[Problem] = []
     layers: list[Layer] = []
     known: dict[str, tuple[Block, ...]] = {}
+    names = set[str]()
     for key, name, deck, tier in _listed(geometry):
-        if any(layer.name == name for layer in layers):
+        if name in names:
             problems.append(Problem(f"{key}.name", f"the name {name!r} is used twice"))
+        names.add(name)
         size = deck.size or geometry.footprint
         corner = deck.offset or (0.5 * (footprint.x1 - size[0]), 0.5 * (footprint.y1 - size[1]))
         extent = Rectangle(corner[0], corner[0] + size[0], corner[1], corner[1] + size[1])

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, Tag, field_validator, model_validator
 
+from stack3d.errors import repeated
 from stack3d.schema.base import (
     Count,
     DeckModel,
@@ -176,7 +177,7 @@ class ConventionalDeck(DeckModel):
     @classmethod
     def _sizes_differ(cls, memories: tuple[MemoryDeck, ...]) -> tuple[MemoryDeck, ...]:
         sizes = [memory.size for memory in memories]
-        if twice := sorted({size for size in sizes if sizes.count(size) > 1}):
+        if twice := repeated(sizes):
             raise ValueError(f"{twice[0]} byte are given {sizes.count(twice[0])} times; every size has one energy of its own")
         return memories
 
@@ -297,8 +298,7 @@ class PowerMapDeck(DeckModel):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        names = [source.name for source in self.sources]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := repeated(source.name for source in self.sources):
             raise ValueError(
                 f"sources: names are given twice: {', '.join(twice)}; traces and overrides address sources by name"
             )

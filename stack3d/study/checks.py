@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
@@ -18,16 +17,20 @@ from stack3d.decks import Case, named_paths
 from stack3d.errors import DeckError
 from stack3d.study.expect import mistakes
 from stack3d.study.optimising import Optimisation
-from stack3d.study.plan import StudyDraft
+from stack3d.study.plan import SECTIONS, StudyDraft
 from stack3d.study.planning import adaptive
-from stack3d.study.points import KeyValue, Point
+from stack3d.study.points import KeyValue, Point, ends_first
 from stack3d.study.uncertainty import UncertaintyStudy
 from stack3d.yamltree import WATCHED
 
 MOST_VALUES = 30_000
 """Values of decks, spelled out, that are checked of a study: those of 50 cases of a chip, of 250 small thermal ones."""
+SHARED = 30
+"""Values of what all cases share, which count as one."""
 BYTES = 200
 """Of files that a case reads, which count as a value."""
+FEW = 2
+"""Cases that are checked however large."""
 CASES_TOLD = 100
 """Cases from one word on how far the check is to the next."""
 TRIES = 20
@@ -69,13 +72,13 @@ def checked(path: str | Path, overrides: Sequence[KeyValue] = (), *, every: bool
     try:
         draft = StudyDraft(path, overrides)
         found = adaptive(draft, path, overrides)
-        yield from _checked(draft, every) if found is None else _shown(found)
+        yield from _checked(draft, every) if found is None else _shown(found, every)
     except DeckError as error:
         yield Checked(str(path), error)
 
 
 def _checked(draft: StudyDraft, every: bool) -> Iterator[Checked]:
-    most = len(draft.points) if every else max(2, MOST_VALUES // _weight(draft))
+    most = _most(draft, every or len(draft.points) <= FEW)
     is_large = len(draft.points) > most
     told: set[str] = set()
     n = n_wrong = 0
@@ -99,18 +102,27 @@ def _checked(draft: StudyDraft, every: bool) -> Iterator[Checked]:
         yield Checked(f"{draft.name}: {len(draft.points)} cases, {n} of them in full; --all and a run check every case")
 
 
-def _shown(study: Optimisation | UncertaintyStudy) -> Iterator[Checked]:
-    """Mistakes of cases that show every value, each told once; else one line on what was checked."""
+def _shown(study: Optimisation | UncertaintyStudy, every: bool) -> Iterator[Checked]:
+    """Mistakes of cases that show every value, each told once; of very many the first; else one line on what was checked."""
     study.check_ends()
     told: set[str] = set()
-    points = [point for point in study.shown() if point.dropped is None]
-    for point in points:
+    most, watch, n = _most(study.draft, False), WATCHED.get(), 0
+    points = (point for point in study.shown() if point.dropped is None)
+    for n, point in enumerate(points if every else islice(points, most), 1):
+        if watch is not None and n % CASES_TOLD == 0:
+            watch(f"checking {study.name}", n, max(most, n))
         error, _ = _mistakes(study.draft, point)
         if error is not None and str(error) not in told:
             told.add(str(error))
             yield Checked(f"{study.name} [{point.text}]", error)
     if not told:
-        yield Checked(f"{study.name}: {study.told}, {len(points)} of them checked, that show every value")
+        which = "that show every value" if next(points, None) is None else "evenly chosen; --all and a run check every value"
+        yield Checked(f"{study.name}: {study.told}, {n} of them checked, {which}")
+
+
+def _most(draft: StudyDraft, every: bool) -> int:
+    """Cases that are checked in full."""
+    return len(draft.points) if every else max(FEW, MOST_VALUES // _weight(draft))
 
 
 def _weight(draft: StudyDraft) -> int:
@@ -121,7 +133,9 @@ def _weight(draft: StudyDraft) -> int:
     except DeckError:
         tree = draft.tree
     named = [Path(node[last]) for _, node, last in named_paths.named_files(tree)]
-    return _values(tree) + sum(file.stat().st_size for file in named if isfile(file)) // BYTES
+    own = sum(_values(value) for key, value in tree.items() if key not in SECTIONS)
+    shared = sum(_values(tree.get(key)) for key in SECTIONS)
+    return own + shared // SHARED + sum(file.stat().st_size for file in named if isfile(file)) // BYTES
 
 
 def _values(node: Any) -> int:
@@ -163,7 +177,7 @@ def _chosen(draft: StudyDraft) -> Iterator[Point]:
             seen.add(found.index)
             yield found
 
-    orders = [_ends_first(n) for n in points.shape]
+    orders = [ends_first(n) for n in points.shape]
     for positions in zip_longest(*orders):
         for axis, position in enumerate(positions):
             if position is not None:
@@ -172,15 +186,3 @@ def _chosen(draft: StudyDraft) -> Iterator[Point]:
         yield from fresh(by_chance())
     if not seen:
         yield draft.at(tuple(0 for _ in points.shape))
-
-
-def _ends_first(n: int) -> Iterator[int]:
-    """Every position once: both ends, then the middle of what lies between, and so on."""
-    yield from (0, n - 1)[: min(n, 2)]
-    gaps = deque([(0, n - 1)])
-    while gaps:
-        low, high = gaps.popleft()
-        middle = (low + high) // 2
-        if low < middle:
-            yield middle
-            gaps += [(low, middle), (middle, high)]

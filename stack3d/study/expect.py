@@ -9,33 +9,41 @@ import numpy as np
 
 from stack3d import fields, units
 from stack3d.constants import ZERO_CELSIUS
-from stack3d.errors import Problem, did_you_mean
+from stack3d.errors import MOST_MISTAKES, Problem, did_you_mean
 
 ALWAYS = {"temperature_max": "temperature_peak", "layer_temperature_max": "layer_temperature_peak"}
 """Maxima at the outputs of a transient → those of all its instants, which an expectation is held to as well."""
 _PINT = {"W m-2": "W/m^2", "K W-1": "K/W", "s-1": "1/s", "1": ""}
 
 
-def _read(key: str, text: str) -> tuple[fields.Variable, str, float, float]:
-    """(field, "" or "end", low, high) of one expectation; raises ValueError."""
+ByName = Mapping[str, fields.Variable]
+"""Output variables by path, and the first of a name by its name alone."""
+
+
+def _known() -> ByName:
+    return {name: found for found in reversed([*fields.FIELDS.values()]) for name in (found.name, found.path)}
+
+
+def _read(key: str, text: str, known: ByName, *, helps: bool = True) -> tuple[fields.Variable, str, float, float]:
+    """(field, "" or "end", low, high) of one expectation; raises ValueError, which `helps` by names that are alike."""
     name, _, where = key.partition("@")
-    found = [f for path, f in fields.FIELDS.items() if name in (path, f.name)]
-    if not found:
-        names = [f.name for f in fields.FIELDS.values()]
+    found = known.get(name)
+    if found is None:
+        names = [f.name for f in fields.FIELDS.values()] if helps else ()
         raise ValueError(f"no output variable {name!r}{fields.instead_of(name) or did_you_mean(name, names)}")
     if where not in ("", "end"):
         raise ValueError(f"{key!r} ends with {where!r}; a variable over time may end with '@end'")
-    wanted = _PINT.get(found[0].units, found[0].units)
+    wanted = _PINT.get(found.units, found.units)
     dimension = next((d for d, unit in units.SI.items() if unit == wanted), "fraction")
-    return found[0], where, *units.parse_range(text, dimension)
+    return found, where, *units.parse_range(text, dimension)
 
 
 def mistakes(expect: Mapping[str, str]) -> list[Problem]:
     """Unknown variables and ranges that are none."""
-    problems = []
+    problems, known = list[Problem](), _known()
     for key, text in expect.items():
         try:
-            _read(key, text)
+            _read(key, text, known, helps=len(problems) < MOST_MISTAKES)
         except ValueError as error:
             problems.append(Problem(f"expect.{key}", str(error)))
     return problems
@@ -43,9 +51,9 @@ def mistakes(expect: Mapping[str, str]) -> list[Problem]:
 
 def missed(expect: Mapping[str, str], tree: Any, *, is_whole: bool = True) -> list[str]:
     """One sentence per variable that is not a number, outside its range or, in a whole run, missing; `name@end` is the end."""
-    out = []
+    out, known = [], _known()
     for key, text in expect.items():
-        entry, where, low, high = _read(key, text)
+        entry, where, low, high = _read(key, text, known)
         path = f"{entry.group}/{entry.name}"
         if entry.group not in tree.children or entry.name not in tree[entry.group]:
             out += [f"{key} is not among the outcomes of this case"] * is_whole

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from stack3d.study.designs import DesignSpace, Positions
 from stack3d.study.goals import Goal, Limit, check_limits_agree
 from stack3d.study.job import DONE, FAILED, Report
 from stack3d.study.outcomes import FAILS, DesignOutcome, Judge, Prices, ScreenOutcome, screens_told
-from stack3d.study.points import KeyValue, Point
+from stack3d.study.points import KeyValue, Point, ends_first
 from stack3d.study.screening import FULL, rounds
 from stack3d.study.search import Beside, Search, Steps
 from stack3d.study.sections import as_asked, of_screen, parsed, placed
@@ -40,6 +41,8 @@ class Optimisation(Search):
     deck : OptimiseDeck
     overrides : sequence of (key, value)
         Of every case.
+    tree : Mapping, optional
+        The scenario, where it is read already.
 
     Raises
     ------
@@ -47,8 +50,10 @@ class Optimisation(Search):
         For goals, conditions and keys that make no sense.
     """
 
-    def __init__(self, source: str | Path, deck: OptimiseDeck, overrides: Sequence[KeyValue] = ()) -> None:
-        super().__init__(source, self._walk, overrides)
+    def __init__(
+        self, source: str | Path, deck: OptimiseDeck, overrides: Sequence[KeyValue] = (), tree: yamlfile.Mapping | None = None
+    ) -> None:
+        super().__init__(source, self._walk, overrides, tree)
         self.deck = deck
         tree, problems = as_asked(self.draft, "optimise"), list[Problem]()
         least = parsed(partial(Goal.parse, minimise=True), deck.minimise, tree, "optimise.minimise", problems)
@@ -103,13 +108,16 @@ class Optimisation(Search):
         """What it is, in words."""
         return f"a search among {f'{self.space.size:.0f}' if self.space.size < math.inf else 'any number of'} designs"
 
-    def shown(self) -> list[Point]:
-        """Designs that show every value of every list, and the ends of intervals, the others at their first value."""
-        first, found = self._corner(0), [self._corner(0)]
-        for i, choice in enumerate(self.space.choices):
-            positions = range(choice.count) if choice.count else (0.0, 1.0)
-            found += [(*first[:i], at, *first[i + 1 :]) for at in positions]
-        return [self.space.point(n, design) for n, design in enumerate(dict.fromkeys([*found, self._corner(-1)]))]
+    def shown(self) -> Iterator[Point]:
+        """Designs that show every value of every list, and the ends of intervals, the others at their first value.
+
+        The corners come first, then the lists in turn, each evenly.
+        """
+        first, last = self._corner(0), self._corner(-1)
+        orders = [ends_first(choice.count) if choice.count else (0.0, 1.0) for choice in self.space.choices]
+        rows = ((*first[:i], at, *first[i + 1 :]) for row in zip_longest(*orders) for i, at in enumerate(row) if at is not None)
+        others = (design for design in rows if design not in (first, last))
+        return (self.space.point(n, design) for n, design in enumerate(chain(dict.fromkeys((first, last)), others)))
 
     def _walk(self) -> Steps:
         """The steps of the search."""

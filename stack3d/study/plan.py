@@ -26,6 +26,10 @@ MESHED = ("geometry", "solver", "probes")
 """What a mesh is made from, but for the places of the sources and cooled patches."""
 
 
+SECTIONS = frozenset({"sweep", "optimise", "uncertain"})
+"""Keys of a scenario that say which cases there are."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A point of a study and its case, or why it has none."""
@@ -269,6 +273,8 @@ class StudyDraft:
         Of the scenario, or its name.
     overrides : sequence of (key, value)
         Of every case.
+    tree : Mapping, optional
+        The scenario, where it is read already.
 
     Raises
     ------
@@ -276,9 +282,9 @@ class StudyDraft:
         When the file cannot be read, or its sweep makes no sense or too many cases.
     """
 
-    def __init__(self, path: str | Path, overrides: Sequence[KeyValue] = ()) -> None:
+    def __init__(self, path: str | Path, overrides: Sequence[KeyValue] = (), tree: yamlfile.Mapping | None = None) -> None:
         self.source = decks.scenario_path(path)
-        self.tree = yamlfile.read(self.source)
+        self.tree = yamlfile.read(self.source) if tree is None else tree
         self.overrides = tuple(overrides)
         self.name = str(dict(overrides).get("scenario", self.tree.get("scenario", self.source.stem)))
         self.known: decks.Known = {}
@@ -325,9 +331,15 @@ class StudyDraft:
         """Resolve the case of a point."""
         overrides = [*self.overrides, *point.overrides]
         try:
-            return decks.resolve(yamlfile.copy_of(self.tree), self.source, overrides, self.known)
+            return decks.resolve(self._copy(overrides), self.source, overrides, self.known)
         except DeckError as error:
             raise self.in_sweep(error) from None
+
+    def _copy(self, overrides: Sequence[KeyValue]) -> yamlfile.Mapping:
+        """The tree for a case; long lists of what there is to try are shared, but for those that a key below is set in."""
+        below = {key.partition(".")[0] for key, _ in overrides if "." in key}
+        tree: yamlfile.Mapping = yamlfile.copy_of(self.tree, but=SECTIONS - below)
+        return tree
 
     def entry(self, point: Point) -> Entry:
         """A point with its case; one of a sweep that makes no valid case keeps its error, alone it raises Stack3dError."""

@@ -34,6 +34,6 @@ def adaptive(draft: StudyDraft, path: str | Path, overrides: Sequence[KeyValue] 
     """The study that a scenario asks for beside sweeps; raises DeckError where it makes no sense."""
     deck = section_of(draft, "optimise", OptimiseDeck)
     if deck is not None:
-        return Optimisation(path, deck, overrides)
+        return Optimisation(path, deck, overrides, draft.tree)
     unknown = section_of(draft, "uncertain", UncertainDeck)
-    return None if unknown is None else UncertaintyStudy(path, unknown, overrides)
+    return None if unknown is None else UncertaintyStudy(path, unknown, overrides, draft.tree)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -98,7 +99,8 @@ def dimension_names(keys: Sequence[str], chosen: Mapping[str, str]) -> dict[str,
     depth = dict.fromkeys(keys, 0)
     while True:
         names = {key: options[key][min(depth[key], len(options[key]) - 1)] for key in keys}
-        clash = [k for k in keys if names[k] in taken or list(names.values()).count(names[k]) > 1]
+        count = Counter(names.values())
+        clash = [k for k in keys if names[k] in taken or count[names[k]] > 1]
         deeper = [k for k in clash if depth[k] + 1 < len(options[k])]
         if not clash:
             return names
@@ -286,3 +288,15 @@ def points_of(sweep: SweepDeck, axes: Sequence[Dimension]) -> Iterator[Point]:
     """Every combination, in C order."""
     points = Points(sweep, axes)
     return map(points.at, itertools.product(*map(range, points.shape)))
+
+
+def ends_first(n: int) -> Iterator[int]:
+    """Every position once: both ends, then the middle of what lies between, and so on."""
+    yield from (0, n - 1)[: min(n, 2)]
+    gaps = deque([(0, n - 1)])
+    while gaps:
+        low, high = gaps.popleft()
+        middle = (low + high) // 2
+        if low < middle:
+            yield middle
+            gaps += [(low, middle), (middle, high)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from stack3d import yamlfile
 from stack3d.decks import Case
 from stack3d.errors import DeckError, ResultsError
 from stack3d.study.plan import Entry, FixedPlan, Found, Plan, StudyDraft, with_case
@@ -56,6 +57,8 @@ class Search(Plan):
         Gives the generator of the steps.
     overrides : sequence of (key, value)
         Of every case.
+    tree : Mapping, optional
+        The scenario, where it is read already.
 
     Raises
     ------
@@ -65,8 +68,14 @@ class Search(Plan):
 
     is_adaptive = True
 
-    def __init__(self, source: str | Path, steps: Callable[[], Steps], overrides: Sequence[KeyValue] = ()) -> None:
-        self.draft = StudyDraft(source, [*overrides, ("sweep", {})])
+    def __init__(
+        self,
+        source: str | Path,
+        steps: Callable[[], Steps],
+        overrides: Sequence[KeyValue] = (),
+        tree: yamlfile.Mapping | None = None,
+    ) -> None:
+        self.draft = StudyDraft(source, [*overrides, ("sweep", {})], tree)
         super().__init__(self.draft.name, self.draft.source, overrides)
         self._steps, self._entries, self._begun = steps(), list[Entry](), False
 

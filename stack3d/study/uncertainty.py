@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from stack3d import yamlfile
 from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem, ResultsError
 from stack3d.layout import Floats
 from stack3d.schema.uncertain import UncertainDeck
@@ -32,6 +33,8 @@ class UncertaintyStudy(Search):
     deck : UncertainDeck
     overrides : sequence of (key, value)
         Of every case.
+    tree : Mapping, optional
+        The scenario, where it is read already.
 
     Raises
     ------
@@ -39,8 +42,10 @@ class UncertaintyStudy(Search):
         For outputs and keys that make no sense.
     """
 
-    def __init__(self, source: str | Path, deck: UncertainDeck, overrides: Sequence[KeyValue] = ()) -> None:
-        super().__init__(source, self._walk, overrides)
+    def __init__(
+        self, source: str | Path, deck: UncertainDeck, overrides: Sequence[KeyValue] = (), tree: yamlfile.Mapping | None = None
+    ) -> None:
+        super().__init__(source, self._walk, overrides, tree)
         self.deck = deck
         tree, problems = as_asked(self.draft, "uncertain"), list[Problem]()
         read = partial(Goal.parse, minimise=True, key="uncertain.outputs")
@@ -70,14 +75,13 @@ class UncertaintyStudy(Search):
         """Refuse a study whose middle makes no case; raises DeckError."""
         self.draft.case(self._point(np.full(len(self.unknowns), 0.5)))
 
-    def shown(self) -> list[Point]:
+    def shown(self) -> Iterator[Point]:
         """The middle, and both ends of every unknown with the others in their middle."""
         middle = np.full(len(self.unknowns), 0.5)
-        points = [middle]
+        yield self._point(middle)
         for i in range(len(self.unknowns)):
             for end in (0.0, 1.0):
-                points.append(np.where(np.arange(middle.size) == i, end, middle))
-        return [self._point(point) for point in points]
+                yield self._point(np.where(np.arange(middle.size) == i, end, middle))
 
     def _sets(self, point: Floats) -> dict[str, Any]:
         return dict(in_order([(u.key, u.at(float(share))) for u, share in zip(self.unknowns, point)]))

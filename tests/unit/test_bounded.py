@@ -1,15 +1,18 @@
 """What is told and looked at is bounded, whatever the deck: overlaps, mistakes, names, positions of an axis."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import small_study as studies
+import small_study
 
-from stack3d import study
+from stack3d import decks, study
 from stack3d.errors import MOST_MISTAKES, DeckError, Problem, nearest_names
 from stack3d.layout import Rectangle, overlapping
-from stack3d.study.checks import _ends_first
+from stack3d.study import checks, expect
+from stack3d.study.points import ends_first
 
 
 def test_overlaps_are_those_of_every_pair() -> None:
@@ -36,7 +39,7 @@ def test_of_many_mistakes_the_first_are_told_and_the_others_counted() -> None:
 
 def test_a_thousand_blocks_on_one_place_are_told_once_each(tmp_path: Path) -> None:
     block = '{{name: b{i}, x: ["0.1 mm", "0.2 mm"], y: ["0.1 mm", "0.2 mm"], material: silicon}}'
-    path = studies.write(tmp_path, "{}")
+    path = small_study.write(tmp_path, "{}")
     blocks = ", ".join(block.format(i=i) for i in range(1000))
     path.write_text(path.read_text().replace("role: rram,", f"role: rram, blocks: [{blocks}],"))
     [one] = study.checked(path)
@@ -46,15 +49,16 @@ def test_a_thousand_blocks_on_one_place_are_told_once_each(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 257])
 def test_positions_come_ends_first_and_once(n: int) -> None:
-    found = list(_ends_first(n))
+    found = list(ends_first(n))
     assert sorted(found) == list(range(n)) and set(found[:2]) == {0, n - 1}
 
 
-def test_a_large_study_is_checked_in_part_unless_all_is_asked_for(tmp_path: Path) -> None:
+def test_a_large_study_is_checked_in_part_unless_all_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "MOST_VALUES", 1000)
     sweep = "{power.sources.spot.power: {values}, cooling.ambient: ['290 K', '300 K']}"
-    values = [f"{1 + i / 1000:.3f} W" for i in range(400)]
-    values[137] = "1 K"
-    path = studies.write(tmp_path, sweep.replace("{values}", str(values)))
+    values = [f"{1 + i / 1000:.3f} W" for i in range(40)]
+    values[17] = "1 K"
+    path = small_study.write(tmp_path, sweep.replace("{values}", str(values)))
     [told] = [one.error for one in study.checked(path, every=True) if one.error]
     assert "'K' is no unit of power" in str(told)
     part = list(study.checked(path))
@@ -63,3 +67,69 @@ def test_a_large_study_is_checked_in_part_unless_all_is_asked_for(tmp_path: Path
 
 def test_near_names_of_a_great_many_are_sought_among_a_part() -> None:
     assert nearest_names("silicone", ["silicon", *(f"n{i}" for i in range(10**5))]) == ["silicon"]
+
+
+def _many(line: str, n: int, before: str = "", after: str = "") -> str:
+    return before + "".join(line.format(i=i, x=i / 1000) for i in range(n)) + after
+
+
+SHAPES: dict[str, Callable[[int], str]] = {
+    "layers": lambda n: small_study.STUDY.replace(
+        "  tiers:\n", _many('    - {{name: l{i}, thickness: "1 um", material: silicon}}\n', n, after="  tiers:\n")
+    ),
+    "sources": lambda n: small_study.STUDY.replace(
+        "cooling:", _many('    - {{name: s{i}, layer: die, power: "1 mW"}}\n', n, after="cooling:")
+    ),
+    "aliases": lambda n: small_study.STUDY + _many("  k{i}: *a\n", n, before="junk: &a {x: 1}\nmore:\n"),
+    "swept values": lambda n: small_study.STUDY + _many("  - 1{i} K\n", n, before="sweep:\n  cooling.ambient:\n"),
+    "designs": lambda n: (
+        small_study.STUDY
+        + _many('"1{i:04} K", ', n, before="optimise: {minimise: heat_in, budget: 4, vary: {cooling.ambient: [", after="]}}\n")
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_work_goes_with_the_size_of_a_deck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: str) -> None:
+    """Steps that Python takes, which no clock tells: of a deck of twice the size about twice as many."""
+    monkeypatch.setattr(checks, "MOST_VALUES", 1)
+    path = tmp_path / "deck.yaml"
+
+    def steps(n: int) -> int:
+        path.write_text(SHAPES[shape](n))
+        count = 0
+
+        def counted(frame: object, event: str, argument: object) -> None:
+            nonlocal count
+            count += 1
+
+        sys.setprofile(counted)
+        try:
+            list(study.checked(path))
+        finally:
+            sys.setprofile(None)
+        return count
+
+    steps(2)  # what is read once is read now
+    one, two, four = steps(40), steps(80), steps(160)
+    assert four - two < 2.3 * (two - one) + 1000, (one, two, four)
+
+
+def test_of_a_search_among_thousands_as_many_cases_are_checked_as_of_a_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "deck.yaml"
+    path.write_text(SHAPES["designs"](5000))
+    made, resolve = [], decks.resolve
+    monkeypatch.setattr(checks, "MOST_VALUES", 10_000)
+    monkeypatch.setattr(decks, "resolve", lambda *given: made.append(1) or resolve(*given))
+    [told] = study.checked(path)
+    assert told.error is None and "a search among 5000 designs" in told.label and "evenly chosen" in told.label
+    assert 30 < len(made) < 100
+
+
+def test_names_alike_are_sought_for_the_mistakes_that_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(expect, "did_you_mean", lambda name, names: asked.append(list(names)) or "")
+    assert len(expect.mistakes({f"nothing_{i}": "[1, 2] K" for i in range(2000)})) == 2000
+    assert sum(map(bool, asked)) == MOST_MISTAKES

@@ -26,7 +26,7 @@ LISTED: dict[str, str] = {
     r"scenarios/.*:expect\..*": "what a result is held against, no part of it",
     r"scenarios/.*:sweep\..*": "values of other keys, which stand here under their own names",
     r"scenarios/.*:lifetime.refine.accuracy": "a threshold; of eight test images the accuracy moves in eighths, past both values",
-    r"scenarios/microchannels_2tier:geometry.footprint": "channels and walls have to fill it: another one alone is refused",
+    r"scenarios/(microchannels_2tier|silicon_heat_sink_1981):geometry.footprint": "channels and walls have to fill it: another one alone is refused",
     r"geometries/bulk_rram_channels:footprint": "channels and walls have to fill it: another one alone is refused",
     r"geometries/hbm_like_12high:tiers.layers.3.blocks.0.y": "the spine spans the chip: both ends moved, it leaves it either way",
     r".*:.*channels.(count|width|wall_width|edge_wall_width)": "channels and walls have to fill the layer: one alone is refused",

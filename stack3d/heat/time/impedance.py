@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Set
 from dataclasses import replace
 
 import numpy as np
 
 from stack3d.chip import Chip
-from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.errors import DeckError, Problem, did_you_mean, repeated
 from stack3d.heat import Backends, channel_runs, meshed, sources_as_programmed
 from stack3d.layout import Floats
 from stack3d.record import Record
@@ -38,15 +38,15 @@ def check_impedance(chip: Chip) -> list[Problem]:
     if channel_runs(chip.stack):
         return [Problem("impedance", "does not go with channels: a coolant carries heat one way, so that no network answers")]
     taken = [*names, *(probe.name for probe in chip.scenario.probes)]
-    problems = _mistakes_of_groups(chip, deck, taken)
-    for name in sorted({name for name in taken if taken.count(name) > 1}):
+    problems = _mistakes_of_groups(chip, deck, {*taken})
+    for name in repeated(taken):
         problems.append(Problem("probes", f"{name!r} names two of sources and probes, which impedance tells apart by name"))
     return problems
 
 
-def _mistakes_of_groups(chip: Chip, deck: ImpedanceDeck, taken: Sequence[str]) -> list[Problem]:
+def _mistakes_of_groups(chip: Chip, deck: ImpedanceDeck, taken: Set[str]) -> list[Problem]:
     """Groups whose name is `taken`, members that are no sources, and groups without a power to share."""
-    names = [source.name for source in chip.sources]
+    names = {source.name: source.power for source in chip.sources}
     problems = []
     for group, members in deck.groups.items():
         key = f"impedance.groups.{group}"
@@ -56,7 +56,7 @@ def _mistakes_of_groups(chip: Chip, deck: ImpedanceDeck, taken: Sequence[str]) -
             if member not in names:
                 message = f"no source {member!r}{did_you_mean(member, names)}; sources: {', '.join(names)}"
                 problems.append(Problem(key, message))
-        if not problems and not sum(s.power for s in chip.sources if s.name in members) > 0:
+        if not problems and not sum(names[member] for member in {*members}) > 0:
             problems.append(Problem(key, "has no power to be shared by: give its sources powers above zero"))
     return problems
 

@@ -12,16 +12,18 @@ from stack3d.chip import Chip
 from stack3d.heat.time import with_smaller_steps
 from stack3d.heat.trust.error_bars import Estimates
 from stack3d.layout import Floats
-from stack3d.schema import AccuracyDeck
+from stack3d.schema import AccuracyDeck, MeshDeck
 
 ASKED = ("layer_temperature_max", "peak_temperature", "tile_temperature", "probe_temperature")
 """What an accuracy is asked of; of the layers' maxima, that of the hottest one."""
 AIM = 0.8
 """Share of the error allowed that the next mesh aims at."""
-FALL = 1.6
-"""Order by which errors are taken to fall with the size of elements, when the next mesh is chosen."""
-LARGEST_STEP = 4.0
-"""Elements are made smaller by that factor at most between two meshes."""
+FALL = {"across": 1.7, "upright": 1.25}
+"""Order by which errors are taken to fall with the size of elements, until two meshes show it."""
+ORDERS = (0.8, 2.2)
+"""Orders that two meshes are believed to show."""
+FEW, MOST_TIMES = 1_000_000, 8.0
+"""Unknowns up to which the next mesh may have any number, and times the last one's beyond: so the last mesh costs the most."""
 NEGLIGIBLE = 0.1
 """A part of the error below this share of what is allowed is left as it is."""
 STEPS = "steps"
@@ -87,8 +89,19 @@ def _masked(errors: Any, allowed: Floats, kept: Any) -> Floats:
     return np.where(kept, np.asarray(errors) / allowed, 0.0)
 
 
-def closer(chip: Chip, found: Distance) -> Chip | None:
-    """The same chip on the mesh, and with the steps, to try next; None where a mesh of the user's own cannot be refined."""
+def closer(chip: Chip, found: Distance, unknowns: int = 0, before: tuple[Chip, Distance] | None = None) -> Chip | None:
+    """The same chip on the mesh, and with the steps, to try next; None where a mesh of the user's own cannot be refined.
+
+    Parameters
+    ----------
+    chip : Chip
+    found : Distance
+        Of its mesh.
+    unknowns : int
+        Of its mesh.
+    before : (Chip, Distance), optional
+        The mesh before it: two show by which order each part falls.
+    """
     parts = {name: ratio for name, ratio in found.parts.items() if ratio > NEGLIGIBLE}
     if chip.scenario.geometry.mesh is not None:
         parts = {name: ratio for name, ratio in parts.items() if name == STEPS and ratio > AIM}
@@ -97,12 +110,44 @@ def closer(chip: Chip, found: Distance) -> Chip | None:
     excess = found.ratio - sum(found.parts.values())  # what shows in the values alone goes with the elements across
     if excess > 0 and "across" in parts:
         parts["across"] += excess
-    budget = AIM / len(parts)
-    steps = {name: min(max((ratio / budget) ** (1.0 / FALL), 1.0), LARGEST_STEP) for name, ratio in parts.items()}
-    across, upright = steps.get("across", 1.0), steps.get("upright", steps.get("across", 1.0) ** 0.5)
-    profile = chip.scenario.solver
-    mesh = profile.mesh
-    finer = mesh.model_copy(
+    profile, transient = chip.scenario.solver, chip.scenario.transient
+    budget = AIM - (parts[STEPS] if parts.get(STEPS, AIM) < AIM / len(parts) else 0.0)
+    changes: dict[str, Any] = {}
+    if transient is not None and parts.get(STEPS, 0.0) > (share := AIM / len(parts)):
+        budget -= share
+        changes["transient"] = with_smaller_steps(transient, profile.error_promise, (parts[STEPS] / share) ** 1.5)
+    sizes = {name: ratio for name, ratio in parts.items() if name != STEPS}
+    changes["solver"] = profile.model_copy(update={"mesh": _finer(chip, sizes, budget, unknowns, before, found)})
+    return replace(chip, scenario=chip.scenario.model_copy(update=changes))
+
+
+def _finer(
+    chip: Chip,
+    parts: Mapping[str, float],
+    budget: float,
+    unknowns: int,
+    before: tuple[Chip, Distance] | None,
+    found: Distance,
+) -> MeshDeck:
+    """The mesh of a chip with elements smaller by what makes parts of the error add up to a budget, with the fewest of them."""
+    mesh = chip.scenario.solver.mesh
+    orders = {name: _order(name, mesh, found, before) for name in parts}
+    costs = {name: (1.0 if name == "upright" else 2.0) / orders[name] for name in parts}
+    steps = dict.fromkeys(parts, 1.0)
+    while costs:
+        share = budget / sum(costs.values())
+        if not (kept := [name for name in costs if parts[name] <= share * costs[name]]):
+            steps |= {name: (parts[name] / (share * cost)) ** (1.0 / orders[name]) for name, cost in costs.items()}
+            break
+        for name in kept:  # it is small enough as it is, and leaves the others more
+            budget -= parts[name]
+            del costs[name]
+    across = steps.get("across", steps.get("all", 1.0))
+    upright = steps.get("upright", across**0.5)
+    if (times := across**2 * upright) > (most := max(MOST_TIMES, FEW / max(unknowns, 1))):
+        shrunk = np.log(most) / np.log(times)
+        across, upright = across**shrunk, upright**shrunk
+    return mesh.model_copy(
         update={
             "lateral": min(2048, int(np.ceil(mesh.lateral * across))),
             "per_source": min(64, int(np.ceil(mesh.per_source * across))),
@@ -111,9 +156,13 @@ def closer(chip: Chip, found: Distance) -> Chip | None:
             "aspect": mesh.aspect * across / upright,
         }
     )
-    changes: dict[str, Any] = {"solver": profile.model_copy(update={"mesh": finer})}
-    transient = chip.scenario.transient
-    if transient is not None and STEPS in parts:
-        cut = max(1.0, (parts[STEPS] / budget) ** 1.5)
-        changes["transient"] = with_smaller_steps(transient, profile.error_promise, cut)
-    return replace(chip, scenario=chip.scenario.model_copy(update=changes))
+
+
+def _order(name: str, mesh: MeshDeck, found: Distance, before: tuple[Chip, Distance] | None) -> float:
+    """By which a part of the error falls with the size of elements."""
+    if before is not None and min(found.parts[name], before[1].parts.get(name, 0.0)) > 0:
+        old = before[0].scenario.solver.mesh
+        step = mesh.lateral / old.lateral * (old.aspect / mesh.aspect if name == "upright" else 1.0)
+        if step > 1.2:
+            return float(np.clip(np.log(before[1].parts[name] / found.parts[name]) / np.log(step), *ORDERS))
+    return FALL.get(name, FALL["across"])

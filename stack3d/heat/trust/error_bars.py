@@ -35,6 +35,8 @@ from stack3d.thermal import ThermalSolution
 
 SWING = 1.25
 """Error of a peak over how far its node stands out of values that zigzag."""
+BETWEEN = "between/"
+"""Stands before the names of maxima between nodes."""
 ENOUGH = 1e-8
 """Relative residual of each step of a march that an error is taken from."""
 SAME = {
@@ -78,6 +80,29 @@ def answers(chip: Chip, solution: ThermalSolution) -> Answers:
         means = [solution.field.box_means(layer, [box])[0] for layer, box in chip.places]
         found["thermal/tile_temperature"] = np.array(means)
     return found
+
+
+def _with_peaks(chip: Chip, solution: ThermalSolution) -> Answers:
+    """Answers, and under `BETWEEN` maxima where peaks lie: they do not depend on how a mesh happens to meet them."""
+    found = answers(chip, solution)
+    higher = found["thermal/layer_temperature_max"] + [solution.field.between_nodes(n.name) for n in chip.stack.layers]
+    tiers = [chip.stack.index[layer.name] for layer in chip.stack.with_role("rram")]
+    peaks = {"layer_temperature_max": higher, "temperature_max": higher[tiers], "peak_temperature": higher.max()}
+    return found | {BETWEEN + n: np.asarray(value) for n, value in peaks.items() if f"thermal/{n}" in found}
+
+
+def _of_either(own: Answers, found: Judged) -> Judged:
+    """Of a maximum the smaller error: of nodes from mesh to mesh, or of peaks and what the hottest node is below them."""
+    errors, parts = dict(found.errors), {part: dict(each) for part, each in found.parts.items()}
+    for other in [name for name in errors if name.startswith(BETWEEN)]:
+        name = "thermal/" + other.removeprefix(BETWEEN)
+        missed = own.pop(other) - own[name]
+        theirs, shares = errors.pop(other) + missed, {part: each.pop(other) for part, each in parts.items()}
+        if theirs.max() < errors[name].max():
+            errors[name] = theirs
+            for part, share in shares.items():
+                parts[part][name] = share + missed if part in ("across", "all") else share
+    return replace(found, errors=errors, parts=parts)
 
 
 def of_state(chip: ComputingChip, state: Heat, backends: Backends, values: Mapping[str, Any]) -> Estimates:
@@ -176,12 +201,13 @@ def of_mesh(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)  # the run itself has said it
             backend = _kept(backends, away).of(other.scenario, chip.stack, body)
-            return answers(chip, backend.solve(chip.sources if sources is None else sources))
+            return _with_peaks(chip, backend.solve(chip.sources if sources is None else sources))
 
-    own = answers(chip, solution)
+    own = _with_peaks(chip, solution)
     found = kind_of(chip.scenario).judged(chip, own, solve)
     if found is None:
-        return _none(own)
+        return _none(answers(chip, solution))
+    found = _of_either(own, found)
     names = [layer.name for layer in chip.stack.layers]
     seen = {**own, "thermal/layer_overshoot": np.array([solution.field.overshoot(name) for name in names])}
     return _stated(replace(found, errors=_bounded(chip, seen, found.errors)))

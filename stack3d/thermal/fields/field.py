@@ -57,5 +57,8 @@ class Field(Protocol):
     def overshoot(self, layer: str) -> float:
         """What the hottest node of a layer has over its neighbours where the values zigzag, 0 where they do not. [K]"""
 
+    def between_nodes(self, layer: str) -> float:
+        """How far the peak of a layer stands over the hottest node, 0 where the field does not tell. [K]"""
+
     def face_peak(self, face: str) -> float | None:
         """Largest nodal temperature of a face, None where the field does not know the face. [K]"""

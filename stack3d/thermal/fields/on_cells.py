@@ -105,6 +105,10 @@ class MeshField:
         """Not sought on cells without lines: 0. [K]"""
         return 0.0
 
+    def between_nodes(self, layer: str) -> float:
+        """Not sought on cells without lines: 0. [K]"""
+        return 0.0
+
     def face_peak(self, face: str) -> float | None:
         """Largest temperature at the corners of a face. [K]"""
         if face not in self.mesh.faces:

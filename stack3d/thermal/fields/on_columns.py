@@ -216,6 +216,10 @@ class ColumnField:
         """Not sought on cells without lines: 0. [K]"""
         return 0.0
 
+    def between_nodes(self, layer: str) -> float:
+        """Not sought on cells without lines: 0. [K]"""
+        return 0.0
+
     def face_peak(self, face: str) -> float | None:
         """Largest nodal temperature of ``top`` or ``bottom``. [K]"""
         ends = {"top": self.stack.layers[-1], "bottom": self.stack.layers[0]}

@@ -137,6 +137,14 @@ class GridField:
         lines = self.values[index[a], j[b], i], self.values[index[a], j, i[c]]
         return sum(_swing(line, at) for line, at in zip(lines, (c, b)))
 
+    def between_nodes(self, layer: str) -> float:
+        """How far the peak of a layer, which lies between nodes, stands over the hottest one, as of a smooth field. [K]"""
+        index, j, i, (a, b, c) = self._hottest(layer)
+        lines = (self.grid.x[i], self.values[index[a], j[b], i], c), (self.grid.y[j], self.values[index[a], j, i[c]], b)
+        if any(_swing(values, at) for _, values, at in lines):
+            return 0.0
+        return sum(_over_node(*line) for line in lines)
+
     def _nodes(self, layer: str) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
         """Of a layer, along z, y and x."""
         slab, cells = self.stack.layer(layer), self.grid.cells_of(self.stack.index[layer])
@@ -165,3 +173,19 @@ def _swing(line: Floats, at: int) -> float:
         if side.size > 2 and side[0] > side[1] < side[2]:
             found = max(found, float(side[0] - side[1] + side[2] - side[1]))
     return found
+
+
+def _over_node(places: Floats, values: Floats, at: int) -> float:
+    """Height of the parabola through a hottest node and its neighbours over it, no more bent than beside it. [K]"""
+    if not 0 < at < values.size - 1:
+        return 0.0
+    steps = np.diff(places)
+    slopes = np.diff(values) / steps
+    bends = -np.diff(slopes) / (0.5 * (steps[1:] + steps[:-1]))
+    left, right = steps[at - 1 : at + 1]
+    slope = (right * slopes[at - 1] + left * slopes[at]) / (left + right)
+    bend, around = bends[at - 1], bends[max(0, at - 2) : at + 1].min()
+    if bend <= 0 or around <= 0:
+        return 0.0
+    shift = min(abs(slope) / bend, 0.5 * (right if slope > 0 else left))
+    return float(0.5 * around * shift**2)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from stack3d.errors import did_you_mean
+from stack3d.errors import did_you_mean, repeated
 from stack3d.floorplans import hotspot_units, number
 from stack3d.geometry.importers.parts import Element, Solid
 from stack3d.geometry.importers.user_files import find_file, mistake, place_of, read_lines
@@ -227,7 +227,7 @@ class PowerColumns:
         return self._in_order(units)
 
     def _by_name(self, units: Sequence[Sequence[str]], known: Sequence[str]) -> list[dict[str, tuple[float, ...]]]:
-        if twice := sorted({name for name in self.names if self.names.count(name) > 1}):
+        if twice := repeated(self.names):
             raise self.fail(twice[0], "is named twice")
         found = dict(zip(self.names, self.columns))
         if missing := sorted(set(known) - set(found)):

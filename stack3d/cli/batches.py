@@ -1,0 +1,165 @@
+"""Commands that take cases: ``run`` and ``validate``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stack3d.cli.arguments import SOME, Memory, Overrides, Scenarios, app, fail, limit_memory, parsed
+from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOLVER, EXIT_SOME_FAILED, MISSED, DeckError
+
+if TYPE_CHECKING:
+    from stack3d.study import Report
+
+
+@app.command()
+def run(
+    scenarios: Annotated[list[str] | None, typer.Argument(**SOME)] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Root of the results.")] = Path("results"),
+    overrides: Overrides = [],  # noqa: B006  (typer reads it, nobody changes it)
+    force: Annotated[bool, typer.Option("--force", help="Run cases again that are done and unchanged.")] = False,
+    until: Annotated[str | None, typer.Option("--until", help="Stop early: 'thermal'.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Local processes; as many as cores and memory allow by default.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", help="Address of a running Dask scheduler.", metavar="ADDRESS")
+    ] = None,
+    progress: Annotated[str, typer.Option("--progress", help="auto, bar, plain, json (lines on stderr) or none.")] = "auto",
+    memory: Memory = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 3 when an estimated error exceeds what the solver promises.")
+    ] = False,
+) -> None:
+    """Run cases and their sweeps; what is done and unchanged is skipped, and one bad case stops nothing."""
+    if not scenarios:
+        _offer()
+        return
+    from stack3d import study
+    from stack3d.progress import observer_for, study_observer
+
+    if not study.Ranks.here().is_first:  # with MPI the first process speaks for all
+        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    limit_memory(memory)
+    if until not in (None, "thermal"):
+        raise DeckError(f"--until knows 'thermal', got {until!r}")
+    ended = _Ended(strict)
+    for report in study.run(
+        scenarios,
+        output,
+        study_observer(progress),
+        overrides=parsed(overrides),
+        force=force,
+        until=until,
+        workers=workers,
+        scheduler=scheduler,
+        observer=observer_for(progress),
+    ):
+        ended.tell(report)
+    ended.leave()
+
+
+@dataclass
+class _Ended:
+    """How the cases of a run ended: told one by one, and together as an exit code."""
+
+    is_strict: bool
+    total: int = 0
+    failed: int = 0
+    missed: int = 0
+    code: int = 0
+    verdict: int = 0
+
+    def tell(self, report: Report) -> None:
+        from stack3d.study import FAILED
+
+        if report.is_verdict:
+            self._tell_verdict(report)
+            return
+        self.total += 1
+        if report.status == FAILED:
+            self._tell_failed(report)
+        else:
+            self._tell_done(report)
+
+    def _tell_verdict(self, report: Report) -> None:
+        self.verdict = self.verdict or report.exit_code
+        for line in report.lines:
+            if report.exit_code:
+                fail(f"{report.name}: {line}")
+            else:
+                typer.echo(f"{report.name}: {line}")
+
+    def _tell_failed(self, report: Report) -> None:
+        self.failed, self.code = self.failed + 1, report.exit_code
+        [first, *more] = report.lines
+        if more:
+            fail("\n".join([f"{report.name}:", first, *more]))
+        else:
+            fail(first if first.startswith(f"{report.name}:") else f"{report.name}: {first}")
+        if report.traceback and "--debug" in sys.argv:
+            typer.echo(report.traceback, err=True)
+
+    def _tell_done(self, report: Report) -> None:
+        from stack3d.study import SKIPPED
+
+        if self.is_strict and (missing := [line for line in report.lines if MISSED in line]):
+            self.missed += 1
+            fail(f"{report.name}: {missing[0].removeprefix('warning').strip()}")
+        note = " (done before, unchanged)" if report.status == SKIPPED else f" ({report.reason})" if report.reason else ""
+        typer.echo(f"{report.name}{note}: {report.folder}")
+        for line in report.lines if not report.is_swept else ():
+            typer.echo(f"  {line}")
+
+    def leave(self) -> None:
+        """Exit with a code of its own unless all is well."""
+        if self.failed and self.total > 1:
+            typer.echo(f"{self.total - self.failed} of {self.total} cases done, {self.failed} failed", err=True)
+            raise typer.Exit(self.verdict or EXIT_SOME_FAILED)
+        if self.verdict:
+            raise typer.Exit(self.verdict)
+        if self.failed or self.missed:
+            raise typer.Exit(self.code or EXIT_SOLVER)
+
+
+def _offer() -> None:
+    """Say which scenarios there are, and how to make one."""
+    from stack3d.cli.deck_files import list_
+
+    typer.echo("Scenarios that can be run by name:")
+    list_("scenarios")
+    typer.echo("stack3d run NAME runs one; stack3d new NAME writes one of your own, with comments.")
+
+
+@app.command()
+def validate(
+    scenarios: Scenarios,
+    overrides: Overrides = [],  # noqa: B006
+    memory: Memory = None,
+    every: Annotated[bool, typer.Option("--all", help="Check every case of a large study, however long it takes.")] = False,
+) -> None:
+    """Report every mistake of every scenario, one line each; of a large study of a part of its cases."""
+    from stack3d import study
+    from stack3d.progress import Waiting
+    from stack3d.yamltree import WATCHED
+
+    limit_memory(memory)
+    before, bad = WATCHED.set(Waiting()), False
+    try:
+        for found in (one for path in scenarios for one in study.checked(path, parsed(overrides), every=every)):
+            if found.error is None:
+                typer.echo(f"ok: {found.label}")
+                if found.warning is not None:
+                    typer.echo(f"warning: {found.label} {found.warning}", err=True)
+            else:
+                fail(str(found.error))
+                bad = True
+    finally:
+        WATCHED.reset(before)
+    if bad:
+        raise typer.Exit(EXIT_BAD_INPUT)

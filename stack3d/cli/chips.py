@@ -1,0 +1,63 @@
+"""The command ``show``: deck, stack, mesh and mapping of a chip, before it is run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from stack3d.cli.arguments import One, Overrides, app, parsed
+
+if TYPE_CHECKING:
+    from stack3d.chip import Chip, Computer
+
+
+@app.command()
+def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
+    """Print the resolved deck, the stack and the size of the mesh."""
+    from stack3d import decks, results
+    from stack3d.case import check, size_told, time_told
+    from stack3d.chip import ComputingChip
+    from stack3d.heat.meshing import describe, meshed
+
+    case = decks.load(scenario, parsed(overrides))
+    with case.located():
+        chip = check(case.scenario)
+    typer.echo(results.resolved_yaml(case).rstrip())
+    for override in case.overrides:
+        typer.echo(f"# set {override}")
+    typer.echo(f"\n# content hash {case.digest()[:12]}\n")
+    _tell_layers(chip)
+    body = meshed(chip)
+    typer.echo(f"\nmesh: {describe(chip, body)}\ntakes: {size_told(chip)}\ntime: {time_told(chip, body)}")
+    if isinstance(chip, ComputingChip):
+        _tell_mapping(chip.computer)
+
+
+def _tell_layers(chip: Chip) -> None:
+    typer.echo(
+        f"{'layer (top first)':<18}{'z [um]':>12}{'thickness':>12}  {'material':<20}{'k [W/m/K] x, y, z':<24}{'contact':>10}"
+    )
+    for layer in reversed(chip.stack.layers):
+        k = ", ".join(f"{v:g}" for v in layer.material.conductivity)
+        contact = f"{layer.contact_resistance * 1e6:g} mm2K/W" if layer.contact_resistance else ""
+        typer.echo(
+            f"{layer.name:<18}{layer.z0 * 1e6:>12.2f}{layer.thickness * 1e6:>9.2f} um  {layer.material.name:<20}"
+            f"{k:<24}{contact:>10}  {layer.role}".rstrip()
+        )
+
+
+def _tell_mapping(computer: Computer) -> None:
+    """Where the matrices of the network lie, and what stays digital."""
+    from stack3d.units import short
+
+    table = computer.mapping_table()
+    typer.echo(f"\n{'layer':<24}{'weights':>14}{'copies':>8}{'tiles':>7}{'used':>8}{'products':>10}{'busy':>11}")
+    for i, matrix in enumerate(computer.network.layers):
+        rows, columns, copies, tiles, products, used, busy = (table[key][i] for key in table)
+        typer.echo(
+            f"{matrix.name:<24}{f'{rows} x {columns}':>14}{copies:>8}{tiles:>7}{100 * used:>6.0f} %{products:>10.4g}"
+            f"{short(float(busy), 's'):>11}"
+        )
+    for kept in computer.network.digital:
+        typer.echo(f"{kept.name:<24}{f'{kept.macs} MAC':>14}  stays digital")

@@ -1,0 +1,54 @@
+"""Commands that hold answers against each other: ``verify`` and ``compare-placements``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stack3d.cli.arguments import One, Overrides, app, parsed
+from stack3d.constants import ZERO_CELSIUS
+
+
+@app.command()
+def verify(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
+    """Print the error of the chosen solver against an exact series; refuse with a reason where there is none."""
+    from stack3d import decks
+    from stack3d.heat.placing import placed_chip
+    from stack3d.heat.trust import verify as compare
+
+    case = decks.load(scenario, parsed(overrides))
+    with case.located():
+        result = compare(placed_chip(case.scenario))
+    note = "; k(T) frozen at 26.85 degC" if result.is_frozen else ""
+    typer.echo(f"{result.solver}; series truncated to {result.truncation:.1e} K{note}")
+    typer.echo(f"{'place':<28}{'computed [degC]':>16}{'exact [degC]':>16}{'error [K]':>14}{'of rise':>12}")
+    for row in result.rows:
+        off, (computed, exact) = row.computed - row.exact, (t - ZERO_CELSIUS for t in (row.computed, row.exact))
+        typer.echo(f"{row.name:<28}{computed:>16.6f}{exact:>16.6f}{off:>14.2e}{off / result.rise:>12.1e}")
+    typer.echo(f"largest error {100 * result.worst:.4f} % of the rise of {result.rise:.4g} K")
+
+
+@app.command("compare-placements")
+def compare_placements(
+    scenario: One,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Also write a netCDF file.")] = None,
+    overrides: Overrides = [],  # noqa: B006
+) -> None:
+    """Solve every placement of a workload on its stack; print how hot each gets and the kelvin gained over `spread`."""
+    from stack3d.api import compare_placements as compared
+
+    found = compared(scenario, dict(parsed(overrides)))
+    gained = "under spread"
+    typer.echo(f"{'placement':<16}{'hottest tile':>14}{gained:>16}{'stack peak':>14}{gained:>16}{'mean of tiles':>16}")
+    for name in found["placement"].values:
+        row = f"{name:<16}"
+        for key in ("tile_peak", "stack_peak"):
+            peaks = found[f"placement_{key}"]
+            peak = float(peaks.sel(placement=name))
+            less = float(peaks.sel(placement="spread")) - peak
+            row += f"{peak - ZERO_CELSIUS:>9.4f} degC" + (f"{1e3 * less:>13.3f} mK" if abs(less) < 1 else f"{less:>14.3f} K")
+        typer.echo(f"{row}{float(found['placement_tile_mean'].sel(placement=name)) - ZERO_CELSIUS:>11.4f} degC")
+    if output is not None:
+        found.to_netcdf(output)

@@ -1,0 +1,50 @@
+"""Commands of what a deck can name and hold: ``list``, ``schema`` and ``new``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stack3d.cli.arguments import app
+from stack3d.errors import DeckError, unknown_name
+
+
+@app.command(name="list")
+def list_(kind: Annotated[str | None, typer.Argument(help="materials, geometries, cooling, devices, …")] = None) -> None:
+    """List what a deck can name."""
+    from stack3d import decks, yamlfile
+
+    if kind is not None and kind not in decks.KINDS:
+        raise unknown_name("kind of deck", kind, decks.KINDS)
+    for one in decks.KINDS if kind is None else (kind,):
+        if kind is None:
+            typer.echo(f"{one}:")
+        for name, path in sorted(decks.available(one).items()):
+            try:
+                title = yamlfile.title(path)
+            except DeckError as error:
+                title = f"(cannot be read: {error})"
+            typer.echo(f"  {name:<28} {title}".rstrip())
+
+
+@app.command()
+def schema(kind: Annotated[str, typer.Argument(help="scenarios, geometries, materials, devices, …")] = "scenarios") -> None:
+    """Print the JSON Schema of a kind of deck, for editors."""
+    from stack3d.decks import deck_schema
+
+    typer.echo(json.dumps(deck_schema(kind), indent=1))
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the scenario; the file is NAME.yaml.", metavar="NAME")],
+    kind: Annotated[str, typer.Option("--kind", help="What to start from: chip, package or device.")] = "chip",
+) -> None:
+    """Write a commented scenario to start from."""
+    from stack3d.decks.starting import start
+
+    path = start(name, kind, Path())
+    typer.echo(f"{path}: a {kind} to change; stack3d validate {path}, then stack3d run {path}")

@@ -1,0 +1,61 @@
+"""Commands of device laws: ``fit`` and ``validate-models``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stack3d.cli.arguments import app, parsed
+from stack3d.errors import EXIT_OTHER
+
+
+@app.command()
+def fit(
+    data: Annotated[list[Path], typer.Argument(help="CSV files of measurements, units in the header.", metavar="DATA.csv...")],
+    laws: Annotated[list[str], typer.Option("--law", help="Law to fit; two of one mechanism are compared.", metavar="NAME")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The deck to write.")],
+    start: Annotated[str | None, typer.Option("--start", help="Deck to begin with; its other mechanisms are kept.")] = None,
+    held: Annotated[list[str], typer.Option("--hold", help="Parameter that is not fitted.", metavar="KEY=VALUE")] = [],  # noqa: B006
+    page: Annotated[Path | None, typer.Option("--report", help="Page to write; beside the deck by default.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the posterior draws.")] = 1,
+) -> None:
+    """Fit laws to measurements: a device deck with a posterior, and a page with residuals."""
+    from stack3d import results, yamlfile
+    from stack3d.devices import build_device, fitting, load_device
+    from stack3d.report.fit_page import fit_page
+
+    tables = [fitting.read_table(path) for path in data]
+    device = load_device(start) if start else fitting.fitted_device(tables)
+    found = [fitting.fit_law(law, tables, device, hold=dict(parsed(held)), seed=seed) for law in laws]
+    found.sort(key=lambda f: (f.mechanism, f.criterion))
+    best = [f for i, f in enumerate(found) if i == 0 or f.mechanism != found[i - 1].mechanism]
+    text = fitting.deck_text(best, device, fitting.deck_content(start) if start else None)
+    build_device(fitting.parsed(yamlfile.parse_text(text, str(output))))
+    results.write_text(output, text)
+    results.write_text(page or output.with_suffix(".html"), fit_page(found))
+    for one in found:
+        typer.echo(f"{one.mechanism}: {one.law}, {one.observations} rows, information criterion {one.criterion:.1f}")
+        for f, value in zip((*one.parameters.free, *one.noise), one.best):
+            low, high = one.interval(f.key)
+            typer.echo(f"  {f.key:<32}{value:>12.5g} {f.unit:<6} 95 %: {low:.5g} … {high:.5g}")
+        for remark in one.remarks:
+            typer.echo(f"  {remark}")
+    typer.echo(f"{output}, {page or output.with_suffix('.html')}")
+
+
+@app.command(name="validate-models")
+def validate_models() -> None:
+    """Compare every device law with the published numbers it claims to reproduce."""
+    from stack3d.devices import validation
+
+    rows = validation.table()
+    typer.echo(f"{'id':<5}{'number':<76}{'published':>12}{'computed':>12}{'tolerance':>11}  {'':<10} holds")
+    for r in rows:
+        typer.echo(
+            f"{r.id:<5}{r.what:<76}{r.published:>12.5g}{r.computed:>12.5g}{r.tolerance:>11.2g}  {r.kind:<10} "
+            + ("yes" if r.holds else "NO")
+        )
+    if not all(r.holds for r in rows):
+        raise typer.Exit(EXIT_OTHER)

@@ -1,0 +1,36 @@
+"""The command ``import``: files of other tools become a scenario."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stack3d.cli.arguments import app
+
+
+@app.command(name="import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="3D-ICE .stk; or HotSpot .flp, .ptrace, .lcf, .config, .materials.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The scenario to write; a power trace is written beside it.")],
+    transient: Annotated[
+        bool | None,
+        typer.Option("--transient/--steady", help="Keep the course of the powers; absent = by 3D-ICE's solver, else steady."),
+    ] = None,
+) -> None:
+    """Turn the files of a HotSpot or 3D-ICE run into a scenario, and say what had no equivalent."""
+    from stack3d import results, storage
+    from stack3d.case import check
+    from stack3d.geometry.importers import import_files
+
+    found = import_files(files, output.stem, transient)
+    with found.resolved() as case, case.located():
+        check(case.scenario)
+    for name, text in found.files(output.name).items():
+        results.write_text(storage.inside(output.parent, name), text)
+    typer.echo(
+        f"{output}: {len(found.scenario['geometry']['layers'])} layers, {len(found.scenario['power']['sources'])} sources"
+    )
+    for note in found.notes:
+        typer.echo(f"  note: {note}")

@@ -1,0 +1,69 @@
+"""Commands that read results: ``report``, ``plot`` and ``export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stack3d.cli.arguments import Results, Threshold, app, opened, share_of
+from stack3d.errors import DeckError
+
+
+@app.command()
+def report(
+    found: Results,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page to write.")] = Path("report.html"),
+    threshold: Threshold = None,
+) -> None:
+    """Write one self-contained page with figures: of a case, of a study, or of a case at several device bands."""
+    from stack3d import results
+    from stack3d.report import report_page
+
+    limit = share_of(threshold)
+    page = report_page([opened(path) for path in found], threshold=limit)
+    results.write_text(output, page)
+    typer.echo(f"{output}: {len(page) / 1e3:.0f} kB")
+
+
+@app.command()
+def plot(
+    result: Annotated[Path, typer.Argument(help="A result file, or its folder.", metavar="RESULT")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder, or with one figure a .png, .svg or .pdf file.")],
+    figures: Annotated[list[str], typer.Option("--figure", help="Figure to draw; all by default.", metavar="NAME")] = [],  # noqa: B006
+    kind: Annotated[str, typer.Option("--format", help="png, svg or pdf, for a folder.")] = "png",
+    threshold: Threshold = None,
+) -> None:
+    """Draw the figures of a report by matplotlib."""
+    from stack3d import storage
+    from stack3d.report import chart, pen, possible
+
+    tree = opened(result)
+    names = figures or possible(tree)
+    if output.suffix and len(names) > 1:
+        raise DeckError(f"-o {output} is one file for {len(names)} figures; name one by --figure, or give a folder")
+    limit = share_of(threshold)
+    for name in names:
+        path = output if output.suffix else storage.inside(output, f"{name}.{kind}")
+        if path.suffix not in (".png", ".svg", ".pdf"):
+            raise DeckError(f"figures are written as .png, .svg or .pdf, not {path.suffix or 'without a suffix'}")
+        figure = pen.draw(chart(tree, name, threshold=limit))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=150)
+        typer.echo(str(path))
+
+
+@app.command()
+def export(
+    result: Annotated[Path, typer.Argument(help="A result file, or its folder.", metavar="RESULT")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .cir file to write.")],
+) -> None:
+    """Write the thermal networks of a result as SPICE subcircuits: 1 A is 1 W, 1 V is 1 K over ambient."""
+    from stack3d import results
+    from stack3d.results.spice import netlist
+
+    if output.suffix != ".cir":
+        raise DeckError(f"networks are written as .cir, not {output.suffix or 'without a suffix'}")
+    results.write_text(output, netlist(opened(result)))
+    typer.echo(str(output))
