@@ -236,6 +236,11 @@ class Asker:
         self._known[judged.design] = judged
         self._end(self._trials.pop(judged.design), judged)
 
+    def tell_all(self, judged: Sequence[JudgedDesign]) -> None:
+        """What came of several designs."""
+        for one in judged:
+            self.tell(one)
+
     def rule_out(self, design: Positions, missed: Sequence[float]) -> None:
         """A design misses conditions before its goals are known; they do not matter then."""
         self.tell(JudgedDesign(design, (0.0,) * len(self._study.directions), tuple(missed)))

@@ -106,7 +106,17 @@ class Judge:
         return tuple(s * v for s, v in zip(self._signs, values))
 
     def of_screen(self, level: int, deck: ScreenDeck, design: Positions, found: Found) -> ScreenOutcome:
-        """Of a screen: what it has of goals and conditions."""
+        """Of a screen: what it has of goals and conditions.
+
+        Parameters
+        ----------
+        level : int
+            Of the screen.
+        deck : ScreenDeck
+        design : tuple
+        found : Found
+            Its case there.
+        """
         none = (math.nan,) * len(self.goals), (math.nan,) * len(self.limits)
         if found.status != DONE:
             return ScreenOutcome(level, JudgedDesign(design, (), (math.inf,)), *none, FAILS)

@@ -37,6 +37,10 @@ class Screened:
     judged: dict[Positions, JudgedDesign] = field(default_factory=dict)
     gone: set[Positions] = field(default_factory=set)
 
+    def add(self, judged: Sequence[JudgedDesign]) -> None:
+        """Designs that have come to it."""
+        self.judged |= {one.design: one for one in judged}
+
     def is_ruled_out(self, judged: JudgedDesign) -> bool:
         """Whether a condition is missed by more than the margin; by any number where a case failed."""
         return any(m > self.deck.margin for m in judged.missed)
@@ -66,7 +70,7 @@ def rounds(asker: Asker, screens: Sequence[ScreenDeck], *, batch: int, budget: f
     batch : int
         Cases in full that may run side by side.
     budget : float
-        Cases in full, infinite where it is a time.
+        Cases in full, infinite where it is a time. [-]
     room : callable
         Cases in full that may still run, up to a batch.
 
@@ -79,29 +83,25 @@ def rounds(asker: Asker, screens: Sequence[ScreenDeck], *, batch: int, budget: f
     width = math.ceil(batch / math.prod(deck.keep for deck in screens))
     n_asked = 0
     while (most := room()) > 0:
-        wanted = int(min(width, MOST_PER_CASE * batch, MOST_PER_CASE * budget - n_asked)) if levels else most
-        asked = asker.ask(wanted)
+        asked = asker.ask(int(min(width, MOST_PER_CASE * batch, MOST_PER_CASE * budget - n_asked)) if levels else most)
         n_asked += len(asked)
         coming = asked
         for level, screened in enumerate(levels):
             if coming:
-                for one in (yield level, coming):
-                    screened.judged[one.design] = one
-            last = level == len(levels) - 1
-            coming = screened.ready(most if last else math.inf, all_of_them=not asked)
-        for design in asked:
-            if design not in coming:
-                _tell_screened(asker, next(s.judged[design] for s in reversed(levels) if design in s.judged))
-        if coming:
-            for one in (yield FULL, coming):
-                asker.tell(one)
-        elif not asked:
+                screened.add((yield level, coming))
+            coming = screened.ready(most if screened is levels[-1] else math.inf, all_of_them=not asked)
+        _tell_waiting(asker, levels, [design for design in asked if design not in coming])
+        if not asked and not coming:
             return
+        if coming:
+            asker.tell_all((yield FULL, coming))
 
 
-def _tell_screened(asker: Asker, judged: JudgedDesign) -> None:
-    """What a screen says of a design that does not run in full now."""
-    if not judged.goals and any(0.0 < m < math.inf for m in judged.missed):
-        asker.rule_out(judged.design, judged.missed)
-    else:
-        asker.tell(judged)
+def _tell_waiting(asker: Asker, levels: Sequence[Screened], designs: Sequence[Positions]) -> None:
+    """What the last screen that they came to says of designs that do not run in full now."""
+    for design in designs:
+        judged = next(screened.judged[design] for screened in reversed(levels) if design in screened.judged)
+        if not judged.goals and any(0.0 < m < math.inf for m in judged.missed):
+            asker.rule_out(design, judged.missed)
+        else:
+            asker.tell(judged)
