@@ -19,11 +19,12 @@ PATIENCE = 30.0
 
 
 class _Requests:
-    """What was asked for while it could not be heard."""
+    """What was asked for, and what of it while it could not be heard."""
 
     def __init__(self) -> None:
         self.depth = 0
         self.pending: type[BaseException] | None = None
+        self.made: type[BaseException] | None = None
 
 
 _requests = _Requests()
@@ -36,6 +37,7 @@ def listen() -> None:
     later. One that falls between two steps of a lock can leave it locked, so that cleaning up waits for ever: after `PATIENCE`
     the process ends without.
     """
+    _requests.made = None
     signal.signal(signal.SIGTERM, _asked)
     signal.signal(signal.SIGINT, _asked)
     shown = sys.unraisablehook
@@ -48,6 +50,12 @@ def listen() -> None:
             shown(dropped)
 
     sys.unraisablehook = made_again
+
+
+def heed() -> None:
+    """Raise the request, if there was one: a library may have told it as an error of its own, and the program gone on."""
+    if _requests.made is not None and threading.current_thread() is threading.main_thread():
+        raise _requests.made
 
 
 @contextmanager
@@ -67,6 +75,7 @@ def _asked(signum: int, frame: Any) -> None:
     kind: type[BaseException] = Terminated if signum == signal.SIGTERM else KeyboardInterrupt
     signal.signal(signum, signal.SIG_DFL if signum == signal.SIGTERM else signal.default_int_handler)
     _end_late(kind)
+    _requests.made = kind
     if _requests.depth:
         _requests.pending = kind
     else:

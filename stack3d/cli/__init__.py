@@ -46,7 +46,7 @@ def main() -> None:
     signals.listen()
     command: Callable[..., Any] = app
     try:
-        code = command(standalone_mode=False)
+        code = _heeding(command)
         sys.exit(code if isinstance(code, int) else 0)
     except Stack3dError as error:
         if debug:
@@ -68,6 +68,18 @@ def main() -> None:
             sys.exit(EXIT_BAD_INPUT)
         fail(told_failure(error, _kept_trace(error)))
         sys.exit(EXIT_OTHER)
+
+
+def _heeding(command: Callable[..., Any]) -> Any:
+    """What a command answers; an error, or the code that typer makes of Ctrl-C, for a request to end is that request."""
+    try:
+        code = command(standalone_mode=False)
+    except Exception:
+        signals.heed()
+        raise
+    if code == EXIT_INTERRUPTED:
+        signals.heed()
+    return code
 
 
 def _leave(line: str, code: int) -> None:

@@ -19,7 +19,7 @@ LOCK = "stack3d.lock"
 PATIENCE = 10
 """For another program that compiles the same form without a lock. [s]"""
 PARTS = (".c", ".c.cached", ".o", ".sha256")
-"""Files of a compiled form beside its library: text, mark that it is done, object, and digest of the library."""
+"""Files of a compiled form beside its library: text, mark that it is done, object, and digest and name of the library."""
 
 
 def compiled(form: Any) -> Any:
@@ -89,9 +89,18 @@ def _remove_damaged(folder: Path) -> None:
     """Remove, once in a process, libraries that are not what was written."""
     for noted in folder.glob("libffcx_*.sha256"):
         for library in folder.glob(f"{noted.stem}.*so"):
-            if storage.digest_of(library) != noted.read_text():
+            if not _is_as_noted(library, noted):
                 log.warning("%s is damaged; compiled again", library)
                 _remove(folder, noted.stem)
+
+
+def _is_as_noted(library: Path, noted: Path) -> bool:
+    """Whether a library is what was written, and under this name; a note of an older version has no name."""
+    try:
+        digest, _, name = noted.read_text().partition(" ")
+        return storage.digest_of(library) == digest and name in ("", noted.stem)
+    except (OSError, ValueError):
+        return False
 
 
 def _remove_unfinished(folder: Path, complaint: str) -> None:
@@ -104,7 +113,7 @@ def _remove_unfinished(folder: Path, complaint: str) -> None:
 
 def _remove(folder: Path, stem: str) -> None:
     for path in [*folder.glob(f"{stem}.*so"), *(folder / f"{stem}{part}" for part in PARTS)]:
-        path.unlink(missing_ok=True)
+        storage.remove(path)
 
 
 def _note_digest(library: Path) -> None:
@@ -112,4 +121,4 @@ def _note_digest(library: Path) -> None:
     noted = library.with_name(f"{library.name.partition('.')[0]}.sha256")
     if not noted.exists():
         with suppress(OSError), storage.beside(noted) as scratch:
-            scratch.write_text(storage.digest_of(library))
+            scratch.write_text(f"{storage.digest_of(library)} {noted.stem}")

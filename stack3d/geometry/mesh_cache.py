@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 
 from stack3d import __version__, storage
 
-FORMAT = 1
-"""Raised when arrays of the same name come to mean something else."""
+FORMAT = 2
+"""Raised when arrays of the same name come to mean something else, or the file is written another way."""
+KEY = "made_from"
+"""Name under which an entry holds its own fingerprint: a file that was copied to another name is none of that name."""
 MOST_BYTES = 2_000_000_000
 """Of all entries together."""
 ABANDONED = 3600.0
@@ -111,10 +113,13 @@ def _read(path: Path) -> dict[str, NDArray[Any]] | None:
             raise ValueError("its digest is another")
         with np.load(path, allow_pickle=False) as entry:
             found = {name: entry[name] for name in entry.files}
-    except OSError:
+        if str(found.pop(KEY)) != path.stem:
+            raise ValueError("it is of another mesh")
+    except FileNotFoundError:
         return None
     except Exception:  # a broken archive raises what it likes
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            storage.remove(path)
         return None
     with contextlib.suppress(OSError):
         os.utime(path)  # used now
@@ -126,7 +131,7 @@ def _write(path: Path, arrays: Arrays) -> None:
     handle, name = tempfile.mkstemp(prefix=f"{path.stem[:12]}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **dict(arrays))
+            np.savez(file, allow_pickle=False, **{KEY: np.array(path.stem)}, **dict(arrays))
         storage.seal(Path(name))
         storage.sync(Path(name))
         os.replace(name, path)

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stack3d import __version__, fields, storage
+from stack3d import __version__, fields, signals, storage
 from stack3d.case.run import Outcome
 from stack3d.decks import Case
 from stack3d.errors import ResultsError
@@ -162,6 +162,7 @@ def open_result(path: str | Path) -> xr.DataTree:
     try:
         found = read_tree(file)
     except Exception as error:  # the libraries below raise what they like
+        signals.heed()
         raise ResultsError(f"{file} cannot be read as a dataset, it may be cut off or of another kind: {error}") from None
     if int(found.attrs.get("schema", 1)) > SCHEMA:
         raise ResultsError(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d import __version__, fields, storage
+from stack3d import __version__, fields, signals, storage
 from stack3d.errors import ResultsError, ValidityWarning
 from stack3d.results.case_tree import is_damaged, open_result, read_record
 from stack3d.results.netcdf import netcdf, write_tree
@@ -233,6 +233,7 @@ def join(folder: Path) -> xr.DataTree:
                 contents.append(_read(_place(folder, entry) / "result.nc", index))
                 seconds[index] = record.get("wall_time", np.nan)
             except Exception as error:  # the library raises what it likes; the other cases are told all the same
+                signals.heed()
                 about["status"][index], about["message"][index] = "damaged", f"its result cannot be read: {error}"
     root = xr.Dataset({name: (tuple(study), values.astype(str)) for name, values in about.items()})
     root["wall_time"] = (tuple(study), seconds)
@@ -250,11 +251,14 @@ def join(folder: Path) -> xr.DataTree:
 def _found(manifest: Mapping[str, Any]) -> dict[str, xr.Dataset]:
     """Groups of what a study as a whole has found."""
     made = {"decided": ("/optimise", _decided), "unknown": ("/uncertain", _unknown)}
-    return {
-        group: make(manifest[word], manifest["dimensions"][0]["name"])
-        for word, (group, make) in made.items()
-        if word in manifest
-    }
+    found: dict[str, xr.Dataset] = {}
+    for word, (group, make) in made.items():
+        try:
+            found |= {group: make(manifest[word], manifest["dimensions"][0]["name"])} if word in manifest else {}
+        except (LookupError, TypeError, ValueError, AttributeError):
+            text = f"{MANIFEST} says what the study has found in words of another version; run the study again"
+            warnings.warn(ValidityWarning(text), stacklevel=2)
+    return found
 
 
 def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
@@ -418,12 +422,13 @@ def _is_sound(manifest: Any) -> bool:
     try:
         shape = tuple(len(d["labels"]) for d in manifest["dimensions"])
         named = all(isinstance(d["name"], str) and None not in (d["keys"], d["beside"]) for d in manifest["dimensions"])
+        headed = (type(manifest["scenario"]), type(manifest["overrides"])) == (str, list)
         cases = [(case["index"], case["case"], case["dropped"], case["error"]) for case in manifest["cases"]]
         points = {tuple(map(int, index)) for index, *_ in cases}
     except (KeyError, TypeError, ValueError):
         return False
     hashed = all(_is_hash(case) or not case for _, case, *_ in cases)
-    return named and hashed and len(cases) == math.prod(shape) and points == set(np.ndindex(shape))
+    return named and hashed and headed and len(cases) == math.prod(shape) and points == set(np.ndindex(shape))
 
 
 def write_study(folder: Path) -> Path:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stack3d import __version__, decks, results, storage
+from stack3d import __version__, decks, results, signals, storage
 from stack3d.case import run_case
 from stack3d.decks import Case
 from stack3d.errors import DeckError, Stack3dError
@@ -190,6 +190,7 @@ def run_job(job: Job, case: Case, observer: Observer, backends: Backends, ranks:
             case.scenario, observer, until=job.until, backends=backends, resume=resume, key=f"{__version__} {job.digest}"
         )
         facts |= {"statistics": outcome.statistics, "summary": outcome.summary}
+        signals.heed()
         if ranks.is_first:
             tree = results.to_tree(case, outcome)
             results.write_tree(job.folder / "result.nc", tree)
@@ -198,6 +199,7 @@ def run_job(job: Job, case: Case, observer: Observer, backends: Backends, ranks:
             if wrong:
                 raise Stack3dError("; ".join(wrong))
     except Exception as error:
+        signals.heed()
         return _failed(job, case, error, facts, ranks)
     finally:
         observer.finish()

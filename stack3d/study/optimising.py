@@ -20,6 +20,7 @@ from stack3d.study.designs import DesignSpace, Positions
 from stack3d.study.goals import Goal, Limit, check_limits_agree
 from stack3d.study.job import DONE, FAILED, Report
 from stack3d.study.outcomes import FAILS, DesignOutcome, Judge, Prices, ScreenOutcome, screens_told
+from stack3d.study.plan import Tree
 from stack3d.study.points import KeyValue, Point, ends_first
 from stack3d.study.screening import FULL, rounds
 from stack3d.study.search import Beside, Search, Steps
@@ -51,7 +52,7 @@ class Optimisation(Search):
     """
 
     def __init__(
-        self, source: str | Path, deck: OptimiseDeck, overrides: Sequence[KeyValue] = (), tree: yamlfile.Mapping | None = None
+        self, source: str | Path, deck: OptimiseDeck, overrides: Sequence[KeyValue] = (), tree: Tree | None = None
     ) -> None:
         super().__init__(source, self._walk, overrides, tree)
         self.deck = deck

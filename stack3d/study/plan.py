@@ -30,6 +30,10 @@ SECTIONS = frozenset({"sweep", "optimise", "uncertain"})
 """Keys of a scenario that say which cases there are."""
 
 
+Tree = yamlfile.Mapping
+"""A scenario as it was read."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A point of a study and its case, or why it has none."""
@@ -282,7 +286,7 @@ class StudyDraft:
         When the file cannot be read, or its sweep makes no sense or too many cases.
     """
 
-    def __init__(self, path: str | Path, overrides: Sequence[KeyValue] = (), tree: yamlfile.Mapping | None = None) -> None:
+    def __init__(self, path: str | Path, overrides: Sequence[KeyValue] = (), tree: Tree | None = None) -> None:
         self.source = decks.scenario_path(path)
         self.tree = yamlfile.read(self.source) if tree is None else tree
         self.overrides = tuple(overrides)

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stack3d import yamlfile
 from stack3d.decks import Case
 from stack3d.errors import DeckError, ResultsError
-from stack3d.study.plan import Entry, FixedPlan, Found, Plan, StudyDraft, with_case
+from stack3d.study.plan import Entry, FixedPlan, Found, Plan, StudyDraft, Tree, with_case
 from stack3d.study.points import Dimension, KeyValue, Point, columns_of, dimension_names, label_of
 
 
@@ -73,7 +72,7 @@ class Search(Plan):
         source: str | Path,
         steps: Callable[[], Steps],
         overrides: Sequence[KeyValue] = (),
-        tree: yamlfile.Mapping | None = None,
+        tree: Tree | None = None,
     ) -> None:
         self.draft = StudyDraft(source, [*overrides, ("sweep", {})], tree)
         super().__init__(self.draft.name, self.draft.source, overrides)

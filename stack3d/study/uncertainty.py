@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from stack3d import yamlfile
 from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem, ResultsError
 from stack3d.layout import Floats
 from stack3d.schema.uncertain import UncertainDeck
 from stack3d.study.goals import Goal
 from stack3d.study.job import DONE, FAILED, Report
-from stack3d.study.plan import Found
+from stack3d.study.plan import Found, Tree
 from stack3d.study.points import KeyValue, Point, in_order, label_of
 from stack3d.study.search import Search, Steps
 from stack3d.study.sections import as_asked, parsed
@@ -43,7 +42,7 @@ class UncertaintyStudy(Search):
     """
 
     def __init__(
-        self, source: str | Path, deck: UncertainDeck, overrides: Sequence[KeyValue] = (), tree: yamlfile.Mapping | None = None
+        self, source: str | Path, deck: UncertainDeck, overrides: Sequence[KeyValue] = (), tree: Tree | None = None
     ) -> None:
         super().__init__(source, self._walk, overrides, tree)
         self.deck = deck

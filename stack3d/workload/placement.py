@@ -96,8 +96,10 @@ placements: Registry[Placement] = Registry("placement", answers={"__call__": _di
 
 def _tiers(sites: Sequence[Site]) -> list[list[int]]:
     """Site indices per layer, bottom layer first."""
-    names = list(dict.fromkeys(layer for layer, _ in sites))
-    return [[i for i, (layer, _) in enumerate(sites) if layer == name] for name in names]
+    found: dict[str, list[int]] = {}
+    for i, (layer, _) in enumerate(sites):
+        found.setdefault(layer, []).append(i)
+    return list(found.values())
 
 
 def _farthest(free: Sequence[int], taken: Sequence[int], centres: Floats) -> int:

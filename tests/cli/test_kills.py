@@ -14,7 +14,8 @@ import pytest
 import small_study as studies
 
 import stack3d
-from stack3d import study
+from stack3d import cli, signals, study
+from stack3d.errors import Terminated
 from stack3d.progress import Silent
 
 SWEEP = "{power.sources.spot.power: [1 W, 2 W, 3 W], geometry.tiers.repeat: [1, 2, 3]}"
@@ -32,72 +33,158 @@ solver: {backend: tensor, mesh: {lateral: 8, per_layer: 1}, error_promise: 0.5}
 """
 
 
+OPTIMISE = """\
+optimise:
+  vary:
+    power.sources.spot.power: {from: "0.1 W", to: "4 W"}
+    cooling.top.film_coefficient: ["2e3 W/m^2/K", "1e4 W/m^2/K", "5e4 W/m^2/K"]
+  maximise: heat_in
+  subject to: ["layer_temperature_max <= 85 degC"]
+  budget: 12
+"""
+UNCERTAIN = """\
+uncertain:
+  keys:
+    power.sources.spot.power: {normal: ["1 W", "0.1 W"]}
+    cooling.ambient: {uniform: ["290 K", "310 K"]}
+  outputs: [layer_temperature_max]
+  count: 4
+"""
+CODES = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}
+"""How a run ends that is asked to, or killed."""
+BEFORE = 77
+"""Code of a copy that is asked to end before its command begins."""
+SAID = {
+    signal.SIGTERM: "error: asked to end; what is done is kept, and the same command goes on\n",
+    signal.SIGINT: "error: interrupted; what is done is kept, and the same command goes on\n",
+}
+DECKS = {
+    "study": studies.STUDY + f"sweep: {SWEEP}\n",
+    "life": LIFE + 'sweep: {cooling.ambient: ["60 degC", "80 degC"]}\n',
+    "optimise": studies.STUDY + OPTIMISE,
+    "uncertain": studies.STUDY + UNCERTAIN,
+}
+
+
 def write(folder: Path, kind: str) -> Path:
-    path = studies.write(folder, SWEEP)
-    if kind == "life":
-        path.write_text(LIFE + 'sweep: {cooling.ambient: ["60 degC", "80 degC"]}\n')
+    path = folder / "small.yaml"
+    path.write_text(DECKS[kind])
     return path
 
 
-def forked(path: Path, out: Path) -> int:
-    """Run a study in a copy of this process, which has imported everything."""
+def forked(path: Path, out: Path, said: Path) -> int:
+    """Run a study by the command line in a copy of this process, which has imported everything."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, CODES.keys() - {signal.SIGKILL})  # none is lost before the copy listens
     pid = os.fork()
     if pid == 0:
-        os.setpgid(0, 0)
-        failed = 1
+        code = 1
         try:
-            failed = int(any(r.status == study.FAILED for r in study.run([str(path)], out, Silent(), workers=1)))
+            os.setpgid(0, 0)
+            signals.listen()
+            with said.open("w") as file:
+                os.dup2(file.fileno(), 2)
+            sys.stderr, sys.stdout = open(2, "w", closefd=False), open(os.devnull, "w")  # noqa: SIM115
+            sys.argv = ["stack3d", "run", str(path), "-o", str(out), "--progress", "none", "--workers", "1"]
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, CODES.keys())
+            cli.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        except (Terminated, KeyboardInterrupt):
+            code = BEFORE
         finally:
-            os._exit(failed)
+            os._exit(code)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, CODES.keys())
     return pid
 
 
-def called(path: Path, out: Path, *more: str) -> int:
+def called(path: Path, out: Path, said: Path, *more: str) -> int:
     """Run a study in a process, and a session, of its own."""
     command = [sys.executable, "-m", "stack3d.cli", "run", str(path), "-o", str(out), "--progress", "none", *more]
-    quiet = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_WRONLY, 0) for n in (1, 2)]
-    return os.posix_spawn(sys.executable, command, os.environ, file_actions=quiet, setsid=True)
+    files = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+    files += [(os.POSIX_SPAWN_OPEN, 2, str(said), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)]
+    return os.posix_spawn(sys.executable, command, os.environ, file_actions=files, setsid=True)
+
+
+def end(pid: int, number: signal.Signals, said: Path, *, begins: bool) -> int | None:
+    """Send a signal and wait; the code, checked, of a process that had not ended before.
+
+    A process that `begins` may get it before it listens.
+    """
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    if not ended:
+        if number == signal.SIGKILL and os.getpgid(pid) == pid:
+            os.killpg(pid, number)  # its workers too
+        else:
+            os.kill(pid, number)
+        status = os.waitpid(pid, 0)[1]
+    code, text = os.waitstatus_to_exitcode(status), said.read_text() if said.exists() else ""
+    if ended or code == 0:  # it was just about to end
+        assert code == 0, (code, text)
+        return None
+    if code == BEFORE:
+        return code
+    if begins and "asked to end" not in text and "interrupted" not in text:
+        assert code in (-number, 1), (code, text)
+        return code
+    assert code == CODES[number] and "Traceback" not in text and "Error" not in text, (number, code, text)
+    assert number == signal.SIGKILL or text == SAID[number], text
+    return code
 
 
 def until_done(
-    start: Callable[[], int], kills: int, longest: float, rng: np.random.Generator, again: Callable[[], None]
-) -> int:
-    """Start, kill after a random time, start again; begin anew when it is done before; returns the kills."""
-    n = 0
-    while n < kills:
-        pid = start()
+    start: Callable[[], int], said: Path, kills: int, longest: float, seed: int, again: Callable[[], None], *, begins: bool
+) -> dict[str, int]:
+    """Start, end after a random time, start again; begin anew when it is done before; returns how often by which signal."""
+    rng, sent = np.random.default_rng(seed), dict.fromkeys((number.name for number in CODES), 0)
+    while sum(sent.values()) < kills:
+        pid, number = start(), list(CODES)[rng.integers(len(CODES))]
         time.sleep(rng.uniform(0, longest))
-        ended, code = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            assert os.waitstatus_to_exitcode(code) == 0
+        if end(pid, number, said, begins=begins) is None:
             again()
-            continue
-        (os.killpg if os.getpgid(pid) == pid else os.kill)(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        n += 1
-    assert os.waitstatus_to_exitcode(os.waitpid(start(), 0)[1]) == 0
+        else:
+            sent[number.name] += 1
+    assert os.waitstatus_to_exitcode(os.waitpid(start(), 0)[1]) == 0, said.read_text()
     again()
-    return n
+    return sent
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "kills", "longest"), [("study", 80, 0.6), ("life", 80, 1.5), ("workers", 25, 8.0)])
-def test_killed_at_random_moments(tmp_path: Path, kind: str, kills: int, longest: float) -> None:
-    path, out = write(tmp_path, kind), tmp_path / "out"
-    expected = stack3d.sweep(path, output=tmp_path / "undisturbed", workers=1)
+@pytest.mark.parametrize(
+    ("kind", "workers", "kills", "longest"),
+    [
+        ("study", 1, 50, 0.6),
+        ("life", 1, 50, 1.5),
+        ("optimise", 1, 50, 1.2),
+        ("uncertain", 1, 40, 1.2),
+        ("study", 2, 25, 8.0),
+        ("optimise", 2, 15, 8.0),
+    ],
+)
+def test_ended_at_random_moments(tmp_path: Path, kind: str, workers: int, kills: int, longest: float) -> None:
+    path, out, said = write(tmp_path, kind), tmp_path / "out", tmp_path / "said.txt"
+    list(study.run([str(path)], tmp_path / "undisturbed", Silent(), workers=1))
+    expected = stack3d.open_results(tmp_path / "undisturbed" / "small")
     rounds = []
 
     def same() -> None:
         """What is there equals the undisturbed run, and nothing else lies in the folder; then all begins anew."""
-        studies.assert_same(stack3d.open_results(out / "small"), expected)
+        found = stack3d.open_results(out / "small")
+        studies.assert_same(found, expected)
+        assert all(found[name].attrs == expected[name].attrs for name in ("optimise", "uncertain") if name in expected.children)
+        chosen = [folder / "small" / "chosen.yaml" for folder in (out, tmp_path / "undisturbed")]
+        assert not chosen[1].exists() or chosen[0].read_bytes() == chosen[1].read_bytes()
         left = [p.name for p in out.rglob("*") if p.name.startswith((".", "damaged", "checkpoint")) and p.name != ".lock"]
         assert left == []
         rounds.append(1)
         out.rename(tmp_path / f"done{len(rounds)}")
 
-    start = (lambda: called(path, out, "--workers", "2")) if kind == "workers" else (lambda: forked(path, out))
-    assert until_done(start, kills, longest, np.random.default_rng(5), same) == kills
-    print(f"{kind}: {kills} kills, {len(rounds)} studies done, all equal")
+    if workers == 1:
+        sent = until_done(lambda: forked(path, out, said), said, kills, longest, 5, same, begins=False)
+    else:
+        more = ("--workers", str(workers))
+        sent = until_done(lambda: called(path, out, said, *more), said, kills, longest, 5, same, begins=True)
+    told = ", ".join(f"{n} {name}" for name, n in sent.items())
+    print(f"{kind}, {workers} workers: {sum(sent.values())} ends ({told}), {len(rounds)} studies done, all equal")
 
 
 @pytest.mark.slow
@@ -124,7 +211,7 @@ def test_dask_workers_killed_at_random_moments(tmp_path: Path) -> None:
             time.sleep(0.1)
         address = json.loads(file.read_text())["address"]
         while kills < 15:
-            pid = called(path, out, "--scheduler", address)
+            pid = called(path, out, tmp_path / "said.txt", "--scheduler", address)
             while os.waitpid(pid, os.WNOHANG)[0] == 0:
                 time.sleep(rng.uniform(2.0, 6.0))
                 gone = workers.pop(0)

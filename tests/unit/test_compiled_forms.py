@@ -48,7 +48,33 @@ def library_of_nobody(folder: Path, kept: Path) -> None:
         path.write_bytes(b"no library")
 
 
-@pytest.mark.parametrize("damage", [killed_while_compiling, library_lost, library_cut, library_of_nobody])
+def library_a_folder(folder: Path, kept: Path) -> None:
+    for path in folder.glob(f"{kept.stem}.*so"):
+        path.unlink()
+        path.mkdir()
+        (path / "inside").touch()
+
+
+def digest_unreadable(folder: Path, kept: Path) -> None:
+    """A link to itself, which not even the administrator can read."""
+    noted = folder / f"{kept.stem}.sha256"
+    noted.unlink()
+    noted.symlink_to(noted.name)
+
+
+def library_of_another_form(folder: Path, kept: Path) -> None:
+    """With its digest, so that only its content can tell."""
+    name, *others = {path.stem for path in folder.glob("libffcx_*.c")} - {kept.stem}
+    assert not others
+    for path in (*folder.glob(f"{name}.*so"), folder / f"{name}.sha256"):
+        path.replace(folder / path.name.replace(name, kept.stem))
+
+
+CHEAP = [killed_while_compiling, library_lost, library_cut, library_of_nobody]
+DEAR = [library_a_folder, digest_unreadable, library_of_another_form]
+
+
+@pytest.mark.parametrize("damage", [*CHEAP, *(pytest.param(damage, marks=pytest.mark.slow) for damage in DEAR)])
 def test_a_damaged_form_is_compiled_again(
     mass: Any,
     tmp_path: Path,
@@ -61,14 +87,15 @@ def test_a_damaged_form_is_compiled_again(
     monkeypatch.setattr(forms, "_folder", lambda: written)
     monkeypatch.setattr(forms, "PATIENCE", 1)
     expected = total(mass)
+    (first,) = written.glob("libffcx_*.c")
+    if damage is library_of_another_form:
+        assert total(2 * mass) == 2 * expected
     shutil.copytree(written, folder)
-    (kept,) = folder.glob("libffcx_*.c")
-    damage(folder, kept)
+    damage(folder, folder / first.name)
     monkeypatch.setattr(forms, "_folder", lambda: folder)
     assert total(mass) == expected == pytest.approx(1.0)
     assert "compiled again" in caplog.text
-    (kept,) = folder.glob("libffcx_*.c")
-    assert (folder / f"{kept.stem}.sha256").read_text()
+    assert (folder / f"{first.stem}.sha256").read_text()
 
 
 def test_a_folder_that_cannot_be_written_keeps_nothing(

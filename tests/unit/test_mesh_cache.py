@@ -79,29 +79,34 @@ def test_the_second_time_nothing_is_built(place: Path) -> None:
     assert [p.name for p in place.iterdir()] == ["k.npz"]
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text", "folder"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text", "folder", "another", "unreadable"])
 def test_a_damaged_entry_is_made_again(place: Path, damage: str) -> None:
+    """Once: the time after it is kept."""
     build = Builder()
     expected = cached("k", build)
     path = place / "k.npz"
     whole = path.read_bytes()
+    cached("other", Builder(10))
     broken = {
         "cut": whole[: len(whole) // 2],
         "flipped": whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:],
         "empty": b"",
         "text": b"no mesh",
+        "another": (place / "other.npz").read_bytes(),
     }
     path.unlink()
     if damage == "folder":
         path.mkdir()
+        (path / "inside").touch()
+    elif damage == "unreadable":  # even to the administrator
+        path.symlink_to(path.name)
     else:
         path.write_bytes(broken[damage])
     again = cached("k", build)
     assert build.times == 2
     np.testing.assert_array_equal(again["points"], expected["points"])
-    if damage != "folder":
-        cached("k", build)
-        assert build.times == 2
+    cached("k", build)
+    assert build.times == 2
 
 
 def test_off_or_unwritable_builds_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

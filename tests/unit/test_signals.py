@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Annotated
 
+import pydantic
 import pytest
 
 from stack3d import signals
@@ -21,6 +23,7 @@ def _as_before() -> Iterator[None]:
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
     sys.unraisablehook = hook
+    signals._requests.made = None
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
@@ -71,3 +74,18 @@ finally:
 """
     done = subprocess.run([sys.executable, "-c", script], timeout=120)
     assert done.returncode == EXIT_TERMINATED and signals.PATIENCE > 1
+
+
+def test_a_request_that_a_library_tells_as_its_own_error_is_heeded() -> None:
+    """A serialiser written in another language makes a ValueError of whatever falls into a function that it calls."""
+
+    class Model(pydantic.BaseModel):
+        number: Annotated[int, pydantic.PlainSerializer(lambda value: signal.raise_signal(signal.SIGINT))] = 1
+
+    listen()
+    with pytest.raises(ValueError, match="KeyboardInterrupt"):
+        Model().model_dump()
+    with pytest.raises(KeyboardInterrupt):
+        signals.heed()
+    listen()
+    signals.heed()

@@ -1,0 +1,156 @@
+"""Every file that a study leaves, damaged in every way: told, put aside, computed again to the bit, and clean from then on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import small_study
+from small_study import assert_same
+
+import stack3d
+from stack3d import study
+from stack3d.progress import Silent, Tally
+from stack3d.report import report_page
+from stack3d.results.netcdf import write_json
+
+DECKS = {
+    "study": "sweep: {power.sources.spot.power: [1 W, 2 W, 3 W]}\n",
+    "optimise": """\
+optimise:
+  vary: {cooling.top.film_coefficient: ["2e3 W/m^2/K", "1e4 W/m^2/K", "5e4 W/m^2/K", "6e4 W/m^2/K"]}
+  minimise: layer_temperature_max
+  subject to: ["layer_temperature_max <= 85 degC"]
+  budget: 4
+""",
+    "uncertain": """\
+uncertain:
+  keys: {power.sources.spot.power: {normal: ["1 W", "0.1 W"]}}
+  outputs: [layer_temperature_max]
+  count: 4
+""",
+}
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 4
+    file.write_bytes(content)
+
+
+def of_another_version(file: Path) -> None:
+    """As a version to come may write it: sealed, with other keys; a dataset with groups that nobody knows."""
+    if file.suffix == ".json":
+        facts = json.loads(file.read_text())
+        kept = {key: facts[key] for key in ("scenario", "content_hash", "status", "dimensions", "cases") if key in facts}
+        more = {"versions": {"stack3d": "9.9"}, "decided": {"new": 1}, "unknown": []}
+        file.unlink()
+        write_json(file, kept | more)
+    elif file.suffix == ".nc":
+        import xarray as xr
+
+        file.unlink()
+        xr.DataTree.from_dict({"/": xr.Dataset(attrs={"schema": 99}), "/new": xr.Dataset({"x": 1})}).to_netcdf(file)
+    else:
+        file.write_bytes(b"version: 9.9\n")
+
+
+def of_another_case(file: Path) -> None:
+    """What another case, or another study, has under this name."""
+    if file.parent.parent.name == "cases":
+        other = next(p for p in sorted(file.parent.parent.iterdir()) if p != file.parent)
+        shutil.copy(other / file.name, file)
+    else:
+        file.write_bytes(file.read_bytes().replace(b"small", b"other"))
+
+
+def folder_in_its_place(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+    (file / "inside").touch()
+
+
+def unreadable(file: Path) -> None:
+    """A link to itself, which not even the administrator can read."""
+    file.unlink()
+    file.symlink_to(file.name)
+
+
+DAMAGES = [cut, empty, flip, of_another_version, of_another_case, folder_in_its_place, unreadable]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Folder of a kind of study that has run."""
+    made: dict[str, Path] = {}
+
+    def of(kind: str) -> Path:
+        if kind not in made:
+            made[kind] = tmp_path_factory.mktemp(kind)
+            (made[kind] / "small.yaml").write_text(small_study.STUDY + DECKS[kind])
+            run(made[kind])
+        return made[kind]
+
+    return of
+
+
+def run(folder: Path) -> list[study.Report]:
+    return list(study.run([str(folder / "small.yaml")], folder / "out", Silent(), workers=1))
+
+
+def survives(whole: Path, folder: Path, name: str, damage: Callable[[Path], None]) -> None:
+    shutil.copytree(whole, folder)
+    place = folder / "out" / "small"
+    cases = sorted((place / "cases").iterdir())
+    expected = stack3d.open_results(whole / "out" / "small")
+    file = place / name if (place / name).exists() else cases[1] / name
+    damage(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        told = stack3d.open_results(place)  # the others are told
+        assert list(told["status"].values.ravel()).count("done") >= len(cases) - 1
+        assert len(report_page([told])) > 10_000
+        reports = run(folder)
+    assert {r.status for r in reports if not r.is_verdict} <= {study.DONE, study.SKIPPED}, [r.lines for r in reports]
+    found = stack3d.open_results(place)
+    assert_same(found, expected)
+    assert_same(stack3d.open_results(place / "study.nc"), expected)
+    for group in ("optimise", "uncertain"):
+        assert group not in expected.children or found[group].attrs == expected[group].attrs
+    tally = Tally()
+    *_, _last = study.run([str(folder / "small.yaml")], folder / "out", tally, workers=1)
+    assert tally.counts == {"skipped": len(cases)}  # once and not for ever
+    left = [p.name for p in place.rglob("*") if p.name.startswith(".") and p.name != ".lock"]
+    assert left == []
+
+
+NAMES = ["result.nc", "run.json", "study.json", "study.nc", "resolved.yaml"]
+
+
+@pytest.mark.parametrize(("name", "damage"), [("study.json", of_another_version), ("run.json", unreadable)])
+def test_a_search_with_a_damaged_file_is_told_and_made_whole(
+    done: Callable[[str], Path], tmp_path: Path, name: str, damage: Callable[[Path], None]
+) -> None:
+    survives(done("optimise"), tmp_path / "copy", name, damage)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", DECKS)
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_any_file_damaged_in_any_way(
+    done: Callable[[str], Path], tmp_path: Path, kind: str, name: str, damage: Callable[[Path], None]
+) -> None:
+    survives(done(kind), tmp_path / "copy", name, damage)
