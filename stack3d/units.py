@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stack3d.constants import DAY, YEAR
 from stack3d.errors import brief, told
 
 if TYPE_CHECKING:
@@ -410,6 +411,15 @@ def short(value: float, unit: str) -> str:
         return f"{value:.3g} {unit}".strip()
     power = _power(value)
     return f"{value / 10.0**power:.3g} {PREFIXES[power]}{unit}"
+
+
+def duration(seconds: float) -> str:
+    """Text of a time in the unit that a person would choose."""
+    for name, size in (("year", YEAR), ("day", DAY), ("hour", 3600.0), ("minute", 60.0)):
+        if seconds >= size * 0.999:
+            number = f"{seconds / size:.3g}"
+            return f"{number} {name}{'' if number == '1' else 's'}"
+    return short(seconds, "s")
 
 
 def shared_prefix(values: Iterable[float], unit: str) -> tuple[float, str]:

@@ -16,37 +16,32 @@ from stack3d.case.duration import time_told, warning_of
 from stack3d.case.second_fields import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
+from stack3d.case.temperatures import check_temperatures, drawn, highest
 from stack3d.chip import TODAY, Chip, ComputingChip
-from stack3d.errors import MISSED, DeckError, Problem, SolverError, ValidityWarning
+from stack3d.errors import MISSED, DeckError, Problem, ValidityWarning
 from stack3d.fields import registered
+from stack3d.heat import Heat
 from stack3d.heat.limits import check_limits, warn_of_limits
 from stack3d.heat.meshing import AnyKind, check_mesh, meshed
 from stack3d.heat.outputs import HeatOutput, thermal_values
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import Backends
 from stack3d.heat.time import check_impedance, impedance_of, over_time
-from stack3d.heat.too_hot import remedy
 from stack3d.heat.trust import closer, distance, error_bars
 from stack3d.life.chips import Policy, chosen_policies
 from stack3d.life.epoch_record import LifeOutput
 from stack3d.life.loop import Loop
-from stack3d.life.start import first_heat, present
+from stack3d.life.start import present
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
 from stack3d.registry import lost
-from stack3d.schema import celsius
 from stack3d.schema.numerics import AccuracyDeck
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.problem import HeatProblem
-from stack3d.units import short
 
-HOTTEST = 700.0
-"""Peak above which results carry a warning: solder, interfaces and every device law end well below. [K]"""
 MOST_MESHES = 6
 """Tried for an accuracy that is asked for."""
-NOTHING_SOLID = 1e4
-"""Peak above which a run fails; tungsten melts at 3695 K. [K]"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,30 +148,6 @@ def run_case(
     return replace(outcome, warnings=texts, summary=outcome.summary + lines)
 
 
-def _check_temperatures(chip: Chip, record: Record, watts: float) -> None:
-    """Refuse temperatures that nothing has, warn of those that no law here was made for."""
-    means = record["thermal/layer_temperature_mean"]
-    peak = float(record["thermal/peak_temperature"])
-    layers = record.coordinates["layer"]
-    if not (np.isfinite(means).all() and np.isfinite(peak)):
-        raise SolverError(
-            "temperatures are no finite numbers: does a law of a material leave the temperatures that it holds at?"
-        )
-    if means.min() <= 0:
-        coldest = str(layers[int(np.argmin(means.reshape(-1, means.shape[-1]).min(axis=0)))])
-        text = f"the mean temperature of layer {coldest!r} is {celsius(float(means.min()))}, below absolute zero,"
-        raise SolverError(f"{text} with {short(watts, 'W')} in the stack: is a power negative, or in the wrong unit?")
-    highest = _highest(record)
-    maxima = record["thermal/layer_temperature_max"] if highest is None else highest
-    where = f"{celsius(peak)} in layer {str(layers[int(np.argmax(maxima))])!r} with {short(watts, 'W')} in the stack"
-    if peak > NOTHING_SOLID:
-        text = f"the peak temperature is {where}; no material is solid there: is a power in the wrong unit? {remedy(chip)}"
-        raise SolverError(text)
-    if peak > HOTTEST:
-        text = f"peak temperature {where}: material and device data are made for less than {celsius(HOTTEST)}"
-        warnings.warn(ValidityWarning(f"{text}; {remedy(chip, HOTTEST)}"), stacklevel=2)
-
-
 @dataclass(frozen=True, eq=False)
 class _Solved:
     """Temperatures of a case on one mesh, and their estimated errors."""
@@ -187,6 +158,7 @@ class _Solved:
     problem: HeatProblem
     estimates: error_bars.Estimates
     unknowns: int
+    heat: Heat | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,14 +166,16 @@ class _EachMesh:
     """What stays the same from mesh to mesh."""
 
     plan: Sequence[Policy]
+    is_field: bool
+    """Whether temperatures alone are asked for, whatever laws of cells allow."""
     backends: Backends
     observer: Observer
     clock: Stopwatch
     resume: Path | None
     key: str
 
-    def solved(self, chip: Chip, *, thermal: bool) -> _Solved:
-        """Mesh, solve and judge; of a workload the whole life, or the `thermal` state of the first epoch alone."""
+    def solved(self, chip: Chip, *, lives: bool) -> _Solved:
+        """Mesh, solve and judge; of a workload that `lives` the whole life, else the temperatures of the first epoch."""
         scenario, backends, clock = chip.scenario, self.backends, self.clock
         with clock("build"):
             body = meshed(chip)
@@ -211,21 +185,23 @@ class _EachMesh:
         with clock("mesh"):
             backend = backends.of(scenario, chip.stack, body)
         computing = chip if isinstance(chip, ComputingChip) else None
-        if computing is not None and not thermal and scenario.transient is None:
+        loop = None
+        if computing is not None:
             loop = Loop(computing, backend, self.plan, self.observer, clock, self.resume, self.key)
+        if loop is not None and lives:
             record, solution = loop.run()
             with clock("heat"):
-                estimates = error_bars.of_state(computing, loop.first, backends.coarse, record)
-            return _Solved(record, body, solution, backend.problem, estimates, unknowns)
+                estimates = error_bars.of_state(loop.chip, loop.first, backends.coarse, record)
+            return _Solved(record, body, solution, backend.problem, estimates, unknowns, loop.first)
         self.observer.stage("heat")
         with clock("heat"):
-            state = None if computing is None else first_heat(computing, backend, self.plan, beyond=scenario.transient is None)
+            state = None if loop is None else loop.first_epoch(beyond=self.is_field)
             if scenario.transient is not None:
                 record, solution, cooled = over_time(
                     chip, scenario.transient, backends.solid(scenario, chip.stack, body), state
                 )
                 estimates = error_bars.of_march(chip, scenario.transient, record, backends.coarse, state)
-                return _Solved(record, body, solution, cooled, estimates, unknowns)
+                return _Solved(record, body, solution, cooled, estimates, unknowns, state)
             if state is None or computing is None:
                 solution = backend.solve(chip.sources)
                 record = thermal_values(chip, solution)
@@ -235,7 +211,7 @@ class _EachMesh:
                 record.along("time", [TODAY])
                 record.put("thermal/tile_temperature", state.tile_temperature[None])
                 estimates = error_bars.of_state(computing, state, backends.coarse, record)
-        return _Solved(record, body, solution, backend.problem, estimates, unknowns)
+        return _Solved(record, body, solution, backend.problem, estimates, unknowns, state)
 
     def accurate(self, chip: Chip, wanted: AccuracyDeck) -> tuple[Chip, _Solved, str]:
         """Refine until the estimate meets the accuracy asked for; the chip on its last mesh, and what that took in a line.
@@ -247,7 +223,7 @@ class _EachMesh:
         """
         before = None
         for meshes in range(1, MOST_MESHES + 1):
-            found = self.solved(chip, thermal=True)
+            found = self.solved(chip, lives=False)
             gap = distance(chip, wanted, found.record, found.estimates)
             took = f"{wanted} asked, {gap.error:.2g} K estimated where {gap.allowed:.2g} K is allowed; {meshes}"
             took += f" mesh{'es' if meshes > 1 else ''}, {found.unknowns} unknowns"
@@ -307,21 +283,22 @@ def _run(
         warnings.warn(ValidityWarning(f"the case {text}"), stacklevel=2)
     for text in lost():
         warnings.warn(ValidityWarning(text), stacklevel=2)
-    case = _EachMesh(plan, backends, observer, clock, resume, key)
+    case = _EachMesh(plan, until == "thermal", backends, observer, clock, resume, key)
     lines: tuple[str, ...] = ()
     follows = isinstance(chip, ComputingChip) and until is None and scenario.transient is None
     if (wanted := scenario.solver.accuracy) is None:
-        found = case.solved(chip, thermal=not follows)
+        found = case.solved(chip, lives=follows)
     else:
         chip, found, took = case.accurate(chip, wanted)
         lines = (f"error asked        {took}",)
         if follows:
-            found = case.solved(chip, thermal=False)
+            found = case.solved(chip, lives=True)
     record = found.record
     for name, one in found.estimates.items():
         record.put(name, one.value, one.how)
     _warn_of_silence(record, lives=follows, steady=scenario.transient is None)
-    _check_temperatures(chip, record, found.solution.heat_in)
+    heated = drawn(chip, record, found.solution.heat_in, found.heat)
+    check_temperatures(chip, record, heated, is_field=until == "thermal")
     if scenario.impedance is not None:
         observer.stage("impedance", sources=len(chip.sources))
         with clock("impedance"):
@@ -333,7 +310,7 @@ def _run(
     record.check_labels()
     if scenario.solver.accuracy is None:
         _warn_of_promise(chip, found)
-    warn_of_limits(chip, found.problem, found.solution, _highest(record))
+    warn_of_limits(chip, found.problem, found.solution, heated, highest(record))
     built = {name: count - before[name] for name, count in backends.counts.items()}
     statistics = {
         "thermal": {**found.solution.statistics, "unknowns": found.unknowns},
@@ -344,10 +321,3 @@ def _run(
         return Outcome(record, statistics, summarise(chip, record, record.coordinates) + lines)
     warmest = thermal_values(chip, found.solution, outside=False)
     return Outcome(record, statistics, summarise(chip, record.at(-1), record.coordinates, warmest) + lines)
-
-
-def _highest(record: Record) -> Any:
-    """Hottest that each layer gets over a life or a transient; None for a steady state. [K]"""
-    if "thermal/layer_temperature_high" in record:
-        return record["thermal/layer_temperature_high"].max(axis=0)
-    return record.get("thermal/layer_temperature_peak")

@@ -13,8 +13,9 @@ from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import make_backend
 from stack3d.layout import Floats, Stack
 from stack3d.life.chips import chosen_policies
-from stack3d.life.start import first_heat
+from stack3d.life.loop import Loop
 from stack3d.meshes import CellMesh
+from stack3d.progress import Silent, Stopwatch
 from stack3d.schema.scenario import Scenario
 
 
@@ -50,7 +51,7 @@ def solve_field(scenario: Scenario) -> SolvedField:
     backend = make_backend(scenario, chip.stack, body)
     sources = list(chip.sources)
     if isinstance(chip, ComputingChip):
-        state = first_heat(chip, backend, chosen_policies(chip.computer), beyond=True)
+        state = Loop(chip, backend, chosen_policies(chip.computer), Silent(), Stopwatch()).first_epoch(beyond=True)
         solution = state.solution
         sources = list(heat_sources(chip, state.powers, state.rate))
     else:

@@ -9,9 +9,9 @@ import numpy as np
 
 from stack3d import fields
 from stack3d.chip import Chip
-from stack3d.constants import DAY, YEAR, ZERO_CELSIUS
+from stack3d.constants import YEAR, ZERO_CELSIUS
 from stack3d.layout import Floats
-from stack3d.units import short
+from stack3d.units import duration, short
 from stack3d.workload.power import STANDING
 
 HIGHER = 0.05
@@ -22,15 +22,6 @@ WORTH_TELLING = 0.01
 """Loss below which nothing is said to limit. [-]"""
 FLAT = 1e-3
 """Peak over layer mean, as a share of the rise, below which a place of the peak says nothing."""
-
-
-def duration(seconds: float) -> str:
-    """Text of a time in the unit that a person would choose."""
-    for name, size in (("year", YEAR), ("day", DAY), ("hour", 3600.0), ("minute", 60.0)):
-        if seconds >= size * 0.999:
-            number = f"{seconds / size:.3g}"
-            return f"{number} {name}{'' if number == '1' else 's'}"
-    return f"{seconds:.3g} s"
 
 
 def span(times: Floats, end: float, *shares: float) -> str:

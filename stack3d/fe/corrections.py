@@ -22,6 +22,14 @@ WORTH_FILLING = 0.2
 """Share of the residual that a correction may leave before a matrix that holds older coefficients is filled anew."""
 
 
+class UncorrectedError(SolverError):
+    """Equations that no state was found for; `state` is the last."""
+
+    def __init__(self, text: str, state: Floats) -> None:
+        super().__init__(text)
+        self.state = state
+
+
 class Left(NamedTuple):
     """What a state leaves of its equations.
 
@@ -83,8 +91,8 @@ def corrected(
 
     Raises
     ------
-    SolverError
-        When a residual is no number, or too large after `MOST_UPDATES`.
+    UncorrectedError
+        When a residual is no number, or too large after `MOST_UPDATES`, or a correction fails.
     """
     last, iterations, is_filled = np.inf, 0, False
     least = 0.0 if is_linear else UPDATE_GAIN
@@ -99,9 +107,11 @@ def corrected(
         if refill is not None and is_poor and not is_filled:
             refill()
         is_filled, last = is_poor, now.size
-        change, count = correct(now.residual, max(least, MARGIN * tolerance / now.size))
+        try:
+            change, count = correct(now.residual, max(least, MARGIN * tolerance / now.size))
+        except SolverError as error:
+            raise UncorrectedError(f"{what}: {error}", state) from None
         state, iterations = state + change, iterations + count
-    raise SolverError(
-        f"{what}: relative residual {now.size:.1e} after {updates} updates, {tolerance:.1e} asked; the solution may have left"
-        " the range of a material law, or the power may run away"
-    )
+    text = f"{what}: relative residual {now.size:.1e} after {updates} updates, {tolerance:.1e} asked"
+    more = "the solution may have left the range of a material law, or the power may run away"
+    raise UncorrectedError(f"{text}; {more}", state)

@@ -20,7 +20,7 @@ from stack3d.heat.meshing.judging import HOW, Answers, Judged, compared, means_i
 from stack3d.heat.outputs import HeatOutput, thermal_values
 from stack3d.heat.settling import settle
 from stack3d.heat.solvers import Backends, make_backend
-from stack3d.heat.too_hot import FIELD_IS_GIVEN, Runaway, located
+from stack3d.heat.too_hot import Runaway, in_epoch, located, without_field
 
 __all__ = [
     "Answers",
@@ -28,7 +28,6 @@ __all__ = [
     "Backends",
     "Bricks",
     "Climate",
-    "FIELD_IS_GIVEN",
     "HOW",
     "Heat",
     "HeatOutput",
@@ -50,6 +49,7 @@ __all__ = [
     "heat_sources",
     "kind_of",
     "least_time",
+    "in_epoch",
     "located",
     "make_backend",
     "mean_rates",
@@ -68,4 +68,5 @@ __all__ = [
     "upkeep_power",
     "verify_energies",
     "warn_of_limits",
+    "without_field",
 ]

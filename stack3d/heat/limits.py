@@ -7,7 +7,7 @@ import warnings
 from stack3d.chip import Chip
 from stack3d.errors import Problem, ValidityWarning, did_you_mean
 from stack3d.heat.loads import MOST_REYNOLDS, channel_runs, entrance, reynolds
-from stack3d.heat.too_hot import remedy
+from stack3d.heat.too_hot import Drawn, remedy
 from stack3d.layout import Floats
 from stack3d.schema import celsius
 from stack3d.thermal import HeatProblem, ThermalSolution
@@ -17,7 +17,9 @@ MOST_ENTRANCE = 0.5
 """Share of a channel that may be thermal entrance before a run warns; the mean film is then a tenth above the developed one."""
 
 
-def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution, highest: Floats | None = None) -> None:
+def warn_of_limits(
+    chip: Chip, problem: HeatProblem, solution: ThermalSolution, drawn: Drawn, highest: Floats | None = None
+) -> None:
     """Warn where a face passes what its cooling can do, or a layer its highest temperature.
 
     Parameters
@@ -26,11 +28,12 @@ def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution, 
     problem : HeatProblem
         With the films of the solution.
     solution : ThermalSolution
+    drawn : Drawn
+        What heats.
     highest : ndarray, shape (layers,), optional
         Hottest that each layer gets over a life, where one was followed. [K]
     """
-    watts = f" with {short(solution.heat_in, 'W')} in the stack"
-    cause = f"{watts}; {remedy(chip)}"
+    cause = f" {drawn}; {remedy(chip, parts=drawn.parts)}"
     for name, deck in chip.scenario.cooling.conditions.items():
         face = problem.faces[name]
         if face.is_fixed or not face.film_coefficient:
@@ -54,9 +57,8 @@ def warn_of_limits(chip: Chip, problem: HeatProblem, solution: ThermalSolution, 
             peak, place = _hottest(solution, layer.name, None if highest is None else float(highest[i]))
             if peak > limit:
                 above = f"{peak - limit:.2f} K above its limit of {celsius(limit)}"
-                _warn(
-                    f"limits.{name}: layer {layer.name!r} reaches {celsius(peak)}{place}, {above}{watts}; {remedy(chip, limit)}"
-                )
+                told = f"limits.{name}: layer {layer.name!r} reaches {celsius(peak)}{place}, {above} {drawn}"
+                _warn(f"{told}; {remedy(chip, limit, drawn.parts)}")
 
 
 def warn_of_channels(problem: HeatProblem, solution: ThermalSolution) -> None:

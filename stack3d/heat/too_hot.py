@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from stack3d.chip import Chip, ComputingChip
-from stack3d.errors import RangeError, ThermalRunawayError
+from stack3d.errors import RangeError, Stack3dError, ThermalRunawayError
 from stack3d.heat.loads import Heat, component_powers, total_power
 from stack3d.layout import Floats
 from stack3d.schema import celsius
-from stack3d.units import short
+from stack3d.units import duration, short
 
 RUNAWAY_TEMPERATURE = 1000.0
 """No stack survives this; leakage that gets here runs away. [K]"""
@@ -72,9 +73,8 @@ def explained(chip: ComputingChip, field: Floats, heat: Heat | None) -> str:
         watts = total_power(chip.sources)
         cause = "lower cooling.ambient" if field.max() <= ambient else remedy(chip)
         return f"{where} with {short(watts, 'W')} in the chip; {cause}"
-    parts = parts_of(chip, heat)
-    watts = sum(parts.values())
-    large = {name: w for name, w in sorted(parts.items(), key=lambda item: -item[1]) if w > SHARE * watts}
+    parts = parts_of(component_powers(chip, heat))
+    watts, large = sum(parts.values()), _large(parts)
     named = ", ".join(f"{short(w, 'W')} of {_said(chip, name)}" for name, w in large.items())
     told = "" if list(large) == ["power.sources"] else f" ({named})"
     return f"{where} with {short(watts, 'W')} in the chip{told}; {_advice(chip, large)}"
@@ -97,20 +97,43 @@ def standing_too_hot(chip: ComputingChip, field: Floats, heat: Heat, limit: floa
     return f"lifetime.throttling: {idle}: {explained(chip, field, heat)}"
 
 
-def parts_of(chip: ComputingChip, heat: Heat) -> dict[str, float]:
-    """Power by what a user can change. [W]"""
-    watts = component_powers(chip, heat)
+def parts_of(components: Mapping[str, float]) -> dict[str, float]:
+    """Power by what a user can change, of power by component. [W]"""
+    watts = dict(components)
     explicit, standing = watts.pop("explicit"), {name: watts.pop(name) for name in ("leakage", "write", "calibration")}
     return {"power.sources": explicit, "inferences": sum(watts.values()), **standing}
 
 
-def remedy(chip: Chip, limit: float = np.inf) -> str:
-    """What to do about a chip above a `limit` [K], where its power is not told apart."""
-    if chip.scenario.cooling.ambient >= limit:
-        return "lower cooling.ambient"
+def _large(parts: Mapping[str, float]) -> dict[str, float]:
+    """Those that are worth a word, the largest first. [W]"""
+    return {name: w for name, w in sorted(parts.items(), key=lambda item: -item[1]) if w > SHARE * sum(parts.values())}
+
+
+def remedy(chip: Chip, limit: float = np.inf, parts: Mapping[str, float] | None = None) -> str:
+    """What to do about a chip above a `limit` [K], by the parts of its power [W] where those are known."""
+    cooling = chip.scenario.cooling
+    held = {f"{cooling.keys[name]}.temperature": deck.temperature for name, deck in cooling.conditions.items()}
+    hot = [
+        key for key, kelvin in {"cooling.ambient": cooling.ambient, **held}.items() if kelvin is not None and kelvin >= limit
+    ]
+    if hot:
+        return f"lower {' and '.join(hot)}"
+    if parts and isinstance(chip, ComputingChip):
+        return _advice(chip, _large(parts))
     computes = isinstance(chip, ComputingChip)
     keys = [*(["power.sources"] if chip.sources else []), *(["workload.rate"] if computes else [])]
     return f"lower {' or '.join(keys)}, or cool better" if keys else "cool better"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The power of a stack at its hottest, and the parts of it, None without a workload; [W]."""
+
+    watts: float
+    parts: Mapping[str, float] | None = None
+
+    def __str__(self) -> str:
+        return f"with {short(self.watts, 'W')} in the stack"
 
 
 def _acts(chip: ComputingChip, name: str) -> list[tuple[str, str, float | None]]:
@@ -133,7 +156,7 @@ def _said(chip: ComputingChip, name: str) -> str:
     """A part of the heat in words, with the acts that make it."""
     if name not in ("write", "calibration"):
         return name
-    by = [key if period is None else f"{key} every {short(period, 's')}" for key, _, period in _acts(chip, name)]
+    by = [key if period is None else f"{key} every {duration(period)}" for key, _, period in _acts(chip, name)]
     return f"{name}s{f' by {" and ".join(by)}' if by else ''}"
 
 
@@ -145,6 +168,16 @@ def _advice(chip: ComputingChip, large: Mapping[str, float]) -> str:
     first = "lower" if next(iter(large), "leakage") in keys else "raise"
     told = [f"{verb} {' or '.join(ways[verb])}" for verb in sorted(ways, key=lambda verb: verb != first) if ways[verb]]
     return f"{', '.join(told)}, or cool better" if told else "cool better"
+
+
+def without_field(error: Stack3dError) -> str:
+    """The message of an error that no longer offers the field, for want of one or because it is given."""
+    return str(error).removesuffix(f"; {FIELD_IS_GIVEN}")
+
+
+def in_epoch[E: Stack3dError](error: E, begin: float, end: float) -> E:
+    """The error of an epoch after the first, whose temperatures `--until thermal` does not give; [s]."""
+    return type(error)(f"between {duration(begin)} and {duration(end)} of its life: {without_field(error)}")
 
 
 def located(error: RangeError, chip: ComputingChip, field: Floats, heat: Heat | None) -> RangeError:

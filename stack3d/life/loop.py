@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.chip import ComputingChip
-from stack3d.errors import RangeError
+from stack3d.chip import TODAY, ComputingChip
+from stack3d.errors import RangeError, SolverError, ThermalRunawayError
 from stack3d.fixed_points import Pass, Until, fixed_point
-from stack3d.heat import Climate, Heat, Upkeep, heat_sources, located, power_schedule, settle, total_power, upkeep_power
+from stack3d.heat import Climate, Heat, heat_sources, in_epoch, located, power_schedule, settle, total_power, upkeep_power
 from stack3d.heat.time import PeriodicHeat, Swing, climate_of, leaking_of
 from stack3d.life import checkpoint
 from stack3d.life.answers import answered
@@ -22,7 +22,16 @@ from stack3d.life.epoch_record import add_whole_life, closed, epoch_record
 from stack3d.life.history import History
 from stack3d.life.moment import Moment
 from stack3d.life.periods import Curve, read_between
-from stack3d.life.start import epoch_times, first_heat, fresh_life, limits_of, present
+from stack3d.life.start import (
+    acts_at_once,
+    epoch_times,
+    first_heat,
+    fresh_life,
+    heat_as_programmed,
+    limits_of,
+    present,
+    upkeep_of,
+)
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record, over_time
 from stack3d.schema import celsius
@@ -65,8 +74,8 @@ class Loop:
         plan: Sequence[Policy],
         observer: Observer,
         clock: Stopwatch,
-        resume: Path | None,
-        key: str,
+        resume: Path | None = None,
+        key: str = "",
     ) -> None:
         self.chip, self.computer, self.backend, self.plan = chip, chip.computer, backend, plan
         self.observer, self.clock, self.resume, self.key = observer, clock, resume, key
@@ -76,6 +85,7 @@ class Loop:
         self.climates: list[Climate] = []
         self.rows: list[Record] = []
         self.between: dict[float, NDArray[np.float64]] = {}
+        self.periodic: PeriodicHeat | None = None
 
     def run(self) -> tuple[Record, ThermalSolution]:
         """Follow the chips through all epochs, then answer."""
@@ -90,7 +100,7 @@ class Loop:
             swing = self._held(self.periodic) if self.periodic is not None else None
         life, ahead, field, swing = self._begin(start, swing)
         while ahead:
-            moment = self._epoch(life, len(self.times), ahead[0], field, swing)
+            moment = self._moment(life, ahead[0], field, swing)
             swing = moment.swing
             if self._is_coarse(moment, ahead):
                 ahead.insert(0, float(np.sqrt(life.time * ahead[0])))
@@ -150,14 +160,55 @@ class Loop:
         if stored is None:
             return life, epoch_times(self.lifetime).tolist(), self.first.field, swing
         if self.lifetime.coupling.enabled:  # the heat of the first epoch is found once more
-            self.first = self._epoch(life, 0, stored.times[0], self.first.field, swing).heat
+            self.first, _, _ = self._epoch(life, 0, stored.times[0], self.first.field, swing)
         self.times, self.climates = list(stored.times), list(stored.climates)
         self.rows, self.between = list(stored.rows), dict(stored.between)
         self.observer.stage("resume", epochs=f"{len(stored.times)}/{len(stored.times) + len(stored.ahead)}")
         return stored.life, list(stored.ahead), stored.field, stored.swing
 
-    def _epoch(self, life: Life, epoch: int, end: float, field: NDArray[np.float64], swing: Swing | None) -> Moment:
-        """Temperature of the epoch and the chips at its end, found together.
+    def first_epoch(self, *, beyond: bool) -> Heat:
+        """Heat of the first epoch alone.
+
+        Parameters
+        ----------
+        beyond : bool
+            Whether a chip that is hotter than its laws allow gets that of `heat_as_programmed`; not where leakage runs away,
+            which has no temperatures to give.
+        """
+        try:
+            self.first = first_heat(self.chip, self.backend, self.plan)
+            if acts_at_once(self.chip, self.plan):
+                field = self.first.field
+                life = programmed(fresh_life(self.chip), climate_of(field, None), self.plan)
+                self.first, _, _ = self._epoch(life, 0, TODAY, field, None)
+        except (RangeError, SolverError) as error:
+            if self.chip.scenario.transient is not None:
+                error = type(error)(f"in the steady state that a transient takes leakage and cells from, {error}")
+            if not beyond or isinstance(error, ThermalRunawayError):
+                raise error from None
+            self.first = heat_as_programmed(self.chip, self.backend, self.plan, error)
+        return self.first
+
+    def _moment(self, life: Life, end: float, field: NDArray[np.float64], swing: Swing | None) -> Moment:
+        """The next epoch, read at its end."""
+        epoch = len(self.times)
+        try:
+            state, swing, after = self._epoch(life, epoch, end, field, swing)
+        except (RangeError, SolverError) as error:
+            if epoch == 0:
+                raise
+            raise in_epoch(error, life.time, end) from None
+        climate = climate_of(state.field, swing)
+        with self.clock("read"):
+            reading = read_out(after, climate, self.plan, epoch)
+        if after.fresh_accuracy is None:
+            after = replace(after, fresh_accuracy=float(reading.accuracy.mean()))
+        return closed(Moment(life, after, state, swing, reading, self._peaks(state, swing)))
+
+    def _epoch(
+        self, life: Life, epoch: int, end: float, field: NDArray[np.float64], swing: Swing | None
+    ) -> tuple[Heat, Swing | None, Life]:
+        """Temperature of an epoch and the chips at its end, found together.
 
         The writes, calibrations and trainings that heat are those that are billed. One way, the temperature is that of the
         first heat, whatever they add to it.
@@ -178,16 +229,8 @@ class Loop:
             return Pass((state, swing, after if is_billed else guess), moving, _EpochTrial(after, state.field, swing))
 
         if self.lifetime.coupling.enabled:
-            state, swing, after = fixed_point(first, once, SWINGS).answer
-        else:
-            after = first.guess
-            state = self._one_way(life, after)
-        climate = climate_of(state.field, swing)
-        with self.clock("read"):
-            reading = read_out(after, climate, self.plan, epoch)
-        if after.fresh_accuracy is None:
-            after = replace(after, fresh_accuracy=float(reading.accuracy.mean()))
-        return closed(Moment(life, after, state, swing, reading, self._peaks(state, swing)))
+            return fixed_point(first, once, SWINGS).answer
+        return self._one_way(life, first.guess), swing, first.guess
 
     def _peaks(self, state: Heat, swing: Swing | None) -> NDArray[np.float64]:
         """Hottest place of every layer at the hottest instant of a period, shape (layers,). [K]"""
@@ -225,7 +268,7 @@ class Loop:
                 return {name: 0.5 * (before[name] + after[name]) for name in before}
 
         with self.clock("heat"):
-            power, upkeep = _upkeep_of(life, guess, end)
+            power, upkeep = upkeep_of(life, guess, end)
             return settle(
                 self.chip,
                 self.backend,
@@ -240,7 +283,7 @@ class Loop:
 
     def _one_way(self, life: Life, after: Life) -> Heat:
         """The first heat with the powers of an epoch's writes, calibrations and trainings; its temperature stays."""
-        writes, upkeep = _upkeep_of(life, after, after.time)
+        writes, upkeep = upkeep_of(life, after, after.time)
         first = self.first
         calibrating = upkeep_power(self.chip, self.chip.computer.energies(first.activities), upkeep)
         powers = {**first.powers, "write": writes, "calibration": calibrating}
@@ -279,10 +322,3 @@ class Loop:
             peak=celsius(float(moment.heat.field.max())),
             iterations=moment.heat.iterations,
         )
-
-
-def _upkeep_of(life: Life, later: Life, end: float) -> tuple[NDArray[np.float64], Upkeep]:
-    """What was billed between two states, over the time between: power of writes in each tile [W], other work per second."""
-    seconds = end - life.time
-    power = (later.bill.tile_energy - life.bill.tile_energy) / seconds
-    return power, later.bill.upkeep.per_second(life.bill.upkeep, seconds)

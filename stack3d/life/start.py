@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from stack3d.chip import TODAY, ComputingChip
 from stack3d.constants import YEAR
-from stack3d.errors import RangeError, SolverError, ThermalRunawayError, ValidityWarning
-from stack3d.heat import FIELD_IS_GIVEN, Heat, Limits, Upkeep, add_power, settle, thermal_values
+from stack3d.errors import Stack3dError, ValidityWarning
+from stack3d.heat import Heat, Limits, Upkeep, add_power, settle, thermal_values, without_field
 from stack3d.heat.time import Swing, climate_of, leaking_of
-from stack3d.life.chips import Bill, Life, Policy, Population, Totals
+from stack3d.life.chips import Bill, Life, Policy, Population, Totals, elapse, programmed
 from stack3d.record import Record
 from stack3d.schema import LifetimeDeck, celsius
 from stack3d.thermal import ThermalBackend
@@ -57,8 +57,6 @@ def first_heat(
     plan: Sequence[Policy],
     swing: Swing | None = None,
     above: Callable[[float], NDArray[np.float64] | float] = lambda rate: 0.0,
-    *,
-    beyond: bool = False,
 ) -> Heat:
     """Heat of chips just programmed, mean over a period of the power.
 
@@ -72,31 +70,58 @@ def first_heat(
         Within a period of the power.
     above : callable
         Rate [1/s] → how far the hottest instant of a period lies above the mean of each box; see `settle`. [K]
-    beyond : bool
-        Where a chip is hotter than its laws allow, give the temperatures of its power when it was programmed, with a warning
-        that says why.
     """
-    life = fresh_life(chip)
+    life, start = fresh_life(chip), _even_field(chip, chip.scenario.cooling.ambient)
+
+    def conductances(field: NDArray[np.float64]) -> dict[str, Any]:
+        return life.conductances(climate_of(field, swing))
+
+    return settle(chip, backend, conductances, start, limits_of(chip, plan), above=above, leaking=leaking_of(swing))
+
+
+def _even_field(chip: ComputingChip, kelvin: float) -> NDArray[np.float64]:
     nx, ny = chip.computer.design.lifetime.subgrid
-    limits = limits_of(chip, plan)
+    return np.full((len(chip.computer.tiles), ny, nx), kelvin)
 
-    def settled(limits: Limits, kelvin: float) -> Heat:
-        start = np.full((len(chip.computer.tiles), ny, nx), kelvin)
 
-        def conductances(field: NDArray[np.float64]) -> dict[str, Any]:
-            return life.conductances(climate_of(field, swing))
+def acts_at_once(chip: ComputingChip, plan: Sequence[Policy]) -> bool:
+    """Whether something is written, calibrated or trained in the first epoch, and heats it."""
+    return chip.computer.design.lifetime.coupling.enabled and any(policy.events(0.0, TODAY) for policy in plan)
 
-        return settle(chip, backend, conductances, start, limits, above=above, leaking=leaking_of(swing))
 
-    try:
-        return settled(limits, chip.scenario.cooling.ambient)
-    except (RangeError, SolverError) as error:
-        if not beyond or isinstance(error, ThermalRunawayError):  # where nothing settles, no field is given
-            raise
-        programmed = chip.computer.design.lifetime.programming_temperature
-        text = f"these temperatures are of the power at {celsius(programmed)}, before leakage and cells follow them"
-        warnings.warn(ValidityWarning(f"{str(error).removesuffix(f'; {FIELD_IS_GIVEN}')}; {text}"), stacklevel=2)
-        return settled(replace(limits, hottest=None, is_once=True), programmed)
+def heat_as_programmed(chip: ComputingChip, backend: ThermalBackend, plan: Sequence[Policy], error: Stack3dError) -> Heat:
+    """Heat of the first epoch with cells, periphery and upkeep as they are at the temperature of programming, in one pass.
+
+    Parameters
+    ----------
+    chip : ComputingChip
+        Hotter than its laws allow.
+    backend : ThermalBackend
+    plan : sequence of Policy
+        What they do in the first epoch heats too, their limits are not kept.
+    error : Stack3dError
+        Why; a warning says so.
+    """
+    kelvin = chip.computer.design.lifetime.programming_temperature
+    text = f"these temperatures are of the power at {celsius(kelvin)}, before leakage and cells follow them"
+    warnings.warn(ValidityWarning(f"{without_field(error)}; {text}"), stacklevel=2)
+    life, start, limits = (
+        fresh_life(chip),
+        _even_field(chip, kelvin),
+        replace(limits_of(chip, plan), hottest=None, is_once=True),
+    )
+    writes, upkeep = np.zeros(len(chip.computer.tiles)), None
+    if acts_at_once(chip, plan):
+        begun = programmed(life, climate_of(start, None), plan)
+        writes, upkeep = upkeep_of(begun, elapse(begun, TODAY, climate_of(start, None), plan, 0), TODAY)
+    return settle(chip, backend, lambda field: life.conductances(climate_of(field, None)), start, limits, writes, upkeep=upkeep)
+
+
+def upkeep_of(life: Life, later: Life, end: float) -> tuple[NDArray[np.float64], Upkeep]:
+    """What was billed between two states, over the time between: power of writes in each tile [W], other work per second."""
+    seconds = end - life.time
+    power = (later.bill.tile_energy - life.bill.tile_energy) / seconds
+    return power, later.bill.upkeep.per_second(life.bill.upkeep, seconds)
 
 
 def present(chip: ComputingChip, state: Heat) -> Record:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from stack3d import units
-from stack3d.case.summary import duration
 from stack3d.constants import YEAR
 from stack3d.errors import ResultsError
 from stack3d.layout import Floats
@@ -28,6 +27,7 @@ from stack3d.report.chart import (
     times,
 )
 from stack3d.report.facts import Facts
+from stack3d.units import duration
 
 
 def _time_axis(time: Floats) -> Axis:

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from stack3d import fields
-from stack3d.case.summary import duration
 from stack3d.report import svg
 from stack3d.report.chart import Figure, Map, Panel
 from stack3d.report.facts import Facts
 from stack3d.schema.workload import CONVENTIONAL_SOURCE, ConventionalDeck
-from stack3d.units import short
+from stack3d.units import duration, short
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 """The page forbids itself every request."""

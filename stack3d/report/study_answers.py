@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stack3d import fields, units
-from stack3d.case.summary import duration
 from stack3d.constants import YEAR, ZERO_CELSIUS
 from stack3d.errors import ResultsError, unknown_name
 from stack3d.layout import Floats
 from stack3d.report.facts import Facts
+from stack3d.units import duration
 
 if TYPE_CHECKING:
     import xarray as xr

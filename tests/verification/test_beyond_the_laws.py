@@ -12,16 +12,29 @@ import pytest
 
 from stack3d import decks
 from stack3d.case import run_case
-from stack3d.errors import RangeError, SolverError, Stack3dError
+from stack3d.errors import RangeError, SolverError, Stack3dError, ThermalRunawayError
 from stack3d.heat.meshing import describe
 from stack3d.heat.placing import placed_chip
-from stack3d.heat.too_hot import Runaway
+from stack3d.heat.too_hot import FIELD_IS_GIVEN, Runaway
 from stack3d.progress import Silent
 
 HOT = [
     ("power.sources.host.power", "3 W"), ("lifetime.epochs", 1), ("monte_carlo.samples", 1), ("solver.backend", "tensor"),
     ("workload.test_samples", 8),
 ]  # fmt: skip
+
+SOLID = {"conductivity": "100 W/m/K", "heat_capacity": "1.6e6 J/m^3/K"}
+CHIP = [
+    ("geometry", {"footprint": ["4 mm", "4 mm"], "layers": [
+        {"name": "base", "thickness": "0.2 mm", "material": SOLID},
+        {"name": "rram", "role": "rram", "tile_sites": [5, 5], "thickness": "10 um", "material": SOLID},
+    ]}),
+    ("cooling", {"top": {"film_coefficient": "1e3 W/m^2/K"}, "ambient": "25 degC"}),
+    ("power", {"sources": [{"name": "host", "layer": "base", "power": "1 W", "assumed": "a round number"}]}),
+    ("monte_carlo.samples", 1), ("workload.test_samples", 8), ("workload.tile", [64, 64]), ("lifetime", {"epochs": 1, "attribution": False}),
+    ("solver.backend", "tensor"),
+]  # fmt: skip
+"""A die with arrays on it under a film: 62.5 K a watt."""
 
 
 def test_a_chip_beyond_its_laws_says_where_how_hot_and_what_to_do() -> None:
@@ -86,22 +99,65 @@ def test_nothing_has_run_away_before_the_first_step() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "part", "remedy"),
+    ("keys", "part", "remedy", "mended"),
     [
-        ({"lifetime.refresh": {"period": "9.5 us"}, "device.write.energy": "1 nJ"},
-         r"W of writes by lifetime.refresh every 9.5 us", "raise lifetime.refresh.period"),
-        ({"lifetime.compensation": {"drift": "layer", "period": "7 us"}, "workload.periphery.adc.energy": "2 nJ",
+        ({"lifetime.refresh": {"period": "9.5 us"}, "device.write.energy": "4 nJ"},
+         r"W of writes by lifetime.refresh every 9.5 us", "raise lifetime.refresh.period",
+         ("lifetime.refresh.period", "95 us")),
+        ({"lifetime.compensation": {"drift": "layer", "period": "7 us"}, "workload.periphery.adc.energy": "6 nJ",
           "workload.rate": "1 1/s"},
-         r"W of calibrations by lifetime.compensation every 7 us", "raise lifetime.compensation.period"),
-        ({"workload.periphery.leakage": "10 mW"}, "W of leakage", "lower workload.periphery.leakage"),
+         r"W of calibrations by lifetime.compensation every 7 us", "raise lifetime.compensation.period",
+         ("lifetime.compensation.period", "70 us")),
+        ({"workload.periphery.leakage": "10 mW"}, "W of leakage", "lower workload.periphery.leakage",
+         ("workload.periphery.leakage", "10 uW")),
     ],
 )  # fmt: skip
-def test_a_chip_that_its_upkeep_overheats_names_the_act_and_its_power(keys: dict[str, Any], part: str, remedy: str) -> None:
+def test_a_chip_that_its_upkeep_overheats_names_the_act_and_its_power(
+    keys: dict[str, Any], part: str, remedy: str, mended: tuple[str, Any]
+) -> None:
+    """What it says to do helps; where it offers the field, that holds the writes and calibrations too; without one, none."""
+    given = [*CHIP, *keys.items()]
     with pytest.raises(Stack3dError) as error:
-        run_case(decks.load("quickstart", [*HOT[1:], *keys.items()]).scenario, Silent())
+        run_case(decks.load("quickstart", given).scenario, Silent())
     told = str(error.value)
-    assert re.search(rf"in t\d_rram reaches [\d.]+ degC with [\d.]+ k?W in the chip \(.*{part}", told), told
+    reached = re.search(rf"in rram reaches ([\d.]+) degC with [\d.]+ k?W in the chip \(.*{part}", told)
+    assert reached is not None, told
     assert remedy in told and len(told.splitlines()) == 1
+    assert run_case(decks.load("quickstart", [*given, mended]).scenario, Silent(), until="thermal").warnings == ()
+    if isinstance(error.value, ThermalRunawayError):
+        assert FIELD_IS_GIVEN not in told
+        with pytest.raises(ThermalRunawayError, match="leakage runs away"):
+            run_case(decks.load("quickstart", given).scenario, Silent(), until="thermal")
+        return
+    assert told.endswith(FIELD_IS_GIVEN)
+    found = run_case(decks.load("quickstart", given).scenario, Silent(), until="thermal")
+    mean, peak = (float(found.values[f"thermal/{name}"].max()) - 273.15 for name in ("tile_temperature", "temperature_max"))
+    assert mean < float(reached.group(1)) < peak  # the line tells of a quarter of a tile
+    assert FIELD_IS_GIVEN not in " ".join(found.warnings)
+
+
+def test_the_temperatures_of_the_first_epoch_are_those_of_the_run() -> None:
+    """Writes every 95 us make 1.2 W from the first second on, and 74 K."""
+    keys = [*CHIP, ("lifetime.refresh", {"period": "95 us"}), ("device.write.energy", "4 nJ")]
+    whole, field = (run_case(decks.load("quickstart", keys).scenario, Silent(), until=until) for until in (None, "thermal"))
+    assert np.array_equal(whole.values["thermal/temperature"], field.values["thermal/temperature"])
+    powers = dict(zip(field.coordinates["component"], field.values["power/component_power"].ravel()))
+    assert powers["write"] == pytest.approx(1.19, rel=0.01)
+    assert field.values["thermal/peak_temperature"] > 298.15 + 62.5 * sum(powers.values())
+
+
+def test_an_epoch_that_gets_too_hot_says_when_and_offers_no_field_of_another() -> None:
+    """Writes every 10 s are no part of the first epoch, a second; rarer ones, which the message asks for, do."""
+    keys = [*CHIP, ("lifetime.epochs", 2), ("lifetime.refresh", {"period": "10 s"}), ("device.write.energy", "10 mJ")]
+    with pytest.raises(Stack3dError) as error:
+        run_case(decks.load("quickstart", keys).scenario, Silent())
+    told = str(error.value)
+    assert re.match(
+        r"between 1 s and 1 hour of its life: .* reaches \d+ degC with .* of writes by lifetime.refresh every 10 s", told
+    )
+    assert told.endswith("raise lifetime.refresh.period, or cool better")
+    rarer = [*keys, ("lifetime.refresh.period", "1 day")]
+    assert run_case(decks.load("quickstart", rarer).scenario, Silent()).values["thermal/peak_temperature"] < 373
 
 
 def test_throttling_and_limits_say_where_how_hot_by_what_power_and_what_to_do() -> None:
@@ -130,6 +186,68 @@ def plain(path: Path, **more: Any) -> Path:
         )
     )
     return path
+
+
+@pytest.mark.parametrize(
+    "transient",
+    [{"until": "10 ms"}, {"until": "10 ms", "periodic": True, "duty": {"period": "10 ms", "on": "5 ms"}}],
+)
+def test_the_transient_of_a_chip_beyond_its_laws_is_given(transient: dict[str, Any]) -> None:
+    """Its steady state is at 775 degC; without it the leakage is that of 25 degC, and 12 W make 12 times the rise of 1 W."""
+    keys = [*CHIP, ("lifetime", None), ("transient", transient)]
+    hot = [*keys, ("power.sources.host.power", "12 W")]
+    with pytest.raises(SolverError) as error:
+        run_case(decks.load("quickstart", hot).scenario, Silent())
+    told = str(error.value)
+    assert re.match(r"in the steady state that a transient takes leakage and cells from, .* reaches 775 degC with 12 W", told)
+    assert told.endswith(FIELD_IS_GIVEN)
+    found = run_case(decks.load("quickstart", hot).scenario, Silent(), until="thermal")
+    cold = run_case(decks.load("quickstart", keys).scenario, Silent())
+    rises = [o.values["thermal/peak_temperature"] - 298.15 for o in (found, cold)]
+    assert rises[0] == pytest.approx(12 * rises[1], rel=2e-3)  # arrays and leakage draw a thousandth of 1 W
+    assert any(text.startswith("in the steady state") and "power at 25 degC" in text for text in found.warnings)
+
+
+@pytest.mark.parametrize("backend", ["tensor", "fem"])
+def test_a_field_that_melts_everything_is_given_where_it_alone_is_asked_for(backend: str, tmp_path: Path) -> None:
+    """200 W in a die of 16 mm² under 1000 W/m²/K: 12,500 K above the air at the film, and half of q d / k = 12.5 K more below."""
+    keys = [("geometry.layers.die.material", SOLID), ("solver.backend", backend), ("power.sources.a.power", "200 W")]
+    scenario = decks.load(plain(tmp_path / "s.yaml"), keys).scenario
+    with pytest.raises(SolverError) as error:
+        run_case(scenario, Silent())
+    told = str(error.value)
+    assert "'die' with 200 W in the stack" in told and told.endswith(FIELD_IS_GIVEN)
+    found = run_case(scenario, Silent(), until="thermal")
+    assert found.values["thermal/peak_temperature"] == pytest.approx(300 + 12_500 + 6.25, abs=0.01)
+    assert any("no material is solid there" in text for text in found.warnings)
+    cooled = decks.load(plain(tmp_path / "s.yaml"), [*keys, ("power.sources.a.power", "2 W")]).scenario
+    assert run_case(cooled, Silent()).warnings == ()
+
+
+@pytest.mark.parametrize("backend", ["tensor", "fem"])
+def test_conductivity_that_falls_too_fast_says_where_it_ran_away(backend: str, tmp_path: Path) -> None:
+    """k = k0 (T / 300 K)^-2.5 carries no more than k0 300 K / 1.5 per metre (its integral to infinity), here 4.4 W; 50 W are
+    asked of a spot, 0.1 W of a spot that stays cool.
+    """
+    spot = {"x": ["1 mm", "1.2 mm"], "y": ["1 mm", "1.2 mm"]}
+    law = {"law": "power", "value": "100 W/m/K", "exponent": -2.5, "assumed": "falls fast"}
+    keys = [(f"power.sources.a.{axis}", ends) for axis, ends in spot.items()]
+    keys += [
+        ("geometry.layers.die.material", {"conductivity": law, "heat_capacity": "1e6 J/m^3/K"}),
+        ("solver.backend", backend),
+    ]
+    keys += [("cooling.top.film_coefficient", "1e5 W/m^2/K")]
+    for until in (None, "thermal"):
+        with pytest.raises(ThermalRunawayError) as error:
+            hot = decks.load(plain(tmp_path / "s.yaml"), [*keys, ("power.sources.a.power", "50 W")]).scenario
+            run_case(hot, Silent(), until=until)
+        told = str(error.value)
+        assert re.search(
+            r"'die' has come to [\d.e+]+ degC at \(1.\d*, 1.\d*, \S+\) mm with 50 W in the stack; lower the power", told
+        )
+        assert len(told.splitlines()) == 1 and FIELD_IS_GIVEN not in told
+    cool = decks.load(plain(tmp_path / "s.yaml"), [*keys, ("power.sources.a.power", "0.1 W")]).scenario
+    assert run_case(cool, Silent()).values["thermal/peak_temperature"] < 400
 
 
 LID = {"name": "lid", "thickness": "0.2 mm", "material": "copper", "size": ["2 mm", "2 mm"]}

@@ -10,11 +10,12 @@ from typing import Any, Self
 import numpy as np
 
 from stack3d.errors import SolverError
-from stack3d.fe.corrections import Left, corrected
+from stack3d.fe.corrections import Left, UncorrectedError, corrected
 from stack3d.fe.linear_solver import ADVICE, LinearMethod, LinearSolver, Solved, solved
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import SolidBackend, ThermalSolution
 from stack3d.thermal.cooling.channels import ChannelRun
+from stack3d.thermal.falling_conductivity import of_conductivity
 from stack3d.thermal.fem.conduction import Conduction
 from stack3d.thermal.grid.preconditioner import GridPreconditioner
 from stack3d.thermal.places import Place
@@ -120,6 +121,7 @@ class FemSolver:
         heat, at, assembly, space = self.conduction, self.conduction.at, self.conduction.assembly, self.conduction.space
         films, fluxes, base = heat.film_loads, heat.flux_loads, heat.reference
         load = at.load(sources) + sum(fluxes.values())
+        heat_in = float(sum(s.power for s in sources)) + sum(space.sum(flux) for flux in fluxes.values())
         drives = self._drives(references or {})
         # The mean rise is taken out first: A 1 is the film vector, known without the cancellation in the rows of A.
         total = space.sum(load) + sum(space.sum(drive) for drive in drives.values())
@@ -130,14 +132,18 @@ class FemSolver:
         scale = float(np.sqrt(space.sum(load**2))) or 1.0
         if at.follows_temperature:
             start = self._start(sources, guess, references or {})
-            found = self._settled(load, np.zeros(space.own) if start is None else start[: space.own] - mean, mean, scale)
+            first = np.zeros(space.own) if start is None else start[: space.own] - mean
+            try:
+                found = self._settled(load, first, mean, scale)
+            except UncorrectedError as error:
+                stack = self.problem.stack
+                raise of_conductivity(error, lambda rise: at.field(rise + (mean + base)), stack, heat_in) from None
         else:
             start = None if guess is None else at.at_unknowns(guess)[: space.own] - (mean + base)
             found = solved(assembly, load, self._solver, start=start, scale=scale)
         rise = found.values
         left = {name: space.sum(film * (rise + mean)) - space.sum(drives[name]) for name, film in films.items()}
         left |= assembly.reactions(found.residual)
-        heat_in = float(sum(s.power for s in sources)) + sum(space.sum(flux) for flux in fluxes.values())
         return ThermalSolution(
             at.steady(rise + (mean + base), sources),
             heat_in=heat_in,

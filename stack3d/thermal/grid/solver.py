@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError
-from stack3d.fe.corrections import Left, corrected
+from stack3d.fe.corrections import Left, UncorrectedError, corrected
 from stack3d.fe.krylov import Iterations, conjugate_gradient, norm
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.cooling.channels import ChannelRun
+from stack3d.thermal.falling_conductivity import of_conductivity
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.averages import at_rate, averaged_layers, contrast, is_separable
 from stack3d.thermal.grid.bends import bends
@@ -225,7 +226,8 @@ class TensorSolver:
         started = time.perf_counter()
         problem, base, lift = self.problem, self.base, self.lift()
         load = self._load(sources, references)
-        rise, operator, iterations, updates = self._risen(load, lift, guess)
+        heat_in = self._heat_in(sources)
+        rise, operator, iterations, updates = self._risen(load, lift, guess, heat_in)
         solved = time.perf_counter()
         imbalance = operator.apply(rise)
         imbalance -= load
@@ -248,7 +250,7 @@ class TensorSolver:
         }
         return ThermalSolution(
             GridField(problem.stack, problem.grid, rise + base, self._bends(sources, rise + base)),
-            sum(source.power for source in sources) + self._flux_heat(),
+            heat_in,
             sum(heat.values()),
             heat,
             statistics,
@@ -261,18 +263,22 @@ class TensorSolver:
 
     def rise(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats] | None) -> Floats:
         """What `solve` adds to `base`, with the digits that the sum would lose, shape (nz+1, ny+1, nx+1). [K]"""
-        return self._risen(self._load(sources, references), self.lift(), guess)[0]
+        return self._risen(self._load(sources, references), self.lift(), guess, self._heat_in(sources))[0]
 
     def _load(self, sources: Sequence[HeatSource], references: Mapping[str, Floats] | None) -> Floats:
         load = source_loads(self.problem.grid, self.problem.stack, sources)
         load += boundary_load(self.operator, self.base, references)
         return load
 
-    def _risen(self, load: Floats, lift: Floats, guess: Floats | None) -> tuple[Floats, GridOperator, int, int]:
+    def _risen(self, load: Floats, lift: Floats, guess: Floats | None, heat_in: float) -> tuple[Floats, GridOperator, int, int]:
         """Rise over `base`, the operator at it, iterations and updates of k(T)."""
         operator, base = self.operator, self.base
         if not self.is_linear:
-            return self._update_conductivity(load, lift if guess is None else guess - base, base)
+            try:
+                return self._update_conductivity(load, lift if guess is None else guess - base, base)
+            except UncorrectedError as error:
+                stack, grid = self.problem.stack, self.problem.grid
+                raise of_conductivity(error, lambda rise: GridField(stack, grid, rise + base), stack, heat_in) from None
         right = self.restrict(load - operator.apply(lift) if lift.any() else load)
         iterations = 0
         if self.is_direct:
@@ -316,7 +322,9 @@ class TensorSolver:
             return 0.0
         return float(self.operator.face_integral(name, face.film_coefficient * (rise - reference)).sum())
 
-    def _flux_heat(self) -> float:
-        """Heat pushed in through the faces. [W]"""
+    def _heat_in(self, sources: Sequence[HeatSource]) -> float:
+        """Power of sources, and heat pushed in through the faces. [W]"""
         faces = self.problem.faces.items()
-        return sum(float(f.flux * self.operator.face_integral(n).sum()) for n, f in faces if f.flux and not f.is_fixed)
+        return sum(source.power for source in sources) + sum(
+            float(f.flux * self.operator.face_integral(n).sum()) for n, f in faces if f.flux and not f.is_fixed
+        )
