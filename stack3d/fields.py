@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stack3d import units
 from stack3d.errors import PackageError, UnknownNameError, brief, did_you_mean, unknown_name
-from stack3d.registry import Registry, numbers
+from stack3d.registry import Registry, held_still, numbers
 from stack3d.variables import COORDINATES, DECIDED, DIMENSIONS, GONE, GROUPS, OWN, STUDY, UNKNOWN, Variable
 
 __all__ = [
@@ -57,13 +57,17 @@ def sums(given: tuple[Any, ...], found: Any) -> str | None:
     return next((f"{name} = {text}" for name, text in wrong.items() if text is not None), None)
 
 
-def together(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, NDArray[np.float64]]:
-    """What several outputs add up, each told with its name; raises PackageError for a word that two of them use."""
+def together(parts: Iterable[tuple[str, Mapping[str, Any]]], *shown: Any) -> dict[str, NDArray[np.float64]]:
+    """What several outputs add up, each told with its name, while what they are `shown` cannot be written to.
+
+    Raises PackageError for a word that two of them use.
+    """
     found: dict[str, NDArray[np.float64]] = {}
-    for who, mine in parts:
-        if twice := sorted(set(mine) & set(found)):
-            raise PackageError(f"{who} carries {twice[0]!r}, as another output does; choose another name")
-        found |= {name: np.asarray(value, dtype=np.float64) for name, value in mine.items()}
+    with held_still(*shown):
+        for who, mine in parts:
+            if twice := sorted(set(mine) & set(found)):
+                raise PackageError(f"{who} carries {twice[0]!r}, as another output does; choose another name")
+            found |= {name: np.array(value, dtype=np.float64) for name, value in mine.items()}
     return found
 
 

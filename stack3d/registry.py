@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 from weakref import WeakSet
 
@@ -117,10 +117,16 @@ class Registry[T]:
         if isinstance(entry, type) and inspect.isabstract(entry):
             lacking = ", ".join(sorted(getattr(entry, "__abstractmethods__", ())))
             raise PackageError(f"{who} lacks {lacking}")
+        self._check_methods(entry, who)
+        return self._all_watched(entry) if is_outside(entry) else entry
+
+    def _check_methods(self, entry: T, who: str) -> None:
+        """Raise PackageError for an entry without the methods that are asked of it, or with a field in the place of one."""
         lacking = ", ".join(m for m in self.answers if not callable(getattr(entry, m, None)))
         if lacking and self.base is None:
             raise PackageError(f"{who} lacks {lacking}")
-        return self._all_watched(entry) if is_outside(entry) else entry
+        if fields := [m for m in self.answers if m in getattr(entry, "model_fields", ())]:
+            raise PackageError(f"{who} has {fields[0]} as a field; wanted a method")
 
     def _check_key(self, name: str, who: str) -> None:
         """Raise PackageError for a name that cannot be a key of a deck."""
@@ -230,10 +236,10 @@ def _package(point: EntryPoint) -> str:
     return f"package {point.dist.name!r}" if point.dist is not None else "a package"
 
 
-def lost() -> list[str]:
-    """What packages announce in groups that no registry has, in sentences."""
+def lost(name: str | None = None) -> list[str]:
+    """What packages announce in groups that no registry has, under any name or one, in sentences."""
     groups = {registry.group for registry in list(_REGISTRIES)}
-    others = [point for point in announced(tuple(sys.path)) if point.group not in groups]
+    others = [p for p in announced(tuple(sys.path)) if p.group not in groups and name in (None, p.name)]
     return [
         f"{_package(p)} announces {p.name!r} for {p.group!r}, which is no group{did_you_mean(p.group, groups)}" for p in others
     ]
@@ -290,7 +296,9 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def still(value: Any) -> Any:
-    """An array that cannot be written to; anything else as it is."""
+    """An array that cannot be written to, and a mapping of such; anything else as it is."""
+    if type(value) in (dict, MappingProxyType) and any(isinstance(one, np.ndarray) for one in value.values()):
+        return {key: still(one) for key, one in value.items()}
     if not isinstance(value, np.ndarray):
         return value
     view = value.view()

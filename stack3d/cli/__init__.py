@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import os
+import pkgutil
 import sys
 import warnings
 from collections.abc import Callable
@@ -13,7 +15,6 @@ from typing import Any
 import typer
 
 from stack3d import __version__, signals
-from stack3d.cli import batches, chips, comparisons, deck_files, device_laws, foreign_files, meshed_fields, result_files
 from stack3d.cli.arguments import app, fail
 from stack3d.errors import (
     EXIT_BAD_INPUT,
@@ -26,10 +27,11 @@ from stack3d.errors import (
 )
 from stack3d.registry import told_failure
 
-__all__ = [
-    "app", "batches", "chips", "comparisons", "deck_files", "device_laws", "foreign_files", "main", "meshed_fields",
-    "result_files",
-]  # fmt: skip
+__all__ = ["app", "main"]
+
+for _file in pkgutil.iter_modules(__path__):  # a file of commands registers them when it is imported
+    if _file.name != "__main__":
+        importlib.import_module(f"{__name__}.{_file.name}")
 
 
 def main() -> None:

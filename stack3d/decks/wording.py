@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from stack3d import units
 from stack3d.errors import OutOfRange, brief, told
+from stack3d.registry import lost
 from stack3d.schema.base import ZERO_OR_MORE, Described, dimensions_in, names_of, words_in
 from stack3d.schema.usual_words import did_you_mean, meant
 
@@ -229,7 +230,8 @@ def message_of(
         lacks = lacking.pop(path[:-1], [])
         besides = f"; {_lacks(lacks)}" if lacks else ""
         near = did_you_mean(str(path[-1]), allowed)
-        return f"unknown key {brief(path[-1])}{near}{besides}; allowed: {', '.join(allowed)}"
+        elsewhere = "".join(f"; {text}" for text in lost(str(path[-1])))
+        return f"unknown key {brief(path[-1])}{near}{besides}; allowed: {', '.join(allowed)}{elsewhere}"
     if item["type"] == "missing":
         lacks = lacking.pop(path[:-1], [])
         if lacks and isinstance(lacks[0], int):

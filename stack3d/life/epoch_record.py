@@ -35,7 +35,7 @@ outputs.hold(Output, {"carried": sums, "of_epoch": nothing, "of_life": nothing})
 
 def closed(moment: Moment) -> Moment:
     """The moment with what the life has added up."""
-    others = together((who, output.carried(moment)) for who, output in registered(LifeOutput))
+    others = together(((who, output.carried(moment)) for who, output in registered(LifeOutput)), moment)
     return replace(moment, after=replace(moment.after, totals=moment.totalled(**others)))
 
 

@@ -61,11 +61,20 @@ def logarithm(a: Any) -> Any:
     return np.log(a)
 
 
+def exponential(a: Any) -> Any:
+    """Power of e, of arrays and of UFL expressions."""
+    if hasattr(a, "ufl_shape"):
+        import ufl
+
+        return ufl.exp(a)
+    return np.exp(a)
+
+
 class MaterialLaw(DeckModel):
     """A property over its value at 300 K; fields are what a deck gives, `shape` is the law.
 
-    `shape` may have any scale: what counts is its ratio to that at 300 K. It is written with operators, `larger`, `smaller`
-    and `logarithm`, so that it takes arrays and UFL expressions alike.
+    `shape` may have any scale: what counts is its ratio to that at 300 K. It is written with operators, `larger`, `smaller`,
+    `logarithm` and `exponential`, so that it takes arrays and UFL expressions alike.
     """
 
     reference: ClassVar[str] = ""
@@ -126,13 +135,25 @@ class MaterialLaw(DeckModel):
             probes = probes[1:]
         with np.errstate(all="ignore"):
             values = np.broadcast_to(self.shape(probes), probes.shape)
-            alone = float(self.shape(probes[-1:].reshape(())))
+            alone = np.array([float(self.shape(np.array(at))) for at in probes[::50]])
         if not (np.isfinite(values).all() and (values > 0).all()):
             at = float(probes[np.flatnonzero(~(np.isfinite(values) & (values > 0)))[0]])
             raise ValueError(f"is not positive at {celsius(at)}, inside its valid range")
-        if not np.isclose(alone, values[-1], rtol=1e-9):
-            raise ValueError(f"gives another value at {celsius(float(probes[-1]))} alone than among other temperatures")
+        if (off := np.flatnonzero(~np.isclose(alone, values[::50], rtol=1e-9))).size:
+            at = float(probes[50 * off[0]])
+            raise ValueError(f"gives another value at {celsius(at)} alone than among other temperatures")
+        if is_outside(type(self)):
+            self._check_expression(probes[::50], alone)
         self._check_primitive(probes)
+
+    def _check_expression(self, probes: Floats, wanted: Floats) -> None:
+        """Raise ValueError where the law gives another value as an expression of UFL than for arrays."""
+        import ufl
+
+        for at, value in zip(probes.tolist(), wanted.tolist()):
+            found = float(ufl.as_ufl(self.shape(ufl.as_ufl(at)))(()))
+            if not np.isclose(found, value, rtol=1e-9):
+                raise ValueError(f"gives {found:.6g} at {celsius(at)} as an expression of UFL, {value:.6g} for arrays")
 
     def _check_primitive(self, probes: Floats) -> None:
         """Raise ValueError where an integral of its own is not that of the law."""

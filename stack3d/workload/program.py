@@ -190,14 +190,15 @@ def _steps(protos: Sequence[Any], opsets: Mapping[str, int], known: dict[str, Ar
             text = f"node {node.name!r} is a {node.kind}, which is not supported; {remedy(node.kind, operators)}"
             problems.append(Problem(KEY, text))
             continue
+        kind = operators[node.kind]
         try:
-            step = Step(node, operators[node.kind](node))
+            step = Step(node, kind(node))
         except Stack3dError:
             raise
         except Exception as error:  # attributes of the wrong kind
-            problems.append(
-                Problem(KEY, f"node {node.name!r} ({node.kind}): {str(error).splitlines()[0] if str(error) else error!r}")
-            )
+            who = operators.told(kind) if is_outside(kind) else node.kind
+            said = str(error).splitlines()[0] if str(error) else repr(error)
+            problems.append(Problem(KEY, f"node {node.name!r} ({who}): {said}"))
             continue
         if objection := step.operator.objection(known):
             problems.append(Problem(KEY, f"node {node.name!r} is {objection}"))

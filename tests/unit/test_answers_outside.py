@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import EntryPoint
@@ -30,6 +31,7 @@ from stack3d.heat.meshing import meshed
 from stack3d.heat.outputs import HeatOutput
 from stack3d.layout import Rectangle
 from stack3d.life.chips import Passive, policies
+from stack3d.life.epoch_record import LifeOutput
 from stack3d.progress import Silent
 from stack3d.registry import Registry, told_failure
 from stack3d.schema.cooling import CoolingLaw, FaceDeck, cooling_laws
@@ -37,7 +39,7 @@ from stack3d.schema.device import DeviceDeck
 from stack3d.schema.material_laws import MaterialLaw, material_laws
 from stack3d.tiles import split_matrix
 from stack3d.workload import load_data, load_network
-from stack3d.workload.operators import Operator, operators
+from stack3d.workload.operators import Node, Operator, operators
 from stack3d.workload.placement import place, placements
 from stack3d.workload.tasks import Task, tasks
 
@@ -467,6 +469,8 @@ def test_a_material_law_of_another_shape_is_named(
     (lambda t: np.where(t > 500, np.nan, 1.0), "is not positive at 227"),
     (lambda t: 400.0 - t, "is not positive at 12"),
     (lambda t: 1.0 + t.mean() / t.size, "alone than among other temperatures"),
+    (lambda t: t / (t.max() if hasattr(t, "max") else 1000.0), "alone than among other temperatures"),
+    (lambda t: t * (10.0 if hasattr(t, "ufl_shape") else 1.0), "as an expression of UFL, 200 for arrays"),
 ])  # fmt: skip
 def test_a_material_law_that_does_not_hold_is_refused_with_its_place(
     shape: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -477,7 +481,7 @@ def test_a_material_law_that_does_not_hold_is_refused_with_its_place(
 
 def test_a_material_law_that_leaves_its_numbers_in_a_run_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond what is looked at before, as far as it says that it holds: 30 W on a square millimetre under 1e4 W/m2/K."""
-    scenario = of_material(lambda t: np.where(t > 1500, np.nan, 1.0), tmp_path, monkeypatch, power="30 W")
+    scenario = of_material(lambda t: (1500.0 - t) ** 0.5, tmp_path, monkeypatch, power="30 W")
     with pytest.raises(PackageError, match=r"material law 'odd' \(.*\) gives nan at .* degC; wanted more than zero"):
         run_case(scenario, Silent())
 
@@ -623,6 +627,7 @@ def test_a_score_that_is_none_is_named(score: Any, said: str, monkeypatch: pytes
     (lambda x: x - x.mean(axis=0), r"a network with the operator 'odd.Odd' .* gives another output for an input alone"),
     (lambda x: None, r"operator 'odd.Odd' \(.*\): compute gave None as output 0; wanted an array of numbers"),
     (lambda x: x.missing, r"operator 'odd.Odd' \(.*\) failed: AttributeError"),
+    (lambda x: x + np.nan, r"operator 'odd.Odd' \(.*\): compute gave nan as output 0 for inputs without one"),
     (lambda x: x.__iadd__(1), r"operator 'odd.Odd' \(.*\) failed: ValueError: output array is read-only"),
 ])  # fmt: skip
 def test_an_operator_that_gives_another_shape_is_named(
@@ -649,6 +654,11 @@ def test_an_operator_that_gives_another_shape_is_named(
 
 # ------------------------------------------------------------------------------------------------------- policies
 
+QUICK = [
+    ("monte_carlo.samples", 1), ("lifetime.epochs", 2), ("lifetime.attribution", False), ("solver.backend", "tensor"),
+    ("solver.mesh", {"lateral": 4, "per_layer": 1, "aspect": 8}), ("workload.test_samples", 10), ("geometry.tiers.repeat", 2),
+]  # fmt: skip
+
 
 @pytest.mark.parametrize(("methods", "said"), [
     ({"events": lambda self, start, end: [(end + 1, 0.0)]}, "events gave (.*); wanted pairs of an instant from 0 to before"),
@@ -659,19 +669,59 @@ def test_an_operator_that_gives_another_shape_is_named(
     ({"around": lambda self, time: time}, "around gave .*; wanted the time of the act before"),
     ({"check": lambda self, computer: "no"}, "check gave 'no'; wanted a list of Problem"),
     ({"correct": lambda self, life, matrices, seen, climate: matrices}, "correct gave .*; wanted a tuple of matrices"),
+    ({"correct": lambda self, life, matrices, seen, climate: (dict.fromkeys(matrices, "m"), {})}, "gave 'm' for layer .*AnalogMatrix"),
+    ({"correct": lambda self, life, matrices, seen, climate: seen[next(iter(seen))].fill(0)}, "failed: ValueError: .*read-only"),
+    ({"programmed": lambda self, life, climate: replace(life, time=-1.0)}, "programmed gave a Life at -1 s; wanted it at 0 s"),
+    ({"programmed": lambda self, life, climate: replace(life, bill=replace(life.bill, energy=np.nan))}, "gave nan.* as energy of the bill"),
     ({"events": lambda self, start, end: 1 / 0}, "failed: ZeroDivisionError"),
     ({"renews": None}, "renews is None; wanted True or False"),
 ])  # fmt: skip
 def test_a_policy_that_answers_otherwise_is_named(methods: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     alone(policies, monkeypatch)
     policies.register("odd")(type("Odd", (Passive,), {"__init__": lambda self, deck: None, "__module__": __name__, **methods}))
-    quick = [
-        ("monte_carlo.samples", 1), ("lifetime.epochs", 2), ("lifetime.attribution", False), ("solver.backend", "tensor"),
-        ("solver.mesh", {"lateral": 4, "per_layer": 1, "aspect": 8}), ("workload.test_samples", 10), ("geometry.tiers.repeat", 2),
-        ("lifetime.policies", {"odd": {}}),
-    ]  # fmt: skip
     with pytest.raises(PackageError, match=rf"policy 'odd' \(test_answers_outside.Odd\).*{said}"):
-        run_case(decks.load("quickstart", quick).scenario, Silent())
+        run_case(decks.load("quickstart", [*QUICK, ("lifetime.policies", {"odd": {}})]).scenario, Silent())
+
+
+def test_what_a_life_carries_is_added_up_without_writing_to_it(quiet: None) -> None:
+    @outputs.register("dose")
+    class Dose(LifeOutput):
+        fields = (GOOD,)
+
+        def carried(self, moment: Any) -> Any:
+            moment.reading.accuracy[...] = 1.0
+            return {}
+
+    with pytest.raises(PackageError, match="output 'dose' .* failed: ValueError: .*read-only"):
+        run_case(decks.load("quickstart", QUICK).scenario, Silent())
+
+
+def test_an_operator_without_compute_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(operators, monkeypatch)
+    odd = operators.register("odd.Odd")(type("Odd", (Operator,), {"__module__": __name__}))
+    with pytest.raises(PackageError, match=r"operator 'odd.Odd' \(test_answers_outside.Odd\) lacks compute"):
+        odd(Node.of(helper.make_node("Odd", ["x"], ["y"], domain="odd"), {"odd": 1})).run([np.ones(3)], {})
+
+
+def test_a_law_whose_film_is_a_field_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(cooling_laws, monkeypatch)
+    with (
+        warnings.catch_warnings(),
+        pytest.raises(PackageError, match="cooling law 'flat' .* has film as a field; wanted a method"),
+    ):
+        warnings.simplefilter("ignore")
+        cooling_laws.register("flat")(
+            type("Flat", (CoolingLaw,), {"__module__": __name__, "__annotations__": {"film": int}, "film": 3})
+        )
+
+
+def test_an_unknown_key_that_was_announced_elsewhere_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("jet", "elsewhere:Jet", "stack3d.coling_law")
+    monkeypatch.setattr("stack3d.registry.announced", lambda path: (point,))
+    with pytest.raises(
+        DeckError, match="unknown key 'jet'.*; a package announces 'jet' for 'stack3d.coling_law', which is no group"
+    ):
+        deck(tmp_path, {"jet": {}})
 
 
 def test_a_policy_that_cannot_be_made_says_of_what(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,18 +47,30 @@ def _corrections(given: tuple[Any, ...], found: Any) -> str | None:
     layers = set(given[1])
     if set(found[0]) != layers or set(found[1]) - layers:
         return f"those of {', '.join(sorted(map(str, {*found[0], *found[1]})))}; wanted layers {', '.join(sorted(layers))}"
+    for part, has, words in ((found[0], "matvec", "an AnalogMatrix"), (found[1], "column_gain", "a Compensation")):
+        if wrong := [(name, one) for name, one in part.items() if not hasattr(one, has)]:
+            return f"{brief(wrong[0][1])} for layer {wrong[0][0]}; wanted {words}"
     return None
 
 
-_LIFE = _is(Life, "the Life as it is now")
+def _life(given: tuple[Any, ...], found: Any) -> str | None:
+    """What keeps an answer from being the chips at the same time, with a bill of finite numbers."""
+    if not isinstance(found, Life):
+        return f"{brief(found)}; wanted the Life as it is now"
+    if found.time != given[0].time:
+        return f"a Life at {found.time:g} s; wanted it at {given[0].time:g} s"
+    wrong = {name: numbers(getattr(found.bill, name)) for name in ("refreshes", "pulses", "energy", "tile_energy")}
+    return next((f"{text} as {name} of the bill" for name, text in wrong.items() if text is not None), None)
+
+
 ANSWERS: dict[str, Check] = {
     "check": _problems,
-    "programmed": _LIFE,
+    "programmed": _life,
     "events": _instants,
-    "act": _LIFE,
-    "wear": _LIFE,
+    "act": _life,
+    "wear": _life,
     "around": _between,
-    "written": _LIFE,
+    "written": _life,
     "is_due": _is(bool | np.bool_, "True or False"),  # type: ignore[arg-type]
     "limit": _is(Limits, "Limits"),
     "correct": _corrections,

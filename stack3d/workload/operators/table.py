@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import ArrayError, brief
+from stack3d.errors import ArrayError, PackageError, brief
 from stack3d.layout import Floats
 from stack3d.registry import Registry, numbers
 
@@ -106,7 +106,7 @@ class Operator:
 
     def compute(self, *inputs: Any) -> Any:
         """Return the output, or a tuple of them; inputs that are left out are None."""
-        raise NotImplementedError
+        raise PackageError(f"{operators.told(type(self))} lacks compute")
 
     def matrices(self, constants: Mapping[str, Array]) -> dict[str, Stored]:
         """Return the matrices by slot that activations are multiplied with; digital operators have none."""
@@ -150,7 +150,16 @@ def _arrays(given: tuple[Any, ...], found: Any) -> str | None:
             kind = "O"
         if kind not in "biufSU":
             return f"{brief(y)} as output {i}; wanted an array of numbers"
+        if kind == "f" and np.isnan(y).any() and not any(_has_nan(x) for x in given):
+            return f"nan as output {i} for inputs without one; wanted an array of numbers"
     return None
+
+
+def _has_nan(value: Any) -> bool:
+    """Whether an input, or a list of inputs, holds a NaN."""
+    if isinstance(value, list | tuple):
+        return any(_has_nan(one) for one in value)
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f" and bool(np.isnan(value).any())
 
 
 def _matrices(given: tuple[Any, ...], found: Any) -> str | None:
