@@ -311,6 +311,9 @@ DECIDED: dict[str, tuple[str, str]] = {
     "feasible": ("1", "1 for a case that meets every condition"),
     "front": ("1", "1 for a case that meets every condition and that no other one betters in every goal"),
     "chosen": ("1", "1 for the best case, of several goals the nearest to the best of all; without a front for the nearest"),
+    "screen_value": ("1", "of each goal, as a screen has it for a design; NaN where it has none"),
+    "screen_missed": ("1", "by how much a design misses each condition in a screen, in condition_unit; NaN where it has none"),
+    "screen_rules_out": ("1", "1 for a design that a screen rules out"),
 }
 """Variables of the group ``optimise`` of a search → (units, long_name)."""
 

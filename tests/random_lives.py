@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from random_stacks import peak_faults
 
 from stack3d import decks
 from stack3d.case import run_case
@@ -83,6 +84,7 @@ def _heat_faults(values: dict[str, Any], ambient: float) -> Iterator[str]:
         error = values.get(f"{name}_error")
         if is_temperature(name) and error is not None and np.any(value + error < ambient - 1e-6):
             yield f"{name} is colder than the surroundings"
+    yield from peak_faults(values)
 
 
 def _component_faults(values: dict[str, Any]) -> Iterator[str]:

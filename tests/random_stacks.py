@@ -146,7 +146,7 @@ def solved(tree: Tree) -> dict[str, Any]:
     return dict(run_case(decks.resolve(yamlfile.parse_text(json.dumps(tree), "any.yaml")).scenario, Silent()).values)
 
 
-PEAKS = ("layer_temperature_max", "layer_temperature_mean", "probe_temperature")
+PEAKS = ("layer_temperature_max", "layer_temperature_mean", "probe_temperature", "peak_temperature")
 
 
 def apart(one: dict[str, Any], other: dict[str, Any]) -> Iterator[tuple[str, float, float]]:
@@ -271,8 +271,26 @@ def faults_over_time(stack: Stack) -> Iterator[str]:
     put = power * span * np.array([0.01, 0.1, 1.0])
     if np.abs(stored / put - 1).max() > 1e-5:
         yield f"energy over time: {stored / put}"
+    yield from peak_faults(found)
     base = solved(stack.tree(mesh=OVER_TIME))
     yield from _periodic_faults(stack, base, float(capacity.sum() / (stack.film * area)))
+
+
+def peak_faults(values: dict[str, Any]) -> Iterator[str]:
+    """Peaks of all instants are no lower than what outputs show, the stack's is that of its hottest layer, each has an error."""
+    peak, shown = float(values["thermal/peak_temperature"]), np.asarray(values["thermal/layer_temperature_max"])
+    rounding = 1e-9 * shown.max()
+    if peak < shown.max() - rounding:
+        yield f"the peak of all instants, {peak}, is below that of an output, {shown.max()}"
+    if not values["thermal/peak_temperature_error"] >= 0:
+        yield "the peak has no error"
+    if (ever := values.get("thermal/layer_temperature_peak")) is not None:
+        if np.any(ever < np.atleast_2d(shown).max(axis=0) - rounding):
+            yield "a layer's peak of all instants is below that of an output"
+        if abs(ever.max() - peak) > rounding:
+            yield f"the peak is {peak}, that of the hottest layer {ever.max()}"
+        if not np.all(values["thermal/layer_temperature_peak_error"] >= 0):
+            yield "a layer's peak has no error"
 
 
 def _periodic_faults(stack: Stack, base: dict[str, Any], constant: float) -> Iterator[str]:
@@ -283,7 +301,8 @@ def _periodic_faults(stack: Stack, base: dict[str, Any], constant: float) -> Ite
     found = solved(
         stack.tree(mesh=OVER_TIME, transient={"until": f"{period!r} s", "outputs": times, "duty": duty, "periodic": True})
     )
-    for name in PEAKS[1:]:
+    yield from peak_faults(found)
+    for name in PEAKS[1:3]:
         value, error = found[f"thermal/{name}"], found[f"thermal/{name}_error"]
         gap = np.abs(value.sum(axis=0) - AMBIENT - base[f"thermal/{name}"])
         allowed = error.sum(axis=0) + base[f"thermal/{name}_error"]

@@ -24,7 +24,7 @@ def _coupled(scenario: Scenario, solid: SolidBackend) -> ThermalBackend:
     """The solver of the solid, coupled to its channels and to films that follow the temperature."""
     problem: HeatProblem = solid.problem
     runs = channel_runs(problem.stack)
-    cooled = CoolantBackend(solid, runs) if runs else solid
+    cooled = CoolantBackend(solid, runs, scenario.solver.linear.tolerance) if runs else solid
     laws = film_laws(scenario.cooling, problem)
     return SettledBackend(cooled, laws) if laws else cooled
 

@@ -280,9 +280,31 @@ def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
         "condition_unit": ("condition", np.array([x["unit"] for x in limits], dtype=str)),
     }
     out = xr.Dataset(data, coordinates, {"verdict": "\n".join(found["verdict"]), "chosen_deck": found["deck"]})
-    for name, (unit, meaning) in fields.DECIDED.items():
+    if found.get("screened"):
+        out = out.merge(_screened(found["screens"], found["screened"], len(goals), len(limits)))
+    for name in out.data_vars:
+        unit, meaning = fields.DECIDED[str(name)]
         out[name].attrs.update(units=unit, long_name=meaning)
     return out
+
+
+def _screened(names: Sequence[str], screened: Sequence[Mapping[str, Any]], n_goals: int, n_limits: int) -> xr.Dataset:
+    """What the screens of a search have said, along the designs in the order in which they came to one."""
+    import xarray as xr
+
+    n = len(screened)
+    columns = {"values": ("goal", n_goals), "missed": ("condition", n_limits)}
+    data: dict[str, Any] = {
+        f"screen_{key.removesuffix('s')}": (("screened", dim), np.array([s[key] for s in screened], float).reshape(n, size))
+        for key, (dim, size) in columns.items()
+    }
+    data["screen_rules_out"] = "screened", np.array([int(bool(s["ruled_out"])) for s in screened])
+    beside = {
+        "screen": ("screened", [names[s["screen"]] for s in screened]),
+        "screened_design": ("screened", [s["design"] for s in screened]),
+        "ruled_out_by": ("screened", np.array([s["ruled_out"] for s in screened], dtype=str)),
+    }
+    return xr.Dataset(data, beside)
 
 
 def _unknown(found: Mapping[str, Any], case: str) -> xr.Dataset:

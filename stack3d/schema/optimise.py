@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from stack3d import units
 from stack3d.errors import brief
-from stack3d.schema.sweep import IntervalDeck, SweepDeck, SweepModel, Values
+from stack3d.schema.geometry import Name
+from stack3d.schema.sweep import IntervalDeck, Key, SweepDeck, SweepModel, Values
 
 MOST_CASES = 10_000
 """Of one search."""
 MOST_GOALS = 6
 MOST_KEYS = 50
 MOST_CONDITIONS = 50
+MOST_SCREENS = 5
 
 
 def _several(value: Any) -> Any:
@@ -70,6 +72,32 @@ class VaryDeck(SweepDeck):
         return SweepDeck.model_validate({**product, "zip": self.zip, "variants": self.variants})
 
 
+def _share(value: Any) -> float:
+    return units.parse(value, "fraction")
+
+
+Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str | float)]
+
+
+class ScreenDeck(SweepModel):
+    """A cheaper form of every case, that designs pass before they are run in full."""
+
+    sets: Annotated[dict[Key, Any], Field(alias="set")] = {}
+    """Dotted key → what it is in this form: fewer chips, epochs or inputs, a coarser solver, no ``lifetime``."""
+    until: Literal["thermal"] | None = None
+    """``thermal``: only temperatures are found."""
+    keep: Annotated[Share, Field(gt=0, le=1)] = 1.0
+    """Share of the designs screened so far that goes on, the best ones first."""
+    margin: Annotated[Share, Field(ge=0)] = 0.02
+    """A condition rules a design out when it is missed by more than this share of its limit; of 50 K for temperatures."""
+
+    @model_validator(mode="after")
+    def _is_cheaper(self) -> Self:
+        if not self.sets and self.until is None:
+            raise ValueError("sets nothing and has no until: it would be the case in full")
+        return self
+
+
 class OptimiseDeck(SweepModel):
     """A search for the best designs among many, on the engine of studies."""
 
@@ -83,6 +111,8 @@ class OptimiseDeck(SweepModel):
     """Conditions on outputs, as ``"accuracy@end >= 95 % for 90 % of the chips"``."""
     budget: Annotated[int | float, BeforeValidator(_budget, json_schema_input_type=int | str)]
     """Cases, or the time that they take together, as ``"2 h"``."""
+    screens: Annotated[dict[Name, ScreenDeck], Field(max_length=MOST_SCREENS)] = {}
+    """Name → cheaper form of the cases, in the order in which designs pass them."""
     seed: Annotated[int, Field(ge=0)] = 1
     batch: Annotated[int, Field(ge=1, le=256)] = 4
     """Cases asked for at once, which may run side by side; the search depends on it, and not on the workers."""

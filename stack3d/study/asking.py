@@ -22,8 +22,10 @@ NEIGHBOURS = 0.5
 """Share of the later designs that are a step away from one of the best so far: the estimator alone misses the last step."""
 STEPS = (0.2, 0.005)
 """Standard deviation of a neighbour along an interval, drawn between these two at equal ratios."""
-MOST_TRIES = 200
-"""Designs looked at until a new one is found."""
+MOST_TRIES = 10
+"""Designs that the estimator may name until a new one is among them; then the neighbours of the best, and what is left."""
+MOST_LISTED = 40_000
+"""Designs of lists that are gone through for one that was never asked for."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,16 @@ def front_of(judged: Sequence[JudgedDesign]) -> list[int]:
     """Which designs meet all conditions and no other of these betters in every goal; of equal ones the first."""
     kept = [i for i, one in enumerate(judged) if one.is_feasible]
     return [i for i in kept if not any(_betters(judged[j], judged[i]) or _repeats(j, i, judged) for j in kept)]
+
+
+def in_layers(judged: Sequence[JudgedDesign]) -> list[int]:
+    """Positions of designs, conditions aside: those of the front first, then the front of the rest, and so on."""
+    left, order = list(range(len(judged))), list[int]()
+    while left:
+        first = [i for i in left if not any(_betters(judged[j], judged[i]) for j in left)]
+        order += first
+        left = [i for i in left if i not in first]
+    return order
 
 
 def _betters(one: JudgedDesign, other: JudgedDesign) -> bool:
@@ -162,7 +174,7 @@ class Asker:
             if self._is_fresh(design):
                 self._trials[design] = trial
                 return design
-            self._end(trial, self._known.get(design))
+            self._end(trial, None)
         fresh = next(self._neighbours(), None) or self._left()
         return None if fresh is None else self._begun(fresh)
 
@@ -213,14 +225,25 @@ class Asker:
     def _left(self) -> Positions | None:
         """The first design of the lists that was never asked for."""
         counts = [choice.count for choice in self._choices]
-        if not all(counts) or math.prod(counts) > MOST_TRIES * MOST_TRIES:
+        if not all(counts) or math.prod(counts) > MOST_LISTED:
             return None
         return next((d for d in np.ndindex(*counts) if self._is_fresh(d)), None)
 
     def tell(self, judged: JudgedDesign) -> None:
-        """What came of a design that was asked for."""
+        """What came of a design that was asked for; one that was told of before is told of anew."""
+        if judged.design not in self._trials:
+            self._begun(judged.design)
         self._known[judged.design] = judged
         self._end(self._trials.pop(judged.design), judged)
+
+    def tell_all(self, judged: Sequence[JudgedDesign]) -> None:
+        """What came of several designs."""
+        for one in judged:
+            self.tell(one)
+
+    def rule_out(self, design: Positions, missed: Sequence[float]) -> None:
+        """A design misses conditions before its goals are known; they do not matter then."""
+        self.tell(JudgedDesign(design, (0.0,) * len(self._study.directions), tuple(missed)))
 
     def _end(self, trial: Any, judged: JudgedDesign | None) -> None:
         with warnings.catch_warnings():

@@ -104,6 +104,7 @@ def _checked(draft: StudyDraft, every: bool) -> Iterator[Checked]:
 
 def _shown(study: Optimisation | UncertaintyStudy, every: bool) -> Iterator[Checked]:
     """Mistakes of cases that show every value, each told once; of very many the first; else one line on what was checked."""
+    study.check_ends()
     told: set[str] = set()
     most, watch, n = _most(study.draft, False), WATCHED.get(), 0
     points = (point for point in study.shown() if point.dropped is None)

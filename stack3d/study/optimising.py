@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -13,45 +13,23 @@ from typing import Any
 import numpy as np
 
 from stack3d import decks, results, yamlfile
-from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem, ResultsError
+from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem
 from stack3d.schema.optimise import MOST_CASES, OptimiseDeck
-from stack3d.study.asking import Asker, JudgedDesign, front_of, knee
+from stack3d.study.asking import Asker, front_of, knee
 from stack3d.study.designs import DesignSpace, Positions
 from stack3d.study.goals import Goal, Limit, check_limits_agree
 from stack3d.study.job import DONE, FAILED, Report
-from stack3d.study.plan import Found, Tree
+from stack3d.study.outcomes import FAILS, DesignOutcome, Judge, Prices, ScreenOutcome, screens_told
+from stack3d.study.plan import Tree
 from stack3d.study.points import KeyValue, Point, ends_first
-from stack3d.study.search import Search, Steps
-from stack3d.study.sections import as_asked, parsed, placed
+from stack3d.study.screening import FULL, rounds
+from stack3d.study.search import Beside, Search, Steps
+from stack3d.study.sections import as_asked, of_screen, parsed, placed
 
 GIVEN_UP = 8
 """Designs after which a search ends when none has a value: a goal is asked for that no case has."""
 MOST_TOLD = 12
 """Designs of a front that are told on the terminal."""
-
-
-@dataclass(frozen=True)
-class DesignOutcome:
-    """What came of a design, in words and units.
-
-    Parameters
-    ----------
-    judged : JudgedDesign
-    values : tuple of float
-        Of the goals, SI; empty where there is none.
-    missed : tuple of float
-        By condition, in its unit; zero and below where it is met.
-    reason : str
-        Why there is no value.
-    has_run : bool
-        Whether the case came to its end.
-    """
-
-    judged: JudgedDesign
-    values: tuple[float, ...] = ()
-    missed: tuple[float, ...] = ()
-    reason: str = ""
-    has_run: bool = True
 
 
 class Optimisation(Search):
@@ -91,19 +69,37 @@ class Optimisation(Search):
         if problems:
             raise DeckError(problems)
         self.outcomes: list[DesignOutcome] = []
-        self._spent = 0.0
+        self.screened: list[ScreenOutcome] = []
+        self.prices, self._judge = Prices(), Judge(self.goals, self.limits)
 
     def check_ends(self) -> None:
         """Refuse a search of which neither the first nor the last design makes a case, for the same keys; raises DeckError."""
         errors = []
         for design in (self._corner(0), self._corner(-1)):
+            point = self.space.point(0, design)
             try:
-                self.draft.case(self.space.point(0, design))
-                return
+                full = self.draft.case(point).digest()
             except DeckError as error:
                 errors.append(error)
+                continue
+            self._check_screens(point, full)
+            return
         if {p.key for p in errors[0].problems} == {p.key for p in errors[1].problems}:
             raise errors[0]
+
+    def _check_screens(self, point: Point, full: str) -> None:
+        """Refuse screens that make no case, or the case in full; raises DeckError."""
+        tree, problems = as_asked(self.draft, "optimise"), list[Problem]()
+        for name, deck in self.deck.screens.items():
+            try:
+                cheap = self.draft.case(replace(point, overrides=(*point.overrides, *deck.sets.items())))
+                if cheap.digest() == full and deck.until is None:
+                    problems.append(Problem("", "changes nothing, so it is no cheaper than the case in full"))
+            except DeckError as error:
+                problems += error.problems
+            problems = [p if p.key.startswith("optimise.screens") else of_screen(p, tree, name) for p in problems]
+        if problems:
+            raise DeckError(problems)
 
     def _corner(self, end: int) -> Positions:
         return tuple(end % c.count if c.count else float(-end) for c in self.space.choices)
@@ -127,47 +123,45 @@ class Optimisation(Search):
     def _walk(self) -> Steps:
         """The steps of the search."""
         budget = float(self.deck.budget) if self.deck.counts_cases else math.inf
+        screens = list(self.deck.screens.items())
         asker = Asker(
             self.space.choices,
             lambda design: self.space.point(0, design).dropped is None,
             n_goals=len(self.goals),
             n_limits=len(self.limits),
             seed=self.deck.seed,
-            budget=budget,
+            budget=budget / math.prod(deck.keep for _, deck in screens),
         )
-        while (count := self._next_count()) > 0:
-            designs = asker.ask(count)
-            if not designs:
-                return
-            found = yield [dict(self.space.overrides(design)) for design in designs]
-            for design, one in zip(designs, found):
-                outcome = self._judged(design, one)
-                self.outcomes.append(outcome)
-                asker.tell(outcome.judged)
+        steps = rounds(asker, [deck for _, deck in screens], batch=self.deck.batch, budget=budget, room=self._next_count)
+        level, designs = next(steps)
+        while True:
+            sets = [dict(self.space.overrides(design)) for design in designs]
+            if level == FULL:
+                found = yield sets
+                outcomes = list(map(self._judge.of_design, designs, found))
+                self.outcomes += outcomes
+                judged = [outcome.judged for outcome in outcomes]
+            else:
+                name, deck = screens[level]
+                found = yield Beside(sets, f"screen {name}", tuple(deck.sets.items()), deck.until)
+                screened = [self._judge.of_screen(level, deck, design, one) for design, one in zip(designs, found)]
+                self.screened += screened
+                judged = [one.judged for one in screened]
+            for one in found:
+                self.prices.add(level, one)
             if len(self.outcomes) >= GIVEN_UP and not any(outcome.values for outcome in self.outcomes):
+                return
+            try:
+                level, designs = steps.send(judged)
+            except StopIteration:
                 return
 
     def _next_count(self) -> int:
         """Cases that the budget has room for, up to a batch."""
         if self.deck.counts_cases:
             return min(self.deck.batch, int(self.deck.budget) - len(self.outcomes))
-        is_open = self._spent < self.deck.budget and len(self.outcomes) + self.deck.batch <= MOST_CASES
+        is_open = self.prices.total < self.deck.budget and len(self.outcomes) + self.deck.batch <= MOST_CASES
         return self.deck.batch if is_open else 0
-
-    def _judged(self, design: Positions, found: Found) -> DesignOutcome:
-        if found.folder is not None:
-            self._spent += float(results.read_record(found.folder).get("wall_time", 0.0))
-        if found.status != DONE:
-            return DesignOutcome(JudgedDesign(design, (), ()), reason=found.error.partition("\n")[0], has_run=False)
-        try:
-            case = found.tree
-            values = tuple(goal.of(case) for goal in self.goals)
-            scaled = tuple(limit.missed_by(case) for limit in self.limits)
-            missed = tuple(limit.missed_by(case, scaled=limit.unit is None) for limit in self.limits)
-        except ResultsError as error:
-            return DesignOutcome(JudgedDesign(design, (), ()), reason=str(error))
-        signs = [1.0 if goal.is_minimised else -1.0 for goal in self.goals]
-        return DesignOutcome(JudgedDesign(design, tuple(s * v for s, v in zip(signs, values)), scaled), values, missed)
 
     @property
     def front(self) -> list[int]:
@@ -192,6 +186,17 @@ class Optimisation(Search):
             "limits": [{"text": x.text, "unit": x.unit or ""} for x in self.limits],
             "verdict": self.verdict(),
             "deck": "" if chosen is None else self.chosen_deck(chosen),
+            "screens": list(self.deck.screens),
+            "screened": [
+                {
+                    "screen": one.level,
+                    "design": self.space.told(one.judged.design),
+                    "values": list(one.values),
+                    "missed": list(one.missed),
+                    "ruled_out": one.ruled_out,
+                }
+                for one in self.screened
+            ],
             "cases": [
                 {
                     "values": list(o.values) if o else [],
@@ -216,21 +221,37 @@ class Optimisation(Search):
         valued = [outcome for outcome in self.outcomes if outcome.values]
         front, chosen = self.front, self.chosen
         n = len(self.outcomes)
+        screened = screens_told(list(self.deck.screens), self.screened)
         if chosen is None:
-            return [f"none of {n} designs has a value for every goal and condition: {self._reasons()}"]
+            told = f"none of {n} designs has a value for every goal and condition: {self._reasons()}"
+            return [self._nearest_screened() if not n and self.screened else told, *screened]
         met = sum(outcome.judged.is_feasible for outcome in valued)
         lines = [self._headline(chosen, front, met)]
         if len(front) > 1 and len(self.goals) > 1:
             lines += [f"front: {self._told(i)}" for i in front[:MOST_TOLD]]
             lines += [f"front: and {len(front) - MOST_TOLD} more"] * (len(front) > MOST_TOLD)
+        lines += screened
         lines += [line for k in range(len(self.limits)) for line in self._binding(k, chosen, valued)]
         if n > len(valued):
             lines.append(f"{n - len(valued)} of {n} designs have no value: {self._reasons()}")
         return lines
 
+    def _nearest_screened(self) -> str:
+        """What there is to say when no design has passed the screens."""
+        known = [one for one in self.screened if one.ruled_out != FAILS]
+        if any(not one.ruled_out for one in known):
+            return "no case has run in full yet"
+        told = f"no design passes the screens, of {len({one.judged.design for one in self.screened})} tried"
+        if not known:
+            return told
+        nearest = min(known, key=lambda one: sum(max(m, 0.0) for m in one.judged.missed))
+        k = [limit.text for limit in self.limits].index(nearest.ruled_out)
+        misses = f"misses {nearest.ruled_out} {self.limits[k].told(nearest.missed[k])}"
+        return f"{told}; nearest: {self.space.told(nearest.judged.design)}, which {misses}"
+
     def _headline(self, chosen: int, front: Sequence[int], met: int) -> str:
         n = len(self.outcomes)
-        tried = f"all {n} designs" if n >= self.space.size else f"{n} designs tried"
+        tried = f"all {n} designs" if n >= self.space.size else f"{n} designs {'in full' if self.screened else 'tried'}"
         if not front:
             return f"no design meets every condition, of {tried}; nearest: {self._told(chosen)}"
         kept = f", {met} meet every condition" if self.limits else ""
@@ -258,6 +279,11 @@ class Optimisation(Search):
     def conclude(self, folder: Path) -> Report:
         """Write the chosen design as a deck of its own and say what was found."""
         lines, chosen = self.verdict(), self.chosen
+        if self.screened:
+            names = {**dict(enumerate(self.deck.screens)), FULL: "in full"}
+            lines.append(self.prices.told(names))
+        if chosen is None and self.screened and not self.outcomes:
+            return Report(self.name, DONE, folder, tuple(lines), is_verdict=True)
         if chosen is None:
             code = EXIT_BAD_INPUT if any(outcome.has_run for outcome in self.outcomes) else EXIT_SOME_FAILED
             return Report(self.name, FAILED, None, tuple(lines), code, is_verdict=True)

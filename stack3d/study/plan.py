@@ -48,6 +48,15 @@ class Entry:
     expect: Mapping[str, str] = field(default_factory=dict)
     case: Case | None = None
     """Where it is not made from the file of the scenario."""
+    more: tuple[KeyValue, ...] = ()
+    """Set after what the point sets, for a case that stands beside those of the study."""
+    until: str | None = None
+    """Where a case that stands beside those of the study stops."""
+
+    def folder(self, study: Path) -> Path:
+        """Of its case below that of the study."""
+        place = case_folder(study, self.digest)
+        return place if self.until is None else place.with_name(f"{place.name}-{self.until}")
 
 
 @dataclass(frozen=True)
@@ -138,17 +147,17 @@ class Plan(ABC):
         force : bool
             Run whatever is there.
         """
-        pending: dict[str, tuple[tuple[int, str, str], Job]] = {}
-        done: dict[str, tuple[Entry, dict[str, Any]]] = {}
+        pending: dict[Path, tuple[tuple[int, str, str], Job]] = {}
+        done: dict[Path, tuple[Entry, dict[str, Any]]] = {}
         for entry in entries:
-            if not entry.digest or entry.digest in pending or entry.digest in done:
+            if not entry.digest or (place := entry.folder(folder)) in pending or place in done:
                 continue
-            place = case_folder(folder, entry.digest)
-            reason, record = why_run(place, entry.digest, until, entry.expect, force=force)
+            ends = entry.until or until
+            reason, record = why_run(place, entry.digest, ends, entry.expect, force=force)
             if reason is None:
-                done[entry.digest] = (entry, record)
+                done[place] = (entry, record)
                 continue
-            overrides = (*self.overrides, *entry.point.overrides)
+            overrides = (*self.overrides, *entry.point.overrides, *entry.more)
             order = (-entry.size, entry.group, entry.films)
             job = Job(
                 entry.label,
@@ -158,12 +167,12 @@ class Plan(ABC):
                 overrides,
                 entry.group,
                 entry.size,
-                until,
+                ends,
                 reason,
                 self.is_swept,
                 entry.case,
             )
-            pending[entry.digest] = (order, job)
+            pending[place] = (order, job)
         jobs = [job for _, job in sorted(pending.values(), key=lambda found: found[0])]
         return jobs, list(done.values())
 

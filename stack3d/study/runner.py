@@ -14,7 +14,7 @@ from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.study.dispatching import Queue, here, on_cluster, on_workers, workers_for
 from stack3d.study.job import DONE, FAILED, SKIPPED, Job, Report
 from stack3d.study.lock import locked
-from stack3d.study.plan import Entry, Found, Plan, case_folder, write_manifest
+from stack3d.study.plan import Entry, Found, Plan, write_manifest
 from stack3d.study.planning import plan
 from stack3d.study.ranks import Ranks
 from stack3d.study.search import plan_of_cases
@@ -39,7 +39,7 @@ class Underway:
     def __init__(self, plan: Plan, folder: Path, until: str | None, *, force: bool) -> None:
         self.plan, self.folder, self._until, self._force = plan, folder, until, force
         self._batch: Sequence[Entry] = ()
-        self._ended: dict[str, tuple[str, Path | None, str]] = {}
+        self._ended: dict[Path, tuple[str, Path | None, str]] = {}
         self._waiting: set[Path] = set()
 
     def advance(self) -> tuple[list[Report], list[Job]]:
@@ -51,7 +51,7 @@ class Underway:
                 write_manifest(self.folder, self.plan, self._until)
             if not self._batch:
                 return reports, []
-            fresh = [entry for entry in self._batch if entry.digest not in self._ended]
+            fresh = [entry for entry in self._batch if not entry.digest or entry.folder(self.folder) not in self._ended]
             jobs, done = self.plan.jobs(fresh, self.folder, self._until, force=self._force)
             reports += [self._skipped(entry, record) for entry, record in done]
             reports += [_never_run(entry.label, entry.error, is_swept=True) for entry in fresh if entry.error is not None]
@@ -62,18 +62,19 @@ class Underway:
                 return reports, jobs
 
     def _skipped(self, entry: Entry, record: dict[str, Any]) -> Report:
-        place, lines = case_folder(self.folder, entry.digest), tuple(record.get("summary", ()))
-        self._ended[entry.digest] = DONE, place, ""
+        place, lines = entry.folder(self.folder), tuple(record.get("summary", ()))
+        self._ended[place] = DONE, place, ""
         return Report(entry.label, SKIPPED, place, lines, is_swept=self.plan.is_swept)
 
     def _found(self, entry: Entry) -> Found:
         never = FAILED, None, str(entry.error or entry.point.dropped)
-        return Found(dict(entry.point.overrides), *self._ended.get(entry.digest, never))
+        ended = self._ended.get(entry.folder(self.folder), never) if entry.digest else never
+        return Found(dict(entry.point.overrides), *ended)
 
     def take(self, report: Report, job: Job) -> tuple[list[Report], list[Job]]:
         """What comes up when a case has ended; nothing while others of its batch still run."""
         error = "" if report.status == DONE else "\n".join(report.lines)
-        self._ended[job.digest] = report.status, report.folder, error
+        self._ended[job.folder] = report.status, report.folder, error
         self._waiting.discard(job.folder)
         return ([], []) if self._waiting or not self.plan.is_adaptive else self.advance()
 
@@ -247,7 +248,7 @@ def _finish(folder: Path, plan: Plan) -> None:
     if plan.is_swept:
         results.write_study(folder)
         return
-    place = case_folder(folder, plan.entries[0].digest)
+    place = plan.entries[0].folder(folder)
     if not (place / "result.nc").is_file():
         return
     for name in ("result.nc", "run.json"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,30 @@ from stack3d.errors import DeckError, ResultsError
 from stack3d.study.plan import Entry, FixedPlan, Found, Plan, StudyDraft, Tree, with_case
 from stack3d.study.points import Dimension, KeyValue, Point, columns_of, dimension_names, label_of
 
-Asked = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+@dataclass(frozen=True)
+class Beside:
+    """Cases that help a search and do not count among its own.
+
+    Parameters
+    ----------
+    sets : sequence of mapping
+        What each of them sets.
+    name : str
+        Of what they are for.
+    more : sequence of (key, value)
+        Set after that.
+    until : {"thermal"}, optional
+        Where they stop.
+    """
+
+    sets: Sequence[Mapping[str, Any]]
+    name: str
+    more: tuple[KeyValue, ...] = ()
+    until: str | None = None
+
+
+Asked = Mapping[str, Any] | Sequence[Mapping[str, Any]] | Beside
 """What one case sets (dotted key → value), or each of several."""
 Steps = Generator[Asked, list[Found], Any]
 """Yields what the next cases set, and is sent how they ended, in the same order."""
@@ -61,6 +85,8 @@ class Search(Plan):
         except StopIteration:
             return ()
         self._begun = True
+        if isinstance(asked, Beside):
+            return [self._beside(asked, tuple(each.items())) for each in asked.sets]
         several = [asked] if isinstance(asked, Mapping) else list(asked)
         if not several or not all(isinstance(each, Mapping) for each in several):
             raise ResultsError("search: a step yields a mapping of dotted keys, or a list of some; end the steps by return")
@@ -75,6 +101,14 @@ class Search(Plan):
             return with_case(entry, self.draft.case(point))
         except DeckError as error:
             return Entry(point, entry.label, error=error)
+
+    def _beside(self, asked: Beside, overrides: tuple[KeyValue, ...]) -> Entry:
+        point = Point((0,), overrides, f"{asked.name}: {self.text_of(0, overrides)}")
+        entry = Entry(point, f"{self.name} [{point.text}]", more=asked.more, until=asked.until)
+        try:
+            return with_case(entry, self.draft.case(replace(point, overrides=(*overrides, *asked.more))))
+        except DeckError as error:
+            return replace(entry, error=error)
 
     def text_of(self, number: int, overrides: Sequence[KeyValue]) -> str:
         """Name of a case: what it sets."""

@@ -68,3 +68,12 @@ def placed(problem: Problem, tree: Any, at: tuple[str | int, ...] = ()) -> Probl
     inner, _, dotted = rest.partition(".")
     place = yamlfile.locate(tree, at or (word, *filter(None, (inner, dotted)))) if word in tree else None
     return replace(problem, key=key, file=place[0], line=place[1]) if place else replace(problem, key=key)
+
+
+def of_screen(problem: Problem, tree: Any, name: str) -> Problem:
+    """A mistake that a screen of a search makes, with the line of what it sets."""
+    key = f"optimise.screens.{name}" + f".set.{problem.key}" * bool(problem.key)
+    own = tree["optimise"]["screens"][name].get("set") or {}
+    at = ("optimise", "screens", name, *(("set", problem.key) if problem.key in own else ()))
+    place = yamlfile.locate(tree, at)
+    return replace(problem, key=key, file=place[0], line=place[1]) if place else replace(problem, key=key)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -52,32 +52,49 @@ def run(path: Path, output: Path, **options: Any) -> tuple[list[study.Report], A
     return cases, verdict
 
 
-def test_the_largest_power_that_stays_below_85_degc(deck: Path, tmp_path: Path) -> None:
+class Searched(NamedTuple):
+    """A search that has ended."""
+
+    deck: Path
+    output: Path
+    cases: list[study.Report]
+    verdict: Any
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    """The search of this page, run once."""
+    folder = tmp_path_factory.mktemp("whole")
+    path = written(folder, OPTIMISE)
+    return Searched(path, folder / "out", *run(path, folder / "out"))
+
+
+def test_the_largest_power_that_stays_below_85_degc(whole: Searched) -> None:
     """Heat without leakage is linear: the answer is the rise allowed over the rise per watt, under the best film."""
+    deck, output, cases, verdict = whole
     one = stack3d.load(deck, {"cooling.top.film_coefficient": "5e4 W/m^2/K"}).run(until="thermal")
     most = (358.15 - 300.0) / (float(one["thermal/layer_temperature_max"].max()) - 300.0)
-    cases, verdict = run(deck, tmp_path / "out", overrides=[("optimise.budget", 36)])
-    assert [case.status for case in cases] == [study.DONE] * 36
-    tree = stack3d.open_results(tmp_path / "out" / "small")
+    assert [case.status for case in cases] == [study.DONE] * 24
+    tree = stack3d.open_results(output / "small")
     found = tree["optimise"].to_dataset()
     best = int(found["chosen"].values.argmax())
     assert found["front"].values.tolist() == found["chosen"].values.tolist() and found["chosen"].sum() == 1
     assert tree["film_coefficient"].values[best] == "5e4 W/m^2/K"
-    assert 0.98 * most < float(found["value"][best, 0]) <= most
+    assert 0.95 * most < float(found["value"][best, 0]) <= most
     peaks = tree["thermal/layer_temperature_max"].max("layer").values
     np.testing.assert_allclose(found["missed"][:, 0].values, peaks - 358.15, rtol=0, atol=1e-9)
     np.testing.assert_array_equal(found["feasible"].values, peaks <= 358.15)
     np.testing.assert_array_equal(found["value"][:, 0].values, tree["spot_power_value"].values)
-    assert verdict.status == study.DONE and "best of 36 designs tried" in verdict.lines[0]
+    assert verdict.status == study.DONE and "best of 24 designs tried" in verdict.lines[0]
     assert verdict.lines[-1].endswith("chosen.yaml")
     # the deck of the chosen design is that case, under a name of its own, without a search
-    chosen = decks.load(tmp_path / "out" / "small" / "chosen.yaml")
+    chosen = decks.load(output / "small" / "chosen.yaml")
     same = decks.load(deck, [("optimise", None), *cases_of(tree, best), ("scenario", "small_chosen")])
     assert chosen.scenario.optimise is None and chosen.digest() == same.digest()
     page = report_page([tree])
     assert "What to build" in page and "The course of the search" in page
     data = re.search(r'download="small_chosen.yaml" href="data:text/yaml;charset=utf-8;base64,([^"]+)"', page)
-    assert data is not None and base64.b64decode(data[1]).decode() == (tmp_path / "out/small/chosen.yaml").read_text()
+    assert data is not None and base64.b64decode(data[1]).decode() == (output / "small/chosen.yaml").read_text()
 
 
 def cases_of(tree: Any, number: int) -> list[tuple[str, Any]]:
@@ -107,8 +124,9 @@ if __name__ == "__main__":
 """
 
 
-def test_killed_and_resumed_it_asks_the_same_and_finds_the_same(deck: Path, tmp_path: Path) -> None:
-    """Cut off within its tenth case, resumed with two workers: sequence, front and numbers as without, to the bit."""
+def test_killed_and_resumed_it_asks_the_same_and_finds_the_same(whole: Searched, tmp_path: Path) -> None:
+    """Cut off within its tenth case and resumed: sequence, front and numbers as without, to the bit."""
+    deck = whole.deck
     (tmp_path / "stopped.py").write_text(STOPPED)
     command = [sys.executable, "stopped.py", str(deck), "killed"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -119,11 +137,10 @@ def test_killed_and_resumed_it_asks_the_same_and_finds_the_same(deck: Path, tmp_
     assert process.wait() == -signal.SIGKILL
     assert len(records(tmp_path / "killed")) == 9
     tally = Tally()
-    *_, resumed = study.run([str(deck)], tmp_path / "killed", tally, workers=2)
+    *_, resumed = study.run([str(deck)], tmp_path / "killed", tally, workers=1)
     assert tally.counts == {"skipped": 9, "done": 24 - 9}
-    _, whole = run(deck, tmp_path / "whole")
-    assert resumed.lines[:-1] == whole.lines[:-1]
-    one, two = (stack3d.open_results(tmp_path / name / "small") for name in ("killed", "whole"))
+    assert resumed.lines[:-1] == whole.verdict.lines[:-1]
+    one, two = (stack3d.open_results(output / "small") for output in (tmp_path / "killed", whole.output))
     assert_same(one, two)
     assert one["optimise"].attrs == two["optimise"].attrs
     # a third run, with everything there, runs nothing and says the same
@@ -151,13 +168,66 @@ def test_cases_of_a_sweep_before_are_reused(tmp_path: Path) -> None:
     assert float(found["value"].where(found["chosen"] == 1).max()) == float(peaks.min())
 
 
+SCREENS = """\
+  screens:
+    coarse: {set: {solver.mesh.lateral: 4}, keep: 50 %}
+"""
+
+
+def test_designs_pass_a_screen_before_they_run_in_full(tmp_path: Path) -> None:
+    """Too hot on the coarse mesh is never run on the fine one; resumed it says the same; what screens cost is told."""
+    path = written(tmp_path, OPTIMISE + SCREENS)
+    wanted = [("optimise.budget", 4), ("optimise.batch", 2)]
+    cases, verdict = run(path, tmp_path / "out", overrides=wanted)
+    tree = stack3d.open_results(tmp_path / "out" / "small")
+    found = tree["optimise"].to_dataset()
+    screened, full = found.sizes["screened"], tree.sizes["case"]
+    assert full == 4 and len(cases) == screened + full and set(found["screen"].values) == {"coarse"}
+    hot = found["screen_missed"].values[:, 0]  # [K]; by default a fiftieth of 50 K is granted
+    np.testing.assert_array_equal(found["screen_rules_out"].values, hot > 1.0)
+    assert 0 < (hot > 1.0).sum() < screened
+    designs = [
+        f"film_coefficient {f}, spot_power {p}" for f, p in zip(tree["film_coefficient"].values, tree["spot_power"].values)
+    ]
+    passed = found["screened_design"].values[hot <= 1.0].tolist()
+    assert set(designs) <= set(passed)
+    best = sorted(zip(-found["screen_value"].values[hot <= 1.0, 0], passed))[0][1]
+    assert best in designs, "the best of those screened runs in full"
+    said = (
+        f"screen coarse: {screened} designs, ruled out {(hot > 1).sum()} (layer_temperature_max <= 85 degC {(hot > 1).sum()})"
+    )
+    assert said in verdict.lines
+    assert re.fullmatch(
+        rf"what it took: coarse {screened} cases in .*, in full 4 cases in .*; screens \d+ % of the time", verdict.lines[-2]
+    )
+    for lost in sorted((tmp_path / "out/small/cases").iterdir())[::3]:
+        (lost / "run.json").unlink()
+    _, again = run(path, tmp_path / "out", overrides=wanted)
+    assert again.lines[:-2] == verdict.lines[:-2]
+    assert_same(stack3d.open_results(tmp_path / "out" / "small"), tree)
+
+
+def test_no_design_passes_the_screen(tmp_path: Path) -> None:
+    """Then nothing runs in full, and the nearest is told; a screen that stops after the heat has a folder of its own."""
+    grid = {"cooling.top.film_coefficient": ["2e3 W/m^2/K", "1e4 W/m^2/K"]}
+    asked = {"vary": grid, "minimise": "heat_in", "subject to": "layer_temperature_max <= 20 degC", "budget": 9}
+    path = written(tmp_path, f"optimise: {json.dumps({**asked, 'screens': {'heat': {'until': 'thermal'}}})}\n")
+    cases, verdict = run(path, tmp_path / "out")
+    assert len(cases) == 2 and verdict.exit_code == 0 and verdict.status == study.DONE
+    assert verdict.lines[0].startswith(
+        "no design passes the screens, of 2 tried; nearest: film_coefficient 1e4 W/m^2/K, which misses"
+    )
+    folders = [path.name for path in (tmp_path / "out/small/cases").iterdir()]
+    assert len(folders) == 2 and all(name.endswith("-thermal") for name in folders)
+
+
 def test_no_design_meets_it_is_an_answer(deck: Path, tmp_path: Path) -> None:
     """The nearest, by how much it misses what, and how often each condition is missed."""
-    wanted = [("optimise.subject to", ["layer_temperature_max <= 18 degC", "heat_in >= 1 W"]), ("optimise.budget", 12)]
+    wanted = [("optimise.subject to", ["layer_temperature_max <= 18 degC", "heat_in >= 1 W"]), ("optimise.budget", 8)]
     _, verdict = run(deck, tmp_path / "out", overrides=wanted)
     first, cold, warm, last = verdict.lines
-    assert first.startswith("no design meets every condition, of 12 designs tried; nearest: ") and verdict.exit_code == 0
-    assert cold.startswith("layer_temperature_max <= 18 degC: missed by 12 of 12 designs; the nearest misses it by ")
+    assert first.startswith("no design meets every condition, of 8 designs tried; nearest: ") and verdict.exit_code == 0
+    assert cold.startswith("layer_temperature_max <= 18 degC: missed by 8 of 8 designs; the nearest misses it by ")
     assert warm.startswith("heat_in >= 1 W: missed by ") and last.startswith("as a deck: ")
     found = stack3d.open_results(tmp_path / "out" / "small")["optimise"].to_dataset()
     assert not found["front"].any() and not found["feasible"].any()
@@ -208,6 +278,15 @@ def test_bad_cases_stop_nothing(deck: Path, tmp_path: Path) -> None:
         ("optimise.budget", 0, "optimise.budget: wants 1 to 10000 cases, or a time such as '2 h', got 0"),
         ("optimise.budget", "2 K", "optimise.budget: 'K' is no unit of time"),
         ("optimise.budgt", 3, "optimise.budgt: unknown key 'budgt' (did you mean 'budget'?)"),
+        ("optimise.screens", {"a": {}}, "optimise.screens.a: sets nothing and has no until: it would be the case in full"),
+        (
+            "optimise.screens",
+            {"a": {"set": {"solver.mesh.lateral": 8}}},
+            "optimise.screens.a: changes nothing, so it is no cheaper",
+        ),
+        ("optimise.screens", {"a": {"set": {"solver.mesh.lat": 8}}}, "solver.mesh.lat: unknown key 'lat'"),
+        ("optimise.screens", {"a": {"until": "heat"}}, "optimise.screens.a.until: "),
+        ("optimise.screens", {"a": {"until": "thermal", "keep": 0}}, "optimise.screens.a.keep: "),
         ("sweep", {"cooling.ambient": ["300 K"]}, "optimise: and sweep do not go together"),
     ],
 )

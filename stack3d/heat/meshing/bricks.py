@@ -20,7 +20,7 @@ from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, Solv
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh
 from stack3d.schema import CoolingDeck, MeshDeck, Scenario, SolverDeck, mesh_kinds
-from stack3d.thermal import SolidBackend, ThermalProblem, kept_in_time
+from stack3d.thermal import Field, SolidBackend, ThermalProblem, kept_in_time
 
 MOST_THROUGH_GMSH = 40_000
 """Bricks that the builder `auto` takes through Gmsh; of more, its copy of the mesh costs time and memory."""
@@ -160,6 +160,10 @@ class Bricks(MeshKind[ThermalProblem]):
             max_iterations=linear.max_iterations,
             counts=counts,
         )
+
+    def begun_at(self, field: Field) -> Floats | None:
+        """Linear between the nodes of another grid. [K]"""
+        return field.on_lines(self.grid)
 
     def on_cells(self, problem: ThermalProblem, values: Floats, order: int, sources: Sequence[HeatSource]) -> SolvedCells:
         """A solved state on the solid bricks."""

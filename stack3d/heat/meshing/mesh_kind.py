@@ -19,7 +19,7 @@ from stack3d.heat.meshing.judging import Answers, Judged
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import CellMesh, Ints
 from stack3d.schema import CoolingDeck, Scenario, SolverDeck, mesh_kinds
-from stack3d.thermal import HeatProblem, SolidBackend, memory_in_time
+from stack3d.thermal import Field, HeatProblem, SolidBackend, memory_in_time
 
 MATRIX_MEMORY = 48.0
 """Per entry of a matrix with its solver; `benchmarks/thermal.py`. [byte]"""
@@ -153,6 +153,10 @@ class MeshKind[P: HeatProblem](ABC):
         counts : Counter
             Where meshes, assemblies and preconditioners are counted.
         """
+
+    def begun_at(self, field: Field) -> Floats | None:
+        """Values of a field of the same stack on this mesh, to begin a solve with; None where there is no quick way. [K]"""
+        return None
 
     @abstractmethod
     def on_cells(self, problem: P, values: Floats, order: int, sources: Sequence[HeatSource]) -> SolvedCells:

@@ -18,12 +18,13 @@ ASKED = ("layer_temperature_max", "peak_temperature", "tile_temperature", "probe
 """What an accuracy is asked of; of the layers' maxima, that of the hottest one."""
 AIM = 0.8
 """Share of the error allowed that the next mesh aims at."""
-FALL = {"across": 1.7, "upright": 1.25}
+FALL = {"across": 1.9, "upright": 1.5}
 """Order by which errors are taken to fall with the size of elements, until two meshes show it."""
 ORDERS = (0.8, 2.2)
 """Orders that two meshes are believed to show."""
-FEW, MOST_TIMES = 1_000_000, 8.0
-"""Unknowns up to which the next mesh may have any number, and times the last one's beyond: so the last mesh costs the most."""
+FEW, MOST_TIMES, RATHER = 500_000, 8.0, 16.0
+"""Unknowns up to which the next mesh may have any number, and times the last one's beyond, so that the last mesh costs the
+most; up to sixteen times, one mesh is less than two."""
 NEGLIGIBLE = 0.1
 """A part of the error below this share of what is allowed is left as it is."""
 STEPS = "steps"
@@ -144,7 +145,8 @@ def _finer(
             del costs[name]
     across = steps.get("across", steps.get("all", 1.0))
     upright = steps.get("upright", across**0.5)
-    if (times := across**2 * upright) > (most := max(MOST_TIMES, FEW / max(unknowns, 1))):
+    most, times = max(MOST_TIMES, FEW / max(unknowns, 1)), across**2 * upright
+    if times > most and times > RATHER:
         shrunk = np.log(most) / np.log(times)
         across, upright = across**shrunk, upright**shrunk
     return mesh.model_copy(

@@ -30,7 +30,7 @@ from stack3d.heat import (
 )
 from stack3d.heat.time import over_time, with_smaller_steps
 from stack3d.layout import Floats, HeatSource
-from stack3d.schema import TransientDeck
+from stack3d.schema import Scenario, TransientDeck
 from stack3d.thermal import ThermalSolution
 
 SWING = 1.25
@@ -38,7 +38,7 @@ SWING = 1.25
 BETWEEN = "between/"
 """Stands before the names of maxima between nodes."""
 ENOUGH = 1e-8
-"""Relative residual of each step of a march that an error is taken from."""
+"""Relative residual of solutions that an error is taken from."""
 SAME = {
     "layer_temperature_high": "layer_temperature_max",
     "tile_temperature_low": "tile_temperature",
@@ -168,6 +168,13 @@ def _kept(backends: Backends, away: int) -> Backends:
     return backends
 
 
+def _roughly(scenario: Scenario) -> Scenario:
+    """The same solved no closer than errors need."""
+    solver = scenario.solver
+    linear = solver.linear.model_copy(update={"tolerance": max(solver.linear.tolerance, ENOUGH)})
+    return scenario.model_copy(update={"solver": solver.model_copy(update={"linear": linear})})
+
+
 def _stated(judged: Judged) -> Estimates:
     errors, how = judged.errors, judged.how
     largest = max((float(np.nanmax(errors[name], initial=0.0)) for name in means_in(errors)), default=float("nan"))
@@ -200,9 +207,11 @@ def of_mesh(
     def solve(other: Chip, body: AnyKind, away: int) -> Answers:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)  # the run itself has said it
-            backend = _kept(backends, away).of(other.scenario, chip.stack, body)
-            return _with_peaks(chip, backend.solve(chip.sources if sources is None else sources))
+            backend = _kept(backends, away).of(_roughly(other.scenario), chip.stack, body)
+            begun = None if is_direct else body.begun_at(solution.field)
+            return _with_peaks(chip, backend.solve(chip.sources if sources is None else sources, guess=begun))
 
+    is_direct = not solution.statistics.get("iterations")  # such a solve needs nothing to begin with
     own = _with_peaks(chip, solution)
     found = kind_of(chip.scenario).judged(chip, own, solve)
     if found is None:
@@ -236,10 +245,7 @@ def of_march(
     smaller = with_smaller_steps(deck, chip.scenario.solver.error_promise, 8.0)
 
     def march(other: Chip, body: AnyKind, away: int, steps: TransientDeck = deck) -> Answers:
-        solver = other.scenario.solver
-        linear = solver.linear.model_copy(update={"tolerance": max(solver.linear.tolerance, ENOUGH)})
-        rough = solver.model_copy(update={"linear": linear})
-        scenario = other.scenario.model_copy(update={"transient": steps, "solver": rough})
+        scenario = _roughly(other.scenario).model_copy(update={"transient": steps})
         solid = _kept(backends, away).solid(scenario, chip.stack, body)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)

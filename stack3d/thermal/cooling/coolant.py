@@ -17,6 +17,8 @@ from stack3d.thermal.problem import HeatProblem
 
 COOLANT = Until(1e-6, 60)
 """Change of the coolant temperature. [K]"""
+PER_RESIDUAL = 1e3
+"""Change for a relative residual of the solid that is asked for, where that is more. [K]"""
 FIRST_TOLERANCE, TOLERANCE_SHARE = 1e-5, 1e-3
 """Residual of the solid in the first pass, and in the others as a share of what the coolant still changes. [-]"""
 MEMORY = 8
@@ -38,6 +40,8 @@ class CoolantBackend:
     ----------
     backend : SolidBackend
     runs : sequence of ChannelRun
+    tolerance : float
+        Relative residual of the solid, which says how far the coolant is settled. [-]
 
     Notes
     -----
@@ -46,8 +50,8 @@ class CoolantBackend:
     work. Conduction along the coolant is left out: the Péclet number of liquids in channels is large.
     """
 
-    def __init__(self, backend: SolidBackend, runs: Sequence[ChannelRun]) -> None:
-        self.backend, self.runs = backend, tuple(runs)
+    def __init__(self, backend: SolidBackend, runs: Sequence[ChannelRun], tolerance: float = 0.0) -> None:
+        self.backend, self.runs, self.tolerance = backend, tuple(runs), tolerance
 
     @property
     def problem(self) -> HeatProblem:
@@ -61,7 +65,7 @@ class CoolantBackend:
 
     def recooled(self, problem: Any) -> CoolantBackend:
         """The same channels with other films and references on the outer faces."""
-        return CoolantBackend(self.backend.recooled(problem), self.runs)
+        return CoolantBackend(self.backend.recooled(problem), self.runs, self.tolerance)
 
     def held_at(self, means: Mapping[str, float]) -> SolidBackend:
         """Of the solid alone."""
@@ -82,8 +86,16 @@ class CoolantBackend:
         def split(state: Floats) -> list[Floats]:
             return [part.reshape(size) for part, size in zip(np.split(state, ends), sizes)]
 
-        heat = sum(source.power for source in sources) / len(self.runs)
-        state = np.concatenate([run.warmed(grid, heat).ravel() for run in self.runs])
+        def warmed(values: Floats) -> Floats:
+            walls = [run.wall_temperature(stack, grid, values) for run in self.runs]
+            return np.concatenate([run.coolant_temperature(grid, wall).ravel() for run, wall in zip(self.runs, walls)])
+
+        if guess is None:
+            heat = sum(source.power for source in sources) / len(self.runs)
+            state = np.concatenate([run.warmed(grid, heat).ravel() for run in self.runs])
+        else:
+            state = warmed(guess)
+        until = COOLANT._replace(change=max(COOLANT.change, PER_RESIDUAL * self.tolerance))
         states: list[Floats] = []
         changes: list[Floats] = []
 
@@ -94,13 +106,12 @@ class CoolantBackend:
             solver = self.backend.with_tolerance(tolerance) if tolerance else self.backend
             solution = solver.solve(sources, guess=guess, references={**(references or {}), **coolant})
             guess = solution.field.values
-            walls = [run.wall_temperature(stack, grid, solution.field.values) for run in self.runs]
-            new = np.concatenate([run.coolant_temperature(grid, wall).ravel() for run, wall in zip(self.runs, walls)])
+            new = warmed(guess)
             change = new - state
             largest = float(np.abs(change).max())
             if solver is not self.backend:
-                warmest = max(float(np.ptp(guess)), COOLANT.change)
-                tolerance = TOLERANCE_SHARE * largest / warmest if largest > 10 * COOLANT.change else 0.0
+                warmest = max(float(np.ptp(guess)), until.change)
+                tolerance = TOLERANCE_SHARE * largest / warmest if largest > 10 * until.change else 0.0
             states.append(state)
             changes.append(change)
             following = _CoolantTrial(_mixed(states[-MEMORY:], changes[-MEMORY:]), guess, tolerance)
@@ -108,7 +119,7 @@ class CoolantBackend:
 
         first = _CoolantTrial(state, guess, FIRST_TOLERANCE)
         advice = "check flow_rate and power"
-        found = fixed_point(first, once, COOLANT, what="temperatures of the coolant", unit="K", advice=advice)
+        found = fixed_point(first, once, until, what="temperatures of the coolant", unit="K", advice=advice)
         return self._finished(*found.answer, found.passes)
 
     def _finished(self, solution: ThermalSolution, coolant: list[Floats], passes: int) -> ThermalSolution:

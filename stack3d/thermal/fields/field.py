@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, Self
 
+from stack3d.grids import Grid
 from stack3d.layout import Floats, Rectangle
 
 
@@ -59,6 +60,9 @@ class Field(Protocol):
 
     def between_nodes(self, layer: str) -> float:
         """How far the peak of a layer stands over the hottest node, 0 where the field does not tell. [K]"""
+
+    def on_lines(self, grid: Grid) -> Floats | None:
+        """Nodal temperature on another grid of the same stack, to begin a solve with; None where the field has no lines. [K]"""
 
     def face_peak(self, face: str) -> float | None:
         """Largest nodal temperature of a face, None where the field does not know the face. [K]"""

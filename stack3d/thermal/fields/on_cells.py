@@ -12,6 +12,7 @@ import scipy
 
 from stack3d.errors import DeckError, unknown_name
 from stack3d.fe.elements import cell_at, field_kind, hottest_node, node_integrals, shapes
+from stack3d.grids import Grid
 from stack3d.layout import Floats, Rectangle, Stack
 from stack3d.meshes import CellMesh, Ints
 from stack3d.thermal.fields.weights import ordered
@@ -108,6 +109,10 @@ class MeshField:
     def between_nodes(self, layer: str) -> float:
         """Not sought on cells without lines: 0. [K]"""
         return 0.0
+
+    def on_lines(self, grid: Grid) -> Floats | None:
+        """It has no lines: None."""
+        return None
 
     def face_peak(self, face: str) -> float | None:
         """Largest temperature at the corners of a face. [K]"""

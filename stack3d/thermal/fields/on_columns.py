@@ -12,6 +12,7 @@ import scipy
 
 from stack3d.fe.elements import hottest_node
 from stack3d.fe.lines import LineRecovery
+from stack3d.grids import Grid
 from stack3d.layout import Floats, Rectangle, Stack
 from stack3d.meshes import Columns, Ints
 from stack3d.thermal.fields.weights import SIDES_OF_TRIANGLE, AtPoint, ordered
@@ -219,6 +220,10 @@ class ColumnField:
     def between_nodes(self, layer: str) -> float:
         """Not sought on cells without lines: 0. [K]"""
         return 0.0
+
+    def on_lines(self, grid: Grid) -> Floats | None:
+        """It has no lines: None."""
+        return None
 
     def face_peak(self, face: str) -> float | None:
         """Largest nodal temperature of ``top`` or ``bottom``. [K]"""

@@ -160,6 +160,19 @@ class GridField:
         a, b, c = (int(n) for n in np.unravel_index(hottest_node(part, x, y), part.shape))
         return index, j, i, (a, b, c)
 
+    def on_lines(self, grid: Grid) -> Floats | None:
+        """Nodal temperature on another grid of the same stack, linear between nodes, shape (nz+1, ny+1, nx+1). [K]"""
+        out = self.values
+        for axis, (lines, others) in enumerate(zip((self.grid.z, self.grid.y, self.grid.x), (grid.z, grid.y, grid.x))):
+            if not np.array_equal(lines, others):
+                after, share = _between(lines, others)
+                shape = [-1 if axis == n else 1 for n in range(3)]
+                low, high = np.take(out, after - 1, axis=axis), np.take(out, after, axis=axis)
+                high -= low
+                high *= share.reshape(shape)
+                out = np.add(low, high, out=low)
+        return out
+
     def face_peak(self, face: str) -> float | None:
         """Largest nodal temperature of ``top`` or ``bottom``. [K]"""
         level = {"top": -1, "bottom": 0}.get(face)
@@ -173,6 +186,14 @@ def _swing(line: Floats, at: int) -> float:
         if side.size > 2 and side[0] > side[1] < side[2]:
             found = max(found, float(side[0] - side[1] + side[2] - side[1]))
     return found
+
+
+def _between(lines: Floats, others: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """Which line comes after each of the others, and how far they are on the way to it; twins at a contact keep their order."""
+    slack = 1e-9 * (lines[-1] - lines[0])
+    own, new = (at + slack * np.cumsum(np.diff(at, prepend=-np.inf) == 0.0) for at in (lines, others))
+    after = np.clip(np.searchsorted(own, new), 1, own.size - 1)
+    return after, np.clip((new - own[after - 1]) / (own[after] - own[after - 1]), 0.0, 1.0)
 
 
 def _over_node(places: Floats, values: Floats, at: int) -> float:

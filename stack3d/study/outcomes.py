@@ -1,0 +1,180 @@
+"""What came of the designs of a search: values of goals, what is missed, and which screen ruled them out."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stack3d import results
+from stack3d.errors import ResultsError
+from stack3d.schema.optimise import ScreenDeck
+from stack3d.study.asking import JudgedDesign
+from stack3d.study.designs import Positions
+from stack3d.study.goals import Goal, Limit
+from stack3d.study.job import DONE
+from stack3d.study.plan import Found
+from stack3d.units import short
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FAILS = "the case fails"
+"""Reason of a design whose screen has no result."""
+
+
+@dataclass(frozen=True)
+class DesignOutcome:
+    """What came of a design, in words and units.
+
+    Parameters
+    ----------
+    judged : JudgedDesign
+    values : tuple of float
+        Of the goals, SI; empty where there is none.
+    missed : tuple of float
+        By condition, in its unit; zero and below where it is met.
+    reason : str
+        Why there is no value.
+    has_run : bool
+        Whether the case came to its end.
+    """
+
+    judged: JudgedDesign
+    values: tuple[float, ...] = ()
+    missed: tuple[float, ...] = ()
+    reason: str = ""
+    has_run: bool = True
+
+
+@dataclass(frozen=True)
+class ScreenOutcome:
+    """What a screen says of a design.
+
+    Parameters
+    ----------
+    level : int
+        Of the screen.
+    judged : JudgedDesign
+        Without goals where the screen does not have all of them.
+    values, missed : tuple of float
+        As of a case in full; NaN where the screen does not have them.
+    ruled_out : str
+        Condition that is missed by more than the margin, or `FAILS`; empty for a design that may go on.
+    """
+
+    level: int
+    judged: JudgedDesign
+    values: tuple[float, ...]
+    missed: tuple[float, ...]
+    ruled_out: str
+
+
+class Judge:
+    """Judges cases by goals and conditions.
+
+    Parameters
+    ----------
+    goals : sequence of Goal
+    limits : sequence of Limit
+    """
+
+    def __init__(self, goals: Sequence[Goal], limits: Sequence[Limit]) -> None:
+        self.goals, self.limits = goals, limits
+        self._signs = [1.0 if goal.is_minimised else -1.0 for goal in goals]
+
+    def of_design(self, design: Positions, found: Found) -> DesignOutcome:
+        """Of a case in full."""
+        if found.status != DONE:
+            return DesignOutcome(JudgedDesign(design, (), ()), reason=found.error.partition("\n")[0], has_run=False)
+        try:
+            case = found.tree
+            values = tuple(goal.of(case) for goal in self.goals)
+            scaled = tuple(limit.missed_by(case) for limit in self.limits)
+            missed = tuple(limit.missed_by(case, scaled=limit.unit is None) for limit in self.limits)
+        except ResultsError as error:
+            return DesignOutcome(JudgedDesign(design, (), ()), reason=str(error))
+        return DesignOutcome(JudgedDesign(design, self._small(values), scaled), values, missed)
+
+    def _small(self, values: Sequence[float]) -> tuple[float, ...]:
+        return tuple(s * v for s, v in zip(self._signs, values))
+
+    def of_screen(self, level: int, deck: ScreenDeck, design: Positions, found: Found) -> ScreenOutcome:
+        """Of a screen: what it has of goals and conditions.
+
+        Parameters
+        ----------
+        level : int
+            Of the screen.
+        deck : ScreenDeck
+        design : tuple
+        found : Found
+            Its case there.
+        """
+        none = (math.nan,) * len(self.goals), (math.nan,) * len(self.limits)
+        if found.status != DONE:
+            return ScreenOutcome(level, JudgedDesign(design, (), (math.inf,)), *none, FAILS)
+        case = found.tree
+        values = tuple(_known(goal.of, case) for goal in self.goals)
+        scaled = [_known(limit.missed_by, case) for limit in self.limits]
+        missed = tuple(_known(partial(x.missed_by, scaled=x.unit is None), case) for x in self.limits)
+        goals = self._small(values) if np.isfinite(values).all() else ()
+        judged = JudgedDesign(design, goals, tuple(0.0 if math.isnan(m) else m for m in scaled))
+        worst = max(range(len(scaled)), key=judged.missed.__getitem__, default=None)
+        is_out = worst is not None and judged.missed[worst] > deck.margin
+        return ScreenOutcome(level, judged, values, missed, self.limits[worst].text if is_out and worst is not None else "")
+
+
+def _known(read: Callable[[xr.DataTree], float], case: xr.DataTree) -> float:
+    """A value of a case; NaN where a screen does not have it."""
+    try:
+        return read(case)
+    except ResultsError:
+        return math.nan
+
+
+class Prices:
+    """What cases took, each counted once: a screen may stand for several designs. [s]"""
+
+    def __init__(self) -> None:
+        self._of: dict[Path, tuple[int, float]] = {}
+
+    def add(self, level: int, found: Found) -> None:
+        """A case of a level that has ended."""
+        if found.folder is not None and found.folder not in self._of:
+            self._of[found.folder] = level, float(results.read_record(found.folder).get("wall_time", 0.0))
+
+    @property
+    def total(self) -> float:
+        """Of all cases. [s]"""
+        return sum(seconds for _, seconds in self._of.values())
+
+    def told(self, names: Mapping[int, str]) -> str:
+        """Cases and time of every level, and the share of the screens."""
+        parts, aside = [], 0.0
+        for level, name in names.items():
+            times = [seconds for at, seconds in self._of.values() if at == level]
+            parts.append(f"{name} {len(times)} cases in {short(sum(times), 's')}")
+            aside += sum(times) if level >= 0 else 0.0
+        share = f"{100 * aside / self.total:.0f} %" if self.total else "none"
+        return f"what it took: {', '.join(parts)}; screens {share} of the time"
+
+
+def screens_told(names: Sequence[str], screened: Sequence[ScreenOutcome]) -> list[str]:
+    """How many designs came to each screen, and by what it ruled them out."""
+    lines = []
+    for level, name in enumerate(names):
+        came = [one for one in screened if one.level == level]
+        if not came:
+            continue
+        out = Counter(one.ruled_out for one in came if one.ruled_out)
+        reasons = ", ".join(f"{reason} {n}" for reason, n in out.items())
+        said = f"ruled out {out.total()} ({reasons})" if out else "ruled out none"
+        lines.append(f"screen {name}: {len(came)} designs, {said}")
+    return lines
