@@ -58,6 +58,14 @@ def heed() -> None:
         raise _requests.made
 
 
+def answered() -> bool:
+    """Let no request be made again, for the process ends now; whether there was one."""
+    if _requests.made is not None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    return _requests.made is not None
+
+
 @contextmanager
 def unheard() -> Iterator[None]:
     """Keep a request back until the block is left: for writing files, where libraries hold locks."""

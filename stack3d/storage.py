@@ -25,6 +25,9 @@ _TAIL = len(_SEAL) + 32
 DIGEST = "sha256"
 """Key of a sealed mapping under which the digest of the others stands."""
 
+SMALL = 65_536
+"""Of a file of results. [byte]"""
+
 REMEDIES = {
     errno.ENOSPC: "free some space and run again, or choose another folder",
     errno.EDQUOT: "your quota is used up: free some space, or choose another folder",
@@ -38,9 +41,23 @@ REMEDIES = {
 
 
 def cannot_write(path: Path, error: OSError) -> ResultsError:
-    """The error of a file that cannot be written: where, why, and what to do."""
-    remedy = REMEDIES.get(error.errno or 0, "choose another folder")
-    return ResultsError(f"{path} cannot be written ({error.strerror or error}); {remedy}")
+    """The error of a file that cannot be written: where, why, and what to do.
+
+    Libraries below may say "Permission denied" of a full disk; whether it is full is looked up.
+    """
+    number, reason = error.errno or 0, error.strerror or str(error)
+    if number not in (errno.ENOSPC, errno.EDQUOT) and os.access(path.parent, os.W_OK) and _is_full(path.parent):
+        number, reason = errno.ENOSPC, os.strerror(errno.ENOSPC)
+    return ResultsError(f"{path} cannot be written ({reason}); {REMEDIES.get(number, 'choose another folder')}")
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether a disk has no room for another small file."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < SMALL or (disk.f_files > 0 and disk.f_favail == 0)
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
@@ -83,14 +84,20 @@ def _heeding(command: Callable[..., Any]) -> Any:
 
 
 def _leave(line: str, code: int) -> None:
-    """End at once: nothing that other threads still say is of use, and workers end with this process."""
+    """End at once: nothing that other threads still say is of use, and workers end with this process.
+
+    A plain exit is not enough: Python gives the code of SIGINT where Ctrl-C has once fallen into an `exec` of some import.
+    """
+    asked = signals.answered()
     with contextlib.suppress(OSError, ValueError):
         fail(line)
         sys.stdout.flush()
         sys.stderr.flush()
-    if "distributed" in sys.modules:
-        os._exit(code)
-    sys.exit(code)
+    if "distributed" not in sys.modules:
+        if not asked:
+            sys.exit(code)
+        atexit._run_exitfuncs()
+    os._exit(code)
 
 
 def _kept_trace(error: BaseException) -> str:

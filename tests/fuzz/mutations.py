@@ -48,6 +48,43 @@ TRANSIENT = (
 transient: {until: "1 ms", outputs: ["0.5 ms", "1 ms"], duty: {period: "0.1 ms", on: "0.05 ms"}, tolerance: "0.1 K"}
 """
 )
+PLAIN = STUDY[: STUDY.index("expect:")]
+SEARCH = (
+    PLAIN
+    + """\
+optimise:
+  vary:
+    power.sources.spot.power: {from: "0.1 W", to: "4 W", scale: log}
+    geometry.tiers.repeat: {from: 1, to: 3, integer: true}
+    cooling.top.film_coefficient: ["2e3 W/m^2/K", "1e4 W/m^2/K"]
+    zip: {cooling.ambient: [290 K, 300 K], cooling.bottom: [adiabatic, board]}
+    variants: {thin: {geometry.below.die.thickness: "0.2 mm"}, thick: {geometry.below.die.thickness: "0.4 mm"}}
+    where: "film_coefficient > '1e3 W/m^2/K' or ambient < '295 K'"
+  minimise: [layer_temperature_max, "layer_temperature_max - 300 K"]
+  maximise: heat_in
+  subject to: ["layer_temperature_max <= 85 degC", "heat_in / 2 > 0.1 W"]
+  budget: 6
+  seed: 2
+  batch: 2
+"""
+)
+UNKNOWN = (
+    PLAIN
+    + """\
+uncertain:
+  keys:
+    power.sources.spot.power: {normal: ["1 W", "0.1 W"]}
+    cooling.ambient: {uniform: ["290 K", "310 K"]}
+    cooling.top.film_coefficient: {lognormal: ["1e4 W/m^2/K", 1.3]}
+    geometry.below.die.thickness: {triangular: ["0.2 mm", "0.3 mm", "0.4 mm"]}
+  outputs: [layer_temperature_max, "layer_temperature_max - 300 K"]
+  spread: 0.2
+  count: 4
+  most: 3
+  trajectories: 4
+  seed: 3
+"""
+)
 CHIP = (PROJECT / "scenarios" / "quickstart.yaml").read_text(encoding="utf-8")
 SPELLED = (
     "quickstart",
@@ -61,7 +98,10 @@ ODD: list[Any] = [
     None, True, False, 0, -1, 1, 2**31, 2**53 + 1, 2**63, 10**39, 0.0, -0.0, 1e-300, 1e300, float("inf"), float("nan"), -1e9, 0.5,
     "", " ", "x", "../x", "/etc/passwd", "a/b", "a\\b", "CON", "é", "\u202e", "²", "١٢", "1", "1e999 m", "-1 m", "0 m", "1e-300 m",
     "1e300 m", "inf m", "nan m", "1 m^0", "1 m*m", "1 m/0", "1 m**9**9", "1 (m", "1 m)", "1 lambda", "0 K", "-300 degC", "1e6 K",
-    "1 W", "1e30 W", "-1 W", "1e-30 s", "1 %", "1e9 year", "0 s", "tiers / 0 > 1", "not " * 30 + "tiers", "tiers", "[300, 200] K",
+    "1 W", "1e30 W", "-1 W", "1e-30 s", "1 %", "1e9 year", "0 s", "tiers / 0 > 1", "not " * 30 + "tiers", "tiers", "layer_temperature_max <= 85 degC",
+    "heat_in", "heat_in / 0 W > 1", "layer_temperature_max ** 99", "max(heat_in", "mean(layer_temperature_max)", "all-assumed", "2 h",
+    {"uniform": ["1 W", "0 W"]}, {"normal": ["1 W", "1 K"]}, {"lognormal": [1, 0]}, {"from": 1, "to": 10**9, "integer": True},
+    {"from": "1 W", "to": "inf W"}, {"from": "1e400 W", "to": "2 W"}, "[300, 200] K",
     "[a, b]", [], {}, [[]], [[[[]]]], [None], ["x"], [1, 2, 3], [0, 0], [10**9, 10**9], [4096, 4096], ["1 m", "0 m"],
     {"name": "x"}, {"value": "1 m"}, {"value": {"value": 1}}, {"from": 1, "to": 2}, {"a": {"b": {"c": 1}}}, {"": 1}, {"²": 1},
     {"name": "../../x", "file": "../../y"}, "x" * 300, "x" * 5000, ["x"] * 300, "silicon", "quickstart", "adiabatic",
@@ -72,7 +112,7 @@ def bases() -> list[dict[str, Any]]:
     """Decks as written, and some of the shipped ones with every deck that they name spelled out."""
     from stack3d import decks, yamlfile
 
-    trees = [yamlfile.parse_text(text, "base") for text in (STUDY, TRANSIENT, CHIP)]
+    trees = [yamlfile.parse_text(text, "base") for text in (STUDY, TRANSIENT, CHIP, SEARCH, UNKNOWN)]
     return json.loads(json.dumps([*trees, *(decks.load(name).tree for name in SPELLED)]))
 
 
@@ -117,7 +157,7 @@ def written(tree: Any) -> str:
 @st.composite
 def torn(draw: st.DrawFn) -> bytes:
     """A sound deck's bytes with pieces cut out, doubled or replaced by what YAML gives a meaning."""
-    content = draw(st.sampled_from([STUDY, TRANSIENT, CHIP])).encode()
+    content = draw(st.sampled_from([STUDY, TRANSIENT, CHIP, SEARCH, UNKNOWN])).encode()
     for _ in range(draw(st.integers(1, 4))):
         start, length = draw(st.integers(0, len(content))), draw(st.integers(0, 40))
         piece = draw(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import pydantic
@@ -89,3 +90,20 @@ def test_a_request_that_a_library_tells_as_its_own_error_is_heeded() -> None:
         signals.heed()
     listen()
     signals.heed()
+
+
+def test_ctrl_c_within_an_exec_ends_with_its_code_and_its_sentence(tmp_path: Path) -> None:
+    """Python remembers an interrupt that fell into code given as text, and would die of SIGINT at its own end."""
+    script = """
+import signal, sys
+from stack3d import cli, decks
+decks.available = lambda *_: exec("signal.raise_signal(signal.SIGINT)", {"signal": signal})
+sys.argv = ["stack3d", "list"]
+cli.main()
+"""
+    (tmp_path / "interrupted.py").write_text(script)
+    done = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (
+        130,
+        "error: interrupted; what is done is kept, and the same command goes on\n",
+    )

@@ -1,5 +1,6 @@
 """Files that reach the disk."""
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -31,3 +32,15 @@ def test_a_folder_reaches_the_disk_with_all_below(tmp_path: Path, monkeypatch: p
         (scratch / "below").mkdir(parents=True)
         (scratch / "below" / "file").write_text("value")
     assert {"below", "file"} < set(opened)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "files", "words"), [(10, 99, "free some"), (99, 0, "free some"), (99, 99, "you may not write")]
+)
+def test_a_full_disk_is_told_as_full_whatever_a_library_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, files: int, words: str
+) -> None:
+    disk = os.statvfs_result((4096, 4096, 10**6, blocks, blocks, 10**6, files, files, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda path: disk)
+    error = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    assert words in str(storage.cannot_write(tmp_path / "result.nc", error))
