@@ -142,6 +142,7 @@ def run(
                 if skipped or n_new:
                     watch.grown(len(skipped) + n_new, n_new)
                 yield from map(told, skipped)
+            begun.check_kept()
         finally:
             watch.finish()
             begun.finish()
@@ -156,6 +157,7 @@ class _Begun:
         self.plans: dict[Path, Underway] = {}
         self.queue = Queue(())
         self._waiting: dict[Path, Job] = {}
+        self._done: list[Path] = []
 
     @property
     def is_adaptive(self) -> bool:
@@ -209,12 +211,21 @@ class _Begun:
 
     def after(self, report: Report) -> tuple[list[Report], int]:
         """What comes up when a case has ended: reports of what need not run, and how many cases joined the queue."""
+        if report.status == DONE and report.folder is not None:
+            self._done.append(report.folder)
         if not self.is_adaptive or report.folder is None:
             return [], 0
         underway, job = self.plans[report.folder.parents[1]], self._waiting.pop(report.folder)
         reports, jobs = self.ranks.share(underway.take(report, job) if self.ranks.is_first else None)
         self._add(jobs)
         return reports, len(jobs)
+
+    def check_kept(self) -> None:
+        """Raise ResultsError where results have gone since they were written: somebody deleted or moved their folder."""
+        gone = [folder for folder in self._done if not (folder / "result.nc").is_file()] if self.ranks.is_first else []
+        if gone:
+            which = f"{gone[0]} has" if len(gone) == 1 else f"{len(gone)} results, as {gone[0]}, have"
+            raise ResultsError(f"{which} gone while others ran; run again")
 
     def finish(self) -> None:
         """Join the studies."""
