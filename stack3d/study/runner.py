@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stack3d import results, storage
+from stack3d.case.needs import MANY, needs_of
 from stack3d.decks import Case
 from stack3d.errors import DeckError, ResultsError, Stack3dError
 from stack3d.progress import Observer, Silent, StudyObserver
@@ -202,12 +203,27 @@ class _Begun:
         is_adaptive = self.is_adaptive
         most = max(len(self.queue), workers or 1) if is_adaptive else len(self.queue)
         n = 1 if self.ranks.is_parallel else min(workers or workers_for(len(self.queue)), most)
+        n = self._afforded(n, is_chosen=workers is not None)
         if n > 1:
             yield from on_workers(self.queue, watch, n)
             return
         alone = len(self.queue) == 1 and not is_adaptive
         inner = observer if observer is not None and alone and self.ranks.is_first else Silent()
         yield from here(self.queue, watch, self.ranks, inner, alone=not self.queue.is_swept)
+
+    def _afforded(self, n: int, *, is_chosen: bool) -> int:
+        """Workers whose cases fit into memory side by side, the time of a long study told; raises DeckError for too many."""
+        n_cases = sum(underway.plan.n_expected for underway in self.plans.values())
+        if n == 1 and n_cases < MANY:
+            return n
+        needs = needs_of(max(self.queue, key=lambda job: job.size).made().scenario)
+        if needs is None:
+            return n
+        if not is_chosen:
+            n = min(n, needs.fitting)
+        needs.check_side_by_side(n)
+        needs.tell_time(n_cases, n)
+        return n
 
     def after(self, report: Report) -> tuple[list[Report], int]:
         """What comes up when a case has ended: reports of what need not run, and how many cases joined the queue."""
