@@ -18,7 +18,7 @@ MANY = 20
 
 
 @dataclass(frozen=True)
-class Needs:
+class CaseNeeds:
     """Of the largest case of a study.
 
     Parameters
@@ -61,10 +61,10 @@ class Needs:
             warnings.warn(ValidityWarning(told), stacklevel=2)
 
 
-def needs_of(scenario: Scenario) -> Needs | None:
+def needs_of(scenario: Scenario) -> CaseNeeds | None:
     """What a case will take; None of one that makes no chip, which tells its own mistakes when it runs."""
     try:
         chip = check(scenario)
     except Stack3dError:
         return None
-    return Needs(terms_of(chip), sum(seconds_of(chip).values()))
+    return CaseNeeds(terms_of(chip), sum(seconds_of(chip).values()))
