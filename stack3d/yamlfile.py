@@ -9,9 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from stack3d.errors import DeckError, Problem, brief
-from stack3d.yamltree import MOST_BYTES, FileLine, Items, Mapping, parsed
+from stack3d.yamltree import MOST_BYTES, FileLine, GrammarError, Items, Mapping, parsed
 
-__all__ = ["Items", "Mapping", "FileLine", "copy_of", "locate", "parse_text", "read", "read_text", "shown", "wrapped"]
+__all__ = [
+    "GrammarError",
+    "Items",
+    "Mapping",
+    "FileLine",
+    "copy_of",
+    "locate",
+    "parse_text",
+    "read",
+    "read_text",
+    "shown",
+    "wrapped",
+]
 
 KEPT = 200_000
 """Characters of a text whose tree is kept for the next case."""

@@ -23,6 +23,11 @@ MOST_DIGITS = 40
 EVENTS_TOLD = 20_000
 """Events of the parser from one call of `WATCHED` to the next; no usual deck has as many."""
 
+
+class GrammarError(DeckError):
+    """A text that is no YAML."""
+
+
 FileLine = tuple[str, int | None]
 Watch = Callable[[str, int, int], None]
 """Told what is read, how many characters of it are done, and of how many."""
@@ -284,6 +289,6 @@ def parsed(text: str, file: str) -> Any:
         mark = error.problem_mark or error.context_mark
         at = mark.line + 1 if mark is not None else None
         problem = str(error.problem or error).splitlines()[0]
-        raise DeckError(Problem("", f"not valid YAML: {problem}", file, at)) from None
+        raise GrammarError(Problem("", f"not valid YAML: {problem}", file, at)) from None
     except (YAMLError, ValueError, RecursionError) as error:
-        raise DeckError(Problem("", f"not valid YAML: {str(error).splitlines()[0]}", file)) from None
+        raise GrammarError(Problem("", f"not valid YAML: {str(error).splitlines()[0]}", file)) from None

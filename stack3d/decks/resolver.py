@@ -14,7 +14,7 @@ from stack3d.decks.finding import BARE_FILES, available, candidates, find, inste
 from stack3d.decks.mistakes import index_of
 from stack3d.decks.named_paths import SET
 from stack3d.errors import DeckError, Problem, ValidityWarning, brief, did_you_mean
-from stack3d.yamlfile import FileLine, Items, Mapping
+from stack3d.yamlfile import FileLine, GrammarError, Items, Mapping
 
 _LAYER_LISTS = (("geometry", "layers"), ("geometry", "below"), ("geometry", "above"), ("geometry", "tiers", "layers"))
 REFERENCES: dict[tuple[str, ...], str] = {
@@ -279,4 +279,8 @@ def parse_override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise DeckError(f"--set wants KEY=VALUE, got {text!r}")
-    return key.strip(), yamlfile.parse_text(value, f"--set {key.strip()}")
+    try:
+        return key.strip(), yamlfile.parse_text(value, f"--set {key.strip()}")
+    except GrammarError:
+        ways = 'a list is written as ["1 s", "2 s"], a mapping as {period: 1 s}, other text with such signs in quotes'
+        raise DeckError(Problem(key.strip(), f"cannot read {brief(value.strip())}; {ways}", "--set")) from None

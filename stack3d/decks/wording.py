@@ -229,7 +229,7 @@ def message_of(
         allowed = keys_at(model, path[:-1])
         lacks = lacking.pop(path[:-1], [])
         besides = f"; {_lacks(lacks)}" if lacks else ""
-        near = did_you_mean(str(path[-1]), allowed)
+        near = did_you_mean(str(path[-1]), allowed) or _deeper(str(path[-1]), model, path[:-1])
         elsewhere = "".join(f"; {text}" for text in lost(str(path[-1])))
         return f"unknown key {brief(path[-1])}{near}{besides}; allowed: {', '.join(allowed)}{elsewhere}"
     if item["type"] == "missing":
@@ -238,6 +238,12 @@ def message_of(
             return f"wants {lacks[-1] + 1 if isinstance(lacks[-1], int) else len(lacks)} values, got {lacks[0]}"
         return None if not lacks else _lacks(lacks) if len(lacks) > 1 else f"{MISSING}{_example(annotations_at(model, path))}"
     return _said_of(item, path, model)
+
+
+def _deeper(word: str, model: Any, path: Sequence[str | int]) -> str:
+    """The keys one level down that begin with a word, as the one who left that level out may mean."""
+    found = [f"{key}.{name}" for key in keys_at(model, path) for name in keys_at(model, (*path, key)) if name.startswith(word)]
+    return f" (did you mean {', '.join(repr(n) for n in found[:3])}?)" if found and len(word) > 2 else ""
 
 
 def _lacks(keys: Sequence[str | int]) -> str:

@@ -52,7 +52,7 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
     caption = f"{values.shape[1]} chips. {_median_life(time, worst, limit)}"
     if acts:
         caption += (
-            " Until the first periodic write as read; then means over the period that holds each time, and before the next."
+            " Until the first periodic act as read; then means over the period that holds each time, and the worst of it."
         )
     if facts.has("mvm/accuracy_band"):
         means = 100 * facts.values("mvm/accuracy_band").mean(axis=-1)
@@ -62,7 +62,7 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
     marks += [
         Ribbon("5 to 95 % of the chips", time, low, high, COLOURS[4]),
         Line("mean of the chips", time, values.mean(axis=1), COLOURS[0], dots=True),
-        *([Line("mean before the next write", time, worst.mean(axis=1), COLOURS[2])] if acts else []),
+        *([Line("mean of the chips, worst of a period", time, worst.mean(axis=1), COLOURS[2])] if acts else []),
         Line("worst chip", time, worst.min(axis=1), COLOURS[1], dashed=True),
         Rule("y", ideal, f"float {ideal:.2f} %"),
         Rule("y", limit, f"threshold {limit:.2f} %", "#b91c1c", below=True),

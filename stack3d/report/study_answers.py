@@ -191,7 +191,7 @@ def _conventional(machine: str) -> dict[str, Answer]:
 ANSWERS: Mapping[str, Answer] = {
     "accuracy": Answer("accuracy at the end", "%", ("mvm/accuracy",), _accuracy, True, 1, ("mvm/accuracy_mean",)),
     "worst": Answer(
-        "accuracy at the end before the next write", "%", ("mvm/accuracy_worst",), _accuracy, True, 1, unlike="accuracy"
+        "accuracy at the end, worst of the last period", "%", ("mvm/accuracy_worst",), _accuracy, True, 1, unlike="accuracy"
     ),
     "life": Answer("median time to the stated loss", "years", ("mvm/time_to_accuracy_loss", "mvm/accuracy"), _life, True, TIME),
     "error": Answer(

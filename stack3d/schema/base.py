@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -23,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema, InitErrorDetails
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from stack3d import units
 from stack3d.errors import OutOfRange, brief
@@ -290,3 +291,25 @@ def names_of(model: type[BaseModel]) -> list[str]:
     own = [key for key in keys if key not in ("source", "assumed")]
     registered = [n for n in model.registry if n not in own] if issubclass(model, RegisteredKeys) else []
     return [*own, *registered, *(key for key in ("source", "assumed") if key in keys)]
+
+
+def too_many(deck: DeckModel, what: str, each: float, most: int, key: tuple[str, ...]) -> ValidationError:
+    """The mistake of more repetitions until the end of a deck than are computed, under its own key.
+
+    Parameters
+    ----------
+    deck : DeckModel
+        With the end, `until`.
+    what : str
+        Is repeated.
+    each : float
+        Length of one. [s]
+    most : int
+    key : tuple of str
+        Of the length, below the deck.
+    """
+    until: float = deck.until  # type: ignore[attr-defined]
+    least = f"at most {most}, so the shortest {key[-1]} is {until / most:.12g} s"
+    told = f"makes {math.ceil(until / each)} {what} until the end; {least}"
+    error = PydanticCustomError("value_error", "{text}", {"text": told})
+    return ValidationError.from_exception_data(type(deck).__name__, [InitErrorDetails(type=error, loc=key, input=each)])

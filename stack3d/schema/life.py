@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import Field, model_validator
 
 from stack3d.constants import YEAR
-from stack3d.schema.base import Count, DeckModel, Duration, Fraction, Number, Temperature, TemperatureDifference
+from stack3d.schema.base import Count, DeckModel, Duration, Fraction, Number, Temperature, TemperatureDifference, too_many
 from stack3d.schema.device import DeviceDeck
 
 
@@ -165,16 +163,8 @@ class LifetimeDeck(DeckModel):
         if self.epochs > 1 and self.first >= self.until:
             raise ValueError(f"first must come before until, got {self.first:g} s and {self.until:g} s")
         if self.fine_tuning is not None and self.until / self.fine_tuning.period > MOST_TRAININGS:
-            raise self._too_often(self.fine_tuning.period)
+            raise too_many(self, "trainings", self.fine_tuning.period, MOST_TRAININGS, ("fine_tuning", "period"))
         return self
-
-    def _too_often(self, period: float) -> ValidationError:
-        """The mistake of more trainings than are computed, under its own key. `period` [s]."""
-        least = f"at most {MOST_TRAININGS}, so the shortest period is {self.until / MOST_TRAININGS:.12g} s"
-        told = f"{math.ceil(self.until / period)} trainings until the end; {least}"
-        error = PydanticCustomError("value_error", "{text}", {"text": f"makes {told}"})
-        wrong = InitErrorDetails(type=error, loc=("fine_tuning", "period"), input=period)
-        return ValidationError.from_exception_data(type(self).__name__, [wrong])
 
 
 class HybridTiersDeck(DeckModel):

@@ -20,6 +20,7 @@ from stack3d.schema.base import (
     TemperatureDifference,
     Time,
     given_as,
+    too_many,
 )
 
 mesh_kinds: Registry[type[Any]] = Registry("mesh kind")
@@ -193,9 +194,9 @@ class TransientDeck(DeckModel):
         if times[-1] > self.until * (1 + 1e-12):
             raise ValueError(f"outputs: none may come after until, {self.until:g} s, got {times[-1]:g} s")
         if self.step is not None and self.until / self.step > MOST_STEPS:
-            raise ValueError(f"step makes more than {MOST_STEPS} steps until the end, got {self.step:g} s")
+            raise too_many(self, "steps", self.step, MOST_STEPS, ("step",))
         if self.duty is not None and not self.periodic and self.until / self.duty.period > MOST_STEPS:
-            raise ValueError(f"duty.period makes more than {MOST_STEPS} periods until the end; periodic: true needs one")
+            raise too_many(self, "periods (periodic: true needs one)", self.duty.period, MOST_STEPS, ("duty", "period"))
         if self.periodic and self.step is not None:
             raise ValueError("periodic takes no step: it is exact in time, or steps by error control")
         if self.periodic and self.duty is not None and self.until > self.duty.period:

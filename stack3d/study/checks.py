@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.case import check
-from stack3d.case.duration import warning_of
+from stack3d.case import check, warning_of
 from stack3d.decks import Case, named_paths
 from stack3d.errors import DeckError
 from stack3d.study.expect import mistakes

@@ -68,15 +68,21 @@ class Optimisation(Search):
             problems += [placed(p, tree) for p in error.problems]
         if problems:
             raise DeckError(problems)
+        self._asked = tree
         self.outcomes: list[DesignOutcome] = []
         self.screened: list[ScreenOutcome] = []
         self.prices, self._judge = Prices(), Judge(self.goals, self.limits)
+
+    @property
+    def n_expected(self) -> int:
+        """The budget where it counts cases."""
+        return int(min(self.deck.budget, self.space.size)) if self.deck.counts_cases else len(self.entries)
 
     def check_ends(self) -> None:
         """Refuse a search of which neither the first nor the last design makes a case, for the same keys; raises DeckError."""
         errors = []
         for design in (self._corner(0), self._corner(-1)):
-            point = self.space.point(0, design)
+            point = self._point(0, design)
             try:
                 full = self.draft.case(point).digest()
             except DeckError as error:
@@ -104,6 +110,13 @@ class Optimisation(Search):
     def _corner(self, end: int) -> Positions:
         return tuple(end % c.count if c.count else float(-end) for c in self.space.choices)
 
+    def _point(self, number: int, design: Positions) -> Point:
+        """A design as a case; raises DeckError, with its line, when a condition cannot be computed."""
+        try:
+            return self.space.point(number, design)
+        except DeckError as error:
+            raise DeckError([placed(p, self._asked) for p in error.problems]) from None
+
     @property
     def told(self) -> str:
         """What it is, in words."""
@@ -118,7 +131,7 @@ class Optimisation(Search):
         orders = [ends_first(choice.count) if choice.count else (0.0, 1.0) for choice in self.space.choices]
         rows = ((*first[:i], at, *first[i + 1 :]) for row in zip_longest(*orders) for i, at in enumerate(row) if at is not None)
         others = (design for design in rows if design not in (first, last))
-        return (self.space.point(n, design) for n, design in enumerate(chain(dict.fromkeys((first, last)), others)))
+        return (self._point(n, design) for n, design in enumerate(chain(dict.fromkeys((first, last)), others)))
 
     def _walk(self) -> Steps:
         """The steps of the search."""
@@ -126,7 +139,7 @@ class Optimisation(Search):
         screens = list(self.deck.screens.items())
         asker = Asker(
             self.space.choices,
-            lambda design: self.space.point(0, design).dropped is None,
+            lambda design: self._point(0, design).dropped is None,
             n_goals=len(self.goals),
             n_limits=len(self.limits),
             seed=self.deck.seed,

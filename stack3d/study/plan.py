@@ -124,6 +124,11 @@ class Plan(ABC):
         """Dimensions of the joined dataset; none for a single case."""
 
     @property
+    def n_expected(self) -> int:
+        """Cases that there will be, as far as is known."""
+        return len(self.entries)
+
+    @property
     def is_swept(self) -> bool:
         """Whether there may be several cases."""
         return bool(self.axes)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stack3d import results, storage
+from stack3d.case.needs import MANY, needs_of
 from stack3d.decks import Case
 from stack3d.errors import DeckError, ResultsError, Stack3dError
 from stack3d.progress import Observer, Silent, StudyObserver
@@ -142,6 +143,7 @@ def run(
                 if skipped or n_new:
                     watch.grown(len(skipped) + n_new, n_new)
                 yield from map(told, skipped)
+            begun.check_kept()
         finally:
             watch.finish()
             begun.finish()
@@ -156,6 +158,7 @@ class _Begun:
         self.plans: dict[Path, Underway] = {}
         self.queue = Queue(())
         self._waiting: dict[Path, Job] = {}
+        self._done: list[Path] = []
 
     @property
     def is_adaptive(self) -> bool:
@@ -200,6 +203,7 @@ class _Begun:
         is_adaptive = self.is_adaptive
         most = max(len(self.queue), workers or 1) if is_adaptive else len(self.queue)
         n = 1 if self.ranks.is_parallel else min(workers or workers_for(len(self.queue)), most)
+        n = self._afforded(n, is_chosen=workers is not None)
         if n > 1:
             yield from on_workers(self.queue, watch, n)
             return
@@ -207,14 +211,37 @@ class _Begun:
         inner = observer if observer is not None and alone and self.ranks.is_first else Silent()
         yield from here(self.queue, watch, self.ranks, inner, alone=not self.queue.is_swept)
 
+    def _afforded(self, n: int, *, is_chosen: bool) -> int:
+        """Workers whose cases fit into memory side by side, the time of a long study told; raises DeckError for too many."""
+        n_cases = sum(underway.plan.n_expected for underway in self.plans.values())
+        if n == 1 and n_cases < MANY:
+            return n
+        needs = needs_of(max(self.queue, key=lambda job: job.size).made().scenario)
+        if needs is None:
+            return n
+        if not is_chosen:
+            n = min(n, needs.fitting)
+        needs.check_side_by_side(n)
+        needs.tell_time(n_cases, n)
+        return n
+
     def after(self, report: Report) -> tuple[list[Report], int]:
         """What comes up when a case has ended: reports of what need not run, and how many cases joined the queue."""
+        if report.status == DONE and report.folder is not None:
+            self._done.append(report.folder)
         if not self.is_adaptive or report.folder is None:
             return [], 0
         underway, job = self.plans[report.folder.parents[1]], self._waiting.pop(report.folder)
         reports, jobs = self.ranks.share(underway.take(report, job) if self.ranks.is_first else None)
         self._add(jobs)
         return reports, len(jobs)
+
+    def check_kept(self) -> None:
+        """Raise ResultsError where results have gone since they were written: somebody deleted or moved their folder."""
+        gone = [folder for folder in self._done if not (folder / "result.nc").is_file()] if self.ranks.is_first else []
+        if gone:
+            which = f"{gone[0]} has" if len(gone) == 1 else f"{len(gone)} results, as {gone[0]}, have"
+            raise ResultsError(f"{which} gone while others ran; run again")
 
     def finish(self) -> None:
         """Join the studies."""

@@ -70,6 +70,11 @@ class UncertaintyStudy(Search):
         n, parts = len(self.unknowns), min(len(self.unknowns), self.deck.most)
         return self.deck.count * (parts + 2) + (self.deck.trajectories * (n + 1) if n > self.deck.most else 0)
 
+    @property
+    def n_expected(self) -> int:
+        """Cases of all stages."""
+        return self.n_cases
+
     def check_ends(self) -> None:
         """Refuse a study whose middle makes no case; raises DeckError."""
         self.draft.case(self._point(np.full(len(self.unknowns), 0.5)))

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -283,3 +284,12 @@ def test_two_mpi_processes_are_one_run(tmp_path: Path) -> None:
     assert run("run", "small.yaml", "-o", "one", *options, cwd=tmp_path).returncode == 0
     one, two = (stack3d.open_result(tmp_path / n / "small")["thermal/temperature_max"].values for n in ("one", "two"))
     np.testing.assert_allclose(two - 300, one - 300, rtol=1e-8)
+
+
+def test_results_deleted_while_others_run_are_told_and_made_again(tmp_path: Path) -> None:
+    path, out = studies.write(tmp_path, "{power.sources.spot.power: [1 W, 2 W, 3 W]}"), tmp_path / "out"
+    reports = study.run([str(path)], out, Silent(), workers=1)
+    shutil.rmtree(next(reports).folder)
+    with pytest.raises(ResultsError, match="has gone while others ran; run again"):
+        list(reports)
+    assert sorted(r.status for r in study.run([str(path)], out, Silent(), workers=1)) == [study.DONE, *[study.SKIPPED] * 2]

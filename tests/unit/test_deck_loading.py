@@ -55,6 +55,21 @@ def test_broken_yaml_is_one_line(tmp_path: Path, text: str, words: str) -> None:
     assert words in line and "broken.yaml:" in line and "\n" not in line
 
 
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("cooling.film=3", "unknown key 'film' (did you mean 'top.film_coefficient'"),
+        ("transient.until=[1, 2] K", "transient.until: cannot read '[1, 2] K'; a list is written as"),
+        ("transient={until: 1 s, step: 1 ns}", "transient.step: makes 1000000000 steps until the end; at most 1000000, so the shortest"),
+        ("transient={until: 1 s, duty: {period: 2 ns, on: 1 ns}}", "transient.duty.period: makes 500000000 periods"),
+    ],
+)  # fmt: skip
+def test_what_is_set_by_hand_is_answered_in_words_of_a_deck(small: Path, override: str, words: str) -> None:
+    """A key of one level down, text that is no list, steps and periods too short: key, count, shortest."""
+    [line] = problems(small, override)
+    assert words in line and "\n" not in line
+
+
 def test_all_mistakes_at_once_with_place(small: Path) -> None:
     small.write_text(
         SMALL.replace('"0.3 mm"', "0.3")

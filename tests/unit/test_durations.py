@@ -8,12 +8,15 @@ import pytest
 import small_study as studies
 from typer.testing import CliRunner
 
-from stack3d import cli, decks, memory, yamltree
-from stack3d.case import check
+from stack3d import cli, decks, memory, study, yamltree
+from stack3d.case import check, needs
 from stack3d.case.duration import LONG, seconds_of, time_told, warning_of
+from stack3d.case.needs import needs_of
 from stack3d.chip import Chip
 from stack3d.cli import app
-from stack3d.progress import Waiting
+from stack3d.errors import DeckError, ValidityWarning
+from stack3d.progress import Silent, Waiting
+from stack3d.study import runner
 
 
 def chip(*overrides: tuple[str, object]) -> Chip:
@@ -79,3 +82,31 @@ def test_nobody_waits_once_validate_has_answered(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     waiting("reading a.yaml", 1, 2)
     assert sys.stderr.getvalue() == "reading a.yaml: 50 %\n"
+
+
+def test_workers_whose_cases_do_not_fit_side_by_side_are_refused_and_by_default_fewer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = studies.write(tmp_path, "{power.sources.spot.power: [1 W, 2 W, 3 W]}")
+    wanted = needs_of(decks.load(path, [("sweep", {})]).scenario)
+    assert wanted is not None
+    monkeypatch.setenv(memory.VARIABLE, f"{1.5 * wanted.memory / 1e3:.3f} kB")  # of one and a half
+    told = CliRunner().invoke(app, ["run", str(path), "-o", str(tmp_path / "out"), "--workers", "2"])
+    assert told.exit_code == 1 and isinstance(told.exception, DeckError)
+    assert "--workers 2 want more memory" in str(told.exception) and "--workers 1 would fit" in str(told.exception)
+    monkeypatch.setattr(runner, "workers_for", lambda n_cases: 2)
+    monkeypatch.setattr(runner, "on_workers", None)
+    assert [r.status for r in study.run([str(path)], tmp_path / "out", Silent())] == [study.DONE] * 3
+
+
+def test_a_study_of_days_is_told_before_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = "{sample: {count: 40, keys: {power.sources.spot.power: {from: 1 W, to: 2 W}}}}"
+    path = studies.write(tmp_path, many)
+    wanted = needs_of(decks.load(path, [("sweep", {})]).scenario)
+    assert wanted is not None
+    monkeypatch.setattr(needs, "LONG", 39 * wanted.seconds)
+    with pytest.warns(ValidityWarning, match=r"more than a day: .* for 40 cases"):
+        next(study.run([str(path)], tmp_path / "out", Silent(), workers=1))
+    search = "optimise: {vary: {power.sources.spot.power: {from: 1 W, to: 2 W}}, maximise: heat_in, budget: 300}\n"
+    path.write_text(studies.STUDY + search)
+    assert study.plan(path).n_expected == 300

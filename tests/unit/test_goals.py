@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+import small_study
 import xarray as xr
 
+from stack3d import study
 from stack3d.errors import DeckError, ResultsError
 from stack3d.study.goals import Goal, Limit, check_limits_agree
 
@@ -146,3 +149,11 @@ def test_what_can_be_met_together_is_not_refused() -> None:
     check_limits_agree([Limit.parse(text) for text in texts])
     with pytest.raises(DeckError, match="wants a number; conditions stand under 'subject to'"):
         Goal.parse("latency <= 1 s", minimise=True)
+
+
+def test_a_condition_on_designs_that_cannot_be_computed_has_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    vary = '{cooling.ambient: [290 K, "300 elephants"], where: "ambient < 295"}'
+    path.write_text(small_study.STUDY + f"optimise:\n  vary: {vary}\n  minimise: layer_temperature_max\n  budget: 2\n")
+    [told] = study.checked(path)
+    assert f"{path}:18: optimise.vary.where: " in str(told.error) and "cannot be compared" in str(told.error)
