@@ -35,6 +35,8 @@ from stack3d.thermal import ThermalSolution
 
 SWING = 1.25
 """Error of a peak over how far its node stands out of values that zigzag."""
+ITERATED = ("iterations", "conductivity_updates", "coolant_passes")
+"""Statistics of a solution that was not found at once."""
 BETWEEN = "between/"
 """Stands before the names of maxima between nodes."""
 ENOUGH = 1e-8
@@ -211,7 +213,7 @@ def of_mesh(
             begun = None if is_direct else body.begun_at(solution.field)
             return _with_peaks(chip, backend.solve(chip.sources if sources is None else sources, guess=begun))
 
-    is_direct = not solution.statistics.get("iterations")  # such a solve needs nothing to begin with
+    is_direct = not any(solution.statistics.get(name) for name in ITERATED)  # such a solve needs nothing to begin with
     own = _with_peaks(chip, solution)
     found = kind_of(chip.scenario).judged(chip, own, solve)
     if found is None:
