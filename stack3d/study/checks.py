@@ -22,8 +22,8 @@ from stack3d.study.points import KeyValue, Point, ends_first
 from stack3d.study.uncertainty import UncertaintyStudy
 from stack3d.yamltree import WATCHED
 
-MOST_VALUES = 30_000
-"""Values of decks, spelled out, that are checked of a study: those of 50 cases of a chip, of 250 small thermal ones."""
+MOST_VALUES = 25_000
+"""Values of decks, spelled out, that are checked of a study: those of 31 cases of a chip, of 300 small thermal ones."""
 SHARED = 30
 """Values of what all cases share, which count as one."""
 BYTES = 200

@@ -137,3 +137,32 @@ def test_links_in_a_result_folder_are_not_written_through(
     (work / "out" / "small" / "cases").symlink_to(outside / "cases")
     code, said = told(monkeypatch, capsys, "run", "small.yaml", "-o", "out", "--progress", "none")
     assert code == 2 and "leads out of" in said and os.listdir(outside / "cases") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["validate", "run", "report"])
+def test_hostile_names_in_a_search(
+    command: str, work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As keys, variants, goals and conditions, and as the scenario, whose name the deck of the chosen design takes."""
+    for name in ["../../x", "/etc/stack3d-x", "a\nb", "\u202ex"]:
+        quoted = json.dumps(name)
+        variants = f"variants: {{{quoted}: {{cooling.ambient: 290 K}}, plain: {{cooling.ambient: 300 K}}}}"
+        for scenario, vary, goal in (
+            ("small", variants, "layer_temperature_max"),
+            (quoted, variants, "layer_temperature_max"),
+            ("small", f"{quoted}: [1, 2]", "layer_temperature_max"),
+            ("small", "cooling.ambient: [290 K, 300 K]", quoted),
+        ):
+            search = f"optimise: {{vary: {{{vary}}}, minimise: {goal}, budget: 2}}\n"
+            (work / "deck.yaml").write_text(studies.STUDY.replace("scenario: small", f"scenario: {scenario}") + search)
+            shutil.rmtree(work / "out", ignore_errors=True)
+            before = files(work.parents[1])
+            more = {"run": ["deck.yaml", "-o", "out", "--progress", "none", "--workers", "1"], "validate": ["deck.yaml"]}
+            if command == "report":
+                told(monkeypatch, capsys, "run", *more["run"])
+            code, said = told(monkeypatch, capsys, command, *more.get(command, ["out/small", "-o", "page.html"]))
+            assert code in (0, 1, 2, 4) and "internal failure" not in said and "Traceback" not in said, (name, said)
+            assert code == 0 or said.replace("\n", "").isprintable(), said
+            changed = {f for f, at in files(work.parents[1]).items() if before.get(f) != at}
+            assert all(f.startswith(("a/b/out/", "a/b/page.html")) for f in changed), (name, changed)
