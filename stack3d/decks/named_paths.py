@@ -7,8 +7,10 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from os.path import isfile
+from os import stat_result
+from os.path import isdir, isfile
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from stack3d import yamlfile
@@ -28,6 +30,8 @@ FILES = (
 """Keys that name a file whose content belongs to the case; a relative name counts from the deck that it stands in."""
 
 
+MOST_BYTES = 16e9
+"""Of a file that a deck names."""
 MOST_SHOWN = 250
 """Letters of a path that a message repeats whole."""
 
@@ -48,7 +52,8 @@ def anchor(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> None:
         place, path = node.places[last], Path(node[last])
         beside = folder_of(place) / path
         is_here = place[0].startswith(SET) and not isfile(beside)
-        node[last] = str((path if is_here else beside).resolve())
+        if "\0" not in node[last]:
+            node[last] = str((path if is_here else beside).resolve())
 
 
 def check(tree: Mapping) -> list[Problem]:
@@ -59,7 +64,7 @@ def check(tree: Mapping) -> list[Problem]:
         try:
             digest = file_digest(Path(file))
         except DeckError as error:
-            shown = file if len(file) <= MOST_SHOWN else brief(file)
+            shown = file if len(file) <= MOST_SHOWN and file.isprintable() else brief(file)
             problems.append(Problem(dotted(path), f"{shown} {error.problems[0].message}", *place))
             continue
         stated = node.get("sha256")
@@ -76,7 +81,8 @@ def content_of(name: str) -> str:
 
 @cache
 def _digest(path: Path, modified: int, size: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 LOCATION = re.compile(rb"\x0a\x08location\x12([\x00-\x7f]|[\x80-\xff][\x00-\x7f])")
@@ -90,8 +96,8 @@ def _digest_beside(model: Path) -> str:
     for match in LOCATION.finditer(content):
         low, high = [*match[1], 0][:2]
         name = content[match.end() : match.end() + (low & 0x7F) + 128 * high]
-        target = (folder / name.decode(errors="replace")).resolve()
-        if target.is_relative_to(folder) and isfile(target):
+        target = folder / name.decode(errors="replace")
+        if isfile(target) and (target := target.resolve()).is_relative_to(folder):
             found.add(target)
     return "".join(file_digest(p) for p in sorted(found))
 
@@ -99,10 +105,21 @@ def _digest_beside(model: Path) -> str:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file; raises DeckError when it cannot be read."""
     try:
-        status = path.stat()
+        status = _status(path)
         return _digest(path, status.st_mtime_ns, status.st_size)
-    except OSError as error:
-        raise DeckError(Problem("", f"cannot be read: {error.strerror}", yamlfile.shown(path))) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DeckError(Problem("", f"cannot be read: {reason}", yamlfile.shown(path))) from None
+
+
+def _status(path: Path) -> stat_result:
+    """Of an ordinary file that is not too large; raises OSError, and ValueError for a name that no file has."""
+    status = path.stat()
+    if not S_ISREG(status.st_mode):
+        raise ValueError("no ordinary file" if not isdir(path) else "a folder")
+    if status.st_size > MOST_BYTES:
+        raise ValueError(f"larger than {MOST_BYTES / 1e9:g} GB, the most that is read")
+    return status
 
 
 def read_tables(device: Any) -> list[Problem]:
@@ -124,6 +141,7 @@ def read_tables(device: Any) -> list[Problem]:
 
 
 def _columns(path: Path) -> dict[str, list[str]]:
+    _status(path)
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = [row for row in csv.reader(file) if row and not row[0].startswith("#")]
     columns: dict[str, list[str]] = {}

@@ -133,6 +133,10 @@ class SweepDeck(SweepModel):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if {} in self.zip:
+            raise ValueError("zip wants keys with lists of values, got none")
+        if strange := [name for name in self.variants if not name.isprintable()]:
+            raise ValueError(f"variants wants names of letters that can be shown, got {brief(strange[0])}")
         for group in self.zip:
             lengths = {key: len(values) for key, values in group.items()}
             if len(set(lengths.values())) > 1:

@@ -30,6 +30,10 @@ def _number(value: Any) -> tuple[float, str]:
     return float(match[1]), match[2]
 
 
+WIDEST = 1e6
+"""Factor of one standard deviation of a log-normal, at most: its tails stay finite."""
+
+
 class DistributionDeck(SweepModel):
     """How a number is spread: one of the shapes, with its numbers in one unit."""
 
@@ -75,6 +79,8 @@ class DistributionDeck(SweepModel):
             raise ValueError(f"normal wants a standard deviation above zero, got {others[0]:g}")
         if shape == "lognormal" and (low <= 0 or others[0] <= 1):
             raise ValueError(f"lognormal wants a median above zero and a factor above 1, got {low:g} and {others[0]:g}")
+        if shape == "lognormal" and others[0] > WIDEST:
+            raise ValueError(f"lognormal wants a factor of at most {WIDEST:g}, got {others[0]:g}")
         if shape in ("uniform", "triangular") and (low >= others[-1] or not low <= others[0] <= others[-1]):
             raise ValueError(f"{shape} wants its numbers to rise, got {', '.join(f'{v:g}' for v in (low, *others))}")
 

@@ -27,7 +27,12 @@ def locked(folder: Path) -> Iterator[None]:
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        opened = (folder / ".lock").open("a+", encoding="utf-8")
+        lock = folder / ".lock"
+        if lock.is_symlink() or lock.is_dir():
+            raise ResultsError(
+                f"{lock} is a {'link' if lock.is_symlink() else 'folder'}, not the file that a run holds; remove it"
+            )
+        opened = lock.open("a+", encoding="utf-8")
     except OSError as error:
         raise cannot_write(folder, error) from None
     with opened as file:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import IO, Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stack3d import memory
 from stack3d.errors import AnswerError, DeckError, Problem
 from stack3d.schema import workload as schema
 from stack3d.workload.network import Inputs, Network, each
@@ -72,12 +74,40 @@ def _loaded(name: str, part: str, key: str) -> dict[str, NDArray[Any]]:
     """Arrays of a file by name, as they are; raises DeckError."""
     kind = ".npz" if part == "file" else ".npy"
     try:
+        _check_size(name)
         loaded = np.load(name, allow_pickle=False)
         if isinstance(loaded, np.ndarray) == (kind == ".npz"):
             raise ValueError("it is one array" if kind == ".npz" else "it is an archive of several arrays")
         return dict(loaded) if kind == ".npz" else {part: loaded}
     except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
         raise DeckError(Problem(f"{key}.{part}", f"{Path(name).name} cannot be read as {kind}: {error}")) from None
+
+
+def _check_size(name: str) -> None:
+    """Raise ValueError for arrays that say another size than their file has, or that no case could hold."""
+    with open(name, "rb") as file:
+        if file.read(2) != b"PK":
+            file.seek(0)
+            sizes = {"": (_bytes_said(file), Path(name).stat().st_size - file.tell())}
+        else:
+            sizes = {}
+            with ZipFile(name) as archive:
+                for entry in (one for one in archive.infolist() if one.filename.endswith(".npy")):
+                    with archive.open(entry) as member:
+                        sizes[entry.filename] = (_bytes_said(member), entry.file_size - member.tell())
+    for label, (said, there) in sizes.items():
+        if said > there:
+            raise ValueError(f"{label or 'the array'} says that it has {said:.3g} bytes, and has {there:.3g}")
+    if (wanted := 3.0 * sum(said for said, _ in sizes.values())) > (limit := memory.available()):
+        raise ValueError(f"its arrays take {memory.size(wanted)}, and {memory.size(limit)} are there")
+
+
+def _bytes_said(file: IO[bytes]) -> float:
+    """Of the array whose header begins here."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return 0.0 if dtype.hasobject else math.prod(map(float, shape)) * dtype.itemsize
 
 
 def _numbers(array: NDArray[Any], axes: int | None, key: str, whose: str) -> NDArray[Any]:

@@ -42,8 +42,8 @@ def files_of(path: Path) -> list[Path]:
     except Exception:  # said when the model is read
         named = []
     folder = path.parent.resolve()
-    found = [(folder / name).resolve() for name in dict.fromkeys(named)]
-    return [path, *(one for one in found if one.is_relative_to(folder) and isfile(one))]
+    found = [(folder / name).resolve() for name in dict.fromkeys(named) if isfile(folder / name)]
+    return [path, *(one for one in found if one.is_relative_to(folder))]
 
 
 def read_model(path: Path) -> Any:
