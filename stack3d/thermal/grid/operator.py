@@ -193,17 +193,19 @@ class GridOperator:
 
     def _weights(self, cell: int) -> tuple[Floats, Floats]:
         """Weights of the lateral products of one plane of cells, summed and subtracted along z, shape (4, ny, nx)."""
-        return self._scaled(cell, *self._unscaled(cell))
+        return self._scaled(cell, *self._unscaled(cell, stores=self.rate != 0))
 
-    def _unscaled(self, cell: int) -> tuple[Floats, Floats, Floats]:
-        """Parts of `_weights` at 300 K: conduction in the plane and across it, and heat capacity."""
+    def _unscaled(self, cell: int, *, stores: bool = True) -> tuple[Floats, Floats, Floats]:
+        """Parts of `_weights` at 300 K: conduction in the plane and across it, and heat capacity where that is asked for."""
         layer, height = int(self.problem.grid.layer[cell]), self._thickness[cell]
         if height == 0:
             across = self.cells.contact[layer] * self._vertical
             return np.zeros_like(across), across, np.zeros_like(across)
         kx, ky, kz = self.cells.conductivity[layer]
-        along = (height * kx) * self._lateral_x + (height * ky) * self._lateral_y
-        return along, (kz / height) * self._vertical, (0.25 * height) * self.cells.capacity[layer] * self._vertical
+        along = (height * kx) * self._lateral_x
+        along += (height * ky) * self._lateral_y
+        stored = (0.25 * height) * self.cells.capacity[layer] * self._vertical if stores else along
+        return along, (kz / height) * self._vertical, stored
 
     def _scaled(self, cells: int | slice, along: Floats, across: Floats, stored: Floats) -> tuple[Floats, Floats]:
         """`_weights` from their parts, with the factors of some planes of cells; a contact has none."""
@@ -213,7 +215,9 @@ class GridOperator:
             total, across = along * factor, across * factor
         if self.rate:
             total = total + self.rate * (stored if self.storage is None else stored * self.storage[cells])
-        return total, total / 3 + across
+        of_difference = total / 3
+        of_difference += across
+        return total, of_difference
 
     def face_integral(self, name: str, values: Floats | float = 1.0) -> Floats:
         """Integrals over a face of each hat function times a nodal field, shape (nz+1, ny+1, nx+1). [m²] for values of 1"""
