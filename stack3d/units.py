@@ -47,6 +47,8 @@ SI: dict[str, str] = {
     "velocity": "m/s",
     "pressure": "Pa",
     "viscosity": "Pa*s",
+    "diffusivity": "m^2/s",
+    "concentration": "mol/m^3",
     "inverse_temperature": "1/K",
     "inverse_length": "1/m",
     "activation_energy": "eV",
