@@ -172,7 +172,7 @@ def _conventional(machine: str) -> dict[str, Answer]:
         return found
 
     return {
-        f"conventional{end}": one(f"energy per inference of {name}", "J", "conventional_energy"),
+        f"conventional{end}": one(f"energy per inference of {name}, its leakage apart", "J", "conventional_energy"),
         f"even{end}": Answer(
             f"rate above which {name} draws more (negative: below it)",
             "1/s",
