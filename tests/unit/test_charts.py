@@ -160,7 +160,7 @@ def test_both_memories_of_the_conventional_machine_have_a_column() -> None:
     root = xr.Dataset({"status": ("case", ["done", "done"])}, coords={"case": ["a", "b"]})
     head, rows = table(xr.DataTree.from_dict({"/": root, "power": power}))
     found = {name: [row[i] for row in rows] for i, name in enumerate(head)}
-    assert found["energy per inference of a machine with SRAM [nJ]"] == ["5.00", "2.00"]
-    assert found["energy per inference of a machine with DRAM [nJ]"] == ["700", "300"]
+    assert found["energy per inference of a machine with SRAM, its leakage apart [nJ]"] == ["5.00", "2.00"]
+    assert found["energy per inference of a machine with DRAM, its leakage apart [nJ]"] == ["700", "300"]
     assert found["rate above which a machine with DRAM draws more (negative: below it) [1/s]"] == ["any", "none"]
     assert found["rate above which a machine with SRAM draws more (negative: below it) [10³/s]"] == ["-4.00", "2.00"]
