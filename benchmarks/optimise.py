@@ -52,14 +52,13 @@ class Times:
         return reports, own + sum(self.of[name] for name in folders)
 
 
-def best_of(search, tree) -> float:
+def best_of(search, reports) -> float:
     """Least value of the first goal among the designs of a grid that meet every condition."""
     sign = 1.0 if search.goals[0].is_minimised else -1.0
     found = []
-    for folder in sorted((tree / "cases").iterdir()):
-        record = json.loads((folder / "run.json").read_text())
-        if record["status"] == "done":
-            case = stack3d.open_result(folder)
+    for report in reports:  # screens that lie in the same folder are no part of the grid
+        if report.status != study.FAILED:
+            case = stack3d.open_result(report.folder)
             if all(limit.missed_by(case) <= 0 for limit in search.limits):
                 found.append(sign * search.goals[0].of(case))
     print(f"{len(found)} designs of the grid meet every condition")
@@ -80,7 +79,7 @@ def main() -> None:
         reports, grid = times.run(chosen.scenario, root, [("optimise", None), ("sweep", lists)])
         failed = sum(report.status == study.FAILED for report in reports)
         print(f"grid: {len(reports)} designs, {failed} of them fail; {grid:.0f} s CPU")
-        best = best_of(search, root / search.name)
+        best = best_of(search, reports)
         print(f"best: {search.goals[0].text} = {search.goals[0].told(best)}")
         for seed in range(1, chosen.seeds + 1):
             reports, cpu = times.run(chosen.scenario, root, [("optimise.seed", seed)])
