@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -88,8 +89,20 @@ class ScreenDeck(SweepModel):
     """``thermal``: only temperatures are found."""
     keep: Annotated[Share, Field(gt=0, le=1)] = 1.0
     """Share of the designs screened so far that goes on, the best ones first."""
-    margin: Annotated[Share, Field(ge=0)] = 0.02
-    """A condition rules a design out when it is missed by more than this share of its limit; of 50 K for temperatures."""
+    margin: Annotated[Share, Field(ge=0)] | None = None
+    """A condition rules a design out when it is missed by more than this share of its limit, of 50 K for temperatures.
+
+    Absent = 2 % with ``until: thermal``, else no condition rules out."""
+
+    @property
+    def most_missed(self) -> float:
+        """How much a condition may be missed by, as a share of its limit, before the design is ruled out. [-]
+
+        What few chips say has noise: unless the deck gives a margin it ranks designs, and only cases that fail are ruled out.
+        """
+        if self.margin is not None:
+            return self.margin
+        return 0.02 if self.until == "thermal" else sys.float_info.max
 
     @model_validator(mode="after")
     def _is_cheaper(self) -> Self:

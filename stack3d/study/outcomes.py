@@ -127,7 +127,7 @@ class Judge:
         goals = self._small(values) if np.isfinite(values).all() else ()
         judged = JudgedDesign(design, goals, tuple(0.0 if math.isnan(m) else m for m in scaled))
         worst = max(range(len(scaled)), key=judged.missed.__getitem__, default=None)
-        is_out = worst is not None and judged.missed[worst] > deck.margin
+        is_out = worst is not None and judged.missed[worst] > deck.most_missed
         return ScreenOutcome(level, judged, values, missed, self.limits[worst].text if is_out and worst is not None else "")
 
 

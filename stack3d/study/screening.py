@@ -42,8 +42,8 @@ class Screened:
         self.judged |= {one.design: one for one in judged}
 
     def is_ruled_out(self, judged: JudgedDesign) -> bool:
-        """Whether a condition is missed by more than the margin; by any number where a case failed."""
-        return any(m > self.deck.margin for m in judged.missed)
+        """Whether a condition is missed by more than may be, or the case failed."""
+        return any(m > self.deck.most_missed for m in judged.missed)
 
     def waiting(self) -> list[Positions]:
         """Designs that may go on and have not, the best first, front after front."""

@@ -30,7 +30,7 @@ optimise:
     cooling.top.film_coefficient: ["2e3 W/m^2/K", "1e4 W/m^2/K", "5e4 W/m^2/K"]
   maximise: heat_in
   subject to: ["layer_temperature_max <= 85 degC"]
-  budget: 24
+  budget: 36
 """
 
 
@@ -74,18 +74,18 @@ def test_the_largest_power_that_stays_below_85_degc(whole: Searched) -> None:
     deck, output, cases, verdict = whole
     one = stack3d.load(deck, {"cooling.top.film_coefficient": "5e4 W/m^2/K"}).run(until="thermal")
     most = (358.15 - 300.0) / (float(one["thermal/layer_temperature_max"].max()) - 300.0)
-    assert [case.status for case in cases] == [study.DONE] * 24
+    assert [case.status for case in cases] == [study.DONE] * 36
     tree = stack3d.open_results(output / "small")
     found = tree["optimise"].to_dataset()
     best = int(found["chosen"].values.argmax())
     assert found["front"].values.tolist() == found["chosen"].values.tolist() and found["chosen"].sum() == 1
     assert tree["film_coefficient"].values[best] == "5e4 W/m^2/K"
-    assert 0.95 * most < float(found["value"][best, 0]) <= most
+    assert 0.98 * most < float(found["value"][best, 0]) <= most
     peaks = tree["thermal/layer_temperature_max"].max("layer").values
     np.testing.assert_allclose(found["missed"][:, 0].values, peaks - 358.15, rtol=0, atol=1e-9)
     np.testing.assert_array_equal(found["feasible"].values, peaks <= 358.15)
     np.testing.assert_array_equal(found["value"][:, 0].values, tree["spot_power_value"].values)
-    assert verdict.status == study.DONE and "best of 24 designs tried" in verdict.lines[0]
+    assert verdict.status == study.DONE and "best of 36 designs tried" in verdict.lines[0]
     assert verdict.lines[-1].endswith("chosen.yaml")
     # the deck of the chosen design is that case, under a name of its own, without a search
     chosen = decks.load(output / "small" / "chosen.yaml")
@@ -138,7 +138,7 @@ def test_killed_and_resumed_it_asks_the_same_and_finds_the_same(whole: Searched,
     assert len(records(tmp_path / "killed")) == 9
     tally = Tally()
     *_, resumed = study.run([str(deck)], tmp_path / "killed", tally, workers=1)
-    assert tally.counts == {"skipped": 9, "done": 24 - 9}
+    assert tally.counts == {"skipped": 9, "done": 36 - 9}
     assert resumed.lines[:-1] == whole.verdict.lines[:-1]
     one, two = (stack3d.open_results(output / "small") for output in (tmp_path / "killed", whole.output))
     assert_same(one, two)
@@ -170,7 +170,7 @@ def test_cases_of_a_sweep_before_are_reused(tmp_path: Path) -> None:
 
 SCREENS = """\
   screens:
-    coarse: {set: {solver.mesh.lateral: 4}, keep: 50 %}
+    coarse: {set: {solver.mesh.lateral: 4}, keep: 50 %, margin: 2 %}
 """
 
 
