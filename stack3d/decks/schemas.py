@@ -41,6 +41,18 @@ def keys_of(kind: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def _begun_at_a_profile() -> dict[str, Any]:
+    """Schema of a solver that begins at a named profile, or at the coarsest that an accuracy needs."""
+    own: dict[str, Any] = {name: {} for name in _models()["solvers"].model_fields}
+    return {
+        "type": "object",
+        "description": "a profile, with keys that replace those of its deck",
+        "properties": {"profile": {"type": "string", "description": "name or path of a deck"}, **own},
+        "additionalProperties": False,
+        "anyOf": [{"required": ["profile"]}, {"required": ["accuracy"]}],
+    }
+
+
 def deck_schema(kind: str = "scenarios") -> dict[str, Any]:
     """JSON Schema of a kind of deck as users write it: a deck's name is allowed wherever a deck is."""
     models = _models()
@@ -55,7 +67,8 @@ def deck_schema(kind: str = "scenarios") -> dict[str, Any]:
             return node
         if node.get("$ref") in named:
             rest = {k: v for k, v in node.items() if k != "$ref"}
-            return {**rest, "anyOf": [{"$ref": node["$ref"]}, {"type": "string", "description": "name or path of a deck"}]}
+            choices = [{"$ref": node["$ref"]}, {"type": "string", "description": "name or path of a deck"}]
+            return {**rest, "anyOf": choices + [_begun_at_a_profile()] * node["$ref"].endswith("/SolverDeck")}
         return {key: widen(value) for key, value in node.items()}
 
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **widen(models[kind].model_json_schema())}

@@ -20,6 +20,8 @@ from stack3d.heat.meshing import mesh_kinds
 from stack3d.life.chips import policies
 from stack3d.schema.cooling import cooling_laws
 from stack3d.workload.operators import operators
+from stack3d.workload.placement import placements
+from stack3d.workload.tasks import tasks
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -63,6 +65,8 @@ def test_code_blocks_run(page: Path, workplace: Path, monkeypatch: pytest.Monkey
         RETENTION,
         mesh_kinds,
         physics,
+        placements,
+        tasks,
     ):  # what a page registers ends with it
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     names: dict[str, Any] = {"__name__": "manual"}
