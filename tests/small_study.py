@@ -25,6 +25,16 @@ cooling: {top: {film_coefficient: "1e4 W/m^2/K"}, ambient: "300 K"}
 tier_map: [4, 4]
 solver: {backend: tensor, mesh: {lateral: 8, per_layer: 1}, error_promise: 0.1}
 """
+OPTIMISE = """\
+optimise:
+  vary:
+    power.sources.spot.power: {from: "0.1 W", to: "4 W"}
+    cooling.top.film_coefficient: ["2e3 W/m^2/K", "1e4 W/m^2/K", "5e4 W/m^2/K"]
+  maximise: heat_in
+  subject to: ["layer_temperature_max <= 85 degC"]
+  budget: 12
+"""
+"""The largest power that stays below 85 degC, as a search of that study."""
 
 
 def write(folder: Path, sweep: str) -> Path:

@@ -14,7 +14,7 @@ from pydantic import Field
 from stack3d.constants import BOLTZMANN as BOLTZMANN
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.devices.law_answers import POSITIVE, SHARE, UNBOUNDED, drawn, lasting, like_first, logarithms, of_cells
-from stack3d.errors import RangeError, ValidityWarning
+from stack3d.errors import DeckError, RangeError, ValidityWarning
 from stack3d.registry import Registry
 from stack3d.schema import celsius
 from stack3d.schema.base import DeckModel, Fraction
@@ -298,8 +298,8 @@ class EnduranceLaw(Law):
         """Damage at which each cell fails, in units of the scale. [-]"""
 
     def log_survival(self, damage: Reals) -> Reals:
-        """Logarithm of the share of cells that live longer than `damage`, in units of the scale. [-]"""
-        raise NotImplementedError
+        """Logarithm of the share of cells that live longer than `damage`, in units of the scale; raises DeckError. [-]"""
+        raise DeckError(f"the law {type(self).__name__} states no distribution of lives (`log_survival`)")
 
     stuck_low_resistance: Fraction
     """Share of worn-out cells that stay conducting; the rest stay open."""

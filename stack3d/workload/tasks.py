@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from stack3d.registry import Registry, numbers
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(ABC):
     """Answers of a network and what is right.
 
     Parameters
@@ -27,17 +28,17 @@ class Task:
     shape: tuple[int, ...]
     threshold: float = 0.0
 
+    @abstractmethod
     def check(self, labels: NDArray[Any]) -> str | None:
         """Return what keeps labels (inputs, ...) from this output, or None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def score(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.float64]:
         """Return how good the outputs (..., inputs, features) of each chip are, shape (...). [-]"""
-        raise NotImplementedError
 
+    @abstractmethod
     def confusion(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.int64]:
         """Return counts of (true class, found class), shape (..., classes, classes)."""
-        raise NotImplementedError
 
     def labels_of(self, outputs: NDArray[Any]) -> NDArray[Any] | None:
         """Return labels made from the float network's own outputs (inputs, features); None where data must bring them."""
@@ -102,17 +103,17 @@ def _numbers(labels: NDArray[Any], axes: int | None, wanted: str, whole: bool = 
 class _OneOfClasses(Task):
     """One class for every place of the output; labels below zero do not count."""
 
+    @abstractmethod
     def rows(self, outputs: Any) -> NDArray[Any]:
         """Return the outputs with classes last, shape (..., inputs, places, classes)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def places(self) -> tuple[int, ...]:
         """Return the shape of the labels of one input."""
-        raise NotImplementedError
 
+    @abstractmethod
     def classes(self) -> int:
         """Return how many classes there are."""
-        raise NotImplementedError
 
     def check(self, labels: NDArray[Any]) -> str | None:
         """Return what is wrong with the labels."""

@@ -32,16 +32,6 @@ monte_carlo: {samples: 4, seed: 1}
 solver: {backend: tensor, mesh: {lateral: 8, per_layer: 1}, error_promise: 0.5}
 """
 
-
-OPTIMISE = """\
-optimise:
-  vary:
-    power.sources.spot.power: {from: "0.1 W", to: "4 W"}
-    cooling.top.film_coefficient: ["2e3 W/m^2/K", "1e4 W/m^2/K", "5e4 W/m^2/K"]
-  maximise: heat_in
-  subject to: ["layer_temperature_max <= 85 degC"]
-  budget: 12
-"""
 UNCERTAIN = """\
 uncertain:
   keys:
@@ -61,7 +51,7 @@ SAID = {
 DECKS = {
     "study": studies.STUDY + f"sweep: {SWEEP}\n",
     "life": LIFE + 'sweep: {cooling.ambient: ["60 degC", "80 degC"]}\n',
-    "optimise": studies.STUDY + OPTIMISE,
+    "optimise": studies.STUDY + studies.OPTIMISE,
     "uncertain": studies.STUDY + UNCERTAIN,
 }
 

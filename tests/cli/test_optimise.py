@@ -23,15 +23,7 @@ from stack3d.errors import DeckError, ResultsError
 from stack3d.progress import Silent, Tally
 from stack3d.report import report_page
 
-OPTIMISE = """\
-optimise:
-  vary:
-    power.sources.spot.power: {from: "0.1 W", to: "4 W"}
-    cooling.top.film_coefficient: ["2e3 W/m^2/K", "1e4 W/m^2/K", "5e4 W/m^2/K"]
-  maximise: heat_in
-  subject to: ["layer_temperature_max <= 85 degC"]
-  budget: 36
-"""
+OPTIMISE = small_study.OPTIMISE.replace("budget: 12", "budget: 36")
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ from stack3d.tiles import split_matrix
 from stack3d.workload import load_data, load_network
 from stack3d.workload.operators import Node, Operator, operators
 from stack3d.workload.placement import place, placements
-from stack3d.workload.tasks import Task, tasks
+from stack3d.workload.tasks import Classification, Task, tasks
 
 
 def alone(registry: Registry[Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -602,6 +602,12 @@ def test_a_placement_that_is_none_is_named(answer: Any, said: str, monkeypatch: 
     assert place("spread", tiles, sites).shape == (3,)
 
 
+def test_a_task_without_a_score_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(tasks, monkeypatch)
+    with pytest.raises(PackageError, match=r"task 'odd' \(.*\) lacks confusion, score"):
+        tasks.register("odd")(type("Odd", (Task,), {"__module__": __name__, "check": lambda self, labels: None}))
+
+
 @pytest.mark.parametrize(("score", "said"), [
     (lambda y: np.full(2, np.nan), "score gave nan at [0]; wanted numbers from 0 to 1, one for each chip"),
     (lambda y: np.full(2, 80.0), "score gave 80 to 80; wanted numbers from 0 to 1"),
@@ -612,7 +618,7 @@ def test_a_score_that_is_none_is_named(score: Any, said: str, monkeypatch: pytes
     alone(tasks, monkeypatch)
 
     @tasks.register("odd")
-    class Odd(Task):
+    class Odd(Classification):
         def score(self, outputs: Any, labels: Any) -> Any:
             return score(outputs)
 

@@ -44,12 +44,9 @@ class Lives(Likelihood):
     @override
     def log(self, law: Any, noise: Sequence[float]) -> float:
         damage = self._damage(law)
-        try:
-            survival = law.log_survival(damage)
-            h = 1e-5
-            hazard = -(law.log_survival(damage * (1 + h)) - law.log_survival(damage * (1 - h))) / (2 * h)  # per ln cycles
-        except NotImplementedError:
-            raise DeckError(f"the law {type(law).__name__} states no distribution of lives (`log_survival`)") from None
+        survival = law.log_survival(damage)
+        h = 1e-5
+        hazard = -(law.log_survival(damage * (1 + h)) - law.log_survival(damage * (1 - h))) / (2 * h)  # per ln cycles
         total = float(np.sum(survival)) + float(np.sum(np.log(np.maximum(hazard[~self.alive], 1e-300))))
         return total if math.isfinite(total) else -math.inf
 
