@@ -1,9 +1,11 @@
 """What is built: a scenario's stack, network, crossbars and devices."""
 
+from stack3d.chip.assemble import with_weights
 from stack3d.chip.chip import Chip, ComputingChip, build_chip
-from stack3d.chip.computer import READ_MEMORY, Computer, forward_of
+from stack3d.chip.computer import READ_MEMORY, Computer, forward_of, products_on
 from stack3d.chip.crossbars import error_powers, with_warm_wires
 from stack3d.chip.design import TODAY, Design
+from stack3d.chip.loading import data_of
 
 __all__ = [
     "Chip",
@@ -13,7 +15,10 @@ __all__ = [
     "READ_MEMORY",
     "TODAY",
     "build_chip",
+    "data_of",
     "error_powers",
     "forward_of",
+    "products_on",
     "with_warm_wires",
+    "with_weights",
 ]

@@ -181,6 +181,30 @@ def build_computer(design: Design, n_tiers: int, sites: Sequence[Site], problems
     return computer
 
 
+def with_weights(computer: Computer, network: Network, *, calibrate: bool = False) -> Computer:
+    """The same chip with other weights of its network in its cells, and mismatch of converters drawn by its design.
+
+    Parameters
+    ----------
+    computer : Computer
+    network : Network
+        The computer's own with other constants: the same layers, copies and packing.
+    calibrate : bool
+        Find the converter ranges anew; they stay otherwise.
+    """
+    matrices = {}
+    for layer in network.layers:
+        ranges = network.packing.get(layer.name, ((0, len(layer.blocks)),))
+        largest = float(np.abs(layer.blocks).max()) if len(ranges) > 1 else None
+        for part in network.matrices(layer.name):
+            m, weights = computer.matrices[part.name], layer.part(part.start, part.stop)
+            adc = replace(m.adc, gain_error=0.0, offset=0.0)
+            matrices[part.name] = replace(m, weights=weights, largest=largest, adc=adc)
+    if calibrate:
+        matrices = dict(_profiled(computer.design, network, matrices, computer.data.profile).matrices)
+    return replace(computer, network=network, matrices=with_mismatch(computer.design, matrices))
+
+
 def _copied(one: Mapped, network: Network) -> dict[str, mvm.AnalogMatrix]:
     """Matrices of all copies of all layers, by name."""
     return {

@@ -210,38 +210,51 @@ class Computer:
         return cells + READ_MEMORY / max(1.0, *self.products.values())
 
 
-def forward_of(network: Network) -> Callable[[Any, Floats], Floats]:
-    """The network as the crossbar engine calls it: chips are folded into the batch between analog layers.
+def products_on(network: Network, matmul: Any, leading: tuple[int, ...]) -> Callable[[str, Floats], Floats]:
+    """Products of layers as the crossbars of chips compute them: (layer, x) → x @ W without the layer's own scale.
 
-    Copies of a layer take its products in turn.
+    Parameters
+    ----------
+    network : Network
+        Copies of a layer take its products in turn.
+    matmul : callable
+        (matrix, x) → product, x of shape (*leading, vectors, inputs).
+    leading : tuple of int
+        Shape of the chips, which are folded into the first axis of x.
     """
+    chips = math.prod(leading)
+
+    def packed(name: str, copy: str, x: Floats) -> Floats:
+        parts = network.parts(name, copy)
+        if len(parts) == 1:
+            return np.asarray(matmul(copy, x))
+        return np.concatenate([np.asarray(matmul(part.name, x[..., part.rows])) for part in parts], axis=-1)
+
+    def product(name: str, x: Floats) -> Floats:
+        before = network.strides.get(name, 1)
+        if before > 1:  # chips first
+            x = np.moveaxis(x.reshape(before, chips, -1, x.shape[-1]), 0, 1)
+        x = x.reshape(*leading, -1, x.shape[-1])
+        names = network.copies.get(name, (name,))
+        parts = [packed(name, one, x[..., i :: len(names), :]) for i, one in enumerate(names) if i < x.shape[-2]]
+        y = parts[0] if len(names) == 1 else np.empty((*x.shape[:-1], parts[0].shape[-1]), parts[0].dtype)
+        for i, part in enumerate(parts if len(names) > 1 else ()):
+            y[..., i :: len(names), :] = part
+        if before > 1:
+            y = np.moveaxis(y.reshape(chips, before, -1, y.shape[-1]), 1, 0)
+        return y.reshape(-1, y.shape[-1])
+
+    return product
+
+
+def forward_of(network: Network) -> Callable[[Any, Floats], Floats]:
+    """The network as the crossbar engine calls it: chips are folded into the batch between analog layers."""
 
     def forward(matmul: Any, inputs: Floats) -> Floats:
         states = getattr(matmul, "states", None)
         leading = next(iter(states.values())).mean.shape[:-3] if states else ()
         chips = math.prod(leading)
-
-        def packed(name: str, copy: str, x: Floats) -> Floats:
-            parts = network.parts(name, copy)
-            if len(parts) == 1:
-                return np.asarray(matmul(copy, x))
-            return np.concatenate([np.asarray(matmul(part.name, x[..., part.rows])) for part in parts], axis=-1)
-
-        def product(name: str, x: Floats) -> Floats:
-            before = network.strides.get(name, 1)
-            if before > 1:  # chips first
-                x = np.moveaxis(x.reshape(before, chips, -1, x.shape[-1]), 0, 1)
-            x = x.reshape(*leading, -1, x.shape[-1])
-            names = network.copies.get(name, (name,))
-            parts = [packed(name, one, x[..., i :: len(names), :]) for i, one in enumerate(names) if i < x.shape[-2]]
-            y = parts[0] if len(names) == 1 else np.empty((*x.shape[:-1], parts[0].shape[-1]), parts[0].dtype)
-            for i, part in enumerate(parts if len(names) > 1 else ()):
-                y[..., i :: len(names), :] = part
-            if before > 1:
-                y = np.moveaxis(y.reshape(chips, before, -1, y.shape[-1]), 1, 0)
-            return y.reshape(-1, y.shape[-1])
-
         folded = each(lambda v: np.broadcast_to(v, (chips, *v.shape)).reshape(-1, *v.shape[1:]), inputs)
-        return network.run(folded, product).reshape(*leading, len(inputs), -1)
+        return network.run(folded, products_on(network, matmul, leading)).reshape(*leading, len(inputs), -1)
 
     return forward

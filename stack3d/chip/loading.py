@@ -14,7 +14,7 @@ from stack3d.workload import LabelledData, Network, load_data, load_network, tas
 def contents_of(design: Design) -> tuple[Any, ...]:
     """All that decides what `loaded` gives."""
     work = design.work
-    data = _data_of(work)[1]
+    data = data_of(work)[1]
     files = reused.contents(work.network.file, *((data.file, data.inputs, data.labels) if data else ()))
     asked = (work.network, data, work.output, work.digital, work.task, work.threshold, work.test_samples)
     return (*files, *(repr(part) for part in asked), design.mvm.weight_scaling)
@@ -27,7 +27,7 @@ def loaded(design: Design, problems: list[Problem]) -> tuple[Network | None, Lab
     network = collected(
         lambda: load_network(work.network, output=work.output, digital=work.digital, by_column=by_column), problems
     )
-    key, deck = _data_of(work)
+    key, deck = data_of(work)
     if deck is None:
         problems.append(Problem("workload.data", "is missing: the network comes without labelled inputs to judge it by"))
     if network is None or deck is None:
@@ -55,8 +55,8 @@ def counted(contents: tuple[Any, ...], network: Network, data: LabelledData, pro
     return None if ordered is None else reused.loaded.keep(contents, reused.Loaded(contents, ordered, data, found))
 
 
-def _data_of(work: WorkloadDeck) -> tuple[str, DataDeck | None]:
-    """Deck of the data and its key."""
+def data_of(work: WorkloadDeck) -> tuple[str, DataDeck | None]:
+    """Key and deck of the data."""
     return ("workload.data", work.data) if work.data else ("workload.network.data", work.network.data)
 
 

@@ -55,6 +55,7 @@ class Case:
             "uncertain": True,
             "sweep": True,
             "title": True,
+            "train": True,
             "solver": {"mesh": {"builder": True}},
         }  # these change no number
         if not self.scenario.physics.steps:

@@ -7,6 +7,7 @@ from stack3d.schema.material_laws import celsius
 from stack3d.schema.mvm import MvmDeck
 from stack3d.schema.numerics import OF_A_FILE, AccuracyDeck, ImpedanceDeck, MeshDeck, SolverDeck, TransientDeck, mesh_kinds
 from stack3d.schema.scenario import Scenario
+from stack3d.schema.training import TrainDeck
 from stack3d.schema.workload import DataDeck, PeripheryDeck, WorkloadDeck
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "PeripheryDeck",
     "Scenario",
     "SolverDeck",
+    "TrainDeck",
     "TransientDeck",
     "WorkloadDeck",
     "celsius",

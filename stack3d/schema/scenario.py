@@ -21,6 +21,7 @@ from stack3d.schema.numerics import ImpedanceDeck, SolverDeck, TransientDeck
 from stack3d.schema.optimise import OptimiseDeck
 from stack3d.schema.physics import PhysicsDeck
 from stack3d.schema.sweep import SweepDeck
+from stack3d.schema.training import TrainDeck
 from stack3d.schema.uncertain import UncertainDeck
 from stack3d.schema.workload import PowerMapDeck, WorkloadDeck
 
@@ -79,6 +80,8 @@ class Scenario(DeckModel):
     """A search for the best designs, in place of a sweep."""
     uncertain: UncertainDeck | None = None
     """A study of what is not known: bands of outputs, and which unknown matters most."""
+    train: TrainDeck = TrainDeck()
+    """How `stack3d train` trains the network for its chip."""
     expect: dict[str, str] = {}
     """Output variable → range it must lie in, as '[300, 400] K'."""
 

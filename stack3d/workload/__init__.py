@@ -1,8 +1,8 @@
 """What the chip computes: the network, its tiles, where they sit and the heat they make."""
 
 from stack3d.workload.counts import priced, verify_energy
-from stack3d.workload.data import LabelledData, load_data
-from stack3d.workload.network import Counted, Network, WeightMatrix, each, load_network
+from stack3d.workload.data import LabelledData, load_data, training_share
+from stack3d.workload.network import Counted, Inputs, Network, WeightMatrix, each, load_network
 from stack3d.workload.onnx_file import files_of
 from stack3d.workload.placement import Site, SiteHeat, place, placements
 from stack3d.workload.power import (
@@ -20,6 +20,7 @@ from stack3d.workload.power import (
     tile_energies,
     tile_sources,
 )
+from stack3d.workload.program import Program, Step, perform
 from stack3d.workload.tasks import Classification, Task, task_kind
 from stack3d.workload.trace import PowerTrace, joined, read_activity, read_trace
 
@@ -28,12 +29,15 @@ __all__ = [
     "Classification",
     "Counted",
     "DYNAMIC",
+    "Inputs",
     "LabelledData",
     "Machine",
     "Network",
     "PowerTrace",
+    "Program",
     "Site",
     "SiteHeat",
+    "Step",
     "Task",
     "TileActivity",
     "WeightMatrix",
@@ -47,6 +51,7 @@ __all__ = [
     "leakage",
     "load_data",
     "load_network",
+    "perform",
     "pipeline",
     "place",
     "placements",
@@ -57,5 +62,6 @@ __all__ = [
     "tier_boundaries",
     "tile_energies",
     "tile_sources",
+    "training_share",
     "verify_energy",
 ]

@@ -173,6 +173,47 @@ def load_data(
     return LabelledData(chosen[0], made[0], chosen[1], made[1], judge)
 
 
+def training_share(
+    deck: schema.DataDeck, network: Network, judge: Task, *, labelled: bool, key: str = "workload.data"
+) -> tuple[Any, NDArray[Any] | None]:
+    """Inputs that a network may be trained on, none of which judges it, and their labels.
+
+    Parameters
+    ----------
+    deck : schema.Data
+    network : Network
+    judge : Task
+    labelled : bool
+        Whether labels are wanted; None is given otherwise.
+    key : str
+        Of the deck, for messages.
+
+    Raises
+    ------
+    DeckError
+        When the data name no such inputs, or some of them belong to the test, or labels are wanted and are not there.
+    """
+    arrays = _arrays(deck, key, [i.name for i in network.program.inputs])
+    key = f"{key}.file" if deck.file else f"{key}.inputs"
+    name = Path(deck.file or deck.inputs or "").name
+    inputs = _fitting(arrays, network, name, key)
+    if "train" not in arrays or "test" not in arrays:
+        text = f"{name} has no arrays 'train' and 'test' that say which inputs are trained on and which judge"
+        raise DeckError(Problem(key, f"{text}; it has: {', '.join(arrays)}"))
+    n = len(inputs)
+    test, train = (_indices(arrays[part], n, f"{name} has indices in {part!r}", key) for part in ("test", "train"))
+    if both := np.intersect1d(test, train).size:
+        raise DeckError(
+            Problem(key, f"{name} has {both} inputs in 'train' that are in 'test' too: they would judge what they taught")
+        )
+    labels = None
+    if labelled:
+        if "labels" not in arrays:
+            raise DeckError(Problem(key, f"{name} has no array 'labels' to train on; train.loss: agreement needs none"))
+        labels = _labels(arrays["labels"], n, judge, name, key)[train]
+    return each(lambda x: x * deck.scale, inputs[train]), labels
+
+
 def _check_alone(network: Network, two: Any, first: NDArray[Any]) -> None:
     """Raise AnswerError where operators of other packages lose the axis of the inputs, or mix them."""
     if not (who := ", ".join(network.program.foreign)):

@@ -164,6 +164,8 @@ class Network:
         In the order of the graph.
     digital : tuple of WeightMatrix
         Those that stay digital.
+    uses : mapping of (str, str) to str
+        First output of a node and slot → the layer that holds its matrix.
     copies : mapping of str to tuple of str
         Layer → names of the copies that share its products; absent = the layer itself.
     packing : mapping of str to tuple of (int, int)
@@ -175,7 +177,7 @@ class Network:
     program: Program
     layers: tuple[WeightMatrix, ...]
     digital: tuple[WeightMatrix, ...]
-    _uses: Mapping[tuple[str, str], str]
+    uses: Mapping[tuple[str, str], str]
     copies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     packing: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     strides: Mapping[str, int] = field(default_factory=dict)
@@ -210,7 +212,7 @@ class Network:
         ndarray, shape (batch, ...)
             Logits (batch, n_classes) where the network tells classes apart.
         """
-        found = self.program.run(self._feed(inputs), self._exact if product is None else self._handed_out(product), self._uses)
+        found = self.program.run(self._feed(inputs), self._exact if product is None else self._handed_out(product), self.uses)
         found = np.asarray(found, dtype=np.float64)
         return found[:, None] if found.ndim == 1 else found
 
@@ -226,10 +228,10 @@ class Network:
         def watch(step: Step, given: Sequence[Any], found: Sequence[Any], live: int) -> None:
             nonlocal macs, most
             most = max(most, live)
-            if not any((step.node.outputs[0], slot) in self._uses for slot in step.operator.slots):
+            if not any((step.node.outputs[0], slot) in self.uses for slot in step.operator.slots):
                 macs += step.operator.macs(given, found)
 
-        self.program.run(self._feed(inputs), counting, self._uses, watch)
+        self.program.run(self._feed(inputs), counting, self.uses, watch)
         n = len(inputs)
         vectors = [
             max(seen) * (4 * self._by_name[name].n_inputs + 4 * self._by_name[name].n_outputs) for name, seen in calls.items()
@@ -267,7 +269,7 @@ class Network:
                 seen[name].append(x)
             return self._exact(name, x)
 
-        self.program.run(self._feed(inputs), keeping, self._uses)
+        self.program.run(self._feed(inputs), keeping, self.uses)
         return seen
 
     def _feed(self, inputs: Any) -> dict[str, Any]:

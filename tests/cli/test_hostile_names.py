@@ -31,6 +31,7 @@ COMMANDS = {
     "new": ["{name}"],
     "list": ["{name}"],
     "schema": ["{name}"],
+    "train": ["{deck}", "-o", "net.onnx", "--calibrate-only", "--progress", "none"],
     "validate-models": [],
 }
 DECK = """\

@@ -20,7 +20,7 @@ ROWS = (
     ("case",),
     ("lifetime",),
     ("results",),
-    ("study", "report"),
+    ("study", "report", "training"),
     ("api",),
     ("cli",),
 )

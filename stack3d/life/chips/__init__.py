@@ -3,9 +3,10 @@
 from stack3d.life.chips.epochs import elapse, programmed
 from stack3d.life.chips.policy import Passive, Policy, around, chosen_policies, periodic, policies, too_often
 from stack3d.life.chips.population import Bill, Life, Loose, Population, Totals
-from stack3d.life.chips.readings import Reading, read_out, reference_rng
+from stack3d.life.chips.readings import AsRead, Reading, as_read, read_out, reference_rng
 
 __all__ = [
+    "AsRead",
     "Bill",
     "Life",
     "Loose",
@@ -15,6 +16,7 @@ __all__ = [
     "Reading",
     "Totals",
     "around",
+    "as_read",
     "chosen_policies",
     "elapse",
     "periodic",

@@ -39,6 +39,64 @@ class Reading:
     wire_error: float
 
 
+@dataclass(frozen=True, eq=False)
+class AsRead:
+    """All that a read-out of chips takes, by matrix.
+
+    Parameters
+    ----------
+    matrices : mapping of str to AnalogMatrix
+        With the converter ranges and line losses of now.
+    seen : mapping of str to ndarray
+        What a noiseless read sees, shape (chips, devices, n_inputs, n_columns). [S]
+    noise : mapping of str to ndarray
+        Standard deviation of a read; of matrices that have any. [S]
+    corrections : mapping of str to Compensation
+        Digital ones, after all policies.
+    wire_error : float
+        Of shared line losses; 0 where lines are exact. [-]
+    """
+
+    matrices: Mapping[str, mvm.AnalogMatrix]
+    seen: Mapping[str, Any]
+    noise: Mapping[str, Any]
+    corrections: Mapping[str, mvm.Compensation]
+    wire_error: float
+
+
+def as_read(
+    life: Life,
+    climate: Climate,
+    plan: Sequence[Policy],
+    *,
+    ideal: Mapping[str, NDArray[np.float64]] | None = None,
+    exact_converters: bool = False,
+) -> AsRead:
+    """What a read-out of all chips now sees.
+
+    Parameters
+    ----------
+    life : Life
+    climate : Climate
+        The cells are read at its mean temperature while the chip computes.
+    plan : sequence of Policy
+        That correct.
+    ideal : mapping of str to ndarray of bool, optional
+        Cells, shape (n_inputs, n_columns) by layer, that are taken as fresh and free of noise.
+    exact_converters : bool
+        Leave out DAC and ADC.
+    """
+    computer = life.computer
+    seen, noise = _seen(life, climate, ideal or {})
+    warm = {n: float(np.mean([climate.working[i].mean() for i, _ in computer.tiles_of(n)])) for n in computer.matrices}
+    matrices, wire_error = with_warm_wires(computer, warm, seen)
+    matrices, corrections = _corrected(_with_ideal(life, ideal or {}), climate, plan, matrices, seen)
+    if exact_converters:
+        exact = mvm.Converter(None)
+        matrices = {name: replace(m, dac=exact, adc=exact, input_slice_bits=None) for name, m in matrices.items()}
+    return AsRead(matrices, seen, noise, corrections, wire_error)
+
+
 def read_out(
     life: Life,
     climate: Climate,
@@ -67,23 +125,17 @@ def read_out(
         Whether the signal-to-noise ratio of the layers is wanted, which costs as much as the rest.
     """
     computer, design = life.computer, life.computer.design
-    seen, noise = _seen(life, climate, ideal or {})
-    warm = {n: float(np.mean([climate.working[i].mean() for i, _ in computer.tiles_of(n)])) for n in computer.matrices}
-    matrices, wire_error = with_warm_wires(computer, warm, seen)
-    matrices, corrections = _corrected(_with_ideal(life, ideal or {}), climate, plan, matrices, seen)
-    if exact_converters:
-        exact = mvm.Converter(None)
-        matrices = {name: replace(m, dac=exact, adc=exact, input_slice_bits=None) for name, m in matrices.items()}
+    read = as_read(life, climate, plan, ideal=ideal, exact_converters=exact_converters)
     rng = np.random.default_rng([life.seed, READ, epoch])
     statistics: dict[str, mvm.LayerStatistics] = {}
     logits = mvm.infer(
-        matrices,
-        seen,
+        read.matrices,
+        read.seen,
         forward_of(computer.network),
         computer.data.inputs,
         rng,
-        read_noise=noise,
-        compensations=corrections,
+        read_noise=read.noise,
+        compensations=read.corrections,
         statistics=statistics if layers else None,
         voltages=False,
         memory_limit=computer.read_memory,
@@ -95,9 +147,9 @@ def read_out(
     return Reading(
         np.asarray(computer.task.score(logits, labels), dtype=np.float64),
         np.asarray(mvm.logit_error(logits, computer.float_logits), dtype=np.float64),
-        np.array([float(np.mean(statistics[name].signal_to_noise)) for name in matrices if name in statistics]),
+        np.array([float(np.mean(statistics[name].signal_to_noise)) for name in read.matrices if name in statistics]),
         np.asarray(confusion).reshape(-1, *np.shape(confusion)[-2:]).sum(axis=0),
-        wire_error,
+        read.wire_error,
     )
 
 

@@ -1,0 +1,35 @@
+"""Command that makes a network fit for its chip: ``train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stack3d.cli.arguments import Memory, One, Overrides, app, limit_memory, parsed
+
+
+@app.command()
+def train(
+    scenario: One,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The ONNX file to write.", metavar="FILE.onnx")],
+    overrides: Overrides = [],  # noqa: B006
+    calibrate_only: Annotated[
+        bool, typer.Option("--calibrate-only", help="Change scales and biases alone, by column statistics; needs no torch.")
+    ] = False,
+    progress: Annotated[str, typer.Option("--progress", help="auto, bar, plain, json (lines on stderr) or none.")] = "auto",
+    memory: Memory = None,
+) -> None:
+    """Fine-tune the network of a scenario with the noise of its chip; goes on where it was interrupted."""
+    from stack3d import decks, training
+    from stack3d.progress import observer_for
+
+    limit_memory(memory)
+    case = decks.load(scenario, parsed(overrides))
+    observer = observer_for(progress)
+    with case.located():
+        course = training.train(case, output, observer, calibrate_only=calibrate_only)
+    observer.finish()
+    for line in course.lines():
+        typer.echo(line)

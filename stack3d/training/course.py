@@ -1,0 +1,213 @@
+"""A network made fit for the chip of a scenario: trained or scaled, written, and judged before and after as a run does."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d import __version__
+from stack3d.case import Outcome, run_case
+from stack3d.chip import ComputingChip, data_of
+from stack3d.constants import YEAR
+from stack3d.decks import Case
+from stack3d.errors import DeckError, Problem
+from stack3d.heat.placing import placed_chip
+from stack3d.life.chips import chosen_policies
+from stack3d.progress import Observer
+from stack3d.schema import Scenario, TrainDeck
+from stack3d.training.chips import TrainingChips
+from stack3d.training.loop import Lesson, Progress, Trainer
+from stack3d.training.scales import scaled
+from stack3d.training.written import model_of, write_model
+from stack3d.workload import LabelledData, Network, training_share
+
+SCALED_ON = 256
+"""Inputs that scales are found on, at most."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How good a network is on the test part of its data.
+
+    Parameters
+    ----------
+    exact : float
+        In float arithmetic. [-]
+    times : ndarray, shape (times,)
+        Since programming. [s]
+    accuracy, spread : ndarray, shape (times,)
+        Mean over chips, and standard deviation between them. [-]
+    chips : int
+    """
+
+    exact: float
+    times: NDArray[Any]
+    accuracy: NDArray[Any]
+    spread: NDArray[Any]
+    chips: int
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Judged:
+        """That of a run."""
+        found = np.asarray(outcome.values["mvm/accuracy"])
+        times = np.asarray(outcome.coordinates["time"])
+        spread = found.std(axis=1, ddof=1) if found.shape[1] > 1 else np.zeros(len(found))
+        return cls(float(outcome.values["mvm/accuracy_ideal"]), times, found.mean(axis=1), spread, found.shape[1])
+
+
+@dataclass(frozen=True)
+class Course:
+    """What came of making a network fit.
+
+    Parameters
+    ----------
+    before, after : Judged
+    progress : Progress or None
+        Of the training; None where only scales were found.
+    path : Path
+        The network.
+    """
+
+    before: Judged
+    after: Judged
+    progress: Progress | None
+    path: Path
+
+    def lines(self) -> list[str]:
+        """In words, a line each."""
+        one, two = self.before, self.after
+        lines = [f"{'':<22}{'before':>18}{'after':>18}", f"{'float':<22}{_percent(one.exact):>18}{_percent(two.exact):>18}"]
+        for i, time in enumerate(one.times):
+            cells = [f"{_percent(j.accuracy[i])} ± {100 * j.spread[i]:.1f}" for j in (one, two)]
+            lines.append(f"{'chips, ' + _age(time):<22}{cells[0]:>18}{cells[1]:>18}")
+        lost, won = one.exact - one.accuracy[0], two.accuracy[0] - one.accuracy[0]
+        if lost > 0:
+            lines.append(f"of the {100 * lost:.1f} points that fresh chips lost to float, {_percent(won / lost)} are won back")
+        if self.progress is not None:
+            p = self.progress
+            lines.append(f"{p.epoch} epochs, the best of them {p.epoch - p.since}; judged by inputs that were not trained on")
+        return [*lines, f"{two.chips} chips, on the test part of the data, which was not used before", str(self.path)]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _age(seconds: float) -> str:
+    for unit, size in (("years", YEAR), ("days", 86400.0), ("h", 3600.0)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def train(case: Case, output: Path, observer: Observer, *, calibrate_only: bool = False) -> Course:
+    """Make the network of a scenario fit for its chip, and write it.
+
+    Parameters
+    ----------
+    case : Case
+    output : Path
+        The ONNX file to write; beside it lies a checkpoint while training goes on.
+    observer : Observer
+    calibrate_only : bool
+        Change scales and biases alone, by column statistics: no gradient, no torch.
+
+    Raises
+    ------
+    DeckError
+        A scenario without a network, data without inputs to train on, operators that cannot be trained.
+    SolverError
+        A loss that is no number.
+    """
+    scenario = case.scenario
+    chip = placed_chip(scenario)
+    if not isinstance(chip, ComputingChip):
+        raise DeckError(Problem("workload", "is missing: there is no network to train"))
+    plan, deck, computer = chosen_policies(chip.computer), scenario.train, chip.computer
+    key, data = data_of(computer.design.work)
+    if data is None:
+        raise DeckError(Problem("workload.data", "is missing: there is nothing to train on"))
+    labelled = deck.loss == "task" and not calibrate_only
+    inputs, labels = training_share(data, computer.network, computer.task, labelled=labelled, key=key)
+    by_column = computer.design.mvm.weight_scaling == "column"
+    trainer = None
+    if not calibrate_only:
+        lesson = Lesson(inputs, labels, _said(computer.network, inputs))
+        chips = TrainingChips(chip, plan, np.zeros(0), deck.noise)
+        trainer = Trainer(computer.network, chips, deck, lesson, by_column=by_column, observer=observer)
+    observer.stage("before", network=Path(computer.design.work.network.file).name)
+    outcome = run_case(scenario, observer)
+    chips = TrainingChips(chip, plan, _field(chip, outcome, scenario), 1.0 if calibrate_only else deck.noise)
+    progress, checkpoint = None, output.with_name(f".{output.name}.training.npz")
+    if trainer is None:
+        observer.stage("scales", chips=deck.chips)
+        network = _scaled(chips, deck, inputs, by_column)
+    else:
+        observer.stage("train", inputs=len(trainer.lesson), epochs=deck.epochs)
+        trainer.chips = chips
+        digest = hashlib.sha256(f"{case.digest()} {deck!r} {__version__}".encode()).hexdigest()
+        network, progress = trainer.trained(checkpoint, digest)
+    source = Path(computer.design.work.network.file)
+    facts = _facts(case, calibrate_only, progress)
+    write_model(model_of(network, source, computer.task.shape, facts), output)
+    observer.stage("after", network=output.name)
+    after = run_case(_with_file(scenario, output), observer)
+    checkpoint.unlink(missing_ok=True)
+    return Course(Judged.of(outcome), Judged.of(after), progress, output)
+
+
+def _scaled(chips: TrainingChips, deck: TrainDeck, inputs: Any, by_column: bool) -> Network:
+    """The network with other scales and biases, or as it is where chips are no better with them on the calibration inputs."""
+    computer = chips.chip.computer
+    old, count = computer.data, max(2, deck.chips)
+    network = scaled(computer.network, chips, deck.ages, count, deck.seed, inputs[-SCALED_ON:], by_column=by_column)
+    data = LabelledData(old.profile, old.profile_labels, old.profile, old.profile_labels, old.task)
+    scores = [chips.calibrated(n).accuracy(n, deck.ages, count, deck.seed + 1, data) for n in (computer.network, network)]
+    return network if scores[1] > scores[0] else computer.network
+
+
+def _said(network: Network, inputs: Any, size: int = 64) -> NDArray[Any]:
+    """Outputs in float arithmetic, (inputs, ...) flattened."""
+    parts = [network.run(inputs[i : i + size]) for i in range(0, len(inputs), size)]
+    return np.concatenate([part.reshape(len(part), -1) for part in parts])
+
+
+def _field(chip: ComputingChip, outcome: Outcome, scenario: Scenario) -> NDArray[Any]:
+    """Temperature of the cells in training, shape (tiles, ny, nx): as asked, else that of the run near the last age. [K]"""
+    nx, ny = chip.computer.design.lifetime.subgrid
+    tiles = len(chip.computer.tiles)
+    if scenario.train.temperature is not None:
+        return np.full((tiles, ny, nx), scenario.train.temperature)
+    times = np.asarray(outcome.coordinates["time"])
+    nearest = int(np.argmin(np.abs(np.log(np.maximum(times, 1e-9) / max(scenario.train.ages)))))
+    found = np.asarray(outcome.values["thermal/tile_temperature"]).reshape(len(times), tiles)
+    return np.ascontiguousarray(np.broadcast_to(found[nearest][:, None, None], (tiles, ny, nx)))
+
+
+def _facts(case: Case, calibrate_only: bool, progress: Progress | None) -> Mapping[str, str]:
+    """Where a network comes from."""
+    how = "column statistics of chips" if calibrate_only else "training with the noise of chips"
+    facts = {
+        "stack3d.version": __version__,
+        "stack3d.scenario": case.name,
+        "stack3d.case": case.digest(),
+        "stack3d.made_by": how,
+    }
+    if progress is not None:
+        facts |= {"epochs": str(progress.epoch), "train": case.scenario.train.model_dump_json()}
+    return {f"stack3d.{name}": text for name, text in facts.items()}
+
+
+def _with_file(scenario: Scenario, path: Path) -> Scenario:
+    """The scenario with another file for its network."""
+    work = scenario.workload
+    if work is None:
+        raise DeckError(Problem("workload", "is missing: there is no network to train"))
+    network = work.network.model_copy(update={"file": str(path.resolve()), "float_accuracy": None, "sha256": None})
+    return scenario.model_copy(update={"workload": work.model_copy(update={"network": network})})

@@ -1,0 +1,218 @@
+"""A network's own graph run in torch: its constants are what is trained, its matrices are products of somebody else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.errors import DeckError, Problem
+from stack3d.training.operators import MOVERS, functions, library, moved, taken
+from stack3d.workload import Network, Step, perform
+
+Array = NDArray[Any]
+TorchProduct = Callable[[str, Any, Any], Any]
+"""(layer, x, blocks) → x @ W: x has shape (vectors, inputs), the blocks (blocks, inputs of one, outputs of one)."""
+BIASES = {
+    "Conv": (2,), "Gemm": (2,), "BatchNormalization": (1, 2), "LayerNormalization": (1, 2), "GroupNormalization": (1, 2),
+    "InstanceNormalization": (1, 2), "RMSNormalization": (1,),
+}  # fmt: skip
+"""Operator → those of its inputs that are trained beside the matrices, where they are constants."""
+HELD = ("Conv", "Gemm", "MatMul")
+"""Operators whose matrices can be trained."""
+
+
+class TorchGraph:
+    """The steps of a network on arrays of torch.
+
+    Parameters
+    ----------
+    network : Network
+
+    Attributes
+    ----------
+    parameters : dict of str to tensor
+        Trained constants by name: matrices, biases, scales.
+
+    Raises
+    ------
+    DeckError
+        Names the operators that cannot be trained.
+    """
+
+    def __init__(self, network: Network) -> None:
+        torch = library()
+        self.network = network
+        program = network.program
+        self._blocks = layouts(network)
+        names = dict.fromkeys(name for name, _ in self._blocks.values())
+        names |= dict.fromkeys(_beside(network))
+        self.parameters = {
+            name: torch.nn.Parameter(torch.from_numpy(np.array(program.constants[name], np.float32))) for name in names
+        }
+        self._fixed = {
+            name: torch.from_numpy(np.array(value)) if value.dtype.kind == "f" else value
+            for name, value in program.constants.items()
+            if name not in names
+        }
+        self._maps: dict[Any, tuple[Array, Array]] = {}
+
+    @property
+    def matrices(self) -> list[str]:
+        """Names of the parameters that are matrices."""
+        return list(dict.fromkeys(name for name, _ in self._blocks.values()))
+
+    def blocks(self, layer: str) -> Any:
+        """The matrix of a layer in blocks, made of the parameters; shape (blocks, inputs, outputs)."""
+        name, where = self._blocks[layer]
+        flat = self.parameters[name].reshape(-1)
+        return taken(library().cat([flat.new_zeros(1), flat]), where)
+
+    def constants(self) -> dict[str, Array]:
+        """All constants of the graph with the parameters as they are now."""
+        now = {name: p.detach().numpy() for name, p in self.parameters.items()}
+        given = self.network.program.constants
+        return {name: now[name].astype(value.dtype) if name in now else value for name, value in given.items()}
+
+    def run(self, inputs: Mapping[str, Array], product: TorchProduct) -> Any:
+        """Output of a batch, a tensor of shape (batch, ...).
+
+        Parameters
+        ----------
+        inputs : mapping of str to ndarray
+            By name, the batch first.
+        product : callable
+            Computes the products of layers.
+        """
+        torch, program = library(), self.network.program
+        values: dict[str, Any] = {}
+        for one in program.inputs:
+            x = np.ascontiguousarray(np.asarray(inputs[one.name]).astype(one.dtype, copy=False))
+            values[one.name] = torch.from_numpy(x) if x.dtype.kind == "f" else x
+        for step in program.steps:
+            given = [self._value(name, values) if name else None for name in step.node.inputs]
+            found = self._stepped(step, given, product)
+            values.update((name, y) for name, y in zip(step.node.outputs, found) if name)
+            for name in step.dead:
+                values.pop(name, None)
+        return self._value(program.output, values)
+
+    def _value(self, name: str, values: Mapping[str, Any]) -> Any:
+        for known in (values, self.parameters, self._fixed):
+            if name in known:
+                return known[name]
+        raise KeyError(name)
+
+    def _stepped(self, step: Step, given: list[Any], product: TorchProduct) -> tuple[Any, ...]:
+        torch, kind = library(), step.node.kind
+        layers = {slot: self.network.uses.get((step.node.outputs[0], slot)) for slot in step.operator.slots}
+        for slot, layer in layers.items():
+            if layer is not None:
+                return (self._product(step, slot, layer, given, product),)
+        real = [x for x in given if isinstance(x, torch.Tensor)]
+        if kind in MOVERS and real:
+            return moved(step.operator, given)
+        if kind in functions() and real:
+            return (functions()[kind](step.operator, *given),)
+        plain = [x.detach().numpy() if isinstance(x, torch.Tensor) else x for x in given]
+        found = perform(step, plain, {})
+        if any(x.requires_grad for x in real) and any(np.asarray(y).dtype.kind == "f" for y in found):
+            raise _untrainable([step])
+        return tuple(torch.from_numpy(np.ascontiguousarray(y)) if np.asarray(y).dtype.kind == "f" else y for y in found)
+
+    def _product(self, step: Step, slot: str, layer: str, given: list[Any], product: TorchProduct) -> Any:
+        operator, kind = step.operator, step.node.kind
+        blocks = self.blocks(layer)
+
+        def times(x: Any) -> Any:
+            y = product(layer, x.reshape(-1, x.shape[-1]), blocks)
+            return y.reshape(*x.shape[:-1], -1)
+
+        if kind == "Conv":
+            return self._convolved(step, times, given)
+        a, b, *more = given
+        if kind == "Gemm":
+            a, b = a.T if operator.get("transA") else a, b.T if operator.get("transB") else b
+            y = times(a) if slot == "right" else times(b.T).T
+            y = y * operator.get("alpha", 1.0)
+            return y if not more or more[0] is None else y + operator.get("beta", 1.0) * more[0]
+        return times(a) if slot == "right" else times(b.transpose(-1, -2)).transpose(-1, -2)
+
+    def _convolved(self, step: Step, times: Callable[[Any], Any], given: list[Any]) -> Any:
+        """A convolution of any number of axes: the operator itself says which elements make a patch, and where it goes."""
+        torch = library()
+        x, w, *more = given
+        key = (step.node.outputs[0], tuple(x.shape[1:]))
+        if key not in self._maps:
+            seen: list[Array] = []
+
+            def numbered(patches: Array) -> Array:
+                seen.append(patches[0])
+                outputs = int(w.shape[0])
+                return np.arange(patches.shape[1] * outputs).reshape(1, -1, outputs)
+
+            numbers = np.arange(1, 1 + math.prod(x.shape[1:])).reshape(1, *x.shape[1:])
+            out = step.operator.run([numbers, np.empty(tuple(w.shape), np.float32)], {"right": numbered})[0]
+            self._maps[key] = seen[0], out[0]
+        patches, places = self._maps[key]
+        columns = x.reshape(len(x), -1).T
+        columns = torch.cat([columns.new_zeros(1, len(x)), columns])
+        rows = columns.index_select(0, torch.from_numpy(patches.ravel().astype(np.int64)))
+        rows = rows.reshape(*patches.shape, len(x)).permute(2, 0, 1).reshape(len(x), *patches.shape)
+        y = times(rows).reshape(len(x), -1)[:, torch.from_numpy(places.ravel().astype(np.int64))]
+        y = y.reshape(len(x), *places.shape)
+        return y if not more or more[0] is None else y + more[0].reshape(-1, *[1] * (x.ndim - 2))
+
+
+def exact(layer: str, x: Any, blocks: Any) -> Any:
+    """Products as they would be without a chip."""
+    if len(blocks) == 1:
+        return x @ blocks[0]
+    split = x.reshape(len(x), len(blocks), -1).transpose(0, 1)
+    return (split @ blocks).transpose(0, 1).reshape(len(x), -1)
+
+
+def layouts(network: Network) -> dict[str, tuple[str, Array]]:
+    """Constant of every layer, and the numbers of its elements in the blocks of the layer's matrix."""
+    program, found, wrong = network.program, {}, []
+    for step in program.steps:
+        slots = [slot for slot in step.operator.slots if (step.node.outputs[0], slot) in network.uses]
+        if not slots:
+            continue
+        if step.node.kind not in HELD:
+            wrong.append(step)
+            continue
+        own = {n: program.constants[n] for n in step.node.inputs if n in program.constants}
+        numbers = {n: np.arange(1, 1 + v.size, dtype=np.float64).reshape(v.shape) for n, v in own.items()}
+        for slot, stored in step.operator.matrices(numbers).items():
+            found[network.uses[step.node.outputs[0], slot]] = stored.weight, stored.blocks.astype(np.int64)
+    if wrong:
+        raise _untrainable(wrong)
+    return found
+
+
+def _untrainable(steps: list[Step]) -> DeckError:
+    told = ", ".join(f"{s.node.name!r} ({s.node.kind})" for s in steps)
+    return DeckError(Problem("workload.network.file", f"cannot be trained: no gradient is known of {told}"))
+
+
+def _beside(network: Network) -> list[str]:
+    """Constants that are trained beside the matrices: biases, also those added after a product, and scales of norms."""
+    program, names = network.program, []
+    made = {step.node.outputs[0]: step for step in program.steps}
+    for step in program.steps:
+        inputs = step.node.inputs
+        places = BIASES.get(step.node.kind, ())
+        if step.node.kind == "Add":
+            before = [made.get(name) for name in inputs]
+            is_bias = any(s is not None and s.node.kind == "MatMul" and _holds(network, s) for s in before)
+            places = (0, 1) if is_bias else ()
+        names += [inputs[i] for i in places if i < len(inputs) and inputs[i] in program.constants]
+    return [name for name in names if program.constants[name].dtype.kind == "f"]
+
+
+def _holds(network: Network, step: Step) -> bool:
+    return any((step.node.outputs[0], slot) in network.uses for slot in step.operator.slots)

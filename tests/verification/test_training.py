@@ -1,0 +1,127 @@
+"""Training in torch: the graph is the network's own, its products are those of the engine, it resumes to the bit."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stack3d import decks, yamlfile
+from stack3d.errors import SolverError
+from stack3d.heat.placing import placed_chip
+from stack3d.life.chips import chosen_policies
+from stack3d.progress import Silent
+from stack3d.schema.workload import NetworkDeck
+from stack3d.training import train
+from stack3d.training.chips import OneChip, TrainingChips
+from stack3d.training.graph import TorchGraph, exact
+from stack3d.training.loop import product_of
+from stack3d.workload import load_network
+
+pytestmark = pytest.mark.torch
+NETWORKS = sorted((Path(__file__).parents[1] / "networks").glob("*.onnx"))
+TRAINABLE = [p for p in NETWORKS if not p.name.startswith(("recurrent", "segmenter", "pipeline"))]
+TREE: dict[str, Any] = {
+    "scenario": "taught",
+    "geometry": "bulk_rram_8tier",
+    "cooling": {"top": "forced_air", "ambient": "25 degC"},
+    "workload": {"network": "digits_cnn", "rate": "1e4 1/s", "tile": [64, 64], "periphery": "cmos_adc_8bit"},
+    "device": "hfox_analog",
+    "lifetime": {"until": "1 day", "epochs": 1, "attribution": False},
+    "monte_carlo": {"samples": 16, "seed": 3},
+    "solver": {"backend": "tensor", "mesh": {"lateral": 4, "per_layer": 1}, "error_promise": 0.5},
+    "train": {"epochs": 8, "chips": 8},
+}
+
+
+def case(**train: Any) -> decks.Case:
+    tree = {**TREE, "train": {**TREE["train"], **train}}
+    return decks.resolve(yamlfile.parse_text(json.dumps(tree), "a.yaml"))
+
+
+def inputs_of(network: Any, count: int) -> dict[str, Any]:
+    rng = np.random.default_rng(1)
+    return {
+        i.name: rng.standard_normal((count, *(n or 6 for n in i.shape[1:]))).astype(np.float32) for i in network.program.inputs
+    }
+
+
+@pytest.mark.parametrize("path", TRAINABLE, ids=lambda p: p.stem)
+def test_the_graph_in_torch_is_the_network(path: Path) -> None:
+    network = load_network(NetworkDeck(file=str(path)))
+    given = inputs_of(network, 3)
+    found = TorchGraph(network).run(given, exact).detach().numpy()
+    want = network.run(next(iter(given.values())))
+    assert np.abs(found - want).max() < 1e-5 * np.abs(want).max()
+
+
+@pytest.mark.parametrize("name", ["residual_17", "mobile_17", "transformer_17"])
+def test_gradients_are_those_of_differences(name: str) -> None:
+    """Of a weighted sum of outputs, along a random direction of every parameter."""
+    import torch
+
+    network = load_network(NetworkDeck(file=str(NETWORKS[0].with_name(f"{name}.onnx"))))
+    graph, given = TorchGraph(network), inputs_of(network, 2)
+    rng = np.random.default_rng(2)
+
+    def total() -> Any:
+        outputs = graph.run(given, exact)
+        weights = np.random.default_rng(5).standard_normal(tuple(outputs.shape)).astype(np.float32)
+        return (outputs * torch.from_numpy(weights)).sum()
+
+    total().backward()
+    for p in graph.parameters.values():
+        step = torch.from_numpy(rng.standard_normal(tuple(p.shape)).astype(np.float32))
+        step *= 3e-3 * float(p.detach().abs().max()) / float(step.abs().max())
+        along, ends = float((p.grad * step).sum()), []
+        for sign in (1.0, -2.0):
+            with torch.no_grad():
+                p += sign * step
+            ends.append(float(total().detach()))
+        with torch.no_grad():
+            p += step
+        assert (ends[0] - ends[1]) / 2 == pytest.approx(along, rel=0.02, abs=2e-4)
+
+
+def test_what_training_sees_is_what_chips_compute() -> None:
+    """Outputs of the graph with a chip's products are those of the engine on that chip: mean and spread over 64 chips."""
+    chip = placed_chip(case().scenario)
+    nx, ny = chip.computer.design.lifetime.subgrid
+    chips = TrainingChips(chip, chosen_policies(chip.computer), np.full((len(chip.computer.tiles), ny, nx), 300.0))
+    network, x = chip.computer.network, chip.computer.data.inputs[:8]
+    graph = TorchGraph(network)
+    seen, engine = [], []
+    for seed in range(64):
+        one = OneChip.of(chips, network, 1.0, seed)
+        seen.append(graph.run({network.program.inputs[0].name: x}, product_of(graph, one)).detach().numpy())
+        again = OneChip.of(chips, network, 1.0, 1000 + seed)
+        engine.append(network.run(x, lambda layer, v, again=again: again.times(layer, v)))
+    one, two = np.stack(seen), np.stack(engine)
+    error = np.sqrt((one.var(axis=0) + two.var(axis=0)) / 64)
+    assert np.abs((one.mean(axis=0) - two.mean(axis=0)) / error).max() < 4.5  # 80 numbers
+    ratio = one.std(axis=0) / two.std(axis=0)
+    assert np.abs(np.log(ratio)).max() < 4.5 / np.sqrt(64)
+
+
+def test_a_network_wins_back_what_chips_lose_and_resumes_to_the_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    course = train(case(), tmp_path / "a.onnx", Silent())
+    lost = course.before.exact - course.before.accuracy[0]
+    assert lost > 0.05 and course.after.accuracy[0] - course.before.accuracy[0] > 2 / 3 * lost
+    assert not list(tmp_path.glob(".*"))
+
+    class Cut(Silent):
+        def step(self, name: str, done: int, total: int, **facts: Any) -> None:
+            if name == "train" and done == 5:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(case(), tmp_path / "b.onnx", Cut())
+    assert list(tmp_path.glob(".b.onnx.training.npz"))
+    train(case(), tmp_path / "b.onnx", Silent())
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+def test_a_loss_that_is_no_number_ends_it(tmp_path: Path) -> None:
+    with pytest.raises(SolverError, match=r"training stops: the loss of step \d+ is (nan|inf): a smaller train\.rate"):
+        train(case(rate=1e30, clip=None), tmp_path / "a.onnx", Silent())
