@@ -85,14 +85,17 @@ def changes_told(
     for change in changes(space, outcomes, goals, chosen)[:MOST_TOLD]:
         values = outcomes[change.case].values
         own = outcomes[chosen].values
-        shares = [_share(gain, value) for gain, value in zip(change.gains, own)]
+        shares = [_share(goal, gain, value) for goal, gain, value in zip(goals, change.gains, own)]
         parts = [f"{goal.text} = {goal.told(value)} ({share})" for goal, value, share in zip(goals, values, shares)]
         parts += [f"misses {limit.text} {limit.told(m)}" for limit, m in zip(limits, change.missed) if m > 0]
         lines.append(f"one change: {change.told}: {', '.join(parts)}")
     return lines
 
 
-def _share(gain: float, value: float) -> str:
-    """By how much it is better or worse, as a share of the value of the chosen design."""
-    share = 100 * gain / abs(value) if value else 0.0
-    return f"{abs(share):.1f} % {'better' if share > 0 else 'worse'}" if abs(share) >= 0.05 else "the same"
+def _share(goal: Goal, gain: float, value: float) -> str:
+    """By how much it is better or worse than the chosen design: temperatures in kelvin, else as a share of its value."""
+    side = "better" if gain > 0 else "worse"
+    if goal.unit == "K":
+        return f"{abs(gain):.2f} K {side}" if abs(gain) >= 0.005 else "the same"
+    share = 100 * abs(gain / value) if value else 0.0
+    return f"{share:.1f} % {side}" if share >= 0.05 else "the same"
