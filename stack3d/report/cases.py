@@ -10,6 +10,7 @@ from stack3d.errors import ResultsError, unknown_name
 from stack3d.report import (
     heat_charts,
     impedance_charts,
+    lever_charts,
     life_charts,
     page,
     search_charts,
@@ -47,6 +48,8 @@ def possible(tree: xr.DataTree) -> list[str]:
         return ["front"]
     if "uncertain" in tree.children:
         return ["unknowns"] if unknown_charts.has_ranks(tree) else []
+    if "levers" in tree.children:
+        return ["levers"] if lever_charts.has_trials(tree) else []
     if study_answers.swept(tree):
         maps = [f"map_{name}" for name in study_answers.ANSWERS if name != "tiers" and study_answers.varies(tree, name)]
         return maps + (["pareto"] if study_charts.pareto_pair(tree) else [])
@@ -80,6 +83,8 @@ def chart(tree: xr.DataTree, name: str, *, threshold: float | None = None) -> Fi
         return search_charts.front(tree)
     if name == "unknowns" and unknown_charts.has_ranks(tree):
         return unknown_charts.unknowns(tree)
+    if name == "levers" and lever_charts.has_trials(tree):
+        return lever_charts.levers(tree)
     if is_study and name == "pareto":
         pair = study_charts.pareto_pair(tree)
         if pair is None:
@@ -112,19 +117,24 @@ def study_page(tree: xr.DataTree) -> str:
     facts = Facts(tree)
     figures = [chart(tree, name) for name in possible(tree)]
     head, rows = study_answers.table(tree)
-    is_asked = "optimise" in tree.children or "uncertain" in tree.children
+    is_asked = any(word in tree.children for word in ("optimise", "uncertain", "levers"))
     if "optimise" in tree.children:
         head, rows = ("case", "what it sets", *head[1:]), [(r[0], d, *r[1:]) for r, d in zip(rows, search_charts.designs(tree))]
+    if "levers" in tree.children:
+        head, rows = ("case", "lever", *head[1:]), [(r[0], n, *r[1:]) for r, n in zip(rows, lever_charts.names(tree))]
     done = sum(row[-1] == "done" for row in rows)
     lines = [("cases", f"{done} of {len(rows)} done")]
     lines += [] if is_asked else [("swept", ", ".join(study_answers.swept(tree)))]
     lead = f'<h1>{escape(facts.title)}</h1><p class="under">study {escape(facts.name)}</p>'
     lead += page.answer(lines + study_answers.extremes(tree))
     found, ranked = search_charts.is_search(tree), unknown_charts.has_ranks(tree)
+    tried = lever_charts.has_trials(tree)
     links = [("designs", "What to build")] * found + [("bands", "How sure it is")] * ranked
+    links += [("ranks", "What would mend it")] * tried
     links += [(f.name, f.title) for f in figures]
     links += [("cases", "All cases"), ("provenance", "Where this comes from")]
     body = search_charts.section(tree) if found else unknown_charts.section(tree) if ranked else ""
+    body += lever_charts.section(tree) if tried else ""
     body += "".join(page.section(figure, figure.name) for figure in figures)
     alike = study_answers.shared(tree)
     same = f"The same in every case: {'; '.join(f'{label} {text}' for label, text in alike)}." if alike else ""
