@@ -74,18 +74,28 @@ def _values(case: Case, key: str, change: ChangeDeck) -> Iterator[Any]:
         if now is None or not isinstance(change.to, Mapping):
             yield change.to
     elif change.add is not None:
-        if isinstance(now, int | float) and not isinstance(now, bool):
-            yield int(now + change.add) if isinstance(now, int) and change.add == int(change.add) else now + change.add
+        yield from _added(now, change.add)
     elif change.times is not None:
-        written = decks.value_at(case.tree, key)
-        match = NUMBER.match(str(written)) if isinstance(written, str | int | float) else None
-        if match is not None and not isinstance(written, bool):
-            yield f"{float(match[1]) * change.times:.9g} {match[2]}".strip() if match[2] else float(match[1]) * change.times
+        yield from _multiplied(decks.value_at(case.tree, key), change.times)
     else:
         entries = change.next or change.others or []
         at = next((i for i, entry in enumerate(entries) if entry == now), None)
         if at is not None:
             yield from entries[at + 1 : at + 2] if change.next else [*entries[:at], *entries[at + 1 :]]
+
+
+def _added(now: Any, more: float) -> Iterator[Any]:
+    """A number and more; a whole one stays whole."""
+    if isinstance(now, int | float) and not isinstance(now, bool):
+        yield int(now + more) if isinstance(now, int) and more == int(more) else now + more
+
+
+def _multiplied(written: Any, factor: float) -> Iterator[Any]:
+    """A number as written times a factor, with its unit."""
+    match = NUMBER.match(str(written)) if isinstance(written, str | int | float) else None
+    if match is not None and not isinstance(written, bool):
+        number = float(match[1]) * factor
+        yield f"{number:.9g} {match[2]}" if match[2] else number
 
 
 def _present(case: Case, key: str) -> Any:

@@ -11,7 +11,7 @@ from scipy import stats
 from stack3d import decks
 from stack3d.errors import DeckError
 from stack3d.study.lever_list import PACKAGED, levers_for, read_levers
-from stack3d.study.lever_study import Trial, trial_of
+from stack3d.study.lever_trials import Trial, trial_of
 
 LISTED = """\
 levers:
