@@ -19,6 +19,7 @@ from stack3d.study.asking import Asker, front_of, knee
 from stack3d.study.designs import DesignSpace, Positions
 from stack3d.study.goals import Goal, Limit, check_limits_agree
 from stack3d.study.job import DONE, FAILED, Report
+from stack3d.study.neighbours import changes_told
 from stack3d.study.outcomes import FAILS, DesignOutcome, Judge, Prices, ScreenOutcome, screens_told
 from stack3d.study.plan import Tree
 from stack3d.study.points import KeyValue, Point, ends_first
@@ -247,7 +248,7 @@ class Optimisation(Search):
         lines += [line for k in range(len(self.limits)) for line in self._binding(k, chosen, valued)]
         if n > len(valued):
             lines.append(f"{n - len(valued)} of {n} designs have no value: {self._reasons()}")
-        return lines
+        return lines + changes_told(self.space, self.outcomes, self.goals, self.limits, chosen)
 
     def _nearest_screened(self) -> str:
         """What there is to say when no design has passed the screens."""
