@@ -51,7 +51,8 @@ def levers(tree: xr.DataTree) -> Figure:
         marks.append(Line("", np.array([low, high]), np.full(2, y), "#000000"))
     ends = [float((gain - chance)[order].min()), float((gain + chance)[order].max()), 0.0]
     x = linear("change of accuracy [points]", min(ends), max(ends), unit="points")
-    panel = Panel("", x, categories([said[i] for i in order]), tuple(marks), height=max(0.3, 0.06 * len(order)))
+    brief = [said[i].partition(" (")[2].removesuffix(")") or said[i] for i in order]
+    panel = Panel("", x, categories(brief), tuple(marks), height=max(0.3, 0.06 * len(order)))
     caption = (
         "Change of the accuracy at the end, before the next periodic act. Green: more than chance."
         " Orange: loses more than chance. Grey: within it. Black: interval that holds for all levers together, 95 %."
@@ -68,7 +69,7 @@ def section(tree: xr.DataTree) -> str:
         cost, each = float(found["cost"].values[i]), 100 * float(found["gain_per_energy"].values[i])
         points = f"{100 * found['gain'].values[i]:+.2f} ± {100 * found['chance'].values[i]:.2f}"
         judged = "yes" if found["is_lever"].values[i] else "no, within chance or worse"
-        per = f"{1e-9 * each:.3g}" if np.isfinite(each) else ""
+        per = f"{1e-9 * each:.3g}" if np.isfinite(each) and found["is_lever"].values[i] else ""
         rows.append((names(tree)[i], points, short(cost, "J") if np.isfinite(cost) else "", per, judged))
     head = ("lever", "points", "more energy per inference", "points per nJ", "more than chance")
     return f'<section id="ranks"><h2>What would mend it</h2><ul>{lines}</ul>{page.table(rows, head)}</section>'
