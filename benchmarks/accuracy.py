@@ -1,4 +1,4 @@
-"""What an accuracy asked for costs beside named profiles: ``python benchmarks/accuracy.py [--only START] [--asked "0.1 %"] [--into FILE]``.
+"""What an accuracy asked for costs beside named profiles: ``python benchmarks/accuracy.py [--only START] [--into FILE]``.
 
 Cost is CPU time of a whole case with its estimates; errors are the estimated ones of peak and probes, in per cent of the rise.
 """
