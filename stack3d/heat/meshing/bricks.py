@@ -29,6 +29,8 @@ TENSOR_MEMORY = 62.0
 """Per unknown of the tensor solver; `benchmarks/thermal.py`. [byte]"""
 FINER = 5.0
 """Times the nodes of a mesh that the finest has which judges it, about."""
+NARROWER = 4.0
+"""Times the nodes of a mesh that the narrower one has which judges it, at most."""
 STILL, FLOWING = 4e-6, 6e-5
 """Per unknown of a solve with its error, in solids and beside channels, whose coolant takes some ten passes;
 `benchmarks/durations.py`. [s]"""
@@ -53,6 +55,13 @@ class Bricks(MeshKind[ThermalProblem]):
             mesh, first = chip.scenario.solver.mesh, first_output(chip)
             _GRIDS[chip] = build_grid(chip.stack, standing_out(chip), mesh, points, patches, first)
         return cls(_GRIDS[chip])
+
+    @classmethod
+    def least_memory(cls, chip: Chip) -> float:
+        """Of matrix and solver, and of the narrower mesh that judges this one where both fit. [byte]"""
+        mesh, profile = cls.of(chip), chip.scenario.solver
+        narrow = NARROWER * TENSOR_MEMORY * mesh.grid.n_nodes
+        return mesh.memory(profile) + (narrow if mesh.fits(profile, narrow) else 0.0)
 
     @classmethod
     def least_memory_in_time(cls, chip: Chip) -> float:
@@ -88,7 +97,7 @@ class Bricks(MeshKind[ThermalProblem]):
         on_lines = replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile}))
         wide, (narrow, across) = wider(grid, firm), narrower(grid, firm)
         flat, upright = flatter(wide)
-        if not cls(narrow).fits(profile):
+        if not cls(grid).fits(chip.scenario.solver, cls(narrow).memory(profile)):
             return None
         rough = solve(on_lines, cls(wide), 1)
         parts = {

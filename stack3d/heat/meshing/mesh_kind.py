@@ -144,9 +144,9 @@ class MeshKind[P: HeatProblem](ABC):
         """Of one steady solve on one core, what is solved beside it for its error included; right to a factor of four. [s]"""
         return SECONDS * self.memory(chip.scenario.solver)
 
-    def fits(self, profile: SolverDeck) -> bool:
-        """Whether matrix and solver fit into the memory that is free."""
-        return self.memory(profile) <= memory.available()
+    def fits(self, profile: SolverDeck, beside: float = 0.0) -> bool:
+        """Whether matrix and solver fit into the memory that there is, with some more beside them. [byte]"""
+        return self.memory(profile) + beside <= memory.available()
 
     @abstractmethod
     def told(self, order: int) -> str:
