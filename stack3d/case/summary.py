@@ -46,7 +46,7 @@ def summarise(
     warmest : mapping, optional
         Of a transient: variables at its hottest instant.
     """
-    lines = [_peak(chip, values, coordinates, warmest)]
+    lines = [_peak(chip, values, coordinates, warmest), *_phases(values, coordinates)]
     if "thermal/temperature_mean" in values:
         means = values["thermal/temperature_mean"]
         low, high = int(np.argmin(means)), int(np.argmax(means))
@@ -85,6 +85,24 @@ def summarise(
             f"limited by         {limit(values, coordinates, before=_act(chip, float(coordinates['time'][-1])))}",
         ]
     return tuple(lines)
+
+
+def _phases(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> list[str]:
+    """Time, hottest place and share of the ageing of each phase of a mission."""
+    lines, ageing = [], values.get("reliability/phase_ageing")
+    for i, name in enumerate(coordinates.get("mission_phase", ())):
+        maxima = values["thermal/phase_layer_temperature_max"][i]
+        hottest = int(np.argmax(maxima))
+        error = float(np.nan if (all_ := values.get("thermal/phase_layer_temperature_max_error")) is None else all_[i, hottest])
+        place = f"{maxima[hottest] - ZERO_CELSIUS:.2f}{f' ± {error:.2g}' if np.isfinite(error) else ''} degC in {coordinates['layer'][hottest]}"
+        aged = ""
+        if ageing is not None:
+            tier = int(np.argmax(values["reliability/equivalent_time"][-1]))
+            aged = f", {100 * ageing[-1, i, tier]:.3g} % of the ageing of retention" + (
+                f" in tier {tier}" if ageing.shape[-1] > 1 else ""
+            )
+        lines.append(f"in {name:<15} {100 * values['thermal/phase_share'][i]:.3g} % of the time at most {place}{aged}")
+    return lines
 
 
 def _impedance(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> list[str]:
