@@ -16,10 +16,10 @@ from stack3d import decks, results, yamlfile
 from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem
 from stack3d.schema.optimise import MOST_CASES, OptimiseDeck
 from stack3d.study.asking import Asker, front_of, knee
+from stack3d.study.changes import changes_told
 from stack3d.study.designs import DesignSpace, Positions
 from stack3d.study.goals import Goal, Limit, check_limits_agree
 from stack3d.study.job import DONE, FAILED, Report
-from stack3d.study.neighbours import changes_told
 from stack3d.study.outcomes import FAILS, DesignOutcome, Judge, Prices, ScreenOutcome, screens_told
 from stack3d.study.plan import Tree
 from stack3d.study.points import KeyValue, Point, ends_first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from stack3d.chip import Chip
 from stack3d.errors import DeckError, Problem, did_you_mean
-from stack3d.layout import Floats, Layer, Material, Rectangle
+from stack3d.layout import Block, Floats, Layer, Material, Rectangle
 from stack3d.schema import EarlierDeck
 from stack3d.thermal import Portion, TransientSystem
 
@@ -86,18 +86,18 @@ def _solid_parts(layer: Layer) -> Iterator[tuple[Rectangle, Material, str]]:
     xs = sorted({x for e in around for x in (e.x0, e.x1)})
     ys = sorted({y for e in around for y in (e.y0, e.y1)})
     for y0, y1 in pairwise(ys):
-        row: list[tuple[float, float, Any]] = []
-        for x0, x1 in pairwise(xs):
-            x, y = 0.5 * (x0 + x1), 0.5 * (y0 + y1)
-            own = next((b for b in layer.blocks if b.extent.x0 < x < b.extent.x1 and b.extent.y0 < y < b.extent.y1), None)
-            if row and row[-1][2] is own:
-                row[-1] = (row[-1][0], x1, own)
-            else:
-                row.append((x0, x1, own))
-        for x0, x1, own in row:
+        row = [(x0, x1, _block_at(layer, 0.5 * (x0 + x1), 0.5 * (y0 + y1))) for x0, x1 in pairwise(xs)]
+        for own, run in groupby(row, key=lambda cell: cell[2]):
+            cells = list(run)
             material = layer.material if own is None else own.material
             if any(material.conductivity):
-                yield Rectangle(x0, x1, y0, y1), material, layer.name if own is None else _name(layer, own.name)
+                name = layer.name if own is None else _name(layer, own.name)
+                yield Rectangle(cells[0][0], cells[-1][1], y0, y1), material, name
+
+
+def _block_at(layer: Layer, x: float, y: float) -> Block | None:
+    """The block of a layer at a point. [m]"""
+    return next((b for b in layer.blocks if b.extent.x0 < x < b.extent.x1 and b.extent.y0 < y < b.extent.y1), None)
 
 
 def _cut(extent: Rectangle, box: Rectangle, boxes: Floats) -> Iterator[tuple[Rectangle, float]]:

@@ -11,8 +11,7 @@ import numpy as np
 
 from stack3d.fe.corrections import Left, corrected
 from stack3d.fe.krylov import gmres, inner, norm
-from stack3d.layout import Floats, HeatSource
-from stack3d.materials import REFERENCE
+from stack3d.layout import REFERENCE, Floats, HeatSource
 from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.places import Place

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.layout import Floats, HeatSource, Material, Rectangle
-from stack3d.materials import REFERENCE
+from stack3d.layout import REFERENCE, Floats, HeatSource, Material, Rectangle
 
 SAME = 1e-9
 """Spread of the temperatures about a node, over the largest, below which they are one. [-]"""
