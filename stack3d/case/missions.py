@@ -15,9 +15,7 @@ from stack3d.record import Record
 from stack3d.thermal import ThermalSolution
 
 
-def phases_solved(
-    chip: Chip, state: Heat | None = None, limits: Limits = Limits()
-) -> list[tuple[ThermalSolution, Sequence[HeatSource]]]:
+def phases_solved(chip: Chip, state: Heat | None, limits: Limits) -> list[tuple[ThermalSolution, Sequence[HeatSource]]]:
     """Temperature and sources of every phase; of a chip with a workload about its mean `state`."""
     if isinstance(chip, ComputingChip) and state is not None:
         found = MissionHeat(chip, state, limits).states(state)
@@ -29,7 +27,17 @@ def phases_solved(
 def put_phases(
     chip: Chip, found: Sequence[tuple[ThermalSolution, Sequence[HeatSource]]], record: Record, estimates: error_bars.Estimates
 ) -> None:
-    """Put what phases are like into the `record`, and their errors among the `estimates`."""
+    """Put what phases are like into the `record`, and their errors among the `estimates`.
+
+    Parameters
+    ----------
+    chip : Chip
+    found : sequence of (ThermalSolution, sources)
+        Of `phases_solved`.
+    record : Record
+        With those of the mean.
+    estimates : Estimates
+    """
     layers, coarse = [layer.name for layer in chip.stack.layers], Backends()
     record.along("mission_phase", [phase.name for phase in chip.phases])
     record.put("thermal/phase_share", [phase.share for phase in chip.phases])

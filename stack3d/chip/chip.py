@@ -12,7 +12,7 @@ import numpy as np
 from stack3d.chip.assemble import build_computer
 from stack3d.chip.computer import Computer
 from stack3d.chip.design import Design
-from stack3d.chip.mission import Phase, averaged, mean_activity, phases_of
+from stack3d.chip.phases import Phase, averaged, mean_activity, phases_of
 from stack3d.errors import DeckError, Problem, ValidityWarning, collected, did_you_mean
 from stack3d.geometry import build_stack, check_places, explicit_sources, tile_sites
 from stack3d.layout import HeatSource, Rectangle, Stack
