@@ -21,14 +21,14 @@ from stack3d.case.temperatures import check_temperatures, drawn, highest
 from stack3d.chip import TODAY, Chip, ComputingChip
 from stack3d.errors import MISSED, DeckError, Problem, ValidityWarning
 from stack3d.fields import registered
-from stack3d.heat import Heat, Limits
+from stack3d.heat import Heat, Limits, heat_sources
 from stack3d.heat.limits import check_limits, warn_of_limits
 from stack3d.heat.meshing import AnyKind, check_mesh, meshed
 from stack3d.heat.outputs import HeatOutput, thermal_values
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import Backends
 from stack3d.heat.time import check_impedance, check_initial, impedance_of, over_time
-from stack3d.heat.trust import closer, distance, error_bars
+from stack3d.heat.trust import Tried, closer, distance, error_bars
 from stack3d.life.chips import Policy, chosen_policies
 from stack3d.life.epoch_record import LifeOutput
 from stack3d.life.loop import Loop
@@ -230,13 +230,17 @@ class _EachMesh:
         DeckError
             When the next mesh does not fit into memory.
         """
-        before = None
+        before: Tried | None = None
         for meshes in range(1, MOST_MESHES + 1):
             found = self.solved(chip, lives=False)
             gap = distance(chip, wanted, found.record, found.estimates)
             took = f"{wanted} asked, {gap.error:.2g} K estimated where {gap.allowed:.2g} K is allowed; {meshes}"
             took += f" mesh{'es' if meshes > 1 else ''}, {found.unknowns} unknowns"
-            next_chip = closer(chip, gap, found.unknowns, before) if gap.ratio > 1 else None
+            heat, sources = found.heat, chip.sources
+            if heat is not None and isinstance(chip, ComputingChip):
+                sources = heat_sources(chip, heat.powers, heat.rate)
+            last = Tried(chip, found.body, found.solution.field, sources, gap)
+            next_chip = closer(last, before) if gap.ratio > 1 else None
             if next_chip is None or meshes == MOST_MESHES:
                 break
             try:
@@ -244,7 +248,7 @@ class _EachMesh:
             except DeckError as error:
                 text = f"not reached within memory: {took}; the next {error.problems[0].message}"
                 raise DeckError(Problem("solver.accuracy", text)) from None
-            before, chip = (chip, gap), next_chip
+            before, chip = last, next_chip
         if not gap.ratio <= 1:
             own = chip.scenario.geometry.mesh is not None
             why = "a mesh of your own is not refined: make it finer" if own else f"after {meshes} meshes"

@@ -133,7 +133,7 @@ def test_the_same_study_twice_at_once(tmp_path: Path) -> None:
         second = run("run", "small.yaml", "-o", "out", cwd=tmp_path)
         with pytest.raises(ResultsError, match="is in use"):
             stack3d.sweep(path, output=tmp_path / "out")
-    assert second.returncode == 1 and not (tmp_path / "out" / "small" / "cases").exists()
+    assert second.returncode == 5 and not (tmp_path / "out" / "small" / "cases").exists()
     assert f"is in use: process {os.getpid()} on" in second.stderr and "choose another -o" in second.stderr
     assert len(stack3d.sweep(path, output=tmp_path / "out", workers=1)["draw"]) == 2  # the lock is free again
 
@@ -151,7 +151,7 @@ def test_a_place_that_is_not_there(tmp_path: Path, options: list[str], words: st
     studies.write(tmp_path, WIDE.format(n=2))
     (tmp_path / "taken").write_text("a file")
     done = run("run", "small.yaml", "--progress", "none", *options, cwd=tmp_path)
-    assert done.returncode == 1 and re.search(words, done.stderr) and "Traceback" not in done.stderr
+    assert done.returncode == 5 and re.search(words, done.stderr) and "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -118,6 +118,8 @@ def test_what_a_case_does_not_have(case: xr.DataTree) -> None:
         ("accuracy >= 5 parsecs/foo", "is neither"),
         ("(accuracy >= 0.9) + 1 >= 1", "computes with a comparison"),
         ("accuracy >=", "cannot be read"),
+        ("latency / 0 <= 1 s", "divides by zero"),
+        ("1 <= latency / (2 s - 2 s)", "divides by zero"),
         ("__import__('os').system('x') >= 1", "is something else"),
         ("accuracy in [1, 2]", "is something else"),
         ("conventional_memory <= 5 kB", "compares byte with a number without unit"),
@@ -157,3 +159,36 @@ def test_a_condition_on_designs_that_cannot_be_computed_has_its_line(tmp_path: P
     path.write_text(small_study.STUDY + f"optimise:\n  vary: {vary}\n  minimise: layer_temperature_max\n  budget: 2\n")
     [told] = study.checked(path)
     assert f"{path}:18: optimise.vary.where: " in str(told.error) and "cannot be compared" in str(told.error)
+
+
+LABELS = [
+    (
+        "layer_temperature_max[dye]",
+        "chooses 'dye' of layer_temperature_max (did you mean 'die'?); there is: die, t0_bond, t0_rram",
+    ),
+    ("probe_temperature", "names probe_temperature, which comes of probes: the scenario has none"),
+    ("accuracy@end", "names accuracy, which comes of workload: the scenario has none"),
+]
+
+
+@pytest.mark.parametrize(("goal", "said"), LABELS)
+@pytest.mark.parametrize("kind", ["optimise", "uncertain"])
+def test_what_no_case_can_have_is_told_before_the_first_one(tmp_path: Path, goal: str, said: str, kind: str) -> None:
+    path = tmp_path / "small.yaml"
+    key = "minimise" if kind == "optimise" else "outputs"
+    rest = "vary: {cooling.ambient: [290 K, 300 K]}\n  budget: 2"
+    if kind == "uncertain":
+        rest = 'keys: {cooling.ambient: {uniform: ["290 K", "310 K"]}}\n  count: 4'
+    path.write_text(small_study.STUDY + f"{kind}:\n  {key}: ['{goal}']\n  {rest}\n")
+    [told] = study.checked(path)
+    assert str(told.error) == f"{path}:18: {kind}.{key}: '{goal}' {said}"
+    with pytest.raises(DeckError, match="chooses|names"):
+        study.plan(path)
+
+
+def test_a_place_that_one_of_the_designs_has_is_not_refused(tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    vary = "vary: {geometry.tiers.repeat: [1, 2]}"
+    goal = "minimise: 'layer_temperature_max[t1_rram]'"
+    path.write_text(small_study.STUDY + f"optimise:\n  {vary}\n  {goal}\n  budget: 2\n")
+    assert [told.error for told in study.checked(path)] == [None]
