@@ -17,6 +17,7 @@ from stack3d.report import (
     search_charts,
     study_answers,
     study_charts,
+    trade_charts,
     unknown_charts,
 )
 from stack3d.report.chart import Figure
@@ -80,7 +81,7 @@ FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
 def possible(tree: xr.DataTree) -> list[str]:
     """Names of the figures for which the dataset holds the variables."""
     if answered := _answered(tree):
-        return [answered.figure]
+        return [answered.figure, *["trade_offs"] * (len(trade_charts.axes_of(tree)) > 1)]
     if {"uncertain", "levers"} & set(tree.children):
         return []
     if study_answers.swept(tree):
@@ -119,6 +120,8 @@ def chart(tree: xr.DataTree, name: str, *, threshold: float | None = None) -> Fi
     answered = _answered(tree)
     if answered is not None and name == answered.figure:
         return answered.draw(tree)
+    if name == "trade_offs" and name in possible(tree):
+        return trade_charts.trade_offs(tree)
     if is_study and name == "pareto":
         pair = study_charts.pareto_pair(tree)
         if pair is None:
