@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from stack3d.case.duration import time_told, warning_of
+from stack3d.case.missions import phases_solved, put_phases
 from stack3d.case.second_fields import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
@@ -20,7 +21,7 @@ from stack3d.case.temperatures import check_temperatures, drawn, highest
 from stack3d.chip import TODAY, Chip, ComputingChip
 from stack3d.errors import MISSED, DeckError, Problem, ValidityWarning
 from stack3d.fields import registered
-from stack3d.heat import Heat, heat_sources
+from stack3d.heat import Heat, Limits, heat_sources
 from stack3d.heat.limits import check_limits, warn_of_limits
 from stack3d.heat.meshing import AnyKind, check_mesh, meshed
 from stack3d.heat.outputs import HeatOutput, thermal_values
@@ -192,6 +193,7 @@ class _EachMesh:
             record, solution = loop.run()
             with clock("heat"):
                 estimates = error_bars.of_state(loop.chip, loop.first, backends.coarse, record)
+                self._put_phases(chip, loop.first, loop.limits, record, estimates)
             return _Solved(record, body, solution, backend.problem, estimates, unknowns, loop.first)
         self.observer.stage("heat")
         with clock("heat"):
@@ -211,7 +213,14 @@ class _EachMesh:
                 record.along("time", [TODAY])
                 record.put("thermal/tile_temperature", state.tile_temperature[None])
                 estimates = error_bars.of_state(computing, state, backends.coarse, record)
+            self._put_phases(chip, state, Limits() if loop is None else loop.limits, record, estimates)
         return _Solved(record, body, solution, backend.problem, estimates, unknowns, state)
+
+    @staticmethod
+    def _put_phases(chip: Chip, state: Heat | None, limits: Limits, record: Record, estimates: error_bars.Estimates) -> None:
+        """What the phases of a mission are like, where there is one."""
+        if chip.phases:
+            put_phases(chip, phases_solved(chip, state, limits), record, estimates)
 
     def accurate(self, chip: Chip, wanted: AccuracyDeck) -> tuple[Chip, _Solved, str]:
         """Refine until the estimate meets the accuracy asked for; the chip on its last mesh, and what that took in a line.

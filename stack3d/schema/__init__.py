@@ -4,6 +4,7 @@ from stack3d.schema.cooling import CoolingDeck, FaceDeck
 from stack3d.schema.device import BANDS, Band, DeviceDeck
 from stack3d.schema.life import HybridTiersDeck, LifetimeDeck, MonteCarloDeck
 from stack3d.schema.material_laws import celsius
+from stack3d.schema.mission import PhaseDeck
 from stack3d.schema.mvm import MvmDeck
 from stack3d.schema.numerics import (
     OF_A_FILE,
@@ -35,6 +36,7 @@ __all__ = [
     "MvmDeck",
     "OF_A_FILE",
     "PeripheryDeck",
+    "PhaseDeck",
     "Scenario",
     "SolverDeck",
     "TransientDeck",
