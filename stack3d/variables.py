@@ -48,6 +48,16 @@ _ALL = (
     _f("thermal/tile_temperature_high", "time tile", "K", "highest temperature within the tile and a period of the power"),
     _f("thermal/tile_temperature_working", "time tile", "K", "mean of the tile weighted by the activity: that of its reads"),
     _f("thermal/tile_temperature_history", "phase tile", "K", "mean of the tile over one period of the power, first epoch"),
+    *(
+        entry
+        for name, what in (
+            ("theta_ja", "junction over ambient by the power (JESD51-2A)"),
+            ("theta_jc_top", "junction over a cold plate on the top, the only way out, by the power"),
+            ("psi_jt", "junction over the middle of the package top by the power"),
+            ("psi_jb", "junction over the board beside the package by the power"),
+        )
+        for entry in (_f(f"thermal/{name}", "", "K/W", what), _f(f"thermal/{name}_error", "", "K/W", f"error of {name}"))
+    ),
     _f("thermal/phase_share", "mission_phase", "1", "share of the time"),
     _f("thermal/phase_power", "mission_phase", "W", "heat put in"),
     _f("thermal/phase_layer_temperature_max", "mission_phase layer", "K", "largest temperature of the layer, first epoch"),

@@ -14,6 +14,7 @@ import numpy as np
 
 from stack3d.case.duration import time_told, warning_of
 from stack3d.case.missions import phases_solved, put_phases
+from stack3d.case.package_figures import check_figures, put_figures
 from stack3d.case.second_fields import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
@@ -43,6 +44,13 @@ from stack3d.thermal.problem import HeatProblem
 
 MOST_MESHES = 6
 """Tried for an accuracy that is asked for."""
+
+CHECKS = (check_limits, check_physics, check_impedance, check_initial, check_figures)
+"""What may stand against a chip, found without solving."""
+
+
+def _problems(chip: Chip) -> list[Problem]:
+    return [problem for look in CHECKS for problem in look(chip)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +96,7 @@ def check(scenario: Scenario, *, solve: bool = False) -> Chip:
     Unless asked to `solve`, no temperature is found: tiles whose placement wants one lie as with ``spread``.
     """
     chip = placed_chip(scenario, solve=solve)
-    if problems := [*check_limits(chip), *check_physics(chip), *check_impedance(chip), *check_initial(chip)]:
+    if problems := _problems(chip):
         raise DeckError(problems)
     if isinstance(chip, ComputingChip):
         chosen_policies(chip.computer)
@@ -286,7 +294,7 @@ def _run(
     observer.stage("build", scenario=scenario.scenario)
     with clock("build"):
         chip = placed_chip(scenario)
-        if problems := [*check_limits(chip), *check_physics(chip), *check_impedance(chip), *check_initial(chip)]:
+        if problems := _problems(chip):
             raise DeckError(problems)
         plan = chosen_policies(chip.computer) if isinstance(chip, ComputingChip) else ()
         check_mesh(scenario)
@@ -312,6 +320,7 @@ def _run(
     _warn_of_silence(record, lives=follows, steady=scenario.transient is None)
     heated = drawn(chip, record, found.solution.heat_in, found.heat)
     check_temperatures(chip, record, heated, is_field=until == "thermal")
+    put_figures(chip, found.solution, found.heat, record)
     if scenario.impedance is not None:
         observer.stage("impedance", sources=len(chip.sources))
         with clock("impedance"):

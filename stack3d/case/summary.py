@@ -59,7 +59,7 @@ def summarise(
         lines.append(
             f"within a period    {cold} to {hot} degC in {coordinates['tile'][tile]}, mean {mean}, {busy} while it computes"
         )
-    lines += _impedance(values, coordinates)
+    lines += [*_figures(values), *_impedance(values, coordinates)]
     if chip.scenario.transient is not None:
         times = coordinates["time"]
         last = f", the last of {len(times)} times" if len(times) > 1 else ""
@@ -103,6 +103,20 @@ def _phases(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> list[s
         share = 100 * float(values["thermal/phase_share"][i])
         lines.append(f"in phase           {name}, {share:.3g} % of the time: at most {at_most}{aged}")
     return [*lines, "other lines        at the mean ambient and power of the phases"] if lines else []
+
+
+FIGURES = {"theta_ja": "θJA", "theta_jc_top": "θJC(top)", "psi_jt": "ΨJT", "psi_jb": "ΨJB"}
+"""Output variable → sign of a figure of a package."""
+
+
+def _figures(values: Mapping[str, Any]) -> list[str]:
+    """Figures of a package."""
+    told = [
+        f"{sign} {float(values[f'thermal/{name}']):.4g} ± {float(values[f'thermal/{name}_error']):.1g}"
+        for name, sign in FIGURES.items()
+        if f"thermal/{name}" in values
+    ]
+    return [f"package            {', '.join(told)} K/W"] if told else []
 
 
 def _impedance(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> list[str]:

@@ -16,7 +16,7 @@ from stack3d.schema.numerics import (
     TransientDeck,
     mesh_kinds,
 )
-from stack3d.schema.scenario import Scenario
+from stack3d.schema.scenario import JedecDeck, Scenario
 from stack3d.schema.workload import DataDeck, PeripheryDeck, WorkloadDeck
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "FaceDeck",
     "HybridTiersDeck",
     "ImpedanceDeck",
+    "JedecDeck",
     "LifetimeDeck",
     "MeshDeck",
     "MonteCarloDeck",

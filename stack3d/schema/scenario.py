@@ -43,6 +43,17 @@ class MapsDeck(DeckModel):
     grid: tuple[Annotated[Count, Field(ge=1, le=4096)], Annotated[Count, Field(ge=1, le=4096)]]
 
 
+class JedecDeck(DeckModel):
+    """Probes at which the figures of a package are read: resistances and characterisation parameters of JESD51-12."""
+
+    junction: Name
+    """The middle of the die, or where its diode is."""
+    top: Name | None = None
+    """The middle of the package top, which is the top of the stack."""
+    board: Name | None = None
+    """On the board, within 1 mm of the middle of a side of the package (JESD51-8)."""
+
+
 class Scenario(DeckModel):
     """One case, or a study when `sweep`, `optimise` or `uncertain` is given."""
 
@@ -72,6 +83,8 @@ class Scenario(DeckModel):
     """Further fields on the same mesh, of other packages: name → what it wants."""
     probes: tuple[ProbeDeck, ...] = ()
     maps: MapsDeck | None = None
+    jedec: JedecDeck | None = None
+    """Figures of a package from its junction to ambient, top and board."""
     limits: dict[str, Temperature] = {}
     """Role or layer → highest temperature; a run above it warns."""
     tier_map: tuple[Annotated[Count, Field(ge=1, le=4096)], Annotated[Count, Field(ge=1, le=4096)]] = (16, 16)
