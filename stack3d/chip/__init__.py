@@ -6,12 +6,14 @@ from stack3d.chip.computer import READ_MEMORY, Computer, forward_of, products_on
 from stack3d.chip.crossbars import error_powers, with_warm_wires
 from stack3d.chip.design import TODAY, Design
 from stack3d.chip.loading import data_of
+from stack3d.chip.phases import Phase, mean_activity
 
 __all__ = [
     "Chip",
     "Computer",
     "ComputingChip",
     "Design",
+    "Phase",
     "READ_MEMORY",
     "TODAY",
     "build_chip",
@@ -19,6 +21,7 @@ __all__ = [
     "error_powers",
     "forward_of",
     "products_on",
+    "mean_activity",
     "with_warm_wires",
     "with_weights",
 ]

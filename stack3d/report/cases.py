@@ -66,6 +66,7 @@ FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
     "stack": (heat_charts.stack, ()),
     "history": (heat_charts.history, ("thermal/layer_temperature_max",)),
     "period": (heat_charts.period, ("thermal/tile_temperature_history",)),
+    "mission": (heat_charts.mission, ("thermal/phase_layer_temperature_max",)),
     "profile": (heat_charts.profile, ("thermal/layer_temperature_mean",)),
     "impedance": (impedance_charts.impedance, ("impedance/impedance", "impedance/cauer_resistance")),
     "maps": (heat_charts.maps, ()),
