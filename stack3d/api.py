@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stack3d import decks, fields, results, study
-from stack3d.case import run_case
+from stack3d.case import compact_of, run_case
 from stack3d.decks import Case
 from stack3d.errors import DeckError, Problem, ResultsError, brief
 from stack3d.geometry.stack import build_stack
@@ -17,12 +17,15 @@ from stack3d.layout import Stack
 from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.report import accessor as _accessor  # noqa: F401  (importing it gives every DataTree `.stack3d`)
 from stack3d.results import open_result, open_results
+from stack3d.results.compact_file import read_compact as open_compact
+from stack3d.results.compact_file import write_compact
+from stack3d.thermal import CompactModel
 from stack3d.units import quantity
 
 CLOSE = 1e-4
 """Share by which a number is changed for a derivative; what is differenced is nearly straight in it."""
 
-__all__ = ["LoadedScenario", "load", "open_result", "open_results", "search", "sweep"]
+__all__ = ["LoadedScenario", "load", "open_compact", "open_result", "open_results", "search", "sweep"]
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -103,6 +106,28 @@ class LoadedScenario:
         low, high = (self.with_overrides([(key, text)]).case.scenario for text in texts)
         ends = [found[0] if (found := quantity(text)) else float(text) for text in texts]
         return Neighbours(low, high, ends[1] - ends[0])
+
+    def compact(self, path: str | Path | None = None) -> CompactModel:
+        """Make the compact model that the scenario's ``compact`` asks for, and write it; raises DeckError, SolverError.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            The .nc file that `stack3d.open_compact` reads.
+
+        Examples
+        --------
+        >>> ranges = {"compact.films": {"top": ["100 W/m^2/K", "1e4 W/m^2/K"]}, "compact.conductivity": "held"}
+        >>> model = load("duty_cycled_package", ranges).compact()
+        >>> answer = model.solve({"die": 2.0}, films={"top": 500.0})
+        >>> bool(answer.bound.max() < 0.01 * (answer.temperature.max() - 298.15))
+        True
+        """
+        with self.case.located():
+            model = compact_of(self.case.scenario, lambda solves, miss: None)
+        if path is not None:
+            write_compact(Path(path), model, self.case)
+        return model
 
     @property
     def stack(self) -> Stack:

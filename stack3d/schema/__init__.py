@@ -5,7 +5,16 @@ from stack3d.schema.device import BANDS, Band, DeviceDeck
 from stack3d.schema.life import HybridTiersDeck, LifetimeDeck, MonteCarloDeck
 from stack3d.schema.material_laws import celsius
 from stack3d.schema.mvm import MvmDeck
-from stack3d.schema.numerics import OF_A_FILE, AccuracyDeck, ImpedanceDeck, MeshDeck, SolverDeck, TransientDeck, mesh_kinds
+from stack3d.schema.numerics import (
+    OF_A_FILE,
+    AccuracyDeck,
+    CompactDeck,
+    ImpedanceDeck,
+    MeshDeck,
+    SolverDeck,
+    TransientDeck,
+    mesh_kinds,
+)
 from stack3d.schema.scenario import Scenario
 from stack3d.schema.workload import DataDeck, PeripheryDeck, WorkloadDeck
 
@@ -13,6 +22,7 @@ __all__ = [
     "AccuracyDeck",
     "BANDS",
     "Band",
+    "CompactDeck",
     "CoolingDeck",
     "DataDeck",
     "DeviceDeck",

@@ -17,7 +17,7 @@ from stack3d.schema.device import DeviceDeck
 from stack3d.schema.geometry import GeometryDeck, Name
 from stack3d.schema.life import HybridTiersDeck, LifetimeDeck, MonteCarloDeck
 from stack3d.schema.mvm import MvmDeck
-from stack3d.schema.numerics import ImpedanceDeck, SolverDeck, TransientDeck
+from stack3d.schema.numerics import CompactDeck, ImpedanceDeck, SolverDeck, TransientDeck
 from stack3d.schema.optimise import OptimiseDeck
 from stack3d.schema.physics import PhysicsDeck
 from stack3d.schema.sweep import SweepDeck
@@ -65,6 +65,8 @@ class Scenario(DeckModel):
     """Temperature over time; absent = steady."""
     impedance: ImpedanceDeck | None = None
     """Step responses, resistances and networks of sources, beside the temperatures."""
+    compact: CompactDeck = CompactDeck()
+    """Ranges of the model that ``stack3d compact`` makes; a run does not need it."""
     physics: PhysicsDeck = PhysicsDeck()
     """Further fields on the same mesh, of other packages: name → what it wants."""
     probes: tuple[ProbeDeck, ...] = ()

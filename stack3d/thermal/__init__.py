@@ -3,6 +3,10 @@
 from stack3d.thermal.analytic.series import CosineSeries
 from stack3d.thermal.backend import SolidBackend, ThermalBackend, ThermalSolution
 from stack3d.thermal.column_problem import ColumnProblem
+from stack3d.thermal.compact.loads import Parts as CompactParts
+from stack3d.thermal.compact.model import CompactModel, CooledFace
+from stack3d.thermal.compact.reduction import steady_reduction
+from stack3d.thermal.compact.time_reduction import time_reduction
 from stack3d.thermal.cooling import ducts
 from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.cooling.coolant import CoolantBackend
@@ -25,6 +29,9 @@ from stack3d.thermal.time.system import Exact, StepWatch, TransientResult, Trans
 __all__ = [
     "Box",
     "Cauer",
+    "CompactModel",
+    "CompactParts",
+    "CooledFace",
     "CellProblem",
     "ChannelRun",
     "ColumnProblem",
@@ -59,5 +66,7 @@ __all__ = [
     "memory_in_time",
     "periodic_state",
     "reduced",
+    "steady_reduction",
     "thermal_response",
+    "time_reduction",
 ]

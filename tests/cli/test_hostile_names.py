@@ -21,6 +21,7 @@ COMMANDS = {
     "show": ["{deck}"],
     "compare-placements": ["{deck}", "-o", "placements.nc"],
     "mesh": ["{deck}", "-o", "stack.msh"],
+    "compact": ["{deck}", "-o", "model.nc"],
     "view": ["{deck}", "-o", "field.vtu"],
     "verify": ["{deck}"],
     "import": ["{stk}", "-o", "imported.yaml"],
