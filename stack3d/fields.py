@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from stack3d import units
 from stack3d.errors import PackageError, UnknownNameError, brief, did_you_mean, unknown_name
 from stack3d.registry import Registry, held_still, numbers
-from stack3d.variables import COORDINATES, DECIDED, DIMENSIONS, GONE, GROUPS, OWN, STUDY, UNKNOWN, Variable
+from stack3d.variables import COORDINATES, DECIDED, DIMENSIONS, GONE, GROUPS, LEVERED, OWN, STUDY, UNKNOWN, Variable
 
 __all__ = [
-    "COORDINATES", "DECIDED", "DIMENSIONS", "FIELDS", "GROUPS", "STUDY", "UNKNOWN", "Output", "Variable",
+    "COORDINATES", "DECIDED", "DIMENSIONS", "FIELDS", "GROUPS", "LEVERED", "STUDY", "UNKNOWN", "Output", "Variable",
     "declared", "field", "instead_of", "is_outside", "is_temperature", "nothing", "outputs", "physics", "registered", "sums",
     "together", "told", "told_rate",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from stack3d.errors import unknown_name
-from stack3d.materials import REFERENCE
+from stack3d.materials import REFERENCE as REFERENCE
 from stack3d.materials import Floats as Floats
 from stack3d.materials import Material as Material
 

@@ -328,6 +328,14 @@ UNKNOWN: dict[str, tuple[str, str]] = {
     "total": ("1", "share of the variance that the part makes, with all that it acts together with (Sobol)"),
     "total_error": ("1", "half the 95 % interval of that share, by bootstrap"),
 }
+LEVERED: dict[str, tuple[str, str]] = {
+    "gain": ("1", "mean change of the accuracy at the end, before the next periodic act, over the same chips"),
+    "chance": ("1", "half the interval of the gain, 95 % for all levers together (Student's t, Bonferroni)"),
+    "cost": ("J", "more energy per inference at the end; fans and pumps are no part of it"),
+    "gain_per_energy": ("J-1", "gain over cost; NaN where the lever costs nothing"),
+    "is_lever": ("1", "1 where the gain is more than chance"),
+    "rank": ("1", "1 for the first to pull: what costs nothing by its gain, then by gain per energy, chance last; 0 for none"),
+}
 """Variables of the group ``uncertain`` of a study of unknowns → (units, long_name)."""
 
 GONE = {"power/inference_energy": "power/energy_per_inference says it, summed over component"}

@@ -10,6 +10,7 @@ from io import StringIO
 from typing import Any
 
 from stack3d.errors import DeckError, Problem, brief
+from stack3d.yamlruns import MARK, Run, shortened
 
 MOST_BYTES = 4_000_000
 """Of one deck."""
@@ -87,20 +88,23 @@ def _real(text: str) -> float:
     return float(plain.replace(".inf", "inf").replace(".nan", "nan"))
 
 
+def _plain(text: str) -> Any:
+    """Value of a scalar without quotes and tag; raises ValueError."""
+    if text in _FIXED:
+        return _FIXED[text]
+    if _FLOAT.fullmatch(text):
+        return _real(text)
+    if _INT.fullmatch(text):
+        return _whole(text)
+    return _MERGE if text == "<<" else text
+
+
 def _scalar(event: Any) -> Any:
     """Value of a scalar by the core schema; raises ValueError."""
     text: str = event.value
     tag = None if event.tag in (None, "!") else str(event.tag)
     if tag is None:
-        if not event.implicit[0]:
-            return text
-        if text in _FIXED:
-            return _FIXED[text]
-        if _FLOAT.fullmatch(text):
-            return _real(text)
-        if _INT.fullmatch(text):
-            return _whole(text)
-        return _MERGE if text == "<<" else text
+        return _plain(text) if event.implicit[0] else text
     kinds: dict[str, Callable[[str], Any]] = {
         "str": str,
         "int": _whole,
@@ -129,11 +133,23 @@ class _Open:
     merged: list[Mapping] = field(default_factory=list)
 
 
-class _Builder:
-    """Puts parser events together; aliases share what they stand for."""
+class _MarkElsewhere(Exception):
+    """A long run of values stood in no list."""
 
-    def __init__(self, file: str) -> None:
-        self.file = file
+
+class _Builder:
+    """Puts parser events together; aliases share what they stand for.
+
+    Parameters
+    ----------
+    file : str
+    runs : list of Run
+        Taken out of the text, in order.
+    """
+
+    def __init__(self, file: str, runs: list[Run]) -> None:
+        self.file, self.runs = file, runs[::-1]
+        self.removed = self.met = 0
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.open: list[_Open] = []
         self.opened: set[str] = set()
@@ -152,7 +168,7 @@ class _Builder:
         """Tree of the only document."""
         documents = 0
         for event in events:
-            kind, line = type(event).__name__, event.start_mark.line + 1
+            kind, line = type(event).__name__, event.start_mark.line + 1 + self.removed
             if kind == "DocumentStartEvent":
                 documents += 1
                 if documents > 1:
@@ -164,6 +180,9 @@ class _Builder:
             elif kind in ("MappingEndEvent", "SequenceEndEvent"):
                 self.end(line)
             elif kind == "ScalarEvent":
+                if self.runs and "\ue000" in event.value:
+                    self.spread(event, line)
+                    continue
                 try:
                     value = _scalar(event)
                 except ValueError as error:
@@ -175,7 +194,27 @@ class _Builder:
                 if event.anchor not in self.anchors:
                     raise self.wrong(f"alias *{event.anchor} has no anchor before it", line)
                 self.place(*self.anchors[event.anchor], line, None)
+        if self.runs:
+            raise _MarkElsewhere
         return self.root
+
+    def spread(self, event: Any, line: int) -> None:
+        """Put the values of a run into the list that its mark stands in; raises _MarkElsewhere."""
+        top, run = self.open[-1].node if self.open else None, self.runs.pop()
+        mark = MARK.fullmatch(event.value)
+        if (
+            mark is None
+            or int(mark[1]) != self.met
+            or not isinstance(top, Items)
+            or event.anchor
+            or event.tag
+            or not event.implicit[0]
+        ):
+            raise _MarkElsewhere
+        for text, after in zip(run.texts, run.lines):
+            self.place(_plain(text), 1, line + after, None)
+        self.removed += run.removed
+        self.met += 1
 
     def begin(self, event: Any, line: int) -> None:
         """Open a mapping or list."""
@@ -282,9 +321,15 @@ def parsed(text: str, file: str) -> Any:
     if bad := _UNPRINTABLE.search(text):
         line = text.count("\n", 0, bad.start()) + 1
         raise DeckError(Problem("", f"the character U+{ord(bad[0]):04X} is no part of a text", file, line))
+    if (short := shortened(text)) is not None:
+        try:
+            events = YAML(typ="safe", pure=True).parse(StringIO(short.text))
+            return _Builder(file, short.runs).build(_told(events, file, len(short.text)))
+        except (YAMLError, ValueError, RecursionError, DeckError, _MarkElsewhere):
+            pass  # lines are told of the text as it is
     try:
         events = YAML(typ="safe", pure=True).parse(StringIO(text))
-        return _Builder(file).build(_told(events, file, len(text)))
+        return _Builder(file, []).build(_told(events, file, len(text)))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = mark.line + 1 if mark is not None else None

@@ -26,7 +26,7 @@ from stack3d.heat.meshing import AnyKind, check_mesh, meshed
 from stack3d.heat.outputs import HeatOutput, thermal_values
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import Backends
-from stack3d.heat.time import check_impedance, impedance_of, over_time
+from stack3d.heat.time import check_impedance, check_initial, impedance_of, over_time
 from stack3d.heat.trust import closer, distance, error_bars
 from stack3d.life.chips import Policy, chosen_policies
 from stack3d.life.epoch_record import LifeOutput
@@ -87,7 +87,7 @@ def check(scenario: Scenario, *, solve: bool = False) -> Chip:
     Unless asked to `solve`, no temperature is found: tiles whose placement wants one lie as with ``spread``.
     """
     chip = placed_chip(scenario, solve=solve)
-    if problems := [*check_limits(chip), *check_physics(chip), *check_impedance(chip)]:
+    if problems := [*check_limits(chip), *check_physics(chip), *check_impedance(chip), *check_initial(chip)]:
         raise DeckError(problems)
     if isinstance(chip, ComputingChip):
         chosen_policies(chip.computer)
@@ -273,7 +273,7 @@ def _run(
     observer.stage("build", scenario=scenario.scenario)
     with clock("build"):
         chip = placed_chip(scenario)
-        if problems := [*check_limits(chip), *check_physics(chip), *check_impedance(chip)]:
+        if problems := [*check_limits(chip), *check_physics(chip), *check_impedance(chip), *check_initial(chip)]:
             raise DeckError(problems)
         plan = chosen_policies(chip.computer) if isinstance(chip, ComputingChip) else ()
         check_mesh(scenario)

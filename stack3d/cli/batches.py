@@ -32,6 +32,12 @@ def run(
     ] = None,
     progress: Annotated[str, typer.Option("--progress", help="auto, bar, plain, json (lines on stderr) or none.")] = "auto",
     memory: Memory = None,
+    levers: Annotated[
+        bool, typer.Option("--levers", help="Then try what would mend it: every lever that applies, at few chips.")
+    ] = False,
+    lever_list: Annotated[
+        Path | None, typer.Option("--lever-list", help="More levers, in a list of your own.", metavar="FILE")
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 3 when an estimated error exceeds what the solver promises.")
     ] = False,
@@ -48,9 +54,14 @@ def run(
     limit_memory(memory)
     if until not in (None, "thermal"):
         raise DeckError(f"--until knows 'thermal', got {until!r}")
+    if levers and until:
+        raise DeckError("--levers weighs accuracy: leave --until away")
+    if lever_list and not levers:
+        raise DeckError("--lever-list goes with --levers")
+    trials = [study.LeverStudy(name, parsed(overrides), lever_list) for name in scenarios] if levers else []
     ended = _Ended(strict)
     for report in study.run(
-        scenarios,
+        [*scenarios, *trials],
         output,
         study_observer(progress),
         overrides=parsed(overrides),

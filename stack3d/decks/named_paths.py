@@ -26,6 +26,7 @@ FILES = (
     *(("workload", *of, "data", key) for of in (("network",), ()) for key in ("file", "inputs", "labels")),
     ("workload", "trace", "file"),
     ("power", "trace", "file"),
+    ("transient", "initial", "result"),
 )
 """Keys that name a file whose content belongs to the case; a relative name counts from the deck that it stands in."""
 

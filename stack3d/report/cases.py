@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from stack3d.errors import ResultsError, unknown_name
 from stack3d.report import (
     heat_charts,
     impedance_charts,
+    lever_charts,
     life_charts,
     page,
     search_charts,
@@ -23,6 +25,39 @@ from stack3d.report.facts import Facts
 if TYPE_CHECKING:
     import xarray as xr
 
+
+@dataclass(frozen=True)
+class Answered:
+    """What a study that is no sweep has on its page.
+
+    Parameters
+    ----------
+    figure : str
+        Name of its figure.
+    is_there : callable
+        Whether the study has come to an answer.
+    draw, section : callable
+        The figure, and the HTML of the answer.
+    anchor, heading : str
+        Of the answer.
+    """
+
+    figure: str
+    is_there: Callable[[xr.DataTree], bool]
+    draw: Callable[[xr.DataTree], Figure]
+    section: Callable[[xr.DataTree], str]
+    anchor: str
+    heading: str
+
+
+ANSWERED = (
+    Answered("front", search_charts.is_search, search_charts.front, search_charts.section, "designs", "What to build"),
+    Answered("unknowns", unknown_charts.has_ranks, unknown_charts.unknowns, unknown_charts.section, "bands", "How sure it is"),
+    Answered("levers", lever_charts.has_trials, lever_charts.levers, lever_charts.section, "ranks", "What would mend it"),
+)
+"""Searches, studies of unknowns, and studies of levers."""
+NAMED_CASES = {"optimise": ("what it sets", search_charts.designs), "levers": ("lever", lever_charts.names)}
+"""Group → what the cases of such a study are told apart by."""
 FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
     "accuracy": (life_charts.accuracy, ("mvm/accuracy",)),
     "attribution": (life_charts.attribution, ("mvm/accuracy_without",)),
@@ -43,10 +78,10 @@ FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
 
 def possible(tree: xr.DataTree) -> list[str]:
     """Names of the figures for which the dataset holds the variables."""
-    if search_charts.is_search(tree):
-        return ["front"]
-    if "uncertain" in tree.children:
-        return ["unknowns"] if unknown_charts.has_ranks(tree) else []
+    if answered := _answered(tree):
+        return [answered.figure]
+    if {"uncertain", "levers"} & set(tree.children):
+        return []
     if study_answers.swept(tree):
         maps = [f"map_{name}" for name in study_answers.ANSWERS if name != "tiers" and study_answers.varies(tree, name)]
         return maps + (["pareto"] if study_charts.pareto_pair(tree) else [])
@@ -57,6 +92,10 @@ def possible(tree: xr.DataTree) -> list[str]:
     if not facts.has("thermal/temperature") and not facts.has("thermal/map_temperature"):
         names.remove("maps")
     return names
+
+
+def _answered(tree: xr.DataTree) -> Answered | None:
+    return next((one for one in ANSWERED if one.is_there(tree)), None)
 
 
 def chart(tree: xr.DataTree, name: str, *, threshold: float | None = None) -> Figure:
@@ -76,10 +115,9 @@ def chart(tree: xr.DataTree, name: str, *, threshold: float | None = None) -> Fi
     UnknownNameError, ResultsError
     """
     is_study = bool(study_answers.swept(tree))
-    if name == "front" and search_charts.is_search(tree):
-        return search_charts.front(tree)
-    if name == "unknowns" and unknown_charts.has_ranks(tree):
-        return unknown_charts.unknowns(tree)
+    answered = _answered(tree)
+    if answered is not None and name == answered.figure:
+        return answered.draw(tree)
     if is_study and name == "pareto":
         pair = study_charts.pareto_pair(tree)
         if pair is None:
@@ -112,19 +150,20 @@ def study_page(tree: xr.DataTree) -> str:
     facts = Facts(tree)
     figures = [chart(tree, name) for name in possible(tree)]
     head, rows = study_answers.table(tree)
-    is_asked = "optimise" in tree.children or "uncertain" in tree.children
-    if "optimise" in tree.children:
-        head, rows = ("case", "what it sets", *head[1:]), [(r[0], d, *r[1:]) for r, d in zip(rows, search_charts.designs(tree))]
+    for group, (word, names) in NAMED_CASES.items():
+        if group in tree.children:
+            head, rows = ("case", word, *head[1:]), [(r[0], n, *r[1:]) for r, n in zip(rows, names(tree))]
     done = sum(row[-1] == "done" for row in rows)
     lines = [("cases", f"{done} of {len(rows)} done")]
+    is_asked = {"optimise", "uncertain", "levers"} & set(tree.children)
     lines += [] if is_asked else [("swept", ", ".join(study_answers.swept(tree)))]
     lead = f'<h1>{escape(facts.title)}</h1><p class="under">study {escape(facts.name)}</p>'
     lead += page.answer(lines + study_answers.extremes(tree))
-    found, ranked = search_charts.is_search(tree), unknown_charts.has_ranks(tree)
-    links = [("designs", "What to build")] * found + [("bands", "How sure it is")] * ranked
+    answered = _answered(tree)
+    links = [] if answered is None else [(answered.anchor, answered.heading)]
     links += [(f.name, f.title) for f in figures]
     links += [("cases", "All cases"), ("provenance", "Where this comes from")]
-    body = search_charts.section(tree) if found else unknown_charts.section(tree) if ranked else ""
+    body = "" if answered is None else answered.section(tree)
     body += "".join(page.section(figure, figure.name) for figure in figures)
     alike = study_answers.shared(tree)
     same = f"The same in every case: {'; '.join(f'{label} {text}' for label, text in alike)}." if alike else ""

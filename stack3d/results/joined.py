@@ -250,7 +250,7 @@ def join(folder: Path) -> xr.DataTree:
 
 def _found(manifest: Mapping[str, Any]) -> dict[str, xr.Dataset]:
     """Groups of what a study as a whole has found."""
-    made = {"decided": ("/optimise", _decided), "unknown": ("/uncertain", _unknown)}
+    made = {"decided": ("/optimise", _decided), "unknown": ("/uncertain", _unknown), "levers": ("/levers", _levers)}
     found: dict[str, xr.Dataset] = {}
     for word, (group, make) in made.items():
         try:
@@ -323,6 +323,17 @@ def _unknown(found: Mapping[str, Any], case: str) -> xr.Dataset:
     out = xr.Dataset(data, coordinates, {"verdict": "\n".join(found["verdict"])})
     for name in out.data_vars:
         unit, meaning = fields.UNKNOWN[str(name)]
+        out[name].attrs.update(units=unit, long_name=meaning)
+    return out
+
+
+def _levers(found: Mapping[str, Any], case: str) -> xr.Dataset:
+    """What each lever has done, along the cases; the first is the scenario as it is."""
+    import xarray as xr
+
+    data = {name: (case, np.array(found[name])) for name in fields.LEVERED}
+    out = xr.Dataset(data, {"lever": (case, np.array(found["lever"], dtype=str))}, {"verdict": "\n".join(found["verdict"])})
+    for name, (unit, meaning) in fields.LEVERED.items():
         out[name].attrs.update(units=unit, long_name=meaning)
     return out
 

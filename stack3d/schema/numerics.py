@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from stack3d.errors import brief, did_you_mean
 from stack3d.registry import Registry
@@ -163,6 +163,19 @@ class SpacedDeck(DeckModel):
         return (self.start, *inner, self.end)
 
 
+class EarlierDeck(DeckModel):
+    """A run that ended as this one begins."""
+
+    result: str
+    """Its result.nc; a layer begins at the boxes of its map there, else at its mean, of the last time."""
+
+
+def _form_of_initial(value: Any) -> str:
+    if isinstance(value, EarlierDeck) or (isinstance(value, Mapping) and "result" in value):
+        return "result[]"
+    return "mapping[]" if isinstance(value, Mapping) else "number[]"
+
+
 class TransientDeck(DeckModel):
     """Temperature over time instead of the steady state; power follows its traces."""
 
@@ -171,8 +184,14 @@ class TransientDeck(DeckModel):
         Annotated[tuple[Time, ...], Tag("list[]")] | Annotated[SpacedDeck, Tag("mapping[]")], given_as("mapping[]", "list[]")
     ] = ()
     """Times at which everything is reported: a list that ascends, or from, to, count and scale; absent = `until` alone."""
-    initial: Temperature | None = None
-    """Uniform temperature at the start; absent = ambient."""
+    initial: Annotated[
+        Annotated[Temperature | None, Tag("number[]")]
+        | Annotated[dict[str, Temperature], Tag("mapping[]")]
+        | Annotated[EarlierDeck, Tag("result[]")],
+        Discriminator(_form_of_initial),
+    ] = None
+    """Temperature at the start: one, or by layer or layer.block, or {result: …} of an earlier run; what is not named begins at
+    ambient."""
     duty: DutyDeck | None = None
     """Absent = all sources on from the start."""
     periodic: bool = False

@@ -2,6 +2,7 @@
 
 from stack3d.study.checks import checked
 from stack3d.study.job import DONE, FAILED, SKIPPED, Job, Report
+from stack3d.study.lever_study import LeverStudy
 from stack3d.study.optimising import Optimisation
 from stack3d.study.plan import Found, Plan
 from stack3d.study.planning import plan
@@ -10,6 +11,6 @@ from stack3d.study.runner import run
 from stack3d.study.search import Search, Steps
 
 __all__ = [
-    "DONE", "FAILED", "SKIPPED", "Found", "Job", "Optimisation", "Plan", "Ranks", "Report", "Search", "Steps", "checked",
-    "plan", "run",
+    "DONE", "FAILED", "SKIPPED", "Found", "Job", "LeverStudy", "Optimisation", "Plan", "Ranks", "Report", "Search", "Steps",
+    "checked", "plan", "run",
 ]  # fmt: skip

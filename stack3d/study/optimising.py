@@ -16,6 +16,7 @@ from stack3d import decks, results, yamlfile
 from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem
 from stack3d.schema.optimise import MOST_CASES, OptimiseDeck
 from stack3d.study.asking import Asker, front_of, knee
+from stack3d.study.changes import changes_told
 from stack3d.study.designs import DesignSpace, Positions
 from stack3d.study.goals import Goal, Limit, check_limits_agree
 from stack3d.study.job import DONE, FAILED, Report
@@ -247,7 +248,7 @@ class Optimisation(Search):
         lines += [line for k in range(len(self.limits)) for line in self._binding(k, chosen, valued)]
         if n > len(valued):
             lines.append(f"{n - len(valued)} of {n} designs have no value: {self._reasons()}")
-        return lines
+        return lines + changes_told(self.space, self.outcomes, self.goals, self.limits, chosen)
 
     def _nearest_screened(self) -> str:
         """What there is to say when no design has passed the screens."""

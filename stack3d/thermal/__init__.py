@@ -22,6 +22,7 @@ from stack3d.thermal.problem import Face, FilmLaw, HeatProblem, ThermalProblem
 from stack3d.thermal.time.ladders import Cauer, Foster, cauer, foster
 from stack3d.thermal.time.march import integrate, integrate_fixed
 from stack3d.thermal.time.periodic import periodic_state
+from stack3d.thermal.time.portions import Portion
 from stack3d.thermal.time.reduced import ReducedModel, reduced
 from stack3d.thermal.time.schedule import PowerSchedule
 from stack3d.thermal.time.system import Exact, StepWatch, TransientResult, TransientSystem
@@ -45,6 +46,7 @@ __all__ = [
     "HeatProblem",
     "MeshProblem",
     "Place",
+    "Portion",
     "PowerSchedule",
     "Probe",
     "ReducedModel",

@@ -22,6 +22,7 @@ COMMANDS = {
     "compare-placements": ["{deck}", "-o", "placements.nc"],
     "mesh": ["{deck}", "-o", "stack.msh"],
     "compact": ["{deck}", "-o", "model.nc"],
+    "trace": ["{result}", "{csv}", "-o", "trace.nc", "--rainflow", "{name}"],
     "view": ["{deck}", "-o", "field.vtu"],
     "verify": ["{deck}"],
     "import": ["{stk}", "-o", "imported.yaml"],

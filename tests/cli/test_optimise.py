@@ -155,6 +155,13 @@ def test_cases_of_a_sweep_before_are_reused(tmp_path: Path) -> None:
     cases, verdict = run(path, tmp_path / "out")
     assert len(cases) == 9 and {case.status for case in cases} == {study.SKIPPED}
     assert "best of all 9 designs, 6 meet every condition" in verdict.lines[0]
+    beside = [line.split(": ")[1] for line in verdict.lines if line.startswith("one change: ")]
+    assert sorted(beside) == [
+        "film_coefficient 1e4 W/m^2/K",
+        "film_coefficient 2e3 W/m^2/K",
+        "spot_power 0.5 W",
+        "spot_power 2 W",
+    ]
     found = stack3d.open_results(tmp_path / "out" / "small")["optimise"].to_dataset()
     peaks = swept["thermal/layer_temperature_max"].max("layer").sel(spot_power=["1 W", "2 W"])
     assert float(found["value"].where(found["chosen"] == 1).max()) == float(peaks.min())
@@ -217,7 +224,7 @@ def test_no_design_meets_it_is_an_answer(deck: Path, tmp_path: Path) -> None:
     """The nearest, by how much it misses what, and how often each condition is missed."""
     wanted = [("optimise.subject to", ["layer_temperature_max <= 18 degC", "heat_in >= 1 W"]), ("optimise.budget", 8)]
     _, verdict = run(deck, tmp_path / "out", overrides=wanted)
-    first, cold, warm, last = verdict.lines
+    first, cold, warm, *_, last = verdict.lines
     assert first.startswith("no design meets every condition, of 8 designs tried; nearest: ") and verdict.exit_code == 0
     assert cold.startswith("layer_temperature_max <= 18 degC: missed by 8 of 8 designs; the nearest misses it by ")
     assert warm.startswith("heat_in >= 1 W: missed by ") and last.startswith("as a deck: ")

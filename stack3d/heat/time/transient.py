@@ -12,6 +12,7 @@ from stack3d import record
 from stack3d.chip import Chip
 from stack3d.errors import DeckError, Problem
 from stack3d.heat import Heat, channel_runs, film_laws, power_schedule, thermal_values
+from stack3d.heat.time.beginning import start_of
 from stack3d.heat.time.peaks import SAME, HighestSeen, see_period
 from stack3d.layout import Floats, HeatSource
 from stack3d.record import Record
@@ -105,13 +106,13 @@ def over_time(
     profile = chip.scenario.solver
     system = solid.system(sources, places, rtol=profile.linear.tolerance, laws=laws, runs=runs)
     times = np.array(deck.times)
-    ambient = chip.scenario.cooling.ambient
+    start = start_of(chip, system)
     allowed = tolerances(deck, profile.error_promise)
     until = schedule.repeat if deck.periodic and schedule.period is not None else deck.until
     changes = np.array([begin for begin, _, _ in schedule.intervals(until)])
     peaks = HighestSeen([layer.name for layer in chip.stack.layers], system.field, changes)
     begun = _periodic if deck.periodic else _marched
-    state_at = begun(system, schedule, deck, ambient, allowed, peaks)
+    state_at = begun(system, schedule, deck, start, allowed, peaks)
     counts: dict[str, Any] = {}
 
     def counted(result: TransientResult) -> TransientResult:
@@ -149,13 +150,13 @@ def _marched(
     system: TransientSystem,
     schedule: PowerSchedule,
     deck: TransientDeck,
-    initial: float | Floats,
+    initial: Floats,
     allowed: tuple[float, float],
     peaks: HighestSeen,
 ) -> Callable[[float], TransientResult]:
     """Marches on from output to output."""
-    state = initial if isinstance(initial, np.ndarray) else system.start(initial if deck.initial is None else deck.initial)
-    first, last = state, 0.0
+    state = first = initial
+    last = 0.0
 
     def state_at(now: float) -> TransientResult:
         nonlocal state, last
@@ -193,7 +194,7 @@ def _periodic(
     system: TransientSystem,
     schedule: PowerSchedule,
     deck: TransientDeck,
-    ambient: float,
+    initial: Floats,
     allowed: tuple[float, float],
     peaks: HighestSeen,
 ) -> Callable[[float], TransientResult]:
@@ -204,7 +205,7 @@ def _periodic(
         see_period(peaks, exact, schedule)
         return lambda now: exact.periodic(schedule, [now])
     first, periods = periodic_state(system, schedule, tolerance=allowed[0], relative=allowed[1])
-    kelvin = max(allowed[0], allowed[1] * system.size(first - system.start(ambient)))
+    kelvin = max(allowed[0], allowed[1] * system.size(first - initial))
     march = _marched(system, schedule, deck, first, (kelvin, 0.0), peaks)
 
     def state_at(now: float) -> TransientResult:

@@ -28,7 +28,7 @@ from stack3d.heat import (
     surroundings,
     thermal_values,
 )
-from stack3d.heat.time import over_time, with_smaller_steps
+from stack3d.heat.time import coldest_at_start, over_time, with_smaller_steps
 from stack3d.layout import Floats, HeatSource
 from stack3d.schema import Scenario, TransientDeck
 from stack3d.thermal import ThermalSolution
@@ -159,7 +159,7 @@ def coldest_around(chip: Chip) -> float:
     found = [surroundings(face, cooling.ambient) for face in faces if face.is_cooled]
     found += [run.channels.inlet_temperature for run in channel_runs(chip.stack)]
     if transient is not None:
-        found.append(cooling.ambient if transient.initial is None else transient.initial)
+        found.append(coldest_at_start(chip))
     return min(found)
 
 

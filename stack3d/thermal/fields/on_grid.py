@@ -134,8 +134,8 @@ class GridField:
         the peak swings with them, and no coarser mesh shows it.
         """
         index, j, i, (a, b, c) = self._hottest(layer)
-        lines = self.values[index[a], j[b], i], self.values[index[a], j, i[c]]
-        return sum(_swing(line, at) for line, at in zip(lines, (c, b)))
+        lines = self.values[index[a], j[b], i], self.values[index[a], j, i[c]], self.values[index, j[b], i[c]]
+        return sum(_swing(line, at) for line, at in zip(lines, (c, b, a)))
 
     def between_nodes(self, layer: str) -> float:
         """How far the peak of a layer, which lies between nodes, stands over the hottest one, as of a smooth field. [K]"""

@@ -15,12 +15,14 @@ from stack3d.thermal.fields.field import Field
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.averages import at_rate, averaged_layers
 from stack3d.thermal.grid.diagonalisation import FastDiagonalisation
+from stack3d.thermal.grid.loads import source_loads
 from stack3d.thermal.grid.modes import modal_groups, modal_load, modal_stiffness
 from stack3d.thermal.grid.place_weights import observe, place_groups, source_groups
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.kept import PER_UNKNOWN, KeptByRate
 from stack3d.thermal.places import Place
 from stack3d.thermal.time.body import Boundary, boundary_of
+from stack3d.thermal.time.portions import Portion, blended
 from stack3d.thermal.time.system import Exact
 
 
@@ -96,6 +98,12 @@ class ModalSystem:
             project = modes.vectors[free].T @ mass[np.ix_(free, free)]
             out = np.moveaxis(np.tensordot(project, np.take(out, free, axis=axis), axes=(1, axis)), 0, axis)
         return np.ascontiguousarray(out)
+
+    def begun(self, portions: Sequence[Portion]) -> Floats:
+        """State of parts at temperatures of their own."""
+        stack, grid = self.problem.stack, self.problem.grid
+        values, _ = blended(lambda sources: source_loads(grid, stack, sources), portions, self.problem.reference)
+        return self.start(GridField(stack, grid, values))
 
     def load(self, powers: Floats) -> Floats:
         """Load of the sources."""

@@ -11,16 +11,20 @@ import numpy as np
 
 from stack3d.fe.corrections import Left, corrected
 from stack3d.fe.krylov import gmres, inner, norm
-from stack3d.layout import Floats, HeatSource
+from stack3d.layout import REFERENCE, Floats, HeatSource
 from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw
 from stack3d.thermal.time.body import Body, Boundary, boundary_of
 from stack3d.thermal.time.coolant_flow import CoolantFlow
+from stack3d.thermal.time.portions import Portion, blended
 
 FILM_SLACK = 0.02
 """Films of the matrix may differ from their tangents by this share before it is filled anew."""
+
+CORRECTED = 6
+"""Times that the heat of a start is set right; each is a step of Newton's method in one unknown."""
 
 
 class NodalSystem:
@@ -100,9 +104,27 @@ class NodalSystem:
 
     def start(self, initial: float | Field) -> Floats:
         """Rise over the base, fixed nodes at their temperature, coolant at that of its inlet."""
-        values = initial if isinstance(initial, int | float) else initial.values
-        solid = self.body.restrict(self.body.rise(values)) + self.body.lift()
+        return self._started(self.body.rise(initial if isinstance(initial, int | float) else initial.values))
+
+    def _started(self, rise: Floats) -> Floats:
+        solid = self.body.restrict(rise) + self.body.lift()
         return np.concatenate([solid.ravel(), self.flow.start()]) if self.flow.size else solid.ravel()
+
+    def begun(self, portions: Sequence[Portion]) -> Floats:
+        """State of parts at temperatures of their own; where c(T) bends, nodes between two parts take what is left over."""
+        values, between = blended(self.body.load, portions, self.body.base)
+        rise = (values - self.body.base).reshape(self.shape)
+        faces = self.problem.faces
+        sinks = {name: face.capacity for name, face in faces.items() if face.capacity}
+        if not (self.body.is_linear or any(face.is_fixed for face in faces.values())) and between.any():
+            share, cold = between.reshape(self.shape).astype(float), np.full(self.shape, REFERENCE - self.body.base)
+            wanted = sum(portion.heat for portion in portions)
+            for _ in range(CORRECTED):
+                self.body.properties_at(rise)
+                left = wanted - float((self.body.stored(rise) - self.body.stored(cold)).sum())
+                left += sum(float(c * self.body.face_integral(name, rise - cold).sum()) for name, c in sinks.items())
+                rise = rise + share * left / float(self.body.mass(share).sum())
+        return self._started(rise)
 
     def load(self, powers: Floats) -> Floats:
         """Load of sources, of films that stay as they are, and of fluxes."""

@@ -13,6 +13,7 @@ from stack3d.layout import Floats
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.problem import HeatProblem
 from stack3d.thermal.time.body import Boundary
+from stack3d.thermal.time.portions import Portion
 from stack3d.thermal.time.schedule import PowerSchedule
 
 StepWatch = Callable[[float, Floats], None]
@@ -35,6 +36,9 @@ class TransientSystem(Protocol):
 
     def start(self, initial: float | Field) -> Floats:
         """State of a temperature."""
+
+    def begun(self, portions: Sequence[Portion]) -> Floats:
+        """State in which each part has a temperature of its own, with the heat that they bring along."""
 
     def load(self, powers: Floats) -> Floats:
         """Right-hand side b for powers of the sources."""

@@ -1,0 +1,101 @@
+"""What one change of the chosen design would give, from the cases that a search has run already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stack3d.study.designs import DesignSpace, Positions
+from stack3d.study.goals import Goal, Limit
+from stack3d.study.outcomes import DesignOutcome
+
+MOST_TOLD = 8
+"""Changes that are told."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Another design that differs from the chosen one in one choice.
+
+    Parameters
+    ----------
+    case : int
+        Number of its case.
+    told : str
+        What is different, in words.
+    gains : tuple of float
+        Of each goal, above zero where it is better than the chosen design, SI.
+    missed : tuple of float
+        By condition, zero and below where it is met.
+    """
+
+    case: int
+    told: str
+    gains: tuple[float, ...]
+    missed: tuple[float, ...]
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether it meets every condition."""
+        return all(m <= 0 for m in self.missed)
+
+
+def changes(space: DesignSpace, outcomes: Sequence[DesignOutcome], goals: Sequence[Goal], chosen: int) -> list[Change]:
+    """Designs that were run in full and are one change away from the chosen one, those that meet every condition first.
+
+    Parameters
+    ----------
+    space : DesignSpace
+    outcomes : sequence of DesignOutcome
+        In the order of the cases.
+    goals : sequence of Goal
+    chosen : int
+        Case of the chosen design.
+    """
+    own = outcomes[chosen]
+    found = []
+    for i, one in enumerate(outcomes):
+        where = _differs(own.judged.design, one.judged.design)
+        if len(where) != 1 or not one.values:
+            continue
+        gains = tuple(
+            (a - b) if goal.is_minimised else (b - a) for goal, a, b in zip(goals, own.values, one.values, strict=True)
+        )
+        told = space.choices[where[0]].told(one.judged.design[where[0]])
+        found.append(Change(i, told, gains, one.missed))
+    return sorted(found, key=lambda c: (not c.is_feasible, [-g for g in c.gains]))
+
+
+def _differs(one: Positions, other: Positions) -> list[int]:
+    return [k for k, (a, b) in enumerate(zip(one, other)) if a != b]
+
+
+def changes_told(
+    space: DesignSpace, outcomes: Sequence[DesignOutcome], goals: Sequence[Goal], limits: Sequence[Limit], chosen: int
+) -> list[str]:
+    """A line for each change: what the goals would be, and the conditions that it misses.
+
+    Parameters
+    ----------
+    space, outcomes, goals, chosen
+        See `changes`.
+    limits : sequence of Limit
+    """
+    lines = []
+    for change in changes(space, outcomes, goals, chosen)[:MOST_TOLD]:
+        values = outcomes[change.case].values
+        own = outcomes[chosen].values
+        shares = [_share(goal, gain, value) for goal, gain, value in zip(goals, change.gains, own)]
+        parts = [f"{goal.text} = {goal.told(value)} ({share})" for goal, value, share in zip(goals, values, shares)]
+        parts += [f"misses {limit.text} {limit.told(m)}" for limit, m in zip(limits, change.missed) if m > 0]
+        lines.append(f"one change: {change.told}: {', '.join(parts)}")
+    return lines
+
+
+def _share(goal: Goal, gain: float, value: float) -> str:
+    """By how much it is better or worse than the chosen design: temperatures in kelvin, else as a share of its value."""
+    side = "better" if gain > 0 else "worse"
+    if goal.unit == "K":
+        return f"{abs(gain):.2f} K {side}" if abs(gain) >= 0.005 else "the same"
+    share = 100 * abs(gain / value) if value else 0.0
+    return f"{share:.1f} % {side}" if share >= 0.05 else "the same"

@@ -1,0 +1,85 @@
+"""`stack3d run --levers`: from a list to what is told, in the dataset and on the page; resumed; bad input."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import stack3d
+from stack3d import cli, study
+from stack3d.progress import Silent
+from stack3d.report import chart, possible, report_page
+from stack3d.study import lever_study
+
+LISTED = """\
+levers:
+  bits: {title: a bit less, change: {mvm.adc_bits: {add: -5}}}
+  none: {title: the same, change: {mvm.adc_bits: {to: 8}}}
+  refresh: {title: refreshed, change: {lifetime.refresh: {to: {period: "30 day"}}}}
+  wrong: {title: too many, change: {mvm.slices: {add: 99}}}
+"""
+SMALL = [
+    ("lifetime.epochs", 2),
+    ("workload.test_samples", 40),
+    ("monte_carlo.samples", 6),
+    ("geometry.tiers.repeat", 2),
+    ("solver", {"backend": "tensor", "mesh": {"lateral": 2, "per_layer": 1}, "error_promise": 0.5}),
+]
+
+
+@pytest.fixture
+def short_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "short.yaml"
+    path.write_text(LISTED)
+    monkeypatch.setattr(lever_study, "PACKAGED", path)
+
+
+def test_from_a_list_to_the_page_and_again(tmp_path: Path, short_list: None) -> None:
+    """What applies is run beside the case as it is; gains are those of the same chips; run again, nothing runs."""
+    plan = study.LeverStudy("quickstart", SMALL)
+    assert [lever.name for lever in plan.levers] == ["bits", "refresh"]
+    *cases, verdict = study.run([plan], tmp_path / "out", Silent(), workers=1)
+    assert verdict.is_verdict and [case.status for case in cases] == [study.DONE] * 3
+    tree = stack3d.open_results(tmp_path / "out" / "quickstart_levers")
+    found = tree["levers"].to_dataset()
+    worst = tree["mvm/accuracy_worst"].isel(time=-1).values
+    np.testing.assert_allclose(found["gain"].values[1:], (worst[1:] - worst[0]).mean(axis=-1), atol=1e-12)
+    energy = tree["power/energy_per_inference"].isel(time=-1).sum("component").values
+    np.testing.assert_allclose(found["cost"].values[1:], energy[1:] - energy[0], rtol=1e-9)
+    assert found["lever"].values.tolist() == ["as it is", "a bit less (adc_bits 3)", "refreshed"]
+    assert verdict.lines[0].startswith("what would mend it: 2 levers tried on 6 chips of ")
+    assert found.attrs["verdict"] == "\n".join(verdict.lines)
+    assert possible(tree) == ["levers"] and len(chart(tree, "levers").panels[0].marks) == 4
+    page = report_page([tree])
+    assert "What would mend it" in page and "a bit less (adc_bits 3)" in page
+    again = study.LeverStudy("quickstart", SMALL)
+    *cases, repeated = study.run([again], tmp_path / "out", Silent(), workers=1)
+    assert [case.status for case in cases] == [study.SKIPPED] * 3 and repeated.lines == verdict.lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["architect_choice", "--levers"], "optimise: --levers wants a single case"),
+        (["layers_vs_cooling", "--levers"], "sweep: --levers wants a single case"),
+        (["silicon_heat_sink_1981", "--levers"], "--levers weighs points of accuracy"),
+        (["quickstart", "--levers", "--until", "thermal"], "leave --until away"),
+        (["quickstart", "--lever-list", "own.yaml"], "--lever-list goes with --levers"),
+        (["quickstart", "--levers", "--lever-list", "own.yaml"], "own.yaml"),
+        (["quickstart", "--levers", "--set", "monte_carlo.samples=2"], "monte_carlo.samples: --levers wants at least 4"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["stack3d", "run", *arguments, "--progress", "none"])
+    monkeypatch.setattr(cli.signals, "listen", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    error = capsys.readouterr().err
+    assert ended.value.code == 2 and said in error and len(error.splitlines()) == 1
+    assert not (tmp_path / "results").exists()

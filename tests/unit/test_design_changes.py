@@ -1,0 +1,31 @@
+"""What one change of the chosen design would give, by hand."""
+
+from __future__ import annotations
+
+from stack3d.schema.optimise import VaryDeck
+from stack3d.study.asking import JudgedDesign
+from stack3d.study.changes import changes, changes_told
+from stack3d.study.designs import DesignSpace
+from stack3d.study.goals import Goal, Limit
+from stack3d.study.outcomes import DesignOutcome
+
+VARY = {"cooling.top": ["forced_air", "cold_plate"], "geometry.tiers.repeat": [2, 4, 8]}
+
+
+def outcome(design: tuple[int, int], watts: float, missed: float) -> DesignOutcome:
+    return DesignOutcome(JudgedDesign(design, (watts,), (missed / 50,)), (watts,), (missed,))
+
+
+def test_one_change_away_and_what_it_gives() -> None:
+    """Better and feasible first; what differs in two choices, and what has no value, is left out."""
+    space = DesignSpace(VaryDeck.model_validate(VARY))
+    goal, limit = Goal.parse("heat_in", minimise=True), Limit.parse("temperature_max <= 85 degC")
+    done = [outcome((1, 1), 2.0, -5.0), outcome((1, 0), 1.0, -1.0), outcome((0, 1), 0.5, 30.0), outcome((0, 2), 9.0, -9.0)]
+    done += [outcome((1, 2), 4.0, -7.0), DesignOutcome(JudgedDesign((0, 1), (), ()), reason="fails")]
+    found = changes(space, done, [goal], 0)
+    assert [(c.case, c.gains, c.is_feasible) for c in found] == [(1, (1.0,), True), (4, (-2.0,), True), (2, (1.5,), False)]
+    assert changes_told(space, done, [goal], [limit], 0) == [
+        "one change: tiers 2: heat_in = 1 W (50.0 % better)",
+        "one change: tiers 8: heat_in = 4 W (100.0 % worse)",
+        "one change: cooling forced_air: heat_in = 500 mW (75.0 % better), misses temperature_max <= 85 degC by 30 K",
+    ]
