@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stack3d.cli.arguments import One, Overrides, app, parsed
-from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import DeckError
 from stack3d.progress import time_left
-
-if TYPE_CHECKING:
-    from stack3d.thermal import CompactModel
 
 
 @app.command()
@@ -24,36 +20,14 @@ def compact(
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Make a compact model: temperatures of sources and probes for any powers, and films and ambient in the ranges given."""
-    from stack3d import decks
-    from stack3d.case import compact_of
-    from stack3d.results.compact_file import write_compact
+    from stack3d import api
 
     if output.suffix != ".nc":
         raise DeckError(f"compact models are written as .nc, not {output.suffix or 'without a suffix'}")
-    case = decks.load(scenario, parsed(overrides))
-    with case.located():
-        model = compact_of(case.scenario, lambda solves, miss: typer.echo(f"  {solves} solves, within {100 * miss:.2g} %"))
-    write_compact(output, model, case)
-    for line in _told(model):
+    said = api.load(scenario).with_overrides(parsed(overrides))
+    model = said.compact(output, lambda solves, miss: typer.echo(f"  {solves} solves, within {100 * miss:.2g} %"))
+    for line in [*model.told(), str(output)]:
         typer.echo(line)
-    typer.echo(str(output))
-
-
-def _told(model: CompactModel) -> list[str]:
-    """Ranges and errors, a line each."""
-    answer = model.solve()
-    ranges = [f"{name} {a:g} to {b:g} W/m2/K" for name, a, b in zip(model.varied, model.steady.lowest, model.highest)]
-    lines = [
-        f"films              {', '.join(ranges) or 'as in the scenario'}",
-        f"ambient            {model.ambient[1]:g} to {model.ambient[2]:g} K",
-        f"unknowns           {len(model.steady.films[0]) if model.varied else model.steady.loads.shape[1]}",
-        f"bound              {answer.bound.max():.2g} K at the scenario's powers and films, against the mesh",
-        f"error of the mesh  {model.mesh_error.max():.2g} K (estimate)",
-    ]
-    if model.in_time is not None:
-        share = f"{100 * model.in_time.estimate:.2g} %"
-        lines.insert(4, f"over time          {share} of the largest response (estimate), from {model.shortest:g} s on")
-    return lines
 
 
 @app.command()
@@ -73,31 +47,26 @@ def trace(
     samples: Annotated[int, typer.Option("--samples", min=1, max=1_000_000, help="Instants to keep.")] = 1000,
 ) -> None:
     """Follow a trace of powers by a compact model: samples, extremes, time above limits, rainflow counts."""
-    from stack3d import results
-    from stack3d.results.compact_file import read_compact
-    from stack3d.results.trace_file import to_trace_tree
-    from stack3d.thermal.compact.trace import Asked, follow
-    from stack3d.workload.trace import PowerTrace
+    from stack3d import api
 
     if output.suffix != ".nc":
         raise DeckError(f"the dataset of a trace is written as .nc, not {output.suffix or 'without a suffix'}")
-    found = read_compact(model)
-    powers = PowerTrace.from_table(table, "trace")
-    limits = [_value(text, "temperature", "--above") for text in above]
-    answer = follow(
-        found,
-        found.schedule(powers.times, powers.values, powers.blocks, powers.period),
-        powers.period if until is None else _value(until, "time", "--until"),
-        asked=Asked(samples, limits, rainflow, _value(width, "temperature_difference", "--width")),
-        films={face: _value(text, "film_coefficient", "--film") for face, _, text in (one.partition("=") for one in film)},
-        ambient=None if ambient is None else _value(ambient, "temperature", "--ambient"),
+    answer = api.follow_table(
+        model,
+        table,
+        output,
+        until=None if until is None else _value(until, "time", "--until"),
         start=start if start in ("ambient", "steady") else _value(start, "temperature", "--start"),
+        ambient=None if ambient is None else _value(ambient, "temperature", "--ambient"),
+        films={face: _value(text, "film_coefficient", "--film") for face, _, text in (one.partition("=") for one in film)},
+        limits=[_value(text, "temperature", "--above") for text in above],
+        counted=rainflow,
+        width=_value(width, "temperature_difference", "--width"),
+        samples=samples,
         watch=_Told(),
     )
-    results.write_tree(output, to_trace_tree(answer, limits))
-    for name, high, at, off in zip(answer.places, answer.highest, answer.highest_at, answer.estimate):
-        typer.echo(f"{name:<18} {high - ZERO_CELSIUS:.3f} degC at {at:g} s, within {off:.2g} K of the mesh (estimate)")
-    typer.echo(f"{output}: {answer.steps} steps, {answer.times.size} samples")
+    for line in [*answer.told(), f"{output}: {answer.steps} steps, {answer.times.size} samples"]:
+        typer.echo(line)
 
 
 def _value(text: str, dimension: str, option: str) -> float:

@@ -18,9 +18,9 @@ from stack3d.errors import ResultsError
 from stack3d.layout import Floats
 from stack3d.results.case_tree import resolved_yaml, versions
 from stack3d.results.netcdf import read_tree, write_tree
-from stack3d.thermal.compact.model import CompactModel, CooledFace
-from stack3d.thermal.compact.over_time import ModelInTime
-from stack3d.thermal.compact.steady import SteadyModel
+from stack3d.thermal.compact.compact_model import CompactModel, FilmFace
+from stack3d.thermal.compact.model_in_time import ModelInTime
+from stack3d.thermal.compact.steady_model import SteadyModel
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -131,7 +131,7 @@ def read_compact(path: str | Path) -> CompactModel:
         tuple(map(str, root["source"].values)),
         tuple(map(str, root["place"].values)),
         root["power"].values,
-        tuple(CooledFace(**face) for face in facts["faces"]),
+        tuple(FilmFace(**face) for face in facts["faces"]),
         facts["fixed"],
         tuple(facts["varied"]),
         root["highest"].values,

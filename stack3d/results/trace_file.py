@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stack3d.results.case_tree import versions
-from stack3d.thermal.compact.trace import TraceAnswer
+from stack3d.thermal.compact.long_trace import TraceAnswer
 
 if TYPE_CHECKING:
     import xarray as xr

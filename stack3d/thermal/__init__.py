@@ -3,9 +3,9 @@
 from stack3d.thermal.analytic.series import CosineSeries
 from stack3d.thermal.backend import SolidBackend, ThermalBackend, ThermalSolution
 from stack3d.thermal.column_problem import ColumnProblem
-from stack3d.thermal.compact.loads import Parts as CompactParts
-from stack3d.thermal.compact.model import CompactModel, CooledFace
+from stack3d.thermal.compact.compact_model import CompactModel, FilmFace
 from stack3d.thermal.compact.reduction import steady_reduction
+from stack3d.thermal.compact.solid_parts import CompactParts
 from stack3d.thermal.compact.time_reduction import time_reduction
 from stack3d.thermal.cooling import ducts
 from stack3d.thermal.cooling.channels import ChannelRun
@@ -32,7 +32,7 @@ __all__ = [
     "Cauer",
     "CompactModel",
     "CompactParts",
-    "CooledFace",
+    "FilmFace",
     "CellProblem",
     "ChannelRun",
     "ColumnProblem",

@@ -10,9 +10,9 @@ from test_compact import check, made, rod, scenario, separable
 from stack3d.errors import DeckError, RangeError
 from stack3d.heat import Backends, meshed
 from stack3d.thermal import Box, PowerSchedule, integrate
+from stack3d.thermal.compact.compact_model import CompactModel
 from stack3d.thermal.compact.cycles import Cycles
-from stack3d.thermal.compact.model import CompactModel
-from stack3d.thermal.compact.trace import Asked, follow
+from stack3d.thermal.compact.long_trace import KeptOfTrace, follow
 from stack3d.workload.trace import PowerTrace
 
 
@@ -49,8 +49,10 @@ def test_steps_of_one_length_and_of_others_agree(package: CompactModel) -> None:
     cut = np.sort(np.concatenate([0.1 * np.arange(40), 0.1 * np.arange(40) + 0.03]))
     parts = follow(package, PowerSchedule(cut, np.repeat(powers, 2, axis=0)), 4.0)
     np.testing.assert_allclose(parts.temperature[2::2], whole.temperature[1:], rtol=1e-12)
-    again = follow(package, PowerSchedule(0.1 * np.arange(10), powers[:10], 1.0), 4.0, asked=Asked(limits=[305.0]))
-    tiled = follow(package, PowerSchedule(0.1 * np.arange(40), np.tile(powers[:10], (4, 1))), 4.0, asked=Asked(limits=[305.0]))
+    again = follow(package, PowerSchedule(0.1 * np.arange(10), powers[:10], 1.0), 4.0, asked=KeptOfTrace(limits=[305.0]))
+    tiled = follow(
+        package, PowerSchedule(0.1 * np.arange(40), np.tile(powers[:10], (4, 1))), 4.0, asked=KeptOfTrace(limits=[305.0])
+    )
     np.testing.assert_allclose(again.temperature, tiled.temperature, rtol=1e-12)
     np.testing.assert_allclose(again.above, tiled.above, rtol=1e-9)
     assert again.steps == tiled.steps == 40
@@ -62,7 +64,7 @@ def test_a_rod_swings_as_its_exponential() -> None:
     given["compact"] |= {"films": {}, "shortest": "1 ms"}
     model = made(given)
     schedule = PowerSchedule(0.01 * np.arange(1000), np.full((1000, 1), 2.0))
-    found = follow(model, schedule, 10.0, asked=Asked(samples=1000, limits=[400.0]))
+    found = follow(model, schedule, 10.0, asked=KeptOfTrace(samples=1000, limits=[400.0]))
     end = model.solve({"whole": 2.0}).temperature[0]
     slowest = model.exponentials().rates[0]
     late = found.times > 1.0

@@ -9,9 +9,9 @@ from scipy.stats import qmc
 
 from stack3d.errors import SolverError
 from stack3d.layout import Floats
-from stack3d.thermal.compact.loads import Parts
+from stack3d.thermal.compact.solid_parts import CompactParts
 from stack3d.thermal.compact.span import Span
-from stack3d.thermal.compact.steady import SteadyModel
+from stack3d.thermal.compact.steady_model import SteadyModel
 
 TRIED = 200
 """Films inside their ranges at which the bound is looked at, beside the corners."""
@@ -24,10 +24,10 @@ class SteadyReduction:
 
     Parameters
     ----------
-    parts : Parts
+    parts : CompactParts
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: CompactParts) -> None:
         self.parts = parts
         self.span, self.answers = (Span(parts.stiffness, parts.loads.shape[1]) for _ in range(2))
         self._fixed = np.vstack([parts.loads, parts.weights])
@@ -73,12 +73,14 @@ def tried(lowest: Floats, highest: Floats) -> Floats:
     return np.asarray(lowest * (highest / lowest) ** np.vstack([corners, inside]))
 
 
-def steady_reduction(parts: Parts, accuracy: float, watch: Callable[[int, float], None]) -> tuple[SteadyReduction, SteadyModel]:
+def steady_reduction(
+    parts: CompactParts, accuracy: float, watch: Callable[[int, float], None]
+) -> tuple[SteadyReduction, SteadyModel]:
     """States join where the bound is largest until that is below `accuracy` at all films that are tried.
 
     Parameters
     ----------
-    parts : Parts
+    parts : CompactParts
     accuracy : float
         Bound of any place for 1 W of any source alone, over the largest rise that this source makes. [-]
     watch : callable

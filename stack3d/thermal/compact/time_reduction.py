@@ -9,8 +9,8 @@ import numpy as np
 
 from stack3d.errors import SolverError
 from stack3d.layout import Floats
-from stack3d.thermal.compact.loads import Parts
-from stack3d.thermal.compact.over_time import ModelInTime
+from stack3d.thermal.compact.model_in_time import ModelInTime
+from stack3d.thermal.compact.solid_parts import CompactParts
 from stack3d.thermal.compact.span import Span
 
 PER_DECADE = 0.5
@@ -25,12 +25,12 @@ class TimeReduction:
 
     Parameters
     ----------
-    parts : Parts
+    parts : CompactParts
     states : ndarray, shape (states, nodes)
         Steady ones, which join first.
     """
 
-    def __init__(self, parts: Parts, states: Floats) -> None:
+    def __init__(self, parts: CompactParts, states: Floats) -> None:
         self.parts = parts
         self.span = Span(parts.mass, states.shape[1])
         self._driven: list[Floats] = []
@@ -68,12 +68,12 @@ class TimeReduction:
         return np.asarray(np.abs(seen - known).max(axis=1) / np.abs(seen).max(axis=1))
 
 
-def time_reduction(parts: Parts, states: Floats, shortest: float, tolerance: float) -> ModelInTime:
+def time_reduction(parts: CompactParts, states: Floats, shortest: float, tolerance: float) -> ModelInTime:
     """Reduce a solid to its answers at rates from zero to 3 / `shortest`.
 
     Parameters
     ----------
-    parts : Parts
+    parts : CompactParts
     states : ndarray, shape (states, nodes)
         Steady ones.
     shortest : float

@@ -20,7 +20,7 @@ MakeBody = Callable[[HeatProblem], WeighedBody]
 
 
 @dataclass(eq=False)
-class Parts:
+class CompactParts:
     """A solid with films in ranges, its sources and the places that are asked.
 
     Parameters

@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import scipy.signal
 
+from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import ArrayError, RangeError
 from stack3d.layout import Floats
+from stack3d.thermal.compact.compact_model import CompactModel
 from stack3d.thermal.compact.cycles import Cycles
-from stack3d.thermal.compact.model import CompactModel
-from stack3d.thermal.compact.over_time import Exponentials
+from stack3d.thermal.compact.model_in_time import Exponentials
 from stack3d.thermal.time.schedule import PowerSchedule
 
 AT_ONCE = 1_000_000
@@ -25,11 +26,11 @@ GONE = 40.0
 SHORTER = 0.999
 """Share of the shortest time of a model below which a step is too short for it."""
 
-Watch = Callable[[float, float], None]
+TraceWatch = Callable[[float, float], None]
 """Told of the time that is done and of all of it. [s]"""
 
 
-class Asked(NamedTuple):
+class KeptOfTrace(NamedTuple):
     """What is kept of a trace.
 
     Parameters
@@ -91,17 +92,22 @@ class TraceAnswer:
     cycles: Mapping[str, Floats]
     estimate: Floats
 
+    def told(self) -> list[str]:
+        """The largest temperature of every place in lines."""
+        found = zip(self.places, self.highest - ZERO_CELSIUS, self.highest_at, self.estimate)
+        return [f"{name:<18} {high:.3f} degC at {at:g} s, within {off:.2g} K (estimate)" for name, high, at, off in found]
+
 
 def follow(
     model: CompactModel,
     schedule: PowerSchedule,
     until: float,
     *,
-    asked: Asked = Asked(),  # noqa: B008
+    asked: KeptOfTrace = KeptOfTrace(),  # noqa: B008
     films: Mapping[str, float] | None = None,
     ambient: float | None = None,
     start: str | float = "ambient",
-    watch: Watch = lambda done, total: None,
+    watch: TraceWatch = lambda done, total: None,
 ) -> TraceAnswer:
     """Temperatures of a compact model along a schedule of powers; each change of the power is a step, which is exact.
 
@@ -113,7 +119,7 @@ def follow(
         Of the model's sources, in their order; repeated where it has a period.
     until : float
         [s]
-    asked : Asked
+    asked : KeptOfTrace
     films : mapping of str to float, optional
         Of faces, those of the scenario where absent. [W m⁻² K⁻¹]
     ambient : float, optional
@@ -215,7 +221,7 @@ class _March:
 class _Kept:
     """What is kept of the temperatures of steps."""
 
-    def __init__(self, places: tuple[str, ...], asked: Asked, steps: int) -> None:
+    def __init__(self, places: tuple[str, ...], asked: KeptOfTrace, steps: int) -> None:
         for name in asked.counted:
             if name not in places:
                 raise ArrayError(f"counted: the compact model shows no place {name!r}; it has {', '.join(places)}")

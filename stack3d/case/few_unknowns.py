@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from stack3d.case.run import check, one_thread
-from stack3d.heat.compact import Watch, compact_model
+from stack3d.heat.compacted import SolveWatch, compact_model
 from stack3d.schema.scenario import Scenario
-from stack3d.thermal.compact.model import CompactModel
+from stack3d.thermal.compact.compact_model import CompactModel
 
 
-def compact_of(scenario: Scenario, watch: Watch) -> CompactModel:
+def compact_of(scenario: Scenario, watch: SolveWatch) -> CompactModel:
     """Check a scenario and make its compact model; `watch` is told of solves and of the largest bound, then estimate.
 
     Raises

@@ -9,8 +9,8 @@ import numpy as np
 
 from stack3d.errors import RangeError, UnknownNameError, brief
 from stack3d.layout import Floats
-from stack3d.thermal.compact.over_time import Exponentials, ModelInTime
-from stack3d.thermal.compact.steady import SteadyModel
+from stack3d.thermal.compact.model_in_time import Exponentials, ModelInTime
+from stack3d.thermal.compact.steady_model import SteadyModel
 from stack3d.thermal.time.schedule import PowerSchedule
 
 SLACK = 1e-9
@@ -18,7 +18,7 @@ SLACK = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class CooledFace:
+class FilmFace:
     """A face of a compact model as its scenario has it.
 
     Parameters
@@ -66,7 +66,7 @@ class CompactModel:
         Places are the sources' own means, then probes.
     powers : ndarray, shape (sources,)
         Of the scenario. [W]
-    faces : tuple of CooledFace
+    faces : tuple of FilmFace
         All that are cooled or heated, but for one of fixed temperature.
     fixed : float or None
         Temperature of the faces that are held at one. [K]
@@ -89,7 +89,7 @@ class CompactModel:
     sources: tuple[str, ...]
     places: tuple[str, ...]
     powers: Floats
-    faces: tuple[CooledFace, ...]
+    faces: tuple[FilmFace, ...]
     fixed: float | None
     varied: tuple[str, ...]
     highest: Floats
@@ -191,6 +191,22 @@ class CompactModel:
         if self.in_time is None:
             raise RangeError("the compact model is one of steady states; make it with compact.shortest to follow a trace")
         return self.in_time.at(self.of_varied(self.films(films or {})))
+
+    def told(self) -> list[str]:
+        """Ranges and errors in lines."""
+        ranges = [f"{name} {a:g} to {b:g} W/m2/K" for name, a, b in zip(self.varied, self.steady.lowest, self.highest)]
+        over_time = []
+        if self.in_time is not None:
+            share = f"{100 * self.in_time.estimate:.2g} %"
+            over_time = [f"over time          {share} of the largest response (estimate), from {self.shortest:g} s on"]
+        return [
+            f"films              {', '.join(ranges) or 'as in the scenario'}",
+            f"ambient            {self.ambient[1]:g} to {self.ambient[2]:g} K",
+            f"unknowns           {self.steady.loads.shape[1]}",
+            f"bound              {self.solve().bound.max():.2g} K at the scenario's powers and films, against the mesh",
+            *over_time,
+            f"error of the mesh  {self.mesh_error.max():.2g} K (estimate)",
+        ]
 
     def _known(self, given: Mapping[str, float], names: Sequence[str], what: str) -> None:
         for name in given:

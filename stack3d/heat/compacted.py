@@ -11,12 +11,12 @@ from stack3d.chip import Chip
 from stack3d.errors import DeckError, Problem, did_you_mean, repeated
 from stack3d.heat import AnyKind, Backends, channel_runs, kind_of, meshed, sources_as_programmed
 from stack3d.layout import Floats, HeatSource
-from stack3d.schema import CompactDeck
+from stack3d.schema import CompactDeck, CoolingDeck
 from stack3d.thermal import (
     Box,
     CompactModel,
     CompactParts,
-    CooledFace,
+    FilmFace,
     HeatProblem,
     Place,
     Probe,
@@ -26,7 +26,7 @@ from stack3d.thermal import (
     time_reduction,
 )
 
-Watch = Callable[[int, float], None]
+SolveWatch = Callable[[int, float], None]
 """Told of the solves so far, and of the largest bound or estimate."""
 PLACES = "thermal/temperature"
 """Under which places are judged: as means."""
@@ -34,7 +34,7 @@ ENOUGH = 1e-8
 """Relative residual of solutions that the error of the mesh is taken from."""
 
 
-def compact_model(chip: Chip, watch: Watch) -> CompactModel:
+def compact_model(chip: Chip, watch: SolveWatch) -> CompactModel:
     """Make the compact model of a chip, as its scenario's ``compact`` asks.
 
     Raises
@@ -79,9 +79,9 @@ def compact_model(chip: Chip, watch: Watch) -> CompactModel:
     )
 
 
-def _face(name: str, problem: HeatProblem, ambient: float) -> CooledFace:
+def _face(name: str, problem: HeatProblem, ambient: float) -> FilmFace:
     face = problem.faces[name]
-    return CooledFace(name, face.film_coefficient, None if face.reference == ambient else face.reference, face.flux)
+    return FilmFace(name, face.film_coefficient, None if face.reference == ambient else face.reference, face.flux)
 
 
 def _mistakes(chip: Chip, deck: CompactDeck) -> list[Problem]:
@@ -94,6 +94,16 @@ def _mistakes(chip: Chip, deck: CompactDeck) -> list[Problem]:
         problems.append(Problem("compact", "wants sources of heat: power.sources, or a workload"))
     for name in repeated([*names, *(probe.name for probe in chip.scenario.probes)]):
         problems.append(Problem("probes", f"{name!r} names two of sources and probes, which are told apart by name"))
+    if deck.conductivity != "held" and chip.stack.held_at() != chip.stack:
+        follow = [layer.name for layer in chip.stack.layers if layer not in chip.stack.held_at().layers]
+        text = f"properties of {', '.join(follow)} follow the temperature, and a compact model is linear; held takes them"
+        problems.append(Problem("compact.conductivity", f"{text} at the means of the steady state"))
+    return [*problems, *_mistakes_of_cooling(cooling, deck)]
+
+
+def _mistakes_of_cooling(cooling: CoolingDeck, deck: CompactDeck) -> list[Problem]:
+    """Films that are not there or cannot vary, and temperatures that faces are held at."""
+    problems = []
     for face in deck.films:
         key = f"compact.films.{face}"
         if face not in cooling.conditions:
@@ -106,10 +116,6 @@ def _mistakes(chip: Chip, deck: CompactDeck) -> list[Problem]:
         problems.append(Problem("compact", "two faces are held at temperatures that differ: a compact model has one"))
     if held and deck.ambient is not None and len(set(deck.ambient)) > 1:
         problems.append(Problem("compact.ambient", "cannot vary beside a face that is held at a temperature of its own"))
-    if deck.conductivity != "held" and chip.stack.held_at() != chip.stack:
-        follow = [layer.name for layer in chip.stack.layers if layer not in chip.stack.held_at().layers]
-        text = f"properties of {', '.join(follow)} follow the temperature, and a compact model is linear; held takes them"
-        problems.append(Problem("compact.conductivity", f"{text} at the means of the steady state"))
     return problems
 
 
