@@ -15,6 +15,10 @@ EXIT_OTHER = 1
 EXIT_BAD_INPUT = 2
 EXIT_SOLVER = 3
 EXIT_SOME_FAILED = 4
+EXIT_MACHINE = 5
+"""A file or folder that cannot be read or written, results that are missing, locked or damaged, memory that ran out."""
+EXIT_INSTALLED = 6
+"""A package or system library that is missing, fails, or gives what cannot be."""
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
@@ -27,6 +31,8 @@ class Stack3dError(Exception):
 
 class MissingDependencyError(Stack3dError):
     """A system library or compiler that stack3d needs is not installed."""
+
+    exit_code = EXIT_INSTALLED
 
 
 def printable(text: str) -> str:
@@ -125,6 +131,8 @@ class ThermalRunawayError(SolverError):
 class PackageError(Stack3dError):
     """Something that another package adds cannot be taken."""
 
+    exit_code = EXIT_INSTALLED
+
 
 class AnswerError(PackageError):
     """Code of another package gives what cannot be: no number, another shape, another type."""
@@ -133,15 +141,22 @@ class AnswerError(PackageError):
 class ResultsError(Stack3dError):
     """A result folder or file that is missing, locked or does not match."""
 
+    exit_code = EXIT_MACHINE
+
 
 def unexpected(error: BaseException, trace: str) -> str:
     """Line for an error that nobody foresaw; `trace` says where the whole of it is kept."""
     if isinstance(error, MemoryError):
         return "there is not enough memory: take a coarser mesh, fewer chips or fewer workers"
-    if isinstance(error, OSError) and error.strerror:
+    if is_of_machine(error) and isinstance(error, OSError):
         return f"{error.filename or 'the working folder'}: {error.strerror}; see that it is there and may be used"
     said = printable(" ".join(str(error).split()))[:200]
     return f"internal failure ({type(error).__name__}: {said}); {trace}: please report it together with the deck"
+
+
+def is_of_machine(error: BaseException) -> bool:
+    """Whether a file, a disk or memory is what an error that nobody foresaw is about."""
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and bool(error.strerror))
 
 
 class Terminated(BaseException):

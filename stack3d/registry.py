@@ -5,24 +5,29 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from types import FrameType, MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 import numpy as np
 
 from stack3d.errors import (
+    EXIT_INSTALLED,
+    EXIT_MACHINE,
+    EXIT_OTHER,
     AnswerError,
     DeckError,
     PackageError,
     Stack3dError,
     brief,
     did_you_mean,
+    is_of_machine,
     printable,
     unexpected,
     unknown_name,
@@ -245,10 +250,42 @@ def lost(name: str | None = None) -> list[str]:
     ]
 
 
-def told_failure(error: BaseException, trace: str) -> str:
-    """Line for an error that is none of this program's own: whose code failed, where that is known; `trace` as `unexpected`."""
-    author = None if isinstance(error, MemoryError) else _author(error)
-    return unexpected(error, trace) if author is None else f"{_failed(*author, error)}; {trace}"
+class Told(NamedTuple):
+    """An error as a user is told of it: a line or several, and the exit code."""
+
+    text: str
+    code: int
+
+
+def told_failure(error: BaseException, trace: Callable[[], str]) -> Told:
+    """An error as it is told: whose code failed, where that is known.
+
+    Parameters
+    ----------
+    error : BaseException
+    trace : callable
+        Keeps the trace, and says where; called for what is not a mistake of the user.
+    """
+    if isinstance(error, Stack3dError):
+        is_inside = isinstance(error, PackageError) and error.__cause__ is not None
+        return Told(f"{error}; {trace()}" if is_inside else str(error), error.exit_code)
+    if is_of_machine(error):
+        return Told(unexpected(error, ""), EXIT_MACHINE)
+    author = _author(error)
+    if author is not None:
+        return Told(f"{_failed(*author, error)}; {trace()}", EXIT_INSTALLED)
+    return Told(unexpected(error, trace()), EXIT_OTHER)
+
+
+def kept_trace(error: BaseException) -> str:
+    """Write the trace of an error to a file of its own and say where."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="stack3d-", suffix=".txt", delete=False, encoding="utf-8") as file:
+            file.write(f"stack3d: {printable(' '.join(sys.argv))}\n{text}")
+        return f"its trace is in {file.name}"
+    except OSError:
+        return "run again with --debug before the command for its trace"
 
 
 def _author(error: BaseException) -> tuple[str, str] | None:

@@ -10,22 +10,21 @@ import pkgutil
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
-from stack3d import __version__, signals
+from stack3d import signals
 from stack3d.cli.arguments import app, fail
 from stack3d.errors import (
     EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,
-    EXIT_OTHER,
     EXIT_TERMINATED,
     Stack3dError,
     Terminated,
     ValidityWarning,
 )
-from stack3d.registry import told_failure
+from stack3d.registry import kept_trace, told_failure
 
 __all__ = ["app", "main"]
 
@@ -54,8 +53,7 @@ def main() -> None:
     except Stack3dError as error:
         if debug:
             raise
-        fail(str(error))
-        sys.exit(error.exit_code)
+        _end(error)
     except typer.Exit as leave:
         sys.exit(leave.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -69,8 +67,14 @@ def main() -> None:
         if usage is not None:  # a mistake in the command line itself
             fail(usage())
             sys.exit(EXIT_BAD_INPUT)
-        fail(told_failure(error, _kept_trace(error)))
-        sys.exit(EXIT_OTHER)
+        _end(error)
+
+
+def _end(error: Exception) -> NoReturn:
+    """Say what went wrong, and leave with its code."""
+    text, code = told_failure(error, lambda: kept_trace(error))
+    fail(text)
+    sys.exit(code)
 
 
 def _heeding(command: Callable[..., Any]) -> Any:
@@ -100,17 +104,3 @@ def _leave(line: str, code: int) -> None:
             sys.exit(code)
         atexit._run_exitfuncs()
     os._exit(code)
-
-
-def _kept_trace(error: BaseException) -> str:
-    """Write the trace of an error to a file and say where."""
-    import tempfile
-    import traceback
-
-    text = "".join(traceback.format_exception(error))
-    try:
-        with tempfile.NamedTemporaryFile("w", prefix="stack3d-", suffix=".txt", delete=False, encoding="utf-8") as file:
-            file.write(f"stack3d {__version__}: {' '.join(sys.argv)}\n{text}")
-        return f"its trace is in {file.name}"
-    except OSError:
-        return "run again with --debug before the command for its trace"

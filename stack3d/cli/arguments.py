@@ -59,7 +59,8 @@ def _main(
     """Heat, ageing and accuracy of 3D resistive-memory stacks.
 
     Exit codes: 0 ok, 2 bad input, 3 solver failure (with `run --strict` also an error above the promise), 4 some cases of a
-    batch failed, 130 interrupted, 143 asked to end, 1 anything else.
+    batch failed, 5 a file, folder, disk or memory, 6 a package or library that is missing or fails, 130 interrupted, 143 asked
+    to end, 1 a missed expectation or an internal failure.
     """
 
 

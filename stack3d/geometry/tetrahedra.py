@@ -86,7 +86,7 @@ def _snapped(boxes: Iterable[Rectangle], hard: Iterable[Rectangle], slack: float
 
 
 @dataclass(frozen=True)
-class _Sizes:
+class PlaneSizes:
     """Element size wanted in the plane: as on the tensor grid, smallest at edges of sources and cylinders, growing away."""
 
     focus: tuple[tuple[Rectangle, float], ...]
@@ -97,8 +97,17 @@ class _Sizes:
     growth: float
 
     @classmethod
-    def of(cls, stack: Stack, sources: Iterable[Rectangle], mesh: MeshDeck, target: float) -> _Sizes:
-        """Sizes of a profile; a source that fills a layer calls for none."""
+    def of(cls, stack: Stack, sources: Iterable[Rectangle], mesh: MeshDeck, target: float) -> PlaneSizes:
+        """Sizes of a profile; a source that fills a layer calls for none.
+
+        Parameters
+        ----------
+        stack : Stack
+        sources : iterable of Rectangle
+        mesh : MeshDeck
+        target : float
+            Size where nothing calls for a smaller one. [m]
+        """
         filled = {layer.extent for layer in stack.layers}
         focus = [
             (b, min(target / mesh.refinement, min(b.x1 - b.x0, b.y1 - b.y0) / mesh.per_source))
@@ -168,14 +177,14 @@ class _Sizes:
                 yield polygon.side, rim
 
 
-def _triangulate(boxes: Sequence[Rectangle], sizes: _Sizes) -> tuple[Floats, Ints]:
+def _triangulate(boxes: Sequence[Rectangle], sizes: PlaneSizes) -> tuple[Floats, Ints]:
     """Points (n, 2) [m] and triangles (m, 3) of the plane, kept on disk; every outline is made of edges."""
     key = fingerprint("plane", version("gmsh"), tuple(boxes), sizes)
     arrays = cached(key, lambda: dict(zip(("points", "triangles"), _triangulated(boxes, sizes))))
     return arrays["points"], arrays["triangles"]
 
 
-def _triangulated(boxes: Sequence[Rectangle], sizes: _Sizes) -> tuple[Floats, Ints]:
+def _triangulated(boxes: Sequence[Rectangle], sizes: PlaneSizes) -> tuple[Floats, Ints]:
     with gmsh_model("plane") as gmsh:
         occ = gmsh.model.occ
 
@@ -285,6 +294,27 @@ def _faces(body: Columns, stack: Stack, surfaces: Sequence[Surface], bounds: Rec
     return {**whole, "sides": sides, **found}
 
 
+def plane_of(
+    stack: Stack, sources: Sequence[HeatSource], mesh: MeshDeck, surfaces: Sequence[Surface]
+) -> tuple[list[Rectangle], PlaneSizes]:
+    """Outlines that become edges in the plane, and how large its triangles are.
+
+    Parameters
+    ----------
+    stack : Stack
+    sources : sequence of HeatSource
+    mesh : MeshDeck
+    surfaces : sequence of Surface
+        All as `build_columns` has them.
+    """
+    core = stack.footprint
+    target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
+    hard = [e for layer in stack.layers for e in (layer.extent, *(b.extent for b in layer.blocks))]
+    hard = list(dict.fromkeys([*hard, *(e for surface in surfaces for e in surface.extents)]))
+    soft = _snapped((s.extent for s in sources), hard, MERGE * target)
+    return list(dict.fromkeys([*hard, *soft])), PlaneSizes.of(stack, soft, mesh, target)
+
+
 def build_columns(
     stack: Stack,
     sources: Sequence[HeatSource],
@@ -314,15 +344,11 @@ def build_columns(
         if layer.channels is not None:
             message = f"channels of layer {layer.name!r} want the lines of hexahedra: solver.mesh.cells: hex"
             raise DeckError(Problem("solver.mesh.cells", message))
-    core = stack.footprint
-    target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
-    hard = [e for layer in stack.layers for e in (layer.extent, *(b.extent for b in layer.blocks))]
-    hard = list(dict.fromkeys([*hard, *(e for surface in surfaces for e in surface.extents)]))
-    soft = _snapped((s.extent for s in sources), hard, MERGE * target)
-    bounds = Rectangle(min(e.x0 for e in hard), max(e.x1 for e in hard), min(e.y0 for e in hard), max(e.y1 for e in hard))
+    boxes, sizes = plane_of(stack, sources, mesh, surfaces)
+    bounds = Rectangle(min(e.x0 for e in boxes), max(e.x1 for e in boxes), min(e.y0 for e in boxes), max(e.y1 for e in boxes))
     z, owner = element_heights(stack, sources, mesh)
     grid = Grid(np.array([bounds.x0, bounds.x1]), np.array([bounds.y0, bounds.y1]), z, owner)
-    points, triangles = _triangulate(list(dict.fromkeys([*hard, *soft])), _Sizes.of(stack, soft, mesh, target))
+    points, triangles = _triangulate(boxes, sizes)
     count = 3 * len(triangles) * owner.size
     if count > MOST_TETRAHEDRA:
         raise DeckError(

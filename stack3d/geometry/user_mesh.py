@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from stack3d import memory
 from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.geometry.cell_check import cells_objection
 from stack3d.geometry.mixing import material_of
@@ -21,6 +22,8 @@ from stack3d.schema.geometry import GeometryDeck
 
 FLAT = {"triangle": 3, "triangle6": 3, "quad": 4, "quad8": 4, "quad9": 4}
 """Corners of the cells of surfaces."""
+OF_FILE = 10
+"""Memory that a mesh takes while it is read, over the size of its file."""
 SOLID = ("tetra", "tetra10", "hexahedron")
 OTHER_SOLIDS = (
     "wedge",
@@ -103,6 +106,9 @@ def _read(path: Path, modified: int, unit: float) -> CellMesh:
     """The mesh in metres, without materials."""
     import meshio
 
+    if OF_FILE * path.stat().st_size > (left := memory.available()):
+        large = memory.size(path.stat().st_size)
+        raise _wrong(path, f"of {large} wants about {OF_FILE:g} times as much memory to be read; there is {memory.size(left)}")
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # meshio tells the terminal what it does not know
             whole = meshio.read(path)

@@ -1,7 +1,11 @@
 """Outcomes on disk: one dataset per case, one joined dataset per study, and the record of each run."""
 
 from stack3d.results.case_tree import (
+    MANIFEST,
+    RESOLVED,
+    deck_is_damaged,
     is_damaged,
+    mend_deck,
     open_result,
     read_record,
     resolved_yaml,
@@ -9,13 +13,16 @@ from stack3d.results.case_tree import (
     to_tree,
     versions,
 )
-from stack3d.results.joined import MANIFEST, join, open_results, write_study
+from stack3d.results.joined import join, open_results, write_study
 from stack3d.results.netcdf import write_json, write_record, write_text, write_tree
 
 __all__ = [
     "MANIFEST",
+    "RESOLVED",
+    "deck_is_damaged",
     "is_damaged",
     "join",
+    "mend_deck",
     "open_result",
     "open_results",
     "read_record",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import platform
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -15,14 +17,17 @@ from typing import TYPE_CHECKING, Any
 from stack3d import __version__, fields, signals, storage
 from stack3d.case.run import Outcome
 from stack3d.decks import Case
-from stack3d.errors import ResultsError
-from stack3d.results.netcdf import plain, read_tree
+from stack3d.errors import ResultsError, ValidityWarning
+from stack3d.results.netcdf import plain, read_tree, write_text
 
 if TYPE_CHECKING:
     import xarray as xr
 
 SCHEMA = 2
 """Of the result file: 2 since accuracies are read before writes and energies count all that the chip draws."""
+RESOLVED = "resolved.yaml"
+"""Scenario of a case, every deck spelled out, for who wants to read it: the result holds the same."""
+MANIFEST, STUDY_FILE = "study.json", "study.nc"
 PACKAGES = ("dolfinx-solver-real", "fenics-dolfinx", "gmsh", "numpy", "scipy", "xarray", "onnx", "pydantic", "pint")
 
 
@@ -151,14 +156,55 @@ def is_damaged(folder: Path, record: Mapping[str, Any]) -> bool:
         return True
 
 
+def is_damaged_study(file: Path) -> bool:
+    """Whether a joined dataset is another than the ``study.json`` beside it was written for."""
+    try:
+        manifest = json.loads((file.parent / MANIFEST).read_text(encoding="utf-8"))
+        digest = manifest.get("study_sha256") if isinstance(manifest, dict) and storage.is_intact(manifest) else None
+        return digest is not None and storage.digest_of(file) != digest
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def deck_is_damaged(folder: Path, record: Mapping[str, Any]) -> bool:
+    """Whether the ``resolved.yaml`` of a case that is done is gone, or another than its record was written for."""
+    digest = record.get("resolved_sha256")
+    try:
+        return digest is not None and storage.digest_of(folder / RESOLVED) != digest
+    except OSError:
+        return True
+
+
+def mend_deck(folder: Path) -> None:
+    """Put a damaged ``resolved.yaml`` aside and write it again as the result has it; says so."""
+    aside = storage.put_aside(folder / RESOLVED) if os.path.lexists(folder / RESOLVED) else None
+    write_text(folder / RESOLVED, str(open_result(folder).attrs["resolved_scenario"]))
+    told = f"was damaged: it is {aside.name} now, and" if aside is not None else "was gone:"
+    text = f"{folder / RESOLVED} {told} what the result says is written there again"
+    warnings.warn(ValidityWarning(text), stacklevel=2)
+
+
+def warn_of_deck(folder: Path, record: Mapping[str, Any]) -> None:
+    """Say of a case that its ``resolved.yaml`` is there, but damaged; the result, which is read, holds the scenario too."""
+    if os.path.lexists(folder / RESOLVED) and deck_is_damaged(folder, record):
+        text = f"{folder / RESOLVED} is damaged; the result holds the scenario too, and running the case again mends the file"
+        warnings.warn(ValidityWarning(text), stacklevel=2)
+
+
 def open_result(path: str | Path) -> xr.DataTree:
     """Read one result file, or the ``result.nc`` of a folder, and leave it closed; raises ResultsError."""
     file = Path(path)
     file = file / "result.nc" if file.is_dir() else file
     if not file.is_file():
         raise ResultsError(f"no result at {file}")
-    if is_damaged(file.parent, read_record(file.parent) if file.name == "result.nc" else {}):
+    record = read_record(file.parent) if file.name == "result.nc" else {}
+    if is_damaged(file.parent, record):
         raise ResultsError(f"{file} is damaged: it is not what its run.json was written for; run the case again")
+    if file.name == STUDY_FILE and is_damaged_study(file):
+        raise ResultsError(
+            f"{file} is damaged: it is not what {MANIFEST} was written for; name its folder, or run the study again"
+        )
+    warn_of_deck(file.resolve().parent, record)
     try:
         found = read_tree(file)
     except Exception as error:  # the libraries below raise what they like

@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from stack3d import __version__, fields, signals, storage
 from stack3d.errors import ResultsError, ValidityWarning
-from stack3d.results.case_tree import is_damaged, open_result, read_record
-from stack3d.results.netcdf import netcdf, write_tree
+from stack3d.results.case_tree import MANIFEST, STUDY_FILE, is_damaged, open_result, read_record, warn_of_deck
+from stack3d.results.netcdf import netcdf, write_json, write_tree
 
 if TYPE_CHECKING:
     import xarray as xr
 
-MANIFEST = "study.json"
 LARGE = 1 << 30
 """Size from which a joined dataset is written as Zarr. [B]"""
 PLACES = ("x", "y", "map_x", "map_y")
@@ -231,6 +230,7 @@ def join(folder: Path) -> xr.DataTree:
         if status == "done":
             try:
                 contents.append(_read(_place(folder, entry) / "result.nc", index))
+                warn_of_deck(_place(folder, entry), record)
                 seconds[index] = record.get("wall_time", np.nan)
             except Exception as error:  # the library raises what it likes; the other cases are told all the same
                 signals.heed()
@@ -272,13 +272,7 @@ def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
         for name, (dim, key, n) in columns.items()
     }
     data |= {name: (case, np.array([int(c[name]) for c in cases])) for name in ("feasible", "front", "chosen")}
-    coordinates = {
-        "goal": [g["text"] for g in goals],
-        "goal_unit": ("goal", [g["unit"] for g in goals]),
-        "goal_minimised": ("goal", [int(g["minimise"]) for g in goals]),
-        "condition": np.array([x["text"] for x in limits], dtype=str),
-        "condition_unit": ("condition", np.array([x["unit"] for x in limits], dtype=str)),
-    }
+    coordinates = {"design": (case, np.array([c["design"] for c in cases], dtype=str)), **_stated(goals, limits)}
     out = xr.Dataset(data, coordinates, {"verdict": "\n".join(found["verdict"]), "chosen_deck": found["deck"]})
     if found.get("screened"):
         out = out.merge(_screened(found["screens"], found["screened"], len(goals), len(limits)))
@@ -286,6 +280,19 @@ def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
         unit, meaning = fields.DECIDED[str(name)]
         out[name].attrs.update(units=unit, long_name=meaning)
     return out
+
+
+def _stated(goals: Sequence[Mapping[str, Any]], limits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Coordinates of the goals and conditions of a search."""
+    return {
+        "goal": [g["text"] for g in goals],
+        "goal_unit": ("goal", [g["unit"] for g in goals]),
+        "goal_minimised": ("goal", [int(g["minimise"]) for g in goals]),
+        "condition": np.array([x["text"] for x in limits], dtype=str),
+        "condition_unit": ("condition", np.array([x["unit"] for x in limits], dtype=str)),
+        "condition_output": ("condition", np.array([x["line"][0] for x in limits], dtype=str)),
+        "condition_bound": ("condition", np.array([x["line"][1] for x in limits], dtype=float)),
+    }
 
 
 def _screened(names: Sequence[str], screened: Sequence[Mapping[str, Any]], n_goals: int, n_limits: int) -> xr.Dataset:
@@ -447,7 +454,7 @@ def write_study(folder: Path) -> Path:
     storage.clear_scratch(folder)
     tree = join(folder)
     is_large = sum(dataset.nbytes for dataset in tree.subtree) > LARGE
-    path, other = folder / "study.nc", folder / "study.zarr"
+    path, other = folder / STUDY_FILE, folder / "study.zarr"
     if is_large:
         path, other = other, path
     write_tree(path, tree)
@@ -457,6 +464,9 @@ def write_study(folder: Path) -> Path:
         shutil.rmtree(other)
     else:
         other.unlink(missing_ok=True)
+    if not is_large and (folder / MANIFEST).is_file():
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        write_json(folder / MANIFEST, {**manifest, "study_sha256": storage.digest_of(path)})
     return path
 
 

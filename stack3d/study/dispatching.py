@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from stack3d import decks
-from stack3d.errors import ResultsError, Terminated, unexpected
+from stack3d.errors import ResultsError, Terminated
 from stack3d.heat.solvers import Backends
 from stack3d.progress import Observer, Silent, StudyObserver
-from stack3d.study.job import Job, Report, record_failure, run_job
+from stack3d.study.job import Job, Report, lost_on_its_way, record_failure, run_job
 from stack3d.study.ranks import Ranks
 
 MEMORY_PER_WORKER = 1.5e9
@@ -303,4 +303,4 @@ def _outcome(future: Any, job: Job) -> Report | None:
     except (KilledWorker, TimeoutError):
         return None
     except Exception as error:  # the case itself records its own; this is the transport
-        return record_failure(job, unexpected(error, f"see {job.folder / 'run.json'}"), type(error).__name__)
+        return lost_on_its_way(job, error)

@@ -158,10 +158,15 @@ def _label(node: ast.AST) -> str | int | None:
 
 
 def constant_of(node: ast.AST) -> float | None:
-    """SI value of a number or a quantity, also of a negative one."""
+    """SI value of a number, of a quantity, and of what is computed from such alone; None of what else there is, and of x/0."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         inner = constant_of(node.operand)
         return None if inner is None else -inner
+    if isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
+        left, right = constant_of(node.left), constant_of(node.right)
+        if left is None or right is None or (isinstance(node.op, ast.Div) and right == 0):
+            return None
+        return float(ARITHMETIC[type(node.op)](left, right))
     if not isinstance(node, ast.Constant):
         return None
     found = units.quantity(node.value) if isinstance(node.value, str) else None
@@ -235,6 +240,8 @@ class Units:
             raise self._wrong(f"{verb} {said[0]} with {said[1]}")
 
     def _combined(self, node: ast.BinOp, left: MeasuredUnit, right: MeasuredUnit) -> MeasuredUnit:
+        if isinstance(node.op, ast.Div) and constant_of(node.right) == 0:
+            raise self._wrong("divides by zero")
         if isinstance(node.op, (ast.Add, ast.Sub)):
             self._alike(left, right, "adds")
             return left

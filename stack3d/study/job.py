@@ -16,7 +16,7 @@ from stack3d.decks import Case
 from stack3d.errors import DeckError, Stack3dError
 from stack3d.heat.solvers import Backends
 from stack3d.progress import Observer
-from stack3d.registry import told_failure
+from stack3d.registry import kept_trace, told_failure
 from stack3d.study.expect import missed, mistakes
 from stack3d.study.ranks import Ranks
 
@@ -144,6 +144,8 @@ def why_run(
         return "its result was damaged", record
     if record.get("expect", {}) != dict(expect):
         return "its expectations changed", record
+    if results.deck_is_damaged(folder, record):
+        results.mend_deck(folder)
     return None, record
 
 
@@ -180,7 +182,8 @@ def run_job(job: Job, case: Case, observer: Observer, backends: Backends, ranks:
         if case.digest() != job.digest:
             raise Stack3dError("a deck of this case was edited while the study ran; run it again")
         if ranks.is_first:
-            results.write_text(job.folder / "resolved.yaml", results.resolved_yaml(case))
+            results.write_text(job.folder / results.RESOLVED, results.resolved_yaml(case))
+            facts["resolved_sha256"] = storage.digest_of(job.folder / results.RESOLVED)
             results.write_record(job.folder, status="running", **facts)
         bad = mistakes(case.scenario.expect)
         if bad:
@@ -214,8 +217,7 @@ def _failed(job: Job, case: Case, error: Exception, facts: dict[str, Any], ranks
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, DeckError):
         error = DeckError(case.locate(error.problems))
-    text = str(error) if isinstance(error, Stack3dError) else told_failure(error, f"its trace is in {job.folder / 'run.json'}")
-    code = error.exit_code if isinstance(error, Stack3dError) else 1
+    text, code = told_failure(error, lambda: f"its trace is in {job.folder / 'run.json'}")
     return record_failure(job, text, type(error).__name__, code=code, trace=trace, facts=facts, writes=ranks.is_first)
 
 
@@ -245,3 +247,15 @@ def record_failure(
         results.write_record(job.folder, status=FAILED, error=text, kind=kind, traceback=trace, finished=_now(), **facts)
     lines = tuple(text.splitlines()) or (kind,)
     return Report(job.label, FAILED, job.folder, lines, code, job.reason, trace, job.is_swept)
+
+
+def lost_on_its_way(job: Job, error: Exception) -> Report:
+    """Write down, and report, that a case, or its report, failed on the way between processes."""
+    text, code = told_failure(error, lambda: f"its trace is in {job.folder / 'run.json'}")
+    return record_failure(job, text, type(error).__name__, code=code, trace="".join(traceback.format_exception(error)))
+
+
+def never_run(label: str, error: Stack3dError, *, is_swept: bool = False) -> Report:
+    """Report of a case, or a study, that cannot begin."""
+    text, code = told_failure(error, lambda: kept_trace(error))
+    return Report(label, FAILED, None, tuple(text.splitlines()), code, is_swept=is_swept)

@@ -81,18 +81,20 @@ class Optimisation(Search):
 
     def check_ends(self) -> None:
         """Refuse a search of which neither the first nor the last design makes a case, for the same keys; raises DeckError."""
-        errors = []
-        for design in (self._corner(0), self._corner(-1)):
+        errors, cases = list[DeckError](), list[decks.Case]()
+        for design in dict.fromkeys((self._corner(0), self._corner(-1))):
             point = self._point(0, design)
             try:
-                full = self.draft.case(point).digest()
+                cases.append(self.draft.case(point))
             except DeckError as error:
                 errors.append(error)
                 continue
-            self._check_screens(point, full)
-            return
-        if {p.key for p in errors[0].problems} == {p.key for p in errors[1].problems}:
+            if len(cases) == 1:
+                self._check_screens(point, cases[0].digest())
+        if not cases and len({frozenset(p.key for p in error.problems) for error in errors}) == 1:
             raise errors[0]
+        asked = [goal.expression for goal in self.goals] + [limit.expression for limit in self.limits]
+        self.check_present(asked, cases, lambda problem: placed(problem, self._asked))
 
     def _check_screens(self, point: Point, full: str) -> None:
         """Refuse screens that make no case, or the case in full; raises DeckError."""
@@ -197,7 +199,7 @@ class Optimisation(Search):
         outcomes: list[DesignOutcome | None] = [*self.outcomes, *[None] * (len(self.entries) - len(self.outcomes))]
         decided = {
             "goals": [{"text": g.text, "unit": g.unit, "minimise": g.is_minimised} for g in self.goals],
-            "limits": [{"text": x.text, "unit": x.unit or ""} for x in self.limits],
+            "limits": [{"text": x.text, "unit": x.unit or "", "line": list(x.line)} for x in self.limits],
             "verdict": self.verdict(),
             "deck": "" if chosen is None else self.chosen_deck(chosen),
             "screens": list(self.deck.screens),
@@ -213,6 +215,7 @@ class Optimisation(Search):
             ],
             "cases": [
                 {
+                    "design": self.space.told(o.judged.design) if o else "",
                     "values": list(o.values) if o else [],
                     "missed": list(o.missed) if o else [],
                     "feasible": bool(o and o.judged.is_feasible),

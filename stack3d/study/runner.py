@@ -13,7 +13,7 @@ from stack3d.decks import Case
 from stack3d.errors import DeckError, ResultsError, Stack3dError
 from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.study.dispatching import Queue, here, on_cluster, on_workers, workers_for
-from stack3d.study.job import DONE, FAILED, SKIPPED, Job, Report
+from stack3d.study.job import DONE, FAILED, SKIPPED, Job, Report, never_run
 from stack3d.study.lock import locked
 from stack3d.study.plan import Entry, Found, Plan, write_manifest
 from stack3d.study.planning import plan
@@ -55,7 +55,7 @@ class Underway:
             fresh = [entry for entry in self._batch if not entry.digest or entry.folder(self.folder) not in self._ended]
             jobs, done = self.plan.jobs(fresh, self.folder, self._until, force=self._force)
             reports += [self._skipped(entry, record) for entry, record in done]
-            reports += [_never_run(entry.label, entry.error, is_swept=True) for entry in fresh if entry.error is not None]
+            reports += [never_run(entry.label, entry.error, is_swept=True) for entry in fresh if entry.error is not None]
             for job in jobs:
                 storage.clear_scratch(job.folder)
             self._waiting = {job.folder for job in jobs}
@@ -78,10 +78,6 @@ class Underway:
         self._ended[job.folder] = report.status, report.folder, error
         self._waiting.discard(job.folder)
         return ([], []) if self._waiting or not self.plan.is_adaptive else self.advance()
-
-
-def _never_run(label: str, error: Stack3dError, *, is_swept: bool = False) -> Report:
-    return Report(label, FAILED, None, tuple(str(error).splitlines()), error.exit_code, is_swept=is_swept)
 
 
 def run(
@@ -169,14 +165,14 @@ class _Begun:
         try:
             return self._begin(plan(item, overrides) if isinstance(item, (str, Path)) else item)
         except Stack3dError as error:
-            return [_never_run(item.name if isinstance(item, Plan) else str(item), error)]
+            return [never_run(item.name if isinstance(item, Plan) else str(item), error)]
 
     def _begin(self, found: Plan) -> list[Report]:
         folder = storage.inside(self.root, found.name).resolve()
         if folder in self.plans:
             if self.plans[folder].plan.source == found.source and not found.is_adaptive:
                 return []
-            raise ResultsError(f"scenario {found.name!r} is also the name of {self.plans[folder].plan.source}; rename one")
+            raise DeckError(f"scenario {found.name!r} is also the name of {self.plans[folder].plan.source}; rename one")
         if self.ranks.is_first:
             self.held.enter_context(locked(folder))
             storage.clear_scratch(folder)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from stack3d.decks import Case
-from stack3d.errors import DeckError, ResultsError
+from stack3d.errors import DeckError, Problem, ResultsError
+from stack3d.study.absent import Named, check_present
 from stack3d.study.plan import Entry, FixedPlan, Found, Plan, StudyDraft, Tree, with_case
 from stack3d.study.points import Dimension, KeyValue, Point, columns_of, dimension_names, label_of
 
@@ -101,6 +102,19 @@ class Search(Plan):
             return with_case(entry, self.draft.case(point))
         except DeckError as error:
             return Entry(point, entry.label, error=error)
+
+    def check_present(self, asked: Named, cases: Sequence[Case], place: Callable[[Problem], Problem]) -> None:
+        """Refuse expressions that name what none of some cases can have; raises DeckError.
+
+        Parameters
+        ----------
+        asked : sequence of Expression
+        cases : sequence of Case
+            That show what the search varies.
+        place : callable
+            Gives a problem its file and line.
+        """
+        check_present(asked, [case.scenario for case in cases], place)
 
     def _beside(self, asked: Beside, overrides: tuple[KeyValue, ...]) -> Entry:
         point = Point((0,), overrides, f"{asked.name}: {self.text_of(0, overrides)}")

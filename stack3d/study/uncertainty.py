@@ -17,7 +17,7 @@ from stack3d.study.job import DONE, FAILED, Report
 from stack3d.study.plan import Found, Tree
 from stack3d.study.points import KeyValue, Point, in_order, label_of
 from stack3d.study.search import Search, Steps
-from stack3d.study.sections import as_asked, parsed
+from stack3d.study.sections import as_asked, parsed, placed
 from stack3d.study.sensitivity import OTHERS, QUANTILES, Findings, evaluations
 from stack3d.study.unknowns import Unknown, assumed, named
 
@@ -77,7 +77,9 @@ class UncertaintyStudy(Search):
 
     def check_ends(self) -> None:
         """Refuse a study whose middle makes no case; raises DeckError."""
-        self.draft.case(self._point(np.full(len(self.unknowns), 0.5)))
+        middle = self.draft.case(self._point(np.full(len(self.unknowns), 0.5)))
+        asked = [output.expression for output in self.outputs]
+        self.check_present(asked, [middle], lambda problem: placed(problem, as_asked(self.draft, "uncertain")))
 
     def shown(self) -> Iterator[Point]:
         """The middle, and both ends of every unknown with the others in their middle."""

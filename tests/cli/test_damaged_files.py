@@ -14,6 +14,7 @@ from small_study import assert_same
 
 import stack3d
 from stack3d import study
+from stack3d.errors import ResultsError, ValidityWarning
 from stack3d.progress import Silent, Tally
 from stack3d.report import report_page
 from stack3d.results.netcdf import write_json
@@ -116,6 +117,7 @@ def survives(whole: Path, folder: Path, name: str, damage: Callable[[Path], None
     cases = sorted((place / "cases").iterdir())
     expected = stack3d.open_results(whole / "out" / "small")
     file = place / name if (place / name).exists() else cases[1] / name
+    before = file.read_bytes()
     damage(file)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -127,6 +129,7 @@ def survives(whole: Path, folder: Path, name: str, damage: Callable[[Path], None
     found = stack3d.open_results(place)
     assert_same(found, expected)
     assert_same(stack3d.open_results(place / "study.nc"), expected)
+    assert name != "resolved.yaml" or file.read_bytes() == before
     for group in ("optimise", "uncertain"):
         assert group not in expected.children or found[group].attrs == expected[group].attrs
     tally = Tally()
@@ -154,3 +157,37 @@ def test_any_file_damaged_in_any_way(
     done: Callable[[str], Path], tmp_path: Path, kind: str, name: str, damage: Callable[[Path], None]
 ) -> None:
     survives(done(kind), tmp_path / "copy", name, damage)
+
+
+@pytest.mark.parametrize("damage", [flip, of_another_case])
+def test_a_damaged_deck_of_a_case_is_told_put_aside_and_written_again(
+    done: Callable[[str], Path], tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(done("study"), folder)
+    case = sorted((folder / "out" / "small" / "cases").iterdir())[1]
+    whole = (case / "resolved.yaml").read_bytes()
+    damage(case / "resolved.yaml")
+    assert (case / "resolved.yaml").read_bytes() != whole
+    for path in (case, folder / "out" / "small"):
+        with pytest.warns(ValidityWarning, match=r"resolved.yaml is damaged; the result holds the scenario too"):
+            stack3d.open_results(path if path != case else case / "result.nc")
+    with pytest.warns(ValidityWarning, match=r"was damaged: it is damaged-resolved.yaml now"):
+        assert {r.status for r in run(folder)} == {study.SKIPPED}
+    assert (case / "resolved.yaml").read_bytes() == whole and (case / "damaged-resolved.yaml").is_file()
+    (case / "resolved.yaml").unlink()
+    with pytest.warns(ValidityWarning, match=r"was gone: what the result says is written there again"):
+        run(folder)
+    assert (case / "resolved.yaml").read_bytes() == whole
+
+
+def test_a_damaged_joined_dataset_is_not_read(done: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(done("study"), folder)
+    file = folder / "out" / "small" / "study.nc"
+    flip(file)
+    with pytest.raises(ResultsError, match=r"study.nc is damaged: it is not what study.json was written for"):
+        stack3d.open_results(file)
+    stack3d.open_results(file.parent)  # the cases are as they were
+    run(folder)
+    assert_same(stack3d.open_results(file), stack3d.open_results(done("study") / "out" / "small"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,6 +139,21 @@ def test_killed_and_resumed_it_asks_the_same_and_finds_the_same(whole: Searched,
     # a third run, with everything there, runs nothing and says the same
     again, verdict = run(deck, tmp_path / "killed")
     assert {case.status for case in again} == {study.SKIPPED} and verdict.lines == resumed.lines
+
+
+@pytest.mark.slow
+def test_resumed_with_two_workers_it_asks_the_same(whole: Searched, tmp_path: Path) -> None:
+    """Half of the cases are there, an entry of a batch among them: two workers do the rest, to the same front."""
+    shutil.copytree(whole.output, tmp_path / "out")
+    (tmp_path / "out" / "small" / "study.json").unlink()
+    asked = [report.folder for report in whole.cases if report.folder is not None]
+    for folder in [*asked[7:9], *asked[18:]]:
+        shutil.rmtree(tmp_path / "out" / folder.relative_to(whole.output))
+    cases, verdict = run(whole.deck, tmp_path / "out", workers=2)
+    statuses = [case.status for case in cases]
+    assert (statuses.count(study.SKIPPED), statuses.count(study.DONE)) == (16, 20)
+    assert verdict.lines[:-1] == whole.verdict.lines[:-1]
+    assert_same(*(stack3d.open_results(output / "small") for output in (tmp_path / "out", whole.output)))
 
 
 def records(folder: Path) -> list[dict[str, Any]]:

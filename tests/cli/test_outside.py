@@ -113,7 +113,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
         command("run", str(path), "-o", "out"), cwd=tmp_path, capture_output=True, text=True, preexec_fn=little
     )
-    assert done.returncode == 1 and "Traceback" not in done.stderr and "cannot be written" in done.stderr, done.stderr
+    assert done.returncode == 5 and "Traceback" not in done.stderr and "cannot be written" in done.stderr, done.stderr
     assert not list((tmp_path / "out").rglob(".*.tmp"))
 
 
@@ -126,4 +126,4 @@ def test_no_home_and_no_working_folder(tmp_path: Path) -> None:
     gone.mkdir()
     script = f"import os, sys; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); os.execv(sys.executable, {command('validate', 'x.yaml')!r})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode in (1, 2) and "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.returncode == 5 and "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr

@@ -86,6 +86,27 @@ def test_a_killed_worker_loses_no_case(tmp_path: Path, cluster: Any) -> None:
     assert_same(stack3d.open_results(tmp_path / "out" / "small"), serial)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", [0.2], indirect=True)
+def test_a_killed_worker_loses_nothing_of_a_search(tmp_path: Path, cluster: Any) -> None:
+    """A worker dies within the second batch: the same designs in the same order, and the same verdict, as in one process."""
+    path = tmp_path / "small.yaml"
+    path.write_text(studies.STUDY + studies.OPTIMISE)
+    pids = cluster.run(os.getpid)
+    reports = []
+    for report in study.run([str(path)], tmp_path / "out", Silent(), scheduler=cluster.scheduler.address):
+        reports.append(report)
+        if len(reports) == 5:
+            os.kill(next(iter(pids.values())), signal.SIGKILL)
+    *cases, verdict = reports
+    assert [r.status for r in cases] == [study.DONE] * 12
+    *_, alone = study.run([str(path)], tmp_path / "serial", Silent(), workers=1)
+    assert verdict.lines[:-1] == alone.lines[:-1]  # the last one names the folder
+    trees = [stack3d.open_results(tmp_path / folder / "small") for folder in ("out", "serial")]
+    assert_same(*trees)
+    assert trees[0]["optimise"].attrs == trees[1]["optimise"].attrs
+
+
 @pytest.mark.parametrize("cluster", [0.0], indirect=True)
 def test_a_case_that_kills_its_workers_is_recorded_and_the_rest_go_on(tmp_path: Path, cluster: Any) -> None:
     path = studies.write(tmp_path, "{power.sources.spot.name: [one, poison, two]}")
@@ -133,7 +154,7 @@ def test_the_same_study_twice_at_once(tmp_path: Path) -> None:
         second = run("run", "small.yaml", "-o", "out", cwd=tmp_path)
         with pytest.raises(ResultsError, match="is in use"):
             stack3d.sweep(path, output=tmp_path / "out")
-    assert second.returncode == 1 and not (tmp_path / "out" / "small" / "cases").exists()
+    assert second.returncode == 5 and not (tmp_path / "out" / "small" / "cases").exists()
     assert f"is in use: process {os.getpid()} on" in second.stderr and "choose another -o" in second.stderr
     assert len(stack3d.sweep(path, output=tmp_path / "out", workers=1)["draw"]) == 2  # the lock is free again
 
@@ -151,7 +172,7 @@ def test_a_place_that_is_not_there(tmp_path: Path, options: list[str], words: st
     studies.write(tmp_path, WIDE.format(n=2))
     (tmp_path / "taken").write_text("a file")
     done = run("run", "small.yaml", "--progress", "none", *options, cwd=tmp_path)
-    assert done.returncode == 1 and re.search(words, done.stderr) and "Traceback" not in done.stderr
+    assert done.returncode == 5 and re.search(words, done.stderr) and "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

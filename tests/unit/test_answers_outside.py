@@ -145,9 +145,9 @@ def test_answers_and_errors_are_told_with_the_name() -> None:
         Mine().grow(0.0)
     with pytest.raises(ZeroDivisionError) as caught:
         Mine().shrink(0.0)  # not among the answers: found by its place alone
-    said = told_failure(caught.value, "see it")
+    said = told_failure(caught.value, lambda: "see it").text
     assert said.startswith("thing 'mine' (") and said.endswith("the fault is in that code, not in stack3d; see it")
-    assert told_failure(ValueError("no"), "see it").startswith("internal failure (ValueError: no); see it")
+    assert told_failure(ValueError("no"), lambda: "see it").text.startswith("internal failure (ValueError: no); see it")
 
 
 def test_arrays_of_the_program_are_not_written_to() -> None:

@@ -79,12 +79,28 @@ def test_goals(case: xr.DataTree, text: str, minimise: bool, value: float, unit:
         ("latency == 2 ms", 0.0),
         ("latency < 1 ms or temperature_max <= 90 degC", -3.15 / 50),  # joined: as shares of the limits, 50 K each
         ("latency < 1 ms and temperature_max <= 90 degC", 1.0),
+        ("accuracy@start - accuracy@end <= 7 %", 0.0),  # in floats 0.97 - 0.90 is a little more
     ],
 )
 def test_limits(case: xr.DataTree, text: str, missed: float) -> None:
     limit = Limit.parse(text)
     assert limit.missed_by(case, scaled=limit.unit is None) == pytest.approx(missed, rel=1e-9, abs=1e-12)
     assert (limit.missed_by(case) > 0) == (missed > 0)
+
+
+def test_the_line_of_a_limit_in_a_figure() -> None:
+    """An output as a whole beside a constant has a line, an expression, a place and the beginning have none."""
+    lines = {
+        "temperature_max <= 85 degC": ("temperature_max", 358.15),
+        "accuracy@end >= 95 % for 90 % of the chips": ("accuracy", 0.95),
+        "power/latency < 1 ms": ("latency", 1e-3),
+    }
+    for text, (name, value) in lines.items():
+        found = Limit.parse(text).line
+        assert found[0] == name and found[1] == pytest.approx(value)
+    for text in ("accuracy@start >= 95 %", "accuracy@start - accuracy@end <= 1 %", "layer_temperature_max[a] <= 300 K"):
+        assert Limit.parse(text).line[0] == ""
+    assert Limit.parse("300 K <= temperature_max <= 310 K").line[0] == ""
 
 
 def test_what_a_case_does_not_have(case: xr.DataTree) -> None:
@@ -118,6 +134,8 @@ def test_what_a_case_does_not_have(case: xr.DataTree) -> None:
         ("accuracy >= 5 parsecs/foo", "is neither"),
         ("(accuracy >= 0.9) + 1 >= 1", "computes with a comparison"),
         ("accuracy >=", "cannot be read"),
+        ("latency / 0 <= 1 s", "divides by zero"),
+        ("1 <= latency / (2 s - 2 s)", "divides by zero"),
         ("__import__('os').system('x') >= 1", "is something else"),
         ("accuracy in [1, 2]", "is something else"),
         ("conventional_memory <= 5 kB", "compares byte with a number without unit"),
@@ -157,3 +175,36 @@ def test_a_condition_on_designs_that_cannot_be_computed_has_its_line(tmp_path: P
     path.write_text(small_study.STUDY + f"optimise:\n  vary: {vary}\n  minimise: layer_temperature_max\n  budget: 2\n")
     [told] = study.checked(path)
     assert f"{path}:18: optimise.vary.where: " in str(told.error) and "cannot be compared" in str(told.error)
+
+
+LABELS = [
+    (
+        "layer_temperature_max[dye]",
+        "chooses 'dye' of layer_temperature_max (did you mean 'die'?); there is: die, t0_bond, t0_rram",
+    ),
+    ("probe_temperature", "names probe_temperature, which comes of probes: the scenario has none"),
+    ("accuracy@end", "names accuracy, which comes of workload: the scenario has none"),
+]
+
+
+@pytest.mark.parametrize(("goal", "said"), LABELS)
+@pytest.mark.parametrize("kind", ["optimise", "uncertain"])
+def test_what_no_case_can_have_is_told_before_the_first_one(tmp_path: Path, goal: str, said: str, kind: str) -> None:
+    path = tmp_path / "small.yaml"
+    key = "minimise" if kind == "optimise" else "outputs"
+    rest = "vary: {cooling.ambient: [290 K, 300 K]}\n  budget: 2"
+    if kind == "uncertain":
+        rest = 'keys: {cooling.ambient: {uniform: ["290 K", "310 K"]}}\n  count: 4'
+    path.write_text(small_study.STUDY + f"{kind}:\n  {key}: ['{goal}']\n  {rest}\n")
+    [told] = study.checked(path)
+    assert str(told.error) == f"{path}:18: {kind}.{key}: '{goal}' {said}"
+    with pytest.raises(DeckError, match="chooses|names"):
+        study.plan(path)
+
+
+def test_a_place_that_one_of_the_designs_has_is_not_refused(tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    vary = "vary: {geometry.tiers.repeat: [1, 2]}"
+    goal = "minimise: 'layer_temperature_max[t1_rram]'"
+    path.write_text(small_study.STUDY + f"optimise:\n  {vary}\n  {goal}\n  budget: 2\n")
+    assert [told.error for told in study.checked(path)] == [None]

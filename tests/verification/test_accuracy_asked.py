@@ -50,7 +50,7 @@ def test_accuracies_that_are_none_are_refused_with_their_line(text: Any) -> None
 
 
 def test_what_memory_does_not_allow_is_refused_with_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STACK3D_MEMORY", "20 MB")
+    monkeypatch.setenv("STACK3D_MEMORY", "60 MB")
     with pytest.raises(DeckError, match=r"not reached within memory: .* K estimated .* unknowns"):
         run(error_decks.DECKS["strip_0.1"], {"accuracy": "1e-5 K"})
 

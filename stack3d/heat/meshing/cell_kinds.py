@@ -12,7 +12,7 @@ import numpy as np
 
 from stack3d.chip import Chip
 from stack3d.errors import DeckError, Problem, ValidityWarning, did_you_mean
-from stack3d.geometry import build_columns, cells_objection, read_mesh
+from stack3d.geometry import build_columns, cells_objection, expected_points, read_mesh
 from stack3d.heat.loads import face_of, outer_areas, outer_faces, patches_of, standing_out, surfaces_of
 from stack3d.heat.meshing.bricks import Bricks
 from stack3d.heat.meshing.judging import (
@@ -36,8 +36,14 @@ from stack3d.thermal import CellProblem, ColumnProblem, MeshProblem, SolidBacken
 
 BESIDE = 3
 """Number under which the solver of the bricks is kept; `Bricks.judged` has those before."""
-BYTES_PER_POINT = 1300.0
-"""Of matrix and solver for each point that the profile asks for, of order 1."""
+ENTRIES = {1: 27, 2: 65}
+"""Of a row of the matrix, by the order of the elements."""
+PER_POINT = 8
+"""Unknowns of order 2 for each point of tetrahedra, at most."""
+SAFE = 1.5
+"""Points over those that sizes tell of: these were 0.69 to 1.35 of what Gmsh made of the shipped stacks and of cylinders."""
+OF_JUDGES = 2.0
+"""Memory of tetrahedra with those of twice the size and of half the height that judge them, over that of their own."""
 
 
 class CellKind[P: MeshProblem](MeshKind[P]):
@@ -68,7 +74,7 @@ class CellKind[P: MeshProblem](MeshKind[P]):
 
     def memory(self, profile: SolverDeck) -> float:
         """Of matrix and solver. [byte]"""
-        return self.mesh.unknowns(profile.order) * (27 if profile.order == 1 else 65) * MATRIX_MEMORY
+        return self.mesh.unknowns(profile.order) * ENTRIES[profile.order] * MATRIX_MEMORY
 
     def told(self, order: int) -> str:
         """How many cells."""
@@ -175,6 +181,14 @@ def by_region(scenario: Scenario, whose: str) -> list[Problem]:
     return problems
 
 
+def _on_bricks(chip: Chip) -> Chip:
+    """The same chip on bricks of half the size of its tetrahedra."""
+    profile = chip.scenario.solver
+    mesh = profile.mesh.finer().model_copy(update={"cells": "hex"})
+    solver = profile.model_copy(update={"backend": "tensor", "order": 1, "mesh": mesh})
+    return replace(chip, scenario=chip.scenario.model_copy(update={"solver": solver}))
+
+
 @mesh_kinds.register("tet")
 class Extruded(CellKind[ColumnProblem]):
     """Columns of tetrahedra.
@@ -202,25 +216,24 @@ class Extruded(CellKind[ColumnProblem]):
 
     @classmethod
     def least_memory(cls, chip: Chip) -> float:
-        """Of the fewest tetrahedra that the profile asks for. [byte]"""
+        """Of the tetrahedra that the profile will make, as sizes tell, and of what judges them. [byte]"""
         profile = chip.scenario.solver
-        across = (profile.mesh if profile.order == 1 else profile.mesh.coarser()).lateral
-        core = chip.stack.footprint
-        shape = (core.x1 - core.x0) / (core.y1 - core.y0)
-        points = across**2 * min(shape, 1 / shape) * len(chip.stack.layers)
-        return points * (1 if profile.order == 1 else 4) * BYTES_PER_POINT
+        mesh = profile.mesh if profile.order == 1 else profile.mesh.coarser()
+        surfaces = surfaces_of(chip.scenario.cooling, chip.stack)
+        points = SAFE * expected_points(chip.stack, standing_out(chip), mesh, surfaces)
+        own = points * (ENTRIES[1] if profile.order == 1 else PER_POINT * ENTRIES[2]) * MATRIX_MEMORY
+        if any(layer.cylinders for layer in chip.stack.layers):
+            return OF_JUDGES * own
+        return own + Bricks.least_memory(_on_bricks(chip))
 
     @classmethod
     def judged(cls, chip: Chip, own: Answers, solve: Solve) -> Judged | None:
         """Against bricks of half the size, whose own errors are added; resolved cylinders want tetrahedra of twice the size."""
         if any(layer.cylinders for layer in chip.stack.layers):
             return super().judged(chip, own, solve)
-        profile = chip.scenario.solver
-        mesh = profile.mesh.finer().model_copy(update={"cells": "hex"})
-        solver = profile.model_copy(update={"backend": "tensor", "order": 1, "mesh": mesh})
-        on_bricks = replace(chip, scenario=chip.scenario.model_copy(update={"solver": solver}))
+        on_bricks = _on_bricks(chip)
         bricks = Bricks.of(on_bricks)
-        if not bricks.fits(solver):
+        if not bricks.fits(on_bricks.scenario.solver):
             return super().judged(chip, own, solve)
         theirs = solve(on_bricks, bricks, BESIDE)
         found = Bricks.judged(on_bricks, theirs, solve)
@@ -258,8 +271,13 @@ class OwnMesh(CellKind[CellProblem]):
 
     @classmethod
     def least_memory(cls, chip: Chip) -> float:
-        """Not known before: the file is what it is. [byte]"""
-        return 0.0
+        """Of the cells of the file, and of what judges them: elements of the other order, or each cell cut in eight. [byte]"""
+        mesh, order = read_mesh(chip.scenario.geometry), chip.scenario.solver.order
+        own = mesh.unknowns(order) * ENTRIES[order] * MATRIX_MEMORY
+        if mesh.kind == "hexahedron":
+            return own if 9 * len(mesh.cells) > MOST_UNKNOWNS else 9 * own
+        judge = 3 - order
+        return own if mesh.node_count(2) > MOST_UNKNOWNS else own + mesh.unknowns(judge) * ENTRIES[judge] * MATRIX_MEMORY
 
     @classmethod
     def mistakes(cls, scenario: Scenario) -> list[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 from weakref import WeakKeyDictionary
@@ -110,6 +110,28 @@ class MeshKind[P: HeatProblem](ABC):
         solve : callable
         """
 
+    def closer(
+        self, chip: Chip, field: Field, sources: Sequence[HeatSource], parts: Mapping[str, float], allowed: float, most: float
+    ) -> Chip | None:
+        """The chip again, meshed so that its error comes to what is allowed; None where only another profile does that.
+
+        Parameters
+        ----------
+        chip : Chip
+            The one to mesh; it may differ from that of this mesh in its steps.
+        field : Field
+            On this mesh.
+        sources : sequence of HeatSource
+            Its own.
+        parts : mapping of str to float
+            Error by what makes it, ``across`` and ``upright``; with none the mesh stays as it is. [-]
+        allowed : float
+            In the unit of the parts. [-]
+        most : float
+            Times the unknowns, at most. [-]
+        """
+        return None
+
     @abstractmethod
     def unknowns(self, stack: Stack, order: int) -> int:
         """Unknowns of elements of an order on a stack, those on faces of fixed temperature included."""
@@ -122,9 +144,9 @@ class MeshKind[P: HeatProblem](ABC):
         """Of one steady solve on one core, what is solved beside it for its error included; right to a factor of four. [s]"""
         return SECONDS * self.memory(chip.scenario.solver)
 
-    def fits(self, profile: SolverDeck) -> bool:
-        """Whether matrix and solver fit into the memory that is free."""
-        return self.memory(profile) <= memory.available()
+    def fits(self, profile: SolverDeck, beside: float = 0.0) -> bool:
+        """Whether matrix and solver fit into the memory that there is, with some more beside them. [byte]"""
+        return self.memory(profile) + beside <= memory.available()
 
     @abstractmethod
     def told(self, order: int) -> str:
