@@ -252,13 +252,13 @@ def test_no_design_meets_it_is_an_answer(deck: Path, tmp_path: Path) -> None:
 
 
 def test_a_goal_that_no_case_has_ends_it_early_and_loses_nothing(deck: Path, tmp_path: Path) -> None:
-    cases, verdict = run(deck, tmp_path / "out", overrides=[("optimise.maximise", "latency")])
+    cases, verdict = run(deck, tmp_path / "out", overrides=[("optimise.maximise", "peak_time")])
     assert len(cases) == 8 and len(records(tmp_path / "out")) == 8
     assert verdict.status == study.FAILED and verdict.exit_code == 2
-    said = "none of 8 designs has a value for every goal and condition: latency is not among the outcomes of the case"
+    said = "none of 8 designs has a value for every goal and condition: peak_time is not among the outcomes of the case"
     assert verdict.lines == (said,)
-    with pytest.raises(ResultsError, match="latency is not among"):
-        stack3d.sweep(deck, overrides={"optimise.maximise": "latency"}, output=tmp_path / "out", workers=1)
+    with pytest.raises(ResultsError, match="peak_time is not among"):
+        stack3d.sweep(deck, overrides={"optimise.maximise": "peak_time"}, output=tmp_path / "out", workers=1)
 
 
 def test_bad_cases_stop_nothing(deck: Path, tmp_path: Path) -> None:
