@@ -21,6 +21,8 @@ COMMANDS = {
     "show": ["{deck}"],
     "compare-placements": ["{deck}", "-o", "placements.nc"],
     "mesh": ["{deck}", "-o", "stack.msh"],
+    "compact": ["{deck}", "-o", "model.nc"],
+    "trace": ["{result}", "{csv}", "-o", "trace.nc", "--rainflow", "{name}"],
     "view": ["{deck}", "-o", "field.vtu"],
     "verify": ["{deck}"],
     "import": ["{stk}", "-o", "imported.yaml"],
