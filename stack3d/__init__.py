@@ -3,16 +3,28 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
-__all__ = ["__version__", "compare_placements", "load", "open_result", "open_results", "search", "sweep"]
+__all__ = [
+    "__version__",
+    "compare_placements",
+    "follow_table",
+    "load",
+    "open_compact",
+    "open_result",
+    "open_results",
+    "search",
+    "sweep",
+]
 
 if TYPE_CHECKING:
-    from stack3d.api import compare_placements, load, open_result, open_results, search, sweep
+    from stack3d.api import compare_placements, follow_table, load, open_compact, open_result, open_results, search, sweep
 
 _HOMES = {
     "compare_placements": "stack3d.api",
+    "follow_table": "stack3d.api",
     "load": "stack3d.api",
     "search": "stack3d.api",
     "sweep": "stack3d.api",
+    "open_compact": "stack3d.api",
     "open_result": "stack3d.api",
     "open_results": "stack3d.api",
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stack3d import decks, fields, results, study
-from stack3d.case import run_case
+from stack3d.case import compact_of, run_case
 from stack3d.decks import Case
 from stack3d.errors import DeckError, Problem, ResultsError, brief
 from stack3d.geometry.stack import build_stack
@@ -17,12 +17,18 @@ from stack3d.layout import Stack
 from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.report import accessor as _accessor  # noqa: F401  (importing it gives every DataTree `.stack3d`)
 from stack3d.results import open_result, open_results
+from stack3d.results.compact_file import read_compact as open_compact
+from stack3d.results.compact_file import write_compact
+from stack3d.results.trace_file import to_trace_tree
+from stack3d.thermal import CompactModel
+from stack3d.thermal.compact.long_trace import KeptOfTrace, TraceAnswer, follow
 from stack3d.units import quantity
+from stack3d.workload.trace import PowerTrace
 
 CLOSE = 1e-4
 """Share by which a number is changed for a derivative; what is differenced is nearly straight in it."""
 
-__all__ = ["LoadedScenario", "load", "open_result", "open_results", "search", "sweep"]
+__all__ = ["LoadedScenario", "follow_table", "load", "open_compact", "open_result", "open_results", "search", "sweep"]
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -103,6 +109,32 @@ class LoadedScenario:
         low, high = (self.with_overrides([(key, text)]).case.scenario for text in texts)
         ends = [found[0] if (found := quantity(text)) else float(text) for text in texts]
         return Neighbours(low, high, ends[1] - ends[0])
+
+    def compact(
+        self, path: str | Path | None = None, watch: Callable[[int, float], None] = lambda solves, miss: None
+    ) -> CompactModel:
+        """Make the compact model that the scenario's ``compact`` asks for, and write it; raises DeckError, SolverError.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            The .nc file that `stack3d.open_compact` reads.
+        watch : callable, optional
+            Told of the solves so far, and of the largest bound or estimate.
+
+        Examples
+        --------
+        >>> ranges = {"compact.films": {"top": ["100 W/m^2/K", "1e4 W/m^2/K"]}, "compact.conductivity": "held"}
+        >>> model = load("duty_cycled_package", ranges).compact()
+        >>> answer = model.solve({"die": 2.0}, films={"top": 500.0})
+        >>> bool(answer.bound.max() < 0.01 * (answer.temperature.max() - 298.15))
+        True
+        """
+        with self.case.located():
+            model = compact_of(self.case.scenario, watch)
+        if path is not None:
+            write_compact(Path(path), model, self.case)
+        return model
 
     @property
     def stack(self) -> Stack:
@@ -279,3 +311,31 @@ def compare_placements(source: str | Path, overrides: Mapping[str, Any] | None =
         variables[entry.name] = ("placement", values, {"units": entry.units, "long_name": entry.long_name})
     attrs = {"scenario": case.name, "content_hash": case.digest()}
     return xr.Dataset(variables, {"placement": [outcome.name for outcome in found]}, attrs)
+
+
+def follow_table(
+    model: str | Path, table: str | Path, output: str | Path | None = None, *, until: float | None = None, **asked: Any
+) -> TraceAnswer:
+    """Follow a table of powers by a compact model, and write what comes of it; raises DeckError, ResultsError.
+
+    Parameters
+    ----------
+    model : str or Path
+        A file of `LoadedScenario.compact`.
+    table : str or Path
+        ``.csv`` or ``.parquet`` with ``time [s]`` and sources in watts; the last row closes the period.
+    output : str or Path, optional
+        The .nc file to write.
+    until : float, optional
+        Repeat the table up to here; absent = once. [s]
+    **asked
+        ``samples``, ``limits``, ``counted``, ``width`` as `stack3d.thermal.compact.long_trace.KeptOfTrace` has them, and
+        ``start``, ``films``, ``ambient``, ``watch`` as `follow` there.
+    """
+    found, powers = open_compact(model), PowerTrace.from_table(Path(table), "trace")
+    kept = KeptOfTrace(**{key: asked.pop(key) for key in KeptOfTrace._fields if key in asked})
+    schedule = found.schedule(powers.times, powers.values, powers.blocks, powers.period)
+    answer = follow(found, schedule, powers.period if until is None else until, asked=kept, **asked)
+    if output is not None:
+        results.write_tree(Path(output), to_trace_tree(answer, list(kept.limits)))
+    return answer

@@ -1,4 +1,4 @@
-"""The door: ``stack3d run | validate | show | mesh | view | import | fit | report | plot | list | schema``."""
+"""The door: ``stack3d run | validate | show | mesh | view | compact | trace | import | fit | report | plot | list``, …"""
 
 from __future__ import annotations
 

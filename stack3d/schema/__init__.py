@@ -9,6 +9,7 @@ from stack3d.schema.mvm import MvmDeck
 from stack3d.schema.numerics import (
     OF_A_FILE,
     AccuracyDeck,
+    CompactDeck,
     EarlierDeck,
     ImpedanceDeck,
     MeshDeck,
@@ -24,6 +25,7 @@ __all__ = [
     "AccuracyDeck",
     "BANDS",
     "Band",
+    "CompactDeck",
     "CoolingDeck",
     "DataDeck",
     "EarlierDeck",

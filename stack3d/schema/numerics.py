@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
@@ -14,6 +15,7 @@ from stack3d.schema.base import (
     Count,
     DeckModel,
     Duration,
+    FilmCoefficient,
     Fraction,
     Number,
     Temperature,
@@ -236,6 +238,32 @@ class ImpedanceDeck(DeckModel):
     """Terms of the Foster chain and the Cauer ladder of a source, at most; fewer where those miss it by 1 % at no time."""
     groups: dict[str, tuple[str, ...]] = {}
     """Sources that are switched on together, sharing 1 W as they share their powers."""
+
+
+class CompactDeck(DeckModel):
+    """What a compact model is made for: films and ambient in ranges, and the shortest time that traces show."""
+
+    films: dict[str, tuple[FilmCoefficient, FilmCoefficient]] = {}
+    """Face or patch → lowest and highest film; a face that is not named keeps the film that it has in the steady state."""
+    ambient: tuple[Temperature, Temperature] | None = None
+    """Lowest and highest; absent = that of the cooling alone."""
+    accuracy: Annotated[Fraction, Field(ge=1e-8, le=0.1)] = 0.01
+    """Largest bound for 1 W of any source alone, over its largest rise, at any films; most bounds are far smaller."""
+    shortest: Duration | None = None
+    """Shortest step of the traces that it has to follow; absent = a model of steady states alone."""
+    over_time: Annotated[Fraction, Field(ge=1e-6, le=0.1)] = 0.002
+    """Largest estimated error over time, over the largest response at any rate."""
+    conductivity: Literal["refused", "held"] = "refused"
+    """What becomes of properties that follow the temperature: held = at their layer's mean in the steady state."""
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> Self:
+        for face, (low, high) in self.films.items():
+            if not 0 < low < high < math.inf:
+                raise ValueError(f"films.{face} wants two films above zero, the lower first (got {low:g}, {high:g} W/m^2/K)")
+        if self.ambient is not None and not self.ambient[0] <= self.ambient[1]:
+            raise ValueError(f"ambient wants the lower first (got {self.ambient[0]:g}, {self.ambient[1]:g} K)")
+        return self
 
 
 class SolverDeck(DeckModel):

@@ -18,7 +18,7 @@ from stack3d.schema.geometry import GeometryDeck, Name
 from stack3d.schema.life import HybridTiersDeck, LifetimeDeck, MonteCarloDeck
 from stack3d.schema.mission import Mission
 from stack3d.schema.mvm import MvmDeck
-from stack3d.schema.numerics import ImpedanceDeck, SolverDeck, TransientDeck
+from stack3d.schema.numerics import CompactDeck, ImpedanceDeck, SolverDeck, TransientDeck
 from stack3d.schema.optimise import OptimiseDeck
 from stack3d.schema.physics import PhysicsDeck
 from stack3d.schema.sweep import SweepDeck
@@ -78,6 +78,8 @@ class Scenario(DeckModel):
     """Temperature over time; absent = steady."""
     impedance: ImpedanceDeck | None = None
     """Step responses, resistances and networks of sources, beside the temperatures."""
+    compact: CompactDeck = CompactDeck()
+    """Ranges of the model that ``stack3d compact`` makes; a run does not need it."""
     mission: Mission = None
     """Phases that repeat over the life, each with its own ambient, activity, power and cooling; absent = always the same."""
     physics: PhysicsDeck = PhysicsDeck()

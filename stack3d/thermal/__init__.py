@@ -3,6 +3,10 @@
 from stack3d.thermal.analytic.series import CosineSeries
 from stack3d.thermal.backend import SolidBackend, ThermalBackend, ThermalSolution
 from stack3d.thermal.column_problem import ColumnProblem
+from stack3d.thermal.compact.compact_model import CompactModel, FilmFace
+from stack3d.thermal.compact.reduction import steady_reduction
+from stack3d.thermal.compact.solid_parts import CompactParts
+from stack3d.thermal.compact.time_reduction import time_reduction
 from stack3d.thermal.cooling import ducts
 from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.cooling.coolant import CoolantBackend
@@ -26,6 +30,9 @@ from stack3d.thermal.time.system import Exact, StepWatch, TransientResult, Trans
 __all__ = [
     "Box",
     "Cauer",
+    "CompactModel",
+    "CompactParts",
+    "FilmFace",
     "CellProblem",
     "ChannelRun",
     "ColumnProblem",
@@ -61,5 +68,7 @@ __all__ = [
     "memory_in_time",
     "periodic_state",
     "reduced",
+    "steady_reduction",
     "thermal_response",
+    "time_reduction",
 ]

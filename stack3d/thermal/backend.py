@@ -13,6 +13,7 @@ from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw, HeatProblem
+from stack3d.thermal.time.body import WeighedBody
 from stack3d.thermal.time.system import TransientSystem
 
 
@@ -96,6 +97,9 @@ class SolidBackend(Recoolable, Protocol):
 
     def recooled(self, problem: Any) -> SolidBackend:
         """As that of `Recoolable`."""
+
+    def body(self) -> WeighedBody:
+        """Stiffness and mass with its films, which no other solver changes; raises DeckError where it has no grid."""
 
     def system(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,11 @@ class PowerTrace:
 
 def _numbers(header: Sequence[str], rows: Sequence[Sequence[Any]], path: Path, key: str) -> Floats:
     """The cells of a table, shape (rows, columns); raises DeckError at the first that is no finite number."""
+    if all(len(row) == len(header) for row in rows):
+        with suppress(ValueError, TypeError):
+            table = np.array(rows, dtype=float)
+            if np.isfinite(table).all():
+                return table
     table = np.empty((len(rows), len(header)))
     for i, row in enumerate(rows):
         if len(row) > len(header):

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from stack3d.errors import SolverError
+from stack3d.errors import DeckError, Problem, SolverError
 from stack3d.fe.corrections import Left, UncorrectedError, corrected
 from stack3d.fe.linear_solver import ADVICE, LinearMethod, LinearSolver, Solved, solved
 from stack3d.layout import Floats, HeatSource
@@ -20,6 +20,7 @@ from stack3d.thermal.fem.conduction import Conduction
 from stack3d.thermal.grid.preconditioner import GridPreconditioner
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw, HeatProblem
+from stack3d.thermal.time.body import WeighedBody
 from stack3d.thermal.time.nodal import NodalSystem
 
 
@@ -80,6 +81,10 @@ class FemSolver:
         """Solver of a matrix that is K plus a rate [s⁻¹] times the heat capacity."""
         lines = None if self._lines is None else self._lines.shifted(rate)
         return LinearSolver(matrix, self.method, lines, prefix="stack3d_time_")
+
+    def body(self) -> WeighedBody:
+        """Raises DeckError: the places of a compact model are weighed on the lines of a grid."""
+        raise DeckError(Problem("solver.mesh.cells", "compact models are made on bricks (hex) of a stack alone"))
 
     def system(
         self,

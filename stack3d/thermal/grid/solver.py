@@ -29,6 +29,7 @@ from stack3d.thermal.grid.multigrid import LateralMultigrid
 from stack3d.thermal.grid.operator import GridOperator, boundary_load
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw, ThermalProblem
+from stack3d.thermal.time.body import WeighedBody
 from stack3d.thermal.time.nodal import NodalSystem
 from stack3d.thermal.time.system import TransientSystem
 
@@ -111,6 +112,12 @@ class TensorSolver:
         """A solver with every conductivity held at the mean of its layer. [K]"""
         return TensorSolver(self.problem.held_at(means), rtol=self.rtol)
 
+    def body(self) -> WeighedBody:
+        """Elements on the grid, whatever the stack is."""
+        from stack3d.thermal.grid.tensor_body import TensorBody
+
+        return TensorBody(self)
+
     def system(
         self,
         sources: Sequence[HeatSource],
@@ -122,11 +129,10 @@ class TensorSolver:
     ) -> TransientSystem:
         """Lateral modes of separable stacks whose films stay, without coolant and without fins at the sides; else nodes."""
         from stack3d.thermal.grid.modal_system import ModalSystem
-        from stack3d.thermal.grid.tensor_body import TensorBody
 
         if self.is_direct and self.cells.stores_linearly and not (laws or runs or self.problem.sides.capacity):
             return ModalSystem(self, sources, places)
-        return NodalSystem(TensorBody(self), sources, places, rtol=rtol, laws=laws, runs=runs)
+        return NodalSystem(self.body(), sources, places, rtol=rtol, laws=laws, runs=runs)
 
     def with_tolerance(self, rtol: float) -> TensorSolver:
         """The same solver, content with another relative residual where it is larger than its own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,12 +12,14 @@ import numpy as np
 from stack3d.fe.krylov import conjugate_gradient
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.fields.on_grid import GridField
+from stack3d.thermal.grid.bends import bend_matrix
 from stack3d.thermal.grid.diagonalisation import FastDiagonalisation
 from stack3d.thermal.grid.factors import MOST_ENTRIES, SmallFactors, expected_entries
 from stack3d.thermal.grid.loads import source_loads
 from stack3d.thermal.grid.multigrid import LateralMultigrid
 from stack3d.thermal.grid.operator import GridOperator
 from stack3d.thermal.grid.place_weights import observe, place_groups
+from stack3d.thermal.grid.response import unit_loads
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.kept import PER_ENTRY, PER_UNKNOWN, KeptByRate, alike
 from stack3d.thermal.places import Place
@@ -75,6 +77,15 @@ class TensorBody:
     def observer(self, places: Sequence[Place]) -> Callable[[Floats], Floats]:
         """Rise at the places for that at the nodes."""
         return partial(observe, place_groups(self.problem.stack, self.problem.grid, places))
+
+    def weights(self, places: Sequence[Place]) -> Iterator[Floats]:
+        """Weights of places on the nodes."""
+        return unit_loads(place_groups(self.problem.stack, self.problem.grid, places), self.problem.grid)
+
+    def bow(self, sources: Sequence[HeatSource], places: Sequence[Place]) -> Floats:
+        """What elements cannot hold of the mean of a heated box."""
+        problem, solver = self.problem, self.solver
+        return bend_matrix(problem.stack, problem.grid, solver.cells, sources, places, solver.frozen_at)
 
     def load(self, sources: Sequence[HeatSource]) -> Floats:
         """Load of sources."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -127,3 +127,13 @@ class Body(Protocol):
     @property
     def statistics(self) -> dict[str, Any]:
         """``backend``, ``unknowns``, ``factorisations``."""
+
+
+class WeighedBody(Body, Protocol):
+    """A body that also says how places see its nodes."""
+
+    def weights(self, places: Sequence[Place]) -> Iterator[Floats]:
+        """Weights of places on the nodes, one place at a time: their product with a rise is the rise of the place."""
+
+    def bow(self, sources: Sequence[HeatSource], places: Sequence[Place]) -> Floats:
+        """What elements cannot hold of the mean of a heated box, shape (places, sources). [K W⁻¹]"""

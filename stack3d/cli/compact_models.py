@@ -1,0 +1,96 @@
+"""The commands ``compact`` and ``trace``: a model of few unknowns in place of a mesh, and what it does over time."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stack3d.cli.arguments import One, Overrides, app, parsed
+from stack3d.errors import DeckError
+from stack3d.progress import time_left
+
+
+@app.command()
+def compact(
+    scenario: One,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .nc file to write.")],
+    overrides: Overrides = [],  # noqa: B006
+) -> None:
+    """Make a compact model: temperatures of sources and probes for any powers, and films and ambient in the ranges given."""
+    from stack3d import api
+
+    if output.suffix != ".nc":
+        raise DeckError(f"compact models are written as .nc, not {output.suffix or 'without a suffix'}")
+    said = api.load(scenario).with_overrides(parsed(overrides))
+    model = said.compact(output, lambda solves, miss: typer.echo(f"  {solves} solves, within {100 * miss:.2g} %"))
+    for line in [*model.told(), str(output)]:
+        typer.echo(line)
+
+
+@app.command()
+def trace(
+    model: Annotated[Path, typer.Argument(help="A file of `stack3d compact`.", metavar="MODEL")],
+    table: Annotated[
+        Path, typer.Argument(help="Powers over time: .csv or .parquet with 'time [s]' and sources.", metavar="TABLE")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .nc file to write.")],
+    until: Annotated[str | None, typer.Option("--until", help="Repeat the table up to '10 yr'; absent = once.")] = None,
+    start: Annotated[str, typer.Option("--start", help="ambient, steady (of the mean powers), or a temperature.")] = "ambient",
+    ambient: Annotated[str | None, typer.Option("--ambient", help="As '35 degC'; that of the scenario by default.")] = None,
+    film: Annotated[list[str], typer.Option("--film", help="top='50 W/m^2/K', once a face.", metavar="FACE=FILM")] = [],  # noqa: B006
+    above: Annotated[list[str], typer.Option("--above", help="Count the time above, as '85 degC'.", metavar="LIMIT")] = [],  # noqa: B006
+    rainflow: Annotated[list[str], typer.Option("--rainflow", help="Count cycles of a place.", metavar="PLACE")] = [],  # noqa: B006
+    width: Annotated[str, typer.Option("--width", help="Of the ranges of cycles.")] = "1 K",
+    samples: Annotated[int, typer.Option("--samples", min=1, max=1_000_000, help="Instants to keep.")] = 1000,
+) -> None:
+    """Follow a trace of powers by a compact model: samples, extremes, time above limits, rainflow counts."""
+    from stack3d import api
+
+    if output.suffix != ".nc":
+        raise DeckError(f"the dataset of a trace is written as .nc, not {output.suffix or 'without a suffix'}")
+    answer = api.follow_table(
+        model,
+        table,
+        output,
+        until=None if until is None else _value(until, "time", "--until"),
+        start=start if start in ("ambient", "steady") else _value(start, "temperature", "--start"),
+        ambient=None if ambient is None else _value(ambient, "temperature", "--ambient"),
+        films={face: _value(text, "film_coefficient", "--film") for face, _, text in (one.partition("=") for one in film)},
+        limits=[_value(text, "temperature", "--above") for text in above],
+        counted=rainflow,
+        width=_value(width, "temperature_difference", "--width"),
+        samples=samples,
+        watch=_Told(),
+    )
+    for line in [*answer.told(), f"{output}: {answer.steps} steps, {answer.times.size} samples"]:
+        typer.echo(line)
+
+
+def _value(text: str, dimension: str, option: str) -> float:
+    """SI value of an option; raises DeckError."""
+    from stack3d import units
+
+    try:
+        value = units.parse(text, dimension)
+    except ValueError as error:
+        raise DeckError(f"{option}: {error}") from None
+    if not value > 0:
+        raise DeckError(f"{option}: {text} has to be above zero")
+    return value
+
+
+class _Told:
+    """Says on the terminal how far a trace is and how long the rest will take, once a second."""
+
+    def __init__(self) -> None:
+        self._began = self._said = time.monotonic()
+
+    def __call__(self, done: float, total: float) -> None:
+        now = time.monotonic()
+        if now - self._said >= 1.0:
+            self._said = now
+            left = time_left((now - self._began) * (total - done) / done)
+            typer.echo(f"  {100 * done / total:.0f} %, {left}", err=True)

@@ -1,0 +1,149 @@
+"""The compact model of a chip: what stands against it, how it is made, and the error of its mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from stack3d.chip import Chip
+from stack3d.errors import DeckError, Problem, did_you_mean, repeated
+from stack3d.heat import AnyKind, Backends, channel_runs, kind_of, meshed, sources_as_programmed
+from stack3d.layout import Floats, HeatSource
+from stack3d.schema import CompactDeck, CoolingDeck
+from stack3d.thermal import (
+    Box,
+    CompactModel,
+    CompactParts,
+    FilmFace,
+    HeatProblem,
+    Place,
+    Probe,
+    SolidBackend,
+    ThermalBackend,
+    steady_reduction,
+    time_reduction,
+)
+
+SolveWatch = Callable[[int, float], None]
+"""Told of the solves so far, and of the largest bound or estimate."""
+PLACES = "thermal/temperature"
+"""Under which places are judged: as means."""
+ENOUGH = 1e-8
+"""Relative residual of solutions that the error of the mesh is taken from."""
+
+
+def compact_model(chip: Chip, watch: SolveWatch) -> CompactModel:
+    """Make the compact model of a chip, as its scenario's ``compact`` asks.
+
+    Raises
+    ------
+    DeckError
+        For what no compact model knows: channels, properties that follow the temperature and are not held, meshes without
+        a grid, faces that are not there.
+    SolverError
+        Where it does not come close enough to the mesh.
+    """
+    deck, cooling = chip.scenario.compact, chip.scenario.cooling
+    if problems := _mistakes(chip, deck):
+        raise DeckError(problems)
+    sources = sources_as_programmed(chip)
+    probes: list[Place] = [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
+    backend = Backends().of(chip.scenario, chip.stack, meshed(chip))
+    solid = _held(chip, backend, sources)
+    problem = solid.problem
+    parts = CompactParts(lambda other: solid.recooled(other).body(), problem, sources, probes, dict(deck.films))
+    reduction, steady = steady_reduction(parts, deck.accuracy, watch)
+    in_time = None
+    if deck.shortest is not None:
+        in_time = time_reduction(parts, reduction.span.rows, deck.shortest, deck.over_time)
+        watch(parts.solves, in_time.estimate)
+    places = [*(Box(source.layer, source.extent) for source in sources), *probes]
+    fixed = [face.reference for face in problem.faces.values() if face.is_fixed]
+    given = cooling.ambient
+    return CompactModel(
+        tuple(source.name for source in sources),
+        (*(source.name for source in sources), *(probe.name for probe in chip.scenario.probes)),
+        np.array([source.power for source in sources]),
+        tuple(_face(name, problem, given) for name in parts.faces),
+        fixed[0] if fixed else None,
+        tuple(parts.varied),
+        parts.highest,
+        (given, *(deck.ambient or (given, given))),
+        parts.body.bow(sources, places),
+        steady,
+        in_time,
+        deck.shortest or np.inf,
+        mesh_error(chip, sources, places),
+    )
+
+
+def _face(name: str, problem: HeatProblem, ambient: float) -> FilmFace:
+    face = problem.faces[name]
+    return FilmFace(name, face.film_coefficient, None if face.reference == ambient else face.reference, face.flux)
+
+
+def _mistakes(chip: Chip, deck: CompactDeck) -> list[Problem]:
+    """What stands against a compact model of a chip."""
+    cooling, names = chip.scenario.cooling, [source.name for source in sources_as_programmed(chip)]
+    problems = []
+    if channel_runs(chip.stack):
+        problems.append(Problem("compact", "does not go with channels: a coolant carries heat one way alone"))
+    if not names:
+        problems.append(Problem("compact", "wants sources of heat: power.sources, or a workload"))
+    for name in repeated([*names, *(probe.name for probe in chip.scenario.probes)]):
+        problems.append(Problem("probes", f"{name!r} names two of sources and probes, which are told apart by name"))
+    if deck.conductivity != "held" and chip.stack.held_at() != chip.stack:
+        follow = [layer.name for layer in chip.stack.layers if layer not in chip.stack.held_at().layers]
+        text = f"properties of {', '.join(follow)} follow the temperature, and a compact model is linear; held takes them"
+        problems.append(Problem("compact.conductivity", f"{text} at the means of the steady state"))
+    return [*problems, *_mistakes_of_cooling(cooling, deck)]
+
+
+def _mistakes_of_cooling(cooling: CoolingDeck, deck: CompactDeck) -> list[Problem]:
+    """Films that are not there or cannot vary, and temperatures that faces are held at."""
+    problems = []
+    for face in deck.films:
+        key = f"compact.films.{face}"
+        if face not in cooling.conditions:
+            known = ", ".join(cooling.conditions)
+            problems.append(Problem(key, f"no face {face!r}{did_you_mean(face, cooling.conditions)}; faces: {known}"))
+        elif cooling.conditions[face].temperature is not None or cooling.conditions[face].thermoelectric is not None:
+            problems.append(Problem(key, "is held at a temperature or by a cooler: it has no film to vary"))
+    held = {deck.temperature for deck in cooling.conditions.values() if deck.temperature is not None}
+    if len(held) > 1:
+        problems.append(Problem("compact", "two faces are held at temperatures that differ: a compact model has one"))
+    if held and deck.ambient is not None and len(set(deck.ambient)) > 1:
+        problems.append(Problem("compact.ambient", "cannot vary beside a face that is held at a temperature of its own"))
+    return problems
+
+
+def _held(chip: Chip, backend: ThermalBackend, sources: Sequence[HeatSource]) -> SolidBackend:
+    """The solver at the films and conductivities of the steady state, solved for where any of them follows it."""
+    solution = backend.solve(sources)
+    return backend.held_at({layer.name: solution.field.layer_mean(layer.name) for layer in chip.stack.layers})
+
+
+def mesh_error(chip: Chip, sources: Sequence[HeatSource], places: Sequence[Place]) -> Floats:
+    """Estimated error of places by the mesh, NaN where the other mesh does not fit into memory. [K]"""
+    linear = chip.scenario.solver.linear
+    rough = linear.model_copy(update={"tolerance": max(linear.tolerance, ENOUGH)})
+    solver = chip.scenario.solver.model_copy(update={"linear": rough})
+
+    def solve(other: Chip, body: AnyKind, away: int) -> dict[str, Floats]:
+        profile = other.scenario.solver.model_copy(update={"linear": rough})
+        scenario = other.scenario.model_copy(update={"solver": profile})
+        field = Backends().of(scenario, chip.stack, body).solve(sources).field
+        return {
+            PLACES: np.array(
+                [
+                    field.box_means(p.layer, [p.extent])[0] if isinstance(p, Box) else field.at(p.layer, p.x, p.y, p.z)
+                    for p in places
+                ]
+            )
+        }
+
+    same = replace(chip, scenario=chip.scenario.model_copy(update={"solver": solver}))
+    found = kind_of(chip.scenario).judged(same, solve(same, meshed(chip), 0), solve)
+    return np.full(len(places), np.nan) if found is None else found.errors[PLACES]
