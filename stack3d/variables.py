@@ -48,6 +48,21 @@ _ALL = (
     _f("thermal/tile_temperature_high", "time tile", "K", "highest temperature within the tile and a period of the power"),
     _f("thermal/tile_temperature_working", "time tile", "K", "mean of the tile weighted by the activity: that of its reads"),
     _f("thermal/tile_temperature_history", "phase tile", "K", "mean of the tile over one period of the power, first epoch"),
+    *(
+        entry
+        for name, what in (
+            ("theta_ja", "junction over ambient by the power (JESD51-2A)"),
+            ("theta_jc_top", "junction over a cold plate on the top, the only way out, by the power"),
+            ("psi_jt", "junction over the middle of the package top by the power"),
+            ("psi_jb", "junction over the board beside the package by the power"),
+        )
+        for entry in (_f(f"thermal/{name}", "", "K/W", what), _f(f"thermal/{name}_error", "", "K/W", f"error of {name}"))
+    ),
+    _f("thermal/phase_share", "mission_phase", "1", "share of the time"),
+    _f("thermal/phase_power", "mission_phase", "W", "heat put in"),
+    _f("thermal/phase_layer_temperature_max", "mission_phase layer", "K", "largest temperature of the layer, first epoch"),
+    _f("thermal/phase_layer_temperature_mean", "mission_phase layer", "K", "volume mean temperature of the layer, first epoch"),
+    _f("thermal/phase_temperature_mean", "time mission_phase tier", "K", "volume mean of the tier's crossbar layer in a phase"),
     _f("thermal/placement_tile_peak", "placement", "K", "largest tile mean with the placement, chip as programmed"),
     _f("thermal/placement_tile_mean", "placement", "K", "mean over tiles with the placement, chip as programmed"),
     _f("thermal/placement_stack_peak", "placement", "K", "largest temperature of the stack with the placement"),
@@ -194,6 +209,7 @@ _ALL = (
         "s",
         "time that the layer worn most endures after the run at that interval; NaN = none",
     ),
+    _f("reliability/phase_ageing", "time mission_phase tier", "1", "share of the epoch's ageing of retention in the phase"),
     _f("reliability/temperature_levels", "time", "1", "temperatures that stand for a period of the power in the ageing laws"),
     _f(
         "mvm/accuracy",

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from stack3d.case.duration import time_told, warning_of
+from stack3d.case.missions import phases_solved, put_phases
+from stack3d.case.package_figures import check_figures, put_figures
 from stack3d.case.second_fields import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
@@ -20,14 +22,14 @@ from stack3d.case.temperatures import check_temperatures, drawn, highest
 from stack3d.chip import TODAY, Chip, ComputingChip
 from stack3d.errors import MISSED, DeckError, Problem, ValidityWarning
 from stack3d.fields import registered
-from stack3d.heat import Heat
+from stack3d.heat import Heat, Limits, heat_sources
 from stack3d.heat.limits import check_limits, warn_of_limits
 from stack3d.heat.meshing import AnyKind, check_mesh, meshed
 from stack3d.heat.outputs import HeatOutput, thermal_values
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import Backends
 from stack3d.heat.time import check_impedance, check_initial, impedance_of, over_time
-from stack3d.heat.trust import closer, distance, error_bars
+from stack3d.heat.trust import Tried, closer, distance, error_bars
 from stack3d.life.chips import Policy, chosen_policies
 from stack3d.life.epoch_record import LifeOutput
 from stack3d.life.loop import Loop
@@ -42,6 +44,13 @@ from stack3d.thermal.problem import HeatProblem
 
 MOST_MESHES = 6
 """Tried for an accuracy that is asked for."""
+
+CHECKS = (check_limits, check_physics, check_impedance, check_initial, check_figures)
+"""What may stand against a chip, found without solving."""
+
+
+def _problems(chip: Chip) -> list[Problem]:
+    return [problem for look in CHECKS for problem in look(chip)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +96,7 @@ def check(scenario: Scenario, *, solve: bool = False) -> Chip:
     Unless asked to `solve`, no temperature is found: tiles whose placement wants one lie as with ``spread``.
     """
     chip = placed_chip(scenario, solve=solve)
-    if problems := [*check_limits(chip), *check_physics(chip), *check_impedance(chip), *check_initial(chip)]:
+    if problems := _problems(chip):
         raise DeckError(problems)
     if isinstance(chip, ComputingChip):
         chosen_policies(chip.computer)
@@ -192,6 +201,7 @@ class _EachMesh:
             record, solution = loop.run()
             with clock("heat"):
                 estimates = error_bars.of_state(loop.chip, loop.first, backends.coarse, record)
+                self._put_phases(chip, loop.first, loop.limits, record, estimates)
             return _Solved(record, body, solution, backend.problem, estimates, unknowns, loop.first)
         self.observer.stage("heat")
         with clock("heat"):
@@ -211,7 +221,14 @@ class _EachMesh:
                 record.along("time", [TODAY])
                 record.put("thermal/tile_temperature", state.tile_temperature[None])
                 estimates = error_bars.of_state(computing, state, backends.coarse, record)
+            self._put_phases(chip, state, Limits() if loop is None else loop.limits, record, estimates)
         return _Solved(record, body, solution, backend.problem, estimates, unknowns, state)
+
+    @staticmethod
+    def _put_phases(chip: Chip, state: Heat | None, limits: Limits, record: Record, estimates: error_bars.Estimates) -> None:
+        """What the phases of a mission are like, where there is one."""
+        if chip.phases:
+            put_phases(chip, phases_solved(chip, state, limits), record, estimates)
 
     def accurate(self, chip: Chip, wanted: AccuracyDeck) -> tuple[Chip, _Solved, str]:
         """Refine until the estimate meets the accuracy asked for; the chip on its last mesh, and what that took in a line.
@@ -221,13 +238,17 @@ class _EachMesh:
         DeckError
             When the next mesh does not fit into memory.
         """
-        before = None
+        before: Tried | None = None
         for meshes in range(1, MOST_MESHES + 1):
             found = self.solved(chip, lives=False)
             gap = distance(chip, wanted, found.record, found.estimates)
             took = f"{wanted} asked, {gap.error:.2g} K estimated where {gap.allowed:.2g} K is allowed; {meshes}"
             took += f" mesh{'es' if meshes > 1 else ''}, {found.unknowns} unknowns"
-            next_chip = closer(chip, gap, found.unknowns, before) if gap.ratio > 1 else None
+            heat, sources = found.heat, chip.sources
+            if heat is not None and isinstance(chip, ComputingChip):
+                sources = heat_sources(chip, heat.powers, heat.rate)
+            last = Tried(chip, found.body, found.solution.field, sources, gap)
+            next_chip = closer(last, before) if gap.ratio > 1 else None
             if next_chip is None or meshes == MOST_MESHES:
                 break
             try:
@@ -235,7 +256,7 @@ class _EachMesh:
             except DeckError as error:
                 text = f"not reached within memory: {took}; the next {error.problems[0].message}"
                 raise DeckError(Problem("solver.accuracy", text)) from None
-            before, chip = (chip, gap), next_chip
+            before, chip = last, next_chip
         if not gap.ratio <= 1:
             own = chip.scenario.geometry.mesh is not None
             why = "a mesh of your own is not refined: make it finer" if own else f"after {meshes} meshes"
@@ -273,7 +294,7 @@ def _run(
     observer.stage("build", scenario=scenario.scenario)
     with clock("build"):
         chip = placed_chip(scenario)
-        if problems := [*check_limits(chip), *check_physics(chip), *check_impedance(chip), *check_initial(chip)]:
+        if problems := _problems(chip):
             raise DeckError(problems)
         plan = chosen_policies(chip.computer) if isinstance(chip, ComputingChip) else ()
         check_mesh(scenario)
@@ -299,6 +320,7 @@ def _run(
     _warn_of_silence(record, lives=follows, steady=scenario.transient is None)
     heated = drawn(chip, record, found.solution.heat_in, found.heat)
     check_temperatures(chip, record, heated, is_field=until == "thermal")
+    put_figures(chip, found.solution, found.heat, record)
     if scenario.impedance is not None:
         observer.stage("impedance", sources=len(chip.sources))
         with clock("impedance"):

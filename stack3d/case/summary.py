@@ -46,7 +46,7 @@ def summarise(
     warmest : mapping, optional
         Of a transient: variables at its hottest instant.
     """
-    lines = [_peak(chip, values, coordinates, warmest)]
+    lines = [_peak(chip, values, coordinates, warmest), *_phases(values, coordinates)]
     if "thermal/temperature_mean" in values:
         means = values["thermal/temperature_mean"]
         low, high = int(np.argmin(means)), int(np.argmax(means))
@@ -59,7 +59,7 @@ def summarise(
         lines.append(
             f"within a period    {cold} to {hot} degC in {coordinates['tile'][tile]}, mean {mean}, {busy} while it computes"
         )
-    lines += _impedance(values, coordinates)
+    lines += [*_figures(values), *_impedance(values, coordinates)]
     if chip.scenario.transient is not None:
         times = coordinates["time"]
         last = f", the last of {len(times)} times" if len(times) > 1 else ""
@@ -85,6 +85,38 @@ def summarise(
             f"limited by         {limit(values, coordinates, before=_act(chip, float(coordinates['time'][-1])))}",
         ]
     return tuple(lines)
+
+
+def _phases(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> list[str]:
+    """Time, hottest place and share of the ageing of each phase of a mission."""
+    lines, ageing = [], values.get("reliability/phase_ageing")
+    for i, name in enumerate(coordinates.get("mission_phase", ())):
+        maxima = values["thermal/phase_layer_temperature_max"][i]
+        hottest = int(np.argmax(maxima))
+        error = _error(values, "phase_layer_temperature_max", (i, hottest))
+        at_most = f"{maxima[hottest] - ZERO_CELSIUS:.2f}{error} degC in {coordinates['layer'][hottest]}"
+        aged = ""
+        if ageing is not None:
+            tier = int(np.argmax(values["reliability/equivalent_time"][-1]))
+            of_tier = f" in tier {tier}" if ageing.shape[-1] > 1 else ""
+            aged = f", {100 * ageing[-1, i, tier]:.3g} % of the ageing of retention{of_tier}"
+        share = 100 * float(values["thermal/phase_share"][i])
+        lines.append(f"in phase           {name}, {share:.3g} % of the time: at most {at_most}{aged}")
+    return [*lines, "other lines        at the mean ambient and power of the phases"] if lines else []
+
+
+FIGURES = {"theta_ja": "θJA", "theta_jc_top": "θJC(top)", "psi_jt": "ΨJT", "psi_jb": "ΨJB"}
+"""Output variable → sign of a figure of a package."""
+
+
+def _figures(values: Mapping[str, Any]) -> list[str]:
+    """Figures of a package."""
+    told = [
+        f"{sign} {float(values[f'thermal/{name}']):.4g} ± {float(values[f'thermal/{name}_error']):.1g}"
+        for name, sign in FIGURES.items()
+        if f"thermal/{name}" in values
+    ]
+    return [f"package            {', '.join(told)} K/W"] if told else []
 
 
 def _impedance(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> list[str]:
@@ -118,10 +150,11 @@ def _peak(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any],
     return f"peak temperature   {f'{higher}; {told}, mean of the first epoch' if higher else told}"
 
 
-def _error(values: Mapping[str, Any], name: str, index: int) -> str:
+def _error(values: Mapping[str, Any], name: str, index: int | tuple[int, int]) -> str:
     """The stated error of a temperature, nothing where there is none."""
     errors = values.get(f"thermal/{name}_error")
-    error = float("nan") if errors is None else float(np.asarray(errors)[..., index].max())
+    at = index if isinstance(index, tuple) else (..., index)
+    error = float("nan") if errors is None else float(np.asarray(errors)[at].max())
     return f" ± {error:.2g}" if np.isfinite(error) else ""
 
 

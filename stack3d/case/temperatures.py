@@ -84,7 +84,9 @@ def check_temperatures(chip: Chip, record: Record, heated: Drawn, *, is_field: b
 
 
 def highest(record: Record) -> Any:
-    """Hottest that each layer gets over a life or a transient; None for a steady state. [K]"""
+    """Hottest that each layer gets over a life, a mission or a transient; None for a steady state. [K]"""
     if "thermal/layer_temperature_high" in record:
         return record["thermal/layer_temperature_high"].max(axis=0)
+    if "thermal/phase_layer_temperature_max" in record:
+        return record["thermal/phase_layer_temperature_max"].max(axis=0)
     return record.get("thermal/layer_temperature_peak")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
 
 from stack3d.chip.assemble import build_computer
 from stack3d.chip.computer import Computer
 from stack3d.chip.design import Design
+from stack3d.chip.phases import Phase, averaged, mean_activity, phases_of
 from stack3d.errors import DeckError, Problem, ValidityWarning, collected, did_you_mean
 from stack3d.geometry import build_stack, check_places, explicit_sources, tile_sites
 from stack3d.layout import HeatSource, Rectangle, Stack
@@ -31,12 +35,15 @@ class Chip:
         Explicit heat, its mean where a trace is given.
     source_trace : PowerTrace or None
         Power of explicit sources over time. [W]
+    phases : tuple of Phase
+        Of the mission; scenario and sources are then those of its mean.
     """
 
     scenario: Scenario
     stack: Stack
     sources: tuple[HeatSource, ...]
     source_trace: PowerTrace | None = None
+    phases: tuple[Phase, ...] = ()
 
     @property
     def places(self) -> Sequence[tuple[str, Rectangle]]:
@@ -130,7 +137,9 @@ def build_chip(scenario: Scenario, found: list[Problem] | None = None) -> Chip:
     traced = collected(lambda: _traced(scenario, sources), problems)
     sources, source_trace = traced if traced is not None else (sources, None)
     problems += check_places(scenario, stack)
-    chip, design = Chip(scenario, stack, sources, source_trace), Design.of(scenario)
+    phases = collected(partial(phases_of, scenario, sources), problems) or ()
+    scenario, sources = averaged(scenario, sources, phases)
+    chip, design = Chip(scenario, stack, sources, source_trace, phases), Design.of(scenario)
     if design is not None:
         chip = _computing(chip, design, problems) or chip
     if problems and found is None:
@@ -145,4 +154,7 @@ def _computing(chip: Chip, design: Design, problems: list[Problem]) -> Computing
     computer = collected(lambda: build_computer(design, n_tiers, sites, problems), problems, "workload.network.file")
     if activity is None or computer is None:
         return None
-    return ComputingChip(chip.scenario, chip.stack, chip.sources, chip.source_trace, computer=computer, activity=activity)
+    if chip.phases:
+        activity = replace(activity, values=np.full((1, 1), mean_activity(chip.phases)))
+    parts = (chip.scenario, chip.stack, chip.sources, chip.source_trace, chip.phases)
+    return ComputingChip(*parts, computer=computer, activity=activity)

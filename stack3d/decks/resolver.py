@@ -25,6 +25,7 @@ REFERENCES: dict[tuple[str, ...], str] = {
     ("cooling", "top"): "cooling",
     ("cooling", "bottom"): "cooling",
     ("cooling", "sides"): "cooling",
+    **{("mission", "*", "cooling", face): "cooling" for face in ("top", "bottom", "sides")},
     ("cooling", "patches", "*", "condition"): "cooling",
     ("cooling", "faces", "*"): "cooling",
     **{("geometry", "materials", "*", *part): "materials" for part in ((), ("cylinders", "host"), ("cylinders", "fill"))},

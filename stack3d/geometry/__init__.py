@@ -1,7 +1,7 @@
 """From a geometry deck to layers (`stack`), lines (`grid`) and a named Gmsh mesh (`gmsh_model`)."""
 
 from stack3d.geometry.cell_check import cells_objection
-from stack3d.geometry.coarsening import firm_lines, flatter, narrower, wider
+from stack3d.geometry.coarsening import firm_lines, flatter, narrower, redrawn, wider
 from stack3d.geometry.expected import expected_points
 from stack3d.geometry.gmsh_model import through_gmsh
 from stack3d.geometry.grid import build_grid
@@ -24,6 +24,7 @@ __all__ = [
     "layered_cells",
     "narrower",
     "read_mesh",
+    "redrawn",
     "through_gmsh",
     "tile_sites",
     "wider",

@@ -1,4 +1,4 @@
-"""Grids beside a grid that an error is estimated on: wider, narrower and flatter elements; SI units."""
+"""Grids beside a grid: wider, narrower and flatter elements, and elements as many as each interval asks for; SI units."""
 
 from __future__ import annotations
 
@@ -94,16 +94,57 @@ def narrower(grid: Grid, firm: tuple[Floats, Floats]) -> tuple[Grid, float]:
     return Grid(lines[0], lines[1], grid.z, grid.layer), least
 
 
+def _slabs(grid: Grid) -> list[tuple[int, int]]:
+    """First element of each layer or contact, and the one after its last."""
+    thick = np.diff(grid.z) > 0
+    ends = np.flatnonzero((np.diff(grid.layer, append=-1) != 0) | (np.diff(thick, append=False) != 0)) + 1
+    return list(zip([0, *ends.tolist()[:-1]], ends.tolist()))
+
+
 def flatter(grid: Grid) -> tuple[Grid, float]:
     """A grid of flatter elements, and how many of them come for one, at least; a contact stays without thickness."""
-    z, owner, least, start = [grid.z[:1]], list[int](), np.inf, 0
-    thick = np.diff(grid.z) > 0
-    ends = (np.diff(grid.layer, append=-1) != 0) | (np.diff(thick, append=False) != 0)
-    for end in (np.flatnonzero(ends) + 1).tolist():
+    z, owner, least = [grid.z[:1]], list[int](), np.inf
+    for start, end in _slabs(grid):
         part, n = grid.z[start : end + 1], end - start
-        many = _more(n) if thick[start] else n
+        is_thick = part[-1] > part[0]
+        many = _more(n) if is_thick else n
         z.append(_crowded(part, many)[1:])
         owner += [int(grid.layer[start])] * many
-        least = min(least, many / n) if thick[start] else least
-        start = end
+        least = min(least, many / n) if is_thick else least
     return Grid(grid.x, grid.y, np.concatenate(z), np.array(owner, dtype=np.intp)), least
+
+
+def redrawn(grid: Grid, firm: tuple[Floats, Floats], wanted: Sequence[Floats]) -> Grid:
+    """A grid with as many elements for each old one as wanted, one at least between lines that stay; contacts stay.
+
+    Parameters
+    ----------
+    grid : Grid
+    firm : (ndarray, ndarray)
+        Lines along x and y that stay. [m]
+    wanted : sequence of ndarray, shapes (nz,), (ny,), (nx,)
+        Elements for each one along z, y and x. [-]
+    """
+    along_z, *plane = wanted
+    z, owner = [grid.z[:1]], list[int]()
+    for start, end in _slabs(grid):
+        part = grid.z[start : end + 1]
+        new = _filled(part, along_z[start:end], centred=False) if part[-1] > part[0] else part
+        z.append(new[1:])
+        owner += [int(grid.layer[start])] * (new.size - 1)
+    lines = []
+    for old, kept, many in zip((grid.y, grid.x), firm[::-1], plane):
+        at = np.searchsorted(old, kept)
+        parts = (_filled(old[a : b + 1], many[a:b], centred=True)[1:] for a, b in zip(at[:-1], at[1:]))
+        lines.append(np.concatenate([old[:1], *parts]))
+    return Grid(lines[1], lines[0], np.concatenate(z), np.array(owner, dtype=np.intp))
+
+
+def _filled(part: Floats, many: Floats, *, centred: bool) -> Floats:
+    """An interval with so many elements for each of its own; an even number of those of which there is an even number."""
+    upto = np.concatenate([[0.0], np.cumsum(many)])
+    n = max(1, int(np.ceil(upto[-1] - 0.25)))
+    n += n % 2 if centred and many.size % 2 == 0 and many.size > 2 else 0
+    lines = np.interp(np.linspace(0.0, upto[-1], n + 1), upto, part)
+    lines[0], lines[-1] = part[0], part[-1]
+    return np.asarray(lines)

@@ -18,7 +18,7 @@ from stack3d.heat.loads.thermal_state import Heat, Limits, Upkeep, tile_boxes
 from stack3d.heat.meshing import AnyKind, Bricks, kind_of, meshed
 from stack3d.heat.meshing.judging import HOW, Answers, Judged, compared, means_in
 from stack3d.heat.outputs import HeatOutput, thermal_values
-from stack3d.heat.settling import settle
+from stack3d.heat.settling import settle, settle_again
 from stack3d.heat.solvers import Backends, make_backend
 from stack3d.heat.too_hot import Runaway, in_epoch, located, without_field
 
@@ -59,6 +59,7 @@ __all__ = [
     "power_schedule",
     "quadrature",
     "settle",
+    "settle_again",
     "sources_as_programmed",
     "surroundings",
     "thermal_values",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,16 +30,19 @@ class Climate:
         Of equal boxes of every tile. [K]
     working : ndarray, shape (tiles, ny, nx)
         Mean weighted by the activity: that of reads. [K]
+    work : ndarray, shape (levels,)
+        Share of all inferences that is made at each level, sum 1. [-]
     """
 
     shares: Floats
     levels: Floats
     working: Floats
+    work: Floats
 
     @classmethod
     def steady(cls, field: Floats) -> Climate:
         """One temperature all the time, shape (tiles, ny, nx). [K]"""
-        return cls(np.ones(1), field[None], field)
+        return cls(np.ones(1), field[None], field, np.ones(1))
 
     @property
     def mean(self) -> Floats:
@@ -52,7 +55,7 @@ class Climate:
 
     def shifted(self, field: Floats) -> Climate:
         """The same swings about another temperature. [K]"""
-        return Climate(self.shares, self.levels + field, self.working + field)
+        return replace(self, levels=self.levels + field, working=self.working + field)
 
 
 def quadrature(starts: Floats, period: float, nodes: int) -> tuple[Floats, Floats]:

@@ -25,6 +25,9 @@ from stack3d.heat.loads import (
 from stack3d.heat.too_hot import FIELD_IS_GIVEN, RUNAWAY_TEMPERATURE, Runaway, explained, located, standing_too_hot
 from stack3d.layout import Floats
 from stack3d.thermal import ThermalBackend
+from stack3d.workload import TileActivity
+
+Activities = tuple[TileActivity, ...]
 
 
 def settle(
@@ -66,14 +69,18 @@ def settle(
         When they have not settled after the allowed iterations.
     """
     asked = chip.mean_rate
-    full = _fixed_point(chip, backend, conductances_at, start, limits, write_power, leaking, asked, upkeep)
+
+    def activities_at(field: Floats) -> Activities:
+        return tuple(chip.computer.activities(conductances_at(field)))
+
+    full = _fixed_point(chip, backend, activities_at, start, limits, write_power, leaking, asked, upkeep)
 
     def peak(state: Heat) -> float:
         return float((state.field + above(state.rate)).max())
 
     if limits.hottest is None or peak(full) <= limits.hottest:
         return full
-    idle = _fixed_point(chip, backend, conductances_at, start, limits, write_power, leaking, 0.0, upkeep)
+    idle = _fixed_point(chip, backend, activities_at, start, limits, write_power, leaking, 0.0, upkeep)
     if peak(idle) >= limits.hottest:
         text = standing_too_hot(chip, idle.field + above(0.0), idle, limits.hottest)
         warnings.warn(ValidityWarning(text), stacklevel=2)
@@ -82,11 +89,30 @@ def settle(
     for _ in range(LEAKAGE_ITERATIONS):  # regula falsi on a nearly linear curve, bracketed
         share = (limits.hottest - peak(low)) / (peak(high) - peak(low))
         rate = low.rate + 0.999 * share * (high.rate - low.rate)
-        state = _fixed_point(chip, backend, conductances_at, low.field, limits, write_power, leaking, rate, upkeep)
+        state = _fixed_point(chip, backend, activities_at, low.field, limits, write_power, leaking, rate, upkeep)
         if limits.hottest - 0.05 <= peak(state) <= limits.hottest:
             return state
         low, high = (state, high) if peak(state) < limits.hottest else (low, state)
     return low
+
+
+def settle_again(chip: ComputingChip, backend: ThermalBackend, state: Heat, rate: float, limits: Limits) -> Heat:
+    """A thermal state in other surroundings and at another rate [1/s]: the cells conduct as they did, leakage follows the heat.
+
+    Parameters
+    ----------
+    chip : ComputingChip
+        With other explicit sources, or the same.
+    backend : ThermalBackend
+        With other films, or the same.
+    state : Heat
+    rate : float
+        Inferences. [1/s]
+    limits : Limits
+        The hottest place is not among them.
+    """
+    writes = state.powers["write"]
+    return _fixed_point(chip, backend, lambda field: state.activities, state.field, limits, writes, 1.0, rate, state.upkeep)
 
 
 class _HeatTrial(NamedTuple):
@@ -101,7 +127,7 @@ class _HeatTrial(NamedTuple):
 def _fixed_point(
     chip: ComputingChip,
     backend: ThermalBackend,
-    conductances_at: Callable[[Floats], Mapping[str, Floats]],
+    activities_at: Callable[[Floats], Activities],
     start: Floats,
     limits: Limits,
     write_power: Floats | float,
@@ -118,7 +144,7 @@ def _fixed_point(
     def once(trial: _HeatTrial) -> Pass[_HeatTrial, Heat]:
         field, periphery, before, iteration = trial
         try:
-            activities = tuple(computer.activities(conductances_at(field)))
+            activities = activities_at(field)
         except RangeError as error:  # power or leakage has left the temperatures of the device laws
             runs_away(lambda: runaway.conclude(field), field, before)
             raise located(error, chip, field, before) from None

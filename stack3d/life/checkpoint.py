@@ -51,7 +51,7 @@ class Progress:
 
 
 def _stored(climate: Climate) -> dict[str, NDArray[np.float64]]:
-    return {"shares": climate.shares, "levels": climate.levels, "working": climate.working}
+    return {f.name: getattr(climate, f.name) for f in fields(climate)}
 
 
 def save(path: Path, key: str, progress: Progress) -> None:
@@ -132,7 +132,7 @@ def _restored(facts: Mapping[str, Any], arrays: Mapping[str, Any], start: Life) 
     times = arrays["times"].tolist()
     swing = below("swing/")
     if swing:
-        swing["climate"] = Climate(*(swing.pop(name) for name in ("shares", "levels", "working")))
+        swing["climate"] = Climate(**{f.name: swing.pop(f.name) for f in fields(Climate)})
     refreshes, pulses, energy = facts["bill"]
     life = replace(
         start,

@@ -14,7 +14,7 @@ from stack3d.chip import TODAY, ComputingChip
 from stack3d.errors import RangeError, SolverError, ThermalRunawayError
 from stack3d.fixed_points import Pass, Until, fixed_point
 from stack3d.heat import Climate, Heat, heat_sources, in_epoch, located, power_schedule, settle, total_power, upkeep_power
-from stack3d.heat.time import PeriodicHeat, Swing, climate_of, leaking_of
+from stack3d.heat.time import MissionHeat, PeriodicHeat, Swing, climate_of, leaking_of
 from stack3d.life import checkpoint
 from stack3d.life.answers import answered
 from stack3d.life.chips import Life, Policy, elapse, programmed, read_out
@@ -85,7 +85,7 @@ class Loop:
         self.climates: list[Climate] = []
         self.rows: list[Record] = []
         self.between: dict[float, NDArray[np.float64]] = {}
-        self.periodic: PeriodicHeat | None = None
+        self.periodic: PeriodicHeat | MissionHeat | None = None
 
     def run(self) -> tuple[Record, ThermalSolution]:
         """Follow the chips through all epochs, then answer."""
@@ -95,8 +95,7 @@ class Loop:
         self.observer.stage("program", chips=start.samples, cells=cells)
         with self.clock("heat"):
             self.first = first_heat(self.chip, self.backend, self.plan)
-            repeats = power_schedule(self.chip, self.first)[1].period is not None
-            self.periodic = PeriodicHeat(self.chip, self.backend, self.first) if repeats else None
+            self.periodic = self._repeated()
             swing = self._held(self.periodic) if self.periodic is not None else None
         life, ahead, field, swing = self._begin(start, swing)
         while ahead:
@@ -134,16 +133,23 @@ class Loop:
         add_whole_life(followed, record)
         return record, self.first.solution
 
+    def _repeated(self) -> PeriodicHeat | MissionHeat | None:
+        """What repeats over the life: a mission, a period of the power, or nothing."""
+        if self.chip.phases:
+            return MissionHeat(self.chip, self.first, self.limits)
+        repeats = power_schedule(self.chip, self.first)[1].period is not None
+        return PeriodicHeat(self.chip, self.backend, self.first) if repeats else None
+
     def _opening(self) -> Record:
         """Temperatures and powers of the first epoch, what is written and calibrated in it included; one way, without."""
         record = present(self.chip, self.first)
-        if self.periodic is not None:
+        if isinstance(self.periodic, PeriodicHeat):
             phases, history = self.periodic.history(self.first)
             record.along("phase", phases)
             record.put("thermal/tile_temperature_history", history)
         return record
 
-    def _held(self, periodic: PeriodicHeat) -> Swing:
+    def _held(self, periodic: PeriodicHeat | MissionHeat) -> Swing:
         """Swing of the first heat, found together with its leakage and, where throttled, its rate."""
 
         def once(before: Swing) -> Pass[Swing, Swing]:

@@ -68,12 +68,20 @@ class Moment:
         """Energy of one inference, all that the chip draws included; see `energy_per_inference`. [J]"""
         return sum(energy_per_inference(self.chip, self.heat, self.write_power).values())
 
+    @cached_property
+    def tier_levels(self) -> NDArray[np.float64]:
+        """Mean of each tier at the levels of the climate, shape (levels, tiers). [K]"""
+        tiers = np.array([self.heat.solution.field.layer_mean(name) for name in self.before.tiers])
+        return tiers[None] if self.swing is None else tiers + self.swing.tiers
+
+    def ageing(self) -> NDArray[np.float64]:
+        """Time at `ANCHOR` that ages the retention of each tier as much as each level did, shape (tiers, levels). [s]"""
+        ages = np.array([self._device_of(i).acceleration(t, reference=ANCHOR) for i, t in enumerate(self.tier_levels.T)])
+        return np.asarray((self.after.time - self.before.time) * (ages * self.climate.shares))
+
     def equivalent_time(self) -> NDArray[np.float64]:
         """Time at `ANCHOR` that ages the retention of each tier as much as the epoch did, shape (tiers,). [s]"""
-        tiers = np.array([self.heat.solution.field.layer_mean(name) for name in self.before.tiers])
-        levels = tiers[None] if self.swing is None else tiers + self.swing.tiers
-        ages = np.array([self._device_of(i).acceleration(t, reference=ANCHOR) for i, t in enumerate(levels.T)])
-        return np.asarray((self.after.time - self.before.time) * (ages @ self.climate.shares))
+        return np.asarray(self.ageing().sum(axis=-1))
 
     def _device_of(self, tier: int) -> Any:
         """Device of the tiles on a tier; that of the first layer where it has none."""

@@ -17,6 +17,7 @@ from stack3d.report import (
     search_charts,
     study_answers,
     study_charts,
+    trade_charts,
     unknown_charts,
 )
 from stack3d.report.chart import Figure
@@ -65,6 +66,7 @@ FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
     "stack": (heat_charts.stack, ()),
     "history": (heat_charts.history, ("thermal/layer_temperature_max",)),
     "period": (heat_charts.period, ("thermal/tile_temperature_history",)),
+    "mission": (heat_charts.mission, ("thermal/phase_layer_temperature_max",)),
     "profile": (heat_charts.profile, ("thermal/layer_temperature_mean",)),
     "impedance": (impedance_charts.impedance, ("impedance/impedance", "impedance/cauer_resistance")),
     "maps": (heat_charts.maps, ()),
@@ -79,7 +81,7 @@ FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
 def possible(tree: xr.DataTree) -> list[str]:
     """Names of the figures for which the dataset holds the variables."""
     if answered := _answered(tree):
-        return [answered.figure]
+        return [answered.figure, *["trade_offs"] * (len(trade_charts.axes_of(tree)) > 1)]
     if {"uncertain", "levers"} & set(tree.children):
         return []
     if study_answers.swept(tree):
@@ -118,6 +120,8 @@ def chart(tree: xr.DataTree, name: str, *, threshold: float | None = None) -> Fi
     answered = _answered(tree)
     if answered is not None and name == answered.figure:
         return answered.draw(tree)
+    if name == "trade_offs" and name in possible(tree):
+        return trade_charts.trade_offs(tree)
     if is_study and name == "pareto":
         pair = study_charts.pareto_pair(tree)
         if pair is None:

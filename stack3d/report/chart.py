@@ -332,6 +332,8 @@ class Figure:
     panels : tuple of Panel
     deck : bool
         The panels are one thing seen at several tiers: a page shows one at a time, chosen by a slider.
+    choice : bool
+        The panels are told apart by their titles: a page shows one at a time, chosen from a list.
     """
 
     name: str
@@ -339,3 +341,4 @@ class Figure:
     caption: str
     panels: tuple[Panel, ...]
     deck: bool = False
+    choice: bool = False

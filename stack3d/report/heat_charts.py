@@ -214,6 +214,36 @@ def period(facts: Facts) -> Figure:
     return Figure("period", "Temperature within a period of the power", caption, (Panel("", x, y, tuple(marks)),))
 
 
+def mission(facts: Facts) -> Figure:
+    """Hottest place, time and ageing of every phase of a mission."""
+    highest = facts.get("thermal/phase_layer_temperature_max")
+    names = [str(name) for name in highest["mission_phase"].values]
+    hottest, shares = highest.values.max(axis=1) - ZERO_CELSIUS, 100 * facts.values("thermal/phase_share")
+    scale = linear("temperature [°C]", float(min(0.0, hottest.min())), 1.25 * float(hottest.max()), unit="°C")
+    panels = [
+        _phase_bars("hottest place", names, hottest, scale),
+        _phase_bars("time", names, shares, linear("share [%]", 0.0, 125.0, unit="%")),
+    ]
+    if facts.has("reliability/phase_ageing"):
+        tier = int(np.argmax(facts.values("reliability/equivalent_time")[-1]))
+        aged = 100 * facts.values("reliability/phase_ageing")[-1, :, tier]
+        panels.append(_phase_bars("ageing of retention", names, aged, linear("share [%]", 0.0, 125.0, unit="%")))
+    caption = (
+        "Each phase as it is when its heat has settled, in the first epoch; ageing of the tier that ages most, in the last."
+        " All other figures are of the mean ambient and power."
+    )
+    return Figure("mission", "Phases of the mission", caption, tuple(panels))
+
+
+def _phase_bars(title: str, names: list[str], values: Floats, x: Axis) -> Panel:
+    """A bar for each phase, the first on top."""
+    bars = [
+        DrawnBox(0.0, float(v), row - 0.3, row + 0.3, COLOURS[0], f"{name}: {v:.4g} {x.unit}", f"{v:.4g}", True)
+        for row, name, v in zip(range(len(names) - 1, -1, -1), names, values)
+    ]
+    return Panel(title, x, categories(names), tuple(bars))
+
+
 def _digits(values: Floats) -> int:
     spread = float(np.nanmax(values) - np.nanmin(values))
     return int(np.clip(2 - np.floor(np.log10(spread)), 1, 5)) if spread > 0 else 2

@@ -71,4 +71,11 @@
     thumbs.forEach((thumb, i) => thumb.addEventListener("click", () => choose(i)));
     choose(Number(slider.value));
   }
+
+  for (const choice of document.querySelectorAll(".choice")) {
+    const panels = [...choice.querySelectorAll(".panel")], select = document.getElementById(choice.dataset.select);
+    const choose = () => panels.forEach((panel, i) => panel.classList.toggle("shown", i === select.selectedIndex));
+    select.addEventListener("input", choose);
+    choose();
+  }
 })();

@@ -44,10 +44,18 @@ def _deck(figure: Figure, identity: str) -> str:
     return f'{label}<div class="panels deck" data-slider="{identity}-slider">{body}</div>'
 
 
+def _choice(figure: Figure, identity: str) -> str:
+    """Panels seen one at a time, chosen from a list of their titles."""
+    options = "".join(f'<option value="{i}">{escape(panel.title)}</option>' for i, panel in enumerate(figure.panels))
+    label = f'<label class="slider">show <select id="{identity}-select">{options}</select></label>'
+    return f'{label}<div class="panels choice" data-select="{identity}-select">{_panels(figure, identity)}</div>'
+
+
 def section(figure: Figure, identity: str) -> str:
     """Heading, caption and panels of one figure."""
     half = ' class="half"' if len(figure.panels) == 1 and not figure.deck else ""
-    body = _deck(figure, identity) if figure.deck else f'<div class="panels">{_panels(figure, identity)}</div>'
+    alone = f'<div class="panels">{_panels(figure, identity)}</div>'
+    body = _deck(figure, identity) if figure.deck else _choice(figure, identity) if figure.choice else alone
     heading = f'<h2>{escape(figure.title)}</h2><p class="caption">{escape(figure.caption)}</p>'
     return f'<section id="{identity}"{half}>{heading}{body}</section>'
 

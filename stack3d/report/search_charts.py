@@ -34,17 +34,8 @@ def is_search(tree: xr.DataTree) -> bool:
 
 
 def designs(tree: xr.DataTree) -> list[str]:
-    """What each case of a search sets, in words."""
-    dataset = tree.dataset
-    names = [str(n) for n in dataset.coords if n != "case" and dataset[n].dims == ("case",) and f"{n}" not in _numbers(tree)]
-    columns = [[str(v) for v in dataset[name].values] for name in names]
-    return [", ".join(f"{n} {v}" for n, v in zip(names, row) if v not in ("", "nan")) for row in zip(*columns)]
-
-
-def _numbers(tree: xr.DataTree) -> set[str]:
-    """Coordinates that repeat another as a number."""
-    names = {str(n) for n in tree.dataset.coords}
-    return {f"{n}_value" for n in names} & names
+    """Each case of a search in words."""
+    return [str(text) for text in _decided(tree)["design"].values]
 
 
 def _told(value: float, unit: str) -> str:

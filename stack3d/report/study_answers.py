@@ -227,6 +227,9 @@ ANSWERS: Mapping[str, Answer] = {
     "hold": Answer(
         "refresh interval that holds the accuracy", "years", ("reliability/hold_interval",), lambda t: t / YEAR, True, TIME
     ),
+    "pumping": Answer(
+        "pumping power of the coolant", "W", ("thermal/pumping_power",), lambda w: w.sum("cavity", min_count=1), False, PREFIXED
+    ),
     "writes": Answer("write pulses per cell", "", ("reliability/writes",), _last, False, COUNTED),
     "power": Answer("total power", "W", ("thermal/heat_in",), _last, False, PREFIXED),
 }

@@ -272,13 +272,7 @@ def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
         for name, (dim, key, n) in columns.items()
     }
     data |= {name: (case, np.array([int(c[name]) for c in cases])) for name in ("feasible", "front", "chosen")}
-    coordinates = {
-        "goal": [g["text"] for g in goals],
-        "goal_unit": ("goal", [g["unit"] for g in goals]),
-        "goal_minimised": ("goal", [int(g["minimise"]) for g in goals]),
-        "condition": np.array([x["text"] for x in limits], dtype=str),
-        "condition_unit": ("condition", np.array([x["unit"] for x in limits], dtype=str)),
-    }
+    coordinates = {"design": (case, np.array([c["design"] for c in cases], dtype=str)), **_stated(goals, limits)}
     out = xr.Dataset(data, coordinates, {"verdict": "\n".join(found["verdict"]), "chosen_deck": found["deck"]})
     if found.get("screened"):
         out = out.merge(_screened(found["screens"], found["screened"], len(goals), len(limits)))
@@ -286,6 +280,19 @@ def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
         unit, meaning = fields.DECIDED[str(name)]
         out[name].attrs.update(units=unit, long_name=meaning)
     return out
+
+
+def _stated(goals: Sequence[Mapping[str, Any]], limits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Coordinates of the goals and conditions of a search."""
+    return {
+        "goal": [g["text"] for g in goals],
+        "goal_unit": ("goal", [g["unit"] for g in goals]),
+        "goal_minimised": ("goal", [int(g["minimise"]) for g in goals]),
+        "condition": np.array([x["text"] for x in limits], dtype=str),
+        "condition_unit": ("condition", np.array([x["unit"] for x in limits], dtype=str)),
+        "condition_output": ("condition", np.array([x["line"][0] for x in limits], dtype=str)),
+        "condition_bound": ("condition", np.array([x["line"][1] for x in limits], dtype=float)),
+    }
 
 
 def _screened(names: Sequence[str], screened: Sequence[Mapping[str, Any]], n_goals: int, n_limits: int) -> xr.Dataset:

@@ -4,6 +4,7 @@ from stack3d.schema.cooling import CoolingDeck, FaceDeck
 from stack3d.schema.device import BANDS, Band, DeviceDeck
 from stack3d.schema.life import HybridTiersDeck, LifetimeDeck, MonteCarloDeck
 from stack3d.schema.material_laws import celsius
+from stack3d.schema.mission import PhaseDeck
 from stack3d.schema.mvm import MvmDeck
 from stack3d.schema.numerics import (
     OF_A_FILE,
@@ -15,7 +16,7 @@ from stack3d.schema.numerics import (
     TransientDeck,
     mesh_kinds,
 )
-from stack3d.schema.scenario import Scenario
+from stack3d.schema.scenario import JedecDeck, Scenario
 from stack3d.schema.workload import DataDeck, PeripheryDeck, WorkloadDeck
 
 __all__ = [
@@ -29,12 +30,14 @@ __all__ = [
     "FaceDeck",
     "HybridTiersDeck",
     "ImpedanceDeck",
+    "JedecDeck",
     "LifetimeDeck",
     "MeshDeck",
     "MonteCarloDeck",
     "MvmDeck",
     "OF_A_FILE",
     "PeripheryDeck",
+    "PhaseDeck",
     "Scenario",
     "SolverDeck",
     "TransientDeck",

@@ -17,6 +17,7 @@ from stack3d.schema.cooling import CoolingDeck
 from stack3d.schema.device import DeviceDeck
 from stack3d.schema.geometry import GeometryDeck, Name
 from stack3d.schema.life import HybridTiersDeck, LifetimeDeck, MonteCarloDeck
+from stack3d.schema.mission import Mission
 from stack3d.schema.mvm import MvmDeck
 from stack3d.schema.numerics import ImpedanceDeck, SolverDeck, TransientDeck
 from stack3d.schema.optimise import OptimiseDeck
@@ -44,6 +45,17 @@ class MapsDeck(DeckModel):
     grid: tuple[Annotated[Count, Field(ge=1, le=4096)], Annotated[Count, Field(ge=1, le=4096)]]
 
 
+class JedecDeck(DeckModel):
+    """Probes at which the figures of a package are read: resistances and characterisation parameters of JESD51-12."""
+
+    junction: Name
+    """The middle of the die, or where its diode is."""
+    top: Name | None = None
+    """The middle of the package top, which is the top of the stack."""
+    board: Name | None = None
+    """On the board, within 1 mm of the middle of a side of the package (JESD51-8)."""
+
+
 class Scenario(DeckModel):
     """One case, or a study when `sweep`, `optimise` or `uncertain` is given."""
 
@@ -67,10 +79,14 @@ class Scenario(DeckModel):
     """Temperature over time; absent = steady."""
     impedance: ImpedanceDeck | None = None
     """Step responses, resistances and networks of sources, beside the temperatures."""
+    mission: Mission = None
+    """Phases that repeat over the life, each with its own ambient, activity, power and cooling; absent = always the same."""
     physics: PhysicsDeck = PhysicsDeck()
     """Further fields on the same mesh, of other packages: name → what it wants."""
     probes: tuple[ProbeDeck, ...] = ()
     maps: MapsDeck | None = None
+    jedec: JedecDeck | None = None
+    """Figures of a package from its junction to ambient, top and board."""
     limits: dict[str, Temperature] = {}
     """Role or layer → highest temperature; a run above it warns."""
     tier_map: tuple[Annotated[Count, Field(ge=1, le=4096)], Annotated[Count, Field(ge=1, le=4096)]] = (16, 16)
@@ -112,4 +128,15 @@ class Scenario(DeckModel):
             raise ValueError("transient and lifetime do not go together: one counts seconds, the other years")
         if self.workload is not None and self.device is None:
             raise ValueError("workload needs a device: its conductances set the array power")
+        return self
+
+    @model_validator(mode="after")
+    def _mission_says_all(self) -> Self:
+        traces = {
+            "workload.trace": self.workload is not None and self.workload.trace is not None,
+            "power.trace": self.power is not None and self.power.trace is not None,
+            "transient": self.transient is not None,
+        }
+        if self.mission is not None and (wrong := [key for key, is_given in traces.items() if is_given]):
+            raise ValueError(f"mission does not go with {' and '.join(wrong)}: its phases say what goes on at any time")
         return self

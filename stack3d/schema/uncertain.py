@@ -14,11 +14,14 @@ from stack3d.schema.sweep import NUMBER, Key, SweepModel
 MOST_CASES = 100_000
 """Of one study of unknowns."""
 MOST_UNKNOWNS = 1000
+MOST_TABLE = 10_000
+"""Values of one table."""
 SHAPES = {
     "uniform": ("from", "to"),
     "normal": ("mean", "standard deviation"),
     "lognormal": ("median", "factor of one standard deviation"),
     "triangular": ("from", "most likely", "to"),
+    "table": ("values",),
 }
 """Distribution → its numbers."""
 
@@ -45,6 +48,8 @@ class DistributionDeck(SweepModel):
     """Median, and the factor (above 1, no unit) of one standard deviation."""
     triangular: tuple[Any, Any, Any] | None = None
     """From, most likely, to."""
+    table: Annotated[list[Any], Field(min_length=2, max_length=MOST_TABLE)] | None = None
+    """Measured values, or draws of a posterior, all as likely; between two of them the law is a straight line."""
 
     @property
     def shape(self) -> str:
@@ -75,6 +80,8 @@ class DistributionDeck(SweepModel):
         return self
 
     def _check_numbers(self, shape: str, low: float, *others: float) -> None:
+        if shape == "table" and len({low, *others}) == 1:
+            raise ValueError(f"table wants values that differ, got {low:g} alone")
         if shape == "normal" and others[0] <= 0:
             raise ValueError(f"normal wants a standard deviation above zero, got {others[0]:g}")
         if shape == "lognormal" and (low <= 0 or others[0] <= 1):

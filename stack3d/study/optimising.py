@@ -199,7 +199,7 @@ class Optimisation(Search):
         outcomes: list[DesignOutcome | None] = [*self.outcomes, *[None] * (len(self.entries) - len(self.outcomes))]
         decided = {
             "goals": [{"text": g.text, "unit": g.unit, "minimise": g.is_minimised} for g in self.goals],
-            "limits": [{"text": x.text, "unit": x.unit or ""} for x in self.limits],
+            "limits": [{"text": x.text, "unit": x.unit or "", "line": list(x.line)} for x in self.limits],
             "verdict": self.verdict(),
             "deck": "" if chosen is None else self.chosen_deck(chosen),
             "screens": list(self.deck.screens),
@@ -215,6 +215,7 @@ class Optimisation(Search):
             ],
             "cases": [
                 {
+                    "design": self.space.told(o.judged.design) if o else "",
                     "values": list(o.values) if o else [],
                     "missed": list(o.missed) if o else [],
                     "feasible": bool(o and o.judged.is_feasible),

@@ -88,6 +88,7 @@ class Judge:
     def __init__(self, goals: Sequence[Goal], limits: Sequence[Limit]) -> None:
         self.goals, self.limits = goals, limits
         self._signs = [1.0 if goal.is_minimised else -1.0 for goal in goals]
+        self._read: dict[Path | None, tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]] = {}
 
     def of_design(self, design: Positions, found: Found) -> DesignOutcome:
         """Of a case in full."""
@@ -120,15 +121,22 @@ class Judge:
         none = (math.nan,) * len(self.goals), (math.nan,) * len(self.limits)
         if found.status != DONE:
             return ScreenOutcome(level, JudgedDesign(design, (), (math.inf,)), *none, FAILS)
-        case = found.tree
-        values = tuple(_known(goal.of, case) for goal in self.goals)
-        scaled = [_known(limit.missed_by, case) for limit in self.limits]
-        missed = tuple(_known(partial(x.missed_by, scaled=x.unit is None), case) for x in self.limits)
+        values, scaled, missed = self._screened(found)
         goals = self._small(values) if np.isfinite(values).all() else ()
         judged = JudgedDesign(design, goals, tuple(0.0 if math.isnan(m) else m for m in scaled))
         worst = max(range(len(scaled)), key=judged.missed.__getitem__, default=None)
         is_out = worst is not None and judged.missed[worst] > deck.most_missed
         return ScreenOutcome(level, judged, values, missed, self.limits[worst].text if is_out and worst is not None else "")
+
+    def _screened(self, found: Found) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+        """Goals and misses, scaled and in their units, of a case that may stand for many designs: it is read once."""
+        if found.folder not in self._read:
+            case = found.tree
+            values = tuple(_known(goal.of, case) for goal in self.goals)
+            scaled = tuple(_known(limit.missed_by, case) for limit in self.limits)
+            missed = tuple(_known(partial(x.missed_by, scaled=x.unit is None), case) for x in self.limits)
+            self._read[found.folder] = values, scaled, missed
+        return self._read[found.folder]
 
 
 def _known(read: Callable[[xr.DataTree], float], case: xr.DataTree) -> float:

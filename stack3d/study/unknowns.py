@@ -66,6 +66,8 @@ def _quantile(shape: str, numbers: Sequence[float], share: float) -> float:
         return low + float(ndtri(share)) * others[0]
     if shape == "lognormal":
         return float(low * others[0] ** float(ndtri(share)))
+    if shape == "table":
+        return float(np.quantile(numbers, share))
     mode, high = others
     rising = (mode - low) / (high - low)
     if share <= rising:

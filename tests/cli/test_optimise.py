@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -140,6 +141,21 @@ def test_killed_and_resumed_it_asks_the_same_and_finds_the_same(whole: Searched,
     assert {case.status for case in again} == {study.SKIPPED} and verdict.lines == resumed.lines
 
 
+@pytest.mark.slow
+def test_resumed_with_two_workers_it_asks_the_same(whole: Searched, tmp_path: Path) -> None:
+    """Half of the cases are there, an entry of a batch among them: two workers do the rest, to the same front."""
+    shutil.copytree(whole.output, tmp_path / "out")
+    (tmp_path / "out" / "small" / "study.json").unlink()
+    asked = [report.folder for report in whole.cases if report.folder is not None]
+    for folder in [*asked[7:9], *asked[18:]]:
+        shutil.rmtree(tmp_path / "out" / folder.relative_to(whole.output))
+    cases, verdict = run(whole.deck, tmp_path / "out", workers=2)
+    statuses = [case.status for case in cases]
+    assert (statuses.count(study.SKIPPED), statuses.count(study.DONE)) == (16, 20)
+    assert verdict.lines[:-1] == whole.verdict.lines[:-1]
+    assert_same(*(stack3d.open_results(output / "small") for output in (tmp_path / "out", whole.output)))
+
+
 def records(folder: Path) -> list[dict[str, Any]]:
     found = [json.loads(path.read_text()) for path in folder.glob("small/cases/*/run.json")]
     return [record for record in found if record["status"] == "done"]
@@ -236,13 +252,13 @@ def test_no_design_meets_it_is_an_answer(deck: Path, tmp_path: Path) -> None:
 
 
 def test_a_goal_that_no_case_has_ends_it_early_and_loses_nothing(deck: Path, tmp_path: Path) -> None:
-    cases, verdict = run(deck, tmp_path / "out", overrides=[("optimise.maximise", "latency")])
+    cases, verdict = run(deck, tmp_path / "out", overrides=[("optimise.maximise", "peak_time")])
     assert len(cases) == 8 and len(records(tmp_path / "out")) == 8
     assert verdict.status == study.FAILED and verdict.exit_code == 2
-    said = "none of 8 designs has a value for every goal and condition: latency is not among the outcomes of the case"
+    said = "none of 8 designs has a value for every goal and condition: peak_time is not among the outcomes of the case"
     assert verdict.lines == (said,)
-    with pytest.raises(ResultsError, match="latency is not among"):
-        stack3d.sweep(deck, overrides={"optimise.maximise": "latency"}, output=tmp_path / "out", workers=1)
+    with pytest.raises(ResultsError, match="peak_time is not among"):
+        stack3d.sweep(deck, overrides={"optimise.maximise": "peak_time"}, output=tmp_path / "out", workers=1)
 
 
 def test_bad_cases_stop_nothing(deck: Path, tmp_path: Path) -> None:

@@ -86,6 +86,27 @@ def test_a_killed_worker_loses_no_case(tmp_path: Path, cluster: Any) -> None:
     assert_same(stack3d.open_results(tmp_path / "out" / "small"), serial)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", [0.2], indirect=True)
+def test_a_killed_worker_loses_nothing_of_a_search(tmp_path: Path, cluster: Any) -> None:
+    """A worker dies within the second batch: the same designs in the same order, and the same verdict, as in one process."""
+    path = tmp_path / "small.yaml"
+    path.write_text(studies.STUDY + studies.OPTIMISE)
+    pids = cluster.run(os.getpid)
+    reports = []
+    for report in study.run([str(path)], tmp_path / "out", Silent(), scheduler=cluster.scheduler.address):
+        reports.append(report)
+        if len(reports) == 5:
+            os.kill(next(iter(pids.values())), signal.SIGKILL)
+    *cases, verdict = reports
+    assert [r.status for r in cases] == [study.DONE] * 12
+    *_, alone = study.run([str(path)], tmp_path / "serial", Silent(), workers=1)
+    assert verdict.lines[:-1] == alone.lines[:-1]  # the last one names the folder
+    trees = [stack3d.open_results(tmp_path / folder / "small") for folder in ("out", "serial")]
+    assert_same(*trees)
+    assert trees[0]["optimise"].attrs == trees[1]["optimise"].attrs
+
+
 @pytest.mark.parametrize("cluster", [0.0], indirect=True)
 def test_a_case_that_kills_its_workers_is_recorded_and_the_rest_go_on(tmp_path: Path, cluster: Any) -> None:
     path = studies.write(tmp_path, "{power.sources.spot.name: [one, poison, two]}")

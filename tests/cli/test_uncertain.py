@@ -104,9 +104,9 @@ def test_draws_that_fail_are_left_out(tmp_path: Path) -> None:
     path = written(tmp_path, f"uncertain: {{keys: {keys}, outputs: layer_temperature_max, count: 8}}\n")
     _, verdict = run(path, tmp_path / "out")
     assert verdict.exit_code == 0 and re.match(r"\d+ of 24 cases have no value, and were left out", verdict.lines[-1])
-    _, verdict = run(path, tmp_path / "out", overrides=[("uncertain.outputs", "latency")])
-    assert verdict.exit_code == 2 and "latency has no band" in verdict.lines[0]
-    assert "latency is not among the outcomes of the case" in verdict.lines[0]
+    _, verdict = run(path, tmp_path / "out", overrides=[("uncertain.outputs", "peak_time")])
+    assert verdict.exit_code == 2 and "peak_time has no band" in verdict.lines[0]
+    assert "peak_time is not among the outcomes of the case" in verdict.lines[0]
 
 
 def test_shapes_at_their_shares() -> None:
@@ -117,6 +117,7 @@ def test_shapes_at_their_shares() -> None:
         ({"normal": ["10 K", "2 K"]}, {0.5: "10.0 K", one_sigma: "12.0 K"}),
         ({"lognormal": ["4 W/m/K", 1.5]}, {0.5: "4.0 W/m/K", one_sigma: "6.0 W/m/K"}),
         ({"triangular": [0.0, 1.0, 2.0]}, {0.5: 1.0, 0.125: 0.5, 0.875: 1.5}),
+        ({"table": [4.0, 1.0, 2.0]}, {0.5: 2.0, 0.25: 1.5, 0.75: 3.0}),
     ]
     for shape, values in cases:
         (unknown,) = named({"a": DistributionDeck.model_validate(shape)})
@@ -148,7 +149,8 @@ def test_all_that_is_assumed_is_found_and_can_be_set() -> None:
         ("uncertain.keys", {"cooling.ambient": {"uniform": ["1 K", "2 W"]}}, "uniform wants its numbers in one unit"),
         ("uncertain.keys", {"cooling.ambient": {"normal": ["300 K", "0 K"]}}, "a standard deviation above zero"),
         ("uncertain.keys", {"cooling.ambient": {"lognormal": ["300 K", 0.5]}}, "a factor above 1"),
-        ("uncertain.keys", {"cooling.ambient": {}}, "wants one of uniform, normal, lognormal, triangular (got none)"),
+        ("uncertain.keys", {"cooling.ambient": {}}, "wants one of uniform, normal, lognormal, triangular, table (got none)"),
+        ("uncertain.keys", {"cooling.ambient": {"table": ["300 K", "300 K"]}}, "table wants values that differ, got 300 alone"),
         ("uncertain.keys", {}, "uncertain.keys: "),
         ("uncertain.keys", "all", "uncertain.keys: "),
         ("uncertain.outputs", "heat_inn", "uncertain.outputs: 'heat_inn' names 'heat_inn', which is no output variable"),

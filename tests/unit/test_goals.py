@@ -79,12 +79,28 @@ def test_goals(case: xr.DataTree, text: str, minimise: bool, value: float, unit:
         ("latency == 2 ms", 0.0),
         ("latency < 1 ms or temperature_max <= 90 degC", -3.15 / 50),  # joined: as shares of the limits, 50 K each
         ("latency < 1 ms and temperature_max <= 90 degC", 1.0),
+        ("accuracy@start - accuracy@end <= 7 %", 0.0),  # in floats 0.97 - 0.90 is a little more
     ],
 )
 def test_limits(case: xr.DataTree, text: str, missed: float) -> None:
     limit = Limit.parse(text)
     assert limit.missed_by(case, scaled=limit.unit is None) == pytest.approx(missed, rel=1e-9, abs=1e-12)
     assert (limit.missed_by(case) > 0) == (missed > 0)
+
+
+def test_the_line_of_a_limit_in_a_figure() -> None:
+    """An output as a whole beside a constant has a line, an expression, a place and the beginning have none."""
+    lines = {
+        "temperature_max <= 85 degC": ("temperature_max", 358.15),
+        "accuracy@end >= 95 % for 90 % of the chips": ("accuracy", 0.95),
+        "power/latency < 1 ms": ("latency", 1e-3),
+    }
+    for text, (name, value) in lines.items():
+        found = Limit.parse(text).line
+        assert found[0] == name and found[1] == pytest.approx(value)
+    for text in ("accuracy@start >= 95 %", "accuracy@start - accuracy@end <= 1 %", "layer_temperature_max[a] <= 300 K"):
+        assert Limit.parse(text).line[0] == ""
+    assert Limit.parse("300 K <= temperature_max <= 310 K").line[0] == ""
 
 
 def test_what_a_case_does_not_have(case: xr.DataTree) -> None:

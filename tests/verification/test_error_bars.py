@@ -10,9 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import bars
 
 QUICK = ("strip_0.4", "spot_1.5", "thin_film_2")
-HEAVY = ("hbm_like_12high", *TETRAHEDRA)
-"""At `standard` millions of unknowns."""
-TRIED = [(d, p) for d in (*DECKS, *TETRAHEDRA, *OWN) for p in bars.PROFILES if p != "standard" or d not in HEAVY]
+TRIED = [(d, p) for d in (*DECKS, *TETRAHEDRA, *OWN) for p in bars.PROFILES if p != "standard" or d not in bars.HEAVY]
 
 
 def held(deck: str, profile: str) -> None:

@@ -65,7 +65,7 @@ def test_equivalent_time_of_a_known_history(constant: float) -> None:
     times, shares = quadrature(np.array([0.0, on]), period, 16)
     levels = temperature(times)[:, None, None, None]
     total, weights = grouped(shares, levels, [factor])
-    climate = Climate(total, np.tensordot(weights, levels, axes=1), levels[0])
+    climate = Climate(total, np.tensordot(weights, levels, axes=1), levels[0], total)
     pieces = np.unique(np.clip([0, *(on * np.geomspace(1e-5, 1, 30)), *(on + 0.7 * np.geomspace(1e-5, 1, 30))], 0, period))
     exact = sum(quad(lambda t: float(factor(temperature(t))), a, b, epsrel=1e-10)[0] for a, b in zip(pieces, pieces[1:]))
     assert climate.averaged(factor).item() * period == pytest.approx(exact, rel=2e-3)  # 1e-3 is promised of the levels alone

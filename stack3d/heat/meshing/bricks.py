@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 from weakref import WeakKeyDictionary
@@ -12,11 +12,12 @@ import numpy as np
 
 from stack3d.chip import Chip
 from stack3d.errors import Problem
-from stack3d.geometry import CellRegions, build_grid, firm_lines, flatter, layered_cells, narrower, through_gmsh, wider
+from stack3d.geometry import CellRegions, build_grid, firm_lines, flatter, layered_cells, narrower, redrawn, through_gmsh, wider
 from stack3d.grids import Grid
 from stack3d.heat.loads import outer_faces, patches_of, standing_out, surfaces_of
 from stack3d.heat.meshing.judging import ACROSS, HOW, UPRIGHT, Answers, Judged, Other, judged, of_finer
 from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, Solve, SolvedCells, faces_of_a_stack
+from stack3d.heat.meshing.roughness import elements_for, roughness
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh
 from stack3d.schema import CoolingDeck, MeshDeck, Scenario, SolverDeck, mesh_kinds
@@ -90,10 +91,8 @@ class Bricks(MeshKind[ThermalProblem]):
     @classmethod
     def judged(cls, chip: Chip, own: Answers, solve: Solve) -> Judged | None:
         """Narrower elements, and flatter ones on elements of twice the size; None where they do not fit into memory."""
-        grid = cls.of(chip).grid
-        patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
-        points = [(probe.x, probe.y) for probe in chip.scenario.probes]
-        firm = firm_lines(grid, chip.stack, standing_out(chip), patches, points)
+        body = cls.of(chip)
+        grid, firm = body.grid, body._firm(chip)
         profile = chip.scenario.solver.model_copy(update={"backend": "tensor"})
         on_lines = replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile}))
         wide, (narrow, across) = wider(grid, firm), narrower(grid, firm)
@@ -106,6 +105,26 @@ class Bricks(MeshKind[ThermalProblem]):
             "upright": (of_finer(upright, UPRIGHT), rough, solve(on_lines, cls(flat), 2)),
         }
         return judged(own, parts, HOW["bricks"], Other(on_lines, cls(wide), 1, rough))
+
+    def _firm(self, chip: Chip) -> tuple[Floats, Floats]:
+        """Lines along x and y that no other grid of a chip goes without. [m]"""
+        patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
+        points = [(probe.x, probe.y) for probe in chip.scenario.probes]
+        return firm_lines(self.grid, chip.stack, standing_out(chip), patches, points)
+
+    def closer(
+        self, chip: Chip, field: Field, sources: Sequence[HeatSource], parts: Mapping[str, float], allowed: float, most: float
+    ) -> Chip | None:
+        """Lines closer where the field bends, and wider where it does not."""
+        if (values := field.on_lines(self.grid)) is None:
+            return None
+        _GRIDS[chip] = self.grid
+        if parts:
+            rough = roughness(chip.stack, self.grid, power_density(chip.stack, self.grid, sources), values)
+            across = parts.get("across", 0.0) / max(rough[1].sum() + rough[2].sum(), 1e-300)
+            errors = parts.get("upright", 0.0), across * rough[1].sum(), across * rough[2].sum()
+            _GRIDS[chip] = redrawn(self.grid, self._firm(chip), elements_for(rough, errors, allowed, most))
+        return chip
 
     def unknowns(self, stack: Stack, order: int) -> int:
         """Nodes of the solid bricks."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 from weakref import WeakKeyDictionary
@@ -109,6 +109,28 @@ class MeshKind[P: HeatProblem](ABC):
             Its answers. [K]
         solve : callable
         """
+
+    def closer(
+        self, chip: Chip, field: Field, sources: Sequence[HeatSource], parts: Mapping[str, float], allowed: float, most: float
+    ) -> Chip | None:
+        """The chip again, meshed so that its error comes to what is allowed; None where only another profile does that.
+
+        Parameters
+        ----------
+        chip : Chip
+            The one to mesh; it may differ from that of this mesh in its steps.
+        field : Field
+            On this mesh.
+        sources : sequence of HeatSource
+            Its own.
+        parts : mapping of str to float
+            Error by what makes it, ``across`` and ``upright``; with none the mesh stays as it is. [-]
+        allowed : float
+            In the unit of the parts. [-]
+        most : float
+            Times the unknowns, at most. [-]
+        """
+        return None
 
     @abstractmethod
     def unknowns(self, stack: Stack, order: int) -> int:

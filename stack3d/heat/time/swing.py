@@ -183,7 +183,7 @@ class PeriodicHeat:
         activity = self.chip.activity
         busy = shares * activity.values[np.searchsorted(activity.times, times, side="right") - 1, 0]
         busy = busy / busy.sum() if busy.any() else shares
-        climate = Climate(total, np.tensordot(weights, inside, axes=1), np.tensordot(busy, inside, axes=1))
+        climate = Climate(total, np.tensordot(weights, inside, axes=1), np.tensordot(busy, inside, axes=1), total)
         between = self._states(schedule, instants(schedule, TURNS))  # far from a source extremes lag behind its turns
         extremes = np.concatenate([values, between]) - mean
         low, high = extremes[:, :boxes].min(axis=0).reshape(self.shape), extremes[:, :boxes].max(axis=0).reshape(self.shape)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from stack3d.chip import Chip
+from stack3d.heat import AnyKind
 from stack3d.heat.time import with_smaller_steps
 from stack3d.heat.trust.error_bars import Estimates
-from stack3d.layout import Floats
+from stack3d.layout import Floats, HeatSource
 from stack3d.schema import AccuracyDeck, MeshDeck
+from stack3d.thermal import Field
 
 ASKED = ("layer_temperature_max", "peak_temperature", "tile_temperature", "probe_temperature")
 """What an accuracy is asked of; of the layers' maxima, that of the hottest one."""
@@ -90,44 +92,73 @@ def _masked(errors: Any, allowed: Floats, kept: Any) -> Floats:
     return np.where(kept, np.asarray(errors) / allowed, 0.0)
 
 
-def closer(chip: Chip, found: Distance, unknowns: int = 0, before: tuple[Chip, Distance] | None = None) -> Chip | None:
-    """The same chip on the mesh, and with the steps, to try next; None where a mesh of the user's own cannot be refined.
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """What a mesh gave.
 
     Parameters
     ----------
     chip : Chip
+    body : MeshKind
+        Its mesh.
+    field : Field
+        The hottest one.
+    sources : sequence of HeatSource
+        Of that field.
     found : Distance
-        Of its mesh.
-    unknowns : int
-        Of its mesh.
-    before : (Chip, Distance), optional
-        The mesh before it: two show by which order each part falls.
     """
+
+    chip: Chip
+    body: AnyKind
+    field: Field
+    sources: Sequence[HeatSource]
+    found: Distance
+
+
+def closer(last: Tried, before: Tried | None = None) -> Chip | None:
+    """The same chip on the mesh, and with the steps, to try next; None where a mesh of the user's own cannot be refined.
+
+    Parameters
+    ----------
+    last : Tried
+    before : Tried, optional
+        The mesh before it: two show by which order each part falls, where the profile says how fine a mesh is.
+    """
+    chip, found = last.chip, last.found
+    if not (parts := _parts(chip, found)):
+        return None
+    profile, transient = chip.scenario.solver, chip.scenario.transient
+    budget = AIM - (parts[STEPS] if parts.get(STEPS, AIM) < AIM / len(parts) else 0.0)
+    if transient is not None and parts.get(STEPS, 0.0) > (share := AIM / len(parts)):
+        budget -= share
+        steps = with_smaller_steps(transient, profile.error_promise, (parts[STEPS] / share) ** 1.5)
+        chip = replace(chip, scenario=chip.scenario.model_copy(update={"transient": steps}))
+    sizes = {name: ratio for name, ratio in parts.items() if name != STEPS}
+    unknowns = last.body.unknowns(chip.stack, profile.order)
+    most = max(MOST_TIMES, FEW / max(unknowns, 1))
+    if sum(sizes.values()) <= budget:
+        sizes = {}
+    if (closer := last.body.closer(replace(chip), last.field, last.sources, sizes, budget, max(most, RATHER))) is not None:
+        return closer
+    changes = {"mesh": _finer(chip, sizes, budget, most, before, found)}
+    return replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile.model_copy(update=changes)}))
+
+
+def _parts(chip: Chip, found: Distance) -> dict[str, float]:
+    """What makes the error of a chip and can be made smaller. [-]"""
     parts = {name: ratio for name, ratio in found.parts.items() if ratio > NEGLIGIBLE}
     if chip.scenario.geometry.mesh is not None:
         parts = {name: ratio for name, ratio in parts.items() if name == STEPS and ratio > AIM}
-    if not parts:
-        return None
     excess = found.ratio - sum(found.parts.values())  # what shows in the values alone goes with the elements across
-    if excess > 0 and "across" in parts:
-        parts["across"] += excess
-    profile, transient = chip.scenario.solver, chip.scenario.transient
-    budget = AIM - (parts[STEPS] if parts.get(STEPS, AIM) < AIM / len(parts) else 0.0)
-    changes: dict[str, Any] = {}
-    if transient is not None and parts.get(STEPS, 0.0) > (share := AIM / len(parts)):
-        budget -= share
-        changes["transient"] = with_smaller_steps(transient, profile.error_promise, (parts[STEPS] / share) ** 1.5)
-    sizes = {name: ratio for name, ratio in parts.items() if name != STEPS}
-    changes["solver"] = profile.model_copy(update={"mesh": _finer(chip, sizes, budget, unknowns, before, found)})
-    return replace(chip, scenario=chip.scenario.model_copy(update=changes))
+    return {name: ratio + max(excess, 0.0) * (name == "across") for name, ratio in parts.items()}
 
 
 def _finer(
     chip: Chip,
     parts: Mapping[str, float],
     budget: float,
-    unknowns: int,
-    before: tuple[Chip, Distance] | None,
+    most: float,
+    before: Tried | None,
     found: Distance,
 ) -> MeshDeck:
     """The mesh of a chip with elements smaller by what makes parts of the error add up to a budget, with the fewest of them."""
@@ -145,7 +176,7 @@ def _finer(
             del costs[name]
     across = steps.get("across", steps.get("all", 1.0))
     upright = steps.get("upright", across**0.5)
-    most, times = max(MOST_TIMES, FEW / max(unknowns, 1)), across**2 * upright
+    times = across**2 * upright
     if times > most and times > RATHER:
         shrunk = np.log(most) / np.log(times)
         across, upright = across**shrunk, upright**shrunk
@@ -160,11 +191,11 @@ def _finer(
     )
 
 
-def _order(name: str, mesh: MeshDeck, found: Distance, before: tuple[Chip, Distance] | None) -> float:
+def _order(name: str, mesh: MeshDeck, found: Distance, before: Tried | None) -> float:
     """By which a part of the error falls with the size of elements."""
-    if before is not None and min(found.parts[name], before[1].parts.get(name, 0.0)) > 0:
-        old = before[0].scenario.solver.mesh
+    if before is not None and min(found.parts[name], before.found.parts.get(name, 0.0)) > 0:
+        old = before.chip.scenario.solver.mesh
         step = mesh.lateral / old.lateral * (old.aspect / mesh.aspect if name == "upright" else 1.0)
         if step > 1.2:
-            return float(np.clip(np.log(before[1].parts[name] / found.parts[name]) / np.log(step), *ORDERS))
+            return float(np.clip(np.log(before.found.parts[name] / found.parts[name]) / np.log(step), *ORDERS))
     return FALL.get(name, FALL["across"])

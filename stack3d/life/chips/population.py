@@ -78,10 +78,10 @@ class Population:
             Mean inferences. [1/s]
         """
         states = dict(self.states)
-        for share, level in zip(climate.shares, climate.levels):
+        for share, level, work in zip(climate.shares, climate.levels, climate.work):
             for name, state in states.items():
                 time = duration * share
-                reads = rate * computer.products[name] * time
+                reads = rate * computer.products[name] * (duration * work)
                 states[name] = computer.devices[name].advance(state, time, computer.per_cell(name, level), reads=reads)
         return Population(states)
 

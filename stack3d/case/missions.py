@@ -1,0 +1,58 @@
+"""What the phases of a mission are like: hottest places and means of layers, with their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stack3d.chip import Chip, ComputingChip
+from stack3d.heat import Backends, Heat, Limits, heat_sources
+from stack3d.heat.time import MissionHeat, backends_of, in_phase
+from stack3d.heat.trust import error_bars
+from stack3d.layout import HeatSource
+from stack3d.record import Record
+from stack3d.thermal import ThermalSolution
+
+
+def phases_solved(chip: Chip, state: Heat | None, limits: Limits) -> list[tuple[ThermalSolution, Sequence[HeatSource]]]:
+    """Temperature and sources of every phase; of a chip with a workload about its mean `state`."""
+    if isinstance(chip, ComputingChip) and state is not None:
+        found = MissionHeat(chip, state, limits).states(state)
+        chips = [in_phase(chip, phase) for phase in chip.phases]
+        return [(heat.solution, heat_sources(of, heat.powers, heat.rate)) for of, heat in zip(chips, found)]
+    return [(backend.solve(phase.sources), phase.sources) for phase, backend in zip(chip.phases, backends_of(chip))]
+
+
+def put_phases(
+    chip: Chip, found: Sequence[tuple[ThermalSolution, Sequence[HeatSource]]], record: Record, estimates: error_bars.Estimates
+) -> None:
+    """Put what phases are like into the `record`, and their errors among the `estimates`.
+
+    Parameters
+    ----------
+    chip : Chip
+    found : sequence of (ThermalSolution, sources)
+        Of `phases_solved`.
+    record : Record
+        With those of the mean.
+    estimates : Estimates
+    """
+    layers, coarse = [layer.name for layer in chip.stack.layers], Backends()
+    record.along("mission_phase", [phase.name for phase in chip.phases])
+    record.put("thermal/phase_share", [phase.share for phase in chip.phases])
+    record.put("thermal/phase_power", [solution.heat_in for solution, _ in found])
+    record.put("thermal/phase_layer_temperature_max", [[s.field.layer_max(n) for n in layers] for s, _ in found])
+    record.put("thermal/phase_layer_temperature_mean", [[s.field.layer_mean(n) for n in layers] for s, _ in found])
+    each = [
+        error_bars.of_mesh(in_phase(chip, phase), solution, coarse, sources)
+        for phase, (solution, sources) in zip(chip.phases, found)
+    ]
+    for name in ("layer_temperature_max", "layer_temperature_mean", "temperature_mean"):
+        key = f"thermal/{name}_error"
+        mine = f"thermal/phase_{name}"
+        if mine in record and all(key in of_phase for of_phase in each):
+            error = np.array([of_phase[key].value for of_phase in each])
+            estimates[f"{mine}_error"] = error_bars.Estimate(
+                np.broadcast_to(error, record[mine].shape).copy(), each[0][key].how
+            )

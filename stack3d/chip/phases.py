@@ -1,0 +1,87 @@
+"""Phases of a mission: what a chip draws and how it is cooled in each, and on average."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.layout import HeatSource
+from stack3d.schema import CoolingDeck, PhaseDeck, Scenario
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a mission.
+
+    Parameters
+    ----------
+    name : str
+    share : float
+        Of the time. [-]
+    cooling : CoolingDeck
+    activity : float
+        Share of the workload's rate. [-]
+    sources : tuple of HeatSource
+        Explicit ones.
+    """
+
+    name: str
+    share: float
+    cooling: CoolingDeck
+    activity: float
+    sources: tuple[HeatSource, ...]
+
+
+def phases_of(scenario: Scenario, sources: Sequence[HeatSource]) -> tuple[Phase, ...]:
+    """Phases of the mission of a scenario; none without one. Raises DeckError for powers of sources that are not there."""
+    decks = scenario.mission or ()
+    names = [source.name for source in sources]
+    problems = [
+        Problem(f"mission[{i}].power.{name}", f"no source {name!r}{did_you_mean(name, names)}; sources: {', '.join(names)}")
+        for i, deck in enumerate(decks)
+        for name in (deck.power if isinstance(deck.power, dict) else ())
+        if name not in names
+    ]
+    if problems:
+        raise DeckError(problems)
+    whole = sum(deck.share or deck.duration or 0.0 for deck in decks)
+    return tuple(
+        Phase(
+            deck.name,
+            (deck.share or deck.duration or 0.0) / whole,
+            _cooled(scenario.cooling, deck),
+            deck.activity,
+            tuple(replace(source, power=_power(source, deck)) for source in sources),
+        )
+        for deck in decks
+    )
+
+
+def _power(source: HeatSource, deck: PhaseDeck) -> float:
+    return deck.power.get(source.name, source.power) if isinstance(deck.power, dict) else deck.power * source.power
+
+
+def _cooled(cooling: CoolingDeck, deck: PhaseDeck) -> CoolingDeck:
+    """The cooling of a phase; faces and ambient that it does not name stay."""
+    faces = {name: face for name in ("top", "bottom", "sides") if (face := getattr(deck.cooling, name)) is not None}
+    return cooling.model_copy(update=faces | ({} if deck.ambient is None else {"ambient": deck.ambient}))
+
+
+def mean_activity(phases: Sequence[Phase]) -> float:
+    """Share of the workload's rate. [-]"""
+    return sum(phase.share * phase.activity for phase in phases)
+
+
+def averaged(
+    scenario: Scenario, sources: Sequence[HeatSource], phases: Sequence[Phase]
+) -> tuple[Scenario, tuple[HeatSource, ...]]:
+    """The scenario at the mean ambient of its phases, and its explicit sources at their mean powers."""
+    if not phases:
+        return scenario, tuple(sources)
+    ambient = sum(phase.share * phase.cooling.ambient for phase in phases)
+    powers = np.array([phase.share for phase in phases]) @ [[s.power for s in phase.sources] for phase in phases]
+    mean = tuple(replace(source, power=float(power)) for source, power in zip(sources, powers))
+    return scenario.model_copy(update={"cooling": scenario.cooling.model_copy(update={"ambient": ambient})}), mean

@@ -1,0 +1,67 @@
+"""Phases that repeat over a life: day and night, summer and winter, parked and driving."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, Tag
+
+from stack3d.errors import repeated
+from stack3d.schema.base import DeckModel, Duration, Fraction, Number, Power, Temperature, given_as
+from stack3d.schema.cooling import CooledFace
+from stack3d.schema.geometry import Name
+
+WHOLE = 1e-6
+"""By how much the shares of all phases may miss one. [-]"""
+
+
+class PhaseCoolingDeck(DeckModel):
+    """Outer faces that are cooled otherwise than `cooling` says."""
+
+    top: CooledFace | None = None
+    bottom: CooledFace | None = None
+    sides: CooledFace | None = None
+
+
+class PhaseDeck(DeckModel):
+    """A part of a mission, long enough that the heat has settled in it."""
+
+    name: Name
+    share: Annotated[Fraction, Field(gt=0, le=1)] | None = None
+    """Of the time; shares of all phases add up to one."""
+    duration: Duration | None = None
+    """In place of the share; the mission then repeats after all of them."""
+    ambient: Temperature | None = None
+    """Absent = `cooling.ambient`."""
+    activity: Annotated[Fraction, Field(ge=0, le=1)] = 1.0
+    """Share of the workload's rate."""
+    power: Annotated[
+        Annotated[Number, Field(ge=0), Tag("number[]")] | Annotated[dict[str, Power], Tag("mapping[]")],
+        given_as("mapping[]", "number[]"),
+    ] = 1.0
+    """Of explicit sources: a factor for all, or the power of those that are named."""
+    cooling: PhaseCoolingDeck = PhaseCoolingDeck()
+    """Faces that are cooled otherwise in this phase."""
+
+
+def _add_up(phases: tuple[PhaseDeck, ...] | None) -> tuple[PhaseDeck, ...] | None:
+    if phases is None:
+        return None
+    if twice := repeated(phase.name for phase in phases):
+        raise ValueError(f"names are given twice: {', '.join(twice)}")
+    lacking = [p.name for p in phases if (p.share is None) == (p.duration is None)]
+    if lacking:
+        raise ValueError(f"every phase wants either a share or a duration: see {', '.join(lacking)}")
+    if len({phase.share is None for phase in phases}) > 1:
+        raise ValueError("give all phases a share, or all a duration")
+    total = sum(phase.share or 0.0 for phase in phases)
+    if phases[0].share is not None and abs(total - 1) > WHOLE:
+        listed = " + ".join(f"{phase.share:g}" for phase in phases)
+        raise ValueError(f"shares add up to {total:.6g} ({listed}), not to 1")
+    return phases
+
+
+Mission = Annotated[
+    Annotated[tuple[PhaseDeck, ...], Field(min_length=1, max_length=100)] | None,
+    AfterValidator(_add_up),
+]
