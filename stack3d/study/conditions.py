@@ -185,8 +185,10 @@ def expression_of(text: str, key: str) -> ast.expr:
             warnings.simplefilter("ignore")  # Python's own advice on its own language
             return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
-        where = f"cannot be read at column {error.offset}" if error.offset else "ends before it is complete"
-        raise wrong(text, f"{where}: {error.msg}", key) from None
+        if error.offset:
+            raise wrong(text, f"cannot be read at column {error.offset}: {error.msg}", key) from None
+        ends = "it ends before it is complete" if error.msg == "invalid syntax" else error.msg
+        raise wrong(text, f"cannot be read: {ends}", key) from None
     except (ValueError, RecursionError, MemoryError):
         raise wrong(text, "cannot be read", key) from None
 

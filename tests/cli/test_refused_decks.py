@@ -258,7 +258,7 @@ def test_the_command_line_ends_with_2() -> None:
          r"x.yaml:15: probes: names are given twice: a"),
         ("tier_map", "sweep: {variants: {a: {sweep: {cooling.ambient: [1 K]}}}}\ntier_map", r"x.yaml:15: sweep: sets 'sweep': which cases"),
         ("tier_map", "sweep: {cases: [{optimise.budget: 3}]}\ntier_map", r"x.yaml:15: sweep: sets 'optimise.budget': which cases"),
-        ("tier_map", "sweep: {geometry.tiers.repeat: [1], where: 'tiers <'}\ntier_map", r"'tiers <' ends before it is complete"),
+        ("tier_map", "sweep: {geometry.tiers.repeat: [1], where: 'tiers <'}\ntier_map", r"'tiers <' cannot be read: it ends before it is complete"),
         ("tier_map", "sweep: {geometry.tiers.repeat: [1], where: ' '}\ntier_map", r"sweep.where: ' ' is empty"),
     ],
 )  # fmt: skip
