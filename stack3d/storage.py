@@ -60,6 +60,11 @@ def _is_full(folder: Path) -> bool:
     return disk.f_bavail * disk.f_frsize < SMALL or (disk.f_files > 0 and disk.f_favail == 0)
 
 
+def is_reserved(name: str) -> bool:
+    """Whether a system keeps a name for itself, as ``con`` or ``COM1``: results of that name could not be copied there."""
+    return _RESERVED.fullmatch(name) is not None
+
+
 def inside(folder: Path, name: str) -> Path:
     """Path of a file or folder of a name directly below a folder: what a deck or a result calls itself goes through here.
 
@@ -69,7 +74,7 @@ def inside(folder: Path, name: str) -> Path:
         For a name with other than letters, digits, ``_ . -``, a name that a system reserves, one that is too long, and for a
         link that leads out of the folder.
     """
-    if not _NAME.fullmatch(name) or len(name) > MOST_LETTERS or _RESERVED.fullmatch(name):
+    if not _NAME.fullmatch(name) or len(name) > MOST_LETTERS or is_reserved(name):
         raise DeckError(
             f"{brief(name)} cannot name a file: letters, digits, '_', '.' and '-', at most {MOST_LETTERS}, and no name that "
             "a system reserves"
@@ -97,12 +102,28 @@ def _sync_one(path: Path) -> None:
 
 
 @contextmanager
-def beside(path: Path) -> Iterator[Path]:
+def writing(path: Path) -> Iterator[None]:
+    """Tell of a file that cannot be written; raises ResultsError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+@contextmanager
+def beside(path: Path, ending: str = "") -> Iterator[Path]:
     """Yield a scratch path next to `path` that takes its place at the end, and is gone after an error.
 
     File and folder have reached the disk when it takes its place. Raises ResultsError where it cannot be written.
+
+    Parameters
+    ----------
+    path : Path
+    ending : str
+        Of the scratch path, for libraries that choose a format by it.
     """
-    scratch = path.with_name(f".{path.name}.{uuid4().hex[:12]}.tmp")
+    scratch = path.with_name(f".{path.name}.{uuid4().hex[:12]}.tmp{ending}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield scratch
@@ -128,7 +149,7 @@ def remove(path: Path) -> None:
 
 def clear_scratch(folder: Path) -> None:
     """Remove scratch files and folders that a killed process left in a folder; nobody else writes there now."""
-    for pattern in (".*.tmp", ".checkpoint.*.npz"):
+    for pattern in (".*.tmp", ".*.tmp.*", ".checkpoint.*.npz"):
         for scratch in folder.glob(pattern):
             with suppress(OSError):
                 remove(scratch)

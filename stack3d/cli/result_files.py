@@ -49,8 +49,8 @@ def plot(
         if path.suffix not in (".png", ".svg", ".pdf"):
             raise DeckError(f"figures are written as .png, .svg or .pdf, not {path.suffix or 'without a suffix'}")
         figure = pen.draw(chart(tree, name, threshold=limit))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150)
+        with storage.beside(path, path.suffix) as scratch:
+            figure.savefig(scratch, dpi=150)
         typer.echo(str(path))
 
 

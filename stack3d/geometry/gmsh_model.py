@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,11 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stack3d import storage
 from stack3d.errors import DeckError, MissingDependencyError
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.grids import Grid
 from stack3d.layout import Material, Stack, Surface
 from stack3d.meshes import CellMesh, Ints, Kind
+
+MSH_ENDS = (b"$EndElements", b"$EndPeriodic", b"$EndNodeData", b"$EndElementData")
+"""Last word of a file of Gmsh that is whole."""
 
 
 class Region(NamedTuple):
@@ -175,17 +181,35 @@ def write_mesh(mesh: NamedMesh, path: Path) -> None:
     import meshio
 
     if path.suffix == ".msh":
-        mesh.gmsh.write(str(path))
+        with storage.beside(path, ".msh") as scratch:
+            _write_msh(mesh, scratch)
         return
     if path.suffix not in meshio.extension_to_filetypes:
         known = " ".join(sorted(meshio.extension_to_filetypes))
         raise DeckError(f"{path}: no mesh format has the suffix {path.suffix!r}; known: {known}")
-    scratch = path.with_suffix(".tmp.msh")
+    with storage.writing(path):  # a file of one format names another beside it, so that it is not renamed
+        _write_by_meshio(mesh, path)
+
+
+def _write_msh(mesh: NamedMesh, path: Path) -> None:
+    """Write a mesh by Gmsh, which says nothing of a disk that is full; raises OSError for a file without its end."""
+    mesh.gmsh.write(str(path))
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 64))
+        if not file.read().rstrip().endswith(MSH_ENDS):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _write_by_meshio(mesh: NamedMesh, path: Path) -> None:
+    """Write a mesh in the format of the suffix."""
+    import meshio
+
+    middle = path.with_suffix(".tmp.msh")
     try:
-        mesh.gmsh.write(str(scratch))
-        whole = meshio.read(scratch)
+        _write_msh(mesh, middle)
+        whole = meshio.read(middle)
     finally:
-        scratch.unlink(missing_ok=True)
+        middle.unlink(missing_ok=True)
     dimension = {"hexahedron": 3, "tetra": 3, "tetra10": 3}
     parts = [i for i, block in enumerate(whole.cells) if block.type in dimension]
     tags = [region.tag for region in mesh.volumes.values()]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from stack3d import storage
 from stack3d.case.solved_field import SolvedField
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import DeckError, MissingDependencyError
@@ -34,20 +35,22 @@ def write_field(field: SolvedField, path: Path) -> None:
         point_data={"temperature": field.temperature[used]},
         cell_data={"power_density": [field.power_density], "region": [mesh.region.astype(np.int32)]},
     )
-    out.write(path)
-    text = path.read_text(encoding="utf-8")
-    # meshio reads names in both formats and writes them in neither
-    if path.suffix == ".vtu":
+    with storage.writing(path):
+        out.write(path)
+        path.write_text(_named(path.read_text(encoding="utf-8"), path.suffix, mesh.names), encoding="utf-8")
+
+
+def _named(text: str, suffix: str, names: Sequence[str]) -> str:
+    """The text of a field with the names of its regions, which meshio reads in both formats and writes in neither."""
+    if suffix == ".vtu":
         numbers = "".join(
             f'<DataArray type="Int32" Name="{name}" NumberOfTuples="1" format="ascii">{i}</DataArray>'
-            for i, name in enumerate(mesh.names)
+            for i, name in enumerate(names)
         )
-        text = text.replace("<UnstructuredGrid>", f"<UnstructuredGrid><FieldData>{numbers}</FieldData>", 1)
-    else:
-        numbers = "".join(f'<map key="{name}" dim="3">{i}</map>' for i, name in enumerate(mesh.names))
-        information = f'<Information Name="regions"><![CDATA[<main>{numbers}</main>]]></Information>'
-        text = text.replace('<Grid Name="Grid">', f'<Grid Name="Grid">{information}', 1)
-    path.write_text(text, encoding="utf-8")
+        return text.replace("<UnstructuredGrid>", f"<UnstructuredGrid><FieldData>{numbers}</FieldData>", 1)
+    numbers = "".join(f'<map key="{name}" dim="3">{i}</map>' for i, name in enumerate(names))
+    information = f'<Information Name="regions"><![CDATA[<main>{numbers}</main>]]></Information>'
+    return text.replace('<Grid Name="Grid">', f'<Grid Name="Grid">{information}', 1)
 
 
 def _drawn_heights(field: SolvedField) -> Floats:
@@ -166,5 +169,6 @@ def show(field: SolvedField, path: Path | None = None, *, title: str = "") -> No
     if path is None:
         plotter.show()
     else:
-        plotter.screenshot(path)
+        with storage.beside(path, path.suffix) as scratch:
+            plotter.screenshot(scratch)
     plotter.close()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from stack3d.errors import repeated
 from stack3d.schema.base import (
     Count,
     DeckModel,
@@ -25,6 +26,7 @@ from stack3d.schema.sweep import SweepDeck
 from stack3d.schema.training import TrainDeck
 from stack3d.schema.uncertain import UncertainDeck
 from stack3d.schema.workload import PowerMapDeck, WorkloadDeck
+from stack3d.storage import is_reserved
 
 
 class ProbeDeck(DeckModel):
@@ -102,6 +104,20 @@ class Scenario(DeckModel):
     """How `stack3d train` trains the network for its chip."""
     expect: dict[str, str] = {}
     """Output variable → range it must lie in, as '[300, 400] K'."""
+
+    @field_validator("scenario")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if is_reserved(name):
+            raise ValueError(f"{name!r} is a name that some systems keep for themselves; choose another, as '{name}_1'")
+        return name
+
+    @field_validator("probes")
+    @classmethod
+    def _probes_differ(cls, probes: tuple[ProbeDeck, ...]) -> tuple[ProbeDeck, ...]:
+        if twice := repeated(probe.name for probe in probes):
+            raise ValueError(f"names are given twice: {', '.join(twice)}; results address probes by name")
+        return probes
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -24,6 +24,10 @@ MOST_KEYS = 1000
 """Keys that a sweep sets."""
 
 
+STUDIES = ("sweep", "optimise", "uncertain")
+"""Sections of a scenario that say which cases there are."""
+
+
 class SweepModel(Described):
     """Frozen, unknown keys refused; unlike other decks it holds no physical numbers of its own."""
 
@@ -147,6 +151,8 @@ class SweepDeck(SweepModel):
                 raise ValueError(f"sets more than {MOST_KEYS} keys")
             if key in seen:
                 raise ValueError(f"{key!r} is swept twice")
+            if key.partition(".")[0] in STUDIES:
+                raise ValueError(f"sets {key!r}: which cases there are is no part of a case; combine the keys here")
             seen.add(key)
         for key in self.names:
             if key not in (known := [*seen, *self.words()]):

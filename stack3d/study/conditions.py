@@ -174,6 +174,8 @@ def dotted_name(node: ast.Name | ast.Attribute) -> str:
 
 def expression_of(text: str, key: str) -> ast.expr:
     """What an expression says, of bounded length and depth; raises DeckError under a `key` of the deck."""
+    if not text.strip():
+        raise wrong(text, "is empty", key)
     if len(text) > MOST_TEXT:
         raise wrong(text, f"has {len(text)} characters, at most {MOST_TEXT}", key)
     if sum(text.count(word) for word in "([-") + text.count("not ") > 10 * MOST_DEPTH:
@@ -183,7 +185,10 @@ def expression_of(text: str, key: str) -> ast.expr:
             warnings.simplefilter("ignore")  # Python's own advice on its own language
             return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
-        raise wrong(text, f"cannot be read at column {error.offset}: {error.msg}", key) from None
+        if error.offset:
+            raise wrong(text, f"cannot be read at column {error.offset}: {error.msg}", key) from None
+        ends = "it ends before it is complete" if error.msg == "invalid syntax" else error.msg
+        raise wrong(text, f"cannot be read: {ends}", key) from None
     except (ValueError, RecursionError, MemoryError):
         raise wrong(text, "cannot be read", key) from None
 

@@ -32,7 +32,7 @@ def locked(folder: Path) -> Iterator[None]:
             raise ResultsError(
                 f"{lock} is a {'link' if lock.is_symlink() else 'folder'}, not the file that a run holds; remove it"
             )
-        opened = lock.open("a+", encoding="utf-8")
+        opened = lock.open("ab+", buffering=0)  # what cannot be written is not tried again when it is closed
     except OSError as error:
         raise cannot_write(folder, error) from None
     with opened as file:
@@ -40,16 +40,15 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise ResultsError(f"{folder} is in use: {_holder(file.read())}; wait for it, or choose another -o") from None
+            raise ResultsError(
+                f"{folder} is in use: {_holder(file.read().decode(errors='replace'))}; wait for it, or choose another -o"
+            ) from None
         except OSError as error:
             raise ResultsError(f"{folder} cannot be locked ({error.strerror}); choose another -o") from None
-        file.seek(0)
-        file.truncate()
-        json.dump(
-            {"pid": os.getpid(), "host": socket.gethostname(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}, file
-        )
+        held = {"pid": os.getpid(), "host": socket.gethostname(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
         try:
-            file.flush()
+            file.truncate(0)
+            file.write(json.dumps(held).encode())
         except OSError as error:
             raise cannot_write(folder, error) from None
         yield

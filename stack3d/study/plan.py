@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from stack3d import decks, results, storage, yamlfile
 from stack3d.decks import Case
 from stack3d.errors import DeckError, Problem, ResultsError, Stack3dError
-from stack3d.schema.sweep import SweepDeck
+from stack3d.schema.sweep import STUDIES, SweepDeck
 from stack3d.study.job import DONE, Job, Report, why_run
 from stack3d.study.points import Dimension, KeyValue, Point, Points, axes_of
 from stack3d.units import quantity
@@ -26,7 +26,7 @@ MESHED = ("geometry", "solver", "probes")
 """What a mesh is made from, but for the places of the sources and cooled patches."""
 
 
-SECTIONS = frozenset({"sweep", "optimise", "uncertain"})
+SECTIONS = frozenset(STUDIES)
 """Keys of a scenario that say which cases there are."""
 
 

@@ -67,6 +67,8 @@ def read_model(path: Path) -> Any:
             tensor.data_location = onnx.TensorProto.DEFAULT
             del tensor.external_data[:]
         onnx.checker.check_model(model)
+        if not model.graph.output:
+            raise DeckError(Problem(KEY, f"{path.name} has no output: nothing of it is computed"))
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
     return model

@@ -1,5 +1,6 @@
 """Names never lead out of the output folder; SIGTERM, a full disk and a lost home are one sentence."""
 
+import functools
 import os
 import resource
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import small_study as studies
 
+import stack3d
 from stack3d import storage
 from stack3d.errors import DeckError
 
@@ -115,6 +117,91 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     )
     assert done.returncode == 5 and "Traceback" not in done.stderr and "cannot be written" in done.stderr, done.stderr
     assert not list((tmp_path / "out").rglob(".*.tmp"))
+
+
+def _least(room: int) -> None:
+    """No file of this process may be larger: writing more fails as on a full disk, for any user and without a disk of its own."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+
+WRITERS = {
+    "study": (["run", "{deck}", "-o", "out", "--progress", "none", "--workers", "1"], "{sweep}"),
+    "search": (["run", "{deck}", "-o", "out", "--progress", "none", "--workers", "1"], "{search}"),
+    "report": (["report", "{done}", "-o", "page.html"], "{}"),
+    "plot": (["plot", "{done}", "-o", "figures"], "{}"),
+    "mesh": (["mesh", "{deck}", "-o", "stack.msh"], "{}"),
+    "view": (["view", "{deck}", "-o", "field.vtu"], "{}"),
+    "new": (["new", "mine"], "{}"),
+    "placements": (["compare-placements", "quickstart", "-o", "placements.nc"], "{}"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room", [700, 20_000])
+@pytest.mark.parametrize("kind", WRITERS)
+def test_every_command_on_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, kind: str, room: int) -> None:
+    arguments, sweep = WRITERS[kind]
+    path = studies.write(tmp_path, "{power.sources.spot.power: [1 W, 2 W]}" if sweep == "{sweep}" else "{}")
+    if sweep == "{search}":
+        path.write_text(studies.STUDY + studies.OPTIMISE)
+    done = tmp_path / "before"
+    if "{done}" in arguments:
+        assert subprocess.run(command("run", str(path), "-o", str(done)), capture_output=True).returncode == 0
+    asked = [word.format(deck=path, done=done / "small") for word in arguments]
+    before = files(tmp_path)
+    full = subprocess.run(
+        command(*asked), cwd=tmp_path, capture_output=True, text=True, preexec_fn=functools.partial(_least, room)
+    )
+    assert full.returncode in (0, 4, 5) and "Traceback" not in full.stderr and "internal failure" not in full.stderr, (
+        full.stderr
+    )
+    if full.returncode:
+        assert "cannot be written" in full.stderr and "choose another folder" in full.stderr, full.stderr
+    else:
+        assert all((tmp_path / name).stat().st_size <= room for name in files(tmp_path) - before)
+    left = [name for name in files(tmp_path) - before if name.rpartition("/")[2].startswith(".") and not name.endswith(".lock")]
+    assert left == []
+    again = subprocess.run(command(*asked), cwd=tmp_path, capture_output=True, text=True)
+    assert again.returncode == 0 or "is there already" in again.stderr, again.stderr
+
+
+@pytest.mark.slow
+def test_a_small_disk(tmp_path: Path) -> None:
+    """Where a user may not mount one, a limit on the size of files stands for it: `_least`."""
+    small = tmp_path / "disk"
+    small.mkdir()
+    mounted = (
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(small)], capture_output=True).returncode == 0
+    )
+    limit = functools.partial(_least, 20_000)
+    try:
+        path = studies.write(tmp_path, "{sample: {count: 8, keys: {power.sources.spot.power: {from: 1 W, to: 2 W}}}}")
+        asked = command("run", str(path), "-o", str(small / "out"), "--progress", "none", "--workers", "1")
+        if mounted:
+            full = subprocess.run(asked, capture_output=True, text=True)
+        else:
+            full = subprocess.run(asked, capture_output=True, text=True, preexec_fn=limit)
+        assert full.returncode in (4, 5) and "Traceback" not in full.stderr, full.stderr
+        assert "cannot be written" in full.stderr and "free some space" in full.stderr, full.stderr
+        if mounted:
+            subprocess.run(["mount", "-o", "remount,size=30m", str(small)], check=True)
+        assert subprocess.run(asked, capture_output=True, text=True).returncode == 0
+        assert not [p for p in small.rglob(".*") if p.name != ".lock"]
+        undisturbed = stack3d.sweep(path, output=tmp_path / "undisturbed", workers=1)
+        studies.assert_same(stack3d.open_results(small / "out" / "small"), undisturbed)
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(small)], check=True)
+
+
+@pytest.mark.slow
+def test_a_read_only_disk_is_one_line(tmp_path: Path) -> None:
+    """What the system keeps for itself may not be written by anyone, not even the administrator."""
+    path = studies.write(tmp_path, "{}")
+    for place in ("/proc/stack3d", "/sys/stack3d"):
+        done = subprocess.run(command("run", str(path), "-o", place), capture_output=True, text=True)
+        assert done.returncode == 5 and len(done.stderr.splitlines()) == 1 and "cannot be written" in done.stderr, done.stderr
 
 
 def test_no_home_and_no_working_folder(tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
+import small_study
 from typer.testing import CliRunner
 
 from stack3d import cli, decks, study, yamlfile, yamltree
 from stack3d.errors import DeckError
 from stack3d.study.conditions import Condition
+from stack3d.workload.onnx_file import read_model
 
 REFUSED = Path(__file__).parents[1] / "decks_refused"
 SMALL = (REFUSED / "unit_quote.yaml").read_text().replace("0.3 'm", "0.3 mm")
@@ -244,3 +247,30 @@ def test_the_command_line_ends_with_2() -> None:
         [sys.executable, "-m", "stack3d.cli", "validate", str(REFUSED / "unit_quote.yaml")], capture_output=True, text=True
     )
     assert done.returncode == 2 and done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("scenario: small", "scenario: con", r"x.yaml:1: scenario: 'con' is a name that some systems keep for themselves"),
+        ("scenario: small", "scenario: COM1", r"x.yaml:1: scenario: 'COM1' is a name that some systems keep for themselves"),
+        ("tier_map", "probes: [{name: a, layer: die, x: 0 m, y: 0 m}, {name: a, layer: die, x: 1 um, y: 0 m}]\ntier_map",
+         r"x.yaml:15: probes: names are given twice: a"),
+        ("tier_map", "sweep: {variants: {a: {sweep: {cooling.ambient: [1 K]}}}}\ntier_map", r"x.yaml:15: sweep: sets 'sweep': which cases"),
+        ("tier_map", "sweep: {cases: [{optimise.budget: 3}]}\ntier_map", r"x.yaml:15: sweep: sets 'optimise.budget': which cases"),
+        ("tier_map", "sweep: {geometry.tiers.repeat: [1], where: 'tiers <'}\ntier_map", r"'tiers <' cannot be read: it ends before it is complete"),
+        ("tier_map", "sweep: {geometry.tiers.repeat: [1], where: ' '}\ntier_map", r"sweep.where: ' ' is empty"),
+    ],
+)  # fmt: skip
+def test_what_reads_well_and_means_nothing(tmp_path: Path, old: str, new: str, words: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(small_study.STUDY.replace(old, new, 1))
+    [told] = [str(found.error) for found in study.checked(path) if found.error is not None]
+    assert re.search(words, told) and told.startswith(f"{path}:"), told
+
+
+def test_a_model_without_outputs_says_so(tmp_path: Path) -> None:
+    graph = onnx.helper.make_graph([], "g", [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 4])], [])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "bare.onnx")
+    with pytest.raises(DeckError, match="bare.onnx has no output: nothing of it is computed"):
+        read_model(tmp_path / "bare.onnx")

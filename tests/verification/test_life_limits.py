@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stack3d import decks
+from stack3d import decks, storage
 from stack3d.case import run_case
 from stack3d.constants import YEAR
 from stack3d.devices.build import build_device
@@ -219,15 +221,71 @@ def test_killed_and_resumed_is_undisturbed(tmp_path: Path, epochs: tuple[int, ..
         np.testing.assert_array_equal(value, resumed[name], err_msg=name)
 
 
-def test_a_checkpoint_of_something_else_is_left_alone(tmp_path: Path) -> None:
-    scenario = case().scenario
-    path = tmp_path / "checkpoint.npz"
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """A checkpoint of two epochs, and the accuracies of the undisturbed life."""
+    scenario, path = case().scenario, tmp_path_factory.mktemp("stopped") / "checkpoint.npz"
     with pytest.raises(Killed):
         run_case(scenario, Killer(3), resume=path, key="one")
-    again = run_case(scenario, Silent(), resume=path, key="another").values
-    np.testing.assert_array_equal(again["mvm/accuracy"], run_case(scenario, Silent()).values["mvm/accuracy"])
-    path.write_bytes(b"half a file")
-    run_case(scenario, Silent(), resume=path, key="one")
+    return path, run_case(scenario, Silent()).values["mvm/accuracy"]
+
+
+def _without_a_part(path: Path) -> None:
+    """As another version may have written it: whole by its digest, with other names in it."""
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files if not name.startswith("totals/")}
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+    storage.seal(path)
+
+
+def _flipped(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
+def _in_its_place(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _to_itself(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+DAMAGES: dict[str, Callable[[Path], Any]] = {
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-2000]),
+    "without its seal": lambda path: path.write_bytes(path.read_bytes()[:-46] + b"x"),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_bytes(b"half a file"),
+    "flipped": _flipped,
+    "another version": _without_a_part,
+    "a folder": _in_its_place,
+    "a link to itself": _to_itself,
+}
+
+
+CHEAP = ("another case", "flipped", "another version")
+"""One of each kind: of something else, not as it was written, and as it was written with other parts."""
+
+
+@pytest.mark.parametrize(
+    "damage", [d if d in CHEAP else pytest.param(d, marks=pytest.mark.slow) for d in ("another case", *DAMAGES)]
+)
+def test_a_checkpoint_that_is_damaged_or_of_something_else_is_left_alone(
+    tmp_path: Path, stopped: tuple[Path, Any], damage: str
+) -> None:
+    path = Path(shutil.copy(stopped[0], tmp_path))
+    DAMAGES.get(damage, lambda path: None)(path)
+    key = "another" if damage == "another case" else "one"
+    np.testing.assert_array_equal(run_case(case().scenario, Silent(), resume=path, key=key).values["mvm/accuracy"], stopped[1])
+    names = {p.name for p in tmp_path.iterdir()} - {"checkpoint.npz"}
+    assert names <= {"damaged-checkpoint.npz"}, names
+    with pytest.raises(Killed):  # what is written now is whole again
+        run_case(case().scenario, Killer(2), resume=path, key="more")
+    assert storage.is_whole(path)
 
 
 def test_cells_see_their_own_tile_and_place() -> None:
