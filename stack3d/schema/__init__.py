@@ -18,7 +18,7 @@ from stack3d.schema.numerics import (
     mesh_kinds,
 )
 from stack3d.schema.scenario import JedecDeck, Scenario
-from stack3d.schema.training import TrainDeck
+from stack3d.schema.train import TrainDeck
 from stack3d.schema.workload import DataDeck, PeripheryDeck, WorkloadDeck
 
 __all__ = [

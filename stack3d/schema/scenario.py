@@ -23,7 +23,7 @@ from stack3d.schema.numerics import CompactDeck, ImpedanceDeck, SolverDeck, Tran
 from stack3d.schema.optimise import OptimiseDeck
 from stack3d.schema.physics import PhysicsDeck
 from stack3d.schema.sweep import SweepDeck
-from stack3d.schema.training import TrainDeck
+from stack3d.schema.train import TrainDeck
 from stack3d.schema.uncertain import UncertainDeck
 from stack3d.schema.workload import PowerMapDeck, WorkloadDeck
 from stack3d.storage import is_reserved

@@ -21,9 +21,9 @@ from stack3d.heat.placing import placed_chip
 from stack3d.life.chips import chosen_policies
 from stack3d.progress import Observer
 from stack3d.schema import Scenario, TrainDeck
-from stack3d.training.chips import TrainingChips
-from stack3d.training.loop import Lesson, Progress, Trainer
+from stack3d.training.drawn_chips import TrainingChips
 from stack3d.training.scales import scaled
+from stack3d.training.trainer import Learnt, Lesson, Trainer
 from stack3d.training.written import model_of, write_model
 from stack3d.workload import LabelledData, Network, training_share
 
@@ -32,7 +32,7 @@ SCALED_ON = 256
 
 
 @dataclass(frozen=True)
-class Judged:
+class Standing:
     """How good a network is on the test part of its data.
 
     Parameters
@@ -53,7 +53,7 @@ class Judged:
     chips: int
 
     @classmethod
-    def of(cls, outcome: Outcome) -> Judged:
+    def of(cls, outcome: Outcome) -> Standing:
         """That of a run."""
         found = np.asarray(outcome.values["mvm/accuracy"])
         times = np.asarray(outcome.coordinates["time"])
@@ -67,16 +67,16 @@ class Course:
 
     Parameters
     ----------
-    before, after : Judged
-    progress : Progress or None
+    before, after : Standing
+    progress : Learnt or None
         Of the training; None where only scales were found.
     path : Path
         The network.
     """
 
-    before: Judged
-    after: Judged
-    progress: Progress | None
+    before: Standing
+    after: Standing
+    progress: Learnt | None
     path: Path
 
     def lines(self) -> list[str]:
@@ -159,7 +159,7 @@ def train(case: Case, output: Path, observer: Observer, *, calibrate_only: bool 
     observer.stage("after", network=output.name)
     after = run_case(_with_file(scenario, output), observer)
     checkpoint.unlink(missing_ok=True)
-    return Course(Judged.of(outcome), Judged.of(after), progress, output)
+    return Course(Standing.of(outcome), Standing.of(after), progress, output)
 
 
 def _scaled(chips: TrainingChips, deck: TrainDeck, inputs: Any, by_column: bool) -> Network:
@@ -190,7 +190,7 @@ def _field(chip: ComputingChip, outcome: Outcome, scenario: Scenario) -> NDArray
     return np.ascontiguousarray(np.broadcast_to(found[nearest][:, None, None], (tiles, ny, nx)))
 
 
-def _facts(case: Case, calibrate_only: bool, progress: Progress | None) -> Mapping[str, str]:
+def _facts(case: Case, calibrate_only: bool, progress: Learnt | None) -> Mapping[str, str]:
     """Where a network comes from."""
     how = "column statistics of chips" if calibrate_only else "training with the noise of chips"
     facts = {

@@ -7,13 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, Problem
 from stack3d.training.operators import MOVERS, functions, library, moved, taken
-from stack3d.workload import Network, Step, perform
+from stack3d.workload import Array, Network, Step, perform
 
-Array = NDArray[Any]
 TorchProduct = Callable[[str, Any, Any], Any]
 """(layer, x, blocks) → x @ W: x has shape (vectors, inputs), the blocks (blocks, inputs of one, outputs of one)."""
 BIASES = {
@@ -107,21 +105,17 @@ class TorchGraph:
         raise KeyError(name)
 
     def _stepped(self, step: Step, given: list[Any], product: TorchProduct) -> tuple[Any, ...]:
-        torch, kind = library(), step.node.kind
-        layers = {slot: self.network.uses.get((step.node.outputs[0], slot)) for slot in step.operator.slots}
-        for slot, layer in layers.items():
+        kind = step.node.kind
+        uses = ((slot, self.network.uses.get((step.node.outputs[0], slot))) for slot in step.operator.slots)
+        for slot, layer in uses:
             if layer is not None:
                 return (self._product(step, slot, layer, given, product),)
-        real = [x for x in given if isinstance(x, torch.Tensor)]
-        if kind in MOVERS and real:
-            return moved(step.operator, given)
-        if kind in functions() and real:
-            return (functions()[kind](step.operator, *given),)
-        plain = [x.detach().numpy() if isinstance(x, torch.Tensor) else x for x in given]
-        found = perform(step, plain, {})
-        if any(x.requires_grad for x in real) and any(np.asarray(y).dtype.kind == "f" for y in found):
-            raise _untrainable([step])
-        return tuple(torch.from_numpy(np.ascontiguousarray(y)) if np.asarray(y).dtype.kind == "f" else y for y in found)
+        if any(_is_real(x) for x in given):
+            if kind in MOVERS:
+                return moved(step.operator, given)
+            if kind in functions():
+                return (functions()[kind](step.operator, *given),)
+        return _as_it_is(step, given)
 
     def _product(self, step: Step, slot: str, layer: str, given: list[Any], product: TorchProduct) -> Any:
         operator, kind = step.operator, step.node.kind
@@ -173,6 +167,19 @@ def exact(layer: str, x: Any, blocks: Any) -> Any:
         return x @ blocks[0]
     split = x.reshape(len(x), len(blocks), -1).transpose(0, 1)
     return (split @ blocks).transpose(0, 1).reshape(len(x), -1)
+
+
+def _is_real(x: Any) -> bool:
+    return isinstance(x, library().Tensor)
+
+
+def _as_it_is(step: Step, given: list[Any]) -> tuple[Any, ...]:
+    """Outputs of the operator itself, which passes no gradient on; raises DeckError where one is wanted."""
+    found = perform(step, [x.detach().numpy() if _is_real(x) else x for x in given], {})
+    arrays = [np.asarray(y) for y in found]
+    if any(_is_real(x) and x.requires_grad for x in given) and any(y.dtype.kind == "f" for y in arrays):
+        raise _untrainable([step])
+    return tuple(library().from_numpy(np.ascontiguousarray(y)) if y.dtype.kind == "f" else y for y in arrays)
 
 
 def layouts(network: Network) -> dict[str, tuple[str, Array]]:

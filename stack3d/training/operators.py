@@ -13,7 +13,7 @@ import numpy as np
 from stack3d.errors import DeckError
 from stack3d.workload.operators.table import Array, Operator, axes_of
 
-Function = Callable[..., Any]
+TorchFunction = Callable[..., Any]
 """(operator, inputs) → output: arrays of torch, where they are real numbers, else of NumPy."""
 
 MOVERS = frozenset(
@@ -77,7 +77,7 @@ def passed_through(x: Any, value: Any) -> Any:
     return x + (value - x).detach()
 
 
-def _by_itself(function: Function) -> Function:
+def _by_itself(function: TorchFunction) -> TorchFunction:
     return lambda operator, *x: function(*x)
 
 
@@ -86,7 +86,7 @@ def _stepped(operator: Operator, x: Any) -> Any:
     return passed_through(x, library().from_numpy(operator.run([x.detach().numpy()], {})[0]))
 
 
-def _reduced(name: str) -> Function:
+def _reduced(name: str) -> TorchFunction:
     def reduce(operator: Any, x: Any, axes: Any = None) -> Any:
         which = operator.setting("axes", axes)
         if which is None or (not isinstance(which, int) and not len(which)):
@@ -107,7 +107,7 @@ def _reduced(name: str) -> Function:
     return reduce
 
 
-def _softened(logarithm: bool) -> Function:
+def _softened(logarithm: bool) -> TorchFunction:
     def soften(operator: Any, x: Any) -> Any:
         torch = library()
         function = torch.log_softmax if logarithm else torch.softmax
@@ -119,7 +119,7 @@ def _softened(logarithm: bool) -> Function:
     return soften
 
 
-def _pooled(largest: bool) -> Function:
+def _pooled(largest: bool) -> TorchFunction:
     """Largest or mean element of every window, the windows being those of the operator."""
 
     def pool(operator: Any, x: Any) -> Any:
@@ -143,7 +143,7 @@ def _pooled(largest: bool) -> Function:
     return pool
 
 
-def _planes(largest: bool) -> Function:
+def _planes(largest: bool) -> TorchFunction:
     def plane(operator: Any, x: Any) -> Any:
         axes = tuple(range(2, x.ndim))
         return x.amax(axes, keepdim=True) if largest else x.mean(axes, keepdim=True)
@@ -237,11 +237,11 @@ def _attended(operator: Any, q: Any, k: Any, v: Any, mask: Any = None, *past: An
 
 
 @cache
-def functions() -> dict[str, Function]:
+def functions() -> dict[str, TorchFunction]:
     """Name of an operator → what it does to arrays of torch."""
     torch = library()
     f = torch.nn.functional
-    alone: dict[str, Function] = {
+    alone: dict[str, TorchFunction] = {
         "Abs": torch.abs, "Acos": torch.acos, "Acosh": torch.acosh, "Asin": torch.asin, "Asinh": torch.asinh,
         "Atan": torch.atan, "Atanh": torch.atanh, "Cos": torch.cos, "Cosh": torch.cosh, "Erf": torch.erf, "Exp": torch.exp,
         "Log": torch.log, "Neg": torch.neg, "Reciprocal": torch.reciprocal, "Relu": torch.relu, "Sigmoid": torch.sigmoid,
@@ -249,7 +249,7 @@ def functions() -> dict[str, Function]:
         "Tan": torch.tan, "Tanh": torch.tanh, "Mish": f.mish, "HardSwish": f.hardswish, "Add": torch.add, "Sub": torch.sub,
         "Mul": torch.mul, "Div": torch.div, "Pow": torch.pow, "MatMul": torch.matmul,
     }  # fmt: skip
-    found: dict[str, Function] = {name: _by_itself(own) for name, own in alone.items()}
+    found: dict[str, TorchFunction] = {name: _by_itself(own) for name, own in alone.items()}
     found |= dict.fromkeys(("Round", "Floor", "Ceil", "Sign"), _stepped)
     found |= {name: _reduced(name) for name in ("ReduceMax", "ReduceMin", "ReduceMean", "ReduceSum", "ReduceSumSquare")}
     found |= {name: _reduced(name) for name in ("ReduceL1", "ReduceL2")}

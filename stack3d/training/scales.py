@@ -7,19 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stack3d import mvm
 from stack3d.chip import products_on
-from stack3d.training.chips import TrainingChips
+from stack3d.training.drawn_chips import TrainingChips
 from stack3d.training.graph import layouts
-from stack3d.workload import Network, Program, Step, WeightMatrix, each
+from stack3d.workload import Array, Network, Program, Step, WeightMatrix, each
 
 PASSES = 2
 """Scales move the conductances that they were found for, a little."""
 CERTAIN = 3.0
 """Standard errors of the mean over chips within which a column is left as it is."""
-Array = NDArray[Any]
 Corrections = dict[str, tuple[Array, Array]]
 """Layer → gain and offset of each of its columns."""
 

@@ -4,6 +4,7 @@ from stack3d.workload.counts import priced, verify_energy
 from stack3d.workload.data import LabelledData, load_data, training_share
 from stack3d.workload.network import Counted, Inputs, Network, WeightMatrix, each, load_network
 from stack3d.workload.onnx_file import files_of
+from stack3d.workload.operators import Array
 from stack3d.workload.placement import Site, SiteHeat, place, placements
 from stack3d.workload.power import (
     COMPONENTS,
@@ -25,6 +26,7 @@ from stack3d.workload.tasks import Classification, Task, task_kind
 from stack3d.workload.trace import PowerTrace, joined, read_activity, read_trace
 
 __all__ = [
+    "Array",
     "COMPONENTS",
     "Classification",
     "Counted",

@@ -167,14 +167,14 @@ def test_figures_as_files(case: Path, study: Path, tmp_path: Path) -> None:
     assert run("plot", str(case), "-o", str(tmp_path / "one.png")) == 2
     assert run("plot", str(case), "-o", str(tmp_path / "one.png"), "--figure", "acuracy") == 2
     assert run("plot", str(case), "-o", str(tmp_path / "one.bmp"), "--figure", "accuracy") == 2
-    assert run("report", str(tmp_path / "nowhere")) == 1
+    assert run("report", str(tmp_path / "nowhere")) == 5
 
 
 def test_what_is_no_result_is_said_in_one_line(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "cut.nc").write_bytes((case / "result.nc").read_bytes()[:20_000])
     (tmp_path / "deck.yaml").write_text("scenario: a\n")
     for name in ("cut.nc", "deck.yaml"):
-        assert run("report", str(tmp_path / name)) == 1
+        assert run("report", str(tmp_path / name)) == 5
         assert f"{name} cannot be read as a dataset" in (said := capsys.readouterr().err) and said.count("\n") == 1
 
 

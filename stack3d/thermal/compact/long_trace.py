@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import scipy.signal
 
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import ArrayError, RangeError
@@ -204,12 +203,14 @@ class _March:
 
     def on(self, amplitudes: Floats, lengths: Floats, powers: Floats) -> tuple[Floats, Floats]:
         """Amplitudes at the end, and temperatures of places at the end of every step, shape (steps, places)."""
+        from scipy.signal import lfilter  # takes long to import
+
         driven = self._driven(powers)
         if np.ptp(lengths) <= EQUAL * lengths[0]:
             decays = np.exp(-self.modes.rates * lengths.mean())
             for m in np.flatnonzero(self.modes.rates * lengths[0] < GONE):
                 d = decays[m]
-                driven[:, m], _ = scipy.signal.lfilter([1 - d], [1, -d], driven[:, m], zi=[d * amplitudes[m]])
+                driven[:, m], _ = lfilter([1 - d], [1, -d], driven[:, m], zi=[d * amplitudes[m]])
         else:
             decays, now = np.exp(-np.multiply.outer(lengths, self.modes.rates)), amplitudes
             for i, decay in enumerate(decays):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import qmc
 
 from stack3d.errors import SolverError
 from stack3d.layout import Floats
@@ -69,6 +68,8 @@ def tried(lowest: Floats, highest: Floats) -> Floats:
     if n == 0:
         return np.empty((1, 0))
     corners = np.array(np.meshgrid(*[[0.0, 1.0]] * n)).reshape(n, -1).T
+    from scipy.stats import qmc  # takes long to import
+
     inside = qmc.Halton(n, scramble=False).random(TRIED)
     return np.asarray(lowest * (highest / lowest) ** np.vstack([corners, inside]))
 

@@ -81,7 +81,18 @@ class TrainingChips:
         return replace(found, seen=seen, noise={n: self.noise * sd for n, sd in found.noise.items()})
 
     def accuracy(self, network: Network, ages: Sequence[float], samples: int, seed: int, data: LabelledData) -> float:
-        """How good chips are at data, mean over chips and ages. [-]"""
+        """How good chips are at data, mean over chips and ages. [-]
+
+        Parameters
+        ----------
+        network : Network
+        ages : sequence of float
+            Since programming. [s]
+        samples, seed : int
+            Chips of each age, and what they are drawn by.
+        data : LabelledData
+            Its test part judges.
+        """
         scores = []
         for k, age in enumerate(ages):
             life = self.drawn(network, age, samples, seed + k, data)
@@ -108,7 +119,17 @@ class OneChip:
 
     @classmethod
     def of(cls, chips: TrainingChips, network: Network, age: float, seed: int) -> OneChip:
-        """A chip drawn by a seed, at an age [s]."""
+        """A chip drawn by a seed.
+
+        Parameters
+        ----------
+        chips : TrainingChips
+        network : Network
+            With the weights to be programmed.
+        age : float
+            Since programming. [s]
+        seed : int
+        """
         life = chips.drawn(network, age, 1, seed)
         read = chips.read(life)
         states = {name: m.prepare(read.seen[name], read.noise.get(name)) for name, m in read.matrices.items()}

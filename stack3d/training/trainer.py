@@ -9,19 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stack3d import storage
 from stack3d.errors import ArrayError, DeckError, Problem, SolverError
 from stack3d.progress import Observer
 from stack3d.schema import TrainDeck
-from stack3d.training.chips import OneChip, TrainingChips
+from stack3d.training.drawn_chips import OneChip, TrainingChips
 from stack3d.training.graph import TorchGraph, exact
 from stack3d.training.loss import check_labels, loss_of
 from stack3d.training.operators import library
-from stack3d.workload import Inputs, LabelledData, Network, WeightMatrix
+from stack3d.workload import Array, Inputs, LabelledData, Network, WeightMatrix
 
-Array = NDArray[Any]
 ORDER, AGE, CHIP, JUDGE = 1, 2, 3, 4
 """Streams of random numbers."""
 
@@ -42,7 +40,7 @@ class Lesson:
 
 
 @dataclass
-class Progress:
+class Learnt:
     """How far training has come.
 
     Parameters
@@ -104,7 +102,7 @@ class Trainer:
         self.steps = -(-len(self.lesson) // deck.batch)
         self.optimiser = library().optim.AdamW(self.graph.parameters.values(), lr=deck.rate, weight_decay=0.0)
 
-    def trained(self, checkpoint: Path | None = None, key: str = "") -> tuple[Network, Progress]:
+    def trained(self, checkpoint: Path | None = None, key: str = "") -> tuple[Network, Learnt]:
         """The best network, and how it came about.
 
         Parameters
@@ -119,7 +117,7 @@ class Trainer:
         SolverError
             A loss that is no number.
         """
-        now = self._resumed(checkpoint, key) if checkpoint is not None else Progress()
+        now = self._resumed(checkpoint, key) if checkpoint is not None else Learnt()
         if not now.kept:
             now.best = self._judged(self.network)
             now.kept = self._parameters()
@@ -219,7 +217,7 @@ class Trainer:
             for name, p in self.graph.parameters.items():
                 p.copy_(library().from_numpy(values[name]))
 
-    def _keep(self, path: Path, key: str, now: Progress) -> None:
+    def _keep(self, path: Path, key: str, now: Learnt) -> None:
         """Write how far training has come."""
         arrays: dict[str, Any] = {f"now.{name}": value for name, value in self._parameters().items()}
         arrays |= {f"best.{name}": value for name, value in now.kept.items()}
@@ -232,17 +230,17 @@ class Trainer:
                 np.savez(file, **arrays)
             storage.seal(scratch)
 
-    def _resumed(self, path: Path, key: str) -> Progress:
+    def _resumed(self, path: Path, key: str) -> Learnt:
         """What a checkpoint of the same training says; a new beginning where there is none, or it is damaged."""
         if not path.is_file():
-            return Progress()
+            return Learnt()
         if not storage.is_whole(path):
             storage.put_aside(path)
-            return Progress()
+            return Learnt()
         with np.load(path, allow_pickle=False) as archive:
             arrays = dict(archive)
         if str(arrays["key"]) != key:
-            return Progress()
+            return Learnt()
 
         def of(start: str) -> dict[str, Array]:
             return {name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)}
@@ -255,7 +253,7 @@ class Trainer:
         self.optimiser.load_state_dict({**state, "state": moments})
         epoch, since = (int(n) for n in arrays["count"])
         history = [(float(a), float(b)) for a, b in arrays["history"]]
-        return Progress(epoch, float(arrays["accuracy"]), since, of("best."), history)
+        return Learnt(epoch, float(arrays["accuracy"]), since, of("best."), history)
 
 
 def _fed(network: Network, inputs: Any) -> Mapping[str, Array]:

@@ -14,9 +14,9 @@ from stack3d.life.chips import chosen_policies
 from stack3d.progress import Silent
 from stack3d.schema.workload import NetworkDeck
 from stack3d.training import train
-from stack3d.training.chips import OneChip, TrainingChips
+from stack3d.training.drawn_chips import OneChip, TrainingChips
 from stack3d.training.graph import TorchGraph, exact
-from stack3d.training.loop import product_of
+from stack3d.training.trainer import product_of
 from stack3d.workload import load_network
 
 pytestmark = pytest.mark.torch
