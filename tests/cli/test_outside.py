@@ -86,7 +86,7 @@ def test_figures_are_not_drawn_outside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("wait", [0.0, 2.5, 5.0])
+@pytest.mark.parametrize("wait", [0.0, 2.5, pytest.param(5.0, marks=pytest.mark.slow)])
 def test_sigterm_ends_with_a_sentence(tmp_path: Path, workers: str, wait: float) -> None:
     path = studies.write(tmp_path, "{sample: {count: 400, keys: {power.sources.spot.power: {from: 1 W, to: 2 W}}}}")
     process = subprocess.Popen(

@@ -165,7 +165,9 @@ def test_the_same_study_twice_at_once(tmp_path: Path) -> None:
         (["-o", "taken"], "taken/small cannot be written .Not a directory.; a file stands where a folder is wanted"),
         (["-o", "/proc/nothing"], "cannot be written"),
         (["--scheduler", "nonsense"], "no Dask scheduler answers at nonsense: missing port"),
-        (["--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler answers at tcp://127.0.0.1:1"),
+        pytest.param(
+            ["--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler answers at tcp://127.0.0.1:1", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_place_that_is_not_there(tmp_path: Path, options: list[str], words: str) -> None:

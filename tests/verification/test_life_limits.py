@@ -304,6 +304,7 @@ def test_cells_see_their_own_tile_and_place() -> None:
                 assert part[0, -1] == field[i, 0, 1]  # columns along x
 
 
+@pytest.mark.slow
 def test_throttling_keeps_the_limit_and_tells_the_throughput() -> None:
     hot = {"workload__rate": "2e6 1/s", "power__sources.host.power": "1 mW", "workload__periphery.adc.energy": "300 pJ"}
     free = run(**hot)

@@ -127,6 +127,7 @@ def test_heat_is_kept_over_time(order: int) -> None:
     assert system.boundary(state).pushed == pytest.approx(5e3 * SIZE[0] * SIZE[1])
 
 
+@pytest.mark.slow
 def test_a_film_follows_its_face_as_on_bricks() -> None:
     """Film h = 8e4 + 4e3 |T - 300 K| on structured tetrahedra and on bricks of the same lines, k(T) in the die."""
     faces = {"top": Face(8e4, 300.0), "bottom": Face()}

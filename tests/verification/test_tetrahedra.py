@@ -104,7 +104,7 @@ def test_heat_balance(faces: str, order: int) -> None:
         np.testing.assert_allclose(solution.heat_in, 1.75 + 2e4 * WIDE.area, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("order", "bound"), [(1, 4e-3), (2, 4e-4)])
+@pytest.mark.parametrize(("order", "bound"), [(1, 4e-3), pytest.param(2, 4e-4, marks=pytest.mark.slow)])
 def test_layer_means_of_a_package(order: int, bound: float) -> None:
     """Against bricks so fine that halving them moves means by 1e-4 of the rise; boxes that cut elements, and a probe."""
     from stack3d.geometry.grid import build_grid
