@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from stack3d import __version__, fields, signals, storage
 from stack3d.errors import ResultsError, ValidityWarning
 from stack3d.results.case_tree import MANIFEST, STUDY_FILE, is_damaged, open_result, read_record, warn_of_deck
+from stack3d.results.findings import study_groups
 from stack3d.results.netcdf import netcdf, write_json, write_tree
 
 if TYPE_CHECKING:
@@ -245,104 +246,7 @@ def join(folder: Path) -> xr.DataTree:
     names = merged([list(dict.fromkeys(group for group, _ in content.variables)) for content in contents])
     groups = {f"/{name}": _group(contents, name, union, study) for name in names}
     whole = {name: group for name, group in groups.items() if group is not None}
-    return xr.DataTree.from_dict({"/": root, **whole, **_found(manifest)})
-
-
-def _found(manifest: Mapping[str, Any]) -> dict[str, xr.Dataset]:
-    """Groups of what a study as a whole has found."""
-    made = {"decided": ("/optimise", _decided), "unknown": ("/uncertain", _unknown), "levers": ("/levers", _levers)}
-    found: dict[str, xr.Dataset] = {}
-    for word, (group, make) in made.items():
-        try:
-            found |= {group: make(manifest[word], manifest["dimensions"][0]["name"])} if word in manifest else {}
-        except (LookupError, TypeError, ValueError, AttributeError):
-            text = f"{MANIFEST} says what the study has found in words of another version; run the study again"
-            warnings.warn(ValidityWarning(text), stacklevel=2)
-    return found
-
-
-def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
-    """What a search has found, along its cases."""
-    import xarray as xr
-
-    goals, limits, cases = found["goals"], found["limits"], found["cases"]
-    columns = {"value": ("goal", "values", len(goals)), "missed": ("condition", "missed", len(limits))}
-    data: dict[str, Any] = {
-        name: ((case, dim), np.array([c[key] or [np.nan] * n for c in cases]).reshape(len(cases), n))
-        for name, (dim, key, n) in columns.items()
-    }
-    data |= {name: (case, np.array([int(c[name]) for c in cases])) for name in ("feasible", "front", "chosen")}
-    coordinates = {"design": (case, np.array([c["design"] for c in cases], dtype=str)), **_stated(goals, limits)}
-    out = xr.Dataset(data, coordinates, {"verdict": "\n".join(found["verdict"]), "chosen_deck": found["deck"]})
-    if found.get("screened"):
-        out = out.merge(_screened(found["screens"], found["screened"], len(goals), len(limits)))
-    for name in out.data_vars:
-        unit, meaning = fields.DECIDED[str(name)]
-        out[name].attrs.update(units=unit, long_name=meaning)
-    return out
-
-
-def _stated(goals: Sequence[Mapping[str, Any]], limits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Coordinates of the goals and conditions of a search."""
-    return {
-        "goal": [g["text"] for g in goals],
-        "goal_unit": ("goal", [g["unit"] for g in goals]),
-        "goal_minimised": ("goal", [int(g["minimise"]) for g in goals]),
-        "condition": np.array([x["text"] for x in limits], dtype=str),
-        "condition_unit": ("condition", np.array([x["unit"] for x in limits], dtype=str)),
-        "condition_output": ("condition", np.array([x["line"][0] for x in limits], dtype=str)),
-        "condition_bound": ("condition", np.array([x["line"][1] for x in limits], dtype=float)),
-    }
-
-
-def _screened(names: Sequence[str], screened: Sequence[Mapping[str, Any]], n_goals: int, n_limits: int) -> xr.Dataset:
-    """What the screens of a search have said, along the designs in the order in which they came to one."""
-    import xarray as xr
-
-    n = len(screened)
-    columns = {"values": ("goal", n_goals), "missed": ("condition", n_limits)}
-    data: dict[str, Any] = {
-        f"screen_{key.removesuffix('s')}": (("screened", dim), np.array([s[key] for s in screened], float).reshape(n, size))
-        for key, (dim, size) in columns.items()
-    }
-    data["screen_rules_out"] = "screened", np.array([int(bool(s["ruled_out"])) for s in screened])
-    beside = {
-        "screen": ("screened", [names[s["screen"]] for s in screened]),
-        "screened_design": ("screened", [s["design"] for s in screened]),
-        "ruled_out_by": ("screened", np.array([s["ruled_out"] for s in screened], dtype=str)),
-    }
-    return xr.Dataset(data, beside)
-
-
-def _unknown(found: Mapping[str, Any], case: str) -> xr.Dataset:
-    """What a study of unknowns has found."""
-    import xarray as xr
-
-    dims: dict[str, tuple[str, ...]] = {"value": (case, "output"), "stage": (case,), "band": ("quantile", "output")}
-    dims |= dict.fromkeys(("effect", "effect_error"), ("unknown", "output"))
-    dims |= dict.fromkeys(("first", "first_error", "total", "total_error"), ("part", "output"))
-    data = {name: (dims[name], np.array(found[name])) for name in dims if name in found}
-    coordinates = {
-        "output": [o["text"] for o in found["outputs"]],
-        "output_unit": ("output", [o["unit"] for o in found["outputs"]]),
-        **({"unknown": found["unknowns"], "part": found["parts"], "quantile": found["quantiles"]} if "parts" in found else {}),
-    }
-    out = xr.Dataset(data, coordinates, {"verdict": "\n".join(found["verdict"])})
-    for name in out.data_vars:
-        unit, meaning = fields.UNKNOWN[str(name)]
-        out[name].attrs.update(units=unit, long_name=meaning)
-    return out
-
-
-def _levers(found: Mapping[str, Any], case: str) -> xr.Dataset:
-    """What each lever has done, along the cases; the first is the scenario as it is."""
-    import xarray as xr
-
-    data = {name: (case, np.array(found[name])) for name in fields.LEVERED}
-    out = xr.Dataset(data, {"lever": (case, np.array(found["lever"], dtype=str))}, {"verdict": "\n".join(found["verdict"])})
-    for name, (unit, meaning) in fields.LEVERED.items():
-        out[name].attrs.update(units=unit, long_name=meaning)
-    return out
+    return xr.DataTree.from_dict({"/": root, **whole, **study_groups(manifest)})
 
 
 def _swept(dimensions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
