@@ -343,6 +343,13 @@ UNKNOWN: dict[str, tuple[str, str]] = {
     "first_error": ("1", "half the 95 % interval of that share, by bootstrap"),
     "total": ("1", "share of the variance that the part makes, with all that it acts together with (Sobol)"),
     "total_error": ("1", "half the 95 % interval of that share, by bootstrap"),
+    "over_chips": (
+        "1",
+        "half the range from 5 to 95 % of the chips of the case, in output_unit; NaN where chips do not differ",
+    ),
+    "by_mesh": ("1", "how far the stated errors by mesh and steps move the output, in output_unit; NaN where none is stated"),
+    "shapley": ("1", "share of the variance that the part makes where unknowns are correlated (Shapley); else NaN"),
+    "shapley_error": ("1", "half the 95 % interval of that share, by bootstrap"),
 }
 LEVERED: dict[str, tuple[str, str]] = {
     "gain": ("1", "mean change of the accuracy at the end, before the next periodic act, over the same chips"),
