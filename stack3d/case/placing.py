@@ -31,7 +31,7 @@ LEAST_SPAN = 5.0
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class ChosenPlacement:
     """How a placement by accuracy was chosen.
 
     Parameters
@@ -84,7 +84,7 @@ def _chance(gains: Floats) -> Floats:
     return np.asarray(gains.std(axis=-1, ddof=1) / np.sqrt(gains.shape[-1]))
 
 
-def placed(scenario: Scenario, observer: Observer | None = None) -> tuple[Chip, Choice | None]:
+def placed(scenario: Scenario, observer: Observer | None = None) -> tuple[Chip, ChosenPlacement | None]:
     """Make a scenario concrete, tiles on their sites, and say how a placement by accuracy was chosen.
 
     Raises
@@ -106,6 +106,14 @@ def placed(scenario: Scenario, observer: Observer | None = None) -> tuple[Chip, 
         warnings.warn(ValidityWarning(text), stacklevel=2)
         return judge.rivals[0], None
     return choice.chip, choice
+
+
+def placement_told(choice: ChosenPlacement | None, record: Record) -> tuple[str, ...]:
+    """Lines that say how a placement was chosen, put into the `record` too; none where it was not."""
+    if choice is None:
+        return ()
+    choice.put(record)
+    return (choice.told,)
 
 
 class _Judge:
@@ -174,7 +182,7 @@ class _Judge:
             costs[:, group] = np.array([[lost], [noise]]) / (span[1] - span[0]) * (cells / cells.sum())
         return costs[0], costs[1]
 
-    def choice(self) -> Choice:
+    def choice(self) -> ChosenPlacement:
         """The most accurate placement; raises RangeError or SolverError where none can be told for the first rival."""
         self.observer.stage("place", chips=CHIPS, readings=self.of)
         with warnings.catch_warnings():
@@ -191,7 +199,7 @@ class _Judge:
         sure = np.where(gains.mean(axis=1) > 2 * _chance(gains), gains.mean(axis=1), 0.0)
         taken = int(np.argmax(sure))
         chips, heats, _ = zip(*found.values())
-        return Choice(chips[taken], tuple(found), taken, accuracy, by_accuracy, heats)
+        return ChosenPlacement(chips[taken], tuple(found), taken, accuracy, by_accuracy, heats)
 
     def _judged(self, name: str, chip: ComputingChip) -> dict[str, tuple[ComputingChip, Heat, Floats]]:
         """A placement with its heat and predicted accuracies; nothing of one that gets too hot, but the first rival raises."""

@@ -17,7 +17,7 @@ from stack3d.case.floor import put_floor
 from stack3d.case.judged_placings import check_placing
 from stack3d.case.missions import phases_solved, put_phases
 from stack3d.case.package_figures import check_figures, put_figures
-from stack3d.case.placing import placed
+from stack3d.case.placing import placed, placement_told
 from stack3d.case.second_fields import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
@@ -333,9 +333,7 @@ def _run(
         observer.stage("physics", fields=", ".join(steps_of(scenario)))
         with clock("physics"):
             solve_physics(chip, found.body, found.problem, found.solution, record)
-    if choice is not None:
-        choice.put(record)
-        lines = (choice.told, *lines)
+    lines = (*placement_told(choice, record), *lines)
     record.check_labels()
     if scenario.solver.accuracy is None:
         _warn_of_promise(chip, found)

@@ -11,7 +11,7 @@ from stack3d import decks
 from stack3d.case import check
 from stack3d.case.duration import seconds_of
 from stack3d.case.judged_placings import CHIPS
-from stack3d.case.placing import Choice, _Judge
+from stack3d.case.placing import ChosenPlacement, _Judge
 from stack3d.case.size import terms_of
 from stack3d.chip import ComputingChip
 from stack3d.errors import DeckError
@@ -44,7 +44,7 @@ def chip_of(*more: tuple[str, Any]) -> ComputingChip:
     return chip
 
 
-def chosen(chip: ComputingChip) -> Choice:
+def chosen(chip: ComputingChip) -> ChosenPlacement:
     return _Judge(chip, Silent()).choice()
 
 

@@ -105,8 +105,16 @@ def with_places(
 
     Superposition finds the sites of a strategy that asks for the thermal response. The chip is then solved in full with them
     and with `spread`: as long as the hottest tile or the whole stack is hotter than with `spread`, the strategy tries again
-    with a lower limit, and `spread` stays in the end. Given what a kelvin on each tile costs, shape (tiles,), sites stay as
-    they are found, however hot they are.
+    with a lower limit, and `spread` stays in the end.
+
+    Parameters
+    ----------
+    chip : ComputingChip
+    wanted : str, sequence or mapping
+    trials : Trials, optional
+        Kept from other placements of the chip.
+    sensitivity : ndarray, shape (tiles,), optional
+        What a kelvin on each tile costs, see `SiteHeat`; sites then stay as they are found, however hot they are.
     """
     known: dict[int, SiteHeat] = {}
     placed = _arranged(chip, wanted, known, sensitivity=sensitivity)
