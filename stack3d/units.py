@@ -22,6 +22,7 @@ SI: dict[str, str] = {
     "length": "m",
     "area": "m^2",
     "volume": "m^3",
+    "areal_density": "1/m^2",
     "time": "s",
     "rate": "1/s",
     "temperature": "K",

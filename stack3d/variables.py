@@ -162,6 +162,8 @@ _ALL = (
         "inferences per joule, all that the chip draws included, over those of the first epoch",
     ),
     _f("power/rate", "time", "s-1", "inferences per second in the epoch, below what was asked for when throttled"),
+    _f("power/area", "area_part", "m2", "floor that all tiles take by part, unused cells and spare columns included"),
+    _f("power/floor_area", "", "m2", "floor of all tier, periphery and logic layers"),
     _f("power/utilisation", "tile", "1", "used cells over all cells of the tile"),
     _f("reliability/conductance_error_mean", "time tier", "S", "mean over cells and chips of conductance minus its target"),
     _f(
@@ -178,6 +180,7 @@ _ALL = (
     ),
     _f("reliability/equivalent_time", "time tier", "s", "time at 298.15 K that ages the retention of a nominal cell as much"),
     _f("reliability/conductance_histogram", "time conductance", "1", "share of all cells of all chips in each bin"),
+    _f("reliability/yield", "yield_part", "1", "share of chips that are good: layers, bonds, fresh cells, and all together"),
     _f("reliability/stuck_fraction", "time", "1", "fraction of cells that are stuck"),
     _f("reliability/writes", "time", "1", "mean writes per cell"),
     _f("reliability/endurance_used", "time", "1", "mean over cells of Miner's damage sum"),
@@ -299,6 +302,8 @@ GROUPS = tuple(dict.fromkeys(f.group for f in OWN.values()))
 DIMENSIONS = tuple(dict.fromkeys(dim for f in OWN.values() for dim in f.dims))
 
 COORDINATES: dict[str, tuple[str, str]] = {
+    "area_part": ("1", "cells, converters, logic and vias of the tiles"),
+    "yield_part": ("1", "layers without a fatal defect, bonds that hold, cells good enough; all together"),
     "time": ("s", "time since programming, or since the start of a transient"),
     "phase": ("s", "time since the start of a period"),
     "heating_time": ("s", "time since the power was switched on"),
@@ -343,6 +348,13 @@ UNKNOWN: dict[str, tuple[str, str]] = {
     "first_error": ("1", "half the 95 % interval of that share, by bootstrap"),
     "total": ("1", "share of the variance that the part makes, with all that it acts together with (Sobol)"),
     "total_error": ("1", "half the 95 % interval of that share, by bootstrap"),
+    "over_chips": (
+        "1",
+        "half the range from 5 to 95 % of the chips of the case, in output_unit; NaN where chips do not differ",
+    ),
+    "by_mesh": ("1", "how far the stated errors by mesh and steps move the output, in output_unit; NaN where none is stated"),
+    "shapley": ("1", "share of the variance that the part makes where unknowns are correlated (Shapley); else NaN"),
+    "shapley_error": ("1", "half the 95 % interval of that share, by bootstrap"),
 }
 LEVERED: dict[str, tuple[str, str]] = {
     "gain": ("1", "mean change of the accuracy at the end, before the next periodic act, over the same chips"),

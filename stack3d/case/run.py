@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from stack3d.case.duration import time_told, warning_of
+from stack3d.case.floor import put_floor
 from stack3d.case.missions import phases_solved, put_phases
 from stack3d.case.package_figures import check_figures, put_figures
 from stack3d.case.second_fields import check_physics, solve_physics, steps_of
@@ -321,6 +322,7 @@ def _run(
     heated = drawn(chip, record, found.solution.heat_in, found.heat)
     check_temperatures(chip, record, heated, is_field=until == "thermal")
     put_figures(chip, found.solution, found.heat, record)
+    put_floor(chip, record)
     if scenario.impedance is not None:
         observer.stage("impedance", sources=len(chip.sources))
         with clock("impedance"):

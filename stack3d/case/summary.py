@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from stack3d import fields
+from stack3d.case import floor
 from stack3d.chip import Chip
 from stack3d.constants import YEAR, ZERO_CELSIUS
 from stack3d.layout import Floats
@@ -80,6 +81,7 @@ def summarise(
             _energy(values, coordinates),
             _conventional(chip, values, coordinates),
             _mapped(values),
+            *floor.told(values, coordinates),
             *_throttled(chip, values),
             *([f"limited today      {limit(values, coordinates)}"] if len(coordinates["time"]) > 1 else []),
             f"limited by         {limit(values, coordinates, before=_act(chip, float(coordinates['time'][-1])))}",

@@ -111,6 +111,6 @@ def hottest_node(values: Floats, x: Floats, y: Floats) -> int:
     x, y : ndarray, of shapes that broadcast to that of `values`
         Places of the nodes. [m]
     """
-    equal = values >= values.max() - AS_HOT * np.ptp(values)
-    away = np.hypot(x - 0.5 * (x.min() + x.max()), y - 0.5 * (y.min() + y.max()))
-    return int(np.where(equal, away, np.inf).argmin())
+    equal = np.flatnonzero(values >= values.max() - AS_HOT * np.ptp(values))
+    x, y = (np.broadcast_to(at - 0.5 * (at.min() + at.max()), values.shape).flat[equal] for at in (x, y))
+    return int(equal[np.hypot(x, y).argmin()])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stack3d.layout import Floats
 from stack3d.report import page
 from stack3d.report.chart import COLOURS, DrawnBox, Figure, Line, Mark, Panel, categories, linear
 from stack3d.units import short
@@ -16,11 +17,28 @@ if TYPE_CHECKING:
 
 MOST_PANELS = 6
 """Outputs that are drawn."""
+INDEPENDENT = (
+    "Share of the variance that an unknown takes part in (wide) and makes by itself (narrow). Black: 95 % interval of the"
+    " first. Shares need not add up: unknowns act together."
+)
+CORRELATED = (
+    "Fair share of the variance of each unknown (Shapley), where unknowns are correlated. Black: its 95 % interval. Shares add"
+    " up to 100 %."
+)
 
 
 def has_ranks(tree: xr.DataTree) -> bool:
     """Whether a study of unknowns has come to indices of some output."""
-    return "uncertain" in tree.children and "total" in _found(tree) and bool(np.isfinite(_found(tree)["total"].values).any())
+    return "uncertain" in tree.children and "total" in _found(tree) and bool(np.isfinite(_share(_found(tree))).any())
+
+
+def _is_correlated(found: xr.Dataset) -> bool:
+    return "shapley" in found and bool(np.isfinite(found["shapley"].values).any())
+
+
+def _share(found: xr.Dataset) -> Floats:
+    """Of the variance, shape (part, output). [-]"""
+    return np.asarray(found["shapley" if _is_correlated(found) else "total"].values)
 
 
 def _found(tree: xr.DataTree) -> xr.Dataset:
@@ -30,31 +48,33 @@ def _found(tree: xr.DataTree) -> xr.Dataset:
 def unknowns(tree: xr.DataTree) -> Figure:
     """Bars of the share of the variance that each unknown takes part in, the largest on top, a panel per output."""
     found = _found(tree)
-    known = [k for k in range(found.sizes["output"]) if np.isfinite(found["total"].values[:, k]).any()]
+    known = [k for k in range(found.sizes["output"]) if np.isfinite(_share(found)[:, k]).any()]
     return Figure(
         "unknowns",
         "What matters most",
-        "Share of the variance that an unknown takes part in (wide) and makes by itself (narrow). Black: 95 % interval of the"
-        " first. Shares need not add up: unknowns act together.",
+        CORRELATED if _is_correlated(found) else INDEPENDENT,
         tuple(_ranked(found, k) for k in known[:MOST_PANELS]),
     )
 
 
 def _ranked(found: xr.Dataset, k: int) -> Panel:
-    total, error, first = (100 * found[name].values[:, k] for name in ("total", "total_error", "first"))
+    names = ("shapley", "shapley_error", "first") if _is_correlated(found) else ("total", "total_error", "first")
+    total, error, first = (100 * found[name].values[:, k] for name in names)
     order = np.argsort(-total, kind="stable")
-    names = [".".join(str(found["part"].values[i]).removesuffix(".value").split(".")[-3:]) for i in order]
+    labels = [".".join(str(found["part"].values[i]).removesuffix(".value").split(".")[-3:]) for i in order]
     right = max(float(np.nanmax(total + error)), 1.0)
     marks: list[Mark] = []
     for row, i in enumerate(order):
         y, reach = len(order) - 1.0 - row, float(total[i] + error[i])
-        tip = f"{names[row]}: {total[i]:.1f} ± {error[i]:.1f} %, by itself {first[i]:.1f} %"
+        alone = f", by itself {first[i]:.1f} %" if np.isfinite(first[i]) else ""
+        tip = f"{labels[row]}: {total[i]:.1f} ± {error[i]:.1f} %{alone}"
         share = max(float(total[i]), 0.0)
         marks.append(DrawnBox(0.0, share, y - 0.3, y + 0.3, COLOURS[4], tip, f"{total[i]:.0f}", bar=True, reach=reach))
-        marks.append(DrawnBox(0.0, max(float(first[i]), 0.0), y - 0.12, y + 0.12, COLOURS[0], tip))
+        if alone:
+            marks.append(DrawnBox(0.0, max(float(first[i]), 0.0), y - 0.12, y + 0.12, COLOURS[0], tip))
         marks.append(Line("", np.array([total[i] - error[i], reach]), np.full(2, y), "#000000"))
     x = linear("share of the variance [%]", 0.0, 1.15 * right, unit="%", margin=0.0)
-    return Panel(str(found["output"].values[k]), x, categories(names), tuple(marks), height=max(0.3, 0.08 * len(order)))
+    return Panel(str(found["output"].values[k]), x, categories(labels), tuple(marks), height=max(0.3, 0.08 * len(order)))
 
 
 def section(tree: xr.DataTree) -> str:

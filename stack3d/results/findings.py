@@ -93,8 +93,9 @@ def _unknown(found: Mapping[str, Any], case: str) -> xr.Dataset:
     import xarray as xr
 
     dims: dict[str, tuple[str, ...]] = {"value": (case, "output"), "stage": (case,), "band": ("quantile", "output")}
+    dims |= dict.fromkeys(("over_chips", "by_mesh"), (case, "output"))
     dims |= dict.fromkeys(("effect", "effect_error"), ("unknown", "output"))
-    dims |= dict.fromkeys(("first", "first_error", "total", "total_error"), ("part", "output"))
+    dims |= dict.fromkeys(("first", "first_error", "total", "total_error", "shapley", "shapley_error"), ("part", "output"))
     data = {name: (dims[name], np.array(found[name])) for name in dims if name in found}
     coordinates = {
         "output": [o["text"] for o in found["outputs"]],

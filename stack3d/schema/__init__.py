@@ -2,6 +2,7 @@
 
 from stack3d.schema.cooling import CoolingDeck, FaceDeck
 from stack3d.schema.device import BANDS, Band, DeviceDeck
+from stack3d.schema.fabrication import FabricationDeck
 from stack3d.schema.life import HybridTiersDeck, LifetimeDeck, MonteCarloDeck
 from stack3d.schema.material_laws import celsius
 from stack3d.schema.mission import PhaseDeck
@@ -30,6 +31,7 @@ __all__ = [
     "DataDeck",
     "EarlierDeck",
     "DeviceDeck",
+    "FabricationDeck",
     "FaceDeck",
     "HybridTiersDeck",
     "ImpedanceDeck",

@@ -234,6 +234,7 @@ UNIT_INTERVAL = AfterValidator(_Check(lambda v: 0 <= v <= 1, "between 0 and 1"))
 Length = Annotated[float, _quantity("length"), _schema("length")]
 Thickness = Annotated[float, _quantity("length"), POSITIVE, _schema("length")]
 Area = Annotated[float, _quantity("area"), POSITIVE, _schema("area")]
+ArealDensity = Annotated[float, _quantity("areal_density"), NOT_NEGATIVE, _schema("areal_density")]
 Time = Annotated[float, _quantity("time"), NOT_NEGATIVE, _schema("time")]
 Duration = Annotated[float, _quantity("time"), POSITIVE, _schema("time")]
 Rate = Annotated[float, _quantity("rate"), NOT_NEGATIVE, _schema("rate")]

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandl
 
 from stack3d import units
 from stack3d.schema.base import (
+    Area,
     Conductance,
     Count,
     DeckModel,
@@ -181,6 +182,8 @@ class DeviceDeck(DeckModel):
     """Distinguishable levels; absent = continuous."""
     cell_size: Thickness | None = None
     """Edge of a square cell."""
+    cell_area: Area | None = None
+    """Floor of a cell with its access device; absent = the square of `cell_size`, for cells without one."""
     measured_size: Thickness | None = None
     """Cell size at which `g_max` and `g_min` hold, for cells that conduct over their whole area; absent = any size."""
     read: ReadDeck

@@ -15,6 +15,7 @@ from stack3d.schema.base import (
 )
 from stack3d.schema.cooling import CoolingDeck
 from stack3d.schema.device import DeviceDeck
+from stack3d.schema.fabrication import FabricationDeck
 from stack3d.schema.geometry import GeometryDeck, Name
 from stack3d.schema.life import HybridTiersDeck, LifetimeDeck, MonteCarloDeck
 from stack3d.schema.mission import Mission
@@ -73,6 +74,8 @@ class Scenario(DeckModel):
     hybrid: tuple[HybridTiersDeck, ...] = ()
     """Tiers of other devices; the rest has `device`."""
     mvm: MvmDeck = MvmDeck()
+    fabrication: FabricationDeck | None = None
+    """Defects and bonds; absent = no yield is given."""
     lifetime: LifetimeDeck | None = None
     monte_carlo: MonteCarloDeck = MonteCarloDeck()
     solver: SolverDeck

@@ -92,6 +92,21 @@ class DistributionDeck(SweepModel):
             raise ValueError(f"{shape} wants its numbers to rise, got {', '.join(f'{v:g}' for v in (low, *others))}")
 
 
+class CorrelationDeck(SweepModel):
+    """Unknowns that go together."""
+
+    keys: Annotated[list[Key], Field(min_length=2, max_length=100)]
+    """Dotted keys, each with every other."""
+    coefficient: Annotated[float, Field(gt=-1, lt=1)]
+    """Of correlation of their normal scores; of normal unknowns that of their values."""
+
+    @model_validator(mode="after")
+    def _keys_differ(self) -> Self:
+        if len(set(self.keys)) < len(self.keys):
+            raise ValueError("names a key twice")
+        return self
+
+
 def _kind(value: Any) -> str:
     return "[word]" if isinstance(value, str) else "[keys]"
 
@@ -125,6 +140,8 @@ class UncertainDeck(SweepModel):
     """Unknowns with indices of their own; where there are more, all are screened first and the weak ones are taken together."""
     trajectories: Annotated[int, Field(ge=4, le=1000)] = 10
     """Of the screening; each costs one case per unknown and one more."""
+    correlated: Annotated[list[CorrelationDeck], Field(max_length=100)] = []
+    """Unknowns that go together; Shapley effects take the place of Sobol indices then."""
     seed: Annotated[int, Field(ge=0)] = 1
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from pydantic import Field, Tag, field_validator, model_validator
 
 from stack3d.errors import repeated
 from stack3d.schema.base import (
+    Area,
     Count,
     DeckModel,
     Duration,
@@ -87,6 +88,19 @@ class LinkDeck(DeckModel):
     """Per bit and tier boundary crossed (through-silicon via or hybrid bond)."""
 
 
+class AreaDeck(DeckModel):
+    """Floor that the periphery of a tile takes."""
+
+    adc: Area
+    """Of one converter at the `bits` of the deck's `adc`."""
+    dac: Area
+    """Per row, at the `bits` of the deck's `dac`."""
+    digital: Area
+    """Per tile: shift-and-add, registers, buffers, bus."""
+    via_pitch: Thickness | None = None
+    """Of the vias that bring rows and columns of a tile to the next tier; absent = unknown."""
+
+
 class PeripheryDeck(DeckModel):
     """Energies of what surrounds an array."""
 
@@ -120,6 +134,8 @@ class PeripheryDeck(DeckModel):
     """Static power of one tile's periphery at 300 K."""
     leakage_doubling: Annotated[TemperatureDifference, Field(gt=0)] = 12.0
     """Temperature step that doubles leakage; assumed, typical of CMOS of 28 to 65 nm."""
+    area: AreaDeck | None = None
+    """Absent = unknown."""
     places: dict[Literal["dac", "driver", "adc", "digital", "link", "leakage"], Literal["array", "periphery", "logic"]] = {}
     """Where a component heats: the tile's own box, its tier's periphery layer, the logic die; absent = the tier's periphery
     layer where there is one, else the logic die, else the tile's own box."""

@@ -258,10 +258,22 @@ class Units:
 
 
 class ExpressionValues:
-    """Computes an expression on the dataset of a case; a comparison gives by how much it is missed."""
+    """Computes an expression on the dataset of a case; a comparison gives by how much it is missed.
 
-    def __init__(self, owner: Expression, case: xr.DataTree, *, scaled: bool = True) -> None:
-        self.owner, self.case, self.scaled = owner, case, scaled
+    Parameters
+    ----------
+    owner : Expression
+    case : DataTree
+    scaled : bool
+        Misses as a share of the limit.
+    shift : float
+        So many stated errors are added to every output that has one. [-]
+    """
+
+    def __init__(self, owner: Expression, case: xr.DataTree, *, scaled: bool = True, shift: float = 0.0) -> None:
+        self.owner, self.case, self.scaled, self.shift = owner, case, scaled, shift
+        self.has_errors = False
+        """Whether an output with a stated error was met."""
 
     def of(self, node: ast.AST, *, keeps: bool = False) -> Any:
         """Value of a part; `keeps` the chips and components apart."""
@@ -289,13 +301,7 @@ class ExpressionValues:
             return math.nan
 
     def _output(self, found: NamedOutput, keeps: bool) -> Any:
-        variable = found.variable
-        here = self.case.children
-        if variable.group not in here or variable.name not in here[variable.group]:
-            raise ResultsError(f"{variable.name} is not among the outcomes of the case")
-        array: Any = here[variable.group][variable.name]
-        if variable.name in NEVER and "mvm" in here and "time" in here["mvm"].coords:
-            array = array.fillna(float(here["mvm"]["time"].max()))
+        array = self._read(found.variable)
         if found.when and "time" in array.dims:
             array = array.isel(time=-1 if found.when == "end" else 0)
         if found.label is not None:
@@ -304,6 +310,20 @@ class ExpressionValues:
             array = array.sum(ADDED, skipna=False)
         if not keeps and self.owner.chips is None and CHIPS in array.dims:
             array = array.mean(CHIPS, skipna=False)
+        return array
+
+    def _read(self, variable: fields.Variable) -> Any:
+        """As the case has it, with what `shift` adds."""
+        here = self.case.children
+        if variable.group not in here or variable.name not in here[variable.group]:
+            raise ResultsError(f"{variable.name} is not among the outcomes of the case")
+        group = here[variable.group]
+        array: Any = group[variable.name]
+        if self.shift and (error := f"{variable.name}_error") in group:
+            array = array + self.shift * group[error].fillna(0.0)
+            self.has_errors = True
+        if variable.name in NEVER and "mvm" in here and "time" in here["mvm"].coords:
+            array = array.fillna(float(here["mvm"]["time"].max()))
         return array
 
     def _chosen(self, array: xr.DataArray, found: NamedOutput) -> xr.DataArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from stack3d import units
@@ -59,6 +59,29 @@ class Goal:
         if not math.isfinite(value):
             raise ResultsError(f"{self.text} is {value}")
         return value
+
+    def over_chips(self, case: xr.DataTree) -> float:
+        """Half the range from 5 to 95 % of the chips of a case; NaN where chips do not differ."""
+        if not any(CHIPS in r.variable.dims for r in self.expression.references()):
+            return math.nan
+        apart = replace(self.expression, chips=1.0)
+        values = ExpressionValues(apart, case).of(apart.tree)
+        if isinstance(values, float) or CHIPS not in values.dims:
+            return math.nan
+        others = [dim for dim in values.dims if dim != CHIPS]
+        chips = values.max(others, skipna=False) if self.is_minimised else values.min(others, skipna=False)
+        low, high = chips.quantile((0.05, 0.95), skipna=False).values.tolist()
+        return 0.5 * float(high - low)
+
+    def by_mesh(self, case: xr.DataTree) -> float:
+        """How far the errors by mesh and steps that a case states move the value; NaN where it states none."""
+        ends = []
+        for shift in (-1.0, 1.0):
+            values = ExpressionValues(self.expression, case, shift=shift)
+            ends.append(_worst(values.of(self.expression.tree), largest=self.is_minimised))
+            if not values.has_errors:
+                return math.nan
+        return max(abs(end - self.of(case)) for end in ends)
 
     def told(self, value: float) -> str:
         """The value as it is said."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from stack3d.errors import MissingDependencyError
 from stack3d.layout import Floats
+from stack3d.study import shapley
 
 LEVELS = 4
 """Of the grid that Morris' trajectories go along."""
@@ -40,6 +41,8 @@ class Findings:
         Share of the variance that a part makes alone, and with all it acts together with, shape (part, output). [-]
     band : ndarray
         Quantiles over independent draws of all unknowns, shape (quantile, output).
+    shapley, shapley_error : ndarray
+        Share of the variance that a part makes where unknowns are correlated, shape (part, output); else NaN. [-]
     """
 
     effect: Floats
@@ -50,6 +53,8 @@ class Findings:
     total: Floats
     total_error: Floats
     band: Floats
+    shapley: Floats
+    shapley_error: Floats
 
 
 def load_salib() -> Any:
@@ -64,7 +69,9 @@ def load_salib() -> Any:
     return SALib
 
 
-def evaluations(names: Sequence[str], *, count: int, seed: int, most: int, trajectories: int) -> Evaluations:
+def evaluations(
+    names: Sequence[str], *, count: int, seed: int, most: int, trajectories: int, correlation: Floats | None = None
+) -> Evaluations:
     """The points that have to be computed, stage by stage.
 
     Parameters
@@ -78,6 +85,8 @@ def evaluations(names: Sequence[str], *, count: int, seed: int, most: int, traje
         Unknowns that get indices of their own; where there are more, they are screened first, and the others are one part.
     trajectories : int
         Of the screening.
+    correlation : ndarray, optional
+        Of the normal scores of the unknowns, shape (unknown, unknown). With it come Shapley effects, not Sobol indices. [-]
     """
     salib, n = load_salib(), len(names)
     problem: dict[str, Any] = {"num_vars": n, "names": list(names), "bounds": [[0.0, 1.0]] * n}
@@ -91,6 +100,11 @@ def evaluations(names: Sequence[str], *, count: int, seed: int, most: int, traje
         groups = [name if i in order else OTHERS for i, name in enumerate(names)]
     problem["groups"] = groups
     parts = tuple(dict.fromkeys(groups))
+    if correlation is not None:
+        members = [[i for i, group in enumerate(groups) if group == part] for part in parts]
+        drawn, orders = shapley.points(correlation, members, count, seed)
+        values = yield drawn.reshape(-1, n)
+        return _shared(parts, values.reshape(count, len(parts) + 1, -1), orders, seed, (effect, effect_error))
     values = yield salib.sample.sobol.sample(problem, count, calc_second_order=False, seed=seed)
     return _indices(salib, problem, parts, values, seed, (effect, effect_error))
 
@@ -143,5 +157,29 @@ def _indices(
             )
         for key, array in found.items():
             array[:, k] = np.asarray(one[key])
-    effect, error = (a if a.shape[1] else np.full((problem["num_vars"], n_outputs), np.nan) for a in effects)
-    return Findings(effect, error, parts, found["S1"], found["S1_conf"], found["ST"], found["ST_conf"], band)
+    effect, error = _screened(effects, n_outputs)
+    none = np.full(shape, np.nan)
+    return Findings(effect, error, parts, found["S1"], found["S1_conf"], found["ST"], found["ST_conf"], band, none, none)
+
+
+def _screened(effects: tuple[Floats, Floats], n_outputs: int) -> tuple[Floats, Floats]:
+    """Effects of the screening; NaN where there was none."""
+    return tuple(a if a.shape[1] else np.full((len(a), n_outputs), np.nan) for a in effects)  # type: ignore[return-value]
+
+
+def _shared(
+    parts: tuple[str, ...], values: Floats, orders: shapley.Orders, seed: int, effects: tuple[Floats, Floats]
+) -> Findings:
+    """Shapley effects and bands, of values of shape (base, 1 + part, output); a base point with a failed case is left out."""
+    n_outputs = values.shape[-1]
+    none, band = np.full((len(parts), n_outputs), np.nan), np.full((len(QUANTILES), n_outputs), np.nan)
+    share, error = none.copy(), none.copy()
+    for k in range(n_outputs):
+        rows = values[..., k]
+        drawn = rows[:, :2][np.isfinite(rows[:, :2])]
+        if drawn.size:
+            band[:, k] = np.quantile(drawn, QUANTILES)
+        whole = np.isfinite(rows).all(axis=1)
+        if whole.sum() >= 4 and np.ptp(rows[whole]) > 1e-12 * np.abs(rows[whole]).max():
+            share[:, k], error[:, k] = shapley.shares(rows[whole], orders[whole], RESAMPLES, seed)
+    return Findings(*_screened(effects, n_outputs), parts, none, none, none, none, band, share, error)

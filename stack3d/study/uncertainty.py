@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from stack3d.study.points import KeyValue, Point, in_order, label_of
 from stack3d.study.search import Search, Steps
 from stack3d.study.sections import as_asked, parsed, placed
 from stack3d.study.sensitivity import OTHERS, QUANTILES, Findings, evaluations
-from stack3d.study.unknowns import Unknown, assumed, named
+from stack3d.study.shapley import correlation_of
+from stack3d.study.unknowns import Unknown, assumed, named, posteriors
 
 
 class UncertaintyStudy(Search):
@@ -51,10 +53,13 @@ class UncertaintyStudy(Search):
         self.outputs = parsed(read, deck.outputs, tree, "uncertain.outputs", problems)
         if problems:
             raise DeckError(problems)
-        self.unknowns: list[Unknown] = (
-            named(deck.keys) if isinstance(deck.keys, dict) else assumed(self.draft.case(Point((0,), (), "")).tree, deck)
-        )
+        case = None if isinstance(deck.keys, dict) else self.draft.case(Point((0,), (), "")).tree
+        self.unknowns: list[Unknown] = named(deck.keys) if isinstance(deck.keys, dict) else assumed(case or {}, deck)
+        fitted = [pair for posterior in posteriors(case) for pair in posterior.correlations()]
+        self.correlation = _correlation([unknown.key for unknown in self.unknowns], deck, tree, fitted)
         self.values: list[tuple[float, ...]] = []
+        self.chips: list[tuple[float, ...]] = []
+        self.meshes: list[tuple[float, ...]] = []
         self.reasons: list[str] = []
         self.stages: list[int] = []
         self.findings: Findings | None = None
@@ -68,7 +73,8 @@ class UncertaintyStudy(Search):
     def n_cases(self) -> int:
         """Cases of all stages."""
         n, parts = len(self.unknowns), min(len(self.unknowns), self.deck.most)
-        return self.deck.count * (parts + 2) + (self.deck.trajectories * (n + 1) if n > self.deck.most else 0)
+        each = parts + (2 if self.correlation is None else 1)
+        return self.deck.count * each + (self.deck.trajectories * (n + 1) if n > self.deck.most else 0)
 
     @property
     def n_expected(self) -> int:
@@ -109,6 +115,7 @@ class UncertaintyStudy(Search):
             seed=deck.seed,
             most=deck.most,
             trajectories=deck.trajectories,
+            correlation=self.correlation,
         )
         points, stage = next(steps), 0
         while True:
@@ -126,17 +133,20 @@ class UncertaintyStudy(Search):
 
     def _valued(self, found: Found) -> tuple[float, ...]:
         """Outputs of a case, NaN where there is none."""
+        rows = np.full((3, len(self.outputs)), np.nan)
         if found.status != DONE:
             self.reasons.append(found.error.partition("\n")[0])
-            return (np.nan,) * len(self.outputs)
-        case, values = found.tree, list[float]()
-        for output in self.outputs:
-            try:
-                values.append(output.of(case))
-            except ResultsError as error:
-                values.append(np.nan)
-                self.reasons.append(str(error))
-        return tuple(values)
+        else:
+            case = found.tree
+            for k, output in enumerate(self.outputs):
+                try:
+                    rows[:, k] = output.of(case), output.over_chips(case), output.by_mesh(case)
+                except ResultsError as error:
+                    self.reasons.append(str(error))
+        values, chips, meshes = (tuple(row) for row in rows.tolist())
+        self.chips.append(chips)
+        self.meshes.append(meshes)
+        return values
 
     def verdict(self) -> list[str]:
         """What was found, a line per output."""
@@ -146,33 +156,50 @@ class UncertaintyStudy(Search):
                 lines.append(f"{output.text} has no band: {'; '.join(dict.fromkeys(self.reasons)) or 'no case has ended'}")
                 continue
             low, middle, high = (output.told(float(v)) for v in found.band[:, k])
-            lines.append(f"{output.text}: {middle}, {low} to {high} with a chance of 90 % over the unknowns")
+            lines.append(
+                f"{output.text}: {middle}, {low} to {high} with a chance of 90 % over the unknowns{self._spread_beside(k)}"
+            )
             lines += self._ranked(found, k)
         n_lost = sum(not np.isfinite(row).all() for row in self.values)
         return lines + [f"{n_lost} of {len(self.values)} cases have no value, and were left out"] * bool(found and n_lost)
 
+    def _spread_beside(self, k: int) -> str:
+        """What chips and mesh add to what is not known, where they do."""
+        chips, meshes = (np.array(rows)[:, k] for rows in (self.chips, self.meshes))
+        said, output = list[str](), self.outputs[k]
+        if np.isfinite(chips).any():
+            said.append(f"chips of one case differ by ± {output.told(float(np.nanmedian(chips)))}")
+        if np.isfinite(meshes).any():
+            said.append(f"the mesh makes ± {output.told(float(np.nanmax(meshes)))} at most")
+        return f"; beside them {' and '.join(said)}" if said else ""
+
     def _ranked(self, found: Findings, k: int) -> list[str]:
         """The sentence on what to measure first."""
-        total, error = found.total[:, k], found.total_error[:, k]
+        is_free = self.correlation is None
+        total, error = (found.total, found.total_error) if is_free else (found.shapley, found.shapley_error)
+        total, error = total[:, k], error[:, k]
         ranks = [i for i in np.argsort(-np.nan_to_num(total, nan=-1.0), kind="stable") if np.isfinite(total[i])]
         if not ranks:
             return [f"{self.outputs[k].text} does not change with any of the unknowns"]
         said = {found.parts[i].removesuffix(".value"): f"{100 * total[i]:.0f} ± {100 * error[i]:.0f} %" for i in ranks[:4]}
         first = next((name for name in said if name != OTHERS), OTHERS)
         then = ", ".join(f"{name} {share}" for name, share in said.items() if name != first)
-        line = f"measure {first} first: it takes part in {said[first]} of the variance of {self.outputs[k].text}"
+        makes = "takes part in" if is_free else "makes"
+        line = f"measure {first} first: it {makes} {said[first]} of the variance of {self.outputs[k].text}"
         return [f"{line}; then {then}" if then else line]
 
     def manifest(self, until: str | None) -> dict[str, Any]:
         """With what was found so far."""
         n, rest = len(self.outputs), len(self.entries) - len(self.values)
-        values = [*self.values, *[(np.nan,) * n] * rest]
+        left = [(np.nan,) * n] * rest
         unknown: dict[str, Any] = {
             "outputs": [{"text": o.text, "unit": o.unit} for o in self.outputs],
             "unknowns": [u.key for u in self.unknowns],
             "quantiles": list(QUANTILES),
             "verdict": self.verdict(),
-            "value": [list(row) for row in values],
+            "value": [list(row) for row in [*self.values, *left]],
+            "over_chips": [list(row) for row in [*self.chips, *left]],
+            "by_mesh": [list(row) for row in [*self.meshes, *left]],
             "stage": [*self.stages, *[-1] * rest],
         }
         if self.findings is not None:
@@ -186,3 +213,46 @@ class UncertaintyStudy(Search):
             ran = any(entry.digest for entry in self.entries) and "is not among" in " ".join(self.reasons)
             return Report(self.name, FAILED, None, lines, EXIT_BAD_INPUT if ran else EXIT_SOME_FAILED, is_verdict=True)
         return Report(self.name, DONE, folder, lines, is_verdict=True)
+
+
+def _correlation(
+    keys: Sequence[str], deck: UncertainDeck, tree: Tree, fitted: Sequence[tuple[str, str, float]]
+) -> Floats | None:
+    """Of the unknowns, where any go together.
+
+    Parameters
+    ----------
+    keys : sequence of str
+        Of the unknowns.
+    deck : UncertainDeck
+    tree : Mapping
+        The scenario as asked for.
+    fitted : sequence of (key, key, coefficient)
+        Of posteriors.
+
+    Raises
+    ------
+    DeckError
+        For keys that are none, and correlations that cannot be.
+    """
+    problems, pairs = list[Problem](), dict[frozenset[str], float]()
+    for i, group in enumerate(deck.correlated):
+        at = ("uncertain", "correlated", i)
+        lost = [key for key in group.keys if key not in keys]
+        if lost:
+            near = f"wanted one of {', '.join(keys)}" if len(keys) <= 12 else f"{len(keys)} numbers are drawn"
+            problems.append(placed(Problem("uncertain.correlated", f"{lost[0]} is not among the unknowns; {near}"), tree, at))
+            continue
+        for pair in map(frozenset, combinations(group.keys, 2)):
+            if pairs.setdefault(pair, group.coefficient) != group.coefficient:
+                both = " and ".join(sorted(pair))
+                problems.append(placed(Problem("uncertain.correlated", f"{both} have two coefficients"), tree, at))
+    if problems:
+        raise DeckError(problems)
+    pairs = {frozenset(pair): value for *pair, value in fitted if set(pair) <= set(keys)} | pairs
+    if not pairs:
+        return None
+    try:
+        return correlation_of(keys, [(*sorted(pair), value) for pair, value in pairs.items()])  # type: ignore[misc]
+    except ValueError as error:
+        raise DeckError(placed(Problem("uncertain.correlated", str(error)), tree)) from None

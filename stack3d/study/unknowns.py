@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from stack3d.errors import DeckError, Problem
+from stack3d.layout import Floats
 from stack3d.schema.sweep import NUMBER
 from stack3d.schema.uncertain import MOST_UNKNOWNS, DistributionDeck, UncertainDeck
 from stack3d.units import quantity
@@ -18,6 +20,8 @@ TAIL = 1e-6
 """Of a distribution without ends, that is cut off on either side."""
 TEMPERATURES = ("K", "degC", "°C")
 """Units of numbers that are not counted from nothing."""
+APART = 0.999
+"""Of the correlations of a posterior, so that numbers that go together wholly can still be drawn."""
 LEFT_OUT = ("sweep", "optimise", "uncertain", "solver", "monte_carlo", "expect", "limits", "probes", "maps")
 """Sections of a scenario that hold settings, not numbers of what is built."""
 
@@ -81,7 +85,7 @@ def named(keys: Mapping[str, DistributionDeck]) -> list[Unknown]:
 
 
 def assumed(tree: Mapping[str, Any], deck: UncertainDeck) -> list[Unknown]:
-    """Every number of a resolved scenario that is marked as assumed, or has a band.
+    """Every number of a resolved scenario that is marked as assumed, or has a band or a posterior.
 
     Raises
     ------
@@ -89,10 +93,61 @@ def assumed(tree: Mapping[str, Any], deck: UncertainDeck) -> list[Unknown]:
         When there is none, or too many.
     """
     found = [u for name, node in tree.items() if name not in LEFT_OUT for u in _below(node, str(name), deck.spread)]
-    unique = list({unknown.key: unknown for unknown in found}.values())
+    fitted = [u for posterior in posteriors(tree) for u in posterior.unknowns()]
+    known = {unknown.key for unknown in fitted}
+    found = [u for u in found if u.key.removesuffix(".value") not in known]
+    unique = list({unknown.key: unknown for unknown in [*found, *fitted]}.values())
     if not 1 <= len(unique) <= MOST_UNKNOWNS:
         raise DeckError(Problem("uncertain.keys", f"all-assumed finds {len(unique)} numbers; wanted 1 to {MOST_UNKNOWNS}"))
     return unique
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What a fit knows of numbers of a law together.
+
+    Parameters
+    ----------
+    keys, units : tuple of str
+    draws : ndarray, shape (draw, key)
+        As likely.
+    covariance : ndarray, shape (key, key)
+    """
+
+    keys: tuple[str, ...]
+    units: tuple[str, ...]
+    draws: Floats
+    covariance: Floats
+
+    @classmethod
+    def read(cls, node: Mapping[str, Any], law: str) -> Self:
+        """Of a mapping of a deck, below the key of its law."""
+        titles = [re.fullmatch(r"(.*?)(?: \[(.*)\])?", str(title)) for title in node["parameters"]]
+        keys, units = zip(*((f"{law}.{title[1]}", title[2] or "") for title in titles if title))
+        return cls(keys, units, np.array(node["draws"], float), np.array(node["covariance"], float))
+
+    def unknowns(self) -> Iterator[Unknown]:
+        """Those that differ between the draws."""
+        for key, unit, values in zip(self.keys, self.units, self.draws.T):
+            if np.ptp(values) > 0:
+                yield Unknown(key, "table", tuple(values.tolist()), unit)
+
+    def correlations(self) -> Iterator[tuple[str, str, float]]:
+        """Of every two."""
+        spread = np.sqrt(np.diag(self.covariance))
+        for i, j in zip(*np.triu_indices(len(self.keys), 1)):
+            if spread[i] > 0 and spread[j] > 0:
+                yield self.keys[i], self.keys[j], APART * float(self.covariance[i, j] / (spread[i] * spread[j]))
+
+
+def posteriors(tree: Any, key: str = "") -> Iterator[Posterior]:
+    """Those of all laws of a resolved scenario."""
+    if isinstance(tree, Mapping):
+        if isinstance(tree.get("posterior"), Mapping):
+            yield Posterior.read(tree["posterior"], key)
+        for name, value in tree.items():
+            if name not in (*LEFT_OUT, "posterior"):
+                yield from posteriors(value, f"{key}.{name}" if key else str(name))
 
 
 def _below(node: Any, key: str, spread: float) -> Iterator[Unknown]:
@@ -104,7 +159,8 @@ def _below(node: Any, key: str, spread: float) -> Iterator[Unknown]:
                 if (read := _read(value)) and read[1]:
                     yield Unknown(f"{key}.{name}", "uniform", _around(read[0], spread), read[1])
         for name, value in node.items():
-            yield from _below(value, f"{key}.{name}", spread)
+            if name != "posterior":
+                yield from _below(value, f"{key}.{name}", spread)
     elif isinstance(node, list):
         for i, item in enumerate(node):
             label = item.get("name") if isinstance(item, Mapping) else None

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import small_study
+import xarray as xr
 from small_study import assert_same
 
 import stack3d
@@ -17,7 +18,8 @@ from stack3d.errors import DeckError
 from stack3d.progress import Silent, Tally
 from stack3d.report import chart, pen, possible, report_page
 from stack3d.schema.uncertain import DistributionDeck, UncertainDeck
-from stack3d.study.unknowns import Unknown, assumed, named
+from stack3d.study.goals import Goal
+from stack3d.study.unknowns import Unknown, assumed, named, posteriors
 
 UNCERTAIN = """\
 uncertain:
@@ -30,6 +32,7 @@ uncertain:
   most: 2
   trajectories: 4
 """
+POWER, FILM, DIE = "power.sources.spot.power", "cooling.top.film_coefficient", "geometry.below.die.thickness"
 STAGES = (4 * 4, 4 * (2 + 2))
 
 
@@ -73,6 +76,52 @@ def test_from_deck_to_page_and_again(tmp_path: Path) -> None:
     *_, again = study.run([str(path)], tmp_path / "out", tally, workers=1)
     assert tally.counts == {"skipped": 21, "done": 11} and again.lines == verdict.lines
     assert_same(stack3d.open_results(tmp_path / "out" / "small"), tree)
+
+
+def test_unknowns_that_go_together(tmp_path: Path) -> None:
+    """Much power goes with a good film: shares are fair and add up, draws are drawn together, the page says so."""
+    text = UNCERTAIN.replace("most: 2", "most: 3") + f"  correlated: [{{keys: [{POWER}, {FILM}], coefficient: 0.9}}]\n"
+    cases, verdict = run(written(tmp_path, text), tmp_path / "out")
+    assert len(cases) == 4 * (3 + 1)
+    tree = stack3d.open_results(tmp_path / "out" / "small")
+    found = tree["uncertain"].to_dataset()
+    np.testing.assert_allclose(found["shapley"].sum("part"), 1.0, atol=1e-12)
+    assert np.isnan(found["total"]).all() and found["part"].values.tolist() == [POWER, FILM, DIE]
+    first = slice(0, None, 4)  # of every base point
+    drawn = [tree[name].values[first] for name in ("spot_power_value", "film_coefficient_value")]
+    assert np.corrcoef(drawn[0], np.log(drawn[1]))[0, 1] > 0.5
+    assert re.search(r"measure \S+ first: it makes \d+ ± \d+ % of the variance", verdict.lines[1])
+    assert re.search(r"the mesh makes ± 0\.\d\d K at most$", verdict.lines[0]) and (found["by_mesh"][:, 0] > 0).all()
+    assert "Shares add" in chart(tree, "unknowns").caption
+
+
+def test_a_posterior_is_drawn_as_it_was_fitted() -> None:
+    """Numbers of a law that a fit knows together: tables with their correlation, in place of bands of the same keys."""
+    draws = [[0.9, 1.0, 5.0], [1.0, 2.0, 5.0], [1.1, 3.0, 5.0]]
+    posterior = {"parameters": ["energy [eV]", "anchor.loss", "fixed"], "draws": draws}
+    law = {
+        "law": "some",
+        "energy": {"value": "1.0 eV", "low": "0.5 eV", "high": "2 eV", "source": "a book"},
+        "anchor": {"loss": 2.0},
+        "posterior": posterior | {"covariance": [[0.01, 0.08, 0], [0.08, 1.0, 0], [0, 0, 0]]},
+    }
+    tree = {"device": {"mechanisms": {"retention": law}}}
+    energy, loss = assumed(tree, UncertainDeck(keys="all-assumed", outputs=["latency"]))
+    assert (energy.key, energy.at(0.5)) == ("device.mechanisms.retention.energy", "1.0 eV")
+    assert (loss.key, loss.at(0.75)) == ("device.mechanisms.retention.anchor.loss", 2.5)
+    (read,) = posteriors(tree)
+    assert list(read.correlations()) == [(energy.key, loss.key, pytest.approx(0.999 * 0.8))]
+
+
+def test_chips_and_mesh_are_told_apart_from_unknowns() -> None:
+    """Half the range of the chips at the worst time; a stated error moves a sum as it moves its parts."""
+    mvm = xr.Dataset({"accuracy": (("time", "sample"), np.array([[0.9, 0.9, 0.9], [0.5, 0.7, 0.9]]))})
+    names = {"peak_temperature": 350.0, "peak_temperature_error": 0.5}
+    case = xr.DataTree.from_dict({"/mvm": mvm, "/thermal": xr.Dataset(names)})
+    chips = Goal.parse("100 * accuracy", minimise=False)
+    assert chips.over_chips(case) == pytest.approx(0.5 * 100 * 0.9 * 0.4) and np.isnan(chips.by_mesh(case))
+    rise = Goal.parse("2 * (peak_temperature - 300 K)", minimise=True)
+    assert rise.by_mesh(case) == pytest.approx(1.0) and np.isnan(rise.over_chips(case))
 
 
 @pytest.mark.slow
@@ -157,6 +206,14 @@ def test_all_that_is_assumed_is_found_and_can_be_set() -> None:
         ("uncertain.outputs", "heat_in <= 1 W", "wants a number"),
         ("uncertain.count", 12, "count wants a power of two, so that points balance (got 12)"),
         ("uncertain.spread", "150 %", "uncertain.spread: wants a share above 0 and below 1"),
+        (
+            "uncertain.correlated",
+            [{"keys": [POWER, "heat"], "coefficient": 0.5}],
+            "heat is not among the unknowns; wanted one of",
+        ),
+        ("uncertain.correlated", [{"keys": [POWER, POWER], "coefficient": 0.5}], "names a key twice"),
+        ("uncertain.correlated", [{"keys": [POWER, FILM], "coefficient": 1.0}], "correlated[0].coefficient"),
+        ("uncertain.correlated", [{"keys": [POWER, FILM, DIE], "coefficient": -0.9}], "contradict each other"),
         ("sweep", {"cooling.ambient": ["300 K"]}, "uncertain: and sweep do not go together"),
         ("optimise", {"vary": {}}, "optimise: and uncertain do not go together"),
     ],

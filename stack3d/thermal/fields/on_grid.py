@@ -39,6 +39,10 @@ class GridField:
     bend: Mapping[str, Floats] = field(default_factory=dict)
 
     @cached_property
+    def _found(self) -> dict[str, tuple[int, int, int]]:
+        return {}
+
+    @cached_property
     def _lines(self) -> dict[str, tuple[NDArray[np.intp], LineRecovery, LineRecovery, LineRecovery]]:
         return {}
 
@@ -118,14 +122,12 @@ class GridField:
 
     def layer_peak(self, layer: str) -> tuple[float, tuple[float, float, float]]:
         """Largest nodal temperature of a layer and its (x, y, z). [K], [m]"""
-        index, j, i, (a, b, c) = self._hottest(layer)
-        place = (float(self.grid.x[i[c]]), float(self.grid.y[j[b]]), float(self.grid.z[index[a]]))
-        return float(self.values[np.ix_(index, j, i)].max()), place
+        k, j, i = self._hottest(layer)
+        return self.layer_max(layer), (float(self.grid.x[i]), float(self.grid.y[j]), float(self.grid.z[k]))
 
     def layer_max(self, layer: str) -> float:
         """Largest nodal temperature of a layer. [K]"""
-        k, j, i = (slice(n[0], n[-1] + 1) for n in self._nodes(layer))
-        return float(self.values[k, j, i].max())
+        return float(self.values[self._nodes(layer)].max())
 
     def overshoot(self, layer: str) -> float:
         """What the hottest node of a layer has over its neighbours where the values zigzag, 0 where they do not. [K]
@@ -133,32 +135,41 @@ class GridField:
         Elements much wider than the length over which a film or a step in time lets heat spread swing beside a jump of power:
         the peak swings with them, and no coarser mesh shows it.
         """
-        index, j, i, (a, b, c) = self._hottest(layer)
-        lines = self.values[index[a], j[b], i], self.values[index[a], j, i[c]], self.values[index, j[b], i[c]]
-        return sum(_swing(line, at) for line, at in zip(lines, (c, b, a)))
+        return sum(_swing(values, at) for _, values, at in self._lines_through_hottest(layer))
 
     def between_nodes(self, layer: str) -> float:
         """How far the peak of a layer, which lies between nodes, stands over the hottest one, as of a smooth field. [K]"""
-        index, j, i, (a, b, c) = self._hottest(layer)
-        lines = (self.grid.x[i], self.values[index[a], j[b], i], c), (self.grid.y[j], self.values[index[a], j, i[c]], b)
+        lines = self._lines_through_hottest(layer)[:2]
         if any(_swing(values, at) for _, values, at in lines):
             return 0.0
         return sum(_over_node(*line) for line in lines)
 
-    def _nodes(self, layer: str) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    def _nodes(self, layer: str) -> tuple[slice, slice, slice]:
         """Of a layer, along z, y and x."""
-        slab, cells = self.stack.layer(layer), self.grid.cells_of(self.stack.index[layer])
-        j = np.flatnonzero((self.grid.y >= slab.extent.y0 - 1e-12) & (self.grid.y <= slab.extent.y1 + 1e-12))
-        i = np.flatnonzero((self.grid.x >= slab.extent.x0 - 1e-12) & (self.grid.x <= slab.extent.x1 + 1e-12))
-        return np.arange(cells[0], cells[-1] + 2), j, i
+        box, cells = self.stack.layer(layer).extent, self.grid.cells_of(self.stack.index[layer])
+        return (
+            slice(cells[0], cells[-1] + 2),
+            _between_ends(self.grid.y, box.y0, box.y1),
+            _between_ends(self.grid.x, box.x0, box.x1),
+        )
 
-    def _hottest(self, layer: str) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], tuple[int, int, int]]:
-        """Nodes of a layer along z, y and x, and which of them is the hottest."""
-        index, j, i = self._nodes(layer)
-        part = self.values[np.ix_(index, j, i)]
-        x, y = np.meshgrid(self.grid.x[i], self.grid.y[j])
-        a, b, c = (int(n) for n in np.unravel_index(hottest_node(part, x, y), part.shape))
-        return index, j, i, (a, b, c)
+    def _hottest(self, layer: str) -> tuple[int, int, int]:
+        """The hottest node of a layer, along z, y and x."""
+        if layer not in self._found:
+            k, j, i = self._nodes(layer)
+            part = self.values[k, j, i]
+            a, b, c = np.unravel_index(hottest_node(part, self.grid.x[i], self.grid.y[j, None]), part.shape)
+            self._found[layer] = int(k.start + a), int(j.start + b), int(i.start + c)
+        return self._found[layer]
+
+    def _lines_through_hottest(self, layer: str) -> list[tuple[Floats, Floats, int]]:
+        """Along x, y and z within a layer: places [m] and temperatures [K] of nodes, and which of them is the hottest."""
+        (k, j, i), (c, b, a) = self._hottest(layer), self._nodes(layer)[::-1]
+        return [
+            (self.grid.x[c], self.values[k, j, c], i - c.start),
+            (self.grid.y[b], self.values[k, b, i], j - b.start),
+            (self.grid.z[a], self.values[a, j, i], k - a.start),
+        ]
 
     def on_lines(self, grid: Grid) -> Floats | None:
         """Nodal temperature on another grid of the same stack, linear between nodes, shape (nz+1, ny+1, nx+1). [K]"""
@@ -177,6 +188,11 @@ class GridField:
         """Largest nodal temperature of ``top`` or ``bottom``. [K]"""
         level = {"top": -1, "bottom": 0}.get(face)
         return None if level is None else float(self.values[level].max())
+
+
+def _between_ends(lines: Floats, low: float, high: float) -> slice:
+    inside = np.flatnonzero((lines >= low - 1e-12) & (lines <= high + 1e-12))
+    return slice(int(inside[0]), int(inside[-1]) + 1)
 
 
 def _swing(line: Floats, at: int) -> float:

@@ -69,6 +69,7 @@ class GridOperator:
         self._lateral_x = np.multiply.outer(np.array([0, 1 / 16, 0, 1 / 48]), np.outer(hy, 1 / hx))
         self._lateral_y = np.multiply.outer(np.array([0, 0, 1 / 16, 1 / 48]), np.outer(1 / hy, hx))
         self.patches = problem.surfaces if patches is None else patches
+        self._last: tuple[int, Floats, Floats] | None = None
         self._faces = {name: face_terms(problem, cells, name) for name in FACES}
         for name, planes in self.patches.items():
             self._faces[name] = [(plane.where, np.multiply.outer(SHARES, plane.area)) for plane in planes]
@@ -201,11 +202,18 @@ class GridOperator:
         if height == 0:
             across = self.cells.contact[layer] * self._vertical
             return np.zeros_like(across), across, np.zeros_like(across)
-        kx, ky, kz = self.cells.conductivity[layer]
-        along = (height * kx) * self._lateral_x
-        along += (height * ky) * self._lateral_y
-        stored = (0.25 * height) * self.cells.capacity[layer] * self._vertical if stores else along
-        return along, (kz / height) * self._vertical, stored
+        lateral, vertical = self._of_layer(layer)
+        stored = (0.25 * height) * self.cells.capacity[layer] * self._vertical if stores else lateral
+        return height * lateral, vertical / height, stored
+
+    def _of_layer(self, layer: int) -> tuple[Floats, Floats]:
+        """Conduction along the planes of a layer over their height, and across them times it; the last one is kept."""
+        if self._last is None or self._last[0] != layer:
+            kx, ky, kz = self.cells.conductivity[layer]
+            lateral = kx * self._lateral_x
+            lateral += ky * self._lateral_y
+            self._last = layer, lateral, kz * self._vertical
+        return self._last[1:]
 
     def _scaled(self, cells: int | slice, along: Floats, across: Floats, stored: Floats) -> tuple[Floats, Floats]:
         """`_weights` from their parts, with the factors of some planes of cells; a contact has none."""
