@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import One, Overrides, app, parsed
+from stack3d.cli.arguments import One, Overrides, app, free, parsed
 from stack3d.constants import ZERO_CELSIUS
 
 
@@ -33,7 +33,7 @@ def verify(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
 @app.command("compare-placements")
 def compare_placements(
     scenario: One,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Also write a netCDF file.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", callback=free, help="Also write a netCDF file.")] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Solve every placement of a workload on its stack; print how hot each gets and the kelvin gained over `spread`."""

@@ -7,17 +7,20 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stack3d import units
+from stack3d import units, yamlfile
 from stack3d.constants import DAY
-from stack3d.errors import DeckError, MissingDependencyError, Problem
+from stack3d.errors import DeckError, MissingDependencyError, Problem, brief
 from stack3d.layout import Floats
 from stack3d.schema.workload import TraceDeck
 
+MOST_BYTES = 1_000_000_000
+"""Of a table, some thirty million rows."""
 _TITLE = re.compile(r"^\s*(.*?)\s*(?:\[([^\]]*)\])?\s*$")
 """Name of a column, and its unit in square brackets."""
 
@@ -117,14 +120,18 @@ def _factor(title: str, dimension: str, path: Path, key: str) -> float:
     try:
         return units.parse(f"1 {unit}", dimension) if unit else 1.0
     except ValueError as error:
-        raise DeckError(Problem(key, f"{path.name}, column {title!r}: {error}")) from None
+        raise DeckError(Problem(key, f"{path.name}, column {brief(title)}: {error}")) from None
 
 
 def _csv(path: Path, key: str) -> tuple[list[str], list[list[str]]]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = [row for row in csv.reader(file, skipinitialspace=True) if row and not row[0].startswith("#")]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = yamlfile.read_text(path, MOST_BYTES)
+        lines = [row for row in csv.reader(StringIO(text), skipinitialspace=True) if row and not row[0].startswith("#")]
+    except DeckError as error:
+        [problem] = error.problems
+        line = "" if problem.line is None else f" line {problem.line}"
+        raise DeckError(Problem(key, f"{path.name}{line} {problem.message}")) from None
+    except csv.Error as error:
         raise DeckError(Problem(key, f"{path.name} cannot be read as .csv: {error}")) from None
     return (lines[0], lines[1:]) if lines else ([], [])
 
@@ -137,9 +144,10 @@ def _parquet(path: Path, key: str) -> tuple[list[str], list[list[Any]]]:
             f"{path.name}: reading .parquet needs pyarrow: pip install 'stack3d[parquet]', or save the table as .csv"
         ) from None
     try:
+        yamlfile.check_ordinary(path)
         table = parquet.read_table(path)
     except (OSError, ArrowException) as error:
-        reason = str(error).splitlines()[0]
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise DeckError(Problem(key, f"{path.name} cannot be read as .parquet: {reason}")) from None
     return list(table.column_names), [list(row) for row in zip(*(column.to_pylist() for column in table.columns))]
 
