@@ -25,7 +25,7 @@ from stack3d.thermal import Field, SolidBackend, ThermalProblem, averages_well, 
 
 MOST_THROUGH_GMSH = 40_000
 """Bricks that the builder `auto` takes through Gmsh; of more, its copy of the mesh costs time and memory."""
-TENSOR_MEMORY = {True: 62.0, False: 150.0}
+TENSOR_MEMORY = {True: 80.0, False: 160.0}
 """Per unknown of the tensor solver, by whether averages of layers precondition it, else multigrid; by `benchmarks/memory.py`.
 [byte]"""
 BRICK_MEMORY = 1800.0
