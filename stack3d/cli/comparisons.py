@@ -15,12 +15,12 @@ from stack3d.constants import ZERO_CELSIUS
 def verify(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     """Print the error of the chosen solver against an exact series; refuse with a reason where there is none."""
     from stack3d import decks
-    from stack3d.heat.placing import placed_chip
+    from stack3d.case.placing import placed
     from stack3d.heat.trust import verify as compare
 
     case = decks.load(scenario, parsed(overrides))
     with case.located():
-        result = compare(placed_chip(case.scenario))
+        result = compare(placed(case.scenario)[0])
     note = "; k(T) frozen at 26.85 degC" if result.is_frozen else ""
     typer.echo(f"{result.solver}; series truncated to {result.truncation:.1e} K{note}")
     typer.echo(f"{'place':<28}{'computed [degC]':>16}{'exact [degC]':>16}{'error [K]':>14}{'of rise':>12}")
