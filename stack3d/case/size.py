@@ -39,8 +39,7 @@ def terms_of(chip: Chip) -> dict[str, float]:
     scenario = chip.scenario
     found = {"any case": BESIDE}
     if wanted := kind_of(scenario).least_memory(chip):
-        settles = any(face.follows_surface for face in scenario.cooling.conditions.values())
-        found["solver.mesh"] = wanted * (SETTLING if settles else 1.0)
+        found["solver.mesh"] = wanted * _passes(chip)
         if scenario.impedance is not None:
             kept = kind_of(scenario).least_memory_in_time(chip)
             found["impedance"] = RESPONSES * kept + ANSWERS * len(chip.sources) * wanted
@@ -66,6 +65,11 @@ def terms_of(chip: Chip) -> dict[str, float]:
         if is_by_accuracy(scenario):  # chips of its own, which are gone before those of the case are made
             found["workload.placement"] = CELL_MEMORY * cells * max(0, CHIPS - scenario.monte_carlo.samples)
     return found
+
+
+def _passes(chip: Chip) -> float:
+    """Memory of the solvers of a mesh over that of one."""
+    return SETTLING if any(face.follows_surface for face in chip.scenario.cooling.conditions.values()) else 1.0
 
 
 def _bytes_of(part: Any) -> float:
