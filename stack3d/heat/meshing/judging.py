@@ -23,7 +23,7 @@ LEFT_BY_ORDER_2 = 0.25
 of a face ends."""
 OF_EIGHTH = 2.0
 """Of hexahedra: error over the difference from each cut in eight, of order 1."""
-LEAST_SHARE, LEAST_OF_ALL = 0.25, 0.05
+LEAST_SHARE, LEAST_OF_ALL = 0.25, 0.04
 """An error is at least this share of the largest of its variable, and of all means: differences may vanish by chance."""
 HOW = {
     "bricks": f"difference from narrower elements as of order {ACROSS:g}, and what flatter ones change on elements of twice the"
