@@ -15,8 +15,8 @@ from stack3d.errors import Problem
 from stack3d.geometry import CellRegions, build_grid, firm_lines, flatter, layered_cells, narrower, redrawn, through_gmsh, wider
 from stack3d.grids import Grid
 from stack3d.heat.loads import outer_faces, patches_of, standing_out, surfaces_of
-from stack3d.heat.meshing.edge_reads import ON_EDGES, EdgeRead, edge_reads, on_edge, unresolved
-from stack3d.heat.meshing.judging import ACROSS, HOW, UPRIGHT, Answers, Judged, Other, judged, of_finer
+from stack3d.heat.meshing.edge_reads import EdgeRead, edge_reads, on_edge, unresolved
+from stack3d.heat.meshing.judging import ACROSS, HOW, ON_EDGES, UPRIGHT, Answers, Judged, Other, judged, of_finer
 from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, Solve, SolvedCells, faces_of_a_stack
 from stack3d.heat.meshing.roughness import elements_for, roughness
 from stack3d.layout import Floats, HeatSource, Stack

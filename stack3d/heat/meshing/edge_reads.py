@@ -17,13 +17,9 @@ import numpy as np
 
 from stack3d.geometry.edges import ROUNDING
 from stack3d.grids import Grid
-from stack3d.heat.meshing.judging import ACROSS
 from stack3d.layout import Floats, Stack
 from stack3d.schema.scenario import ProbeDeck
 from stack3d.thermal.grid.cell_properties import CellProperties
-
-ON_EDGES = 0.5 * ACROSS
-"""Order by which errors fall right on an edge: beside it the temperature goes as r^λ, and means err by h^2λ."""
 
 
 @dataclass(frozen=True)
