@@ -74,7 +74,7 @@ scenario: own
 geometry: {mesh: own.msh, mesh_unit: "1 m", materials: {die: silicon}}
 power: {sources: [{name: hot, layer: die, power: "1 W"}]}
 cooling: {faces: {top: {film_coefficient: "1e4 W/m^2/K"}}, ambient: "300 K"}
-solver: {backend: fem, order: ORDER, error_promise: 0.5}
+solver: {backend: fem, order: ORDER, mesh: {lateral: 4}, error_promise: 0.5}
 """
 """A box of 1 x 1 x 0.1 mm that Gmsh meshes."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stack3d.case.placing import placed
 from stack3d.chip import Chip, ComputingChip
 from stack3d.errors import DeckError, Problem, ValidityWarning
 from stack3d.grids import Grid
@@ -167,7 +168,7 @@ def gradients(scenario: Scenario, beside: Mapping[str, Neighbours], of: str) -> 
 
 def _heat(scenario: Scenario) -> Heat | None:
     """Steady heat of chips just programmed; None without a workload."""
-    chip = placed_chip(scenario)
+    chip, _ = placed(scenario)
     if not isinstance(chip, ComputingChip):
         return None
     return first_heat(chip, Backends().of(scenario, chip.stack, meshed(chip)), chosen_policies(chip.computer))

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from stack3d import memory
+from stack3d.case.judged_placings import CHIPS, is_by_accuracy
 from stack3d.chip import READ_MEMORY, Chip, ComputingChip
 from stack3d.errors import DeckError, Problem
 from stack3d.heat.meshing import kind_of
@@ -59,6 +60,8 @@ def terms_of(chip: Chip) -> dict[str, float]:
     if isinstance(chip, ComputingChip) and scenario.lifetime is not None:
         cells = sum(math.prod(m.state_shape) for m in chip.computer.matrices.values())
         found["monte_carlo.samples"] = CELL_MEMORY * cells * scenario.monte_carlo.samples
+        if is_by_accuracy(scenario):  # chips of its own, which are gone before those of the case are made
+            found["workload.placement"] = CELL_MEMORY * cells * max(0, CHIPS - scenario.monte_carlo.samples)
     return found
 
 

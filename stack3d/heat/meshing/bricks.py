@@ -17,17 +17,20 @@ from stack3d.grids import Grid
 from stack3d.heat.loads import outer_faces, patches_of, standing_out, surfaces_of
 from stack3d.heat.meshing.edge_reads import EdgeRead, edge_reads, on_edge, unresolved
 from stack3d.heat.meshing.judging import ACROSS, HOW, ON_EDGES, UPRIGHT, Answers, Judged, Other, judged, of_finer
-from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, Solve, SolvedCells, faces_of_a_stack
+from stack3d.heat.meshing.mesh_kind import Levels, MeshKind, Solve, SolvedCells, faces_of_a_stack
 from stack3d.heat.meshing.roughness import elements_for, roughness
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh
 from stack3d.schema import CoolingDeck, MeshDeck, Scenario, SolverDeck, mesh_kinds
-from stack3d.thermal import Field, SolidBackend, ThermalProblem, kept_in_time
+from stack3d.thermal import Field, SolidBackend, ThermalProblem, averages_well, kept_in_time
 
 MOST_THROUGH_GMSH = 40_000
 """Bricks that the builder `auto` takes through Gmsh; of more, its copy of the mesh costs time and memory."""
-TENSOR_MEMORY = 62.0
-"""Per unknown of the tensor solver; `benchmarks/thermal.py`. [byte]"""
+TENSOR_MEMORY = {True: 62.0, False: 150.0}
+"""Per unknown of the tensor solver, by whether averages of layers precondition it, else multigrid; by `benchmarks/memory.py`.
+[byte]"""
+BRICK_MEMORY = 1800.0
+"""Per unknown of DOLFINx on bricks, with the bricks on their way to it; `benchmarks/memory.py`. [byte]"""
 FINER = 5.0
 """Times the nodes of a mesh that the finest has which judges it, about."""
 NARROWER = 4.0
@@ -46,6 +49,8 @@ class Bricks(MeshKind[ThermalProblem]):
     """Bricks on the lines of a graded grid, for either solver."""
 
     grid: Grid
+    is_even: bool = False
+    """Whether averages of layers precondition the tensor solver, which takes less memory than multigrid."""
     follows_parts = True
 
     @classmethod
@@ -56,13 +61,13 @@ class Bricks(MeshKind[ThermalProblem]):
             patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
             mesh, first = chip.scenario.solver.mesh, first_output(chip)
             _GRIDS[chip] = build_grid(chip.stack, standing_out(chip), mesh, points, patches, first)
-        return cls(_GRIDS[chip])
+        return cls(_GRIDS[chip], averages_well(chip.stack) and not chip.scenario.cooling.patches)
 
     @classmethod
     def least_memory(cls, chip: Chip) -> float:
         """Of matrix and solver, and of the narrower mesh that judges this one where both fit. [byte]"""
         mesh, profile = cls.of(chip), chip.scenario.solver
-        narrow = NARROWER * TENSOR_MEMORY * mesh.grid.n_nodes
+        narrow = NARROWER * TENSOR_MEMORY[mesh.is_even] * mesh.grid.n_nodes
         return mesh.memory(profile) + (narrow if mesh.fits(profile, narrow) else 0.0)
 
     @classmethod
@@ -99,7 +104,7 @@ class Bricks(MeshKind[ThermalProblem]):
         on_lines = replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile}))
         wide, (narrow, across) = wider(grid, firm), narrower(grid, firm)
         flat, upright = flatter(wide)
-        if not cls(grid).fits(chip.scenario.solver, cls(narrow).memory(profile)):
+        if not body.fits(chip.scenario.solver, cls(narrow, body.is_even).memory(profile)):
             return None
         edges = body._firm(chip, on_points=False)
         (rough, far), (close, near) = (
@@ -144,7 +149,7 @@ class Bricks(MeshKind[ThermalProblem]):
 
     def memory(self, profile: SolverDeck) -> float:
         """Of matrix and solver. [byte]"""
-        each = TENSOR_MEMORY if profile.backend != "fem" else 27 * MATRIX_MEMORY
+        each = TENSOR_MEMORY[self.is_even] if profile.backend != "fem" else BRICK_MEMORY
         return each * self.grid.n_nodes
 
     def seconds(self, chip: Chip) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from stack3d.chip import Chip, ComputingChip
 from stack3d.errors import ValidityWarning
-from stack3d.fields import is_temperature
+from stack3d.fields import FIELDS, is_temperature
 from stack3d.heat import (
     HOW,
     Answers,
@@ -30,7 +30,7 @@ from stack3d.heat import (
 )
 from stack3d.heat.time import coldest_at_start, over_time, with_smaller_steps
 from stack3d.layout import Floats, HeatSource
-from stack3d.schema import Scenario, TransientDeck
+from stack3d.schema import EarlierDeck, Scenario, TransientDeck
 from stack3d.thermal import ThermalSolution
 
 SWING = 1.25
@@ -274,9 +274,18 @@ def of_march(
         stated = _stated(found)
         errors = _bounded(chip, values, {name: found.errors[name] + by_steps[name] for name in own})
         for name, error in errors.items():
+            error = _without_start(deck, name, error)
             parts = {**stated[f"{name}_error"].parts, "steps": by_steps[name]}
             stated[f"{name}_error"] = Estimate(error, "that of the mesh and that of the steps, one on top of the other", parts)
     return {**stated, "thermal/time_error": Estimate(time_error, how)}
+
+
+def _without_start(deck: TransientDeck, name: str, error: Floats) -> Floats:
+    """Errors of a variable: nothing at an output at the start, whose temperatures are given and not computed."""
+    is_given = deck.times[0] == 0.0 and not isinstance(deck.initial, EarlierDeck)
+    if not is_given or "time" not in FIELDS[name].dims:
+        return error
+    return np.concatenate([np.zeros_like(error[:1]), error[1:]])
 
 
 def _temperatures(values: Mapping[str, Any]) -> Answers:
