@@ -43,7 +43,7 @@ LAYERS = {
 CELLS = {
     "tensor": {"backend": "tensor"},
     "bricks": {"backend": "fem"},
-    "tet": {"backend": "fem", "mesh": {"cells": "tet"}},
+    "tet": {"backend": "fem", "order": 1, "mesh": {"cells": "tet"}},
     "tet2": {"backend": "fem", "order": 2, "mesh": {"cells": "tet"}},
 }
 SMALL = """\

@@ -51,4 +51,8 @@ def compare_placements(
             row += f"{peak - ZERO_CELSIUS:>9.4f} degC" + (f"{1e3 * less:>13.3f} mK" if abs(less) < 1 else f"{less:>14.3f} K")
         typer.echo(f"{row}{float(found['placement_tile_mean'].sel(placement=name)) - ZERO_CELSIUS:>11.4f} degC")
     if output is not None:
-        found.to_netcdf(output)
+        import xarray as xr
+
+        from stack3d import results
+
+        results.write_tree(output, xr.DataTree(found))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stack3d import storage
+from stack3d import results, storage
 from stack3d.errors import ResultsError
 
 
@@ -65,3 +65,17 @@ def test_a_full_disk_is_told_as_full_whatever_a_library_says(
     monkeypatch.setattr(os, "statvfs", lambda path: disk)
     error = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     assert words in str(storage.cannot_write(tmp_path / "result.nc", error))
+
+
+@pytest.mark.parametrize("facts", ['{"versions": 5, "status": "done"}', '{"status": []}', '{"result_sha256": 5}', "[]", "{"])
+def test_a_record_of_other_kinds_counts_as_none(tmp_path: Path, facts: str) -> None:
+    (tmp_path / "run.json").write_text(facts)
+    assert results.read_record(tmp_path) == {}
+
+
+def test_a_pipe_in_place_of_a_record_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.json")
+    os.mkfifo(tmp_path / "result.nc")
+    assert results.read_record(tmp_path) == {}
+    with pytest.raises(OSError, match="no ordinary file"):
+        storage.digest_of(tmp_path / "result.nc")

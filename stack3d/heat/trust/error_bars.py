@@ -94,13 +94,16 @@ def _with_peaks(chip: Chip, solution: ThermalSolution) -> Answers:
 
 
 def _of_either(own: Answers, found: Judged) -> Judged:
-    """Of a maximum the smaller error: of nodes from mesh to mesh, or of peaks and what the hottest node is below them."""
+    """Of a maximum the smaller error: of nodes from mesh to mesh, or of peaks and what the hottest node is below them.
+
+    That of nodes does not count where it is below what the hottest one lacks.
+    """
     errors, parts = dict(found.errors), {part: dict(each) for part, each in found.parts.items()}
     for other in [name for name in errors if name.startswith(BETWEEN)]:
         name = "thermal/" + other.removeprefix(BETWEEN)
         missed = own.pop(other) - own[name]
         theirs, shares = errors.pop(other) + missed, {part: each.pop(other) for part, each in parts.items()}
-        if theirs.max() < errors[name].max():
+        if theirs.max() < errors[name].max() or np.any(missed > errors[name]):
             errors[name] = theirs
             for part, share in shares.items():
                 parts[part][name] = share + missed if part in ("across", "all") else share
@@ -211,7 +214,7 @@ def of_mesh(
             warnings.simplefilter("ignore", ValidityWarning)  # the run itself has said it
             backend = _kept(backends, away).of(_roughly(other.scenario), chip.stack, body)
             begun = None if is_direct else body.begun_at(solution.field)
-            return _with_peaks(chip, backend.solve(chip.sources if sources is None else sources, guess=begun))
+            return _with_peaks(other, backend.solve(chip.sources if sources is None else sources, guess=begun))
 
     is_direct = not any(solution.statistics.get(name) for name in ITERATED)  # such a solve needs nothing to begin with
     own = _with_peaks(chip, solution)
