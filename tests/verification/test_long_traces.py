@@ -82,13 +82,13 @@ def test_cycles_in_parts_are_those_of_the_whole(seed: int) -> None:
     """Ranges and counts of the package on all of a series, ties among them, however it is cut."""
     random = np.random.default_rng(seed)
     series = random.integers(0, 12, 60).astype(float) if seed % 2 else random.normal(size=200).cumsum()
-    cycles = Cycles(1e-6)
+    cycles = Cycles(1e-4)
     for part in np.split(series, np.sort(random.integers(0, series.size, 5))):
         cycles.see(part)
     wanted: dict[int, float] = {}
     for size, _, count, _, _ in rainflow.extract_cycles(series):
-        wanted[int(size / 1e-6)] = wanted.get(int(size / 1e-6), 0.0) + count
-    assert {round(middle / 1e-6 - 0.5): count for middle, count, _ in cycles.table()} == wanted
+        wanted[int(size / 1e-4)] = wanted.get(int(size / 1e-4), 0.0) + count
+    assert {round(middle / 1e-4 - 0.5): count for middle, count, _ in cycles.table()} == wanted
 
 
 def test_bad_tables_and_steps_are_refused(package: CompactModel, tmp_path: Path) -> None:
