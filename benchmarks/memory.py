@@ -43,7 +43,7 @@ LAYERS = {
 CELLS = {
     "tensor": {"backend": "tensor"},
     "bricks": {"backend": "fem"},
-    "tet": {"backend": "fem", "mesh": {"cells": "tet"}},
+    "tet": {"backend": "fem", "order": 1, "mesh": {"cells": "tet"}},
     "tet2": {"backend": "fem", "order": 2, "mesh": {"cells": "tet"}},
 }
 SMALL = """\
@@ -74,7 +74,7 @@ scenario: own
 geometry: {mesh: own.msh, mesh_unit: "1 m", materials: {die: silicon}}
 power: {sources: [{name: hot, layer: die, power: "1 W"}]}
 cooling: {faces: {top: {film_coefficient: "1e4 W/m^2/K"}}, ambient: "300 K"}
-solver: {backend: fem, order: ORDER, error_promise: 0.5}
+solver: {backend: fem, order: ORDER, mesh: {lateral: 4}, error_promise: 0.5}
 """
 """A box of 1 x 1 x 0.1 mm that Gmsh meshes."""
 

@@ -18,6 +18,8 @@ from stack3d.errors import DeckError, ResultsError, brief
 
 MOST_LETTERS = 120
 """Of a name that becomes a file or folder."""
+MOST_BYTES_OF_NAME = 220
+"""Of a name that a user gives a file: disks take 255, and what is written first stands beside it under a longer name."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _SEAL = b"stack3d-sha256:"
@@ -36,6 +38,9 @@ REMEDIES = {
     errno.EPERM: "you may not write there; choose another folder",
     errno.ENOENT: "its folder has gone; run again",
     errno.ENOTDIR: "a file stands where a folder is wanted; choose another folder",
+    errno.EISDIR: "name a file in it",
+    errno.EINVAL: "name an ordinary file",
+    errno.ENAMETOOLONG: "choose a shorter name",
 }
 """What to do where a file cannot be written."""
 
@@ -111,8 +116,28 @@ def writing(path: Path) -> Iterator[None]:
         raise cannot_write(path, error) from None
 
 
+def check_free(path: Path, *, is_folder: bool = False) -> None:
+    """Refuse to write where a folder, a pipe or a device is, or a name that no disk takes; raises ResultsError.
+
+    Parameters
+    ----------
+    path : Path
+    is_folder : bool
+        What is to be written, which may then take the place of a folder.
+    """
+    try:
+        if path.is_dir() and not path.is_symlink() and not is_folder:
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise OSError(errno.EINVAL, "no ordinary file")
+        if len(os.fsencode(path.name)) > MOST_BYTES_OF_NAME:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
 @contextmanager
-def beside(path: Path, ending: str = "") -> Iterator[Path]:
+def beside(path: Path, ending: str = "", *, is_folder: bool = False) -> Iterator[Path]:
     """Yield a scratch path next to `path` that takes its place at the end, and is gone after an error.
 
     File and folder have reached the disk when it takes its place. Raises ResultsError where it cannot be written.
@@ -122,13 +147,16 @@ def beside(path: Path, ending: str = "") -> Iterator[Path]:
     path : Path
     ending : str
         Of the scratch path, for libraries that choose a format by it.
+    is_folder : bool
+        What is written; only that takes the place of a folder.
     """
+    check_free(path, is_folder=is_folder)
     scratch = path.with_name(f".{path.name}.{uuid4().hex[:12]}.tmp{ending}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield scratch
         sync(scratch)
-        if path.is_dir():  # a directory cannot be replaced in one step
+        if is_folder and path.is_dir():  # a directory cannot be replaced in one step
             shutil.rmtree(path)
         scratch.replace(path)
         _sync_one(path.parent)
@@ -167,7 +195,9 @@ def put_aside(path: Path) -> Path | None:
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a file."""
+    """SHA-256 of an ordinary file; raises OSError."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no ordinary file")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -262,6 +262,10 @@ _ALL = (
     _f("mvm/accuracy_without_tier_error", "tier", "1", "standard error over chips of what the tier gives back"),
     _f("mvm/accuracy_without_layer_error", "network_layer", "1", "standard error over chips of what the layer gives back"),
     _f("mvm/accuracy_band", "band time sample", "1", "accuracy_mean at the ends and the middle of the device's bands"),
+    _f("mvm/placement_accuracy", "placement", "1", "accuracy predicted at the end on a few other chips, calibration inputs"),
+    _f("mvm/placement_gain_error", "placement", "1", "standard error over those chips of the gain over the first placement"),
+    _f("mvm/placement_taken", "placement", "1", "1 for the placement that the tiles lie in"),
+    _f("mvm/placement_sensitivity", "tile", "K-1", "accuracy at the end that a kelvin more on the tile costs"),
     _f("mvm/accuracy_draws", "posterior_draw time", "1", "accuracy_mean of draws of the device's posterior, mean over chips"),
     _f(
         "reliability/hold_interval_band",

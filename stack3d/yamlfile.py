@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set
+from errno import EINVAL
 from functools import lru_cache
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 from stack3d.errors import DeckError, Problem, brief
@@ -16,6 +18,7 @@ __all__ = [
     "Items",
     "Mapping",
     "FileLine",
+    "check_ordinary",
     "copy_of",
     "locate",
     "parse_text",
@@ -101,10 +104,18 @@ def title(path: Path) -> str:
     return plain[1].strip() if plain else str(read(path).get("title") or "")
 
 
+def check_ordinary(path: Path) -> None:
+    """Refuse to read a pipe or a device, which may have no end; raises OSError."""
+    mode = path.stat().st_mode
+    if not (S_ISREG(mode) or S_ISDIR(mode)):
+        raise OSError(EINVAL, "no ordinary file")
+
+
 def read_text(path: Path, most: int = MOST_BYTES) -> str:
     """UTF-8 text of a file of at most so many bytes, without its byte order mark; raises DeckError with file and line."""
     name = shown(path)
     try:
+        check_ordinary(path)
         with path.open("rb") as file:
             content = file.read(most + 1)
     except (OSError, ValueError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from stack3d.case.judged_placings import CHIPS, is_by_accuracy, readings_of
 from stack3d.case.size import instants_of, solves_of
 from stack3d.chip.chip import Chip, ComputingChip
 from stack3d.heat.meshing import AnyKind, kind_of
@@ -50,6 +51,9 @@ def seconds_of(chip: Chip, body: AnyKind | None = None) -> dict[str, float]:
         found["monte_carlo.samples"] = AGE * cells * each
         found["workload.network"] = READ * computer.macs * len(computer.data.inputs) * each
         life = found["monte_carlo.samples"] + found["workload.network"]
+        if is_by_accuracy(scenario):
+            inputs, lives = len(computer.origin.data.profile), CHIPS * readings_of(computer) * (ACTS if acts else 1.0)
+            found["workload.placement"] = (2 * AGE * cells + READ * computer.macs * inputs) * lives
         if lifetime.attribution:
             found["lifetime.attribution"] = ATTRIBUTED * len(computer.mechanisms) * life
         if lifetime.band:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stack3d.case.placing import placed
 from stack3d.chip import Chip, ComputingChip
 from stack3d.errors import DeckError, Problem, ValidityWarning
 from stack3d.grids import Grid
@@ -53,6 +54,15 @@ class Neighbours:
 
 
 @dataclass(frozen=True, eq=False)
+class _PlacedHeat:
+    """Heat of a chip with a workload, the site of each of its tiles and the tier boundaries to its logic."""
+
+    heat: Heat
+    sites: Sequence[int]
+    hops: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class _OnLines:
     """A scenario on its grid, with the power of its cells held."""
 
@@ -61,11 +71,11 @@ class _OnLines:
     sources: Sequence[HeatSource]
 
     @classmethod
-    def of(cls, scenario: Scenario, heat: Heat | None) -> _OnLines:
+    def of(cls, scenario: Scenario, heat: _PlacedHeat | None) -> _OnLines:
         """On the grid of the profile."""
         if not kind_of(scenario).follows_parts:
             raise DeckError(Problem("solver.mesh.cells", "a gradient wants bricks, whose lines move with the parts"))
-        chip = placed_chip(scenario, solve=False)
+        chip = _on_sites(scenario, heat)
         problem = meshed(chip).problem(chip.stack, scenario.cooling)
         follows = film_laws(scenario.cooling, problem)
         if follows or channel_runs(chip.stack):
@@ -73,9 +83,9 @@ class _OnLines:
             raise DeckError(Problem("cooling", f"{what}; a gradient wants films that stay"))
         return cls(chip, TensorSolver(problem, rtol=TOLERANCE), _sources(chip, heat))
 
-    def moved(self, scenario: Scenario, heat: Heat | None, key: str) -> _OnLines:
+    def moved(self, scenario: Scenario, heat: _PlacedHeat | None, key: str) -> _OnLines:
         """Another scenario on the lines of this one, which move with the parts."""
-        chip = placed_chip(scenario, solve=False)
+        chip = _on_sites(scenario, heat)
         grid = self.solver.problem.grid
         x, y, z = (
             _carried(lines, _edges(self.chip, axis), _edges(chip, axis), key)
@@ -165,19 +175,29 @@ def gradients(scenario: Scenario, beside: Mapping[str, Neighbours], of: str) -> 
     return out
 
 
-def _heat(scenario: Scenario) -> Heat | None:
-    """Steady heat of chips just programmed; None without a workload."""
-    chip = placed_chip(scenario)
+def _heat(scenario: Scenario) -> _PlacedHeat | None:
+    """Steady heat of chips just programmed, and where it is made; None without a workload."""
+    chip, _ = placed(scenario)
     if not isinstance(chip, ComputingChip):
         return None
-    return first_heat(chip, Backends().of(scenario, chip.stack, meshed(chip)), chosen_policies(chip.computer))
+    heat = first_heat(chip, Backends().of(scenario, chip.stack, meshed(chip)), chosen_policies(chip.computer))
+    return _PlacedHeat(heat, [chip.sites.index(place) for place in chip.computer.places], chip.computer.hops)
 
 
-def _sources(chip: Chip, heat: Heat | None) -> Sequence[HeatSource]:
+def _on_sites(scenario: Scenario, heat: _PlacedHeat | None) -> Chip:
+    """The chip with its tiles on the sites where the heat is made: placements may choose others for another scenario."""
+    chip = placed_chip(scenario, solve=False)
+    if heat is None or not isinstance(chip, ComputingChip):
+        return chip
+    places = tuple(chip.sites[i] for i in heat.sites)
+    return replace(chip, computer=replace(chip.computer, places=places, hops=heat.hops))
+
+
+def _sources(chip: Chip, heat: _PlacedHeat | None) -> Sequence[HeatSource]:
     """Those of the deck, and the cells' where their heat is given."""
     if heat is None:
         return chip.sources
-    return heat_sources(chip, heat.powers, heat.rate)  # type: ignore[arg-type]
+    return heat_sources(chip, heat.heat.powers, heat.heat.rate)  # type: ignore[arg-type]
 
 
 def _edges(chip: Chip, axis: int) -> Floats:

@@ -14,8 +14,10 @@ import numpy as np
 
 from stack3d.case.duration import time_told, warning_of
 from stack3d.case.floor import put_floor
+from stack3d.case.judged_placings import check_placing
 from stack3d.case.missions import phases_solved, put_phases
 from stack3d.case.package_figures import check_figures, put_figures
+from stack3d.case.placing import placed, placement_told
 from stack3d.case.second_fields import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.summary import summarise
@@ -46,7 +48,7 @@ from stack3d.thermal.problem import HeatProblem
 MOST_MESHES = 6
 """Tried for an accuracy that is asked for."""
 
-CHECKS = (check_limits, check_physics, check_impedance, check_initial, check_figures)
+CHECKS = (check_limits, check_physics, check_impedance, check_initial, check_figures, check_placing)
 """What may stand against a chip, found without solving."""
 
 
@@ -96,7 +98,7 @@ def check(scenario: Scenario, *, solve: bool = False) -> Chip:
 
     Unless asked to `solve`, no temperature is found: tiles whose placement wants one lie as with ``spread``.
     """
-    chip = placed_chip(scenario, solve=solve)
+    chip = placed(scenario)[0] if solve else placed_chip(scenario, solve=False)
     if problems := _problems(chip):
         raise DeckError(problems)
     if isinstance(chip, ComputingChip):
@@ -294,7 +296,7 @@ def _run(
     before = backends.counts.copy()
     observer.stage("build", scenario=scenario.scenario)
     with clock("build"):
-        chip = placed_chip(scenario)
+        chip, choice = placed(scenario, observer)
         if problems := _problems(chip):
             raise DeckError(problems)
         plan = chosen_policies(chip.computer) if isinstance(chip, ComputingChip) else ()
@@ -331,6 +333,7 @@ def _run(
         observer.stage("physics", fields=", ".join(steps_of(scenario)))
         with clock("physics"):
             solve_physics(chip, found.body, found.problem, found.solution, record)
+    lines = (*placement_told(choice, record), *lines)
     record.check_labels()
     if scenario.solver.accuracy is None:
         _warn_of_promise(chip, found)

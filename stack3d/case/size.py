@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from stack3d import memory
+from stack3d.case.judged_placings import CHIPS, is_by_accuracy
 from stack3d.chip import READ_MEMORY, Chip, ComputingChip
 from stack3d.errors import DeckError, Problem
 from stack3d.heat.meshing import kind_of
@@ -14,7 +15,7 @@ from stack3d.workload.network import Inputs
 CELL_MEMORY = 120.0
 """Of a cell of a chip while its state is read and aged. Measured as growth of the process over cells, on lives of three epochs:
 81 to 98 of filamentary, phase-change and hybrid chips, 110 with attribution, beside 25 MB that do not go with them. [byte]"""
-BESIDE = 45e6
+BESIDE = 35e6
 """What any case takes beyond what goes with its size: what libraries load at their first use, files on their way. [byte]"""
 NUMBER = 8.0
 BINS = 128
@@ -27,8 +28,10 @@ RESPONSES = 1.6
 """Memory of what the reduced models of a mesh, and of one twice as coarse, are made with, over that of the solvers kept."""
 ANSWERS = 3.0
 """Memory of what the reduced model of a source keeps, some twenty fields, over that of the solver."""
-COPIES = 3
-"""Of a map: as computed, in the dataset, and on its way to the file."""
+SETTLING = 2.2
+"""Memory of solvers where films follow the surface, made anew from pass to pass, over that of one."""
+COPIES = 1.25
+"""Of a map: as computed, which the dataset takes over, and what is on its way to the file."""
 
 
 def terms_of(chip: Chip) -> dict[str, float]:
@@ -36,7 +39,7 @@ def terms_of(chip: Chip) -> dict[str, float]:
     scenario = chip.scenario
     found = {"any case": BESIDE}
     if wanted := kind_of(scenario).least_memory(chip):
-        found["solver.mesh"] = wanted
+        found["solver.mesh"] = wanted * _passes(chip)
         if scenario.impedance is not None:
             kept = kind_of(scenario).least_memory_in_time(chip)
             found["impedance"] = RESPONSES * kept + ANSWERS * len(chip.sources) * wanted
@@ -59,7 +62,14 @@ def terms_of(chip: Chip) -> dict[str, float]:
     if isinstance(chip, ComputingChip) and scenario.lifetime is not None:
         cells = sum(math.prod(m.state_shape) for m in chip.computer.matrices.values())
         found["monte_carlo.samples"] = CELL_MEMORY * cells * scenario.monte_carlo.samples
+        if is_by_accuracy(scenario):  # chips of its own, which are gone before those of the case are made
+            found["workload.placement"] = CELL_MEMORY * cells * max(0, CHIPS - scenario.monte_carlo.samples)
     return found
+
+
+def _passes(chip: Chip) -> float:
+    """Memory of the solvers of a mesh over that of one."""
+    return SETTLING if any(face.follows_surface for face in chip.scenario.cooling.conditions.values()) else 1.0
 
 
 def _bytes_of(part: Any) -> float:

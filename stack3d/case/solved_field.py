@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stack3d.case.placing import placed
 from stack3d.chip import ComputingChip
 from stack3d.heat.loads import heat_sources
 from stack3d.heat.meshing import Levels, check_mesh, meshed
-from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import make_backend
 from stack3d.layout import Floats, Stack
 from stack3d.life.chips import chosen_policies
@@ -44,7 +44,7 @@ class SolvedField:
 
 def solve_field(scenario: Scenario) -> SolvedField:
     """Solve the first epoch and keep the whole field; raises DeckError, SolverError."""
-    chip = placed_chip(scenario)
+    chip, _ = placed(scenario)
     check_mesh(scenario)
     body = meshed(chip)
     problem = body.problem(chip.stack, scenario.cooling)

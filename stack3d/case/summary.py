@@ -57,6 +57,7 @@ def summarise(
         tile = int(np.argmax(values["thermal/tile_temperature_high"][-1]))
         ends = (values[f"thermal/tile_temperature{n}"][-1][tile] for n in ("_low", "_high", "", "_working"))
         cold, hot, mean, busy = (f"{float(v) - ZERO_CELSIUS:.2f}" for v in ends)
+        hot += _error(values, "tile_temperature_high", (-1, tile))
         lines.append(
             f"within a period    {cold} to {hot} degC in {coordinates['tile'][tile]}, mean {mean}, {busy} while it computes"
         )
@@ -70,10 +71,7 @@ def summarise(
         resistance = float(values["thermal/thermal_resistance"])
         to_ambient = f", {resistance:.4g} K/W to ambient" if np.isfinite(resistance) else ""
         lines.append(f"heat balance       {balance}{to_ambient}")
-    if "mvm/accuracy" not in values:
-        for i, (name, kelvin) in enumerate(zip(coordinates.get("probe", ()), values.get("thermal/probe_temperature", ()))):
-            error = _error(values, "probe_temperature", i)
-            lines.append(f"probe              {name}: {kelvin - ZERO_CELSIUS:.3f}{error} degC")
+    lines += _probes_and_coolant(values, coordinates)
     if "mvm/accuracy" in values:
         lines += [
             _accuracy(chip, values, coordinates),
@@ -105,6 +103,24 @@ def _phases(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> list[s
         share = 100 * float(values["thermal/phase_share"][i])
         lines.append(f"in phase           {name}, {share:.3g} % of the time: at most {at_most}{aged}")
     return [*lines, "other lines        at the mean ambient and power of the phases"] if lines else []
+
+
+def _probes_and_coolant(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> list[str]:
+    """Temperature of each probe, and of the warmest coolant that leaves; of a life in its last epoch."""
+    lines, at_end = [], " at the end" if "mvm/accuracy" in values and len(coordinates["time"]) > 1 else ""
+    for i, name in enumerate(coordinates.get("probe", ())):
+        kelvin = float(np.atleast_2d(values["thermal/probe_temperature"])[-1, i])
+        lines.append(
+            f"probe              {name}: {kelvin - ZERO_CELSIUS:.3f}{_error(values, 'probe_temperature', i)} degC{at_end}"
+        )
+    if (outlets := values.get("thermal/coolant_outlet_temperature")) is not None:
+        last = np.atleast_2d(outlets)[-1]
+        warmest = int(np.argmax(last))
+        error, cavity = _error(values, "coolant_outlet_temperature", warmest), coordinates["cavity"][warmest]
+        lines.append(
+            f"coolant            leaves {cavity} at {last[warmest] - ZERO_CELSIUS:.2f}{error} degC{at_end}, the warmest"
+        )
+    return lines
 
 
 FIGURES = {"theta_ja": "θJA", "theta_jc_top": "θJC(top)", "psi_jt": "ΨJT", "psi_jb": "ΨJB"}

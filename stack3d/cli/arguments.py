@@ -45,6 +45,15 @@ Threshold = Annotated[
 ]
 
 
+def free(output: Path | None) -> Path | None:
+    """The file that a command will write, looked at before its work; raises ResultsError."""
+    from stack3d import storage
+
+    if output is not None:
+        storage.check_free(output)
+    return output
+
+
 def _version(value: bool) -> None:
     if value:
         typer.echo(f"stack3d {__version__}")

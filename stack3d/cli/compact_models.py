@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import One, Overrides, app, parsed
+from stack3d.cli.arguments import One, Overrides, app, free, parsed
 from stack3d.errors import DeckError
 from stack3d.progress import time_left
 
@@ -16,7 +16,7 @@ from stack3d.progress import time_left
 @app.command()
 def compact(
     scenario: One,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The .nc file to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The .nc file to write.")],
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Make a compact model: temperatures of sources and probes for any powers, and films and ambient in the ranges given."""
@@ -36,7 +36,7 @@ def trace(
     table: Annotated[
         Path, typer.Argument(help="Powers over time: .csv or .parquet with 'time [s]' and sources.", metavar="TABLE")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The .nc file to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The .nc file to write.")],
     until: Annotated[str | None, typer.Option("--until", help="Repeat the table up to '10 yr'; absent = once.")] = None,
     start: Annotated[str, typer.Option("--start", help="ambient, steady (of the mean powers), or a temperature.")] = "ambient",
     ambient: Annotated[str | None, typer.Option("--ambient", help="As '35 degC'; that of the scenario by default.")] = None,

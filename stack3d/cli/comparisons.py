@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import One, Overrides, app, parsed
+from stack3d.cli.arguments import One, Overrides, app, free, parsed
 from stack3d.constants import ZERO_CELSIUS
 
 
@@ -15,12 +15,12 @@ from stack3d.constants import ZERO_CELSIUS
 def verify(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
     """Print the error of the chosen solver against an exact series; refuse with a reason where there is none."""
     from stack3d import decks
-    from stack3d.heat.placing import placed_chip
+    from stack3d.case.placing import placed
     from stack3d.heat.trust import verify as compare
 
     case = decks.load(scenario, parsed(overrides))
     with case.located():
-        result = compare(placed_chip(case.scenario))
+        result = compare(placed(case.scenario)[0])
     note = "; k(T) frozen at 26.85 degC" if result.is_frozen else ""
     typer.echo(f"{result.solver}; series truncated to {result.truncation:.1e} K{note}")
     typer.echo(f"{'place':<28}{'computed [degC]':>16}{'exact [degC]':>16}{'error [K]':>14}{'of rise':>12}")
@@ -33,7 +33,7 @@ def verify(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
 @app.command("compare-placements")
 def compare_placements(
     scenario: One,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Also write a netCDF file.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", callback=free, help="Also write a netCDF file.")] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Solve every placement of a workload on its stack; print how hot each gets and the kelvin gained over `spread`."""
@@ -51,4 +51,8 @@ def compare_placements(
             row += f"{peak - ZERO_CELSIUS:>9.4f} degC" + (f"{1e3 * less:>13.3f} mK" if abs(less) < 1 else f"{less:>14.3f} K")
         typer.echo(f"{row}{float(found['placement_tile_mean'].sel(placement=name)) - ZERO_CELSIUS:>11.4f} degC")
     if output is not None:
-        found.to_netcdf(output)
+        import xarray as xr
+
+        from stack3d import results
+
+        results.write_tree(output, xr.DataTree(found))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import app, parsed
+from stack3d.cli.arguments import app, free, parsed
 from stack3d.errors import EXIT_OTHER
 
 
@@ -15,7 +15,7 @@ from stack3d.errors import EXIT_OTHER
 def fit(
     data: Annotated[list[Path], typer.Argument(help="CSV files of measurements, units in the header.", metavar="DATA.csv...")],
     laws: Annotated[list[str], typer.Option("--law", help="Law to fit; two of one mechanism are compared.", metavar="NAME")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The deck to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The deck to write.")],
     start: Annotated[str | None, typer.Option("--start", help="Deck to begin with; its other mechanisms are kept.")] = None,
     held: Annotated[list[str], typer.Option("--hold", help="Parameter that is not fitted.", metavar="KEY=VALUE")] = [],  # noqa: B006
     page: Annotated[Path | None, typer.Option("--report", help="Page to write; beside the deck by default.")] = None,

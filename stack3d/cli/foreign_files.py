@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import app
+from stack3d.cli.arguments import app, free
 
 
 @app.command(name="import")
 def import_(
     files: Annotated[list[Path], typer.Argument(help="3D-ICE .stk; or HotSpot .flp, .ptrace, .lcf, .config, .materials.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The scenario to write; a power trace is written beside it.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", callback=free, help="The scenario to write; a power trace is written beside it.")
+    ],
     transient: Annotated[
         bool | None,
         typer.Option("--transient/--steady", help="Keep the course of the powers; absent = by 3D-ICE's solver, else steady."),

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import One, Overrides, app, parsed
+from stack3d.cli.arguments import One, Overrides, app, free, parsed
 from stack3d.errors import DeckError
 
 
 @app.command()
 def mesh(
     scenario: One,
-    output: Annotated[Path, typer.Option("-o", "--output", help="msh, vtu, xdmf, …")],
+    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="msh, vtu, xdmf, …")],
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Write the Gmsh mesh with its named regions."""
@@ -36,7 +36,9 @@ def mesh(
 @app.command()
 def view(
     scenario: One,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="A .png picture, or a .vtu or .xdmf field.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", callback=free, help="A .png picture, or a .vtu or .xdmf field.")
+    ] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Solve the temperature of a scenario and show it in three dimensions, cut open; or write it for ParaView."""

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import Results, Threshold, app, opened, share_of
+from stack3d.cli.arguments import Results, Threshold, app, free, opened, share_of
 from stack3d.errors import DeckError
 
 
 @app.command()
 def report(
     found: Results,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The page to write.")] = Path("report.html"),
+    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The page to write.")] = Path("report.html"),
     threshold: Threshold = None,
 ) -> None:
     """Write one self-contained page with figures: of a case, of a study, or of a case at several device bands."""
@@ -57,7 +57,7 @@ def plot(
 @app.command()
 def export(
     result: Annotated[Path, typer.Argument(help="A result file, or its folder.", metavar="RESULT")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The .cir file to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The .cir file to write.")],
 ) -> None:
     """Write the thermal networks of a result as SPICE subcircuits: 1 A is 1 W, 1 V is 1 K over ambient."""
     from stack3d import results

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import Memory, One, Overrides, app, limit_memory, parsed
+from stack3d.cli.arguments import Memory, One, Overrides, app, free, limit_memory, parsed
 
 
 @app.command()
 def train(
     scenario: One,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The ONNX file to write.", metavar="FILE.onnx")],
+    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The ONNX file to write.", metavar="FILE.onnx")],
     overrides: Overrides = [],  # noqa: B006
     calibrate_only: Annotated[
         bool, typer.Option("--calibrate-only", help="Change scales and biases alone, by column statistics; needs no torch.")

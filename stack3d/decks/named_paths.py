@@ -15,7 +15,7 @@ from typing import Any
 
 from stack3d import yamlfile
 from stack3d.decks.mistakes import dotted
-from stack3d.errors import DeckError, Problem, brief
+from stack3d.errors import DeckError, Problem, brief, repeated
 from stack3d.yamlfile import FileLine, Mapping
 
 SET = "--set"
@@ -33,6 +33,8 @@ FILES = (
 
 MOST_BYTES = 16e9
 """Of a file that a deck names."""
+MOST_TABLE = 10e6
+"""Largest table of a device. [byte]"""
 MOST_SHOWN = 250
 """Letters of a path that a message repeats whole."""
 
@@ -136,17 +138,29 @@ def read_tables(device: Any) -> list[Problem]:
             place = mechanism.places["table"]
             try:
                 mechanism["table"] = _columns((Path(place[0]).parent / table).resolve())
-            except (OSError, ValueError, IndexError) as error:
+            except (OSError, ValueError) as error:
                 problems.append(Problem(f"mechanisms.{name}.table", f"{table} cannot be read as a table: {error}", *place))
     return problems
 
 
 def _columns(path: Path) -> dict[str, list[str]]:
-    _status(path)
-    with path.open(encoding="utf-8", newline="") as file:
-        header, *rows = [row for row in csv.reader(file) if row and not row[0].startswith("#")]
-    columns: dict[str, list[str]] = {}
-    for index, title in enumerate(header):
-        name, _, unit = title.strip().removesuffix("]").partition(" [")
-        columns[name] = [f"{row[index].strip()} {unit}".strip() for row in rows]
-    return columns
+    """Name → cells with their unit; raises ValueError with the line of a row that does not fit the titles."""
+    if _status(path).st_size > MOST_TABLE:
+        raise ValueError(f"larger than {MOST_TABLE / 1e6:g} MB, the most that is read")
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.reader(file)
+            lines = [(row, reader.line_num) for row in reader if row and not row[0].startswith("#")]
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num}: {error}") from None
+    if not lines:
+        raise ValueError("it is empty; wanted a line of titles and a line per row")
+    (header, _), *rows = lines
+    titles = [title.strip().removesuffix("]").partition(" [") for title in header]
+    names = [name for name, _, _ in titles]
+    if twice := repeated(names):
+        raise ValueError(f"column {brief(twice[0])} comes twice")
+    for row, line in rows:
+        if len(row) != len(header):
+            raise ValueError(f"line {line}: {len(row)} values for {len(header)} columns")
+    return {name: [f"{row[index].strip()} {unit}".strip() for row, _ in rows] for index, (name, _, unit) in enumerate(titles)}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,8 +82,8 @@ def _span(extent: Rectangle, axis: int) -> tuple[float, float]:
     return (extent.x0, extent.x1) if axis == 0 else (extent.y0, extent.y1)
 
 
-def _ends(extents: Iterable[Rectangle], axis: int) -> list[float]:
-    return [value for extent in extents for value in _span(extent, axis)]
+def _ends(extents: Iterable[Rectangle], axis: int) -> Iterator[float]:
+    return (value for extent in extents for value in _span(extent, axis))
 
 
 @dataclass(frozen=True)
@@ -90,15 +91,15 @@ class _Axis:
     """What the lines along x or y have to heed. [m]"""
 
     core: tuple[float, float]
-    hard: list[float]
+    hard: frozenset[float]
     """Edges of layers and blocks: all are lines."""
-    loose: list[float]
+    loose: frozenset[float]
     """Edges of cooled patches: lines, but for rounding."""
-    spans: list[tuple[float, float]]
+    spans: tuple[tuple[float, float], ...]
     """Of sources: their ends are lines where they do not crowd another, and elements are finer towards them."""
-    points: list[float]
+    points: tuple[float, ...]
     """Lines where they do not crowd another."""
-    walls: set[float]
+    walls: frozenset[float]
     """Of channels."""
 
     @classmethod
@@ -115,17 +116,17 @@ class _Axis:
         flows = [layer.channels for layer in stack.layers if layer.channels and layer.channels.direction == "yx"[axis]]
         return cls(
             _span(stack.footprint, axis),
-            _ends(solid, axis),
-            _ends(patches, axis),
-            [_span(s.extent, axis) for s in sources],
-            [p[axis] for p in points],
-            {*_ends((outline for channels in flows for outline in channels.outlines), axis)},
+            frozenset(_ends(solid, axis)),
+            frozenset(_ends(patches, axis)),
+            tuple(_span(s.extent, axis) for s in sources),
+            tuple(p[axis] for p in points),
+            frozenset(_ends((outline for channels in flows for outline in channels.outlines), axis)),
         )
 
     def lines(self, mesh: MeshDeck, target: float) -> Floats:
         """Lines of a profile; of ends that crowd each other the middle stays, whatever the direction."""
-        kept = sorted(set(self.hard))
-        kept += [e for e in sorted(set(self.loose)) if _is_clear(e, kept, ROUNDING * (self.core[1] - self.core[0]))]
+        kept = sorted(self.hard)
+        kept += [e for e in sorted(self.loose) if _is_clear(e, kept, ROUNDING * (self.core[1] - self.core[0]))]
         low, high = min(kept), max(kept)
         wanted = {e: size for e, size in self._wanted(mesh, target).items() if low < e < high}
         for soft in (sorted(wanted), [p for p in self.points if low < p < high]):
@@ -157,6 +158,14 @@ class _Axis:
 
 def _is_clear(edge: float, others: Iterable[float], distance: float) -> bool:
     return min(abs(edge - other) for other in others) > distance
+
+
+@lru_cache(maxsize=32)
+def _lines(axis: _Axis, mesh: MeshDeck, target: float) -> Floats:
+    """Lines along an axis; most cases of a study share theirs."""
+    lines = axis.lines(mesh, target)
+    lines.flags.writeable = False
+    return lines
 
 
 def build_grid(
@@ -199,7 +208,7 @@ def build_grid(
         raise DeckError(Problem("solver.mesh.cells", message))
     core = stack.footprint
     target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
-    x, y = (_Axis.of(axis, stack, sources, points, patches).lines(mesh, target) for axis in (0, 1))
+    x, y = (_lines(_Axis.of(axis, stack, sources, points, patches), mesh, target) for axis in (0, 1))
     z, layer = element_heights(stack, sources, mesh, soonest)
     return Grid(x, y, z, layer)
 

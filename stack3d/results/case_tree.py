@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stack3d import __version__, fields, signals, storage
+from stack3d import __version__, fields, signals, storage, yamlfile
 from stack3d.case.run import Outcome
 from stack3d.decks import Case
 from stack3d.errors import ResultsError, ValidityWarning
@@ -137,11 +137,17 @@ def _yaml_lines(value: Any, depth: int) -> Iterator[str]:
             yield from _yaml_lines(item, depth + 1)
 
 
+_KINDS: Mapping[str, type] = {"status": str, "versions": dict, "result_sha256": str, "resolved_sha256": str, "statistics": dict}
+"""Of what a record holds where it holds it; another kind comes from elsewhere, and the record counts as none."""
+
+
 def read_record(folder: Path) -> dict[str, Any]:
     """Content of ``run.json``; empty when there is none, or none that is as it was written."""
     try:
+        yamlfile.check_ordinary(folder / "run.json")
         content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        return content if isinstance(content, dict) and storage.is_intact(content) else {}
+        is_sound = isinstance(content, dict) and all(isinstance(content.get(k, kind()), kind) for k, kind in _KINDS.items())
+        return content if is_sound and storage.is_intact(content) else {}
     except (OSError, ValueError, RecursionError):
         return {}
 
@@ -159,6 +165,7 @@ def is_damaged(folder: Path, record: Mapping[str, Any]) -> bool:
 def is_damaged_study(file: Path) -> bool:
     """Whether a joined dataset is another than the ``study.json`` beside it was written for."""
     try:
+        yamlfile.check_ordinary(file.parent / MANIFEST)
         manifest = json.loads((file.parent / MANIFEST).read_text(encoding="utf-8"))
         digest = manifest.get("study_sha256") if isinstance(manifest, dict) and storage.is_intact(manifest) else None
         return digest is not None and storage.digest_of(file) != digest

@@ -52,9 +52,10 @@ def write_tree(path: Path, tree: xr.DataTree) -> None:
     import dask.config
 
     # synchronous, else xarray asks a Dask cluster for locks; unheard, else a request to end may leave one of them locked
-    with unheard(), dask.config.set(scheduler="synchronous"), beside(path) as scratch:
+    is_folder = path.suffix == ".zarr"
+    with unheard(), dask.config.set(scheduler="synchronous"), beside(path, is_folder=is_folder) as scratch:
         try:
-            if path.suffix == ".zarr":
+            if is_folder:
                 tree.to_zarr(scratch, consolidated=False)
             else:
                 tree.to_netcdf(scratch, engine="netcdf4")

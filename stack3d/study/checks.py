@@ -148,7 +148,7 @@ def _mistakes(draft: StudyDraft, point: Point) -> tuple[DeckError | None, str | 
     warning = None
     try:
         case = draft.case(point)
-        wrong = mistakes(case.scenario.expect)
+        wrong = mistakes(case.scenario)
         try:
             warning = warning_of(check(case.scenario))
         except DeckError as error:

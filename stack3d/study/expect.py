@@ -10,6 +10,8 @@ import numpy as np
 from stack3d import fields, units
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import MOST_MISTAKES, Problem, did_you_mean
+from stack3d.schema import Scenario
+from stack3d.study.absent import missing_section
 
 ALWAYS = {"temperature_max": "temperature_peak", "layer_temperature_max": "layer_temperature_peak"}
 """Maxima at the outputs of a transient → those of all its instants, which an expectation is held to as well."""
@@ -38,12 +40,14 @@ def _read(key: str, text: str, known: ByName, *, helps: bool = True) -> tuple[fi
     return found, where, *units.parse_range(text, dimension)
 
 
-def mistakes(expect: Mapping[str, str]) -> list[Problem]:
-    """Unknown variables and ranges that are none."""
+def mistakes(scenario: Scenario) -> list[Problem]:
+    """Unknown variables, those that the scenario cannot have, and ranges that are none."""
     problems, known = list[Problem](), _known()
-    for key, text in expect.items():
+    for key, text in scenario.expect.items():
         try:
-            _read(key, text, known, helps=len(problems) < MOST_MISTAKES)
+            found, *_ = _read(key, text, known, helps=len(problems) < MOST_MISTAKES)
+            if (section := missing_section(found, scenario)) is not None:
+                raise ValueError(f"{found.name} comes of {section}: the scenario has none")
         except ValueError as error:
             problems.append(Problem(f"expect.{key}", str(error)))
     return problems

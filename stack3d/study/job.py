@@ -185,7 +185,7 @@ def run_job(job: Job, case: Case, observer: Observer, backends: Backends, ranks:
             results.write_text(job.folder / results.RESOLVED, results.resolved_yaml(case))
             facts["resolved_sha256"] = storage.digest_of(job.folder / results.RESOLVED)
             results.write_record(job.folder, status="running", **facts)
-        bad = mistakes(case.scenario.expect)
+        bad = mistakes(case.scenario)
         if bad:
             raise DeckError(bad)
         resume = None if ranks.is_parallel else job.folder / "checkpoint.npz"  # all ranks begin at the same epoch

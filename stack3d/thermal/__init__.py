@@ -12,6 +12,7 @@ from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.cooling.coolant import CoolantBackend
 from stack3d.thermal.cooling.settled import SettledBackend
 from stack3d.thermal.fields.field import Field
+from stack3d.thermal.grid.averages import averages_well
 from stack3d.thermal.grid.factors import kept_in_time
 from stack3d.thermal.grid.response import thermal_response
 from stack3d.thermal.grid.solver import TensorSolver
@@ -59,6 +60,7 @@ __all__ = [
     "TransientResult",
     "TransientSystem",
     "StepWatch",
+    "averages_well",
     "cauer",
     "ducts",
     "foster",

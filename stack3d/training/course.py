@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from stack3d import __version__
 from stack3d.case import Outcome, run_case
+from stack3d.case.placing import placed
 from stack3d.chip import ComputingChip, data_of
 from stack3d.constants import YEAR
 from stack3d.decks import Case
 from stack3d.errors import DeckError, Problem
-from stack3d.heat.placing import placed_chip
 from stack3d.life.chips import chosen_policies
 from stack3d.progress import Observer
 from stack3d.schema import Scenario, TrainDeck
@@ -126,7 +126,7 @@ def train(case: Case, output: Path, observer: Observer, *, calibrate_only: bool 
         A loss that is no number.
     """
     scenario = case.scenario
-    chip = placed_chip(scenario)
+    chip, _ = placed(scenario)
     if not isinstance(chip, ComputingChip):
         raise DeckError(Problem("workload", "is missing: there is no network to train"))
     plan, deck, computer = chosen_policies(chip.computer), scenario.train, chip.computer

@@ -6,6 +6,7 @@ from stack3d.workload.network import Counted, Inputs, Network, WeightMatrix, eac
 from stack3d.workload.onnx_file import files_of
 from stack3d.workload.operators import Array
 from stack3d.workload.placement import Site, SiteHeat, place, placements
+from stack3d.workload.placement_by_accuracy import BY_ACCURACY
 from stack3d.workload.power import (
     COMPONENTS,
     DYNAMIC,
@@ -27,6 +28,7 @@ from stack3d.workload.trace import PowerTrace, joined, read_activity, read_trace
 
 __all__ = [
     "Array",
+    "BY_ACCURACY",
     "COMPONENTS",
     "Classification",
     "Counted",

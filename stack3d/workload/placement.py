@@ -36,6 +36,8 @@ class SiteHeat:
         The sites these are, among all.
     margin : float
         By how much every spot must be cooler than the hottest with `spread`. [K]
+    sensitivity : ndarray, shape (tiles,), or None
+        What a kelvin more on each tile costs at the outputs of the network, in any unit; None where it is not known.
     """
 
     powers: Floats
@@ -43,6 +45,7 @@ class SiteHeat:
     unpowered: Floats
     sites: NDArray[np.intp]
     margin: float = 0.0
+    sensitivity: Floats | None = None
 
     @cached_property
     def own(self) -> Floats:

@@ -7,17 +7,20 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stack3d import units
+from stack3d import units, yamlfile
 from stack3d.constants import DAY
-from stack3d.errors import DeckError, MissingDependencyError, Problem
+from stack3d.errors import DeckError, MissingDependencyError, Problem, brief
 from stack3d.layout import Floats
 from stack3d.schema.workload import TraceDeck
 
+MOST_BYTES = 1_000_000_000
+"""Of a table, some thirty million rows."""
 _TITLE = re.compile(r"^\s*(.*?)\s*(?:\[([^\]]*)\])?\s*$")
 """Name of a column, and its unit in square brackets."""
 
@@ -70,7 +73,8 @@ class PowerTrace:
             With the key, and the column of a unit of another kind or of a name that comes twice, or the row and the column
             of the first value that is no number or the first time that does not rise.
         """
-        header, rows = _parquet(path, key) if path.suffix == ".parquet" else _csv(path, key)
+        found = _parquet(path, key) if path.suffix == ".parquet" else _csv(path, key)
+        header, rows = found.header, found.rows
         titles = [_TITLE.sub(r"\1", title) for title in header]
         if not header or titles[0] != "time" or len(header) < 2 or len(rows) < 2:
             raise DeckError(
@@ -78,18 +82,28 @@ class PowerTrace:
             )
         if twice := [title for i, title in enumerate(titles) if title in titles[:i]]:
             raise DeckError(Problem(key, f"{path.name}: column {twice[0]!r} comes twice"))
-        table = _numbers(header, rows, path, key)
+        table = _numbers(found, path, key)
         table *= [_factor(t, dimension if i else "time", path, key) for i, t in enumerate(header)]
         times = table[:, 0]
         falling = np.flatnonzero(np.diff(times) <= 0)
         if times[0] != 0 or falling.size:
             at = int(falling[0]) + 1 if times[0] == 0 else 0
-            raise DeckError(Problem(key, f"{path.name} row {at + 2}: times start at 0 and rise, got {times[at]:g} s"))
+            raise DeckError(Problem(key, f"{path.name} {found.places[at]}: times start at 0 and rise, got {times[at]:g} s"))
         return cls(times[:-1], table[:-1, 1:], tuple(titles[1:]), float(times[-1]))
 
 
-def _numbers(header: Sequence[str], rows: Sequence[Sequence[Any]], path: Path, key: str) -> Floats:
+@dataclass(frozen=True)
+class _RowsOfText:
+    """A table as it was read, and what each of its rows is called in a message."""
+
+    header: list[str]
+    rows: Sequence[Sequence[Any]]
+    places: Sequence[str]
+
+
+def _numbers(found: _RowsOfText, path: Path, key: str) -> Floats:
     """The cells of a table, shape (rows, columns); raises DeckError at the first that is no finite number."""
+    header, rows, places = found.header, found.rows, found.places
     if all(len(row) == len(header) for row in rows):
         with suppress(ValueError, TypeError):
             table = np.array(rows, dtype=float)
@@ -98,16 +112,16 @@ def _numbers(header: Sequence[str], rows: Sequence[Sequence[Any]], path: Path, k
     table = np.empty((len(rows), len(header)))
     for i, row in enumerate(rows):
         if len(row) > len(header):
-            raise DeckError(Problem(key, f"{path.name} row {i + 2}: {len(row)} values for {len(header)} columns"))
+            raise DeckError(Problem(key, f"{path.name} {places[i]}: {len(row)} values for {len(header)} columns"))
         for j, title in enumerate(header):
             try:
                 table[i, j] = float(row[j])
             except (ValueError, IndexError, TypeError):
-                found = repr(row[j]) if j < len(row) else "nothing"
-                raise DeckError(Problem(key, f"{path.name} row {i + 2}, {title!r}: {found} is no number")) from None
+                text = repr(row[j]) if j < len(row) else "nothing"
+                raise DeckError(Problem(key, f"{path.name} {places[i]}, {title!r}: {text} is no number")) from None
     bad = np.argwhere(~np.isfinite(table))
     if bad.size:
-        raise DeckError(Problem(key, f"{path.name} row {bad[0][0] + 2}, {header[bad[0][1]]!r}: is not finite"))
+        raise DeckError(Problem(key, f"{path.name} {places[bad[0][0]]}, {header[bad[0][1]]!r}: is not finite"))
     return table
 
 
@@ -117,19 +131,25 @@ def _factor(title: str, dimension: str, path: Path, key: str) -> float:
     try:
         return units.parse(f"1 {unit}", dimension) if unit else 1.0
     except ValueError as error:
-        raise DeckError(Problem(key, f"{path.name}, column {title!r}: {error}")) from None
+        raise DeckError(Problem(key, f"{path.name}, column {brief(title)}: {error}")) from None
 
 
-def _csv(path: Path, key: str) -> tuple[list[str], list[list[str]]]:
+def _csv(path: Path, key: str) -> _RowsOfText:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = [row for row in csv.reader(file, skipinitialspace=True) if row and not row[0].startswith("#")]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = yamlfile.read_text(path, MOST_BYTES)
+        reader = csv.reader(StringIO(text), skipinitialspace=True)
+        lines = [(row, f"line {reader.line_num}") for row in reader if row and not row[0].startswith("#")]
+    except DeckError as error:
+        [problem] = error.problems
+        line = "" if problem.line is None else f" line {problem.line}"
+        raise DeckError(Problem(key, f"{path.name}{line} {problem.message}")) from None
+    except csv.Error as error:
         raise DeckError(Problem(key, f"{path.name} cannot be read as .csv: {error}")) from None
-    return (lines[0], lines[1:]) if lines else ([], [])
+    (header, _), *rest = lines or [([], "")]
+    return _RowsOfText(header, [row for row, _ in rest], [place for _, place in rest])
 
 
-def _parquet(path: Path, key: str) -> tuple[list[str], list[list[Any]]]:
+def _parquet(path: Path, key: str) -> _RowsOfText:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError:
@@ -137,11 +157,13 @@ def _parquet(path: Path, key: str) -> tuple[list[str], list[list[Any]]]:
             f"{path.name}: reading .parquet needs pyarrow: pip install 'stack3d[parquet]', or save the table as .csv"
         ) from None
     try:
+        yamlfile.check_ordinary(path)
         table = parquet.read_table(path)
     except (OSError, ArrowException) as error:
-        reason = str(error).splitlines()[0]
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise DeckError(Problem(key, f"{path.name} cannot be read as .parquet: {reason}")) from None
-    return list(table.column_names), [list(row) for row in zip(*(column.to_pylist() for column in table.columns))]
+    rows = [list(row) for row in zip(*(column.to_pylist() for column in table.columns))]
+    return _RowsOfText(list(table.column_names), rows, [f"row {i + 2}" for i in range(len(rows))])
 
 
 def read_trace(deck: TraceDeck, key: str, *, dimension: str = "power") -> PowerTrace:

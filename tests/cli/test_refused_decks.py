@@ -259,6 +259,8 @@ def test_the_command_line_ends_with_2() -> None:
         ("tier_map", "sweep: {variants: {a: {sweep: {cooling.ambient: [1 K]}}}}\ntier_map", r"x.yaml:15: sweep: sets 'sweep': which cases"),
         ("tier_map", "sweep: {cases: [{optimise.budget: 3}]}\ntier_map", r"x.yaml:15: sweep: sets 'optimise.budget': which cases"),
         ("tier_map", "sweep: {geometry.tiers.repeat: [1], where: 'tiers <'}\ntier_map", r"'tiers <' cannot be read: it ends before it is complete"),
+        ("tier_map", "expect: {peak_temperatur: '[1, 2] K'}\ntier_map", r"x.yaml:15: expect.peak_temperatur: no output variable .*did you mean"),
+        ("tier_map", "expect: {accuracy: '[0, 1]'}\ntier_map", r"x.yaml:15: expect.accuracy: accuracy comes of workload: the scenario has none"),
         ("tier_map", "sweep: {geometry.tiers.repeat: [1], where: ' '}\ntier_map", r"sweep.where: ' ' is empty"),
     ],
 )  # fmt: skip

@@ -62,7 +62,7 @@ def test_what_is_gone_names_the_new_word() -> None:
             fields.field(old)
         with pytest.raises(DeckError, match=r"expect.inference_energy: .* since 0.2 power/energy_per_inference says it"):
             case = decks.load(OLD / "decks" / "pulse.yaml", [("expect", {"inference_energy": "[0, 1] J"})])
-            raise DeckError(mistakes(case.scenario.expect))
+            raise DeckError(mistakes(case.scenario))
 
 
 def test_the_energy_that_is_gone_is_in_the_old_file_and_its_sum_in_the_new_word() -> None:

@@ -33,7 +33,7 @@ def test_points_of_cylinders_are_told_before_they_are_made() -> None:
 def test_tetrahedra_beyond_memory_are_refused_before_gmsh_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tetrahedra, "gmsh_model", None)
     monkeypatch.setenv(memory.VARIABLE, "150 MB")
-    with pytest.raises(DeckError, match=r"solver.mesh: wants more memory than there is: solver.mesh 1\d\d MB, any case 45 MB"):
+    with pytest.raises(DeckError, match=r"solver.mesh: wants more memory than there is: solver.mesh 1\d\d MB, any case 35 MB"):
         check(decks.load("resolved_bumps").scenario)
 
 

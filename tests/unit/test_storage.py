@@ -3,11 +3,13 @@
 import errno
 import os
 import socket
+import stat
 from pathlib import Path
 
 import pytest
 
-from stack3d import storage
+from stack3d import results, storage
+from stack3d.errors import ResultsError
 
 
 def test_only_what_is_written_reaches_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,10 +30,29 @@ def test_only_what_is_written_reaches_the_disk(tmp_path: Path, monkeypatch: pyte
 def test_a_folder_reaches_the_disk_with_all_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened, known = [], os.open
     monkeypatch.setattr(os, "open", lambda path, *a: (opened.append(Path(path).name), known(path, *a))[1])
-    with storage.beside(tmp_path / "results") as scratch:
+    with storage.beside(tmp_path / "results", is_folder=True) as scratch:
         (scratch / "below").mkdir(parents=True)
         (scratch / "below" / "file").write_text("value")
     assert {"below", "file"} < set(opened)
+
+
+def test_a_file_takes_the_place_of_no_folder_pipe_or_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a page written to the name of a folder of results took all of them with it."""
+    monkeypatch.chdir(tmp_path)
+    results = tmp_path / "out" / "study" / "result.nc"
+    results.parent.mkdir(parents=True)
+    results.write_text("kept")
+    os.mkfifo("pipe")
+    for name, words in (
+        ("out", "name a file in it"),
+        ("pipe", "no ordinary file"),
+        ("", "name a file in it"),
+        ("x" * 300, "shorter"),
+    ):
+        with pytest.raises(ResultsError, match=words), storage.beside(Path(name)):
+            pytest.fail("begun")
+    assert results.read_text() == "kept" and stat.S_ISFIFO(Path("pipe").stat().st_mode)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "pipe"]
 
 
 @pytest.mark.parametrize(
@@ -44,3 +65,17 @@ def test_a_full_disk_is_told_as_full_whatever_a_library_says(
     monkeypatch.setattr(os, "statvfs", lambda path: disk)
     error = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     assert words in str(storage.cannot_write(tmp_path / "result.nc", error))
+
+
+@pytest.mark.parametrize("facts", ['{"versions": 5, "status": "done"}', '{"status": []}', '{"result_sha256": 5}', "[]", "{"])
+def test_a_record_of_other_kinds_counts_as_none(tmp_path: Path, facts: str) -> None:
+    (tmp_path / "run.json").write_text(facts)
+    assert results.read_record(tmp_path) == {}
+
+
+def test_a_pipe_in_place_of_a_record_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.json")
+    os.mkfifo(tmp_path / "result.nc")
+    assert results.read_record(tmp_path) == {}
+    with pytest.raises(OSError, match="no ordinary file"):
+        storage.digest_of(tmp_path / "result.nc")

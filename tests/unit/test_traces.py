@@ -56,15 +56,16 @@ def test_units_of_columns_are_read(tmp_path: Path) -> None:
     [
         ("time [s], a\n0, 1\n", "two rows or more"),
         ("t, a\n0, 1\n1, 1\n", "first column 'time"),
-        ("time, a\n0, 1\n1, x\n", "row 3, 'a': 'x' is no number"),
-        ("time, a\n0, 1\n1\n", "row 3, 'a': nothing is no number"),
-        ("time, a\n0, nan\n1, 2\n", "row 2, 'a': is not finite"),
-        ("time, a\n0, 1\n2, 1\n2, 1\n", "row 4: times start at 0 and rise, got 2 s"),
-        ("time, a\n1, 1\n2, 1\n", "row 2: times start at 0"),
+        ("time, a\n0, 1\n1, x\n", "line 3, 'a': 'x' is no number"),
+        ("# of a meter\n\ntime, a\n0, 1\n1, x\n", "line 5, 'a': 'x' is no number"),
+        ("time, a\n0, 1\n1\n", "line 3, 'a': nothing is no number"),
+        ("time, a\n0, nan\n1, 2\n", "line 2, 'a': is not finite"),
+        ("time, a\n0, 1\n2, 1\n2, 1\n", "line 4: times start at 0 and rise, got 2 s"),
+        ("time, a\n1, 1\n2, 1\n", "line 2: times start at 0"),
         ("time [K], a\n0, 1\n1, 1\n", r"t.csv, column 'time \[K\]'"),
         ("time [s], a [J]\n0, 1\n1, 1\n", r"t.csv, column 'a \[J\]'"),
         ("time [s], a [W], a [mW]\n0, 1, 1\n1, 1, 1\n", "column 'a' comes twice"),
-        ("time [s], a [W]\n0, 1,5\n1, 1\n", "row 2: 3 values for 2 columns"),
+        ("time [s], a [W]\n0, 1,5\n1, 1\n", "line 2: 3 values for 2 columns"),
     ],
 )
 def test_a_bad_table_is_told_where(tmp_path: Path, text: str, words: str) -> None:

@@ -36,6 +36,25 @@ def test_the_mesh_is_refined_until_the_estimate_is_below_what_was_asked() -> Non
     assert any(line.startswith("error asked") and "2 meshes" in line for line in asked.summary)
 
 
+def test_outputs_at_the_start_have_no_error_and_ask_for_none() -> None:
+    """Temperatures at 0 s are given: an accuracy of the rise, which is nothing there, is met all the same."""
+    tree = {**error_decks.DECKS["spot_0.4"], "transient": {"until": "10 ms", "outputs": ["0 s", "10 ms"]}}
+    coarse = {"backend": "tensor", "mesh": {"lateral": 8, "per_layer": 1}, "error_promise": 0.5}
+    found = run(tree, {**coarse, "accuracy": "50 %"})
+    errors = found.values["thermal/layer_temperature_max_error"]
+    assert (errors[0] == 0.0).all() and errors[1].max() > 0.0
+    assert not [text for text in found.warnings if "accuracy" in text]
+
+
+def test_a_share_is_of_the_rise_over_the_coldest_surroundings() -> None:
+    """A face 40 K colder than ambient, and a peak near ambient: 5 % is of the 40 K and more that lie between."""
+    tree = {**error_decks.DECKS["spot_0.4"], "cooling": {"ambient": "300 K", "top": {"temperature": "260 K"}}}
+    found = run(tree, {"accuracy": "5 %"})
+    (line,) = [line for line in found.summary if line.startswith("error asked")]
+    allowed = float(line.partition(" where ")[2].partition(" K ")[0])
+    assert allowed == pytest.approx(0.05 * (float(found.values["thermal/peak_temperature"]) - 260.0), rel=0.02)
+
+
 def test_an_accuracy_enters_the_hash_and_a_profile_is_where_it_begins() -> None:
     tree = error_decks.DECKS["spot_0.4"]
     one, two = (case(tree, {"profile": "standard", "accuracy": text}) for text in ("0.1 %", "0.2 %"))

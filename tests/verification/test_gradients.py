@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 
 import stack3d
+from stack3d import decks
 from stack3d.api import LoadedScenario
-from stack3d.case.gradients import _hottest, _OnLines, place_of
+from stack3d.case.gradients import _heat, _hottest, _on_sites, _OnLines, place_of
+from stack3d.case.placing import placed
+from stack3d.chip import ComputingChip
 from stack3d.errors import DeckError, ValidityWarning
+from stack3d.heat.placing import placed_chip
 
 ROUNDING = 2e-10
 """Of the difference of two temperatures solved to 1e-13 of their rise. [K]"""
@@ -120,6 +124,19 @@ def test_a_workload_has_the_power_of_its_cells_held() -> None:
         found = scenario.gradients(["power.sources.host.power", "cooling.ambient"])
     assert found["cooling.ambient"] == pytest.approx(1.0, rel=1e-3)
     assert 50 < found["power.sources.host.power"] < 500
+
+
+@pytest.mark.slow
+def test_tiles_heat_where_a_strategy_has_put_them() -> None:
+    """The chips that a derivative is taken of have their tiles where the placement by heat puts them, which `spread` does not."""
+    coarse = {"backend": "tensor", "mesh": {"lateral": 8, "per_layer": 1}, "error_promise": 0.5}
+    settings = [("workload.placement", "thermal_aware"), ("monte_carlo.samples", 1), ("solver", coarse)]
+    scenario = decks.load("quickstart", settings).scenario
+    chip, _ = placed(scenario)
+    found = _on_sites(scenario, _heat(scenario))
+    assert isinstance(chip, ComputingChip) and isinstance(found, ComputingChip)
+    assert found.computer.places == chip.computer.places and found.computer.hops == chip.computer.hops
+    assert found.computer.places != placed_chip(scenario, solve=False).computer.places
 
 
 @pytest.mark.parametrize(

@@ -95,10 +95,10 @@ def test_bad_tables_and_steps_are_refused(package: CompactModel, tmp_path: Path)
     """A hole, another unit, another name, a step shorter than the model holds for."""
     path = tmp_path / "trace.csv"
     for text, said in (
-        ("time [s],left [W]\n0,1\n1,\n2,3\n", "row 3, 'left \\[W\\]': '' is no number"),
+        ("time [s],left [W]\n0,1\n1,\n2,3\n", "line 3, 'left \\[W\\]': '' is no number"),
         ("time [s],left [K]\n0,1\n1,1\n", "column 'left \\[K\\]'"),
         ("time [W],left [W]\n0,1\n1,1\n", "column 'time \\[W\\]'"),
-        ("time [s],left [W]\n0,1\n1\n", "row 3"),
+        ("time [s],left [W]\n0,1\n1\n", "line 3"),
     ):
         path.write_text(text)
         with pytest.raises(DeckError, match=said):

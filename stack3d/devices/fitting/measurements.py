@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from stack3d import units
+from stack3d import units, yamlfile
 from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.layout import Floats
 
+MOST_BYTES = 200_000_000
+"""Of a file, some ten million measurements."""
 DIMENSIONS = {
     "temperature": "temperature",
     "level": "conductance",
@@ -98,8 +100,8 @@ def read_table(path: str | Path) -> Table:
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """Lines of a file with their numbers, the header first, without comments and empty ones."""
     try:
-        lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        lines = list(csv.reader(yamlfile.read_text(path, MOST_BYTES).splitlines()))
+    except csv.Error as error:
         raise DeckError(Problem("", f"cannot be read: {error}", str(path))) from None
     rows = [(n, row) for n, row in enumerate(lines, 1) if any(c.strip() for c in row) and not row[0].lstrip().startswith("#")]
     if len(rows) < 2:

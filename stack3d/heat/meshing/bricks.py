@@ -15,18 +15,22 @@ from stack3d.errors import Problem
 from stack3d.geometry import CellRegions, build_grid, firm_lines, flatter, layered_cells, narrower, redrawn, through_gmsh, wider
 from stack3d.grids import Grid
 from stack3d.heat.loads import outer_faces, patches_of, standing_out, surfaces_of
-from stack3d.heat.meshing.judging import ACROSS, HOW, UPRIGHT, Answers, Judged, Other, judged, of_finer
-from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, Solve, SolvedCells, faces_of_a_stack
+from stack3d.heat.meshing.edge_reads import EdgeRead, edge_reads, on_edge, unresolved
+from stack3d.heat.meshing.judging import ACROSS, HOW, ON_EDGES, UPRIGHT, Answers, Judged, Other, judged, of_finer
+from stack3d.heat.meshing.mesh_kind import Levels, MeshKind, Solve, SolvedCells, faces_of_a_stack
 from stack3d.heat.meshing.roughness import elements_for, roughness
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh
 from stack3d.schema import CoolingDeck, MeshDeck, Scenario, SolverDeck, mesh_kinds
-from stack3d.thermal import Field, SolidBackend, ThermalProblem, kept_in_time
+from stack3d.thermal import Field, SolidBackend, ThermalProblem, averages_well, kept_in_time
 
 MOST_THROUGH_GMSH = 40_000
 """Bricks that the builder `auto` takes through Gmsh; of more, its copy of the mesh costs time and memory."""
-TENSOR_MEMORY = 62.0
-"""Per unknown of the tensor solver; `benchmarks/thermal.py`. [byte]"""
+TENSOR_MEMORY = {True: 80.0, False: 160.0}
+"""Per unknown of the tensor solver, by whether averages of layers precondition it, else multigrid; by `benchmarks/memory.py`.
+[byte]"""
+BRICK_MEMORY = 1800.0
+"""Per unknown of DOLFINx on bricks, with the bricks on their way to it; `benchmarks/memory.py`. [byte]"""
 FINER = 5.0
 """Times the nodes of a mesh that the finest has which judges it, about."""
 NARROWER = 4.0
@@ -34,6 +38,7 @@ NARROWER = 4.0
 STILL, FLOWING = 4e-6, 6e-5
 """Per unknown of a solve with its error, in solids and beside channels, whose coolant takes some ten passes;
 `benchmarks/durations.py`. [s]"""
+PROBES = "thermal/probe_temperature"
 _GRIDS: WeakKeyDictionary[Chip, Grid] = WeakKeyDictionary()
 """Grid of each chip that is still there: its size is asked for before it is solved on."""
 
@@ -44,6 +49,8 @@ class Bricks(MeshKind[ThermalProblem]):
     """Bricks on the lines of a graded grid, for either solver."""
 
     grid: Grid
+    is_even: bool = False
+    """Whether averages of layers precondition the tensor solver, which takes less memory than multigrid."""
     follows_parts = True
 
     @classmethod
@@ -54,13 +61,13 @@ class Bricks(MeshKind[ThermalProblem]):
             patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
             mesh, first = chip.scenario.solver.mesh, first_output(chip)
             _GRIDS[chip] = build_grid(chip.stack, standing_out(chip), mesh, points, patches, first)
-        return cls(_GRIDS[chip])
+        return cls(_GRIDS[chip], averages_well(chip.stack) and not chip.scenario.cooling.patches)
 
     @classmethod
     def least_memory(cls, chip: Chip) -> float:
         """Of matrix and solver, and of the narrower mesh that judges this one where both fit. [byte]"""
         mesh, profile = cls.of(chip), chip.scenario.solver
-        narrow = NARROWER * TENSOR_MEMORY * mesh.grid.n_nodes
+        narrow = NARROWER * TENSOR_MEMORY[mesh.is_even] * mesh.grid.n_nodes
         return mesh.memory(profile) + (narrow if mesh.fits(profile, narrow) else 0.0)
 
     @classmethod
@@ -97,19 +104,29 @@ class Bricks(MeshKind[ThermalProblem]):
         on_lines = replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile}))
         wide, (narrow, across) = wider(grid, firm), narrower(grid, firm)
         flat, upright = flatter(wide)
-        if not cls(grid).fits(chip.scenario.solver, cls(narrow).memory(profile)):
+        if not body.fits(chip.scenario.solver, cls(narrow, body.is_even).memory(profile)):
             return None
-        rough = solve(on_lines, cls(wide), 1)
+        edges = body._firm(chip, on_points=False)
+        (rough, far), (close, near) = (
+            _with_edges(on_lines, cls(lines), firm, edges, solve, away) for lines, away in ((wide, 1), (narrow, 0))
+        )
         parts = {
-            "across": (of_finer(across, ACROSS), own, solve(on_lines, cls(narrow), 0)),
+            "across": (of_finer(across, ACROSS), own, close),
             "upright": (of_finer(upright, UPRIGHT), rough, solve(on_lines, cls(flat), 2)),
         }
-        return judged(own, parts, HOW["bricks"], Other(on_lines, cls(wide), 1, rough))
+        found = judged(own, parts, HOW["bricks"], Other(on_lines, cls(wide), 1, rough))
+        if PROBES in own:
+            more = of_finer(across, ON_EDGES) - of_finer(across, ACROSS)
+            there = np.array([on_edge(grid, probe, edges) for probe in chip.scenario.probes])
+            beside = more * there * np.abs(own[PROBES] - close[PROBES]) + unresolved(own[PROBES], near, far)
+            for of_probes in (found.errors, found.parts["across"]):
+                of_probes[PROBES] = of_probes[PROBES] + beside
+        return found
 
-    def _firm(self, chip: Chip) -> tuple[Floats, Floats]:
-        """Lines along x and y that no other grid of a chip goes without. [m]"""
+    def _firm(self, chip: Chip, on_points: bool = True) -> tuple[Floats, Floats]:
+        """Lines along x and y that no other grid of a chip goes without, those on points of probes among them. [m]"""
         patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
-        points = [(probe.x, probe.y) for probe in chip.scenario.probes]
+        points = [(probe.x, probe.y) for probe in chip.scenario.probes] if on_points else []
         return firm_lines(self.grid, chip.stack, standing_out(chip), patches, points)
 
     def closer(
@@ -132,7 +149,7 @@ class Bricks(MeshKind[ThermalProblem]):
 
     def memory(self, profile: SolverDeck) -> float:
         """Of matrix and solver. [byte]"""
-        each = TENSOR_MEMORY if profile.backend != "fem" else 27 * MATRIX_MEMORY
+        each = TENSOR_MEMORY[self.is_even] if profile.backend != "fem" else BRICK_MEMORY
         return each * self.grid.n_nodes
 
     def seconds(self, chip: Chip) -> float:
@@ -200,6 +217,19 @@ class Bricks(MeshKind[ThermalProblem]):
         density = power_density(stack, grid, sources)[CellRegions.of(stack, grid).number != VOID]
         levels = Levels(grid.z, grid.layer, nodes // (grid.x.size * grid.y.size))
         return SolvedCells(mesh, values.ravel()[nodes], density, levels)
+
+
+def _with_edges(
+    chip: Chip, body: Bricks, firm: tuple[Floats, Floats], edges: tuple[Floats, Floats], solve: Solve, away: int
+) -> tuple[Answers, tuple[list[EdgeRead], Floats]]:
+    """Answers on a mesh, and what they are read from beside probes on edges."""
+    probes = chip.scenario.probes
+    more, reads = edge_reads(chip.stack, body.grid, probes, edges, firm)
+    if not reads:
+        return solve(chip, body, away), ([], np.empty(0))
+    scenario = chip.scenario.model_copy(update={"probes": (*probes, *more)})
+    found = solve(replace(chip, scenario=scenario), body, away)
+    return {**found, PROBES: found[PROBES][..., : len(probes)]}, (reads, found[PROBES])
 
 
 def first_output(chip: Chip) -> float | None:

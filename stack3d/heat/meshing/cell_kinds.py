@@ -38,12 +38,14 @@ BESIDE = 3
 """Number under which the solver of the bricks is kept; `Bricks.judged` has those before."""
 ENTRIES = {1: 27, 2: 65}
 """Of a row of the matrix, by the order of the elements."""
-PER_POINT = 8
-"""Unknowns of order 2 for each point of tetrahedra, at most."""
+PER_POINT = 4
+"""Unknowns of order 2 for each point of tetrahedra, with `SAFE` before them: in thin layers they are few."""
 SAFE = 1.5
 """Points over those that sizes tell of: these were 0.69 to 1.35 of what Gmsh made of the shipped stacks and of cylinders."""
-OF_JUDGES = 2.0
+OF_JUDGES = 2.2
 """Memory of tetrahedra with those of twice the size and of half the height that judge them, over that of their own."""
+OF_GMSH = 30e6
+"""Memory of Gmsh while it makes cylinders, beyond what goes with their points. [byte]"""
 
 
 class CellKind[P: MeshProblem](MeshKind[P]):
@@ -223,7 +225,7 @@ class Extruded(CellKind[ColumnProblem]):
         points = SAFE * expected_points(chip.stack, standing_out(chip), mesh, surfaces)
         own = points * (ENTRIES[1] if profile.order == 1 else PER_POINT * ENTRIES[2]) * MATRIX_MEMORY
         if any(layer.cylinders for layer in chip.stack.layers):
-            return OF_JUDGES * own
+            return OF_GMSH + OF_JUDGES * own
         return own + Bricks.least_memory(_on_bricks(chip))
 
     @classmethod

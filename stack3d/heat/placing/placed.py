@@ -14,7 +14,7 @@ from stack3d.heat import Bricks, Heat, make_backend, settle
 from stack3d.heat.placing.superposition import site_heat
 from stack3d.layout import Floats, HeatSource
 from stack3d.schema import Scenario
-from stack3d.workload import Site, SiteHeat, heated_place, place, placements, tier_boundaries
+from stack3d.workload import BY_ACCURACY, Site, SiteHeat, heated_place, place, placements, tier_boundaries
 
 DEFAULT = "spread"
 """The placement that no thermal one may be hotter than."""
@@ -98,16 +98,27 @@ def _described(chip: ComputingChip, wanted: Any) -> ComputingChip:
         return _arranged(chip, DEFAULT, None)
 
 
-def with_places(chip: ComputingChip, wanted: Any, trials: Trials | None = None) -> ComputingChip:
+def with_places(
+    chip: ComputingChip, wanted: Any, trials: Trials | None = None, sensitivity: Floats | None = None
+) -> ComputingChip:
     """The chip with its tiles placed as `wanted`: a strategy or sites; raises DeckError.
 
     Superposition finds the sites of a strategy that asks for the thermal response. The chip is then solved in full with them
     and with `spread`: as long as the hottest tile or the whole stack is hotter than with `spread`, the strategy tries again
     with a lower limit, and `spread` stays in the end.
+
+    Parameters
+    ----------
+    chip : ComputingChip
+    wanted : str, sequence or mapping
+    trials : Trials, optional
+        Kept from other placements of the chip.
+    sensitivity : ndarray, shape (tiles,), optional
+        What a kelvin on each tile costs, see `SiteHeat`; sites then stay as they are found, however hot they are.
     """
     known: dict[int, SiteHeat] = {}
-    placed = _arranged(chip, wanted, known)
-    if not known:
+    placed = _arranged(chip, wanted, known, sensitivity=sensitivity)
+    if not known or sensitivity is not None:
         return placed
     trials = trials or Trials(chip)
     default = _arranged(chip, DEFAULT, {})
@@ -123,7 +134,13 @@ def with_places(chip: ComputingChip, wanted: Any, trials: Trials | None = None) 
     return default
 
 
-def _arranged(chip: ComputingChip, wanted: Any, known: dict[int, SiteHeat] | None, margin: float = 0.0) -> ComputingChip:
+def _arranged(
+    chip: ComputingChip,
+    wanted: Any,
+    known: dict[int, SiteHeat] | None,
+    margin: float = 0.0,
+    sensitivity: Floats | None = None,
+) -> ComputingChip:
     """The chip with its tiles placed as `wanted`; raises DeckError.
 
     Layers of a hybrid part go to its tiers, the others to the tiers that are left. `known` keeps the thermal responses, by
@@ -139,7 +156,8 @@ def _arranged(chip: ComputingChip, wanted: Any, known: dict[int, SiteHeat] | Non
             if part not in known:
                 powers = {name: watts[mine] for name, watts in _powers_one_tier_away(chip).items()}
                 known[part] = site_heat(chip, free, powers, required)
-            return replace(known[part], margin=margin)
+            costs = None if sensitivity is None else sensitivity[mine]
+            return replace(known[part], margin=margin, sensitivity=costs)
 
         for i, site in zip(mine, place(wanted, [computer.tiles[i] for i in mine], free, heat_of)):
             chosen[i] = free[site]
@@ -196,7 +214,7 @@ class PlacementOutcome:
 
 
 def compare_placements(scenario: Scenario) -> list[PlacementOutcome]:
-    """Every registered placement, and the scenario's own if it lists sites, each solved in full on one grid.
+    """Every registered placement but the one by accuracy, and the scenario's own if it lists sites, each solved on one grid.
 
     See `Trials` for what is solved.
 
@@ -209,7 +227,7 @@ def compare_placements(scenario: Scenario) -> list[PlacementOutcome]:
     if not isinstance(chip, ComputingChip):
         raise DeckError(Problem("workload", "is missing: only tiles of a network can be placed"))
     own = chip.computer.design.work.placement
-    wanted: dict[str, Any] = {name: name for name in placements}
+    wanted: dict[str, Any] = {name: name for name in placements if name != BY_ACCURACY}
     if not isinstance(own, str):
         wanted["explicit"] = own
     trials = Trials(chip)

@@ -11,7 +11,7 @@ import numpy as np
 from stack3d.chip import Chip
 from stack3d.heat import AnyKind
 from stack3d.heat.time import with_smaller_steps
-from stack3d.heat.trust.error_bars import Estimates
+from stack3d.heat.trust.error_bars import Estimates, coldest_around
 from stack3d.layout import Floats, HeatSource
 from stack3d.schema import AccuracyDeck, MeshDeck
 from stack3d.thermal import Field
@@ -68,13 +68,15 @@ def distance(chip: Chip, wanted: AccuracyDeck, values: Mapping[str, Any], estima
         Of their errors.
     """
     maxima = np.asarray(values["thermal/layer_temperature_max"])
+    coldest = coldest_around(chip)
+    beginning = chip.scenario.cooling.ambient if coldest == -np.inf else coldest
     rises = {"peak_temperature": np.asarray(values["thermal/peak_temperature"])}
     worst, parts = (np.nan, np.nan, np.nan), dict[str, float]()
     for name in ASKED:
         found = estimates.get(f"thermal/{name}_error")
         if found is None:
             continue
-        rise = np.abs(rises.get(name, maxima.max(axis=-1, keepdims=True)) - chip.scenario.cooling.ambient)
+        rise = np.abs(rises.get(name, maxima.max(axis=-1, keepdims=True)) - beginning)
         allowed = np.maximum(rise * (wanted.share or 0.0), wanted.kelvin or 1e-9)
         kept = maxima >= maxima.max(axis=-1, keepdims=True) if name == "layer_temperature_max" else True
         ratio = _masked(found.value, allowed, kept)

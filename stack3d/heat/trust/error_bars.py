@@ -11,7 +11,7 @@ import numpy as np
 
 from stack3d.chip import Chip, ComputingChip
 from stack3d.errors import ValidityWarning
-from stack3d.fields import is_temperature
+from stack3d.fields import FIELDS, is_temperature
 from stack3d.heat import (
     HOW,
     Answers,
@@ -30,7 +30,7 @@ from stack3d.heat import (
 )
 from stack3d.heat.time import coldest_at_start, over_time, with_smaller_steps
 from stack3d.layout import Floats, HeatSource
-from stack3d.schema import Scenario, TransientDeck
+from stack3d.schema import EarlierDeck, Scenario, TransientDeck
 from stack3d.thermal import ThermalSolution
 
 SWING = 1.25
@@ -94,13 +94,16 @@ def _with_peaks(chip: Chip, solution: ThermalSolution) -> Answers:
 
 
 def _of_either(own: Answers, found: Judged) -> Judged:
-    """Of a maximum the smaller error: of nodes from mesh to mesh, or of peaks and what the hottest node is below them."""
+    """Of a maximum the smaller error: of nodes from mesh to mesh, or of peaks and what the hottest node is below them.
+
+    That of nodes does not count where it is below what the hottest one lacks.
+    """
     errors, parts = dict(found.errors), {part: dict(each) for part, each in found.parts.items()}
     for other in [name for name in errors if name.startswith(BETWEEN)]:
         name = "thermal/" + other.removeprefix(BETWEEN)
         missed = own.pop(other) - own[name]
         theirs, shares = errors.pop(other) + missed, {part: each.pop(other) for part, each in parts.items()}
-        if theirs.max() < errors[name].max():
+        if theirs.max() < errors[name].max() or np.any(missed > errors[name]):
             errors[name] = theirs
             for part, share in shares.items():
                 parts[part][name] = share + missed if part in ("across", "all") else share
@@ -211,7 +214,7 @@ def of_mesh(
             warnings.simplefilter("ignore", ValidityWarning)  # the run itself has said it
             backend = _kept(backends, away).of(_roughly(other.scenario), chip.stack, body)
             begun = None if is_direct else body.begun_at(solution.field)
-            return _with_peaks(chip, backend.solve(chip.sources if sources is None else sources, guess=begun))
+            return _with_peaks(other, backend.solve(chip.sources if sources is None else sources, guess=begun))
 
     is_direct = not any(solution.statistics.get(name) for name in ITERATED)  # such a solve needs nothing to begin with
     own = _with_peaks(chip, solution)
@@ -271,9 +274,18 @@ def of_march(
         stated = _stated(found)
         errors = _bounded(chip, values, {name: found.errors[name] + by_steps[name] for name in own})
         for name, error in errors.items():
+            error = _without_start(deck, name, error)
             parts = {**stated[f"{name}_error"].parts, "steps": by_steps[name]}
             stated[f"{name}_error"] = Estimate(error, "that of the mesh and that of the steps, one on top of the other", parts)
     return {**stated, "thermal/time_error": Estimate(time_error, how)}
+
+
+def _without_start(deck: TransientDeck, name: str, error: Floats) -> Floats:
+    """Errors of a variable: nothing at an output at the start, whose temperatures are given and not computed."""
+    is_given = deck.times[0] == 0.0 and not isinstance(deck.initial, EarlierDeck)
+    if not is_given or "time" not in FIELDS[name].dims:
+        return error
+    return np.concatenate([np.zeros_like(error[:1]), error[1:]])
 
 
 def _temperatures(values: Mapping[str, Any]) -> Answers:

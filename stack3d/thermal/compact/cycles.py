@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from stack3d.errors import RangeError
 from stack3d.layout import Floats
+
+MOST_RANGES = 1_000_000
+"""Ranges of one width that the largest cycle may lie in."""
 
 
 class Cycles:
@@ -16,7 +20,7 @@ class Cycles:
     Parameters
     ----------
     width : float
-        Of a range. [K]
+        Of a range; RangeError is raised where the largest cycle is more than `MOST_RANGES` of them. [K]
     """
 
     def __init__(self, width: float) -> None:
@@ -39,6 +43,8 @@ class Cycles:
         self._open = points
 
     def _add(self, ranges: Floats, means: Floats, counts: Floats) -> None:
+        if ranges.max(initial=0.0) > MOST_RANGES * self.width:
+            raise RangeError(f"a cycle of {ranges.max():g} K has more than {MOST_RANGES} ranges of {self.width:g} K")
         bins, where = np.unique((ranges / self.width).astype(int), return_inverse=True)
         number, total = np.bincount(where, counts), np.bincount(where, counts * means)
         for i, key in enumerate(bins.tolist()):

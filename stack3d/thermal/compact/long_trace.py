@@ -22,6 +22,8 @@ EQUAL = 1e-6
 """Share by which steps of one length may differ: times that were written with few digits."""
 GONE = 40.0
 """Time constants after which a mode has settled to the last digit."""
+MOST_STEPS = 10**13
+"""Of a trace, a year of one core."""
 SHORTER = 0.999
 """Share of the shortest time of a model below which a step is too short for it."""
 
@@ -130,7 +132,8 @@ def follow(
     Raises
     ------
     RangeError
-        Outside the ranges of the model, and for steps shorter than it was made for.
+        Outside the ranges of the model, for steps shorter than it was made for, for more than `MOST_STEPS`, and where a
+        temperature is no number.
     UnknownNameError
         For places that the model does not have.
     """
@@ -153,13 +156,19 @@ def follow(
     kept = _Kept(model.places, asked, steps)
     kept.begin(march.shown(amplitudes, before))
     for ends, lengths, powers in _stretches(schedule, until, max(1, AT_ONCE // exponentials.rates.size)):
-        amplitudes, temperature = march.on(amplitudes, lengths, powers)
+        with np.errstate(over="ignore", invalid="ignore"):
+            amplitudes, temperature = march.on(amplitudes, lengths, powers)
+        if not np.isfinite(temperature).all():
+            raise RangeError(f"powers of the trace up to {np.abs(powers).max():g} W lead to temperatures that are no numbers")
         kept.see(ends, lengths, temperature)
         watch(float(ends[-1]), until)
     return kept.answer(until, model, base)
 
 
 def _number_of_steps(schedule: PowerSchedule, until: float) -> int:
+    """Raises RangeError for too many."""
+    if schedule.period is not None and not until / schedule.period * schedule.times.size <= MOST_STEPS:
+        raise RangeError(f"a trace of {schedule.period:g} s up to {until:g} s has more than {MOST_STEPS:.0e} steps")
     if schedule.period is None:
         return int(np.count_nonzero(schedule.times < until))
     whole, rest = divmod(until, schedule.period)

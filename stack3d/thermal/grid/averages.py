@@ -6,16 +6,38 @@ from dataclasses import replace
 
 import numpy as np
 
-from stack3d.layout import Floats
+from stack3d.layout import Floats, Rectangle, Stack
 from stack3d.thermal.grid.cell_properties import CellProperties
 from stack3d.thermal.grid.diagonalisation import SeparableLayers
 from stack3d.thermal.problem import ThermalProblem
+
+LOW_CONTRAST = 25.0
+"""Largest ratio of conductivities within one layer up to which laterally averaged layers cost less than multigrid: iterations
+grow with its square root, and one of multigrid costs about five of theirs (table in benchmarks/README.md)."""
 
 
 def contrast(cells: CellProperties) -> float:
     """Largest ratio of conductivities along one direction within one layer; infinite beside void. [-]"""
     with np.errstate(divide="ignore"):
         return float(max((k.max(axis=(1, 2)) / k.min(axis=(1, 2))).max() for k in cells.conductivity))
+
+
+def averages_well(stack: Stack) -> bool:
+    """Whether laterally averaged layers will precondition the grid of a stack without patches, which takes less memory."""
+    return _least_contrast(stack) <= LOW_CONTRAST
+
+
+def _least_contrast(stack: Stack) -> float:
+    """`contrast` as a stack alone tells it, before there is a grid: of the parts of a layer, infinite beside void. [-]"""
+    extents = [layer.extent for layer in stack.layers]
+    box = Rectangle(*(side(getattr(e, n) for e in extents) for n, side in (("x0", min), ("x1", max), ("y0", min), ("y1", max))))
+    found = 1.0
+    for layer in stack.layers:
+        k = np.array([layer.material.conductivity, *(block.material.conductivity for block in layer.blocks)])
+        if not layer.extent.contains(box, slack=1e-9 * (box.x1 - box.x0)) or not k.all():
+            return float("inf")
+        found = max(found, float((k.max(axis=0) / k.min(axis=0)).max()))
+    return found
 
 
 def is_separable(problem: ThermalProblem, cells: CellProperties) -> bool:

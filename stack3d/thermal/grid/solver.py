@@ -19,7 +19,7 @@ from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.falling_conductivity import of_conductivity
 from stack3d.thermal.fields.on_grid import GridField
-from stack3d.thermal.grid.averages import at_rate, averaged_layers, contrast, is_separable
+from stack3d.thermal.grid.averages import LOW_CONTRAST, at_rate, averaged_layers, contrast, is_separable
 from stack3d.thermal.grid.bends import bends
 from stack3d.thermal.grid.cell_properties import CellProperties
 from stack3d.thermal.grid.diagonalisation import FastDiagonalisation
@@ -34,9 +34,6 @@ from stack3d.thermal.time.nodal import NodalSystem
 from stack3d.thermal.time.system import TransientSystem
 
 InverseKind = Literal["auto", "diagonalisation", "multigrid"]
-LOW_CONTRAST = 25.0
-"""Largest ratio of conductivities within one layer up to which laterally averaged layers cost less than multigrid: iterations
-grow with its square root, and one of multigrid costs about five of theirs (table in benchmarks/README.md)."""
 
 
 class TensorSolver:
@@ -77,8 +74,8 @@ class TensorSolver:
         factor = None if at is None or self.cells.is_linear else self.cells.conductivity_factor(problem.grid, at)
         self.operator = GridOperator(problem, self.cells, factor=factor)
         if preconditioner == "auto":
-            averages_well = contrast(self.cells) <= LOW_CONTRAST and not problem.patches
-            preconditioner = "diagonalisation" if averages_well else "multigrid"
+            is_even = contrast(self.cells) <= LOW_CONTRAST and not problem.patches
+            preconditioner = "diagonalisation" if is_even else "multigrid"
         self.preconditioner = preconditioner
         self.exact: FastDiagonalisation | None = None
         """The inverse of the operator, where the stack is separable."""

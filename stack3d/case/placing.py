@@ -1,0 +1,220 @@
+"""The chip of a case with its tiles on their sites; a placement by accuracy is chosen at a few other chips."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.case.judged_placings import CHIPS, RIVALS, check_placing, groups_of, is_by_accuracy, readings_of
+from stack3d.case.size import check_size
+from stack3d.chip import TODAY, Chip, ComputingChip, with_weights
+from stack3d.errors import RangeError, SolverError, ValidityWarning
+from stack3d.heat import Climate, Heat
+from stack3d.heat.placing import Trials, placed_chip, with_places
+from stack3d.layout import Floats
+from stack3d.life.chips import Life, Reading, chosen_policies, read_out
+from stack3d.life.history import curve, replay
+from stack3d.life.start import fresh_life
+from stack3d.progress import Observer, Silent
+from stack3d.record import Record
+from stack3d.schema.scenario import Scenario
+from stack3d.streams import PLACE
+from stack3d.workload import BY_ACCURACY
+
+LEAST_SPAN = 5.0
+"""Between the temperatures at which the cost is found, where all tiles are closer than that. [K]"""
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenPlacement:
+    """How a placement by accuracy was chosen.
+
+    Parameters
+    ----------
+    chip : ComputingChip
+        Its tiles on the sites that were taken.
+    names : tuple of str
+        Placements that were compared.
+    taken : int
+        The one that was taken.
+    accuracy : ndarray, shape (placements, chips)
+        Predicted at the end of the life. [-]
+    sensitivity : ndarray, shape (tiles,)
+        Accuracy that a kelvin more on the tile costs. [1/K]
+    heats : tuple of Heat
+        Of freshly programmed chips, by placement.
+    """
+
+    chip: ComputingChip
+    names: tuple[str, ...]
+    taken: int
+    accuracy: Floats
+    sensitivity: Floats
+    heats: tuple[Heat, ...]
+
+    def put(self, record: Record) -> None:
+        """Put what was compared into the `record`."""
+        record.along("placement", self.names)
+        record.put("mvm/placement_accuracy", self.accuracy.mean(axis=1))
+        record.put("mvm/placement_gain_error", _chance(self.accuracy - self.accuracy[0]))
+        record.put("mvm/placement_taken", (np.arange(len(self.names)) == self.taken).astype(np.int64))
+        record.put("mvm/placement_sensitivity", self.sensitivity)
+        record.put("thermal/placement_tile_peak", [heat.tile_temperature.max() for heat in self.heats])
+        record.put("thermal/placement_tile_mean", [heat.tile_temperature.mean() for heat in self.heats])
+        record.put("thermal/placement_stack_peak", [heat.solution.field.values.max() for heat in self.heats])
+
+    @property
+    def told(self) -> str:
+        """What was compared and taken, in a line."""
+        means = [f"{name} {100 * mean:.2f} %" for name, mean in zip(self.names, self.accuracy.mean(axis=1))]
+        why = "" if self.taken else ", which no other beats by more than chance"
+        return (
+            f"placement          as {self.names[self.taken]}{why}; predicted at the end on {self.accuracy.shape[1]} other chips"
+            f" and the calibration inputs: {', '.join(means)}"
+        )
+
+
+def _chance(gains: Floats) -> Floats:
+    """Standard error over chips, the last axis."""
+    return np.asarray(gains.std(axis=-1, ddof=1) / np.sqrt(gains.shape[-1]))
+
+
+def placed(scenario: Scenario, observer: Observer | None = None) -> tuple[Chip, ChosenPlacement | None]:
+    """Make a scenario concrete, tiles on their sites, and say how a placement by accuracy was chosen.
+
+    Raises
+    ------
+    DeckError
+        With every mistake that only shows when the parts meet; for one that takes more memory than there is before any work.
+    """
+    if not is_by_accuracy(scenario):
+        return placed_chip(scenario), None
+    chip = placed_chip(scenario, solve=False)
+    if not isinstance(chip, ComputingChip) or check_placing(chip):
+        return chip, None
+    check_size(chip)
+    judge = _Judge(chip, observer or Silent())
+    try:
+        choice = judge.choice()
+    except (RangeError, SolverError) as error:
+        text = f"workload.placement: no accuracy can be predicted, tiles lie as with {RIVALS[0]}: {error}"
+        warnings.warn(ValidityWarning(text), stacklevel=2)
+        return judge.rivals[0], None
+    return choice.chip, choice
+
+
+def placement_told(choice: ChosenPlacement | None, record: Record) -> tuple[str, ...]:
+    """Lines that say how a placement was chosen, put into the `record` too; none where it was not."""
+    if choice is None:
+        return ()
+    choice.put(record)
+    return (choice.told,)
+
+
+class _Judge:
+    """Predicted accuracy at the end of the life of a few chips, their tiles on any sites.
+
+    Parameters
+    ----------
+    chip : ComputingChip
+    observer : Observer
+    """
+
+    def __init__(self, chip: ComputingChip, observer: Observer) -> None:
+        self.chip, self.observer, self.plan = chip, observer, chosen_policies(chip.computer)
+        self.trials = Trials(chip)
+        self.rivals = [with_places(chip, name, self.trials) for name in RIVALS]
+        self.end = chip.computer.design.lifetime.until
+        self.done, self.of = 0, readings_of(chip.computer)
+
+    @cached_property
+    def few(self) -> Life:
+        """A few chips just programmed, from random numbers of their own, that read the calibration inputs."""
+        computer = self.chip.computer
+        design, loaded = computer.design, computer.origin.data
+        seed = int(np.random.SeedSequence([design.chips.seed, PLACE]).generate_state(1)[0] >> 1)
+        chips = design.chips.model_copy(update={"samples": CHIPS, "seed": seed})
+        data = replace(loaded, inputs=loaded.profile, labels=loaded.profile_labels)
+        origin = replace(computer.origin, data=data)
+        other = replace(computer, design=replace(design, chips=chips), data=data, origin=origin)
+        return fresh_life(replace(self.rivals[0], computer=with_weights(other, other.network)))
+
+    @cached_property
+    def fresh(self) -> float | None:
+        """Accuracy that triggers look back to; None where nothing is done to the chips."""
+        if not self.plan:
+            return None
+        life, climate = self._on(self.rivals[0]), Climate.steady(self.trials.settled(self.rivals[0]).field)
+        return float(curve(life, np.array([TODAY]), [climate], self.plan).accuracy.mean())
+
+    def _on(self, chip: ComputingChip) -> Life:
+        """The few chips with their tiles where those of a chip lie."""
+        computer = replace(self.few.computer, places=chip.computer.places, hops=chip.computer.hops)
+        return replace(self.few, chip=replace(chip, computer=computer), computer=computer)
+
+    def reading(self, chip: ComputingChip, field: NDArray[np.float64]) -> Reading:
+        """The few chips at the end of a life at temperatures that stay, shape (tiles, ny, nx) [K]; raises RangeError."""
+        self.observer.step("place", self.done, self.of)
+        self.done += 1
+        climate = Climate.steady(field)
+        times, climates = np.array([TODAY, self.end]), [climate, climate]
+        life = replay(self._on(chip), times, climates, self.plan, self.fresh)
+        return read_out(life, climate, self.plan, 1, layers=False)
+
+    def costs(self) -> tuple[Floats, Floats]:
+        """Accuracy, and relative error of the outputs, that a kelvin more on each tile costs, shape (tiles,) each. [1/K]"""
+        computer, (first, _) = self.chip.computer, self.rivals
+        fields = [self.trials.settled(rival).field for rival in self.rivals]
+        low, high = min(map(np.min, fields)), max(map(np.max, fields))
+        wider = max(0.0, LEAST_SPAN - (high - low)) / 2
+        span = np.array([low - wider, high + wider])
+        costs = np.zeros((2, len(computer.tiles)))
+        for group in groups_of(computer):
+            cold, hot = (self.reading(first, _with(fields[0], group, level)) for level in span)
+            lost = np.mean(cold.accuracy) - np.mean(hot.accuracy)
+            noise = np.mean(hot.logit_error**2) - np.mean(cold.logit_error**2)
+            cells = np.array([computer.tiles[i].weights for i in group])
+            costs[:, group] = np.array([[lost], [noise]]) / (span[1] - span[0]) * (cells / cells.sum())
+        return costs[0], costs[1]
+
+    def choice(self) -> ChosenPlacement:
+        """The most accurate placement; raises RangeError or SolverError where none can be told for the first rival."""
+        self.observer.stage("place", chips=CHIPS, readings=self.of)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ValidityWarning)
+            by_accuracy, by_error = self.costs()
+            found: dict[str, tuple[ComputingChip, Heat, Floats]] = {}
+            wanted = {"by accuracy": by_accuracy, "by output error": by_error}
+            for name, chip in zip(RIVALS, self.rivals):
+                found |= self._judged(name, chip)
+            for name, sensitivity in wanted.items():
+                found |= self._judged(name, with_places(self.chip, BY_ACCURACY, self.trials, sensitivity))
+        accuracy = np.array([readings for _, _, readings in found.values()])
+        gains = accuracy - accuracy[0]
+        sure = np.where(gains.mean(axis=1) > 2 * _chance(gains), gains.mean(axis=1), 0.0)
+        taken = int(np.argmax(sure))
+        chips, heats, _ = zip(*found.values())
+        return ChosenPlacement(chips[taken], tuple(found), taken, accuracy, by_accuracy, heats)
+
+    def _judged(self, name: str, chip: ComputingChip) -> dict[str, tuple[ComputingChip, Heat, Floats]]:
+        """A placement with its heat and predicted accuracies; nothing of one that gets too hot, but the first rival raises."""
+        try:
+            heat = self.trials.settled(chip)
+            accuracy = self.reading(chip, heat.field).accuracy
+        except (RangeError, SolverError):
+            if name == RIVALS[0]:
+                raise
+            return {}
+        return {name: (chip, heat, np.asarray(accuracy))}
+
+
+def _with(field: NDArray[np.float64], tiles: Sequence[int], level: float) -> NDArray[np.float64]:
+    """Temperatures with some tiles at another. [K]"""
+    other = field.copy()
+    other[tiles] = level
+    return other
