@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from stack3d.errors import DeckError, Problem
+from stack3d.training.matrices import HOLDERS, convolved
 from stack3d.training.operators import MOVERS, functions, library, moved, taken
 from stack3d.workload import Array, Network, Step, perform
 
 TorchProduct = Callable[[str, Any, Any], Any]
 """(layer, x, blocks) → x @ W: x has shape (vectors, inputs), the blocks (blocks, inputs of one, outputs of one)."""
 BIASES = {
-    "Conv": (2,), "Gemm": (2,), "BatchNormalization": (1, 2), "LayerNormalization": (1, 2), "GroupNormalization": (1, 2),
+    "Conv": (2,), "ConvTranspose": (2,), "Gemm": (2,), "LSTM": (3, 7), "GRU": (3,), "RNN": (3,),
+    "BatchNormalization": (1, 2), "LayerNormalization": (1, 2), "GroupNormalization": (1, 2),
     "InstanceNormalization": (1, 2), "RMSNormalization": (1,),
 }  # fmt: skip
 """Operator → those of its inputs that are trained beside the matrices, where they are constants."""
-HELD = ("Conv", "Gemm", "MatMul")
-"""Operators whose matrices can be trained."""
 
 
 class TorchGraph:
@@ -105,11 +104,17 @@ class TorchGraph:
         raise KeyError(name)
 
     def _stepped(self, step: Step, given: list[Any], product: TorchProduct) -> tuple[Any, ...]:
-        kind = step.node.kind
-        uses = ((slot, self.network.uses.get((step.node.outputs[0], slot))) for slot in step.operator.slots)
-        for slot, layer in uses:
-            if layer is not None:
-                return (self._product(step, slot, layer, given, product),)
+        kind, torch = step.node.kind, library()
+        held = {
+            slot: self._times(layer, product)
+            for slot in step.operator.slots
+            if (layer := self.network.uses.get((step.node.key, slot))) is not None
+        }
+        if held:
+            given = [torch.from_numpy(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in given]
+            if kind == "Conv":
+                return (convolved(step.operator, given, held, self._maps),)
+            return HOLDERS[kind](step.operator, given, held)
         if any(_is_real(x) for x in given):
             if kind in MOVERS:
                 return moved(step.operator, given)
@@ -117,48 +122,15 @@ class TorchGraph:
                 return (functions()[kind](step.operator, *given),)
         return _as_it_is(step, given)
 
-    def _product(self, step: Step, slot: str, layer: str, given: list[Any], product: TorchProduct) -> Any:
-        operator, kind = step.operator, step.node.kind
+    def _times(self, layer: str, product: TorchProduct) -> Callable[[Any], Any]:
+        """The product of vectors along the last axis with a layer."""
         blocks = self.blocks(layer)
 
         def times(x: Any) -> Any:
             y = product(layer, x.reshape(-1, x.shape[-1]), blocks)
             return y.reshape(*x.shape[:-1], -1)
 
-        if kind == "Conv":
-            return self._convolved(step, times, given)
-        a, b, *more = given
-        if kind == "Gemm":
-            a, b = a.T if operator.get("transA") else a, b.T if operator.get("transB") else b
-            y = times(a) if slot == "right" else times(b.T).T
-            y = y * operator.get("alpha", 1.0)
-            return y if not more or more[0] is None else y + operator.get("beta", 1.0) * more[0]
-        return times(a) if slot == "right" else times(b.transpose(-1, -2)).transpose(-1, -2)
-
-    def _convolved(self, step: Step, times: Callable[[Any], Any], given: list[Any]) -> Any:
-        """A convolution of any number of axes: the operator itself says which elements make a patch, and where it goes."""
-        torch = library()
-        x, w, *more = given
-        key = (step.node.outputs[0], tuple(x.shape[1:]))
-        if key not in self._maps:
-            seen: list[Array] = []
-
-            def numbered(patches: Array) -> Array:
-                seen.append(patches[0])
-                outputs = int(w.shape[0])
-                return np.arange(patches.shape[1] * outputs).reshape(1, -1, outputs)
-
-            numbers = np.arange(1, 1 + math.prod(x.shape[1:])).reshape(1, *x.shape[1:])
-            out = step.operator.run([numbers, np.empty(tuple(w.shape), np.float32)], {"right": numbered})[0]
-            self._maps[key] = seen[0], out[0]
-        patches, places = self._maps[key]
-        columns = x.reshape(len(x), -1).T
-        columns = torch.cat([columns.new_zeros(1, len(x)), columns])
-        rows = columns.index_select(0, torch.from_numpy(patches.ravel().astype(np.int64)))
-        rows = rows.reshape(*patches.shape, len(x)).permute(2, 0, 1).reshape(len(x), *patches.shape)
-        y = times(rows).reshape(len(x), -1)[:, torch.from_numpy(places.ravel().astype(np.int64))]
-        y = y.reshape(len(x), *places.shape)
-        return y if not more or more[0] is None else y + more[0].reshape(-1, *[1] * (x.ndim - 2))
+        return times
 
 
 def exact(layer: str, x: Any, blocks: Any) -> Any:
@@ -186,16 +158,16 @@ def layouts(network: Network) -> dict[str, tuple[str, Array]]:
     """Constant of every layer, and the numbers of its elements in the blocks of the layer's matrix."""
     program, found, wrong = network.program, {}, []
     for step in program.steps:
-        slots = [slot for slot in step.operator.slots if (step.node.outputs[0], slot) in network.uses]
+        slots = [slot for slot in step.operator.slots if (step.node.key, slot) in network.uses]
         if not slots:
             continue
-        if step.node.kind not in HELD:
+        if step.node.kind not in ("Conv", *HOLDERS):
             wrong.append(step)
             continue
         own = {n: program.constants[n] for n in step.node.inputs if n in program.constants}
         numbers = {n: np.arange(1, 1 + v.size, dtype=np.float64).reshape(v.shape) for n, v in own.items()}
         for slot, stored in step.operator.matrices(numbers).items():
-            found[network.uses[step.node.outputs[0], slot]] = stored.weight, stored.blocks.astype(np.int64)
+            found[network.uses[step.node.key, slot]] = stored.weight, stored.blocks.astype(np.int64)
     if wrong:
         raise _untrainable(wrong)
     return found
@@ -222,4 +194,4 @@ def _beside(network: Network) -> list[str]:
 
 
 def _holds(network: Network, step: Step) -> bool:
-    return any((step.node.outputs[0], slot) in network.uses for slot in step.operator.slots)
+    return any((step.node.key, slot) in network.uses for slot in step.operator.slots)

@@ -236,6 +236,19 @@ def _attended(operator: Any, q: Any, k: Any, v: Any, mask: Any = None, *past: An
     return y.transpose(1, 2).reshape(len(y), y.shape[2], -1) if flat else y
 
 
+def _resized(operator: Any, x: Any, *more: Any) -> Any:
+    """One matrix an axis, that of the operator."""
+    torch = library()
+    given = [m.detach().numpy() if isinstance(m, torch.Tensor) else m for m in more]
+    for axis, n, scale, region in operator.changes(tuple(x.shape), given):
+        size = x.shape[axis]
+        of_zero = operator.along(np.zeros((size, 1)), 0, n, scale, region)
+        matrix = operator.along(np.eye(size), 0, n, scale, region) - of_zero
+        y = x.movedim(axis, -1) @ torch.from_numpy(matrix.T).to(x.dtype) + torch.from_numpy(of_zero[:, 0]).to(x.dtype)
+        x = y.movedim(-1, axis)
+    return x
+
+
 @cache
 def functions() -> dict[str, TorchFunction]:
     """Name of an operator → what it does to arrays of torch."""
@@ -283,4 +296,7 @@ def functions() -> dict[str, TorchFunction]:
         "QuantizeLinear": _quantised,
         "DequantizeLinear": _dequantised,
         "Attention": _attended,
+        "Resize": _resized,
+        "Upsample": _resized,
+        "Einsum": lambda o, *x: torch.einsum(o.get("equation"), *x),
     }

@@ -144,7 +144,7 @@ def _folded(network: Network, found: Corrections, by_column: bool) -> Network:
 
 
 def _layer_of(step: Step, network: Network) -> str | None:
-    slots = ((step.node.outputs[0], slot) for slot in step.operator.slots)
+    slots = ((step.node.key, slot) for slot in step.operator.slots)
     return next((network.uses[use] for use in slots if use in network.uses), None)
 
 

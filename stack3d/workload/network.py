@@ -228,7 +228,7 @@ class Network:
         def watch(step: Step, given: Sequence[Any], found: Sequence[Any], live: int) -> None:
             nonlocal macs, most
             most = max(most, live)
-            if not any((step.node.outputs[0], slot) in self.uses for slot in step.operator.slots):
+            if not any((step.node.key, slot) in self.uses for slot in step.operator.slots):
                 macs += step.operator.macs(given, found)
 
         self.program.run(self._feed(inputs), counting, self.uses, watch)
@@ -313,7 +313,7 @@ def _collected(
                 by_use[use] = name
                 if name not in digital:
                     problems += _unfit(layers[name], stored.weight, path)
-            uses[step.node.outputs[0], slot] = name
+            uses[step.node.key, slot] = name
         if not matrices:
             name, found = _without_matrix(step, program, digital, path)
             no_matrix |= {name} if name else set()

@@ -97,7 +97,7 @@ class Program:
         product : callable
             Computes the products of layers.
         layers : mapping of (output, slot) to str
-            Layers of the matrices of nodes, by the node's first output; other nodes compute by themselves.
+            Layers of the matrices of nodes, by the node's key; other nodes compute by themselves.
         observe : callable, optional
 
         Raises
@@ -109,11 +109,7 @@ class Program:
         for step in self.steps:
             node = step.node
             inputs = [values[n] if n in values else self.constants[n] if n else None for n in node.inputs]
-            held = {
-                slot: _asked(product, layers[node.outputs[0], slot])
-                for slot in step.operator.slots
-                if (node.outputs[0], slot) in layers
-            }
+            held = {slot: _asked(product, layers[node.key, slot]) for slot in step.operator.slots if (node.key, slot) in layers}
             try:
                 outputs = perform(step, inputs, held)
             except ArrayError as error:

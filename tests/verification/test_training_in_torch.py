@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 
 from stack3d import decks, yamlfile
 from stack3d.errors import SolverError
@@ -16,12 +17,15 @@ from stack3d.schema.workload import NetworkDeck
 from stack3d.training import train
 from stack3d.training.drawn_chips import OneChip, TrainingChips
 from stack3d.training.graph import TorchGraph, exact
+from stack3d.training.matrices import HOLDERS
+from stack3d.training.operators import taken
 from stack3d.training.trainer import product_of
 from stack3d.workload import load_network
+from stack3d.workload.operators.table import Node, operators
 
 pytestmark = pytest.mark.torch
 NETWORKS = sorted((Path(__file__).parents[1] / "networks").glob("*.onnx"))
-TRAINABLE = [p for p in NETWORKS if not p.name.startswith(("recurrent", "segmenter", "pipeline"))]
+TRAINABLE = [p for p in NETWORKS if not p.name.startswith("pipeline")]
 TREE: dict[str, Any] = {
     "scenario": "taught",
     "geometry": "bulk_rram_8tier",
@@ -56,7 +60,7 @@ def test_the_graph_in_torch_is_the_network(path: Path) -> None:
     assert np.abs(found - want).max() < 1e-5 * np.abs(want).max()
 
 
-@pytest.mark.parametrize("name", ["residual_17", "mobile_17", "transformer_17"])
+@pytest.mark.parametrize("name", ["residual_17", "mobile_17", "transformer_17", "recurrent_17", "segmenter_17"])
 def test_gradients_are_those_of_differences(name: str) -> None:
     """Of a weighted sum of outputs, along a random direction of every parameter."""
     import torch
@@ -82,6 +86,61 @@ def test_gradients_are_those_of_differences(name: str) -> None:
         with torch.no_grad():
             p += step
         assert (ends[0] - ends[1]) / 2 == pytest.approx(along, rel=0.02, abs=2e-4)
+
+
+LSTM, GRU = [(2, 12, 4), (2, 12, 3), (2, 24)], [(1, 9, 4), (1, 9, 3), (1, 18)]
+ENDS = np.array([5, 3], np.int32)
+HELD: dict[str, tuple[str, dict[str, Any], list[Any]]] = {
+    "lstm": ("LSTM", {"direction": "bidirectional"}, [(5, 2, 4), *LSTM, ENDS, (2, 2, 3), (2, 2, 3), (2, 9)]),
+    "lstm that forgets": ("LSTM", {"input_forget": 1, "clip": 0.7, "direction": "bidirectional"}, [(5, 2, 4), *LSTM]),
+    "lstm by batch": ("LSTM", {"layout": 1, "direction": "bidirectional"}, [(2, 5, 4), *LSTM, ENDS]),
+    "gru": ("GRU", {"direction": "reverse"}, [(5, 2, 4), *GRU, ENDS]),
+    "gru that resets late": ("GRU", {"linear_before_reset": 1}, [(5, 2, 4), *GRU, None, (1, 2, 3)]),
+    "gru of others": ("GRU", {"activations": ["HardSigmoid", "ScaledTanh"], "activation_alpha": [0.3, 0.9],
+                              "activation_beta": [0.4, 0.8]}, [(5, 2, 4), *GRU]),
+    "rnn": ("RNN", {"activations": ["LeakyRelu"], "activation_alpha": [0.1]}, [(5, 2, 4), (1, 3, 4), (1, 3, 3), (1, 6)]),
+    "transposed": ("ConvTranspose", {"group": 2, "strides": [2, 1], "pads": [1, 0, 0, 1], "dilations": [1, 2],
+                                     "output_padding": [1, 0]}, [(2, 4, 3, 4), (4, 3, 3, 2), (6,)]),
+    "transposed to a shape": ("ConvTranspose", {"strides": [2], "output_shape": [9]}, [(2, 3, 3), (3, 2, 2)]),
+    "einsum": ("Einsum", {"equation": "bti,oi->bot"}, [(2, 3, 4), (5, 4)]),
+    "einsum from the left": ("Einsum", {"equation": "hio,bi->bho"}, [(2, 4, 3), (2, 4)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", list(HELD))
+def test_operators_with_matrices_are_those_of_the_engine(case: str) -> None:
+    """Outputs in double precision, and gradients of all of them to all inputs by differences."""
+    import torch
+
+    kind, attributes, shapes = HELD[case]
+    rng = np.random.default_rng(4)
+    arrays = [0.7 * rng.standard_normal(s) if isinstance(s, tuple) else s for s in shapes]
+    names = ["" if a is None else f"i{n}" for n, a in enumerate(arrays)]
+    outputs = ["y", "h", "c"] if kind == "LSTM" else ["y", "h"] if kind in ("GRU", "RNN") else ["y"]
+    operator = operators[kind](Node.of(helper.make_node(kind, names, outputs, **attributes), {"": 17}))
+    first = case == "einsum from the left"
+    constants = [0] if first else [1, 2] if kind in ("LSTM", "GRU", "RNN") else [1]
+    numbers = {names[i]: np.arange(1.0, 1 + arrays[i].size).reshape(arrays[i].shape) for i in constants}
+    real = [i for i, a in enumerate(arrays) if a is not None and a.dtype.kind == "f"]
+
+    def found(*given: Any) -> Any:
+        mine: list[Any] = list(arrays)
+        for i, x in zip(real, given):
+            mine[i] = x
+
+        def times(stored: Any) -> Any:
+            flat = mine[names.index(stored.weight)].reshape(-1)
+            blocks = taken(torch.cat([flat.new_zeros(1), flat]), stored.blocks.astype(np.int64))
+            return lambda x: exact("", x.reshape(-1, x.shape[-1]), blocks).reshape(*x.shape[:-1], -1)
+
+        held = {slot: times(stored) for slot, stored in operator.matrices(numbers).items()}
+        assert held
+        return HOLDERS[kind](operator, mine, held)[: len(outputs)]
+
+    given = [torch.from_numpy(arrays[i].copy()).requires_grad_() for i in real]
+    for one, two in zip(found(*given), operator.run(arrays, {}), strict=True):
+        assert np.allclose(one.detach().numpy(), two, rtol=1e-12, atol=1e-12)
+    assert torch.autograd.gradcheck(found, given)
 
 
 def test_what_training_sees_is_what_chips_compute() -> None:

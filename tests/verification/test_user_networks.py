@@ -54,6 +54,19 @@ def test_ideal_crossbars_give_the_oracle(kind: str, by_column: bool, tmp_path: P
         np.testing.assert_allclose(chip, expected, rtol=0, atol=CLOSE * scale)
 
 
+def test_layers_that_give_their_last_state_alone_keep_their_own_matrices(tmp_path: Path) -> None:
+    """Two recurrent layers, the first output of which has no name, are two."""
+    rng = np.random.default_rng(5)
+    weights = {f"{kind}{i}": rng.normal(size=(1, 9, n)) for i in (1, 2) for kind, n in (("w", 4), ("r", 3))}
+    nodes = [onnx.helper.make_node("Transpose", ["x"], ["t"], perm=[1, 0, 2])]
+    nodes += [onnx.helper.make_node("GRU", ["t", f"w{i}", f"r{i}"], ["", f"h{i}"], hidden_size=3) for i in (1, 2)]
+    nodes += [onnx.helper.make_node("Sub", ["h1", "h2"], ["d"]), onnx.helper.make_node("Squeeze", ["d", "axes"], ["y"])]
+    path = onnx_models.save(tmp_path / "n.onnx", nodes, {**weights, "axes": np.array([0])}, ("n", 5, 4), out=("n", 3))
+    x = rng.normal(size=(3, 5, 4))
+    expected = onnx_models.oracle(path, x)
+    np.testing.assert_allclose(networks.load_network(onnx_models.deck(path)).run(x), expected, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("kind", list(MODELS))
 def test_copies_share_the_products_and_change_nothing(kind: str, tmp_path: Path) -> None:
     from dataclasses import replace

@@ -83,8 +83,8 @@ class Recurrent(Operator, ABC):
                 out[name] = Stored(self.node.inputs[at], one_block(matrix.T), (slot, i))
         return out
 
-    def functions(self, direction: int) -> list[Function]:
-        """Return the gate functions of a direction."""
+    def functions(self, direction: int, table: Mapping[str, Callable[..., Any]] = FUNCTIONS) -> list[Function]:
+        """Return the gate functions of a direction, those of a table."""
         names = [str(f).lower() for f in self.get("activations") or list(self.defaults * 2)]
         alphas, betas = list(self.get("activation_alpha") or []), list(self.get("activation_beta") or [])
         made: list[Function] = []
@@ -94,12 +94,14 @@ class Recurrent(Operator, ABC):
                 a = alphas.pop(0) if alphas else a
             if name in ("affine", "scaledtanh", "hardsigmoid"):
                 b = betas.pop(0) if betas else b
-            made.append(lambda x, f=FUNCTIONS[name], a=a, b=b: f(x, a, b))  # type: ignore[misc]
+            made.append(lambda x, f=table[name], a=a, b=b: f(x, a, b))  # type: ignore[misc]
         return made[direction * len(self.defaults) :][: len(self.defaults)]
 
     @abstractmethod
     def step(self, way: Way, gates: Array, h: Array, c: Array) -> tuple[Array, Array]:
         """Return the next state and memory from the inputs' gates and the recurrent product.
+
+        Training calls it with arrays of torch: it computes with operators, slices and methods that both libraries have.
 
         Parameters
         ----------
@@ -113,7 +115,7 @@ class Recurrent(Operator, ABC):
 
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
         """Return all outputs, the last state and, where there is one, the last memory."""
-        x, w, r, b, lengths, h0, c0, peepholes = self._steps_first([*inputs, *[None] * (8 - len(inputs))])
+        x, w, r, b, lengths, h0, c0, peepholes = self.steps_first([*inputs, *[None] * (8 - len(inputs))])
         steps, batch, _ = x.shape
         size, kind = r.shape[-1], x.dtype
         if w.shape[1] != self.gates * size or r.shape[1] != self.gates * size:
@@ -135,7 +137,7 @@ class Recurrent(Operator, ABC):
             found = [found[0].transpose(2, 0, 1, 3), np.swapaxes(found[1], 0, 1), np.swapaxes(found[2], 0, 1)]
         return tuple(found[: max(1, len(self.node.outputs))])
 
-    def _steps_first(self, given: list[Any]) -> list[Any]:
+    def steps_first(self, given: list[Any]) -> list[Any]:
         """Inputs with the axis of the batch, where it comes first, behind that of steps or directions."""
         if not self.get("layout", 0):
             return given
@@ -144,7 +146,7 @@ class Recurrent(Operator, ABC):
     def clipped(self, x: Array) -> Array:
         """Return gate inputs within the node's limit."""
         limit = self.get("clip")
-        return x if limit is None else np.clip(x, -limit, limit)
+        return x if limit is None else x.clip(-limit, limit)
 
     def macs(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
         """Return those of both matrices at every step."""
@@ -155,6 +157,11 @@ class Recurrent(Operator, ABC):
 def _or(given: Array | None, usual: Array) -> Array:
     """An input of the node, or what stands for it where it has none."""
     return usual if given is None else np.asarray(given)
+
+
+def _as_state(x: Any, state: Any) -> Any:
+    """An array with the type of the state; one of another library is of it already."""
+    return x.astype(state.dtype, copy=False) if isinstance(x, np.ndarray) else x
 
 
 def _through(
@@ -215,7 +222,7 @@ class GRU(Recurrent):
         if self.get("linear_before_reset", 0):
             hidden = gates[:, last] + bias[last] + r * (once[:, last] + bias[3 * n :][last])
         else:
-            hidden = gates[:, last] + bias[last] + way.recur((r * h).astype(h.dtype, copy=False))[:, last] + bias[3 * n :][last]
+            hidden = gates[:, last] + bias[last] + way.recur(_as_state(r * h, h))[:, last] + bias[3 * n :][last]
         return (1 - z) * f[1](self.clipped(hidden)) + z * h, c
 
 
@@ -229,8 +236,9 @@ class LSTM(Recurrent):
     def step(self, way: Way, gates: Array, h: Array, c: Array) -> tuple[Array, Array]:
         """Return the next state and memory."""
         n, bias, f = h.shape[-1], way.bias, way.functions
-        i, o, g, m = np.split(gates + way.recur(h) + bias[: 4 * n] + bias[4 * n :], 4, axis=-1)
-        p_i, p_o, p_f = (0, 0, 0) if way.peepholes is None else np.split(way.peepholes, 3)
+        summed, peep = gates + way.recur(h) + bias[: 4 * n] + bias[4 * n :], way.peepholes
+        i, o, g, m = (summed[:, k * n : (k + 1) * n] for k in range(4))
+        p_i, p_o, p_f = (0, 0, 0) if peep is None else (peep[k * n : (k + 1) * n] for k in range(3))
         i = f[0](self.clipped(i + p_i * c))
         forget = 1 - i if self.get("input_forget", 0) else f[0](self.clipped(g + p_f * c))
         memory = forget * c + i * f[1](self.clipped(m))

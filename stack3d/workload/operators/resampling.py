@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ import numpy as np
 from stack3d.errors import ArrayError
 from stack3d.layout import Floats
 from stack3d.workload.operators.table import Array, Operator, afford, operators
+
+AxisChange = tuple[int, int, float, tuple[float, float]]
+"""An axis, its new length, outputs per input, start and end of what is taken."""
 
 
 def places(how: str, outputs: int, inputs: int, scale: float, roi: tuple[float, float]) -> Floats:
@@ -111,43 +115,52 @@ class Resize(Operator):
     def run(self, inputs: Any, held: Any) -> tuple[Any, ...]:
         """Return the resized array."""
         x, *more = inputs
-        if self.node.kind == "Upsample" or self.opset < 11:
-            scales = self.get("scales") if not more else more[0]
-            return (self.resized(x, None, np.asarray(scales), None, "asymmetric", "floor"),)
-        roi, scales, sizes = [*more, None, None, None][:3]
-        how = self.get("coordinate_transformation_mode", "half_pixel")
-        return (self.resized(x, roi, scales, sizes, how, self.get("nearest_mode", "round_prefer_floor")),)
+        y = x
+        for axis, n, scale, region in self.changes(x.shape, more, x.itemsize):
+            y = self.along(y, axis, n, scale, region)
+        return (np.asarray(y).astype(x.dtype, copy=False),)
 
-    def resized(self, x: Array, roi: Any, scales: Any, sizes: Any, how: str, rounding: str) -> Array:
-        """Return the array with every axis in its new length.
+    @property
+    def coordinates(self) -> str:
+        """Where outputs lie, as ONNX names it."""
+        early = self.node.kind == "Upsample" or self.opset < 11
+        return "asymmetric" if early else str(self.get("coordinate_transformation_mode", "half_pixel"))
+
+    def changes(self, shape: Sequence[int], more: Sequence[Any], itemsize: int = 4) -> list[AxisChange]:
+        """Return every axis that changes, its new length, outputs per input, and the part of it that is taken.
 
         Parameters
         ----------
-        x : ndarray
-            Any shape.
-        roi, scales, sizes : ndarray or None
-            Inputs of the node: shape (2 x axes,), starts and then ends, and twice (axes,).
-        how : str
-            Where outputs lie, as ONNX names it.
-        rounding : str
-            Of the nearest input, as ONNX names it.
+        shape : sequence of int
+            Of the input.
+        more : sequence of ndarray or None
+            The other inputs of the node.
+        itemsize : int
+            Bytes of a number.
         """
-        axes = [a % x.ndim for a in self.get("axes") or range(x.ndim)]
-        regions = _regions(roi, len(axes))
-        lengths = [x.shape[a] for a in axes]
+        roi, scales, sizes = self._asked(more)
+        axes = [a % len(shape) for a in self.get("axes") or range(len(shape))]
+        regions, is_cut = _regions(roi, len(axes)), self.coordinates == "tf_crop_and_resize"
+        lengths = [shape[a] for a in axes]
         if sizes is not None and np.size(sizes):
             wanted, factors = self._of_sizes([int(n) for n in sizes], lengths)
         else:
-            crop = regions[1] - regions[0] if how == "tf_crop_and_resize" else np.ones(len(axes))
+            crop = regions[1] - regions[0] if is_cut else np.ones(len(axes))
             factors = np.ravel(scales).astype(float).tolist()
             wanted = list(map(int, np.floor(np.multiply(lengths, factors) * crop)))
         new = dict(zip(axes, wanted))
-        afford([new.get(a, n) for a, n in enumerate(x.shape)], x.itemsize)
-        y = x
-        for a, n, scale, region in zip(axes, wanted, factors, regions.T.tolist()):
-            if n != x.shape[a] or scale != 1.0 or how == "tf_crop_and_resize":
-                y = self.along(y, a, n, scale, (region[0], region[1]), how, rounding)
-        return np.asarray(y).astype(x.dtype, copy=False)
+        afford([new.get(a, n) for a, n in enumerate(shape)], itemsize)
+        return [
+            (a, n, scale, (region[0], region[1]))
+            for a, n, scale, region in zip(axes, wanted, factors, regions.T.tolist())
+            if n != shape[a] or scale != 1.0 or is_cut
+        ]
+
+    def _asked(self, more: Sequence[Any]) -> list[Any]:
+        """Region, scales and sizes, those that the version does not know as None."""
+        if self.node.kind == "Upsample" or self.opset < 11:
+            return [None, np.asarray(more[0] if more else self.get("scales")), None]
+        return [*more, None, None, None][:3]
 
     def _of_sizes(self, wanted: list[int], lengths: list[int]) -> tuple[list[int], list[float]]:
         """New lengths and their shares of the old ones, all of one share where the aspect is kept."""
@@ -158,7 +171,7 @@ class Resize(Operator):
         factor = (min if policy == "not_larger" else max)(factors)
         return [int(np.floor(factor * length + 0.5)) for length in lengths], [factor] * len(lengths)
 
-    def along(self, x: Array, axis: int, n: int, scale: float, roi: tuple[float, float], how: str, rounding: str) -> Array:
+    def along(self, x: Array, axis: int, n: int, scale: float, roi: tuple[float, float]) -> Array:
         """Return the array with one axis in its new length.
 
         Parameters
@@ -172,11 +185,10 @@ class Resize(Operator):
             Outputs per input. [-]
         roi : (start, end)
             Part of the axis that is taken. [-]
-        how : str
-            Where outputs lie, as ONNX names it.
-        rounding : str
-            Of the nearest input, as ONNX names it.
         """
+        how, rounding = self.coordinates, self.get("nearest_mode", "round_prefer_floor")
+        if self.node.kind == "Upsample" or self.opset < 11:
+            rounding = "floor"
         size, mode = x.shape[axis], {"bilinear": "linear"}.get(self.get("mode", "nearest"), self.get("mode", "nearest"))
         at = places(how, n, size, scale, roi)
         outside = (at < 0) | (at > size - 1) if how == "tf_crop_and_resize" else np.zeros(n, bool)

@@ -49,6 +49,11 @@ class Node:
     opset: int
     proto: Any
 
+    @property
+    def key(self) -> str:
+        """What it is known by in its graph: its first output that has a name."""
+        return next((name for name in self.outputs if name), self.name)
+
     @classmethod
     def of(cls, proto: Any, opsets: Mapping[str, int]) -> Node:
         """The node of a file whose domains have the versions `opsets`."""
