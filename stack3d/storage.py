@@ -183,10 +183,10 @@ def clear_scratch(folder: Path) -> None:
                 remove(scratch)
 
 
-def put_aside(path: Path) -> Path | None:
-    """Rename a damaged file to ``damaged-<name>``, numbered where one is there; None where it cannot be renamed."""
+def put_aside(path: Path, word: str = "damaged") -> Path | None:
+    """Rename a file to ``damaged-<name>``, or another word, numbered where one is there; None where it cannot be renamed."""
     for n in ("", *(f"-{i}" for i in range(2, 100))):
-        target = path.with_name(f"damaged-{path.stem}{n}{path.suffix}")
+        target = path.with_name(f"{word}-{path.stem}{n}{path.suffix}")
         if not target.exists():
             with suppress(OSError):
                 return path.rename(target)

@@ -27,6 +27,7 @@ def train(
 
     limit_memory(memory)
     case = decks.load(scenario, parsed(overrides))
+    training.check_output(case, output)
     observer = observer_for(progress)
     with case.located():
         course = training.train(case, output, observer, calibrate_only=calibrate_only)

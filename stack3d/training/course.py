@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,18 @@ from numpy.typing import NDArray
 from stack3d import __version__
 from stack3d.case import Outcome, run_case
 from stack3d.case.placing import placed
-from stack3d.chip import ComputingChip, data_of
+from stack3d.chip import TODAY, ComputingChip, data_of
 from stack3d.constants import YEAR
 from stack3d.decks import Case
-from stack3d.errors import DeckError, Problem
-from stack3d.life.chips import chosen_policies
+from stack3d.errors import DeckError, Problem, RangeError, ValidityWarning, brief
+from stack3d.life.chips import Policy, chosen_policies
 from stack3d.progress import Observer
-from stack3d.schema import Scenario, TrainDeck
+from stack3d.schema import Scenario, TrainDeck, celsius
 from stack3d.training.drawn_chips import TrainingChips
 from stack3d.training.scales import scaled
 from stack3d.training.trainer import Learnt, Lesson, Trainer
-from stack3d.training.written import model_of, write_model
-from stack3d.workload import LabelledData, Network, training_share
+from stack3d.training.written import model_of, write_model, write_report
+from stack3d.workload import LabelledData, Network, Task, training_share
 
 SCALED_ON = 256
 """Inputs that scales are found on, at most."""
@@ -87,12 +88,29 @@ class Course:
             cells = [f"{_percent(j.accuracy[i])} ± {100 * j.spread[i]:.1f}" for j in (one, two)]
             lines.append(f"{'chips, ' + _age(time):<22}{cells[0]:>18}{cells[1]:>18}")
         lost, won = one.exact - one.accuracy[0], two.accuracy[0] - one.accuracy[0]
-        if lost > 0:
+        chance = 2.0 * max(one.spread[0], two.spread[0]) / np.sqrt(one.chips)
+        if lost > chance and won > 0:
             lines.append(f"of the {100 * lost:.1f} points that fresh chips lost to float, {_percent(won / lost)} are won back")
+        elif won < -chance:
+            lines.append(f"fresh chips lose another {-100 * won:.1f} points: the network is worse than it came")
         if self.progress is not None:
-            p = self.progress
-            lines.append(f"{p.epoch} epochs, the best of them {p.epoch - p.since}; judged by inputs that were not trained on")
-        return [*lines, f"{two.chips} chips, on the test part of the data, which was not used before", str(self.path)]
+            p, best = self.progress, self.progress.epoch - self.progress.since
+            which = f"the best of them {best}" if best else "none better than the network as it came"
+            lines.append(f"{p.epoch} epoch{'s' if p.epoch != 1 else ''}, {which}; judged by inputs that were not trained on")
+        lines.append(f"{two.chips} chips, on the test part of the data, which was not used before")
+        return [*lines, f"{self.path}, and {self.path.with_suffix('.report.json').name} beside it"]
+
+    def report(self, facts: Mapping[str, str]) -> dict[str, Any]:
+        """What is kept beside the network: where it comes from, and how good it is before and after. Times are in s."""
+
+        def told(standing: Standing) -> dict[str, Any]:
+            rows = zip(standing.times, standing.accuracy, standing.spread)
+            chips = [{"time": float(t), "accuracy": float(a), "spread": float(s)} for t, a, s in rows]
+            return {"float_accuracy": standing.exact, "on_chips": chips}
+
+        history = [] if self.progress is None else [{"loss": a, "accuracy_on_chips": b} for a, b in self.progress.history]
+        after = {"chips": self.after.chips, "before": told(self.before), "after": told(self.after), "epochs": history}
+        return {"network": self.path.name, **facts, **after, "told": self.lines()[:-1]}
 
 
 def _percent(share: float) -> str:
@@ -100,9 +118,10 @@ def _percent(share: float) -> str:
 
 
 def _age(seconds: float) -> str:
-    for unit, size in (("years", YEAR), ("days", 86400.0), ("h", 3600.0)):
+    for unit, size in (("year", YEAR), ("day", 86400.0), ("h", 3600.0)):
         if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
+            count = f"{seconds / size:.3g}"
+            return f"{count} {unit}{'s' if unit != 'h' and count != '1' else ''}"
     return f"{seconds:.3g} s"
 
 
@@ -136,6 +155,8 @@ def train(case: Case, output: Path, observer: Observer, *, calibrate_only: bool 
     labelled = deck.loss == "task" and not calibrate_only
     inputs, labels = training_share(data, computer.network, computer.task, labelled=labelled, key=key)
     by_column = computer.design.mvm.weight_scaling == "column"
+    _check_judges(computer.data.labels, computer.task, key)
+    _check_ages(chip, plan, scenario.train)
     trainer = None
     if not calibrate_only:
         lesson = Lesson(inputs, labels, _said(computer.network, inputs))
@@ -159,7 +180,54 @@ def train(case: Case, output: Path, observer: Observer, *, calibrate_only: bool 
     observer.stage("after", network=output.name)
     after = run_case(_with_file(scenario, output), observer)
     checkpoint.unlink(missing_ok=True)
-    return Course(Standing.of(outcome), Standing.of(after), progress, output)
+    course = Course(Standing.of(outcome), Standing.of(after), progress, output)
+    write_report(course.report(facts), output.with_suffix(".report.json"))
+    return course
+
+
+def check_output(case: Case, output: Path) -> None:
+    """Refuse a target that is no ONNX file or that the training reads, and a scenario that is a study; raises DeckError."""
+    studies = [word for word in ("sweep", "optimise", "uncertain") if case.tree.get(word)]
+    if studies:
+        text = "makes many cases of the scenario, and a network is trained for one: leave it out, and choose with --set"
+        raise DeckError(Problem(studies[0], text))
+    if output.suffix.lower() != ".onnx":
+        raise DeckError(Problem("-o", f"the network is written as ONNX: wants FILE.onnx, got {brief(output.name)}"))
+    work = case.scenario.workload
+    read = [] if work is None else [work.network.file, *([] if work.network.data is None else [work.network.data.file])]
+    if any(Path(file).resolve() == output.resolve() for file in read if file):
+        raise DeckError(Problem("-o", f"{output.name} is what is trained; write to another file, it would be lost"))
+
+
+def _check_judges(labels: Any, task: Task, key: str) -> None:
+    """Refuse test labels of one class, which any constant answer meets; raises DeckError."""
+    if labels is not None and hasattr(task, "confusion") and len(kinds := np.unique(labels)) == 1:
+        text = f"all {np.size(labels)} labels of the test are class {kinds[0]:g}: they cannot tell how good a network is"
+        raise DeckError(Problem(key, text))
+
+
+def _check_ages(chip: ComputingChip, plan: Sequence[Policy], deck: TrainDeck) -> None:
+    """Refuse ages beyond the life that is reported, and ages and temperatures that the device has no law for.
+
+    Raises
+    ------
+    DeckError
+    """
+    lifetime = chip.computer.design.lifetime
+    last, oldest = max(lifetime.until, TODAY), max(deck.ages)
+    if oldest > last * (1 + 1e-9):
+        text = f"{_age(oldest)} lies beyond lifetime.until, {_age(last)}: nothing would say how good the network is then"
+        raise DeckError(Problem("train.ages", text))
+    nx, ny = lifetime.subgrid
+    kelvin = deck.temperature or lifetime.programming_temperature
+    field = np.full((len(chip.computer.tiles), ny, nx), kelvin)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ValidityWarning)  # the run says it
+            TrainingChips(chip, plan, field).drawn(chip.computer.network, oldest, 1, deck.seed)
+    except RangeError as error:
+        at = "train.ages" if deck.temperature is None else "train.temperature"
+        raise DeckError([Problem(at, f"{_age(oldest)} at {celsius(kelvin)}: {p.message}") for p in error.problems]) from None
 
 
 def _scaled(chips: TrainingChips, deck: TrainDeck, inputs: Any, by_column: bool) -> Network:
@@ -193,12 +261,10 @@ def _field(chip: ComputingChip, outcome: Outcome, scenario: Scenario) -> NDArray
 def _facts(case: Case, calibrate_only: bool, progress: Learnt | None) -> Mapping[str, str]:
     """Where a network comes from."""
     how = "column statistics of chips" if calibrate_only else "training with the noise of chips"
-    facts = {
-        "stack3d.version": __version__,
-        "stack3d.scenario": case.name,
-        "stack3d.case": case.digest(),
-        "stack3d.made_by": how,
-    }
+    network = case.scenario.workload.network if case.scenario.workload is not None else None
+    facts = {"version": __version__, "scenario": case.name, "case": case.digest(), "made_by": how}
+    if network is not None:
+        facts["made_from"] = f"{Path(network.file).name}, SHA-256 {hashlib.sha256(Path(network.file).read_bytes()).hexdigest()}"
     if progress is not None:
         facts |= {"epochs": str(progress.epoch), "train": case.scenario.train.model_dump_json()}
     return {f"stack3d.{name}": text for name, text in facts.items()}

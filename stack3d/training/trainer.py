@@ -234,12 +234,15 @@ class Trainer:
         """What a checkpoint of the same training says; a new beginning where there is none, or it is damaged."""
         if not path.is_file():
             return Learnt()
-        if not storage.is_whole(path):
-            storage.put_aside(path)
-            return Learnt()
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = dict(archive)
-        if str(arrays["key"]) != key:
+        whole = storage.is_whole(path)
+        arrays: dict[str, Any] = {}
+        if whole:
+            with np.load(path, allow_pickle=False) as archive:
+                arrays = dict(archive)
+        if not whole or str(arrays["key"]) != key:
+            why = "is of another training" if whole else "is damaged"
+            aside = storage.put_aside(path, "earlier" if whole else "damaged")
+            self.observer.stage("warning", checkpoint=f"{path.name} {why}; it is kept as {aside.name if aside else path.name}")
             return Learnt()
 
         def of(start: str) -> dict[str, Array]:

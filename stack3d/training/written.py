@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,3 +62,9 @@ def write_model(model: Any, path: Path) -> None:
 
     with storage.beside(path) as scratch:
         onnx.save(model, scratch)
+
+
+def write_report(report: Mapping[str, Any], path: Path) -> None:
+    """Write a report of a training as JSON, in place of an older one at once; raises ResultsError where that cannot be."""
+    with storage.beside(path) as scratch:
+        scratch.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

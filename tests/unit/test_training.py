@@ -5,19 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnx_models
 import onnxruntime
 import pytest
 from onnx import helper
 
-from stack3d import cli, decks, yamlfile
+from stack3d import cli, decks, training, yamlfile
+from stack3d.case import run_case
 from stack3d.errors import DeckError
+from stack3d.progress import Silent
 from stack3d.schema import DataDeck
 from stack3d.schema.workload import NetworkDeck
 from stack3d.training import operators
+from stack3d.training.course import Course, Standing
 from stack3d.training.graph import layouts
 from stack3d.training.loss import check_labels
 from stack3d.training.scales import _certain, _line
+from stack3d.training.trainer import Learnt
 from stack3d.training.written import model_of, write_model
 from stack3d.workload import load_network, task_kind, training_share
 
@@ -128,6 +133,10 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *w
         ({"train": {"epochs": 0}}, "train.epochs"),
         ({"train": {"ages": []}}, "train.ages"),
         ({"train": {"loss": "labels"}}, "train.loss"),
+        ({"train": {"rate": 1e300}}, "train.rate: wants a number greater than zero, at most"),
+        ({"train": {"ages": ["1 year"]}}, "train.ages: 1 year lies beyond lifetime.until, 1 s"),
+        ({"train": {"temperature": "1e6 K"}}, "train.temperature: 1 s at "),
+        ({"sweep": {"cooling.ambient": ["20 degC", "30 degC"]}}, "sweep: makes many cases of the scenario"),
     ],
 )
 def test_decks_that_cannot_be_trained(
@@ -140,6 +149,60 @@ def test_decks_that_cannot_be_trained(
     )
     assert code == 2 and said in words and len(words.strip().splitlines()) == 1
     assert not (tmp_path / "n.onnx").exists()
+
+
+def test_a_network_is_never_written_over_what_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The deck, another kind of file, the user's own network: each is refused in a line, and stays."""
+    own = tmp_path / "own.onnx"
+    own.write_bytes((Path(decks.__file__).parents[1] / "library" / "networks" / "digits_mlp.onnx").read_bytes())
+    network = {"file": str(own), "data": "digits"}
+    path = tmp_path / "a.yaml"
+    path.write_text(json.dumps({**TREE, "workload": {**TREE["workload"], "network": network}}))
+    before = own.read_bytes(), path.read_bytes()
+    for target, said in (
+        (path, "-o: the network is written as ONNX"),
+        (tmp_path / "net.txt", "wants FILE.onnx"),
+        (own, "own.onnx is what is trained"),
+    ):
+        code, words = told(monkeypatch, capsys, "train", str(path), "-o", str(target), "--calibrate-only", "--progress", "none")
+        assert code == 2 and said in words and len(words.strip().splitlines()) == 1
+    assert (own.read_bytes(), path.read_bytes()) == before and len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_is_scaled_is_told_kept_and_trained_further_on_the_device(tmp_path: Path) -> None:
+    """Without torch: figures before and after in the report, provenance in the file; the life's own training runs on it."""
+    case = decks.resolve(yamlfile.parse_text(json.dumps(TREE), "a.yaml"))
+    course = training.train(case, tmp_path / "n.onnx", Silent(), calibrate_only=True)
+    report = json.loads((tmp_path / "n.report.json").read_text())
+    assert report["before"]["float_accuracy"] == course.before.exact and report["chips"] == 2
+    assert [row["accuracy"] for row in report["after"]["on_chips"]] == course.after.accuracy.tolist()
+    facts = {p.key: p.value for p in onnx.load(tmp_path / "n.onnx").metadata_props}
+    assert facts["stack3d.case"] == report["stack3d.case"] == case.digest() and "digits_mlp.onnx" in facts["stack3d.made_from"]
+    life = {"until": "20 day", "first": "10 day", "epochs": 2, "attribution": False, "fine_tuning": {"period": "5 day"}}
+    network = {"file": str(tmp_path / "n.onnx"), "data": "digits"}
+    tree = {**TREE, "lifetime": life, "workload": {**TREE["workload"], "network": network}}
+    values = run_case(decks.resolve(yamlfile.parse_text(json.dumps(tree), "b.yaml")).scenario, Silent()).values
+    assert values["reliability/writes"][-1] > values["reliability/writes"][0]
+    assert 0.5 < values["mvm/accuracy"][-1].mean() <= 1.0
+
+
+def test_words_of_a_training() -> None:
+    """One epoch, one year; a loss within chance is not said to be won back; what got worse is told."""
+
+    def standing(*accuracy: float) -> Standing:
+        times = np.array([1.0, 3.15576e7])
+        return Standing(0.98, times, np.array(accuracy), np.array([0.02, 0.02]), 16)
+
+    def lines(before: Standing, after: Standing, since: int = 0) -> str:
+        return "\n".join(Course(before, after, Learnt(1, 0.9, since), Path("n.onnx")).lines())
+
+    text = lines(standing(0.88, 0.8), standing(0.97, 0.9))
+    assert "chips, 1 year " in text and "90.0 % are won back" in text and "1 epoch, the best of them 1;" in text
+    assert "won back" not in lines(standing(0.975, 0.9), standing(0.98, 0.9))
+    text = lines(standing(0.9, 0.8), standing(0.85, 0.8), since=1)
+    assert "fresh chips lose another 5.0 points" in text and "none better than the network as it came" in text
 
 
 def test_without_torch_one_line_says_so(
