@@ -16,7 +16,7 @@ class TrainDeck(DeckModel):
     """Passes over the inputs that are trained on."""
     batch: Annotated[Count, Field(ge=1, le=65_536)] = 32
     """Inputs of a step; every step sees chips of its own."""
-    rate: Annotated[Positive, Field(le=1e6)] = 2e-3
+    rate: Annotated[Positive, Field(le=1e30)] = 2e-3
     """Step size of AdamW to begin with; it falls to zero as a cosine."""
     noise: Annotated[Number, Field(ge=0, le=100)] = 1.0
     """Factor on what cells are off by and on the noise of their reads."""
