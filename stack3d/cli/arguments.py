@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from stack3d import __version__
-from stack3d.errors import DeckError
+from stack3d.errors import DeckError, brief
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -52,6 +52,13 @@ def free(output: Path | None) -> Path | None:
     if output is not None:
         storage.check_free(output)
     return output
+
+
+def written_as(output: Path | None, what: str, *suffixes: str) -> None:
+    """Refuse a target whose name says that it is something else, a deck or a result; raises DeckError."""
+    if output is not None and output.suffix.lower() not in suffixes:
+        wanted = " or ".join(suffixes)
+        raise DeckError(f"-o {brief(output.name)}: {what} written as {wanted}, not {output.suffix or 'without a suffix'}")
 
 
 def _version(value: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import One, Overrides, app, free, parsed
+from stack3d.cli.arguments import One, Overrides, app, free, parsed, written_as
 from stack3d.errors import DeckError
 from stack3d.progress import time_left
 
@@ -22,8 +22,7 @@ def compact(
     """Make a compact model: temperatures of sources and probes for any powers, and films and ambient in the ranges given."""
     from stack3d import api
 
-    if output.suffix != ".nc":
-        raise DeckError(f"compact models are written as .nc, not {output.suffix or 'without a suffix'}")
+    written_as(output, "compact models are", ".nc")
     said = api.load(scenario).with_overrides(parsed(overrides))
     model = said.compact(output, lambda solves, miss: typer.echo(f"  {solves} solves, within {100 * miss:.2g} %"))
     for line in [*model.told(), str(output)]:
@@ -49,8 +48,7 @@ def trace(
     """Follow a trace of powers by a compact model: samples, extremes, time above limits, rainflow counts."""
     from stack3d import api
 
-    if output.suffix != ".nc":
-        raise DeckError(f"the dataset of a trace is written as .nc, not {output.suffix or 'without a suffix'}")
+    written_as(output, "the dataset of a trace is", ".nc")
     answer = api.follow_table(
         model,
         table,

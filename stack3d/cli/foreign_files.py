@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import app, free
+from stack3d.cli.arguments import app, free, written_as
 
 
 @app.command(name="import")
@@ -26,6 +26,7 @@ def import_(
     from stack3d.case import check
     from stack3d.geometry.importers import import_files
 
+    written_as(output, "a scenario is", ".yaml", ".yml")
     found = import_files(files, output.stem, transient)
     with found.resolved() as case, case.located():
         check(case.scenario)

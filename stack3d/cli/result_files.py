@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import Results, Threshold, app, free, opened, share_of
+from stack3d.cli.arguments import Results, Threshold, app, free, opened, share_of, written_as
 from stack3d.errors import DeckError
 
 
@@ -21,6 +21,7 @@ def report(
     from stack3d import results
     from stack3d.report import report_page
 
+    written_as(output, "a page is", ".html", ".htm")
     limit = share_of(threshold)
     page = report_page([opened(path) for path in found], threshold=limit)
     results.write_text(output, page)
@@ -63,7 +64,6 @@ def export(
     from stack3d import results
     from stack3d.results.spice import netlist
 
-    if output.suffix != ".cir":
-        raise DeckError(f"networks are written as .cir, not {output.suffix or 'without a suffix'}")
+    written_as(output, "networks are", ".cir")
     results.write_text(output, netlist(opened(result)))
     typer.echo(str(output))

@@ -120,7 +120,7 @@ def resolve(
         scenario = Scenario.model_validate(tree)
     except ValidationError as error:
         found = [p for p in translate(error, tree, Scenario) if p.key not in failed]
-        raise DeckError(sorted([*resolver.problems, *found], key=lambda p: (p.file or "", p.line or 0))) from None
+        raise DeckError(sorted([*resolver.problems, *found], key=lambda p: (not p.key, p.file or "", p.line or 0))) from None
     problems = resolver.problems + named_paths.check(tree)
     if problems:
         raise DeckError(problems)

@@ -159,6 +159,14 @@ def _hover(window: browser.Browser, selector: str, across: float, down: float) -
     )
 
 
+def test_a_page_is_never_written_over_a_deck(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    deck = tmp_path / "mine.yaml"
+    deck.write_text("scenario: mine\n")
+    assert run("report", str(tmp_path), "-o", str(deck)) == 2
+    assert "-o 'mine.yaml': a page is written as .html or .htm, not .yaml" in capsys.readouterr().err
+    assert deck.read_text() == "scenario: mine\n"
+
+
 def test_figures_as_files(case: Path, study: Path, tmp_path: Path) -> None:
     assert run("plot", str(case), "-o", str(tmp_path / "figures")) == 0
     assert {p.stem for p in (tmp_path / "figures").iterdir()} == CASE_FIGURES
