@@ -48,7 +48,7 @@ def translate(error: Any, tree: Any, model: Any, at: tuple[str | int, ...] = ())
         place = yamlfile.locate(tree, full) or (None, None)
         problems.append(Problem(dotted(full), message, *place))
     if n_left_out:
-        problems.append(Problem("", f"and {n_left_out} more mistakes"))
+        problems.append(Problem("", f"and {n_left_out} more mistakes", *(getattr(tree, "here", None) or (None, None))))
     return list(dict.fromkeys(problems))
 
 
