@@ -18,7 +18,7 @@ Values = Annotated[list[Any], Field(min_length=1)]
 NUMBER = re.compile(r"^\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*(.*?)\s*$")
 MOST_LETTERS = 200
 """Of an end of an interval."""
-MOST_NUMBERS = 10_000_000
+MOST_NUMBERS = 5_000_000
 """Points times keys of a sample."""
 MOST_KEYS = 1000
 """Keys that a sweep sets."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, zip_longest
+from itertools import chain, islice, repeat, zip_longest
 from os.path import isfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from stack3d.decks import Case, named_paths
 from stack3d.errors import DeckError
 from stack3d.study.expect import mistakes
 from stack3d.study.optimising import Optimisation
-from stack3d.study.plan import SECTIONS, StudyDraft
+from stack3d.study.plan import SECTIONS, StudyDraft, n_layers
 from stack3d.study.planning import adaptive
 from stack3d.study.points import KeyValue, Point, ends_first
 from stack3d.study.uncertainty import UncertaintyStudy
@@ -34,6 +34,14 @@ CASES_TOLD = 100
 """Cases from one word on how far the check is to the next."""
 TRIES = 20
 """Combinations asked for a value until one is not dropped."""
+MOST_LETTERS = 30_000_000
+"""Of conditions, read again for every combination that is looked at."""
+LOOK = 1500
+"""Letters of conditions that count as much as making a combination."""
+LAYER = 2
+"""Values that a layer of a stack counts as, with those that a repetition makes."""
+LETTERS = 80
+"""Of a text that count as a value."""
 
 
 @dataclass(frozen=True)
@@ -77,40 +85,59 @@ def checked(path: str | Path, overrides: Sequence[KeyValue] = (), *, every: bool
 
 
 def _checked(draft: StudyDraft, every: bool) -> Iterator[Checked]:
-    most = _most(draft, every or len(draft.points) <= FEW)
+    weight = _weight(draft)
+    most = _most(draft, every or len(draft.points) <= FEW, weight)
     is_large = len(draft.points) > most
     told: set[str] = set()
     n = n_wrong = 0
-    point, watch = None, WATCHED.get()
-    for looked, point in enumerate(islice(_chosen(draft), most) if is_large else draft):
-        if watch is not None and looked % CASES_TOLD == CASES_TOLD - 1:
-            watch(f"checking {draft.name}", looked, min(most, len(draft.points)))
+    left, point, looks = MOST_VALUES, None, Looks(draft)
+    for point in _watched(islice(looks.chosen(), most) if is_large else iter(draft), draft.name, min(most, len(draft.points))):
         if point.dropped is not None:
             continue
         n += 1
-        error, warning = _mistakes(draft, point)
+        error, warning, layers = _mistakes(draft, point)
         n_wrong += error is not None
         if error is not None and str(error) not in told:
             told.add(str(error))
             yield Checked(draft.label(point), error)
         elif error is None and not is_large:
             yield Checked(draft.label(point), warning=warning)
+        left -= max(weight, LAYER * layers)
+        if is_large and n >= FEW and left < 0:
+            break
     if n == 0:
-        yield Checked(draft.name, draft.all_dropped(point) if point is not None else None)
+        yield _none(draft, point, looks)
     elif is_large and not n_wrong:
         yield Checked(f"{draft.name}: {len(draft.points)} cases, {n} of them in full; --all and a run check every case")
+
+
+def _watched(points: Iterator[Point], name: str, total: int) -> Iterator[Point]:
+    """The points, with a word on how far the check is."""
+    watch = WATCHED.get()
+    for looked, point in enumerate(points):
+        if watch is not None and looked % CASES_TOLD == CASES_TOLD - 1:
+            watch(f"checking {name}", looked, total)
+        yield point
+
+
+def _none(draft: StudyDraft, point: Point | None, looks: Looks) -> Checked:
+    """What is said where no case was found that the conditions leave."""
+    if looks.are_all or point is None:
+        return Checked(draft.name, draft.all_dropped(point) if point is not None else None)
+    said = f"{looks.made} of its {len(draft.points)} cases were looked at, and sweep.where drops each of them"
+    return Checked(draft.name, warning=f"{said}; --all and a run look at every case")
 
 
 def _shown(study: Optimisation | UncertaintyStudy, every: bool) -> Iterator[Checked]:
     """Mistakes of cases that show every value, each told once; of very many the first; else one line on what was checked."""
     study.check_ends()
     told: set[str] = set()
-    most, watch, n = _most(study.draft, False), WATCHED.get(), 0
+    most, watch, n = _most(study.draft, False, _weight(study.draft)), WATCHED.get(), 0
     points = (point for point in study.shown() if point.dropped is None)
     for n, point in enumerate(points if every else islice(points, most), 1):
         if watch is not None and n % CASES_TOLD == 0:
             watch(f"checking {study.name}", n, max(most, n))
-        error, _ = _mistakes(study.draft, point)
+        error, *_ = _mistakes(study.draft, point)
         if error is not None and str(error) not in told:
             told.add(str(error))
             yield Checked(f"{study.name} [{point.text}]", error)
@@ -119,9 +146,9 @@ def _shown(study: Optimisation | UncertaintyStudy, every: bool) -> Iterator[Chec
         yield Checked(f"{study.name}: {study.told}, {n} of them checked, {which}")
 
 
-def _most(draft: StudyDraft, every: bool) -> int:
+def _most(draft: StudyDraft, every: bool, weight: int) -> int:
     """Cases that are checked in full."""
-    return len(draft.points) if every else max(FEW, MOST_VALUES // _weight(draft))
+    return len(draft.points) if every else max(FEW, MOST_VALUES // weight)
 
 
 def _weight(draft: StudyDraft) -> int:
@@ -138,50 +165,77 @@ def _weight(draft: StudyDraft) -> int:
 
 
 def _values(node: Any) -> int:
+    if isinstance(node, str):
+        return 1 + len(node) // LETTERS
     inside = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     return 1 + sum(map(_values, inside))
 
 
-def _mistakes(draft: StudyDraft, point: Point) -> tuple[DeckError | None, str | None]:
-    """All mistakes of one case, or a warning."""
+def _mistakes(draft: StudyDraft, point: Point) -> tuple[DeckError | None, str | None, int]:
+    """All mistakes of one case, or a warning; and how many layers it has."""
     case: Case | None = None
-    warning = None
+    warning, layers = None, 0
     try:
         case = draft.case(point)
+        layers = n_layers(case)
         wrong = mistakes(case.scenario)
         try:
             warning = warning_of(check(case.scenario))
         except DeckError as error:
             wrong += error.problems
-        return (DeckError(case.locate(wrong)), None) if wrong else (None, warning)
+        return (DeckError(case.locate(wrong)), None, layers) if wrong else (None, warning, layers)
     except DeckError as error:
-        return error, None
+        return error, None, layers
 
 
-def _chosen(draft: StudyDraft) -> Iterator[Point]:
-    """Points that show the values of the axes in turn, evenly, the ends first, each with others by chance; then by chance."""
-    points, rng = draft.points, np.random.default_rng(1)
-    seen: set[tuple[int, ...]] = set()
+class Looks:
+    """Combinations of a large study that its conditions leave, as far as they are found in `MOST_LETTERS`.
 
-    def by_chance(axis: int = 0, position: int | None = None) -> Iterator[Point]:
-        for _ in range(TRIES):
-            index = [int(rng.integers(n)) for n in points.shape]
+    Parameters
+    ----------
+    draft : StudyDraft
+    """
+
+    def __init__(self, draft: StudyDraft) -> None:
+        self.draft, self.points = draft, draft.points
+        self.most = max(TRIES, MOST_LETTERS // (LOOK + sum(len(c.text) for c in self.points.conditions)))
+        self.made = 0
+        self.rng = np.random.default_rng(1)
+        self._last: Point | None = None
+
+    @property
+    def are_all(self) -> bool:
+        """Whether every combination was looked at, or could have been."""
+        return len(self.points) <= self.most
+
+    def chosen(self) -> Iterator[Point]:
+        """Points that show the values of the axes in turn, evenly, the ends first, each with others by chance; then by chance.
+
+        Where none is found, the last one that was looked at, with the condition that drops it.
+        """
+        seen: set[tuple[int, ...]] = set()
+        places = ((axis, at) for axis, at in self._in_turn() if at is not None)
+        for axis, position in chain(places, repeat((0, None), len(self.points))):
+            if self.made >= self.most:
+                break
+            found = next((p for p in self._by_chance(axis, position) if p.dropped is None), None)
+            if found is not None and found.index not in seen:
+                seen.add(found.index)
+                yield found
+        if not seen and self.are_all:
+            yield from islice((p for p in self.draft if p.dropped is None), 1)
+        if not seen and self._last is not None:
+            yield self._last
+
+    def _in_turn(self) -> Iterator[tuple[int, int | None]]:
+        for positions in zip_longest(*(ends_first(n) for n in self.points.shape)):
+            yield from enumerate(positions)
+
+    def _by_chance(self, axis: int, position: int | None) -> Iterator[Point]:
+        for _ in range(min(TRIES, self.most - self.made)):
+            index = [int(self.rng.integers(n)) for n in self.points.shape]
             if position is not None:
                 index[axis] = position
-            yield draft.at(tuple(index))
-
-    def fresh(candidates: Iterator[Point]) -> Iterator[Point]:
-        found = next((p for p in candidates if p.dropped is None), None)
-        if found is not None and found.index not in seen:
-            seen.add(found.index)
-            yield found
-
-    orders = [ends_first(n) for n in points.shape]
-    for positions in zip_longest(*orders):
-        for axis, position in enumerate(positions):
-            if position is not None:
-                yield from fresh(by_chance(axis, position))
-    for _ in range(len(points)):
-        yield from fresh(by_chance())
-    if not seen:
-        yield draft.at(tuple(0 for _ in points.shape))
+            self.made += 1
+            self._last = self.draft.at(tuple(index))
+            yield self._last

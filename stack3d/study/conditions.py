@@ -6,8 +6,9 @@ import ast
 import math
 import operator
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from stack3d.errors import DeckError, Problem, brief, did_you_mean
@@ -38,6 +39,11 @@ MOST_DEPTH = 20
 DEEP = f"has more than {MOST_DEPTH} operations inside each other"
 LARGEST = 1e300
 """Number that is computed with."""
+MOST_TOLD = 12
+"""Names that a message lists."""
+
+Value = Callable[[Mapping[str, Any]], Any]
+"""Value of a part of a condition at a point: dotted key → value."""
 
 
 def _number(value: Any) -> Any:
@@ -81,7 +87,7 @@ class Condition:
         if isinstance(node, (ast.Name, ast.Attribute)):
             name = dotted_name(node)
             if name not in self.names:
-                known = ", ".join(sorted(self.names))
+                known = ", ".join(sorted(self.names)[:MOST_TOLD]) + (", …" if len(self.names) > MOST_TOLD else "")
                 raise self.wrong(f"names {name!r}, which is not swept{did_you_mean(name, self.names)}; swept: {known}")
             return
         allowed = (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Constant, ast.List, ast.Tuple)
@@ -99,58 +105,82 @@ class Condition:
 
     def holds(self, values: Mapping[str, Any]) -> bool:
         """Whether the values of a point (dotted key → value) meet the condition; a key not set there meets any comparison."""
-        return bool(_Valuation(self, values).visit(self.tree))
+        return bool(self._value(values))
+
+    @cached_property
+    def _value(self) -> Value:
+        return _Valuation(self).of(self.tree)
 
 
 class _Valuation(ast.NodeVisitor):
-    """Value of a condition at a point; None for what is not set there."""
+    """Makes of every part of a condition, once, what gives its value at a point; None for what is not set there."""
 
-    def __init__(self, condition: Condition, values: Mapping[str, Any]) -> None:
-        self.condition, self.values = condition, values
+    def __init__(self, condition: Condition) -> None:
+        self.condition = condition
 
-    def visit_Constant(self, node: ast.Constant) -> Any:
-        return _number(node.value)
+    def of(self, node: ast.AST) -> Value:
+        made: Value = self.visit(node)
+        return made
 
-    def visit_Name(self, node: ast.Name | ast.Attribute) -> Any:
-        return _number(self.values.get(self.condition.names[dotted_name(node)]))
+    def visit_Constant(self, node: ast.Constant) -> Value:
+        constant = _number(node.value)
+        return lambda values: constant
+
+    def visit_Name(self, node: ast.Name | ast.Attribute) -> Value:
+        key = self.condition.names[dotted_name(node)]
+        return lambda values: _number(values.get(key))
 
     visit_Attribute = visit_Name
 
-    def visit_List(self, node: ast.List | ast.Tuple) -> Any:
-        return [self.visit(item) for item in node.elts]
+    def visit_List(self, node: ast.List | ast.Tuple) -> Value:
+        items = [self.of(item) for item in node.elts]
+        return lambda values: [item(values) for item in items]
 
     visit_Tuple = visit_List
 
-    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
-        parts = (self.visit(part) for part in node.values)
-        return all(parts) if isinstance(node.op, ast.And) else any(parts)
+    def visit_BoolOp(self, node: ast.BoolOp) -> Value:
+        parts, join = [self.of(part) for part in node.values], all if isinstance(node.op, ast.And) else any
+        return lambda values: join(part(values) for part in parts)
 
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
-        inner = self.visit(node.operand)
-        return not inner if isinstance(node.op, ast.Not) else -self._real(inner)
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> Value:
+        inner = self.of(node.operand)
+        if isinstance(node.op, ast.Not):
+            return lambda values: not inner(values)
+        return lambda values: -self._real(inner(values))
 
-    def visit_BinOp(self, node: ast.BinOp) -> Any:
-        left, right = self.visit(node.left), self.visit(node.right)
-        if left is None or right is None:
-            return None
-        try:
-            found = ARITHMETIC[type(node.op)](self._real(left), self._real(right))
-        except ZeroDivisionError:
-            raise self._wrong("divides by zero") from None
-        if not math.isfinite(found):
-            raise self._wrong("computes a number that is too large")
-        return found
+    def visit_BinOp(self, node: ast.BinOp) -> Value:
+        return self._computed(ARITHMETIC[type(node.op)], self.of(node.left), self.of(node.right))
 
-    def visit_Compare(self, node: ast.Compare) -> Any:
-        sides = [self.visit(side) for side in (node.left, *node.comparators)]
-        pairs = [(op, a, b) for op, a, b in zip(node.ops, sides[:-1], sides[1:]) if a is not None and b is not None]
-        try:
-            return all(_COMPARE[type(op)](a, b) for op, a, b in pairs)
-        except TypeError as error:
-            raise self._wrong(f"compares what cannot be compared: {error}") from None
+    def visit_Compare(self, node: ast.Compare) -> Value:
+        return self._compared([_COMPARE[type(op)] for op in node.ops], [self.of(n) for n in (node.left, *node.comparators)])
 
-    def generic_visit(self, node: ast.AST) -> Any:
+    def generic_visit(self, node: ast.AST) -> Value:
         raise self._wrong(f"{type(node).__name__} has no value")
+
+    def _computed(self, how: Callable[[Any, Any], Any], left: Value, right: Value) -> Value:
+        def value(values: Mapping[str, Any]) -> Any:
+            a, b = left(values), right(values)
+            if a is None or b is None:
+                return None
+            try:
+                found = how(self._real(a), self._real(b))
+            except ZeroDivisionError:
+                raise self._wrong("divides by zero") from None
+            if not math.isfinite(found):
+                raise self._wrong("computes a number that is too large")
+            return found
+
+        return value
+
+    def _compared(self, how: Sequence[Callable[[Any, Any], Any]], sides: Sequence[Value]) -> Value:
+        def value(values: Mapping[str, Any]) -> bool:
+            there = [side(values) for side in sides]
+            try:
+                return all(op(a, b) for op, a, b in zip(how, there[:-1], there[1:]) if a is not None and b is not None)
+            except TypeError as error:
+                raise self._wrong(f"compares what cannot be compared: {error}") from None
+
+        return value
 
     def _real(self, value: Any) -> float:
         """A number to compute with; texts and lists are compared only."""

@@ -264,13 +264,19 @@ def mesh_group(case: Case) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def n_layers(case: Case) -> int:
+    """Layers of a stack, those of every tier."""
+    stack = case.scenario.geometry
+    repeated = stack.tiers.repeat * len(stack.tiers.layers) if stack.tiers else 0
+    return len(stack.layers) + len(stack.below) + repeated + len(stack.above)
+
+
 def size_of(case: Case) -> int:
     """Layers times lines across that they ask for: grows as the work does, and costs nothing to know."""
     stack, mesh = case.scenario.geometry, case.scenario.solver.mesh
-    tiers = [layer for layer in stack.tiers.layers for _ in range(stack.tiers.repeat)] if stack.tiers else []
-    layers = [*stack.layers, *stack.below, *tiers, *stack.above]
+    layers = [*stack.layers, *stack.below, *(stack.tiers.layers if stack.tiers else ()), *stack.above]
     lines: int = mesh.lateral + 2 * max((layer.channels.count for layer in layers if layer.channels), default=0)
-    return len(layers) * lines
+    return n_layers(case) * lines
 
 
 class StudyDraft:

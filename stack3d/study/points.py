@@ -242,7 +242,17 @@ def value_at(values: IntervalDeck | list[Any], share: float) -> Any:
 
 def in_order(chosen: Sequence[KeyValue]) -> tuple[KeyValue, ...]:
     """What a point sets, each key before those below it."""
-    return tuple(sorted(chosen, key=lambda o: sum(o[0].startswith(f"{key}.") for key, _ in chosen)))
+    keys = {key for key, _ in chosen}
+
+    def above(override: KeyValue) -> int:
+        """How many of the keys it lies below; a key of many parts lies below few of few."""
+        key, found = override[0], 0
+        while (dot := key.rfind(".")) >= 0:
+            key = key[:dot]
+            found += key in keys
+        return found
+
+    return tuple(sorted(chosen, key=above))
 
 
 def _said(axis: Dimension, position: int) -> str:

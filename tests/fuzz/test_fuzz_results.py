@@ -71,7 +71,7 @@ def survives(done: Path, folder: Path, kind: tuple[int, str, str, float]) -> Non
     assert_same(stack3d.open_results(folder / "out" / "small"), expected)
 
 
-@settings(SHORT_RUN, max_examples=12)
+@settings(SHORT_RUN, max_examples=8)
 @given(kind=damages())
 def test_a_damaged_folder_is_made_whole(
     done: Path, tmp_path_factory: pytest.TempPathFactory, kind: tuple[int, str, str, float]

@@ -33,8 +33,8 @@ lifetime: {until: "10 year", epochs: 2, attribution: false}
 monte_carlo: {samples: 2, seed: 1}
 solver: {backend: tensor, mesh: {lateral: 8, per_layer: 1}, error_promise: 0.5}
 """
-HEATED = 'transient: {until: "20 us", outputs: ["10 us", "20 us"], duty: {period: "10 us", on: "5 us"}, tolerance: "0.1 K"}\n'
-"""Two periods: each switch takes some ten steps, on five other meshes and steps for the estimate of the error too."""
+HEATED = 'transient: {until: "10 us", outputs: ["5 us", "10 us"], duty: {period: "10 us", on: "5 us"}, tolerance: "1 K"}\n'
+"""One period: each switch takes some steps, on five other meshes and steps for the estimate of the error too."""
 NUMBER = re.compile(r"^([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)( .*)?$")
 BALANCE = 1e-6
 """Power that may be missing at the faces of a steady solve, over the power put in."""

@@ -1,5 +1,6 @@
 """What is told and looked at is bounded, whatever the deck: overlaps, mistakes, names, positions of an axis."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from stack3d import decks, study
 from stack3d.errors import MOST_MISTAKES, DeckError, Problem, nearest_names
 from stack3d.layout import Rectangle, overlapping
 from stack3d.study import checks, expect
-from stack3d.study.points import ends_first
+from stack3d.study.points import Points, ends_first, in_order
 
 
 def test_overlaps_are_those_of_every_pair() -> None:
@@ -63,6 +64,48 @@ def test_a_large_study_is_checked_in_part_unless_all_is_asked_for(tmp_path: Path
     assert "'K' is no unit of power" in str(told)
     part = list(study.checked(path))
     assert len(part) == 1
+
+
+@pytest.mark.parametrize(("count", "limit"), [(1_000_000, "0 K"), (1_000_000, "290.0001 K"), (300, "0 K")])
+def test_conditions_that_drop_nearly_all_are_asked_a_bounded_number_of_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, limit: str
+) -> None:
+    sample = f"{{count: {count}, keys: {{cooling.ambient: {{from: 290 K, to: 300 K}}}}}}"
+    path = small_study.write(tmp_path, f"{{sample: {sample}, where: \"ambient < '{limit}'\"}}")
+    asked: list[int] = []
+    at = Points.at
+    monkeypatch.setattr(Points, "at", lambda points, index: asked.append(1) or at(points, index))
+    [one] = study.checked(path)
+    assert len(asked) < 25_000
+    if count == 300:
+        assert one.error is not None and "drops all 300 cases" in str(one.error)
+    else:
+        assert one.error is None and one.warning is not None
+        assert re.search(r"\d+ of its 1000000 cases were looked at, and sweep.where drops each of them", one.warning)
+
+
+def test_what_a_point_sets_comes_in_the_order_of_its_keys() -> None:
+    """Each key before those below it, the others as they were; of a thousand in as many steps."""
+    assert in_order([("a.b.c", 1), ("x", 2), ("a.b", 3), ("a", 4), ("a.bc", 5)]) == (
+        ("x", 2),
+        ("a", 4),
+        ("a.b", 3),
+        ("a.bc", 5),
+        ("a.b.c", 1),
+    )
+    counted = sum(1 for _ in traced(lambda: in_order([(f"limits.die{i}", i) for i in range(1000)])))
+    assert counted < 20_000
+
+
+def traced(call: Callable[[], object]) -> list[str]:
+    """Events of Python while something is called."""
+    events: list[str] = []
+    sys.setprofile(lambda frame, event, argument: events.append(event))
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return events
 
 
 def test_near_names_of_a_great_many_are_sought_among_a_part() -> None:
