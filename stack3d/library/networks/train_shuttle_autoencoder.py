@@ -1,9 +1,10 @@
 """Train the packaged anomaly detector: autoencoder 9-16-4-16-9 on nominal sensor rows; writes shuttle_autoencoder.onnx.
 
 Run with ``python -m stack3d.library.networks.train_shuttle_autoencoder``; with ``choose`` it also tells how chips do with each
-of `NOISES`, on training rows that were held out, as they are and with a wrong sensor. The graph ends in the logarithm of the reconstruction error over a threshold
-that one nominal row in fifty exceeds, as two logits: nominal, anomalous. Weights are noisy in training and where the threshold
-is set, as the cells will be. No anomaly is seen in training, and no row of the test before the last figures.
+of `NOISES`, on training rows that were held out, as they are and with a wrong sensor. The graph ends in the logarithm of the
+reconstruction error over a threshold that one nominal row in fifty exceeds, as two logits: nominal, anomalous. Weights are
+noisy in training and where the threshold is set, as the cells will be. No anomaly is seen in training, and no row of the test
+before the last figures.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ LIMIT = 10.0
 NOISES = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)
 """Standard deviations of weights in training that were tried, of the largest of their layer."""
 NOISE = 0.08
-"""The least of `NOISES` whose chips are within a point of the best on `HELD`: more costs accuracy in float. Of those rows, chips of
-the quickstart's cells told right, means of four trainings: 66, 79, 82, 87, 88, 88, 86, 88 and 89 %, standard errors 0.2 to 1.6."""
+"""The least of `NOISES` whose chips are within a point of the best on `HELD`: more costs accuracy in float. Of those rows chips
+of the quickstart's cells told right, means of four trainings: 66, 79, 82, 87, 88, 88, 86, 88, 89 %, standard errors 0.2 to 1.6."""
 HELD = 0.2
 """Share of the training rows that only chooses the noise."""
 WRONG = (1.0, LIMIT)
-"""What a wrong sensor is off by, in half the spread of its nominal rows, assumed: from what could be nominal to where it ends."""
+"""What a wrong sensor is off by, in half the spread of nominal rows, assumed: from what could be nominal to where it ends."""
 CHIPS = 50
 """Noisy copies that the threshold is set on."""
 
@@ -84,7 +85,7 @@ class Detector:
 
     def standardised(self, sensors: Array) -> Array:
         """Sensors about their middle, in half their spread."""
-        return np.clip((sensors - self.middle) * self.scale, -LIMIT, LIMIT).astype(np.float32)
+        return np.asarray(np.clip((sensors - self.middle) * self.scale, -LIMIT, LIMIT), np.float32)
 
     def error(self, sensors: Array) -> Array:
         """Mean squared error of the reconstruction of every row."""
@@ -97,7 +98,7 @@ class Detector:
         off = rng.uniform(*WRONG, len(sensors)) * rng.choice([-1.0, 1.0], len(sensors))
         which, found = rng.integers(sensors.shape[1], size=len(sensors)), sensors.copy()
         found[np.arange(len(sensors)), which] += (off / self.scale[which]).astype(np.float32)
-        return np.rint(found).astype(np.float32)
+        return np.asarray(np.rint(found), np.float32)
 
     def write(self, path: Path) -> None:
         """As ONNX."""
