@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.layout import Floats, Layer, Stack, Surface
+from stack3d.layout import Floats, Layer, Rectangle, Stack, Surface
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,26 @@ class Grid:
     def cells_of(self, layer: int) -> NDArray[np.intp]:
         """Z cells of one layer, without its contact cell."""
         return np.flatnonzero((self.layer == layer) & (np.diff(self.z) > 0))
+
+    @cached_property
+    def _nodes(self) -> dict[tuple[int, Rectangle], tuple[slice, slice, slice]]:
+        return {}
+
+    def nodes_of(self, layer: int, box: Rectangle) -> tuple[slice, slice, slice]:
+        """Nodes of one layer inside a rectangle or on its edges, along z, y and x; sought once."""
+        if (layer, box) not in self._nodes:
+            cells = self.cells_of(layer)
+            self._nodes[layer, box] = (
+                slice(int(cells[0]), int(cells[-1]) + 2),
+                _between_ends(self.y, box.y0, box.y1),
+                _between_ends(self.x, box.x0, box.x1),
+            )
+        return self._nodes[layer, box]
+
+
+def _between_ends(lines: Floats, low: float, high: float) -> slice:
+    inside = np.flatnonzero((lines >= low - 1e-12) & (lines <= high + 1e-12))
+    return slice(int(inside[0]), int(inside[-1]) + 1)
 
 
 Where = tuple[slice | int | NDArray[np.intp], ...]

@@ -73,6 +73,12 @@ _ALL = (
         "height of the hottest node over neighbours where values zigzag",
     ),
     _f(
+        "thermal/layer_between_nodes",
+        "time layer",
+        "K",
+        "height of the layer's peak over its hottest node",
+    ),
+    _f(
         "thermal/peak_temperature",
         "",
         "K",
@@ -84,6 +90,7 @@ _ALL = (
     _f("thermal/layer_peak_time", "layer", "s", "time of that, since the start or that of the period"),
     _f("thermal/layer_peak_spot", "layer axis", "m", "place of that"),
     _f("thermal/layer_peak_overshoot", "layer", "K", "height of the hottest node then over neighbours where values zigzag"),
+    _f("thermal/layer_peak_between_nodes", "layer", "K", "height of the layer's peak then over its hottest node"),
     _f(
         "thermal/temperature_peak",
         "tier",
@@ -293,11 +300,15 @@ _ALL = (
     _f("impedance/network_error", "source", "1", "largest share by which the networks miss the source's own impedance"),
 )
 
-_OWN_ERROR = ("thermal/discretisation_error", "thermal/time_error", "thermal/layer_overshoot", "thermal/layer_peak_overshoot")
+_NO_TEMPERATURE = (
+    *("discretisation_error", "time_error"),
+    *("layer_overshoot", "layer_peak_overshoot", "layer_between_nodes", "layer_peak_between_nodes"),
+)
+"""Kelvins that are errors and differences, which have no error of their own."""
 _ESTIMATED = tuple(
     Variable(f.group, f"{f.name}_error", f.dims, "K", f"estimated error of {f.name}, by the mesh and over time by the steps")
     for f in _ALL
-    if f.group == "thermal" and f.units == "K" and not f.name.startswith("placement_") and f"thermal/{f.name}" not in _OWN_ERROR
+    if f.group == "thermal" and f.units == "K" and not f.name.startswith("placement_") and f.name not in _NO_TEMPERATURE
 )
 
 OWN = {f.path: f for f in (*_ALL, *_ESTIMATED)}

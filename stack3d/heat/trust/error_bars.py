@@ -77,20 +77,31 @@ Estimates = dict[str, Estimate]
 
 def answers(chip: Chip, solution: ThermalSolution) -> Answers:
     """Every temperature of `thermal_values`, and means of tiles."""
-    found = _temperatures(thermal_values(chip, solution, outside=False))
+    return _temperatures(_values(chip, solution))
+
+
+def _values(chip: Chip, solution: ThermalSolution) -> Mapping[str, Any]:
+    """`thermal_values`, and means of tiles."""
+    found = thermal_values(chip, solution, outside=False)
     if chip.places:
         means = [solution.field.box_means(layer, [box])[0] for layer, box in chip.places]
         found["thermal/tile_temperature"] = np.array(means)
     return found
 
 
-def _with_peaks(chip: Chip, solution: ThermalSolution) -> Answers:
-    """Answers, and under `BETWEEN` maxima where peaks lie: they do not depend on how a mesh happens to meet them."""
-    found = answers(chip, solution)
-    higher = found["thermal/layer_temperature_max"] + [solution.field.between_nodes(n.name) for n in chip.stack.layers]
+def _with_peaks(chip: Chip, values: Mapping[str, Any]) -> Answers:
+    """Temperatures, and under `BETWEEN` maxima where peaks lie: they do not depend on how a mesh happens to meet them."""
+    found = _temperatures(values)
     tiers = [chip.stack.index[layer.name] for layer in chip.stack.with_role("rram")]
-    peaks = {"layer_temperature_max": higher, "temperature_max": higher[tiers], "peak_temperature": higher.max()}
-    return found | {BETWEEN + n: np.asarray(value) for n, value in peaks.items() if f"thermal/{n}" in found}
+    peaks: Answers = {}
+    for over_nodes, suffix in (("layer_between_nodes", "max"), ("layer_peak_between_nodes", "peak")):
+        if (more := values.get(f"thermal/{over_nodes}")) is None:
+            continue
+        higher = found[f"thermal/layer_temperature_{suffix}"] + more
+        peaks |= {f"layer_temperature_{suffix}": higher, f"temperature_{suffix}": higher[..., tiers]}
+        if higher.ndim == 1:
+            peaks["peak_temperature"] = np.asarray(higher.max())
+    return found | {BETWEEN + name: value for name, value in peaks.items() if f"thermal/{name}" in found}
 
 
 def _of_either(own: Answers, found: Judged) -> Judged:
@@ -214,17 +225,17 @@ def of_mesh(
             warnings.simplefilter("ignore", ValidityWarning)  # the run itself has said it
             backend = _kept(backends, away).of(_roughly(other.scenario), chip.stack, body)
             begun = None if is_direct else body.begun_at(solution.field)
-            return _with_peaks(other, backend.solve(chip.sources if sources is None else sources, guess=begun))
+            solved = backend.solve(chip.sources if sources is None else sources, guess=begun)
+            return _with_peaks(other, _values(other, solved))
 
     is_direct = not any(solution.statistics.get(name) for name in ITERATED)  # such a solve needs nothing to begin with
-    own = _with_peaks(chip, solution)
+    values = _values(chip, solution)
+    own = _with_peaks(chip, values)
     found = kind_of(chip.scenario).judged(chip, own, solve)
     if found is None:
-        return _none(answers(chip, solution))
+        return _none(_temperatures(values))
     found = _of_either(own, found)
-    names = [layer.name for layer in chip.stack.layers]
-    seen = {**own, "thermal/layer_overshoot": np.array([solution.field.overshoot(name) for name in names])}
-    return _stated(replace(found, errors=_bounded(chip, seen, found.errors)))
+    return _stated(replace(found, errors=_bounded(chip, values, found.errors)))
 
 
 def of_march(
@@ -254,9 +265,9 @@ def of_march(
         solid = _kept(backends, away).solid(scenario, chip.stack, body)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)
-            return _temperatures(over_time(replace(other, scenario=scenario), steps, solid, state)[0])
+            return _with_peaks(chip, over_time(replace(other, scenario=scenario), steps, solid, state)[0])
 
-    own = _temperatures(values)
+    own = _with_peaks(chip, values)
     found, how = kind_of(chip.scenario).judged(chip, own, march), HOW["smaller_steps"]
     if found is None or found.rough is None:
         begun = own, march(chip, meshed(chip), 0, smaller)
@@ -269,10 +280,11 @@ def of_march(
     by_steps = compared(own, {"steps": (4 / 3, *begun)})
     time_error = max(float(np.nanmax(by_steps[name])) for name in means_in(by_steps))
     if found is None:
-        stated = _none(own)
+        stated = _none(_temperatures(values))
     else:
+        found = _of_either(own, found)
         stated = _stated(found)
-        errors = _bounded(chip, values, {name: found.errors[name] + by_steps[name] for name in own})
+        errors = _bounded(chip, values, {name: error + by_steps[name] for name, error in found.errors.items()})
         for name, error in errors.items():
             error = _without_start(deck, name, error)
             parts = {**stated[f"{name}_error"].parts, "steps": by_steps[name]}

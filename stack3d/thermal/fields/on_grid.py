@@ -146,12 +146,7 @@ class GridField:
 
     def _nodes(self, layer: str) -> tuple[slice, slice, slice]:
         """Of a layer, along z, y and x."""
-        box, cells = self.stack.layer(layer).extent, self.grid.cells_of(self.stack.index[layer])
-        return (
-            slice(cells[0], cells[-1] + 2),
-            _between_ends(self.grid.y, box.y0, box.y1),
-            _between_ends(self.grid.x, box.x0, box.x1),
-        )
+        return self.grid.nodes_of(self.stack.index[layer], self.stack.layer(layer).extent)
 
     def _hottest(self, layer: str) -> tuple[int, int, int]:
         """The hottest node of a layer, along z, y and x."""
@@ -188,11 +183,6 @@ class GridField:
         """Largest nodal temperature of ``top`` or ``bottom``. [K]"""
         level = {"top": -1, "bottom": 0}.get(face)
         return None if level is None else float(self.values[level].max())
-
-
-def _between_ends(lines: Floats, low: float, high: float) -> slice:
-    inside = np.flatnonzero((lines >= low - 1e-12) & (lines <= high + 1e-12))
-    return slice(int(inside[0]), int(inside[-1]) + 1)
 
 
 def _swing(line: Floats, at: int) -> float:

@@ -86,6 +86,7 @@ def observe(groups: Sequence[PlaceGroup], values: Floats) -> Floats:
     """Values of a nodal field at the places, shape (n_places,)."""
     out = np.empty(sum(g.members.size for g in groups))
     for group in groups:
-        plane = np.tensordot(group.z, values[group.nodes], axes=1)
+        planes = values[group.nodes]
+        plane = (group.z @ planes.reshape(group.z.size, -1)).reshape(planes.shape[1:])
         out[group.members] = np.einsum("pi,pi->p", group.y @ plane, group.x)
     return out

@@ -34,6 +34,12 @@ class _March:
     state: Floats
     drive: Floats
     """b - K u, the heat that changes the state. [W]"""
+    stored: Floats | None = None
+    """M u of the state, once it is known. [J/s]"""
+
+    def go_on(self, step: _Step) -> None:
+        """Stand at the end of a step."""
+        self.state, self.drive, self.stored = step.end, step.drive, step.stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +48,8 @@ class _Step:
     """State at γ."""
     end: Floats
     drive: Floats
+    """At the end."""
+    stored: Floats
     """At the end."""
     rate: float
     defect: Floats
@@ -59,16 +67,17 @@ def _tr_bdf2(march: _March, load: Floats, step: float) -> _Step:
     """
     system, u = march.system, march.state
     rate = 2.0 / (GAMMA * step)
-    stored = system.stored(u)
+    stored = march.stored = system.stored(u) if march.stored is None else march.stored
     middle = system.solve(rate, rate * stored + march.drive + load, u)
     stored_middle = system.stored(middle)
     drive_middle = rate * (stored_middle - stored) - march.drive
     weight = 1.0 / (GAMMA * (2.0 - GAMMA))
     memory = weight * stored_middle - (weight - 1.0) * stored
     end = system.solve(rate, rate * memory + load, middle + (middle - u) * ((1 - GAMMA) / GAMMA))
-    drive_end = rate * (system.stored(end) - memory)
+    stored_end = system.stored(end)
+    drive_end = rate * (stored_end - memory)
     defect = march.drive / GAMMA - drive_middle / (GAMMA * (1 - GAMMA)) + drive_end / (1 - GAMMA)
-    return _Step(middle, end, drive_end, rate, (2 * ERROR_CONSTANT * step * rate) * defect)
+    return _Step(middle, end, drive_end, stored_end, rate, (2 * ERROR_CONSTANT * step * rate) * defect)
 
 
 def _quadratic(share: Floats, states: tuple[Floats, Floats, Floats]) -> Floats:
@@ -113,7 +122,8 @@ class _Control:
                     )
                 continue
             yield begin + (end - begin) * position / whole, step, taken
-            march.state, march.drive, self.changed = taken.end, taken.drive, reached
+            march.go_on(taken)
+            self.changed = reached
             position += stride
             self.taken += 1
             # A doubled step has up to eight times the local error; it must stand on a multiple of itself.
@@ -242,7 +252,7 @@ def integrate_fixed(
             now = begin + (k - 1) * (end - begin) / count
             for share in START if k == 1 else (1.0,):
                 taken = _tr_bdf2(march, load, share * (end - begin) / count)
-                march.state, march.drive = taken.end, taken.drive
+                march.go_on(taken)
                 now += share * (end - begin) / count
                 if watch is not None:
                     watch(now, march.state)
