@@ -308,7 +308,7 @@ _NO_TEMPERATURE = (
 _ESTIMATED = tuple(
     Variable(f.group, f"{f.name}_error", f.dims, "K", f"estimated error of {f.name}, by the mesh and over time by the steps")
     for f in _ALL
-    if f.group == "thermal" and f.units == "K" and not f.name.startswith("placement_") and f.name not in _NO_TEMPERATURE
+    if f.group == "thermal" and f.units == "K" and f.name not in _NO_TEMPERATURE
 )
 
 OWN = {f.path: f for f in (*_ALL, *_ESTIMATED)}

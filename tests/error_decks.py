@@ -139,6 +139,16 @@ def _spot(side: float) -> Tree:
     return deck(5, layers, [source("s", "film", 1, (low, high), (low, high))], film(2e4), probes=[probe("p", "film", 2.5, 2.5)])
 
 
+def _die(side: tuple[float, float], bond: float, probe_at: tuple[float, float], **more: Any) -> Tree:
+    """A die smaller than the base it lies on, heated in part."""
+    size = {"size": [f"{v} mm" for v in side]}
+    layers = [layer("base", 500, 60), layer("bond", 20, bond, **size), layer("die", 200, 130, **size)]
+    x, y = (4 - side[0] / 2, 4 - side[1] / 2)  # the die's corner
+    heat = source("s", "die", 4, (x + 0.2, x + 0.9), (y + 0.3, y + side[1]))
+    cooling = {**film(5e3), "bottom": {"film_coefficient": "2e3 W/m^2/K"}}
+    return deck(8, layers, [heat], cooling, probes=[probe("p", "die", *probe_at), probe("q", "base", x, y)], **more)
+
+
 def _step(first: str, outputs: list[str], where: str, spot: bool) -> Tree:
     """Power on from the start, read at early times."""
     layers = [layer("base", 400, 148), layer("junction", 0.1, 148), layer("metal", 8, 5, 2.5e6), layer("cap", 80, 0.8, 2e6)]
@@ -199,6 +209,8 @@ DECKS: dict[str, Tree] = {
     **{f"pulse_{p.replace(' ', '')}": _pulse(p, on, o) for p, on, o in (
         ("1 ms", "0.2 ms", ["0.1 ms", "0.2 ms", "1 ms", "1.2 ms"]), ("20 ms", "10 ms", ["2 ms", "10 ms", "50 ms"]),
         ("0.1 ms", "50 us", ["20 us", "50 us", "0.3 ms"]))},
+    **{f"die_{s[0]}_{b}": _die(s, b, at) for s, b, at in (
+        ((2.5, 1.5), 2, (3.6, 3.9)), ((4.0, 4.0), 0.4, (2.2, 2.3)), ((1.2, 3.1), 20, (4.0, 4.0)))},
     "hbm_like_12high": _memory_stack(), "cold_end": _cold_end(),
 }  # fmt: skip
 """By name; bricks."""

@@ -14,8 +14,10 @@ from stack3d.case.judged_placings import CHIPS, RIVALS, check_placing, groups_of
 from stack3d.case.size import check_size
 from stack3d.chip import TODAY, Chip, ComputingChip, with_weights
 from stack3d.errors import RangeError, SolverError, ValidityWarning
-from stack3d.heat import Climate, Heat
+from stack3d.heat import Climate, Heat, heat_sources
 from stack3d.heat.placing import Trials, placed_chip, with_places
+from stack3d.heat.solvers import Backends
+from stack3d.heat.trust.error_bars import of_mesh
 from stack3d.layout import Floats
 from stack3d.life.chips import Life, Reading, chosen_policies, read_out
 from stack3d.life.history import curve, replay
@@ -48,6 +50,8 @@ class ChosenPlacement:
         Accuracy that a kelvin more on the tile costs. [1/K]
     heats : tuple of Heat
         Of freshly programmed chips, by placement.
+    errors : ndarray, shape (placements, 3)
+        Estimated, of the hottest tile, of the mean over tiles and of the hottest point of these. [K]
     """
 
     chip: ComputingChip
@@ -56,6 +60,7 @@ class ChosenPlacement:
     accuracy: Floats
     sensitivity: Floats
     heats: tuple[Heat, ...]
+    errors: Floats
 
     def put(self, record: Record) -> None:
         """Put what was compared into the `record`."""
@@ -64,9 +69,10 @@ class ChosenPlacement:
         record.put("mvm/placement_gain_error", _chance(self.accuracy - self.accuracy[0]))
         record.put("mvm/placement_taken", (np.arange(len(self.names)) == self.taken).astype(np.int64))
         record.put("mvm/placement_sensitivity", self.sensitivity)
-        record.put("thermal/placement_tile_peak", [heat.tile_temperature.max() for heat in self.heats])
-        record.put("thermal/placement_tile_mean", [heat.tile_temperature.mean() for heat in self.heats])
-        record.put("thermal/placement_stack_peak", [heat.solution.field.values.max() for heat in self.heats])
+        found = [(h.tile_temperature.max(), h.tile_temperature.mean(), h.solution.field.values.max()) for h in self.heats]
+        for name, values, errors in zip(("tile_peak", "tile_mean", "stack_peak"), np.transpose(found), self.errors.T):
+            record.put(f"thermal/placement_{name}", values)
+            record.put(f"thermal/placement_{name}_error", errors)
 
     @property
     def told(self) -> str:
@@ -127,7 +133,7 @@ class _Judge:
 
     def __init__(self, chip: ComputingChip, observer: Observer) -> None:
         self.chip, self.observer, self.plan = chip, observer, chosen_policies(chip.computer)
-        self.trials = Trials(chip)
+        self.trials, self.backends = Trials(chip), Backends()
         self.rivals = [with_places(chip, name, self.trials) for name in RIVALS]
         self.end = chip.computer.design.lifetime.until
         self.done, self.of = 0, readings_of(chip.computer)
@@ -199,7 +205,19 @@ class _Judge:
         sure = np.where(gains.mean(axis=1) > 2 * _chance(gains), gains.mean(axis=1), 0.0)
         taken = int(np.argmax(sure))
         chips, heats, _ = zip(*found.values())
-        return ChosenPlacement(chips[taken], tuple(found), taken, accuracy, by_accuracy, heats)
+        errors = np.array([self._errors(chip, heat) for chip, heat in zip(chips, heats)])
+        return ChosenPlacement(chips[taken], tuple(found), taken, accuracy, by_accuracy, heats, errors)
+
+    def _errors(self, chip: ComputingChip, heat: Heat) -> tuple[float, float, float]:
+        """Of the hottest tile, the mean over tiles and the hottest point, on the lines of the trials. [K]"""
+        solver = chip.scenario.solver
+        profile = solver.model_copy(
+            update={"backend": "tensor", "order": 1, "mesh": solver.mesh.model_copy(update={"cells": "hex"})}
+        )
+        there = self.trials.bricks.kept_for(replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile})))
+        found = of_mesh(there, heat.solution, self.backends.coarse, heat_sources(chip, heat.powers, heat.rate))
+        tiles = found["thermal/tile_temperature_error"].value
+        return float(tiles.max()), float(tiles.mean()), float(found["thermal/peak_temperature_error"].value)
 
     def _judged(self, name: str, chip: ComputingChip) -> dict[str, tuple[ComputingChip, Heat, Floats]]:
         """A placement with its heat and predicted accuracies; nothing of one that gets too hot, but the first rival raises."""

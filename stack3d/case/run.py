@@ -276,8 +276,12 @@ def _warn_of_silence(record: Record, *, lives: bool, steady: bool) -> None:
 
 
 def _warn_of_promise(chip: Chip, found: _Solved) -> None:
-    """Warn where means are estimated to err by more than the profile promises."""
+    """Warn where means are estimated to err by more than the profile promises, or where nothing is estimated."""
     profile, maxima = chip.scenario.solver, found.record["thermal/layer_temperature_max"]
+    overall = found.estimates["thermal/discretisation_error"]
+    if np.isnan(overall.value):
+        text = f"{MISSED}: the error is {overall.how}; nothing shows that solver {profile.name} keeps what it promises"
+        warnings.warn(ValidityWarning(text), stacklevel=2)
     rise = max(np.ptp(maxima), np.abs(maxima - chip.scenario.cooling.ambient).max())
     names = [f"thermal/{name}_error" for name in ("layer_temperature_mean", "tile_temperature")]
     error = max(float(np.nanmax(found.estimates[n].value, initial=0.0)) for n in names if n in found.estimates)

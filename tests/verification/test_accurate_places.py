@@ -75,6 +75,9 @@ def test_a_run_tells_what_was_compared_and_chooses_the_same_again() -> None:
     assert tree["power/tile_power"]["tile_site"].values.tolist() == [layer for layer, _ in choice.chip.computer.places]
     hot, cool = tree["thermal/tile_temperature"].max(), tree["thermal/tile_temperature"].min()
     assert float(hot - cool) > 30.0
+    for name in ("tile_peak", "tile_mean", "stack_peak"):
+        errors = tree[f"thermal/placement_{name}_error"].values
+        assert ((errors > 0) & (errors < 1e-3)).all()  # heat flows straight down: straight elements are nearly exact
     assert f"placement          as {choice.names[choice.taken]}" in choice.told
 
 

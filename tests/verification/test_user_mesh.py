@@ -9,7 +9,7 @@ import pytest
 
 from stack3d import decks, yamlfile
 from stack3d.case import check, run_case
-from stack3d.errors import DeckError
+from stack3d.errors import MISSED, DeckError
 from stack3d.geometry.gmsh_model import gmsh_model, named_model, write_mesh
 from stack3d.heat.meshing import meshed
 from stack3d.meshes import CellMesh
@@ -137,7 +137,7 @@ def test_estimate_follows_the_error_of_moved_hexahedra(folder: Path) -> None:
 
 
 def test_a_mesh_too_large_to_refine_has_no_estimate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The dataset says so, and the report prints no number."""
+    """The dataset says so, the report prints no number, and a strict run does not pass for one that keeps its promise."""
     from stack3d.heat.meshing import cell_kinds
     from stack3d.report import page
     from stack3d.report.facts import Facts
@@ -146,7 +146,9 @@ def test_a_mesh_too_large_to_refine_has_no_estimate(folder: Path, monkeypatch: p
     monkeypatch.setattr(cell_kinds, "MOST_UNKNOWNS", 100)
     deck = folder / "part.yaml"
     case = decks.resolve(yamlfile.parse_text(DECK.format(file="hexahedron.msh", order=1), str(deck)), deck)
-    tree = to_tree(case, run_case(case.scenario, Silent()))
+    outcome = run_case(case.scenario, Silent())
+    assert any(text.startswith(MISSED) and "not estimated" in text for text in outcome.warnings)
+    tree = to_tree(case, outcome)
     found = tree["thermal/discretisation_error"]
     assert np.isnan(float(found)) and "not estimated" in found.attrs["comment"]
     assert "<td>none</td>" in page.numbers(Facts(tree)) and "nan" not in page.numbers(Facts(tree))

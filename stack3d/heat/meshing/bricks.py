@@ -87,6 +87,11 @@ class Bricks(MeshKind[ThermalProblem]):
         """Grid of a stack with lines on all of some sources."""
         return cls(build_grid(stack, list(sources), mesh, []))
 
+    def kept_for(self, chip: Chip) -> Chip:
+        """A chip that is solved, and judged, on these lines from now on."""
+        _GRIDS[chip] = self.grid
+        return chip
+
     @classmethod
     def mistakes(cls, scenario: Scenario) -> list[Problem]:
         """Named faces, and elements of order 2."""
@@ -135,7 +140,7 @@ class Bricks(MeshKind[ThermalProblem]):
         """Lines closer where the field bends, and wider where it does not."""
         if (values := field.on_lines(self.grid)) is None:
             return None
-        _GRIDS[chip] = self.grid
+        self.kept_for(chip)
         if parts:
             rough = roughness(chip.stack, self.grid, power_density(chip.stack, self.grid, sources), values)
             across = parts.get("across", 0.0) / max(rough[1].sum() + rough[2].sum(), 1e-300)

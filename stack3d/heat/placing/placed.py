@@ -31,9 +31,9 @@ class Trials:
     def __init__(self, chip: ComputingChip) -> None:
         scenario = chip.scenario
         boxes = [HeatSource(f"site{i}", layer, box, 1.0) for i, (layer, box) in enumerate(chip.sites)]
-        bricks = Bricks.around(chip.stack, [*chip.sources, *boxes], scenario.solver.mesh)
+        self.bricks = Bricks.around(chip.stack, [*chip.sources, *boxes], scenario.solver.mesh)
         profile = scenario.solver.model_copy(update={"backend": "tensor"})
-        self.backend = make_backend(scenario.model_copy(update={"solver": profile}), chip.stack, bricks)
+        self.backend = make_backend(scenario.model_copy(update={"solver": profile}), chip.stack, self.bricks)
         self.ambient = scenario.cooling.ambient
         self.known: dict[tuple[Site, ...], Heat] = {}
 
