@@ -8,9 +8,11 @@ import json
 import os
 import re
 import shutil
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, BinaryIO
 from uuid import uuid4
 
@@ -22,6 +24,8 @@ MOST_BYTES_OF_NAME = 220
 """Of a name that a user gives a file: disks take 255, and what is written first stands beside it under a longer name."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+_MARKED = re.compile(r"\..+\.(?P<pid>[0-9]{1,10})-(?P<host>[0-9a-f]{6})\.[0-9a-z_]+\.tmp.*", re.DOTALL)
+"""Name of what is written beside a file, or for a while: by which process of which machine."""
 _SEAL = b"stack3d-sha256:"
 _TAIL = len(_SEAL) + 32
 DIGEST = "sha256"
@@ -37,9 +41,11 @@ REMEDIES = {
     errno.EACCES: "you may not write there; choose another folder",
     errno.EPERM: "you may not write there; choose another folder",
     errno.ENOENT: "its folder has gone; run again",
+    errno.EEXIST: "something else stands where a folder is wanted; choose another folder",
+    errno.ELOOP: "a link leads to itself; remove it, or choose another folder",
     errno.ENOTDIR: "a file stands where a folder is wanted; choose another folder",
     errno.EISDIR: "name a file in it",
-    errno.EINVAL: "name an ordinary file",
+    errno.EINVAL: "remove it, or name an ordinary file",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 """What to do where a file cannot be written."""
@@ -85,7 +91,7 @@ def inside(folder: Path, name: str) -> Path:
             "a system reserves"
         )
     path = folder / name
-    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise DeckError(f"{path} is a link that leads out of {folder}; nothing is written through it")
     return path
 
@@ -140,7 +146,8 @@ def check_free(path: Path, *, is_folder: bool = False) -> None:
 def beside(path: Path, ending: str = "", *, is_folder: bool = False) -> Iterator[Path]:
     """Yield a scratch path next to `path` that takes its place at the end, and is gone after an error.
 
-    File and folder have reached the disk when it takes its place. Raises ResultsError where it cannot be written.
+    What a killed process left for the same path goes first. File and folder have reached the disk when it takes its place.
+    Raises ResultsError where it cannot be written.
 
     Parameters
     ----------
@@ -151,9 +158,10 @@ def beside(path: Path, ending: str = "", *, is_folder: bool = False) -> Iterator
         What is written; only that takes the place of a folder.
     """
     check_free(path, is_folder=is_folder)
-    scratch = path.with_name(f".{path.name}.{uuid4().hex[:12]}.tmp{ending}")
+    scratch = path.with_name(f".{path.name}.{_mark()}.{uuid4().hex[:6]}.tmp{ending}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        clear_abandoned(path.parent, path.name)
         yield scratch
         sync(scratch)
         if is_folder and path.is_dir():  # a directory cannot be replaced in one step
@@ -175,6 +183,46 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def _mark() -> str:
+    """Process and machine, for the name of what is written."""
+    return f"{os.getpid()}-{hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]}"
+
+
+def clear_abandoned(folder: Path, name: str) -> None:
+    """Remove what processes of this machine that have ended left in a folder as scratch of a file.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        Of the file; empty for any.
+    """
+    host, beginning = _mark().partition("-")[2], f".{name}."
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            mark = _MARKED.fullmatch(entry.name)
+            is_ours = mark is not None and (not name or entry.name.startswith(beginning)) and mark["host"] == host
+            if mark is not None and is_ours and not _runs(int(mark["pid"])):
+                with suppress(OSError):
+                    remove(Path(entry.path))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def passing_folder(kind: str) -> TemporaryDirectory[str]:
+    """A folder in that of the system for what is temporary; those of processes that were killed are removed."""
+    clear_abandoned(Path(gettempdir()), f"stack3d-{kind}")
+    return TemporaryDirectory(prefix=f".stack3d-{kind}.{_mark()}.", suffix=".tmp")
+
+
 def clear_scratch(folder: Path) -> None:
     """Remove scratch files and folders that a killed process left in a folder; nobody else writes there now."""
     for pattern in (".*.tmp", ".*.tmp.*", ".checkpoint.*.npz"):
@@ -194,10 +242,23 @@ def put_aside(path: Path, word: str = "damaged") -> Path | None:
     return None
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of an ordinary file; raises OSError."""
+def put_last_aside(path: Path) -> None:
+    """Put a file of a cache aside in place of the one before it; what cannot be renamed is removed. Raises OSError."""
+    for earlier in path.parent.glob("damaged-*"):
+        remove(earlier)
+    if put_aside(path) is None:
+        remove(path)
+
+
+def check_ordinary(path: Path) -> None:
+    """Refuse a folder, a pipe, a device, where a file of the program's own is wanted; raises OSError."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "no ordinary file")
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of an ordinary file; raises OSError."""
+    check_ordinary(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -219,7 +280,8 @@ def seal(path: Path) -> None:
 
 
 def is_whole(path: Path) -> bool | None:
-    """Whether a sealed file is as it was written; None for one without a seal."""
+    """Whether a sealed file is as it was written; None for one without a seal. Raises OSError for what is no file."""
+    check_ordinary(path)
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - _TAIL))

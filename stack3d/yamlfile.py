@@ -6,6 +6,7 @@ import re
 from collections.abc import Set
 from errno import EINVAL
 from functools import lru_cache
+from os.path import realpath
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any
@@ -53,7 +54,7 @@ def wrapped(value: Any, place: FileLine) -> Any:
 def shown(path: Path) -> str:
     """Path as a user would type it: relative to the working directory when below it."""
     try:
-        return str(path.resolve().relative_to(Path.cwd().resolve()))
+        return str(Path(realpath(path)).relative_to(realpath(Path.cwd())))
     except ValueError:
         return str(path)
 

@@ -57,9 +57,9 @@ def main() -> None:
     except typer.Exit as leave:
         sys.exit(leave.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _leave("interrupted; what is done is kept, and the same command goes on", EXIT_INTERRUPTED)
+        _leave(f"interrupted; {_what_is_left()}", EXIT_INTERRUPTED)
     except Terminated:
-        _leave("asked to end; what is done is kept, and the same command goes on", EXIT_TERMINATED)
+        _leave(f"asked to end; {_what_is_left()}", EXIT_TERMINATED)
     except Exception as error:
         if debug:
             raise
@@ -75,6 +75,14 @@ def _end(error: Exception) -> NoReturn:
     text, code = told_failure(error, lambda: kept_trace(error))
     fail(text)
     sys.exit(code)
+
+
+def _what_is_left() -> str:
+    """What a command that was asked to end leaves behind."""
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    if command == "run" or (command == "train" and "--calibrate-only" not in sys.argv):
+        return "what is done is kept, and the same command goes on"
+    return "no file is half written, and the same command begins again"
 
 
 def _heeding(command: Callable[..., Any]) -> Any:

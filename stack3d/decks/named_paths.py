@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from os import stat_result
-from os.path import isdir, isfile
+from os.path import isdir, isfile, realpath
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -56,7 +56,7 @@ def anchor(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> None:
         beside = folder_of(place) / path
         is_here = place[0].startswith(SET) and not isfile(beside)
         if "\0" not in node[last]:
-            node[last] = str((path if is_here else beside).resolve())
+            node[last] = realpath(path if is_here else beside)
 
 
 def check(tree: Mapping) -> list[Problem]:
@@ -137,7 +137,7 @@ def read_tables(device: Any) -> list[Problem]:
         if isinstance(table, str):
             place = mechanism.places["table"]
             try:
-                mechanism["table"] = _columns((Path(place[0]).parent / table).resolve())
+                mechanism["table"] = _columns(Path(realpath(Path(place[0]).parent / table)))
             except (OSError, ValueError) as error:
                 problems.append(Problem(f"mechanisms.{name}.table", f"{table} cannot be read as a table: {error}", *place))
     return problems

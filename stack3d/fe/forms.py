@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
-import tempfile
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
@@ -64,10 +64,11 @@ def _folder() -> Path:
     folder = Path(get_options()["cache_dir"])
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        storage.check_ordinary(folder / LOCK)
         (folder / LOCK).touch()
     except OSError as error:
         log.warning("%s; compiled forms are not kept", storage.cannot_write(folder, error))
-        _ONLY_HERE.enter_context(scratch := tempfile.TemporaryDirectory(prefix="stack3d-forms-"))
+        _ONLY_HERE.enter_context(scratch := storage.passing_folder("forms"))
         return Path(scratch.name)
     return folder
 
@@ -86,17 +87,20 @@ def _alone(folder: Path) -> Iterator[None]:
 
 @cache
 def _remove_damaged(folder: Path) -> None:
-    """Remove, once in a process, libraries that are not what was written."""
-    for noted in folder.glob("libffcx_*.sha256"):
-        for library in folder.glob(f"{noted.stem}.*so"):
-            if not _is_as_noted(library, noted):
-                log.warning("%s is damaged; compiled again", library)
-                _remove(folder, noted.stem)
+    """Put aside, once in a process, the libraries that are not what was written; the last one is kept."""
+    for library in folder.glob("libffcx_*.*so"):
+        stem = library.name.partition(".")[0]
+        noted = folder / f"{stem}.sha256"
+        if not (_is_as_noted(library, noted) if os.path.lexists(noted) else library.is_file()):
+            log.warning("%s is damaged; compiled again", library)
+            storage.put_last_aside(library)
+            _remove(folder, stem)
 
 
 def _is_as_noted(library: Path, noted: Path) -> bool:
     """Whether a library is what was written, and under this name; a note of an older version has no name."""
     try:
+        storage.check_ordinary(noted)
         digest, _, name = noted.read_text().partition(" ")
         return storage.digest_of(library) == digest and name in ("", noted.stem)
     except (OSError, ValueError):

@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d import __version__, storage
+from stack3d.errors import ResultsError
 
 FORMAT = 2
 """Raised when arrays of the same name come to mean something else, or the file is written another way."""
@@ -28,8 +27,6 @@ KEY = "made_from"
 """Name under which an entry holds its own fingerprint: a file that was copied to another name is none of that name."""
 MOST_BYTES = 2_000_000_000
 """Of all entries together."""
-ABANDONED = 3600.0
-"""Age at which a half-written entry belongs to a writer that died. [s]"""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -83,9 +80,9 @@ def _feed(digest: Any, part: object) -> None:
 def cached(key: str, build: Callable[[], Arrays]) -> dict[str, NDArray[Any]]:
     """The arrays kept under a `fingerprint`; else those that `build` makes, kept from now on.
 
-    An entry is written beside and renamed, so that readers see all of it or nothing; one that cannot be read in full is made
-    again. Two processes that miss at the same time both build, and the later one's arrays stay. Where nothing can be written,
-    nothing is kept.
+    An entry is written beside and renamed, so that readers see all of it or nothing; one that cannot be read in full is put
+    aside, the last one of all, and made again. Two processes that miss at the same time both build, and the later one's arrays
+    stay. Where nothing can be written, nothing is kept.
 
     Parameters
     ----------
@@ -101,7 +98,7 @@ def cached(key: str, build: Callable[[], Arrays]) -> dict[str, NDArray[Any]]:
     found = _read(path)
     if found is None:
         found = dict(build())
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(ResultsError):
             _write(path, found)
             _forget(place)
     return found
@@ -119,7 +116,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]] | None:
         return None
     except Exception:  # a broken archive raises what it likes
         with contextlib.suppress(OSError):
-            storage.remove(path)
+            storage.put_last_aside(path)
         return None
     with contextlib.suppress(OSError):
         os.utime(path)  # used now
@@ -127,26 +124,16 @@ def _read(path: Path) -> dict[str, NDArray[Any]] | None:
 
 
 def _write(path: Path, arrays: Arrays) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f"{path.stem[:12]}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    with storage.beside(path) as scratch:
+        with scratch.open("wb") as file:
             np.savez(file, allow_pickle=False, **{KEY: np.array(path.stem)}, **dict(arrays))
-        storage.seal(Path(name))
-        storage.sync(Path(name))
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        storage.seal(scratch)
 
 
 def _forget(place: Path) -> None:
     """Remove the entries used least recently until all fit; those of writers that died, too."""
+    storage.clear_abandoned(place, "")
     entries = []
-    for path in place.glob("*.tmp"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > ABANDONED:
-                path.unlink()
     for path in place.glob("*.npz"):
         with contextlib.suppress(OSError):
             entries.append((path.stat().st_mtime, path.stat().st_size, path))
@@ -154,5 +141,6 @@ def _forget(place: Path) -> None:
     for _, size, path in sorted(entries):
         if total <= MOST_BYTES:
             return
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
         total -= size

@@ -28,6 +28,8 @@ SCHEMA = 2
 RESOLVED = "resolved.yaml"
 """Scenario of a case, every deck spelled out, for who wants to read it: the result holds the same."""
 MANIFEST, STUDY_FILE = "study.json", "study.nc"
+OWN = ("result.nc", "run.json", RESOLVED, "checkpoint.npz", MANIFEST, STUDY_FILE, "chosen.yaml")
+"""Names of files that a run writes."""
 PACKAGES = ("dolfinx-solver-real", "fenics-dolfinx", "gmsh", "numpy", "scipy", "xarray", "onnx", "pydantic", "pint")
 
 
@@ -180,6 +182,15 @@ def deck_is_damaged(folder: Path, record: Mapping[str, Any]) -> bool:
         return digest is not None and storage.digest_of(folder / RESOLVED) != digest
     except OSError:
         return True
+
+
+def prepare(folder: Path) -> None:
+    """Clear what a killed run left in a folder, and put aside what stands where files will be and is none; says so."""
+    storage.clear_scratch(folder)
+    for path in (folder / name for name in OWN):
+        if path.exists() and not path.is_file() and (aside := storage.put_aside(path)) is not None:
+            text = f"{path} was no ordinary file: it is {aside.name} now"
+            warnings.warn(ValidityWarning(text), stacklevel=2)
 
 
 def mend_deck(folder: Path) -> None:

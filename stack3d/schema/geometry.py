@@ -10,6 +10,7 @@ from pydantic import (
     Field,
     PlainValidator,
     TypeAdapter,
+    ValidationError,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -119,6 +120,10 @@ class MaterialDeck(DeckModel):
             raise ValueError("wants a conductivity, or cylinders in a host")
         if self.conductivity_exponent and isinstance(self.conductivity, MaterialLaw):
             raise ValueError("conductivity has a law; leave out conductivity_exponent")
+        try:
+            _ = self.conducts
+        except ValidationError as error:
+            raise ValueError(f"conductivity_exponent: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
         by_mass = self.density is not None and self.specific_heat is not None
         if (self.heat_capacity is None) != by_mass:
             raise ValueError("wants either heat_capacity, or density and specific_heat together")

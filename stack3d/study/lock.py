@@ -28,10 +28,9 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = folder / ".lock"
-        if lock.is_symlink() or lock.is_dir():
-            raise ResultsError(
-                f"{lock} is a {'link' if lock.is_symlink() else 'folder'}, not the file that a run holds; remove it"
-            )
+        if lock.is_symlink() or (lock.exists() and not lock.is_file()):
+            what = "link" if lock.is_symlink() else "folder" if lock.is_dir() else "pipe or a device"
+            raise ResultsError(f"{lock} is a {what}, not the file that a run holds; remove it")
         opened = lock.open("ab+", buffering=0)  # what cannot be written is not tried again when it is closed
     except OSError as error:
         raise cannot_write(folder, error) from None

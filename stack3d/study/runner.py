@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -57,7 +58,7 @@ class Underway:
             reports += [self._skipped(entry, record) for entry, record in done]
             reports += [never_run(entry.label, entry.error, is_swept=True) for entry in fresh if entry.error is not None]
             for job in jobs:
-                storage.clear_scratch(job.folder)
+                results.prepare(job.folder)
             self._waiting = {job.folder for job in jobs}
             if jobs or not self.plan.is_adaptive:
                 return reports, jobs
@@ -168,14 +169,14 @@ class _Begun:
             return [never_run(item.name if isinstance(item, Plan) else str(item), error)]
 
     def _begin(self, found: Plan) -> list[Report]:
-        folder = storage.inside(self.root, found.name).resolve()
+        folder = Path(os.path.realpath(storage.inside(self.root, found.name)))
         if folder in self.plans:
             if self.plans[folder].plan.source == found.source and not found.is_adaptive:
                 return []
             raise DeckError(f"scenario {found.name!r} is also the name of {self.plans[folder].plan.source}; rename one")
         if self.ranks.is_first:
             self.held.enter_context(locked(folder))
-            storage.clear_scratch(folder)
+            results.prepare(folder)
         underway = Underway(found, folder, self.until, force=self.force)
         reports: list[Report]
         reports, jobs = self.ranks.share(underway.advance() if self.ranks.is_first else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -195,7 +196,7 @@ def check_output(case: Case, output: Path) -> None:
         raise DeckError(Problem("-o", f"the network is written as ONNX: wants FILE.onnx, got {brief(output.name)}"))
     work = case.scenario.workload
     read = [] if work is None else [work.network.file, *([] if work.network.data is None else [work.network.data.file])]
-    if any(Path(file).resolve() == output.resolve() for file in read if file):
+    if any(os.path.realpath(file) == os.path.realpath(output) for file in read if file):
         raise DeckError(Problem("-o", f"{output.name} is what is trained; write to another file, it would be lost"))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import warnings
 from collections.abc import Callable
@@ -83,13 +85,18 @@ def folder_in_its_place(file: Path) -> None:
     (file / "inside").touch()
 
 
+def pipe_in_its_place(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
 def unreadable(file: Path) -> None:
     """A link to itself, which not even the administrator can read."""
     file.unlink()
     file.symlink_to(file.name)
 
 
-DAMAGES = [cut, empty, flip, of_another_version, of_another_case, folder_in_its_place, unreadable]
+DAMAGES = [cut, empty, flip, of_another_version, of_another_case, folder_in_its_place, pipe_in_its_place, unreadable]
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +154,35 @@ def test_a_search_with_a_damaged_file_is_told_and_made_whole(
     done: Callable[[str], Path], tmp_path: Path, name: str, damage: Callable[[Path], None]
 ) -> None:
     survives(done("optimise"), tmp_path / "copy", name, damage)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("damage", [folder_in_its_place, pipe_in_its_place])
+def test_what_is_no_file_in_the_place_of_one_is_put_aside(
+    done: Callable[[str], Path], tmp_path: Path, name: str, damage: Callable[[Path], None]
+) -> None:
+    survives(done("study"), tmp_path / "copy", name, damage)
+    assert len(list((tmp_path / "copy").rglob(f"damaged-{Path(name).stem}*"))) == 1
+
+
+@pytest.mark.parametrize("name", [".lock", "cases", "cases/*"])
+def test_what_is_no_file_where_a_run_holds_or_keeps_its_cases_is_one_line(
+    done: Callable[[str], Path], tmp_path: Path, name: str
+) -> None:
+    for damage, words in ((pipe_in_its_place, "pipe or a device|cannot be written"), (unreadable, "link|cannot be written")):
+        folder = tmp_path / damage.__name__
+        shutil.copytree(done("study"), folder)
+        place = sorted((folder / "out" / "small").glob(name))[0]
+        if place.is_dir():
+            shutil.rmtree(place)
+            place.touch()
+        damage(place)
+        try:
+            reports = [r for r in run(folder) if r.status == study.FAILED]
+            lines = [line for r in reports for line in r.lines]
+        except ResultsError as error:
+            lines = [str(error)]
+        assert len(lines) == 1 and re.search(words, lines[0]), lines
 
 
 @pytest.mark.slow

@@ -74,6 +74,10 @@ CHEAP = [killed_while_compiling, library_lost, library_cut, library_of_nobody]
 DEAR = [library_a_folder, digest_unreadable, library_of_another_form]
 
 
+KEPT_ASIDE = (library_cut, library_a_folder, digest_unreadable, library_of_another_form)
+"""Of these a library is there."""
+
+
 @pytest.mark.parametrize("damage", [*CHEAP, *(pytest.param(damage, marks=pytest.mark.slow) for damage in DEAR)])
 def test_a_damaged_form_is_compiled_again(
     mass: Any,
@@ -96,6 +100,7 @@ def test_a_damaged_form_is_compiled_again(
     assert total(mass) == expected == pytest.approx(1.0)
     assert "compiled again" in caplog.text
     assert (folder / f"{first.stem}.sha256").read_text()
+    assert len(list(folder.glob("damaged-*"))) == (damage in KEPT_ASIDE)
 
 
 def test_a_folder_that_cannot_be_written_keeps_nothing(

@@ -131,14 +131,22 @@ def test_what_was_used_least_recently_goes(place: Path, monkeypatch: pytest.Monk
     for i, name in enumerate(("a", "b", "c")):
         cached(name, Builder())
         os.utime(place / f"{name}.npz", (i, i))
-    (place / "dead.tmp").write_bytes(b"x" * 100)
-    os.utime(place / "dead.tmp", (0, 0))
+    killed = subprocess.run([sys.executable, "-c", LEAVES, str(place / "e.npz")])
+    assert killed.returncode == 9 and len(list(place.glob(".e.npz.*.tmp"))) == 1
     cached("a", Builder())  # used now
     monkeypatch.setattr(mesh_cache, "MOST_BYTES", 3 * (place / "a.npz").stat().st_size)
     cached("d", Builder())
     assert sorted(p.name for p in place.iterdir()) == ["a.npz", "c.npz", "d.npz"]
 
 
+LEAVES = """
+import os, sys
+from pathlib import Path
+from stack3d import storage
+with storage.beside(Path(sys.argv[1])) as scratch:
+    scratch.write_text("half")
+    os._exit(9)
+"""
 WRITER = """
 import sys, numpy as np
 from stack3d.geometry.mesh_cache import cached
@@ -149,6 +157,26 @@ for i in range(40):
         import pathlib, stack3d.geometry.mesh_cache as m
         (m.folder() / f"k{i % 4}.npz").unlink(missing_ok=True)
 """
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("damage", [cut, pipe])
+def test_a_damaged_entry_is_put_aside_and_only_the_last_one(place: Path, damage: Any) -> None:
+    for name in ("a", "b"):
+        cached(name, Builder())
+        damage(place / f"{name}.npz")
+        made = Builder()
+        cached(name, made)
+        assert made.times == 1
+    assert sorted(p.name for p in place.iterdir()) == ["a.npz", "b.npz", "damaged-b.npz"]
 
 
 def test_many_processes_read_write_and_remove_at_once(place: Path) -> None:

@@ -105,5 +105,5 @@ cli.main()
     done = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (
         130,
-        "error: interrupted; what is done is kept, and the same command goes on\n",
+        "error: interrupted; no file is half written, and the same command begins again\n",
     )

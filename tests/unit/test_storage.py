@@ -4,6 +4,9 @@ import errno
 import os
 import socket
 import stat
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -53,6 +56,38 @@ def test_a_file_takes_the_place_of_no_folder_pipe_or_device(tmp_path: Path, monk
             pytest.fail("begun")
     assert results.read_text() == "kept" and stat.S_ISFIFO(Path("pipe").stat().st_mode)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "pipe"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from stack3d import storage
+with storage.beside(Path("page.html"), ".html") as scratch:
+    scratch.write_text("half")
+    kept = storage.passing_folder("import")
+    os._exit(9)
+"""
+
+
+def test_what_a_killed_process_left_goes_with_the_next_of_its_name_and_of_a_living_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+    assert subprocess.run([sys.executable, "-c", KILLED], env=environment).returncode == 9
+    assert len(list(tmp_path.glob(".page.html.*.tmp.html"))) == len(list((tmp_path / "temporary").iterdir())) == 1
+    results.write_text(tmp_path / "other.html", "another file")
+    assert len(list(tmp_path.glob(".page.html.*"))) == 1
+    with storage.beside(Path("page.html")) as mine:
+        mine.write_text("page")
+        assert [p.name for p in tmp_path.glob(".page.html.*")] == [mine.name]
+        storage.clear_abandoned(tmp_path, "")
+        assert mine.exists()
+    with storage.passing_folder("import"):
+        assert len(list((tmp_path / "temporary").iterdir())) == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["other.html", "page.html", "temporary"]
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from stack3d import decks, yamlfile
+from stack3d import decks, storage, yamlfile
 from stack3d.decks.case import Case
 from stack3d.geometry.importers.parts import Element, bounds, box, deck_name, length, new_name
 from stack3d.geometry.importers.user_files import place_of
@@ -45,7 +44,7 @@ class Imported:
     @contextmanager
     def resolved(self) -> Iterator[Case]:
         """The scenario with everything filled in; mistakes stand at the lines of the user's files. Raises DeckError."""
-        with TemporaryDirectory() as folder:  # tables are read from files
+        with storage.passing_folder("import") as folder:  # tables are read from files
             for name, text in self.tables.items():
                 (Path(folder) / name).write_text(text, encoding="utf-8")
             yield decks.resolve(yamlfile.copy_of(self.scenario), Path(folder) / "deck.yaml")
