@@ -112,16 +112,6 @@ def _sync_one(path: Path) -> None:
             os.close(handle)
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Tell of a file that cannot be written; raises ResultsError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise cannot_write(path, error) from None
-
-
 def check_free(path: Path, *, is_folder: bool = False) -> None:
     """Refuse to write where a folder, a pipe or a device is, or a name that no disk takes; raises ResultsError.
 
@@ -158,16 +148,40 @@ def beside(path: Path, ending: str = "", *, is_folder: bool = False) -> Iterator
         What is written; only that takes the place of a folder.
     """
     check_free(path, is_folder=is_folder)
-    scratch = path.with_name(f".{path.name}.{_mark()}.{uuid4().hex[:6]}.tmp{ending}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        clear_abandoned(path.parent, path.name)
+    with _scratch(path, ending) as scratch:
         yield scratch
         sync(scratch)
         if is_folder and path.is_dir():  # a directory cannot be replaced in one step
             shutil.rmtree(path)
         scratch.replace(path)
         _sync_one(path.parent)
+
+
+@contextmanager
+def together(path: Path) -> Iterator[Path]:
+    """Yield a path of the same name in a scratch folder; all files written there move beside `path` at the end, it last.
+
+    For formats whose files name each other. Raises ResultsError where they cannot be written.
+    """
+    check_free(path)
+    with _scratch(path) as folder:
+        folder.mkdir()
+        yield folder / path.name
+        sync(folder)
+        for file in sorted(folder.iterdir(), key=lambda file: file.name == path.name):
+            check_free(path.with_name(file.name))
+            file.replace(path.with_name(file.name))
+        _sync_one(path.parent)
+
+
+@contextmanager
+def _scratch(path: Path, ending: str = "") -> Iterator[Path]:
+    """Yield a scratch path next to `path` that is gone afterwards; tells of what cannot be written."""
+    scratch = path.with_name(f".{path.name}.{_mark()}.{uuid4().hex[:6]}.tmp{ending}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        clear_abandoned(path.parent, path.name)
+        yield scratch
     except OSError as error:
         raise cannot_write(path, error) from None
     finally:

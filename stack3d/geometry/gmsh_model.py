@@ -187,8 +187,8 @@ def write_mesh(mesh: NamedMesh, path: Path) -> None:
     if path.suffix not in meshio.extension_to_filetypes:
         known = " ".join(sorted(meshio.extension_to_filetypes))
         raise DeckError(f"{path}: no mesh format has the suffix {path.suffix!r}; known: {known}")
-    with storage.writing(path):  # a file of one format names another beside it, so that it is not renamed
-        _write_by_meshio(mesh, path)
+    with storage.together(path) as scratch:
+        _write_by_meshio(mesh, scratch)
 
 
 def _write_msh(mesh: NamedMesh, path: Path) -> None:
@@ -204,12 +204,10 @@ def _write_by_meshio(mesh: NamedMesh, path: Path) -> None:
     """Write a mesh in the format of the suffix."""
     import meshio
 
-    middle = path.with_suffix(".tmp.msh")
-    try:
-        _write_msh(mesh, middle)
-        whole = meshio.read(middle)
-    finally:
-        middle.unlink(missing_ok=True)
+    middle = path.with_suffix(".middle.msh")
+    _write_msh(mesh, middle)
+    whole = meshio.read(middle)
+    middle.unlink()
     dimension = {"hexahedron": 3, "tetra": 3, "tetra10": 3}
     parts = [i for i, block in enumerate(whole.cells) if block.type in dimension]
     tags = [region.tag for region in mesh.volumes.values()]

@@ -22,6 +22,8 @@ MOST_THROUGH = 3_000
 """Through one layer; a stack so tall beside its footprint is one of another kind, and solvers lose its small temperatures."""
 PER_LENGTH = 4
 """Elements of a source for one in the depth to which heat has come by the first output; two there at least."""
+CLOSEST = 2e-7
+"""Share of the footprint that edges of layers and blocks are apart, 1.2 nm of 6 mm; what differs by rounding is one by then."""
 MERGE = 1e-3
 """Edges closer than this share of the target size become one line; sources stay exact all the same."""
 
@@ -126,6 +128,7 @@ class _Axis:
     def lines(self, mesh: MeshDeck, target: float) -> Floats:
         """Lines of a profile; of ends that crowd each other the middle stays, whatever the direction."""
         kept = sorted(self.hard)
+        self._check_apart(kept)
         kept += [e for e in sorted(self.loose) if _is_clear(e, kept, ROUNDING * (self.core[1] - self.core[0]))]
         low, high = min(kept), max(kept)
         wanted = {e: size for e, size in self._wanted(mesh, target).items() if low < e < high}
@@ -135,6 +138,16 @@ class _Axis:
         spacing = _Spacing.towards(wanted, self.core, target, mesh.growth)
         fewest = max(2, mesh.per_source // 2)
         return np.concatenate([*(self._between(a, b, spacing, fewest)[:-1] for a, b in zip(kept[:-1], kept[1:])), [high]])
+
+    def _check_apart(self, edges: Sequence[float]) -> None:
+        """Refuse edges so close that elements between them are too narrow for any solver; raises DeckError."""
+        least = CLOSEST * (self.core[1] - self.core[0])
+        for a, b in zip(edges[:-1], edges[1:]):
+            if b - a < least:
+                said = f"edges of layers or blocks at {1e3 * a:.9g} mm and {1e3 * b:.9g} mm are {1e9 * (b - a):.3g} nm apart"
+                raise DeckError(
+                    Problem("geometry", f"{said}, at least {1e9 * least:.3g} nm over this footprint; make them one")
+                )
 
     def _wanted(self, mesh: MeshDeck, target: float) -> dict[float, float]:
         """Size at the ends of spans."""

@@ -35,9 +35,9 @@ def write_field(field: SolvedField, path: Path) -> None:
         point_data={"temperature": field.temperature[used]},
         cell_data={"power_density": [field.power_density], "region": [mesh.region.astype(np.int32)]},
     )
-    with storage.writing(path):
-        out.write(path)
-        path.write_text(_named(path.read_text(encoding="utf-8"), path.suffix, mesh.names), encoding="utf-8")
+    with storage.together(path) as scratch:
+        out.write(scratch)
+        scratch.write_text(_named(scratch.read_text(encoding="utf-8"), path.suffix, mesh.names), encoding="utf-8")
 
 
 def _named(text: str, suffix: str, names: Sequence[str]) -> str:

@@ -188,3 +188,33 @@ def broken(number: int) -> tuple[bytes, bytes]:
         if model.graph.node:
             by.choice(CHANGES)(by, model, by.choice(model.graph.node))
     return model.SerializeToString(), data.read_bytes()
+
+
+def built(recipe: dict[str, Any]) -> tuple[bytes, bytes]:
+    """A model and data by recipe: a sound ``file``, the index of a ``node``, and what it becomes.
+
+    Keys: ``kind`` (of the node), ``input`` (its first one), ``attributes`` (all of them), ``constant`` (its last input: shape and
+    value), ``weight`` (dims of the first one), ``dims`` (of the input), ``opset``, ``cut`` (share of the file that is there).
+    """
+    file = NETWORKS / recipe["file"]
+    data = (NETWORKS / f"{file.stem.rpartition('_')[0] or file.stem}.npz").read_bytes()
+    model = onnx.load(file)
+    node = model.graph.node[recipe.get("node", 0)]
+    node.op_type = recipe.get("kind", node.op_type)
+    if "input" in recipe:
+        node.input[0] = recipe["input"]
+    if "attributes" in recipe:
+        del node.attribute[:]
+        node.attribute.extend(helper.make_attribute(name, value) for name, value in recipe["attributes"].items())
+    if "constant" in recipe:
+        shape, value = recipe["constant"]
+        model.graph.initializer.append(numpy_helper.from_array(np.full(shape, value), "odd"))
+        node.input[-1] = "odd"
+    if "weight" in recipe:
+        model.graph.initializer[0].dims[:] = recipe["weight"]
+    if "dims" in recipe:
+        for dim, value in zip(model.graph.input[0].type.tensor_type.shape.dim, recipe["dims"]):
+            dim.dim_value = value
+    model.opset_import[0].version = recipe.get("opset", model.opset_import[0].version)
+    content = model.SerializeToString()
+    return content[: int(recipe.get("cut", 1.0) * len(content))], data

@@ -47,6 +47,17 @@ def assert_survived(place: Path, example: tuple[Path, str, bytes]) -> None:
     assert sorted(place.iterdir()) == files
 
 
+PAST = sorted(p for p in (Path(__file__).parent / "corpus" / "importers").iterdir())
+"""Each stands in the place of the file of its ending in a folder of `IMPORTS` that its name begins with."""
+
+
+@pytest.mark.parametrize("file", PAST, ids=lambda p: p.name)
+def test_failures_of_the_past(tmp_path: Path, file: Path) -> None:
+    folder = next(f for f in IMPORTS if file.name.startswith(f"{f.name}-"))
+    victim = next(p.name for p in sorted(folder.iterdir()) if p.suffix == file.suffix)
+    assert_survived(tmp_path / "past", (folder, victim, file.read_bytes()))
+
+
 @settings(SHORT_RUN, max_examples=60)
 @given(example=broken())
 def test_broken_files(tmp_path_factory: pytest.TempPathFactory, example: tuple[Path, str, bytes]) -> None:

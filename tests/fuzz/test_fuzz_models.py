@@ -1,12 +1,13 @@
 """Models and data with anything in them are checked as part of a chip, or refused by file and key."""
 
+import json
 from pathlib import Path
 
 import pytest
 from harness import SHORT_RUN, assert_answered, count, problems_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import NETWORKS, SOUND, broken
+from models import NETWORKS, SOUND, broken, built
 
 DECK = """\
 scenario: net
@@ -54,8 +55,18 @@ def test_the_models_before_their_mutation_are_sound(folder: Path, file: Path) ->
     assert told == []
 
 
+PAST = json.loads((Path(__file__).parent / "corpus" / "models.json").read_text())
+"""What was wrong with a model → its sound file, a change of its graph, and what is set in it."""
+
+
+@pytest.mark.parametrize("name", PAST)
+def test_failures_of_the_past(folder: Path, name: str) -> None:
+    model, data = built(PAST[name])
+    assert_answered(put(folder, model, data))
+
+
 @pytest.mark.parametrize("number", [87523934])
-def test_failures_of_the_past(folder: Path, number: int) -> None:
+def test_a_drawn_failure_of_the_past(folder: Path, number: int) -> None:
     assert_survived(folder, number)
 
 

@@ -1,6 +1,7 @@
 """Damaged result folders: told, put aside and computed again; never another answer, never a failure for ever."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @st.composite
 def damages(draw: st.DrawFn) -> tuple[int, str, str, float]:
     name = draw(st.sampled_from(["result.nc", "run.json", "resolved.yaml", "study.json"]))
-    how = draw(st.sampled_from(["cut", "empty", "flip", "gone", "other", "folder"]))
+    how = draw(st.sampled_from(["cut", "empty", "flip", "gone", "other", "folder", "pipe", "link"]))
     return draw(st.integers(0, 2)), name, how, draw(st.floats(0, 1, exclude_max=True))
 
 
@@ -50,25 +51,38 @@ def damage(case: Path, kind: tuple[int, str, str, float]) -> Path:
         file.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(share.hex(), "ascii") * 20)
     elif how == "folder":
         file.mkdir()
+    elif how == "pipe":
+        os.mkfifo(file)
+    elif how == "link":
+        file.symlink_to(file.name)  # to itself
     return file
 
 
-def survives(done: Path, folder: Path, kind: tuple[int, str, str, float]) -> None:
+def survives(done: Path, folder: Path, *kinds: tuple[int, str, str, float]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(done, folder)
     expected = stack3d.open_results(done / "out" / "small")
     cases = sorted((folder / "out" / "small" / "cases").iterdir())
-    file = damage(cases[kind[0]], kind)
+    damaged = [damage(cases[kind[0]], kind).name for kind in kinds]
     with in_time():
         try:
             told = stack3d.open_results(folder / "out" / "small")
             counts = list(told["status"].values.ravel()).count("done")
-            assert counts >= 2, told["status"]
+            assert counts >= 3 - len(kinds), told["status"]
         except Stack3dError:
-            pytest.fail(f"one damaged {file.name} hides the others")
+            pytest.fail(f"damaged {damaged} hide the others")
         reports = list(study.run([str(folder / "small.yaml")], folder / "out", Silent(), workers=1))
     assert [r.status for r in reports].count(study.FAILED) == 0, [r.lines for r in reports]
     assert_same(stack3d.open_results(folder / "out" / "small"), expected)
+
+
+PAST: list[list[tuple[int, str, str, float]]] = json.loads((Path(__file__).parent / "corpus" / "folders.json").read_text())
+"""Damages of a folder, all at once."""
+
+
+@pytest.mark.parametrize("kinds", PAST, ids=lambda kinds: "+".join(f"{name} {how}" for _, name, how, _ in kinds))
+def test_failures_of_the_past(done: Path, tmp_path: Path, kinds: list[tuple[int, str, str, float]]) -> None:
+    survives(done, tmp_path / "past", *kinds)
 
 
 @settings(SHORT_RUN, max_examples=8)

@@ -9,6 +9,7 @@ import pytest
 
 from stack3d import decks, yamlfile
 from stack3d.case import check
+from stack3d.errors import DeckError
 from stack3d.geometry.edges import apart
 from stack3d.heat.meshing import Bricks
 
@@ -45,6 +46,19 @@ def test_the_outline_of_a_block_and_of_a_centred_layer_are_one(outer: float, inn
     for lines in ((grid := Bricks.of(built).grid).x, grid.y):
         assert np.diff(lines).min() > 1e-6 * outer * 1e-3
         assert die.x0 in lines and die.x1 in lines
+
+
+@pytest.mark.parametrize(("gap", "refused"), [(1e-9, False), (1e-7, True), (1e-6, True), (1e-5, False)])
+def test_edges_closer_than_a_solver_can_part_are_refused(gap: float, refused: bool) -> None:
+    """Over 6 mm: of 1e-9 mm they are one, of 1e-6 mm too narrow, of 1e-5 mm solved."""
+    tree = package(6, 3)
+    beside = {"name": "c", "x": [f"{4.5 + gap:.9f} mm", "5 mm"], "y": ["2 mm", "4 mm"], "material": "silicon"}
+    tree["geometry"]["layers"][0]["blocks"].append(beside)
+    if refused:
+        with pytest.raises(DeckError, match=r"edges of layers or blocks at 4.5 mm and 4.5\d+ mm are [\d.]+ nm apart"):
+            chip(tree)
+    else:
+        chip(tree)
 
 
 def test_of_crowding_lines_the_same_stay_from_either_end() -> None:
