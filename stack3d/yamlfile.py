@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Set
 from errno import EINVAL
@@ -112,13 +113,18 @@ def check_ordinary(path: Path) -> None:
         raise OSError(EINVAL, "no ordinary file")
 
 
+def _not_waiting(path: str, flags: int) -> int:
+    """Opens what has nothing to read yet, as some files of the system do, so that reading fails."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def read_text(path: Path, most: int = MOST_BYTES) -> str:
     """UTF-8 text of a file of at most so many bytes, without its byte order mark; raises DeckError with file and line."""
     name = shown(path)
     try:
         check_ordinary(path)
-        with path.open("rb") as file:
-            content = file.read(most + 1)
+        with open(path, "rb", opener=_not_waiting) as file:
+            content = file.read(most + 1) or b""  # None from what has nothing yet
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DeckError(Problem("", f"cannot be read: {reason}", name)) from None

@@ -99,9 +99,14 @@ def _plain(text: str) -> Any:
     return _MERGE if text == "<<" else text
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def _scalar(event: Any) -> Any:
     """Value of a scalar by the core schema; raises ValueError."""
     text: str = event.value
+    if not text.isascii() and (half := _SURROGATE.search(text)):
+        raise ValueError(f"the character U+{ord(half[0]):04X} is no part of a text")
     tag = None if event.tag in (None, "!") else str(event.tag)
     if tag is None:
         return _plain(text) if event.implicit[0] else text

@@ -15,6 +15,9 @@ from stack3d.workload.network import Inputs
 CELL_MEMORY = 120.0
 """Of a cell of a chip while its state is read and aged. Measured as growth of the process over cells, on lives of three epochs:
 81 to 98 of filamentary, phase-change and hybrid chips, 110 with attribution, beside 25 MB that do not go with them. [byte]"""
+LEARNING = 20e6
+"""Of chips that are trained in the field: readings of a batch, its gradients and pulses. Measured: 8 to 15 MB for
+`on_device_learning`. [byte]"""
 BESIDE = 35e6
 """What any case takes beyond what goes with its size: what libraries load at their first use, files on their way. [byte]"""
 NUMBER = 8.0
@@ -62,6 +65,8 @@ def terms_of(chip: Chip) -> dict[str, float]:
     if isinstance(chip, ComputingChip) and scenario.lifetime is not None:
         cells = sum(math.prod(m.state_shape) for m in chip.computer.matrices.values())
         found["monte_carlo.samples"] = CELL_MEMORY * cells * scenario.monte_carlo.samples
+        if scenario.lifetime.fine_tuning is not None:
+            found["lifetime.fine_tuning"] = LEARNING
         if is_by_accuracy(scenario):  # chips of its own, which are gone before those of the case are made
             found["workload.placement"] = CELL_MEMORY * cells * max(0, CHIPS - scenario.monte_carlo.samples)
     return found

@@ -158,7 +158,7 @@ def scenario_path(path: str | Path) -> Path:
     name = str(path)
     found = Path(path).resolve() if is_possible(name) and Path(path).is_file() else find("scenarios", name)
     if found is None:
-        if is_possible(name) and Path(path).exists():
+        if name and is_possible(name) and Path(path).exists():
             what = "a folder; name a file in it" if Path(path).is_dir() else "a pipe or a device; name an ordinary file"
             raise DeckError(f"{brief(name)} is no scenario but {what}")
         known = sorted(available("scenarios"))

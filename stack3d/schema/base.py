@@ -313,6 +313,7 @@ def too_many(deck: DeckModel, what: str, each: float, most: int, key: tuple[str,
     """
     until: float = deck.until  # type: ignore[attr-defined]
     least = f"at most {most}, so the shortest {key[-1]} is {until / most:.12g} s"
-    told = f"makes {math.ceil(until / each)} {what} until the end; {least}"
+    n = until / each
+    told = f"makes {math.ceil(n) if math.isfinite(n) else 'beyond 1e308'} {what} until the end; {least}"
     error = PydanticCustomError("value_error", "{text}", {"text": told})
     return ValidationError.from_exception_data(type(deck).__name__, [InitErrorDetails(type=error, loc=key, input=each)])

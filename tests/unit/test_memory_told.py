@@ -53,7 +53,8 @@ def test_what_marches_and_answers_keep_is_told() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "row", ["quickstart", "resolved_bumps", "bulk_rram_8tier, bricks, ci", "own mesh of tetrahedra, order 1"]
+    "row",
+    ["quickstart", "on_device_learning", "resolved_bumps", "bulk_rram_8tier, bricks, ci", "own mesh of tetrahedra, order 1"],
 )
 def test_what_is_told_is_near_what_is_taken(row: str) -> None:
     said = subprocess.run([sys.executable, str(BENCHMARK), "--row", row], capture_output=True, text=True, check=True).stdout
