@@ -299,6 +299,7 @@ def compare_placements(source: str | Path, overrides: Mapping[str, Any] | None =
     """
     import xarray as xr
 
+    from stack3d.case.judged_placings import left_out
     from stack3d.heat.placing import compare_placements as compared
 
     case = decks.load(source, tuple((overrides or {}).items()))
@@ -309,7 +310,7 @@ def compare_placements(source: str | Path, overrides: Mapping[str, Any] | None =
         entry = fields.field(f"thermal/placement_{key}")
         values = [getattr(outcome, key) for outcome in found]
         variables[entry.name] = ("placement", values, {"units": entry.units, "long_name": entry.long_name})
-    attrs = {"scenario": case.name, "content_hash": case.digest()}
+    attrs = {"scenario": case.name, "content_hash": case.digest(), "left_out": left_out(case.scenario)}
     return xr.Dataset(variables, {"placement": [outcome.name for outcome in found]}, attrs)
 
 

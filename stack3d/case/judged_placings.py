@@ -28,6 +28,13 @@ def check_placing(chip: Chip) -> list[Problem]:
     return [Problem("workload.placement", text)]
 
 
+def left_out(scenario: Scenario) -> str:
+    """Why placements compared by temperature leave out the one by accuracy, and where it is compared."""
+    if scenario.lifetime is None:
+        return f"{BY_ACCURACY} asks how tiles age: it wants a lifetime"
+    return f"{BY_ACCURACY} asks how tiles age: a run with --set workload.placement={BY_ACCURACY} compares it, by accuracy"
+
+
 def readings_of(computer: Computer) -> int:
     """Lives and read-outs of `CHIPS` chips that a placement by accuracy takes at most."""
     return 2 * len(groups_of(computer)) + len(RIVALS) + 3

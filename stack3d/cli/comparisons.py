@@ -50,6 +50,7 @@ def compare_placements(
             less = float(peaks.sel(placement="spread")) - peak
             row += f"{peak - ZERO_CELSIUS:>9.4f} degC" + (f"{1e3 * less:>13.3f} mK" if abs(less) < 1 else f"{less:>14.3f} K")
         typer.echo(f"{row}{float(found['placement_tile_mean'].sel(placement=name)) - ZERO_CELSIUS:>11.4f} degC")
+    typer.echo(found.attrs["left_out"])
     if output is not None:
         import xarray as xr
 

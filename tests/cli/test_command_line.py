@@ -193,7 +193,8 @@ def test_one_bad_case_stops_nothing(small: Path) -> None:
 def test_compare_placements(tmp_path: Path) -> None:
     """A row per placement, coolest tiles first, the kelvin gained over `spread` twice, and the same in the dataset."""
     done = stack3d("compare-placements", "quickstart", "--set", "solver=ci", "-o", "placements.nc", cwd=tmp_path)
-    head, *rows = done.stdout.splitlines()
+    head, *rows, left_out = done.stdout.splitlines()
+    assert "a run with --set workload.placement=accuracy_aware compares it" in left_out
     assert head.split()[:1] == ["placement"] and "under spread" in head
     found = xr.open_dataset(tmp_path / "placements.nc")
     peaks = found["placement_tile_peak"]

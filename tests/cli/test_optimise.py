@@ -98,6 +98,7 @@ def cases_of(tree: Any, number: int) -> list[tuple[str, Any]]:
 
 
 STOPPED = """
+import json
 import signal
 import sys
 from pathlib import Path
@@ -108,26 +109,31 @@ class Stopping(Silent):
     count = 0
     def started(self, label):
         self.count += 1
-        if self.count == 10:
+        if self.count == int(sys.argv[1]):
             Path("reached").touch()
             signal.pause()
 
 if __name__ == "__main__":
-    list(study.run([sys.argv[1]], Path(sys.argv[2]), Stopping(), workers=1))
+    list(study.run([sys.argv[2]], Path("killed"), Stopping(), overrides=json.loads(sys.argv[3]), workers=1))
 """
+
+
+def kill_within(number: int, deck: str, folder: Path, overrides: Any = ()) -> None:
+    """Run a search into ``killed``, and kill it within a case."""
+    (folder / "stopped.py").write_text(STOPPED)
+    command = [sys.executable, "stopped.py", str(number), deck, json.dumps(overrides)]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (folder / "reached").exists():
+        assert process.poll() is None, "it ended before it was killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
 
 
 def test_killed_and_resumed_it_asks_the_same_and_finds_the_same(whole: Searched, tmp_path: Path) -> None:
     """Cut off within its tenth case and resumed: sequence, front and numbers as without, to the bit."""
     deck = whole.deck
-    (tmp_path / "stopped.py").write_text(STOPPED)
-    command = [sys.executable, "stopped.py", str(deck), "killed"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (tmp_path / "reached").exists():
-        assert process.poll() is None, "it ended before it was killed"
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    kill_within(10, str(deck), tmp_path)
     assert len(records(tmp_path / "killed")) == 9
     tally = Tally()
     *_, resumed = study.run([str(deck)], tmp_path / "killed", tally, workers=1)
@@ -154,6 +160,34 @@ def test_resumed_with_two_workers_it_asks_the_same(whole: Searched, tmp_path: Pa
     assert (statuses.count(study.SKIPPED), statuses.count(study.DONE)) == (16, 20)
     assert verdict.lines[:-1] == whole.verdict.lines[:-1]
     assert_same(*(stack3d.open_results(output / "small") for output in (tmp_path / "out", whole.output)))
+
+
+BY_ACCURACY = [
+    ("workload.placement", "accuracy_aware"), ("workload.test_samples", 20), ("monte_carlo.samples", 2),
+    ("lifetime", {"until": "10 year", "epochs": 2, "attribution": False}),
+    ("geometry.tiers.repeat", 2),
+    ("solver", {"backend": "tensor", "mesh": {"lateral": 2, "per_layer": 1}, "error_promise": 0.5}),
+    ("optimise", {
+        "vary": {"cooling.top": ["forced_air", "cold_plate"], "mvm.adc_bits": [5, 8]},
+        "maximise": "accuracy@end", "subject to": ["peak_temperature <= 105 degC"], "budget": 3, "batch": 1,
+    }),
+]  # fmt: skip
+"""A search of which every case places its tiles by accuracy."""
+
+
+@pytest.mark.slow
+def test_killed_while_tiles_are_placed_by_accuracy_it_finds_the_same(tmp_path: Path) -> None:
+    """Cut off within its second case and resumed: the same designs, placements and answers as without, to the bit."""
+    *_, whole = study.run(["quickstart"], tmp_path / "whole", Silent(), overrides=BY_ACCURACY, workers=1)
+    kill_within(2, "quickstart", tmp_path, BY_ACCURACY)
+    tally = Tally()
+    *_, resumed = study.run(["quickstart"], tmp_path / "killed", tally, overrides=BY_ACCURACY, workers=1)
+    assert tally.counts == {"skipped": 1, "done": 2}
+    assert resumed.lines[:-1] == whole.lines[:-1]
+    one, two = (stack3d.open_results(tmp_path / name / "quickstart") for name in ("killed", "whole"))
+    assert_same(one, two)
+    assert one["optimise"].attrs == two["optimise"].attrs
+    assert (one["mvm/placement_taken"].sum("placement") == 1).all() and one["mvm/placement_sensitivity"].notnull().all()
 
 
 def records(folder: Path) -> list[dict[str, Any]]:

@@ -114,3 +114,10 @@ def test_what_costs_nothing_comes_first_then_points_per_joule() -> None:
     free, cheap = Trial(0.01, 0.001, 0.0, True, True), Trial(0.02, 0.001, 1e-9, True, False)
     dear, luck = Trial(0.05, 0.001, 1e-8, True, False), Trial(0.2, 0.3, 0.0, False, True)
     assert sorted([luck, dear, cheap, free], key=lambda t: t.order) == [free, cheap, dear, luck]
+
+
+def test_tiles_are_placed_by_accuracy_only_where_they_age() -> None:
+    listed = read_levers(PACKAGED)
+    for sets, applies in (([], True), ([("lifetime", None)], False)):
+        found = [lever.name for lever in levers_for(decks.load("quickstart", sets), listed)]
+        assert ("placement_by_accuracy" in found) is applies
