@@ -142,8 +142,11 @@ class _Columns:
 
     def __call__(self, name: str, x: Any) -> Any:
         y = np.asarray(self.network(name, x))
-        sums = np.sum(np.asarray(x), axis=-1, dtype=np.float64)[..., None] * float(self.input_sums)
-        level, mean = sums.mean(axis=-2), y.mean(axis=-2, dtype=np.float64)
+        mean = y.mean(axis=-2, dtype=np.float64)
+        if not self.input_sums:
+            return self._without_sums(name, y, mean)
+        sums = np.sum(np.asarray(x), axis=-1, dtype=np.float64)[..., None]
+        level = sums.mean(axis=-2)
         about = sums - level[..., None, :]
         power = np.mean(about**2, axis=-2)
         slope = np.mean(about * y, axis=-2, dtype=np.float64) / np.where(power > 0.0, power, 1.0)
@@ -154,10 +157,19 @@ class _Columns:
         gain = _ratio(self.fresh[name][1], spread)
         tilt = self.fresh[name][2] - gain * slope
         offset = self.fresh[name][0] - gain * mean - tilt * level
-        self.corrections[name] = Compensation(
-            column_gain=gain, column_offset=offset, column_slope=tilt if self.input_sums else None
-        )
+        self.corrections[name] = Compensation(column_gain=gain, column_offset=offset, column_slope=tilt)
         return (gain[..., None, :] * y + offset[..., None, :] + sums * tilt[..., None, :]).astype(y.dtype)
+
+    def _without_sums(self, name: str, y: NDArray[Any], mean: NDArray[np.float64]) -> NDArray[Any]:
+        """Gain and offset alone: the sums of the inputs, large as the outputs, are left out."""
+        spread = y.std(axis=-2, dtype=np.float64)
+        self.moments[name] = np.stack([mean, spread, np.zeros_like(mean)])
+        if self.fresh is None:
+            return y
+        gain = _ratio(self.fresh[name][1], spread)
+        offset = self.fresh[name][0] - gain * mean
+        self.corrections[name] = Compensation(column_gain=gain, column_offset=offset)
+        return (gain[..., None, :] * y + offset[..., None, :]).astype(y.dtype)
 
 
 def read_weights(matrix: AnalogMatrix, state: ArrayState | Any, rng: Normals | None = None) -> Any:

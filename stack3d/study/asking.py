@@ -1,4 +1,4 @@
-"""Which designs a search asks for next: Optuna's estimator of good and bad designs, and the neighbours of the best ones."""
+"""Which designs a search asks for next: Optuna's estimator of good and bad designs, and those that are likely to be better."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ import numpy as np
 from stack3d.errors import MissingDependencyError
 from stack3d.layout import Floats
 from stack3d.study.designs import Choice, Positions
+from stack3d.study.guessing import guessed
 
 FIRST_PER_KEY = 4
 """Designs spread evenly over all choices at the beginning, per choice."""
 FIRST_SHARE = 0.4
 """Of the budget that these may take at most."""
-NEIGHBOURS = 0.5
-"""Share of the later designs that are a step away from one of the best so far: the estimator alone misses the last step."""
+LIKELY = 0.75
+"""Share of the later designs that are likely better ones, among steps from one of the best so far and others by chance: the
+estimator alone misses the last step."""
+OTHERS = 300
+"""Designs by chance that are looked at beside those steps."""
+FEWEST_KNOWN = 4
+"""Designs with a value that a guess rests on; with fewer, chance decides."""
 STEPS = (0.2, 0.005)
 """Standard deviation of a neighbour along an interval, drawn between these two at equal ratios."""
 MOST_TRIES = 10
@@ -140,6 +146,7 @@ class Asker:
         self._failed = optuna.trial.TrialState.FAIL
         self._trials: dict[Positions, Any] = {}
         self._known: dict[Positions, JudgedDesign] = {}
+        self._ruled_out: set[Positions] = set()
 
     def _first(self, count: int) -> list[Positions]:
         """Designs spread evenly, every position of a list as often as the others."""
@@ -164,10 +171,10 @@ class Asker:
             design = self._spread.pop(0)
             if self._is_fresh(design):
                 return self._begun(design)
-        if self._rng.random() < NEIGHBOURS:
-            near = next(self._neighbours(), None)
-            if near is not None:
-                return self._begun(near)
+        if self._rng.random() < LIKELY:
+            likely = self._likely()
+            if likely is not None:
+                return self._begun(likely)
         for _ in range(MOST_TRIES):
             trial = self._asked()
             design = tuple(trial.params[name] for name in self._ways)
@@ -175,7 +182,7 @@ class Asker:
                 self._trials[design] = trial
                 return design
             self._end(trial, None)
-        fresh = next(self._neighbours(), None) or self._left()
+        fresh = self._likely() or self._left()
         return None if fresh is None else self._begun(fresh)
 
     def _is_fresh(self, design: Positions) -> bool:
@@ -192,16 +199,31 @@ class Asker:
             warnings.simplefilter("ignore")
             return self._study.ask(self._ways)
 
-    def _neighbours(self) -> Iterator[Positions]:
-        """New designs a step away from the best, those of the front in an order by chance."""
+    def _likely(self) -> Positions | None:
+        """The one of some new designs that a draw of what they may give shows best: least missed, then least in the goals."""
+        known = [one for one in self._known.values() if one.goals and one.design not in self._ruled_out]
+        designs = self._neighbours()
+        if not designs or len(known) < FEWEST_KNOWN:
+            return designs[int(self._rng.integers(len(designs)))] if designs else None
+        shares = self._rng.random((OTHERS, len(self._choices)))
+        others = (tuple(_position(choice, share) for choice, share in zip(self._choices, row)) for row in shares)
+        designs = list(dict.fromkeys((*designs, *filter(self._is_fresh, others))))
+        goals, missed = np.array([one.goals for one in known]), np.array([one.missed for one in known])
+        scale = np.median(np.abs(missed), axis=0) + np.finfo(float).tiny
+        values = np.hstack([_ranks(goals), np.arcsinh(missed / scale)])
+        drawn = guessed(self._choices, [one.design for one in known], values, designs, self._rng)
+        n = goals.shape[1]
+        weighed = drawn[:, :n] @ self._rng.dirichlet(np.ones(n))
+        return designs[int(np.lexsort((weighed, np.maximum(drawn[:, n:], 0.0).sum(axis=1)))[0])]
+
+    def _neighbours(self) -> list[Positions]:
+        """New designs a step away from the best that has some, of a front one by chance."""
         known = list(self._known.values())
         best = front_of(known)
         order = [best[i] for i in self._rng.permutation(len(best))]
         others = sorted((i for i in range(len(known)) if i not in best), key=lambda i: (known[i].shortfall, known[i].goals))
-        for i in (*order, *others):
-            near = [d for d in self._steps(known[i].design) if self._is_fresh(d)]
-            if near:
-                yield near[int(self._rng.integers(len(near)))]
+        steps = ([d for d in self._steps(known[i].design) if self._is_fresh(d)] for i in (*order, *others))
+        return next(filter(None, steps), [])
 
     def _steps(self, design: Positions) -> Iterator[Positions]:
         for i, (choice, at) in enumerate(zip(self._choices, design)):
@@ -243,6 +265,7 @@ class Asker:
 
     def rule_out(self, design: Positions, missed: Sequence[float]) -> None:
         """A design misses conditions before its goals are known; they do not matter then."""
+        self._ruled_out.add(design)
         self.tell(JudgedDesign(design, (0.0,) * len(self._study.directions), tuple(missed)))
 
     def _end(self, trial: Any, judged: JudgedDesign | None) -> None:
@@ -253,6 +276,12 @@ class Asker:
                 return
             trial.set_user_attr("missed", judged.missed)
             self._study.tell(trial, judged.goals)
+
+
+def _ranks(values: Floats) -> Floats:
+    """Ranks along the first axis, from 0 to 1: what counts is which is better, not by how much."""
+    order = values.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
+    return np.asarray(order / max(len(values) - 1, 1))
 
 
 def _position(choice: Choice, share: float) -> int | float:
