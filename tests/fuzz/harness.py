@@ -35,7 +35,7 @@ SHARE = float(os.environ.get("STACK3D_FUZZ_SHARE", "1"))
 FOUND = os.environ.get("STACK3D_FUZZ_FOUND", "")
 """Folder for the figures of a long run and the inputs that failed."""
 
-SHORT_RUN = settings(max_examples=90, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+SHORT_RUN = settings(max_examples=75, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 LONG_RUN = settings(SHORT_RUN, derandomize=False, phases=[Phase.generate])
 
 
