@@ -159,6 +159,17 @@ def test_the_same_study_twice_at_once(tmp_path: Path) -> None:
     assert len(stack3d.sweep(path, output=tmp_path / "out", workers=1)["draw"]) == 2  # the lock is free again
 
 
+def test_two_scenarios_of_one_name(tmp_path: Path) -> None:
+    """The first runs; the second is told by both files, for its results would lie in one folder."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        studies.write(tmp_path / name, WIDE.format(n=2))
+    files = [str(tmp_path / name / "small.yaml") for name in ("one", "two", "one")]
+    *ran, told = sorted(study.run(files, tmp_path / "out", Silent(), workers=1), key=lambda r: r.status == study.FAILED)
+    assert [r.status for r in ran] == [study.DONE] * 2
+    assert told.exit_code == 2 and told.lines == (f"scenario 'small' is also the name of {files[0]}; rename one",)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
