@@ -11,6 +11,7 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, BinaryIO
@@ -319,3 +320,64 @@ def is_intact(facts: Mapping[str, Any]) -> bool:
 def _digest_of_facts(facts: Mapping[str, Any]) -> str:
     text = json.dumps({k: v for k, v in facts.items() if k != DIGEST}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextmanager
+def locked(folder: Path, *, file: str | None = None, work: str = "running the same scenario") -> Iterator[None]:
+    """Hold a folder, or a file that is made in it; the system lets go of it however the process ends.
+
+    Parameters
+    ----------
+    folder : Path
+    file : str, optional
+        Name of the file that is held instead; what holds it is gone at the end.
+    work : str
+        What a process that holds it does, for the message to another.
+
+    Raises
+    ------
+    ResultsError
+        When another process holds it, with its number, host and start; when it cannot be written, or knows no locks.
+    """
+    import fcntl
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock, held = (folder / ".lock", folder) if file is None else (folder / f".{file}.lock", folder / file)
+        if lock.is_symlink() or (lock.exists() and not lock.is_file()):
+            what = "link" if lock.is_symlink() else "folder" if lock.is_dir() else "pipe or a device"
+            raise ResultsError(f"{lock} is a {what}, not the file that a run holds; remove it")
+        opened = lock.open("ab+", buffering=0)  # what cannot be written is not tried again when it is closed
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    with opened as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.fstat(handle.fileno()).st_nlink:  # whoever held it has removed it since it was opened
+                raise BlockingIOError
+        except BlockingIOError:
+            handle.seek(0)
+            holder = _holder(handle.read().decode(errors="replace"), work)
+            raise ResultsError(f"{held} is in use: {holder}; wait for it, or choose another -o") from None
+        except OSError as error:
+            raise ResultsError(f"{held} cannot be locked ({error.strerror}); choose another -o") from None
+        facts = {"pid": os.getpid(), "host": socket.gethostname(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
+        try:
+            handle.truncate(0)
+            handle.write(json.dumps(facts).encode())
+        except OSError as error:
+            raise cannot_write(folder, error) from None
+        try:
+            yield
+        finally:
+            if file is not None:
+                with suppress(OSError):
+                    lock.unlink()
+
+
+def _holder(text: str, work: str) -> str:
+    try:
+        facts = json.loads(text)
+        return f"process {facts['pid']} on {facts['host']} has been {work} since {facts['since']}"
+    except (ValueError, KeyError):
+        return f"another process is {work}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from stack3d import memory
@@ -117,7 +118,12 @@ def instants_of(chip: Chip) -> int:
 
 def check_size(chip: Chip) -> None:
     """Refuse a case that wants more memory than there is; raises DeckError with every term that matters."""
-    found, there = terms_of(chip), memory.available()
+    check_terms(terms_of(chip))
+
+
+def check_terms(found: Mapping[str, float]) -> None:
+    """Refuse what wants more memory than there is, by what asks for it [byte]; raises DeckError."""
+    there = memory.available()
     total = sum(found.values())
     if total <= there:
         return

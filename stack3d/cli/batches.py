@@ -155,7 +155,7 @@ def validate(
     every: Annotated[bool, typer.Option("--all", help="Check every case of a large study, however long it takes.")] = False,
 ) -> None:
     """Report every mistake of every scenario, one line each; of a large study of a part of its cases."""
-    from stack3d import study
+    from stack3d import study, training
     from stack3d.progress import Waiting
     from stack3d.yamltree import WATCHED
 
@@ -169,6 +169,10 @@ def validate(
                     typer.echo(f"warning: {found.label} {found.warning}", err=True)
             else:
                 fail(str(found.error))
+                bad = True
+        if not bad:
+            for text in training.objections(scenarios, parsed(overrides)):
+                fail(text)
                 bad = True
     finally:
         WATCHED.reset(before)

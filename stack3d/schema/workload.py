@@ -33,7 +33,7 @@ class DataDeck(DeckModel):
     title: str | None = None
     file: str | None = None
     """`.npz` with `inputs` (or windows of `length` of a `series` at `starts`; or, for several inputs, an array with the name of
-    each), `labels`, perhaps `train`, `test` indices."""
+    each), `labels`, perhaps `train`, `test` indices, and `groups` of inputs that belong together."""
     inputs: str | None = None
     """`.npy` with the inputs, instead of `file`."""
     labels: str | None = None

@@ -13,9 +13,9 @@ from stack3d.case.needs import MANY, needs_of
 from stack3d.decks import Case
 from stack3d.errors import DeckError, ResultsError, Stack3dError
 from stack3d.progress import Observer, Silent, StudyObserver
+from stack3d.storage import locked
 from stack3d.study.dispatching import Queue, here, on_cluster, on_workers, workers_for
 from stack3d.study.job import DONE, FAILED, SKIPPED, Job, Report, never_run
-from stack3d.study.lock import locked
 from stack3d.study.plan import Entry, Found, Plan, write_manifest
 from stack3d.study.planning import plan
 from stack3d.study.ranks import Ranks

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,21 @@ from numpy.typing import NDArray
 
 from stack3d import __version__
 from stack3d.case import Outcome, run_case
-from stack3d.case.placing import placed
-from stack3d.chip import TODAY, ComputingChip, data_of
-from stack3d.constants import YEAR
-from stack3d.decks import Case
-from stack3d.errors import DeckError, Problem, RangeError, ValidityWarning, brief
-from stack3d.life.chips import Policy, chosen_policies
+from stack3d.chip import ComputingChip
+from stack3d.decks import Case, load
+from stack3d.errors import DeckError, Problem, brief
 from stack3d.progress import Observer
-from stack3d.schema import Scenario, TrainDeck, celsius
+from stack3d.schema import Scenario, TrainDeck
+from stack3d.storage import locked
 from stack3d.training.drawn_chips import TrainingChips
+from stack3d.training.preparation import Preparation, age_told, prepared
 from stack3d.training.scales import scaled
 from stack3d.training.trainer import Learnt, Lesson, Trainer
 from stack3d.training.written import model_of, write_model, write_report
-from stack3d.workload import LabelledData, Network, Task, training_share
+from stack3d.workload import LabelledData, Network
 
+STUDIES = ("sweep", "optimise", "uncertain")
+"""Blocks of a scenario that make many cases of it."""
 SCALED_ON = 256
 """Inputs that scales are found on, at most."""
 
@@ -74,12 +74,15 @@ class Course:
         Of the training; None where only scales were found.
     path : Path
         The network.
+    about : tuple of str
+        What the data were divided into, in sentences.
     """
 
     before: Standing
     after: Standing
     progress: Learnt | None
     path: Path
+    about: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """In words, a line each."""
@@ -87,7 +90,7 @@ class Course:
         lines = [f"{'':<22}{'before':>18}{'after':>18}", f"{'float':<22}{_percent(one.exact):>18}{_percent(two.exact):>18}"]
         for i, time in enumerate(one.times):
             cells = [f"{_percent(j.accuracy[i])} ± {100 * j.spread[i]:.1f}" for j in (one, two)]
-            lines.append(f"{'chips, ' + _age(time):<22}{cells[0]:>18}{cells[1]:>18}")
+            lines.append(f"{'chips, ' + age_told(time):<22}{cells[0]:>18}{cells[1]:>18}")
         lost, won = one.exact - one.accuracy[0], two.accuracy[0] - one.accuracy[0]
         chance = 2.0 * max(one.spread[0], two.spread[0]) / np.sqrt(one.chips)
         if lost > chance and won > 0:
@@ -97,7 +100,8 @@ class Course:
         if self.progress is not None:
             p, best = self.progress, self.progress.epoch - self.progress.since
             which = f"the best of them {best}" if best else "none better than the network as it came"
-            lines.append(f"{p.epoch} epoch{'s' if p.epoch != 1 else ''}, {which}; judged by inputs that were not trained on")
+            lines.append(f"{p.epoch} epoch{'s' if p.epoch != 1 else ''}, {which}")
+        lines += self.about
         lines.append(f"{two.chips} chips, on the test part of the data, which was not used before")
         return [*lines, f"{self.path}, and {self.path.with_suffix('.report.json').name} beside it"]
 
@@ -116,14 +120,6 @@ class Course:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
-
-
-def _age(seconds: float) -> str:
-    for unit, size in (("year", YEAR), ("day", 86400.0), ("h", 3600.0)):
-        if seconds >= size:
-            count = f"{seconds / size:.3g}"
-            return f"{count} {unit}{'s' if unit != 'h' and count != '1' else ''}"
-    return f"{seconds:.3g} s"
 
 
 def train(case: Case, output: Path, observer: Observer, *, calibrate_only: bool = False) -> Course:
@@ -145,50 +141,46 @@ def train(case: Case, output: Path, observer: Observer, *, calibrate_only: bool 
     SolverError
         A loss that is no number.
     """
-    scenario = case.scenario
-    chip, _ = placed(scenario)
-    if not isinstance(chip, ComputingChip):
-        raise DeckError(Problem("workload", "is missing: there is no network to train"))
-    plan, deck, computer = chosen_policies(chip.computer), scenario.train, chip.computer
-    key, data = data_of(computer.design.work)
-    if data is None:
-        raise DeckError(Problem("workload.data", "is missing: there is nothing to train on"))
-    labelled = deck.loss == "task" and not calibrate_only
-    inputs, labels = training_share(data, computer.network, computer.task, labelled=labelled, key=key)
-    by_column = computer.design.mvm.weight_scaling == "column"
-    _check_judges(computer.data.labels, computer.task, key)
-    _check_ages(chip, plan, scenario.train)
+    with locked(output.parent, file=output.name, work="training to the same file"):
+        return _train(case, output, observer, prepared(case.scenario, calibrate_only=calibrate_only))
+
+
+def _train(case: Case, output: Path, observer: Observer, start: Preparation) -> Course:
+    scenario, chip, deck = case.scenario, start.chip, case.scenario.train
+    computer, inputs, judges = chip.computer, start.share.inputs, start.judges
+    observer.stage("prepare", **start.told())
     trainer = None
-    if not calibrate_only:
-        lesson = Lesson(inputs, labels, _said(computer.network, inputs))
-        chips = TrainingChips(chip, plan, np.zeros(0), deck.noise)
-        trainer = Trainer(computer.network, chips, deck, lesson, by_column=by_column, observer=observer)
+    if judges is not None:
+        whole = Lesson(inputs, start.share.labels, _said(computer.network, inputs))
+        chips = TrainingChips(chip, start.plan, np.zeros(0), deck.noise)
+        parts = {"lesson": whole[np.flatnonzero(~judges)], "apart": whole[np.flatnonzero(judges)]}
+        trainer = Trainer(computer.network, chips, deck, **parts, by_column=start.by_column, observer=observer)
     observer.stage("before", network=Path(computer.design.work.network.file).name)
     outcome = run_case(scenario, observer)
-    chips = TrainingChips(chip, plan, _field(chip, outcome, scenario), 1.0 if calibrate_only else deck.noise)
+    chips = TrainingChips(chip, start.plan, _field(chip, outcome, scenario), 1.0 if trainer is None else deck.noise)
     progress, checkpoint = None, output.with_name(f".{output.name}.training.npz")
     if trainer is None:
         observer.stage("scales", chips=deck.chips)
-        network = _scaled(chips, deck, inputs, by_column)
+        network = _scaled(chips, deck, inputs, start.by_column)
     else:
         observer.stage("train", inputs=len(trainer.lesson), epochs=deck.epochs)
         trainer.chips = chips
         digest = hashlib.sha256(f"{case.digest()} {deck!r} {__version__}".encode()).hexdigest()
         network, progress = trainer.trained(checkpoint, digest)
     source = Path(computer.design.work.network.file)
-    facts = _facts(case, calibrate_only, progress)
+    facts = _facts(case, progress)
     write_model(model_of(network, source, computer.task.shape, facts), output)
     observer.stage("after", network=output.name)
     after = run_case(_with_file(scenario, output), observer)
     checkpoint.unlink(missing_ok=True)
-    course = Course(Standing.of(outcome), Standing.of(after), progress, output)
+    course = Course(Standing.of(outcome), Standing.of(after), progress, output, tuple(start.sentences()))
     write_report(course.report(facts), output.with_suffix(".report.json"))
     return course
 
 
 def check_output(case: Case, output: Path) -> None:
     """Refuse a target that is no ONNX file or that the training reads, and a scenario that is a study; raises DeckError."""
-    studies = [word for word in ("sweep", "optimise", "uncertain") if case.tree.get(word)]
+    studies = [word for word in STUDIES if case.tree.get(word)]
     if studies:
         text = "makes many cases of the scenario, and a network is trained for one: leave it out, and choose with --set"
         raise DeckError(Problem(studies[0], text))
@@ -200,35 +192,23 @@ def check_output(case: Case, output: Path) -> None:
         raise DeckError(Problem("-o", f"{output.name} is what is trained; write to another file, it would be lost"))
 
 
-def _check_judges(labels: Any, task: Task, key: str) -> None:
-    """Refuse test labels of one class, which any constant answer meets; raises DeckError."""
-    if labels is not None and hasattr(task, "confusion") and len(kinds := np.unique(labels)) == 1:
-        text = f"all {np.size(labels)} labels of the test are class {kinds[0]:g}: they cannot tell how good a network is"
-        raise DeckError(Problem(key, text))
+def objections(paths: Sequence[str], overrides: Sequence[tuple[str, Any]] = ()) -> Iterator[str]:
+    """What stands against the trainings that scenarios describe by a ``train`` block; of studies nothing is said.
 
-
-def _check_ages(chip: ComputingChip, plan: Sequence[Policy], deck: TrainDeck) -> None:
-    """Refuse ages beyond the life that is reported, and ages and temperatures that the device has no law for.
-
-    Raises
-    ------
-    DeckError
+    Parameters
+    ----------
+    paths : sequence of str
+        Files, or names of shipped scenarios.
+    overrides : sequence of (key, value)
     """
-    lifetime = chip.computer.design.lifetime
-    last, oldest = max(lifetime.until, TODAY), max(deck.ages)
-    if oldest > last * (1 + 1e-9):
-        text = f"{_age(oldest)} lies beyond lifetime.until, {_age(last)}: nothing would say how good the network is then"
-        raise DeckError(Problem("train.ages", text))
-    nx, ny = lifetime.subgrid
-    kelvin = deck.temperature or lifetime.programming_temperature
-    field = np.full((len(chip.computer.tiles), ny, nx), kelvin)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ValidityWarning)  # the run says it
-            TrainingChips(chip, plan, field).drawn(chip.computer.network, oldest, 1, deck.seed)
-    except RangeError as error:
-        at = "train.ages" if deck.temperature is None else "train.temperature"
-        raise DeckError([Problem(at, f"{_age(oldest)} at {celsius(kelvin)}: {p.message}") for p in error.problems]) from None
+    for path in paths:
+        case = load(path, overrides)
+        if "train" in case.tree and not any(word in case.tree for word in STUDIES):
+            try:
+                with case.located():
+                    prepared(case.scenario, solve=False)
+            except DeckError as error:
+                yield str(error)
 
 
 def _scaled(chips: TrainingChips, deck: TrainDeck, inputs: Any, by_column: bool) -> Network:
@@ -259,9 +239,9 @@ def _field(chip: ComputingChip, outcome: Outcome, scenario: Scenario) -> NDArray
     return np.ascontiguousarray(np.broadcast_to(found[nearest][:, None, None], (tiles, ny, nx)))
 
 
-def _facts(case: Case, calibrate_only: bool, progress: Learnt | None) -> Mapping[str, str]:
+def _facts(case: Case, progress: Learnt | None) -> Mapping[str, str]:
     """Where a network comes from."""
-    how = "column statistics of chips" if calibrate_only else "training with the noise of chips"
+    how = "column statistics of chips" if progress is None else "training with the noise of chips"
     network = case.scenario.workload.network if case.scenario.workload is not None else None
     facts = {"version": __version__, "scenario": case.name, "case": case.digest(), "made_by": how}
     if network is not None:

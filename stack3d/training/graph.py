@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from stack3d.errors import DeckError, Problem
 from stack3d.training.matrices import HOLDERS, convolved
-from stack3d.training.operators import MOVERS, functions, library, moved, taken
+from stack3d.training.operators import FUNCTIONS, MOVERS, library, moved, taken
 from stack3d.workload import Array, Network, Step, perform
 
 TorchProduct = Callable[[str, Any, Any], Any]
@@ -118,8 +118,8 @@ class TorchGraph:
         if any(_is_real(x) for x in given):
             if kind in MOVERS:
                 return moved(step.operator, given)
-            if kind in functions():
-                return (functions()[kind](step.operator, *given),)
+            if kind in FUNCTIONS:
+                return (FUNCTIONS[kind](step.operator, *given),)
         return _as_it_is(step, given)
 
     def _times(self, layer: str, product: TorchProduct) -> Callable[[Any], Any]:
@@ -171,6 +171,37 @@ def layouts(network: Network) -> dict[str, tuple[str, Array]]:
     if wrong:
         raise _untrainable(wrong)
     return found
+
+
+def check_gradients(network: Network, inputs: Any) -> None:
+    """Refuse a network with operators between its matrices and its output that pass no gradient on; needs no torch.
+
+    Parameters
+    ----------
+    network : Network
+    inputs : ndarray, shape (batch, ...), or Inputs
+        One or more, that say what is computed on the way.
+
+    Raises
+    ------
+    DeckError
+        Names all of them.
+    """
+    moving, wrong = {name for name, _ in layouts(network).values()} | set(_beside(network)), []
+
+    def watch(step: Step, given: Sequence[Any], found: Sequence[Any], live: int) -> None:
+        outputs = [(name, np.asarray(y)) for name, y in zip(step.node.outputs, found) if name]
+        if not moving & set(step.node.inputs):
+            return
+        if step.node.kind in MOVERS or step.node.kind in FUNCTIONS or _holds(network, step):
+            whole = step.node.kind == "QuantizeLinear"  # its integers are real numbers in torch
+            moving.update(name for name, y in outputs if y.dtype.kind == "f" or whole)
+        elif any(y.dtype.kind == "f" for _, y in outputs):
+            wrong.append(step)
+
+    network.watched(inputs, watch)
+    if wrong:
+        raise _untrainable(wrong)
 
 
 def _untrainable(steps: list[Step]) -> DeckError:

@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, Problem
 from stack3d.training.operators import library
-from stack3d.workload import Network, Task
+from stack3d.workload import Task
 
 Loss = Callable[[Any, Any, Any], Any]
 """(outputs, labels, float outputs before) → one number: tensors with the inputs first."""
-CLASS_AXES = {"Classification": 1, "Agreement": 1, "Sequence": -1, "Segmentation": 1}
-"""Class of a task that tells one of several classes → the axis of its outputs that they lie along."""
+CLASS_AXES = {"Classification": None, "Agreement": None, "Sequence": -1, "Segmentation": 1}
+"""Class of a task that tells one of several classes → the axis of its outputs that they lie along, None for all of them."""
+KNOWN = (*CLASS_AXES, "MultiLabel", "Regression")
+"""Classes of tasks that have a loss."""
+CERTAIN = 1e-6
+"""Probabilities are cut so far from 0 and 1."""
 
 
 def _agreeing(outputs: Any, labels: Any, before: Any) -> Any:
@@ -23,25 +27,27 @@ def _agreeing(outputs: Any, labels: Any, before: Any) -> Any:
     return ((outputs - before) ** 2).mean() / spread
 
 
-def _of_classes(axis: int, last: str) -> Loss:
+def _of_classes(axis: int | None, are_probabilities: bool) -> Loss:
     """Cross entropy; of outputs that are probabilities already, their logarithm."""
     f = library().nn.functional
 
     def loss(outputs: Any, labels: Any, before: Any) -> Any:
-        if last == "Softmax":
-            outputs = (outputs + 1e-12).log()
-        return f.cross_entropy(outputs.movedim(axis, 1), labels.long().clamp(min=-1), ignore_index=-1)
+        outputs = outputs.flatten(1) if axis is None else outputs.movedim(axis, 1)
+        if are_probabilities:
+            outputs = outputs.clamp(min=CERTAIN).log()
+        return f.cross_entropy(outputs, labels.long().clamp(min=-1), ignore_index=-1)
 
     return loss
 
 
-def _of_yes_or_no(last: str) -> Loss:
+def _of_yes_or_no(threshold: float, are_probabilities: bool) -> Loss:
     f = library().nn.functional
 
     def loss(outputs: Any, labels: Any, before: Any) -> Any:
-        if last == "Sigmoid":
-            return f.binary_cross_entropy(outputs, labels.float())
-        return f.binary_cross_entropy_with_logits(outputs, labels.float())
+        truth = labels.float().reshape(outputs.shape)
+        if are_probabilities:
+            return f.binary_cross_entropy(outputs.clamp(CERTAIN, 1 - CERTAIN), truth)
+        return f.binary_cross_entropy_with_logits(outputs - threshold, truth)
 
     return loss
 
@@ -51,31 +57,49 @@ def _of_numbers(outputs: Any, labels: Any, before: Any) -> Any:
     return ((outputs - truth) ** 2).mean() / (truth.var(unbiased=False) + 1e-12)
 
 
-def loss_of(network: Network, task: Task, wanted: str) -> Loss:
+def are_probabilities(said: NDArray[Any], task: Task) -> bool:
+    """Whether outputs are probabilities, whatever makes them so: those of classes add up to one.
+
+    Parameters
+    ----------
+    said : ndarray, shape (inputs, outputs)
+        Outputs in float arithmetic.
+    task : Task
+    """
+    name = type(task).__name__
+    if said.min(initial=0.0) < 0 or said.max(initial=0.0) > 1 + CERTAIN:
+        return False
+    if name not in CLASS_AXES:
+        return True
+    axis = CLASS_AXES[name]
+    shaped = said if axis is None else said.reshape(len(said), *task.shape)
+    return bool(np.all(np.abs(shaped.sum(axis=-1 if axis is None else axis) - 1) < 1e-3))
+
+
+def loss_of(task: Task, wanted: str, said: NDArray[Any]) -> Loss:
     """The loss of a task, or that of agreement with the network as it was.
 
     Parameters
     ----------
-    network : Network
     task : Task
+        One that `check_loss` lets pass.
     wanted : {"task", "agreement"}
-
-    Raises
-    ------
-    DeckError
-        A task that no loss is known of.
+    said : ndarray, shape (inputs, outputs)
+        Outputs of the network as it was, in float arithmetic.
     """
-    name, last = type(task).__name__, network.program.steps[-1].node.kind
+    name = type(task).__name__
     if wanted == "agreement":
         return _agreeing
     if name in CLASS_AXES:
-        return _of_classes(CLASS_AXES[name], last)
-    if name == "MultiLabel":
-        return _of_yes_or_no(last)
-    if name == "Regression":
-        return _of_numbers
-    text = f"the task {name} has no loss of its own; agreement trains towards what the network said before"
-    raise DeckError(Problem("train.loss", text))
+        return _of_classes(CLASS_AXES[name], are_probabilities(said, task))
+    return _of_numbers if name == "Regression" else _of_yes_or_no(task.threshold, are_probabilities(said, task))
+
+
+def check_loss(task: Task, wanted: str) -> None:
+    """Raise DeckError for a task that no loss is known of."""
+    if wanted == "task" and type(task).__name__ not in KNOWN:
+        text = f"the task {type(task).__name__} has no loss of its own; agreement trains towards what the network said before"
+        raise DeckError(Problem("train.loss", text))
 
 
 def check_labels(labels: NDArray[Any] | None, task: Task) -> None:

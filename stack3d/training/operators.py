@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
+from operator import attrgetter
 from types import ModuleType
 from typing import Any
 
@@ -75,10 +76,6 @@ def taken(flat: Any, where: Array) -> Any:
 def passed_through(x: Any, value: Any) -> Any:
     """A value of `x` whose gradient is that of `x` itself."""
     return x + (value - x).detach()
-
-
-def _by_itself(function: TorchFunction) -> TorchFunction:
-    return lambda operator, *x: function(*x)
 
 
 def _stepped(operator: Operator, x: Any) -> Any:
@@ -189,6 +186,11 @@ def _root_normalised(operator: Any, x: Any, scale: Any) -> Any:
     return x / ((x * x).mean(axes, keepdim=True) + operator.get("epsilon", 1e-5)).sqrt() * scale
 
 
+def _leaking(operator: Any, x: Any, slope: Any) -> Any:
+    by_channel = slope.ndim == 1 and slope.numel() > 1
+    return library().where(x >= 0, x, x * (_by_channel(slope, x.ndim) if by_channel else slope))
+
+
 def _clipped(operator: Any, x: Any, low: Any = None, high: Any = None) -> Any:
     ends = [None if v is None else float(v) for v in (operator.setting("min", low), operator.setting("max", high))]
     return x if ends == [None, None] else x.clamp(*ends)
@@ -249,54 +251,59 @@ def _resized(operator: Any, x: Any, *more: Any) -> Any:
     return x
 
 
-@cache
-def functions() -> dict[str, TorchFunction]:
-    """Name of an operator → what it does to arrays of torch."""
-    torch = library()
-    f = torch.nn.functional
-    alone: dict[str, TorchFunction] = {
-        "Abs": torch.abs, "Acos": torch.acos, "Acosh": torch.acosh, "Asin": torch.asin, "Asinh": torch.asinh,
-        "Atan": torch.atan, "Atanh": torch.atanh, "Cos": torch.cos, "Cosh": torch.cosh, "Erf": torch.erf, "Exp": torch.exp,
-        "Log": torch.log, "Neg": torch.neg, "Reciprocal": torch.reciprocal, "Relu": torch.relu, "Sigmoid": torch.sigmoid,
-        "Sin": torch.sin, "Sinh": torch.sinh, "Softplus": f.softplus, "Softsign": f.softsign, "Sqrt": torch.sqrt,
-        "Tan": torch.tan, "Tanh": torch.tanh, "Mish": f.mish, "HardSwish": f.hardswish, "Add": torch.add, "Sub": torch.sub,
-        "Mul": torch.mul, "Div": torch.div, "Pow": torch.pow, "MatMul": torch.matmul,
-    }  # fmt: skip
-    found: dict[str, TorchFunction] = {name: _by_itself(own) for name, own in alone.items()}
-    found |= dict.fromkeys(("Round", "Floor", "Ceil", "Sign"), _stepped)
-    found |= {name: _reduced(name) for name in ("ReduceMax", "ReduceMin", "ReduceMean", "ReduceSum", "ReduceSumSquare")}
-    found |= {name: _reduced(name) for name in ("ReduceL1", "ReduceL2")}
-    return found | {
-        "Sum": lambda o, *x: sum(x[1:], x[0]),
-        "Mean": lambda o, *x: sum(x[1:], x[0]) / len(x),
-        "Max": lambda o, *x: x[0] if len(x) == 1 else torch.stack(torch.broadcast_tensors(*x)).amax(0),
-        "Min": lambda o, *x: x[0] if len(x) == 1 else torch.stack(torch.broadcast_tensors(*x)).amin(0),
-        "Elu": lambda o, x: f.elu(x, o.get("alpha", 1.0)),
-        "Celu": lambda o, x: f.celu(x, o.get("alpha", 1.0)),
-        "Selu": lambda o, x: f.selu(x),
-        "LeakyRelu": lambda o, x: f.leaky_relu(x, o.get("alpha", 0.01)),
-        "HardSigmoid": lambda o, x: (x * o.get("alpha", 0.2) + o.get("beta", 0.5)).clamp(0, 1),
-        "Swish": lambda o, x: x * torch.sigmoid(o.get("alpha", 1.0) * x),
-        "Gelu": lambda o, x: f.gelu(x, approximate=o.get("approximate", "none")),
-        "PRelu": lambda o, x, s: torch.where(x >= 0, x, x * (_by_channel(s, x.ndim) if s.ndim == 1 and s.numel() > 1 else s)),
-        "Clip": _clipped,
-        "Where": _chosen,
-        "Cast": _cast,
-        "Softmax": _softened(False),
-        "LogSoftmax": _softened(True),
-        "MaxPool": _pooled(True),
-        "AveragePool": _pooled(False),
-        "GlobalAveragePool": _planes(False),
-        "GlobalMaxPool": _planes(True),
-        "BatchNormalization": _batch_normalised,
-        "GroupNormalization": _group_normalised,
-        "InstanceNormalization": _instance_normalised,
-        "LayerNormalization": _layer_normalised,
-        "RMSNormalization": _root_normalised,
-        "QuantizeLinear": _quantised,
-        "DequantizeLinear": _dequantised,
-        "Attention": _attended,
-        "Resize": _resized,
-        "Upsample": _resized,
-        "Einsum": lambda o, *x: torch.einsum(o.get("equation"), *x),
-    }
+def _f() -> Any:
+    return library().nn.functional
+
+
+def _normal(name: str) -> TorchFunction:
+    """A function of torch by its path."""
+    return lambda operator, *x: attrgetter(name)(library())(*x)
+
+
+_ALIKE = {
+    "Abs": "abs", "Acos": "acos", "Acosh": "acosh", "Asin": "asin", "Asinh": "asinh", "Atan": "atan", "Atanh": "atanh",
+    "Cos": "cos", "Cosh": "cosh", "Erf": "erf", "Exp": "exp", "Log": "log", "Neg": "neg", "Reciprocal": "reciprocal",
+    "Relu": "relu", "Sigmoid": "sigmoid", "Sin": "sin", "Sinh": "sinh", "Sqrt": "sqrt", "Tan": "tan", "Tanh": "tanh",
+    "Softplus": "nn.functional.softplus", "Softsign": "nn.functional.softsign", "Mish": "nn.functional.mish",
+    "HardSwish": "nn.functional.hardswish", "Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Pow": "pow",
+    "MatMul": "matmul",
+}  # fmt: skip
+FUNCTIONS: dict[str, TorchFunction] = {
+    **{name: _normal(path) for name, path in _ALIKE.items()},
+    **dict.fromkeys(("Round", "Floor", "Ceil", "Sign"), _stepped),
+    **{name: _reduced(name) for name in ("ReduceMax", "ReduceMin", "ReduceMean", "ReduceSum", "ReduceSumSquare")},
+    **{name: _reduced(name) for name in ("ReduceL1", "ReduceL2")},
+    "Sum": lambda o, *x: sum(x[1:], x[0]),
+    "Mean": lambda o, *x: sum(x[1:], x[0]) / len(x),
+    "Max": lambda o, *x: x[0] if len(x) == 1 else library().stack(library().broadcast_tensors(*x)).amax(0),
+    "Min": lambda o, *x: x[0] if len(x) == 1 else library().stack(library().broadcast_tensors(*x)).amin(0),
+    "Elu": lambda o, x: _f().elu(x, o.get("alpha", 1.0)),
+    "Celu": lambda o, x: _f().celu(x, o.get("alpha", 1.0)),
+    "Selu": lambda o, x: _f().selu(x),
+    "LeakyRelu": lambda o, x: _f().leaky_relu(x, o.get("alpha", 0.01)),
+    "HardSigmoid": lambda o, x: (x * o.get("alpha", 0.2) + o.get("beta", 0.5)).clamp(0, 1),
+    "Swish": lambda o, x: x * library().sigmoid(o.get("alpha", 1.0) * x),
+    "Gelu": lambda o, x: _f().gelu(x, approximate=o.get("approximate", "none")),
+    "PRelu": _leaking,
+    "Clip": _clipped,
+    "Where": _chosen,
+    "Cast": _cast,
+    "Softmax": _softened(False),
+    "LogSoftmax": _softened(True),
+    "MaxPool": _pooled(True),
+    "AveragePool": _pooled(False),
+    "GlobalAveragePool": _planes(False),
+    "GlobalMaxPool": _planes(True),
+    "BatchNormalization": _batch_normalised,
+    "GroupNormalization": _group_normalised,
+    "InstanceNormalization": _instance_normalised,
+    "LayerNormalization": _layer_normalised,
+    "RMSNormalization": _root_normalised,
+    "QuantizeLinear": _quantised,
+    "DequantizeLinear": _dequantised,
+    "Attention": _attended,
+    "Resize": _resized,
+    "Upsample": _resized,
+    "Einsum": lambda o, *x: library().einsum(o.get("equation"), *x),
+}
+"""Name of an operator → what it does to arrays of torch; the names are known without torch."""

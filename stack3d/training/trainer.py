@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from stack3d import storage
-from stack3d.errors import ArrayError, DeckError, Problem, SolverError
+from stack3d.errors import ArrayError, SolverError
 from stack3d.progress import Observer
 from stack3d.schema import TrainDeck
 from stack3d.training.drawn_chips import OneChip, TrainingChips
 from stack3d.training.graph import TorchGraph, exact
-from stack3d.training.loss import check_labels, loss_of
+from stack3d.training.loss import loss_of
 from stack3d.training.operators import library
 from stack3d.workload import Array, Inputs, LabelledData, Network, WeightMatrix
 
@@ -73,32 +73,28 @@ class Trainer:
         As the chips hold it.
     chips : TrainingChips
     deck : TrainDeck
-    lesson : Lesson
+    lesson, apart : Lesson
+        Trained on, and judging epochs.
     by_column : bool
         Whether every output column has a scale of its own.
     observer : Observer
-
-    Raises
-    ------
-    DeckError
-        What cannot be trained.
     """
 
     def __init__(
-        self, network: Network, chips: TrainingChips, deck: TrainDeck, lesson: Lesson, *, by_column: bool, observer: Observer
+        self,
+        network: Network,
+        chips: TrainingChips,
+        deck: TrainDeck,
+        lesson: Lesson,
+        apart: Lesson,
+        *,
+        by_column: bool,
+        observer: Observer,
     ) -> None:
-        task = chips.chip.computer.task
-        if deck.loss == "task":
-            check_labels(lesson.labels, task)
         self.network, self.deck, self.by_column, self.observer = network, deck, by_column, observer
         self.graph = TorchGraph(network)
-        self.chips, self.loss = chips, loss_of(network, task, deck.loss)
-        order = np.random.default_rng([deck.seed, ORDER]).permutation(len(lesson))
-        apart = max(1, round(deck.validation * len(lesson)))
-        if len(lesson) - apart < 2:
-            text = f"{len(lesson)} inputs leave {len(lesson) - apart} to train on after {apart} that judge; give at least 3"
-            raise DeckError(Problem("train.validation", text))
-        self.apart, self.lesson = lesson[np.sort(order[:apart])], lesson[np.sort(order[apart:])]
+        self.chips, self.lesson, self.apart = chips, lesson, apart
+        self.loss = loss_of(chips.chip.computer.task, deck.loss, lesson.said)
         self.steps = -(-len(self.lesson) // deck.batch)
         self.optimiser = library().optim.AdamW(self.graph.parameters.values(), lr=deck.rate, weight_decay=0.0)
 

@@ -1,7 +1,7 @@
 """What the chip computes: the network, its tiles, where they sit and the heat they make."""
 
 from stack3d.workload.counts import priced, verify_energy
-from stack3d.workload.data import LabelledData, load_data, training_share
+from stack3d.workload.data import LabelledData, load_data
 from stack3d.workload.network import Counted, Inputs, Network, WeightMatrix, each, load_network
 from stack3d.workload.onnx_file import files_of
 from stack3d.workload.operators import Array
@@ -25,6 +25,7 @@ from stack3d.workload.power import (
 from stack3d.workload.program import Program, Step, perform
 from stack3d.workload.tasks import Classification, Task, task_kind
 from stack3d.workload.trace import PowerTrace, joined, read_activity, read_trace
+from stack3d.workload.training_data import TrainingShare, training_share
 
 __all__ = [
     "Array",
@@ -44,6 +45,7 @@ __all__ = [
     "Step",
     "Task",
     "TileActivity",
+    "TrainingShare",
     "WeightMatrix",
     "conventional",
     "copies_for_rate",

@@ -44,7 +44,7 @@ COUNTED = {"starts": 1, "length": 0, "test": 1, "train": 1}
 """Arrays of whole numbers, and how many axes they have."""
 
 
-def _arrays(deck: schema.DataDeck, key: str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+def arrays_of(deck: schema.DataDeck, key: str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Arrays of the `.npz` or the `.npy` files; a series with window starts becomes windows, channels first."""
     arrays: dict[str, NDArray[Any]] = {}
     for part in ("file", "inputs", "labels"):
@@ -149,13 +149,11 @@ def load_data(
     DeckError
         When arrays are missing or do not fit each other or the network's inputs and output.
     """
-    arrays = _arrays(deck, key, [i.name for i in network.program.inputs])
-    key = f"{key}.file" if deck.file else f"{key}.inputs"
-    name = Path(deck.file or deck.inputs or "").name
-    inputs = _fitting(arrays, network, name, key)
+    arrays = arrays_of(deck, key, [i.name for i in network.program.inputs])
+    inputs, name, key = named(arrays, deck, network, key)
     n = len(inputs)
-    test = _indices(arrays.get("test", np.arange(n))[:most], n, f"{name} has indices in 'test'", key)
-    train = _indices(arrays.get("train", test)[:profile], n, f"{name} has indices in 'train'", key)
+    test = indices_of(arrays.get("test", np.arange(n))[:most], n, f"{name} has indices in 'test'", key)
+    train = indices_of(arrays.get("train", test)[:profile], n, f"{name} has indices in 'train'", key)
     first = network.run(each(lambda x: x * deck.scale, inputs[test[:1]]))
     _check_alone(network, each(lambda x: x * deck.scale, inputs[test[:2]]), first)
     judge = task(first.shape[1:])
@@ -164,54 +162,15 @@ def load_data(
         raise DeckError(Problem("workload.network.file", message))
     chosen = [each(lambda x: x * deck.scale, inputs[index]) for index in (train, test)]
     if "labels" in arrays:
-        labels = _labels(arrays["labels"], n, judge, name, key)
+        labels = labels_among(arrays["labels"], n, judge, name, key)
         made = [labels[index] for index in (train, test)]
     else:
         made = [judge.labels_of(_in_blocks(network, part)) for part in chosen]
     if made[0] is None or made[1] is None:
-        raise DeckError(Problem(key, f"{name} has no array 'labels'; it has: {', '.join(arrays)}"))
-    return LabelledData(chosen[0], made[0], chosen[1], made[1], judge)
-
-
-def training_share(
-    deck: schema.DataDeck, network: Network, judge: Task, *, labelled: bool, key: str = "workload.data"
-) -> tuple[Any, NDArray[Any] | None]:
-    """Inputs that a network may be trained on, none of which judges it, and their labels.
-
-    Parameters
-    ----------
-    deck : schema.Data
-    network : Network
-    judge : Task
-    labelled : bool
-        Whether labels are wanted; None is given otherwise.
-    key : str
-        Of the deck, for messages.
-
-    Raises
-    ------
-    DeckError
-        When the data name no such inputs, or some of them belong to the test, or labels are wanted and are not there.
-    """
-    arrays = _arrays(deck, key, [i.name for i in network.program.inputs])
-    key = f"{key}.file" if deck.file else f"{key}.inputs"
-    name = Path(deck.file or deck.inputs or "").name
-    inputs = _fitting(arrays, network, name, key)
-    if "train" not in arrays or "test" not in arrays:
-        text = f"{name} has no arrays 'train' and 'test' that say which inputs are trained on and which judge"
-        raise DeckError(Problem(key, f"{text}; it has: {', '.join(arrays)}"))
-    n = len(inputs)
-    test, train = (_indices(arrays[part], n, f"{name} has indices in {part!r}", key) for part in ("test", "train"))
-    if both := np.intersect1d(test, train).size:
         raise DeckError(
-            Problem(key, f"{name} has {both} inputs in 'train' that are in 'test' too: they would judge what they taught")
+            Problem(key, f"{name} has no array 'labels'; it has: {', '.join(arrays)}; the task agreement needs none")
         )
-    labels = None
-    if labelled:
-        if "labels" not in arrays:
-            raise DeckError(Problem(key, f"{name} has no array 'labels' to train on; train.loss: agreement needs none"))
-        labels = _labels(arrays["labels"], n, judge, name, key)[train]
-    return each(lambda x: x * deck.scale, inputs[train]), labels
+    return LabelledData(chosen[0], made[0], chosen[1], made[1], judge)
 
 
 def _check_alone(network: Network, two: Any, first: NDArray[Any]) -> None:
@@ -226,15 +185,33 @@ def _check_alone(network: Network, two: Any, first: NDArray[Any]) -> None:
         raise AnswerError(f"a network with the {who} gives another output for an input alone than beside another one")
 
 
-def _indices(index: NDArray[Any], n: int, whose: str, key: str) -> NDArray[Any]:
-    """Numbers of inputs, if they are such; raises DeckError."""
+def indices_of(index: NDArray[Any], n: int, whose: str, key: str) -> NDArray[Any]:
+    """Numbers of inputs, if they are such; raises DeckError.
+
+    Parameters
+    ----------
+    index : ndarray of int, shape (chosen,)
+    n : int
+        Inputs there are.
+    whose, key : str
+        Of the message.
+    """
     if not index.size or index.min() < 0 or index.max() >= n:
         raise DeckError(Problem(key, f"{whose} that are not among its {n} inputs"))
     return index
 
 
-def _labels(labels: NDArray[Any], n: int, judge: Task, name: str, key: str) -> NDArray[Any]:
-    """The labels of `n` inputs, if they are such; raises DeckError."""
+def labels_among(labels: NDArray[Any], n: int, judge: Task, name: str, key: str) -> NDArray[Any]:
+    """The labels of `n` inputs, if they are such; raises DeckError.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n, ...)
+    n : int
+    judge : Task
+    name, key : str
+        Of the message.
+    """
     if not labels.ndim:
         raise DeckError(Problem(key, f"{name} has 'labels' without an axis: one number for {n} inputs"))
     if len(labels) != n:
@@ -248,6 +225,23 @@ def _in_blocks(network: Network, inputs: Any, size: int = 16) -> NDArray[Any]:
     """Outputs (inputs, ...) flattened, a few inputs at a time."""
     parts = [network.run(inputs[i : i + size]) for i in range(0, len(inputs), size)]
     return np.concatenate([part.reshape(len(part), -1) for part in parts])
+
+
+def named(arrays: Mapping[str, NDArray[Any]], deck: schema.DataDeck, network: Network, key: str) -> tuple[Any, str, str]:
+    """Inputs that fit the network, the name of their file, and its key; raises DeckError.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        Of the deck.
+    deck : schema.Data
+    network : Network
+    key : str
+        Of the deck.
+    """
+    key = f"{key}.file" if deck.file else f"{key}.inputs"
+    name = Path(deck.file or deck.inputs or "").name
+    return _fitting(arrays, network, name, key), name, key
 
 
 def _fitting(arrays: Mapping[str, NDArray[Any]], network: Network, name: str, key: str) -> Any:

@@ -16,7 +16,7 @@ from stack3d.schema import workload as schema
 from stack3d.workload.onnx_file import KEY, hold_inputs, keep_output, read_model, valid, with_free_batch
 from stack3d.workload.operators import Stored
 from stack3d.workload.operators.table import afford
-from stack3d.workload.program import Product, Program, Step
+from stack3d.workload.program import Product, Program, Step, Watcher
 
 MOST_BATCH = 1024
 """Of a model whose batch is fixed; two are run to see that it can be freed."""
@@ -215,6 +215,16 @@ class Network:
         found = self.program.run(self._feed(inputs), self._exact if product is None else self._handed_out(product), self.uses)
         found = np.asarray(found, dtype=np.float64)
         return found[:, None] if found.ndim == 1 else found
+
+    def watched(self, inputs: Any, observe: Watcher) -> None:
+        """Run a batch in float arithmetic, and tell of every step.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (batch, ...), or Inputs
+        observe : callable
+        """
+        self.program.run(self._feed(inputs), self._exact, self.uses, observe)
 
     def counted(self, inputs: Any) -> Counted:
         """What an inference takes, counted on a batch of two or more."""

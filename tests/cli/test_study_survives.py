@@ -22,8 +22,8 @@ import stack3d
 from stack3d import study
 from stack3d.errors import ResultsError
 from stack3d.progress import Silent, StudyJson
+from stack3d.storage import locked
 from stack3d.study.dispatching import Queue
-from stack3d.study.lock import locked
 
 WIDE = "{{sample: {{count: {n}, keys: {{power.sources.spot.power: {{from: 1 W, to: 2 W}}}}}}}}"
 PATCH = """\

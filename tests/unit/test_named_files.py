@@ -10,7 +10,7 @@ import pytest
 
 from stack3d import decks
 from stack3d.errors import DeckError, ResultsError
-from stack3d.study.lock import locked
+from stack3d.storage import locked
 from stack3d.workload import data
 
 

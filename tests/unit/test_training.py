@@ -11,16 +11,16 @@ import onnxruntime
 import pytest
 from onnx import helper
 
-from stack3d import cli, decks, training, yamlfile
+from stack3d import cli, decks, memory, storage, training, yamlfile
 from stack3d.case import run_case
-from stack3d.errors import DeckError
+from stack3d.errors import DeckError, ResultsError
 from stack3d.progress import Silent
 from stack3d.schema import DataDeck
 from stack3d.schema.workload import NetworkDeck
 from stack3d.training import operators
 from stack3d.training.course import Course, Standing
-from stack3d.training.graph import layouts
-from stack3d.training.loss import check_labels
+from stack3d.training.graph import check_gradients, layouts
+from stack3d.training.loss import are_probabilities, check_labels
 from stack3d.training.scales import _certain, _line
 from stack3d.training.trainer import Learnt
 from stack3d.training.written import model_of, write_model
@@ -101,6 +101,8 @@ def data(path: Path, **arrays: Any) -> DataDeck:
         ({"train": [0, 1, 2], "test": [2, 3]}, "1 inputs in 'train' that are in 'test' too"),
         ({"train": [0, 1], "test": [3], "labels": None}, "no array 'labels' to train on"),
         ({"train": [0, 12], "test": [3]}, "not among its 10 inputs"),
+        ({"train": [0, 1], "test": [3], "inputs": np.ones((10, 64), np.float32)}, "all inputs in 'train' of d.npz are, or"),
+        ({"train": [0, 1], "test": [3], "people": np.arange(9)}, r"'people' of shape \(9,\); wanted \(10,\)"),
     ],
 )
 def test_data_that_do_not_say_what_to_train_on(arrays: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -114,6 +116,61 @@ def test_labels_of_one_class_teach_nothing() -> None:
     with pytest.raises(DeckError, match="all 5 labels to train on are class 3"):
         check_labels(np.full(5, 3), task)
     check_labels(np.array([1, 2]), task)
+
+
+def share(path: Path, **arrays: Any) -> Any:
+    read = load_network(decks.resolve(yamlfile.parse_text(json.dumps(TREE), "a.yaml")).scenario.workload.network)
+    return training_share(data(path, **arrays), read, task_kind("classification")((10,)), labelled=True)
+
+
+def test_inputs_of_the_test_are_not_trained_on_under_another_number(tmp_path: Path) -> None:
+    """What is the same to the byte is left out, with its label."""
+    inputs = np.random.default_rng(1).random((10, 64)).astype(np.float32)
+    inputs[7] = inputs[2]
+    found = share(tmp_path / "d.npz", inputs=inputs, train=[0, 1, 2, 3], test=[7, 8])
+    assert np.array_equal(found.inputs, inputs[[0, 1, 3]]) and found.left_out == 1
+    assert found.labels.tolist() == [0, 1, 1]
+
+
+def test_people_are_on_one_side_of_the_split_only(tmp_path: Path) -> None:
+    people = np.array([3, 3, 3, 5, 5, 5, 9, 9, 9, 0])
+    found = share(tmp_path / "d.npz", train=np.arange(9), test=[9], people=people)
+    for seed in range(20):
+        judges = found.apart(0.3, seed)
+        assert judges.sum() == 3 and len(set(people[:9][judges])) == 1
+        assert found.told(judges) == "3 of 9 inputs, 1 of 3 people"
+    alone = share(tmp_path / "e.npz", train=np.arange(9), test=[9])
+    assert alone.apart(0.3, 0).sum() == 3 and alone.told(alone.apart(0.3, 0)) == "3 of 9 inputs"
+
+
+def test_windows_that_overlap_are_on_one_side_of_the_split_only(tmp_path: Path) -> None:
+    """Two pieces of a series; and a window that overlaps one of the test is not trained on."""
+    starts = np.array([0, 5, 10, 40, 45, 50, 90, 52])
+    series = np.random.default_rng(2).random((200, 64)).astype(np.float32)
+    given = {"series": series, "starts": starts, "length": 8, "inputs": None, "labels": np.arange(8) % 2}
+    path = tmp_path / "model.onnx"
+    nodes = [helper.make_node("ReduceMean", ["x"], ["m"], axes=[2], keepdims=0), helper.make_node("MatMul", ["m", "w"], ["y"])]
+    weights = {"w": np.ones((64, 10), np.float32)}
+    read = load_network(onnx_models.deck(onnx_models.save(path, nodes, weights, ("n", 64, 8), out=("n", 10))))
+    deck = data(tmp_path / "w.npz", **given, train=np.array([0, 1, 2, 3, 4, 5]), test=np.array([6, 7]))
+    found = training_share(deck, read, task_kind("classification")((10,)), labelled=True)
+    assert found.left_out == 2 and found.groups.tolist() == [0, 0, 0, 1]  # 45 and 50 overlap 52
+    assert found.called == "pieces of the series"
+
+
+@pytest.mark.parametrize(
+    ("said", "word", "are"),
+    [
+        ([[0.2, 0.8], [0.5, 0.5]], "classification", True),
+        ([[0.2, 0.7], [0.5, 0.5]], "classification", False),
+        ([[2.0, -1.0], [0.5, 0.5]], "classification", False),
+        ([[0.2, 0.7], [0.5, 0.5]], "multi_label", True),
+        ([[0.2, 1.7], [0.5, 0.5]], "multi_label", False),
+    ],
+)
+def test_probabilities_are_known_by_what_they_are(said: Any, word: str, are: bool) -> None:
+    """Whatever nodes come after the Softmax."""
+    assert are_probabilities(np.array(said), task_kind(word)((2,))) is are
 
 
 def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
@@ -199,7 +256,7 @@ def test_words_of_a_training() -> None:
         return "\n".join(Course(before, after, Learnt(1, 0.9, since), Path("n.onnx")).lines())
 
     text = lines(standing(0.88, 0.8), standing(0.97, 0.9))
-    assert "chips, 1 year " in text and "90.0 % are won back" in text and "1 epoch, the best of them 1;" in text
+    assert "chips, 1 year " in text and "90.0 % are won back" in text and "1 epoch, the best of them 1" in text
     assert "won back" not in lines(standing(0.975, 0.9), standing(0.98, 0.9))
     text = lines(standing(0.9, 0.8), standing(0.85, 0.8), since=1)
     assert "fresh chips lose another 5.0 points" in text and "none better than the network as it came" in text
@@ -229,3 +286,52 @@ def test_operators_without_a_gradient_are_named(tmp_path: Path) -> None:
     read = load_network(onnx_models.deck(onnx_models.save(tmp_path / "n.onnx", nodes, weights, out=("n", 3))))
     with pytest.raises(DeckError, match=r"cannot be trained: no gradient is known of 'whole' \(MatMulInteger\)"):
         layouts(read)
+
+
+@pytest.mark.parametrize(("kind", "refused"), [("Hardmax", True), ("Tanh", False), ("ArgMax", False)])
+def test_operators_that_pass_no_gradient_are_named_before_any_work(kind: str, refused: bool, tmp_path: Path) -> None:
+    """Without torch; what makes whole numbers needs none."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"]),
+        helper.make_node(kind, ["h"], ["k"], name="bend"),
+        *([helper.make_node("Cast", ["k"], ["c"], to=1)] if kind == "ArgMax" else []),
+        helper.make_node("Add", ["h", "c" if kind == "ArgMax" else "k"], ["y"]),
+    ]
+    read = load_network(
+        onnx_models.deck(onnx_models.save(tmp_path / "n.onnx", nodes, {"w": np.eye(4, dtype=np.float32)}, out=("n", 4)))
+    )
+    x = np.ones((2, 4), np.float32)
+    if refused:
+        with pytest.raises(DeckError, match=rf"no gradient is known of 'bend' \({kind}\)"):
+            check_gradients(read, x)
+    else:
+        check_gradients(read, x)
+
+
+def test_two_trainings_to_one_file_do_not_run_at_once(tmp_path: Path) -> None:
+    case = decks.resolve(yamlfile.parse_text(json.dumps(TREE), "a.yaml"))
+    with (
+        storage.locked(tmp_path, file="n.onnx", work="training to the same file"),
+        pytest.raises(ResultsError, match=r"n.onnx is in use: process \d+ on .* has been training to the same file since"),
+    ):
+        training.train(case, tmp_path / "n.onnx", Silent(), calibrate_only=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_memory_of_a_training_is_refused_with_its_terms(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = decks.resolve(yamlfile.parse_text(json.dumps({**TREE, "train": {"chips": 4096}}), "a.yaml"))
+    monkeypatch.setenv(memory.VARIABLE, "1 GB")
+    with pytest.raises(DeckError, match=r"train.chips: wants more memory than there is: train.chips .* GB, any case 385 MB"):
+        training.prepared(case.scenario)
+
+
+def test_validate_tells_what_stands_against_a_training(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    """Operators without a gradient, in a scenario that would run: only where it is to be trained."""
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("Hardmax", ["h"], ["y"], name="bend")]
+    onnx_models.save(tmp_path / "n.onnx", nodes, {"w": np.eye(4, 3)}, out=("n", 3))
+    data(tmp_path / "d.npz", inputs=np.ones((10, 4), np.float32) * np.arange(10)[:, None], train=np.arange(6), test=[7, 8])
+    tree = {**TREE, "workload": {**TREE["workload"], "network": {"file": "n.onnx", "data": {"file": "d.npz"}}}}
+    for block, code in (({}, 0), ({"train": {"epochs": 2}}, 2)):
+        (tmp_path / "a.yaml").write_text(json.dumps({**tree, **block}))
+        found, words = told(monkeypatch, capsys, "validate", str(tmp_path / "a.yaml"))
+        assert found == code and ("no gradient is known of 'bend' (Hardmax)" in words) is bool(code)

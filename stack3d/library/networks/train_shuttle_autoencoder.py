@@ -28,7 +28,7 @@ NOISES = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)
 """Standard deviations of weights in training that were tried, of the largest of their layer."""
 NOISE = 0.08
 """The least of `NOISES` whose chips are within a point of the best on `HELD`: more costs accuracy in float. Of those rows chips
-of the quickstart's cells told right, means of four trainings: 66, 79, 82, 87, 88, 88, 86, 88, 89 %, standard errors 0.2 to 1.6."""
+of the quickstart's cells told right, means of four trainings: 66, 79, 82, 87, 88, 88, 86, 88, 89 %, errors up to 1.6."""
 HELD = 0.2
 """Share of the training rows that only chooses the noise."""
 WRONG = (1.0, LIMIT)

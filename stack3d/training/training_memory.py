@@ -1,0 +1,62 @@
+"""Memory that a training takes, estimated before anything of that size is made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from stack3d.case.size import CELL_MEMORY, check_terms, terms_of
+from stack3d.chip import ComputingChip
+from stack3d.workload import Inputs, Network, Step
+
+__all__ = ["check_terms", "terms_of_training"]
+
+TORCH = 350e6
+"""Of torch itself, once it is loaded. [byte]"""
+KEPT = 2.0
+"""Memory of a step over that of all values between operators: their gradients too."""
+COPIES = 7.0
+"""Of what is trained: weights, gradients, two moments of AdamW, the best so far, blocks as asked for and said."""
+NUMBER = 4.0
+"""Of a real number. [byte]"""
+
+
+def terms_of_training(chip: ComputingChip, inputs: Any, *, gradients: bool) -> dict[str, float]:
+    """Memory by what asks for it, that of the runs before and after included. [byte]
+
+    Parameters
+    ----------
+    chip : ComputingChip
+    inputs : ndarray, shape (inputs, ...), or Inputs
+        To train on.
+    gradients : bool
+        Whether torch takes part.
+    """
+    found, deck, computer = terms_of(chip), chip.scenario.train, chip.computer
+    cells = sum(math.prod(m.state_shape) for m in computer.matrices.values())
+    more = max(0, max(2, deck.chips) - computer.design.chips.samples)  # others than those of the run, which have gone
+    found["train.chips"] = CELL_MEMORY * cells * more
+    arrays = inputs.arrays.values() if isinstance(inputs, Inputs) else (inputs,)
+    found["workload.data"] = found.get("workload.data", 0.0) + 2.0 * sum(x.nbytes for x in arrays)
+    if gradients:
+        found["any case"] += TORCH
+        found["train.batch"] = KEPT * min(deck.batch, len(inputs)) * _between(computer.network, inputs[:1])
+        trained = sum(layer.blocks.size for layer in (*computer.network.layers, *computer.network.digital))
+        found["workload.network"] = found.get("workload.network", 0.0) + COPIES * NUMBER * trained
+    return found
+
+
+def _between(network: Network, one: Any) -> float:
+    """Of all values of an input that a gradient needs: those between operators, and the vectors of products. [byte]"""
+    total = 0.0
+    sizes = {layer.name: layer.n_inputs + 2 * layer.n_outputs for layer in (*network.layers, *network.digital)}
+
+    def watch(step: Step, given: Sequence[Any], found: Sequence[Any], live: int) -> None:
+        nonlocal total
+        total += NUMBER * sum(np.size(y) for y in found)
+
+    network.watched(one, watch)
+    return total + NUMBER * sum(count * sizes[name] for name, count in network.products(one).items())
