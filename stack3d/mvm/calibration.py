@@ -169,7 +169,7 @@ class _Columns:
         gain = _ratio(self.fresh[name][1], spread)
         offset = self.fresh[name][0] - gain * mean
         self.corrections[name] = Compensation(column_gain=gain, column_offset=offset)
-        return (gain[..., None, :] * y + offset[..., None, :]).astype(y.dtype)
+        return np.asarray(gain[..., None, :] * y + offset[..., None, :], y.dtype)
 
 
 def read_weights(matrix: AnalogMatrix, state: ArrayState | Any, rng: Normals | None = None) -> Any:
