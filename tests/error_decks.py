@@ -160,11 +160,11 @@ def _step(first: str, outputs: list[str], where: str, spot: bool) -> Tree:
     )
 
 
-def _pulse(period: str, on: str, outputs: list[str]) -> Tree:
-    """Power that comes and goes."""
+def _pulse(period: str, on: str, outputs: list[str], x: tuple[float, float] = (1, 2)) -> Tree:
+    """Power that comes and goes; where heat has the time to reach the edges, the source lies in the middle, as the peak does."""
     layers = [layer("die", 200, 130), layer("tim", 40, 4, 2e6), layer("lid", 500, 390, 3.4e6)]
     transient = {"until": outputs[-1], "outputs": outputs, "duty": {"period": period, "on": on}}
-    heat = source("s", "die", 15, (1, 2), (1.5, 3))
+    heat = source("s", "die", 15, x, (1.5, 3) if x == (1, 2) else (1.25, 2.75))
     return deck(4, layers, [heat], film(8e3), transient=transient, probes=[probe("p", "die", 1.5, 2)])
 
 
@@ -205,10 +205,11 @@ DECKS: dict[str, Tree] = {
     **{f"spot_{s}": _spot(s) for s in (0.06, 0.4, 1.5)},
     **{f"step_{f.replace(' ', '')}_{w}{'_spot' * s}": _step(f, o, w, s) for f, o, w, s in (
         ("1 us", ["10 us", "100 us", "1 ms"], "junction", False), ("10 us", ["1 ms"], "metal", False),
-        ("5 us", ["50 us", "1 ms"], "junction", True), ("1 ms", ["10 ms", "50 ms"], "cap", True))},
-    **{f"pulse_{p.replace(' ', '')}": _pulse(p, on, o) for p, on, o in (
+        ("5 us", ["50 us", "1 ms"], "junction", True), ("1 ms", ["10 ms", "50 ms"], "cap", True),
+        ("100 us", ["5 ms"], "metal", True), ("20 us", ["2 ms"], "cap", True))},
+    **{f"pulse_{p.replace(' ', '')}": _pulse(p, on, *o) for p, on, *o in (
         ("1 ms", "0.2 ms", ["0.1 ms", "0.2 ms", "1 ms", "1.2 ms"]), ("20 ms", "10 ms", ["2 ms", "10 ms", "50 ms"]),
-        ("0.1 ms", "50 us", ["20 us", "50 us", "0.3 ms"]))},
+        ("0.1 ms", "50 us", ["20 us", "50 us", "0.3 ms"]), ("200 ms", "50 ms", ["5 ms", "50 ms", "400 ms"], (1.5, 2.5)))},
     **{f"die_{s[0]}_{b}": _die(s, b, at) for s, b, at in (
         ((2.5, 1.5), 2, (3.6, 3.9)), ((4.0, 4.0), 0.4, (2.2, 2.3)), ((1.2, 3.1), 20, (4.0, 4.0)))},
     "hbm_like_12high": _memory_stack(), "cold_end": _cold_end(),

@@ -21,7 +21,7 @@ from stack3d.thermal.mesh_problem import CellProblem, MeshProblem
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.thermal.problem import Face, FilmLaw, HeatProblem, ThermalProblem
 from stack3d.thermal.time.ladders import Cauer, Foster, cauer, foster
-from stack3d.thermal.time.march import integrate, integrate_fixed
+from stack3d.thermal.time.march import TakenSteps, integrate, integrate_fixed
 from stack3d.thermal.time.periodic import periodic_state
 from stack3d.thermal.time.portions import Portion
 from stack3d.thermal.time.reduced import ReducedModel, reduced
@@ -53,6 +53,7 @@ __all__ = [
     "ReducedModel",
     "SettledBackend",
     "SolidBackend",
+    "TakenSteps",
     "TensorSolver",
     "ThermalBackend",
     "ThermalProblem",

@@ -16,7 +16,7 @@ from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.grid.tensor_body import TensorBody
 from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import Face, ThermalProblem
-from stack3d.thermal.time.march import integrate, integrate_fixed
+from stack3d.thermal.time.march import TakenSteps, integrate, integrate_fixed
 from stack3d.thermal.time.nodal import NodalSystem
 from stack3d.thermal.time.schedule import PowerSchedule
 
@@ -91,6 +91,20 @@ def test_error_follows_the_tolerance_through_every_burst(tolerance):
     result = integrate(system, schedule, times, initial=300.0, tolerance=tolerance)
     assert np.abs(result.temperature - exact.temperature).max() < 4 * tolerance  # local errors of a damped system add little
     np.testing.assert_allclose(result.field.values, exact.field.values, atol=4 * tolerance)
+
+
+def test_steps_cut_in_two_tell_the_error_of_a_march():
+    """Three quarters of it, where steps may only grow with the time that passed and a smaller tolerance changes few of them."""
+    system = TensorSolver(small()).system(SOURCES, PLACES)
+    assert isinstance(system, ModalSystem)
+    schedule, times = PowerSchedule(np.array([0.0, 50e-3]), np.array([[4.0, 1.0], [0.0, 2.0]])), [200e-3]
+    exact = ExactTransient(system).integrate(schedule, times, initial=300.0).temperature
+    steps = TakenSteps()
+    whole = integrate(system, schedule, times, initial=300.0, relative=3e-3, steps=steps)
+    halved = integrate(system, schedule, times, initial=300.0, relative=3e-3, steps=steps.halves())
+    assert halved.statistics["steps"] == 2 * whole.statistics["steps"] and halved.statistics["rejected"] == 0
+    error, told = np.abs(whole.temperature - exact), np.abs(whole.temperature - halved.temperature)
+    assert 1.0 < np.max(1.5 * told) / np.max(error) < 1.3
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ HOW = {
     "by_bricks": "difference from bricks of half the size, and the error of these",
     "other_order": "difference from tetrahedra of the other order on the same mesh, of which order 2 leaves a quarter",
     "finer": "twice the difference from the mesh with every hexahedron cut in eight, as of order 1",
+    "halved_steps": "1.5 times what cutting every step in two changes",
     "smaller_steps": "4/3 of the largest difference at any output between steps as asked for and smaller ones (an eighth of the"
     " tolerance, or a quarter of a fixed step)",
     "too_large": "not estimated: the finer mesh for it does not fit into memory, or of one's own has more than"

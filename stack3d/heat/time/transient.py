@@ -25,6 +25,7 @@ from stack3d.thermal import (
     PowerSchedule,
     Probe,
     SolidBackend,
+    TakenSteps,
     ThermalSolution,
     TransientResult,
     TransientSystem,
@@ -73,7 +74,7 @@ def stretch(schedule: PowerSchedule, begin: float, end: float) -> PowerSchedule:
 
 
 def over_time(
-    chip: Chip, deck: TransientDeck, solid: SolidBackend, state: Heat | None = None
+    chip: Chip, deck: TransientDeck, solid: SolidBackend, state: Heat | None = None, steps: TakenSteps | None = None
 ) -> tuple[Record, ThermalSolution, HeatProblem]:
     """Variables of ``/thermal`` with time first, the hottest of all states, and the problem with its films.
 
@@ -90,6 +91,8 @@ def over_time(
         The chip's own.
     solid : SolidBackend
     state : Heat, optional
+    steps : TakenSteps, optional
+        Told of those under control, or telling them; as `integrate` has it.
 
     Raises
     ------
@@ -112,7 +115,7 @@ def over_time(
     changes = np.array([begin for begin, _, _ in schedule.intervals(until)])
     peaks = HighestSeen([layer.name for layer in chip.stack.layers], system.field, changes)
     begun = _periodic if deck.periodic else _marched
-    state_at = begun(system, schedule, deck, start, allowed, peaks)
+    state_at = begun(system, schedule, deck, start, allowed, peaks, steps)
     counts: dict[str, Any] = {}
 
     def counted(result: TransientResult) -> TransientResult:
@@ -153,6 +156,7 @@ def _marched(
     initial: Floats,
     allowed: tuple[float, float],
     peaks: HighestSeen,
+    steps: TakenSteps | None = None,
 ) -> Callable[[float], TransientResult]:
     """Marches on from output to output."""
     state = first = initial
@@ -182,6 +186,7 @@ def _marched(
                 relative=relative,
                 origin=first,
                 first_share=share,
+                steps=steps,
                 watch=watch,
             )
         state, last = result.state, now
@@ -197,6 +202,7 @@ def _periodic(
     initial: Floats,
     allowed: tuple[float, float],
     peaks: HighestSeen,
+    steps: TakenSteps | None = None,
 ) -> Callable[[float], TransientResult]:
     """Exact by modes where there are any, else marched from the state that a period gives back."""
     if schedule.period is None:
@@ -206,7 +212,7 @@ def _periodic(
         return lambda now: exact.periodic(schedule, [now])
     first, periods = periodic_state(system, schedule, tolerance=allowed[0], relative=allowed[1])
     kelvin = max(allowed[0], allowed[1] * system.size(first - initial))
-    march = _marched(system, schedule, deck, first, (kelvin, 0.0), peaks)
+    march = _marched(system, schedule, deck, first, (kelvin, 0.0), peaks, steps)
 
     def state_at(now: float) -> TransientResult:
         result = march(now)

@@ -31,8 +31,10 @@ from stack3d.heat import (
 from stack3d.heat.time import coldest_at_start, over_time, with_smaller_steps
 from stack3d.layout import Floats, HeatSource
 from stack3d.schema import EarlierDeck, Scenario, TransientDeck
-from stack3d.thermal import ThermalSolution
+from stack3d.thermal import TakenSteps, ThermalSolution
 
+OF_SMALLER, OF_HALVED = 4 / 3, 1.5
+"""Error of steps over what smaller ones change: of order 2, and of order 1.6 where every step is cut in two."""
 SWING = 1.25
 """Error of a peak over how far its node stands out of values that zigzag."""
 ITERATED = ("iterations", "conductivity_updates", "coolant_passes")
@@ -243,9 +245,10 @@ def of_march(
 ) -> Estimates:
     """Errors of a run over time by its mesh and by its steps, by output variable.
 
-    Marches on other meshes, with the steps asked for, and on the coarsest with smaller ones: an eighth of the tolerance halves
-    them, and of errors of second order the difference is three quarters. A fixed step is cut in four, because it is rounded to
-    a whole number between two changes of power. A mesh of the user's own is compared with what `of_mesh` compares it with.
+    Marches on other meshes, with the steps asked for, and on the coarsest with each of its steps cut in two: of errors of
+    second order the difference is three quarters. Of a period that is sought, and on meshes of the user's own, the local errors
+    are an eighth instead, which halves most steps. A fixed step is cut in four, because it is rounded to a whole number between
+    two changes of power. A mesh of the user's own is compared with what `of_mesh` compares it with.
 
     Parameters
     ----------
@@ -259,25 +262,29 @@ def of_march(
         As `over_time` has it.
     """
     smaller = with_smaller_steps(deck, chip.scenario.solver.error_promise, 8.0)
+    told: dict[int, TakenSteps] = {}
 
-    def march(other: Chip, body: AnyKind, away: int, steps: TransientDeck = deck) -> Answers:
-        scenario = _roughly(other.scenario).model_copy(update={"transient": steps})
+    def march(other: Chip, body: AnyKind, away: int, along: TransientDeck = deck, steps: TakenSteps | None = None) -> Answers:
+        scenario = _roughly(other.scenario).model_copy(update={"transient": along})
         solid = _kept(backends, away).solid(scenario, chip.stack, body)
+        told[away] = steps or TakenSteps()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)
-            return _with_peaks(chip, over_time(replace(other, scenario=scenario), steps, solid, state)[0])
+            return _with_peaks(chip, over_time(replace(other, scenario=scenario), along, solid, state, told[away])[0])
 
     own = _with_peaks(chip, values)
-    found, how = kind_of(chip.scenario).judged(chip, own, march), HOW["smaller_steps"]
+    found, how, weight = kind_of(chip.scenario).judged(chip, own, march), HOW["smaller_steps"], OF_SMALLER
     if found is None or found.rough is None:
         begun = own, march(chip, meshed(chip), 0, smaller)
     else:
         rough = found.rough
-        begun, how = (
-            (rough.answers, march(rough.chip, rough.body, rough.away, smaller)),
-            f"{how}, on elements of twice the size",
-        )
-    by_steps = compared(own, {"steps": (4 / 3, *begun)})
+        if deck.step is None and not deck.periodic:
+            how, weight = HOW["halved_steps"], OF_HALVED
+            other = march(rough.chip, rough.body, rough.away, deck, told[rough.away].halves())
+        else:
+            other = march(rough.chip, rough.body, rough.away, smaller)
+        begun, how = (rough.answers, other), f"{how}, on elements of twice the size"
+    by_steps = compared(own, {"steps": (weight, *begun)})
     time_error = max(float(np.nanmax(by_steps[name])) for name in means_in(by_steps))
     if found is None:
         stated = _none(_temperatures(values))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,6 +24,22 @@ START = (1 / 8, 1 / 8, 1 / 4, 1 / 2)
 """Shares of the first fixed step after a change of power; finer ones no longer change the error of the steps that follow."""
 DEEPEST = 40
 """An interval is halved at most this often."""
+
+
+@dataclass
+class TakenSteps:
+    """Steps that a march took, by how often each halves its interval; or those of another one, each to be taken in two halves.
+
+    Two marches then differ in nothing but the length of their steps, wherever steps are limited by something else than their
+    error: by an output, by a change of power, by the place at which they may grow.
+    """
+
+    taken: list[int] = field(default_factory=list)
+    to_halve: Iterator[int] | None = None
+
+    def halves(self) -> TakenSteps:
+        """For a march over the same intervals."""
+        return TakenSteps(to_halve=iter(self.taken))
 
 
 @dataclass
@@ -99,11 +115,15 @@ class _Control:
     origin: Floats
     changed: float
     """Largest change from the origin so far. [K]"""
+    told: TakenSteps
     taken: int = 0
     refused: int = 0
 
     def steps(self, march: _March, load: Floats, begin: float, end: float, depth: int) -> Iterator[tuple[float, float, _Step]]:
         """Time, length and outcome of each step of an interval; the march goes on when the next one is asked for."""
+        if self.told.to_halve is not None:
+            yield from self._halved(march, load, begin, end, self.told.to_halve)
+            return
         system, position, whole = self.system, 0, 1 << DEEPEST
         while position < whole:
             stride = whole >> depth
@@ -124,6 +144,7 @@ class _Control:
             yield begin + (end - begin) * position / whole, step, taken
             march.go_on(taken)
             self.changed = reached
+            self.told.taken.append(depth)
             position += stride
             self.taken += 1
             # A doubled step has up to eight times the local error; it must stand on a multiple of itself.
@@ -131,6 +152,20 @@ class _Control:
                 depth -= 1
                 stride *= 2
                 size *= 8
+
+    def _halved(
+        self, march: _March, load: Floats, begin: float, end: float, depths: Iterator[int]
+    ) -> Iterator[tuple[float, float, _Step]]:
+        """The same through steps of half the length of some, whatever their error."""
+        position = 0.0  # as a share of the interval; sums of powers of two are exact
+        while position < 1.0:
+            share = 2.0 ** -(next(depths) + 1)
+            for _ in range(2):
+                taken = _tr_bdf2(march, load, (end - begin) * share)
+                yield begin + (end - begin) * position, (end - begin) * share, taken
+                march.go_on(taken)
+                position += share
+                self.taken += 1
 
 
 def integrate(
@@ -143,6 +178,7 @@ def integrate(
     relative: float = 0.0,
     origin: Floats | None = None,
     first_share: float = 2.0**-12,
+    steps: TakenSteps | None = None,
     watch: StepWatch | None = None,
 ) -> TransientResult:
     """March with error-controlled TR-BDF2 steps.
@@ -164,6 +200,8 @@ def integrate(
         State that changes count from. [K]
     first_share : float
         First step tried after a change of power, as a share of the interval. [-]
+    steps : TakenSteps, optional
+        Is told the steps taken; or tells those that are taken in halves, without control.
     watch : callable, optional
 
     Notes
@@ -185,7 +223,8 @@ def integrate(
     out = np.empty((asked.size, first.size))
     out[asked == 0.0] = first
     origin = march.state if origin is None else origin
-    control = _Control(system, tolerance, relative, origin, system.size(march.state - origin) if relative else 0.0)
+    changed = system.size(march.state - origin) if relative else 0.0
+    control = _Control(system, tolerance, relative, origin, changed, steps or TakenSteps())
     depth = int(np.ceil(-np.log2(first_share)))
     load: Floats | None = None
     for begin, end, powers in schedule.intervals(float(asked[-1])):
