@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ from stack3d.study.expect import missed, mistakes
 from stack3d.study.ranks import Ranks
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
+CHECKPOINT = "checkpoint.npz"
+"""In the folder of a case that is under way."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,7 @@ def run_job(job: Job, case: Case, observer: Observer, backends: Backends, ranks:
         bad = mistakes(case.scenario)
         if bad:
             raise DeckError(bad)
-        resume = None if ranks.is_parallel else job.folder / "checkpoint.npz"  # all ranks begin at the same epoch
+        resume = None if ranks.is_parallel else job.folder / CHECKPOINT  # all ranks begin at the same epoch
         outcome = run_case(
             case.scenario, observer, until=job.until, backends=backends, resume=resume, key=f"{__version__} {job.digest}"
         )
@@ -209,8 +212,14 @@ def run_job(job: Job, case: Case, observer: Observer, backends: Backends, ranks:
     facts |= {"finished": _now(), "wall_time": time.perf_counter() - began}
     if ranks.is_first:
         results.write_record(job.folder, status=DONE, **facts)
-        (job.folder / "checkpoint.npz").unlink(missing_ok=True)
+        clear_checkpoint(job.folder)
     return Report(job.label, DONE, job.folder, outcome.summary, reason=job.reason, is_swept=job.is_swept)
+
+
+def clear_checkpoint(folder: Path) -> None:
+    """Remove the checkpoint of a case that is done; a kill between its record and this leaves one behind."""
+    with suppress(OSError):
+        (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _failed(job: Job, case: Case, error: Exception, facts: dict[str, Any], ranks: Ranks) -> Report:

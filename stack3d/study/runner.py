@@ -15,7 +15,7 @@ from stack3d.errors import DeckError, ResultsError, Stack3dError
 from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.storage import locked
 from stack3d.study.dispatching import Queue, here, on_cluster, on_workers, workers_for
-from stack3d.study.job import DONE, FAILED, SKIPPED, Job, Report, never_run
+from stack3d.study.job import DONE, FAILED, SKIPPED, Job, Report, clear_checkpoint, never_run
 from stack3d.study.plan import Entry, Found, Plan, write_manifest
 from stack3d.study.planning import plan
 from stack3d.study.ranks import Ranks
@@ -66,6 +66,7 @@ class Underway:
     def _skipped(self, entry: Entry, record: dict[str, Any]) -> Report:
         place, lines = entry.folder(self.folder), tuple(record.get("summary", ()))
         self._ended[place] = DONE, place, ""
+        clear_checkpoint(place)
         return Report(entry.label, SKIPPED, place, lines, is_swept=self.plan.is_swept)
 
     def _found(self, entry: Entry) -> Found:

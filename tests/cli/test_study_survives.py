@@ -71,6 +71,16 @@ def cluster(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
         yield client
 
 
+def test_a_checkpoint_that_a_kill_left_with_a_done_case_goes(tmp_path: Path) -> None:
+    """Between the record of a case and the removal of its checkpoint lies an instant; the next run clears the folder."""
+    path = studies.write(tmp_path, "{power.sources.spot.power: [1 W, 2 W]}")
+    (first, *_) = study.run([str(path)], tmp_path / "out", Silent(), workers=1)
+    (first.folder / "checkpoint.npz").write_bytes(b"left")
+    again = list(study.run([str(path)], tmp_path / "out", Silent(), workers=1))
+    assert [report.status for report in again] == [study.SKIPPED] * 2
+    assert not list((tmp_path / "out").rglob("checkpoint*"))
+
+
 @pytest.mark.parametrize("cluster", [0.2], indirect=True)
 def test_a_killed_worker_loses_no_case(tmp_path: Path, cluster: Any) -> None:
     path = studies.write(tmp_path, WIDE.format(n=10))
