@@ -416,6 +416,13 @@ def short(value: float, unit: str) -> str:
     return f"{value / 10.0**power:.3g} {PREFIXES[power]}{unit}"
 
 
+def off_by(value: float, unit: str, written: str) -> str:
+    """Text of how far something is from a limit; in points where the limit is `written` in per cent."""
+    if not unit and "%" in written.partition(" for ")[0]:
+        return f"{100 * value:.3g} points"
+    return short(value, unit)
+
+
 def duration(seconds: float) -> str:
     """Text of a time in the unit that a person would choose."""
     for name, size in (("year", YEAR), ("day", DAY), ("hour", 3600.0), ("minute", 60.0)):

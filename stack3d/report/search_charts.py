@@ -13,7 +13,7 @@ import numpy as np
 from stack3d.layout import Floats
 from stack3d.report import page
 from stack3d.report.chart import COLOURS, GREY, Axis, Dot, Figure, Line, Mark, Panel, linear
-from stack3d.units import short
+from stack3d.units import off_by, short
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -144,12 +144,13 @@ def section(tree: xr.DataTree) -> str:
     rest = [i for i in np.flatnonzero(found["front"].values) if i not in chosen]
     names = designs(tree)
     goal_units, limit_units = ([str(u) for u in found[f"{k}_unit"].values] for k in ("goal", "condition"))
+    limits = [str(text) for text in found["condition"].values]
     rows = []
     for i in [*chosen, *rest][:MOST_ROWS]:
         goals = [_told(float(v), u) for v, u in zip(found["value"].values[i], goal_units)]
-        missed = [_stands(float(v), u) for v, u in zip(found["missed"].values[i], limit_units)]
+        missed = [_stands(float(v), u, text) for v, u, text in zip(found["missed"].values[i], limit_units, limits)]
         rows.append((str(i), names[i], *goals, *missed))
-    head = ("case", "design, the chosen one first", *map(str, found["goal"].values), *map(str, found["condition"].values))
+    head = ("case", "design, the chosen one first", *map(str, found["goal"].values), *limits)
     lines = "".join(f"<li>{escape(line)}</li>" for line in _lines(found))
     return (
         f'<section id="designs"><h2>What to build</h2><ul>{lines}</ul>{page.table(rows, head)}'
@@ -162,8 +163,11 @@ def _lines(found: xr.Dataset) -> list[str]:
     return [line for line in str(found.attrs["verdict"]).splitlines() if not line.startswith("front: ")]
 
 
-def _stands(missed: float, unit: str) -> str:
-    return "" if not math.isfinite(missed) else f"{'missed' if missed > 0 else 'kept'} by {_told(abs(missed), unit)}"
+def _stands(missed: float, unit: str, limit: str) -> str:
+    if not math.isfinite(missed):
+        return ""
+    far = _told(abs(missed), unit) if unit == "K" else off_by(abs(missed), unit, limit)
+    return f"{'missed' if missed > 0 else 'kept'} by {far}"
 
 
 def _download(tree: xr.DataTree) -> str:

@@ -117,7 +117,7 @@ def _panel(cases: Cases, x_name: str, y_name: str) -> Panel:
     for name, across, up in machines:
         tip = f"a machine with {name.upper()}: {ax.label} {ax.full(across)}, {ay.label} {ay.full(up)}"
         marks.append(Dot(across / x_factor, up / y_factor, f"{name.upper()} machine", tip, "#000000"))
-    title = f"{_label(y_name)} over {_label(x_name)}" + f" ({outside} cases outside)" * bool(outside)
+    title = f"{_label(y_name)} over {_label(x_name)}" + f" ({outside} case{'s' * (outside > 1)} outside)" * bool(outside)
     return Panel(title, x_axis, y_axis, tuple(marks))
 
 

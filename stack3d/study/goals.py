@@ -141,7 +141,7 @@ class Limit:
 
     def told(self, missed: float) -> str:
         """By how much it is missed, or how far it is from being missed."""
-        return f"by {units.short(abs(missed), self.unit or '')}"
+        return f"by {units.off_by(abs(missed), self.unit or '', self.text)}"
 
     @property
     def line(self) -> tuple[str, float]:

@@ -76,3 +76,10 @@ def test_a_usual_unit_is_read_as_pint_reads_it(number: float, monkeypatch: pytes
     read = [units.parse(*one) for one in usual]
     monkeypatch.setattr(units, "_usual", dict)
     assert len(usual) > 140 and read == [units.parse(*one) for one in usual]
+
+
+def test_how_far_from_a_limit_is_told_in_its_unit() -> None:
+    """Points where the limit is in per cent; a share of the chips is not the limit."""
+    assert units.off_by(0.0142, "", "accuracy@start - accuracy_worst@end <= 1 %") == "1.42 points"
+    assert units.off_by(0.0142, "", "endurance_used@end <= 0.5 for 90 % of the chips") == "0.0142"
+    assert units.off_by(0.002, "W", "coolant_power <= 50 % * average_power") == "2 mW"
