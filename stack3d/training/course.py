@@ -98,9 +98,7 @@ class Course:
         elif won < -chance:
             lines.append(f"fresh chips lose another {-100 * won:.1f} points: the network is worse than it came")
         if self.progress is not None:
-            p, best = self.progress, self.progress.epoch - self.progress.since
-            which = f"the best of them {best}" if best else "none better than the network as it came"
-            lines.append(f"{p.epoch} epoch{'s' if p.epoch != 1 else ''}, {which}")
+            lines += self.progress.sentences()
         lines += self.about
         lines.append(f"{two.chips} chips, on the test part of the data, which was not used before")
         return [*lines, f"{self.path}, and {self.path.with_suffix('.report.json').name} beside it"]
@@ -113,8 +111,15 @@ class Course:
             chips = [{"time": float(t), "accuracy": float(a), "spread": float(s)} for t, a, s in rows]
             return {"float_accuracy": standing.exact, "on_chips": chips}
 
-        history = [] if self.progress is None else [{"loss": a, "accuracy_on_chips": b} for a, b in self.progress.history]
-        after = {"chips": self.after.chips, "before": told(self.before), "after": told(self.after), "epochs": history}
+        after: dict[str, Any] = {
+            "chips": self.after.chips,
+            "before": told(self.before),
+            "after": told(self.after),
+            "epochs": [],
+        }
+        if (p := self.progress) is not None:
+            after["inputs_that_judge"] = {"before": p.came, "after": p.best}
+            after["epochs"] = [{"loss": a, "accuracy_on_chips": b} for a, b in p.history]
         return {"network": self.path.name, **facts, **after, "told": self.lines()[:-1]}
 
 

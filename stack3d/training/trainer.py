@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -48,13 +48,15 @@ class Learnt:
     epoch : int
         That have ended.
     best : float
-        Accuracy of chips on the inputs kept apart, of the best epoch so far; that of the network as it came is epoch 0.
+        Accuracy of chips on the inputs kept apart, of the best epoch so far; below 0, how far their outputs are off.
     since : int
         Epochs after it.
     kept : dict of str to ndarray
         Parameters of it.
     history : list of (loss, accuracy)
         By epoch.
+    came : float
+        As `best`, of the network as it came: told, but no epoch has to reach it, for it may know these inputs.
     """
 
     epoch: int = 0
@@ -62,6 +64,15 @@ class Learnt:
     since: int = 0
     kept: dict[str, Array] = field(default_factory=dict)
     history: list[tuple[float, float]] = field(default_factory=list)
+    came: float = math.nan
+
+    def sentences(self) -> Iterator[str]:
+        """Which epoch was chosen, and by what."""
+        best = self.epoch - self.since
+        scores = f"{score_told(self.best)} on the inputs that judge epochs, {score_told(self.came)} as it came"
+        yield f"{self.epoch} epoch{'s' if self.epoch != 1 else ''}, the best of them {best}: {scores}"
+        if self.best < self.came:
+            yield "it was better there as it came: it may know these inputs already, so compare on the test data above"
 
 
 class Trainer:
@@ -114,17 +125,16 @@ class Trainer:
             A loss that is no number.
         """
         now = self._resumed(checkpoint, key) if checkpoint is not None else Learnt()
-        if not now.kept:
-            now.best = self._judged(self.network)
-            now.kept = self._parameters()
+        if math.isnan(now.came):
+            now.came = self._judged(self.network)
         while now.epoch < self.deck.epochs and now.since < self.deck.patience:
             loss = self._epoch(now.epoch)
             accuracy = self._judged(self.now())
             now.epoch, now.since = now.epoch + 1, now.since + 1
             now.history.append((loss, accuracy))
-            if accuracy > now.best:
+            if not now.kept or accuracy > now.best:
                 now.best, now.since, now.kept = accuracy, 0, self._parameters()
-            self.observer.step("train", now.epoch, self.deck.epochs, loss=f"{loss:.4g}", on_chips=f"{100 * accuracy:.1f} %")
+            self.observer.step("train", now.epoch, self.deck.epochs, loss=f"{loss:.4g}", on_chips=score_told(accuracy))
             if checkpoint is not None:
                 self._keep(checkpoint, key, now)
         self._set(now.kept)
@@ -219,7 +229,7 @@ class Trainer:
         arrays |= {f"best.{name}": value for name, value in now.kept.items()}
         for i, moments in self.optimiser.state_dict()["state"].items():
             arrays |= {f"adam.{i}.{name}": value.numpy() for name, value in moments.items()}
-        arrays |= {"key": np.array(key), "count": np.array([now.epoch, now.since]), "accuracy": np.array(now.best)}
+        arrays |= {"key": np.array(key), "count": np.array([now.epoch, now.since]), "scores": np.array([now.best, now.came])}
         arrays["history"] = np.array(now.history).reshape(-1, 2)
         with storage.beside(path) as scratch:
             with scratch.open("wb") as file:
@@ -235,7 +245,7 @@ class Trainer:
         if whole:
             with np.load(path, allow_pickle=False) as archive:
                 arrays = dict(archive)
-        if not whole or str(arrays["key"]) != key:
+        if not whole or str(arrays["key"]) != key or "scores" not in arrays:
             why = "is of another training" if whole else "is damaged"
             aside = storage.put_aside(path, "earlier" if whole else "damaged")
             self.observer.stage("warning", checkpoint=f"{path.name} {why}; it is kept as {aside.name if aside else path.name}")
@@ -252,7 +262,13 @@ class Trainer:
         self.optimiser.load_state_dict({**state, "state": moments})
         epoch, since = (int(n) for n in arrays["count"])
         history = [(float(a), float(b)) for a, b in arrays["history"]]
-        return Learnt(epoch, float(arrays["accuracy"]), since, of("best."), history)
+        best, came = (float(score) for score in arrays["scores"])
+        return Learnt(epoch, best, since, of("best."), history, came)
+
+
+def score_told(score: float) -> str:
+    """Accuracy in words, or how far outputs are off where it is below 0."""
+    return f"{100 * score:.1f} %" if score >= 0 else f"{-score:.3g} of the variance of outputs off"
 
 
 def _fed(network: Network, inputs: Any) -> Mapping[str, Array]:

@@ -252,14 +252,16 @@ def test_words_of_a_training() -> None:
         times = np.array([1.0, 3.15576e7])
         return Standing(0.98, times, np.array(accuracy), np.array([0.02, 0.02]), 16)
 
-    def lines(before: Standing, after: Standing, since: int = 0) -> str:
-        return "\n".join(Course(before, after, Learnt(1, 0.9, since), Path("n.onnx")).lines())
+    def lines(before: Standing, after: Standing, came: float = 0.8) -> str:
+        return "\n".join(Course(before, after, Learnt(1, 0.9, came=came), Path("n.onnx")).lines())
 
     text = lines(standing(0.88, 0.8), standing(0.97, 0.9))
-    assert "chips, 1 year " in text and "90.0 % are won back" in text and "1 epoch, the best of them 1" in text
+    assert "chips, 1 year " in text and "90.0 % are won back" in text and "it may know" not in text
+    assert "1 epoch, the best of them 1: 90.0 % on the inputs that judge epochs, 80.0 % as it came" in text
     assert "won back" not in lines(standing(0.975, 0.9), standing(0.98, 0.9))
-    text = lines(standing(0.9, 0.8), standing(0.85, 0.8), since=1)
-    assert "fresh chips lose another 5.0 points" in text and "none better than the network as it came" in text
+    text = lines(standing(0.9, 0.8), standing(0.85, 0.8), came=0.95)
+    assert "fresh chips lose another 5.0 points" in text and "95.0 % as it came\nit was better there as it came" in text
+    assert "5 of the variance of outputs off" in "\n".join(Learnt(2, -5.0, came=-4.0).sentences())
 
 
 def test_without_torch_one_line_says_so(

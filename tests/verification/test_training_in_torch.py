@@ -13,9 +13,12 @@ from stack3d.errors import SolverError
 from stack3d.progress import Silent
 from stack3d.schema.workload import NetworkDeck
 from stack3d.training import train
+from stack3d.training.drawn_chips import TrainingChips
 from stack3d.training.graph import TorchGraph, exact
 from stack3d.training.matrices import HOLDERS
 from stack3d.training.operators import taken
+from stack3d.training.preparation import prepared
+from stack3d.training.trainer import Lesson, Trainer
 from stack3d.workload import load_network
 from stack3d.workload.operators.table import Node, operators
 
@@ -160,3 +163,36 @@ def test_a_network_wins_back_what_chips_lose_and_resumes_to_the_bit(tmp_path: Pa
 def test_a_loss_that_is_no_number_ends_it(tmp_path: Path) -> None:
     with pytest.raises(SolverError, match=r"training stops: the loss of step \d+ is (nan|inf): a smaller train\.rate"):
         train(case(rate=1e30, clip=None), tmp_path / "a.onnx", Silent())
+
+
+def test_a_network_that_knows_the_inputs_that_judge_is_trained_all_the_same(tmp_path: Path) -> None:
+    """No epoch reaches the network as it came, for what is trained on says otherwise: the best epoch is kept, cut off or not."""
+    start = prepared(case(epochs=3, patience=1, chips=2, rate=0.01).scenario)
+    computer, deck, share = start.chip.computer, start.chip.scenario.train, start.share
+    assert share.labels is not None and start.judges is not None
+    whole = Lesson(share.inputs, share.labels, np.zeros((len(share.inputs), 10)))
+    apart, other = whole[np.flatnonzero(start.judges)], whole[np.flatnonzero(~start.judges)]
+    lesson = Lesson(other.inputs, (other.labels + 1) % 10, other.said)
+    nx, ny = computer.design.lifetime.subgrid
+    chips = TrainingChips(start.chip, start.plan, np.full((len(computer.tiles), ny, nx), 300.0))
+
+    def trainer(observer: Silent) -> Trainer:
+        return Trainer(computer.network, chips, deck, lesson, apart, by_column=start.by_column, observer=observer)
+
+    network, learnt = trainer(Silent()).trained()
+    scores = [accuracy for _, accuracy in learnt.history]
+    assert learnt.came > 0.7 and learnt.came > max(scores) + 0.3
+    assert learnt.best == max(scores) and learnt.epoch - learnt.since == 1 + int(np.argmax(scores))
+    assert learnt.epoch == deck.epochs or learnt.since == deck.patience
+    pairs = zip(network.layers, computer.network.layers)
+    assert all(np.abs(a.blocks - b.blocks).max() > 0 for a, b in pairs)
+
+    class Cut(Silent):
+        def step(self, name: str, done: int, total: int, **facts: Any) -> None:
+            if done == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(Cut()).trained(tmp_path / "c.npz", "a")
+    later = trainer(Silent()).trained(tmp_path / "c.npz", "a")[1]
+    assert (later.came, later.best, later.since, later.history) == (learnt.came, learnt.best, learnt.since, learnt.history)
