@@ -267,8 +267,8 @@ class Trainer:
 
 
 def score_told(score: float) -> str:
-    """Accuracy in words, or how far outputs are off where it is below 0."""
-    return f"{100 * score:.1f} %" if score >= 0 else f"{-score:.3g} of the variance of outputs off"
+    """Accuracy in words; below 0 the mean square of what outputs are off by, over their variance."""
+    return f"{100 * score:.1f} %" if score >= 0 else f"error {-score:.3g}"
 
 
 def _fed(network: Network, inputs: Any) -> Mapping[str, Array]:

@@ -261,7 +261,7 @@ def test_words_of_a_training() -> None:
     assert "won back" not in lines(standing(0.975, 0.9), standing(0.98, 0.9))
     text = lines(standing(0.9, 0.8), standing(0.85, 0.8), came=0.95)
     assert "fresh chips lose another 5.0 points" in text and "95.0 % as it came\nit was better there as it came" in text
-    assert "5 of the variance of outputs off" in "\n".join(Learnt(2, -5.0, came=-4.0).sentences())
+    assert "error 5 on the inputs that judge epochs, error 4 as it came" in "\n".join(Learnt(2, -5.0, came=-4.0).sentences())
 
 
 def test_without_torch_one_line_says_so(
@@ -323,7 +323,7 @@ def test_two_trainings_to_one_file_do_not_run_at_once(tmp_path: Path) -> None:
 def test_memory_of_a_training_is_refused_with_its_terms(monkeypatch: pytest.MonkeyPatch) -> None:
     case = decks.resolve(yamlfile.parse_text(json.dumps({**TREE, "train": {"chips": 4096}}), "a.yaml"))
     monkeypatch.setenv(memory.VARIABLE, "1 GB")
-    with pytest.raises(DeckError, match=r"train.chips: wants more memory than there is: train.chips .* GB, any case 385 MB"):
+    with pytest.raises(DeckError, match=r"train.chips: wants more memory than there is: train.chips .* GB, any case 935 MB"):
         training.prepared(case.scenario)
 
 
