@@ -23,7 +23,8 @@ MOST_THROUGH = 3_000
 PER_LENGTH = 4
 """Elements of a source for one in the depth to which heat has come by the first output; two there at least."""
 CLOSEST = 2e-7
-"""Share of the footprint that edges of layers and blocks are apart, 1.2 nm of 6 mm; what differs by rounding is one by then."""
+"""Share of the footprint that edges of layers and blocks are apart, 1.2 nm of 6 mm. Assumed: no process draws finer ones. Where
+solvers fail it does not say, for that goes with what lies between: `docs/trust.md`."""
 MERGE = 1e-3
 """Edges closer than this share of the target size become one line; sources stay exact all the same."""
 
@@ -140,7 +141,7 @@ class _Axis:
         return np.concatenate([*(self._between(a, b, spacing, fewest)[:-1] for a, b in zip(kept[:-1], kept[1:])), [high]])
 
     def _check_apart(self, edges: Sequence[float]) -> None:
-        """Refuse edges so close that elements between them are too narrow for any solver; raises DeckError."""
+        """Refuse edges closer than any process draws them; raises DeckError."""
         least = CLOSEST * (self.core[1] - self.core[0])
         for a, b in zip(edges[:-1], edges[1:]):
             if b - a < least:
