@@ -133,7 +133,7 @@ class _Judge:
 
     def __init__(self, chip: ComputingChip, observer: Observer) -> None:
         self.chip, self.observer, self.plan = chip, observer, chosen_policies(chip.computer)
-        self.trials, self.backends = Trials(chip), Backends()
+        self.trials, self.judging = Trials(chip), Backends()
         self.rivals = [with_places(chip, name, self.trials) for name in RIVALS]
         self.end = chip.computer.design.lifetime.until
         self.done, self.of = 0, readings_of(chip.computer)
@@ -215,7 +215,7 @@ class _Judge:
             update={"backend": "tensor", "order": 1, "mesh": solver.mesh.model_copy(update={"cells": "hex"})}
         )
         there = self.trials.bricks.kept_for(replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile})))
-        found = of_mesh(there, heat.solution, self.backends.coarse, heat_sources(chip, heat.powers, heat.rate))
+        found = of_mesh(there, heat.solution, self.judging, heat_sources(chip, heat.powers, heat.rate))
         tiles = found["thermal/tile_temperature_error"].value
         return float(tiles.max()), float(tiles.mean()), float(found["thermal/peak_temperature_error"].value)
 

@@ -1,6 +1,7 @@
 """Outcomes on disk: one dataset per case, one joined dataset per study, and the record of each run."""
 
 from stack3d.results.case_tree import (
+    CHECKPOINT,
     MANIFEST,
     RESOLVED,
     deck_is_damaged,
@@ -18,6 +19,7 @@ from stack3d.results.joined import join, open_results, write_study
 from stack3d.results.netcdf import write_json, write_record, write_text, write_tree
 
 __all__ = [
+    "CHECKPOINT",
     "MANIFEST",
     "RESOLVED",
     "deck_is_damaged",

@@ -28,7 +28,9 @@ SCHEMA = 2
 RESOLVED = "resolved.yaml"
 """Scenario of a case, every deck spelled out, for who wants to read it: the result holds the same."""
 MANIFEST, STUDY_FILE = "study.json", "study.nc"
-OWN = ("result.nc", "run.json", RESOLVED, "checkpoint.npz", MANIFEST, STUDY_FILE, "chosen.yaml")
+CHECKPOINT = "checkpoint.npz"
+"""In the folder of a case that is under way."""
+OWN = ("result.nc", "run.json", RESOLVED, CHECKPOINT, MANIFEST, STUDY_FILE, "chosen.yaml")
 """Names of files that a run writes."""
 PACKAGES = ("dolfinx-solver-real", "fenics-dolfinx", "gmsh", "numpy", "scipy", "xarray", "onnx", "pydantic", "pint")
 

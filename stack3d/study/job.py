@@ -22,8 +22,6 @@ from stack3d.study.expect import missed, mistakes
 from stack3d.study.ranks import Ranks
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
-CHECKPOINT = "checkpoint.npz"
-"""In the folder of a case that is under way."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +189,7 @@ def run_job(job: Job, case: Case, observer: Observer, backends: Backends, ranks:
         bad = mistakes(case.scenario)
         if bad:
             raise DeckError(bad)
-        resume = None if ranks.is_parallel else job.folder / CHECKPOINT  # all ranks begin at the same epoch
+        resume = None if ranks.is_parallel else job.folder / results.CHECKPOINT  # all ranks begin at the same epoch
         outcome = run_case(
             case.scenario, observer, until=job.until, backends=backends, resume=resume, key=f"{__version__} {job.digest}"
         )
@@ -219,7 +217,7 @@ def run_job(job: Job, case: Case, observer: Observer, backends: Backends, ranks:
 def clear_checkpoint(folder: Path) -> None:
     """Remove the checkpoint of a case that is done; a kill between its record and this leaves one behind."""
     with suppress(OSError):
-        (folder / CHECKPOINT).unlink(missing_ok=True)
+        (folder / results.CHECKPOINT).unlink(missing_ok=True)
 
 
 def _failed(job: Job, case: Case, error: Exception, facts: dict[str, Any], ranks: Ranks) -> Report:

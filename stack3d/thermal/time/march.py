@@ -51,7 +51,7 @@ class _March:
     drive: Floats
     """b - K u, the heat that changes the state. [W]"""
     stored: Floats | None = None
-    """M u of the state, once it is known. [J/s]"""
+    """Heat in the state, once it is known; as `TransientSystem.stored`. [J]"""
 
     def go_on(self, step: _Step) -> None:
         """Stand at the end of a step."""
