@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 import small_study as studies
-
-from stack3d.cli import main
+from in_process import exit_code
 
 PACKAGE = studies.STUDY + 'compact: {shortest: "1 ms"}\n'
 TRACE = "time [s],spot [W]\n0,1\n1,2\n"
@@ -20,7 +18,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A compact model."""
     folder = tmp_path_factory.mktemp("compact")
     (folder / "small.yaml").write_text(PACKAGE)
-    assert told("compact", str(folder / "small.yaml"), "-o", str(folder / "model.nc")) == 0
+    assert exit_code("compact", str(folder / "small.yaml"), "-o", str(folder / "model.nc")) == 0
     return folder / "model.nc"
 
 
@@ -38,18 +36,6 @@ def work(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     return tmp_path
-
-
-def told(*arguments: str) -> int:
-    """Exit code of a command."""
-    before, sys.argv = sys.argv, ["stack3d", *arguments]
-    try:
-        main()
-    except SystemExit as leave:
-        return int(leave.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 TO = ["-o", "out.nc"]
@@ -92,7 +78,7 @@ def test_one_line_with_the_file(case: str, work: Path, capsys: pytest.CaptureFix
     arguments, named = REFUSED[case]
     (work / "loop").symlink_to("loop")
     before = sorted(p.name for p in work.iterdir())
-    code = told(*arguments)
+    code = exit_code(*arguments)
     said = capsys.readouterr().err
     assert code in (2, 5) and named in said, (code, said)
     assert said.startswith("error: ") and len(said.splitlines()) == 1 and "internal failure" not in said, said

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import studies
 import xarray as xr
+from in_process import exit_code
 
 from stack3d import decks, results
 from stack3d.case import run_case
-from stack3d.cli import main
 from stack3d.progress import Silent
 from stack3d.report import study_answers, study_charts
 
@@ -23,20 +23,6 @@ CASE_FIGURES = {
     "accuracy", "attribution", "conductance", "stack", "profile", "maps", "power", "power_density", "efficiency", "wear",
 }  # fmt: skip
 STUDY_FIGURES = {"map_accuracy", "map_peak", "pareto"}
-
-
-def run(*args: str) -> int:
-    import sys
-
-    old = sys.argv
-    sys.argv = ["stack3d", *args]
-    try:
-        main()
-    except SystemExit as leave:
-        return int(leave.code or 0)
-    finally:
-        sys.argv = old
-    return 0
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +67,7 @@ def tags_of(page: Path) -> Tags:
 def test_a_page_stands_alone(case: Path, study: Path) -> None:
     for source, figures in ((case, CASE_FIGURES), (study, STUDY_FIGURES)):
         page = case / "alone.html"
-        assert run("report", str(source), "-o", str(page)) == 0
+        assert exit_code("report", str(source), "-o", str(page)) == 0
         tags = tags_of(page)
         assert all(a.startswith(("#", "data:")) for a in tags.addresses)
         assert not re.search(r"url\((?!#)|@import", page.read_text())
@@ -95,7 +81,7 @@ def test_a_page_stands_alone(case: Path, study: Path) -> None:
 def test_a_page_in_a_browser(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Figures are drawn, nothing is complained of or asked for, hover and slider answer, and a phone need not scroll sideways."""
     page = tmp_path / f"{kind}.html"
-    assert run("report", str(request.getfixturevalue(kind)), "-o", str(page)) == 0
+    assert exit_code("report", str(request.getfixturevalue(kind)), "-o", str(page)) == 0
     window = browser.Browser()
     try:
         window.open(page)
@@ -162,27 +148,27 @@ def _hover(window: browser.Browser, selector: str, across: float, down: float) -
 def test_a_page_is_never_written_over_a_deck(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     deck = tmp_path / "mine.yaml"
     deck.write_text("scenario: mine\n")
-    assert run("report", str(tmp_path), "-o", str(deck)) == 2
+    assert exit_code("report", str(tmp_path), "-o", str(deck)) == 2
     assert "-o 'mine.yaml': a page is written as .html or .htm, not .yaml" in capsys.readouterr().err
     assert deck.read_text() == "scenario: mine\n"
 
 
 def test_figures_as_files(case: Path, study: Path, tmp_path: Path) -> None:
-    assert run("plot", str(case), "-o", str(tmp_path / "figures")) == 0
+    assert exit_code("plot", str(case), "-o", str(tmp_path / "figures")) == 0
     assert {p.stem for p in (tmp_path / "figures").iterdir()} == CASE_FIGURES
-    assert run("plot", str(study), "-o", str(tmp_path / "front.svg"), "--figure", "pareto") == 0
+    assert exit_code("plot", str(study), "-o", str(tmp_path / "front.svg"), "--figure", "pareto") == 0
     assert "<svg" in (tmp_path / "front.svg").read_text()
-    assert run("plot", str(case), "-o", str(tmp_path / "one.png")) == 2
-    assert run("plot", str(case), "-o", str(tmp_path / "one.png"), "--figure", "acuracy") == 2
-    assert run("plot", str(case), "-o", str(tmp_path / "one.bmp"), "--figure", "accuracy") == 2
-    assert run("report", str(tmp_path / "nowhere")) == 5
+    assert exit_code("plot", str(case), "-o", str(tmp_path / "one.png")) == 2
+    assert exit_code("plot", str(case), "-o", str(tmp_path / "one.png"), "--figure", "acuracy") == 2
+    assert exit_code("plot", str(case), "-o", str(tmp_path / "one.bmp"), "--figure", "accuracy") == 2
+    assert exit_code("report", str(tmp_path / "nowhere")) == 5
 
 
 def test_what_is_no_result_is_said_in_one_line(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "cut.nc").write_bytes((case / "result.nc").read_bytes()[:20_000])
     (tmp_path / "deck.yaml").write_text("scenario: a\n")
     for name in ("cut.nc", "deck.yaml"):
-        assert run("report", str(tmp_path / name)) == 5
+        assert exit_code("report", str(tmp_path / name)) == 5
         assert f"{name} cannot be read as a dataset" in (said := capsys.readouterr().err) and said.count("\n") == 1
 
 
@@ -192,18 +178,18 @@ def test_band_threshold_and_cases_side_by_side(case: Path, tmp_path: Path) -> No
     accuracy = tree["mvm/accuracy"]
     banded["mvm/accuracy_band"] = xr.concat([accuracy + 0.02, accuracy, accuracy - 0.03], "band")
     banded.to_netcdf(tmp_path / "banded.nc")
-    assert run("report", str(tmp_path / "banded.nc"), "-o", str(tmp_path / "band.html"), "--threshold", "90 %") == 0
+    assert exit_code("report", str(tmp_path / "banded.nc"), "-o", str(tmp_path / "band.html"), "--threshold", "90 %") == 0
     text = (tmp_path / "band.html").read_text()
     assert re.search(r"to 1 point below float \(median; 5 to 95 % of the chips", text)
     assert re.search(r"holds the accuracy; the hottest cells endure that for|No refresh is needed", text)
     assert "device band" in text and "threshold 90.00 %" in text
     for wrong in ("much", "120 %"):
-        assert run("report", str(tmp_path / "banded.nc"), "--threshold", wrong) == 2
+        assert exit_code("report", str(tmp_path / "banded.nc"), "--threshold", wrong) == 2
     shifted = tree.copy(deep=True)
     for name in ("accuracy", "accuracy_mean", "accuracy_worst"):
         shifted[f"mvm/{name}"] = tree[f"mvm/{name}"] - 0.25
     shifted.to_netcdf(tmp_path / "worse.nc")
-    assert run("report", str(case), str(tmp_path / "worse.nc"), "-o", str(tmp_path / "both.html")) == 0
+    assert exit_code("report", str(case), str(tmp_path / "worse.nc"), "-o", str(tmp_path / "both.html")) == 0
     assert set(tags_of(tmp_path / "both.html").sections) >= {"map_accuracy", "cases"}
 
 

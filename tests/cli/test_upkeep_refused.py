@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-from stack3d.cli import main
+from in_process import exit_code
 
 DECK = """scenario: bad
 geometry: bulk_rram_8tier
@@ -18,18 +16,6 @@ lifetime: {until: "1 year", epochs: 1, attribution: false}
 monte_carlo: {samples: 1, seed: 1}
 solver: study
 """
-
-
-def run(*args: str) -> int:
-    """Exit code of the command."""
-    old, sys.argv = sys.argv, ["stack3d", *args]
-    try:
-        main()
-    except SystemExit as leave:
-        return int(leave.code or 0)
-    finally:
-        sys.argv = old
-    return 0
 
 
 @pytest.mark.parametrize(
@@ -51,7 +37,7 @@ def test_bad_input_is_one_line(change: tuple[str, str], said: str, tmp_path: Pat
     deck.write_text(DECK.replace(*change))
     for command in ("validate", "run"):
         more = ("-o", str(tmp_path / "out")) if command == "run" else ()
-        assert run(command, str(deck), *more) == 2
+        assert exit_code(command, str(deck), *more) == 2
         error = capsys.readouterr().err
         lines = [line for line in error.splitlines() if not line.startswith("[")]
         assert len(lines) == 1 and said in lines[0], error
@@ -61,7 +47,7 @@ def test_too_many_trainings_cite_the_setting(tmp_path: Path, capsys: pytest.Capt
     """Not the line of the deck's lifetime, where no period is written."""
     deck = tmp_path / "bad.yaml"
     deck.write_text(DECK)
-    assert run("validate", str(deck), "--set", "lifetime.fine_tuning.period=1 s") == 2
+    assert exit_code("validate", str(deck), "--set", "lifetime.fine_tuning.period=1 s") == 2
     error = capsys.readouterr().err
     assert "--set: lifetime.fine_tuning.period: makes" in error and "bad.yaml:" not in error, error
 
@@ -70,6 +56,6 @@ def test_a_rate_of_zero_is_a_chip_that_stands_still(tmp_path: Path, capsys: pyte
     """No bad input: it leaks, and one line says what it draws."""
     deck = tmp_path / "idle.yaml"
     deck.write_text(DECK.replace('"2e5 1/s"', '"0 1/s"'))
-    assert run("run", str(deck), "-o", str(tmp_path / "out")) == 0
+    assert exit_code("run", str(deck), "-o", str(tmp_path / "out")) == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("energy")]
     assert len(lines) == 1 and "no inference: the chip stands still and draws" in lines[0] and "nan" not in lines[0]
