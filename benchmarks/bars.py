@@ -33,6 +33,7 @@ from stack3d.schema import TransientDeck
 from stack3d.thermal.analytic.series import CosineSeries, refusals
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.thermal.problem import Face
+from stack3d.thermal.time.march import TakenSteps
 
 PROFILES = ("ci", "draft", "standard")
 ASKED = "0.1 %"
@@ -280,9 +281,10 @@ def judged(chip: Chip) -> tuple[dict[str, Any], dict[str, Any], tuple[float, flo
     body = meshed(chip)
     backends = Backends()
     if (deck := chip.scenario.transient) is not None:
-        values = over_time(chip, deck, backends.solid(chip.scenario, chip.stack, body))[0]
+        steps = TakenSteps()
+        values = over_time(chip, deck, backends.solid(chip.scenario, chip.stack, body), steps=steps)[0]
         middle = time.process_time()
-        found = error_bars.of_march(chip, deck, values, backends.coarse)
+        found = error_bars.of_march(chip, values, backends.coarse, None, steps)
     else:
         solution = backends.of(chip.scenario, chip.stack, body).solve(chip.sources)
         values = error_bars.answers(chip, solution)

@@ -44,6 +44,7 @@ from stack3d.schema.numerics import AccuracyDeck
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.problem import HeatProblem
+from stack3d.thermal.time.march import TakenSteps
 
 MOST_MESHES = 6
 """Tried for an accuracy that is asked for."""
@@ -210,10 +211,9 @@ class _EachMesh:
         with clock("heat"):
             state = None if loop is None else loop.first_epoch(beyond=self.is_field)
             if scenario.transient is not None:
-                record, solution, cooled = over_time(
-                    chip, scenario.transient, backends.solid(scenario, chip.stack, body), state
-                )
-                estimates = error_bars.of_march(chip, scenario.transient, record, backends.coarse, state)
+                solid, steps = backends.solid(scenario, chip.stack, body), TakenSteps()
+                record, solution, cooled = over_time(chip, scenario.transient, solid, state, steps)
+                estimates = error_bars.of_march(chip, record, backends.coarse, state, steps)
                 return _Solved(record, body, solution, cooled, estimates, unknowns, state)
             if state is None or computing is None:
                 solution = backend.solve(chip.sources)

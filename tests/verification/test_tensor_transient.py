@@ -101,7 +101,7 @@ def test_steps_cut_in_two_tell_the_error_of_a_march():
     exact = ExactTransient(system).integrate(schedule, times, initial=300.0).temperature
     steps = TakenSteps()
     whole = integrate(system, schedule, times, initial=300.0, relative=3e-3, steps=steps)
-    halved = integrate(system, schedule, times, initial=300.0, relative=3e-3, steps=steps.halves())
+    halved = integrate(system, schedule, times, initial=300.0, relative=3e-3, steps=steps.again(parts=2))
     assert halved.statistics["steps"] == 2 * whole.statistics["steps"] and halved.statistics["rejected"] == 0
     error, told = np.abs(whole.temperature - exact), np.abs(whole.temperature - halved.temperature)
     assert 1.0 < np.max(1.5 * told) / np.max(error) < 1.3

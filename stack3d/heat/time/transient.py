@@ -92,7 +92,7 @@ def over_time(
     solid : SolidBackend
     state : Heat, optional
     steps : TakenSteps, optional
-        Told of those under control, or telling them; as `integrate` has it.
+        As `integrate` has it; not told of periods that are sought.
 
     Raises
     ------
@@ -114,8 +114,10 @@ def over_time(
     until = schedule.repeat if deck.periodic and schedule.period is not None else deck.until
     changes = np.array([begin for begin, _, _ in schedule.intervals(until)])
     peaks = HighestSeen([layer.name for layer in chip.stack.layers], system.field, changes)
-    begun = _periodic if deck.periodic else _marched
-    state_at = begun(system, schedule, deck, start, allowed, peaks, steps)
+    if deck.periodic:
+        state_at = _periodic(system, schedule, deck, start, allowed, peaks)
+    else:
+        state_at = _marched(system, schedule, deck, start, allowed, peaks, steps)
     counts: dict[str, Any] = {}
 
     def counted(result: TransientResult) -> TransientResult:
@@ -202,7 +204,6 @@ def _periodic(
     initial: Floats,
     allowed: tuple[float, float],
     peaks: HighestSeen,
-    steps: TakenSteps | None = None,
 ) -> Callable[[float], TransientResult]:
     """Exact by modes where there are any, else marched from the state that a period gives back."""
     if schedule.period is None:
@@ -212,7 +213,7 @@ def _periodic(
         return lambda now: exact.periodic(schedule, [now])
     first, periods = periodic_state(system, schedule, tolerance=allowed[0], relative=allowed[1])
     kelvin = max(allowed[0], allowed[1] * system.size(first - initial))
-    march = _marched(system, schedule, deck, first, (kelvin, 0.0), peaks, steps)
+    march = _marched(system, schedule, deck, first, (kelvin, 0.0), peaks)
 
     def state_at(now: float) -> TransientResult:
         result = march(now)

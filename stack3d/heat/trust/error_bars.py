@@ -240,12 +240,10 @@ def of_mesh(
     return _stated(replace(found, errors=_bounded(chip, values, found.errors)))
 
 
-def of_march(
-    chip: Chip, deck: TransientDeck, values: Mapping[str, Any], backends: Backends, state: Heat | None = None
-) -> Estimates:
+def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: Heat | None, steps: TakenSteps) -> Estimates:
     """Errors of a run over time by its mesh and by its steps, by output variable.
 
-    Marches on other meshes, with the steps asked for, and on the coarsest with each of its steps cut in two: of errors of
+    Marches on other meshes with the steps of the run, and on the coarsest with each of them cut in two: of errors of
     second order the difference is three quarters. Of a period that is sought, and on meshes of the user's own, the local errors
     are an eighth instead, which halves most steps. A fixed step is cut in four, because it is rounded to a whole number between
     two changes of power. A mesh of the user's own is compared with what `of_mesh` compares it with.
@@ -253,24 +251,26 @@ def of_march(
     Parameters
     ----------
     chip : Chip
-    deck : TransientDeck
-        The chip's own.
+        With a transient.
     values : mapping
         Output variables of the run.
     backends : Backends
     state : Heat, optional
         As `over_time` has it.
+    steps : TakenSteps
+        Those of the run; none where no step was controlled, or a period was sought.
     """
+    deck = chip.scenario.transient
+    assert deck is not None
     smaller = with_smaller_steps(deck, chip.scenario.solver.error_promise, 8.0)
-    told: dict[int, TakenSteps] = {}
 
-    def march(other: Chip, body: AnyKind, away: int, along: TransientDeck = deck, steps: TakenSteps | None = None) -> Answers:
-        scenario = _roughly(other.scenario).model_copy(update={"transient": along})
+    def march(other: Chip, body: AnyKind, away: int, along: TransientDeck | None = None, parts: int = 1) -> Answers:
+        scenario = _roughly(other.scenario).model_copy(update={"transient": along or deck})
         solid = _kept(backends, away).solid(scenario, chip.stack, body)
-        told[away] = steps or TakenSteps()
+        same = steps.again(parts) if along is None and steps.taken else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)
-            return _with_peaks(chip, over_time(replace(other, scenario=scenario), along, solid, state, told[away])[0])
+            return _with_peaks(chip, over_time(replace(other, scenario=scenario), along or deck, solid, state, same)[0])
 
     own = _with_peaks(chip, values)
     found, how, weight = kind_of(chip.scenario).judged(chip, own, march), HOW["smaller_steps"], OF_SMALLER
@@ -278,9 +278,9 @@ def of_march(
         begun = own, march(chip, meshed(chip), 0, smaller)
     else:
         rough = found.rough
-        if deck.step is None and not deck.periodic:
+        if steps.taken:
             how, weight = HOW["halved_steps"], OF_HALVED
-            other = march(rough.chip, rough.body, rough.away, deck, told[rough.away].halves())
+            other = march(rough.chip, rough.body, rough.away, parts=2)
         else:
             other = march(rough.chip, rough.body, rough.away, smaller)
         begun, how = (rough.answers, other), f"{how}, on elements of twice the size"

@@ -28,18 +28,21 @@ DEEPEST = 40
 
 @dataclass
 class TakenSteps:
-    """Steps that a march took, by how often each halves its interval; or those of another one, each to be taken in two halves.
+    """Steps that a march takes, by how often each halves its interval; or those of another one, whole or in parts.
 
-    Two marches then differ in nothing but the length of their steps, wherever steps are limited by something else than their
-    error: by an output, by a change of power, by the place at which they may grow.
+    Two marches then differ in nothing but their meshes, or in nothing but the length of their steps, wherever these are
+    limited by something else than their error: by an output, by a change of power, by the place at which they may grow. The
+    second one also goes without the control of errors.
     """
 
     taken: list[int] = field(default_factory=list)
-    to_halve: Iterator[int] | None = None
+    given: Iterator[int] | None = None
+    parts: int = 1
+    """That each given step is cut in."""
 
-    def halves(self) -> TakenSteps:
+    def again(self, parts: int = 1) -> TakenSteps:
         """For a march over the same intervals."""
-        return TakenSteps(to_halve=iter(self.taken))
+        return TakenSteps(given=iter(self.taken), parts=parts)
 
 
 @dataclass
@@ -121,8 +124,8 @@ class _Control:
 
     def steps(self, march: _March, load: Floats, begin: float, end: float, depth: int) -> Iterator[tuple[float, float, _Step]]:
         """Time, length and outcome of each step of an interval; the march goes on when the next one is asked for."""
-        if self.told.to_halve is not None:
-            yield from self._halved(march, load, begin, end, self.told.to_halve)
+        if self.told.given is not None:
+            yield from self._given(march, load, begin, end, self.told.given)
             return
         system, position, whole = self.system, 0, 1 << DEEPEST
         while position < whole:
@@ -153,14 +156,14 @@ class _Control:
                 stride *= 2
                 size *= 8
 
-    def _halved(
+    def _given(
         self, march: _March, load: Floats, begin: float, end: float, depths: Iterator[int]
     ) -> Iterator[tuple[float, float, _Step]]:
-        """The same through steps of half the length of some, whatever their error."""
+        """The same through given steps, or parts of them, whatever their error."""
         position = 0.0  # as a share of the interval; sums of powers of two are exact
         while position < 1.0:
-            share = 2.0 ** -(next(depths) + 1)
-            for _ in range(2):
+            share = 2.0 ** -next(depths) / self.told.parts
+            for _ in range(self.told.parts):
                 taken = _tr_bdf2(march, load, (end - begin) * share)
                 yield begin + (end - begin) * position, (end - begin) * share, taken
                 march.go_on(taken)
@@ -201,7 +204,7 @@ def integrate(
     first_share : float
         First step tried after a change of power, as a share of the interval. [-]
     steps : TakenSteps, optional
-        Is told the steps taken; or tells those that are taken in halves, without control.
+        Is told the steps taken; or tells those to take, without control.
     watch : callable, optional
 
     Notes
