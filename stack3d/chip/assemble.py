@@ -14,7 +14,7 @@ from stack3d.chip.computer import Computer, forward_of
 from stack3d.chip.crossbars import build_matrix, packed, with_mismatch
 from stack3d.chip.design import Design
 from stack3d.devices import build_device, check_device
-from stack3d.errors import DeckError, Problem, collected, did_you_mean
+from stack3d.errors import ArrayError, DeckError, Problem, collected, did_you_mean
 from stack3d.schema import DeviceDeck
 from stack3d.workload import Counted, LabelledData, Network, Site, TileActivity, copies_for_rate, pipeline, place
 
@@ -136,7 +136,13 @@ def _profiled(design: Design, network: Network, built: Mapping[str, mvm.AnalogMa
     ideal = {name: m.prepare(m.target_conductances()) for name, m in built.items()}
     forward, choice = forward_of(network), design.mvm
     profiles = mvm.profile(mvm.CrossbarNetwork(built, ideal), forward, inputs)
-    matrices = {n: m.calibrated(profiles[n], choice.percentile, per=choice.converter_range) for n, m in built.items()}
+    matrices = {}
+    for name, m in built.items():
+        try:
+            matrices[name] = m.calibrated(profiles[name], choice.percentile, per=choice.converter_range)
+        except ArrayError as error:
+            text = f"the {len(inputs)} inputs that calibrate converters give layer {name!r} no range: {error}"
+            raise DeckError(Problem(loading.data_of(design.work)[0], text)) from None
     forward(mvm.CrossbarNetwork(matrices, ideal, statistics=statistics), inputs)
     voltages = {name: s.mean_square_voltages for name, s in statistics.items()}
     return reused.Ranges(matrices, voltages, {name: s.vectors / len(inputs) for name, s in statistics.items()})

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
-from zipfile import BadZipFile, ZipFile
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d import memory
 from stack3d.errors import AnswerError, DeckError, Problem
 from stack3d.schema import workload as schema
+from stack3d.workload.array_files import BLOCK, FileArray, InputRows, SeriesWindows, check_finite, opened
 from stack3d.workload.network import Inputs, Network, each
 from stack3d.workload.tasks import Classification, Task
 
@@ -42,84 +41,70 @@ class LabelledData:
 
 COUNTED = {"starts": 1, "length": 0, "test": 1, "train": 1}
 """Arrays of whole numbers, and how many axes they have."""
+GROUPS = ("groups", "people")
+"""Arrays that say which inputs belong together, one entry an input; the first that is there counts."""
+KEPT = 32e6
+"""Inputs that take no more are read at once; others are looked through, and read at their first use. [byte]"""
 
 
-def arrays_of(deck: schema.DataDeck, key: str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Arrays of the `.npz` or the `.npy` files; a series with window starts becomes windows, channels first."""
-    arrays: dict[str, NDArray[Any]] = {}
+def arrays_of(deck: schema.DataDeck, key: str, names: Sequence[str]) -> dict[str, Any]:
+    """Arrays of the `.npz` or the `.npy` files; a series with window starts becomes windows, channels first.
+
+    Inputs are `FileArray` or `SeriesWindows`, which read rows when they are wanted; what says something of each input is read.
+    """
+    found: dict[str, Any] = {}
     for part in ("file", "inputs", "labels"):
         name = getattr(deck, part)
         if name is None:
             continue
-        found = _loaded(name, part, key)
-        masks = [mask for mask in ("test", "train") if mask in found and found[mask].dtype == bool]
-        found.update((mask, np.flatnonzero(found[mask])) for mask in masks)
-        for array in {*COUNTED, "inputs", "series", *names} & set(found):
-            found[array] = _numbers(found[array], COUNTED.get(array), f"{key}.{part}", f"{Path(name).name} has {array!r} with")
-        arrays |= found
-    if {"series", "starts", "length"} <= set(arrays):
-        index = arrays["starts"][:, None] + np.arange(int(arrays["length"]))
-        if index.size and (index.min() < 0 or index.max() >= len(arrays["series"])):
-            raise DeckError(
-                Problem(
-                    f"{key}.file",
-                    f"{Path(deck.file or '').name} has windows that leave its series of {len(arrays['series'])} samples",
-                )
-            )
-        arrays["inputs"] = np.swapaxes(arrays["series"][index], 1, 2)
-    return arrays
+        arrays: dict[str, Any] = opened(name, part, f"{key}.{part}")
+        for array in {*COUNTED, "labels", *GROUPS} & set(arrays):
+            arrays[array] = arrays[array].whole()
+        masks = [mask for mask in ("test", "train") if mask in arrays and arrays[mask].dtype == bool]
+        arrays.update((mask, np.flatnonzero(arrays[mask])) for mask in masks)
+        for array in set(COUNTED) & set(arrays):
+            whose = f"{Path(name).name} has {array!r} with"
+            arrays[array] = _numbers(arrays[array], COUNTED[array], f"{key}.{part}", whose)
+        for array in {"inputs", "series", *names} & set(arrays):
+            _check_kind(arrays[array])
+        found |= arrays
+    if {"series", "starts", "length"} <= set(found):
+        found["inputs"] = _windows(found["series"], found["starts"], int(found["length"]))
+    return found
 
 
-def _loaded(name: str, part: str, key: str) -> dict[str, NDArray[Any]]:
-    """Arrays of a file by name, as they are; raises DeckError."""
-    kind = ".npz" if part == "file" else ".npy"
-    try:
-        _check_size(name)
-        loaded = np.load(name, allow_pickle=False)
-        if isinstance(loaded, np.ndarray) == (kind == ".npz"):
-            raise ValueError("it is one array" if kind == ".npz" else "it is an archive of several arrays")
-        return dict(loaded) if kind == ".npz" else {part: loaded}
-    except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
-        raise DeckError(Problem(f"{key}.{part}", f"{Path(name).name} cannot be read as {kind}: {error}")) from None
+def _check_kind(array: FileArray) -> None:
+    """Raise DeckError for what holds no real numbers."""
+    if array.dtype.kind not in "biuf":
+        text = f"{array.called} type {array.dtype} and shape {array.shape}; wanted real numbers"
+        raise DeckError(Problem(array.key, text))
 
 
-def _check_size(name: str) -> None:
-    """Raise ValueError for arrays that say another size than their file has, or that no case could hold."""
-    with open(name, "rb") as file:
-        if file.read(2) != b"PK":
-            file.seek(0)
-            sizes = {"": (_bytes_said(file), Path(name).stat().st_size - file.tell())}
-        else:
-            sizes = {}
-            with ZipFile(name) as archive:
-                for entry in (one for one in archive.infolist() if one.filename.endswith(".npy")):
-                    with archive.open(entry) as member:
-                        sizes[entry.filename] = (_bytes_said(member), entry.file_size - member.tell())
-    for label, (said, there) in sizes.items():
-        if said > there:
-            raise ValueError(f"{label or 'the array'} says that it has {said:.3g} bytes, and has {there:.3g}")
-    if (wanted := 3.0 * sum(said for said, _ in sizes.values())) > (limit := memory.available()):
-        raise ValueError(f"its arrays take {memory.size(wanted)}, and {memory.size(limit)} are there")
+def _windows(series: FileArray, starts: NDArray[Any], length: int) -> SeriesWindows:
+    """The windows of a series; raises DeckError for those that leave it."""
+    if not series.ndim:
+        raise DeckError(Problem(series.key, f"{series.called} one number; wanted samples by channels"))
+    if starts.size and (length < 0 or starts.min() < 0 or starts.max() + length > len(series)):
+        text = f"{series.path.name} has windows that leave its series of {len(series)} samples"
+        raise DeckError(Problem(series.key, text))
+    numbers = series.whole()
+    if numbers.dtype.kind == "f":
+        for start in range(0, len(numbers), many := max(1, int(BLOCK // max(1, numbers[:1].nbytes)))):
+            block = numbers[start : start + many]
+            check_finite(block, series, np.arange(start, start + len(block)))
+    return SeriesWindows(series.key, numbers, starts, length)
 
 
-def _bytes_said(file: IO[bytes]) -> float:
-    """Of the array whose header begins here."""
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
-    return 0.0 if dtype.hasobject else math.prod(map(float, shape)) * dtype.itemsize
-
-
-def _numbers(array: NDArray[Any], axes: int | None, key: str, whose: str) -> NDArray[Any]:
-    """The array, if it holds finite real numbers; as integers, if it counts something along so many axes. Raises DeckError."""
-    kind = "real numbers" if axes is None else f"whole numbers along {axes} axes"
-    if array.dtype.kind not in "biuf" or axes not in (None, array.ndim):
+def _numbers(array: NDArray[Any], axes: int, key: str, whose: str) -> NDArray[Any]:
+    """The array as integers, if it counts something along so many axes. Raises DeckError."""
+    kind = f"whole numbers along {axes} axes"
+    if array.dtype.kind not in "biuf" or axes != array.ndim:
         raise DeckError(Problem(key, f"{whose} type {array.dtype} and shape {array.shape}; wanted {kind}"))
-    bad = ~np.isfinite(array) if axes is None else ~np.isfinite(array) | (array != np.round(array))
+    bad = ~np.isfinite(array) | (array != np.round(array))
     if bad.any():
         at = np.argwhere(bad)[0]
         raise DeckError(Problem(key, f"{whose} {array[tuple(at)]} at {at.tolist()}; wanted {kind}"))
-    return array if axes is None else array.astype(np.int64)
+    return array.astype(np.int64)
 
 
 def load_data(
@@ -154,13 +139,14 @@ def load_data(
     n = len(inputs)
     test = indices_of(arrays.get("test", np.arange(n))[:most], n, f"{name} has indices in 'test'", key)
     train = indices_of(arrays.get("train", test)[:profile], n, f"{name} has indices in 'train'", key)
-    first = network.run(each(lambda x: x * deck.scale, inputs[test[:1]]))
-    _check_alone(network, each(lambda x: x * deck.scale, inputs[test[:2]]), first)
+    two = chosen_of(inputs, test[:2], deck.scale)
+    first = network.run(two[:1])
+    _check_alone(network, two, first)
     judge = task(first.shape[1:])
     if not np.all(np.isfinite(first)):
         message = f"the model gives {first[0]} for the first test input of {name}"
         raise DeckError(Problem("workload.network.file", message))
-    chosen = [each(lambda x: x * deck.scale, inputs[index]) for index in (train, test)]
+    chosen = [chosen_of(inputs, index, deck.scale) for index in (train, test)]
     if "labels" in arrays:
         labels = labels_among(arrays["labels"], n, judge, name, key)
         made = [labels[index] for index in (train, test)]
@@ -171,6 +157,31 @@ def load_data(
             Problem(key, f"{name} has no array 'labels'; it has: {', '.join(arrays)}; the task agreement needs none")
         )
     return LabelledData(chosen[0], made[0], chosen[1], made[1], judge)
+
+
+def chosen_of(inputs: Any, index: NDArray[Any], scale: float) -> Any:
+    """Inputs of some numbers, finite, times a factor; many of them are looked through and read at their first use.
+
+    Parameters
+    ----------
+    inputs : FileArray, SeriesWindows, or Inputs of such
+    index : ndarray of int, shape (chosen,)
+    scale : float
+
+    Raises
+    ------
+    DeckError
+        For numbers that are not finite, and files that end early.
+    """
+    return each(partial(_chosen, index=index, scale=scale), inputs)
+
+
+def _chosen(source: Any, index: NDArray[Any], scale: float) -> Any:
+    rows = InputRows(source, index, scale)
+    if rows.nbytes <= KEPT:
+        return rows.held
+    rows.look_through()
+    return rows
 
 
 def _check_alone(network: Network, two: Any, first: NDArray[Any]) -> None:

@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, Problem
 from stack3d.schema import workload as schema
-from stack3d.workload.data import arrays_of, indices_of, labels_among, named
-from stack3d.workload.network import Inputs, Network, each
+from stack3d.workload.data import GROUPS, arrays_of, chosen_of, indices_of, labels_among, named
+from stack3d.workload.network import Inputs, Network
 from stack3d.workload.tasks import Task
 
-GROUPS = ("groups", "people")
-"""Arrays that say which inputs belong together, one entry an input; the first that is there counts."""
 APART = 1
 """Stream of random numbers that draws groups apart."""
 STRETCHES = 10
@@ -106,7 +104,7 @@ def training_share(
         raise DeckError(
             Problem(key, f"{name} has {both} inputs in 'train' that are in 'test' too: they would judge what they taught")
         )
-    judged, own = set(_digests(inputs[test])), _digests(inputs[train])
+    judged, own = set(_digests(inputs, test)), _digests(inputs, train)
     kept = np.array([one not in judged for one in own])
     if {"series", "starts", "length"} <= set(arrays):
         kept &= ~_overlapping(arrays["starts"][train], arrays["starts"][test], int(arrays["length"]))
@@ -119,13 +117,21 @@ def training_share(
             raise DeckError(Problem(key, f"{name} has no array 'labels' to train on; train.loss: agreement needs none"))
         labels = labels_among(arrays["labels"], n, judge, name, key)[train[kept]]
     groups, called = _groups(arrays, n, train[kept], [one for one, k in zip(own, kept) if k], f"{name} has", key)
-    return TrainingShare(each(lambda x: x * deck.scale, inputs[train[kept]]), labels, groups, called, int((~kept).sum()))
+    return TrainingShare(chosen_of(inputs, train[kept], deck.scale), labels, groups, called, int((~kept).sum()))
 
 
-def _digests(inputs: Any) -> list[bytes]:
+def _digests(inputs: Any, index: NDArray[Any]) -> list[bytes]:
     """What tells inputs apart to the byte."""
-    parts = list(inputs.arrays.values()) if isinstance(inputs, Inputs) else [inputs]
-    return [hashlib.blake2b(b"".join(np.ascontiguousarray(x[i]).tobytes() for x in parts)).digest() for i in range(len(inputs))]
+    found = [b""] * len(index)
+
+    def add(places: NDArray[Any], rows: NDArray[Any]) -> None:
+        for place, row in zip(places, rows):
+            found[place] += hashlib.blake2b(row.tobytes(), digest_size=16).digest()
+
+    sources: list[Any] = list(inputs.arrays.values()) if isinstance(inputs, Inputs) else [inputs]
+    for source in sources:
+        source.rows(index, add)
+    return found
 
 
 def _overlapping(starts: NDArray[Any], others: NDArray[Any], length: int) -> NDArray[np.bool_]:
