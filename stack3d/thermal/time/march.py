@@ -58,7 +58,7 @@ class _March:
 
     def go_on(self, step: _Step) -> None:
         """Stand at the end of a step."""
-        self.state, self.drive, self.stored = step.end, step.drive, step.stored
+        self.state, self.drive, self.stored = step.end, step.drives[-1], step.stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +66,17 @@ class _Step:
     middle: Floats
     """State at γ."""
     end: Floats
-    drive: Floats
-    """At the end."""
     stored: Floats
     """At the end."""
     rate: float
-    defect: Floats
-    """Right-hand side whose solution estimates the local error."""
+    drives: tuple[Floats, Floats, Floats]
+    """At 0, γ and 1. [W]"""
+
+    def defect(self) -> Floats:
+        """Right-hand side whose solution estimates the local error."""
+        begin, middle, end = self.drives
+        found = begin / GAMMA - middle / (GAMMA * (1 - GAMMA)) + end / (1 - GAMMA)
+        return np.asarray((4 * ERROR_CONSTANT / GAMMA) * found)
 
 
 def _tr_bdf2(march: _March, load: Floats, step: float) -> _Step:
@@ -95,8 +99,7 @@ def _tr_bdf2(march: _March, load: Floats, step: float) -> _Step:
     end = system.solve(rate, rate * memory + load, middle + (middle - u) * ((1 - GAMMA) / GAMMA))
     stored_end = system.stored(end)
     drive_end = rate * (stored_end - memory)
-    defect = march.drive / GAMMA - drive_middle / (GAMMA * (1 - GAMMA)) + drive_end / (1 - GAMMA)
-    return _Step(middle, end, drive_end, stored_end, rate, (2 * ERROR_CONSTANT * step * rate) * defect)
+    return _Step(middle, end, stored_end, rate, (march.drive, drive_middle, drive_end))
 
 
 def _quadratic(share: Floats, states: tuple[Floats, Floats, Floats]) -> Floats:
@@ -132,7 +135,7 @@ class _Control:
             stride = whole >> depth
             step = (end - begin) * stride / whole
             taken = _tr_bdf2(march, load, step)
-            size = system.size(system.correct(taken.rate, taken.defect))
+            size = system.size(system.correct(taken.rate, taken.defect()))
             reached = max(self.changed, system.size(taken.end - self.origin)) if self.relative else 0.0
             allowed = max(self.tolerance, self.relative * reached)
             if not size <= allowed:
