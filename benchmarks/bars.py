@@ -284,7 +284,7 @@ def judged(chip: Chip) -> tuple[dict[str, Any], dict[str, Any], tuple[float, flo
         steps = TakenSteps()
         values = over_time(chip, deck, backends.solid(chip.scenario, chip.stack, body), steps=steps)[0]
         middle = time.process_time()
-        found = error_bars.of_march(chip, values, backends.coarse, None, steps)
+        found = error_bars.of_march(chip, deck, values, backends.coarse, None, steps)
     else:
         solution = backends.of(chip.scenario, chip.stack, body).solve(chip.sources)
         values = error_bars.answers(chip, solution)

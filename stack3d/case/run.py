@@ -213,7 +213,7 @@ class _EachMesh:
             if scenario.transient is not None:
                 solid, steps = backends.solid(scenario, chip.stack, body), TakenSteps()
                 record, solution, cooled = over_time(chip, scenario.transient, solid, state, steps)
-                estimates = error_bars.of_march(chip, record, backends.coarse, state, steps)
+                estimates = error_bars.of_march(chip, scenario.transient, record, backends.coarse, state, steps)
                 return _Solved(record, body, solution, cooled, estimates, unknowns, state)
             if state is None or computing is None:
                 solution = backend.solve(chip.sources)

@@ -40,6 +40,7 @@ Memory = Annotated[
     typer.Option("--memory", help="Memory that a case may take, as '8 GB'; that of the machine by default.", metavar="SIZE"),
 ]
 Results = Annotated[list[Path], typer.Argument(help="Result files, or the folders of results or studies.", metavar="RESULT...")]
+Films = Annotated[list[str], typer.Option("--film", help="top='50 W/m^2/K', once a face.", metavar="FACE=FILM")]
 Threshold = Annotated[
     str | None, typer.Option("--threshold", help="Accuracy to keep, as '95 %'; 1 % below float by default.", metavar="SHARE")
 ]
@@ -123,3 +124,21 @@ def opened(path: Path) -> Any:
 
     single = path.is_file() or (path / "result.nc").is_file()
     return results.open_result(path) if single else results.open_results(path)
+
+
+def films_of(given: list[str]) -> dict[str, float]:
+    """Films by face from ``FACE=FILM``; raises DeckError. [W m⁻² K⁻¹]"""
+    return {face: value_of(text, "film_coefficient", "--film") for face, _, text in (one.partition("=") for one in given)}
+
+
+def value_of(text: str, dimension: str, option: str) -> float:
+    """SI value of an option; raises DeckError."""
+    from stack3d import units
+
+    try:
+        value = units.parse(text, dimension)
+    except ValueError as error:
+        raise DeckError(f"{option}: {error}") from None
+    if not value > 0:
+        raise DeckError(f"{option}: {text} has to be above zero")
+    return value

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import One, Overrides, app, free, parsed, written_as
-from stack3d.errors import DeckError
+from stack3d.cli.arguments import Films, One, Overrides, app, films_of, free, parsed, value_of, written_as
 from stack3d.progress import time_left
 
 
@@ -39,7 +38,7 @@ def trace(
     until: Annotated[str | None, typer.Option("--until", help="Repeat the table up to '10 yr'; absent = once.")] = None,
     start: Annotated[str, typer.Option("--start", help="ambient, steady (of the mean powers), or a temperature.")] = "ambient",
     ambient: Annotated[str | None, typer.Option("--ambient", help="As '35 degC'; that of the scenario by default.")] = None,
-    film: Annotated[list[str], typer.Option("--film", help="top='50 W/m^2/K', once a face.", metavar="FACE=FILM")] = [],  # noqa: B006
+    film: Films = [],  # noqa: B006
     above: Annotated[list[str], typer.Option("--above", help="Count the time above, as '85 degC'.", metavar="LIMIT")] = [],  # noqa: B006
     rainflow: Annotated[list[str], typer.Option("--rainflow", help="Count cycles of a place.", metavar="PLACE")] = [],  # noqa: B006
     width: Annotated[str, typer.Option("--width", help="Of the ranges of cycles.")] = "1 K",
@@ -53,31 +52,18 @@ def trace(
         model,
         table,
         output,
-        until=None if until is None else _value(until, "time", "--until"),
-        start=start if start in ("ambient", "steady") else _value(start, "temperature", "--start"),
-        ambient=None if ambient is None else _value(ambient, "temperature", "--ambient"),
-        films={face: _value(text, "film_coefficient", "--film") for face, _, text in (one.partition("=") for one in film)},
-        limits=[_value(text, "temperature", "--above") for text in above],
+        until=None if until is None else value_of(until, "time", "--until"),
+        start=start if start in ("ambient", "steady") else value_of(start, "temperature", "--start"),
+        ambient=None if ambient is None else value_of(ambient, "temperature", "--ambient"),
+        films=films_of(film),
+        limits=[value_of(text, "temperature", "--above") for text in above],
         counted=rainflow,
-        width=_value(width, "temperature_difference", "--width"),
+        width=value_of(width, "temperature_difference", "--width"),
         samples=samples,
         watch=_Told(),
     )
     for line in [*answer.told(), f"{output}: {answer.steps} steps, {answer.times.size} samples"]:
         typer.echo(line)
-
-
-def _value(text: str, dimension: str, option: str) -> float:
-    """SI value of an option; raises DeckError."""
-    from stack3d import units
-
-    try:
-        value = units.parse(text, dimension)
-    except ValueError as error:
-        raise DeckError(f"{option}: {error}") from None
-    if not value > 0:
-        raise DeckError(f"{option}: {text} has to be above zero")
-    return value
 
 
 class _Told:

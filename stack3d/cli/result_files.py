@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import Results, Threshold, app, free, opened, share_of, written_as
+from stack3d.cli.arguments import Films, Results, Threshold, app, films_of, free, opened, share_of, written_as
 from stack3d.errors import DeckError
 
 
@@ -57,13 +57,23 @@ def plot(
 
 @app.command()
 def export(
-    result: Annotated[Path, typer.Argument(help="A result file, or its folder.", metavar="RESULT")],
-    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The .cir file to write.")],
+    given: Annotated[Path, typer.Argument(help="A result file or its folder; for .fmu a file of `compact`.", metavar="FILE")],
+    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The .cir or .fmu file to write.")],
+    film: Films = [],  # noqa: B006
 ) -> None:
-    """Write the thermal networks of a result as SPICE subcircuits: 1 A is 1 W, 1 V is 1 K over ambient."""
+    """Write heat for other tools: networks of a result as SPICE subcircuits (.cir), or a compact model as an FMU (.fmu)."""
     from stack3d import results
-    from stack3d.results.spice import netlist
 
-    written_as(output, "networks are", ".cir")
-    results.write_text(output, netlist(opened(result)))
+    written_as(output, "heat for other tools is", ".cir", ".fmu")
+    if output.suffix.lower() == ".fmu":
+        from stack3d.results.compact_file import read_compact
+        from stack3d.results.fmu import write_fmu
+
+        write_fmu(output, read_compact(given), given.stem, films_of(film))
+    else:
+        from stack3d.results.spice import netlist
+
+        if film:
+            raise DeckError("--film is for .fmu alone; networks have the films of their result")
+        results.write_text(output, netlist(opened(given)))
     typer.echo(str(output))

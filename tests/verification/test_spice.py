@@ -155,4 +155,7 @@ def test_a_result_without_impedance_says_what_to_do(tmp_path: Path, monkeypatch:
         codes.append(leave.value.code)
     assert codes[0] in (0, None) and codes[1] == 5 and codes[2] == 2
     said = capsys.readouterr().err
-    assert "the result has no impedance; put impedance: {} into its scenario" in said and "written as .cir, not .txt" in said
+    assert (
+        "the result has no impedance; put impedance: {} into its scenario" in said
+        and "written as .cir or .fmu, not .txt" in said
+    )

@@ -240,7 +240,9 @@ def of_mesh(
     return _stated(replace(found, errors=_bounded(chip, values, found.errors)))
 
 
-def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: Heat | None, steps: TakenSteps) -> Estimates:
+def of_march(
+    chip: Chip, deck: TransientDeck, values: Mapping[str, Any], backends: Backends, state: Heat | None, steps: TakenSteps
+) -> Estimates:
     """Errors of a run over time by its mesh and by its steps, by output variable.
 
     Marches on other meshes with the steps of the run, and on the coarsest with each of them cut in two: of errors of
@@ -251,7 +253,8 @@ def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: H
     Parameters
     ----------
     chip : Chip
-        With a transient.
+    deck : TransientDeck
+        The chip's own.
     values : mapping
         Output variables of the run.
     backends : Backends
@@ -260,8 +263,6 @@ def of_march(chip: Chip, values: Mapping[str, Any], backends: Backends, state: H
     steps : TakenSteps
         Those of the run; none where no step was controlled, or a period was sought.
     """
-    deck = chip.scenario.transient
-    assert deck is not None
     smaller = with_smaller_steps(deck, chip.scenario.solver.error_promise, 8.0)
 
     def march(other: Chip, body: AnyKind, away: int, along: TransientDeck | None = None, parts: int = 1) -> Answers:
