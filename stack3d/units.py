@@ -74,6 +74,13 @@ EXAMPLE: dict[str, str] = {
 }
 
 
+MOST = {
+    "length": 1e3, "area": 1e6, "volume": 1e9, "time": 1e18, "temperature": 1e6, "temperature_difference": 1e6, "power": 1e12,
+    "energy": 1e15, "voltage": 1e12, "film_coefficient": 1e18, "heat_flux": 1e18, "flow_rate": 1e6, "velocity": 3e8,
+}  # fmt: skip
+"""Beyond any stack and any life: largest magnitude that is read of a dimension, in the unit of `SI`."""
+MOST_OF_OTHERS, LEAST = 1e100, 1e-100
+"""Largest and smallest magnitude, where no other is said: products of a few stay numbers."""
 MOST_TEXT = 200
 """Characters of a quantity; the longest of any deck has 30."""
 MOST_POWER = 12
@@ -310,7 +317,24 @@ def parse(value: object, dimension: str) -> float:
         raise ValueError(f"got {value!r}, which is not a number")
     if dimension == "temperature" and number < 0:
         raise ValueError(f"got {value!r}, which lies below absolute zero")
+    if dimension != "fraction" and math.isfinite(number):
+        _check_magnitude(number, dimension, value)
     return number
+
+
+def most_of(dimension: str) -> float:
+    """Largest magnitude of a dimension, in the unit of `SI`."""
+    return MOST.get(dimension, MOST_OF_OTHERS)
+
+
+def _check_magnitude(number: float, dimension: str, value: object) -> None:
+    """Raise ValueError for a quantity that nothing on earth has."""
+    most = most_of(dimension)
+    kind = f"{'an' if dimension[0] in 'aei' else 'a'} {dimension.replace('_', ' ')}"
+    if abs(number) > most:
+        raise ValueError(f"got {told(value)}; {kind} is at most {most:g} {SI[dimension]}")
+    if 0 < abs(number) < LEAST:
+        raise ValueError(f"got {told(value)}; {kind} is zero, or at least {LEAST:g} {SI[dimension]}")
 
 
 def _read(value: object, dimension: str) -> tuple[float, str]:

@@ -33,6 +33,7 @@ from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import Backends
 from stack3d.heat.time import check_impedance, check_initial, impedance_of, over_time
 from stack3d.heat.trust import Tried, closer, distance, error_bars
+from stack3d.life.ages import check_ages
 from stack3d.life.chips import Policy, chosen_policies
 from stack3d.life.epoch_record import LifeOutput
 from stack3d.life.loop import Loop
@@ -103,7 +104,9 @@ def check(scenario: Scenario, *, solve: bool = False) -> Chip:
     if problems := _problems(chip):
         raise DeckError(problems)
     if isinstance(chip, ComputingChip):
-        chosen_policies(chip.computer)
+        plan = chosen_policies(chip.computer)
+        if problems := check_ages(chip.computer, plan):
+            raise DeckError(problems)
     check_mesh(scenario)
     check_size(chip)
     return chip

@@ -48,11 +48,10 @@ class Ageing(BoundLaws):
         temperature = self._temperature(temperature, state.shape)
         clocks = dict(state.clocks)
         clocks["age"] = clocks["age"] + duration
-        self._check("time", clocks["age"])
+        self.check_ages(clocks["age"])
         for name, law in self.mechanisms.items():
             if name in CLOCKS:
                 law.check("temperature", temperature, where=self._where(name))
-                law.check("time", clocks["age"], where=self._where(name))
                 check_exposure(law.valid, temperature, clocks["age"], where=self._where(name))
         if self.relaxation:
             barrier = state.draws.get("relaxation_barrier", 0.0) if self.relaxation.random_barrier else 0.0
@@ -74,6 +73,14 @@ class Ageing(BoundLaws):
         if self.read_disturb:
             clocks["reads"] = clocks["reads"] + reads
         return replace(state, clocks=clocks)
+
+    def check_ages(self, ages: ArrayLike) -> None:
+        """Warn of ages since the write [s] beyond what laws were fitted to, raise `RangeError` beyond what they allow."""
+        values = np.asarray(ages, np.float64)
+        self._check("time", values)
+        for name, law in self.mechanisms.items():
+            if name in CLOCKS:
+                law.check("time", values, where=self._where(name))
 
     def acceleration(self, temperature: ArrayLike, *, reference: float = 298.15) -> Reals:
         """Speed of retention loss of a nominal cell relative to the one at `reference` [K]; 1 without retention. [-]"""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from stack3d.chip import Chip, ComputingChip
-from stack3d.errors import RangeError, Stack3dError, ThermalRunawayError
+from stack3d.errors import DeckError, RangeError, Stack3dError, ThermalRunawayError
 from stack3d.heat.loads import Heat, component_powers, total_power
 from stack3d.layout import Floats
 from stack3d.schema import celsius
@@ -177,7 +177,10 @@ def without_field(error: Stack3dError) -> str:
 
 def in_epoch[E: Stack3dError](error: E, begin: float, end: float) -> E:
     """The error of an epoch after the first, whose temperatures `--until thermal` does not give; [s]."""
-    return type(error)(f"between {duration(begin)} and {duration(end)} of its life: {without_field(error)}")
+    when = f"between {duration(begin)} and {duration(end)} of its life: "
+    if isinstance(error, DeckError) and any(p.key for p in error.problems):
+        return type(error)([replace(p, message=when + p.message) for p in error.problems])
+    return type(error)(f"{when}{without_field(error)}")
 
 
 def located(error: RangeError, chip: ComputingChip, field: Floats, heat: Heat | None) -> RangeError:
@@ -193,5 +196,5 @@ def located(error: RangeError, chip: ComputingChip, field: Floats, heat: Heat | 
         What made them.
     """
     if "temperature" not in str(error):
-        return error
+        return RangeError([replace(p, key=p.key or "lifetime.until") for p in error.problems])
     return RangeError(f"{error}: {explained(chip, field, heat)}; {FIELD_IS_GIVEN}")

@@ -231,8 +231,18 @@ ZERO_OR_MORE = "zero or more"
 NOT_NEGATIVE = AfterValidator(_Check(lambda v: v >= 0, ZERO_OR_MORE))
 UNIT_INTERVAL = AfterValidator(_Check(lambda v: 0 <= v <= 1, "between 0 and 1"))
 
+LEAST_THICKNESS = 1e-12
+"""Of what is built, far below an atom. [m]"""
+
+
+def _solid(value: float) -> float:
+    if value < LEAST_THICKNESS:
+        raise ValueError(f"wants at least {LEAST_THICKNESS:g} m, got {value:g} m")
+    return value
+
+
 Length = Annotated[float, _quantity("length"), _schema("length")]
-Thickness = Annotated[float, _quantity("length"), POSITIVE, _schema("length")]
+Thickness = Annotated[float, _quantity("length"), POSITIVE, AfterValidator(_solid), _schema("length")]
 Area = Annotated[float, _quantity("area"), POSITIVE, _schema("area")]
 ArealDensity = Annotated[float, _quantity("areal_density"), NOT_NEGATIVE, _schema("areal_density")]
 Time = Annotated[float, _quantity("time"), NOT_NEGATIVE, _schema("time")]

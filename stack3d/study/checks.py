@@ -183,7 +183,7 @@ def _mistakes(draft: StudyDraft, point: Point) -> tuple[DeckError | None, str | 
             warning = warning_of(check(case.scenario))
         except DeckError as error:
             wrong += error.problems
-        return (DeckError(case.locate(wrong)), None, layers) if wrong else (None, warning, layers)
+        return (draft.in_sweep(DeckError(case.locate(wrong))), None, layers) if wrong else (None, warning, layers)
     except DeckError as error:
         return error, None, layers
 

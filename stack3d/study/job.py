@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stack3d import __version__, decks, results, signals, storage
+from stack3d import __version__, decks, results, signals, storage, yamlfile
 from stack3d.case import run_case
 from stack3d.decks import Case
 from stack3d.errors import DeckError, Stack3dError
@@ -20,6 +20,7 @@ from stack3d.progress import Observer
 from stack3d.registry import kept_trace, told_failure
 from stack3d.study.expect import missed, mistakes
 from stack3d.study.ranks import Ranks
+from stack3d.study.written_where import in_study
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 
@@ -224,6 +225,8 @@ def _failed(job: Job, case: Case, error: Exception, facts: dict[str, Any], ranks
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, DeckError):
         error = DeckError(case.locate(error.problems))
+        with suppress(DeckError, OSError):
+            error = in_study(yamlfile.read(job.source), error) if job.is_swept else error
     text, code = told_failure(error, lambda: f"its trace is in {job.folder / 'run.json'}")
     return record_failure(job, text, type(error).__name__, code=code, trace=trace, facts=facts, writes=ranks.is_first)
 

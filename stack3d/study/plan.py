@@ -17,6 +17,7 @@ from stack3d.errors import DeckError, Problem, ResultsError, Stack3dError
 from stack3d.schema.sweep import STUDIES, SweepDeck
 from stack3d.study.job import DONE, Job, Report, why_run
 from stack3d.study.points import Dimension, KeyValue, Point, Points, axes_of
+from stack3d.study.written_where import in_study
 from stack3d.units import quantity
 
 if TYPE_CHECKING:
@@ -370,19 +371,7 @@ class StudyDraft:
 
     def in_sweep(self, error: DeckError) -> DeckError:
         """The error with the line of the sweep for what a point of it set."""
-        own = {key for key, _ in self.overrides}
-        way = next(
-            (w for w in (("sweep",), ("optimise", "vary"), ("uncertain", "keys")) if w[0] in self.tree and w[0] not in own),
-            None,
-        )
-        if way is None:
-            return error
-        problems = []
-        for problem in error.problems:
-            is_swept = problem.file == decks.SET and problem.key not in own
-            place = yamlfile.locate(self.tree, (*way, problem.key)) if is_swept else None
-            problems.append(replace(problem, file=place[0], line=place[1]) if place else problem)
-        return DeckError(problems)
+        return in_study(self.tree, error, {key for key, _ in self.overrides})
 
     def all_dropped(self, point: Point) -> DeckError:
         """Error of a study whose conditions leave no case."""

@@ -84,6 +84,7 @@ class PowerTrace:
             raise DeckError(Problem(key, f"{path.name}: column {twice[0]!r} comes twice"))
         table = _numbers(found, path, key)
         table *= [_factor(t, dimension if i else "time", path, key) for i, t in enumerate(header)]
+        _check_magnitudes(table, found, dimension, path, key)
         times = table[:, 0]
         falling = np.flatnonzero(np.diff(times) <= 0)
         if times[0] != 0 or falling.size:
@@ -123,6 +124,15 @@ def _numbers(found: _RowsOfText, path: Path, key: str) -> Floats:
     if bad.size:
         raise DeckError(Problem(key, f"{path.name} {places[bad[0][0]]}, {header[bad[0][1]]!r}: is not finite"))
     return table
+
+
+def _check_magnitudes(table: Floats, found: _RowsOfText, dimension: str, path: Path, key: str) -> None:
+    """Raise DeckError at the first time or power, in SI units, that nothing has."""
+    for j, title in enumerate(found.header):
+        kind = dimension if j else "time"
+        if (beyond := np.flatnonzero(np.abs(table[:, j]) > (most := units.most_of(kind)))).size:
+            text = f"{path.name} {found.places[beyond[0]]}, {title!r}: is {table[beyond[0], j]:g} {units.SI[kind]}"
+            raise DeckError(Problem(key, f"{text}; at most {most:g} {units.SI[kind]}".rstrip()))
 
 
 def _factor(title: str, dimension: str, path: Path, key: str) -> float:

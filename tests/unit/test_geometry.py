@@ -47,7 +47,7 @@ def test_own_size_is_centred_unless_offset() -> None:
         (({"name": "a", "blocks": [{"name": "b", "x": ["2 mm", "1 mm"], "y": ["0 mm", "1 mm"], "material": SILICON}]},), "no area"),
         (({"name": "a", "blocks": [{"name": n, "x": ["1 mm", "2 mm"], "y": ["0 mm", "1 mm"], "material": SILICON} for n in "bc"]},), "overlaps"),
         (({"name": "a", "size": ["1 mm", "1 mm"], "offset": ["0 mm", "0 mm"]}, {"name": "b", "size": ["1 mm", "1 mm"], "offset": ["5 mm", "5 mm"]}), "does not touch"),
-        (({"name": "a"}, {"name": "b", "thickness": "1e-30 m"}), "layers.1..thickness: layer 'b' of 1e-30 m vanishes at a height"),
+        ((*({"name": f"a{i}", "thickness": "1 km"} for i in range(20)), {"name": "b", "thickness": "1e-12 m"}), "layers.20..thickness: layer 'b' of 1e-12 m vanishes"),
     ],
 )  # fmt: skip
 def test_geometric_mistakes(layers: tuple[dict[str, object], ...], words: str) -> None:
