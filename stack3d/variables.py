@@ -371,6 +371,11 @@ UNKNOWN: dict[str, tuple[str, str]] = {
     "shapley": ("1", "share of the variance that the part makes where unknowns are correlated (Shapley); else NaN"),
     "shapley_error": ("1", "half the 95 % interval of that share, by bootstrap"),
 }
+"""Variables of the group ``uncertain`` of a study of unknowns → (units, long_name)."""
+
+WIDEST_SHARE = 0.25
+"""Half a 95 % interval up to which a share of the variance is told; a wider one says nothing. [-]"""
+
 LEVERED: dict[str, tuple[str, str]] = {
     "gain": ("1", "mean change of the accuracy at the end, before the next periodic act, over the same chips"),
     "chance": ("1", "half the interval of the gain, 95 % for all levers together (Student's t, Bonferroni)"),
@@ -379,7 +384,7 @@ LEVERED: dict[str, tuple[str, str]] = {
     "is_lever": ("1", "1 where the gain is more than chance"),
     "rank": ("1", "1 for the first to pull: what costs nothing by its gain, then by gain per energy, chance last; 0 for none"),
 }
-"""Variables of the group ``uncertain`` of a study of unknowns → (units, long_name)."""
+"""Variables of the group ``levers`` of a run with levers → (units, long_name)."""
 
 GONE = {"power/inference_energy": "power/energy_per_inference says it, summed over component"}
 """Variables of version 0.1 that are no more, and what says the same now."""

@@ -57,6 +57,8 @@ class Answer:
     """Answer that this one is left out beside where both are the same in every case."""
     words: Callable[[float], str] | None = None
     """Text of a value that a number says badly."""
+    at_zero: str = ""
+    """Text of nothing at all."""
 
     @property
     def heading(self) -> str:
@@ -84,6 +86,8 @@ class Answer:
 
     def brief(self, value: float, factor: float = 1.0) -> str:
         """The value, over the factor of `scaled`, as short as it can be said; times carry their unit."""
+        if self.at_zero and value == 0.0:
+            return self.at_zero
         if self.words is not None and value in (0.0, np.inf):
             return "none" if value else "any"
         if isinstance(self.digits, int):
@@ -100,6 +104,8 @@ class Answer:
 
     def full(self, value: float) -> str:
         """The value with its unit."""
+        if self.at_zero and value == 0.0:
+            return self.at_zero
         if self.words is not None:
             return self.words(value)
         if self.digits == PREFIXED:
@@ -123,10 +129,13 @@ def _accuracy(*readings: xr.DataArray) -> xr.DataArray:
 
 
 def _life(loss: xr.DataArray, accuracy: xr.DataArray) -> xr.DataArray:
-    """Median over the chips, the end of the run for chips that last longer; NaN where a case has no accuracy."""
+    """Median over the chips; NaN where a case has no accuracy.
+
+    Chips that last longer count as the end of the run, those that are below already when they are first read as nothing.
+    """
     known = accuracy.notnull().any("sample")
-    end = accuracy["time"].where(known).max("time")
-    return (loss.fillna(end).median("sample") / YEAR).where(known.any("time"))
+    first, end = (getattr(accuracy["time"].where(known), ends)("time") for ends in ("min", "max"))
+    return (loss.where(~(loss <= first), 0.0).fillna(end).median("sample") / YEAR).where(known.any("time"))
 
 
 def _tiers(temperature: xr.DataArray) -> xr.DataArray:
@@ -193,7 +202,15 @@ ANSWERS: Mapping[str, Answer] = {
     "worst": Answer(
         "accuracy at the end, worst of the last period", "%", ("mvm/accuracy_worst",), _accuracy, True, 1, unlike="accuracy"
     ),
-    "life": Answer("median time to the stated loss", "years", ("mvm/time_to_accuracy_loss", "mvm/accuracy"), _life, True, TIME),
+    "life": Answer(
+        "median time to the stated loss below float",
+        "years",
+        ("mvm/time_to_accuracy_loss", "mvm/accuracy"),
+        _life,
+        True,
+        TIME,
+        at_zero="lost when first read",
+    ),
     "error": Answer(
         "error of the logits", "% of their rms", ("mvm/logit_error",), lambda e: 100 * _last(e).mean("sample"), False, 1
     ),

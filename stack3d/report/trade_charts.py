@@ -41,7 +41,11 @@ OUTPUTS = {
     "heat_in": "power",
 }
 """Output variable of a condition → answer on whose axis its line stands."""
-LABELS = {"worst": "worst accuracy at the end", "life": "time to the stated loss", "hold": "interval that holds accuracy"}
+LABELS = {
+    "worst": "worst accuracy at the end",
+    "life": "time to the stated loss below float",
+    "hold": "interval that holds accuracy",
+}
 """Labels that are shorter than those of a table."""
 SHOWN = (0.1, 0.9)
 """Quantiles of the cases between which all are drawn, with those that meet every condition; the rest lie far outside."""

@@ -11,19 +11,23 @@ from stack3d.layout import Floats
 from stack3d.report import page
 from stack3d.report.chart import COLOURS, DrawnBox, Figure, Line, Mark, Panel, categories, linear
 from stack3d.units import short
+from stack3d.variables import WIDEST_SHARE
 
 if TYPE_CHECKING:
     import xarray as xr
 
+PALE = "#e5e7eb"
+"""Of a share whose interval is too wide to say anything."""
 MOST_PANELS = 6
 """Outputs that are drawn."""
 INDEPENDENT = (
     "Share of the variance that an unknown takes part in (wide) and makes by itself (narrow). Black: 95 % interval of the"
-    " first. Shares need not add up: unknowns act together."
+    " first, within 0 to 100 %; pale, with a question mark, where it says nothing. Shares need not add up: unknowns act"
+    " together."
 )
 CORRELATED = (
-    "Fair share of the variance of each unknown (Shapley), where unknowns are correlated. Black: its 95 % interval. Shares add"
-    " up to 100 %."
+    "Fair share of the variance of each unknown (Shapley), where unknowns are correlated. Black: its 95 % interval; pale, with"
+    " a question mark, where it says nothing. Shares add up to 100 %."
 )
 
 
@@ -62,17 +66,20 @@ def _ranked(found: xr.Dataset, k: int) -> Panel:
     total, error, first = (100 * found[name].values[:, k] for name in names)
     order = np.argsort(-total, kind="stable")
     labels = [".".join(str(found["part"].values[i]).removesuffix(".value").split(".")[-3:]) for i in order]
-    right = max(float(np.nanmax(total + error)), 1.0)
+    low, high = np.clip(total - error, 0.0, 100.0), np.clip(total + error, 0.0, 100.0)
+    right = max(float(np.nanmax(high)), 1.0)
     marks: list[Mark] = []
     for row, i in enumerate(order):
-        y, reach = len(order) - 1.0 - row, float(total[i] + error[i])
+        y, reach = len(order) - 1.0 - row, float(high[i])
         alone = f", by itself {first[i]:.1f} %" if np.isfinite(first[i]) else ""
-        tip = f"{labels[row]}: {total[i]:.1f} ± {error[i]:.1f} %{alone}"
-        share = max(float(total[i]), 0.0)
-        marks.append(DrawnBox(0.0, share, y - 0.3, y + 0.3, COLOURS[4], tip, f"{total[i]:.0f}", bar=True, reach=reach))
-        if alone:
-            marks.append(DrawnBox(0.0, max(float(first[i]), 0.0), y - 0.12, y + 0.12, COLOURS[0], tip))
-        marks.append(Line("", np.array([total[i] - error[i], reach]), np.full(2, y), "#000000"))
+        is_told = error[i] <= 100 * WIDEST_SHARE and total[i] - error[i] <= 100.0
+        tip = f"{labels[row]}: {total[i]:.1f} ± {error[i]:.1f} %{alone if is_told else ', which says nothing'}"
+        share = float(np.clip(total[i], 0.0, 100.0))
+        text, colour = (f"{share:.0f}", COLOURS[4]) if is_told else ("?", PALE)
+        marks.append(DrawnBox(0.0, share, y - 0.3, y + 0.3, colour, tip, text, bar=True, reach=reach))
+        if alone and is_told:
+            marks.append(DrawnBox(0.0, float(np.clip(first[i], 0.0, 100.0)), y - 0.12, y + 0.12, COLOURS[0], tip))
+        marks.append(Line("", np.array([float(low[i]), reach]), np.full(2, y), "#000000"))
     x = linear("share of the variance [%]", 0.0, 1.15 * right, unit="%", margin=0.0)
     return Panel(str(found["output"].values[k]), x, categories(labels), tuple(marks), height=max(0.3, 0.08 * len(order)))
 

@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stack3d.study.designs import DesignSpace, Positions
+from stack3d.study.expressions import KELVIN
 from stack3d.study.goals import Goal, Limit
 from stack3d.study.outcomes import DesignOutcome
 
 MOST_TOLD = 8
 """Changes that are told."""
+TIE = 1e-3
+"""Share of a goal, of 50 K for temperatures, within which designs are as good as each other. [-]"""
+MOST_TIED = 5
+"""Designs as good as the chosen one that are told."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,33 @@ def changes_told(
         parts += [f"misses {limit.text} {limit.told(m)}" for limit, m in zip(limits, change.missed) if m > 0]
         lines.append(f"one change: {change.told}: {', '.join(parts)}")
     return lines
+
+
+def ties_told(space: DesignSpace, outcomes: Sequence[DesignOutcome], goals: Sequence[Goal], chosen: int) -> list[str]:
+    """A line where other designs that meet every condition are as good as the chosen one in every goal, within `TIE`.
+
+    Parameters
+    ----------
+    space, outcomes, goals, chosen
+        See `changes`.
+    """
+    own = outcomes[chosen]
+    room = [TIE * (KELVIN if goal.unit == "K" else abs(value)) for goal, value in zip(goals, own.values)]
+    tied = [
+        one
+        for i, one in enumerate(outcomes)
+        if i != chosen
+        and one.values
+        and one.judged.is_feasible
+        and all(abs(a - b) <= r for a, b, r in zip(one.values, own.values, room))
+    ]
+    if not own.judged.is_feasible or not tied:
+        return []
+    apart = dict.fromkeys(k for one in tied for k in _differs(own.judged.design, one.judged.design))
+    told = [", ".join(space.choices[k].told(one.judged.design[k]) for k in apart) for one in tied[:MOST_TIED]]
+    more = f"; and {len(tied) - MOST_TIED} more" if len(tied) > MOST_TIED else ""
+    many = f"{len(tied)} other design{'s are' if len(tied) > 1 else ' is'} as good within {100 * TIE:g} %"
+    return [f"a tie: {many}: {'; '.join(told)}{more}"]
 
 
 def _share(goal: Goal, gain: float, value: float) -> str:

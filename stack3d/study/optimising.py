@@ -16,7 +16,7 @@ from stack3d import decks, results, yamlfile
 from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem
 from stack3d.schema.optimise import MOST_CASES, OptimiseDeck
 from stack3d.study.asking import Asker, front_of, knee
-from stack3d.study.changes import changes_told
+from stack3d.study.changes import changes_told, ties_told
 from stack3d.study.designs import DesignSpace, Positions
 from stack3d.study.goals import Goal, Limit, check_limits_agree
 from stack3d.study.job import DONE, FAILED, Report
@@ -243,7 +243,7 @@ class Optimisation(Search):
             told = f"none of {n} designs has a value for every goal and condition: {self._reasons()}"
             return [self._nearest_screened() if not n and self.screened else told, *screened]
         met = sum(outcome.judged.is_feasible for outcome in valued)
-        lines = [self._headline(chosen, front, met)]
+        lines = [self._headline(chosen, front, met), *ties_told(self.space, self.outcomes, self.goals, chosen)]
         if len(front) > 1 and len(self.goals) > 1:
             lines += [f"front: {self._told(i)}" for i in front[:MOST_TOLD]]
             lines += [f"front: and {len(front) - MOST_TOLD} more"] * (len(front) > MOST_TOLD)

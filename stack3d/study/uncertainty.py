@@ -19,8 +19,9 @@ from stack3d.study.plan import Found, Tree
 from stack3d.study.points import KeyValue, Point, in_order, label_of
 from stack3d.study.search import Search, Steps
 from stack3d.study.sections import as_asked, parsed, placed
-from stack3d.study.sensitivity import OTHERS, QUANTILES, Findings, evaluations
+from stack3d.study.sensitivity import QUANTILES, Findings, evaluations
 from stack3d.study.shapley import correlation_of
+from stack3d.study.shares import ranking, screened
 from stack3d.study.unknowns import Unknown, assumed, named, posteriors
 
 
@@ -174,19 +175,14 @@ class UncertaintyStudy(Search):
         return f"; beside them {' and '.join(said)}" if said else ""
 
     def _ranked(self, found: Findings, k: int) -> list[str]:
-        """The sentence on what to measure first."""
-        is_free = self.correlation is None
-        total, error = (found.total, found.total_error) if is_free else (found.shapley, found.shapley_error)
-        total, error = total[:, k], error[:, k]
-        ranks = [i for i in np.argsort(-np.nan_to_num(total, nan=-1.0), kind="stable") if np.isfinite(total[i])]
-        if not ranks:
-            return [f"{self.outputs[k].text} does not change with any of the unknowns"]
-        said = {found.parts[i].removesuffix(".value"): f"{100 * total[i]:.0f} ± {100 * error[i]:.0f} %" for i in ranks[:4]}
-        first = next((name for name in said if name != OTHERS), OTHERS)
-        then = ", ".join(f"{name} {share}" for name, share in said.items() if name != first)
-        makes = "takes part in" if is_free else "makes"
-        line = f"measure {first} first: it {makes} {said[first]} of the variance of {self.outputs[k].text}"
-        return [f"{line}; then {then}" if then else line]
+        """The sentences on what to measure first."""
+        is_free, text = self.correlation is None, self.outputs[k].text
+        share, error = (found.total, found.total_error) if is_free else (found.shapley, found.shapley_error)
+        line = ranking(text, found.parts, share[:, k], error[:, k], verb="takes part in" if is_free else "makes")
+        if line.startswith("measure "):
+            return [line]
+        keys = [unknown.key for unknown in self.unknowns]
+        return list(filter(None, (line, screened(text, keys, found.effect[:, k], found.effect_error[:, k]))))
 
     def manifest(self, until: str | None) -> dict[str, Any]:
         """With what was found so far."""

@@ -9,7 +9,7 @@ from stack3d.constants import YEAR
 from stack3d.report import heat_charts, life_charts, pen, svg
 from stack3d.report.chart import DrawnBox, Line, categories, decades, ink_on, linear, times
 from stack3d.report.facts import Facts
-from stack3d.report.study_answers import shared, table
+from stack3d.report.study_answers import ANSWERS, shared, table
 from stack3d.report.study_charts import answer_map, front
 from stack3d.results import resolved_yaml
 
@@ -93,7 +93,16 @@ def test_maps_of_a_study_name_their_axes() -> None:
 def test_what_is_the_same_in_every_case_has_no_column() -> None:
     head, rows = table(study())
     assert head == ("tiers", "cooling", "peak temperature [°C]", "status") and len(rows) == 6
-    assert shared(study()) == [("median time to the stated loss", "1 s"), ("energy per inference", "8 nJ")]
+    assert shared(study()) == [("median time to the stated loss below float", "1 s"), ("energy per inference", "8 nJ")]
+
+
+def test_chips_below_the_loss_when_first_read_have_no_time_to_it() -> None:
+    """Two chips of three lie below it at the first reading: no median time, whatever the instant; none is a full life."""
+    accuracy = xr.DataArray(np.full((2, 3), 0.5), dims=("time", "sample"), coords={"time": [1.0, YEAR]})
+    life = ANSWERS["life"]
+    for loss, said in (([1.0, 1.0, YEAR / 2], "lost when first read"), ([1.0, np.nan, np.nan], "1 year")):
+        value = float(life.reduce(xr.DataArray(loss, dims="sample"), accuracy))
+        assert life.full(value) == said
 
 
 def test_whiskers_do_not_cross_the_numbers_of_their_bars() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stack3d.schema.optimise import VaryDeck
 from stack3d.study.asking import JudgedDesign
-from stack3d.study.changes import changes, changes_told
+from stack3d.study.changes import changes, changes_told, ties_told
 from stack3d.study.designs import DesignSpace
 from stack3d.study.goals import Goal, Limit
 from stack3d.study.outcomes import DesignOutcome
@@ -29,3 +29,13 @@ def test_one_change_away_and_what_it_gives() -> None:
         "one change: tiers 8: heat_in = 4 W (100.0 % worse)",
         "one change: cooling forced_air: heat_in = 500 mW (75.0 % better), misses temperature_max <= 85 degC by 30 K",
     ]
+
+
+def test_designs_as_good_as_the_chosen_one_are_told() -> None:
+    """Within a thousandth, conditions met: what they set in place of what the chosen one does."""
+    space = DesignSpace(VaryDeck.model_validate(VARY))
+    done = [outcome((1, 2), 4.0, -1.0), outcome((1, 0), 4.003, -1.0), outcome((1, 1), 4.0, -1.0)]
+    done += [outcome((0, 1), 4.2, -1.0), outcome((0, 0), 4.0, 0.1)]
+    goals = [Goal.parse("heat_in", minimise=True)]
+    assert ties_told(space, done, goals, 0) == ["a tie: 2 other designs are as good within 0.1 %: tiers 2; tiers 4"]
+    assert ties_told(space, done, goals, 3) == []
