@@ -42,6 +42,8 @@ def printable(text: str) -> str:
 
 MOST_TEXT = 1500
 """Characters of the message of one mistake."""
+MOST_KEY = 120
+"""Letters of a key that are told."""
 MOST_MISTAKES = 200
 """Told at once; of the others how many there are."""
 
@@ -61,7 +63,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}: " if self.file and self.line else f"{self.file}: " if self.file else ""
-        key = f"{self.key}: " if self.key else ""
+        key = "" if not self.key else f"{self.key if len(self.key) <= MOST_KEY else f'{self.key[:MOST_KEY]}…'}: "
         text = f"{place}{key}{self.message}"
         return text if text.isprintable() else printable(text)
 
@@ -189,6 +191,15 @@ _BRIEF = _Brief()
 def brief(value: object) -> str:
     """A value as Python writes it, cut short where it is long."""
     return _BRIEF.repr(value)
+
+
+FEW = 24
+"""Letters that are told of a text of another file: enough to find it there, and no secret where the file is another one."""
+
+
+def few(text: str) -> str:
+    """The first letters of what stands in a file, as Python writes them."""
+    return repr(text) if len(text) <= FEW else f"{text[:FEW]!r}…"
 
 
 def told(value: object) -> str:

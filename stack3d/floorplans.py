@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stack3d import yamlfile
-from stack3d.errors import DeckError, Problem, brief, did_you_mean
+from stack3d.errors import FEW, DeckError, Problem, brief, did_you_mean, few
 from stack3d.layout import overlapping
 from stack3d.yamlfile import FileLine, Items, Mapping
 
@@ -29,6 +30,11 @@ OVERLAP = 1e-3
 MOST_BYTES = 64_000_000
 """Of a floorplan that is no YAML, or of an importer's file."""
 
+MOST_UNITS = 20_000
+"""Of a floorplan."""
+MOST_TOLD = 6
+"""Wrong titles that are told."""
+
 Unit = Mapping
 """Name, x and y as [lower, upper] with units, and perhaps power and material; knows file and line of each."""
 
@@ -41,10 +47,13 @@ def read(path: Path) -> list[Unit]:
     DeckError
         With file and line, for every mistake that the form shows.
     """
+    readers: dict[str, Callable[[Path], Iterable[Unit]]]
     readers = {".yaml": _from_yaml, ".yml": _from_yaml, ".csv": _from_csv, ".flp": _from_hotspot}
     if path.suffix not in readers:
         raise DeckError(f"a floorplan ends in {', '.join(readers)}, not {path.suffix or 'nothing'}")
-    units = readers[path.suffix](path)
+    units = list(islice(readers[path.suffix](path), MOST_UNITS + 1))
+    if len(units) > MOST_UNITS:
+        raise DeckError(Problem("", f"has more than {MOST_UNITS} units, the most that is read", *units[-1].here))
     seen: set[str] = set()
     twice = []
     for unit in units:
@@ -106,7 +115,7 @@ def number(text: str, path: Path, line: int | None, what: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise DeckError(Problem(what, f"wants a number, got {text!r}", yamlfile.shown(path), line))
+        raise DeckError(Problem(what, f"wants a number, got {few(text)}", yamlfile.shown(path), line))
     return value
 
 
@@ -115,7 +124,7 @@ def hotspot_units(path: Path) -> Iterator[tuple[FileLine, str, list[float], list
 
     Lines of connectivity, of two names, are left out. Raises DeckError with file and line, for overlaps too.
     """
-    units = list(_hotspot_lines(path))
+    units = list(islice(_hotspot_lines(path), MOST_UNITS + 1))
     size = np.array([size for _, _, size, _ in units]).reshape(-1, 4)
     for i, j in overlapping(np.hstack([size[:, 2:], size[:, 2:] + size[:, :2]]), slack=0.0, share=OVERLAP):
         (place, name, *_), (other, earlier, *_) = units[i], units[j]
@@ -124,28 +133,27 @@ def hotspot_units(path: Path) -> Iterator[tuple[FileLine, str, list[float], list
 
 
 def _hotspot_lines(path: Path) -> Iterator[tuple[FileLine, str, list[float], list[str]]]:
-    for line, text in enumerate(read_text(path).splitlines(), 1):
+    for line, text in enumerate(yamlfile.lines_of(path, MOST_BYTES), 1):
         words = text.partition("#")[0].split()
         if len(words) in (0, 3):
             continue
-        place = (yamlfile.shown(path), line)
+        place, key = (yamlfile.shown(path), line), words[0][:FEW]
         if len(words) < 5:
-            message = f"wants name, width, height, left x, bottom y and perhaps a material, got {text.strip()!r}"
-            raise DeckError(Problem(words[0], message, *place))
-        size = [number(word, path, line, words[0]) for word in words[1:5]]
+            message = f"wants name, width, height, left x, bottom y and perhaps a material, got {few(text.strip())}"
+            raise DeckError(Problem(key, message, *place))
+        size = [number(word, path, line, key) for word in words[1:5]]
         if min(size[:2]) <= 0:
             message = f"wants a positive width and height, got {size[0]:g} and {size[1]:g}"
-            raise DeckError(Problem(words[0], message, *place))
+            raise DeckError(Problem(key, message, *place))
         yield place, words[0], size, words[5:]
 
 
-def _from_csv(path: Path) -> list[Unit]:
+def _from_csv(path: Path) -> Iterator[Unit]:
     """Columns ``name``, ``x``, ``y`` (lower left corner), ``width``, ``height``, perhaps ``power`` and ``material``."""
-    rows = [(n, row) for n, row in enumerate(csv.reader(read_text(path).splitlines()), 1) if any(row) and row[0][:1] != "#"]
-    (line, head), *body = rows or [(1, [])]
+    rows = _rows_of(path)
+    line, head = next(rows, (1, []))
     units_of = _columns(head, (yamlfile.shown(path), line))
-    found = []
-    for at, row in body:
+    for at, row in rows:
         if len(row) != len(units_of):
             raise DeckError(Problem("", f"wants {len(units_of)} values, got {len(row)}", yamlfile.shown(path), at))
         cells = dict(zip(units_of, (cell.strip() for cell in row)))
@@ -159,8 +167,16 @@ def _from_csv(path: Path) -> list[Unit]:
             entries["power"] = f"{_watts(cells, path, at)!r} {units_of['power']}"
         if cells.get("material"):
             entries["material"] = cells["material"]
-        found.append(_unit((yamlfile.shown(path), at), **entries))
-    return found
+        yield _unit((yamlfile.shown(path), at), **entries)
+
+
+def _rows_of(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Numbered rows of a CSV file, one after the other, without comments and empty ones; raises DeckError."""
+    reader = csv.reader(yamlfile.lines_of(path, MOST_BYTES))
+    try:
+        yield from ((reader.line_num, row) for row in reader if any(row) and row[0][:1] != "#")
+    except csv.Error as error:
+        raise DeckError(Problem("", f"cannot be read as .csv: {error}", yamlfile.shown(path), reader.line_num)) from None
 
 
 def _columns(head: list[str], place: FileLine) -> dict[str, str]:
@@ -171,7 +187,8 @@ def _columns(head: list[str], place: FileLine) -> dict[str, str]:
         units_of[key.strip()] = unit.strip()
     wrong = [k for k in units_of if k not in COLUMNS] + [k for k in NEEDED if k not in units_of]
     if wrong:
-        message = f"columns are {', '.join(NEEDED)} and perhaps power and material; wrong or missing: {', '.join(wrong)}"
+        listed = ", ".join(k if len(k) <= FEW else few(k) for k in wrong[:MOST_TOLD])
+        message = f"columns are {', '.join(NEEDED)} and perhaps power and material; wrong or missing: {listed}"
         raise DeckError(Problem("", message, *place))
     if bare := [k for k in (*NEEDED[1:], "power") if units_of.get(k) == ""]:
         raise DeckError(Problem("", f"column {bare[0]} wants its unit, as '{bare[0]} [mm]' or 'power [W]'", *place))
@@ -186,12 +203,10 @@ def _watts(cells: dict[str, str], path: Path, line: int) -> float:
     return watts
 
 
-def _from_hotspot(path: Path) -> list[Unit]:
+def _from_hotspot(path: Path) -> Iterator[Unit]:
     """Units without what follows their place."""
-    return [
-        _unit(place, name=name, x=[f"{x:.12g} m", f"{x + width:.12g} m"], y=[f"{y:.12g} m", f"{y + height:.12g} m"])
-        for place, name, (width, height, x, y), _ in hotspot_units(path)
-    ]
+    for place, name, (width, height, x, y), _ in hotspot_units(path):
+        yield _unit(place, name=name, x=[f"{x:.12g} m", f"{x + width:.12g} m"], y=[f"{y:.12g} m", f"{y + height:.12g} m"])
 
 
 def expand(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> list[Problem]:

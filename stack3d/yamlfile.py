@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from errno import EINVAL
 from functools import lru_cache
 from os.path import realpath
@@ -12,7 +12,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any
 
-from stack3d.errors import DeckError, Problem, brief
+from stack3d.errors import DeckError, Problem, few
 from stack3d.yamltree import MOST_BYTES, FileLine, GrammarError, Items, Mapping, parsed
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "FileLine",
     "check_ordinary",
     "copy_of",
+    "lines_of",
     "locate",
     "parse_text",
     "read",
@@ -89,7 +90,7 @@ def read(path: Path) -> Mapping:
     name = shown(path)
     tree = parse_text(read_text(path), name)
     if not isinstance(tree, Mapping):
-        came = "a list" if isinstance(tree, Items) else "nothing" if tree is None else brief(tree)
+        came = "a list" if isinstance(tree, Items) else "nothing" if tree is None else few(str(tree))
         raise DeckError(Problem("", f"wants a mapping of keys at the top, got {came}", name, 1))
     return tree
 
@@ -116,6 +117,31 @@ def check_ordinary(path: Path) -> None:
 def _not_waiting(path: str, flags: int) -> int:
     """Opens what has nothing to read yet, as some files of the system do, so that reading fails."""
     return os.open(path, flags | os.O_NONBLOCK)
+
+
+MOST_OF_LINE = 1_000_000
+"""Bytes of a line of a file that is read line by line."""
+
+
+def lines_of(path: Path, most: int) -> Iterator[str]:
+    """Lines of a UTF-8 file of at most so many bytes, one after the other; raises DeckError with file and line."""
+    name, number = shown(path), 0
+    try:
+        check_ordinary(path)
+        with open(path, "rb", opener=_not_waiting) as file:
+            if os.fstat(file.fileno()).st_size > most:
+                raise DeckError(Problem("", f"is larger than {most / 1e6:g} MB, the most that is read", name))
+            while content := file.readline(MOST_OF_LINE + 1):
+                number += 1
+                if len(content) > MOST_OF_LINE:
+                    raise DeckError(Problem("", f"has more than {MOST_OF_LINE} bytes", name, number))
+                text = content.decode("utf-8-sig" if number == 1 else "utf-8")
+                yield from re.split(r"\r\n?|\n", text.removesuffix("\n").removesuffix("\r"))
+    except UnicodeDecodeError:
+        raise DeckError(Problem("", "cannot be read: not UTF-8 text", name, number)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DeckError(Problem("", f"cannot be read: {reason}", name)) from None
 
 
 def read_text(path: Path, most: int = MOST_BYTES) -> str:

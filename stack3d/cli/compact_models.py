@@ -61,9 +61,20 @@ def trace(
         width=value_of(width, "temperature_difference", "--width"),
         samples=samples,
         watch=_Told(),
+        ahead=_tell_ahead,
     )
     for line in [*answer.told(), f"{output}: {answer.steps} steps, {answer.times.size} samples"]:
         typer.echo(line)
+
+
+TOLD_FROM = 10.0
+"""Time of a trace that is told before it is followed. [s]"""
+
+
+def _tell_ahead(steps: int, seconds: float) -> None:
+    """Says how long a trace will take, before the work."""
+    if seconds > TOLD_FROM:
+        typer.echo(f"  {steps:.3g} steps, roughly {time_left(seconds)} of one core", err=True)
 
 
 class _Told:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from stack3d import units, yamlfile
+from stack3d import units
 from stack3d.constants import DAY
-from stack3d.errors import DeckError, MissingDependencyError, Problem, brief
+from stack3d.errors import DeckError, Problem, brief
 from stack3d.layout import Floats
 from stack3d.schema.workload import TraceDeck
+from stack3d.workload.step_table import StepTable, read_table
 
-MOST_BYTES = 1_000_000_000
-"""Of a table, some thirty million rows."""
+WANTED = "wants a first column 'time [s]', a column per block and two rows or more"
 _TITLE = re.compile(r"^\s*(.*?)\s*(?:\[([^\]]*)\])?\s*$")
 """Name of a column, and its unit in square brackets."""
 
@@ -73,65 +69,37 @@ class PowerTrace:
             With the key, and the column of a unit of another kind or of a name that comes twice, or the row and the column
             of the first value that is no number or the first time that does not rise.
         """
-        found = _parquet(path, key) if path.suffix == ".parquet" else _csv(path, key)
-        header, rows = found.header, found.rows
-        titles = [_TITLE.sub(r"\1", title) for title in header]
-        if not header or titles[0] != "time" or len(header) < 2 or len(rows) < 2:
-            raise DeckError(
-                Problem(key, f"{path.name} wants a first column 'time [s]', a column per block and two rows or more")
-            )
-        if twice := [title for i, title in enumerate(titles) if title in titles[:i]]:
-            raise DeckError(Problem(key, f"{path.name}: column {twice[0]!r} comes twice"))
-        table = _numbers(found, path, key)
-        table *= [_factor(t, dimension if i else "time", path, key) for i, t in enumerate(header)]
-        _check_magnitudes(table, found, dimension, path, key)
+        found = read_table(path, key, lambda header: _check_titles(header, dimension, path, key))
+        if len(found.values) < 2:
+            raise DeckError(Problem(key, f"{path.name} {WANTED}"))
+        table = found.values * [_factor(t, dimension if i else "time", path, key) for i, t in enumerate(found.header)]
+        titles = [_TITLE.sub(r"\1", title) for title in found.header]
+        _check_magnitudes(table, found, dimension, key)
         times = table[:, 0]
         falling = np.flatnonzero(np.diff(times) <= 0)
         if times[0] != 0 or falling.size:
             at = int(falling[0]) + 1 if times[0] == 0 else 0
-            raise DeckError(Problem(key, f"{path.name} {found.places[at]}: times start at 0 and rise, got {times[at]:g} s"))
+            raise DeckError(Problem(key, f"{found.place(at)}: times start at 0 and rise, got {times[at]:g} s"))
         return cls(times[:-1], table[:-1, 1:], tuple(titles[1:]), float(times[-1]))
 
 
-@dataclass(frozen=True)
-class _RowsOfText:
-    """A table as it was read, and what each of its rows is called in a message."""
-
-    header: list[str]
-    rows: Sequence[Sequence[Any]]
-    places: Sequence[str]
-
-
-def _numbers(found: _RowsOfText, path: Path, key: str) -> Floats:
-    """The cells of a table, shape (rows, columns); raises DeckError at the first that is no finite number."""
-    header, rows, places = found.header, found.rows, found.places
-    if all(len(row) == len(header) for row in rows):
-        with suppress(ValueError, TypeError):
-            table = np.array(rows, dtype=float)
-            if np.isfinite(table).all():
-                return table
-    table = np.empty((len(rows), len(header)))
-    for i, row in enumerate(rows):
-        if len(row) > len(header):
-            raise DeckError(Problem(key, f"{path.name} {places[i]}: {len(row)} values for {len(header)} columns"))
-        for j, title in enumerate(header):
-            try:
-                table[i, j] = float(row[j])
-            except (ValueError, IndexError, TypeError):
-                text = repr(row[j]) if j < len(row) else "nothing"
-                raise DeckError(Problem(key, f"{path.name} {places[i]}, {title!r}: {text} is no number")) from None
-    bad = np.argwhere(~np.isfinite(table))
-    if bad.size:
-        raise DeckError(Problem(key, f"{path.name} {places[bad[0][0]]}, {header[bad[0][1]]!r}: is not finite"))
-    return table
+def _check_titles(header: list[str], dimension: str, path: Path, key: str) -> None:
+    """Raise DeckError for titles of another table, and for units of another kind."""
+    titles = [_TITLE.sub(r"\1", title) for title in header]
+    if not header or titles[0] != "time" or len(header) < 2:
+        raise DeckError(Problem(key, f"{path.name} {WANTED}"))
+    if twice := [title for i, title in enumerate(titles) if title in titles[:i]]:
+        raise DeckError(Problem(key, f"{path.name}: column {brief(twice[0])} comes twice"))
+    for i, title in enumerate(header):
+        _factor(title, dimension if i else "time", path, key)
 
 
-def _check_magnitudes(table: Floats, found: _RowsOfText, dimension: str, path: Path, key: str) -> None:
+def _check_magnitudes(table: Floats, found: StepTable, dimension: str, key: str) -> None:
     """Raise DeckError at the first time or power, in SI units, that nothing has."""
     for j, title in enumerate(found.header):
         kind = dimension if j else "time"
         if (beyond := np.flatnonzero(np.abs(table[:, j]) > (most := units.most_of(kind)))).size:
-            text = f"{path.name} {found.places[beyond[0]]}, {title!r}: is {table[beyond[0], j]:g} {units.SI[kind]}"
+            text = f"{found.place(beyond[0])}, {title!r}: is {table[beyond[0], j]:g} {units.SI[kind]}"
             raise DeckError(Problem(key, f"{text}; at most {most:g} {units.SI[kind]}".rstrip()))
 
 
@@ -142,38 +110,6 @@ def _factor(title: str, dimension: str, path: Path, key: str) -> float:
         return units.parse(f"1 {unit}", dimension) if unit else 1.0
     except ValueError as error:
         raise DeckError(Problem(key, f"{path.name}, column {brief(title)}: {error}")) from None
-
-
-def _csv(path: Path, key: str) -> _RowsOfText:
-    try:
-        text = yamlfile.read_text(path, MOST_BYTES)
-        reader = csv.reader(StringIO(text), skipinitialspace=True)
-        lines = [(row, f"line {reader.line_num}") for row in reader if row and not row[0].startswith("#")]
-    except DeckError as error:
-        [problem] = error.problems
-        line = "" if problem.line is None else f" line {problem.line}"
-        raise DeckError(Problem(key, f"{path.name}{line} {problem.message}")) from None
-    except csv.Error as error:
-        raise DeckError(Problem(key, f"{path.name} cannot be read as .csv: {error}")) from None
-    (header, _), *rest = lines or [([], "")]
-    return _RowsOfText(header, [row for row, _ in rest], [place for _, place in rest])
-
-
-def _parquet(path: Path, key: str) -> _RowsOfText:
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError:
-        raise MissingDependencyError(
-            f"{path.name}: reading .parquet needs pyarrow: pip install 'stack3d[parquet]', or save the table as .csv"
-        ) from None
-    try:
-        yamlfile.check_ordinary(path)
-        table = parquet.read_table(path)
-    except (OSError, ArrowException) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise DeckError(Problem(key, f"{path.name} cannot be read as .parquet: {reason}")) from None
-    rows = [list(row) for row in zip(*(column.to_pylist() for column in table.columns))]
-    return _RowsOfText(list(table.column_names), rows, [f"row {i + 2}" for i in range(len(rows))])
 
 
 def read_trace(deck: TraceDeck, key: str, *, dimension: str = "power") -> PowerTrace:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stack3d import decks
+from stack3d import decks, floorplans, yamlfile
 from stack3d.case import check
 from stack3d.errors import DeckError
 from stack3d.geometry.stack import build_stack, explicit_sources
@@ -131,3 +131,34 @@ def test_a_missing_file(tmp_path: Path) -> None:
     (tmp_path / "planned.yaml").write_text(SCENARIO.replace("FILE", "nowhere.csv"))
     with pytest.raises(DeckError, match=r"nowhere.csv: cannot be read: No such file"):
         decks.load(tmp_path / "planned.yaml")
+
+
+def test_a_wrong_header_is_told_before_the_rows_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text("name,x0,y0\n" + "a,1,2\n" * 100_000)
+    read: list[str] = []
+    lines = yamlfile.lines_of
+    monkeypatch.setattr(yamlfile, "lines_of", lambda *given: (read.append(line) or line for line in lines(*given)))
+    with pytest.raises(DeckError, match=r"long.csv:1: columns are .*wrong or missing: x0, y0, x, y, width, height$"):
+        floorplans.read(path)
+    assert len(read) == 1
+
+
+def test_more_units_than_are_read_are_refused_at_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(floorplans, "MOST_UNITS", 10)
+    for name, text in {
+        "long.csv": "name,x [mm],y [mm],width [mm],height [mm]\n" + "".join(f"u{i},{i},0,1,1\n" for i in range(1000)),
+        "long.flp": "".join(f"u{i} 1e-3 1e-3 {i}e-3 0\n" for i in range(1000)),
+    }.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(DeckError, match=rf"{name}:1[12]: has more than 10 units, the most that is read"):
+            floorplans.read(tmp_path / name)
+
+
+def test_a_file_that_is_no_floorplan_shows_only_its_first_letters(tmp_path: Path) -> None:
+    secret = "the user's long password follows: hunter2"
+    for name in ("plan.csv", "plan.flp", "plan.yaml"):
+        (tmp_path / name).write_text(f"{secret}\n{secret}\n")
+        with pytest.raises(DeckError) as caught:
+            floorplans.read(tmp_path / name)
+        assert "hunter2" not in str(caught.value), caught.value

@@ -1,6 +1,7 @@
 """Power over time: bursts, days, tables, and schedules of several at once."""
 
 import sys
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -171,3 +172,25 @@ def test_unknown_blocks_are_refused(tmp_path: Path) -> None:
     case = decks.load("quickstart", [("power.trace", {"pattern": "table", "file": str(tmp_path / "host.csv")})])
     with pytest.raises(DeckError, match="column 'hots' is no source .did you mean 'host'"):
         placed_chip(case.scenario)
+
+
+def test_titles_are_told_before_rows_are_read_and_rows_are_held_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "".join(f"{i},1,2\n" for i in range(60_000))
+    (tmp_path / "t.csv").write_text(f"hour,a,b\n{rows}")
+    table = TraceDeck(pattern="table", file=str(tmp_path / "t.csv"))
+    tracemalloc.start()
+    with pytest.raises(DeckError, match="t.csv wants a first column 'time .s.'"):
+        read_trace(table, "power.trace")
+    wrong = tracemalloc.get_traced_memory()[1]
+    (tmp_path / "t.csv").write_text(f"time,a,b\n{rows}60000,0,0\n")
+    tracemalloc.reset_peak()
+    assert read_trace(table, "power.trace").values.shape == (60_000, 2)
+    right = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    numbers = 60_001 * 3 * 8
+    assert wrong < 1e6 and right < 8 * numbers, (wrong, right / numbers)
+    monkeypatch.setenv("STACK3D_MEMORY", "1 MB")
+    with pytest.raises(DeckError, match=r"power.trace.file: t.csv: \d+ rows and more take 1.* MB, and 1 MB are there"):
+        read_trace(table, "power.trace")

@@ -107,3 +107,19 @@ def test_bad_tables_and_steps_are_refused(package: CompactModel, tmp_path: Path)
         package.schedule(np.zeros(1), np.ones((1, 1)), ["lift"], 1.0)
     with pytest.raises(RangeError, match=r"a step of the trace takes 0\.001 s; the compact model holds from 0\.01 s on"):
         follow(package, PowerSchedule(1e-3 * np.arange(3), random_powers(3)), 3e-3)
+
+
+def test_a_trace_tells_its_steps_and_its_time_before_the_work(package: CompactModel) -> None:
+    """In this order; one of more steps than are followed is refused before any is made."""
+    schedule = PowerSchedule(np.array([0.0, 0.1]), np.ones((2, 2)), 0.2)
+    said: list[tuple[str, float, float]] = []
+    follow(
+        package,
+        schedule,
+        20.0,
+        watch=lambda done, total: said.append(("done", done, total)),
+        ahead=lambda steps, seconds: said.append(("ahead", steps, seconds)),
+    )
+    assert said[0][:2] == ("ahead", 200) and 0 < said[0][2] < 60 and {word for word, *_ in said[1:]} == {"done"}
+    with pytest.raises(RangeError, match=r"a trace of 0.2 s up to 3e\+10 s has more than 1e\+11 steps"):
+        follow(package, schedule, 3e10, ahead=lambda steps, seconds: pytest.fail("is told of"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from stack3d import yamlfile
-from stack3d.errors import DeckError, Problem
-from stack3d.floorplans import read_text
+from stack3d.errors import DeckError, Problem, few
+from stack3d.floorplans import MOST_BYTES
 from stack3d.yamlfile import FileLine
 
 
@@ -28,9 +28,11 @@ def find_file(name: str, place: FileLine, key: str) -> Path:
         if path.is_file():
             return path
     folders = " and in ".join(dict.fromkeys(str(path.parent) for path in tried))
-    raise mistake(place, key, f"there is no file {Path(name).name!r} in {folders}")
+    raise mistake(place, key, f"there is no file {few(Path(name).name)} in {folders}")
 
 
-def read_lines(path: Path, comments: str = r"#.*") -> list[tuple[int, str]]:
-    """Numbered lines without comments (a regular expression to the end of the line) and without empty ones."""
-    return [(n, line) for n, line in enumerate(re.sub(comments, "", read_text(path)).splitlines(), 1) if line.strip()]
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered lines without comments (``#`` to the end) and without empty ones, one after the other; raises DeckError."""
+    for n, line in enumerate(yamlfile.lines_of(path, MOST_BYTES), 1):
+        if text := line.partition("#")[0].rstrip():
+            yield n, text

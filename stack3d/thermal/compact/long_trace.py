@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,13 +23,17 @@ EQUAL = 1e-6
 """Share by which steps of one length may differ: times that were written with few digits."""
 GONE = 40.0
 """Time constants after which a mode has settled to the last digit."""
-MOST_STEPS = 10**13
-"""Of a trace, a year of one core."""
+MOST_STEPS = 10**11
+"""Of a trace: a day or more of one core, 3000 years in steps of a second."""
+PILOT = 20_000
+"""Steps that are timed for what is told before the work."""
 SHORTER = 0.999
 """Share of the shortest time of a model below which a step is too short for it."""
 
 TraceWatch = Callable[[float, float], None]
 """Told of the time that is done and of all of it. [s]"""
+Ahead = Callable[[int, float], None]
+"""Told before the work of its steps and of the time that it will take. [s]"""
 
 
 class KeptOfTrace(NamedTuple):
@@ -109,6 +114,7 @@ def follow(
     ambient: float | None = None,
     start: str | float = "ambient",
     watch: TraceWatch = lambda done, total: None,
+    ahead: Ahead = lambda steps, seconds: None,
 ) -> TraceAnswer:
     """Temperatures of a compact model along a schedule of powers; each change of the power is a step, which is exact.
 
@@ -127,7 +133,7 @@ def follow(
         That of the scenario by default. [K]
     start : {"ambient", "steady"} or float
         ``steady``: the steady state of the mean powers; a number: one temperature everywhere. [K]
-    watch : callable
+    watch, ahead : callable
 
     Raises
     ------
@@ -153,6 +159,9 @@ def follow(
         amplitudes = exponentials.still * ((air if isinstance(start, str) else start) - base)
     march = _March(model, exponentials, still, base)
     steps = _number_of_steps(schedule, until)
+    trial = _Kept(model.places, asked, steps)
+    trial.begin(march.shown(amplitudes, before))
+    ahead(steps, steps * _seconds_of_a_step(march, trial, amplitudes, schedule, until))
     kept = _Kept(model.places, asked, steps)
     kept.begin(march.shown(amplitudes, before))
     for ends, lengths, powers in _stretches(schedule, until, max(1, AT_ONCE // exponentials.rates.size)):
@@ -173,6 +182,16 @@ def _number_of_steps(schedule: PowerSchedule, until: float) -> int:
         return int(np.count_nonzero(schedule.times < until))
     whole, rest = divmod(until, schedule.period)
     return int(whole) * schedule.times.size + int(np.count_nonzero(schedule.times < rest))
+
+
+def _seconds_of_a_step(march: _March, trial: _Kept, amplitudes: Floats, schedule: PowerSchedule, until: float) -> float:
+    """Measured on the first steps, what is kept of them included. [s]"""
+    ends, lengths, powers = next(_stretches(schedule, until, PILOT))
+    with np.errstate(over="ignore", invalid="ignore"):
+        march.on(amplitudes, lengths[:1], powers[:1])  # loads what it needs
+        began = time.perf_counter()
+        trial.see(ends, lengths, march.on(amplitudes, lengths, powers)[1])
+    return (time.perf_counter() - began) / len(lengths)
 
 
 def _stretches(schedule: PowerSchedule, until: float, most: int) -> Iterator[tuple[Floats, Floats, Floats]]:

@@ -5,12 +5,13 @@ Formats and defaults: HotSpot 6 and 7, their HOWTO, sources and example files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
-from stack3d.errors import did_you_mean, repeated
+from stack3d.errors import did_you_mean, few, repeated
 from stack3d.floorplans import hotspot_units, number
 from stack3d.geometry.importers.parts import Element, Solid
 from stack3d.geometry.importers.user_files import find_file, mistake, place_of, read_lines
@@ -27,6 +28,8 @@ DEFAULTS: dict[str, float] = {
     "s_sub": 21e-3, "t_sub": 1e-3, "s_solder": 21e-3, "t_solder": 0.94e-3, "s_pcb": 0.1, "t_pcb": 2e-3,
 }  # fmt: skip
 """HotSpot's own, for keys that the configuration does not set. SI."""
+MOST_DIGITS = 6
+"""Of the number of a layer."""
 PARTS = ("chip", "interface", "spreader", "sink")
 Words = list[tuple[int, str]]
 
@@ -62,20 +65,18 @@ def read_materials(path: Path) -> dict[str, Solid]:
     """Solids by name: blocks of name, kind, conductivity, capacity and, for fluids, viscosity; raises DeckError."""
     words = _words(path)
     found: dict[str, Solid] = {}
-    while words:
-        (line, name), *rest = words
-        kind = rest[0][1] if rest else ""
-        count = {"solid": 3, "fluid": 4}.get(kind, 1)
-        if count == 1 or len(rest) < count:
+    for line, name in words:
+        count = {"solid": 3, "fluid": 4}.get(next(words, (0, ""))[1], 1)
+        rest = list(islice(words, count - 1))
+        if count == 1 or len(rest) < count - 1:
             raise mistake(place_of(path, line), name, "wants solid or fluid, then its numbers")
-        k, capacity = (_positive(w, path, n, name) for n, w in rest[1:3])
+        k, capacity = (_positive(w, path, n, name) for n, w in rest[:2])
         found[name] = Solid((k, k, k), capacity)
-        words = rest[count:]
     return found
 
 
-def _words(path: Path) -> Words:
-    return [(n, w) for n, line in read_lines(path) for w in line.split()]
+def _words(path: Path) -> Iterator[tuple[int, str]]:
+    return ((n, w) for n, line in read_lines(path) for w in line.split())
 
 
 def _positive(text: str, path: Path, line: int, key: str) -> float:
@@ -93,7 +94,7 @@ def read_config(path: Path | None, solids: Mapping[str, Solid]) -> Config:
     for line, text in read_lines(path):
         key, *values = text.split()
         if not key.startswith("-") or len(values) != 1:
-            raise mistake(place_of(path, line), key, f"wants '-key value', got {text.strip()!r}")
+            raise mistake(place_of(path, line), key, f"wants '-key value', got {few(text.strip())}")
         key = key.removeprefix("-")
         texts[key], places[key] = values[0], place_of(path, line)
         if key in DEFAULTS:
@@ -111,7 +112,7 @@ def read_config(path: Path | None, solids: Mapping[str, Solid]) -> Config:
 def _named(name: str, solids: Mapping[str, Solid], place: FileLine) -> Solid:
     if name not in solids:
         known = ", ".join(solids) or "none; give the .materials file too"
-        raise mistake(place, "", f"unknown material {name!r}{did_you_mean(name, solids)}; known: {known}")
+        raise mistake(place, "", f"unknown material {few(name)}{did_you_mean(name, solids)}; known: {known}")
     return solids[name]
 
 
@@ -126,7 +127,7 @@ def read_floorplan(path: Path, solids: Mapping[str, Solid]) -> tuple[Element, ..
             capacity, resistivity = (_positive(t, path, place[1] or 0, name) for t in rest)
             material = Solid((1 / resistivity,) * 3, capacity)
         elif rest:
-            raise mistake(place, name, f"wants a material or two numbers after its place, got {' '.join(rest)!r}")
+            raise mistake(place, name, f"wants a material or two numbers after its place, got {few(' '.join(rest))}")
         found.append(Element(name, place, (Rectangle(x, x + width, y, y + height),), material=material))
     if not found:
         raise mistake(place_of(path), "", "holds no unit")
@@ -146,17 +147,16 @@ def read_layers(path: Path, solids: Mapping[str, Solid], given: Sequence[Path] =
     words = _words(path)
     slabs: dict[int, LayerEntry] = {}
     floorplan_of = cache(lambda file: read_floorplan(file, solids))
-    while words:
-        line, text = words[0]
-        if not text.isdecimal() or int(text) in slabs:
-            raise mistake(place_of(path, line), "", f"wants the number of a layer, each once, got {text!r}")
-        count = 6 if len(words) > 3 and not _is_number(words[3][1]) else 7
-        if len(words) < count:
+    for line, text in words:
+        if not text.isdecimal() or len(text) > MOST_DIGITS or int(text) in slabs:
+            raise mistake(place_of(path, line), "", f"wants the number of a layer, each once, got {few(text)}")
+        layer = [(line, text), *islice(words, 3)]
+        layer += islice(words, 2 if len(layer) > 3 and not _is_number(layer[3][1]) else 3)
+        if len(layer) < (6 if len(layer) > 3 and not _is_number(layer[3][1]) else 7):
             raise mistake(place_of(path, line), f"layer {text}", "ends too early")
-        layer = _layer(words[:count], path, solids)
-        file = _floorplan_file(path, words[count - 1], f"layer {text}", given)
-        slabs[int(text)] = replace(layer, name=f"l{text}_{file.stem}", floorplan=floorplan_of(file))
-        words = words[count:]
+        entry = _layer(layer, path, solids)
+        file = _floorplan_file(path, layer[-1], f"layer {text}", given)
+        slabs[int(text)] = replace(entry, name=f"l{text}_{file.stem}", floorplan=floorplan_of(file))
     if not slabs or sorted(slabs) != list(range(len(slabs))):
         raise mistake(
             place_of(path), "", f"wants layers numbered from 0 on, got {', '.join(map(str, sorted(slabs))) or 'none'}"
@@ -169,7 +169,7 @@ def _layer(words: Words, path: Path, solids: Mapping[str, Solid]) -> LayerEntry:
     (line, text), (_, lateral), (_, power), *material, (at, thickness), (end, _) = words
     key = f"layer {text}"
     if {lateral.upper(), power.upper()} - {"Y", "N"}:
-        message = f"wants Y or N for lateral heat flow and power, got {lateral!r} {power!r}"
+        message = f"wants Y or N for lateral heat flow and power, got {few(lateral)} {few(power)}"
         raise mistake(place_of(path, line), key, message)
     if len(material) == 1:
         [(there, name)] = material
@@ -251,10 +251,10 @@ class PowerColumns:
 
 def read_trace(path: Path) -> PowerColumns:
     """Names in the first line, powers below; raises DeckError."""
-    lines = read_lines(path)
-    if not lines:
+    rows = read_lines(path)
+    first, header = next(rows, (0, ""))
+    if not first:
         raise mistake(place_of(path), "", "holds neither names nor powers")
-    (first, header), *rows = lines
     names = header.split()
     values: list[list[float]] = []
     for line, text in rows:
@@ -265,6 +265,6 @@ def read_trace(path: Path) -> PowerColumns:
         if min(values[-1]) < 0:
             i = next(i for i, watts in enumerate(values[-1]) if watts < 0)
             raise mistake(place_of(path, line), names[i], f"has a negative power in column {i + 1}: {words[i]} W")
-    if not rows:
+    if not values:
         raise mistake(place_of(path, first), "", "holds no power below its names")
     return PowerColumns(path, first, tuple(names), tuple(zip(*values)))

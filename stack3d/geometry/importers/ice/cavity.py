@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stack3d.errors import few
 from stack3d.geometry.importers.ice.words import MICRO, Statement
 from stack3d.geometry.importers.parts import length
 
@@ -34,7 +35,7 @@ class Cavity:
             return
         key = next((k for k in KEYS if s.words[: len(k.split())] == tuple(k.split())), None)
         if key is None:
-            raise s.fail(f"unknown words {' '.join(s.words)!r}; known: {', '.join(KEYS)}")
+            raise s.fail(f"unknown words {few(' '.join(s.words))}; known: {', '.join(KEYS)}")
         self.given[key] = s
 
     def refuse_what_has_no_equivalent(self) -> None:
@@ -43,7 +44,7 @@ class Cavity:
             message = "pin fins are a porous model with fitted films inside 3D-ICE; they cannot be imported, only channels can"
             raise self.head.fail(message)
         if self.model not in ("4rm", "2rm"):
-            raise self.head.fail(f"wants 'microchannel 4rm:' or 'microchannel 2rm:', got {self.model!r}")
+            raise self.head.fail(f"wants 'microchannel 4rm:' or 'microchannel 2rm:', got {few(self.model)}")
 
     def statement(self, key: str) -> Statement:
         """The statement of a key; raises DeckError when there is none."""
@@ -60,12 +61,12 @@ class Cavity:
         s = self.statement("coolant heat transfer coefficient")
         if len(s.words) == 5:
             if len(s.words) > 4 and s.words[4] in SIDES:
-                raise s.fail(f"wants a number after {s.words[4]!r}")
+                raise s.fail(f"wants a number after {few(s.words[4])}")
             return {"": s.value(4) / MICRO**2}
         found = {}
         for i in range(4, len(s.words), 2):
             if s.words[i] not in SIDES:
-                raise s.fail(f"wants {', '.join(SIDES)}, got {s.words[i]!r}")
+                raise s.fail(f"wants {', '.join(SIDES)}, got {few(s.words[i])}")
             found[s.words[i]] = s.value(i + 1) / MICRO**2
         wanted = SIDES if self.model == "4rm" else SIDES[1:]
         if set(found) != set(wanted):

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from stack3d.errors import did_you_mean
+from stack3d.errors import did_you_mean, few
 from stack3d.geometry.importers.ice.cavity import Cavity
 from stack3d.geometry.importers.ice.floorplan import read_floorplan, read_layout, set_property
 from stack3d.geometry.importers.ice.words import MICRO, Statement, statements
@@ -100,10 +100,10 @@ class Description:
         """A material by name; raises DeckError."""
         if name not in self.solids:
             known = ", ".join(self.solids) or "none"
-            raise s.fail(f"unknown material {name!r}{did_you_mean(name, self.solids)}; known: {known}")
+            raise s.fail(f"unknown material {few(name)}{did_you_mean(name, self.solids)}; known: {known}")
         found = self.solids[name]
         if not (min(found.conductivity) > 0 and found.heat_capacity > 0):
-            raise s.fail(f"material {name!r} is incomplete: it wants a positive conductivity and heat capacity")
+            raise s.fail(f"material {few(name)} is incomplete: it wants a positive conductivity and heat capacity")
         return found
 
     def floorplan(self, file: str, s: Statement) -> tuple[Element, ...]:
@@ -124,7 +124,7 @@ def read_description(path: Path) -> Description:
         elif head in SECTIONS:
             SECTIONS[head](about, s)
         else:
-            raise s.fail(f"unknown heading {s.title!r}{did_you_mean(s.title, SECTIONS)}; known: {', '.join(SECTIONS)}")
+            raise s.fail(f"unknown heading {few(s.title)}{did_you_mean(s.title, SECTIONS)}; known: {', '.join(SECTIONS)}")
     if {"chip_length", "chip_width"} - set(about.dimensions):
         raise mistake(place_of(path), "dimensions", "wants chip length and width")
     if not about.stack:
@@ -150,7 +150,7 @@ def _sink(about: Description, s: Statement) -> None:
         edge = max(s.value(at["area"]), 0.0) ** 0.5 * MICRO
         about.plates.append((s.words[0], MICRO * s.value(at["height"]), edge, about.solid(s.word(at["material"]), s), s.place))
     else:
-        raise s.fail(f"unknown words {' '.join(s.words)!r}; known: heat transfer coefficient, temperature")
+        raise s.fail(f"unknown words {few(' '.join(s.words))}; known: heat transfer coefficient, temperature")
 
 
 def _dimensions(about: Description, s: Statement) -> None:
@@ -159,13 +159,13 @@ def _dimensions(about: Description, s: Statement) -> None:
     elif s.words[0] in ("chip", "cell"):
         for i in range(1, len(s.words), 2):
             if s.words[i] not in ("length", "width"):
-                raise s.fail(f"wants length and width, got {s.words[i]!r}")
+                raise s.fail(f"wants length and width, got {few(s.words[i])}")
             value = MICRO * s.value(i + 1)
             if value <= 0:
                 raise s.fail(f"wants a {s.words[i]} above zero, got {s.words[i + 1]}")
             about.dimensions[f"{s.words[0]}_{s.words[i]}"] = value
     else:
-        raise s.fail(f"unknown words {' '.join(s.words)!r}; known: chip, cell, non-uniform")
+        raise s.fail(f"unknown words {few(' '.join(s.words))}; known: chip, cell, non-uniform")
 
 
 def _layer(about: Description, s: Statement) -> None:
@@ -177,7 +177,7 @@ def _layer(about: Description, s: Statement) -> None:
     elif s.words[0] == "layout":
         layer.layout = read_layout(find_file(s.word(1).strip('"'), s.place, s.title), about.solids, about.solid)
     else:
-        raise s.fail(f"unknown words {' '.join(s.words)!r}; known: height, material, layout")
+        raise s.fail(f"unknown words {few(' '.join(s.words))}; known: height, material, layout")
 
 
 def _slab(about: Description, s: Statement, rest: tuple[str, ...], is_source: bool = False) -> Slab:
@@ -186,22 +186,22 @@ def _slab(about: Description, s: Statement, rest: tuple[str, ...], is_source: bo
         name = rest[0]
         if name not in about.layers:
             known = ", ".join(about.layers) or "none"
-            raise s.fail(f"unknown layer {name!r}{did_you_mean(name, about.layers)}; known: {known}")
+            raise s.fail(f"unknown layer {few(name)}{did_you_mean(name, about.layers)}; known: {known}")
         layer = about.layers[name]
         if layer.height is None or layer.material is None:
             raise layer.head.fail("wants height and material")
         return Slab(layer.height, layer.material, name, layer.head.place, is_source, layer.layout)
     if len(rest) != 2:
-        raise s.fail(f"wants a thickness and a material, or a layer, got {' '.join(rest)!r}")
+        raise s.fail(f"wants a thickness and a material, or a layer, got {few(' '.join(rest))}")
     return Slab(MICRO * s.value(s.words.index(rest[0])), about.solid(rest[1], s), rest[1].lower(), s.place, is_source)
 
 
 def _die(about: Description, s: Statement) -> None:
     slabs = about.dies.setdefault(s.named("die"), [])
     if s.words[0] not in ("layer", "source"):
-        raise s.fail(f"wants layer or source, got {s.words[0]!r}")
+        raise s.fail(f"wants layer or source, got {few(s.words[0])}")
     if s.words[0] == "source" and any(slab.is_source for slab in slabs):
-        raise s.fail(f"die {s.heading[1]!r} has a source already")
+        raise s.fail(f"die {few(s.heading[1])} has a source already")
     slabs.append(_slab(about, s, s.words[1:], s.words[0] == "source"))
 
 
@@ -217,10 +217,10 @@ def _without_cells(s: Statement) -> tuple[str, ...]:
 def _stack(about: Description, s: Statement) -> None:
     words = _without_cells(s)
     if len(words) < 2:
-        raise s.fail(f"is incomplete: {' '.join(s.words)!r}")
+        raise s.fail(f"is incomplete: {few(' '.join(s.words))}")
     kind, name, *rest = words
     if any(name == other.name for other in about.stack):
-        raise s.fail(f"there are two parts {name!r}")
+        raise s.fail(f"there are two parts {few(name)}")
     if kind == "layer":
         about.stack.append(Instance(kind, name, s.place, (_slab(about, s, tuple(rest)),)))
     elif kind == "channel":
@@ -228,18 +228,18 @@ def _stack(about: Description, s: Statement) -> None:
     elif kind == "die":
         about.stack.append(_placed_die(about, s, name, rest))
     else:
-        raise s.fail(f"wants die, layer or channel, got {kind!r}")
+        raise s.fail(f"wants die, layer or channel, got {few(kind)}")
 
 
 def _placed_die(about: Description, s: Statement, name: str, rest: list[str]) -> Instance:
     die = rest[0] if rest else ""
     if die not in about.dies:
-        raise s.fail(f"unknown die {die!r}{did_you_mean(die, about.dies)}; known: {', '.join(about.dies) or 'none'}")
+        raise s.fail(f"unknown die {few(die)}{did_you_mean(die, about.dies)}; known: {', '.join(about.dies) or 'none'}")
     slabs = tuple(about.dies[die])
     if not any(slab.is_source for slab in slabs):
-        raise s.fail(f"die {die!r} has no source layer, its floorplan wants one")
+        raise s.fail(f"die {few(die)} has no source layer, its floorplan wants one")
     if rest[1:2] != ["floorplan"] or len(rest) != 3:
-        raise s.fail(f"wants 'die NAME DIE floorplan \"FILE\"', got {' '.join(s.words)!r}")
+        raise s.fail(f"wants 'die NAME DIE floorplan \"FILE\"', got {few(' '.join(s.words))}")
     return Instance("die", name, s.place, slabs, about.floorplan(rest[2], s))
 
 
@@ -268,7 +268,7 @@ def _solver(about: Description, s: Statement) -> None:
     elif s.words[:2] == ("initial", "temperature"):
         about.initial = s.values(2, (1,))[0]
     elif s.words[0] not in ("steady", "numofcores"):
-        raise s.fail(f"unknown words {' '.join(s.words)!r}; known: steady, transient, initial temperature, numofcores")
+        raise s.fail(f"unknown words {few(' '.join(s.words))}; known: steady, transient, initial temperature, numofcores")
 
 
 def _output(about: Description, s: Statement) -> None:

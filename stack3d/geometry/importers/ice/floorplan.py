@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stack3d.errors import did_you_mean
+from stack3d.errors import did_you_mean, few
 from stack3d.geometry.importers.ice.words import MICRO, Statement, statements
 from stack3d.geometry.importers.parts import Element, Solid
 from stack3d.geometry.importers.user_files import mistake, place_of
@@ -42,7 +42,7 @@ class _Draft:
         elif key == "material":
             self.material = solid_of(s.word(1), s)
         elif key != "discretization":
-            raise s.fail(f"unknown word {key!r}{did_you_mean(key, WORDS)}; known: {', '.join(WORDS)}")
+            raise s.fail(f"unknown word {few(key)}{did_you_mean(key, WORDS)}; known: {', '.join(WORDS)}")
 
     def finished(self) -> Element:
         """The element; raises DeckError for one that has no place."""
@@ -66,7 +66,7 @@ def read_floorplan(path: Path, solid_of: SolidOf) -> tuple[Element, ...]:
     drafts: list[_Draft] = []
     for s in statements(path):
         if not s.heading:
-            raise s.fail(f"wants 'NAME:' before {s.words[0]!r}")
+            raise s.fail(f"wants 'NAME:' before {few(s.words[0])}")
         is_next = s.word(0) in ("position", "rectangle") and bool(drafts) and bool(drafts[-1].powers)
         if not drafts or drafts[-1].head.heading != s.heading or is_next:
             drafts.append(_Draft(s))
@@ -86,7 +86,7 @@ def set_property(s: Statement, solids: dict[str, Solid]) -> None:
     elif s.words[:3] == ("volumetric", "heat", "capacity"):
         solids[name] = Solid(known.conductivity, s.values(3, (1,))[0] / MICRO**3)
     else:
-        raise s.fail(f"unknown property {' '.join(s.words)!r}; known: thermal conductivity, volumetric heat capacity")
+        raise s.fail(f"unknown property {few(' '.join(s.words))}; known: thermal conductivity, volumetric heat capacity")
 
 
 def read_layout(path: Path, solids: Mapping[str, Solid], solid_of: SolidOf) -> tuple[Element, ...]:
@@ -108,6 +108,6 @@ def read_layout(path: Path, solids: Mapping[str, Solid], solid_of: SolidOf) -> t
         elif s.word(0) == "dimension" and corner:
             boxes.append(_rectangle(s, [*corner, *s.values(1, (2,))]))
         else:
-            raise s.fail(f"wants position and dimension, or rectangles, got {' '.join(s.words)!r}")
+            raise s.fail(f"wants position and dimension, or rectangles, got {few(' '.join(s.words))}")
     material = {name: own[name] if name in own else solid_of(name, head) for name, head in heads.items()}
     return tuple(Element(name, heads[name].place, tuple(boxes), material=material[name]) for name, boxes in found.items())

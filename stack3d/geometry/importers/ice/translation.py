@@ -7,7 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from stack3d.errors import did_you_mean
+from stack3d.errors import did_you_mean, few
 from stack3d.geometry.importers.ice.description import Description, Instance, Sink, Slab, read_description
 from stack3d.geometry.importers.ice.words import MICRO, Statement
 from stack3d.geometry.importers.parts import length
@@ -147,7 +147,7 @@ def _part(about: Description, s: Statement, name: str) -> Instance:
     """Part of the stack that an output names; raises DeckError."""
     known = {part.name: part for part in about.stack}
     if name not in known:
-        raise s.fail(f"unknown part of the stack {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
+        raise s.fail(f"unknown part of the stack {few(name)}{did_you_mean(name, known)}; known: {', '.join(known)}")
     return known[name]
 
 
@@ -177,11 +177,11 @@ def _outputs(about: Description, draft: ScenarioDraft, layer_of: Mapping[str, st
             mapped.append(layer_of[name])
             if kind == "Tflpel" and element not in {e.name for e in part.floorplan}:
                 raise s.fail(
-                    f"unknown element {element!r}{did_you_mean(element, [e.name for e in part.floorplan])} of {name!r}"
+                    f"unknown element {few(element)}{did_you_mean(element, [e.name for e in part.floorplan])} of {few(name)}"
                 )
         else:
             known = ("T", "Tmap", "Tflp", "Tflpel", *WITHOUT_EQUIVALENT)
-            raise s.fail(f"unknown output {kind!r}{did_you_mean(kind, known)}; known: {', '.join(known)}")
+            raise s.fail(f"unknown output {few(kind)}{did_you_mean(kind, known)}; known: {', '.join(known)}")
     if not mapped:
         return {}
     if {"cell_length", "cell_width"} - set(about.dimensions):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack3d.errors import DeckError
+from stack3d.errors import DeckError, few
 from stack3d.floorplans import number, read_text
 from stack3d.geometry.importers.user_files import mistake, place_of
 from stack3d.yamlfile import FileLine
@@ -44,7 +44,7 @@ class Statement:
     def word(self, index: int) -> str:
         """Word `index`; raises DeckError when the statement is shorter."""
         if index >= len(self.words):
-            raise self.fail(f"is incomplete: {' '.join(self.words)!r}")
+            raise self.fail(f"is incomplete: {few(' '.join(self.words))}")
         return self.words[index]
 
     def value(self, index: int) -> float:
@@ -56,7 +56,7 @@ class Statement:
         found = [self.value(i) for i in range(start, len(self.words))]
         if not found or (counts and len(found) not in counts):
             wanted = f"{' or '.join(map(str, counts))} numbers" if counts else "numbers"
-            raise self.fail(f"wants {wanted} after {' '.join(self.words[:start])!r}, got {len(found)}")
+            raise self.fail(f"wants {wanted} after {few(' '.join(self.words[:start]))}, got {len(found)}")
         return found
 
     def named(self, key: str) -> str:
@@ -86,4 +86,4 @@ def statements(path: Path) -> Iterator[Statement]:
             start = line if not words else start
             words.append(word)
     if words:
-        raise mistake(place_of(path, start), " ".join(heading), f"{' '.join(words)!r} wants a semicolon")
+        raise mistake(place_of(path, start), " ".join(heading), f"{few(' '.join(words))} wants a semicolon")
