@@ -344,6 +344,7 @@ STUDY: dict[str, tuple[str, str]] = {
 DECIDED: dict[str, tuple[str, str]] = {
     "value": ("1", "of each goal, the worst over times and places, in goal_unit; NaN for a case without one"),
     "missed": ("1", "by how much each condition is missed, in condition_unit; zero and below where it is met"),
+    "held": ("1", "share of the draws of what is not known that meet each condition; NaN where none was drawn"),
     "feasible": ("1", "1 for a case that meets every condition"),
     "front": ("1", "1 for a case that meets every condition and that no other one betters in every goal"),
     "chosen": ("1", "1 for the best case, of several goals the nearest to the best of all; without a front for the nearest"),

@@ -41,6 +41,8 @@ def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
 
     goals, limits, cases = found["goals"], found["limits"], found["cases"]
     columns = {"value": ("goal", "values", len(goals)), "missed": ("condition", "missed", len(limits))}
+    if any(c.get("held") for c in cases):
+        columns["held"] = ("condition", "held", len(limits))
     data: dict[str, Any] = {
         name: ((case, dim), np.array([c[key] or [np.nan] * n for c in cases]).reshape(len(cases), n))
         for name, (dim, key, n) in columns.items()

@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, mod
 from stack3d import units
 from stack3d.errors import brief
 from stack3d.schema.geometry import Name
-from stack3d.schema.sweep import IntervalDeck, Key, SweepDeck, SweepModel, Values
+from stack3d.schema.sweep import IntervalDeck, Key, SweepDeck, SweepModel, Texts, Values
+from stack3d.schema.uncertain import CorrelationDeck, Spread, UnknownKeys
 
 MOST_CASES = 10_000
 """Of one search."""
@@ -18,10 +19,7 @@ MOST_GOALS = 6
 MOST_KEYS = 50
 MOST_CONDITIONS = 50
 MOST_SCREENS = 5
-
-
-def _several(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+MOST_DRAWS = 1000
 
 
 def _budget(value: Any) -> Any:
@@ -42,7 +40,6 @@ def _way(value: Any) -> str:
 
 KeyChoice = Annotated[Annotated[IntervalDeck, Tag("[interval]")] | Annotated[Values, Tag("[list]")], Discriminator(_way)]
 """What a key may become."""
-Texts = Annotated[list[str], BeforeValidator(_several, json_schema_input_type=str | list[str])]
 
 
 class VaryDeck(SweepDeck):
@@ -111,6 +108,24 @@ class ScreenDeck(SweepModel):
         return self
 
 
+class DrawsDeck(SweepModel):
+    """What is not known of every design: a condition may have to hold for a share of the draws, the same for all designs."""
+
+    keys: UnknownKeys
+    """Dotted key → distribution; or every number that the decks mark ``assumed:`` or give a ``low`` and a ``high``."""
+    count: Annotated[int, Field(ge=2, le=MOST_DRAWS)] = 20
+    """Draws, at most, of each design."""
+    spread: Spread = 0.2
+    """Of ``all-assumed`` numbers without a ``low`` and a ``high``: as likely anywhere within this share of the value."""
+    correlated: Annotated[list[CorrelationDeck], Field(max_length=100)] = []
+    """Unknowns that go together."""
+    sets: Annotated[dict[Key, Any], Field(alias="set")] = {}
+    """Dotted key → what it is in a draw: fewer chips or inputs, a coarser solver."""
+    until: Literal["thermal"] | None = None
+    """``thermal``: only temperatures are found in a draw."""
+    seed: Annotated[int, Field(ge=0)] = 1
+
+
 class OptimiseDeck(SweepModel):
     """A search for the best designs among many, on the engine of studies."""
 
@@ -126,6 +141,8 @@ class OptimiseDeck(SweepModel):
     """Cases, or the time that they take together, as ``"2 h"``."""
     screens: Annotated[dict[Name, ScreenDeck], Field(max_length=MOST_SCREENS)] = {}
     """Name → cheaper form of the cases, in the order in which designs pass them."""
+    uncertain: DrawsDeck | None = None
+    """What is not known, for conditions that end with ``for 95 % of the draws``."""
     seed: Annotated[int, Field(ge=0)] = 1
     batch: Annotated[int, Field(ge=1, le=256)] = 4
     """Cases asked for at once, which may run side by side; the search depends on it, and not on the workers."""

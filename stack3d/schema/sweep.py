@@ -15,6 +15,13 @@ from stack3d.schema.base import Described, given_as
 Key = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[\w\-]+)*$")]
 Values = Annotated[list[Any], Field(min_length=1)]
 
+
+def _several(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Texts = Annotated[list[str], BeforeValidator(_several, json_schema_input_type=str | list[str])]
+
 NUMBER = re.compile(r"^\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*(.*?)\s*$")
 MOST_LETTERS = 200
 """Of an end of an interval."""

@@ -65,20 +65,21 @@ class JudgedDesign:
 def front_of(judged: Sequence[JudgedDesign]) -> list[int]:
     """Which designs meet all conditions and no other of these betters in every goal; of equal ones the first."""
     kept = [i for i, one in enumerate(judged) if one.is_feasible]
-    return [i for i in kept if not any(_betters(judged[j], judged[i]) or _repeats(j, i, judged) for j in kept)]
+    return [i for i in kept if not any(betters(judged[j], judged[i]) or _repeats(j, i, judged) for j in kept)]
 
 
 def in_layers(judged: Sequence[JudgedDesign]) -> list[int]:
     """Positions of designs, conditions aside: those of the front first, then the front of the rest, and so on."""
     left, order = list(range(len(judged))), list[int]()
     while left:
-        first = [i for i in left if not any(_betters(judged[j], judged[i]) for j in left)]
+        first = [i for i in left if not any(betters(judged[j], judged[i]) for j in left)]
         order += first
         left = [i for i in left if i not in first]
     return order
 
 
-def _betters(one: JudgedDesign, other: JudgedDesign) -> bool:
+def betters(one: JudgedDesign, other: JudgedDesign) -> bool:
+    """Whether a design is as good as another in every goal and better in one, conditions aside."""
     pairs = list(zip(one.goals, other.goals))
     return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 

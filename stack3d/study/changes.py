@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -93,6 +94,7 @@ def changes_told(
         shares = [_share(goal, gain, value) for goal, gain, value in zip(goals, change.gains, own)]
         parts = [f"{goal.text} = {goal.told(value)} ({share})" for goal, value, share in zip(goals, values, shares)]
         parts += [f"misses {limit.text} {limit.told(m)}" for limit, m in zip(limits, change.missed) if m > 0]
+        parts += [f"{limit.text} not asked" for limit, m in zip(limits, change.missed) if math.isnan(m)]
         lines.append(f"one change: {change.told}: {', '.join(parts)}")
     return lines
 

@@ -6,7 +6,7 @@ import ast
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stack3d import fields, units
@@ -27,7 +27,7 @@ KELVIN = 50.0
 """Difference of temperatures that counts as much as missing another limit by all of its value. [K]"""
 WHEN = ("end", "start")
 
-_FOR = re.compile(r"\s+for\s+(?:(?P<share>\d+\.?\d*)\s*%\s+of\s+(?:the\s+)?chips|all(?:\s+the)?\s+chips)\s*$")
+_FOR = re.compile(r"\s+for\s+(?:(?P<share>\d+\.?\d*)\s*%\s+of\s+(?:the\s+)?|all\s+(?:the\s+)?)(?P<over>chips|draws)\s*$")
 _QUANTITY = re.compile(
     r"'[^']*'|\"[^\"]*\"|(?<![\w.@'\"])(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*"
     r"(?P<unit>(?:1/)?(?!(?:and|or|not|in|for)\b)[%°A-Za-zµμΩ][\w%°µμΩ]*(?:[/*^]\w+)*)"
@@ -76,6 +76,8 @@ class Expression:
         Share of the chips that a condition has to hold for; None = for their mean. [-]
     unit : MeasuredUnit or None
         Of the value; None for a condition.
+    draws : float or None
+        Share of the draws of what is not known that a condition has to hold for; None = for the case without draws. [-]
     """
 
     text: str
@@ -83,23 +85,21 @@ class Expression:
     tree: ast.expr
     chips: float | None
     unit: MeasuredUnit | None = field(default=NUMBER)
+    draws: float | None = None
 
     @classmethod
     def parse(cls, text: str, key: str) -> Expression:
         """Read an expression; raises DeckError with what it does not know, or cannot compare."""
-        ends = _FOR.search(text)
-        chips = None if ends is None else float(ends["share"] or 100.0) / 100.0
-        if chips is not None and not 0 < chips <= 1:
-            raise wrong(text, "wants a share of the chips above 0 and up to 100 %", key)
-        body = _QUANTITY.sub(_quoted, text if ends is None else text[: ends.start()])
+        body, shares = _without_shares(text, key)
+        body = _QUANTITY.sub(_quoted, body)
         groups = "|".join(dict.fromkeys(f.group for f in fields.FIELDS.values()))
         body = re.sub(rf"\b({groups})/(\w+)", r"\1.\2", body)
         body = re.sub(r"\s*@\s*(\w+)", r".at_\1", body)
-        found = cls(text, key, expression_of(body, key), chips)
+        found = cls(text, key, expression_of(body, key), shares.get("chips"), draws=shares.get("draws"))
         unit = Units(found).of(found.tree, 1)
-        if chips is not None and not any(CHIPS in r.variable.dims for r in found.references()):
+        if found.chips is not None and not any(CHIPS in r.variable.dims for r in found.references()):
             raise found.wrong("speaks of chips, but names no output that differs between them")
-        return cls(text, key, found.tree, chips, unit)
+        return replace(found, unit=unit)
 
     def reference(self, node: ast.AST) -> NamedOutput:
         """The output that a name, with a time or a place, stands for; raises DeckError."""
@@ -145,6 +145,19 @@ class Expression:
                 yield self.reference(node)
             else:
                 waiting += node.args if isinstance(node, ast.Call) else ast.iter_child_nodes(node)
+
+
+def _without_shares(text: str, key: str) -> tuple[str, dict[str, float]]:
+    """An expression without the shares at its end, and these, of chips and of draws; raises DeckError."""
+    shares, body = dict[str, float](), text
+    while (ends := _FOR.search(body)) is not None:
+        over, share = ends["over"], float(ends["share"] or 100.0) / 100.0
+        if not 0 < share <= 1:
+            raise wrong(text, f"wants a share of the {over} above 0 and up to 100 %", key)
+        if over in shares:
+            raise wrong(text, f"speaks of {over} twice", key)
+        shares[over], body = share, body[: ends.start()]
+    return body, shares
 
 
 def _quoted(match: re.Match[str]) -> str:

@@ -39,7 +39,7 @@ class Goal:
     def parse(cls, text: str, *, minimise: bool, key: str = "") -> Goal:
         """Read a goal, under a `key` of the deck; raises DeckError."""
         found = Expression.parse(text, key or f"optimise.{'minimise' if minimise else 'maximise'}")
-        if found.unit is TRUTH or found.chips is not None:
+        if found.unit is TRUTH or found.chips is not None or found.draws is not None:
             raise found.wrong("wants a number; conditions stand under 'subject to'")
         return cls(found, minimise)
 
@@ -108,6 +108,11 @@ class Limit:
         return self.expression.text
 
     @property
+    def draws(self) -> float | None:
+        """Share of the draws of what is not known that it has to hold for; None = without draws. [-]"""
+        return self.expression.draws
+
+    @property
     def unit(self) -> str | None:
         """In which a miss is told, SI; None for comparisons that are joined."""
         tree = self.expression.tree
@@ -172,7 +177,7 @@ class Limit:
             return
         value = right if right is not None else left or 0.0
         is_low = isinstance(op, _ABOVE) == (right is not None)
-        what = f"{ast.dump(b if right is None else a)} {self.expression.chips}"
+        what = f"{ast.dump(b if right is None else a)} {self.expression.chips} {self.expression.draws}"
         is_equal = isinstance(op, ast.Eq)
         yield what, value if is_low or is_equal else -math.inf, value if not is_low or is_equal else math.inf
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain, zip_longest
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from stack3d import decks, results, yamlfile
-from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem
+from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem, brief
 from stack3d.schema.optimise import MOST_CASES, OptimiseDeck
 from stack3d.study.asking import Asker, front_of, knee
 from stack3d.study.changes import changes_told, ties_told
@@ -21,11 +21,12 @@ from stack3d.study.designs import DesignSpace, Positions
 from stack3d.study.goals import Goal, Limit, check_limits_agree
 from stack3d.study.job import DONE, FAILED, Report
 from stack3d.study.outcomes import FAILS, DesignOutcome, Judge, Prices, ScreenOutcome, screens_told
-from stack3d.study.plan import Tree
+from stack3d.study.plan import Found, Tree
 from stack3d.study.points import KeyValue, Point, ends_first
-from stack3d.study.screening import FULL, rounds
+from stack3d.study.robust import DesignDraws, Robustness
+from stack3d.study.screening import DRAWS, FULL, rounds
 from stack3d.study.search import Beside, Search, Steps
-from stack3d.study.sections import as_asked, of_screen, parsed, placed
+from stack3d.study.sections import as_asked, of_draws, of_screen, parsed, placed
 
 GIVEN_UP = 8
 """Designs after which a search ends when none has a value: a goal is asked for that no case has."""
@@ -65,6 +66,7 @@ class Optimisation(Search):
         try:
             check_limits_agree(self.limits)
             self.space = DesignSpace(deck.vary)
+            self.robustness = None if problems else self._over_draws(tree)
         except DeckError as error:
             problems += [placed(p, tree) for p in error.problems]
         if problems:
@@ -73,6 +75,19 @@ class Optimisation(Search):
         self.outcomes: list[DesignOutcome] = []
         self.screened: list[ScreenOutcome] = []
         self.prices, self._judge = Prices(), Judge(self.goals, self.limits)
+
+    def _over_draws(self, tree: Tree) -> Robustness | None:
+        """How conditions over draws are judged; raises DeckError where they have no draws, or the draws no condition."""
+        deck, over = self.deck.uncertain, [limit for limit in self.limits if limit.draws is not None]
+        if deck is None and over:
+            text = f"{brief(over[0].text)} speaks of draws, and optimise.uncertain says nothing to draw"
+            raise DeckError(Problem("optimise.subject to", text))
+        if deck is not None and not over:
+            text = "draws for nothing: no condition under 'subject to' ends with 'for 95 % of the draws'"
+            raise DeckError(Problem("optimise.uncertain", text))
+        if deck is None:
+            return None
+        return Robustness(DesignDraws(deck, self.draft, tree, self.space.keys), self.limits, self.deck.batch)
 
     @property
     def n_expected(self) -> int:
@@ -91,6 +106,7 @@ class Optimisation(Search):
                 continue
             if len(cases) == 1:
                 self._check_screens(point, cases[0].digest())
+                self._check_draws(point)
         if not cases and len({frozenset(p.key for p in error.problems) for error in errors}) == 1:
             raise errors[0]
         asked = [goal.expression for goal in self.goals] + [limit.expression for limit in self.limits]
@@ -109,6 +125,18 @@ class Optimisation(Search):
             problems = [p if p.key.startswith("optimise.screens") else of_screen(p, tree, name) for p in problems]
         if problems:
             raise DeckError(problems)
+
+    def _check_draws(self, point: Point) -> None:
+        """Refuse draws of which the first makes no case; raises DeckError."""
+        if self.robustness is None:
+            return
+        draws = self.robustness.draws
+        sets = (*draws.sets(point)[0].items(), *draws.deck.sets.items())
+        try:
+            self.draft.case(replace(point, overrides=sets))
+        except DeckError as error:
+            tree = as_asked(self.draft, "optimise")
+            raise DeckError([of_draws(p, tree) for p in error.problems]) from None
 
     def _corner(self, end: int) -> Positions:
         return tuple(end % c.count if c.count else float(-end) for c in self.space.choices)
@@ -155,6 +183,8 @@ class Optimisation(Search):
             if level == FULL:
                 found = yield sets
                 outcomes = list(map(self._judge.of_design, designs, found))
+                if self.robustness is not None:
+                    outcomes = yield from self._drawn(designs, outcomes)
                 self.outcomes += outcomes
                 judged = [outcome.judged for outcome in outcomes]
             else:
@@ -171,6 +201,20 @@ class Optimisation(Search):
                 level, designs = steps.send(judged)
             except StopIteration:
                 return
+
+    def _drawn(self, designs: Sequence[Positions], outcomes: Sequence[DesignOutcome]) -> Generator[Any, list[Found], Any]:
+        """The outcomes with what the draws of what is not known say, each draw with its price."""
+        assert self.robustness is not None
+        steps = self.robustness.steps([self._point(0, design) for design in designs], outcomes, self.outcomes)
+        found: list[Found] | None = None
+        while True:
+            try:
+                asked = next(steps) if found is None else steps.send(found)
+            except StopIteration as end:
+                return end.value
+            found = yield asked
+            for one in found:
+                self.prices.add(DRAWS, one)
 
     def _next_count(self) -> int:
         """Cases that the budget has room for, up to a batch."""
@@ -218,6 +262,7 @@ class Optimisation(Search):
                     "design": self.space.told(o.judged.design) if o else "",
                     "values": list(o.values) if o else [],
                     "missed": list(o.missed) if o else [],
+                    "held": list(o.held) if o else [],
                     "feasible": bool(o and o.judged.is_feasible),
                     "front": i in front,
                     "chosen": i == chosen,
@@ -248,10 +293,23 @@ class Optimisation(Search):
             lines += [f"front: {self._told(i)}" for i in front[:MOST_TOLD]]
             lines += [f"front: and {len(front) - MOST_TOLD} more"] * (len(front) > MOST_TOLD)
         lines += screened
+        lines += self._robust_lines(self.outcomes[chosen])
         lines += [line for k in range(len(self.limits)) for line in self._binding(k, chosen, valued)]
         if n > len(valued):
             lines.append(f"{n - len(valued)} of {n} designs have no value: {self._reasons()}")
         return lines + changes_told(self.space, self.outcomes, self.goals, self.limits, chosen)
+
+    def _robust_lines(self, chosen: DesignOutcome) -> list[str]:
+        """What the draws say of the chosen design, and how many designs were drawn."""
+        if self.robustness is None:
+            return []
+        held = zip(self.limits, chosen.held)
+        lines = [self.robustness.told(limit, share, chosen.n_drawn) for limit, share in held if not math.isnan(share)]
+        drawn = [outcome.n_drawn for outcome in self.outcomes if outcome.n_drawn]
+        return [
+            *lines,
+            f"draws: {sum(drawn)} cases for {len(drawn)} of {len(self.outcomes)} designs; the others cannot be chosen",
+        ]
 
     def _nearest_screened(self) -> str:
         """What there is to say when no design has passed the screens."""
@@ -282,8 +340,8 @@ class Optimisation(Search):
 
     def _binding(self, k: int, chosen: int, valued: Sequence[DesignOutcome]) -> list[str]:
         """What a condition has to say: who misses it, and how the chosen design stands to it."""
-        limit, n_missed = self.limits[k], sum(outcome.judged.missed[k] > 0 for outcome in valued)
-        missed = self.outcomes[chosen].missed[k]
+        limit, valued = self.limits[k], [outcome for outcome in valued if not math.isnan(outcome.missed[k])]
+        n_missed, missed = sum(outcome.judged.missed[k] > 0 for outcome in valued), self.outcomes[chosen].missed[k]
         if not n_missed:
             return []
         stands = f"the nearest misses it {limit.told(missed)}" if missed > 0 else f"kept {limit.told(missed)}"
@@ -296,8 +354,8 @@ class Optimisation(Search):
     def conclude(self, folder: Path) -> Report:
         """Write the chosen design as a deck of its own and say what was found."""
         lines, chosen = self.verdict(), self.chosen
-        if self.screened:
-            names = {**dict(enumerate(self.deck.screens)), FULL: "in full"}
+        if self.screened or self.robustness is not None:
+            names = {**dict(enumerate(self.deck.screens)), FULL: "in full"} | ({DRAWS: "draws"} if self.robustness else {})
             lines.append(self.prices.told(names))
         if chosen is None and self.screened and not self.outcomes:
             return Report(self.name, DONE, folder, tuple(lines), is_verdict=True)

@@ -44,6 +44,10 @@ class DesignOutcome:
         Why there is no value.
     has_run : bool
         Whether the case came to its end.
+    held : tuple of float
+        By condition, the share of the draws of what is not known that meets it; NaN, or empty, without any. [-]
+    n_drawn : int
+        Draws that have run.
     """
 
     judged: JudgedDesign
@@ -51,6 +55,8 @@ class DesignOutcome:
     missed: tuple[float, ...] = ()
     reason: str = ""
     has_run: bool = True
+    held: tuple[float, ...] = ()
+    n_drawn: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,7 @@ class Judge:
         return tuple(s * v for s, v in zip(self._signs, values))
 
     def of_screen(self, level: int, deck: ScreenDeck, design: Positions, found: Found) -> ScreenOutcome:
-        """Of a screen: what it has of goals and conditions.
+        """Of a screen: what it has of goals and conditions. A condition over draws of what is not known rules out none.
 
         Parameters
         ----------
@@ -123,7 +129,8 @@ class Judge:
             return ScreenOutcome(level, JudgedDesign(design, (), (math.inf,)), *none, FAILS)
         values, scaled, missed = self._screened(found)
         goals = self._small(values) if np.isfinite(values).all() else ()
-        judged = JudgedDesign(design, goals, tuple(0.0 if math.isnan(m) else m for m in scaled))
+        most = [deck.most_missed if limit.draws is not None else math.inf for limit in self.limits]
+        judged = JudgedDesign(design, goals, tuple(0.0 if math.isnan(m) else min(m, top) for m, top in zip(scaled, most)))
         worst = max(range(len(scaled)), key=judged.missed.__getitem__, default=None)
         is_out = worst is not None and judged.missed[worst] > deck.most_missed
         return ScreenOutcome(level, judged, values, missed, self.limits[worst].text if is_out and worst is not None else "")
@@ -164,14 +171,15 @@ class Prices:
         return sum(seconds for _, seconds in self._of.values())
 
     def told(self, names: Mapping[int, str]) -> str:
-        """Cases and time of every level, and the share of the screens."""
+        """Cases and time of every level, and the share of the screens, where there are some."""
         parts, aside = [], 0.0
         for level, name in names.items():
             times = [seconds for at, seconds in self._of.values() if at == level]
             parts.append(f"{name} {len(times)} cases in {short(sum(times), 's')}")
             aside += sum(times) if level >= 0 else 0.0
         share = f"{100 * aside / self.total:.0f} %" if self.total else "none"
-        return f"what it took: {', '.join(parts)}; screens {share} of the time"
+        screens = f"; screens {share} of the time" if max(names) >= 0 else ""
+        return f"what it took: {', '.join(parts)}{screens}"
 
 
 def screens_told(names: Sequence[str], screened: Sequence[ScreenOutcome]) -> list[str]:

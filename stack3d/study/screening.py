@@ -12,8 +12,8 @@ from stack3d.study.designs import Positions
 
 MOST_PER_CASE = 20
 """Designs that are screened for one case in full, at most."""
-FULL = -1
-"""Level of the cases in full; screens count from zero."""
+FULL, DRAWS = -1, -2
+"""Levels of the cases in full, and of the draws of what is not known beside them; screens count from zero."""
 
 Request = tuple[int, list[Positions]]
 """A level, and the designs to run there."""

@@ -28,12 +28,15 @@ class Beside:
         Set after that.
     until : {"thermal"}, optional
         Where they stop.
+    labels : sequence of str
+        Of the cases, where what they set says it badly.
     """
 
     sets: Sequence[Mapping[str, Any]]
     name: str
     more: tuple[KeyValue, ...] = ()
     until: str | None = None
+    labels: Sequence[str] = ()
 
 
 Asked = Mapping[str, Any] | Sequence[Mapping[str, Any]] | Beside
@@ -87,7 +90,9 @@ class Search(Plan):
             return ()
         self._begun = True
         if isinstance(asked, Beside):
-            return [self._beside(asked, tuple(each.items())) for each in asked.sets]
+            sets = [tuple(each.items()) for each in asked.sets]
+            labels = asked.labels or [self.text_of(0, overrides) for overrides in sets]
+            return [self._beside(asked, *each) for each in zip(sets, labels, strict=True)]
         several = [asked] if isinstance(asked, Mapping) else list(asked)
         if not several or not all(isinstance(each, Mapping) for each in several):
             raise ResultsError("search: a step yields a mapping of dotted keys, or a list of some; end the steps by return")
@@ -116,8 +121,8 @@ class Search(Plan):
         """
         check_present(asked, [case.scenario for case in cases], place)
 
-    def _beside(self, asked: Beside, overrides: tuple[KeyValue, ...]) -> Entry:
-        point = Point((0,), overrides, f"{asked.name}: {self.text_of(0, overrides)}")
+    def _beside(self, asked: Beside, overrides: tuple[KeyValue, ...], text: str) -> Entry:
+        point = Point((0,), overrides, f"{asked.name}: {text}")
         entry = Entry(point, f"{self.name} [{point.text}]", more=asked.more, until=asked.until)
         try:
             return with_case(entry, self.draft.case(replace(point, overrides=(*overrides, *asked.more))))

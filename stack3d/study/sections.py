@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +30,9 @@ def section_of[T: SweepModel](draft: StudyDraft, word: str, model: type[T]) -> T
         return None
     others = [w for w in STUDIES if w != word and as_asked(draft, w).get(w) is not None] + ["sweep"] * bool(draft.axes)
     if others:
-        raise DeckError([placed(Problem(word, f"and {others[0]} do not go together: leave one of them away"), tree)])
+        near = "; what is not known of designs stands under optimise.uncertain" if {word, others[0]} == set(STUDIES) else ""
+        text = f"and {others[0]} do not go together: leave one of them away{near}"
+        raise DeckError([placed(Problem(word, text), tree)])
     try:
         return model.model_validate(given)
     except ValidationError as error:
@@ -76,4 +78,13 @@ def of_screen(problem: Problem, tree: Any, name: str) -> Problem:
     own = tree["optimise"]["screens"][name].get("set") or {}
     at = ("optimise", "screens", name, *(("set", problem.key) if problem.key in own else ()))
     place = yamlfile.locate(tree, at)
+    return replace(problem, key=key, file=place[0], line=place[1]) if place else replace(problem, key=key)
+
+
+def of_draws(problem: Problem, tree: Any) -> Problem:
+    """A mistake that a draw beside a design makes, with the line of what it sets."""
+    own = tree["optimise"]["uncertain"]
+    word = next((w for w in ("set", "keys") if isinstance(own.get(w), Mapping) and problem.key in own[w]), None)
+    place = yamlfile.locate(tree, ("optimise", "uncertain", *((word, problem.key) if word else ())))
+    key = f"optimise.uncertain.{word or 'keys'}.{problem.key}"
     return replace(problem, key=key, file=place[0], line=place[1]) if place else replace(problem, key=key)

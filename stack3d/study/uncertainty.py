@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem, ResultsError
 from stack3d.layout import Floats
 from stack3d.schema.uncertain import UncertainDeck
+from stack3d.study.correlating import correlation_among
 from stack3d.study.goals import Goal
 from stack3d.study.job import DONE, FAILED, Report
 from stack3d.study.plan import Found, Tree
@@ -20,7 +20,6 @@ from stack3d.study.points import KeyValue, Point, in_order, label_of
 from stack3d.study.search import Search, Steps
 from stack3d.study.sections import as_asked, parsed, placed
 from stack3d.study.sensitivity import QUANTILES, Findings, evaluations
-from stack3d.study.shapley import correlation_of
 from stack3d.study.shares import ranking, screened
 from stack3d.study.unknowns import Unknown, assumed, named, posteriors
 
@@ -55,9 +54,10 @@ class UncertaintyStudy(Search):
         if problems:
             raise DeckError(problems)
         case = None if isinstance(deck.keys, dict) else self.draft.case(Point((0,), (), "")).tree
-        self.unknowns: list[Unknown] = named(deck.keys) if isinstance(deck.keys, dict) else assumed(case or {}, deck)
+        self.unknowns: list[Unknown] = named(deck.keys) if isinstance(deck.keys, dict) else assumed(case or {}, deck.spread)
         fitted = [pair for posterior in posteriors(case) for pair in posterior.correlations()]
-        self.correlation = _correlation([unknown.key for unknown in self.unknowns], deck, tree, fitted)
+        keys = [unknown.key for unknown in self.unknowns]
+        self.correlation = correlation_among(keys, deck.correlated, tree, fitted, section="uncertain")
         self.values: list[tuple[float, ...]] = []
         self.chips: list[tuple[float, ...]] = []
         self.meshes: list[tuple[float, ...]] = []
@@ -209,46 +209,3 @@ class UncertaintyStudy(Search):
             ran = any(entry.digest for entry in self.entries) and "is not among" in " ".join(self.reasons)
             return Report(self.name, FAILED, None, lines, EXIT_BAD_INPUT if ran else EXIT_SOME_FAILED, is_verdict=True)
         return Report(self.name, DONE, folder, lines, is_verdict=True)
-
-
-def _correlation(
-    keys: Sequence[str], deck: UncertainDeck, tree: Tree, fitted: Sequence[tuple[str, str, float]]
-) -> Floats | None:
-    """Of the unknowns, where any go together.
-
-    Parameters
-    ----------
-    keys : sequence of str
-        Of the unknowns.
-    deck : UncertainDeck
-    tree : Mapping
-        The scenario as asked for.
-    fitted : sequence of (key, key, coefficient)
-        Of posteriors.
-
-    Raises
-    ------
-    DeckError
-        For keys that are none, and correlations that cannot be.
-    """
-    problems, pairs = list[Problem](), dict[frozenset[str], float]()
-    for i, group in enumerate(deck.correlated):
-        at = ("uncertain", "correlated", i)
-        lost = [key for key in group.keys if key not in keys]
-        if lost:
-            near = f"wanted one of {', '.join(keys)}" if len(keys) <= 12 else f"{len(keys)} numbers are drawn"
-            problems.append(placed(Problem("uncertain.correlated", f"{lost[0]} is not among the unknowns; {near}"), tree, at))
-            continue
-        for pair in map(frozenset, combinations(group.keys, 2)):
-            if pairs.setdefault(pair, group.coefficient) != group.coefficient:
-                both = " and ".join(sorted(pair))
-                problems.append(placed(Problem("uncertain.correlated", f"{both} have two coefficients"), tree, at))
-    if problems:
-        raise DeckError(problems)
-    pairs = {frozenset(pair): value for *pair, value in fitted if set(pair) <= set(keys)} | pairs
-    if not pairs:
-        return None
-    try:
-        return correlation_of(keys, [(*sorted(pair), value) for pair, value in pairs.items()])  # type: ignore[misc]
-    except ValueError as error:
-        raise DeckError(placed(Problem("uncertain.correlated", str(error)), tree)) from None

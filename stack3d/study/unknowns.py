@@ -13,7 +13,7 @@ import numpy as np
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
 from stack3d.schema.sweep import NUMBER
-from stack3d.schema.uncertain import MOST_UNKNOWNS, DistributionDeck, UncertainDeck
+from stack3d.schema.uncertain import MOST_UNKNOWNS, DistributionDeck
 from stack3d.units import quantity
 
 TAIL = 1e-6
@@ -84,7 +84,7 @@ def named(keys: Mapping[str, DistributionDeck]) -> list[Unknown]:
     return [Unknown(key, d.shape, d.numbers, d.unit) for key, d in keys.items()]
 
 
-def assumed(tree: Mapping[str, Any], deck: UncertainDeck) -> list[Unknown]:
+def assumed(tree: Mapping[str, Any], spread: float) -> list[Unknown]:
     """Every number of a resolved scenario that is marked as assumed, or has a band or a posterior.
 
     Raises
@@ -92,7 +92,7 @@ def assumed(tree: Mapping[str, Any], deck: UncertainDeck) -> list[Unknown]:
     DeckError
         When there is none, or too many.
     """
-    found = [u for name, node in tree.items() if name not in LEFT_OUT for u in _below(node, str(name), deck.spread)]
+    found = [u for name, node in tree.items() if name not in LEFT_OUT for u in _below(node, str(name), spread)]
     fitted = [u for posterior in posteriors(tree) for u in posterior.unknowns()]
     known = {unknown.key for unknown in fitted}
     found = [u for u in found if u.key.removesuffix(".value") not in known]

@@ -17,7 +17,7 @@ from stack3d import decks, study
 from stack3d.errors import DeckError
 from stack3d.progress import Silent, Tally
 from stack3d.report import chart, pen, possible, report_page
-from stack3d.schema.uncertain import DistributionDeck, UncertainDeck
+from stack3d.schema.uncertain import DistributionDeck
 from stack3d.study.goals import Goal
 from stack3d.study.unknowns import Unknown, assumed, named, posteriors
 
@@ -107,7 +107,7 @@ def test_a_posterior_is_drawn_as_it_was_fitted() -> None:
         "posterior": posterior | {"covariance": [[0.01, 0.08, 0], [0.08, 1.0, 0], [0, 0, 0]]},
     }
     tree = {"device": {"mechanisms": {"retention": law}}}
-    energy, loss = assumed(tree, UncertainDeck(keys="all-assumed", outputs=["latency"]))
+    energy, loss = assumed(tree, 0.2)
     assert (energy.key, energy.at(0.5)) == ("device.mechanisms.retention.energy", "1.0 eV")
     assert (loss.key, loss.at(0.75)) == ("device.mechanisms.retention.anchor.loss", 2.5)
     (read,) = posteriors(tree)
@@ -179,7 +179,7 @@ def test_shapes_at_their_shares() -> None:
 def test_all_that_is_assumed_is_found_and_can_be_set() -> None:
     """Every number of the quickstart that a deck marks: both ends make a valid case; texts and temperatures are left alone."""
     case = decks.load("quickstart")
-    found = assumed(case.tree, UncertainDeck(keys="all-assumed", outputs=["latency"]))
+    found = assumed(case.tree, 0.2)
     by_key = {unknown.key: unknown for unknown in found}
     host = by_key["power.sources.host.power"]
     assert (host.shape, host.numbers, host.unit) == ("uniform", (120.0, 180.0), "mW")
