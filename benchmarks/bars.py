@@ -166,7 +166,7 @@ def exact(chip: Chip) -> Truth:
     out: Truth = {"thermal/layer_temperature_mean": (found, known)}
     found, known = at([Probe(p.layer, p.x, p.y, p.z) for p in scenario.probes])
     out["thermal/probe_temperature"] = (found, known)
-    if scenario.maps is not None:
+    if scenario.maps is not None and scenario.maps.grid is not None:
         (nx, ny), box, name = scenario.maps.grid, stack.footprint, scenario.maps.layers[0]
         xs, ys = np.linspace(box.x0, box.x1, nx + 1), np.linspace(box.y0, box.y1, ny + 1)
         boxes = [Box(name, Rectangle(x0, x1, y0, y1)) for y0, y1 in zip(ys, ys[1:]) for x0, x1 in zip(xs, xs[1:])]

@@ -53,7 +53,7 @@ def terms_of(chip: Chip) -> dict[str, float]:
     n_tiers = scenario.geometry.tiers.repeat if scenario.geometry.tiers else 1
     found["tier_map"] = COPIES * NUMBER * times * n_tiers * math.prod(scenario.tier_map)
     if scenario.maps is not None:
-        found["maps.grid"] = COPIES * NUMBER * times * len(scenario.maps.layers) * math.prod(scenario.maps.grid)
+        found["maps.grid"] = COPIES * NUMBER * times * scenario.maps.boxes
     if isinstance(chip, ComputingChip):
         network, data = chip.computer.network, chip.computer.data
         stored = sum(layer.blocks.nbytes for layer in (*network.layers, *network.digital))

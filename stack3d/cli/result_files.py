@@ -58,22 +58,27 @@ def plot(
 @app.command()
 def export(
     given: Annotated[Path, typer.Argument(help="A result file or its folder; for .fmu a file of `compact`.", metavar="FILE")],
-    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The .cir or .fmu file to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The .cir, .fmu or .csv file to write.")],
     film: Films = [],  # noqa: B006
+    places: Annotated[
+        str | None, typer.Option("--of", help="Of .csv: blocks, cells, layers or probes; blocks by default.", metavar="KIND")
+    ] = None,
 ) -> None:
-    """Write heat for other tools: networks of a result as SPICE subcircuits (.cir), or a compact model as an FMU (.fmu)."""
+    """Write heat for other tools: SPICE networks (.cir), an FMU of a compact model (.fmu), temperatures of places (.csv)."""
     from stack3d import results
 
-    written_as(output, "heat for other tools is", ".cir", ".fmu")
-    if output.suffix.lower() == ".fmu":
+    written_as(output, "heat for other tools is", ".cir", ".fmu", ".csv")
+    kind = output.suffix.lower()
+    for option, value, of in (("--film", film, ".fmu"), ("--of", places, ".csv")):
+        if value and kind != of:
+            raise DeckError(f"{option} is for {of} alone, not {kind}")
+    if kind == ".fmu":
         from stack3d.results.compact_file import read_compact
         from stack3d.results.fmu import write_fmu
 
         write_fmu(output, read_compact(given), given.stem, films_of(film))
+    elif kind == ".cir":
+        results.write_text(output, results.netlist(opened(given)))
     else:
-        from stack3d.results.spice import netlist
-
-        if film:
-            raise DeckError("--film is for .fmu alone; networks have the films of their result")
-        results.write_text(output, netlist(opened(given)))
+        results.write_text(output, results.places_table(opened(given), places or "blocks"))
     typer.echo(str(output))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import astuple
 
 import numpy as np
 
@@ -24,6 +25,8 @@ class HeatOutput(Output, ABC):
 
 outputs.hold(Output, {"of_heat": nothing})
 
+EDGES = ("x0", "x1", "y0", "y1")
+"""Of a box. [m]"""
 Peaks = Mapping[str, tuple[float, tuple[float, float, float]]]
 """Largest temperature of each layer [K] and where it is [m]."""
 
@@ -96,11 +99,28 @@ def _put_probes_and_maps(chip: Chip, solution: ThermalSolution, record: Record) 
     if probes:
         record.along("probe", [p.name for p in probes])
         record.put("thermal/probe_temperature", [field.at(p.layer, p.x, p.y, p.z) for p in probes])
-    if maps:
+    if maps and maps.grid:
         nx, ny = maps.grid
         record.along("map_layer", maps.layers)
         _along_boxes(record, chip, maps.layers[0], map_x=nx, map_y=ny)
         record.put("thermal/map_temperature", [field.map(n, nx, ny) for n in maps.layers])
+        record.along("edge", EDGES)
+        record.put("thermal/map_extent", [astuple(chip.stack.layer(n).extent) for n in maps.layers])
+    if maps and maps.sources:
+        _put_blocks(chip, solution, record)
+
+
+def _put_blocks(chip: Chip, solution: ThermalSolution, record: Record) -> None:
+    """Means of the boxes of the heat sources, and where they are."""
+    found = np.empty(len(chip.sources))
+    for name in dict.fromkeys(source.layer for source in chip.sources):
+        mine = [i for i, source in enumerate(chip.sources) if source.layer == name]
+        found[mine] = solution.field.box_means(name, [chip.sources[i].extent for i in mine])
+    record.along("block", [source.name for source in chip.sources])
+    record.along("edge", EDGES)
+    record.put("thermal/block_temperature", found)
+    record.put("thermal/block_extent", [astuple(source.extent) for source in chip.sources])
+    record.put("thermal/block_layer", [float(chip.stack.index[source.layer]) for source in chip.sources])
 
 
 def _along_boxes(record: Record, chip: Chip, layer: str, **counts: int) -> None:

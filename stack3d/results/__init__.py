@@ -17,6 +17,8 @@ from stack3d.results.case_tree import (
 )
 from stack3d.results.joined import join, open_results, write_study
 from stack3d.results.netcdf import write_json, write_record, write_text, write_tree
+from stack3d.results.places_table import places_table
+from stack3d.results.spice import netlist
 
 __all__ = [
     "CHECKPOINT",
@@ -26,8 +28,10 @@ __all__ = [
     "is_damaged",
     "join",
     "mend_deck",
+    "netlist",
     "open_result",
     "open_results",
+    "places_table",
     "prepare",
     "read_record",
     "resolved_yaml",

@@ -41,10 +41,25 @@ class ProbeDeck(DeckModel):
 
 
 class MapsDeck(DeckModel):
-    """Volume means over nx by ny equal boxes of layers."""
+    """Volume means over nx by ny equal boxes of layers, and over the boxes of the heat sources."""
 
-    layers: tuple[Name, ...]
-    grid: tuple[Annotated[Count, Field(ge=1, le=4096)], Annotated[Count, Field(ge=1, le=4096)]]
+    layers: tuple[Name, ...] = ()
+    grid: tuple[Annotated[Count, Field(ge=1, le=4096)], Annotated[Count, Field(ge=1, le=4096)]] | None = None
+    sources: bool = False
+    """Whether the mean of every heat source's box is kept: what goes back to a tool of leakage or timing."""
+
+    @property
+    def boxes(self) -> int:
+        """Number of boxes of all maps."""
+        return len(self.layers) * self.grid[0] * self.grid[1] if self.grid else 0
+
+    @model_validator(mode="after")
+    def _something_is_asked(self) -> Self:
+        if bool(self.layers) != (self.grid is not None):
+            raise ValueError("layers and grid go together: a map has boxes of layers")
+        if not self.layers and not self.sources:
+            raise ValueError("asks for nothing; give layers and grid, or sources: true")
+        return self
 
 
 class JedecDeck(DeckModel):

@@ -16,7 +16,14 @@ Named = Sequence[Expression]
 
 WANTED = {"power": "workload", "mvm": "workload", "reliability": "workload", "impedance": "impedance"}
 """Group of variables → section of a scenario without which there are none."""
-ALONG = {"probe": "probes", "map_layer": "maps", "tile": "workload", "phase": "workload", "placement": "workload"}
+ALONG = {
+    "probe": "probes",
+    "map_layer": "maps",
+    "block": "maps",
+    "tile": "workload",
+    "phase": "workload",
+    "placement": "workload",
+}
 """Dimension → section without which there is nothing along it."""
 
 
@@ -35,7 +42,11 @@ def _labels(scenario: Scenario) -> Mapping[str, Sequence[str]]:
         chip = check(scenario)
     except Stack3dError:
         return found
-    return {**found, "layer": [layer.name for layer in chip.stack.layers], "source": [s.name for s in chip.sources]}
+    return {
+        **found,
+        "layer": [layer.name for layer in chip.stack.layers],
+        **{key: [s.name for s in chip.sources] for key in ("source", "block")},
+    }
 
 
 def _why_absent(named: NamedOutput, scenario: Scenario, labels: Callable[[], Mapping[str, Sequence[str]]]) -> str | None:
@@ -44,7 +55,7 @@ def _why_absent(named: NamedOutput, scenario: Scenario, labels: Callable[[], Map
     if (section := missing_section(variable, scenario)) is not None:
         return f"names {variable.name}, which comes of {section}: the scenario has none"
     dims = [dim for dim in variable.dims if dim not in ("time", CHIPS)]
-    if named.label is None or not set(dims) <= {"layer", "probe", "map_layer", "source"}:
+    if named.label is None or not set(dims) <= {"layer", "probe", "map_layer", "source", "block"}:
         return None
     known = [name for dim in dims for name in labels().get(dim, ())]
     if not known or named.label in known:

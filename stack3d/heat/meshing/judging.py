@@ -43,6 +43,7 @@ HOW = {
 }
 """How an estimate was made, as the dataset says it."""
 MEANS = (
+    "block_temperature",
     "layer_temperature_mean",
     "map_temperature",
     "probe_temperature",

@@ -110,10 +110,15 @@ class GridField:
         bent = area * self._bend(layer)
         out = np.empty(len(boxes))
         for i, box in enumerate(boxes):
-            wy, wx = cell_integrals(self.grid.y, box.y0, box.y1), cell_integrals(self.grid.x, box.x0, box.x1)
-            heat, y, x = sum(wy[b] @ corners[b][a] @ wx[a] for b in (0, 1) for a in (0, 1)), wy.sum(axis=0), wx.sum(axis=0)
+            (rows, wy), (columns, wx) = _cells_in(self.grid.y, box.y0, box.y1), _cells_in(self.grid.x, box.x0, box.x1)
+            there = rows, columns
+            heat, y, x = (
+                sum(wy[b] @ corners[b][a][there] @ wx[a] for b in (0, 1) for a in (0, 1)),
+                wy.sum(axis=0),
+                wx.sum(axis=0),
+            )
             with np.errstate(invalid="ignore"):
-                out[i] = (heat + y @ bent @ x) / (y @ area @ x)
+                out[i] = (heat + y @ bent[there] @ x) / (y @ area[there] @ x)
         return out
 
     def layer_mean(self, layer: str) -> float:
@@ -183,6 +188,13 @@ class GridField:
         """Largest nodal temperature of ``top`` or ``bottom``. [K]"""
         level = {"top": -1, "bottom": 0}.get(face)
         return None if level is None else float(self.values[level].max())
+
+
+def _cells_in(lines: Floats, lower: float, upper: float) -> tuple[slice, Floats]:
+    """Which intervals reach into [lower, upper], and the integrals of the hat functions of their ends over it, shape (2, n)."""
+    first = max(0, int(np.searchsorted(lines, lower, side="right")) - 1)
+    last = max(first + 1, int(np.searchsorted(lines, upper, side="left")))
+    return slice(first, last), cell_integrals(lines[first : last + 1], lower, upper)
 
 
 def _swing(line: Floats, at: int) -> float:
