@@ -11,7 +11,7 @@ from stack3d import units
 from stack3d.errors import brief
 from stack3d.schema.geometry import Name
 from stack3d.schema.sweep import IntervalDeck, Key, SweepDeck, SweepModel, Texts, Values
-from stack3d.schema.uncertain import CorrelationDeck, Spread, UnknownKeys
+from stack3d.schema.uncertain import CorrelationDeck, DrawnAround, UnknownKeys
 
 MOST_CASES = 10_000
 """Of one search."""
@@ -115,7 +115,7 @@ class DrawsDeck(SweepModel):
     """Dotted key → distribution; or every number that the decks mark ``assumed:`` or give a ``low`` and a ``high``."""
     count: Annotated[int, Field(ge=2, le=MOST_DRAWS)] = 20
     """Draws, at most, of each design."""
-    spread: Spread = 0.2
+    spread: DrawnAround = 0.2
     """Of ``all-assumed`` numbers without a ``low`` and a ``high``: as likely anywhere within this share of the value."""
     correlated: Annotated[list[CorrelationDeck], Field(max_length=100)] = []
     """Unknowns that go together."""

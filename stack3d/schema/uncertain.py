@@ -124,7 +124,7 @@ def _share(value: Any) -> float:
     return share
 
 
-Spread = Annotated[float, BeforeValidator(_share, json_schema_input_type=str | float)]
+DrawnAround = Annotated[float, BeforeValidator(_share, json_schema_input_type=str | float)]
 """Share of a value within which it is as likely anywhere."""
 
 
@@ -135,7 +135,7 @@ class UncertainDeck(SweepModel):
     """Dotted key → distribution; or every number that the decks mark ``assumed:`` or give a ``low`` and a ``high``."""
     outputs: Annotated[Texts, Field(min_length=1, max_length=20)]
     """Output variables, or expressions of some, as goals of a search are; the largest of times and places counts."""
-    spread: Spread = 0.2
+    spread: DrawnAround = 0.2
     """Of ``all-assumed`` numbers without a ``low`` and a ``high``: as likely anywhere within this share of the value."""
     count: Annotated[int, Field(ge=4, le=65_536)] = 64
     """Base points of the indices, a power of two; each costs two cases and one per unknown with indices of its own."""

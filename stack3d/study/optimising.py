@@ -15,16 +15,30 @@ import numpy as np
 from stack3d import decks, results, yamlfile
 from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem, brief
 from stack3d.schema.optimise import MOST_CASES, OptimiseDeck
-from stack3d.study.asking import Asker, front_of, knee
-from stack3d.study.changes import changes_told, ties_told
-from stack3d.study.designs import DesignSpace, Positions
+from stack3d.study.designing import (
+    DRAWS,
+    FAILS,
+    FULL,
+    Asker,
+    DesignDraws,
+    DesignOutcome,
+    DesignSpace,
+    Judge,
+    Positions,
+    Prices,
+    Robustness,
+    ScreenOutcome,
+    changes_told,
+    front_of,
+    knee,
+    rounds,
+    screens_told,
+    ties_told,
+)
 from stack3d.study.goals import Goal, Limit, check_limits_agree
 from stack3d.study.job import DONE, FAILED, Report
-from stack3d.study.outcomes import FAILS, DesignOutcome, Judge, Prices, ScreenOutcome, screens_told
 from stack3d.study.plan import Found, Tree
 from stack3d.study.points import KeyValue, Point, ends_first
-from stack3d.study.robust import DesignDraws, Robustness
-from stack3d.study.screening import DRAWS, FULL, rounds
 from stack3d.study.search import Beside, Search, Steps
 from stack3d.study.sections import as_asked, of_draws, of_screen, parsed, placed
 
@@ -183,8 +197,8 @@ class Optimisation(Search):
             if level == FULL:
                 found = yield sets
                 outcomes = list(map(self._judge.of_design, designs, found))
-                if self.robustness is not None:
-                    outcomes = yield from self._drawn(designs, outcomes)
+                if (robustness := self.robustness) is not None:
+                    outcomes = yield from self._drawn(robustness, designs, outcomes)
                 self.outcomes += outcomes
                 judged = [outcome.judged for outcome in outcomes]
             else:
@@ -202,10 +216,11 @@ class Optimisation(Search):
             except StopIteration:
                 return
 
-    def _drawn(self, designs: Sequence[Positions], outcomes: Sequence[DesignOutcome]) -> Generator[Any, list[Found], Any]:
+    def _drawn(
+        self, robustness: Robustness, designs: Sequence[Positions], outcomes: Sequence[DesignOutcome]
+    ) -> Generator[Any, list[Found], Any]:
         """The outcomes with what the draws of what is not known say, each draw with its price."""
-        assert self.robustness is not None
-        steps = self.robustness.steps([self._point(0, design) for design in designs], outcomes, self.outcomes)
+        steps = robustness.steps([self._point(0, design) for design in designs], outcomes, self.outcomes)
         found: list[Found] | None = None
         while True:
             try:

@@ -17,10 +17,10 @@ from stack3d import study
 from stack3d.errors import DeckError
 from stack3d.progress import Silent, Tally
 from stack3d.report import report_page
+from stack3d.study.designing.robust import needed
 from stack3d.study.goals import Limit
 from stack3d.study.optimising import Optimisation
 from stack3d.study.points import Point
-from stack3d.study.robust import needed
 
 ROBUST = """\
 optimise:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from stack3d.schema.optimise import VaryDeck
-from stack3d.study.asking import Asker, JudgedDesign, front_of, knee
-from stack3d.study.designs import Choice, DesignSpace, Positions
+from stack3d.study.designing.asking import Asker, JudgedDesign, front_of, knee
+from stack3d.study.designing.designs import Choice, DesignSpace, Positions
 
 CHIP = (Choice("cooling", 4, False), Choice("tiers", 3, True), Choice("refresh", 5, True), Choice("bits", 7, True))
 """420 designs."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from stack3d.schema.optimise import VaryDeck
-from stack3d.study.asking import JudgedDesign
-from stack3d.study.changes import changes, changes_told, ties_told
-from stack3d.study.designs import DesignSpace
+from stack3d.study.designing.asking import JudgedDesign
+from stack3d.study.designing.changes import changes, changes_told, ties_told
+from stack3d.study.designing.designs import DesignSpace
+from stack3d.study.designing.outcomes import DesignOutcome
 from stack3d.study.goals import Goal, Limit
-from stack3d.study.outcomes import DesignOutcome
 
 VARY = {"cooling.top": ["forced_air", "cold_plate"], "geometry.tiers.repeat": [2, 4, 8]}
 

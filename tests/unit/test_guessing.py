@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from stack3d.study.designs import Choice
-from stack3d.study.guessing import guessed
+from stack3d.study.designing.designs import Choice
+from stack3d.study.designing.guessing import guessed
 
 SPACE = (Choice("cooling", 4, False), Choice("tiers", 3, True), Choice("bits", 7, True), Choice("share", 0, True))
 

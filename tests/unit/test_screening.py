@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from test_asking import CHIP, chip
 
 from stack3d.schema.optimise import ScreenDeck
-from stack3d.study.asking import Asker, JudgedDesign, in_layers
-from stack3d.study.designs import Choice, Positions
-from stack3d.study.screening import FULL, rounds
+from stack3d.study.designing.asking import Asker, JudgedDesign, in_layers
+from stack3d.study.designing.designs import Choice, Positions
+from stack3d.study.designing.screening import FULL, rounds
 
 HEAT = ScreenDeck.model_validate({"until": "thermal", "margin": "0 %"})
 CHEAP = ScreenDeck.model_validate({"set": {"monte_carlo.samples": 1}, "keep": "30 %", "margin": "2 %"})

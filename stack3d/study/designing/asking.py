@@ -12,8 +12,8 @@ import numpy as np
 
 from stack3d.errors import MissingDependencyError
 from stack3d.layout import Floats
-from stack3d.study.designs import Choice, Positions
-from stack3d.study.guessing import guessed
+from stack3d.study.designing.designs import Choice, Positions
+from stack3d.study.designing.guessing import guessed
 
 FIRST_PER_KEY = 4
 """Designs spread evenly over all choices at the beginning, per choice."""

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stack3d.study.designs import DesignSpace, Positions
+from stack3d.study.designing.designs import DesignSpace, Positions
+from stack3d.study.designing.outcomes import DesignOutcome
 from stack3d.study.expressions import KELVIN
 from stack3d.study.goals import Goal, Limit
-from stack3d.study.outcomes import DesignOutcome
 
 MOST_TOLD = 8
 """Changes that are told."""

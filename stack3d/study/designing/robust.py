@@ -13,11 +13,11 @@ import numpy as np
 from stack3d.errors import DeckError, Problem, ResultsError
 from stack3d.layout import Floats
 from stack3d.schema.optimise import DrawsDeck
-from stack3d.study.asking import betters
 from stack3d.study.correlating import correlation_among
+from stack3d.study.designing.asking import betters
+from stack3d.study.designing.outcomes import DesignOutcome
 from stack3d.study.goals import Limit
 from stack3d.study.job import DONE
-from stack3d.study.outcomes import DesignOutcome
 from stack3d.study.plan import Found, StudyDraft, Tree
 from stack3d.study.points import Point, in_order
 from stack3d.study.search import Beside

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from stack3d.layout import Floats
-from stack3d.study.designs import Choice, Positions
+from stack3d.study.designing.designs import Choice, Positions
 
 REACH = 0.5
 """Share of a list in order, or of an interval, over which what designs give is alike, [-]."""

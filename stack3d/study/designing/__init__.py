@@ -1,0 +1,29 @@
+"""Designs that a search chooses from: which to ask for next, what came of them, and what is said of the best."""
+
+from stack3d.study.designing.asking import Asker, front_of, knee
+from stack3d.study.designing.changes import changes_told, ties_told
+from stack3d.study.designing.designs import DesignSpace, Positions
+from stack3d.study.designing.outcomes import FAILS, DesignOutcome, Judge, Prices, ScreenOutcome, screens_told
+from stack3d.study.designing.robust import DesignDraws, Robustness
+from stack3d.study.designing.screening import DRAWS, FULL, rounds
+
+__all__ = [
+    "DRAWS",
+    "FAILS",
+    "FULL",
+    "Asker",
+    "DesignDraws",
+    "DesignOutcome",
+    "DesignSpace",
+    "Judge",
+    "Positions",
+    "Prices",
+    "Robustness",
+    "ScreenOutcome",
+    "changes_told",
+    "front_of",
+    "knee",
+    "rounds",
+    "screens_told",
+    "ties_told",
+]
