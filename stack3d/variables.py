@@ -118,6 +118,13 @@ _ALL = (
         "K",
         "estimated error of layer means, maps and probes by the steps, largest of all outputs",
     ),
+    _f(
+        "thermal/compact_bound",
+        "",
+        "K",
+        "largest difference of steady means of layers, tiles and sources and of probes from full solves: a bound",
+    ),
+    _f("thermal/compact_estimate", "", "K", "the same of all other temperatures, with k(T) and over time: a tested estimate"),
     _f("thermal/coolant_outlet_temperature", "time cavity", "K", "mean temperature of the coolant where it leaves the layer"),
     _f("thermal/pressure_drop", "cavity", "Pa", "friction along the channels of the layer, manifolds not included"),
     _f("thermal/pumping_power", "cavity", "W", "pressure drop times flow rate"),
@@ -305,7 +312,7 @@ _ALL = (
 )
 
 _NO_TEMPERATURE = (
-    *("discretisation_error", "time_error"),
+    *("discretisation_error", "time_error", "compact_bound", "compact_estimate"),
     *("layer_overshoot", "layer_peak_overshoot", "layer_between_nodes", "layer_peak_between_nodes"),
 )
 """Kelvins that are errors and differences, which have no error of their own."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.case.by_compact import check_compact, joined
 from stack3d.case.duration import time_told, warning_of
 from stack3d.case.floor import put_floor
 from stack3d.case.judged_placings import check_placing
@@ -50,7 +51,7 @@ from stack3d.thermal.time.march import TakenSteps
 MOST_MESHES = 6
 """Tried for an accuracy that is asked for."""
 
-CHECKS = (check_limits, check_physics, check_impedance, check_initial, check_figures, check_placing)
+CHECKS = (check_limits, check_physics, check_impedance, check_initial, check_figures, check_placing, check_compact)
 """What may stand against a chip, found without solving."""
 
 
@@ -191,6 +192,12 @@ class _EachMesh:
     key: str
 
     def solved(self, chip: Chip, *, lives: bool) -> _Solved:
+        """`_on_its_mesh`, with the errors of a compact model on top of its own where one has solved."""
+        self.backends.begin()
+        found = self._on_its_mesh(chip, lives=lives)
+        return replace(found, estimates=joined(found.estimates, self.backends.compact_errors, found.record))
+
+    def _on_its_mesh(self, chip: Chip, *, lives: bool) -> _Solved:
         """Mesh, solve and judge; of a workload that `lives` the whole life, else the temperatures of the first epoch."""
         scenario, backends, clock = chip.scenario, self.backends, self.clock
         with clock("build"):

@@ -10,6 +10,7 @@ from stack3d import memory
 from stack3d.case.judged_placings import CHIPS, is_by_accuracy
 from stack3d.chip import READ_MEMORY, Chip, ComputingChip
 from stack3d.errors import DeckError, Problem
+from stack3d.heat import sources_as_programmed
 from stack3d.heat.meshing import kind_of
 from stack3d.workload.network import Inputs
 
@@ -32,6 +33,9 @@ RESPONSES = 1.6
 """Memory of what the reduced models of a mesh, and of one twice as coarse, are made with, over that of the solvers kept."""
 ANSWERS = 3.0
 """Memory of what the reduced model of a source keeps, some twenty fields, over that of the solver."""
+STATES = 8.0
+"""Fields that a compact model keeps while it is made, of each source and place at each film that joins: states and residuals
+with their images, steady and over time."""
 SETTLING = 2.2
 """Memory of solvers where films follow the surface, made anew from pass to pass, over that of one."""
 COPIES = 1.25
@@ -49,6 +53,7 @@ def terms_of(chip: Chip) -> dict[str, float]:
             found["impedance"] = RESPONSES * kept + ANSWERS * len(chip.sources) * wanted
     if scenario.transient is not None:
         found["transient"] = MARCHES * kind_of(scenario).least_memory_in_time(chip)
+    found["compact"] = _of_models(chip)
     times = instants_of(chip)
     n_tiers = scenario.geometry.tiers.repeat if scenario.geometry.tiers else 1
     found["tier_map"] = COPIES * NUMBER * times * n_tiers * math.prod(scenario.tier_map)
@@ -76,6 +81,15 @@ def terms_of(chip: Chip) -> dict[str, float]:
 def _passes(chip: Chip) -> float:
     """Memory of the solvers of a mesh over that of one."""
     return SETTLING if any(face.follows_surface for face in chip.scenario.cooling.conditions.values()) else 1.0
+
+
+def _of_models(chip: Chip) -> float:
+    """Memory of a compact model while it is made, nothing where none is asked for."""
+    if chip.scenario.solver.backend != "compact":
+        return 0.0
+    answers = len(sources_as_programmed(chip)) + 2 * len(chip.stack.layers) + len(chip.scenario.probes)
+    nodes = kind_of(chip.scenario).of(chip).unknowns(chip.stack, 1)
+    return NUMBER * nodes * answers * STATES * (1 + len(chip.scenario.compact.films))
 
 
 def _bytes_of(part: Any) -> float:

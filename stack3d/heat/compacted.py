@@ -53,11 +53,13 @@ def compact_model(chip: Chip, watch: SolveWatch) -> CompactModel:
     backend = Backends().of(chip.scenario, chip.stack, meshed(chip))
     solid = _held(chip, backend, sources)
     problem = solid.problem
-    parts = CompactParts(lambda other: solid.recooled(other).body(), problem, sources, probes, dict(deck.films))
+    parts = CompactParts(
+        lambda films: solid.recooled(problem.with_films(films)).body(), problem, sources, probes, dict(deck.films)
+    )
     reduction, steady = steady_reduction(parts, deck.accuracy, watch)
     in_time = None
     if deck.shortest is not None:
-        in_time = time_reduction(parts, reduction.span.rows, deck.shortest, deck.over_time)
+        _, in_time = time_reduction(parts, reduction.span.rows, deck.shortest, deck.over_time)
         watch(parts.solves, in_time.estimate)
     places = [*(Box(source.layer, source.extent) for source in sources), *probes]
     fixed = [face.reference for face in problem.faces.values() if face.is_fixed]
@@ -101,8 +103,8 @@ def _mistakes(chip: Chip, deck: CompactDeck) -> list[Problem]:
     return [*problems, *_mistakes_of_cooling(cooling, deck)]
 
 
-def _mistakes_of_cooling(cooling: CoolingDeck, deck: CompactDeck) -> list[Problem]:
-    """Films that are not there or cannot vary, and temperatures that faces are held at."""
+def mistakes_of_films(cooling: CoolingDeck, deck: CompactDeck) -> list[Problem]:
+    """Films of a model that are not there, or cannot vary."""
     problems = []
     for face in deck.films:
         key = f"compact.films.{face}"
@@ -111,6 +113,12 @@ def _mistakes_of_cooling(cooling: CoolingDeck, deck: CompactDeck) -> list[Proble
             problems.append(Problem(key, f"no face {face!r}{did_you_mean(face, cooling.conditions)}; faces: {known}"))
         elif cooling.conditions[face].temperature is not None or cooling.conditions[face].thermoelectric is not None:
             problems.append(Problem(key, "is held at a temperature or by a cooler: it has no film to vary"))
+    return problems
+
+
+def _mistakes_of_cooling(cooling: CoolingDeck, deck: CompactDeck) -> list[Problem]:
+    """Films that are not there or cannot vary, and temperatures that faces are held at."""
+    problems = mistakes_of_films(cooling, deck)
     held = {deck.temperature for deck in cooling.conditions.values() if deck.temperature is not None}
     if len(held) > 1:
         problems.append(Problem("compact", "two faces are held at temperatures that differ: a compact model has one"))

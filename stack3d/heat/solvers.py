@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from stack3d.errors import DeckError
 from stack3d.heat.loads import channel_runs, film_laws
 from stack3d.heat.meshing import AnyKind
 from stack3d.layout import Stack
 from stack3d.schema import Scenario
-from stack3d.thermal import CoolantBackend, HeatProblem, SettledBackend, SolidBackend, ThermalBackend
+from stack3d.thermal import (
+    CompactErrors,
+    CompactRanges,
+    CoolantBackend,
+    HeatProblem,
+    KeptModels,
+    Probe,
+    SettledBackend,
+    SolidBackend,
+    ThermalBackend,
+)
+
+_MODELS: WeakKeyDictionary[Any, tuple[tuple[Any, ...], KeptModels]] = WeakKeyDictionary()
+"""Compact models by the lines of their mesh: phases of a mission have solvers of their own on it."""
 
 
 def make_backend(scenario: Scenario, stack: Stack, body: AnyKind) -> ThermalBackend:
@@ -45,6 +59,8 @@ class Backends:
         )
         self._key: tuple[Any, ...] | None = None
         self._solid: SolidBackend | None = None
+        self._of_models: tuple[Any, ...] | None = None
+        self._models: KeptModels | None = None
 
     @cached_property
     def coarse(self) -> Backends:
@@ -72,4 +88,29 @@ class Backends:
             self._solid = body.solver(problem, scenario.solver, self.counts)
             self.counts["solvers"] += 1
         self._key = key
-        return self._solid
+        if scenario.solver.backend != "compact":
+            self._models = self._of_models = None
+            return self._solid
+        return self._solid.by_models(self._kept(scenario, problem))
+
+    def begin(self) -> None:
+        """Begin another case: what a compact model has learnt from the one before is forgotten, and its errors are."""
+        if self._models is not None:
+            self._models.begin()
+
+    @property
+    def compact_errors(self) -> CompactErrors | None:
+        """Errors of the compact model in the present case, None where there is none."""
+        return None if self._models is None else self._models.errors
+
+    def _kept(self, scenario: Scenario, problem: HeatProblem) -> KeptModels:
+        """Compact models of the mesh, those of the case before where they are of the same."""
+        deck, points = scenario.compact, [Probe(p.layer, p.x, p.y, p.z) for p in scenario.probes]
+        ranges = CompactRanges(dict(deck.films), deck.accuracy, deck.shortest, deck.over_time)
+        key = self._key, deck.model_dump_json(), tuple(points)
+        if self._models is None or key != self._of_models:
+            known, kept = _MODELS.get(problem.lines, (None, None))
+            self._models = kept if kept is not None and known == key else KeptModels(ranges, points)
+            self._of_models = key
+        _MODELS[problem.lines] = key, self._models
+        return self._models

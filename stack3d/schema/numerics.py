@@ -271,8 +271,9 @@ class SolverDeck(DeckModel):
 
     name: str = "inline"
     title: str | None = None
-    backend: Literal["auto", "fem", "tensor"] = "auto"
-    """fem: DOLFINx on bricks or tetrahedra; tensor: the same bricks by fast diagonalisation; auto: tensor for bricks."""
+    backend: Literal["auto", "fem", "tensor", "compact"] = "auto"
+    """fem: DOLFINx on bricks or tetrahedra; tensor: the same bricks by fast diagonalisation; compact: a model of few unknowns
+    made from tensor, in the ranges of the scenario's `compact`; auto: tensor for bricks."""
     mesh: MeshDeck
     order: Literal[1, 2] = 1
     """Of the elements; absent = 2 with mesh.cells: tet, else 1. Those of order 2 are twice as large, with nodes as dense."""
@@ -293,8 +294,8 @@ class SolverDeck(DeckModel):
     @model_validator(mode="after")
     def _tetrahedra_fit(self) -> Self:
         if self.mesh.cells == "tet":
-            if self.backend == "tensor":
-                raise ValueError("backend tensor has no tetrahedra; mesh.cells: tet wants backend fem or auto")
+            if self.backend in ("tensor", "compact"):
+                raise ValueError(f"backend {self.backend} has no tetrahedra; mesh.cells: tet wants backend fem or auto")
             if self.linear.preconditioner == "grid":
                 raise ValueError("linear.preconditioner grid wants mesh.cells: hex; tetrahedra take gamg, icc, jacobi or auto")
         return self

@@ -3,7 +3,9 @@
 from stack3d.thermal.analytic.series import CosineSeries
 from stack3d.thermal.backend import SolidBackend, ThermalBackend, ThermalSolution
 from stack3d.thermal.column_problem import ColumnProblem
-from stack3d.thermal.compact.compact_model import CompactModel, FilmFace
+from stack3d.thermal.compact.compact_model import CompactModel, FilmFace, check_range
+from stack3d.thermal.compact.compact_solver import KeptModels
+from stack3d.thermal.compact.reduced_solid import CompactErrors, CompactRanges
 from stack3d.thermal.compact.reduction import steady_reduction
 from stack3d.thermal.compact.solid_parts import CompactParts
 from stack3d.thermal.compact.time_reduction import time_reduction
@@ -31,8 +33,11 @@ from stack3d.thermal.time.system import Exact, StepWatch, TransientResult, Trans
 __all__ = [
     "Box",
     "Cauer",
+    "CompactErrors",
     "CompactModel",
     "CompactParts",
+    "CompactRanges",
+    "KeptModels",
     "FilmFace",
     "CellProblem",
     "ChannelRun",
@@ -63,6 +68,7 @@ __all__ = [
     "StepWatch",
     "averages_well",
     "cauer",
+    "check_range",
     "ducts",
     "foster",
     "integrate",

@@ -101,6 +101,9 @@ class SolidBackend(Recoolable, Protocol):
     def body(self) -> WeighedBody:
         """Stiffness and mass with its films, which no other solver changes; raises DeckError where it has no grid."""
 
+    def by_models(self, kept: Any) -> SolidBackend:
+        """A solver that answers by compact models of this one, kept by `KeptModels`; raises DeckError where it has no grid."""
+
     def system(
         self,
         sources: Sequence[HeatSource],

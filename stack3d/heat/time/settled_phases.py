@@ -22,8 +22,8 @@ def in_phase[C: Chip](chip: C, phase: Phase) -> C:
 
 def backends_of(chip: Chip) -> list[ThermalBackend]:
     """A solver for the surroundings of each phase."""
-    body = meshed(chip)
-    return [Backends().of(in_phase(chip, phase).scenario, chip.stack, body) for phase in chip.phases]
+    body, kept = meshed(chip), Backends()
+    return [kept.of(in_phase(chip, phase).scenario, chip.stack, body) for phase in chip.phases]
 
 
 class MissionHeat:

@@ -142,7 +142,7 @@ class CompactModel:
         found = [float(films.get(face.name, face.film)) for face in self.faces]
         for face, film in zip(self.faces, found):
             low, high = limits.get(face.name, (face.film, face.film))
-            _within(f"film of {face.name}", film, low, high, "W/m^2/K")
+            check_range(f"film of {face.name}", film, low, high, "W/m^2/K")
         return np.array(found)
 
     def of_varied(self, films: Floats) -> Floats:
@@ -153,7 +153,7 @@ class CompactModel:
     def base(self, ambient: float | None) -> float:
         """Temperature that rises count from; raises RangeError for an ambient outside its range. [K]"""
         given, low, high = self.ambient
-        _within("ambient", given if ambient is None else ambient, low, high, "K")
+        check_range("ambient", given if ambient is None else ambient, low, high, "K")
         return self.fixed if self.fixed is not None else given if ambient is None else ambient
 
     def loads(self, powers: Floats, films: Floats, ambient: float | None) -> Floats:
@@ -214,8 +214,16 @@ class CompactModel:
                 raise UnknownNameError(f"the compact model has no {what} {brief(name)}; it has {', '.join(names)}")
 
 
-def _within(what: str, value: float, low: float, high: float, unit: str) -> None:
-    """Raise RangeError outside a range."""
+def check_range(what: str, value: float, low: float, high: float, unit: str) -> None:
+    """Raise RangeError outside a range of a compact model.
+
+    Parameters
+    ----------
+    what : str
+    value, low, high : float
+        [unit]
+    unit : str
+    """
     if not low * (1 - SLACK) <= value <= high * (1 + SLACK):
         bounds = f"{low:g} {unit} alone" if low == high else f"{low:g} to {high:g} {unit}"
         raise RangeError(f"{what} = {value:g} {unit} lies outside the compact model, which was made for {bounds}")

@@ -47,7 +47,7 @@ class ModelInTime:
         """The model with some films, as exponentials. [W m⁻² K⁻¹]"""
         matrix = self.stiffness + np.tensordot(films - self.lowest, self.films, axes=1)
         rates, modes = scipy.linalg.eigh(0.5 * (matrix + matrix.T))
-        return Exponentials(rates, self.loads @ modes, self.shown @ modes, self.still @ modes)
+        return Exponentials(rates, self.loads @ modes, self.shown @ modes, self.still @ modes, modes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +62,15 @@ class Exponentials:
     shown : ndarray, shape (places, modes)
     still : ndarray, shape (modes,)
         Amplitudes of a rise of 1 everywhere.
+    modes : ndarray, shape (states, modes)
+        Of the states that the model was projected on.
     """
 
     rates: Floats
     loads: Floats
     shown: Floats
     still: Floats
+    modes: Floats
 
     def response(self, rate: float) -> Floats:
         """Laplace transform of the response of places to a pulse of each load, shape (loads, places)."""

@@ -15,8 +15,8 @@ from stack3d.thermal.time.body import WeighedBody
 
 SOLVE = 1e-12
 """Relative residual of the states that make a model: the bound counts what is left of them."""
-MakeBody = Callable[[HeatProblem], WeighedBody]
-"""Stiffness and mass of a solid with other films."""
+MakeBody = Callable[[Mapping[str, float]], WeighedBody]
+"""Films by face [W m⁻² K⁻¹] → stiffness and mass of a solid with them."""
 
 
 @dataclass(eq=False)
@@ -26,7 +26,7 @@ class CompactParts:
     Parameters
     ----------
     make : callable
-        Problem with other films → its body.
+        Other films → body with them.
     problem : HeatProblem
     sources : sequence of HeatSource
     places : sequence of Place
@@ -53,7 +53,7 @@ class CompactParts:
         self.shape = self.body.lift().shape
 
     def _made(self, films: Floats) -> WeighedBody:
-        return self.make(self.problem.with_films(dict(zip(self.varied, map(float, films)))))
+        return self.make(dict(zip(self.varied, map(float, films))))
 
     def at(self, films: Floats) -> WeighedBody:
         """The body with some films, the one asked last kept. [W m⁻² K⁻¹]"""

@@ -38,6 +38,10 @@ class Span:
         """G times the vectors, shape (count, size)."""
         return self._images[: self.count]
 
+    def keep(self, count: int) -> None:
+        """Forget the vectors that joined after so many."""
+        self.count = min(self.count, count)
+
     def join(self, vector: Floats) -> bool:
         """Take in what of a vector is new; returns whether anything is."""
         image = self._product(vector)

@@ -68,7 +68,7 @@ class TimeReduction:
         return np.asarray(np.abs(seen - known).max(axis=1) / np.abs(seen).max(axis=1))
 
 
-def time_reduction(parts: CompactParts, states: Floats, shortest: float, tolerance: float) -> ModelInTime:
+def time_reduction(parts: CompactParts, states: Floats, shortest: float, tolerance: float) -> tuple[TimeReduction, ModelInTime]:
     """Reduce a solid to its answers at rates from zero to 3 / `shortest`.
 
     Parameters
@@ -105,7 +105,7 @@ def time_reduction(parts: CompactParts, states: Floats, shortest: float, toleran
             missed[rate] = [i for i, miss in zip(everyone, misses) if miss > tolerance]
         gaps = [(a, b, sorted({*missed[a], *missed[b]})) for a, b in zip(map(float, rates[:-1]), map(float, rates[1:]))]
         error = max(error, _halved(reduction, at, [gap for gap in gaps if gap[2]], tolerance))
-    return replace(reduction.model(), estimate=error)
+    return reduction, replace(reduction.model(), estimate=error)
 
 
 def _halved(reduction: TimeReduction, films: Floats, gaps: list[tuple[float, float, list[int]]], tolerance: float) -> float:

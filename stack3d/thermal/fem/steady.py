@@ -86,6 +86,10 @@ class FemSolver:
         """Raises DeckError: the places of a compact model are weighed on the lines of a grid."""
         raise DeckError(Problem("solver.mesh.cells", "compact models are made on bricks (hex) of a stack alone"))
 
+    def by_models(self, kept: Any) -> SolidBackend:
+        """As `body`."""
+        raise DeckError(Problem("solver.backend", "compact models are made on bricks (hex) of a stack alone"))
+
     def system(
         self,
         sources: Sequence[HeatSource],

@@ -6,7 +6,7 @@ import copy
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from stack3d.errors import DeckError
 from stack3d.fe.corrections import Left, UncorrectedError, corrected
 from stack3d.fe.krylov import Iterations, conjugate_gradient, norm
 from stack3d.layout import Floats, HeatSource
-from stack3d.thermal.backend import ThermalSolution
+from stack3d.thermal.backend import SolidBackend, ThermalSolution
 from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.falling_conductivity import of_conductivity
 from stack3d.thermal.fields.on_grid import GridField
@@ -115,6 +115,12 @@ class TensorSolver:
 
         return TensorBody(self)
 
+    def by_models(self, kept: Any) -> SolidBackend:
+        """Compact models in place of each solve."""
+        from stack3d.thermal.compact.compact_solver import CompactSolver
+
+        return CompactSolver(self, kept)
+
     def system(
         self,
         sources: Sequence[HeatSource],
@@ -193,9 +199,10 @@ class TensorSolver:
         if self.is_direct:
             return self.inverse.solve(self.restrict(loads))
         many = loads.reshape(-1, *loads.shape[-3:])
-        return np.stack([self._iterate(self.operator, load, self.rtol).solution for load in many]).reshape(loads.shape)
+        return np.stack([self.iterate(self.operator, load, self.rtol).solution for load in many]).reshape(loads.shape)
 
-    def _iterate(self, operator: GridOperator, load: Floats, rtol: float) -> Iterations:
+    def iterate(self, operator: GridOperator, load: Floats, rtol: float) -> Iterations:
+        """Conjugate gradients on an operator near its own, to a relative residual."""
         return conjugate_gradient(
             lambda v: self.restrict(operator.apply(v)),
             lambda v: self.restrict(self.inverse.solve(v)),
@@ -227,37 +234,60 @@ class TensorSolver:
             When not converged, with iterations, residual and what to try.
         """
         started = time.perf_counter()
+        load = self.load(sources, references)
+        rise, operator, iterations, updates = self._risen(load, self.lift(), guess, self.heat_in(sources))
+        statistics = {
+            "backend": "tensor",
+            "linear_solver": "fast diagonalisation" if self.is_direct else f"cg + {self.preconditioner}",
+            "iterations": iterations,
+            "conductivity_updates": updates,
+            "seconds": {"setup": self._seconds_setup, "solve": time.perf_counter() - started},
+        }
+        return self.solution(sources, rise, operator, statistics, load=load, references=references)
+
+    def solution(
+        self,
+        sources: Sequence[HeatSource],
+        rise: Floats,
+        operator: GridOperator,
+        statistics: Mapping[str, Any],
+        *,
+        load: Floats | None = None,
+        references: Mapping[str, Floats] | None = None,
+    ) -> ThermalSolution:
+        """Field, heat through the faces and what is left of the equations of a rise that was found.
+
+        Parameters
+        ----------
+        sources : sequence of HeatSource
+        rise : ndarray, shape (nz+1, ny+1, nx+1)
+            Over `base`. [K]
+        operator : GridOperator
+            At that rise.
+        statistics : mapping
+            To be told, beside those that follow from it.
+        load : ndarray, shape (nz+1, ny+1, nx+1), optional
+            Of the sources, where it is known. [W]
+        references : mapping of str to ndarray, optional
+            As `solve` has them. [K]
+        """
+        started = time.perf_counter()
         problem, base, lift = self.problem, self.base, self.lift()
-        load = self._load(sources, references)
-        heat_in = self._heat_in(sources)
-        rise, operator, iterations, updates = self._risen(load, lift, guess, heat_in)
-        solved = time.perf_counter()
+        load = self.load(sources, references) if load is None else load
         imbalance = operator.apply(rise)
         imbalance -= load
         scale = self.restrict(load - operator.apply(lift) if lift.any() else load)
         residual = norm(self.restrict(imbalance)) / (norm(scale) or 1.0)
         given = {name: face.reference for name, face in problem.faces.items()} | dict(references or {})
         heat = {name: self._face_heat(name, rise, imbalance, given[name] - base) for name in given}
-        statistics = {
-            "backend": "tensor",
-            "linear_solver": "fast diagonalisation" if self.is_direct else f"cg + {self.preconditioner}",
+        told = {
+            **statistics,
             "unknowns": int(load.size if self._free is None else self._free.sum()),
-            "iterations": iterations,
-            "conductivity_updates": updates,
             "residual": residual,
-            "seconds": {
-                "setup": self._seconds_setup,
-                "solve": solved - started,
-                "check": time.perf_counter() - solved,
-            },
+            "seconds": {**statistics["seconds"], "check": time.perf_counter() - started},
         }
-        return ThermalSolution(
-            GridField(problem.stack, problem.grid, rise + base, self._bends(sources, rise + base)),
-            heat_in,
-            sum(heat.values()),
-            heat,
-            statistics,
-        )
+        field = GridField(problem.stack, problem.grid, rise + base, self._bends(sources, rise + base))
+        return ThermalSolution(field, self.heat_in(sources), sum(heat.values()), heat, told)
 
     def _bends(self, sources: Sequence[HeatSource], temperature: Floats) -> dict[str, Floats]:
         return bends(
@@ -266,9 +296,10 @@ class TensorSolver:
 
     def rise(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats] | None) -> Floats:
         """What `solve` adds to `base`, with the digits that the sum would lose, shape (nz+1, ny+1, nx+1). [K]"""
-        return self._risen(self._load(sources, references), self.lift(), guess, self._heat_in(sources))[0]
+        return self._risen(self.load(sources, references), self.lift(), guess, self.heat_in(sources))[0]
 
-    def _load(self, sources: Sequence[HeatSource], references: Mapping[str, Floats] | None) -> Floats:
+    def load(self, sources: Sequence[HeatSource], references: Mapping[str, Floats] | None = None) -> Floats:
+        """Load of sources, and of films and fluxes while every node is at `base`. [W]"""
         load = source_loads(self.problem.grid, self.problem.stack, sources)
         load += boundary_load(self.operator, self.base, references)
         return load
@@ -291,7 +322,7 @@ class TensorSolver:
             defect = right if guess is None else right - self.restrict(operator.apply(rise))
             left = norm(defect) / (norm(right) or 1.0)
             if left > self.rtol:
-                result = self._iterate(operator, defect, self.rtol / left)
+                result = self.iterate(operator, defect, self.rtol / left)
                 rise, iterations = rise + result.solution, result.count
         rise += lift
         return rise, operator, iterations, 0
@@ -310,7 +341,7 @@ class TensorSolver:
             return Left(defect, norm(defect) / (scale or 1.0))
 
         def correct(residual: Floats, gain: float) -> tuple[Floats, int]:
-            result = self._iterate(operator, residual, gain)
+            result = self.iterate(operator, residual, gain)
             return result.solution, result.count
 
         found = corrected(start, left, correct, tolerance=self.rtol, what="k(T)")
@@ -325,7 +356,7 @@ class TensorSolver:
             return 0.0
         return float(self.operator.face_integral(name, face.film_coefficient * (rise - reference)).sum())
 
-    def _heat_in(self, sources: Sequence[HeatSource]) -> float:
+    def heat_in(self, sources: Sequence[HeatSource]) -> float:
         """Power of sources, and heat pushed in through the faces. [W]"""
         faces = self.problem.faces.items()
         return sum(source.power for source in sources) + sum(

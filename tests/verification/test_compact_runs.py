@@ -1,0 +1,174 @@
+"""Runs by a compact model: as full solves to its bound and estimate, its errors in their bars, refused outside its ranges."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from test_compact import flip_chip, scenario, separable, two_dies
+from test_periodic_life import bursts, case
+
+from stack3d.case import Outcome, check, run_case
+from stack3d.case.by_compact import BOUNDED
+from stack3d.errors import DeckError
+from stack3d.fields import is_temperature
+from stack3d.heat import Backends
+from stack3d.progress import Silent
+
+
+def solved(given: dict[str, Any], backend: str, backends: Backends | None = None) -> Outcome:
+    given = json.loads(json.dumps(given))
+    given["solver"]["backend"] = backend
+    return run_case(scenario(given), Silent(), backends=backends)
+
+
+def temperatures(outcome: Outcome) -> dict[str, Any]:
+    return {name: np.asarray(value) for name, value in outcome.values.items() if is_temperature(name)}
+
+
+def differences(full: Outcome, by_model: Outcome) -> tuple[float, float]:
+    """Largest of temperatures that a bound is of, and of all. [K]"""
+    other = temperatures(by_model)
+    off = {name: float(np.nanmax(np.abs(value - other[name]))) for name, value in temperatures(full).items()}
+    return max(value for name, value in off.items() if name.removeprefix("thermal/") in BOUNDED), max(off.values())
+
+
+@pytest.mark.parametrize("stack", [separable, flip_chip, two_dies])
+def test_a_run_lies_within_bound_and_estimate(stack: Any) -> None:
+    """Five random films, powers and ambients of one mesh: one model is made, and answers all of them."""
+    random, kept = np.random.default_rng(11), Backends()
+    given = stack()
+    for _ in range(5):
+        for face in ("top", "bottom"):
+            given["cooling"][face] = {"film_coefficient": f"{10 ** random.uniform(1, 5)} W/m^2/K"}
+        given["cooling"]["ambient"] = f"{random.uniform(250, 400)} K"
+        for source in given["power"]["sources"]:
+            source["power"] = f"{random.uniform(0, 5)} W"
+        full, by_model = solved(given, "tensor"), solved(given, "compact", kept)
+        bound, estimate = (float(by_model.values[f"thermal/compact_{what}"]) for what in ("bound", "estimate"))
+        bounded, largest = differences(full, by_model)
+        assert bounded <= bound and largest <= max(bound, estimate)
+        assert by_model.values["thermal/heat_balance_error"] < 1e-3
+    assert kept.counts["models"] == 1
+
+
+def test_its_errors_are_in_the_bars() -> None:
+    """Those of the mesh with the bound of the model on top, or its estimate, and called so."""
+    full, by_model = solved(flip_chip(), "tensor"), solved(flip_chip(), "compact")
+    for name, kind, value in (("layer_temperature_mean", "bound", "bound"), ("layer_temperature_max", "estimate", "estimate")):
+        key = f"thermal/{name}_error"
+        added = float(by_model.values[f"thermal/compact_{value}"])
+        np.testing.assert_allclose(by_model.values[key], full.values[key] + added, rtol=0, atol=max(added, 1e-6))
+        assert added > 0 and np.all(by_model.values[key] >= added)
+        assert f"of the compact model on top, its {kind}" in by_model.notes[key]
+
+
+def silicon() -> dict[str, Any]:
+    given = flip_chip()
+    given["geometry"]["layers"][1]["blocks"][0]["material"] = "silicon"
+    given["solver"]["mesh"] = {"lateral": 8, "per_layer": 1}
+    return given
+
+
+def test_conductivity_follows_by_the_loop() -> None:
+    """k(T) on the basis of 300 K and what the mesh asks for beyond: within the estimate, and the heat that goes in goes out."""
+    kept = Backends()
+    for watts in (20, 60, 150):
+        given = silicon()
+        given["power"]["sources"][0]["power"] = f"{watts} W"
+        full, by_model = solved(given, "tensor"), solved(given, "compact", kept)
+        rise = float(full.values["thermal/peak_temperature"]) - 300.0
+        assert differences(full, by_model)[1] <= float(by_model.values["thermal/compact_estimate"]) < 3e-3 * rise
+        assert by_model.values["thermal/compact_bound"] == 0.0
+    assert kept.counts["models"] == 1
+
+
+def test_a_case_does_not_know_those_before_it() -> None:
+    """Each of three cases with k(T) on one mesh, alone and after the others: equal to the last bit."""
+    found: list[list[float]] = []
+    for order in ((20, 60, 150), (150, 60, 20)):
+        kept, seen = Backends(), {}
+        for watts in order:
+            given = silicon()
+            given["power"]["sources"][0]["power"] = f"{watts} W"
+            seen[watts] = float(solved(given, "compact", kept).values["thermal/peak_temperature"])
+        found.append([seen[watts] for watts in sorted(seen)])
+    assert found[0] == found[1]
+
+
+def test_a_life_with_duty_goes_by_the_model() -> None:
+    """Tiles that swing by some ten kelvin, on a stack whose swing is known exactly: extremes and ageing as of full solves."""
+    trace = {"workload__trace": bursts("2 s", "8 s")}
+    found = {
+        backend: run_case(case(**trace, compact={"shortest": "1 ms"}, solver__backend=backend).scenario, Silent())
+        for backend in ("tensor", "compact")
+    }
+    full, by_model = found["tensor"], found["compact"]
+    estimate = float(by_model.values["thermal/compact_estimate"])
+    swing = np.ptp(np.asarray(full.values["thermal/tile_temperature_history"]))
+    assert 0 < estimate < 0.01 * swing
+    for name in ("tile_temperature_low", "tile_temperature_high", "tile_temperature_history", "tile_temperature"):
+        key = f"thermal/{name}"
+        np.testing.assert_allclose(by_model.values[key], full.values[key], rtol=0, atol=2 * estimate)
+    np.testing.assert_allclose(by_model.values["mvm/accuracy"], full.values["mvm/accuracy"], atol=0.01)
+
+
+def test_a_transient_goes_by_the_model() -> None:
+    """A package that is switched on: within the estimates of both."""
+    given = flip_chip()
+    given["transient"] = {"until": "0.1 s", "outputs": ["20 ms", "0.1 s"], "step": "10 ms"}
+    given["solver"]["mesh"] = {"lateral": 4, "per_layer": 1}
+    given["compact"]["shortest"] = "10 ms"
+    full, by_model = solved(given, "tensor"), solved(given, "compact")
+    for name, value in temperatures(full).items():
+        error = full.values[f"{name}_error"] + by_model.values[f"{name}_error"]
+        assert np.all(np.abs(by_model.values[name] - value) <= error), name
+    off = differences(full, by_model)[1]
+    assert off < 0.01 * (float(full.values["thermal/peak_temperature"]) - 300.0)
+
+
+def refused(match: str, **changes: Any) -> None:
+    given = flip_chip()
+    given["solver"]["backend"] = "compact"
+    for key, value in changes.items():
+        *path, last = key.split("__")
+        node = given
+        for part in path:
+            node = node.setdefault(part, {})
+        node[last] = value
+    with pytest.raises(DeckError, match=match):
+        check(scenario(given))
+
+
+def test_outside_its_ranges_it_is_refused_with_the_range() -> None:
+    low, high = {"film_coefficient": "5 W/m^2/K"}, {"film_coefficient": "2e5 W/m^2/K"}
+    refused(r"cooling.top: film of top = 5 W/m\^2/K lies outside .* 10 to 100000 W/m\^2/K: compact.films.top", cooling__top=low)
+    refused(r"cooling.bottom: film of bottom = 200000", cooling__bottom=high)
+    refused("cooling.ambient: ambient = 200 K lies outside .* 250 to 400 K", cooling__ambient="200 K")
+    night = [{"name": "day", "share": 0.5}, {"name": "night", "share": 0.5, "ambient": "240 K"}]
+    refused(r"mission\[1\].ambient: ambient = 240 K lies outside", mission=night)
+    refused("wants the shortest time", transient={"until": "1 s"})
+    refused("1 s lie outside the compact model, which was made for 2 s", transient={"until": "1 s"}, compact__shortest="2 s")
+    refused("no face 'tpo'", compact__films={"tpo": ["1 W/m^2/K", "2 W/m^2/K"]})
+    still = {"natural": {"facing": "up", "length": "5 mm"}}
+    refused("say in which range, as compact.films.top", cooling__top=still, compact__films={})
+
+
+def test_films_that_follow_their_face_stay_in_their_range() -> None:
+    """Still air: films are found by the loop that there is; where they leave their range the run says so."""
+    given = flip_chip()
+    given["cooling"]["top"] = {"natural": {"facing": "up", "length": "5 mm"}}
+    given["compact"]["films"]["top"] = ["5 W/m^2/K", "100 W/m^2/K"]
+    full, by_model = solved(given, "tensor"), solved(given, "compact")
+    assert differences(full, by_model)[0] <= 2 * float(by_model.values["thermal/compact_bound"]) + 1e-4
+    given["compact"]["films"]["top"] = ["5 W/m^2/K", "11.2 W/m^2/K"]
+    with pytest.raises(DeckError, match="film of top = .* lies outside the compact model, which was made for 5 to 11.2"):
+        solved(given, "compact")
+
+
+def test_what_was_used_is_in_the_hash() -> None:
+    one, *others = (
+        case(solver__backend=backend, compact={"shortest": shortest})
+        for backend, shortest in (("tensor", "1 ms"), ("compact", "1 ms"), ("compact", "2 ms"))
+    )
+    assert len({one.digest(), *(other.digest() for other in others)}) == 3
