@@ -73,7 +73,7 @@ def command(path: Path, x: np.ndarray, chips: int, times: int) -> None:
     }  # fmt: skip
     sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     done = subprocess.run(
-        [sys.executable, "-m", "stack3d.cli", "run", "quickstart", *sets, "-o", str(path.with_name("out"))],
+        [sys.executable, "-m", "stack3d", "run", "quickstart", *sets, "-o", str(path.with_name("out"))],
         capture_output=True, text=True,
     )  # fmt: skip
     used = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -97,7 +97,7 @@ def process(name: str) -> Row:
         path = Path(scratch) / f"{name}.yaml"
         path.write_text(scenario_text(REFERENCE, name))
         before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        command = [sys.executable, "-m", "stack3d.cli", "run", str(path), "-o", scratch]
+        command = [sys.executable, "-m", "stack3d", "run", str(path), "-o", scratch]
         subprocess.run(command, check=True, capture_output=True)
         wall, after = time.perf_counter() - wall, resource.getrusage(resource.RUSAGE_CHILDREN)
         record = json.loads((Path(scratch) / name / "run.json").read_text())

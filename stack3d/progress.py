@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TextIO
 
 from stack3d.errors import unknown_name
@@ -106,6 +106,12 @@ def _facts(facts: dict[str, Any]) -> str:
     return "".join(f"  {key}={value}" for key, value in facts.items())
 
 
+def _say(text: str, stream: TextIO | None) -> None:
+    """Print a line at once; a stream that is full or closed costs the word, not the work."""
+    with suppress(OSError, ValueError):
+        print(text, file=stream or sys.stderr, flush=True)
+
+
 class PlainLines:
     """Observer that prints one plain line per stage and at most one per second per step loop."""
 
@@ -116,7 +122,7 @@ class PlainLines:
         self._last = 0.0
 
     def _print(self, text: str) -> None:
-        print(f"[{time.monotonic() - self._start:6.1f} s] {self.prefix}{text}", file=self.stream, flush=True)
+        _say(f"[{time.monotonic() - self._start:6.1f} s] {self.prefix}{text}", self.stream)
 
     def stage(self, name: str, **facts: Any) -> None:
         """Print the stage and its facts."""
@@ -192,7 +198,7 @@ class Waiting:
         now = time.monotonic()
         if now - self._last >= self.patience:
             self._last = now
-            print(f"{what}: {100 * done / total:.0f} %", file=self.stream or sys.stderr, flush=True)
+            _say(f"{what}: {100 * done / total:.0f} %", self.stream)
 
 
 def time_left(seconds: float) -> str:
@@ -271,14 +277,14 @@ class StudyLines(Tally):
         at_end = sum(self.counts.values()) == self.total
         if self.total > 1 and self.pending and (at_end or self.elapsed - self._last >= 1.0):
             self._last = self.elapsed
-            print(f"[{self.elapsed:6.1f} s] {self.text()}", file=self.stream, flush=True)
+            _say(f"[{self.elapsed:6.1f} s] {self.text()}", self.stream)
 
 
 class StudyJson(Tally):
     """Prints one JSON object per event and line."""
 
     def _print(self, event: str, **facts: Any) -> None:
-        print(json.dumps({"event": event, "seconds": round(self.elapsed, 3), **facts}), file=self.stream, flush=True)
+        _say(json.dumps({"event": event, "seconds": round(self.elapsed, 3), **facts}), self.stream)
 
     def begin(self, total: int, pending: int) -> None:
         """Print the size of the study."""

@@ -15,10 +15,13 @@ from typing import Any, NoReturn
 import typer
 
 from stack3d import signals
-from stack3d.cli.arguments import app, fail
+from stack3d.cli import standard_output
+from stack3d.cli.arguments import app, aside, fail
 from stack3d.errors import (
     EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,
+    EXIT_MACHINE,
+    EXIT_OTHER,
     EXIT_TERMINATED,
     Stack3dError,
     Terminated,
@@ -29,52 +32,55 @@ from stack3d.registry import kept_trace, told_failure
 __all__ = ["app", "main"]
 
 for _file in pkgutil.iter_modules(__path__):  # a file of commands registers them when it is imported
-    if _file.name != "__main__":
-        importlib.import_module(f"{__name__}.{_file.name}")
+    importlib.import_module(f"{__name__}.{_file.name}")
 
 
 def main() -> None:
-    """Entry point: one plain line per error, documented exit codes."""
-    debug = "--debug" in sys.argv
+    """Run a command: one plain line per error, documented exit codes."""
     python_shows = warnings.showwarning
 
     def show_plainly(message: Warning | str, category: type[Warning], *more: Any) -> None:
         if issubclass(category, ValidityWarning):
-            typer.echo(f"warning: {message}", err=True)
+            aside(f"warning: {message}")
         else:
             python_shows(message, category, *more)
 
     warnings.showwarning = show_plainly  # type: ignore[assignment]
     signals.listen()
     command: Callable[..., Any] = app
+    sys.exit(_code_of(command, debug="--debug" in sys.argv))
+
+
+def _code_of(command: Callable[..., Any], *, debug: bool) -> int:
+    """Run the command; the exit code, what went wrong told."""
     try:
         code = _heeding(command)
-        sys.exit(code if isinstance(code, int) else 0)
-    except Stack3dError as error:
-        if debug:
-            raise
-        _end(error)
+        return standard_output.ended(code if isinstance(code, int) else 0, EXIT_MACHINE)
     except typer.Exit as leave:
-        sys.exit(leave.exit_code)
+        return standard_output.ended(leave.exit_code, EXIT_MACHINE)
+    except SystemExit as leave:  # so typer ends where the reader of standard output has gone
+        return standard_output.ended(EXIT_OTHER, EXIT_MACHINE, leave.__context__)
     except (KeyboardInterrupt, typer.Abort):
         _leave(f"interrupted; {_what_is_left()}", EXIT_INTERRUPTED)
     except Terminated:
         _leave(f"asked to end; {_what_is_left()}", EXIT_TERMINATED)
     except Exception as error:
+        if standard_output.is_of_output(error):
+            return standard_output.ended(EXIT_MACHINE, EXIT_MACHINE, error)
         if debug:
             raise
-        usage = getattr(error, "format_message", None)
-        if usage is not None:  # a mistake in the command line itself
-            fail(usage())
-            sys.exit(EXIT_BAD_INPUT)
-        _end(error)
+        return standard_output.ended(_told(error), EXIT_MACHINE)
 
 
-def _end(error: Exception) -> NoReturn:
-    """Say what went wrong, and leave with its code."""
+def _told(error: Exception) -> int:
+    """Say what went wrong; its code."""
+    usage = None if isinstance(error, Stack3dError) else getattr(error, "format_message", None)
+    if usage is not None:  # a mistake in the command line itself
+        fail(usage())
+        return EXIT_BAD_INPUT
     text, code = told_failure(error, lambda: kept_trace(error))
     fail(text)
-    sys.exit(code)
+    return code
 
 
 def _what_is_left() -> str:
@@ -97,7 +103,7 @@ def _heeding(command: Callable[..., Any]) -> Any:
     return code
 
 
-def _leave(line: str, code: int) -> None:
+def _leave(line: str, code: int) -> NoReturn:
     """End at once: nothing that other threads still say is of use, and workers end with this process.
 
     A plain exit is not enough: Python gives the code of SIGINT where Ctrl-C has once fallen into an `exec` of some import.

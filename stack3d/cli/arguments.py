@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -84,7 +85,13 @@ def _main(
 def fail(lines: str) -> None:
     """Say one error line per line."""
     for line in lines.splitlines():
-        typer.echo(f"error: {line}", err=True)
+        aside(f"error: {line}")
+
+
+def aside(text: str) -> None:
+    """Say something on standard error; where that is full or closed the word is lost, not the work."""
+    with suppress(OSError):
+        typer.echo(text, err=True)
 
 
 def parsed(texts: list[str]) -> list[tuple[str, Any]]:

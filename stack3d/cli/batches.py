@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stack3d.cli.arguments import SOME, Memory, Overrides, Scenarios, app, fail, limit_memory, parsed
+from stack3d.cli.arguments import SOME, Memory, Overrides, Scenarios, app, aside, fail, limit_memory, parsed
 from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOLVER, EXIT_SOME_FAILED, MISSED, DeckError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class _Ended:
         else:
             fail(first if first.startswith(f"{report.name}:") else f"{report.name}: {first}")
         if report.traceback and "--debug" in sys.argv:
-            typer.echo(report.traceback, err=True)
+            aside(report.traceback)
 
     def _tell_done(self, report: Report) -> None:
         from stack3d.study import SKIPPED
@@ -130,7 +130,7 @@ class _Ended:
     def leave(self) -> None:
         """Exit with a code of its own unless all is well."""
         if self.failed and self.total > 1:
-            typer.echo(f"{self.total - self.failed} of {self.total} cases done, {self.failed} failed", err=True)
+            aside(f"{self.total - self.failed} of {self.total} cases done, {self.failed} failed")
             raise typer.Exit(self.verdict or EXIT_SOME_FAILED)
         if self.verdict:
             raise typer.Exit(self.verdict)
@@ -166,7 +166,7 @@ def validate(
             if found.error is None:
                 typer.echo(f"ok: {found.label}")
                 if found.warning is not None:
-                    typer.echo(f"warning: {found.label} {found.warning}", err=True)
+                    aside(f"warning: {found.label} {found.warning}")
             else:
                 fail(str(found.error))
                 bad = True

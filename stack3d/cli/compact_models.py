@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import Films, One, Overrides, app, films_of, free, parsed, value_of, written_as
+from stack3d.cli.arguments import Films, One, Overrides, app, aside, films_of, free, parsed, value_of, written_as
 from stack3d.progress import time_left
 
 
@@ -74,7 +74,7 @@ TOLD_FROM = 10.0
 def _tell_ahead(steps: int, seconds: float) -> None:
     """Says how long a trace will take, before the work."""
     if seconds > TOLD_FROM:
-        typer.echo(f"  {steps:.3g} steps, roughly {time_left(seconds)} of one core", err=True)
+        aside(f"  {steps:.3g} steps, roughly {time_left(seconds)} of one core")
 
 
 class _Told:
@@ -88,4 +88,4 @@ class _Told:
         if now - self._said >= 1.0:
             self._said = now
             left = time_left((now - self._began) * (total - done) / done)
-            typer.echo(f"  {100 * done / total:.0f} %, {left}", err=True)
+            aside(f"  {100 * done / total:.0f} %, {left}")

@@ -33,7 +33,7 @@ solver: ci
 
 def stack3d(*args: str, cwd: Path, code: int | None = 0) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "stack3d.cli", *args],
+        [sys.executable, "-m", "stack3d", *args],
         cwd=cwd,
         capture_output=True,
         text=True,

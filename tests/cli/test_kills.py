@@ -89,7 +89,7 @@ def forked(path: Path, out: Path, said: Path) -> int:
 
 def called(path: Path, out: Path, said: Path, *more: str) -> int:
     """Run a study in a process, and a session, of its own."""
-    command = [sys.executable, "-m", "stack3d.cli", "run", str(path), "-o", str(out), "--progress", "none", *more]
+    command = [sys.executable, "-m", "stack3d", "run", str(path), "-o", str(out), "--progress", "none", *more]
     files = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
     files += [(os.POSIX_SPAWN_OPEN, 2, str(said), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)]
     return os.posix_spawn(sys.executable, command, os.environ, file_actions=files, setsid=True)
@@ -209,9 +209,7 @@ def test_dask_workers_killed_at_random_moments(tmp_path: Path) -> None:
                 gone.wait()
                 workers.append(worker())
                 kills += 1
-            subprocess.run(
-                [sys.executable, "-m", "stack3d.cli", "run", str(path), "-o", str(out), "--workers", "1"], check=True
-            )
+            subprocess.run([sys.executable, "-m", "stack3d", "run", str(path), "-o", str(out), "--workers", "1"], check=True)
             studies.assert_same(stack3d.open_results(out / "small"), expected)
             out.rename(tmp_path / f"done{kills}")
     finally:

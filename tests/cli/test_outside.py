@@ -38,7 +38,7 @@ HOSTILE = [
 
 
 def command(*args: str) -> list[str]:
-    return [sys.executable, "-m", "stack3d.cli", *args]
+    return [sys.executable, "-m", "stack3d", *args]
 
 
 def files(folder: Path) -> set[str]:

@@ -244,7 +244,7 @@ def test_the_command_line_ends_with_2() -> None:
     outcome = CliRunner().invoke(cli.app, ["validate", str(REFUSED / "two_errors_traversal.yaml")])
     assert isinstance(outcome.exception, SystemExit | DeckError) and outcome.exit_code in (1, 2)
     done = subprocess.run(
-        [sys.executable, "-m", "stack3d.cli", "validate", str(REFUSED / "unit_quote.yaml")], capture_output=True, text=True
+        [sys.executable, "-m", "stack3d", "validate", str(REFUSED / "unit_quote.yaml")], capture_output=True, text=True
     )
     assert done.returncode == 2 and done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
 

@@ -39,7 +39,7 @@ dispatching.run_job = run_job
 
 
 def command(*args: str) -> list[str]:
-    return [sys.executable, "-m", "stack3d.cli", *args]
+    return [sys.executable, "-m", "stack3d", *args]
 
 
 def run(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -23,6 +23,7 @@ ROWS = (
     ("study", "report", "training"),
     ("api",),
     ("cli",),
+    ("__main__",),
 )
 ROW = {room: i for i, row in enumerate(ROWS) for room in row}
 ROOT = Path(stack3d.__file__).parent

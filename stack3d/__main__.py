@@ -1,0 +1,37 @@
+"""``stack3d`` and ``python -m stack3d``: heeds requests to end from the first moment on, then loads the program."""
+
+import os
+import signal
+from types import FrameType
+
+
+def main() -> None:
+    """Entry point."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    _open_streams()
+    from stack3d.cli import main as run
+
+    run()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Leave before anything was begun: the program heeds requests itself as soon as it is loaded."""
+    asked = "asked to end" if number == signal.SIGTERM else "interrupted"
+    try:
+        os.write(2, f"error: {asked} before the work began; run the same command again\n".encode())
+    finally:
+        os._exit(128 + number)
+
+
+def _open_streams() -> None:
+    """Give standard streams that are closed a place, so that no file of a run takes theirs."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+
+
+if __name__ == "__main__":
+    main()
