@@ -41,24 +41,24 @@ class Grid:
         """Number of nodes, which is the number of unknowns of trilinear elements."""
         return self.z.size * self.y.size * self.x.size
 
-    def cells_of(self, layer: int) -> NDArray[np.intp]:
-        """Z cells of one layer, without its contact cell."""
-        return np.flatnonzero((self.layer == layer) & (np.diff(self.z) > 0))
+    def cells_of(self, layers: range) -> NDArray[np.intp]:
+        """Z cells of layers that lie one over the other, without their contact cells."""
+        return np.flatnonzero((self.layer >= layers.start) & (self.layer < layers.stop) & (np.diff(self.z) > 0))
 
     @cached_property
-    def _nodes(self) -> dict[tuple[int, Rectangle], tuple[slice, slice, slice]]:
+    def _nodes(self) -> dict[tuple[range, Rectangle], tuple[slice, slice, slice]]:
         return {}
 
-    def nodes_of(self, layer: int, box: Rectangle) -> tuple[slice, slice, slice]:
-        """Nodes of one layer inside a rectangle or on its edges, along z, y and x; sought once."""
-        if (layer, box) not in self._nodes:
-            cells = self.cells_of(layer)
-            self._nodes[layer, box] = (
+    def nodes_of(self, layers: range, box: Rectangle) -> tuple[slice, slice, slice]:
+        """Nodes of layers inside a rectangle or on its edges, along z, y and x; sought once."""
+        if (layers, box) not in self._nodes:
+            cells = self.cells_of(layers)
+            self._nodes[layers, box] = (
                 slice(int(cells[0]), int(cells[-1]) + 2),
                 _between_ends(self.y, box.y0, box.y1),
                 _between_ends(self.x, box.x0, box.x1),
             )
-        return self._nodes[layer, box]
+        return self._nodes[layers, box]
 
 
 def _between_ends(lines: Floats, low: float, high: float) -> slice:
@@ -95,17 +95,17 @@ def solid_cells(stack: Stack, grid: Grid, layers: Sequence[Layer] | None = None)
 
 def planes_of(surface: Surface, stack: Stack, grid: Grid) -> list[Plane]:
     """The exposed planes of a surface on a grid."""
-    index, every = stack.index[surface.layer], slice(None)
+    slabs, every = stack.slabs[surface.layer], slice(None)
     solid = [*solid_cells(stack, grid), np.zeros(grid.shape[1:], dtype=bool)]  # the last one also stands below the first
-    cells = grid.cells_of(index)
+    cells = grid.cells_of(slabs)
     low, high = int(cells[0]), int(cells[-1]) + 1
     area = np.sum([np.outer(_overlap(grid.y, e.y0, e.y1), _overlap(grid.x, e.x0, e.x1)) for e in surface.extents], axis=0)
     if surface.side != "channels":
-        level, other = (high, index + 1) if surface.side == "top" else (low, index - 1)
-        return [Plane((level, every, every), area * (solid[index] & ~solid[other]))]
+        level, own, other = (high, slabs.stop - 1, slabs.stop) if surface.side == "top" else (low, slabs.start, slabs.start - 1)
+        return [Plane((level, every, every), area * (solid[own] & ~solid[other]))]
     planes = {
-        "floor": Plane((low, every, every), area * solid[index - 1]),
-        "ceiling": Plane((high, every, every), area * solid[index + 1]),
+        "floor": Plane((low, every, every), area * solid[slabs.start - 1]),
+        "ceiling": Plane((high, every, every), area * solid[slabs.stop]),
         "walls": _walls(surface, grid, low, high),
     }
     return [planes[part] for part in surface.parts]

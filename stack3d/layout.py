@@ -164,6 +164,10 @@ class Channels:
     ceiling_film_coefficient: float | None = None
 
 
+FILL = "fill"
+"""Part that the layers between parts belong to."""
+
+
 @dataclass(frozen=True)
 class Layer:
     """One slab of the stack.
@@ -189,6 +193,10 @@ class Layer:
         Their outlines are void blocks.
     cylinders : tuple of Cylinders
         Resolved ones; only tetrahedra can have them.
+    sites : tuple of int
+        Equal boxes along x and y of an rram layer, each the place of one tile.
+    part : str
+        Of the package that it belongs to; `FILL` of a layer that parts lie in as blocks, ``""`` where it is common to all.
     """
 
     name: str
@@ -202,6 +210,14 @@ class Layer:
     blocks: tuple[Block, ...] = ()
     channels: Channels | None = None
     cylinders: tuple[Cylinders, ...] = ()
+    sites: tuple[int, int] = (1, 1)
+    part: str = ""
+
+    def name_of(self, block: Block | None = None) -> str:
+        """Of what fills it, ``layer`` or ``layer.block``; of a layer that is cut by parts, `FILL` or ``part.layer``."""
+        if self.part == FILL:
+            return FILL if block is None else block.name
+        return self.name if block is None else f"{self.name}.{block.name}"
 
     @property
     def thickness(self) -> float:
@@ -216,21 +232,57 @@ class Layer:
 
 @dataclass(frozen=True)
 class Stack:
-    """Layers from the bottom up, touching each other."""
+    """Layers from the bottom up, touching each other.
+
+    Parameters
+    ----------
+    layers : tuple of Layer
+        What fills the heights, one over the other.
+    footprint : Rectangle
+    parts : tuple of Layer
+        Layers of parts that stand side by side. Each lies as a block in one of the `layers` or in several, which are cut
+        wherever one of them begins or ends.
+    """
 
     layers: tuple[Layer, ...]
     footprint: Rectangle
+    parts: tuple[Layer, ...] = ()
+
+    @cached_property
+    def named(self) -> tuple[Layer, ...]:
+        """What is spoken of: the layers in whole from the bottom up, in place of those that parts cut the layers of parts."""
+        base = next((i for i, layer in enumerate(self.layers) if layer.part == FILL), 0)
+        whole = [layer for layer in self.layers if layer.part != FILL]
+        return (*whole[:base], *self.parts, *whole[base:])
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """Position of each layer by name."""
-        return {layer.name: i for i, layer in enumerate(self.layers)}
+        """Position of each among the `named`."""
+        return {layer.name: i for i, layer in enumerate(self.named)}
+
+    @cached_property
+    def slabs(self) -> dict[str, range]:
+        """Positions of the layers that each name takes in, itself or those that a part lies in."""
+        found = {layer.name: range(i, i + 1) for i, layer in enumerate(self.layers)}
+        start = {layer.z0: i for i, layer in enumerate(self.layers)}
+        stop = {layer.z1: i + 1 for i, layer in enumerate(self.layers)}
+        return found | {part.name: range(start[part.z0], stop[part.z1]) for part in self.parts}
+
+    @cached_property
+    def _by_name(self) -> dict[str, Layer]:
+        return {layer.name: layer for layer in (*self.layers, *self.parts)}
 
     def layer(self, name: str) -> Layer:
         """The layer called `name`; raises UnknownNameError."""
-        if name not in self.index:
+        if name not in self._by_name:
             raise unknown_name("layer", name, self.index)
-        return self.layers[self.index[name]]
+        return self._by_name[name]
+
+    def edges(self, name: str) -> tuple[Rectangle, ...]:
+        """Where gradients may jump sideways within a layer: its own outline, and those of what lies in it or beside it."""
+        beside = [self.layers[i] for i in self.slabs[name]]
+        boxes = [e for layer in beside for e in (layer.extent, *(block.extent for block in layer.blocks))]
+        return tuple(dict.fromkeys(boxes))
 
     def held_at(self, temperatures: Mapping[str, float] = MappingProxyType({})) -> Stack:
         """The stack with properties held at a temperature of each layer, 300 K unless given [K], so that rises superpose."""
@@ -243,12 +295,12 @@ class Stack:
             )
             for layer in self.layers
         )
-        return Stack(layers, self.footprint)
+        return replace(self, layers=layers)
 
     @property
     def n_tiers(self) -> int:
-        """Number of repeated tiers."""
-        return len({layer.tier for layer in self.layers if layer.tier is not None})
+        """Number of repeated tiers, of all parts together."""
+        return len({(layer.part, layer.tier) for layer in self.named if layer.tier is not None})
 
     @property
     def height(self) -> float:
@@ -266,13 +318,13 @@ class Stack:
             f"<tr><td>{escape(layer.name)}</td><td>{layer.z0 * 1e6:.2f}</td><td>{layer.thickness * 1e6:g}</td>"
             f"<td>{escape(layer.material.name)}</td><td>{', '.join(f'{k:g}' for k in layer.material.conductivity)}</td>"
             f"<td>{escape(layer.role)}</td></tr>"
-            for layer in reversed(self.layers)
+            for layer in reversed(self.named)
         )
         return f"<table>{head}{rows}</table>"
 
     def with_role(self, role: str) -> tuple[Layer, ...]:
-        """Layers of one role, bottom first."""
-        return tuple(layer for layer in self.layers if layer.role == role)
+        """Layers of one role, bottom first; of parts, one part after the other."""
+        return tuple(layer for layer in self.named if layer.role == role)
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,15 @@ class CellMesh:
         """Unknowns of Lagrange elements of an order, which are its nodes."""
         return self.node_count(order)
 
+    def joined(self) -> CellMesh:
+        """The same cells with one region of each name: a part that lies in several layers is one in files."""
+        first = {name: self.names.index(name) for name in dict.fromkeys(self.names)}
+        number = {old: i for i, old in enumerate(first.values())}
+        to = np.array([number[first[name]] for name in self.names], dtype=np.intp)
+        return replace(
+            self, region=to[self.region], names=tuple(first), materials=tuple(self.materials[i] for i in first.values())
+        )
+
     @property
     def corners(self) -> Ints:
         """Corner nodes of the cells."""
@@ -231,13 +240,13 @@ class Columns:
         """Unknowns of Lagrange elements of an order on its tetrahedra."""
         return self.cells.unknowns(order)
 
-    def slabs_of(self, layer: int) -> Ints:
-        """Slabs of prisms of one layer, without its contact."""
-        return np.flatnonzero((self.layer == layer) & (np.diff(self.z) > 0))
+    def slabs_of(self, layers: range) -> Ints:
+        """Slabs of prisms of layers that lie one over the other, without their contacts."""
+        return np.flatnonzero((self.layer >= layers.start) & (self.layer < layers.stop) & (np.diff(self.z) > 0))
 
-    def solid(self, layer: int) -> NDArray[np.bool_]:
-        """Triangles in which a layer is solid, shape (m,)."""
-        return np.asarray(self.region[self.slabs_of(layer)[0]] != VOID)
+    def solid(self, layers: range) -> NDArray[np.bool_]:
+        """Triangles in which the lowest of the layers is solid, shape (m,)."""
+        return np.asarray(self.region[self.slabs_of(layers)[0]] != VOID)
 
     @cached_property
     def used(self) -> Ints:

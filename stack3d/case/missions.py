@@ -38,7 +38,7 @@ def put_phases(
         With those of the mean.
     estimates : Estimates
     """
-    layers, coarse = [layer.name for layer in chip.stack.layers], Backends()
+    layers, coarse = [layer.name for layer in chip.stack.named], Backends()
     record.along("mission_phase", [phase.name for phase in chip.phases])
     record.put("thermal/phase_share", [phase.share for phase in chip.phases])
     record.put("thermal/phase_power", [solution.heat_in for solution, _ in found])

@@ -55,7 +55,7 @@ def terms_of(chip: Chip) -> dict[str, float]:
         found["transient"] = MARCHES * kind_of(scenario).least_memory_in_time(chip)
     found["compact"] = _of_models(chip)
     times = instants_of(chip)
-    n_tiers = scenario.geometry.tiers.repeat if scenario.geometry.tiers else 1
+    n_tiers = scenario.geometry.n_tiers or 1
     found["tier_map"] = COPIES * NUMBER * times * n_tiers * math.prod(scenario.tier_map)
     if scenario.maps is not None:
         found["maps.grid"] = COPIES * NUMBER * times * scenario.maps.boxes

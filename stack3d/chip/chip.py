@@ -73,7 +73,7 @@ class ComputingChip(Chip):
     @property
     def sites(self) -> list[tuple[str, Rectangle]]:
         """Layer and box of every site that a tile may lie on."""
-        return tile_sites(self.scenario.geometry, self.stack)
+        return tile_sites(self.stack)
 
     def homes(self, component: str) -> list[tuple[str, Rectangle]]:
         """Layer and box that a component of each tile heats."""
@@ -150,7 +150,7 @@ def build_chip(scenario: Scenario, found: list[Problem] | None = None) -> Chip:
 def _computing(chip: Chip, design: Design, problems: list[Problem]) -> ComputingChip | None:
     """The chip with its computer; None, and the mistakes told, where there can be none."""
     activity = collected(lambda: read_activity(design.work.trace), problems)
-    n_tiers, sites = len(chip.stack.with_role("rram")), tile_sites(chip.scenario.geometry, chip.stack)
+    n_tiers, sites = len(chip.stack.with_role("rram")), tile_sites(chip.stack)
     computer = collected(lambda: build_computer(design, n_tiers, sites, problems), problems, "workload.network.file")
     if activity is None or computer is None:
         return None

@@ -38,7 +38,7 @@ def _tell_layers(chip: Chip) -> None:
     typer.echo(
         f"{'layer (top first)':<18}{'z [um]':>12}{'thickness':>12}  {'material':<20}{'k [W/m/K] x, y, z':<24}{'contact':>10}"
     )
-    for layer in reversed(chip.stack.layers):
+    for layer in reversed(chip.stack.named):
         k = ", ".join(f"{v:g}" for v in layer.material.conductivity)
         contact = f"{layer.contact_resistance * 1e6:g} mm2K/W" if layer.contact_resistance else ""
         typer.echo(

@@ -16,9 +16,13 @@ from stack3d.decks.named_paths import SET
 from stack3d.errors import DeckError, Problem, ValidityWarning, brief, did_you_mean
 from stack3d.yamlfile import FileLine, GrammarError, Items, Mapping
 
-_LAYER_LISTS = (("geometry", "layers"), ("geometry", "below"), ("geometry", "above"), ("geometry", "tiers", "layers"))
+_OF_STACK = (("layers",), ("below",), ("above",), ("tiers", "layers"))
+_PART = ("geometry", "parts", "*")
+_LAYER_LISTS = (*(("geometry", *of) for of in _OF_STACK), (*_PART, "layers"), *((*_PART, "deck", *of) for of in _OF_STACK))
 REFERENCES: dict[tuple[str, ...], str] = {
     ("geometry",): "geometries",
+    (*_PART, "deck"): "geometries",
+    **{("geometry", "fill", *part): "materials" for part in ((), ("cylinders", "host"), ("cylinders", "fill"))},
     ("solver",): "solvers",
     ("device",): "devices",
     ("hybrid", "*", "device"): "devices",

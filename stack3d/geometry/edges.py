@@ -53,7 +53,8 @@ def with_joined_edges(stack: Stack) -> Stack:
     y = _one_each([v for b in boxes for v in (b.y0, b.y1)], (core.y0, core.y1), slack)
     if all(old == new for edges in (x, y) for old, new in edges.items()):
         return stack
-    return replace(stack, layers=tuple(_moved(layer, x, y) for layer in stack.layers))
+    layers, parts = (tuple(_moved(layer, x, y) for layer in of) for of in (stack.layers, stack.parts))
+    return replace(stack, layers=layers, parts=parts)
 
 
 def _boxes(layer: Layer) -> Sequence[Rectangle]:

@@ -75,9 +75,9 @@ class _Spacing:
         return lines
 
 
-def depth_of_heat(stack: Stack, index: int, time: float) -> float:
-    """Depth to which heat of a layer has come into itself and its neighbours, the least of them: √(α t). [m]"""
-    near = stack.layers[max(0, index - 1) : index + 2]
+def depth_of_heat(stack: Stack, layers: range, time: float) -> float:
+    """Depth to which heat of layers has come into themselves and their neighbours, the least of them: √(α t). [m]"""
+    near = stack.layers[max(0, layers.start - 1) : layers.stop + 1]
     return float(np.sqrt(time * min(la.material.conductivity[2] / la.material.heat_capacity for la in near)))
 
 
@@ -231,7 +231,7 @@ def _finest(stack: Stack, source: HeatSource, mesh: MeshDeck, soonest: float | N
     """Tallest element at the faces of a heated layer by the first output, infinite without one. [m]"""
     if soonest is None:
         return float("inf")
-    return depth_of_heat(stack, stack.index[source.layer], soonest) / max(2, mesh.per_source // PER_LENGTH)
+    return depth_of_heat(stack, stack.slabs[source.layer], soonest) / max(2, mesh.per_source // PER_LENGTH)
 
 
 def element_heights(
@@ -254,7 +254,7 @@ def element_heights(
     wanted: dict[float, float] = {}
     for source in sources:
         layer = stack.layer(source.layer)
-        if not _covers(source.extent, layer.extent):
+        if not all(_covers(source.extent, stack.layers[i].extent) for i in stack.slabs[source.layer]):
             narrow = min(source.extent.x1 - source.extent.x0, source.extent.y1 - source.extent.y0)
             size = min(thickness / mesh.refinement, mesh.aspect * narrow / mesh.per_source)
             wanted |= {v: min(size, wanted.get(v, np.inf)) for v in (layer.z0, layer.z1)}

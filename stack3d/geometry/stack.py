@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice, pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,23 +37,39 @@ def _resolved(deck: schema.geometry.MaterialDeck, name: str, extent: Rectangle, 
     found = Cylinders(name, extent, parts.diameter, parts.pitch, fill)
     nx, ny = found.counts
     if nx * ny == 0:
-        raise DeckError(f"no cell of pitch {parts.pitch * 1e6:g} um fits into {_size(extent)}")
+        raise DeckError(f"no cell of pitch {parts.pitch * 1e6:g} um fits into {told(extent)}")
     if nx * ny > MOST_CYLINDERS:
         raise DeckError(f"{nx} x {ny} cylinders are too many to be resolved, at most {MOST_CYLINDERS}; leave out resolved")
     return (found,)
 
 
-def _listed(geometry: GeometryDeck) -> Iterator[tuple[str, str, LayerDeck, int | None]]:
-    """(key, name in the stack, deck, tier) of each layer from the bottom up."""
-    for part in ("layers", "below"):
-        for i, layer in enumerate(getattr(geometry, part)):
-            yield f"geometry.{part}[{i}]", layer.name, layer, None
+class Listed(NamedTuple):
+    """A layer of a deck: its dotted key, its name in the stack, the deck and the tier."""
+
+    key: str
+    name: str
+    deck: LayerDeck
+    tier: int | None = None
+
+
+def _group(geometry: GeometryDeck, key: str) -> Iterator[Listed]:
+    for i, layer in enumerate(getattr(geometry, key.rpartition(".")[2])):
+        yield Listed(f"{key}[{i}]", layer.name, layer)
+
+
+def up_to_tiers(geometry: GeometryDeck, key: str = "geometry") -> Iterator[Listed]:
+    """Each layer of a deck at a key from the bottom up, those of `above` and of parts left out."""
+    yield from _group(geometry, f"{key}.layers")
+    yield from _group(geometry, f"{key}.below")
     if geometry.tiers is not None:
         for tier in range(geometry.tiers.repeat):
             for i, layer in enumerate(geometry.tiers.layers):
-                yield f"geometry.tiers.layers[{i}]", f"t{tier}_{layer.name}", layer, tier
-    for i, layer in enumerate(geometry.above):
-        yield f"geometry.above[{i}]", layer.name, layer, None
+                yield Listed(f"{key}.tiers.layers[{i}]", f"t{tier}_{layer.name}", layer, tier)
+
+
+def over_tiers(geometry: GeometryDeck, key: str = "geometry") -> Iterator[Listed]:
+    """Each layer of `above`, as `up_to_tiers`."""
+    return _group(geometry, f"{key}.above")
 
 
 def build_stack(geometry: GeometryDeck) -> Stack:
@@ -69,29 +86,55 @@ def build_stack(geometry: GeometryDeck) -> Stack:
         return region_stack(read_mesh(geometry))
     footprint = Rectangle(0.0, geometry.footprint[0], 0.0, geometry.footprint[1])
     problems: list[Problem] = []
-    layers: list[Layer] = []
+    if not geometry.parts:
+        stack = Stack(tuple(placed(chain(up_to_tiers(geometry), over_tiers(geometry)), footprint, 0.0, problems)), footprint)
+    else:
+        from stack3d.geometry.side_by_side import with_parts
+
+        stack = with_parts(geometry, footprint, problems)
+    problems += _misplaced(stack.layers)
+    if problems:
+        raise DeckError(list({(p.key, p.message): p for p in problems}.values()))
+    return with_joined_edges(stack)
+
+
+def placed(layers: Iterable[Listed], box: Rectangle, z: float, problems: list[Problem], part: str = "") -> list[Layer]:
+    """Layers one over the other; what is wrong with them is added to the `problems`.
+
+    Parameters
+    ----------
+    layers : iterable of Listed
+    box : Rectangle
+        Size of every layer without its own; x and y of their decks count from its lower left corner. [m]
+    z : float
+        Height of the bottom of the first. [m]
+    problems : list of Problem
+    part : str
+        That they belong to, which stands before their names.
+    """
+    out: list[Layer] = []
     known: dict[str, tuple[Block, ...]] = {}
     names = set[str]()
-    for key, name, deck, tier in _listed(geometry):
-        if name in names:
-            problems.append(Problem(f"{key}.name", f"the name {name!r} is used twice"))
-        names.add(name)
-        size = deck.size or geometry.footprint
-        corner = deck.offset or (0.5 * (footprint.x1 - size[0]), 0.5 * (footprint.y1 - size[1]))
-        extent = Rectangle(corner[0], corner[0] + size[0], corner[1], corner[1] + size[1])
+    width, depth = box.x1 - box.x0, box.y1 - box.y0
+    for key, own, deck, tier in layers:
+        if own in names:
+            problems.append(Problem(f"{key}.name", f"the name {own!r} is used twice"))
+        names.add(own)
+        name = f"{part}.{own}" if part else own
+        size = deck.size or (width, depth)
+        x, y = deck.offset or (0.5 * (width - size[0]), 0.5 * (depth - size[1]))
+        extent = Rectangle(box.x0 + x, box.x0 + x + size[0], box.y0 + y, box.y0 + y + size[1])
         if key not in known:  # those of repeated tiers are the same
-            known[key] = _blocks(key, name, deck, extent, problems)
-        z = layers[-1].z1 if layers else 0.0
+            known[key] = _blocks(key, name, deck, extent, problems, (box.x0, box.y0))
         if z + deck.thickness == z:
             text = f"layer {name!r} of {deck.thickness:g} m vanishes at a height of {z:g} m"
             problems.append(Problem(f"{key}.thickness", text))
         made = _filled(key, name, deck, extent, known[key], problems)
-        material = material_of(deck.material, deck.thickness)
-        layers.append(Layer(name, z, z + deck.thickness, extent, material, deck.contact_resistance, tier, deck.role, *made))
-    problems += _misplaced(layers)
-    if problems:
-        raise DeckError(list({(p.key, p.message): p for p in problems}.values()))
-    return with_joined_edges(Stack(tuple(layers), footprint))
+        material, sites = material_of(deck.material, deck.thickness), deck.tile_sites or (1, 1)
+        top, contact = z + deck.thickness, deck.contact_resistance
+        out.append(Layer(name, z, top, extent, material, contact, tier, deck.role, *made, sites, part))
+        z = top
+    return out
 
 
 def _filled(
@@ -134,20 +177,40 @@ def _misplaced(layers: Sequence[Layer]) -> list[Problem]:
             problems.append(Problem("geometry", f"channels of layer {middle.name!r} reach beyond the layer below or above"))
         elif upper.contact_resistance:
             problems.append(Problem("geometry", f"layer {upper.name!r} lies on channels: it cannot have a contact_resistance"))
-    for below, above in zip(layers[:-1], layers[1:]):
-        if not below.extent.overlaps(above.extent):
-            problems.append(Problem("geometry", f"layer {above.name!r} does not touch layer {below.name!r} below it"))
-    return problems
+    return problems + apart(layers)
 
 
-def _blocks(key: str, name: str, deck: LayerDeck, extent: Rectangle, problems: list[Problem]) -> tuple[Block, ...]:
-    """Blocks of a layer; those outside it, and of each pair that overlaps, are added to the `problems`."""
-    boxes = [Rectangle(*block.x, *block.y) for block in deck.blocks]
+def apart(layers: Sequence[Layer]) -> list[Problem]:
+    """Layers that do not touch the one below."""
+    return [
+        Problem("geometry", f"layer {above.name!r} does not touch layer {below.name!r} below it")
+        for below, above in pairwise(layers)
+        if not below.extent.overlaps(above.extent)
+    ]
+
+
+def _blocks(
+    key: str, name: str, deck: LayerDeck, extent: Rectangle, problems: list[Problem], origin: tuple[float, float]
+) -> tuple[Block, ...]:
+    """Blocks of a layer; those outside it, and of each pair that overlaps, are added to the `problems`.
+
+    Parameters
+    ----------
+    key, name : str
+    deck : LayerDeck
+    extent : Rectangle
+        Of the layer. [m]
+    problems : list of Problem
+    origin : (float, float)
+        Where x and y of the blocks count from. [m]
+    """
+    x, y = origin
+    boxes = [Rectangle(x + b.x[0], x + b.x[1], y + b.y[0], y + b.y[1]) for b in deck.blocks]
     for j, (block, box) in enumerate(zip(deck.blocks, boxes)):
         if box.x0 >= box.x1 or box.y0 >= box.y1:
             problems.append(Problem(f"{key}.blocks[{j}]", f"block {block.name!r} has no area: x and y want [lower, upper]"))
         elif not extent.contains(box):
-            text = f"block {block.name!r} reaches outside layer {name!r}: {_size(box)} in {_size(extent)}"
+            text = f"block {block.name!r} reaches outside layer {name!r}: {told(box)} in {told(extent)}"
             problems.append(Problem(f"{key}.blocks[{j}]", text))
     pairs = overlapping(np.array([(b.x0, b.y0, b.x1, b.y1) for b in boxes]).reshape(-1, 4))
     for later, earlier in sorted(islice(pairs, MOST_MISTAKES + 1)):
@@ -192,16 +255,16 @@ def _channels(deck: schema.geometry.ChannelsDeck, extent: Rectangle, thickness: 
     )
 
 
-def _size(box: Rectangle) -> str:
+def told(box: Rectangle) -> str:
+    """A rectangle in words."""
     return f"x {box.x0 * 1e3:g} to {box.x1 * 1e3:g} mm, y {box.y0 * 1e3:g} to {box.y1 * 1e3:g} mm"
 
 
-def tile_sites(geometry: GeometryDeck, stack: Stack) -> list[tuple[str, Rectangle]]:
-    """(layer, box) of every tile site: bottom tier first, then rows along y, then x."""
-    decks = {name: deck for _, name, deck, _ in _listed(geometry)}
+def tile_sites(stack: Stack) -> list[tuple[str, Rectangle]]:
+    """(layer, box) of every tile site: bottom tier first, of parts one after the other, then rows along y, then x."""
     sites = []
     for layer in stack.with_role("rram"):
-        nx, ny = decks[layer.name].tile_sites or (1, 1)
+        nx, ny = layer.sites
         box = layer.extent
         dx, dy = (box.x1 - box.x0) / nx, (box.y1 - box.y0) / ny
         for j in range(ny):
@@ -227,7 +290,7 @@ def explicit_sources(scenario: Scenario, stack: Stack) -> tuple[HeatSource, ...]
             problems.append(Problem(key, f"source {deck.name!r} has no area: x and y want [lower, upper]"))
         elif not extent.contains(box):
             problems.append(
-                Problem(key, f"source {deck.name!r} reaches outside layer {deck.layer!r}: {_size(box)} in {_size(extent)}")
+                Problem(key, f"source {deck.name!r} reaches outside layer {deck.layer!r}: {told(box)} in {told(extent)}")
             )
         sources.append(HeatSource(deck.name, deck.layer, box, deck.power))
     if problems:
@@ -246,7 +309,7 @@ def check_places(scenario: Scenario, stack: Stack) -> list[Problem]:
         layer = stack.layer(probe.layer)
         if not layer.extent.contains(Rectangle(probe.x, probe.x, probe.y, probe.y)):
             problems.append(
-                Problem(f"probes[{i}]", f"probe {probe.name!r} lies outside layer {probe.layer!r} ({_size(layer.extent)})")
+                Problem(f"probes[{i}]", f"probe {probe.name!r} lies outside layer {probe.layer!r} ({told(layer.extent)})")
             )
         if probe.z is not None and not layer.z0 <= probe.z <= layer.z1:
             span = f"{layer.z0 * 1e6:g} to {layer.z1 * 1e6:g} um"

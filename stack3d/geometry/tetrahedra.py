@@ -225,8 +225,8 @@ def _regions(stack: Stack, grid: Grid, centres: Floats, sides: int) -> tuple[tup
 
     for index, layer in enumerate(stack.layers):
         plane = np.full(len(centres), VOID, dtype=np.intp)
-        parts = [(layer.name, layer.extent, layer.material)]
-        parts += [(f"{layer.name}.{block.name}", block.extent, block.material) for block in layer.blocks]
+        parts = [(layer.name_of(), layer.extent, layer.material)]
+        parts += [(layer.name_of(block), block.extent, block.material) for block in layer.blocks]
         for name, extent, material in parts:
             region = add(name, material)
             plane[_inside(centres, extent)] = region if material.conductivity[2] > 0 else VOID
@@ -259,15 +259,16 @@ def _faces(body: Columns, stack: Stack, surfaces: Sequence[Surface], bounds: Rec
     n, triangles = len(body.points), body.triangles
     centres = body.points[triangles].mean(axis=1)
     never = np.zeros(len(triangles), dtype=bool)
-    solid = [*(body.solid(i) for i in range(len(stack.layers))), never]  # the last one also stands below the first
+    solid = [body.solid(range(i, i + 1)) for i in range(len(stack.layers))]
+    solid.append(never)  # which also stands below the first
     ends = {"top": solid[-2].copy(), "bottom": solid[0].copy()}
     found: dict[str, Ints] = {}
     for surface in surfaces:
-        index = stack.index[surface.layer]
-        slabs = body.slabs_of(index)
-        upper = surface.side == "top"
-        level, other = (int(slabs[-1]) + 1, index + 1) if upper else (int(slabs[0]), index - 1)
-        mine = np.any([_inside(centres, e) for e in surface.extents], axis=0) & solid[index] & ~solid[other]
+        layers = stack.slabs[surface.layer]
+        slabs = body.slabs_of(layers)
+        own, other = (layers.stop - 1, layers.stop) if surface.side == "top" else (layers.start, layers.start - 1)
+        level = int(slabs[-1]) + 1 if surface.side == "top" else int(slabs[0])
+        mine = np.any([_inside(centres, e) for e in surface.extents], axis=0) & solid[own] & ~solid[other]
         if level in (0, body.z.size - 1):
             ends[surface.side] &= ~mine
         found[surface.name] = triangles[mine] + n * level

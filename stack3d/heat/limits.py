@@ -51,7 +51,7 @@ def warn_of_limits(
     warn_of_channels(problem, solution)
     _warn_of_laws(chip, solution, highest)
     for name, limit in chip.scenario.limits.items():
-        for i, layer in enumerate(chip.stack.layers):
+        for i, layer in enumerate(chip.stack.named):
             if name not in (layer.role, layer.name):
                 continue
             peak, place = _hottest(solution, layer.name, None if highest is None else float(highest[i]))
@@ -89,7 +89,7 @@ def warn_of_channels(problem: HeatProblem, solution: ThermalSolution) -> None:
 
 def _warn_of_laws(chip: Chip, solution: ThermalSolution, highest: Floats | None) -> None:
     """Warn where a layer leaves the temperatures that the laws of its materials hold at."""
-    for i, layer in enumerate(chip.stack.layers):
+    for i, layer in enumerate(chip.stack.named):
         materials = dict.fromkeys((layer.material, *(block.material for block in layer.blocks)))
         laws = [(m.name, what, law.limits) for m in materials for what, law in m.laws.items()]
         if not laws:
@@ -116,7 +116,7 @@ def _warn(text: str) -> None:
 
 def check_limits(chip: Chip) -> list[Problem]:
     """Limits for what is neither a role nor a layer of the stack."""
-    known = {layer.name for layer in chip.stack.layers} | {layer.role for layer in chip.stack.layers if layer.role}
+    known = {layer.name for layer in chip.stack.named} | {layer.role for layer in chip.stack.named if layer.role}
     problems = [
         Problem(f"limits.{name}", f"no role or layer {name!r}{did_you_mean(name, known)}")
         for name in chip.scenario.limits

@@ -34,7 +34,7 @@ Peaks = Mapping[str, tuple[float, tuple[float, float, float]]]
 def thermal_values(chip: Chip, solution: ThermalSolution, *, outside: bool = True) -> Record:
     """Variables of ``/thermal`` and their coordinates, with those of other packages unless told without."""
     record = Record()
-    peaks = {layer.name: solution.field.layer_peak(layer.name) for layer in chip.stack.layers}
+    peaks = {layer.name: solution.field.layer_peak(layer.name) for layer in chip.stack.named}
     _put_layers(chip, solution, peaks, record)
     _put_channels(chip, solution, record)
     _put_tiers(chip, solution, peaks, record)

@@ -240,7 +240,7 @@ class Loop:
 
     def _peaks(self, state: Heat, swing: Swing | None) -> NDArray[np.float64]:
         """Hottest place of every layer at the hottest instant of a period, shape (layers,). [K]"""
-        peaks = np.array([state.solution.field.layer_peak(layer.name)[0] for layer in self.chip.stack.layers])
+        peaks = np.array([state.solution.field.layer_peak(layer.name)[0] for layer in self.chip.stack.named])
         if self.periodic is None or swing is None:
             return peaks
         return np.asarray(np.maximum(peaks, self.periodic.layer_peaks(state.solution, swing)))

@@ -103,7 +103,7 @@ class Facts:
 
     def zoom(self) -> tuple[float, float] | None:
         """Heights between which the thin layers of the tiers lie, None when they are no small part of the stack. [m]"""
-        mine = [layer for layer in self.stack.layers if layer.tier is not None] or list(self.tiers)
+        mine = [layer for layer in self.stack.named if layer.tier is not None] or list(self.tiers)
         if not mine:
             return None
         low, high = min(layer.z0 for layer in mine), max(layer.z1 for layer in mine)

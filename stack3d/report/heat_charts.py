@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 
 from stack3d import units
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import ResultsError
-from stack3d.layout import Floats, Layer, Material
+from stack3d.layout import FILL, Floats, Layer, Material
 from stack3d.report.chart import (
     COLOURS,
     Axis,
@@ -60,14 +61,15 @@ def _stack_marks(facts: Facts, factor: float, low: float, high: float) -> tuple[
     names = list(dict.fromkeys(m.name for layer in facts.stack.layers for m in _materials(layer)))
     colour = {name: MATERIALS[i % len(MATERIALS)] for i, name in enumerate(names)}
     marks: list[Mark] = []
-    for layer in facts.stack.layers:
+    for layer in (*facts.stack.layers, *facts.stack.parts):
         z0, z1 = max(layer.z0, low), min(layer.z1, high)
         if z1 <= z0:
             continue
         x0, x1 = _millimetres((layer.extent.x0, layer.extent.x1))
         tip = _layer_tip(layer)
-        marks.append(DrawnBox(x0, x1, factor * z0, factor * z1, colour[layer.material.name], tip, layer.name))
-        for block in layer.blocks:
+        label = "" if layer.part else layer.name  # of parts side by side there is no room
+        marks.append(DrawnBox(x0, x1, factor * z0, factor * z1, colour[layer.material.name], tip, label))
+        for block in layer.blocks if layer.part != FILL else ():  # parts are drawn as layers
             b0, b1 = _millimetres((block.extent.x0, block.extent.x1))
             marks.append(
                 DrawnBox(
@@ -120,7 +122,7 @@ def stack(facts: Facts) -> Figure:
 def profile(facts: Facts) -> Figure:
     """Mean and largest temperature of each layer over the height."""
     mean, peak = facts.celsius("thermal/layer_temperature_mean"), facts.celsius("thermal/layer_temperature_max")
-    layers = facts.stack.layers
+    layers = facts.stack.named
     if len(mean) != len(layers):
         raise ResultsError(f"the result of {facts.name} has {len(mean)} layers, its resolved scenario {len(layers)}")
     middle = np.array([0.5 * (layer.z0 + layer.z1) for layer in layers])
@@ -132,7 +134,6 @@ def profile(facts: Facts) -> Figure:
         factor = _scaled(y)
         both = np.concatenate([mean[inside], peak[inside]])
         x = linear("temperature [°C]", both.min(), both.max(), unit="°C")
-        z = factor * middle[inside]
         dots: tuple[Mark, ...] = tuple(
             Dot(
                 mean[i],
@@ -148,11 +149,14 @@ def profile(facts: Facts) -> Figure:
             )
             for i in inside
         )  # fmt: skip
-        curves: tuple[Mark, ...] = (
-            Line("layer mean", mean[inside], z, COLOURS[0]),
-            Line("layer maximum", peak[inside], factor * hottest[inside], COLOURS[1], dashed=True),
-        )
-        return Panel(title, x, y, curves + dots, height=0.75)
+        curves: list[Mark] = []
+        for _, run in groupby(inside.tolist(), key=lambda i: layers[i].part):  # a part has curves of its own
+            at, told = list(run), not curves
+            curves += [
+                Line("layer mean" if told else "", mean[at], factor * middle[at], COLOURS[0]),
+                Line("layer maximum" if told else "", peak[at], factor * hottest[at], COLOURS[1], dashed=True),
+            ]
+        return Panel(title, x, y, (*curves, *dots), height=0.75)
 
     panels = [panel("whole stack", layers[0].z0, layers[-1].z1)]
     zoom = facts.zoom()

@@ -12,7 +12,7 @@ from stack3d import storage
 from stack3d.case.solved_field import SolvedField
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import DeckError, MissingDependencyError
-from stack3d.layout import Floats
+from stack3d.layout import FILL, Floats
 
 FLATTEN = 0.4
 """Layers are drawn as high as their thickness to this power, or thin ones could not be seen."""
@@ -25,7 +25,7 @@ def write_field(field: SolvedField, path: Path) -> None:
     """
     import meshio
 
-    mesh = field.mesh
+    mesh = field.mesh.joined()
     used, cells = np.unique(mesh.cells, return_inverse=True)
     if path.suffix not in (".vtu", ".xdmf"):
         raise DeckError(f"a field is written as .vtu or .xdmf, not {path.suffix or 'without a suffix'}")
@@ -85,7 +85,8 @@ def _labels(field: SolvedField, heights: Floats) -> Iterator[tuple[str, float]]:
         if field.levels is not None:
             slabs = np.flatnonzero((field.levels.layer == index) & (np.diff(field.levels.z) > 0))
             middle = 0.5 * float(heights[slabs[0]] + heights[slabs[-1] + 1])
-        if (layer.tier is None or (layer.role == "rram" and layer.tier in outer)) and middle - last > room:
+        is_named = layer.part != FILL and (layer.tier is None or (layer.role == "rram" and layer.tier in outer))
+        if is_named and middle - last > room:
             last = middle
             yield layer.name, middle
 
@@ -132,7 +133,7 @@ def show(field: SolvedField, path: Path | None = None, *, title: str = "") -> No
     pyvista = load_pyvista()
     pyvista.vtk_verbosity("off")  # it complains of a missing screen even when it needs none
     heights = _drawn_heights(field)
-    mesh, points = field.mesh, field.mesh.points.copy()
+    mesh, points = field.mesh.joined(), field.mesh.points.copy()
     if field.levels is not None:
         points[:, 2] = heights[field.levels.of_point]
     corners = mesh.corners
@@ -152,7 +153,9 @@ def show(field: SolvedField, path: Path | None = None, *, title: str = "") -> No
     plotter.add_mesh(cut, scalars="temperature [°C]", cmap="inferno", scalar_bar_args={**bar, "color": "black"}, lighting=False)
     for number in np.unique(mesh.region):
         part = grid.extract_cells(np.flatnonzero(kept & (mesh.region == number)))
-        plotter.add_mesh(part.extract_feature_edges(30), color="#6b7280", line_width=1)
+        edges = part.extract_feature_edges(30)
+        if edges.n_points:  # none of what lies in the quarter that is cut out
+            plotter.add_mesh(edges, color="#6b7280", line_width=1)
     low, high = points.min(axis=0), points.max(axis=0)
     corner = low[0] if side[0] > 0 else high[0], high[1] if side[1] > 0 else low[1]
     _name_layers(plotter, list(_labels(field, heights)), corner, "left" if names_right else "right")

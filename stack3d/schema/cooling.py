@@ -26,7 +26,7 @@ from stack3d.schema.base import (
     Thickness,
     Velocity,
 )
-from stack3d.schema.geometry import Interval, Name
+from stack3d.schema.geometry import Interval, LayerName, Name
 
 
 class CoolingLaw(DeckModel):
@@ -288,7 +288,7 @@ class PatchDeck(DeckModel):
     """An exposed part of the top or bottom of a layer with a condition of its own."""
 
     name: Name
-    layer: Name
+    layer: LayerName
     face: Literal["top", "bottom"] = "top"
     x: Interval | None = None
     """Absent = the whole layer."""

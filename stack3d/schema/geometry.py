@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from stack3d.layout import FILL
 from stack3d.schema.base import (
     ArealResistance,
     Conductivity,
@@ -38,6 +39,8 @@ from stack3d.schema.base import (
 from stack3d.schema.material_laws import WRITTEN, MaterialLaw, PowerOfTemperature, ValueOrLawSchema, is_law, law_of
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]*$", max_length=100)]
+LayerName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]*(\.[A-Za-z][A-Za-z0-9_\-]*)?$", max_length=201)]
+"""Of a layer, or of one of a part: ``part.layer``."""
 MOST_SITES = 512
 """Of tiles, along x or y of a layer."""
 Interval = tuple[Length, Length]
@@ -287,8 +290,43 @@ class TiersDeck(DeckModel):
     layers: Annotated[tuple[LayerDeck, ...], Field(min_length=1)]
 
 
+class PartDeck(DeckModel):
+    """A stack that stands beside others, on what is common to all or on another part."""
+
+    name: Name
+    at: tuple[Length, Length]
+    """Its lower left corner, from that of the footprint; of a part on another, from that of the other."""
+    on: Name | None = None
+    """Part that it stands on; absent = the highest layer of `below`."""
+    deck: GeometryDeck | None = None
+    """A geometry with a footprint; or give size and layers."""
+    size: Size | None = None
+    """Of every layer without its own."""
+    layers: tuple[LayerDeck, ...] = ()
+    """From the bottom up."""
+
+    @model_validator(mode="after")
+    def _one_stack(self) -> Self:
+        if self.name == FILL:
+            raise ValueError(f"{FILL!r} is the name of what lies between the parts; choose another")
+        if (self.deck is None) == (not self.layers) or (self.size is None) != (self.deck is not None):
+            raise ValueError("wants either deck, or size and layers together")
+        if self.deck is not None and (self.deck.mesh is not None or self.deck.parts):
+            raise ValueError("its deck wants layers, or below, tiers and above; neither a mesh nor parts")
+        for layer in self.stack.every_layer:
+            if layer.channels is not None or layer.floorplan is not None:
+                key = "channels" if layer.floorplan is None else "a floorplan"
+                raise ValueError(f"layer {layer.name!r} of a part has {key}; only layers common to all parts can")
+        return self
+
+    @property
+    def stack(self) -> GeometryDeck:
+        """Its layers."""
+        return self.deck or GeometryDeck.model_construct(footprint=self.size, layers=self.layers)
+
+
 class GeometryDeck(DeckModel):
-    """A stack: `layers`, or `below`, `tiers`, `above`, all from the bottom up; or a `mesh` of your own."""
+    """A stack: `layers`, or `below`, `tiers` or `parts`, `above`, all from the bottom up; or a `mesh` of your own."""
 
     name: str = "inline"
     title: str | None = None
@@ -297,6 +335,10 @@ class GeometryDeck(DeckModel):
     layers: tuple[LayerDeck, ...] = ()
     below: tuple[LayerDeck, ...] = ()
     tiers: TiersDeck | None = None
+    parts: tuple[PartDeck, ...] = ()
+    """Stacks side by side on the highest layer of `below`, under the lowest of `above`."""
+    fill: MaterialDeck | None = None
+    """Between, beside and over the parts, as far as the footprint reaches and the highest part."""
     above: tuple[LayerDeck, ...] = ()
     mesh: str | None = None
     """A file that meshio reads, with named regions and faces: tetrahedra, also curved ones of order 2, or hexahedra."""
@@ -308,7 +350,7 @@ class GeometryDeck(DeckModel):
     @model_validator(mode="after")
     def _layers_or_tiers(self) -> Self:
         if self.mesh is not None:
-            given = [key for key in ("footprint", "layers", "below", "tiers", "above") if getattr(self, key)]
+            given = [key for key in ("footprint", "layers", "below", "tiers", "parts", "fill", "above") if getattr(self, key)]
             if given:
                 raise ValueError(f"has a mesh, which says where everything is; leave out {', '.join(given)}")
             return self
@@ -316,7 +358,39 @@ class GeometryDeck(DeckModel):
             raise ValueError("wants a footprint, or a mesh of your own")
         if self.materials:
             raise ValueError("materials name the regions of a mesh; layers have each its own material")
-        split = bool(self.below or self.tiers or self.above)
+        split = bool(self.below or self.tiers or self.parts or self.above)
         if bool(self.layers) == split:
             raise ValueError("wants either layers, or below, tiers and above")
         return self
+
+    @model_validator(mode="after")
+    def _parts_have_room(self) -> Self:
+        if self.parts and self.tiers:
+            raise ValueError("has parts and tiers; tiers stand in the deck of a part")
+        if self.parts and not self.below:
+            raise ValueError("parts want a common base: below")
+        if (self.fill is None) != (not self.parts):
+            raise ValueError("parts and fill go together: fill is the material between the parts")
+        return self
+
+    @property
+    def every_layer(self) -> tuple[LayerDeck, ...]:
+        """Those of tiers once, those of parts with them."""
+        inner = [layer for part in self.parts for layer in part.stack.every_layer]
+        return (*self.layers, *self.below, *(self.tiers.layers if self.tiers else ()), *inner, *self.above)
+
+    @property
+    def n_layers(self) -> int:
+        """How many there are, those of every tier."""
+        repeated = self.tiers.repeat * len(self.tiers.layers) if self.tiers else 0
+        own = len(self.layers) + len(self.below) + repeated + len(self.above)
+        return own + sum(part.stack.n_layers for part in self.parts)
+
+    @property
+    def n_tiers(self) -> int:
+        """How many tiers there are, those of all parts together."""
+        return (self.tiers.repeat if self.tiers else 0) + sum(part.stack.n_tiers for part in self.parts)
+
+
+PartDeck.model_rebuild()
+GeometryDeck.model_rebuild()

@@ -16,7 +16,7 @@ from stack3d.schema.base import (
 from stack3d.schema.cooling import CoolingDeck
 from stack3d.schema.device import DeviceDeck
 from stack3d.schema.fabrication import FabricationDeck
-from stack3d.schema.geometry import GeometryDeck, Name
+from stack3d.schema.geometry import GeometryDeck, LayerName, Name
 from stack3d.schema.life import HybridTiersDeck, LifetimeDeck, MonteCarloDeck
 from stack3d.schema.mission import Mission
 from stack3d.schema.mvm import MvmDeck
@@ -34,7 +34,7 @@ class ProbeDeck(DeckModel):
     """A named point; the mid-plane of its layer unless z is given."""
 
     name: Name
-    layer: Name
+    layer: LayerName
     x: Length
     y: Length
     z: Length | None = None
@@ -43,7 +43,7 @@ class ProbeDeck(DeckModel):
 class MapsDeck(DeckModel):
     """Volume means over nx by ny equal boxes of layers, and over the boxes of the heat sources."""
 
-    layers: tuple[Name, ...] = ()
+    layers: tuple[LayerName, ...] = ()
     grid: tuple[Annotated[Count, Field(ge=1, le=4096)], Annotated[Count, Field(ge=1, le=4096)]] | None = None
     sources: bool = False
     """Whether the mean of every heat source's box is kept: what goes back to a tool of leakage or timing."""
@@ -141,9 +141,7 @@ class Scenario(DeckModel):
     def _parts_fit(self) -> Self:
         if self.workload is None and self.power is None:
             raise ValueError("wants a workload (a network on crossbars), or power (explicit sources), or both")
-        stack = self.geometry
-        layers = (*stack.layers, *stack.below, *(stack.tiers.layers if stack.tiers else ()), *stack.above)
-        if not self.cooling.has_way_out and not any(layer.channels for layer in layers):
+        if not self.cooling.has_way_out and not any(layer.channels for layer in self.geometry.every_layer):
             raise ValueError("every face is adiabatic, so there is no steady temperature: cool the top, bottom or sides")
         if self.lifetime is not None and (self.workload is None or self.device is None):
             raise ValueError("lifetime needs a workload and a device")

@@ -22,7 +22,7 @@ from stack3d.schema.base import (
     Thickness,
     given_as,
 )
-from stack3d.schema.geometry import Interval, Name
+from stack3d.schema.geometry import Interval, LayerName, Name
 from stack3d.units import short
 
 
@@ -296,7 +296,7 @@ class SourceDeck(DeckModel):
     """Power spread uniformly over a rectangle times the full thickness of a layer."""
 
     name: Name
-    layer: Name
+    layer: LayerName
     x: Interval | None = None
     """Absent = the whole layer."""
     y: Interval | None = None

@@ -44,7 +44,7 @@ def _labels(scenario: Scenario) -> Mapping[str, Sequence[str]]:
         return found
     return {
         **found,
-        "layer": [layer.name for layer in chip.stack.layers],
+        "layer": [layer.name for layer in chip.stack.named],
         **{key: [s.name for s in chip.sources] for key in ("source", "block")},
     }
 

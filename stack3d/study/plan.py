@@ -267,15 +267,12 @@ def mesh_group(case: Case) -> str:
 
 def n_layers(case: Case) -> int:
     """Layers of a stack, those of every tier."""
-    stack = case.scenario.geometry
-    repeated = stack.tiers.repeat * len(stack.tiers.layers) if stack.tiers else 0
-    return len(stack.layers) + len(stack.below) + repeated + len(stack.above)
+    return case.scenario.geometry.n_layers
 
 
 def size_of(case: Case) -> int:
     """Layers times lines across that they ask for: grows as the work does, and costs nothing to know."""
-    stack, mesh = case.scenario.geometry, case.scenario.solver.mesh
-    layers = [*stack.layers, *stack.below, *(stack.tiers.layers if stack.tiers else ()), *stack.above]
+    mesh, layers = case.scenario.solver.mesh, case.scenario.geometry.every_layer
     lines: int = mesh.lateral + 2 * max((layer.channels.count for layer in layers if layer.channels), default=0)
     return n_layers(case) * lines
 

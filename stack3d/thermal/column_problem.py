@@ -69,10 +69,10 @@ class ColumnProblem(MeshProblem):
 
     def share(self, layer: str, box: Rectangle) -> tuple[Ints, Floats]:
         """Tetrahedra of a layer within a box through its whole height, and the share of the volume in each."""
-        body, index = self.body, self.stack.index[layer]
+        body, layers = self.body, self.stack.slabs[layer]
         pieces = body.pieces([box])
-        area = np.bincount(pieces.triangle, pieces.area, len(body.triangles)) * body.solid(index)
-        slabs, triangles = body.slabs_of(index), np.flatnonzero(area)
+        area = np.bincount(pieces.triangle, pieces.area, len(body.triangles)) * body.solid(layers)
+        slabs, triangles = body.slabs_of(layers), np.flatnonzero(area)
         if not triangles.size:
             return triangles, area[triangles]
         heights = np.diff(body.z)[slabs]

@@ -32,7 +32,7 @@ def of_conductivity(error: UncorrectedError, field_of: Callable[[Floats], Field]
     if not np.isfinite(error.state).all():
         return SolverError(f"no steady state with {short(watts, 'W')} in the stack: {error}; lower the power, or cool better")
     field = field_of(error.state)
-    peaks = {layer.name: field.layer_peak(layer.name) for layer in stack.layers}
+    peaks = {layer.name: field.layer_peak(layer.name) for layer in stack.named}
     name, (peak, spot) = max(peaks.items(), key=lambda item: item[1][0])
     if not peak > MELTS:
         return error

@@ -215,8 +215,8 @@ def heated_place(stack: Stack, site: Site, component: str, periphery: PeripheryD
     """Layer and box that a component of the tile on `site` heats.
 
     The array heats its own box. Anything else goes where the periphery deck puts it, else into the tier's periphery layer
-    where there is one, else into the highest logic layer, else into the tile's own box. A layer that does not reach under
-    the whole tile is heated all over.
+    where there is one, else into the highest logic layer, that of its own part first, else into the tile's own box. A layer
+    that does not reach under the whole tile is heated all over.
 
     Parameters
     ----------
@@ -227,9 +227,9 @@ def heated_place(stack: Stack, site: Site, component: str, periphery: PeripheryD
     periphery : PeripheryDeck
     """
     layer, box = site
-    tier = stack.layer(layer).tier
-    same = [p.name for p in stack.with_role("periphery") if p.tier == tier]
-    logic = [p.name for p in stack.with_role("logic")]
+    own = stack.layer(layer)
+    same = [p.name for p in stack.with_role("periphery") if (p.part, p.tier) == (own.part, own.tier)]
+    logic = [p.name for p in sorted(stack.with_role("logic"), key=lambda p: (p.part == own.part, p.z0))]
     wanted = "array" if component == "array" else periphery.places.get(component)  # type: ignore[call-overload]
     by_name = {"array": [layer], "periphery": same, "logic": logic, None: same or logic or [layer]}
     if not by_name[wanted]:
@@ -241,15 +241,24 @@ def heated_place(stack: Stack, site: Site, component: str, periphery: PeripheryD
 
 
 def tier_boundaries(stack: Stack, layer: str, other: str) -> int:
-    """Boundaries between repeated tiers, and between them and what is not repeated, from one layer to another."""
+    """Boundaries between repeated tiers, and between them and what is not repeated, from one layer to another.
+
+    From part to part the way leads down to what both stand on.
+    """
     here, there = stack.layer(layer), stack.layer(other)
+    if here.part != there.part:
+        return sum(0 if one.tier is None else one.tier + 1 for one in (here, there))
     if here.tier == there.tier:
         return 0
     if here.tier is not None and there.tier is not None:
         return abs(here.tier - there.tier)
     tier, fixed = (here, there) if there.tier is None else (there, here)
     number = tier.tier or 0
-    return number + 1 if fixed.z0 < tier.z0 else stack.n_tiers - number
+    return number + 1 if fixed.z0 < tier.z0 else _tiers_of(stack, tier.part) - number
+
+
+def _tiers_of(stack: Stack, part: str) -> int:
+    return len({layer.tier for layer in stack.named if layer.part == part and layer.tier is not None})
 
 
 def tile_sources(

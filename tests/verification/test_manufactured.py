@@ -37,7 +37,7 @@ def error(cells: int) -> float:
     shift = 0.0
     for index, layer in enumerate(built.layers):
         kx, ky, kz = layer.material.conductivity
-        nodes = base.cells_of(index)
+        nodes = base.cells_of(range(index, index + 1))
         nodes = np.append(nodes, nodes[-1] + 1)
         if index:
             shift += g[nodes[0]] * (1 / built.layers[index - 1].material.conductivity[2] - 1 / kz)

@@ -224,10 +224,10 @@ def _density(chip: ComputingChip, state: Heat) -> Floats:
     nx, ny = chip.scenario.tier_map
     tiers = [layer.name for layer in chip.stack.with_role("rram")]
     density = np.zeros((len(tiers), ny, nx))
-    box = chip.stack.layer(tiers[0]).extent
-    xs, ys = np.linspace(box.x0, box.x1, nx + 1), np.linspace(box.y0, box.y1, ny + 1)
-    area = (xs[1] - xs[0]) * (ys[1] - ys[0])
     for i, (layer, place) in enumerate(chip.computer.places):
+        box = chip.stack.layer(layer).extent
+        xs, ys = np.linspace(box.x0, box.x1, nx + 1), np.linspace(box.y0, box.y1, ny + 1)
+        area = (xs[1] - xs[0]) * (ys[1] - ys[0])
         share_x = np.clip(np.minimum(xs[1:], place.x1) - np.maximum(xs[:-1], place.x0), 0, None)
         share_y = np.clip(np.minimum(ys[1:], place.y1) - np.maximum(ys[:-1], place.y0), 0, None)
         density[tiers.index(layer)] += state.powers["array"][i] * np.outer(share_y, share_x) / place.area / area

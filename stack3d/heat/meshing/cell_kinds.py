@@ -137,9 +137,9 @@ class AnyCells(CellKind[CellProblem]):
         for key in ("patches", "faces"):
             if key in scenario.cooling.model_fields_set:
                 problems.append(Problem(f"cooling.{key}", "does not go with such a mesh, which has top, bottom and sides"))
-        geometry = scenario.geometry
-        tiers = geometry.tiers.layers if geometry.tiers else ()
-        for layer in (*geometry.layers, *geometry.below, *tiers, *geometry.above):
+        if scenario.geometry.parts:
+            problems.append(Problem("geometry.parts", "want solver.mesh.cells: hex or tet"))
+        for layer in scenario.geometry.every_layer:
             for key in ("blocks", "channels", "contact_resistance"):
                 if getattr(layer, key):
                     problems.append(Problem("geometry", f"{key} of layer {layer.name!r} want solver.mesh.cells: hex"))

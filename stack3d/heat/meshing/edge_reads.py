@@ -86,7 +86,7 @@ def edge_reads(
             if not (np.abs(on - at).min() <= slack and low + slack < at < high - slack):
                 continue
             cells = cells or CellProperties.of(stack, grid)
-            k = np.broadcast_to(cells.conductivity[stack.index[probe.layer]][axis], grid.shape[1:])
+            k = np.broadcast_to(cells.conductivity[_layer_at(stack, probe)][axis], grid.shape[1:])
             node = int(np.abs(lines - at).argmin())
             other = int(np.clip(np.searchsorted((grid.y, grid.x)[axis], (probe.y, probe.x)[axis]) - 1, 0, k.shape[axis] - 1))
             own_k = k[other] if axis == 0 else k[:, other]
@@ -125,3 +125,10 @@ def unresolved(own: Floats, narrow: tuple[Sequence[EdgeRead], Floats], wide: tup
         share = np.where(gap > 0, np.clip(2.0 - np.nan_to_num(order, nan=2.0), 0.0, 1.0), 0.0)
         out[..., near.probe] += share * np.abs(own[..., near.probe] - means[0])
     return out
+
+
+def _layer_at(stack: Stack, probe: ProbeDeck) -> int:
+    """Position of the layer that a probe lies in; of a part that lies in several, the one at its height."""
+    own = stack.layer(probe.layer)
+    z = 0.5 * (own.z0 + own.z1) if probe.z is None else probe.z
+    return next((i for i in stack.slabs[probe.layer] if z < stack.layers[i].z1), stack.slabs[probe.layer][-1])

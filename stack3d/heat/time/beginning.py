@@ -11,7 +11,7 @@ import numpy as np
 
 from stack3d.chip import Chip
 from stack3d.errors import DeckError, Problem, did_you_mean
-from stack3d.layout import Block, Floats, Layer, Material, Rectangle
+from stack3d.layout import FILL, Block, Floats, Layer, Material, Rectangle
 from stack3d.schema import EarlierDeck
 from stack3d.thermal import Portion, TransientSystem
 
@@ -39,21 +39,18 @@ def coldest_at_start(chip: Chip) -> float:
 
 
 def check_initial(chip: Chip) -> list[Problem]:
-    """What is wrong with how a transient begins: parts that are not there, a result that does not tell of every layer."""
+    """What is wrong with how a transient begins: layers that are not there, a result that does not tell of every layer."""
     deck = chip.scenario.transient
     if deck is None or deck.initial is None or isinstance(deck.initial, float):
         return []
     if chip.scenario.geometry.mesh is not None:
         return [Problem(KEY, "wants layers; a mesh of your own begins at one temperature")]
     if isinstance(deck.initial, EarlierDeck):
-        try:
-            _portions(chip, deck.initial)
-        except DeckError as error:
-            return list(error.problems)
-        return []
+        return _check_earlier(chip, deck.initial)
     if not deck.initial:
         return [Problem(KEY, "names no layer; leave it out to begin at ambient")]
-    parts = [n for layer in chip.stack.layers for n in (layer.name, *(_name(layer, b.name) for b in layer.blocks))]
+    parts = [n for layer in chip.stack.named for n in (layer.name, *map(layer.name_of, layer.blocks))]
+    parts += [FILL] if chip.stack.parts else []
     wrong = [name for name in deck.initial if name not in parts]
     return [
         Problem(f"{KEY}.{name}", f"no layer or block {name!r}{did_you_mean(name, parts)}; known: {', '.join(parts)}")
@@ -61,12 +58,19 @@ def check_initial(chip: Chip) -> list[Problem]:
     ]
 
 
-def _name(layer: Layer, block: str) -> str:
-    return f"{layer.name}.{block}"
+def _check_earlier(chip: Chip, initial: EarlierDeck) -> list[Problem]:
+    if chip.stack.parts:
+        text = "a result says nothing of the fill between parts; give temperatures by part.layer, and of fill"
+        return [Problem(f"{KEY}.result", text)]
+    try:
+        _portions(chip, initial)
+    except DeckError as error:
+        return list(error.problems)
+    return []
 
 
 def _portions(chip: Chip, initial: Mapping[str, float] | EarlierDeck) -> list[Portion]:
-    """Parts of one material at one temperature each, void left out."""
+    """Portions of one material at one temperature each, void left out."""
     earlier = _ended(Path(initial.result), chip) if isinstance(initial, EarlierDeck) else {}
     found = []
     for layer in chip.stack.layers:
@@ -74,7 +78,7 @@ def _portions(chip: Chip, initial: Mapping[str, float] | EarlierDeck) -> list[Po
             if isinstance(initial, EarlierDeck):
                 cut = _cut(layer.extent, box, earlier[layer.name])
             else:
-                rest = initial.get(layer.name, chip.scenario.cooling.ambient)
+                rest = initial.get(name.rsplit(".", 1)[0], chip.scenario.cooling.ambient)
                 cut = iter([(box, initial.get(name, rest))])
             found += [Portion(layer.name, part, part.area * layer.thickness, material, kelvin) for part, kelvin in cut]
     return found
@@ -91,13 +95,12 @@ def _solid_parts(layer: Layer) -> Iterator[tuple[Rectangle, Material, str]]:
             cells = list(run)
             material = layer.material if own is None else own.material
             if any(material.conductivity):
-                name = layer.name if own is None else _name(layer, own.name)
-                yield Rectangle(cells[0][0], cells[-1][1], y0, y1), material, name
+                yield Rectangle(cells[0][0], cells[-1][1], y0, y1), material, layer.name_of(own)
 
 
 def _block_at(layer: Layer, x: float, y: float) -> Block | None:
-    """The block of a layer at a point. [m]"""
-    return next((b for b in layer.blocks if b.extent.x0 < x < b.extent.x1 and b.extent.y0 < y < b.extent.y1), None)
+    """The block of a layer at a point, the last of those that lie in each other. [m]"""
+    return next((b for b in layer.blocks[::-1] if b.extent.x0 < x < b.extent.x1 and b.extent.y0 < y < b.extent.y1), None)
 
 
 def _cut(extent: Rectangle, box: Rectangle, boxes: Floats) -> Iterator[tuple[Rectangle, float]]:

@@ -44,7 +44,7 @@ class MissionHeat:
     def __init__(self, chip: ComputingChip, first: Heat, limits: Limits) -> None:
         self.chip, self.first, self.limits = chip, first, replace(limits, hottest=None)
         self.tiers = [layer.name for layer in chip.stack.with_role("rram")]
-        self.layers = [layer.name for layer in chip.stack.layers]
+        self.layers = [layer.name for layer in chip.stack.named]
         self.shares = np.array([phase.share for phase in chip.phases])
         self._backends = backends_of(chip)
 

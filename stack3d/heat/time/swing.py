@@ -90,7 +90,7 @@ def hot_spots(chip: ComputingChip, solution: ThermalSolution) -> list[Probe]:
     """Where a layer may be hottest at some instant: where it is on average, and over and under every explicit source."""
     centres = [(0.5 * (s.extent.x0 + s.extent.x1), 0.5 * (s.extent.y0 + s.extent.y1)) for s in chip.sources]
     spots = []
-    for layer in chip.stack.layers:
+    for layer in chip.stack.named:
         x, y, z = solution.field.layer_peak(layer.name)[1]
         within = [
             (a, b) for a, b in centres if layer.extent.x0 <= a <= layer.extent.x1 and layer.extent.y0 <= b <= layer.extent.y1
@@ -216,7 +216,7 @@ class PeriodicHeat:
         """Hottest instant of every layer over a period about a mean, shape (layers,). [K]"""
         hottest = np.nan_to_num(self._at_spots(solution) + swing.spots, nan=-np.inf)
         names = [spot.layer for spot in self.spots]
-        return np.array([max(t for t, n in zip(hottest, names) if n == layer.name) for layer in self.chip.stack.layers])
+        return np.array([max(t for t, n in zip(hottest, names) if n == layer.name) for layer in self.chip.stack.named])
 
     def history(self, state: Heat) -> tuple[Floats, Floats]:
         """Instants over a period, shape (phases,) [s], and the mean of every tile at each, shape (phases, tiles). [K]"""

@@ -113,7 +113,7 @@ def over_time(
     allowed = tolerances(deck, profile.error_promise)
     until = schedule.repeat if deck.periodic and schedule.period is not None else deck.until
     changes = np.array([begin for begin, _, _ in schedule.intervals(until)])
-    peaks = HighestSeen([layer.name for layer in chip.stack.layers], system.field, changes)
+    peaks = HighestSeen([layer.name for layer in chip.stack.named], system.field, changes)
     if deck.periodic:
         state_at = _periodic(system, schedule, deck, start, allowed, peaks)
     else:

@@ -141,7 +141,7 @@ class CosineSeries:
         """Places by layer and height over its bottom (None: mean through the thickness)."""
         out: dict[tuple[int, float | None], list[int]] = {}
         for i, place in enumerate(places):
-            out.setdefault((self.stack.index[place.layer], height_in_layer(self.stack, place)), []).append(i)
+            out.setdefault((self.stack.slabs[place.layer].start, height_in_layer(self.stack, place)), []).append(i)
         return out
 
     def _weights(self, axis: int, place: Place, modes: NDArray[np.intp]) -> Floats:
@@ -266,7 +266,7 @@ def _source_amplitudes(series: CosineSeries, rows: NDArray[np.intp], columns: ND
         wy = np.array([series._means(1, s.extent.y0, s.extent.y1, rows) for s in mine]) * norm_y
         wx = np.array([series._means(0, s.extent.x0, s.extent.x1, columns) for s in mine]) * norm_x
         density = np.array([s.power for s in mine]) / series.stack.layer(name).thickness / series.stack.footprint.area
-        out[series.stack.index[name]] = (wy * density[:, None]).T @ wx
+        out[series.stack.slabs[name].start] = (wy * density[:, None]).T @ wx
     return out
 
 

@@ -62,7 +62,7 @@ class ChannelRun:
     def wall_temperature(self, stack: Stack, grid: Grid, values: Floats) -> Floats:
         """Mean over the perimeter, weighted by the films, at each line along the flow, shape (channels, lines). [K]"""
         across, _, reach = self.lines(grid)
-        cells = grid.cells_of(stack.index[self.layer])
+        cells = grid.cells_of(stack.slabs[self.layer])
         low, high = int(cells[0]), int(cells[-1]) + 1
         field = values[low : high + 1] if self.channels.direction == "y" else values[low : high + 1].swapaxes(1, 2)
         field = field[:, reach]
@@ -120,7 +120,7 @@ class ChannelRun:
         coolant : ndarray, shape (channels, lines)
             [K]
         """
-        cells = grid.cells_of(stack.index[self.layer])
+        cells = grid.cells_of(stack.slabs[self.layer])
         plane = self.on_nodes(grid, coolant)[0]
         for o in self.channels.outlines:
             inside = np.ix_(

@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 import scipy
+from numpy.typing import NDArray
 
 from stack3d.fe.elements import hottest_node
 from stack3d.fe.lines import LineRecovery
@@ -86,7 +87,7 @@ class ColumnField:
 
     def _levels(self, layer: str) -> tuple[Ints, Floats]:
         """Levels of a layer and the heights of its slabs' bounds."""
-        slabs = self.columns.slabs_of(self.stack.index[layer])
+        slabs = self.columns.slabs_of(self.stack.slabs[layer])
         first, last = int(slabs[0]), int(slabs[-1]) + 1
         return np.arange(self.order * first, self.order * last + 1), self.columns.z[first : last + 1]
 
@@ -104,10 +105,20 @@ class ColumnField:
         levels, z = self._levels(layer)
         return np.asarray(self._through(z) @ self.values[levels])
 
-    def _weights(self, layer: int, boxes: tuple[Rectangle, ...]) -> tuple[scipy.sparse.csr_array, Floats]:
+    @cached_property
+    def _centres(self) -> Floats:
+        return np.asarray(self.columns.points[self.columns.triangles].mean(axis=1))
+
+    def _solid(self, layer: str) -> NDArray[np.bool_]:
+        """Whether each triangle of the plane lies in the solid part of a layer."""
+        box, (x, y) = self.stack.layer(layer).extent, self._centres[:, :2].T
+        inside = (box.x0 < x) & (x < box.x1) & (box.y0 < y) & (y < box.y1)
+        return np.asarray(inside & self.columns.solid(self.stack.slabs[layer]))
+
+    def _weights(self, layer: str, boxes: tuple[Rectangle, ...]) -> tuple[scipy.sparse.csr_array, Floats]:
         """Integrals of the plane's shape functions over the solid part of boxes, and its area; (boxes, nodes), (boxes,)."""
         pieces = self.columns.pieces(boxes)
-        inside = self.columns.solid(layer)[pieces.triangle]
+        inside = self._solid(layer)[pieces.triangle]
         box, triangle, area = pieces.box[inside], pieces.triangle[inside], pieces.area[inside]
         corners = pieces.corners[inside]
         middles = 0.5 * (corners + np.roll(corners, 1, axis=1))  # exact for degree 2
@@ -120,7 +131,7 @@ class ColumnField:
 
     def box_means(self, layer: str, boxes: Sequence[Rectangle]) -> Floats:
         """Volume means over boxes through the full thickness of a layer, where it is solid; shape (len(boxes),). [K]"""
-        weights, area = self._weights(self.stack.index[layer], tuple(boxes))
+        weights, area = self._weights(layer, tuple(boxes))
         with np.errstate(invalid="ignore"):
             return np.asarray(weights @ self.plane_mean(layer) / area)
 
@@ -156,7 +167,7 @@ class ColumnField:
         b = (offset[:, 0] * span[:, 1, 1] - offset[:, 1] * span[:, 1, 0]) / twice
         c = (span[:, 0, 0] * offset[:, 1] - span[:, 0, 1] * offset[:, 0]) / twice
         inside = np.minimum(1 - b - c, np.minimum(b, c))
-        inside[~self.columns.solid(self.stack.index[layer])] = -np.inf
+        inside[~self._solid(layer)] = -np.inf
         i = int(inside.argmax())
         if inside[i] < -1e-9:
             return None
@@ -179,7 +190,7 @@ class ColumnField:
             levels, z = self._levels(name)
             through = np.zeros((1, n_levels))
             through[0, levels] = self._through(z)
-            plane, area = self._weights(self.stack.index[name], tuple(places[i].extent for i in mine))  # type: ignore[union-attr]
+            plane, area = self._weights(name, tuple(places[i].extent for i in mine))  # type: ignore[union-attr]
             share = np.divide(1.0, area, out=np.zeros_like(area), where=area > 0)
             rows = scipy.sparse.kron(scipy.sparse.csr_array(through), plane * share[:, None], format="csr")
             parts.append((mine, scipy.sparse.csr_array(rows)))
@@ -199,7 +210,7 @@ class ColumnField:
     def layer_peak(self, layer: str) -> tuple[float, tuple[float, float, float]]:
         """Largest nodal temperature of the solid part of a layer and its (x, y, z). [K], [m]"""
         levels, lines = self._levels(layer)
-        nodes = np.unique(self._plane_nodes[self.columns.solid(self.stack.index[layer])])
+        nodes = np.unique(self._plane_nodes[self._solid(layer)])
         part = self.values[np.ix_(levels, nodes)]
         z = lines if self.order == 1 else np.interp(np.arange(levels.size), np.arange(0, levels.size, 2), lines)
         points = self.columns.points
@@ -230,5 +241,5 @@ class ColumnField:
         ends = {"top": self.stack.layers[-1], "bottom": self.stack.layers[0]}
         if face not in ends:
             return None
-        nodes = np.unique(self._plane_nodes[self.columns.solid(self.stack.index[ends[face].name])])
+        nodes = np.unique(self._plane_nodes[self._solid(ends[face].name)])
         return float(self.values[-1 if face == "top" else 0, nodes].max())

@@ -49,10 +49,9 @@ class GridField:
     def _recovery(self, layer: str) -> tuple[NDArray[np.intp], LineRecovery, LineRecovery, LineRecovery]:
         """Nodes along z of a layer, and recovery along z, y, x; gradients may jump at edges of the layer and its blocks."""
         if layer not in self._lines:
-            slab = self.stack.layer(layer)
-            cells = self.grid.cells_of(self.stack.index[layer])
+            cells = self.grid.cells_of(self.stack.slabs[layer])
             index = np.arange(cells[0], cells[-1] + 2)
-            edges = [slab.extent, *(block.extent for block in slab.blocks)]
+            edges = self.stack.edges(layer)
             self._lines[layer] = (
                 index,
                 LineRecovery(self.grid.z[index]),
@@ -151,7 +150,7 @@ class GridField:
 
     def _nodes(self, layer: str) -> tuple[slice, slice, slice]:
         """Of a layer, along z, y and x."""
-        return self.grid.nodes_of(self.stack.index[layer], self.stack.layer(layer).extent)
+        return self.grid.nodes_of(self.stack.slabs[layer], self.stack.layer(layer).extent)
 
     def _hottest(self, layer: str) -> tuple[int, int, int]:
         """The hottest node of a layer, along z, y and x."""

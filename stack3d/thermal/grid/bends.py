@@ -27,25 +27,29 @@ def shares(grid: Grid, boxes: Sequence[Rectangle]) -> tuple[Floats, Floats]:
     return y, x
 
 
-def bows(grid: Grid, cells: CellProperties, layer: int, temperature: Floats | None = None) -> Floats:
-    """Bow in the mean of a layer per heat density, shape (ny, nx) or (1, 1), 0 where void. [K m³ W⁻¹]
+def bows(grid: Grid, cells: CellProperties, layers: range, temperature: Floats | None = None) -> Floats:
+    """Bow in the mean of layers that are heated as one, per heat density, shape (ny, nx) or (1, 1), 0 where void. [K m³ W⁻¹]
 
     Parameters
     ----------
     grid : Grid
     cells : CellProperties
-    layer : int
+    layers : range
     temperature : ndarray, shape (nz+1, ny+1, nx+1), optional
         Where conductivities follow it. [K]
     """
-    index = grid.cells_of(layer)
-    height = np.diff(grid.z)[index]
-    kz = cells.conductivity[layer][2]
-    each = np.where(kz > 0, 1.0 / np.where(kz > 0, kz, 1.0), 0.0) / (12.0 * height.sum())
-    if temperature is None or not cells.conducts[layer]:
-        return np.asarray(each * (height**3).sum())
-    factor = cells.conductivity_factor(grid, temperature)[index]
-    return np.asarray(each * np.tensordot(height**3, 1.0 / factor, axes=1))
+    whole = np.diff(grid.z)[grid.cells_of(layers)].sum()
+    out: Floats | float = 0.0
+    factors = None if temperature is None else cells.conductivity_factor(grid, temperature)
+    for layer in layers:
+        index = grid.cells_of(range(layer, layer + 1))
+        cubes, kz = np.diff(grid.z)[index] ** 3, cells.conductivity[layer][2]
+        each = np.where(kz > 0, 1.0 / np.where(kz > 0, kz, 1.0), 0.0) / (12.0 * whole)
+        if factors is None or not cells.conducts[layer]:
+            out = out + each * cubes.sum()
+        else:
+            out = out + each * np.tensordot(cubes, 1.0 / factors[index], axes=1)
+    return np.asarray(out)
 
 
 def bends(
@@ -67,7 +71,7 @@ def bends(
         mine = [source for source in sources if source.layer == name]
         y, x = shares(grid, [source.extent for source in mine])
         density = np.array([source.power / source.extent.area for source in mine]) / stack.layer(name).thickness
-        out[name] = (y.T @ (density[:, None] * x)) * bows(grid, cells, stack.index[name], temperature)
+        out[name] = (y.T @ (density[:, None] * x)) * bows(grid, cells, stack.slabs[name], temperature)
     return out
 
 
@@ -85,15 +89,16 @@ def mean_bow_slope(
     temperature : ndarray, shape (nz+1, ny+1, nx+1)
         [K]
     """
-    stack, grid, layer = problem.stack, problem.grid, problem.stack.index[box.layer]
+    stack, grid, layers = problem.stack, problem.grid, problem.stack.slabs[box.layer]
     out = np.zeros(grid.shape)
     heated = bends(stack, grid, cells, sources).get(box.layer)
-    if heated is None or not cells.conducts[layer]:
+    if heated is None or not any(cells.conducts[layer] for layer in layers):
         return to_corners(out)
-    index = grid.cells_of(layer)
+    index = grid.cells_of(layers)
     cubes = np.diff(grid.z)[index] ** 3
     rows, columns = shares(grid, [box.extent])
-    weight = np.outer(rows[0] * np.diff(grid.y), columns[0] * np.diff(grid.x)) * (cells.conductivity[layer][2] > 0)
+    solid = cells.conductivity[layers.start][2] > 0
+    weight = np.outer(rows[0] * np.diff(grid.y), columns[0] * np.diff(grid.x)) * solid
     factor, slope = (values[index] for values in cells.conductivity_slope(grid, temperature))
     out[index] = -weight / weight.sum() * heated * (cubes / cubes.sum())[:, None, None] * slope / factor**2
     return to_corners(out)
@@ -158,7 +163,7 @@ def bend_matrix(
         boxes = [places[i].extent for i in seen]  # type: ignore[union-attr]
         size = np.array([box.area for box in boxes])
         rows, columns = shares(grid, boxes)
-        weight = area * bows(grid, cells, stack.index[name], temperature) / stack.layer(name).thickness
+        weight = area * bows(grid, cells, stack.slabs[name], temperature) / stack.layer(name).thickness
         for s in (s for s, source in enumerate(sources) if source.layer == name):
             y, x = shares(grid, [sources[s].extent])
             out[seen, s] = np.einsum("pj,ji,pi->p", rows * y, weight, columns * x, optimize=True) / (

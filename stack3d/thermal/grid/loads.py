@@ -25,7 +25,7 @@ def source_loads(grid: Grid, stack: Stack, sources: Sequence[HeatSource]) -> Flo
         j, i = np.flatnonzero(wy), np.flatnonzero(wx)
         plane[np.ix_(j, i)] += source.power * np.outer(wy[j] / wy.sum(), wx[i] / wx.sum())
     for name, plane in by_layer.items():
-        cells = grid.cells_of(stack.index[name])
+        cells = grid.cells_of(stack.slabs[name])
         index = np.arange(cells[0], cells[-1] + 2)
         slab = stack.layer(name)
         wz = hat_integrals(grid.z[index], slab.z0, slab.z1)

@@ -51,7 +51,7 @@ def place_groups(stack: Stack, grid: Grid, places: Sequence[Place]) -> list[Plac
             wy = np.array([hat_integrals(grid.y, b.y0, b.y1) / (b.y1 - b.y0) for b in boxes])
             wx = np.array([hat_integrals(grid.x, b.x0, b.x1) / (b.x1 - b.x0) for b in boxes])
         else:
-            edges = [slab.extent, *(block.extent for block in slab.blocks)]
+            edges = stack.edges(name)
             along_y = LineRecovery(grid.y, np.array([v for e in edges for v in (e.y0, e.y1)]))
             along_x = LineRecovery(grid.x, np.array([v for e in edges for v in (e.x0, e.x1)]))
             wz = along_z.value(slab.z0 + height)
@@ -78,7 +78,7 @@ def source_groups(stack: Stack, grid: Grid, sources: Sequence[HeatSource]) -> li
 
 
 def _nodes_of(stack: Stack, grid: Grid, layer: str) -> slice:
-    cells = grid.cells_of(stack.index[layer])
+    cells = grid.cells_of(stack.slabs[layer])
     return slice(int(cells[0]), int(cells[-1]) + 2)
 
 

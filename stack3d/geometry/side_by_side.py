@@ -1,0 +1,191 @@
+"""Parts that stand side by side on a common base: placed, checked against each other, and cut into layers with blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, combinations, pairwise
+
+from stack3d.errors import Problem, did_you_mean, repeated
+from stack3d.geometry.edges import ROUNDING, groups
+from stack3d.geometry.mixing import material_of
+from stack3d.geometry.stack import apart, over_tiers, placed, told, up_to_tiers
+from stack3d.layout import FILL, Block, Layer, Material, Rectangle, Stack
+from stack3d.schema.geometry import GeometryDeck, MaterialDeck, PartDeck
+
+
+def with_parts(geometry: GeometryDeck, footprint: Rectangle, problems: list[Problem]) -> Stack:
+    """The stack of a deck with parts; what is wrong with it is added to the `problems`.
+
+    The height of the parts is cut wherever a layer of one of them begins or ends. Each piece becomes a layer of fill over the
+    whole footprint with a block for every layer of a part that passes through it.
+
+    Parameters
+    ----------
+    geometry : GeometryDeck
+    footprint : Rectangle
+        [m]
+    problems : list of Problem
+    """
+    below = placed(up_to_tiers(geometry), footprint, 0.0, problems)
+    problems += [
+        Problem("geometry.parts", f"the name of part {name!r} is used twice")
+        for name in repeated(part.name for part in geometry.parts)
+    ]
+    stacks = _stacks(geometry.parts, below[-1], footprint, problems)
+    problems += _overlapping(geometry.parts, stacks)
+    parts = _level([_joined(layer) for layer in chain(*stacks.values())], below[-1].z1)
+    fill = list(_cut(parts, geometry.fill, footprint)) if parts and geometry.fill else []
+    above = placed(over_tiers(geometry), footprint, (fill or below)[-1].z1, problems)
+    common = [layer.name for layer in (*below, *fill, *above)]
+    problems += [Problem("geometry", f"the name {name!r} is used twice") for name in repeated(common)]
+    return Stack((*below, *fill, *above), footprint, tuple(parts))
+
+
+def _stacks(
+    decks: Sequence[PartDeck], base: Layer, footprint: Rectangle, problems: list[Problem]
+) -> dict[int, tuple[Layer, ...]]:
+    """Layers of each part by its position, bottom first; those that stand nowhere are left out and told.
+
+    Parameters
+    ----------
+    decks : sequence of PartDeck
+    base : Layer
+        That parts stand on.
+    footprint : Rectangle
+        [m]
+    problems : list of Problem
+    """
+    place = {deck.name: i for i, deck in enumerate(decks)}
+    out: dict[int, tuple[Layer, ...]] = {}
+    waiting = list(range(len(decks)))
+    while ready := [i for i in waiting if decks[i].on is None or place.get(decks[i].on or "") in out]:
+        for i in ready:
+            on = decks[i].on
+            under, corner = (base, footprint) if on is None else (out[place[on]][-1], _outline(out[place[on]]))
+            out[i] = tuple(_standing(decks[i], f"geometry.parts[{i}]", under, corner, problems))
+            problems += _beyond(decks[i], f"geometry.parts[{i}].at", out[i], under, footprint)
+        waiting = [i for i in waiting if i not in ready]
+    problems += _nowhere(decks, waiting)
+    return {i: out[i] for i in sorted(out)}
+
+
+def _nowhere(decks: Sequence[PartDeck], waiting: Sequence[int]) -> Iterator[Problem]:
+    """Parts on what is not there; or the first of those that stand on each other in a ring."""
+    names = [deck.name for deck in decks]
+    lost = [i for i in waiting if decks[i].on not in names]
+    for i in lost or waiting[:1]:
+        on = decks[i].on or ""
+        text = f"is not there{did_you_mean(on, names)}; parts: {', '.join(names)}" if i in lost else "stands on it in turn"
+        yield Problem(f"geometry.parts[{i}].on", f"part {decks[i].name!r} stands on part {on!r}, which {text}")
+
+
+def _standing(deck: PartDeck, key: str, under: Layer, corner: Rectangle, problems: list[Problem]) -> list[Layer]:
+    """Layers of a part on another layer.
+
+    Parameters
+    ----------
+    deck : PartDeck
+    key : str
+        Of the part.
+    under : Layer
+    corner : Rectangle
+        From whose lower left corner the place of the part counts. [m]
+    problems : list of Problem
+    """
+    width, depth = deck.stack.footprint or (0.0, 0.0)
+    x, y = corner.x0 + deck.at[0], corner.y0 + deck.at[1]
+    inner = f"{key}.deck" if deck.deck is not None else key
+    layers = chain(up_to_tiers(deck.stack, inner), over_tiers(deck.stack, inner))
+    made = placed(layers, Rectangle(x, x + width, y, y + depth), under.z1, problems, deck.name)
+    problems += [replace(problem, key=key) for problem in apart(made)]
+    for one in made:
+        if one.contact_resistance and any(m.conducts for m in (one.material, *(block.material for block in one.blocks))):
+            text = f"layer {one.name!r} has a contact_resistance and a conductivity that follows the temperature"
+            problems.append(Problem(key, f"{text}; put a thin layer of constant conductivity under it for the contact"))
+    return made
+
+
+def _outline(layers: Sequence[Layer]) -> Rectangle:
+    """Around layers. [m]"""
+    boxes = [layer.extent for layer in layers]
+    return Rectangle(min(b.x0 for b in boxes), max(b.x1 for b in boxes), min(b.y0 for b in boxes), max(b.y1 for b in boxes))
+
+
+def _beyond(deck: PartDeck, key: str, layers: Sequence[Layer], under: Layer, footprint: Rectangle) -> Iterator[Problem]:
+    """What of a part reaches over the edge of what it stands on, or beyond the footprint.
+
+    Parameters
+    ----------
+    deck : PartDeck
+    key : str
+        Of its place.
+    layers : sequence of Layer
+        Of the part.
+    under : Layer
+        That it stands on.
+    footprint : Rectangle
+        [m]
+    """
+    low, whole = layers[0].extent, _outline(layers)
+    if not under.extent.contains(low):
+        what = f"layer {under.name!r}" if deck.on is None else f"part {deck.on!r}"
+        yield Problem(key, f"part {deck.name!r} ({told(low)}) overhangs {what} under it ({told(under.extent)})")
+    elif not footprint.contains(whole):
+        yield Problem(key, f"part {deck.name!r} ({told(whole)}) reaches outside the footprint ({told(footprint)})")
+
+
+def _overlapping(decks: Sequence[PartDeck], stacks: Mapping[int, tuple[Layer, ...]]) -> Iterator[Problem]:
+    """Parts that take the same place."""
+    for i, j in combinations(stacks, 2):
+        if not _outline(stacks[i]).overlaps(_outline(stacks[j])):
+            continue
+        met = [(a, b) for a in stacks[i] for b in stacks[j] if _meet(a, b)]
+        if met:
+            (a, b), (one, other) = met[0], (decks[i].name, decks[j].name)
+            where = f"layer {b.name!r}, {told(b.extent)}, in layer {a.name!r}, {told(a.extent)}"
+            yield Problem(f"geometry.parts[{j}].at", f"part {other!r} overlaps part {one!r}: {where}")
+
+
+def _meet(a: Layer, b: Layer) -> bool:
+    shared = min(a.z1, b.z1) - max(a.z0, b.z0)
+    return shared > 1e-6 * min(a.thickness, b.thickness) and a.extent.overlaps(b.extent)
+
+
+def _joined(layer: Layer) -> Layer:
+    """The layer of a part with its contact in its own conductivity through the height: t / (t / k_z + R)."""
+    if not layer.contact_resistance:
+        return layer
+
+    def with_contact(material: Material) -> Material:
+        kx, ky, kz = material.conductivity
+        through = layer.thickness / (layer.thickness / kz + layer.contact_resistance) if kz else 0.0
+        return replace(material, conductivity=(kx, ky, through))
+
+    blocks = tuple(replace(block, material=with_contact(block.material)) for block in layer.blocks)
+    return replace(layer, material=with_contact(layer.material), blocks=blocks, contact_resistance=0.0)
+
+
+def _level(layers: Sequence[Layer], base: float) -> list[Layer]:
+    """Layers whose heights are one where they differ by rounding alone; the lowest is the base. [m]"""
+    heights = [base, *(z for layer in layers for z in (layer.z0, layer.z1))]
+    level = {z: group[0] for group in groups(heights, ROUNDING * max(heights)) for z in group}
+    return [replace(layer, z0=level[layer.z0], z1=level[layer.z1]) for layer in layers]
+
+
+def _cut(parts: Sequence[Layer], fill: MaterialDeck, footprint: Rectangle) -> Iterator[Layer]:
+    """Layers of fill between the heights at which layers of parts begin or end, with those layers as blocks."""
+    heights = sorted({z for part in parts for z in (part.z0, part.z1)})
+    material = material_of(fill, heights[-1] - heights[0])
+    for i, (low, high) in enumerate(pairwise(heights)):
+        here = [part for part in parts if part.z0 <= low and high <= part.z1]
+        blocks = [
+            block
+            for part in here
+            for block in (
+                Block(part.name, part.extent, part.material),
+                *(replace(b, name=f"{part.name}.{b.name}") for b in part.blocks),
+            )
+        ]
+        cylinders = tuple(field for part in here for field in part.cylinders)
+        yield Layer(f"{FILL}{i}", low, high, footprint, material, blocks=tuple(blocks), cylinders=cylinders, part=FILL)
