@@ -278,6 +278,12 @@ class Stack:
             raise unknown_name("layer", name, self.index)
         return self._by_name[name]
 
+    @property
+    def regions(self) -> dict[str, str]:
+        """What fills the layers and blocks of a mesh, by the names of its regions, as it is spoken of."""
+        whole = {layer.name: layer.name_of() for layer in self.layers}
+        return whole | {f"{layer.name}.{b.name}": layer.name_of(b) for layer in self.layers for b in layer.blocks}
+
     def edges(self, name: str) -> tuple[Rectangle, ...]:
         """Where gradients may jump sideways within a layer: its own outline, and those of what lies in it or beside it."""
         beside = [self.layers[i] for i in self.slabs[name]]

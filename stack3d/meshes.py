@@ -5,7 +5,7 @@ Geometry makes them, the solvers read them; neither Gmsh nor DOLFINx is needed h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -84,11 +84,12 @@ class CellMesh:
         """Unknowns of Lagrange elements of an order, which are its nodes."""
         return self.node_count(order)
 
-    def joined(self) -> CellMesh:
-        """The same cells with one region of each name: a part that lies in several layers is one in files."""
-        first = {name: self.names.index(name) for name in dict.fromkeys(self.names)}
-        number = {old: i for i, old in enumerate(first.values())}
-        to = np.array([number[first[name]] for name in self.names], dtype=np.intp)
+    def joined(self, names: Mapping[str, str]) -> CellMesh:
+        """The same cells with regions called as they are spoken of, those of one name made one; others keep their names."""
+        spoken = [names.get(name, name) for name in self.names]
+        first = {name: spoken.index(name) for name in dict.fromkeys(spoken)}
+        number = {name: i for i, name in enumerate(first)}
+        to = np.array([number[name] for name in spoken], dtype=np.intp)
         return replace(
             self, region=to[self.region], names=tuple(first), materials=tuple(self.materials[i] for i in first.values())
         )

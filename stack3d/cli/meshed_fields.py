@@ -27,7 +27,7 @@ def mesh(
     case = decks.load(scenario, parsed(overrides))
     with case.located():
         chip = check(case.scenario, solve=True)
-        cells = meshed(chip).cells(chip.stack, chip.scenario.cooling)
+        cells = meshed(chip).cells(chip.stack, chip.scenario.cooling).joined(chip.stack.regions)
     with named_model(cells) as named:
         write_mesh(named, output)
     typer.echo(f"{output}: {cells.n_nodes} nodes, {len(cells.cells)} cells")

@@ -142,7 +142,6 @@ def named_model(mesh: CellMesh) -> Iterator[NamedMesh]:
     MissingDependencyError
         When gmsh cannot be loaded.
     """
-    mesh = mesh.joined()
     solid, flat = TYPES[mesh.kind]
     order = _GMSH_ORDER.get(mesh.kind, slice(None))
     with gmsh_model("stack") as gmsh:

@@ -44,7 +44,7 @@ class CellRegions:
     Parameters
     ----------
     names : tuple of str
-        Layers, blocks as ``layer.block``, contacts as ``contact_layer``; of a part in several layers once for each.
+        Layers, blocks as ``layer.block``, contacts as ``contact_layer``.
     materials : tuple of Material
     number : ndarray of int, shape (nz, ny, nx)
         Index into the names; `VOID` outside every layer.
@@ -65,8 +65,8 @@ class CellRegions:
         below = np.ones(grid.shape[1:], dtype=bool)
         for index, layer in enumerate(stack.layers):
             plane = np.full(grid.shape[1:], VOID, dtype=np.intp)
-            parts = [(layer.name_of(), layer.extent, layer.material)]
-            parts += [(layer.name_of(block), block.extent, block.material) for block in layer.blocks]
+            parts = [(layer.name, layer.extent, layer.material)]
+            parts += [(f"{layer.name}.{block.name}", block.extent, block.material) for block in layer.blocks]
             for name, extent, material in parts:
                 solid = material.conductivity[2] > 0
                 inside = np.ix_((extent.y0 < y) & (y < extent.y1), (extent.x0 < x) & (x < extent.x1))

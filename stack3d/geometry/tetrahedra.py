@@ -225,8 +225,8 @@ def _regions(stack: Stack, grid: Grid, centres: Floats, sides: int) -> tuple[tup
 
     for index, layer in enumerate(stack.layers):
         plane = np.full(len(centres), VOID, dtype=np.intp)
-        parts = [(layer.name_of(), layer.extent, layer.material)]
-        parts += [(layer.name_of(block), block.extent, block.material) for block in layer.blocks]
+        parts = [(layer.name, layer.extent, layer.material)]
+        parts += [(f"{layer.name}.{block.name}", block.extent, block.material) for block in layer.blocks]
         for name, extent, material in parts:
             region = add(name, material)
             plane[_inside(centres, extent)] = region if material.conductivity[2] > 0 else VOID

@@ -25,7 +25,7 @@ def write_field(field: SolvedField, path: Path) -> None:
     """
     import meshio
 
-    mesh = field.mesh.joined()
+    mesh = field.mesh.joined(field.stack.regions)
     used, cells = np.unique(mesh.cells, return_inverse=True)
     if path.suffix not in (".vtu", ".xdmf"):
         raise DeckError(f"a field is written as .vtu or .xdmf, not {path.suffix or 'without a suffix'}")
@@ -133,7 +133,7 @@ def show(field: SolvedField, path: Path | None = None, *, title: str = "") -> No
     pyvista = load_pyvista()
     pyvista.vtk_verbosity("off")  # it complains of a missing screen even when it needs none
     heights = _drawn_heights(field)
-    mesh, points = field.mesh.joined(), field.mesh.points.copy()
+    mesh, points = field.mesh.joined(field.stack.regions), field.mesh.points.copy()
     if field.levels is not None:
         points[:, 2] = heights[field.levels.of_point]
     corners = mesh.corners

@@ -110,6 +110,15 @@ def trials(setting: Setting) -> Iterator[tuple[str, dict[str, Any], str, str | N
         if setting.deck == "flip_chip_package":
             yield "duty_cycled_package", {"solver.mesh": COARSE, "solver.backend": "tensor"}, f"geometry.{key}", None
             return
+        if setting.deck == "chiplets_on_interposer":
+            yield setting.deck, {"solver.mesh": COARSE}, f"geometry.{key}", None
+            return
+        if setting.deck == "rram_beside_logic":
+            few = {"solver.mesh": COARSE, "solver.backend": "tensor", "monte_carlo.samples": 1, "workload.test_samples": 8}
+            yield setting.deck, few, f"geometry.{key}", "thermal"
+            many = {"workload.network": "digits_cnn", "workload.rate": "1e4 1/s"}
+            yield setting.deck, few | many, f"geometry.{key}", "thermal"
+            return
         base = {"geometry": setting.deck, "power.sources.host.layer": heated(setting.deck), "solver.mesh": COARSE}
         base |= {k: v for k, v in TINY.items() if k not in ("geometry.tiers.repeat", "solver.mesh")}
         yield "quickstart", base, f"geometry.{key}", "thermal"

@@ -16,7 +16,7 @@ from stack3d.heat.loads import heat_sources
 from stack3d.heat.meshing import meshed
 from stack3d.heat.solvers import make_backend
 from stack3d.heat.time.beginning import _portions
-from stack3d.layout import Rectangle
+from stack3d.layout import FILL, Rectangle
 from stack3d.progress import Silent
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.workload.power import COMPONENTS, tier_boundaries
@@ -253,3 +253,16 @@ def test_tiles_are_placed_over_tiers_of_several_parts() -> None:
     assert density.shape[0] == 4
     assert density.sum() * area == pytest.approx(float(np.sum(places)), rel=1e-9)
     assert found.values["thermal/temperature_max"].shape == (4,)
+
+
+def test_a_mesh_has_one_region_for_each_layer_of_a_part() -> None:
+    """Whatever it is cut into, with the volume of the whole."""
+    for cells in ("hex", "tet"):
+        solver = COARSE | {"backend": "fem", "mesh": COARSE["mesh"] | {"cells": cells}}
+        chip = chip_of(package(TALL, LOW, CAP, sources={"tall.die": 1.0}, solver=solver))
+        mesh = meshed(chip).cells(chip.stack, chip.scenario.cooling).joined(chip.stack.regions)
+        used = [name for i, name in enumerate(mesh.names) if (mesh.region == i).any()]
+        assert sorted(used) == sorted([layer.name for layer in chip.stack.named] + [FILL])
+        corners = mesh.points[mesh.cells[mesh.region == mesh.names.index("tall.die")]].reshape(-1, 3)
+        die = chip.stack.layer("tall.die")
+        assert (corners[:, 2].min(), corners[:, 2].max()) == pytest.approx((die.z0, die.z1), rel=1e-12)
