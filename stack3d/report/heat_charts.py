@@ -61,15 +61,16 @@ def _stack_marks(facts: Facts, factor: float, low: float, high: float) -> tuple[
     names = list(dict.fromkeys(m.name for layer in facts.stack.layers for m in _materials(layer)))
     colour = {name: MATERIALS[i % len(MATERIALS)] for i, name in enumerate(names)}
     marks: list[Mark] = []
-    for layer in (*facts.stack.layers, *facts.stack.parts):
+    parts = {part.name: _layer_tip(part) for part in facts.stack.parts}
+    for layer in facts.stack.layers:
         z0, z1 = max(layer.z0, low), min(layer.z1, high)
         if z1 <= z0:
             continue
         x0, x1 = _millimetres((layer.extent.x0, layer.extent.x1))
         tip = _layer_tip(layer)
-        label = "" if layer.part else layer.name  # of parts side by side there is no room
+        label = "" if layer.part == FILL else layer.name
         marks.append(DrawnBox(x0, x1, factor * z0, factor * z1, colour[layer.material.name], tip, label))
-        for block in layer.blocks if layer.part != FILL else ():  # parts are drawn as layers
+        for block in layer.blocks:
             b0, b1 = _millimetres((block.extent.x0, block.extent.x1))
             marks.append(
                 DrawnBox(
@@ -78,7 +79,7 @@ def _stack_marks(facts: Facts, factor: float, low: float, high: float) -> tuple[
                     factor * z0,
                     factor * z1,
                     colour[block.material.name],
-                    f"{block.name}: {block.material.name}, in {tip}",
+                    parts.get(block.name, f"{block.name}: {block.material.name}, in {tip}"),
                 )
             )
     return tuple(marks)

@@ -188,7 +188,7 @@ def test_every_stack_with_tiles_is_compared() -> None:
 def test_thermal_placement_is_never_hotter_than_spread(stack: str) -> None:
     """Neither its hottest tile nor the stack anywhere: uniform layers, blocks, and coolant that warms."""
     fewer = [("geometry.tiers.repeat", 2)] if stack == "bulk_rram_channels" else []  # for the time it takes
-    lateral = {"bulk_rram_8tier": 24, "monolithic_3d_rram": 12}.get(stack, 6)
+    lateral = {"bulk_rram_8tier": 24, "monolithic_3d_rram": 12, "rram_beside_logic": 16}.get(stack, 6)
     chosen = [("geometry", stack), ("power", {"sources": []}), ("workload.network", "digits_cnn"), ("workload.rate", "5e4 1/s"),
               ("workload.tile", [64, 64]), ("workload.periphery.adc.energy", "150 pJ"),
               ("solver.mesh", {"lateral": lateral, "refinement": 1}), *fewer]  # fmt: skip
