@@ -204,7 +204,7 @@ class _EachMesh:
             body = meshed(chip)
         unknowns, told = body.unknowns(chip.stack, scenario.solver.order), body.facts(scenario.solver)
         told["takes"] = time_told(chip, body)
-        self.observer.stage("mesh", layers=len(chip.stack.layers), unknowns=unknowns, solves=solves_of(chip), **told)
+        self.observer.stage("mesh", layers=len(chip.stack.named), unknowns=unknowns, solves=solves_of(chip), **told)
         with clock("mesh"):
             backend = backends.of(scenario, chip.stack, body)
         computing = chip if isinstance(chip, ComputingChip) else None

@@ -87,7 +87,7 @@ def _of_models(chip: Chip) -> float:
     """Memory of a compact model while it is made, nothing where none is asked for."""
     if chip.scenario.solver.backend != "compact":
         return 0.0
-    answers = len(sources_as_programmed(chip)) + 2 * len(chip.stack.layers) + len(chip.scenario.probes)
+    answers = len(sources_as_programmed(chip)) + 2 * len(chip.stack.named) + len(chip.scenario.probes)
     nodes = kind_of(chip.scenario).of(chip).unknowns(chip.stack, 1)
     return NUMBER * nodes * answers * STATES * (1 + len(chip.scenario.compact.films))
 

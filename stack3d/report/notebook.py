@@ -33,7 +33,7 @@ def scenario_html(case: Case) -> str:
     given = case.scenario
     facts = Facts(xr.DataTree(xr.Dataset(attrs={"scenario": case.name, "resolved_scenario": resolved_yaml(case)})))
     rows = [
-        ("geometry", f"{given.geometry.name}: {len(facts.stack.layers)} layers, {facts.stack.n_tiers} tiers"),
+        ("geometry", f"{given.geometry.name}: {len(facts.stack.named)} layers, {facts.stack.n_tiers} tiers"),
         (
             "cooling",
             f"top {given.cooling.top.name}, bottom {given.cooling.bottom.name}, ambient {celsius(given.cooling.ambient)}",
