@@ -86,6 +86,14 @@ def _gaps(width: float, k: float) -> Tree:
     return deck(8, layers, sources, film(2e4), probes=[probe("p", "active", 4.0, 4.0)])
 
 
+def _crack(micrometres: float, k: float, lid: tuple[float, float], h: float, y: tuple[float, float] = (0, 2)) -> Tree:
+    """A narrow gap through a heated plate, or a narrow wall, and a lid [um, W/m/K] that takes the heat round it."""
+    wall = filled("crack", (2.6, 2.6 + 1e-3 * micrometres), y, k)
+    layers = [layer("plate", 100, 130 if k < 1 else 0.8, blocks=[wall]), layer("lid", *lid)]
+    probes = [probe("l", "plate", 1, 1), probe("r", "plate", 3, 1)]
+    return deck((4, 2), layers, [source("s", "plate", 0.5, (0, 2), (0, 2))], film(h), probes=probes)
+
+
 def _blocks(k: float) -> Tree:
     """Posts of another conductivity in a layer of bonds."""
     posts = [filled(f"p{i}{j}", (1 + i, 1.3 + i), (1 + j, 1.3 + j), k) for i in range(3) for j in range(3)]
@@ -197,6 +205,8 @@ DECKS: dict[str, Tree] = {
     **{f"strip_{w}": _strip(w) for w in (0.02, 0.1, 0.4)},
     **{f"ring_{w}_{k}": _ring(w, k) for w, k in ((0.1, 0.5), (0.2, 2.0), (0.15, 390.0))},
     **{f"gaps_{w}": _gaps(w, k) for w, k in ((0.2, 0.8), (0.1, 0.8), (0.3, 5.0))},
+    "crack_2um": _crack(2, 0.02, (60, 5), 300), "crack_10um": _crack(10, 0.1, (100, 2), 1000),
+    "crack_20um": _crack(20, 0.2, (50, 2), 200, (0.4, 1.5)), "wall_5um": _crack(5, 390, (60, 5), 1000),
     **{f"blocks_{k}": _blocks(k) for k in (50.0, 390.0, 0.05)},
     **{f"patch_{h}_{s}": _patch(h, s, t) for h, s, t in ((2e4, 1.0, 50), (5e3, 0.3, 300), (1e5, 2.0, 100))},
     **{f"thin_film_{t}": _thin_film(t, k, h) for t, k, h in ((5.35, (7.5, 0.2, 9.5), 6.3e5), (20, (30, 30, 5), 5e4), (2, (1, 1, 1), 1e5))},

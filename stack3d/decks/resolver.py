@@ -215,10 +215,11 @@ class Resolver:
         index = _index(node, last, key, ahead)
         old = node[index] if isinstance(node, Items) else node.get(index)
         value = yamlfile.wrapped(value, _BY_HAND)
+        own = yamlfile.copy_of(value)  # names in it are filled in; the override is what the next one resolves again
         if isinstance(node, Items):
-            node[index], node.places[index] = value, _BY_HAND
+            node[index], node.places[index] = own, _BY_HAND
         else:
-            node.put(index, value, _BY_HAND)
+            node.put(index, own, _BY_HAND)
         return Override(key, old, value)
 
     def _spelled_out(self, node: Any, index: Any, pattern: tuple[str, ...], key: str) -> Any:

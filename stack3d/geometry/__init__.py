@@ -4,7 +4,7 @@ from stack3d.geometry.cell_check import cells_objection
 from stack3d.geometry.coarsening import firm_lines, flatter, narrower, redrawn, wider
 from stack3d.geometry.expected import expected_points
 from stack3d.geometry.gmsh_model import through_gmsh
-from stack3d.geometry.grid import build_grid
+from stack3d.geometry.grid import build_grid, has_gaps
 from stack3d.geometry.hexahedra import CellRegions, layered_cells
 from stack3d.geometry.stack import build_stack, check_places, explicit_sources, tile_sites
 from stack3d.geometry.tetrahedra import build_columns
@@ -21,6 +21,7 @@ __all__ = [
     "explicit_sources",
     "firm_lines",
     "flatter",
+    "has_gaps",
     "layered_cells",
     "narrower",
     "read_mesh",

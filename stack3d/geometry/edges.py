@@ -9,8 +9,8 @@ import numpy as np
 
 from stack3d.layout import Layer, Rectangle, Stack
 
-ROUNDING = 1e-9
-"""Edges closer than this share of the footprint are one."""
+ROUNDING = 1.01e-9
+"""Edges as close as this share of the footprint are one: 1e-9, and what rounding makes of the difference."""
 
 
 def groups(values: Iterable[float], slack: float) -> Iterator[list[float]]:

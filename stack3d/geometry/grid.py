@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -25,6 +25,9 @@ PER_LENGTH = 4
 CLOSEST = 2e-7
 """Share of the footprint that edges of layers and blocks are apart, 1.2 nm of 6 mm. Assumed: no process draws finer ones. Where
 solvers fail it does not say, for that goes with what lies between: `docs/trust.md`."""
+BESIDE, AWAY = 0.5, 2.0
+"""Elements beside a narrow gap are at most so many times as wide as it, and grow away from it by so many times the growth
+towards sources: heat that goes round the gap turns within lengths between its width and the height of a layer."""
 MERGE = 1e-3
 """Edges closer than this share of the target size become one line; sources stay exact all the same."""
 
@@ -38,6 +41,8 @@ class _Spacing:
     largest: float
     smallest: Floats
     growth: float
+    beside: _Spacing | None = None
+    """What else limits sizes."""
 
     @classmethod
     def towards(cls, wanted: Mapping[float, float], core: tuple[float, float], largest: float, growth: float) -> _Spacing:
@@ -50,6 +55,11 @@ class _Spacing:
                 smallest[i] = min(smallest[i], smallest[j] + growth * abs(focus[i] - focus[j]))
         return cls(focus, core, largest, smallest, growth)
 
+    def with_gaps(self, gaps: Mapping[float, float]) -> _Spacing:
+        """Elements also closer towards places beside gaps, by the width of these."""
+        wanted = {at: BESIDE * width for at, width in gaps.items() if BESIDE * width < self.largest}
+        return replace(self, beside=_Spacing.towards(wanted, self.core, self.largest, AWAY * self.growth)) if wanted else self
+
     def at(self, position: Floats) -> Floats:
         """Size at each position; outside the core it goes on growing. [m]"""
         outside = np.maximum(0.0, np.maximum(self.core[0] - position, position - self.core[1]))
@@ -59,7 +69,7 @@ class _Spacing:
             for at in (after, after - 1):
                 i = np.clip(at, 0, self.focus.size - 1)
                 size = np.minimum(size, self.smallest[i] + self.growth * np.abs(position - self.focus[i]))
-        return np.asarray(size)
+        return np.asarray(size if self.beside is None else np.minimum(size, self.beside.at(position)))
 
     def lines(self, a: float, b: float, fewest: int) -> Floats:
         """Lines from a to b, both included."""
@@ -89,6 +99,27 @@ def _ends(extents: Iterable[Rectangle], axis: int) -> Iterator[float]:
     return (value for extent in extents for value in _span(extent, axis))
 
 
+def _gaps(stack: Stack, index: int, axis: int) -> dict[float, float]:
+    """Edges of the blocks of a layer beside what is narrower than this or the next layers are high, and how wide it is. [m]"""
+    layer, heights = stack.layers[index], [near.thickness for near in stack.layers[max(0, index - 1) : index + 2]]
+    edges = sorted(set(_ends((layer.extent, *(block.extent for block in layer.blocks)), axis)))
+    found = ((a, b) for a, b in zip(edges[:-1], edges[1:]) if layer.blocks and b - a < max(heights))
+    return _least((end, b - a) for a, b in found for end in (a, b))
+
+
+def has_gaps(stack: Stack) -> bool:
+    """Whether blocks leave, or are, narrow gaps: heat that goes round one turns in a corner where three materials meet."""
+    return any(_gaps(stack, i, axis) for i in range(len(stack.layers)) for axis in (0, 1))
+
+
+def _least(found: Iterable[tuple[float, float]]) -> dict[float, float]:
+    """The smallest value of each key."""
+    out: dict[float, float] = {}
+    for key, value in found:
+        out[key] = min(value, out.get(key, np.inf))
+    return out
+
+
 @dataclass(frozen=True)
 class _Axis:
     """What the lines along x or y have to heed. [m]"""
@@ -104,6 +135,8 @@ class _Axis:
     """Lines where they do not crowd another."""
     walls: frozenset[float]
     """Of channels."""
+    gaps: frozenset[tuple[float, float]]
+    """Edges of neighbouring blocks of one layer, each with the width of what lies between."""
 
     @classmethod
     def of(
@@ -124,6 +157,7 @@ class _Axis:
             tuple(_span(s.extent, axis) for s in sources),
             tuple(p[axis] for p in points),
             frozenset(_ends((outline for channels in flows for outline in channels.outlines), axis)),
+            frozenset(_least(gap for i in range(len(stack.layers)) for gap in _gaps(stack, i, axis).items()).items()),
         )
 
     def lines(self, mesh: MeshDeck, target: float) -> Floats:
@@ -136,7 +170,7 @@ class _Axis:
         for soft in (sorted(wanted), [p for p in self.points if low < p < high]):
             kept += [e for e in apart(soft, MERGE * target) if _is_clear(e, kept, MERGE * target)]
         kept.sort()
-        spacing = _Spacing.towards(wanted, self.core, target, mesh.growth)
+        spacing = _Spacing.towards(wanted, self.core, target, mesh.growth).with_gaps(dict(self.gaps))
         fewest = max(2, mesh.per_source // 2)
         return np.concatenate([*(self._between(a, b, spacing, fewest)[:-1] for a, b in zip(kept[:-1], kept[1:])), [high]])
 
@@ -262,6 +296,8 @@ def element_heights(
         if early < thickness:
             wanted |= {v: min(early, wanted.get(v, np.inf)) for v in (layer.z0, layer.z1)}
     spacing = _Spacing.towards(wanted, (stack.layers[0].z0, stack.layers[-1].z1), thickness, mesh.aspect * mesh.growth)
+    widths = ((la, w) for i, la in enumerate(stack.layers) for axis in (0, 1) for w in _gaps(stack, i, axis).values())
+    spacing = spacing.with_gaps(_least((face, width) for layer, width in widths for face in (layer.z0, layer.z1)))
     z, owner = [np.array([stack.layers[0].z0])], []
     for i, layer in enumerate(stack.layers):
         if layer.contact_resistance > 0 and i > 0:

@@ -105,6 +105,13 @@ def test_overrides_are_ordered_and_recorded(small: Path) -> None:
     ]
 
 
+def test_a_solver_set_by_hand_is_the_same_when_it_is_resolved_again(small: Path) -> None:
+    """As the process that runs a case does, from the overrides of the one that planned it."""
+    first = decks.load(small, [("solver", {"profile": "draft", "accuracy": "1 %", "backend": "tensor"})])
+    again = decks.load(small, [(each.key, each.new) for each in first.overrides])
+    assert again.digest() == first.digest() and again.scenario.solver.mesh.per_source == 12
+
+
 def test_override_reaches_into_a_named_deck(small: Path) -> None:
     case = decks.load(small, [decks.parse_override("geometry.layers.die.material.conductivity=100 W/m/K")])
     assert case.scenario.geometry.layers[0].material.conductivity == (100.0,) * 3

@@ -12,7 +12,18 @@ import numpy as np
 
 from stack3d.chip import Chip
 from stack3d.errors import Problem
-from stack3d.geometry import CellRegions, build_grid, firm_lines, flatter, layered_cells, narrower, redrawn, through_gmsh, wider
+from stack3d.geometry import (
+    CellRegions,
+    build_grid,
+    firm_lines,
+    flatter,
+    has_gaps,
+    layered_cells,
+    narrower,
+    redrawn,
+    through_gmsh,
+    wider,
+)
 from stack3d.grids import Grid
 from stack3d.heat.loads import outer_faces, patches_of, standing_out, surfaces_of
 from stack3d.heat.meshing.edge_reads import EdgeRead, edge_reads, on_edge, unresolved
@@ -117,7 +128,7 @@ class Bricks(MeshKind[ThermalProblem]):
         )
         parts = {
             "across": (of_finer(across, ACROSS), own, close),
-            "upright": (of_finer(upright, UPRIGHT), rough, solve(on_lines, cls(flat), 2)),
+            "upright": (of_finer(upright, ACROSS if has_gaps(chip.stack) else UPRIGHT), rough, solve(on_lines, cls(flat), 2)),
         }
         found = judged(own, parts, HOW["bricks"], Other(on_lines, cls(wide), 1, rough))
         if PROBES in own:
