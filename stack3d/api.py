@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from stack3d import decks, fields, results, study
 from stack3d.case import compact_of, run_case
 from stack3d.decks import Case
-from stack3d.errors import DeckError, Problem, ResultsError, brief
+from stack3d.errors import DeckError, Problem, ResultsError, brief, told_of
 from stack3d.geometry.stack import build_stack
 from stack3d.layout import Stack
 from stack3d.progress import Observer, Silent, StudyObserver
@@ -335,8 +335,10 @@ def follow_table(
     """
     found, powers = open_compact(model), PowerTrace.from_table(Path(table), "trace")
     kept = KeptOfTrace(**{key: asked.pop(key) for key in KeptOfTrace._fields if key in asked})
-    schedule = found.schedule(powers.times, powers.values, powers.blocks, powers.period)
-    answer = follow(found, schedule, powers.period if until is None else until, asked=kept, **asked)
+    with told_of(table):
+        schedule = found.schedule(powers.times, powers.values, powers.blocks, powers.period)
+    with told_of(model):
+        answer = follow(found, schedule, powers.period if until is None else until, asked=kept, **asked)
     if output is not None:
         results.write_tree(Path(output), to_trace_tree(answer, list(kept.limits)))
     return answer

@@ -6,8 +6,10 @@ import difflib
 import itertools
 import reprlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from os import PathLike
 from typing import Any
 
 EXIT_OK = 0
@@ -94,6 +96,15 @@ def collected[T](step: Callable[[], T], problems: list[Problem], key: str = "") 
     except DeckError as error:
         problems += [p if p.key or not key else replace(p, key=key) for p in error.problems]
         return None
+
+
+@contextmanager
+def told_of(file: str | PathLike[str]) -> Iterator[None]:
+    """Name a file in mistakes that name none."""
+    try:
+        yield
+    except DeckError as error:
+        raise type(error)([p if p.key or p.file else replace(p, file=str(file)) for p in error.problems]) from None
 
 
 class UnknownNameError(DeckError):

@@ -226,7 +226,7 @@ def expand(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> list[Problem
         try:
             units = read(folder_of(place) / file)
         except DeckError as error:
-            problems += [p if p.file else Problem(p.key, p.message, *place) for p in error.problems]
+            problems += [p if p.line else _in_deck(p, place) for p in error.problems]
             continue
         for name in names:
             plans[name] = {str(unit.get("name")): unit for unit in units}
@@ -236,6 +236,12 @@ def expand(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> list[Problem
                 _add_source(tree, unit, name, alone=len(names) == 1)
     problems += _placed_by_unit(tree, plans)
     return problems
+
+
+def _in_deck(problem: Problem, place: FileLine) -> Problem:
+    """A mistake of a whole file at the line that names it."""
+    file = f"{problem.file}: " if problem.file else ""
+    return Problem("floorplan", f"{file}{problem.message}", *place)
 
 
 def _listed(holder: Mapping, key: str) -> list[Any]:

@@ -13,11 +13,11 @@ VARIABLE = "STACK3D_MEMORY"
 _SIZES = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
-def parse(text: str) -> float:
-    """Turn ``"8 GB"`` into bytes; raises DeckError."""
+def parse(text: str, key: str = VARIABLE) -> float:
+    """Turn ``"8 GB"`` into bytes; raises DeckError under the name of what said so."""
     match = re.fullmatch(r"\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*(kB|MB|GB|TB)\s*", text)
     if match is None or float(match[1]) == 0:
-        raise DeckError(f"memory wants a size such as '8 GB', got {brief(text)}")
+        raise DeckError(f"{key}: wants a size such as '8 GB', got {brief(text)}")
     return float(match[1]) * _SIZES[match[2]]
 
 

@@ -22,6 +22,8 @@ LEARNING = 20e6
 `on_device_learning`. [byte]"""
 BESIDE = 35e6
 """What any case takes beyond what goes with its size: what libraries load at their first use, files on their way. [byte]"""
+ANY = "any case"
+"""The term that no key of a scenario makes smaller."""
 NUMBER = 8.0
 BINS = 128
 """Numbers of an instant that no key makes more: histogram, sums, bands."""
@@ -45,7 +47,7 @@ COPIES = 1.25
 def terms_of(chip: Chip) -> dict[str, float]:
     """Memory by what asks for it, named by the key of the scenario to make smaller. [byte]"""
     scenario = chip.scenario
-    found = {"any case": BESIDE}
+    found = {ANY: BESIDE}
     if wanted := kind_of(scenario).least_memory(chip):
         found["solver.mesh"] = wanted * _passes(chip)
         if scenario.impedance is not None:
@@ -145,12 +147,14 @@ def check_terms(found: Mapping[str, float]) -> None:
     listed = ", ".join(f"{key} {memory.size(n)}" for key, n in parts.items())
     largest = next(iter(parts))
     fitting = _fitting(largest, found[largest], there)
+    if largest == ANY:  # no key makes that smaller
+        raise DeckError(f"--memory: a case wants more than there is: {listed}; there is {memory.size(there)}; {fitting}")
     raise DeckError(Problem(largest, f"wants more memory than there is: {listed}; there is {memory.size(there)}; {fitting}"))
 
 
 def _fitting(key: str, wanted: float, there: float) -> str:
     share = max(there / wanted, 1e-9)
-    if key == "any case":
+    if key == ANY:
         return "less than any case takes"
     if key == "solver.mesh":
         return f"a mesh {share ** (-1 / 3):.2g} times coarser in every direction would fit"

@@ -106,7 +106,7 @@ def limit_memory(size: str | None) -> None:
     from stack3d import memory
 
     if size is not None:
-        memory.parse(size)
+        memory.parse(size, "--memory")
         os.environ[memory.VARIABLE] = size
 
 

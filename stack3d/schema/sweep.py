@@ -12,6 +12,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, Tag, ValidationInfo, mo
 from stack3d.errors import brief, did_you_mean, told
 from stack3d.schema.base import Described, given_as
 
+KEY = re.compile(r"[^.\s\x00-\x1f]+(\.[^.\x00-\x1f]+)*")
+"""What may be the dotted key of a scenario; whether there is one shows later."""
 Key = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[\w\-]+)*$")]
 Values = Annotated[list[Any], Field(min_length=1)]
 
@@ -114,6 +116,14 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
+def _check_key(key: str) -> None:
+    """Raise ValueError for what no case can set."""
+    if not KEY.fullmatch(key):
+        raise ValueError(f"sets {brief(key)}, which is no dotted key of a scenario, as 'cooling.ambient'")
+    if key.partition(".")[0] in STUDIES:
+        raise ValueError(f"sets {key!r}: which cases there are is no part of a case; combine the keys here")
+
+
 class SweepDeck(SweepModel):
     """Every key that is no word below is a dotted key of the scenario with a list of values; all combine to a product."""
 
@@ -157,9 +167,8 @@ class SweepDeck(SweepModel):
             if len(seen) == MOST_KEYS:
                 raise ValueError(f"sets more than {MOST_KEYS} keys")
             if key in seen:
-                raise ValueError(f"{key!r} is swept twice")
-            if key.partition(".")[0] in STUDIES:
-                raise ValueError(f"sets {key!r}: which cases there are is no part of a case; combine the keys here")
+                raise ValueError(f"{brief(key)} is swept twice")
+            _check_key(key)
             seen.add(key)
         for key in self.names:
             if key not in (known := [*seen, *self.words()]):

@@ -34,6 +34,9 @@ SECTIONS = frozenset(STUDIES)
 Tree = yamlfile.Mapping
 """A scenario as it was read."""
 
+MOST_TOLD = 200
+"""Letters of what a case sets that are told with its name."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -337,8 +340,9 @@ class StudyDraft:
         return map(self.at, itertools.product(*map(range, self.points.shape)))
 
     def label(self, point: Point) -> str:
-        """Name of a case."""
-        return f"{self.name} [{point.text}]" if self.axes else self.name
+        """Name of a case, cut where what it sets is long."""
+        text = point.text if len(point.text) <= MOST_TOLD else f"{point.text[:MOST_TOLD]}…"
+        return f"{self.name} [{text}]" if self.axes else self.name
 
     def case(self, point: Point) -> Case:
         """Resolve the case of a point."""

@@ -105,19 +105,25 @@ def dimension_names(keys: Sequence[str], chosen: Mapping[str, str]) -> dict[str,
         if not clash:
             return names
         if not deeper:
-            raise DeckError(
-                Problem("sweep.names", f"{names[clash[0]]!r} cannot name the dimension of {clash[0]}: it is in use")
-            )
+            raise DeckError(_in_use(clash[0], names[clash[0]], is_chosen=clash[0] in chosen, is_ours=names[clash[0]] in taken))
         for key in deeper:
             depth[key] += 1
+
+
+def _in_use(key: str, name: str, *, is_chosen: bool, is_ours: bool) -> Problem:
+    """The mistake of a name for a dimension that something else has."""
+    used = "an output variable, a dimension or a word of studies" if is_ours else "another dimension"
+    text = f"{name!r} cannot name the dimension of {key}: it is the name of {used}"
+    return Problem(f"sweep.names.{key}" if is_chosen else f"sweep.{key}", text)
 
 
 def _candidates(key: str, chosen: Mapping[str, str]) -> Iterator[str]:
     """Names that a dimension of a key may have, the shortest first."""
     parts = key.replace("-", "_").split(".")
-    if key in chosen:
+    if key in chosen:  # taken as it is, or told
         yield chosen[key]
-    elif key in WORDS:
+        return
+    if key in WORDS:
         yield key
     elif key in SHORT:
         yield SHORT[key]

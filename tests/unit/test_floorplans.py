@@ -119,7 +119,7 @@ def test_tiers_repeat_their_floorplan(tmp_path: Path) -> None:
             r"chip.flp:3: memory: unit 'memory' overlaps unit 'core' of line 1",
         ),
         ("plan.csv", CSV.replace("3.5", "-3.5"), r"plan.csv:3: power: wants 0 or more, got -3.5 for unit 'core'"),
-        ("plan.txt", "", r"planned.yaml:5: a floorplan ends in \.yaml, \.yml, \.csv, \.flp"),
+        ("plan.txt", "", r"planned.yaml:5: floorplan: a floorplan ends in \.yaml, \.yml, \.csv, \.flp"),
     ],
 )
 def test_mistakes_have_file_and_line(tmp_path: Path, name: str, text: str, message: str) -> None:

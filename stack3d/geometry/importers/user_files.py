@@ -11,7 +11,7 @@ from stack3d.floorplans import MOST_BYTES
 from stack3d.yamlfile import FileLine
 
 
-def place_of(path: Path, line: int | None = None) -> FileLine:
+def place_of(path: Path, line: int = 1) -> FileLine:
     """File, as a user would type it, and line."""
     return yamlfile.shown(path), line
 

@@ -126,7 +126,7 @@ def read_description(path: Path) -> Description:
         else:
             raise s.fail(f"unknown heading {few(s.title)}{did_you_mean(s.title, SECTIONS)}; known: {', '.join(SECTIONS)}")
     if {"chip_length", "chip_width"} - set(about.dimensions):
-        raise mistake(place_of(path), "dimensions", "wants chip length and width")
+        raise mistake(place_of(path), "dimensions", "is missing, or lacks chip length and width")
     if not about.stack:
         raise mistake(place_of(path), "stack", "is missing")
     return about
