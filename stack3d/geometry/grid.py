@@ -107,9 +107,15 @@ def _gaps(stack: Stack, index: int, axis: int) -> dict[float, float]:
     return _least((end, b - a) for a, b in found for end in (a, b))
 
 
+def _under_gaps(stack: Stack) -> dict[float, float]:
+    """Heights at which layers with narrow gaps begin and end, and how wide these are. [m]"""
+    widths = ((la, w) for i, la in enumerate(stack.layers) for axis in (0, 1) for w in _gaps(stack, i, axis).values())
+    return _least((face, width) for layer, width in widths for face in (layer.z0, layer.z1))
+
+
 def has_gaps(stack: Stack) -> bool:
     """Whether blocks leave, or are, narrow gaps: heat that goes round one turns in a corner where three materials meet."""
-    return any(_gaps(stack, i, axis) for i in range(len(stack.layers)) for axis in (0, 1))
+    return bool(_under_gaps(stack))
 
 
 def _least(found: Iterable[tuple[float, float]]) -> dict[float, float]:
@@ -296,8 +302,7 @@ def element_heights(
         if early < thickness:
             wanted |= {v: min(early, wanted.get(v, np.inf)) for v in (layer.z0, layer.z1)}
     spacing = _Spacing.towards(wanted, (stack.layers[0].z0, stack.layers[-1].z1), thickness, mesh.aspect * mesh.growth)
-    widths = ((la, w) for i, la in enumerate(stack.layers) for axis in (0, 1) for w in _gaps(stack, i, axis).values())
-    spacing = spacing.with_gaps(_least((face, width) for layer, width in widths for face in (layer.z0, layer.z1)))
+    spacing = spacing.with_gaps(_under_gaps(stack))
     z, owner = [np.array([stack.layers[0].z0])], []
     for i, layer in enumerate(stack.layers):
         if layer.contact_resistance > 0 and i > 0:
