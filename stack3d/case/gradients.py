@@ -203,8 +203,9 @@ def _sources(chip: Chip, heat: _PlacedHeat | None) -> Sequence[HeatSource]:
 def _edges(chip: Chip, axis: int) -> Floats:
     """Coordinates of all parts along an axis, in an order that does not depend on their values. [m]"""
     if axis == 2:
-        return np.array([v for layer in chip.stack.layers for v in (layer.z0, layer.z1)])
-    boxes = [box for layer in chip.stack.layers for box in (layer.extent, *(block.extent for block in layer.blocks))]
+        return np.array([v for layer in chip.stack.named for v in (layer.z0, layer.z1)])
+    boxes = [box for layer in chip.stack.named for box in (layer.extent, *(block.extent for block in layer.blocks))]
+    boxes += [chip.stack.footprint]
     boxes += [source.extent for source in chip.sources]
     boxes += [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
     points = [(probe.x, probe.y)[axis] for probe in chip.scenario.probes]

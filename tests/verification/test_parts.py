@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import stack3d
 from stack3d import decks, yamlfile
 from stack3d.case import check, run_case
 from stack3d.case.run import Outcome
 from stack3d.chip import Chip
+from stack3d.errors import DeckError
 from stack3d.heat.loads import heat_sources
 from stack3d.heat.meshing import meshed
 from stack3d.heat.solvers import make_backend
@@ -266,3 +269,20 @@ def test_a_mesh_has_one_region_for_each_layer_of_a_part() -> None:
         corners = mesh.points[mesh.cells[mesh.region == mesh.names.index("tall.die")]].reshape(-1, 3)
         die = chip.stack.layer("tall.die")
         assert (corners[:, 2].min(), corners[:, 2].max()) == pytest.approx((die.z0, die.z1), rel=1e-12)
+
+
+def test_slopes_over_numbers_of_parts_are_those_of_differences(tmp_path: Path) -> None:
+    path = tmp_path / "package.yaml"
+    path.write_text(json.dumps(package(TALL, LOW, CAP, sources={"tall.die": 5.0, "low.die": 1.0})))
+    keys = ["geometry.parts.tall.layers.die.thickness", "geometry.parts.cap.layers.die.thickness"]
+    scenario = stack3d.load(path)
+    found = scenario.gradients(keys, of="low.die")
+    for key, size in zip(keys, (600e-6, 100e-6)):
+        ends = []
+        for factor in (0.99, 1.01):
+            moved = decks.load(path, [(key, f"{factor * size!r} m")])
+            chip = check(moved.scenario)
+            ends.append(solved(chip).field.layer_mean("low.die"))
+        assert found[key] == pytest.approx((ends[1] - ends[0]) / (0.02 * size), rel=0.03)
+    with pytest.raises(DeckError, match="moves an edge away from another on the same line"):
+        scenario.gradients(["geometry.parts.low.layers.bumps.thickness"], of="low.die")
