@@ -16,13 +16,15 @@ from stack3d.decks.named_paths import SET
 from stack3d.errors import DeckError, Problem, ValidityWarning, brief, did_you_mean
 from stack3d.yamlfile import FileLine, GrammarError, Items, Mapping
 
+_OF_SOLIDS = ((), *(("cylinders", part) for part in ("host", "fill", "core")), ("pattern", "host"), ("pattern", "fill"))
+"""Where a material may name others: itself, and those that it is mixed of."""
 _OF_STACK = (("layers",), ("below",), ("above",), ("tiers", "layers"))
 _PART = ("geometry", "parts", "*")
 _LAYER_LISTS = (*(("geometry", *of) for of in _OF_STACK), (*_PART, "layers"), *((*_PART, "deck", *of) for of in _OF_STACK))
 REFERENCES: dict[tuple[str, ...], str] = {
     ("geometry",): "geometries",
     (*_PART, "deck"): "geometries",
-    **{("geometry", "fill", *part): "materials" for part in ((), ("cylinders", "host"), ("cylinders", "fill"))},
+    **{("geometry", "fill", *part): "materials" for part in _OF_SOLIDS},
     ("solver",): "solvers",
     ("device",): "devices",
     ("hybrid", "*", "device"): "devices",
@@ -32,7 +34,7 @@ REFERENCES: dict[tuple[str, ...], str] = {
     **{("mission", "*", "cooling", face): "cooling" for face in ("top", "bottom", "sides")},
     ("cooling", "patches", "*", "condition"): "cooling",
     ("cooling", "faces", "*"): "cooling",
-    **{("geometry", "materials", "*", *part): "materials" for part in ((), ("cylinders", "host"), ("cylinders", "fill"))},
+    **{("geometry", "materials", "*", *part): "materials" for part in _OF_SOLIDS},
     ("workload", "network"): "networks",
     ("workload", "network", "data"): "data",
     ("workload", "data"): "data",
@@ -41,7 +43,7 @@ REFERENCES: dict[tuple[str, ...], str] = {
         (*path, "*", *block, "material", *part): "materials"
         for path in _LAYER_LISTS
         for block in ((), ("blocks", "*"))
-        for part in ((), ("cylinders", "host"), ("cylinders", "fill"))
+        for part in _OF_SOLIDS
     },
     **{(*path, "*", "channels", "coolant"): "coolants" for path in _LAYER_LISTS},
 }

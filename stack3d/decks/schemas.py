@@ -10,13 +10,13 @@ from stack3d.errors import unknown_name
 
 def _models() -> dict[str, Any]:
     """Kind of deck → its model."""
-    from stack3d.schema import cooling, device, geometry, numerics, scenario, workload
+    from stack3d.schema import cooling, device, geometry, numerics, scenario, solids, workload
 
     return {
         "scenarios": scenario.Scenario,
         "geometries": geometry.GeometryDeck,
         "solvers": numerics.SolverDeck,
-        "materials": geometry.MaterialDeck,
+        "materials": solids.MaterialDeck,
         "devices": device.DeviceDeck,
         "cooling": cooling.FaceDeck,
         "networks": workload.NetworkDeck,

@@ -68,6 +68,95 @@ def across_cylinders(fill: float, host: float, fraction: float) -> float:
     return host * ((1 + fraction) * fill + (1 - fraction) * host) / ((1 - fraction) * fill + (1 + fraction) * host)
 
 
+def hollow(fill: Material, core: Material | None, *, diameter: float, wall: float) -> Material:
+    """What a hollow cylinder conducts and stores as if it were filled all through.
+
+    Parameters
+    ----------
+    fill : Material
+        Of the wall.
+    core : Material or None
+        None conducts and stores nothing.
+    diameter, wall : float
+        Outer diameter, and thickness of the wall. [m]
+
+    Notes
+    -----
+    Along the axis the area mean, exact. Across, a coated cylinder disturbs a uniform field as a full one of the conductivity of
+    `across_cylinders` with the core in the wall does, exactly (Hashin and Rosen, J. Appl. Mech. 31 (1964) 223).
+    """
+    inner = (1 - 2 * wall / diameter) ** 2
+    k, c = (core.conductivity, core.heat_capacity) if core is not None else ((0.0, 0.0, 0.0), 0.0)
+    across = [across_cylinders(a, b, inner) for a, b in zip(k[:2], fill.conductivity[:2])]
+    along = along_cylinders(k[2], fill.conductivity[2], inner)
+    return replace(
+        fill, conductivity=(across[0], across[1], along), heat_capacity=along_cylinders(c, fill.heat_capacity, inner)
+    )
+
+
+def sideways_bounds(fill: float, host: float, share: float) -> tuple[float, float]:
+    """Least and largest conductivity in the plane of two solids side by side that prefer no direction. [W m⁻¹ K⁻¹]
+
+    Parameters
+    ----------
+    fill, host : float
+        [W m⁻¹ K⁻¹]
+    share : float
+        Of the area that the fill covers. [-]
+
+    Notes
+    -----
+    Bounds of Hashin and Shtrikman (J. Appl. Phys. 33 (1962) 3125) in two dimensions (Hashin, J. Compos. Mater. 4 (1970) 4): the
+    worse conductor around islands of the better, and the better around islands of the worse. No pattern without a
+    direction of its own, known by its share alone, can have less or more.
+    """
+    ends = across_cylinders(fill, host, share), across_cylinders(host, fill, 1 - share)
+    return min(ends), max(ends)
+
+
+def between_bounds(fill: float, host: float, share: float) -> float:
+    """Conductivity in the plane of two solids that lie about each other alike. [W m⁻¹ K⁻¹]
+
+    Parameters
+    ----------
+    fill, host : float
+        [W m⁻¹ K⁻¹]
+    share : float
+        Of the area that the fill covers. [-]
+
+    Notes
+    -----
+    The symmetric rule of Bruggeman (Ann. Phys. 416 (1935) 636) in two dimensions; of equal shares it is the geometric mean,
+    exact for patterns that look alike when the two change places (Keller, J. Math. Phys. 5 (1964) 548).
+    """
+    lean = (2 * share - 1) * (fill - host)
+    return float(0.5 * (lean + np.sqrt(lean**2 + 4 * fill * host)))
+
+
+def with_pattern(name: str, host: Material, fill: Material, *, share: float, sideways: str) -> Material:
+    """Homogenised layer of two solids side by side; both properties follow the laws of the host.
+
+    Parameters
+    ----------
+    name : str
+    host, fill : Material
+    share : float
+        Of the area that the fill covers. [-]
+    sideways : {"islands", "mixed", "planes"}
+        Rule in the plane: `across_cylinders` of fill in host, `between_bounds`, or of host in fill.
+    """
+
+    def planes(fill: float, host: float, share: float) -> float:
+        return across_cylinders(host, fill, 1 - share)
+
+    rules = {"islands": across_cylinders, "mixed": between_bounds, "planes": planes}
+    kx, ky = (rules[sideways](f, h, share) for f, h in zip(fill.conductivity[:2], host.conductivity[:2]))
+    kz = along_cylinders(fill.conductivity[2], host.conductivity[2], share)
+    return Material(
+        name, (kx, ky, kz), along_cylinders(fill.heat_capacity, host.heat_capacity, share), host.conducts, host.stores
+    )
+
+
 def resolved_fill(fill: Material, *, thickness: float, insulated: bool = False, end_resistance: float = 0.0) -> Material:
     """Material of a cylinder that is meshed: what happens at its ends and at its liner becomes conductivity.
 
@@ -130,19 +219,26 @@ def with_cylinders(
     )
 
 
-def material_of(deck: schema.geometry.MaterialDeck, thickness: float) -> Material:
+def material_of(deck: schema.solids.MaterialDeck, thickness: float) -> Material:
     """Thermal properties of a material deck in a layer of a thickness [m]."""
     if (parts := deck.cylinders) is not None:
         if parts.resolved:
             return material_of(parts.host, thickness)
+        fill = material_of(parts.fill, thickness)
+        if parts.wall is not None:
+            core = None if parts.core is None else material_of(parts.core, thickness)
+            fill = hollow(fill, core, diameter=parts.diameter, wall=parts.wall)
         return with_cylinders(
             deck.name,
             material_of(parts.host, thickness),
-            material_of(parts.fill, thickness),
+            fill,
             diameter=parts.diameter,
             pitch=parts.pitch,
             thickness=thickness,
             insulated=parts.insulated,
             end_resistance=parts.end_resistance,
         )
+    if (two := deck.pattern) is not None:
+        host, fill = material_of(two.host, thickness), material_of(two.fill, thickness)
+        return with_pattern(deck.name, host, fill, share=two.share, sideways=two.sideways)
     return Material(deck.name, deck.diagonal, deck.volumetric_heat_capacity, deck.conducts, deck.stores)

@@ -11,7 +11,8 @@ from stack3d.geometry.edges import ROUNDING, groups
 from stack3d.geometry.mixing import material_of
 from stack3d.geometry.stack import apart, over_tiers, placed, told, up_to_tiers
 from stack3d.layout import FILL, Block, Layer, Material, Rectangle, Stack
-from stack3d.schema.geometry import GeometryDeck, MaterialDeck, PartDeck
+from stack3d.schema.geometry import GeometryDeck, PartDeck
+from stack3d.schema.solids import MaterialDeck
 
 
 def with_parts(geometry: GeometryDeck, footprint: Rectangle, problems: list[Problem]) -> Stack:

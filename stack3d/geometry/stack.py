@@ -23,7 +23,7 @@ MOST_CYLINDERS = 2500
 """In one field that is meshed cylinder by cylinder."""
 
 
-def _resolved(deck: schema.geometry.MaterialDeck, name: str, extent: Rectangle, thickness: float) -> tuple[Cylinders, ...]:
+def _resolved(deck: schema.solids.MaterialDeck, name: str, extent: Rectangle, thickness: float) -> tuple[Cylinders, ...]:
     """Cylinders of a material that asks for meshed ones; raises DeckError when none fits or there are too many."""
     parts = deck.cylinders
     if parts is None or not parts.resolved:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BeforeValidator,
     Field,
-    PlainValidator,
-    TypeAdapter,
-    ValidationError,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -27,8 +23,6 @@ from stack3d.schema.base import (
     FlowRate,
     HeatCapacity,
     Length,
-    Number,
-    SpecificHeat,
     Temperature,
     Thickness,
     Viscosity,
@@ -36,7 +30,7 @@ from stack3d.schema.base import (
     quantity_schema,
     sourced,
 )
-from stack3d.schema.material_laws import WRITTEN, MaterialLaw, PowerOfTemperature, ValueOrLawSchema, is_law, law_of
+from stack3d.schema.solids import MaterialDeck
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]*$", max_length=100)]
 LayerName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]*(\.[A-Za-z][A-Za-z0-9_\-]*)?$", max_length=201)]
@@ -45,17 +39,6 @@ MOST_SITES = 512
 """Of tiles, along x or y of a layer."""
 Interval = tuple[Length, Length]
 Size = tuple[Thickness, Thickness]
-Diagonal = tuple[float, float, float]
-
-
-def _three(value: Any) -> Any:
-    value = bare(value)
-    return (value,) * 3 if isinstance(value, (str, int, float)) else value
-
-
-_ONE = quantity_schema("conductivity")
-_THREE = {"type": "array", "items": _ONE, "minItems": 3, "maxItems": 3}
-_K_SCHEMA = ValueOrLawSchema("conductivity", {"anyOf": [_ONE, _THREE]})
 
 
 def _two(value: Any) -> Any:
@@ -65,127 +48,6 @@ def _two(value: Any) -> Any:
 
 _EDGE = quantity_schema("length")
 _TWO_SCHEMA = WithJsonSchema(sourced({"anyOf": [_EDGE, {"type": "array", "items": _EDGE, "minItems": 2, "maxItems": 2}]}))
-
-_Diagonal = Annotated[tuple[Conductivity, Conductivity, Conductivity], BeforeValidator(_three)]
-_DIAGONAL: TypeAdapter[Diagonal] = TypeAdapter(_Diagonal)
-
-
-def _conductivity(value: Any) -> Any:
-    """Three values, or a law."""
-    return law_of(value, "conductivity", anisotropic=True) if is_law(value) else _DIAGONAL.validate_python(value)
-
-
-def _or_law(kind: Any, dimension: str) -> Any:
-    """One value of a kind, or a law."""
-    plain: TypeAdapter[float] = TypeAdapter(kind)
-    check = PlainValidator(lambda v: law_of(v, dimension) if is_law(v) else plain.validate_python(v))
-    return Annotated[Any, check, WRITTEN, ValueOrLawSchema(dimension, quantity_schema(dimension))]
-
-
-if TYPE_CHECKING:
-    ConductivityOrLaw = Diagonal | MaterialLaw
-    HeatCapacityOrLaw = float | MaterialLaw
-    SpecificHeatOrLaw = float | MaterialLaw
-else:
-    ConductivityOrLaw = Annotated[Any, PlainValidator(_conductivity), WRITTEN, _K_SCHEMA]
-    HeatCapacityOrLaw = _or_law(HeatCapacity, "heat_capacity")
-    SpecificHeatOrLaw = _or_law(SpecificHeat, "specific_heat")
-
-
-class MaterialDeck(DeckModel):
-    """A solid: conductivity (one value or [kx, ky, kz]) and heat capacity per volume or per mass; or cylinders in a host.
-
-    Either property may follow the temperature by a law: `{law: table, …}`.
-    """
-
-    name: str = "inline"
-    title: str | None = None
-    conductivity: ConductivityOrLaw | None = None
-    """Thermal conductivity at 300 K: one value, or [kx, ky, kz]; or a law, `{law: …}`."""
-    conductivity_exponent: Number = 0.0
-    """n of k(T) = k(300 K) (T/300 K)^n; short for the law `power`."""
-    heat_capacity: HeatCapacityOrLaw | None = None
-    """Heat capacity per volume at 300 K, or a law; or give density and specific_heat."""
-    density: Density | None = None
-    specific_heat: SpecificHeatOrLaw | None = None
-    """At 300 K, or a law."""
-    cylinders: CylindersDeck | None = None
-    """Instead of all the above: vias or bumps through the layer, homogenised by mixing rules."""
-
-    @model_validator(mode="after")
-    def _one_capacity(self) -> Self:
-        if self.cylinders is not None:
-            given = [n for n in ("conductivity", "heat_capacity", "density", "specific_heat") if getattr(self, n) is not None]
-            if given:
-                raise ValueError(f"has cylinders, whose host and fill say all; leave out {', '.join(given)}")
-            return self
-        if self.conductivity is None:
-            raise ValueError("wants a conductivity, or cylinders in a host")
-        if self.conductivity_exponent and isinstance(self.conductivity, MaterialLaw):
-            raise ValueError("conductivity has a law; leave out conductivity_exponent")
-        try:
-            _ = self.conducts
-        except ValidationError as error:
-            raise ValueError(f"conductivity_exponent: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
-        by_mass = self.density is not None and self.specific_heat is not None
-        if (self.heat_capacity is None) != by_mass:
-            raise ValueError("wants either heat_capacity, or density and specific_heat together")
-        return self
-
-    @property
-    def conducts(self) -> MaterialLaw | None:
-        """Law of the conductivity; None where it is constant."""
-        if isinstance(self.conductivity, MaterialLaw):
-            return self.conductivity
-        exponent = self.conductivity_exponent
-        return PowerOfTemperature(value=1.0, exponent=exponent) if exponent else None
-
-    @property
-    def stores(self) -> MaterialLaw | None:
-        """Law of the heat capacity; None where it is constant."""
-        given = self.specific_heat if self.heat_capacity is None else self.heat_capacity
-        return given if isinstance(given, MaterialLaw) else None
-
-    @property
-    def diagonal(self) -> Diagonal:
-        """Conductivity kx, ky, kz at 300 K; NaN of cylinders in a host, which have none of their own. [W m⁻¹ K⁻¹]"""
-        if isinstance(self.conductivity, MaterialLaw):
-            one = self.conductivity.at_reference
-            return one[0], one[-1 if len(one) == 1 else 1], one[-1]
-        return self.conductivity or (math.nan, math.nan, math.nan)
-
-    @property
-    def volumetric_heat_capacity(self) -> float:
-        """Per volume, at 300 K; NaN of cylinders in a host, which have none of their own. [J m⁻³ K⁻¹]"""
-        given = self.specific_heat if self.heat_capacity is None else self.heat_capacity
-        one = given.at_reference[0] if isinstance(given, MaterialLaw) else given or math.nan
-        return one if self.density is None or self.heat_capacity is not None else self.density * one
-
-
-class CylindersDeck(DeckModel):
-    """Cylinders on a square lattice through the whole layer: through-silicon vias, micro-bumps."""
-
-    host: MaterialDeck
-    fill: MaterialDeck
-    diameter: Thickness
-    pitch: Thickness
-    insulated: bool = False
-    """Whether a liner stops heat from entering them sideways."""
-    end_resistance: ArealResistance = 0.0
-    """Of both ends of a cylinder together, on its own area: dielectric between a bump and the silicon."""
-    resolved: bool = False
-    """Whether every cylinder is meshed, instead of homogenised by mixing rules; wants tetrahedra (`solver.mesh.cells`)."""
-
-    @model_validator(mode="after")
-    def _apart(self) -> Self:
-        if self.diameter >= self.pitch:
-            raise ValueError(
-                f"cylinders touch: diameter has to be less than pitch, got {self.diameter:g} m and {self.pitch:g} m"
-            )
-        return self
-
-
-MaterialDeck.model_rebuild()
 
 
 class BlockDeck(DeckModel):
@@ -371,6 +233,8 @@ class GeometryDeck(DeckModel):
             raise ValueError("parts want a common base: below")
         if (self.fill is None) != (not self.parts):
             raise ValueError("parts and fill go together: fill is the material between the parts")
+        if self.fill is not None and self.fill.cylinders is not None and self.fill.cylinders.resolved:
+            raise ValueError("fill cannot have resolved cylinders; leave out resolved")
         return self
 
     @property

@@ -12,8 +12,8 @@ from stack3d import decks
 from stack3d.case import run_case
 from stack3d.errors import DeckError
 from stack3d.progress import Silent
-from stack3d.schema.geometry import MaterialDeck
 from stack3d.schema.material_laws import PROPERTIES, material_laws
+from stack3d.schema.solids import MaterialDeck
 
 EXAMPLES: dict[str, Any] = {
     "power": {"value": "148 W/m/K", "exponent": -1.3},

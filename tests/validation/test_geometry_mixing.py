@@ -1,6 +1,10 @@
 """Homogenised vias and bumps: limits of the mixing rules, and measured resistances of micro-bump layers."""
 
+from typing import Any
+
+import numpy as np
 import pytest
+import scipy.sparse.linalg
 from tensor_cases import power
 
 from stack3d import decks
@@ -12,6 +16,7 @@ from stack3d.layout import Material
 SILICON = Material("silicon", (148.0,) * 3, 1.66e6, power(-1.3))
 COPPER = Material("copper", (398.0,) * 3, 3.45e6)
 UNDERFILL = Material("underfill", (0.4,) * 3, 2.1e6)
+VIA = {"host": "fr4", "fill": "copper", "diameter": "300 um", "pitch": "1 mm"}
 SOLDER = Material("solder", (60.0,) * 3, 1.7e6)
 
 
@@ -48,6 +53,98 @@ def test_a_via_field_keeps_the_law_of_its_host() -> None:
     fraction = mixing.area_fraction(5e-6, 20e-6)
     assert field.conducts == power(-1.3) and field.conductivity[0] < 148.0 < field.conductivity[2]
     assert field.heat_capacity == pytest.approx(fraction * 3.45e6 + (1 - fraction) * 1.66e6)
+
+
+def test_a_hollow_via_lies_between_none_and_a_full_one() -> None:
+    """A wall as thick as the radius fills it; the cross-section of the copper carries the heat along it."""
+    whole = {"diameter": 300e-6, "wall": 150e-6 * (1 - 1e-9)}
+    assert mixing.hollow(COPPER, None, **whole).conductivity == pytest.approx(COPPER.conductivity, rel=1e-6)
+    plated = mixing.hollow(COPPER, None, diameter=300e-6, wall=25e-6)
+    section = np.pi * (300e-6 - 25e-6) * 25e-6  # of the wall
+    assert plated.conductivity[2] * np.pi / 4 * 300e-6**2 == pytest.approx(398.0 * section, rel=1e-12)
+    assert mixing.hollow(COPPER, COPPER, diameter=300e-6, wall=25e-6).conductivity == pytest.approx(COPPER.conductivity)
+    resin = mixing.hollow(COPPER, UNDERFILL, diameter=300e-6, wall=25e-6)
+    assert all(a < b < c for a, b, c in zip(plated.conductivity, resin.conductivity, COPPER.conductivity))
+
+
+def conductivity_of_cell(pixels: np.ndarray) -> float:
+    """Of a square lattice of a cell of pixels along its columns, by finite volumes; heat enters and leaves a symmetric cell."""
+    n, m = pixels.shape
+    number = np.arange(n * m).reshape(n, m)
+    entries: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    for a, b in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
+        entries.append((number[a].ravel(), number[b].ravel(), (2 / (1 / pixels[a] + 1 / pixels[b])).ravel()))
+    i, j, g = (np.concatenate(part) for part in zip(*entries))
+    matrix = scipy.sparse.coo_array(
+        (np.concatenate([-g, -g, g, g]), (np.concatenate([i, j, i, j]), np.concatenate([j, i, i, j])))
+    )
+    ends = np.zeros((n, m))
+    ends[:, 0] += 2 * pixels[:, 0]
+    hot = ends.ravel()
+    both = hot + np.where(number % m == m - 1, 2 * pixels, 0.0).ravel()
+    found = scipy.sparse.linalg.spsolve((matrix + scipy.sparse.diags_array(both)).tocsc(), hot)
+    return float((hot * (1 - found)).sum() * m / n)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.8])
+def test_patterns_lie_between_their_bounds(share: float) -> None:
+    """Square islands and square holes in planes, meshed: within the bounds, and near the one whose rule they have."""
+    host, fill, n = 0.4, 398.0, 60
+    at = np.abs((np.arange(n) + 0.5) / n - 0.5)
+
+    def square(area: float) -> np.ndarray:
+        return np.maximum(*np.meshgrid(at, at)) < 0.5 * np.sqrt(area)
+
+    islands, holes = np.where(square(share), fill, host), np.where(square(1 - share), host, fill)
+    for pixels, rule in ((islands, "islands"), (holes, "planes")):
+        area = float((pixels == fill).mean())
+        low, high = mixing.sideways_bounds(fill, host, area)
+        found = conductivity_of_cell(pixels)
+        assert low * 0.999 <= found <= high * 1.001
+        layer = mixing.with_pattern("x", UNDERFILL, COPPER, share=area, sideways=rule)
+        assert (
+            low == pytest.approx(layer.conductivity[0]) if rule == "islands" else high == pytest.approx(layer.conductivity[0])
+        )
+        if area < 0.4 or rule == "planes":
+            assert found == pytest.approx(layer.conductivity[0], rel=0.15 if rule == "islands" else 0.25)
+        assert low <= mixing.between_bounds(fill, host, area) <= high
+        assert layer.conductivity[2] == pytest.approx(area * fill + (1 - area) * host)
+
+
+def test_patterns_in_their_limits() -> None:
+    for rule in ("islands", "mixed", "planes"):
+        assert mixing.with_pattern("x", UNDERFILL, COPPER, share=1.0, sideways=rule).conductivity == pytest.approx((398.0,) * 3)
+        assert mixing.with_pattern("x", UNDERFILL, COPPER, share=0.0, sideways=rule).conductivity == pytest.approx((0.4,) * 3)
+    assert mixing.between_bounds(400.0, 0.25, 0.5) == pytest.approx(10.0), "Keller: the geometric mean"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"pattern": {"host": "fr4", "fill": "copper", "share": 1.2}}, "share"),
+        ({"pattern": {"host": "fr4", "fill": "coper", "share": 0.2}}, "did you mean 'copper'"),
+        ({"pattern": {"host": "fr4", "fill": "copper", "share": 0.2, "sideways": "stripes"}}, "sideways"),
+        ({"pattern": {"host": "fr4", "fill": "copper", "share": 0.2}, "heat_capacity": "1e6 J/m^3/K"}, "has a pattern, whose"),
+        ({"cylinders": {**VIA, "wall": "200 um"}}, "wall has to be less than half the diameter"),
+        ({"cylinders": {**VIA, "core": "fr4"}}, "core wants wall"),
+        ({"cylinders": {**VIA, "wall": "25 um", "resolved": True}}, "hollow cylinders are homogenised"),
+        ({"cylinders": {**VIA, "wall": "25 um", "core": "resin"}}, "no deck 'resin' in materials"),
+    ],
+)
+def test_wrong_mixtures(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(DeckError, match=said):
+        decks.load("quickstart", [("geometry.above.cap.material", given)])
+
+
+def test_mixtures_stand_in_decks() -> None:
+    """A board with planes of copper that cover a part, and plated vias, in the place of any material."""
+    board = {"pattern": {"host": "fr4", "fill": "copper", "share": 0.35, "sideways": "planes"}}
+    vias = {"cylinders": {**VIA, "wall": "25 um", "core": "fr4"}}
+    case = decks.load("quickstart", [("geometry.below.substrate.material", board), ("geometry.above.cap.material", vias)])
+    stack = build_stack(case.scenario.geometry)
+    substrate, cap = stack.layer("substrate").material, stack.layer("cap").material
+    assert 80 < substrate.conductivity[0] < 0.35 * 398 < substrate.conductivity[2]
+    assert 0.343 < cap.conductivity[0] < 1.06 * 1.5 and cap.conductivity[2] > 20
 
 
 def test_mistakes() -> None:
