@@ -73,10 +73,22 @@ def index_of(part: str) -> int | str:
     return int(part) if len(part) < 10 and part.isascii() and part.isdigit() else part
 
 
+DOTTED = ("limits", "transient.initial")
+"""Keys whose own keys may hold a dot: names of layers of parts, and of blocks."""
+
+
+def steps_of(key: str) -> list[str]:
+    """Keys and indices of a dotted key; the names below those in `DOTTED` are whole."""
+    plain = key.replace("[", ".").replace("]", "")
+    for above in DOTTED:
+        if plain.startswith(f"{above}."):
+            return [*above.split("."), plain.removeprefix(f"{above}.")]
+    return plain.split(".")
+
+
 def placed(problem: Problem, tree: Mapping) -> Problem:
     """Problem with the file and line of its key, unless it has them."""
     if not problem.key:
         return problem
-    pieces = problem.key.replace("]", "").replace("[", ".").split(".")
-    place = yamlfile.locate(tree, tuple(index_of(p) for p in pieces)) or (None, None)
+    place = yamlfile.locate(tree, tuple(index_of(p) for p in steps_of(problem.key))) or (None, None)
     return problem if problem.file else Problem(problem.key, problem.message, *place)

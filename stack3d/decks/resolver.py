@@ -11,7 +11,7 @@ from typing import Any
 
 from stack3d import floorplans, yamlfile
 from stack3d.decks.finding import BARE_FILES, available, candidates, find, instead
-from stack3d.decks.mistakes import index_of
+from stack3d.decks.mistakes import index_of, steps_of
 from stack3d.decks.named_paths import SET
 from stack3d.errors import DeckError, Problem, ValidityWarning, brief, did_you_mean
 from stack3d.yamlfile import FileLine, GrammarError, Items, Mapping
@@ -207,7 +207,7 @@ class Resolver:
 
     def override(self, key: str, value: Any) -> Override:
         """Set a dotted key, spelling out the decks on the way; items of a list by index or by name."""
-        *ahead, last = parts = key.replace("[", ".").replace("]", "").split(".")
+        *ahead, last = parts = steps_of(key)
         node: Any = self.tree
         pattern: tuple[str, ...] = ()
         for depth, part in enumerate(ahead):
@@ -273,7 +273,7 @@ def _index(node: Any, part: str, key: str, above: list[str]) -> Any:
 def value_at(tree: Mapping, key: str) -> Any:
     """What stands at a dotted key, items of a list by index or by name; None where nothing does."""
     node: Any = tree
-    parts = key.replace("[", ".").replace("]", "").split(".")
+    parts = steps_of(key)
     for depth, part in enumerate(parts):
         index = _index(node, part, key, parts[:depth])
         node = node[index] if isinstance(node, Items) else node.get(index)

@@ -286,3 +286,9 @@ def test_slopes_over_numbers_of_parts_are_those_of_differences(tmp_path: Path) -
         assert found[key] == pytest.approx((ends[1] - ends[0]) / (0.02 * size), rel=0.03)
     with pytest.raises(DeckError, match="moves an edge away from another on the same line"):
         scenario.gradients(["geometry.parts.low.layers.bumps.thickness"], of="low.die")
+
+
+def test_a_limit_of_a_part_is_set_by_its_key() -> None:
+    """The name of the layer holds a dot of its own."""
+    case = decks.load("chiplets_on_interposer", [("limits.memory.t0_dram", "40 degC")])
+    assert case.scenario.limits["memory.t0_dram"] == pytest.approx(313.15) and len(case.scenario.limits) == 2
