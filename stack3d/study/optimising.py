@@ -24,6 +24,7 @@ from stack3d.study.designing import (
     DesignOutcome,
     DesignSpace,
     Judge,
+    JudgedDesign,
     Positions,
     Prices,
     Robustness,
@@ -181,34 +182,18 @@ class Optimisation(Search):
     def _walk(self) -> Steps:
         """The steps of the search."""
         budget = float(self.deck.budget) if self.deck.counts_cases else math.inf
-        screens = list(self.deck.screens.items())
         asker = Asker(
             self.space.choices,
             lambda design: self._point(0, design).dropped is None,
             n_goals=len(self.goals),
             n_limits=len(self.limits),
             seed=self.deck.seed,
-            budget=budget / math.prod(deck.keep for _, deck in screens),
+            budget=budget / math.prod(deck.keep for deck in self.deck.screens.values()),
         )
-        steps = rounds(asker, [deck for _, deck in screens], batch=self.deck.batch, budget=budget, room=self._next_count)
+        steps = rounds(asker, list(self.deck.screens.values()), batch=self.deck.batch, budget=budget, room=self._next_count)
         level, designs = next(steps)
         while True:
-            sets = [dict(self.space.overrides(design)) for design in designs]
-            if level == FULL:
-                found = yield sets
-                outcomes = list(map(self._judge.of_design, designs, found))
-                if (robustness := self.robustness) is not None:
-                    outcomes = yield from self._drawn(robustness, designs, outcomes)
-                self.outcomes += outcomes
-                judged = [outcome.judged for outcome in outcomes]
-            else:
-                name, deck = screens[level]
-                found = yield Beside(sets, f"screen {name}", tuple(deck.sets.items()), deck.until)
-                screened = [self._judge.of_screen(level, deck, design, one) for design, one in zip(designs, found)]
-                self.screened += screened
-                judged = [one.judged for one in screened]
-            for one in found:
-                self.prices.add(level, one)
+            judged = yield from self._in_full(designs) if level == FULL else self._screen(level, designs)
             if len(self.outcomes) >= GIVEN_UP and not any(outcome.values for outcome in self.outcomes):
                 return
             try:
@@ -216,20 +201,30 @@ class Optimisation(Search):
             except StopIteration:
                 return
 
-    def _drawn(
-        self, robustness: Robustness, designs: Sequence[Positions], outcomes: Sequence[DesignOutcome]
-    ) -> Generator[Any, list[Found], Any]:
-        """The outcomes with what the draws of what is not known say, each draw with its price."""
-        steps = robustness.steps([self._point(0, design) for design in designs], outcomes, self.outcomes)
-        found: list[Found] | None = None
-        while True:
-            try:
-                asked = next(steps) if found is None else steps.send(found)
-            except StopIteration as end:
-                return end.value
-            found = yield asked
-            for one in found:
-                self.prices.add(DRAWS, one)
+    def _in_full(self, designs: Sequence[Positions]) -> Generator[Any, list[Found], list[JudgedDesign]]:
+        """Cases in full, drawn where conditions ask for it."""
+        found = yield [dict(self.space.overrides(design)) for design in designs]
+        self._pay(FULL, found)
+        outcomes = list(map(self._judge.of_design, designs, found))
+        if self.robustness is not None:
+            points = [self._point(0, design) for design in designs]
+            outcomes = yield from self.robustness.steps(points, outcomes, self.outcomes, partial(self._pay, DRAWS))
+        self.outcomes += outcomes
+        return [outcome.judged for outcome in outcomes]
+
+    def _screen(self, level: int, designs: Sequence[Positions]) -> Generator[Any, list[Found], list[JudgedDesign]]:
+        """Cases of a screen."""
+        name, deck = list(self.deck.screens.items())[level]
+        sets = [dict(self.space.overrides(design)) for design in designs]
+        found = yield Beside(sets, f"screen {name}", tuple(deck.sets.items()), deck.until)
+        self._pay(level, found)
+        screened = [self._judge.of_screen(level, deck, design, one) for design, one in zip(designs, found)]
+        self.screened += screened
+        return [one.judged for one in screened]
+
+    def _pay(self, level: int, found: Sequence[Found]) -> None:
+        for one in found:
+            self.prices.add(level, one)
 
     def _next_count(self) -> int:
         """Cases that the budget has room for, up to a batch."""

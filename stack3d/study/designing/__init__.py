@@ -1,6 +1,6 @@
 """Designs that a search chooses from: which to ask for next, what came of them, and what is said of the best."""
 
-from stack3d.study.designing.asking import Asker, front_of, knee
+from stack3d.study.designing.asking import Asker, JudgedDesign, front_of, knee
 from stack3d.study.designing.changes import changes_told, ties_told
 from stack3d.study.designing.designs import DesignSpace, Positions
 from stack3d.study.designing.outcomes import FAILS, DesignOutcome, Judge, Prices, ScreenOutcome, screens_told
@@ -16,6 +16,7 @@ __all__ = [
     "DesignOutcome",
     "DesignSpace",
     "Judge",
+    "JudgedDesign",
     "Positions",
     "Prices",
     "Robustness",

@@ -108,15 +108,8 @@ def ties_told(space: DesignSpace, outcomes: Sequence[DesignOutcome], goals: Sequ
         See `changes`.
     """
     own = outcomes[chosen]
-    room = [TIE * (KELVIN if goal.unit == "K" else abs(value)) for goal, value in zip(goals, own.values)]
-    tied = [
-        one
-        for i, one in enumerate(outcomes)
-        if i != chosen
-        and one.values
-        and one.judged.is_feasible
-        and all(abs(a - b) <= r for a, b, r in zip(one.values, own.values, room))
-    ]
+    others = [one for i, one in enumerate(outcomes) if i != chosen and one.values and one.judged.is_feasible]
+    tied = [one for one in others if _is_tied(own, one, goals)]
     if not own.judged.is_feasible or not tied:
         return []
     apart = dict.fromkeys(k for one in tied for k in _differs(own.judged.design, one.judged.design))
@@ -124,6 +117,12 @@ def ties_told(space: DesignSpace, outcomes: Sequence[DesignOutcome], goals: Sequ
     more = f"; and {len(tied) - MOST_TIED} more" if len(tied) > MOST_TIED else ""
     many = f"{len(tied)} other design{'s are' if len(tied) > 1 else ' is'} as good within {100 * TIE:g} %"
     return [f"a tie: {many}: {'; '.join(told)}{more}"]
+
+
+def _is_tied(own: DesignOutcome, other: DesignOutcome, goals: Sequence[Goal]) -> bool:
+    """Whether all goals differ by less than `TIE`."""
+    pairs = zip(goals, own.values, other.values, strict=True)
+    return all(abs(a - b) <= TIE * (KELVIN if goal.unit == "K" else abs(a)) for goal, a, b in pairs)
 
 
 def _share(goal: Goal, gain: float, value: float) -> str:

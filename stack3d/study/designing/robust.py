@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from stack3d.errors import DeckError, Problem, ResultsError
 from stack3d.layout import Floats
 from stack3d.schema.optimise import DrawsDeck
 from stack3d.study.correlating import correlation_among
-from stack3d.study.designing.asking import betters
+from stack3d.study.designing.asking import JudgedDesign, betters
 from stack3d.study.designing.outcomes import DesignOutcome
 from stack3d.study.goals import Limit
 from stack3d.study.job import DONE
@@ -105,12 +105,15 @@ class Drawing:
         Of the design without draws.
     sets : list of dict
         Of every draw.
+    text : str
+        The design in words.
     scaled, missed : list of tuple of float
         By draw that has ended: what it misses each condition over draws by, as a share of its limit and in its unit.
     """
 
     outcome: DesignOutcome
     sets: list[dict[str, Any]]
+    text: str
     scaled: list[tuple[float, ...]] = field(default_factory=list)
     missed: list[tuple[float, ...]] = field(default_factory=list)
     reason: str = ""
@@ -128,12 +131,12 @@ class Drawing:
         except ResultsError as error:
             self.reason = str(error)
 
-    def left(self, limits: Sequence[Limit]) -> list[dict[str, Any]]:
-        """Draws that may still decide: none once a condition is missed by more of them than it may be."""
+    def left(self, limits: Sequence[Limit]) -> list[tuple[int, dict[str, Any]]]:
+        """Draws that may still decide, with their numbers: none once a condition is missed by more of them than it may be."""
         n, done = len(self.sets), len(self.scaled)
         missed = [sum(row[k] > 0 for row in self.scaled) for k in range(len(limits))]
         is_lost = any(m > n - needed(limit, n) for m, limit in zip(missed, limits))
-        return [] if is_lost or self.reason else self.sets[done:]
+        return [] if is_lost or self.reason else list(enumerate(self.sets))[done:]
 
     def judged(self, limits: Sequence[Limit], over: Sequence[int]) -> DesignOutcome:
         """The design with what it misses the conditions over draws by, at their share of the draws.
@@ -180,7 +183,13 @@ class Robustness:
         self._over = [k for k, limit in enumerate(limits) if limit.draws is not None]
         self._limits = [limits[k] for k in self._over]
 
-    def steps(self, points: Sequence[Point], outcomes: Sequence[DesignOutcome], known: Sequence[DesignOutcome]) -> DrawSteps:
+    def steps(
+        self,
+        points: Sequence[Point],
+        outcomes: Sequence[DesignOutcome],
+        known: Sequence[DesignOutcome],
+        pay: Callable[[Sequence[Found]], None],
+    ) -> DrawSteps:
         """Draws of designs that have run, until each is known; gives their outcomes.
 
         A design that misses another condition, or that is no better in any goal than one that meets all, is not drawn: it
@@ -194,27 +203,33 @@ class Robustness:
             Without draws.
         known : sequence of DesignOutcome
             Of designs before.
+        pay : callable
+            Told of draws that have ended.
         """
         best = [one.judged for one in known if one.values and one.judged.is_feasible]
-        drawings = dict[int, Drawing]()
-        for i, (point, one) in enumerate(zip(points, outcomes)):
-            others = [m for k, m in enumerate(one.judged.missed) if k not in self._over]
-            if one.values and max(others, default=0.0) <= 0 and not any(betters(b, one.judged) for b in best):
-                drawings[i] = Drawing(one, self.draws.sets(point))
-        while waiting := {i: left[: self._batch] for i, d in drawings.items() if (left := d.left(self._limits))}:
-            sets = [each for several in waiting.values() for each in several]
-            labels = [
-                f"{points[i].text}, draw {len(drawings[i].scaled) + k}" for i, n in waiting.items() for k in range(len(n))
-            ]
-            deck = self.draws.deck
-            found = iter((yield Beside(sets, "unknowns", tuple(deck.sets.items()), deck.until, labels)))
-            for i, several in waiting.items():
-                for _ in several:
-                    drawings[i].add(next(found), self._limits)
+        drawings = {
+            i: Drawing(one, self.draws.sets(point), point.text)
+            for i, (point, one) in enumerate(zip(points, outcomes))
+            if self._may_be_chosen(one, best)
+        }
+        deck = self.draws.deck
+        while asked := [(d, *draw) for d in drawings.values() for draw in d.left(self._limits)[: self._batch]]:
+            labels = [f"{drawing.text}, draw {number}" for drawing, number, _ in asked]
+            sets = [one for _, _, one in asked]
+            found = yield Beside(sets, "unknowns", tuple(deck.sets.items()), deck.until, labels)
+            pay(found)
+            for (drawing, *_), one in zip(asked, found, strict=True):
+                drawing.add(one, self._limits)
         return [
             drawings[i].judged(self._limits, self._over) if i in drawings else self._not_drawn(one)
             for i, one in enumerate(outcomes)
         ]
+
+    def _may_be_chosen(self, outcome: DesignOutcome, best: Sequence[JudgedDesign]) -> bool:
+        """Whether a design meets the other conditions, and none of those that meet all betters it."""
+        others = [m for k, m in enumerate(outcome.judged.missed) if k not in self._over]
+        is_open = bool(outcome.values) and max(others, default=0.0) <= 0
+        return is_open and not any(betters(one, outcome.judged) for one in best)
 
     def _not_drawn(self, outcome: DesignOutcome) -> DesignOutcome:
         """A design whose conditions over draws are not known."""
