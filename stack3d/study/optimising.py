@@ -25,6 +25,7 @@ from stack3d.study.designing import (
     DesignSpace,
     Judge,
     JudgedDesign,
+    PeakSlopes,
     Positions,
     Prices,
     Robustness,
@@ -182,6 +183,7 @@ class Optimisation(Search):
     def _walk(self) -> Steps:
         """The steps of the search."""
         budget = float(self.deck.budget) if self.deck.counts_cases else math.inf
+        slopes = PeakSlopes(self.draft, self.space, self.limits)
         asker = Asker(
             self.space.choices,
             lambda design: self._point(0, design).dropped is None,
@@ -189,6 +191,7 @@ class Optimisation(Search):
             n_limits=len(self.limits),
             seed=self.deck.seed,
             budget=budget / math.prod(deck.keep for deck in self.deck.screens.values()),
+            slopes=slopes if self.deck.gradients and slopes else None,
         )
         steps = rounds(asker, list(self.deck.screens.values()), batch=self.deck.batch, budget=budget, room=self._next_count)
         level, designs = next(steps)

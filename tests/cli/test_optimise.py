@@ -73,7 +73,7 @@ def test_the_largest_power_that_stays_below_85_degc(whole: Searched) -> None:
     best = int(found["chosen"].values.argmax())
     assert found["front"].values.tolist() == found["chosen"].values.tolist() and found["chosen"].sum() == 1
     assert tree["film_coefficient"].values[best] == "5e4 W/m^2/K"
-    assert 0.98 * most < float(found["value"][best, 0]) <= most
+    assert 0.9999 * most < float(found["value"][best, 0]) <= most  # gradients lead onto the condition
     peaks = tree["thermal/layer_temperature_max"].max("layer").values
     np.testing.assert_allclose(found["missed"][:, 0].values, peaks - 358.15, rtol=0, atol=1e-9)
     np.testing.assert_array_equal(found["feasible"].values, peaks <= 358.15)
@@ -88,6 +88,18 @@ def test_the_largest_power_that_stays_below_85_degc(whole: Searched) -> None:
     assert "What to build" in page and "The course of the search" in page
     data = re.search(r'download="small_chosen.yaml" href="data:text/yaml;charset=utf-8;base64,([^"]+)"', page)
     assert data is not None and base64.b64decode(data[1]).decode() == (output / "small/chosen.yaml").read_text()
+
+
+@pytest.mark.slow
+def test_without_gradients_it_comes_less_near_in_as_many_cases(whole: Searched, tmp_path: Path) -> None:
+    """The largest power again, 20 and 36 cases: within a thousandth by gradients after 20, not without them after 36."""
+    deck, output, *_ = whole
+    run(deck, tmp_path, overrides=[("optimise.gradients", False)])
+    one = stack3d.load(deck, {"cooling.top.film_coefficient": "5e4 W/m^2/K"}).run(until="thermal")
+    most = (358.15 - 300.0) / (float(one["thermal/layer_temperature_max"].max()) - 300.0)
+    trees = [stack3d.open_results(folder / "small")["optimise"].to_dataset() for folder in (output, tmp_path)]
+    found = [np.where(tree["feasible"], tree["value"][:, 0], 0.0) for tree in trees]
+    assert found[0][:20].max() > 0.999 * most > found[1].max()
 
 
 def cases_of(tree: Any, number: int) -> list[tuple[str, Any]]:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from stack3d.schema.optimise import VaryDeck
-from stack3d.study.designing.asking import Asker, JudgedDesign, front_of, knee
+from stack3d.study.designing.asking import Asker
 from stack3d.study.designing.designs import Choice, DesignSpace, Positions
+from stack3d.study.designing.judged import JudgedDesign, front_of, knee
+from stack3d.study.designing.leaning import Leaning, Slopes
 
 CHIP = (Choice("cooling", 4, False), Choice("tiers", 3, True), Choice("refresh", 5, True), Choice("bits", 7, True))
 """420 designs."""
@@ -35,9 +37,11 @@ def asked(
     budget: int,
     seed: int,
     is_allowed: Callable[[Positions], bool] = lambda _: True,
+    slopes: Slopes | None = None,
 ) -> Iterator[JudgedDesign]:
     first = judge(tuple(1 for _ in choices))
-    asker = Asker(choices, is_allowed, n_goals=len(first.goals), n_limits=len(first.missed), seed=seed, budget=float(budget))
+    n_goals, n_limits = len(first.goals), len(first.missed)
+    asker = Asker(choices, is_allowed, n_goals=n_goals, n_limits=n_limits, seed=seed, budget=float(budget), slopes=slopes)
     n = 0
     while n < budget and (designs := asker.ask(min(4, budget - n))):
         for found in map(judge, designs):
@@ -89,6 +93,60 @@ def test_intervals_and_lists_together_reach_a_known_front() -> None:
     shares = np.sort([float(one.design[0]) for one in best])
     assert {one.design[1] for one in best} == {0} and len(best) >= 10
     assert shares[0] < 0.35 and 0.6 < shares[-1] <= 0.65 and np.diff(shares).max() < 0.12
+
+
+POWERED = (Choice("cooling", 3, False), Choice("bond", 4, True), Choice("power", 0, True))
+
+
+def heated(design: Positions) -> tuple[float, float]:
+    """Peak [degC] of a made-up die, a little more than linear in its power, and what is to be small: cost less power."""
+    cooling, bond, watts = int(design[0]), int(design[1]), 0.2 + 5 * float(design[2])
+    peak = 25 + watts * (40.0, 22.0, 14.0)[cooling] * (1 - 0.1 * bond) * (1 + 0.02 * watts)
+    return peak, (0.0, 0.4, 1.3)[cooling] + 0.15 * bond**2 - watts
+
+
+@pytest.mark.slow
+def test_gradients_find_in_60_cases_what_is_not_found_without() -> None:
+    """Largest power below 85 degC over twelve choices from lists, to a thousandth, from ten seeds: counts of cases."""
+
+    def slopes(design: Positions) -> dict[int, np.ndarray]:
+        ends = [heated((*design[:2], float(design[2]) + by))[0] for by in (-1e-6, 1e-6)]
+        return {0: np.array([np.nan, np.nan, (ends[1] - ends[0]) / 2e-6 / 50])}
+
+    def judge(design: Positions) -> JudgedDesign:
+        peak, cost = heated(design)
+        return JudgedDesign(design, (cost,), ((peak - 85) / 50,))
+
+    lists = itertools.product(range(3), range(4), np.linspace(0, 1, 20_001))
+    best = min(cost for peak, cost in map(heated, lists) if peak <= 85)
+    met = dict.fromkeys((True, False), 0)
+    for seed, has in itertools.product(range(1, 11), met):
+        found = asked(POWERED, judge, 60, seed, slopes=slopes if has else None)
+        met[has] += min(one.goals[0] for one in found if one.is_feasible) <= best * (1 - 1e-3)
+    assert met[True] >= 8 and met[False] <= 2
+
+
+def test_steps_lie_on_the_linearised_condition() -> None:
+    """Onto it by one interval, along it by two, within the intervals; from the best that meets it and the nearest that misses."""
+    space = (Choice("list", 2, False), Choice("a", 0, True), Choice("b", 0, True))
+    slope, asked_of = np.array([np.nan, 2.0, -0.5]), list[Positions]()
+
+    def slopes(design: Positions) -> dict[int, np.ndarray]:
+        asked_of.append(design)
+        return {0: slope}
+
+    leaning = Leaning(space, slopes, np.random.default_rng(1))
+    known = [JudgedDesign((0, 0.5, 0.5), (1.0,), (0.2,)), JudgedDesign((0, 0.2, 0.4), (2.0,), (-0.1,))]
+    known += [JudgedDesign((0, 0.1, 0.4), (3.0,), (-0.3,)), JudgedDesign((1, 0.5, 0.5), (), ())]
+    assert leaning.steps(known) == []
+    for _ in range(3):
+        leaning.learn(known)
+    assert asked_of == [known[1].design, known[0].design]
+    steps = leaning.steps(known)
+    assert len(steps) >= 6 and all(0 <= share <= 1 for _, *shares in steps for share in shares)
+    for _, a, b in steps:
+        missed = [one.missed[0] + slope[1:] @ (np.array([a, b]) - one.design[1:]) for one in known[:2]]
+        assert min(abs(m + 1e-4) for m in missed) < 1e-6
 
 
 def test_front_and_knee_by_hand() -> None:

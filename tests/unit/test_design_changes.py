@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from stack3d.schema.optimise import VaryDeck
-from stack3d.study.designing.asking import JudgedDesign
 from stack3d.study.designing.changes import changes, changes_told, ties_told
 from stack3d.study.designing.designs import DesignSpace
+from stack3d.study.designing.judged import JudgedDesign
 from stack3d.study.designing.outcomes import DesignOutcome
 from stack3d.study.goals import Goal, Limit
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from test_asking import CHIP, chip
 
 from stack3d.schema.optimise import ScreenDeck
-from stack3d.study.designing.asking import Asker, JudgedDesign, in_layers
+from stack3d.study.designing.asking import Asker
 from stack3d.study.designing.designs import Choice, Positions
+from stack3d.study.designing.judged import JudgedDesign, in_layers
 from stack3d.study.designing.screening import FULL, rounds
 
 HEAT = ScreenDeck.model_validate({"until": "thermal", "margin": "0 %"})

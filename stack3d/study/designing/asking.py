@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from stack3d.errors import MissingDependencyError
 from stack3d.layout import Floats
 from stack3d.study.designing.designs import Choice, Positions
 from stack3d.study.designing.guessing import guessed
+from stack3d.study.designing.judged import JudgedDesign, front_of
+from stack3d.study.designing.leaning import Leaning, Slopes
 
 FIRST_PER_KEY = 4
 """Designs spread evenly over all choices at the beginning, per choice."""
@@ -32,60 +33,6 @@ MOST_TRIES = 10
 """Designs that the estimator may name until a new one is among them; then the neighbours of the best, and what is left."""
 MOST_LISTED = 40_000
 """Designs of lists that are gone through for one that was never asked for."""
-
-
-@dataclass(frozen=True)
-class JudgedDesign:
-    """A design and what came of it.
-
-    Parameters
-    ----------
-    design : tuple
-    goals : tuple of float
-        All to be small; empty for a case without a value.
-    missed : tuple of float
-        By condition, zero and below where it is met.
-    """
-
-    design: Positions
-    goals: tuple[float, ...]
-    missed: tuple[float, ...]
-
-    @property
-    def shortfall(self) -> float:
-        """Sum of what is missed; infinite for a case without a value."""
-        return sum(max(m, 0.0) for m in self.missed) if self.goals else math.inf
-
-    @property
-    def is_feasible(self) -> bool:
-        """Whether it meets every condition."""
-        return self.shortfall == 0.0
-
-
-def front_of(judged: Sequence[JudgedDesign]) -> list[int]:
-    """Which designs meet all conditions and no other of these betters in every goal; of equal ones the first."""
-    kept = [i for i, one in enumerate(judged) if one.is_feasible]
-    return [i for i in kept if not any(betters(judged[j], judged[i]) or _repeats(j, i, judged) for j in kept)]
-
-
-def in_layers(judged: Sequence[JudgedDesign]) -> list[int]:
-    """Positions of designs, conditions aside: those of the front first, then the front of the rest, and so on."""
-    left, order = list(range(len(judged))), list[int]()
-    while left:
-        first = [i for i in left if not any(betters(judged[j], judged[i]) for j in left)]
-        order += first
-        left = [i for i in left if i not in first]
-    return order
-
-
-def betters(one: JudgedDesign, other: JudgedDesign) -> bool:
-    """Whether a design is as good as another in every goal and better in one, conditions aside."""
-    pairs = list(zip(one.goals, other.goals))
-    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
-
-
-def _repeats(j: int, i: int, judged: Sequence[JudgedDesign]) -> bool:
-    return j < i and judged[j].design == judged[i].design
 
 
 def load_optuna() -> Any:
@@ -111,6 +58,8 @@ class Asker:
     seed : int
     budget : float
         Cases, infinite where the budget is a time.
+    slopes : callable, optional
+        Gradients of conditions, see `Leaning`.
     """
 
     def __init__(
@@ -122,6 +71,7 @@ class Asker:
         n_limits: int,
         seed: int,
         budget: float,
+        slopes: Slopes | None = None,
     ) -> None:
         optuna = load_optuna()
         self._choices, self._is_allowed = choices, is_allowed
@@ -148,6 +98,7 @@ class Asker:
         self._trials: dict[Positions, Any] = {}
         self._known: dict[Positions, JudgedDesign] = {}
         self._ruled_out: set[Positions] = set()
+        self._leaning = None if slopes is None else Leaning(choices, slopes, np.random.default_rng(seed))
 
     def _first(self, count: int) -> list[Positions]:
         """Designs spread evenly, every position of a list as often as the others."""
@@ -159,6 +110,8 @@ class Asker:
 
     def ask(self, count: int) -> list[Positions]:
         """So many designs that were not asked for before; fewer where no more are found."""
+        if self._leaning is not None and not self._spread:
+            self._leaning.learn(self._usable())
         found: list[Positions] = []
         while len(found) < count:
             design = self._next()
@@ -200,20 +153,28 @@ class Asker:
             warnings.simplefilter("ignore")
             return self._study.ask(self._ways)
 
+    def _usable(self) -> list[JudgedDesign]:
+        """Designs with values that stand for cases in full, or for screens as long as those have not run."""
+        return [one for one in self._known.values() if one.goals and one.design not in self._ruled_out]
+
+    def _drawn(self, known: Sequence[JudgedDesign], designs: Sequence[Positions]) -> Floats:
+        """A draw of what designs may give, shape (design, goals and conditions)."""
+        goals, missed = np.array([one.goals for one in known]), np.array([one.missed for one in known])
+        scale = np.median(np.abs(missed), axis=0) + np.finfo(float).tiny
+        values = np.hstack([_ranks(goals), np.arcsinh(missed / scale)])
+        return guessed(self._choices, [one.design for one in known], values, designs, self._rng)
+
     def _likely(self) -> Positions | None:
         """The one of some new designs that a draw of what they may give shows best: least missed, then least in the goals."""
-        known = [one for one in self._known.values() if one.goals and one.design not in self._ruled_out]
-        designs = self._neighbours()
+        known, designs = self._usable(), self._neighbours()
         if not designs or len(known) < FEWEST_KNOWN:
             return designs[int(self._rng.integers(len(designs)))] if designs else None
         shares = self._rng.random((OTHERS, len(self._choices)))
         others = (tuple(_position(choice, share) for choice, share in zip(self._choices, row)) for row in shares)
-        designs = list(dict.fromkeys((*designs, *filter(self._is_fresh, others))))
-        goals, missed = np.array([one.goals for one in known]), np.array([one.missed for one in known])
-        scale = np.median(np.abs(missed), axis=0) + np.finfo(float).tiny
-        values = np.hstack([_ranks(goals), np.arcsinh(missed / scale)])
-        drawn = guessed(self._choices, [one.design for one in known], values, designs, self._rng)
-        n = goals.shape[1]
+        steps = [] if self._leaning is None else list(filter(self._is_fresh, self._leaning.steps(known)))
+        designs = list(dict.fromkeys((*steps, *designs, *filter(self._is_fresh, others))))
+        drawn, n = self._drawn(known, designs), len(known[0].goals)
+        drawn[: len(steps), n:] = np.minimum(drawn[: len(steps), n:], 0.0)  # gradients say that these meet the conditions
         weighed = drawn[:, :n] @ self._rng.dirichlet(np.ones(n))
         return designs[int(np.lexsort((weighed, np.maximum(drawn[:, n:], 0.0).sum(axis=1)))[0])]
 
@@ -287,10 +248,3 @@ def _ranks(values: Floats) -> Floats:
 
 def _position(choice: Choice, share: float) -> int | float:
     return min(int(share * choice.count), choice.count - 1) if choice.count else float(share)
-
-
-def knee(goals: Floats) -> int:
-    """Of designs of a front, shape (design, goal), the one nearest to the best of all goals, each over its range there."""
-    low, high = goals.min(axis=0), goals.max(axis=0)
-    scaled = (goals - low) / np.where(high > low, high - low, 1.0)
-    return int(np.argmin(np.sqrt((scaled**2).sum(axis=1))))

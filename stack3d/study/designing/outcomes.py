@@ -15,8 +15,8 @@ import numpy as np
 from stack3d import results
 from stack3d.errors import ResultsError
 from stack3d.schema.optimise import ScreenDeck
-from stack3d.study.designing.asking import JudgedDesign
 from stack3d.study.designing.designs import Positions
+from stack3d.study.designing.judged import JudgedDesign
 from stack3d.study.goals import Goal, Limit
 from stack3d.study.job import DONE
 from stack3d.study.plan import Found

@@ -14,7 +14,7 @@ from stack3d.errors import DeckError, Problem, ResultsError
 from stack3d.layout import Floats
 from stack3d.schema.optimise import DrawsDeck
 from stack3d.study.correlating import correlation_among
-from stack3d.study.designing.asking import JudgedDesign, betters
+from stack3d.study.designing.judged import JudgedDesign, betters
 from stack3d.study.designing.outcomes import DesignOutcome
 from stack3d.study.goals import Limit
 from stack3d.study.job import DONE

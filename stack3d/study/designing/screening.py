@@ -7,8 +7,9 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
 from stack3d.schema.optimise import ScreenDeck
-from stack3d.study.designing.asking import Asker, JudgedDesign, in_layers
+from stack3d.study.designing.asking import Asker
 from stack3d.study.designing.designs import Positions
+from stack3d.study.designing.judged import JudgedDesign, in_layers
 
 MOST_PER_CASE = 20
 """Designs that are screened for one case in full, at most."""
