@@ -12,6 +12,7 @@ from stack3d.errors import Problem, RangeError
 from stack3d.fields import is_temperature
 from stack3d.heat.compacted import mistakes_of_films
 from stack3d.heat.loads import channel_runs, outer_faces, patches_of
+from stack3d.heat.time import coolings_of
 from stack3d.heat.trust import error_bars
 from stack3d.record import Record
 from stack3d.schema import CoolingDeck
@@ -33,6 +34,13 @@ def check_compact(chip: Chip) -> list[Problem]:
     if problems:
         return problems
     problems += _outside(chip, scenario.cooling, "cooling")
+    for face, films in _tables(chip).items():
+        if face not in scenario.compact.films:
+            problems.append(Problem(f"transient.surroundings.films.{face}", f"wants its range, as compact.films.{face}"))
+        for film in films if face in scenario.compact.films else ():
+            problems += _beyond(f"film of {face}", film, scenario.compact.films[face], "W/m^2/K", "transient.surroundings")
+    for cooling in coolings_of(chip)[1:]:
+        problems += _outside(chip, cooling, "transient.surroundings")
     for i, phase in enumerate(chip.phases):
         problems += _outside(chip, phase.cooling, f"mission[{i}]")
     return [*problems, *_over_time(chip)]
@@ -45,20 +53,40 @@ def _outside(chip: Chip, cooling: CoolingDeck, where: str) -> Iterator[Problem]:
     held = {face.reference for face in faces.values() if face.is_fixed}
     if len(held) > 1:
         yield Problem("solver.backend", "compact has one temperature that faces are held at; two of them differ")
-    for name, (low, high) in deck.films.items():
-        try:
-            check_range(f"film of {name}", faces[name].film_coefficient, low, high, "W/m^2/K")
-        except RangeError as error:
-            yield Problem(f"{where}.{name}", f"{error}: compact.films.{name}")
+    for name, ends in deck.films.items():
+        yield from _beyond(f"film of {name}", faces[name].film_coefficient, ends, "W/m^2/K", f"{where}.{name}")
     for name, given in cooling.conditions.items():
         if given.follows_surface and name not in deck.films:
             text = f"follows the temperature of its face; say in which range, as compact.films.{name}"
             yield Problem(f"{where}.{name}", text)
     if deck.ambient is not None:
-        try:
-            check_range("ambient", cooling.ambient, *deck.ambient, "K")
-        except RangeError as error:
-            yield Problem(f"{where}.ambient", f"{error}: compact.ambient")
+        yield from _beyond("ambient", cooling.ambient, deck.ambient, "K", f"{where}.ambient")
+
+
+def _beyond(what: str, value: float, ends: tuple[float, float], unit: str, key: str) -> Iterator[Problem]:
+    """A value outside its range.
+
+    Parameters
+    ----------
+    what : str
+    value : float
+        [unit]
+    ends : (float, float)
+        Of the range. [unit]
+    unit : str
+    key : str
+        Where the value stands.
+    """
+    try:
+        check_range(what, value, *ends, unit)
+    except RangeError as error:
+        yield Problem(key, f"{error}: compact.{what.replace('film of ', 'films.')}")
+
+
+def _tables(chip: Chip) -> dict[str, tuple[float, ...]]:
+    """Films of a transient by face. [W m⁻² K⁻¹]"""
+    transient = chip.scenario.transient
+    return {} if transient is None or transient.surroundings is None else dict(transient.surroundings.films)
 
 
 def _over_time(chip: Chip) -> Iterator[Problem]:
@@ -91,6 +119,8 @@ def _shortest(chip: Chip) -> float | None:
         found += np.diff([*trace.times, trace.period]).tolist() if trace.times.size > 1 else []
     if transient is not None:
         found += [time for time in transient.times if time > 0]
+        if transient.surroundings is not None:
+            found += np.diff(transient.surroundings.times).tolist()
         if transient.duty is not None:
             found += [transient.duty.on, transient.duty.period - transient.duty.on]
     return min(found) if found else None

@@ -21,6 +21,7 @@ from stack3d.case.package_figures import check_figures, put_figures
 from stack3d.case.placing import placed, placement_told
 from stack3d.case.second_fields import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
+from stack3d.case.spells_checked import check_surroundings
 from stack3d.case.summary import summarise
 from stack3d.case.temperatures import check_temperatures, drawn, highest
 from stack3d.chip import TODAY, Chip, ComputingChip
@@ -51,7 +52,16 @@ from stack3d.thermal.time.march import TakenSteps
 MOST_MESHES = 6
 """Tried for an accuracy that is asked for."""
 
-CHECKS = (check_limits, check_physics, check_impedance, check_initial, check_figures, check_placing, check_compact)
+CHECKS = (
+    check_limits,
+    check_physics,
+    check_impedance,
+    check_initial,
+    check_figures,
+    check_placing,
+    check_surroundings,
+    check_compact,
+)
 """What may stand against a chip, found without solving."""
 
 

@@ -15,6 +15,7 @@ from stack3d.schema.numerics import (
     ImpedanceDeck,
     MeshDeck,
     SolverDeck,
+    SurroundingsDeck,
     TransientDeck,
     mesh_kinds,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "PhaseDeck",
     "Scenario",
     "SolverDeck",
+    "SurroundingsDeck",
     "TrainDeck",
     "TransientDeck",
     "WorkloadDeck",

@@ -170,6 +170,33 @@ class EarlierDeck(DeckModel):
     """Its result.nc; a layer begins at the boxes of its map there, else at its mean, of the last time."""
 
 
+class SurroundingsDeck(DeckModel):
+    """A table of ambient and films over time; each row holds until the next, the last to the end."""
+
+    times: Annotated[tuple[Time, ...], Field(min_length=1, max_length=MOST_OUTPUTS)]
+    """Of the rows, from 0 on."""
+    ambient: tuple[Temperature, ...] | None = None
+    """Of every face that has no temperature of its own; absent = `cooling.ambient`."""
+    films: dict[str, tuple[FilmCoefficient, ...]] = {}
+    """Face or patch → its film; a face that is not named is cooled as `cooling` has it."""
+
+    @model_validator(mode="after")
+    def _columns_fit(self) -> Self:
+        for a, b in pairwise(self.times):
+            if b <= a:
+                raise ValueError(f"times have to ascend, got {b:g} s after {a:g} s")
+        if self.times[0] != 0:
+            raise ValueError(f"times begin at 0 s, got {self.times[0]:g} s")
+        columns = {"ambient": self.ambient, **{f"films.{face}": films for face, films in self.films.items()}}
+        given = {name: column for name, column in columns.items() if column is not None}
+        if not given:
+            raise ValueError("wants a column: ambient, or films of a face")
+        for name, column in given.items():
+            if len(column) != len(self.times):
+                raise ValueError(f"{name} has {len(column)} values for {len(self.times)} times")
+        return self
+
+
 def _form_of_initial(value: Any) -> str:
     if isinstance(value, EarlierDeck) or (isinstance(value, Mapping) and "result" in value):
         return "result[]"
@@ -198,6 +225,8 @@ class TransientDeck(DeckModel):
     """Times count within one period after infinitely many; wants a duty or a trace."""
     step: Duration | None = None
     """Fixed step; absent = steps by error control."""
+    surroundings: SurroundingsDeck | None = None
+    """Ambient and films over time; absent = as `cooling` has them."""
     tolerance: Annotated[AccuracyDeck, WithJsonSchema(_ACCURACY)] | None = None
     """Largest local error of a step by error control, per cent of the largest change so far; absent = by the profile."""
 
@@ -222,6 +251,12 @@ class TransientDeck(DeckModel):
             raise ValueError("periodic takes no step: it is exact in time, or steps by error control")
         if self.periodic and self.duty is not None and self.until > self.duty.period:
             raise ValueError(f"periodic: until, {self.until:g} s, lies beyond the period of the duty, {self.duty.period:g} s")
+        return self
+
+    @model_validator(mode="after")
+    def _surroundings_stay(self) -> Self:
+        if self.periodic and self.surroundings is not None:
+            raise ValueError("periodic goes with surroundings that stay: leave one of the two out")
         return self
 
 

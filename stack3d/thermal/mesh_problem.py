@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from stack3d.meshes import CellMesh, Columns, Ints
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.fields.on_cells import MeshField
 from stack3d.thermal.places import Place
-from stack3d.thermal.problem import Face, reference_of
+from stack3d.thermal.problem import Face, changed_faces, reference_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +90,9 @@ class MeshProblem(ABC):
             raise unknown_name("face of the mesh", face, self.faces)
         return self.mesh.face_areas.get(face, 0.0)
 
-    def with_films(self, films: Mapping[str, float]) -> MeshProblem:
-        """The same problem with other film coefficients by face. [W m⁻² K⁻¹]"""
-        faces = {n: replace(f, film_coefficient=films.get(n, f.film_coefficient)) for n, f in self.faces.items()}
-        return replace(self, faces=faces)
+    def with_films(self, films: Mapping[str, float], references: Mapping[str, float] = MappingProxyType({})) -> MeshProblem:
+        """The same problem with other film coefficients [W m⁻² K⁻¹] and references [K] by face."""
+        return replace(self, faces=changed_faces(self.faces, films, references))
 
     def held_at(self, means: Mapping[str, float]) -> MeshProblem:
         """The same problem with every conductivity held at the mean of its layer. [K]"""

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,6 +49,14 @@ class Face:
         return bool(np.isinf(self.film_coefficient))
 
 
+def changed_faces(faces: Mapping[str, Face], films: Mapping[str, float], references: Mapping[str, float]) -> dict[str, Face]:
+    """Conditions with other film coefficients [W m⁻² K⁻¹] and references [K]."""
+    return {
+        n: dataclasses.replace(f, film_coefficient=films.get(n, f.film_coefficient), reference=references.get(n, f.reference))
+        for n, f in faces.items()
+    }
+
+
 def reference_of(faces: Mapping[str, Face]) -> float:
     """Temperature that rises count from: that of the first fixed face, whose rise is then zero, else of the first film. [K]"""
     cooled = [f for f in faces.values() if f.film_coefficient > 0]
@@ -80,8 +89,8 @@ class HeatProblem(Protocol):
     def area(self, face: str) -> float:
         """Area that the condition of a face holds on. [m²]"""
 
-    def with_films(self, films: Mapping[str, float]) -> HeatProblem:
-        """The same problem with other film coefficients by face. [W m⁻² K⁻¹]"""
+    def with_films(self, films: Mapping[str, float], references: Mapping[str, float] = MappingProxyType({})) -> HeatProblem:
+        """The same problem with other film coefficients [W m⁻² K⁻¹] and references [K] by face."""
 
     def bent(self, field: Any, sources: Sequence[HeatSource], pushed: float, left: Mapping[str, float]) -> Field:
         """A field between steady states with what its elements cannot hold of sources [W], where that is known.
@@ -166,9 +175,9 @@ class ThermalProblem:
         ]
         return float(sum(layer.thickness * length for layer, length in zip(self.stack.layers, lengths)))
 
-    def with_films(self, films: Mapping[str, float]) -> ThermalProblem:
-        """The same problem with other film coefficients by face. [W m⁻² K⁻¹]"""
-        changed = {n: dataclasses.replace(f, film_coefficient=films.get(n, f.film_coefficient)) for n, f in self.faces.items()}
+    def with_films(self, films: Mapping[str, float], references: Mapping[str, float] = MappingProxyType({})) -> ThermalProblem:
+        """The same problem with other film coefficients [W m⁻² K⁻¹] and references [K] by face."""
+        changed = changed_faces(self.faces, films, references)
         patches = tuple((surface, changed[surface.name]) for surface, _ in self.patches)
         top, bottom, sides = (changed[name] for name in ("top", "bottom", "sides"))
         return dataclasses.replace(self, patches=patches, top=top, bottom=bottom, sides=sides)

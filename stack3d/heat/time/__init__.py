@@ -3,6 +3,7 @@
 from stack3d.heat.time.beginning import check_initial, coldest_at_start
 from stack3d.heat.time.impedance import check_impedance, impedance_of
 from stack3d.heat.time.settled_phases import MissionHeat, backends_of, in_phase
+from stack3d.heat.time.spells import coolings_of
 from stack3d.heat.time.swing import PeriodicHeat, Swing, climate_of, leaking_of
 from stack3d.heat.time.transient import over_time, with_smaller_steps
 
@@ -15,6 +16,7 @@ __all__ = [
     "check_initial",
     "climate_of",
     "coldest_at_start",
+    "coolings_of",
     "impedance_of",
     "in_phase",
     "leaking_of",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,15 +12,17 @@ import numpy as np
 from stack3d import record
 from stack3d.chip import Chip
 from stack3d.errors import DeckError, Problem
-from stack3d.heat import Heat, channel_runs, film_laws, power_schedule, thermal_values
+from stack3d.heat import Heat, channel_runs, power_schedule, thermal_values
 from stack3d.heat.time.beginning import start_of
 from stack3d.heat.time.peaks import SAME, HighestSeen, see_period
+from stack3d.heat.time.spells import MarchAt, Spell, Spells
 from stack3d.layout import Floats, HeatSource
 from stack3d.record import Record
 from stack3d.schema import AccuracyDeck, TransientDeck
 from stack3d.thermal import (
     Box,
     Field,
+    FilmLaw,
     HeatProblem,
     Place,
     PowerSchedule,
@@ -34,6 +37,8 @@ from stack3d.thermal import (
     periodic_state,
 )
 
+SUMMED = ("steps", "rejected")
+"""Statistics of a stretch that add up."""
 CONTINUED = 2.0**-4
 """First step of a stretch in which no power changes, as a share of it."""
 OF_PROMISE = 0.3
@@ -104,30 +109,34 @@ def over_time(
     places: list[Place] = [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
     sources, schedule = schedule_of(chip, deck, state)
     places += [Box(source.layer, source.extent) for source in sources]
-    problem = solid.problem
-    laws, runs = film_laws(chip.scenario.cooling, problem), channel_runs(problem.stack)
-    profile = chip.scenario.solver
-    system = solid.system(sources, places, rtol=profile.linear.tolerance, laws=laws, runs=runs)
+    profile, runs = chip.scenario.solver, channel_runs(solid.problem.stack)
+
+    def system_of(solid: SolidBackend, laws: Mapping[str, FilmLaw]) -> TransientSystem:
+        return solid.system(sources, places, rtol=profile.linear.tolerance, laws=laws, runs=runs)
+
+    spells = Spells(chip, deck.surroundings, solid, system_of)
     times = np.array(deck.times)
-    start = start_of(chip, system)
+    start = start_of(chip, spells.after(0.0).system)
     allowed = tolerances(deck, profile.error_promise)
     until = schedule.repeat if deck.periodic and schedule.period is not None else deck.until
     changes = np.array([begin for begin, _, _ in schedule.intervals(until)])
-    peaks = HighestSeen([layer.name for layer in chip.stack.named], system.field, changes)
+    changes = np.unique(np.append(changes, spells.begins[spells.begins < until]))
+    peaks = HighestSeen([layer.name for layer in chip.stack.named], lambda state: spells.present.system.field(state), changes)
     if deck.periodic:
-        state_at = _periodic(system, schedule, deck, start, allowed, peaks)
+        state_at = _periodic(spells, schedule, deck, start, allowed, peaks)
     else:
-        state_at = _marched(system, schedule, deck, start, allowed, peaks, steps)
+        state_at = _marched(spells, schedule, deck, start, allowed, peaks, steps)
     counts: dict[str, Any] = {}
 
     def counted(result: TransientResult) -> TransientResult:
         for name, value in result.statistics.items():
-            counts[name] = counts.get(name, 0) + value if name in ("steps", "rejected") else value
+            counts[name] = counts.get(name, 0) + value if name in SUMMED else value
         return result
 
     def solution_of(state: Floats, nodal: Field, now: float) -> tuple[ThermalSolution, HeatProblem]:
         powers = next(p for _, end, p in schedule.intervals(np.inf) if now <= end * (1 + SAME))
-        boundary = system.boundary(state)
+        spell = spells.before(now)
+        problem, boundary = spell.problem, spell.system.boundary(state)
         outlets = {name: values[:, -1] for name, values in boundary.coolant.items()}
         left = sum(boundary.heat.values())
         powered = [replace(source, power=float(watts)) for source, watts in zip(sources, powers)]
@@ -148,11 +157,11 @@ def over_time(
     out = record.over_time(rows, times)
     peaks.put([layer.name for layer in chip.stack.with_role("rram")], out)
     when, there = peaks.hottest
-    return out, *solution_of(there, system.field(there), when)
+    return out, *solution_of(there, spells.before(when).system.field(there), when)
 
 
 def _marched(
-    system: TransientSystem,
+    spells: Spells,
     schedule: PowerSchedule,
     deck: TransientDeck,
     initial: Floats,
@@ -160,45 +169,55 @@ def _marched(
     peaks: HighestSeen,
     steps: TakenSteps | None = None,
 ) -> Callable[[float], TransientResult]:
-    """Marches on from output to output."""
-    state = first = initial
+    """Marches on from output to output, and from spell to spell."""
+    at = MarchAt(spells.after(0.0).system, initial, initial)
     last = 0.0
 
-    def state_at(now: float) -> TransientResult:
-        nonlocal state, last
+    def within(spell: Spell, now: float) -> TransientResult:
+        nonlocal at, last
 
         def watch(since: float, there: Floats, begin: float = last) -> None:
             peaks.see(begin + since, there)
 
-        if now == last:
-            return TransientResult(np.array([now]), np.empty((1, 0)), state, system.field(state), {"scheme": "TR-BDF2"})
+        at = at.in_system(spell.system)
         part = stretch(schedule, last, now)
         if deck.step is not None:
-            result = integrate_fixed(system, part, deck.step, now - last, initial=state, watch=watch)
+            result = integrate_fixed(at.system, part, deck.step, now - last, initial=at.state, watch=watch)
         else:
-            changes = part.times.size > 1 or last == 0.0
+            changes = part.times.size > 1 or last in spells.begins
             share = 2.0**-12 if changes else CONTINUED
             kelvin, relative = allowed
             result = integrate(
-                system,
+                at.system,
                 part,
                 [now - last],
-                initial=state,
+                initial=at.state,
                 tolerance=kelvin,
                 relative=relative,
-                origin=first,
+                origin=at.first,
                 first_share=share,
                 steps=steps,
                 watch=watch,
             )
-        state, last = result.state, now
+        at, last = replace(at, state=result.state), now
         return result
+
+    def state_at(now: float) -> TransientResult:
+        if now == last:
+            field = at.system.field(at.state)
+            return TransientResult(np.array([now]), np.empty((1, 0)), at.state, field, {"scheme": "TR-BDF2"})
+        taken: Counter[str] = Counter()
+        while last < now:
+            spell = spells.after(last)
+            result = within(spell, min(now, spell.end))
+            taken.update({name: result.statistics[name] for name in SUMMED if name in result.statistics})
+        return replace(result, statistics={**result.statistics, **taken})
 
     return state_at
 
 
 def _periodic(
-    system: TransientSystem,
+    spells: Spells,
     schedule: PowerSchedule,
     deck: TransientDeck,
     initial: Floats,
@@ -208,12 +227,13 @@ def _periodic(
     """Exact by modes where there are any, else marched from the state that a period gives back."""
     if schedule.period is None:
         raise DeckError(Problem("transient.periodic", "the power does not repeat; give a duty or a trace"))
+    system = spells.after(0.0).system
     if (exact := system.exact) is not None:
         see_period(peaks, exact, schedule)
         return lambda now: exact.periodic(schedule, [now])
     first, periods = periodic_state(system, schedule, tolerance=allowed[0], relative=allowed[1])
     kelvin = max(allowed[0], allowed[1] * system.size(first - initial))
-    march = _marched(system, schedule, deck, first, (kelvin, 0.0), peaks)
+    march = _marched(spells, schedule, deck, first, (kelvin, 0.0), peaks)
 
     def state_at(now: float) -> TransientResult:
         result = march(now)

@@ -28,7 +28,7 @@ from stack3d.heat import (
     surroundings,
     thermal_values,
 )
-from stack3d.heat.time import coldest_at_start, over_time, with_smaller_steps
+from stack3d.heat.time import coldest_at_start, coolings_of, over_time, with_smaller_steps
 from stack3d.layout import Floats, HeatSource
 from stack3d.schema import EarlierDeck, Scenario, TransientDeck
 from stack3d.thermal import TakenSteps, ThermalSolution
@@ -172,7 +172,7 @@ def coldest_around(chip: Chip) -> float:
     faces = cooling.conditions.values()
     if any(source.power < 0 for source in chip.sources) or any((face.flux or 0.0) < 0 for face in faces):
         return -np.inf
-    found = [surroundings(face, cooling.ambient) for face in faces if face.is_cooled]
+    found = [surroundings(face, spell.ambient) for spell in coolings_of(chip) for face in faces if face.is_cooled]
     found += [run.channels.inlet_temperature for run in channel_runs(chip.stack)]
     if transient is not None:
         found.append(coldest_at_start(chip))
