@@ -58,12 +58,12 @@ def cannot_write(path: Path, error: OSError) -> ResultsError:
     Libraries below may say "Permission denied" of a full disk; whether it is full is looked up.
     """
     number, reason = error.errno or 0, error.strerror or str(error)
-    if number not in (errno.ENOSPC, errno.EDQUOT) and os.access(path.parent, os.W_OK) and _is_full(path.parent):
+    if number not in (errno.ENOSPC, errno.EDQUOT) and os.access(path.parent, os.W_OK) and is_full(path.parent):
         number, reason = errno.ENOSPC, os.strerror(errno.ENOSPC)
     return ResultsError(f"{path} cannot be written ({reason}); {REMEDIES.get(number, 'choose another folder')}")
 
 
-def _is_full(folder: Path) -> bool:
+def is_full(folder: Path) -> bool:
     """Whether a disk has no room for another small file."""
     try:
         disk = os.statvfs(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,7 +61,9 @@ def write_tree(path: Path, tree: xr.DataTree) -> None:
             else:
                 tree.to_netcdf(scratch, engine="netcdf4")
         except RuntimeError as error:  # as the netCDF library calls a full disk
-            raise storage.cannot_write(path, OSError(errno.ENOSPC, str(error))) from None
+            is_full = storage.is_full(path.parent)
+            reason = os.strerror(errno.ENOSPC) if is_full else f"{error}: the disk or your share of it may be full"
+            raise storage.cannot_write(path, OSError(errno.ENOSPC, reason)) from None
 
 
 @contextmanager

@@ -104,6 +104,39 @@ def test_sigterm_ends_with_a_sentence(tmp_path: Path, workers: str, wait: float)
     assert "Traceback" not in said and said.strip().splitlines()[-1].startswith("error: asked to end"), said
 
 
+LONG = {
+    "validate": ["validate", "small.yaml", "--all"],
+    "compare-placements": ["compare-placements", "server_isaac_like", "-o", "placements.nc"],
+    "trace": ["trace", "model.nc", "trace.csv", "--until", "100 year", "-o", "trace.nc"],
+    "view": ["view", "server_isaac_like", "-o", "field.vtu"],
+    "compact": ["compact", "flip_chip.yaml", "-o", "model.nc"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wait", [0.3, 1.0, 2.5])
+@pytest.mark.parametrize("name", LONG)
+def test_sigterm_ends_other_commands_with_a_sentence(tmp_path: Path, name: str, wait: float) -> None:
+    """Whatever they are at: the code, one sentence, nothing half written; what they would have written they write again."""
+    studies.write(tmp_path, "{sample: {count: 100000, keys: {power.sources.spot.power: {from: 1 W, to: 2 W}}}}")
+    (tmp_path / "flip_chip.yaml").write_text(
+        "scenario: flip\ngeometry: flip_chip_package\npower: {sources: [{name: core, layer: active, x: [5 mm, 15 mm], y: [5 mm, 15 mm], power: 30 W}]}\n"
+        "cooling: {top: cold_plate, ambient: 300 K}\nsolver: draft\ncompact: {shortest: 1 ms}\n"
+    )
+    (tmp_path / "trace.csv").write_text("time [s],spot [W]\n0,1\n1,2\n2,0\n")
+    if name == "trace":
+        (tmp_path / "once.yaml").write_text(studies.STUDY + 'compact: {shortest: "1 ms"}\n')
+        subprocess.run(command("compact", "once.yaml", "-o", "model.nc"), cwd=tmp_path, check=True, capture_output=True)
+    before = files(tmp_path)
+    process = subprocess.Popen(command(*LONG[name]), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(wait)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143, (process.returncode, said)
+    assert "Traceback" not in said and said.strip().splitlines()[-1].startswith("error: asked to end"), said
+    assert files(tmp_path) == before
+
+
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     """A limit on the size of files stands for it: writing fails in the same call."""
     path = studies.write(tmp_path, "{}")

@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 import small_study as studies
+import xarray as xr
 from in_process import exit_code
 from test_commands_refused import PACKAGE
+
+from stack3d import storage
+from stack3d.errors import ResultsError
+from stack3d.results.netcdf import write_tree
 
 LINES = studies.STUDY.splitlines()
 
@@ -113,3 +118,23 @@ def test_long_names_are_cut(capsys) -> None:
     assert exit_code("validate", changed("300 K", "300 K", sweep)) == 2
     said = capsys.readouterr()
     assert "variant=vvv" in said.out and max(map(len, (said.out + said.err).splitlines())) < 400, said
+
+
+@pytest.mark.parametrize(
+    ("full", "words"),
+    [
+        (True, "(No space left on device); free some space"),
+        (False, "(NetCDF: HDF error: the disk or your share of it may be full)"),
+    ],
+)
+def test_a_full_disk_is_called_so_whatever_the_library_says(
+    work: Path, full: bool, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*given: object, **more: object) -> None:
+        raise RuntimeError("NetCDF: HDF error")
+
+    monkeypatch.setattr(xr.DataTree, "to_netcdf", fails)
+    monkeypatch.setattr(storage, "is_full", lambda folder: full)
+    with pytest.raises(ResultsError) as caught:
+        write_tree(work / "a.nc", xr.DataTree())
+    assert f"a.nc cannot be written {words}" in str(caught.value)
