@@ -178,8 +178,12 @@ def _cut(parts: Sequence[Layer], fill: MaterialDeck, footprint: Rectangle) -> It
     """Layers of fill between the heights at which layers of parts begin or end, with those layers as blocks."""
     heights = sorted({z for part in parts for z in (part.z0, part.z1)})
     material = material_of(fill, heights[-1] - heights[0])
-    for i, (low, high) in enumerate(pairwise(heights)):
-        here = [part for part in parts if part.z0 <= low and high <= part.z1]
+    place = {z: i for i, z in enumerate(heights)}
+    passing: list[list[Layer]] = [[] for _ in heights[1:]]
+    for part in parts:
+        for i in range(place[part.z0], place[part.z1]):
+            passing[i].append(part)
+    for i, ((low, high), here) in enumerate(zip(pairwise(heights), passing)):
         blocks = [
             block
             for part in here

@@ -35,6 +35,8 @@ from stack3d.schema.solids import MaterialDeck
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]*$", max_length=100)]
 LayerName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]*(\.[A-Za-z][A-Za-z0-9_\-]*)?$", max_length=201)]
 """Of a layer, or of one of a part: ``part.layer``."""
+MOST_IN_PARTS = 2000
+"""Layers of all parts of a package."""
 MOST_SITES = 512
 """Of tiles, along x or y of a layer."""
 Interval = tuple[Length, Length]
@@ -231,6 +233,8 @@ class GeometryDeck(DeckModel):
             raise ValueError("has parts and tiers; tiers stand in the deck of a part")
         if self.parts and not self.below:
             raise ValueError("parts want a common base: below")
+        if (count := sum(part.stack.n_layers for part in self.parts)) > MOST_IN_PARTS:
+            raise ValueError(f"parts have {count} layers, those of every tier, at most {MOST_IN_PARTS}")
         if (self.fill is None) != (not self.parts):
             raise ValueError("parts and fill go together: fill is the material between the parts")
         if self.fill is not None and self.fill.cylinders is not None and self.fill.cylinders.resolved:

@@ -127,6 +127,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a common layer twice": (deck(geometry(CPU, above=[layer("board")])), "geometry: the name 'board' is used twice"),
     "the name of the fill": (deck(geometry(part("fill", (1, 1)))), "geometry.parts[0]: 'fill' is the name of what lies between"),
+    "thousands of layers": (
+        deck(geometry(*(without(part(f"p{i}", (i, 0)), "size", "layers") | {"deck": {"footprint": ["0.5 mm", "1 mm"], "tiers": {
+            "repeat": 256, "layers": [layer(f"l{j}") for j in range(2)]}}} for i in range(8)))),
+        "geometry: parts have 4096 layers, those of every tier, at most 2000",
+    ),
     "a bad name": (deck(geometry(part("cpu.a", (1, 1)))), "geometry.parts[0].name: "),
     "a bare number": (deck(geometry(CPU | {"at": ["1 mm", 1]})), "geometry.parts[0].at"),
     "no place": (deck(geometry(without(CPU, "at"))), "geometry.parts[0].at: "),
