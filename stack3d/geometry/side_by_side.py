@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, combinations, pairwise
+from itertools import chain, islice, pairwise
 
-from stack3d.errors import Problem, did_you_mean, repeated
+import numpy as np
+
+from stack3d.errors import MOST_MISTAKES, Problem, did_you_mean, repeated
 from stack3d.geometry.edges import ROUNDING, groups
 from stack3d.geometry.mixing import material_of
 from stack3d.geometry.stack import apart, over_tiers, placed, told, up_to_tiers
-from stack3d.layout import FILL, Block, Layer, Material, Rectangle, Stack
+from stack3d.layout import FILL, Block, Layer, Material, Rectangle, Stack, overlapping
 from stack3d.schema.geometry import GeometryDeck, PartDeck
 from stack3d.schema.solids import MaterialDeck
 
@@ -34,7 +36,7 @@ def with_parts(geometry: GeometryDeck, footprint: Rectangle, problems: list[Prob
         for name in repeated(part.name for part in geometry.parts)
     ]
     stacks = _stacks(geometry.parts, below[-1], footprint, problems)
-    problems += _overlapping(geometry.parts, stacks)
+    problems += islice(_overlapping(geometry.parts, stacks), MOST_MISTAKES + 1)
     parts = _level([_joined(layer) for layer in chain(*stacks.values())], below[-1].z1)
     fill = list(_cut(parts, geometry.fill, footprint)) if parts and geometry.fill else []
     above = placed(over_tiers(geometry), footprint, (fill or below)[-1].z1, problems)
@@ -138,12 +140,13 @@ def _beyond(deck: PartDeck, key: str, layers: Sequence[Layer], under: Layer, foo
 
 def _overlapping(decks: Sequence[PartDeck], stacks: Mapping[int, tuple[Layer, ...]]) -> Iterator[Problem]:
     """Parts that take the same place."""
-    for i, j in combinations(stacks, 2):
-        if not _outline(stacks[i]).overlaps(_outline(stacks[j])):
-            continue
-        met = [(a, b) for a in stacks[i] for b in stacks[j] if _meet(a, b)]
-        if met:
-            (a, b), (one, other) = met[0], (decks[i].name, decks[j].name)
+    parts = list(stacks)
+    outlines = [_outline(stacks[i]) for i in parts]
+    pairs = overlapping(np.array([(b.x0, b.y0, b.x1, b.y1) for b in outlines]).reshape(-1, 4))
+    for j, i in ((parts[later], parts[earlier]) for later, earlier in pairs):
+        met = next(((a, b) for a in stacks[i] for b in stacks[j] if _meet(a, b)), None)
+        if met is not None:
+            (a, b), (one, other) = met, (decks[i].name, decks[j].name)
             where = f"layer {b.name!r}, {told(b.extent)}, in layer {a.name!r}, {told(a.extent)}"
             yield Problem(f"geometry.parts[{j}].at", f"part {other!r} overlaps part {one!r}: {where}")
 

@@ -199,7 +199,7 @@ class GeometryDeck(DeckModel):
     layers: tuple[LayerDeck, ...] = ()
     below: tuple[LayerDeck, ...] = ()
     tiers: TiersDeck | None = None
-    parts: tuple[PartDeck, ...] = ()
+    parts: Annotated[tuple[PartDeck, ...], Field(max_length=256)] = ()
     """Stacks side by side on the highest layer of `below`, under the lowest of `above`."""
     fill: MaterialDeck | None = None
     """Between, beside and over the parts, as far as the footprint reaches and the highest part."""

@@ -93,6 +93,7 @@ SPELLED = (
     "hybrid_pcm_rram",
     "duty_cycled_package",
     "edge_wearable_8tier",
+    "rram_beside_logic",
 )
 ODD: list[Any] = [
     None, True, False, 0, -1, 1, 2**31, 2**53 + 1, 2**63, 10**39, 0.0, -0.0, 1e-300, 1e300, float("inf"), float("nan"), -1e9, 0.5,
