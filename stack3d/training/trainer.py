@@ -22,6 +22,8 @@ from stack3d.workload import Array, Inputs, LabelledData, Network, WeightMatrix
 
 ORDER, AGE, CHIP, JUDGE = 1, 2, 3, 4
 """Streams of random numbers."""
+SMALLEST = 1e-30
+"""Mean square of products below which their size has no gradient."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,6 +285,12 @@ def product_of(graph: TorchGraph, chip: OneChip) -> Any:
     graph : TorchGraph
     chip : OneChip
         Converters, noise and corrections of which have no gradient of their own: it goes straight through.
+
+    Notes
+    -----
+    Ranges of converters follow the products that they are found on, so what converters are off by grows with the products of a
+    layer, and has that gradient, as a learnt step size has (arXiv:1902.08153). Without it few bits let training diverge:
+    products that round to zero ask for larger weights, and larger weights for a wider range, in which they round to zero again.
     """
     torch = library()
     analog = {layer.name for layer in graph.network.layers}
@@ -293,7 +301,8 @@ def product_of(graph: TorchGraph, chip: OneChip) -> Any:
         said = torch.from_numpy(chip.weights[layer].astype(np.float32))
         straight = exact(layer, x, blocks + (said - blocks).detach())
         found = torch.from_numpy(chip.times(layer, x.detach().numpy()))
-        return straight + (found - straight).detach()
+        size = straight.square().mean().clamp(min=SMALLEST).sqrt()
+        return straight + (found - straight).detach() * (size / size.detach())
 
     return product
 

@@ -1,6 +1,7 @@
 """What training needs beside gradients: files, data, scales; refusals in one line."""
 
 import json
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from stack3d.errors import DeckError, ResultsError
 from stack3d.progress import Silent
 from stack3d.schema import DataDeck
 from stack3d.schema.workload import NetworkDeck
-from stack3d.training import operators
+from stack3d.training import operators, training_memory
 from stack3d.training.course import Course, Standing
 from stack3d.training.graph import check_gradients, layouts
 from stack3d.training.loss import are_probabilities, check_labels
@@ -72,6 +73,29 @@ def test_elements_of_constants_are_found_in_the_blocks(name: str) -> None:
         weight, where = layouts(read)[layer.name]
         flat = np.concatenate([[0.0], read.program.constants[weight].ravel()])
         assert np.array_equal(flat[where], layer.blocks)
+
+
+@pytest.mark.parametrize(
+    ("version", "requires", "build"),
+    [
+        ("2.13.0", ["sympy", "nvidia-nccl-cu13==2; platform_system == 'Linux'"], "cuda"),
+        ("2.13.0+cpu", ["sympy"], "cpu"),
+        ("2.13.0", ["sympy"], "cpu"),
+        ("2.1.0+cu118", ["sympy"], "cuda"),
+        (None, [], "cuda"),
+    ],
+)
+def test_the_build_of_torch_is_read_from_its_metadata(
+    version: str | None, requires: list[str], build: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stated(name: str) -> str:
+        if version is None:
+            raise PackageNotFoundError(name)
+        return version
+
+    monkeypatch.setattr(training_memory, "version", stated)
+    monkeypatch.setattr(training_memory, "requires", lambda name: requires)
+    assert training_memory.build_of_torch() == build
 
 
 def test_a_line_through_products_is_undone() -> None:

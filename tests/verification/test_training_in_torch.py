@@ -13,12 +13,12 @@ from stack3d.errors import SolverError
 from stack3d.progress import Silent
 from stack3d.schema.workload import NetworkDeck
 from stack3d.training import train
-from stack3d.training.drawn_chips import TrainingChips
+from stack3d.training.drawn_chips import OneChip, TrainingChips
 from stack3d.training.graph import TorchGraph, exact
 from stack3d.training.matrices import HOLDERS
 from stack3d.training.operators import taken
 from stack3d.training.preparation import prepared
-from stack3d.training.trainer import Lesson, Trainer
+from stack3d.training.trainer import Lesson, Trainer, product_of
 from stack3d.workload import load_network
 from stack3d.workload.operators.table import Node, operators
 
@@ -158,6 +158,41 @@ def test_a_network_wins_back_what_chips_lose_and_resumes_to_the_bit(tmp_path: Pa
     assert list(tmp_path.glob(".b.onnx.training.npz"))
     train(case(), tmp_path / "b.onnx", Silent())
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+def test_what_converters_are_off_by_has_the_gradient_of_their_range() -> None:
+    """Cells that are exact, two bits: a matrix a share larger gives products larger by that share, rounding and all."""
+    import torch
+
+    tree = {**TREE, "device": "ideal", "mvm": {"dac_bits": None, "adc_bits": 2, "read_noise": False}}
+    start = prepared(decks.resolve(yamlfile.parse_text(json.dumps(tree), "a.yaml")).scenario)
+    network, (_, ny, nx) = start.chip.computer.network, (0, *start.chip.computer.design.lifetime.subgrid[::-1])
+    chips = TrainingChips(start.chip, start.plan, np.full((len(start.chip.computer.tiles), ny, nx), 300.0), 0.0)
+    graph, layer = TorchGraph(network), network.layers[0]
+    product = product_of(graph, OneChip.of(chips, network, 1.0, 0))
+    blocks = graph.blocks(layer.name).detach().requires_grad_()
+    x = torch.from_numpy(np.random.default_rng(3).random((40, layer.n_inputs)).astype(np.float32))
+    found = product(layer.name, x, blocks)
+    away = torch.from_numpy(np.random.default_rng(4).standard_normal(tuple(found.shape)).astype(np.float32))
+    (found * away).sum().backward()
+    off = ((found - exact(layer.name, x, blocks)) * away).sum()
+    assert abs(float(off.detach())) > 1.0
+    want = float((found * away).sum().detach())
+    assert blocks.grad is not None and float((blocks.grad * blocks.detach()).sum()) == pytest.approx(want, rel=1e-3, abs=1e-2)
+
+
+def test_two_bits_of_converters_do_not_let_training_diverge(tmp_path: Path) -> None:
+    """Most products of the detector round to zero: weights that grew for that would widen the range, and round to zero again."""
+    tree = {
+        **TREE,
+        "workload": {**TREE["workload"], "network": "shuttle_autoencoder"},
+        "mvm": {"dac_bits": 8, "adc_bits": 2},
+        "train": {"epochs": 3, "chips": 4, "loss": "agreement"},
+    }
+    course = train(decks.resolve(yamlfile.parse_text(json.dumps(tree), "a.yaml")), tmp_path / "a.onnx", Silent())
+    assert course.progress is not None
+    losses = [loss for loss, _ in course.progress.history]
+    assert course.progress.best > course.progress.came and max(losses[1:]) < losses[0]
 
 
 def test_a_loss_that_is_no_number_ends_it(tmp_path: Path) -> None:
