@@ -137,14 +137,15 @@ def load_data(
     arrays = arrays_of(deck, key, [i.name for i in network.program.inputs])
     inputs, name, key = named(arrays, deck, network, key)
     n = len(inputs)
-    test = indices_of(arrays.get("test", np.arange(n))[:most], n, f"{name} has indices in 'test'", key)
-    train = indices_of(arrays.get("train", test)[:profile], n, f"{name} has indices in 'train'", key)
+    test = indices_of(arrays.get("test", np.arange(n))[:most], n, f"{name} has", "test", key)
+    train = indices_of(arrays.get("train", test)[:profile], n, f"{name} has", "train", key)
     two = chosen_of(inputs, test[:2], deck.scale)
     first = network.run(two[:1])
     _check_alone(network, two, first)
     judge = task(first.shape[1:])
-    if not np.all(np.isfinite(first)):
-        message = f"the model gives {first[0]} for the first test input of {name}"
+    if (wrong := np.argwhere(~np.isfinite(first[0]))).size:
+        at = wrong[0].tolist()
+        message = f"the model gives {first[0][tuple(at)]} at {at} for the first test input of {name}"
         raise DeckError(Problem("workload.network.file", message))
     chosen = [chosen_of(inputs, index, deck.scale) for index in (train, test)]
     if "labels" in arrays:
@@ -196,7 +197,7 @@ def _check_alone(network: Network, two: Any, first: NDArray[Any]) -> None:
         raise AnswerError(f"a network with the {who} gives another output for an input alone than beside another one")
 
 
-def indices_of(index: NDArray[Any], n: int, whose: str, key: str) -> NDArray[Any]:
+def indices_of(index: NDArray[Any], n: int, whose: str, part: str, key: str) -> NDArray[Any]:
     """Numbers of inputs, if they are such; raises DeckError.
 
     Parameters
@@ -204,11 +205,13 @@ def indices_of(index: NDArray[Any], n: int, whose: str, key: str) -> NDArray[Any
     index : ndarray of int, shape (chosen,)
     n : int
         Inputs there are.
-    whose, key : str
-        Of the message.
+    whose, part, key : str
+        Of the message: what has them, and the array.
     """
-    if not index.size or index.min() < 0 or index.max() >= n:
-        raise DeckError(Problem(key, f"{whose} that are not among its {n} inputs"))
+    if not index.size:
+        raise DeckError(Problem(key, f"{whose} no indices in {part!r}"))
+    if index.min() < 0 or index.max() >= n:
+        raise DeckError(Problem(key, f"{whose} indices in {part!r} that are not among its {n} inputs"))
     return index
 
 

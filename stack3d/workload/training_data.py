@@ -99,7 +99,7 @@ def training_share(
         text = f"{name} has no arrays 'train' and 'test' that say which inputs are trained on and which judge"
         raise DeckError(Problem(key, f"{text}; it has: {', '.join(arrays)}"))
     n = len(inputs)
-    test, train = (indices_of(arrays[part], n, f"{name} has indices in {part!r}", key) for part in ("test", "train"))
+    test, train = (indices_of(arrays[part], n, f"{name} has", part, key) for part in ("test", "train"))
     if both := np.intersect1d(test, train).size:
         raise DeckError(
             Problem(key, f"{name} has {both} inputs in 'train' that are in 'test' too: they would judge what they taught")

@@ -125,6 +125,7 @@ def data(path: Path, **arrays: Any) -> DataDeck:
         ({"train": [0, 1, 2], "test": [2, 3]}, "1 inputs in 'train' that are in 'test' too"),
         ({"train": [0, 1], "test": [3], "labels": None}, "no array 'labels' to train on"),
         ({"train": [0, 12], "test": [3]}, "not among its 10 inputs"),
+        ({"train": np.zeros(0, int), "test": [3]}, "d.npz has no indices in 'train'"),
         ({"train": [0, 1], "test": [3], "inputs": np.ones((10, 64), np.float32)}, "all inputs in 'train' of d.npz are, or"),
         ({"train": [0, 1], "test": [3], "people": np.arange(9)}, r"'people' of shape \(9,\); wanted \(10,\)"),
     ],
