@@ -181,6 +181,7 @@ _ALL = (
     ),
     _f("power/rate", "time", "s-1", "inferences per second in the epoch, below what was asked for when throttled"),
     _f("power/area", "area_part", "m2", "floor that all tiles take by part, unused cells and spare columns included"),
+    _f("power/cost", "", "1", "sum of the costs that cooling, stack and device decks state, in their currency"),
     _f("power/floor_area", "", "m2", "floor of all tier, periphery and logic layers"),
     _f("power/utilisation", "tile", "1", "used cells over all cells of the tile"),
     _f("reliability/conductance_error_mean", "time tier", "S", "mean over cells and chips of conductance minus its target"),

@@ -13,6 +13,8 @@ from stack3d.errors import ValidityWarning
 from stack3d.layout import Floats
 from stack3d.record import Record
 from stack3d.schema import FabricationDeck
+from stack3d.schema.base import CostDeck
+from stack3d.schema.scenario import Scenario
 
 AREA_PARTS = ("cells", "dac", "adc", "digital", "vias")
 """Of a tile with its periphery, in the order of the dataset."""
@@ -85,8 +87,19 @@ def whole(fabrication: FabricationDeck, layers: Floats) -> tuple[float, float]:
     return float(np.exp(log)), float(fabrication.bond ** max(len(layers) - 1, 0))
 
 
+def costs(scenario: Scenario) -> Mapping[str, CostDeck | None]:
+    """Cost of each part, by its key; None where its deck states none."""
+    cooling, device = scenario.cooling, scenario.device
+    found = {cooling.keys[name]: condition.cost for name, condition in cooling.conditions.items()}
+    found |= {f"hybrid[{i}].device": part.device.cost for i, part in enumerate(scenario.hybrid)}
+    return found | {"geometry": scenario.geometry.cost, "device": None if device is None else device.cost}
+
+
 def put_floor(chip: Chip, record: Record) -> None:
-    """Put areas of a chip that computes, and where chips were read the share of good ones, into the `record`."""
+    """Put the cost that decks state, areas of a chip that computes, and where chips were read the share of good ones."""
+    stated = [cost for cost in costs(chip.scenario).values() if cost is not None]
+    if stated:
+        record.put("power/cost", sum(cost.value for cost in stated))
     if not isinstance(chip, ComputingChip):
         return
     found, given = areas(chip), floors(chip)

@@ -247,6 +247,7 @@ ANSWERS: Mapping[str, Answer] = {
     "pumping": Answer(
         "pumping power of the coolant", "W", ("thermal/pumping_power",), lambda w: w.sum("cavity", min_count=1), False, PREFIXED
     ),
+    "cost": Answer("cost of the parts that state one", "", ("power/cost",), lambda c: c, False, COUNTED),
     "writes": Answer("write pulses per cell", "", ("reliability/writes",), _last, False, COUNTED),
     "power": Answer("total power", "W", ("thermal/heat_in",), _last, False, PREFIXED),
 }

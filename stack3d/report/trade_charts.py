@@ -20,10 +20,10 @@ from stack3d.report.study_charts import front
 if TYPE_CHECKING:
     import xarray as xr
 
-AXES = ("worst", "energy", "latency", "peak", "pumping", "life", "hold", "accuracy", "power", "writes")
+AXES = ("worst", "energy", "latency", "peak", "cost", "pumping", "hold", "life", "accuracy", "power", "writes")
 """Answers that may stand on an axis, the most asked for first."""
-MOST_AXES = 6
-"""Of one page, those that differ between cases: fifteen pairs."""
+MOST_AXES = 8
+"""Of one page, those that differ between cases: 28 pairs."""
 WITHIN = 1.0
 """Widths of the range of the cases beyond which a machine is told in words instead of drawn."""
 MACHINES = ("sram", "dram")
@@ -36,6 +36,8 @@ OUTPUTS = {
     "temperature_max": "peak",
     "energy_per_inference": "energy",
     "latency": "latency",
+    "cost": "cost",
+    "pumping_power": "pumping",
     "hold_interval": "hold",
     "time_to_accuracy_loss": "life",
     "heat_in": "power",

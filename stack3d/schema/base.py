@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Discriminator,
+    Field,
     GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     ValidationError,
@@ -91,6 +92,18 @@ class DeckModel(Described):
     """Where the numbers beside it come from."""
     assumed: str | None = None
     """Why the numbers beside it are assumed."""
+
+
+class CostDeck(DeckModel):
+    """What a part costs, in the currency that all decks of a scenario share; with a source, or why it is assumed."""
+
+    value: Annotated[float, Field(ge=0, le=1e15)]
+
+    @model_validator(mode="after")
+    def _is_founded(self) -> Self:
+        if self.source is None and self.assumed is None:
+            raise ValueError("wants a source, or assumed with the reason")
+        return self
 
 
 class RegisteredKeys(DeckModel):

@@ -15,6 +15,7 @@ from stack3d.errors import PackageError, Problem, RangeError, brief
 from stack3d.registry import Registry, is_outside
 from stack3d.schema.base import (
     ArealResistance,
+    CostDeck,
     DeckModel,
     FilmCoefficient,
     Fraction,
@@ -192,6 +193,8 @@ class FaceDeck(RegisteredKeys):
     """Heat flux out of the face beyond which a run warns: the critical heat flux of boiling, the reach of a heat pipe."""
     largest_temperature: Temperature | None = None
     """Temperature of the face beyond which a run warns: boiling of a single-phase liquid."""
+    cost: CostDeck | None = None
+    """Of what cools the face; `power/cost` adds up what is stated."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:

@@ -11,6 +11,7 @@ from stack3d import units
 from stack3d.schema.base import (
     Area,
     Conductance,
+    CostDeck,
     Count,
     DeckModel,
     Duration,
@@ -192,6 +193,8 @@ class DeviceDeck(DeckModel):
     """Ranges for the device as a whole; a mechanism may have its own."""
     mechanisms: Mapping[str, MechanismDeck] = Field(default_factory=dict)
     """Mechanism name → law."""
+    cost: CostDeck | None = None
+    """Of the cells of a chip; `power/cost` adds up what is stated."""
 
     @model_validator(mode="wrap")
     @classmethod

@@ -16,6 +16,7 @@ from stack3d.layout import FILL
 from stack3d.schema.base import (
     ArealResistance,
     Conductivity,
+    CostDeck,
     Count,
     DeckModel,
     Density,
@@ -210,6 +211,8 @@ class GeometryDeck(DeckModel):
     """Length of one unit of that file."""
     materials: dict[str, MaterialDeck] = {}
     """Region of that mesh → what fills it."""
+    cost: CostDeck | None = None
+    """Of the stack and its package; `power/cost` adds up what is stated."""
 
     @model_validator(mode="after")
     def _layers_or_tiers(self) -> Self:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from stack3d.schema.geometry import Name
 from stack3d.schema.sweep import Key, SweepModel
 
-WAYS = ("add", "times", "to", "next", "others")
+WAYS = ("add", "times", "to", "of", "next", "others")
 """How a key may be changed."""
 
 
@@ -22,6 +22,8 @@ class ChangeDeck(SweepModel):
     """Factor on a number; its unit is kept."""
     to: Any = None
     """The value itself; a mapping only where there is nothing yet."""
+    of: Key | None = None
+    """What stands under another key of the scenario."""
     next: Annotated[list[Any], Field(min_length=2)] | None = None
     """The entry after the present one, which is among them."""
     others: Annotated[list[Any], Field(min_length=2)] | None = None

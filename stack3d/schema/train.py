@@ -36,3 +36,5 @@ class TrainDeck(DeckModel):
     loss: Literal["task", "agreement"] = "task"
     """task: what the labels say. agreement: what the network said in float arithmetic before; needs no labels."""
     seed: Annotated[Count, Field(ge=0, le=2**32 - 1)] = 0
+    trained: str | None = None
+    """ONNX file that `stack3d train` has written for this chip: `stack3d run --levers` tries it as a lever."""

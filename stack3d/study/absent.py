@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 from stack3d.case import check
+from stack3d.case.floor import costs
 from stack3d.errors import DeckError, Problem, Stack3dError, brief, did_you_mean
 from stack3d.schema import Scenario
 from stack3d.study.expressions import CHIPS, Expression, NamedOutput
@@ -16,6 +17,8 @@ Named = Sequence[Expression]
 
 WANTED = {"power": "workload", "mvm": "workload", "reliability": "workload", "impedance": "impedance"}
 """Group of variables → section of a scenario without which there are none."""
+COST = "power/cost"
+"""An output of any scenario whose decks state what parts cost."""
 ALONG = {
     "probe": "probes",
     "map_layer": "maps",
@@ -29,7 +32,7 @@ ALONG = {
 
 def missing_section(variable: Variable, scenario: Scenario) -> str | None:
     """The section that a scenario would have to have for an output variable; None where it may be there."""
-    if variable.path not in OWN:
+    if variable.path not in OWN or variable.path == COST:
         return None
     sections = [WANTED.get(variable.group), *(ALONG.get(dim) for dim in variable.dims)]
     return next((section for section in sections if section and not getattr(scenario, section)), None)
@@ -52,6 +55,8 @@ def _labels(scenario: Scenario) -> Mapping[str, Sequence[str]]:
 def _why_absent(named: NamedOutput, scenario: Scenario, labels: Callable[[], Mapping[str, Sequence[str]]]) -> str | None:
     """Why no case of a scenario has what is named; None where it may have it."""
     variable = named.variable
+    if variable.path == COST and not any(costs(scenario).values()):
+        return "names cost, and no deck of the scenario states one"
     if (section := missing_section(variable, scenario)) is not None:
         return f"names {variable.name}, which comes of {section}: the scenario has none"
     dims = [dim for dim in variable.dims if dim not in ("time", CHIPS)]

@@ -73,6 +73,8 @@ def _values(case: Case, key: str, change: ChangeDeck) -> Iterator[Any]:
     if change.to is not None:
         if now is None or not isinstance(change.to, Mapping):
             yield change.to
+    elif change.of is not None:
+        yield from filter(None, (_present(case, change.of),))
     elif change.add is not None:
         yield from _added(now, change.add)
     elif change.times is not None:

@@ -51,6 +51,7 @@ def test_every_packaged_lever_applies_somewhere() -> None:
     listed, left = read_levers(PACKAGED), set(read_levers(PACKAGED))
     some = [
         ("quickstart", [("mvm.wire_resistance", "1 ohm")]),
+        ("quickstart", [("train.trained", "digits_cnn")]),
         (
             "quickstart",
             [("lifetime.refresh", {"period": "30 day"}), ("cooling.top", "forced_air_plate"), ("device", "pcm_gst")],
@@ -64,12 +65,23 @@ def test_every_packaged_lever_applies_somewhere() -> None:
     assert not left
 
 
+def test_a_network_that_was_trained_is_a_lever() -> None:
+    """By its file, as `stack3d train` writes it, with the data of the scenario; without one there is no such lever."""
+    onnx = str(PACKAGED.parent / "networks" / "digits_cnn.onnx")
+    listed = {"retrained": read_levers(PACKAGED)["retrained"]}
+    assert levers_for(decks.load("quickstart"), listed) == []
+    sets = [("workload.data", "digits"), ("train.trained", onnx)]
+    (lever,) = levers_for(decks.load("quickstart", sets), listed)
+    assert lever.told == f"network retrained with the noise of its cells (network {onnx})"
+    assert decks.load("quickstart", [*sets, *lever.sets.items()]).scenario.workload.network.file == onnx
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
         (
             "{title: x, change: {a.b: {add: 1, times: 2}}}",
-            r"own.yaml:2: levers.x.change.*wants one of add, times, to, next, others",
+            r"own.yaml:2: levers.x.change.*wants one of add, times, to, of, next, others",
         ),
         ("{title: x, change: {a.b: {}}}", r"wants one of .*got none"),
         ("{title: x, change: {}}", r"own.yaml:2: levers.x.change"),

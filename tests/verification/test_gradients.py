@@ -16,6 +16,7 @@ from stack3d.case.placing import placed
 from stack3d.chip import ComputingChip
 from stack3d.errors import DeckError, ValidityWarning
 from stack3d.heat.placing import placed_chip
+from stack3d.thermal import thermal_response
 
 ROUNDING = 2e-10
 """Of the difference of two temperatures solved to 1e-13 of their rise. [K]"""
@@ -99,6 +100,18 @@ def test_against_central_differences(name: str, tmp_path: Path) -> None:
         for key, rate in found.items():
             truth, rounding = differenced(scenario, key, of)
             assert rate == pytest.approx(truth, rel=1e-6, abs=rounding), (of, key)
+
+
+@pytest.mark.parametrize("name", ["films", "fixed below, block"])
+def test_the_response_that_placements_rank_by_is_the_gradient(name: str, tmp_path: Path) -> None:
+    """Superposition on layers that are uniform, and one adjoint solve of the place on others: both are the gradient by power."""
+    scenario = loaded(tmp_path, DECKS[name][0])
+    found = scenario.gradients(["power.sources.a.power", "power.sources.b.power"], of="p")
+    case = _OnLines.of(scenario.case.scenario, None)
+    place = place_of(case.chip, "p")
+    assert place is not None
+    response = thermal_response(case.solver, case.sources, [place])
+    np.testing.assert_allclose(response.matrix[0], list(found.values()), rtol=1e-6)
 
 
 def test_against_runs_on_meshes_of_their_own(tmp_path: Path) -> None:
