@@ -130,7 +130,7 @@ def _mistakes_of_cooling(cooling: CoolingDeck, deck: CompactDeck) -> list[Proble
 def _held(chip: Chip, backend: ThermalBackend, sources: Sequence[HeatSource]) -> SolidBackend:
     """The solver at the films and conductivities of the steady state, solved for where any of them follows it."""
     solution = backend.solve(sources)
-    return backend.held_at({layer.name: solution.field.layer_mean(layer.name) for layer in chip.stack.layers})
+    return backend.held_at({layer.name: solution.field.layer_mean(layer.name) for layer in chip.stack.named})
 
 
 def mesh_error(chip: Chip, sources: Sequence[HeatSource], places: Sequence[Place]) -> Floats:

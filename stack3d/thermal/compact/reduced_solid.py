@@ -95,10 +95,7 @@ class ReducedSolid:
         self.ranges = ranges
         held = solid if solid.is_linear else solid.held_at({})
         units = [replace(source, power=1.0) for source in sources]
-        low = held.recooled(held.problem.with_films({name: lowest for name, (lowest, _) in ranges.films.items()}))
-        field, layers = low.solve(units).field, held.problem.stack.layers
-        hottest = [Probe(layer.name, *field.layer_peak(layer.name)[1]) for layer in layers]
-        places = [*(Box(layer.name, layer.extent) for layer in layers), *probes, *hottest]
+        places = [] if held is not solid else [*_bounded(held, units, ranges), *probes]  # with k(T) nothing is bounded
         self.parts = CompactParts(
             lambda films: held.recooled(held.problem.with_films(films)).body(), held.problem, units, places, dict(ranges.films)
         )
@@ -166,3 +163,14 @@ class ReducedSolid:
             rows = self._reduction.span.rows[: self._own]
             self._in_time = time_reduction(self.parts, rows, self.ranges.shortest, self.ranges.over_time)
         return self._in_time
+
+
+def _bounded(held: TensorSolver, units: Sequence[HeatSource], ranges: CompactRanges) -> list[Place]:
+    """Layers, and where films vary the places at which each is hottest by equal powers with the lowest of them."""
+    layers = held.problem.stack.named
+    found: list[Place] = [Box(layer.name, layer.extent) for layer in layers]
+    if ranges.films:
+        low = held.problem.with_films({name: lowest for name, (lowest, _) in ranges.films.items()})
+        field = held.recooled(low).solve(units).field
+        found += [Probe(layer.name, *field.layer_peak(layer.name)[1]) for layer in layers]
+    return found
