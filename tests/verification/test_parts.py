@@ -32,6 +32,8 @@ COARSE = {
     "error_promise": 0.2,
 }
 
+FINER = {"lateral": 24, "per_source": 8, "refinement": 4, "aspect": 1}
+
 
 def chip_of(tree: Tree) -> Chip:
     return check(decks.resolve(yamlfile.parse_text(json.dumps(tree), "s.yaml")).scenario)
@@ -188,7 +190,7 @@ def test_results_speak_of_parts_and_bound_their_errors() -> None:
         "limits": {"cap.die": "1000 degC"},
     }
     coarse = run(package(TALL, LOW, CAP, sources=sources, **asked))
-    fine = run(package(TALL, LOW, CAP, sources=sources, **asked, solver={"profile": "draft", "backend": "tensor"}))
+    fine = run(package(TALL, LOW, CAP, sources=sources, **asked, solver=COARSE | {"mesh": FINER}))
     names = ["board", "base", "tall.bumps", "tall.die", "low.bumps", "low.die", "cap.die", "tim", "lid"]
     assert list(coarse.coordinates["layer"]) == names
     for path in ("layer_temperature_mean", "layer_temperature_max", "probe_temperature", "map_temperature"):
@@ -271,6 +273,7 @@ def test_a_mesh_has_one_region_for_each_layer_of_a_part() -> None:
         assert (corners[:, 2].min(), corners[:, 2].max()) == pytest.approx((die.z0, die.z1), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_slopes_over_numbers_of_parts_are_those_of_differences(tmp_path: Path) -> None:
     path = tmp_path / "package.yaml"
     path.write_text(json.dumps(package(TALL, LOW, CAP, sources={"tall.die": 5.0, "low.die": 1.0})))
@@ -292,3 +295,21 @@ def test_a_limit_of_a_part_is_set_by_its_key() -> None:
     """The name of the layer holds a dot of its own."""
     case = decks.load("chiplets_on_interposer", [("limits.memory.t0_dram", "40 degC")])
     assert case.scenario.limits["memory.t0_dram"] == pytest.approx(313.15) and len(case.scenario.limits) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("duty", [{}, {"duty": {"period": "2 ms", "on": "1 ms"}, "periodic": True}])
+def test_marches_and_periods_of_parts_are_those_of_blocks(duty: Tree) -> None:
+    """Temperatures at a probe and the heat that leaves, over time, to 1e-9 of the rise; errors cover a finer mesh."""
+    transient = {"until": "2 ms", "outputs": ["1 ms", "2 ms"], **duty}
+    chip = chip_of(package(TALL, LOW, CAP, sources={"tall.bumps": 5.0, "cap.die": 1.0}))
+    probe = {"name": "p", "x": "2.5 mm", "y": "3 mm"}
+    tree = package(TALL, LOW, CAP, sources={"tall.bumps": 5.0, "cap.die": 1.0}, transient=transient)
+    own = run(tree | {"probes": [probe | {"layer": "tall.bumps"}]})
+    more = {key: tree[key] for key in ("cooling", "solver", "transient")}
+    other = run(as_blocks(chip, **more) | {"probes": [probe | {"layer": "fill0"}]})
+    rise = own.values["thermal/probe_temperature"].max() - 300
+    for name, scale in (("probe_temperature", rise), ("heat_out", 6.0), ("peak_temperature", rise)):
+        a, b = own.values[f"thermal/{name}"], other.values[f"thermal/{name}"]
+        assert rise > 0.1 and np.abs(a - b).max() <= 1e-9 * scale, name
+    assert np.isfinite(own.values["thermal/layer_temperature_max_error"]).all()
