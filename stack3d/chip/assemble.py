@@ -18,7 +18,7 @@ from stack3d.errors import ArrayError, DeckError, Problem, collected, did_you_me
 from stack3d.schema import DeviceDeck
 from stack3d.workload import Counted, LabelledData, Network, Site, TileActivity, copies_for_rate, pipeline, place
 
-PROFILE_MEMORY = 1e9
+PROFILE_MEMORY = 100e6
 """Of the run that calibrates converters, between layers. [byte]"""
 MOST_PROFILED = 32768
 """Products per layer that calibrate its converters, at most; more inputs are left out."""

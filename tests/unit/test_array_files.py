@@ -12,6 +12,8 @@ from onnx_models import deck, save
 
 import stack3d
 from stack3d import study
+from stack3d.case import check
+from stack3d.chip import ComputingChip
 from stack3d.errors import DeckError
 from stack3d.schema.workload import DataDeck
 from stack3d.workload import array_files, load_network, training_share
@@ -124,3 +126,19 @@ def test_data_of_zeros_are_told_at_their_own_line(tmp_path: Path) -> None:
     [one] = study.checked(deck_file)
     words = r"c.yaml:\d+: workload.data: the 20 inputs that calibrate converters give layer 'fc1' no range"
     assert re.search(words, str(one.error))
+
+
+def test_a_network_of_large_arrays_calibrates_on_fewer_inputs(tmp_path: Path) -> None:
+    """A model of 4 kB whose arrays between operators take 4 MB an input: its 256 inputs took 1 GB in validate."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["m"]),
+        helper.make_node("Tile", ["m", "times"], ["t"]),
+        helper.make_node("ReduceMean", ["t"], ["r"], axes=[1], keepdims=1),
+        helper.make_node("Add", ["m", "r"], ["y"]),
+    ]
+    weights = {"w": np.random.default_rng(3).normal(size=(64, 10)), "times": np.array([1, 100_000])}
+    path = save(tmp_path / "n.onnx", nodes, weights, ("n", 64), out=("n", 10))
+    chip = check(stack3d.load("quickstart", {"workload.network": str(path), "workload.data": "digits"}).case.scenario)
+    assert isinstance(chip, ComputingChip)
+    computer = chip.computer
+    assert computer.memory > 4e6 and 2 <= len(computer.data.profile) <= 100e6 / computer.memory < 256
