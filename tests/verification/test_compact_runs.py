@@ -172,3 +172,19 @@ def test_what_was_used_is_in_the_hash() -> None:
         for backend, shortest in (("tensor", "1 ms"), ("compact", "1 ms"), ("compact", "2 ms"))
     )
     assert len({one.digest(), *(other.digest() for other in others)}) == 3
+
+
+def test_a_mission_goes_by_one_model() -> None:
+    """Day and night with films and ambients of their own: phases and ageing as of full solves, to the estimate."""
+    night = {"name": "night", "share": 0.4, "ambient": "20 degC", "cooling": {"top": {"film_coefficient": "900 W/m^2/K"}}}
+    mission = [{"name": "day", "share": 0.6}, {**night, "activity": 0.2}]
+    ranges = {"films": {"top": ["500 W/m^2/K", "5e3 W/m^2/K"]}}
+    given = {"mission": mission, "cooling__top": {"film_coefficient": "2000 W/m^2/K"}, "compact": ranges}
+    full, by_model = (run_case(case(**given, solver__backend=b).scenario, Silent()) for b in ("tensor", "compact"))
+    estimate = float(by_model.values["thermal/compact_estimate"])
+    assert 0 < estimate < 0.01
+    for name in ("phase_layer_temperature_max", "tile_temperature_low", "tile_temperature_high"):
+        off = np.abs(by_model.values[f"thermal/{name}"] - full.values[f"thermal/{name}"])
+        assert off.max() <= 2 * estimate, name
+    np.testing.assert_allclose(by_model.values["mvm/accuracy"], full.values["mvm/accuracy"], atol=0.01)
+    assert by_model.statistics["built"]["models"] == 1
