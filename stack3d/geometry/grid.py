@@ -25,6 +25,8 @@ PER_LENGTH = 4
 CLOSEST = 2e-7
 """Share of the footprint that edges of layers and blocks are apart, 1.2 nm of 6 mm. Assumed: no process draws finer ones. Where
 solvers fail it does not say, for that goes with what lies between: `docs/trust.md`."""
+NARROW = 0.5
+"""Gaps between blocks below this share of the height of their layer, or of one next to it, are narrow."""
 BESIDE, AWAY = 0.5, 2.0
 """Elements beside a narrow gap are at most so many times as wide as it, and grow away from it by so many times the growth
 towards sources: heat that goes round the gap turns within lengths between its width and the height of a layer."""
@@ -100,10 +102,10 @@ def _ends(extents: Iterable[Rectangle], axis: int) -> Iterator[float]:
 
 
 def _gaps(stack: Stack, index: int, axis: int) -> dict[float, float]:
-    """Edges of the blocks of a layer beside what is narrower than this or the next layers are high, and how wide it is. [m]"""
+    """Edges of the blocks of a layer beside what is narrow, and how wide it is. [m]"""
     layer, heights = stack.layers[index], [near.thickness for near in stack.layers[max(0, index - 1) : index + 2]]
     edges = sorted(set(_ends((layer.extent, *(block.extent for block in layer.blocks)), axis)))
-    found = ((a, b) for a, b in zip(edges[:-1], edges[1:]) if layer.blocks and b - a < max(heights))
+    found = ((a, b) for a, b in zip(edges[:-1], edges[1:]) if layer.blocks and b - a < NARROW * max(heights))
     return _least((end, b - a) for a, b in found for end in (a, b))
 
 
