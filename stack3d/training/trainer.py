@@ -111,6 +111,7 @@ class Trainer:
         self.steps = -(-len(self.lesson) // deck.batch)
         self.optimiser = library().optim.AdamW(self.graph.parameters.values(), lr=deck.rate, weight_decay=0.0)
 
+    @np.errstate(over="ignore", invalid="ignore")  # the loss tells it
     def trained(self, checkpoint: Path | None = None, key: str = "") -> tuple[Network, Learnt]:
         """The best network, and how it came about.
 

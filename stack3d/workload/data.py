@@ -140,7 +140,8 @@ def load_data(
     test = indices_of(arrays.get("test", np.arange(n))[:most], n, f"{name} has", "test", key)
     train = indices_of(arrays.get("train", test)[:profile], n, f"{name} has", "train", key)
     two = chosen_of(inputs, test[:2], deck.scale)
-    first = network.run(two[:1])
+    with np.errstate(over="ignore", invalid="ignore"):  # told below
+        first = network.run(two[:1])
     _check_alone(network, two, first)
     judge = task(first.shape[1:])
     if (wrong := np.argwhere(~np.isfinite(first[0]))).size:
