@@ -30,6 +30,7 @@ LISTED: dict[str, str] = {
     r"geometries/bulk_rram_channels:footprint": "channels and walls have to fill it: another one alone is refused",
     r"geometries/hbm_like_12high:tiers.layers.3.blocks.0.y": "the spine spans the chip: both ends moved, it leaves it either way",
     r"geometries/chiplets_on_interposer:parts.[123].at": "dies stand close: moved along both sides, each overlaps another",
+    r"geometries/rram_beside_logic:parts.(0.at|0.deck.footprint|1.at)": "probes stand at the rim, dies close: a fifth is refused",
     r".*:.*channels.(count|width|wall_width|edge_wall_width)": "channels and walls have to fill the layer: one alone is refused",
     r"devices/.*:mechanisms.self_heating.next_layer.*": "of layers given together to `cell_temperature`; a life reads one at a time",
     r"devices/taox:cell_size": "laws over the area of a cell, and decks with a measured size, follow it; this one has neither",
