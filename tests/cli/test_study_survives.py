@@ -201,7 +201,7 @@ def test_a_place_that_is_not_there(tmp_path: Path, options: list[str], words: st
 
 def test_values_of_a_sweep_that_make_no_sense(tmp_path: Path) -> None:
     """Each is one failed case, told with the line of the sweep; what makes sense goes on."""
-    values = "['1 W', '-5 W', '1e30 W', '1 K', 'nan W', 3]"
+    values = "['1 W', '-5 W', '1e9 W', '1 K', 'nan W', 3]"
     path = studies.write(tmp_path, f"{{power.sources.spot.power: {values}, names: {{power.sources.spot.power: heat}}}}")
     tree = stack3d.sweep(path, output=tmp_path / "out", workers=1)
     assert tree["status"].values.tolist() == ["done"] + ["failed"] * 5
