@@ -31,7 +31,6 @@ LONG = {
     "mesh": ["small.yaml", "-o", "stack.msh"],
     "verify": ["small.yaml"],
     "plot": ["done/small", "-o", "figures"],
-    "export": ["done/small", "-o", "networks.cir"],
     "compare-placements": ["quickstart", "--set", "solver=ci"],
 }
 COMMANDS = [
