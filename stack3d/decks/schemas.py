@@ -71,4 +71,7 @@ def deck_schema(kind: str = "scenarios") -> dict[str, Any]:
             return {**rest, "anyOf": choices + [_begun_at_a_profile()] * node["$ref"].endswith("/SolverDeck")}
         return {key: widen(value) for key, value in node.items()}
 
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **widen(models[kind].model_json_schema())}
+    whole = models[kind].model_json_schema()
+    if "$ref" in whole:  # of a deck that may hold decks of its own kind
+        whole = {**whole["$defs"][models[kind].__name__], "$defs": whole["$defs"]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **widen(whole)}

@@ -16,6 +16,7 @@ from stack3d.schema.usual_words import did_you_mean, meant
 
 NAMES = {
     r"^[A-Za-z][A-Za-z0-9_\-]*$": "a name of letters, digits, _ and -, with a letter first",
+    r"^[A-Za-z][A-Za-z0-9_\-]*(\.[A-Za-z][A-Za-z0-9_\-]*)?$": "a name of letters, digits, _ and -, or two with a dot",
     r"^[A-Za-z_]\w*(\.[\w\-]+)*$": "a key, with dots between its parts",
     r"^[A-Za-z_]\w*$": "a name of letters, digits and _, with no digit first",
 }

@@ -11,7 +11,7 @@ import pytest
 from stack3d import decks
 from stack3d.errors import DeckError, ResultsError
 from stack3d.storage import locked
-from stack3d.workload import data
+from stack3d.workload import array_files
 
 
 @pytest.mark.parametrize("key", ["workload.network", "workload.data"])
@@ -32,14 +32,7 @@ def test_arrays_that_lie_about_their_size_are_not_made(tmp_path: Path) -> None:
         archive.writestr("inputs.npy", header.getvalue() + bytes(1000))
     for name, part in (("one.npy", "inputs"), ("x.npz", "file")):
         with pytest.raises(DeckError, match=r"says that it has 5.28e\+13 bytes, and has 1e\+03"):
-            data._loaded(str(tmp_path / name), part, "workload.data")
-
-
-def test_arrays_that_no_case_could_hold_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STACK3D_MEMORY", "2 MB")
-    np.savez_compressed(tmp_path / "x.npz", inputs=np.zeros((100_000, 2)))
-    with pytest.raises(DeckError, match="its arrays take 4.8 MB, and 2 MB are there"):
-        data._loaded(str(tmp_path / "x.npz"), "file", "workload.data")
+            array_files.opened(str(tmp_path / name), part, "workload.data")
 
 
 def test_a_lock_is_a_file(tmp_path: Path) -> None:
