@@ -68,10 +68,10 @@ def _unread() -> int:
     return writer
 
 
-def ended(command: list[str], place: int, monkeypatch: pytest.MonkeyPatch, name: str = "stdout") -> int:
-    """Exit code of a command whose stream takes nothing."""
+def ended(command: list[str], place: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Exit code of a command whose standard output takes nothing."""
     stream = os.fdopen(place, "w", encoding="utf-8")
-    monkeypatch.setattr(sys, name, stream)
+    monkeypatch.setattr(sys, "stdout", stream)
     try:
         return exit_code(*command)
     finally:
@@ -99,9 +99,14 @@ def test_a_reader_that_has_gone_ends_a_command_quietly(work: Path, command: list
 
 
 @pytest.mark.parametrize("place", [_full, _unread])
-def test_progress_that_nobody_takes_costs_no_case(work: Path, place, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ended(["run", "small.yaml", "-o", "out", "--progress", "plain"], place(), monkeypatch, "stderr") == 0
-    assert (work / "out" / "small" / "result.nc").is_file()
+def test_progress_that_nobody_takes_costs_no_case(work: Path, place) -> None:
+    """In a process of its own: a library may have put back what a broken pipe does to this one."""
+    stream = place()
+    run = subprocess.run(
+        [sys.executable, "-m", "stack3d", "run", "small.yaml", "-o", "out", "--progress", "plain"], stderr=stream
+    )
+    os.close(stream)
+    assert run.returncode == 0 and (work / "out" / "small" / "result.nc").is_file()
 
 
 def test_a_closed_standard_output_is_no_file_of_the_run(work: Path) -> None:
