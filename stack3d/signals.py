@@ -79,6 +79,20 @@ def unheard() -> Iterator[None]:
         raise kind
 
 
+@contextmanager
+def pipes_kept() -> Iterator[None]:
+    """Put back what a pipe without a reader does: libraries that start let it end the process, and all that is under way.
+
+    Outside the main thread, where Python cannot, it stays as they leave it.
+    """
+    before = signal.getsignal(signal.SIGPIPE)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGPIPE, before)
+
+
 def _asked(signum: int, frame: Any) -> None:
     kind: type[BaseException] = Terminated if signum == signal.SIGTERM else KeyboardInterrupt
     signal.signal(signum, signal.SIG_DFL if signum == signal.SIGTERM else signal.default_int_handler)

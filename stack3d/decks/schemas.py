@@ -72,6 +72,5 @@ def deck_schema(kind: str = "scenarios") -> dict[str, Any]:
         return {key: widen(value) for key, value in node.items()}
 
     whole = models[kind].model_json_schema()
-    if "$ref" in whole:  # of a deck that may hold decks of its own kind
-        whole = {**whole["$defs"][models[kind].__name__], "$defs": whole["$defs"]}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **widen(whole)}
+    itself = {"$ref": whole.pop("$ref")} if "$ref" in whole else {}  # of a deck that may hold decks of its own kind
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **widen(whole), **itself}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from stack3d import signals
 from stack3d.errors import MissingDependencyError
 
 
@@ -16,12 +17,13 @@ def import_dolfinx() -> Any:
         raise MissingDependencyError("the form compiler needs a C compiler; on Debian or Ubuntu: apt-get install gcc libc6-dev")
     try:
         _set_up()
-        import dolfinx
-        import dolfinx.fem.petsc
-        import dolfinx.io.gmsh
-        from petsc4py import PETSc
+        with signals.pipes_kept():
+            import dolfinx
+            import dolfinx.fem.petsc
+            import dolfinx.io.gmsh
+            from petsc4py import PETSc
 
-        PETSc.Sys.popSignalHandler()  # a terminated run ends quietly instead of dumping PETSc's configuration
+            PETSc.Sys.popSignalHandler()  # a terminated run ends quietly instead of dumping PETSc's configuration
     except (ImportError, OSError) as error:
         raise MissingDependencyError(
             f"DOLFINx cannot be imported ({error}); install dolfinx-solver-real (Linux x86-64, PyPI)"
@@ -33,7 +35,8 @@ def import_dolfinx() -> Any:
 def import_petsc() -> Any:
     """PETSc as DOLFINx brings it; its stubs take enumerations for plain classes."""
     _set_up()
-    from petsc4py import PETSc
+    with signals.pipes_kept():
+        from petsc4py import PETSc
 
     return PETSc
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stack3d import storage
+from stack3d import signals, storage
 from stack3d.errors import DeckError, MissingDependencyError
 from stack3d.geometry.hexahedra import layered_cells
 from stack3d.grids import Grid
@@ -56,7 +56,8 @@ def gmsh_model(name: str) -> Iterator[Any]:
     gmsh = load_gmsh()
     started_here = not gmsh.isInitialized()
     if started_here:
-        gmsh.initialize(["-noenv"], readConfigFiles=False, interruptible=False)
+        with signals.pipes_kept():
+            gmsh.initialize(["-noenv"], readConfigFiles=False, interruptible=False)
     gmsh.option.setNumber("General.Terminal", 0)
     gmsh.option.setNumber("Geometry.Tolerance", 1e-12)
     try:

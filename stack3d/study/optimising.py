@@ -319,10 +319,8 @@ class Optimisation(Search):
         held = zip(self.limits, chosen.held)
         lines = [self.robustness.told(limit, share, chosen.n_drawn) for limit, share in held if not math.isnan(share)]
         drawn = [outcome.n_drawn for outcome in self.outcomes if outcome.n_drawn]
-        return [
-            *lines,
-            f"draws: {sum(drawn)} cases for {len(drawn)} of {len(self.outcomes)} designs; the others cannot be chosen",
-        ]
+        others = "; the others cannot be chosen" if len(drawn) < len(self.outcomes) else ""
+        return [*lines, f"draws: {sum(drawn)} cases for {len(drawn)} of {len(self.outcomes)} designs{others}"]
 
     def _nearest_screened(self) -> str:
         """What there is to say when no design has passed the screens."""

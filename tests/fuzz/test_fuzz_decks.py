@@ -41,7 +41,7 @@ def test_odd_values(folder: Path, tree: dict[str, Any]) -> None:
     assert_survived(folder, written(tree).encode("utf-8", "surrogatepass"))
 
 
-@settings(SHORT_RUN, max_examples=6)
+@settings(SHORT_RUN, max_examples=10)
 @given(content=stuffed())
 def test_much_of_one_thing(folder: Path, content: bytes) -> None:
     assert_survived(folder, content)

@@ -85,7 +85,7 @@ def test_failures_of_the_past(done: Path, tmp_path: Path, kinds: list[tuple[int,
     survives(done, tmp_path / "past", *kinds)
 
 
-@settings(SHORT_RUN, max_examples=6)
+@settings(SHORT_RUN, max_examples=8)
 @given(kind=damages())
 def test_a_damaged_folder_is_made_whole(
     done: Path, tmp_path_factory: pytest.TempPathFactory, kind: tuple[int, str, str, float]

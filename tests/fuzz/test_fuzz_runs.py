@@ -139,7 +139,7 @@ def assert_survived(number: int) -> None:
 NUMBERS = st.integers(0, 2**32 - 1)
 
 
-@settings(SHORT_RUN, max_examples=4)
+@settings(SHORT_RUN, max_examples=6)
 @given(number=NUMBERS)
 def test_other_numbers(number: int) -> None:
     assert_survived(number)
