@@ -21,10 +21,16 @@ def parse(text: str, key: str = VARIABLE) -> float:
     return float(match[1]) * _SIZES[match[2]]
 
 
+def said() -> float | None:
+    """Memory that the user said a case may take; None where nobody did. [byte]"""
+    chosen = os.environ.get(VARIABLE)
+    return parse(chosen) if chosen else None
+
+
 def available() -> float:
     """Memory that a case may take: what the user said, else what the machine, or its container, has. [byte]"""
-    if chosen := os.environ.get(VARIABLE):
-        return parse(chosen)
+    if (chosen := said()) is not None:
+        return chosen
     there = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:

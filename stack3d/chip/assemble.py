@@ -169,7 +169,7 @@ def build_computer(design: Design, n_tiers: int, sites: Sequence[Site], problems
     one = mapped(design, network, n_tiers, problems) if network is not None else None
     if network is None or data is None or one is None or problems:
         return None
-    origin = origin or loading.counted(contents, network, data, problems)
+    origin = origin or loading.counted(design, contents, network, data, problems)
     if origin is None:
         return None
     products = origin.counted.products

@@ -93,7 +93,7 @@ class Computer:
     @cached_property
     def float_accuracy(self) -> float:
         """Accuracy in float arithmetic, as the task counts it."""
-        return float(np.mean(self.task.score(self.float_logits, self.data.labels)))
+        return float(np.mean(self.task.score(self.float_logits, np.asarray(self.data.labels))))
 
     def tiles_of(self, layer: str) -> list[tuple[int, Tile]]:
         """(index, tile) of the tiles of one layer."""

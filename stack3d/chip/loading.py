@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from os.path import isfile
+from pathlib import Path
 from typing import Any
 
+from stack3d import memory
 from stack3d.chip import reused
 from stack3d.chip.design import Design
 from stack3d.errors import Problem, collected
 from stack3d.schema import DataDeck, WorkloadDeck
-from stack3d.workload import LabelledData, Network, load_data, load_network, task_kind
+from stack3d.workload import LabelledData, Network, allowed, files_of, load_data, load_network, task_kind
 
 
 def contents_of(design: Design) -> tuple[Any, ...]:
@@ -23,6 +26,12 @@ def contents_of(design: Design) -> tuple[Any, ...]:
 def loaded(design: Design, problems: list[Problem]) -> tuple[Network | None, LabelledData | None]:
     """Network and data as they are read; None, and the mistakes told, where one cannot be."""
     work = design.work
+    with allowed(_size(work), memory.said()):
+        return _read(design, problems)
+
+
+def _read(design: Design, problems: list[Problem]) -> tuple[Network | None, LabelledData | None]:
+    work = design.work
     by_column = design.mvm.weight_scaling == "column"
     network = collected(
         lambda: load_network(work.network, output=work.output, digital=work.digital, by_column=by_column), problems
@@ -35,11 +44,14 @@ def loaded(design: Design, problems: list[Problem]) -> tuple[Network | None, Lab
     return network, collected(lambda: _judged(deck, network, work, key), problems, "workload.network.file")
 
 
-def counted(contents: tuple[Any, ...], network: Network, data: LabelledData, problems: list[Problem]) -> reused.Loaded | None:
+def counted(
+    design: Design, contents: tuple[Any, ...], network: Network, data: LabelledData, problems: list[Problem]
+) -> reused.Loaded | None:
     """The network with its batch found and its products counted, kept for the cases that follow.
 
     Parameters
     ----------
+    design : Design
     contents : tuple
         Of `contents_of`: what the outcome is kept under.
     network : Network
@@ -50,9 +62,22 @@ def counted(contents: tuple[Any, ...], network: Network, data: LabelledData, pro
         Takes the mistakes; the outcome is None then.
     """
     sample = data.profile[:2]
-    found = network.counted(sample)
-    ordered = collected(lambda: network.ordered(sample), problems)
-    return None if ordered is None else reused.loaded.keep(contents, reused.Loaded(contents, ordered, data, found))
+    with allowed(_size(design.work), memory.said()):
+        found = collected(lambda: network.counted(sample), problems, "workload.network.file")
+        ordered = collected(lambda: network.ordered(sample), problems, "workload.network.file")
+    return (
+        None
+        if found is None or ordered is None
+        else reused.loaded.keep(contents, reused.Loaded(contents, ordered, data, found))
+    )
+
+
+def _size(work: WorkloadDeck) -> float:
+    """Of the files of network and data. [byte]"""
+    data = data_of(work)[1]
+    named = [work.network.file, *((data.file, data.inputs, data.labels) if data else ())]
+    paths = [Path(name) for name in named if name and isfile(name)]
+    return float(sum(one.stat().st_size for path in paths for one in (files_of(path) if path.suffix == ".onnx" else [path])))
 
 
 def data_of(work: WorkloadDeck) -> tuple[str, DataDeck | None]:

@@ -26,9 +26,12 @@ def fit(
     from stack3d.devices import build_device, fitting, load_device
     from stack3d.report.fit_page import fit_page
 
+    for law in laws:
+        fitting.mechanisms_with(law)  # said before a long table is read
+    hold = dict(parsed(held))
     tables = [fitting.read_table(path) for path in data]
     device = load_device(start) if start else fitting.fitted_device(tables)
-    found = [fitting.fit_law(law, tables, device, hold=dict(parsed(held)), seed=seed) for law in laws]
+    found = [fitting.fit_law(law, tables, device, hold=hold, seed=seed) for law in laws]
     found.sort(key=lambda f: (f.mechanism, f.criterion))
     best = [f for i, f in enumerate(found) if i == 0 or f.mechanism != found[i - 1].mechanism]
     text = fitting.deck_text(best, device, fitting.deck_content(start) if start else None)

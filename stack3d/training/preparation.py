@@ -98,7 +98,7 @@ def prepared(scenario: Scenario, *, calibrate_only: bool = False, solve: bool = 
     if data is None:
         raise DeckError(Problem("workload.data", "is missing: there is nothing to train on"))
     share = training_share(data, network, task, labelled=deck.loss == "task" and not calibrate_only, key=key)
-    _check_judges(computer.data.labels, task, key)
+    _check_judges(np.asarray(computer.data.labels), task, key)
     _check_ages(chip, plan, deck)
     judges = None
     if calibrate_only:

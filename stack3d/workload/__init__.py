@@ -5,6 +5,7 @@ from stack3d.workload.data import LabelledData, load_data
 from stack3d.workload.network import Counted, Inputs, Network, WeightMatrix, each, load_network
 from stack3d.workload.onnx_file import files_of
 from stack3d.workload.operators import Array
+from stack3d.workload.operators.allowance import allowed
 from stack3d.workload.placement import Site, SiteHeat, place, placements
 from stack3d.workload.placement_by_accuracy import BY_ACCURACY
 from stack3d.workload.power import (
@@ -47,6 +48,7 @@ __all__ = [
     "TileActivity",
     "TrainingShare",
     "WeightMatrix",
+    "allowed",
     "conventional",
     "copies_for_rate",
     "each",

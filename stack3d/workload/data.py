@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +19,58 @@ from stack3d.workload.tasks import Classification, Task
 
 
 @dataclass(frozen=True, eq=False)
+class MadeLabels:
+    """Labels that a task makes of the outputs of the float network, made at their first use: many inputs take their time.
+
+    Parameters
+    ----------
+    network : Network
+    inputs : ndarray, shape (chosen, ...), or Inputs
+    task : Task
+    """
+
+    network: Network
+    inputs: Any
+    task: Task
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: Any) -> MadeLabels:
+        return replace(self, inputs=self.inputs[index])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self.held.astype(dtype or self.held.dtype, copy=bool(copy))
+
+    @property
+    def nbytes(self) -> int:
+        """Of one number an input. [byte]"""
+        return 8 * len(self)
+
+    @cached_property
+    def held(self) -> NDArray[Any]:
+        """The labels, shape (chosen, ...)."""
+        return np.asarray(self.task.labels_of(_in_blocks(self.network, self.inputs)))
+
+
+@dataclass(frozen=True, eq=False)
 class LabelledData:
     """Inputs and labels, split into a part for profiling converters and a part for judging.
 
     Parameters
     ----------
     profile : ndarray, shape (n_profile, ...), or Inputs
-    profile_labels : ndarray, shape (n_profile, ...)
+    profile_labels : ndarray, shape (n_profile, ...), or MadeLabels
     inputs : ndarray, shape (n_test, ...), or Inputs
-    labels : ndarray, shape (n_test, ...)
+    labels : ndarray, shape (n_test, ...), or MadeLabels
     task : Task
         What they are judged as.
     """
 
     profile: Any
-    profile_labels: NDArray[Any]
+    profile_labels: NDArray[Any] | MadeLabels
     inputs: Any
-    labels: NDArray[Any]
+    labels: NDArray[Any] | MadeLabels
     task: Task
 
 
@@ -151,13 +186,12 @@ def load_data(
     chosen = [chosen_of(inputs, index, deck.scale) for index in (train, test)]
     if "labels" in arrays:
         labels = labels_among(arrays["labels"], n, judge, name, key)
-        made = [labels[index] for index in (train, test)]
-    else:
-        made = [judge.labels_of(_in_blocks(network, part)) for part in chosen]
-    if made[0] is None or made[1] is None:
+        return LabelledData(chosen[0], labels[train], chosen[1], labels[test], judge)
+    if judge.labels_of(first.reshape(1, -1)) is None:
         raise DeckError(
             Problem(key, f"{name} has no array 'labels'; it has: {', '.join(arrays)}; the task agreement needs none")
         )
+    made = [MadeLabels(network, part, judge) for part in chosen]
     return LabelledData(chosen[0], made[0], chosen[1], made[1], judge)
 
 

@@ -15,7 +15,7 @@ from stack3d.layout import Floats
 from stack3d.schema import workload as schema
 from stack3d.workload.onnx_file import KEY, hold_inputs, keep_output, read_model, valid, with_free_batch
 from stack3d.workload.operators import Stored
-from stack3d.workload.operators.table import afford
+from stack3d.workload.operators.allowance import afford, charge
 from stack3d.workload.program import Product, Program, Step, Watcher
 
 MOST_BATCH = 1024
@@ -290,7 +290,10 @@ class Network:
         return {layer.name: layer for layer in (*self.layers, *self.digital)}
 
     def _exact(self, name: str, x: Floats) -> Floats:
-        return self._by_name[name].times(x)
+        layer = self._by_name[name]
+        afford((len(x), layer.n_outputs), x.itemsize)
+        charge(len(x) * layer.macs)
+        return layer.times(x)
 
     def _handed_out(self, product: Product) -> Product:
         analog = {layer.name: layer.scale for layer in self.layers}

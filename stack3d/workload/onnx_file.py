@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import DeckError, Problem, Stack3dError, did_you_mean
-from stack3d.workload.operators.table import afford
+from stack3d.workload.operators.allowance import afford
 
 KEY, OUTPUT_KEY = "workload.network.file", "workload.output"
 

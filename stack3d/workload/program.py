@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from stack3d.layout import Floats
 from stack3d.registry import is_outside
 from stack3d.workload.onnx_file import KEY, inputs_of
 from stack3d.workload.operators import Array, Held, Node, Operator, operators
+from stack3d.workload.operators.allowance import BYTE, charge, keep
 from stack3d.workload.remedies import remedy
 
 Product = Callable[[str, Floats], Floats]
@@ -21,7 +22,7 @@ Product = Callable[[str, Floats], Floats]
 Watcher = Callable[["Step", Sequence[Any], Sequence[Any], int], None]
 """Told after each step: the step, its inputs and outputs, and how many bytes all values then take."""
 MOST_FOLDED = 2**28
-"""Bytes of one constant that folding may make; larger ones are made when they are needed."""
+"""Bytes of all constants that folding may make; others are made when they are needed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,19 +107,21 @@ class Program:
             What a node cannot do with its inputs; names the node.
         """
         values: dict[str, Any] = {i.name: np.asarray(feeds[i.name]).astype(i.dtype, copy=False) for i in self.inputs}
+        live = taken(values.values())
         for step in self.steps:
             node = step.node
             inputs = [values[n] if n in values else self.constants[n] if n else None for n in node.inputs]
             held = {slot: _asked(product, layers[node.key, slot]) for slot in step.operator.slots if (node.key, slot) in layers}
             try:
-                outputs = perform(step, inputs, held)
+                outputs = perform(step, inputs, held, live)
             except ArrayError as error:
                 raise ArrayError(f"{error}{self._given_by_others(step, values)}") from error
             values.update((name, y) for name, y in zip(node.outputs, outputs) if name)
+            live += taken(outputs)
             if observe is not None:
-                observe(step, inputs, outputs, sum(getattr(v, "nbytes", 0) for v in values.values()))
+                observe(step, inputs, outputs, live)
             for name in step.dead:
-                values.pop(name, None)
+                live -= taken([values.pop(name, None)])
         return np.asarray(values[self.output] if self.output in values else self.constants[self.output])
 
     @property
@@ -135,10 +138,29 @@ class Program:
         return "".join(texts)
 
 
-def perform(step: Step, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
-    """Run one step; raises ArrayError that names the node for whatever its arrays raise."""
+def taken(values: Iterable[Any]) -> int:
+    """Memory of arrays. [byte]"""
+    return sum(getattr(v, "nbytes", 0) for v in values)
+
+
+def perform(step: Step, inputs: Sequence[Any], held: Held, live: int = 0) -> tuple[Any, ...]:
+    """Run one step; raises ArrayError that names the node for whatever its arrays raise.
+
+    Parameters
+    ----------
+    step : Step
+    inputs : sequence of ndarray or None
+    held : mapping
+        Products that are computed elsewhere, by slot.
+    live : int
+        Memory of the values that are there before. [byte]
+    """
     try:
-        return step.operator.run(inputs, held)
+        outputs = step.operator.run(inputs, held)
+        made = taken(outputs)
+        keep(live + made)
+        charge(BYTE * made)
+        return outputs
     except ArrayError as error:
         reason = str(error)
     except Stack3dError:
@@ -175,6 +197,7 @@ def _steps(protos: Sequence[Any], opsets: Mapping[str, int], known: dict[str, Ar
     """Steps of nodes; what depends on constants alone is computed into `known`, branches on constants are taken."""
     steps: list[Step] = []
     problems: list[Problem] = []
+    made = 0
     waiting = deque(protos)
     while waiting:
         proto = waiting.popleft()
@@ -198,25 +221,28 @@ def _steps(protos: Sequence[Any], opsets: Mapping[str, int], known: dict[str, Ar
             continue
         if objection := step.operator.objection(known):
             problems.append(Problem(KEY, f"node {node.name!r} is {objection}"))
-        elif not _folded(step, known):
+        elif (folded := _folded(step, known, made)) is None:
             steps.append(step)
+        else:
+            made += folded
     return steps, problems
 
 
-def _folded(step: Step, known: dict[str, Array]) -> bool:
-    """Whether a node's outputs could be computed now, from constants alone."""
+def _folded(step: Step, known: dict[str, Array], made: int) -> int | None:
+    """Bytes of a node's outputs that could be computed now, from constants alone, beside those `made` before; else None."""
     used = [name for name in step.node.inputs if name]
     if not all(name in known for name in used):
-        return False
+        return None
     try:
-        outputs = perform(step, [known[n] if n else None for n in step.node.inputs], {})
+        outputs = perform(step, [known[n] if n else None for n in step.node.inputs], {}, made)
     except Stack3dError:
-        return False  # said when it is run
+        return None  # said when it is run
     found = [np.asarray(y) for y in outputs]
-    if sum(y.nbytes for y in found) > MOST_FOLDED:
-        return False
+    more = taken(found)
+    if made + more > MOST_FOLDED:
+        return None
     known.update((name, y) for name, y in zip(step.node.outputs, found) if name)
-    return True
+    return more
 
 
 def _branch(proto: Any, holds: bool, known: dict[str, Array]) -> list[Any]:

@@ -127,3 +127,28 @@ def test_csv_of_the_bakes_reads_back(tmp_path):
         rows = list(csv.reader(file))[2:]
     assert table.rows == len(rows) and len(set(table.cell)) == 3 * 3 * 8
     np.testing.assert_allclose(table.columns["temperature"][0], 398.15)
+
+
+def test_the_name_of_a_law_comes_before_the_table(tmp_path):
+    """A table may take a minute to read; a wrong name, or a wrong `--hold`, is told first."""
+    data = tmp_path / "wrong.csv"
+    data.write_text("nothing [K]\n1\n")
+    for given, told in (
+        (["--law", "distributed_bariers"], "distributed_barriers"),
+        (["--law", "gap_growth", "--hold", "x"], "x"),
+    ):
+        done = CliRunner().invoke(app, ["fit", str(data), *given, "-o", str(tmp_path / "d.yaml")])
+        assert done.exit_code != 0 and "nothing" not in str(done.exception), done.exception
+        assert told in str(done.exception)
+
+
+def test_a_table_is_read_no_further_than_twenty_mistakes(tmp_path):
+    """Line by line: what comes after them is not looked at, even where it is no text."""
+    data = tmp_path / "long.csv"
+    with data.open("wb") as file:
+        file.write(b"time [s],conductance [uS],temperature [degC]\n")
+        file.writelines(b"1,bad,25\n" for _ in range(200_000))
+        file.write(b"\xff\n")
+    with pytest.raises(DeckError) as told:
+        read_table(data)
+    assert [p.line for p in told.value.problems] == list(range(2, 22))

@@ -100,6 +100,15 @@ class Fit:
         return found
 
 
+def mechanisms_with(law: str) -> list[str]:
+    """Mechanisms that have a law of this name, or ``mechanism.law``; raises UnknownNameError with the nearest names."""
+    mechanism, _, name = law.rpartition(".")
+    found = [m for m, registry in MECHANISMS.items() if name in registry and mechanism in ("", m)]
+    if not found:
+        raise unknown_name("law", law, sorted({n for r in MECHANISMS.values() for n in r}))
+    return found
+
+
 def mechanism_of(law: str, tables: Sequence[Table]) -> str:
     """Mechanism of a law by its name, or ``mechanism.law`` where several have one of that name.
 
@@ -108,13 +117,10 @@ def mechanism_of(law: str, tables: Sequence[Table]) -> str:
     UnknownNameError
         With the nearest names.
     """
-    mechanism, _, name = law.rpartition(".")
-    found = [m for m, registry in MECHANISMS.items() if name in registry and mechanism in ("", m)]
-    if not found:
-        raise unknown_name("law", law, sorted({n for r in MECHANISMS.values() for n in r}))
+    found = mechanisms_with(law)
     for one in found:
         try:
-            likelihood(one, MECHANISMS[one][name], tables, _blank())
+            likelihood(one, MECHANISMS[one][law.rpartition(".")[2]], tables, _blank())
             return one
         except DeckError:
             continue

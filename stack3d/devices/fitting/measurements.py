@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
-from collections.abc import Mapping
+import sys
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from stack3d.layout import Floats
 
 MOST_BYTES = 200_000_000
 """Of a file, some ten million measurements."""
+MOST_TOLD = 20
+"""Mistakes of a file; it is read no further then."""
 DIMENSIONS = {
     "temperature": "temperature",
     "level": "conductance",
@@ -64,7 +68,8 @@ class Table:
     @property
     def digest(self) -> str:
         """First digits of the file's SHA-256."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()[:12]
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
 def read_table(path: str | Path) -> Table:
@@ -76,37 +81,40 @@ def read_table(path: str | Path) -> Table:
         With file, line and column of every mistake.
     """
     path = Path(path)
-    (head, titles), *body = _lines(path)
+    reader = csv.reader(yamlfile.lines_of(path, MOST_BYTES))
+    rows = ((reader.line_num, row) for row in reader if any(c.strip() for c in row) and not row[0].lstrip().startswith("#"))
+    try:
+        return _of_rows(rows, path)
+    except csv.Error as error:
+        raise DeckError(Problem("", f"cannot be read: {error}", str(path), reader.line_num)) from None
+
+
+def _of_rows(rows: Iterator[tuple[int, list[str]]], path: Path) -> Table:
+    """The table of rows with their lines, the header first; raises DeckError, and csv.Error."""
+    head, titles = next(rows, (0, []))
     columns = _header(titles, str(path), head)
-    values: dict[str, list[float]] = {name: [] for name in columns if name != "cell"}
-    cells, problems = [], []
-    for line, row in body:
+    values = {name: array("d") for name in columns if name != "cell"}
+    cells: list[str] = []
+    problems: list[Problem] = []
+    for line, row in rows:
+        if len(problems) >= MOST_TOLD:
+            break
         if len(row) != len(titles):
             problems.append(Problem("", f"has {len(row)} columns; the header has {len(titles)}", str(path), line))
             continue
         for place, (text, (name, unit)) in enumerate(zip(map(str.strip, row), columns.items()), 1):
             if name == "cell":
-                cells.append(text)
+                cells.append(sys.intern(text))
                 continue
             try:
                 values[name].append(_number(text, name, unit))
             except ValueError as error:
                 problems.append(Problem(f"column {place} ({name})", str(error), str(path), line))
     if problems:
-        raise DeckError(problems[:20])
-    return Table(path, {name: np.array(v) for name, v in values.items()}, _apart(cells, values))
-
-
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    """Lines of a file with their numbers, the header first, without comments and empty ones."""
-    try:
-        lines = list(csv.reader(yamlfile.read_text(path, MOST_BYTES).splitlines()))
-    except csv.Error as error:
-        raise DeckError(Problem("", f"cannot be read: {error}", str(path))) from None
-    rows = [(n, row) for n, row in enumerate(lines, 1) if any(c.strip() for c in row) and not row[0].lstrip().startswith("#")]
-    if len(rows) < 2:
+        raise DeckError(problems[:MOST_TOLD])
+    if not cells and not any(v for v in values.values()):
         raise DeckError(Problem("", "holds no rows below a header", str(path)))
-    return rows
+    return Table(path, {name: np.array(v) for name, v in values.items()}, _apart(cells, values))
 
 
 def _number(text: str, name: str, unit: str) -> float:
@@ -124,7 +132,7 @@ def _number(text: str, name: str, unit: str) -> float:
     return value
 
 
-def _apart(cells: list[str], values: Mapping[str, list[float]]) -> tuple[str, ...]:
+def _apart(cells: list[str], values: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
     """Names of cells: in a series one of one level at one temperature, the same name elsewhere is another cell."""
     is_series = "time" in values or "reads" in values
     keys = [values[k] for k in ("temperature", "level", "target") if is_series and k in values]

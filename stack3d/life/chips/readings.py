@@ -142,7 +142,7 @@ def read_out(
         per_input=computer.memory,
         array=mvm.library(design.work.array),
     )
-    labels = computer.data.labels
+    labels = np.asarray(computer.data.labels)
     confusion = computer.task.confusion(logits, labels)
     return Reading(
         np.asarray(computer.task.score(logits, labels), dtype=np.float64),

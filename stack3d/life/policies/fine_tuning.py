@@ -53,7 +53,7 @@ class FineTuning(Passive):
         name = list(computer.matrices)[-1]
         matrix, device = computer.matrices[name], computer.devices[name]
         features, logits = self._features(life, climate, name)
-        labels = np.eye(matrix.n_outputs)[:, computer.data.profile_labels.astype(np.intp)]
+        labels = np.eye(matrix.n_outputs)[:, np.asarray(computer.data.profile_labels, np.intp)]
         start, across = np.swapaxes(logits, -1, -2).copy(), np.swapaxes(features, -1, -2).copy()  # classes first: short sums
         state = life.population.states[name]
         before = matrix.mapping.weights(np.asarray(state.target[..., : matrix.n_outputs], dtype=np.float64), matrix.weight_max)

@@ -18,6 +18,7 @@ from stack3d.workload.operators import (  # noqa: F401
     shapes,
     windows,
 )
-from stack3d.workload.operators.table import LARGEST, Array, Held, Node, Operator, Stored, operators
+from stack3d.workload.operators.allowance import LARGEST
+from stack3d.workload.operators.table import Array, Held, Node, Operator, Stored, operators
 
 __all__ = ["LARGEST", "Array", "Held", "Node", "Operator", "Stored", "operators"]

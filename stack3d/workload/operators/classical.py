@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.workload.operators.allowance import TURN, afford, charge
 from stack3d.workload.operators.elementwise import UNARY
 from stack3d.workload.operators.table import Array, Operator, operators
 
@@ -133,6 +134,7 @@ class LabelEncoder(_Ml):
         default = {"int64s": self.get("default_int64", -1), "strings": self.get("default_string", "_Unused"),
                    "floats": self.get("default_float", -0.0),
                    "tensor": np.ravel(self.get("default_tensor", 0))[0]}[kind]  # fmt: skip
+        charge(x.size * 300)
         table = dict(zip(keys.tolist(), values.tolist()))
         return np.array([table.get(one, default) for one in x.ravel().tolist()], values.dtype).reshape(x.shape)
 
@@ -144,6 +146,7 @@ class OneHotEncoder(_Ml):
     def compute(self, x: Array) -> Array:
         """Return ones and zeros, categories last."""
         known = np.asarray(self.get("cats_int64s") or self.get("cats_strings"))
+        afford((*x.shape, *known.shape))
         return np.asarray(x[..., None] == known, np.float32)
 
 
@@ -153,7 +156,7 @@ class LinearRegressor(_Ml):
 
     def compute(self, x: Array) -> Array:
         """Return them."""
-        targets = self.get("targets", 1)
+        (targets,) = afford((self.get("targets", 1),), 8)
         w = np.asarray(self.get("coefficients"), np.float32).reshape(targets, -1)
         y = x.astype(np.float32) @ w.T + np.asarray(self.get("intercepts") or [0.0] * targets, np.float32)
         return np.asarray(TRANSFORMS[self.get("post_transform", "NONE")](y), np.float32)
@@ -208,7 +211,8 @@ class _Trees(_Ml):
 
     def sums(self, x: Array, outputs: int) -> Array:
         """Return the sums, shape (batch, outputs)."""
-        weight = np.zeros((len(self.modes), outputs))
+        weight = np.zeros(afford((len(self.modes), outputs), 8))
+        afford((len(x), len(self.roots), outputs), 8)
         for leaf, parts in self.leaves.items():
             for column, w in parts:
                 weight[leaf, column if outputs > 1 else 0] += w
@@ -219,6 +223,7 @@ class _Trees(_Ml):
             inner = self.modes[at] != "LEAF"
             if not inner.any():
                 break
+            charge(100 * inner.size + TURN)
             value = np.take_along_axis(x, self.features[at], axis=1)
             holds = np.isnan(value) & self.missing[at]
             for mode, claim in claims.items():

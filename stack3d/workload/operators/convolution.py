@@ -11,8 +11,9 @@ import numpy as np
 
 from stack3d.errors import ArrayError
 from stack3d.layout import Floats
+from stack3d.workload.operators.allowance import TURN, afford, charge
 from stack3d.workload.operators.products import requantised
-from stack3d.workload.operators.table import Array, Held, Operator, Stored, afford, operators
+from stack3d.workload.operators.table import Array, Held, Operator, Stored, operators
 from stack3d.workload.operators.windows import padding, windows
 
 
@@ -52,6 +53,7 @@ class _Convolution(Operator):
         afford([*x.shape[:2], *(size + low + high for size, (low, high) in zip(x.shape[2:], pad))], x.itemsize)
         positions = windows(x[:0], kernel, steps, spread, pad, fill).shape[2 : 2 + n]
         afford([len(x), *positions, x.shape[1], *kernel], x.itemsize)
+        charge(math.prod(kernel) * TURN)
         wide = np.pad(x, [(0, 0), (0, 0), *pad], constant_values=fill) if any(sum(p) for p in pad) else x
         channels_last = np.ascontiguousarray(np.moveaxis(wide, 1, -1))  # copies below then run along memory
         out = np.empty((len(x), *positions, x.shape[1], math.prod(kernel)), x.dtype)
@@ -62,6 +64,8 @@ class _Convolution(Operator):
 
     def exact(self, patches: Array, w: Array) -> Array:
         """Return the products of patches with weights of the node's own."""
+        afford([*patches.shape[:2], len(w)], 8)
+        charge(patches.size * len(w) // self.group)
         split = patches.reshape(*patches.shape[:2], self.group, -1)
         kernels = w.reshape(self.group, w.shape[0] // self.group, -1)
         return np.asarray(np.einsum("npgk,gok->npgo", split, kernels, optimize=True).reshape(*patches.shape[:2], -1))
@@ -211,6 +215,7 @@ class ConvTranspose(_Convolution):
         full, cut = self.cuts(space, kernel)
         afford([len(x), outputs, *full], x.itemsize)
         afford([len(x), *space, outputs, *kernel], x.itemsize)
+        charge(x.size * outputs * math.prod(kernel) / self.group + math.prod(kernel) * TURN)
         rows = np.moveaxis(x, 1, -1).reshape(len(x), -1, x.shape[1])
         if "right" in held:
             y = held["right"](rows)

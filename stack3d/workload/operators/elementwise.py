@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.workload.operators.table import Array, Operator, afford, operators
+from stack3d.workload.operators.allowance import afford
+from stack3d.workload.operators.table import Array, Operator, operators, together
 
 
 def _erf(x: Array) -> Any:
@@ -70,7 +71,7 @@ class Binary(Operator):
         """Return the function's values, in the type of `a` or as truth values."""
         if self.opset < 7 and self.get("broadcast") and b.ndim < a.ndim:  # the first axes of `b` had a place of their own
             b = b.reshape((*b.shape, *[1] * (a.ndim - self.get("axis", a.ndim - b.ndim) - b.ndim)))
-        afford(np.broadcast_shapes(a.shape, b.shape), a.dtype.itemsize)
+        together(a, b)
         with np.errstate(all="ignore"):
             y = np.asarray(type(self).function(a, b))
         return y.astype(a.dtype, copy=False) if self.keeps_type else y
@@ -111,6 +112,7 @@ class Mod(Operator):
 
     def compute(self, a: Array, b: Array) -> Array:
         """Return the remainder of a / b."""
+        together(a, b)
         with np.errstate(all="ignore"):
             return np.asarray((np.fmod if self.get("fmod") else np.mod)(a, b), a.dtype)
 
@@ -121,6 +123,7 @@ class Pow(Operator):
 
     def compute(self, a: Array, b: Array) -> Array:
         """Return a to the power of b."""
+        together(a, b)
         with np.errstate(all="ignore"):
             return np.asarray(np.power(a, b)).astype(a.dtype, copy=False)
 
@@ -131,6 +134,7 @@ class BitShift(Operator):
 
     def compute(self, a: Array, b: Array) -> Array:
         """Return `a` moved by `b`."""
+        together(a, b)
         return np.asarray((np.left_shift if self.get("direction") == "LEFT" else np.right_shift)(a, b), a.dtype)
 
 
@@ -181,6 +185,7 @@ class _Many(Operator):
 
     def compute(self, *inputs: Array) -> Array:
         """Return all of them in one."""
+        together(*inputs)
         total = inputs[0]
         for one in inputs[1:]:
             total = np.asarray(type(self).pair(total, one))
@@ -328,6 +333,7 @@ class PRelu(Operator):
         """Return the function's values."""
         if slope.ndim == 1 and x.ndim > 2 and slope.size not in (1, x.shape[-1]):
             slope = slope.reshape(-1, *[1] * (x.ndim - 2))
+        together(x, slope)
         return np.where(x >= 0, x, x * slope).astype(x.dtype, copy=False)
 
 
@@ -349,7 +355,7 @@ class Choose(Operator):
 
     def compute(self, claim: Array, a: Array, b: Array) -> Array:
         """Return the choice."""
-        afford(np.broadcast_shapes(claim.shape, a.shape, b.shape), a.dtype.itemsize)
+        together(claim, a, b)
         return np.where(claim, a, b).astype(a.dtype, copy=False)
 
 
@@ -362,6 +368,7 @@ class Cast(Operator):
         from onnx.helper import tensor_dtype_to_np_dtype
 
         wanted = tensor_dtype_to_np_dtype(int(self.get("to")))
+        afford(x.shape, np.dtype(wanted).itemsize)
         if np.dtype(wanted).name.startswith("float8"):  # they saturate
             from onnx.reference import ReferenceEvaluator
 

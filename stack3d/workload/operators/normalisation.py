@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.workload.operators.table import Array, Held, Operator, operators
+from stack3d.workload.operators.allowance import afford, charge
+from stack3d.workload.operators.table import Array, Held, Operator, operators, together
 
 
 def _along(values: Array, ndim: int) -> Array:
@@ -32,6 +33,7 @@ class BatchNormalization(Operator):
             scale, bias, mean, var = (v.reshape(x.shape[1:]) for v in (scale, bias, mean, var))
         else:
             scale, bias, mean, var = (_along(v, x.ndim) for v in (scale, bias, mean, var))
+        together(x, scale, bias, mean, var)
         y = scale * (x - mean) / np.sqrt(var + self.get("epsilon", 1e-5)) + bias
         return np.asarray(y).astype(x.dtype, copy=False)
 
@@ -67,6 +69,7 @@ class GroupNormalization(Operator):
         groups = self.get("num_groups")
         y, _, _ = _standard(x.reshape(len(x), groups, -1), (2,), self.get("epsilon", 1e-5))
         if scale.size != x.shape[1]:
+            afford((scale.size, x.shape[1] // groups), 8)
             scale, bias = (np.repeat(v, x.shape[1] // groups) for v in (scale, bias))
         return (y.reshape(x.shape) * _along(scale, x.ndim) + _along(bias, x.ndim)).astype(x.dtype)
 
@@ -139,6 +142,7 @@ class Det(Operator):
 
     def compute(self, x: Array) -> Array:
         """Return them."""
+        charge(x.size * x.shape[-1])
         return np.asarray(np.linalg.det(x), x.dtype)
 
 
@@ -162,6 +166,7 @@ class RotaryEmbedding(Operator):
             x = x.reshape(*shape[:2], heads, -1).transpose(0, 2, 1, 3)
         part = self.get("rotary_embedding_dim", 0) or x.shape[-1]
         if positions is not None:
+            afford((*positions.shape, cos.shape[-1]), cos.itemsize)
             cos, sin = cos[positions], sin[positions]
         cos, sin = cos[:, None, :, : part // 2], sin[:, None, :, : part // 2]
         turned, rest = x[..., :part], x[..., part:]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import ArrayError
-from stack3d.workload.operators.table import Array, Held, Operator, Stored, afford, operators
+from stack3d.workload.operators.allowance import afford, charge
+from stack3d.workload.operators.table import Array, Held, Operator, Stored, operators
 
 
 def one_block(matrix: Array) -> Array:
@@ -62,6 +63,8 @@ class Gemm(_OfTwo):
         elif "left" in held:
             out = held["left"](b.T).T
         else:
+            afford((len(a), b.shape[-1]))
+            charge(a.size * b.shape[-1])
             out = a @ b
         alpha, beta = self.get("alpha", 1.0), self.get("beta", 1.0)
         out = out * np.asarray(alpha, out.dtype) if alpha != 1.0 else out
@@ -86,7 +89,8 @@ class MatMul(_OfTwo):
         if "left" in held:
             return (np.swapaxes(held["left"](np.swapaxes(b, -1, -2)), -1, -2),)
         if a.ndim > 1 and b.ndim > 1:
-            afford([*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1]])
+            out = afford([*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1]])
+            charge(math.prod(out) * a.shape[-1])
         return (np.asarray(np.matmul(a, b)),)
 
     def macs(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
@@ -115,6 +119,8 @@ class MatMulInteger(_OfTwo):
         a, b = (x.astype(np.float64) for x in inputs[:2])
         a0, b0 = (inputs[i] if len(inputs) > i and inputs[i] is not None else np.zeros(()) for i in (2, 3))
         a = a - (a0[..., None] if a0.ndim and a0.size == a.shape[-2] and a0.ndim < a.ndim else a0)
+        if "right" not in held:
+            charge(math.prod(afford([*a.shape[:-1], b.shape[-1]], 8)) * a.shape[-1])
         y = held["right"](a) if "right" in held else np.matmul(a, b - b0)
         return (np.rint(y).astype(np.int32),)
 
@@ -219,20 +225,28 @@ class Einsum(Operator):
             x = x.transpose([letters.index(c) for c in kept + summed])
             y = held[name](x.reshape(*x.shape[: len(kept)], -1)).reshape([size[c] for c in kept + given])
             return (y.transpose([(kept + given).index(c) for c in output]),)
+        space = self.space(inputs)
+        charge(space)
+        if len(inputs) > 2:  # what comes between may be as large
+            afford((space,))
         equation = ",".join(parts) + "->" + output
         return (np.asarray(np.einsum(equation, *inputs, optimize=len(inputs) > 1), inputs[0].dtype),)
 
     def macs(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
         """Return one per element of the space of all letters; none for a single operand."""
-        if len(inputs) < 2:
-            return 0
+        return 0 if len(inputs) < 2 else self.space(inputs)
+
+    def space(self, inputs: Sequence[Any]) -> int:
+        """Return the elements of the space of all letters, axes behind dots counted apart from each other."""
         parts, _ = self.letters()
-        size = {
-            c: n for p, x in zip(parts, inputs) for c, n in zip(p.replace("...", ""), x.shape[-len(p.replace("...", "")) :])
-        }
-        if any("..." in p for p in parts):
-            return int(max(x.size for x in inputs) * outputs[0].shape[-1])
-        return math.prod(size.values())
+        size: dict[str, int] = {}
+        dots = 1
+        for part, x in zip(parts, inputs):
+            before, found, after = part.partition("...")
+            named = [*x.shape[: len(before)], *x.shape[x.ndim - len(after) :]]
+            size |= {c: max(n, size.get(c, 1)) for c, n in zip(before + after, named)}
+            dots = max(dots, math.prod(x.shape[len(before) : x.ndim - len(after)]) if found else 1)
+        return math.prod(size.values()) * dots
 
 
 @operators.register("Attention")
@@ -278,6 +292,7 @@ class Attention(Operator):
         groups = q.shape[1] // k.shape[1]
         k, v = np.repeat(k, groups, axis=1), np.repeat(v, groups, axis=1)
         scale = self.get("scale") or 1.0 / math.sqrt(q.shape[-1])
+        charge(math.prod(afford([*q.shape[:-1], k.shape[-2]])) * (q.shape[-1] + v.shape[-1]))
         scores = np.matmul(q, np.swapaxes(k, -1, -2)) * kind.type(scale)
         if cap := self.get("softcap", 0.0):
             scores = cap * np.tanh(scores / cap)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.workload.operators.allowance import afford
 from stack3d.workload.operators.products import requantised
 from stack3d.workload.operators.table import Array, Operator, operators
 
@@ -20,6 +21,7 @@ class _Scaled(Operator):
             return values.reshape(())
         axis %= x.ndim
         if block:
+            afford((values.size, block), values.itemsize)
             return np.repeat(values, block, axis=axis)[tuple(slice(n) for n in x.shape)]
         return values.reshape([-1 if i == axis else 1 for i in range(x.ndim)])
 

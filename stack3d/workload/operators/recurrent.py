@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import ArrayError
+from stack3d.workload.operators.allowance import STEP, afford, charge
 from stack3d.workload.operators.elementwise import UNARY
 from stack3d.workload.operators.products import one_block
 from stack3d.workload.operators.table import Array, Held, Operator, Stored, operators
@@ -121,6 +122,8 @@ class Recurrent(Operator, ABC):
         if w.shape[1] != self.gates * size or r.shape[1] != self.gates * size:
             raise ArrayError(f"matrices {w.shape} and {r.shape} do not fit {self.gates} gates")
         count = len(self.directions)
+        afford((steps, batch, self.gates * size), kind.itemsize)
+        charge(count * (steps * STEP + steps * batch * self.gates * size * size))
         ends = _or(lengths, np.full(batch, steps))
         bias = _or(b, np.zeros((count, 2 * self.gates * size), kind))
         h0, c0 = (np.broadcast_to(_or(s, np.zeros(1, kind)), (count, batch, size)) for s in (h0, c0))

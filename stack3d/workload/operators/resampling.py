@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from stack3d.errors import ArrayError
 from stack3d.layout import Floats
-from stack3d.workload.operators.table import Array, Operator, afford, operators
+from stack3d.workload.operators.allowance import afford, charge
+from stack3d.workload.operators.table import Array, Operator, operators
 
 AxisChange = tuple[int, int, float, tuple[float, float]]
 """An axis, its new length, outputs per input, start and end of what is taken."""
@@ -89,6 +91,7 @@ def axis_matrix(x: Floats, inputs: int, scale: float, mode: str, cubic: float, a
     """
     wide = min(scale, 1.0) if antialias else 1.0
     reach = {"linear": 1, "cubic": 2}[mode] / wide
+    afford((len(x), max(inputs, int(6 * reach))), 8)
     steps = np.arange(-int(np.ceil(reach)), int(np.ceil(reach)) + 1)
     index = np.floor(x).astype(int)[:, None] + steps
     weight = kernel(mode, (x[:, None] - index) * wide, cubic)
@@ -190,12 +193,14 @@ class Resize(Operator):
         if self.node.kind == "Upsample" or self.opset < 11:
             rounding = "floor"
         size, mode = x.shape[axis], {"bilinear": "linear"}.get(self.get("mode", "nearest"), self.get("mode", "nearest"))
+        whole = math.prod(afford([n if a == axis % x.ndim else m for a, m in enumerate(x.shape)], x.itemsize))
         at = places(how, n, size, scale, roi)
         outside = (at < 0) | (at > size - 1) if how == "tf_crop_and_resize" else np.zeros(n, bool)
         if mode == "nearest":
             y = np.take(x, np.clip(nearest(at, rounding), 0, size - 1).astype(int), axis=axis)
         else:
             cubic, inside = self.get("cubic_coeff_a", -0.75), bool(self.get("exclude_outside", 0))
+            charge(whole * size)
             at = at if mode == "cubic" or self.get("antialias", 0) else np.clip(at, 0, size - 1)
             matrix = axis_matrix(at, size, scale, mode, cubic, bool(self.get("antialias", 0)), inside)
             y = np.moveaxis(np.tensordot(np.moveaxis(x, axis, -1), matrix.T, axes=1), -1, axis)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import ArrayError
-from stack3d.workload.operators.table import Array, Operator, afford, axes_of, operators
+from stack3d.workload.operators.allowance import afford
+from stack3d.workload.operators.table import Array, Operator, axes_of, operators
 
 
 @operators.register("Constant")
@@ -45,7 +46,7 @@ class EyeLike(Operator):
         from onnx.helper import tensor_dtype_to_np_dtype
 
         kind = x.dtype if self.get("dtype") is None else tensor_dtype_to_np_dtype(self.get("dtype"))
-        rows, columns = x.shape
+        rows, columns = afford(x.shape, 8)
         return np.asarray(np.eye(rows, columns, k=self.get("k", 0), dtype=kind))
 
 
@@ -155,6 +156,7 @@ class Concat(Operator):
 
     def compute(self, *inputs: Array) -> Array:
         """Return them as one."""
+        afford((sum(x.size for x in inputs),), max(x.itemsize for x in inputs))
         return np.concatenate(inputs, axis=self.get("axis", 1))
 
 
@@ -230,6 +232,7 @@ class GatherND(Operator):
 
     def compute(self, x: Array, indices: Array) -> Array:
         """Return them."""
+        afford([*indices.shape[:-1], *x.shape[indices.shape[-1] + self.get("batch_dims", 0) :]], x.itemsize)
         batch = self.get("batch_dims", 0)
         lead = np.indices(indices.shape[:batch] + (1,) * (indices.ndim - 1 - batch), sparse=True)[:batch]
         return np.asarray(x[(*lead, *np.moveaxis(indices, -1, 0))])
@@ -372,6 +375,7 @@ class TopK(Operator):
     def compute(self, x: Array, k: Array | None = None) -> tuple[Array, Array]:
         """Return values and indices, in order; of equal ones the first."""
         count, axis = int(np.ravel(self.setting("k", k))[0]), self.get("axis", -1)
+        afford((2, *x.shape), 8)  # their places, in two orders
         if self.get("largest", 1):
             flipped = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
             order = np.flip(x.shape[axis] - 1 - flipped, axis)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,12 +12,11 @@ from numpy.typing import NDArray
 from stack3d.errors import ArrayError, PackageError, brief
 from stack3d.layout import Floats
 from stack3d.registry import Registry, numbers
+from stack3d.workload.operators.allowance import afford
 
 Array = NDArray[Any]
 Held = Mapping[str, Callable[[Array], Array]]
 """Slot → x @ W of the node's matrix of that slot: x has shape (..., inputs), the result (..., outputs) and the type of x."""
-LARGEST = 2**30
-"""Most bytes of one array between two operators: a file that asks for more is refused instead of filling the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,14 +192,9 @@ operators: Registry[type[Operator]] = Registry("operator", Operator, _ANSWERS)
 """Name of an operator (``Conv``; with its domain where that is not ONNX's own, ``ai.onnx.ml.Scaler``) → its class."""
 
 
-def afford(shape: Sequence[int], itemsize: int = 4) -> tuple[int, ...]:
-    """Return a shape if an array of it may be made; raises ArrayError."""
-    wanted = tuple(int(n) for n in shape)
-    if any(n < 0 for n in wanted):
-        raise ArrayError(f"an array of shape {wanted} cannot be")
-    if math.prod(wanted) * itemsize > LARGEST:
-        raise ArrayError(f"an array of shape {wanted} takes {math.prod(wanted) * itemsize:.3g} bytes; at most {LARGEST:.3g}")
-    return wanted
+def together(*arrays: Any) -> tuple[int, ...]:
+    """Return the shape that arrays broadcast to, if an array of it may be made; raises ArrayError."""
+    return afford(np.broadcast_shapes(*(np.shape(x) for x in arrays)), max(np.asarray(x).itemsize for x in arrays))
 
 
 def axes_of(axes: Any, ndim: int) -> tuple[int, ...]:

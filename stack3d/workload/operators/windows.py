@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from stack3d.errors import ArrayError
-from stack3d.workload.operators.table import Array, Operator, afford, operators
+from stack3d.workload.operators.allowance import afford, charge
+from stack3d.workload.operators.table import Array, Operator, operators
 
 
 def padding(
@@ -76,7 +77,9 @@ def windows(
     n = len(reach)
     view = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=tuple(range(2, 2 + n)))
     index = [slice(None)] * 2 + [slice(None, None, s) for s in strides] + [slice(None, None, d) for d in dilations]
-    return np.asarray(view[tuple(index)])
+    found = np.asarray(view[tuple(index)])
+    charge(found.size)
+    return found
 
 
 class _Pool(Operator):
