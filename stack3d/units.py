@@ -433,9 +433,13 @@ def _power(value: float) -> int:
 
 
 def short(value: float, unit: str) -> str:
-    """Text of a value with an SI prefix: ``short(3e-9, "J")`` is ``"3 nJ"``."""
+    """Text of a value with an SI prefix: ``short(3e-9, "J")`` is ``"3 nJ"``, ``short(3e-9, "m2")`` is ``"0.003 mm2"``."""
     if value == 0 or not math.isfinite(value) or not unit:
         return f"{value:.3g} {unit}".strip()
+    if raised := re.fullmatch(r"m([23])", unit):  # the prefix is raised with the unit
+        n = int(raised[1])
+        power = min(max(3 * math.floor((math.log10(abs(value)) / n + 1) / 3), -9), 3)
+        return f"{value / 10.0 ** (n * power):.3g} {PREFIXES[power]}{unit}"
     power = _power(value)
     return f"{value / 10.0**power:.3g} {PREFIXES[power]}{unit}"
 

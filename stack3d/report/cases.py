@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from stack3d.errors import ResultsError, unknown_name
 from stack3d.report import (
+    change_charts,
     heat_charts,
     impedance_charts,
     lever_charts,
     life_charts,
+    matter_charts,
     page,
     search_charts,
     study_answers,
@@ -40,19 +42,23 @@ class Answered:
     draw, section : callable
         The figure, and the HTML of the answer.
     anchor, heading : str
-        Of the answer.
+        Of the answer; empty for a figure that says it all.
     """
 
     figure: str
     is_there: Callable[[xr.DataTree], bool]
     draw: Callable[[xr.DataTree], Figure]
-    section: Callable[[xr.DataTree], str]
-    anchor: str
-    heading: str
+    section: Callable[[xr.DataTree], str] = lambda tree: ""
+    anchor: str = ""
+    heading: str = ""
 
 
 ANSWERED = (
     Answered("front", search_charts.is_search, search_charts.front, search_charts.section, "designs", "What to build"),
+    Answered(
+        "changes", change_charts.has_changes, change_charts.changes, change_charts.section, "beside", "The next-best designs"
+    ),
+    Answered("matters", matter_charts.has_shares, matter_charts.matters),
     Answered("unknowns", unknown_charts.has_ranks, unknown_charts.unknowns, unknown_charts.section, "bands", "How sure it is"),
     Answered("levers", lever_charts.has_trials, lever_charts.levers, lever_charts.section, "ranks", "What would mend it"),
 )
@@ -81,12 +87,15 @@ FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
 def possible(tree: xr.DataTree) -> list[str]:
     """Names of the figures for which the dataset holds the variables."""
     if answered := _answered(tree):
-        return [answered.figure, *["trade_offs"] * (len(trade_charts.axes_of(tree)) > 1)]
+        is_search = "optimise" in tree.children
+        return [one.figure for one in answered] + ["trade_offs"] * (is_search and len(trade_charts.axes_of(tree)) > 1)
     if {"uncertain", "levers"} & set(tree.children):
         return []
     if study_answers.swept(tree):
         maps = [f"map_{name}" for name in study_answers.ANSWERS if name != "tiers" and study_answers.varies(tree, name)]
-        return maps + (["pareto"] if study_charts.pareto_pair(tree) else [])
+        front = ["trade_offs"] * (len(trade_charts.axes_of(tree)) > 1)
+        matters = ["matters"] * matter_charts.has_axes(tree)
+        return maps + matters + ["pareto"] * bool(study_charts.pareto_pair(tree)) + front
     facts = Facts(tree)
     names = [name for name, (_, needed) in FIGURES.items() if facts.has(*needed)]
     if "history" in names and "time" not in facts.get("thermal/layer_temperature_max").dims:
@@ -96,8 +105,8 @@ def possible(tree: xr.DataTree) -> list[str]:
     return names
 
 
-def _answered(tree: xr.DataTree) -> Answered | None:
-    return next((one for one in ANSWERED if one.is_there(tree)), None)
+def _answered(tree: xr.DataTree) -> list[Answered]:
+    return [one for one in ANSWERED if one.is_there(tree)]
 
 
 def chart(tree: xr.DataTree, name: str, *, threshold: float | None = None) -> Figure:
@@ -117,23 +126,31 @@ def chart(tree: xr.DataTree, name: str, *, threshold: float | None = None) -> Fi
     UnknownNameError, ResultsError
     """
     is_study = bool(study_answers.swept(tree))
-    answered = _answered(tree)
-    if answered is not None and name == answered.figure:
+    answered = next((one for one in _answered(tree) if one.figure == name), None)
+    if answered is not None:
         return answered.draw(tree)
-    if name == "trade_offs" and name in possible(tree):
-        return trade_charts.trade_offs(tree)
-    if is_study and name == "pareto":
+    if is_study:
+        return _of_study(tree, name)
+    if name not in FIGURES:
+        raise unknown_name("figure", name, FIGURES)
+    if name == "accuracy":
+        return life_charts.accuracy(Facts(tree), threshold=threshold)
+    return FIGURES[name][0](Facts(tree))
+
+
+def _of_study(tree: xr.DataTree, name: str) -> Figure:
+    """A figure that any study may have; raises UnknownNameError, ResultsError."""
+    if name == "pareto":
         pair = study_charts.pareto_pair(tree)
         if pair is None:
             raise ResultsError("the cases of the study do not differ in two answers, so there is no front to draw")
         return study_charts.pareto(tree, *pair)
-    if is_study and name.startswith("map_"):
+    if name.startswith("map_"):
         return study_charts.answer_map(tree, name.removeprefix("map_"))
-    if is_study or name not in FIGURES:
-        raise unknown_name("figure", name, possible(tree) if is_study else FIGURES)
-    if name == "accuracy":
-        return life_charts.accuracy(Facts(tree), threshold=threshold)
-    return FIGURES[name][0](Facts(tree))
+    drawn = {"trade_offs": trade_charts.trade_offs, "matters": matter_charts.axes_matter}
+    if name not in drawn or name not in possible(tree):
+        raise unknown_name("figure", name, possible(tree))
+    return drawn[name](tree)
 
 
 def case_page(tree: xr.DataTree, *, threshold: float | None = None) -> str:
@@ -154,21 +171,24 @@ def study_page(tree: xr.DataTree) -> str:
     facts = Facts(tree)
     figures = [chart(tree, name) for name in possible(tree)]
     head, rows = study_answers.table(tree)
-    for group, (word, names) in NAMED_CASES.items():
-        if group in tree.children:
-            head, rows = ("case", word, *head[1:]), [(r[0], n, *r[1:]) for r, n in zip(rows, names(tree))]
+    named = next((pair for group, pair in NAMED_CASES.items() if group in tree.children), None)
+    if named is not None:
+        head, rows = ("case", named[0], *head[1:]), [(r[0], n, *r[1:]) for r, n in zip(rows, named[1](tree))]
     done = sum(row[-1] == "done" for row in rows)
     lines = [("cases", f"{done} of {len(rows)} done")]
     is_asked = {"optimise", "uncertain", "levers"} & set(tree.children)
     lines += [] if is_asked else [("swept", ", ".join(study_answers.swept(tree)))]
     lead = f'<h1>{escape(facts.title)}</h1><p class="under">study {escape(facts.name)}</p>'
     lead += page.answer(lines + study_answers.extremes(tree))
-    answered = _answered(tree)
-    links = [] if answered is None else [(answered.anchor, answered.heading)]
-    links += [(f.name, f.title) for f in figures]
+    sections = {one.figure: one for one in _answered(tree) if one.anchor}
+    links, body = list[tuple[str, str]](), ""
+    for figure in figures:
+        if (one := sections.get(figure.name)) is not None:
+            links.append((one.anchor, one.heading))
+            body += one.section(tree)
+        links.append((figure.name, figure.title))
+        body += page.section(figure, figure.name)
     links += [("cases", "All cases"), ("provenance", "Where this comes from")]
-    body = "" if answered is None else answered.section(tree)
-    body += "".join(page.section(figure, figure.name) for figure in figures)
     alike = study_answers.shared(tree)
     same = f"The same in every case: {'; '.join(f'{label} {text}' for label, text in alike)}." if alike else ""
     caption = f'<p class="caption">{escape(same)}</p>' if same else ""

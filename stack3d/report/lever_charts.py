@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+NO_COST = 1e-6
+"""Share of the dearest lever's energy below which one costs nothing that can be told."""
+
+
 def has_trials(tree: xr.DataTree) -> bool:
     """Whether a study of levers has come to the end of some."""
     return "levers" in tree.children and bool((_found(tree)["rank"].values > 0).any())
@@ -64,12 +68,14 @@ def section(tree: xr.DataTree) -> str:
     """HTML of the sentences and the ranks."""
     found = _found(tree)
     lines = "".join(f"<li>{escape(line)}</li>" for line in str(found.attrs["verdict"]).splitlines())
-    rows = []
+    rows, dearest = [], float(np.nanmax(np.abs(found["cost"].values), initial=0.0))
     for i in _order(found):
         cost, each = float(found["cost"].values[i]), 100 * float(found["gain_per_energy"].values[i])
         points = f"{100 * found['gain'].values[i]:+.2f} ± {100 * found['chance'].values[i]:.2f}"
-        judged = "yes" if found["is_lever"].values[i] else "no, within chance or worse"
+        is_lever, is_loss = bool(found["is_lever"].values[i]), found["gain"].values[i] + found["chance"].values[i] < 0
+        judged = "gains" if is_lever else "loses" if is_loss else "within chance"
         per = f"{1e-9 * each:.3g}" if np.isfinite(each) and found["is_lever"].values[i] else ""
-        rows.append((names(tree)[i], points, short(cost, "J") if np.isfinite(cost) else "", per, judged))
-    head = ("lever", "points", "more energy per inference", "points per nJ", "more than chance")
+        more = "" if not np.isfinite(cost) else "none" if abs(cost) < NO_COST * dearest else short(cost, "J")
+        rows.append((names(tree)[i], points, more, per, judged))
+    head = ("lever", "points", "more energy per inference", "points per nJ", "verdict")
     return f'<section id="ranks"><h2>What would mend it</h2><ul>{lines}</ul>{page.table(rows, head)}</section>'

@@ -159,8 +159,9 @@ def section(tree: xr.DataTree) -> str:
 
 
 def _lines(found: xr.Dataset) -> list[str]:
-    """The verdict without the designs of the front, which the table has."""
-    return [line for line in str(found.attrs["verdict"]).splitlines() if not line.startswith("front: ")]
+    """The verdict without the designs of the front and those beside it, and the levers, which have tables of their own."""
+    told = ("front: ", "the chosen design, ", *["one change: "] * bool(found.get("change_rank", np.zeros(1)).any()))
+    return [line for line in str(found.attrs["verdict"]).splitlines() if not line.startswith(told)]
 
 
 def _stands(missed: float, unit: str, limit: str) -> str:

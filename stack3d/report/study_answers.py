@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 TIME, PREFIXED, COUNTED = "time", "prefixed", "counted"
 WHOLE = 0
 TIMES = (("years", YEAR), ("days", 86400.0), ("hours", 3600.0), ("s", 1.0))
+MOST_LETTERS = 120
+"""Of a status and its message in the table of all cases; `stack3d.open_results` has all of it."""
 DIFFERENCE = 5
 """Steps of the last decimal by which the cases of a study differ where an answer has fixed ones."""
 
@@ -153,6 +156,11 @@ def _peak(*temperatures: xr.DataArray) -> xr.DataArray:
     return xr.concat(peaks, "known").max("known") - ZERO_CELSIUS
 
 
+def _good(shares: xr.DataArray) -> xr.DataArray:
+    """Of chips whose layers, bonds and cells are all good. [%]"""
+    return 100 * shares.sel(yield_part="all", drop=True)
+
+
 def _of(machine: str) -> Callable[[xr.DataArray], xr.DataArray]:
     """Picks the conventional machine whose weights lie in a memory; NaN where a study has none."""
 
@@ -248,6 +256,10 @@ ANSWERS: Mapping[str, Answer] = {
         "pumping power of the coolant", "W", ("thermal/pumping_power",), lambda w: w.sum("cavity", min_count=1), False, PREFIXED
     ),
     "cost": Answer("cost of the parts that state one", "", ("power/cost",), lambda c: c, False, COUNTED),
+    "area": Answer(
+        "floor that the tiles take", "mm²", ("power/area",), lambda a: 1e6 * a.sum("area_part", skipna=False), False, COUNTED
+    ),
+    "yield": Answer("share of good chips", "%", ("reliability/yield",), _good, True, 1),
     "writes": Answer("write pulses per cell", "", ("reliability/writes",), _last, False, COUNTED),
     "power": Answer("total power", "W", ("thermal/heat_in",), _last, False, PREFIXED),
 }
@@ -348,9 +360,9 @@ def shared(tree: xr.DataTree) -> list[tuple[str, str]]:
 
 
 def _states(tree: xr.DataTree) -> list[str]:
-    """What became of each case, with its message."""
+    """What became of each case, with the beginning of its message."""
     said = [tree.dataset[n].transpose(*swept(tree)).values.ravel() for n in ("status", "message") if n in tree.dataset]
-    return [" ".join(filter(None, map(str, parts))) for parts in zip(*said)]
+    return [textwrap.shorten(" ".join(filter(None, map(str, parts))), MOST_LETTERS, placeholder=" …") for parts in zip(*said)]
 
 
 def _differing(tree: xr.DataTree) -> dict[str, Floats]:

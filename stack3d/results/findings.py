@@ -48,7 +48,12 @@ def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
         for name, (dim, key, n) in columns.items()
     }
     data |= {name: (case, np.array([int(c[name]) for c in cases])) for name in ("feasible", "front", "chosen")}
-    coordinates = {"design": (case, np.array([c["design"] for c in cases], dtype=str)), **_stated(goals, limits)}
+    data["change_rank"] = case, np.array([c.get("change_rank", 0) for c in cases])
+    texts = {name: (case, np.array([c.get(name, "") for c in cases], dtype=str)) for name in ("design", "change")}
+    coordinates = {**texts, **_stated(goals, limits)}
+    if "matters" in found:
+        data |= _matters(found["matters"])
+        coordinates["choice"] = found["matters"]["choices"]
     out = xr.Dataset(data, coordinates, {"verdict": "\n".join(found["verdict"]), "chosen_deck": found["deck"]})
     if found.get("screened"):
         out = out.merge(_screened(found["screens"], found["screened"], len(goals), len(limits)))
@@ -58,16 +63,29 @@ def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
     return out
 
 
+def _matters(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What each choice of a search matters for its goals and conditions."""
+    n, data = len(found["choices"]), dict[str, Any]()
+    for name in ("goal", "condition"):
+        shares = np.array(found[name]["shares"], dtype=float).reshape(-1, n)
+        data[f"{name}_share"] = ("choice", name), shares.T
+        data[f"{name}_explained"] = name, np.array(found[name]["explained"], dtype=float)
+    return data
+
+
 def _stated(goals: Sequence[Mapping[str, Any]], limits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Coordinates of the goals and conditions of a search."""
     return {
         "goal": [g["text"] for g in goals],
         "goal_unit": ("goal", [g["unit"] for g in goals]),
         "goal_minimised": ("goal", [int(g["minimise"]) for g in goals]),
+        "goal_output": ("goal", [g.get("output", "") for g in goals]),
         "condition": np.array([x["text"] for x in limits], dtype=str),
         "condition_unit": ("condition", np.array([x["unit"] for x in limits], dtype=str)),
         "condition_output": ("condition", np.array([x["line"][0] for x in limits], dtype=str)),
         "condition_bound": ("condition", np.array([x["line"][1] for x in limits], dtype=float)),
+        "condition_side": ("condition", np.array([x.get("side", [""])[0] for x in limits], dtype=str)),
+        "condition_sign": ("condition", np.array([x.get("side", [np.nan])[-1] for x in limits], dtype=float)),
     }
 
 
@@ -115,8 +133,9 @@ def _levers(found: Mapping[str, Any], case: str) -> xr.Dataset:
     """What each lever has done, along the cases; the first is the scenario as it is."""
     import xarray as xr
 
-    data = {name: (case, np.array(found[name])) for name in fields.LEVERED}
-    out = xr.Dataset(data, {"lever": (case, np.array(found["lever"], dtype=str))}, {"verdict": "\n".join(found["verdict"])})
+    along = found.get("along", case)  # the cases themselves, or trials beside those of a search
+    data = {name: (along, np.array(found[name])) for name in fields.LEVERED}
+    out = xr.Dataset(data, {"lever": (along, np.array(found["lever"], dtype=str))}, {"verdict": "\n".join(found["verdict"])})
     for name, (unit, meaning) in fields.LEVERED.items():
         out[name].attrs.update(units=unit, long_name=meaning)
     return out

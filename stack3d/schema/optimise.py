@@ -145,6 +145,8 @@ class OptimiseDeck(SweepModel):
     """What is not known, for conditions that end with ``for 95 % of the draws``."""
     gradients: bool = True
     """Whether gradients of the peak temperature lead onto conditions, where intervals are films, thicknesses, powers…"""
+    levers: bool = False
+    """Whether the packaged levers are tried on the chosen design at the end, beside the budget."""
     seed: Annotated[int, Field(ge=0)] = 1
     batch: Annotated[int, Field(ge=1, le=256)] = 4
     """Cases asked for at once, which may run side by side; the search depends on it, and not on the workers."""

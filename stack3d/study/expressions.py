@@ -132,6 +132,13 @@ class Expression:
         name = dotted_name(node).replace(".", "/") if isinstance(node, (ast.Name, ast.Attribute)) else "(…)"
         return name, when, label
 
+    def whole(self, node: ast.AST) -> str:
+        """Output that a part names as a whole, today's alone not; "" for anything else."""
+        if not isinstance(node, ast.Name | ast.Attribute):
+            return ""
+        named = self.reference(node)
+        return "" if named.when == "start" else named.variable.name
+
     def wrong(self, message: str) -> DeckError:
         """What is said of it."""
         return wrong(self.text, message, self.key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,11 @@ class Goal:
     def unit(self) -> str:
         """Of its value, SI."""
         return "" if self.expression.unit is None else self.expression.unit.text
+
+    @property
+    def output(self) -> str:
+        """Output that it names as a whole; "" for anything else."""
+        return self.expression.whole(self.expression.tree)
 
     def of(self, case: xr.DataTree) -> float:
         """Value for a case, the worst over times and places; raises ResultsError where it has none."""
@@ -150,14 +156,21 @@ class Limit:
 
     @property
     def line(self) -> tuple[str, float]:
-        """Output and constant of a condition that compares the one as a whole with the other; [SI], else "" and NaN."""
+        """Output that is compared as a whole ("" for anything else), and the constant it is compared with (NaN). [SI]"""
         tree = self.expression.tree
         value = constant_of(tree.comparators[0]) if isinstance(tree, ast.Compare) and len(tree.ops) == 1 else None
         if not isinstance(tree, ast.Compare) or value is None:
             return "", math.nan
-        named = list(self.expression.references())
-        is_whole = isinstance(tree.left, ast.Name | ast.Attribute) and len(named) == 1 and named[0].when != "start"
-        return (named[0].variable.name, value) if is_whole else ("", math.nan)
+        return self.expression.whole(tree.left), value
+
+    @property
+    def side(self) -> tuple[str, float]:
+        """What is compared with a constant, as written, and 1 where less of it is better, else -1; "" for anything else."""
+        tree = self.expression.tree
+        if math.isnan(self.line[1]) or not isinstance(tree, ast.Compare) or isinstance(tree.ops[0], ast.Eq):
+            return "", math.nan
+        written = re.split(r"<=?|>=?", self.text, maxsplit=1)[0].strip()
+        return written, -1.0 if isinstance(tree.ops[0], _ABOVE) else 1.0
 
     def bounds(self) -> Iterator[tuple[str, float, float]]:
         """(what, lowest, highest) of every comparison with a constant that has to hold."""

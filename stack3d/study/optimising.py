@@ -15,6 +15,8 @@ import numpy as np
 from stack3d import decks, results, yamlfile
 from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem, brief
 from stack3d.schema.optimise import MOST_CASES, OptimiseDeck
+from stack3d.study import search_record
+from stack3d.study.chosen_levers import ChosenLevers
 from stack3d.study.designing import (
     DRAWS,
     FAILS,
@@ -25,14 +27,19 @@ from stack3d.study.designing import (
     DesignSpace,
     Judge,
     JudgedDesign,
+    Mattering,
     PeakSlopes,
     Positions,
     Prices,
     Robustness,
     ScreenOutcome,
+    changes,
     changes_told,
     front_of,
     knee,
+    mattering,
+    mattering_told,
+    reasons_told,
     rounds,
     screens_told,
     ties_told,
@@ -91,6 +98,8 @@ class Optimisation(Search):
         self.outcomes: list[DesignOutcome] = []
         self.screened: list[ScreenOutcome] = []
         self.prices, self._judge = Prices(), Judge(self.goals, self.limits)
+        self.levers: ChosenLevers | None = None
+        self.matters: tuple[list[Mattering], list[Mattering]] | None = None
 
     def _over_draws(self, tree: Tree) -> Robustness | None:
         """How conditions over draws are judged; raises DeckError where they have no draws, or the draws no condition."""
@@ -123,6 +132,7 @@ class Optimisation(Search):
             if len(cases) == 1:
                 self._check_screens(point, cases[0].digest())
                 self._check_draws(point)
+                self.levers = ChosenLevers(self.draft, point) if self.deck.levers else None
         if not cases and len({frozenset(p.key for p in error.problems) for error in errors}) == 1:
             raise errors[0]
         asked = [goal.expression for goal in self.goals] + [limit.expression for limit in self.limits]
@@ -181,7 +191,13 @@ class Optimisation(Search):
         return (self._point(n, design) for n, design in enumerate(chain(dict.fromkeys((first, last)), others)))
 
     def _walk(self) -> Steps:
-        """The steps of the search."""
+        """The steps of the search, then the levers of what it has chosen."""
+        yield from self._searched()
+        chosen, self.matters = self.chosen, self._matters()
+        if self.levers is not None and chosen is not None:
+            yield from self.levers.steps(self.entries[chosen].point)
+
+    def _searched(self) -> Steps:
         budget = float(self.deck.budget) if self.deck.counts_cases else math.inf
         slopes = PeakSlopes(self.draft, self.space, self.limits)
         asker = Asker(
@@ -252,38 +268,34 @@ class Optimisation(Search):
 
     def manifest(self, until: str | None) -> dict[str, Any]:
         """With what was decided so far."""
-        front, chosen = set(self.front), self.chosen
+        chosen = self.chosen
         outcomes: list[DesignOutcome | None] = [*self.outcomes, *[None] * (len(self.entries) - len(self.outcomes))]
+        near = [] if chosen is None else changes(self.space, self.outcomes, self.goals, chosen)
         decided = {
-            "goals": [{"text": g.text, "unit": g.unit, "minimise": g.is_minimised} for g in self.goals],
-            "limits": [{"text": x.text, "unit": x.unit or "", "line": list(x.line)} for x in self.limits],
+            **search_record.asked(self.goals, self.limits),
             "verdict": self.verdict(),
             "deck": "" if chosen is None else self.chosen_deck(chosen),
-            "screens": list(self.deck.screens),
-            "screened": [
-                {
-                    "screen": one.level,
-                    "design": self.space.told(one.judged.design),
-                    "values": list(one.values),
-                    "missed": list(one.missed),
-                    "ruled_out": one.ruled_out,
-                }
-                for one in self.screened
-            ],
-            "cases": [
-                {
-                    "design": self.space.told(o.judged.design) if o else "",
-                    "values": list(o.values) if o else [],
-                    "missed": list(o.missed) if o else [],
-                    "held": list(o.held) if o else [],
-                    "feasible": bool(o and o.judged.is_feasible),
-                    "front": i in front,
-                    "chosen": i == chosen,
-                }
-                for i, o in enumerate(outcomes)
-            ],
+            **search_record.screened(self.space, list(self.deck.screens), self.screened),
+            **({"matters": search_record.matters(self.space, *self.matters)} if self.matters else {}),
+            "cases": search_record.cases(self.space, outcomes, self.front, chosen, near),
         }
-        return {**super().manifest(until), "decided": decided}
+        levers = self.levers.columns() if self.levers else {}
+        return {**super().manifest(until), "decided": decided, **({"levers": levers} if levers else {})}
+
+    def _matters(self) -> tuple[list[Mattering], list[Mattering]]:
+        """What each choice matters for the goals and for the conditions."""
+        valued = [outcome for outcome in self.outcomes if outcome.values]
+        known, seed = [outcome.judged.design for outcome in valued], self.deck.seed
+        return (
+            [
+                mattering(self.space.choices, known, np.array([o.values[k] for o in valued]), seed)
+                for k in range(len(self.goals))
+            ],
+            [
+                mattering(self.space.choices, known, np.array([o.missed[k] for o in valued]), seed)
+                for k in range(len(self.limits))
+            ],
+        )
 
     def chosen_deck(self, number: int) -> str:
         """The scenario of a case, every deck spelled out, without the search."""
@@ -298,7 +310,7 @@ class Optimisation(Search):
         n = len(self.outcomes)
         screened = screens_told(list(self.deck.screens), self.screened)
         if chosen is None:
-            told = f"none of {n} designs has a value for every goal and condition: {self._reasons()}"
+            told = f"none of {n} designs has a value for every goal and condition: {reasons_told(self.outcomes)}"
             return [self._nearest_screened() if not n and self.screened else told, *screened]
         met = sum(outcome.judged.is_feasible for outcome in valued)
         lines = [self._headline(chosen, front, met), *ties_told(self.space, self.outcomes, self.goals, chosen)]
@@ -309,8 +321,15 @@ class Optimisation(Search):
         lines += self._robust_lines(self.outcomes[chosen])
         lines += [line for k in range(len(self.limits)) for line in self._binding(k, chosen, valued)]
         if n > len(valued):
-            lines.append(f"{n - len(valued)} of {n} designs have no value: {self._reasons()}")
-        return lines + changes_told(self.space, self.outcomes, self.goals, self.limits, chosen)
+            lines.append(f"{n - len(valued)} of {n} designs have no value: {reasons_told(self.outcomes)}")
+        lines += changes_told(self.space, self.outcomes, self.goals, self.limits, chosen)
+        return lines + self._after()
+
+    def _after(self) -> list[str]:
+        """What is known once the search has ended: which choices matter, and the levers of the chosen design."""
+        pairs = zip(self.goals, self.matters[0] if self.matters else ())
+        matter = (mattering_told(self.space.choices, goal.text, found) for goal, found in pairs)
+        return [*filter(None, matter), *(self.levers.lines if self.levers else ())]
 
     def _robust_lines(self, chosen: DesignOutcome) -> list[str]:
         """What the draws say of the chosen design, and how many designs were drawn."""
@@ -357,10 +376,6 @@ class Optimisation(Search):
             return []
         stands = f"the nearest misses it {limit.told(missed)}" if missed > 0 else f"kept {limit.told(missed)}"
         return [f"{limit.text}: missed by {n_missed} of {len(valued)} designs; {stands}"]
-
-    def _reasons(self) -> str:
-        reasons = dict.fromkeys(outcome.reason for outcome in self.outcomes if not outcome.values)
-        return "; ".join(list(reasons)[:3])
 
     def conclude(self, folder: Path) -> Report:
         """Write the chosen design as a deck of its own and say what was found."""

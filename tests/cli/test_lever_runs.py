@@ -12,7 +12,7 @@ import stack3d
 from stack3d import cli, study
 from stack3d.progress import Silent
 from stack3d.report import chart, possible, report_page
-from stack3d.study import lever_study
+from stack3d.study import chosen_levers, lever_study
 
 LISTED = """\
 levers:
@@ -83,3 +83,38 @@ def test_bad_input_is_one_line(
     error = capsys.readouterr().err
     assert ended.value.code == 2 and said in error and len(error.splitlines()) == 1
     assert not (tmp_path / "results").exists()
+
+
+SEARCHED = {"vary": {"mvm.adc_bits": [4, 8]}, "minimise": "energy_per_inference@end", "budget": 9, "levers": True}
+
+
+def test_levers_of_the_chosen_design_of_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tried once the design is known, beside its cases: in the dataset, told, on the page; run again, nothing runs."""
+    path = tmp_path / "short.yaml"
+    path.write_text(LISTED)
+    monkeypatch.setattr(chosen_levers, "PACKAGED", path)
+    wanted = [*SMALL, ("optimise", SEARCHED)]
+    *cases, verdict = study.run(["quickstart"], tmp_path, Silent(), overrides=wanted, workers=1)
+    assert [case.status for case in cases] == [study.DONE] * 5
+    tree = stack3d.open_results(tmp_path / "quickstart")
+    found = tree["levers"].to_dataset()
+    assert found["lever"].values.tolist() == ["as chosen", "the same (adc_bits 8)", "refreshed"]  # 4 - 5 bits are none
+    assert tree.sizes["case"] == 2 and tree["optimise"]["chosen"].values.tolist().count(1) == 1
+    first = [line for line in verdict.lines if line.startswith("the chosen design, ")]
+    assert first[0].startswith("the chosen design, what would mend it: 2 levers tried on 16 chips of ")
+    assert (
+        np.isfinite(found["gain"].values[1:]).all()
+        and possible(tree)[:2] == ["front", "changes"]
+        and "levers" in possible(tree)
+    )
+    page = report_page([tree])
+    assert "The next-best designs" in page and "What would mend it" in page and ">refreshed<" in page
+    *cases, again = study.run(["quickstart"], tmp_path, Silent(), overrides=wanted, workers=1)
+    assert [case.status for case in cases] == [study.SKIPPED] * 5 and again.lines == verdict.lines
+
+
+def test_a_search_without_accuracy_has_no_levers(tmp_path: Path) -> None:
+    heat = {"vary": {"cooling.ambient": ["20 degC", "30 degC"]}, "minimise": "temperature_max", "budget": 2, "levers": True}
+    (report,) = study.run(["silicon_heat_sink_1981"], tmp_path, Silent(), overrides=[("optimise", heat)])
+    assert report.exit_code == 2 and len(report.lines) == 1
+    assert "optimise.levers weighs points of accuracy" in report.lines[0]

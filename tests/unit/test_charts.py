@@ -6,9 +6,10 @@ import xarray as xr
 
 from stack3d import decks
 from stack3d.constants import YEAR
-from stack3d.report import heat_charts, life_charts, pen, svg
+from stack3d.report import chart, heat_charts, life_charts, pen, possible, svg
 from stack3d.report.chart import DrawnBox, Line, categories, decades, ink_on, linear, times
 from stack3d.report.facts import Facts
+from stack3d.report.matter_charts import total_shares
 from stack3d.report.study_answers import ANSWERS, shared, table
 from stack3d.report.study_charts import answer_map, front
 from stack3d.results import resolved_yaml
@@ -173,3 +174,17 @@ def test_both_memories_of_the_conventional_machine_have_a_column() -> None:
     assert found["energy per inference of a machine with DRAM, its leakage apart [nJ]"] == ["700", "300"]
     assert found["rate above which a machine with DRAM draws more (negative: below it) [1/s]"] == ["any", "none"]
     assert found["rate above which a machine with SRAM draws more (negative: below it) [10³/s]"] == ["-4.00", "2.00"]
+
+
+def test_axes_of_a_sweep_by_the_variance_they_take_part_in() -> None:
+    """y = x + 3 z on a grid: variances of the parts by hand; a product of centred parts takes both; gaps leave an answer out."""
+    x, z = np.meshgrid([0.0, 1.0], [0.0, 1.0, 2.0], indexing="ij")
+    np.testing.assert_allclose(total_shares(x + 3 * z), np.array([0.25, 6.0]) / 6.25)
+    np.testing.assert_allclose(total_shares((x - 0.5) * (z - 1.0)), [1.0, 1.0])
+    tree = study()
+    assert "matters" in possible(tree)
+    figure = chart(tree, "matters")
+    (panel,) = figure.panels
+    assert panel.title == "Peak temperature" and [text for _, text in panel.y.ticks] == ["tiers", "cooling"]
+    tree["answer_peak"][0, 0] = np.nan
+    assert "matters" not in possible(tree)

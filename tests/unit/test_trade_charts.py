@@ -7,6 +7,7 @@ import pytest
 
 from stack3d.report import chart, possible, report_page
 from stack3d.report.chart import GREY, Dot, Line, Rule
+from stack3d.report.trade_charts import axes_of
 
 xr = pytest.importorskip("xarray")
 
@@ -72,3 +73,52 @@ def test_two_answers_with_all_that_stands_beside(tree: xr.DataTree) -> None:
 def test_the_page_shows_one_pair_at_a_time(tree: xr.DataTree) -> None:
     page = report_page([tree])
     assert '<option value="0">worst accuracy at the end over energy per inference</option>' in page and "bits 4" in page
+
+
+def asked_more(tree: xr.DataTree) -> xr.DataTree:
+    """The same search with a goal and a condition that no answer tells, and one on the area, which an answer tells."""
+    found = tree["optimise"].to_dataset()
+    product, gap, area = np.array([4.0, 3.0, 2.0, 1.0]), np.array([10.0, 20.0, 30.0, 40.0]), np.array([1.0, 2.0, 3.0, 4.0])
+    more = xr.Dataset(
+        {
+            "value": (("case", "goal"), product[:, None]),
+            "missed": (("case", "condition"), np.column_stack((gap - 25.0, 1e-6 * (area - 2.5)))),
+            **{name: found[name] for name in ("feasible", "front", "chosen")},
+        },
+        {
+            "design": found["design"], "goal": ["energy_per_inference * latency"], "goal_unit": ("goal", ["J s"]),
+            "goal_minimised": ("goal", [1]), "goal_output": ("goal", [""]),
+            "condition": ["peak_temperature - ambient <= 25 K", "sum(area) <= 2.5 mm^2"],
+            "condition_unit": ("condition", ["K", "m2"]), "condition_output": ("condition", ["", ""]),
+            "condition_bound": ("condition", [25.0, 2.5e-6]), "condition_sign": ("condition", [1.0, 1.0]),
+            "condition_side": ("condition", ["peak_temperature - ambient", "sum(area)"]),
+        },
+        found.attrs,
+    )  # fmt: skip
+    power = tree["power"].to_dataset().assign(area=(("case", "area_part"), 1e-6 * area[:, None]))
+    return xr.DataTree.from_dict({"/": tree.dataset, "/mvm": tree["mvm"].dataset, "/power": power, "/optimise": more})
+
+
+def test_goals_and_conditions_that_no_answer_tells_are_axes(tree: xr.DataTree) -> None:
+    """What was asked for comes first, in the unit it was asked in; a condition on the area stands on the answer's axis."""
+    axes = axes_of(asked_more(tree))
+    assert list(axes)[:3] == ["area", "energy_per_inference * latency", "peak_temperature - ambient"]
+    np.testing.assert_allclose(axes["peak_temperature - ambient"].values, [10, 20, 30, 40])
+    assert axes["peak_temperature - ambient"].lines == (("peak_temperature - ambient <= 25 K", 25.0),)
+    np.testing.assert_allclose(axes["area"].values, [1, 2, 3, 4])
+    [(text, at)] = axes["area"].lines
+    assert text == "sum(area) <= 2.5 mm^2" and at == pytest.approx(2.5)
+    panel = next(p for p in chart(asked_more(tree), "trade_offs").panels if "over peak_temperature - ambient" in p.title)
+    assert [m.label for m in panel.marks if isinstance(m, Rule) and m.axis == "x"] == ["peak_temperature - ambient <= 25 K"]
+
+
+def test_a_sweep_has_any_two_answers_too() -> None:
+    """Without conditions every case counts, and none is chosen."""
+    dims = ("tiers", "bits")
+    known = {"answer_peak": (dims, [[1.0, 2.0], [4.0, 3.0]]), "answer_energy": (dims, [[4e-9, 3e-9], [1e-9, 2e-9]])}
+    root = xr.Dataset({**known, "status": (dims, np.full((2, 2), "done"))}, {"tiers": [2, 4], "bits": [4, 8]})
+    sweep = xr.DataTree(root)
+    assert possible(sweep)[-1] == "trade_offs"
+    figure = chart(sweep, "trade_offs")
+    dots = [m for m in figure.panels[0].marks if isinstance(m, Dot)]
+    assert len(dots) == 4 and not any(d.ring for d in dots) and "condition" not in figure.caption

@@ -69,6 +69,22 @@ def test_short(value: float, text: str) -> None:
     assert units.short(value, "J") == text
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (4.83e-7, "m2", "0.483 mm2"),
+        (-1.7e-8, "m2", "-0.017 mm2"),
+        (1e-12, "m2", "1 um2"),
+        (2.5, "m2", "2.5 m2"),
+        (3e-9, "m3", "3 mm3"),
+        (0.0, "m2", "0 m2"),
+    ],
+)
+def test_prefixes_are_raised_with_the_unit(value: float, unit: str, text: str) -> None:
+    """0.483 mm² are 483 000 µm², and never 483 nm²."""
+    assert units.short(value, unit) == text
+
+
 @pytest.mark.parametrize("number", [0.1, 25.0, 85.0, 1e-3, 123.456])
 def test_a_usual_unit_is_read_as_pint_reads_it(number: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of every unit of the table, in every dimension that it measures; to the bit."""

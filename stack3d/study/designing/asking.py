@@ -105,7 +105,7 @@ class Asker:
         from scipy.stats import qmc
 
         shares = qmc.LatinHypercube(len(self._choices), rng=self._rng).random(count)
-        found = [tuple(_position(choice, share) for choice, share in zip(self._choices, row)) for row in shares]
+        found = [tuple(choice.position(float(share)) for choice, share in zip(self._choices, row)) for row in shares]
         return list(dict.fromkeys(found))
 
     def ask(self, count: int) -> list[Positions]:
@@ -170,7 +170,7 @@ class Asker:
         if not designs or len(known) < FEWEST_KNOWN:
             return designs[int(self._rng.integers(len(designs)))] if designs else None
         shares = self._rng.random((OTHERS, len(self._choices)))
-        others = (tuple(_position(choice, share) for choice, share in zip(self._choices, row)) for row in shares)
+        others = (tuple(choice.position(float(share)) for choice, share in zip(self._choices, row)) for row in shares)
         steps = [] if self._leaning is None else list(filter(self._is_fresh, self._leaning.steps(known)))
         designs = list(dict.fromkeys((*steps, *designs, *filter(self._is_fresh, others))))
         drawn, n = self._drawn(known, designs), len(known[0].goals)
@@ -244,7 +244,3 @@ def _ranks(values: Floats) -> Floats:
     """Ranks along the first axis, from 0 to 1: what counts is which is better, not by how much."""
     order = values.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
     return np.asarray(order / max(len(values) - 1, 1))
-
-
-def _position(choice: Choice, share: float) -> int | float:
-    return min(int(share * choice.count), choice.count - 1) if choice.count else float(share)

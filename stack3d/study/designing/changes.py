@@ -33,21 +33,26 @@ class Change:
         Of each goal, above zero where it is better than the chosen design, SI.
     missed : tuple of float
         By condition, zero and below where it is met.
+    shortfall : float
+        Sum of what is missed, each as a share of its limit.
     """
 
     case: int
     told: str
     gains: tuple[float, ...]
     missed: tuple[float, ...]
+    shortfall: float
 
     @property
     def is_feasible(self) -> bool:
         """Whether it meets every condition."""
-        return all(m <= 0 for m in self.missed)
+        return self.shortfall == 0.0
 
 
 def changes(space: DesignSpace, outcomes: Sequence[DesignOutcome], goals: Sequence[Goal], chosen: int) -> list[Change]:
-    """Designs that were run in full and are one change away from the chosen one, those that meet every condition first.
+    """Designs that were run in full and are one change away from the chosen one, the next-best first.
+
+    Those that meet every condition come first, by what they gain; then the others, by how little they miss.
 
     Parameters
     ----------
@@ -68,8 +73,8 @@ def changes(space: DesignSpace, outcomes: Sequence[DesignOutcome], goals: Sequen
             (a - b) if goal.is_minimised else (b - a) for goal, a, b in zip(goals, own.values, one.values, strict=True)
         )
         told = space.choices[where[0]].told(one.judged.design[where[0]])
-        found.append(Change(i, told, gains, one.missed))
-    return sorted(found, key=lambda c: (not c.is_feasible, [-g for g in c.gains]))
+        found.append(Change(i, told, gains, one.missed, one.judged.shortfall))
+    return sorted(found, key=lambda c: (c.shortfall, [-g for g in c.gains]))
 
 
 def _differs(one: Positions, other: Positions) -> list[int]:
@@ -87,8 +92,8 @@ def changes_told(
         See `changes`.
     limits : sequence of Limit
     """
-    lines = []
-    for change in changes(space, outcomes, goals, chosen)[:MOST_TOLD]:
+    lines, found = list[str](), changes(space, outcomes, goals, chosen)
+    for change in found[:MOST_TOLD]:
         values = outcomes[change.case].values
         own = outcomes[chosen].values
         shares = [_share(goal, gain, value) for goal, gain, value in zip(goals, change.gains, own)]
@@ -96,6 +101,9 @@ def changes_told(
         parts += [f"misses {limit.text} {limit.told(m)}" for limit, m in zip(limits, change.missed) if m > 0]
         parts += [f"{limit.text} not asked" for limit, m in zip(limits, change.missed) if math.isnan(m)]
         lines.append(f"one change: {change.told}: {', '.join(parts)}")
+    n = sum(max(choice.count - 1, 0) for choice in space.choices)
+    if len(found) < n and all(choice.count for choice in space.choices):
+        lines.append(f"one change: {n - len(found)} of {n} designs that differ in one choice have no result in full")
     return lines
 
 

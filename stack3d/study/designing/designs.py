@@ -56,6 +56,10 @@ class Choice:
             return {self.key: f"{int(low) + int(position)} {unit}" if unit else int(low) + int(position)}
         return {self.key: value_at(self.interval, float(position))}
 
+    def position(self, share: float) -> int | float:
+        """The position at a share of the list, or of the interval."""
+        return min(int(share * self.count), self.count - 1) if self.count else share
+
     def told(self, position: int | float) -> str:
         """The position in words, by the first of the keys that it sets."""
         if self.axis is not None:

@@ -50,16 +50,16 @@ def guessed(
     known, values = known[-MOST_KNOWN:], values[-MOST_KNOWN:]
     mean = values.mean(axis=0)
     spread = np.maximum(values.std(axis=0), 1e-12 * np.abs(mean) + np.finfo(float).tiny)
-    among, across = _alike(choices, known, known), _alike(choices, asked, known)
+    among, across = alike(choices, known, known), alike(choices, asked, known)
     factor = cho_factor(among + NOISE * np.eye(len(known)))
     likely = across @ cho_solve(factor, (values - mean) / spread)
-    left = _alike(choices, asked, asked) - across @ cho_solve(factor, across.T)
+    left = alike(choices, asked, asked) - across @ cho_solve(factor, across.T)
     size, ways = np.linalg.eigh(left)
     off = ways @ (np.sqrt(np.maximum(size, 0.0))[:, None] * rng.standard_normal((len(asked), values.shape[1])))
     return np.asarray(mean + spread * (likely + off))
 
 
-def _alike(choices: Sequence[Choice], some: Sequence[Positions], others: Sequence[Positions]) -> Floats:
+def alike(choices: Sequence[Choice], some: Sequence[Positions], others: Sequence[Positions]) -> Floats:
     """Correlation between designs, shape (some, others)."""
     one, two = np.array(some, dtype=float), np.array(others, dtype=float)
     apart = np.abs(one[:, None] - two[None])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from stack3d.units import short
 if TYPE_CHECKING:
     import xarray as xr
 
+ALIKE = 40
+"""Letters, numbers aside, by which reasons are told apart."""
+MOST_REASONS = 3
 FAILS = "the case fails"
 """Reason of a design whose screen has no result."""
 
@@ -180,6 +184,12 @@ class Prices:
         share = f"{100 * aside / self.total:.0f} %" if self.total else "none"
         screens = f"; screens {share} of the time" if max(names) >= 0 else ""
         return f"what it took: {', '.join(parts)}{screens}"
+
+
+def reasons_told(outcomes: Sequence[DesignOutcome]) -> str:
+    """Why designs have no value; reasons that differ in numbers alone are told once."""
+    reasons = {re.sub(r"\d[\d.]*", "", one.reason)[:ALIKE]: one.reason for one in reversed(outcomes) if not one.values}
+    return "; ".join(list(reasons.values())[::-1][:MOST_REASONS])
 
 
 def screens_told(names: Sequence[str], screened: Sequence[ScreenOutcome]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -36,7 +35,7 @@ class PeakSlopes:
 
     def __init__(self, draft: StudyDraft, space: DesignSpace, limits: Sequence[Limit]) -> None:
         self._draft, self._space = draft, space
-        self._signs = {k: _sign(limit) for k, limit in enumerate(limits) if limit.line[0] in PEAKS}
+        self._signs = {k: limit.side[1] for k, limit in enumerate(limits) if limit.line[0] in PEAKS and limit.side[0]}
         self._free = [
             i
             for i, choice in enumerate(space.choices)
@@ -70,9 +69,3 @@ class PeakSlopes:
 
     def _scenario(self, design: Positions) -> Scenario:
         return self._draft.case(self._space.point(0, design)).scenario
-
-
-def _sign(limit: Limit) -> float:
-    """1 for a condition that is missed by what is too hot, else -1."""
-    tree = limit.expression.tree
-    return 1.0 if isinstance(tree, ast.Compare) and isinstance(tree.ops[0], ast.Lt | ast.LtE) else -1.0

@@ -1,0 +1,146 @@
+"""What each single change of the best design of a search would give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.layout import Floats
+from stack3d.report import page
+from stack3d.report.chart import COLOURS, GREY, DrawnBox, Figure, Panel, categories, linear
+from stack3d.units import off_by, shared_prefix, short
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MOST_ROWS = 20
+"""Changes that are drawn and listed."""
+MOST_PANELS = 6
+"""Goals and conditions that are drawn."""
+LEAST = 1e-12
+"""Of a gain that is drawn: what is less is none."""
+LEAST_KELVIN = 0.005
+"""The same of temperatures. [K]"""
+
+
+class Gains(NamedTuple):
+    """What changes of the chosen design gain in one goal or condition.
+
+    Parameters
+    ----------
+    title : str
+    values : ndarray, shape (change,)
+        Above zero where it is better.
+    unit : str
+    told : list of str
+        In words.
+    """
+
+    title: str
+    values: Floats
+    unit: str
+    told: list[str]
+
+
+def _found(tree: xr.DataTree) -> xr.Dataset:
+    return tree.children["optimise"].to_dataset()
+
+
+def has_changes(tree: xr.DataTree) -> bool:
+    """Whether designs one change away from the chosen one have run."""
+    return "optimise" in tree.children and "change_rank" in _found(tree) and bool(_found(tree)["change_rank"].values.any())
+
+
+def _order(found: xr.Dataset) -> NDArray[np.int64]:
+    """Cases one change away, the next-best first."""
+    ranks = found["change_rank"].values
+    return np.flatnonzero(ranks)[np.argsort(ranks[ranks > 0], kind="stable")][:MOST_ROWS]
+
+
+def _gains(found: xr.Dataset) -> list[Gains]:
+    """Of the goals, as shares of the chosen design's value or in kelvin; of the conditions, the room to being missed."""
+    order, own = _order(found), int(np.argmax(found["chosen"].values))
+    columns = (found[name].values for name in ("goal", "goal_unit", "goal_minimised"))
+    made = []
+    for k, (text, unit, minimised) in enumerate(zip(*columns)):
+        values = found["value"].values[:, k]
+        gain = (values[own] - values[order]) * (1.0 if minimised else -1.0)
+        if unit == "K" or not values[own]:
+            told = [_signed(float(g), str(unit)) for g in gain]
+            made.append(Gains(f"{text}: better by", gain, str(unit), told))
+        else:
+            share = 100 * gain / abs(values[own])
+            told = [f"{s:+.3g} %" if abs(s) >= 0.05 else "the same" for s in share]
+            made.append(Gains(f"{text}: better by", share, "%", told))
+    for k, (text, unit) in enumerate(zip(found["condition"].values, found["condition_unit"].values)):
+        missed = found["missed"].values[:, k]
+        gain = missed[own] - missed[order]
+        scale, named = _points(str(text), str(unit))
+        told = [_signed(float(g), str(unit), str(text)) for g in gain]
+        made.append(Gains(f"{text}: more room by", scale * gain, named, told))
+    return made
+
+
+def _points(text: str, unit: str) -> tuple[float, str]:
+    """Factor and unit in which room to a condition is drawn: points where it is written in per cent."""
+    return (100.0, "points") if not unit and "%" in text.partition(" for ")[0] else (1.0, unit)
+
+
+def _signed(value: float, unit: str, text: str = "") -> str:
+    """A gain in words, with its sign; what cannot be seen is none."""
+    if not np.isfinite(value):
+        return ""
+    if abs(value) < (LEAST_KELVIN if unit == "K" else LEAST):
+        return "the same"
+    size = f"{abs(value):.2f} K" if unit == "K" else off_by(abs(value), unit, text) if text else short(abs(value), unit)
+    return f"{'+' if value > 0 else '-'}{size}"
+
+
+def changes(tree: xr.DataTree) -> Figure:
+    """Bars of what each change gains in every goal and condition, the next-best on top."""
+    found = _found(tree)
+    order = _order(found)
+    names = [str(found["change"].values[i]) for i in order]
+    drawn = [one for one in _gains(found) if (np.abs(one.values[np.isfinite(one.values)]) > LEAST).any()][:MOST_PANELS]
+    feasible = found["feasible"].values.astype(bool)[order]
+    caption = (
+        "Designs that differ from the chosen one in one choice and have run in full, the next-best first. Green: meets every"
+        " condition. Grey: misses one."
+    )
+    panels = tuple(_bars(one, names, feasible) for one in drawn)
+    return Figure("changes", "What one change would give", caption, panels)
+
+
+def _bars(one: Gains, names: list[str], feasible: NDArray[np.bool_]) -> Panel:
+    known = np.where(np.isfinite(one.values), one.values, 0.0)
+    factor, unit = 1.0, one.unit
+    if unit == "m2":
+        factor, unit = 1e-6, "mm²"
+    elif unit not in ("%", "points", "K", ""):
+        factor, unit = shared_prefix(known, unit)
+    marks = []
+    for row, (name, value, told, is_met) in enumerate(zip(names, known / factor, one.told, feasible)):
+        y = len(names) - 1.0 - row
+        tip = f"{name}: {one.title.removesuffix(' by')} {told}"
+        box = (min(0.0, float(value)), max(0.0, float(value)), y - 0.3, y + 0.3)
+        marks.append(DrawnBox(*box, COLOURS[2] if is_met else GREY, tip))
+    x = linear(f"[{unit}]" if unit else "", min(0.0, *(known / factor)), max(0.0, *(known / factor)), unit=unit)
+    return Panel(one.title, x, categories(names), tuple(marks), height=max(0.3, 0.07 * len(names)))
+
+
+def section(tree: xr.DataTree) -> str:
+    """HTML of the changes, what each gains, and whether it meets every condition."""
+    found = _found(tree)
+    gains = _gains(found)
+    rows = [
+        (str(found["change"].values[i]), *(one.told[row] for one in gains), "yes" if found["feasible"].values[i] else "no")
+        for row, i in enumerate(_order(found))
+    ]
+    head = ("one change", *(one.title for one in gains), "meets every condition")
+    lines = (
+        line for line in str(found.attrs["verdict"]).splitlines() if line.startswith("one change: ") and "differ in" in line
+    )
+    said = "".join(f'<p class="caption">{line.removeprefix("one change: ")}</p>' for line in lines)
+    return f'<section id="beside"><h2>The next-best designs</h2>{said}{page.table(rows, head)}</section>'
