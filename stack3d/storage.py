@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -32,6 +33,8 @@ _TAIL = len(_SEAL) + 32
 DIGEST = "sha256"
 """Key of a sealed mapping under which the digest of the others stands."""
 
+SPARED, MOST_UNPACKED = 100_000_000, 200
+"""What unpacks to more than so many bytes unpacks to at most so many times its size; zeros take a thousandth."""
 SMALL = 65_536
 """Of a file of results. [byte]"""
 
@@ -305,6 +308,40 @@ def is_whole(path: Path) -> bool | None:
             return None
         file.seek(0)
         return _body_digest(file, size - _TAIL) == tail[len(_SEAL) :]
+
+
+def arrays_of(path: Path) -> dict[str, Any]:
+    """Arrays of a sealed `.npz` archive as the program writes it: no objects, nothing packed.
+
+    Raises OSError, ValueError, and whatever a broken archive raises, for a file that is not as it was written.
+    """
+    import numpy as np
+
+    if not is_whole(path):
+        raise ValueError("its digest is another")
+    with np.load(path, allow_pickle=False) as archive:
+        if sum(part.file_size for part in archive.zip.infolist()) > path.stat().st_size:
+            raise ValueError("it unpacks to more than it is")
+        return {name: archive[name] for name in archive.files}
+
+
+def check_claims(file: Any, size: int) -> None:
+    """Refuse a netCDF file that claims many more values than its bytes can hold; raises ValueError.
+
+    Parameters
+    ----------
+    file : netCDF4.Dataset
+        Or a group of one.
+    size : int
+        Of the file. [byte]
+    """
+    waiting, claimed = [file], 0
+    while waiting:
+        group = waiting.pop()
+        waiting += group.groups.values()
+        claimed += sum(math.prod(v.shape) * getattr(v.dtype, "itemsize", 8) for v in group.variables.values())
+    if claimed > max(SPARED, MOST_UNPACKED * size):
+        raise ValueError(f"its dimensions claim {claimed:.3g} bytes in a file of {size}")
 
 
 def sealed(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from stack3d import __version__
-from stack3d.errors import DeckError, brief
+from stack3d.errors import DeckError, ResultsError, Stack3dError, brief
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -131,6 +132,22 @@ def opened(path: Path) -> Any:
 
     single = path.is_file() or (path / "result.nc").is_file()
     return results.open_result(path) if single else results.open_results(path)
+
+
+@contextmanager
+def drawn_from(*paths: Path) -> Iterator[None]:
+    """Tell what is wrong with results that no record vouches for as one line; in those from elsewhere anything may be."""
+    from stack3d import results
+
+    try:
+        yield
+    except (Stack3dError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        if not (doubtful := [str(path) for path in paths if not results.is_vouched(path)]):
+            raise
+        text = f"{', '.join(doubtful)}: what is in it is not as stack3d {__version__} writes results: {brief(error)}"
+        raise ResultsError(f"{text}; name the folder of a case, or run it again") from error
 
 
 def films_of(given: list[str]) -> dict[str, float]:

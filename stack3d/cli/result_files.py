@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import Films, Results, Threshold, app, films_of, free, opened, share_of, written_as
+from stack3d.cli.arguments import Films, Results, Threshold, app, drawn_from, films_of, free, opened, share_of, written_as
 from stack3d.errors import DeckError
 
 
@@ -23,7 +23,8 @@ def report(
 
     written_as(output, "a page is", ".html", ".htm")
     limit = share_of(threshold)
-    page = report_page([opened(path) for path in found], threshold=limit)
+    with drawn_from(*found):
+        page = report_page([opened(path) for path in found], threshold=limit)
     results.write_text(output, page)
     typer.echo(f"{output}: {len(page) / 1e3:.0f} kB")
 
@@ -41,7 +42,8 @@ def plot(
     from stack3d.report import chart, pen, possible
 
     tree = opened(result)
-    names = figures or possible(tree)
+    with drawn_from(result):
+        names = figures or possible(tree)
     if output.suffix and len(names) > 1:
         raise DeckError(f"-o {output} is one file for {len(names)} figures; name one by --figure, or give a folder")
     limit = share_of(threshold)
@@ -49,7 +51,8 @@ def plot(
         path = output if output.suffix else storage.inside(output, f"{name}.{kind}")
         if path.suffix not in (".png", ".svg", ".pdf"):
             raise DeckError(f"figures are written as .png, .svg or .pdf, not {path.suffix or 'without a suffix'}")
-        figure = pen.draw(chart(tree, name, threshold=limit))
+        with drawn_from(result):
+            figure = pen.draw(chart(tree, name, threshold=limit))
         with storage.beside(path, path.suffix) as scratch:
             figure.savefig(scratch, dpi=150)
         typer.echo(str(path))
@@ -77,8 +80,9 @@ def export(
         from stack3d.results.fmu import write_fmu
 
         write_fmu(output, read_compact(given), given.stem, films_of(film))
-    elif kind == ".cir":
-        results.write_text(output, results.netlist(opened(given)))
     else:
-        results.write_text(output, results.places_table(opened(given), places or "blocks"))
+        with drawn_from(given):
+            tree = opened(given)
+            text = results.netlist(tree) if kind == ".cir" else results.places_table(tree, places or "blocks")
+        results.write_text(output, text)
     typer.echo(str(output))

@@ -80,7 +80,7 @@ _ONLY_HERE = ExitStack()
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the folder against other processes."""
-    with (folder / LOCK).open("w") as file:
+    with (folder / LOCK).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from stack3d import __version__, fields, signals, storage, yamlfile
 from stack3d.case.run import Outcome
 from stack3d.decks import Case
-from stack3d.errors import ResultsError, ValidityWarning
+from stack3d.errors import ResultsError, ValidityWarning, brief
 from stack3d.results.netcdf import plain, read_tree, write_text
 
 if TYPE_CHECKING:
@@ -177,6 +177,12 @@ def is_damaged_study(file: Path) -> bool:
         return False
 
 
+def is_vouched(path: Path) -> bool:
+    """Whether the record beside a result says what it was written as: one from elsewhere may hold anything."""
+    file = path / "result.nc" if path.is_dir() else path
+    return file.name == "result.nc" and "result_sha256" in read_record(file.parent)
+
+
 def deck_is_damaged(folder: Path, record: Mapping[str, Any]) -> bool:
     """Whether the ``resolved.yaml`` of a case that is done is gone, or another than its record was written for."""
     digest = record.get("resolved_sha256")
@@ -227,11 +233,12 @@ def open_result(path: str | Path) -> xr.DataTree:
     warn_of_deck(file.resolve().parent, record)
     try:
         found = read_tree(file)
+        schema = int(found.attrs.get("schema", 1))
     except Exception as error:  # the libraries below raise what they like
         signals.heed()
-        raise ResultsError(f"{file} cannot be read as a dataset, it may be cut off or of another kind: {error}") from None
-    if int(found.attrs.get("schema", 1)) > SCHEMA:
         raise ResultsError(
-            f"{file} has schema {found.attrs['schema']}; this stack3d reads up to {SCHEMA}: a newer one wrote it"
-        )
+            f"{file} cannot be read as a dataset, it may be cut off or of another kind: {brief(error)}"
+        ) from None
+    if schema > SCHEMA:
+        raise ResultsError(f"{file} has schema {schema}; this stack3d reads up to {SCHEMA}: a newer one wrote it")
     return found

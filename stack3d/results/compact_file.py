@@ -14,7 +14,7 @@ import numpy as np
 
 from stack3d import signals
 from stack3d.decks import Case
-from stack3d.errors import ResultsError
+from stack3d.errors import ResultsError, brief
 from stack3d.layout import Floats
 from stack3d.results.case_tree import resolved_yaml, versions
 from stack3d.results.netcdf import read_tree, write_tree
@@ -116,14 +116,21 @@ def read_compact(path: str | Path) -> CompactModel:
         tree = read_tree(file)
     except Exception as error:  # the libraries below raise what they like
         signals.heed()
-        raise ResultsError(f"{file} cannot be read, it may be cut off or of another kind: {error}") from None
-    version = tree.attrs.get("compact_model")
-    if version is None:
+        raise ResultsError(f"{file} cannot be read, it may be cut off or of another kind: {brief(error)}") from None
+    version = str(tree.attrs.get("compact_model"))
+    if not version.isdecimal():
         raise ResultsError(f"{file} is no compact model; `stack3d compact SCENARIO -o {file.name}` makes one")
     if int(version) > VERSION:
         raise ResultsError(f"{file} has version {version}; this stack3d reads up to {VERSION}: a newer one wrote it")
     if tree.attrs.get("sha256") != _digest(tree):
         raise ResultsError(f"{file} is damaged: its values are not those that were written; make it again")
+    try:
+        return _model_of(tree)
+    except (LookupError, TypeError, ValueError) as error:
+        raise ResultsError(f"{file} lacks what a compact model of this version has ({brief(error)}); make it again") from None
+
+
+def _model_of(tree: xr.DataTree) -> CompactModel:
     facts, root, steady = json.loads(tree.attrs["facts"]), tree.to_dataset(), tree["steady"].to_dataset()
     in_time = tree["in_time"].to_dataset() if "in_time" in tree.children else None
     low, given = steady["lowest"].values, facts["ambient"]

@@ -71,11 +71,13 @@ def netcdf(path: Path) -> Iterator[Any]:
     """A netCDF file, read into memory and opened there.
 
     HDF5 shares what it knows of a file between all who have it open in a process: closing it here would end the process of a
-    caller who has it open too.
+    caller who has it open too. Raises OSError and ValueError for what is no such file, or claims more values than it can hold.
     """
     import netCDF4
 
+    storage.check_ordinary(path)
     with netCDF4.Dataset(path.name, memory=path.read_bytes()) as file:
+        storage.check_claims(file, path.stat().st_size)
         yield file
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -241,31 +242,37 @@ class Trainer:
 
     def _resumed(self, path: Path, key: str) -> Learnt:
         """What a checkpoint of the same training says; a new beginning where there is none, or it is damaged."""
-        if not path.is_file():
+        if not os.path.lexists(path):
             return Learnt()
-        whole = storage.is_whole(path)
-        arrays: dict[str, Any] = {}
-        if whole:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = dict(archive)
-        if not whole or str(arrays["key"]) != key or "scores" not in arrays:
-            why = "is of another training" if whole else "is damaged"
-            aside = storage.put_aside(path, "earlier" if whole else "damaged")
-            self.observer.stage("warning", checkpoint=f"{path.name} {why}; it is kept as {aside.name if aside else path.name}")
-            return Learnt()
+        why, word = "is damaged", "damaged"
+        try:
+            arrays = storage.arrays_of(path)
+            if str(arrays["key"]) == key and "scores" in arrays:
+                return self._of_arrays(arrays)
+            why, word = "is of another training", "earlier"
+        except Exception:  # a broken archive raises what it likes
+            self.optimiser.state.clear()
+        aside = storage.put_aside(path, word)
+        self.observer.stage("warning", checkpoint=f"{path.name} {why}; it is kept as {aside.name if aside else path.name}")
+        return Learnt()
+
+    def _of_arrays(self, arrays: Mapping[str, Any]) -> Learnt:
+        """Take over what `_keep` wrote."""
 
         def of(start: str) -> dict[str, Array]:
             return {name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)}
 
-        self._set(of("now."))
-        state = self.optimiser.state_dict()
+        wanted = {name: tuple(p.shape) for name, p in self.graph.parameters.items()}
+        if any({name: v.shape for name, v in kept.items()} != wanted for kept in (of("now."), of("best.")) if kept):
+            raise ValueError("it is of another network")
         moments: dict[int, dict[str, Any]] = {}
         for name, value in of("adam.").items():
             moments.setdefault(int(name.split(".")[0]), {})[name.split(".")[1]] = library().from_numpy(value)
-        self.optimiser.load_state_dict({**state, "state": moments})
         epoch, since = (int(n) for n in arrays["count"])
         history = [(float(a), float(b)) for a, b in arrays["history"]]
         best, came = (float(score) for score in arrays["scores"])
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
+        self._set(of("now."))
         return Learnt(epoch, best, since, of("best."), history, came)
 
 

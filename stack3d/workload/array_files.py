@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from stack3d import memory
 from stack3d.errors import DeckError, Problem
+from stack3d.storage import MOST_UNPACKED, SPARED
 
 BLOCK = 8e6
 """Of rows that are read at a time. [byte]"""
-SPARED, MOST_UNPACKED = 100e6, 200
-"""An archive that unpacks to more than so many bytes unpacks to at most so many times its size; zeros take a thousandth."""
 MOST_ARRAYS = 1000
 """Of an archive."""
 

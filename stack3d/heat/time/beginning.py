@@ -121,11 +121,13 @@ def _ended(path: Path, chip: Chip) -> dict[str, Floats]:
     try:
         with netCDF4.Dataset(path.name, memory=path.read_bytes()) as file:
             thermal = file.groups["thermal"].variables
+            if max(v.size for v in thermal.values()) > path.stat().st_size:
+                raise LookupError("it claims more values than it has bytes")
             found = _last(thermal["layer_temperature_mean"], thermal["layer"], 0)
             if "map_temperature" in thermal:
                 maps = _last(thermal["map_temperature"], thermal["map_layer"], 2)
                 found |= {name: boxes for name, boxes in maps.items() if np.isfinite(boxes).all()}
-    except (OSError, LookupError) as error:
+    except (OSError, LookupError, ValueError) as error:
         text = f"{path.name} is no result of one case with temperatures of layers; name the result.nc of a case"
         raise DeckError(Problem(f"{KEY}.result", text)) from error
     if lost := [layer.name for layer in chip.stack.layers if layer.name not in found]:
