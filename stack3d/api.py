@@ -23,7 +23,7 @@ from stack3d.results.trace_file import to_trace_tree
 from stack3d.thermal import CompactModel
 from stack3d.thermal.compact.long_trace import KeptOfTrace, TraceAnswer, follow
 from stack3d.units import quantity
-from stack3d.workload.trace import PowerTrace
+from stack3d.workload.columns import read_driven
 
 CLOSE = 1e-4
 """Share by which a number is changed for a derivative; what is differenced is nearly straight in it."""
@@ -324,7 +324,8 @@ def follow_table(
     model : str or Path
         A file of `LoadedScenario.compact`.
     table : str or Path
-        ``.csv`` or ``.parquet`` with ``time [s]`` and sources in watts; the last row closes the period.
+        ``.csv`` or ``.parquet`` with ``time [s]``, sources as ``core [W]``, and perhaps ``ambient [degC]`` and films as
+        ``films.top [W/m^2/K]``; the last row closes the period.
     output : str or Path, optional
         The .nc file to write.
     until : float, optional
@@ -333,12 +334,20 @@ def follow_table(
         ``samples``, ``limits``, ``counted``, ``width`` as `stack3d.thermal.compact.long_trace.KeptOfTrace` has them, and
         ``start``, ``films``, ``ambient``, ``watch`` as `follow` there.
     """
-    found, powers = open_compact(model), PowerTrace.from_table(Path(table), "trace")
+    found = open_compact(model)
+    driven = read_driven(Path(table), "trace", found.sources)
+    given = dict(asked.pop("films", None) or {})
+    both = [f"film of {face}" for face in given if face in driven.films]
+    if driven.ambient is not None and asked.get("ambient") is not None:
+        both.append("ambient")
+    if both:
+        raise DeckError(Problem("trace", f"{both[0]} is a column of {Path(table).name} already; give it once"))
+    asked |= {"films": {**given, **driven.films}} | ({} if driven.ambient is None else {"ambient": driven.ambient})
     kept = KeptOfTrace(**{key: asked.pop(key) for key in KeptOfTrace._fields if key in asked})
     with told_of(table):
-        schedule = found.schedule(powers.times, powers.values, powers.blocks, powers.period)
+        schedule = found.schedule(driven.times, driven.powers, driven.sources, driven.period)
     with told_of(model):
-        answer = follow(found, schedule, powers.period if until is None else until, asked=kept, **asked)
+        answer = follow(found, schedule, driven.period if until is None else until, asked=kept, **asked)
     if output is not None:
         results.write_tree(Path(output), to_trace_tree(answer, list(kept.limits)))
     return answer

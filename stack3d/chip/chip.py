@@ -17,7 +17,7 @@ from stack3d.errors import DeckError, Problem, ValidityWarning, collected, did_y
 from stack3d.geometry import build_stack, check_places, explicit_sources, tile_sites
 from stack3d.layout import HeatSource, Rectangle, Stack
 from stack3d.schema import Scenario
-from stack3d.workload import PowerTrace, heated_place, read_activity, read_trace
+from stack3d.workload import PowerTrace, heated_place, read_activity, read_surroundings, read_trace
 
 TOLD = 0.01
 """By how much of the larger the power of a source may differ from the mean of its trace before a run says so."""
@@ -90,6 +90,15 @@ class ComputingChip(Chip):
         return self.computer.design.work.rate * float(self.activity.mean[0])
 
 
+def _with_tables(scenario: Scenario) -> Scenario:
+    """The scenario with what the table of its surroundings says; raises DeckError."""
+    transient = scenario.transient
+    if transient is None or transient.surroundings is None:
+        return scenario
+    table = read_surroundings(transient.surroundings, "transient.surroundings")
+    return scenario.model_copy(update={"transient": transient.model_copy(update={"surroundings": table})})
+
+
 def _traced(scenario: Scenario, sources: tuple[HeatSource, ...]) -> tuple[tuple[HeatSource, ...], PowerTrace | None]:
     """Explicit sources at their mean power, and their trace; raises DeckError for blocks that are no sources."""
     deck = scenario.power.trace if scenario.power else None
@@ -128,6 +137,7 @@ def build_chip(scenario: Scenario, found: list[Problem] | None = None) -> Chip:
         With every mistake that only shows when the parts meet: geometry, places, network, device, rate.
     """
     problems: list[Problem] = [] if found is None else found
+    scenario = collected(lambda: _with_tables(scenario), problems) or scenario
     stack = build_stack(scenario.geometry)
     sources = collected(lambda: explicit_sources(scenario, stack), problems) or ()
     for source in sources:

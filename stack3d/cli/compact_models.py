@@ -32,7 +32,10 @@ def compact(
 def trace(
     model: Annotated[Path, typer.Argument(help="A file of `stack3d compact`.", metavar="MODEL")],
     table: Annotated[
-        Path, typer.Argument(help="Powers over time: .csv or .parquet with 'time [s]' and sources.", metavar="TABLE")
+        Path,
+        typer.Argument(
+            help="Powers over time: .csv or .parquet with 'time [s]' and sources; perhaps ambient, films.", metavar="TABLE"
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The .nc file to write.")],
     until: Annotated[str | None, typer.Option("--until", help="Repeat the table up to '10 yr'; absent = once.")] = None,

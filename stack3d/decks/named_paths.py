@@ -27,6 +27,7 @@ FILES = (
     ("workload", "trace", "file"),
     ("power", "trace", "file"),
     ("transient", "initial", "result"),
+    ("transient", "surroundings", "file"),
 )
 """Keys that name a file whose content belongs to the case; a relative name counts from the deck that it stands in."""
 

@@ -28,8 +28,8 @@ from stack3d.thermal import (
 
 SolveWatch = Callable[[int, float], None]
 """Told of the solves so far, and of the largest bound or estimate."""
-PLACES = "thermal/temperature"
-"""Under which places are judged: as means."""
+PLACES, POINTS = "thermal/temperature", "thermal/probe_temperature"
+"""Under which means and probes are judged."""
 ENOUGH = 1e-8
 """Relative residual of solutions that the error of the mesh is taken from."""
 
@@ -77,7 +77,7 @@ def compact_model(chip: Chip, watch: SolveWatch) -> CompactModel:
         steady,
         in_time,
         deck.shortest or np.inf,
-        mesh_error(chip, sources, places),
+        mesh_error(chip, sources),
     )
 
 
@@ -133,8 +133,8 @@ def _held(chip: Chip, backend: ThermalBackend, sources: Sequence[HeatSource]) ->
     return backend.held_at({layer.name: solution.field.layer_mean(layer.name) for layer in chip.stack.named})
 
 
-def mesh_error(chip: Chip, sources: Sequence[HeatSource], places: Sequence[Place]) -> Floats:
-    """Estimated error of places by the mesh, NaN where the other mesh does not fit into memory. [K]"""
+def mesh_error(chip: Chip, sources: Sequence[HeatSource]) -> Floats:
+    """Estimated error by the mesh of the sources' own means, then of probes; NaN where the other mesh does not fit. [K]"""
     linear = chip.scenario.solver.linear
     rough = linear.model_copy(update={"tolerance": max(linear.tolerance, ENOUGH)})
     solver = chip.scenario.solver.model_copy(update={"linear": rough})
@@ -143,15 +143,12 @@ def mesh_error(chip: Chip, sources: Sequence[HeatSource], places: Sequence[Place
         profile = other.scenario.solver.model_copy(update={"linear": rough})
         scenario = other.scenario.model_copy(update={"solver": profile})
         field = Backends().of(scenario, chip.stack, body).solve(sources).field
-        return {
-            PLACES: np.array(
-                [
-                    field.box_means(p.layer, [p.extent])[0] if isinstance(p, Box) else field.at(p.layer, p.x, p.y, p.z)
-                    for p in places
-                ]
-            )
-        }
+        own = [field.box_means(source.layer, [source.extent])[0] for source in sources]
+        points = [field.at(p.layer, p.x, p.y, p.z) for p in other.scenario.probes]
+        return {PLACES: np.array(own), **({POINTS: np.array(points)} if points else {})}
 
     same = replace(chip, scenario=chip.scenario.model_copy(update={"solver": solver}))
     found = kind_of(chip.scenario).judged(same, solve(same, meshed(chip), 0), solve)
-    return np.full(len(places), np.nan) if found is None else found.errors[PLACES]
+    if found is None:
+        return np.full(len(sources) + len(chip.scenario.probes), np.nan)
+    return np.concatenate([found.errors[PLACES], found.errors.get(POINTS, np.empty(0))])

@@ -173,7 +173,9 @@ class EarlierDeck(DeckModel):
 class SurroundingsDeck(DeckModel):
     """A table of ambient and films over time; each row holds until the next, the last to the end."""
 
-    times: Annotated[tuple[Time, ...], Field(min_length=1, max_length=MOST_OUTPUTS)]
+    file: str | None = None
+    """`.csv` or `.parquet` with `time [s]`, `ambient [degC]` and `films.top [W/m^2/K]`, in place of all that follows."""
+    times: Annotated[tuple[Time, ...], Field(max_length=MOST_OUTPUTS)] = ()
     """Of the rows, from 0 on."""
     ambient: tuple[Temperature, ...] | None = None
     """Of every face that has no temperature of its own; absent = `cooling.ambient`."""
@@ -182,6 +184,12 @@ class SurroundingsDeck(DeckModel):
 
     @model_validator(mode="after")
     def _columns_fit(self) -> Self:
+        if self.file is not None:
+            if self.times or self.films or self.ambient is not None:
+                raise ValueError("wants either a file, or times and columns")
+            return self
+        if not self.times:
+            raise ValueError("wants times and columns, or a file")
         for a, b in pairwise(self.times):
             if b <= a:
                 raise ValueError(f"times have to ascend, got {b:g} s after {a:g} s")

@@ -1,5 +1,6 @@
 """What the chip computes: the network, its tiles, where they sit and the heat they make."""
 
+from stack3d.workload.columns import Driven, read_driven, read_surroundings
 from stack3d.workload.counts import priced, verify_energy
 from stack3d.workload.data import LabelledData, load_data
 from stack3d.workload.network import Counted, Inputs, Network, WeightMatrix, each, load_network
@@ -35,6 +36,7 @@ __all__ = [
     "Classification",
     "Counted",
     "DYNAMIC",
+    "Driven",
     "Inputs",
     "LabelledData",
     "Machine",
@@ -65,6 +67,8 @@ __all__ = [
     "placements",
     "priced",
     "read_activity",
+    "read_driven",
+    "read_surroundings",
     "read_trace",
     "task_kind",
     "tier_boundaries",

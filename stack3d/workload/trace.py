@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from stack3d import units
 from stack3d.constants import DAY
-from stack3d.errors import DeckError, Problem, brief
+from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
 from stack3d.schema.workload import TraceDeck
-from stack3d.workload.step_table import StepTable, read_table
+from stack3d.workload.columns import read_columns
 
 WANTED = "wants a first column 'time [s]', a column per block and two rows or more"
-_TITLE = re.compile(r"^\s*(.*?)\s*(?:\[([^\]]*)\])?\s*$")
-"""Name of a column, and its unit in square brackets."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,55 +57,13 @@ class PowerTrace:
     def from_table(cls, path: Path, key: str, *, dimension: str = "power") -> PowerTrace:
         """Read a `.csv` or `.parquet` with a column ``time [s]`` and one per block; the last row closes the period.
 
-        Units in square brackets are converted; a column without one is in seconds, or in the SI unit of `dimension`.
-
         Raises
         ------
         DeckError
-            With the key, and the column of a unit of another kind or of a name that comes twice, or the row and the column
-            of the first value that is no number or the first time that does not rise.
+            As `read_columns` has it.
         """
-        found = read_table(path, key, lambda header: _check_titles(header, dimension, path, key))
-        if len(found.values) < 2:
-            raise DeckError(Problem(key, f"{path.name} {WANTED}"))
-        table = found.values * [_factor(t, dimension if i else "time", path, key) for i, t in enumerate(found.header)]
-        titles = [_TITLE.sub(r"\1", title) for title in found.header]
-        _check_magnitudes(table, found, dimension, key)
-        times = table[:, 0]
-        falling = np.flatnonzero(np.diff(times) <= 0)
-        if times[0] != 0 or falling.size:
-            at = int(falling[0]) + 1 if times[0] == 0 else 0
-            raise DeckError(Problem(key, f"{found.place(at)}: times start at 0 and rise, got {times[at]:g} s"))
-        return cls(times[:-1], table[:-1, 1:], tuple(titles[1:]), float(times[-1]))
-
-
-def _check_titles(header: list[str], dimension: str, path: Path, key: str) -> None:
-    """Raise DeckError for titles of another table, and for units of another kind."""
-    titles = [_TITLE.sub(r"\1", title) for title in header]
-    if not header or titles[0] != "time" or len(header) < 2:
-        raise DeckError(Problem(key, f"{path.name} {WANTED}"))
-    if twice := [title for i, title in enumerate(titles) if title in titles[:i]]:
-        raise DeckError(Problem(key, f"{path.name}: column {brief(twice[0])} comes twice"))
-    for i, title in enumerate(header):
-        _factor(title, dimension if i else "time", path, key)
-
-
-def _check_magnitudes(table: Floats, found: StepTable, dimension: str, key: str) -> None:
-    """Raise DeckError at the first time or power, in SI units, that nothing has."""
-    for j, title in enumerate(found.header):
-        kind = dimension if j else "time"
-        if (beyond := np.flatnonzero(np.abs(table[:, j]) > (most := units.most_of(kind)))).size:
-            text = f"{found.place(beyond[0])}, {title!r}: is {table[beyond[0], j]:g} {units.SI[kind]}"
-            raise DeckError(Problem(key, f"{text}; at most {most:g} {units.SI[kind]}".rstrip()))
-
-
-def _factor(title: str, dimension: str, path: Path, key: str) -> float:
-    """SI value of one unit of a column; 1 where its title has no unit."""
-    unit = _TITLE.sub(r"\2", title)
-    try:
-        return units.parse(f"1 {unit}", dimension) if unit else 1.0
-    except ValueError as error:
-        raise DeckError(Problem(key, f"{path.name}, column {brief(title)}: {error}")) from None
+        found = read_columns(path, key, lambda name: dimension, WANTED, 2)
+        return cls(found.times[:-1], found.values[:-1], found.names, float(found.times[-1]))
 
 
 def read_trace(deck: TraceDeck, key: str, *, dimension: str = "power") -> PowerTrace:

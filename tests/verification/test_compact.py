@@ -162,6 +162,14 @@ def test_the_bound_holds_on_every_stack(name: str) -> None:
     assert found.min() >= 1 and np.median(found) <= 5
 
 
+def test_a_probe_on_the_edge_of_a_source_is_judged() -> None:
+    """Where the mesh is judged beside it, at four points about; with the error of a probe that lies elsewhere."""
+    given = separable()
+    given["probes"].append({"name": "edge", "layer": "die", "x": "3 mm", "y": "2 mm"})
+    model = made(given)
+    assert model.mesh_error.shape == (4,) and np.all(model.mesh_error > 0)
+
+
 def test_a_file_is_what_was_written(tmp_path: Path) -> None:
     """The same answers from the file; one that is damaged, cut off or another says so."""
     given = rod()

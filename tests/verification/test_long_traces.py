@@ -1,18 +1,22 @@
 """Long traces on a compact model: against full steps, against a closed form, counts against the package, bad tables."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rainflow
-from test_compact import check, made, rod, scenario, separable
+from test_compact import check, flip_chip, made, rod, scenario, separable
 
+import stack3d
 from stack3d.errors import DeckError, RangeError
 from stack3d.heat import Backends, meshed
-from stack3d.thermal import Box, PowerSchedule, integrate
+from stack3d.results.compact_file import write_compact
+from stack3d.thermal import Box, PowerSchedule, Probe, integrate
 from stack3d.thermal.compact.compact_model import CompactModel
 from stack3d.thermal.compact.cycles import Cycles
 from stack3d.thermal.compact.long_trace import KeptOfTrace, follow
+from stack3d.workload.columns import read_driven
 from stack3d.workload.trace import PowerTrace
 
 
@@ -40,6 +44,84 @@ def test_a_trace_follows_full_steps(package: CompactModel) -> None:
     bow = schedule.powers @ package.bow[:2].T
     error = np.abs(found.temperature[1:, :2] - full.temperature - bow)
     assert found.steps == 12 and error.max() <= found.estimate[0] < 0.02 * (found.highest[0] - 300)
+
+
+def test_ambient_and_films_change_along_a_trace() -> None:
+    """Powers, ambient and film anew each step: sources and probes as on all nodes, to the estimate, and far closer than it."""
+    given = flip_chip()
+    given["solver"]["mesh"] = {"lateral": 6, "per_layer": 1}
+    given["probes"] = [{"name": f"p{i}", "layer": n, "x": "3 mm", "y": "4 mm"} for i, n in enumerate(("board", "die", "lid"))]
+    given["compact"] = {"films": {"top": ["50 W/m^2/K", "5e3 W/m^2/K"]}, "ambient": ["250 K", "400 K"], "shortest": "50 ms"}
+    case, model = scenario(given), made(given)
+    chip = check(case)
+    solid = Backends().solid(case, chip.stack, meshed(chip))
+    places = [*(Box(s.layer, s.extent) for s in chip.sources), *(Probe(p.layer, p.x, p.y, p.z) for p in case.probes)]
+    ambient, films = np.array([350.0, 260.0, 330.0, 255.0]), np.array([60.0, 4e3, 500.0, 5e3])
+    powers = random_powers(4)
+    found = follow(model, PowerSchedule(0.05 * np.arange(4), powers), 0.2, ambient=ambient, films={"top": films})
+    now: Any = 350.0
+    for i in range(4):
+        around = solid.recooled(solid.problem.with_films({"top": films[i]}, dict.fromkeys(("top", "bottom"), ambient[i])))
+        system = around.system(chip.sources, places)
+        full = integrate(
+            system, PowerSchedule.constant(powers[i]), [0.05], initial=now, tolerance=1e-4, relative=1e-5, first_share=2.0**-12
+        )
+        off = np.abs(found.temperature[i + 1] - powers[i] @ model.bow.T - full.temperature[0])
+        assert off.max() <= 0.2 * found.estimate[0] < 0.05 * (350 - 255), (i, off)
+        now = full.field
+
+
+def test_the_estimate_counts_on_how_far_ambient_goes(package: CompactModel) -> None:
+    """Power that makes up for colder air hides no error; and a film that is no range stays as it is."""
+    given = separable()
+    given["compact"] |= {"films": {}, "shortest": "1 s", "ambient": ["250 K", "350 K"]}
+    model = made(given)
+    schedule = PowerSchedule(np.array([0.0, 1.0]), np.zeros((2, 2)), 2.0)
+    found = follow(model, schedule, 2.0, ambient=np.array([300.0, 260.0]))
+    still = follow(model, schedule, 2.0)
+    assert found.estimate[0] >= 40 * model.in_time.estimate > 0.0 == still.estimate[0]
+    with pytest.raises(RangeError, match=r"ambient = 240 K lies outside the compact model, which was made for 250 to 350 K"):
+        follow(model, schedule, 2.0, ambient=np.array([300.0, 240.0]))
+    with pytest.raises(RangeError, match=r"film of top = 400 W/m\^2/K lies outside .* 500 W/m\^2/K alone"):
+        follow(model, schedule, 2.0, films={"top": np.array([500.0, 400.0])})
+
+
+TABLE = "time [s],left [W],ambient [degC],films.top [W/m^2/K]\n0,3,27,500\n1,0,7,1000\n2,0,7,1000\n"
+
+
+def test_a_table_names_ambient_and_films(tmp_path: Path) -> None:
+    """As columns: what `follow` gives for the same; a number that is given beside its column is refused."""
+    given = separable()
+    given["compact"]["shortest"] = "1 s"
+    model = made(given)
+    write_compact(tmp_path / "m.nc", model)
+    (tmp_path / "air.csv").write_text(TABLE)
+    by_table = stack3d.follow_table(tmp_path / "m.nc", tmp_path / "air.csv")
+    schedule = PowerSchedule(np.array([0.0, 1.0]), np.array([[3.0, 1.0], [0.0, 1.0]]), 2.0)
+    alike = follow(model, schedule, 2.0, ambient=np.array([300.15, 280.15]), films={"top": np.array([500.0, 1000.0])})
+    np.testing.assert_allclose(by_table.temperature, alike.temperature, rtol=1e-12)
+    for beside, said in (({"ambient": 300.0}, "ambient"), ({"films": {"top": 500.0}}, "film of top")):
+        with pytest.raises(DeckError, match=f"{said} is a column of air.csv already; give it once"):
+            stack3d.follow_table(tmp_path / "m.nc", tmp_path / "air.csv", **beside)
+
+
+def test_bad_columns_of_surroundings_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "air.csv"
+    for text, said in (
+        (TABLE.replace("27", ""), "air.csv line 2, 'ambient \\[degC\\]': '' is no number"),
+        (TABLE.replace("degC", "W"), "column 'ambient \\[W\\]'"),
+        (TABLE.replace(" [degC]", ""), "column 'ambient': wants its unit, as 'ambient \\[degC\\]'"),
+        (TABLE.replace("27", "-300"), "line 2, 'ambient .*': is -26.85 K; at least 0 K"),
+        (TABLE.replace(",500", ",-5"), "line 2, 'films.top .*': is -5 W/m.2/K; at least 0"),
+        (TABLE.replace("2,0", "1,0"), "line 4: times start at 0 and rise, got 1 s"),
+        (TABLE.replace("films.top [W/m^2/K]", "films.top [W]"), "column 'films.top \\[W\\]'"),
+        (TABLE.replace("films.top", "ambient"), "column 'ambient' comes twice"),
+    ):
+        path.write_text(text)
+        with pytest.raises(DeckError, match=said):
+            read_driven(path, "trace", ("left", "right"))
+    path.write_text(TABLE.replace("[degC]", "[W]"))
+    assert read_driven(path, "trace", ("left", "ambient")).sources == ("left", "ambient")
 
 
 def test_steps_of_one_length_and_of_others_agree(package: CompactModel) -> None:

@@ -1,11 +1,13 @@
 """Ambient and films as tables in a transient: against the closed form of a body of one temperature, and what is refused."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import stack3d
 from stack3d import decks, yamlfile
 from stack3d.case import check, run_case
 from stack3d.errors import DeckError
@@ -71,6 +73,47 @@ def test_rows_that_say_nothing_new_change_nothing() -> None:
     plain = run_case(scenario(given), Silent()).values
     key = "thermal/layer_temperature_mean"
     np.testing.assert_allclose(by_table[key], plain[key], rtol=0, atol=1e-3)
+
+
+AIR = "time [min],ambient [degC],films.top [W/m^2/K]\n0,26.85,100\n0.16666666666666666,76.85,400\n0.4166666666666667,46.85,50\n"
+
+
+def test_a_file_is_the_table_that_it_holds(tmp_path: Path) -> None:
+    """Its units are its own, its last row holds to the end, a name counts from the deck, and its content is in the hash."""
+    (tmp_path / "air.csv").write_text(AIR)
+    deck, digests = tmp_path / "plate.yaml", []
+    deck.write_text(json.dumps(plate("tensor", {"file": "air.csv"}, step="0.5 s")))
+    by_file = stack3d.load(str(deck)).run()
+    given = run_case(scenario(plate("tensor", {**TABLE, "films": FILMS}, step="0.5 s")), Silent()).values
+    key = "thermal/layer_temperature_mean"
+    np.testing.assert_allclose(by_file[key], given[key], rtol=1e-9)
+    for text in (AIR, AIR.replace("76", "77")):
+        (tmp_path / "air.csv").write_text(text)
+        digests.append(stack3d.load(str(deck)).case.digest())
+    assert digests[0] != digests[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("76.85", ""), "transient.surroundings.file: air.csv line 3, 'ambient \\[degC\\]': '' is no number"),
+        (("ambient", "ambeint"), "column 'ambeint .*': is neither 'ambient' nor 'films.' and a face"),
+        (("films.top", "films.tpo"), "transient.surroundings.films.tpo: no face 'tpo' .did you mean 'top'"),
+        (("degC", "W"), "column 'ambient \\[W\\]'"),
+        (("0.4166666666666667", "0.1"), "air.csv line 4: times start at 0 and rise, got 6 s"),
+    ],
+)
+def test_mistakes_of_a_file_are_told(tmp_path: Path, change: tuple[str, str], said: str) -> None:
+    (tmp_path / "air.csv").write_text(AIR.replace(*change))
+    with pytest.raises(DeckError, match=said):
+        check(scenario(plate("tensor", {"file": str(tmp_path / "air.csv")})))
+
+
+def test_a_file_or_columns_not_both() -> None:
+    with pytest.raises(DeckError, match="wants either a file, or times and columns"):
+        scenario(plate("tensor", {**TABLE, "file": "air.csv"}))
+    with pytest.raises(DeckError, match="wants times and columns, or a file"):
+        scenario(plate("tensor", {"ambient": ["300 K"]}))
 
 
 @pytest.mark.parametrize(

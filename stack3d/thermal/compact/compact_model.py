@@ -39,6 +39,22 @@ class FilmFace:
 
 
 @dataclass(frozen=True, eq=False)
+class Air:
+    """What a trace is surrounded by, row by row.
+
+    Parameters
+    ----------
+    ambient : ndarray, shape (rows,)
+        [K]
+    films : ndarray, shape (rows, faces)
+        [W m⁻² K⁻¹]
+    """
+
+    ambient: Floats
+    films: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class SteadyAnswer:
     """Temperatures of places and how far they can be off.
 
@@ -158,9 +174,34 @@ class CompactModel:
 
     def loads(self, powers: Floats, films: Floats, ambient: float | None) -> Floats:
         """Powers of sources, then heat into faces while they have the temperature of `base`. [W], [W m⁻²]"""
-        base, air = self.base(ambient), self.ambient[0] if ambient is None else ambient
-        references = np.array([air if face.reference is None else face.reference for face in self.faces])
-        return np.append(powers, films * (references - base) + [face.flux for face in self.faces])
+        air = np.array(self.ambient[0] if ambient is None else ambient)
+        return np.append(powers, self.of_faces(Air(air, films), self.base(ambient)))
+
+    def of_faces(self, air: Air, base: float) -> Floats:
+        """Heat into each face while it has the temperature `base` [K], shape (rows, faces). [W m⁻²]"""
+        given = [(face.reference, air.ambient) for face in self.faces]
+        references = [around if own is None else np.full_like(around, own) for own, around in given]
+        rise = np.stack(references, axis=-1) - base if references else np.zeros_like(air.films)
+        return np.asarray(air.films * rise + [face.flux for face in self.faces])
+
+    def air(self, rows: int, films: Mapping[str, float | Floats], ambient: float | Floats | None) -> Air:
+        """What surrounds each row of a trace; raises as `films` and `base` do.
+
+        Parameters
+        ----------
+        rows : int
+        films : mapping of str to float or ndarray, shape (rows,)
+            Of faces, those of the scenario where absent. [W m⁻² K⁻¹]
+        ambient : float or ndarray, shape (rows,), optional
+            That of the scenario by default. [K]
+        """
+        around = np.asarray(self.ambient[0] if ambient is None else ambient)
+        for worst in (np.min, np.max):
+            self.films({name: float(worst(film)) for name, film in films.items()})
+            check_range("ambient", float(worst(around)), *self.ambient[1:], "K")
+        columns = [np.broadcast_to(films.get(face.name, face.film), rows) for face in self.faces]
+        h = np.stack(columns, axis=-1) if films else np.broadcast_to(self.films({}), (rows, len(columns)))
+        return Air(np.broadcast_to(around, rows), h)
 
     def schedule(self, times: Floats, values: Floats, blocks: Sequence[str], period: float | None) -> PowerSchedule:
         """Powers of all sources over time, from those of some; the others keep the power of the scenario.
@@ -187,10 +228,14 @@ class CompactModel:
         return PowerSchedule(np.asarray(times, dtype=float), powers, period)
 
     def exponentials(self, films: Mapping[str, float] | None = None) -> Exponentials:
-        """The model over time with some films; raises RangeError, or ArrayError for a model of steady states alone."""
+        """The model over time with some films; raises RangeError, also for a model of steady states alone."""
+        return self.at(self.films(films or {}))
+
+    def at(self, films: Floats) -> Exponentials:
+        """The model over time with a film for each face [W m⁻² K⁻¹]; raises RangeError for one of steady states alone."""
         if self.in_time is None:
             raise RangeError("the compact model is one of steady states; make it with compact.shortest to follow a trace")
-        return self.in_time.at(self.of_varied(self.films(films or {})))
+        return self.in_time.at(self.of_varied(films))
 
     def told(self) -> list[str]:
         """Ranges and errors in lines."""

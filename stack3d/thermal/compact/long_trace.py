@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import ArrayError, RangeError
 from stack3d.layout import Floats
 from stack3d.thermal.compact.compact_model import CompactModel
 from stack3d.thermal.compact.cycles import Cycles
-from stack3d.thermal.compact.model_in_time import Exponentials
+from stack3d.thermal.compact.exact_steps import EQUAL, ExactSteps
 from stack3d.thermal.time.schedule import PowerSchedule
 
 AT_ONCE = 1_000_000
 """Amplitudes held at once."""
-EQUAL = 1e-6
-"""Share by which steps of one length may differ: times that were written with few digits."""
-GONE = 40.0
-"""Time constants after which a mode has settled to the last digit."""
 MOST_STEPS = 10**11
 """Of a trace: a day or more of one core, 3000 years in steps of a second."""
 PILOT = 20_000
@@ -80,7 +77,8 @@ class TraceAnswer:
     cycles : mapping of str to ndarray, shape (ranges, 3)
         Of each place that was asked: middle of a range [K], cycles in it, their mean temperature [K].
     estimate : ndarray, shape (places,)
-        Tested estimate of the error against the mesh: that of the model over time, of the largest rise that any place made. [K]
+        Tested estimate of the error against the mesh: that of the model over time, of the largest rise that any place made and
+        of how far ambient moved. [K]
     """
 
     places: tuple[str, ...]
@@ -110,13 +108,13 @@ def follow(
     until: float,
     *,
     asked: KeptOfTrace = KeptOfTrace(),  # noqa: B008
-    films: Mapping[str, float] | None = None,
-    ambient: float | None = None,
+    films: Mapping[str, float | Floats] | None = None,
+    ambient: float | Floats | None = None,
     start: str | float = "ambient",
     watch: TraceWatch = lambda done, total: None,
     ahead: Ahead = lambda steps, seconds: None,
 ) -> TraceAnswer:
-    """Temperatures of a compact model along a schedule of powers; each change of the power is a step, which is exact.
+    """Temperatures of a compact model along a schedule of powers; each of its rows is a step, which is exact.
 
     Parameters
     ----------
@@ -127,12 +125,13 @@ def follow(
     until : float
         [s]
     asked : KeptOfTrace
-    films : mapping of str to float, optional
-        Of faces, those of the scenario where absent. [W m⁻² K⁻¹]
-    ambient : float, optional
-        That of the scenario by default. [K]
+    films : mapping of str to float or ndarray, shape (rows,), optional
+        Of faces, all along or for each row of the schedule; those of the scenario where absent. [W m⁻² K⁻¹]
+    ambient : float or ndarray, shape (rows,), optional
+        All along or for each row of the schedule; that of the scenario by default. [K]
     start : {"ambient", "steady"} or float
-        ``steady``: the steady state of the mean powers; a number: one temperature everywhere. [K]
+        ``ambient``: that of the first row; ``steady``: the steady state of the mean powers and ambient, under the films of the
+        first row; a number: one temperature everywhere. [K]
     watch, ahead : callable
 
     Raises
@@ -143,35 +142,34 @@ def follow(
     UnknownNameError
         For places that the model does not have.
     """
-    exponentials, h = model.exponentials(films), model.films(films or {})
-    base = model.base(ambient)
-    still = model.loads(np.zeros(len(model.sources)), h, ambient)[len(model.sources) :]
-    air = model.ambient[0] if ambient is None else ambient
+    air = model.air(schedule.times.size, films or {}, ambient)
+    base = float(air.ambient[0]) if model.fixed is None else model.fixed
     durations = np.diff([*schedule.times, until if schedule.period is None else schedule.period])
     shortest = float(durations[durations > 0].min(initial=np.inf))
     if shortest < SHORTER * model.shortest:
         raise RangeError(f"a step of the trace takes {shortest:g} s; the compact model holds from {model.shortest:g} s on")
+    march = ExactSteps(model, schedule.powers, air, base)
     before = np.zeros(len(model.sources))
     if start == "steady":
-        before = durations @ schedule.powers / durations.sum()
-        amplitudes = exponentials.steady(np.append(before, still))
+        before, around = (durations @ rows / durations.sum() for rows in (schedule.powers, air.ambient))
+        amplitudes = march.steady(before, around)
     else:
-        amplitudes = exponentials.still * ((air if isinstance(start, str) else start) - base)
-    march = _March(model, exponentials, still, base)
+        amplitudes = march.even(float(air.ambient[0]) if isinstance(start, str) else start)
     steps = _number_of_steps(schedule, until)
     trial = _Kept(model.places, asked, steps)
     trial.begin(march.shown(amplitudes, before))
-    ahead(steps, steps * _seconds_of_a_step(march, trial, amplitudes, schedule, until))
+    ahead(steps, steps * _seconds_of_a_step(replace(march), trial, amplitudes, schedule, until))
     kept = _Kept(model.places, asked, steps)
     kept.begin(march.shown(amplitudes, before))
-    for ends, lengths, powers in _stretches(schedule, until, max(1, AT_ONCE // exponentials.rates.size)):
+    for ends, lengths, rows in _stretches(schedule, until, max(1, AT_ONCE // amplitudes.size)):
         with np.errstate(over="ignore", invalid="ignore"):
-            amplitudes, temperature = march.on(amplitudes, lengths, powers)
+            amplitudes, temperature = march.on(amplitudes, lengths, rows)
         if not np.isfinite(temperature).all():
-            raise RangeError(f"powers of the trace up to {np.abs(powers).max():g} W lead to temperatures that are no numbers")
+            most = np.abs(schedule.powers[rows]).max()
+            raise RangeError(f"powers of the trace up to {most:g} W lead to temperatures that are no numbers")
         kept.see(ends, lengths, temperature)
         watch(float(ends[-1]), until)
-    return kept.answer(until, model, base)
+    return kept.answer(until, model, base, float(np.abs(air.ambient - base).max()))
 
 
 def _number_of_steps(schedule: PowerSchedule, until: float) -> int:
@@ -184,22 +182,22 @@ def _number_of_steps(schedule: PowerSchedule, until: float) -> int:
     return int(whole) * schedule.times.size + int(np.count_nonzero(schedule.times < rest))
 
 
-def _seconds_of_a_step(march: _March, trial: _Kept, amplitudes: Floats, schedule: PowerSchedule, until: float) -> float:
+def _seconds_of_a_step(march: ExactSteps, trial: _Kept, amplitudes: Floats, schedule: PowerSchedule, until: float) -> float:
     """Measured on the first steps, what is kept of them included. [s]"""
-    ends, lengths, powers = next(_stretches(schedule, until, PILOT))
+    ends, lengths, rows = next(_stretches(schedule, until, PILOT))
     with np.errstate(over="ignore", invalid="ignore"):
-        march.on(amplitudes, lengths[:1], powers[:1])  # loads what it needs
+        march.on(amplitudes, lengths[:1], rows[:1])  # loads what it needs
         began = time.perf_counter()
-        trial.see(ends, lengths, march.on(amplitudes, lengths, powers)[1])
+        trial.see(ends, lengths, march.on(amplitudes, lengths, rows)[1])
     return (time.perf_counter() - began) / len(lengths)
 
 
-def _stretches(schedule: PowerSchedule, until: float, most: int) -> Iterator[tuple[Floats, Floats, Floats]]:
-    """Ends and lengths of steps [s] and their powers [W], so many at once, periods unrolled."""
+def _stretches(schedule: PowerSchedule, until: float, most: int) -> Iterator[tuple[Floats, Floats, NDArray[np.int64]]]:
+    """Ends and lengths of steps [s] and their rows in the schedule, so many at once, periods unrolled."""
     times, period = schedule.times, schedule.period
     copies = 1 if period is None else max(1, min(most // times.size, int(np.ceil(until / period))))
     block = times if period is None else (np.arange(copies)[:, None] * period + times).ravel()
-    powers = np.tile(schedule.powers, (copies, 1))
+    rows = np.tile(np.arange(times.size), copies)
     length = until if period is None else copies * period
     begun = 0.0
     while begun < until:
@@ -209,42 +207,8 @@ def _stretches(schedule: PowerSchedule, until: float, most: int) -> Iterator[tup
         starts, ends = starts[inside], np.minimum(ends[inside], until)
         for first in range(0, starts.size, most):
             part = slice(first, first + most)
-            yield ends[part], ends[part] - starts[part], powers[: starts.size][part]
+            yield ends[part], ends[part] - starts[part], rows[: starts.size][part]
         begun += length
-
-
-class _March:
-    """Exact steps of all modes; those that settle within a step follow the power at once."""
-
-    def __init__(self, model: CompactModel, exponentials: Exponentials, still: Floats, base: float) -> None:
-        self.model, self.modes, self._still, self._base = model, exponentials, still, base
-
-    def _driven(self, powers: Floats) -> Floats:
-        """Amplitudes that each mode goes to, shape (steps, modes)."""
-        count = len(self.model.sources)
-        given = powers @ self.modes.loads[:count] + self._still @ self.modes.loads[count:]
-        return np.asarray(given / self.modes.rates)
-
-    def shown(self, amplitudes: Floats, powers: Floats) -> Floats:
-        """Temperature of places. [K]"""
-        return np.asarray(self._base + amplitudes @ self.modes.shown.T + powers @ self.model.bow.T)
-
-    def on(self, amplitudes: Floats, lengths: Floats, powers: Floats) -> tuple[Floats, Floats]:
-        """Amplitudes at the end, and temperatures of places at the end of every step, shape (steps, places)."""
-        from scipy.signal import lfilter  # takes long to import
-
-        driven = self._driven(powers)
-        if np.ptp(lengths) <= EQUAL * lengths[0]:
-            decays = np.exp(-self.modes.rates * lengths.mean())
-            for m in np.flatnonzero(self.modes.rates * lengths[0] < GONE):
-                d = decays[m]
-                driven[:, m], _ = lfilter([1 - d], [1, -d], driven[:, m], zi=[d * amplitudes[m]])
-        else:
-            decays, now = np.exp(-np.multiply.outer(lengths, self.modes.rates)), amplitudes
-            for i, decay in enumerate(decays):
-                now = driven[i] + decay * (now - driven[i])
-                driven[i] = now
-        return driven[-1].copy(), self.shown(driven, powers)
 
 
 class _Kept:
@@ -292,10 +256,21 @@ class _Kept:
         self._done += len(ends)
         self._last = temperature[-1]
 
-    def answer(self, duration: float, model: CompactModel, base: float) -> TraceAnswer:
-        """All of it."""
+    def answer(self, duration: float, model: CompactModel, base: float, moved: float) -> TraceAnswer:
+        """All of it.
+
+        Parameters
+        ----------
+        duration : float
+            [s]
+        model : CompactModel
+        base : float
+            Temperature that rises count from. [K]
+        moved : float
+            Farthest that ambient was from it. [K]
+        """
         estimate = 0.0 if model.in_time is None else model.in_time.estimate
-        rise = max(float(np.abs(value - base).max()) for value in (self._highest, self._lowest))
+        rise = moved + max(float(np.abs(value - base).max()) for value in (self._highest, self._lowest))
         times, temperature = (np.concatenate(parts) for parts in zip(*self._sampled))
         return TraceAnswer(
             self.places,

@@ -102,7 +102,19 @@ class CompactParts:
         """M times a vector."""
         return self.flat(self.body.mass(vector.reshape(self.shape)))
 
-    def solve(self, films: Floats, rate: float, load: Floats) -> Floats:
-        """(A + rate M)⁻¹ times a load."""
+    def solve(self, films: Floats, rate: float, load: Floats, rtol: float = SOLVE) -> Floats:
+        """(A + rate M)⁻¹ times a load.
+
+        Parameters
+        ----------
+        films : ndarray, shape (films,)
+            [W m⁻² K⁻¹]
+        rate : float
+            [s⁻¹]
+        load : ndarray, shape (nodes,)
+            [W]
+        rtol : float
+            Relative residual. [-]
+        """
         self.solves += 1
-        return self.flat(self.at(films).solve(rate, load.reshape(self.shape), SOLVE)[0])
+        return self.flat(self.at(films).solve(rate, load.reshape(self.shape), rtol)[0])

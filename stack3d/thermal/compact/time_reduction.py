@@ -18,6 +18,12 @@ PER_DECADE = 0.5
 MOST_HALVINGS = 4
 FASTER = 3.0
 """Fastest rate over that of the shortest time."""
+SOLVE, TEST = 1e-9, 1e-7
+"""Relative residual of answers over time, and along the test in time: what is left of them is far below any estimate."""
+GROWN, SETTLED = 1.5, 4.0
+"""Ratio of the steps of the test in time, and when it ends, in times of the slowest mode."""
+TESTED = 4.0
+"""Estimated error over that of the test, which follows one step of one mixture of all loads; those of many steps add up."""
 
 
 class TimeReduction:
@@ -35,8 +41,20 @@ class TimeReduction:
         self.span = Span(parts.mass, states.shape[1])
         self._driven: list[Floats] = []
         self._on_faces: list[list[Floats]] = [[] for _ in parts.varied]
+        self._sources = len(parts.sources)
         for state in states:
             self.span.join(state)
+
+    def loads(self, films: Floats) -> Floats:
+        """1 W of each source, 1 W at each place beside them, ambient 1 K warmer, and that at each face whose film varies."""
+        parts = self.parts
+        faces = parts.loads[self._sources :]
+        h = [parts.problem.faces[name].film_coefficient for name in parts.faces]
+        for name, film in zip(parts.varied, films):
+            h[parts.faces.index(name)] = film
+        air = [np.array(h) @ faces] if any(h) else []
+        alone = [film * faces[parts.faces.index(name)] for name, film in zip(parts.varied, films)]
+        return np.vstack([parts.weights, *air, *(alone if len(alone) > 1 or len(h) > 1 else [])])
 
     def model(self, estimate: float = np.nan) -> ModelInTime:
         """Of the answers so far."""
@@ -55,17 +73,52 @@ class TimeReduction:
             estimate,
         )
 
-    def miss(self, films: Floats, rate: float, sources: Sequence[int]) -> Floats:
-        """How far the model is from the solid for some sources, over the largest response; the answers join. [-]"""
-        parts = self.parts
-        known = self.model().at(films).response(rate)[list(sources)]
+    def miss(self, films: Floats, rate: float, wanted: Sequence[int] | None = None) -> Floats:
+        """How far the model is from the solid for some loads or all, over the largest response; the answers join. [-]
+
+        Places beside the sources respond to sources as these do to them: what they have to see is measured on the sources. What
+        ambient does is measured on its steady response.
+        """
+        parts, loads = self.parts, self.loads(films)
+        now, projected = self.model().at(films), loads @ self.span.rows.T
+        known = (projected @ now.modes / (now.rates + rate)) @ now.shown.T
+        steady = np.abs((projected @ now.modes / now.rates) @ now.shown.T).max(axis=1)
+        largest = np.abs(known[: self._sources]).max()
         found = []
-        for i in sources:
-            answer = parts.solve(films, rate, parts.loads[i])
-            found.append(parts.weights @ answer)
+        for i in range(len(loads)) if wanted is None else wanted:
+            answer = parts.solve(films, rate, loads[i], SOLVE)
+            off = np.abs(parts.weights @ answer - known[i])
+            if i < self._sources:
+                found.append(off.max() / np.abs(parts.weights @ answer).max())
+            elif i < len(parts.weights):
+                found.append(off[: self._sources].max() / largest)
+            else:
+                found.append(off.max() / steady[i])
             self.span.join(answer)
-        seen = np.array(found)
-        return np.asarray(np.abs(seen - known).max(axis=1) / np.abs(seen).max(axis=1))
+        return np.array(found)
+
+    def miss_in_time(self, films: Floats, shortest: float) -> float:
+        """How far the model is from the solid along a step of a mixture of loads, over the largest response to heat then. [-]
+
+        Both take the same implicit steps, which grow, so that their own error is in neither.
+        """
+        parts, loads, random = self.parts, self.loads(films), np.random.default_rng(0)
+        now = self.model().at(films)
+        heat, air = loads[: self._sources], loads[len(parts.weights) :]
+        mixture = random.choice([-1.0, 1.0], len(heat)) * random.uniform(0.5, 1.0, len(heat)) @ heat
+        by_heat = mixture @ self.span.rows.T @ now.modes
+        largest = np.abs(now.shown @ (by_heat / now.rates)).max()
+        load = mixture + largest * random.choice([-1.0, 1.0], len(air)) @ air
+        drive = np.array([by_heat, load @ self.span.rows.T @ now.modes])
+        state, amplitudes, step, passed, found = np.zeros_like(load), np.zeros_like(drive), 0.25 * shortest, 0.0, 0.0
+        while passed < max(SETTLED / now.rates[0], 2 * shortest):
+            state = parts.solve(films, 1 / step, load + parts.mass(state) / step, TEST)
+            amplitudes = (drive + amplitudes / step) / (now.rates + 1 / step)
+            passed += step
+            step *= GROWN if passed > 0.9 * shortest else 1.0
+            of_heat, of_all = amplitudes @ now.shown.T
+            found = max(found, float(np.abs(parts.weights @ state - of_all).max() / np.abs(of_heat).max()))
+        return found
 
 
 def time_reduction(parts: CompactParts, states: Floats, shortest: float, tolerance: float) -> tuple[TimeReduction, ModelInTime]:
@@ -89,23 +142,35 @@ def time_reduction(parts: CompactParts, states: Floats, shortest: float, toleran
     Notes
     -----
     A rational Krylov space (Ruhe 1984) at the highest films, then at the lowest. A difference is looked at before the answer
-    joins the basis, so that it is that of a model which knows less than the final one.
+    joins the basis, so that it is that of a model which knows less than the final one. Then a step in time is followed between
+    these films on all nodes: rates alone do not see what comes and goes.
     """
     reduction = TimeReduction(parts, states)
-    everyone = range(len(parts.sources))
-    error = 0.0
+    error, gaps = 0.0, dict[tuple[float, ...], list[tuple[float, float]]]()
     for films in dict.fromkeys((tuple(parts.highest), tuple(parts.lowest))):
         at = np.array(films)
         slowest = float(reduction.model().at(at).rates[0])
         fastest = max(FASTER / shortest, 10 * slowest)
         rates = np.geomspace(slowest, fastest, int(np.ceil(PER_DECADE * np.log10(fastest / slowest))) + 1)
-        missed: dict[float, Sequence[int]] = {}
-        for rate in map(float, rates):
-            misses = reduction.miss(at, rate, everyone)
-            missed[rate] = [i for i, miss in zip(everyone, misses) if miss > tolerance]
-        gaps = [(a, b, sorted({*missed[a], *missed[b]})) for a, b in zip(map(float, rates[:-1]), map(float, rates[1:]))]
-        error = max(error, _halved(reduction, at, [gap for gap in gaps if gap[2]], tolerance))
-    return reduction, replace(reduction.model(), estimate=error)
+        missed = [set(np.flatnonzero(reduction.miss(at, rate) > tolerance).tolist()) for rate in map(float, rates)]
+        gaps[films] = list(zip(map(float, rates[:-1]), map(float, rates[1:])))
+        open_ = [(a, b, sorted(one | other)) for (a, b), one, other in zip(gaps[films], missed[:-1], missed[1:])]
+        error = max(error, _halved(reduction, at, [gap for gap in open_ if gap[2]], tolerance))
+    between = np.sqrt(parts.lowest * parts.highest)
+    for _ in range(MOST_HALVINGS):
+        along = TESTED * reduction.miss_in_time(between, shortest)
+        if along <= tolerance:
+            return reduction, replace(reduction.model(), estimate=max(error, along))
+        for films, pairs in gaps.items():
+            middles = [float(np.sqrt(a * b)) for a, b in pairs]
+            for rate in middles:
+                reduction.miss(np.array(films), rate)
+            gaps[films] = [part for (a, b), m in zip(pairs, middles) for part in ((a, m), (m, b))]
+    raise _missed(parts, tolerance)
+
+
+def _missed(parts: CompactParts, tolerance: float) -> SolverError:
+    return SolverError(f"the compact model is not within {tolerance:.1e} of the mesh over time after {parts.solves} solves")
 
 
 def _halved(reduction: TimeReduction, films: Floats, gaps: list[tuple[float, float, list[int]]], tolerance: float) -> float:
@@ -122,5 +187,4 @@ def _halved(reduction: TimeReduction, films: Floats, gaps: list[tuple[float, flo
         gaps = halves
         if not gaps:
             return error
-    solves = reduction.parts.solves
-    raise SolverError(f"the compact model is not within {tolerance:.1e} of the mesh over time after {solves} solves")
+    raise _missed(reduction.parts, tolerance)
