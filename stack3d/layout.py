@@ -219,6 +219,12 @@ class Layer:
             return FILL if block is None else block.name
         return self.name if block is None else f"{self.name}.{block.name}"
 
+    def owner(self, region: str) -> str:
+        """Name of the layer that what fills it belongs to, by the name of a region of a mesh: its own, or ``part.layer``."""
+        if self.part != FILL or region == self.name:
+            return self.name
+        return ".".join(region.removeprefix(f"{self.name}.").split(".")[:2])
+
     @property
     def thickness(self) -> float:
         """Thickness. [m]"""
@@ -291,17 +297,21 @@ class Stack:
         return tuple(dict.fromkeys(boxes))
 
     def held_at(self, temperatures: Mapping[str, float] = MappingProxyType({})) -> Stack:
-        """The stack with properties held at a temperature of each layer, 300 K unless given [K], so that rises superpose."""
-        at = {layer.name: temperatures.get(layer.name, REFERENCE) for layer in self.layers}
-        layers = tuple(
-            replace(
-                layer,
-                material=layer.material.held_at(at[layer.name]),
-                blocks=tuple(Block(b.name, b.extent, b.material.held_at(at[layer.name])) for b in layer.blocks),
-            )
-            for layer in self.layers
-        )
-        return replace(self, layers=layers)
+        """The stack with properties held at a temperature of each layer, 300 K unless given [K], so that rises superpose.
+
+        Those of a part that lies in several layers, and of the fill in each of these, are those of its name in `slabs`.
+        """
+
+        def held(layer: Layer, region: str, material: Material) -> Material:
+            return material.held_at(temperatures.get(layer.owner(region), REFERENCE))
+
+        def blocks(layer: Layer) -> tuple[Block, ...]:
+            return tuple(replace(b, material=held(layer, f"{layer.name}.{b.name}", b.material)) for b in layer.blocks)
+
+        def all_of(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+            return tuple(replace(la, material=held(la, la.name, la.material), blocks=blocks(la)) for la in layers)
+
+        return replace(self, layers=all_of(self.layers), parts=all_of(self.parts))
 
     @property
     def n_tiers(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from stack3d.errors import MOST_MISTAKES, Problem, did_you_mean, repeated
 from stack3d.geometry.edges import ROUNDING, groups
 from stack3d.geometry.mixing import material_of
-from stack3d.geometry.stack import apart, over_tiers, placed, told, up_to_tiers
+from stack3d.geometry.stack import HALVED, apart, over_tiers, placed, told, up_to_tiers
 from stack3d.layout import FILL, Block, Layer, Material, Rectangle, Stack, overlapping
 from stack3d.schema.geometry import GeometryDeck, PartDeck
 from stack3d.schema.solids import MaterialDeck
@@ -37,7 +37,7 @@ def with_parts(geometry: GeometryDeck, footprint: Rectangle, problems: list[Prob
     ]
     stacks = _stacks(geometry.parts, below[-1], footprint, problems)
     problems += islice(_overlapping(geometry.parts, stacks), MOST_MISTAKES + 1)
-    parts = _level([_joined(layer) for layer in chain(*stacks.values())], below[-1].z1)
+    parts = _level(list(chain(*stacks.values())), below[-1].z1, problems)
     fill = list(_cut(parts, geometry.fill, footprint)) if parts and geometry.fill else []
     above = placed(over_tiers(geometry), footprint, (fill or below)[-1].z1, problems)
     common = [layer.name for layer in (*below, *fill, *above)]
@@ -61,12 +61,14 @@ def _stacks(
     """
     place = {deck.name: i for i, deck in enumerate(decks)}
     out: dict[int, tuple[Layer, ...]] = {}
+    corners: dict[int, tuple[float, float]] = {}
     waiting = list(range(len(decks)))
     while ready := [i for i in waiting if decks[i].on is None or place.get(decks[i].on or "") in out]:
         for i in ready:
             on = decks[i].on
-            under, corner = (base, footprint) if on is None else (out[place[on]][-1], _outline(out[place[on]]))
-            out[i] = tuple(_standing(decks[i], f"geometry.parts[{i}]", under, corner, problems))
+            under, (x, y) = (base, (0.0, 0.0)) if on is None else (out[place[on]][-1], corners[place[on]])
+            corners[i] = x + decks[i].at[0], y + decks[i].at[1]
+            out[i] = tuple(_standing(decks[i], f"geometry.parts[{i}]", under, corners[i], problems))
             problems += _beyond(decks[i], f"geometry.parts[{i}].at", out[i], under, footprint)
         waiting = [i for i in waiting if i not in ready]
     problems += _nowhere(decks, waiting)
@@ -83,7 +85,7 @@ def _nowhere(decks: Sequence[PartDeck], waiting: Sequence[int]) -> Iterator[Prob
         yield Problem(f"geometry.parts[{i}].on", f"part {decks[i].name!r} stands on part {on!r}, which {text}")
 
 
-def _standing(deck: PartDeck, key: str, under: Layer, corner: Rectangle, problems: list[Problem]) -> list[Layer]:
+def _standing(deck: PartDeck, key: str, under: Layer, corner: tuple[float, float], problems: list[Problem]) -> list[Layer]:
     """Layers of a part on another layer.
 
     Parameters
@@ -92,21 +94,27 @@ def _standing(deck: PartDeck, key: str, under: Layer, corner: Rectangle, problem
     key : str
         Of the part.
     under : Layer
-    corner : Rectangle
-        From whose lower left corner the place of the part counts. [m]
+    corner : (float, float)
+        Its lower left one. [m]
     problems : list of Problem
     """
-    width, depth = deck.stack.footprint or (0.0, 0.0)
-    x, y = corner.x0 + deck.at[0], corner.y0 + deck.at[1]
+    (width, depth), (x, y) = deck.stack.footprint or (0.0, 0.0), corner
     inner = f"{key}.deck" if deck.deck is not None else key
     layers = chain(up_to_tiers(deck.stack, inner), over_tiers(deck.stack, inner))
     made = placed(layers, Rectangle(x, x + width, y, y + depth), under.z1, problems, deck.name)
     problems += [replace(problem, key=key) for problem in apart(made)]
-    for one in made:
-        if one.contact_resistance and any(m.conducts for m in (one.material, *(block.material for block in one.blocks))):
-            text = f"layer {one.name!r} has a contact_resistance and a conductivity that follows the temperature"
-            problems.append(Problem(key, f"{text}; put a thin layer of constant conductivity under it for the contact"))
+    problems += [Problem(key, text) for text in map(_unfit, made) if text]
     return made
+
+
+def _unfit(layer: Layer) -> str:
+    """Why the contact of a layer of a part cannot lie in its conductivity; empty where it can."""
+    text = f"layer {layer.name!r} has a contact_resistance and"
+    if not layer.contact_resistance:
+        return ""
+    if any(material.conducts for material in (layer.material, *(block.material for block in layer.blocks))):
+        return f"{text} a conductivity that follows the temperature; put a thin layer of constant conductivity under it"
+    return f"{text} heat of its own as {layer.role}: {HALVED}" if layer.role else ""
 
 
 def _outline(layers: Sequence[Layer]) -> Rectangle:
@@ -157,23 +165,40 @@ def _meet(a: Layer, b: Layer) -> bool:
 
 
 def _joined(layer: Layer) -> Layer:
-    """The layer of a part with its contact in its own conductivity through the height: t / (t / k_z + R)."""
+    """The layer of a part with its contact in its own conductivity through the height, exact for heat from elsewhere.
+
+    k_z becomes t / (t / k_z + R).
+    """
     if not layer.contact_resistance:
         return layer
 
     def with_contact(material: Material) -> Material:
         kx, ky, kz = material.conductivity
-        through = layer.thickness / (layer.thickness / kz + layer.contact_resistance) if kz else 0.0
-        return replace(material, conductivity=(kx, ky, through))
+        return replace(material, conductivity=(kx, ky, layer.thickness / (layer.thickness / kz + layer.contact_resistance)))
 
     blocks = tuple(replace(block, material=with_contact(block.material)) for block in layer.blocks)
-    return replace(layer, material=with_contact(layer.material), blocks=blocks, contact_resistance=0.0)
+    cylinders = tuple(replace(field, material=with_contact(field.material)) for field in layer.cylinders)
+    return replace(layer, material=with_contact(layer.material), blocks=blocks, cylinders=cylinders)
 
 
-def _level(layers: Sequence[Layer], base: float) -> list[Layer]:
-    """Layers whose heights are one where they differ by rounding alone; the lowest is the base. [m]"""
+def _level(layers: Sequence[Layer], base: float, problems: list[Problem]) -> list[Layer]:
+    """Layers whose heights are one where they differ by rounding alone; the lowest is the base.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Of parts.
+    base : float
+        [m]
+    problems : list of Problem
+        Is told of layers that are lost in the rounding.
+    """
     heights = [base, *(z for layer in layers for z in (layer.z0, layer.z1))]
     level = {z: group[0] for group in groups(heights, ROUNDING * max(heights)) for z in group}
+    for layer in layers:
+        if level[layer.z0] == level[layer.z1]:
+            text = f"layer {layer.name!r} of {layer.thickness:.3g} m vanishes at a height of {layer.z0:g} m"
+            problems.append(Problem("geometry.parts", text))
     return [replace(layer, z0=level[layer.z0], z1=level[layer.z1]) for layer in layers]
 
 
@@ -183,7 +208,7 @@ def _cut(parts: Sequence[Layer], fill: MaterialDeck, footprint: Rectangle) -> It
     material = material_of(fill, heights[-1] - heights[0])
     place = {z: i for i, z in enumerate(heights)}
     passing: list[list[Layer]] = [[] for _ in heights[1:]]
-    for part in parts:
+    for part in map(_joined, parts):
         for i in range(place[part.z0], place[part.z1]):
             passing[i].append(part)
     for i, ((low, high), here) in enumerate(zip(pairwise(heights), passing)):

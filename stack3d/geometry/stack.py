@@ -19,6 +19,8 @@ from stack3d.schema.scenario import Scenario
 VOID = Material("void", (0.0, 0.0, 0.0), 0.0)
 
 
+HALVED = "that heat would pass but half of the contact; give it to a thin layer without heat under this one"
+"""Why a heated layer of a part has no contact: it lies in the conductivity through the layer."""
 MOST_CYLINDERS = 2500
 """In one field that is meshed cylinder by cylinder."""
 
@@ -284,7 +286,8 @@ def explicit_sources(scenario: Scenario, stack: Stack) -> tuple[HeatSource, ...]
             near = did_you_mean(deck.layer, stack.index)
             problems.append(Problem(f"{key}.layer", f"no layer {deck.layer!r}{near}; layers: {', '.join(stack.index)}"))
             continue
-        extent = stack.layer(deck.layer).extent
+        layer = stack.layer(deck.layer)
+        extent = layer.extent
         box = Rectangle(*(deck.x or (extent.x0, extent.x1)), *(deck.y or (extent.y0, extent.y1)))
         if box.x0 >= box.x1 or box.y0 >= box.y1:
             problems.append(Problem(key, f"source {deck.name!r} has no area: x and y want [lower, upper]"))
@@ -292,6 +295,9 @@ def explicit_sources(scenario: Scenario, stack: Stack) -> tuple[HeatSource, ...]
             problems.append(
                 Problem(key, f"source {deck.name!r} reaches outside layer {deck.layer!r}: {told(box)} in {told(extent)}")
             )
+        elif layer.part and layer.contact_resistance:
+            text = f"source {deck.name!r} heats layer {deck.layer!r}, which has a contact_resistance: {HALVED}"
+            problems.append(Problem(f"{key}.layer", text))
         sources.append(HeatSource(deck.name, deck.layer, box, deck.power))
     if problems:
         raise DeckError(problems)

@@ -10,7 +10,7 @@ import numpy as np
 from stack3d.chip import Chip
 from stack3d.errors import DeckError, Problem, did_you_mean, repeated
 from stack3d.heat import AnyKind, Backends, channel_runs, kind_of, meshed, sources_as_programmed
-from stack3d.layout import Floats, HeatSource
+from stack3d.layout import FILL, Floats, HeatSource
 from stack3d.schema import CompactDeck, CoolingDeck
 from stack3d.thermal import (
     Box,
@@ -97,7 +97,7 @@ def _mistakes(chip: Chip, deck: CompactDeck) -> list[Problem]:
     for name in repeated([*names, *(probe.name for probe in chip.scenario.probes)]):
         problems.append(Problem("probes", f"{name!r} names two of sources and probes, which are told apart by name"))
     if deck.conductivity != "held" and chip.stack.held_at() != chip.stack:
-        follow = [layer.name for layer in chip.stack.layers if layer not in chip.stack.held_at().layers]
+        follow = [la.name for la, held in zip(chip.stack.named, chip.stack.held_at().named) if la != held] or [FILL]
         text = f"properties of {', '.join(follow)} follow the temperature, and a compact model is linear; held takes them"
         problems.append(Problem("compact.conductivity", f"{text} at the means of the steady state"))
     return [*problems, *_mistakes_of_cooling(cooling, deck)]
@@ -130,7 +130,7 @@ def _mistakes_of_cooling(cooling: CoolingDeck, deck: CompactDeck) -> list[Proble
 def _held(chip: Chip, backend: ThermalBackend, sources: Sequence[HeatSource]) -> SolidBackend:
     """The solver at the films and conductivities of the steady state, solved for where any of them follows it."""
     solution = backend.solve(sources)
-    return backend.held_at({layer.name: solution.field.layer_mean(layer.name) for layer in chip.stack.named})
+    return backend.held_at({name: solution.field.layer_mean(name) for name in chip.stack.slabs})
 
 
 def mesh_error(chip: Chip, sources: Sequence[HeatSource]) -> Floats:

@@ -62,10 +62,9 @@ class ColumnProblem(MeshProblem):
     @property
     def layer_of_region(self) -> Mapping[int, str]:
         """A layer, its blocks and its cylinders belong to it."""
-        body = self.body
-        return {
-            int(r): self.stack.layers[i].name for i, row in zip(body.layer, body.region) for r in np.unique(row) if r != VOID
-        }
+        body, layers = self.body, self.stack.layers
+        pairs = ((layers[i], r) for i, row in zip(body.layer, body.region) for r in np.unique(row).tolist() if r != VOID)
+        return {r: layer.owner(body.names[r]) for layer, r in pairs}
 
     def share(self, layer: str, box: Rectangle) -> tuple[Ints, Floats]:
         """Tetrahedra of a layer within a box through its whole height, and the share of the volume in each."""

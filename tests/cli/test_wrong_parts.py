@@ -139,6 +139,19 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         deck(geometry(part("cpu", (1, 1), layers=[layer("die", contact_resistance="1 mm^2*K/W")]))),
         "geometry.parts[0]: layer 'cpu.die' has a contact_resistance and a conductivity that follows the temperature",
     ),
+    "a contact under heat": (
+        deck(geometry(part("cpu", (1, 1), layers=[layer("die", contact_resistance="1 mm^2*K/W", material=PLAIN)]))),
+        "power.sources[0].layer: source 'heat' heats layer 'cpu.die', which has a contact_resistance: that heat would pass but",
+    ),
+    "a contact under tiles": (
+        deck(geometry(CPU, part("mem", (5, 1), layers=[
+            layer("die", contact_resistance="1 mm^2*K/W", material=PLAIN, role="logic")]))),
+        "geometry.parts[1]: layer 'mem.die' has a contact_resistance and heat of its own as logic: that heat would pass but",
+    ),
+    "a layer far below an atom": (
+        deck(geometry(part("cpu", (1, 1), layers=[layer("glue", "1e-12 m"), layer("die", "2 mm")]))),
+        "geometry.parts: layer 'cpu.glue' of 1e-12 m vanishes at a height of 0.0002 m",
+    ),
     "channels": (
         deck(geometry(part("cpu", (1, 1), layers=[layer("die", channels={
             "count": 2, "width": "0.1 mm", "wall_width": "0.1 mm", "coolant": "water", "flow_rate": "1 ml/min",

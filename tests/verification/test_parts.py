@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from stack3d.case import check, run_case
 from stack3d.case.run import Outcome
 from stack3d.chip import Chip
 from stack3d.errors import DeckError
+from stack3d.heat.compacted import _held
 from stack3d.heat.loads import heat_sources
 from stack3d.heat.meshing import meshed
 from stack3d.heat.solvers import make_backend
@@ -209,6 +211,38 @@ def test_a_part_begins_at_its_temperature() -> None:
     assert volume[350.0] == pytest.approx(4e-3 * 4e-3 * 600e-6, rel=1e-9)
     assert volume[320.0] == pytest.approx(10e-3 * 6e-3 * 650e-6 - 16e-6 * 650e-6 - 12e-6 * 200e-6, rel=1e-9)
     assert sum(volume.values()) == pytest.approx(sum(layer.volume for layer in chip.stack.layers), rel=1e-9)
+
+
+def test_a_part_on_a_part_counts_from_the_place_of_the_other() -> None:
+    """Not from the edge of a layer of the other that is wider than it, or narrower."""
+    for lid in (5, 3):
+        wide = part("wide", (2, 1), (4, 4), layer("die", 200), layer("lid", 100, size=[f"{lid} mm", f"{lid} mm"]))
+        chip = chip_of(package(wide, part("cap", (1, 1.5), (1, 1), layer("die", 50), on="wide"), sources={"wide.die": 1.0}))
+        assert astuple(chip.stack.layer("cap.die").extent) == pytest.approx((3e-3, 4e-3, 2.5e-3, 3.5e-3), abs=1e-12)
+
+
+@pytest.mark.parametrize("cells", ["hex", "tet"])
+def test_conductivities_of_parts_are_held_at_their_own_temperature(cells: str) -> None:
+    """Held at the means of the steady state with k(T), 230 K above 300 K, heat is that of this state; at 300 K it is not."""
+    solver = COARSE | {"backend": "fem", "mesh": COARSE["mesh"] | {"cells": cells}}
+    cooling = {"top": {"film_coefficient": "300 W/m^2/K"}, "ambient": "300 K"}
+    chip = chip_of(package(TALL, LOW, sources={"tall.die": 5.0}, solver=solver, cooling=cooling))
+    backend = make_backend(chip.scenario, chip.stack, meshed(chip))
+    free, held = backend.solve(chip.sources), _held(chip, backend, chip.sources).solve(chip.sources)
+    at_300 = backend.held_at(dict.fromkeys(chip.stack.slabs, 300.0)).solve(chip.sources)
+    true, near, far = (s.field.layer_mean("tall.die") - s.field.layer_mean("base") for s in (free, held, at_300))
+    assert near == pytest.approx(true, rel=1e-3) and far < 0.97 * true
+
+
+def test_a_contact_is_passed_by_meshed_cylinders_too() -> None:
+    """Each carries it on its own section: half of it by their conductivity, as t / (t / k + R)."""
+    bumps = {"host": PERFECT, "fill": PERFECT, "diameter": "0.4 mm", "pitch": "1 mm", "resolved": True}
+    bond = layer("bond", 10, contact_resistance="20 mm^2*K/W") | {"material": {"cylinders": bumps}}
+    solver = COARSE | {"backend": "fem", "mesh": COARSE["mesh"] | {"cells": "tet"}}
+    tree = package(part("a", (1, 1), (2, 2), bond, layer("die", 100)), sources={"a.die": 1.0}, solver=solver)
+    stack = chip_of(tree).stack
+    [field] = stack.layers[stack.slabs["a.bond"].start].cylinders
+    assert field.material.conductivity[2] == pytest.approx(10e-6 / 20e-6, rel=1e-4)
 
 
 PERFECT = {"conductivity": "1e7 W/m/K", "heat_capacity": "1e6 J/m^3/K"}

@@ -113,7 +113,7 @@ def _model(chip: Chip, deck: ImpedanceDeck) -> ReducedModel:
     solution = backend.solve(sources_as_programmed(chip))
     places: list[Place] = [Box(source.layer, source.extent) for source in chip.sources]
     places += [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
-    means = {layer.name: solution.field.layer_mean(layer.name) for layer in chip.stack.layers}
+    means = {name: solution.field.layer_mean(name) for name in chip.stack.slabs}
     system = backend.held_at(means).system(chip.sources, places, rtol=SOLVE)
     return _with_groups(reduced(system, len(chip.sources), EARLIER * deck.start, REDUCTION), _shares(chip, deck))
 

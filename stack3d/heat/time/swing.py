@@ -138,7 +138,7 @@ class PeriodicHeat:
 
     def _solver(self, first: Heat, schedule: PowerSchedule) -> States:
         given, chip = self.backend.problem, self.chip
-        means = {layer.name: first.solution.field.layer_mean(layer.name) for layer in chip.stack.layers}
+        means = {name: first.solution.field.layer_mean(name) for name in chip.stack.slabs}
         places: list[Place] = [
             Box(layer, box) for layer, boxes in tile_boxes(chip, (self.shape[2], self.shape[1])) for box in boxes
         ]
