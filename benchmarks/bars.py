@@ -164,14 +164,16 @@ def exact(chip: Chip) -> Truth:
     names = [layer.name for layer in stack.layers]
     found, known = at([Box(name, stack.layer(name).extent) for name in names])
     out: Truth = {"thermal/layer_temperature_mean": (found, known)}
-    found, known = at([Probe(p.layer, p.x, p.y, p.z) for p in scenario.probes])
-    out["thermal/probe_temperature"] = (found, known)
+    if scenario.probes:
+        out["thermal/probe_temperature"] = at([Probe(p.layer, p.x, p.y, p.z) for p in scenario.probes])
     if scenario.maps is not None and scenario.maps.grid is not None:
         (nx, ny), box, name = scenario.maps.grid, stack.footprint, scenario.maps.layers[0]
         xs, ys = np.linspace(box.x0, box.x1, nx + 1), np.linspace(box.y0, box.y1, ny + 1)
         boxes = [Box(name, Rectangle(x0, x1, y0, y1)) for y0, y1 in zip(ys, ys[1:]) for x0, x1 in zip(xs, xs[1:])]
         found, known = at(boxes)
         out["thermal/map_temperature"] = (found.reshape(1, ny, nx), known)
+    if chip.places:
+        out["thermal/tile_temperature"] = at([Box(name, box) for name, box in chip.places])
     if (deck := scenario.transient) is None:
         highest = maxima(chip, at)
         out["thermal/layer_temperature_max"] = (highest, known)

@@ -130,6 +130,42 @@ def _channels(count: int, width: float, flow: float) -> Tree:
     return deck(2, layers, sources, {}, probes=[probe("p", "upper", 1, 1.9)])
 
 
+def _cavities(film_above: float) -> Tree:
+    """Two cavities of unlike flow under a cooled lid, so that the mesh says where heat leaves."""
+    tree = _channels(5, 200, 10)
+    lower, cavity, upper = tree["geometry"]["layers"]
+    slower = {**cavity["channels"], "flow_rate": "4 ml/min"}
+    layers = [lower, cavity, upper, {**cavity, "name": "second", "channels": slower}, layer("lid", 300, 130)]
+    tree["geometry"]["layers"] = layers
+    return {**tree, "cooling": {"ambient": "300 K", **film(film_above)}}
+
+
+def _tiles(placement: str) -> Tree:
+    """Two tiers with tiles of a network over a heated die; means of tiles are read."""
+    sites = {"role": "rram", "tile_sites": [4, 4]}
+    layers = [layer("die", 200, 120), layer("oxide", 5, 1.2), layer("low", 2, 10, **sites), layer("bond", 10, 0.5)]
+    layers += [layer("high", 2, 10, **sites), layer("cap", 50, 120), layer("tim", 30, 4)]
+    tree = deck(4, layers, [source("core", "die", 3, (0.4, 1.6), (0.6, 2.1)), source("even", "die", 1)], film(6e3))
+    workload = {
+        "network": "digits_mlp", "rate": "2e5 1/s", "tile": [32, 32], "placement": placement, "periphery": "cmos_adc_8bit",
+    }  # fmt: skip
+    return {**tree, "workload": workload, "device": "bulk_rram_ucsd"}
+
+
+def _parts(bond: float) -> Tree:
+    """Two parts of unlike size and height on a plate, under a lid, and what lies between them filled."""
+    base, lid = layer("base", 500, 20), layer("lid", 500, 390)
+    parts = [
+        {"name": "low", "at": ["0.5 mm", "0.6 mm"], "size": ["2.2 mm", "2.6 mm"], "layers": [layer("bond", 40, bond), layer("die", 100, 120)]},
+        {"name": "high", "at": ["3.3 mm", "0.9 mm"], "size": ["1.9 mm", "1.5 mm"], "layers": [layer("bond", 20, bond), layer("die", 300, 120)]},
+    ]  # fmt: skip
+    sources = [source("low", "low.die", 2), source("high", "high.die", 1.5, (3.7, 4.6), (1.2, 1.9))]
+    tree = deck((6, 4), [], sources, film(4e3), probes=[probe("p", "high.die", 4.1, 1.5), probe("q", "low.die", 2.6, 2)])
+    fill = layer("fill", 1, 0.9)["material"]
+    tree["geometry"] = {"footprint": ["6 mm", "4 mm"], "below": [base], "parts": parts, "fill": fill, "above": [lid]}
+    return tree
+
+
 def _thin_layers(nanometres: float, contact: float) -> Tree:
     """A junction much thinner than what lies around it, on a contact."""
     layers = [
@@ -222,6 +258,8 @@ DECKS: dict[str, Tree] = {
         ("0.1 ms", "50 us", ["20 us", "50 us", "0.3 ms"]), ("200 ms", "50 ms", ["5 ms", "50 ms", "400 ms"], (1.5, 2.5)))},
     **{f"die_{s[0]}_{b}": _die(s, b, at) for s, b, at in (
         ((2.5, 1.5), 2, (3.6, 3.9)), ((4.0, 4.0), 0.4, (2.2, 2.3)), ((1.2, 3.1), 20, (4.0, 4.0)))},
+    **{f"cavities_{h}": _cavities(h) for h in (300, 8000)}, **{f"tiles_{p}": _tiles(p) for p in ("spread", "bottom_up")},
+    **{f"parts_{k}": _parts(k) for k in (1, 20)},
     "hbm_like_12high": _memory_stack(), "cold_end": _cold_end(),
 }  # fmt: skip
 """By name; bricks."""
