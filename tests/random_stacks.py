@@ -109,7 +109,7 @@ class Stack:
 
 @st.composite
 def stacks(draw: st.DrawFn) -> Stack:
-    """Two to four layers, with blocks, contacts and one to three sources on edges of a quarter of a millimetre."""
+    """Two to four layers, with blocks, contacts and one to three sources on edges of a quarter of a millimetre; some blocks are slits."""
     nx, ny = draw(st.integers(6, 16)), draw(st.integers(6, 16))
 
     def box() -> Box:
@@ -120,6 +120,11 @@ def stacks(draw: st.DrawFn) -> Stack:
     def power_of_ten(low: float, high: float) -> float:
         return float(f"{10 ** draw(st.floats(low, high)):.3g}")
 
+    def slit() -> Box:
+        x0, x1, y0, y1 = box()
+        width = power_of_ten(-3, -1)
+        return (x0, x0 + width, y0, y1) if draw(st.booleans()) else (x0, x1, y0, y0 + width)
+
     def layer() -> Layer:
         k = power_of_ten(-0.3, 2.5)
         return Layer(
@@ -127,7 +132,7 @@ def stacks(draw: st.DrawFn) -> Stack:
             k=(k, k * draw(st.sampled_from((1.0, 1.0, 3.0))), k * draw(st.sampled_from((1.0, 0.2)))),
             c=float(f"{draw(st.floats(1.2e6, 3.4e6)):.3g}"),
             contact=draw(st.sampled_from((0.0, 0.0, 1.0, 10.0))),
-            block=box() if draw(st.booleans()) else None,
+            block=draw(st.sampled_from((lambda: None, lambda: None, box, box, slit)))(),
             k_block=power_of_ten(-0.3, 2.5),
         )
 
@@ -170,6 +175,7 @@ def steady_faults(stack: Stack) -> Iterator[str]:
         if has_error and np.any(value + base[f"{name}_error"] < AMBIENT - 1e-6 * rise):
             yield f"{name} is colder than the surroundings"
     yield from _linear_faults(chip_of(tree), rise)
+    yield from _solver_faults(stack)
     width = stack.sides[0]
     same = {
         "mirror": stack.boxed(lambda b: (width - b[1], width - b[0], b[2], b[3])),
@@ -215,6 +221,17 @@ def _linear_faults(chip: Chip, rise: float) -> Iterator[str]:
     for factor in (1.0, 3.0):
         if np.abs(rises(factor * powers) - factor * powers @ units).max() > 1e-7 * factor * rise:
             yield "superposition" if factor == 1.0 else "scaling"
+
+
+def _solver_faults(stack: Stack) -> Iterator[str]:
+    """Both solvers give the same on the same elements."""
+    found = []
+    for backend in ("tensor", "fem"):
+        chip = chip_of(stack.tree(backend=backend, mesh=OVER_TIME))
+        field = make_backend(chip.scenario, chip.stack, Bricks.of(chip)).solve(chip.sources).field
+        found.append(np.array([field.box_means(layer.name, [layer.extent])[0] - AMBIENT for layer in chip.stack.layers]))
+    if np.abs(found[0] - found[1]).max() > 1e-7 * found[0].max():
+        yield f"tensor against fem: means differ by {np.abs(found[0] - found[1]).max() / found[0].max():.1e} of the rise"
 
 
 def _layer_split(stack: Stack, base: dict[str, Any]) -> Iterator[str]:
@@ -274,6 +291,20 @@ def faults_over_time(stack: Stack) -> Iterator[str]:
     yield from peak_faults(found)
     base = solved(stack.tree(mesh=OVER_TIME))
     yield from _periodic_faults(stack, base, float(capacity.sum() / (stack.film * area)))
+    upright = 1 / stack.film + sum(1e-6 * (la.contact + la.thickness / min(la.k[2], la.k_block)) for la in stack.layers)
+    across = max(la.c / min(*la.k[:2], la.k_block) for la in stack.layers) * max(stack.sides) ** 2 * 1e-6
+    yield from _late_faults(stack, base, float(capacity.sum() / area * upright + across))
+
+
+def _late_faults(stack: Stack, base: dict[str, Any], constant: float) -> Iterator[str]:
+    """After many time constants [s] heat is steady."""
+    until = f"{20 * constant:.3g} s"
+    found = solved(stack.tree(mesh=OVER_TIME, transient={"until": until, "outputs": [until]}))
+    for name in PEAKS[:3]:
+        value, error = found[f"thermal/{name}"][-1], found[f"thermal/{name}_error"][-1]
+        gap, allowed = np.abs(value - base[f"thermal/{name}"]), error + base[f"thermal/{name}_error"]
+        if np.any(gap > allowed):
+            yield f"transient to steady: {name} differs by {gap.max():.2e} K, errors allow {allowed.min():.2e} K"
 
 
 def peak_faults(values: dict[str, Any]) -> Iterator[str]:

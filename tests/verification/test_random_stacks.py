@@ -15,7 +15,7 @@ QUIET = {
 @settings(max_examples=8, derandomize=True, **QUIET)
 @given(random_stacks.stacks())
 def test_steady_heat_of_random_stacks(stack: random_stacks.Stack) -> None:
-    """Balance, coldest surroundings, reciprocity, superposition, scaling, mirror, quarter turn, order, units, splits, monotony."""
+    """Balance, coldest surroundings, reciprocity, superposition, scaling, mirror, quarter turn, order, units, splits, monotony, both solvers."""
     assert not list(random_stacks.steady_faults(stack))
 
 
@@ -35,5 +35,5 @@ def test_steady_heat_of_many_random_stacks(start: int) -> None:
 @settings(max_examples=50, derandomize=True, **QUIET)
 @given(random_stacks.stacks())
 def test_heat_over_time_of_random_stacks(stack: random_stacks.Stack) -> None:
-    """Energy stored is energy put in; halves of a period add up to steady power."""
+    """Energy stored is energy put in; halves of a period add up to steady power; what lasts becomes steady."""
     assert not list(random_stacks.faults_over_time(stack))
