@@ -25,14 +25,11 @@ class Pass[S, A](NamedTuple):
     change : float
         In the unit of `Until`.
     following : S
-    may_end : bool
-        Whether the answer has its full accuracy.
     """
 
     answer: A
     change: float
     following: S
-    may_end: bool = True
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,7 @@ def fixed_point[S, A](
     while True:
         taken = step(state)
         changes.append(taken.change)
-        found = FixedPoint(taken.answer, tuple(changes), taken.may_end and taken.change <= until.change)
+        found = FixedPoint(taken.answer, tuple(changes), taken.change <= until.change)
         if found.is_settled or (not what and found.passes >= until.passes):
             return found
         if found.passes >= until.passes:

@@ -92,8 +92,8 @@ class SolidBackend(Recoolable, Protocol):
         temperature per node instead of one value, in a shape that broadcasts to that. [K]
         """
 
-    def with_tolerance(self, rtol: float) -> SolidBackend:
-        """A solver content with a larger relative residual; the same object where the solver has one tolerance only."""
+    def with_coolant(self, runs: Sequence[ChannelRun]) -> SolidBackend | None:
+        """A solver with the coolant of channels in its equations; None where it solves the solid alone."""
 
     def recooled(self, problem: Any) -> SolidBackend:
         """As that of `Recoolable`."""

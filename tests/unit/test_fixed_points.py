@@ -25,13 +25,6 @@ def test_it_ends_with_the_first_small_change() -> None:
     assert found.changes == pytest.approx([0.9 * 10.0**-i for i in range(6)])
 
 
-def test_an_answer_that_is_not_accurate_yet_does_not_end_it() -> None:
-    def once(state: int) -> Pass[int, int]:
-        return Pass(state, 0.0, state + 1, may_end=state >= 3)
-
-    assert fixed_point(0, once, Until(0.0, 9)).answer == 3
-
-
 @pytest.mark.parametrize(("share", "words"), [(0.9, "which fall"), (1.1, "which do not fall"), (math.nan, "which do not fall")])
 def test_passes_that_do_not_settle_are_told(share: float, words: str) -> None:
     with pytest.raises(

@@ -89,6 +89,7 @@ def test_both_solvers_and_both_directions() -> None:
     tensor = solve(scenario())
     fem = solve(scenario(), ("solver.backend", "fem"))
     np.testing.assert_allclose(fem.field.values, tensor.field.values, rtol=0, atol=5e-6)  # settled to 1e-6 K
+    assert tensor.statistics["coolant_passes"] == 1 < fem.statistics["coolant_passes"]
     turned = solve(scenario(direction="x"))
     np.testing.assert_allclose(turned.field.values, tensor.field.values.swapaxes(1, 2), rtol=0, atol=5e-6)
 

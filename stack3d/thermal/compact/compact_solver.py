@@ -86,9 +86,8 @@ class CompactSolver:
         """Of the solid."""
         return self.solid.counts
 
-    def with_tolerance(self, rtol: float) -> CompactSolver:
-        """Itself: its accuracy is that of the model."""
-        return self
+    def with_coolant(self, runs: Sequence[ChannelRun]) -> None:
+        """None: it solves the solid alone."""
 
     def recooled(self, problem: ThermalProblem) -> CompactSolver:
         """With other films and references; raises RangeError for films outside their ranges."""

@@ -19,18 +19,15 @@ COOLANT = Until(1e-6, 60)
 """Change of the coolant temperature. [K]"""
 PER_RESIDUAL = 1e3
 """Change for a relative residual of the solid that is asked for, where that is more. [K]"""
-FIRST_TOLERANCE, TOLERANCE_SHARE = 1e-5, 1e-3
-"""Residual of the solid in the first pass, and in the others as a share of what the coolant still changes. [-]"""
 MEMORY = 8
 """Earlier passes that the acceleration mixes."""
 
 
 class _CoolantTrial(NamedTuple):
-    """Coolant and solid that a pass begins with, and the residual that it asks of the solid; 0 for its own."""
+    """Coolant and solid that a pass begins with."""
 
     coolant: Floats
     guess: Floats | None
-    tolerance: float
 
 
 class CoolantBackend:
@@ -45,13 +42,14 @@ class CoolantBackend:
 
     Notes
     -----
-    Solid and coolant are solved in turn until the coolant settles; passes are accelerated (Anderson 1965,
-    doi:10.1145/321296.321305), and a solid solver that can is asked for no more accuracy than the coolant has reached: half the
-    work. Conduction along the coolant is left out: the Péclet number of liquids in channels is large.
+    A solver that can has the coolant in its equations, for a third of the work. Otherwise solid and coolant are solved in turn
+    until the coolant settles, and passes are accelerated (Anderson 1965, doi:10.1145/321296.321305). Conduction along the
+    coolant is left out: the Péclet number of liquids in channels is large.
     """
 
     def __init__(self, backend: SolidBackend, runs: Sequence[ChannelRun], tolerance: float = 0.0) -> None:
         self.backend, self.runs, self.tolerance = backend, tuple(runs), tolerance
+        self.whole = backend.with_coolant(self.runs)
 
     @property
     def problem(self) -> HeatProblem:
@@ -79,7 +77,21 @@ class CoolantBackend:
         references: Mapping[str, Floats] | None = None,
     ) -> ThermalSolution:
         """Steady temperature of solid and coolant, begun at a `guess` [K]; raises SolverError when they do not settle."""
+        if self.whole is None:
+            return self._in_turn(sources, guess, references or {})
+        solution = self.whole.solve(sources, guess=guess, references=references)
+        return self._finished(solution, self._warmed(solution.field.values), 1)
+
+    def _warmed(self, values: Floats) -> list[Floats]:
+        """Coolant beside walls of a temperature, by run. [K]"""
         stack, grid = self.problem.stack, self.problem.lines
+        return [run.coolant_temperature(grid, run.wall_temperature(stack, grid, values)) for run in self.runs]
+
+    def _in_turn(
+        self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats]
+    ) -> ThermalSolution:
+        """Solid and coolant in turn until the coolant settles."""
+        grid = self.problem.lines
         sizes = [(len(r.channels.outlines), r.lines(grid)[1][r.lines(grid)[2]].size) for r in self.runs]
         ends = np.cumsum([a * b for a, b in sizes])[:-1]
 
@@ -87,8 +99,7 @@ class CoolantBackend:
             return [part.reshape(size) for part, size in zip(np.split(state, ends), sizes)]
 
         def warmed(values: Floats) -> Floats:
-            walls = [run.wall_temperature(stack, grid, values) for run in self.runs]
-            return np.concatenate([run.coolant_temperature(grid, wall).ravel() for run, wall in zip(self.runs, walls)])
+            return np.concatenate([part.ravel() for part in self._warmed(values)])
 
         if guess is None:
             heat = sum(source.power for source in sources) / len(self.runs)
@@ -100,24 +111,19 @@ class CoolantBackend:
         changes: list[Floats] = []
 
         def once(trial: _CoolantTrial) -> Pass[_CoolantTrial, tuple[ThermalSolution, list[Floats]]]:
-            state, guess, tolerance = trial
+            state, guess = trial
             parts = zip(self.runs, split(state))
             coolant = {patch: run.on_nodes(grid, part) for run, part in parts for patch in run.patches}
-            solver = self.backend.with_tolerance(tolerance) if tolerance else self.backend
-            solution = solver.solve(sources, guess=guess, references={**(references or {}), **coolant})
+            solution = self.backend.solve(sources, guess=guess, references={**references, **coolant})
             guess = solution.field.values
             new = warmed(guess)
             change = new - state
-            largest = float(np.abs(change).max())
-            if solver is not self.backend:
-                warmest = max(float(np.ptp(guess)), until.change)
-                tolerance = TOLERANCE_SHARE * largest / warmest if largest > 10 * until.change else 0.0
             states.append(state)
             changes.append(change)
-            following = _CoolantTrial(_mixed(states[-MEMORY:], changes[-MEMORY:]), guess, tolerance)
-            return Pass((solution, split(new)), largest, following, may_end=solver is self.backend)
+            following = _CoolantTrial(_mixed(states[-MEMORY:], changes[-MEMORY:]), guess)
+            return Pass((solution, split(new)), float(np.abs(change).max()), following)
 
-        first = _CoolantTrial(state, guess, FIRST_TOLERANCE)
+        first = _CoolantTrial(state, guess)
         advice = "check flow_rate and power"
         found = fixed_point(first, once, until, what="temperatures of the coolant", unit="K", advice=advice)
         return self._finished(*found.answer, found.passes)

@@ -69,9 +69,8 @@ class FemSolver:
             self.counts["preconditioners"] += 1
         return self
 
-    def with_tolerance(self, rtol: float) -> Self:
-        """Return this solver: its Krylov method was set up with its tolerance."""
-        return self
+    def with_coolant(self, runs: Sequence[ChannelRun]) -> None:
+        """None: it solves the solid alone."""
 
     def held_at(self, means: Mapping[str, float]) -> SolidBackend:
         """A solver with every conductivity held at the mean of its layer. [K]"""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stack3d.errors import DeckError
 from stack3d.fe.corrections import Left, UncorrectedError, corrected
-from stack3d.fe.krylov import Iterations, conjugate_gradient, norm
+from stack3d.fe.krylov import Iterations, conjugate_gradient, gmres, norm
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import SolidBackend, ThermalSolution
 from stack3d.thermal.cooling.channels import ChannelRun
@@ -30,6 +30,7 @@ from stack3d.thermal.grid.operator import GridOperator, boundary_load
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw, ThermalProblem
 from stack3d.thermal.time.body import WeighedBody
+from stack3d.thermal.time.coolant_flow import CoolantFlow
 from stack3d.thermal.time.nodal import NodalSystem
 from stack3d.thermal.time.system import TransientSystem
 
@@ -86,6 +87,8 @@ class TensorSolver:
         else:
             self.inverse = LateralMultigrid(self.operator)
         self.base = problem.reference
+        self.flow: CoolantFlow | None = None
+        """Coolant that is part of the equations."""
         self._fixed = fixed_nodes(problem)
         self._free = self._free_nodes()
         self._seconds_setup = time.perf_counter() - started
@@ -141,6 +144,12 @@ class TensorSolver:
         """The same solver, content with another relative residual where it is larger than its own."""
         other = copy.copy(self)
         other.rtol = max(self.rtol, rtol)
+        return other
+
+    def with_coolant(self, runs: Sequence[ChannelRun]) -> TensorSolver:
+        """The same solver with the coolant of channels in its equations."""
+        other = copy.copy(self)
+        other.flow = CoolantFlow(runs, self.problem, self.operator.face_integral, self.base)
         return other
 
     def shifted(self, rate: float) -> FastDiagonalisation | LateralMultigrid:
@@ -202,14 +211,22 @@ class TensorSolver:
         return np.stack([self.iterate(self.operator, load, self.rtol).solution for load in many]).reshape(loads.shape)
 
     def iterate(self, operator: GridOperator, load: Floats, rtol: float) -> Iterations:
-        """Conjugate gradients on an operator near its own, to a relative residual."""
-        return conjugate_gradient(
-            lambda v: self.restrict(operator.apply(v)),
+        """Conjugate gradients, or GMRES beside coolant, on an operator near its own, to a relative residual."""
+        method = conjugate_gradient if self.flow is None else gmres
+        return method(
+            lambda v: self.restrict(self._applied(operator, v)),
             lambda v: self.restrict(self.inverse.solve(v)),
             self.restrict(load),
             rtol=rtol,
             most=self.most_iterations,
         )
+
+    def _applied(self, operator: GridOperator, rise: Floats) -> Floats:
+        """Heat that a rise drives through the solid, less what coolant gives back as it warms. [W]"""
+        out = operator.apply(rise)
+        if self.flow is not None:
+            out -= self.flow.answer(0.0, rise)
+        return out
 
     def solve(
         self,
@@ -234,11 +251,17 @@ class TensorSolver:
             When not converged, with iterations, residual and what to try.
         """
         started = time.perf_counter()
-        load = self.load(sources, references)
+        load = self.load(
+            sources, references if self.flow is None else {**(references or {}), **self._coolant(0.0 * self.lift())}
+        )
         rise, operator, iterations, updates = self._risen(load, self.lift(), guess, self.heat_in(sources))
+        if self.flow is not None:
+            references = {**(references or {}), **self._coolant(rise)}
+            load = self.load(sources, references)
+        method = "cg" if self.flow is None else "gmres"
         statistics = {
             "backend": "tensor",
-            "linear_solver": "fast diagonalisation" if self.is_direct else f"cg + {self.preconditioner}",
+            "linear_solver": "fast diagonalisation" if self.is_direct else f"{method} + {self.preconditioner}",
             "iterations": iterations,
             "conductivity_updates": updates,
             "seconds": {"setup": self._seconds_setup, "solve": time.perf_counter() - started},
@@ -289,6 +312,10 @@ class TensorSolver:
         field = GridField(problem.stack, problem.grid, rise + base, self._bends(sources, rise + base))
         return ThermalSolution(field, self.heat_in(sources), sum(heat.values()), heat, told)
 
+    def _coolant(self, rise: Floats) -> Mapping[str, Floats]:
+        """Coolant that has settled with a rise, on nodes by patch. [K]"""
+        return {} if self.flow is None else self.flow.references(self.flow.steady(rise))
+
     def _bends(self, sources: Sequence[HeatSource], temperature: Floats) -> dict[str, Floats]:
         return bends(
             self.problem.stack, self.problem.grid, self.cells, sources, self.frozen_at if self.is_linear else temperature
@@ -313,13 +340,13 @@ class TensorSolver:
             except UncorrectedError as error:
                 stack, grid = self.problem.stack, self.problem.grid
                 raise of_conductivity(error, lambda rise: GridField(stack, grid, rise + base), stack, heat_in) from None
-        right = self.restrict(load - operator.apply(lift) if lift.any() else load)
+        right = self.restrict(load - self._applied(operator, lift) if lift.any() else load)
         iterations = 0
         if self.is_direct:
             rise = self.inverse.solve(right)
         else:
             rise = np.zeros_like(right) if guess is None else self.restrict(guess - base)
-            defect = right if guess is None else right - self.restrict(operator.apply(rise))
+            defect = right if guess is None else right - self.restrict(self._applied(operator, rise))
             left = norm(defect) / (norm(right) or 1.0)
             if left > self.rtol:
                 result = self.iterate(operator, defect, self.rtol / left)
@@ -335,7 +362,7 @@ class TensorSolver:
             nonlocal operator
             factor = self.cells.conductivity_factor(self.problem.grid, rise + base)
             operator = self.operator.changed(factor=factor)
-            applied = operator.apply(rise)
+            applied = self._applied(operator, rise)
             defect = self.restrict(load - applied)
             scale = norm(load) + norm(self.restrict(applied))
             return Left(defect, norm(defect) / (scale or 1.0))

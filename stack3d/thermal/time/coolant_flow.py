@@ -85,6 +85,14 @@ class CoolantFlow:
             out.append(part.ravel())
         return np.concatenate(out)
 
+    def steady(self, rise: Floats) -> Floats:
+        """Coolant that has settled with walls of a rise of the solid."""
+        return self.respond(0.0, self.walls(rise), -self.stiffness(np.zeros_like(rise), np.zeros(self.size)))
+
+    def answer(self, rate: float, change: Floats) -> Floats:
+        """Heat that the coolant brings to the walls because the solid has changed, on its nodes. [W]"""
+        return self.load(self.respond(rate, self.walls(change), np.zeros(self.size)), inlet=False)
+
     def lines(self, flat: Floats, inlet: bool = True) -> list[Floats]:
         """Rises at all lines, shape (channels, lines), those of the inlet included or, for changes, zero."""
         first = [run.channels.inlet_temperature - self.base if inlet else 0.0 for run in self.runs]

@@ -209,11 +209,10 @@ class NodalSystem:
             solution, count = self.body.solve(rate, self._solid(load), rtol)
             self._counts["iterations"] += count
             return solution.ravel(), count
-        body, flow, still = self.body, self.flow, np.zeros(self.flow.size)
+        body, flow = self.body, self.flow
 
         def operator(rise: Floats) -> Floats:
-            answer = flow.load(flow.respond(rate, flow.walls(rise), still), inlet=False)
-            return body.restrict(body.stiffness(rise) + rate * body.mass(rise) - answer)
+            return body.restrict(body.stiffness(rise) + rate * body.mass(rise) - flow.answer(rate, rise))
 
         given = self._coolant(load)
         alone = flow.respond(rate, [0 * part for part in flow.split(given)], given)
