@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -133,8 +134,30 @@ def between_bounds(fill: float, host: float, share: float) -> float:
     return float(0.5 * (lean + np.sqrt(lean**2 + 4 * fill * host)))
 
 
+def _mixed(
+    name: str, host: Material, fill: Material, share: float, across: Sequence[float], through: float | None = None
+) -> Material:
+    """Two solids as one, whose properties follow the laws of the larger part.
+
+    Parameters
+    ----------
+    name : str
+    host, fill : Material
+    share : float
+        Of the area that the fill covers. [-]
+    across : sequence of two floats
+        Conductivities in the plane. [W m⁻¹ K⁻¹]
+    through : float, optional
+        Conductivity of the fill through the height, that of its material where absent. [W m⁻¹ K⁻¹]
+    """
+    kz = along_cylinders(fill.conductivity[2] if through is None else through, host.conductivity[2], share)
+    larger = fill if share > 0.5 else host
+    capacity = along_cylinders(fill.heat_capacity, host.heat_capacity, share)
+    return Material(name, (across[0], across[1], kz), capacity, larger.conducts, larger.stores)
+
+
 def with_pattern(name: str, host: Material, fill: Material, *, share: float, sideways: str) -> Material:
-    """Homogenised layer of two solids side by side; both properties follow the laws of the host.
+    """Homogenised layer of two solids side by side; both properties follow the laws of the larger one.
 
     Parameters
     ----------
@@ -150,11 +173,8 @@ def with_pattern(name: str, host: Material, fill: Material, *, share: float, sid
         return across_cylinders(host, fill, 1 - share)
 
     rules = {"islands": across_cylinders, "mixed": between_bounds, "planes": planes}
-    kx, ky = (rules[sideways](f, h, share) for f, h in zip(fill.conductivity[:2], host.conductivity[:2]))
-    kz = along_cylinders(fill.conductivity[2], host.conductivity[2], share)
-    return Material(
-        name, (kx, ky, kz), along_cylinders(fill.heat_capacity, host.heat_capacity, share), host.conducts, host.stores
-    )
+    across = [rules[sideways](f, h, share) for f, h in zip(fill.conductivity[:2], host.conductivity[:2])]
+    return _mixed(name, host, fill, share, across)
 
 
 def resolved_fill(fill: Material, *, thickness: float, insulated: bool = False, end_resistance: float = 0.0) -> Material:
@@ -203,20 +223,14 @@ def with_cylinders(
     Returns
     -------
     Material
-        Both properties follow the laws of the host, which is the larger part.
+        Both properties follow the laws of the larger part, which is the host but for cylinders that nearly touch.
     """
     fraction = area_fraction(diameter, pitch)
     through = resolved_fill(fill, thickness=thickness, end_resistance=end_resistance).conductivity[2]
     across = [
         across_cylinders(0.0 if insulated else f, h, fraction) for f, h in zip(fill.conductivity[:2], host.conductivity[:2])
     ]
-    return Material(
-        name,
-        (across[0], across[1], along_cylinders(through, host.conductivity[2], fraction)),
-        along_cylinders(fill.heat_capacity, host.heat_capacity, fraction),
-        host.conducts,
-        host.stores,
-    )
+    return _mixed(name, host, fill, fraction, across, through)
 
 
 def material_of(deck: schema.solids.MaterialDeck, thickness: float) -> Material:

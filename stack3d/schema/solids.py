@@ -86,8 +86,8 @@ class MaterialDeck(DeckModel):
     def _one_capacity(self) -> Self:
         mixed = [key for key in ("cylinders", "pattern") if getattr(self, key) is not None]
         if mixed:
-            own = ("conductivity", "heat_capacity", "density", "specific_heat")
-            given = [n for n in own if getattr(self, n) is not None] + mixed[1:]
+            own = ("conductivity", "conductivity_exponent", "heat_capacity", "density", "specific_heat")
+            given = [n for n in own if getattr(self, n)] + mixed[1:]
             if given:
                 raise ValueError(
                     f"has {'a ' * (mixed[0] == 'pattern')}{mixed[0]}, whose host and fill say all; leave out {', '.join(given)}"
@@ -101,8 +101,8 @@ class MaterialDeck(DeckModel):
             _ = self.conducts
         except ValidationError as error:
             raise ValueError(f"conductivity_exponent: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
-        by_mass = self.density is not None and self.specific_heat is not None
-        if (self.heat_capacity is None) != by_mass:
+        by_mass = [self.density is not None, self.specific_heat is not None]
+        if any(by_mass) if self.heat_capacity is not None else not all(by_mass):
             raise ValueError("wants either heat_capacity, or density and specific_heat together")
         return self
 

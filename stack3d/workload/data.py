@@ -117,8 +117,8 @@ def _check_kind(array: FileArray) -> None:
 
 def _windows(series: FileArray, starts: NDArray[Any], length: int) -> SeriesWindows:
     """The windows of a series; raises DeckError for those that leave it."""
-    if not series.ndim:
-        raise DeckError(Problem(series.key, f"{series.called} one number; wanted samples by channels"))
+    if series.ndim < 2:
+        raise DeckError(Problem(series.key, f"{series.called} shape {series.shape}; wanted samples by channels"))
     if starts.size and (length < 0 or starts.min() < 0 or starts.max() + length > len(series)):
         text = f"{series.path.name} has windows that leave its series of {len(series)} samples"
         raise DeckError(Problem(series.key, text))

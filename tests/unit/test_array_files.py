@@ -57,6 +57,13 @@ def test_rows_are_those_of_the_file_whatever_its_form(tmp_path: Path, network, b
     assert data.inputs.nbytes == x.nbytes // 2 and data.inputs.shape == (ROWS // 2, WIDE)
 
 
+@pytest.mark.parametrize("shape", [(), (100,)])
+def test_a_series_without_channels_is_told(tmp_path: Path, network, shape: tuple[int, ...]) -> None:
+    np.savez(tmp_path / "s.npz", series=np.ones(shape), starts=np.arange(3), length=np.array(WIDE), labels=np.arange(3))
+    with pytest.raises(DeckError, match=re.escape(f"shape {shape}; wanted samples by channels")):
+        labelled.load_data(DataDeck(file=str(tmp_path / "s.npz")), network)
+
+
 @pytest.mark.parametrize("most", [None, 10])
 @pytest.mark.parametrize("packed", [False, True])
 def test_looking_at_data_holds_a_few_blocks_of_them(tmp_path: Path, network, blocks, packed: bool, most: int | None) -> None:

@@ -111,6 +111,12 @@ def test_patterns_lie_between_their_bounds(share: float) -> None:
         assert layer.conductivity[2] == pytest.approx(area * fill + (1 - area) * host)
 
 
+def test_a_pattern_keeps_the_laws_of_its_larger_part() -> None:
+    """Silicon between planes of copper: what is nine tenths copper conducts at 400 K as at 300 K."""
+    assert mixing.with_pattern("x", SILICON, COPPER, share=0.9, sideways="planes").conducts is None
+    assert mixing.with_pattern("x", SILICON, COPPER, share=0.1, sideways="planes").conducts == power(-1.3)
+
+
 def test_patterns_in_their_limits() -> None:
     for rule in ("islands", "mixed", "planes"):
         assert mixing.with_pattern("x", UNDERFILL, COPPER, share=1.0, sideways=rule).conductivity == pytest.approx((398.0,) * 3)
@@ -125,6 +131,16 @@ def test_patterns_in_their_limits() -> None:
         ({"pattern": {"host": "fr4", "fill": "coper", "share": 0.2}}, "did you mean 'copper'"),
         ({"pattern": {"host": "fr4", "fill": "copper", "share": 0.2, "sideways": "stripes"}}, "sideways"),
         ({"pattern": {"host": "fr4", "fill": "copper", "share": 0.2}, "heat_capacity": "1e6 J/m^3/K"}, "has a pattern, whose"),
+        (
+            {"pattern": {"host": "fr4", "fill": "copper", "share": 0.2}, "conductivity_exponent": -1},
+            "leave out conductivity_exp",
+        ),
+        ({"cylinders": VIA, "conductivity_exponent": -1}, "leave out conductivity_exponent"),
+        (
+            {"conductivity": "1 W/m/K", "heat_capacity": "1e6 J/m^3/K", "density": "1 g/cm^3"},
+            "either heat_capacity, or density",
+        ),
+        ({"conductivity": "1 W/m/K", "heat_capacity": "1e6 J/m^3/K", "specific_heat": "1 J/g/K"}, "either heat_capacity, or"),
         ({"cylinders": {**VIA, "wall": "200 um"}}, "wall has to be less than half the diameter"),
         ({"cylinders": {**VIA, "core": "fr4"}}, "core wants wall"),
         ({"cylinders": {**VIA, "wall": "25 um", "resolved": True}}, "hollow cylinders are homogenised"),
