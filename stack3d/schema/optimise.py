@@ -143,8 +143,10 @@ class OptimiseDeck(SweepModel):
     """Name → cheaper form of the cases, in the order in which designs pass them."""
     uncertain: DrawsDeck | None = None
     """What is not known, for conditions that end with ``for 95 % of the draws``."""
-    gradients: bool = True
-    """Whether gradients of the peak temperature lead onto conditions, where intervals are films, thicknesses, powers…"""
+    gradients: bool | None = None
+    """Whether gradients of the peak temperature join the models that lead onto conditions, where intervals are films, powers…
+
+    Absent = where the only goal is the peak, or the heat of a stack without a workload: its slope is known too."""
     levers: bool = False
     """Whether the packaged levers are tried on the chosen design at the end, beside the budget."""
     seed: Annotated[int, Field(ge=0)] = 1

@@ -199,7 +199,7 @@ class Optimisation(Search):
 
     def _searched(self) -> Steps:
         budget = float(self.deck.budget) if self.deck.counts_cases else math.inf
-        slopes = PeakSlopes(self.draft, self.space, self.limits)
+        slopes = PeakSlopes(self.draft, self.space, self.goals, self.limits)
         asker = Asker(
             self.space.choices,
             lambda design: self._point(0, design).dropped is None,
@@ -207,7 +207,7 @@ class Optimisation(Search):
             n_limits=len(self.limits),
             seed=self.deck.seed,
             budget=budget / math.prod(deck.keep for deck in self.deck.screens.values()),
-            slopes=slopes if self.deck.gradients and slopes else None,
+            slopes=slopes if slopes and (slopes.is_worth if self.deck.gradients is None else self.deck.gradients) else None,
         )
         steps = rounds(asker, list(self.deck.screens.values()), batch=self.deck.batch, budget=budget, room=self._next_count)
         level, designs = next(steps)

@@ -23,6 +23,8 @@ from stack3d import decks, study
 from stack3d.errors import DeckError, ResultsError
 from stack3d.progress import Silent, Tally
 from stack3d.report import report_page
+from stack3d.study.designing.leaning import GOAL
+from stack3d.study.designing.peak_slopes import PeakSlopes
 
 OPTIMISE = small_study.OPTIMISE.replace("budget: 12", "budget: 36")
 
@@ -90,16 +92,28 @@ def test_the_largest_power_that_stays_below_85_degc(whole: Searched) -> None:
     assert data is not None and base64.b64decode(data[1]).decode() == (output / "small/chosen.yaml").read_text()
 
 
-@pytest.mark.slow
-def test_without_gradients_it_comes_less_near_in_as_many_cases(whole: Searched, tmp_path: Path) -> None:
-    """The largest power again, 20 and 36 cases: within a thousandth by gradients after 20, not without them after 36."""
-    deck, output, *_ = whole
-    run(deck, tmp_path, overrides=[("optimise.gradients", False)])
-    one = stack3d.load(deck, {"cooling.top.film_coefficient": "5e4 W/m^2/K"}).run(until="thermal")
-    most = (358.15 - 300.0) / (float(one["thermal/layer_temperature_max"].max()) - 300.0)
-    trees = [stack3d.open_results(folder / "small")["optimise"].to_dataset() for folder in (output, tmp_path)]
-    found = [np.where(tree["feasible"], tree["value"][:, 0], 0.0) for tree in trees]
-    assert found[0][:20].max() > 0.999 * most > found[1].max()
+@pytest.mark.parametrize("goal", ["minimise: layer_temperature_max", "maximise: heat_in"])
+def test_slopes_of_conditions_and_goals_are_those_of_runs(goal: str, tmp_path: Path) -> None:
+    """Power, film and the edge of a source: the peak and the heat of a design against those of its neighbours."""
+    film, edge = 'cooling.top.film_coefficient: {from: "2e3 W/m^2/K", to: "5e4 W/m^2/K", scale: log}', "power.sources.spot.x[0]"
+    more = f'    {film}\n    {edge}: {{from: "0.1 mm", to: "0.3 mm"}}\n'
+    asked = re.sub("    cooling.top.film_coefficient: .*\n", lambda _: more, OPTIMISE).replace("maximise: heat_in", goal)
+    path = written(tmp_path, asked)
+    search = study.planning.plan(path)
+    slopes = PeakSlopes(search.draft, search.space, search.goals, search.limits)
+    at, step = (0.4, 0.6, 0.5), 0.01
+    found = slopes(at)
+    assert slopes and slopes.is_worth and set(found) == {0, GOAL}
+    for i in range(3):
+        ends = []
+        for by in (-step, step):
+            design = (*at[:i], at[i] + by, *at[i + 1 :])
+            sets = {"optimise": None, **dict(search.space.overrides(design))}
+            tree = stack3d.load(path, sets).run(until="thermal")
+            ends.append((float(tree["thermal/layer_temperature_max"].max()), float(tree["thermal/heat_in"])))
+        peak, heat = ((ends[1][k] - ends[0][k]) / (2 * step) for k in range(2))
+        assert found[0][i] == pytest.approx(peak / 50, rel=2e-2)
+        assert found[GOAL][i] == pytest.approx(-heat if "heat_in" in goal else peak, rel=2e-2, abs=1e-9)
 
 
 def cases_of(tree: Any, number: int) -> list[tuple[str, Any]]:

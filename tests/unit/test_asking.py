@@ -13,7 +13,7 @@ from stack3d.schema.optimise import VaryDeck
 from stack3d.study.designing.asking import Asker
 from stack3d.study.designing.designs import Choice, DesignSpace, Positions
 from stack3d.study.designing.judged import JudgedDesign, front_of, knee
-from stack3d.study.designing.leaning import Leaning, Slopes
+from stack3d.study.designing.leaning import GOAL, WIDEST, Leaning, Slopes
 
 CHIP = (Choice("cooling", 4, False), Choice("tiers", 3, True), Choice("refresh", 5, True), Choice("bits", 7, True))
 """420 designs."""
@@ -106,12 +106,12 @@ def heated(design: Positions) -> tuple[float, float]:
 
 
 @pytest.mark.slow
-def test_gradients_find_in_60_cases_what_is_not_found_without() -> None:
-    """Largest power below 85 degC over twelve choices from lists, to a thousandth, from ten seeds: counts of cases."""
+def test_with_and_without_gradients_the_best_is_found() -> None:
+    """Largest power below 85 degC over twelve choices from lists, to a thousandth in 60 cases, from ten seeds."""
 
     def slopes(design: Positions) -> dict[int, np.ndarray]:
         ends = [heated((*design[:2], float(design[2]) + by))[0] for by in (-1e-6, 1e-6)]
-        return {0: np.array([np.nan, np.nan, (ends[1] - ends[0]) / 2e-6 / 50])}
+        return {0: np.array([np.nan, np.nan, (ends[1] - ends[0]) / 2e-6 / 50]), GOAL: np.array([np.nan, np.nan, -5.0])}
 
     def judge(design: Positions) -> JudgedDesign:
         peak, cost = heated(design)
@@ -120,33 +120,111 @@ def test_gradients_find_in_60_cases_what_is_not_found_without() -> None:
     lists = itertools.product(range(3), range(4), np.linspace(0, 1, 20_001))
     best = min(cost for peak, cost in map(heated, lists) if peak <= 85)
     met = dict.fromkeys((True, False), 0)
-    for seed, has in itertools.product(range(1, 11), met):
+    for has, seed in itertools.product(met, range(1, 11)):
         found = asked(POWERED, judge, 60, seed, slopes=slopes if has else None)
         met[has] += min(one.goals[0] for one in found if one.is_feasible) <= best * (1 - 1e-3)
-    assert met[True] >= 8 and met[False] <= 2
+    assert min(met.values()) >= 9, met
 
 
-def test_steps_lie_on_the_linearised_condition() -> None:
-    """Onto it by one interval, along it by two, within the intervals; from the best that meets it and the nearest that misses."""
-    space = (Choice("list", 2, False), Choice("a", 0, True), Choice("b", 0, True))
-    slope, asked_of = np.array([np.nan, 2.0, -0.5]), list[Positions]()
+def sunk(design: Positions) -> tuple[float, float]:
+    """Power [W] and peak [degC] of a made-up die under three films of two decades each."""
+    watts, *films = 0.2 + 5 * float(design[0]), *(100.0 ** (1 + float(at)) for at in design[1:])
+    out = sum(1 / (1e4 / film + path) for film, path in zip(films, (3.0, 6.0, 9.0)))
+    return watts, 25 + 6 * watts / out * (1 + 0.02 * watts)
+
+
+@pytest.mark.slow
+def test_gradients_of_goal_and_condition_save_cases() -> None:
+    """Largest power below 85 degC, four intervals, 20 cases, 24 seeds: the mean gain is above two standard errors."""
+    space = tuple(Choice(name, 0, True) for name in ("power", "top", "bottom", "sides"))
+
+    def judge(design: Positions) -> JudgedDesign:
+        watts, peak = sunk(design)
+        return JudgedDesign(design, (-watts,), ((peak - 85) / 50,))
+
+    def slopes(design: Positions) -> dict[int, np.ndarray]:
+        moved = [[sunk((*design[:i], float(design[i]) + by, *design[i + 1 :]))[1] for by in (-1e-6, 1e-6)] for i in range(4)]
+        return {0: np.array([(high - low) / 2e-6 / 50 for low, high in moved]), GOAL: np.array([-5.0, 0.0, 0.0, 0.0])}
+
+    gains = []
+    for seed in range(1, 25):
+        most = [
+            max(-one.goals[0] for one in asked(space, judge, 20, seed, slopes=s) if one.is_feasible) for s in (slopes, None)
+        ]
+        gains.append(most[0] - most[1])
+    assert np.mean(gains) > 2 * np.std(gains, ddof=1) / math.sqrt(len(gains)), gains
+
+
+def walled(design: Positions) -> tuple[float, float]:
+    """A goal that is no temperature and a peak [degC] over three intervals, curved; the best lies on the condition."""
+    x, y, z = map(float, design)
+    goal = 0.2 + (x - 0.9) ** 2 + 2 * (y - 0.8) ** 2 + 0.5 * (z - 0.8) ** 2 + 0.3 * x * y
+    return goal, 40 + 40 * x**1.3 + 30 * y + 15 * z * x
+
+
+def test_three_intervals_and_a_goal_that_is_no_temperature() -> None:
+    """To a thousandth in 40 cases from each of six seeds; the best by SLSQP from many starts."""
+    from scipy.optimize import minimize
+
+    rule = {"type": "ineq", "fun": lambda x: 85 - walled(tuple(x))[1]}
+    starts = np.random.default_rng(1).random((8, 3))
+    ends = [
+        minimize(lambda x: walled(tuple(x))[0], at, bounds=[(0, 1)] * 3, constraints=[rule], method="SLSQP") for at in starts
+    ]
+    best = min(end.fun for end in ends if end.success)
+
+    def judge(design: Positions) -> JudgedDesign:
+        goal, peak = walled(design)
+        return JudgedDesign(design, (goal,), ((peak - 85) / 50,))
+
+    space = tuple(Choice(name, 0, True) for name in "xyz")
+    for seed in range(1, 7):
+        found = list(asked(space, judge, 40, seed))
+        assert best <= min(one.goals[0] for one in found if one.is_feasible) <= best * (1 + 1e-3)
+
+
+def test_a_step_goes_to_where_models_of_near_designs_are_least() -> None:
+    """Goal (x - 0.8)^2 + (y - 0.3)^2 and condition x + y <= 0.9, known around (0.6, 0.2): the best lies at (0.7, 0.2)."""
+    space = (Choice("list", 2, False), Choice("x", 0, True), Choice("y", 0, True))
+
+    def judge(x: float, y: float, listed: int = 0) -> JudgedDesign:
+        return JudgedDesign((listed, x, y), ((x - 0.8) ** 2 + (y - 0.3) ** 2,), (x + y - 0.9,))
+
+    known = [judge(0.6 + 0.05 * i, 0.2 + 0.05 * j) for i, j in itertools.product((-1, 0, 1), repeat=2)]
+    known += [judge(0.8, 0.8, 1), JudgedDesign((1, 0.5, 0.5), (), ())]  # other lists: too few for a model
+    leaning = Leaning(space, None, np.random.default_rng(1))
+    (step,) = leaning.steps(known)
+    assert step[0] == 0 and step[1:] == pytest.approx((0.7, 0.2), abs=2e-3) and sum(map(float, step[1:])) < 0.9
+
+
+def test_steps_get_shorter_where_they_gain_nothing() -> None:
+    """From a corner that a model wants to leave, again and again without a better design: by the factors of the file."""
+    space = (Choice("x", 0, True), Choice("y", 0, True))
+    known = [JudgedDesign((x, y), (-x - y,), ()) for x, y in ((0.2, 0.2), (0.1, 0.2), (0.2, 0.1), (0.1, 0.1))]
+    lengths = []
+    leaning = Leaning(space, None, np.random.default_rng(1))
+    for _ in range(8):
+        leaning.learn(known)
+        (step,) = leaning.steps(known)
+        lengths.append(max(float(step[0]), float(step[1])) - 0.2)
+    assert lengths[-1] < 0.05 * WIDEST < lengths[0] <= WIDEST
+
+
+def test_slopes_lead_onto_a_condition_and_are_asked_for_once() -> None:
+    """One interval, two designs: the slope of the condition is that of the solver, and of a design with many near none is asked."""
+    space, asked_of = (Choice("list", 2, False), Choice("a", 0, True)), list[Positions]()
 
     def slopes(design: Positions) -> dict[int, np.ndarray]:
         asked_of.append(design)
-        return {0: slope}
+        return {0: np.array([np.nan, 2.0])}
 
     leaning = Leaning(space, slopes, np.random.default_rng(1))
-    known = [JudgedDesign((0, 0.5, 0.5), (1.0,), (0.2,)), JudgedDesign((0, 0.2, 0.4), (2.0,), (-0.1,))]
-    known += [JudgedDesign((0, 0.1, 0.4), (3.0,), (-0.3,)), JudgedDesign((1, 0.5, 0.5), (), ())]
-    assert leaning.steps(known) == []
+    known = [JudgedDesign((0, 0.4), (-0.4,), (-0.1,)), JudgedDesign((0, 0.1), (-0.1,), (-0.7,))]
     for _ in range(3):
         leaning.learn(known)
-    assert asked_of == [known[1].design, known[0].design]
-    steps = leaning.steps(known)
-    assert len(steps) >= 6 and all(0 <= share <= 1 for _, *shares in steps for share in shares)
-    for _, a, b in steps:
-        missed = [one.missed[0] + slope[1:] @ (np.array([a, b]) - one.design[1:]) for one in known[:2]]
-        assert min(abs(m + 1e-4) for m in missed) < 1e-6
+    assert asked_of == [(0, 0.4)]
+    (step,) = leaning.steps(known)
+    assert step == (0, pytest.approx(0.45, abs=1e-4)) and -0.1 + 2 * (float(step[1]) - 0.4) < 0
 
 
 def test_front_and_knee_by_hand() -> None:

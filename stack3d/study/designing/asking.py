@@ -23,6 +23,10 @@ FIRST_SHARE = 0.4
 LIKELY = 0.75
 """Share of the later designs that are likely better ones, among steps from one of the best so far and others by chance: the
 estimator alone misses the last step."""
+LEANT, LEANT_IN_LISTS = 0.8, 0.5
+"""Share of these that are steps along intervals by a model of what lies near one of the best: without lists, and with some."""
+LATER = 0.7
+"""How far down the list of the best such a step begins, in the mean."""
 OTHERS = 300
 """Designs by chance that are looked at beside those steps."""
 FEWEST_KNOWN = 4
@@ -98,7 +102,7 @@ class Asker:
         self._trials: dict[Positions, Any] = {}
         self._known: dict[Positions, JudgedDesign] = {}
         self._ruled_out: set[Positions] = set()
-        self._leaning = None if slopes is None else Leaning(choices, slopes, np.random.default_rng(seed))
+        self._leaning = Leaning(choices, slopes, np.random.default_rng(seed))
 
     def _first(self, count: int) -> list[Positions]:
         """Designs spread evenly, every position of a list as often as the others."""
@@ -110,7 +114,7 @@ class Asker:
 
     def ask(self, count: int) -> list[Positions]:
         """So many designs that were not asked for before; fewer where no more are found."""
-        if self._leaning is not None and not self._spread:
+        if self._leaning and not self._spread:
             self._leaning.learn(self._usable())
         found: list[Positions] = []
         while len(found) < count:
@@ -126,7 +130,7 @@ class Asker:
             if self._is_fresh(design):
                 return self._begun(design)
         if self._rng.random() < LIKELY:
-            likely = self._likely()
+            likely = self._leant() or self._likely()
             if likely is not None:
                 return self._begun(likely)
         for _ in range(MOST_TRIES):
@@ -138,6 +142,15 @@ class Asker:
             self._end(trial, None)
         fresh = self._likely() or self._left()
         return None if fresh is None else self._begun(fresh)
+
+    def _leant(self) -> Positions | None:
+        """A new design by a model of what lies near one of the best, where there are intervals; else none, and now and then."""
+        if not self._leaning:
+            return None
+        if self._rng.random() >= (LEANT_IN_LISTS if any(choice.count for choice in self._choices) else LEANT):
+            return None
+        steps = list(filter(self._is_fresh, self._leaning.steps(self._usable())))
+        return steps[min(int(self._rng.exponential(LATER)), len(steps) - 1)] if steps else None
 
     def _is_fresh(self, design: Positions) -> bool:
         return design not in self._trials and design not in self._known and self._is_allowed(design)
@@ -171,10 +184,8 @@ class Asker:
             return designs[int(self._rng.integers(len(designs)))] if designs else None
         shares = self._rng.random((OTHERS, len(self._choices)))
         others = (tuple(choice.position(float(share)) for choice, share in zip(self._choices, row)) for row in shares)
-        steps = [] if self._leaning is None else list(filter(self._is_fresh, self._leaning.steps(known)))
-        designs = list(dict.fromkeys((*steps, *designs, *filter(self._is_fresh, others))))
+        designs = list(dict.fromkeys((*designs, *filter(self._is_fresh, others))))
         drawn, n = self._drawn(known, designs), len(known[0].goals)
-        drawn[: len(steps), n:] = np.minimum(drawn[: len(steps), n:], 0.0)  # gradients say that these meet the conditions
         weighed = drawn[:, :n] @ self._rng.dirichlet(np.ones(n))
         return designs[int(np.lexsort((weighed, np.maximum(drawn[:, n:], 0.0).sum(axis=1)))[0])]
 
