@@ -114,8 +114,7 @@ class Leaning:
         reach : float
             Along any interval, as a share of it.
         """
-        n = len(self._free)
-        alike = [one for one in known if one.goals and one is not base and self._listed(one) == self._listed(base)]
+        n, alike = len(self._free), self._like(base, known)
         slopes = self._known.get(base.design, {}) if len(alike) < FEW * n else {}
         if len(alike) < (1 if slopes else n):
             return None
@@ -132,6 +131,11 @@ class Leaning:
             return None
         moved = dict(zip(self._free, np.round(np.clip(at + step, 0.0, 1.0), DIGITS).tolist()))
         return tuple(moved.get(i, where) for i, where in enumerate(base.design))
+
+    def _like(self, base: JudgedDesign, known: Sequence[JudgedDesign]) -> list[JudgedDesign]:
+        """Other designs of the same lists that have values."""
+        lists = self._listed(base)
+        return [one for one in known if one.goals and one is not base and self._listed(one) == lists]
 
     def _slope(self, slopes: Mapping[int, Floats], k: int) -> Floats | None:
         """Of a condition along the intervals, where all of it is known."""
