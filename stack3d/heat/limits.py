@@ -6,13 +6,15 @@ import warnings
 
 from stack3d.chip import Chip
 from stack3d.errors import Problem, ValidityWarning, did_you_mean
-from stack3d.heat.loads import MOST_REYNOLDS, channel_runs, entrance, reynolds
+from stack3d.heat.loads import MOST_REYNOLDS, channel_runs, entrance, exposed_area, reynolds, surfaces_of
 from stack3d.heat.too_hot import Drawn, remedy
 from stack3d.layout import Floats
 from stack3d.schema import celsius
 from stack3d.thermal import HeatProblem, ThermalSolution
 from stack3d.units import short
 
+CLEAR = 1e-9
+"""Share of a patch that has to be exposed."""
 MOST_ENTRANCE = 0.5
 """Share of a channel that may be thermal entrance before a run warns; the mean film is then a tenth above the developed one."""
 
@@ -126,4 +128,9 @@ def check_limits(chip: Chip) -> list[Problem]:
         if patch.layer not in chip.stack.index:
             near = did_you_mean(patch.layer, chip.stack.index)
             problems.append(Problem(f"cooling.patches[{i}].layer", f"no layer {patch.layer!r}{near}"))
+    if not problems:
+        for i, surface in enumerate(surfaces_of(chip.scenario.cooling, chip.stack)):
+            if exposed_area(chip.stack, surface) < CLEAR * sum(box.area for box in surface.extents):
+                text = f"nothing of patch {surface.name!r} on the {surface.side} of layer {surface.layer!r} is exposed"
+                problems.append(Problem(f"cooling.patches[{i}]", text))
     return problems

@@ -174,6 +174,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         deck(geometry(CPU, MEM), **source("cpu.die", x=["1 mm", "6 mm"], y=["1 mm", "2 mm"])),
         "source 'heat' reaches outside layer 'cpu.die': x 1 to 6 mm, y 1 to 2 mm in x 1 to 4 mm, y 1 to 4 mm",
     ),
+    "a patch that is covered": (
+        deck(geometry(CPU), cooling={"top": {"film_coefficient": "1e4 W/m^2/K"}, "ambient": "300 K", "patches": [
+            {"name": "spray", "layer": "interposer", "condition": {"resistance": "1 K/W"}}]}),
+        "cooling.patches[0]: nothing of patch 'spray' on the top of layer 'interposer' is exposed",
+    ),
     "a probe beside": (
         deck(geometry(CPU), probes=[{"name": "p", "layer": "cpu.die", "x": "6 mm", "y": "2 mm"}]),
         "probe 'p' lies outside layer 'cpu.die' (x 1 to 4 mm, y 1 to 4 mm)",

@@ -213,6 +213,15 @@ def test_a_part_begins_at_its_temperature() -> None:
     assert sum(volume.values()) == pytest.approx(sum(layer.volume for layer in chip.stack.layers), rel=1e-9)
 
 
+def test_a_patch_has_its_resistance_on_what_is_exposed() -> None:
+    """The rim of a board around a package, 16 x 12 mm less 10 x 6 mm, is given 5 K/W: all heat that it passes has 5 K/W more."""
+    tree = package(TALL, sources={"tall.die": 1.0})
+    rim = {"name": "rim", "layer": "board", "condition": {"resistance": "5 K/W"}}
+    chip = chip_of(tree | {"cooling": {"bottom": {"film_coefficient": "1 W/m^2/K"}, "ambient": "300 K", "patches": [rim]}})
+    problem = meshed(chip).problem(chip.stack, chip.scenario.cooling)
+    assert problem.faces["rim"].film_coefficient * problem.area("rim") == pytest.approx(0.2, rel=1e-9)
+
+
 def test_a_part_on_a_part_counts_from_the_place_of_the_other() -> None:
     """Not from the edge of a layer of the other that is wider than it, or narrower."""
     for lid in (5, 3):

@@ -118,6 +118,26 @@ def surfaces_of(cooling: CoolingDeck, stack: Stack) -> list[Surface]:
     return out
 
 
+def exposed_area(stack: Stack, surface: Surface) -> float:
+    """Area of a top or bottom that no solid of the layer over or under it covers. [m²]"""
+    own, slabs = stack.layer(surface.layer).extent, stack.slabs[surface.layer]
+    at = slabs.stop if surface.side == "top" else slabs.start - 1
+    found = sum(_shared(box, own) for box in surface.extents)
+    if not 0 <= at < len(stack.layers):
+        return found
+    other = stack.layers[at]
+    voids = [block.extent for block in other.blocks if not any(block.material.conductivity)]
+    found -= sum(_shared(box, own, other.extent) for box in surface.extents)
+    return found + sum(_shared(box, own, void) for box in surface.extents for void in voids)
+
+
+def _shared(*boxes: Rectangle) -> float:
+    """Area that rectangles share. [m²]"""
+    width = min(box.x1 for box in boxes) - max(box.x0 for box in boxes)
+    depth = min(box.y1 for box in boxes) - max(box.y0 for box in boxes)
+    return max(width, 0.0) * max(depth, 0.0)
+
+
 def side_area(stack: Stack) -> float:
     """Area of the lateral faces on the outermost lateral bounds. [m²]"""
     extents = [layer.extent for layer in stack.layers]
@@ -135,7 +155,7 @@ def patches_of(stack: Stack, cooling: CoolingDeck) -> list[tuple[Surface, Face]]
     """Patches of a cooling deck, then the films of channels, with their conditions."""
     patches: list[tuple[Surface, Face]] = []
     for surface, deck in zip(surfaces_of(cooling, stack), cooling.patches):
-        area = sum(box.area for box in surface.extents)
+        area = exposed_area(stack, surface) or sum(box.area for box in surface.extents)
         patches.append((surface, face_of(deck.condition, area, cooling.ambient, cooling.keys[deck.name])))
     for run in channel_runs(stack):
         for name, surface in run.patches.items():
