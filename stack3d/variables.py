@@ -361,8 +361,14 @@ DECIDED: dict[str, tuple[str, str]] = {
     "front": ("1", "1 for a case that meets every condition and that no other one betters in every goal"),
     "chosen": ("1", "1 for the best case, of several goals the nearest to the best of all; without a front for the nearest"),
     "change_rank": ("1", "1 for the next-best of the designs one change away from the chosen one; 0 for the others"),
-    "goal_share": ("1", "of the variance of each goal over all designs, that the choice takes part in; NaN where not known"),
-    "goal_explained": ("1", "share of the variance of each goal among designs left out that the model of the others explains"),
+    "goal_share": (
+        "1",
+        "of the variance of the ranks of designs in each goal, that the choice takes part in; NaN where not known",
+    ),
+    "goal_explained": (
+        "1",
+        "share of the variance of those ranks among designs left out, that the model of the others explains",
+    ),
     "condition_share": ("1", "as goal_share, of what each condition is missed by"),
     "condition_explained": ("1", "as goal_explained, of what each condition is missed by"),
     "screen_value": ("1", "of each goal, as a screen has it for a design; NaN where it has none"),

@@ -175,7 +175,7 @@ def study_page(tree: xr.DataTree) -> str:
     if named is not None:
         head, rows = ("case", named[0], *head[1:]), [(r[0], n, *r[1:]) for r, n in zip(rows, named[1](tree))]
     done = sum(row[-1] == "done" for row in rows)
-    lines = [("cases", f"{done} of {len(rows)} done")]
+    lines = [*search_charts.headline(tree), ("cases", f"{done} of {len(rows)} done")]
     is_asked = {"optimise", "uncertain", "levers"} & set(tree.children)
     lines += [] if is_asked else [("swept", ", ".join(study_answers.swept(tree)))]
     lead = f'<h1>{escape(facts.title)}</h1><p class="under">study {escape(facts.name)}</p>'

@@ -21,6 +21,8 @@ MOST_PANELS = 6
 """Goals and conditions that are drawn."""
 LEAST = 1e-12
 """Of a gain that is drawn: what is less is none."""
+UNSEEN = 1e-3
+"""Share of the largest gain in a condition below which one is told as none. [-]"""
 LEAST_KELVIN = 0.005
 """The same of temperatures. [K]"""
 
@@ -78,7 +80,8 @@ def _gains(found: xr.Dataset) -> list[Gains]:
         missed = found["missed"].values[:, k]
         gain = missed[own] - missed[order]
         scale, named = _points(str(text), str(unit))
-        told = [_signed(float(g), str(unit), str(text)) for g in gain]
+        seen = np.where(np.abs(gain) < UNSEEN * np.nanmax(np.abs(gain), initial=0.0), 0.0, gain)
+        told = [_signed(float(g), str(unit), str(text)) for g in seen]
         made.append(Gains(f"{text}: more room by", scale * gain, named, told))
     return made
 

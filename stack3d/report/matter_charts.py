@@ -42,8 +42,8 @@ def matters(tree: xr.DataTree) -> Figure:
     known = [k for k in range(len(texts)) if np.isfinite(shares[:, k]).all()][:MOST_PANELS]
     panels = tuple(_ranked(f"{texts[k]} ({100 * explained[k]:.0f} % explained)", names, 100 * shares[:, k]) for k in known)
     caption = (
-        "Share of the variance over all designs, each as likely, that a choice takes part in, by a model of the designs that"
-        " ran. In brackets: what the model explains of designs left out. Shares need not add up: choices act together."
+        "Share of the variance of the order of designs (their ranks) that a choice takes part in, over designs that mix entries"
+        " as often as the search tried them, by a model of those that ran. In brackets: what it explains of designs left out."
     )
     return Figure("matters", "Which choices matter", caption, panels)
 

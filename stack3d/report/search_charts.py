@@ -33,6 +33,11 @@ def is_search(tree: xr.DataTree) -> bool:
     return "optimise" in tree.children and bool(np.isfinite(_decided(tree)["value"].values).any())
 
 
+def headline(tree: xr.DataTree) -> list[tuple[str, str]]:
+    """What a search says first, as (label, text); nothing of another study."""
+    return [("what to build", str(_decided(tree).attrs["verdict"]).partition("\n")[0])] if "optimise" in tree.children else []
+
+
 def designs(tree: xr.DataTree) -> list[str]:
     """Each case of a search in words."""
     return [str(text) for text in _decided(tree)["design"].values]
