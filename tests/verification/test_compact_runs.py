@@ -154,6 +154,16 @@ def test_outside_its_ranges_it_is_refused_with_the_range() -> None:
     refused("say in which range, as compact.films.top", cooling__top=still, compact__films={})
 
 
+def test_a_start_that_differs_from_part_to_part_is_refused() -> None:
+    """It is no answer to sources and films: what a model keeps of it is off by more than its estimate says."""
+    transient = {"until": "1 s", "outputs": ["1 s"], "initial": {"die": "350 K"}}
+    refused("differs from part to part", transient=transient, compact__shortest="0.1 s")
+    given = flip_chip()
+    given["solver"]["backend"] = "compact"
+    given["compact"] |= {"shortest": "0.1 s"}
+    check(scenario({**given, "transient": {**transient, "initial": "350 K"}}))
+
+
 def test_films_that_follow_their_face_stay_in_their_range() -> None:
     """Still air: films are found by the loop that there is; where they leave their range the run says so."""
     given = flip_chip()

@@ -114,6 +114,13 @@ def test_it_steps_as_the_model_does(slave: Slave, model: CompactModel) -> None:
     assert np.ptp(right[:, 0]) > 5
 
 
+def test_it_says_what_its_mesh_errs_by(slave: Slave, model: CompactModel) -> None:
+    said = {one.attrib["name"]: one.attrib["description"] for one in slave.description.iter("ScalarVariable")}
+    assert model.mesh_error.size == len(model.places) and np.isfinite(model.mesh_error).all()
+    for place, error in zip(model.places, model.mesh_error):
+        assert f"errs by {error:.2g} K" in said[f"temperature.{place}"]
+
+
 def test_it_starts_steady_and_stays_so(slave: Slave, model: CompactModel) -> None:
     places = [f"temperature.{place}" for place in model.places]
     slave.start(steady=True, ambient=AMBIENT, **named(POWERS[2], model))

@@ -180,9 +180,14 @@ def _description(model: CompactModel, name: str, identifier: str, guid: str) -> 
         real(f"power.{source}", f"Power of {source}", {"causality": "input"}, {"unit": "W", "start": repr(float(power))})
     limits = {"min": repr(float(low)), "max": repr(float(high)), "start": repr(float(given))}
     real("ambient", "Temperature of the surroundings", {"causality": "input"}, {"unit": "K", "displayUnit": "degC", **limits})
-    for place in model.places:
+    for place, error in zip(model.places, model.mesh_error):
         shown = {"causality": "output", "initial": "calculated"}
-        real(f"temperature.{place}", f"Temperature of {place}", shown, {"unit": "K", "displayUnit": "degC"})
+        off = (
+            f"its mesh errs by {error:.2g} K at the scenario's powers (estimate)"
+            if np.isfinite(error)
+            else "its mesh not judged"
+        )
+        real(f"temperature.{place}", f"Temperature of {place}; {off}", shown, {"unit": "K", "displayUnit": "degC"})
     steady = {
         "name": "steady_start",
         "valueReference": "0",
