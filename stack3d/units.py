@@ -438,8 +438,9 @@ def short(value: float, unit: str) -> str:
         return f"{value:.3g} {unit}".strip()
     if raised := re.fullmatch(r"m([23])", unit):  # the prefix is raised with the unit
         n = int(raised[1])
-        power = min(max(3 * math.floor((math.log10(abs(value)) / n + 1) / 3), -9), 3)
-        return f"{value / 10.0 ** (n * power):.3g} {PREFIXES[power]}{unit}"
+        power = min(max(3 * math.floor((math.log10(abs(value)) / n + 1.5) / 3), -9), 3)
+        number = value / 10.0 ** (n * power)
+        return f"{number:{'.0f' if abs(number) >= 999.5 else '.3g'}} {PREFIXES[power]}{unit}"
     power = _power(value)
     return f"{value / 10.0**power:.3g} {PREFIXES[power]}{unit}"
 
