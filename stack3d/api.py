@@ -346,6 +346,7 @@ def follow_table(
     kept = KeptOfTrace(**{key: asked.pop(key) for key in KeptOfTrace._fields if key in asked})
     with told_of(table):
         schedule = found.schedule(driven.times, driven.powers, driven.sources, driven.period)
+        found.air(driven.times.size, driven.films, driven.ambient)
     with told_of(model):
         answer = follow(found, schedule, driven.period if until is None else until, asked=kept, **asked)
     if output is not None:

@@ -102,13 +102,14 @@ def _over_time(chip: Chip) -> Iterator[Problem]:
         text = f"times of {shortest:.3g} s lie outside the compact model, which was made for {deck.shortest:g} s and more"
         yield Problem("compact.shortest", text)
     if scenario.transient is not None and chip.stack.held_at() != chip.stack:
-        yield Problem("solver.backend", "compact is linear over time: no properties that follow the temperature in a transient")
+        text = "compact is linear over time: properties that follow the temperature want backend tensor in a transient"
+        yield Problem("solver.backend", text)
     if scenario.transient is not None and not isinstance(scenario.transient.initial, float | None):
         text = "differs from part to part, which fades within times shorter than any that a compact model is made for"
         yield Problem("transient.initial", f"{text}: give one temperature, or another solver.backend")
     follow = [name for name, given in scenario.cooling.conditions.items() if given.follows_surface]
     if follow:
-        text = f"compact is linear over time: the film of {', '.join(follow)} follows the temperature"
+        text = f"compact is linear over time: the film of {', '.join(follow)} follows the temperature, and wants backend tensor"
         yield Problem("solver.backend", text)
 
 

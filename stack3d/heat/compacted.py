@@ -22,6 +22,7 @@ from stack3d.thermal import (
     Probe,
     SolidBackend,
     ThermalBackend,
+    check_range,
     steady_reduction,
     time_reduction,
 )
@@ -52,7 +53,10 @@ def compact_model(chip: Chip, watch: SolveWatch) -> CompactModel:
     probes: list[Place] = [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
     backend = Backends().of(chip.scenario, chip.stack, meshed(chip))
     solid = _held(chip, backend, sources)
-    problem = solid.problem
+    problem, given = solid.problem, cooling.ambient
+    check_range("ambient", given, *(deck.ambient or (given, given)), "K")
+    for name, ends in deck.films.items():
+        check_range(f"film of {name}", problem.faces[name].film_coefficient, *ends, "W/m^2/K")
     parts = CompactParts(
         lambda films: solid.recooled(problem.with_films(films)).body(), problem, sources, probes, dict(deck.films)
     )
@@ -63,7 +67,6 @@ def compact_model(chip: Chip, watch: SolveWatch) -> CompactModel:
         watch(parts.solves, in_time.estimate)
     places = [*(Box(source.layer, source.extent) for source in sources), *probes]
     fixed = [face.reference for face in problem.faces.values() if face.is_fixed]
-    given = cooling.ambient
     return CompactModel(
         tuple(source.name for source in sources),
         (*(source.name for source in sources), *(probe.name for probe in chip.scenario.probes)),
@@ -113,6 +116,8 @@ def mistakes_of_films(cooling: CoolingDeck, deck: CompactDeck) -> list[Problem]:
             problems.append(Problem(key, f"no face {face!r}{did_you_mean(face, cooling.conditions)}; faces: {known}"))
         elif cooling.conditions[face].temperature is not None or cooling.conditions[face].thermoelectric is not None:
             problems.append(Problem(key, "is held at a temperature or by a cooler: it has no film to vary"))
+        elif not cooling.conditions[face].is_cooled:
+            problems.append(Problem(key, f"is adiabatic: it has no film to vary; give {cooling.keys[face]} one"))
     return problems
 
 

@@ -219,6 +219,14 @@ def test_what_it_does_not_know_is_refused_by_name() -> None:
     unknown["compact"]["films"]["tpo"] = [LOWEST, HIGHEST]
     with pytest.raises(DeckError, match="no face .tpo. .did you mean .top."):
         made(unknown)
+    closed = rod()
+    closed["compact"]["films"]["sides"] = [LOWEST, HIGHEST]
+    with pytest.raises(DeckError, match="compact.films.sides: is adiabatic: it has no film to vary; give cooling.sides one"):
+        made(closed)
+    beyond = rod()
+    beyond["compact"]["films"]["top"] = ["1e3 W/m^2/K", "1e4 W/m^2/K"]
+    with pytest.raises(RangeError, match=r"film of top = 500 W/m\^2/K lies outside .* 1000 to 10000"):
+        made(beyond)
     turned = rod()
     turned["compact"]["films"]["top"] = [HIGHEST, LOWEST]
     with pytest.raises(DeckError, match="the lower first"):

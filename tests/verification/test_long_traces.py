@@ -100,6 +100,9 @@ def test_a_table_names_ambient_and_films(tmp_path: Path) -> None:
     schedule = PowerSchedule(np.array([0.0, 1.0]), np.array([[3.0, 1.0], [0.0, 1.0]]), 2.0)
     alike = follow(model, schedule, 2.0, ambient=np.array([300.15, 280.15]), films={"top": np.array([500.0, 1000.0])})
     np.testing.assert_allclose(by_table.temperature, alike.temperature, rtol=1e-12)
+    (tmp_path / "hot.csv").write_text(TABLE.replace("27", "270"))
+    with pytest.raises(DeckError, match=r"hot.csv: ambient = 543.15 K lies outside the compact model, .* 250 to 400 K"):
+        stack3d.follow_table(tmp_path / "m.nc", tmp_path / "hot.csv")
     for beside, said in (({"ambient": 300.0}, "ambient"), ({"films": {"top": 500.0}}, "film of top")):
         with pytest.raises(DeckError, match=f"{said} is a column of air.csv already; give it once"):
             stack3d.follow_table(tmp_path / "m.nc", tmp_path / "air.csv", **beside)
@@ -189,6 +192,12 @@ def test_bad_tables_and_steps_are_refused(package: CompactModel, tmp_path: Path)
         package.schedule(np.zeros(1), np.ones((1, 1)), ["lift"], 1.0)
     with pytest.raises(RangeError, match=r"a step of the trace takes 0\.001 s; the compact model holds from 0\.01 s on"):
         follow(package, PowerSchedule(1e-3 * np.arange(3), random_powers(3)), 3e-3)
+    steady = PowerSchedule(0.1 * np.arange(3), random_powers(3), 0.3)
+    for end in (0.001, 0.101, 3.301):
+        with pytest.raises(RangeError, match=r"a step of the trace takes 0\.001 s"):
+            follow(package, steady, end)
+    for end, steps in ((0.11, 2), (0.3, 3), (0.3 * 7, 21)):
+        assert follow(package, steady, end).steps == steps
 
 
 def test_a_trace_tells_its_steps_and_its_time_before_the_work(package: CompactModel) -> None:

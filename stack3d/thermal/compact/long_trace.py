@@ -145,7 +145,7 @@ def follow(
     air = model.air(schedule.times.size, films or {}, ambient)
     base = float(air.ambient[0]) if model.fixed is None else model.fixed
     durations = np.diff([*schedule.times, until if schedule.period is None else schedule.period])
-    shortest = float(durations[durations > 0].min(initial=np.inf))
+    shortest = float(np.append(durations[durations > 0], _last_step(schedule, until)).min())
     if shortest < SHORTER * model.shortest:
         raise RangeError(f"a step of the trace takes {shortest:g} s; the compact model holds from {model.shortest:g} s on")
     march = ExactSteps(model, schedule.powers, air, base)
@@ -170,6 +170,13 @@ def follow(
         kept.see(ends, lengths, temperature)
         watch(float(ends[-1]), until)
     return kept.answer(until, model, base, float(np.abs(air.ambient - base).max()))
+
+
+def _last_step(schedule: PowerSchedule, until: float) -> float:
+    """Length of the step that the end of a trace cuts short; infinite where it comes with the end of a period. [s]"""
+    since = until if schedule.period is None else until % schedule.period
+    begun = schedule.times[schedule.times < since * (1 - EQUAL)]
+    return float(since - begun[-1]) if since > until * EQUAL * EQUAL else np.inf
 
 
 def _number_of_steps(schedule: PowerSchedule, until: float) -> int:
