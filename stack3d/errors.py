@@ -157,6 +157,10 @@ class ResultsError(Stack3dError):
     exit_code = EXIT_MACHINE
 
 
+class DiskFullError(ResultsError):
+    """A file for which a disk, or a user's share of it, has no room."""
+
+
 def unexpected(error: BaseException, trace: str) -> str:
     """Line for an error that nobody foresaw; `trace` says where the whole of it is kept."""
     if isinstance(error, MemoryError):

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, BinaryIO
 from uuid import uuid4
 
-from stack3d.errors import DeckError, ResultsError, brief
+from stack3d.errors import DeckError, DiskFullError, ResultsError, brief
 
 MOST_LETTERS = 120
 """Of a name that becomes a file or folder."""
@@ -38,6 +38,7 @@ SPARED, MOST_UNPACKED = 100_000_000, 200
 SMALL = 65_536
 """Of a file of results. [byte]"""
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 REMEDIES = {
     errno.ENOSPC: "free some space and run again, or choose another folder",
     errno.EDQUOT: "your quota is used up: free some space, or choose another folder",
@@ -61,9 +62,10 @@ def cannot_write(path: Path, error: OSError) -> ResultsError:
     Libraries below may say "Permission denied" of a full disk; whether it is full is looked up.
     """
     number, reason = error.errno or 0, error.strerror or str(error)
-    if number not in (errno.ENOSPC, errno.EDQUOT) and os.access(path.parent, os.W_OK) and is_full(path.parent):
+    if number not in _FULL and os.access(path.parent, os.W_OK) and is_full(path.parent):
         number, reason = errno.ENOSPC, os.strerror(errno.ENOSPC)
-    return ResultsError(f"{path} cannot be written ({reason}); {REMEDIES.get(number, 'choose another folder')}")
+    kind = DiskFullError if number in _FULL else ResultsError
+    return kind(f"{path} cannot be written ({reason}); {REMEDIES.get(number, 'choose another folder')}")
 
 
 def is_full(folder: Path) -> bool:

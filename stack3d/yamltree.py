@@ -302,7 +302,21 @@ class _Builder:
 
 
 def _told(events: Iterator[Any], file: str, length: int) -> Iterator[Any]:
-    """The events, and now and then a word to who watches."""
+    """The events, and now and then a word to who watches; raises GrammarError for whatever the parser raises without a line."""
+    from ruamel.yaml.error import MarkedYAMLError
+
+    line = 1
+    try:
+        for event in _watched(events, file, length):
+            line = event.end_mark.line + 1
+            yield event
+    except (MarkedYAMLError, RecursionError, GeneratorExit, DeckError):
+        raise
+    except Exception as error:
+        raise GrammarError(Problem("", f"not valid YAML: {(str(error) or repr(error)).splitlines()[0]}", file, line)) from None
+
+
+def _watched(events: Iterator[Any], file: str, length: int) -> Iterator[Any]:
     watch = WATCHED.get()
     for n, event in enumerate(events):
         if watch is not None and n % EVENTS_TOLD == EVENTS_TOLD - 1:

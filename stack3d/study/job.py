@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from stack3d import __version__, decks, results, signals, storage, yamlfile
 from stack3d.case import run_case
 from stack3d.decks import Case
-from stack3d.errors import DeckError, Stack3dError
+from stack3d.errors import DeckError, DiskFullError, Stack3dError
 from stack3d.heat.solvers import Backends
 from stack3d.progress import Observer
 from stack3d.registry import kept_trace, told_failure
@@ -47,6 +47,8 @@ class Report:
         Whether the case belongs to a sweep.
     is_verdict : bool
         Whether it says what a study as a whole has found; it is no case then.
+    has_no_room : bool
+        Whether it failed for want of room on the disk: others would, too.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Report:
     traceback: str = ""
     is_swept: bool = False
     is_verdict: bool = False
+    has_no_room: bool = False
 
 
 @dataclass(frozen=True)
@@ -228,7 +231,8 @@ def _failed(job: Job, case: Case, error: Exception, facts: dict[str, Any], ranks
         with suppress(DeckError, OSError):
             error = in_study(yamlfile.read(job.source), error) if job.is_swept else error
     text, code = told_failure(error, lambda: f"its trace is in {job.folder / 'run.json'}")
-    return record_failure(job, text, type(error).__name__, code=code, trace=trace, facts=facts, writes=ranks.is_first)
+    report = record_failure(job, text, type(error).__name__, code=code, trace=trace, facts=facts, writes=ranks.is_first)
+    return replace(report, has_no_room=isinstance(error, DiskFullError))
 
 
 def record_failure(

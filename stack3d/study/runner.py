@@ -11,7 +11,7 @@ from typing import Any
 from stack3d import results, storage
 from stack3d.case.needs import MANY, needs_of
 from stack3d.decks import Case
-from stack3d.errors import DeckError, ResultsError, Stack3dError
+from stack3d.errors import DeckError, DiskFullError, ResultsError, Stack3dError
 from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.storage import locked
 from stack3d.study.dispatching import Queue, here, on_cluster, on_workers, workers_for
@@ -141,6 +141,9 @@ def run(
                 if skipped or n_new:
                     watch.grown(len(skipped) + n_new, n_new)
                 yield from map(told, skipped)
+                if report.has_no_room and begun.queue and not ranks.is_parallel:
+                    text = f"{root} has no room for more: {len(begun.queue)} cases are not begun"
+                    raise DiskFullError(f"{text}; free some space and run again, what is done is kept")
             begun.check_kept()
         finally:
             watch.finish()

@@ -48,6 +48,11 @@ SAID = {
     signal.SIGTERM: "error: asked to end; what is done is kept, and the same command goes on\n",
     signal.SIGINT: "error: interrupted; what is done is kept, and the same command goes on\n",
 }
+EARLY = {
+    signal.SIGTERM: "error: asked to end before the work began; run the same command again\n",
+    signal.SIGINT: "error: interrupted before the work began; run the same command again\n",
+}
+"""While Python loads."""
 DECKS = {
     "study": studies.STUDY + f"sweep: {SWEEP}\n",
     "life": LIFE + 'sweep: {cooling.ambient: ["60 degC", "80 degC"]}\n',
@@ -117,7 +122,7 @@ def end(pid: int, number: signal.Signals, said: Path, *, begins: bool) -> int | 
         assert code in (-number, 1), (code, text)
         return code
     assert code == CODES[number] and "Traceback" not in text and "Error" not in text, (number, code, text)
-    assert number == signal.SIGKILL or text == SAID[number], text
+    assert number == signal.SIGKILL or text == SAID[number] or (begins and text == EARLY[number]), text
     return code
 
 

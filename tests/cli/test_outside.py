@@ -1,20 +1,26 @@
 """Names never lead out of the output folder; SIGTERM, a full disk and a lost home are one sentence."""
 
+import contextlib
+import errno
 import functools
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import small_study as studies
 
 import stack3d
-from stack3d import storage
-from stack3d.errors import DeckError
+from stack3d import results, storage, study
+from stack3d.errors import DeckError, DiskFullError
+from stack3d.progress import Silent
 
 HOSTILE = [
     "..",
@@ -35,6 +41,20 @@ HOSTILE = [
     "-o",
     "é",
 ]
+
+
+LIFE = """\
+scenario: life
+geometry: bulk_rram_8tier
+cooling: {top: forced_air, bottom: board, ambient: "60 degC"}
+workload: {network: digits_mlp, rate: "2e5 1/s", tile: [32, 32], placement: spread, periphery: cmos_adc_8bit, test_samples: 40}
+power: {sources: [{name: host, layer: logic, power: "150 mW"}]}
+device: bulk_rram_ucsd
+mvm: {dac_bits: 8, adc_bits: 8}
+lifetime: {until: "10 year", epochs: 6, attribution: false}
+monte_carlo: {samples: 20, seed: 1}
+solver: {backend: tensor, mesh: {lateral: 8, per_layer: 1}, error_promise: 0.5}
+"""
 
 
 def command(*args: str) -> list[str]:
@@ -226,6 +246,60 @@ def test_a_small_disk(tmp_path: Path) -> None:
     finally:
         if mounted:
             subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_study_without_room_begins_no_further_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would be computed for nothing; what is done stays, and goes on where there is room."""
+    path = studies.write(tmp_path, "{power.sources.spot.power: [1 W, 2 W, 3 W, 4 W]}")
+    written, known = [], results.write_tree
+
+    def write(file: Path, tree: Any) -> None:
+        written.append(file)
+        if len(written) == 2:
+            raise storage.cannot_write(file, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        known(file, tree)
+
+    monkeypatch.setattr(results, "write_tree", write)
+    reports = []
+    with pytest.raises(DiskFullError, match=r"has no room for more: 2 cases are not begun; free some space and run again"):
+        for report in study.run([str(path)], tmp_path / "out", Silent(), workers=1):
+            reports.append(report)
+    assert [report.status for report in reports] == ["done", "failed"] and reports[1].exit_code == 5
+    again = list(study.run([str(path)], tmp_path / "out", Silent(), workers=1))
+    assert sorted(report.status for report in again) == ["done", "done", "done", "skipped"]
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_while_a_life_runs(tmp_path: Path) -> None:
+    """The checkpoint stays, and the life goes on from it to the bit where there is room again."""
+    small, deck = tmp_path / "disk", tmp_path / "life.yaml"
+    small.mkdir()
+    deck.write_text(LIFE)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(small)], capture_output=True).returncode:
+        pytest.skip("may not mount a disk")
+    asked = command("run", str(deck), "-o", str(small / "out"), "--progress", "plain")
+    try:
+        with subprocess.Popen(asked, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as run:
+            while not list(small.rglob("checkpoint.npz")) and run.poll() is None:
+                time.sleep(0.02)
+            with (small / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(4096))
+            said = run.communicate()[1].splitlines()
+        errors = [line for line in said if line.startswith("error")]
+        assert run.returncode == 5 and len(errors) == 1 and "cannot be written (No space left" in errors[0], said
+        assert len(list(small.rglob("checkpoint.npz"))) == 1
+        (small / "filler").unlink()
+        done = subprocess.run(asked, capture_output=True, text=True)
+        assert done.returncode == 0 and re.search(r"resume  epochs=[1-9]", done.stderr), done.stderr
+        asked[asked.index("-o") + 1] = str(tmp_path / "whole")
+        assert subprocess.run(asked, capture_output=True).returncode == 0
+        found, whole = (stack3d.open_result(place / "life") for place in (small / "out", tmp_path / "whole"))
+        for name in ("mvm/accuracy", "thermal/temperature"):
+            assert np.array_equal(found[name].values, whole[name].values)
+        assert not [p for p in small.rglob(".*") if p.name != ".lock"]
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
 
 
 @pytest.mark.slow

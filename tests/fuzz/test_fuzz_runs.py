@@ -44,7 +44,7 @@ def _bases() -> list[dict[str, Any]]:
     single = STUDY[: STUDY.index("expect:")]
     found = []
     short = (
-        TRANSIENT[: TRANSIENT.index("transient:")].replace("repeat: 2", "repeat: 1").replace("lateral: 8", "lateral: 4")
+        TRANSIENT[: TRANSIENT.index("transient:")].replace("repeat: 2", "repeat: 1").replace("lateral: 8", "lateral: 2")
         + HEATED
     )
     for text in (single, short, CHIP):
