@@ -54,9 +54,7 @@ def compact_model(chip: Chip, watch: SolveWatch) -> CompactModel:
     backend = Backends().of(chip.scenario, chip.stack, meshed(chip))
     solid = _held(chip, backend, sources)
     problem, given = solid.problem, cooling.ambient
-    check_range("ambient", given, *(deck.ambient or (given, given)), "K")
-    for name, ends in deck.films.items():
-        check_range(f"film of {name}", problem.faces[name].film_coefficient, *ends, "W/m^2/K")
+    _check_ranges(problem, given, deck)
     parts = CompactParts(
         lambda films: solid.recooled(problem.with_films(films)).body(), problem, sources, probes, dict(deck.films)
     )
@@ -82,6 +80,13 @@ def compact_model(chip: Chip, watch: SolveWatch) -> CompactModel:
         deck.shortest or np.inf,
         mesh_error(chip, sources),
     )
+
+
+def _check_ranges(problem: HeatProblem, ambient: float, deck: CompactDeck) -> None:
+    """Raise RangeError where the scenario itself lies outside the ranges of its model; `ambient` is its own. [K]"""
+    check_range("ambient", ambient, *(deck.ambient or (ambient, ambient)), "K")
+    for name, ends in deck.films.items():
+        check_range(f"film of {name}", problem.faces[name].film_coefficient, *ends, "W/m^2/K")
 
 
 def _face(name: str, problem: HeatProblem, ambient: float) -> FilmFace:
