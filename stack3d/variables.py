@@ -338,10 +338,10 @@ COORDINATES: dict[str, tuple[str, str]] = {
     "sample": ("1", "independently programmed chip"),
     "tier": ("1", "tier from the bottom"),
     "conductance": ("S", "centre of the bin; what lies beyond the last bin counts in it"),
-    "x": ("m", "centre of the box from the lower left corner"),
-    "y": ("m", "centre of the box from the lower left corner"),
-    "map_x": ("m", "centre of the box from the lower left corner"),
-    "map_y": ("m", "centre of the box from the lower left corner"),
+    "x": ("m", "centre of the box from the lower left corner of the footprint, in the first tier"),
+    "y": ("m", "centre of the box from the lower left corner of the footprint, in the first tier"),
+    "map_x": ("m", "centre of the box from the lower left corner of the footprint, in the first layer; see map_extent"),
+    "map_y": ("m", "centre of the box from the lower left corner of the footprint, in the first layer; see map_extent"),
 }
 """Numeric coordinate → (units, long_name)."""
 

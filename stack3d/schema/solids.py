@@ -83,6 +83,15 @@ class MaterialDeck(DeckModel):
     """Instead of all the above: a layer of two solids side by side, as of traces and resin, homogenised by mixing rules."""
 
     @model_validator(mode="after")
+    def _parts_are_homogenised(self) -> Self:
+        mixed = [deck for deck in (self.cylinders, self.pattern) if deck is not None]
+        parts = {key: getattr(deck, key, None) for deck in mixed for key in ("host", "fill", "core")}
+        for key, part in parts.items():
+            if part is not None and part.cylinders is not None and part.cylinders.resolved:
+                raise ValueError(f"{key} has cylinders that are resolved, which a layer or block as a whole can have alone")
+        return self
+
+    @model_validator(mode="after")
     def _one_capacity(self) -> Self:
         mixed = [key for key in ("cylinders", "pattern") if getattr(self, key) is not None]
         if mixed:

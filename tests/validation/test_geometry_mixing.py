@@ -17,6 +17,8 @@ SILICON = Material("silicon", (148.0,) * 3, 1.66e6, power(-1.3))
 COPPER = Material("copper", (398.0,) * 3, 3.45e6)
 UNDERFILL = Material("underfill", (0.4,) * 3, 2.1e6)
 VIA = {"host": "fr4", "fill": "copper", "diameter": "300 um", "pitch": "1 mm"}
+PLAIN = {"conductivity": "1 W/m/K", "heat_capacity": "1e6 J/m^3/K"}
+BUMPS = {"cylinders": {"host": PLAIN, "fill": PLAIN, "diameter": "2 mm", "pitch": "4 mm", "resolved": True}}
 SOLDER = Material("solder", (60.0,) * 3, 1.7e6)
 
 
@@ -135,6 +137,8 @@ def test_patterns_in_their_limits() -> None:
             {"pattern": {"host": "fr4", "fill": "copper", "share": 0.2}, "conductivity_exponent": -1},
             "leave out conductivity_exp",
         ),
+        ({"pattern": {"host": BUMPS, "fill": "copper", "share": 0.2}}, "host has cylinders that are resolved, which a layer"),
+        ({"cylinders": {**VIA, "host": BUMPS}}, "host has cylinders that are resolved"),
         ({"cylinders": VIA, "conductivity_exponent": -1}, "leave out conductivity_exponent"),
         (
             {"conductivity": "1 W/m/K", "heat_capacity": "1e6 J/m^3/K", "density": "1 g/cm^3"},
