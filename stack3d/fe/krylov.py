@@ -145,4 +145,7 @@ def gmres(operator: Apply, precondition: Apply, load: Floats, *, rtol: float, mo
         if residual <= rtol:
             return Iterations(x, count, residual)
         r = load - operator(x)
-    raise SolverError(f"gmres: residual {residual:.1e} after {most} iterations, {rtol:.1e} asked; loosen the tolerance")
+    raise SolverError(
+        f"gmres: residual {residual:.1e} after {most} iterations, {rtol:.1e} asked;"
+        " check flow_rate and power, or loosen the tolerance"
+    )
