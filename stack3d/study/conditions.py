@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import math
 import operator
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +39,10 @@ MOST_TEXT = 1000
 MOST_DEPTH = 20
 """Operations inside each other."""
 DEEP = f"has more than {MOST_DEPTH} operations inside each other"
+_SPOKEN = frozenset(("and", "or", "not", "in", "is", "if", "else", "for", "lambda", "True", "False", "None"))
+"""Words of Python that keep their meaning, where no dot stands beside them."""
+_WORDS = re.compile(rf"""("[^"]*"|'[^']*')|(\.\s*)?\b({"|".join(keyword.kwlist)})\b(\s*\.)?""")
+_WIDE = ord("Ａ") - ord("A")
 LARGEST = 1e300
 """Number that is computed with."""
 MOST_TOLD = 12
@@ -213,7 +219,7 @@ def expression_of(text: str, key: str) -> ast.expr:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's own advice on its own language
-            return ast.parse(text.strip(), mode="eval").body
+            return ast.parse(_WORDS.sub(_as_name, text.strip()), mode="eval").body
     except SyntaxError as error:
         if error.offset:
             raise wrong(text, f"cannot be read at column {error.offset}: {error.msg}", key) from None
@@ -221,6 +227,14 @@ def expression_of(text: str, key: str) -> ast.expr:
         raise wrong(text, f"cannot be read: {ends}", key) from None
     except (ValueError, RecursionError, MemoryError):
         raise wrong(text, "cannot be read", key) from None
+
+
+def _as_name(found: re.Match[str]) -> str:
+    """A word of Python that is a name here, as ``yield`` is: its first letter wide, which Python reads as the same name."""
+    quoted, dot, word, other_dot = found.groups()
+    if quoted or (word in _SPOKEN and not (dot or other_dot)):
+        return found[0]
+    return f"{dot or ''}{chr(ord(word[0]) + _WIDE)}{word[1:]}{other_dot or ''}"
 
 
 def wrong(text: str, message: str, key: str) -> DeckError:

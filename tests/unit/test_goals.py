@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import xarray as xr
 
 from stack3d import study
 from stack3d.errors import DeckError, ResultsError
+from stack3d.study.conditions import dotted_name, expression_of
 from stack3d.study.goals import Goal, Limit, check_limits_agree
 
 ACCURACY = np.array([[0.98, 0.96, 0.97, 0.97], [0.90, 0.94, 0.96, 0.80]])
@@ -34,7 +36,8 @@ def case() -> xr.DataTree:
     )
     thermal = xr.Dataset({"temperature_max": ("tier", [350.0, 360.0]), "layer_temperature_max": ("layer", [340.0, 362.0])})
     thermal = thermal.assign_coords(layer=["logic", "rram"])
-    return xr.DataTree.from_dict({"/mvm": mvm, "/power": power, "/thermal": thermal})
+    good = xr.Dataset({"yield": ("yield_part", [0.9, 0.8])}, {"yield_part": ["bonds", "all"]})
+    return xr.DataTree.from_dict({"/mvm": mvm, "/power": power, "/thermal": thermal, "/reliability": good})
 
 
 @pytest.mark.parametrize(
@@ -51,6 +54,8 @@ def case() -> xr.DataTree:
         ("min(accuracy@end)", False, 0.80, ""),
         ("1 - accuracy@end", True, 0.1, ""),
         ("layer_temperature_max[logic]", True, 340.0, "K"),
+        ("yield[all]", False, 0.8, ""),  # a word of Python
+        ("reliability/yield[bonds] * 2", False, 1.8, ""),
         ("temperature_max - 300 K", True, 60.0, "K"),
         ("-total_power@end + 2 W", False, 0.5, "W"),
         ("time_to_accuracy_loss", False, (2e6 + 1e6 + 3e6 + 3e6) / 4, "s"),  # what does not come counts as long as the run
@@ -59,6 +64,16 @@ def case() -> xr.DataTree:
 def test_goals(case: xr.DataTree, text: str, minimise: bool, value: float, unit: str) -> None:
     goal = Goal.parse(text, minimise=minimise)
     assert goal.of(case) == pytest.approx(value, rel=1e-12) and goal.unit == unit
+
+
+def test_names_may_be_words_of_python() -> None:
+    found = expression_of("sources.in.power < '2. in W' and lambda.pass in [1] and not is.x", "k")
+    assert {dotted_name(n) for n in ast.walk(found) if isinstance(n, ast.Attribute)} >= {
+        "sources.in.power",
+        "lambda.pass",
+        "is.x",
+    }
+    assert [n.value for n in ast.walk(found) if isinstance(n, ast.Constant)] == ["2. in W", 1]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +92,7 @@ def test_goals(case: xr.DataTree, text: str, minimise: bool, value: float, unit:
         ("accuracy >= 0.94 for 50 % of the chips", 0.0),  # the second and the third, at both times
         ("latency < 1 ms", 1e-3),
         ("latency == 2 ms", 0.0),
+        ("yield[all] >= 0.9", 0.1),
         ("latency < 1 ms or temperature_max <= 90 degC", -3.15 / 50),  # joined: as shares of the limits, 50 K each
         ("latency < 1 ms and temperature_max <= 90 degC", 1.0),
         ("accuracy@start - accuracy@end <= 7 %", 0.0),  # in floats 0.97 - 0.90 is a little more
