@@ -233,9 +233,13 @@ class CompactModel:
 
     def at(self, films: Floats) -> Exponentials:
         """The model over time with a film for each face [W m⁻² K⁻¹]; raises RangeError for one of steady states alone."""
+        return self.over_time().at(self.of_varied(films))
+
+    def over_time(self) -> ModelInTime:
+        """What the model has for times; raises RangeError for one of steady states alone."""
         if self.in_time is None:
             raise RangeError("the compact model is one of steady states; make it with compact.shortest to follow a trace")
-        return self.in_time.at(self.of_varied(films))
+        return self.in_time
 
     def told(self) -> list[str]:
         """Ranges and errors in lines."""

@@ -142,6 +142,7 @@ def follow(
     UnknownNameError
         For places that the model does not have.
     """
+    model.over_time()  # there is one, before steps are looked at
     air = model.air(schedule.times.size, films or {}, ambient)
     base = float(air.ambient[0]) if model.fixed is None else model.fixed
     durations = np.diff([*schedule.times, until if schedule.period is None else schedule.period])
