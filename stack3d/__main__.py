@@ -1,18 +1,24 @@
-"""``stack3d`` and ``python -m stack3d``: heeds requests to end from the first moment on, then loads the program."""
+"""``stack3d`` and ``python -m stack3d``: heeds requests to end from the first moment to the last, and loads the program."""
 
 import os
 import signal
 from types import FrameType
 
+REQUESTS = (signal.SIGTERM, signal.SIGINT)
+
 
 def main() -> None:
     """Entry point."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in REQUESTS:
         signal.signal(number, _end)
     _open_streams()
     from stack3d.cli import main as run
 
-    run()
+    try:
+        run()
+    finally:  # what was to do is done: libraries close, and the code that was found stays
+        for number in REQUESTS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -16,6 +17,11 @@ AGAIN = 0.01
 """Time after which a request that was swallowed is made again [s]."""
 PATIENCE = 30.0
 """Time after a request at which the process ends without cleaning up; what is done is safe, as after a kill [s]."""
+
+RECORD = 1024
+"""Room for what the system notes of a signal, more than any needs. [byte]"""
+PETSC_OPTIONS = "PETSC_OPTIONS"
+"""Where PETSc looks for options when it starts."""
 
 
 class _Requests:
@@ -80,17 +86,25 @@ def unheard() -> Iterator[None]:
 
 
 @contextmanager
-def pipes_kept() -> Iterator[None]:
-    """Put back what a pipe without a reader does: libraries that start let it end the process, and all that is under way.
+def handlers_kept() -> Iterator[None]:
+    """Leave to signals what they do while libraries start: each is put back as it was, whoever asked for it.
 
-    Outside the main thread, where Python cannot, it stays as they leave it.
+    Python does not know of what libraries written in other languages change, so the system's own records are kept. PETSc,
+    which Gmsh brings too, is told to change none, so that no request falls between.
     """
-    before = signal.getsignal(signal.SIGPIPE)
+    libc = ctypes.CDLL(None)
+    before = {number: ctypes.create_string_buffer(RECORD) for number in signal.valid_signals()}
+    known = [number for number, record in before.items() if libc.sigaction(number, None, record) == 0]
+    options = os.environ.get(PETSC_OPTIONS)
+    os.environ[PETSC_OPTIONS] = f"{options or ''} -no_signal_handler".strip()
     try:
         yield
     finally:
-        if before is not None and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGPIPE, before)
+        os.environ.pop(PETSC_OPTIONS)
+        if options is not None:
+            os.environ[PETSC_OPTIONS] = options
+        for number in known:
+            libc.sigaction(number, before[number], None)
 
 
 def _asked(signum: int, frame: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import cache
 from typing import Any
 
 from stack3d import signals
@@ -16,35 +17,40 @@ def import_dolfinx() -> Any:
     if not any(shutil.which(name) for name in ("cc", "gcc", "clang")):
         raise MissingDependencyError("the form compiler needs a C compiler; on Debian or Ubuntu: apt-get install gcc libc6-dev")
     try:
-        _set_up()
-        with signals.pipes_kept():
-            import dolfinx
-            import dolfinx.fem.petsc
-            import dolfinx.io.gmsh
-            from petsc4py import PETSc
-
-            PETSc.Sys.popSignalHandler()  # a terminated run ends quietly instead of dumping PETSc's configuration
+        return _dolfinx()
     except (ImportError, OSError) as error:
         raise MissingDependencyError(
             f"DOLFINx cannot be imported ({error}); install dolfinx-solver-real (Linux x86-64, PyPI)"
             " or fenics-dolfinx (conda-forge)"
         ) from error
+
+
+@cache
+def _dolfinx() -> Any:
+    with signals.handlers_kept():
+        _set_up()
+        import dolfinx
+        import dolfinx.fem.petsc
+        import dolfinx.io.gmsh
     return dolfinx
 
 
+@cache
 def import_petsc() -> Any:
     """PETSc as DOLFINx brings it; its stubs take enumerations for plain classes."""
-    _set_up()
-    with signals.pipes_kept():
+    with signals.handlers_kept():
+        _set_up()
         from petsc4py import PETSc
 
     return PETSc
 
 
+@cache
 def import_mpi() -> Any:
     """MPI as DOLFINx brings it."""
-    _set_up()
-    from mpi4py import MPI
+    with signals.handlers_kept():
+        _set_up()
+        from mpi4py import MPI
 
     return MPI
 

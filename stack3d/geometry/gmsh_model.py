@@ -56,7 +56,7 @@ def gmsh_model(name: str) -> Iterator[Any]:
     gmsh = load_gmsh()
     started_here = not gmsh.isInitialized()
     if started_here:
-        with signals.pipes_kept():
+        with signals.handlers_kept():
             gmsh.initialize(["-noenv"], readConfigFiles=False, interruptible=False)
     gmsh.option.setNumber("General.Terminal", 0)
     gmsh.option.setNumber("Geometry.Tolerance", 1e-12)

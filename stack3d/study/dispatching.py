@@ -16,7 +16,7 @@ from stack3d import decks
 from stack3d.errors import ResultsError, Terminated
 from stack3d.heat.solvers import Backends
 from stack3d.progress import Observer, Silent, StudyObserver
-from stack3d.study.job import Job, Report, lost_on_its_way, record_failure, run_job
+from stack3d.study.job import Job, Report, lost_on_its_way, noted, record_failure, run_job
 from stack3d.study.ranks import Ranks
 
 MEMORY_PER_WORKER = 1.5e9
@@ -67,7 +67,9 @@ def here(queue: Queue, watch: StudyObserver, ranks: Ranks, observer: Observer, *
         while queue:
             job = queue.next()
             watch.started(job.label)
-            yield run_job(job, job.made(), observer, backends, ranks)
+            with noted(job, ranks):
+                report = run_job(job, job.made(), observer, backends, ranks)
+            yield report
 
 
 def in_worker(job: Job, case: decks.Case) -> Report:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from stack3d import __version__, decks, results, signals, storage, yamlfile
 from stack3d.case import run_case
 from stack3d.decks import Case
-from stack3d.errors import DeckError, DiskFullError, Stack3dError
+from stack3d.errors import DeckError, DiskFullError, Stack3dError, Terminated
 from stack3d.heat.solvers import Backends
 from stack3d.progress import Observer
 from stack3d.registry import kept_trace, told_failure
@@ -23,6 +23,8 @@ from stack3d.study.ranks import Ranks
 from stack3d.study.written_where import in_study
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
+RUNNING, INTERRUPTED = "running", "interrupted"
+"""Of a case in its record alone: under way, unless its process was killed; and asked to end."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def why_run(
     if record.get("status") == FAILED:
         return f"failed before ({record.get('kind', 'error')})", record
     if record.get("status") != DONE:
-        return "cut off before", record
+        return "interrupted before" if record.get("status") == INTERRUPTED else "cut off before", record
     if force:
         return "forced", record
     made_by = record.get("versions", {}).get("stack3d")
@@ -189,7 +191,7 @@ def run_job(job: Job, case: Case, observer: Observer, backends: Backends, ranks:
         if ranks.is_first:
             results.write_text(job.folder / results.RESOLVED, results.resolved_yaml(case))
             facts["resolved_sha256"] = storage.digest_of(job.folder / results.RESOLVED)
-            results.write_record(job.folder, status="running", **facts)
+            results.write_record(job.folder, status=RUNNING, **facts)
         bad = mistakes(case.scenario)
         if bad:
             raise DeckError(bad)
@@ -216,6 +218,19 @@ def run_job(job: Job, case: Case, observer: Observer, backends: Backends, ranks:
         results.write_record(job.folder, status=DONE, **facts)
         clear_checkpoint(job.folder)
     return Report(job.label, DONE, job.folder, outcome.summary, reason=job.reason, is_swept=job.is_swept)
+
+
+@contextmanager
+def noted(job: Job, ranks: Ranks) -> Iterator[None]:
+    """Write down of a case that it was asked to end while it ran, where that is so."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated):
+        record = results.read_record(job.folder)
+        if ranks.is_first and record.get("status") == RUNNING:
+            with suppress(OSError, Stack3dError):
+                results.write_record(job.folder, **{**record, "status": INTERRUPTED, "finished": _now()})
+        raise
 
 
 def clear_checkpoint(folder: Path) -> None:

@@ -107,3 +107,90 @@ cli.main()
         130,
         "error: interrupted; no file is half written, and the same command begins again\n",
     )
+
+
+STARTED = """
+import contextlib, ctypes, os, signal
+from stack3d import signals
+from stack3d.fe.library import import_dolfinx, import_mpi, import_petsc
+from stack3d.geometry.gmsh_model import gmsh_model
+
+ENDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGUSR1, signal.SIGALRM)
+heard = []
+for number in ENDED:
+    signal.signal(number, lambda n, _: heard.append(n))
+signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+
+
+def gmsh():
+    with gmsh_model("empty"):
+        pass
+
+
+def cluster():
+    import distributed
+    with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as one, distributed.Client(one):
+        pass
+
+
+def others():
+    import h5py, matplotlib.pyplot, netCDF4, onnx, scipy.linalg, xarray, zarr
+
+
+for start in (others, import_mpi, import_petsc, gmsh, import_dolfinx, gmsh, cluster):
+    start()
+    for number in ENDED:
+        os.kill(os.getpid(), number)
+    os.kill(os.getpid(), signal.SIGQUIT)
+    assert sorted(heard) == sorted(ENDED), (start, heard)
+    heard.clear()
+print("all heard")
+"""
+WHILE = """
+import contextlib, os, signal
+from stack3d import signals
+{first}
+signal.signal(signal.SIGTERM, lambda *_: print("heard"))
+with signals.handlers_kept():
+    {start}
+    os.kill(os.getpid(), signal.SIGTERM)
+assert "PETSC_OPTIONS" not in os.environ
+"""
+STARTS = {
+    "gmsh": ("import gmsh", 'gmsh.initialize(["-noenv"], readConfigFiles=False, interruptible=False)'),
+    "petsc": ("import contextlib", "from stack3d.fe import library; library._set_up(); from petsc4py import PETSc"),
+}
+
+
+def test_signals_do_what_they_did_after_every_library_has_started() -> None:
+    """Gmsh, MPI and PETSc set signals to what they like, and Python does not know of it."""
+    done = subprocess.run([sys.executable, "-c", STARTED], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "all heard\n"), done.stderr
+
+
+@pytest.mark.parametrize("library", STARTS)
+def test_a_request_is_heard_while_a_library_starts(library: str) -> None:
+    first, start = STARTS[library]
+    script = WHILE.format(first=first, start=start)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
+
+
+def test_a_request_after_the_work_changes_nothing(tmp_path: Path) -> None:
+    """Python gives up its handlers while libraries close: a request then would end a run that is done as if it were not."""
+    script = """
+import atexit, os, signal, sys
+from stack3d.__main__ import main
+
+class Closing:
+    def __del__(self, kill=os.kill, pid=os.getpid(), ask=(signal.SIGTERM, signal.SIGINT)):
+        for number in ask:
+            kill(pid, number)
+
+sys.closing = Closing()
+sys.argv = ["stack3d", "list", "solvers"]
+atexit.register(os.kill, os.getpid(), signal.SIGTERM)
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout
