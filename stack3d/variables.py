@@ -251,6 +251,14 @@ _ALL = (
         "1",
         "accuracy at the worst instant of that period, mostly just before the next act",
     ),
+    _f(
+        "mvm/input_accuracy",
+        "time test_input",
+        "1",
+        "what each test input adds to accuracy, mean over chips: the share that gets it right; NaN where a task does not tell",
+    ),
+    _f("mvm/input_accuracy_worst", "test_input", "1", "the same at the worst instant of the last period, see accuracy_worst"),
+    _f("mvm/input_accuracy_ideal", "test_input", "1", "the same in float arithmetic"),
     _f("mvm/accuracy_ideal", "", "1", "fraction of test inputs classified correctly in float arithmetic"),
     _f("mvm/logit_error", "time sample", "1", "rms of logits minus float logits over rms of float logits"),
     _f("mvm/signal_to_noise", "time network_layer", "1", "power of the layer's wanted outputs over that of their errors"),
@@ -264,7 +272,7 @@ _ALL = (
         "mean accuracy at the worst of the last period without the mechanism",
     ),
     _f("mvm/first_accuracy_without", "mechanism", "1", "mean accuracy at the first read-out with the mechanism switched off"),
-    _f("mvm/first_accuracy_without_error", "mechanism", "1", "standard error over chips of what comes back without it then"),
+    _f("mvm/first_accuracy_without_error", "mechanism", "1", "standard error of the gain then, over chips and inputs"),
     _f(
         "mvm/accuracy_without_tier",
         "tier",
@@ -277,12 +285,12 @@ _ALL = (
         "1",
         "the same with the cells of a layer as asked for",
     ),
-    _f("mvm/accuracy_without_error", "mechanism", "1", "standard error over chips of what comes back without the mechanism"),
-    _f("mvm/accuracy_without_tier_error", "tier", "1", "standard error over chips of what the tier gives back"),
-    _f("mvm/accuracy_without_layer_error", "network_layer", "1", "standard error over chips of what the layer gives back"),
+    _f("mvm/accuracy_without_error", "mechanism", "1", "standard error of the gain, over chips and inputs"),
+    _f("mvm/accuracy_without_tier_error", "tier", "1", "standard error of the gain, over chips and inputs"),
+    _f("mvm/accuracy_without_layer_error", "network_layer", "1", "standard error of the gain, over chips and inputs"),
     _f("mvm/accuracy_band", "band time sample", "1", "accuracy_mean at the ends and the middle of the device's bands"),
     _f("mvm/placement_accuracy", "placement", "1", "accuracy predicted at the end on a few other chips, calibration inputs"),
-    _f("mvm/placement_gain_error", "placement", "1", "standard error over those chips of the gain over the first placement"),
+    _f("mvm/placement_gain_error", "placement", "1", "standard error of its gain over the first, over chips and inputs"),
     _f("mvm/placement_taken", "placement", "1", "1 for the placement that the tiles lie in"),
     _f("mvm/placement_sensitivity", "tile", "K-1", "accuracy at the end that a kelvin more on the tile costs"),
     _f("mvm/accuracy_draws", "posterior_draw time", "1", "accuracy_mean of draws of the device's posterior, mean over chips"),
@@ -363,12 +371,18 @@ DECIDED: dict[str, tuple[str, str]] = {
     "change_rank": ("1", "1 for the next-best of the designs one change away from the chosen one; 0 for the others"),
     "goal_share": (
         "1",
-        "of the variance of the ranks of designs in each goal, that the choice takes part in; NaN where not known",
+        "of the variance of the ranks of designs in each goal, that the choice takes part in; 0 where they show none, NaN where"
+        " not known",
+    ),
+    "goal_share_error": (
+        "1",
+        "half the 95 % interval of that share, by the jackknife; of a choice that shows none what a model with it would say",
     ),
     "goal_explained": (
         "1",
         "share of the variance of those ranks among designs left out, that the model of the others explains",
     ),
+    "condition_share_error": ("1", "as goal_share_error, of what each condition is missed by"),
     "condition_share": ("1", "as goal_share, of what each condition is missed by"),
     "condition_explained": ("1", "as goal_explained, of what each condition is missed by"),
     "screen_value": ("1", "of each goal, as a screen has it for a design; NaN where it has none"),
@@ -380,7 +394,12 @@ DECIDED: dict[str, tuple[str, str]] = {
 UNKNOWN: dict[str, tuple[str, str]] = {
     "value": ("1", "of each output, the largest of times and places, in output_unit; NaN for a case without one"),
     "stage": ("1", "of the study that asked for the case, from 0"),
-    "band": ("1", "quantiles of each output over independent draws of all unknowns, in output_unit"),
+    "band": ("1", "low end, median and high end of each output over independent draws of all unknowns, in output_unit"),
+    "held": (
+        "1",
+        "share of what the unknowns allow between the ends, with a confidence of 95 %; 0.9 from 46 draws on",
+    ),
+    "drawn": ("1", "draws that the band is of"),
     "effect": ("1", "mean absolute effect of the unknown over its range (Morris), in output_unit; NaN where none was screened"),
     "effect_error": ("1", "half the 95 % interval of the effect, by bootstrap"),
     "first": ("1", "share of the variance that the part makes by itself (Sobol)"),
@@ -389,9 +408,11 @@ UNKNOWN: dict[str, tuple[str, str]] = {
     "total_error": ("1", "half the 95 % interval of that share, by bootstrap"),
     "over_chips": (
         "1",
-        "half the range from 5 to 95 % of the chips of the case, in output_unit; NaN where chips do not differ",
+        "half the range that holds 90 % of the chips of the case with a confidence of 95 %, of fewer than 46 half that of"
+        " all; in output_unit, NaN where chips do not differ",
     ),
     "by_mesh": ("1", "how far the stated errors by mesh and steps move the output, in output_unit; NaN where none is stated"),
+    "by_inputs": ("1", "twice the standard error of an accuracy over its test inputs, in output_unit; NaN for other outputs"),
     "shapley": ("1", "share of the variance that the part makes where unknowns are correlated (Shapley); else NaN"),
     "shapley_error": ("1", "half the 95 % interval of that share, by bootstrap"),
 }
@@ -402,7 +423,10 @@ WIDEST_SHARE = 0.25
 
 LEVERED: dict[str, tuple[str, str]] = {
     "gain": ("1", "mean change of the accuracy at the end, before the next periodic act, over the same chips"),
-    "chance": ("1", "half the interval of the gain, 95 % for all levers together (Student's t, Bonferroni)"),
+    "chance": (
+        "1",
+        "half the interval of the gain over chips and test inputs, 95 % for all levers together (Student's t, Bonferroni)",
+    ),
     "cost": ("J", "more energy per inference at the end; fans and pumps are no part of it"),
     "gain_per_energy": ("J-1", "gain over cost; NaN where the lever costs nothing"),
     "is_lever": ("1", "1 where the gain is more than chance"),

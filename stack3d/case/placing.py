@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stack3d.case.judged_placings import CHIPS, RIVALS, check_placing, groups_of, is_by_accuracy, readings_of
 from stack3d.case.size import check_size
+from stack3d.chances import standard_error
 from stack3d.chip import TODAY, Chip, ComputingChip, with_weights
 from stack3d.errors import RangeError, SolverError, ValidityWarning
 from stack3d.heat import Climate, Heat, heat_sources
@@ -46,6 +47,8 @@ class ChosenPlacement:
         The one that was taken.
     accuracy : ndarray, shape (placements, chips)
         Predicted at the end of the life. [-]
+    by_input : ndarray, shape (placements, inputs)
+        What each calibration input adds to it, mean over chips. [-]
     sensitivity : ndarray, shape (tiles,)
         Accuracy that a kelvin more on the tile costs. [1/K]
     heats : tuple of Heat
@@ -58,6 +61,7 @@ class ChosenPlacement:
     names: tuple[str, ...]
     taken: int
     accuracy: Floats
+    by_input: Floats
     sensitivity: Floats
     heats: tuple[Heat, ...]
     errors: Floats
@@ -66,7 +70,8 @@ class ChosenPlacement:
         """Put what was compared into the `record`."""
         record.along("placement", self.names)
         record.put("mvm/placement_accuracy", self.accuracy.mean(axis=1))
-        record.put("mvm/placement_gain_error", _chance(self.accuracy - self.accuracy[0]))
+        gains = self.accuracy - self.accuracy[0], self.by_input - self.by_input[0]
+        record.put("mvm/placement_gain_error", standard_error(*gains))
         record.put("mvm/placement_taken", (np.arange(len(self.names)) == self.taken).astype(np.int64))
         record.put("mvm/placement_sensitivity", self.sensitivity)
         found = [(h.tile_temperature.max(), h.tile_temperature.mean(), h.solution.field.values.max()) for h in self.heats]
@@ -83,11 +88,6 @@ class ChosenPlacement:
             f"placement          as {self.names[self.taken]}{why}; predicted at the end on {self.accuracy.shape[1]} other chips"
             f" and the calibration inputs: {', '.join(means)}"
         )
-
-
-def _chance(gains: Floats) -> Floats:
-    """Standard error over chips, the last axis."""
-    return np.asarray(gains.std(axis=-1, ddof=1) / np.sqrt(gains.shape[-1]))
 
 
 def placed(scenario: Scenario, observer: Observer | None = None) -> tuple[Chip, ChosenPlacement | None]:
@@ -194,19 +194,19 @@ class _Judge:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)
             by_accuracy, by_error = self.costs()
-            found: dict[str, tuple[ComputingChip, Heat, Floats]] = {}
+            found: dict[str, tuple[ComputingChip, Heat, Reading]] = {}
             wanted = {"by accuracy": by_accuracy, "by output error": by_error}
             for name, chip in zip(RIVALS, self.rivals):
                 found |= self._judged(name, chip)
             for name, sensitivity in wanted.items():
                 found |= self._judged(name, with_places(self.chip, BY_ACCURACY, self.trials, sensitivity))
-        accuracy = np.array([readings for _, _, readings in found.values()])
-        gains = accuracy - accuracy[0]
-        sure = np.where(gains.mean(axis=1) > 2 * _chance(gains), gains.mean(axis=1), 0.0)
-        taken = int(np.argmax(sure))
-        chips, heats, _ = zip(*found.values())
+        chips, heats, readings = zip(*found.values())
+        accuracy, by_input = np.array([r.accuracy for r in readings]), np.array([r.by_input for r in readings])
+        gains = accuracy.mean(axis=1) - accuracy[0].mean()
+        chance = 2 * standard_error(accuracy - accuracy[0], by_input - by_input[0])
+        taken = int(np.argmax(np.where(gains > chance, gains, 0.0)))
         errors = np.array([self._errors(chip, heat) for chip, heat in zip(chips, heats)])
-        return ChosenPlacement(chips[taken], tuple(found), taken, accuracy, by_accuracy, heats, errors)
+        return ChosenPlacement(chips[taken], tuple(found), taken, accuracy, by_input, by_accuracy, heats, errors)
 
     def _errors(self, chip: ComputingChip, heat: Heat) -> tuple[float, float, float]:
         """Of the hottest tile, the mean over tiles and the hottest point, on the lines of the trials. [K]"""
@@ -219,16 +219,16 @@ class _Judge:
         tiles = found["thermal/tile_temperature_error"].value
         return float(tiles.max()), float(tiles.mean()), float(found["thermal/peak_temperature_error"].value)
 
-    def _judged(self, name: str, chip: ComputingChip) -> dict[str, tuple[ComputingChip, Heat, Floats]]:
-        """A placement with its heat and predicted accuracies; nothing of one that gets too hot, but the first rival raises."""
+    def _judged(self, name: str, chip: ComputingChip) -> dict[str, tuple[ComputingChip, Heat, Reading]]:
+        """A placement, its heat and what is read in the end; nothing of one that gets too hot, but the first rival raises."""
         try:
             heat = self.trials.settled(chip)
-            accuracy = self.reading(chip, heat.field).accuracy
+            reading = self.reading(chip, heat.field)
         except (RangeError, SolverError):
             if name == RIVALS[0]:
                 raise
             return {}
-        return {name: (chip, heat, np.asarray(accuracy))}
+        return {name: (chip, heat, reading)}
 
 
 def _with(field: NDArray[np.float64], tiles: Sequence[int], level: float) -> NDArray[np.float64]:

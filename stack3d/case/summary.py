@@ -9,6 +9,7 @@ import numpy as np
 
 from stack3d import fields
 from stack3d.case import floor
+from stack3d.chances import standard_error
 from stack3d.chip import Chip
 from stack3d.constants import YEAR, ZERO_CELSIUS
 from stack3d.layout import Floats
@@ -302,14 +303,16 @@ def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any], *, before: 
         side = "below" if loss > 0 else "above"
         within = ", within one point" if loss > -WORTH_TELLING else ""
         return f"nothing: {when}{next_act and f',{next_act},'} accuracy is {100 * abs(loss):.2f} points {side} float{within}"
-    chance = 2 * float(accuracy.std(ddof=1) / np.sqrt(accuracy.size)) if accuracy.size > 1 else 0.0
+    answers = values["mvm/input_accuracy_worst"] if before else values["mvm/input_accuracy"][0]
+    chance = 2 * float(standard_error(values["mvm/accuracy_ideal"] - accuracy, values["mvm/input_accuracy_ideal"] - answers))
     points = f"{100 * loss:.2f} points{f' (± {100 * chance:.2f})' if loss < chance else ''}"
     if f"mvm/{prefix}accuracy_without" not in values:
         return f"{points} lost {when}{next_act}; attribution was switched off"
     gains = values[f"mvm/{prefix}accuracy_without"] - accuracy.mean()
     of_gains = 2 * np.nan_to_num(values[f"mvm/{prefix}accuracy_without_error"])
     told = _given_back(gains, of_gains, coordinates["mechanism"], loss, points, next_act)
-    return told + (f"; over {accuracy.size} chips the loss may be chance: raise monte_carlo.samples" if loss < chance else "")
+    over = f"; over {accuracy.size} chips and {answers.size} test inputs the loss may be chance: raise monte_carlo.samples"
+    return told + (f"{over} or workload.test_samples" if loss < chance else "")
 
 
 def _given_back(gains: Floats, chance: Floats, mechanisms: Sequence[str], loss: float, points: str, next_act: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,7 @@ from stack3d.chip import Computer
 from stack3d.life.attribution import add_attribution
 from stack3d.life.band import add_band
 from stack3d.life.chips import Life
+from stack3d.life.chips import by_input as by_input_of
 from stack3d.life.history import History, curve
 from stack3d.life.periods import Curve
 from stack3d.mvm import SinhCell
@@ -49,6 +52,7 @@ def ohmic_error(computer: Computer, layer: str) -> float:
 def answered(
     history: History,
     read: Curve,
+    by_input: Mapping[float, NDArray[np.float64]],
     lifetime: LifetimeDeck,
     record: Record,
     observer: Observer,
@@ -61,6 +65,8 @@ def answered(
     history : History
     read : Curve
         What was read in it.
+    by_input : mapping of float to ndarray, shape (inputs,)
+        What each test input adds to the accuracy between read-outs. [-]
     lifetime : LifetimeDeck
     record : Record
         Of the epochs.
@@ -73,6 +79,8 @@ def answered(
     record.put("mvm/accuracy_mean", mean)
     record.put("mvm/accuracy_worst", worst)
     computer, loss = history.end.computer, lifetime.accuracy_loss
+    record.put("mvm/input_accuracy_worst", by_input.get(float(instants[-1]), record["mvm/input_accuracy"][-1]))
+    record.put("mvm/input_accuracy_ideal", by_input_of(computer, computer.float_logits))
     record.put("mvm/accuracy_ideal", computer.float_accuracy)
     record.put("mvm/ohmic_error", [ohmic_error(computer, name) for name in computer.matrices])
     record.along("network_layer", list(computer.matrices))

@@ -33,6 +33,8 @@ class Progress:
         Output variables of the epochs.
     between : mapping of float to ndarray, shape (chips,)
         Accuracy at further instants [s].
+    by_input : mapping of float to ndarray, shape (inputs,)
+        What each test input adds to it then.
     climates : sequence of Climate
         Temperatures of the epochs.
     field : ndarray, shape (tiles, ny, nx)
@@ -46,6 +48,7 @@ class Progress:
     life: Life
     rows: Sequence[Record]
     between: Mapping[float, NDArray[np.float64]]
+    by_input: Mapping[float, NDArray[np.float64]]
     climates: Sequence[Climate]
     field: NDArray[np.float64]
     swing: Swing | None
@@ -89,7 +92,8 @@ def _of_epochs(progress: Progress) -> dict[str, Any]:
         "ahead": np.array(progress.ahead),
         "field": progress.field,
     }
-    arrays |= {f"between/{i}": np.append(t, value) for i, (t, value) in enumerate(progress.between.items())}
+    for word in ("between", "by_input"):
+        arrays |= {f"{word}/{i}": np.append(t, value) for i, (t, value) in enumerate(getattr(progress, word).items())}
     arrays |= {f"row/{name}": value for name, value in over_time(progress.rows, progress.times).items()}
     for i, climate in enumerate(progress.climates):
         arrays |= {f"climate/{i}/{name}": value for name, value in _stored(climate).items()}
@@ -145,6 +149,6 @@ def _restored(facts: Mapping[str, Any], arrays: Mapping[str, Any], start: Life) 
     for name, values in below("row/").items():
         for row, value in zip(rows, values):
             row.put(name, value)
-    between = {float(value[0]): value[1:] for value in below("between/").values()}
+    between, by_input = ({float(v[0]): v[1:] for v in below(f"{word}/").values()} for word in ("between", "by_input"))
     found = Swing(**swing) if swing else None
-    return Progress(times, arrays["ahead"].tolist(), life, rows, between, climates, arrays["field"], found)
+    return Progress(times, arrays["ahead"].tolist(), life, rows, between, by_input, climates, arrays["field"], found)

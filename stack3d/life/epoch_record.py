@@ -54,6 +54,7 @@ def epoch_record(moment: Moment) -> Record:
     record = Record()
     record.put("thermal/layer_temperature_high", moment.peaks)
     record.put("mvm/accuracy", reading.accuracy)
+    record.put("mvm/input_accuracy", reading.by_input)
     record.put("mvm/logit_error", reading.logit_error)
     record.put("mvm/signal_to_noise", reading.signal_to_noise)
     record.put("mvm/confusion", reading.confusion)

@@ -92,5 +92,6 @@ def curve(life: Life, times: NDArray[np.float64], climates: Sequence[Climate], p
         if life.fresh_accuracy is None:
             life = replace(life, fresh_accuracy=float(readings[0].mean()))
         following = float(times[epoch + 1]) if epoch + 1 < len(times) else np.inf
-        between |= read_between(before, life, following, float(times[-1]), climate, plan, epoch, len(between))
+        more = read_between(before, life, following, float(times[-1]), climate, plan, epoch, len(between))
+        between |= {instant: reading.accuracy for instant, reading in more.items()}
     return Curve(times, np.array(readings), between, plan)

@@ -85,6 +85,7 @@ class Loop:
         self.climates: list[Climate] = []
         self.rows: list[Record] = []
         self.between: dict[float, NDArray[np.float64]] = {}
+        self.by_input: dict[float, NDArray[np.float64]] = {}
         self.periodic: PeriodicHeat | MissionHeat | None = None
 
     def run(self) -> tuple[Record, ThermalSolution]:
@@ -107,7 +108,9 @@ class Loop:
             with self.clock("read"):
                 following, end = ahead[1] if len(ahead) > 1 else np.inf, ahead[-1]
                 epoch, taken = len(self.times), len(self.between)
-                self.between |= read_between(life, moment.after, following, end, moment.climate, self.plan, epoch, taken)
+                more = read_between(life, moment.after, following, end, moment.climate, self.plan, epoch, taken)
+                self.between |= {instant: reading.accuracy for instant, reading in more.items()}
+                self.by_input |= {instant: reading.by_input for instant, reading in more.items()}
             life, field = moment.after, moment.heat.field
             if not self.rows and self.lifetime.coupling.enabled:
                 self.first = moment.heat
@@ -120,7 +123,9 @@ class Loop:
                     checkpoint.save(
                         self.resume,
                         self.key,
-                        checkpoint.Progress(self.times, ahead, life, self.rows, self.between, self.climates, field, swing),
+                        checkpoint.Progress(
+                            self.times, ahead, life, self.rows, self.between, self.by_input, self.climates, field, swing
+                        ),
                     )
         record = self._opening()
         record.add(over_time(self.rows, self.times))
@@ -129,7 +134,7 @@ class Loop:
             start, life, record.coordinates["time"], self.climates, self.plan, start.tier_of_tile, len(start.tiers)
         )
         read = Curve(followed.times, record["mvm/accuracy"], self.between, self.plan)
-        answered(followed, read, self.lifetime, record, self.observer, self.clock)
+        answered(followed, read, self.by_input, self.lifetime, record, self.observer, self.clock)
         add_whole_life(followed, record)
         return record, self.first.solution
 
@@ -168,7 +173,7 @@ class Loop:
         if self.lifetime.coupling.enabled:  # the heat of the first epoch is found once more
             self.first, _, _ = self._epoch(life, 0, stored.times[0], self.first.field, swing)
         self.times, self.climates = list(stored.times), list(stored.climates)
-        self.rows, self.between = list(stored.rows), dict(stored.between)
+        self.rows, self.between, self.by_input = list(stored.rows), dict(stored.between), dict(stored.by_input)
         self.observer.stage("resume", epochs=f"{len(stored.times)}/{len(stored.times) + len(stored.ahead)}")
         return stored.life, list(stored.ahead), stored.field, stored.swing
 

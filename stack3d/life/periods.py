@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stack3d.chip import TODAY
 from stack3d.heat import Climate
-from stack3d.life.chips import Life, Policy, elapse, read_out
+from stack3d.life.chips import Life, Policy, Reading, elapse, read_out
 
 FURTHER = 1.5
 """Further readings for each read-out, at most: where every read-out lies in a period of its own, the one just before the next
@@ -66,8 +66,8 @@ def instants(plan: Sequence[Policy], before: float, now: float, following: float
 
 def read_between(
     life: Life, after: Life, following: float, end: float, climate: Climate, plan: Sequence[Policy], epoch: int, taken: int
-) -> dict[float, Accuracy]:
-    """Accuracy of every chip at the further instants of an epoch.
+) -> dict[float, Reading]:
+    """What is read at the further instants of an epoch.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def read_between(
     most = int(FURTHER * (epoch + 1)) - taken
     for instant in sorted(instants(plan, life.time, after.time, following, end)[:most]):
         there = elapse(life if instant <= after.time else after, instant, climate, plan, epoch)
-        found[instant] = read_out(there, climate, plan, epoch, layers=False).accuracy
+        found[instant] = read_out(there, climate, plan, epoch, layers=False)
     return found
 
 

@@ -60,7 +60,7 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
         caption += " The wide band is what is not known of the device: its deck's low to high parameters."
     low, high = np.quantile(values, [0.05, 0.95], axis=1)
     marks += [
-        Ribbon("5 to 95 % of the chips", time, low, high, COLOURS[4]),
+        Ribbon(f"5 to 95 % of these {values.shape[1]} chips", time, low, high, COLOURS[4]),
         Line("mean of the chips", time, values.mean(axis=1), COLOURS[0], dots=True),
         *([Line("mean of the chips, worst of a period", time, worst.mean(axis=1), COLOURS[2])] if acts else []),
         Line("worst chip", time, worst.min(axis=1), COLOURS[1], dashed=True),

@@ -180,7 +180,7 @@ def trade_offs(tree: xr.DataTree) -> Figure:
     """A panel for every two answers in which the cases differ."""
     cases, axes = Cases.of(tree), axes_of(tree)
     pairs = [(x, y) for y, x in itertools.combinations(axes, 2)]
-    chips = "5 to 95 % of the chips at orange points."
+    chips = "5 to 95 % of the chips that ran at orange points."
     caption = (
         "Orange: meets every condition, and no other such case is as good in one and better in the other. Blue: meets every"
         f" condition. Grey: misses one. Ring: the chosen design. Lines: conditions, and {chips}"

@@ -73,7 +73,7 @@ def _ranked(found: xr.Dataset, k: int) -> Panel:
         y, reach = len(order) - 1.0 - row, float(high[i])
         alone = f", by itself {first[i]:.1f} %" if np.isfinite(first[i]) else ""
         is_told = error[i] <= 100 * WIDEST_SHARE and total[i] - error[i] <= 100.0
-        tip = f"{labels[row]}: {total[i]:.1f} ± {error[i]:.1f} %{alone if is_told else ', which says nothing'}"
+        tip = f"{labels[row]}: {total[i]:.1f} ± {error[i]:.1f} %{alone}" if is_told else f"{labels[row]}: not told apart"
         share = float(np.clip(total[i], 0.0, 100.0))
         text, colour = (f"{share:.0f}", COLOURS[4]) if is_told else ("?", PALE)
         marks.append(DrawnBox(0.0, share, y - 0.3, y + 0.3, colour, tip, text, bar=True, reach=reach))
@@ -88,9 +88,10 @@ def section(tree: xr.DataTree) -> str:
     """HTML of the sentences and the bands."""
     found = _found(tree)
     lines = "".join(f"<li>{escape(line)}</li>" for line in str(found.attrs["verdict"]).splitlines())
-    rows = [
-        (str(text), *(f"{v:.2f} K" if unit == "K" else short(float(v), str(unit)) for v in band))
-        for text, unit, band in zip(found["output"].values, found["output_unit"].values, found["band"].values.T)
-    ]
-    head = ("output", *(f"{100 * q:.0f} % lie below" for q in found["quantile"].values))
+    columns = (found[name].values for name in ("output", "output_unit", "drawn", "held"))
+    rows = []
+    for text, unit, drawn, held, band in zip(*columns, found["band"].values.T):
+        ends = (f"{v:.2f} K" if unit == "K" else short(float(v), str(unit)) for v in band)
+        rows.append((str(text), *ends, f"{drawn:.0f}", f"{100 * held:.0f} %"))
+    head = ("output", "from", "median", "to", "draws", "of what the unknowns allow, at least (95 % sure)")
     return f'<section id="bands"><h2>How sure it is</h2><ul>{lines}</ul>{page.table(rows, head)}</section>'

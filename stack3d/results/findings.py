@@ -69,6 +69,7 @@ def _matters(found: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("goal", "condition"):
         shares = np.array(found[name]["shares"], dtype=float).reshape(-1, n)
         data[f"{name}_share"] = ("choice", name), shares.T
+        data[f"{name}_share_error"] = ("choice", name), np.array(found[name]["errors"], dtype=float).reshape(-1, n).T
         data[f"{name}_explained"] = name, np.array(found[name]["explained"], dtype=float)
     return data
 
@@ -112,16 +113,18 @@ def _unknown(found: Mapping[str, Any], case: str) -> xr.Dataset:
     """What a study of unknowns has found."""
     import xarray as xr
 
-    dims: dict[str, tuple[str, ...]] = {"value": (case, "output"), "stage": (case,), "band": ("quantile", "output")}
-    dims |= dict.fromkeys(("over_chips", "by_mesh"), (case, "output"))
+    dims: dict[str, tuple[str, ...]] = {"value": (case, "output"), "stage": (case,), "band": ("end", "output")}
+    dims |= dict.fromkeys(("over_chips", "by_mesh", "by_inputs"), (case, "output"))
+    dims |= dict.fromkeys(("held", "drawn"), ("output",))
     dims |= dict.fromkeys(("effect", "effect_error"), ("unknown", "output"))
     dims |= dict.fromkeys(("first", "first_error", "total", "total_error", "shapley", "shapley_error"), ("part", "output"))
     data = {name: (dims[name], np.array(found[name])) for name in dims if name in found}
     coordinates = {
         "output": [o["text"] for o in found["outputs"]],
         "output_unit": ("output", [o["unit"] for o in found["outputs"]]),
-        **({"unknown": found["unknowns"], "part": found["parts"], "quantile": found["quantiles"]} if "parts" in found else {}),
     }
+    if "parts" in found:
+        coordinates |= {"unknown": found["unknowns"], "part": found["parts"], "end": ["low", "median", "high"]}
     out = xr.Dataset(data, coordinates, {"verdict": "\n".join(found["verdict"])})
     for name in out.data_vars:
         unit, meaning = fields.UNKNOWN[str(name)]

@@ -9,7 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from stack3d import units
+from stack3d.chances import range_held, variance_over_inputs
 from stack3d.errors import ResultsError, brief
 from stack3d.study.conditions import wrong
 from stack3d.study.expressions import CHIPS, TRUTH, Expression, ExpressionValues, Units, constant_of
@@ -17,6 +20,7 @@ from stack3d.study.expressions import CHIPS, TRUTH, Expression, ExpressionValues
 if TYPE_CHECKING:
     import xarray as xr
 
+ACCURACIES = ("accuracy", "accuracy_mean", "accuracy_worst")
 ROUNDING = 1e-12
 """Share of a limit by which it is missed in the last digits only, and so met: 97 % less 96 % is a little over 1 %."""
 _ABOVE = (ast.GtE, ast.Gt)
@@ -67,7 +71,7 @@ class Goal:
         return value
 
     def over_chips(self, case: xr.DataTree) -> float:
-        """Half the range from 5 to 95 % of the chips of a case; NaN where chips do not differ."""
+        """Half the range that is known to hold 90 % of the chips of a case, see `range_held`; NaN where chips do not differ."""
         if not any(CHIPS in r.variable.dims for r in self.expression.references()):
             return math.nan
         apart = replace(self.expression, chips=1.0)
@@ -76,8 +80,8 @@ class Goal:
             return math.nan
         others = [dim for dim in values.dims if dim != CHIPS]
         chips = values.max(others, skipna=False) if self.is_minimised else values.min(others, skipna=False)
-        low, high = chips.quantile((0.05, 0.95), skipna=False).values.tolist()
-        return 0.5 * float(high - low)
+        low, high, _ = range_held(chips.values) if chips.notnull().all() else (math.nan,) * 3
+        return 0.5 * (high - low)
 
     def by_mesh(self, case: xr.DataTree) -> float:
         """How far the errors by mesh and steps that a case states move the value; NaN where it states none."""
@@ -88,6 +92,12 @@ class Goal:
             if not values.has_errors:
                 return math.nan
         return max(abs(end - self.of(case)) for end in ends)
+
+    def by_inputs(self, case: xr.DataTree) -> float:
+        """Twice the standard error over test inputs, of an accuracy alone; NaN for anything else."""
+        if self.output not in ACCURACIES or (right := case["mvm"].dataset.get("input_accuracy_worst")) is None:
+            return math.nan
+        return 2.0 * math.sqrt(variance_over_inputs(np.asarray(right.values), np.asarray(float(right.mean()))))
 
     def told(self, value: float) -> str:
         """The value as it is said."""

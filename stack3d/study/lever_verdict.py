@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stack3d.errors import DeckError, Problem, ResultsError
-from stack3d.layout import Floats
 from stack3d.schema.scenario import Scenario
 from stack3d.study.job import DONE
 from stack3d.study.lever_list import Lever
-from stack3d.study.lever_trials import FREE, Trial, trial_of
+from stack3d.study.lever_trials import FREE, Measured, Trial, trial_of
 from stack3d.study.plan import Found
 from stack3d.study.points import KeyValue
 from stack3d.units import short
@@ -25,6 +24,7 @@ CHIPS = 16
 """Of a trial, unless ``monte_carlo.samples`` is set by hand."""
 FEWEST = 4
 """Chips of a trial."""
+MORE = "; more chips (monte_carlo.samples) and test inputs (workload.test_samples) make it smaller"
 MOST_TOLD = 3
 """Levers that are told on the terminal."""
 
@@ -65,26 +65,21 @@ class LeverVerdict:
 
     def __init__(self, levers: Sequence[Lever]) -> None:
         self.levers = levers
-        self.accuracy: list[Floats] = []
-        self.energy: list[float] = []
+        self.measured: list[Measured] = []
         self.trials: list[Trial | None] = []
         self.reasons: list[str] = []
 
     def judge(self, found: Sequence[Found]) -> None:
         """Accuracy and energy of every case, and what each lever has done."""
         for one in found:
-            accuracy, energy = np.full(0, np.nan), math.nan
             if one.status == DONE:
-                accuracy, energy = measured(one.tree)
+                self.measured.append(measured(one.tree))
             else:
                 self.reasons.append(one.error.partition("\n")[0])
-            self.accuracy.append(accuracy)
-            self.energy.append(energy)
-        base = self.accuracy[0]
-        tried = [bool(base.size) and one.size == base.size for one in self.accuracy[1:]]
-        for i, is_whole in enumerate(tried, 1):
-            pair = self.energy[0], self.energy[i]
-            self.trials.append(trial_of(base, self.accuracy[i], pair, sum(tried)) if is_whole else None)
+                self.measured.append(Measured(np.empty(0), np.empty(0), math.nan))
+        base, *others = self.measured
+        tried = [bool(base.accuracy.size) and one.accuracy.size == base.accuracy.size for one in others]
+        self.trials += [trial_of(base, one, sum(tried)) if is_whole else None for one, is_whole in zip(others, tried)]
 
     @property
     def ranked(self) -> list[tuple[Lever, Trial]]:
@@ -94,14 +89,15 @@ class LeverVerdict:
 
     def verdict(self) -> list[str]:
         """The strongest levers, and what is within chance."""
-        if not self.trials or not self.accuracy[0].size:
+        if not self.trials or not self.measured[0].accuracy.size:
             return [f"no lever was tried: {'; '.join(dict.fromkeys(self.reasons)) or 'none applies'}"]
-        ranked, base = self.ranked, self.accuracy[0]
+        ranked, base = self.ranked, self.measured[0]
         real = [pair for pair in ranked if pair[1].is_lever]
         worse = sum(-trial.gain > trial.chance for _, trial in ranked)
         lines = [
-            f"what would mend it: {len(ranked)} levers tried on {base.size} chips of {100 * base.mean():.2f} % at the end;"
-            f" {len(real)} gain more than chance, {worse} lose more, {len(ranked) - len(real) - worse} lie within it"
+            f"what would mend it: {len(ranked)} levers tried on {base.accuracy.size} chips, {base.by_input.size} test inputs,"
+            f" {100 * base.accuracy.mean():.2f} % at the end; {len(real)} gain more than chance, {worse} lose more,"
+            f" {len(ranked) - len(real) - worse} lie within it{'' if real else MORE}"
         ]
         lines += [f"{i}. {lever.told}: {self.told(trial)}" for i, (lever, trial) in enumerate(real[:MOST_TOLD], 1)]
         lost = sum(trial is None for trial in self.trials)
@@ -113,7 +109,7 @@ class LeverVerdict:
         if math.isnan(trial.cost):
             return points
         if trial.is_free:
-            saved = -trial.cost > FREE * self.energy[0]
+            saved = -trial.cost > FREE * self.measured[0].energy
             return f"{points}, {f'saves {short(-trial.cost, "J")}' if saved else 'no more energy'} per inference"
         number, unit = short(trial.cost, "J").split()
         each = 100 * trial.gain / float(number)
@@ -143,8 +139,8 @@ class LeverVerdict:
         }
 
 
-def measured(tree: xr.DataTree) -> tuple[Floats, float]:
-    """Accuracy of each chip at the end, before the next periodic act, and the energy of an inference then; [-], [J]."""
+def measured(tree: xr.DataTree) -> Measured:
+    """What a case tells at the end, before the next periodic act; raises ResultsError where it tells no accuracy."""
     found = []
     for group, name in (("mvm", "accuracy_worst"), ("power", "energy_per_inference")):
         array = tree.children[group].dataset.get(name) if group in tree.children else None
@@ -152,4 +148,8 @@ def measured(tree: xr.DataTree) -> tuple[Floats, float]:
             raise ResultsError(f"the result has no {group}/{name}")
         found.append(array.isel(time=-1) if "time" in array.dims else array)
     accuracy, energy = found
-    return np.atleast_1d(np.asarray(accuracy.values, dtype=np.float64)), float(energy.sum(skipna=False))
+    chips = np.atleast_1d(np.asarray(accuracy.values, dtype=np.float64))
+    by_input = tree["mvm"].dataset.get("input_accuracy_worst")
+    if by_input is None:  # of a version that did not tell inputs apart
+        by_input = np.full(int(tree["mvm/confusion"].isel(time=-1).sum()) // chips.size, np.nan)
+    return Measured(chips, np.asarray(by_input, dtype=np.float64), float(energy.sum(skipna=False)))

@@ -73,7 +73,11 @@ def matters(space: DesignSpace, goals: Sequence[Mattering], limits: Sequence[Mat
     return {
         "choices": [choice.name for choice in space.choices],
         **{
-            name: {"shares": [one.shares.tolist() for one in found], "explained": [one.explained for one in found]}
+            name: {
+                "shares": [one.shares.tolist() for one in found],
+                "errors": [one.errors.tolist() for one in found],
+                "explained": [one.explained for one in found],
+            }
             for name, found in (("goal", goals), ("condition", limits))
         },
     }

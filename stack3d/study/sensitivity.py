@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.chances import for_few
 from stack3d.errors import MissingDependencyError
 from stack3d.layout import Floats
 from stack3d.study import shapley
+from stack3d.study.bands import bands, changes
 
 LEVELS = 4
 """Of the grid that Morris' trajectories go along."""
@@ -20,8 +22,6 @@ RESAMPLES = 200
 CONFIDENCE = 0.95
 OTHERS = "others"
 """Name of the unknowns that the screening found weak, taken together."""
-QUANTILES = (0.05, 0.5, 0.95)
-
 Evaluations = Generator[Floats, Floats, "Findings"]
 """Yields points, shape (point, unknown), each from 0 to 1; is sent values, shape (point, output), NaN for a failed one."""
 
@@ -40,7 +40,11 @@ class Findings:
     first, first_error, total, total_error : ndarray
         Share of the variance that a part makes alone, and with all it acts together with, shape (part, output). [-]
     band : ndarray
-        Quantiles over independent draws of all unknowns, shape (quantile, output).
+        Low end, median and high end over independent draws of all unknowns, shape (3, output).
+    held : ndarray
+        Share of all there could be that lies between the ends, see `range_held`, shape (output,). [-]
+    drawn : ndarray
+        Draws that the band is of, shape (output,).
     shapley, shapley_error : ndarray
         Share of the variance that a part makes where unknowns are correlated, shape (part, output); else NaN. [-]
     """
@@ -53,6 +57,8 @@ class Findings:
     total: Floats
     total_error: Floats
     band: Floats
+    held: Floats
+    drawn: Floats
     shapley: Floats
     shapley_error: Floats
 
@@ -129,7 +135,8 @@ def _effects(salib: Any, problem: dict[str, Any], points: Floats, values: Floats
             found = salib.analyze.morris.analyze(
                 problem, points[whole], column[whole], RESAMPLES, CONFIDENCE, num_levels=LEVELS, seed=seed
             )
-        effect[:, k], error[:, k] = np.asarray(found["mu_star"]), np.asarray(found["mu_star_conf"])
+        few = for_few(int(whole.sum()) // step)
+        effect[:, k], error[:, k] = np.asarray(found["mu_star"]), few * np.asarray(found["mu_star_conf"])
     return effect, error
 
 
@@ -140,15 +147,10 @@ def _indices(
     step, n_outputs = len(parts) + 2, values.shape[1]
     shape = (len(parts), n_outputs)
     found = {key: np.full(shape, np.nan) for key in ("S1", "S1_conf", "ST", "ST_conf")}
-    band = np.full((len(QUANTILES), n_outputs), np.nan)
     for k, column in enumerate(values.T):
         rows = column.reshape(-1, step)
-        drawn = rows[:, [0, -1]].ravel()
-        drawn = drawn[np.isfinite(drawn)]
-        if drawn.size:
-            band[:, k] = np.quantile(drawn, QUANTILES)
         rows = rows[np.isfinite(rows).all(axis=1)]
-        if len(rows) < 4 or np.ptp(rows) <= 1e-12 * np.abs(rows).max():
+        if len(rows) < 4 or not changes(rows):
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -156,10 +158,10 @@ def _indices(
                 problem, rows.ravel(), calc_second_order=False, num_resamples=RESAMPLES, conf_level=CONFIDENCE, seed=seed
             )
         for key, array in found.items():
-            array[:, k] = np.asarray(one[key])
+            array[:, k] = np.asarray(one[key]) * (for_few(len(rows)) if key.endswith("_conf") else 1.0)
     effect, error = _screened(effects, n_outputs)
-    none = np.full(shape, np.nan)
-    return Findings(effect, error, parts, found["S1"], found["S1_conf"], found["ST"], found["ST_conf"], band, none, none)
+    none, band = np.full(shape, np.nan), bands(values.reshape(-1, step, n_outputs)[:, [0, -1]].reshape(-1, n_outputs))
+    return Findings(effect, error, parts, found["S1"], found["S1_conf"], found["ST"], found["ST_conf"], *band, none, none)
 
 
 def _screened(effects: tuple[Floats, Floats], n_outputs: int) -> tuple[Floats, Floats]:
@@ -172,14 +174,12 @@ def _shared(
 ) -> Findings:
     """Shapley effects and bands, of values of shape (base, 1 + part, output); a base point with a failed case is left out."""
     n_outputs = values.shape[-1]
-    none, band = np.full((len(parts), n_outputs), np.nan), np.full((len(QUANTILES), n_outputs), np.nan)
+    none = np.full((len(parts), n_outputs), np.nan)
     share, error = none.copy(), none.copy()
     for k in range(n_outputs):
         rows = values[..., k]
-        drawn = rows[:, :2][np.isfinite(rows[:, :2])]
-        if drawn.size:
-            band[:, k] = np.quantile(drawn, QUANTILES)
         whole = np.isfinite(rows).all(axis=1)
-        if whole.sum() >= 4 and np.ptp(rows[whole]) > 1e-12 * np.abs(rows[whole]).max():
+        if whole.sum() >= 4 and changes(rows[whole]):
             share[:, k], error[:, k] = shapley.shares(rows[whole], orders[whole], RESAMPLES, seed)
-    return Findings(*_screened(effects, n_outputs), parts, none, none, none, none, band, share, error)
+    band = bands(values[:, :2].reshape(-1, n_outputs))
+    return Findings(*_screened(effects, n_outputs), parts, none, none, none, none, *band, share, error)

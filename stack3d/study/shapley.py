@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from stack3d.chances import for_few
 from stack3d.layout import Floats
 
 Orders = NDArray[np.int64]
@@ -100,7 +101,7 @@ def shares(values: Floats, orders: Orders, resamples: int, seed: int) -> tuple[F
     whole = left[:, 0]
     rows = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
     drawn = taken[rows].mean(axis=1) / whole[rows].mean(axis=1)[:, None]
-    return taken.mean(axis=0) / whole.mean(), 1.96 * drawn.std(axis=0, ddof=1)
+    return taken.mean(axis=0) / whole.mean(), for_few(len(values)) * 1.96 * drawn.std(axis=0, ddof=1)
 
 
 def correlation_of(keys: Sequence[str], pairs: Sequence[tuple[str, str, float]]) -> Floats:

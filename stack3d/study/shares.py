@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ MOST_LED = 3
 MOST_NAMED = 4
 
 
-def ranking(output: str, parts: Sequence[str], share: Floats, error: Floats, *, verb: str) -> str:
+def ranking(output: str, parts: Sequence[str], share: Floats, error: Floats, *, verb: str, count: int) -> str:
     """The sentence on what to measure first.
 
     Parameters
@@ -27,6 +28,8 @@ def ranking(output: str, parts: Sequence[str], share: Floats, error: Floats, *, 
         Of the variance, and half the 95 % interval; NaN where the output never changes. [-]
     verb : str
         What an unknown does to its share.
+    count : int
+        Base points that the shares are of.
 
     Notes
     -----
@@ -38,9 +41,9 @@ def ranking(output: str, parts: Sequence[str], share: Floats, error: Floats, *, 
         return f"{output} does not change with any of the unknowns"
     beyond = known[(error[known] > WIDEST_SHARE) | (share[known] - error[known] > 1)]
     if beyond.size:
-        i = beyond[np.argmax(error[beyond])]
-        what = f"{named(parts[i])} came out as {100 * share[i]:.0f} ± {100 * error[i]:.0f} %"
-        return f"nothing can be said of shares of the variance of {output}: {what}; a larger count narrows it"
+        wants = count * max(2.0, (min(float(error[beyond].max()), 1.0) / WIDEST_SHARE) ** 2)
+        wanted = f"with count: {count}; it wants {2 ** math.ceil(math.log2(wants))}"
+        return f"shares of the variance of {output} are not told apart {wanted}"
     order = known[np.argsort(-share[known], kind="stable")]
     own = [i for i in order if parts[i] != OTHERS] or [order[0]]
     first = [i for i in own if share[i] + error[i] >= share[own[0]] - error[own[0]]]
@@ -77,9 +80,11 @@ def screened(output: str, unknowns: Sequence[str], effect: Floats, error: Floats
 def told(share: float, error: float) -> str:
     """A share with its interval, cut to what a share can be."""
     low, high = 100 * (share - error), 100 * (share + error)
+    if low < 0 and high > 100:
+        return "0 to 100 %"
     if high > 100:
-        return f"at least {max(low, 0.0):.0f} %"
-    return f"at most {high:.0f} %" if low < 0 < high else f"{100 * share:.0f} ± {100 * error:.0f} %"
+        return f"at least {min(low, 100.0):.0f} %"
+    return f"at most {max(high, 0.0):.0f} %" if low < 0 else f"{100 * share:.0f} ± {100 * error:.0f} %"
 
 
 def named(part: str) -> str:

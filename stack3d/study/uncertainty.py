@@ -12,6 +12,7 @@ import numpy as np
 from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem, ResultsError
 from stack3d.layout import Floats
 from stack3d.schema.uncertain import UncertainDeck
+from stack3d.study.bands import band_told, changes
 from stack3d.study.correlating import correlation_among
 from stack3d.study.goals import Goal
 from stack3d.study.job import DONE, FAILED, Report
@@ -19,9 +20,12 @@ from stack3d.study.plan import Found, Tree
 from stack3d.study.points import KeyValue, Point, in_order, label_of
 from stack3d.study.search import Search, Steps
 from stack3d.study.sections import as_asked, parsed, placed
-from stack3d.study.sensitivity import QUANTILES, Findings, evaluations
+from stack3d.study.sensitivity import Findings, evaluations
 from stack3d.study.shares import ranking, screened
 from stack3d.study.unknowns import Unknown, assumed, named, posteriors
+
+BESIDE = ("over_chips", "by_mesh", "by_inputs")
+"""What else is not sure of an output, each told by a method of its goal."""
 
 
 class UncertaintyStudy(Search):
@@ -59,8 +63,7 @@ class UncertaintyStudy(Search):
         keys = [unknown.key for unknown in self.unknowns]
         self.correlation = correlation_among(keys, deck.correlated, tree, fitted, section="uncertain")
         self.values: list[tuple[float, ...]] = []
-        self.chips: list[tuple[float, ...]] = []
-        self.meshes: list[tuple[float, ...]] = []
+        self.beside: dict[str, list[tuple[float, ...]]] = {name: [] for name in BESIDE}
         self.reasons: list[str] = []
         self.stages: list[int] = []
         self.findings: Findings | None = None
@@ -134,19 +137,19 @@ class UncertaintyStudy(Search):
 
     def _valued(self, found: Found) -> tuple[float, ...]:
         """Outputs of a case, NaN where there is none."""
-        rows = np.full((3, len(self.outputs)), np.nan)
+        rows = np.full((1 + len(BESIDE), len(self.outputs)), np.nan)
         if found.status != DONE:
             self.reasons.append(found.error.partition("\n")[0])
         else:
             case = found.tree
             for k, output in enumerate(self.outputs):
                 try:
-                    rows[:, k] = output.of(case), output.over_chips(case), output.by_mesh(case)
+                    rows[:, k] = output.of(case), *(getattr(output, name)(case) for name in BESIDE)
                 except ResultsError as error:
                     self.reasons.append(str(error))
-        values, chips, meshes = (tuple(row) for row in rows.tolist())
-        self.chips.append(chips)
-        self.meshes.append(meshes)
+        values, *others = (tuple(row) for row in rows.tolist())
+        for known, row in zip(self.beside.values(), others):
+            known.append(row)
         return values
 
     def verdict(self) -> list[str]:
@@ -156,29 +159,35 @@ class UncertaintyStudy(Search):
             if found is None or not np.isfinite(found.band[:, k]).all():
                 lines.append(f"{output.text} has no band: {'; '.join(dict.fromkeys(self.reasons)) or 'no case has ended'}")
                 continue
-            low, middle, high = (output.told(float(v)) for v in found.band[:, k])
-            lines.append(
-                f"{output.text}: {middle}, {low} to {high} with a chance of 90 % over the unknowns{self._spread_beside(k)}"
-            )
-            lines += self._ranked(found, k)
+            values = np.array(self.values)[:, k]
+            is_changed = changes(values[np.isfinite(values)])
+            ends = [output.told(float(v)) for v in found.band[:, k]]
+            band = f"{ends[1]}, whatever the unknowns are"
+            if is_changed:
+                band = band_told(ends, found.held[k], int(found.drawn[k]), self.deck.count)
+            lines.append(f"{output.text}: {band}{self._spread_beside(k)}")
+            lines += self._ranked(found, k) if is_changed else ()
         n_lost = sum(not np.isfinite(row).all() for row in self.values)
         return lines + [f"{n_lost} of {len(self.values)} cases have no value, and were left out"] * bool(found and n_lost)
 
     def _spread_beside(self, k: int) -> str:
-        """What chips and mesh add to what is not known, where they do."""
-        chips, meshes = (np.array(rows)[:, k] for rows in (self.chips, self.meshes))
+        """What chips, test inputs and mesh add to what is not known, where they do."""
+        chips, meshes, inputs = (np.array(rows)[:, k] for rows in self.beside.values())
         said, output = list[str](), self.outputs[k]
         if np.isfinite(chips).any():
             said.append(f"chips of one case differ by ± {output.told(float(np.nanmedian(chips)))}")
+        if np.isfinite(inputs).any():
+            said.append(f"so few test inputs make ± {output.told(float(np.nanmedian(inputs)))}")
         if np.isfinite(meshes).any():
             said.append(f"the mesh makes ± {output.told(float(np.nanmax(meshes)))} at most")
-        return f"; beside them {' and '.join(said)}" if said else ""
+        return f"; beside them {', and '.join(said)}" if said else ""
 
     def _ranked(self, found: Findings, k: int) -> list[str]:
         """The sentences on what to measure first."""
         is_free, text = self.correlation is None, self.outputs[k].text
         share, error = (found.total, found.total_error) if is_free else (found.shapley, found.shapley_error)
-        line = ranking(text, found.parts, share[:, k], error[:, k], verb="takes part in" if is_free else "makes")
+        verb = "takes part in" if is_free else "makes"
+        line = ranking(text, found.parts, share[:, k], error[:, k], verb=verb, count=self.deck.count)
         if line.startswith("measure "):
             return [line]
         keys = [unknown.key for unknown in self.unknowns]
@@ -191,11 +200,9 @@ class UncertaintyStudy(Search):
         unknown: dict[str, Any] = {
             "outputs": [{"text": o.text, "unit": o.unit} for o in self.outputs],
             "unknowns": [u.key for u in self.unknowns],
-            "quantiles": list(QUANTILES),
             "verdict": self.verdict(),
             "value": [list(row) for row in [*self.values, *left]],
-            "over_chips": [list(row) for row in [*self.chips, *left]],
-            "by_mesh": [list(row) for row in [*self.meshes, *left]],
+            **{name: [list(row) for row in [*rows, *left]] for name, rows in self.beside.items()},
             "stage": [*self.stages, *[-1] * rest],
         }
         if self.findings is not None:

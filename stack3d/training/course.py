@@ -23,6 +23,7 @@ from stack3d.storage import locked
 from stack3d.training.drawn_chips import TrainingChips
 from stack3d.training.preparation import Preparation, age_told, prepared
 from stack3d.training.scales import scaled
+from stack3d.training.standing import Standing
 from stack3d.training.trainer import Learnt, Lesson, Trainer
 from stack3d.training.written import model_of, write_model, write_report
 from stack3d.workload import LabelledData, Network
@@ -31,36 +32,6 @@ STUDIES = ("sweep", "optimise", "uncertain")
 """Blocks of a scenario that make many cases of it."""
 SCALED_ON = 256
 """Inputs that scales are found on, at most."""
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How good a network is on the test part of its data.
-
-    Parameters
-    ----------
-    exact : float
-        In float arithmetic. [-]
-    times : ndarray, shape (times,)
-        Since programming. [s]
-    accuracy, spread : ndarray, shape (times,)
-        Mean over chips, and standard deviation between them. [-]
-    chips : int
-    """
-
-    exact: float
-    times: NDArray[Any]
-    accuracy: NDArray[Any]
-    spread: NDArray[Any]
-    chips: int
-
-    @classmethod
-    def of(cls, outcome: Outcome) -> Standing:
-        """That of a run."""
-        found = np.asarray(outcome.values["mvm/accuracy"])
-        times = np.asarray(outcome.coordinates["time"])
-        spread = found.std(axis=1, ddof=1) if found.shape[1] > 1 else np.zeros(len(found))
-        return cls(float(outcome.values["mvm/accuracy_ideal"]), times, found.mean(axis=1), spread, found.shape[1])
 
 
 @dataclass(frozen=True)
@@ -92,10 +63,9 @@ class Course:
             cells = [f"{_percent(j.accuracy[i])} ± {100 * j.spread[i]:.1f}" for j in (one, two)]
             lines.append(f"{'chips, ' + age_told(time):<22}{cells[0]:>18}{cells[1]:>18}")
         lost, won = one.exact - one.accuracy[0], two.accuracy[0] - one.accuracy[0]
-        chance = 2.0 * max(one.spread[0], two.spread[0]) / np.sqrt(one.chips)
-        if lost > chance and won > 0:
+        if lost > one.chance_of_loss and won > 0:
             lines.append(f"of the {100 * lost:.1f} points that fresh chips lost to float, {_percent(won / lost)} are won back")
-        elif won < -chance:
+        elif won < -two.chance_of_change(one):
             lines.append(f"fresh chips lose another {-100 * won:.1f} points: the network is worse than it came")
         if self.progress is not None:
             lines += self.progress.sentences()

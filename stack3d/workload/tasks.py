@@ -40,6 +40,10 @@ class Task(ABC):
     def confusion(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.int64]:
         """Return counts of (true class, found class), shape (..., classes, classes)."""
 
+    def by_input(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return what each input adds to the score of each chip, shape (..., inputs), its mean the score; None = unknown."""
+        return None
+
     def labels_of(self, outputs: NDArray[Any]) -> NDArray[Any] | None:
         """Return labels made from the float network's own outputs (inputs, features); None where data must bring them."""
         return None
@@ -66,6 +70,16 @@ def _counts(given: tuple[Any, ...], found: Any) -> str | None:
     return None if values.min(initial=0) >= 0 else f"{values.min()}; wanted counts"
 
 
+def _shares(given: tuple[Any, ...], found: Any) -> str | None:
+    """What keeps parts of a score from being one number for each chip and input."""
+    if found is None:
+        return None
+    wanted = np.shape(given[0])[:-1]
+    if (wrong := numbers(found, "numbers, one for each chip and input")) is not None:
+        return wrong
+    return None if np.shape(found) == wanted else f"an array of shape {np.shape(found)}; wanted {wanted}, or None"
+
+
 def _objections(given: tuple[Any, ...], found: Any) -> str | None:
     return None if found is None or isinstance(found, str) else f"{brief(found)}; wanted a text, or None"
 
@@ -77,7 +91,7 @@ def _labels(given: tuple[Any, ...], found: Any) -> str | None:
     return f"an array of shape {np.shape(found)}; wanted one label for each of {len(given[0])} inputs, or None"
 
 
-_ANSWERS = {"score": _scores, "confusion": _counts, "check": _objections, "labels_of": _labels}
+_ANSWERS = {"score": _scores, "confusion": _counts, "check": _objections, "labels_of": _labels, "by_input": _shares}
 tasks: Registry[type[Task]] = Registry("task", Task, _ANSWERS)
 """Word of ``workload.task`` → its class."""
 
@@ -137,6 +151,12 @@ class _OneOfClasses(Task):
         """Return the share of places whose largest output is that of their label."""
         rows, right = self._flat(outputs, labels)
         return np.asarray(np.mean(np.argmax(rows, axis=-1) == right, axis=-1))
+
+    def by_input(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return the share of the places that count, of each input; more than one where others have fewer of them."""
+        rows, truth = self.rows(np.asarray(outputs)), np.asarray(labels).reshape(len(labels), -1)
+        right = (np.argmax(rows, axis=-1) == truth) & (truth >= 0)
+        return np.asarray(right.sum(axis=-1) * (len(labels) / np.count_nonzero(truth >= 0)))
 
     def confusion(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.int64]:
         """Return counts of classes at all places."""
@@ -216,6 +236,19 @@ class Segmentation(_OneOfClasses):
         share = np.where(union > 0, both / np.where(union > 0, union, 1), 0.0)
         return np.asarray(share.sum(axis=-1) / (union > 0).sum(axis=-1))
 
+    def by_input(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return the score, and how far each input moves it: the derivative by its weight."""
+        rows, truth = self.rows(np.asarray(outputs)), np.asarray(labels).reshape(len(labels), -1)
+        found, counted, wanted = np.argmax(rows, axis=-1), truth >= 0, range(rows.shape[-1])
+        both, union = (
+            np.stack([(one(found == c, truth == c) & counted).sum(axis=-1) for c in wanted], axis=-1)
+            for one in (np.logical_and, np.logical_or)
+        )
+        all_both, all_union = (a.sum(axis=-2, keepdims=True) for a in (both, union))
+        safe = np.where(all_union > 0, all_union, 1)
+        moved = len(labels) * (both - all_both / safe * union) / safe
+        return np.asarray(self.score(outputs, labels)[..., None] + moved.sum(axis=-1) / (all_union > 0).sum(axis=-1))
+
 
 @tasks.register("multi_label")
 class MultiLabel(Task):
@@ -233,6 +266,11 @@ class MultiLabel(Task):
         """Return the share of outputs on the right side of the threshold."""
         found = np.asarray(outputs) > self.threshold
         return np.asarray(np.mean(found == labels.reshape(len(labels), -1).astype(bool), axis=(-2, -1)))
+
+    def by_input(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return the share of the outputs of each input."""
+        found = np.asarray(outputs) > self.threshold
+        return np.asarray(np.mean(found == labels.reshape(len(labels), -1).astype(bool), axis=-1))
 
     def confusion(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.int64]:
         """Return counts of no and yes."""
@@ -262,6 +300,14 @@ class Regression(Task):
         if not spread > 0:
             raise ArrayError("labels do not differ between inputs: no error is relative to that")
         return np.asarray(np.maximum(1.0 - wrong / spread, 0.0))
+
+    def by_input(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return the score, and how far each input moves it: the derivative by its weight."""
+        truth, score = labels.reshape(len(labels), -1).astype(np.float64), self.score(outputs, labels)[..., None]
+        squares = np.mean((np.asarray(outputs, np.float64) - truth) ** 2, axis=-1)
+        mean = squares.mean(axis=-1, keepdims=True)
+        moved = (squares / np.where(mean > 0, mean, 1.0) - 1.0) * 0.5 * (1.0 - score)
+        return np.asarray(score - np.where((mean > 0) & (score > 0), moved, 0.0))
 
     def confusion(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.int64]:
         """Return one class that holds all inputs."""

@@ -47,10 +47,13 @@ def test_from_a_list_to_the_page_and_again(tmp_path: Path, short_list: None) -> 
     found = tree["levers"].to_dataset()
     worst = tree["mvm/accuracy_worst"].isel(time=-1).values
     np.testing.assert_allclose(found["gain"].values[1:], (worst[1:] - worst[0]).mean(axis=-1), atol=1e-12)
+    right = tree["mvm/input_accuracy_worst"].values
+    np.testing.assert_allclose(right.mean(axis=-1), worst.mean(axis=-1), atol=1e-12)
+    assert (found["chance"].values[1:] > 2 / 40 * np.sqrt(1 - 1 / 40)).all()  # one input of 40, and never less
     energy = tree["power/energy_per_inference"].isel(time=-1).sum("component").values
     np.testing.assert_allclose(found["cost"].values[1:], energy[1:] - energy[0], rtol=1e-9)
     assert found["lever"].values.tolist() == ["as it is", "a bit less (adc_bits 3)", "refreshed"]
-    assert verdict.lines[0].startswith("what would mend it: 2 levers tried on 6 chips of ")
+    assert verdict.lines[0].startswith("what would mend it: 2 levers tried on 6 chips, 40 test inputs, ")
     assert found.attrs["verdict"] == "\n".join(verdict.lines)
     assert possible(tree) == ["levers"] and len(chart(tree, "levers").panels[0].marks) == 4
     page = report_page([tree])
@@ -101,7 +104,7 @@ def test_levers_of_the_chosen_design_of_a_search(tmp_path: Path, monkeypatch: py
     assert found["lever"].values.tolist() == ["as chosen", "the same (adc_bits 8)", "refreshed"]  # 4 - 5 bits are none
     assert tree.sizes["case"] == 2 and tree["optimise"]["chosen"].values.tolist().count(1) == 1
     first = [line for line in verdict.lines if line.startswith("the chosen design, ")]
-    assert first[0].startswith("the chosen design, what would mend it: 2 levers tried on 16 chips of ")
+    assert first[0].startswith("the chosen design, what would mend it: 2 levers tried on 16 chips, 40 test inputs, ")
     assert (
         np.isfinite(found["gain"].values[1:]).all()
         and possible(tree)[:2] == ["front", "changes"]

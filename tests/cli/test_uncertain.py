@@ -64,9 +64,11 @@ def test_from_deck_to_page_and_again(tmp_path: Path) -> None:
     assert found["effect"].sel(unknown="geometry.below.die.thickness").values[1] == 0.0
     assert found["total"].values[1, 1] == 0.0 and found["total"].values[0, 1] > 0.5
     drawn = peaks[found["stage"].values == 1].reshape(-1, 4)[:, [0, -1]].ravel()
-    np.testing.assert_allclose(found["band"][:, 0].values, np.quantile(drawn, (0.05, 0.5, 0.95)))
-    assert re.match(r"layer_temperature_max: \d+\.\d\d K, \d+\.\d\d K to \d+\.\d\d K with a chance of 90 %", verdict.lines[0])
-    assert verdict.lines[-2].startswith("nothing can be said of shares of the variance of heat_in: ")  # of four base points
+    np.testing.assert_allclose(found["band"][:, 0].values, [drawn.min(), np.median(drawn), drawn.max()])
+    assert found["drawn"].values.tolist() == [8, 8] and np.all(np.abs(found["held"] - 0.529) < 1e-3)  # of eight draws
+    said = r"layer_temperature_max: \d+\.\d\d K, \d+\.\d\d K to \d+\.\d\d K is all of 8 draws, which hold 53 % of what"
+    assert re.match(said, verdict.lines[0]) and "for 90 % count wants to be 32" in verdict.lines[0]
+    assert verdict.lines[-2] == "shares of the variance of heat_in are not told apart with count: 4; it wants 64"
     assert verdict.lines[-1] == "the screening finds power.sources.spot.power the strongest on heat_in"
     assert possible(tree) == ["unknowns"] and len(pen.draw(chart(tree, "unknowns")).axes) == 2
     page = report_page([tree])
@@ -91,7 +93,7 @@ def test_unknowns_that_go_together(tmp_path: Path) -> None:
     first = slice(0, None, 4)  # of every base point
     drawn = [tree[name].values[first] for name in ("spot_power_value", "film_coefficient_value")]
     assert np.corrcoef(drawn[0], np.log(drawn[1]))[0, 1] > 0.5
-    assert verdict.lines[1].startswith("nothing can be said of shares of the variance of layer_temperature_max: ")
+    assert verdict.lines[1].startswith("shares of the variance of layer_temperature_max are not told apart with count: 4; it")
     assert re.search(r"the mesh makes ± 0\.\d\d K at most$", verdict.lines[0]) and (found["by_mesh"][:, 0] > 0).all()
     assert "Shares add" in chart(tree, "unknowns").caption
 
@@ -120,7 +122,12 @@ def test_chips_and_mesh_are_told_apart_from_unknowns() -> None:
     names = {"peak_temperature": 350.0, "peak_temperature_error": 0.5}
     case = xr.DataTree.from_dict({"/mvm": mvm, "/thermal": xr.Dataset(names)})
     chips = Goal.parse("100 * accuracy", minimise=False)
-    assert chips.over_chips(case) == pytest.approx(0.5 * 100 * 0.9 * 0.4) and np.isnan(chips.by_mesh(case))
+    assert chips.over_chips(case) == pytest.approx(0.5 * 100 * 0.4) and np.isnan(chips.by_mesh(case))
+    assert np.isnan(Goal.parse("accuracy@end", minimise=False).by_inputs(case))  # which are not told apart
+    right = np.array([1.0] * 9 + [0.0])
+    told = case.assign({"mvm": xr.DataTree(mvm.assign(input_accuracy_worst=("test_input", right)))})
+    assert Goal.parse("accuracy@end", minimise=False).by_inputs(told) == pytest.approx(2 * right.std(ddof=1) / np.sqrt(10))
+    assert np.isnan(chips.by_inputs(told))
     rise = Goal.parse("2 * (peak_temperature - 300 K)", minimise=True)
     assert rise.by_mesh(case) == pytest.approx(1.0) and np.isnan(rise.over_chips(case))
 

@@ -8,7 +8,7 @@ import pytest
 import stack3d
 
 ROWS = (
-    ("errors", "constants", "streams", "materials", "variables", "yamlruns"),
+    ("errors", "constants", "streams", "materials", "variables", "yamlruns", "chances"),
     ("units", "registry", "progress", "yamltree", "storage", "memory", "layout", "tiles", "signals", "films", "fixed_points"),
     ("fields", "meshes", "grids", "yamlfile"),
     ("schema", "floorplans", "record", "fe"),

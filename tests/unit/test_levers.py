@@ -10,8 +10,9 @@ from scipy import stats
 
 from stack3d import decks
 from stack3d.errors import DeckError
+from stack3d.layout import Floats
 from stack3d.study.lever_list import PACKAGED, levers_for, read_levers
-from stack3d.study.lever_trials import Trial, trial_of
+from stack3d.study.lever_trials import Measured, Trial, trial_of
 
 LISTED = """\
 levers:
@@ -97,18 +98,56 @@ def test_a_wrong_list_is_told_with_its_line(tmp_path: Path, line: str, said: str
         read_levers(path)
 
 
+MANY = 10**4
+"""Test inputs, of which chance says nothing."""
+
+
+def told(accuracy: Floats, energy: float = 1.0, by_input: Floats | None = None) -> Measured:
+    """Of so many inputs that they add nothing to chance, unless they are given."""
+    return Measured(accuracy, np.zeros(MANY) if by_input is None else by_input, energy)
+
+
 def test_a_gain_is_a_lever_where_it_is_more_than_chance() -> None:
-    """Against SciPy's paired test at the level that Bonferroni asks for."""
+    """Against SciPy's paired test at the level that Bonferroni asks for, where test inputs are beyond number."""
     rng = np.random.default_rng(5)
     base = 0.9 + 0.02 * rng.standard_normal(16)
     for shift in (0.0, 0.004, 0.02):
         changed = base + shift + 0.005 * rng.standard_normal(16)
-        trial = trial_of(base, changed, (1e-9, 2e-9), 10)
+        trial = trial_of(told(base, 1e-9), told(changed, 2e-9), 10)
         paired = stats.ttest_rel(changed, base)
         low, high = paired.confidence_interval(1 - 0.05 / 10)
-        np.testing.assert_allclose((trial.gain - trial.chance, trial.gain + trial.chance), (low, high), rtol=1e-9)
+        np.testing.assert_allclose((trial.gain - trial.chance, trial.gain + trial.chance), (low, high), rtol=0.01)
         assert trial.is_lever == (low > 0)
-    assert not trial_of(base, base, (1e-9, 1e-9), 10).is_lever
+    assert not trial_of(told(base), told(base), 10).is_lever
+
+
+@pytest.mark.parametrize("n_inputs", [40, 400])
+def test_one_test_input_that_all_chips_gain_is_no_lever(n_inputs: int) -> None:
+    """All chips the same, one answer more: a gain of one input, which another test set may not have."""
+    without = np.ones(n_inputs)
+    without[:3] = 0.0
+    for more in (0, 1, 3):
+        right = without.copy()
+        right[:more] = 1.0
+        trial = trial_of(*(told(np.full(8, b.mean()), by_input=b) for b in (without, right)), 1)
+        assert trial.gain == pytest.approx(more / n_inputs) and trial.chance > max(1, more) / n_inputs and not trial.is_lever
+    blind = [told(np.full(8, b.mean()), by_input=np.full(n_inputs, np.nan)) for b in (without, right)]
+    assert not trial_of(*blind, 1).is_lever  # where the task does not tell inputs apart, the net change does
+
+
+@pytest.mark.parametrize("n_chips", [4, 16])
+def test_an_interval_holds_over_chips_and_test_inputs(n_chips: int) -> None:
+    """Chips and inputs drawn anew each time, all sharing what makes an input hard: 95 % of the intervals hold the true gain."""
+    rng, held, n, n_inputs = np.random.default_rng(3), 0, 400, 60
+    for _ in range(n):
+        input_gain, chip_gain = 0.2 * rng.standard_normal(n_inputs), 0.03 * rng.standard_normal((n_chips, 1))
+        odds = 0.7 + np.stack([np.zeros((n_chips, n_inputs)), np.clip(input_gain + chip_gain, -0.6, 0.3)])
+        right = rng.random((n_chips, n_inputs)) < odds
+        cases = [told(one.mean(axis=1), by_input=one.mean(axis=0)) for one in right.astype(float)]
+        trial = trial_of(*cases, 1)
+        true = np.mean(np.clip(0.2 * rng.standard_normal(20_000) + 0.03 * rng.standard_normal(20_000), -0.6, 0.3))
+        held += abs(trial.gain - true) <= trial.chance
+    assert held / n >= 0.95 - 4 * np.sqrt(0.05 * 0.95 / n)
 
 
 def test_chance_alone_makes_no_levers() -> None:
@@ -117,7 +156,7 @@ def test_chance_alone_makes_no_levers() -> None:
     names = 0
     for _ in range(200):
         base = rng.standard_normal(16)
-        names += any(trial_of(base, base + rng.standard_normal(16), (1.0, 1.0), 10).is_lever for _ in range(10))
+        names += any(trial_of(told(base), told(base + rng.standard_normal(16)), 10).is_lever for _ in range(10))
     assert names / 200 < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 200)
 
 

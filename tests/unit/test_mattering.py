@@ -71,8 +71,32 @@ def test_nothing_is_said_where_nothing_is_known(count: int, make: object) -> Non
 
 
 def test_what_is_told() -> None:
-    told = mattering_told(SPACE[:2], "latency", Mattering(np.array([0.2, 0.9]), 0.876))
+    told = mattering_told(SPACE[:2], "latency", Mattering(np.array([0.2, 0.9]), np.array([0.1, 0.05]), 0.876))
     assert told == (
-        "what matters for the order of designs by latency: bits 90 %, cooling 20 % of its variance (a model that explains 88 % of"
+        "what matters for the order of designs by latency: bits 90 ± 5 %, cooling 20 ± 10 % of its variance (a model that explains 88 % of"
         " designs left out)"
     )
+    gone = mattering_told(SPACE[:2], "latency", Mattering(np.array([0.0, 1.0]), np.array([0.05, 0.01]), 0.9))
+    assert "bits at least 99 % of" in gone and gone.endswith("; of cooling the designs show no effect")
+
+
+@pytest.mark.parametrize("count", [12, 16, 24, 40])
+@pytest.mark.parametrize("seed", range(8))
+def test_a_choice_that_changes_nothing_has_no_share(count: int, seed: int) -> None:
+    """One interval makes the whole output: no other choice gets a share, however few designs ran; those that do have intervals."""
+    known = designs(count, seed)
+    found = mattering(SPACE, known, np.array([5.0 * d[3] for d in known]), 1)
+    assert found.shares[:3].tolist() == [0.0] * 3 and found.shares[3] > 0.97
+    assert (found.errors[:3] > 0).all() and found.errors[3] < 0.03
+
+
+def test_intervals_of_shares_hold_them() -> None:
+    """A list and an interval that add up: of thirty searches the intervals hold the shares known from 4096 designs."""
+    entry = np.array([0.0, 1.0, 0.5, 3.0])
+    truth = mattering(SPACE, (many := designs(400, 99)), np.array([5.0 * d[3] + entry[int(d[0])] for d in many]), 1).shares
+    held = []
+    for seed in range(30):
+        known = designs(30, seed)
+        found = mattering(SPACE, known, np.array([5.0 * d[3] + entry[int(d[0])] for d in known]), 1)
+        held.append(np.abs(found.shares - truth)[[0, 3]] <= found.errors[[0, 3]])
+    assert np.mean(held) > 0.8

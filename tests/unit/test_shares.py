@@ -17,9 +17,10 @@ PARTS = ("a.value", "b", OTHERS)
         ([0.71, 0.2, 0.05], [0.04, 0.03, 0.01], "measure a first: it makes 71 ± 4 % of the variance of x; then b 20 ± 3 %"),
         ([0.5, 0.45, 0.1], [0.05, 0.05, 0.1], "measure a or b first: their intervals overlap, 50 ± 5 % and 45 ± 5 % of"),
         ([0.2, 0.05, 0.7], [0.04, 0.03, 0.1], "measure a first: it makes 20 ± 4 % of the variance of x; then others 70 ± 10 %"),
-        ([1.57, 0.2, 0.1], [2.44, 0.1, 0.1], "nothing can be said of shares of the variance of x: a came out as 157 ± 244 %"),
-        ([0.9, 0.2, 0.1], [0.1, 0.3, 0.1], "nothing can be said of shares of the variance of x: b came out as 20 ± 30 %"),
-        ([1.3, 0.2, 0.1], [0.2, 0.1, 0.1], "nothing can be said of shares of the variance of x: a came out as 130 ± 20 %"),
+        ([1.57, 0.2, 0.1], [2.44, 0.1, 0.1], "shares of the variance of x are not told apart with count: 4; it wants 64"),
+        ([1.96, 0.2, 0.1], [13.51, 0.1, 0.1], "shares of the variance of x are not told apart with count: 4; it wants 64"),
+        ([0.9, 0.2, 0.1], [0.1, 0.4, 0.1], "shares of the variance of x are not told apart with count: 4; it wants 16"),
+        ([1.3, 0.2, 0.1], [0.2, 0.1, 0.1], "shares of the variance of x are not told apart with count: 4; it wants 8"),
         (
             [1.02, 0.02, 0.01],
             [0.1, 0.03, 0.01],
@@ -29,11 +30,11 @@ PARTS = ("a.value", "b", OTHERS)
     ],
 )
 def test_what_is_said(share: list[float], error: list[float], said: str) -> None:
-    assert ranking("x", PARTS, np.array(share), np.array(error), verb="makes").startswith(said)
+    assert ranking("x", PARTS, np.array(share), np.array(error), verb="makes", count=4).startswith(said)
 
 
 def test_of_many_alike_none_stands_out() -> None:
-    line = ranking("x", "abcd", np.full(4, 0.25), np.full(4, 0.1), verb="makes")
+    line = ranking("x", "abcd", np.full(4, 0.25), np.full(4, 0.1), verb="makes", count=64)
     assert line == "no unknown stands out in the variance of x: the intervals of 4 overlap"
 
 

@@ -55,3 +55,30 @@ def test_agreement_makes_its_own_labels() -> None:
 @pytest.mark.parametrize("name", ["classification", "sequence", "segmentation", "multi_label", "regression"])
 def test_other_tasks_want_labels(name: str) -> None:
     assert tasks[name]((2, 2)).labels_of(np.ones((3, 4))) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "places", "high"),
+    [
+        ("classification", (5,), (), 5),
+        ("sequence", (4, 5), (4,), 5),
+        ("segmentation", (3, 4, 2), (4, 2), 3),
+        ("multi_label", (6,), (6,), 2),
+        ("regression", (2,), (2,), 9),
+    ],
+)
+def test_what_inputs_add_to_a_score(name: str, shape: tuple[int, ...], places: tuple[int, ...], high: int) -> None:
+    """Its mean is the score, and leaving an input out moves the score by what it adds, to first order."""
+    rng, n = np.random.default_rng(2), 200
+    labels = rng.integers(0 if name in ("classification", "multi_label", "regression") else -1, high, (n, *places))
+    outputs = rng.standard_normal((3, n, int(np.prod(shape))))
+    if name == "regression":
+        outputs = outputs + labels
+    task = tasks[name](shape)
+    score, parts = task.score(outputs, labels), task.by_input(outputs, labels)
+    assert parts is not None and parts.shape == (3, n)
+    np.testing.assert_allclose(parts.mean(axis=-1), score, atol=1e-12)
+    kept = np.arange(n) != 7
+    without = task.score(outputs[:, kept], labels[kept])
+    slack = 0.1 if name in ("segmentation", "regression") else 1e-9  # of those that are no means
+    np.testing.assert_allclose(without, (n * score - parts[:, 7]) / (n - 1), atol=slack * np.abs(parts[:, 7] - score).max() / n)

@@ -273,9 +273,10 @@ def test_what_is_scaled_is_told_kept_and_trained_further_on_the_device(tmp_path:
 def test_words_of_a_training() -> None:
     """One epoch, one year; a loss within chance is not said to be won back; what got worse is told."""
 
-    def standing(*accuracy: float) -> Standing:
+    def standing(*accuracy: float, n_inputs: int = 1000) -> Standing:
         times = np.array([1.0, 3.15576e7])
-        return Standing(0.98, times, np.array(accuracy), np.array([0.02, 0.02]), 16)
+        unknown = np.full(n_inputs, np.nan)  # which test inputs are right
+        return Standing(0.98, times, np.array(accuracy), np.array([0.02, 0.02]), 16, unknown, unknown)
 
     def lines(before: Standing, after: Standing, came: float = 0.8) -> str:
         return "\n".join(Course(before, after, Learnt(1, 0.9, came=came), Path("n.onnx")).lines())
@@ -284,6 +285,8 @@ def test_words_of_a_training() -> None:
     assert "chips, 1 year " in text and "90.0 % are won back" in text and "it may know" not in text
     assert "1 epoch, the best of them 1: 90.0 % on the inputs that judge epochs, 80.0 % as it came" in text
     assert "won back" not in lines(standing(0.975, 0.9), standing(0.98, 0.9))
+    few = (standing(*accuracy, n_inputs=40) for accuracy in ((0.9, 0.8), (0.85, 0.8)))
+    assert "fresh chips lose another" not in lines(*few)  # two answers of forty
     text = lines(standing(0.9, 0.8), standing(0.85, 0.8), came=0.95)
     assert "fresh chips lose another 5.0 points" in text and "95.0 % as it came\nit was better there as it came" in text
     assert "error 5 on the inputs that judge epochs, error 4 as it came" in "\n".join(Learnt(2, -5.0, came=-4.0).sentences())

@@ -265,9 +265,11 @@ def test_the_summary_tells_mean_and_worst_of_the_last_period() -> None:
     assert YEAR in found.coordinates["time"]
 
 
-def limited(accuracy: list[float], without: float | None = None, error: float = 0.0) -> str:
+def limited(accuracy: list[float], without: float | None = None, error: float = 0.0, n_inputs: int = 10**6) -> str:
     """What the summary says of chips 6 points below a float accuracy of 0.90, whose accuracy is this without a mechanism."""
-    values: dict[str, Any] = {f"mvm/{name}": np.array([accuracy]) for name in ("accuracy", "accuracy_mean", "accuracy_worst")}
+    unknown = np.full(n_inputs, np.nan)  # which test inputs are right
+    values: dict[str, Any] = {"mvm/input_accuracy_worst": unknown, "mvm/input_accuracy_ideal": unknown}
+    values |= {f"mvm/{name}": np.array([accuracy]) for name in ("accuracy", "accuracy_mean", "accuracy_worst")}
     values["mvm/accuracy_ideal"] = 0.9
     if without is not None:
         values |= {"mvm/accuracy_without": np.array([without]), "mvm/accuracy_without_error": np.array([error])}
@@ -284,7 +286,13 @@ def test_a_loss_is_beyond_chance_or_told_with_it() -> None:
     assert told.startswith(
         "no single mechanism: 6.00 points (± 16.00) are lost, and no one of them alone gives any back beyond chance"
     )
-    assert told.endswith("over 2 chips the loss may be chance: raise monte_carlo.samples")
+    assert told.endswith(
+        "over 2 chips and 1000000 test inputs the loss may be chance: raise monte_carlo.samples or workload.test_samples"
+    )
+    few = limited([0.84, 0.84], 0.86, 0.03, n_inputs=40)
+    assert (
+        few.startswith("no single mechanism: 6.00 points (± 7.51) are lost") and "40 test inputs the loss may be chance" in few
+    )
     assert limited([0.89, 0.9]) == "nothing: at the end accuracy is 0.50 points below float, within one point"
     assert limited([0.9, 0.9]) == "nothing: at the end accuracy is that of float"
     assert limited([0.93, 0.95]) == "nothing: at the end accuracy is 4.00 points above float"

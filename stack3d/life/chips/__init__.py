@@ -3,7 +3,7 @@
 from stack3d.life.chips.epochs import elapse, programmed
 from stack3d.life.chips.policy import Passive, Policy, around, chosen_policies, periodic, policies, too_often
 from stack3d.life.chips.population import Bill, Life, Loose, Population, Totals
-from stack3d.life.chips.readings import AsRead, Reading, as_read, read_out, reference_rng
+from stack3d.life.chips.readings import AsRead, Reading, as_read, by_input, read_out, reference_rng
 
 __all__ = [
     "AsRead",
@@ -22,6 +22,7 @@ __all__ = [
     "periodic",
     "policies",
     "programmed",
+    "by_input",
     "read_out",
     "reference_rng",
     "too_often",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d import mvm
-from stack3d.chip import forward_of, with_warm_wires
+from stack3d.chip import Computer, forward_of, with_warm_wires
 from stack3d.heat import Climate
 from stack3d.life.chips.policy import Policy
 from stack3d.life.chips.population import Life
@@ -30,6 +30,8 @@ class Reading:
         True class by found class, summed over chips.
     wire_error : float
         Of shared line losses; 0 where lines are exact. [-]
+    by_input : ndarray, shape (inputs,)
+        What each test input adds to the accuracy, mean over chips; NaN where the task does not tell. [-]
     """
 
     accuracy: NDArray[np.float64]
@@ -37,6 +39,7 @@ class Reading:
     signal_to_noise: NDArray[np.float64]
     confusion: NDArray[np.int64]
     wire_error: float
+    by_input: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +153,19 @@ def read_out(
         np.array([float(np.mean(statistics[name].signal_to_noise)) for name in read.matrices if name in statistics]),
         np.asarray(confusion).reshape(-1, *np.shape(confusion)[-2:]).sum(axis=0),
         read.wire_error,
+        by_input(computer, logits),
     )
+
+
+def by_input(computer: Computer, logits: Any) -> NDArray[np.float64]:
+    """What each test input adds to the accuracy, mean over chips, of outputs (chips, inputs, features); shape (inputs,). [-]"""
+    labels = np.asarray(computer.data.labels)
+    found = computer.task.by_input(logits, labels)
+    if found is None:
+        return np.full(len(labels), np.nan)
+    parts = np.asarray(found, np.float64).reshape(-1, len(labels)).mean(axis=0)
+    is_whole = np.isclose(parts.mean(), np.mean(computer.task.score(logits, labels)), rtol=0.0, atol=1e-9)
+    return parts if is_whole else np.full(len(labels), np.nan)
 
 
 def _seen(life: Life, climate: Climate, ideal: Mapping[str, NDArray[np.float64]]) -> tuple[dict[str, Any], dict[str, Any]]:

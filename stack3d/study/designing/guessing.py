@@ -59,7 +59,7 @@ def guessed(
     return np.asarray(mean + spread * (likely + off))
 
 
-def alike(choices: Sequence[Choice], some: Sequence[Positions], others: Sequence[Positions]) -> Floats:
+def alike(choices: Sequence[Choice], some: Sequence[Positions] | Floats, others: Sequence[Positions] | Floats) -> Floats:
     """Correlation between designs, shape (some, others)."""
     one, two = np.array(some, dtype=float), np.array(others, dtype=float)
     apart = np.abs(one[:, None] - two[None])

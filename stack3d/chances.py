@@ -1,0 +1,97 @@
+"""How far a mean over chips and test inputs may be off by chance: both are samples of all that there could be."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHARE = 0.9
+"""Of all there could be, that a range is to hold. [-]"""
+SURE = 0.95
+"""Confidence with which it does. [-]"""
+ENOUGH = 46
+"""Values whose least and largest hold `SHARE` with that confidence."""
+
+
+def variance_over(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Variance of the mean over the last axis; 0 for a single value, of which it is not known."""
+    n = values.shape[-1]
+    return np.asarray(values.var(axis=-1, ddof=1) / n if n > 1 else np.zeros(values.shape[:-1]))
+
+
+def variance_over_inputs(changes: NDArray[np.float64], change: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Variance of a mean change of accuracy over test inputs.
+
+    Parameters
+    ----------
+    changes : ndarray, shape (..., inputs)
+        Of each input, mean over chips; NaN where a task does not tell. [-]
+    change : ndarray, shape (...)
+        Of all. [-]
+
+    Returns
+    -------
+    ndarray, shape (...)
+        That of the changes over their number, and at least that of one input whose answer changed: that none of a few changed
+        does not say that none ever does. Where the changes are not known, that of the net change, the least that it can be.
+    """
+    n = changes.shape[-1]
+    least, size = (1.0 - 1.0 / n) / n**2 if n > 1 else 1.0, np.minimum(np.abs(change), 1.0)
+    known = variance_over(changes)
+    return np.maximum(np.where(np.isnan(known), size * (1.0 - size) / n, known), least)
+
+
+def range_held(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """The narrowest range between two of some values, as many beyond it on either side, that holds `SHARE` of all there are.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        Drawn independently.
+
+    Returns
+    -------
+    low, high : float
+        Of so few that none holds as much, the least and the largest.
+    held : float
+        Share of all that lies between them with a confidence of `SURE`; `SHARE` where that many are known. [-]
+
+    References
+    ----------
+    .. [1] S. S. Wilks, Determination of sample sizes for setting tolerance limits, Annals of Mathematical Statistics 12, 91,
+       1941.
+    """
+    from scipy.special import betaincinv
+
+    ordered = np.sort(values)
+    n = len(ordered)
+    left_out = np.arange((n + 1) // 2)
+    held = np.asarray(betaincinv(n - 1.0 - 2 * left_out, 2.0 + 2 * left_out, 1 - SURE)) if n > 1 else np.zeros(1)
+    k = max(int(np.count_nonzero(held >= SHARE)) - 1, 0)
+    return float(ordered[k]), float(ordered[n - 1 - k]), min(float(held[k]), SHARE)
+
+
+def for_few(n: int) -> float:
+    """How much wider an interval has to be that a bootstrap of `n` values finds: Student's t for a normal law, n for n - 1."""
+    from scipy.special import ndtri, stdtrit
+
+    share = 0.5 * (1 + SURE)
+    return float(stdtrit(n - 1, share) / ndtri(share) * np.sqrt(n / (n - 1))) if n > 1 else np.inf
+
+
+def standard_error(by_chip: NDArray[np.float64], by_input: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Standard error of a mean change of accuracy, over chips and over test inputs.
+
+    Parameters
+    ----------
+    by_chip : ndarray, shape (..., chips)
+        Change of each chip, mean over inputs. [-]
+    by_input : ndarray, shape (..., inputs)
+        Change of each input, mean over chips; NaN where a task does not tell. [-]
+
+    Notes
+    -----
+    The sum of both variances: what an input does in one chip alone is in either, so the error is a little too large, never too
+    small. Of a single chip its inputs alone tell.
+    """
+    return np.asarray(np.sqrt(variance_over(by_chip) + variance_over_inputs(by_input, by_chip.mean(axis=-1))))
