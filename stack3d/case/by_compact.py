@@ -90,7 +90,7 @@ def _tables(chip: Chip) -> dict[str, tuple[float, ...]]:
 
 
 def _over_time(chip: Chip) -> Iterator[Problem]:
-    """What a model that is linear over time does not do, and times shorter than it is made for."""
+    """What a model does not do over time, and times shorter than it is made for."""
     scenario, deck = chip.scenario, chip.scenario.compact
     shortest = _shortest(chip)
     if shortest is None:
@@ -101,16 +101,18 @@ def _over_time(chip: Chip) -> Iterator[Problem]:
     elif shortest < deck.shortest:
         text = f"times of {shortest:.3g} s lie outside the compact model, which was made for {deck.shortest:g} s and more"
         yield Problem("compact.shortest", text)
-    if scenario.transient is not None and chip.stack.held_at() != chip.stack:
-        text = "compact is linear over time: properties that follow the temperature want backend tensor in a transient"
+    if scenario.transient is not None and _stores_follow(chip):
+        text = "compact keeps heat capacities over time: those that follow the temperature want backend tensor in a transient"
         yield Problem("solver.backend", text)
     if scenario.transient is not None and not isinstance(scenario.transient.initial, float | None):
         text = "differs from part to part, which fades within times shorter than any that a compact model is made for"
         yield Problem("transient.initial", f"{text}: give one temperature, or another solver.backend")
-    follow = [name for name, given in scenario.cooling.conditions.items() if given.follows_surface]
-    if follow:
-        text = f"compact is linear over time: the film of {', '.join(follow)} follows the temperature, and wants backend tensor"
-        yield Problem("solver.backend", text)
+
+
+def _stores_follow(chip: Chip) -> bool:
+    """Whether any heat capacity follows the temperature."""
+    layers = chip.stack.layers
+    return any(m.stores is not None for la in layers for m in (la.material, *(block.material for block in la.blocks)))
 
 
 def _shortest(chip: Chip) -> float | None:

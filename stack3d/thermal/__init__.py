@@ -28,7 +28,7 @@ from stack3d.thermal.time.periodic import periodic_state
 from stack3d.thermal.time.portions import Portion
 from stack3d.thermal.time.reduced import ReducedModel, reduced
 from stack3d.thermal.time.schedule import PowerSchedule
-from stack3d.thermal.time.system import Exact, StepWatch, TransientResult, TransientSystem
+from stack3d.thermal.time.system import Exact, PowerCourse, StepWatch, TransientResult, TransientSystem
 
 __all__ = [
     "Box",
@@ -44,6 +44,7 @@ __all__ = [
     "ColumnProblem",
     "CoolantBackend",
     "CosineSeries",
+    "PowerCourse",
     "Exact",
     "Face",
     "Field",

@@ -14,7 +14,7 @@ from stack3d.thermal.fields.field import Field
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw, HeatProblem
 from stack3d.thermal.time.body import WeighedBody
-from stack3d.thermal.time.system import TransientSystem
+from stack3d.thermal.time.system import PowerCourse, TransientSystem
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +112,7 @@ class SolidBackend(Recoolable, Protocol):
         rtol: float = 1e-10,
         laws: Mapping[str, FilmLaw] | None = None,
         runs: Sequence[ChannelRun] = (),
+        course: PowerCourse | None = None,
     ) -> TransientSystem:
         """What steps in time see of this solver, in its cheapest form.
 
@@ -126,4 +127,6 @@ class SolidBackend(Recoolable, Protocol):
             By face: films that follow the temperature of their face [K] → [W m⁻² K⁻¹].
         runs : sequence of ChannelRun
             Channels with coolant.
+        course : PowerCourse, optional
+            What it will be driven by: a compact model with k(T) learns along it.
         """

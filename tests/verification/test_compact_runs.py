@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_compact import flip_chip, scenario, separable, two_dies
+from test_compact import flip_chip, rod, scenario, separable, two_dies
 from test_periodic_life import bursts, case
 
 from stack3d.case import Outcome, check, run_case
@@ -125,6 +125,96 @@ def test_a_transient_goes_by_the_model() -> None:
         assert np.all(np.abs(by_model.values[name] - value) <= error), name
     off = differences(full, by_model)[1]
     assert off < 0.01 * (float(full.values["thermal/peak_temperature"]) - 300.0)
+
+
+FOLLOWED = {
+    "switched on": {"until": "1 s", "outputs": ["50 ms", "1 s"]},
+    "air": {
+        "until": "1 s",
+        "outputs": ["0.2 s", "1 s"],
+        "surroundings": {
+            "times": ["0 s", "0.4 s"],
+            "ambient": ["380 K", "260 K"],
+            "films": {"top": ["3000 W/m^2/K", "100 W/m^2/K"]},
+        },
+    },
+    "duty": {"duty": {"period": "0.2 s", "on": "50 ms"}, "periodic": True, "until": "0.2 s", "outputs": ["50 ms", "0.2 s"]},
+}
+
+
+def hot_silicon() -> dict[str, Any]:
+    given = silicon()
+    given["solver"] |= {"mesh": {"lateral": 4, "per_layer": 1}, "error_promise": 3e-3}
+    given["compact"]["shortest"] = "50 ms"
+    given["power"]["sources"][0]["power"] = "150 W"
+    return given
+
+
+def test_conductivity_of_a_rod_follows_over_time() -> None:
+    """Silicon and grease with k(T) that warm up by 150 K: as a full march, to the estimate, and the same again to the bit."""
+    given = rod()
+    grease = {"conductivity": {"law": "power", "value": "3 W/m/K", "exponent": -1.0}, "heat_capacity": "2.2e6 J/m^3/K"}
+    for slab, material in zip(given["geometry"]["layers"], ("silicon", "silicon", grease)):
+        slab["material"] = material
+    given["transient"] = {"until": "0.5 s", "outputs": ["20 ms", "0.5 s"]}
+    given["compact"]["shortest"] = "20 ms"
+    given["power"]["sources"][0]["power"] = "40 W"
+    given["cooling"]["top"] = {"film_coefficient": "1e4 W/m^2/K"}
+    kept = Backends()
+    full, by_model, again = solved(given, "tensor"), solved(given, "compact", kept), solved(given, "compact", kept)
+    rise = float(full.values["thermal/peak_temperature"]) - 300.0
+    assert differences(full, by_model)[1] <= float(by_model.values["thermal/compact_estimate"]) < 2.5e-3 * rise and rise > 150
+    for name, value in temperatures(by_model).items():
+        np.testing.assert_array_equal(again.values[name], value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", FOLLOWED)
+def test_conductivity_follows_over_time(how: str) -> None:
+    """k(T) of silicon 200 K above its air, a fifth below that of 300 K: as a full march, to the estimate, far under k held."""
+    given = {**hot_silicon(), "transient": FOLLOWED[how]}
+    full, by_model = solved(given, "tensor"), solved(given, "compact")
+    rise = float(full.values["thermal/peak_temperature"]) - 300.0
+    estimate = float(by_model.values["thermal/compact_estimate"])
+    assert differences(full, by_model)[1] <= estimate + 2e-5 * rise  # both march to a local error of their own
+    assert 0 < estimate < 2.5e-3 * rise and rise > 90
+    assert by_model.values["thermal/compact_bound"] == 0.0
+    given["geometry"]["layers"][1]["blocks"][0]["material"] = {"conductivity": "148 W/m/K", "heat_capacity": "1.66e6 J/m^3/K"}
+    assert differences(full, solved(given, "tensor"))[1] > 5 * estimate
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("material", ["linear", "silicon"])
+def test_a_film_follows_its_face_over_time(material: str) -> None:
+    """Still air over a lid that warms up by 100 K, in its range and out of it; with k(T) and without."""
+    given = silicon() if material == "silicon" else flip_chip()
+    given["solver"] |= {"mesh": {"lateral": 4, "per_layer": 1}, "error_promise": 3e-3}
+    given["cooling"]["top"] = {"natural": {"facing": "up", "length": "5 mm"}}
+    given["power"]["sources"][0]["power"] = "5 W"
+    given["compact"] |= {"films": {**given["compact"]["films"], "top": ["5 W/m^2/K", "100 W/m^2/K"]}, "shortest": "1 s"}
+    given["transient"] = {"until": "60 s", "outputs": ["5 s", "60 s"]}
+    full, by_model = solved(given, "tensor"), solved(given, "compact")
+    rise = float(full.values["thermal/peak_temperature"]) - 300.0
+    estimate = float(by_model.values["thermal/compact_estimate"])
+    assert differences(full, by_model)[1] <= estimate < 2.5e-3 * rise and rise > 80
+    for name in ("heat_out", "film_coefficient"):
+        if f"thermal/{name}" in full.values:
+            np.testing.assert_allclose(by_model.values[f"thermal/{name}"], full.values[f"thermal/{name}"], rtol=1e-3)
+    given["compact"]["films"]["top"] = ["5 W/m^2/K", "14 W/m^2/K"]
+    with pytest.raises(DeckError, match=r"film of top = 14\.\d+ W/m\^2/K lies outside the compact model, .* 5 to 14 W/m\^2/K"):
+        solved(given, "compact")
+
+
+def test_heat_capacities_that_follow_are_refused_over_time() -> None:
+    """Modes are orthonormal in the heat capacity: one that follows the temperature has none."""
+    silicon_by_table = {
+        "conductivity": "148 W/m/K",
+        "heat_capacity": {"law": "table", "temperatures": ["300 K", "400 K"], "values": ["1.6e6 J/m^3/K", "1.8e6 J/m^3/K"]},
+    }
+    layers = flip_chip()["geometry"]["layers"]
+    layers[1]["blocks"][0]["material"] = silicon_by_table
+    transient = {"until": "1 s", "outputs": ["1 s"]}
+    refused("keeps heat capacities over time", geometry__layers=layers, transient=transient, compact__shortest="0.1 s")
 
 
 def refused(match: str, **changes: Any) -> None:

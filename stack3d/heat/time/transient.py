@@ -25,6 +25,7 @@ from stack3d.thermal import (
     FilmLaw,
     HeatProblem,
     Place,
+    PowerCourse,
     PowerSchedule,
     Probe,
     SolidBackend,
@@ -110,9 +111,10 @@ def over_time(
     sources, schedule = schedule_of(chip, deck, state)
     places += [Box(source.layer, source.extent) for source in sources]
     profile, runs = chip.scenario.solver, channel_runs(solid.problem.stack)
+    course = PowerCourse(schedule, np.inf if deck.periodic else deck.until)
 
     def system_of(solid: SolidBackend, laws: Mapping[str, FilmLaw]) -> TransientSystem:
-        return solid.system(sources, places, rtol=profile.linear.tolerance, laws=laws, runs=runs)
+        return solid.system(sources, places, rtol=profile.linear.tolerance, laws=laws, runs=runs, course=course)
 
     spells = Spells(chip, deck.surroundings, solid, system_of)
     times = np.array(deck.times)

@@ -20,7 +20,7 @@ from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Place, Probe
 from stack3d.thermal.problem import FilmLaw, HeatProblem, ThermalProblem
 from stack3d.thermal.time.body import WeighedBody
-from stack3d.thermal.time.system import TransientSystem
+from stack3d.thermal.time.system import PowerCourse, TransientSystem
 
 MOST_KEPT = 4
 """Models of one mesh that are kept: for sources elsewhere, or with films that are in no range."""
@@ -116,12 +116,14 @@ class CompactSolver:
         rtol: float = 1e-10,
         laws: Mapping[str, FilmLaw] | None = None,
         runs: Sequence[ChannelRun] = (),
+        course: PowerCourse | None = None,
     ) -> TransientSystem:
-        """Modes of the model; raises DeckError for what does not stay linear over time."""
-        if laws or runs or not (self.solid.is_linear and self.solid.cells.stores_linearly):
-            text = "compact is linear over time: neither coolant nor films or properties that follow the temperature"
+        """Modes of the model; raises DeckError for coolant, and for heat capacities that follow the temperature."""
+        if runs or not self.solid.cells.stores_linearly:
+            text = "compact goes neither with coolant nor, over time, with heat capacities that follow the temperature"
             raise DeckError(Problem("solver.backend", text))
-        return CompactSystem(self.solid, self.kept.of(self.solid, sources), sources, places, self.kept.errors)
+        model = self.kept.of(self.solid, sources)
+        return CompactSystem(self.solid, model, sources, places, self.kept.errors, laws or {}, course)
 
     def solve(
         self,

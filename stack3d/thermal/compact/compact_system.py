@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from stack3d.errors import ArrayError
 from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.compact.following import Equations, FollowedFilm
 from stack3d.thermal.compact.reduced_solid import CompactErrors, ReducedSolid
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Place
+from stack3d.thermal.problem import FilmLaw
 from stack3d.thermal.time.body import Boundary, boundary_of
 from stack3d.thermal.time.portions import Portion, blended
 from stack3d.thermal.time.schedule import PowerSchedule
-from stack3d.thermal.time.system import StepWatch, TransientResult, ascending
+from stack3d.thermal.time.system import PowerCourse, StepWatch, TransientResult, ascending
 
 
 class CompactSystem:
-    """A linear solid on its modes; the state is their amplitudes, of the rise over the base.
+    """A solid on its modes; the state is their amplitudes, of the rise over the base.
+
+    Where conductivity or films follow the temperature, modes are those of 300 K and of the present films, and coupled.
 
     Parameters
     ----------
@@ -33,6 +37,10 @@ class CompactSystem:
     places : sequence of Place
     errors : CompactErrors
         Is told of the estimate.
+    laws : mapping of str to FilmLaw
+        Of faces whose films follow them.
+    course : PowerCourse or None
+        Along which k(T) is learnt, where there is any; None: the powers of the sources, for good.
     """
 
     def __init__(
@@ -42,9 +50,14 @@ class CompactSystem:
         sources: Sequence[HeatSource],
         places: Sequence[Place],
         errors: CompactErrors,
+        laws: Mapping[str, FilmLaw],
+        course: PowerCourse | None,
     ) -> None:
         self.problem, self.base, self._errors = solid.problem, solid.base, errors
-        self._reduction, model = reduced.in_time
+        basis = reduced.in_time
+        if not solid.is_linear:
+            basis = reduced.followed_in_time(solid, sources, course or PowerCourse.of(sources))
+        self._reduction, model = basis.reduction, basis.model
         self._body, self._parts, self._estimate = solid.body(), reduced.parts, model.estimate
         modes = model.at(reduced.films(solid))
         self._rates, self._still, self._modes = modes.rates, modes.still, modes.modes
@@ -52,20 +65,31 @@ class CompactSystem:
         self._loads = modes.loads[[reduced.sources[source.layer, source.extent] for source in sources]]
         self._always = reduced.on_faces(solid) @ modes.loads[count:]
         observed = self._body.observer(places)
-        basis = [observed(row.reshape(self._parts.shape)) for row in self._reduction.span.rows]
-        self._shown = np.array(basis).reshape(-1, len(places)).T @ self._modes
+        self._rows = self._reduction.span.rows
+        seen = [observed(row.reshape(self._parts.shape)) for row in self._rows]
+        self._shown = np.array(seen).reshape(-1, len(places)).T @ self._modes
         one = np.ones(self._parts.shape)
         self._capacity = float(one.ravel() @ self._body.mass(one).ravel()) or 1.0
+        films, turn = list[FollowedFilm](), self._modes
+        for name, law in laws.items():
+            face, unit = solid.problem.faces[name], modes.loads[count + self._parts.faces.index(name)]
+            matrix = turn.T @ model.films[self._parts.varied.index(name)] @ turn
+            area = float(self._body.face_integral(name).sum())
+            ends, reference = reduced.ranges.films[name], face.reference - self.base
+            films.append(FollowedFilm(name, law, face.film_coefficient, ends, reference, area, unit, matrix))
+        factors = None if basis.factors is None else basis.factors.turned(turn)
+        self._followed = Equations(self._rates, self.base, factors, films) if films or factors else None
 
     @property
-    def exact(self) -> CompactSystem:
-        """Itself: its modes need no steps."""
-        return self
+    def exact(self) -> CompactSystem | None:
+        """Itself where its modes need no steps: nothing that follows the temperature couples them."""
+        return self if self._followed is None else None
 
     @property
     def statistics(self) -> dict[str, Any]:
-        """Sizes."""
-        return {"backend": "compact", "form": "modes", "unknowns": self._rates.size}
+        """Sizes, and counts."""
+        counts = {} if self._followed is None else self._followed.counts
+        return {"backend": "compact", "form": "modes", "unknowns": self._rates.size, **counts}
 
     def start(self, initial: float | Field) -> Floats:
         """Amplitudes of a temperature."""
@@ -94,16 +118,16 @@ class CompactSystem:
         return change
 
     def stiffness(self, state: Floats) -> Floats:
-        """Rates times amplitudes."""
-        return self._rates * state
+        """Rates times amplitudes, and what follows the temperature."""
+        return self._rates * state if self._followed is None else self._followed.stiffness(state)
 
     def solve(self, rate: float, right: Floats, guess: Floats) -> Floats:
-        """Mode by mode; `guess` is not needed."""
-        return self.correct(rate, right)
+        """Mode by mode, or all at once near `guess`; raises RangeError where a film leaves its range."""
+        return self.correct(rate, right) if self._followed is None else self._followed.solve(rate, right, guess)
 
     def correct(self, rate: float, right: Floats) -> Floats:
-        """Mode by mode."""
-        return right / (self._rates + rate)
+        """Mode by mode, or as the last solution has it."""
+        return right / (self._rates + rate) if self._followed is None else self._followed.correct(rate, right)
 
     def observe(self, state: Floats) -> Floats:
         """Temperature of the places."""
@@ -118,12 +142,13 @@ class CompactSystem:
 
     def field(self, state: Floats) -> Field:
         """Nodal temperature."""
-        rise = (self._modes @ state) @ self._reduction.span.rows
+        rise = (self._modes @ state) @ self._rows
         return self._body.field(rise.reshape(self._parts.shape))
 
     def boundary(self, state: Floats) -> Boundary:
-        """Heat of a state; no film follows the temperature and no coolant flows."""
-        return boundary_of(self.problem.faces, self._body.face_integral, self.field(state).values, {}, {}, {})
+        """Heat of a state, and films that follow their face; no coolant flows."""
+        films = {} if self._followed is None else self._followed.films(state)
+        return boundary_of(self.problem.faces, self._body.face_integral, self.field(state).values, films, {}, {})
 
     def _after(self, state: Floats, load: Floats, duration: float) -> Floats:
         return np.asarray(state + np.expm1(-self._rates * duration) * (state - load / self._rates))

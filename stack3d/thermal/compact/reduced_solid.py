@@ -10,13 +10,14 @@ import numpy as np
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.compact.followed_conductivity import FollowedConductivity, Settled
-from stack3d.thermal.compact.model_in_time import ModelInTime
+from stack3d.thermal.compact.followed_in_time import TimeBasis, followed_model
 from stack3d.thermal.compact.reduction import steady_reduction
 from stack3d.thermal.compact.solid_parts import CompactParts
 from stack3d.thermal.compact.tested_error import TestedError
-from stack3d.thermal.compact.time_reduction import TimeReduction, time_reduction
+from stack3d.thermal.compact.time_reduction import time_reduction
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box, Place, Probe
+from stack3d.thermal.time.system import PowerCourse
 
 OF_ACCURACY = 0.1
 """Share of the accuracy that errors with k(T) are kept below by joining that correction to the basis."""
@@ -101,12 +102,16 @@ class ReducedSolid:
         )
         self._reduction, self.steady = steady_reduction(self.parts, ranges.accuracy, lambda solves, miss: None)
         self._own = self._reduction.span.count
-        self._in_time: tuple[TimeReduction, ModelInTime] | None = None
+        self._in_time: TimeBasis | None = None
+        self._followed_in_time: TimeBasis | None = None
         self.begin()
 
     def begin(self) -> None:
         """Forget what earlier cases have added: a case's answers are its own, whichever came before."""
         self._reduction.span.keep(self._own)
+        if self._in_time is not None:
+            self._in_time.reduction.keep(self._in_time.model.still.size)
+        self._followed_in_time = None
         self._tested = TestedError(self.parts.varied)
         self._followed = FollowedConductivity(self._reduction.span, self._tested)
 
@@ -154,15 +159,25 @@ class ReducedSolid:
         return found
 
     @property
-    def in_time(self) -> tuple[TimeReduction, ModelInTime]:
+    def in_time(self) -> TimeBasis:
         """Basis and model over time, made when it is first asked for; raises DeckError for a model of steady states alone."""
         if self.ranges.shortest is None:
             text = "is not given, so that the compact model is one of steady states; give the shortest time it has to follow"
             raise DeckError(Problem("compact.shortest", text))
         if self._in_time is None:
             rows = self._reduction.span.rows[: self._own]
-            self._in_time = time_reduction(self.parts, rows, self.ranges.shortest, self.ranges.over_time)
+            self._in_time = TimeBasis(*time_reduction(self.parts, rows, self.ranges.shortest, self.ranges.over_time))
         return self._in_time
+
+    def followed_in_time(self, solid: TensorSolver, sources: Sequence[HeatSource], course: PowerCourse) -> TimeBasis:
+        """The same with k(T), learnt along the course of some sources; made anew for another one."""
+        basis, made = self.in_time, self._followed_in_time
+        if made is None or made.course is None or not made.course.is_of(course):
+            basis.reduction.keep(basis.model.still.size)
+            shares = np.array([self.powers([replace(source, power=1.0)]) for source in sources])
+            limits = self.ranges.shortest or np.inf, self.ranges.over_time
+            made = self._followed_in_time = followed_model(solid, basis, (course, shares), limits)
+        return made
 
 
 def _bounded(held: TensorSolver, units: Sequence[HeatSource], ranges: CompactRanges) -> list[Place]:

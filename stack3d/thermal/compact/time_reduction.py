@@ -56,6 +56,12 @@ class TimeReduction:
         alone = [film * faces[parts.faces.index(name)] for name, film in zip(parts.varied, films)]
         return np.vstack([parts.weights, *air, *(alone if len(alone) > 1 or len(h) > 1 else [])])
 
+    def keep(self, count: int) -> None:
+        """Forget the answers that joined after so many."""
+        self.span.keep(count)
+        for known in (self._driven, *self._on_faces):
+            del known[count:]
+
     def model(self, estimate: float = np.nan) -> ModelInTime:
         """Of the answers so far."""
         parts, span = self.parts, self.span
@@ -166,11 +172,13 @@ def time_reduction(parts: CompactParts, states: Floats, shortest: float, toleran
             for rate in middles:
                 reduction.miss(np.array(films), rate)
             gaps[films] = [part for (a, b), m in zip(pairs, middles) for part in ((a, m), (m, b))]
-    raise _missed(parts, tolerance)
+    raise not_within(parts, tolerance)
 
 
-def _missed(parts: CompactParts, tolerance: float) -> SolverError:
-    return SolverError(f"the compact model is not within {tolerance:.1e} of the mesh over time after {parts.solves} solves")
+def not_within(parts: CompactParts, tolerance: float, more: str = "") -> SolverError:
+    """What is said of a `tolerance` over time that no model meets."""
+    text = f"the compact model is not within {tolerance:.1e} of the mesh over time after {parts.solves} solves{more}"
+    return SolverError(text)
 
 
 def _halved(reduction: TimeReduction, films: Floats, gaps: list[tuple[float, float, list[int]]], tolerance: float) -> float:
@@ -187,4 +195,4 @@ def _halved(reduction: TimeReduction, films: Floats, gaps: list[tuple[float, flo
         gaps = halves
         if not gaps:
             return error
-    raise _missed(reduction.parts, tolerance)
+    raise not_within(reduction.parts, tolerance)

@@ -22,6 +22,7 @@ from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw, HeatProblem
 from stack3d.thermal.time.body import WeighedBody
 from stack3d.thermal.time.nodal import NodalSystem
+from stack3d.thermal.time.system import PowerCourse
 
 
 class FemSolver:
@@ -97,6 +98,7 @@ class FemSolver:
         rtol: float = 1e-10,
         laws: Mapping[str, FilmLaw] | None = None,
         runs: Sequence[ChannelRun] = (),
+        course: PowerCourse | None = None,
     ) -> NodalSystem:
         """Nodes of the mesh, on the matrices of this solver."""
         from stack3d.thermal.fem.over_time import FemBody

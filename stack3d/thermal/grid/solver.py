@@ -32,7 +32,7 @@ from stack3d.thermal.problem import FilmLaw, ThermalProblem
 from stack3d.thermal.time.body import WeighedBody
 from stack3d.thermal.time.coolant_flow import CoolantFlow
 from stack3d.thermal.time.nodal import NodalSystem
-from stack3d.thermal.time.system import TransientSystem
+from stack3d.thermal.time.system import PowerCourse, TransientSystem
 
 InverseKind = Literal["auto", "diagonalisation", "multigrid"]
 
@@ -132,6 +132,7 @@ class TensorSolver:
         rtol: float = 1e-10,
         laws: Mapping[str, FilmLaw] | None = None,
         runs: Sequence[ChannelRun] = (),
+        course: PowerCourse | None = None,
     ) -> TransientSystem:
         """Lateral modes of separable stacks whose films stay, without coolant and without fins at the sides; else nodes."""
         from stack3d.thermal.grid.modal_system import ModalSystem

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from stack3d.errors import ArrayError
-from stack3d.layout import Floats
+from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.problem import HeatProblem
 from stack3d.thermal.time.body import Boundary
@@ -18,6 +18,44 @@ from stack3d.thermal.time.schedule import PowerSchedule
 
 StepWatch = Callable[[float, Floats], None]
 """Told of an instant [s] and the state there: the start, and the end of every step."""
+
+
+@dataclass(frozen=True, eq=False)
+class PowerCourse:
+    """A schedule, and how far it is followed.
+
+    Parameters
+    ----------
+    schedule : PowerSchedule
+    until : float
+        Infinite where its periodic state is sought. [s]
+    """
+
+    schedule: PowerSchedule
+    until: float
+
+    @classmethod
+    def of(cls, sources: Sequence[HeatSource]) -> PowerCourse:
+        """Powers that stay, until all has settled."""
+        return cls(PowerSchedule.constant(np.array([source.power for source in sources])), np.inf)
+
+    @property
+    def lengths(self) -> Floats:
+        """Of the intervals of one period, or of all up to the end; none is below zero. [s]"""
+        end = self.until if self.schedule.period is None else self.schedule.period
+        return np.clip(np.diff([*self.schedule.times, max(end, float(self.schedule.times[-1]))]), 0.0, self.until)
+
+    @property
+    def mean(self) -> Floats:
+        """Powers in the mean of one period, or of all intervals, shape (sources,). [W]"""
+        weights = np.isinf(self.lengths) if np.isinf(self.lengths).any() else self.lengths
+        return np.asarray(weights @ self.schedule.powers / weights.sum())
+
+    def is_of(self, other: PowerCourse) -> bool:
+        """Whether both are the same."""
+        mine, its = self.schedule, other.schedule
+        same = np.array_equal(mine.times, its.times) and np.array_equal(mine.powers, its.powers)
+        return same and (mine.period, self.until) == (its.period, other.until)
 
 
 class Exact(Protocol):
