@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from stack3d import decks, fields, results, study
 from stack3d.case import compact_of, run_case
 from stack3d.decks import Case
 from stack3d.errors import DeckError, Problem, ResultsError, brief, told_of
 from stack3d.geometry.stack import build_stack
-from stack3d.layout import Stack
+from stack3d.layout import Floats, Stack
 from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.report import accessor as _accessor  # noqa: F401  (importing it gives every DataTree `.stack3d`)
 from stack3d.results import open_result, open_results
@@ -23,7 +25,7 @@ from stack3d.results.trace_file import to_trace_tree
 from stack3d.thermal import CompactModel
 from stack3d.thermal.compact.long_trace import KeptOfTrace, TraceAnswer, follow
 from stack3d.units import quantity
-from stack3d.workload.columns import read_driven
+from stack3d.workload.columns import AMBIENT, FILM, Driven, read_driven
 
 CLOSE = 1e-4
 """Share by which a number is changed for a derivative; what is differenced is nearly straight in it."""
@@ -314,6 +316,22 @@ def compare_placements(source: str | Path, overrides: Mapping[str, Any] | None =
     return xr.Dataset(variables, {"placement": [outcome.name for outcome in found]}, attrs)
 
 
+def _check_rows(model: CompactModel, driven: Driven) -> None:
+    """Raise DeckError with file, line and column for the value of a table that lies farthest outside a compact model."""
+    checks: list[tuple[str, Floats, Callable[[float], object]]] = [
+        ("time", np.diff([*driven.times, driven.period]), model.check_step),
+        *((f"{FILM}{face}", films, lambda film, face=face: model.films({face: film})) for face, films in driven.films.items()),
+    ]
+    if driven.ambient is not None:
+        checks.append((AMBIENT, driven.ambient, model.base))
+    for name, column, check in checks:
+        for row in (int(column.argmin()), int(column.argmax())):
+            try:
+                check(float(column[row]))
+            except DeckError as error:
+                raise DeckError(Problem("trace", f"{driven.place(row, name)}: {error}")) from None
+
+
 def follow_table(
     model: str | Path, table: str | Path, output: str | Path | None = None, *, until: float | None = None, **asked: Any
 ) -> TraceAnswer:
@@ -346,7 +364,9 @@ def follow_table(
     kept = KeptOfTrace(**{key: asked.pop(key) for key in KeptOfTrace._fields if key in asked})
     with told_of(table):
         schedule = found.schedule(driven.times, driven.powers, driven.sources, driven.period)
-        found.air(driven.times.size, driven.films, driven.ambient)
+    with told_of(model):
+        found.over_time()
+    _check_rows(found, driven)
     with told_of(model):
         answer = follow(found, schedule, driven.period if until is None else until, asked=kept, **asked)
     if output is not None:

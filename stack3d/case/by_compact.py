@@ -12,7 +12,6 @@ from stack3d.errors import Problem, RangeError
 from stack3d.fields import is_temperature
 from stack3d.heat.compacted import mistakes_of_films
 from stack3d.heat.loads import channel_runs, outer_faces, patches_of
-from stack3d.heat.time import coolings_of
 from stack3d.heat.trust import error_bars
 from stack3d.record import Record
 from stack3d.schema import CoolingDeck
@@ -34,13 +33,7 @@ def check_compact(chip: Chip) -> list[Problem]:
     if problems:
         return problems
     problems += _outside(chip, scenario.cooling, "cooling")
-    for face, films in _tables(chip).items():
-        if face not in scenario.compact.films:
-            problems.append(Problem(f"transient.surroundings.films.{face}", f"wants its range, as compact.films.{face}"))
-        for film in films if face in scenario.compact.films else ():
-            problems += _beyond(f"film of {face}", film, scenario.compact.films[face], "W/m^2/K", "transient.surroundings")
-    for cooling in coolings_of(chip)[1:]:
-        problems += _outside(chip, cooling, "transient.surroundings")
+    problems += _outside_in_table(chip)
     for i, phase in enumerate(chip.phases):
         problems += _outside(chip, phase.cooling, f"mission[{i}]")
     return [*problems, *_over_time(chip)]
@@ -83,10 +76,21 @@ def _beyond(what: str, value: float, ends: tuple[float, float], unit: str, key: 
         yield Problem(key, f"{error}: compact.{what.replace('film of ', 'films.')}")
 
 
-def _tables(chip: Chip) -> dict[str, tuple[float, ...]]:
-    """Films of a transient by face. [W m⁻² K⁻¹]"""
-    transient = chip.scenario.transient
-    return {} if transient is None or transient.surroundings is None else dict(transient.surroundings.films)
+def _outside_in_table(chip: Chip) -> Iterator[Problem]:
+    """Films and ambient of a transient's table outside their ranges, each with its place in its column."""
+    transient, deck = chip.scenario.transient, chip.scenario.compact
+    if transient is None or transient.surroundings is None:
+        return
+    key, table = "transient.surroundings", transient.surroundings
+    for face, films in table.films.items():
+        if face not in deck.films:
+            yield Problem(f"{key}.films.{face}", f"wants its range, as compact.films.{face}")
+            continue
+        for i, film in enumerate(films):
+            yield from _beyond(f"film of {face}", film, deck.films[face], "W/m^2/K", f"{key}.films.{face}[{i}]")
+    for i, ambient in enumerate(table.ambient or ()):
+        if deck.ambient is not None:
+            yield from _beyond("ambient", ambient, deck.ambient, "K", f"{key}.ambient[{i}]")
 
 
 def _over_time(chip: Chip) -> Iterator[Problem]:

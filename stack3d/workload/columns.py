@@ -39,11 +39,14 @@ class StepColumns:
         In SI units.
     names : tuple of str
         Of the columns.
+    place : callable
+        Row, and column among the names → file, line and title, for messages.
     """
 
     times: Floats
     values: Floats
     names: tuple[str, ...]
+    place: Callable[[int, int], str]
 
 
 def read_columns(path: Path, key: str, kind_of: KindOf, wanted: str, least: int) -> StepColumns:
@@ -93,7 +96,8 @@ def read_columns(path: Path, key: str, kind_of: KindOf, wanted: str, least: int)
     if times[0] != 0 or falling.size:
         at = int(falling[0]) + 1 if times[0] == 0 else 0
         raise DeckError(Problem(key, f"{found.place(at)}: times start at 0 and rise, got {times[at]:g} s"))
-    return StepColumns(times, table[:, 1:], tuple(_TITLE.sub(r"\1", title) for title in found.header[1:]))
+    names = tuple(_TITLE.sub(r"\1", title) for title in found.header[1:])
+    return StepColumns(times, table[:, 1:], names, lambda row, column: f"{found.place(row)}, {found.header[column + 1]!r}")
 
 
 def _scale(title: str, kind: str) -> tuple[str, float, float]:
@@ -144,6 +148,8 @@ class Driven:
         By face. [W m⁻² K⁻¹]
     period : float
         [s]
+    place : callable
+        Row, and name of a column → file, line and title, for messages.
     """
 
     times: Floats
@@ -152,6 +158,7 @@ class Driven:
     ambient: Floats | None
     films: Mapping[str, Floats]
     period: float
+    place: Callable[[int, str], str]
 
 
 def read_driven(path: Path, key: str, sources: Sequence[str]) -> Driven:
@@ -177,7 +184,11 @@ def read_driven(path: Path, key: str, sources: Sequence[str]) -> Driven:
     films = {name.removeprefix(FILM): column for (name, kind), column in columns.items() if kind == "film_coefficient"}
     ambient = columns.get((AMBIENT, "temperature"))
     names = tuple(found.names[i] for i in powers)
-    return Driven(found.times[:-1], found.values[:-1, powers], names, ambient, films, float(found.times[-1]))
+
+    def place(row: int, name: str) -> str:
+        return found.place(row, -1 if name == "time" else found.names.index(name))
+
+    return Driven(found.times[:-1], found.values[:-1, powers], names, ambient, films, float(found.times[-1]), place)
 
 
 def read_surroundings(deck: SurroundingsDeck, key: str) -> SurroundingsDeck:

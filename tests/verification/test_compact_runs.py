@@ -239,6 +239,9 @@ def test_outside_its_ranges_it_is_refused_with_the_range() -> None:
     refused(r"mission\[1\].ambient: ambient = 240 K lies outside", mission=night)
     refused("wants the shortest time", transient={"until": "1 s"})
     refused("1 s lie outside the compact model, which was made for 2 s", transient={"until": "1 s"}, compact__shortest="2 s")
+    table = {"times": ["0 s", "1 s"], "ambient": ["200 K", "300 K"], "films": {"top": ["500 W/m^2/K", "5 W/m^2/K"]}}
+    for match in (r"surroundings.ambient\[0\]: ambient = 200 K", r"surroundings.films.top\[1\]: film of top = 5 W"):
+        refused(match, transient={"until": "2 s", "outputs": ["2 s"], "surroundings": table}, compact__shortest="0.1 s")
     refused("no face 'tpo'", compact__films={"tpo": ["1 W/m^2/K", "2 W/m^2/K"]})
     still = {"natural": {"facing": "up", "length": "5 mm"}}
     refused("say in which range, as compact.films.top", cooling__top=still, compact__films={})

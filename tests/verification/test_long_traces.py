@@ -101,8 +101,23 @@ def test_a_table_names_ambient_and_films(tmp_path: Path) -> None:
     alike = follow(model, schedule, 2.0, ambient=np.array([300.15, 280.15]), films={"top": np.array([500.0, 1000.0])})
     np.testing.assert_allclose(by_table.temperature, alike.temperature, rtol=1e-12)
     (tmp_path / "hot.csv").write_text(TABLE.replace("27", "270"))
-    with pytest.raises(DeckError, match=r"hot.csv: ambient = 543.15 K lies outside the compact model, .* 250 to 400 K"):
-        stack3d.follow_table(tmp_path / "m.nc", tmp_path / "hot.csv")
+    for name, text, said in (
+        ("hot", TABLE.replace("27", "270"), r"line 2, 'ambient \[degC\]': ambient = 543.15 K lies outside .* 250 to 400 K"),
+        (
+            "slow",
+            TABLE.replace("1000", "5"),
+            r"line 3, 'films.top \[W/m\^2/K\]': film of top = 5 W/m\^2/K lies .* 10 to 100000",
+        ),
+        (
+            "tpo",
+            TABLE.replace("s.top", "s.tpo"),
+            r"line 2, 'films.tpo .*': the compact model has no face 'tpo'; it has top, bottom",
+        ),
+        ("fast", TABLE.replace("1,0", "0.5,0"), r"line 2, 'time \[s\]': a step of the trace takes 0.5 s; .* from 1 s on"),
+    ):
+        (tmp_path / f"{name}.csv").write_text(text)
+        with pytest.raises(DeckError, match=f"trace: {name}.csv {said}"):
+            stack3d.follow_table(tmp_path / "m.nc", tmp_path / f"{name}.csv")
     for beside, said in (({"ambient": 300.0}, "ambient"), ({"films": {"top": 500.0}}, "film of top")):
         with pytest.raises(DeckError, match=f"{said} is a column of air.csv already; give it once"):
             stack3d.follow_table(tmp_path / "m.nc", tmp_path / "air.csv", **beside)
@@ -198,6 +213,15 @@ def test_bad_tables_and_steps_are_refused(package: CompactModel, tmp_path: Path)
             follow(package, steady, end)
     for end, steps in ((0.11, 2), (0.3, 3), (0.3 * 7, 21)):
         assert follow(package, steady, end).steps == steps
+
+
+def test_power_that_is_taken_away_cools_down_to_zero_kelvin_at_most(package: CompactModel) -> None:
+    """A source below zero mirrors one above it; a trace that would lead below absolute zero is refused."""
+    taken, given = (follow(package, PowerSchedule(np.zeros(1), np.array([[watts, 0.0]])), 5.0) for watts in (-1.0, 1.0))
+    np.testing.assert_allclose(taken.final - 300.0, 300.0 - given.final, rtol=1e-9)
+    assert np.all(taken.lowest == taken.final) and np.all(taken.estimate == given.estimate)
+    with pytest.raises(RangeError, match=r"powers of the trace down to -1e\+06 W lead to -[\d.e+]+ K, below absolute zero"):
+        follow(package, PowerSchedule(np.zeros(1), np.array([[-1e6, 0.0]])), 5.0)
 
 
 def test_a_trace_tells_its_steps_and_its_time_before_the_work(package: CompactModel) -> None:

@@ -15,6 +15,8 @@ from stack3d.thermal.time.schedule import PowerSchedule
 
 SLACK = 1e-9
 """Share by which a value may lie outside its range: rounding of units."""
+SHORTER = 0.999
+"""Share of the shortest time of a model below which a step is too short for it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,6 +242,11 @@ class CompactModel:
         if self.in_time is None:
             raise RangeError("the compact model is one of steady states; make it with compact.shortest to follow a trace")
         return self.in_time
+
+    def check_step(self, seconds: float) -> None:
+        """Raise RangeError for a step of a trace that is shorter than the model holds for."""
+        if seconds < SHORTER * self.shortest:
+            raise RangeError(f"a step of the trace takes {seconds:g} s; the compact model holds from {self.shortest:g} s on")
 
     def told(self) -> list[str]:
         """Ranges and errors in lines."""

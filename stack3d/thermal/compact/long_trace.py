@@ -24,8 +24,6 @@ MOST_STEPS = 10**11
 """Of a trace: a day or more of one core, 3000 years in steps of a second."""
 PILOT = 20_000
 """Steps that are timed for what is told before the work."""
-SHORTER = 0.999
-"""Share of the shortest time of a model below which a step is too short for it."""
 
 TraceWatch = Callable[[float, float], None]
 """Told of the time that is done and of all of it. [s]"""
@@ -147,8 +145,7 @@ def follow(
     base = float(air.ambient[0]) if model.fixed is None else model.fixed
     durations = np.diff([*schedule.times, until if schedule.period is None else schedule.period])
     shortest = float(np.append(durations[durations > 0], _last_step(schedule, until)).min())
-    if shortest < SHORTER * model.shortest:
-        raise RangeError(f"a step of the trace takes {shortest:g} s; the compact model holds from {model.shortest:g} s on")
+    model.check_step(shortest)
     march = ExactSteps(model, schedule.powers, air, base)
     before = np.zeros(len(model.sources))
     if start == "steady":
@@ -168,6 +165,9 @@ def follow(
         if not np.isfinite(temperature).all():
             most = np.abs(schedule.powers[rows]).max()
             raise RangeError(f"powers of the trace up to {most:g} W lead to temperatures that are no numbers")
+        if (lowest := float(temperature.min())) < 0.0:
+            least = schedule.powers[rows].min()
+            raise RangeError(f"powers of the trace down to {least:g} W lead to {lowest:.4g} K, below absolute zero")
         kept.see(ends, lengths, temperature)
         watch(float(ends[-1]), until)
     return kept.answer(until, model, base, float(np.abs(air.ambient - base).max()))
