@@ -122,7 +122,8 @@ def _stores_follow(chip: Chip) -> bool:
 def _shortest(chip: Chip) -> float | None:
     """Shortest time between changes of power, or output; None where heat is not followed over time. [s]"""
     transient, found = chip.scenario.transient, list[float]()
-    traces = [] if chip.source_trace is None else [chip.source_trace]
+    traces = [phase.trace for phase in chip.phases if phase.trace is not None]
+    traces += [] if chip.source_trace is None else [chip.source_trace]
     if isinstance(chip, ComputingChip):
         traces.append(chip.activity)
     for trace in traces:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,30 +11,43 @@ from stack3d.chip import Chip, ComputingChip
 from stack3d.heat import Backends, Heat, Limits, heat_sources
 from stack3d.heat.time import MissionHeat, backends_of, in_phase
 from stack3d.heat.trust import error_bars
-from stack3d.layout import HeatSource
+from stack3d.layout import Floats, HeatSource
 from stack3d.record import Record
 from stack3d.thermal import ThermalSolution
 
 
-def phases_solved(chip: Chip, state: Heat | None, limits: Limits) -> list[tuple[ThermalSolution, Sequence[HeatSource]]]:
-    """Temperature and sources of every phase; of a chip with a workload about its mean `state`."""
+class SolvedPhase(NamedTuple):
+    """Mean temperature and sources of a phase, and the hottest place of every layer at any instant. [K]"""
+
+    solution: ThermalSolution
+    sources: Sequence[HeatSource]
+    hottest: Floats
+
+
+def phases_solved(chip: Chip, state: Heat | None, limits: Limits) -> list[SolvedPhase]:
+    """Every phase; of a chip with a workload about its mean `state`."""
     if isinstance(chip, ComputingChip) and state is not None:
-        found = MissionHeat(chip, state, limits).states(state)
-        chips = [in_phase(chip, phase) for phase in chip.phases]
-        return [(heat.solution, heat_sources(of, heat.powers, heat.rate)) for of, heat in zip(chips, found)]
-    return [(backend.solve(phase.sources), phase.sources) for phase, backend in zip(chip.phases, backends_of(chip))]
+        mission = MissionHeat(chip, state, limits)
+        return [
+            SolvedPhase(
+                heat.solution,
+                heat_sources(in_phase(chip, phase), heat.powers, heat.rate),
+                mission.hottest(i, heat, mission.within(i, heat)),
+            )
+            for i, (phase, heat) in enumerate(zip(chip.phases, mission.states(state)))
+        ]
+    layers = [layer.name for layer in chip.stack.named]
+    found = [(backend.solve(phase.sources), phase.sources) for phase, backend in zip(chip.phases, backends_of(chip))]
+    return [SolvedPhase(s, sources, np.array([s.field.layer_max(n) for n in layers])) for s, sources in found]
 
 
-def put_phases(
-    chip: Chip, found: Sequence[tuple[ThermalSolution, Sequence[HeatSource]]], record: Record, estimates: error_bars.Estimates
-) -> None:
+def put_phases(chip: Chip, found: Sequence[SolvedPhase], record: Record, estimates: error_bars.Estimates) -> None:
     """Put what phases are like into the `record`, and their errors among the `estimates`.
 
     Parameters
     ----------
     chip : Chip
-    found : sequence of (ThermalSolution, sources)
-        Of `phases_solved`.
+    found : sequence of SolvedPhase
     record : Record
         With those of the mean.
     estimates : Estimates
@@ -41,12 +55,12 @@ def put_phases(
     layers, coarse = [layer.name for layer in chip.stack.named], Backends()
     record.along("mission_phase", [phase.name for phase in chip.phases])
     record.put("thermal/phase_share", [phase.share for phase in chip.phases])
-    record.put("thermal/phase_power", [solution.heat_in for solution, _ in found])
-    record.put("thermal/phase_layer_temperature_max", [[s.field.layer_max(n) for n in layers] for s, _ in found])
-    record.put("thermal/phase_layer_temperature_mean", [[s.field.layer_mean(n) for n in layers] for s, _ in found])
+    record.put("thermal/phase_power", [phase.solution.heat_in for phase in found])
+    record.put("thermal/phase_layer_temperature_max", [phase.hottest for phase in found])
+    record.put("thermal/phase_layer_temperature_mean", [[p.solution.field.layer_mean(n) for n in layers] for p in found])
     each = [
-        error_bars.of_mesh(in_phase(chip, phase), solution, coarse, sources)
-        for phase, (solution, sources) in zip(chip.phases, found)
+        error_bars.of_mesh(in_phase(chip, phase), solved.solution, coarse, solved.sources)
+        for phase, solved in zip(chip.phases, found)
     ]
     for name in ("layer_temperature_max", "layer_temperature_mean", "temperature_mean"):
         key = f"thermal/{name}_error"

@@ -10,6 +10,7 @@ import numpy as np
 from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.layout import HeatSource
 from stack3d.schema import CoolingDeck, PhaseDeck, Scenario
+from stack3d.workload import PowerTrace, read_activity
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Phase:
         Share of the workload's rate. [-]
     sources : tuple of HeatSource
         Explicit ones.
+    trace : PowerTrace or None
+        Activity within it, as a share of its own, over and over; None: all along.
     """
 
     name: str
@@ -33,6 +36,12 @@ class Phase:
     cooling: CoolingDeck
     activity: float
     sources: tuple[HeatSource, ...]
+    trace: PowerTrace | None = None
+
+    @property
+    def mean_activity(self) -> float:
+        """Over time. [-]"""
+        return self.activity if self.trace is None else self.activity * float(self.trace.mean[0])
 
 
 def phases_of(scenario: Scenario, sources: Sequence[HeatSource]) -> tuple[Phase, ...]:
@@ -48,16 +57,16 @@ def phases_of(scenario: Scenario, sources: Sequence[HeatSource]) -> tuple[Phase,
     if problems:
         raise DeckError(problems)
     whole = sum(deck.share or deck.duration or 0.0 for deck in decks)
-    return tuple(
-        Phase(
-            deck.name,
-            (deck.share or deck.duration or 0.0) / whole,
-            _cooled(scenario.cooling, deck),
-            deck.activity,
-            tuple(replace(source, power=_power(source, deck)) for source in sources),
-        )
-        for deck in decks
-    )
+    shares = [(deck.share or deck.duration or 0.0) / whole for deck in decks]
+    return tuple(_phase(scenario, sources, i, share) for i, share in enumerate(shares))
+
+
+def _phase(scenario: Scenario, sources: Sequence[HeatSource], number: int, share: float) -> Phase:
+    """A phase of a scenario by its number, with its share of the time; raises DeckError for a trace that is none."""
+    deck = (scenario.mission or ())[number]
+    powered = tuple(replace(source, power=_power(source, deck)) for source in sources)
+    trace = None if deck.trace is None else read_activity(deck.trace, f"mission[{number}].trace")
+    return Phase(deck.name, share, _cooled(scenario.cooling, deck), deck.activity, powered, trace)
 
 
 def _power(source: HeatSource, deck: PhaseDeck) -> float:
@@ -72,7 +81,7 @@ def _cooled(cooling: CoolingDeck, deck: PhaseDeck) -> CoolingDeck:
 
 def mean_activity(phases: Sequence[Phase]) -> float:
     """Share of the workload's rate. [-]"""
-    return sum(phase.share * phase.activity for phase in phases)
+    return sum(phase.share * phase.mean_activity for phase in phases)
 
 
 def averaged(

@@ -28,8 +28,9 @@ FILES = (
     ("power", "trace", "file"),
     ("transient", "initial", "result"),
     ("transient", "surroundings", "file"),
+    ("mission", "*", "trace", "file"),
 )
-"""Keys that name a file whose content belongs to the case; a relative name counts from the deck that it stands in."""
+"""Keys that name a file whose content belongs to the case, `*` in each of a list; a relative name counts from its deck."""
 
 
 MOST_BYTES = 16e9
@@ -40,14 +41,23 @@ MOST_SHOWN = 250
 """Letters of a path that a message repeats whole."""
 
 
-def named_files(tree: Any) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+def named_files(tree: Any) -> Iterator[tuple[tuple[str | int, ...], Any, str]]:
     """Path, holder and last key of every file that a tree, or the values of a scenario, names."""
-    for path in FILES:
-        node = tree
-        for part in path[:-1]:
-            node = node.get(part) if isinstance(node, dict) else None
-        if isinstance(node, dict) and isinstance(node.get(path[-1]), str):
-            yield path, node, path[-1]
+    for *inner, last in FILES:
+        found: list[tuple[tuple[str | int, ...], Any]] = [((), tree)]
+        for part in inner:
+            found = [((*path, key), node) for path, holder in found for key, node in _below(holder, part)]
+        for path, node in found:
+            if isinstance(node, dict) and isinstance(node.get(last), str):
+                yield (*path, last), node, last
+
+
+def _below(holder: Any, part: str) -> Iterator[tuple[str | int, Any]]:
+    """What lies in a mapping under a key, or in a list under each index."""
+    if part == "*":
+        yield from enumerate(holder if isinstance(holder, list | tuple) else ())
+    elif isinstance(holder, dict) and part in holder:
+        yield part, holder[part]
 
 
 def anchor(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> None:

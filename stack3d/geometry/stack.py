@@ -21,6 +21,8 @@ VOID = Material("void", (0.0, 0.0, 0.0), 0.0)
 
 HALVED = "that heat would pass but half of the contact; give it to a thin layer without heat under this one"
 """Why a heated layer of a part has no contact: it lies in the conductivity through the layer."""
+SAME_HEIGHT = 1e-12
+"""Distance within which a probe lies in a plane that ends a layer. [m]"""
 MOST_CYLINDERS = 2500
 """In one field that is meshed cylinder by cylinder."""
 
@@ -317,7 +319,7 @@ def check_places(scenario: Scenario, stack: Stack) -> list[Problem]:
             problems.append(
                 Problem(f"probes[{i}]", f"probe {probe.name!r} lies outside layer {probe.layer!r} ({told(layer.extent)})")
             )
-        if probe.z is not None and not layer.z0 <= probe.z <= layer.z1:
+        if probe.z is not None and not layer.z0 - SAME_HEIGHT <= probe.z <= layer.z1 + SAME_HEIGHT:
             span = f"{layer.z0 * 1e6:g} to {layer.z1 * 1e6:g} um"
             problems.append(Problem(f"probes[{i}].z", f"probe {probe.name!r} lies outside layer {probe.layer!r} (z {span})"))
     for i, name in enumerate(scenario.maps.layers if scenario.maps else ()):

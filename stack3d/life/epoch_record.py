@@ -83,9 +83,9 @@ def epoch_record(moment: Moment) -> Record:
         record.put("thermal/tile_temperature_working", climate.working.mean(axis=(1, 2)))
         record.put("reliability/temperature_levels", climate.shares.size)
     if moment.chip.phases:
-        ages = moment.ageing()
-        record.put("thermal/phase_temperature_mean", moment.tier_levels)
-        record.put("reliability/phase_ageing", (ages / ages.sum(axis=-1, keepdims=True)).T)
+        ages, tiers = moment.in_phases()
+        record.put("thermal/phase_temperature_mean", tiers)
+        record.put("reliability/phase_ageing", ages / ages.sum(axis=0))
     for who, output in registered(LifeOutput):
         with record.made_by(who, type(output), moment):
             output.of_epoch(moment, record)

@@ -79,6 +79,14 @@ class Moment:
         ages = np.array([self._device_of(i).acceleration(t, reference=ANCHOR) for i, t in enumerate(self.tier_levels.T)])
         return np.asarray((self.after.time - self.before.time) * (ages * self.climate.shares))
 
+    def in_phases(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Of each phase of a mission: `ageing`, and the mean of each tier, shapes (phases, tiers). [s], [K]"""
+        shares = self.climate.shares
+        which = np.arange(shares.size) if self.swing is None else self.swing.phase
+        mine = (which == np.arange(len(self.chip.phases))[:, None]).astype(float)
+        weights = mine * shares
+        return mine @ self.ageing().T, weights @ self.tier_levels / weights.sum(axis=1, keepdims=True)
+
     def equivalent_time(self) -> NDArray[np.float64]:
         """Time at `ANCHOR` that ages the retention of each tier as much as the epoch did, shape (tiers,). [s]"""
         return np.asarray(self.ageing().sum(axis=-1))

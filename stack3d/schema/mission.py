@@ -10,6 +10,7 @@ from stack3d.errors import repeated
 from stack3d.schema.base import DeckModel, Duration, Fraction, Number, Power, Temperature, given_as
 from stack3d.schema.cooling import CooledFace
 from stack3d.schema.geometry import Name
+from stack3d.schema.workload import TraceDeck
 
 WHOLE = 1e-6
 """By how much the shares of all phases may miss one. [-]"""
@@ -35,6 +36,8 @@ class PhaseDeck(DeckModel):
     """Absent = `cooling.ambient`."""
     activity: Annotated[Fraction, Field(ge=0, le=1)] = 1.0
     """Share of the workload's rate."""
+    trace: TraceDeck | None = None
+    """Activity within the phase, over and over, as a share of `activity`: bursts, a day, or a table; wants a workload."""
     power: Annotated[
         Annotated[Number, Field(ge=0), Tag("number[]")] | Annotated[dict[str, Power], Tag("mapping[]")],
         given_as("mapping[]", "number[]"),

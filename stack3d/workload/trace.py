@@ -75,17 +75,17 @@ def read_trace(deck: TraceDeck, key: str, *, dimension: str = "power") -> PowerT
     return PowerTrace.from_table(Path(deck.file or ""), f"{key}.file", dimension=dimension)
 
 
-def read_activity(deck: TraceDeck | None) -> PowerTrace:
+def read_activity(deck: TraceDeck | None, key: str = "workload.trace") -> PowerTrace:
     """Activity of a workload, one block between 0 and 1; always 1 without a deck. Raises DeckError."""
     if deck is None:
         return PowerTrace(np.zeros(1), np.ones((1, 1)), ("activity",), DAY)
-    trace = read_trace(deck, "workload.trace", dimension="fraction")
+    trace = read_trace(deck, key, dimension="fraction")
     if trace.blocks != ("activity",):
         message = f"wants one column 'activity' beside the time, got {', '.join(trace.blocks)}"
-        raise DeckError(Problem("workload.trace.file", message))
+        raise DeckError(Problem(f"{key}.file", message))
     low, high = trace.values.min(), trace.values.max()
     if low < 0 or high > 1:
-        raise DeckError(Problem("workload.trace.file", f"activity runs from {low:g} to {high:g}; wants 0 to 1"))
+        raise DeckError(Problem(f"{key}.file", f"activity runs from {low:g} to {high:g}; wants 0 to 1"))
     return trace
 
 

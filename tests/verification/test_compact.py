@@ -170,6 +170,19 @@ def test_a_probe_on_the_edge_of_a_source_is_judged() -> None:
     assert model.mesh_error.shape == (4,) and np.all(model.mesh_error > 0)
 
 
+def test_a_probe_in_the_plane_that_ends_a_layer_is_in_it() -> None:
+    """Whatever the sum of thicknesses is rounded to; one that lies a nanometre above is not."""
+    given = rod()
+    for height, is_inside in (("1.352 mm", True), ("1.352001 mm", False)):
+        given["probes"] = [{"name": "on_top", "layer": "lid", "x": "4 mm", "y": "4 mm", "z": height}]
+        if is_inside:
+            model = made(given)
+            assert model.solve().temperature[1] < model.solve().temperature[0]
+        else:
+            with pytest.raises(DeckError, match="'on_top' lies outside layer 'lid'"):
+                check(scenario(given))
+
+
 def test_a_file_is_what_was_written(tmp_path: Path) -> None:
     """The same answers from the file; one that is damaged, cut off or another says so."""
     given = rod()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from test_periodic_life import case as busy
 
 from stack3d import decks, yamlfile
 from stack3d.case import run_case
@@ -70,6 +72,63 @@ def test_a_phase_is_as_hot_as_a_life_that_is_always_in_it() -> None:
     ):
         found = run_case(case(**alone).scenario, Silent(), until="thermal").values["thermal/layer_temperature_mean"]
         assert np.abs(phases[i] - found).max() < 0.02
+
+
+HOT = {"workload__periphery__adc__energy": "5 nJ"}
+BURSTS = {"pattern": "bursts", "on": "2 s", "off": "8 s"}
+
+
+def test_a_trace_in_the_only_phase_is_that_of_the_workload() -> None:
+    """One phase all along with bursts, against a life with `workload.trace`: swings, extremes, leakage and ageing are the same."""
+    mission = run_case(busy(**HOT, mission=[{"name": "all", "share": 1, "trace": BURSTS}]).scenario, Silent()).values
+    alone = run_case(busy(**HOT, workload__trace=BURSTS).scenario, Silent()).values
+    swing = np.ptp([alone["thermal/tile_temperature_low"], alone["thermal/tile_temperature_high"]])
+    assert swing > 2
+    for end in ("low", "high", "working"):
+        name = f"thermal/tile_temperature_{end}"
+        np.testing.assert_allclose(mission[name], alone[name], rtol=0, atol=1e-3 * swing)
+    equivalent = "reliability/equivalent_time"
+    np.testing.assert_allclose(mission[equivalent], alone[equivalent], rtol=1e-3)
+    assert mission["reliability/temperature_levels"].max() > 1 and np.all(mission["reliability/phase_ageing"] == 1)
+    hottest = mission["thermal/phase_layer_temperature_max"][0].max()
+    assert hottest == pytest.approx(float(np.asarray(alone["thermal/peak_temperature"]).max()), abs=0.02 * swing)
+
+
+def test_a_day_of_bursts_and_a_night_age_as_both_do() -> None:
+    """Shares of the ageing of a life in bursts by day and of one that rests by night; bursts of microseconds leave their mean."""
+    night = {"name": "night", "share": 0.7, "ambient": "20 degC", "activity": 0.0}
+    day = {"name": "day", "share": 0.3, "ambient": "70 degC", "trace": BURSTS}
+    both = run_case(busy(**HOT, mission=[day, night]).scenario, Silent()).values
+    by_day = run_case(busy(**HOT, workload__trace=BURSTS, cooling__ambient="70 degC").scenario, Silent()).values
+    by_night = run_case(busy(**HOT, mission=[{**night, "share": 1}]).scenario, Silent()).values
+    name = "reliability/equivalent_time"
+    parts = np.array([0.3 * by_day[name][-1], 0.7 * by_night[name][-1]])
+    np.testing.assert_allclose(both[name][-1], parts.sum(axis=0), rtol=2e-3)
+    np.testing.assert_allclose(both["reliability/phase_ageing"][-1], parts / parts.sum(axis=0), atol=2e-3)
+    fast = {"pattern": "bursts", "on": "20 us", "off": "80 us"}
+    short = run_case(busy(**HOT, mission=[{**day, "trace": fast}, night]).scenario, Silent()).values
+    still = {"name": "day", "share": 0.3, "ambient": "70 degC", "activity": 0.2}
+    mean = run_case(busy(**HOT, mission=[still, night]).scenario, Silent()).values
+    np.testing.assert_allclose(short[name], mean[name], rtol=2e-3)
+    assert np.all(both[name][-1] > 1.01 * mean[name][-1])
+
+
+def test_a_table_within_a_phase_counts_from_its_deck(tmp_path: Path) -> None:
+    """Its content belongs to the case, and what is wrong with it is told with its line."""
+    digests = set()
+    for text in ("time [s],activity\n0,1\n2,0\n10,0\n", "time [s],activity\n0,1\n3,0\n10,0\n"):
+        (tmp_path / "day.csv").write_text(text)
+        phases = [{"name": "day", "share": 1, "trace": {"pattern": "table", "file": str(tmp_path / "day.csv")}}]
+        digests.add(case(mission=phases).digest())
+        (phase,) = placed_chip(case(mission=phases).scenario).phases
+        assert phase.mean_activity == pytest.approx(0.2 if "\n2" in text else 0.3)
+    assert len(digests) == 2
+    (tmp_path / "day.csv").write_text("time [s],activity\n0,1\n2,1.5\n10,0\n")
+    with pytest.raises(DeckError, match=r"mission\[0\].trace.file: .*activity runs from 1 to 1.5; wants 0 to 1"):
+        placed_chip(case(mission=phases).scenario)
+    (tmp_path / "day.csv").unlink()
+    with pytest.raises(DeckError, match=r"mission\[0\].trace.file: .*day.csv"):
+        case(mission=phases)
 
 
 def test_work_follows_activity() -> None:
@@ -141,6 +200,7 @@ def test_phases_without_a_workload_have_powers_and_films_of_their_own() -> None:
         ([{"name": "a", "share": 1}, {"name": "b", "duration": "1 h"}], r"mission: give all phases a share, or all a duration"),
         ([{"name": "a", "share": 1, "ambiant": "3 K"}], r"mission\[0\]: .*|mission\[0\].ambiant: unknown key .*'ambient'"),
         ([{"name": "a", "share": 1, "power": {"cor": "1 W"}}], r"mission\[0\].power.cor: no source 'cor' .did you mean 'core'"),
+        ([{"name": "a", "share": 1, "trace": BURSTS}], r"trace of phase a is the activity of a workload, and there is none"),
         ([{"name": "a", "share": 1, "activity": 2}], r"mission\[0\].activity"),
         ([{"name": "a", "share": 1, "cooling": {"top": "forced_aire"}}], r"mission\[0\].cooling.top: no deck 'forced_aire'"),
     ],

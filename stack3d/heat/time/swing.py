@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d.chip import ComputingChip
 from stack3d.heat import (
@@ -69,6 +70,8 @@ class Swing:
         Powers that made it, as differences from their mean. [W]
     rate : float
         Inferences per second among them, mean over the period. [1/s]
+    phase : ndarray of int, shape (levels,)
+        Of a mission that each level of the climate is of; all 0 without one.
     """
 
     climate: Climate
@@ -79,6 +82,7 @@ class Swing:
     leaking: Floats
     moving: Floats
     rate: float
+    phase: NDArray[np.intp]
 
 
 States = Callable[[PowerSchedule, Floats], Floats]
@@ -190,7 +194,7 @@ class PeriodicHeat:
         after = boxes + len(self.tiers)
         tiers = weights @ (values - mean)[:, boxes:after]
         spots, leaking = extremes[:, after:].max(axis=0), shares @ self._leakage(inside.mean(axis=(2, 3)))
-        return Swing(climate, low, high, tiers, spots, leaking, moving, state.rate)
+        return Swing(climate, low, high, tiers, spots, leaking, moving, state.rate, np.zeros(total.size, np.intp))
 
     def _leakage(self, above: Floats) -> Floats:
         """Leakage above a mean temperature [K], over that at the mean."""
