@@ -115,6 +115,12 @@ class ArrayError(DeckError, ValueError):
     """An array argument with a bad shape or value; names the array and the first bad index."""
 
 
+class UntriedError(Stack3dError):
+    """A network that takes more than looking at a deck may, and less than the machine has."""
+
+    exit_code = EXIT_MACHINE
+
+
 class RangeError(DeckError, ValueError):
     """An argument outside the stated validity range of a published law."""
 

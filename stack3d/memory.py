@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from stack3d.errors import DeckError, brief
@@ -11,6 +14,7 @@ from stack3d.errors import DeckError, brief
 VARIABLE = "STACK3D_MEMORY"
 """Environment variable that says how much memory a case may take, as ``8 GB``; ``--memory`` sets it for workers too."""
 _SIZES = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+_SPARING: ContextVar[bool] = ContextVar("_SPARING", default=False)
 
 
 def parse(text: str, key: str = VARIABLE) -> float:
@@ -38,6 +42,21 @@ def available() -> float:
         except (OSError, ValueError):
             continue
     return there
+
+
+@contextmanager
+def sparing() -> Iterator[None]:
+    """Look at decks alone meanwhile: what is tried takes little memory and time, whatever the machine has."""
+    token = _SPARING.set(True)
+    try:
+        yield
+    finally:
+        _SPARING.reset(token)
+
+
+def is_sparing() -> bool:
+    """Whether decks are only looked at."""
+    return _SPARING.get()
 
 
 def size(n_bytes: float) -> str:

@@ -14,7 +14,7 @@ from stack3d.chip.computer import Computer, forward_of
 from stack3d.chip.crossbars import build_matrix, packed, with_mismatch
 from stack3d.chip.design import Design
 from stack3d.devices import build_device, check_device
-from stack3d.errors import ArrayError, DeckError, Problem, collected, did_you_mean
+from stack3d.errors import ArrayError, DeckError, Problem, UntriedError, collected, did_you_mean
 from stack3d.schema import DeviceDeck
 from stack3d.workload import Counted, LabelledData, Network, Site, TileActivity, copies_for_rate, pipeline, place
 
@@ -165,7 +165,12 @@ def build_computer(design: Design, n_tiers: int, sites: Sequence[Site], problems
     problems += device_problems(design)
     contents = loading.contents_of(design)
     origin = reused.loaded.find(contents)
-    network, data = (origin.network, origin.data) if origin is not None else loading.loaded(design, problems)
+    try:
+        network, data = (origin.network, origin.data) if origin is not None else loading.loaded(design, problems)
+    except UntriedError:
+        if not problems:
+            raise
+        return None
     one = mapped(design, network, n_tiers, problems) if network is not None else None
     if network is None or data is None or one is None or problems:
         return None
@@ -236,6 +241,8 @@ def _calibrated(
     """The computer of matrices whose converters are not yet calibrated."""
     choice, counted = design.mvm, origin.counted
     data = _profiling(origin.data, counted)
+    if len(data.profile) * counted.memory > PROFILE_MEMORY:
+        loading.check_profile(design, len(data.profile), counted)
     settings = choice.percentile, choice.converter_range, network.copies, one.packing, reused.settings_of(built)
     wanted = (origin.contents, len(data.profile), *settings)
     ranges = reused.ranges.find(wanted) or reused.ranges.keep(wanted, _profiled(design, network, built, data.profile))

@@ -6,12 +6,14 @@ from os.path import isfile
 from pathlib import Path
 from typing import Any
 
-from stack3d import memory
 from stack3d.chip import reused
 from stack3d.chip.design import Design
 from stack3d.errors import Problem, collected
 from stack3d.schema import DataDeck, WorkloadDeck
-from stack3d.workload import LabelledData, Network, allowed, files_of, load_data, load_network, task_kind
+from stack3d.workload import Counted, LabelledData, Network, allowed, files_of, keep, load_data, load_network, task_kind
+
+PROFILED = 2.3
+"""Memory of a run through ideal crossbars, for that of the float network. [-]"""
 
 
 def contents_of(design: Design) -> tuple[Any, ...]:
@@ -26,7 +28,7 @@ def contents_of(design: Design) -> tuple[Any, ...]:
 def loaded(design: Design, problems: list[Problem]) -> tuple[Network | None, LabelledData | None]:
     """Network and data as they are read; None, and the mistakes told, where one cannot be."""
     work = design.work
-    with allowed(_size(work), memory.said()):
+    with allowed(_size(work)):
         return _read(design, problems)
 
 
@@ -62,7 +64,7 @@ def counted(
         Takes the mistakes; the outcome is None then.
     """
     sample = data.profile[:2]
-    with allowed(_size(design.work), memory.said()):
+    with allowed(_size(design.work)):
         found = collected(lambda: network.counted(sample), problems, "workload.network.file")
         ordered = collected(lambda: network.ordered(sample), problems, "workload.network.file")
     return (
@@ -70,6 +72,12 @@ def counted(
         if found is None or ordered is None
         else reused.loaded.keep(contents, reused.Loaded(contents, ordered, data, found))
     )
+
+
+def check_profile(design: Design, n_inputs: int, found: Counted) -> None:
+    """Refuse to calibrate converters with inputs that take more at one time than may be; raises ArrayError and UntriedError."""
+    with allowed(_size(design.work)):
+        keep(PROFILED * n_inputs * found.memory)
 
 
 def _size(work: WorkloadDeck) -> float:

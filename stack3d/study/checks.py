@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from stack3d import memory
 from stack3d.case import check, warning_of
 from stack3d.decks import Case, named_paths
-from stack3d.errors import DeckError
+from stack3d.errors import DeckError, UntriedError
 from stack3d.study.expect import mistakes
 from stack3d.study.optimising import Optimisation
 from stack3d.study.plan import SECTIONS, StudyDraft, n_layers
@@ -180,7 +181,10 @@ def _mistakes(draft: StudyDraft, point: Point) -> tuple[DeckError | None, str | 
         layers = n_layers(case)
         wrong = mistakes(case.scenario)
         try:
-            warning = warning_of(check(case.scenario))
+            with memory.sparing():
+                warning = warning_of(check(case.scenario))
+        except UntriedError as error:
+            warning = f"has a network that was not tried, nor what follows from it: {error}"
         except DeckError as error:
             wrong += error.problems
         return (draft.in_sweep(DeckError(case.locate(wrong))), None, layers) if wrong else (None, warning, layers)

@@ -120,7 +120,8 @@ def on_workers(queue: Queue, watch: StudyObserver, n: int) -> Iterator[Report]:
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any free port: one that is taken would be told of
+            scheduler_kwargs={"dashboard": False},
             memory_limit=int(MEMORY_LIMIT / n),
             silence_logs=logging.CRITICAL,
         ) as cluster,

@@ -6,7 +6,7 @@ from stack3d.workload.data import LabelledData, load_data
 from stack3d.workload.network import Counted, Inputs, Network, WeightMatrix, each, load_network
 from stack3d.workload.onnx_file import files_of
 from stack3d.workload.operators import Array
-from stack3d.workload.operators.allowance import allowed
+from stack3d.workload.operators.allowance import allowed, keep
 from stack3d.workload.placement import Site, SiteHeat, place, placements
 from stack3d.workload.placement_by_accuracy import BY_ACCURACY
 from stack3d.workload.power import (
@@ -57,6 +57,7 @@ __all__ = [
     "files_of",
     "heated_place",
     "joined",
+    "keep",
     "layer_latencies",
     "leakage",
     "load_data",

@@ -18,6 +18,10 @@ from stack3d.workload.operators import Stored
 from stack3d.workload.operators.allowance import afford, charge
 from stack3d.workload.program import Product, Program, Step, Watcher
 
+DIRECTIONS = 8
+"""Along which vectors are compared."""
+AT_ONCE = 2**23
+"""Of the vectors that are multiplied at once in double precision. [byte]"""
 MOST_BATCH = 1024
 """Of a model whose batch is fixed; two are run to see that it can be freed."""
 
@@ -271,12 +275,14 @@ class Network:
         return replace(self, strides={name: n for name, n in strides.items() if n > 1})
 
     def _vectors(self, inputs: Any) -> dict[str, list[Floats]]:
-        """The vectors of every product of every layer on crossbars."""
+        """The vectors of every product of every layer on crossbars, along some directions: whole ones take much room."""
+        rng = np.random.default_rng(0)
         seen: dict[str, list[Floats]] = {layer.name: [] for layer in self.layers}
 
         def keeping(name: str, x: Floats) -> Floats:
             if name in seen:
-                seen[name].append(x)
+                along = rng.standard_normal((x.shape[-1], DIRECTIONS))
+                seen[name].append(x @ along.astype(np.result_type(x.dtype, np.float32)))
             return self._exact(name, x)
 
         self.program.run(self._feed(inputs), keeping, self.uses)
@@ -291,9 +297,15 @@ class Network:
 
     def _exact(self, name: str, x: Floats) -> Floats:
         layer = self._by_name[name]
-        afford((len(x), layer.n_outputs), x.itemsize)
         charge(len(x) * layer.macs)
-        return layer.times(x)
+        at_once = max(1, AT_ONCE // (8 * max(layer.n_inputs, layer.n_outputs)))
+        if len(x) <= at_once:
+            afford((min(len(x), at_once), layer.n_inputs + 2 * layer.n_outputs), 8)
+            return layer.times(x)
+        out = np.empty(afford((len(x), layer.n_outputs), x.itemsize), x.dtype)
+        for start in range(0, len(x), at_once):
+            out[start : start + at_once] = layer.times(x[start : start + at_once])
+        return out
 
     def _handed_out(self, product: Product) -> Product:
         analog = {layer.name: layer.scale for layer in self.layers}

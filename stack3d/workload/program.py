@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.errors import ArrayError, DeckError, Problem, Stack3dError
+from stack3d.errors import ArrayError, DeckError, Problem, Stack3dError, UntriedError
 from stack3d.layout import Floats
 from stack3d.registry import is_outside
 from stack3d.workload.onnx_file import KEY, inputs_of
 from stack3d.workload.operators import Array, Held, Node, Operator, operators
-from stack3d.workload.operators.allowance import BYTE, charge, keep
+from stack3d.workload.operators.allowance import BYTE, apart, charge, keep, reserve
 from stack3d.workload.remedies import remedy
 
 Product = Callable[[str, Floats], Floats]
@@ -156,13 +156,18 @@ def perform(step: Step, inputs: Sequence[Any], held: Held, live: int = 0) -> tup
         Memory of the values that are there before. [byte]
     """
     try:
-        outputs = step.operator.run(inputs, held)
+        with apart(live):
+            given = {id(x): x for x in inputs if isinstance(x, np.ndarray)}.values()
+            reserve(step.operator.room * sum(max(1.0, x.itemsize / 4) * x.size for x in given))
+            outputs = step.operator.run(inputs, held)
         made = taken(outputs)
         keep(live + made)
         charge(BYTE * made)
         return outputs
     except ArrayError as error:
         reason = str(error)
+    except UntriedError as error:
+        raise UntriedError(f"node {step.node.name!r} ({step.node.kind}): {error}") from None
     except Stack3dError:
         raise
     except Exception as error:  # arrays raise whatever they raise

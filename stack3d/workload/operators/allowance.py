@@ -1,4 +1,9 @@
-"""What a network may take while it is read and tried: a file of some bytes that asks for gigabytes or minutes is refused."""
+"""What a network may take while it is read and tried: what one asks for is counted before it is made.
+
+Where a deck is only looked at, a network may take what its files are worth: a file of some bytes that asks for gigabytes or
+minutes is left untried, and the user told. Where it runs, it may take what the machine has; with
+``--memory``, what the user says.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +13,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from stack3d.errors import ArrayError
+from stack3d import memory
+from stack3d.errors import ArrayError, UntriedError
 
 LARGEST = 2**30
 """Most bytes of one array between two operators: a file that asks for more is refused instead of filling the memory."""
-LEAST_MEMORY, MEMORY_A_BYTE = 48e6, 200.0
-"""Bytes that the values between operators may take at one time: in any case, and for each byte of the network's files."""
+LEAST_MEMORY, MEMORY_A_BYTE = 100e6, 20.0
+"""Bytes that arrays may take at one time where a deck is looked at: in any case, and more for each byte of its files."""
 LEAST_WORK, WORK_A_BYTE = 2e9, 2e4
-"""Work of all runs of a trial: in any case, and for each byte of the network's files. [multiply-accumulate]"""
+"""Work of all runs of a trial there: in any case, and for each byte of the network's files. [multiply-accumulate]"""
 BYTE, TURN, STEP = 4.0, 1e4, 1e5
 """Work of a byte that an operator gives, of a turn of a loop inside it, and of a step of a recurrent one: about as much time.
 [multiply-accumulate]"""
@@ -24,59 +30,108 @@ MORE = "; --memory says how much it may take"
 
 @dataclass
 class Allowance:
-    """What is left of what a trial may take.
+    """What a trial may take, and what of it is taken.
 
     Parameters
     ----------
     memory : float
-        Of values that live at one time. [byte]
+        Of arrays that live at one time. [byte]
     work : float
-        [multiply-accumulate]
+        That is left. [multiply-accumulate]
+    is_sparing : bool
+        Whether more than this is no mistake where the machine has it.
+    live : float
+        Of values that wait for an operator. [byte]
+    made : float
+        Asked for by the operator that runs, all its steps together. [byte]
     """
 
     memory: float
     work: float
+    is_sparing: bool = False
+    live: float = 0.0
+    made: float = 0.0
+
+    def refuse(self, text: str, wanted: float) -> None:
+        """Raise ArrayError, or UntriedError where it is only more than looking may take. [byte]"""
+        if self.is_sparing and wanted <= memory.available():
+            raise UntriedError(f"{text}; a run tries it, and --memory says how much this may take")
+        raise ArrayError(f"{text}{MORE}")
 
 
 _ALLOWED: ContextVar[Allowance | None] = ContextVar("_ALLOWED", default=None)
 
 
 @contextmanager
-def allowed(files: float, said: float | None) -> Iterator[None]:
-    """Bound what networks take meanwhile, by the size of their files or by the memory that the user said. [byte]"""
-    memory, work = max(LEAST_MEMORY, MEMORY_A_BYTE * files), max(LEAST_WORK, WORK_A_BYTE * files)
-    token = _ALLOWED.set(Allowance(memory, work) if said is None else Allowance(said, math.inf))
+def allowed(files: float) -> Iterator[None]:
+    """Bound what networks take meanwhile: by what the user said, the size of their files [byte], or the machine."""
+    said, is_sparing = memory.said(), memory.is_sparing()
+    if said is None and is_sparing:
+        there = LEAST_MEMORY + MEMORY_A_BYTE * files
+        bound = Allowance(there, max(LEAST_WORK, WORK_A_BYTE * files), there <= memory.available())
+    else:
+        bound = Allowance(memory.available(), math.inf)
+    token = _ALLOWED.set(bound)
     try:
         yield
     finally:
         _ALLOWED.reset(token)
 
 
+@contextmanager
+def apart(live: float) -> Iterator[None]:
+    """Count what one operator asks for, beside the values that live before it. [byte]"""
+    left = _ALLOWED.get()
+    if left is None:
+        yield
+        return
+    before = left.live, left.made
+    left.live, left.made = live, 0.0
+    try:
+        yield
+    finally:
+        left.live, left.made = before
+
+
 def afford(shape: Sequence[int], itemsize: int = 4) -> tuple[int, ...]:
-    """Return a shape if an array of it may be made; raises ArrayError."""
+    """Return a shape if an array of it may be made beside all that is there; raises ArrayError and UntriedError."""
     wanted = tuple(int(n) for n in shape)
     if any(n < 0 for n in wanted):
         raise ArrayError(f"an array of shape {wanted} cannot be")
-    left = _ALLOWED.get()
-    most, more = (LARGEST, "") if left is None or left.memory >= LARGEST else (left.memory, MORE)
-    if math.prod(wanted) * itemsize > most:
-        text = f"an array of shape {wanted} takes {math.prod(wanted) * itemsize:.3g} bytes; at most {most:.3g}"
-        raise ArrayError(f"{text}{more}")
+    n_bytes, left = math.prod(wanted) * itemsize, _ALLOWED.get()
+    text = f"an array of shape {wanted} takes {n_bytes:.3g} bytes"
+    if n_bytes > LARGEST:
+        raise ArrayError(f"{text}; at most {LARGEST:.3g}")
+    if left is not None:
+        taken = left.live + left.made
+        left.made += n_bytes
+        if taken + n_bytes > left.memory:
+            left.refuse(f"{text} beside {taken:.3g}; at most {left.memory:.3g} together", taken + n_bytes)
     return wanted
 
 
+def reserve(n_bytes: float) -> None:
+    """Count memory that an operator takes by the way [byte]; raises ArrayError and UntriedError."""
+    left = _ALLOWED.get()
+    if left is not None:
+        left.made += n_bytes
+        if left.live + left.made > left.memory:
+            text = f"its steps take {left.made:.3g} bytes beside {left.live:.3g}; at most {left.memory:.3g} together"
+            left.refuse(text, left.live + left.made)
+
+
 def charge(work: float) -> None:
-    """Count work before it is done [multiply-accumulate]; raises ArrayError where a trial has taken all that it may."""
+    """Count work before it is done [multiply-accumulate]; raises UntriedError where a trial has taken all that it may."""
     left = _ALLOWED.get()
     if left is None:
         return
     left.work -= work
     if left.work < 0:
-        raise ArrayError(f"the network takes more work than its files are worth, {-left.work:.2g} products beyond{MORE}")
+        left.refuse(f"the network takes more work than its files are worth, {-left.work:.2g} products beyond", 0.0)
 
 
 def keep(n_bytes: float) -> None:
-    """Refuse values that take more at one time than a trial may [byte]; raises ArrayError."""
+    """Refuse values that take more at one time than a trial may [byte]; raises ArrayError and UntriedError."""
     left = _ALLOWED.get()
     if left is not None and n_bytes > left.memory:
-        raise ArrayError(f"values between operators take {n_bytes:.3g} bytes; at most {left.memory:.3g}{MORE}")
+        left.refuse(f"values between operators take {n_bytes:.3g} bytes; at most {left.memory:.3g}", n_bytes)

@@ -50,7 +50,7 @@ class _Convolution(Operator):
         n = len(kernel)
         steps, spread = self.get("strides") or [1] * n, self.get("dilations") or [1] * n
         pad = padding(x.shape[2:], kernel, steps, spread, self.get("pads"), self.get("auto_pad") or "NOTSET")
-        afford([*x.shape[:2], *(size + low + high for size, (low, high) in zip(x.shape[2:], pad))], x.itemsize)
+        afford([*x.shape[:2], *(size + low + high for size, (low, high) in zip(x.shape[2:], pad))], 2 * x.itemsize)
         positions = windows(x[:0], kernel, steps, spread, pad, fill).shape[2 : 2 + n]
         afford([len(x), *positions, x.shape[1], *kernel], x.itemsize)
         charge(math.prod(kernel) * TURN)
@@ -64,6 +64,7 @@ class _Convolution(Operator):
 
     def exact(self, patches: Array, w: Array) -> Array:
         """Return the products of patches with weights of the node's own."""
+        afford(patches.shape, patches.itemsize)  # once more, on the way
         afford([*patches.shape[:2], len(w)], 8)
         charge(patches.size * len(w) // self.group)
         split = patches.reshape(*patches.shape[:2], self.group, -1)

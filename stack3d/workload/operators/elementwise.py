@@ -20,7 +20,10 @@ def _erf(x: Array) -> Any:
 
 def _sigmoid(x: Array) -> Any:
     small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
+    y = np.where(x >= 0, np.ones((), small.dtype), small)
+    small += 1
+    y /= small
+    return y
 
 
 def _softplus(x: Array) -> Any:
@@ -299,6 +302,8 @@ class HardSigmoid(_Formed):
 class Shrink(_Formed):
     """Zero within lambd, else moved towards zero by the bias."""
 
+    room = 16.0
+
     def value(self, x: Array) -> Any:
         """Return the function's values."""
         limit, bias = self.get("lambd", 0.5), self.get("bias", 0.0)
@@ -309,6 +314,8 @@ class Shrink(_Formed):
 class Swish(_Formed):
     """x times the sigmoid of alpha x."""
 
+    room = 24.0
+
     def value(self, x: Array) -> Any:
         """Return the function's values."""
         return x * _sigmoid(self.get("alpha", 1.0) * x)
@@ -317,6 +324,8 @@ class Swish(_Formed):
 @operators.register("Gelu")
 class Gelu(_Formed):
     """x times the normal distribution's share below x, or its tanh approximation."""
+
+    room = 24.0
 
     def value(self, x: Array) -> Any:
         """Return the function's values."""

@@ -124,6 +124,8 @@ class LpNormalization(Operator):
 class LRN(Operator):
     """Every element over a power of the squares of its neighbours among the channels."""
 
+    room = 48.0
+
     def compute(self, x: Array) -> Array:
         """Return the normalised array."""
         size = self.get("size")

@@ -102,6 +102,8 @@ class MatMul(_OfTwo):
 class MatMulInteger(_OfTwo):
     """Product of integers less their zero points; the constant operand's integers are held."""
 
+    room = 32.0
+
     def zero(self, index: int, constants: Mapping[str, Array]) -> Array | None:
         """Return a zero point of the node; None where it is not constant."""
         name = self.node.inputs[index] if len(self.node.inputs) > index else ""
@@ -120,7 +122,7 @@ class MatMulInteger(_OfTwo):
         a0, b0 = (inputs[i] if len(inputs) > i and inputs[i] is not None else np.zeros(()) for i in (2, 3))
         a = a - (a0[..., None] if a0.ndim and a0.size == a.shape[-2] and a0.ndim < a.ndim else a0)
         if "right" not in held:
-            charge(math.prod(afford([*a.shape[:-1], b.shape[-1]], 8)) * a.shape[-1])
+            charge(math.prod(afford([*a.shape[:-1], b.shape[-1]], 20)) * a.shape[-1])
         y = held["right"](a) if "right" in held else np.matmul(a, b - b0)
         return (np.rint(y).astype(np.int32),)
 
@@ -139,6 +141,8 @@ def requantised(values: Array, zero: Array) -> Array:
 class QLinearMatMul(_OfTwo):
     """Product of quantised arrays; the constant operand's integers are held."""
 
+    room = 40.0
+
     def matrices(self, constants: Mapping[str, Array]) -> dict[str, Stored]:
         """Return the right operand less its zero point."""
         right, zero = constants.get(self.node.inputs[3]), constants.get(self.node.inputs[5])
@@ -150,6 +154,7 @@ class QLinearMatMul(_OfTwo):
         """Return the product, quantised."""
         a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero = inputs
         x = a.astype(np.float64) - _by_row(a_zero, a)
+        afford([*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *a.shape[-2:-1], b.shape[-1]], 32)
         y = held["right"](x) if "right" in held else np.matmul(x, b.astype(np.float64) - b_zero)
         scale = _by_row(a_scale, a).astype(np.float64) * b_scale / y_scale
         return (requantised(np.rint(y) * scale, y_zero),)
@@ -227,6 +232,8 @@ class Einsum(Operator):
             return (y.transpose([(kept + given).index(c) for c in output]),)
         space = self.space(inputs)
         charge(space)
+        size, dots = self.sizes(inputs)
+        afford([dots, *(size[c] for c in set(output) - {"."})], 2 * inputs[0].itemsize)
         if len(inputs) > 2:  # what comes between may be as large
             afford((space,))
         equation = ",".join(parts) + "->" + output
@@ -237,7 +244,12 @@ class Einsum(Operator):
         return 0 if len(inputs) < 2 else self.space(inputs)
 
     def space(self, inputs: Sequence[Any]) -> int:
-        """Return the elements of the space of all letters, axes behind dots counted apart from each other."""
+        """Return the elements of the space of all letters."""
+        size, dots = self.sizes(inputs)
+        return math.prod(size.values()) * dots
+
+    def sizes(self, inputs: Sequence[Any]) -> tuple[dict[str, int], int]:
+        """Return the length of the axis of every letter, and the elements of the axes behind dots."""
         parts, _ = self.letters()
         size: dict[str, int] = {}
         dots = 1
@@ -246,7 +258,7 @@ class Einsum(Operator):
             named = [*x.shape[: len(before)], *x.shape[x.ndim - len(after) :]]
             size |= {c: max(n, size.get(c, 1)) for c, n in zip(before + after, named)}
             dots = max(dots, math.prod(x.shape[len(before) : x.ndim - len(after)]) if found else 1)
-        return math.prod(size.values()) * dots
+        return size, dots
 
 
 @operators.register("Attention")
@@ -292,7 +304,7 @@ class Attention(Operator):
         groups = q.shape[1] // k.shape[1]
         k, v = np.repeat(k, groups, axis=1), np.repeat(v, groups, axis=1)
         scale = self.get("scale") or 1.0 / math.sqrt(q.shape[-1])
-        charge(math.prod(afford([*q.shape[:-1], k.shape[-2]])) * (q.shape[-1] + v.shape[-1]))
+        charge(math.prod(afford([*q.shape[:-1], k.shape[-2]], 3 * kind.itemsize)) * (q.shape[-1] + v.shape[-1]))
         scores = np.matmul(q, np.swapaxes(k, -1, -2)) * kind.type(scale)
         if cap := self.get("softcap", 0.0):
             scores = cap * np.tanh(scores / cap)

@@ -41,6 +41,8 @@ def whole(y: Array, scale: Array, zero: Array | None, like: Array) -> Array:
 class _OfPair(Operator, ABC):
     """A function of two quantised arrays."""
 
+    room = 20.0
+
     @abstractmethod
     def of(self, a: Array, b: Array) -> Array:
         """Return the function's values."""
@@ -72,6 +74,8 @@ class QLinearMul(_OfPair):
 
 class _OfOne(Operator, ABC):
     """A function of one quantised array."""
+
+    room = 44.0
 
     @abstractmethod
     def of(self, x: Array) -> Array:
@@ -124,6 +128,8 @@ class QLinearAveragePool(_OfOne):
 class QLinearConcat(Operator):
     """Quantised arrays one after the other, in one scale."""
 
+    room = 40.0
+
     def compute(self, scale: Array, zero: Array, *inputs: Array) -> Array:
         """Return them as one."""
         parts = [real(*inputs[i : i + 3]) for i in range(0, len(inputs), 3)]
@@ -133,6 +139,8 @@ class QLinearConcat(Operator):
 @operators.register(MS + "QGemm")
 class QGemm(Gemm):
     """Product of quantised matrices plus a bias; the right operand's integers are held."""
+
+    room = 40.0
 
     def matrices(self, constants: Mapping[str, Array]) -> dict[str, Stored]:
         """Return the right operand less its zero point."""

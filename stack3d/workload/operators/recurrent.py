@@ -122,7 +122,7 @@ class Recurrent(Operator, ABC):
         if w.shape[1] != self.gates * size or r.shape[1] != self.gates * size:
             raise ArrayError(f"matrices {w.shape} and {r.shape} do not fit {self.gates} gates")
         count = len(self.directions)
-        afford((steps, batch, self.gates * size), kind.itemsize)
+        afford((steps, batch, self.gates * size), 2 * kind.itemsize)
         charge(count * (steps * STEP + steps * batch * self.gates * size * size))
         ends = _or(lengths, np.full(batch, steps))
         bias = _or(b, np.zeros((count, 2 * self.gates * size), kind))

@@ -57,12 +57,14 @@ class Range(Operator):
     def compute(self, start: Array, limit: Array, step: Array) -> Array:
         """Return them."""
         count = max(math.ceil((limit.item() - start.item()) / step.item()), 0)
-        return np.asarray(start.item() + np.arange(*afford((count,), 8)) * step.item()).astype(start.dtype)
+        return np.asarray(start.item() + np.arange(*afford((count,), 16)) * step.item()).astype(start.dtype)
 
 
 @operators.register("Shape")
 class Shape(Operator):
     """Lengths of the axes."""
+
+    room = 0.0
 
     def compute(self, x: Array) -> Array:
         """Return them, or a range of them."""
@@ -73,6 +75,8 @@ class Shape(Operator):
 class ElementCount(Operator):
     """Number of elements."""
 
+    room = 0.0
+
     def compute(self, x: Array) -> Array:
         """Return it."""
         return np.array(x.size, np.int64)
@@ -81,6 +85,8 @@ class ElementCount(Operator):
 @operators.register("Reshape")
 class Reshape(Operator):
     """The same elements in another shape."""
+
+    room = 4.0
 
     def compute(self, x: Array, shape: Array | None = None) -> Array:
         """Return them; 0 keeps an axis, -1 takes what is left."""
@@ -94,6 +100,8 @@ class Reshape(Operator):
 class Flatten(Operator):
     """Two axes."""
 
+    room = 4.0
+
     def compute(self, x: Array) -> Array:
         """Return the elements with the axes before `axis` as rows."""
         axis = self.get("axis", 1)
@@ -105,6 +113,8 @@ class Flatten(Operator):
 class Transpose(Operator):
     """Axes in another order."""
 
+    room = 0.0
+
     def compute(self, x: Array) -> Array:
         """Return the array with its axes as `perm` says, reversed by default."""
         return np.transpose(x, self.get("perm"))
@@ -113,6 +123,8 @@ class Transpose(Operator):
 @operators.register("Squeeze")
 class Squeeze(Operator):
     """Axes of length one left out."""
+
+    room = 0.0
 
     def compute(self, x: Array, axes: Array | None = None) -> Array:
         """Return the array without them."""
@@ -123,6 +135,8 @@ class Squeeze(Operator):
 @operators.register("Unsqueeze")
 class Unsqueeze(Operator):
     """Axes of length one put in."""
+
+    room = 0.0
 
     def compute(self, x: Array, axes: Array | None = None) -> Array:
         """Return the array with them."""
@@ -135,6 +149,8 @@ class Unsqueeze(Operator):
 class Expand(Operator):
     """An array broadcast to a shape."""
 
+    room = 0.0
+
     def compute(self, x: Array, shape: Array) -> Array:
         """Return it."""
         return np.broadcast_to(x, afford(np.broadcast_shapes(x.shape, tuple(shape.tolist())), x.itemsize))
@@ -146,7 +162,7 @@ class Repeat(Operator):
 
     def compute(self, x: Array, repeats: Array) -> Array:
         """Return it."""
-        afford([n * int(r) for n, r in zip(x.shape, repeats)], x.itemsize)
+        afford([n * int(r) for n, r in zip(x.shape, repeats)], 2 * x.itemsize)
         return np.tile(x, repeats.tolist())
 
 
@@ -164,6 +180,8 @@ class Concat(Operator):
 class Split(Operator):
     """Parts along an axis."""
 
+    room = 0.0
+
     def compute(self, x: Array, split: Array | None = None) -> tuple[Array, ...]:
         """Return the parts; equal ones, a last shorter, unless lengths are given."""
         axis, lengths = self.get("axis", 0), self.setting("split", split)
@@ -179,6 +197,8 @@ class Split(Operator):
 @operators.register("Slice")
 class Slice(Operator):
     """A range of every axis."""
+
+    room = 0.0
 
     def compute(self, x: Array, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None) -> Array:
         """Return the part.
@@ -344,7 +364,7 @@ class OneHot(Operator):
         """Return the array with a new axis of `depth`."""
         count, axis = int(depth.ravel()[0]), self.get("axis", -1)
         at = np.expand_dims(indices.astype(np.int64) % count, axis)
-        afford([*indices.shape, count], values.itemsize)
+        afford([*indices.shape, count], values.itemsize + 2)
         places = np.arange(count).reshape([-1 if i == axis % at.ndim else 1 for i in range(at.ndim)])
         inside = np.expand_dims((indices >= -count) & (indices < count), axis)
         return np.asarray(np.where((at == places) & inside, values[1], values[0]))
@@ -356,6 +376,7 @@ class NonZero(Operator):
 
     def compute(self, x: Array) -> Array:
         """Return their indices, one row an axis."""
+        afford((x.ndim, x.size), 16)
         return np.stack(np.nonzero(np.atleast_1d(x)))
 
 
@@ -375,7 +396,7 @@ class TopK(Operator):
     def compute(self, x: Array, k: Array | None = None) -> tuple[Array, Array]:
         """Return values and indices, in order; of equal ones the first."""
         count, axis = int(np.ravel(self.setting("k", k))[0]), self.get("axis", -1)
-        afford((2, *x.shape), 8)  # their places, in two orders
+        afford((4, *x.shape), 8)  # their places, in several orders
         if self.get("largest", 1):
             flipped = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
             order = np.flip(x.shape[axis] - 1 - flipped, axis)

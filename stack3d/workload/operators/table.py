@@ -103,6 +103,9 @@ class Operator:
 
     slots: tuple[str, ...] = ()
     """Slots that its matrices may have."""
+    room = 12.0
+    """Memory of its steps for each number that it is given, beside what it affords by itself; in proportion more for numbers of
+    more than four bytes. Holds its output where that is no larger. [byte]"""
 
     def __init__(self, node: Node) -> None:
         self.node = node
