@@ -352,8 +352,8 @@ def sealed(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_intact(facts: Mapping[str, Any]) -> bool:
-    """Whether a mapping is as it was sealed; one without a digest, of an older version, counts as intact."""
-    return DIGEST not in facts or facts[DIGEST] == _digest_of_facts(facts)
+    """Whether a mapping is as it was sealed; one without a digest is not."""
+    return facts.get(DIGEST) == _digest_of_facts(facts)
 
 
 def _digest_of_facts(facts: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stack3d.cli.arguments import SOME, Memory, Overrides, Scenarios, app, aside, fail, limit_memory, parsed
-from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOLVER, EXIT_SOME_FAILED, MISSED, DeckError
+from stack3d.errors import EXIT_BAD_INPUT, EXIT_MACHINE, EXIT_SOLVER, EXIT_SOME_FAILED, MISSED, DeckError
 
 if TYPE_CHECKING:
     from stack3d.study import Report
@@ -85,6 +85,7 @@ class _Ended:
     missed: int = 0
     code: int = 0
     verdict: int = 0
+    others: int = 0
 
     def tell(self, report: Report) -> None:
         from stack3d.study import FAILED
@@ -108,6 +109,7 @@ class _Ended:
 
     def _tell_failed(self, report: Report) -> None:
         self.failed, self.code = self.failed + 1, report.exit_code
+        self.others += report.exit_code != EXIT_MACHINE
         [first, *more] = report.lines
         if more:
             fail("\n".join([f"{report.name}:", first, *more]))
@@ -131,7 +133,8 @@ class _Ended:
         """Exit with a code of its own unless all is well."""
         if self.failed and self.total > 1:
             aside(f"{self.total - self.failed} of {self.total} cases done, {self.failed} failed")
-            raise typer.Exit(self.verdict or EXIT_SOME_FAILED)
+            is_of_machine = self.failed == self.total and not self.others
+            raise typer.Exit(EXIT_MACHINE if is_of_machine else self.verdict or EXIT_SOME_FAILED)
         if self.verdict:
             raise typer.Exit(self.verdict)
         if self.failed or self.missed:

@@ -157,24 +157,24 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def is_damaged(folder: Path, record: Mapping[str, Any]) -> bool:
-    """Whether the ``result.nc`` of a case is another than its record was written for."""
-    digest = record.get("result_sha256")
-    file = folder / "result.nc"
+    """Whether the ``result.nc`` of a case is another than its record was written for; one that names none vouches for none."""
     try:
-        return digest is not None and storage.digest_of(file) != digest
+        return storage.digest_of(folder / "result.nc") != record.get("result_sha256")
     except OSError:
         return True
 
 
 def is_damaged_study(file: Path) -> bool:
-    """Whether a joined dataset is another than the ``study.json`` beside it was written for."""
+    """Whether a joined dataset is another than the ``study.json`` beside it, if there is one, was written for."""
+    if not (file.parent / MANIFEST).exists():
+        return False
     try:
         yamlfile.check_ordinary(file.parent / MANIFEST)
         manifest = json.loads((file.parent / MANIFEST).read_text(encoding="utf-8"))
         digest = manifest.get("study_sha256") if isinstance(manifest, dict) and storage.is_intact(manifest) else None
-        return digest is not None and storage.digest_of(file) != digest
+        return storage.digest_of(file) != digest
     except (OSError, ValueError, RecursionError):
-        return False
+        return True
 
 
 def is_vouched(path: Path) -> bool:
@@ -185,9 +185,8 @@ def is_vouched(path: Path) -> bool:
 
 def deck_is_damaged(folder: Path, record: Mapping[str, Any]) -> bool:
     """Whether the ``resolved.yaml`` of a case that is done is gone, or another than its record was written for."""
-    digest = record.get("resolved_sha256")
     try:
-        return digest is not None and storage.digest_of(folder / RESOLVED) != digest
+        return storage.digest_of(folder / RESOLVED) != record.get("resolved_sha256")
     except OSError:
         return True
 
@@ -212,7 +211,7 @@ def mend_deck(folder: Path) -> None:
 
 def warn_of_deck(folder: Path, record: Mapping[str, Any]) -> None:
     """Say of a case that its ``resolved.yaml`` is there, but damaged; the result, which is read, holds the scenario too."""
-    if os.path.lexists(folder / RESOLVED) and deck_is_damaged(folder, record):
+    if record and os.path.lexists(folder / RESOLVED) and deck_is_damaged(folder, record):
         text = f"{folder / RESOLVED} is damaged; the result holds the scenario too, and running the case again mends the file"
         warnings.warn(ValidityWarning(text), stacklevel=2)
 
@@ -224,7 +223,7 @@ def open_result(path: str | Path) -> xr.DataTree:
     if not file.is_file():
         raise ResultsError(f"no result at {file}")
     record = read_record(file.parent) if file.name == "result.nc" else {}
-    if is_damaged(file.parent, record):
+    if file.name == "result.nc" and os.path.lexists(file.parent / "run.json") and is_damaged(file.parent, record):
         raise ResultsError(f"{file} is damaged: it is not what its run.json was written for; run the case again")
     if file.name == STUDY_FILE and is_damaged_study(file):
         raise ResultsError(
@@ -236,9 +235,9 @@ def open_result(path: str | Path) -> xr.DataTree:
         schema = int(found.attrs.get("schema", 1))
     except Exception as error:  # the libraries below raise what they like
         signals.heed()
-        raise ResultsError(
-            f"{file} cannot be read as a dataset, it may be cut off or of another kind: {brief(error)}"
-        ) from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else brief(error)
+        text = f"{file} cannot be read as a dataset, it may be cut off or of another kind: {reason}"
+        raise ResultsError(f"{text}; take another copy, or run its case again") from None
     if schema > SCHEMA:
         raise ResultsError(f"{file} has schema {schema}; this stack3d reads up to {SCHEMA}: a newer one wrote it")
     return found

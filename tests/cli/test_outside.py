@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 import small_study as studies
+from in_process import exit_code
 
 import stack3d
-from stack3d import results, storage, study
+from stack3d import results, signals, storage, study
 from stack3d.errors import DeckError, DiskFullError
 from stack3d.progress import Silent
 
@@ -267,6 +268,24 @@ def test_a_study_without_room_begins_no_further_case(tmp_path: Path, monkeypatch
     assert [report.status for report in reports] == ["done", "failed"] and reports[1].exit_code == 5
     again = list(study.run([str(path)], tmp_path / "out", Silent(), workers=1))
     assert sorted(report.status for report in again) == ["done", "done", "done", "skipped"]
+
+
+@pytest.mark.parametrize(("bad", "code"), [(1, 4), (2, 5)])
+def test_a_batch_ends_with_the_code_of_the_machine_where_it_stops_every_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: int, code: int
+) -> None:
+    path = studies.write(tmp_path, "{power.sources.spot.power: [1 W, 2 W]}")
+    left, known = [bad], results.write_tree
+
+    def write(file: Path, tree: Any) -> None:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise storage.cannot_write(file, OSError(errno.EROFS, os.strerror(errno.EROFS)))
+        known(file, tree)
+
+    monkeypatch.setattr(results, "write_tree", write)
+    monkeypatch.setattr(signals, "listen", lambda: None)
+    assert exit_code("run", str(path), "-o", str(tmp_path / "out"), "--workers", "1", "--progress", "none") == code
 
 
 @pytest.mark.slow

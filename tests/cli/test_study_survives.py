@@ -19,7 +19,7 @@ import small_study as studies
 from small_study import assert_same
 
 import stack3d
-from stack3d import study
+from stack3d import storage, study
 from stack3d.errors import ResultsError
 from stack3d.progress import Silent, StudyJson
 from stack3d.storage import locked
@@ -145,7 +145,7 @@ def test_a_run_killed_in_the_middle_resumes_to_the_same_dataset(tmp_path: Path) 
         record = tmp_path / "out" / "small" / "cases" / name / "run.json"
         facts = json.loads(record.read_text())
         del facts["sha256"]
-        record.write_text(json.dumps({**facts, "status": status, "kind": "SolverError"}))
+        record.write_text(json.dumps(storage.sealed({**facts, "status": status, "kind": "SolverError"})))
     (tmp_path / "out" / "small" / "cases" / done[0] / ".result.nc.123.tmp").write_bytes(b"half")
     again = run("run", "small.yaml", "-o", "out", "--workers", "1", cwd=tmp_path)
     assert again.returncode == 0, again.stderr

@@ -111,11 +111,18 @@ def test_what_is_damaged_is_put_aside_and_told(done: Path, tmp_path: Path) -> No
     assert (case / "damaged-result.nc").is_file()
 
 
-def test_records_of_older_versions_have_no_digest_and_count(done: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", [storage.DIGEST, "result_sha256"])
+def test_a_record_without_a_digest_vouches_for_nothing(done: Path, tmp_path: Path, lost: str) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(done, folder)
     for record in folder.glob("out/small/cases/*/run.json"):
         facts = json.loads(record.read_text())
-        record.write_text(json.dumps({k: v for k, v in facts.items() if k not in (storage.DIGEST, "result_sha256")}))
+        kept = {k: v for k, v in facts.items() if k not in (storage.DIGEST, lost)}
+        record.write_text(json.dumps(kept if lost == storage.DIGEST else storage.sealed(kept)))
+        with pytest.raises(Stack3dError, match=r"result.nc is damaged: .* run the case again"):
+            results.open_result(record.parent)
+    said = set(stack3d.open_results(folder / "out" / "small")["status"].values.ravel())
+    assert said == {"damaged" if lost == "result_sha256" else "not_run"}
     reports = list(study.run([str(folder / "small.yaml")], folder / "out", Silent(), workers=1))
-    assert {r.status for r in reports} == {study.SKIPPED}
+    assert {r.status for r in reports} == {study.DONE}
+    assert {r.reason for r in reports} == {"its result was damaged" if lost == "result_sha256" else "its record was damaged"}
