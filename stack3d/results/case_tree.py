@@ -145,13 +145,27 @@ _KINDS: Mapping[str, type] = {"status": str, "versions": dict, "result_sha256": 
 """Of what a record holds where it holds it; another kind comes from elsewhere, and the record counts as none."""
 
 
+def is_old(record: Mapping[str, Any]) -> bool:
+    """Whether a record is of version 0.1, which knew no digests."""
+    made_by = str(record.get("versions", {}).get("stack3d", ""))
+    return made_by.startswith("0.1.") and not {storage.DIGEST, "result_sha256", "resolved_sha256"} & set(record)
+
+
+def is_whole_study(folder: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether the ``study.json`` of a folder is as it was written; one of version 0.1 counts."""
+    if storage.DIGEST in manifest:
+        return storage.is_intact(manifest)
+    records = [read_record(place.parent) for place in folder.glob("cases/*/run.json")]
+    return bool(records) and all(map(is_old, records))
+
+
 def read_record(folder: Path) -> dict[str, Any]:
     """Content of ``run.json``; empty when there is none, or none that is as it was written."""
     try:
         yamlfile.check_ordinary(folder / "run.json")
         content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         is_sound = isinstance(content, dict) and all(isinstance(content.get(k, kind()), kind) for k, kind in _KINDS.items())
-        return content if is_sound and storage.is_intact(content) else {}
+        return content if is_sound and (storage.is_intact(content) or is_old(content)) else {}
     except (OSError, ValueError, RecursionError):
         return {}
 
@@ -159,7 +173,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 def is_damaged(folder: Path, record: Mapping[str, Any]) -> bool:
     """Whether the ``result.nc`` of a case is another than its record was written for; one that names none vouches for none."""
     try:
-        return storage.digest_of(folder / "result.nc") != record.get("result_sha256")
+        return not is_old(record) and storage.digest_of(folder / "result.nc") != record.get("result_sha256")
     except OSError:
         return True
 
@@ -171,8 +185,9 @@ def is_damaged_study(file: Path) -> bool:
     try:
         yamlfile.check_ordinary(file.parent / MANIFEST)
         manifest = json.loads((file.parent / MANIFEST).read_text(encoding="utf-8"))
-        digest = manifest.get("study_sha256") if isinstance(manifest, dict) and storage.is_intact(manifest) else None
-        return storage.digest_of(file) != digest
+        if not isinstance(manifest, dict) or not is_whole_study(file.parent, manifest):
+            return True
+        return storage.DIGEST in manifest and storage.digest_of(file) != manifest.get("study_sha256")
     except (OSError, ValueError, RecursionError):
         return True
 
@@ -186,7 +201,7 @@ def is_vouched(path: Path) -> bool:
 def deck_is_damaged(folder: Path, record: Mapping[str, Any]) -> bool:
     """Whether the ``resolved.yaml`` of a case that is done is gone, or another than its record was written for."""
     try:
-        return storage.digest_of(folder / RESOLVED) != record.get("resolved_sha256")
+        return not is_old(record) and storage.digest_of(folder / RESOLVED) != record.get("resolved_sha256")
     except OSError:
         return True
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stack3d import __version__, fields, signals, storage
 from stack3d.errors import ResultsError, ValidityWarning
-from stack3d.results.case_tree import MANIFEST, STUDY_FILE, is_damaged, open_result, read_record, warn_of_deck
+from stack3d.results.case_tree import MANIFEST, STUDY_FILE, is_damaged, is_whole_study, open_result, read_record, warn_of_deck
 from stack3d.results.findings import study_groups
 from stack3d.results.netcdf import netcdf, write_json, write_tree
 
@@ -315,7 +315,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if file.is_file():
         try:
             manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            if _is_sound(manifest):
+            if _is_sound(folder, manifest):
                 return manifest
         except (OSError, ValueError, RecursionError):
             pass
@@ -337,9 +337,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return {"scenario": folder.name, "overrides": [], "dimensions": [dimension], "cases": cases}
 
 
-def _is_sound(manifest: Any) -> bool:
+def _is_sound(folder: Path, manifest: Any) -> bool:
     """Whether a manifest is as it was written, and every point of its study is there once."""
-    if not isinstance(manifest, dict) or not storage.is_intact(manifest):
+    if not isinstance(manifest, dict) or not is_whole_study(folder, manifest):
         return False
     try:
         shape = tuple(len(d["labels"]) for d in manifest["dimensions"])

@@ -22,6 +22,8 @@ LEAST_MEMORY, MEMORY_A_BYTE = 100e6, 20.0
 """Bytes that arrays may take at one time where a deck is looked at: in any case, and more for each byte of its files."""
 LEAST_WORK, WORK_A_BYTE = 2e9, 2e4
 """Work of all runs of a trial there: in any case, and for each byte of the network's files. [multiply-accumulate]"""
+WORK_OF_RUN = 1e12
+"""The same before a run, of which a trial is the least part: minutes. [multiply-accumulate]"""
 BYTE, TURN, STEP = 4.0, 1e4, 1e5
 """Work of a byte that an operator gives, of a turn of a loop inside it, and of a step of a recurrent one: about as much time.
 [multiply-accumulate]"""
@@ -70,7 +72,7 @@ def allowed(files: float) -> Iterator[None]:
         there = LEAST_MEMORY + MEMORY_A_BYTE * files
         bound = Allowance(there, max(LEAST_WORK, WORK_A_BYTE * files), there <= memory.available())
     else:
-        bound = Allowance(memory.available(), math.inf)
+        bound = Allowance(memory.available(), max(WORK_OF_RUN, WORK_A_BYTE * files) if said is None else math.inf)
     token = _ALLOWED.set(bound)
     try:
         yield

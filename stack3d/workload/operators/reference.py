@@ -16,18 +16,18 @@ AS_IN_ONNX = (
 )  # fmt: skip
 
 
-def _windowed(node: Operator, given: Sequence[Any]) -> Asked:
+def _windowed(node: Operator, given: Sequence[Any]) -> Wanted:
     return (int(given[0]),), 32
 
 
-def _cut(node: Operator, given: Sequence[Any]) -> Asked:
+def _cut(node: Operator, given: Sequence[Any]) -> Wanted:
     shape = list(given[0].shape)
     for axis, n in zip(node.get("axes") or range(len(shape)), given[1].tolist()):
         shape[axis] = n
     return shape, 2 * given[0].itemsize
 
 
-def _transformed(node: Operator, given: Sequence[Any]) -> Asked:
+def _transformed(node: Operator, given: Sequence[Any]) -> Wanted:
     shape = list(given[0].shape)
     axis = node.get("axis", 1) if given[2] is None else int(given[2])
     if given[1] is not None:
@@ -35,14 +35,14 @@ def _transformed(node: Operator, given: Sequence[Any]) -> Asked:
     return shape, 48
 
 
-def _framed(node: Operator, given: Sequence[Any]) -> Asked:
+def _framed(node: Operator, given: Sequence[Any]) -> Wanted:
     x, step, window, length = given[:4]
     wide = int(length) if length is not None else len(window)
     return (len(x), max(0, (x.shape[1] - wide) // int(step) + 1), wide), 56
 
 
-Asked = tuple[Sequence[int], int]
-ASKED: dict[str, Callable[[Operator, Sequence[Any]], Asked]] = {
+Wanted = tuple[Sequence[int], int]
+ASKED: dict[str, Callable[[Operator, Sequence[Any]], Wanted]] = {
     "AffineGrid": lambda node, x: ((x[1][0], *x[1][2:], len(x[1]) - 2), 24),
     "BlackmanWindow": _windowed,
     "CenterCropPad": _cut,
