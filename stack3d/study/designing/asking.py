@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d.errors import MissingDependencyError
 from stack3d.layout import Floats
@@ -136,7 +137,7 @@ class Asker:
         for _ in range(MOST_TRIES):
             trial = self._asked()
             design = tuple(trial.params[name] for name in self._ways)
-            if self._is_fresh(design):
+            if self._is_fresh(design) and not self._failing([design])[0]:
                 self._trials[design] = trial
                 return design
             self._end(trial, None)
@@ -187,7 +188,15 @@ class Asker:
         designs = list(dict.fromkeys((*designs, *filter(self._is_fresh, others))))
         drawn, n = self._drawn(known, designs), len(known[0].goals)
         weighed = drawn[:, :n] @ self._rng.dirichlet(np.ones(n))
-        return designs[int(np.lexsort((weighed, np.maximum(drawn[:, n:], 0.0).sum(axis=1)))[0])]
+        shortfall = np.maximum(drawn[:, n:], 0.0).sum(axis=1)
+        return designs[int(np.lexsort((weighed, shortfall, self._failing(designs)))[0])]
+
+    def _failing(self, designs: Sequence[Positions]) -> NDArray[np.bool_]:
+        """Which designs fail in a draw of what is known of failures: entries of lists that always do are left alone."""
+        failed = np.array([[0.0 if one.goals else 1.0] for one in self._known.values()])
+        if not failed.any():
+            return np.zeros(len(designs), dtype=bool)
+        return guessed(self._choices, list(self._known), failed, designs, self._rng)[:, 0] > 0.5
 
     def _neighbours(self) -> list[Positions]:
         """New designs a step away from the best that has some, of a front one by chance."""
