@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import numpy as np
 from stack3d import decks, fields, results, study
 from stack3d.case import compact_of, run_case
 from stack3d.decks import Case
-from stack3d.errors import DeckError, Problem, ResultsError, brief, told_of
+from stack3d.errors import DeckError, Problem, ResultsError, brief, did_you_mean, told_of
 from stack3d.geometry.stack import build_stack
 from stack3d.layout import Floats, Stack
 from stack3d.progress import Observer, Silent, StudyObserver
@@ -73,8 +73,8 @@ class LoadedScenario:
         Parameters
         ----------
         keys : sequence of str
-            Dotted keys of quantities, as ``cooling.top.film_coefficient`` or ``power.sources.core.power``; an entry of a list
-            as ``power.sources.core.x[0]``.
+            Dotted keys of quantities, as ``cooling.top.film_coefficient`` or ``power.sources.core.power``; an edge of a source
+            as ``power.sources.core.x[0]``, the place of all of it as ``power.sources.core.x``.
         of : str
             ``peak`` (the hottest node), a probe, or a layer, whose mean is taken.
 
@@ -86,8 +86,8 @@ class LoadedScenario:
         Raises
         ------
         DeckError
-            For keys that hold no quantity or zero, films that follow their surface, coolant, meshes without a grid, and a
-            place that does not exist.
+            For keys that are none or hold no quantity or zero, films that follow their surface, coolant, a mesh of your own,
+            and a place that does not exist.
         """
         from stack3d.case.gradients import gradients
 
@@ -99,18 +99,23 @@ class LoadedScenario:
         """The scenario with a number a little smaller and a little larger."""
         from stack3d.case.gradients import Neighbours
 
-        old = decks.value_at(self.case.tree, key)
+        old = self._number_at(key)
         if isinstance(old, Mapping) and "value" in old:
             key, old = f"{key}.value", old["value"]
-        match = re.fullmatch(r"\s*([-+0-9.eE]+)\s*(\D.*)?", old) if isinstance(old, str) else None
-        number = float(old) if isinstance(old, int | float) and not isinstance(old, bool) else float(match[1]) if match else 0.0
-        if number == 0.0:
-            raise DeckError(Problem(key, f"wants a quantity other than zero to take a derivative by, got {brief(old)}"))
-        unit = (match[2] or "").strip() if match else ""
-        texts = [f"{number * factor!r} {unit}".strip() if match else number * factor for factor in (1 - CLOSE, 1 + CLOSE)]
-        low, high = (self.with_overrides([(key, text)]).case.scenario for text in texts)
-        ends = [found[0] if (found := quantity(text)) else float(text) for text in texts]
-        return Neighbours(low, high, ends[1] - ends[0])
+        lower, upper, between = _moved(old) or _scaled(old, key)
+        low, high = (self.with_overrides([(key, value)]).case.scenario for value in (lower, upper))
+        return Neighbours(low, high, between)
+
+    def _number_at(self, key: str) -> Any:
+        """What stands at a dotted key; raises DeckError where nothing does."""
+        try:
+            found = decks.value_at(self.case.tree, key) if isinstance(key, str) else None
+        except DeckError:  # below what has no keys
+            found = None
+        if found is None:
+            near = did_you_mean(str(key), list(_keys_of(self.case.tree)))
+            raise DeckError(Problem(str(key), f"is no key of the deck, of which a derivative could be taken{near}"))
+        return found
 
     def compact(
         self, path: str | Path | None = None, watch: Callable[[int, float], None] = lambda solves, miss: None
@@ -154,6 +159,43 @@ class LoadedScenario:
         from stack3d.report.notebook import scenario_html
 
         return scenario_html(self.case)
+
+
+def _scaled(old: Any, key: str) -> tuple[Any, Any, float]:
+    """A quantity a little smaller and a little larger, and by how much apart [SI]; raises DeckError for others and zero."""
+    match = re.fullmatch(r"\s*([-+0-9.eE]+)\s*(\D.*)?", old) if isinstance(old, str) else None
+    number = float(old) if isinstance(old, int | float) and not isinstance(old, bool) else float(match[1]) if match else 0.0
+    if number == 0.0:
+        raise DeckError(Problem(key, f"wants a quantity other than zero to take a derivative by, got {brief(old)}"))
+    unit = (match[2] or "").strip() if match else ""
+    texts = [f"{number * factor!r} {unit}".strip() if match else number * factor for factor in (1 - CLOSE, 1 + CLOSE)]
+    ends = [found[0] if (found := quantity(text)) else float(text) for text in texts]
+    return texts[0], texts[1], ends[1] - ends[0]
+
+
+def _moved(numbers: Any) -> tuple[Any, Any, float] | None:
+    """Two lengths that both lie a little lower, and a little higher, and by how much apart [m]; None for other things."""
+    found = [quantity(number) for number in numbers] if isinstance(numbers, list) else []
+    if len(found) != 2 or any(f is None or f[1] != "m" for f in found):
+        return None
+    low, high = (f[0] for f in found if f)
+    by = CLOSE * abs(high - low)
+    below, above = ([f"{value + shift!r} m" for value in (low, high)] for shift in (-by, by))
+    return below, above, 2 * by
+
+
+def _keys_of(node: Any, above: str = "") -> Iterator[str]:
+    """Dotted keys of all that has no keys below it; items of lists by their name, else by number."""
+    if isinstance(node, Mapping):
+        below = [(f"{above}.{name}" if above else str(name), value) for name, value in node.items()]
+    elif isinstance(node, list):
+        names = [one.get("name") if isinstance(one, Mapping) else None for one in node]
+        below = [(f"{above}.{n}" if n else f"{above}[{i}]", one) for i, (n, one) in enumerate(zip(names, node))]
+    else:
+        yield above
+        return
+    for key, value in below:
+        yield from _keys_of(value, key)
 
 
 def load(source: str | Path, overrides: Mapping[str, Any] | None = None) -> LoadedScenario:

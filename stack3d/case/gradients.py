@@ -5,36 +5,30 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from stack3d.case.placing import placed
 from stack3d.chip import Chip, ComputingChip
 from stack3d.errors import DeckError, Problem, ValidityWarning
-from stack3d.grids import Grid
 from stack3d.heat.loads import Heat, channel_runs, film_laws, heat_sources, surfaces_of
-from stack3d.heat.meshing import kind_of, meshed
-from stack3d.heat.meshing.bricks import Bricks
+from stack3d.heat.meshing import AnyKind, kind_of, meshed
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.solvers import Backends
 from stack3d.layout import Floats, HeatSource
 from stack3d.life.chips import chosen_policies
 from stack3d.life.start import first_heat
+from stack3d.schema.numerics import SolverDeck
 from stack3d.schema.scenario import Scenario
-from stack3d.thermal.fields.on_grid import GridField
-from stack3d.thermal.grid.adjoint import Residual, adjoint
-from stack3d.thermal.grid.bends import bends, mean_bow_slope
-from stack3d.thermal.grid.place_weights import place_groups
-from stack3d.thermal.grid.response import unit_loads
-from stack3d.thermal.grid.solver import TensorSolver
-from stack3d.thermal.places import Box, Place, Probe
+from stack3d.thermal import RATES_TOLERANCE, Box, Place, Probe, SteadyRates
 
 PEAK = "peak"
 """Name of the hottest node."""
 TIE = 1e-9
 """Share of its rise by which another node may be colder than the peak and still count as one. [-]"""
-TOLERANCE = 1e-13
-"""Relative residual of the solves. [-]"""
+MOST_ITERATIONS = 5000
+"""Of a linear solve, so exact."""
 
 
 @dataclass(frozen=True)
@@ -63,48 +57,44 @@ class _PlacedHeat:
 
 
 @dataclass(frozen=True, eq=False)
-class _OnLines:
-    """A scenario on its grid, with the power of its cells held."""
+class _OnElements:
+    """A scenario on its mesh, with the power of its cells held."""
 
     chip: Chip
-    solver: TensorSolver
-    sources: Sequence[HeatSource]
+    body: AnyKind
+    rates: SteadyRates
 
     @classmethod
-    def of(cls, scenario: Scenario, heat: _PlacedHeat | None) -> _OnLines:
-        """On the grid of the profile."""
+    def of(cls, scenario: Scenario, heat: _PlacedHeat | None) -> _OnElements:
+        """On the mesh of the profile."""
         if not kind_of(scenario).follows_parts:
-            raise DeckError(Problem("solver.mesh.cells", "a gradient wants bricks, whose lines move with the parts"))
+            raise DeckError(Problem("solver.mesh.cells", "a gradient wants hex or tet, whose elements move with the parts"))
         chip = _on_sites(scenario, heat)
-        problem = meshed(chip).problem(chip.stack, scenario.cooling)
+        if scenario.solver.mesh.cells == "tet" and any(layer.cylinders for layer in chip.stack.layers):
+            text = "a gradient wants bricks (hex) here: outlines of resolved cylinders do not move with the parts"
+            raise DeckError(Problem("solver.mesh.cells", text))
+        body = meshed(chip)
+        problem = body.problem(chip.stack, scenario.cooling)
         follows = film_laws(scenario.cooling, problem)
         if follows or channel_runs(chip.stack):
             what = f"the film of {next(iter(follows))} follows its surface" if follows else "a coolant flows through channels"
             raise DeckError(Problem("cooling", f"{what}; a gradient wants films that stay"))
-        return cls(chip, TensorSolver(problem, rtol=TOLERANCE), _sources(chip, heat))
+        return cls(chip, body, body.rates(problem, _exact(scenario), _sources(chip, heat)))
 
-    def moved(self, scenario: Scenario, heat: _PlacedHeat | None, key: str) -> _OnLines:
-        """Another scenario on the lines of this one, which move with the parts."""
+    def moved(self, scenario: Scenario, heat: _PlacedHeat | None, key: str) -> _OnElements:
+        """Another scenario on the elements of this one, which move with the parts; nothing is factorised."""
         chip = _on_sites(scenario, heat)
-        grid = self.solver.problem.grid
-        x, y, z = (
-            _carried(lines, _edges(self.chip, axis), _edges(chip, axis), key)
-            for axis, lines in enumerate((grid.x, grid.y, grid.z))
-        )
-        body = Bricks(Grid(x, y, z, grid.layer))
+        body = self.body.moved(chip, lambda lines, axis: _carried(lines, _edges(self.chip, axis), _edges(chip, axis), key))
         problem = body.problem(chip.stack, scenario.cooling)
-        return _OnLines(chip, TensorSolver(problem, rtol=TOLERANCE), _sources(chip, heat))
+        return _OnElements(chip, body, body.rates(problem, _exact(scenario, "jacobi"), _sources(chip, heat)))
 
-    def temperature(self, values: Floats, place: Place | None, node: tuple[int, ...]) -> float:
-        """Of a place, or of a node, where nodes have these values. [K]"""
-        if place is None:
-            return float(values[node])
-        problem, cells = self.solver.problem, self.solver.cells
-        held = None if cells.is_linear else values
-        field = GridField(problem.stack, problem.grid, values, bends(problem.stack, problem.grid, cells, self.sources, held))
-        if isinstance(place, Box):
-            return float(field.box_means(place.layer, [place.extent])[0])
-        return field.at(place.layer, place.x, place.y, place.z)
+
+def _exact(scenario: Scenario, preconditioner: str | None = None) -> SolverDeck:
+    """The profile with exact solves, or with a preconditioner that costs nothing to make."""
+    how: dict[str, Any] = {"tolerance": RATES_TOLERANCE, "max_iterations": MOST_ITERATIONS}
+    if preconditioner is not None:
+        how |= {"method": "cg", "preconditioner": preconditioner}
+    return scenario.solver.model_copy(update={"linear": scenario.solver.linear.model_copy(update=how)})
 
 
 def place_of(chip: Chip, name: str) -> Place | None:
@@ -139,40 +129,42 @@ def gradients(scenario: Scenario, beside: Mapping[str, Neighbours], of: str) -> 
     Raises
     ------
     DeckError
-        Where films follow their surface, coolant flows, the mesh is no grid, or a key parts edges that lie on one line.
+        Where films follow their surface, coolant flows, the mesh is of another kind, or a key parts edges that lie on one line.
 
     Notes
     -----
     dJ/dp = ∂J/∂p + λ·∂r/∂p, with the residual r and the adjoint λ of the place. Both partial derivatives are taken at
-    nodal temperatures that stay, as differences of the two scenarios, whose grids move with their parts: the outcome is
+    nodal temperatures that stay, as differences of the two scenarios, whose elements move with their parts: the outcome is
     the derivative of what the solver gives, not of what it approximates.
     """
     heat = _heat(scenario)
-    case = _OnLines.of(scenario, heat)
-    solver = case.solver
-    field = solver.solve(case.sources).field
+    case = _OnElements.of(scenario, heat)
+    rates = case.rates
+    values = rates.solved()
     place = place_of(case.chip, of)
-    values = np.asarray(field.values)
-    node = _hottest(solver, values)
+    node = int(np.argmax(rates.solid(values)))
     if place is None:
         weights = np.zeros_like(values)
-        weights[node] = 1.0
-        _warn_of_ties(solver, values, node)
+        weights.reshape(-1)[node] = 1.0
+        _warn_of_ties(rates, values, node)
     else:
-        [weights] = unit_loads(place_groups(solver.problem.stack, solver.problem.grid, [place]), solver.problem.grid)
-        if isinstance(place, Box) and not solver.is_linear:
-            weights += mean_bow_slope(solver.problem, solver.cells, case.sources, place, values)
-    found = adjoint(solver, values, weights)
+        weights = rates.weights(place, values)
+    found = rates.adjoint(values, weights)
     out = {}
     for key, pair in beside.items():
         ends = []
         for one in (pair.lower, pair.upper):
             other = case.moved(one, heat, key)
-            residual = Residual(other.solver, other.sources)
-            held = residual.held(values)
-            ends.append(other.temperature(held, place_of(other.chip, of), node) + residual.times(found, held))
+            held = other.rates.held(values)
+            ends.append(_temperature(other, held, of, node) + other.rates.lacking(found, held))
         out[key] = (ends[1] - ends[0]) / pair.between
     return out
+
+
+def _temperature(case: _OnElements, values: Floats, of: str, node: int) -> float:
+    """Of a place, or of a node, where nodes have these temperatures. [K]"""
+    place = place_of(case.chip, of)
+    return float(values.reshape(-1)[node]) if place is None else case.rates.at(place, values)
 
 
 def _heat(scenario: Scenario) -> _PlacedHeat | None:
@@ -224,16 +216,10 @@ def _carried(lines: Floats, old: Floats, new: Floats, key: str) -> Floats:
     return np.asarray(np.interp(lines, at, to))
 
 
-def _hottest(solver: TensorSolver, values: Floats) -> tuple[int, ...]:
-    """Index of the hottest node of something solid."""
-    solid = True if solver.cells.is_uniform else solver.operator.solid_nodes()
-    return tuple(int(i) for i in np.unravel_index(int(np.argmax(np.where(solid, values, -np.inf))), values.shape))
-
-
-def _warn_of_ties(solver: TensorSolver, values: Floats, node: tuple[int, ...]) -> None:
+def _warn_of_ties(rates: SteadyRates, values: Floats, node: int) -> None:
     """Tell of other nodes as hot as the hottest, whose temperature may change faster."""
-    rise = values[node] - solver.base
-    count = int(np.count_nonzero(values >= values[node] - TIE * abs(rise)))
+    peak = values.reshape(-1)[node]
+    count = int(np.count_nonzero(rates.solid(values) >= peak - TIE * abs(peak - rates.base)))
     if count > 1:
         text = f"the peak is shared by {count} nodes; its gradient is that of one of them, and the largest may be another's"
         warnings.warn(ValidityWarning(text), stacklevel=3)

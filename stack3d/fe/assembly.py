@@ -61,7 +61,8 @@ class Assembly:
         for name in surface:
             unknowns = space.unknowns(name)
             rows[unknowns[unknowns < space.own]] = True
-        self._whole = sum(surface.values(), volume)
+        self.whole = sum(surface.values(), volume)
+        """The form, without fixed values."""
         self._volume = space.form(volume)
         self._surface = space.form(sum(surface.values())) if surface else None
         first = space.functions.dofmap.index_map.local_range[0]
@@ -138,7 +139,7 @@ class Assembly:
 
     @cached_property
     def _action(self) -> Any:
-        return self.space.form(self.space.ufl.action(self._whole, self._state))
+        return self.space.form(self.space.ufl.action(self.whole, self._state))
 
     def applied(self, values: Floats) -> Floats:
         """A times values with the coefficients as they are, whatever the matrices hold; fixed values are not worked in."""

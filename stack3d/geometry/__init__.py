@@ -7,7 +7,7 @@ from stack3d.geometry.gmsh_model import through_gmsh
 from stack3d.geometry.grid import build_grid, has_gaps
 from stack3d.geometry.hexahedra import CellRegions, layered_cells
 from stack3d.geometry.stack import build_stack, check_places, explicit_sources, tile_sites
-from stack3d.geometry.tetrahedra import build_columns
+from stack3d.geometry.tetrahedra import build_columns, moved_columns
 from stack3d.geometry.user_mesh import read_mesh
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "flatter",
     "has_gaps",
     "layered_cells",
+    "moved_columns",
     "narrower",
     "read_mesh",
     "redrawn",

@@ -316,6 +316,27 @@ def plane_of(
     return list(dict.fromkeys([*hard, *soft])), PlaneSizes.of(stack, soft, mesh, target)
 
 
+def moved_columns(columns: Columns, stack: Stack, points: Floats, z: Floats, sides: int) -> Columns:
+    """Columns of the same triangles and slabs with their points elsewhere, of the materials of another stack.
+
+    Parameters
+    ----------
+    columns : Columns
+    stack : Stack
+        Whose parts lie where those of the columns have moved to.
+    points : ndarray, shape (n, 2)
+        [m]
+    z : ndarray, shape (nz+1,)
+        [m]
+    sides : int
+        Of the polygon that stands for a circle.
+    """
+    across = [np.array([points[:, axis].min(), points[:, axis].max()]) for axis in (0, 1)]
+    grid = Grid(across[0], across[1], z, columns.layer)
+    names, materials, _ = _regions(stack, grid, points[columns.triangles].mean(axis=1), sides)
+    return replace(columns, points=points, z=z, opened=opened(grid), names=names, materials=materials)
+
+
 def build_columns(
     stack: Stack,
     sources: Sequence[HeatSource],

@@ -27,6 +27,8 @@ Texts = Annotated[list[str], BeforeValidator(_several, json_schema_input_type=st
 NUMBER = re.compile(r"^\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*(.*?)\s*$")
 MOST_LETTERS = 200
 """Of an end of an interval."""
+MOST_TOGETHER = 10
+"""Numbers of a key that move together."""
 MOST_NUMBERS = 5_000_000
 """Points times keys of a sample."""
 MOST_KEYS = 1000
@@ -44,19 +46,33 @@ class SweepModel(Described):
 
 
 def _end(value: Any) -> Any:
+    if isinstance(value, list) and 2 <= len(value) <= MOST_TOGETHER:
+        return tuple(_end(one) for one in value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError(f"wants a number, with a unit where the key has one, got {told(value)}")
+        raise ValueError(f"wants a number, with a unit where the key has one, or a list of some, got {told(value)}")
     return value
 
 
-End = Annotated[str | float, BeforeValidator(_end)]
+End = Annotated[
+    str | float | tuple[str | float, ...], BeforeValidator(_end, json_schema_input_type=str | float | list[str | float])
+]
+
+
+def _read_end(text: str, got: str) -> tuple[float, str]:
+    """Number and unit of an end of an interval; raises ValueError, with what was `got`."""
+    match = NUMBER.match(text) if len(text) <= MOST_LETTERS else None
+    if match is None:
+        raise ValueError(f"from and to want numbers, with a unit where the key has one {got}")
+    if not math.isfinite(float(match[1])):
+        raise ValueError(f"from and to want finite numbers {got}")
+    return float(match[1]), match[2]
 
 
 class IntervalDeck(SweepModel):
-    """Values between two ends that are written with the same unit."""
+    """Values between two ends that are written with the same unit; of a key with several numbers, as a place, all together."""
 
     low: Annotated[End, Field(alias="from")]
-    """Lower end, as ``"1e4 1/s"``."""
+    """Lower end, as ``"1e4 1/s"``; of several numbers that move together a list, as ``["1 mm", "2 mm"]``."""
     high: Annotated[End, Field(alias="to")]
     """Upper end, in the same unit."""
     scale: Literal["linear", "log"] = "linear"
@@ -65,26 +81,32 @@ class IntervalDeck(SweepModel):
     """Round to whole numbers, both ends included."""
 
     @property
-    def ends(self) -> tuple[float, float, str]:
-        """Both numbers and their unit."""
-        texts = [str(end) for end in (self.low, self.high)]
-        matches = [NUMBER.match(text) if len(text) <= MOST_LETTERS else None for text in texts]
+    def together(self) -> bool:
+        """Whether several numbers move together."""
+        return isinstance(self.low, tuple)
+
+    @property
+    def ends(self) -> tuple[tuple[float, ...], tuple[float, ...], str]:
+        """The numbers of both ends and their unit."""
+        low, high = (end if isinstance(end, tuple) else (end,) for end in (self.low, self.high))
         got = f"(got {brief(self.low)}, {brief(self.high)})"
-        if matches[0] is None or matches[1] is None:
-            raise ValueError(f"from and to want numbers, with a unit where the key has one {got}")
-        if not all(math.isfinite(float(match[1])) for match in matches if match):
-            raise ValueError(f"from and to want finite numbers {got}")
-        if matches[0][2] != matches[1][2]:
+        if len(low) != len(high) or isinstance(self.low, tuple) != isinstance(self.high, tuple):
+            raise ValueError(f"from and to want equally many numbers {got}")
+        found = [_read_end(str(end), got) for end in (*low, *high)]
+        if len({unit for _, unit in found}) > 1:
             raise ValueError(f"from and to want the same unit {got}")
-        return float(matches[0][1]), float(matches[1][1]), matches[0][2]
+        numbers = tuple(number for number, _ in found)
+        return numbers[: len(low)], numbers[len(low) :], found[0][1]
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         low, high, _ = self.ends
-        if low >= high:
+        if any(a >= b for a, b in zip(low, high)):
             raise ValueError(f"from must lie below to (got {self.low!r}, {self.high!r})")
-        if self.scale == "log" and low <= 0:
+        if self.scale == "log" and min(low) <= 0:
             raise ValueError(f"scale: log wants from above zero (got {self.low!r})")
+        if self.together and self.integer:
+            raise ValueError("integer wants a single number")
         return self
 
 

@@ -236,14 +236,17 @@ def value_at(values: IntervalDeck | list[Any], share: float) -> Any:
     """Value at a share of 0 to 1 of an interval or a list."""
     if isinstance(values, list):
         return values[min(int(share * len(values)), len(values) - 1)]
-    low, high, unit = values.ends
-    if values.integer:
-        number: float = min(int(low + share * (high - low + 1)), int(high))
-    elif values.scale == "log":
-        number = float(f"{low * (high / low) ** share:.9g}")
-    else:
-        number = float(f"{low + share * (high - low):.9g}")
-    return f"{number!r} {unit}" if unit else number
+    lows, highs, unit = values.ends
+    found: list[Any] = []
+    for low, high in zip(lows, highs):
+        if values.integer:
+            number: float = min(int(low + share * (high - low + 1)), int(high))
+        elif values.scale == "log":
+            number = float(f"{low * (high / low) ** share:.9g}")
+        else:
+            number = float(f"{low + share * (high - low):.9g}")
+        found.append(f"{number!r} {unit}" if unit else number)
+    return found if values.together else found[0]
 
 
 def in_order(chosen: Sequence[KeyValue]) -> tuple[KeyValue, ...]:

@@ -22,6 +22,7 @@ from stack3d.thermal.kept import memory_in_time
 from stack3d.thermal.mesh_problem import CellProblem, MeshProblem
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.thermal.problem import Face, FilmLaw, HeatProblem, ThermalProblem
+from stack3d.thermal.steady_rates import RATES_TOLERANCE, SteadyRates, rates_of_elements, rates_of_grid
 from stack3d.thermal.time.ladders import Cauer, Foster, cauer, foster
 from stack3d.thermal.time.march import TakenSteps, integrate, integrate_fixed
 from stack3d.thermal.time.periodic import periodic_state
@@ -58,7 +59,11 @@ __all__ = [
     "Probe",
     "ReducedModel",
     "SettledBackend",
+    "RATES_TOLERANCE",
     "SolidBackend",
+    "SteadyRates",
+    "rates_of_elements",
+    "rates_of_grid",
     "TakenSteps",
     "TensorSolver",
     "ThermalBackend",

@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from stack3d.errors import DeckError
-from stack3d.schema.sweep import SweepDeck
+from stack3d.schema.sweep import IntervalDeck, SweepDeck
 from stack3d.study.conditions import Condition
-from stack3d.study.points import axes_of, dimension_names, points_of
+from stack3d.study.points import axes_of, dimension_names, points_of, value_at
 
 
 def points(**sweep: Any) -> tuple[Any, list[Any]]:
@@ -173,3 +173,19 @@ def test_sweeps_that_make_no_sense(sweep: dict[str, Any], words: str) -> None:
 def test_a_value_listed_twice_is_refused() -> None:
     with pytest.raises(DeckError, match="sweep.device: 'taox' is listed twice"):
         points(product={"device": ["taox", "taox"]})
+
+
+def test_several_numbers_move_together_along_an_interval() -> None:
+    """Both edges of a source, each in equal shares; ends that do not fit are refused."""
+    both = {"from": ["0.5 mm", "1 mm"], "to": ["1.5 mm", "2 mm"]}
+    assert value_at(IntervalDeck.model_validate(both), 0.25) == ["0.75 mm", "1.25 mm"]
+    for ends, said in (
+        ({"to": ["1.5 mm"]}, "or a list of some"),
+        ({"to": "2 mm"}, "equally many numbers"),
+        ({"to": ["1.5 mm", "2 mm", "3 mm"]}, "equally many numbers"),
+        ({"to": ["1.5 mm", "2 W"]}, "the same unit"),
+        ({"to": ["1.5 mm", "1 mm"]}, "from must lie below to"),
+        ({"integer": True}, "integer wants a single number"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            IntervalDeck.model_validate({**both, **ends})

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +14,13 @@ import pytest
 import stack3d
 from stack3d import decks
 from stack3d.api import LoadedScenario
-from stack3d.case.gradients import _heat, _hottest, _on_sites, _OnLines, place_of
+from stack3d.case.gradients import _exact, _heat, _on_sites, _OnElements, _temperature, place_of
 from stack3d.case.placing import placed
 from stack3d.chip import ComputingChip
 from stack3d.errors import DeckError, ValidityWarning
+from stack3d.fe.linear_solver import LinearSolver
 from stack3d.heat.placing import placed_chip
-from stack3d.thermal import thermal_response
+from stack3d.thermal import TensorSolver, thermal_response
 
 ROUNDING = 2e-10
 """Of the difference of two temperatures solved to 1e-13 of their rise. [K]"""
@@ -81,13 +85,15 @@ def loaded(tmp_path: Path, text: str) -> LoadedScenario:
 
 def differenced(scenario: LoadedScenario, key: str, of: str) -> tuple[float, float]:
     """Central difference of two full solves, and how far rounding of two temperatures may move it."""
-    case, pair = _OnLines.of(scenario.case.scenario, None), scenario._beside(key)
-    node = _hottest(case.solver, np.asarray(case.solver.solve(case.sources).field.values))
+    case, pair = _OnElements.of(scenario.case.scenario, None), scenario._beside(key)
+    node = int(np.argmax(case.rates.solid(case.rates.solved())))
     ends = []
     for one in (pair.lower, pair.upper):
         other = case.moved(one, None, key)
-        values = np.asarray(other.solver.solve(other.sources).field.values)
-        ends.append(other.temperature(values, place_of(other.chip, of), node))
+        other = replace(
+            other, rates=other.body.rates(other.body.problem(other.chip.stack, one.cooling), _exact(one), other.chip.sources)
+        )
+        ends.append(_temperature(other, other.rates.solved(), of, node))
     return (ends[1] - ends[0]) / pair.between, ROUNDING / abs(pair.between)
 
 
@@ -102,15 +108,77 @@ def test_against_central_differences(name: str, tmp_path: Path) -> None:
             assert rate == pytest.approx(truth, rel=1e-6, abs=rounding), (of, key)
 
 
+def test_a_whole_source_moves(tmp_path: Path) -> None:
+    """The slope by its place is that of both of its edges together."""
+    scenario = loaded(tmp_path, DECKS["films"][0])
+    for axis in "xy":
+        keys = [f"power.sources.a.{axis}{edge}" for edge in ("", "[0]", "[1]")]
+        whole, *edges = scenario.gradients(keys, "p").values()
+        assert whole == pytest.approx(sum(edges), rel=1e-5)
+        truth, rounding = differenced(scenario, keys[0], "p")
+        assert whole == pytest.approx(truth, rel=1e-6, abs=rounding)
+
+
+ON_FEM = {"bricks": {"solver.backend": "fem"}, "tetrahedra": {"solver.backend": "fem", "solver.mesh.cells": "tet"}}
+
+
+@pytest.fixture
+def solves(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Linear solves of DOLFINx and of the tensor solver."""
+    counts: Counter[str] = Counter()
+    for kind, name in ((LinearSolver, "solve"), (TensorSolver, "solve_loads"), (TensorSolver, "solve")):
+        made = getattr(kind, name)
+
+        def counted(*args: Any, _made: Any = made, _kind: str = kind.__name__, **more: Any) -> Any:
+            counts[_kind] += 1
+            return _made(*args, **more)
+
+        monkeypatch.setattr(kind, name, counted)
+    return counts
+
+
+@pytest.mark.parametrize("name", ["films", "footprints", "fixed below, block"])
+@pytest.mark.parametrize("kind", ON_FEM)
+def test_fem_solves_its_own_adjoint(kind: str, name: str, tmp_path: Path, solves: Counter[str]) -> None:
+    """One more solve of DOLFINx for the place, however many numbers, and none of the tensor solver; on bricks both agree."""
+    text, more = DECKS[name]
+    scenario = loaded(tmp_path, text)
+    found = scenario.with_overrides(ON_FEM[kind]).gradients([*ALWAYS, *more], "peak")
+    assert solves == {"LinearSolver": 2}
+    if kind == "bricks":
+        for key, rate in scenario.gradients([*ALWAYS, *more], "peak").items():
+            assert found[key] == pytest.approx(rate, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [
+        ("films", "peak"),
+        ("silicon", "die"),
+        *(pytest.param(name, of, marks=pytest.mark.slow) for name in DECKS for of in ("peak", "p", "die")),
+    ],
+)
+@pytest.mark.parametrize("order", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_tetrahedra_against_central_differences(name: str, of: str, order: int, tmp_path: Path) -> None:
+    """Full solves on tetrahedra that move with the parts."""
+    text, more = DECKS[name]
+    scenario = loaded(tmp_path, text).with_overrides({**ON_FEM["tetrahedra"], "solver.order": order})
+    scenario = scenario.with_overrides({"solver.linear.method": "direct", "solver.mesh.per_layer": order})
+    found = scenario.gradients([*ALWAYS, *more], of)
+    for key, rate in found.items():
+        truth, rounding = differenced(scenario, key, of)
+        assert rate == pytest.approx(truth, rel=1e-6, abs=10 * rounding), (of, key)
+
+
 @pytest.mark.parametrize("name", ["films", "fixed below, block"])
 def test_the_response_that_placements_rank_by_is_the_gradient(name: str, tmp_path: Path) -> None:
     """Superposition on layers that are uniform, and one adjoint solve of the place on others: both are the gradient by power."""
     scenario = loaded(tmp_path, DECKS[name][0])
     found = scenario.gradients(["power.sources.a.power", "power.sources.b.power"], of="p")
-    case = _OnLines.of(scenario.case.scenario, None)
+    case = _OnElements.of(scenario.case.scenario, None)
     place = place_of(case.chip, "p")
     assert place is not None
-    response = thermal_response(case.solver, case.sources, [place])
+    response = thermal_response(case.rates.solver, case.rates.sources, [place])
     np.testing.assert_allclose(response.matrix[0], list(found.values()), rtol=1e-6)
 
 
@@ -156,12 +224,19 @@ def test_tiles_heat_where_a_strategy_has_put_them() -> None:
     ("change", "key", "of", "words"),
     [
         ({}, "power.sources.a.power", "q", "no probe or layer 'q'; known: peak, p, base"),
-        ({}, "power.sources.c.power", "peak", "no item 'c'"),
+        (
+            {},
+            "power.sources.c.power",
+            "peak",
+            r"sources.c.power: is no key of the deck.*did you mean .*'power.sources.a.power'",
+        ),
+        ({}, "foo", "peak", "foo: is no key of the deck, of which a derivative could be taken$"),
+        ({}, "cooling.topp.film_coefficient", "peak", "is no key of the deck.*'cooling.top.film_coefficient'"),
+        ({}, "power.sources.a.x[7]", "peak", "is no key of the deck"),
         ({}, "solver.mesh", "peak", "wants a quantity other than zero"),
         ({"power.sources.a.power": "0 W"}, "power.sources.a.power", "peak", "wants a quantity other than zero"),
         ({"cooling.top": {"natural": {"facing": "up", "length": "2 mm"}}}, "cooling.ambient", "p", "follows its surface"),
         ({"power.sources.b.x": ["0.5 mm", "2 mm"]}, "power.sources.a.x[0]", "p", "moves an edge away from another"),
-        ({"solver.mesh": {"lateral": 8, "cells": "tet"}, "solver.backend": "fem"}, "cooling.ambient", "p", "wants bricks"),
     ],
 )
 def test_what_has_no_gradient(change: dict[str, object], key: str, of: str, words: str, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 from weakref import WeakKeyDictionary
@@ -33,7 +33,7 @@ from stack3d.heat.meshing.roughness import elements_for, roughness
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh
 from stack3d.schema import CoolingDeck, MeshDeck, Scenario, SolverDeck, mesh_kinds
-from stack3d.thermal import Field, SolidBackend, ThermalProblem, averages_well, kept_in_time
+from stack3d.thermal import Field, SolidBackend, SteadyRates, ThermalProblem, averages_well, kept_in_time, rates_of_grid
 
 MOST_THROUGH_GMSH = 40_000
 """Bricks that the builder `auto` takes through Gmsh; of more, its copy of the mesh costs time and memory."""
@@ -221,6 +221,16 @@ class Bricks(MeshKind[ThermalProblem]):
             max_iterations=linear.max_iterations,
             counts=counts,
         )
+
+    def moved(self, chip: Chip, carry: Callable[[Floats, int], Floats]) -> Bricks:
+        """Lines that move with the edges of parts."""
+        x, y, z = (carry(lines, axis) for axis, lines in enumerate((self.grid.x, self.grid.y, self.grid.z)))
+        return Bricks(Grid(x, y, z, self.grid.layer))
+
+    def rates(self, problem: ThermalProblem, profile: SolverDeck, sources: Sequence[HeatSource]) -> SteadyRates:
+        """By DOLFINx where the profile says ``fem`` and no conductivity follows the temperature; the equations are the same."""
+        is_fem = profile.backend == "fem"
+        return rates_of_grid(problem, sources, (lambda: self.solver(problem, profile, Counter())) if is_fem else None)
 
     def begun_at(self, field: Field) -> Floats | None:
         """Linear between the nodes of another grid. [K]"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Self
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from stack3d.chip import Chip
 from stack3d.errors import DeckError, Problem, ValidityWarning, did_you_mean
-from stack3d.geometry import build_columns, cells_objection, expected_points, read_mesh
+from stack3d.geometry import build_columns, cells_objection, expected_points, moved_columns, read_mesh
 from stack3d.heat.loads import face_of, outer_areas, outer_faces, patches_of, standing_out, surfaces_of
 from stack3d.heat.meshing.bricks import Bricks
 from stack3d.heat.meshing.judging import (
@@ -32,7 +32,7 @@ from stack3d.heat.meshing.mesh_kind import MATRIX_MEMORY, Levels, MeshKind, Solv
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import CellMesh, Columns, refined
 from stack3d.schema import OF_A_FILE, CoolingDeck, Scenario, SolverDeck, mesh_kinds
-from stack3d.thermal import CellProblem, ColumnProblem, MeshProblem, SolidBackend
+from stack3d.thermal import CellProblem, ColumnProblem, MeshProblem, SolidBackend, SteadyRates, rates_of_elements
 
 BESIDE = 3
 """Number under which the solver of the bricks is kept; `Bricks.judged` has those before."""
@@ -200,6 +200,8 @@ class Extruded(CellKind[ColumnProblem]):
     columns : Columns
     """
 
+    follows_parts = True
+
     def __init__(self, columns: Columns) -> None:
         super().__init__(columns.cells)
         self.columns = columns
@@ -250,6 +252,16 @@ class Extruded(CellKind[ColumnProblem]):
         """Heat on the columns."""
         patches = {surface.name: face for surface, face in patches_of(stack, cooling)}
         return ColumnProblem(stack, self.columns, {**outer_faces(stack, cooling), **patches})
+
+    def moved(self, chip: Chip, carry: Callable[[Floats, int], Floats]) -> Extruded:
+        """Points that move with the edges of parts."""
+        columns = self.columns
+        points = np.column_stack([carry(columns.points[:, axis], axis) for axis in (0, 1)])
+        return Extruded(moved_columns(columns, chip.stack, points, carry(columns.z, 2), chip.scenario.solver.mesh.sides))
+
+    def rates(self, problem: ColumnProblem, profile: SolverDeck, sources: Sequence[HeatSource]) -> SteadyRates:
+        """By DOLFINx."""
+        return rates_of_elements(self.solver(problem, profile, Counter()), sources)
 
     def on_cells(self, problem: ColumnProblem, values: Floats, order: int, sources: Sequence[HeatSource]) -> SolvedCells:
         """A solved state on the tetrahedra, at their points."""

@@ -19,7 +19,7 @@ from stack3d.heat.meshing.judging import Answers, Judged
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import CellMesh, Ints
 from stack3d.schema import CoolingDeck, Scenario, SolverDeck, mesh_kinds
-from stack3d.thermal import Field, HeatProblem, SolidBackend, memory_in_time
+from stack3d.thermal import Field, HeatProblem, SolidBackend, SteadyRates, memory_in_time
 
 MATRIX_MEMORY = 48.0
 """Per entry of a matrix with its solver; `benchmarks/thermal.py`. [byte]"""
@@ -66,7 +66,7 @@ class MeshKind[P: HeatProblem](ABC):
     """A kind of mesh, and as an instance one mesh of a chip."""
 
     follows_parts = False
-    """Whether lines lie at the edges of parts and move with them, so that a temperature has a derivative by a size."""
+    """Whether elements end at the edges of parts and can move with them, so that a temperature has a derivative by a size."""
 
     @classmethod
     @abstractmethod
@@ -175,6 +175,21 @@ class MeshKind[P: HeatProblem](ABC):
         counts : Counter
             Where meshes, assemblies and preconditioners are counted.
         """
+
+    def moved(self, chip: Chip, carry: Callable[[Floats, int], Floats]) -> Self:
+        """The mesh of another chip whose parts lie elsewhere, of a kind that follows them.
+
+        Parameters
+        ----------
+        chip : Chip
+        carry : callable
+            Gives, for coordinates and an axis, where these have moved to. [m]
+        """
+        raise NotImplementedError
+
+    def rates(self, problem: P, profile: SolverDeck, sources: Sequence[HeatSource]) -> SteadyRates:
+        """What derivatives of temperatures are taken from, of a kind that follows parts; raises DeckError."""
+        raise NotImplementedError
 
     def begun_at(self, field: Field) -> Floats | None:
         """Values of a field of the same stack on this mesh, to begin a solve with; None where there is no quick way. [K]"""

@@ -52,7 +52,7 @@ class Choice:
         if self.interval is None:
             return {}
         if self.count:
-            low, _, unit = self.interval.ends
+            (low, *_), _, unit = self.interval.ends
             return {self.key: f"{int(low) + int(position)} {unit}" if unit else int(low) + int(position)}
         return {self.key: value_at(self.interval, float(position))}
 
@@ -78,7 +78,7 @@ def _is_ordered(labels: Sequence[Any]) -> bool:
 
 
 def _of_interval(name: str, key: str, interval: IntervalDeck) -> Choice:
-    low, high, _ = interval.ends
+    (low, *_), (high, *_), _ = interval.ends
     whole = math.floor(high) - math.ceil(low) + 1 if interval.integer and interval.scale == "linear" else 0
     count = whole if low == int(low) and 1 <= whole <= MOST_WHOLE else 0
     return Choice(name, count, True, interval=interval, key=key)

@@ -26,6 +26,10 @@ class Discretised(Protocol):
     """Whether K does, somewhere."""
 
     @property
+    def temperature(self) -> Any:
+        """Function that a conductivity follows at each point of quadrature; asked only where one does. [K]"""
+
+    @property
     def nodes(self) -> Ints:
         """Where each local unknown lies among all nodes of a field, those flattened."""
 
@@ -54,6 +58,9 @@ class Discretised(Protocol):
 
     def observer(self, places: Sequence[Place]) -> Callable[[Floats], Floats]:
         """Gives the values of places for those at all nodes."""
+
+    def weights(self, place: Place) -> Floats:
+        """Of all nodes in the temperature of a place, in the shape of these."""
 
     def held_at(self, means: Mapping[str, float], tolerance: float) -> SolidBackend:
         """A solver with every conductivity held at the mean of its layer. [K]"""

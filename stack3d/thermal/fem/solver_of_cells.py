@@ -102,7 +102,7 @@ class OnCells:
     def __init__(self, problem: MeshProblem, space: Space, again: Callable[[MeshProblem], FemSolver]) -> None:
         self.problem, self.space, self._again = problem, space, again
         self.heat_capacity = np.array([m.heat_capacity for m in space.mesh.materials])[space.mesh.region]
-        self._temperature = space.function(REFERENCE)
+        self.temperature = space.function(REFERENCE)
         self.conductivity = self._region_conductivity(space.mesh)
 
     @property
@@ -122,7 +122,7 @@ class OnCells:
         self.follows_temperature = bool(laws)
         if not laws:
             return at_reference
-        factor = by_law(self.space, laws, self._temperature)
+        factor = by_law(self.space, laws, self.temperature)
         return [k * factor for k in at_reference]
 
     def update_conductivity(self, own: Floats) -> None:
@@ -131,8 +131,8 @@ class OnCells:
         if lowest <= 0:
             coldest = lowest - ZERO_CELSIUS
             raise SolverError(f"the temperature falls to {coldest:.0f} degC: is a power negative, or in the wrong unit?")
-        self._temperature.x.array[: self.space.own] = own
-        self._temperature.x.scatter_forward()
+        self.temperature.x.array[: self.space.own] = own
+        self.temperature.x.scatter_forward()
 
     def load(self, sources: Sequence[HeatSource]) -> Floats:
         """Load of the sources, spread over the cells they touch. [W]"""
@@ -154,6 +154,10 @@ class OnCells:
         """Gives the values of places for those at all nodes."""
         weights = self.problem.place_weights(places, self.space.order)
         return lambda values: np.asarray(weights @ values)
+
+    def weights(self, place: Place) -> Floats:
+        """Of all nodes in the temperature of a place."""
+        return np.asarray(self.problem.place_weights([place], self.space.order).toarray()[0])
 
     def held_at(self, means: Mapping[str, float], tolerance: float) -> FemSolver:
         """A solver of its own with every conductivity held at the mean of its layer. [K]"""

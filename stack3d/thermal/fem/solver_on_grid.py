@@ -27,6 +27,7 @@ from stack3d.thermal.grid.cell_properties import CellProperties
 from stack3d.thermal.grid.loads import source_loads
 from stack3d.thermal.grid.place_weights import observe, place_groups
 from stack3d.thermal.grid.preconditioner import GridPreconditioner
+from stack3d.thermal.grid.response import unit_loads
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import ThermalProblem
@@ -112,6 +113,10 @@ class OnGrid:
         self.follows_temperature = bool(self._conducts)
 
     @property
+    def temperature(self) -> Any:
+        """None: conductivities are by cell."""
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Of the nodes of the grid."""
         grid = self.problem.grid
@@ -155,6 +160,11 @@ class OnGrid:
     def observer(self, places: Sequence[Place]) -> Callable[[Floats], Floats]:
         """Gives the values of places for those at all nodes."""
         return partial(observe, place_groups(self.problem.stack, self.problem.grid, places))
+
+    def weights(self, place: Place) -> Floats:
+        """Of all nodes in the temperature of a place, the bow of its layer apart."""
+        grid = self.problem.grid
+        return np.asarray(next(unit_loads(place_groups(self.problem.stack, grid, [place]), grid)))
 
     def held_at(self, means: Mapping[str, float], tolerance: float) -> TensorSolver:
         """The tensor solve of the same elements, with every conductivity held at the mean of its layer. [K]"""

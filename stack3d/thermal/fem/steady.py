@@ -82,6 +82,14 @@ class FemSolver:
         lines = None if self._lines is None else self._lines.shifted(rate)
         return LinearSolver(matrix, self.method, lines, prefix="stack3d_time_")
 
+    def transposed(self, right: Floats, rtol: float) -> Floats:
+        """One solve with the matrix as it is, which is symmetric, for any right side, shapes (own,); raises SolverError."""
+        found = self._solver.solve(right, rtol)
+        if self._solver.reason < 0:
+            why = f"after {self._solver.iterations} iterations (PETSc reason {self._solver.reason})"
+            raise SolverError(f"linear solver {self._solver.name} stopped {why} in an adjoint; {ADVICE}")
+        return found
+
     def body(self) -> WeighedBody:
         """Raises DeckError: the places of a compact model are weighed on the lines of a grid."""
         raise DeckError(Problem("solver.mesh.cells", "compact models are made on bricks (hex) of a stack alone"))

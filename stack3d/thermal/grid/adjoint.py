@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
 from stack3d.errors import SolverError
-from stack3d.layout import Floats, HeatSource
+from stack3d.layout import Floats
 from stack3d.thermal.grid.cell_properties import to_corners
-from stack3d.thermal.grid.loads import source_loads
-from stack3d.thermal.grid.operator import GridOperator, boundary_load
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.problem import ThermalProblem
 
@@ -90,31 +87,3 @@ def adjoint(solver: TensorSolver, temperature: Floats, weights: Floats) -> Float
         if np.abs(found - before).max() <= max(solver.rtol, 1e-13) * np.abs(found).max():
             return found
     raise SolverError("the adjoint of k(T) has not settled: the stack is close to a runaway")
-
-
-@dataclass(frozen=True, eq=False)
-class Residual:
-    """What the steady state of one stack lacks at the temperature of another on a grid of the same shape.
-
-    Parameters
-    ----------
-    solver : TensorSolver
-        Of the stack whose residual it is.
-    sources : sequence of HeatSource
-    """
-
-    solver: TensorSolver
-    sources: Sequence[HeatSource]
-
-    def held(self, temperature: Floats) -> Floats:
-        """The temperature with fixed nodes at their own references. [K]"""
-        solver = self.solver
-        return np.where(solver.fixed(), solver.lift() + solver.base, temperature)
-
-    def times(self, found: Floats, temperature: Floats) -> float:
-        """Adjoint times what is lacking. [K]"""
-        solver, problem = self.solver, self.solver.problem
-        factor = None if solver.is_linear else solver.cells.conductivity_factor(problem.grid, temperature)
-        operator = GridOperator(problem, solver.cells, factor=factor)
-        load = source_loads(problem.grid, problem.stack, self.sources) + boundary_load(operator, solver.base)
-        return float(np.sum(found * solver.restrict(load - operator.apply(temperature - solver.base))))
