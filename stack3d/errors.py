@@ -214,6 +214,16 @@ def brief(value: object) -> str:
     return _BRIEF.repr(value)
 
 
+def reason_of(error: BaseException) -> str:
+    """What a library says of a failure, in its words alone, one line, cut short where it is long."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{'no ' if isinstance(error, KeyError) else ''}{lines[0][:LONGEST]}"
+
+
+LONGEST = 200
+"""Letters of what a library says that are told."""
 FEW = 24
 """Letters that are told of a text of another file: enough to find it there, and no secret where the file is another one."""
 

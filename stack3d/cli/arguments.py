@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from stack3d import __version__
-from stack3d.errors import DeckError, ResultsError, Stack3dError, brief
+from stack3d.errors import DeckError, ResultsError, Stack3dError, brief, reason_of
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -146,7 +146,7 @@ def drawn_from(*paths: Path) -> Iterator[None]:
     except Exception as error:
         if not (doubtful := [str(path) for path in paths if not results.is_vouched(path)]):
             raise
-        text = f"{', '.join(doubtful)}: what is in it is not as stack3d {__version__} writes results: {brief(error)}"
+        text = f"{', '.join(doubtful)}: what is in it is not as stack3d {__version__} writes results: {reason_of(error)}"
         raise ResultsError(f"{text}; name the folder of a case, or run it again") from error
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from stack3d import __version__, fields, signals, storage, yamlfile
 from stack3d.case.run import Outcome
 from stack3d.decks import Case
-from stack3d.errors import ResultsError, ValidityWarning, brief
+from stack3d.errors import ResultsError, ValidityWarning, reason_of
 from stack3d.results.netcdf import plain, read_tree, write_text
 
 if TYPE_CHECKING:
@@ -250,8 +250,7 @@ def open_result(path: str | Path) -> xr.DataTree:
         schema = int(found.attrs.get("schema", 1))
     except Exception as error:  # the libraries below raise what they like
         signals.heed()
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else brief(error)
-        text = f"{file} cannot be read as a dataset, it may be cut off or of another kind: {reason}"
+        text = f"{file} cannot be read as a dataset, it may be cut off or of another kind: {reason_of(error)}"
         raise ResultsError(f"{text}; take another copy, or run its case again") from None
     if schema > SCHEMA:
         raise ResultsError(f"{file} has schema {schema}; this stack3d reads up to {SCHEMA}: a newer one wrote it")

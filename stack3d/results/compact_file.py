@@ -14,7 +14,7 @@ import numpy as np
 
 from stack3d import signals
 from stack3d.decks import Case
-from stack3d.errors import ResultsError, brief
+from stack3d.errors import ResultsError, reason_of
 from stack3d.layout import Floats
 from stack3d.results.case_tree import resolved_yaml, versions
 from stack3d.results.netcdf import read_tree, write_tree
@@ -116,7 +116,9 @@ def read_compact(path: str | Path) -> CompactModel:
         tree = read_tree(file)
     except Exception as error:  # the libraries below raise what they like
         signals.heed()
-        raise ResultsError(f"{file} cannot be read, it may be cut off or of another kind: {brief(error)}") from None
+        raise ResultsError(
+            f"{file} cannot be read, it may be cut off or of another kind: {reason_of(error)}; make it again"
+        ) from None
     version = str(tree.attrs.get("compact_model"))
     if not version.isdecimal():
         raise ResultsError(f"{file} is no compact model; `stack3d compact SCENARIO -o {file.name}` makes one")
@@ -127,7 +129,9 @@ def read_compact(path: str | Path) -> CompactModel:
     try:
         return _model_of(tree)
     except (LookupError, TypeError, ValueError) as error:
-        raise ResultsError(f"{file} lacks what a compact model of this version has ({brief(error)}); make it again") from None
+        raise ResultsError(
+            f"{file} lacks what a compact model of this version has ({reason_of(error)}); make it again"
+        ) from None
 
 
 def _model_of(tree: xr.DataTree) -> CompactModel:

@@ -210,3 +210,16 @@ def test_a_compact_model_that_lacks_a_part(made: Path, in_place: Path, name: str
     tree.to_netcdf(file)
     with pytest.raises(ResultsError, match=r"m.nc lacks what a compact model of this version has"):
         stack3d.open_compact(file)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_cut_file_is_told_in_words_with_what_to_do(made: Path, in_place: Path, share: float) -> None:
+    """The words of the library alone, not the error as Python writes it."""
+    content = (made / "m.nc").read_bytes()
+    (in_place / "m.nc").write_bytes(content[: int(share * len(content))])
+    for read, words in (
+        (stack3d.open_compact, "make it again"),
+        (stack3d.open_result, "take another copy, or run its case again"),
+    ):
+        with pytest.raises(ResultsError, match=rf"m.nc cannot be read.* of another kind: NetCDF: [A-Z][^()]*; {words}$"):
+            read(in_place / "m.nc")
