@@ -12,9 +12,9 @@ from stack3d.layout import Floats
 from stack3d.materials import TemperatureLaw
 from stack3d.thermal.grid.solver import TensorSolver
 
-KEPT = 1e-5
+KEPT = 1e-4
 """Share of all factors, root mean square, that patterns which are left out may make."""
-MOST_PATTERNS = 48
+MOST_PATTERNS = 64
 """Patterns of factors, at most."""
 COLDEST = 0.5
 """Share of its base by which a solid is taken to be colder, at most."""
@@ -69,8 +69,8 @@ class FollowedFactors:
         return out
 
 
-def followed_factors(solid: TensorSolver, rows: Floats, met: Floats) -> FollowedFactors:
-    """Factors of a solid on a basis.
+class FactorPatterns:
+    """Patterns of the factors of a solid at temperatures that were met, and their stiffness on a basis that grows.
 
     Parameters
     ----------
@@ -80,41 +80,58 @@ def followed_factors(solid: TensorSolver, rows: Floats, met: Floats) -> Followed
     met : ndarray, shape (samples, states)
         Amplitudes of rises over the base that are met. [K] for states in K
     """
-    import scipy.linalg
 
-    cells, grid, base = solid.cells, solid.problem.grid, solid.base
-    shape = (grid.z.size, grid.y.size, grid.x.size)
-    follows = np.stack([np.broadcast_to(cells.conducts[layer].which >= 0, grid.shape[1:]) for layer in grid.layer])
-    samples = np.empty((len(met), int(follows.sum())))
-    for sample, amplitudes in zip(samples, met):
-        rise = np.maximum((amplitudes @ rows).reshape(shape), -COLDEST * base)  # guesses may be colder than anything is
-        factor = cells.conductivity_factor(grid, rise + base)
-        sample[:] = factor[follows] - 1.0
-    sizes, mixes = np.linalg.eigh(samples @ samples.T)
-    left_out = np.cumsum(np.maximum(sizes, 0.0))
-    wanted = np.flatnonzero(left_out > KEPT**2 * left_out[-1])[-MOST_PATTERNS:]
-    patterns = (mixes[:, wanted] / np.sqrt(sizes[wanted])).T @ samples
-    picked = scipy.linalg.qr(patterns, mode="r", pivoting=True)[1][: len(patterns)] if len(patterns) else wanted
-    at = np.argwhere(follows)[picked]
-    matrices = np.array([_between(solid, rows, pattern, follows) for pattern in patterns]).reshape(-1, len(rows), len(rows))
-    seen = np.zeros((len(picked), len(rows)))
-    for corner in _CORNERS:
-        k, j, i = (at + corner).T
-        seen += rows.reshape(len(rows), *shape)[:, k, j, i].T / 8
-    return FollowedFactors(matrices, seen, np.linalg.inv(patterns[:, picked].T), tuple(_laws(solid, at)))
+    def __init__(self, solid: TensorSolver, rows: Floats, met: Floats) -> None:
+        import scipy.linalg
 
+        self._solid, grid = solid, solid.problem.grid
+        conducts = solid.cells.conducts
+        self._follows = np.stack([np.broadcast_to(conducts[n].which >= 0, grid.shape[1:]) for n in grid.layer])
+        samples = np.array([self._sample(amplitudes @ rows) for amplitudes in met])
+        sizes, mixes = np.linalg.eigh(samples @ samples.T)
+        left_out = np.cumsum(np.maximum(sizes, 0.0))
+        wanted = np.flatnonzero(left_out > KEPT**2 * left_out[-1])[-MOST_PATTERNS:]
+        self._patterns = (mixes[:, wanted] / np.sqrt(sizes[wanted])).T @ samples
+        picked = wanted
+        if wanted.size:
+            picked = scipy.linalg.qr(self._patterns, mode="r", pivoting=True)[1][: wanted.size]
+        self._at = np.argwhere(self._follows)[picked]
+        self._read = np.linalg.inv(self._patterns[:, picked].T)
+        self._matrices = np.empty((wanted.size, 0, 0))
 
-def _between(solid: TensorSolver, rows: Floats, pattern: Floats, follows: NDArray[np.bool_]) -> Floats:
-    """Stiffness of a pattern of factors between states."""
-    factor = np.zeros(follows.shape)
-    still = solid.operator.changed(factor=factor)
-    moved = factor.copy()
-    moved[follows] = pattern
-    changed = solid.operator.changed(factor=moved)
-    shape = tuple(n + 1 for n in follows.shape)
-    images = np.array([(changed.conduction(row) - still.conduction(row)).ravel() for row in rows.reshape(-1, *shape)])
-    matrix = images @ rows.T
-    return np.asarray(0.5 * (matrix + matrix.T))
+    def _sample(self, rise: Floats) -> Floats:
+        """k(T) / k(300 K) - 1 of the cells in which it follows the temperature of a nodal rise."""
+        solid = self._solid
+        rise = np.maximum(rise.reshape(self._shape), -COLDEST * solid.base)  # guesses may be colder than anything is
+        return np.asarray(solid.cells.conductivity_factor(solid.problem.grid, rise + solid.base)[self._follows] - 1.0)
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """Of a nodal field."""
+        return tuple(n + 1 for n in self._follows.shape)
+
+    def on(self, rows: Floats) -> FollowedFactors:
+        """Of the rows of the last time, and more."""
+        count, size = len(self._matrices), self._matrices.shape[1]
+        fresh = rows[size:].reshape(-1, *self._shape)
+        still = self._images(fresh, np.zeros(self._follows.shape))
+        known, self._matrices = self._matrices, np.empty((count, len(rows), len(rows)))
+        self._matrices[:, :size, :size] = known
+        for matrix, pattern in zip(self._matrices, self._patterns):
+            factor = np.zeros(self._follows.shape)
+            factor[self._follows] = pattern
+            matrix[size:] = (self._images(fresh, factor) - still) @ rows.T
+            matrix[:size, size:] = matrix[size:, :size].T
+        seen = np.zeros((count, len(rows)))
+        for corner in _CORNERS:
+            k, j, i = (self._at + corner).T
+            seen += rows.reshape(len(rows), *self._shape)[:, k, j, i].T / len(_CORNERS)
+        return FollowedFactors(self._matrices, seen, self._read, tuple(_laws(self._solid, self._at)))
+
+    def _images(self, rows: Floats, factor: Floats) -> Floats:
+        """Heat that nodal fields drive where conductivities have some factor, shape (fields, nodes)."""
+        operator = self._solid.operator.changed(factor=factor)
+        return np.array([operator.conduction(row).ravel() for row in rows])
 
 
 def _laws(solid: TensorSolver, at: NDArray[np.intp]) -> Iterator[tuple[TemperatureLaw, NDArray[np.intp]]]:
