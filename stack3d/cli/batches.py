@@ -159,24 +159,26 @@ def validate(
 ) -> None:
     """Report every mistake of every scenario, one line each; of a large study of a part of its cases."""
     from stack3d import study, training
+    from stack3d.memory import sparing
     from stack3d.progress import Waiting
     from stack3d.yamltree import WATCHED
 
     limit_memory(memory)
     before, bad = WATCHED.set(Waiting()), False
     try:
-        for found in (one for path in scenarios for one in study.checked(path, parsed(overrides), every=every)):
-            if found.error is None:
-                typer.echo(f"ok: {found.label}")
-                if found.warning is not None:
-                    aside(f"warning: {found.label} {found.warning}")
-            else:
-                fail(str(found.error))
-                bad = True
-        if not bad:
-            for text in training.objections(scenarios, parsed(overrides)):
-                fail(text)
-                bad = True
+        with sparing():
+            for found in (one for path in scenarios for one in study.checked(path, parsed(overrides), every=every)):
+                if found.error is None:
+                    typer.echo(f"ok: {found.label}")
+                    if found.warning is not None:
+                        aside(f"warning: {found.label} {found.warning}")
+                else:
+                    fail(str(found.error))
+                    bad = True
+            if not bad:
+                for text in training.objections(scenarios, parsed(overrides)):
+                    fail(text)
+                    bad = True
     finally:
         WATCHED.reset(before)
     if bad:

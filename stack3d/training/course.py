@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from stack3d import __version__
 from stack3d.case import Outcome, run_case
 from stack3d.chip import ComputingChip
 from stack3d.decks import Case, load
-from stack3d.errors import DeckError, Problem, brief
+from stack3d.errors import DeckError, Problem, UntriedError, brief
 from stack3d.progress import Observer
 from stack3d.schema import Scenario, TrainDeck
 from stack3d.storage import locked
@@ -180,7 +181,7 @@ def objections(paths: Sequence[str], overrides: Sequence[tuple[str, Any]] = ()) 
         case = load(path, overrides)
         if "train" in case.tree and not any(word in case.tree for word in STUDIES):
             try:
-                with case.located():
+                with case.located(), suppress(UntriedError):
                     prepared(case.scenario, solve=False)
             except DeckError as error:
                 yield str(error)

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from in_process import exit_code
 from onnx import helper
 from onnx_models import deck, save
 
-from stack3d import memory, study
+from stack3d import decks, memory, signals, study
 from stack3d.errors import DeckError, UntriedError
 from stack3d.schema.workload import NetworkDeck
+from stack3d.training import course
 from stack3d.workload import Network, allowed, load_network
 
 LARGE = 200e6
@@ -170,3 +172,18 @@ def test_an_honest_network_on_large_planes_is_looked_at_without_being_run(
         (tmp_path / "planes.yaml").write_text(PLANES.format(device="{kind: bulk_rram_ucsd}"))
         (wrong,) = study.checked(tmp_path / "planes.yaml")
         assert wrong.error is not None and "planes.yaml:11" in str(wrong.error)
+
+
+def test_a_training_is_looked_at_as_sparingly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its network takes more than looking may was told with the deck; here nothing more is said."""
+    seen = []
+
+    def prepared(*given: object, **choice: object) -> None:
+        seen.append(memory.is_sparing())
+        raise UntriedError("more than looking may")
+
+    monkeypatch.setattr(course, "prepared", prepared)
+    shipped = Path(str(decks.load("quickstart").path)).read_text()
+    (tmp_path / "deck.yaml").write_text(f"{shipped}train: {{}}\n")
+    monkeypatch.setattr(signals, "listen", lambda: None)
+    assert exit_code("validate", str(tmp_path / "deck.yaml")) == 0 and seen == [True]
