@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.2.0"
 __all__ = [
     "__version__",
+    "bands",
     "compare_placements",
     "follow_table",
     "load",
@@ -16,9 +17,20 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from stack3d.api import compare_placements, follow_table, load, open_compact, open_result, open_results, search, sweep
+    from stack3d.api import (
+        bands,
+        compare_placements,
+        follow_table,
+        load,
+        open_compact,
+        open_result,
+        open_results,
+        search,
+        sweep,
+    )
 
 _HOMES = {
+    "bands": "stack3d.api",
     "compare_placements": "stack3d.api",
     "follow_table": "stack3d.api",
     "load": "stack3d.api",

@@ -18,6 +18,7 @@ from stack3d.geometry.stack import build_stack
 from stack3d.layout import Floats, Stack
 from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.report import accessor as _accessor  # noqa: F401  (importing it gives every DataTree `.stack3d`)
+from stack3d.results import bands as bands
 from stack3d.results import open_result, open_results
 from stack3d.results.compact_file import read_compact as open_compact
 from stack3d.results.compact_file import write_compact

@@ -61,14 +61,19 @@ def range_held(values: NDArray[np.float64]) -> tuple[float, float, float]:
     .. [1] S. S. Wilks, Determination of sample sizes for setting tolerance limits, Annals of Mathematical Statistics 12, 91,
        1941.
     """
+    ordered = np.sort(values)
+    k, held = left_out(len(ordered))
+    return float(ordered[k]), float(ordered[len(ordered) - 1 - k]), held
+
+
+def left_out(n: int) -> tuple[int, float]:
+    """How many of `n` values lie beyond either end of a range that holds `SHARE`, and what it holds; see `range_held`."""
     from scipy.special import betaincinv
 
-    ordered = np.sort(values)
-    n = len(ordered)
-    left_out = np.arange((n + 1) // 2)
-    held = np.asarray(betaincinv(n - 1.0 - 2 * left_out, 2.0 + 2 * left_out, 1 - SURE)) if n > 1 else np.zeros(1)
+    beyond = np.arange((n + 1) // 2)
+    held = np.asarray(betaincinv(n - 1.0 - 2 * beyond, 2.0 + 2 * beyond, 1 - SURE)) if n > 1 else np.zeros(1)
     k = max(int(np.count_nonzero(held >= SHARE)) - 1, 0)
-    return float(ordered[k]), float(ordered[n - 1 - k]), min(float(held[k]), SHARE)
+    return k, min(float(held[k]), SHARE)
 
 
 def for_few(n: int) -> float:

@@ -394,6 +394,7 @@ DECIDED: dict[str, tuple[str, str]] = {
 UNKNOWN: dict[str, tuple[str, str]] = {
     "value": ("1", "of each output, the largest of times and places, in output_unit; NaN for a case without one"),
     "stage": ("1", "of the study that asked for the case, from 0"),
+    "independent": ("1", "1 for a case that is an independent draw of all unknowns, which bands are of"),
     "band": ("1", "low end, median and high end of each output over independent draws of all unknowns, in output_unit"),
     "held": (
         "1",

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stack3d.chances import range_held
 from stack3d.layout import Floats
 from stack3d.report import page
 from stack3d.report.chart import COLOURS, DrawnBox, Figure, Line, Mark, Panel, categories, linear
+from stack3d.report.study_answers import ANSWERS, values_of, varies
 from stack3d.units import short
 from stack3d.variables import WIDEST_SHARE
 
@@ -72,7 +74,7 @@ def _ranked(found: xr.Dataset, k: int) -> Panel:
     for row, i in enumerate(order):
         y, reach = len(order) - 1.0 - row, float(high[i])
         alone = f", by itself {first[i]:.1f} %" if np.isfinite(first[i]) else ""
-        is_told = error[i] <= 100 * WIDEST_SHARE and total[i] - error[i] <= 100.0
+        is_told = high[i] - low[i] <= 200 * WIDEST_SHARE and low[i] < 100.0
         tip = f"{labels[row]}: {total[i]:.1f} ± {error[i]:.1f} %{alone}" if is_told else f"{labels[row]}: not told apart"
         share = float(np.clip(total[i], 0.0, 100.0))
         text, colour = (f"{share:.0f}", COLOURS[4]) if is_told else ("?", PALE)
@@ -93,5 +95,21 @@ def section(tree: xr.DataTree) -> str:
     for text, unit, drawn, held, band in zip(*columns, found["band"].values.T):
         ends = (f"{v:.2f} K" if unit == "K" else short(float(v), str(unit)) for v in band)
         rows.append((str(text), *ends, f"{drawn:.0f}", f"{100 * held:.0f} %"))
+    rows += _others(tree)
     head = ("output", "from", "median", "to", "draws", "of what the unknowns allow, at least (95 % sure)")
     return f'<section id="bands"><h2>How sure it is</h2><ul>{lines}</ul>{page.table(rows, head)}</section>'
+
+
+def _others(tree: xr.DataTree) -> list[tuple[str, ...]]:
+    """Bands of all answers of the cases that the unknowns change, asked for or not."""
+    found, rows = _found(tree), []
+    if "independent" not in found:
+        return []
+    for name in (n for n in ANSWERS if varies(tree, n)):
+        values = values_of(tree, name).values.astype(float)[found["independent"].values == 1]
+        known, answer = values[np.isfinite(values)], ANSWERS[name]
+        if known.size:
+            low, high, held = range_held(known)
+            ends = (answer.full(float(v)) for v in (low, np.median(known), high))
+            rows.append((answer.label, *ends, f"{known.size}", f"{100 * held:.0f} %"))
+    return rows

@@ -20,11 +20,13 @@ from stack3d.results.joined import join, open_results, write_study
 from stack3d.results.netcdf import write_json, write_record, write_text, write_tree
 from stack3d.results.places_table import places_table
 from stack3d.results.spice import netlist
+from stack3d.results.unknown_bands import bands
 
 __all__ = [
     "CHECKPOINT",
     "MANIFEST",
     "RESOLVED",
+    "bands",
     "deck_is_damaged",
     "is_damaged",
     "is_vouched",

@@ -113,9 +113,9 @@ def _unknown(found: Mapping[str, Any], case: str) -> xr.Dataset:
     """What a study of unknowns has found."""
     import xarray as xr
 
-    dims: dict[str, tuple[str, ...]] = {"value": (case, "output"), "stage": (case,), "band": ("end", "output")}
+    dims: dict[str, tuple[str, ...]] = {"value": (case, "output"), "stage": (case,), "independent": (case,)}
     dims |= dict.fromkeys(("over_chips", "by_mesh", "by_inputs"), (case, "output"))
-    dims |= dict.fromkeys(("held", "drawn"), ("output",))
+    dims |= {"band": ("end", "output"), "held": ("output",), "drawn": ("output",)}
     dims |= dict.fromkeys(("effect", "effect_error"), ("unknown", "output"))
     dims |= dict.fromkeys(("first", "first_error", "total", "total_error", "shapley", "shapley_error"), ("part", "output"))
     data = {name: (dims[name], np.array(found[name])) for name in dims if name in found}

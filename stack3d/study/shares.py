@@ -33,13 +33,14 @@ def ranking(output: str, parts: Sequence[str], share: Floats, error: Floats, *, 
 
     Notes
     -----
-    A share is told when half its interval is at most `WIDEST_SHARE`, and cut to what a share can be. An unknown comes first
+    A share is told when half its interval, cut to what a share can be, is at most `WIDEST_SHARE`. An unknown comes first
     when no other one's interval reaches into its own.
     """
     known = np.flatnonzero(np.isfinite(share))
     if not known.size:
         return f"{output} does not change with any of the unknowns"
-    beyond = known[(error[known] > WIDEST_SHARE) | (share[known] - error[known] > 1)]
+    low, high = np.clip(share[known] - error[known], 0, 1), np.clip(share[known] + error[known], 0, 1)
+    beyond = known[(high - low > 2 * WIDEST_SHARE) | (low >= 1)]
     if beyond.size:
         wants = count * max(2.0, (min(float(error[beyond].max()), 1.0) / WIDEST_SHARE) ** 2)
         wanted = f"with count: {count}; it wants {2 ** math.ceil(math.log2(wants))}"

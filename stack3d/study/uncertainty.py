@@ -182,6 +182,16 @@ class UncertaintyStudy(Search):
             said.append(f"the mesh makes ± {output.told(float(np.nanmax(meshes)))} at most")
         return f"; beside them {', and '.join(said)}" if said else ""
 
+    def _independent(self) -> list[int]:
+        """1 for each case that is an independent draw of all unknowns: two of every base point of the last stage."""
+        if self.findings is None:
+            return [0] * len(self.stages)
+        is_free = self.correlation is None
+        step = len(self.findings.parts) + (2 if is_free else 1)
+        first = self.stages.index(max(self.stages))
+        drawn = (0, step - 1) if is_free else (0, 1)
+        return [int(i >= first and (i - first) % step in drawn) for i in range(len(self.stages))]
+
     def _ranked(self, found: Findings, k: int) -> list[str]:
         """The sentences on what to measure first."""
         is_free, text = self.correlation is None, self.outputs[k].text
@@ -204,6 +214,7 @@ class UncertaintyStudy(Search):
             "value": [list(row) for row in [*self.values, *left]],
             **{name: [list(row) for row in [*rows, *left]] for name, rows in self.beside.items()},
             "stage": [*self.stages, *[-1] * rest],
+            "independent": [*self._independent(), *[0] * rest],
         }
         if self.findings is not None:
             unknown |= vars(self.findings)

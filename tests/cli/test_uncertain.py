@@ -14,7 +14,7 @@ from small_study import assert_same
 
 import stack3d
 from stack3d import decks, study
-from stack3d.errors import DeckError
+from stack3d.errors import DeckError, ResultsError
 from stack3d.progress import Silent, Tally
 from stack3d.report import chart, pen, possible, report_page
 from stack3d.schema.uncertain import DistributionDeck
@@ -65,6 +65,15 @@ def test_from_deck_to_page_and_again(tmp_path: Path) -> None:
     assert found["total"].values[1, 1] == 0.0 and found["total"].values[0, 1] > 0.5
     drawn = peaks[found["stage"].values == 1].reshape(-1, 4)[:, [0, -1]].ravel()
     np.testing.assert_allclose(found["band"][:, 0].values, [drawn.min(), np.median(drawn), drawn.max()])
+    every = stack3d.bands(tree)  # of outputs that were not asked for too
+    np.testing.assert_array_equal(every["thermal/heat_in"].values, found["band"].values[:, 1])
+    means = tree["thermal/layer_temperature_mean"].values[found["independent"].values == 1]
+    np.testing.assert_array_equal(
+        every["thermal/layer_temperature_mean"].values, [means.min(0), np.median(means, 0), means.max(0)]
+    )
+    assert every["drawn"] == 8 and every["thermal/layer_temperature_mean"].dims == ("end", "layer")
+    with pytest.raises(ResultsError, match="no independent draws"):
+        stack3d.bands(xr.DataTree.from_dict({"/thermal": tree["thermal"].to_dataset()}))
     assert found["drawn"].values.tolist() == [8, 8] and np.all(np.abs(found["held"] - 0.529) < 1e-3)  # of eight draws
     said = r"layer_temperature_max: \d+\.\d\d K, \d+\.\d\d K to \d+\.\d\d K is all of 8 draws, which hold 53 % of what"
     assert re.match(said, verdict.lines[0]) and "for 90 % count wants to be 32" in verdict.lines[0]
@@ -72,7 +81,7 @@ def test_from_deck_to_page_and_again(tmp_path: Path) -> None:
     assert verdict.lines[-1] == "the screening finds power.sources.spot.power the strongest on heat_in"
     assert possible(tree) == ["unknowns"] and len(pen.draw(chart(tree, "unknowns")).axes) == 2
     page = report_page([tree])
-    assert "How sure it is" in page and "What matters most" in page
+    assert "How sure it is" in page and "What matters most" in page and "<td>peak temperature" in page
     for lost in sorted((tmp_path / "out/small/cases").iterdir())[::3]:
         (lost / "run.json").unlink()
     tally = Tally()
@@ -91,6 +100,7 @@ def test_unknowns_that_go_together(tmp_path: Path) -> None:
     np.testing.assert_allclose(found["shapley"].sum("part"), 1.0, atol=1e-12)
     assert np.isnan(found["total"]).all() and found["part"].values.tolist() == [POWER, FILM, DIE]
     first = slice(0, None, 4)  # of every base point
+    assert np.flatnonzero(found["independent"]).tolist() == [0, 1, 4, 5, 8, 9, 12, 13]
     drawn = [tree[name].values[first] for name in ("spot_power_value", "film_coefficient_value")]
     assert np.corrcoef(drawn[0], np.log(drawn[1]))[0, 1] > 0.5
     assert verdict.lines[1].startswith("shares of the variance of layer_temperature_max are not told apart with count: 4; it")

@@ -19,6 +19,7 @@ PARTS = ("a.value", "b", OTHERS)
         ([0.2, 0.05, 0.7], [0.04, 0.03, 0.1], "measure a first: it makes 20 ± 4 % of the variance of x; then others 70 ± 10 %"),
         ([1.57, 0.2, 0.1], [2.44, 0.1, 0.1], "shares of the variance of x are not told apart with count: 4; it wants 64"),
         ([1.96, 0.2, 0.1], [13.51, 0.1, 0.1], "shares of the variance of x are not told apart with count: 4; it wants 64"),
+        ([0.95, 0.02, 0.01], [0.3, 0.02, 0.01], "measure a first: it makes at least 65 % of the variance of x; then b 2 ± 2 %"),
         ([0.9, 0.2, 0.1], [0.1, 0.4, 0.1], "shares of the variance of x are not told apart with count: 4; it wants 16"),
         ([1.3, 0.2, 0.1], [0.2, 0.1, 0.1], "shares of the variance of x are not told apart with count: 4; it wants 8"),
         (
