@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.places import Place
 
 if TYPE_CHECKING:
-    from stack3d.thermal.backend import SolidBackend
     from stack3d.thermal.problem import ThermalProblem
 
 RATES_TOLERANCE = 1e-13
@@ -45,9 +44,7 @@ class SteadyRates(Protocol):
         """An adjoint times what nodes lack at these temperatures. [K]"""
 
 
-def rates_of_grid(
-    problem: ThermalProblem, sources: Sequence[HeatSource], by_fem: Callable[[], SolidBackend] | None
-) -> SteadyRates:
+def rates_of_grid(problem: ThermalProblem, sources: Sequence[HeatSource], by_fem: Callable[[], Any] | None) -> SteadyRates:
     """On the lines of a grid: by DOLFINx where it is asked for and no conductivity follows the temperature, else by the tensor.
 
     Parameters
@@ -59,11 +56,11 @@ def rates_of_grid(
     """
     from stack3d.thermal.grid.grid_rates import GridRates
 
-    by_tensor = GridRates(problem, sources)
+    by_tensor = GridRates(problem, sources, RATES_TOLERANCE)
     return rates_of_elements(by_fem(), sources) if by_fem is not None and by_tensor.solver.is_linear else by_tensor
 
 
-def rates_of_elements(solver: SolidBackend, sources: Sequence[HeatSource]) -> SteadyRates:
+def rates_of_elements(solver: Any, sources: Sequence[HeatSource]) -> SteadyRates:
     """By a solver of DOLFINx."""
     from stack3d.thermal.fem.element_rates import ElementRates
 

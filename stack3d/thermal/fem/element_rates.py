@@ -11,7 +11,6 @@ from stack3d.errors import SolverError
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.fem.discretised import Discretised, gathered, on_all_nodes
 from stack3d.thermal.places import Box, Place
-from stack3d.thermal.steady_rates import RATES_TOLERANCE
 
 MOST_PASSES = 60
 """Solves of an adjoint where conductivities follow the temperature."""
@@ -77,14 +76,14 @@ class ElementRates:
         """
         assembly, right = self.solver.conduction.assembly, self._own(weights)
         if not self._at.follows_temperature:
-            return gathered(self._at, self.solver.transposed(self._free(right), RATES_TOLERANCE))
+            return gathered(self._at, self.solver.transposed(self._free(right), self.solver.method.tolerance))
         self._at.update_conductivity(self._own(values))
         assembly.refill()
         lacking = self._slope(self._own(values) - self.base)
-        found = self.solver.transposed(self._free(right), RATES_TOLERANCE)
+        found = self.solver.transposed(self._free(right), self.solver.method.tolerance)
         for _ in range(MOST_PASSES):
-            before, found = found, self.solver.transposed(self._free(right - lacking(found)), RATES_TOLERANCE)
-            if np.abs(found - before).max() <= RATES_TOLERANCE * np.abs(found).max():
+            before, found = found, self.solver.transposed(self._free(right - lacking(found)), self.solver.method.tolerance)
+            if np.abs(found - before).max() <= self.solver.method.tolerance * np.abs(found).max():
                 return gathered(self._at, found)
         raise SolverError("the adjoint of k(T) has not settled: the stack is close to a runaway")
 

@@ -17,7 +17,6 @@ from stack3d.thermal.grid.response import unit_loads
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Box, Place
 from stack3d.thermal.problem import ThermalProblem
-from stack3d.thermal.steady_rates import RATES_TOLERANCE
 
 
 class GridRates:
@@ -27,11 +26,13 @@ class GridRates:
     ----------
     problem : ThermalProblem
     sources : sequence of HeatSource
+    rtol : float
+        Relative residual of the solves. [-]
     """
 
-    def __init__(self, problem: ThermalProblem, sources: Sequence[HeatSource]) -> None:
+    def __init__(self, problem: ThermalProblem, sources: Sequence[HeatSource], rtol: float) -> None:
         self.problem, self.sources = problem, sources
-        self.solver = TensorSolver(problem, rtol=RATES_TOLERANCE)
+        self.solver = TensorSolver(problem, rtol=rtol)
 
     @property
     def base(self) -> float:
