@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,20 +45,34 @@ class Phase:
 
 
 def phases_of(scenario: Scenario, sources: Sequence[HeatSource]) -> tuple[Phase, ...]:
-    """Phases of the mission of a scenario; none without one. Raises DeckError for powers of sources that are not there."""
+    """Phases of the mission of a scenario; none without one.
+
+    Raises
+    ------
+    DeckError
+        For powers of sources that are not there, traces without a workload or that are none, phases that nothing cools.
+    """
     decks = scenario.mission or ()
     names = [source.name for source in sources]
-    problems = [
-        Problem(f"mission[{i}].power.{name}", f"no source {name!r}{did_you_mean(name, names)}; sources: {', '.join(names)}")
-        for i, deck in enumerate(decks)
-        for name in (deck.power if isinstance(deck.power, dict) else ())
-        if name not in names
-    ]
-    if problems:
+    if problems := [problem for i, deck in enumerate(decks) for problem in _mistakes(scenario, deck, f"mission[{i}]", names)]:
         raise DeckError(problems)
     whole = sum(deck.share or deck.duration or 0.0 for deck in decks)
     shares = [(deck.share or deck.duration or 0.0) / whole for deck in decks]
     return tuple(_phase(scenario, sources, i, share) for i, share in enumerate(shares))
+
+
+def _mistakes(scenario: Scenario, deck: PhaseDeck, key: str, names: Sequence[str]) -> Iterator[Problem]:
+    """What is wrong with a phase, beside the `names` of explicit sources."""
+    for name in deck.power if isinstance(deck.power, dict) else ():
+        if name not in names:
+            yield Problem(f"{key}.power.{name}", f"no source {name!r}{did_you_mean(name, names)}; sources: {', '.join(names)}")
+    if deck.trace is not None and scenario.workload is None:
+        text = "is the activity of a workload, and there is none; explicit powers stay within a phase"
+        yield Problem(f"{key}.trace", text)
+    flows = any(layer.channels for layer in scenario.geometry.every_layer)
+    if not _cooled(scenario.cooling, deck).has_way_out and not flows:
+        text = "leaves every face adiabatic, so there is no steady temperature in this phase: cool the top, bottom or sides"
+        yield Problem(f"{key}.cooling", text)
 
 
 def _phase(scenario: Scenario, sources: Sequence[HeatSource], number: int, share: float) -> Phase:

@@ -160,8 +160,4 @@ class Scenario(DeckModel):
         }
         if self.mission is not None and (wrong := [key for key, is_given in traces.items() if is_given]):
             raise ValueError(f"mission does not go with {' and '.join(wrong)}: its phases say what goes on at any time")
-        traced = [phase.name for phase in self.mission or () if phase.trace is not None]
-        if traced and self.workload is None:
-            text = "is the activity of a workload, and there is none; explicit powers stay within a phase"
-            raise ValueError(f"trace of phase {', '.join(traced)} {text}")
         return self

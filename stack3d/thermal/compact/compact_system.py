@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from stack3d.thermal.compact.reduced_solid import CompactErrors, ReducedSolid
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.grid.solver import TensorSolver
 from stack3d.thermal.places import Place
-from stack3d.thermal.problem import FilmLaw
 from stack3d.thermal.time.body import Boundary, boundary_of
 from stack3d.thermal.time.portions import Portion, blended
 from stack3d.thermal.time.schedule import PowerSchedule
@@ -37,8 +36,8 @@ class CompactSystem:
     places : sequence of Place
     errors : CompactErrors
         Is told of the estimate.
-    laws : mapping of str to FilmLaw
-        Of faces whose films follow them.
+    laws : mapping of str to callable
+        Of faces whose films follow them: their temperature [K] → film [W m⁻² K⁻¹].
     course : PowerCourse or None
         Along which k(T) is learnt, where there is any; None: the powers of the sources, for good.
     """
@@ -50,7 +49,7 @@ class CompactSystem:
         sources: Sequence[HeatSource],
         places: Sequence[Place],
         errors: CompactErrors,
-        laws: Mapping[str, FilmLaw],
+        laws: Mapping[str, Callable[[float], float]],
         course: PowerCourse | None,
     ) -> None:
         self.problem, self.base, self._errors = solid.problem, solid.base, errors

@@ -131,7 +131,7 @@ class FactorPatterns:
     def _images(self, rows: Floats, factor: Floats) -> Floats:
         """Heat that nodal fields drive where conductivities have some factor, shape (fields, nodes)."""
         operator = self._solid.operator.changed(factor=factor)
-        return np.array([operator.conduction(row).ravel() for row in rows])
+        return np.array([operator.conduction(row).ravel() for row in rows]).reshape(len(rows), np.prod(self._shape))
 
 
 def _laws(solid: TensorSolver, at: NDArray[np.intp]) -> Iterator[tuple[TemperatureLaw, NDArray[np.intp]]]:

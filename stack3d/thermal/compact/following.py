@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from stack3d.fe.corrections import Left, corrected
-from stack3d.fe.krylov import norm
 from stack3d.layout import Floats
 from stack3d.thermal.compact.compact_model import check_range
 from stack3d.thermal.compact.followed_factors import FollowedFactors
-from stack3d.thermal.problem import FilmLaw
 
 ALONE = 1e-10
 """Relative residual of a solution."""
@@ -26,7 +24,8 @@ class FollowedFilm(NamedTuple):
     Parameters
     ----------
     name : str
-    law : FilmLaw
+    law : callable
+        Temperature of the face [K] → film.
     held : float
         The film that the rates hold. [W m⁻² K⁻¹]
     limits : (float, float)
@@ -42,7 +41,7 @@ class FollowedFilm(NamedTuple):
     """
 
     name: str
-    law: FilmLaw
+    law: Callable[[float], float]
     held: float
     limits: tuple[float, float]
     reference: float
@@ -108,13 +107,13 @@ class Equations:
         RangeError
             Where a film leaves its range.
         """
-        scale, still = norm(right) or 1.0, rate * np.eye(right.size)
+        scale, still = float(np.linalg.norm(right)) or 1.0, rate * np.eye(right.size)
         self.counts["solves"] += 1
 
         def left(state: Floats) -> Left:
             conducted, self._slope = self._conducted(state)
             residual = right - conducted - rate * state
-            return Left(residual, norm(residual) / scale)
+            return Left(residual, float(np.linalg.norm(residual)) / scale)
 
         def correct(residual: Floats, gain: float) -> tuple[Floats, int]:
             self.counts["iterations"] += 1
