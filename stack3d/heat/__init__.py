@@ -16,7 +16,7 @@ from stack3d.heat.loads.energy import (
 from stack3d.heat.loads.sources import heat_sources, power_schedule, sources_as_programmed, upkeep_power
 from stack3d.heat.loads.thermal_state import Heat, Limits, Upkeep, tile_boxes
 from stack3d.heat.meshing import AnyKind, Bricks, kind_of, meshed
-from stack3d.heat.meshing.judging import HOW, Answers, Judged, compared, means_in
+from stack3d.heat.meshing.judging import HOW, OF_LAYERS, Answers, Judged, compared, hottest, means_in
 from stack3d.heat.outputs import HeatOutput, thermal_values
 from stack3d.heat.settling import settle, settle_again
 from stack3d.heat.solvers import Backends, make_backend
@@ -29,6 +29,7 @@ __all__ = [
     "Bricks",
     "Climate",
     "HOW",
+    "OF_LAYERS",
     "Heat",
     "HeatOutput",
     "Judged",
@@ -47,6 +48,7 @@ __all__ = [
     "film_laws",
     "grouped",
     "heat_sources",
+    "hottest",
     "kind_of",
     "least_time",
     "in_epoch",

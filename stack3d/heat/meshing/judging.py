@@ -54,6 +54,8 @@ MEANS = (
 """What `thermal/discretisation_error` and `thermal/time_error` are the largest error of."""
 LARGEST = ("_max", "_peak", "peak_temperature")
 """Ends of the names of maxima, which err as the worst mean does at least."""
+OF_LAYERS = ("layer_temperature_max", "layer_temperature_peak")
+"""Ends of the names of maxima by layer, of which the largest is the peak."""
 Answers = dict[str, Floats]
 """Temperatures by output variable. [K]"""
 Parts = dict[str, tuple[float, Answers, Answers]]
@@ -61,14 +63,44 @@ Parts = dict[str, tuple[float, Answers, Answers]]
 
 
 def compared(own: Answers, parts: Parts) -> Answers:
-    """Errors from weighted differences of answers; a maximum errs as the worst mean does."""
+    """Errors from weighted differences of answers; a maximum errs as the worst mean does.
+
+    The maximum of the hottest layer is the peak and errs as that does: what errs in cooler layers does not reach it.
+    """
     out = {}
     for name, value in own.items():
         out[name] = sum((weight * np.abs(a[name] - b[name]) for weight, a, b in parts.values()), np.zeros(value.shape))
-    means = [np.nanmax(out[n], initial=0.0) for n in means_in(out)]
-    floor = LEAST_OF_ALL * max(means, default=0.0)
-    out = {n: np.maximum(e, max(LEAST_SHARE * np.nanmax(e, initial=0.0), floor)) for n, e in out.items()}
-    return {n: np.maximum(e, max(means, default=0.0)) if n.endswith(LARGEST) else e for n, e in out.items()}
+    tops = {name: _of_the_top(name, own[name], out[name], parts) for name in own if name.endswith(OF_LAYERS)}
+    for name, error in tops.items():
+        if error.ndim == 0 and (peak := f"{name.split('/')[0]}/peak_temperature") in out:
+            out[peak] = np.maximum(out[peak], error)
+    means = max((np.nanmax(out[n], initial=0.0) for n in means_in(out)), default=0.0)
+
+    def at_least(name: str, errors: Floats) -> Floats:
+        least = max(LEAST_SHARE * np.nanmax(errors, initial=0.0), LEAST_OF_ALL * means)
+        return np.maximum(errors, max(least, means) if name.endswith(LARGEST) else least)
+
+    found = {name: at_least(name, errors) for name, errors in out.items()}
+    for name, error in tops.items():
+        found[name] = np.where(hottest(own[name]), np.expand_dims(at_least(name, error), -1), found[name])
+    return found
+
+
+def hottest(maxima: Floats) -> Floats:
+    """Which layers, along the last axis, are the hottest ones."""
+    return np.asarray(maxima >= _top(maxima)[..., np.newaxis])
+
+
+def _top(maxima: Floats) -> Floats:
+    return np.asarray(np.max(np.nan_to_num(maxima, nan=-np.inf), axis=-1))
+
+
+def _of_the_top(name: str, maxima: Floats, errors: Floats, parts: Parts) -> Floats:
+    """Error of the largest one of layers: of what it is on either mesh, and of a layer that may be hotter by its own error."""
+    changed = sum(
+        (weight * np.abs(_top(a[name]) - _top(b[name])) for weight, a, b in parts.values()), np.zeros(maxima.shape[:-1])
+    )
+    return np.maximum(changed, _top(maxima + errors) - _top(maxima))
 
 
 def means_in(found: Mapping[str, Any]) -> list[str]:

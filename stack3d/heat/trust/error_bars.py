@@ -14,6 +14,7 @@ from stack3d.errors import ValidityWarning
 from stack3d.fields import FIELDS, is_temperature
 from stack3d.heat import (
     HOW,
+    OF_LAYERS,
     Answers,
     AnyKind,
     Backends,
@@ -22,6 +23,7 @@ from stack3d.heat import (
     channel_runs,
     compared,
     heat_sources,
+    hottest,
     kind_of,
     means_in,
     meshed,
@@ -116,10 +118,13 @@ def _of_either(own: Answers, found: Judged) -> Judged:
         name = "thermal/" + other.removeprefix(BETWEEN)
         missed = own.pop(other) - own[name]
         theirs, shares = errors.pop(other) + missed, {part: each.pop(other) for part, each in parts.items()}
-        if theirs.max() < errors[name].max() or np.any(missed > errors[name]):
-            errors[name] = theirs
-            for part, share in shares.items():
-                parts[part][name] = share + missed if part in ("across", "all") else share
+        is_better = np.full(theirs.shape, theirs.max() < errors[name].max() or np.any(missed > errors[name]))
+        if name.endswith(OF_LAYERS):  # the hottest one is the peak, whose error goes by itself
+            is_better = np.where(hottest(own[name]), (theirs < errors[name]) | (missed > errors[name]), is_better)
+        errors[name] = np.where(is_better, theirs, errors[name])
+        for part, share in shares.items():
+            theirs = share + missed if part in ("across", "all") else share
+            parts[part][name] = np.where(is_better, theirs, parts[part][name])
     return replace(found, errors=errors, parts=parts)
 
 
