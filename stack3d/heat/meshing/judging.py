@@ -65,12 +65,12 @@ Parts = dict[str, tuple[float, Answers, Answers]]
 def compared(own: Answers, parts: Parts) -> Answers:
     """Errors from weighted differences of answers; a maximum errs as the worst mean does.
 
-    The maximum of the hottest layer is the peak and errs as that does: what errs in cooler layers does not reach it.
+    The maximum of the hottest layer is the peak. It errs by itself, or by what a cooler layer may be hotter with its own error.
     """
     out = {}
     for name, value in own.items():
         out[name] = sum((weight * np.abs(a[name] - b[name]) for weight, a, b in parts.values()), np.zeros(value.shape))
-    tops = {name: _of_the_top(name, own[name], out[name], parts) for name in own if name.endswith(OF_LAYERS)}
+    tops = {name: _top(own[name] + out[name]) - _top(own[name]) for name in own if name.endswith(OF_LAYERS)}
     for name, error in tops.items():
         if error.ndim == 0 and (peak := f"{name.split('/')[0]}/peak_temperature") in out:
             out[peak] = np.maximum(out[peak], error)
@@ -93,14 +93,6 @@ def hottest(maxima: Floats) -> Floats:
 
 def _top(maxima: Floats) -> Floats:
     return np.asarray(np.max(np.nan_to_num(maxima, nan=-np.inf), axis=-1))
-
-
-def _of_the_top(name: str, maxima: Floats, errors: Floats, parts: Parts) -> Floats:
-    """Error of the largest one of layers: of what it is on either mesh, and of a layer that may be hotter by its own error."""
-    changed = sum(
-        (weight * np.abs(_top(a[name]) - _top(b[name])) for weight, a, b in parts.values()), np.zeros(maxima.shape[:-1])
-    )
-    return np.maximum(changed, _top(maxima + errors) - _top(maxima))
 
 
 def means_in(found: Mapping[str, Any]) -> list[str]:
