@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from stack3d.layout import Floats, HeatSource
-from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.adjoint import adjoint
-from stack3d.thermal.grid.bends import bends, mean_bow_slope
-from stack3d.thermal.grid.loads import source_loads
-from stack3d.thermal.grid.operator import GridOperator, boundary_load
+from stack3d.thermal.grid.bends import mean_bow_slope
+from stack3d.thermal.grid.operator import GridOperator
 from stack3d.thermal.grid.place_weights import place_groups
 from stack3d.thermal.grid.response import unit_loads
 from stack3d.thermal.grid.solver import TensorSolver
@@ -66,9 +64,7 @@ class GridRates:
 
     def at(self, place: Place, values: Floats) -> float:
         """Temperature of a place. [K]"""
-        problem, cells = self.problem, self.solver.cells
-        bent = bends(problem.stack, problem.grid, cells, self.sources, None if cells.is_linear else values)
-        field = GridField(problem.stack, problem.grid, values, bent)
+        field = self.solver.field(self.sources, values)
         if isinstance(place, Box):
             return float(field.box_means(place.layer, [place.extent])[0])
         return field.at(place.layer, place.x, place.y, place.z)
@@ -78,5 +74,4 @@ class GridRates:
         solver, problem = self.solver, self.problem
         factor = None if solver.is_linear else solver.cells.conductivity_factor(problem.grid, values)
         operator = GridOperator(problem, solver.cells, factor=factor)
-        load = source_loads(problem.grid, problem.stack, self.sources) + boundary_load(operator, solver.base)
-        return float(np.sum(found * solver.restrict(load - operator.apply(values - solver.base))))
+        return float(np.sum(found * solver.restrict(solver.load(self.sources) - operator.apply(values - solver.base))))

@@ -310,17 +310,16 @@ class TensorSolver:
             "residual": residual,
             "seconds": {**statistics["seconds"], "check": time.perf_counter() - started},
         }
-        field = GridField(problem.stack, problem.grid, rise + base, self._bends(sources, rise + base))
-        return ThermalSolution(field, self.heat_in(sources), sum(heat.values()), heat, told)
+        return ThermalSolution(self.field(sources, rise + base), self.heat_in(sources), sum(heat.values()), heat, told)
 
     def _coolant(self, rise: Floats) -> Mapping[str, Floats]:
         """Coolant that has settled with a rise, on nodes by patch. [K]"""
         return {} if self.flow is None else self.flow.references(self.flow.steady(rise))
 
-    def _bends(self, sources: Sequence[HeatSource], temperature: Floats) -> dict[str, Floats]:
-        return bends(
-            self.problem.stack, self.problem.grid, self.cells, sources, self.frozen_at if self.is_linear else temperature
-        )
+    def field(self, sources: Sequence[HeatSource], temperature: Floats) -> GridField:
+        """Nodal temperatures with what heat bends between them."""
+        stack, grid, at = self.problem.stack, self.problem.grid, self.frozen_at if self.is_linear else temperature
+        return GridField(stack, grid, temperature, bends(stack, grid, self.cells, sources, at))
 
     def rise(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats] | None) -> Floats:
         """What `solve` adds to `base`, with the digits that the sum would lose, shape (nz+1, ny+1, nx+1). [K]"""
