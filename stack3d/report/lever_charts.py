@@ -59,7 +59,8 @@ def levers(tree: xr.DataTree) -> Figure:
     panel = Panel("", x, categories(brief), tuple(marks), height=max(0.3, 0.06 * len(order)))
     caption = (
         "Change of the accuracy at the end, before the next periodic act. Green: more than chance."
-        " Orange: loses more than chance. Grey: within it. Black: interval that holds for all levers together, 95 %."
+        " Orange: loses more than chance. Grey: within it. Black: interval over chips and test inputs that holds for all levers"
+        " together, 95 %."
     )
     return Figure("levers", "What each lever gives", caption, (panel,))
 
