@@ -153,10 +153,11 @@ class _OneOfClasses(Task):
         return np.asarray(np.mean(np.argmax(rows, axis=-1) == right, axis=-1))
 
     def by_input(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.float64] | None:
-        """Return the share of the places that count, of each input; more than one where others have fewer of them."""
+        """Return the score, and how far the places of each input move it: the derivative by its weight."""
         rows, truth = self.rows(np.asarray(outputs)), np.asarray(labels).reshape(len(labels), -1)
-        right = (np.argmax(rows, axis=-1) == truth) & (truth >= 0)
-        return np.asarray(right.sum(axis=-1) * (len(labels) / np.count_nonzero(truth >= 0)))
+        right, counted = (np.argmax(rows, axis=-1) == truth) & (truth >= 0), np.count_nonzero(truth >= 0, axis=-1)
+        score = self.score(outputs, labels)[..., None]
+        return np.asarray(score + (right.sum(axis=-1) - score * counted) * (len(labels) / counted.sum()))
 
     def confusion(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.int64]:
         """Return counts of classes at all places."""
@@ -305,8 +306,8 @@ class Regression(Task):
         """Return the score, and how far each input moves it: the derivative by its weight."""
         truth, score = labels.reshape(len(labels), -1).astype(np.float64), self.score(outputs, labels)[..., None]
         squares = np.mean((np.asarray(outputs, np.float64) - truth) ** 2, axis=-1)
-        mean = squares.mean(axis=-1, keepdims=True)
-        moved = (squares / np.where(mean > 0, mean, 1.0) - 1.0) * 0.5 * (1.0 - score)
+        mean, spread = squares.mean(axis=-1, keepdims=True), np.mean((truth - truth.mean(axis=0)) ** 2, axis=-1)
+        moved = (squares / np.where(mean > 0, mean, 1.0) - spread / spread.mean()) * 0.5 * (1.0 - score)
         return np.asarray(score - np.where((mean > 0) & (score > 0), moved, 0.0))
 
     def confusion(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.int64]:
