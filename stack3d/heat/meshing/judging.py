@@ -54,8 +54,8 @@ MEANS = (
 """What `thermal/discretisation_error` and `thermal/time_error` are the largest error of."""
 LARGEST = ("_max", "_peak", "peak_temperature")
 """Ends of the names of maxima, which err as the worst mean does at least."""
-OF_LAYERS = ("layer_temperature_max", "layer_temperature_peak")
-"""Ends of the names of maxima by layer, of which the largest is the peak."""
+OF_LAYERS = "layer_temperature_max"
+"""End of the names of maxima by layer, of which the largest is the peak."""
 Answers = dict[str, Floats]
 """Temperatures by output variable. [K]"""
 Parts = dict[str, tuple[float, Answers, Answers]]
@@ -70,7 +70,7 @@ def compared(own: Answers, parts: Parts) -> Answers:
     out = {}
     for name, value in own.items():
         out[name] = sum((weight * np.abs(a[name] - b[name]) for weight, a, b in parts.values()), np.zeros(value.shape))
-    tops = {name: _top(own[name] + out[name]) - _top(own[name]) for name in own if name.endswith(OF_LAYERS)}
+    tops = {name: np.max(out[name] - _below_the_top(own[name]), axis=-1) for name in own if name.endswith(OF_LAYERS)}
     for name, error in tops.items():
         if error.ndim == 0 and (peak := f"{name.split('/')[0]}/peak_temperature") in out:
             out[peak] = np.maximum(out[peak], error)
@@ -88,11 +88,12 @@ def compared(own: Answers, parts: Parts) -> Answers:
 
 def hottest(maxima: Floats) -> Floats:
     """Which layers, along the last axis, are the hottest ones."""
-    return np.asarray(maxima >= _top(maxima)[..., np.newaxis])
+    return np.asarray(_below_the_top(maxima) <= 0.0)
 
 
-def _top(maxima: Floats) -> Floats:
-    return np.asarray(np.max(np.nan_to_num(maxima, nan=-np.inf), axis=-1))
+def _below_the_top(maxima: Floats) -> Floats:
+    """How far layers, along the last axis, are below the hottest. [K]"""
+    return np.asarray(np.max(maxima, axis=-1, keepdims=True) - maxima)
 
 
 def means_in(found: Mapping[str, Any]) -> list[str]:
