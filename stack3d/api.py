@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from stack3d import decks, fields, results, study
 from stack3d.case import compact_of, run_case
 from stack3d.decks import Case
-from stack3d.errors import DeckError, Problem, ResultsError, brief, did_you_mean, told_of
+from stack3d.errors import DeckError, Problem, ResultsError, ValidityWarning, brief, did_you_mean, told_of
 from stack3d.geometry.stack import build_stack
 from stack3d.layout import Floats, Stack
 from stack3d.progress import Observer, Silent, StudyObserver
@@ -375,6 +376,13 @@ def _check_rows(model: CompactModel, driven: Driven) -> None:
                 raise DeckError(Problem("trace", f"{driven.place(row, name)}: {error}")) from None
 
 
+def _tell_steady(model: CompactModel, driven: Driven, name: str) -> None:
+    """Warn of sources that a table has no column of and that heat all the same."""
+    if steady := [f"{n} {watts:g} W" for n, watts in zip(model.sources, model.powers) if watts and n not in driven.sources]:
+        message = f"{name} has no column of every source; as in the scenario stay: {', '.join(steady)}"
+        warnings.warn(message, ValidityWarning, stacklevel=3)
+
+
 def follow_table(
     model: str | Path, table: str | Path, output: str | Path | None = None, *, until: float | None = None, **asked: Any
 ) -> TraceAnswer:
@@ -410,6 +418,7 @@ def follow_table(
     with told_of(model):
         found.over_time()
     _check_rows(found, driven)
+    _tell_steady(found, driven, Path(table).name)
     with told_of(model):
         answer = follow(found, schedule, driven.period if until is None else until, asked=kept, **asked)
     if output is not None:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 KELVIN = {
-    "highest": "highest temperature at the end of any step",
-    "lowest": "lowest temperature at the end of any step",
+    "highest": "highest temperature at the end of any step and within",
+    "lowest": "lowest temperature at the end of any step and within",
     "mean": "mean temperature over time",
     "final": "temperature at the end",
     "estimate": "tested estimate of the error of the compact model over time; no bound, and apart from the error of the mesh",

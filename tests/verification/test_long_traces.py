@@ -9,7 +9,7 @@ import rainflow
 from test_compact import check, flip_chip, made, rod, scenario, separable
 
 import stack3d
-from stack3d.errors import DeckError, RangeError
+from stack3d.errors import DeckError, RangeError, ValidityWarning
 from stack3d.heat import Backends, meshed
 from stack3d.results.compact_file import write_compact
 from stack3d.thermal import Box, PowerSchedule, Probe, integrate
@@ -96,7 +96,8 @@ def test_a_table_names_ambient_and_films(tmp_path: Path) -> None:
     model = made(given)
     write_compact(tmp_path / "m.nc", model)
     (tmp_path / "air.csv").write_text(TABLE)
-    by_table = stack3d.follow_table(tmp_path / "m.nc", tmp_path / "air.csv")
+    with pytest.warns(ValidityWarning, match=r"air.csv has no column of every source; as in the scenario stay: right 1 W"):
+        by_table = stack3d.follow_table(tmp_path / "m.nc", tmp_path / "air.csv")
     schedule = PowerSchedule(np.array([0.0, 1.0]), np.array([[3.0, 1.0], [0.0, 1.0]]), 2.0)
     alike = follow(model, schedule, 2.0, ambient=np.array([300.15, 280.15]), films={"top": np.array([500.0, 1000.0])})
     np.testing.assert_allclose(by_table.temperature, alike.temperature, rtol=1e-12)
@@ -161,7 +162,7 @@ def test_steps_of_one_length_and_of_others_agree(package: CompactModel) -> None:
 def test_a_rod_swings_as_its_exponential() -> None:
     """One step to the steady state: start, extremes, mean and time above a limit by the mode that is left after a while."""
     given = rod()
-    given["compact"] |= {"films": {}, "shortest": "1 ms"}
+    given["compact"] |= {"films": {}, "shortest": "10 ms"}
     model = made(given)
     schedule = PowerSchedule(0.01 * np.arange(1000), np.full((1000, 1), 2.0))
     found = follow(model, schedule, 10.0, asked=KeptOfTrace(samples=1000, limits=[400.0]))
@@ -175,6 +176,30 @@ def test_a_rod_swings_as_its_exponential() -> None:
     assert found.above[0, 0] == pytest.approx(10.0 - crossed, rel=1e-9)
     steady = follow(model, schedule, 10.0, start="steady")
     np.testing.assert_allclose(steady.temperature, end, rtol=1e-9)
+
+
+def test_long_steps_hide_nothing() -> None:
+    """One row of a minute, or its power in rows of 10 ms: extremes, means, times above limits, cycles."""
+    given = separable()
+    given["compact"] |= {"films": {}, "shortest": "10 ms"}
+    given["probes"] = [{"name": "far", "layer": "die", "x": "9 mm", "y": "9 mm"}]
+    package = made(given)
+    powers = np.array([[6.0, 0.0], [0.0, 0.0], [0.05, 0.0]])
+    begun = np.array([0.0, 0.5, 30.0])
+    asked = KeptOfTrace(limits=[300.5, 303.0], counted=package.places, width=0.01)
+    few = follow(package, PowerSchedule(begun, powers), 60.0, asked=asked)
+    rows = 0.01 * np.arange(6000)
+    many = follow(package, PowerSchedule(rows, powers[np.searchsorted(begun, rows, side="right") - 1]), 60.0, asked=asked)
+    rise = many.highest - 300.0
+    assert few.steps == 3 and many.steps == 6000
+    at_ends = few.temperature.max(axis=0)
+    assert few.highest[2] > at_ends[2] + 0.1 * rise[2], "of the probe far away no end of a row is the hottest"
+    np.testing.assert_allclose(few.mean, many.mean, atol=1e-4 * rise.max())
+    assert np.all(np.abs(few.highest - many.highest) <= 3e-3 * rise.max())
+    np.testing.assert_allclose(few.above, many.above, atol=0.01 * 60.0)
+    for place in package.places:
+        largest = [float(found.cycles[place][-1, 0]) for found in (few, many)]
+        assert largest[0] == pytest.approx(largest[1], abs=0.02 + 3e-3 * rise.max())
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -201,6 +201,7 @@ def test_phases_without_a_workload_have_powers_and_films_of_their_own() -> None:
         ([{"name": "a", "share": 1, "ambiant": "3 K"}], r"mission\[0\]: .*|mission\[0\].ambiant: unknown key .*'ambient'"),
         ([{"name": "a", "share": 1, "power": {"cor": "1 W"}}], r"mission\[0\].power.cor: no source 'cor' .did you mean 'core'"),
         ([{"name": "a", "share": 1, "trace": BURSTS}], r"mission\[0\].trace: is the activity of a workload"),
+        ([{"name": "a", "share": 1, "activity": 0.5}], r"mission\[0\].activity: is that of a workload, and there is none"),
         (
             [{"name": "a", "share": 1, "cooling": {"top": {"film_coefficient": "0 W/m^2/K"}}}],
             r"mission\[0\].cooling: leaves every",

@@ -15,7 +15,7 @@ from stack3d.errors import ArrayError, RangeError
 from stack3d.layout import Floats
 from stack3d.thermal.compact.compact_model import CompactModel
 from stack3d.thermal.compact.cycles import Cycles
-from stack3d.thermal.compact.exact_steps import EQUAL, ExactSteps
+from stack3d.thermal.compact.exact_steps import EQUAL, ExactSteps, Passed
 from stack3d.thermal.time.schedule import PowerSchedule
 
 AT_ONCE = 1_000_000
@@ -67,11 +67,12 @@ class TraceAnswer:
     temperature : ndarray, shape (samples, places)
         [K]
     highest, lowest, mean, final : ndarray, shape (places,)
-        Over all ends of steps, the start among them; the mean over time, linear between them. [K]
+        Over the start, all ends of steps and instants within them, each a quarter as long again after these began as the
+        last; the mean over time, exact. [K]
     highest_at, lowest_at : ndarray, shape (places,)
         [s]
     above : ndarray, shape (limits, places)
-        Time above each limit, linear between ends of steps. [s]
+        Time above each limit, linear between these instants. [s]
     cycles : mapping of str to ndarray, shape (ranges, 3)
         Of each place that was asked: middle of a range [K], cycles in it, their mean temperature [K].
     estimate : ndarray, shape (places,)
@@ -159,16 +160,18 @@ def follow(
     ahead(steps, steps * _seconds_of_a_step(replace(march), trial, amplitudes, schedule, until))
     kept = _Kept(model.places, asked, steps)
     kept.begin(march.shown(amplitudes, before))
-    for ends, lengths, rows in _stretches(schedule, until, max(1, AT_ONCE // amplitudes.size)):
+    held = max(amplitudes.size, (march.instants(float(durations.max())).size + 1) * len(model.places))
+    for ends, lengths, rows in _stretches(schedule, until, max(1, AT_ONCE // held)):
         with np.errstate(over="ignore", invalid="ignore"):
-            amplitudes, temperature = march.on(amplitudes, lengths, rows)
+            passed = march.on(amplitudes, lengths, rows)
+        amplitudes, temperature = passed.amplitudes, passed.temperature
         if not np.isfinite(temperature).all():
             most = np.abs(schedule.powers[rows]).max()
             raise RangeError(f"powers of the trace up to {most:g} W lead to temperatures that are no numbers")
         if (lowest := float(temperature.min())) < 0.0:
             least = schedule.powers[rows].min()
             raise RangeError(f"powers of the trace down to {least:g} W lead to {lowest:.4g} K, below absolute zero")
-        kept.see(ends, lengths, temperature)
+        kept.see(ends, lengths, passed)
         watch(float(ends[-1]), until)
     return kept.answer(until, model, base, float(np.abs(air.ambient - base).max()))
 
@@ -196,7 +199,7 @@ def _seconds_of_a_step(march: ExactSteps, trial: _Kept, amplitudes: Floats, sche
     with np.errstate(over="ignore", invalid="ignore"):
         march.on(amplitudes, lengths[:1], rows[:1])  # loads what it needs
         began = time.perf_counter()
-        trial.see(ends, lengths, march.on(amplitudes, lengths, rows)[1])
+        trial.see(ends, lengths, march.on(amplitudes, lengths, rows))
     return (time.perf_counter() - began) / len(lengths)
 
 
@@ -245,21 +248,27 @@ class _Kept:
         for name, cycles in self._cycles.items():
             cycles.see(temperature[:, self.places.index(name)])
 
-    def see(self, ends: Floats, lengths: Floats, temperature: Floats) -> None:
-        """Take the temperatures at the ends of steps, shape (steps, places)."""
-        before = np.vstack([self._last, temperature[:-1]])
-        self._integral = self._integral + 0.5 * lengths @ (before + temperature)
+    def see(self, ends: Floats, lengths: Floats, passed: Passed) -> None:
+        """Take what places went through in steps."""
+        temperature, begun = passed.temperature, ends - lengths
+        is_end = np.diff(passed.steps, append=len(ends)) > 0
+        at = np.where(is_end, ends[passed.steps], begun[passed.steps] + passed.since)
         for i, limit in enumerate(self._limits):
-            self._above[i] += lengths @ _share_above(before, temperature, float(limit))
-        for sign, value, at in ((1, "_highest", "_highest_at"), (-1, "_lowest", "_lowest_at")):
-            where = np.argmax(sign * temperature, axis=0)
-            found, known = temperature[where, np.arange(len(self.places))], getattr(self, value)
-            is_new = sign * found > sign * known
-            setattr(self, at, np.where(is_new, ends[where], getattr(self, at)))
-            setattr(self, value, np.where(is_new, found, known))
+            self._above[i] += _time_above(
+                np.append(begun[0], at), np.vstack([self._last, temperature]), passed.steps, float(limit)
+            )
+        for pick, value, when in ((np.max, "_highest", "_highest_at"), (np.min, "_lowest", "_lowest_at")):
+            now, old = pick(temperature, axis=0), getattr(self, value)
+            found = pick([now, old], axis=0)
+            moments = getattr(self, when).copy()
+            for place in np.flatnonzero(found != old):
+                moments[place] = at[np.argmax(temperature[:, place] == found[place])]
+            setattr(self, when, moments)
+            setattr(self, value, found)
+        self._integral = self._integral + passed.integral
         number = self._done + 1 + np.arange(len(ends))
         taken = (number % self._stride == 0) | (number == self.steps)
-        self._sampled.append((ends[taken], temperature[taken]))
+        self._sampled.append((ends[taken], temperature[is_end][taken]))
         self._count(temperature)
         self._done += len(ends)
         self._last = temperature[-1]
@@ -298,8 +307,41 @@ class _Kept:
         )
 
 
-def _share_above(before: Floats, after: Floats, limit: float) -> Floats:
-    """Share of each step above a limit, linear between its ends."""
-    low, high = np.minimum(before, after), np.maximum(before, after)
-    crossed = np.clip((high - limit) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
-    return np.where(low >= limit, 1.0, np.where(high <= limit, 0.0, crossed))
+def _time_above(at: Floats, temperature: Floats, steps: NDArray[np.int64], limit: float) -> Floats:
+    """Time above a limit, shape (places,); time is a parabola of temperature where three instants are of one step. [s]
+
+    Parameters
+    ----------
+    at : ndarray, shape (1 + instants,)
+        The end before the steps, and instants of them. [s]
+    temperature : ndarray, shape (1 + instants, places)
+        [K]
+    steps : ndarray, shape (instants,)
+        Number of the step of each instant.
+    limit : float
+        [K]
+    """
+    is_above, spans = temperature > limit, np.diff(at)
+    weights = 0.5 * (np.append(spans, 0.0) + np.append(0.0, spans))
+    found = weights @ is_above
+    owner = np.append(-1, steps)
+    for place in range(temperature.shape[1]):
+        first = np.flatnonzero(is_above[1:, place] != is_above[:-1, place])
+        t0, t1, y0, y1 = at[first], at[first + 1], temperature[first, place] - limit, temperature[first + 1, place] - limit
+        crossed = t0 - y0 * (t1 - t0) / (y1 - y0)
+        last = np.minimum(first + 2, owner.size - 1)
+        is_inside = owner[first] == owner[first + 1]
+        has_before = is_inside & (first > 0) & (owner[first - 1] == owner[first])
+        bends = has_before | (is_inside & (last > first + 1) & (owner[last] == owner[first]))
+        third = np.where(has_before, first - 1, last)
+        t2, y2 = at[third], temperature[third, place] - limit
+        with np.errstate(divide="ignore", invalid="ignore"):
+            bent = (
+                t0 * y1 * y2 / ((y0 - y1) * (y0 - y2))
+                + t1 * y0 * y2 / ((y1 - y0) * (y1 - y2))
+                + t2 * y0 * y1 / ((y2 - y0) * (y2 - y1))
+            )
+        is_within = bends & (bent >= t0) & (bent <= t1)
+        crossed = np.where(is_within, bent, crossed)
+        found[place] += np.sum(np.where(y0 > 0, crossed - t0, t1 - crossed) - 0.5 * (t1 - t0))
+    return np.asarray(found)
