@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.layout import Floats, Layer, Rectangle, Stack, Surface
+from stack3d.layout import Floats, Layer, Pins, Rectangle, Stack, Surface
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,18 +103,26 @@ def planes_of(surface: Surface, stack: Stack, grid: Grid) -> list[Plane]:
     if surface.side != "channels":
         level, own, other = (high, slabs.stop - 1, slabs.stop) if surface.side == "top" else (low, slabs.start, slabs.start - 1)
         return [Plane((level, every, every), area * (solid[own] & ~solid[other]))]
+    bare = 1.0 if surface.pins is None else 1.0 - surface.pins.share
     planes = {
-        "floor": Plane((low, every, every), area * solid[slabs.start - 1]),
-        "ceiling": Plane((high, every, every), area * solid[slabs.stop]),
-        "walls": _walls(surface, grid, low, high),
+        "floor": [Plane((low, every, every), bare * area * solid[slabs.start - 1])],
+        "ceiling": [Plane((high, every, every), bare * area * solid[slabs.stop])],
+        "walls": [_walls(surface, grid, low, high)] if surface.pins is None else _sides(surface.pins, grid, low, high, area),
     }
-    return [planes[part] for part in surface.parts]
+    return [plane for part in surface.parts for plane in planes[part]]
 
 
 def _overlap(lines: Floats, low: float, high: float) -> Floats:
     """Length of each cell between lines that lies in a range. [m]"""
     inside: Floats = np.clip(np.minimum(lines[1:], high) - np.maximum(lines[:-1], low), 0.0, None)
     return inside
+
+
+def _sides(pins: Pins, grid: Grid, low: int, high: int, area: Floats) -> list[Plane]:
+    """Sides of pins between two z lines, given to the nodes of each height: of second order in the height of an element."""
+    every, step = slice(None), np.diff(grid.z)[low:high]
+    height = 0.5 * (np.append(step, 0.0) + np.append(0.0, step))
+    return [Plane((k, every, every), pins.surface * h * area) for k, h in zip(range(low, high + 1), height)]
 
 
 def _walls(surface: Surface, grid: Grid, low: int, high: int) -> Plane:

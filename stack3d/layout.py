@@ -125,8 +125,46 @@ class Cylinders:
 
 
 @dataclass(frozen=True)
+class Pins:
+    """Round pins from floor to ceiling of a cavity, in rows across the flow.
+
+    Parameters
+    ----------
+    diameter : float
+        [m]
+    across, along : float
+        From pin to pin within a row, and from row to row. [m]
+    staggered : bool
+        Whether every second row is shifted by half a pitch.
+    """
+
+    diameter: float
+    across: float
+    along: float
+    staggered: bool = False
+
+    @property
+    def share(self) -> float:
+        """Of the area that they take. [-]"""
+        return float(0.25 * np.pi * self.diameter**2 / (self.across * self.along))
+
+    @property
+    def surface(self) -> float:
+        """Of their sides, per volume of the cavity. [m⁻¹]"""
+        return float(np.pi * self.diameter / (self.across * self.along))
+
+    @property
+    def narrowest(self) -> float:
+        """Least share of the width that is open: between the pins of a row, or from row to row where that is less. [-]"""
+        gap = self.across - self.diameter
+        if self.staggered:
+            gap = min(gap, 2.0 * (float(np.hypot(self.along, 0.5 * self.across)) - self.diameter))
+        return gap / self.across
+
+
+@dataclass(frozen=True)
 class Channels:
-    """Coolant channels through the full thickness of a layer, fed side by side.
+    """Coolant channels through the full thickness of a layer, fed side by side; or one cavity with pins.
 
     Parameters
     ----------
@@ -144,7 +182,11 @@ class Channels:
     conductivity, viscosity, density, boiling_point : float or None
         Of the coolant. [W m⁻¹ K⁻¹], [Pa s], [kg m⁻³], [K]
     film_coefficient, floor_film_coefficient, ceiling_film_coefficient : float or None
-        On walls, floors and ceilings; None leaves it to a correlation, or is as on the walls. [W m⁻² K⁻¹]
+        On walls (or pins), floors and ceilings; None leaves it to the law, or is as on the walls. [W m⁻² K⁻¹]
+    law : str
+        Of films and pressure drop, by its registered name.
+    pins : Pins or None
+        In the cavity, whose one outline is then no void.
     """
 
     outlines: tuple[Rectangle, ...]
@@ -162,6 +204,8 @@ class Channels:
     boiling_point: float | None = None
     floor_film_coefficient: float | None = None
     ceiling_film_coefficient: float | None = None
+    law: str = "straight"
+    pins: Pins | None = None
 
 
 FILL = "fill"
@@ -190,7 +234,7 @@ class Layer:
     blocks : tuple of Block
         Those of a material of no conductivity are void.
     channels : Channels or None
-        Their outlines are void blocks.
+        Their outlines are void blocks, but for a cavity with pins.
     cylinders : tuple of Cylinders
         Resolved ones; only tetrahedra can have them.
     sites : tuple of int
@@ -374,6 +418,8 @@ class Surface:
         Along which channels run.
     parts : tuple of {"floor", "ceiling", "walls"}
         Of channels that it takes in.
+    pins : Pins or None
+        In the place of side walls.
     """
 
     name: str
@@ -382,3 +428,4 @@ class Surface:
     extents: tuple[Rectangle, ...]
     direction: Literal["x", "y"] = "y"
     parts: tuple[ChannelPart, ...] = CHANNEL_PARTS
+    pins: Pins | None = None

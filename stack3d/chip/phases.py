@@ -71,7 +71,7 @@ def _mistakes(scenario: Scenario, deck: PhaseDeck, key: str, names: Sequence[str
         yield Problem(f"{key}.trace", text)
     if deck.activity != 1.0 and scenario.workload is None:
         yield Problem(f"{key}.activity", "is that of a workload, and there is none; give the phase its power")
-    flows = any(layer.channels for layer in scenario.geometry.every_layer)
+    flows = any(layer.flow for layer in scenario.geometry.every_layer)
     if not _cooled(scenario.cooling, deck).has_way_out and not flows:
         text = "leaves every face adiabatic, so there is no steady temperature in this phase: cool the top, bottom or sides"
         yield Problem(f"{key}.cooling", text)

@@ -45,7 +45,7 @@ REFERENCES: dict[tuple[str, ...], str] = {
         for block in ((), ("blocks", "*"))
         for part in _OF_SOLIDS
     },
-    **{(*path, "*", "channels", "coolant"): "coolants" for path in _LAYER_LISTS},
+    **{(*path, "*", flow, "coolant"): "coolants" for path in _LAYER_LISTS for flow in ("channels", "pins")},
 }
 """Where a scenario may name a deck instead of spelling it out, and of which kind."""
 

@@ -6,7 +6,7 @@ from stack3d.geometry.expected import expected_points
 from stack3d.geometry.gmsh_model import through_gmsh
 from stack3d.geometry.grid import build_grid, has_gaps
 from stack3d.geometry.hexahedra import CellRegions, layered_cells
-from stack3d.geometry.stack import build_stack, check_places, explicit_sources, tile_sites
+from stack3d.geometry.stack import build_stack, channel_keys, check_places, explicit_sources, tile_sites
 from stack3d.geometry.tetrahedra import build_columns, moved_columns
 from stack3d.geometry.user_mesh import read_mesh
 
@@ -16,6 +16,7 @@ __all__ = [
     "expected_points",
     "build_grid",
     "build_stack",
+    "channel_keys",
     "cells_objection",
     "check_places",
     "explicit_sources",

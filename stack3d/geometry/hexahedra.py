@@ -127,7 +127,7 @@ def layered_cells(stack: Stack, grid: Grid, surfaces: Sequence[Surface] = ()) ->
         name: np.concatenate([points_of(first[where][outer[where]], corners) for corners, where in parts])
         for name, parts in (("bottom", ((BOTTOM, np.s_[0]),)), ("top", ((TOP, np.s_[-1]),)), ("sides", SIDES))
     }
-    for surface in surfaces:
+    for surface in (s for s in surfaces if s.pins is None):  # a cavity with pins has cells, and no outer face
         mine = np.concatenate([renumbered[_quads(number, plane)] for plane in planes_of(surface, stack, grid)])
         for name in ("top", "bottom"):
             faces[name] = _without(faces[name], mine)

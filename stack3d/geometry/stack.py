@@ -12,7 +12,7 @@ from stack3d import schema
 from stack3d.errors import MOST_MISTAKES, DeckError, Problem, did_you_mean
 from stack3d.geometry.edges import with_joined_edges
 from stack3d.geometry.mixing import material_of, resolved_fill
-from stack3d.layout import Block, Channels, Cylinders, HeatSource, Layer, Material, Rectangle, Stack, overlapping
+from stack3d.layout import Block, Channels, Cylinders, HeatSource, Layer, Material, Pins, Rectangle, Stack, overlapping
 from stack3d.schema.geometry import GeometryDeck, LayerDeck
 from stack3d.schema.scenario import Scenario
 
@@ -135,6 +135,8 @@ def placed(layers: Iterable[Listed], box: Rectangle, z: float, problems: list[Pr
             problems.append(Problem(f"{key}.thickness", text))
         made = _filled(key, name, deck, extent, known[key], problems)
         material, sites = material_of(deck.material, deck.thickness), deck.tile_sites or (1, 1)
+        if made[1] is not None and made[1].pins is not None:
+            material = _of_pins(material, made[1].pins)
         top, contact = z + deck.thickness, deck.contact_resistance
         out.append(Layer(name, z, top, extent, material, contact, tier, deck.role, *made, sites, part))
         z = top
@@ -157,30 +159,33 @@ def _filled(
             cylinders += _resolved(material, of, box, deck.thickness)
         except DeckError as error:
             problems.append(Problem(f"{where}.cylinders", str(error)))
-    if cylinders and cylinders[0].name == name and (blocks or deck.channels):
+    if cylinders and cylinders[0].name == name and (blocks or deck.flow):
         problems.append(Problem(key, f"resolved cylinders all over layer {name!r} leave no room for blocks or channels"))
-    if deck.channels is None:
-        return blocks, None, tuple(cylinders)
     try:
+        if deck.pins is not None:
+            return blocks, _with_pins(deck.pins, extent, deck.thickness), tuple(cylinders)
+        if deck.channels is None:
+            return blocks, None, tuple(cylinders)
         channels = _channels(deck.channels, extent, deck.thickness)
     except DeckError as error:
-        problems.append(Problem(f"{key}.channels", f"layer {name!r}: {error}"))
+        problems.append(Problem(f"{key}.{'pins' if deck.channels is None else 'channels'}", f"layer {name!r}: {error}"))
         return blocks, None, tuple(cylinders)
     return tuple(Block(f"channel{j}", box, VOID) for j, box in enumerate(channels.outlines)), channels, tuple(cylinders)
 
 
 def _misplaced(layers: Sequence[Layer]) -> list[Problem]:
-    """Channels without a solid layer on either side, and layers that do not touch."""
+    """Channels and pins without a solid layer on either side, and layers that do not touch."""
     problems = []
     for lower, middle, upper in zip([None, *layers[:-1]], layers, [*layers[1:], None]):
         if middle.channels is None:
             continue
+        what = "channels" if middle.channels.pins is None else "pins"
         if lower is None or upper is None or lower.channels or upper.channels:
-            problems.append(Problem("geometry", f"channels of layer {middle.name!r} want a solid layer below and above"))
+            problems.append(Problem("geometry", f"{what} of layer {middle.name!r} want a solid layer below and above"))
         elif not all(side.extent.contains(box) for side in (lower, upper) for box in middle.channels.outlines):
-            problems.append(Problem("geometry", f"channels of layer {middle.name!r} reach beyond the layer below or above"))
+            problems.append(Problem("geometry", f"{what} of layer {middle.name!r} reach beyond the layer below or above"))
         elif upper.contact_resistance:
-            problems.append(Problem("geometry", f"layer {upper.name!r} lies on channels: it cannot have a contact_resistance"))
+            problems.append(Problem("geometry", f"layer {upper.name!r} lies on {what}: it cannot have a contact_resistance"))
     return problems + apart(layers)
 
 
@@ -240,23 +245,75 @@ def _channels(deck: schema.geometry.ChannelsDeck, extent: Rectangle, thickness: 
         Rectangle(a, a + deck.width, extent.y0, extent.y1) if along_y else Rectangle(extent.x0, extent.x1, a, a + deck.width)
         for a in starts
     )
+    return _flow(deck, outlines, thickness, deck.wall_film_coefficient, deck.law)
+
+
+def _flow(
+    deck: schema.geometry.FlowDeck,
+    outlines: tuple[Rectangle, ...],
+    height: float,
+    film: float | None,
+    law: str,
+    pins: Pins | None = None,
+) -> Channels:
+    """Coolant in outlines of one size.
+
+    Parameters
+    ----------
+    deck : FlowDeck
+    outlines : tuple of Rectangle
+        [m]
+    height : float
+        [m]
+    film : float, optional
+        On walls or pins. [W m⁻² K⁻¹]
+    law : str
+    pins : Pins, optional
+    """
+    along_x, along_y = outlines[0].x1 - outlines[0].x0, outlines[0].y1 - outlines[0].y0
+    width, length = (along_x, along_y) if deck.direction == "y" else (along_y, along_x)
     return Channels(
         outlines,
         deck.direction,
-        deck.width,
-        thickness,
-        extent.y1 - extent.y0 if along_y else extent.x1 - extent.x0,
+        width,
+        height,
+        length,
         deck.flow_rate,
         deck.inlet_temperature,
         deck.coolant.heat_capacity,
         deck.coolant.conductivity,
         deck.coolant.viscosity,
-        deck.wall_film_coefficient,
+        film,
         deck.coolant.density,
         deck.coolant.boiling_point,
         deck.floor_film_coefficient,
         deck.ceiling_film_coefficient,
+        law,
+        pins,
     )
+
+
+def _with_pins(deck: schema.geometry.PinsDeck, extent: Rectangle, thickness: float) -> Channels:
+    """A cavity with pins all over a layer; raises DeckError where not one fits."""
+    pins = Pins(deck.diameter, *deck.pitch, deck.arrangement == "staggered")
+    found = _flow(deck, (extent,), thickness, deck.film_coefficient, deck.law or f"pins_{deck.arrangement}", pins)
+    if found.width < pins.across or found.length < pins.along:
+        size = f"{found.width * 1e3:g} mm across the flow and {found.length * 1e3:g} mm along"
+        raise DeckError(f"pins at a pitch of {pins.across * 1e6:g} and {pins.along * 1e6:g} um do not fit into {size}")
+    return found
+
+
+def _of_pins(material: Material, pins: Pins) -> Material:
+    """What pins conduct from floor to ceiling and store, over the whole area; nothing goes sideways from one to the next."""
+    kz = pins.share * material.conductivity[2]
+    capacity = pins.share * material.heat_capacity
+    return Material(material.name, (0.0, 0.0, kz), capacity, material.conducts, material.stores)
+
+
+def channel_keys(geometry: GeometryDeck) -> dict[str, str]:
+    """Key of the channels or pins of each layer that has them, by the name of the layer."""
+    listed = chain(up_to_tiers(geometry), over_tiers(geometry))
+    return {x.name: f"{x.key}.{'pins' if x.deck.channels is None else 'channels'}" for x in listed if x.deck.flow is not None}
 
 
 def told(box: Rectangle) -> str:

@@ -2,7 +2,7 @@
 
 from stack3d.heat.climate import RATE_TOLERANCE, Climate, RateLaw, grouped, mean_rates, quadrature
 from stack3d.heat.limits import check_limits, warn_of_limits
-from stack3d.heat.loads.boundaries import channel_runs, film_laws, outer_faces, surroundings
+from stack3d.heat.loads.boundaries import film_laws, outer_faces, surroundings
 from stack3d.heat.loads.energy import (
     add_energy,
     add_power,
@@ -13,6 +13,7 @@ from stack3d.heat.loads.energy import (
     upkeep_energy,
     verify_energies,
 )
+from stack3d.heat.loads.flows import channel_runs
 from stack3d.heat.loads.sources import heat_sources, power_schedule, sources_as_programmed, upkeep_power
 from stack3d.heat.loads.thermal_state import Heat, Limits, Upkeep, tile_boxes
 from stack3d.heat.meshing import AnyKind, Bricks, kind_of, meshed

@@ -6,11 +6,11 @@ import warnings
 
 from stack3d.chip import Chip
 from stack3d.errors import Problem, ValidityWarning, did_you_mean
-from stack3d.heat.loads import MOST_REYNOLDS, channel_runs, entrance, exposed_area, reynolds, surfaces_of
+from stack3d.heat.loads import channel_runs, check_flows, exposed_area, surfaces_of
 from stack3d.heat.too_hot import Drawn, remedy
 from stack3d.layout import Floats
 from stack3d.schema import celsius
-from stack3d.thermal import HeatProblem, ThermalSolution
+from stack3d.thermal import HeatProblem, ThermalSolution, flow_laws
 from stack3d.units import short
 
 CLEAR = 1e-9
@@ -68,12 +68,11 @@ def warn_of_channels(problem: HeatProblem, solution: ThermalSolution) -> None:
     stack = problem.stack
     cause, more = f" with {short(solution.heat_in, 'W')} in the stack", "raise the flow rate, or lower the power"
     for run in channel_runs(stack):
-        c, where = run.channels, f"channels of {run.layer}"
-        number, reach = reynolds(c), entrance(c)
-        if number > MOST_REYNOLDS:
-            laws = "the pressure drop is" if c.film_coefficient is not None else "film and pressure drop are"
-            _warn(f"{where}: Reynolds number {number:.0f}; {laws} of laminar flow, up to {MOST_REYNOLDS:.0f}")
-        if c.film_coefficient is None and reach > MOST_ENTRANCE * c.length:
+        c, where = run.channels, f"{'channels' if run.channels.pins is None else 'pins'} of {run.layer}"
+        law = flow_laws[c.law]()
+        for text in law.beyond(c):
+            _warn(f"{where}: {text}")
+        if c.film_coefficient is None and (reach := law.entrance(c)) > MOST_ENTRANCE * c.length:
             _warn(
                 f"{where}: the film is that of developed flow, but the thermal entrance takes {reach * 1e3:.3g} of"
                 f" {c.length * 1e3:.3g} mm; temperatures are upper bounds"
@@ -117,13 +116,14 @@ def _warn(text: str) -> None:
 
 
 def check_limits(chip: Chip) -> list[Problem]:
-    """Limits for what is neither a role nor a layer of the stack."""
+    """Limits for what is neither a role nor a layer of the stack, flows without a law, patches that cover nothing."""
     known = {layer.name for layer in chip.stack.named} | {layer.role for layer in chip.stack.named if layer.role}
     problems = [
         Problem(f"limits.{name}", f"no role or layer {name!r}{did_you_mean(name, known)}")
         for name in chip.scenario.limits
         if name not in known
     ]
+    problems += check_flows(chip)
     for i, patch in enumerate(chip.scenario.cooling.patches):
         if patch.layer not in chip.stack.index:
             near = did_you_mean(patch.layer, chip.stack.index)

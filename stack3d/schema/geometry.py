@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -78,27 +79,34 @@ class CoolantDeck(DeckModel):
     """At the pressure in the channels; a run warns where a wall or the outlet is hotter."""
 
 
-class ChannelsDeck(DeckModel):
-    """Parallel coolant channels through the full thickness of a layer; its material is that of the walls."""
+class FlowDeck(DeckModel):
+    """Coolant that flows through a layer."""
 
     direction: Literal["x", "y"] = "y"
     """The coolant flows towards larger x or y."""
+    coolant: CoolantDeck
+    flow_rate: FlowRate
+    """Of the whole layer."""
+    inlet_temperature: Temperature
+    floor_film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
+    """On floors, where it differs from that of the walls or pins beside them."""
+    ceiling_film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
+    """On ceilings, where it differs from that of the walls or pins beside them."""
+
+
+class ChannelsDeck(FlowDeck):
+    """Parallel coolant channels through the full thickness of a layer; its material is that of the walls."""
+
     count: Annotated[Count, Field(ge=1, le=2048)]
     width: Thickness
     wall_width: Thickness
     """Between two channels."""
     edge_wall_width: Annotated[Size, BeforeValidator(_two), _TWO_SCHEMA] | None = None
     """Outside the first and the last channel, one value or [first, last]; absent = what is left, in equal parts."""
-    coolant: CoolantDeck
-    flow_rate: FlowRate
-    """Of all channels together."""
-    inlet_temperature: Temperature
     wall_film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
-    """On all four sides of a channel; absent = laminar, fully developed (Shah and London 1978)."""
-    floor_film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
-    """On floors, where it differs from that of the walls beside them."""
-    ceiling_film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
-    """On ceilings, where it differs from that of the walls beside them."""
+    """On all four sides of a channel; absent = that of the law."""
+    law: str = "straight"
+    """Of film and pressure drop, by its registered name."""
 
     @model_validator(mode="after")
     def _film_known(self) -> Self:
@@ -107,6 +115,33 @@ class ChannelsDeck(DeckModel):
             raise ValueError("floor_film_coefficient and ceiling_film_coefficient want wall_film_coefficient beside them")
         if self.wall_film_coefficient is None and (self.coolant.conductivity is None or self.coolant.viscosity is None):
             raise ValueError("wants wall_film_coefficient, or a coolant with conductivity and viscosity")
+        return self
+
+
+class PinsDeck(FlowDeck):
+    """Round pins through the full thickness of a layer, coolant between them; its material is that of the pins."""
+
+    arrangement: Literal["in_line", "staggered"]
+    """One pin behind the other, or every second row shifted by half a pitch."""
+    diameter: Thickness
+    pitch: Annotated[Size, BeforeValidator(_two), _TWO_SCHEMA]
+    """From pin to pin within a row across the flow, and from row to row: one value or [across, along]."""
+    film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
+    """On pins, floor and ceiling; absent = that of the law."""
+    law: str | None = None
+    """Of films and pressure drop, by its registered name; absent = `pins_in_line` or `pins_staggered`."""
+
+    @model_validator(mode="after")
+    def _pins_apart(self) -> Self:
+        across, along = self.pitch
+        if self.diameter >= across:
+            raise ValueError("wants a pitch across the flow larger than the diameter: pins of a row must not touch")
+        nearest = math.hypot(0.5 * across, along) if self.arrangement == "staggered" else along
+        if self.diameter >= nearest:
+            raise ValueError("wants rows further apart: pins of neighbouring rows must not touch")
+        ends = self.floor_film_coefficient, self.ceiling_film_coefficient
+        if self.film_coefficient is None and ends != (None, None):
+            raise ValueError("floor_film_coefficient and ceiling_film_coefficient want film_coefficient beside them")
         return self
 
 
@@ -131,6 +166,8 @@ class LayerDeck(DeckModel):
     """A `.yaml`, `.csv` or HotSpot `.flp` file: units with a material become blocks, those with a power heat sources."""
     channels: ChannelsDeck | None = None
     """Coolant channels; between two other layers."""
+    pins: PinsDeck | None = None
+    """Pins in a coolant; between two other layers."""
 
     @field_validator("tile_sites")
     @classmethod
@@ -143,9 +180,17 @@ class LayerDeck(DeckModel):
     def _rram_has_sites(self) -> Self:
         if (self.role == "rram") != (self.tile_sites is not None):
             raise ValueError("role: rram and tile_sites go together: an rram layer says how many tiles fit on it")
-        if self.channels is not None and (self.blocks or self.contact_resistance):
-            raise ValueError("has channels, so it can have neither blocks nor a contact_resistance")
+        if self.channels is not None and self.pins is not None:
+            raise ValueError("has channels and pins; give one of the two")
+        if self.flow is not None and (self.blocks or self.contact_resistance):
+            what = "pins" if self.channels is None else "channels"
+            raise ValueError(f"has {what}, so it can have neither blocks nor a contact_resistance")
         return self
+
+    @property
+    def flow(self) -> ChannelsDeck | PinsDeck | None:
+        """Coolant in the layer."""
+        return self.channels or self.pins
 
 
 class TiersDeck(DeckModel):
@@ -179,8 +224,8 @@ class PartDeck(DeckModel):
         if self.deck is not None and (self.deck.mesh is not None or self.deck.parts):
             raise ValueError("its deck wants layers, or below, tiers and above; neither a mesh nor parts")
         for layer in self.stack.every_layer:
-            if layer.channels is not None or layer.floorplan is not None:
-                key = "channels" if layer.floorplan is None else "a floorplan"
+            if layer.flow is not None or layer.floorplan is not None:
+                key = ("pins" if layer.channels is None else "channels") if layer.floorplan is None else "a floorplan"
                 raise ValueError(f"layer {layer.name!r} of a part has {key}; only layers common to all parts can")
         return self
 

@@ -141,7 +141,7 @@ class Scenario(DeckModel):
     def _parts_fit(self) -> Self:
         if self.workload is None and self.power is None:
             raise ValueError("wants a workload (a network on crossbars), or power (explicit sources), or both")
-        if not self.cooling.has_way_out and not any(layer.channels for layer in self.geometry.every_layer):
+        if not self.cooling.has_way_out and not any(layer.flow for layer in self.geometry.every_layer):
             raise ValueError("every face is adiabatic, so there is no steady temperature: cool the top, bottom or sides")
         if self.lifetime is not None and (self.workload is None or self.device is None):
             raise ValueError("lifetime needs a workload and a device")

@@ -12,6 +12,8 @@ from stack3d.thermal.compact.time_reduction import time_reduction
 from stack3d.thermal.cooling import ducts
 from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.cooling.coolant import CoolantBackend
+from stack3d.thermal.cooling.flow_laws import flow_laws
+from stack3d.thermal.cooling.pin_run import PinRun
 from stack3d.thermal.cooling.settled import SettledBackend
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.grid.averages import averages_well
@@ -53,6 +55,7 @@ __all__ = [
     "Foster",
     "HeatProblem",
     "MeshProblem",
+    "PinRun",
     "Place",
     "Portion",
     "PowerSchedule",
@@ -76,6 +79,7 @@ __all__ = [
     "cauer",
     "check_range",
     "ducts",
+    "flow_laws",
     "foster",
     "integrate",
     "integrate_fixed",

@@ -19,6 +19,8 @@ PEER = {
     # 3D-ICE 4.0, commit 39ed2a7
     "ice_shapes/shapes.stk": {"T_U": 329.551, "T_U_2": 311.408, "T_D": 321.339},
     "ice_cavity/cavity.stk": {"T_U": 319.667, "T_U_2": 326.992, "T_D": 319.592, "T_D_2": 326.923},
+    # its own test pf2rm/steady/2dies_background.stk, whose results lie beside it; probes in the middle of its cells
+    "ice_pins/pins.stk": {"T_D": 318.735, "T_U": 308.826},
 }
 """Temperatures of the probes. [K]"""
 

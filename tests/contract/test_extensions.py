@@ -19,12 +19,13 @@ from stack3d.life.chips import Passive, policies
 from stack3d.registry import Registry
 from stack3d.schema.cooling import cooling_laws
 from stack3d.schema.material_laws import material_laws
+from stack3d.thermal import flow_laws
 from stack3d.workload.operators import operators
 from stack3d.workload.placement import placements
 from stack3d.workload.tasks import tasks
 
 REGISTRIES: tuple[Registry[Any], ...] = (
-    outputs, physics, cooling_laws, material_laws, mesh_kinds, operators, tasks, placements, policies, *MECHANISMS.values(),
+    outputs, physics, cooling_laws, flow_laws, material_laws, mesh_kinds, operators, tasks, placements, policies, *MECHANISMS.values(),
 )  # fmt: skip
 ROOT = Path(stack3d.case.second_fields.__file__).parents[1]
 

@@ -12,11 +12,13 @@ from stack3d.devices import MECHANISMS
 from stack3d.life.chips import policies
 from stack3d.schema.cooling import cooling_laws
 from stack3d.schema.material_laws import material_laws
+from stack3d.thermal import flow_laws
 from stack3d.workload.operators import operators
 
 LAWS: list[tuple[str, Any]] = [
     *((f"{kind} {name}", registry[name]) for kind, registry in MECHANISMS.items() for name in registry),
     *((f"cooling {name}", cooling_laws[name]) for name in cooling_laws),
+    *((f"flow {name}", flow_laws[name]) for name in flow_laws),
     *((f"material {name}", material_laws[name]) for name in material_laws),
 ]
 DOI = re.compile(r"doi:10\.\d{4,9}/\S+")

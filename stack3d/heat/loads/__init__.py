@@ -1,20 +1,16 @@
 """What a chip's stack carries: power of tiles and sources, conditions on faces and in channels, its thermal state."""
 
 from stack3d.heat.loads.boundaries import (
-    MOST_REYNOLDS,
-    channel_runs,
-    entrance,
     exposed_area,
     face_of,
     film_laws,
-    hydraulics,
     outer_areas,
     outer_faces,
     patches_of,
-    reynolds,
     surfaces_of,
 )
 from stack3d.heat.loads.energy import component_powers, digital_energies, total_power
+from stack3d.heat.loads.flows import channel_runs, check_flows, hydraulics
 from stack3d.heat.loads.sources import dynamic_powers, heat_sources, leakage_power, power_schedule, standing_out, upkeep_power
 from stack3d.heat.loads.thermal_state import (
     LEAKAGE_ITERATIONS,
@@ -31,13 +27,12 @@ __all__ = [
     "LEAKAGE_ITERATIONS",
     "LEAKAGE_TOLERANCE",
     "Limits",
-    "MOST_REYNOLDS",
     "Upkeep",
     "channel_runs",
+    "check_flows",
     "component_powers",
     "digital_energies",
     "dynamic_powers",
-    "entrance",
     "exposed_area",
     "face_of",
     "film_laws",
@@ -49,7 +44,6 @@ __all__ = [
     "patches_of",
     "periphery_means",
     "power_schedule",
-    "reynolds",
     "standing_out",
     "surfaces_of",
     "tile_field",

@@ -1,73 +1,18 @@
-"""Conditions on cooled faces and in channels."""
+"""Conditions on cooled faces, patches of them, and walls of channels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
-from stack3d.layout import ChannelPart, Channels, Rectangle, Stack, Surface
+from stack3d.heat.loads.flows import channel_runs
+from stack3d.layout import Rectangle, Stack, Surface
 from stack3d.schema import CoolingDeck, FaceDeck
-from stack3d.thermal import ChannelRun, Face, FilmLaw, HeatProblem, ducts
+from stack3d.thermal import Face, FilmLaw, HeatProblem
 
 FIRST_RISE = 20.0
 """Rise of a face over ambient at which a film that follows its temperature begins. [K]"""
-MOST_REYNOLDS = ducts.LAMINAR
-"""Films and pressure drops of channels are those of laminar flow up to here. [-]"""
-
-
-def channel_films(channels: Channels) -> dict[ChannelPart, float]:
-    """Film coefficients of walls, floors and ceilings: given, else of laminar flow, else NaN. [W m⁻² K⁻¹]"""
-    film = channels.film_coefficient
-    if film is None:
-        conductivity = float("nan") if channels.conductivity is None else channels.conductivity
-        film = ducts.film_coefficient(channels.width, channels.height, conductivity)
-    floor, ceiling = channels.floor_film_coefficient, channels.ceiling_film_coefficient
-    return {"walls": film, "floor": film if floor is None else floor, "ceiling": film if ceiling is None else ceiling}
-
-
-def channel_runs(stack: Stack) -> list[ChannelRun]:
-    """Channels of every layer that has them."""
-    return [
-        ChannelRun(f"{layer.name}_coolant", layer.name, layer.channels, channel_films(layer.channels))
-        for layer in stack.layers
-        if layer.channels is not None
-    ]
-
-
-def _velocity(channels: Channels) -> float:
-    """Mean of a channel. [m/s]"""
-    return channels.flow_rate / len(channels.outlines) / (channels.width * channels.height)
-
-
-def reynolds(channels: Channels) -> float:
-    """Of each channel; NaN where density or viscosity is not known. [-]"""
-    if channels.density is None or channels.viscosity is None:
-        return float("nan")
-    c = channels
-    return ducts.reynolds_number(_velocity(c), c.width, c.height, density=channels.density, viscosity=channels.viscosity)
-
-
-def entrance(channels: Channels) -> float:
-    """Thermal entrance of each channel, 0.05 Re Pr D = 0.05 V D² rho c / k; NaN where k is not known. [m]"""
-    if channels.conductivity is None:
-        return float("nan")
-    diameter = ducts.hydraulic_diameter(channels.width, channels.height)
-    return 0.05 * _velocity(channels) * diameter**2 * channels.heat_capacity / channels.conductivity
-
-
-def hydraulics(runs: Sequence[ChannelRun]) -> dict[str, list[float]]:
-    """Pressure drop [Pa], pumping power [W], Reynolds number [-] and thermal entrance [m] of each run; NaN where not known."""
-    out: dict[str, list[float]] = {"pressure_drop": [], "pumping_power": [], "reynolds_number": [], "entrance_length": []}
-    for run in runs:
-        c = run.channels
-        drop = np.nan
-        if c.viscosity is not None:
-            drop = ducts.pressure_drop(_velocity(c), c.width, c.height, c.length, viscosity=c.viscosity)
-        for name, value in zip(out, (drop, drop * c.flow_rate, reynolds(c), entrance(c))):
-            out[name].append(value)
-    return out
 
 
 def face_of(deck: FaceDeck, area: float, ambient: float, where: str = "cooling") -> Face:

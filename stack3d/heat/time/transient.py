@@ -139,7 +139,7 @@ def over_time(
         powers = next(p for _, end, p in schedule.intervals(np.inf) if now <= end * (1 + SAME))
         spell = spells.before(now)
         problem, boundary = spell.problem, spell.system.boundary(state)
-        outlets = {name: values[:, -1] for name, values in boundary.coolant.items()}
+        outlets = {run.name: run.outlets(problem.lines, boundary.coolant[run.name]) for run in runs}
         left = sum(boundary.heat.values())
         powered = [replace(source, power=float(watts)) for source, watts in zip(sources, powers)]
         field = problem.bent(nodal, powered, boundary.pushed, boundary.heat)

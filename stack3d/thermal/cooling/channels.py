@@ -59,6 +59,11 @@ class ChannelRun:
         along_y = self.channels.direction == "y"
         return [(o.x0, o.x1) if along_y else (o.y0, o.y1) for o in self.channels.outlines]
 
+    def shape(self, grid: Grid) -> tuple[int, int]:
+        """Ways that the coolant takes side by side, and lines along each."""
+        _, along, reach = self.lines(grid)
+        return len(self.channels.outlines), along[reach].size
+
     def wall_temperature(self, stack: Stack, grid: Grid, values: Floats) -> Floats:
         """Mean over the perimeter, weighted by the films, at each line along the flow, shape (channels, lines). [K]"""
         across, _, reach = self.lines(grid)
@@ -87,7 +92,7 @@ class ChannelRun:
         share = 0.5 * film / capacity_rate
         out = np.empty_like(wall)
         out[:, 0] = self.channels.inlet_temperature
-        for j, a in enumerate(share):
+        for j, a in enumerate(share.T):
             out[:, j + 1] = ((1 - a) * out[:, j] + a * (wall[:, j] + wall[:, j + 1])) / (1 + a)
         return out
 
@@ -97,7 +102,11 @@ class ChannelRun:
         part = along[reach]
         rise = heat / (self.channels.flow_rate * self.channels.heat_capacity)
         row = self.channels.inlet_temperature + rise * (part - part[0]) / (part[-1] - part[0])
-        return np.tile(row, (len(self.channels.outlines), 1))
+        return np.tile(row, (self.shape(grid)[0], 1))
+
+    def outlets(self, grid: Grid, coolant: Floats) -> Floats:
+        """Temperature at the end of each channel, of coolant of shape (channels, lines). [K]"""
+        return coolant[:, -1]
 
     def on_nodes(self, grid: Grid, coolant: Floats) -> Floats:
         """Coolant temperature on all lateral nodes, inlet temperature outside the channels, shape (1, ny+1, nx+1). [K]"""
@@ -130,12 +139,15 @@ class ChannelRun:
             )
             values[inside] = plane[inside[1][0], inside[2][0]]
 
-    def segments(self, grid: Grid) -> tuple[float, Floats, Floats]:
-        """Capacity rate of a channel [W/K]; film conductance to its walls [W/K] and heat capacity [J/K] between lines."""
+    def segments(self, grid: Grid) -> tuple[Floats, Floats, Floats]:
+        """Capacity rate of each channel [W/K]; film conductance to its walls [W/K] and heat capacity [J/K] between its lines.
+
+        Of shapes (channels, 1), (channels, lines - 1) and (channels, lines - 1).
+        """
         channels = self.channels
         _, along, reach = self.lines(grid)
-        step = np.diff(along[reach])
-        capacity_rate = channels.flow_rate / len(channels.outlines) * channels.heat_capacity
+        step = np.tile(np.diff(along[reach]), (len(channels.outlines), 1))
+        capacity_rate = np.full((len(step), 1), channels.flow_rate / len(step) * channels.heat_capacity)
         film = (self.films["floor"] + self.films["ceiling"]) * channels.width + 2 * self.films["walls"] * channels.height
         store = channels.heat_capacity * channels.width * channels.height
         return capacity_rate, film * step, store * step

@@ -92,7 +92,7 @@ class CoolantBackend:
     ) -> ThermalSolution:
         """Solid and coolant in turn until the coolant settles."""
         grid = self.problem.lines
-        sizes = [(len(r.channels.outlines), r.lines(grid)[1][r.lines(grid)[2]].size) for r in self.runs]
+        sizes = [run.shape(grid) for run in self.runs]
         ends = np.cumsum([a * b for a, b in sizes])[:-1]
 
         def split(state: Floats) -> list[Floats]:
@@ -137,7 +137,7 @@ class CoolantBackend:
         return replace(
             solution,
             field=solution.field.with_values(values),
-            outlets={run.name: part[:, -1] for run, part in zip(self.runs, coolant)},
+            outlets={run.name: run.outlets(grid, part) for run, part in zip(self.runs, coolant)},
             statistics={**solution.statistics, "coolant_passes": passes},
         )
 

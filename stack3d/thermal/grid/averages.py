@@ -18,8 +18,8 @@ grow with its square root, and one of multigrid costs about five of theirs (tabl
 
 def contrast(cells: CellProperties) -> float:
     """Largest ratio of conductivities along one direction within one layer; infinite beside void. [-]"""
-    with np.errstate(divide="ignore"):
-        return float(max((k.max(axis=(1, 2)) / k.min(axis=(1, 2))).max() for k in cells.conductivity))
+    ends = [(k.max(axis=(1, 2)), k.min(axis=(1, 2))) for k in cells.conductivity]
+    return float(max(np.divide(high, low, out=np.full_like(high, np.inf), where=low > 0).max() for high, low in ends))
 
 
 def averages_well(stack: Stack) -> bool:

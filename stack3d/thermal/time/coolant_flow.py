@@ -38,7 +38,7 @@ class CoolantFlow:
         if runs:
             self.grid, self.stack = problem.lines, problem.stack
         self._segments = [run.segments(self.grid) for run in self.runs]
-        self.shapes = [(len(r.channels.outlines), film.size) for r, (_, film, _) in zip(self.runs, self._segments)]
+        self.shapes = [film.shape for _, film, _ in self._segments]
         self.size = sum(a * b for a, b in self.shapes)
 
     def split(self, flat: Floats) -> list[Floats]:
@@ -75,12 +75,11 @@ class CoolantFlow:
     def respond(self, rate: float, walls: Sequence[Floats], right: Floats) -> Floats:
         """Change of the coolant for changed walls and right-hand sides of (stiffness + rate mass); none at the inlet."""
         out = []
-        for (carried, film, store), wall, load in zip(self._segments, walls, self.split(right)):
-            part = np.empty_like(load)
-            before = np.zeros(load.shape[0])
+        for (rates, film, store), wall, load in zip(self._segments, walls, self.split(right)):
+            carried, part, before = rates[:, 0], np.empty_like(load), np.zeros(load.shape[0])
             half = 0.5 * (film + rate * store)
             for j in range(load.shape[1]):
-                before = (load[:, j] + film[j] * wall[:, j] + (carried - half[j]) * before) / (carried + half[j])
+                before = (load[:, j] + film[:, j] * wall[:, j] + (carried - half[:, j]) * before) / (carried + half[:, j])
                 part[:, j] = before
             out.append(part.ravel())
         return np.concatenate(out)

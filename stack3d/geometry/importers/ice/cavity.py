@@ -1,4 +1,4 @@
-"""3D-ICE's cavities: microchannels of the 4rm and the 2rm model become channels; pin fins are refused."""
+"""3D-ICE's cavities: microchannels of the 4rm and the 2rm model become channels, pin fins become pins of the measured laws."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ KEYS = (
     "height", "channel length", "first wall length", "last wall length", "wall length", "wall material", "coolant flow rate",
     "coolant heat transfer coefficient", "coolant volumetric heat capacity", "coolant incoming temperature",
 )  # fmt: skip
+PIN_KEYS = (
+    "height", "pin diameter", "pin pitch", "pin distribution", "pin material", "darcy velocity",
+    "coolant volumetric heat capacity", "coolant incoming temperature",
+)  # fmt: skip
 SIDES = ("side", "top", "bottom")
+ARRANGEMENTS = {"inline": "in_line", "staggered": "staggered"}
 
 
 class Cavity:
@@ -31,25 +36,31 @@ class Cavity:
 
     def take(self, s: Statement) -> None:
         """Keep what a statement says; raises DeckError for unknown words."""
-        if self.head.heading[0] == "pinfin":
-            return
-        key = next((k for k in KEYS if s.words[: len(k.split())] == tuple(k.split())), None)
+        known = PIN_KEYS if self.has_pins else KEYS
+        key = next((k for k in known if s.words[: len(k.split())] == tuple(k.split())), None)
         if key is None:
-            raise s.fail(f"unknown words {few(' '.join(s.words))}; known: {', '.join(KEYS)}")
+            raise s.fail(f"unknown words {few(' '.join(s.words))}; known: {', '.join(known)}")
         self.given[key] = s
 
+    @property
+    def has_pins(self) -> bool:
+        """Whether pins stand in it, in the place of walls."""
+        return self.head.heading[0] == "pinfin"
+
     def refuse_what_has_no_equivalent(self) -> None:
-        """Raises DeckError for pin fins, and for a model that 3D-ICE does not have."""
-        if self.head.heading[0] == "pinfin":
-            message = "pin fins are a porous model with fitted films inside 3D-ICE; they cannot be imported, only channels can"
-            raise self.head.fail(message)
-        if self.model not in ("4rm", "2rm"):
+        """Raises DeckError for a model that 3D-ICE does not have."""
+        if not self.has_pins and self.model not in ("4rm", "2rm"):
             raise self.head.fail(f"wants 'microchannel 4rm:' or 'microchannel 2rm:', got {few(self.model)}")
+
+    @property
+    def material(self) -> Statement:
+        """The statement that names what walls or pins are of; raises DeckError."""
+        return self.statement("pin material" if self.has_pins else "wall material")
 
     def statement(self, key: str) -> Statement:
         """The statement of a key; raises DeckError when there is none."""
         if key not in self.given:
-            raise self.head.fail(f"the microchannel has no {key}")
+            raise self.head.fail(f"the {self.head.heading[0]} has no {key}")
         return self.given[key]
 
     def number(self, key: str) -> float:
@@ -100,11 +111,38 @@ class Cavity:
             raise s.fail("top and bottom of the 2rm model differ by more than floor and ceiling of a channel can")
         return side, ceiling, floor
 
-    def deck(self, chip_length: float, s: Statement) -> dict[str, Any]:
-        """The channels as a deck writes them, for the statement that puts them into the stack; raises DeckError.
+    def flow(self, chip_length: float, s: Statement) -> dict[str, Any]:
+        """Channels or pins as a layer of a deck has them, for the statement that puts them into the stack; raises DeckError.
 
         3D-ICE's coolant flows towards larger y.
         """
+        return {"pins": self._pins(chip_length)} if self.has_pins else {"channels": self._channels(chip_length, s)}
+
+    @property
+    def _coolant(self) -> dict[str, Any]:
+        return {
+            "direction": "y",
+            "coolant": {"heat_capacity": f"{self.number('coolant volumetric heat capacity') / MICRO**3:.12g} J/m^3/K"},
+            "inlet_temperature": f"{self.number('coolant incoming temperature'):.12g} K",
+        }
+
+    def _pins(self, chip_length: float) -> dict[str, Any]:
+        """Pins whose films 3D-ICE has from two measured cavities."""
+        s = self.statement("pin distribution")
+        if s.word(2) not in ARRANGEMENTS:
+            raise s.fail(f"wants {' or '.join(ARRANGEMENTS)}, got {few(s.word(2))}")
+        arrangement = ARRANGEMENTS[s.word(2)]
+        section = MICRO * self.number("height") * chip_length
+        return {
+            "arrangement": arrangement,
+            "diameter": length(MICRO * self.number("pin diameter")),
+            "pitch": length(MICRO * self.number("pin pitch")),
+            **self._coolant,
+            "flow_rate": f"{MICRO * self.number('darcy velocity') * section * 6e7:.12g} ml/min",
+            "law": f"measured_{arrangement}",
+        }
+
+    def _channels(self, chip_length: float, s: Statement) -> dict[str, Any]:
         width, wall, first, last = self.walls()
         count = (chip_length - first - last + wall) / (width + wall) if width + wall > 0 else 0.0
         whole = round(count)
@@ -113,14 +151,12 @@ class Cavity:
             raise s.fail(f"walls and channels do not fill the chip evenly: {count:g} channels between walls of {walls}")
         side, ceiling, floor = self.coefficients()
         channels: dict[str, Any] = {
-            "direction": "y",
             "count": whole,
             "width": length(width),
             "wall_width": length(wall),
             "edge_wall_width": length(first) if first == last else [length(first), length(last)],
-            "coolant": {"heat_capacity": f"{self.number('coolant volumetric heat capacity') / MICRO**3:.12g} J/m^3/K"},
+            **self._coolant,
             "flow_rate": f"{self.number('coolant flow rate'):.12g} ml/min",
-            "inlet_temperature": f"{self.number('coolant incoming temperature'):.12g} K",
             "wall_film_coefficient": f"{side:.12g} W/m^2/K",
         }
         if ceiling != side or floor != side:

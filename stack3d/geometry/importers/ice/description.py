@@ -30,7 +30,7 @@ class Slab:
     place: FileLine
     is_source: bool = False
     layout: tuple[Element, ...] = ()
-    channels: dict[str, Any] | None = None
+    flow: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -250,9 +250,8 @@ def _channels(about: Description, s: Statement) -> Slab:
     cavity.refuse_what_has_no_equivalent()
     if "chip_length" not in about.dimensions:
         raise s.fail("wants dimensions before it")
-    walls = cavity.statement("wall material")
-    channels = cavity.deck(about.dimensions["chip_length"], s)
-    return Slab(MICRO * cavity.number("height"), about.solid(walls.word(2), walls), "channel", s.place, channels=channels)
+    walls, flow = cavity.material, cavity.flow(about.dimensions["chip_length"], s)
+    return Slab(MICRO * cavity.number("height"), about.solid(walls.word(2), walls), "channel", s.place, flow=flow)
 
 
 def _solver(about: Description, s: Statement) -> None:

@@ -108,7 +108,7 @@ def _put_slab(about: Description, draft: ScenarioDraft, part: Instance, slab: Sl
         slab.material.deck(),
         slab.place,
         blocks=part.floorplan if slab.is_source and about.is_nonuniform else slab.layout,
-        more=draft.add_outline(outline) | ({"channels": slab.channels} if slab.channels else {}),
+        more=draft.add_outline(outline) | (slab.flow or {}),
     )
 
 
@@ -126,7 +126,7 @@ def _ambient(about: Description) -> float:
     for sink in sinks.values():
         if sink.temperature is not None:
             return sink.temperature
-    cavities = [slab.channels for part in about.stack for slab in part.slabs if slab.channels]
+    cavities = [flow for part in about.stack for slab in part.slabs for flow in (slab.flow or {}).values()]
     if not cavities:
         raise mistake(about.stack[0].place, "stack", "there is neither a heat sink nor coolant: heat has no way out")
     return float(cavities[0]["inlet_temperature"].removesuffix(" K"))

@@ -1,0 +1,70 @@
+"""Coolant of channels and pins: their films, their pressure, what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stack3d.chip import Chip
+from stack3d.errors import Problem, RangeError, did_you_mean
+from stack3d.geometry import channel_keys
+from stack3d.layout import CHANNEL_PARTS, ChannelPart, Channels, Stack
+from stack3d.thermal import ChannelRun, PinRun, flow_laws
+
+
+def channel_films(channels: Channels) -> dict[ChannelPart, float]:
+    """Film coefficients of walls (or pins), floors and ceilings: given, else of the law, else NaN. [W m⁻² K⁻¹]"""
+    film = channels.film_coefficient
+    found = flow_laws[channels.law]().films(channels) if film is None else dict.fromkeys(CHANNEL_PARTS, film)
+    given = {"floor": channels.floor_film_coefficient, "ceiling": channels.ceiling_film_coefficient}
+    return {part: found[part] if (own := given.get(part)) is None else own for part in ("walls", "floor", "ceiling")}
+
+
+def channel_runs(stack: Stack) -> list[ChannelRun]:
+    """Channels of every layer that has them."""
+    return [_run(layer.name, layer.channels) for layer in stack.layers if layer.channels is not None]
+
+
+def _run(layer: str, channels: Channels) -> ChannelRun:
+    name, films = f"{layer}_coolant", channel_films(channels)
+    if channels.pins is None:
+        return ChannelRun(name, layer, channels, films)
+    return PinRun(name, layer, channels, films, channels.pins)
+
+
+def hydraulics(runs: Sequence[ChannelRun]) -> dict[str, list[float]]:
+    """Pressure drop [Pa], pumping power [W], Reynolds number [-] and thermal entrance [m] of each run; NaN where not known."""
+    out: dict[str, list[float]] = {"pressure_drop": [], "pumping_power": [], "reynolds_number": [], "entrance_length": []}
+    for run in runs:
+        c, law = run.channels, flow_laws[run.channels.law]()
+        drop = law.pressure_drop(c)
+        for name, value in zip(out, (drop, drop * c.flow_rate, law.reynolds(c), law.entrance(c))):
+            out[name].append(value)
+    return out
+
+
+def check_flows(chip: Chip) -> list[Problem]:
+    """Laws of channels and pins that are not there or of the other kind, films that they do not give, solvers without pins."""
+    problems, keys = [], channel_keys(chip.scenario.geometry)
+    for layer in chip.stack.layers:
+        if (c := layer.channels) is None:
+            continue
+        what, key = ("channels", "pins")[c.pins is not None], keys[layer.name]
+        if c.law not in flow_laws:
+            text = f"no flow law {c.law!r}{did_you_mean(c.law, flow_laws)}; known: {', '.join(flow_laws)}"
+            problems.append(Problem(f"{key}.law", text))
+            continue
+        if flow_laws[c.law].of_pins != (c.pins is not None):
+            fitting = ", ".join(name for name in flow_laws if flow_laws[name].of_pins == (c.pins is not None))
+            problems.append(Problem(f"{key}.law", f"the flow law {c.law!r} is none of {what}; those are {fitting}"))
+            continue
+        try:
+            if not all(np.isfinite(film) for film in channel_films(c).values()):
+                text = "the law wants a coolant with conductivity, viscosity and density; or give film_coefficient"
+                problems.append(Problem(key, text))
+        except RangeError as error:
+            problems.append(Problem(key, str(error)))
+        if c.pins is not None and chip.scenario.solver.backend == "fem":
+            problems.append(Problem("solver.backend", "fem has no pins, which cool inside a layer; take tensor or auto"))
+    return list(dict.fromkeys(problems))
