@@ -155,7 +155,8 @@ def _from_csv(path: Path) -> Iterator[Unit]:
     units_of = _columns(head, (yamlfile.shown(path), line))
     for at, row in rows:
         if len(row) != len(units_of):
-            raise DeckError(Problem("", f"wants {len(units_of)} values, got {len(row)}", yamlfile.shown(path), at))
+            hint = yamlfile.decimal_comma(row, len(units_of))
+            raise DeckError(Problem("", f"wants {len(units_of)} values, got {len(row)}{hint}", yamlfile.shown(path), at))
         cells = dict(zip(units_of, (cell.strip() for cell in row)))
         start = {key: number(cells[key], path, at, key) for key in NEEDED[1:]}
         entries: dict[str, Any] = {"name": cells["name"]}
@@ -182,6 +183,8 @@ def _rows_of(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _columns(head: list[str], place: FileLine) -> dict[str, str]:
     """Columns of a CSV file and the unit of each."""
     units_of: dict[str, str] = {}
+    if said := yamlfile.other_separator(head):
+        raise DeckError(Problem("", said, *place))
     for title in head:
         key, _, unit = title.strip().removesuffix("]").partition("[")
         units_of[key.strip()] = unit.strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from errno import EINVAL
 from functools import lru_cache
 from os.path import realpath
@@ -22,8 +22,10 @@ __all__ = [
     "FileLine",
     "check_ordinary",
     "copy_of",
+    "decimal_comma",
     "lines_of",
     "locate",
+    "other_separator",
     "parse_text",
     "read",
     "read_text",
@@ -142,6 +144,20 @@ def lines_of(path: Path, most: int) -> Iterator[str]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DeckError(Problem("", f"cannot be read: {reason}", name)) from None
+
+
+def other_separator(titles: Sequence[str]) -> str:
+    """What is said of the titles of a table that no commas tell apart; empty where there is nothing to say."""
+    found = next(
+        (f"{sign}s" for sign, mark in (("semicolon", ";"), ("tab", "\t")) if len(titles) == 1 and mark in titles[0]), ""
+    )
+    return found and f"{found} stand between its columns; put commas there, and points into its numbers"
+
+
+def decimal_comma(row: Sequence[str], columns: int) -> str:
+    """What is said of a row of so many columns whose numbers seem to have a comma in place of a point; else empty."""
+    seems = len(row) > columns or any(re.fullmatch(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*", text) for text in row)
+    return "; numbers have a point, and no comma" if seems else ""
 
 
 def read_text(path: Path, most: int = MOST_BYTES) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,22 @@ def drawn(chip: Chip, record: Record, entered: float, heat: Heat | None) -> Draw
     return Drawn(float(row.sum()), parts_of(dict(zip(record.coordinates["component"], row.tolist()))))
 
 
+def drawn_in_phases(chip: Chip, record: Record, heated: Drawn) -> list[Drawn] | None:
+    """What a stack draws in the phase in which each layer is hottest; None without a mission.
+
+    Parameters
+    ----------
+    chip : Chip
+    record : Record
+    heated : Drawn
+        At the mean of the phases.
+    """
+    if "thermal/phase_layer_temperature_max" not in record:
+        return None
+    hottest, watts = record["thermal/phase_layer_temperature_max"].argmax(axis=0), record["thermal/phase_power"]
+    return [replace(heated, watts=float(watts[i]), phase=int(i), name=chip.phases[i].name) for i in hottest]
+
+
 def check_temperatures(chip: Chip, record: Record, heated: Drawn, *, is_field: bool) -> None:
     """Refuse temperatures that nothing has, and warn of those that no law here was made for.
 
@@ -74,13 +91,13 @@ def check_temperatures(chip: Chip, record: Record, heated: Drawn, *, is_field: b
     where = f"{celsius(peak)} in layer {str(layers[int(np.argmax(maxima))])!r} {heated}"
     if peak > NOTHING_SOLID:
         text = f"the peak temperature is {where}; no material is solid there: is a power in the wrong unit?"
-        text += f" {remedy(chip, HOTTEST, heated.parts)}"
+        text += f" {remedy(chip, HOTTEST, heated)}"
         if not is_field:
             raise SolverError(f"{text}; {FIELD_IS_GIVEN}")
         warnings.warn(ValidityWarning(text), stacklevel=2)
     elif peak > HOTTEST:
         text = f"peak temperature {where}: material and device data are made for less than {celsius(HOTTEST)}"
-        warnings.warn(ValidityWarning(f"{text}; {remedy(chip, HOTTEST, heated.parts)}"), stacklevel=2)
+        warnings.warn(ValidityWarning(f"{text}; {remedy(chip, HOTTEST, heated)}"), stacklevel=2)
 
 
 def highest(record: Record) -> Any:

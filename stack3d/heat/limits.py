@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 from stack3d.chip import Chip
 from stack3d.errors import Problem, ValidityWarning, did_you_mean
@@ -20,7 +21,12 @@ MOST_ENTRANCE = 0.5
 
 
 def warn_of_limits(
-    chip: Chip, problem: HeatProblem, solution: ThermalSolution, drawn: Drawn, highest: Floats | None = None
+    chip: Chip,
+    problem: HeatProblem,
+    solution: ThermalSolution,
+    drawn: Drawn,
+    highest: Floats | None = None,
+    in_phases: Sequence[Drawn] | None = None,
 ) -> None:
     """Warn where a face passes what its cooling can do, or a layer its highest temperature.
 
@@ -34,8 +40,10 @@ def warn_of_limits(
         What heats.
     highest : ndarray, shape (layers,), optional
         Hottest that each layer gets over a life, where one was followed. [K]
+    in_phases : sequence of Drawn, optional
+        What heats in the phase of a mission in which each layer is hottest.
     """
-    cause = f" {drawn}; {remedy(chip, parts=drawn.parts)}"
+    cause = f" {drawn}; {remedy(chip, drawn=drawn)}"
     for name, deck in chip.scenario.cooling.conditions.items():
         face = problem.faces[name]
         if face.is_fixed or not face.film_coefficient:
@@ -58,9 +66,9 @@ def warn_of_limits(
                 continue
             peak, place = _hottest(solution, layer.name, None if highest is None else float(highest[i]))
             if peak > limit:
-                above = f"{peak - limit:.2f} K above its limit of {celsius(limit)}"
-                told = f"limits.{name}: layer {layer.name!r} reaches {celsius(peak)}{place}, {above} {drawn}"
-                _warn(f"{told}; {remedy(chip, limit, drawn.parts)}")
+                above, by = f"{peak - limit:.2f} K above its limit of {celsius(limit)}", in_phases[i] if in_phases else drawn
+                told = f"limits.{name}: layer {layer.name!r} reaches {celsius(peak)}{place}, {above} {by}"
+                _warn(f"{told}; {remedy(chip, limit, by)}")
 
 
 def warn_of_channels(problem: HeatProblem, solution: ThermalSolution) -> None:

@@ -11,7 +11,7 @@ from stack3d.chip import Chip, ComputingChip
 from stack3d.errors import DeckError, RangeError, Stack3dError, ThermalRunawayError
 from stack3d.heat.loads import Heat, component_powers, total_power
 from stack3d.layout import Floats
-from stack3d.schema import celsius
+from stack3d.schema import CoolingDeck, celsius
 from stack3d.units import duration, short
 
 RUNAWAY_TEMPERATURE = 1000.0
@@ -109,31 +109,43 @@ def _large(parts: Mapping[str, float]) -> dict[str, float]:
     return {name: w for name, w in sorted(parts.items(), key=lambda item: -item[1]) if w > SHARE * sum(parts.values())}
 
 
-def remedy(chip: Chip, limit: float = np.inf, parts: Mapping[str, float] | None = None) -> str:
-    """What to do about a chip above a `limit` [K], by the parts of its power [W] where those are known."""
-    cooling = chip.scenario.cooling
+def remedy(chip: Chip, limit: float = np.inf, drawn: Drawn | None = None) -> str:
+    """What to do about a chip above a `limit` [K], by the parts of what it draws where those are known."""
+    cooling, ambient = _surrounding(chip, None if drawn is None else drawn.phase)
     held = {f"{cooling.keys[name]}.temperature": deck.temperature for name, deck in cooling.conditions.items()}
-    hot = [
-        key for key, kelvin in {"cooling.ambient": cooling.ambient, **held}.items() if kelvin is not None and kelvin >= limit
-    ]
+    hot = [key for key, kelvin in {ambient: cooling.ambient, **held}.items() if kelvin is not None and kelvin >= limit]
     if hot:
         return f"lower {' and '.join(hot)}"
-    if parts and isinstance(chip, ComputingChip):
-        return _advice(chip, _large(parts))
+    if drawn is not None and drawn.parts and isinstance(chip, ComputingChip):
+        return _advice(chip, _large(drawn.parts))
     computes = isinstance(chip, ComputingChip)
     keys = [*(["power.sources"] if chip.sources else []), *(["workload.rate"] if computes else [])]
     return f"lower {' or '.join(keys)}, or cool better" if keys else "cool better"
 
 
+def _surrounding(chip: Chip, phase: int | None) -> tuple[CoolingDeck, str]:
+    """Cooling of a phase, or without one of the scenario, and the key of its ambient."""
+    if phase is None:
+        return chip.scenario.cooling, "cooling.ambient"
+    own = (chip.scenario.mission or ())[phase].ambient
+    return chip.phases[phase].cooling, "cooling.ambient" if own is None else f"mission[{phase}].ambient"
+
+
 @dataclass(frozen=True)
 class Drawn:
-    """The power of a stack at its hottest, and the parts of it, None without a workload; [W]."""
+    """The power of a stack at its hottest, and the parts of it, None without a workload; [W].
+
+    Of a mission also the number of the phase, and its name.
+    """
 
     watts: float
     parts: Mapping[str, float] | None = None
+    phase: int | None = None
+    name: str = ""
 
     def __str__(self) -> str:
-        return f"with {short(self.watts, 'W')} in the stack"
+        within = "" if self.phase is None else f" in phase {self.name!r}"
+        return f"with {short(self.watts, 'W')} in the stack{within}"
 
 
 def _acts(chip: ComputingChip, name: str) -> list[tuple[str, str, float | None]]:

@@ -92,6 +92,8 @@ def _rows_below_titles(reader: Any, path: Path, key: str, check: CheckTitles) ->
     """What a CSV reader gives; raises DeckError, and csv.Error."""
     rows = ((row, reader.line_num) for row in reader if row and not row[0].startswith("#"))
     header, _ = next(rows, ([], 0))
+    if said := yamlfile.other_separator(header):
+        raise DeckError(Problem(key, f"{path.name}: {said}"))
     check(header)
     parts, lines = [np.empty((0, len(header)))], [np.empty(0, np.int64)]
     while block := list(islice(rows, AT_ONCE)):
@@ -145,9 +147,10 @@ def _numbers(rows: list[Any], header: list[str], places: list[str], key: str) ->
         try:
             table[i, j] = float(text)
         except (ValueError, TypeError):
-            raise DeckError(
-                Problem(key, f"{places[i]}, {header[j]!r}: {few(text) if isinstance(text, str) else brief(text)} is no number")
-            ) from None
+            what, hint = brief(text), ""
+            if isinstance(text, str):
+                what, hint = few(text), yamlfile.decimal_comma([text], 1)
+            raise DeckError(Problem(key, f"{places[i]}, {header[j]!r}: {what} is no number{hint}")) from None
         if not np.isfinite(table[i, j]):
             raise DeckError(Problem(key, f"{places[i]}, {header[j]!r}: is not finite"))
     return table
@@ -157,7 +160,11 @@ def _cells(rows: list[Any], header: list[str], places: list[str], key: str) -> I
     """Row, column and content of every cell; raises DeckError for rows of another length."""
     for i, row in enumerate(rows):
         if len(row) > len(header):
-            raise DeckError(Problem(key, f"{places[i]}: {len(row)} values for {len(header)} columns"))
+            raise DeckError(
+                Problem(
+                    key, f"{places[i]}: {len(row)} values for {len(header)} columns{yamlfile.decimal_comma(row, len(header))}"
+                )
+            )
         for j, title in enumerate(header):
             if j >= len(row):
                 raise DeckError(Problem(key, f"{places[i]}, {title!r}: nothing is no number"))

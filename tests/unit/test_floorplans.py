@@ -95,6 +95,12 @@ def test_tiers_repeat_their_floorplan(tmp_path: Path) -> None:
     [
         ("plan.csv", CSV.replace("4,0,6,4", "4,O,6,4"), r"plan.csv:4: y: wants a number, got 'O'"),
         ("plan.csv", CSV.replace("4,0,6,4", "4,0,6"), r"plan.csv:4: wants 7 values, got 6"),
+        (
+            "plan.csv",
+            CSV.replace("4,0,6,4", "4,0,6,4,3,0"),
+            r"plan.csv:4: wants 7 values, got 9; numbers have a point, and no comma",
+        ),
+        ("plan.csv", CSV.replace(",", ";"), r"plan.csv:2: semicolons stand between its columns; put commas there"),
         ("plan.csv", CSV.replace("x [mm]", "x"), r"plan.csv:2: column x wants its unit"),
         ("plan.csv", CSV.replace("width", "breadth"), r"plan.csv:2: columns are .*wrong or missing: breadth, width"),
         ("plan.csv", CSV.replace("6,4,0.5", "7,4,0.5"), r"plan.csv:5: .*'memory' reaches outside layer 'die'"),

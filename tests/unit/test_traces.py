@@ -66,7 +66,10 @@ def test_units_of_columns_are_read(tmp_path: Path) -> None:
         ("time [K], a\n0, 1\n1, 1\n", r"t.csv, column 'time \[K\]'"),
         ("time [s], a [J]\n0, 1\n1, 1\n", r"t.csv, column 'a \[J\]'"),
         ("time [s], a [W], a [mW]\n0, 1, 1\n1, 1, 1\n", "column 'a' comes twice"),
-        ("time [s], a [W]\n0, 1,5\n1, 1\n", "line 2: 3 values for 2 columns"),
+        ("time [s], a [W]\n0, 1,5\n1, 1\n", "line 2: 3 values for 2 columns; numbers have a point, and no comma"),
+        ('time [s], a [W]\n0, "1,5"\n1, 1\n', "line 2, .*: '1,5' is no number; numbers have a point, and no comma"),
+        ("time [s];a [W]\n0;1,5\n1;1\n", "t.csv: semicolons stand between its columns; put commas there, and points into"),
+        ("time [s]\ta [W]\n0\t1.5\n1\t1\n", "t.csv: tabs stand between its columns; put commas there, and points into"),
     ],
 )
 def test_a_bad_table_is_told_where(tmp_path: Path, text: str, words: str) -> None:

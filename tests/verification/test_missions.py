@@ -166,9 +166,13 @@ THERMAL = {
 }
 
 
-def thermal(phases: Any, **more: Any) -> dict[str, Any]:
+def parked(phases: Any, **more: Any) -> Any:
     tree = yamlfile.parse_text(json.dumps({**THERMAL, "mission": phases, **more}), "parked.yaml")
-    return dict(run_case(decks.resolve(tree).scenario, Silent()).values)
+    return run_case(decks.resolve(tree).scenario, Silent())
+
+
+def thermal(phases: Any, **more: Any) -> dict[str, Any]:
+    return dict(parked(phases, **more).values)
 
 
 def test_phases_without_a_workload_have_powers_and_films_of_their_own() -> None:
@@ -188,6 +192,19 @@ def test_phases_without_a_workload_have_powers_and_films_of_their_own() -> None:
     mean = 20 + 20 / 12 + 10 * 3 / 12
     assert found["thermal/layer_temperature_mean"][0] - 273.15 == pytest.approx(mean, abs=4 * rise)
     assert np.all(found["thermal/phase_layer_temperature_max_error"] < 0.1)
+
+
+def test_a_limit_is_passed_in_a_phase_by_the_power_of_it() -> None:
+    """2 W on 10 K/W at 40 degC pass 50 degC, and the mean of 0.5 W at 25 degC does not; at 60 degC no power is to blame."""
+    phases = [
+        {"name": "driving", "share": 0.25, "ambient": "40 degC"},
+        {"name": "parked", "share": 0.75, "power": {"core": "0 W"}},
+    ]
+    [said] = parked(phases, limits={"die": "50 degC"}).warnings
+    assert "above its limit of 50 degC with 2 W in the stack in phase 'driving'; lower power.sources" in said
+    phases[0]["ambient"] = "60 degC"
+    [said] = parked(phases, limits={"die": "50 degC"}).warnings
+    assert said.endswith("with 2 W in the stack in phase 'driving'; lower mission[0].ambient")
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,8 @@ def read_table(path: str | Path) -> Table:
 def _of_rows(rows: Iterator[tuple[int, list[str]]], path: Path) -> Table:
     """The table of rows with their lines, the header first; raises DeckError, and csv.Error."""
     head, titles = next(rows, (0, []))
+    if said := yamlfile.other_separator(titles):
+        raise DeckError(Problem("", said, str(path), head))
     columns = _header(titles, str(path), head)
     values = {name: array("d") for name in columns if name != "cell"}
     cells: list[str] = []
@@ -100,7 +102,8 @@ def _of_rows(rows: Iterator[tuple[int, list[str]]], path: Path) -> Table:
         if len(problems) >= MOST_TOLD:
             break
         if len(row) != len(titles):
-            problems.append(Problem("", f"has {len(row)} columns; the header has {len(titles)}", str(path), line))
+            hint = yamlfile.decimal_comma(row, len(titles))
+            problems.append(Problem("", f"has {len(row)} columns; the header has {len(titles)}{hint}", str(path), line))
             continue
         for place, (text, (name, unit)) in enumerate(zip(map(str.strip, row), columns.items()), 1):
             if name == "cell":
