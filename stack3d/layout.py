@@ -163,6 +163,30 @@ class Pins:
 
 
 @dataclass(frozen=True)
+class Inlet:
+    """Where the coolant of neighbouring channels comes in.
+
+    Parameters
+    ----------
+    name : str
+    count : int
+        Of channels.
+    flow_rate : float
+        Of all of them; NaN until a pump gives it. [m³ s⁻¹]
+    inlet_temperature : float
+        [K]
+    is_reversed : bool
+        Whether it flows against the others.
+    """
+
+    name: str
+    count: int
+    flow_rate: float
+    inlet_temperature: float
+    is_reversed: bool = False
+
+
+@dataclass(frozen=True)
 class Channels:
     """Coolant channels through the full thickness of a layer, fed side by side; or one cavity with pins.
 
@@ -174,7 +198,7 @@ class Channels:
     width, height, length : float
         Of one channel. [m]
     flow_rate : float
-        Of all channels together. [m³ s⁻¹]
+        Of all channels together; NaN until a pump gives it. [m³ s⁻¹]
     inlet_temperature : float
         [K]
     heat_capacity : float
@@ -187,6 +211,12 @@ class Channels:
         Of films and pressure drop, by its registered name.
     pins : Pins or None
         In the cavity, whose one outline is then no void.
+    is_reversed : bool
+        Whether the coolant flows towards smaller x or y.
+    passes : int
+        How often the coolant goes along the layer, to and fro; neighbouring channels stand for its passes.
+    inlets : tuple of Inlet
+        Of groups of channels from the lowest on; none where all have one inlet.
     """
 
     outlines: tuple[Rectangle, ...]
@@ -206,6 +236,28 @@ class Channels:
     ceiling_film_coefficient: float | None = None
     law: str = "straight"
     pins: Pins | None = None
+    is_reversed: bool = False
+    passes: int = 1
+    inlets: tuple[Inlet, ...] = ()
+
+    @property
+    def ways(self) -> int:
+        """How many ways the coolant takes side by side."""
+        return len(self.outlines) // self.passes
+
+    @property
+    def fed(self) -> tuple[tuple[str, Channels], ...]:
+        """Channels of each inlet with its name, "" where there is one for all."""
+        if not self.inlets:
+            return (("", self),)
+        out, first = [], 0
+        for inlet in self.inlets:
+            part = self.outlines[first : first + inlet.count]
+            flow, temperature, turned = inlet.flow_rate, inlet.inlet_temperature, inlet.is_reversed != self.is_reversed
+            own = replace(self, outlines=part, flow_rate=flow, inlet_temperature=temperature, is_reversed=turned, inlets=())
+            out.append((inlet.name, own))
+            first += inlet.count
+        return tuple(out)
 
 
 FILL = "fill"

@@ -126,6 +126,7 @@ _ALL = (
     ),
     _f("thermal/compact_estimate", "", "K", "the same of all other temperatures, with k(T) and over time: a tested estimate"),
     _f("thermal/coolant_outlet_temperature", "time cavity", "K", "mean temperature of the coolant where it leaves the layer"),
+    _f("thermal/coolant_flow_rate", "cavity", "m3 s-1", "flow rate of the coolant, as given or as its pump drives it"),
     _f("thermal/pressure_drop", "cavity", "Pa", "friction along the channels of the layer, manifolds not included"),
     _f("thermal/pumping_power", "cavity", "W", "pressure drop times flow rate"),
     _f("thermal/reynolds_number", "cavity", "1", "Reynolds number of the flow in each channel of the layer"),

@@ -13,6 +13,7 @@ from stack3d.chip.assemble import build_computer
 from stack3d.chip.computer import Computer
 from stack3d.chip.design import Design
 from stack3d.chip.phases import Phase, averaged, mean_activity, phases_of
+from stack3d.chip.pumps import with_pumps
 from stack3d.errors import DeckError, Problem, ValidityWarning, collected, did_you_mean
 from stack3d.geometry import build_stack, check_places, explicit_sources, tile_sites
 from stack3d.layout import HeatSource, Rectangle, Stack
@@ -138,7 +139,7 @@ def build_chip(scenario: Scenario, found: list[Problem] | None = None) -> Chip:
     """
     problems: list[Problem] = [] if found is None else found
     scenario = collected(lambda: _with_tables(scenario), problems) or scenario
-    stack = build_stack(scenario.geometry)
+    stack = with_pumps(build_stack(scenario.geometry), scenario, problems)
     sources = collected(lambda: explicit_sources(scenario, stack), problems) or ()
     for source in sources:
         if source.power < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice, pairwise
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from stack3d import schema
 from stack3d.errors import MOST_MISTAKES, DeckError, Problem, did_you_mean
 from stack3d.geometry.edges import with_joined_edges
 from stack3d.geometry.mixing import material_of, resolved_fill
-from stack3d.layout import Block, Channels, Cylinders, HeatSource, Layer, Material, Pins, Rectangle, Stack, overlapping
+from stack3d.layout import Block, Channels, Cylinders, HeatSource, Inlet, Layer, Material, Pins, Rectangle, Stack, overlapping
 from stack3d.schema.geometry import GeometryDeck, LayerDeck
 from stack3d.schema.scenario import Scenario
 
@@ -230,7 +231,7 @@ def _blocks(
 
 def _channels(deck: schema.geometry.ChannelsDeck, extent: Rectangle, thickness: float) -> Channels:
     """Outlines of the channels of a layer; raises DeckError when they do not fill it."""
-    along_y = deck.direction == "y"
+    along_y = deck.direction.endswith("y")
     low, high = (extent.x0, extent.x1) if along_y else (extent.y0, extent.y1)
     inner = deck.count * deck.width + (deck.count - 1) * deck.wall_width
     first, last = deck.edge_wall_width or (0.5 * (high - low - inner),) * 2
@@ -245,7 +246,14 @@ def _channels(deck: schema.geometry.ChannelsDeck, extent: Rectangle, thickness: 
         Rectangle(a, a + deck.width, extent.y0, extent.y1) if along_y else Rectangle(extent.x0, extent.x1, a, a + deck.width)
         for a in starts
     )
-    return _flow(deck, outlines, thickness, deck.wall_film_coefficient, deck.law)
+    law = deck.law or ("straight" if deck.passes == 1 else "serpentine")
+    found = _flow(deck, outlines, thickness, deck.wall_film_coefficient, law)
+    each = found.flow_rate / deck.count
+    inlets = tuple(
+        Inlet(x.name, x.count, x.flow_rate or each * x.count, x.inlet_temperature or deck.inlet_temperature, x.reverse)
+        for x in deck.inlets
+    )
+    return replace(found, passes=deck.passes, inlets=inlets)
 
 
 def _flow(
@@ -271,14 +279,14 @@ def _flow(
     pins : Pins, optional
     """
     along_x, along_y = outlines[0].x1 - outlines[0].x0, outlines[0].y1 - outlines[0].y0
-    width, length = (along_x, along_y) if deck.direction == "y" else (along_y, along_x)
+    width, length = (along_x, along_y) if deck.direction.endswith("y") else (along_y, along_x)
     return Channels(
         outlines,
-        deck.direction,
+        "y" if deck.direction.endswith("y") else "x",
         width,
         height,
         length,
-        deck.flow_rate,
+        float("nan") if deck.flow_rate is None else deck.flow_rate,
         deck.inlet_temperature,
         deck.coolant.heat_capacity,
         deck.coolant.conductivity,
@@ -290,6 +298,7 @@ def _flow(
         deck.ceiling_film_coefficient,
         law,
         pins,
+        deck.direction.startswith("-"),
     )
 
 

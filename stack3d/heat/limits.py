@@ -76,7 +76,7 @@ def warn_of_channels(problem: HeatProblem, solution: ThermalSolution) -> None:
     stack = problem.stack
     cause, more = f" with {short(solution.heat_in, 'W')} in the stack", "raise the flow rate, or lower the power"
     for run in channel_runs(stack):
-        c, where = run.channels, f"{'channels' if run.channels.pins is None else 'pins'} of {run.layer}"
+        c, where = run.channels, f"{'channels' if run.channels.pins is None else 'pins'} of {run.label}"
         law = flow_laws[c.law]()
         for text in law.beyond(c):
             _warn(f"{where}: {text}")

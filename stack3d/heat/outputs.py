@@ -74,7 +74,7 @@ def _put_channels(chip: Chip, solution: ThermalSolution, record: Record) -> None
     runs = channel_runs(chip.stack)
     if not runs:
         return
-    record.along("cavity", [run.layer for run in runs])
+    record.along("cavity", [run.label for run in runs])
     record.put("thermal/coolant_outlet_temperature", [solution.outlets[run.name].mean() for run in runs])
     for name, of_runs in hydraulics(runs).items():
         record.put(f"thermal/{name}", of_runs)

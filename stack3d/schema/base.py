@@ -284,6 +284,9 @@ ArealResistance = Annotated[float, _quantity("areal_thermal_resistance"), NOT_NE
 ThermalResistance = Annotated[float, _quantity("thermal_resistance"), POSITIVE, _schema("thermal_resistance")]
 Velocity = Annotated[float, _quantity("velocity"), POSITIVE, _schema("velocity")]
 FlowRate = Annotated[float, _quantity("flow_rate"), POSITIVE, _schema("flow_rate")]
+FlowOrNone = Annotated[float, _quantity("flow_rate"), NOT_NEGATIVE, _schema("flow_rate")]
+"""A flow rate that may be zero."""
+Pressure = Annotated[float, _quantity("pressure"), NOT_NEGATIVE, _schema("pressure")]
 Viscosity = Annotated[float, _quantity("viscosity"), POSITIVE, _schema("viscosity")]
 ActivationEnergy = Annotated[float, _quantity("activation_energy"), NOT_NEGATIVE, _schema("activation_energy")]
 InverseTemperature = Annotated[float, _quantity("inverse_temperature"), _schema("inverse_temperature")]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import replace
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import BeforeValidator, ConfigDict, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from stack3d import films
 from stack3d.errors import PackageError, Problem, RangeError, brief
@@ -18,8 +19,11 @@ from stack3d.schema.base import (
     CostDeck,
     DeckModel,
     FilmCoefficient,
+    FlowOrNone,
+    FlowRate,
     Fraction,
     HeatFlux,
+    Pressure,
     RegisteredKeys,
     Temperature,
     ThermalCapacity,
@@ -28,6 +32,9 @@ from stack3d.schema.base import (
     Velocity,
 )
 from stack3d.schema.geometry import Interval, LayerName, Name
+
+MOST_POINTS = 1000
+"""Of a pump curve."""
 
 
 class CoolingLaw(DeckModel):
@@ -299,6 +306,42 @@ class PatchDeck(DeckModel):
     condition: CooledFace
 
 
+class PumpCurveDeck(DeckModel):
+    """Pressure that a pump gives over its flow rate, linear between the points."""
+
+    flow_rate: Annotated[tuple[FlowOrNone, ...], Field(min_length=2, max_length=MOST_POINTS)]
+    """Ascending."""
+    pressure: Annotated[tuple[Pressure, ...], Field(min_length=2, max_length=MOST_POINTS)]
+    """Falling: a pump gives less the more it moves."""
+
+    @model_validator(mode="after")
+    def _falls(self) -> Self:
+        flows, pressures = self.flow_rate, self.pressure
+        if len(flows) != len(pressures):
+            raise ValueError(f"wants as many pressures as flow rates, got {len(pressures)} and {len(flows)}")
+        if any(b <= a for a, b in pairwise(flows)) or any(b >= a for a, b in pairwise(pressures)):
+            raise ValueError("wants flow rates that ascend and pressures that fall")
+        return self
+
+
+class PumpDeck(DeckModel):
+    """What drives coolant through cavities side by side: all have its pressure, and share its flow."""
+
+    name: Name
+    feeds: Annotated[tuple[LayerName, ...], Field(min_length=1)]
+    """Layers with channels or pins, one inlet of these as `layer.inlet`, a layer of the tiers in all of them."""
+    flow_rate: FlowRate | None = None
+    """Of all that it feeds; or give a curve."""
+    curve: PumpCurveDeck | None = None
+    """Flow and pressure are where the curve meets the pressure drop of what it feeds."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.flow_rate is None) == (self.curve is None):
+            raise ValueError("wants either a flow_rate or a curve")
+        return self
+
+
 class CoolingDeck(DeckModel):
     """Conditions on the outer faces; every face that is not named is adiabatic."""
 
@@ -309,6 +352,8 @@ class CoolingDeck(DeckModel):
     """Parts of faces, in place of the condition of the outer face there; all that the outer faces do not reach."""
     faces: dict[str, CooledFace] = {}
     """Faces that a mesh of your own names, in place of top, bottom, sides and patches."""
+    pumps: Annotated[tuple[PumpDeck, ...], Field(max_length=256)] = ()
+    """Of layers with channels or pins that give no flow_rate of their own."""
     ambient: Temperature
     """Temperature of the surroundings."""
 

@@ -82,16 +82,30 @@ class CoolantDeck(DeckModel):
 class FlowDeck(DeckModel):
     """Coolant that flows through a layer."""
 
-    direction: Literal["x", "y"] = "y"
-    """The coolant flows towards larger x or y."""
+    direction: Literal["x", "y", "-x", "-y"] = "y"
+    """The coolant flows towards larger x or y, or with a sign towards smaller."""
     coolant: CoolantDeck
-    flow_rate: FlowRate
-    """Of the whole layer."""
+    flow_rate: FlowRate | None = None
+    """Of the whole layer; absent = from a pump of `cooling.pumps`."""
     inlet_temperature: Temperature
     floor_film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
     """On floors, where it differs from that of the walls or pins beside them."""
     ceiling_film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
     """On ceilings, where it differs from that of the walls or pins beside them."""
+
+
+class InletDeck(DeckModel):
+    """Where the coolant of neighbouring channels comes in."""
+
+    name: Name
+    count: Annotated[Count, Field(ge=1, le=2048)]
+    """Of channels, those of the first inlet from the lowest x or y on."""
+    flow_rate: FlowRate | None = None
+    """Of them together; absent = their share of that of the layer, or from a pump."""
+    inlet_temperature: Temperature | None = None
+    """Absent = that of the layer."""
+    reverse: bool = False
+    """Whether it flows against the direction of the layer."""
 
 
 class ChannelsDeck(FlowDeck):
@@ -105,8 +119,27 @@ class ChannelsDeck(FlowDeck):
     """Outside the first and the last channel, one value or [first, last]; absent = what is left, in equal parts."""
     wall_film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
     """On all four sides of a channel; absent = that of the law."""
-    law: str = "straight"
-    """Of film and pressure drop, by its registered name."""
+    passes: Annotated[Count, Field(ge=1, le=2048)] = 1
+    """How often the coolant goes to and fro: after each pass it turns round into the channels beside it."""
+    inlets: Annotated[tuple[InletDeck, ...], Field(max_length=256)] = ()
+    """Of groups of channels; absent = one for all."""
+    law: str | None = None
+    """Of film and pressure drop, by its registered name; absent = `straight`, with several passes `serpentine`."""
+
+    @model_validator(mode="after")
+    def _inlets_fit(self) -> Self:
+        counts = [inlet.count for inlet in self.inlets] or [self.count]
+        if sum(counts) != self.count:
+            raise ValueError(f"inlets feed {sum(counts)} channels, there are {self.count}")
+        if odd := [n for n in counts if n % self.passes]:
+            raise ValueError(f"wants a multiple of passes: {odd[0]} channels make no {self.passes} passes")
+        names = [inlet.name for inlet in self.inlets]
+        if len(set(names)) < len(names):
+            raise ValueError("wants inlets of different names")
+        own = [inlet.name for inlet in self.inlets if inlet.flow_rate is not None]
+        if self.flow_rate is not None and own:
+            raise ValueError(f"has a flow_rate and its inlet {own[0]!r} another; give one of the two")
+        return self
 
     @model_validator(mode="after")
     def _film_known(self) -> Self:

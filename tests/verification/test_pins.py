@@ -123,6 +123,7 @@ def test_more_flow_is_never_hotter(arrangement: str) -> None:
     assert all(a > b for a, b in zip(found, found[1:]))
 
 
+@pytest.mark.slow
 def test_a_march_ends_where_the_steady_solve_does() -> None:
     steady = solve(scenario())
     more: dict[str, Any] = {

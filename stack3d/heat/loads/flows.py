@@ -22,24 +22,29 @@ def channel_films(channels: Channels) -> dict[ChannelPart, float]:
 
 
 def channel_runs(stack: Stack) -> list[ChannelRun]:
-    """Channels of every layer that has them."""
-    return [_run(layer.name, layer.channels) for layer in stack.layers if layer.channels is not None]
+    """Channels of every layer that has them, apart for each inlet."""
+    fed = [(layer, *part) for layer in stack.layers if layer.channels is not None for part in layer.channels.fed]
+    return [_run(layer.name, f"{layer.name}.{inlet}" if inlet else layer.name, channels) for layer, inlet, channels in fed]
 
 
-def _run(layer: str, channels: Channels) -> ChannelRun:
-    name, films = f"{layer}_coolant", channel_films(channels)
+def _run(layer: str, label: str, channels: Channels) -> ChannelRun:
+    name, films = f"{label}_coolant", channel_films(channels)
     if channels.pins is None:
         return ChannelRun(name, layer, channels, films)
     return PinRun(name, layer, channels, films, channels.pins)
 
 
 def hydraulics(runs: Sequence[ChannelRun]) -> dict[str, list[float]]:
-    """Pressure drop [Pa], pumping power [W], Reynolds number [-] and thermal entrance [m] of each run; NaN where not known."""
-    out: dict[str, list[float]] = {"pressure_drop": [], "pumping_power": [], "reynolds_number": [], "entrance_length": []}
+    """Flow rate [m³/s], pressure drop [Pa], pumping power [W], Reynolds number [-] and thermal entrance [m] of each run.
+
+    NaN where not known.
+    """
+    names = ("coolant_flow_rate", "pressure_drop", "pumping_power", "reynolds_number", "entrance_length")
+    out: dict[str, list[float]] = {name: [] for name in names}
     for run in runs:
         c, law = run.channels, flow_laws[run.channels.law]()
         drop = law.pressure_drop(c)
-        for name, value in zip(out, (drop, drop * c.flow_rate, law.reynolds(c), law.entrance(c))):
+        for name, value in zip(out, (c.flow_rate, drop, drop * c.flow_rate, law.reynolds(c), law.entrance(c))):
             out[name].append(value)
     return out
 
@@ -59,8 +64,10 @@ def check_flows(chip: Chip) -> list[Problem]:
             fitting = ", ".join(name for name in flow_laws if flow_laws[name].of_pins == (c.pins is not None))
             problems.append(Problem(f"{key}.law", f"the flow law {c.law!r} is none of {what}; those are {fitting}"))
             continue
+        if np.isnan(sum(part.flow_rate for _, part in c.fed)):
+            continue  # told with the pumps
         try:
-            if not all(np.isfinite(film) for film in channel_films(c).values()):
+            if not all(np.isfinite(film) for _, part in c.fed for film in channel_films(part).values()):
                 text = "the law wants a coolant with conductivity, viscosity and density; or give film_coefficient"
                 problems.append(Problem(key, text))
         except RangeError as error:

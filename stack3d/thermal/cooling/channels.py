@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -59,13 +59,34 @@ class ChannelRun:
         along_y = self.channels.direction == "y"
         return [(o.x0, o.x1) if along_y else (o.y0, o.y1) for o in self.channels.outlines]
 
+    @property
+    def label(self) -> str:
+        """Layer, with its inlet where it has several."""
+        return self.name.removesuffix("_coolant")
+
     def shape(self, grid: Grid) -> tuple[int, int]:
-        """Ways that the coolant takes side by side, and lines along each."""
+        """Ways that the coolant takes side by side, and lines along each, those of every pass."""
         _, along, reach = self.lines(grid)
-        return len(self.channels.outlines), along[reach].size
+        return self.channels.ways, self.channels.passes * along[reach].size
+
+    def _is_backward(self, number: int) -> bool:
+        """Whether the coolant flows towards smaller x or y in a pass."""
+        return (number % 2 == 1) != self.channels.is_reversed
+
+    def _turned(self, parts: Sequence[Floats]) -> list[Floats]:
+        """Channels and lines of each pass as the coolant meets them, and back; the outermost way stays the outermost."""
+        return [part[:: -1 if p % 2 else 1, :: -1 if self._is_backward(p) else 1] for p, part in enumerate(parts)]
+
+    def _on_ways(self, values: Floats) -> Floats:
+        """Values of each channel as the coolant meets them, shape (channels, lines) → (ways, lines of all passes)."""
+        return np.concatenate(self._turned(np.split(values, self.channels.passes)), axis=1)
+
+    def _on_channels(self, values: Floats) -> Floats:
+        """The way back of `_on_ways`."""
+        return np.concatenate(self._turned(np.split(values, self.channels.passes, axis=1)), axis=0)
 
     def wall_temperature(self, stack: Stack, grid: Grid, values: Floats) -> Floats:
-        """Mean over the perimeter, weighted by the films, at each line along the flow, shape (channels, lines). [K]"""
+        """Mean over the perimeter, weighted by the films, at each line along the flow, shape (ways, lines). [K]"""
         across, _, reach = self.lines(grid)
         cells = grid.cells_of(stack.slabs[self.layer])
         low, high = int(cells[0]), int(cells[-1]) + 1
@@ -81,10 +102,10 @@ class ChannelRun:
             around = (floor * field[0] + ceiling * field[-1]) @ sideways
             around += walls * np.tensordot(upward, field[:, :, edges].sum(axis=2), axes=1)
             out.append(around / ((floor + ceiling) * (b - a) + 2 * walls * slab.thickness))
-        return np.array(out)
+        return self._on_ways(np.array(out))
 
     def coolant_temperature(self, grid: Grid, wall: Floats) -> Floats:
-        """Coolant temperature at each line for the temperature of its walls, shape (channels, lines). [K]
+        """Coolant temperature at each line for the temperature of its walls, shape (ways, lines). [K]
 
         C dT/ds = h P (T_wall - T), both linear between lines: second order in the spacing.
         """
@@ -97,28 +118,27 @@ class ChannelRun:
         return out
 
     def warmed(self, grid: Grid, heat: float) -> Floats:
-        """Coolant that takes up `heat` [W] evenly along its way, shape (channels, lines). [K]"""
-        _, along, reach = self.lines(grid)
-        part = along[reach]
+        """Coolant that takes up `heat` [W] evenly along its way, shape (ways, lines). [K]"""
+        _, film, _ = self.segments(grid)
         rise = heat / (self.channels.flow_rate * self.channels.heat_capacity)
-        row = self.channels.inlet_temperature + rise * (part - part[0]) / (part[-1] - part[0])
-        return np.tile(row, (self.shape(grid)[0], 1))
+        so_far = np.cumsum(np.pad(film, ((0, 0), (1, 0))), axis=1)
+        return np.asarray(self.channels.inlet_temperature + rise * so_far / so_far[:, -1:])
 
     def outlets(self, grid: Grid, coolant: Floats) -> Floats:
-        """Temperature at the end of each channel, of coolant of shape (channels, lines). [K]"""
+        """Temperature at the end of each way, of coolant of shape (ways, lines). [K]"""
         return coolant[:, -1]
 
     def on_nodes(self, grid: Grid, coolant: Floats) -> Floats:
         """Coolant temperature on all lateral nodes, inlet temperature outside the channels, shape (1, ny+1, nx+1). [K]"""
         across, along, reach = self.lines(grid)
         plane = np.full((along.size, across.size), self.channels.inlet_temperature)
-        for (a, b), row in zip(self.spans(), coolant):
+        for (a, b), row in zip(self.spans(), self._on_channels(coolant)):
             start, stop = (int(np.abs(across - v).argmin()) for v in (a, b))
             plane[reach, start : stop + 1] = row[:, None]
         return (plane if self.channels.direction == "y" else plane.T)[None]
 
     def fill(self, stack: Stack, grid: Grid, values: Floats, coolant: Floats) -> None:
-        """Write the coolant temperature, shape (channels, lines), into the void of the channels, in place. [K]
+        """Write the coolant temperature, shape (ways, lines), into the void of the channels, in place. [K]
 
         Parameters
         ----------
@@ -126,7 +146,7 @@ class ChannelRun:
         grid : Grid
         values : ndarray, shape (nz, ny, nx)
             Of nodes, changed in place. [K]
-        coolant : ndarray, shape (channels, lines)
+        coolant : ndarray, shape (ways, lines)
             [K]
         """
         cells = grid.cells_of(stack.slabs[self.layer])
@@ -140,14 +160,16 @@ class ChannelRun:
             values[inside] = plane[inside[1][0], inside[2][0]]
 
     def segments(self, grid: Grid) -> tuple[Floats, Floats, Floats]:
-        """Capacity rate of each channel [W/K]; film conductance to its walls [W/K] and heat capacity [J/K] between its lines.
+        """Capacity rate of each way [W/K]; film conductance to its walls [W/K] and heat capacity [J/K] between its lines.
 
-        Of shapes (channels, 1), (channels, lines - 1) and (channels, lines - 1).
+        Of shapes (ways, 1), (ways, lines - 1) and (ways, lines - 1); the turn between two passes has no length.
         """
         channels = self.channels
         _, along, reach = self.lines(grid)
-        step = np.tile(np.diff(along[reach]), (len(channels.outlines), 1))
-        capacity_rate = np.full((len(step), 1), channels.flow_rate / len(step) * channels.heat_capacity)
+        step = np.diff(along[reach])
+        passes = [np.append(step[::-1] if self._is_backward(p) else step, 0.0) for p in range(channels.passes)]
+        steps = np.tile(np.concatenate(passes)[:-1], (channels.ways, 1))
+        capacity_rate = np.full((channels.ways, 1), channels.flow_rate / channels.ways * channels.heat_capacity)
         film = (self.films["floor"] + self.films["ceiling"]) * channels.width + 2 * self.films["walls"] * channels.height
         store = channels.heat_capacity * channels.width * channels.height
-        return capacity_rate, film * step, store * step
+        return capacity_rate, film * steps, store * steps

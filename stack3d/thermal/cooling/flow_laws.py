@@ -19,6 +19,8 @@ FEWEST_ROWS = 20
 """Of pins, from which on the film does not depend on their number (Žukauskas 1972)."""
 SHORT_PINS = 50.0
 """Reynolds number below which short pins were measured to take less than long tubes (Koşar and Peles 2006). [-]"""
+RIGHT_ANGLE = 1.2
+"""Pressure that a sharp right angle in a small channel takes, over that of stagnation (Phillips 1987)."""
 NOT_KNOWN = float("nan")
 
 
@@ -68,7 +70,7 @@ flow_laws: Registry[type[FlowLaw]] = Registry(
 
 def velocity(channels: Channels) -> float:
     """Mean in each channel, or over the whole section of a cavity with pins. [m s⁻¹]"""
-    return channels.flow_rate / len(channels.outlines) / (channels.width * channels.height)
+    return channels.flow_rate / channels.ways / (channels.width * channels.height)
 
 
 @flow_laws.register("straight")
@@ -111,6 +113,22 @@ class Straight(FlowLaw):
             return []
         laws = "the pressure drop is" if channels.film_coefficient is not None else "film and pressure drop are"
         return [f"Reynolds number {number:.0f}; {laws} of laminar flow, up to {ducts.LAMINAR:.0f}"]
+
+
+@flow_laws.register("serpentine")
+class Serpentine(Straight):
+    """Channels that turn round at their ends, several passes one after the other."""
+
+    reference = "as straight; turns of two right angles: R. J. Phillips 1987, in S. G. Kandlikar et al., Heat Transfer 2006"
+    valid = "as straight; what the turns themselves take of the heat, and the mixing behind them, are left out"
+
+    def pressure_drop(self, channels: Channels) -> float:
+        """Friction along all passes, and what the turns between them take. [Pa]"""
+        c = channels
+        if c.density is None:
+            return NOT_KNOWN
+        turn = 2 * RIGHT_ANGLE * 0.5 * c.density * velocity(c) ** 2
+        return c.passes * super().pressure_drop(c) + (c.passes - 1) * turn
 
 
 class PinLaw(FlowLaw):

@@ -72,7 +72,7 @@ class PinRun(ChannelRun):
         out = 2.0 / 3.0 * width * around  # the mass matrix across, as the films of the solid have it
         out[:, 1:] += beside * around[:, :-1]
         out[:, :-1] += beside * around[:, 1:]
-        return np.asarray((out / width).T)
+        return self._on_ways(np.asarray((out / width).T))
 
     def outlets(self, grid: Grid, coolant: Floats) -> Floats:
         """Temperature of as many equal parts of the coolant that leaves as there are ways; their mean is that of all. [K]"""
@@ -85,7 +85,7 @@ class PinRun(ChannelRun):
         """Coolant temperature on all lateral nodes, inlet temperature outside the cavity, shape (1, ny+1, nx+1). [K]"""
         across, along, reach = self.lines(grid)
         plane = np.full((along.size, across.size), self.channels.inlet_temperature)
-        plane[reach, self._ways(grid)] = coolant.T
+        plane[reach, self._ways(grid)] = self._on_channels(coolant).T
         return (plane if self.channels.direction == "y" else plane.T)[None]
 
     def fill(self, stack: Stack, grid: Grid, values: Floats, coolant: Floats) -> None:
@@ -95,7 +95,8 @@ class PinRun(ChannelRun):
         """Capacity rate of each way [W/K]; conductance to what wets it [W/K] and heat capacity [J/K] between its lines."""
         channels, width = self.channels, self._widths(grid)[:, None]
         _, along, reach = self.lines(grid)
-        area = width * np.diff(along[reach])
+        step = np.diff(along[reach])
+        area = width * (step[::-1] if self.channels.is_reversed else step)
         store = channels.heat_capacity * channels.height * (1.0 - self.pins.share)
         capacity_rate = channels.flow_rate * channels.heat_capacity * width / width.sum()
         return capacity_rate, sum(self._wetted.values()) * area, store * area
