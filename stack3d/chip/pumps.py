@@ -105,32 +105,50 @@ def _meeting(branches: Sequence[Branch], given: Callable[[float], float], low: f
 def with_pumps(stack: Stack, scenario: Scenario, problems: list[Problem]) -> Stack:
     """The stack with the flow rates of its coolant known; what is wrong with pumps is added to the `problems`."""
     branches = [Branch(la, name, c) for la in stack.layers if la.channels is not None for name, c in la.channels.fed]
-    known = sorted({name for branch in branches for name in branch.names})
     fed: dict[str, str] = {}
     found: dict[str, float] = {}
     for i, pump in enumerate(scenario.cooling.pumps):
-        key = f"cooling.pumps[{i}]"
-        for name in pump.feeds:
-            if name not in known:
-                text = f"no channels or pins {name!r}{did_you_mean(name, known)}; there are {', '.join(known) or 'none'}"
-                problems.append(Problem(f"{key}.feeds", text))
-        mine = [branch for branch in branches if branch.names & set(pump.feeds)]
-        wrong = [why for branch in mine if (why := _not_fed(branch, fed))]
-        problems += [Problem(f"{key}.feeds", why) for why in wrong]
-        fed |= {branch.label: pump.name for branch in mine}
-        if wrong or not mine:
-            continue
-        try:
-            found |= dict(zip((branch.label for branch in mine), shared(mine, pump)))
-        except RangeError as error:
-            problems.append(Problem(f"{key}.curve" if pump.curve else f"{key}.flow_rate", f"pump {pump.name!r}: {error}"))
+        found |= _pumped(pump, f"cooling.pumps[{i}]", branches, fed, problems)
     keys = channel_keys(scenario.geometry)
     dry = [branch for branch in branches if np.isnan(branch.channels.flow_rate) and branch.label not in fed]
-    said = {f"{keys[b.layer.name]}.flow_rate": b.inlet for b in dry}
-    for key, inlet in said.items():
+    for key, inlet in {f"{keys[branch.layer.name]}.flow_rate": branch.inlet for branch in dry}.items():
         text = "is missing" + (f" for inlet {inlet!r}" if inlet else "")
         problems.append(Problem(key, f"{text}: give it, or a pump that feeds this layer (cooling.pumps)"))
     return replace(stack, layers=tuple(_driven(layer, found) for layer in stack.layers)) if found else stack
+
+
+def _pumped(
+    pump: PumpDeck, key: str, branches: Sequence[Branch], fed: dict[str, str], problems: list[Problem]
+) -> dict[str, float]:
+    """Flow rate of each branch that a pump feeds. [m³ s⁻¹]
+
+    Parameters
+    ----------
+    pump : PumpDeck
+    key : str
+        Of the pump, for messages.
+    branches : sequence of Branch
+        All there are.
+    fed : dict of str to str
+        Pump of each branch that has one; grows.
+    problems : list of Problem
+        Takes the mistakes.
+    """
+    known = sorted({name for branch in branches for name in branch.names})
+    for name in set(pump.feeds) - set(known):
+        text = f"no channels or pins {name!r}{did_you_mean(name, known)}; there are {', '.join(known) or 'none'}"
+        problems.append(Problem(f"{key}.feeds", text))
+    mine = [branch for branch in branches if branch.names & set(pump.feeds)]
+    wrong = [why for branch in mine if (why := _not_fed(branch, fed))]
+    problems += [Problem(f"{key}.feeds", why) for why in wrong]
+    fed |= {branch.label: pump.name for branch in mine}
+    if wrong or not mine:
+        return {}
+    try:
+        return dict(zip((branch.label for branch in mine), shared(mine, pump)))
+    except RangeError as error:
+        problems.append(Problem(f"{key}.curve" if pump.curve else f"{key}.flow_rate", f"pump {pump.name!r}: {error}"))
+        return {}
 
 
 def _not_fed(branch: Branch, fed: dict[str, str]) -> str | None:
