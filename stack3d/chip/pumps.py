@@ -16,6 +16,8 @@ from stack3d.thermal import flow_laws
 
 LEAST_FLOW, MOST_FLOW = 1e-18, 1.0
 """Between which the flow through one inlet is sought. [m³ s⁻¹]"""
+NAMED = 20
+"""Names that are told where one is not known."""
 CLOSE = 1e-13
 """Relative, of flows and pressures that are sought."""
 
@@ -134,9 +136,9 @@ def _pumped(
     problems : list of Problem
         Takes the mistakes.
     """
-    known = sorted({name for branch in branches for name in branch.names})
-    for name in set(pump.feeds) - set(known):
-        text = f"no channels or pins {name!r}{did_you_mean(name, known)}; there are {', '.join(known) or 'none'}"
+    known = sorted(set[str]().union(*(branch.names for branch in branches)))
+    for name in sorted(set(pump.feeds) - set(known)):
+        text = f"no channels or pins {name!r}{did_you_mean(name, known)}; there are {', '.join(known[:NAMED]) or 'none'}"
         problems.append(Problem(f"{key}.feeds", text))
     mine = [branch for branch in branches if branch.names & set(pump.feeds)]
     wrong = [why for branch in mine if (why := _not_fed(branch, fed))]
