@@ -1,7 +1,7 @@
 """From a geometry deck to layers (`stack`), lines (`grid`) and a named Gmsh mesh (`gmsh_model`)."""
 
 from stack3d.geometry.cell_check import cells_objection
-from stack3d.geometry.coarsening import firm_lines, flatter, narrower, redrawn, wider
+from stack3d.geometry.coarsening import are_divided, firm_lines, flatter, narrower, redrawn, wider
 from stack3d.geometry.expected import expected_points
 from stack3d.geometry.gmsh_model import through_gmsh
 from stack3d.geometry.grid import build_grid, has_gaps
@@ -12,6 +12,7 @@ from stack3d.geometry.user_mesh import read_mesh
 
 __all__ = [
     "CellRegions",
+    "are_divided",
     "build_columns",
     "expected_points",
     "build_grid",

@@ -68,6 +68,12 @@ def _crowded(part: Floats, many: int) -> Floats:
     return np.interp(np.linspace(0, n, many + 1), np.arange(n + 1), part)
 
 
+def are_divided(grid: Grid, firm: tuple[Floats, Floats]) -> bool:
+    """Whether two elements or more lie between any two neighbours of the lines along x and y that stay."""
+    intervals = (part for lines, kept in zip((grid.x, grid.y), firm) for part in _intervals(lines, kept))
+    return all(part.size > 2 for part in intervals)
+
+
 def wider(grid: Grid, firm: tuple[Floats, Floats]) -> Grid:
     """A grid of elements twice as wide between the lines along x and y that stay."""
     x, y = (

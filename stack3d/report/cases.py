@@ -74,7 +74,7 @@ FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
     "period": (heat_charts.period, ("thermal/tile_temperature_history",)),
     "mission": (heat_charts.mission, ("thermal/phase_layer_temperature_max",)),
     "profile": (heat_charts.profile, ("thermal/layer_temperature_mean",)),
-    "impedance": (impedance_charts.impedance, ("impedance/impedance", "impedance/cauer_resistance")),
+    "impedance": (impedance_charts.impedance, ("impedance/impedance", "impedance/structure_resistance")),
     "maps": (heat_charts.maps, ()),
     "power": (heat_charts.power, ()),
     "power_density": (heat_charts.density, ("power/power_density",)),

@@ -25,7 +25,7 @@ from stack3d.thermal.mesh_problem import CellProblem, MeshProblem
 from stack3d.thermal.places import Box, Place, Probe
 from stack3d.thermal.problem import Face, FilmLaw, HeatProblem, ThermalProblem
 from stack3d.thermal.steady_rates import RATES_TOLERANCE, SteadyRates, rates_of_elements, rates_of_grid
-from stack3d.thermal.time.ladders import Cauer, Foster, cauer, foster
+from stack3d.thermal.time.ladders import Cauer, Foster, cauer, foster, structure
 from stack3d.thermal.time.march import TakenSteps, integrate, integrate_fixed
 from stack3d.thermal.time.periodic import periodic_state
 from stack3d.thermal.time.portions import Portion
@@ -88,6 +88,7 @@ __all__ = [
     "periodic_state",
     "reduced",
     "steady_reduction",
+    "structure",
     "thermal_response",
     "time_reduction",
 ]

@@ -13,7 +13,7 @@ from stack3d.case import check, run_case
 from stack3d.errors import DeckError
 from stack3d.progress import Silent
 from stack3d.thermal.analytic.series import CosineSeries
-from stack3d.thermal.places import Box
+from stack3d.thermal.places import Box, Probe
 from stack3d.thermal.problem import Face
 
 SILICON = {"conductivity": "148 W/m/K", "heat_capacity": "1.66e6 J/m^3/K"}
@@ -138,6 +138,74 @@ def test_responses_grow_and_networks_follow_them(three: Any) -> None:
         assert np.nansum(ladder) == pytest.approx(r.sum(), rel=1e-9) and np.nanmin(ladder) > 0
         assert three.values["impedance/network_error"][i] <= 0.01
     assert any("impedance          left" in line for line in three.summary)
+
+
+def random_rod(seed: int) -> dict[str, Any]:
+    """Two to five layers of 3 um to 1.6 mm, one or two of them heated, and a probe anywhere in the lowest, on a mesh of any kind."""
+    r = np.random.default_rng(seed)
+    materials = [SILICON, GREASE, COPPER, {"conductivity": "0.4 W/m/K", "heat_capacity": "2e6 J/m^3/K"}]
+    heights = 10 ** r.uniform(-5.5, -2.8, int(r.integers(2, 6)))
+    layers = [
+        {"name": f"l{i}", "thickness": f"{height} m", "material": materials[int(r.integers(4))]}
+        for i, height in enumerate(heights)
+    ]
+    heated = sorted({int(n) for n in r.integers(0, heights.size, 2)})
+    mesh = {
+        "lateral": 2,
+        "per_layer": int(r.choice([1, 2, 4, 8])),
+        "growth": float(r.choice([0.1, 0.3])),
+        "aspect": float(r.choice([1, 4])),
+    }
+    return tree(
+        layers,
+        "2 mm",
+        [{"name": f"s{i}", "layer": f"l{i}", "power": "1 W"} for i in heated],
+        cooling={"top": {"film_coefficient": f"{10 ** r.uniform(2.5, 5)} W/m^2/K"}, "ambient": "300 K"},
+        probes=[{"name": "spot", "layer": "l0", "x": "1 mm", "y": "1 mm", "z": f"{heights[0] * r.uniform(0, 1)} m"}],
+        impedance={"from": f"{10 ** r.uniform(-7, -4)} s", "per_decade": 3},
+        solver={"backend": "tensor", "mesh": mesh, "error_promise": 0.5},
+    )
+
+
+def assert_rod_states_its_error(seed: int) -> None:
+    """No response is farther from the exact one than its error says, at any time; errors that count are above rounding."""
+    given = random_rod(seed)
+    outcome, chip = run(given), check(decks.resolve(yamlfile.parse_text(json.dumps(given), "x")).scenario)
+    step, error = (outcome.values[f"impedance/{name}"] for name in ("impedance", "impedance_error"))
+    [probe], times = chip.scenario.probes, outcome.coordinates["heating_time"]
+    places = [*(Box(source.layer, source.extent) for source in chip.sources), Probe(probe.layer, probe.x, probe.y, probe.z)]
+    film = chip.scenario.cooling.top.film_coefficient
+    for i, source in enumerate(chip.sources):
+        series = CosineSeries(chip.stack, [source], Face(film, 300.0), modes=1)
+        exact = series.step(places, list(times), 300.0).temperature.T - 300.0
+        true = np.abs(step[i] - exact)
+        assert np.all((true <= error[i]) | (true < 2e-8 * exact.max())), (seed, i)
+
+
+@pytest.mark.parametrize("seed", [10, 20])
+def test_errors_of_rods_are_stated(seed: int) -> None:
+    assert_rod_states_its_error(seed)
+
+
+@pytest.mark.slow
+def test_errors_of_many_rods_are_stated() -> None:
+    for seed in range(21, 61):
+        assert_rod_states_its_error(seed)
+
+
+def test_a_structure_function_is_what_the_heat_meets() -> None:
+    """Heated at its end, a rod has its own capacity over its own resistance, to 10 % of either; at ambient all of both."""
+    layers = [ROD[1], ROD[0], *ROD[2:]]
+    found = run(tree(layers, "1 mm", WHOLE)).values
+    resistance, capacitance = (found[f"impedance/structure_{name}"][0] for name in ("resistance", "capacitance"))
+    heights, area = np.array([1e-6, 0.3e-3, 50e-6, 2e-3]), 1e-6
+    along = np.append(0.0, np.cumsum(heights / np.array([148.0, 148.0, 3.0, 398.0]) / area))
+    met = np.append(0.0, np.cumsum(heights * np.array([1.66e6, 1.66e6, 2.2e6, 3.45e6]) * area))
+    inside = (resistance > 0.1) & (resistance < along[-1])
+    low, high = (np.interp(share * resistance[inside], along, met) for share in (0.9, 1.1))
+    assert inside.sum() > 8 and np.all(capacitance[inside] > 0.9 * low) and np.all(capacitance[inside] < 1.1 * high)
+    assert resistance[-1] == pytest.approx(found["impedance/resistance"][0, 0], rel=1e-6)
+    assert capacitance[-1] == pytest.approx(met[-1], rel=0.05)
 
 
 def with_channels(given: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from stack3d.chip import Chip
 from stack3d.errors import Problem
 from stack3d.geometry import (
     CellRegions,
+    are_divided,
     build_grid,
     firm_lines,
     flatter,
@@ -27,7 +28,7 @@ from stack3d.geometry import (
 from stack3d.grids import Grid
 from stack3d.heat.loads import outer_faces, patches_of, standing_out, surfaces_of
 from stack3d.heat.meshing.edge_reads import EdgeRead, edge_reads, on_edge, unresolved
-from stack3d.heat.meshing.judging import ACROSS, HOW, ON_EDGES, UPRIGHT, Answers, Judged, Other, judged, of_finer
+from stack3d.heat.meshing.judging import ACROSS, HOW, ON_EDGES, UPRIGHT, Answers, Judged, Other, Pair, judged, of_finer
 from stack3d.heat.meshing.mesh_kind import Levels, MeshKind, Solve, SolvedCells, faces_of_a_stack
 from stack3d.heat.meshing.roughness import elements_for, roughness
 from stack3d.layout import Floats, HeatSource, Stack
@@ -116,11 +117,10 @@ class Bricks(MeshKind[ThermalProblem]):
         """Narrower elements, and flatter ones on elements of twice the size; None where they do not fit into memory."""
         body = cls.of(chip)
         grid, firm = body.grid, body._firm(chip)
-        profile = chip.scenario.solver.model_copy(update={"backend": "tensor"})
-        on_lines = replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile}))
+        on_lines = _on_lines(chip)
         wide, (narrow, across) = wider(grid, firm), narrower(grid, firm)
         flat, upright = flatter(wide)
-        if not body.fits(chip.scenario.solver, cls(narrow, body.is_even).memory(profile)):
+        if not body.fits(chip.scenario.solver, cls(narrow, body.is_even).memory(on_lines.scenario.solver)):
             return None
         edges = body._firm(chip, on_points=False)
         (rough, far), (close, near) = (
@@ -138,6 +138,20 @@ class Bricks(MeshKind[ThermalProblem]):
             for of_probes in (found.errors, found.parts["across"]):
                 of_probes[PROBES] = of_probes[PROBES] + beside
         return found
+
+    @classmethod
+    def pairs(cls, chip: Chip) -> list[Pair]:
+        """Wider elements, and flatter ones beside them; where some cannot be wider, narrower ones beside those."""
+        body = cls.of(chip)
+        firm, on_lines = body._firm(chip), _on_lines(chip)
+        wide = wider(body.grid, firm)
+        flat, upright = flatter(wide)
+        one, other = (on_lines, cls(wide)), (on_lines, cls(flat))
+        found = [Pair(of_finer(upright, ACROSS if has_gaps(chip.stack) else UPRIGHT), one, other)]
+        if are_divided(body.grid, firm):
+            return [Pair(of_finer(2.0, ACROSS), (chip, body), one), *found]
+        narrow, across = narrower(wide, firm)
+        return [Pair(of_finer(across, ACROSS), one, (on_lines, cls(narrow))), *found]
 
     def _firm(self, chip: Chip, on_points: bool = True) -> tuple[Floats, Floats]:
         """Lines along x and y that no other grid of a chip goes without, those on points of probes among them. [m]"""
@@ -243,6 +257,12 @@ class Bricks(MeshKind[ThermalProblem]):
         density = power_density(stack, grid, sources)[CellRegions.of(stack, grid).number != VOID]
         levels = Levels(grid.z, grid.layer, nodes // (grid.x.size * grid.y.size))
         return SolvedCells(mesh, values.ravel()[nodes], density, levels)
+
+
+def _on_lines(chip: Chip) -> Chip:
+    """The chip with the solver that other bricks are solved by."""
+    profile = chip.scenario.solver.model_copy(update={"backend": "tensor"})
+    return replace(chip, scenario=chip.scenario.model_copy(update={"solver": profile}))
 
 
 def _with_edges(

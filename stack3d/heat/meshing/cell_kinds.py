@@ -25,6 +25,7 @@ from stack3d.heat.meshing.judging import (
     Answers,
     Judged,
     Other,
+    Pair,
     compared,
     judged,
 )
@@ -69,6 +70,14 @@ class CellKind[P: MeshProblem](MeshKind[P]):
         if flat is not None:
             parts["upright"] = OF_HALF, coarse, solve(flat, cls.of(flat), 1)
         return judged(own, parts, HOW["coarser"], Other(rough, body, 0, coarse))
+
+    @classmethod
+    def pairs(cls, chip: Chip) -> list[Pair]:
+        """As `judged` has them."""
+        rough = _on_twice(chip)
+        body, flat = cls.of(rough), _flatter(rough, chip)
+        found = [Pair(OF_TWICE, (chip, cls.of(chip)), (rough, body))]
+        return found if flat is None else [*found, Pair(OF_HALF, (rough, body), (flat, cls.of(flat)))]
 
     def unknowns(self, stack: Stack, order: int) -> int:
         """Nodes of Lagrange elements."""
@@ -311,6 +320,11 @@ class OwnMesh(CellKind[CellProblem]):
             if probe.z is None:
                 problems.append(Problem(f"probes[{i}].z", "is missing: a region has no mid-plane"))
         return problems
+
+    @classmethod
+    def pairs(cls, chip: Chip) -> list[Pair]:
+        """None: the mesh is the user's."""
+        return []
 
     @classmethod
     def judged(cls, chip: Chip, own: Answers, solve: Solve) -> Judged | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -99,6 +99,21 @@ def _below_the_top(maxima: Floats) -> Floats:
 def means_in(found: Mapping[str, Any]) -> list[str]:
     """Paths of those `MEANS` that are among some variables."""
     return [f"thermal/{name}" for name in MEANS if f"thermal/{name}" in found]
+
+
+class Pair(NamedTuple):
+    """Two meshes, each with a chip of its profile, whose answers differ by a share of what a mesh errs by.
+
+    Parameters
+    ----------
+    weight : float
+        Error over that difference. [-]
+    one, other : (Chip, MeshKind)
+    """
+
+    weight: float
+    one: tuple[Chip, Any]
+    other: tuple[Chip, Any]
 
 
 @dataclass(frozen=True, eq=False)

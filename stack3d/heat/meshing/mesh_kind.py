@@ -15,7 +15,7 @@ from stack3d import memory
 from stack3d.chip import Chip
 from stack3d.errors import Problem, brief
 from stack3d.geometry import cells_objection
-from stack3d.heat.meshing.judging import Answers, Judged
+from stack3d.heat.meshing.judging import Answers, Judged, Pair
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import CellMesh, Ints
 from stack3d.schema import CoolingDeck, Scenario, SolverDeck, mesh_kinds
@@ -109,6 +109,11 @@ class MeshKind[P: HeatProblem](ABC):
             Its answers. [K]
         solve : callable
         """
+
+    @classmethod
+    def pairs(cls, chip: Chip) -> list[Pair]:
+        """Meshes hardly larger than this one that show what it errs by, where larger ones take too long; none by default."""
+        return []
 
     def closer(
         self, chip: Chip, field: Field, sources: Sequence[HeatSource], parts: Mapping[str, float], allowed: float, most: float

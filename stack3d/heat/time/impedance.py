@@ -9,11 +9,11 @@ import numpy as np
 
 from stack3d.chip import Chip
 from stack3d.errors import DeckError, Problem, did_you_mean, repeated
-from stack3d.heat import Backends, channel_runs, meshed, sources_as_programmed
+from stack3d.heat import AnyKind, Backends, channel_runs, kind_of, meshed, sources_as_programmed, step_errors
 from stack3d.layout import Floats
 from stack3d.record import Record
 from stack3d.schema import ImpedanceDeck
-from stack3d.thermal import Box, Cauer, Foster, Place, Probe, ReducedModel, cauer, foster, reduced
+from stack3d.thermal import Box, Cauer, Foster, Place, Probe, ReducedModel, cauer, foster, reduced, structure
 
 REDUCTION = 1e-3
 """Largest difference of the reduced model from the mesh at any rate, over the largest response there."""
@@ -64,8 +64,7 @@ def _mistakes_of_groups(chip: Chip, deck: ImpedanceDeck, taken: Set[str]) -> lis
 def impedance_of(chip: Chip, deck: ImpedanceDeck) -> Record:
     """Variables of ``/impedance`` at the films and conductivities of the steady state of a chip.
 
-    The error is that of the reduced model, and what elements of twice the size change; of a mesh of the user's own the first
-    alone.
+    The error is that of the reduced model, and what other meshes change; of a mesh of the user's own the first alone.
 
     Raises
     ------
@@ -81,8 +80,7 @@ def impedance_of(chip: Chip, deck: ImpedanceDeck) -> Record:
     times = np.geomspace(deck.start, end, max(2, int(np.ceil(deck.per_decade * np.log10(end / deck.start))) + 1))
     step = model.step(times)
     error = model.error[:, None, None] * np.broadcast_to(np.abs(step).max(axis=1, keepdims=True), step.shape)
-    if chip.scenario.geometry.mesh is None:
-        error = error + np.abs(step - _on_larger_elements(chip, deck).step(times))
+    error = error + _by_mesh(chip, deck, times, step)
     record = Record()
     names = [*(source.name for source in chip.sources), *deck.groups]
     record.along("source", names)
@@ -95,21 +93,28 @@ def impedance_of(chip: Chip, deck: ImpedanceDeck) -> Record:
     record.put("impedance/mode_load", model.loads)
     record.put("impedance/mode_shown", model.shown)
     _put_networks(record, model, times, deck.terms)
+    _put_structures(record, model)
     return record
 
 
-def _on_larger_elements(chip: Chip, deck: ImpedanceDeck) -> ReducedModel:
-    """The same on elements of twice the size, and of twice the depth to which heat comes by the first time."""
-    later = deck.model_copy(update={"start": 4 * deck.start})
-    profile = chip.scenario.solver
-    coarser = profile.model_copy(update={"mesh": profile.mesh.coarser()})
-    changes = {"solver": coarser, "impedance": later}
-    return _model(replace(chip, scenario=chip.scenario.model_copy(update=changes)), later)
+def _by_mesh(chip: Chip, deck: ImpedanceDeck, times: Floats, step: Floats) -> Floats:
+    """Error of step responses by the mesh; nothing where none can be had. [K/W]"""
+    known: dict[int, Floats] = {}
+
+    def steps(one: tuple[Chip, AnyKind]) -> Floats:
+        other, body = one
+        if id(body) not in known:
+            known[id(body)] = step if other is chip else _model(other, deck, body).step(times)
+        return known[id(body)]
+
+    pairs = kind_of(chip.scenario).pairs(chip)
+    differences = [pair.weight * (steps(pair.one) - steps(pair.other)) for pair in pairs]
+    return step_errors(step, differences, times) if pairs else np.zeros_like(step)
 
 
-def _model(chip: Chip, deck: ImpedanceDeck) -> ReducedModel:
+def _model(chip: Chip, deck: ImpedanceDeck, body: AnyKind | None = None) -> ReducedModel:
     """Response of sources, groups and probes; rows are sources and groups, places these and then probes."""
-    backend = Backends().of(chip.scenario, chip.stack, meshed(chip))
+    backend = Backends().of(chip.scenario, chip.stack, body or meshed(chip))
     solution = backend.solve(sources_as_programmed(chip))
     places: list[Place] = [Box(source.layer, source.extent) for source in chip.sources]
     places += [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
@@ -156,3 +161,13 @@ def _put_networks(record: Record, model: ReducedModel, times: Floats, most: int)
     ):
         record.put(f"impedance/{name}", [np.pad(p, (0, longest - p.size), constant_values=np.nan) for p in parts])
     record.put("impedance/network_error", misses)
+
+
+def _put_structures(record: Record, model: ReducedModel) -> None:
+    """Structure function of each source, NaN behind its end."""
+    found = [structure(*model.terms(i, i)) for i in range(len(model.loads))]
+    longest = max(resistance.size for resistance, _ in found)
+    record.along("stage", range(longest))
+    for name, each in zip(("resistance", "capacitance"), zip(*found)):
+        padded = [np.pad(one, (0, longest - one.size), constant_values=np.nan) for one in each]
+        record.put(f"impedance/structure_{name}", padded)

@@ -11,6 +11,8 @@ from stack3d.layout import Floats
 
 PER_DECADE = 8
 """Time constants that a Foster chain is chosen from."""
+SEEN = 1e-9
+"""Share of all resistance from which a term counts in a structure function."""
 KEPT = 1e3
 """Weight of the total resistance beside that of a time."""
 
@@ -134,3 +136,25 @@ def cauer(chain: Foster) -> Cauer:
         capacitances.append(across**2 / (off**2 * capacitances[-1]))
         before = across
     return Cauer(np.array(resistances), np.array(capacitances))
+
+
+def structure(resistances: Floats, time_constants: Floats) -> tuple[Floats, Floats]:
+    """Heat capacity met along the resistance from a source to ambient, each of shape (stages + 1,). [K/W], [J/K]
+
+    The ladder of all terms: at each of its nodes half of the node's own capacity is met, at ambient all of it.
+
+    Parameters
+    ----------
+    resistances, time_constants : ndarray, shape (many,)
+        Of the response of the source to itself, none negative. [K/W], [s]
+
+    Notes
+    -----
+    A rod that is heated at its end has its own cumulative capacity over its cumulative resistance, smeared more and more with
+    the distance from the source: the structure function (Székely 1991, JEDEC JESD51-14).
+    """
+    kept = resistances > SEEN * resistances.sum()
+    order = np.argsort(time_constants[kept])
+    ladder = cauer(Foster(resistances[kept][order], time_constants[kept][order]))
+    met = np.cumsum(ladder.capacitances)
+    return np.append(0.0, np.cumsum(ladder.resistances)), np.append(met - 0.5 * ladder.capacitances, met[-1])
