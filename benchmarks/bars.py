@@ -100,10 +100,12 @@ def finer(grid: Grid, parts: int, upright: int) -> Grid:
 
 
 def answers(chip: Chip, grid: Grid, backends: Backends) -> dict[str, Any]:
+    """Temperatures on a grid, maxima as they lie between nodes."""
     bricks = Bricks(grid)
     if (deck := chip.scenario.transient) is not None:
-        return over_time(chip, deck, backends.solid(chip.scenario, chip.stack, bricks))[0]
-    return error_bars.answers(chip, backends.of(chip.scenario, chip.stack, bricks).solve(chip.sources))
+        return error_bars.with_peaks(chip, over_time(chip, deck, backends.solid(chip.scenario, chip.stack, bricks))[0])
+    solution = backends.of(chip.scenario, chip.stack, bricks).solve(chip.sources)
+    return error_bars.with_peaks(chip, error_bars.values_of(chip, solution))
 
 
 Truth = dict[str, tuple[Any, Any]]
@@ -187,30 +189,36 @@ def exact(chip: Chip) -> Truth:
 
 
 def maxima(chip: Chip, at: Callable[[list[Place]], tuple[Any, float]]) -> Any:
-    """Largest temperature of every layer: of several heights, over a net that closes in on the hottest point."""
+    """Largest temperature of every layer, over nets that close in on the hottest of sources' middles and hottest nodes."""
+    field = Backends().of(chip.scenario, chip.stack, meshed(chip)).solve(chip.sources).field
     centres = [source.extent.centre for source in chip.sources]
-    best: Any = -np.inf
-    spots = {layer.name: centres for layer in chip.stack.layers}
     width = min(min(s.extent.x1 - s.extent.x0, s.extent.y1 - s.extent.y0) for s in chip.sources)
-    for k in range(5):
+    heated = {source.layer for source in chip.sources}
+    best: Any = -np.inf
+    spots = {la.name: [*centres, field.layer_peak(la.name)[1][:2]] for la in chip.stack.layers}
+    levels = {la.name: 0.5 * (la.z0 + la.z1) for la in chip.stack.layers}
+    for k in range(6):
         step = 0.25 * width * 0.5**k
         places, owner = list[Place](), list[int]()
         for i, layer in enumerate(chip.stack.layers):
-            box = layer.extent
+            box, half = layer.extent, 0.5 * (layer.z1 - layer.z0) * 0.6 ** (k if layer.name in heated else 0)
+            heights = levels[layer.name] + half * np.linspace(-1.0, 1.0, 5 if layer.name in heated else 2)
             for x, y in spots[layer.name]:
                 for u in (-step, 0.0, step):
                     for v in (-step, 0.0, step):
                         where = float(np.clip(x + u, box.x0, box.x1)), float(np.clip(y + v, box.y0, box.y1))
-                        places += [Probe(layer.name, *where, z) for z in np.linspace(layer.z0, layer.z1, 3)]
-                        owner += [i] * 3
+                        places += [Probe(layer.name, *where, float(z)) for z in np.clip(heights, layer.z0, layer.z1)]
+                        owner += [i] * heights.size
         found = at(places)[0]
         of = np.array(owner)
         best = np.maximum(best, np.stack([found[..., of == i].max(axis=-1) for i in range(len(chip.stack.layers))], axis=-1))
         for i, layer in enumerate(chip.stack.layers):
             mine = np.flatnonzero(of == i)
             probe = places[mine[np.argmax(found[mine])]]
-            assert isinstance(probe, Probe)
+            assert isinstance(probe, Probe) and probe.z is not None
             spots[layer.name] = [(probe.x, probe.y)]
+            if layer.name in heated:
+                levels[layer.name] = probe.z
     return best
 
 

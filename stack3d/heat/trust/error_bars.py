@@ -14,7 +14,6 @@ from stack3d.errors import ValidityWarning
 from stack3d.fields import FIELDS, is_temperature
 from stack3d.heat import (
     HOW,
-    OF_LAYERS,
     Answers,
     AnyKind,
     Backends,
@@ -23,7 +22,6 @@ from stack3d.heat import (
     channel_runs,
     compared,
     heat_sources,
-    hottest,
     kind_of,
     means_in,
     meshed,
@@ -41,8 +39,6 @@ SWING = 1.25
 """Error of a peak over how far its node stands out of values that zigzag."""
 ITERATED = ("iterations", "conductivity_updates", "coolant_passes")
 """Statistics of a solution that was not found at once."""
-BETWEEN = "between/"
-"""Stands before the names of maxima between nodes."""
 ENOUGH = 1e-8
 """Relative residual of solutions that an error is taken from."""
 SAME = {
@@ -81,10 +77,10 @@ Estimates = dict[str, Estimate]
 
 def answers(chip: Chip, solution: ThermalSolution) -> Answers:
     """Every temperature of `thermal_values`, and means of tiles."""
-    return _temperatures(_values(chip, solution))
+    return _temperatures(values_of(chip, solution))
 
 
-def _values(chip: Chip, solution: ThermalSolution) -> Mapping[str, Any]:
+def values_of(chip: Chip, solution: ThermalSolution) -> Mapping[str, Any]:
     """`thermal_values`, and means of tiles."""
     found = thermal_values(chip, solution, outside=False)
     if chip.places:
@@ -93,38 +89,31 @@ def _values(chip: Chip, solution: ThermalSolution) -> Mapping[str, Any]:
     return found
 
 
-def _with_peaks(chip: Chip, values: Mapping[str, Any]) -> Answers:
-    """Temperatures, and under `BETWEEN` maxima where peaks lie: they do not depend on how a mesh happens to meet them."""
+def with_peaks(chip: Chip, values: Mapping[str, Any]) -> Answers:
+    """Temperatures, maxima as they lie between nodes: those do not depend on how a mesh happens to meet them."""
     found = _temperatures(values)
+    return found | {name: found[name] + more for name, more in _missed(chip, values).items()}
+
+
+def _missed(chip: Chip, values: Mapping[str, Any]) -> Answers:
+    """What the hottest nodes lack, by the name of each maximum. [K]"""
     tiers = [chip.stack.index[layer.name] for layer in chip.stack.with_role("rram")]
-    peaks: Answers = {}
-    for over_nodes, suffix in (("layer_between_nodes", "max"), ("layer_peak_between_nodes", "peak")):
-        if (more := values.get(f"thermal/{over_nodes}")) is None:
+    missed: Answers = {}
+    for between, suffix in (("layer_between_nodes", "max"), ("layer_peak_between_nodes", "peak")):
+        if (more := values.get(f"thermal/{between}")) is None:
             continue
-        higher = found[f"thermal/layer_temperature_{suffix}"] + more
-        peaks |= {f"layer_temperature_{suffix}": higher, f"temperature_{suffix}": higher[..., tiers]}
-        if higher.ndim == 1:
-            peaks["peak_temperature"] = np.asarray(higher.max())
-    return found | {BETWEEN + name: value for name, value in peaks.items() if f"thermal/{name}" in found}
+        nodes, more = np.asarray(values[f"thermal/layer_temperature_{suffix}"]), np.asarray(more)
+        missed |= {f"layer_temperature_{suffix}": more, f"temperature_{suffix}": more[..., tiers]}
+        if more.ndim == 1:
+            missed["peak_temperature"] = np.asarray((nodes + more).max() - nodes.max())
+    return {f"thermal/{name}": more for name, more in missed.items() if f"thermal/{name}" in values}
 
 
-def _of_either(own: Answers, found: Judged) -> Judged:
-    """Of a maximum the smaller error: of nodes from mesh to mesh, or of peaks and what the hottest node is below them.
-
-    That of nodes does not count where it is below what the hottest one lacks.
-    """
+def _of_nodes(found: Judged, missed: Answers) -> Judged:
+    """Errors of maxima at nodes: of where they lie, and what the hottest node is below that."""
     errors, parts = dict(found.errors), {part: dict(each) for part, each in found.parts.items()}
-    for other in [name for name in errors if name.startswith(BETWEEN)]:
-        name = "thermal/" + other.removeprefix(BETWEEN)
-        missed = own.pop(other) - own[name]
-        theirs, shares = errors.pop(other) + missed, {part: each.pop(other) for part, each in parts.items()}
-        is_better = np.full(theirs.shape, theirs.max() < errors[name].max() or np.any(missed > errors[name]))
-        if name.endswith(OF_LAYERS):  # the hottest one is the peak, whose error goes by itself
-            is_better = np.where(hottest(own[name]), (theirs < errors[name]) | (missed > errors[name]), is_better)
-        errors[name] = np.where(is_better, theirs, errors[name])
-        for part, share in shares.items():
-            theirs = share + missed if part in ("across", "all") else share
-            parts[part][name] = np.where(is_better, theirs, parts[part][name])
+    for of_maxima in (errors, *(each for part, each in parts.items() if part in ("across", "all"))):
+        of_maxima |= {name: of_maxima[name] + more for name, more in missed.items()}
     return replace(found, errors=errors, parts=parts)
 
 
@@ -233,15 +222,15 @@ def of_mesh(
             backend = _kept(backends, away).of(_roughly(other.scenario), chip.stack, body)
             begun = None if is_direct else body.begun_at(solution.field)
             solved = backend.solve(chip.sources if sources is None else sources, guess=begun)
-            return _with_peaks(other, _values(other, solved))
+            return with_peaks(other, values_of(other, solved))
 
     is_direct = not any(solution.statistics.get(name) for name in ITERATED)  # such a solve needs nothing to begin with
-    values = _values(chip, solution)
-    own = _with_peaks(chip, values)
+    values = values_of(chip, solution)
+    own = with_peaks(chip, values)
     found = kind_of(chip.scenario).judged(chip, own, solve)
     if found is None:
         return _none(_temperatures(values))
-    found = _of_either(own, found)
+    found = _of_nodes(found, _missed(chip, values))
     return _stated(replace(found, errors=_bounded(chip, values, found.errors)))
 
 
@@ -276,9 +265,9 @@ def of_march(
         same = steps.again(parts) if along is None and steps.taken else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)
-            return _with_peaks(chip, over_time(replace(other, scenario=scenario), along or deck, solid, state, same)[0])
+            return with_peaks(chip, over_time(replace(other, scenario=scenario), along or deck, solid, state, same)[0])
 
-    own = _with_peaks(chip, values)
+    own = with_peaks(chip, values)
     found, how, weight = kind_of(chip.scenario).judged(chip, own, march), HOW["smaller_steps"], OF_SMALLER
     if found is None or found.rough is None:
         begun = own, march(chip, meshed(chip), 0, smaller)
@@ -295,7 +284,7 @@ def of_march(
     if found is None:
         stated = _none(_temperatures(values))
     else:
-        found = _of_either(own, found)
+        found = _of_nodes(found, _missed(chip, values))
         stated = _stated(found)
         errors = _bounded(chip, values, {name: error + by_steps[name] for name, error in found.errors.items()})
         for name, error in errors.items():

@@ -142,11 +142,20 @@ class GridField:
         return sum(_swing(values, at) for _, values, at in self._lines_through_hottest(layer))
 
     def between_nodes(self, layer: str) -> float:
-        """How far the peak of a layer, which lies between nodes, stands over the hottest one, as of a smooth field. [K]"""
-        lines = self._lines_through_hottest(layer)[:2]
+        """How far the peak of a layer, which lies between nodes, stands over the hottest one. [K]
+
+        Across the plane as of a smooth field; through the height of a heated layer by the bow of its heat.
+        """
+        *lines, (heights, column, at) = self._lines_through_hottest(layer)
+        over = _over_bows(heights, column, self._bow_at_hottest(layer)) - column[at]
         if any(_swing(values, at) for _, values, at in lines):
-            return 0.0
-        return sum(_over_node(*line) for line in lines)
+            return float(over)
+        return float(over) + sum(_over_node(*line) for line in lines)
+
+    def _bow_at_hottest(self, layer: str) -> float:
+        """What straight elements lack in the mean of a heated layer beside its hottest node. [K]"""
+        _, j, i = self._hottest(layer)
+        return float(self._bend(layer)[max(0, j - 1) : j + 1, max(0, i - 1) : i + 1].mean())
 
     def _nodes(self, layer: str) -> tuple[slice, slice, slice]:
         """Of a layer, along z, y and x."""
@@ -211,6 +220,17 @@ def _between(lines: Floats, others: Floats) -> tuple[NDArray[np.intp], Floats]:
     own, new = (at + slack * np.cumsum(np.diff(at, prepend=-np.inf) == 0.0) for at in (lines, others))
     after = np.clip(np.searchsorted(own, new), 1, own.size - 1)
     return after, np.clip((new - own[after - 1]) / (own[after] - own[after - 1]), 0.0, 1.0)
+
+
+def _over_bows(heights: Floats, column: Floats, bow: float) -> float:
+    """Highest temperature along a column of elements that a uniform heat bends, which adds a bow to the mean of all. [K]"""
+    tall = np.diff(heights)
+    if bow <= 0.0 or tall.size == 0:
+        return float(column.max())
+    tops = 1.5 * bow * tall**2 * tall.sum() / (tall**3).sum()
+    low, high = column[:-1], column[1:]
+    inside = 0.5 * (low + high) + tops + (high - low) ** 2 / (16.0 * tops)
+    return float(np.max(np.where(np.abs(high - low) < 4.0 * tops, inside, np.maximum(low, high))))
 
 
 def _over_node(places: Floats, values: Floats, at: int) -> float:
