@@ -153,9 +153,17 @@ class GridField:
         return float(over) + sum(_over_node(*line) for line in lines)
 
     def _bow_at_hottest(self, layer: str) -> float:
-        """What straight elements lack in the mean of a heated layer beside its hottest node. [K]"""
+        """What straight elements lack in the mean of a heated layer at its hottest node, less where heat flows aside. [K]"""
         _, j, i = self._hottest(layer)
-        return float(self._bend(layer)[max(0, j - 1) : j + 1, max(0, i - 1) : i + 1].mean())
+        bow = float(self._bend(layer)[max(0, j - 1) : j + 1, max(0, i - 1) : i + 1].mean())
+        if bow <= 0.0:
+            return 0.0
+        slab = self.stack.layer(layer)
+        kx, ky, kz = slab.material.conductivity
+        tall = np.diff(self._lines_through_hottest(layer)[2][0])
+        density = 12.0 * kz * bow * tall.sum() / (tall**3).sum()
+        aside = sum(k * _bent(*line) for k, line in zip((kx, ky), self._lines_through_hottest(layer)))
+        return bow * float(np.clip(1.0 - aside / density, 0.0, 1.0))
 
     def _nodes(self, layer: str) -> tuple[slice, slice, slice]:
         """Of a layer, along z, y and x."""
@@ -220,6 +228,15 @@ def _between(lines: Floats, others: Floats) -> tuple[NDArray[np.intp], Floats]:
     own, new = (at + slack * np.cumsum(np.diff(at, prepend=-np.inf) == 0.0) for at in (lines, others))
     after = np.clip(np.searchsorted(own, new), 1, own.size - 1)
     return after, np.clip((new - own[after - 1]) / (own[after] - own[after - 1]), 0.0, 1.0)
+
+
+def _bent(places: Floats, values: Floats, at: int) -> float:
+    """How much a line bends down at a node, whose mirror image stands beyond the end of the line. [K m⁻²]"""
+    if values.size < 2:
+        return 0.0
+    left, right = (at - 1, at + 1) if 0 < at < values.size - 1 else (1, 1) if at == 0 else (at - 1, at - 1)
+    before, after = abs(places[at] - places[left]), abs(places[right] - places[at])
+    return float(2.0 * ((values[at] - values[left]) / before + (values[at] - values[right]) / after) / (before + after))
 
 
 def _over_bows(heights: Floats, column: Floats, bow: float) -> float:
