@@ -80,7 +80,13 @@ _ALL = (
         "thermal/layer_between_nodes",
         "time layer",
         "K",
-        "height of the layer's peak over its hottest node",
+        "height of the layer's peak over its hottest node, across the plane",
+    ),
+    _f(
+        "thermal/layer_between_levels",
+        "time layer",
+        "K",
+        "height of the layer's peak over its hottest node, through the layer's height",
     ),
     _f(
         "thermal/peak_temperature",
@@ -95,6 +101,7 @@ _ALL = (
     _f("thermal/layer_peak_spot", "layer axis", "m", "place of that"),
     _f("thermal/layer_peak_overshoot", "layer", "K", "height of the hottest node then over neighbours where values zigzag"),
     _f("thermal/layer_peak_between_nodes", "layer", "K", "height of the layer's peak then over its hottest node"),
+    _f("thermal/layer_peak_between_levels", "layer", "K", "the same through the layer's height"),
     _f(
         "thermal/temperature_peak",
         "tier",
@@ -325,7 +332,8 @@ _ALL = (
 
 _NO_TEMPERATURE = (
     *("discretisation_error", "time_error", "compact_bound", "compact_estimate"),
-    *("layer_overshoot", "layer_peak_overshoot", "layer_between_nodes", "layer_peak_between_nodes"),
+    *("layer_overshoot", "layer_between_nodes", "layer_between_levels"),
+    *("layer_peak_overshoot", "layer_peak_between_nodes", "layer_peak_between_levels"),
 )
 """Kelvins that are errors and differences, which have no error of their own."""
 _ESTIMATED = tuple(

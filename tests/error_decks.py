@@ -212,6 +212,37 @@ def _pulse(period: str, on: str, outputs: list[str], x: tuple[float, float] = (1
     return deck(4, layers, [heat], film(8e3), transient=transient, probes=[probe("p", "die", 1.5, 2)])
 
 
+def _bow() -> Tree:
+    """A heater one element tall, whose own heat bends the temperature inside it; its peak lies off its middle."""
+    layers = [layer("base", 48.9, 9.75), layer("heater", 16.5, 1.61), layer("die", 613, 108)]
+    layers.append(layer("lid", 16.5, 176, contact_resistance="3.94 mm^2*K/W"))
+    spot = source("s", "heater", 0.168, (0, 0.487), (2.467, 2.6389))
+    return deck((3.53, 3.35), layers, [spot], {**film(34100), **film(6860, "bottom")})
+
+
+def _sheet() -> Tree:
+    """A heated sheet alone, a narrow source beside a wide one; its peak lies between lines of the mesh."""
+    sources = [
+        source("a", "sheet", 0.75, (1.95, 2.0265), (1.976, 2.2552)),
+        source("b", "sheet", 0.364, (0.023, 1.733), (0.062, 2.186)),
+    ]
+    return deck((2.05, 2.36), [layer("sheet", 4.33, 69.4)], sources, film(692))
+
+
+def _overlap() -> Tree:
+    """Two sources of a thin layer, one upon the other."""
+    layers = [
+        layer("base", 147, 11),
+        layer("heater", 15.1, 249),
+        layer("cap", 6.74, (148, 47.5, 10.6), contact_resistance="12.6 mm^2*K/W"),
+    ]
+    sources = [
+        source("a", "heater", 0.466, (0.108, 2.223), (1.26, 2.5967)),
+        source("b", "heater", 0.115, (0.938, 1.112), (2.518, 2.6471)),
+    ]
+    return deck((2.35, 2.67), layers, sources, {**film(6770), **film(151, "bottom")})
+
+
 def _memory_stack() -> Tree:
     """The shipped stack of twelve memory dies, its base die heated in part, the dies evenly."""
     sources = [box("phy", (1, 5), (1, 4), layer="base", power="8 W"), {"name": "base", "layer": "base", "power": "3 W"}]
@@ -248,7 +279,7 @@ DECKS: dict[str, Tree] = {
     **{f"thin_film_{t}": _thin_film(t, k, h) for t, k, h in ((5.35, (7.5, 0.2, 9.5), 6.3e5), (20, (30, 30, 5), 5e4), (2, (1, 1, 1), 1e5))},
     **{f"channels_{n}_{w}": _channels(n, w, f) for n, w, f in ((5, 200, 10), (8, 100, 10), (4, 100, 5))},
     **{f"thin_layers_{t}": _thin_layers(t, c) for t, c in ((100, 1), (500, 10), (20, 0.2))},
-    **{f"spot_{s}": _spot(s) for s in (0.06, 0.4, 1.5)},
+    **{f"spot_{s}": _spot(s) for s in (0.06, 0.4, 1.5)}, "bow": _bow(), "sheet": _sheet(), "overlap": _overlap(),
     **{f"step_{f.replace(' ', '')}_{w}{'_spot' * s}": _step(f, o, w, s) for f, o, w, s in (
         ("1 us", ["10 us", "100 us", "1 ms"], "junction", False), ("10 us", ["1 ms"], "metal", False),
         ("5 us", ["50 us", "1 ms"], "junction", True), ("1 ms", ["10 ms", "50 ms"], "cap", True),

@@ -60,6 +60,7 @@ def _put_layers(chip: Chip, solution: ThermalSolution, peaks: Peaks, record: Rec
     record.put("thermal/layer_temperature_mean", [field.layer_mean(n) for n in names])
     record.put("thermal/layer_overshoot", [field.overshoot(n) for n in names])
     record.put("thermal/layer_between_nodes", [field.between_nodes(n) for n in names])
+    record.put("thermal/layer_between_levels", [field.between_levels(n) for n in names])
     record.put("thermal/hot_spot", peaks[hottest][1])
     record.put("thermal/peak_temperature", peaks[hottest][0])
     record.put("thermal/heat_in", solution.heat_in)

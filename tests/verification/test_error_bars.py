@@ -9,7 +9,7 @@ from error_decks import DECKS, OWN, TETRAHEDRA
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import bars
 
-QUICK = ("strip_0.4", "spot_1.5", "thin_film_2", "crack_10um")
+QUICK = ("strip_0.4", "spot_1.5", "thin_film_2", "crack_10um", "bow")
 TRIED = [(d, p) for d in (*DECKS, *TETRAHEDRA, *OWN) for p in bars.PROFILES if p != "standard" or d not in bars.HEAVY]
 
 

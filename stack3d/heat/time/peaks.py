@@ -86,6 +86,7 @@ class HighestSeen:
         record.put("thermal/layer_peak_spot", spots)
         record.put("thermal/layer_peak_overshoot", [field.overshoot(name) for name, field in found])
         record.put("thermal/layer_peak_between_nodes", [field.between_nodes(name) for name, field in found])
+        record.put("thermal/layer_peak_between_levels", [field.between_levels(name) for name, field in found])
         if tiers:
             record.put("thermal/temperature_peak", [self.values[self.layers.index(name)] for name in tiers])
         record.put("thermal/peak_temperature", self.values[hottest])

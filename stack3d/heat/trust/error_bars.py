@@ -94,28 +94,37 @@ def values_of(chip: Chip, solution: ThermalSolution) -> Mapping[str, Any]:
 def with_peaks(chip: Chip, values: Mapping[str, Any]) -> Answers:
     """Temperatures, maxima as they lie between nodes: those do not depend on how a mesh happens to meet them."""
     found = _temperatures(values)
-    return found | {name: found[name] + more for name, more in _missed(chip, values).items()}
+    for missed in _missed(chip, values).values():
+        found |= {name: found[name] + more for name, more in missed.items()}
+    return found
 
 
-def _missed(chip: Chip, values: Mapping[str, Any]) -> Answers:
-    """What the hottest nodes lack, by the name of each maximum. [K]"""
+def _missed(chip: Chip, values: Mapping[str, Any]) -> dict[str, Answers]:
+    """What the hottest nodes lack ``across`` the plane and ``upright``, by the name of each maximum. [K]"""
     tiers = [chip.stack.index[layer.name] for layer in chip.stack.with_role("rram")]
-    missed: Answers = {}
-    for between, suffix in (("layer_between_nodes", "max"), ("layer_peak_between_nodes", "peak")):
-        if (more := values.get(f"thermal/{between}")) is None:
+    missed: dict[str, Answers] = {"across": {}, "upright": {}}
+    for kind, suffix in (("layer", "max"), ("layer_peak", "peak")):
+        if f"thermal/{kind}_between_nodes" not in values:
             continue
-        nodes, more = np.asarray(values[f"thermal/layer_temperature_{suffix}"]), np.asarray(more)
-        missed |= {f"layer_temperature_{suffix}": more, f"temperature_{suffix}": more[..., tiers]}
-        if more.ndim == 1:
-            missed["peak_temperature"] = np.asarray((nodes + more).max() - nodes.max())
-    return {f"thermal/{name}": more for name, more in missed.items() if f"thermal/{name}" in values}
+        highest = np.asarray(values[f"thermal/layer_temperature_{suffix}"])
+        for between, found in zip(("nodes", "levels"), missed.values()):
+            more = np.asarray(values[f"thermal/{kind}_between_{between}"])
+            found |= {f"layer_temperature_{suffix}": more, f"temperature_{suffix}": more[..., tiers]}
+            if more.ndim == 1:
+                found["peak_temperature"] = np.asarray((highest + more).max() - highest.max())
+            highest = highest + more
+    return {
+        part: {f"thermal/{name}": more for name, more in found.items() if f"thermal/{name}" in values}
+        for part, found in missed.items()
+    }
 
 
-def _of_nodes(found: Judged, missed: Answers) -> Judged:
+def _of_nodes(found: Judged, missed: Mapping[str, Answers]) -> Judged:
     """Errors of maxima at nodes: of where they lie, and what the hottest node is below that."""
     errors, parts = dict(found.errors), {part: dict(each) for part, each in found.parts.items()}
-    for of_maxima in (errors, *(each for part, each in parts.items() if part in ("across", "all"))):
-        of_maxima |= {name: of_maxima[name] + OF_PARABOLA * more for name, more in missed.items()}
+    for part, more in missed.items():
+        for of_maxima in (errors, parts.get(part, parts.get("all", {}))):
+            of_maxima |= {name: of_maxima[name] + OF_PARABOLA * over for name, over in more.items() if name in of_maxima}
     return replace(found, errors=errors, parts=parts)
 
 

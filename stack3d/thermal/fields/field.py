@@ -59,7 +59,10 @@ class Field(Protocol):
         """What the hottest node of a layer has over its neighbours where the values zigzag, 0 where they do not. [K]"""
 
     def between_nodes(self, layer: str) -> float:
-        """How far the peak of a layer stands over the hottest node, 0 where the field does not tell. [K]"""
+        """How far the peak of a layer stands over the hottest node across the plane, 0 where the field does not tell. [K]"""
+
+    def between_levels(self, layer: str) -> float:
+        """The same through the height of the layer. [K]"""
 
     def on_lines(self, grid: Grid) -> Floats | None:
         """Nodal temperature on another grid of the same stack, to begin a solve with; None where the field has no lines. [K]"""

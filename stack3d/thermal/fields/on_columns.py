@@ -232,6 +232,10 @@ class ColumnField:
         """Not sought on cells without lines: 0. [K]"""
         return 0.0
 
+    def between_levels(self, layer: str) -> float:
+        """Not sought on cells without lines: 0. [K]"""
+        return 0.0
+
     def on_lines(self, grid: Grid) -> Floats | None:
         """It has no lines: None."""
         return None

@@ -142,15 +142,16 @@ class GridField:
         return sum(_swing(values, at) for _, values, at in self._lines_through_hottest(layer))
 
     def between_nodes(self, layer: str) -> float:
-        """How far the peak of a layer, which lies between nodes, stands over the hottest one. [K]
-
-        Across the plane as of a smooth field; through the height of a heated layer by the bow of its heat.
-        """
-        *lines, (heights, column, at) = self._lines_through_hottest(layer)
-        over = _over_bows(heights, column, self._bow_at_hottest(layer)) - column[at]
+        """How far the peak of a layer stands over the hottest node across the plane, as of a smooth field. [K]"""
+        lines = self._lines_through_hottest(layer)[:2]
         if any(_swing(values, at) for _, values, at in lines):
-            return float(over)
-        return float(over) + sum(_over_node(*line) for line in lines)
+            return 0.0
+        return sum(_over_node(*line) for line in lines)
+
+    def between_levels(self, layer: str) -> float:
+        """How far the peak of a heated layer stands over the hottest node through the height, by the bow of its heat. [K]"""
+        heights, column, at = self._lines_through_hottest(layer)[2]
+        return _over_bows(heights, column, self._bow_at_hottest(layer)) - float(column[at])
 
     def _bow_at_hottest(self, layer: str) -> float:
         """What straight elements lack in the mean of a heated layer at its hottest node, less where heat flows aside. [K]"""
