@@ -220,6 +220,20 @@ def _bow() -> Tree:
     return deck((3.53, 3.35), layers, [spot], {**film(34100), **film(6860, "bottom")})
 
 
+def _bow_step(outputs: list[str]) -> Tree:
+    """The same heater over time, in the middle, where the peak lies too."""
+    tree = _bow()
+    tree["power"]["sources"] = [source("s", "heater", 0.168, (1.5215, 2.0085), (1.589, 1.761))]
+    return {**tree, "transient": {"until": outputs[-1], "outputs": outputs}}
+
+
+def _sheet_step(outputs: list[str]) -> Tree:
+    """A narrow source in the middle of a sheet over time."""
+    tree = _sheet()
+    tree["power"]["sources"] = [source("a", "sheet", 0.75, (0.98675, 1.06325), (1.0404, 1.3196))]
+    return {**tree, "transient": {"until": outputs[-1], "outputs": outputs}}
+
+
 def _sheet() -> Tree:
     """A heated sheet alone, a narrow source beside a wide one; its peak lies between lines of the mesh."""
     sources = [
@@ -280,6 +294,7 @@ DECKS: dict[str, Tree] = {
     **{f"channels_{n}_{w}": _channels(n, w, f) for n, w, f in ((5, 200, 10), (8, 100, 10), (4, 100, 5))},
     **{f"thin_layers_{t}": _thin_layers(t, c) for t, c in ((100, 1), (500, 10), (20, 0.2))},
     **{f"spot_{s}": _spot(s) for s in (0.06, 0.4, 1.5)}, "bow": _bow(), "sheet": _sheet(), "overlap": _overlap(),
+    "bow_step": _bow_step(["0.1 ms", "1 ms", "20 ms"]), "sheet_step": _sheet_step(["0.1 ms", "10 ms", "1 s"]),
     **{f"step_{f.replace(' ', '')}_{w}{'_spot' * s}": _step(f, o, w, s) for f, o, w, s in (
         ("1 us", ["10 us", "100 us", "1 ms"], "junction", False), ("10 us", ["1 ms"], "metal", False),
         ("5 us", ["50 us", "1 ms"], "junction", True), ("1 ms", ["10 ms", "50 ms"], "cap", True),
