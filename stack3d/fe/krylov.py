@@ -92,13 +92,17 @@ def conjugate_gradient(
 
 RESTART = 40
 """Directions kept before a restart."""
+STAYS = 0.7
+"""Share of a direction that has to be left for one pass to be enough to make it orthogonal to the others: else two are
+(L. Giraud, J. Langou, M. Rozložník, Comput. Math. Appl. 50 (2005) 1069)."""
 
 
 def gmres(operator: Apply, precondition: Apply, load: Floats, *, rtol: float, most: int) -> Iterations:
     """Solve to a residual of `rtol` times the load's norm; raises SolverError after `most` iterations.
 
     Preconditioned from the right, so that the residual is the true one (Y. Saad, M. H. Schultz, SIAM J. Sci. Stat. Comput. 7
-    (1986) 856, doi:10.1137/0907058).
+    (1986) 856, doi:10.1137/0907058). What the preconditioner gives is kept, so that it may be of few digits, and need not be
+    the same each time.
 
     Parameters
     ----------
@@ -119,17 +123,21 @@ def gmres(operator: Apply, precondition: Apply, load: Floats, *, rtol: float, mo
     r = load
     while count < most:
         beta = norm(r)
-        basis, images = [r / beta], []
+        basis, images, work = [r / beta], [], np.empty_like(r)
         h = np.zeros((RESTART + 1, RESTART))
         for j in range(min(RESTART, most - count)):
             images.append(precondition(basis[j]))
             w = operator(images[j])
-            for _ in range(2):  # the second pass keeps the basis orthogonal to rounding
+            left = norm(w)
+            for _ in range(2):
                 for i, v in enumerate(basis):
                     part = inner(v, w)
                     h[i, j] += part
-                    w = w - part * v
-            h[j + 1, j] = norm(w)
+                    w -= np.multiply(v, part, out=work)
+                before, left = left, norm(w)
+                if left > STAYS * before:
+                    break
+            h[j + 1, j] = left
             count += 1
             target = np.zeros(j + 2)
             target[0] = beta
@@ -139,7 +147,8 @@ def gmres(operator: Apply, precondition: Apply, load: Floats, *, rtol: float, mo
                 raise SolverError(f"gmres: the residual is no number after {count} iterations; check properties and power")
             if residual <= rtol or h[j + 1, j] == 0.0:
                 break
-            basis.append(w / h[j + 1, j])
+            w /= left
+            basis.append(w)
         for weight, image in zip(y, images):
             x = x + weight * image
         if residual <= rtol:

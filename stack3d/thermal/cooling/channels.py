@@ -5,12 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from stack3d.fe.lines import hat_integrals
 from stack3d.grids import Grid
 from stack3d.layout import CHANNEL_PARTS, ChannelPart, Channels, Floats, Stack, Surface
+from stack3d.meshes import Ints
+
+
+class _Crossed(NamedTuple):
+    """Where channels lie on a grid, and what its nodes weigh in the means over their walls."""
+
+    heights: slice
+    """Planes of nodes from floor to ceiling."""
+    reach: slice
+    """Lines along the flow."""
+    edges: Ints
+    """Lines across at the two walls of each channel in turn."""
+    ends: Ints
+    """First line across of each channel and the one after its last, in turn."""
+    sideways: Floats
+    """Width of the channels that each line across stands for. [m]"""
+    upward: Floats
+    """Height that each plane of nodes stands for. [m]"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +51,10 @@ class ChannelRun:
     layer: str
     channels: Channels
     films: Mapping[ChannelPart, float]
+
+    @cached_property
+    def _known(self) -> WeakKeyDictionary[Grid, _Crossed]:
+        return WeakKeyDictionary()
 
     @cached_property
     def patches(self) -> dict[str, Surface]:
@@ -85,24 +109,31 @@ class ChannelRun:
         """The way back of `_on_ways`."""
         return np.concatenate(self._turned(np.split(values, self.channels.passes, axis=1)), axis=0)
 
+    def _crossed(self, stack: Stack, grid: Grid) -> _Crossed:
+        """Where it lies on a grid; sought once."""
+        if grid not in self._known:
+            across, _, reach = self.lines(grid)
+            cells = grid.cells_of(stack.slabs[self.layer])
+            low, high = int(cells[0]), int(cells[-1]) + 1
+            layer, spans = stack.layer(self.layer), self.spans()
+            edges = np.abs(across[:, None] - np.ravel(spans)).argmin(axis=0)
+            sideways = sum((hat_integrals(across, a, b) for a, b in spans), np.zeros(across.size))
+            upward = hat_integrals(grid.z[low : high + 1], layer.z0, layer.z1)
+            ends = edges + np.tile([0, 1], len(spans))
+            self._known[grid] = _Crossed(slice(low, high + 1), reach, edges, ends, sideways, upward)
+        return self._known[grid]
+
     def wall_temperature(self, stack: Stack, grid: Grid, values: Floats) -> Floats:
         """Mean over the perimeter, weighted by the films, at each line along the flow, shape (ways, lines). [K]"""
-        across, _, reach = self.lines(grid)
-        cells = grid.cells_of(stack.slabs[self.layer])
-        low, high = int(cells[0]), int(cells[-1]) + 1
-        field = values[low : high + 1] if self.channels.direction == "y" else values[low : high + 1].swapaxes(1, 2)
-        field = field[:, reach]
-        slab = stack.layer(self.layer)
-        upward = hat_integrals(grid.z[low : high + 1], slab.z0, slab.z1)
+        at = self._crossed(stack, grid)
+        field = values[at.heights] if self.channels.direction == "y" else values[at.heights].swapaxes(1, 2)
+        field = field[:, at.reach]
         walls, ceiling, floor = (self.films[part] for part in ("walls", "ceiling", "floor"))
-        out = []
-        for a, b in self.spans():
-            sideways = hat_integrals(across, a, b)
-            edges = [int(np.abs(across - v).argmin()) for v in (a, b)]
-            around = (floor * field[0] + ceiling * field[-1]) @ sideways
-            around += walls * np.tensordot(upward, field[:, :, edges].sum(axis=2), axes=1)
-            out.append(around / ((floor + ceiling) * (b - a) + 2 * walls * slab.thickness))
-        return self._on_ways(np.array(out))
+        width, height = self.channels.width, self.channels.height
+        around = np.add.reduceat((floor * field[0] + ceiling * field[-1]) * at.sideways, at.ends, axis=1)[:, ::2]
+        beside = np.tensordot(at.upward, field[:, :, at.edges], axes=1)
+        around += walls * (beside[:, ::2] + beside[:, 1::2])
+        return self._on_ways(around.T / ((floor + ceiling) * width + 2 * walls * height))
 
     def coolant_temperature(self, grid: Grid, wall: Floats) -> Floats:
         """Coolant temperature at each line for the temperature of its walls, shape (ways, lines). [K]

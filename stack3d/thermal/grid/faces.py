@@ -58,7 +58,8 @@ def face_terms(problem: ThermalProblem, cells: CellProperties, name: str) -> lis
 
 def face_mass(terms: Floats, plane: Floats) -> Floats:
     """Mass matrix of planes of cells, weights of shape (4, …, a, b), times nodal values of shape (…, a+1, b+1)."""
-    work, parts, out = np.empty((2, *plane.shape[:-1], plane.shape[-1] - 1)), np.empty(terms.shape), np.empty(plane.shape)
+    shapes = ((2, *plane.shape[:-1], plane.shape[-1] - 1), terms.shape, plane.shape)
+    work, parts, out = (np.empty(shape, plane.dtype) for shape in shapes)
     products(plane, parts, work)
     parts *= terms
     gather(parts, out, work)

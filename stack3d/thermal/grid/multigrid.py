@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +43,12 @@ class LineSolver:
             off[k] = lower
         self._lower = off
         self._inverse = np.reciprocal(diagonal, out=diagonal)
+
+    def of_few_digits(self) -> LineSolver:
+        """The same for columns of single precision."""
+        other = copy.copy(self)
+        other._lower, other._inverse = self._lower.astype(np.float32), self._inverse.astype(np.float32)
+        return other
 
     def solve(self, load: Floats) -> Floats:
         """Solution of every column, in place."""
@@ -83,9 +91,16 @@ class LateralMultigrid:
             self.levels.append(_Level(coarse))
         self._direct = _factorised(self.levels[-1])
 
+    def of_few_digits(self) -> LateralMultigrid:
+        """The same in single precision, for a method that does not mind what that leaves."""
+        other = copy.copy(self)
+        other.levels = [level.of_few_digits() for level in self.levels]
+        return other
+
     def solve(self, load: Floats) -> Floats:
         """Approximate solution for a load on the finest grid."""
-        return self._cycle(0, load)
+        kind = self.levels[0].kind
+        return self._cycle(0, load if load.dtype == kind else load.astype(kind)).astype(load.dtype, copy=False)
 
     def _cycle(self, depth: int, load: Floats) -> Floats:
         level = self.levels[depth]
@@ -110,6 +125,14 @@ class _Level:
             self.free &= ~nodes
         self.lines = LineSolver(operator, self.free)
         self.to_coarse: tuple[Floats, ...] = ()
+        self.kind: Any = np.float64
+
+    def of_few_digits(self) -> _Level:
+        """The same for fields of single precision."""
+        other, few = copy.copy(self), np.float32
+        other.kind, other.operator, other.lines = few, self.operator.of_few_digits(), self.lines.of_few_digits()
+        other.to_coarse = tuple(weights.astype(few) for weights in self.to_coarse)
+        return other
 
     def apply(self, field: Floats) -> Floats:
         out = self.operator.apply(field)
@@ -249,6 +272,7 @@ def _factorised(level: _Level) -> Apply:
     factor = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
 
     def solve(load: Floats) -> Floats:
-        return np.asarray(factor.solve((load * level.free).ravel())).reshape(load.shape)
+        found = factor.solve((load * level.free).ravel().astype(np.float64, copy=False))
+        return np.asarray(found, load.dtype).reshape(load.shape)
 
     return solve

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -122,8 +123,8 @@ class GridOperator:
             return self._block_by_block(temperature, self._blocks)
         out = np.empty_like(temperature)
         ny, nx = self.problem.grid.shape[1:]
-        below, above, total, difference, carried = np.empty((5, 4, ny, nx))
-        work = np.empty((2, ny + 1, nx))
+        below, above, total, difference, carried = np.empty((5, 4, ny, nx), temperature.dtype)
+        work = np.empty((2, ny + 1, nx), temperature.dtype)
         products(temperature[0], below, work)
         carried[...] = 0.0
         key: tuple[int, float] | None = None
@@ -145,6 +146,22 @@ class GridOperator:
             below, above = above, below
         gather(carried, out[-1], work)
         return out
+
+    def of_few_digits(self) -> GridOperator:
+        """The same for fields of single precision, which take half the memory and nearly half the time."""
+        few: Any = np.float32
+        other = self.changed(rate=self.rate, factor=self.factor, storage=self.storage)
+        other.__dict__.pop("_parts", None)
+        other._last, cells = None, self.cells
+        of_layers = (tuple(a.astype(few) for a in values) for values in (cells.conductivity, cells.capacity, cells.contact))
+        conductivity, capacity, contact = of_layers
+        other.cells = replace(cells, conductivity=conductivity, capacity=capacity, contact=contact)
+        for name in ("_thickness", "_vertical", "_lateral_x", "_lateral_y", "factor", "storage"):
+            values = getattr(self, name)
+            setattr(other, name, None if values is None else values.astype(few))
+        other._faces = {n: [(where, terms.astype(few)) for where, terms in faces] for n, faces in self._faces.items()}
+        other.films = {name: float(film) for name, film in self.films.items()}
+        return other
 
     @property
     def _is_small(self) -> bool:
@@ -171,9 +188,10 @@ class GridOperator:
         """`conduction` of a small grid, many planes at once."""
         out = np.empty_like(temperature)
         size, ny, nx = blocks[0].shape[2:]
-        work, parts = np.empty((2, size + 1, ny + 1, nx)), np.empty((4, size + 1, ny, nx))
-        both = np.empty((2, 4, size, ny, nx))
-        carried, upward = np.zeros((2, 4, size, ny, nx))  # what cells give to the planes above them
+        kind = temperature.dtype
+        work, parts = np.empty((2, size + 1, ny + 1, nx), kind), np.empty((4, size + 1, ny, nx), kind)
+        both = np.empty((2, 4, size, ny, nx), kind)
+        carried, upward = np.zeros((2, 4, size, ny, nx), kind)  # what cells give to the planes above them
         first, last = 0, 0
         for weights in blocks:
             n = weights.shape[2]

@@ -151,6 +151,8 @@ class TensorSolver:
         """The same solver with the coolant of channels in its equations."""
         other = copy.copy(self)
         other.flow = CoolantFlow(runs, self.problem, self.operator.face_integral, self.base)
+        if isinstance(self.inverse, LateralMultigrid):
+            other.inverse = self.inverse.of_few_digits()
         return other
 
     def shifted(self, rate: float) -> FastDiagonalisation | LateralMultigrid:
