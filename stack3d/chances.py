@@ -1,4 +1,4 @@
-"""How far a mean over chips and test inputs may be off by chance: both are samples of all that there could be."""
+"""How far a mean over chips and test inputs, samples of all there could be, may be off; and whose a variance is."""
 
 from __future__ import annotations
 
@@ -100,3 +100,9 @@ def standard_error(by_chip: NDArray[np.float64], by_input: NDArray[np.float64]) 
     small. Of a single chip its inputs alone tell.
     """
     return np.asarray(np.sqrt(variance_over(by_chip) + variance_over_inputs(by_input, by_chip.mean(axis=-1))))
+
+
+def total_shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of the variance over a full grid that each axis takes part in: the mean variance along it, over that of all. [-]"""
+    whole, each = values.var(), np.array([values.var(axis=axis).mean() for axis in range(values.ndim)])
+    return np.asarray(each / whole if whole > 0 else np.zeros_like(each))

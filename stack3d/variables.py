@@ -376,6 +376,11 @@ STUDY: dict[str, tuple[str, str]] = {
 DECIDED: dict[str, tuple[str, str]] = {
     "value": ("1", "of each goal, the worst over times and places, in goal_unit; NaN for a case without one"),
     "missed": ("1", "by how much each condition is missed, in condition_unit; zero and below where it is met"),
+    "doubt": (
+        "1",
+        "how far each condition may be off for few chips and test inputs, with a confidence of 95 %, in condition_unit; 0 where"
+        " it asks for a confidence itself",
+    ),
     "held": ("1", "share of the draws of what is not known that meet each condition; NaN where none was drawn"),
     "feasible": ("1", "1 for a case that meets every condition"),
     "front": ("1", "1 for a case that meets every condition and that no other one betters in every goal"),
@@ -383,19 +388,18 @@ DECIDED: dict[str, tuple[str, str]] = {
     "change_rank": ("1", "1 for the next-best of the designs one change away from the chosen one; 0 for the others"),
     "goal_share": (
         "1",
-        "of the variance of the ranks of designs in each goal, that the choice takes part in; 0 where they show none, NaN where"
-        " not known",
+        "of the variance of the ranks of all designs in each goal, that the choice takes part in: the median of what it may be;"
+        " NaN where not known",
     ),
-    "goal_share_error": (
-        "1",
-        "half the 95 % interval of that share, by the jackknife; of a choice that shows none what a model with it would say",
-    ),
+    "goal_share_low": ("1", "low end of the 90 % interval of that share"),
+    "goal_share_high": ("1", "high end of the 90 % interval of that share"),
     "goal_explained": (
         "1",
-        "share of the variance of those ranks among designs left out, that the model of the others explains",
+        "share of the variance of ranks among designs left out, that the model of the others explains",
     ),
-    "condition_share_error": ("1", "as goal_share_error, of what each condition is missed by"),
     "condition_share": ("1", "as goal_share, of what each condition is missed by"),
+    "condition_share_low": ("1", "as goal_share_low, of what each condition is missed by"),
+    "condition_share_high": ("1", "as goal_share_high, of what each condition is missed by"),
     "condition_explained": ("1", "as goal_explained, of what each condition is missed by"),
     "screen_value": ("1", "of each goal, as a screen has it for a design; NaN where it has none"),
     "screen_missed": ("1", "by how much a design misses each condition in a screen, in condition_unit; NaN where it has none"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stack3d.chances import total_shares
 from stack3d.layout import Floats
 from stack3d.report.chart import COLOURS, DrawnBox, Figure, Line, Mark, Panel, categories, linear
 from stack3d.report.study_answers import ANSWERS, swept, values_of, varies
@@ -35,35 +36,28 @@ def _shares(tree: xr.DataTree) -> tuple[list[str], Floats, Floats]:
     return texts, both[0], both[1]
 
 
-def _errors(tree: xr.DataTree) -> Floats:
-    """Half the 95 % intervals of the shares, shape (choice, both); NaN where the study is of a version that told none."""
-    found, shares = _found(tree), _shares(tree)[1]
-    if "goal_share_error" not in found:
-        return np.full(shares.shape, np.nan)
-    return np.concatenate([found[f"{n}_share_error"].values for n in ("goal", "condition")], axis=-1)
+def _ends(tree: xr.DataTree) -> Floats:
+    """Ends of the 90 % intervals of the shares, shape (end, choice, both)."""
+    found = _found(tree)
+    ends = ([found[f"{n}_share_{end}"].values for n in ("goal", "condition")] for end in ("low", "high"))
+    return np.stack([np.concatenate(end, axis=-1) for end in ends])
 
 
 def matters(tree: xr.DataTree) -> Figure:
     """Bars of the share of the variance over all designs that each choice takes part in, the largest on top."""
     texts, shares, explained = _shares(tree)
-    errors = _errors(tree)
+    ends = _ends(tree)
     names = [str(name) for name in _found(tree)["choice"].values]
     known = [k for k in range(len(texts)) if np.isfinite(shares[:, k]).all()][:MOST_PANELS]
     panels = tuple(
-        _ranked(f"{texts[k]} ({100 * explained[k]:.0f} % explained)", names, 100 * shares[:, k], 100 * errors[:, k])
+        _ranked(f"{texts[k]} ({100 * explained[k]:.0f} % explained)", names, 100 * shares[:, k], 100 * ends[..., k])
         for k in known
     )
     caption = (
-        "Share of the variance of the order of designs (their ranks) that a choice takes part in, over designs that mix entries"
-        " as often as the search tried them, by a model of those that ran. In brackets: what it explains of designs left out."
-        " Black: 95 % interval; none: the designs show no effect."
+        "Share of the variance of the order of all designs (their ranks) that a choice takes part in, by a model of those that"
+        " ran. In brackets: what it explains of designs left out. Black: 90 % interval, wide where few designs ran."
     )
     return Figure("matters", "Which choices matter", caption, panels)
-
-
-def total_shares(values: Floats) -> Floats:
-    """Share of the variance over a full grid that each axis takes part in: the mean variance along it, over that of all. [-]"""
-    return np.array([values.var(axis=axis).mean() for axis in range(values.ndim)]) / values.var()
 
 
 def _swept_shares(tree: xr.DataTree) -> Iterator[tuple[str, Floats]]:
@@ -87,20 +81,17 @@ def axes_matter(tree: xr.DataTree) -> Figure:
     return Figure("matters", "Which axes matter", caption, panels)
 
 
-def _ranked(title: str, names: list[str], shares: Floats, errors: Floats | None = None) -> Panel:
+def _ranked(title: str, names: list[str], shares: Floats, ends: Floats | None = None) -> Panel:
+    """Bars, the largest on top; with intervals of shape (end, name) where shares have some."""
     order, marks = np.argsort(-shares, kind="stable"), list[Mark]()
     for row, i in enumerate(order):
-        share, y = float(np.clip(shares[i], 0.0, 100.0)), len(order) - 1.0 - row
-        is_sure = errors is None or not np.isfinite(errors[i])
-        ends = (share, share) if is_sure or errors is None else np.clip((shares[i] - errors[i], shares[i] + errors[i]), 0, 100)
-        is_none = not is_sure and shares[i] == 0
-        tip = f"{names[i]}: {'no effect seen' if is_none else f'{share:.1f} %'}"
-        if not (is_sure or is_none):
-            tip += f", {ends[0]:.0f} to {ends[1]:.0f} % with a confidence of 95 %"
-        reach = float(share if is_none else ends[1])
-        text = "none" if is_none else f"{share:.0f}"
-        marks.append(DrawnBox(0.0, share, y - 0.3, y + 0.3, COLOURS[4], tip, text, bar=True, reach=reach))
-        if not (is_sure or is_none):
-            marks.append(Line("", np.asarray(ends, float), np.full(2, y), "#000000"))
+        share, y = float(shares[i]), len(order) - 1.0 - row
+        tip, reach = f"{names[i]}: {share:.1f} %", share
+        if ends is not None:
+            low, reach = (float(end) for end in ends[:, i])
+            tip += f", {low:.0f} to {reach:.0f} % with a confidence of 90 %"
+        marks.append(DrawnBox(0.0, share, y - 0.3, y + 0.3, COLOURS[4], tip, f"{share:.0f}", bar=True, reach=reach))
+        if ends is not None:
+            marks.append(Line("", ends[:, i], np.full(2, y), "#000000"))
     x = linear("share of the variance [%]", 0.0, 115.0, unit="%", margin=0.0)
     return Panel(title, x, categories([names[i] for i in order]), tuple(marks), height=max(0.25, 0.08 * len(order)))

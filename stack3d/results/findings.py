@@ -41,8 +41,7 @@ def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
 
     goals, limits, cases = found["goals"], found["limits"], found["cases"]
     columns = {"value": ("goal", "values", len(goals)), "missed": ("condition", "missed", len(limits))}
-    if any(c.get("held") for c in cases):
-        columns["held"] = ("condition", "held", len(limits))
+    columns |= {name: ("condition", name, len(limits)) for name in ("held", "doubt") if any(c.get(name) for c in cases)}
     data: dict[str, Any] = {
         name: ((case, dim), np.array([c[key] or [np.nan] * n for c in cases]).reshape(len(cases), n))
         for name, (dim, key, n) in columns.items()
@@ -51,9 +50,9 @@ def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
     data["change_rank"] = case, np.array([c.get("change_rank", 0) for c in cases])
     texts = {name: (case, np.array([c.get(name, "") for c in cases], dtype=str)) for name in ("design", "change")}
     coordinates = {**texts, **_stated(goals, limits)}
-    if "matters" in found:
-        data |= _matters(found["matters"])
-        coordinates["choice"] = found["matters"]["choices"]
+    if "choices" in found:
+        data |= _matters(found["choices"])
+        coordinates["choice"] = found["choices"]["choices"]
     out = xr.Dataset(data, coordinates, {"verdict": "\n".join(found["verdict"]), "chosen_deck": found["deck"]})
     if found.get("screened"):
         out = out.merge(_screened(found["screens"], found["screened"], len(goals), len(limits)))
@@ -67,9 +66,8 @@ def _matters(found: Mapping[str, Any]) -> dict[str, Any]:
     """What each choice of a search matters for its goals and conditions."""
     n, data = len(found["choices"]), dict[str, Any]()
     for name in ("goal", "condition"):
-        shares = np.array(found[name]["shares"], dtype=float).reshape(-1, n)
-        data[f"{name}_share"] = ("choice", name), shares.T
-        data[f"{name}_share_error"] = ("choice", name), np.array(found[name]["errors"], dtype=float).reshape(-1, n).T
+        for end, key in (("", "shares"), ("_low", "low"), ("_high", "high")):
+            data[f"{name}_share{end}"] = ("choice", name), np.array(found[name][key], dtype=float).reshape(-1, n).T
         data[f"{name}_explained"] = name, np.array(found[name]["explained"], dtype=float)
     return data
 

@@ -133,8 +133,11 @@ class UncertainDeck(SweepModel):
 
     keys: UnknownKeys
     """Dotted key → distribution; or every number that the decks mark ``assumed:`` or give a ``low`` and a ``high``."""
-    outputs: Annotated[Texts, Field(min_length=1, max_length=20)]
-    """Output variables, or expressions of some, as goals of a search are; the largest of times and places counts."""
+    outputs: Annotated[Texts, Field(min_length=1, max_length=20)] | None = None
+    """Output variables, or expressions of some, as goals of a search are; the largest of times and places counts.
+
+    Absent = the peak temperature; of a workload also accuracy, energy and latency of an inference; of a life also how long the
+    accuracy holds; of a ``fabrication`` also the share of good chips."""
     spread: DrawnAround = 0.2
     """Of ``all-assumed`` numbers without a ``low`` and a ``high``: as likely anywhere within this share of the value."""
     count: Annotated[int, Field(ge=4, le=65_536)] = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,6 +27,7 @@ KELVIN = 50.0
 """Difference of temperatures that counts as much as missing another limit by all of its value. [K]"""
 WHEN = ("end", "start")
 
+_SURE = re.compile(r"\s+with\s+(?:a\s+confidence\s+of\s+(?P<one>\d+\.?\d*)\s*%|(?P<other>\d+\.?\d*)\s*%\s+confidence)\s*$")
 _FOR = re.compile(r"\s+for\s+(?:(?P<share>\d+\.?\d*)\s*%\s+of\s+(?:the\s+)?|all\s+(?:the\s+)?)(?P<over>chips|draws)\s*$")
 _QUANTITY = re.compile(
     r"'[^']*'|\"[^\"]*\"|(?<![\w.@'\"])(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*"
@@ -78,6 +79,8 @@ class Expression:
         Of the value; None for a condition.
     draws : float or None
         Share of the draws of what is not known that a condition has to hold for; None = for the case without draws. [-]
+    sure : float or None
+        Confidence with which a condition has to hold for all chips and inputs there could be; None = for those of the case. [-]
     """
 
     text: str
@@ -86,6 +89,7 @@ class Expression:
     chips: float | None
     unit: MeasuredUnit | None = field(default=NUMBER)
     draws: float | None = None
+    sure: float | None = None
 
     @classmethod
     def parse(cls, text: str, key: str) -> Expression:
@@ -95,7 +99,9 @@ class Expression:
         groups = "|".join(dict.fromkeys(f.group for f in fields.FIELDS.values()))
         body = re.sub(rf"\b({groups})/(\w+)", r"\1.\2", body)
         body = re.sub(r"\s*@\s*(\w+)", r".at_\1", body)
-        found = cls(text, key, expression_of(body, key), shares.get("chips"), draws=shares.get("draws"))
+        found = cls(
+            text, key, expression_of(body, key), shares.get("chips"), draws=shares.get("draws"), sure=shares.get("sure")
+        )
         unit = Units(found).of(found.tree, 1)
         if found.chips is not None and not any(CHIPS in r.variable.dims for r in found.references()):
             raise found.wrong("speaks of chips, but names no output that differs between them")
@@ -155,14 +161,19 @@ class Expression:
 
 
 def _without_shares(text: str, key: str) -> tuple[str, dict[str, float]]:
-    """An expression without the shares at its end, and these, of chips and of draws; raises DeckError."""
+    """An expression without the shares at its end, and these, of chips, of draws and of what is sure; raises DeckError."""
     shares, body = dict[str, float](), text
-    while (ends := _FOR.search(body)) is not None:
-        over, share = ends["over"], float(ends["share"] or 100.0) / 100.0
+    while (ends := _FOR.search(body) or _SURE.search(body)) is not None:
+        if ends.re is _SURE:
+            over, share = "sure", float(ends["one"] or ends["other"]) / 100.0
+            if not 0.5 <= share < 1:
+                raise wrong(text, "wants a confidence of 50 % or more, and below 100 %", key)
+        else:
+            over, share = ends["over"], float(ends["share"] or 100.0) / 100.0
         if not 0 < share <= 1:
             raise wrong(text, f"wants a share of the {over} above 0 and up to 100 %", key)
         if over in shares:
-            raise wrong(text, f"speaks of {over} twice", key)
+            raise wrong(text, f"speaks of {'its confidence' if over == 'sure' else over} twice", key)
         shares[over], body = share, body[: ends.start()]
     return body, shares
 
@@ -288,10 +299,20 @@ class ExpressionValues:
         Misses as a share of the limit.
     shift : float
         So many stated errors are added to every output that has one. [-]
+    moved : mapping of NamedOutput to float
+        Outputs that count as so much larger, SI.
     """
 
-    def __init__(self, owner: Expression, case: xr.DataTree, *, scaled: bool = True, shift: float = 0.0) -> None:
-        self.owner, self.case, self.scaled, self.shift = owner, case, scaled, shift
+    def __init__(
+        self,
+        owner: Expression,
+        case: xr.DataTree,
+        *,
+        scaled: bool = True,
+        shift: float = 0.0,
+        moved: Mapping[NamedOutput, float] | None = None,
+    ) -> None:
+        self.owner, self.case, self.scaled, self.shift, self.moved = owner, case, scaled, shift, moved or {}
         self.has_errors = False
         """Whether an output with a stated error was met."""
 
@@ -320,12 +341,17 @@ class ExpressionValues:
         except ZeroDivisionError:
             return math.nan
 
-    def _output(self, found: NamedOutput, keeps: bool) -> Any:
+    def array_of(self, found: NamedOutput) -> Any:
+        """An output at its time and place."""
         array = self._read(found.variable)
         if found.when and "time" in array.dims:
             array = array.isel(time=-1 if found.when == "end" else 0)
         if found.label is not None:
             array = self._chosen(array, found)
+        return array + self.moved[found] if found in self.moved else array
+
+    def _output(self, found: NamedOutput, keeps: bool) -> Any:
+        array = self.array_of(found)
         if not keeps and ADDED in array.dims:
             array = array.sum(ADDED, skipna=False)
         if not keeps and self.owner.chips is None and CHIPS in array.dims:

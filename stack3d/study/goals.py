@@ -5,22 +5,22 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stack3d import units
-from stack3d.chances import range_held, variance_over_inputs
+from stack3d.chances import SURE, range_held, variance_over_inputs
 from stack3d.errors import ResultsError, brief
 from stack3d.study.conditions import wrong
-from stack3d.study.expressions import CHIPS, TRUTH, Expression, ExpressionValues, Units, constant_of
+from stack3d.study.doubts import ACCURACIES, Doubt, chips_wanted, doubt_of, surely
+from stack3d.study.expressions import CHIPS, TRUTH, Expression, ExpressionValues, NamedOutput, Units, constant_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
-ACCURACIES = ("accuracy", "accuracy_mean", "accuracy_worst")
 ROUNDING = 1e-12
 """Share of a limit by which it is missed in the last digits only, and so met: 97 % less 96 % is a little over 1 %."""
 _ABOVE = (ast.GtE, ast.Gt)
@@ -44,7 +44,7 @@ class Goal:
     def parse(cls, text: str, *, minimise: bool, key: str = "") -> Goal:
         """Read a goal, under a `key` of the deck; raises DeckError."""
         found = Expression.parse(text, key or f"optimise.{'minimise' if minimise else 'maximise'}")
-        if found.unit is TRUTH or found.chips is not None or found.draws is not None:
+        if found.unit is TRUTH or (found.chips, found.draws, found.sure) != (None, None, None):
             raise found.wrong("wants a number; conditions stand under 'subject to'")
         return cls(found, minimise)
 
@@ -116,6 +116,8 @@ class Limit:
         found = Expression.parse(text, "optimise.subject to")
         if found.unit is not TRUTH:
             raise wrong(text, "wants a comparison, as 'temperature_max <= 85 degC'", found.key)
+        if found.sure is not None and found.chips == 1:
+            raise wrong(text, "asks for all chips there could be: no number of chips is sure; ask for a share", found.key)
         return cls(found)
 
     @property
@@ -148,17 +150,56 @@ class Limit:
         ResultsError
             Where the case does not have what is compared, or it is not a number.
         """
-        missed = ExpressionValues(self.expression, case, scaled=scaled).of(self.expression.tree)
-        if self.expression.chips is not None and not isinstance(missed, float) and CHIPS in missed.dims:
-            chips = missed.max([d for d in missed.dims if d != CHIPS], skipna=False)
-            needed = math.ceil(self.expression.chips * chips.sizes[CHIPS] - 1e-9)
-            missed = chips.isel({CHIPS: chips.argsort().values[needed - 1]}) if not chips.isnull().any() else chips
-        value = _worst(missed, largest=True)
+        value = self._missed(case, scaled, {})
         if math.isnan(value):
             raise ResultsError(f"{self.text}: what it compares is not a number")
+        if self.expression.sure is not None:
+            doubt = self._doubt(case, scaled, self.expression.sure)
+            if math.isinf(doubt.size):
+                raise ResultsError(self.too_few(doubt.chips))
+            value += doubt.size
         if value > 0 and (value if scaled else self.missed_by(case)) <= ROUNDING:
             return 0.0
         return value
+
+    def _missed(self, case: xr.DataTree, scaled: bool, moved: Mapping[NamedOutput, float], met_by: int | None = None) -> float:
+        """What it is missed by; where it is for a share of the chips by the one that makes the share, or so many, full."""
+        missed = ExpressionValues(self.expression, case, scaled=scaled, moved=moved).of(self.expression.tree)
+        if self.expression.chips is not None and not isinstance(missed, float) and CHIPS in missed.dims:
+            chips = missed.max([d for d in missed.dims if d != CHIPS], skipna=False)
+            needed = met_by or math.ceil(self.expression.chips * chips.sizes[CHIPS] - 1e-9)
+            missed = chips.isel({CHIPS: chips.argsort().values[needed - 1]}) if not chips.isnull().any() else chips
+        return _worst(missed, largest=True)
+
+    def doubt(self, case: xr.DataTree, *, scaled: bool = False) -> Doubt:
+        """How far what it compares may be off by chance with a confidence of 95 %; nothing where it asks for one itself."""
+        return Doubt() if self.expression.sure is not None else self._doubt(case, scaled, SURE)
+
+    def _doubt(self, case: xr.DataTree, scaled: bool, sure: float) -> Doubt:
+        found = doubt_of(self.expression, case, lambda moved: self._missed(case, scaled, moved), sure)
+        if self.expression.chips in (None, 1.0) or not found.chips:
+            return found
+        met_by = surely(found.chips, self.expression.chips, sure)
+        if met_by is None:
+            return found._replace(size=math.inf)
+        return found._replace(size=found.size + self._missed(case, scaled, {}, met_by) - self._missed(case, scaled, {}))
+
+    def doubt_told(self, missed: float, doubt: Doubt) -> str:
+        """What is said where chance may make it met, or missed; empty where it does not, or that is not known."""
+        if not doubt.of or abs(missed) > doubt.size or math.isnan(missed):
+            return ""
+        if math.isinf(doubt.size):
+            return f", but {doubt.of} cannot tell: {chips_wanted(self.expression.chips or 0.0, SURE)} chips would be needed"
+        size = units.off_by(doubt.size, self.unit or "", self.text)
+        return f", but {doubt.of} cannot tell: ± {size} with a confidence of {100 * SURE:.0f} %"
+
+    def too_few(self, chips: int) -> str:
+        """What is said where so many chips are too few for the confidence asked for; empty where they are enough."""
+        share, sure = self.expression.chips, self.expression.sure
+        if share is None or sure is None or surely(chips, share, sure) is not None:
+            return ""
+        wanted = f"at least {chips_wanted(share, sure)} chips, and has {chips} (monte_carlo.samples)"
+        return f"{self.text} wants {wanted}"
 
     def told(self, missed: float) -> str:
         """By how much it is missed, or how far it is from being missed."""
@@ -200,7 +241,7 @@ class Limit:
             return
         value = right if right is not None else left or 0.0
         is_low = isinstance(op, _ABOVE) == (right is not None)
-        what = f"{ast.dump(b if right is None else a)} {self.expression.chips} {self.expression.draws}"
+        what = f"{ast.dump(b if right is None else a)} {self.expression.chips} {self.expression.draws} {self.expression.sure}"
         is_equal = isinstance(op, ast.Eq)
         yield what, value if is_low or is_equal else -math.inf, value if not is_low or is_equal else math.inf
 

@@ -135,8 +135,16 @@ class Optimisation(Search):
                 self.levers = ChosenLevers(self.draft, point) if self.deck.levers else None
         if not cases and len({frozenset(p.key for p in error.problems) for error in errors}) == 1:
             raise errors[0]
+        self._check_chips(cases)
         asked = [goal.expression for goal in self.goals] + [limit.expression for limit in self.limits]
         self.check_present(asked, cases, lambda problem: placed(problem, self._asked))
+
+    def _check_chips(self, cases: Sequence[decks.Case]) -> None:
+        """Refuse conditions for a share of the chips of which the cases have too few; raises DeckError."""
+        most = max((case.scenario.monte_carlo.samples for case in cases), default=0)
+        few = [text for limit in self.limits if most and (text := limit.too_few(most))]
+        if few:
+            raise DeckError([placed(Problem("optimise.subject to", text), self._asked) for text in few])
 
     def _check_screens(self, point: Point, full: str) -> None:
         """Refuse screens that make no case, or the case in full; raises DeckError."""
@@ -276,7 +284,7 @@ class Optimisation(Search):
             "verdict": self.verdict(),
             "deck": "" if chosen is None else self.chosen_deck(chosen),
             **search_record.screened(self.space, list(self.deck.screens), self.screened),
-            **({"matters": search_record.matters(self.space, *self.matters)} if self.matters else {}),
+            **({"choices": search_record.matters(self.space, *self.matters)} if self.matters else {}),
             "cases": search_record.cases(self.space, outcomes, self.front, chosen, near),
         }
         levers = self.levers.columns() if self.levers else {}
@@ -335,8 +343,8 @@ class Optimisation(Search):
         """What the draws say of the chosen design, and how many designs were drawn."""
         if self.robustness is None:
             return []
-        held = zip(self.limits, chosen.held)
-        lines = [self.robustness.told(limit, share, chosen.n_drawn) for limit, share in held if not math.isnan(share)]
+        held = [row for row in zip(self.limits, chosen.held, chosen.held_surely) if not math.isnan(row[1])]
+        lines = [self.robustness.told(*row, chosen.n_drawn) for row in held]
         drawn = [outcome.n_drawn for outcome in self.outcomes if outcome.n_drawn]
         others = "; the others cannot be chosen" if len(drawn) < len(self.outcomes) else ""
         return [*lines, f"draws: {sum(drawn)} cases for {len(drawn)} of {len(self.outcomes)} designs{others}"]
@@ -359,7 +367,9 @@ class Optimisation(Search):
         tried = f"all {n} designs" if n >= self.space.size else f"{n} designs {'in full' if self.screened else 'tried'}"
         if not front:
             return f"no design meets every condition, of {tried}; nearest: {self._told(chosen)}"
-        kept = f", {met} meet every condition" if self.limits else ""
+        surely = sum(outcome.is_sure for outcome in self.outcomes)
+        beyond = f" ({surely} by more than chance)" if surely < met else ""
+        kept = f", {met} meet every condition{beyond}" if self.limits else ""
         what = "best" if len(self.goals) == 1 else f"front of {len(front)}; nearest to the best of all goals"
         return f"{what} of {tried}{kept}: {self._told(chosen)}"
 
@@ -372,10 +382,11 @@ class Optimisation(Search):
         """What a condition has to say: who misses it, and how the chosen design stands to it."""
         limit, valued = self.limits[k], [outcome for outcome in valued if not math.isnan(outcome.missed[k])]
         n_missed, missed = sum(outcome.judged.missed[k] > 0 for outcome in valued), self.outcomes[chosen].missed[k]
-        if not n_missed:
+        doubt = limit.doubt_told(missed, self.outcomes[chosen].doubts[k])
+        if not n_missed and not doubt:
             return []
         stands = f"the nearest misses it {limit.told(missed)}" if missed > 0 else f"kept {limit.told(missed)}"
-        return [f"{limit.text}: missed by {n_missed} of {len(valued)} designs; {stands}"]
+        return [f"{limit.text}: missed by {n_missed} of {len(valued)} designs; {stands}{doubt}"]
 
     def conclude(self, folder: Path) -> Report:
         """Write the chosen design as a deck of its own and say what was found."""

@@ -58,6 +58,7 @@ def cases(
             "values": list(o.values) if o else [],
             "missed": list(o.missed) if o else [],
             "held": list(o.held) if o else [],
+            "doubt": [doubt.size for doubt in o.doubts] if o else [],
             "feasible": bool(o and o.judged.is_feasible),
             "front": i in front,
             "chosen": i == chosen,
@@ -75,7 +76,8 @@ def matters(space: DesignSpace, goals: Sequence[Mattering], limits: Sequence[Mat
         **{
             name: {
                 "shares": [one.shares.tolist() for one in found],
-                "errors": [one.errors.tolist() for one in found],
+                "low": [one.low.tolist() for one in found],
+                "high": [one.high.tolist() for one in found],
                 "explained": [one.explained for one in found],
             }
             for name, found in (("goal", goals), ("condition", limits))

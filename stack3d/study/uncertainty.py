@@ -24,6 +24,19 @@ from stack3d.study.sensitivity import Findings, evaluations
 from stack3d.study.shares import ranking, screened
 from stack3d.study.unknowns import Unknown, assumed, named, posteriors
 
+USUAL = {
+    "": ("peak_temperature",),
+    "workload": ("accuracy@end", "energy_per_inference@end", "latency"),
+    "lifetime": ("time_to_accuracy_loss",),
+    "fabrication": ("yield",),
+}
+"""Section of a scenario → outputs that are looked at where none is asked for."""
+USUAL = {
+    "workload": ("accuracy@end", "energy_per_inference@end", "latency"),
+    "lifetime": ("time_to_accuracy_loss",),
+    "fabrication": ("yield",),
+}
+"""Section of a scenario → outputs that are looked at beside its peak temperature where none is asked for."""
 BESIDE = ("over_chips", "by_mesh", "by_inputs")
 """What else is not sure of an output, each told by a method of its goal."""
 
@@ -54,7 +67,7 @@ class UncertaintyStudy(Search):
         self.deck = deck
         tree, problems = as_asked(self.draft, "uncertain"), list[Problem]()
         read = partial(Goal.parse, minimise=True, key="uncertain.outputs")
-        self.outputs = parsed(read, deck.outputs, tree, "uncertain.outputs", problems)
+        self.outputs = parsed(read, deck.outputs or self._usual(), tree, "uncertain.outputs", problems)
         if problems:
             raise DeckError(problems)
         case = None if isinstance(deck.keys, dict) else self.draft.case(Point((0,), (), "")).tree
@@ -67,6 +80,11 @@ class UncertaintyStudy(Search):
         self.reasons: list[str] = []
         self.stages: list[int] = []
         self.findings: Findings | None = None
+
+    def _usual(self) -> list[str]:
+        """Outputs where none is asked for."""
+        scenario = self.draft.case(Point((0,), (), "")).scenario
+        return ["peak_temperature", *(text for key, texts in USUAL.items() if getattr(scenario, key) for text in texts)]
 
     @property
     def told(self) -> str:

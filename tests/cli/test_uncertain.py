@@ -19,6 +19,7 @@ from stack3d.progress import Silent, Tally
 from stack3d.report import chart, pen, possible, report_page
 from stack3d.schema.uncertain import DistributionDeck
 from stack3d.study.goals import Goal
+from stack3d.study.uncertainty import UncertaintyStudy
 from stack3d.study.unknowns import Unknown, assumed, named, posteriors
 
 UNCERTAIN = """\
@@ -251,3 +252,23 @@ def test_validate_shows_both_ends_of_every_unknown(tmp_path: Path) -> None:
     wrong = UNCERTAIN.replace('["0.25 mm", "0.3 mm", "0.4 mm"]', '["-0.01 mm", "0.3 mm", "0.4 mm"]')
     (found,) = study.checked(written(tmp_path, wrong))
     assert re.search(r"small.yaml:18: geometry.below.*thickness: ", str(found.error))
+
+
+def test_outputs_may_be_left_out(tmp_path: Path) -> None:
+    """Then all that the scenario answers is looked at: a die its peak, a chip that ages also what it computes and how long."""
+    keys = 'keys: {cooling.top.film_coefficient: {lognormal: ["1e4 W/m^2/K", 1.2]}}'
+    _, verdict = run(written(tmp_path, f"uncertain: {{{keys}, count: 4}}\n"), tmp_path / "out")
+    assert verdict.lines[0].startswith("peak_temperature: ")
+    found = stack3d.open_results(tmp_path / "out" / "small")
+    assert found["uncertain/output"].values.tolist() == ["peak_temperature"]
+    np.testing.assert_allclose(found["uncertain/value"][:, 0], found["thermal/layer_temperature_max"].max("layer"), rtol=1e-9)
+    deck = {"keys": {"cooling.ambient": {"uniform": ["290 K", "300 K"]}}}
+    chip = study.plan("quickstart", overrides=[("uncertain", deck)])
+    assert isinstance(chip, UncertaintyStudy)
+    assert [output.text for output in chip.outputs] == [
+        "peak_temperature",
+        "accuracy@end",
+        "energy_per_inference@end",
+        "latency",
+        "time_to_accuracy_loss",
+    ]

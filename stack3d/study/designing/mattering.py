@@ -1,32 +1,35 @@
-"""Which choices of a search matter: shares of the variance of the ranks of designs, by a model of those that ran."""
+"""Which choices of a search matter: shares of the variance of the ranks of all designs, as far as those that ran tell them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stack3d.chances import total_shares
 from stack3d.layout import Floats
 from stack3d.study.designing.designs import Choice, Positions
-from stack3d.study.designing.guessing import MOST_KNOWN, NOISE, alike
-from stack3d.study.shares import told as share_told
+from stack3d.study.designing.output_process import OutputProcess, Rows
 
 FEWEST = 12
-"""Designs with a value that a model rests on."""
+"""Designs with a value that anything is said by."""
+MOST = 150
+"""Designs that it is said by, evenly among those that ran."""
 SOUND = 0.6
-"""Share of what designs left out give that a model has to explain before anything is said by it. [-]"""
-DRAWN = 4096
-"""Designs that the model is asked for, and as many again for each choice."""
-PARTS = 16
-"""They are asked for in."""
-
-
-GROUPS = 10
-"""Of designs, each left out once, whose shares say how sure a share is."""
-QUICK = 1024
-"""Designs that the models without a group are asked for."""
+"""Share of what designs left out give that the others have to explain before anything is said by them. [-]"""
+DRAWS = 100
+"""Of what all designs may give."""
+MOST_LISTED = 4096
+"""Designs that are all asked for; of more a sample is."""
+SAMPLED = 512
+"""Designs of that sample, and as many again for each choice."""
+SURE = 0.9
+"""Confidence of an interval. [-]"""
+LEFT_OUT, LAST_DIGIT = 0.25, 0.01
+"""An interval is wider at either end by that share of what is not explained of designs left out, and by so much. [-]"""
+ALIKE = 1e-3
+"""Designs are equal whose outputs differ by less, in standard deviations. [-]"""
 
 
 @dataclass(frozen=True)
@@ -36,21 +39,27 @@ class Mattering:
     Parameters
     ----------
     shares : ndarray, shape (choice,)
-        Of the variance of ranks, that each choice takes part in; 0 where the designs show none, NaN where the model is not
-        `SOUND`. [-]
-    errors : ndarray, shape (choice,)
-        Half the 95 % interval of each; of a choice that shows none the share that a model which has it would give it. [-]
+        Of the variance of the ranks of all designs, that each choice takes part in: the median of what it may be; NaN where the
+        designs that ran do not tell. [-]
+    low, high : ndarray, shape (choice,)
+        Ends of the 90 % interval of each. [-]
     explained : float
         Share of the variance of the ranks of designs left out one by one that the others explain; NaN of too few. [-]
     """
 
     shares: Floats
-    errors: Floats
+    low: Floats
+    high: Floats
     explained: float
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything may be said."""
+        return bool(np.isfinite(self.shares).all())
 
 
 def mattering(choices: Sequence[Choice], known: Sequence[Positions], values: Floats, seed: int) -> Mattering:
-    """Total Sobol indices of a Gaussian process of ranks, over designs that mix entries as often as they ran.
+    """Total Sobol indices of the ranks of all designs, and how sure they are.
 
     Parameters
     ----------
@@ -60,117 +69,84 @@ def mattering(choices: Sequence[Choice], known: Sequence[Positions], values: Flo
     values : ndarray, shape (known,)
         What they gave; those that are not finite are left out.
     seed : int
-        Of the designs that the model is asked for.
+        Of the draws.
 
     Notes
     -----
-    Ranks, since a search looks little at designs that are far off, whose values would make most of the variance. The process is
-    that of `guessed`, of the choices that help to tell designs left out: a choice goes, the least first, as long as the others
-    tell them as well without it. Intervals are by the jackknife over groups of designs.
-    Designs left out one by one follow from the inverse of the process: C. E. Rasmussen and C. K. I. Williams, Gaussian
-    Processes for Machine Learning, 2006, equation 5.12. Indices by the estimator of M. J. W. Jansen, Computer Physics
-    Communications 117, 35, 1999.
+    All designs are those whose entries of lists have given a value at least once, an interval at eight places. What they may
+    give is drawn (`OutputProcess`) a hundred times; each draw has its ranks and its shares. Ranks, since a few designs far off
+    would make most of the variance of values. Intervals are wider by a quarter of what the process leaves unexplained of
+    designs left out: it cannot know how far it is wrong where no design ran.
     """
-    from scipy.stats import rankdata
-
-    none = np.full(len(choices), np.nan)
-    usable = np.flatnonzero(np.isfinite(values))[-MOST_KNOWN:]
+    none, usable = np.full(len(choices), np.nan), np.flatnonzero(np.isfinite(values))
+    unknown = Mattering(none, none, none, np.nan)
     if usable.size < FEWEST:
-        return Mattering(none, none, np.nan)
+        return unknown
+    usable = usable[np.linspace(0, usable.size - 1, min(usable.size, MOST)).astype(int)]
     designs, y = np.array([known[i] for i in usable], dtype=float), values[usable]
     if not np.ptp(y) > 1e-12 * np.abs(y).max():
-        return Mattering(none, none, np.nan)
-    whole = _Model(choices, range(len(choices)), designs, rankdata(y))
-    model = _kept(whole)
-    if model.explained < SOUND:
-        return Mattering(none, none, model.explained)
-    shares, errors = model.shares(DRAWN, seed), np.zeros(len(choices))
-    groups = np.random.default_rng(seed).permutation(len(designs)) % GROUPS
-    apart = [model.without(groups == g).shares(QUICK, seed) for g in range(GROUPS)]
-    errors = 1.96 * np.sqrt((GROUPS - 1) * np.var(apart, axis=0))
-    gone = [i for i in range(len(choices)) if i not in model.kept]
-    errors[gone] = whole.shares(QUICK, seed)[gone]
-    return Mattering(shares, errors, model.explained)
+        return unknown
+    rng = np.random.default_rng(seed)
+    process = OutputProcess(choices, designs, y, rng)
+    settings = process.settings(DRAWS)
+    explained = float(np.median([process.explained(setting) for setting in settings[:: DRAWS // 10]]))
+    if not explained >= SOUND:
+        return Mattering(none, none, none, explained)
+    rows, shares_of = _asked([len(level) for level in process.levels], rng)
+    drawn = np.array([shares_of(process.drawn(setting, rows)) for setting in settings])
+    low, middle, high = np.quantile(drawn, [0.5 * (1 - SURE), 0.5, 0.5 * (1 + SURE)], axis=0)
+    wider = LAST_DIGIT + LEFT_OUT * (1.0 - explained)
+    return Mattering(middle, np.maximum(low - wider, 0.0), np.minimum(high + wider, 1.0), explained)
 
 
-class _Model:
-    """A Gaussian process of ranks over some of the choices.
+def _asked(counts: Sequence[int], rng: np.random.Generator) -> tuple[Rows, Callable[[Floats], Floats]]:
+    """Designs to ask for, and the shares that what they give makes: of all, or of a sample by the estimator of Jansen.
 
-    Parameters
+    References
     ----------
-    choices : sequence of Choice
-        All of them.
-    kept : sequence of int
-        Those that it knows.
-    designs : ndarray, shape (designs, choice)
-    ranks : ndarray, shape (designs,)
+    .. [1] M. J. W. Jansen, Analysis of variance designs for model output, Computer Physics Communications 117, 35, 1999.
     """
+    if float(np.prod(counts, dtype=float)) <= MOST_LISTED:
+        rows = np.array(list(np.ndindex(*counts)))
+        return rows, lambda values: total_shares(_ranks(values).reshape(counts))
+    from scipy.stats import qmc
 
-    def __init__(self, choices: Sequence[Choice], kept: Sequence[int], designs: Floats, ranks: Floats) -> None:
-        from scipy.linalg import inv
+    n = len(counts)
+    at = (qmc.Sobol(2 * n, rng=rng).random(SAMPLED) * np.tile(counts, 2)).astype(int)
+    one, other = np.hsplit(at, 2)
+    mixed = [np.column_stack((one[:, :i], other[:, i], one[:, i + 1 :])) for i in range(n)]
+    rows, back = np.unique(np.concatenate((one, other, *mixed)), axis=0, return_inverse=True)
 
-        self.choices, self.kept, self.designs, self.ranks = choices, list(kept), designs, ranks
-        y = ranks - ranks.mean()
-        inverse = inv(self._alike(designs) + NOISE * np.eye(len(designs)))
-        self.weights = inverse @ y
-        self.explained = 1.0 - float(((self.weights / np.diag(inverse)) ** 2).sum() / (y**2).sum())
+    def shares(values: Floats) -> Floats:
+        ranks = _ranks(values)[back.ravel()].reshape(n + 2, SAMPLED)
+        variance = ranks[:2].var()
+        return np.asarray(0.5 * ((ranks[0] - ranks[2:]) ** 2).mean(axis=1) / variance) if variance > 0 else np.zeros(n)
 
-    def _alike(self, some: Floats) -> Floats:
-        """Correlation of some designs with its own, shape (some, own)."""
-        return alike([self.choices[i] for i in self.kept], some[:, self.kept], self.designs[:, self.kept])
-
-    def of(self, kept: Sequence[int]) -> _Model:
-        """A model of the same designs that knows these choices."""
-        return _Model(self.choices, kept, self.designs, self.ranks)
-
-    def without(self, left_out: NDArray[np.bool_]) -> _Model:
-        """A model of the same choices without some designs."""
-        return _Model(self.choices, self.kept, self.designs[~left_out], self.ranks[~left_out])
-
-    def shares(self, count: int, seed: int) -> Floats:
-        """Total indices, of so many designs and as many again for each choice; 0 for choices that it does not know."""
-        from scipy.stats import qmc
-
-        n = len(self.choices)
-        drawn = qmc.LatinHypercube(2 * n, rng=np.random.default_rng(seed)).random(count)
-        one, other = np.hsplit(drawn, 2)
-        first, second = self._likely(one), self._likely(other)
-        total = np.zeros(n)
-        for i in self.kept:
-            total[i] = 0.5 * np.mean((first - self._likely(_with(one, other, i))) ** 2)
-        return total / np.concatenate((first, second)).var()
-
-    def _likely(self, rows: Floats) -> Floats:
-        """What it says of designs at shares of those that ran, some at a time."""
-        entries = np.sort(self.designs, axis=0)
-        at = (rows * len(entries)).astype(int)
-        asked = np.take_along_axis(entries, at, axis=0)
-        return np.concatenate([self._alike(part) @ self.weights for part in np.split(asked, PARTS)])
+    return rows, shares
 
 
-def _kept(model: _Model) -> _Model:
-    """The model of the choices that help to tell designs left out."""
-    while len(model.kept) > 1:
-        fewer = [model.of([k for k in model.kept if k != i]) for i in model.kept]
-        best = max(fewer, key=lambda one: one.explained)
-        if best.explained < model.explained:
-            break
-        model = best
-    return model
+def _ranks(values: Floats) -> Floats:
+    """Ranks, of what differs by no more than rounding the same."""
+    from scipy.stats import rankdata
+
+    size = values.std()
+    return np.asarray(rankdata(np.round(values / (ALIKE * size)) if size > 0 else values))
 
 
-def _with(one: Floats, other: Floats, i: int) -> Floats:
-    """Rows of the one with a column of the other."""
-    return np.column_stack((one[:, :i], other[:, i], one[:, i + 1 :]))
+def share_told(share: float, low: float, high: float) -> str:
+    """A share with its interval."""
+    if round(100 * low) <= 0:
+        return f"at most {100 * high:.0f} %"
+    if round(100 * high) >= 100:
+        return f"at least {100 * low:.0f} %"
+    return f"{100 * share:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
 
 
 def mattering_told(choices: Sequence[Choice], text: str, found: Mattering) -> str:
     """What matters most for an output, in words; empty where nothing can be said."""
-    if not np.isfinite(found.shares).all():
+    if not found.is_known:
         return ""
-    order = [i for i in np.argsort(-found.shares, kind="stable") if found.shares[i] > 0]
-    said = ", ".join(f"{choices[i].name} {share_told(found.shares[i], found.errors[i])}" for i in order)
-    gone = " and ".join(choices[i].name for i in range(len(choices)) if i not in order)
-    shows = f"; of {gone} the designs show no effect" if gone else ""
-    model = f"a model that explains {100 * found.explained:.0f} % of designs left out"
-    return f"what matters for the order of designs by {text}: {said} of its variance ({model}){shows}"
+    order = np.argsort(-found.shares, kind="stable")
+    said = ", ".join(f"{choices[i].name} {share_told(found.shares[i], found.low[i], found.high[i])}" for i in order)
+    sure = f"confidence {100 * SURE:.0f} %, by a model that explains {100 * found.explained:.0f} % of designs left out"
+    return f"what matters for the order of all designs by {text}: {said} of its variance ({sure})"

@@ -18,6 +18,7 @@ from stack3d.errors import ResultsError
 from stack3d.schema.optimise import ScreenDeck
 from stack3d.study.designing.designs import Positions
 from stack3d.study.designing.judged import JudgedDesign
+from stack3d.study.doubts import Doubt
 from stack3d.study.goals import Goal, Limit
 from stack3d.study.job import DONE
 from stack3d.study.plan import Found
@@ -52,6 +53,10 @@ class DesignOutcome:
         By condition, the share of the draws of what is not known that meets it; NaN, or empty, without any. [-]
     n_drawn : int
         Draws that have run.
+    doubts : tuple of Doubt
+        By condition, in its unit: how far few chips and test inputs may be off.
+    held_surely : tuple of float
+        As `held`, of draws that meet a condition by more than that. [-]
     """
 
     judged: JudgedDesign
@@ -61,6 +66,13 @@ class DesignOutcome:
     has_run: bool = True
     held: tuple[float, ...] = ()
     n_drawn: int = 0
+    doubts: tuple[Doubt, ...] = ()
+    held_surely: tuple[float, ...] = ()
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it meets every condition by more than chance."""
+        return self.judged.is_feasible and all(-m > d.size or not d.of for m, d in zip(self.missed, self.doubts))
 
 
 @dataclass(frozen=True)
@@ -109,9 +121,10 @@ class Judge:
             values = tuple(goal.of(case) for goal in self.goals)
             scaled = tuple(limit.missed_by(case) for limit in self.limits)
             missed = tuple(limit.missed_by(case, scaled=limit.unit is None) for limit in self.limits)
+            doubts = tuple(limit.doubt(case, scaled=limit.unit is None) for limit in self.limits)
         except ResultsError as error:
             return DesignOutcome(JudgedDesign(design, (), ()), reason=str(error))
-        return DesignOutcome(JudgedDesign(design, self._small(values), scaled), values, missed)
+        return DesignOutcome(JudgedDesign(design, self._small(values), scaled), values, missed, doubts=doubts)
 
     def _small(self, values: Sequence[float]) -> tuple[float, ...]:
         return tuple(s * v for s, v in zip(self._signs, values))
