@@ -148,7 +148,9 @@ def main() -> None:
             at = np.flatnonzero(np.isclose(full.times % 1.0, 0.0) | np.isclose(full.times % 1.0, 1.0))[1:]
             off = np.abs(seen - full.temperature[at] - powers[: at.size] @ model.bow.T)
             print(f"the first {given.full:g} s on all nodes, steps of {step:g} s: CPU {time.process_time() - began:.1f} s")
-            print(f"largest difference {off.max():.2e} K, estimate {found.estimate[0]:.2e} K")
+            print(
+                f"largest difference {off.max():.2e} K, estimate {found.of_model[0]:.2e} K, with the mesh {found.estimate.max():.2e} K"
+            )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from stack3d.heat.loads.flows import channel_runs
 from stack3d.heat.loads.sources import heat_sources, power_schedule, sources_as_programmed, upkeep_power
 from stack3d.heat.loads.thermal_state import Heat, Limits, Upkeep, tile_boxes
 from stack3d.heat.meshing import AnyKind, Bricks, kind_of, meshed
-from stack3d.heat.meshing.judged_steps import step_errors
+from stack3d.heat.meshing.judged_steps import gains_of_errors, step_errors
 from stack3d.heat.meshing.judging import HOW, OF_LAYERS, Answers, Judged, compared, hottest, means_in
 from stack3d.heat.outputs import HeatOutput, thermal_values
 from stack3d.heat.settling import settle, settle_again
@@ -50,6 +50,7 @@ __all__ = [
     "film_laws",
     "grouped",
     "heat_sources",
+    "gains_of_errors",
     "hottest",
     "kind_of",
     "least_time",

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from stack3d.chip import Chip
 from stack3d.errors import DeckError, Problem, did_you_mean, repeated
-from stack3d.heat import AnyKind, Backends, channel_runs, kind_of, meshed, sources_as_programmed
+from stack3d.heat import (
+    AnyKind,
+    Backends,
+    channel_runs,
+    gains_of_errors,
+    kind_of,
+    meshed,
+    sources_as_programmed,
+)
 from stack3d.layout import FILL, Floats, HeatSource
 from stack3d.schema import CompactDeck, CoolingDeck
 from stack3d.thermal import (
@@ -18,11 +27,15 @@ from stack3d.thermal import (
     CompactParts,
     FilmFace,
     HeatProblem,
+    MeshOverTime,
+    ModelInTime,
     Place,
     Probe,
     SolidBackend,
+    Taken,
     ThermalBackend,
     check_range,
+    model_alike,
     steady_reduction,
     time_reduction,
 )
@@ -33,6 +46,10 @@ PLACES, POINTS = "thermal/temperature", "thermal/probe_temperature"
 """Under which means and probes are judged."""
 ENOUGH = 1e-8
 """Relative residual of solutions that the error of the mesh is taken from."""
+ROUGH = 1e-3
+"""The same of models on other meshes, whose error is of the order of its square."""
+PER_DECADE, SETTLED = 10, 7.0
+"""Instants at which responses on other meshes are compared, and slowest time constants after which they are over."""
 
 
 def compact_model(chip: Chip, watch: SolveWatch) -> CompactModel:
@@ -51,19 +68,16 @@ def compact_model(chip: Chip, watch: SolveWatch) -> CompactModel:
         raise DeckError(problems)
     sources = sources_as_programmed(chip)
     probes: list[Place] = [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
-    backend = Backends().of(chip.scenario, chip.stack, meshed(chip))
-    solid = _held(chip, backend, sources)
-    problem, given = solid.problem, cooling.ambient
+    parts = _parts(chip, meshed(chip), sources, probes)
+    problem, given = parts.problem, cooling.ambient
     _check_ranges(problem, given, deck)
-    parts = CompactParts(
-        lambda films: solid.recooled(problem.with_films(films)).body(), problem, sources, probes, dict(deck.films)
-    )
     reduction, steady = steady_reduction(parts, deck.accuracy, watch)
-    in_time = None
-    if deck.shortest is not None:
-        _, in_time = time_reduction(parts, reduction.span.rows, deck.shortest, deck.over_time)
-        watch(parts.solves, in_time.estimate)
+    in_time, of_mesh, errors = None, None, mesh_error(chip, sources)
     places = [*(Box(source.layer, source.extent) for source in sources), *probes]
+    if deck.shortest is not None:
+        over_time, in_time = time_reduction(parts, reduction.span.rows, deck.shortest, deck.over_time)
+        watch(parts.solves, in_time.estimate)
+        of_mesh = _mesh_over_time(chip, _OnMesh(parts, in_time, places), over_time.taken, errors)
     fixed = [face.reference for face in problem.faces.values() if face.is_fixed]
     return CompactModel(
         tuple(source.name for source in sources),
@@ -78,7 +92,8 @@ def compact_model(chip: Chip, watch: SolveWatch) -> CompactModel:
         steady,
         in_time,
         deck.shortest or np.inf,
-        mesh_error(chip, sources),
+        errors,
+        of_mesh,
     )
 
 
@@ -137,6 +152,13 @@ def _mistakes_of_cooling(cooling: CoolingDeck, deck: CompactDeck) -> list[Proble
     return problems
 
 
+def _parts(chip: Chip, body: AnyKind, sources: Sequence[HeatSource], probes: Sequence[Place]) -> CompactParts:
+    """What a model of a chip on some mesh is made from."""
+    solid = _held(chip, Backends().of(chip.scenario, chip.stack, body), sources)
+    problem, ranges = solid.problem, dict(chip.scenario.compact.films)
+    return CompactParts(lambda films: solid.recooled(problem.with_films(films)).body(), problem, sources, probes, ranges)
+
+
 def _held(chip: Chip, backend: ThermalBackend, sources: Sequence[HeatSource]) -> SolidBackend:
     """The solver at the films and conductivities of the steady state, solved for where any of them follows it."""
     solution = backend.solve(sources)
@@ -162,3 +184,60 @@ def mesh_error(chip: Chip, sources: Sequence[HeatSource]) -> Floats:
     if found is None:
         return np.full(len(sources) + len(chip.scenario.probes), np.nan)
     return np.concatenate([found.errors[PLACES], found.errors.get(POINTS, np.empty(0))])
+
+
+class _OnMesh(NamedTuple):
+    """A solid on a mesh, its model over time, and its places."""
+
+    parts: CompactParts
+    model: ModelInTime
+    places: Sequence[Place]
+
+    def steps(self, films: Floats, times: Floats) -> Floats:
+        """Responses to 1 of each load at some films, shape (loads, places, times)."""
+        modes, bow = self.model.at(films), self.parts.body.bow(self.parts.sources, self.places)
+        grown = -np.expm1(-np.multiply.outer(times, modes.rates)) / modes.rates
+        found = np.einsum("lm,pm,tm->lpt", modes.loads, modes.shown, grown, optimize=True)
+        found[: len(self.parts.sources)] += bow.T[:, :, None]
+        return np.asarray(found)
+
+
+def _mesh_over_time(chip: Chip, own: _OnMesh, taken: Sequence[Taken], steady: Floats) -> MeshOverTime:
+    """Estimated errors by the mesh of responses over time, no less than those of a `steady` state.
+
+    Parameters
+    ----------
+    chip : Chip
+    own : _OnMesh
+    taken : sequence of Taken
+        What its model was made from.
+    steady : ndarray, shape (places,)
+        Errors at the powers of the sources; NaN where there are none. [K]
+    """
+    known: dict[int, _OnMesh] = {}
+
+    def on(one: tuple[Chip, AnyKind]) -> _OnMesh:
+        other, body = one
+        if other is chip:
+            return own
+        if id(body) not in known:
+            parts = _parts(other, body, own.parts.sources, own.parts.places)
+            known[id(body)] = _OnMesh(parts, model_alike(parts, taken, ROUGH), own.places)
+        return known[id(body)]
+
+    pairs = [(pair.weight, on(pair.one), on(pair.other)) for pair in kind_of(chip.scenario).pairs(chip)]
+    low, high = own.parts.lowest, own.parts.highest
+    still, moving = list[Floats](), list[Floats]()
+    for films in dict.fromkeys(map(tuple, (low, np.sqrt(low * high), high))):
+        at = np.array(films)
+        slowest, first = own.model.at(at).rates[0], chip.scenario.compact.shortest or 0.0
+        end = max(SETTLED / slowest, 10 * first)
+        times = np.geomspace(first, end, int(np.ceil(PER_DECADE * np.log10(end / first))) + 1)
+        step = own.steps(at, times)
+        differences = [weight * (one.steps(at, times) - other.steps(at, times)) for weight, one, other in pairs]
+        for found, one in zip((still, moving), gains_of_errors(step, differences)):
+            found.append(one)
+    worst = np.max(still, axis=0)
+    stated = np.array([abs(source.power) for source in own.parts.sources]) @ worst[: len(own.parts.sources)]
+    more = np.maximum(1.0, np.nan_to_num(steady) / np.maximum(stated, 1e-300)) if stated.any() else 1.0
+    return MeshOverTime(worst * more, np.max(moving, axis=0) * more)

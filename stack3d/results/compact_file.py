@@ -19,6 +19,7 @@ from stack3d.layout import Floats
 from stack3d.results.case_tree import resolved_yaml, versions
 from stack3d.results.netcdf import read_tree, write_tree
 from stack3d.thermal.compact.compact_model import CompactModel, FilmFace
+from stack3d.thermal.compact.mesh_over_time import MeshOverTime
 from stack3d.thermal.compact.model_in_time import ModelInTime
 from stack3d.thermal.compact.steady_model import SteadyModel
 
@@ -41,6 +42,11 @@ IN_TIME = {
     "loads": (("load", "time_mode"), "K0.5 J-0.5", "load of 1 W of a source, or of 1 W/m2 into a face, on a mode"),
     "shown": (("place", "time_mode"), "K0.5 J-0.5", "what a place sees of a mode"),
     "still": (("time_mode",), "J0.5 K-0.5", "a rise of 1 K everywhere"),
+}
+
+OVER_TIME = {
+    "still": (("load", "place"), "K W-1", "largest error of a response by the mesh; of faces per W/m2"),
+    "moving": (("load", "place"), "K W-1", "all that this error ever changes by; of faces per W/m2"),
 }
 
 
@@ -77,6 +83,8 @@ def _tree(model: CompactModel, case: Case | None) -> xr.DataTree:
     }
     if model.in_time is not None:
         groups["/in_time"] = xr.Dataset(variables(model.in_time, IN_TIME))
+    if model.mesh_over_time is not None:
+        groups["/mesh_over_time"] = xr.Dataset(variables(model.mesh_over_time, OVER_TIME))
     root.attrs = {
         "compact_model": VERSION,
         "facts": json.dumps(facts),
@@ -152,9 +160,14 @@ def _model_of(tree: xr.DataTree) -> CompactModel:
         None if in_time is None else _in_time(low, in_time, facts["estimate"]),
         np.inf if facts["shortest"] is None else facts["shortest"],
         root["mesh_error"].values,
+        None if in_time is None else _over_time(tree["mesh_over_time"].to_dataset()),
     )
 
 
 def _in_time(lowest: Floats, found: xr.Dataset, estimate: float) -> ModelInTime:
     stiffness, films, loads, shown, still = (found[name].values for name in IN_TIME)
     return ModelInTime(lowest, stiffness, films, loads, shown, still, estimate)
+
+
+def _over_time(found: xr.Dataset) -> MeshOverTime:
+    return MeshOverTime(*(found[name].values for name in OVER_TIME))

@@ -17,7 +17,8 @@ KELVIN = {
     "lowest": "lowest temperature at the end of any step and within",
     "mean": "mean temperature over time",
     "final": "temperature at the end",
-    "estimate": "tested estimate of the error of the compact model over time; no bound, and apart from the error of the mesh",
+    "of_model": "tested estimate of the error of the compact model against its mesh; no bound",
+    "estimate": "estimated error: that of the compact model against its mesh, and that of the mesh over time",
 }
 
 

@@ -5,10 +5,12 @@ from stack3d.thermal.backend import SolidBackend, ThermalBackend, ThermalSolutio
 from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.compact.compact_model import CompactModel, FilmFace, check_range
 from stack3d.thermal.compact.compact_solver import KeptModels
+from stack3d.thermal.compact.mesh_over_time import MeshOverTime
+from stack3d.thermal.compact.model_in_time import ModelInTime
 from stack3d.thermal.compact.reduced_solid import CompactErrors, CompactRanges
 from stack3d.thermal.compact.reduction import steady_reduction
 from stack3d.thermal.compact.solid_parts import CompactParts
-from stack3d.thermal.compact.time_reduction import time_reduction
+from stack3d.thermal.compact.time_reduction import Taken, model_alike, time_reduction
 from stack3d.thermal.cooling import ducts
 from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.cooling.coolant import CoolantBackend
@@ -54,6 +56,8 @@ __all__ = [
     "FilmLaw",
     "Foster",
     "HeatProblem",
+    "MeshOverTime",
+    "ModelInTime",
     "MeshProblem",
     "PinRun",
     "Place",
@@ -64,6 +68,7 @@ __all__ = [
     "SettledBackend",
     "RATES_TOLERANCE",
     "SolidBackend",
+    "Taken",
     "SteadyRates",
     "rates_of_elements",
     "rates_of_grid",
@@ -78,6 +83,7 @@ __all__ = [
     "averages_well",
     "cauer",
     "check_range",
+    "model_alike",
     "ducts",
     "flow_laws",
     "foster",

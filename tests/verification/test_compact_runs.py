@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_compact import flip_chip, rod, scenario, separable, two_dies
+from test_compact import box, flip_chip, rod, scenario, separable, two_dies
 from test_periodic_life import bursts, case
 
 from stack3d.case import Outcome, check, run_case
@@ -181,6 +181,25 @@ def test_conductivity_follows_over_time(how: str) -> None:
     assert by_model.values["thermal/compact_bound"] == 0.0
     given["geometry"]["layers"][1]["blocks"][0]["material"] = {"conductivity": "148 W/m/K", "heat_capacity": "1.66e6 J/m^3/K"}
     assert differences(full, solved(given, "tensor"))[1] > 5 * estimate
+
+
+@pytest.mark.slow
+def test_conductivity_follows_twelve_sources_over_time() -> None:
+    """Twelve sources of 1 to 12 W on a die of silicon, on and off: k(T) is learnt from few marches, not from one for each source."""
+    given = silicon()
+    given["solver"] |= {"mesh": {"lateral": 12, "per_layer": 1}, "error_promise": 0.05}
+    cells = [(5 + 2.5 * (i % 4), 5 + 3.3 * (i // 4)) for i in range(12)]
+    given["power"]["sources"] = [
+        box(f"s{i}", "die", f"{1 + i} W", (x, x + 2.4), (y, y + 3.2)) for i, (x, y) in enumerate(cells)
+    ]
+    given["cooling"]["top"] = {"film_coefficient": "2000 W/m^2/K"}
+    given["compact"] |= {"films": {}, "shortest": "50 ms"}
+    given["transient"] = {"until": "2 s", "outputs": ["0.1 s", "0.5 s", "2 s"], "duty": {"period": "0.5 s", "on": "0.2 s"}}
+    full, by_model = solved(given, "tensor"), solved(given, "compact")
+    rise = float(full.values["thermal/peak_temperature"]) - 300.0
+    estimate = float(by_model.values["thermal/compact_estimate"])
+    assert differences(full, by_model)[1] <= estimate + 2e-5 * rise
+    assert 0 < estimate < 2.5e-3 * rise and rise > 50
 
 
 @pytest.mark.slow

@@ -33,7 +33,9 @@ def random_powers(steps: int) -> np.ndarray:
 
 def test_a_trace_follows_full_steps(package: CompactModel) -> None:
     """Twelve random steps of 50 ms against TR-BDF2 on all nodes to a tenth of the estimate: within it at every end."""
-    case = scenario(separable())
+    given = separable()
+    given["compact"] |= {"films": {}, "shortest": "10 ms"}
+    case = scenario(given)
     chip = check(case)
     schedule = PowerSchedule(0.05 * np.arange(12), random_powers(12))
     found = follow(package, schedule, 0.6)
@@ -43,7 +45,8 @@ def test_a_trace_follows_full_steps(package: CompactModel) -> None:
     full = integrate(system, schedule, list(ends), initial=300.0, tolerance=1e-4, relative=1e-5)
     bow = schedule.powers @ package.bow[:2].T
     error = np.abs(found.temperature[1:, :2] - full.temperature - bow)
-    assert found.steps == 12 and error.max() <= found.estimate[0] < 0.02 * (found.highest[0] - 300)
+    assert found.steps == 12 and error.max() <= found.of_model[0] < 0.02 * (found.highest[0] - 300)
+    assert np.all(found.estimate > found.of_model)
 
 
 def test_ambient_and_films_change_along_a_trace() -> None:
@@ -67,7 +70,7 @@ def test_ambient_and_films_change_along_a_trace() -> None:
             system, PowerSchedule.constant(powers[i]), [0.05], initial=now, tolerance=1e-4, relative=1e-5, first_share=2.0**-12
         )
         off = np.abs(found.temperature[i + 1] - powers[i] @ model.bow.T - full.temperature[0])
-        assert off.max() <= 0.2 * found.estimate[0] < 0.05 * (350 - 255), (i, off)
+        assert off.max() <= 0.2 * found.of_model[0] < 0.05 * (350 - 255), (i, off)
         now = full.field
 
 
@@ -79,7 +82,8 @@ def test_the_estimate_counts_on_how_far_ambient_goes(package: CompactModel) -> N
     schedule = PowerSchedule(np.array([0.0, 1.0]), np.zeros((2, 2)), 2.0)
     found = follow(model, schedule, 2.0, ambient=np.array([300.0, 260.0]))
     still = follow(model, schedule, 2.0)
-    assert found.estimate[0] >= 40 * model.in_time.estimate > 0.0 == still.estimate[0]
+    assert found.of_model[0] >= 40 * model.in_time.estimate > 0.0 == still.of_model[0]
+    assert found.estimate[0] > found.of_model[0] and still.estimate[0] == 0.0
     with pytest.raises(RangeError, match=r"ambient = 240 K lies outside the compact model, which was made for 250 to 350 K"):
         follow(model, schedule, 2.0, ambient=np.array([300.0, 240.0]))
     with pytest.raises(RangeError, match=r"film of top = 400 W/m\^2/K lies outside .* 500 W/m\^2/K alone"):
@@ -200,6 +204,26 @@ def test_long_steps_hide_nothing() -> None:
     for place in package.places:
         largest = [float(found.cycles[place][-1, 0]) for found in (few, many)]
         assert largest[0] == pytest.approx(largest[1], abs=0.02 + 3e-3 * rise.max())
+
+
+def under_a_board(mesh: dict[str, Any]) -> Any:
+    """Half a second of 6 W, then none, seen through a board 1 mm thick, whose heat takes 7 s through it."""
+    given = separable()
+    given["compact"] |= {"films": {}, "shortest": "10 ms"}
+    given["probes"] = [{"name": "far", "layer": "board", "x": "9 mm", "y": "1 mm", "z": "0 mm"}]
+    given["solver"]["mesh"] = mesh
+    schedule = PowerSchedule(np.array([0.0, 0.5]), np.array([[6.0, 0.0], [0.0, 0.0]]), 10.0)
+    return follow(made(given), schedule, 10.0, asked=KeptOfTrace(samples=2))
+
+
+def test_errors_of_the_mesh_over_time_are_stated() -> None:
+    """Coarse elements of a board let its lower side fall below ambient: within the estimate, as are the extremes of all places."""
+    coarse, fine = under_a_board({"lateral": 20}), under_a_board({"lateral": 30, "per_layer": 3, "aspect": 1, "growth": 0.15})
+    assert fine.lowest[2] > 300.0 - 0.01 > coarse.lowest[2] + 0.1
+    assert 300.0 - coarse.lowest[2] < 0.1 * (coarse.highest[2] - 300.0), "elements follow compact.shortest"
+    for extreme in ("highest", "lowest", "mean"):
+        assert np.all(np.abs(getattr(coarse, extreme) - getattr(fine, extreme)) <= coarse.estimate), extreme
+    assert np.all(fine.estimate < 0.5 * coarse.estimate)
 
 
 @pytest.mark.parametrize("seed", range(20))

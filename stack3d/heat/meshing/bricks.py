@@ -28,7 +28,19 @@ from stack3d.geometry import (
 from stack3d.grids import Grid
 from stack3d.heat.loads import outer_faces, patches_of, standing_out, surfaces_of
 from stack3d.heat.meshing.edge_reads import EdgeRead, edge_reads, on_edge, unresolved
-from stack3d.heat.meshing.judging import ACROSS, HOW, ON_EDGES, UPRIGHT, Answers, Judged, Other, Pair, judged, of_finer
+from stack3d.heat.meshing.judging import (
+    ACROSS,
+    HOW,
+    OF_TWICE,
+    ON_EDGES,
+    UPRIGHT,
+    Answers,
+    Judged,
+    Other,
+    Pair,
+    judged,
+    of_finer,
+)
 from stack3d.heat.meshing.mesh_kind import Levels, MeshKind, Solve, SolvedCells, faces_of_a_stack
 from stack3d.heat.meshing.roughness import elements_for, roughness
 from stack3d.layout import Floats, HeatSource, Stack
@@ -149,7 +161,7 @@ class Bricks(MeshKind[ThermalProblem]):
         one, other = (on_lines, cls(wide)), (on_lines, cls(flat))
         found = [Pair(of_finer(upright, ACROSS if has_gaps(chip.stack) else UPRIGHT), one, other)]
         if are_divided(body.grid, firm):
-            return [Pair(of_finer(2.0, ACROSS), (chip, body), one), *found]
+            return [Pair(OF_TWICE, (chip, body), one), *found]
         narrow, across = narrower(wide, firm)
         return [Pair(of_finer(across, ACROSS), one, (on_lines, cls(narrow))), *found]
 
@@ -279,9 +291,9 @@ def _with_edges(
 
 
 def first_output(chip: Chip) -> float | None:
-    """First time at which a transient or a step response is read; None where that says nothing of elements. [s]"""
-    transient, impedance = chip.scenario.transient, chip.scenario.impedance
-    found = [impedance.start] if impedance is not None else []
+    """First time at which a transient, step responses or a compact model are read; None where there is none. [s]"""
+    transient, impedance, shortest = chip.scenario.transient, chip.scenario.impedance, chip.scenario.compact.shortest
+    found = [time for time in (None if impedance is None else impedance.start, shortest) if time is not None]
     if transient is not None and not transient.periodic:
         found.append(next((time for time in transient.times if time > 0), transient.until))
     return min(found, default=None)

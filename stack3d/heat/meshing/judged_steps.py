@@ -36,3 +36,20 @@ def step_errors(step: Floats, differences: Sequence[Floats], times: Floats) -> F
     worst = np.stack([shares[..., a:b].max(axis=-1) for a, b in zip(first, last)], axis=-1)
     least = LEAST_OF_ALL * worst.max(axis=1, keepdims=True)
     return np.asarray(np.maximum(worst, least) * scale)
+
+
+def gains_of_errors(step: Floats, differences: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """Largest error of step responses, and all that it ever changes by, each of shape (loads, places). [K/W]
+
+    Parameters
+    ----------
+    step : ndarray, shape (loads, places, times)
+        From the first time on at which they count. [K/W]
+    differences : sequence of ndarray, shape (loads, places, times)
+        Weighted ones of pairs of meshes. [K/W]
+    """
+    moved = np.sum([np.abs(np.diff(one, axis=-1, prepend=0.0)).sum(axis=-1) for one in differences], axis=0)
+    still = np.sum(np.abs(differences), axis=0).max(axis=-1) + np.maximum(-step, 0.0).max(axis=-1)
+    falls = np.maximum(-np.diff(step, axis=-1, prepend=0.0), 0.0).sum(axis=-1)  # none does, and what fell comes back
+    least = LEAST_OF_ALL * still.max(axis=-1, keepdims=True)
+    return np.maximum(still, least), np.maximum(moved + 2.0 * falls, np.maximum(still, least))

@@ -9,6 +9,7 @@ import numpy as np
 
 from stack3d.errors import RangeError, UnknownNameError, brief
 from stack3d.layout import Floats
+from stack3d.thermal.compact.mesh_over_time import MeshOverTime
 from stack3d.thermal.compact.model_in_time import Exponentials, ModelInTime
 from stack3d.thermal.compact.steady_model import SteadyModel
 from stack3d.thermal.time.schedule import PowerSchedule
@@ -102,6 +103,8 @@ class CompactModel:
         Time from which on `in_time` holds. [s]
     mesh_error : ndarray, shape (places,)
         Estimated error of the mesh itself at the scenario's powers, NaN where there is none. [K]
+    mesh_over_time : MeshOverTime or None
+        That of its responses; None without a model over time.
     """
 
     sources: tuple[str, ...]
@@ -117,6 +120,7 @@ class CompactModel:
     in_time: ModelInTime | None
     shortest: float
     mesh_error: Floats
+    mesh_over_time: MeshOverTime | None = None
 
     def solve(
         self,
@@ -255,6 +259,10 @@ class CompactModel:
         if self.in_time is not None:
             share = f"{100 * self.in_time.estimate:.2g} %"
             over_time = [f"over time          {share} of the largest response (estimate), from {self.shortest:g} s on"]
+        if self.mesh_over_time is not None:
+            loads = np.append(self.powers, np.zeros(len(self.faces)))
+            off = self.mesh_over_time.along(np.array([loads, 0 * loads]), 0 * loads, 0 * loads).max()
+            over_time.append(f"mesh over time     {off:.2g} K while powers come and go up to the scenario's (estimate)")
         return [
             f"films              {', '.join(ranges) or 'as in the scenario'}",
             f"ambient            {self.ambient[1]:g} to {self.ambient[2]:g} K",

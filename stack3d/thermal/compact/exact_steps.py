@@ -80,6 +80,28 @@ class ExactSteps:
         faces = self.model.of_faces(Air(np.array(ambient), self._films), self.base)
         return self._modes.steady(np.append(powers, faces))
 
+    def mesh_error(self, before: Floats, around: float, is_steady: bool) -> Floats:
+        """Estimated error by the mesh along all rows, of a trace that begins in a steady state or at one temperature. [K]
+
+        Parameters
+        ----------
+        before : ndarray, shape (sources,)
+            Powers of that steady state. [W]
+        around : float
+            Its ambient, or the temperature. [K]
+        is_steady : bool
+        """
+        if self.model.mesh_over_time is None:
+            return np.full(len(self.model.places), np.nan)
+        loads = np.hstack([self.powers, self.model.of_faces(self.air, self.base)])
+        still, first = np.zeros(loads.shape[1]), self.air.films[0]
+        if is_steady:
+            return self.model.mesh_over_time.along(
+                loads, np.append(before, self.model.of_faces(Air(np.array(around), first), self.base)), still
+            )
+        even = np.append(np.zeros(before.size), first * (around - self.base))
+        return self.model.mesh_over_time.along(loads, still, even)
+
     def shown(self, amplitudes: Floats, powers: Floats) -> Floats:
         """Temperature of places. [K]"""
         return np.asarray(self.base + amplitudes @ self._modes.shown.T + powers @ self.model.bow.T)

@@ -75,9 +75,12 @@ class TraceAnswer:
         Time above each limit, linear between these instants. [s]
     cycles : mapping of str to ndarray, shape (ranges, 3)
         Of each place that was asked: middle of a range [K], cycles in it, their mean temperature [K].
-    estimate : ndarray, shape (places,)
+    of_model : ndarray, shape (places,)
         Tested estimate of the error against the mesh: that of the model over time, of the largest rise that any place made and
         of how far ambient moved. [K]
+    estimate : ndarray, shape (places,)
+        That and the estimated error of the mesh itself over time, whatever powers, films and ambient do within what they were.
+        [K]
     """
 
     places: tuple[str, ...]
@@ -93,6 +96,7 @@ class TraceAnswer:
     lowest_at: Floats
     above: Floats
     cycles: Mapping[str, Floats]
+    of_model: Floats
     estimate: Floats
 
     def told(self) -> list[str]:
@@ -148,12 +152,12 @@ def follow(
     shortest = float(np.append(durations[durations > 0], _last_step(schedule, until)).min())
     model.check_step(shortest)
     march = ExactSteps(model, schedule.powers, air, base)
-    before = np.zeros(len(model.sources))
+    before, around = np.zeros(len(model.sources)), float(air.ambient[0]) if isinstance(start, str) else start
     if start == "steady":
         before, around = (durations @ rows / durations.sum() for rows in (schedule.powers, air.ambient))
         amplitudes = march.steady(before, around)
     else:
-        amplitudes = march.even(float(air.ambient[0]) if isinstance(start, str) else start)
+        amplitudes = march.even(around)
     steps = _number_of_steps(schedule, until)
     trial = _Kept(model.places, asked, steps)
     trial.begin(march.shown(amplitudes, before))
@@ -173,7 +177,8 @@ def follow(
             raise RangeError(f"powers of the trace down to {least:g} W lead to {lowest:.4g} K, below absolute zero")
         kept.see(ends, lengths, passed)
         watch(float(ends[-1]), until)
-    return kept.answer(until, model, base, float(np.abs(air.ambient - base).max()))
+    moved, by_mesh = float(np.abs(air.ambient - base).max()), march.mesh_error(before, around, start == "steady")
+    return kept.answer(until, model, base, moved, by_mesh)
 
 
 def _last_step(schedule: PowerSchedule, until: float) -> float:
@@ -273,7 +278,7 @@ class _Kept:
         self._done += len(ends)
         self._last = temperature[-1]
 
-    def answer(self, duration: float, model: CompactModel, base: float, moved: float) -> TraceAnswer:
+    def answer(self, duration: float, model: CompactModel, base: float, moved: float, by_mesh: Floats) -> TraceAnswer:
         """All of it.
 
         Parameters
@@ -285,6 +290,8 @@ class _Kept:
             Temperature that rises count from. [K]
         moved : float
             Farthest that ambient was from it. [K]
+        by_mesh : ndarray, shape (places,)
+            Error of the mesh. [K]
         """
         estimate = 0.0 if model.in_time is None else model.in_time.estimate
         rise = moved + max(float(np.abs(value - base).max()) for value in (self._highest, self._lowest))
@@ -304,6 +311,7 @@ class _Kept:
             self._above,
             {name: cycles.table() for name, cycles in self._cycles.items()},
             np.full(len(self.places), estimate * rise),
+            estimate * rise + by_mesh,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,14 @@ TESTED = 4.0
 """Estimated error over that of the test, which follows one step of one mixture of all loads; those of many steps add up."""
 
 
+class Taken(NamedTuple):
+    """Answers at a rate [s⁻¹] and films [W m⁻² K⁻¹] to some loads, by number."""
+
+    films: Floats
+    rate: float
+    loads: Sequence[int]
+
+
 class TimeReduction:
     """A basis of answers at rates, orthonormal in the heat capacity.
 
@@ -39,6 +48,7 @@ class TimeReduction:
     def __init__(self, parts: CompactParts, states: Floats) -> None:
         self.parts = parts
         self.span = Span(parts.mass, states.shape[1])
+        self.taken: list[Taken] = []
         self._driven: list[Floats] = []
         self._on_faces: list[list[Floats]] = [[] for _ in parts.varied]
         self._sources = len(parts.sources)
@@ -91,7 +101,8 @@ class TimeReduction:
         steady = np.abs((projected @ now.modes / now.rates) @ now.shown.T).max(axis=1)
         largest = np.abs(known[: self._sources]).max()
         found = []
-        for i in range(len(loads)) if wanted is None else wanted:
+        self.taken.append(Taken(films, rate, range(len(loads)) if wanted is None else wanted))
+        for i in self.taken[-1].loads:
             answer = parts.solve(films, rate, loads[i], SOLVE)
             off = np.abs(parts.weights @ answer - known[i])
             if i < self._sources:
@@ -173,6 +184,28 @@ def time_reduction(parts: CompactParts, states: Floats, shortest: float, toleran
                 reduction.miss(np.array(films), rate)
             gaps[films] = [part for (a, b), m in zip(pairs, middles) for part in ((a, m), (m, b))]
     raise not_within(parts, tolerance)
+
+
+def model_alike(parts: CompactParts, taken: Sequence[Taken], tolerance: float) -> ModelInTime:
+    """The model of the same solid on another mesh from the same answers, so that what both lack is the same.
+
+    Parameters
+    ----------
+    parts : CompactParts
+        Of the other mesh.
+    taken : sequence of Taken
+        What the first was made from.
+    tolerance : float
+        Relative residual of the answers. [-]
+    """
+    reduction = TimeReduction(parts, parts.flat(np.ones(parts.shape))[None])
+    every = range(len(reduction.loads(parts.lowest)))
+    at_rest = [Taken(films, 0.0, every) for films in (parts.lowest, *([parts.highest] if parts.varied else []))]
+    for films, rate, wanted in (*at_rest, *taken):
+        loads = reduction.loads(films)
+        for i in wanted:
+            reduction.span.join(parts.solve(films, rate, loads[i], tolerance))
+    return reduction.model()
 
 
 def not_within(parts: CompactParts, tolerance: float, more: str = "") -> SolverError:
