@@ -212,19 +212,11 @@ def _pulse(period: str, on: str, outputs: list[str], x: tuple[float, float] = (1
     return deck(4, layers, [heat], film(8e3), transient=transient, probes=[probe("p", "die", 1.5, 2)])
 
 
-def _bow() -> Tree:
-    """A heater one element tall, whose own heat bends the temperature inside it; its peak lies off its middle."""
+def _bow(side: float | tuple[float, float], x: tuple[float, float], y: tuple[float, float], **more: Any) -> Tree:
+    """A heater one element tall, whose own heat bends the temperature inside it."""
     layers = [layer("base", 48.9, 9.75), layer("heater", 16.5, 1.61), layer("die", 613, 108)]
     layers.append(layer("lid", 16.5, 176, contact_resistance="3.94 mm^2*K/W"))
-    spot = source("s", "heater", 0.168, (0, 0.487), (2.467, 2.6389))
-    return deck((3.53, 3.35), layers, [spot], {**film(34100), **film(6860, "bottom")})
-
-
-def _bow_step(outputs: list[str]) -> Tree:
-    """The same heater over time, in the middle, where the peak lies too."""
-    tree = _bow()
-    tree["power"]["sources"] = [source("s", "heater", 0.168, (1.5215, 2.0085), (1.589, 1.761))]
-    return {**tree, "transient": {"until": outputs[-1], "outputs": outputs}}
+    return deck(side, layers, [source("s", "heater", 0.168, x, y)], {**film(34100), **film(6860, "bottom")}, **more)
 
 
 def _sheet_step(outputs: list[str]) -> Tree:
@@ -293,8 +285,9 @@ DECKS: dict[str, Tree] = {
     **{f"thin_film_{t}": _thin_film(t, k, h) for t, k, h in ((5.35, (7.5, 0.2, 9.5), 6.3e5), (20, (30, 30, 5), 5e4), (2, (1, 1, 1), 1e5))},
     **{f"channels_{n}_{w}": _channels(n, w, f) for n, w, f in ((5, 200, 10), (8, 100, 10), (4, 100, 5))},
     **{f"thin_layers_{t}": _thin_layers(t, c) for t, c in ((100, 1), (500, 10), (20, 0.2))},
-    **{f"spot_{s}": _spot(s) for s in (0.06, 0.4, 1.5)}, "bow": _bow(), "sheet": _sheet(), "overlap": _overlap(),
-    "bow_step": _bow_step(["0.1 ms", "1 ms", "20 ms"]), "sheet_step": _sheet_step(["0.1 ms", "10 ms", "1 s"]),
+    **{f"spot_{s}": _spot(s) for s in (0.06, 0.4, 1.5)}, "bow": _bow((3.53, 3.35), (0, 0.487), (2.467, 2.6389)), "sheet": _sheet(), "overlap": _overlap(),
+    "bow_step": _bow(0.9, (0.2065, 0.6935), (0.364, 0.536), transient={"until": "20 ms", "outputs": ["0.1 ms", "1 ms", "20 ms"]}),
+    "sheet_step": _sheet_step(["0.1 ms", "10 ms", "1 s"]),
     **{f"step_{f.replace(' ', '')}_{w}{'_spot' * s}": _step(f, o, w, s) for f, o, w, s in (
         ("1 us", ["10 us", "100 us", "1 ms"], "junction", False), ("10 us", ["1 ms"], "metal", False),
         ("5 us", ["50 us", "1 ms"], "junction", True), ("1 ms", ["10 ms", "50 ms"], "cap", True),

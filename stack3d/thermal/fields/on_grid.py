@@ -149,22 +149,29 @@ class GridField:
         return sum(_over_node(*line) for line in lines)
 
     def between_levels(self, layer: str) -> float:
-        """How far the peak of a heated layer stands over the hottest node through the height, by the bow of its heat. [K]"""
+        """How far the peak of a layer stands over the hottest node through the height, by how the temperature bends there. [K]
+
+        A layer of one element shows no bend: there it is that of its heat, less what flows aside.
+        """
         heights, column, at = self._lines_through_hottest(layer)[2]
-        return _over_bows(heights, column, self._bow_at_hottest(layer)) - float(column[at])
+        tall = np.diff(heights)
+        if tall.size == 1:
+            bends = np.array([12.0 * self._bow_at_hottest(layer) / tall[0] ** 2])
+        else:
+            inner = [_bent(heights, column, k) for k in range(1, tall.size)]
+            bends = np.maximum([inner[0], *inner], [*inner, inner[-1]])
+        return _over_elements(column, bends * tall**2 / 8.0) - float(column[at])
 
     def _bow_at_hottest(self, layer: str) -> float:
-        """What straight elements lack in the mean of a heated layer at its hottest node, less where heat flows aside. [K]"""
+        """What the straight element of a heated layer lacks in the mean at its hottest node, less what flows aside. [K]"""
         _, j, i = self._hottest(layer)
         bow = float(self._bend(layer)[max(0, j - 1) : j + 1, max(0, i - 1) : i + 1].mean())
         if bow <= 0.0:
             return 0.0
-        slab = self.stack.layer(layer)
-        kx, ky, kz = slab.material.conductivity
-        tall = np.diff(self._lines_through_hottest(layer)[2][0])
-        density = 12.0 * kz * bow * tall.sum() / (tall**3).sum()
-        aside = sum(k * _bent(*line) for k, line in zip((kx, ky), self._lines_through_hottest(layer)))
-        return bow * float(np.clip(1.0 - aside / density, 0.0, 1.0))
+        kx, ky, kz = self.stack.layer(layer).material.conductivity
+        *lines, (heights, _, _) = self._lines_through_hottest(layer)
+        aside = sum(k * _bent(*line) for k, line in zip((kx, ky), lines))
+        return max(0.0, bow - aside * float(np.ptp(heights)) ** 2 / (12.0 * kz))
 
     def _nodes(self, layer: str) -> tuple[slice, slice, slice]:
         """Of a layer, along z, y and x."""
@@ -240,14 +247,11 @@ def _bent(places: Floats, values: Floats, at: int) -> float:
     return float(2.0 * ((values[at] - values[left]) / before + (values[at] - values[right]) / after) / (before + after))
 
 
-def _over_bows(heights: Floats, column: Floats, bow: float) -> float:
-    """Highest temperature along a column of elements that a uniform heat bends, which adds a bow to the mean of all. [K]"""
-    tall = np.diff(heights)
-    if bow <= 0.0 or tall.size == 0:
-        return float(column.max())
-    tops = 1.5 * bow * tall**2 * tall.sum() / (tall**3).sum()
+def _over_elements(column: Floats, tops: Floats) -> float:
+    """Highest temperature along a column of elements, each of which stands out in its middle by so much. [K]"""
     low, high = column[:-1], column[1:]
-    inside = 0.5 * (low + high) + tops + (high - low) ** 2 / (16.0 * tops)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inside = 0.5 * (low + high) + tops + (high - low) ** 2 / (16.0 * tops)
     return float(np.max(np.where(np.abs(high - low) < 4.0 * tops, inside, np.maximum(low, high))))
 
 
