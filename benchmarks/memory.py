@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import made_networks
+
 from stack3d import decks, memory, results, yamlfile
 from stack3d.case import check, run_case
 from stack3d.case.size import terms_of
@@ -113,6 +115,8 @@ def rows() -> Iterator[tuple[str, str, list[tuple[str, Any]]]]:
     yield "chip, 200 samples", CHIP, [("monte_carlo.samples", 200)]
     yield "chip, 400 epochs", CHIP, [("lifetime.epochs", 400)]
     yield "chip, attribution", CHIP, [("lifetime.attribution", True), ("monte_carlo.samples", 50)]
+    for name in made_networks.MADE:
+        yield f"network {name}", name, []
     yield "chip, all images", CHIP, [("workload.test_samples", 540), ("monte_carlo.samples", 20)]
 
 
@@ -139,6 +143,9 @@ def measure(deck: str, overrides: list[tuple[str, Any]]) -> tuple[dict[str, floa
         for more in ({"cells": "hex"}, {"cells": "tet"}):
             path.write_text(SMALL)
             run_case(decks.load(path, [("solver.mesh", {"lateral": 4, "per_layer": 1, **more})]).scenario, Silent())
+        if deck in made_networks.MADE:  # in a process of its own, which takes its memory with it
+            subprocess.run([sys.executable, made_networks.__file__, folder, deck], check=True)
+            deck = path.read_text()
         path.write_text(deck)
         if "own.msh" in deck:
             _write_box(path.with_name("own.msh"))

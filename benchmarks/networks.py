@@ -119,9 +119,7 @@ def engine(network: networks.Network, x: np.ndarray, chips: int, times: int, pro
         for one in network.layers
     }
     ideal = {name: m.prepare(m.target_conductances()) for name, m in raw.items()}
-    profiles = mvm.profile(mvm.CrossbarNetwork(raw, ideal), forward_of(network), x[:profiled])
-    matrices = {name: m.calibrated(profiles[name]) for name, m in raw.items()}
-    del profiles
+    matrices = mvm.calibrated(mvm.CrossbarNetwork(raw, ideal), forward_of(network), x[:profiled])
     marks.append(("converter ranges", time.process_time()))
     cells = {
         name: (m.target_conductances() * rng.normal(1, 0.02, (chips, *m.state_shape))).clip(0) for name, m in matrices.items()

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-from stack3d.errors import DeckError, brief
+from stack3d.errors import DeckError, Problem, brief
 
 VARIABLE = "STACK3D_MEMORY"
 """Environment variable that says how much memory a case may take, as ``8 GB``; ``--memory`` sets it for workers too."""
+ANY = "any case"
+"""The term that no key of a scenario makes smaller."""
+BESIDE = 35e6
+"""What any case takes beyond what goes with its size: what libraries load at their first use, files on their way. [byte]"""
+LEAST_SHARE = 0.01
+"""Of a term, below which making it smaller is no advice. [-]"""
 _SIZES = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 _SPARING: ContextVar[bool] = ContextVar("_SPARING", default=False)
 
@@ -57,6 +64,33 @@ def sparing() -> Iterator[None]:
 def is_sparing() -> bool:
     """Whether decks are only looked at."""
     return _SPARING.get()
+
+
+def check_terms(found: Mapping[str, float]) -> None:
+    """Refuse what wants more memory than there is, by what asks for it [byte]; raises DeckError with the terms."""
+    there = available()
+    total = sum(found.values())
+    if total <= there:
+        return
+    parts = {key: n for key, n in sorted(found.items(), key=lambda item: -item[1]) if n > 0.02 * total}
+    listed = ", ".join(f"{key} {size(n)}" for key, n in parts.items())
+    largest = next(iter(parts))
+    text = f"than there is: {listed}; there is {size(there)}; {_fitting(largest, found, there)}"
+    if largest == ANY:  # no key makes that smaller
+        raise DeckError(f"--memory: a case wants more {text}")
+    raise DeckError(Problem(largest, f"wants more memory {text}"))
+
+
+def _fitting(key: str, found: Mapping[str, float], there: float) -> str:
+    """What would fit: less of the largest term, or more memory."""
+    total = sum(found.values())
+    enough = "" if said() is None else f"--memory '{math.ceil(total / 1e6)} MB' would fit"
+    left = max(there - (total - found[key]), 0.0) / found[key]
+    if key == ANY or left < LEAST_SHARE:
+        return enough or "the case would not fit without it either"
+    coarser = f"a mesh {left ** (-1 / 3):.2g} times coarser in every direction"
+    less = f"{coarser if key == 'solver.mesh' else f'{100 * left:.2g} % of it'} would fit"
+    return f"{less}, or {enough}" if enough else less
 
 
 def size(n_bytes: float) -> str:

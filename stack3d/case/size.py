@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from stack3d import memory
 from stack3d.case.judged_placings import CHIPS, is_by_accuracy
-from stack3d.chip import READ_MEMORY, Chip, ComputingChip
-from stack3d.errors import DeckError, Problem
+from stack3d.chip import Chip, ComputingChip
 from stack3d.heat import sources_as_programmed
 from stack3d.heat.meshing import kind_of
 from stack3d.workload.network import Inputs
@@ -20,10 +18,6 @@ CELL_MEMORY = 120.0
 LEARNING = 20e6
 """Of chips that are trained in the field: readings of a batch, its gradients and pulses. Measured: 8 to 15 MB for
 `on_device_learning`. [byte]"""
-BESIDE = 35e6
-"""What any case takes beyond what goes with its size: what libraries load at their first use, files on their way. [byte]"""
-ANY = "any case"
-"""The term that no key of a scenario makes smaller."""
 NUMBER = 8.0
 BINS = 128
 """Numbers of an instant that no key makes more: histogram, sums, bands."""
@@ -40,6 +34,8 @@ STATES = 8.0
 with their images, steady and over time."""
 SETTLING = 2.2
 """Memory of solvers where films follow the surface, made anew from pass to pass, over that of one."""
+CONFUSIONS = 2.0
+"""Of the counts of true and found classes of a chip: as they are counted, and as they are added up. [-]"""
 COPIES = 1.25
 """Of a map: as computed, which the dataset takes over, and what is on its way to the file."""
 
@@ -47,7 +43,7 @@ COPIES = 1.25
 def terms_of(chip: Chip) -> dict[str, float]:
     """Memory by what asks for it, named by the key of the scenario to make smaller. [byte]"""
     scenario = chip.scenario
-    found = {ANY: BESIDE}
+    found = {memory.ANY: memory.BESIDE}
     if wanted := kind_of(scenario).least_memory(chip):
         found["solver.mesh"] = wanted * _passes(chip)
         if scenario.impedance is not None:
@@ -62,12 +58,11 @@ def terms_of(chip: Chip) -> dict[str, float]:
     if scenario.maps is not None:
         found["maps.grid"] = COPIES * NUMBER * times * scenario.maps.boxes
     if isinstance(chip, ComputingChip):
-        network, data = chip.computer.network, chip.computer.data
-        stored = sum(layer.blocks.nbytes for layer in (*network.layers, *network.digital))
-        stored += sum(constant.nbytes for constant in network.program.constants.values())
-        working = chip.computer.memory * len(data.inputs)
-        found["workload.network"] = stored + min(working, max(READ_MEMORY, chip.computer.memory))
+        data = chip.computer.data
+        found["workload.network"] = chip.computer.network.stored + chip.computer.memory_while_read
         found["workload.data"] = sum(_bytes_of(part) for part in (data.profile, data.inputs, data.labels))
+        kinds = chip.computer.task.classes() ** 2
+        found["workload.task"] = NUMBER * kinds * (CONFUSIONS * scenario.monte_carlo.samples + COPIES * times)
         numbers = times * (8 * len(chip.computer.tiles) + 2 * scenario.monte_carlo.samples + BINS)
         found["lifetime.epochs"] = COPIES * NUMBER * numbers
     if isinstance(chip, ComputingChip) and scenario.lifetime is not None:
@@ -77,6 +72,9 @@ def terms_of(chip: Chip) -> dict[str, float]:
             found["lifetime.fine_tuning"] = LEARNING
         if is_by_accuracy(scenario):  # chips of its own, which are gone before those of the case are made
             found["workload.placement"] = CELL_MEMORY * cells * max(0, CHIPS - scenario.monte_carlo.samples)
+    if isinstance(chip, ComputingChip):  # what calibration takes has gone when the rest comes
+        stays = chip.computer.network.stored + found["workload.data"] + memory.BESIDE
+        found["workload.network"] += max(0.0, stays + chip.computer.memory_before - sum(found.values()))
     return found
 
 
@@ -134,28 +132,4 @@ def instants_of(chip: Chip) -> int:
 
 def check_size(chip: Chip) -> None:
     """Refuse a case that wants more memory than there is; raises DeckError with every term that matters."""
-    check_terms(terms_of(chip))
-
-
-def check_terms(found: Mapping[str, float]) -> None:
-    """Refuse what wants more memory than there is, by what asks for it [byte]; raises DeckError."""
-    there = memory.available()
-    total = sum(found.values())
-    if total <= there:
-        return
-    parts = {key: n for key, n in sorted(found.items(), key=lambda item: -item[1]) if n > 0.02 * total}
-    listed = ", ".join(f"{key} {memory.size(n)}" for key, n in parts.items())
-    largest = next(iter(parts))
-    fitting = _fitting(largest, found[largest], there)
-    if largest == ANY:  # no key makes that smaller
-        raise DeckError(f"--memory: a case wants more than there is: {listed}; there is {memory.size(there)}; {fitting}")
-    raise DeckError(Problem(largest, f"wants more memory than there is: {listed}; there is {memory.size(there)}; {fitting}"))
-
-
-def _fitting(key: str, wanted: float, there: float) -> str:
-    share = max(there / wanted, 1e-9)
-    if key == ANY:
-        return "less than any case takes"
-    if key == "solver.mesh":
-        return f"a mesh {share ** (-1 / 3):.2g} times coarser in every direction would fit"
-    return f"{100 * share:.2g} % of it would fit"
+    memory.check_terms(terms_of(chip))

@@ -2,7 +2,7 @@
 
 from stack3d.chip.assemble import with_weights
 from stack3d.chip.chip import Chip, ComputingChip, build_chip
-from stack3d.chip.computer import READ_MEMORY, Computer, forward_of, products_on
+from stack3d.chip.computer import Computer, forward_of, products_on
 from stack3d.chip.crossbars import error_powers, with_warm_wires
 from stack3d.chip.design import TODAY, Design
 from stack3d.chip.loading import data_of
@@ -14,7 +14,6 @@ __all__ = [
     "ComputingChip",
     "Design",
     "Phase",
-    "READ_MEMORY",
     "TODAY",
     "build_chip",
     "data_of",

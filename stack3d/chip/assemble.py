@@ -10,18 +10,14 @@ import numpy as np
 
 from stack3d import mvm
 from stack3d.chip import loading, reused
-from stack3d.chip.computer import Computer, forward_of
+from stack3d.chip.computer import Computer
+from stack3d.chip.converter_ranges import checked_memory, memory_of, profiled, profiling
 from stack3d.chip.crossbars import build_matrix, packed, with_mismatch
 from stack3d.chip.design import Design
 from stack3d.devices import build_device, check_device
 from stack3d.errors import ArrayError, DeckError, Problem, UntriedError, collected, did_you_mean
 from stack3d.schema import DeviceDeck
-from stack3d.workload import Counted, LabelledData, Network, Site, TileActivity, copies_for_rate, pipeline, place
-
-PROFILE_MEMORY = 100e6
-"""Of the run that calibrates converters, between layers. [byte]"""
-MOST_PROFILED = 32768
-"""Products per layer that calibrate its converters, at most; more inputs are left out."""
+from stack3d.workload import Network, Site, TileActivity, copies_for_rate, pipeline, place
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,31 +119,6 @@ def _named(matrix: mvm.AnalogMatrix, name: str) -> mvm.AnalogMatrix:
     return replace(matrix, name=name, tiles=tuple(replace(t, layer=name) for t in matrix.tiles))
 
 
-def _profiling(data: LabelledData, counted: Counted) -> LabelledData:
-    """The data with as many calibration inputs as time and memory allow."""
-    few = int(np.clip(MOST_PROFILED / max(counted.products.values()), 16, len(data.profile)))
-    few = min(few, max(2, int(PROFILE_MEMORY // counted.memory)))
-    return replace(data, profile=data.profile[:few], profile_labels=data.profile_labels[:few])
-
-
-def _profiled(design: Design, network: Network, built: Mapping[str, mvm.AnalogMatrix], inputs: Any) -> reused.Ranges:
-    """Converter ranges from one run of ideal chips, and what a second one counts."""
-    statistics: dict[str, mvm.LayerStatistics] = {}
-    ideal = {name: m.prepare(m.target_conductances()) for name, m in built.items()}
-    forward, choice = forward_of(network), design.mvm
-    profiles = mvm.profile(mvm.CrossbarNetwork(built, ideal), forward, inputs)
-    matrices = {}
-    for name, m in built.items():
-        try:
-            matrices[name] = m.calibrated(profiles[name], choice.percentile, per=choice.converter_range)
-        except ArrayError as error:
-            text = f"the {len(inputs)} inputs that calibrate converters give layer {name!r} no range: {error}"
-            raise DeckError(Problem(loading.data_of(design.work)[0], text)) from None
-    forward(mvm.CrossbarNetwork(matrices, ideal, statistics=statistics), inputs)
-    voltages = {name: s.mean_square_voltages for name, s in statistics.items()}
-    return reused.Ranges(matrices, voltages, {name: s.vectors / len(inputs) for name, s in statistics.items()})
-
-
 def build_computer(design: Design, n_tiers: int, sites: Sequence[Site], problems: list[Problem]) -> Computer | None:
     """Everything but the places of the tiles; None, and every mistake told, where it cannot be built.
 
@@ -212,7 +183,7 @@ def with_weights(computer: Computer, network: Network, *, calibrate: bool = Fals
             adc = replace(m.adc, gain_error=0.0, offset=0.0)
             matrices[part.name] = replace(m, weights=weights, largest=largest, adc=adc)
     if calibrate:
-        matrices = dict(_profiled(computer.design, network, matrices, computer.data.profile).matrices)
+        matrices = dict(_ranges(computer.design, network, matrices, computer.data.profile).matrices)
     return replace(computer, network=network, matrices=with_mismatch(computer.design, matrices))
 
 
@@ -229,10 +200,17 @@ def _copied(one: Mapped, network: Network) -> dict[str, mvm.AnalogMatrix]:
 def _too_slow(computer: Computer) -> list[Problem]:
     """The mistake of a rate that the pipeline cannot keep."""
     problems: list[Problem] = []
-    targets = {name: m.target_conductances() for name, m in computer.matrices.items()}
-    activities, work = computer.activities(targets), computer.design.work
+    activities, work = computer.activities(computer.targets), computer.design.work
     collected(lambda: pipeline(activities, work.periphery, work.rate, computer.activation_macs), problems)
     return problems
+
+
+def _ranges(design: Design, network: Network, built: Mapping[str, mvm.AnalogMatrix], inputs: Any) -> reused.Ranges:
+    """Converter ranges as the design wants them; raises DeckError where the inputs give none."""
+    try:
+        return profiled(network, built, inputs, design.mvm.percentile, design.mvm.converter_range)
+    except ArrayError as error:
+        raise DeckError(Problem(loading.data_of(design.work)[0], str(error))) from None
 
 
 def _calibrated(
@@ -240,12 +218,11 @@ def _calibrated(
 ) -> Computer:
     """The computer of matrices whose converters are not yet calibrated."""
     choice, counted = design.mvm, origin.counted
-    data = _profiling(origin.data, counted)
-    if len(data.profile) * counted.memory > PROFILE_MEMORY:
-        loading.check_profile(design, len(data.profile), counted)
+    data = profiling(origin.data, counted)
+    loading.check_tried(design, checked_memory(network, built, counted, len(data.profile)))
     settings = choice.percentile, choice.converter_range, network.copies, one.packing, reused.settings_of(built)
     wanted = (origin.contents, len(data.profile), *settings)
-    ranges = reused.ranges.find(wanted) or reused.ranges.keep(wanted, _profiled(design, network, built, data.profile))
+    ranges = reused.ranges.find(wanted) or reused.ranges.keep(wanted, _ranges(design, network, built, data.profile))
     devices = {name: build_device(deck, design.band) for name, deck in one.decks.items()}
     return Computer(
         design,
@@ -261,4 +238,5 @@ def _calibrated(
         origin,
         activation_macs=counted.digital_macs,
         memory=counted.memory,
+        calibrating=memory_of(network, built, counted, len(data.profile)),
     )

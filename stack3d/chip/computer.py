@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,10 +17,26 @@ from stack3d.chip.reused import Loaded
 from stack3d.devices import DeviceModel
 from stack3d.layout import Floats
 from stack3d.tiles import Tile
-from stack3d.workload import LabelledData, Network, Site, Task, TileActivity, each, layer_latencies, tile_energies
+from stack3d.workload import Counted, LabelledData, Network, Site, Task, TileActivity, each, layer_latencies, tile_energies
 
 READ_MEMORY = 256e6
 """Working memory of inference. [byte]"""
+
+
+class Targets(Mapping[str, Floats]):
+    """What programming aims at, by matrix, made whenever it is asked for: all together take more than a chip. [S]"""
+
+    def __init__(self, matrices: Mapping[str, mvm.AnalogMatrix]) -> None:
+        self._matrices = matrices
+
+    def __getitem__(self, name: str) -> Floats:
+        return self._matrices[name].target_conductances()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._matrices)
+
+    def __len__(self) -> int:
+        return len(self._matrices)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +69,8 @@ class Computer:
         Multiply-accumulates per inference of products of two activations.
     memory : float
         Working memory of one inference between layers. [byte]
+    calibrating : float
+        Memory of the runs that calibrated the converters. [byte]
     places : tuple of (layer, Rectangle)
         Site of each tile.
     hops : tuple of int
@@ -74,6 +92,7 @@ class Computer:
     hops: tuple[int, ...] = ()
     activation_macs: float = 0.0
     memory: float = 0.0
+    calibrating: float = 0.0
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
@@ -158,14 +177,18 @@ class Computer:
         """Weights of the network's layers, copies not counted."""
         return sum(layer.macs for layer in (*self.network.layers, *self.network.digital))
 
+    @property
+    def targets(self) -> Mapping[str, Floats]:
+        """What programming aims at, by matrix. [S]"""
+        return Targets(self.matrices)
+
     def activities(self, conductances: Mapping[str, Any]) -> list[TileActivity]:
         """What each tile does per inference, with the chips' mean conductances [S]."""
-        rows = {}
-        out = []
+        rows, name, out = np.empty((0, 0)), None, []
         for i, tile in enumerate(self.tiles):
-            if tile.layer not in rows:
-                g = np.asarray(conductances[tile.layer])
-                rows[tile.layer] = g.reshape(-1, *g.shape[-3:]).mean(axis=0, dtype=np.float64).sum(axis=0)
+            if tile.layer != name:  # tiles lie matrix after matrix
+                g, name = np.asarray(conductances[tile.layer]), tile.layer
+                rows = g.reshape(-1, *g.shape[-3:]).mean(axis=0, dtype=np.float64).sum(axis=0)
             columns = self.columns_of(tile)
             span = slice(tile.row_start, tile.row_stop)
             matrix = self.matrices[tile.layer]
@@ -174,7 +197,7 @@ class Computer:
                     tile,
                     products=self.products[tile.layer],
                     voltage_squared=self.mean_square_voltages[tile.layer][span],
-                    row_conductance=rows[tile.layer][span][:, columns].sum(axis=1),
+                    row_conductance=rows[span][:, columns].sum(axis=1),
                     pulse=self.devices[tile.layer].device.read.pulse,
                     conversions=(tile.col_stop - tile.col_start) * matrix.readouts,
                     reads=matrix.reads,
@@ -190,8 +213,7 @@ class Computer:
 
     def mapping_table(self) -> dict[str, Any]:
         """One row per analog layer: its matrix, where it went and what it does per inference."""
-        targets = {n: m.target_conductances() for n, m in self.matrices.items()}
-        busy = layer_latencies(self.activities(targets), self.design.periphery)
+        busy = layer_latencies(self.activities(self.targets), self.design.periphery)
         rows = []
         for layer in self.network.layers:
             names = self.network.copies[layer.name]
@@ -204,10 +226,58 @@ class Computer:
         return {name: np.array(column) for name, column in zip(columns, zip(*rows))}
 
     @property
+    def memory_before(self) -> float:
+        """What network and crossbars take until converters are calibrated, beyond what stays. [byte]"""
+        return max(self.network.memory_of_trial(self.origin.counted), self.calibrating)
+
+    @property
+    def memory_while_read(self) -> float:
+        """What they take later, in float arithmetic and read from chips, beyond what stays. [byte]"""
+        counted, inputs = self.origin.counted, len(self.data.inputs)
+        alone = self.network.memory_in_float(counted, min(inputs, self.origin.at_once))
+        chips = self.design.chips.samples
+        group, batch = mvm.blocks_of(self.matrices, chips, inputs, self.read_memory, self.memory)
+
+        def own(matrix: mvm.AnalogMatrix, vectors: float) -> float:
+            return mvm.product_memory(matrix, vectors, READ_MEMORY, noisy=True)
+
+        return max(alone, run_memory(self.network, self.matrices, counted, group * batch, own))
+
+    @property
     def read_memory(self) -> float:
         """Working memory to ask for; inference counts one vector per input where convolutions make many. [byte]"""
         cells = 24.0 * sum(math.prod(m.state_shape) for m in self.matrices.values())
         return cells + READ_MEMORY / max(1.0, *self.products.values())
+
+
+def run_memory(
+    network: Network,
+    matrices: Mapping[str, mvm.AnalogMatrix],
+    counted: Counted,
+    n_inputs: int,
+    own: Callable[[mvm.AnalogMatrix, float], float],
+) -> float:
+    """Memory of a run of the network on chips, at its worst moment. [byte]
+
+    Parameters
+    ----------
+    network : Network
+        With its copies and packing.
+    matrices : mapping of str to AnalogMatrix
+        By matrix.
+    counted : Counted
+    n_inputs : int
+        Of all chips.
+    own : callable
+        (matrix, vectors) → what a product takes beyond its inputs and outputs. [byte]
+    """
+    worst = n_inputs * counted.most
+    for layer in network.layers:
+        live, vectors = counted.beside[layer.name]
+        names, outputs = network.copies[layer.name], 4.0 * n_inputs * vectors * layer.n_outputs
+        taken = max(own(matrices[p.name], n_inputs * vectors / len(names)) for p in network.parts(layer.name, names[0]))
+        worst = max(worst, n_inputs * live + outputs + max(outputs, taken))  # handed on when the rest has gone
+    return worst
 
 
 def products_on(network: Network, matmul: Any, leading: tuple[int, ...]) -> Callable[[str, Floats], Floats]:

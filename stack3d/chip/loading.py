@@ -6,14 +6,15 @@ from os.path import isfile
 from pathlib import Path
 from typing import Any
 
+from stack3d import memory
 from stack3d.chip import reused
 from stack3d.chip.design import Design
 from stack3d.errors import Problem, collected
 from stack3d.schema import DataDeck, WorkloadDeck
-from stack3d.workload import Counted, LabelledData, Network, allowed, files_of, keep, load_data, load_network, task_kind
+from stack3d.workload import LabelledData, Network, allowed, files_of, keep, load_data, load_network, task_kind
 
-PROFILED = 2.3
-"""Memory of a run through ideal crossbars, for that of the float network. [-]"""
+READ = 4.0
+"""Memory of a network that is read over the size of its file, at least. [-]"""
 
 
 def contents_of(design: Design) -> tuple[Any, ...]:
@@ -28,6 +29,7 @@ def contents_of(design: Design) -> tuple[Any, ...]:
 def loaded(design: Design, problems: list[Problem]) -> tuple[Network | None, LabelledData | None]:
     """Network and data as they are read; None, and the mistakes told, where one cannot be."""
     work = design.work
+    memory.check_terms({memory.ANY: memory.BESIDE, "workload.network": READ * _sizes(work.network.file)})
     with allowed(_size(work)):
         return _read(design, problems)
 
@@ -74,16 +76,20 @@ def counted(
     )
 
 
-def check_profile(design: Design, n_inputs: int, found: Counted) -> None:
-    """Refuse to calibrate converters with inputs that take more at one time than may be; raises ArrayError and UntriedError."""
+def check_tried(design: Design, wanted: float) -> None:
+    """Raise UntriedError for memory that is more than looking at a deck may take. [byte]"""
     with allowed(_size(design.work)):
-        keep(PROFILED * n_inputs * found.memory)
+        keep(wanted)
 
 
 def _size(work: WorkloadDeck) -> float:
     """Of the files of network and data. [byte]"""
     data = data_of(work)[1]
-    named = [work.network.file, *((data.file, data.inputs, data.labels) if data else ())]
+    return _sizes(work.network.file, *((data.file, data.inputs, data.labels) if data else ()))
+
+
+def _sizes(*named: str | None) -> float:
+    """Of files that are there, a network with those of its weights. [byte]"""
     paths = [Path(name) for name in named if name and isfile(name)]
     return float(sum(one.stat().st_size for path in paths for one in (files_of(path) if path.suffix == ".onnx" else [path])))
 

@@ -49,11 +49,15 @@ class Loaded:
     data: LabelledData
     counted: Counted
 
+    @property
+    def at_once(self) -> int:
+        """Inputs that are run together in float arithmetic."""
+        return max(1, int(FLOAT_MEMORY // (self.counted.memory or 1.0)))
+
     @cached_property
     def float_logits(self) -> Floats:
         """Outputs in float arithmetic, shape (n_test, outputs)."""
-        step = max(1, int(FLOAT_MEMORY // (self.counted.memory or 1.0)))
-        n = len(self.data.inputs)
+        step, n = self.at_once, len(self.data.inputs)
         parts = [self.network.run(self.data.inputs[i : i + step]) for i in range(0, n, step)]
         return np.concatenate([part.reshape(len(part), -1) for part in parts])
 

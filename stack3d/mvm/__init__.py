@@ -4,10 +4,12 @@ from stack3d.mvm.array_library import library
 from stack3d.mvm.array_state import ArrayState, Compensation, Profile
 from stack3d.mvm.arrays import read_power
 from stack3d.mvm.calibration import (
+    calibrated,
+    calibration_memory,
     column_corrections,
     column_moments,
     layer_scale,
-    profile,
+    product_memory,
     profile_matrix,
     read_magnitude,
     read_references,
@@ -18,7 +20,7 @@ from stack3d.mvm.calibration import (
 from stack3d.mvm.cells import SinhCell
 from stack3d.mvm.circuit import CrossbarSolution, ohmic_error, solve_crossbar
 from stack3d.mvm.converters import Converter
-from stack3d.mvm.crossbar_network import CrossbarNetwork, LayerStatistics, infer
+from stack3d.mvm.crossbar_network import CrossbarNetwork, LayerStatistics, blocks_of, infer
 from stack3d.mvm.engine import AnalogMatrix
 from stack3d.mvm.mapping import WeightMapping
 from stack3d.mvm.metrics import accuracy, confusion_matrix, logit_error, signal_to_noise
@@ -37,6 +39,9 @@ __all__ = [
     "WeightMapping",
     "Wires",
     "accuracy",
+    "blocks_of",
+    "calibrated",
+    "calibration_memory",
     "column_corrections",
     "column_moments",
     "confusion_matrix",
@@ -46,7 +51,7 @@ __all__ = [
     "library",
     "logit_error",
     "ohmic_error",
-    "profile",
+    "product_memory",
     "profile_matrix",
     "read_magnitude",
     "read_power",

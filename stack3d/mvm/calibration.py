@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,16 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import DeckError
+from stack3d.errors import ArrayError, DeckError
 from stack3d.mvm.array_library import Normals, Scratch, namespace
 from stack3d.mvm.array_state import ArrayState, Compensation, Profile
 from stack3d.mvm.arrays import REFERENCE_WEIGHT
 from stack3d.mvm.crossbar_network import CrossbarNetwork
-from stack3d.mvm.engine import AnalogMatrix
+from stack3d.mvm.engine import AT_ONCE, AnalogMatrix
 from stack3d.mvm.shape_checks import check_tail
 
+PROFILED = 32e6
+"""Of the signals that set the converter ranges of a layer: of wide layers fewer vectors are taken. [byte]"""
+FEWEST, MOST = 512, 4096
+"""Vectors that are taken where there are so many, at least and at most."""
 
-def profile_matrix(matrix: AnalogMatrix, x: Any, state: ArrayState | Any, *, most: int = 4096) -> Profile:
+
+def profile_matrix(matrix: AnalogMatrix, x: Any, state: ArrayState | Any, *, most: int | None = None) -> Profile:
     """Return the signals before the ADCs for inputs `x` (..., batch, n_inputs), without noise.
 
     Parameters
@@ -28,47 +34,119 @@ def profile_matrix(matrix: AnalogMatrix, x: Any, state: ArrayState | Any, *, mos
         [input unit]
     state : ArrayState or array
         Prepared, or conductances, shape (..., devices, n_inputs, n_columns). [S]
-    most : int
-        Inputs that are taken, evenly spaced in the batch.
+    most : int, optional
+        Inputs that are taken, evenly spaced in the batch; absent = as `most_profiled` says.
     """
     state = ArrayState(matrix.ready(state).mean)
     check_tail(f"input of layer {matrix.name!r}", x, (matrix.n_inputs,), "n_inputs")
-    x = x[..., :: -(-x.shape[-2] // most), :]
+    x = x[..., :: -(-x.shape[-2] // (most or most_profiled(matrix))), :]
     inputs = np.abs(np.asarray(x)).ravel()
     if not matrix.per_vector_input:
         matrix = replace(matrix, dac=replace(matrix.dac, span=float(inputs.max()) or 1.0))
     xp, scratch = namespace(state.mean), Scratch()
     drives = [matrix.current(xp, u) for u, _ in matrix.drives(xp, x, state.mean.dtype, scratch)[0]]
+    leading, count = np.broadcast_shapes(tuple(x.shape[:-2]), tuple(state.mean.shape[:-3])), x.shape[-2]
+    shape = (*leading, len(matrix.row_blocks), matrix.readouts, len(drives) * count, matrix.n_columns)
+    sums = np.empty(shape, np.asarray(state.mean[..., :0]).dtype)
+    for b, r, (i, u) in itertools.product(range(shape[-4]), range(shape[-3]), enumerate(drives)):
+        part = matrix.signal(u, state, b, r, None, matrix.n_columns, scratch)
+        sums[..., b, r, i * count : (i + 1) * count, :] = np.asarray(part)
+    return Profile(inputs, sums, float(matrix.dac.span))
 
-    def signal(block: int, readout: int) -> NDArray[Any]:
-        parts = [matrix.signal(u, state, block, readout, None, matrix.n_columns, scratch) for u in drives]
-        return np.concatenate([np.asarray(part) for part in parts], axis=-2)
 
-    sums = [np.stack([signal(b, r) for r in range(matrix.readouts)], axis=-3) for b in range(len(matrix.row_blocks))]
-    return Profile(inputs, np.stack(sums, axis=-4), float(matrix.dac.span))
+def most_profiled(matrix: AnalogMatrix) -> int:
+    """Return how many vectors of a layer set its converter ranges, at most."""
+    signals = 4.0 * len(matrix.row_blocks) * matrix.readouts * matrix.reads * matrix.n_columns
+    return int(np.clip(PROFILED // signals, FEWEST, MOST))
 
 
-def profile(network: CrossbarNetwork, forward: Callable[..., Any], inputs: Any) -> dict[str, Profile]:
-    """Run a network once without noise and with ideal converters, and return the profile of every analogue layer.
+def calibration_memory(matrix: AnalogMatrix, vectors: float, at_once: float) -> float:
+    """Return what calibrating a layer takes, and counting its voltages, beyond the inputs and outputs of a product. [byte]
 
-    `forward(matmul, inputs)` is the network as for `infer`.
+    Parameters
+    ----------
+    matrix : AnalogMatrix
+    vectors : float
+        Of one product. [-]
+    at_once : float
+        Working memory of the product. [byte]
     """
-    profiler = _Profiler(network)
-    forward(profiler, inputs)
-    return profiler.profiles
+    taken, rows, columns = min(vectors, most_profiled(matrix)), matrix.n_inputs, matrix.n_columns
+    signals = 4.0 * taken * matrix.reads * len(matrix.row_blocks) * matrix.readouts * columns
+    a_block = signals / (len(matrix.row_blocks) * matrix.readouts)
+    profiled = 4.0 * taken * rows + signals + max(4.0 * taken * rows * (1 + matrix.reads) + a_block, signals)
+    product = product_memory(matrix, vectors, at_once)
+    seen = min(vectors, AT_ONCE / rows) * 8.0 * rows * (2 + matrix.reads)
+    told = min(vectors, AT_ONCE / max(rows, columns)) * 8.0 * columns + 4.0 * rows * columns
+    return max(profiled, product, seen, told)
 
 
-class _Profiler:
-    """Takes the place of a network, chips and all, and keeps a profile of every layer."""
+def product_memory(matrix: AnalogMatrix, vectors: float, at_once: float, *, noisy: bool = False) -> float:
+    """Return what a product takes beyond inputs and outputs. [byte]
 
-    def __init__(self, network: CrossbarNetwork) -> None:
-        self.network, self.states = network, network.states
-        self.profiles: dict[str, Profile] = {}
+    Parameters
+    ----------
+    matrix : AnalogMatrix
+    vectors : float
+        Of the product. [-]
+    at_once : float
+        Working memory that it is given. [byte]
+    noisy : bool
+        Whether cells are read with noise.
+    """
+    rows, columns = 4.0 * matrix.n_inputs, 4.0 * matrix.n_columns
+    together = min(vectors, at_once / (4.0 * rows + 8.0 * columns))
+    return together * (rows * (1 + matrix.reads + noisy) + columns * ((2 if matrix.mapping.is_pair else 4) + 2 * noisy))
+
+
+def calibrated(
+    network: CrossbarNetwork, forward: Callable[..., Any], inputs: Any, percentile: float = 99.9, *, per: str = "layer"
+) -> dict[str, AnalogMatrix]:
+    """Run a network once without noise and with ideal converters, and return its layers with converter ranges.
+
+    Each layer gets its ranges as it is met, of its last call where it has several: no profile outlives its layer.
+
+    Parameters
+    ----------
+    network : CrossbarNetwork
+    forward : callable
+        ``forward(matmul, inputs)`` is the network as for `infer`.
+    inputs : array
+        First axis is the batch.
+    percentile : float
+        Share of the signals that must not clip. [%]
+    per : str
+        What shares a range, see `AnalogMatrix.calibrated`.
+
+    Raises
+    ------
+    ArrayError
+        For the first layer whose signals give no range.
+    """
+    ranges = _Ranges(network, percentile, per)
+    forward(ranges, inputs)
+    for name, error in ranges.failed.items():
+        raise ArrayError(f"the {len(inputs)} inputs that calibrate converters give layer {name!r} no range: {error}")
+    return {name: ranges.matrices.get(name, matrix) for name, matrix in network.matrices.items()}
+
+
+class _Ranges:
+    """Takes the place of a network, chips and all, and calibrates every layer."""
+
+    def __init__(self, network: CrossbarNetwork, percentile: float, per: str) -> None:
+        self.network, self.percentile, self.per = network, percentile, per
+        self.matrices: dict[str, AnalogMatrix] = {}
+        self.failed: dict[str, ArrayError] = {}
 
     def __call__(self, name: str, x: Any) -> Any:
-        matrix, state = self.network.matrices[name], ArrayState(self.states[name].mean)
-        self.profiles[name] = profile_matrix(matrix, x, state)
-        return matrix.without_converters().matvec(x, state, compensation=self.network.compensations.get(name))
+        matrix, state = self.network.matrices[name], ArrayState(self.network.states[name].mean)
+        self.failed.pop(name, None)
+        try:
+            self.matrices[name] = matrix.calibrated(profile_matrix(matrix, x, state), self.percentile, per=self.per)
+        except ArrayError as error:
+            self.failed[name] = error
+        fix = self.network.compensations.get(name)
+        return matrix.without_converters().matvec(x, state, compensation=fix, memory_limit=self.network.memory_limit)
 
 
 def column_moments(

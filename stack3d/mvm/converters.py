@@ -146,5 +146,5 @@ def range_of(magnitudes: NDArray[Any], percentile: float, *, axis: Any = None) -
     if not magnitudes.size:
         raise ArrayError("profile is empty; a range cannot be calibrated from it")
     check_finite("profile", magnitudes)
-    span = np.percentile(magnitudes, percentile, axis=axis, keepdims=True)
-    return np.where(span > 0.0, span, magnitudes.max(axis=axis, keepdims=True))
+    span = np.asarray(np.percentile(magnitudes, percentile, axis=axis, keepdims=True, overwrite_input=True))
+    return span if np.all(span > 0.0) else np.where(span > 0.0, span, magnitudes.max(axis=axis, keepdims=True))

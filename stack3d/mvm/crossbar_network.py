@@ -14,7 +14,7 @@ from stack3d.errors import ArrayError, unknown_name
 from stack3d.mvm.array_library import Normals, Scratch, like, namespace, to_numpy
 from stack3d.mvm.array_state import ArrayState, Compensation
 from stack3d.mvm.converters import Converter
-from stack3d.mvm.engine import AnalogMatrix, ReadNoise
+from stack3d.mvm.engine import AnalogMatrix, ReadNoise, vectors_at_once
 from stack3d.mvm.shape_checks import check_tail
 
 Matmul = Callable[[str, Any], Any]
@@ -65,13 +65,15 @@ class LayerStatistics:
         voltages : bool
             Whether they are counted.
         """
-        vectors = math.prod(x.shape[:-1])
-        wanted = np.broadcast_to(x @ matrix.weights.astype(x.dtype, copy=False), y.shape)  # in the precision of the chips
+        vectors, weights = math.prod(x.shape[:-1]), matrix.weights.astype(x.dtype, copy=False)  # in the precision of the chips
         self.vectors += vectors
         if voltages:
             self.square_voltages = self.square_voltages + vectors * matrix.mean_square_voltages(x)
-        self.signal = self.signal + np.sum(wanted**2, axis=(-2, -1), dtype=np.float64)
-        self.noise = self.noise + np.sum((y - wanted) ** 2, axis=(-2, -1), dtype=np.float64)
+        for block in vectors_at_once(x, y):
+            found = y[..., block, :]
+            wanted = np.broadcast_to(x[..., block, :] @ weights, found.shape)
+            self.signal = self.signal + np.sum(wanted**2, axis=(-2, -1), dtype=np.float64)
+            self.noise = self.noise + np.sum((found - wanted) ** 2, axis=(-2, -1), dtype=np.float64)
 
     @property
     def mean_square_voltages(self) -> NDArray[np.float64]:
@@ -104,6 +106,8 @@ class CrossbarNetwork:
         Filled with a `LayerStatistics` per layer when given: an empty dict to start with.
     voltages : bool
         Whether the statistics count voltages, which takes the inputs through the converters again.
+    memory_limit : float
+        Working memory of a product beyond its result; longer batches are cut. [byte]
     scratch : Scratch
         Work arrays that all products share.
     """
@@ -114,6 +118,7 @@ class CrossbarNetwork:
     compensations: Mapping[str, Compensation] = field(default_factory=dict)
     statistics: dict[str, LayerStatistics] | None = None
     voltages: bool = True
+    memory_limit: float = 256e6
     scratch: Scratch = field(default_factory=Scratch, repr=False, compare=False)
 
     def __call__(self, name: str, x: Any) -> Any:
@@ -126,7 +131,8 @@ class CrossbarNetwork:
         matrix, state = self.matrices[name], self.states[name]
         is_guest = isinstance(x, np.ndarray) and not isinstance(state.mean, np.ndarray)
         sent = like(namespace(state.mean), x, state.mean) if is_guest else x
-        y = matrix.matvec(sent, state, self.rng, compensation=self.compensations.get(name), scratch=self.scratch)
+        fix, limit = self.compensations.get(name), self.memory_limit
+        y = matrix.matvec(sent, state, self.rng, compensation=fix, memory_limit=limit, scratch=self.scratch)
         y = to_numpy(y) if is_guest else y
         if self.statistics is not None:
             self.statistics.setdefault(name, LayerStatistics()).record(matrix, to_numpy(x), to_numpy(y), voltages=self.voltages)
@@ -191,7 +197,7 @@ def infer(
     count = math.prod(leading)
     if 0 in (count, len(inputs)):
         raise ArrayError(f"no chips or no inputs: leading axes {leading}, {len(inputs)} inputs")
-    group, batch = _groups(matrices, count, len(inputs), memory_limit, per_input)
+    group, batch = blocks_of(matrices, count, len(inputs), memory_limit, per_input)
     noises = read_noise if isinstance(read_noise, Mapping) else dict.fromkeys(matrices, read_noise)
     fixes, total = compensations or {}, statistics if statistics is not None else {}
     sent = (lambda values: values) if array is np.asarray else array  # other libraries' arrays stay what they are
@@ -209,7 +215,9 @@ def infer(
         local = {name: chips.converters(matrix) for name, matrix in matrices.items()}
         corrections = {name: chips.fix(fixes[name]) for name in matrices if name in fixes}
         seen: dict[str, LayerStatistics] = {}
-        network = CrossbarNetwork(local, states, rng, corrections, None if statistics is None else seen, voltages, scratch)
+        network = CrossbarNetwork(
+            local, states, rng, corrections, None if statistics is None else seen, voltages, scratch=scratch
+        )
         parts = [forward(network, inputs[start : start + batch]) for start in range(0, len(inputs), batch)]
         logits.append(_joined(parts, axis=-2))
         for name, layer in seen.items():
@@ -295,10 +303,19 @@ WORKING_MEMORY = 48e6
 what is done with them. [byte]"""
 
 
-def _groups(
+def blocks_of(
     matrices: Mapping[str, AnalogMatrix], chips: int, inputs: int, memory_limit: float, per_input: float = 0.0
 ) -> tuple[int, int]:
-    """Return how many chips and how many inputs to take at a time."""
+    """Return how many chips and how many inputs `infer` takes at a time.
+
+    Parameters
+    ----------
+    matrices : mapping of str to AnalogMatrix
+    chips, inputs : int
+        All of them.
+    memory_limit, per_input : float
+        As for `infer`. [byte]
+    """
     per_chip = 16.0 * sum(math.prod(m.state_shape) for m in matrices.values())
     per_vector = 4.0 * max(2 * m.n_inputs + 4 * m.n_columns for m in matrices.values())
     usual = min(inputs, 256)  # shorter batches waste the products: rather fewer chips at a time

@@ -261,7 +261,9 @@ class AnalogMatrix(MappedMatrix):
         axis = (-4, -3, -2, -1) if per == "layer" else (-2, -1)
         span = np.zeros((*sums.shape[:-2], self.n_columns))
         for columns in groups[per]:
-            span[..., columns] = range_of(sums[..., columns], percentile, axis=axis)[..., 0]
+            first, last = columns[0], columns[-1] + 1  # a slice copies nothing
+            among = slice(first, last) if last - first == len(columns) else columns
+            span[..., columns] = range_of(sums[..., among], percentile, axis=axis)[..., 0]
         # reference columns are read at a level that fits the range of the others; dead outputs need none
         span = np.where(span > 0.0, span, span.max(axis=-1, keepdims=True))
         dac = self.dac
@@ -282,9 +284,12 @@ class AnalogMatrix(MappedMatrix):
         The product of a row's voltage and the ohmic voltage of equal cell current (for ohmic cells the squared voltage),
         summed over the reads of an input's slices and averaged over all vectors, shape (n_inputs,). [V²]
         """
-        total = np.zeros(self.n_inputs)
-        for u, _ in self.drives(np, x, np.float64, Scratch())[0]:
-            total += (self._voltage(np, u) * self.current(np, u)).reshape(-1, self.n_inputs).mean(axis=0)
+        total, scratch = np.zeros(self.n_inputs), Scratch()
+        for block in vectors_at_once(x, x):
+            part = x[..., block, :]
+            for u, _ in self.drives(np, part, np.float64, scratch)[0]:
+                mean = (self._voltage(np, u) * self.current(np, u)).reshape(-1, self.n_inputs).mean(axis=0)
+                total += mean * (part.shape[-2] / x.shape[-2])
         return total * self.read_voltage**2
 
     @property
@@ -467,6 +472,16 @@ class AnalogMatrix(MappedMatrix):
                     total -= other
             sums.append(total)
         return sums[0][..., None, :, :] if len(sums) == 1 else xp.stack(sums, axis=-3)
+
+
+AT_ONCE = 2**21
+"""Numbers of the vectors that are looked at together where all that is wanted of them is a sum."""
+
+
+def vectors_at_once(x: NDArray[Any], y: NDArray[Any]) -> list[slice]:
+    """Return ranges of the vectors of inputs (..., batch, n_inputs) and outputs (..., batch, n_outputs) to look at together."""
+    step = max(1, AT_ONCE * x.shape[-2] // max(x.size, y.size, 1))
+    return [slice(i, i + step) for i in range(0, x.shape[-2], step)]
 
 
 def _added(total: Any, term: Any) -> Any:

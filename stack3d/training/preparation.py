@@ -20,7 +20,7 @@ from stack3d.schema import Scenario, TrainDeck, celsius
 from stack3d.training.drawn_chips import TrainingChips
 from stack3d.training.graph import check_gradients, layouts
 from stack3d.training.loss import check_labels, check_loss
-from stack3d.training.training_memory import check_terms, terms_of_training
+from stack3d.training.training_memory import terms_of_training
 from stack3d.workload import Task, TrainingShare, training_share
 
 
@@ -109,7 +109,7 @@ def prepared(scenario: Scenario, *, calibrate_only: bool = False, solve: bool = 
         judges = share.apart(deck.validation, deck.seed)
         check_labels(None if share.labels is None else share.labels[~judges], task)
     terms = terms_of_training(chip, share.inputs, gradients=not calibrate_only)
-    check_terms(terms)
+    memory.check_terms(terms)
     return Preparation(chip, plan, share, judges, terms)
 
 

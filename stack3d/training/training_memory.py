@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.case.size import CELL_MEMORY, check_terms, terms_of
+from stack3d.case.size import CELL_MEMORY, terms_of
 from stack3d.chip import ComputingChip
 from stack3d.workload import Inputs, Network, Step
-
-__all__ = ["check_terms", "terms_of_training"]
 
 TORCH = {"cuda": 900e6, "cpu": 530e6}
 """Of torch itself, by its build, with what AdamW loads, and of the program that it comes into. Measured, torch 2.13: with CUDA

@@ -15,6 +15,7 @@ from stack3d.errors import AnswerError, DeckError, Problem
 from stack3d.schema import workload as schema
 from stack3d.workload.array_files import BLOCK, FileArray, InputRows, SeriesWindows, check_finite, opened
 from stack3d.workload.network import Inputs, Network, each
+from stack3d.workload.operators.allowance import tallied
 from stack3d.workload.tasks import Classification, Task
 
 
@@ -270,9 +271,18 @@ def labels_among(labels: NDArray[Any], n: int, judge: Task, name: str, key: str)
     return labels
 
 
-def _in_blocks(network: Network, inputs: Any, size: int = 16) -> NDArray[Any]:
-    """Outputs (inputs, ...) flattened, a few inputs at a time."""
-    parts = [network.run(inputs[i : i + size]) for i in range(0, len(inputs), size)]
+LABELLED = 100e6
+"""Working memory of the float network while it labels inputs. [byte]"""
+MOST_LABELLED = 16
+"""Inputs that it labels together, at most."""
+
+
+def _in_blocks(network: Network, inputs: Any) -> NDArray[Any]:
+    """Outputs (inputs, ...) flattened, a few inputs at a time: as many as the first one shows that memory allows."""
+    with tallied() as tally:
+        parts = [network.run(inputs[:1])]
+    size = int(np.clip(LABELLED // max(tally.most, 1.0), 1, MOST_LABELLED))
+    parts += [network.run(inputs[i : i + size]) for i in range(1, len(inputs), size)]
     return np.concatenate([part.reshape(len(part), -1) for part in parts])
 
 

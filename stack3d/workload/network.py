@@ -15,7 +15,7 @@ from stack3d.layout import Floats
 from stack3d.schema import workload as schema
 from stack3d.workload.onnx_file import KEY, hold_inputs, keep_output, read_model, valid, with_free_batch
 from stack3d.workload.operators import Stored
-from stack3d.workload.operators.allowance import afford, charge
+from stack3d.workload.operators.allowance import afford, charge, reserve, tallied
 from stack3d.workload.program import Product, Program, Step, Watcher
 
 DIRECTIONS = 8
@@ -135,12 +135,18 @@ class Counted(NamedTuple):
     digital_macs : float
         Multiply-accumulates of products that have no layer: those of two activations.
     memory : float
-        Working memory. [byte]
+        Working memory: what lives between operators, and the largest product. [byte]
+    most : float
+        What lives at one time at most, all that operators take by the way included, but for products of layers. [byte]
+    beside : dict of str to (float, float)
+        Per layer: what lives while a product of it is computed [byte], and the vectors of that product.
     """
 
     products: dict[str, float]
     digital_macs: float
     memory: float
+    most: float
+    beside: dict[str, tuple[float, float]]
 
 
 def _before(alone: Floats, other: Floats, both: Floats) -> int | None:
@@ -185,6 +191,12 @@ class Network:
     copies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     packing: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     strides: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def stored(self) -> float:
+        """Memory of its weights and other constants. [byte]"""
+        constants = (one.nbytes for one in self.program.constants.values())
+        return float(sum(layer.blocks.nbytes for layer in (*self.layers, *self.digital)) + sum(constants))
 
     def parts(self, layer: str, copy: str) -> tuple[Part, ...]:
         """The matrices of one copy of a layer."""
@@ -233,11 +245,17 @@ class Network:
     def counted(self, inputs: Any) -> Counted:
         """What an inference takes, counted on a batch of two or more."""
         calls: dict[str, list[int]] = {}
-        macs, most = 0, 0
+        macs, most, n = 0, 0, len(inputs)
+        beside: dict[str, tuple[float, float]] = {}
 
         def counting(name: str, x: Floats) -> Floats:
             calls.setdefault(name, []).append(len(x))
-            return self._exact(name, x)
+            live, vectors = beside.get(name, (0.0, 0.0))
+            beside[name] = max(live, (tally.live + tally.made) / n), max(vectors, len(x) / n)
+            before = tally.most
+            found = self._exact(name, x)
+            tally.most = max(before, tally.live + tally.made)
+            return found
 
         def watch(step: Step, given: Sequence[Any], found: Sequence[Any], live: int) -> None:
             nonlocal macs, most
@@ -245,13 +263,23 @@ class Network:
             if not any((step.node.key, slot) in self.uses for slot in step.operator.slots):
                 macs += step.operator.macs(given, found)
 
-        self.program.run(self._feed(inputs), counting, self.uses, watch)
-        n = len(inputs)
+        with tallied() as tally:
+            self.program.run(self._feed(inputs), counting, self.uses, watch)
         vectors = [
             max(seen) * (4 * self._by_name[name].n_inputs + 4 * self._by_name[name].n_outputs) for name, seen in calls.items()
         ]
         products = {name: sum(rows / n for rows in seen) for name, seen in calls.items()}
-        return Counted(products, macs / n, (most + 4 * max(vectors, default=0)) / n)
+        return Counted(products, macs / n, (most + 4 * max(vectors, default=0)) / n, tally.most / n, beside)
+
+    def memory_in_float(self, found: Counted, n_inputs: int) -> float:
+        """What a run of so many inputs in float arithmetic takes. [byte]"""
+        layers = (*self.layers, *self.digital)
+        products = (_exact_memory(one, n_inputs * found.beside.get(one.name, (0.0, 0.0))[1]) for one in layers)
+        return n_inputs * found.most + max(products, default=0.0)
+
+    def memory_of_trial(self, found: Counted) -> float:
+        """What two inputs take that tell how the network counts and orders its products. [byte]"""
+        return self.memory_in_float(found, 2) + 4.0 * 4.0 * DIRECTIONS * sum(found.products.values())
 
     def products(self, inputs: Any) -> dict[str, float]:
         """Products per inference of every layer, digital ones included, counted on a batch."""
@@ -298,11 +326,12 @@ class Network:
     def _exact(self, name: str, x: Floats) -> Floats:
         layer = self._by_name[name]
         charge(len(x) * layer.macs)
-        at_once = max(1, AT_ONCE // (8 * max(layer.n_inputs, layer.n_outputs)))
+        at_once = _at_once(layer)
+        reserve(_exact_memory(layer, len(x)), stays=False)
+        shape = afford((len(x), layer.n_outputs), x.itemsize)
         if len(x) <= at_once:
-            afford((min(len(x), at_once), layer.n_inputs + 2 * layer.n_outputs), 8)
             return layer.times(x)
-        out = np.empty(afford((len(x), layer.n_outputs), x.itemsize), x.dtype)
+        out = np.empty(shape, x.dtype)
         for start in range(0, len(x), at_once):
             out[start : start + at_once] = layer.times(x[start : start + at_once])
         return out
@@ -310,6 +339,17 @@ class Network:
     def _handed_out(self, product: Product) -> Product:
         analog = {layer.name: layer.scale for layer in self.layers}
         return lambda name, x: np.asarray(product(name, x) * analog[name]) if name in analog else self._exact(name, x)
+
+
+def _at_once(layer: WeightMatrix) -> int:
+    """Vectors that are multiplied together in double precision."""
+    return max(1, AT_ONCE // (8 * max(layer.n_inputs, layer.n_outputs)))
+
+
+def _exact_memory(layer: WeightMatrix, vectors: float) -> float:
+    """What a product in double precision takes beyond its result. [byte]"""
+    outputs = layer.n_outputs * (1 + (np.ndim(layer.scale) > 0))
+    return 8.0 * min(vectors, _at_once(layer)) * (layer.n_inputs + outputs)
 
 
 def _named(step: Step, slot: str, stored: Stored, several: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +113,7 @@ class Program:
             inputs = [values[n] if n in values else self.constants[n] if n else None for n in node.inputs]
             held = {slot: _asked(product, layers[node.key, slot]) for slot in step.operator.slots if (node.key, slot) in layers}
             try:
-                outputs = perform(step, inputs, held, live)
+                outputs = perform(step, inputs, held, live, self.constants)
             except ArrayError as error:
                 raise ArrayError(f"{error}{self._given_by_others(step, values)}") from error
             values.update((name, y) for name, y in zip(node.outputs, outputs) if name)
@@ -143,7 +143,7 @@ def taken(values: Iterable[Any]) -> int:
     return sum(getattr(v, "nbytes", 0) for v in values)
 
 
-def perform(step: Step, inputs: Sequence[Any], held: Held, live: int = 0) -> tuple[Any, ...]:
+def perform(step: Step, inputs: Sequence[Any], held: Held, live: int = 0, constants: Container[str] = ()) -> tuple[Any, ...]:
     """Run one step; raises ArrayError that names the node for whatever its arrays raise.
 
     Parameters
@@ -154,10 +154,13 @@ def perform(step: Step, inputs: Sequence[Any], held: Held, live: int = 0) -> tup
         Products that are computed elsewhere, by slot.
     live : int
         Memory of the values that are there before. [byte]
+    constants : container of str
+        Names of what nothing is made of where the products with it are held.
     """
     try:
         with apart(live):
-            given = {id(x): x for x in inputs if isinstance(x, np.ndarray)}.values()
+            named = [(n, x) for n, x in zip(step.node.inputs, inputs) if isinstance(x, np.ndarray)]
+            given = {id(x): x for name, x in named if not (held and name in constants)}.values()
             reserve(step.operator.room * sum(max(1.0, x.itemsize / 4) * x.size for x in given))
             outputs = step.operator.run(inputs, held)
         made = taken(outputs)

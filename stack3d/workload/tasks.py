@@ -40,6 +40,10 @@ class Task(ABC):
     def confusion(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.int64]:
         """Return counts of (true class, found class), shape (..., classes, classes)."""
 
+    def classes(self) -> int:
+        """Return how many classes `confusion` tells apart."""
+        return 1
+
     def by_input(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.float64] | None:
         """Return what each input adds to the score of each chip, shape (..., inputs), its mean the score; None = unknown."""
         return None
@@ -166,7 +170,7 @@ class _OneOfClasses(Task):
         code = (right * classes + np.argmax(rows, axis=-1)).reshape(-1, right.size)
         chip = np.arange(len(code))[:, None] * classes**2
         counts = np.bincount((code + chip).ravel(), minlength=len(code) * classes**2)
-        return counts.astype(np.int64).reshape(*rows.shape[:-2], classes, classes)
+        return counts.astype(np.int64, copy=False).reshape(*rows.shape[:-2], classes, classes)
 
 
 @tasks.register("classification")
@@ -262,6 +266,10 @@ class MultiLabel(Task):
         if labels.shape[1:] != self.shape:
             return f"labels of shape {labels.shape[1:]} for one input; wanted {self.shape}"
         return None if np.isin(labels, (0, 1)).all() else "labels other than 0 and 1"
+
+    def classes(self) -> int:
+        """Return no and yes."""
+        return 2
 
     def score(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.float64]:
         """Return the share of outputs on the right side of the threshold."""

@@ -142,7 +142,7 @@ def test_sigterm_ends_other_commands_with_a_sentence(tmp_path: Path, name: str, 
     studies.write(tmp_path, "{sample: {count: 100000, keys: {power.sources.spot.power: {from: 1 W, to: 2 W}}}}")
     (tmp_path / "flip_chip.yaml").write_text(
         "scenario: flip\ngeometry: flip_chip_package\npower: {sources: [{name: core, layer: active, x: [5 mm, 15 mm], y: [5 mm, 15 mm], power: 30 W}]}\n"
-        "cooling: {top: cold_plate, ambient: 300 K}\nsolver: draft\ncompact: {shortest: 1 ms}\n"
+        "cooling: {top: cold_plate, ambient: 300 K}\nsolver: draft\ncompact: {shortest: 1 ms, conductivity: held}\n"
     )
     (tmp_path / "trace.csv").write_text("time [s],spot [W]\n0,1\n1,2\n2,0\n")
     if name == "trace":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stack3d.errors import ArrayError, DeckError
-from stack3d.mvm import AnalogMatrix, Converter, CrossbarNetwork, WeightMapping, profile, profile_matrix
+from stack3d.mvm import AnalogMatrix, Converter, CrossbarNetwork, WeightMapping, calibrated, profile_matrix
 
 
 def digitise(converter: Converter, values: list[float]) -> np.ndarray:
@@ -134,16 +134,19 @@ def test_fixed_input_range_is_calibrated_too(slices, percentile):
         np.testing.assert_allclose(np.mean(error**2), expected, rtol=4 * np.sqrt(2.0 / error.size))
 
 
-def test_profile_of_a_network_sees_every_layer():
+def test_ranges_of_a_network_are_of_what_every_layer_sees():
     rng = np.random.default_rng(0)
     mapping = WeightMapping(1e-6, 25e-6)
     matrices = {n: AnalogMatrix.build(n, rng.standard_normal(s), mapping) for n, s in (("a", (6, 4)), ("b", (4, 2)))}
     states = {n: m.prepare(m.target_conductances()) for n, m in matrices.items()}
     x = rng.standard_normal((30, 6))
-    found = profile(CrossbarNetwork(matrices, states), lambda matmul, x: matmul("b", np.maximum(matmul("a", x), 0.0)), x)
-    hidden = np.maximum(x @ matrices["a"].weights, 0.0)
-    assert found["b"].inputs.max() == pytest.approx(hidden.max(), rel=1e-5)
-    assert found["b"].partial_sums.shape == (1, 1, 30, 2)
+    network = CrossbarNetwork(matrices, states)
+    found = calibrated(network, lambda matmul, x: matmul("b", np.maximum(matmul("a", x), 0.0)), x, 100.0)
+    for name, seen in {"a": x, "b": np.maximum(x @ matrices["a"].weights, 0.0)}.items():
+        alone = profile_matrix(matrices[name], seen, matrices[name].target_conductances())
+        assert found[name].adc.span == pytest.approx(matrices[name].calibrated(alone, 100.0).adc.span, rel=1e-5)
+    with pytest.raises(ArrayError, match="the 30 inputs that calibrate converters give layer 'b' no range"):
+        calibrated(network, lambda matmul, x: matmul("b", 0.0 * matmul("a", x)), x)
 
 
 @pytest.mark.parametrize(

@@ -151,12 +151,12 @@ def measured(kind: str, given: list[Any], attributes: dict[str, Any]) -> tuple[f
     @contextmanager
     def apart(live: float) -> Iterator[None]:  # what is counted is forgotten behind it
         yield
-        kept.append(allowance.made)
+        kept.append(allowance.most)
 
     token = allowances._ALLOWED.set(allowance)
     try:
         perform(step, given, {})  # what is loaded at the first use
-        allowance.live = allowance.made = 0.0
+        allowance.live = allowance.made = allowance.most = 0.0
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("stack3d.workload.program.apart", apart)
             tracemalloc.start()

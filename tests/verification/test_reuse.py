@@ -112,7 +112,7 @@ def test_a_network_is_read_and_profiled_once(monkeypatch: pytest.MonkeyPatch, tm
         monkeypatch.setattr(room, name, counted)
 
     counting(loading, "load_network", "read")
-    counting(mvm, "profile", "profiled")
+    counting(mvm, "calibrated", "profiled")
     counting(Program, "run", "runs")
     shutil.copy(NETWORKS / "residual_17.onnx", tmp_path / "n.onnx")
     rng = np.random.default_rng(0)

@@ -58,7 +58,7 @@ def calibration(computer: Computer) -> Upkeep:
 
 def least_time(computer: Computer, upkeep: Upkeep) -> float:
     """Time that reads which calibrate or train take at least: that of the layer which reads longest. [s]"""
-    activities = computer.activities({name: m.target_conductances() for name, m in computer.matrices.items()})
+    activities = computer.activities(computer.targets)
     layers = layer_latencies(activities, computer.design.periphery)
     tiles = zip(computer.tiles, upkeep.reads)
     return max(float(reads) * layers[activity.layer or tile.layer] for (tile, reads), activity in zip(tiles, activities))
@@ -170,8 +170,7 @@ def as_array(parts: dict[str, float]) -> Floats:
 def add_power(chip: ComputingChip, state: Heat, record: Record) -> None:
     """Put the variables of ``/power`` for one thermal state, and their coordinates, into the `record`."""
     computer, work = chip.computer, chip.computer.design.work
-    targets = {n: m.target_conductances() for n, m in computer.matrices.items()}
-    activities = computer.activities(targets)
+    activities = computer.activities(computer.targets)
     timing = pipeline(activities, work.periphery, work.rate, computer.activation_macs)
     record.along("component", COMPONENTS)
     add_conventional(chip, record)

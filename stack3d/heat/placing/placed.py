@@ -186,8 +186,7 @@ def _parts(chip: ComputingChip) -> list[tuple[list[int], list[Site]]]:
 def _powers_one_tier_away(chip: ComputingChip) -> dict[str, Floats]:
     """Power of each tile by component as programmed, its logic one tier boundary away, shape (tiles,). [W]"""
     computer = chip.computer
-    targets = {name: m.target_conductances() for name, m in computer.matrices.items()}
-    activities = replace(computer, hops=(1,) * len(computer.tiles)).activities(targets)
+    activities = replace(computer, hops=(1,) * len(computer.tiles)).activities(computer.targets)
     return {name: chip.mean_rate * energy for name, energy in computer.energies(activities).items()}
 
 

@@ -99,11 +99,8 @@ class CompensationPolicy(Passive):
         computer, inputs, seen = life.computer, life.computer.data.profile, life.calibrated or seen
         forward = forward_of(computer.network)
         if self.deck.recalibrate:
-            profiles = mvm.profile(self._network(life, seen, matrices, {}), forward, inputs)
-            choice = life.chip.scenario.mvm
-            matrices = {
-                n: m.calibrated(profiles[n], choice.percentile, per=choice.converter_range) for n, m in matrices.items()
-            }
+            network, choice = self._network(life, seen, matrices, {}), life.chip.scenario.mvm
+            matrices = mvm.calibrated(network, forward, inputs, choice.percentile, per=choice.converter_range)
         gains: dict[str, mvm.Compensation] = {}
         if self.deck.drift != "none" and life.reference:
             ratio = mvm.layer_scale if self.deck.drift == "layer" else mvm.tile_gain

@@ -46,6 +46,8 @@ class Allowance:
         Of values that wait for an operator. [byte]
     made : float
         Asked for by the operator that runs, all its steps together. [byte]
+    most : float
+        That lived at one time. [byte]
     """
 
     memory: float
@@ -53,6 +55,15 @@ class Allowance:
     is_sparing: bool = False
     live: float = 0.0
     made: float = 0.0
+    most: float = 0.0
+
+    def take(self, n_bytes: float, text: str, *, stays: bool = True) -> None:
+        """Count memory, for as long as the operator runs if it `stays`; raises ArrayError and UntriedError. [byte]"""
+        taken = self.live + self.made
+        self.made += n_bytes if stays else 0.0
+        self.most = max(self.most, taken + n_bytes)
+        if taken + n_bytes > self.memory:
+            self.refuse(f"{text} beside {taken:.3g}; at most {self.memory:.3g} together", taken + n_bytes)
 
     def refuse(self, text: str, wanted: float) -> None:
         """Raise ArrayError, or UntriedError where it is only more than looking may take. [byte]"""
@@ -95,6 +106,19 @@ def apart(live: float) -> Iterator[None]:
         left.live, left.made = before
 
 
+@contextmanager
+def tallied() -> Iterator[Allowance]:
+    """Tell how much lives at most meanwhile, bounded or not."""
+    left = _ALLOWED.get() or Allowance(math.inf, math.inf)
+    before, left.most = left.most, 0.0
+    token = _ALLOWED.set(left)
+    try:
+        yield left
+    finally:
+        _ALLOWED.reset(token)
+        left.most = max(left.most, before)
+
+
 def afford(shape: Sequence[int], itemsize: int = 4) -> tuple[int, ...]:
     """Return a shape if an array of it may be made beside all that is there; raises ArrayError and UntriedError."""
     wanted = tuple(int(n) for n in shape)
@@ -105,21 +129,18 @@ def afford(shape: Sequence[int], itemsize: int = 4) -> tuple[int, ...]:
     if n_bytes > LARGEST:
         raise ArrayError(f"{text}; at most {LARGEST:.3g}")
     if left is not None:
-        taken = left.live + left.made
-        left.made += n_bytes
-        if taken + n_bytes > left.memory:
-            left.refuse(f"{text} beside {taken:.3g}; at most {left.memory:.3g} together", taken + n_bytes)
+        left.take(n_bytes, text)
     return wanted
 
 
-def reserve(n_bytes: float) -> None:
-    """Count memory that an operator takes by the way [byte]; raises ArrayError and UntriedError."""
+def reserve(n_bytes: float, *, stays: bool = True) -> None:
+    """Count memory that an operator takes by the way, given back at once unless it `stays` [byte].
+
+    Raises ArrayError and UntriedError.
+    """
     left = _ALLOWED.get()
-    if left is not None:
-        left.made += n_bytes
-        if left.live + left.made > left.memory:
-            text = f"its steps take {left.made:.3g} bytes beside {left.live:.3g}; at most {left.memory:.3g} together"
-            left.refuse(text, left.live + left.made)
+    if left is not None and n_bytes:
+        left.take(n_bytes, f"steps take {n_bytes:.3g} bytes", stays=stays)
 
 
 def charge(work: float) -> None:
@@ -135,5 +156,7 @@ def charge(work: float) -> None:
 def keep(n_bytes: float) -> None:
     """Refuse values that take more at one time than a trial may [byte]; raises ArrayError and UntriedError."""
     left = _ALLOWED.get()
-    if left is not None and n_bytes > left.memory:
-        left.refuse(f"values between operators take {n_bytes:.3g} bytes; at most {left.memory:.3g}", n_bytes)
+    if left is not None:
+        left.most = max(left.most, n_bytes)
+        if n_bytes > left.memory:
+            left.refuse(f"values between operators take {n_bytes:.3g} bytes; at most {left.memory:.3g}", n_bytes)

@@ -11,7 +11,7 @@ import numpy as np
 
 from stack3d.errors import ArrayError
 from stack3d.layout import Floats
-from stack3d.workload.operators.allowance import TURN, afford, charge
+from stack3d.workload.operators.allowance import TURN, afford, charge, reserve
 from stack3d.workload.operators.products import requantised
 from stack3d.workload.operators.table import Array, Held, Operator, Stored, operators
 from stack3d.workload.operators.windows import padding, windows
@@ -37,6 +37,7 @@ class _Convolution(Operator):
     """What convolutions share: `x`, `w` and their patches."""
 
     slots = ("right",)
+    room = 0.0
     weight = 1
     """Which input holds the weights."""
 
@@ -50,9 +51,10 @@ class _Convolution(Operator):
         n = len(kernel)
         steps, spread = self.get("strides") or [1] * n, self.get("dilations") or [1] * n
         pad = padding(x.shape[2:], kernel, steps, spread, self.get("pads"), self.get("auto_pad") or "NOTSET")
-        afford([*x.shape[:2], *(size + low + high for size, (low, high) in zip(x.shape[2:], pad))], 2 * x.itemsize)
+        padded = [*x.shape[:2], *(size + low + high for size, (low, high) in zip(x.shape[2:], pad))]
         positions = windows(x[:0], kernel, steps, spread, pad, fill).shape[2 : 2 + n]
         afford([len(x), *positions, x.shape[1], *kernel], x.itemsize)
+        reserve(2 * math.prod(padded) * x.itemsize, stays=False)
         charge(math.prod(kernel) * TURN)
         wide = np.pad(x, [(0, 0), (0, 0), *pad], constant_values=fill) if any(sum(p) for p in pad) else x
         channels_last = np.ascontiguousarray(np.moveaxis(wide, 1, -1))  # copies below then run along memory
@@ -87,6 +89,7 @@ class _Convolution(Operator):
             raise ArrayError(f"weights {w.shape} in {self.group} groups do not fit an input {x.shape}")
         patches, positions = self.patches(x, w.shape[2:], fill)
         y = held["right"](patches) if "right" in held else self.exact(patches, w)
+        afford([len(x), *positions, w.shape[0]], x.itemsize)  # for its bias
         return np.moveaxis(y, -1, 1).reshape(len(x), w.shape[0], *positions)
 
     def macs(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
@@ -116,6 +119,7 @@ class Conv(_Convolution):
 class ConvInteger(_Convolution):
     """Convolution of integers less their zero points; the weights' integers are held."""
 
+    room = 12.0
     zero_points = (2, 3)
 
     def matrices(self, constants: Mapping[str, Array]) -> dict[str, Stored]:
@@ -140,7 +144,7 @@ class ConvInteger(_Convolution):
         held : mapping
             Products that are computed elsewhere, by slot.
         """
-        return np.rint(self.product(_less(x, x_zero), _less(w, w_zero), held))
+        return np.rint(self.product(_less(x, x_zero), w if held else _less(w, w_zero), held))
 
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
         """Return the convolution as 32-bit integers."""
@@ -174,6 +178,8 @@ class QLinearConv(ConvInteger):
 @operators.register("ConvTranspose")
 class ConvTranspose(_Convolution):
     """The transpose of a convolution: every input writes a patch of the output; patches add up."""
+
+    room = 12.0
 
     def matrices(self, constants: Mapping[str, Array]) -> dict[str, Stored]:
         """Return the constant weights, inputs of a group by its outputs and kernel."""

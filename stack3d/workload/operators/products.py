@@ -81,6 +81,8 @@ class Gemm(_OfTwo):
 class MatMul(_OfTwo):
     """Product of matrices, or of stacks of them."""
 
+    room = 4.0
+
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
         """Return the product."""
         a, b = inputs
@@ -118,12 +120,12 @@ class MatMulInteger(_OfTwo):
 
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
         """Return the product as 32-bit integers."""
-        a, b = (x.astype(np.float64) for x in inputs[:2])
+        a, b = inputs[0].astype(np.float64), inputs[1]
         a0, b0 = (inputs[i] if len(inputs) > i and inputs[i] is not None else np.zeros(()) for i in (2, 3))
         a = a - (a0[..., None] if a0.ndim and a0.size == a.shape[-2] and a0.ndim < a.ndim else a0)
         if "right" not in held:
             charge(math.prod(afford([*a.shape[:-1], b.shape[-1]], 20)) * a.shape[-1])
-        y = held["right"](a) if "right" in held else np.matmul(a, b - b0)
+        y = held["right"](a) if "right" in held else np.matmul(a, b.astype(np.float64) - b0)
         return (np.rint(y).astype(np.int32),)
 
     def macs(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> int:

@@ -122,7 +122,8 @@ class Recurrent(Operator, ABC):
         if w.shape[1] != self.gates * size or r.shape[1] != self.gates * size:
             raise ArrayError(f"matrices {w.shape} and {r.shape} do not fit {self.gates} gates")
         count = len(self.directions)
-        afford((steps, batch, self.gates * size), 2 * kind.itemsize)
+        if not held:
+            afford((steps, batch, self.gates * size), 2 * kind.itemsize)
         charge(count * (steps * STEP + steps * batch * self.gates * size * size))
         ends = _or(lengths, np.full(batch, steps))
         bias = _or(b, np.zeros((count, 2 * self.gates * size), kind))
@@ -133,6 +134,7 @@ class Recurrent(Operator, ABC):
             suffix = "" if d == 0 else str(d + 1)
             into, recur = held.get(f"W{suffix}") or _by(w[d].T), held.get(f"R{suffix}") or _by(r[d].T)
             gates = into(x.reshape(-1, x.shape[-1])).reshape(steps, batch, -1)
+            afford((steps, batch, size), 2 * kind.itemsize)
             step = partial(self.step, Way(recur, bias[d], peeps[d], self.functions(d)))
             ways.append(_through(gates, h0[d], c0[d], ends, step, backwards=backwards))
         found = [np.stack(way, axis=axis) for way, axis in zip(zip(*ways), (1, 0, 0))]
