@@ -436,18 +436,28 @@ def short(value: float, unit: str) -> str:
     """Text of a value with an SI prefix: ``short(3e-9, "J")`` is ``"3 nJ"``, ``short(3e-9, "m2")`` is ``"0.003 mm2"``."""
     if value == 0 or not math.isfinite(value) or not unit:
         return f"{value:.3g} {unit}".strip()
-    if raised := re.fullmatch(r"m([23])", unit):  # the prefix is raised with the unit
-        n = int(raised[1])
+    factor, prefixed = _prefixed(value, unit)
+    number = value / factor
+    return f"{number:{'.0f' if _raised(unit) > 1 and abs(number) >= 999.5 else '.3g'}} {prefixed}"
+
+
+def _raised(unit: str) -> int:
+    """Power to which a prefix is raised with its unit: 2 of areas, 3 of volumes."""
+    return int(unit[1]) if unit in ("m2", "m3") else 1
+
+
+def _prefixed(value: float, unit: str) -> tuple[float, str]:
+    """What to divide a value by, and the unit with the prefix that it is read with."""
+    if (n := _raised(unit)) > 1:
         power = min(max(3 * math.floor((math.log10(abs(value)) / n + 1.5) / 3), -9), 3)
-        number = value / 10.0 ** (n * power)
-        return f"{number:{'.0f' if abs(number) >= 999.5 else '.3g'}} {PREFIXES[power]}{unit}"
+        return 10.0 ** (n * power), f"{PREFIXES[power]}{unit}"
     power = _power(value)
-    return f"{value / 10.0**power:.3g} {PREFIXES[power]}{unit}"
+    return 10.0**power, f"{PREFIXES[power]}{unit}"
 
 
 def off_by(value: float, unit: str, written: str) -> str:
     """Text of how far something is from a limit; in points where the limit is `written` in per cent."""
-    if not unit and "%" in written.partition(" for ")[0]:
+    if not unit and "%" in re.split(" for | with ", written, maxsplit=1)[0]:
         return f"{100 * value:.3g} points"
     return short(value, unit)
 
@@ -471,13 +481,15 @@ def shared_prefix(values: Iterable[float], unit: str) -> tuple[float, str]:
     unit : str
         SI, without a prefix; one over something is counted in thousands.
     """
-    powers = sorted(_power(v) for v in values if v and math.isfinite(v))
-    power = powers[len(powers) // 2] if powers else 0
+    sizes = sorted(abs(v) for v in values if v and math.isfinite(v))
+    if not sizes:
+        return 1.0, unit
+    middle = sizes[len(sizes) // 2]
     if unit.startswith("1/"):
-        power = max(power, 0)
+        power = max(_power(middle), 0)
         raised = f"10{str(power).translate(str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹'))}" if power else "1"
         return 10.0**power, f"{raised}{unit[1:]}"
-    return 10.0**power, f"{PREFIXES[power]}{unit}"
+    return _prefixed(middle, unit)
 
 
 def significant(value: float) -> str:

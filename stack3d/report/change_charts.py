@@ -119,9 +119,7 @@ def changes(tree: xr.DataTree) -> Figure:
 def _bars(one: Gains, names: list[str], feasible: NDArray[np.bool_]) -> Panel:
     known = np.where(np.isfinite(one.values), one.values, 0.0)
     factor, unit = 1.0, one.unit
-    if unit == "m2":
-        factor, unit = 1e-6, "mm²"
-    elif unit not in ("%", "points", "K", ""):
+    if unit not in ("%", "points", "K", ""):
         factor, unit = shared_prefix(known, unit)
     marks = []
     for row, (name, value, told, is_met) in enumerate(zip(names, known / factor, one.told, feasible)):

@@ -13,7 +13,7 @@ import numpy as np
 from stack3d.layout import Floats
 from stack3d.report import page
 from stack3d.report.chart import COLOURS, GREY, Axis, Dot, Figure, Line, Mark, Panel, linear
-from stack3d.units import off_by, short
+from stack3d.units import off_by, shared_prefix, short
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 MOST_PANELS = 3
 """Pairs of goals that are drawn."""
 MOST_ROWS = 50
-_PREFIX = {-15: "f", -12: "p", -9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
 
 
 def _decided(tree: xr.DataTree) -> xr.Dataset:
@@ -49,12 +48,9 @@ def _told(value: float, unit: str) -> str:
 
 def _axis(text: str, unit: str, values: Floats) -> tuple[Axis, float]:
     """An axis with an SI prefix, and the number that values are divided by."""
-    largest = float(np.abs(values).max())
-    power = 3 * math.floor(math.log10(largest) / 3) if unit and unit != "K" and largest > 0 else 0
-    power = min(max(power, -15), 9)
-    factor = 10.0**power
-    named = f"{text} [{_PREFIX[power]}{unit}]" if unit else text
-    return linear(named, float(values.min()) / factor, float(values.max()) / factor, unit=f"{_PREFIX[power]}{unit}"), factor
+    factor, told = shared_prefix(values, unit) if unit not in ("", "K") else (1.0, unit)
+    named = f"{text} [{told}]" if unit else text
+    return linear(named, float(values.min()) / factor, float(values.max()) / factor, unit=told), factor
 
 
 def front(tree: xr.DataTree) -> Figure:

@@ -95,8 +95,17 @@ def test_a_usual_unit_is_read_as_pint_reads_it(number: float, monkeypatch: pytes
     assert len(usual) > 140 and read == [units.parse(*one) for one in usual]
 
 
+def test_a_shared_prefix_is_raised_with_the_unit() -> None:
+    """An axis of areas was labelled 17 nm2 where they are 0.017 mm2."""
+    factor, unit = units.shared_prefix([1.7e-8, 2.4e-8, 0.0], "m2")
+    assert unit == "mm2" and 1.7e-8 / factor == pytest.approx(0.017)
+    factor, unit = units.shared_prefix([2.65e-10, np.nan, 5e-10], "J")
+    assert unit == "pJ" and factor == pytest.approx(1e-12) and units.shared_prefix([0.0], "J") == (1.0, "J")
+
+
 def test_how_far_from_a_limit_is_told_in_its_unit() -> None:
     """Points where the limit is in per cent; a share of the chips is not the limit."""
     assert units.off_by(0.0142, "", "accuracy@start - accuracy_worst@end <= 1 %") == "1.42 points"
     assert units.off_by(0.0142, "", "endurance_used@end <= 0.5 for 90 % of the chips") == "0.0142"
+    assert units.off_by(0.0142, "", "endurance_used@end <= 0.5 with 95 % confidence") == "0.0142"
     assert units.off_by(0.002, "W", "coolant_power <= 50 % * average_power") == "2 mW"

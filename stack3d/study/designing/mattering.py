@@ -10,7 +10,7 @@ import numpy as np
 from stack3d.chances import total_shares
 from stack3d.layout import Floats
 from stack3d.study.designing.designs import Choice, Positions
-from stack3d.study.designing.output_process import OutputProcess, Rows
+from stack3d.study.designing.output_process import LevelRows, OutputProcess
 
 FEWEST = 12
 """Designs with a value that anything is said by."""
@@ -99,7 +99,7 @@ def mattering(choices: Sequence[Choice], known: Sequence[Positions], values: Flo
     return Mattering(middle, np.maximum(low - wider, 0.0), np.minimum(high + wider, 1.0), explained)
 
 
-def _asked(counts: Sequence[int], rng: np.random.Generator) -> tuple[Rows, Callable[[Floats], Floats]]:
+def _asked(counts: Sequence[int], rng: np.random.Generator) -> tuple[LevelRows, Callable[[Floats], Floats]]:
     """Designs to ask for, and the shares that what they give makes: of all, or of a sample by the estimator of Jansen.
 
     References

@@ -34,7 +34,7 @@ SWEEPS, MOST_STEPS = 150, 3000
 FEATURES = 300
 """Random functions that a draw of the process is made of."""
 
-Rows = NDArray[np.intp]
+LevelRows = NDArray[np.intp]
 """Designs by the number of each level, shape (designs, choice)."""
 
 
@@ -180,7 +180,7 @@ class OutputProcess:
         off = ranks - np.interp(told, ordered, np.sort(ranks))
         return 1.0 - float((off**2).sum() / ((ranks - ranks.mean()) ** 2).sum())
 
-    def drawn(self, setting: Setting, rows: Rows) -> Floats:
+    def drawn(self, setting: Setting, rows: LevelRows) -> Floats:
         """What some designs may give, on the scale of the process; designs that ran give what they gave, but for noise.
 
         Parameters
