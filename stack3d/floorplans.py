@@ -150,7 +150,7 @@ def _hotspot_lines(path: Path) -> Iterator[tuple[FileLine, str, list[float], lis
 
 def _from_csv(path: Path) -> Iterator[Unit]:
     """Columns ``name``, ``x``, ``y`` (lower left corner), ``width``, ``height``, perhaps ``power`` and ``material``."""
-    rows = _rows_of(path)
+    rows = rows_of(path)
     line, head = next(rows, (1, []))
     units_of = _columns(head, (yamlfile.shown(path), line))
     for at, row in rows:
@@ -171,7 +171,7 @@ def _from_csv(path: Path) -> Iterator[Unit]:
         yield _unit((yamlfile.shown(path), at), **entries)
 
 
-def _rows_of(path: Path) -> Iterator[tuple[int, list[str]]]:
+def rows_of(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Numbered rows of a CSV file, one after the other, without comments and empty ones; raises DeckError."""
     reader = csv.reader(yamlfile.lines_of(path, MOST_BYTES))
     try:

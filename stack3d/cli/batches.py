@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stack3d.cli.arguments import SOME, Memory, Overrides, Scenarios, app, aside, fail, limit_memory, parsed
+from stack3d.cli.arguments import SOME, Memory, Overrides, Scenarios, app, aside, fail, free, limit_memory, parsed, written_as
 from stack3d.errors import EXIT_BAD_INPUT, EXIT_MACHINE, EXIT_SOLVER, EXIT_SOME_FAILED, MISSED, DeckError
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 3 when an estimated error exceeds what the solver promises.")
     ] = False,
+    page: Annotated[
+        Path | None, typer.Option("--report", help="Then write one page with figures, as `report` does.", metavar="PAGE")
+    ] = None,
 ) -> None:
     """Run cases and their sweeps; what is done and unchanged is skipped, and one bad case stops nothing."""
     if not scenarios:
@@ -59,7 +62,7 @@ def run(
     if lever_list and not levers:
         raise DeckError("--lever-list goes with --levers")
     trials = [study.LeverStudy(name, parsed(overrides), lever_list) for name in scenarios] if levers else []
-    ended = _Ended(strict)
+    ended = _Ended(strict, page)
     for report in study.run(
         [*scenarios, *trials],
         output,
@@ -80,12 +83,19 @@ class _Ended:
     """How the cases of a run ended: told one by one, and together as an exit code."""
 
     is_strict: bool
+    page: Path | None = None
+    folders: dict[Path, None] = field(default_factory=dict)
+    """Of the studies that a page is drawn of, in their order."""
     total: int = 0
     failed: int = 0
     missed: int = 0
     code: int = 0
     verdict: int = 0
     others: int = 0
+
+    def __post_init__(self) -> None:
+        if self.page is not None:
+            written_as(free(self.page), "a page is", ".html", ".htm")
 
     def tell(self, report: Report) -> None:
         from stack3d.study import FAILED
@@ -98,6 +108,7 @@ class _Ended:
             self._tell_failed(report)
         else:
             self._tell_done(report)
+            self.folders |= {report.folder.parents[1]: None} if report.folder else {}
 
     def _tell_verdict(self, report: Report) -> None:
         self.verdict = self.verdict or report.exit_code
@@ -130,7 +141,11 @@ class _Ended:
             typer.echo(f"  {line}")
 
     def leave(self) -> None:
-        """Exit with a code of its own unless all is well."""
+        """Draw the page; exit with a code of its own unless all is well."""
+        if self.page is not None and self.folders:
+            from stack3d.cli.result_files import report
+
+            report(list(self.folders), self.page)
         if self.failed and self.total > 1:
             aside(f"{self.total - self.failed} of {self.total} cases done, {self.failed} failed")
             is_of_machine = self.failed == self.total and not self.others

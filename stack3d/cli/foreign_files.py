@@ -12,7 +12,10 @@ from stack3d.cli.arguments import app, free, written_as
 
 @app.command(name="import")
 def import_(
-    files: Annotated[list[Path], typer.Argument(help="3D-ICE .stk; or HotSpot .flp, .ptrace, .lcf, .config, .materials.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="3D-ICE .stk; HotSpot .flp, .ptrace, .lcf, .config, .materials; 3Dblox .3dbx, powers .csv."),
+    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", callback=free, help="The scenario to write; a power trace is written beside it.")
     ],
@@ -21,7 +24,7 @@ def import_(
         typer.Option("--transient/--steady", help="Keep the course of the powers; absent = by 3D-ICE's solver, else steady."),
     ] = None,
 ) -> None:
-    """Turn the files of a HotSpot or 3D-ICE run into a scenario, and say what had no equivalent."""
+    """Turn the files of a HotSpot or 3D-ICE run, or of a 3Dblox stack, into a scenario, and say what had no equivalent."""
     from stack3d import results, storage
     from stack3d.case import check
     from stack3d.geometry.importers import import_files
@@ -32,8 +35,6 @@ def import_(
         check(case.scenario)
     for name, text in found.files(output.name).items():
         results.write_text(storage.inside(output.parent, name), text)
-    typer.echo(
-        f"{output}: {len(found.scenario['geometry']['layers'])} layers, {len(found.scenario['power']['sources'])} sources"
-    )
+    typer.echo(f"{output}: {len(found.layers)} layers, {len(found.scenario['power']['sources'])} sources")
     for note in found.notes:
         typer.echo(f"  note: {note}")

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stack3d.case import check
-from stack3d.errors import Stack3dError
+from stack3d.errors import DeckError, Stack3dError
 from stack3d.geometry.importers import import_files
 
 IMPORTS = sorted(p for p in (Path(__file__).parents[1] / "imports").iterdir() if p.is_dir())
+STACKS = (".stk", ".3dbx")
 GIVEN = (".flp", ".ptrace", ".lcf", ".config", ".materials")
 PIECES = [b"", b"-", b"0", b"1e400", b"nan", b"inf", b"9" * 60, b";", b"{", b"}", b"\xff", b"\x00", b"\n", b"../..", b"/etc/x", b"layer",
           b"die", b"-1e-9", b"1e300", " ٣ ".encode(), b":", b"#", b","]  # fmt: skip
@@ -37,11 +38,15 @@ def assert_survived(place: Path, example: tuple[Path, str, bytes]) -> None:
     shutil.copytree(folder, place)
     (place / victim).write_bytes(content)
     files = sorted(place.iterdir())
-    stacks = [f for f in files if f.suffix == ".stk"]
+    stacks = [f for f in files if f.suffix in STACKS] + [f for f in files if f.suffix == ".csv"]
     with in_time():
         try:
-            with import_files(stacks or [f for f in files if f.suffix in GIVEN], "x", None).resolved() as case:
+            with import_files(stacks or [f for f in files if f.suffix in GIVEN], "x", None).resolved() as case, case.located():
                 check(case.scenario)
+        except DeckError as error:
+            for problem in error.problems if folder.name.startswith("blox") else ():
+                assert problem.file and problem.line and len(str(problem)) < 2000, problem
+            assert str(error)
         except Stack3dError as error:
             assert str(error)
     assert sorted(place.iterdir()) == files

@@ -1,4 +1,4 @@
-"""Decks from the files of other thermal tools: HotSpot and 3D-ICE."""
+"""Decks from the files of other thermal tools: HotSpot, 3D-ICE and 3Dblox."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from pathlib import Path
 from stack3d.errors import DeckError
 from stack3d.geometry.importers.scenario_text import Imported
 
-KINDS = (".stk", ".flp", ".ptrace", ".lcf", ".config", ".materials")
+KINDS = (".stk", ".flp", ".ptrace", ".lcf", ".config", ".materials", ".3dbx", ".csv")
 
 
 def import_files(paths: Sequence[Path], name: str | None = None, transient: bool | None = None) -> Imported:
-    """Turn the files of one HotSpot or 3D-ICE run into a scenario.
+    """Turn the files of one HotSpot or 3D-ICE run, or of a 3Dblox stack, into a scenario.
 
     Parameters
     ----------
     paths : sequence of Path
         A 3D-ICE ``.stk`` alone (its floorplans are found from it), or HotSpot's ``.flp`` or ``.lcf``, ``.ptrace``,
-        ``.config``, ``.materials`` in any order.
+        ``.config``, ``.materials`` in any order, or a 3Dblox ``.3dbx`` (its ``.3dbv`` are found from it) and perhaps a
+        table of powers ``.csv``.
     name : str, optional
         Of the scenario; the stem of the first file when absent.
     transient : bool, optional
@@ -34,13 +35,29 @@ def import_files(paths: Sequence[Path], name: str | None = None, transient: bool
 
     for path in paths:
         if path.suffix not in KINDS:
-            raise DeckError(f"{path}: no file of HotSpot or 3D-ICE that can be imported; known: {', '.join(KINDS)}")
-    stacks = [p for p in paths if p.suffix == ".stk"]
+            raise DeckError(f"{path}: no file of HotSpot, 3D-ICE or 3Dblox that can be imported; known: {', '.join(KINDS)}")
+    stacks = [p for p in paths if p.suffix in (".stk", ".3dbx")]
     if len(stacks) > 1:
-        raise DeckError(f"one .stk makes one scenario, got {', '.join(map(str, stacks))}")
+        raise DeckError(f"one {stacks[0].suffix} makes one scenario, got {', '.join(map(str, stacks))}")
+    tables = [p for p in paths if p.suffix == ".csv"]
+    if stacks and stacks[0].suffix == ".3dbx":
+        return _of_chiplets(stacks[0], [p for p in paths if p not in stacks], name, transient)
+    if tables:
+        raise DeckError(f"{tables[0]}: a table of powers belongs to a .3dbx, and none is given")
     if stacks:
         return ice.read(stacks[0], name or stacks[0].stem, transient)
     return hotspot.read(paths, name or paths[0].stem, bool(transient))
+
+
+def _of_chiplets(stack: Path, others: Sequence[Path], name: str | None, transient: bool | None) -> Imported:
+    """Scenario of a 3Dblox stack, with a table of powers where one is given; raises DeckError."""
+    from stack3d.geometry.importers import blox
+
+    if transient:
+        raise DeckError("3Dblox holds no course of powers; leave --transient out")
+    if len(others) > 1 or any(p.suffix != ".csv" for p in others):
+        raise DeckError(f"a .3dbx goes with one table of powers (.csv), got {', '.join(map(str, others))}")
+    return blox.read(stack, others[0] if others else None, name or stack.stem)
 
 
 __all__ = ["Imported", "import_files"]

@@ -41,6 +41,15 @@ class Imported:
     notes: tuple[str, ...]
     tables: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def layers(self) -> list[Any]:
+        """Layers of the deck, those of parts too."""
+        geometry = self.scenario["geometry"]
+        return [
+            *geometry.get("layers", geometry.get("below", [])),
+            *(layer for part in geometry.get("parts", []) for layer in part["layers"]),
+        ]
+
     @contextmanager
     def resolved(self) -> Iterator[Case]:
         """The scenario with everything filled in; mistakes stand at the lines of the user's files. Raises DeckError."""
@@ -89,7 +98,8 @@ def _spread_out(scenario: Mapping[str, Any], stem: str) -> tuple[dict[str, Any],
     for source in power["sources"]:
         of_layer.setdefault(source["layer"], []).append(source)
     layers, moved = [], set()
-    for layer in scenario["geometry"]["layers"]:
+    held = next(key for key in ("layers", "below") if key in scenario["geometry"])  # layers of parts take no floorplan
+    for layer in scenario["geometry"][held]:
         sources, blocks = of_layer.get(layer["name"], []), layer.get("blocks", [])
         if max(len(sources), len(blocks)) > MOST_LISTED:
             file = f"{stem}_{layer['name']}.csv"
@@ -99,7 +109,7 @@ def _spread_out(scenario: Mapping[str, Any], stem: str) -> tuple[dict[str, Any],
             moved.add(layer["name"])
         layers.append(layer)
     power["sources"] = [source for source in power["sources"] if source["layer"] not in moved]
-    return {**scenario, "geometry": {**scenario["geometry"], "layers": layers}, "power": power}, files
+    return {**scenario, "geometry": {**scenario["geometry"], held: layers}, "power": power}, files
 
 
 def _rows(sources: Sequence[Any], blocks: Sequence[Any], stem: str, files: dict[str, str]) -> Iterator[list[str]]:
