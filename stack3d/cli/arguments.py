@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -166,3 +166,15 @@ def value_of(text: str, dimension: str, option: str) -> float:
     if not value > 0:
         raise DeckError(f"{option}: {text} has to be above zero")
     return value
+
+
+def write_page(found: Sequence[Path], output: Path, threshold: float | None = None) -> None:
+    """Write the page of figures of results, and say where; raises DeckError for a target of another kind."""
+    from stack3d import results
+    from stack3d.report import report_page
+
+    written_as(output, "a page is", ".html", ".htm")
+    with drawn_from(*found):
+        page = report_page([opened(path) for path in found], threshold=threshold)
+    results.write_text(output, page)
+    typer.echo(f"{output}: {len(page) / 1e3:.0f} kB")

@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stack3d.cli.arguments import SOME, Memory, Overrides, Scenarios, app, aside, fail, free, limit_memory, parsed, written_as
+from stack3d.cli.arguments import (
+    SOME,
+    Memory,
+    Overrides,
+    Scenarios,
+    app,
+    aside,
+    fail,
+    free,
+    limit_memory,
+    parsed,
+    write_page,
+    written_as,
+)
 from stack3d.errors import EXIT_BAD_INPUT, EXIT_MACHINE, EXIT_SOLVER, EXIT_SOME_FAILED, MISSED, DeckError
 
 if TYPE_CHECKING:
@@ -143,9 +156,7 @@ class _Ended:
     def leave(self) -> None:
         """Draw the page; exit with a code of its own unless all is well."""
         if self.page is not None and self.folders:
-            from stack3d.cli.result_files import report
-
-            report(list(self.folders), self.page)
+            write_page(list(self.folders), self.page)
         if self.failed and self.total > 1:
             aside(f"{self.total - self.failed} of {self.total} cases done, {self.failed} failed")
             is_of_machine = self.failed == self.total and not self.others

@@ -14,7 +14,9 @@ from stack3d.cli.arguments import app, free, written_as
 def import_(
     files: Annotated[
         list[Path],
-        typer.Argument(help="3D-ICE .stk; HotSpot .flp, .ptrace, .lcf, .config, .materials; 3Dblox .3dbx, powers .csv."),
+        typer.Argument(
+            help="3D-ICE .stk; HotSpot .flp, .ptrace, .lcf, .config, .materials; 3Dblox .3dbx, powers .csv; .ecxml."
+        ),
     ],
     output: Annotated[
         Path, typer.Option("-o", "--output", callback=free, help="The scenario to write; a power trace is written beside it.")
@@ -24,7 +26,7 @@ def import_(
         typer.Option("--transient/--steady", help="Keep the course of the powers; absent = by 3D-ICE's solver, else steady."),
     ] = None,
 ) -> None:
-    """Turn the files of a HotSpot or 3D-ICE run, or of a 3Dblox stack, into a scenario, and say what had no equivalent."""
+    """Turn files of HotSpot, 3D-ICE, 3Dblox or ECXML into a scenario, and say what had no equivalent."""
     from stack3d import results, storage
     from stack3d.case import check
     from stack3d.geometry.importers import import_files

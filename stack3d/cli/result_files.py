@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import Films, Results, Threshold, app, drawn_from, films_of, free, opened, share_of, written_as
+from stack3d.cli.arguments import (
+    Films,
+    Results,
+    Threshold,
+    app,
+    drawn_from,
+    films_of,
+    free,
+    opened,
+    share_of,
+    write_page,
+    written_as,
+)
 from stack3d.errors import DeckError
 
 
@@ -18,15 +30,7 @@ def report(
     threshold: Threshold = None,
 ) -> None:
     """Write one self-contained page with figures: of a case, of a study, or of a case at several device bands."""
-    from stack3d import results
-    from stack3d.report import report_page
-
-    written_as(output, "a page is", ".html", ".htm")
-    limit = share_of(threshold)
-    with drawn_from(*found):
-        page = report_page([opened(path) for path in found], threshold=limit)
-    results.write_text(output, page)
-    typer.echo(f"{output}: {len(page) / 1e3:.0f} kB")
+    write_page(found, output, share_of(threshold))
 
 
 @app.command()
@@ -60,26 +64,34 @@ def plot(
 
 @app.command()
 def export(
-    given: Annotated[Path, typer.Argument(help="A result file or its folder; for .fmu a file of `compact`.", metavar="FILE")],
-    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The .cir, .fmu or .csv file to write.")],
+    given: Annotated[
+        Path,
+        typer.Argument(
+            help="A result file or its folder; for .fmu a file of `compact`, for .ecxml a scenario.", metavar="FILE"
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", callback=free, help="The .cir, .fmu, .csv or .ecxml file to write.")
+    ],
     film: Films = [],  # noqa: B006
     places: Annotated[
         str | None, typer.Option("--of", help="Of .csv: blocks, cells, layers or probes; blocks by default.", metavar="KIND")
     ] = None,
 ) -> None:
-    """Write heat for other tools: SPICE networks (.cir), an FMU of a compact model (.fmu), temperatures of places (.csv)."""
+    """Write heat for other tools: SPICE (.cir), an FMU of a compact model (.fmu), places (.csv), a scenario (.ecxml)."""
     from stack3d import results
 
-    written_as(output, "heat for other tools is", ".cir", ".fmu", ".csv")
+    written_as(output, "heat for other tools is", ".cir", ".fmu", ".csv", ".ecxml")
     kind = output.suffix.lower()
     for option, value, of in (("--film", film, ".fmu"), ("--of", places, ".csv")):
         if value and kind != of:
             raise DeckError(f"{option} is for {of} alone, not {kind}")
     if kind == ".fmu":
-        from stack3d.results.compact_file import read_compact
-        from stack3d.results.fmu import write_fmu
+        from stack3d.results.fmu import read_compact, write_fmu
 
         write_fmu(output, read_compact(given), given.stem, films_of(film))
+    elif kind == ".ecxml":
+        results.write_ecxml(output, given)
     else:
         with drawn_from(given):
             tree = opened(given)

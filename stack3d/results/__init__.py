@@ -16,6 +16,7 @@ from stack3d.results.case_tree import (
     to_tree,
     versions,
 )
+from stack3d.results.ecxml import write_ecxml
 from stack3d.results.joined import join, open_results, write_study
 from stack3d.results.netcdf import write_json, write_record, write_text, write_tree
 from stack3d.results.places_table import places_table
@@ -42,6 +43,7 @@ __all__ = [
     "sources_of",
     "to_tree",
     "versions",
+    "write_ecxml",
     "write_json",
     "write_record",
     "write_study",

@@ -14,7 +14,7 @@ from stack3d.errors import DeckError, Stack3dError
 from stack3d.geometry.importers import import_files
 
 IMPORTS = sorted(p for p in (Path(__file__).parents[1] / "imports").iterdir() if p.is_dir())
-STACKS = (".stk", ".3dbx")
+STACKS = (".stk", ".3dbx", ".ecxml")
 GIVEN = (".flp", ".ptrace", ".lcf", ".config", ".materials")
 PIECES = [b"", b"-", b"0", b"1e400", b"nan", b"inf", b"9" * 60, b";", b"{", b"}", b"\xff", b"\x00", b"\n", b"../..", b"/etc/x", b"layer",
           b"die", b"-1e-9", b"1e300", " ٣ ".encode(), b":", b"#", b","]  # fmt: skip
@@ -44,7 +44,7 @@ def assert_survived(place: Path, example: tuple[Path, str, bytes]) -> None:
             with import_files(stacks or [f for f in files if f.suffix in GIVEN], "x", None).resolved() as case, case.located():
                 check(case.scenario)
         except DeckError as error:
-            for problem in error.problems if folder.name.startswith("blox") else ():
+            for problem in error.problems if folder.name.startswith(("blox", "ecxml")) else ():
                 assert problem.file and problem.line and len(str(problem)) < 2000, problem
             assert str(error)
         except Stack3dError as error:

@@ -45,8 +45,24 @@ def read_powers(path: Path, placed: Sequence[Placed]) -> dict[str, Told]:
     chips = {chip.name: chip for chip in placed}
     rows = rows_of(path)
     line, head = next(rows, (1, []))
+    titles = _titles(head, (yamlfile.shown(path), line))
+    heats: dict[str, list[Heat]] = {}
+    materials: dict[str, str] = {}
+    for count, (at, row) in enumerate(rows):
+        if count >= MOST_ROWS:
+            raise mistake((yamlfile.shown(path), at), "", f"has more than {MOST_ROWS} rows, the most that is read")
+        cells = _cells(titles, row, (yamlfile.shown(path), at))
+        chip = _named(cells["chiplet"], chips, (yamlfile.shown(path), at))
+        if cells.get("material"):
+            materials[chip.name] = cells["material"]
+        if cells.get("power [W]"):
+            heats.setdefault(chip.name, []).append(_heat(chip, cells, path, at))
+    return {name: Told(tuple(heats.get(name, ())), materials.get(name, "")) for name in chips}
+
+
+def _titles(head: Sequence[str], place: FileLine) -> list[str]:
+    """Titles of the columns; raises DeckError for unknown and repeated ones, and where chiplet is missing."""
     titles = [title.strip() for title in head]
-    place = (yamlfile.shown(path), line)
     if said := yamlfile.other_separator(head):
         raise mistake(place, "", said)
     wrong = [t for t in titles if t not in COLUMNS] or [t for t in titles if titles.count(t) > 1]
@@ -55,26 +71,22 @@ def read_powers(path: Path, placed: Sequence[Placed]) -> dict[str, Told]:
         raise mistake(
             place, "", f"columns are {', '.join(COLUMNS)}, each at most once; all but chiplet may be missing; got {what}"
         )
-    heats: dict[str, list[Heat]] = {}
-    materials: dict[str, str] = {}
-    for count, (at, row) in enumerate(rows):
-        here = (yamlfile.shown(path), at)
-        if count >= MOST_ROWS:
-            raise mistake(here, "", f"has more than {MOST_ROWS} rows, the most that is read")
-        if len(row) != len(titles):
-            raise mistake(here, "", f"wants {len(titles)} values, got {len(row)}{yamlfile.decimal_comma(row, len(titles))}")
-        cells = dict(zip(titles, (cell.strip() for cell in row)))
-        chip = chips.get(cells["chiplet"])
-        if chip is None:
-            hint = did_you_mean(cells["chiplet"], chips)
-            raise mistake(
-                here, "chiplet", f"no such ChipletInst {few(cells['chiplet'])}{hint}; there are {', '.join(map(few, chips))}"
-            )
-        if cells.get("material"):
-            materials[chip.name] = cells["material"]
-        if cells.get("power [W]"):
-            heats.setdefault(chip.name, []).append(_heat(chip, cells, path, at))
-    return {name: Told(tuple(heats.get(name, ())), materials.get(name, "")) for name in chips}
+    return titles
+
+
+def _cells(titles: Sequence[str], row: Sequence[str], place: FileLine) -> dict[str, str]:
+    """Values of a row by title; raises DeckError."""
+    if len(row) != len(titles):
+        raise mistake(place, "", f"wants {len(titles)} values, got {len(row)}{yamlfile.decimal_comma(row, len(titles))}")
+    return dict(zip(titles, (cell.strip() for cell in row)))
+
+
+def _named(name: str, chips: Mapping[str, Placed], place: FileLine) -> Placed:
+    """The chiplet of a name; raises DeckError."""
+    if name not in chips:
+        there = ", ".join(map(few, chips))
+        raise mistake(place, "chiplet", f"no such ChipletInst {few(name)}{did_you_mean(name, chips)}; there are {there}")
+    return chips[name]
 
 
 def _heat(chip: Placed, cells: Mapping[str, str], path: Path, line: int) -> Heat:

@@ -1,0 +1,159 @@
+"""Stacks go out as ECXML and come back with the same temperatures; mistakes are told by file and line."""
+
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from stack3d import decks
+from stack3d.case import run_case
+from stack3d.cli import main
+from stack3d.geometry.importers import Imported, import_files
+from stack3d.layout import Rectangle
+from stack3d.progress import Silent
+
+STACK = Path(__file__).parents[1] / "imports" / "ecxml_module" / "module.ecxml"
+FINE = [("solver", {"profile": "ci", "backend": "tensor", "mesh": {"lateral": 24, "per_layer": 3}})]
+DECK = """\
+scenario: pair
+geometry:
+  footprint: ["4 mm", "3 mm"]
+  below:
+    - {name: base, thickness: "0.2 mm", material: organic_substrate, size: ["6 mm", "5 mm"]}
+    - {name: slab, thickness: "0.1 mm", material: silicon}
+  parts:
+    - name: a
+      at: ["0.5 mm", "0.5 mm"]
+      size: ["1 mm", "2 mm"]
+      layers:
+        - {name: active, thickness: "20 um", material: silicon}
+        - name: bulk
+          thickness: "180 um"
+          material: copper
+          blocks: [{name: hole, x: ["0.2 mm", "0.5 mm"], y: ["0.4 mm", "1 mm"], material: beol}]
+    - {name: b, at: ["2 mm", "0.5 mm"], size: ["1.5 mm", "2 mm"], layers: [{name: whole, thickness: "300 um", material: silicon}]}
+  fill: mold_compound
+  above:
+    - {name: lid, thickness: "0.5 mm", material: copper}
+power:
+  sources:
+    - {name: core, layer: a.active, x: ["0.5 mm", "1 mm"], y: ["0.5 mm", "1.5 mm"], power: "2 W"}
+    - {name: all, layer: b.whole, power: "1 W"}
+cooling: {top: cold_plate, ambient: "310 K"}
+probes: [{name: core, layer: a.active, x: "0.75 mm", y: "1 mm"}, {name: lid, layer: lid, x: "2 mm", y: "1 mm", z: "1.0 mm"}]
+solver: ci
+"""
+
+
+def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["stack3d", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr()
+    return int(ended.value.code or 0), said.err or said.out
+
+
+def rises(deck: Path) -> dict[str, float]:
+    """Of the probes over the ambient. [K]"""
+    case = decks.load(deck, FINE)
+    values = run_case(case.scenario, Silent(), until="thermal").values["thermal/probe_temperature"]
+    ambient = case.scenario.cooling.ambient
+    return {probe.name: float(values[..., i].ravel()[-1]) - ambient for i, probe in enumerate(case.scenario.probes)}
+
+
+def test_a_stack_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Parts in fill, a wider base, a block in a part, k(T) as a table: every rise within 0.5 %."""
+    monkeypatch.chdir(tmp_path)
+    Path("pair.yaml").write_text(DECK)
+    assert told(monkeypatch, capsys, "export", "pair.yaml", "-o", "pair.ecxml")[0] == 0
+    assert told(monkeypatch, capsys, "import", "pair.ecxml", "-o", "back.yaml")[0] == 0
+    out, back = rises(Path("pair.yaml")), rises(Path("back.yaml"))
+    assert set(out) == set(back) == {"core", "lid"}
+    for name, rise in out.items():
+        assert abs(back[name] - rise) < 0.005 * rise, name
+    case = decks.load("back.yaml")
+    assert case.scenario.power is not None
+    assert sum(source.power for source in case.scenario.power.sources) == pytest.approx(3.0, rel=1e-9)
+
+
+def test_every_number_is_in_si(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pair.yaml").write_text(DECK)
+    told(monkeypatch, capsys, "export", "pair.yaml", "-o", "pair.ecxml")
+    root = ElementTree.parse("pair.ecxml").getroot()
+    assert root.tag == "neutralXML"
+    solids = {node.findtext("name"): node for node in root.iter("solid3dBlock")}
+    assert set(solids) >= {"base", "slab", "a.active", "a.bulk", "b.whole", "lid"}
+    active = solids["a.active"]
+    assert [float(active.findtext(f"size/{axis}", "")) for axis in "xyz"] == pytest.approx([1e-3, 2e-3, 2e-5])
+    assert [float(active.findtext(f"location/{axis}", "")) for axis in "xyz"] == pytest.approx([5e-4, 5e-4, 3e-4])
+    copper = next(node for node in root.iter("material") if node.findtext("name") == "copper")
+    k = float(copper.findtext("thermalConductivity/isotropic/conductivity", "nan"))
+    by_volume = float(copper.findtext("density", "")) * float(copper.findtext("specific_heat", ""))
+    assert (k, by_volume) == pytest.approx((398.0, 3.45e6), rel=0.03)
+    assert {node.findtext("name"): float(node.findtext("powerDissipation", "")) for node in root.iter("sourceBlock")} == {"core": 2.0, "all": 1.0}  # fmt: skip
+    assert float(root.findtext("solutionDomain/ambientConditions/temperature", "")) == 310.0
+
+
+def layers(found: Imported) -> dict[str, dict]:
+    return {layer["name"]: layer for layer in found.scenario["geometry"]["layers"]}
+
+
+def test_objects_become_layers() -> None:
+    """A board, a part of two materials, of which the later one counts, heat in it and on it, a group, a point."""
+    found = import_files([STACK])
+    made = layers(found)
+    assert list(made) == ["board", "mold"]
+    assert made["mold"]["size"] == ["10000 um", "10000 um"] and made["mold"]["offset"] == ["5000 um", "5000 um"]
+    boxes = [(b["name"], b["x"], b["y"]) for b in made["mold"]["blocks"]]
+    assert boxes == [("die", ["8000 um", "12000 um"], ["8000 um", "12000 um"])]
+    powers = {(s["name"], s["layer"]): s["power"] for s in found.scenario["power"]["sources"]}
+    assert powers == {("die", "mold"): "1 W", ("heater", "board"): "0.5 W"}
+    assert found.scenario["probes"][0]["layer"] == "mold" and found.scenario["cooling"]["ambient"] == "308.15 K"
+    assert any("'spare' is not active" in note for note in found.notes)
+
+
+def test_what_overlaps_is_cut() -> None:
+    from stack3d.geometry.importers.ecxml.slicing import _without
+
+    pieces = list(_without(Rectangle(0.0, 4.0, 0.0, 4.0), Rectangle(1.0, 2.0, 1.0, 5.0)))
+    assert sum(p.area for p in pieces) == pytest.approx(16.0 - 3.0)
+    assert not any(p.overlaps(q) for p in pieces for q in pieces if p is not q)
+    assert not any(p.overlaps(Rectangle(1.0, 2.0, 1.0, 5.0)) for p in pieces)
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ("<neutralXML>", "<neutral>", "module.ecxml:"),
+    ("<conductivity>0.8<", "<conductivity>none<", "wants a number of 0 or more, got 'none'"),
+    ("<conductivity>0.8<", "<conductivity>0<", "conductivity: wants more than 0, got 0"),
+    ("<material>fr4<", "<material>fr5<", "'board': no material 'fr5' (did you mean 'fr4'?)"),
+    ("<sourceBlock>", "<grille>", "module.ecxml:"),
+    ("<size><x>0.01</x>", "<size><x>0</x>", "wants a size above 0"),
+    ("<z>0.0016</z></size><plane>", "<z>-1</z></size><plane>", "wants a number of 0 or more, got '-1'"),
+    ("<?xml version=\"1.0\"?>", "<?xml version=\"1.0\"?><!DOCTYPE a [<!ENTITY b 'c'>]>", "has a document type"),
+    ("<active>false</active>", "<active>true</active>", "<twoResistorModel> is a compact model, which no stack of layers has"),
+])  # fmt: skip
+def test_mistakes_by_file_and_line(old: str, new: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                   capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    text = STACK.read_text()
+    assert old in text
+    Path("module.ecxml").write_text(text.replace(old, new, 1))
+    code, err = told(monkeypatch, capsys, "import", "module.ecxml", "-o", "deck.yaml")
+    assert code == 2 and said in err and "module.ecxml:" in err and len(err.strip().splitlines()) == 1, err
+
+
+@pytest.mark.parametrize(("key", "value", "said"), [
+    ("geometry.above.lid.contact_resistance", "1e-5 m^2 K/W", "layer 'lid' has a contact_resistance"),
+    ("geometry.above.lid.material", "{cylinders: {host: silicon, fill: copper, diameter: 10 um, pitch: 50 um, resolved: true}}", "resolved"),
+])  # fmt: skip
+def test_what_cannot_be_held_is_refused(key: str, value: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                        capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    name = key.rpartition(".")[2]
+    line = f'thickness: "0.5 mm", {name}: "{value}"' if name != "material" else f'thickness: "0.5 mm", material: {value}'
+    old = 'thickness: "0.5 mm", material: copper' if name == "material" else 'thickness: "0.5 mm"'
+    Path("pair.yaml").write_text(DECK.replace(old, line))
+    code, err = told(monkeypatch, capsys, "export", "pair.yaml", "-o", "pair.ecxml")
+    assert code == 2 and said in err and not Path("pair.ecxml").exists(), err
