@@ -71,7 +71,7 @@ def test_code_blocks_run(page: Path, workplace: Path, monkeypatch: pytest.Monkey
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     names: dict[str, Any] = {"__name__": "manual"}
     for language, text in blocks(page):
-        named = re.match(r"# (\S+\.(?:yaml|stk|flp|csv))\n", text)
+        named = re.match(r"# (\S+\.(?:yaml|stk|flp|csv|3dbv|3dbx))\n", text)
         if named:
             Path(named[1]).write_text(text)
         elif language == "python":
