@@ -53,7 +53,7 @@ class Chiplet:
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlacedChiplet:
     """A chiplet in its place: corner and lower face [m], how it is turned, whether its front is down."""
 
     name: str
@@ -104,15 +104,15 @@ class Connection:
 
 
 @dataclass
-class Assembly:
+class ChipletAssembly:
     """Everything that the files of a stack say."""
 
     design: str
-    placed: list[Placed] = field(default_factory=list)
+    placed: list[PlacedChiplet] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
 
 
-def read_assembly(path: Path) -> Assembly:
+def read_assembly(path: Path) -> ChipletAssembly:
     """An assembly from a ``.3dbx`` and the files it includes; raises DeckError with file, line, key and what is allowed."""
     trees = list(_with_included(path))
     chiplets: dict[str, Chiplet] = {}
@@ -127,7 +127,7 @@ def read_assembly(path: Path) -> Assembly:
     for key in ("ChipletInst", "Stack"):
         if not isinstance(tree.get(key), yamlfile.Mapping) or not tree[key]:
             raise mistake(tree.places.get(key, tree.here), key, "wants at least one chiplet by name")
-    found = Assembly(str(_mapping(tree, "Design").get("name") or path.stem))
+    found = ChipletAssembly(str(_mapping(tree, "Design").get("name") or path.stem))
     stack = {name: (entry, place) for name, entry, place in _entries(tree, "Stack")}
     instances = list(_entries(tree, "ChipletInst"))
     for name, entry, place in instances:
@@ -256,7 +256,7 @@ def _chiplet(name: str, entry: yamlfile.Mapping, place: FileLine, scale: float) 
 
 def _placed(
     name: str, entry: yamlfile.Mapping, chiplets: Mapping[str, Chiplet], at: yamlfile.Mapping, place: FileLine, scale: float
-) -> Placed:
+) -> PlacedChiplet:
     """A chiplet in its place; raises DeckError.
 
     Parameters
@@ -288,10 +288,10 @@ def _placed(
         raise mistake(at.places.get("orient", place), f"{of}.orient", message)
     quarters = int((turned[3] or "R0")[1:]) // 90
     where = (x * scale, y * scale, z * scale)
-    return Placed(name, chiplets[reference], *where, turned[2] or "", quarters, bool(turned[1]), place)
+    return PlacedChiplet(name, chiplets[reference], *where, turned[2] or "", quarters, bool(turned[1]), place)
 
 
-def _connection(name: str, entry: yamlfile.Mapping, place: FileLine, found: Assembly, scale: float) -> Connection:
+def _connection(name: str, entry: yamlfile.Mapping, place: FileLine, found: ChipletAssembly, scale: float) -> Connection:
     """What joins two chiplets, empty names where one is ``~``; raises DeckError for names that are not there.
 
     Parameters
@@ -299,7 +299,7 @@ def _connection(name: str, entry: yamlfile.Mapping, place: FileLine, found: Asse
     name : str
     entry : Mapping
     place : FileLine
-    found : Assembly
+    found : ChipletAssembly
         So far.
     scale : float
         Length of the unit. [m]

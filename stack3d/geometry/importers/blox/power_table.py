@@ -9,7 +9,7 @@ from pathlib import Path
 from stack3d import yamlfile
 from stack3d.errors import did_you_mean, few
 from stack3d.floorplans import number, rows_of
-from stack3d.geometry.importers.blox.chiplets import Placed
+from stack3d.geometry.importers.blox.chiplets import PlacedChiplet
 from stack3d.geometry.importers.user_files import mistake
 from stack3d.layout import Rectangle
 from stack3d.yamlfile import FileLine
@@ -23,7 +23,7 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Heat:
+class ChipletHeat:
     """Power of a chiplet, or of a region of its design area. [W], [m]"""
 
     name: str
@@ -33,20 +33,20 @@ class Heat:
 
 
 @dataclass(frozen=True)
-class Told:
+class ToldOfChiplet:
     """What the table says of one chiplet: where it heats, and the name of its material, empty where none is given."""
 
-    heats: tuple[Heat, ...]
+    heats: tuple[ChipletHeat, ...]
     material: str = ""
 
 
-def read_powers(path: Path, placed: Sequence[Placed]) -> dict[str, Told]:
+def read_powers(path: Path, placed: Sequence[PlacedChiplet]) -> dict[str, ToldOfChiplet]:
     """Powers and materials by chiplet; raises DeckError with file and line."""
     chips = {chip.name: chip for chip in placed}
     rows = rows_of(path)
     line, head = next(rows, (1, []))
     titles = _titles(head, (yamlfile.shown(path), line))
-    heats: dict[str, list[Heat]] = {}
+    heats: dict[str, list[ChipletHeat]] = {}
     materials: dict[str, str] = {}
     for count, (at, row) in enumerate(rows):
         if count >= MOST_ROWS:
@@ -57,7 +57,7 @@ def read_powers(path: Path, placed: Sequence[Placed]) -> dict[str, Told]:
             materials[chip.name] = cells["material"]
         if cells.get("power [W]"):
             heats.setdefault(chip.name, []).append(_heat(chip, cells, path, at))
-    return {name: Told(tuple(heats.get(name, ())), materials.get(name, "")) for name in chips}
+    return {name: ToldOfChiplet(tuple(heats.get(name, ())), materials.get(name, "")) for name in chips}
 
 
 def _titles(head: Sequence[str], place: FileLine) -> list[str]:
@@ -81,7 +81,7 @@ def _cells(titles: Sequence[str], row: Sequence[str], place: FileLine) -> dict[s
     return dict(zip(titles, (cell.strip() for cell in row)))
 
 
-def _named(name: str, chips: Mapping[str, Placed], place: FileLine) -> Placed:
+def _named(name: str, chips: Mapping[str, PlacedChiplet], place: FileLine) -> PlacedChiplet:
     """The chiplet of a name; raises DeckError."""
     if name not in chips:
         there = ", ".join(map(few, chips))
@@ -89,12 +89,12 @@ def _named(name: str, chips: Mapping[str, Placed], place: FileLine) -> Placed:
     return chips[name]
 
 
-def _heat(chip: Placed, cells: Mapping[str, str], path: Path, line: int) -> Heat:
+def _heat(chip: PlacedChiplet, cells: Mapping[str, str], path: Path, line: int) -> ChipletHeat:
     """One row with a power; raises DeckError.
 
     Parameters
     ----------
-    chip : Placed
+    chip : PlacedChiplet
     cells : mapping
         By title.
     path : Path
@@ -106,7 +106,7 @@ def _heat(chip: Placed, cells: Mapping[str, str], path: Path, line: int) -> Heat
         raise mistake(place, "power", f"wants 0 or more, got {power:g}")
     name, given = cells.get("name") or chip.name, [key for key in PLACE if cells.get(key)]
     if not given:
-        return Heat(name, power, None, place)
+        return ChipletHeat(name, power, None, place)
     if len(given) < len(PLACE):
         raise mistake(place, name, f"wants {', '.join(PLACE)}, or none of them; got only {', '.join(given)}")
     x, y, width, height = (1e-6 * number(cells[key], path, line, key) for key in PLACE)
@@ -118,4 +118,4 @@ def _heat(chip: Placed, cells: Mapping[str, str], path: Path, line: int) -> Heat
     if min(x, y) < -ROUNDING or box.x1 > room.x1 + ROUNDING or box.y1 > room.y1 + ROUNDING:
         text = f"reaches outside the design area of {few(chip.name)}, {room.x1 * 1e6:g} x {room.y1 * 1e6:g} um"
         raise mistake(place, name, text)
-    return Heat(name, power, box, place)
+    return ChipletHeat(name, power, box, place)

@@ -8,8 +8,8 @@ from typing import Any
 
 from stack3d import yamlfile
 from stack3d.errors import few
-from stack3d.geometry.importers.blox.chiplets import Assembly, Placed, read_assembly
-from stack3d.geometry.importers.blox.power_table import Told, read_powers
+from stack3d.geometry.importers.blox.chiplets import ChipletAssembly, PlacedChiplet, read_assembly
+from stack3d.geometry.importers.blox.power_table import ToldOfChiplet, read_powers
 from stack3d.geometry.importers.parts import bounds, box, deck_name, length, new_name, size
 from stack3d.geometry.importers.scenario_text import MOST_PROBES, Imported
 from stack3d.geometry.importers.user_files import mistake, place_of
@@ -30,14 +30,14 @@ HEATING = ("die", "ip")
 def read(path: Path, powers: Path | None, name: str) -> Imported:
     """Scenario of one 3Dblox stack with the powers of a table; raises DeckError."""
     about = read_assembly(path)
-    told = read_powers(powers, about.placed) if powers else {chip.name: Told(()) for chip in about.placed}
+    told = read_powers(powers, about.placed) if powers else {chip.name: ToldOfChiplet(()) for chip in about.placed}
     return _Stacking(path, about, told).finished(name)
 
 
 class _Stacking:
     """The deck as it is filled, from the lowest chiplet up."""
 
-    def __init__(self, path: Path, about: Assembly, told: dict[str, Told]) -> None:
+    def __init__(self, path: Path, about: ChipletAssembly, told: dict[str, ToldOfChiplet]) -> None:
         self.path, self.about, self.told = path, about, told
         self.notes: list[str] = []
         self.whole = bounds([chip.extent for chip in about.placed])
@@ -82,10 +82,10 @@ class _Stacking:
         slab = {"name": "substrate", "thickness": length(1e-3), "material": "organic_substrate"}
         return [yamlfile.wrapped(slab | {"assumed": "3Dblox names nothing under the chiplets"}, place_of(self.path))]
 
-    def _material(self, chip: Placed) -> str:
+    def _material(self, chip: PlacedChiplet) -> str:
         return self.told[chip.name].material or MATERIALS[chip.chiplet.kind]
 
-    def _layers(self, chip: Placed, prefix: str = "") -> list[Any]:
+    def _layers(self, chip: PlacedChiplet, prefix: str = "") -> list[Any]:
         """Layers of a chiplet from below: its bulk, and at its front, up or down, the one that heats."""
         kind, thickness, material = chip.chiplet.kind, chip.chiplet.thickness, self._material(chip)
         said = {} if self.told[chip.name].material else {"assumed": f"{material} for a chiplet of type {kind}"}
@@ -102,12 +102,12 @@ class _Stacking:
         layers = [front, bulk] if chip.face_down else [bulk, front]
         return [yamlfile.wrapped(layer, chip.place) for layer in layers]
 
-    def _heated(self, chip: Placed) -> str:
+    def _heated(self, chip: PlacedChiplet) -> str:
         """Full name of the layer that heats."""
         layer = "active" if chip.chiplet.kind in HEATING else "body"
         return f"{self.names[chip.name]}{'_' if chip is self.base else '.'}{layer}"
 
-    def _part(self, chip: Placed, lower: Sequence[Placed]) -> Any:
+    def _part(self, chip: PlacedChiplet, lower: Sequence[PlacedChiplet]) -> Any:
         """A chiplet as a part on what is under it, with the joint between; raises DeckError."""
         under = self._under(chip, lower)
         corner = under.extent if under is not None else self.whole
@@ -122,7 +122,7 @@ class _Stacking:
         entry["at"] = [length(chip.extent.x0 - corner.x0), length(chip.extent.y0 - corner.y0)]
         return yamlfile.wrapped({**entry, "size": size(chip.extent), "layers": layers}, chip.place)
 
-    def _under(self, chip: Placed, lower: Sequence[Placed]) -> Placed | None:
+    def _under(self, chip: PlacedChiplet, lower: Sequence[PlacedChiplet]) -> PlacedChiplet | None:
         """The chiplet that another stands on, None for the assumed substrate; raises DeckError for one in or on several."""
         met = [other for other in lower if other.extent.overlaps(chip.extent)]
         if not met:
@@ -139,7 +139,7 @@ class _Stacking:
             raise mistake(chip.place, key, f"overhangs {few(under[0].name)} under it, which is not imported")
         return under[0]
 
-    def _joint(self, chip: Placed, under: Placed | None, gap: float) -> Any:
+    def _joint(self, chip: PlacedChiplet, under: PlacedChiplet | None, gap: float) -> Any:
         """The layer between two chiplets; raises DeckError where nothing connects them."""
         pair = {chip.name, under.name if under is not None else ""}
         joints = [
@@ -179,7 +179,7 @@ class _Stacking:
         return out
 
     @staticmethod
-    def _core(chip: Placed) -> Rectangle:
+    def _core(chip: PlacedChiplet) -> Rectangle:
         core = chip.chiplet.core
         return Rectangle(0.0, core.x1 - core.x0, 0.0, core.y1 - core.y0)
 

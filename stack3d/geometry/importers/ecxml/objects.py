@@ -36,19 +36,19 @@ REFUSED = {
 
 
 @dataclass
-class Node:
+class XmlNode:
     """An element: its tag without a namespace, its line, what is in it."""
 
     tag: str
     place: FileLine
-    inner: list[Node] = field(default_factory=list)
+    inner: list[XmlNode] = field(default_factory=list)
     text: str = ""
 
-    def first(self, tag: str) -> Node | None:
+    def first(self, tag: str) -> XmlNode | None:
         """The first element of a tag in it."""
         return next((node for node in self.inner if node.tag == tag), None)
 
-    def wanted(self, tag: str) -> Node:
+    def wanted(self, tag: str) -> XmlNode:
         """The element of a tag in it; raises DeckError where it is missing."""
         found = self.first(tag)
         if found is None:
@@ -79,7 +79,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Solid:
+class BoxSolid:
     """A box of one material, or of heat alone (no material). [m], [W]"""
 
     name: str
@@ -92,24 +92,24 @@ class Solid:
 
 
 @dataclass
-class Model:
+class ObjectModel:
     """What a file says, solids in its order: of those that overlap the later counts."""
 
     name: str
-    solids: list[Solid] = field(default_factory=list)
+    solids: list[BoxSolid] = field(default_factory=list)
     monitors: list[tuple[str, tuple[float, float, float], FileLine]] = field(default_factory=list)
     materials: dict[str, dict[str, Any]] = field(default_factory=dict)
     ambient: float | None = None
     notes: list[str] = field(default_factory=list)
 
 
-def read_model(path: Path) -> Model:
+def read_model(path: Path) -> ObjectModel:
     """Objects and materials of an ECXML file; raises DeckError with file and line."""
     root = _tree(path)
     if root.tag != "neutralXML":
         raise mistake(root.place, "", f"wants <neutralXML> at the top, got <{few(root.tag)}>")
     name = root.first("name")
-    model = Model(name.text.strip() if name is not None else path.stem)
+    model = ObjectModel(name.text.strip() if name is not None else path.stem)
     for node in (n for listed in root.inner if listed.tag == "materials" for n in listed.inner):
         if node.tag == "material":
             model.materials[node.said("name")] = _material(node)
@@ -126,12 +126,12 @@ def read_model(path: Path) -> Model:
     return model
 
 
-def _tree(path: Path) -> Node:
+def _tree(path: Path) -> XmlNode:
     """The elements of a file; a document type, entities and what is nested without end are refused. Raises DeckError."""
     file = yamlfile.shown(path)
     parser = expat.ParserCreate(namespace_separator=" ")
-    open_: list[Node] = []
-    found: list[Node] = []
+    open_: list[XmlNode] = []
+    found: list[XmlNode] = []
     count = 0
 
     def start(tag: str, _: object) -> None:
@@ -140,7 +140,7 @@ def _tree(path: Path) -> Node:
         place = (file, parser.CurrentLineNumber)
         if count > MOST_ELEMENTS or len(open_) >= MOST_DEEP:
             raise mistake(place, "", f"has more than {MOST_ELEMENTS} elements, or more than {MOST_DEEP} in each other")
-        node = Node(tag.rpartition(" ")[2], place)
+        node = XmlNode(tag.rpartition(" ")[2], place)
         (open_[-1].inner if open_ else found).append(node)
         open_.append(node)
 
@@ -161,7 +161,7 @@ def _tree(path: Path) -> Node:
     return found[0]
 
 
-def _material(node: Node) -> dict[str, Any]:
+def _material(node: XmlNode) -> dict[str, Any]:
     """A material as a deck writes it; raises DeckError."""
     capacity = node.number("density", 0.0) * node.number("specific_heat", 0.0)
     law = node.wanted("thermalConductivity")
@@ -184,14 +184,14 @@ def _material(node: Node) -> dict[str, Any]:
     return {**out, "heat_capacity": f"{capacity:.12g} J/m^3/K"}
 
 
-def _positive(node: Node, tag: str) -> float:
+def _positive(node: XmlNode, tag: str) -> float:
     value = node.number(tag, 0.0)
     if not value > 0:
         raise mistake(node.place, tag, f"wants more than 0, got {value:g}")
     return value
 
 
-def _table(points: list[tuple[float, float]], node: Node) -> dict[str, Any]:
+def _table(points: list[tuple[float, float]], node: XmlNode) -> dict[str, Any]:
     """A conductivity over the temperature as a deck writes it; raises DeckError."""
     if len(points) < 2 or any(a[0] >= b[0] for a, b in zip(points, points[1:])) or min(k for _, k in points) <= 0:
         raise mistake(node.place, node.tag, "wants two points or more of rising temperature, each with a conductivity above 0")
@@ -199,7 +199,7 @@ def _table(points: list[tuple[float, float]], node: Node) -> dict[str, Any]:
     return {"conductivity": {"law": "table", "temperatures": temperatures, "values": values}}
 
 
-def _add(listed: Node, model: Model) -> None:
+def _add(listed: XmlNode, model: ObjectModel) -> None:
     """Add the objects of a list, groups opened; raises DeckError for those that no stack of layers has."""
     for node in listed.inner:
         if node.tag in (*GROUPS, *SOLIDS, *SOURCES, *REFUSED, "monitorPoint"):
@@ -208,7 +208,7 @@ def _add(listed: Node, model: Model) -> None:
             model.notes.append(f"<{few(node.tag)}> is not read.")
 
 
-def _add_object(node: Node, model: Model) -> None:
+def _add_object(node: XmlNode, model: ObjectModel) -> None:
     name = node.said("name")
     if node.said("active").lower() in ("false", "0"):
         model.notes.append(f"{few(name)} is not active in the file; it is left out.")
@@ -222,17 +222,17 @@ def _add_object(node: Node, model: Model) -> None:
         model.solids.append(_box(node, name))
 
 
-def _box(node: Node, name: str) -> Solid:
+def _box(node: XmlNode, name: str) -> BoxSolid:
     (x, y, z), (width, depth, height) = node.xyz("location"), node.xyz("size", 0.0)
     is_flat = node.tag == "source2dBlock"
     if not (width > 0 and depth > 0 and (height > 0 or is_flat)):
         raise mistake(node.wanted("size").place, few(name), f"wants a size above 0, got {width:g}, {depth:g}, {height:g} m")
     material = node.said("material") if node.tag in SOLIDS else ""
     power = node.number("powerDissipation", 0.0) if node.tag != "printedCircuitBoard" else 0.0
-    return Solid(name, Rectangle(x, x + width, y, y + depth), z, z + height, material, power, node.place)
+    return BoxSolid(name, Rectangle(x, x + width, y, y + depth), z, z + height, material, power, node.place)
 
 
-def solids_through(model: Model, z0: float, z1: float) -> Iterator[Solid]:
+def solids_through(model: ObjectModel, z0: float, z1: float) -> Iterator[BoxSolid]:
     """Solids of a material between two heights, in the order of the file. [m]"""
     middle = 0.5 * (z0 + z1)
     return (solid for solid in model.solids if solid.material and solid.z0 < middle < solid.z1)

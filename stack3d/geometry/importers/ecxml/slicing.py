@@ -9,7 +9,7 @@ from typing import Any
 
 from stack3d import yamlfile
 from stack3d.errors import few
-from stack3d.geometry.importers.ecxml.objects import Model, Solid, read_model, solids_through
+from stack3d.geometry.importers.ecxml.objects import BoxSolid, ObjectModel, read_model, solids_through
 from stack3d.geometry.importers.parts import bounds, box, deck_name, length, new_name, size
 from stack3d.geometry.importers.scenario_text import Imported
 from stack3d.geometry.importers.user_files import mistake, place_of
@@ -31,7 +31,7 @@ def read(path: Path, name: str) -> Imported:
 class _Slices:
     """The deck as it is filled, from the lowest height up."""
 
-    def __init__(self, path: Path, model: Model) -> None:
+    def __init__(self, path: Path, model: ObjectModel) -> None:
         self.path, self.model, self.notes = path, model, list(model.notes)
         bodies = [solid for solid in model.solids if solid.material]
         if not bodies:
@@ -90,9 +90,9 @@ class _Slices:
             out.append(yamlfile.wrapped(entry, named.place))
         return out
 
-    def _blocks(self, solids: Sequence[Solid]) -> list[Any]:
+    def _blocks(self, solids: Sequence[BoxSolid]) -> list[Any]:
         """Blocks that do not overlap: of what does, the later solid keeps its whole and the earlier the rest."""
-        kept: list[tuple[Solid, Rectangle]] = []
+        kept: list[tuple[BoxSolid, Rectangle]] = []
         for solid in solids:
             kept = [(other, piece) for other, whole in kept for piece in _without(whole, solid.extent)]
             kept.append((solid, solid.extent))
@@ -108,7 +108,7 @@ class _Slices:
             out.append(yamlfile.wrapped(entry, solid.place))
         return out
 
-    def _crossed(self, solid: Solid) -> Iterator[tuple[str, float]]:
+    def _crossed(self, solid: BoxSolid) -> Iterator[tuple[str, float]]:
         """Layers that heat lies in, and its share in each; raises DeckError for heat beside all layers."""
         if solid.z1 - solid.z0 <= ROUNDING:
             found = [slab for slab in self.slabs if slab[0] - ROUNDING <= solid.z0 <= slab[1] + ROUNDING][:1]
