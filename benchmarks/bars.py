@@ -116,7 +116,8 @@ def truth(tree: dict[str, Any]) -> Truth:
     """Exact where layers are uniform and power is steady or repeats, else extrapolated."""
     chip = chip_of(tree, "standard")
     if (
-        refusals(chip.stack, chip.sources, Face())
+        "initial" in tree.get("transient", {})
+        or refusals(chip.stack, chip.sources, Face())
         or any(layer.channels for layer in chip.stack.layers)
         or chip.scenario.cooling.patches
     ):

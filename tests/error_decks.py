@@ -204,6 +204,14 @@ def _step(first: str, outputs: list[str], where: str, spot: bool) -> Tree:
     )
 
 
+def _begun(initial: Any, cooling: Tree) -> Tree:
+    """Layers that begin warmer than what is around them, or than each other."""
+    layers = [layer("base", 300, 120), layer("die", 60, 15), layer("lid", 500, 390)]
+    transient = {"until": "20 ms", "outputs": ["20 us", "1 ms", "20 ms"], "initial": initial}
+    probes = [probe("p", "die", 1, 0.5), probe("q", "base", 1, 0.5)]
+    return deck((2, 1), layers, [source("s", "die", 0.1)], cooling, transient=transient, probes=probes)
+
+
 def _pulse(period: str, on: str, outputs: list[str], x: tuple[float, float] = (1, 2)) -> Tree:
     """Power that comes and goes; where heat has the time to reach the edges, the source lies in the middle, as the peak does."""
     layers = [layer("die", 200, 130), layer("tim", 40, 4, 2e6), layer("lid", 500, 390, 3.4e6)]
@@ -292,6 +300,8 @@ DECKS: dict[str, Tree] = {
         ("1 us", ["10 us", "100 us", "1 ms"], "junction", False), ("10 us", ["1 ms"], "metal", False),
         ("5 us", ["50 us", "1 ms"], "junction", True), ("1 ms", ["10 ms", "50 ms"], "cap", True),
         ("100 us", ["5 ms"], "metal", True), ("20 us", ["2 ms"], "cap", True))},
+    "begun_die": _begun({"die": "400 K"}, film(8e3)),
+    "begun_hot": _begun("400 K", {"bottom": {"temperature": "300 K"}}),
     **{f"pulse_{p.replace(' ', '')}": _pulse(p, on, *o) for p, on, *o in (
         ("1 ms", "0.2 ms", ["0.1 ms", "0.2 ms", "1 ms", "1.2 ms"]), ("20 ms", "10 ms", ["2 ms", "10 ms", "50 ms"]),
         ("0.1 ms", "50 us", ["20 us", "50 us", "0.3 ms"]), ("200 ms", "50 ms", ["5 ms", "50 ms", "400 ms"], (1.5, 2.5)))},

@@ -22,6 +22,8 @@ MOST_THROUGH = 3_000
 """Through one layer; a stack so tall beside its footprint is one of another kind, and solvers lose its small temperatures."""
 PER_LENGTH = 4
 """Elements of a source for one in the depth to which heat has come by the first output; two there at least."""
+SAMPLES = 256
+"""Places of an interval that sizes of elements are read at."""
 CLOSEST = 2e-7
 """Share of the footprint that edges of layers and blocks are apart, 1.2 nm of 6 mm. Assumed: no process draws finer ones. Where
 solvers fail it does not say, for that goes with what lies between: `docs/trust.md`."""
@@ -73,9 +75,18 @@ class _Spacing:
                 size = np.minimum(size, self.smallest[i] + self.growth * np.abs(position - self.focus[i]))
         return np.asarray(size if self.beside is None else np.minimum(size, self.beside.at(position)))
 
+    def _sampled(self, a: float, b: float) -> Floats:
+        """Places from a to b that sizes are read between: closer towards an end where elements are small."""
+        even = np.linspace(a, b, SAMPLES + 1)
+        sizes = self.at(np.array([a, b]))
+        if sizes.min() >= (b - a) / SAMPLES:
+            return even
+        away = [np.geomspace(size / SAMPLES, b - a, SAMPLES)[:-1] for size in sizes]
+        return np.unique(np.concatenate([even, a + away[0], b - away[1]]).clip(a, b))
+
     def lines(self, a: float, b: float, fewest: int) -> Floats:
         """Lines from a to b, both included."""
-        sample = np.linspace(a, b, 257)
+        sample = self._sampled(a, b)
         density = 1.0 / self.at(0.5 * (sample[1:] + sample[:-1]))
         elements = np.concatenate([[0.0], np.cumsum(density * np.diff(sample))])
         n = max(fewest, int(np.ceil(elements[-1] - 1e-9)))
@@ -231,6 +242,7 @@ def build_grid(
     points: Sequence[tuple[float, float]] = (),
     patches: Sequence[Rectangle] = (),
     soonest: float | None = None,
+    fronts: Sequence[int] = (),
 ) -> Grid:
     """Make the grid of a stack for a mesh profile.
 
@@ -248,6 +260,8 @@ def build_grid(
     soonest : float, optional
         Time of the first output of a transient: elements at the faces of heated layers resolve how far heat has come up and
         down by then. [s]
+    fronts : sequence of int
+        Positions of layers that begin warmer or colder than what is around them, whose faces are resolved as well.
 
     Returns
     -------
@@ -265,19 +279,23 @@ def build_grid(
     core = stack.footprint
     target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
     x, y = (_lines(_Axis.of(axis, stack, sources, points, patches), mesh, target) for axis in (0, 1))
-    z, layer = element_heights(stack, sources, mesh, soonest)
+    z, layer = element_heights(stack, sources, mesh, soonest, fronts)
     return Grid(x, y, z, layer)
 
 
-def _finest(stack: Stack, source: HeatSource, mesh: MeshDeck, soonest: float | None) -> float:
-    """Tallest element at the faces of a heated layer by the first output, infinite without one. [m]"""
+def _finest(stack: Stack, layers: range, mesh: MeshDeck, soonest: float | None) -> float:
+    """Tallest element at the faces of layers that heat leaves by the first output, infinite without one. [m]"""
     if soonest is None:
         return float("inf")
-    return depth_of_heat(stack, stack.slabs[source.layer], soonest) / max(2, mesh.per_source // PER_LENGTH)
+    return depth_of_heat(stack, layers, soonest) / max(2, mesh.per_source // PER_LENGTH)
 
 
 def element_heights(
-    stack: Stack, sources: Sequence[HeatSource], mesh: MeshDeck, soonest: float | None = None
+    stack: Stack,
+    sources: Sequence[HeatSource],
+    mesh: MeshDeck,
+    soonest: float | None = None,
+    fronts: Sequence[int] = (),
 ) -> tuple[Floats, NDArray[np.intp]]:
     """Heights of the elements of a stack, a repeated one where a contact lies, and the layer between each two of them. [m]
 
@@ -289,6 +307,8 @@ def element_heights(
     soonest : float, optional
         Time of the first output of a transient: elements at the faces of heated layers resolve how far heat has come up and
         down by then. [s]
+    fronts : sequence of int
+        Positions of layers that begin warmer or colder than what is around them, whose faces are resolved as well.
     """
     core = stack.footprint
     target = max(core.x1 - core.x0, core.y1 - core.y0) / mesh.lateral
@@ -300,9 +320,11 @@ def element_heights(
             narrow = min(source.extent.x1 - source.extent.x0, source.extent.y1 - source.extent.y0)
             size = min(thickness / mesh.refinement, mesh.aspect * narrow / mesh.per_source)
             wanted |= {v: min(size, wanted.get(v, np.inf)) for v in (layer.z0, layer.z1)}
-        early = _finest(stack, source, mesh, soonest)
+    for layers in dict.fromkeys([*(stack.slabs[s.layer] for s in sources), *(range(i, i + 1) for i in fronts)]):
+        early = _finest(stack, layers, mesh, soonest)
         if early < thickness:
-            wanted |= {v: min(early, wanted.get(v, np.inf)) for v in (layer.z0, layer.z1)}
+            ends = stack.layers[layers.start].z0, stack.layers[layers.stop - 1].z1
+            wanted |= {v: min(early, wanted.get(v, np.inf)) for v in ends}
     spacing = _Spacing.towards(wanted, (stack.layers[0].z0, stack.layers[-1].z1), thickness, mesh.aspect * mesh.growth)
     spacing = spacing.with_gaps(_under_gaps(stack))
     z, owner = [np.array([stack.layers[0].z0])], []

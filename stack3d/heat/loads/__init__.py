@@ -8,6 +8,7 @@ from stack3d.heat.loads.boundaries import (
     outer_faces,
     patches_of,
     surfaces_of,
+    surroundings,
 )
 from stack3d.heat.loads.energy import component_powers, digital_energies, total_power
 from stack3d.heat.loads.flows import channel_runs, check_flows, hydraulics
@@ -46,6 +47,7 @@ __all__ = [
     "power_schedule",
     "standing_out",
     "surfaces_of",
+    "surroundings",
     "tile_field",
     "total_power",
     "upkeep_power",

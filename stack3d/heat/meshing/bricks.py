@@ -26,7 +26,7 @@ from stack3d.geometry import (
     wider,
 )
 from stack3d.grids import Grid
-from stack3d.heat.loads import outer_faces, patches_of, standing_out, surfaces_of
+from stack3d.heat.loads import outer_faces, patches_of, standing_out, surfaces_of, surroundings
 from stack3d.heat.meshing.edge_reads import EdgeRead, edge_reads, on_edge, unresolved
 from stack3d.heat.meshing.judging import (
     ACROSS,
@@ -84,7 +84,7 @@ class Bricks(MeshKind[ThermalProblem]):
             points = [(p.x, p.y) for p in chip.scenario.probes]
             patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
             mesh, first = chip.scenario.solver.mesh, first_output(chip)
-            _GRIDS[chip] = build_grid(chip.stack, standing_out(chip), mesh, points, patches, first)
+            _GRIDS[chip] = build_grid(chip.stack, standing_out(chip), mesh, points, patches, first, fronts(chip))
         return cls(_GRIDS[chip], averages_well(chip.stack) and not chip.scenario.cooling.patches)
 
     @classmethod
@@ -297,6 +297,22 @@ def first_output(chip: Chip) -> float | None:
     if transient is not None and not transient.periodic:
         found.append(next((time for time in transient.times if time > 0), transient.until))
     return min(found, default=None)
+
+
+def fronts(chip: Chip) -> list[int]:
+    """Positions of layers that a transient begins with at another temperature than what is around them."""
+    transient, cooling, layers = chip.scenario.transient, chip.scenario.cooling, chip.stack.layers
+    if transient is None or transient.periodic:
+        return []
+    if isinstance(transient.initial, Mapping):
+        told = {name.split(".")[0] for name in transient.initial} | set(transient.initial)
+        return [i for i, layer in enumerate(layers) if layer.name in told or layer.name.split(".")[0] in told]
+    if transient.initial is not None and not isinstance(transient.initial, float):
+        return []  # as an earlier run ended: smooth
+    begun = cooling.ambient if transient.initial is None else transient.initial
+    ends = {"bottom": 0, "top": len(layers) - 1}
+    cooled = {name: face for name, face in cooling.conditions.items() if name in ends and face.is_cooled}
+    return [ends[name] for name, face in cooled.items() if surroundings(face, cooling.ambient) != begun]
 
 
 def power_density(stack: Stack, grid: Grid, sources: Sequence[HeatSource]) -> Floats:
