@@ -232,7 +232,7 @@ def test_heat_is_neither_made_nor_lost_between_solid_and_coolant() -> None:
     [run] = system.flow.runs
     [carried, _, _] = run.segments(system.problem.grid)
     [coolant] = system.boundary(state).coolant.values()
-    assert rows.sum() == pytest.approx(4.0 - carried * (coolant[:, -1] - 295.0).sum(), abs=1e-9)
+    assert rows.sum() == pytest.approx(4.0 - (carried[:, 0] * (coolant[:, -1] - 295.0)).sum(), abs=1e-9)
     assert 0.5 < rows.sum() < 3.5
 
 
@@ -241,7 +241,7 @@ def test_a_slug_of_coolant_travels_at_its_speed() -> None:
     system = coolant_system(32)
     flow = system.flow
     [run] = flow.runs
-    carried, film, store = run.segments(system.problem.grid)
+    [carried], film, store = (values[0] for values in run.segments(system.problem.grid))  # all ways are the same
     walls, warm = [np.full(flow.shapes[0], 10.0)], (10.0 * film * np.ones(flow.shapes[0])).ravel()
     state, step = np.zeros(flow.size), 5e-5
     for _ in range(24):  # 1.2 ms by the trapezoidal rule; the coolant's own rows alone
