@@ -10,8 +10,7 @@ import numpy as np
 from stack3d.errors import Problem, RangeError, did_you_mean
 from stack3d.geometry import channel_keys
 from stack3d.layout import Channels, Inlet, Layer, Stack
-from stack3d.schema import Scenario
-from stack3d.schema.cooling import PumpDeck
+from stack3d.schema import PumpDeck, Scenario
 from stack3d.thermal import flow_laws
 
 LEAST_FLOW, MOST_FLOW = 1e-18, 1.0

@@ -135,6 +135,7 @@ class _Ranges:
 
     def __init__(self, network: CrossbarNetwork, percentile: float, per: str) -> None:
         self.network, self.percentile, self.per = network, percentile, per
+        self.states = network.states  # by which `forward` knows of chips
         self.matrices: dict[str, AnalogMatrix] = {}
         self.failed: dict[str, ArrayError] = {}
 

@@ -1,6 +1,6 @@
 """Frozen pydantic models of every deck; nothing here reads a file or computes physics."""
 
-from stack3d.schema.cooling import CoolingDeck, FaceDeck
+from stack3d.schema.cooling import CoolingDeck, FaceDeck, PumpDeck
 from stack3d.schema.device import BANDS, Band, DeviceDeck
 from stack3d.schema.fabrication import FabricationDeck
 from stack3d.schema.life import HybridTiersDeck, LifetimeDeck, MonteCarloDeck
@@ -44,6 +44,7 @@ __all__ = [
     "OF_A_FILE",
     "PeripheryDeck",
     "PhaseDeck",
+    "PumpDeck",
     "Scenario",
     "SolverDeck",
     "SurroundingsDeck",

@@ -45,7 +45,7 @@ from stack3d.heat.meshing.mesh_kind import Levels, MeshKind, Solve, SolvedCells,
 from stack3d.heat.meshing.roughness import elements_for, roughness
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh
-from stack3d.schema import CoolingDeck, MeshDeck, Scenario, SolverDeck, mesh_kinds
+from stack3d.schema import CoolingDeck, EarlierDeck, MeshDeck, Scenario, SolverDeck, mesh_kinds
 from stack3d.thermal import Field, SolidBackend, SteadyRates, ThermalProblem, averages_well, kept_in_time, rates_of_grid
 
 MOST_THROUGH_GMSH = 40_000
@@ -302,17 +302,15 @@ def first_output(chip: Chip) -> float | None:
 def fronts(chip: Chip) -> list[int]:
     """Positions of layers that a transient begins with at another temperature than what is around them."""
     transient, cooling, layers = chip.scenario.transient, chip.scenario.cooling, chip.stack.layers
-    if transient is None or transient.periodic:
-        return []
-    if isinstance(transient.initial, Mapping):
-        told = {name.split(".")[0] for name in transient.initial} | set(transient.initial)
-        return [i for i, layer in enumerate(layers) if layer.name in told or layer.name.split(".")[0] in told]
-    if transient.initial is not None and not isinstance(transient.initial, float):
-        return []  # as an earlier run ended: smooth
+    if transient is None or transient.periodic or isinstance(transient.initial, EarlierDeck):
+        return []  # what an earlier run has left is smooth
     begun = cooling.ambient if transient.initial is None else transient.initial
-    ends = {"bottom": 0, "top": len(layers) - 1}
-    cooled = {name: face for name, face in cooling.conditions.items() if name in ends and face.is_cooled}
-    return [ends[name] for name, face in cooled.items() if surroundings(face, cooling.ambient) != begun]
+    if isinstance(begun, float):
+        ends = {"bottom": 0, "top": len(layers) - 1}
+        cooled = {at: cooling.conditions[name] for name, at in ends.items() if name in cooling.conditions}
+        return [at for at, face in cooled.items() if face.is_cooled and surroundings(face, cooling.ambient) != begun]
+    told = {part for name in begun for part in (name, name.rsplit(".", 1)[0])}
+    return [i for i, layer in enumerate(layers) if layer.name in told]
 
 
 def power_density(stack: Stack, grid: Grid, sources: Sequence[HeatSource]) -> Floats:
