@@ -41,6 +41,7 @@ ASKED = "0.1 %"
 REFINED = (
     *("strip_0.4", "ring_0.15_390.0", "gaps_0.3", "blocks_0.05", "patch_5000.0_0.3", "thin_layers_100", "channels_4_100"),
     *("spot_0.4", "die_2.5_2", "die_1.2_20", "step_10us_metal", "step_1ms_cap_spot", "pulse_1ms", "tet_spot_1.5"),
+    *("bow", "sheet", "overlap", "bow_step", "sheet_step"),
 )
 """Decks that it is asked of."""
 COUNTS, KNOWN = 1e-5, 0.2
