@@ -157,5 +157,5 @@ def test_a_result_without_impedance_says_what_to_do(tmp_path: Path, monkeypatch:
     said = capsys.readouterr().err
     assert (
         "the result has no impedance; put impedance: {} into its scenario" in said
-        and "written as .cir or .fmu or .csv, not .txt" in said
+        and "written as .cir or .fmu or .csv or .ecxml, not .txt" in said
     )
