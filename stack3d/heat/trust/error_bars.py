@@ -38,7 +38,7 @@ OF_SMALLER, OF_HALVED = 4 / 3, 1.5
 SWING = 1.25
 """Error of a peak over how far its node stands out of values that zigzag."""
 OF_PARABOLA = 4 / 3
-"""Error of a peak over how far a parabola stands over its hottest node: on random stacks it is up to 1.2 times that."""
+"""Error of a peak over how far a parabola stands over its hottest node: on random stacks it is up to 1.32 times that."""
 ITERATED = ("iterations", "conductivity_updates", "coolant_passes")
 """Statistics of a solution that was not found at once."""
 ENOUGH = 1e-8

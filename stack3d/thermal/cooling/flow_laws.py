@@ -20,7 +20,7 @@ FEWEST_ROWS = 20
 SHORT_PINS = 50.0
 """Reynolds number below which short pins were measured to take less than long tubes (Koşar and Peles 2006). [-]"""
 RIGHT_ANGLE = 1.2
-"""Pressure that a sharp right angle in a small channel takes, over that of stagnation (Phillips 1987)."""
+"""Pressure that a sharp right angle takes, over stagnation. Assumed: as Phillips 1987 is quoted, which was not read. [-]"""
 NOT_KNOWN = float("nan")
 
 
@@ -119,7 +119,7 @@ class Straight(FlowLaw):
 class Serpentine(Straight):
     """Channels that turn round at their ends, several passes one after the other."""
 
-    reference = "as straight; turns of two right angles: R. J. Phillips 1987, in S. G. Kandlikar et al., Heat Transfer 2006"
+    reference = "as straight; assumed: turns of two right angles, as R. J. Phillips 1987 is quoted"
     valid = "as straight; what the turns themselves take of the heat, and the mixing behind them, are left out"
 
     def pressure_drop(self, channels: Channels) -> float:
