@@ -76,6 +76,40 @@ def left_out(n: int) -> tuple[int, float]:
     return k, min(float(held[k]), SHARE)
 
 
+def share_of_chips(
+    room: NDArray[np.float64], changes: NDArray[np.float64], loss: float, sure: float
+) -> tuple[float, float]:
+    """Least and largest share of all chips there could be that have room, each end with a confidence.
+
+    Parameters
+    ----------
+    room : ndarray, shape (chips,)
+        Accuracy of each chip above the least that counts as good. [-]
+    changes : ndarray, shape (inputs,)
+        What each test input adds to the loss of accuracy against float, mean over chips; NaN where a task does not tell. [-]
+    loss : float
+        Mean loss of accuracy. [-]
+    sure : float
+        Confidence of either end. [-]
+
+    Notes
+    -----
+    Half of the doubt goes to the test inputs: a chip counts for the least share where its room is more than few inputs may
+    make by chance, and for the largest where it lacks no more. A chip gets an input right or wrong, so the square of its change
+    is its size. The other half goes to the chips (C. J. Clopper and E. S. Pearson, Biometrika 26, 404, 1934).
+    """
+    from scipy.special import betaincinv, ndtri
+
+    each, n, n_inputs = 0.5 + 0.5 * sure, room.size, changes.size
+    square = np.abs(changes).mean()
+    spread = (abs(loss) if np.isnan(square) else square) - loss**2
+    least = (1.0 - 1.0 / n_inputs) / n_inputs**2 if n_inputs > 1 else 1.0
+    reach = float(ndtri(each)) * np.sqrt(max(spread / n_inputs, least))
+    surely, maybe = int(np.count_nonzero(room >= reach)), int(np.count_nonzero(room >= -reach))
+    low = float(betaincinv(surely, n - surely + 1.0, 1.0 - each)) if surely else 0.0
+    return low, float(betaincinv(maybe + 1.0, n - maybe, each)) if maybe < n else 1.0
+
+
 def for_few(n: int) -> float:
     """How much wider an interval has to be that a bootstrap of `n` values finds: Student's t for a normal law, n for n - 1."""
     from scipy.special import ndtri, stdtrit

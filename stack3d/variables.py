@@ -208,6 +208,14 @@ _ALL = (
     _f("reliability/equivalent_time", "time tier", "s", "time at 298.15 K that ages the retention of a nominal cell as much"),
     _f("reliability/conductance_histogram", "time conductance", "1", "share of all cells of all chips in each bin"),
     _f("reliability/yield", "yield_part", "1", "share of chips that are good: layers, bonds, fresh cells, and all together"),
+    _f(
+        "reliability/yield_low",
+        "yield_part",
+        "1",
+        "least of that share of all chips there could be, with a confidence of 95 %: few chips and test inputs stand for them",
+    ),
+    _f("reliability/yield_high", "yield_part", "1", "the largest, with the same confidence"),
+    _f("reliability/fresh_room", "sample", "1", "accuracy of each fresh chip above the least that a good one has"),
     _f("reliability/stuck_fraction", "time", "1", "fraction of cells that are stuck"),
     _f("reliability/writes", "time", "1", "mean writes per cell"),
     _f("reliability/endurance_used", "time", "1", "mean over cells of Miner's damage sum"),
@@ -429,7 +437,10 @@ UNKNOWN: dict[str, tuple[str, str]] = {
         " all; in output_unit, NaN where chips do not differ",
     ),
     "by_mesh": ("1", "how far the stated errors by mesh and steps move the output, in output_unit; NaN where none is stated"),
-    "by_inputs": ("1", "twice the standard error of an accuracy over its test inputs, in output_unit; NaN for other outputs"),
+    "by_inputs": (
+        "1",
+        "twice the standard error of an accuracy over its test inputs, how far few chips put a yield off; NaN for other outputs",
+    ),
     "shapley": ("1", "share of the variance that the part makes where unknowns are correlated (Shapley); else NaN"),
     "shapley_error": ("1", "half the 95 % interval of that share, by bootstrap"),
 }

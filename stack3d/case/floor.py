@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from stack3d.chances import SURE, share_of_chips
 from stack3d.chip import Chip, ComputingChip
 from stack3d.errors import ValidityWarning
 from stack3d.layout import Floats
@@ -112,10 +113,14 @@ def put_floor(chip: Chip, record: Record) -> None:
         return
     layers = np.array([layer.extent.area for role in MADE for layer in chip.stack.with_role(role)])
     defects, bonds = whole(fabrication, layers)
-    fresh, loss = np.atleast_2d(record["mvm/accuracy"])[0], chip.computer.design.lifetime.accuracy_loss
-    cells = float(np.mean(fresh >= float(record["mvm/accuracy_ideal"]) - loss - 1e-12))
+    fresh, ideal = np.atleast_2d(record["mvm/accuracy"])[0], float(record["mvm/accuracy_ideal"])
+    room = fresh - (ideal - chip.computer.design.lifetime.accuracy_loss)
+    changes = record["mvm/input_accuracy_ideal"] - np.atleast_2d(record["mvm/input_accuracy"])[0]
+    ends = share_of_chips(room, changes, ideal - float(fresh.mean()), SURE)
     record.along("yield_part", YIELD_PARTS)
-    record.put("reliability/yield", [defects, bonds, cells, defects * bonds * cells])
+    record.put("reliability/fresh_room", room)
+    for name, cells in (("", float(np.mean(room >= -1e-12))), ("_low", ends[0]), ("_high", ends[1])):
+        record.put(f"reliability/yield{name}", [defects, bonds, cells, defects * bonds * cells])
 
 
 def _warn_of_room(found: Mapping[str, float], given: Mapping[str, float]) -> None:
@@ -138,7 +143,10 @@ def told(values: Mapping[str, object], parts: Mapping[str, tuple[str, ...]]) -> 
     shares = ", ".join(f"{n} {100 * a / total:.0f} %" for n, a in zip(parts["area_part"], area) if a > 0.005 * total)
     *each, all_in_all = zip(parts["yield_part"], np.asarray(values["reliability/yield"], float).tolist())
     named = ", ".join(f"{name} {100 * share:.3g} %" for name, share in each)
+    low, high = (100 * float(np.asarray(values[f"reliability/yield_{end}"], float)[-1]) for end in ("low", "high"))
+    n, inputs = np.size(values["reliability/fresh_room"]), np.size(values["mvm/input_accuracy_ideal"])
+    chance = f"; {n} chip{'s' * (n > 1)} and {inputs} test inputs leave it between {low:.3g} and {high:.3g} %"
     return [
         f"area               {1e6 * total:.3g} mm^2 ({shares}) of {1e6 * floor:.3g} mm^2 of layers that are made",
-        f"yield              {100 * all_in_all[1]:.3g} % ({named})",
+        f"yield              {100 * all_in_all[1]:.3g} % ({named}{chance})",
     ]

@@ -46,7 +46,9 @@ OUTPUTS = {
     "time_to_accuracy_loss": "life",
     "heat_in": "power",
     "writes": "writes",
+    "area": "area",
     "sum(area)": "area",
+    "yield": "yield",
     "yield[all]": "yield",
 }
 """Output variable of a goal or condition, or how it is written → answer that tells it, on whose axis its line stands."""

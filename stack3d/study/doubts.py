@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from stack3d.chances import variance_over, variance_over_inputs
+from stack3d.chances import share_of_chips, variance_over, variance_over_inputs
 from stack3d.layout import Floats
 from stack3d.study.expressions import CHIPS, Expression, ExpressionValues, NamedOutput
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ACCURACIES = ("accuracy", "accuracy_mean", "accuracy_worst")
 """Outputs that are means over test inputs too."""
+YIELD = "yield"
+"""Output that is a share of the chips, each judged by test inputs."""
 STEP = 1e-4
 """Share of its size by which an output is changed to see what that does to a condition. [-]"""
 
@@ -97,17 +99,46 @@ def doubt_of(expression: Expression, case: xr.DataTree, missed: Missed, sure: fl
     are for a chip, or for a test input, adds up to one number: what chips or inputs share, as in a difference of accuracies,
     cancels. The variances of both means add, that of few chips by Student's t.
     """
-    weighed, value = _Weighed(), missed({})
+    weighed, value, of_yield = _Weighed(), missed({}), Doubt()
     for named in dict.fromkeys(_averaged(expression.tree, expression)):
         values = ExpressionValues(expression, case).array_of(named)
-        if CHIPS not in values.dims and named.variable.name not in ACCURACIES:
+        if CHIPS not in values.dims and named.variable.name not in (*ACCURACIES, YIELD):
             continue
         step = STEP * (float(np.abs(values).mean()) or 1.0)
         slope = (missed({named: step}) - value) / step if math.isfinite(step) else 0.0
-        if slope and math.isfinite(slope):
+        if not slope or not math.isfinite(slope):
+            continue
+        if named.variable.name == YIELD:
+            found = yield_doubt(case, named.label, slope, sure)
+            of_yield = found._replace(size=of_yield.size + found.size)
+        else:
             weighed.add(slope, named, values.isel(time=-1) if "time" in values.dims else values, case)
-    size = math.sqrt(weighed.variance(sure, over_chips=expression.chips is None))
-    return Doubt(size, len(weighed.by_chip), len(weighed.by_input))
+    size = math.sqrt(weighed.variance(sure, over_chips=expression.chips is None)) + of_yield.size
+    return Doubt(size, len(weighed.by_chip) or of_yield.chips, len(weighed.by_input) or of_yield.inputs)
+
+
+def yield_doubt(case: xr.DataTree, label: str | int | None, slope: float, sure: float) -> Doubt:
+    """How far a share of good chips may be off, times the change of a condition with it; see `share_of_chips`.
+
+    Parameters
+    ----------
+    case : DataTree
+    label : str or int or None
+        Part of the share; None = all together.
+    slope : float
+        Of what the condition is missed by: below zero, chips may be worse than they seem, above it better. [1]
+    sure : float
+        Confidence. [-]
+    """
+    if label not in (None, "all", "cells") or "fresh_room" not in case["reliability"].dataset:
+        return Doubt()
+    shares, mvm = case["reliability/yield"], case["mvm"].dataset
+    defects, bonds, cells = (float(shares.sel(yield_part=part)) for part in ("defects", "bonds", "cells"))
+    room, fresh = np.asarray(case["reliability/fresh_room"].values), np.atleast_2d(mvm["accuracy"].values)[0]
+    changes = np.asarray(mvm["input_accuracy_ideal"].values - np.atleast_2d(mvm["input_accuracy"].values)[0])
+    low, high = share_of_chips(room, changes, float(mvm["accuracy_ideal"]) - float(fresh.mean()), sure)
+    off = cells - low if slope < 0 else high - cells
+    return Doubt(abs(slope) * off * (1.0 if label == "cells" else defects * bonds), room.size, changes.size)
 
 
 def _averaged(node: ast.AST, expression: Expression) -> Iterator[NamedOutput]:

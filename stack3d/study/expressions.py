@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 FUNCTIONS = ("max", "min", "mean", "sum")
 """Over all chips, times and places of what stands in their brackets."""
-ADDED = "component"
-"""Dimension whose parts are added up unless one is chosen."""
+ADDED = ("component", "area_part")
+"""Dimensions whose parts are added up unless one is chosen."""
+WHOLE = {"yield_part": "all"}
+"""Dimension of which one part is meant unless another is chosen."""
 CHIPS = "sample"
 NEVER = ("time_to_accuracy_loss", "hold_interval", "hold_endurance", "endurance_left")
 """Times that are NaN where what they tell of does not come within the run: they count as long as the run."""
@@ -137,6 +139,10 @@ class Expression:
                 break
         name = dotted_name(node).replace(".", "/") if isinstance(node, (ast.Name, ast.Attribute)) else "(…)"
         return name, when, label
+
+    def named(self, node: ast.AST) -> NamedOutput | None:
+        """Output that a part names by itself; None for anything else."""
+        return self.reference(node) if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)) else None
 
     def whole(self, node: ast.AST) -> str:
         """Output that a part names as a whole, today's alone not; "" for anything else."""
@@ -352,8 +358,10 @@ class ExpressionValues:
 
     def _output(self, found: NamedOutput, keeps: bool) -> Any:
         array = self.array_of(found)
-        if not keeps and ADDED in array.dims:
-            array = array.sum(ADDED, skipna=False)
+        if not keeps:
+            parts = [dim for dim in ADDED if dim in array.dims]
+            array = array.sum(parts, skipna=False) if parts else array
+            array = array.sel({dim: part for dim, part in WHOLE.items() if dim in array.dims})
         if not keeps and self.owner.chips is None and CHIPS in array.dims:
             array = array.mean(CHIPS, skipna=False)
         return array

@@ -15,7 +15,7 @@ from stack3d import units
 from stack3d.chances import SURE, range_held, variance_over_inputs
 from stack3d.errors import ResultsError, brief
 from stack3d.study.conditions import wrong
-from stack3d.study.doubts import ACCURACIES, Doubt, chips_wanted, doubt_of, surely
+from stack3d.study.doubts import ACCURACIES, YIELD, Doubt, chips_wanted, doubt_of, surely, yield_doubt
 from stack3d.study.expressions import CHIPS, TRUTH, Expression, ExpressionValues, NamedOutput, Units, constant_of
 
 if TYPE_CHECKING:
@@ -93,8 +93,23 @@ class Goal:
                 return math.nan
         return max(abs(end - self.of(case)) for end in ends)
 
+    @property
+    def few(self) -> str:
+        """What there are few of, where `by_inputs` is told."""
+        return "so few chips and test inputs" if self._is_yield else "so few test inputs"
+
+    @property
+    def _is_yield(self) -> bool:
+        named = self.expression.named(self.expression.tree)
+        return named is not None and named.variable.name == YIELD
+
     def by_inputs(self, case: xr.DataTree) -> float:
-        """Twice the standard error over test inputs, of an accuracy alone; NaN for anything else."""
+        """Twice the standard error over test inputs, of an accuracy alone; of a share of good chips how far few may put it off.
+
+        NaN for anything else.
+        """
+        if (named := self.expression.named(self.expression.tree)) is not None and named.variable.name == YIELD:
+            return max(yield_doubt(case, named.label, slope, SURE).size for slope in (-1.0, 1.0)) or math.nan
         if self.output not in ACCURACIES or (right := case["mvm"].dataset.get("input_accuracy_worst")) is None:
             return math.nan
         return 2.0 * math.sqrt(variance_over_inputs(np.asarray(right.values), np.asarray(float(right.mean()))))
@@ -196,10 +211,24 @@ class Limit:
     def too_few(self, chips: int) -> str:
         """What is said where so many chips are too few for the confidence asked for; empty where they are enough."""
         share, sure = self.expression.chips, self.expression.sure
-        if share is None or sure is None or surely(chips, share, sure) is not None:
+        if sure is None:
             return ""
-        wanted = f"at least {chips_wanted(share, sure)} chips, and has {chips} (monte_carlo.samples)"
-        return f"{self.text} wants {wanted}"
+        wanted = 0
+        if share is not None and surely(chips, share, sure) is None:
+            wanted = chips_wanted(share, sure)
+        elif share is None and (least := self._least_yield()):
+            wanted = chips_wanted(least, 0.5 + 0.5 * sure)  # one half of the doubt is that of test inputs
+        text = f"{self.text} wants at least {wanted} chips, and has {chips} (monte_carlo.samples)"
+        return text if wanted > chips else ""
+
+    def _least_yield(self) -> float:
+        """Share of good chips that it asks for at least, by itself; 0 for anything else."""
+        tree = self.expression.tree
+        if not isinstance(tree, ast.Compare) or len(tree.ops) > 1 or not isinstance(tree.ops[0], _ABOVE):
+            return 0.0
+        named, value = self.expression.named(tree.left), constant_of(tree.comparators[0]) or 0.0
+        is_asked = named is not None and named.variable.name == YIELD and named.label in (None, "all", "cells")
+        return value if is_asked and 0 < value < 1 else 0.0
 
     def told(self, missed: float) -> str:
         """By how much it is missed, or how far it is from being missed."""

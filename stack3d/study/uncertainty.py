@@ -25,13 +25,6 @@ from stack3d.study.shares import ranking, screened
 from stack3d.study.unknowns import Unknown, assumed, named, posteriors
 
 USUAL = {
-    "": ("peak_temperature",),
-    "workload": ("accuracy@end", "energy_per_inference@end", "latency"),
-    "lifetime": ("time_to_accuracy_loss",),
-    "fabrication": ("yield",),
-}
-"""Section of a scenario → outputs that are looked at where none is asked for."""
-USUAL = {
     "workload": ("accuracy@end", "energy_per_inference@end", "latency"),
     "lifetime": ("time_to_accuracy_loss",),
     "fabrication": ("yield",),
@@ -195,7 +188,7 @@ class UncertaintyStudy(Search):
         if np.isfinite(chips).any():
             said.append(f"chips of one case differ by ± {output.told(float(np.nanmedian(chips)))}")
         if np.isfinite(inputs).any():
-            said.append(f"so few test inputs make ± {output.told(float(np.nanmedian(inputs)))}")
+            said.append(f"{output.few} make ± {output.told(float(np.nanmedian(inputs)))}")
         if np.isfinite(meshes).any():
             said.append(f"the mesh makes ± {output.told(float(np.nanmax(meshes)))} at most")
         return f"; beside them {', and '.join(said)}" if said else ""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import xarray as xr
-from scipy.special import ndtri, stdtrit
+from scipy.special import betaincinv, ndtri, stdtrit
 
 from stack3d.errors import DeckError, ResultsError
 from stack3d.study.doubts import chips_wanted, surely
@@ -100,6 +100,54 @@ def test_a_share_of_the_chips() -> None:
     assert math.isinf(doubt.size) and plain.doubt_told(-1.0, doubt) == ", but 6 chips cannot tell: 29 chips would be needed"
     of_all = Limit.parse("logit_error@end <= 5 for all chips")
     assert of_all.doubt(case(answers(6, 10, 5), logit_error=np.arange(6.0))).size == 0.0
+
+
+def made(right: np.ndarray, whole: float = 0.5) -> xr.DataTree:
+    """Chips that count as good where they lose one answer of ten at most; the float network is always right."""
+    tree, room = case(right), right.mean(axis=1) - 0.9
+    ideal = {"accuracy_ideal": ((), 1.0), "input_accuracy_ideal": ("test_input", np.ones(right.shape[1]))}
+    tree["mvm"] = xr.DataTree(tree["mvm"].to_dataset().assign(ideal))
+    cells = np.mean(room >= -1e-12)
+    shares = xr.Dataset({"yield": ("yield_part", [whole, 1.0, cells, whole * cells]), "fresh_room": ("sample", room)})
+    tree["reliability"] = xr.DataTree(shares.assign_coords(yield_part=["defects", "bonds", "cells", "all"]))
+    return tree
+
+
+def test_a_share_of_good_chips() -> None:
+    """Eight chips far from the limit: as many good as there are, and no more is known than chance of eight chips leaves."""
+    right = np.ones((8, 400), dtype=bool)
+    right[6:, :200] = False
+    low, high = betaincinv(6, 3, 0.025), betaincinv(7, 2, 0.975)  # Clopper and Pearson, half of 5 % each
+    at_least, at_most = Limit.parse("yield >= 30 %"), Limit.parse("yield[cells] <= 90 %")
+    doubt = at_least.doubt(made(right))
+    assert doubt.size == pytest.approx(0.5 * (0.75 - low), rel=1e-6) and doubt.of == "8 chips and 400 test inputs"
+    assert at_most.doubt(made(right)).size == pytest.approx(high - 0.75, rel=1e-6)
+    assert Limit.parse("yield[defects] >= 30 %").doubt(made(right)) == (0.0, 0, 0)
+    assert Goal.parse("yield", minimise=True).by_inputs(made(right)) == pytest.approx(0.5 * (0.75 - low), rel=1e-6)
+    sure = Limit.parse("yield >= 30 % with a confidence of 95 %")
+    assert sure.missed_by(made(right), scaled=False) == pytest.approx(0.3 - 0.5 * low, rel=1e-6)
+    assert at_least.missed_by(made(right)) < 0 < sure.missed_by(made(right))
+    wanted = " wants at least 4 chips, and has 3 (monte_carlo.samples)"  # 0.025 ** (1 / 4) is above 0.3, 0.025 ** (1 / 3) below
+    assert sure.too_few(4) == "" and sure.too_few(3) == sure.text + wanted
+
+
+def test_chips_near_the_limit_are_good_and_bad_by_chance() -> None:
+    """One answer more or less of a hundred: the share of good chips may be anything."""
+    right = np.ones((8, 100), dtype=bool)
+    right[:, :10] = False
+    right[4:, 10] = False
+    limit = Limit.parse("yield[cells] >= 40 %")
+    assert limit.missed_by(made(right), scaled=False) == pytest.approx(-0.1) and limit.doubt(made(right)).size == pytest.approx(0.5)
+
+
+def test_a_share_of_good_chips_is_met_as_surely_as_it_says() -> None:
+    """Chips of unlike quality of which the share of the limit is good: 5 of 100 cases at most meet it by more than the doubt."""
+    rng, wrong, n = np.random.default_rng(6), 0, 100
+    limit = Limit.parse("yield[cells] >= 70 % with a confidence of 95 %")
+    for _ in range(n):
+        quality = np.where(rng.random(40) < 0.7, 0.95, 0.86)
+        wrong += limit.missed_by(made(rng.random((40, 150)) < quality[:, None])) <= 0
+    assert wrong <= 0.05 * n + 4 * math.sqrt(0.05 * 0.95 * n)
 
 
 @pytest.mark.parametrize(

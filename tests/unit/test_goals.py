@@ -31,8 +31,13 @@ def case() -> xr.DataTree:
         {"time": [1.0, 3e6]},
     )
     power = xr.Dataset(
-        {"energy_per_inference": (("time", "component"), ENERGY), "latency": ((), 2e-3), "total_power": ("time", [1.0, 1.5])},
-        {"component": ["array", "adc"]},
+        {
+            "energy_per_inference": (("time", "component"), ENERGY),
+            "latency": ((), 2e-3),
+            "total_power": ("time", [1.0, 1.5]),
+            "area": ("area_part", [1e-6, 2e-6]),
+        },
+        {"component": ["array", "adc"], "area_part": ["cells", "adc"]},
     )
     thermal = xr.Dataset({"temperature_max": ("tier", [350.0, 360.0]), "layer_temperature_max": ("layer", [340.0, 362.0])})
     thermal = thermal.assign_coords(layer=["logic", "rram"])
@@ -55,6 +60,9 @@ def case() -> xr.DataTree:
         ("1 - accuracy@end", True, 0.1, ""),
         ("layer_temperature_max[logic]", True, 340.0, "K"),
         ("yield[all]", False, 0.8, ""),  # a word of Python
+        ("yield", True, 0.8, ""),  # all together, not the best part
+        ("area", True, 3e-6, "m2"),  # its parts are added up
+        ("area[cells]", True, 1e-6, "m2"),
         ("reliability/yield[bonds] * 2", False, 1.8, ""),
         ("temperature_max - 300 K", True, 60.0, "K"),
         ("-total_power@end + 2 W", False, 0.5, "W"),
