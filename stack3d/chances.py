@@ -76,9 +76,7 @@ def left_out(n: int) -> tuple[int, float]:
     return k, min(float(held[k]), SHARE)
 
 
-def share_of_chips(
-    room: NDArray[np.float64], changes: NDArray[np.float64], loss: float, sure: float
-) -> tuple[float, float]:
+def share_of_chips(room: NDArray[np.float64], changes: NDArray[np.float64], loss: float, sure: float) -> tuple[float, float]:
     """Least and largest share of all chips there could be that have room, each end with a confidence.
 
     Parameters

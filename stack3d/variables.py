@@ -439,7 +439,7 @@ UNKNOWN: dict[str, tuple[str, str]] = {
     "by_mesh": ("1", "how far the stated errors by mesh and steps move the output, in output_unit; NaN where none is stated"),
     "by_inputs": (
         "1",
-        "twice the standard error of an accuracy over its test inputs, how far few chips put a yield off; NaN for other outputs",
+        "twice the standard error of an accuracy over its test inputs, how far few chips put a yield off; else NaN",
     ),
     "shapley": ("1", "share of the variance that the part makes where unknowns are correlated (Shapley); else NaN"),
     "shapley_error": ("1", "half the 95 % interval of that share, by bootstrap"),

@@ -137,7 +137,9 @@ def test_chips_near_the_limit_are_good_and_bad_by_chance() -> None:
     right[:, :10] = False
     right[4:, 10] = False
     limit = Limit.parse("yield[cells] >= 40 %")
-    assert limit.missed_by(made(right), scaled=False) == pytest.approx(-0.1) and limit.doubt(made(right)).size == pytest.approx(0.5)
+    assert limit.missed_by(made(right), scaled=False) == pytest.approx(-0.1) and limit.doubt(made(right)).size == pytest.approx(
+        0.5
+    )
 
 
 def test_a_share_of_good_chips_is_met_as_surely_as_it_says() -> None:

@@ -68,7 +68,9 @@ def test_chips_below_the_loss_asked_for_are_no_good() -> None:
     record.put("mvm/accuracy_ideal", 0.97)
     record.along("test_input", range(100))
     record.put("mvm/input_accuracy_ideal", np.arange(100) < 97)
-    record.put("mvm/input_accuracy", [np.where(np.arange(100) < 96, 1.0, np.arange(100) == 96) - 0.5 * (np.arange(100) == 0)] * 2)
+    record.put(
+        "mvm/input_accuracy", [np.where(np.arange(100) < 96, 1.0, np.arange(100) == 96) - 0.5 * (np.arange(100) == 0)] * 2
+    )
     put_floor(one, record)
     assert record["reliability/fresh_room"].tolist() == pytest.approx([0.01, 0.0, 0.01, -0.01])
     low, high = (record[f"reliability/yield_{end}"][2] for end in ("low", "high"))
