@@ -144,7 +144,7 @@ def told(values: Mapping[str, object], parts: Mapping[str, tuple[str, ...]]) -> 
     *each, all_in_all = zip(parts["yield_part"], np.asarray(values["reliability/yield"], float).tolist())
     named = ", ".join(f"{name} {100 * share:.3g} %" for name, share in each)
     low, high = (100 * float(np.asarray(values[f"reliability/yield_{end}"], float)[-1]) for end in ("low", "high"))
-    n, inputs = np.size(values["reliability/fresh_room"]), np.size(values["mvm/input_accuracy_ideal"])
+    n, inputs = (np.asarray(values[name]).size for name in ("reliability/fresh_room", "mvm/input_accuracy_ideal"))
     chance = f"; {n} chip{'s' * (n > 1)} and {inputs} test inputs leave it between {low:.3g} and {high:.3g} %"
     return [
         f"area               {1e6 * total:.3g} mm^2 ({shares}) of {1e6 * floor:.3g} mm^2 of layers that are made",
