@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MOST_PANELS = 3
 """Pairs of goals that are drawn."""
 MOST_ROWS = 50
+DRAWN = 0.8
+"""Share of the cases that is drawn at least, however far from those that meet every condition. [-]"""
 
 
 def _decided(tree: xr.DataTree) -> xr.Dataset:
@@ -107,7 +109,8 @@ def _near(tree: xr.DataTree) -> Floats:
     if len(kept) < 2:
         return values
     low, high = kept.min(axis=0), kept.max(axis=0)
-    room = np.where(high > low, 0.5 * (high - low), np.inf)
+    beyond = np.maximum(np.maximum(low - values, values - high), 0.0)
+    room = np.where(high > low, np.maximum(0.5 * (high - low), np.nanquantile(beyond, DRAWN, axis=0)), np.inf)
     return np.where(((values >= low - room) & (values <= high + room)).all(axis=1)[:, None], values, np.nan)
 
 

@@ -352,6 +352,14 @@ class StudyDraft:
         except DeckError as error:
             raise self.in_sweep(error) from None
 
+    def makes_case(self, point: Point, key: str, value: Any) -> bool:
+        """Whether a point is still a case with one more key set."""
+        try:
+            self.case(replace(point, overrides=(*point.overrides, (key, value))))
+        except DeckError:
+            return False
+        return True
+
     def _copy(self, overrides: Sequence[KeyValue]) -> yamlfile.Mapping:
         """The tree for a case; long lists of what there is to try are shared, but for those that a key below is set in."""
         below = {key.partition(".")[0] for key, _ in overrides if "." in key}

@@ -22,7 +22,7 @@ from stack3d.study.search import Search, Steps
 from stack3d.study.sections import as_asked, parsed, placed
 from stack3d.study.sensitivity import Findings, evaluations
 from stack3d.study.shares import ranking, screened
-from stack3d.study.unknowns import Unknown, assumed, named, posteriors
+from stack3d.study.unknowns import Unknown, assumed, named, posteriors, up_to_one
 
 USUAL = {
     "workload": ("accuracy@end", "energy_per_inference@end", "latency"),
@@ -63,8 +63,11 @@ class UncertaintyStudy(Search):
         self.outputs = parsed(read, deck.outputs or self._usual(), tree, "uncertain.outputs", problems)
         if problems:
             raise DeckError(problems)
-        case = None if isinstance(deck.keys, dict) else self.draft.case(Point((0,), (), "")).tree
+        middle = Point((0,), (), "")
+        case = None if isinstance(deck.keys, dict) else self.draft.case(middle).tree
         self.unknowns: list[Unknown] = named(deck.keys) if isinstance(deck.keys, dict) else assumed(case or {}, deck.spread)
+        if case is not None:
+            self.unknowns = up_to_one(self.unknowns, partial(self.draft.makes_case, middle))
         fitted = [pair for posterior in posteriors(case) for pair in posterior.correlations()]
         keys = [unknown.key for unknown in self.unknowns]
         self.correlation = correlation_among(keys, deck.correlated, tree, fitted, section="uncertain")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
+from stack3d import units
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
 from stack3d.schema.sweep import NUMBER
 from stack3d.schema.uncertain import MOST_UNKNOWNS, DistributionDeck
-from stack3d.units import quantity
 
 TAIL = 1e-6
 """Of a distribution without ends, that is cut off on either side."""
@@ -100,6 +100,39 @@ def assumed(tree: Mapping[str, Any], spread: float) -> list[Unknown]:
     if not 1 <= len(unique) <= MOST_UNKNOWNS:
         raise DeckError(Problem("uncertain.keys", f"all-assumed finds {len(unique)} numbers; wanted 1 to {MOST_UNKNOWNS}"))
     return unique
+
+
+def up_to_one(found: Sequence[Unknown], makes_case: Callable[[str, Any], bool]) -> list[Unknown]:
+    """Unknowns of `assumed`: a share that may not be more than one varies as far as one, and as far below its value.
+
+    Parameters
+    ----------
+    found : sequence of Unknown
+    makes_case : callable
+        Whether the scenario is still one with a key set to a value.
+    """
+    return [_up_to_one(u) if _passes_one(u) and not makes_case(u.key, u.at(1.0)) else u for u in found]
+
+
+def _one(unknown: Unknown) -> float | None:
+    """1 in the unit in which an unknown is written; None where that is no share."""
+    if not unknown.unit:
+        return 1.0
+    size = units.quantity(f"1 {unknown.unit}")
+    return None if size is None or units.dimensions_of(size[1]) else 1.0 / size[0]
+
+
+def _passes_one(unknown: Unknown) -> bool:
+    if unknown.shape != "uniform" or unknown.values or (one := _one(unknown)) is None:
+        return False
+    low, high = unknown.numbers
+    return high > one >= 0.5 * (low + high)
+
+
+def _up_to_one(unknown: Unknown) -> Unknown:
+    low, high = unknown.numbers
+    middle, one = 0.5 * (low + high), _one(unknown) or 1.0
+    return replace(unknown, numbers=(2 * middle - one, one)) if middle < one else replace(unknown, numbers=(low, one))
 
 
 @dataclass(frozen=True)
@@ -199,7 +232,7 @@ def _read(value: Any) -> tuple[float, str] | None:
     if isinstance(value, float):
         return (value, "") if value else None
     match = NUMBER.match(value) if isinstance(value, str) else None
-    found = quantity(value)
+    found = units.quantity(value)
     if match is None or found is None or float(match[1]) == 0.0 or match[2] in TEMPERATURES:
         return None
     return float(match[1]), match[2]

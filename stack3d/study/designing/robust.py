@@ -6,6 +6,7 @@ import math
 import zlib
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from stack3d.study.plan import Found, StudyDraft, Tree
 from stack3d.study.points import Point, in_order
 from stack3d.study.search import Beside
 from stack3d.study.sections import placed
-from stack3d.study.unknowns import Unknown, assumed, named, posteriors
+from stack3d.study.unknowns import Unknown, assumed, named, posteriors, up_to_one
 
 NOT_DRAWN = 1e-9
 """Share of a limit by which a design counts as missing a condition that was not drawn: it is no better than one that holds."""
@@ -65,7 +66,7 @@ class DesignDraws:
     def sets(self, point: Point) -> list[dict[str, Any]]:
         """What each draw sets, the design included; raises DeckError where all that is assumed makes no numbers."""
         case = None if isinstance(self.deck.keys, dict) else self._draft.case(point).tree
-        unknowns = named(self.deck.keys) if isinstance(self.deck.keys, dict) else self._assumed(case)
+        unknowns = named(self.deck.keys) if isinstance(self.deck.keys, dict) else self._assumed(point, case)
         keys = tuple(unknown.key for unknown in unknowns)
         shares = np.stack([self._shares(key) for key in keys], axis=1)
         matrix = self._correlation(keys, [pair for posterior in posteriors(case) for pair in posterior.correlations()])
@@ -75,8 +76,8 @@ class DesignDraws:
             shares = ndtr(ndtri(shares) @ np.linalg.cholesky(matrix).T)
         return [dict(in_order([*point.overrides, *_drawn(unknowns, row)])) for row in shares]
 
-    def _assumed(self, tree: Any) -> list[Unknown]:
-        found = assumed(tree, self.deck.spread)
+    def _assumed(self, point: Point, tree: Any) -> list[Unknown]:
+        found = up_to_one(assumed(tree, self.deck.spread), partial(self._draft.makes_case, point))
         return [u for u in found if u.key not in self._varied and u.key.removesuffix(".value") not in self._varied]
 
     def _shares(self, key: str) -> Floats:
