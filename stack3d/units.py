@@ -459,7 +459,14 @@ def off_by(value: float, unit: str, written: str) -> str:
     """Text of how far something is from a limit; in points where the limit is `written` in per cent."""
     if not unit and "%" in re.split(" for | with ", written, maxsplit=1)[0]:
         return f"{100 * value:.3g} points"
-    return short(value, unit)
+    return value_told(value, unit) if unit == "s" else short(value, unit)
+
+
+def value_told(value: float, unit: str) -> str:
+    """Text of a value of an output: kelvin with two decimals where they say something, long times as a person would."""
+    if unit == "K":
+        return f"{value:.2f} K" if abs(value) >= 0.1 or not value else f"{value:.2g} K"
+    return duration(value) if unit == "s" and value >= 60.0 else short(value, unit)
 
 
 def duration(seconds: float) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from stack3d.layout import Floats
 from stack3d.report import page
 from stack3d.report.chart import COLOURS, GREY, Axis, Dot, Figure, Line, Mark, Panel, linear
-from stack3d.units import off_by, shared_prefix, short
+from stack3d.units import off_by, shared_prefix, value_told
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,7 +45,7 @@ def designs(tree: xr.DataTree) -> list[str]:
 
 
 def _told(value: float, unit: str) -> str:
-    return "" if not math.isfinite(value) else f"{value:.2f} K" if unit == "K" else short(value, unit)
+    return value_told(value, unit) if math.isfinite(value) else ""
 
 
 def _axis(text: str, unit: str, values: Floats) -> tuple[Axis, float]:

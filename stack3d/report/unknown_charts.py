@@ -12,7 +12,7 @@ from stack3d.layout import Floats
 from stack3d.report import page
 from stack3d.report.chart import COLOURS, DrawnBox, Figure, Line, Mark, Panel, categories, linear
 from stack3d.report.study_answers import ANSWERS, values_of, varies
-from stack3d.units import short
+from stack3d.units import value_told
 from stack3d.variables import WIDEST_SHARE
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def section(tree: xr.DataTree) -> str:
     columns = (found[name].values for name in ("output", "output_unit", "drawn", "held"))
     rows = []
     for text, unit, drawn, held, band in zip(*columns, found["band"].values.T):
-        ends = (f"{v:.2f} K" if unit == "K" else short(float(v), str(unit)) for v in band)
+        ends = (value_told(float(v), str(unit)) for v in band)
         rows.append((str(text), *ends, f"{drawn:.0f}", f"{100 * held:.0f} %"))
     rows += _others(tree)
     head = ("output", "from", "median", "to", "draws", "of what the unknowns allow, at least (95 % sure)")

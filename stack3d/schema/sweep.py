@@ -107,6 +107,8 @@ class IntervalDeck(SweepModel):
             raise ValueError(f"scale: log wants from above zero (got {self.low!r})")
         if self.together and self.integer:
             raise ValueError("integer wants a single number")
+        if self.integer and any(end != round(end) for end in (*low, *high)):
+            raise ValueError(f"integer wants whole numbers from and to (got {self.low!r}, {self.high!r})")
         return self
 
 

@@ -105,6 +105,8 @@ class Expression:
             text, key, expression_of(body, key), shares.get("chips"), draws=shares.get("draws"), sure=shares.get("sure")
         )
         unit = Units(found).of(found.tree, 1)
+        if next(found.references(), None) is None:
+            raise found.wrong("names no output")
         if found.chips is not None and not any(CHIPS in r.variable.dims for r in found.references()):
             raise found.wrong("speaks of chips, but names no output that differs between them")
         return replace(found, unit=unit)

@@ -116,7 +116,7 @@ class Goal:
 
     def told(self, value: float) -> str:
         """The value as it is said."""
-        return f"{value:.2f} K" if self.unit == "K" else units.short(value, self.unit)
+        return units.value_told(value, self.unit)
 
 
 @dataclass(frozen=True)

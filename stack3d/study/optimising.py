@@ -218,7 +218,9 @@ class Optimisation(Search):
             slopes=slopes if slopes and (slopes.is_worth if self.deck.gradients is None else self.deck.gradients) else None,
         )
         steps = rounds(asker, list(self.deck.screens.values()), batch=self.deck.batch, budget=budget, room=self._next_count)
-        level, designs = next(steps)
+        if (asked := next(steps, None)) is None:
+            raise DeckError(placed(Problem("optimise.vary.where", "leaves no design"), self._asked))
+        level, designs = asked
         while True:
             judged = yield from self._in_full(designs) if level == FULL else self._screen(level, designs)
             if len(self.outcomes) >= GIVEN_UP and not any(outcome.values for outcome in self.outcomes):

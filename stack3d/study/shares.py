@@ -73,6 +73,8 @@ def screened(output: str, unknowns: Sequence[str], effect: Floats, error: Floats
         return ""
     best = int(np.nanargmax(effect))
     level = np.flatnonzero(effect + error >= effect[best] - error[best]).tolist()
+    if len(level) == len(unknowns) > 1:
+        return f"the screening cannot tell the unknowns of {output} apart"
     if len(level) > MOST_LED:
         return f"the screening cannot tell the {len(level)} strongest unknowns of {output} apart"
     return f"the screening finds {' or '.join(named(unknowns[i]) for i in level)} the strongest on {output}"

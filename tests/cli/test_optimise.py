@@ -345,6 +345,13 @@ def test_bad_cases_stop_nothing(deck: Path, tmp_path: Path) -> None:
         ("optimise.vary", {"cooling.ambient": {"from": "9 K", "to": "10 W"}}, "from and to want the same unit"),
         ("optimise.vary", {"cooling.ambient": ["9 K", "9 K"]}, "optimise.vary.cooling.ambient: '9 K' is listed twice"),
         ("optimise.vary", {}, "optimise.vary: wants 1 to 50 keys"),
+        (
+            "optimise.vary",
+            {"cooling.ambient": {"from": "1.5 K", "to": "4 K", "integer": True}},
+            "integer wants whole numbers from",
+        ),
+        ("optimise.subject to", "1 < 2", "optimise.subject to: '1 < 2' names no output"),
+        ("optimise.maximise", "3", "optimise.maximise: '3' names no output"),
         ("optimise.vary.where", "foo > 3", "optimise.vary.where: 'foo > 3' names 'foo', which is not swept"),
         ("optimise.subject to", ["heat_in <= 1 W", "heat_in >= 2 W"], "'heat_in >= 2 W' contradicts 'heat_in <= 1 W'"),
         ("optimise.subject to", "heat_in <= 1 K", "optimise.subject to: 'heat_in <= 1 K' compares W with K"),
@@ -373,6 +380,11 @@ def test_bad_input_is_one_line_and_computes_nothing(deck: Path, tmp_path: Path, 
     assert report.exit_code == 2 and report.lines == (str(caught.value),) and not (tmp_path / "out").exists()
     (checked,) = study.checked(deck, [(key, value)])
     assert checked.error is not None and str(checked.error) == str(caught.value)
+
+
+def test_a_condition_that_leaves_no_design_is_told(deck: Path, tmp_path: Path) -> None:
+    (report,) = study.run([str(deck)], tmp_path / "out", Silent(), overrides=[("optimise.vary.where", "spot_power > '9 W'")])
+    assert report.exit_code == 2 and len(report.lines) == 1 and "optimise.vary.where: leaves no design" in report.lines[0]
 
 
 def test_mistakes_have_their_line(tmp_path: Path) -> None:

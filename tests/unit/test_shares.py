@@ -43,7 +43,8 @@ def test_the_screening_speaks_where_shares_do_not() -> None:
     names, error = ("a.value", "b", "c"), np.full(3, 0.2)
     assert screened("x", names, np.array([2.0, 1.0, 0.0]), error) == "the screening finds a the strongest on x"
     assert "finds a or b the strongest" in screened("x", names, np.array([2.0, 1.9, 0.0]), error)
-    assert "cannot tell the 5 strongest" in screened("x", "abcde", np.ones(5), np.zeros(5))
+    assert "cannot tell the 5 strongest" in screened("x", "abcdef", np.array([1.0] * 5 + [0]), np.zeros(6))
+    assert screened("x", "abc", np.ones(3), np.zeros(3)) == "the screening cannot tell the unknowns of x apart"
     assert screened("x", names, np.full(3, np.nan), error) == ""
 
 
