@@ -16,9 +16,9 @@ WAYS = ("add", "times", "to", "of", "next", "others")
 class ChangeDeck(SweepModel):
     """How one key is changed."""
 
-    add: float | None = None
+    add: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """To a number."""
-    times: Annotated[float, Field(gt=0)] | None = None
+    times: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Factor on a number; its unit is kept."""
     to: Any = None
     """The value itself; a mapping only where there is nothing yet."""

@@ -44,20 +44,26 @@ class LeverStudy(Search):
         super().__init__(source, self._walk, [*overrides, *few], draft.tree)
         self.name = f"{draft.name}_levers"
         self.base = self.draft.case(Point((), (), ""))
-        listed = read_levers(PACKAGED) | ({} if more is None else read_levers(more))
-        found = levers_for(self.base, listed)
-        kept = {digest: lever for lever in found if (digest := self._digest(lever)) is not None}
+        own = {} if more is None else read_levers(more)
+        listed, kept = read_levers(PACKAGED) | own, dict[str, Lever]()
+        self.left_out = dict.fromkeys(own, "the scenario has nothing that it changes")
+        """Levers of one's own that are not tried, and why."""
+        for lever in levers_for(self.base, listed):
+            try:
+                kept[self._digest(lever)] = lever
+            except DeckError as error:
+                self.left_out |= {lever.name: str(error).partition("\n")[0]} if lever.name in own else {}
+        self.left_out = {name: why for name, why in self.left_out.items() if name not in {one.name for one in kept.values()}}
         self.levers = list(kept.values())
         self.n_listed = len(listed)
         self.found = LeverVerdict(self.levers)
 
-    def _digest(self, lever: Lever) -> str | None:
-        """Of the case with a lever; None where it makes none, or the same one."""
-        try:
-            digest = self.draft.case(Point((0,), tuple(lever.sets.items()), lever.name)).digest()
-        except DeckError:
-            return None
-        return None if digest == self.base.digest() else digest
+    def _digest(self, lever: Lever) -> str:
+        """Of the case with a lever; raises DeckError where it makes none, or the same one."""
+        digest = self.draft.case(Point((0,), tuple(lever.sets.items()), lever.name)).digest()
+        if digest == self.base.digest():
+            raise DeckError("it changes nothing")
+        return digest
 
     @property
     def n_expected(self) -> int:
@@ -74,7 +80,7 @@ class LeverStudy(Search):
 
     def verdict(self) -> list[str]:
         """The strongest levers, and what is within chance."""
-        return self.found.verdict()
+        return [*self.found.verdict(), *(f"lever {name} was not tried: {why}" for name, why in self.left_out.items())]
 
     def manifest(self, until: str | None) -> dict[str, Any]:
         """With what was found so far."""

@@ -12,6 +12,7 @@ from stack3d import decks
 from stack3d.errors import DeckError
 from stack3d.layout import Floats
 from stack3d.study.lever_list import PACKAGED, levers_for, read_levers
+from stack3d.study.lever_study import LeverStudy
 from stack3d.study.lever_trials import Measured, Trial, trial_of
 
 LISTED = """\
@@ -172,3 +173,25 @@ def test_tiles_are_placed_by_accuracy_only_where_they_age() -> None:
     for sets, applies in (([], True), ([("lifetime", None)], False)):
         found = [lever.name for lever in levers_for(decks.load("quickstart", sets), listed)]
         assert ("placement_by_accuracy" in found) is applies
+
+
+def test_levers_of_ones_own_that_are_not_tried_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "levers:\n"
+        "  typo: {title: t, change: {mvm.adc_bitts: {to: 9}}}\n"
+        "  same: {title: t, change: {mvm.adc_bits: {to: 8}}}\n"
+        "  none: {title: t, change: {transient.until: {times: 2}}}\n"
+        "  more: {title: t, change: {mvm.adc_bits: {to: 12}}}\n"
+    )
+    found = LeverStudy("quickstart", more=path).left_out
+    assert list(found) == ["typo", "same", "none"] and "unknown key 'adc_bitts' (did you mean 'adc_bits'" in found["typo"]
+    assert found["same"] == "it changes nothing" and found["none"] == "the scenario has nothing that it changes"
+
+
+@pytest.mark.parametrize("way", ["add: .nan", "times: .inf"])
+def test_a_lever_wants_a_finite_number(tmp_path: Path, way: str) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(f"levers: {{a: {{title: t, change: {{mvm.adc_bits: {{{way}}}}}}}}}\n")
+    with pytest.raises(DeckError, match="a number that is finite|finite number"):
+        read_levers(path)
