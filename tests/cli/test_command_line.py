@@ -12,6 +12,7 @@ import meshio
 import numpy as np
 import pytest
 import xarray as xr
+from in_process import exit_code
 
 ROOT = Path(__file__).parents[2]
 SMALL = """\
@@ -174,6 +175,7 @@ def test_thermal_run_and_overrides(small: Path) -> None:
     assert json.loads(tree.attrs["overrides"]) == ["cooling.ambient: 300 K -> 310 K", "cooling.ambient: 310 K -> 320 K"]
 
 
+@pytest.mark.slow
 def test_backends_agree_through_the_door(small: Path) -> None:
     values = []
     for backend in ("fem", "tensor"):
@@ -248,10 +250,12 @@ def test_a_failed_case_is_recorded_and_tried_again(small: Path) -> None:
     assert json.loads((folder / "run.json").read_text())["status"] == "done"
 
 
-def test_show_list_schema_mesh(small: Path) -> None:
+def test_show_list_schema_mesh(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = stack3d("show", "small.yaml", cwd=small).stdout
     assert "lid" in shown and "2 mm2K/W" in shown and "unknowns" in shown
-    listed = stack3d("list", cwd=small).stdout
+    capsys.readouterr()
+    assert exit_code("list") == 0
+    listed = capsys.readouterr().out
     for word in (
         "materials:",
         "silicon",
@@ -263,7 +267,8 @@ def test_show_list_schema_mesh(small: Path) -> None:
         "quickstart",
     ):
         assert word in listed
-    schema = json.loads(stack3d("schema", cwd=small).stdout)
+    assert exit_code("schema") == 0
+    schema = json.loads(capsys.readouterr().out)
     assert schema["properties"]["geometry"]["anyOf"]
     for suffix in ("msh", "vtu", "xdmf"):
         stack3d("mesh", "small.yaml", "-o", f"small.{suffix}", cwd=small)

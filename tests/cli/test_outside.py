@@ -81,7 +81,9 @@ def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "..", "x/y"])
 @pytest.mark.parametrize("swept", [False, True])
-def test_no_scenario_writes_outside(tmp_path: Path, name: str, swept: bool) -> None:
+def test_no_scenario_writes_outside(
+    tmp_path: Path, name: str, swept: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     work = tmp_path / "a" / "b"
     work.mkdir(parents=True)
     path = studies.write(work, "{power.sources.spot.power: [1 W, bad]}" if swept else "{}")
@@ -89,20 +91,24 @@ def test_no_scenario_writes_outside(tmp_path: Path, name: str, swept: bool) -> N
     assert "scenario: small" in text
     path.write_text(text.replace("scenario: small", f"scenario: {name}"))
     before = files(tmp_path)
-    done = subprocess.run(command("run", str(path), "-o", str(work / "out")), capture_output=True, text=True, cwd=work)
-    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    monkeypatch.chdir(work)
+    monkeypatch.setattr(signals, "listen", lambda: None)
+    assert exit_code("run", str(path), "-o", str(work / "out")) == 2
+    assert "Traceback" not in capsys.readouterr().err
     assert {f for f in files(tmp_path) - before if not f.startswith("a/b/out")} == set()
 
 
-def test_figures_are_not_drawn_outside(tmp_path: Path) -> None:
+def test_figures_are_not_drawn_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = studies.write(tmp_path, "{}")
-    assert subprocess.run(command("run", str(path), "-o", "out"), cwd=tmp_path, capture_output=True).returncode == 0
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signals, "listen", lambda: None)
+    assert exit_code("run", str(path), "-o", "out", "--progress", "none") == 0
     before = files(tmp_path)
     for more in (["--figure", "../../x"], ["--format", "png/../../x.png"]):
-        done = subprocess.run(
-            command("plot", "out/small", "-o", "figures/here", *more), cwd=tmp_path, capture_output=True, text=True
-        )
-        assert done.returncode in (1, 2) and "Traceback" not in done.stderr, done.stderr
+        assert exit_code("plot", "out/small", "-o", "figures/here", *more) in (1, 2)
+        assert "Traceback" not in capsys.readouterr().err
     assert files(tmp_path) == before
 
 

@@ -98,8 +98,15 @@ def test_a_reader_that_has_gone_ends_a_command_quietly(work: Path, command: list
     assert run.returncode == 141 and b"error" not in run.stderr, run.stderr
 
 
-@pytest.mark.parametrize("place", [_full, _unread])
-@pytest.mark.parametrize("backend", ["tensor", "fem"])
+@pytest.mark.parametrize(
+    ("place", "backend"),
+    [
+        (_full, "tensor"),
+        (_unread, "fem"),
+        pytest.param(_unread, "tensor", marks=pytest.mark.slow),
+        pytest.param(_full, "fem", marks=pytest.mark.slow),
+    ],
+)
 def test_progress_that_nobody_takes_costs_no_case(work: Path, place, backend: str) -> None:
     """Also where Gmsh and PETSc, as they start, let a pipe without a reader end the process."""
     stream = place()

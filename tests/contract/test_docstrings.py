@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import stack3d
@@ -13,11 +14,15 @@ ROOT = Path(stack3d.__file__).parent
 MANY = 4
 """Arguments from which a name and a type no longer say it all."""
 Function = ast.FunctionDef
-TREES = {
-    path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(ROOT.rglob("*.py"))
-    if "library" not in path.relative_to(ROOT).parts
-}
+
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    return {
+        path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(ROOT.rglob("*.py"))
+        if "library" not in path.relative_to(ROOT).parts
+    }
 
 
 def functions(tree: ast.Module) -> Iterator[tuple[str, Function]]:
@@ -47,7 +52,7 @@ def entries(node: Function) -> dict[str, str]:
 
 PUBLIC = [
     (f"{path}:{name}", node)
-    for path, tree in TREES.items()
+    for path, tree in trees().items()
     for name, node in functions(tree)
     if not node.name.startswith("_") and len(arguments(node)) >= MANY
 ]

@@ -1,6 +1,7 @@
 """One direction of imports: a room imports only rooms above it, and siblings never import each other."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,16 @@ def room_of(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@cache
 def imported_modules(path: Path) -> set[str]:
     """Every module a file imports, inside functions too, and ``from package import module`` as the module."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -73,7 +80,7 @@ MODULES = {".".join(("stack3d", *p.relative_to(ROOT).with_suffix("").parts)).rem
 
 def files_imported(path: Path) -> set[str]:
     """Files of the program that a file imports: what a name stands for, else the module it comes from."""
-    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    nodes = nodes_of(path)
     found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     for node in (node for node in nodes if isinstance(node, ast.ImportFrom) and node.module):
         whole = {f"{node.module}.{alias.name}" for alias in node.names}
@@ -114,7 +121,7 @@ def test_one_home_per_library(module: str, allowed: set[str]) -> None:
 def test_only_the_door_writes_to_the_terminal() -> None:
     printing = set()
     for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             prints = isinstance(node, ast.Name) and node.id == "print"
             streams = (
                 isinstance(node, ast.Attribute)

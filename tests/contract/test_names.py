@@ -5,18 +5,23 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import stack3d
 
 ROOT = Path(stack3d.__file__).parent
-TREES = {
-    path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(ROOT.rglob("*.py"))
-    if "library" not in path.relative_to(ROOT).parts
-}
 NO_DECKS = {"DeckModel", "Described", "ValueOrLawSchema", "RegisteredKeys", "SweepModel", "Scenario"}
 """What decks are made of, and what is run: a whole file of decks."""
+
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    return {
+        path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(ROOT.rglob("*.py"))
+        if "library" not in path.relative_to(ROOT).parts
+    }
 
 
 def type_names(tree: ast.Module) -> Iterator[str]:
@@ -33,7 +38,7 @@ def type_names(tree: ast.Module) -> Iterator[str]:
 
 def test_no_type_name_comes_twice() -> None:
     places = defaultdict(list)
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for name in type_names(tree):
             places[name].append(str(path))
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
@@ -42,7 +47,7 @@ def test_no_type_name_comes_twice() -> None:
 def test_no_file_name_comes_twice() -> None:
     """``lifetime`` keeps the names of files that version 0.1 had."""
     places = defaultdict(list)
-    for path in TREES:
+    for path in trees():
         if path.parts[0] != "lifetime" and not path.stem.startswith("__"):
             places[path.stem].append(str(path))
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
@@ -50,7 +55,7 @@ def test_no_file_name_comes_twice() -> None:
 
 def test_classes_of_decks_say_so() -> None:
     wrong = []
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and path.parts[0] == "schema"]
         for node in classes:
             is_law = node.name.endswith("Law") or any(ast.unparse(base).endswith("Law") for base in node.bases)
@@ -61,5 +66,5 @@ def test_classes_of_decks_say_so() -> None:
 
 def test_nothing_is_asserted() -> None:
     """What may be absent is another type; ``python -O`` leaves assertions out."""
-    found = [f"{path}:{n.lineno}" for path, tree in TREES.items() for n in ast.walk(tree) if isinstance(n, ast.Assert)]
+    found = [f"{path}:{n.lineno}" for path, tree in trees().items() for n in ast.walk(tree) if isinstance(n, ast.Assert)]
     assert found == []

@@ -128,8 +128,12 @@ def package(geometry: str, top: str, *, backend: str = "tensor", **more: Any) ->
     return decks.resolve(yamlfile.parse_text(json.dumps(text), "p.yaml")).scenario
 
 
+LARGE = ("chiplets_on_interposer", "hbm_like_12high", "tsv_stack_4tier")
+
+
 @pytest.mark.parametrize(
-    "geometry", [pytest.param(name, marks=pytest.mark.slow if "channels" in name else ()) for name in PACKAGES]
+    "geometry",
+    [pytest.param(name, marks=pytest.mark.slow if "channels" in name or name in LARGE else ()) for name in PACKAGES],
 )
 def test_every_package_under_every_cooling(geometry: str) -> None:
     """Balance to 1e-8 of the input under every deck; no layer hotter, in peak or mean, under a larger film.

@@ -134,7 +134,7 @@ def test_the_mesh_handed_over_is_that_of_gmsh() -> None:
 
     from stack3d.fe.hand_over import handed_over
 
-    problem = with_contact_and_law(replace(flip_chip(12, 1)[0], patches=PATCHES))
+    problem = with_contact_and_law(replace(flip_chip(6, 1)[0], patches=PATCHES))
     surfaces = [s for s, _ in PATCHES]
     with layered_hexahedra(problem.stack, problem.grid, surfaces) as model:
         other = model_to_mesh(model.gmsh.model, MPI.COMM_WORLD, 0)

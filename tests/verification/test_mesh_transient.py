@@ -242,6 +242,7 @@ for order in (1, 2):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_march_alike() -> None:
     one = []
     for order in (1, 2):

@@ -184,7 +184,9 @@ def test_every_stack_with_tiles_is_compared() -> None:
     assert len(stacks_with_tiles()) >= 6 and "flip_chip_package" not in stacks_with_tiles()
 
 
-@pytest.mark.parametrize("stack", stacks_with_tiles())
+@pytest.mark.parametrize(
+    "stack", [pytest.param(name, marks=pytest.mark.slow if "channels" in name else ()) for name in stacks_with_tiles()]
+)
 def test_thermal_placement_is_never_hotter_than_spread(stack: str) -> None:
     """Neither its hottest tile nor the stack anywhere: uniform layers, blocks, and coolant that warms."""
     fewer = [("geometry.tiers.repeat", 2)] if stack == "bulk_rram_channels" else []  # for the time it takes

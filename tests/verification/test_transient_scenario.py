@@ -88,6 +88,7 @@ def test_laterally_varying_stacks_march_too() -> None:
     np.testing.assert_allclose(values(varied)[name], values(plain)[name], rtol=0, atol=0.05)  # error control of 0.01 K a step
 
 
+@pytest.mark.slow
 def test_periodic_steady_state_is_what_many_periods_lead_to() -> None:
     """After 60 periods of 20 ms (27 time constants) the march repeats what the exact periodic solution says at once."""
     duty = {"period": "20 ms", "on": "5 ms"}
