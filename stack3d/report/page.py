@@ -68,7 +68,7 @@ def answer(lines: Sequence[tuple[str, str]]) -> str:
 
 def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...]) -> str:
     """Rows under a head."""
-    top = "".join(f"<th>{escape(h)}</th>" for h in head)
+    top = "".join(f"<th>{escape(h).replace('_', '_<wbr>')}</th>" for h in head)  # a long name may go on in the next line
     body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows)
     return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 

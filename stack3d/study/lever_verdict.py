@@ -101,7 +101,9 @@ class LeverVerdict:
         ]
         lines += [f"{i}. {lever.told}: {self.told(trial)}" for i, (lever, trial) in enumerate(real[:MOST_TOLD], 1)]
         lost = sum(trial is None for trial in self.trials)
-        return lines + [f"{lost} levers have no result: {'; '.join(dict.fromkeys(self.reasons))}"] * bool(lost)
+        return lines + [
+            f"{lost} {'lever has' if lost == 1 else 'levers have'} no result: {'; '.join(dict.fromkeys(self.reasons))}"
+        ] * bool(lost)
 
     def told(self, trial: Trial) -> str:
         """Gain, chance and price of a lever."""

@@ -21,9 +21,10 @@ from stack3d.heat.climate import Climate
 from stack3d.heat.placing import placed_chip
 from stack3d.life.chips import Passive, Population, elapse, periodic
 from stack3d.life.periods import time_to_loss
-from stack3d.life.start import epoch_times
+from stack3d.life.policies.in_hardware import Spares
+from stack3d.life.start import epoch_times, fresh_life
 from stack3d.progress import Silent
-from stack3d.schema.life import LifetimeDeck
+from stack3d.schema.life import LifetimeDeck, SparesDeck
 from stack3d.workload.power import COMPONENTS, DYNAMIC
 
 QUICK = {"monte_carlo.samples": 4, "lifetime.epochs": 4, "solver.backend": "tensor", "lifetime.attribution": False}
@@ -324,6 +325,21 @@ def test_spares_and_fine_tuning_never_cost_accuracy_and_are_billed() -> None:
     assert tuned["mvm/accuracy"][-1].mean() > plain["mvm/accuracy"][-1].mean()
     for values in (spared, tuned):
         assert values["reliability/write_energy"][-1] > 0
+
+
+def test_spares_are_written_as_cold_as_all_other_cells() -> None:
+    """At test, whatever the chip works at: a column that was written warmer than the other of its pair reads less."""
+    life = fresh_life(placed_chip(case().scenario))
+    hot = np.full((len(life.computer.tiles), *life.chip.computer.design.lifetime.subgrid[::-1]), 380.0)
+    spared = Spares(SparesDeck(columns=2)).programmed(life, Climate.steady(hot)).population.states
+    assert sum(np.sum(s.stuck != 0) for s in spared.values()) < sum(
+        np.sum(s.stuck != 0) for s in life.population.states.values()
+    )
+    for name, state in spared.items():
+        before = life.population.states[name].programmed
+        assert np.any(state.programmed != before) and np.unique(state.programming_temperature).tolist() == pytest.approx(
+            [298.15]
+        )
 
 
 def test_hybrid_tiers_take_their_layers() -> None:

@@ -39,7 +39,10 @@ class PowerGating(Passive):
 
 @policies.register("spares")
 class Spares(Passive):
-    """At test, replace the columns of each array with most stuck cells by spare ones, whose own faults are drawn anew."""
+    """At test, replace the columns of each array with most stuck cells by spare ones, whose own faults are drawn anew.
+
+    They are written at the temperature of programming: a column written warmer than its pair would read less than it.
+    """
 
     def __init__(self, deck: schema.SparesDeck) -> None:
         self.deck = deck
@@ -69,4 +72,5 @@ class Spares(Passive):
                 masks[name] = replaced
         if not masks:
             return life
-        return replace(life, population=Population(states)).rewritten(climate, SPARES_WRITTEN, masks=masks)
+        at_test = Climate.steady(np.full_like(climate.mean, life.programming_temperature))  # as all other cells
+        return replace(life, population=Population(states)).rewritten(at_test, SPARES_WRITTEN, masks=masks)
