@@ -12,9 +12,14 @@ from stack3d.heat import sources_as_programmed
 from stack3d.heat.meshing import kind_of
 from stack3d.workload.network import Inputs
 
-CELL_MEMORY = 120.0
-"""Of a cell of a chip while its state is read and aged. Measured as growth of the process over cells, on lives of three epochs:
-81 to 98 of filamentary, phase-change and hybrid chips, 110 with attribution, beside 25 MB that do not go with them. [byte]"""
+CELL_MEMORY = 85.0
+"""Of a cell of a chip while its state is aged. Measured as growth of the process over cells, on lives of three epochs: 81 to 98
+of filamentary, phase-change and hybrid chips, with what the largest layer takes. [byte]"""
+LAYER_MEMORY = 40.0
+"""Of a cell of the largest layer while it is aged and read, beyond that. Measured: 117 in all where it holds two thirds of all
+cells, 84 where a tenth. [byte]"""
+ATTRIBUTED = 25.0
+"""Of a cell while lives without one mechanism are followed, beyond that: 110 in all. [byte]"""
 LEARNING = 20e6
 """Of chips that are trained in the field: readings of a batch, its gradients and pulses. Measured: 8 to 15 MB for
 `on_device_learning`. [byte]"""
@@ -34,6 +39,8 @@ STATES = 8.0
 with their images, steady and over time."""
 SETTLING = 2.2
 """Memory of solvers where films follow the surface, made anew from pass to pass, over that of one."""
+READ_LATER = 0.8
+"""Of what reading takes, what finds room where temperatures were solved, at most: what is free there is in pieces. [-]"""
 CONFUSIONS = 2.0
 """Of the counts of true and found classes of a chip: as they are counted, and as they are added up. [-]"""
 COPIES = 1.25
@@ -66,16 +73,25 @@ def terms_of(chip: Chip) -> dict[str, float]:
         numbers = times * (8 * len(chip.computer.tiles) + 2 * scenario.monte_carlo.samples + BINS)
         found["lifetime.epochs"] = COPIES * NUMBER * numbers
     if isinstance(chip, ComputingChip) and scenario.lifetime is not None:
-        cells = sum(math.prod(m.state_shape) for m in chip.computer.matrices.values())
-        found["monte_carlo.samples"] = CELL_MEMORY * cells * scenario.monte_carlo.samples
+        a_chip = memory_of_a_chip(chip, attributed=scenario.lifetime.attribution)
+        found["monte_carlo.samples"] = a_chip * scenario.monte_carlo.samples
         if scenario.lifetime.fine_tuning is not None:
             found["lifetime.fine_tuning"] = LEARNING
         if is_by_accuracy(scenario):  # chips of its own, which are gone before those of the case are made
-            found["workload.placement"] = CELL_MEMORY * cells * max(0, CHIPS - scenario.monte_carlo.samples)
-    if isinstance(chip, ComputingChip):  # what calibration takes has gone when the rest comes
+            found["workload.placement"] = a_chip * max(0, CHIPS - scenario.monte_carlo.samples)
+    if isinstance(chip, ComputingChip):
+        read = READ_LATER * chip.computer.memory_while_read  # chips are read when meshes that judge have gone
+        found["workload.network"] -= min(read, kind_of(scenario).passing_memory(chip) if wanted else 0.0)
+        # and what calibration takes has gone when the rest comes
         stays = chip.computer.network.stored + found["workload.data"] + memory.BESIDE
         found["workload.network"] += max(0.0, stays + chip.computer.memory_before - sum(found.values()))
     return found
+
+
+def memory_of_a_chip(chip: ComputingChip, *, attributed: bool = False) -> float:
+    """Of its cells while they are aged and read, and of those of its largest layer. [byte]"""
+    cells = [math.prod(m.state_shape) for m in chip.computer.matrices.values()]
+    return (CELL_MEMORY + attributed * ATTRIBUTED) * sum(cells) + LAYER_MEMORY * max(cells)
 
 
 def _passes(chip: Chip) -> float:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 import numpy as np
 
-from stack3d.case.size import CELL_MEMORY, terms_of
+from stack3d.case.size import memory_of_a_chip, terms_of
 from stack3d.chip import ComputingChip
 from stack3d.workload import Inputs, Network, Step
 
@@ -36,9 +35,8 @@ def terms_of_training(chip: ComputingChip, inputs: Any, *, gradients: bool) -> d
         Whether torch takes part.
     """
     found, deck, computer = terms_of(chip), chip.scenario.train, chip.computer
-    cells = sum(math.prod(m.state_shape) for m in computer.matrices.values())
     more = max(0, max(2, deck.chips) - computer.design.chips.samples)  # others than those of the run, which have gone
-    found["train.chips"] = CELL_MEMORY * cells * more
+    found["train.chips"] = memory_of_a_chip(chip) * more
     arrays = inputs.arrays.values() if isinstance(inputs, Inputs) else (inputs,)
     found["workload.data"] = found.get("workload.data", 0.0) + 2.0 * sum(x.nbytes for x in arrays)
     if gradients:

@@ -50,15 +50,15 @@ from stack3d.thermal import Field, SolidBackend, SteadyRates, ThermalProblem, av
 
 MOST_THROUGH_GMSH = 40_000
 """Bricks that the builder `auto` takes through Gmsh; of more, its copy of the mesh costs time and memory."""
-TENSOR_MEMORY = {True: 80.0, False: 160.0}
-"""Per unknown of the tensor solver, by whether averages of layers precondition it, else multigrid; by `benchmarks/memory.py`.
-[byte]"""
+TENSOR_MEMORY = {True: 120.0, False: 245.0}
+"""Per node of a mesh that the tensor solver solves, by whether averages of layers precondition it, else multigrid; by
+`benchmarks/memory.py`. [byte]"""
 BRICK_MEMORY = 1800.0
 """Per unknown of DOLFINx on bricks, with the bricks on their way to it; `benchmarks/memory.py`. [byte]"""
+HANDED_OVER = 0.5
+"""Of that, what goes when the matrix is there, at least: arrays of bricks, tables of DOLFINx. [-]"""
 FINER = 5.0
 """Times the nodes of a mesh that the finest has which judges it, about."""
-NARROWER = 4.0
-"""Times the nodes of a mesh that the narrower one has which judges it, at most."""
 STILL, FLOWING = 4e-6, 6e-5
 """Per unknown of a solve with its error, in solids and beside channels, whose coolant takes some ten passes;
 `benchmarks/durations.py`. [s]"""
@@ -89,10 +89,23 @@ class Bricks(MeshKind[ThermalProblem]):
 
     @classmethod
     def least_memory(cls, chip: Chip) -> float:
-        """Of matrix and solver, and of the narrower mesh that judges this one where both fit. [byte]"""
+        """Of matrix and solver, and of the three meshes that judge this one where all fit. [byte]"""
+        mesh = cls.of(chip)
+        return mesh.memory(chip.scenario.solver) + mesh._memory_of_judges(chip)
+
+    @classmethod
+    def passing_memory(cls, chip: Chip) -> float:
+        """Of those meshes, and of bricks on their way to DOLFINx. [byte]"""
         mesh, profile = cls.of(chip), chip.scenario.solver
-        narrow = NARROWER * TENSOR_MEMORY[mesh.is_even] * mesh.grid.n_nodes
-        return mesh.memory(profile) + (narrow if mesh.fits(profile, narrow) else 0.0)
+        return mesh._memory_of_judges(chip) + (HANDED_OVER * mesh.memory(profile) if profile.backend == "fem" else 0.0)
+
+    def _memory_of_judges(self, chip: Chip) -> float:
+        """Of the three meshes that judge this one; nothing where they do not fit beside it. [byte]"""
+        firm = self._firm(chip)
+        wide = wider(self.grid, firm)
+        grids = (wide, flatter(wide)[0], narrower(self.grid, firm)[0])
+        found = TENSOR_MEMORY[self.is_even] * sum(grid.n_nodes for grid in grids)
+        return found if self.fits(chip.scenario.solver, found) else 0.0
 
     @classmethod
     def least_memory_in_time(cls, chip: Chip) -> float:

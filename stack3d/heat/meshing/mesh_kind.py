@@ -88,6 +88,11 @@ class MeshKind[P: HeatProblem](ABC):
         return cls.of(chip).memory(chip.scenario.solver)
 
     @classmethod
+    def passing_memory(cls, chip: Chip) -> float:
+        """Of that, what has gone once temperatures and their errors are there, at least. [byte]"""
+        return 0.0
+
+    @classmethod
     def least_memory_in_time(cls, chip: Chip) -> float:
         """Of the solvers that a march keeps, one for each length of its steps. [byte]"""
         return memory_in_time(cls.least_memory(chip))
