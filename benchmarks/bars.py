@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,6 +27,7 @@ from stack3d.heat.loads import face_of
 from stack3d.heat.meshing import Bricks, meshed
 from stack3d.heat.solvers import Backends
 from stack3d.heat.time import over_time
+from stack3d.heat.time.transient import with_smaller_steps
 from stack3d.heat.trust import error_bars
 from stack3d.layout import Rectangle
 from stack3d.progress import Silent
@@ -48,6 +50,8 @@ COUNTS, KNOWN = 1e-5, 0.2
 """Errors below this share of the rise do not count, nor those whose truth is not known to that share of them."""
 TRUNCATED = 3e-4
 """A series whose rest is more than this share of the rise has too few terms: layers are too thin beside their sources."""
+SMALLER = 300.0
+"""Times the allowed error of a step is smaller on the meshes that right values are extrapolated from."""
 ORDERS = (0.7, 2.2)
 """Orders that three meshes are believed to show."""
 HEAVY = ("hbm_like_12high", *TETRAHEDRA)
@@ -131,6 +135,9 @@ def truth(tree: dict[str, Any]) -> Truth:
 def extrapolated(tree: dict[str, Any]) -> Truth:
     """From the mesh of `draft`, or of keys of its own, with every element cut in one, two and four along each axis."""
     chip = chip_of(tree, "draft", **COARSE.get(str(tree["geometry"]), {}))
+    if (deck := chip.scenario.transient) is not None:
+        small = with_smaller_steps(deck, chip.scenario.solver.error_promise, SMALLER)
+        chip = replace(chip, scenario=chip.scenario.model_copy(update={"transient": small}))
     grid = Bricks.of(chip).grid
     found = [answers(chip, finer(grid, n, n), Backends()) for n in (1, 2, 4)]
     return {name: limit(*(np.asarray(each[name]) for each in found)) for name in found[0] if is_temperature(name)}

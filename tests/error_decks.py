@@ -212,6 +212,14 @@ def _begun(initial: Any, cooling: Tree) -> Tree:
     return deck((2, 1), layers, [source("s", "die", 0.1)], cooling, transient=transient, probes=probes)
 
 
+def _passed(z: float, layers: list[Tree], where: str, outputs: list[str]) -> Tree:
+    """A plate that begins at 400 K on a cold face, whose heat leaves through layers by the first output; a probe at a height in um."""
+    transient = {"until": outputs[-1], "outputs": outputs, "initial": "400 K"}
+    read = [{**probe("p", where, 0.8, 0.55), "z": f"{z} um"}]
+    cold = {"bottom": {"temperature": "300 K"}}
+    return deck((2, 1), layers, [source("s", layers[0]["name"], 1)], cold, transient=transient, probes=read)
+
+
 def _pulse(period: str, on: str, outputs: list[str], x: tuple[float, float] = (1, 2)) -> Tree:
     """Power that comes and goes; where heat has the time to reach the edges, the source lies in the middle, as the peak does."""
     layers = [layer("die", 200, 130), layer("tim", 40, 4, 2e6), layer("lid", 500, 390, 3.4e6)]
@@ -301,6 +309,15 @@ DECKS: dict[str, Tree] = {
         ("5 us", ["50 us", "1 ms"], "junction", True), ("1 ms", ["10 ms", "50 ms"], "cap", True),
         ("100 us", ["5 ms"], "metal", True), ("20 us", ["2 ms"], "cap", True))},
     "begun_die": _begun({"die": "400 K"}, film(8e3)),
+    "begun_level": _passed(
+        38.6, [layer("low", 11.2, 72), layer("slow", 295.5, 1.47), layer("lid", 458.8, 16.7)], "slow", ["0.25 ms", "1.24 ms", "24.9 ms"]
+    ),
+    "begun_passed": _passed(
+        60.9,
+        [layer("low", 34.1, 254), layer("die", 26.1, 81.2), layer("cap", 68.2, 28.2), layer("lid", 351.7, 4.41)],
+        "cap",
+        ["0.139 ms", "0.693 ms", "13.9 ms"],
+    ),
     "begun_hot": _begun("400 K", {"bottom": {"temperature": "300 K"}}),
     **{f"pulse_{p.replace(' ', '')}": _pulse(p, on, *o) for p, on, *o in (
         ("1 ms", "0.2 ms", ["0.1 ms", "0.2 ms", "1 ms", "1.2 ms"]), ("20 ms", "10 ms", ["2 ms", "10 ms", "50 ms"]),

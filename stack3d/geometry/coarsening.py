@@ -100,17 +100,25 @@ def narrower(grid: Grid, firm: tuple[Floats, Floats]) -> tuple[Grid, float]:
     return Grid(lines[0], lines[1], grid.z, grid.layer), least
 
 
-def _slabs(grid: Grid) -> list[tuple[int, int]]:
-    """First element of each layer or contact, and the one after its last."""
+def _slabs(grid: Grid, levels: Sequence[float]) -> list[tuple[int, int]]:
+    """First element of each layer, contact, or part of a layer between levels that stay, and the one after its last."""
     thick = np.diff(grid.z) > 0
-    ends = np.flatnonzero((np.diff(grid.layer, append=-1) != 0) | (np.diff(thick, append=False) != 0)) + 1
-    return list(zip([0, *ends.tolist()[:-1]], ends.tolist()))
+    ends = (np.diff(grid.layer, append=-1) != 0) | (np.diff(thick, append=False) != 0) | np.isin(grid.z[1:], levels)
+    after = np.flatnonzero(ends) + 1
+    return list(zip([0, *after.tolist()[:-1]], after.tolist()))
 
 
-def flatter(grid: Grid) -> tuple[Grid, float]:
-    """A grid of flatter elements, and how many of them come for one, at least; a contact stays without thickness."""
+def flatter(grid: Grid, levels: Sequence[float] = ()) -> tuple[Grid, float]:
+    """A grid of flatter elements, and how many of them come for one, at least; a contact stays without thickness.
+
+    Parameters
+    ----------
+    grid : Grid
+    levels : sequence of float
+        Heights of lines that stay, beside the faces of layers. [m]
+    """
     z, owner, least = [grid.z[:1]], list[int](), np.inf
-    for start, end in _slabs(grid):
+    for start, end in _slabs(grid, levels):
         part, n = grid.z[start : end + 1], end - start
         is_thick = part[-1] > part[0]
         many = _more(n) if is_thick else n
@@ -120,7 +128,7 @@ def flatter(grid: Grid) -> tuple[Grid, float]:
     return Grid(grid.x, grid.y, np.concatenate(z), np.array(owner, dtype=np.intp)), least
 
 
-def redrawn(grid: Grid, firm: tuple[Floats, Floats], wanted: Sequence[Floats]) -> Grid:
+def redrawn(grid: Grid, firm: tuple[Floats, Floats], wanted: Sequence[Floats], levels: Sequence[float] = ()) -> Grid:
     """A grid with as many elements for each old one as wanted, one at least between lines that stay; contacts stay.
 
     Parameters
@@ -130,10 +138,12 @@ def redrawn(grid: Grid, firm: tuple[Floats, Floats], wanted: Sequence[Floats]) -
         Lines along x and y that stay. [m]
     wanted : sequence of ndarray, shapes (nz,), (ny,), (nx,)
         Elements for each one along z, y and x. [-]
+    levels : sequence of float
+        Heights of lines that stay, beside the faces of layers. [m]
     """
     along_z, *plane = wanted
     z, owner = [grid.z[:1]], list[int]()
-    for start, end in _slabs(grid):
+    for start, end in _slabs(grid, levels):
         part = grid.z[start : end + 1]
         new = _filled(part, along_z[start:end], centred=False) if part[-1] > part[0] else part
         z.append(new[1:])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from stack3d.geometry.grid import element_heights
+from stack3d.geometry.heights import NOTHING, Heeded, element_heights
 from stack3d.geometry.tetrahedra import PlaneSizes, Polygon, plane_of
 from stack3d.layout import HeatSource, Rectangle, Stack, Surface
 from stack3d.schema.numerics import MeshDeck
@@ -67,7 +67,9 @@ def _of_sizes(sizes: PlaneSizes, boxes: Sequence[Rectangle]) -> float:
     return found
 
 
-def expected_points(stack: Stack, sources: Sequence[HeatSource], mesh: MeshDeck, surfaces: Sequence[Surface] = ()) -> float:
+def expected_points(
+    stack: Stack, sources: Sequence[HeatSource], mesh: MeshDeck, surfaces: Sequence[Surface] = (), heeded: Heeded = NOTHING
+) -> float:
     """Points of the columns of tetrahedra that `build_columns` makes of the same.
 
     Parameters
@@ -76,7 +78,8 @@ def expected_points(stack: Stack, sources: Sequence[HeatSource], mesh: MeshDeck,
     sources : sequence of HeatSource
     mesh : MeshDeck
     surfaces : sequence of Surface
+    heeded : Heeded
     """
     boxes, sizes = plane_of(stack, sources, mesh, surfaces)
-    heights, _ = element_heights(stack, sources, mesh)
+    heights, _ = element_heights(stack, sources, mesh, heeded)
     return 0.5 * _of_sizes(sizes, boxes) * heights.size

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from stack3d.errors import DeckError, Problem
 from stack3d.geometry.gmsh_model import gmsh_model
-from stack3d.geometry.grid import MERGE, element_heights
+from stack3d.geometry.grid import MERGE
+from stack3d.geometry.heights import NOTHING, Heeded, element_heights
 from stack3d.geometry.hexahedra import opened
 from stack3d.geometry.mesh_cache import cached, fingerprint
 from stack3d.grids import Grid
@@ -342,6 +343,7 @@ def build_columns(
     sources: Sequence[HeatSource],
     mesh: MeshDeck,
     surfaces: Sequence[Surface] = (),
+    heeded: Heeded = NOTHING,
 ) -> Columns:
     """Mesh a stack in columns of tetrahedra.
 
@@ -354,6 +356,7 @@ def build_columns(
     mesh : MeshDeck
     surfaces : sequence of Surface
         Cooled parts of faces; their outlines are edges.
+    heeded : Heeded
 
     Raises
     ------
@@ -368,7 +371,7 @@ def build_columns(
             raise DeckError(Problem("solver.mesh.cells", message))
     boxes, sizes = plane_of(stack, sources, mesh, surfaces)
     bounds = Rectangle(min(e.x0 for e in boxes), max(e.x1 for e in boxes), min(e.y0 for e in boxes), max(e.y1 for e in boxes))
-    z, owner = element_heights(stack, sources, mesh)
+    z, owner = element_heights(stack, sources, mesh, heeded)
     grid = Grid(np.array([bounds.x0, bounds.x1]), np.array([bounds.y0, bounds.y1]), z, owner)
     points, triangles = _triangulate(boxes, sizes)
     count = 3 * len(triangles) * owner.size

@@ -122,7 +122,8 @@ def test_a_layer_far_from_the_heat_peaks_after_the_pulse() -> None:
 def test_a_body_that_cools_was_hottest_at_the_start() -> None:
     """But for the swing of elements that are wider than heat has come, which the error holds."""
     values = run({"until": "0.1 s", "outputs": ["50 ms"], "initial": "400 K"}, power={"sources": []}).values
-    assert 0.0 <= values["thermal/peak_temperature"] - 400.0 < values["thermal/peak_temperature_error"] < 0.5
+    swing = values["thermal/peak_temperature"] - 400.0
+    assert 0.0 <= swing < 0.2 and swing < values["thermal/peak_temperature_error"] < 1.0
     assert values["thermal/peak_time"] < 1e-3 and values["thermal/layer_temperature_max"].max() < 395.0
 
 

@@ -14,6 +14,7 @@ from stack3d.chip import Chip
 from stack3d.errors import Problem
 from stack3d.geometry import (
     CellRegions,
+    Heeded,
     are_divided,
     build_grid,
     firm_lines,
@@ -83,8 +84,8 @@ class Bricks(MeshKind[ThermalProblem]):
         if chip not in _GRIDS:
             points = [(p.x, p.y) for p in chip.scenario.probes]
             patches = [box for surface in surfaces_of(chip.scenario.cooling, chip.stack) for box in surface.extents]
-            mesh, first = chip.scenario.solver.mesh, first_output(chip)
-            _GRIDS[chip] = build_grid(chip.stack, standing_out(chip), mesh, points, patches, first, fronts(chip))
+            mesh = chip.scenario.solver.mesh
+            _GRIDS[chip] = build_grid(chip.stack, standing_out(chip), mesh, points, patches, heeded(chip))
         return cls(_GRIDS[chip], averages_well(chip.stack) and not chip.scenario.cooling.patches)
 
     @classmethod
@@ -144,7 +145,7 @@ class Bricks(MeshKind[ThermalProblem]):
         grid, firm = body.grid, body._firm(chip)
         on_lines = _on_lines(chip)
         wide, (narrow, across) = wider(grid, firm), narrower(grid, firm)
-        flat, upright = flatter(wide)
+        flat, upright = flatter(wide, heeded(chip).levels)
         if not body.fits(chip.scenario.solver, cls(narrow, body.is_even).memory(on_lines.scenario.solver)):
             return None
         edges = body._firm(chip, on_points=False)
@@ -170,7 +171,7 @@ class Bricks(MeshKind[ThermalProblem]):
         body = cls.of(chip)
         firm, on_lines = body._firm(chip), _on_lines(chip)
         wide = wider(body.grid, firm)
-        flat, upright = flatter(wide)
+        flat, upright = flatter(wide, heeded(chip).levels)
         one, other = (on_lines, cls(wide)), (on_lines, cls(flat))
         found = [Pair(of_finer(upright, ACROSS if has_gaps(chip.stack) else UPRIGHT), one, other)]
         if are_divided(body.grid, firm):
@@ -195,7 +196,7 @@ class Bricks(MeshKind[ThermalProblem]):
             rough = roughness(chip.stack, self.grid, power_density(chip.stack, self.grid, sources), values)
             across = parts.get("across", 0.0) / max(rough[1].sum() + rough[2].sum(), 1e-300)
             errors = parts.get("upright", 0.0), across * rough[1].sum(), across * rough[2].sum()
-            _GRIDS[chip] = redrawn(self.grid, self._firm(chip), elements_for(rough, errors, allowed, most))
+            _GRIDS[chip] = redrawn(self.grid, self._firm(chip), elements_for(rough, errors, allowed, most), heeded(chip).levels)
         return chip
 
     def unknowns(self, stack: Stack, order: int) -> int:
@@ -301,6 +302,16 @@ def _with_edges(
     scenario = chip.scenario.model_copy(update={"probes": (*probes, *more)})
     found = solve(replace(chip, scenario=scenario), body, away)
     return {**found, PROBES: found[PROBES][..., : len(probes)]}, (reads, found[PROBES])
+
+
+def heeded(chip: Chip) -> Heeded:
+    """What elements through the height of a chip heed; lines go through mid-planes that probes read where heat comes early."""
+    soonest, levels = first_output(chip), list[float]()
+    for probe in chip.scenario.probes:
+        layer = chip.stack.layer(probe.layer)
+        if probe.z is not None or soonest is not None:
+            levels.append(0.5 * (layer.z0 + layer.z1) if probe.z is None else probe.z)
+    return Heeded(soonest, tuple(fronts(chip)), tuple(levels))
 
 
 def first_output(chip: Chip) -> float | None:

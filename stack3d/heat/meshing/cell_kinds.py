@@ -14,7 +14,7 @@ from stack3d.chip import Chip
 from stack3d.errors import DeckError, Problem, ValidityWarning, did_you_mean
 from stack3d.geometry import build_columns, cells_objection, expected_points, moved_columns, read_mesh
 from stack3d.heat.loads import face_of, outer_areas, outer_faces, patches_of, standing_out, surfaces_of
-from stack3d.heat.meshing.bricks import Bricks
+from stack3d.heat.meshing.bricks import Bricks, heeded
 from stack3d.heat.meshing.judging import (
     HOW,
     LEFT_BY_ORDER_2,
@@ -220,7 +220,8 @@ class Extruded(CellKind[ColumnProblem]):
         """Columns of a chip; raises DeckError, MissingDependencyError."""
         profile = chip.scenario.solver
         mesh = profile.mesh if profile.order == 1 else profile.mesh.coarser()
-        return cls(build_columns(chip.stack, standing_out(chip), mesh, surfaces_of(chip.scenario.cooling, chip.stack)))
+        surfaces = surfaces_of(chip.scenario.cooling, chip.stack)
+        return cls(build_columns(chip.stack, standing_out(chip), mesh, surfaces, heeded(chip)))
 
     @classmethod
     def mistakes(cls, scenario: Scenario) -> list[Problem]:
@@ -233,7 +234,7 @@ class Extruded(CellKind[ColumnProblem]):
         profile = chip.scenario.solver
         mesh = profile.mesh if profile.order == 1 else profile.mesh.coarser()
         surfaces = surfaces_of(chip.scenario.cooling, chip.stack)
-        points = SAFE * expected_points(chip.stack, standing_out(chip), mesh, surfaces)
+        points = SAFE * expected_points(chip.stack, standing_out(chip), mesh, surfaces, heeded(chip))
         own = points * (ENTRIES[1] if profile.order == 1 else PER_POINT * ENTRIES[2]) * MATRIX_MEMORY
         if any(layer.cylinders for layer in chip.stack.layers):
             return OF_GMSH + OF_JUDGES * own
