@@ -13,7 +13,7 @@ from stack3d.chances import standard_error
 from stack3d.chip import Chip
 from stack3d.constants import YEAR, ZERO_CELSIUS
 from stack3d.layout import Floats
-from stack3d.units import duration, short
+from stack3d.unit_text import duration, short
 from stack3d.workload.power import STANDING
 
 HIGHER = 0.05

@@ -49,7 +49,7 @@ def _tell_layers(chip: Chip) -> None:
 
 def _tell_mapping(computer: Computer) -> None:
     """Where the matrices of the network lie, and what stays digital."""
-    from stack3d.units import short
+    from stack3d.unit_text import short
 
     table = computer.mapping_table()
     typer.echo(f"\n{'layer':<24}{'weights':>14}{'copies':>8}{'tiles':>7}{'used':>8}{'products':>10}{'busy':>11}")

@@ -12,7 +12,7 @@ from stack3d.heat.too_hot import Drawn, remedy
 from stack3d.layout import Floats
 from stack3d.schema import celsius
 from stack3d.thermal import HeatProblem, ThermalSolution, flow_laws
-from stack3d.units import short
+from stack3d.unit_text import short
 
 CLEAR = 1e-9
 """Share of a patch that has to be exposed."""

@@ -12,7 +12,7 @@ from stack3d.errors import DeckError, RangeError, Stack3dError, ThermalRunawayEr
 from stack3d.heat.loads import Heat, component_powers, total_power
 from stack3d.layout import Floats
 from stack3d.schema import CoolingDeck, celsius
-from stack3d.units import duration, short
+from stack3d.unit_text import duration, short
 
 RUNAWAY_TEMPERATURE = 1000.0
 """No stack survives this; leakage that gets here runs away. [K]"""

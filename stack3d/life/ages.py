@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from stack3d.chip import TODAY, Computer
 from stack3d.errors import Problem, RangeError, ValidityWarning
 from stack3d.life.chips import Policy
-from stack3d.units import duration
+from stack3d.unit_text import duration
 
 
 def least_age(until: float, plan: Sequence[Policy]) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stack3d.layout import Floats
 from stack3d.report import page
 from stack3d.report.chart import COLOURS, GREY, DrawnBox, Figure, Panel, categories, linear
-from stack3d.units import off_by, shared_prefix, short
+from stack3d.unit_text import off_by, shared_prefix, short
 
 if TYPE_CHECKING:
     import xarray as xr

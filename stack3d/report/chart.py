@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stack3d.layout import Floats
-from stack3d.units import short
+from stack3d.unit_text import short
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999")
 """Okabe and Ito: apart from each other for every common kind of colour vision, and in print."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stack3d.report import page
 from stack3d.report.chart import COLOURS, GREY, DrawnBox, Figure, Line, Mark, Panel, categories, linear
-from stack3d.units import short
+from stack3d.unit_text import short
 
 if TYPE_CHECKING:
     import xarray as xr

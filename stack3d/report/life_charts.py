@@ -27,7 +27,7 @@ from stack3d.report.chart import (
     times,
 )
 from stack3d.report.facts import Facts
-from stack3d.units import duration
+from stack3d.unit_text import duration
 
 
 def _time_axis(time: Floats) -> Axis:

@@ -13,7 +13,7 @@ from stack3d.report import svg
 from stack3d.report.chart import Figure, Map, Panel
 from stack3d.report.facts import Facts
 from stack3d.schema.workload import CONVENTIONAL_SOURCE, ConventionalDeck
-from stack3d.units import duration, short
+from stack3d.unit_text import duration, short
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 """The page forbids itself every request."""

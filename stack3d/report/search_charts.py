@@ -13,7 +13,7 @@ import numpy as np
 from stack3d.layout import Floats
 from stack3d.report import page
 from stack3d.report.chart import COLOURS, GREY, Axis, Dot, Figure, Line, Mark, Panel, linear
-from stack3d.units import off_by, shared_prefix, value_told
+from stack3d.unit_text import off_by, shared_prefix, value_told
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stack3d import fields, units
+from stack3d import fields, unit_text
 from stack3d.constants import YEAR, ZERO_CELSIUS
 from stack3d.errors import ResultsError, unknown_name
 from stack3d.layout import Floats
 from stack3d.report.facts import Facts
-from stack3d.units import duration
+from stack3d.unit_text import duration
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -76,7 +76,7 @@ class Answer:
     def scaled(self, values: Floats) -> tuple[float, str]:
         """What to divide values by for a figure or a column, and the unit that they then have."""
         if self.digits == PREFIXED:
-            factor, unit = units.shared_prefix(values.ravel(), self.unit)
+            factor, unit = unit_text.shared_prefix(values.ravel(), self.unit)
             return factor, unit.replace("u", "µ") if factor == 1e-6 else unit
         if self.digits == TIME:
             longest = float(np.max(values, initial=0.0, where=np.isfinite(values)))
@@ -98,7 +98,7 @@ class Answer:
         if self.digits == COUNTED and value == round(value):
             return f"{value:.0f}"
         if self.digits != TIME:
-            return units.significant(value / factor)
+            return unit_text.significant(value / factor)
         seconds = value * YEAR
         sizes = (("y", YEAR), ("d", 86400.0), ("h", 3600.0), ("s", 0.0))
         name, size = next((n, v) for n, v in sizes if seconds >= 0.999 * v)
@@ -112,7 +112,7 @@ class Answer:
         if self.words is not None:
             return self.words(value)
         if self.digits == PREFIXED:
-            return units.short(value, self.unit)
+            return unit_text.short(value, self.unit)
         return duration(value * YEAR) if self.digits == TIME else f"{self.brief(value)} {self.unit}".rstrip()
 
 

@@ -12,7 +12,7 @@ from stack3d.layout import Floats
 from stack3d.report import page
 from stack3d.report.chart import COLOURS, DrawnBox, Figure, Line, Mark, Panel, categories, linear
 from stack3d.report.study_answers import ANSWERS, values_of, varies
-from stack3d.units import value_told
+from stack3d.unit_text import value_told
 from stack3d.variables import WIDEST_SHARE
 
 if TYPE_CHECKING:

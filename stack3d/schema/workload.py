@@ -23,7 +23,7 @@ from stack3d.schema.base import (
     given_as,
 )
 from stack3d.schema.geometry import Interval, LayerName, Name
-from stack3d.units import short
+from stack3d.unit_text import short
 
 
 class DataDeck(DeckModel):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stack3d import units
+from stack3d import unit_text
 from stack3d.chances import SURE, range_held, variance_over_inputs
 from stack3d.errors import ResultsError, brief
 from stack3d.study.conditions import wrong
@@ -116,7 +116,7 @@ class Goal:
 
     def told(self, value: float) -> str:
         """The value as it is said."""
-        return units.value_told(value, self.unit)
+        return unit_text.value_told(value, self.unit)
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ class Limit:
             return ""
         if math.isinf(doubt.size):
             return f", but {doubt.of} cannot tell: {chips_wanted(self.expression.chips or 0.0, SURE)} chips would be needed"
-        size = units.off_by(doubt.size, self.unit or "", self.text)
+        size = unit_text.off_by(doubt.size, self.unit or "", self.text)
         return f", but {doubt.of} cannot tell: ± {size} with a confidence of {100 * SURE:.0f} %"
 
     def too_few(self, chips: int) -> str:
@@ -232,7 +232,7 @@ class Limit:
 
     def told(self, missed: float) -> str:
         """By how much it is missed, or how far it is from being missed."""
-        return f"by {units.off_by(abs(missed), self.unit or '', self.text)}"
+        return f"by {unit_text.off_by(abs(missed), self.unit or '', self.text)}"
 
     @property
     def line(self) -> tuple[str, float]:

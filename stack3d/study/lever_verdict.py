@@ -15,7 +15,7 @@ from stack3d.study.lever_list import Lever
 from stack3d.study.lever_trials import FREE, Measured, Trial, trial_of
 from stack3d.study.plan import Found
 from stack3d.study.points import KeyValue
-from stack3d.units import short
+from stack3d.unit_text import short
 
 if TYPE_CHECKING:
     import xarray as xr

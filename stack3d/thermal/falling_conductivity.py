@@ -11,7 +11,7 @@ from stack3d.errors import SolverError, ThermalRunawayError
 from stack3d.fe.corrections import UncorrectedError
 from stack3d.layout import Floats, Stack
 from stack3d.thermal.fields.field import Field
-from stack3d.units import short
+from stack3d.unit_text import short
 
 MELTS = 1000.0
 """Temperature above which a search that fails has left what any material does. [K]"""

@@ -3,7 +3,8 @@
 from stack3d.workload.columns import Driven, read_driven, read_surroundings
 from stack3d.workload.counts import priced, verify_energy
 from stack3d.workload.data import LabelledData, load_data
-from stack3d.workload.network import Counted, Inputs, Network, WeightMatrix, each, load_network
+from stack3d.workload.network import Counted, Inputs, Network, WeightMatrix, each
+from stack3d.workload.network_file import load_network
 from stack3d.workload.onnx_file import files_of
 from stack3d.workload.operators import Array
 from stack3d.workload.operators.allowance import allowed, keep

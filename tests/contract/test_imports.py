@@ -10,7 +10,10 @@ import stack3d
 
 ROWS = (
     ("errors", "constants", "streams", "materials", "variables", "yamlruns", "chances"),
-    ("units", "registry", "progress", "yamltree", "storage", "memory", "layout", "tiles", "signals", "films", "fixed_points"),
+    (
+        *("units", "unit_text", "registry", "progress", "yamltree", "storage", "memory", "layout", "tiles", "signals", "films"),
+        "fixed_points",
+    ),
     ("fields", "meshes", "grids", "yamlfile"),
     ("schema", "floorplans", "record", "fe"),
     ("decks",),

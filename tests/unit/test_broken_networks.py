@@ -13,7 +13,7 @@ from onnx_models import cnn, deck, mlp, save
 
 from stack3d import cli
 from stack3d.errors import DeckError
-from stack3d.workload import network as networks
+from stack3d.workload import network_file as networks
 
 HERE = Path(__file__).parents[1] / "networks"
 MOST = 1.5e9

@@ -12,7 +12,7 @@ from onnx import helper
 from onnx_models import cnn, deck, save
 
 from stack3d.registry import announced
-from stack3d.workload import network as networks
+from stack3d.workload import network_file as networks
 from stack3d.workload.operators import operators
 
 MODULE = '''

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stack3d import units
+from stack3d import unit_text, units
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_ranges() -> None:
     ("value", "text"), [(3e-9, "3 nJ"), (0.15, "150 mJ"), (0.0, "0 J"), (2.5e4, "25 kJ"), (9.99e-4, "999 uJ")]
 )
 def test_short(value: float, text: str) -> None:
-    assert units.short(value, "J") == text
+    assert unit_text.short(value, "J") == text
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_short(value: float, text: str) -> None:
 )
 def test_prefixes_are_raised_with_the_unit(value: float, unit: str, text: str) -> None:
     """0.483 mm² are 483 000 µm², and never 483 nm²."""
-    assert units.short(value, unit) == text
+    assert unit_text.short(value, unit) == text
 
 
 @pytest.mark.parametrize("number", [0.1, 25.0, 85.0, 1e-3, 123.456])
@@ -97,15 +97,15 @@ def test_a_usual_unit_is_read_as_pint_reads_it(number: float, monkeypatch: pytes
 
 def test_a_shared_prefix_is_raised_with_the_unit() -> None:
     """An axis of areas was labelled 17 nm2 where they are 0.017 mm2."""
-    factor, unit = units.shared_prefix([1.7e-8, 2.4e-8, 0.0], "m2")
+    factor, unit = unit_text.shared_prefix([1.7e-8, 2.4e-8, 0.0], "m2")
     assert unit == "mm2" and 1.7e-8 / factor == pytest.approx(0.017)
-    factor, unit = units.shared_prefix([2.65e-10, np.nan, 5e-10], "J")
-    assert unit == "pJ" and factor == pytest.approx(1e-12) and units.shared_prefix([0.0], "J") == (1.0, "J")
+    factor, unit = unit_text.shared_prefix([2.65e-10, np.nan, 5e-10], "J")
+    assert unit == "pJ" and factor == pytest.approx(1e-12) and unit_text.shared_prefix([0.0], "J") == (1.0, "J")
 
 
 def test_how_far_from_a_limit_is_told_in_its_unit() -> None:
     """Points where the limit is in per cent; a share of the chips is not the limit."""
-    assert units.off_by(0.0142, "", "accuracy@start - accuracy_worst@end <= 1 %") == "1.42 points"
-    assert units.off_by(0.0142, "", "endurance_used@end <= 0.5 for 90 % of the chips") == "0.0142"
-    assert units.off_by(0.0142, "", "endurance_used@end <= 0.5 with 95 % confidence") == "0.0142"
-    assert units.off_by(0.002, "W", "coolant_power <= 50 % * average_power") == "2 mW"
+    assert unit_text.off_by(0.0142, "", "accuracy@start - accuracy_worst@end <= 1 %") == "1.42 points"
+    assert unit_text.off_by(0.0142, "", "endurance_used@end <= 0.5 for 90 % of the chips") == "0.0142"
+    assert unit_text.off_by(0.0142, "", "endurance_used@end <= 0.5 with 95 % confidence") == "0.0142"
+    assert unit_text.off_by(0.002, "W", "coolant_power <= 50 % * average_power") == "2 mW"

@@ -14,7 +14,7 @@ from stack3d.errors import DeckError
 from stack3d.schema.workload import ConverterDeck, DataDeck
 from stack3d.tiles import split_matrix
 from stack3d.workload import data as labelled
-from stack3d.workload import network as networks
+from stack3d.workload import network_file as networks
 from stack3d.workload import power
 
 

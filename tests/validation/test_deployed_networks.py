@@ -10,7 +10,7 @@ import pytest
 
 import stack3d
 from stack3d.schema.workload import NetworkDeck
-from stack3d.workload import network as networks
+from stack3d.workload import network_file as networks
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from onnx import helper
 from test_user_networks import through_crossbars
 from test_user_networks_opsets import runtime
 
-from stack3d.workload import network as networks
+from stack3d.workload import network_file as networks
 from stack3d.workload.network import Inputs
 
 HERE = Path(__file__).parents[1] / "networks"

@@ -11,7 +11,7 @@ from onnx_models import deck, save
 from test_user_networks import through_crossbars
 from test_user_networks_opsets import runtime
 
-from stack3d.workload import network as networks
+from stack3d.workload import network_file as networks
 
 
 def small(path: Path, opset: int) -> tuple[Path, np.ndarray]:

@@ -11,7 +11,8 @@ from onnx import numpy_helper
 
 from stack3d import mvm
 from stack3d.chip import forward_of
-from stack3d.workload import network as networks
+from stack3d.workload import Network
+from stack3d.workload import network_file as networks
 from stack3d.workload.onnx_file import keep_output
 from stack3d.workload.program import Program
 
@@ -25,7 +26,7 @@ CLOSE = 1e-5
 """Of the rms output: single precision between layers."""
 
 
-def through_crossbars(network: networks.Network, x: np.ndarray, chips: int = 2, **mapping: Any) -> np.ndarray:
+def through_crossbars(network: Network, x: np.ndarray, chips: int = 2, **mapping: Any) -> np.ndarray:
     """Logits (chips, inputs, classes) of cells at their targets, converters exact, tiles of 24 x 16."""
     how = mvm.WeightMapping(1e-6, 1e-4, **mapping)
     matrices, states = {}, {}

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from stack3d.errors import Stack3dError
-from stack3d.workload import network as networks
+from stack3d.workload import network_file as networks
 from stack3d.workload.operators import Node, operators
 from stack3d.workload.program import Program
 

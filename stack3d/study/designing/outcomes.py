@@ -22,7 +22,7 @@ from stack3d.study.doubts import Doubt
 from stack3d.study.goals import Goal, Limit
 from stack3d.study.job import DONE
 from stack3d.study.plan import Found
-from stack3d.units import short
+from stack3d.unit_text import short
 
 if TYPE_CHECKING:
     import xarray as xr
