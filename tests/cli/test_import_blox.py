@@ -111,6 +111,7 @@ def test_macros_name_folders(place: Path) -> None:
     ("chips.3dbv", "thickness: 300", "thickness: thin", "chips.3dbv:19: ChipletDef.'Compute'.thickness: wants a number, got 'thin'"),
     ("chips.3dbv", "type: die\n    design_area: [4000", "type: hier\n    design_area: [4000", "a chiplet of chiplets is not imported"),
     ("chips.3dbv", "thickness: 50", "thickness: 50\n    shrink: 0.9", "shrink: wants 1: write the sizes as they are made"),
+    ("chips.3dbv", "thickness: 50", "thickness: 50\n    offset: [5, 0]", "offset: wants [0, 0]: move the chiplet by loc under Stack"),
     ("package.3dbx", "[chips.3dbv]", "[chip.3dbv]", "package.3dbx:5: Header.include: there is no file 'chip.3dbv'"),
     ("package.3dbx", "reference: Compute", "reference: Computer", "did you mean 'Compute'"),
     ("package.3dbx", "orient: R0", "orient: R45", "package.3dbx:17: Stack.'interposer'.orient: wants R0, R90"),

@@ -240,6 +240,8 @@ def _chiplet(name: str, entry: yamlfile.Mapping, place: FileLine, scale: float) 
     if _numbers(entry, "shrink", 1, of, [1.0]) != [1.0]:
         message = "wants 1: write the sizes as they are made"
         raise mistake(entry.places["shrink"], f"{of}.shrink", message)
+    if any(_numbers(entry, "offset", 2, of, [0.0, 0.0])):
+        raise mistake(entry.places["offset"], f"{of}.offset", "wants [0, 0]: move the chiplet by loc under Stack")
     width, depth = _numbers(entry, "design_area", 2, of)
     (thickness,) = _numbers(entry, "thickness", 1, of)
     rims = [_numbers(entry, key, 4, of, [0.0] * 4) for key in ("seal_ring_width", "scribe_line_remaining_width")]
