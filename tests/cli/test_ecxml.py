@@ -157,3 +157,49 @@ def test_what_cannot_be_held_is_refused(key: str, value: str, said: str, tmp_pat
     Path("pair.yaml").write_text(DECK.replace(old, line))
     code, err = told(monkeypatch, capsys, "export", "pair.yaml", "-o", "pair.ecxml")
     assert code == 2 and said in err and not Path("pair.ecxml").exists(), err
+
+
+JEDEC = """\
+scenario: package
+geometry:
+  footprint: ["5 mm", "5 mm"]
+  layers:
+    - {name: board, thickness: "1 mm", material: {conductivity: "10 W/m/K", heat_capacity: "1e6 J/m^3/K"}}
+    - {name: die, thickness: "0.4 mm", material: {conductivity: "120 W/m/K", heat_capacity: "1e6 J/m^3/K"}}
+    - {name: cap, thickness: "0.5 mm", material: {conductivity: "1 W/m/K", heat_capacity: "1e6 J/m^3/K"}}
+power: {sources: [{name: heat, layer: die, power: "2 W"}]}
+cooling: {top: {film_coefficient: "50 W/m^2/K"}, bottom: {resistance: "20 K/W"}, ambient: "25 degC"}
+probes:
+  - {name: diode, layer: die, x: "2.5 mm", y: "2.5 mm", z: "1.4 mm"}
+  - {name: case, layer: cap, x: "2.5 mm", y: "2.5 mm", z: "1.9 mm"}
+  - {name: pcb, layer: board, x: "2.5 mm", y: "2.5 mm", z: "0 mm"}
+jedec: {junction: diode, top: case, board: pcb}
+solver: ci
+"""
+
+
+def test_a_package_goes_out_as_two_resistances(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Box, power and both resistances: θJC is the cap's own, 20 K/W; a result without the figures is refused."""
+    monkeypatch.chdir(tmp_path)
+    Path("package.yaml").write_text(JEDEC)
+    assert told(monkeypatch, capsys, "run", "package.yaml", "-o", "out")[0] == 0
+    code, said = told(monkeypatch, capsys, "export", "out/package", "-o", "package.ecxml")
+    assert code == 0, said
+    root = ElementTree.parse("package.ecxml").getroot()
+    (model,) = [e for e in root.iter() if e.tag.endswith("twoResistorModel")]
+
+    def value(tag: str) -> float:
+        (found,) = [e for e in model.iter() if e.tag.endswith(tag)]
+        return float("".join(found.itertext()))
+
+    assert value("powerDissipation") == pytest.approx(2.0)
+    assert value("thetaJC") == pytest.approx(0.5e-3 / 1.0 / 25e-6, rel=2e-3)
+    assert 0 < value("thetaJB") < 20.0
+    (height,) = [e for e in next(e for e in model.iter() if e.tag.endswith("size")) if e.tag.endswith(("z", "Z"))]
+    assert float(height.text or "nan") == pytest.approx(0.9e-3)  # die and cap, without the board
+    Path("bare.yaml").write_text(JEDEC.replace("jedec: {junction: diode, top: case, board: pcb}\n", ""))
+    assert told(monkeypatch, capsys, "run", "bare.yaml", "-o", "bare")[0] == 0
+    code, said = told(monkeypatch, capsys, "export", "bare/package", "-o", "bare.ecxml")
+    assert code == 5 and "put jedec: {junction, top, board} into its scenario" in said
