@@ -88,7 +88,7 @@ def _fitting(key: str, found: Mapping[str, float], there: float) -> str:
     left = max(there - (total - found[key]), 0.0) / found[key]
     if key == ANY or left < LEAST_SHARE:
         return enough or "the case would not fit without it either"
-    coarser = f"a mesh {left ** (-1 / 3):.2g} times coarser in every direction"
+    coarser = f"a mesh {math.ceil(10 * left ** (-1 / 3)) / 10:.3g} times coarser in every direction"
     less = f"{coarser if key == 'solver.mesh' else f'{100 * left:.2g} % of it'} would fit"
     return f"{less}, or {enough}" if enough else less
 

@@ -113,5 +113,5 @@ def corrected(
             raise UncorrectedError(f"{what}: {error}", state) from None
         state, iterations = state + change, iterations + count
     text = f"{what}: relative residual {now.size:.1e} after {updates} updates, {tolerance:.1e} asked"
-    more = "the solution may have left the range of a material law, or the power may run away"
+    more = "is a power negative, or in the wrong unit? the temperature may have left the range of a material law, or run away"
     raise UncorrectedError(f"{text}; {more}", state)

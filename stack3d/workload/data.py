@@ -244,6 +244,8 @@ def indices_of(index: NDArray[Any], n: int, whose: str, part: str, key: str) -> 
     whose, part, key : str
         Of the message: what has them, and the array.
     """
+    if not n:
+        raise DeckError(Problem(key, f"{whose} no inputs"))
     if not index.size:
         raise DeckError(Problem(key, f"{whose} no indices in {part!r}"))
     if index.min() < 0 or index.max() >= n:

@@ -72,9 +72,13 @@ class Program:
     @classmethod
     def of(cls, model: Any) -> Program:
         """Make the steps of a checked model with one output; raises DeckError for every operator that is not supported."""
-        from onnx import numpy_helper
+        from onnx import __version__, numpy_helper
+        from onnx.defs import onnx_opset_version
 
         opsets = {o.domain if o.domain != "ai.onnx" else "": o.version for o in model.opset_import}
+        if opsets.get("", 0) > (newest := onnx_opset_version()):
+            text = f"the model has opset {opsets['']}, the newest that onnx {__version__} knows is {newest}"
+            raise DeckError(Problem(KEY, f"{text}: export it with an older one"))
         known = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         steps, problems = _steps(model.graph.node, opsets, known)
         if problems:

@@ -118,3 +118,19 @@ def test_a_branch_on_a_constant_is_taken(tmp_path: Path) -> None:
     ]
     path = save(tmp_path / "n.onnx", nodes, {"w": np.eye(4), "one": np.array(1), "two": np.array(2)})
     np.testing.assert_array_equal(networks.load_network(deck(path)).run(np.ones((2, 4))), 3)
+
+
+def test_an_opset_that_onnx_does_not_know_is_refused(tmp_path: Path) -> None:
+    path = mlp(tmp_path / "new.onnx", np.random.default_rng(0))[0]
+    model = onnx.load(path)
+    newest = onnx.defs.onnx_opset_version()
+    for version in (newest, newest + 1):
+        model.opset_import[0].version = version
+        onnx.save(model, path)
+        if version == newest:
+            networks.load_network(deck(path))
+            continue
+        with pytest.raises(
+            DeckError, match=rf"has opset {version}, the newest that onnx .* knows is {newest}: export it with an"
+        ):
+            networks.load_network(deck(path))

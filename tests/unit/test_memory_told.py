@@ -46,6 +46,14 @@ def test_a_mesh_file_beyond_memory_is_refused_before_it_is_read(tmp_path: Path, 
         check(decks.load("quickstart", [("geometry", deck)]).scenario)
 
 
+@pytest.mark.parametrize(("mesh", "coarser"), [(0.97e9, "1.1"), (8e9, "2.1"), (40e9, "3.5")])
+def test_a_mesh_that_would_fit_is_coarser(mesh: float, coarser: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the cube root of what is left of it, rounded up."""
+    monkeypatch.setenv(memory.VARIABLE, "1 GB")
+    with pytest.raises(DeckError, match=f"; a mesh {re.escape(coarser)} times coarser in every direction would fit"):
+        memory.check_terms({"solver.mesh": mesh, memory.ANY: 35e6})
+
+
 def test_what_marches_and_answers_keep_is_told() -> None:
     pulse = check(decks.load("duty_cycled_package").scenario)
     assert terms_of(pulse)["transient"] > 10 * terms_of(pulse)["solver.mesh"]

@@ -8,7 +8,7 @@ import pytest
 
 from stack3d import decks, yamlfile
 from stack3d.case import check, run_case
-from stack3d.errors import DeckError, ValidityWarning
+from stack3d.errors import DeckError, SolverError, ValidityWarning
 from stack3d.progress import Silent
 
 
@@ -66,3 +66,11 @@ def test_names_of_sources_differ() -> None:
 def test_a_field_uniform_in_the_plane_is_hottest_in_the_middle() -> None:
     outcome = run_case(case({"film_coefficient": "1e4 W/m^2/K"}).scenario, Silent())
     np.testing.assert_allclose(outcome.values["thermal/hot_spot"], (5e-3, 5e-3, 0.0), rtol=0, atol=1e-9)
+
+
+def test_more_heat_taken_out_than_there_can_be_is_asked_about() -> None:
+    """The film has 400 K/W: 2000 K below ambient, where silicon has no conductivity."""
+    die = {"footprint": ["10 mm", "10 mm"], "layers": [{"name": "die", "thickness": "1 mm", "material": "silicon"}]}
+    taken = case({"film_coefficient": "25 W/m^2/K"}, ("-5 W",), geometry=die).scenario
+    with pytest.raises(SolverError, match="is a power negative, or in the wrong unit"):
+        run_case(taken, Silent())
