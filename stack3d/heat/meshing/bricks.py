@@ -315,26 +315,37 @@ def heeded(chip: Chip) -> Heeded:
 
 
 def first_output(chip: Chip) -> float | None:
-    """First time at which a transient, step responses or a compact model are read; None where there is none. [s]"""
+    """Shortest time after which a transient, step responses or a compact model are read; None where there is none. [s]
+
+    Of a transient it counts from the start, and from every row of a table of surroundings.
+    """
     transient, impedance, shortest = chip.scenario.transient, chip.scenario.impedance, chip.scenario.compact.shortest
     found = [time for time in (None if impedance is None else impedance.start, shortest) if time is not None]
     if transient is not None and not transient.periodic:
-        found.append(next((time for time in transient.times if time > 0), transient.until))
+        rows = (0.0,) if transient.surroundings is None else transient.surroundings.times
+        outputs = (*transient.times, transient.until)
+        found += [next(time - row for time in outputs if time > row) for row in rows if row < transient.until]
     return min(found, default=None)
 
 
 def fronts(chip: Chip) -> list[int]:
-    """Positions of layers that a transient begins with at another temperature than what is around them."""
+    """Positions of layers that are at another temperature than what is around them, when a transient begins or later."""
     transient, cooling, layers = chip.scenario.transient, chip.scenario.cooling, chip.stack.layers
-    if transient is None or transient.periodic or isinstance(transient.initial, EarlierDeck):
-        return []  # what an earlier run has left is smooth
+    if transient is None or transient.periodic:
+        return []
+    ends = {"bottom": 0, "top": len(layers) - 1}
+    cooled = {at: cooling.conditions[name] for name, at in ends.items() if name in cooling.conditions}
+    cooled = {at: face for at, face in cooled.items() if face.is_cooled}
+    found = set[int]() if transient.surroundings is None else set(cooled)
+    if isinstance(transient.initial, EarlierDeck):
+        return sorted(found)  # what an earlier run has left is smooth
     begun = cooling.ambient if transient.initial is None else transient.initial
     if isinstance(begun, float):
-        ends = {"bottom": 0, "top": len(layers) - 1}
-        cooled = {at: cooling.conditions[name] for name, at in ends.items() if name in cooling.conditions}
-        return [at for at, face in cooled.items() if face.is_cooled and surroundings(face, cooling.ambient) != begun]
-    told = {part for name in begun for part in (name, name.rsplit(".", 1)[0])}
-    return [i for i, layer in enumerate(layers) if layer.name in told]
+        found |= {at for at, face in cooled.items() if surroundings(face, cooling.ambient) != begun}
+    else:
+        told = {part for name in begun for part in (name, name.rsplit(".", 1)[0])}
+        found |= {i for i, layer in enumerate(layers) if layer.name in told}
+    return sorted(found)
 
 
 def power_density(stack: Stack, grid: Grid, sources: Sequence[HeatSource]) -> Floats:
