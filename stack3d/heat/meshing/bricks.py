@@ -104,7 +104,7 @@ class Bricks(MeshKind[ThermalProblem]):
         """Of the three meshes that judge this one; nothing where they do not fit beside it. [byte]"""
         firm = self._firm(chip)
         wide = wider(self.grid, firm)
-        grids = (wide, flatter(wide)[0], narrower(self.grid, firm)[0])
+        grids = (wide, flatter(wide, heeded(chip).levels)[0], narrower(self.grid, firm)[0])
         found = TENSOR_MEMORY[self.is_even] * sum(grid.n_nodes for grid in grids)
         return found if self.fits(chip.scenario.solver, found) else 0.0
 
