@@ -35,7 +35,7 @@ _QUANTITY = re.compile(
     r"'[^']*'|\"[^\"]*\"|(?<![\w.@'\"])(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*"
     r"(?P<unit>(?:1/)?(?!(?:and|or|not|in|for)\b)[%°A-Za-zµμΩ][\w%°µμΩ]*(?:[/*^]\w+)*)"
 )
-_HOLDS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+HOLDS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.LtE: lambda a, b: a - b,
     ast.Lt: lambda a, b: a - b,
     ast.GtE: lambda a, b: b - a,
@@ -241,7 +241,7 @@ class Units:
 
     def _truth(self, node: ast.AST, depth: int) -> None:
         """Check what is true or false."""
-        if isinstance(node, ast.Compare) and all(type(op) in _HOLDS for op in node.ops):
+        if isinstance(node, ast.Compare) and all(type(op) in HOLDS for op in node.ops):
             first, *others = (self.number_of(side, depth) for side in (node.left, *node.comparators))
             for other in others:
                 self._alike(first, other, "compares")
@@ -263,8 +263,9 @@ class Units:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST:
             return NUMBER
         found = units.quantity(value)
-        if found is None:
-            raise self._wrong(f"knows numbers and quantities; {brief(value)} is neither")
+        if found is None or not abs(found[0]) <= LARGEST:
+            what = "is neither" if found is None else "is too large"
+            raise self._wrong(f"knows numbers and quantities; {brief(value)} {what}")
         return MeasuredUnit(units.dimensions_of(found[1]), found[1])
 
     def _call(self, node: ast.Call, depth: int) -> MeasuredUnit:
@@ -393,7 +394,7 @@ class ExpressionValues:
 
     def _missed(self, op: ast.cmpop, left: ast.AST, right: ast.AST) -> Any:
         a, b = self.of(left), self.of(right)
-        missed = _HOLDS[type(op)](a, b)
+        missed = HOLDS[type(op)](a, b)
         if not self.scaled:
             return missed
         if Units(self.owner).number_of(left, 1).dims == units.dimensions_of("K"):

@@ -16,7 +16,7 @@ from stack3d.chances import SURE, range_held, variance_over_inputs
 from stack3d.errors import ResultsError, brief
 from stack3d.study.conditions import wrong
 from stack3d.study.doubts import ACCURACIES, YIELD, Doubt, chips_wanted, doubt_of, surely, yield_doubt
-from stack3d.study.expressions import CHIPS, TRUTH, Expression, ExpressionValues, NamedOutput, Units, constant_of
+from stack3d.study.expressions import CHIPS, HOLDS, TRUTH, Expression, ExpressionValues, NamedOutput, Units, constant_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -266,6 +266,8 @@ class Limit:
 
     def _bound(self, op: ast.cmpop, a: ast.expr, b: ast.expr) -> Iterator[tuple[str, float, float]]:
         left, right = constant_of(a), constant_of(b)
+        if left is not None and right is not None and HOLDS[type(op)](left, right) > 0:
+            yield self.text, 1.0, 0.0  # no number lies between
         if (left is None) == (right is None):
             return
         value = right if right is not None else left or 0.0

@@ -350,6 +350,8 @@ def test_bad_cases_stop_nothing(deck: Path, tmp_path: Path) -> None:
             {"cooling.ambient": {"from": "1.5 K", "to": "4 K", "integer": True}},
             "integer wants whole numbers from",
         ),
+        ("optimise.subject to", "heat_in == 1 W == 2 W", "'heat_in == 1 W == 2 W' contradicts itself"),
+        ("optimise.maximise", "1e400 W + heat_in", "knows numbers and quantities; '1e400 W' is too large"),
         ("optimise.subject to", "1 < 2", "optimise.subject to: '1 < 2' names no output"),
         ("optimise.maximise", "3", "optimise.maximise: '3' names no output"),
         ("optimise.vary.where", "foo > 3", "optimise.vary.where: 'foo > 3' names 'foo', which is not swept"),

@@ -62,6 +62,7 @@ def test_the_best_of_420_is_found_in_56_cases_from_five_seeds() -> None:
 def test_the_same_seed_asks_the_same_and_another_does_not() -> None:
     one, again, other = (list(asked(CHIP, chip, 40, seed)) for seed in (3, 3, 4))
     assert one == again and one != other
+    assert len(list(asked(CHIP, chip, 4, 2**70))) == 4  # larger than the estimator takes
 
 
 def test_all_designs_are_tried_once_and_then_it_ends() -> None:

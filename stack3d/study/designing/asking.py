@@ -34,6 +34,8 @@ FEWEST_KNOWN = 4
 """Designs with a value that a guess rests on; with fewer, chance decides."""
 STEPS = (0.2, 0.005)
 """Standard deviation of a neighbour along an interval, drawn between these two at equal ratios."""
+SEEDS = 2**32
+"""Of the estimator, which wants a smaller one than decks allow."""
 MOST_TRIES = 10
 """Designs that the estimator may name until a new one is among them; then the neighbours of the best, and what is left."""
 MOST_LISTED = 40_000
@@ -92,7 +94,7 @@ class Asker:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Optuna calls experimental is part of its version, which is pinned
             sampler = optuna.samplers.TPESampler(
-                seed=seed,
+                seed=seed % SEEDS,
                 multivariate=True,
                 constant_liar=True,
                 n_startup_trials=len(self._spread),
