@@ -36,6 +36,8 @@ PATIENCE = 60.0
 
 def workers_for(n_cases: int) -> int:
     """Local workers for a number of cases: one per core, as many as memory holds."""
+    if n_cases <= 1:
+        return 1  # without Dask, which takes a quarter of a second to load
     from dask.system import CPU_COUNT
     from distributed.system import MEMORY_LIMIT
 
