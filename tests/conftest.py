@@ -17,10 +17,12 @@ KINDS = ("unit", "contract", "verification", "validation", "regression", "cli")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    kinds: dict[Path, list[str]] = {}
     for item in items:
-        for part in Path(item.path).relative_to(PROJECT / "tests").parts:
-            if part in KINDS:
-                item.add_marker(getattr(pytest.mark, part))
+        if item.path not in kinds:
+            kinds[item.path] = [part for part in item.path.relative_to(PROJECT / "tests").parts if part in KINDS]
+        for part in kinds[item.path]:
+            item.add_marker(getattr(pytest.mark, part))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -128,7 +128,7 @@ def package(geometry: str, top: str, *, backend: str = "tensor", **more: Any) ->
     return decks.resolve(yamlfile.parse_text(json.dumps(text), "p.yaml")).scenario
 
 
-LARGE = ("chiplets_on_interposer", "hbm_like_12high", "tsv_stack_4tier")
+LARGE = ("chiplets_on_interposer", "hbm_like_12high", "rram_beside_logic", "tsv_stack_4tier")
 
 
 @pytest.mark.parametrize(

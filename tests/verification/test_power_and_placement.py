@@ -175,6 +175,9 @@ def test_response_of_the_sites_is_that_of_the_solver() -> None:
     np.testing.assert_allclose(known.temperatures(np.arange(len(places)))[0] - chip.scenario.cooling.ambient, rise, rtol=0.02)
 
 
+LARGE = ("bulk_rram_channels", "monolithic_3d_rram", "tsv_stack_4tier")
+
+
 def stacks_with_tiles() -> list[str]:
     """Every shipped stack that has a place for tiles."""
     return [name for name, path in decks.available("geometries").items() if "role: rram" in path.read_text()]
@@ -185,7 +188,7 @@ def test_every_stack_with_tiles_is_compared() -> None:
 
 
 @pytest.mark.parametrize(
-    "stack", [pytest.param(name, marks=pytest.mark.slow if "channels" in name else ()) for name in stacks_with_tiles()]
+    "stack", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in stacks_with_tiles()]
 )
 def test_thermal_placement_is_never_hotter_than_spread(stack: str) -> None:
     """Neither its hottest tile nor the stack anywhere: uniform layers, blocks, and coolant that warms."""
