@@ -11,7 +11,17 @@ import stack3d
 ROWS = (
     ("errors", "constants", "streams", "materials", "variables", "yamlruns", "chances"),
     (
-        *("units", "unit_text", "registry", "progress", "yamltree", "storage", "memory", "layout", "tiles", "signals", "films"),
+        "units",
+        "unit_text",
+        "registry",
+        "progress",
+        "yamltree",
+        "storage",
+        "memory",
+        "layout",
+        "tiles",
+        "signals",
+        "films",
         "fixed_points",
     ),
     ("fields", "meshes", "grids", "yamlfile"),

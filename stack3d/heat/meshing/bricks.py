@@ -46,7 +46,7 @@ from stack3d.heat.meshing.mesh_kind import Levels, MeshKind, Solve, SolvedCells,
 from stack3d.heat.meshing.roughness import elements_for, roughness
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh
-from stack3d.schema import CoolingDeck, EarlierDeck, MeshDeck, Scenario, SolverDeck, mesh_kinds
+from stack3d.schema import CoolingDeck, EarlierDeck, FaceDeck, MeshDeck, Scenario, SolverDeck, mesh_kinds
 from stack3d.thermal import Field, SolidBackend, SteadyRates, ThermalProblem, averages_well, kept_in_time, rates_of_grid
 
 MOST_THROUGH_GMSH = 40_000
@@ -330,12 +330,10 @@ def first_output(chip: Chip) -> float | None:
 
 def fronts(chip: Chip) -> list[int]:
     """Positions of layers that are at another temperature than what is around them, when a transient begins or later."""
-    transient, cooling, layers = chip.scenario.transient, chip.scenario.cooling, chip.stack.layers
+    transient, cooling = chip.scenario.transient, chip.scenario.cooling
     if transient is None or transient.periodic:
         return []
-    ends = {"bottom": 0, "top": len(layers) - 1}
-    cooled = {at: cooling.conditions[name] for name, at in ends.items() if name in cooling.conditions}
-    cooled = {at: face for at, face in cooled.items() if face.is_cooled}
+    cooled = _cooled_ends(chip)
     found = set[int]() if transient.surroundings is None else set(cooled)
     if isinstance(transient.initial, EarlierDeck):
         return sorted(found)  # what an earlier run has left is smooth
@@ -344,8 +342,14 @@ def fronts(chip: Chip) -> list[int]:
         found |= {at for at, face in cooled.items() if surroundings(face, cooling.ambient) != begun}
     else:
         told = {part for name in begun for part in (name, name.rsplit(".", 1)[0])}
-        found |= {i for i, layer in enumerate(layers) if layer.name in told}
+        found |= {i for i, layer in enumerate(chip.stack.layers) if layer.name in told}
     return sorted(found)
+
+
+def _cooled_ends(chip: Chip) -> dict[int, FaceDeck]:
+    """Conditions at the lowest and the highest layer that take heat away, by the position of the layer."""
+    conditions, ends = chip.scenario.cooling.conditions, {"bottom": 0, "top": len(chip.stack.layers) - 1}
+    return {at: conditions[name] for name, at in ends.items() if name in conditions and conditions[name].is_cooled}
 
 
 def power_density(stack: Stack, grid: Grid, sources: Sequence[HeatSource]) -> Floats:
