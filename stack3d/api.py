@@ -31,6 +31,8 @@ from stack3d.workload.columns import AMBIENT, FILM, Driven, read_driven
 
 CLOSE = 1e-4
 """Share by which a number is changed for a derivative; what is differenced is nearly straight in it."""
+HEATING = ("geometry", "cooling", "power", "probes")
+"""Blocks of a deck that temperatures follow while the power of cells is held."""
 
 __all__ = ["LoadedScenario", "follow_table", "load", "open_compact", "open_result", "open_results", "search", "sweep"]
 
@@ -78,7 +80,7 @@ class LoadedScenario:
             Dotted keys of quantities, as ``cooling.top.film_coefficient`` or ``power.sources.core.power``; an edge of a source
             as ``power.sources.core.x[0]``, the place of all of it as ``power.sources.core.x``.
         of : str
-            ``peak`` (the hottest node), a probe, or a layer, whose mean is taken.
+            ``peak`` (the hottest node), a probe, or a layer or a tile (``tile 0``), whose mean is taken.
 
         Returns
         -------
@@ -88,8 +90,8 @@ class LoadedScenario:
         Raises
         ------
         DeckError
-            For keys that are none or hold no quantity or zero, films that follow their surface, coolant, a mesh of your own,
-            and a place that does not exist.
+            For keys that are none, hold no quantity or zero, or act through the power of cells alone, films that follow their
+            surface, coolant, a mesh of your own, and a place that does not exist.
         """
         from stack3d.case.gradients import gradients
 
@@ -102,6 +104,10 @@ class LoadedScenario:
         from stack3d.case.gradients import Neighbours
 
         old = self._number_at(key)
+        if key.partition(".")[0] not in HEATING:
+            raise DeckError(
+                Problem(key, f"moves no temperature while the power of cells is held; wants a key of {', '.join(HEATING)}")
+            )
         if isinstance(old, Mapping) and "value" in old:
             key, old = f"{key}.value", old["value"]
         lower, upper, between = _moved(old) or _scaled(old, key)
@@ -165,6 +171,8 @@ class LoadedScenario:
 
 def _scaled(old: Any, key: str) -> tuple[Any, Any, float]:
     """A quantity a little smaller and a little larger, and by how much apart [SI]; raises DeckError for others and zero."""
+    if isinstance(old, list):
+        raise DeckError(Problem(key, f"wants one of its {len(old)} numbers, as {key}[0]"))
     match = re.fullmatch(r"\s*([-+0-9.eE]+)\s*(\D.*)?", old) if isinstance(old, str) else None
     number = float(old) if isinstance(old, int | float) and not isinstance(old, bool) else float(match[1]) if match else 0.0
     if number == 0.0:
@@ -176,12 +184,13 @@ def _scaled(old: Any, key: str) -> tuple[Any, Any, float]:
 
 
 def _moved(numbers: Any) -> tuple[Any, Any, float] | None:
-    """Two lengths that both lie a little lower, and a little higher, and by how much apart [m]; None for other things."""
+    """Two lengths that both lie a little lower, and higher, and by how much apart [m]; None for equal ones and other things."""
     found = [quantity(number) for number in numbers] if isinstance(numbers, list) else []
     if len(found) != 2 or any(f is None or f[1] != "m" for f in found):
         return None
     low, high = (f[0] for f in found if f)
-    by = CLOSE * abs(high - low)
+    if (by := CLOSE * abs(high - low)) == 0.0:
+        return None
     below, above = ([f"{value + shift!r} m" for value in (low, high)] for shift in (-by, by))
     return below, above, 2 * by
 

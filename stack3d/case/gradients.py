@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ from stack3d.thermal import RATES_TOLERANCE, Box, Place, Probe, SteadyRates
 
 PEAK = "peak"
 """Name of the hottest node."""
+TILE = re.compile(r"tile (\d{1,6})")
+"""Name of a tile, by its number in the dataset."""
 TIE = 1e-9
 """Share of its rise by which another node may be colder than the peak and still count as one. [-]"""
 MOST_ITERATIONS = 5000
@@ -98,7 +101,7 @@ def _exact(scenario: Scenario, preconditioner: str | None = None) -> SolverDeck:
 
 
 def place_of(chip: Chip, name: str) -> Place | None:
-    """The probe of a name, the mean of the layer of a name, or None for `PEAK`; raises DeckError."""
+    """The probe of a name, the mean of the layer of a name or of a tile by number, None for `PEAK`; raises DeckError."""
     if name == PEAK:
         return None
     for probe in chip.scenario.probes:
@@ -106,8 +109,12 @@ def place_of(chip: Chip, name: str) -> Place | None:
             return Probe(probe.layer, probe.x, probe.y, probe.z)
     if name in chip.stack.index:
         return Box(name, chip.stack.layer(name).extent)
+    tiles = chip.places
+    if (tile := TILE.fullmatch(name)) and int(tile[1]) < len(tiles):
+        return Box(*tiles[int(tile[1])])
     known = [PEAK, *(probe.name for probe in chip.scenario.probes), *chip.stack.index]
-    raise DeckError(Problem("of", f"no probe or layer {name!r}; known: {', '.join(known)}"))
+    known += [f"tile 0 to tile {len(tiles) - 1}"] if tiles else []
+    raise DeckError(Problem("of", f"no probe, layer or tile {name!r}; known: {', '.join(known)}"))
 
 
 def gradients(scenario: Scenario, beside: Mapping[str, Neighbours], of: str) -> dict[str, float]:
@@ -119,7 +126,7 @@ def gradients(scenario: Scenario, beside: Mapping[str, Neighbours], of: str) -> 
     beside : mapping of str to Neighbours
         By key: two scenarios so close that the temperature is straight between them.
     of : str
-        ``peak``, a probe, or a layer, whose mean is taken.
+        ``peak``, a probe, or a layer or a tile (``tile 0``), whose mean is taken.
 
     Returns
     -------

@@ -203,8 +203,12 @@ def test_a_workload_has_the_power_of_its_cells_held() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ValidityWarning)
         found = scenario.gradients(["power.sources.host.power", "cooling.ambient"])
+        tile = scenario.gradients(["power.sources.host.power"], of="tile 3")
+        with pytest.raises(DeckError, match="known: peak, .*, tile 0 to tile 9"):
+            scenario.gradients(["power.sources.host.power"], of="tile 10")
     assert found["cooling.ambient"] == pytest.approx(1.0, rel=1e-3)
     assert 50 < found["power.sources.host.power"] < 500
+    assert tile["power.sources.host.power"] == pytest.approx(found["power.sources.host.power"], rel=0.01)  # mK apart
 
 
 @pytest.mark.slow
@@ -223,7 +227,14 @@ def test_tiles_heat_where_a_strategy_has_put_them() -> None:
 @pytest.mark.parametrize(
     ("change", "key", "of", "words"),
     [
-        ({}, "power.sources.a.power", "q", "no probe or layer 'q'; known: peak, p, base"),
+        ({}, "power.sources.a.power", "q", "no probe, layer or tile 'q'; known: peak, p, base"),
+        ({}, "power.sources.a.power", "tile 0", "no probe, layer or tile 'tile 0'; known: peak, p, base"),
+        (
+            {"geometry.footprint": ["2 mm", "2 mm"]},
+            "geometry.footprint",
+            "p",
+            r"wants one of its 2 numbers, as geometry.footprint\[0\]",
+        ),
         (
             {},
             "power.sources.c.power",
@@ -233,7 +244,13 @@ def test_tiles_heat_where_a_strategy_has_put_them() -> None:
         ({}, "foo", "peak", "foo: is no key of the deck, of which a derivative could be taken$"),
         ({}, "cooling.topp.film_coefficient", "peak", "is no key of the deck.*'cooling.top.film_coefficient'"),
         ({}, "power.sources.a.x[7]", "peak", "is no key of the deck"),
-        ({}, "solver.mesh", "peak", "wants a quantity other than zero"),
+        (
+            {},
+            "solver.error_promise",
+            "peak",
+            "moves no temperature while the power of cells is held; wants a key of geometry, coo",
+        ),
+        ({}, "geometry", "peak", "wants a quantity other than zero"),
         ({"power.sources.a.power": "0 W"}, "power.sources.a.power", "peak", "wants a quantity other than zero"),
         ({"cooling.top": {"natural": {"facing": "up", "length": "2 mm"}}}, "cooling.ambient", "p", "follows its surface"),
         ({"power.sources.b.x": ["0.5 mm", "2 mm"]}, "power.sources.a.x[0]", "p", "moves an edge away from another"),
