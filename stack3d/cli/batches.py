@@ -75,7 +75,7 @@ def run(
     if lever_list and not levers:
         raise DeckError("--lever-list goes with --levers")
     trials = [study.LeverStudy(name, parsed(overrides), lever_list) for name in scenarios] if levers else []
-    ended = _Ended(strict, page)
+    ended = _Ended(strict, page, frozenset(trial.name for trial in trials))
     for report in study.run(
         [*scenarios, *trials],
         output,
@@ -97,6 +97,8 @@ class _Ended:
 
     is_strict: bool
     page: Path | None = None
+    apart: frozenset[str] = frozenset()
+    """Names of studies of levers, which the page of their case goes without: `report` draws their own."""
     folders: dict[Path, None] = field(default_factory=dict)
     """Of the studies that a page is drawn of, in their order."""
     total: int = 0
@@ -121,7 +123,8 @@ class _Ended:
             self._tell_failed(report)
         else:
             self._tell_done(report)
-            self.folders |= {report.folder.parents[1]: None} if report.folder else {}
+            if report.folder and (folder := report.folder.parents[1]).name not in self.apart:
+                self.folders[folder] = None
 
     def _tell_verdict(self, report: Report) -> None:
         self.verdict = self.verdict or report.exit_code

@@ -63,6 +63,20 @@ def test_from_a_list_to_the_page_and_again(tmp_path: Path, short_list: None) -> 
     assert [case.status for case in cases] == [study.SKIPPED] * 3 and repeated.lines == verdict.lines
 
 
+@pytest.mark.slow
+def test_the_page_of_a_case_with_levers(tmp_path: Path, short_list: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is that of the case; levers have results of their own, which `report` draws."""
+    given = [f"{key}={value}" for key, value in SMALL[:-1]]
+    given += ["solver.backend=tensor", "solver.mesh.lateral=2", "solver.mesh.per_layer=1", "solver.error_promise=0.5"]
+    words = ["run", "quickstart", "--levers", "--report", str(tmp_path / "page.html"), "-o", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", ["stack3d", *words, *(word for one in given for word in ("--set", one))])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    assert "What would mend it" not in (tmp_path / "page.html").read_text()
+    assert (tmp_path / "out" / "quickstart_levers").is_dir()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
