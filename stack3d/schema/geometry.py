@@ -36,7 +36,7 @@ from stack3d.schema.solids import MaterialDeck
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]*$", max_length=100)]
 LayerName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_\-]*(\.[A-Za-z][A-Za-z0-9_\-]*)?$", max_length=201)]
-"""Of a layer, or of one of a part: ``part.layer``."""
+# Of a layer, or of one of a part, as part.layer; as a docstring its pattern would be read as links.
 MOST_IN_PARTS = 2000
 """Layers of all parts of a package."""
 MOST_SITES = 512

@@ -99,7 +99,7 @@ class Scenario(DeckModel):
     impedance: ImpedanceDeck | None = None
     """Step responses, resistances and networks of sources, beside the temperatures."""
     compact: CompactDeck = CompactDeck()
-    """Ranges of the model that ``stack3d compact`` makes, and that a run with `solver.backend: compact` solves by."""
+    """Ranges of the model that ``stack3d compact`` makes, and by which ``solver.backend: compact`` solves a run."""
     mission: Mission = None
     """Phases that repeat over the life, each with its own ambient, activity, power and cooling; absent = always the same."""
     physics: PhysicsDeck = PhysicsDeck()
