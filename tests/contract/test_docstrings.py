@@ -5,24 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 
-import stack3d
+from program_trees import trees
 
-ROOT = Path(stack3d.__file__).parent
 MANY = 4
 """Arguments from which a name and a type no longer say it all."""
 Function = ast.FunctionDef
-
-
-@cache
-def trees() -> dict[Path, ast.Module]:
-    return {
-        path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8"))
-        for path in sorted(ROOT.rglob("*.py"))
-        if "library" not in path.relative_to(ROOT).parts
-    }
 
 
 def functions(tree: ast.Module) -> Iterator[tuple[str, Function]]:

@@ -5,23 +5,11 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 
-import stack3d
+from program_trees import trees
 
-ROOT = Path(stack3d.__file__).parent
 NO_DECKS = {"DeckModel", "Described", "ValueOrLawSchema", "RegisteredKeys", "SweepModel", "Scenario"}
 """What decks are made of, and what is run: a whole file of decks."""
-
-
-@cache
-def trees() -> dict[Path, ast.Module]:
-    return {
-        path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8"))
-        for path in sorted(ROOT.rglob("*.py"))
-        if "library" not in path.relative_to(ROOT).parts
-    }
 
 
 def type_names(tree: ast.Module) -> Iterator[str]:
