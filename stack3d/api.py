@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stack3d import decks, fields, results, study
-from stack3d.case import compact_of, run_case
+from stack3d.case import compact_of, one_thread, run_case
 from stack3d.decks import Case
 from stack3d.errors import DeckError, Problem, ResultsError, ValidityWarning, brief, did_you_mean, told_of
 from stack3d.geometry.stack import build_stack
@@ -428,7 +428,7 @@ def follow_table(
         found.over_time()
     _check_rows(found, driven)
     _tell_steady(found, driven, Path(table).name)
-    with told_of(model):
+    with told_of(model), one_thread():
         answer = follow(found, schedule, driven.period if until is None else until, asked=kept, **asked)
     if output is not None:
         results.write_tree(Path(output), to_trace_tree(answer, list(kept.limits)))

@@ -67,10 +67,13 @@ class Cycles:
 
 def _turns(values: Floats) -> Floats:
     """Ends, and the values at which the direction changes."""
-    values = values[np.diff(values, prepend=np.nan) != 0]
+    moves = np.diff(values)
+    if not moves.all():
+        values = values[np.append(True, moves != 0)]
+        moves = np.diff(values)
     if values.size < 3:
         return values
-    rises = np.diff(values) > 0
+    rises = moves > 0
     return np.asarray(values[np.concatenate([[True], rises[1:] != rises[:-1], [True]])])
 
 

@@ -21,6 +21,10 @@ GROWN = 1.25
 """Times the last instant within a step that the next one comes after it began: exponentials are linear between to 0.3 %."""
 
 
+TOGETHER = 3
+"""Instants of one product: modes that are gone at the first of them are left out."""
+
+
 class Passed(NamedTuple):
     """What places went through in steps: their ends, and instants within those that are longer than the shortest of the model.
 
@@ -28,18 +32,15 @@ class Passed(NamedTuple):
     ----------
     amplitudes : ndarray, shape (modes,)
         At the end of the last step.
-    steps : ndarray of int, shape (instants,)
-        Number of the step of each instant.
-    since : ndarray, shape (instants,)
-        Time since that began, its length at its end. [s]
-    temperature : ndarray, shape (instants, places)
+    since : ndarray, shape (instants, steps)
+        Time since each step began, its length at its end, which comes last and stands also for instants after it. [s]
+    temperature : ndarray, shape (instants, places, steps)
         [K]
     integral : ndarray, shape (places,)
         Of the temperature over all steps, exact. [K s]
     """
 
     amplitudes: Floats
-    steps: NDArray[np.int64]
     since: Floats
     temperature: Floats
     integral: Floats
@@ -108,21 +109,29 @@ class ExactSteps:
 
     def on(self, amplitudes: Floats, lengths: Floats, rows: NDArray[np.int64]) -> Passed:
         """All steps, one after the other."""
-        found = list[Passed]()
+        within = self.instants(float(lengths.max()))
+        temperature = np.empty((within.size + 1, len(self.model.places), len(rows)))
+        integral = np.zeros(len(self.model.places))
         for part in self._of_one_film(rows):
             amplitudes = self._in_films(self.air.films[rows[part][0]], amplitudes)
-            passed = self._passed(amplitudes, lengths[part], rows[part])
-            amplitudes = passed.amplitudes
-            found.append(passed._replace(steps=passed.steps + part.start))
-        _, steps, since, temperature, integrals = zip(*found)
-        joined, when, shown = np.concatenate(steps), np.concatenate(since), np.concatenate(temperature)
-        return Passed(amplitudes, joined, when, shown, np.sum(integrals, axis=0))
+            amplitudes, more = self._passed(amplitudes, lengths[part], rows[part], temperature[..., part])
+            integral += more
+        since = np.vstack([np.minimum.outer(within, lengths), lengths])
+        late = within[-1:] >= lengths.min() * (1 - EQUAL)
+        if late.any():
+            after = since[:-1] >= lengths * (1 - EQUAL)
+            np.copyto(temperature[:-1], temperature[-1], where=after[:, None])
+            since[:-1] = np.where(after, lengths, since[:-1])
+        return Passed(amplitudes, since, temperature, integral)
 
     def instants(self, longest: float) -> Floats:
         """Within steps up to the longest one. [s]"""
-        first = self.model.shortest
-        many = np.ceil(np.log(max(longest * (1 - EQUAL) / first, 1.0)) / np.log(GROWN))
-        return np.asarray(first * GROWN ** np.arange(many))
+        many = np.ceil(np.log(max(longest * (1 - EQUAL) / self.model.shortest, 1.0)) / np.log(GROWN))
+        return self.first_instants(int(many))
+
+    def first_instants(self, many: int) -> Floats:
+        """So many of them. [s]"""
+        return np.asarray(self.model.shortest * GROWN ** np.arange(many))
 
     def _of_one_film(self, rows: NDArray[np.int64]) -> Iterator[slice]:
         """Stretches of rows that have the same films."""
@@ -140,42 +149,48 @@ class ExactSteps:
         self._films, self._modes = films, self.model.at(films)
         return np.asarray(states @ self._modes.modes)
 
-    def _passed(self, amplitudes: Floats, lengths: Floats, rows: NDArray[np.int64]) -> Passed:
-        """Steps under the present films."""
+    def _passed(self, amplitudes: Floats, lengths: Floats, rows: NDArray[np.int64], out: Floats) -> tuple[Floats, Floats]:
+        """Steps under the present films: amplitudes at their end, and integrals of places [K s].
+
+        Parameters
+        ----------
+        amplitudes : ndarray, shape (modes,)
+        lengths : ndarray, shape (steps,)
+            [s]
+        rows : ndarray of int, shape (steps,)
+        out : ndarray, shape (instants, places, steps)
+            Takes the temperatures. [K]
+        """
         modes = self._modes
         settled = self._settled(rows)
         found = self._steps(amplitudes, lengths, settled)
-        fallen = np.vstack([amplitudes, found[:-1]]) - settled
-        shown = self.shown(settled, self.powers[rows])
-        within = self.instants(float(lengths.max()))
-        temperature = np.empty((len(rows), within.size + 1, shown.shape[1]))
-        of_fallen = np.exp(-np.multiply.outer(modes.rates, within))[:, :, None] * modes.shown.T[:, None]
-        passing = (fallen @ of_fallen.reshape(modes.rates.size, within.size * shown.shape[1])).reshape(
-            temperature[:, :-1].shape
-        )
-        np.add(passing, shown[:, None], out=temperature[:, :-1])
-        temperature[:, -1] = self.shown(found, self.powers[rows])
-        since = np.column_stack([np.broadcast_to(within, (len(rows), within.size)), lengths])
-        seen = since < lengths[:, None] * (1 - EQUAL)
-        seen[:, -1] = True
-        steps, all_of = np.nonzero(seen)[0], len(rows) * (within.size + 1)
-        flat = temperature.reshape(all_of, -1) if steps.size == all_of else temperature[seen]
+        fallen = np.column_stack([amplitudes, found[:, :-1]])
+        fallen -= settled
+        powers = self.powers[rows].T
+        shown, out[-1] = (self.base + modes.shown @ each + self.model.bow @ powers for each in (settled, found))
+        within = self.first_instants(len(out) - 1)
+        for first in range(0, within.size, TOGETHER):
+            part = slice(first, min(first + TOGETHER, within.size))
+            lasting = np.searchsorted(modes.rates, GONE / within[first])
+            weights = modes.shown[:, :lasting] * np.exp(-np.multiply.outer(within[part], modes.rates[:lasting]))[:, None]
+            into = out[part].reshape(-1, len(rows))
+            np.matmul(weights.reshape(len(into), lasting), fallen[:lasting], out=into)
+        out[:-1] += shown
         if np.ptp(lengths) > 0:
-            left = -(np.expm1(-np.multiply.outer(lengths, modes.rates)) * fallen).sum(axis=0)
+            left = -(np.expm1(-np.multiply.outer(modes.rates, lengths)) * fallen).sum(axis=1)
         else:
-            left = -np.expm1(-lengths[0] * modes.rates) * fallen.sum(axis=0)
-        integral = lengths @ shown + (left / modes.rates) @ modes.shown.T
-        return Passed(found[-1].copy(), steps, since[seen], flat, integral)
+            left = -np.expm1(-lengths[0] * modes.rates) * fallen.sum(axis=1)
+        return found[:, -1].copy(), shown @ lengths + modes.shown @ (left / modes.rates)
 
     def _settled(self, rows: NDArray[np.int64]) -> Floats:
-        """Amplitudes that rows would lead to under the present films, shape (steps, modes)."""
-        modes, count = self._modes, len(self.model.sources)
+        """Amplitudes that rows would lead to under the present films, shape (modes, steps)."""
+        modes = self._modes
         air = Air(self.air.ambient[rows], self.air.films[rows])
-        driven = self.powers[rows] @ modes.loads[:count] + self.model.of_faces(air, self.base) @ modes.loads[count:]
-        return np.asarray(driven / modes.rates)
+        driven = np.vstack([self.powers[rows].T, self.model.of_faces(air, self.base).T])
+        return np.asarray((modes.loads / modes.rates).T @ driven)
 
     def _steps(self, amplitudes: Floats, lengths: Floats, settled: Floats) -> Floats:
-        """Amplitudes at the end of every step under the present films, shape (steps, modes)."""
+        """Amplitudes at the end of every step under the present films, shape (modes, steps)."""
         from scipy.signal import lfilter  # takes long to import
 
         rates, found = self._modes.rates, settled.copy()
@@ -183,10 +198,11 @@ class ExactSteps:
             decays = np.exp(-rates * lengths.mean())
             for m in np.flatnonzero(rates * lengths[0] < GONE):
                 d = decays[m]
-                found[:, m], _ = lfilter([1 - d], [1, -d], settled[:, m], zi=[d * amplitudes[m]])
+                found[m], _ = lfilter([1 - d], [1, -d], settled[m], zi=[d * amplitudes[m]])
         else:
-            decays, now = np.exp(-np.multiply.outer(lengths, rates)), amplitudes
+            decays, now, towards = np.exp(-np.multiply.outer(lengths, rates)), amplitudes, np.ascontiguousarray(settled.T)
             for i, decay in enumerate(decays):
-                now = settled[i] + decay * (now - settled[i])
-                found[i] = now
+                towards[i] += decay * (now - towards[i])
+                now = towards[i]
+            found = np.ascontiguousarray(towards.T)
         return found

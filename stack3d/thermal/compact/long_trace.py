@@ -18,13 +18,15 @@ from stack3d.thermal.compact.cycles import Cycles
 from stack3d.thermal.compact.exact_steps import EQUAL, ExactSteps, Passed
 from stack3d.thermal.time.schedule import PowerSchedule
 
-AT_ONCE = 1_000_000
-"""Amplitudes held at once."""
+AT_ONCE = 500_000
+"""Amplitudes or temperatures held at once: more of them are slower, as they leave the caches."""
 MOST_STEPS = 10**11
 """Of a trace: a day or more of one core, 3000 years in steps of a second."""
 PILOT = 20_000
 """Steps that are timed for what is told before the work."""
 
+Stretch = tuple[Floats, Floats, NDArray[np.int64]]
+"""Ends and lengths of steps [s], and their rows."""
 TraceWatch = Callable[[float, float], None]
 """Told of the time that is done and of all of it. [s]"""
 Ahead = Callable[[int, float], None]
@@ -161,21 +163,22 @@ def follow(
     steps = _number_of_steps(schedule, until)
     trial = _Kept(model.places, asked, steps)
     trial.begin(march.shown(amplitudes, before))
-    ahead(steps, steps * _seconds_of_a_step(replace(march), trial, amplitudes, schedule, until))
+    held = max(amplitudes.size, (march.instants(float(durations.max())).size + 1) * len(model.places))
+    most = max(1, AT_ONCE // held)
+    ahead(steps, steps * _seconds_of_a_step(replace(march), trial, amplitudes, _stretches(schedule, until, most)))
     kept = _Kept(model.places, asked, steps)
     kept.begin(march.shown(amplitudes, before))
-    held = max(amplitudes.size, (march.instants(float(durations.max())).size + 1) * len(model.places))
-    for ends, lengths, rows in _stretches(schedule, until, max(1, AT_ONCE // held)):
+    for ends, lengths, rows in _stretches(schedule, until, most):
         with np.errstate(over="ignore", invalid="ignore"):
             passed = march.on(amplitudes, lengths, rows)
-        amplitudes, temperature = passed.amplitudes, passed.temperature
-        if not np.isfinite(temperature).all():
+        amplitudes = passed.amplitudes
+        lowest, highest = kept.see(ends, passed)
+        if not np.isfinite(highest - lowest):
             most = np.abs(schedule.powers[rows]).max()
             raise RangeError(f"powers of the trace up to {most:g} W lead to temperatures that are no numbers")
-        if (lowest := float(temperature.min())) < 0.0:
+        if lowest < 0.0:
             least = schedule.powers[rows].min()
             raise RangeError(f"powers of the trace down to {least:g} W lead to {lowest:.4g} K, below absolute zero")
-        kept.see(ends, lengths, passed)
         watch(float(ends[-1]), until)
     moved, by_mesh = float(np.abs(air.ambient - base).max()), march.mesh_error(before, around, start == "steady")
     return kept.answer(until, model, base, moved, by_mesh)
@@ -198,17 +201,22 @@ def _number_of_steps(schedule: PowerSchedule, until: float) -> int:
     return int(whole) * schedule.times.size + int(np.count_nonzero(schedule.times < rest))
 
 
-def _seconds_of_a_step(march: ExactSteps, trial: _Kept, amplitudes: Floats, schedule: PowerSchedule, until: float) -> float:
+def _seconds_of_a_step(march: ExactSteps, trial: _Kept, amplitudes: Floats, stretches: Iterator[Stretch]) -> float:
     """Measured on the first steps, what is kept of them included. [s]"""
-    ends, lengths, rows = next(_stretches(schedule, until, PILOT))
+    count, began = 0, 0.0
     with np.errstate(over="ignore", invalid="ignore"):
-        march.on(amplitudes, lengths[:1], rows[:1])  # loads what it needs
-        began = time.perf_counter()
-        trial.see(ends, lengths, march.on(amplitudes, lengths, rows))
-    return (time.perf_counter() - began) / len(lengths)
+        for ends, lengths, rows in stretches:
+            if not began:
+                march.on(amplitudes, lengths[:1], rows[:1])  # loads what it needs
+                began = time.perf_counter()
+            trial.see(ends, march.on(amplitudes, lengths, rows))
+            count += len(ends)
+            if count >= PILOT:
+                break
+    return (time.perf_counter() - began) / count
 
 
-def _stretches(schedule: PowerSchedule, until: float, most: int) -> Iterator[tuple[Floats, Floats, NDArray[np.int64]]]:
+def _stretches(schedule: PowerSchedule, until: float, most: int) -> Iterator[Stretch]:
     """Ends and lengths of steps [s] and their rows in the schedule, so many at once, periods unrolled."""
     times, period = schedule.times, schedule.period
     copies = 1 if period is None else max(1, min(most // times.size, int(np.ceil(until / period))))
@@ -247,36 +255,46 @@ class _Kept:
         self._highest_at = self._lowest_at = np.zeros(temperature.size)
         self._integral, self._above = np.zeros(temperature.size), np.zeros((self._limits.size, temperature.size))
         self._sampled.append((np.zeros(1), temperature[None]))
-        self._count(temperature[None])
+        self._count(temperature[None, :, None])
 
     def _count(self, temperature: Floats) -> None:
         for name, cycles in self._cycles.items():
-            cycles.see(temperature[:, self.places.index(name)])
+            cycles.see(temperature[:, self.places.index(name)].T.ravel())
 
-    def see(self, ends: Floats, lengths: Floats, passed: Passed) -> None:
-        """Take what places went through in steps."""
-        temperature, begun = passed.temperature, ends - lengths
-        is_end = np.diff(passed.steps, append=len(ends)) > 0
-        at = np.where(is_end, ends[passed.steps], begun[passed.steps] + passed.since)
+    def see(self, ends: Floats, passed: Passed) -> tuple[float, float]:
+        """Take what places went through in steps; returns the lowest and the highest temperature of all. [K]"""
+        temperature, since = passed.temperature, passed.since
+        at = since + (ends - since[-1])
+        lows, highs = temperature.min(axis=2), temperature.max(axis=2)
+        lowest, highest = lows.min(axis=0), highs.max(axis=0)
+        if not np.isfinite(highest - lowest).all():
+            return float(lowest.min()), float(highest.max())
+        begun = float(ends[0] - since[-1, 0])
         for i, limit in enumerate(self._limits):
-            self._above[i] += _time_above(
-                np.append(begun[0], at), np.vstack([self._last, temperature]), passed.steps, float(limit)
-            )
-        for pick, value, when in ((np.max, "_highest", "_highest_at"), (np.min, "_lowest", "_lowest_at")):
-            now, old = pick(temperature, axis=0), getattr(self, value)
-            found = pick([now, old], axis=0)
-            moments = getattr(self, when).copy()
-            for place in np.flatnonzero(found != old):
-                moments[place] = at[np.argmax(temperature[:, place] == found[place])]
-            setattr(self, when, moments)
+            is_always = np.minimum(self._last, lowest) > limit
+            is_ever = np.maximum(self._last, highest) > limit
+            self._above[i] += is_always * (ends[-1] - begun)
+            if np.any(crosses := is_ever & ~is_always):
+                self._above[i, crosses] += _time_above(at - begun, temperature[:, crosses], self._last[crosses], float(limit))
+        for better, new, of_rows, value in (
+            (highest > self._highest, highest, highs, "_highest"),
+            (lowest < self._lowest, lowest, lows, "_lowest"),
+        ):
+            found, moments = getattr(self, value).copy(), getattr(self, f"{value}_at").copy()
+            for place in np.flatnonzero(better):
+                found[place] = new[place]
+                rows = np.flatnonzero(of_rows[:, place] == new[place])
+                moments[place] = min(at[row, np.argmax(temperature[row, place] == new[place])] for row in rows)
             setattr(self, value, found)
+            setattr(self, f"{value}_at", moments)
         self._integral = self._integral + passed.integral
         number = self._done + 1 + np.arange(len(ends))
         taken = (number % self._stride == 0) | (number == self.steps)
-        self._sampled.append((ends[taken], temperature[is_end][taken]))
+        self._sampled.append((ends[taken], temperature[-1][:, taken].T))
         self._count(temperature)
         self._done += len(ends)
-        self._last = temperature[-1]
+        self._last = temperature[-1, :, -1].copy()
+        return float(lowest.min()), float(highest.max())
 
     def answer(self, duration: float, model: CompactModel, base: float, moved: float, by_mesh: Floats) -> TraceAnswer:
         """All of it.
@@ -315,41 +333,41 @@ class _Kept:
         )
 
 
-def _time_above(at: Floats, temperature: Floats, steps: NDArray[np.int64], limit: float) -> Floats:
+def _time_above(at: Floats, temperature: Floats, last: Floats, limit: float) -> Floats:
     """Time above a limit, shape (places,); time is a parabola of temperature where three instants are of one step. [s]
 
     Parameters
     ----------
-    at : ndarray, shape (1 + instants,)
-        The end before the steps, and instants of them. [s]
-    temperature : ndarray, shape (1 + instants, places)
+    at : ndarray, shape (instants, steps)
+        Since the first step began. [s]
+    temperature : ndarray, shape (instants, places, steps)
         [K]
-    steps : ndarray, shape (instants,)
-        Number of the step of each instant.
+    last : ndarray, shape (places,)
+        When the first step began. [K]
     limit : float
         [K]
     """
-    is_above, spans = temperature > limit, np.diff(at)
-    weights = 0.5 * (np.append(spans, 0.0) + np.append(0.0, spans))
-    found = weights @ is_above
-    owner = np.append(-1, steps)
-    for place in range(temperature.shape[1]):
-        first = np.flatnonzero(is_above[1:, place] != is_above[:-1, place])
-        t0, t1, y0, y1 = at[first], at[first + 1], temperature[first, place] - limit, temperature[first + 1, place] - limit
-        crossed = t0 - y0 * (t1 - t0) / (y1 - y0)
-        last = np.minimum(first + 2, owner.size - 1)
-        is_inside = owner[first] == owner[first + 1]
-        has_before = is_inside & (first > 0) & (owner[first - 1] == owner[first])
-        bends = has_before | (is_inside & (last > first + 1) & (owner[last] == owner[first]))
-        third = np.where(has_before, first - 1, last)
-        t2, y2 = at[third], temperature[third, place] - limit
-        with np.errstate(divide="ignore", invalid="ignore"):
-            bent = (
-                t0 * y1 * y2 / ((y0 - y1) * (y0 - y2))
-                + t1 * y0 * y2 / ((y1 - y0) * (y1 - y2))
-                + t2 * y0 * y1 / ((y2 - y0) * (y2 - y1))
-            )
-        is_within = bends & (bent >= t0) & (bent <= t1)
-        crossed = np.where(is_within, bent, crossed)
-        found[place] += np.sum(np.where(y0 > 0, crossed - t0, t1 - crossed) - 0.5 * (t1 - t0))
-    return np.asarray(found)
+    _, places, steps = temperature.shape
+    is_above, row = temperature > limit, places * steps
+    flat = temperature.ravel()
+
+    first = np.flatnonzero(is_above[1:] != is_above[:-1])  # within a step
+    instant, (place, step) = first // row, divmod(first % row, steps)
+    third = np.where(instant > 0, -1, 2 if len(at) > 2 else 0)
+    t0, t1, t2 = at[instant, step], at[instant + 1, step], at[instant + third, step]
+    y0, y1, y2 = (flat[each] - limit for each in (first, first + row, first + third * row))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bent = (
+            t0 * y1 * y2 / ((y0 - y1) * (y0 - y2))
+            + t1 * y0 * y2 / ((y1 - y0) * (y1 - y2))
+            + t2 * y0 * y1 / ((y2 - y0) * (y2 - y1))
+        )
+    crossed = np.where((bent >= t0) & (bent <= t1), bent, t0 - y0 * (t1 - t0) / (y1 - y0))
+    inside = np.bincount(place, np.where(y0 > 0, crossed, -crossed), places)
+
+    before = np.column_stack([last, temperature[-1, :, :-1]]) - limit
+    place, step = np.nonzero((before > 0) != is_above[0])  # as one begins
+    t0, y0, y1 = np.append(0.0, at[-1, :-1])[step], before[place, step], temperature[0, place, step] - limit
+    crossed = t0 - y0 * (at[0, step] - t0) / (y1 - y0)
+    between = np.bincount(place, np.where(y0 > 0, crossed, -crossed), places)
+    return np.asarray(inside + between + np.where(is_above[-1, :, -1], at[-1, -1], 0.0))

@@ -97,13 +97,14 @@ class TimeReduction:
         """
         parts, loads = self.parts, self.loads(films)
         now, projected = self.model().at(films), loads @ self.span.rows.T
-        known = (projected @ now.modes / (now.rates + rate)) @ now.shown.T
+        amplitudes, rows = projected @ now.modes / (now.rates + rate), self.span.rows
+        known = amplitudes @ now.shown.T
         steady = np.abs((projected @ now.modes / now.rates) @ now.shown.T).max(axis=1)
         largest = np.abs(known[: self._sources]).max()
         found = []
         self.taken.append(Taken(films, rate, range(len(loads)) if wanted is None else wanted))
         for i in self.taken[-1].loads:
-            answer = parts.solve(films, rate, loads[i], SOLVE)
+            answer = parts.solve(films, rate, loads[i], SOLVE, near=(now.modes @ amplitudes[i]) @ rows)
             off = np.abs(parts.weights @ answer - known[i])
             if i < self._sources:
                 found.append(off.max() / np.abs(parts.weights @ answer).max())
@@ -129,8 +130,9 @@ class TimeReduction:
         drive = np.array([by_heat, load @ self.span.rows.T @ now.modes])
         state, amplitudes, step, passed, found = np.zeros_like(load), np.zeros_like(drive), 0.25 * shortest, 0.0, 0.0
         while passed < max(SETTLED / now.rates[0], 2 * shortest):
-            state = parts.solve(films, 1 / step, load + parts.mass(state) / step, TEST)
             amplitudes = (drive + amplitudes / step) / (now.rates + 1 / step)
+            near = (now.modes @ amplitudes[1]) @ self.span.rows
+            state = parts.solve(films, 1 / step, load + parts.mass(state) / step, TEST, near=near)
             passed += step
             step *= GROWN if passed > 0.9 * shortest else 1.0
             of_heat, of_all = amplitudes @ now.shown.T
