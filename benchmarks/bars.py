@@ -56,6 +56,8 @@ ORDERS = (0.7, 2.2)
 """Orders that three meshes are believed to show."""
 HEAVY = ("hbm_like_12high", *TETRAHEDRA)
 """Decks of millions of unknowns at `standard`, which they are not judged at."""
+OF_TIERS = ("thermal/temperature_mean", "thermal/temperature_max", "thermal/temperature_peak")
+"""Variables that are those of a tier's layer, and have their errors."""
 SIZES = {"ci": 0.3, "draft": 0.2, "standard": 0.1}
 """Of the elements of a mesh of one's own. [mm]"""
 
@@ -140,7 +142,8 @@ def extrapolated(tree: dict[str, Any]) -> Truth:
         chip = replace(chip, scenario=chip.scenario.model_copy(update={"transient": small}))
     grid = Bricks.of(chip).grid
     found = [answers(chip, finer(grid, n, n), Backends()) for n in (1, 2, 4)]
-    return {name: limit(*(np.asarray(each[name]) for each in found)) for name in found[0] if is_temperature(name)}
+    names = [name for name in found[0] if is_temperature(name) and name not in OF_TIERS]
+    return {name: limit(*(np.asarray(each[name]) for each in found)) for name in names}
 
 
 def limit(one: Any, two: Any, four: Any) -> tuple[Any, Any]:

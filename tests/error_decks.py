@@ -157,7 +157,7 @@ def _parts(bond: float) -> Tree:
     base, lid = layer("base", 500, 20), layer("lid", 500, 390)
     parts = [
         {"name": "low", "at": ["0.5 mm", "0.6 mm"], "size": ["2.2 mm", "2.6 mm"], "layers": [layer("bond", 40, bond), layer("die", 100, 120)]},
-        {"name": "high", "at": ["3.3 mm", "0.9 mm"], "size": ["1.9 mm", "1.5 mm"], "layers": [layer("bond", 20, bond), layer("die", 300, 120)]},
+        {"name": "high", "at": ["3.3 mm", "0.9 mm"], "size": ["1.9 mm", "1.5 mm"], "layers": [layer("bond", 20, bond), layer("die", 300, 120, role="rram", tile_sites=[4, 4])]},
     ]  # fmt: skip
     sources = [source("low", "low.die", 2), source("high", "high.die", 1.5, (3.7, 4.6), (1.2, 1.9))]
     tree = deck((6, 4), [], sources, film(4e3), probes=[probe("p", "high.die", 4.1, 1.5), probe("q", "low.die", 2.6, 2)])

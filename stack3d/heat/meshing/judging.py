@@ -13,7 +13,7 @@ from stack3d.layout import Floats
 
 MOST_UNKNOWNS = 2_000_000
 """On a user's own mesh made finer; above that there is no estimate, and the dataset says so."""
-ACROSS, UPRIGHT = 0.8, 1.25
+ACROSS, UPRIGHT = 0.8, 1.15
 """Order by which errors of bricks fall with the width and height of elements, at least: 2 where smooth, less beside corners."""
 ON_EDGES = 0.5 * ACROSS
 """Order by which errors fall right on an edge: beside it the temperature goes as r^λ, and means err by h^2λ."""

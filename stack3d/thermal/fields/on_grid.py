@@ -151,7 +151,8 @@ class GridField:
     def between_levels(self, layer: str) -> float:
         """How far the peak of a layer stands over the hottest node through the height, by how the temperature bends there. [K]
 
-        A layer of one element shows no bend: there it is that of its heat, less what flows aside.
+        A layer of one element shows no bend: there it is that of its heat, less what flows aside. What `overshoot` tells of the
+        height is not told twice.
         """
         heights, column, at = self._lines_through_hottest(layer)[2]
         tall = np.diff(heights)
@@ -160,7 +161,7 @@ class GridField:
         else:
             inner = [_bent(heights, column, k) for k in range(1, tall.size)]
             bends = np.maximum([inner[0], *inner], [*inner, inner[-1]])
-        return _over_elements(column, bends * tall**2 / 8.0) - float(column[at])
+        return max(0.0, _over_elements(column, bends * tall**2 / 8.0) - float(column[at]) - _swing(column, at))
 
     def _bow_at_hottest(self, layer: str) -> float:
         """What the straight element of a heated layer lacks in the mean at its hottest node, less what flows aside. [K]"""
