@@ -108,8 +108,9 @@ def _over_time(chip: Chip) -> Iterator[Problem]:
     if scenario.transient is not None and _stores_follow(chip):
         text = "compact keeps heat capacities over time: those that follow the temperature want backend tensor in a transient"
         yield Problem("solver.backend", text)
-    if scenario.transient is not None and not isinstance(scenario.transient.initial, float | None):
-        text = "differs from part to part, which fades within times shorter than any that a compact model is made for"
+    is_of_parts = scenario.transient is not None and not isinstance(scenario.transient.initial, float | None)
+    if is_of_parts and chip.stack.held_at() != chip.stack:
+        text = "differs from part to part, and conductivities follow the temperature, which compact does not take together"
         yield Problem("transient.initial", f"{text}: give one temperature, or another solver.backend")
 
 
@@ -139,6 +140,8 @@ def _shortest(chip: Chip) -> float | None:
 
 BOUNDED = ("layer_temperature_mean", "temperature_mean", "probe_temperature", "tile_temperature")
 """Variables that a bound is of."""
+PEAKS = ("thermal/peak_temperature", "thermal/layer_temperature_peak")
+"""Maxima over all instants, the first ones among them."""
 
 
 def joined(estimates: error_bars.Estimates, found: CompactErrors | None, record: Record) -> error_bars.Estimates:
@@ -153,7 +156,7 @@ def joined(estimates: error_bars.Estimates, found: CompactErrors | None, record:
         if name != "thermal/discretisation_error" and not is_temperature(place):
             continue
         is_bound = place.removeprefix("thermal/").removeprefix("phase_") in BOUNDED
-        more = (found.bound if is_bound else found.elsewhere) + found.estimate
+        more = (found.bound if is_bound else found.elsewhere) + found.estimate + found.early * (place in PEAKS)
         kind = "bound" if is_bound and not found.estimate else "estimate"
         out[name] = replace(one, value=one.value + more, how=f"{one.how}; {more:.2g} K of the compact model on top, its {kind}")
     return out

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from stack3d.chip import Chip, ComputingChip
 from stack3d.heat import Backends, Heat, Limits, heat_sources
+from stack3d.heat.limits import PhaseAlone
 from stack3d.heat.time import MissionHeat, backends_of, in_phase
+from stack3d.heat.too_hot import Drawn
 from stack3d.heat.trust import error_bars
 from stack3d.layout import Floats, HeatSource
 from stack3d.record import Record
-from stack3d.thermal import ThermalSolution
+from stack3d.thermal import HeatProblem, ThermalSolution
 
 
 class SolvedPhase(NamedTuple):
-    """Mean temperature and sources of a phase, and the hottest place of every layer at any instant. [K]"""
+    """Mean temperature, films and sources of a phase, and the hottest place of every layer at any instant. [K]"""
 
     solution: ThermalSolution
+    problem: HeatProblem
     sources: Sequence[HeatSource]
     hottest: Floats
 
@@ -31,14 +35,32 @@ def phases_solved(chip: Chip, state: Heat | None, limits: Limits) -> list[Solved
         return [
             SolvedPhase(
                 heat.solution,
+                mission.problem(i),
                 heat_sources(in_phase(chip, phase), heat.powers, heat.rate),
                 mission.hottest(i, heat, mission.within(i, heat)),
             )
             for i, (phase, heat) in enumerate(zip(chip.phases, mission.states(state)))
         ]
     layers = [layer.name for layer in chip.stack.named]
-    found = [(backend.solve(phase.sources), phase.sources) for phase, backend in zip(chip.phases, backends_of(chip))]
-    return [SolvedPhase(s, sources, np.array([s.field.layer_max(n) for n in layers])) for s, sources in found]
+    found = list[SolvedPhase]()
+    for phase, backend in zip(chip.phases, backends_of(chip)):
+        solution = backend.solve(phase.sources)
+        peaks = np.array([solution.field.layer_max(name) for name in layers])
+        found.append(SolvedPhase(solution, backend.problem, phase.sources, peaks))
+    return found
+
+
+def phases_alone(chip: Chip, found: Sequence[SolvedPhase], heated: Drawn) -> list[PhaseAlone]:
+    """Each phase as a state of its own, and what it draws, which is `heated` in the mean of all."""
+    return [
+        PhaseAlone(
+            in_phase(chip, phase),
+            solved.problem,
+            solved.solution,
+            replace(heated, watts=solved.solution.heat_in, phase=i, name=phase.name),
+        )
+        for i, (phase, solved) in enumerate(zip(chip.phases, found))
+    ]
 
 
 def put_phases(chip: Chip, found: Sequence[SolvedPhase], record: Record, estimates: error_bars.Estimates) -> None:

@@ -16,7 +16,7 @@ from stack3d.case.by_compact import check_compact, joined
 from stack3d.case.duration import time_told, warning_of
 from stack3d.case.floor import put_floor
 from stack3d.case.judged_placings import check_placing
-from stack3d.case.missions import phases_solved, put_phases
+from stack3d.case.missions import SolvedPhase, phases_alone, phases_solved, put_phases
 from stack3d.case.package_figures import check_figures, put_figures
 from stack3d.case.placing import placed, placement_told
 from stack3d.case.second_fields import check_physics, solve_physics, steps_of
@@ -186,6 +186,7 @@ class _Solved:
     estimates: error_bars.Estimates
     unknowns: int
     heat: Heat | None = None
+    phases: Sequence[SolvedPhase] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,8 +226,8 @@ class _EachMesh:
             record, solution = loop.run()
             with clock("heat"):
                 estimates = error_bars.of_state(loop.chip, loop.first, backends.coarse, record)
-                self._put_phases(chip, loop.first, loop.limits, record, estimates)
-            return _Solved(record, body, solution, backend.problem, estimates, unknowns, loop.first)
+                phases = self._put_phases(chip, loop.first, loop.limits, record, estimates)
+            return _Solved(record, body, solution, backend.problem, estimates, unknowns, loop.first, phases)
         self.observer.stage("heat")
         with clock("heat"):
             state = None if loop is None else loop.first_epoch(beyond=self.is_field)
@@ -244,14 +245,18 @@ class _EachMesh:
                 record.along("time", [TODAY])
                 record.put("thermal/tile_temperature", state.tile_temperature[None])
                 estimates = error_bars.of_state(computing, state, backends.coarse, record)
-            self._put_phases(chip, state, Limits() if loop is None else loop.limits, record, estimates)
-        return _Solved(record, body, solution, backend.problem, estimates, unknowns, state)
+            phases = self._put_phases(chip, state, Limits() if loop is None else loop.limits, record, estimates)
+        return _Solved(record, body, solution, backend.problem, estimates, unknowns, state, phases)
 
     @staticmethod
-    def _put_phases(chip: Chip, state: Heat | None, limits: Limits, record: Record, estimates: error_bars.Estimates) -> None:
+    def _put_phases(
+        chip: Chip, state: Heat | None, limits: Limits, record: Record, estimates: error_bars.Estimates
+    ) -> Sequence[SolvedPhase]:
         """What the phases of a mission are like, where there is one."""
-        if chip.phases:
-            put_phases(chip, phases_solved(chip, state, limits), record, estimates)
+        found = phases_solved(chip, state, limits) if chip.phases else []
+        if found:
+            put_phases(chip, found, record, estimates)
+        return found
 
     def accurate(self, chip: Chip, wanted: AccuracyDeck) -> tuple[Chip, _Solved, str]:
         """Refine until the estimate meets the accuracy asked for; the chip on its last mesh, and what that took in a line.
@@ -361,7 +366,8 @@ def _run(
     record.check_labels()
     if scenario.solver.accuracy is None:
         _warn_of_promise(chip, found)
-    warn_of_limits(chip, found.problem, found.solution, heated, highest(record), drawn_in_phases(chip, record, heated))
+    in_phases, phases = drawn_in_phases(chip, record, heated), phases_alone(chip, found.phases, heated)
+    warn_of_limits(chip, found.problem, found.solution, heated, highest(record), in_phases, phases)
     built = {name: count - before[name] for name, count in backends.counts.items()}
     statistics = {
         "thermal": {**found.solution.statistics, "unknowns": found.unknowns},

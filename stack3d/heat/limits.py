@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from stack3d.chip import Chip
 from stack3d.errors import Problem, ValidityWarning, did_you_mean
@@ -20,6 +21,15 @@ MOST_ENTRANCE = 0.5
 """Share of a channel that may be thermal entrance before a run warns; the mean film is then a tenth above the developed one."""
 
 
+class PhaseAlone(NamedTuple):
+    """A state that a chip is in: with its surroundings, its films, its temperatures, and what heats."""
+
+    chip: Chip
+    problem: HeatProblem
+    solution: ThermalSolution
+    drawn: Drawn
+
+
 def warn_of_limits(
     chip: Chip,
     problem: HeatProblem,
@@ -27,6 +37,7 @@ def warn_of_limits(
     drawn: Drawn,
     highest: Floats | None = None,
     in_phases: Sequence[Drawn] | None = None,
+    phases: Sequence[PhaseAlone] = (),
 ) -> None:
     """Warn where a face passes what its cooling can do, or a layer its highest temperature.
 
@@ -42,7 +53,27 @@ def warn_of_limits(
         Hottest that each layer gets over a life, where one was followed. [K]
     in_phases : sequence of Drawn, optional
         What heats in the phase of a mission in which each layer is hottest.
+    phases : sequence of PhaseAlone, optional
+        Of a mission, whose mean is no state of its own.
     """
+    for alone in phases or [PhaseAlone(chip, problem, solution, drawn)]:
+        _warn_of_faces(alone)
+        warn_of_channels(alone.problem, alone.solution)
+    _warn_of_laws(chip, [alone.solution for alone in phases] or [solution], highest)
+    for name, limit in chip.scenario.limits.items():
+        for i, layer in enumerate(chip.stack.named):
+            if name not in (layer.role, layer.name):
+                continue
+            peak, place = _hottest(solution, layer.name, None if highest is None else float(highest[i]))
+            if peak > limit:
+                above, by = f"{peak - limit:.2f} K above its limit of {celsius(limit)}", in_phases[i] if in_phases else drawn
+                told = f"limits.{name}: layer {layer.name!r} reaches {celsius(peak)}{place}, {above} {by}"
+                _warn(f"{told}; {remedy(chip, limit, by)}")
+
+
+def _warn_of_faces(alone: PhaseAlone) -> None:
+    """Warn where a face passes what its cooling can do."""
+    chip, problem, solution, drawn = alone
     cause = f" {drawn}; {remedy(chip, drawn=drawn)}"
     for name, deck in chip.scenario.cooling.conditions.items():
         face = problem.faces[name]
@@ -58,17 +89,6 @@ def warn_of_limits(
         if deck.largest_temperature is not None and surface > deck.largest_temperature:
             passed = f"the face is at {celsius(surface)}, its limit is {celsius(deck.largest_temperature)}"
             _warn(f"cooling.{name} ({deck.name}): {passed}{cause}")
-    warn_of_channels(problem, solution)
-    _warn_of_laws(chip, solution, highest)
-    for name, limit in chip.scenario.limits.items():
-        for i, layer in enumerate(chip.stack.named):
-            if name not in (layer.role, layer.name):
-                continue
-            peak, place = _hottest(solution, layer.name, None if highest is None else float(highest[i]))
-            if peak > limit:
-                above, by = f"{peak - limit:.2f} K above its limit of {celsius(limit)}", in_phases[i] if in_phases else drawn
-                told = f"limits.{name}: layer {layer.name!r} reaches {celsius(peak)}{place}, {above} {by}"
-                _warn(f"{told}; {remedy(chip, limit, by)}")
 
 
 def warn_of_channels(problem: HeatProblem, solution: ThermalSolution) -> None:
@@ -96,15 +116,15 @@ def warn_of_channels(problem: HeatProblem, solution: ThermalSolution) -> None:
             _warn(f"{where}: a wall is at {celsius(wall)}{cause}, {boils}; {more}")
 
 
-def _warn_of_laws(chip: Chip, solution: ThermalSolution, highest: Floats | None) -> None:
-    """Warn where a layer leaves the temperatures that the laws of its materials hold at."""
+def _warn_of_laws(chip: Chip, solutions: Sequence[ThermalSolution], highest: Floats | None) -> None:
+    """Warn where a layer leaves the temperatures that the laws of its materials hold at, in the coldest of some states."""
     for i, layer in enumerate(chip.stack.named):
         materials = dict.fromkeys((layer.material, *(block.material for block in layer.blocks)))
         laws = [(m.name, what, law.limits) for m in materials for what, law in m.laws.items()]
         if not laws:
             continue
-        hottest, place = _hottest(solution, layer.name, None if highest is None else float(highest[i]))
-        mean = solution.field.layer_mean(layer.name)
+        hottest, place = _hottest(solutions[0], layer.name, None if highest is None else float(highest[i]))
+        mean = min(solution.field.layer_mean(layer.name) for solution in solutions)
         for name, what, (low, high) in laws:
             holds = f"the law of the {what} of {name!r} holds"
             if hottest > high:

@@ -9,7 +9,7 @@ from test_compact import box, flip_chip, rod, scenario, separable, two_dies
 from test_periodic_life import bursts, case
 
 from stack3d.case import Outcome, check, run_case
-from stack3d.case.by_compact import BOUNDED
+from stack3d.case.by_compact import BOUNDED, PEAKS
 from stack3d.errors import DeckError
 from stack3d.fields import is_temperature
 from stack3d.heat import Backends
@@ -268,13 +268,36 @@ def test_outside_its_ranges_it_is_refused_with_the_range() -> None:
     refused("say in which range, as compact.films.top", cooling__top=still, compact__films={})
 
 
-def test_a_start_that_differs_from_part_to_part_is_refused() -> None:
-    """It is no answer to sources and films: what a model keeps of it is off by more than its estimate says."""
+@pytest.mark.parametrize(
+    "made", [separable, *(pytest.param(made, marks=pytest.mark.slow) for made in (rod, two_dies, flip_chip))]
+)
+def test_parts_begin_at_temperatures_of_their_own(made: Any) -> None:
+    """Each part warmer or colder than its neighbours, powers on, ambient that jumps: as full steps, extremes of all instants too."""
+    random, given = np.random.default_rng(5), made()
+    layers = [one["name"] for one in given["geometry"]["layers"]]
+    given["solver"] |= {"mesh": {"lateral": 4, "per_layer": 1}, "error_promise": 0.5}
+    given["compact"]["shortest"] = "0.9 ms"
+    air = {"times": ["0 s", "0.1 s"], "ambient": ["310 K", "290 K"]}
+    warm = {name: f"{random.uniform(260, 420)} K" for name in layers[1:]}
+    transient = {"until": "1 s", "outputs": ["1 ms", "20 ms", "0.1 s", "1 s"], "tolerance": "1e-4 K"}
+    given["transient"] = {**transient, "initial": warm, "surroundings": air}
+    full, by_model = solved(given, "tensor"), solved(given, "compact")
+    estimate, other = float(by_model.values["thermal/compact_estimate"]), temperatures(by_model)
+    assert estimate < 2.0  # K, where parts begin 100 K and more apart
+    for name, value in temperatures(full).items():
+        lasts = name not in PEAKS  # else instants before the shortest time count, of which more is told
+        off, error = np.abs(other[name] - value), by_model.values[f"{name}_error"]
+        assert np.all(off <= (estimate + 1e-3 if lasts else error)), name
+    assert np.ptp(np.asarray(full.values["thermal/layer_temperature_mean"])[0]) > 20.0
+
+
+def test_a_start_of_parts_does_not_go_with_conductivity_that_follows() -> None:
     transient = {"until": "1 s", "outputs": ["1 s"], "initial": {"die": "350 K"}}
-    refused("differs from part to part", transient=transient, compact__shortest="0.1 s")
-    given = flip_chip()
+    given = silicon()
     given["solver"]["backend"] = "compact"
     given["compact"] |= {"shortest": "0.1 s"}
+    with pytest.raises(DeckError, match="differs from part to part, and conductivities follow"):
+        check(scenario({**given, "transient": transient}))
     check(scenario({**given, "transient": {**transient, "initial": "350 K"}}))
 
 

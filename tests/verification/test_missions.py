@@ -207,6 +207,22 @@ def test_a_limit_is_passed_in_a_phase_by_the_power_of_it() -> None:
     assert said.endswith("with 2 W in the stack in phase 'driving'; lower mission[0].ambient")
 
 
+def test_a_face_is_held_to_its_limit_in_every_phase() -> None:
+    """2 W through 10 K/W at 40 degC: the face is at 60 degC in the first phase, and at 30 degC in the mean of all."""
+    phases = [
+        {"name": "driving", "share": 0.25, "ambient": "40 degC"},
+        {"name": "parked", "share": 0.75, "power": {"core": "0 W"}},
+    ]
+
+    def said(limit: str) -> Any:
+        top = {"film_coefficient": "4000 W/m^2/K", "largest_temperature": limit}  # 10 K/W on 25 mm2
+        return parked(phases, cooling={"top": top, "ambient": "20 degC"}).warnings
+
+    [told] = said("50 degC")
+    assert "the face is at 60 degC, its limit is 50 degC with 2 W in the stack in phase 'driving'" in told
+    assert not said("61 degC")
+
+
 @pytest.mark.parametrize(
     ("phases", "message"),
     [

@@ -12,7 +12,7 @@ from stack3d.chip import Chip, ComputingChip, Phase, mean_activity
 from stack3d.heat import Backends, Climate, Heat, Limits, meshed, settle_again
 from stack3d.heat.time.swing import UNMOVED, PeriodicHeat, Swing, leaking_of
 from stack3d.layout import Floats
-from stack3d.thermal import ThermalBackend, ThermalSolution
+from stack3d.thermal import HeatProblem, ThermalBackend, ThermalSolution
 
 
 def in_phase[C: Chip](chip: C, phase: Phase) -> C:
@@ -61,6 +61,10 @@ class MissionHeat:
             settle_again(in_phase(self.chip, phase), backend, state, rate, self.limits)
             for phase, backend, rate in zip(self.chip.phases, self._backends, rates)
         ]
+
+    def problem(self, phase: int) -> HeatProblem:
+        """A phase with the films of its last state."""
+        return self._backends[phase].problem
 
     def swing(self, state: Heat, before: Swing | None = None) -> Swing:
         """The phases about a mean, one level each; `before` if the powers of the state are its own."""

@@ -180,13 +180,13 @@ def _description(model: CompactModel, name: str, identifier: str, guid: str) -> 
         real(f"power.{source}", f"Power of {source}", {"causality": "input"}, {"unit": "W", "start": repr(float(power))})
     limits = {"min": repr(float(low)), "max": repr(float(high)), "start": repr(float(given))}
     real("ambient", "Temperature of the surroundings", {"causality": "input"}, {"unit": "K", "displayUnit": "degC", **limits})
-    for place, error in zip(model.places, model.mesh_error):
+    for place, error, moving in zip(model.places, model.mesh_error, model.mesh_error_over_time):
         shown = {"causality": "output", "initial": "calculated"}
-        off = (
-            f"its mesh errs by {error:.2g} K at the scenario's powers (estimate)"
-            if np.isfinite(error)
-            else "its mesh not judged"
-        )
+        off = "its mesh not judged"
+        if np.isfinite(error):
+            off = f"its mesh errs by {error:.2g} K at the scenario's powers (estimate)"
+        if np.isfinite(moving):
+            off += f", by {moving:.2g} K while powers come and go up to these (estimate)"
         real(f"temperature.{place}", f"Temperature of {place}; {off}", shown, {"unit": "K", "displayUnit": "degC"})
     steady = {
         "name": "steady_start",

@@ -260,8 +260,7 @@ class CompactModel:
             share = f"{100 * self.in_time.estimate:.2g} %"
             over_time = [f"over time          {share} of the largest response (estimate), from {self.shortest:g} s on"]
         if self.mesh_over_time is not None:
-            loads = np.append(self.powers, np.zeros(len(self.faces)))
-            off = self.mesh_over_time.along(np.array([loads, 0 * loads]), 0 * loads, 0 * loads).max()
+            off = self.mesh_error_over_time.max()
             over_time.append(f"mesh over time     {off:.2g} K while powers come and go up to the scenario's (estimate)")
         return [
             f"films              {', '.join(ranges) or 'as in the scenario'}",
@@ -271,6 +270,14 @@ class CompactModel:
             *over_time,
             f"error of the mesh  {self.mesh_error.max():.2g} K (estimate)",
         ]
+
+    @property
+    def mesh_error_over_time(self) -> Floats:
+        """Estimated error by the mesh while powers come and go up to the scenario's, NaN where there is none. [K]"""
+        if self.mesh_over_time is None:
+            return np.full(len(self.places), np.nan)
+        loads = np.append(self.powers, np.zeros(len(self.faces)))
+        return self.mesh_over_time.along(np.array([loads, 0 * loads]), 0 * loads, 0 * loads)
 
     def _known(self, given: Mapping[str, float], names: Sequence[str], what: str) -> None:
         for name in given:

@@ -9,6 +9,7 @@ import numpy as np
 
 from stack3d.errors import ArrayError
 from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.compact.followed_in_time import TimeBasis
 from stack3d.thermal.compact.following import Equations, FollowedFilm
 from stack3d.thermal.compact.reduced_solid import CompactErrors, ReducedSolid
 from stack3d.thermal.fields.field import Field
@@ -56,15 +57,21 @@ class CompactSystem:
         basis = reduced.in_time
         if not solid.is_linear:
             basis = reduced.followed_in_time(solid, sources, course or PowerCourse.of(sources))
-        self._reduction, model = basis.reduction, basis.model
-        self._body, self._parts, self._estimate = solid.body(), reduced.parts, model.estimate
+        self._body, self._parts, self._begun = solid.body(), reduced.parts, 0.0
+        self._of = solid, reduced, tuple(sources), tuple(places), dict(laws)
+        self._take(basis)
+
+    def _take(self, basis: TimeBasis) -> None:
+        """Everything on the modes of a basis."""
+        solid, reduced, sources, places, laws = self._of
+        model, self._estimate = basis.model, basis.model.estimate
         modes = model.at(reduced.films(solid))
         self._rates, self._still, self._modes = modes.rates, modes.still, modes.modes
         count = len(reduced.sources)
         self._loads = modes.loads[[reduced.sources[source.layer, source.extent] for source in sources]]
         self._always = reduced.on_faces(solid) @ modes.loads[count:]
         observed = self._body.observer(places)
-        self._rows = self._reduction.span.rows
+        self._rows, self._images = basis.reduction.span.rows, basis.reduction.span.images
         seen = [observed(row.reshape(self._parts.shape)) for row in self._rows]
         self._shown = np.array(seen).reshape(-1, len(places)).T @ self._modes
         one = np.ones(self._parts.shape)
@@ -97,12 +104,17 @@ class CompactSystem:
         return self._projected(initial.values)
 
     def begun(self, portions: Sequence[Portion]) -> Floats:
-        """Amplitudes of parts at temperatures of their own."""
-        return self._projected(blended(self._body.load, portions, self.base)[0])
+        """Amplitudes of parts at temperatures of their own, which the model learns."""
+        values = blended(self._body.load, portions, self.base)[0]
+        rise = self._parts.flat((values - self.base).reshape(self._parts.shape))
+        if rise.any():
+            self._take(self._of[1].begin_at(rise, self._errors))
+            self._begun = float(np.abs(rise).max())
+        return self._projected(values)
 
     def _projected(self, temperature: Floats) -> Floats:
         rise = self._parts.flat((temperature - self.base).reshape(self._parts.shape))
-        return np.asarray(self._reduction.span.images @ rise @ self._modes)
+        return np.asarray(self._images @ rise @ self._modes)
 
     def load(self, powers: Floats) -> Floats:
         """Of sources, films and fluxes on the modes."""
@@ -131,7 +143,7 @@ class CompactSystem:
     def observe(self, state: Floats) -> Floats:
         """Temperature of the places."""
         rise = state @ self._shown.T
-        self._errors.see(estimate=self._estimate * float(np.abs(rise).max(initial=0.0)))
+        self._errors.see(estimate=self._estimate * (float(np.abs(rise).max(initial=0.0)) + self._begun))
         return np.asarray(self.base + rise)
 
     def size(self, change: Floats) -> float:

@@ -13,6 +13,7 @@ from stack3d.thermal.compact.followed_conductivity import FollowedConductivity, 
 from stack3d.thermal.compact.followed_in_time import TimeBasis, followed_model
 from stack3d.thermal.compact.reduction import steady_reduction
 from stack3d.thermal.compact.solid_parts import CompactParts
+from stack3d.thermal.compact.started_model import started_model
 from stack3d.thermal.compact.tested_error import TestedError
 from stack3d.thermal.compact.time_reduction import time_reduction
 from stack3d.thermal.grid.solver import TensorSolver
@@ -57,16 +58,26 @@ class CompactErrors:
         Of other places then: a tested estimate. [K]
     estimate : float
         With k(T), and over time: an estimate. [K]
+    early : float
+        Of extremes over time, beside that, by what parts that begin at temperatures of their own do before the shortest
+        time: an estimate. [K]
     """
 
     bound: float = 0.0
     elsewhere: float = 0.0
     estimate: float = 0.0
+    early: float = 0.0
 
-    def see(self, *, bound: float = 0.0, elsewhere: float = 0.0, estimate: float = 0.0) -> None:
-        """Take those of another answer. [K]"""
+    def see(self, *, bound: float = 0.0, elsewhere: float = 0.0, estimate: float = 0.0, early: float = 0.0) -> None:
+        """Take those of another answer.
+
+        Parameters
+        ----------
+        bound, elsewhere, estimate, early : float
+            [K]
+        """
         self.bound, self.elsewhere = max(self.bound, bound), max(self.elsewhere, elsewhere)
-        self.estimate = max(self.estimate, estimate)
+        self.estimate, self.early = max(self.estimate, estimate), max(self.early, early)
 
 
 class ReducedSolid:
@@ -102,15 +113,16 @@ class ReducedSolid:
         )
         self._reduction, self.steady = steady_reduction(self.parts, ranges.accuracy, lambda solves, miss: None)
         self._own = self._reduction.span.count
-        self._in_time: TimeBasis | None = None
+        self._own_in_time: TimeBasis | None = None
         self._followed_in_time: TimeBasis | None = None
         self.begin()
 
     def begin(self) -> None:
         """Forget what earlier cases have added: a case's answers are its own, whichever came before."""
         self._reduction.span.keep(self._own)
-        if self._in_time is not None:
-            self._in_time.reduction.keep(self._in_time.model.still.size)
+        if self._own_in_time is not None:
+            self._own_in_time.reduction.keep(self._own_in_time.model.still.size)
+        self._in_time, self._started = self._own_in_time, list[Floats]()
         self._followed_in_time = None
         self._tested = TestedError(self.parts.varied)
         self._followed = FollowedConductivity(self._reduction.span, self._tested)
@@ -166,8 +178,19 @@ class ReducedSolid:
             raise DeckError(Problem("compact.shortest", text))
         if self._in_time is None:
             rows = self._reduction.span.rows[: self._own]
-            self._in_time = TimeBasis(*time_reduction(self.parts, rows, self.ranges.shortest, self.ranges.over_time))
+            made = TimeBasis(*time_reduction(self.parts, rows, self.ranges.shortest, self.ranges.over_time))
+            self._own_in_time = self._in_time = made
         return self._in_time
+
+    def begin_at(self, rise: Floats, errors: CompactErrors) -> TimeBasis:
+        """The same with what a solid does that begins with a rise of its own at all nodes [K], which joins."""
+        basis, shortest = self.in_time, self.ranges.shortest or np.inf
+        if not any(np.array_equal(rise, known) for known in self._started):
+            model, missed = started_model(basis.reduction, rise, shortest, self.ranges.over_time)
+            basis = self._in_time = TimeBasis(basis.reduction, replace(model, estimate=max(basis.model.estimate, missed.later)))
+            self._started.append(rise)
+            errors.see(early=missed.highest * float(np.abs(rise).max()))
+        return basis
 
     def followed_in_time(self, solid: TensorSolver, sources: Sequence[HeatSource], course: PowerCourse) -> TimeBasis:
         """The same with k(T), learnt along the course of some sources; made anew for another one."""
