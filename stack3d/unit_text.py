@@ -9,6 +9,10 @@ from collections.abc import Iterable
 from stack3d.constants import DAY, YEAR
 
 PREFIXES = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
+SHARES = ("accuracy", "yield")
+"""How outputs begin that are told in per cent, and their differences in points."""
+REDUCED = ("max", "min", "mean", "sum")
+"""What may stand around them."""
 
 
 def _power(value: float) -> int:
@@ -40,15 +44,30 @@ def _prefixed(value: float, unit: str) -> tuple[float, str]:
     return 10.0**power, f"{PREFIXES[power]}{unit}"
 
 
+def in_points(unit: str, written: str) -> bool:
+    """Whether differences are points of a hundred: of what is `written` in per cent, and of accuracies and good chips alone."""
+    text = re.split(" for | with ", written, maxsplit=1)[0]
+    if unit or "%" in text:
+        return not unit
+    names = re.findall(r"(?<![\w.@])[A-Za-z_]\w*", re.sub(r"\[.*?\]", "", text))
+    shares = [name for name in names if name.startswith(SHARES)]
+    return bool(shares) and len(shares) == sum(name not in REDUCED for name in names) and not re.search("[*/]", text)
+
+
 def off_by(value: float, unit: str, written: str) -> str:
-    """Text of how far something is from a limit; in points where the limit is `written` in per cent."""
-    if not unit and "%" in re.split(" for | with ", written, maxsplit=1)[0]:
+    """Text of how far something is from a limit, in points where `in_points` says so."""
+    if in_points(unit, written):
         return f"{100 * value:.3g} points"
     return value_told(value, unit) if unit == "s" else short(value, unit)
 
 
-def value_told(value: float, unit: str) -> str:
-    """Text of a value of an output: kelvin with two decimals where they say something, long times as a person would."""
+def value_told(value: float, unit: str, written: str = "") -> str:
+    """Text of a value of an output: kelvin with two decimals where they say something, long times as a person would.
+
+    Of what is `written` as an accuracy, or a share of good chips, in per cent.
+    """
+    if written and in_points(unit, written):
+        return f"{100 * value:.4g} %"
     if unit == "K":
         return f"{value:.2f} K" if abs(value) >= 0.1 or not value else f"{value:.2g} K"
     return duration(value) if unit == "s" and value >= 60.0 else short(value, unit)

@@ -384,6 +384,10 @@ STUDY: dict[str, tuple[str, str]] = {
 DECIDED: dict[str, tuple[str, str]] = {
     "value": ("1", "of each goal, the worst over times and places, in goal_unit; NaN for a case without one"),
     "missed": ("1", "by how much each condition is missed, in condition_unit; zero and below where it is met"),
+    "is_at_least": (
+        "1",
+        "1 for a goal whose value counts a time that does not come within the run as the run's end, so that it may be more",
+    ),
     "doubt": (
         "1",
         "how far each condition may be off for few chips and test inputs, with a confidence of 95 %, in condition_unit; 0 where"
@@ -440,6 +444,10 @@ UNKNOWN: dict[str, tuple[str, str]] = {
     "by_inputs": (
         "1",
         "twice the standard error of an accuracy over its test inputs, how far few chips put a yield off; else NaN",
+    ),
+    "is_at_least": (
+        "1",
+        "1 where the value counts a time that does not come within the run as the run's end, so that it may be more",
     ),
     "shapley": ("1", "share of the variance that the part makes where unknowns are correlated (Shapley); else NaN"),
     "shapley_error": ("1", "half the 95 % interval of that share, by bootstrap"),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stack3d.layout import Floats
 from stack3d.report import page
 from stack3d.report.chart import COLOURS, GREY, DrawnBox, Figure, Panel, categories, linear
-from stack3d.unit_text import off_by, shared_prefix, short
+from stack3d.unit_text import in_points, off_by, shared_prefix, short
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,7 +22,11 @@ MOST_PANELS = 6
 LEAST = 1e-12
 """Of a gain that is drawn: what is less is none."""
 UNSEEN = 1e-3
-"""Share of the largest gain in a condition below which one is told as none. [-]"""
+"""Share of the largest gain in a goal or a condition below which one is told as none. [-]"""
+LEAST_SHARE = 0.05
+"""Change of a goal, as a share of its value, below which it is told, and drawn, as none. [%]"""
+LEAST_POINTS = 0.005
+"""The same of an accuracy. [points]"""
 LEAST_KELVIN = 0.005
 """The same of temperatures. [K]"""
 
@@ -69,26 +73,48 @@ def _gains(found: xr.Dataset) -> list[Gains]:
     for k, (text, unit, minimised) in enumerate(zip(*columns)):
         values = found["value"].values[:, k]
         gain = (values[own] - values[order]) * (1.0 if minimised else -1.0)
-        if unit == "K" or not values[own]:
-            told = [_signed(float(g), str(unit)) for g in gain]
-            made.append(Gains(f"{text}: better by", gain, str(unit), told))
-        else:
-            share = 100 * gain / abs(values[own])
-            told = [f"{s:+.3g} %" if abs(s) >= 0.05 else "the same" for s in share]
-            made.append(Gains(f"{text}: better by", share, "%", told))
+        made.append(_of_goal(str(text), str(unit), gain, float(values[own])))
     for k, (text, unit) in enumerate(zip(found["condition"].values, found["condition_unit"].values)):
         missed = found["missed"].values[:, k]
         gain = missed[own] - missed[order]
         scale, named = _points(str(text), str(unit))
-        seen = np.where(np.abs(gain) < UNSEEN * np.nanmax(np.abs(gain), initial=0.0), 0.0, gain)
+        least = max(LEAST_KELVIN if unit == "K" else LEAST, UNSEEN * float(np.nanmax(np.abs(gain), initial=0.0)))
+        seen = _seen(gain, least)
         told = [_signed(float(g), str(unit), str(text)) for g in seen]
-        made.append(Gains(f"{text}: more room by", scale * gain, named, told))
+        made.append(Gains(f"{text}: more room by", scale * seen, named, told))
     return made
 
 
+def _of_goal(text: str, unit: str, gain: Floats, own: float) -> Gains:
+    """Gains in a goal: points of an accuracy, kelvin, else shares of the chosen design's value.
+
+    Parameters
+    ----------
+    text, unit : str
+    gain : ndarray, shape (change,)
+        [SI]
+    own : float
+        Value of the chosen design. [SI]
+    """
+    title = f"{text}: better by"
+    if in_points(unit, text):
+        points = _seen(100 * gain, LEAST_POINTS)
+        return Gains(title, points, "points", [f"{p:+.2f} points" if p else "the same" for p in points])
+    if unit == "K" or not own:
+        seen = _seen(gain, LEAST_KELVIN if unit == "K" else LEAST)
+        return Gains(title, seen, unit, [_signed(float(g), unit) for g in seen])
+    share = _seen(100 * gain / abs(own), LEAST_SHARE)
+    return Gains(title, share, "%", [f"{s:+.3g} %" if s else "the same" for s in share])
+
+
+def _seen(gain: Floats, least: float) -> Floats:
+    """Gains of at least so much; smaller ones are none."""
+    return np.where(np.abs(gain) < least, 0.0, gain)
+
+
 def _points(text: str, unit: str) -> tuple[float, str]:
-    """Factor and unit in which room to a condition is drawn: points where it is written in per cent."""
-    return (100.0, "points") if not unit and "%" in text.partition(" for ")[0] else (1.0, unit)
+    """Factor and unit in which room to a condition is drawn."""
+    return (100.0, "points") if in_points(unit, text) else (1.0, unit)
 
 
 def _signed(value: float, unit: str, text: str = "") -> str:
@@ -110,7 +136,7 @@ def changes(tree: xr.DataTree) -> Figure:
     feasible = found["feasible"].values.astype(bool)[order]
     caption = (
         "Designs that differ from the chosen one in one choice and have run in full, the next-best first. Green: meets every"
-        " condition. Grey: misses one."
+        " condition and is better in what is drawn. Orange: meets every condition and is worse in it. Grey: misses a condition."
     )
     panels = tuple(_bars(one, names, feasible) for one in drawn)
     return Figure("changes", "What one change would give", caption, panels)
@@ -126,7 +152,8 @@ def _bars(one: Gains, names: list[str], feasible: NDArray[np.bool_]) -> Panel:
         y = len(names) - 1.0 - row
         tip = f"{name}: {one.title.removesuffix(' by')} {told}"
         box = (min(0.0, float(value)), max(0.0, float(value)), y - 0.3, y + 0.3)
-        marks.append(DrawnBox(*box, COLOURS[2] if is_met else GREY, tip))
+        colour = GREY if not is_met else COLOURS[1] if value < 0 else COLOURS[2]
+        marks.append(DrawnBox(*box, colour, tip, "" if value else "no change", bar=not value))
     x = linear(f"[{unit}]" if unit else "", min(0.0, *(known / factor)), max(0.0, *(known / factor)), unit=unit)
     return Panel(one.title, x, categories(names), tuple(marks), height=max(0.3, 0.07 * len(names)))
 

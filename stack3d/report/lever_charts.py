@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stack3d.report import page
 from stack3d.report.chart import COLOURS, GREY, DrawnBox, Figure, Line, Mark, Panel, categories, linear
-from stack3d.unit_text import short
+from stack3d.unit_text import shared_prefix, short
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -70,13 +70,14 @@ def section(tree: xr.DataTree) -> str:
     found = _found(tree)
     lines = "".join(f"<li>{escape(line)}</li>" for line in str(found.attrs["verdict"]).splitlines())
     rows, dearest = [], float(np.nanmax(np.abs(found["cost"].values), initial=0.0))
+    size, unit = shared_prefix(found["cost"].values[(found["is_lever"].values == 1) & (found["gain_per_energy"].values > 0)], "J")
     for i in _order(found):
         cost, each = float(found["cost"].values[i]), 100 * float(found["gain_per_energy"].values[i])
         points = f"{100 * found['gain'].values[i]:+.2f} ± {100 * found['chance'].values[i]:.2f}"
         is_lever, is_loss = bool(found["is_lever"].values[i]), found["gain"].values[i] + found["chance"].values[i] < 0
         judged = "gains" if is_lever else "loses" if is_loss else "within chance"
-        per = f"{1e-9 * each:.3g}" if np.isfinite(each) and found["is_lever"].values[i] else ""
+        per = f"{size * each:.3g}" if np.isfinite(each) and found["is_lever"].values[i] else ""
         more = "" if not np.isfinite(cost) else "none" if abs(cost) < NO_COST * dearest else short(cost, "J")
         rows.append((names(tree)[i], points, more, per, judged))
-    head = ("lever", "points", "more energy per inference", "points per nJ", "verdict")
+    head = ("lever", "points", "more energy per inference", f"points per {unit}", "verdict")
     return f'<section id="ranks"><h2>What would mend it</h2><ul>{lines}</ul>{page.table(rows, head)}</section>'

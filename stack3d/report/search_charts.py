@@ -44,8 +44,18 @@ def designs(tree: xr.DataTree) -> list[str]:
     return [str(text) for text in _decided(tree)["design"].values]
 
 
-def _told(value: float, unit: str) -> str:
-    return value_told(value, unit) if math.isfinite(value) else ""
+def _told(value: float, unit: str, text: str = "") -> str:
+    return value_told(value, unit, text) if math.isfinite(value) else ""
+
+
+def _goals_told(found: xr.Dataset) -> list[list[str]]:
+    """Values of the goals of every case in words."""
+    goals = [(str(text), str(unit)) for text, unit in zip(found["goal"].values, found["goal_unit"].values)]
+    cut = found["is_at_least"].values == 1 if "is_at_least" in found else np.zeros(found["value"].shape, dtype=bool)
+    return [
+        [f"{'at least ' * bool(c)}{_told(float(v), unit, text)}" for v, c, (text, unit) in zip(row, cuts, goals)]
+        for row, cuts in zip(found["value"].values, cut)
+    ]
 
 
 def _axis(text: str, unit: str, values: Floats) -> tuple[Axis, float]:
@@ -94,10 +104,9 @@ def _dots(tree: xr.DataTree, x: Floats, y: Floats, tips: list[str]) -> list[Mark
 
 def _tips(tree: xr.DataTree) -> list[str]:
     found = _decided(tree)
-    goals, goal_units = found["goal"].values, found["goal_unit"].values
     return [
-        f"{i}, {design}: " + ", ".join(f"{g} {_told(float(v), str(u))}" for g, v, u in zip(goals, row, goal_units))
-        for i, (design, row) in enumerate(zip(designs(tree), found["value"].values))
+        f"{i}, {design}: " + ", ".join(f"{goal} {told}" for goal, told in zip(found["goal"].values, row))
+        for i, (design, row) in enumerate(zip(designs(tree), _goals_told(found)))
     ]
 
 
@@ -147,13 +156,12 @@ def section(tree: xr.DataTree) -> str:
     chosen = np.flatnonzero(found["chosen"].values)
     rest = [i for i in np.flatnonzero(found["front"].values) if i not in chosen]
     names = designs(tree)
-    goal_units, limit_units = ([str(u) for u in found[f"{k}_unit"].values] for k in ("goal", "condition"))
+    limit_units, told = [str(u) for u in found["condition_unit"].values], _goals_told(found)
     limits = [str(text) for text in found["condition"].values]
     rows = []
     for i in [*chosen, *rest][:MOST_ROWS]:
-        goals = [_told(float(v), u) for v, u in zip(found["value"].values[i], goal_units)]
         missed = [_stands(float(v), u, text) for v, u, text in zip(found["missed"].values[i], limit_units, limits)]
-        rows.append((str(i), names[i], *goals, *missed))
+        rows.append((str(i), names[i], *told[i], *missed))
     head = ("case", "design, the chosen one first", *map(str, found["goal"].values), *limits)
     lines = "".join(f"<li>{escape(line)}</li>" for line in _lines(found))
     return (

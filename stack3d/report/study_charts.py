@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stack3d.errors import ResultsError
+from stack3d.fronts import unbettered
 from stack3d.layout import Floats
 from stack3d.report.chart import (
     COLOURS,
@@ -141,7 +142,7 @@ def pareto_pair(tree: xr.DataTree) -> tuple[str, str] | None:
 
 
 def front(x: Floats, y: Floats, *, larger_x: bool, larger_y: bool) -> Any:
-    """Which points no other one betters: as good in both and better in one. Shape and order of `x`; NaN never is.
+    """Which points no other one betters, see `unbettered`. Shape and order of `x`; NaN never is.
 
     Parameters
     ----------
@@ -150,9 +151,11 @@ def front(x: Floats, y: Floats, *, larger_x: bool, larger_y: bool) -> Any:
     larger_x, larger_y : bool
         Whether more is better.
     """
-    a, b = (x if larger_x else -x), (y if larger_y else -y)
-    better = (a[None] >= a[:, None]) & (b[None] >= b[:, None]) & ((a[None] > a[:, None]) | (b[None] > b[:, None]))
-    return ~better.any(axis=1) & np.isfinite(x) & np.isfinite(y)
+    known = np.isfinite(x) & np.isfinite(y)
+    both = np.column_stack((-x if larger_x else x, -y if larger_y else y))[known]
+    found = np.zeros(x.size, dtype=bool)
+    found[known] = unbettered(both)
+    return found
 
 
 def pareto(tree: xr.DataTree, x_name: str, y_name: str) -> Figure:

@@ -91,9 +91,10 @@ def section(tree: xr.DataTree) -> str:
     found = _found(tree)
     lines = "".join(f"<li>{escape(line)}</li>" for line in str(found.attrs["verdict"]).splitlines())
     columns = (found[name].values for name in ("output", "output_unit", "drawn", "held"))
-    rows = []
-    for text, unit, drawn, held, band in zip(*columns, found["band"].values.T):
-        ends = (value_told(float(v), str(unit)) for v in band)
+    rows, cut = [], np.where(found["is_at_least"] == 1, found["value"], np.inf) if "is_at_least" in found else np.inf
+    least = np.broadcast_to(np.min(cut, axis=0), found.sizes["output"])
+    for text, unit, drawn, held, band, beyond in zip(*columns, found["band"].values.T, least):
+        ends = (f"{'at least ' * bool(v >= beyond)}{value_told(float(v), str(unit), str(text))}" for v in band)
         rows.append((str(text), *ends, f"{drawn:.0f}", f"{100 * held:.0f} %"))
     rows += _others(tree)
     head = ("output", "from", "median", "to", "draws", "of what the unknowns allow, at least (95 % sure)")

@@ -42,6 +42,7 @@ def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
     goals, limits, cases = found["goals"], found["limits"], found["cases"]
     columns = {"value": ("goal", "values", len(goals)), "missed": ("condition", "missed", len(limits))}
     columns |= {name: ("condition", name, len(limits)) for name in ("held", "doubt") if any(c.get(name) for c in cases)}
+    columns |= {"is_at_least": ("goal", "is_at_least", len(goals))} if any(c.get("is_at_least") for c in cases) else {}
     data: dict[str, Any] = {
         name: ((case, dim), np.array([c[key] or [np.nan] * n for c in cases]).reshape(len(cases), n))
         for name, (dim, key, n) in columns.items()
@@ -112,7 +113,7 @@ def _unknown(found: Mapping[str, Any], case: str) -> xr.Dataset:
     import xarray as xr
 
     dims: dict[str, tuple[str, ...]] = {"value": (case, "output"), "stage": (case,), "independent": (case,)}
-    dims |= dict.fromkeys(("over_chips", "by_mesh", "by_inputs"), (case, "output"))
+    dims |= dict.fromkeys(("over_chips", "by_mesh", "by_inputs", "is_at_least"), (case, "output"))
     dims |= {"band": ("end", "output"), "held": ("output",), "drawn": ("output",)}
     dims |= dict.fromkeys(("effect", "effect_error"), ("unknown", "output"))
     dims |= dict.fromkeys(("first", "first_error", "total", "total_error", "shapley", "shapley_error"), ("part", "output"))

@@ -324,6 +324,8 @@ class ExpressionValues:
         self.owner, self.case, self.scaled, self.shift, self.moved = owner, case, scaled, shift, moved or {}
         self.has_errors = False
         """Whether an output with a stated error was met."""
+        self.is_cut = False
+        """Whether a time of `NEVER` was met that does not come within the run."""
 
     def of(self, node: ast.AST, *, keeps: bool = False) -> Any:
         """Value of a part; `keeps` the chips and components apart."""
@@ -380,6 +382,7 @@ class ExpressionValues:
             array = array + self.shift * group[error].fillna(0.0)
             self.has_errors = True
         if variable.name in NEVER and "mvm" in here and "time" in here["mvm"].coords:
+            self.is_cut = self.is_cut or bool(array.isnull().any())
             array = array.fillna(float(here["mvm"]["time"].max()))
         return array
 

@@ -16,7 +16,7 @@ from stack3d.chances import SURE, range_held, variance_over_inputs
 from stack3d.errors import ResultsError, brief
 from stack3d.study.conditions import wrong
 from stack3d.study.doubts import ACCURACIES, YIELD, Doubt, chips_wanted, doubt_of, surely, yield_doubt
-from stack3d.study.expressions import CHIPS, HOLDS, TRUTH, Expression, ExpressionValues, NamedOutput, Units, constant_of
+from stack3d.study.expressions import CHIPS, HOLDS, NEVER, TRUTH, Expression, ExpressionValues, NamedOutput, Units, constant_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -114,9 +114,17 @@ class Goal:
             return math.nan
         return 2.0 * math.sqrt(variance_over_inputs(np.asarray(right.values), np.asarray(float(right.mean()))))
 
-    def told(self, value: float) -> str:
+    def is_at_least(self, case: xr.DataTree) -> bool:
+        """Whether the value counts a time that does not come within the run as the run's end, so that it may be more."""
+        if self.output not in NEVER:
+            return False
+        values = ExpressionValues(self.expression, case)
+        values.of(self.expression.tree)
+        return values.is_cut
+
+    def told(self, value: float, *, at_least: bool = False) -> str:
         """The value as it is said."""
-        return unit_text.value_told(value, self.unit)
+        return f"{'at least ' * at_least}{unit_text.value_told(value, self.unit, self.text)}"
 
 
 @dataclass(frozen=True)

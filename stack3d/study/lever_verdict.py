@@ -15,7 +15,7 @@ from stack3d.study.lever_list import Lever
 from stack3d.study.lever_trials import FREE, Measured, Trial, trial_of
 from stack3d.study.plan import Found
 from stack3d.study.points import KeyValue
-from stack3d.unit_text import short
+from stack3d.unit_text import shared_prefix, short, significant
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -113,9 +113,14 @@ class LeverVerdict:
         if trial.is_free:
             saved = -trial.cost > FREE * self.measured[0].energy
             return f"{points}, {f'saves {short(-trial.cost, "J")}' if saved else 'no more energy'} per inference"
-        number, unit = short(trial.cost, "J").split()
-        each = 100 * trial.gain / float(number)
-        return f"{points} for {number} {unit} more per inference, {each:.3g} points per {unit}"
+        size, unit = self._unit
+        each = 100 * trial.gain * size / trial.cost
+        return f"{points} for {significant(trial.cost / size)} {unit} more per inference, {each:.3g} points per {unit}"
+
+    @property
+    def _unit(self) -> tuple[float, str]:
+        """Of the costs of all levers that have one, so that their points per energy can be compared: its size, and its name."""
+        return shared_prefix((t.cost for t in self.trials if t is not None and t.is_lever and not t.is_free), "J")
 
     def columns(self, names: Sequence[str]) -> dict[str, Any]:
         """What was found, a column each along the cases.

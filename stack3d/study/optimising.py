@@ -376,19 +376,19 @@ class Optimisation(Search):
         return f"{what} of {tried}{kept}: {self._told(chosen)}"
 
     def _told(self, number: int) -> str:
-        values = self.outcomes[number].values
-        said = ", ".join(f"{goal.text} = {goal.told(value)}" for goal, value in zip(self.goals, values))
-        return f"{self.space.told(self.outcomes[number].judged.design)}: {said}"
+        outcome = self.outcomes[number]
+        return f"{self.space.told(outcome.judged.design)}: {', '.join(outcome.told(self.goals))}"
 
     def _binding(self, k: int, chosen: int, valued: Sequence[DesignOutcome]) -> list[str]:
         """What a condition has to say: who misses it, and how the chosen design stands to it."""
         limit, valued = self.limits[k], [outcome for outcome in valued if not math.isnan(outcome.missed[k])]
         n_missed, missed = sum(outcome.judged.missed[k] > 0 for outcome in valued), self.outcomes[chosen].missed[k]
         doubt = limit.doubt_told(missed, self.outcomes[chosen].doubts[k])
-        if not n_missed and not doubt:
+        if not valued:
             return []
+        met = f"missed by {n_missed} of {len(valued)} designs" if n_missed else f"met by all {len(valued)} designs"
         stands = f"the nearest misses it {limit.told(missed)}" if missed > 0 else f"kept {limit.told(missed)}"
-        return [f"{limit.text}: missed by {n_missed} of {len(valued)} designs; {stands}{doubt}"]
+        return [f"{limit.text}: {met}; {stands}{doubt}"]
 
     def conclude(self, folder: Path) -> Report:
         """Write the chosen design as a deck of its own and say what was found."""

@@ -57,6 +57,7 @@ def cases(
             "design": space.told(o.judged.design) if o else "",
             "values": list(o.values) if o else [],
             "missed": list(o.missed) if o else [],
+            "is_at_least": list(map(int, o.is_at_least)) if o else [],
             "held": list(o.held) if o else [],
             "doubt": [doubt.size for doubt in o.doubts] if o else [],
             "feasible": bool(o and o.judged.is_feasible),

@@ -30,7 +30,7 @@ USUAL = {
     "fabrication": ("yield",),
 }
 """Section of a scenario → outputs that are looked at beside its peak temperature where none is asked for."""
-BESIDE = ("over_chips", "by_mesh", "by_inputs")
+BESIDE = ("over_chips", "by_mesh", "by_inputs", "is_at_least")
 """What else is not sure of an output, each told by a method of its goal."""
 
 
@@ -175,7 +175,8 @@ class UncertaintyStudy(Search):
                 continue
             values = np.array(self.values)[:, k]
             is_changed = changes(values[np.isfinite(values)])
-            ends = [output.told(float(v)) for v in found.band[:, k]]
+            cut = values[np.array(self.beside["is_at_least"])[:, k] == 1]
+            ends = [output.told(float(v), at_least=bool(cut.size and v >= cut.min())) for v in found.band[:, k]]
             band = f"{ends[1]}, whatever the unknowns are"
             if is_changed:
                 band = band_told(ends, found.held[k], int(found.drawn[k]), self.deck.count)
@@ -186,7 +187,7 @@ class UncertaintyStudy(Search):
 
     def _spread_beside(self, k: int) -> str:
         """What chips, test inputs and mesh add to what is not known, where they do."""
-        chips, meshes, inputs = (np.array(rows)[:, k] for rows in self.beside.values())
+        chips, meshes, inputs = (np.array(self.beside[name])[:, k] for name in BESIDE[:3])
         said, output = list[str](), self.outputs[k]
         if np.isfinite(chips).any():
             said.append(f"chips of one case differ by ± {output.told(float(np.nanmedian(chips)))}")

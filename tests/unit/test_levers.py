@@ -11,9 +11,10 @@ from scipy import stats
 from stack3d import decks
 from stack3d.errors import DeckError
 from stack3d.layout import Floats
-from stack3d.study.lever_list import PACKAGED, levers_for, read_levers
+from stack3d.study.lever_list import PACKAGED, Lever, levers_for, read_levers
 from stack3d.study.lever_study import LeverStudy
 from stack3d.study.lever_trials import Measured, Trial, trial_of
+from stack3d.study.lever_verdict import LeverVerdict
 
 LISTED = """\
 levers:
@@ -120,6 +121,18 @@ def test_a_gain_is_a_lever_where_it_is_more_than_chance() -> None:
         np.testing.assert_allclose((trial.gain - trial.chance, trial.gain + trial.chance), (low, high), rtol=0.01)
         assert trial.is_lever == (low > 0)
     assert not trial_of(told(base), told(base), 10).is_lever
+
+
+def test_one_ranking_has_one_unit_of_energy() -> None:
+    """Of two levers, 5 nJ and 20 pJ more, so that their points per energy can be compared."""
+    base = 0.9 + 0.001 * np.random.default_rng(1).standard_normal(16)
+    levers = [Lever(name, name, {}) for name in "ab"]
+    verdict = LeverVerdict(levers)
+    verdict.measured = [told(base, 4e-9), told(base + 0.02, 9e-9), told(base + 0.01, 4.02e-9)]
+    verdict.trials = [trial_of(verdict.measured[0], one, 2) for one in verdict.measured[1:]]
+    lines = [line for line in verdict.verdict() if line[:2] in ("1.", "2.")]
+    assert len(lines) == 2 and all(line.endswith(" points per nJ") for line in lines), lines
+    assert " 0.0200 nJ more" in lines[0] and " 50 points" in lines[0] and " 5.00 nJ more" in lines[1] and " 0.4 points" in lines[1]
 
 
 @pytest.mark.parametrize("n_inputs", [40, 400])

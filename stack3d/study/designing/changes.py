@@ -10,11 +10,14 @@ from stack3d.study.designing.designs import DesignSpace, Positions
 from stack3d.study.designing.outcomes import DesignOutcome
 from stack3d.study.expressions import KELVIN
 from stack3d.study.goals import Goal, Limit
+from stack3d.unit_text import in_points
 
 MOST_TOLD = 8
 """Changes that are told."""
 TIE = 1e-3
 """Share of a goal, of 50 K for temperatures, within which designs are as good as each other. [-]"""
+LEAST_POINT = 5e-5
+"""Change of an accuracy that is told. [-]"""
 MOST_TIED = 5
 """Designs as good as the chosen one that are told."""
 
@@ -94,10 +97,9 @@ def changes_told(
     """
     lines, found = list[str](), changes(space, outcomes, goals, chosen)
     for change in found[:MOST_TOLD]:
-        values = outcomes[change.case].values
         own = outcomes[chosen].values
         shares = [_share(goal, gain, value) for goal, gain, value in zip(goals, change.gains, own)]
-        parts = [f"{goal.text} = {goal.told(value)} ({share})" for goal, value, share in zip(goals, values, shares)]
+        parts = [f"{text} ({share})" for text, share in zip(outcomes[change.case].told(goals), shares)]
         parts += [f"misses {limit.text} {limit.told(m)}" for limit, m in zip(limits, change.missed) if m > 0]
         parts += [f"{limit.text} not asked" for limit, m in zip(limits, change.missed) if math.isnan(m)]
         lines.append(f"one change: {change.told}: {', '.join(parts)}")
@@ -134,9 +136,11 @@ def _is_tied(own: DesignOutcome, other: DesignOutcome, goals: Sequence[Goal]) ->
 
 
 def _share(goal: Goal, gain: float, value: float) -> str:
-    """By how much it is better or worse than the chosen design: temperatures in kelvin, else as a share of its value."""
+    """By how much it is better or worse than the chosen design: kelvin, points of an accuracy, else a share of its value."""
     side = "better" if gain > 0 else "worse"
     if goal.unit == "K":
         return f"{abs(gain):.2f} K {side}" if abs(gain) >= 0.005 else "the same"
+    if in_points(goal.unit, goal.text):
+        return f"{100 * abs(gain):.2f} points {side}" if abs(gain) >= LEAST_POINT else "the same"
     share = 100 * abs(gain / value) if value else 0.0
     return f"{share:.1f} % {side}" if share >= 0.05 else "the same"

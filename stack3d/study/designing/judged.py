@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stack3d.fronts import unbettered
 from stack3d.layout import Floats
 from stack3d.study.designing.designs import Positions
 
@@ -41,9 +42,13 @@ class JudgedDesign:
 
 
 def front_of(judged: Sequence[JudgedDesign]) -> list[int]:
-    """Which designs meet all conditions and no other of these betters in every goal; of equal ones the first."""
+    """Which designs meet all conditions and no other of these betters, see `unbettered`; of one told twice the first."""
     kept = [i for i, one in enumerate(judged) if one.is_feasible]
-    return [i for i in kept if not any(betters(judged[j], judged[i]) or _repeats(j, i, judged) for j in kept)]
+    kept = [i for i in kept if not any(_repeats(j, i, judged) for j in kept)]
+    if not kept:
+        return []
+    best = unbettered(np.array([judged[i].goals for i in kept], dtype=float))
+    return [i for i, is_best in zip(kept, best) if is_best]
 
 
 def in_layers(judged: Sequence[JudgedDesign]) -> list[int]:

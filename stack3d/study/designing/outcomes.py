@@ -57,6 +57,8 @@ class DesignOutcome:
         By condition, in its unit: how far few chips and test inputs may be off.
     held_surely : tuple of float
         As `held`, of draws that meet a condition by more than that. [-]
+    is_at_least : tuple of bool
+        Goals of which the value is the end of the run, or counts it, see `Goal.is_at_least`.
     """
 
     judged: JudgedDesign
@@ -68,6 +70,12 @@ class DesignOutcome:
     n_drawn: int = 0
     doubts: tuple[Doubt, ...] = ()
     held_surely: tuple[float, ...] = ()
+    is_at_least: tuple[bool, ...] = ()
+
+    def told(self, goals: Sequence[Goal]) -> list[str]:
+        """Every goal with its value."""
+        cut = self.is_at_least or (False,) * len(self.values)
+        return [f"{goal.text} = {goal.told(value, at_least=c)}" for goal, value, c in zip(goals, self.values, cut)]
 
     @property
     def is_sure(self) -> bool:
@@ -122,9 +130,10 @@ class Judge:
             scaled = tuple(limit.missed_by(case) for limit in self.limits)
             missed = tuple(limit.missed_by(case, scaled=limit.unit is None) for limit in self.limits)
             doubts = tuple(limit.doubt(case, scaled=limit.unit is None) for limit in self.limits)
+            cut = tuple(goal.is_at_least(case) for goal in self.goals)
         except ResultsError as error:
             return DesignOutcome(JudgedDesign(design, (), ()), reason=str(error))
-        return DesignOutcome(JudgedDesign(design, self._small(values), scaled), values, missed, doubts=doubts)
+        return DesignOutcome(JudgedDesign(design, self._small(values), scaled), values, missed, doubts=doubts, is_at_least=cut)
 
     def _small(self, values: Sequence[float]) -> tuple[float, ...]:
         return tuple(s * v for s, v in zip(self._signs, values))
