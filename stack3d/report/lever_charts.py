@@ -65,18 +65,23 @@ def levers(tree: xr.DataTree) -> Figure:
     return Figure("levers", "What each lever gives", caption, (panel,))
 
 
+def _has_price(found: xr.Dataset) -> NDArray[np.bool_]:
+    """Levers that gain more than chance for more energy."""
+    return np.asarray(np.isfinite(found["gain_per_energy"].values) & (found["is_lever"].values == 1))
+
+
 def section(tree: xr.DataTree) -> str:
     """HTML of the sentences and the ranks."""
     found = _found(tree)
     lines = "".join(f"<li>{escape(line)}</li>" for line in str(found.attrs["verdict"]).splitlines())
     rows, dearest = [], float(np.nanmax(np.abs(found["cost"].values), initial=0.0))
-    size, unit = shared_prefix(found["cost"].values[(found["is_lever"].values == 1) & (found["gain_per_energy"].values > 0)], "J")
+    size, unit = shared_prefix(found["cost"].values[_has_price(found)], "J")
     for i in _order(found):
         cost, each = float(found["cost"].values[i]), 100 * float(found["gain_per_energy"].values[i])
         points = f"{100 * found['gain'].values[i]:+.2f} ± {100 * found['chance'].values[i]:.2f}"
         is_lever, is_loss = bool(found["is_lever"].values[i]), found["gain"].values[i] + found["chance"].values[i] < 0
         judged = "gains" if is_lever else "loses" if is_loss else "within chance"
-        per = f"{size * each:.3g}" if np.isfinite(each) and found["is_lever"].values[i] else ""
+        per = f"{size * each:.3g}" if _has_price(found)[i] else ""
         more = "" if not np.isfinite(cost) else "none" if abs(cost) < NO_COST * dearest else short(cost, "J")
         rows.append((names(tree)[i], points, more, per, judged))
     head = ("lever", "points", "more energy per inference", f"points per {unit}", "verdict")

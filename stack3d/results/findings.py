@@ -41,8 +41,9 @@ def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
 
     goals, limits, cases = found["goals"], found["limits"], found["cases"]
     columns = {"value": ("goal", "values", len(goals)), "missed": ("condition", "missed", len(limits))}
-    columns |= {name: ("condition", name, len(limits)) for name in ("held", "doubt") if any(c.get(name) for c in cases)}
-    columns |= {"is_at_least": ("goal", "is_at_least", len(goals))} if any(c.get("is_at_least") for c in cases) else {}
+    beside = {name: ("condition", name, len(limits)) for name in ("held", "doubt")}
+    beside["is_at_least"] = "goal", "is_at_least", len(goals)
+    columns |= {name: column for name, column in beside.items() if any(c.get(name) for c in cases)}
     data: dict[str, Any] = {
         name: ((case, dim), np.array([c[key] or [np.nan] * n for c in cases]).reshape(len(cases), n))
         for name, (dim, key, n) in columns.items()

@@ -105,6 +105,10 @@ def test_bars_say_no_change_where_there_is_none() -> None:
     )  # fmt: skip
     goal, limit = drawn_changes(xr.DataTree.from_dict({"/optimise": found})).panels
     boxes = [[m for m in panel.marks if isinstance(m, DrawnBox)] for panel in (goal, limit)]
-    assert [(b.x0, b.x1, b.text) for b in boxes[0]] == [(0, 0, "no change"), (pytest.approx(-25), 0, ""), (0, pytest.approx(25), "")]
+    assert [(b.x0, b.x1, b.text) for b in boxes[0]] == [
+        (0, 0, "no change"),
+        (pytest.approx(-25), 0, ""),
+        (0, pytest.approx(25), ""),
+    ]
     assert boxes[0][1].colour == COLOURS[1] != COLOURS[2] == boxes[1][1].colour
     assert [(b.x0, b.x1) for b in boxes[1]] == [(0, 0), (0, pytest.approx(3)), (pytest.approx(-7), 0)]

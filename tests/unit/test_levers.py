@@ -132,7 +132,9 @@ def test_one_ranking_has_one_unit_of_energy() -> None:
     verdict.trials = [trial_of(verdict.measured[0], one, 2) for one in verdict.measured[1:]]
     lines = [line for line in verdict.verdict() if line[:2] in ("1.", "2.")]
     assert len(lines) == 2 and all(line.endswith(" points per nJ") for line in lines), lines
-    assert " 0.0200 nJ more" in lines[0] and " 50 points" in lines[0] and " 5.00 nJ more" in lines[1] and " 0.4 points" in lines[1]
+    assert (
+        " 0.0200 nJ more" in lines[0] and " 50 points" in lines[0] and " 5.00 nJ more" in lines[1] and " 0.4 points" in lines[1]
+    )
 
 
 @pytest.mark.parametrize("n_inputs", [40, 400])
