@@ -40,14 +40,7 @@ def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
     import xarray as xr
 
     goals, limits, cases = found["goals"], found["limits"], found["cases"]
-    columns = {"value": ("goal", "values", len(goals)), "missed": ("condition", "missed", len(limits))}
-    beside = {name: ("condition", name, len(limits)) for name in ("held", "doubt")}
-    beside["is_at_least"] = "goal", "is_at_least", len(goals)
-    columns |= {name: column for name, column in beside.items() if any(c.get(name) for c in cases)}
-    data: dict[str, Any] = {
-        name: ((case, dim), np.array([c[key] or [np.nan] * n for c in cases]).reshape(len(cases), n))
-        for name, (dim, key, n) in columns.items()
-    }
+    data = _by_goal_and_condition(cases, case, len(goals), len(limits))
     data |= {name: (case, np.array([int(c[name]) for c in cases])) for name in ("feasible", "front", "chosen")}
     data["change_rank"] = case, np.array([c.get("change_rank", 0) for c in cases])
     texts = {name: (case, np.array([c.get(name, "") for c in cases], dtype=str)) for name in ("design", "change")}
@@ -62,6 +55,26 @@ def _decided(found: Mapping[str, Any], case: str) -> xr.Dataset:
         unit, meaning = fields.DECIDED[str(name)]
         out[name].attrs.update(units=unit, long_name=meaning)
     return out
+
+
+def _by_goal_and_condition(cases: Sequence[Mapping[str, Any]], case: str, n_goals: int, n_limits: int) -> dict[str, Any]:
+    """Columns of numbers by goal or condition, along the cases.
+
+    Parameters
+    ----------
+    cases : sequence of mapping
+    case : str
+        Their dimension.
+    n_goals, n_limits : int
+    """
+    columns = {"value": ("goal", "values", n_goals), "missed": ("condition", "missed", n_limits)}
+    beside = {name: ("condition", name, n_limits) for name in ("held", "doubt")}
+    beside["is_at_least"] = "goal", "is_at_least", n_goals
+    columns |= {name: column for name, column in beside.items() if any(c.get(name) for c in cases)}
+    return {
+        name: ((case, dim), np.array([c[key] or [np.nan] * n for c in cases]).reshape(len(cases), n))
+        for name, (dim, key, n) in columns.items()
+    }
 
 
 def _matters(found: Mapping[str, Any]) -> dict[str, Any]:
