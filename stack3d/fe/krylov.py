@@ -150,7 +150,7 @@ def gmres(operator: Apply, precondition: Apply, load: Floats, *, rtol: float, mo
             w /= left
             basis.append(w)
         for weight, image in zip(y, images):
-            x = x + weight * image
+            x += np.multiply(image, weight, out=work)
         if residual <= rtol:
             return Iterations(x, count, residual)
         r = load - operator(x)

@@ -84,10 +84,8 @@ class LateralMultigrid:
             coarse = coarsened(self.levels[-1].operator)
             if coarse is None:
                 break
-            self.levels[-1].to_coarse = tuple(
-                _interpolation(fine, rough)
-                for fine, rough in ((grid.y, coarse.problem.grid.y), (grid.x, coarse.problem.grid.x))
-            )
+            rough = coarse.problem.grid
+            self.levels[-1].between = _Between(grid.y, rough.y), _Between(grid.x, rough.x)
             self.levels.append(_Level(coarse))
         self._direct = _factorised(self.levels[-1])
 
@@ -107,13 +105,14 @@ class LateralMultigrid:
         if depth == len(self.levels) - 1:
             return self._direct(load)
         x = level.smooth(None, load, self.degree)
-        py, px = level.to_coarse
+        along_y, along_x = level.between
         residual = level.residual(x, load)
         residual *= level.free
-        coarse = np.matmul(py.T, residual @ px)
+        coarse = along_x.gathered(along_y.gathered(residual, axis=1), axis=2)
         coarse *= self.levels[depth + 1].free
-        correction = self._cycle(depth + 1, coarse)
-        x += np.matmul(py, correction @ px.T) * level.free
+        correction = along_y.spread(along_x.spread(self._cycle(depth + 1, coarse), axis=2), axis=1)
+        correction *= level.free
+        x += correction
         return level.smooth(x, load, self.degree)
 
 
@@ -124,14 +123,14 @@ class _Level:
         for nodes in fixed_nodes(operator.problem).values():
             self.free &= ~nodes
         self.lines = LineSolver(operator, self.free)
-        self.to_coarse: tuple[Floats, ...] = ()
+        self.between: tuple[_Between, ...] = ()
         self.kind: Any = np.float64
 
     def of_few_digits(self) -> _Level:
         """The same for fields of single precision."""
         other, few = copy.copy(self), np.float32
         other.kind, other.operator, other.lines = few, self.operator.of_few_digits(), self.lines.of_few_digits()
-        other.to_coarse = tuple(weights.astype(few) for weights in self.to_coarse)
+        other.between = tuple(lines.of_few_digits() for lines in self.between)
         return other
 
     def apply(self, field: Floats) -> Floats:
@@ -165,6 +164,61 @@ class _Level:
             x += step
             rho = rho_next
         return x
+
+
+class _Between:
+    """Linear interpolation from rough lines, ascending and each one of the fine lines, to fine ones, and its transpose.
+
+    Parameters
+    ----------
+    fine, rough : ndarray
+        [m]
+    """
+
+    def __init__(self, fine: Floats, rough: Floats) -> None:
+        right = np.clip(np.searchsorted(rough, fine), 1, rough.size - 1)
+        share = (fine - rough[right - 1]) / (rough[right] - rough[right - 1])
+        at = np.arange(fine.size)
+        weights = np.zeros((fine.size, rough.size))
+        weights[at, right - 1] = 1 - share
+        weights[at, right] = share
+        self._to_fine, self._to_rough = _few_of_each_row(weights), _few_of_each_row(weights.T)
+
+    def of_few_digits(self) -> _Between:
+        """The same for fields of single precision."""
+        other, few = copy.copy(self), np.float32
+        other._to_fine = [(at, share.astype(few)) for at, share in self._to_fine]
+        other._to_rough = [(at, share.astype(few)) for at, share in self._to_rough]
+        return other
+
+    def spread(self, values: Floats, axis: int) -> Floats:
+        """Values at the fine lines, of three axes of which one counts lines."""
+        return _summed(values, self._to_fine, axis)
+
+    def gathered(self, values: Floats, axis: int) -> Floats:
+        """The transpose of `spread`."""
+        return _summed(values, self._to_rough, axis)
+
+
+Shares = list[tuple[NDArray[np.intp], NDArray[Any]]]
+"""Each adds, for every line of the result, a share of the line with some number."""
+
+
+def _few_of_each_row(weights: Floats) -> Shares:
+    """What differs from zero in the rows of a matrix, of which each has a few entries."""
+    order = np.argsort(weights == 0.0, axis=1, kind="stable")
+    count = int(np.count_nonzero(weights, axis=1).max())
+    return [(at := order[:, n], np.take_along_axis(weights, at[:, None], axis=1)[:, 0]) for n in range(count)]
+
+
+def _summed(values: Floats, shares: Shares, axis: int) -> Floats:
+    """Sums of shares of lines along an axis."""
+    found = None
+    for at, share in shares:
+        part = np.take(values, at, axis=axis)
+        part *= share if axis == 2 else share[:, None]
+        found = part if found is None else np.add(found, part, out=found)
+    return np.asarray(found)
 
 
 def coarsened(operator: GridOperator) -> GridOperator | None:
@@ -249,17 +303,6 @@ def _kept_lines(lines: Floats, hard: NDArray[np.bool_], target: float) -> NDArra
         near = near[near > start]
         kept.append(int(near[-1]) if near.size else furthest)
     return np.array(kept)
-
-
-def _interpolation(fine: Floats, rough: Floats) -> Floats:
-    """Values of the rough hat functions at the fine lines, shape (n_fine, n_rough)."""
-    right = np.clip(np.searchsorted(rough, fine), 1, rough.size - 1)
-    share = (fine - rough[right - 1]) / (rough[right] - rough[right - 1])
-    out = np.zeros((fine.size, rough.size))
-    at = np.arange(fine.size)
-    out[at, right - 1] = 1 - share
-    out[at, right] = share
-    return out
 
 
 def _factorised(level: _Level) -> Apply:

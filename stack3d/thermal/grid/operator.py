@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,8 @@ from stack3d.thermal.problem import ThermalProblem
 
 CELLS_AT_ONCE = 8192
 """Cells of one step through the planes of a small grid: fewer cost time of Python, more that of memory outside the cache."""
+FEW_PARTS = 16
+"""Parts of faces that are taken one by one; of more the films are a matrix."""
 MOST_KEPT = 2_000_000
 """Weights of one sign (four per cell) up to which a small grid keeps them, 32 MB; larger grids make them anew."""
 
@@ -101,6 +103,7 @@ class GridOperator:
             other._parts = self._parts
         other.rate, other.factor, other.storage = rate, factor, storage
         if films is not None:
+            other.__dict__.pop("_on_faces", None)
             other.films = {name: film for name, film in films.items() if film > 0}
         return other
 
@@ -112,6 +115,10 @@ class GridOperator:
     def apply(self, temperature: Floats) -> Floats:
         """Product with a nodal field, shape (nz+1, ny+1, nx+1). [W] for [K]"""
         out = self.conduction(temperature)
+        if self._on_faces is not None:
+            nodes, films = self._on_faces
+            out.reshape(-1)[nodes] += films @ temperature.reshape(-1)[nodes]
+            return out
         for name, film in self.films.items():
             for where, terms in self._faces[name]:
                 add_to(out, where, film * face_mass(terms, take(temperature, where)))
@@ -161,6 +168,9 @@ class GridOperator:
             setattr(other, name, None if values is None else values.astype(few))
         other._faces = {n: [(where, terms.astype(few)) for where, terms in faces] for n, faces in self._faces.items()}
         other.films = {name: float(film) for name, film in self.films.items()}
+        if other._on_faces is not None:
+            nodes, films = other._on_faces
+            other._on_faces = nodes, films.astype(few)
         return other
 
     @property
@@ -274,33 +284,54 @@ class GridOperator:
                 add_to(diagonal, where, film * _corner_sums(terms))
         return diagonal, off
 
+    @cached_property
+    def _on_faces(self) -> tuple[NDArray[np.intp], Any] | None:
+        """Nodes of faces that are in many parts, as walls of channels are, and the films on them as a sparse matrix."""
+        if sum(len(self._faces[name]) for name in self.films) <= FEW_PARTS:
+            return None
+        every = self._assembled(self._film_parts())
+        nodes = np.flatnonzero(np.diff(every.indptr))
+        return nodes, every[nodes][:, nodes]
+
     def matrix(self) -> Any:
         """The operator as a SciPy sparse matrix over flattened nodes; for small grids."""
-        from scipy.sparse import coo_matrix
-
-        grid = self.problem.grid
-        number = np.arange(grid.n_nodes).reshape(grid.z.size, grid.y.size, grid.x.size)
+        number, shape = self._numbers(), self.problem.grid.shape
         parts: list[tuple[NDArray[np.intp], Floats]] = []
-        for c in range(grid.shape[0]):
-            corners = np.stack([number[c + k, j : j + grid.shape[1], i : i + grid.shape[2]] for k, j, i in np.ndindex(2, 2, 2)])
-            products = np.concatenate(self._weights(c))
-            parts.append((corners, products))
+        for c in range(shape[0]):
+            corners = np.stack([number[c + k, j : j + shape[1], i : i + shape[2]] for k, j, i in np.ndindex(2, 2, 2)])
+            parts.append((corners, np.concatenate(self._weights(c))))
+        return self._assembled([*parts, *self._film_parts()])
+
+    def _numbers(self) -> NDArray[np.intp]:
+        grid = self.problem.grid
+        return np.arange(grid.n_nodes).reshape(grid.z.size, grid.y.size, grid.x.size)
+
+    def _film_parts(self) -> Iterator[tuple[NDArray[np.intp], Floats]]:
+        """Nodes at the four corners of the cells of faces, and the weights of their products, by part of a face."""
+        number = self._numbers()
         for name, film in self.films.items():
             for where, terms in self._faces[name]:
                 plane = take(number, where)
                 a, b = (n - 1 for n in plane.shape[-2:])
                 corners = np.stack([plane[..., j : j + a, i : i + b] for j, i in np.ndindex(2, 2)])
-                parts.append((corners.reshape(4, -1, b), film * terms.reshape(4, -1, b)))
+                yield corners.reshape(4, -1, b), film * terms.reshape(4, -1, b)
+
+    def _assembled(self, parts: Iterable[tuple[NDArray[np.intp], Floats]]) -> Any:
+        """Sparse matrix over flattened nodes, of four or eight corners and as many weights."""
+        from scipy.sparse import coo_matrix
+
         signs = np.array([[1, 1, 1, 1], [-1, 1, -1, 1], [-1, -1, 1, 1], [1, -1, -1, 1]])
         rows, columns, entries = [], [], []
-        for corners, products in parts:
-            b = signs if len(products) == 4 else np.block([[signs, signs], [-signs, signs]])
-            entries.append(np.einsum("pa,pb,pji->abji", b, b, products).ravel())
+        for corners, weights in parts:
+            b = signs if len(weights) == 4 else np.block([[signs, signs], [-signs, signs]])
+            entries.append(np.einsum("pa,pb,pji->abji", b, b, weights).ravel())
             shape = (len(corners), *corners.shape)
             rows.append(np.broadcast_to(corners[:, None], shape).ravel())
             columns.append(np.broadcast_to(corners[None], shape).ravel())
         triplets = (np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns)))
-        return coo_matrix(triplets, shape=(grid.n_nodes, grid.n_nodes)).tocsr()
+        found = coo_matrix(triplets, shape=(self.problem.grid.n_nodes,) * 2).tocsr()
+        found.eliminate_zeros()
+        return found
 
     def solid_nodes(self) -> np.ndarray:
         """Nodes that touch a solid cell, shape (nz+1, ny+1, nx+1)."""
