@@ -83,6 +83,26 @@ def test_conductivity_follows_by_the_loop() -> None:
     assert kept.counts["models"] == 1
 
 
+def test_conductivity_follows_through_phases_of_other_films() -> None:
+    """Films 400 times apart in one mission: what corrects in one phase led to no number in the next."""
+    slabs = [{"name": name, "thickness": deep, "material": name} for name, deep in (("silicon", "0.1 mm"), ("copper", "1 mm"))]
+    given = {
+        "scenario": "car",
+        "geometry": {"footprint": ["8 mm", "8 mm"], "layers": slabs},
+        "power": {"sources": [{"name": "core", "layer": "silicon", "power": "3 W"}]},
+        "cooling": {"top": "air_heat_sink", "ambient": "20 degC"},
+        "mission": [
+            {"name": "driving", "share": 0.1, "ambient": "70 degC"},
+            {"name": "sun", "share": 0.2, "ambient": "85 degC", "power": 0.01, "cooling": {"top": "natural_convection"}},
+            {"name": "night", "share": 0.7, "power": 0.01},
+        ],
+        "compact": {"films": {"top": ["5 W/m^2/K", "1e4 W/m^2/K"]}},
+        "solver": {"mesh": {"lateral": 4, "per_layer": 1}, "error_promise": 0.1},
+    }
+    full, by_model = solved(given, "tensor"), solved(given, "compact")
+    assert differences(full, by_model)[1] <= float(by_model.values["thermal/compact_estimate"]) < 0.1
+
+
 def test_a_case_does_not_know_those_before_it() -> None:
     """Each of three cases with k(T) on one mesh, alone and after the others: equal to the last bit."""
     found: list[list[float]] = []

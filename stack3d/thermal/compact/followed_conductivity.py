@@ -16,6 +16,8 @@ from stack3d.thermal.grid.solver import TensorSolver
 
 SETTLED = 1e-8
 """Relative residual, on the basis, of states with k(T)."""
+CLOSE = 0.2
+"""Share by which films may differ from those that the matrix of corrections was made with: beyond it corrections go astray."""
 MOST_JOINED = 12
 """Corrections that join the basis, at most."""
 
@@ -53,7 +55,11 @@ class FollowedConductivity:
 
     def __init__(self, span: Span, tested: TestedError) -> None:
         self.span, self.tested = span, tested
-        self._amplitudes = np.zeros(span.count)
+        self._begin(np.empty(0))
+
+    def _begin(self, films: Floats) -> None:
+        """Forget the state and the matrix of other films."""
+        self._amplitudes, self._films = np.zeros(self.span.count), films
         self._matrix: Floats | None = None
 
     def settled(self, solid: TensorSolver, load: Floats, share: float) -> Settled:
@@ -64,6 +70,9 @@ class FollowedConductivity:
         UncorrectedError
             Where no state settles.
         """
+        films = np.array([face.film_coefficient for face in solid.problem.faces.values()])
+        if films.size != self._films.size or np.any(np.abs(films - self._films) > CLOSE * self._films):
+            self._begin(films)
         updates = 0
         for _ in range(MOST_JOINED):
             found, left = self._on_basis(solid, load)
