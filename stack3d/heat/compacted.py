@@ -36,6 +36,7 @@ from stack3d.thermal import (
     ThermalBackend,
     check_range,
     model_alike,
+    shares_of,
     steady_reduction,
     time_reduction,
 )
@@ -48,6 +49,8 @@ ENOUGH = 1e-8
 """Relative residual of solutions that the error of the mesh is taken from."""
 ROUGH = 1e-3
 """The same of models on other meshes, whose error is of the order of its square."""
+FILMS_PER_DECADE = 3
+"""Films at which errors of the mesh over time are found: answers lie between."""
 PER_DECADE, SETTLED = 10, 7.0
 """Instants at which responses on other meshes are compared, and slowest time constants after which they are over."""
 
@@ -228,8 +231,8 @@ def _mesh_over_time(chip: Chip, own: _OnMesh, taken: Sequence[Taken], steady: Fl
     pairs = [(pair.weight, on(pair.one), on(pair.other)) for pair in kind_of(chip.scenario).pairs(chip)]
     low, high = own.parts.lowest, own.parts.highest
     still, moving = list[Floats](), list[Floats]()
-    for films in dict.fromkeys(map(tuple, (low, np.sqrt(low * high), high))):
-        at = np.array(films)
+    count = int(np.ceil(FILMS_PER_DECADE * np.log10(np.max(high / low, initial=1.0)))) + 1
+    for at in low * (high / low) ** np.linspace(0.0, 1.0, count)[:, None]:
         slowest, first = own.model.at(at).rates[0], chip.scenario.compact.shortest or 0.0
         end = max(SETTLED / slowest, 10 * first)
         times = np.geomspace(first, end, int(np.ceil(PER_DECADE * np.log10(end / first))) + 1)
@@ -237,7 +240,9 @@ def _mesh_over_time(chip: Chip, own: _OnMesh, taken: Sequence[Taken], steady: Fl
         differences = [weight * (one.steps(at, times) - other.steps(at, times)) for weight, one, other in pairs]
         for found, one in zip((still, moving), gains_of_errors(step, differences)):
             found.append(one)
-    worst = np.max(still, axis=0)
-    stated = np.array([abs(source.power) for source in own.parts.sources]) @ worst[: len(own.parts.sources)]
+    faces, errors = own.parts.problem.faces, MeshOverTime(np.array(still), np.array(moving))
+    given = np.array([faces[name].film_coefficient for name in own.parts.varied])
+    powers = np.array([abs(source.power) for source in own.parts.sources] + [0.0] * len(own.parts.faces))
+    stated = errors.along(powers[None], 0 * powers, 0 * powers, shares_of(given[None], low, high))
     more = np.maximum(1.0, np.nan_to_num(steady) / np.maximum(stated, 1e-300)) if stated.any() else 1.0
-    return MeshOverTime(worst * more, np.max(moving, axis=0) * more)
+    return MeshOverTime(errors.still * more, errors.moving * more)

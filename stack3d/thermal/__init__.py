@@ -5,7 +5,7 @@ from stack3d.thermal.backend import SolidBackend, ThermalBackend, ThermalSolutio
 from stack3d.thermal.column_problem import ColumnProblem
 from stack3d.thermal.compact.compact_model import CompactModel, FilmFace, check_range
 from stack3d.thermal.compact.compact_solver import KeptModels
-from stack3d.thermal.compact.mesh_over_time import MeshOverTime
+from stack3d.thermal.compact.mesh_over_time import MeshOverTime, shares_of
 from stack3d.thermal.compact.model_in_time import ModelInTime
 from stack3d.thermal.compact.reduced_solid import CompactErrors, CompactRanges
 from stack3d.thermal.compact.reduction import steady_reduction
@@ -93,6 +93,7 @@ __all__ = [
     "memory_in_time",
     "periodic_state",
     "reduced",
+    "shares_of",
     "steady_reduction",
     "structure",
     "thermal_response",

@@ -117,8 +117,8 @@ def test_it_steps_as_the_model_does(slave: Slave, model: CompactModel) -> None:
 def test_it_says_what_its_mesh_errs_by(slave: Slave, model: CompactModel) -> None:
     said = {one.attrib["name"]: one.attrib["description"] for one in slave.description.iter("ScalarVariable")}
     assert model.mesh_error.size == len(model.places) and np.isfinite(model.mesh_error).all()
-    assert np.all(model.mesh_error_over_time >= model.mesh_error)
-    for place, error, moving in zip(model.places, model.mesh_error, model.mesh_error_over_time):
+    assert np.all(model.mesh_error_over_time() >= model.mesh_error)
+    for place, error, moving in zip(model.places, model.mesh_error, model.mesh_error_over_time()):
         told = said[f"temperature.{place}"]
         assert f"errs by {error:.2g} K at" in told and f"by {moving:.2g} K while powers come and go" in told
 

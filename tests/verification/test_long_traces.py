@@ -16,6 +16,7 @@ from stack3d.thermal import Box, PowerSchedule, Probe, integrate
 from stack3d.thermal.compact.compact_model import CompactModel
 from stack3d.thermal.compact.cycles import Cycles
 from stack3d.thermal.compact.long_trace import KeptOfTrace, follow
+from stack3d.thermal.compact.mesh_over_time import MeshOverTime, shares_of
 from stack3d.workload.columns import read_driven
 from stack3d.workload.trace import PowerTrace
 
@@ -224,6 +225,18 @@ def test_errors_of_the_mesh_over_time_are_stated() -> None:
     for extreme in ("highest", "lowest", "mean"):
         assert np.all(np.abs(getattr(coarse, extreme) - getattr(fine, extreme)) <= coarse.estimate), extreme
     assert np.all(fine.estimate < 0.5 * coarse.estimate)
+
+
+def test_errors_of_the_mesh_are_those_about_the_films() -> None:
+    """Three films, 2 K/W, 1 K/W and 5 K/W of error: at one of them its own, between two the worse, along a range the worst."""
+    still = np.array([2.0, 1.0, 5.0])[:, None, None]
+    errors, powers, none = MeshOverTime(still, 3 * still), np.array([[0.0], [2.0]]), np.zeros(1)
+    lowest, highest = np.array([1e2]), np.array([1e4])
+    for films, worst in (([1e3], 1.0), ([1e2], 2.0), ([3e2], 2.0), ([2e3], 5.0), ([1e2, 1e3], 2.0), ([1e2, 1e4], 5.0)):
+        shares = shares_of(np.array(films)[:, None], lowest, highest)
+        np.testing.assert_allclose(errors.along(powers, none, none, shares), [worst + 3 * worst])
+    alone = MeshOverTime(still[:1], still[:1])  # of no film that varies
+    assert alone.along(powers, none, none, shares_of(np.empty((2, 0)), np.empty(0), np.empty(0))) == [4.0]
 
 
 @pytest.mark.parametrize("seed", range(20))

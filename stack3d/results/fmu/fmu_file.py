@@ -76,7 +76,7 @@ def write_fmu(path: Path, model: CompactModel, name: str, films: Mapping[str, fl
             Path(folder, file).write_text(text, encoding="utf-8")
         library = _compile(Path(folder))
         with storage.beside(path, ".fmu") as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("modelDescription.xml", _description(model, name, identifier, guid))
+            archive.writestr("modelDescription.xml", _description(model, (name, identifier, guid), films or {}))
             archive.write(library, f"binaries/linux64/{identifier}.so")
             for file in (SOURCE, "model.h"):
                 archive.write(Path(folder, file), f"sources/{file}")
@@ -140,8 +140,9 @@ def _array(name: str, values: Floats, kind: str = "double") -> str:
     return f"static const {kind} {name}{''.join(f'[{n}]' for n in shape)} = {body};"
 
 
-def _description(model: CompactModel, name: str, identifier: str, guid: str) -> str:
-    """``modelDescription.xml``."""
+def _description(model: CompactModel, names: tuple[str, str, str], films: Mapping[str, float]) -> str:
+    """``modelDescription.xml``; names are that of the scenario, of the library, and the identity of both."""
+    name, identifier, guid = names
     given, low, high = model.ambient
     estimate = 0.0 if model.in_time is None else model.in_time.estimate
     about = (
@@ -180,7 +181,7 @@ def _description(model: CompactModel, name: str, identifier: str, guid: str) -> 
         real(f"power.{source}", f"Power of {source}", {"causality": "input"}, {"unit": "W", "start": repr(float(power))})
     limits = {"min": repr(float(low)), "max": repr(float(high)), "start": repr(float(given))}
     real("ambient", "Temperature of the surroundings", {"causality": "input"}, {"unit": "K", "displayUnit": "degC", **limits})
-    for place, error, moving in zip(model.places, model.mesh_error, model.mesh_error_over_time):
+    for place, error, moving in zip(model.places, model.mesh_error, model.mesh_error_over_time(films)):
         shown = {"causality": "output", "initial": "calculated"}
         off = "its mesh not judged"
         if np.isfinite(error):

@@ -9,7 +9,7 @@ import numpy as np
 
 from stack3d.errors import RangeError, UnknownNameError, brief
 from stack3d.layout import Floats
-from stack3d.thermal.compact.mesh_over_time import MeshOverTime
+from stack3d.thermal.compact.mesh_over_time import MeshOverTime, shares_of
 from stack3d.thermal.compact.model_in_time import Exponentials, ModelInTime
 from stack3d.thermal.compact.steady_model import SteadyModel
 from stack3d.thermal.time.schedule import PowerSchedule
@@ -260,7 +260,7 @@ class CompactModel:
             share = f"{100 * self.in_time.estimate:.2g} %"
             over_time = [f"over time          {share} of the largest response (estimate), from {self.shortest:g} s on"]
         if self.mesh_over_time is not None:
-            off = self.mesh_error_over_time.max()
+            off = self.mesh_error_over_time().max()
             over_time.append(f"mesh over time     {off:.2g} K while powers come and go up to the scenario's (estimate)")
         return [
             f"films              {', '.join(ranges) or 'as in the scenario'}",
@@ -271,13 +271,17 @@ class CompactModel:
             f"error of the mesh  {self.mesh_error.max():.2g} K (estimate)",
         ]
 
-    @property
-    def mesh_error_over_time(self) -> Floats:
+    def mesh_error_over_time(self, films: Mapping[str, float] | None = None) -> Floats:
         """Estimated error by the mesh while powers come and go up to the scenario's, NaN where there is none. [K]"""
         if self.mesh_over_time is None:
             return np.full(len(self.places), np.nan)
-        loads = np.append(self.powers, np.zeros(len(self.faces)))
-        return self.mesh_over_time.along(np.array([loads, 0 * loads]), 0 * loads, 0 * loads)
+        loads, shares = np.append(self.powers, np.zeros(len(self.faces))), self.shares(self.films(films or {})[None])
+        return self.mesh_over_time.along(np.array([loads, 0 * loads]), 0 * loads, 0 * loads, shares)
+
+    def shares(self, films: Floats) -> tuple[float, float]:
+        """Where films of faces, shape (rows, faces) [W m⁻² K⁻¹], lie in their ranges, 0 to 1, at least and at most."""
+        ends = np.array([self.of_varied(pick(films, axis=0)) for pick in (np.min, np.max)])
+        return shares_of(ends, self.steady.lowest, self.highest)
 
     def _known(self, given: Mapping[str, float], names: Sequence[str], what: str) -> None:
         for name in given:

@@ -95,13 +95,12 @@ class ExactSteps:
         if self.model.mesh_over_time is None:
             return np.full(len(self.model.places), np.nan)
         loads = np.hstack([self.powers, self.model.of_faces(self.air, self.base)])
-        still, first = np.zeros(loads.shape[1]), self.air.films[0]
+        still, first, shares = np.zeros(loads.shape[1]), self.air.films[0], self.model.shares(self.air.films)
         if is_steady:
-            return self.model.mesh_over_time.along(
-                loads, np.append(before, self.model.of_faces(Air(np.array(around), first), self.base)), still
-            )
+            begun = np.append(before, self.model.of_faces(Air(np.array(around), first), self.base))
+            return self.model.mesh_over_time.along(loads, begun, still, shares)
         even = np.append(np.zeros(before.size), first * (around - self.base))
-        return self.model.mesh_over_time.along(loads, still, even)
+        return self.model.mesh_over_time.along(loads, still, even, shares)
 
     def shown(self, amplitudes: Floats, powers: Floats) -> Floats:
         """Temperature of places. [K]"""

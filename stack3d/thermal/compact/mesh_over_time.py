@@ -8,6 +8,9 @@ import numpy as np
 
 from stack3d.layout import Floats
 
+ROUNDING = 1e-6
+"""Of a place among films."""
+
 
 @dataclass(frozen=True, eq=False)
 class MeshOverTime:
@@ -15,9 +18,10 @@ class MeshOverTime:
 
     Parameters
     ----------
-    still : ndarray, shape (loads, places)
-        Largest at any time after a load was switched on: 1 W of each source, then 1 W/m² into each face. [K W⁻¹], [K m² W⁻¹]
-    moving : ndarray, shape (loads, places)
+    still : ndarray, shape (films, loads, places)
+        Largest at any time after a load was switched on: 1 W of each source, then 1 W/m² into each face; from the lowest films
+        to the highest, all of them together and evenly in logarithm. [K W⁻¹], [K m² W⁻¹]
+    moving : ndarray, shape (films, loads, places)
         All that it ever changes by, first one way, then the other. [K W⁻¹], [K m² W⁻¹]
 
     Notes
@@ -29,7 +33,7 @@ class MeshOverTime:
     still: Floats
     moving: Floats
 
-    def along(self, loads: Floats, begun: Floats, even: Floats) -> Floats:
+    def along(self, loads: Floats, begun: Floats, even: Floats, shares: tuple[float, float]) -> Floats:
         """Estimated error of places at any time of a trace, shape (places,). [K]
 
         Parameters
@@ -40,7 +44,19 @@ class MeshOverTime:
             Those of the steady state that it begins in; none of a solid that is as warm as its ambient. [W], [W m⁻²]
         even : ndarray, shape (loads,)
             Those that hold the solid at the temperature it begins with beyond that state. [W], [W m⁻²]
+        shares : (float, float)
+            Where films lie in their ranges, 0 to 1 in logarithm, at least and at most: the worst about there counts.
         """
+        intervals = len(self.still) - 1
+        near = slice(int(np.floor(shares[0] * intervals + ROUNDING)), int(np.ceil(shares[1] * intervals - ROUNDING)) + 1)
+        still, moving = self.still[near].max(axis=0), self.moving[near].max(axis=0)
         low, high = loads.min(axis=0), loads.max(axis=0)
         stays = np.abs(begun) + np.abs(0.5 * (low + high) - begun) + np.abs(even)
-        return np.asarray(stays @ self.still + 0.5 * (high - low) @ self.moving)
+        return np.asarray(stays @ still + 0.5 * (high - low) @ moving)
+
+
+def shares_of(films: Floats, lowest: Floats, highest: Floats) -> tuple[float, float]:
+    """Where films, shape (rows, films), lie in their ranges, 0 to 1 in logarithm, at least and at most. [W m⁻² K⁻¹]"""
+    width = np.log(highest / lowest)
+    found = np.clip(np.log(films / lowest) / np.where(width > 0, width, 1.0), 0.0, 1.0)
+    return float(found.min(initial=1.0)), float(found.max(initial=0.0))
