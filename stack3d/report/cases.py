@@ -19,6 +19,7 @@ from stack3d.report import (
     search_charts,
     study_answers,
     study_charts,
+    trade_axes,
     trade_charts,
     unknown_charts,
 )
@@ -87,13 +88,12 @@ FIGURES: dict[str, tuple[Callable[[Facts], Figure], tuple[str, ...]]] = {
 def possible(tree: xr.DataTree) -> list[str]:
     """Names of the figures for which the dataset holds the variables."""
     if answered := _answered(tree):
-        is_search = "optimise" in tree.children
-        return [one.figure for one in answered] + ["trade_offs"] * (is_search and len(trade_charts.axes_of(tree)) > 1)
+        return [one.figure for one in answered] + ["trade_offs"] * trade_axes.has_axes(tree)
     if {"uncertain", "levers"} & set(tree.children):
-        return []
+        return ["trade_offs"] * trade_axes.has_axes(tree)
     if study_answers.swept(tree):
         maps = [f"map_{name}" for name in study_answers.ANSWERS if name != "tiers" and study_answers.varies(tree, name)]
-        front = ["trade_offs"] * (len(trade_charts.axes_of(tree)) > 1)
+        front = ["trade_offs"] * trade_axes.has_axes(tree)
         matters = ["matters"] * matter_charts.has_axes(tree)
         return maps + matters + ["pareto"] * bool(study_charts.pareto_pair(tree)) + front
     facts = Facts(tree)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d.layout import Floats
 from stack3d.unit_text import short
@@ -320,6 +321,69 @@ class Panel:
         return (self.y.high - self.y.low) / (self.x.high - self.x.low) if self.equal else self.height
 
 
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A number of every case that may stand on either axis, with all that stands on it.
+
+    Parameters
+    ----------
+    name, kind : str
+        As it is chosen, and under which heading.
+    axis : Axis
+    values : ndarray, shape (case,)
+        In the unit of the axis, NaN for none.
+    better : int
+        1 where more is better, -1 where less is, 0 where neither is known.
+    lines : tuple of (text, position)
+        Conditions.
+    machines : tuple of (name, position)
+        Conventional machines.
+    bands : ndarray, shape (case, 2), optional
+    cut : ndarray of bool, shape (case,), optional
+        Values that are at least that.
+    """
+
+    name: str
+    kind: str
+    axis: Axis
+    values: Floats
+    better: int
+    lines: tuple[tuple[str, float], ...] = ()
+    machines: tuple[tuple[str, float], ...] = ()
+    bands: Floats | None = None
+    cut: NDArray[np.bool_] | None = None
+
+    @property
+    def is_inside(self) -> NDArray[np.bool_]:
+        """Values that lie on the axis."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray((self.values >= self.axis.low) & (self.values <= self.axis.high))
+
+    def told(self, case: int) -> str:
+        """The value of a case in words."""
+        at_least = "at least " if self.cut is not None and self.cut[case] else ""
+        return f"{self.name} {at_least}{self.values[case]:.4g} {self.axis.unit}".rstrip()
+
+
+@dataclass(frozen=True, eq=False)
+class Chooser:
+    """Cases over any two of several columns, which a reader chooses on a page.
+
+    Parameters
+    ----------
+    columns : tuple of Column
+    names : tuple of str
+        Of the cases.
+    kept, chosen : ndarray of bool, shape (case,)
+        Cases that may lie on a front, and those with a ring.
+    """
+
+    columns: tuple[Column, ...]
+    names: tuple[str, ...]
+    kept: NDArray[np.bool_]
+    chosen: NDArray[np.bool_]
+
+
 @dataclass(frozen=True)
 class Figure:
     """Panels under one heading.
@@ -332,8 +396,8 @@ class Figure:
     panels : tuple of Panel
     deck : bool
         The panels are one thing seen at several tiers: a page shows one at a time, chosen by a slider.
-    choice : bool
-        The panels are told apart by their titles: a page shows one at a time, chosen from a list.
+    chooser : Chooser, optional
+        What a page draws any two columns of, in place of the panels.
     """
 
     name: str
@@ -341,4 +405,4 @@ class Figure:
     caption: str
     panels: tuple[Panel, ...]
     deck: bool = False
-    choice: bool = False
+    chooser: Chooser | None = None

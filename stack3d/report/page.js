@@ -72,10 +72,110 @@
     choose(Number(slider.value));
   }
 
-  for (const choice of document.querySelectorAll(".choice")) {
-    const panels = [...choice.querySelectorAll(".panel")], select = document.getElementById(choice.dataset.select);
-    const choose = () => panels.forEach((panel, i) => panel.classList.toggle("shown", i === select.selectedIndex));
-    select.addEventListener("input", choose);
-    choose();
+  for (const chooser of document.querySelectorAll(".chooser")) {
+    const data = JSON.parse(chooser.querySelector("script").textContent), target = chooser.querySelector(".chosen");
+    const selects = [...chooser.querySelectorAll("select")];
+    const draw = () => target.replaceChildren(...drawn(data, data.columns[selects[1].value], data.columns[selects[0].value]));
+    for (const select of selects) select.addEventListener("input", draw);
+    draw();
+  }
+
+  function shape(name, attributes, text) {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const key in attributes) node.setAttribute(key, attributes[key]);
+    if (text !== undefined) node.textContent = text;
+    return node;
+  }
+
+  function lines(text, most) {
+    const rows = [""];
+    for (const word of text.split(" "))
+      if (rows.at(-1) && rows.at(-1).length + 1 + word.length > most) rows.push(word);
+      else rows[rows.length - 1] = `${rows.at(-1)} ${word}`.trim();
+    return rows;
+  }
+
+  // ranks of values, those that follow each other within rounding as one
+  function ranks(values, alike) {
+    const order = values.map((_, i) => i).sort((a, b) => values[a] - values[b]), found = [];
+    let rank = 0;
+    order.forEach((i, k) => {
+      const before = k ? values[order[k - 1]] : values[i];
+      if (values[i] - before > alike * Math.max(Math.abs(values[i]), Math.abs(before))) rank += 1;
+      found[i] = rank;
+    });
+    return found;
+  }
+
+  // cases that no other one betters in both
+  function front(data, x, y, cases) {
+    if (!x.better || !y.better) return new Set();
+    const at = [x, y].map((c) => ranks(cases.map((i) => -c.better * c.values[i]), data.alike));
+    const betters = (j, i) => at.every((r) => r[j] <= r[i]) && at.some((r) => r[j] < r[i]);
+    return new Set(cases.filter((_, i) => !cases.some((_, j) => betters(j, i))));
+  }
+
+  function drawn(data, x, y) {
+    const letter = 6.8, row = 15, whole = 440;
+    const above = lines(y.label, 58), below = lines(x.label, 58);
+    const left = Math.min(Math.max(40, (Math.max(...y.ticks.map((t) => t[1].length)) + 1) * letter), 0.4 * whole);
+    const width = whole - left - 14, height = 0.62 * width, top = 8 + row * above.length, bottom = top + height;
+    const px = (v) => left + width * (v - x.ends[0]) / (x.ends[1] - x.ends[0]);
+    const py = (v) => bottom - height * (v - y.ends[0]) / (y.ends[1] - y.ends[0]);
+    const svg = shape("svg", { viewBox: `0 0 ${whole} ${bottom + 26 + row * below.length}`, role: "img", "aria-label": `${y.label} over ${x.label}` });
+    const add = (name, attributes, text) => svg.append(shape(name, attributes, text));
+    const inside = (middle, text) => Math.min(Math.max(middle, 0.5 * (text.length + 1) * letter), whole - 0.5 * (text.length + 1) * letter);
+    above.forEach((text, i) => add("text", { x: 4, y: row * (i + 1) - 2, class: "axis" }, text));
+    for (const [at, text] of x.ticks) {
+      add("line", { class: "grid", x1: px(at), x2: px(at), y1: top, y2: bottom });
+      add("text", { x: inside(px(at), text), y: bottom + 15, class: "tick", "text-anchor": "middle" }, text);
+    }
+    for (const [at, text] of y.ticks) {
+      add("line", { class: "grid", x1: left, x2: left + width, y1: py(at), y2: py(at) });
+      add("text", { x: left - 6, y: py(at) + 4, class: "tick", "text-anchor": "end" }, text);
+    }
+    below.forEach((text, i) => add("text", { x: inside(left + width / 2, text), y: bottom + 30 + row * i, class: "axis", "text-anchor": "middle" }, text));
+    add("rect", { class: "frame", x: left, y: top, width, height, stroke: data.colours[2] });
+    const known = data.names.map((_, i) => i).filter((i) => x.values[i] !== null && y.values[i] !== null);
+    const on = (c, i) => c.values[i] >= c.ends[0] && c.values[i] <= c.ends[1];
+    const shown = known.filter((i) => on(x, i) && on(y, i)), best = front(data, x, y, shown.filter((i) => data.kept[i]));
+    const order = [...best].sort((a, b) => x.values[a] - x.values[b]);
+    for (const [text, at] of x.lines || []) {
+      add("line", { class: "rule", stroke: data.colours[2], x1: px(at), x2: px(at), y1: top, y2: bottom });
+      const before = px(at) - 5 > text.length * letter;
+      add("text", { x: before ? px(at) - 5 : left + 5, y: top + 13, class: "note", "text-anchor": before ? "end" : "start" }, text);
+    }
+    for (const [text, at] of y.lines || []) {
+      add("line", { class: "rule", stroke: data.colours[2], x1: left, x2: left + width, y1: py(at), y2: py(at) });
+      add("text", { x: left + 5, y: Math.max(py(at) - 4, top + 13), class: "note" }, text);
+    }
+    const path = order.map((i) => `${px(x.values[i])} ${py(y.values[i])}`).join("L");
+    if (order.length > 1) add("path", { class: "line", d: `M${path}`, stroke: data.colours[0] });
+    const clip = (v) => Math.min(Math.max(v, 0), bottom);
+    for (const i of order) {
+      if (y.bands && y.bands[i]) add("line", { stroke: data.colours[2], x1: px(x.values[i]), x2: px(x.values[i]), y1: clip(py(y.bands[i][0])), y2: clip(py(y.bands[i][1])) });
+      if (x.bands && x.bands[i]) add("line", { stroke: data.colours[2], y1: py(y.values[i]), y2: py(y.values[i]), x1: Math.max(px(x.bands[i][0]), left), x2: Math.min(px(x.bands[i][1]), left + width) });
+    }
+    const told = (c, i) => `${c.name} ${c.cut && c.cut[i] ? "at least " : ""}${number(c.values[i])} ${c.unit}`.trim();
+    for (const i of shown) {
+      const tipped = { cx: px(x.values[i]), cy: py(y.values[i]), "data-tip": `${data.names[i]}: ${told(x, i)}, ${told(y, i)}` };
+      add("circle", { ...tipped, r: 3.5, fill: data.colours[best.has(i) ? 0 : data.kept[i] ? 1 : 2] });
+      if (data.chosen[i]) add("circle", { ...tipped, class: "ring", r: 6, stroke: "#000000" });
+    }
+    for (const [name, at] of x.machines || [])
+      for (const [other, level] of y.machines || [])
+        if (name === other) {
+          add("circle", { cx: px(at), cy: py(level), r: 3.5, fill: "#000000", "data-tip": `a conventional machine: ${name}` });
+          add("text", { x: inside(px(at), name), y: py(level) - 7, class: "note", "text-anchor": "middle" }, name);
+        }
+    svg.addEventListener("pointerleave", hide);
+    svg.addEventListener("pointermove", (event) => {
+      const marked = event.target.closest("[data-tip]");
+      if (marked) show(event, [line(marked.dataset.tip)]); else hide();
+    });
+    const note = document.createElement("p"), out = known.length - shown.length, none = data.names.length - known.length;
+    note.className = "caption";
+    note.textContent = [out && `${out} ${out > 1 ? "cases lie" : "case lies"} far outside`, none && `${none} ${none > 1 ? "have" : "has"} no value`].filter(Boolean).join("; ");
+    return [svg, note];
   }
 })();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from stack3d import fields
 from stack3d.report import svg
-from stack3d.report.chart import Figure, Map, Panel
+from stack3d.report.chart import Chooser, Figure, Map, Panel
 from stack3d.report.facts import Facts
 from stack3d.schema.workload import CONVENTIONAL_SOURCE, ConventionalDeck
 from stack3d.unit_text import duration, short
@@ -44,18 +45,36 @@ def _deck(figure: Figure, identity: str) -> str:
     return f'{label}<div class="panels deck" data-slider="{identity}-slider">{body}</div>'
 
 
-def _choice(figure: Figure, identity: str) -> str:
-    """Panels seen one at a time, chosen from a list of their titles."""
-    options = "".join(f'<option value="{i}">{escape(panel.title)}</option>' for i, panel in enumerate(figure.panels))
-    label = f'<label class="slider">show <select id="{identity}-select">{options}</select></label>'
-    return f'{label}<div class="panels choice" data-select="{identity}-select">{_panels(figure, identity)}</div>'
+def _chooser(figure: Figure, chooser: Chooser, identity: str) -> str:
+    """Two lists of columns, whose chart the script of the page draws; without scripts the panels."""
+    lists = []
+    for word, at in (("up", 0), ("across", 1)):
+        options = "".join(
+            f'<optgroup label="{escape(kind)}">'
+            + "".join(f'<option value="{i}"{" selected" * (i == at)}>{escape(name)}</option>' for i, name in group)
+            + "</optgroup>"
+            for kind, group in _by_kind(chooser)
+        )
+        lists.append(f'<label class="slider">{word} <select data-axis="{word}">{options}</select></label>')
+    data = json.dumps(svg.chooser_data(chooser), separators=(",", ":")).replace("</", "<\\/")
+    script = f'<script type="application/json">{data}</script>'
+    static = f'<div class="panels">{_panels(figure, identity)}</div>'
+    return f'<div class="chooser" id="{identity}-chooser">{"".join(lists)}<div class="chosen"></div>{script}{static}</div>'
+
+
+def _by_kind(chooser: Chooser) -> list[tuple[str, list[tuple[int, str]]]]:
+    """Columns with their numbers under their headings."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for i, column in enumerate(chooser.columns):
+        found.setdefault(column.kind, []).append((i, column.name))
+    return list(found.items())
 
 
 def section(figure: Figure, identity: str) -> str:
     """Heading, caption and panels of one figure."""
     half = ' class="half"' if len(figure.panels) == 1 and not figure.deck else ""
     alone = f'<div class="panels">{_panels(figure, identity)}</div>'
-    body = _deck(figure, identity) if figure.deck else _choice(figure, identity) if figure.choice else alone
+    body = _deck(figure, identity) if figure.deck else _chooser(figure, figure.chooser, identity) if figure.chooser else alone
     heading = f'<h2>{escape(figure.title)}</h2><p class="caption">{escape(figure.caption)}</p>'
     return f'<section id="{identity}"{half}>{heading}{body}</section>'
 

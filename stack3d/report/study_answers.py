@@ -62,6 +62,8 @@ class Answer:
     """Text of a value that a number says badly."""
     at_zero: str = ""
     """Text of nothing at all."""
+    cut: Callable[..., xr.DataArray] | None = None
+    """As `reduce`: whether a case may have more, since its run has ended before."""
 
     @property
     def heading(self) -> str:
@@ -116,7 +118,7 @@ class Answer:
         return duration(value * YEAR) if self.digits == TIME else f"{self.brief(value)} {self.unit}".rstrip()
 
 
-def _last(array: xr.DataArray) -> xr.DataArray:
+def last(array: xr.DataArray) -> xr.DataArray:
     """The last value along time that each case has; the only one where there is no time."""
     import xarray as xr
 
@@ -128,7 +130,7 @@ def _last(array: xr.DataArray) -> xr.DataArray:
 
 def _accuracy(*readings: xr.DataArray) -> xr.DataArray:
     """Mean over chips at the end: over the period of periodic writes where that is known. [%]"""
-    return 100 * _last(readings[-1]).mean("sample")
+    return 100 * last(readings[-1]).mean("sample")
 
 
 def _life(loss: xr.DataArray, accuracy: xr.DataArray) -> xr.DataArray:
@@ -139,6 +141,12 @@ def _life(loss: xr.DataArray, accuracy: xr.DataArray) -> xr.DataArray:
     known = accuracy.notnull().any("sample")
     first, end = (getattr(accuracy["time"].where(known), ends)("time") for ends in ("min", "max"))
     return (loss.where(~(loss <= first), 0.0).fillna(end).median("sample") / YEAR).where(known.any("time"))
+
+
+def _outlives(loss: xr.DataArray, accuracy: xr.DataArray) -> xr.DataArray:
+    """Whether the median chip is as good as that until the end of the run."""
+    lasts = accuracy.notnull().any("time") & loss.isnull()
+    return lasts.mean("sample") >= 0.5
 
 
 def _tiers(temperature: xr.DataArray) -> xr.DataArray:
@@ -176,14 +184,14 @@ def _conventional(machine: str) -> dict[str, Answer]:
     end = "" if machine == "sram" else f"_{machine}"
 
     def one(label: str, unit: str, variable: str) -> Answer:
-        return Answer(label, unit, (f"power/{variable}",), lambda v: pick(_last(v)), False, PREFIXED)
+        return Answer(label, unit, (f"power/{variable}",), lambda v: pick(last(v)), False, PREFIXED)
 
     def rate(value: float) -> str:
         return fields.told_rate(value, "1/s")
 
     def even(rates: xr.DataArray, *highest: xr.DataArray) -> xr.DataArray:
         """Within what the chip reaches: beyond it the machine draws less at every rate, or at none."""
-        found = pick(_last(rates))
+        found = pick(last(rates))
         for most in highest:
             found = found.where(~((found > most) & (found > 0)), np.inf).where(~(found < -most), 0.0)
         return found
@@ -218,9 +226,10 @@ ANSWERS: Mapping[str, Answer] = {
         True,
         TIME,
         at_zero="lost when first read",
+        cut=_outlives,
     ),
     "error": Answer(
-        "error of the logits", "% of their rms", ("mvm/logit_error",), lambda e: 100 * _last(e).mean("sample"), False, 1
+        "error of the logits", "% of their rms", ("mvm/logit_error",), lambda e: 100 * last(e).mean("sample"), False, 1
     ),
     "peak": Answer(
         "peak temperature",
@@ -236,7 +245,7 @@ ANSWERS: Mapping[str, Answer] = {
         "energy per inference",
         "J",
         ("power/energy_per_inference",),
-        lambda e: _last(e).sum("component", min_count=1),
+        lambda e: last(e).sum("component", min_count=1),
         False,
         PREFIXED,
     ),
@@ -260,8 +269,8 @@ ANSWERS: Mapping[str, Answer] = {
         "floor that the tiles take", "mm²", ("power/area",), lambda a: 1e6 * a.sum("area_part", skipna=False), False, COUNTED
     ),
     "yield": Answer("share of good chips", "%", ("reliability/yield",), _good, True, 1),
-    "writes": Answer("write pulses per cell", "", ("reliability/writes",), _last, False, COUNTED),
-    "power": Answer("total power", "W", ("thermal/heat_in",), _last, False, PREFIXED),
+    "writes": Answer("write pulses per cell", "", ("reliability/writes",), last, False, COUNTED),
+    "power": Answer("total power", "W", ("thermal/heat_in",), last, False, PREFIXED),
 }
 
 
@@ -280,13 +289,30 @@ def has(tree: xr.DataTree, name: str) -> bool:
     return is_there and not (other and np.array_equal(values_of(tree, other), _reduced(tree, name), equal_nan=True))
 
 
-def values_of(tree: xr.DataTree, name: str) -> xr.DataArray:
-    """An answer over the swept dimensions, NaN for cases without it; raises UnknownNameError, ResultsError."""
+def values_of(tree: xr.DataTree, name: str, *, cut: bool = False) -> xr.DataArray:
+    """An answer over the swept dimensions, NaN for cases without it; raises UnknownNameError, ResultsError.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+    name : str
+        One of `ANSWERS`.
+    cut : bool
+        Whether each may be more, see `Answer.cut`; 0 and 1.
+    """
     if name not in ANSWERS:
         raise unknown_name("answer of a study", name, ANSWERS)
     if not has(tree, name):
         raise ResultsError(f"the study {tree.attrs.get('scenario')} has no {' and no '.join(ANSWERS[name].needs)}")
-    return _reduced(tree, name)
+    return _cut(tree, name) if cut else _reduced(tree, name)
+
+
+def _cut(tree: xr.DataTree, name: str) -> xr.DataArray:
+    """Whether each case may have more of an answer."""
+    answer = ANSWERS[name]
+    if answer.cut is None or f"answer_{name}" in tree.dataset:
+        return (tree.dataset["status"] != tree.dataset["status"]).astype(int)
+    return answer.cut(*(tree[p] for p in answer.needs)).astype(int).transpose(*swept(tree))
 
 
 def _reduced(tree: xr.DataTree, name: str) -> xr.DataArray:
@@ -343,7 +369,8 @@ def extremes(tree: xr.DataTree) -> list[tuple[str, str]]:
         answer, values = ANSWERS[name], values_of(tree, name).values.astype(float).ravel()
         high, low = int(np.nanargmax(values)), int(np.nanargmin(values))
         best, worst = (high, low) if answer.larger_is_better else (low, high)
-        said = [f"{answer.full(values[i])} ({names[i]})" for i in (best, worst)]
+        cut = values_of(tree, name, cut=True).values.ravel() if answer.cut else np.zeros(values.size)
+        said = [f"{'at least ' * bool(cut[i])}{answer.full(values[i])} ({names[i]})" for i in (best, worst)]
         lines.append((answer.label, f"from {said[0]} to {said[1]}"))
     return lines
 
@@ -377,9 +404,13 @@ def table(tree: xr.DataTree) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Head and rows: swept values, status and the answers in which the cases differ (`shared` has the others)."""
     dimensions, found, states = swept(tree), _differing(tree), _states(tree)
     scales = {n: ANSWERS[n].scaled(values) for n, values in found.items()}
+    cut = {n: values_of(tree, n, cut=True).values.ravel() for n in found if ANSWERS[n].cut}
     rows = []
     for i, labels in enumerate(itertools.product(*(labels_of(tree, d) for d in dimensions))):
-        texts = ("" if np.isnan(v[i]) else ANSWERS[n].brief(v[i], scales[n][0]) for n, v in found.items())
+        texts = (
+            "" if np.isnan(v[i]) else "≥ " * bool(n in cut and cut[n][i]) + ANSWERS[n].brief(v[i], scales[n][0])
+            for n, v in found.items()
+        )
         rows.append((*labels, *texts, states[i]))
     heads = (ANSWERS[n].titled("" if ANSWERS[n].digits == TIME else scales[n][1]) for n in found)
     return (*dimensions, *heads, "status"), rows

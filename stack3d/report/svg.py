@@ -11,8 +11,24 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.fronts import ALIKE
 from stack3d.layout import Floats
-from stack3d.report.chart import GREY, Axis, ColourScale, Dot, DrawnBox, Line, Map, Panel, Ribbon, Rule, ink_on
+from stack3d.report.chart import (
+    COLOURS,
+    GREY,
+    Axis,
+    Chooser,
+    ColourScale,
+    Column,
+    Dot,
+    DrawnBox,
+    Line,
+    Map,
+    Panel,
+    Ribbon,
+    Rule,
+    ink_on,
+)
 from stack3d.report.labels import LabelPlace, in_two_rows, level_labels, lines_of
 
 WIDTH = 440.0
@@ -256,6 +272,39 @@ def pointer_data(panel: Panel, frame: Frame) -> dict[str, Any]:
                 "label": mark.scale.label,
                 "values": [round(float(v), mark.digits + 1) if np.isfinite(v) else None for v in mark.values.ravel()],
             }
+    return data
+
+
+def chooser_data(chooser: Chooser) -> dict[str, Any]:
+    """What the page's script draws any two columns of."""
+    return {
+        "colours": [COLOURS[1], COLOURS[0], GREY],
+        "alike": ALIKE,
+        "names": list(chooser.names),
+        "kept": chooser.kept.astype(int).tolist(),
+        "chosen": chooser.chosen.astype(int).tolist(),
+        "columns": [_column_data(column) for column in chooser.columns],
+    }
+
+
+def _column_data(column: Column) -> dict[str, Any]:
+    axis, digits = column.axis, ".9g" if column.better else ".5g"  # what a front is made of is told apart by a millionth
+    data: dict[str, Any] = {
+        "name": column.name,
+        "label": axis.label,
+        "unit": axis.unit,
+        "ends": [axis.low, axis.high],
+        "ticks": [[at, text] for at, text in axis.ticks],
+        "values": [float(f"{v:{digits}}") if np.isfinite(v) else None for v in column.values],
+        "better": column.better,
+    }
+    for word in ("lines", "machines"):
+        if pairs := getattr(column, word):
+            data[word] = [list(pair) for pair in pairs]
+    if column.bands is not None:
+        data["bands"] = [_plain(band) if np.isfinite(band).all() else None for band in column.bands]
+    if column.cut is not None and column.cut.any():
+        data["cut"] = column.cut.astype(int).tolist()
     return data
 
 

@@ -138,7 +138,8 @@ def _unknown(found: Mapping[str, Any], case: str) -> xr.Dataset:
     }
     if "parts" in found:
         coordinates |= {"unknown": found["unknowns"], "part": found["parts"], "end": ["low", "median", "high"]}
-    out = xr.Dataset(data, coordinates, {"verdict": "\n".join(found["verdict"])})
+    words = {"verdict": "\n".join(found["verdict"]), "unread": "\n".join(found.get("unread", ()))}
+    out = xr.Dataset(data, coordinates, words)
     for name in out.data_vars:
         unit, meaning = fields.UNKNOWN[str(name)]
         out[name].attrs.update(units=unit, long_name=meaning)

@@ -22,7 +22,7 @@ from stack3d.study.search import Search, Steps
 from stack3d.study.sections import as_asked, parsed, placed
 from stack3d.study.sensitivity import Findings, evaluations
 from stack3d.study.shares import ranking, screened
-from stack3d.study.unknowns import Unknown, assumed, named, posteriors, up_to_one
+from stack3d.study.unknowns import Unknown, assumed, named, posteriors, unread_capacities, up_to_one
 
 USUAL = {
     "workload": ("accuracy@end", "energy_per_inference@end", "latency"),
@@ -65,6 +65,7 @@ class UncertaintyStudy(Search):
             raise DeckError(problems)
         middle = Point((0,), (), "")
         case = None if isinstance(deck.keys, dict) else self.draft.case(middle).tree
+        self.unread = unread_capacities(case, deck.spread) if case else []
         self.unknowns: list[Unknown] = named(deck.keys) if isinstance(deck.keys, dict) else assumed(case or {}, deck.spread)
         if case is not None:
             self.unknowns = up_to_one(self.unknowns, partial(self.draft.makes_case, middle))
@@ -182,6 +183,8 @@ class UncertaintyStudy(Search):
                 band = band_told(ends, found.held[k], int(found.drawn[k]), self.deck.count)
             lines.append(f"{output.text}: {band}{self._spread_beside(k)}")
             lines += self._ranked(found, k) if is_changed else ()
+        if n := len(self.unread):
+            lines.append(f"left out of all-assumed: {n} densities and heat capacities, which a steady case does not read")
         n_lost = sum(not np.isfinite(row).all() for row in self.values)
         return lines + [f"{n_lost} of {len(self.values)} cases have no value, and were left out"] * bool(found and n_lost)
 
@@ -225,6 +228,7 @@ class UncertaintyStudy(Search):
         unknown: dict[str, Any] = {
             "outputs": [{"text": o.text, "unit": o.unit} for o in self.outputs],
             "unknowns": [u.key for u in self.unknowns],
+            "unread": self.unread,
             "verdict": self.verdict(),
             "value": [list(row) for row in [*self.values, *left]],
             **{name: [list(row) for row in [*rows, *left]] for name, rows in self.beside.items()},

@@ -24,6 +24,10 @@ APART = 0.999
 """Of the correlations of a posterior, so that numbers that go together wholly can still be drawn."""
 LEFT_OUT = ("sweep", "optimise", "uncertain", "solver", "monte_carlo", "expect", "limits", "probes", "maps")
 """Sections of a scenario that hold settings, not numbers of what is built."""
+OVER_TIME = ("transient", "mission", "impedance")
+"""Sections with which a case goes over time."""
+CAPACITY = re.compile(r"(geometry\..*\.(density|specific_heat|heat_capacity)|cooling\.\w+\.heat_capacity)(\.value)?")
+"""Keys of numbers that heat is stored by."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +89,15 @@ def named(keys: Mapping[str, DistributionDeck]) -> list[Unknown]:
 
 
 def assumed(tree: Mapping[str, Any], spread: float) -> list[Unknown]:
-    """Every number of a resolved scenario that is marked as assumed, or has a band or a posterior.
+    """Every number of a resolved scenario that is marked as assumed, or has a band or a posterior, and that the case reads.
 
     Raises
     ------
     DeckError
         When there is none, or too many.
     """
-    found = [u for name, node in tree.items() if name not in LEFT_OUT for u in _below(node, str(name), spread)]
+    unread = unread_capacities(tree, spread)
+    found = [u for u in _marked(tree, spread) if u.key not in unread]
     fitted = [u for posterior in posteriors(tree) for u in posterior.unknowns()]
     known = {unknown.key for unknown in fitted}
     found = [u for u in found if u.key.removesuffix(".value") not in known]
@@ -100,6 +105,25 @@ def assumed(tree: Mapping[str, Any], spread: float) -> list[Unknown]:
     if not 1 <= len(unique) <= MOST_UNKNOWNS:
         raise DeckError(Problem("uncertain.keys", f"all-assumed finds {len(unique)} numbers; wanted 1 to {MOST_UNKNOWNS}"))
     return unique
+
+
+def unread_capacities(tree: Mapping[str, Any], spread: float) -> list[str]:
+    """Keys of such heat capacities of solids and faces, and of densities beside them, where nothing goes over time.
+
+    A steady case has the same temperatures whatever they are; what a coolant carries away is read.
+    """
+    solver = tree.get("solver")
+    is_compact = isinstance(solver, Mapping) and solver.get("backend") == "compact"
+    if is_compact or any(tree.get(word) for word in OVER_TIME):
+        return []
+    keys = [u.key for u in _marked(tree, spread)]
+    return [key for key in keys if CAPACITY.fullmatch(key) and not {"coolant", "flow"} & set(key.split("."))]
+
+
+def _marked(tree: Mapping[str, Any], spread: float) -> Iterator[Unknown]:
+    for name, node in tree.items():
+        if name not in LEFT_OUT:
+            yield from _below(node, str(name), spread)
 
 
 def up_to_one(found: Sequence[Unknown], makes_case: Callable[[str, Any], bool]) -> list[Unknown]:

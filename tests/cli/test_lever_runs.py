@@ -55,7 +55,7 @@ def test_from_a_list_to_the_page_and_again(tmp_path: Path, short_list: None) -> 
     assert found["lever"].values.tolist() == ["as it is", "a bit less (adc_bits 3)", "refreshed"]
     assert verdict.lines[0].startswith("what would mend it: 2 levers tried on 6 chips, 40 test inputs, ")
     assert found.attrs["verdict"] == "\n".join(verdict.lines)
-    assert possible(tree) == ["levers"] and len(chart(tree, "levers").panels[0].marks) == 4
+    assert possible(tree) == ["levers", "trade_offs"] and len(chart(tree, "levers").panels[0].marks) == 4
     page = report_page([tree])
     assert "What would mend it" in page and "a bit less (adc_bits 3)" in page
     again = study.LeverStudy("quickstart", SMALL)

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import browser
 import numpy as np
 import pytest
 import small_study
@@ -414,3 +415,35 @@ def test_a_search_is_no_part_of_the_case(deck: Path) -> None:
     """Neither goals nor budget change the content hash, so that cases stay where they are."""
     with_search, without = (decks.load(deck, [("optimise", value)] if value is None else []) for value in ("", None))
     assert with_search.scenario.optimise is not None and with_search.digest() == without.digest()
+
+
+@pytest.mark.skipif(browser.executable() is None, reason="no Chromium; on Debian or Ubuntu: apt-get install chromium")
+def test_the_page_of_a_search_on_a_desk_and_on_a_phone(whole: Searched, tmp_path: Path) -> None:
+    """Nothing is complained of or cut off at 1280 and 390 px, and any two axes can be chosen, each drawn anew."""
+    page = tmp_path / "die.html"
+    page.write_text(report_page([stack3d.open_results(whole.verdict.folder)]), encoding="utf-8")
+    window = browser.Browser()
+    chosen = (
+        "((up, across) => { const s = [...document.querySelectorAll('.chooser select')]; [up, across].forEach((k, i) => {"
+        " s[i].selectedIndex = k; s[i].dispatchEvent(new Event('input')); });"
+        " const svg = document.querySelector('.chosen svg'), r = svg.getBoundingClientRect();"
+        " return [svg.getAttribute('aria-label'), svg.querySelectorAll('circle').length, r.width, r.height]; })"
+    )
+    try:
+        window.open(page)
+        names = window.evaluate("[...document.querySelector('.chooser select').options].map(o => o.text)")
+        assert len(names) > 8 and len(set(names)) == len(names)
+        for width in (1280, 390):
+            window.resize(width, 844, phone=width < 1000)
+            assert window.evaluate("document.documentElement.scrollWidth") <= width
+            for up in range(len(names)):
+                label, circles, *size = window.evaluate(f"{chosen}({up}, {(up + 1) % len(names)})")
+                assert label.startswith(names[up]) and f" over {names[(up + 1) % len(names)]}" in label, (label, names[up])
+                assert circles > 2 and min(size) > 150, (label, circles, size)
+            inside = "[...document.querySelectorAll('.chosen text')].every(t => { const r = t.getBoundingClientRect(); return"
+            assert window.evaluate(f"{inside} r.left >= 0 && r.right <= {width}; }})")
+            smallest = "Math.min(...[...document.querySelectorAll('.chosen .tick')].map(t => 11 * t.getScreenCTM().a))"
+            assert window.evaluate(smallest) > 8  # px
+        assert window.complaints() == [] and window.requests() == [page.resolve().as_uri()]
+    finally:
+        window.close()

@@ -20,7 +20,7 @@ from stack3d.report import chart, pen, possible, report_page
 from stack3d.schema.uncertain import DistributionDeck
 from stack3d.study.goals import Goal
 from stack3d.study.uncertainty import UncertaintyStudy
-from stack3d.study.unknowns import Unknown, assumed, named, posteriors, up_to_one
+from stack3d.study.unknowns import Unknown, assumed, named, posteriors, unread_capacities, up_to_one
 
 UNCERTAIN = """\
 uncertain:
@@ -80,9 +80,14 @@ def test_from_deck_to_page_and_again(tmp_path: Path) -> None:
     assert re.match(said, verdict.lines[0]) and "for 90 % count wants to be 32" in verdict.lines[0]
     assert verdict.lines[-2] == "shares of the variance of heat_in are not told apart with count: 4; it wants 64"
     assert verdict.lines[-1] == "the screening finds power.sources.spot.power the strongest on heat_in"
-    assert possible(tree) == ["unknowns"] and len(pen.draw(chart(tree, "unknowns")).axes) == 2
+    assert possible(tree) == ["unknowns", "trade_offs"] and len(pen.draw(chart(tree, "unknowns")).axes) == 2
     page = report_page([tree])
-    assert "How sure it is" in page and "What matters most" in page and "<td>peak temperature" in page
+    assert (
+        "Any two outputs" in page
+        and "How sure it is" in page
+        and "What matters most" in page
+        and "<td>peak temperature" in page
+    )
     for lost in sorted((tmp_path / "out/small/cases").iterdir())[::3]:
         (lost / "run.json").unlink()
     tally = Tally()
@@ -227,6 +232,45 @@ def test_all_that_is_assumed_is_found_and_can_be_set() -> None:
     for end in (0.0, 1.0):
         changed = decks.load("quickstart", [(unknown.key, unknown.at(end)) for unknown in found])
         assert changed.digest() != case.digest()
+
+
+STORING = """
+scenario: storing
+geometry:
+  footprint: [1 mm, 1 mm]
+  layers:
+    - name: die
+      thickness: 0.3 mm
+      material:
+        conductivity: {value: 120 W/m/K, assumed: doped}
+        density: {value: 2329 kg/m^3, assumed: bulk}
+        specific_heat: {value: 700 J/kg/K, assumed: bulk}
+    - {name: lid, thickness: 0.5 mm, material: copper, source: drawing}
+power: {sources: [{name: core, layer: die, x: [0.2 mm, 0.4 mm], y: [0.2 mm, 0.4 mm], power: 1 W}]}
+cooling: {top: {film_coefficient: 1e4 W/m^2/K}, ambient: 25 degC}
+solver: {backend: tensor, mesh: {lateral: 8, per_layer: 1}, error_promise: 0.1}
+uncertain: {keys: all-assumed, outputs: [peak_temperature], count: 4}
+"""
+
+
+def test_a_steady_case_draws_no_heat_capacities(tmp_path: Path) -> None:
+    """They change none of its temperatures; the run says what it left out. Over time they are drawn."""
+    path = tmp_path / "storing.yaml"
+    path.write_text(STORING)
+    layers = [f"geometry.layers.{name}.material" for name in ("die", "lid")]
+    stores = [f"{layer}.{name}.value" for layer in layers for name in ("density", "specific_heat")]
+    steady = decks.load(path, [("uncertain", None)])
+    keys = {unknown.key: unknown for unknown in assumed(steady.tree, 0.2)}
+    assert set(keys) == {"geometry.layers.die.material.conductivity.value"}
+    assert unread_capacities(steady.tree, 0.2) == stores
+    more = [("uncertain", None), (stores[0], "2000 kg/m^3"), (stores[1], "500 J/kg/K")]
+    one, other = (stack3d.load(path, dict(sets)).run()["thermal"]["layer_temperature_max"] for sets in (more[:1], more))
+    np.testing.assert_array_equal(one, other)
+    over_time = decks.load(path, [("uncertain", None), ("transient", {"until": "1 s"})])
+    assert {u.key for u in assumed(over_time.tree, 0.2)} == {*keys, *stores} and unread_capacities(over_time.tree, 0.2) == []
+    _, verdict = run(path, tmp_path / "out")
+    assert "left out of all-assumed: 4 densities and heat capacities, which a steady case does not read" in verdict.lines
+    assert stack3d.open_results(verdict.folder)["uncertain"].attrs["unread"].splitlines() == stores
 
 
 @pytest.mark.parametrize(

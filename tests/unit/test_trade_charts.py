@@ -1,13 +1,16 @@
-"""Any two answers of a search: front, conditions, bands and the conventional machine stand where they must."""
+"""Any two outputs of a study: front, conditions, bands and the conventional machine stand where they must."""
 
 from __future__ import annotations
+
+import json
+import re
 
 import numpy as np
 import pytest
 
 from stack3d.report import chart, possible, report_page
-from stack3d.report.chart import GREY, Dot, Line, Rule
-from stack3d.report.trade_charts import axes_of
+from stack3d.report.chart import COLOURS, GREY, Dot, Line, Rule
+from stack3d.report.trade_axes import axes_of
 
 xr = pytest.importorskip("xarray")
 
@@ -57,7 +60,7 @@ def test_two_answers_with_all_that_stands_beside(tree: xr.DataTree) -> None:
     assert possible(tree) == ["front", "trade_offs"]
     figure = chart(tree, "trade_offs")
     (panel,) = figure.panels
-    assert panel.title == "worst accuracy at the end over energy per inference" and figure.choice
+    assert panel.title == "worst accuracy at the end over energy per inference" and figure.chooser
     (rule,) = (m for m in panel.marks if isinstance(m, Rule))
     assert (rule.axis, rule.label) == ("y", "accuracy_worst@end >= 93 %") and rule.value == pytest.approx(93.0)
     dots = [m for m in panel.marks if isinstance(m, Dot)]
@@ -70,9 +73,64 @@ def test_two_answers_with_all_that_stands_beside(tree: xr.DataTree) -> None:
     np.testing.assert_allclose([band.y for band in bands], 100 * np.quantile(WORST[:3], (0.05, 0.95), axis=1).T)
 
 
-def test_the_page_shows_one_pair_at_a_time(tree: xr.DataTree) -> None:
-    page = report_page([tree])
-    assert '<option value="0">worst accuracy at the end over energy per inference</option>' in page and "bits 4" in page
+def chosen_data(page: str) -> dict:
+    """What the script of a page draws from."""
+    held = re.search(r'<div class="chooser".*?<script type="application/json">(.*?)</script>', page, re.DOTALL)
+    return json.loads(held[1])
+
+
+def test_the_page_holds_every_axis_once(tree: xr.DataTree) -> None:
+    """Goals and answers, then every number of the cases: each a column, with its condition, machines and bands."""
+    power = tree["power"].to_dataset().assign(leakage=("case", [1.0, 2.0, 3.0, 4.0]), fixed=("case", np.ones(4)))
+    power["layers"] = ("case", "layer"), np.arange(8.0).reshape(4, 2)
+    power["fine"] = ("case", "node"), np.arange(400.0).reshape(4, 100)
+    power = power.assign_coords(layer=["die", "lid"])
+    parts = {"/": tree.dataset.assign_coords(bits=("case", [4, 5, 6, 7])), "/power": power}
+    full = xr.DataTree.from_dict({**{f"/{n}": tree[n].dataset for n in ("mvm", "optimise")}, **parts})
+    page = report_page([full])
+    data = chosen_data(page)
+    names = [column["name"] for column in data["columns"]]
+    assert names[:2] == ["worst accuracy at the end", "energy per inference"] and len(set(names)) == len(names)
+    assert {"bits", "power/leakage", "power/layers[die]", "power/layers[lid]"} <= set(names)
+    assert not [name for name in names if "fixed" in name or "fine" in name]  # the same in all, and a field
+    assert page.count('<optgroup label="asked for">') == 2 and "bits 4" in data["names"]
+    worst, energy = data["columns"][:2]
+    assert worst["lines"] == [["accuracy_worst@end >= 93 %", pytest.approx(93)]] and (worst["better"], energy["better"]) == (
+        1,
+        -1,
+    )
+    assert energy["values"] == [1, 2, 3, 1.5] and energy["machines"] == [["SRAM machine", pytest.approx(4)]]
+    np.testing.assert_allclose(worst["bands"], 100 * np.quantile(WORST, (0.05, 0.95), axis=1).T)
+    assert data["kept"] == [1, 1, 1, 0] and data["chosen"] == [1, 0, 0, 0]
+
+
+def test_the_logit_error_and_write_pulses_are_axes(tree: xr.DataTree) -> None:
+    """However many others there are."""
+    mvm = tree["mvm"].to_dataset().assign(logit_error=(("case", "time", "sample"), WORST[:, None]))
+    writes = xr.Dataset({"writes": (("case", "time"), [[1.0], [2.0], [3.0], [4.0]])})
+    parts = {"/": tree.dataset, "/mvm": mvm, "/reliability": writes}
+    found = axes_of(xr.DataTree.from_dict({**{f"/{n}": tree[n].dataset for n in ("power", "optimise")}, **parts}))
+    assert {"error", "writes", "worst", "energy"} <= set(found)
+
+
+def test_draws_of_unknowns_are_points_without_a_front() -> None:
+    """Outputs over what was drawn; independent draws are blue, and more of none is better."""
+    case = np.arange(3)
+    found = xr.Dataset(
+        {"value": (("case", "output"), [[300.0, 0.9], [310.0, 0.8], [305.0, 0.7]]), "independent": ("case", [1, 0, 1])},
+        {"output": ["peak_temperature", "accuracy@end"], "output_unit": ("output", ["K", ""])},
+        {"verdict": ""},
+    )
+    root = xr.Dataset({"status": ("case", ["done"] * 3), "message": ("case", [""] * 3)}, {"case": case})
+    root = root.assign_coords(film=("case", ["1 W", "2 W", "3 W"]), film_value=("case", [1.0, 2.0, 3.0]))
+    tree = xr.DataTree.from_dict({"/": root, "/uncertain": found})
+    assert possible(tree) == ["trade_offs"]
+    data = chosen_data(report_page([tree]))
+    assert [c["name"] for c in data["columns"]] == ["peak_temperature", "accuracy@end", "film"]
+    assert [c["better"] for c in data["columns"]] == [0, 0, 0] and data["kept"] == [1, 0, 1]
+    assert data["columns"][1]["unit"] == "%" and data["columns"][1]["values"] == [90, 80, 70]
+    dots = [m for m in chart(tree, "trade_offs").panels[0].marks if isinstance(m, Dot)]
+    assert [d.colour for d in dots] == [COLOURS[0], GREY, COLOURS[0]]
 
 
 def asked_more(tree: xr.DataTree) -> xr.DataTree:
