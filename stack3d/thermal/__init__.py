@@ -18,7 +18,7 @@ from stack3d.thermal.cooling.flow_laws import flow_laws
 from stack3d.thermal.cooling.pin_run import PinRun
 from stack3d.thermal.cooling.settled import SettledBackend
 from stack3d.thermal.fields.field import Field
-from stack3d.thermal.grid.averages import averages_well
+from stack3d.thermal.grid.averages import averages_well, solves_at_once
 from stack3d.thermal.grid.factors import kept_in_time
 from stack3d.thermal.grid.response import thermal_response
 from stack3d.thermal.grid.solver import TensorSolver
@@ -81,6 +81,7 @@ __all__ = [
     "TransientSystem",
     "StepWatch",
     "averages_well",
+    "solves_at_once",
     "cauer",
     "check_range",
     "model_alike",

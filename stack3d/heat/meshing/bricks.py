@@ -47,7 +47,16 @@ from stack3d.heat.meshing.roughness import elements_for, roughness
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh
 from stack3d.schema import CoolingDeck, EarlierDeck, FaceDeck, MeshDeck, Scenario, SolverDeck, mesh_kinds
-from stack3d.thermal import Field, SolidBackend, SteadyRates, ThermalProblem, averages_well, kept_in_time, rates_of_grid
+from stack3d.thermal import (
+    Field,
+    SolidBackend,
+    SteadyRates,
+    ThermalProblem,
+    averages_well,
+    kept_in_time,
+    rates_of_grid,
+    solves_at_once,
+)
 
 MOST_THROUGH_GMSH = 40_000
 """Bricks that the builder `auto` takes through Gmsh; of more, its copy of the mesh costs time and memory."""
@@ -60,8 +69,8 @@ HANDED_OVER = 0.5
 """Of that, what goes when the matrix is there, at least: arrays of bricks, tables of DOLFINx. [-]"""
 FINER = 5.0
 """Times the nodes of a mesh that the finest has which judges it, about."""
-STILL, FLOWING = 4e-6, 6e-5
-"""Per unknown of a solve with its error, in solids and beside channels, whose coolant takes some ten passes;
+STILL, FLOWING, AT_ONCE = 4e-6, 6e-5, 4e-8
+"""Per unknown of a solve with its error, in solids, beside channels, whose coolant takes ten passes, and in uniform layers;
 `benchmarks/durations.py`. [s]"""
 PROBES = "thermal/probe_temperature"
 _GRIDS: WeakKeyDictionary[Chip, Grid] = WeakKeyDictionary()
@@ -210,8 +219,11 @@ class Bricks(MeshKind[ThermalProblem]):
 
     def seconds(self, chip: Chip) -> float:
         """By fast diagonalisation or multigrid. [s]"""
-        flows = any(layer.channels is not None for layer in chip.stack.layers)
-        return (FLOWING if flows else STILL) * self.grid.n_nodes
+        scenario = chip.scenario
+        if any(layer.channels is not None for layer in chip.stack.layers):
+            return FLOWING * self.grid.n_nodes
+        is_quick = scenario.solver.backend != "fem" and solves_at_once(self.problem(chip.stack, scenario.cooling))
+        return (AT_ONCE if is_quick else STILL) * self.grid.n_nodes
 
     def told(self, order: int) -> str:
         """Bricks along each axis."""

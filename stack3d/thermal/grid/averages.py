@@ -40,6 +40,11 @@ def _least_contrast(stack: Stack) -> float:
     return found
 
 
+def solves_at_once(problem: ThermalProblem) -> bool:
+    """Whether the tensor solver needs one application of its inverse."""
+    return averages_well(problem.stack) and is_separable(problem, CellProperties.of(problem.stack, problem.grid))
+
+
 def is_separable(problem: ThermalProblem, cells: CellProperties) -> bool:
     """Whether the layers are laterally uniform and the sides adiabatic, fixed, or beside one kx and one ky only."""
     if not (cells.is_uniform and cells.is_linear) or problem.patches:
