@@ -229,7 +229,7 @@ def expand(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> list[Problem
         try:
             units = read(folder_of(place) / file)
         except DeckError as error:
-            problems += [p if p.line else _in_deck(p, place) for p in error.problems]
+            problems += [p if p.line else in_deck(p, "floorplan", place) for p in error.problems]
             continue
         for name in names:
             plans[name] = {str(unit.get("name")): unit for unit in units}
@@ -241,10 +241,10 @@ def expand(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> list[Problem
     return problems
 
 
-def _in_deck(problem: Problem, place: FileLine) -> Problem:
-    """A mistake of a whole file at the line that names it."""
+def in_deck(problem: Problem, key: str, place: FileLine) -> Problem:
+    """A mistake of a whole file, of a key, at the line that names it."""
     file = f"{problem.file}: " if problem.file else ""
-    return Problem("floorplan", f"{file}{problem.message}", *place)
+    return Problem(key, f"{file}{problem.message}", *place)
 
 
 def _listed(holder: Mapping, key: str) -> list[Any]:

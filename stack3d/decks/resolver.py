@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stack3d import floorplans, yamlfile
+from stack3d.decks import power_maps
 from stack3d.decks.finding import BARE_FILES, available, candidates, find, instead
 from stack3d.decks.mistakes import index_of, steps_of
 from stack3d.decks.named_paths import SET
@@ -160,7 +161,7 @@ class Resolver:
         return Path(place[0]).parent if Path(place[0]).suffix in (".yaml", ".yml") else self.base
 
     def expand_floorplans(self) -> None:
-        """Spell out a geometry given by name, and the floorplans of its layers; names of files count from their deck."""
+        """Spell out a geometry given by name, floorplans of layers and maps of power; names of files count from their deck."""
         geometry = self.tree.get("geometry")
         if isinstance(geometry, str):
             found = find("geometries", geometry, self.folder_of(self.tree.places["geometry"]), self.path)
@@ -168,6 +169,7 @@ class Resolver:
                 return  # reported with all other names
             self.tree["geometry"] = self.load("geometries", geometry, "geometry", self.tree.places["geometry"])
         self.problems += floorplans.expand(self.tree, self.folder_of)
+        self.problems += power_maps.expand(self.tree, self.folder_of)
 
     def profiled(self) -> None:
         """Lay a solver with ``profile`` (or with an accuracy and no mesh of its own) over the deck of that profile."""

@@ -302,6 +302,9 @@ class SourceDeck(DeckModel):
     y: Interval | None = None
     unit: Name | None = None
     """Unit of the layer's floorplan whose x and y it has."""
+    map: str | None = None
+    """`.npy` or `.csv` of bare numbers that share the power over x and y, rows from the lowest y on: it becomes a source for
+    each rectangle of equal values."""
     power: Power
 
 

@@ -1,0 +1,97 @@
+"""Maps of power become sources: their total, their places, and what is wrong with a file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stack3d import decks, yamlfile
+from stack3d.errors import DeckError
+from stack3d.schema.workload import SourceDeck
+
+
+def sources_of(folder: Path, **more: Any) -> tuple[SourceDeck, ...]:
+    """Sources of a deck whose only source, over 6 x 4 mm, has a map."""
+    source = {"name": "core", "layer": "die", "x": ["1 mm", "7 mm"], "y": ["2 mm", "6 mm"], "power": "6 W", **more}
+    layers = [{"name": "die", "thickness": "100 um", "material": "silicon"}]
+    tree = {"scenario": "mapped", "geometry": {"footprint": ["8 mm", "8 mm"], "layers": layers}, "solver": "study"}
+    tree |= {"power": {"sources": [source]}, "cooling": {"ambient": "300 K", "top": {"film_coefficient": "1e3 W/m^2/K"}}}
+    path = folder / "mapped.yaml"
+    scenario = decks.resolve(yamlfile.parse_text(json.dumps(tree), str(path)), path, []).scenario
+    assert scenario.power is not None
+    return scenario.power.sources
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, np.int16, np.uint8])
+def test_a_map_shares_the_power_among_its_cells(tmp_path: Path, kind: type) -> None:
+    values: Any = np.random.default_rng(1).integers(0, 4, (7, 5)).astype(kind)
+    np.save(tmp_path / "heat.npy", values)
+    found = np.zeros(values.shape)
+    x, y = (np.arange(n) / n for n in (5, 7))
+    for source in sources_of(tmp_path, map="heat.npy"):
+        assert source.x is not None and source.y is not None
+        (x0, x1), (y0, y1) = ((v - 1e-3) / 6e-3 for v in source.x), ((v - 2e-3) / 4e-3 for v in source.y)
+        there = np.ix_((y > y0 - 1e-9) & (y < y1 - 1e-9), (x > x0 - 1e-9) & (x < x1 - 1e-9))
+        assert not found[there].any()
+        found[there] = source.power / found[there].size
+    np.testing.assert_allclose(found, 6.0 * values.astype(float) / values.sum(), rtol=1e-12)
+
+
+def test_equal_neighbours_are_one_source(tmp_path: Path) -> None:
+    (tmp_path / "heat.csv").write_text("1, 1, 2\n1, 1, 6\n")
+    found = {source.name: source.power for source in sources_of(tmp_path, map="heat.csv")}
+    assert found == pytest.approx({"core_0_0": 2.0, "core_0_2": 1.0, "core_1_2": 3.0})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1, 2\n3\n", "heat.csv:2: map: wants 2 values, got 1"),
+        ("1, 2\n3, x\n", "heat.csv:2: map: wants a number"),
+        ("1; 2\n3; 4\n", "heat.csv:1: map"),
+        ("0, 0\n", "values of 0 or more"),
+        ("1, -2\n", "got -2 to 1"),
+        ("", "rows and columns"),
+    ],
+)
+def test_mistakes_of_a_table_are_told_with_their_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "heat.csv").write_text(text)
+    with pytest.raises(DeckError, match=said.replace("+", r"\+")):
+        sources_of(tmp_path, map="heat.csv")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.ones((2, 2, 2)), r"got shape \(2, 2, 2\)"),
+        (np.array([[1.0, np.nan]]), "no finite numbers"),
+        (np.array([["a", "b"]]), "wants numbers"),
+        (np.array([[None, 1]], dtype=object), "cannot be read as .npy"),
+        (np.ones((1001, 1000)), "at most 1000000 values"),
+        (np.arange(1, 20_102.0).reshape(1, -1), "20101 rectangles of equal values"),
+    ],
+)
+def test_mistakes_of_an_array_are_told(tmp_path: Path, values: Any, said: str) -> None:
+    np.save(tmp_path / "heat.npy", values)
+    with pytest.raises(DeckError, match=said):
+        sources_of(tmp_path, map="heat.npy")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"map": "none.npy"}, "none.npy: cannot be read"),
+        ({"map": "none.csv"}, "none.csv"),
+        ({"map": "heat.txt"}, "ends in .csv or .npy"),
+        ({"map": 3}, "wants the name of"),
+        ({"map": "heat.npy", "x": None}, "wants the x that it spans"),
+        ({"map": "heat.npy", "y": ["6 mm", "2 mm"]}, "wants .lower, upper."),
+        ({"map": "heat.npy", "power": "6 K"}, r"sources\[0\].power"),
+    ],
+)
+def test_mistakes_of_the_source_are_told(tmp_path: Path, more: dict[str, Any], said: str) -> None:
+    np.save(tmp_path / "heat.npy", np.ones((2, 2)))
+    with pytest.raises(DeckError, match=said):
+        sources_of(tmp_path, **more)
