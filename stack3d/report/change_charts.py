@@ -21,6 +21,8 @@ MOST_PANELS = 6
 """Goals and conditions that are drawn."""
 LEAST = 1e-12
 """Of a gain that is drawn: what is less is none."""
+ROOM = 0.3
+"""Share of a panel that words behind its zero take. [-]"""
 UNSEEN = 1e-3
 """Share of the largest gain in a goal or a condition below which one is told as none. [-]"""
 LEAST_SHARE = 0.05
@@ -154,7 +156,10 @@ def _bars(one: Gains, names: list[str], feasible: NDArray[np.bool_]) -> Panel:
         box = (min(0.0, float(value)), max(0.0, float(value)), y - 0.3, y + 0.3)
         colour = GREY if not is_met else COLOURS[1] if value < 0 else COLOURS[2]
         marks.append(DrawnBox(*box, colour, tip, "" if value else "no change", bar=not value))
-    x = linear(f"[{unit}]" if unit else "", min(0.0, *(known / factor)), max(0.0, *(known / factor)), unit=unit)
+    low, high = min(0.0, *(known / factor)), max(0.0, *(known / factor))
+    if (known == 0.0).any():
+        high = max(high, ROOM * (high - low))  # of the words where there is no bar
+    x = linear(f"[{unit}]" if unit else "", low, high, unit=unit)
     return Panel(one.title, x, categories(names), tuple(marks), height=max(0.3, 0.07 * len(names)))
 
 

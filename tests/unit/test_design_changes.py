@@ -111,4 +111,6 @@ def test_bars_say_no_change_where_there_is_none() -> None:
         (0, pytest.approx(25), ""),
     ]
     assert boxes[0][1].colour == COLOURS[1] != COLOURS[2] == boxes[1][1].colour
+    worse = found.sel(case=[0, 1, 2])
+    assert drawn_changes(xr.DataTree.from_dict({"/optimise": worse})).panels[0].x.share(0) < 0.8  # the words have room
     assert [(b.x0, b.x1) for b in boxes[1]] == [(0, 0), (0, pytest.approx(3)), (pytest.approx(-7), 0)]
