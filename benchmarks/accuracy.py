@@ -73,7 +73,7 @@ def run(given: Any, overrides: list[tuple[str, Any]], solver: Any) -> tuple[floa
     peaks = np.atleast_2d(values["thermal/layer_temperature_max"])
     rise = peaks.max(axis=-1) - chip.scenario.cooling.ambient
     hottest = peaks >= peaks.max(axis=-1, keepdims=True)
-    errors = np.where(hottest, np.atleast_2d(values["thermal/layer_temperature_max_error"]), 0.0).max(axis=-1)
+    errors = np.where(hottest, np.atleast_2d(values["thermal/layer_temperature_max_error"]), np.inf).min(axis=-1)
     if "thermal/probe_temperature_error" in values:
         errors = np.maximum(errors, np.atleast_2d(values["thermal/probe_temperature_error"]).max(axis=-1))
     return 100 * float((errors / rise).max()), seconds, int(outcome.statistics["thermal"]["unknowns"])

@@ -52,7 +52,10 @@ def run(
         Path | None, typer.Option("--lever-list", help="More levers, in a list of your own.", metavar="FILE")
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 3 when an estimated error exceeds what the solver promises.")
+        bool,
+        typer.Option(
+            "--strict", help="Exit 3 when an estimated error of means of layers and tiles exceeds what the solver promises."
+        ),
     ] = False,
     page: Annotated[
         Path | None, typer.Option("--report", help="Then write one page with figures, as `report` does.", metavar="PAGE")

@@ -14,6 +14,7 @@ from stack3d.case.run import Outcome
 from stack3d.cli import app
 from stack3d.decks import Case
 from stack3d.errors import DeckError
+from stack3d.heat.trust.accuracy import of_hottest
 from stack3d.progress import Silent
 
 
@@ -116,3 +117,29 @@ def test_strict_runs_exit_with_three_when_the_promise_is_missed(
     command = ["run", str(deck), "-o", str(tmp_path), "--progress", "none", "--workers", "1", *(["--strict"] if strict else [])]
     assert (app(command, standalone_mode=False) or 0) == code
     assert ("error promise: means of layers" in capsys.readouterr().out) == (promise < 0.5)
+
+
+def test_the_maximum_over_a_channel_is_not_taken_for_one_that_swings() -> None:
+    """The hottest node of the cavity is on its upper face, over water: what is below that is no neighbour in the solid."""
+    silicon = {"conductivity": "148 W/m/K", "heat_capacity": "1.66e6 J/m^3/K"}
+    layers = [{"name": n, "thickness": f"{t} um", "material": silicon} for n, t in (("low", 80), ("cavity", 120), ("top", 60))]
+    layers[1]["channels"] = {
+        "count": 2,
+        "width": "400 um",
+        "wall_width": "500 um",
+        "coolant": "water",
+        "flow_rate": "6 ml/min",
+        "inlet_temperature": "300 K",
+    }
+    spot = {"name": "s", "layer": "top", "x": ["0.4 mm", "0.8 mm"], "y": ["1 mm", "1.4 mm"], "power": "2 W"}
+    tree = {"scenario": "over", "geometry": {"footprint": ["2 mm", "2 mm"], "layers": layers}, "power": {"sources": [spot]}}
+    solver = {"backend": "tensor", "mesh": {"lateral": 8, "per_source": 4, "per_layer": 1, "aspect": 2}, "error_promise": 0.05}
+    values = run({**tree, "cooling": {"ambient": "300 K"}}, solver).values
+    rise = float(values["thermal/peak_temperature"]) - 300.0
+    assert np.max(values["thermal/layer_overshoot"]) == 0.0
+    assert np.max(values["thermal/layer_temperature_max_error"]) < 0.2 * rise
+
+
+def test_of_layers_that_share_the_hottest_node_the_one_known_best_counts() -> None:
+    maxima, errors = np.array([[350.0, 350.0, 340.0], [310.0, 320.0, 330.0]]), np.array([[0.2, 0.1, 5.0], [1.0, 1.0, 0.3]])
+    assert of_hottest(maxima, errors).tolist() == [[False, True, False], [False, False, True]]

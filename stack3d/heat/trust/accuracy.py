@@ -78,7 +78,7 @@ def distance(chip: Chip, wanted: AccuracyDeck, values: Mapping[str, Any], estima
             continue
         rise = np.abs(rises.get(name, maxima.max(axis=-1, keepdims=True)) - beginning)
         allowed = np.maximum(rise * (wanted.share or 0.0), wanted.kelvin or 1e-9)
-        kept = maxima >= maxima.max(axis=-1, keepdims=True) if name == "layer_temperature_max" else True
+        kept = of_hottest(maxima, found.value) if name == "layer_temperature_max" else True
         ratio = _masked(found.value, allowed, kept)
         at = np.unravel_index(np.argmax(ratio), ratio.shape)
         if not worst[0] >= ratio[at]:
@@ -87,6 +87,12 @@ def distance(chip: Chip, wanted: AccuracyDeck, values: Mapping[str, Any], estima
         for part, errors in found.parts.items():
             parts[part] = max(parts.get(part, 0.0), float(_masked(errors, allowed, kept).max()))
     return Distance(*worst, parts)
+
+
+def of_hottest(maxima: Floats, errors: Any) -> Floats:
+    """Where the hottest layer is, shape of `maxima`; of several that share the hottest node the one that is known best."""
+    among = np.where(maxima >= maxima.max(axis=-1, keepdims=True), errors, np.inf)
+    return np.asarray(np.arange(maxima.shape[-1]) == among.argmin(axis=-1)[..., None])
 
 
 def _masked(errors: Any, allowed: Floats, kept: Any) -> Floats:

@@ -156,6 +156,8 @@ class GridField:
         """
         heights, column, at = self._lines_through_hottest(layer)[2]
         tall = np.diff(heights)
+        if tall.size == 0:
+            return 0.0
         if tall.size == 1:
             bends = np.array([12.0 * self._bow_at_hottest(layer) / tall[0] ** 2])
         else:
@@ -188,8 +190,13 @@ class GridField:
         return self._found[layer]
 
     def _lines_through_hottest(self, layer: str) -> list[tuple[Floats, Floats, int]]:
-        """Along x, y and z within a layer: places [m] and temperatures [K] of nodes, and which of them is the hottest."""
+        """Along x, y and z, as far as a layer is solid: places [m] and temperatures [K] of nodes, and which is the hottest."""
         (k, j, i), (c, b, a) = self._hottest(layer), self._nodes(layer)[::-1]
+        if self.stack.layer(layer).blocks:
+            cells = solid_cells(self.stack, self.grid, [self.stack.layer(layer)])[0]
+            rows, columns = slice(max(0, j - 1), j + 1), slice(max(0, i - 1), i + 1)
+            b, c = _about(cells[:, columns].any(axis=1), j, b), _about(cells[rows].any(axis=0), i, c)
+            a = a if cells[rows, columns].any() else slice(k, k + 1)
         return [
             (self.grid.x[c], self.values[k, j, c], i - c.start),
             (self.grid.y[b], self.values[k, b, i], j - b.start),
@@ -220,6 +227,15 @@ def _cells_in(lines: Floats, lower: float, upper: float) -> tuple[slice, Floats]
     first = max(0, int(np.searchsorted(lines, lower, side="right")) - 1)
     last = max(first + 1, int(np.searchsorted(lines, upper, side="left")))
     return slice(first, last), cell_integrals(lines[first : last + 1], lower, upper)
+
+
+def _about(solid: NDArray[np.bool_], at: int, within: slice) -> slice:
+    """Of some nodes those about one of them without a gap between, by which intervals are solid."""
+    gaps = np.flatnonzero(~solid)
+    after = int(np.searchsorted(gaps, at))
+    first = int(gaps[after - 1]) + 1 if after else 0
+    last = int(gaps[after]) if after < gaps.size else solid.size
+    return slice(max(within.start, first), min(within.stop, last + 1))
 
 
 def _swing(line: Floats, at: int) -> float:
