@@ -44,6 +44,13 @@ def mission() -> dict[str, Any]:
     return dict(run_case(case(mission=DAY_AND_NIGHT).scenario, Silent()).values)
 
 
+def test_elements_follow_each_phase_as_the_tensor_grid_does() -> None:
+    """With a workload, on the same bricks: temperatures of every phase, and what they age."""
+    bricks = dict(run_case(case(mission=DAY_AND_NIGHT, solver__backend="fem").scenario, Silent()).values)
+    for name in ("thermal/phase_temperature_mean", "reliability/equivalent_time", "reliability/phase_ageing"):
+        np.testing.assert_allclose(bricks[name], mission()[name], rtol=1e-5)
+
+
 def factor(temperature: Any, reference: float = 298.15) -> Any:
     return np.exp(ENERGY / BOLTZMANN * (1 / reference - 1 / np.asarray(temperature)))
 
@@ -175,14 +182,23 @@ def thermal(phases: Any, **more: Any) -> dict[str, Any]:
     return dict(parked(phases, **more).values)
 
 
-def test_phases_without_a_workload_have_powers_and_films_of_their_own() -> None:
+SOLVERS = {
+    "tensor": THERMAL["solver"],
+    "fem": {"backend": "fem", "mesh": {"lateral": 2, "per_layer": 2}, "error_promise": 0.01},
+    "tetrahedra": {"backend": "fem", "order": 1, "mesh": {"cells": "tet", "lateral": 2, "per_layer": 2}, "error_promise": 0.01},
+}
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_phases_without_a_workload_have_powers_and_films_of_their_own(solver: str) -> None:
     """Means: ambient + R P of each phase, and the mean of both; 2 W on 10 K/W, none, half on 20 K/W."""
     found = thermal(
         [
             {"name": "driving", "duration": "2 h", "ambient": "40 degC"},
             {"name": "parked", "duration": "20 h", "power": {"core": "0 W"}},
             {"name": "idle", "duration": "2 h", "power": 0.5, "cooling": {"top": {"resistance": "20 K/W"}}},
-        ]
+        ],
+        solver=SOLVERS[solver],
     )
     rise = 2.0 * 0.5e-3 / 148 / 25e-6 / 3  # of a mean below the cooled face
     means = found["thermal/phase_layer_temperature_mean"][:, 0] - 273.15

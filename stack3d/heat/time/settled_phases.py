@@ -21,9 +21,13 @@ def in_phase[C: Chip](chip: C, phase: Phase) -> C:
 
 
 def backends_of(chip: Chip) -> list[ThermalBackend]:
-    """A solver for the surroundings of each phase."""
-    body, kept = meshed(chip), Backends()
-    return [kept.of(in_phase(chip, phase).scenario, chip.stack, body) for phase in chip.phases]
+    """A solver for the surroundings of each phase; compact ones share their models.
+
+    Each is kept by itself: elements that are given other films are the same solver with these.
+    """
+    body, shared = meshed(chip), Backends()
+    kept = [shared if chip.scenario.solver.backend == "compact" else Backends() for _ in chip.phases]
+    return [one.of(in_phase(chip, phase).scenario, chip.stack, body) for one, phase in zip(kept, chip.phases)]
 
 
 class MissionHeat:
