@@ -32,15 +32,23 @@ def check_compact(chip: Chip) -> list[Problem]:
     problems += mistakes_of_films(scenario.cooling, scenario.compact)
     if problems:
         return problems
-    problems += _outside(chip, scenario.cooling, "cooling")
+    problems += _outside(chip, scenario.cooling, "cooling", "cooling.ambient")
     problems += _outside_in_table(chip)
     for i, phase in enumerate(chip.phases):
-        problems += _outside(chip, phase.cooling, f"mission[{i}]")
+        problems += _outside(chip, phase.cooling, f"mission[{i}].cooling", f"mission[{i}].ambient")
     return [*problems, *_over_time(chip)]
 
 
-def _outside(chip: Chip, cooling: CoolingDeck, where: str) -> Iterator[Problem]:
-    """Films and ambient outside the ranges of `compact`, and films that would leave what is not one."""
+def _outside(chip: Chip, cooling: CoolingDeck, where: str, ambient: str) -> Iterator[Problem]:
+    """Films and ambient outside the ranges of `compact`, and films that would leave what is not one.
+
+    Parameters
+    ----------
+    chip : Chip
+    cooling : CoolingDeck
+    where, ambient : str
+        Keys of the faces' holder and of the ambient, for the messages.
+    """
     deck = chip.scenario.compact
     faces = {**outer_faces(chip.stack, cooling), **{s.name: face for s, face in patches_of(chip.stack, cooling)}}
     held = {face.reference for face in faces.values() if face.is_fixed}
@@ -53,7 +61,7 @@ def _outside(chip: Chip, cooling: CoolingDeck, where: str) -> Iterator[Problem]:
             text = f"follows the temperature of its face; say in which range, as compact.films.{name}"
             yield Problem(f"{where}.{name}", text)
     if deck.ambient is not None:
-        yield from _beyond("ambient", cooling.ambient, deck.ambient, "K", f"{where}.ambient")
+        yield from _beyond("ambient", cooling.ambient, deck.ambient, "K", ambient)
 
 
 def _beyond(what: str, value: float, ends: tuple[float, float], unit: str, key: str) -> Iterator[Problem]:

@@ -268,3 +268,11 @@ def test_mistakes_are_told_in_a_line(phases: Any, message: str) -> None:
 def test_a_mission_stands_alone() -> None:
     with pytest.raises(DeckError, match="mission does not go with transient"):
         thermal([{"name": "a", "share": 1}], transient={"until": "1 s"})
+
+
+def test_a_film_outside_a_model_is_told_by_the_key_of_its_phase() -> None:
+    phases = [{"name": "a", "share": 0.5}, {"name": "b", "share": 0.5, "cooling": {"top": {"film_coefficient": "9 kW/m^2/K"}}}]
+    solver = {**THERMAL["solver"], "backend": "compact"}
+    more = {"cooling": {"top": {"film_coefficient": "50 W/m^2/K"}, "ambient": "20 degC"}, "solver": solver}
+    with pytest.raises(DeckError, match=r"mission\[1\]\.cooling\.top: film of top = 9000 "):
+        parked(phases, compact={"films": {"top": ["10 W/m^2/K", "100 W/m^2/K"]}}, **more)
