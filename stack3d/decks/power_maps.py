@@ -16,10 +16,6 @@ from stack3d.yamlfile import FileLine, Items, Mapping
 
 MOST_VALUES = 1_000_000
 """Of a map."""
-LEAST, MOST = (
-    "a map has values of 0 or more, some of them above",
-    "rectangles of equal values; give it fewer cells or fewer levels",
-)
 
 
 def expand(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> list[Problem]:
