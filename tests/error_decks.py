@@ -228,6 +228,20 @@ def _pulse(period: str, on: str, outputs: list[str], x: tuple[float, float] = (1
     return deck(4, layers, [heat], film(8e3), transient=transient, probes=[probe("p", "die", 1.5, 2)])
 
 
+def _switched() -> Tree:
+    """A hot layer that is switched on and off, read 3 us after the switch: by then its heat has come a seventh of its height."""
+    layers = [layer("low", 14, 280), layer("cap", 72.9, 2.32), layer("lid", 29.8, 1.07)]
+    transient = {
+        "until": "16 ms",
+        "outputs": ["3.2 ms", "6.403 ms", "6.46 ms", "16 ms"],
+        "duty": {"period": "6.4 ms", "on": "3.2 ms"},
+    }
+    probes = [probe("p", "low", 0.8, 0.55), {**probe("q", "lid", 0.8, 0.55), "z": "116.2 um"}]
+    return deck(
+        (2, 1), layers, [source("s", "low", 1)], {"bottom": {"temperature": "300 K"}}, transient=transient, probes=probes
+    )
+
+
 def _bow(side: float | tuple[float, float], x: tuple[float, float], y: tuple[float, float], **more: Any) -> Tree:
     """A heater one element tall, whose own heat bends the temperature inside it."""
     layers = [layer("base", 48.9, 9.75), layer("heater", 16.5, 1.61), layer("die", 613, 108)]
@@ -322,6 +336,7 @@ DECKS: dict[str, Tree] = {
     **{f"pulse_{p.replace(' ', '')}": _pulse(p, on, *o) for p, on, *o in (
         ("1 ms", "0.2 ms", ["0.1 ms", "0.2 ms", "1 ms", "1.2 ms"]), ("20 ms", "10 ms", ["2 ms", "10 ms", "50 ms"]),
         ("0.1 ms", "50 us", ["20 us", "50 us", "0.3 ms"]), ("200 ms", "50 ms", ["5 ms", "50 ms", "400 ms"], (1.5, 2.5)))},
+    "switched": _switched(),
     **{f"die_{s[0]}_{b}": _die(s, b, at) for s, b, at in (
         ((2.5, 1.5), 2, (3.6, 3.9)), ((4.0, 4.0), 0.4, (2.2, 2.3)), ((1.2, 3.1), 20, (4.0, 4.0)))},
     **{f"cavities_{h}": _cavities(h) for h in (300, 8000)}, **{f"tiles_{p}": _tiles(p) for p in ("spread", "bottom_up")},

@@ -3,6 +3,7 @@
 import sys
 import tracemalloc
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ from pyarrow import csv, parquet
 from stack3d import decks
 from stack3d.chip import build_chip
 from stack3d.errors import DeckError, MissingDependencyError, ValidityWarning
-from stack3d.heat.loads import power_schedule
+from stack3d.heat.loads import power_schedule, since_change
 from stack3d.heat.meshing import Bricks
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.settling import settle
 from stack3d.heat.solvers import make_backend
+from stack3d.schema.numerics import TransientDeck
 from stack3d.schema.workload import TraceDeck
 from stack3d.workload.trace import PowerTrace, joined, read_activity, read_trace
 
@@ -29,6 +31,17 @@ def test_bursts_and_days() -> None:
     np.testing.assert_allclose(day.times, [0, 28800, 57600])
     np.testing.assert_allclose(day.mean, 0.5)
     assert read_activity(None).mean == [1.0]
+
+
+def test_time_since_the_power_changed() -> None:
+    """A duty, and a trace beside it; a change right at an instant, or a rounding before it, has not come yet."""
+    chip = build_chip(decks.load("duty_cycled_package").scenario)
+    deck = TransientDeck.model_validate({"until": "1 s", "duty": {"period": "0.1 s", "on": "30 ms"}})
+    times = np.array([0.02, 0.03, 0.031, 0.3 - 1e-12, 0.3, 0.3 + 1e-12, 0.301, 0.95])
+    expected = [0.02, 0.03, 0.001, 0.07, 0.07, 0.07, 0.001, 0.02]
+    np.testing.assert_allclose(since_change(chip, deck, times), expected, rtol=1e-9)
+    traced = replace(chip, source_trace=PowerTrace(np.array([0.0, 0.029]), np.zeros((2, 1)), ("s",), 0.1))
+    np.testing.assert_allclose(since_change(traced, deck, times)[:3], [0.02, 0.001, 0.001], rtol=1e-9)
 
 
 def test_a_table_closes_its_period(tmp_path: Path) -> None:

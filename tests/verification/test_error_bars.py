@@ -27,6 +27,13 @@ def test_errors_at_ci_are_not_too_small(deck: str) -> None:
     held(deck, "ci")
 
 
+def test_a_switch_of_power_is_resolved_as_the_start_is() -> None:
+    """Read 3 us after the switch, heat has come a seventh of the layer's height: two elements in all were 8 % of the rise off."""
+    held("switched", "ci")
+    means = next(row for row in bars.rows(["switched"], ("ci",)) if row["variable"] == "layer_temperature_mean")
+    assert means["true"] < 0.02 * means["rise"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("deck", "profile"), TRIED)
 def test_errors_are_not_too_small(deck: str, profile: str) -> None:

@@ -12,7 +12,15 @@ from stack3d.heat.loads.boundaries import (
 )
 from stack3d.heat.loads.energy import component_powers, digital_energies, total_power
 from stack3d.heat.loads.flows import channel_runs, check_flows, hydraulics
-from stack3d.heat.loads.sources import dynamic_powers, heat_sources, leakage_power, power_schedule, standing_out, upkeep_power
+from stack3d.heat.loads.sources import (
+    dynamic_powers,
+    heat_sources,
+    leakage_power,
+    power_schedule,
+    since_change,
+    standing_out,
+    upkeep_power,
+)
 from stack3d.heat.loads.thermal_state import (
     LEAKAGE_ITERATIONS,
     LEAKAGE_TOLERANCE,
@@ -45,6 +53,7 @@ __all__ = [
     "patches_of",
     "periphery_means",
     "power_schedule",
+    "since_change",
     "standing_out",
     "surfaces_of",
     "surroundings",

@@ -10,11 +10,15 @@ from stack3d.chip import Chip, ComputingChip
 from stack3d.heat.loads.energy import digital_energies
 from stack3d.heat.loads.thermal_state import Heat, Upkeep
 from stack3d.layout import Floats, HeatSource
+from stack3d.schema import TransientDeck
 from stack3d.thermal import PowerSchedule
 from stack3d.workload import DYNAMIC, joined, leakage, read_activity, tile_sources
 
 TILE_CONTRAST = 0.01
 """Tiles whose power over the root of their area is below this share of the strongest source get no lines of their own."""
+
+ROUNDED = 1e-9
+"""Share of an instant by which it may miss a change of power and still count as right there."""
 
 
 def sources_as_programmed(chip: Chip) -> tuple[HeatSource, ...]:
@@ -74,6 +78,28 @@ def heat_sources(chip: ComputingChip, powers: Mapping[str, Floats], rate: float)
     host = (HeatSource("digital_layers", home.name, home.extent, digital),) if digital else ()
     tiles = tile_sources(chip.stack, chip.computer.places, powers, chip.computer.design.periphery)
     return (*chip.sources, *tiles, *host)
+
+
+def since_change(chip: Chip, deck: TransientDeck, times: Floats) -> Floats:
+    """Time that has passed at some instants since the power last changed; a change right there has not come yet. [s]
+
+    Parameters
+    ----------
+    chip : Chip
+    deck : TransientDeck
+        The chip's own.
+    times : ndarray, shape (n,)
+        After the start. [s]
+    """
+    courses = [] if deck.duty is None else [(np.array([0.0, deck.duty.on]), deck.duty.period)]
+    traces = [chip.source_trace, chip.activity if isinstance(chip, ComputingChip) else None]
+    courses += [(trace.times, trace.period) for trace in traces if trace is not None and trace.times.size > 1]
+    passed = times.copy()
+    for starts, period in courses:
+        phase = times % period
+        last = np.searchsorted(starts, phase - ROUNDED * times) - 1
+        passed = np.minimum(passed, np.where(last < 0, period - starts[-1], phase - starts[last]))
+    return np.asarray(passed)
 
 
 def power_schedule(chip: Chip, state: Heat | None = None) -> tuple[tuple[HeatSource, ...], PowerSchedule]:

@@ -27,7 +27,7 @@ from stack3d.geometry import (
     wider,
 )
 from stack3d.grids import Grid
-from stack3d.heat.loads import outer_faces, patches_of, standing_out, surfaces_of, surroundings
+from stack3d.heat.loads import outer_faces, patches_of, since_change, standing_out, surfaces_of, surroundings
 from stack3d.heat.meshing.edge_reads import EdgeRead, edge_reads, on_edge, unresolved
 from stack3d.heat.meshing.judging import (
     ACROSS,
@@ -329,14 +329,15 @@ def heeded(chip: Chip) -> Heeded:
 def first_output(chip: Chip) -> float | None:
     """Shortest time after which a transient, step responses or a compact model are read; None where there is none. [s]
 
-    Of a transient it counts from the start, and from every row of a table of surroundings.
+    Of a transient it counts from the start, from every change of power, and from every row of a table of surroundings.
     """
     transient, impedance, shortest = chip.scenario.transient, chip.scenario.impedance, chip.scenario.compact.shortest
     found = [time for time in (None if impedance is None else impedance.start, shortest) if time is not None]
-    if transient is not None and not transient.periodic:
-        rows = (0.0,) if transient.surroundings is None else transient.surroundings.times
-        outputs = (*transient.times, transient.until)
-        found += [next(time - row for time in outputs if time > row) for row in rows if row < transient.until]
+    if transient is not None:
+        outputs = np.array([*transient.times, transient.until])
+        found += since_change(chip, transient, outputs[outputs > 0.0]).tolist()
+        rows = () if transient.surroundings is None else transient.surroundings.times
+        found += [outputs[outputs > row].min() - row for row in rows if row < transient.until]
     return min(found, default=None)
 
 
