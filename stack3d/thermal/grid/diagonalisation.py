@@ -11,6 +11,9 @@ from stack3d.grids import Grid
 from stack3d.layout import Floats
 from stack3d.thermal.problem import ThermalProblem
 
+AT_ONCE = 100_000
+"""Values on their way from modes to nodes: small planes go together, large ones each on its own."""
+
 
 @dataclass(frozen=True, eq=False)
 class LateralModes:
@@ -205,10 +208,14 @@ class FastDiagonalisation:
         return np.asarray(self._vy.T @ (planes.astype(self.dtype, copy=False) @ self._vx))
 
     def to_nodes(self, modal: Floats, out: Floats) -> None:
-        """Nodal values of modal planes, shape (n, my, mx) to (n, ny+1, nx+1), plane by plane into `out`."""
+        """Nodal values of modal planes, shape (n, my, mx) to (n, ny+1, nx+1), so many planes at a time into `out`."""
         right = np.ascontiguousarray(self._vx.T)
-        for plane, values in zip(modal, out, strict=True):
-            values[...] = self._vy @ (plane @ right)
+        n, my, mx = modal.shape
+        at_once = max(1, AT_ONCE // (my * right.shape[1]))
+        for begin in range(0, n, at_once):
+            planes = modal[begin : begin + at_once]
+            half = planes.reshape(-1, mx) @ right
+            out[begin : begin + at_once] = self._vy @ half.reshape(len(planes), my, -1)
 
     def solve_modal(self, modal: Floats, *, start: int = 0) -> Floats:
         """Solve the tridiagonal systems in place, shape (n, my, mx) or (n, …, my, mx); planes before `start` hold zero."""
