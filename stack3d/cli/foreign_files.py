@@ -15,7 +15,8 @@ def import_(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="3D-ICE .stk; HotSpot .flp, .ptrace, .lcf, .config, .materials; 3Dblox .3dbx, powers .csv; .ecxml."
+            help="3D-ICE .stk; HotSpot .flp, .ptrace, .lcf, .config, .materials; 3Dblox .3dbx, powers .csv; .ecxml; "
+            "layout .gds, .oas or .def and .lef, layers and powers .csv."
         ),
     ],
     output: Annotated[
@@ -25,14 +26,17 @@ def import_(
         bool | None,
         typer.Option("--transient/--steady", help="Keep the course of the powers; absent = by 3D-ICE's solver, else steady."),
     ] = None,
+    cell: Annotated[
+        str | None, typer.Option("--cell", help="Size of the cells of a layout's densities, as '20 um'; absent = 32 across it.")
+    ] = None,
 ) -> None:
-    """Turn files of HotSpot, 3D-ICE, 3Dblox or ECXML into a scenario, and say what had no equivalent."""
+    """Turn files of HotSpot, 3D-ICE, 3Dblox, ECXML or a layout into a scenario, and say what had no equivalent."""
     from stack3d import results, storage
     from stack3d.case import check
     from stack3d.geometry.importers import import_files
 
     written_as(output, "a scenario is", ".yaml", ".yml")
-    found = import_files(files, output.stem, transient)
+    found = import_files(files, output.stem, transient, cell)
     with found.resolved() as case, case.located():
         check(case.scenario)
     for name, text in found.files(output.name).items():

@@ -20,8 +20,13 @@ from stack3d.yamlfile import FileLine, Mapping
 
 SET = "--set"
 """Stands for a file in the places of what overrides set."""
+_OF_STACK = (("layers",), ("below",), ("above",), ("tiers", "layers"))
+PART = ("geometry", "parts", "*")
+LAYER_LISTS = (*(("geometry", *of) for of in _OF_STACK), (*PART, "layers"), *((*PART, "deck", *of) for of in _OF_STACK))
+"""Where layers are listed."""
 FILES = (
     ("geometry", "mesh"),
+    *((*path, "*", "material", "pattern", "map") for path in LAYER_LISTS),
     ("workload", "network", "file"),
     *(("workload", *of, "data", key) for of in (("network",), ()) for key in ("file", "inputs", "labels")),
     ("workload", "trace", "file"),

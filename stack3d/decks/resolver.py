@@ -13,18 +13,15 @@ from stack3d import floorplans, yamlfile
 from stack3d.decks import power_maps
 from stack3d.decks.finding import BARE_FILES, available, candidates, find, instead
 from stack3d.decks.mistakes import index_of, steps_of
-from stack3d.decks.named_paths import SET
+from stack3d.decks.named_paths import LAYER_LISTS, PART, SET
 from stack3d.errors import DeckError, Problem, ValidityWarning, brief, did_you_mean
 from stack3d.yamlfile import FileLine, GrammarError, Items, Mapping
 
 _OF_SOLIDS = ((), *(("cylinders", part) for part in ("host", "fill", "core")), ("pattern", "host"), ("pattern", "fill"))
 """Where a material may name others: itself, and those that it is mixed of."""
-_OF_STACK = (("layers",), ("below",), ("above",), ("tiers", "layers"))
-_PART = ("geometry", "parts", "*")
-_LAYER_LISTS = (*(("geometry", *of) for of in _OF_STACK), (*_PART, "layers"), *((*_PART, "deck", *of) for of in _OF_STACK))
 REFERENCES: dict[tuple[str, ...], str] = {
     ("geometry",): "geometries",
-    (*_PART, "deck"): "geometries",
+    (*PART, "deck"): "geometries",
     **{("geometry", "fill", *part): "materials" for part in _OF_SOLIDS},
     ("solver",): "solvers",
     ("device",): "devices",
@@ -42,11 +39,11 @@ REFERENCES: dict[tuple[str, ...], str] = {
     ("workload", "periphery"): "periphery",
     **{
         (*path, "*", *block, "material", *part): "materials"
-        for path in _LAYER_LISTS
+        for path in LAYER_LISTS
         for block in ((), ("blocks", "*"))
         for part in _OF_SOLIDS
     },
-    **{(*path, "*", flow, "coolant"): "coolants" for path in _LAYER_LISTS for flow in ("channels", "pins")},
+    **{(*path, "*", flow, "coolant"): "coolants" for path in LAYER_LISTS for flow in ("channels", "pins")},
 }
 """Where a scenario may name a deck instead of spelling it out, and of which kind."""
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from stack3d import schema
-from stack3d.errors import RangeError
+from stack3d.errors import DeckError, RangeError
 from stack3d.layout import Material
 
 LINED = 1e-6
@@ -134,6 +134,24 @@ def between_bounds(fill: float, host: float, share: float) -> float:
     return float(0.5 * (lean + np.sqrt(lean**2 + 4 * fill * host)))
 
 
+def across_lines(fill: float, host: float, share: float) -> float:
+    """Conductivity across parallel lines from end to end of a layer, exact: the layers of solids one behind the other.
+
+    Parameters
+    ----------
+    fill, host : float
+        [W m⁻¹ K⁻¹]
+    share : float
+        Of the area that the fill covers. [-]
+
+    Returns
+    -------
+    float
+        [W m⁻¹ K⁻¹]
+    """
+    return 1.0 / (share / fill + (1 - share) / host)
+
+
 def _mixed(
     name: str, host: Material, fill: Material, share: float, across: Sequence[float], through: float | None = None
 ) -> Material:
@@ -165,15 +183,22 @@ def with_pattern(name: str, host: Material, fill: Material, *, share: float, sid
     host, fill : Material
     share : float
         Of the area that the fill covers. [-]
-    sideways : {"islands", "mixed", "planes"}
-        Rule in the plane: `across_cylinders` of fill in host, `between_bounds`, or of host in fill.
+    sideways : {"islands", "mixed", "planes", "lines_x", "lines_y"}
+        Rule in the plane: `across_cylinders` of fill in host, `between_bounds`, or of host in fill; of lines from end to end
+        `along_cylinders` in their direction, which is exact, and `across_lines` in the other.
     """
 
     def planes(fill: float, host: float, share: float) -> float:
         return across_cylinders(host, fill, 1 - share)
 
-    rules = {"islands": across_cylinders, "mixed": between_bounds, "planes": planes}
-    across = [rules[sideways](f, h, share) for f, h in zip(fill.conductivity[:2], host.conductivity[:2])]
+    rules = {
+        "islands": (across_cylinders,) * 2,
+        "mixed": (between_bounds,) * 2,
+        "planes": (planes,) * 2,
+        "lines_x": (along_cylinders, across_lines),
+        "lines_y": (across_lines, along_cylinders),
+    }
+    across = [rule(f, h, share) for rule, f, h in zip(rules[sideways], fill.conductivity, host.conductivity)]
     return _mixed(name, host, fill, share, across)
 
 
@@ -233,8 +258,8 @@ def with_cylinders(
     return _mixed(name, host, fill, fraction, across, through)
 
 
-def material_of(deck: schema.solids.MaterialDeck, thickness: float) -> Material:
-    """Thermal properties of a material deck in a layer of a thickness [m]."""
+def material_of(deck: schema.solids.MaterialDeck, thickness: float, share: float | None = None) -> Material:
+    """Thermal properties of a material deck in a layer of a thickness [m]; of a pattern with a map those of one `share`."""
     if (parts := deck.cylinders) is not None:
         if parts.resolved:
             return material_of(parts.host, thickness)
@@ -254,5 +279,8 @@ def material_of(deck: schema.solids.MaterialDeck, thickness: float) -> Material:
         )
     if (two := deck.pattern) is not None:
         host, fill = material_of(two.host, thickness), material_of(two.fill, thickness)
-        return with_pattern(deck.name, host, fill, share=two.share, sideways=two.sideways)
+        covered = two.share if share is None else share
+        if covered is None:
+            raise DeckError(f"material {deck.name!r} has a map of shares, which wants a layer")
+        return with_pattern(deck.name, host, fill, share=covered, sideways=two.sideways)
     return Material(deck.name, deck.diagonal, deck.volumetric_heat_capacity, deck.conducts, deck.stores)

@@ -13,6 +13,7 @@ from stack3d import schema
 from stack3d.errors import MOST_MISTAKES, DeckError, Problem, did_you_mean
 from stack3d.geometry.edges import with_joined_edges
 from stack3d.geometry.mixing import material_of, resolved_fill
+from stack3d.geometry.share_maps import by_share
 from stack3d.layout import Block, Channels, Cylinders, HeatSource, Inlet, Layer, Material, Pins, Rectangle, Stack, overlapping
 from stack3d.schema.geometry import GeometryDeck, LayerDeck
 from stack3d.schema.scenario import Scenario
@@ -118,7 +119,7 @@ def placed(layers: Iterable[Listed], box: Rectangle, z: float, problems: list[Pr
         That they belong to, which stands before their names.
     """
     out: list[Layer] = []
-    known: dict[str, tuple[Block, ...]] = {}
+    known: dict[str, tuple[Material, tuple[Block, ...]]] = {}
     names = set[str]()
     width, depth = box.x1 - box.x0, box.y1 - box.y0
     for key, own, deck, tier in layers:
@@ -130,18 +131,39 @@ def placed(layers: Iterable[Listed], box: Rectangle, z: float, problems: list[Pr
         x, y = deck.offset or (0.5 * (width - size[0]), 0.5 * (depth - size[1]))
         extent = Rectangle(box.x0 + x, box.x0 + x + size[0], box.y0 + y, box.y0 + y + size[1])
         if key not in known:  # those of repeated tiers are the same
-            known[key] = _blocks(key, name, deck, extent, problems, (box.x0, box.y0))
+            material, mapped = _material(key, deck, extent, problems)
+            known[key] = material, mapped or _blocks(key, name, deck, extent, problems, (box.x0, box.y0))
         if z + deck.thickness == z:
             text = f"layer {name!r} of {deck.thickness:g} m vanishes at a height of {z:g} m"
             problems.append(Problem(f"{key}.thickness", text))
-        made = _filled(key, name, deck, extent, known[key], problems)
-        material, sites = material_of(deck.material, deck.thickness), deck.tile_sites or (1, 1)
+        material, blocks = known[key]
+        made = _filled(key, name, deck, extent, blocks, problems)
+        sites = deck.tile_sites or (1, 1)
         if made[1] is not None and made[1].pins is not None:
             material = _of_pins(material, made[1].pins)
         top, contact = z + deck.thickness, deck.contact_resistance
         out.append(Layer(name, z, top, extent, material, contact, tier, deck.role, *made, sites, part))
         z = top
     return out
+
+
+def _material(key: str, deck: LayerDeck, extent: Rectangle, problems: list[Problem]) -> tuple[Material, tuple[Block, ...]]:
+    """What a layer is made of, and blocks of a map of shares; mistakes of the map are added to the `problems`.
+
+    Parameters
+    ----------
+    key : str
+        Of the layer.
+    deck : LayerDeck
+    extent : Rectangle
+        [m]
+    problems : list of Problem
+    """
+    try:
+        return by_share(deck.material, extent, deck.thickness)
+    except DeckError as error:
+        problems += [p if p.line else Problem(f"{key}.material.pattern.map", p.message) for p in error.problems]
+        return VOID, ()
 
 
 def _filled(

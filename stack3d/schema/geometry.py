@@ -62,6 +62,12 @@ class BlockDeck(DeckModel):
     y: Interval
     material: MaterialDeck
 
+    @model_validator(mode="after")
+    def _of_one_share(self) -> Self:
+        if self.material.is_mapped:
+            raise ValueError("material has a map, which the material of a layer alone can have")
+        return self
+
 
 class CoolantDeck(DeckModel):
     """A single-phase liquid."""
@@ -215,6 +221,9 @@ class LayerDeck(DeckModel):
             raise ValueError("role: rram and tile_sites go together: an rram layer says how many tiles fit on it")
         if self.channels is not None and self.pins is not None:
             raise ValueError("has channels and pins; give one of the two")
+        if self.material.is_mapped and (self.flow is not None or self.blocks):
+            what = "blocks" if self.flow is None else "pins" if self.channels is None else "channels"
+            raise ValueError(f"material has a map, whose cells fill the layer, so it can have no {what}")
         if self.flow is not None and (self.blocks or self.contact_resistance):
             what = "pins" if self.channels is None else "channels"
             raise ValueError(f"has {what}, so it can have neither blocks nor a contact_resistance")
@@ -320,6 +329,8 @@ class GeometryDeck(DeckModel):
             raise ValueError("parts and fill go together: fill is the material between the parts")
         if self.fill is not None and self.fill.cylinders is not None and self.fill.cylinders.resolved:
             raise ValueError("fill cannot have resolved cylinders; leave out resolved")
+        if mapped := [key for key, one in (("fill", self.fill), *self.materials.items()) if one is not None and one.is_mapped]:
+            raise ValueError(f"{mapped[0]} has a map, which the material of a layer alone can have")
         return self
 
     @property

@@ -89,6 +89,8 @@ class MaterialDeck(DeckModel):
         for key, part in parts.items():
             if part is not None and part.cylinders is not None and part.cylinders.resolved:
                 raise ValueError(f"{key} has cylinders that are resolved, which a layer or block as a whole can have alone")
+            if part is not None and part.is_mapped:
+                raise ValueError(f"{key} has a map, which the material of a layer alone can have")
         return self
 
     @model_validator(mode="after")
@@ -114,6 +116,11 @@ class MaterialDeck(DeckModel):
         if any(by_mass) if self.heat_capacity is not None else not all(by_mass):
             raise ValueError("wants either heat_capacity, or density and specific_heat together")
         return self
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether its share differs from cell to cell."""
+        return self.pattern is not None and self.pattern.map is not None
 
     @property
     def conducts(self) -> MaterialLaw | None:
@@ -187,10 +194,20 @@ class PatternDeck(DeckModel):
 
     host: MaterialDeck
     fill: MaterialDeck
-    share: Annotated[Number, Field(ge=0, le=1)]
+    share: Annotated[Number, Field(ge=0, le=1)] | None = None
     """Of the area that the fill covers."""
-    sideways: Literal["islands", "mixed", "planes"] = "mixed"
-    """How a better fill conducts sideways: in islands (the least it can), in planes with holes (the most), or between."""
+    map: str | None = None
+    """Instead of one share those of equal cells over the whole layer: `.npy` or `.csv` of bare numbers, rows from the lowest y
+    on. Of a layer's own material alone."""
+    sideways: Literal["islands", "mixed", "planes", "lines_x", "lines_y"] = "mixed"
+    """How a better fill conducts sideways: in islands (the least it can without a direction), in planes with holes (the most),
+    or between; or in lines along x or y from end to end."""
+
+    @model_validator(mode="after")
+    def _one_share(self) -> Self:
+        if (self.share is None) == (self.map is None):
+            raise ValueError("wants either share, or map with the share of each cell")
+        return self
 
 
 MaterialDeck.model_rebuild()

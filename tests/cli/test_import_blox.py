@@ -143,7 +143,7 @@ def test_mistakes_by_file_and_line(place: Path, file: str, old: str, new: str, s
 
 
 def test_a_table_wants_a_stack() -> None:
-    with pytest.raises(DeckError, match="a table of powers belongs to a .3dbx"):
+    with pytest.raises(DeckError, match="a table belongs to a .3dbx"):
         import_files([FILES[1]])
     with pytest.raises(DeckError, match="leave --transient out"):
         import_files(FILES, None, True)

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from harness import SHORT_RUN, count, in_time
+from harness import SHORT_RUN, SLOW, count, in_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,15 +14,19 @@ from stack3d.errors import DeckError, Stack3dError
 from stack3d.geometry.importers import import_files
 
 IMPORTS = sorted(p for p in (Path(__file__).parents[1] / "imports").iterdir() if p.is_dir())
-STACKS = (".stk", ".3dbx", ".ecxml")
+STACKS = (".stk", ".3dbx", ".ecxml", ".gds", ".def")
 GIVEN = (".flp", ".ptrace", ".lcf", ".config", ".materials")
 PIECES = [b"", b"-", b"0", b"1e400", b"nan", b"inf", b"9" * 60, b";", b"{", b"}", b"\xff", b"\x00", b"\n", b"../..", b"/etc/x", b"layer",
           b"die", b"-1e-9", b"1e300", " ٣ ".encode(), b":", b"#", b","]  # fmt: skip
 
 
+KINDS = ("hotspot", "ice", "blox", "ecxml", "layout")
+"""What the names of folders begin with."""
+
+
 @st.composite
-def broken(draw: st.DrawFn) -> tuple[Path, str, bytes]:
-    folder = draw(st.sampled_from(IMPORTS))
+def broken(draw: st.DrawFn, kind: str = "") -> tuple[Path, str, bytes]:
+    folder = draw(st.sampled_from([folder for folder in IMPORTS if folder.name.startswith(kind)]))
     victim = draw(st.sampled_from(sorted(p.name for p in folder.iterdir() if p.is_file())))
     content = (folder / victim).read_bytes()
     for _ in range(draw(st.integers(1, 3))):
@@ -38,13 +42,13 @@ def assert_survived(place: Path, example: tuple[Path, str, bytes]) -> None:
     shutil.copytree(folder, place)
     (place / victim).write_bytes(content)
     files = sorted(place.iterdir())
-    stacks = [f for f in files if f.suffix in STACKS] + [f for f in files if f.suffix == ".csv"]
+    stacks = [f for f in files if f.suffix in STACKS] + [f for f in files if f.suffix in (".csv", ".lef")]
     with in_time():
         try:
             with import_files(stacks or [f for f in files if f.suffix in GIVEN], "x", None).resolved() as case, case.located():
                 check(case.scenario)
         except DeckError as error:
-            for problem in error.problems if folder.name.startswith(("blox", "ecxml")) else ():
+            for problem in error.problems if folder.name.startswith(("blox", "ecxml", "layout")) else ():
                 assert problem.file and problem.line and len(str(problem)) < 2000, problem
             assert str(error)
         except Stack3dError as error:
@@ -71,6 +75,17 @@ def test_broken_files(tmp_path_factory: pytest.TempPathFactory, example: tuple[P
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_broken_files_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_broken_files_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, number: int) -> None:
+    """A thousand of each importer; shapes that lie over each other a thousand times take KLayout some seconds."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where what is not checked yet lies
-    count("importers", number, tmp_path, 670, broken(), lambda example: assert_survived(tmp_path / "broken", example))
+    slow = 10.0 if kind == "layout" else SLOW
+    count(
+        f"importers-{kind}",
+        number,
+        tmp_path,
+        335,
+        broken(kind),
+        lambda example: assert_survived(tmp_path / "broken", example),
+        slow,
+    )

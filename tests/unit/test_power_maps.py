@@ -15,6 +15,7 @@ from stack3d.schema.workload import SourceDeck
 def sources_of(folder: Path, **more: Any) -> tuple[SourceDeck, ...]:
     """Sources of a deck whose only source, over 6 x 4 mm, has a map."""
     source = {"name": "core", "layer": "die", "x": ["1 mm", "7 mm"], "y": ["2 mm", "6 mm"], "power": "6 W", **more}
+    source = {key: value for key, value in source.items() if value is not None}
     layers = [{"name": "die", "thickness": "100 um", "material": "silicon"}]
     tree = {"scenario": "mapped", "geometry": {"footprint": ["8 mm", "8 mm"], "layers": layers}, "solver": "study"}
     tree |= {"power": {"sources": [source]}, "cooling": {"ambient": "300 K", "top": {"film_coefficient": "1e3 W/m^2/K"}}}
@@ -95,3 +96,57 @@ def test_mistakes_of_the_source_are_told(tmp_path: Path, more: dict[str, Any], s
     np.save(tmp_path / "heat.npy", np.ones((2, 2)))
     with pytest.raises(DeckError, match=said):
         sources_of(tmp_path, **more)
+
+
+REGIONS = """x0,y0,x1,y1,value (mW)
+0,0,1000,2000,1.500000e+00
+1000,0,2000,2000,0.000000e+00
+2000,2000,6000,4000,4.500000e+00
+"""
+"""As OpenROAD writes the power map of a layout of 6 x 4 mm."""
+
+
+@pytest.mark.parametrize(("power", "watts"), [(None, (1.5e-3, 4.5e-3)), ("6 W", (1.5, 4.5))])
+def test_regions_of_a_layout_heat_where_they_lie(tmp_path: Path, power: str | None, watts: tuple[float, float]) -> None:
+    """From the lower ends of x and y; their own powers, or those of the source in the same shares."""
+    (tmp_path / "power.csv").write_text(REGIONS)
+    first, last = sources_of(tmp_path, map="power.csv", power=power)
+    assert (first.x, first.y) == (pytest.approx((1e-3, 2e-3)), pytest.approx((2e-3, 4e-3)))
+    assert (last.x, last.y) == (pytest.approx((3e-3, 7e-3)), pytest.approx((4e-3, 6e-3)))
+    assert (first.power, last.power) == pytest.approx(watts)
+
+
+def test_without_a_place_regions_count_from_the_footprint(tmp_path: Path) -> None:
+    (tmp_path / "power.csv").write_text(REGIONS)
+    assert sources_of(tmp_path, map="power.csv", power=None, x=None, y=None)[1].x == pytest.approx((2e-3, 6e-3))
+
+
+def test_four_digits_may_reach_over_the_edge(tmp_path: Path) -> None:
+    """5999.6 um is written as 6000: what reaches over is cut off, no watt is lost."""
+    (tmp_path / "power.csv").write_text(REGIONS)
+    found = sources_of(tmp_path, map="power.csv", power=None, x=["1 mm", "6.9996 mm"])
+    assert found[1].x == pytest.approx((3e-3, 6.9996e-3)) and found[1].power == pytest.approx(4.5e-3)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("(mW)", "(V)", r"power.csv:1: value: wants a power, as value \(mW\), got value \('V'\)"),
+        ("(mW)", "(%)", "power.csv:1: value: wants a power"),
+        (" (mW)", "", "power.csv:1: value: says no unit"),
+        (",value (mW)", "", "power.csv:1: wants the titles x0, y0, x1, y1, value"),
+        ("4.500000e+00", "-1", "power.csv:4: value: wants 0 or more, got -1"),
+        ("4.500000e+00", "much", "power.csv:4: value: wants a number"),
+        (",4000,4.5", ",2000,4.5", "power.csv:4: region has no area"),
+        (",4000,4.5", ",4500,4.5", "power.csv:4: power.sources.0..map: region from 2000 to 4500 um reaches outside the y"),
+        ("1000,0,2000", "1000,2000", "power.csv:3: wants 5 values, got 4"),
+        ("4.500000e+00", "0", None),
+    ],
+)
+def test_mistakes_of_regions_are_told_with_their_line(tmp_path: Path, old: str, new: str, said: str | None) -> None:
+    (tmp_path / "power.csv").write_text(REGIONS.replace(old, new, 1))
+    if said is None:
+        assert len(sources_of(tmp_path, map="power.csv", power=None)) == 1
+        return
+    with pytest.raises(DeckError, match=said):
+        sources_of(tmp_path, map="power.csv", power=None)

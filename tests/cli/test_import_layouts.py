@@ -1,0 +1,237 @@
+"""Layouts become decks: densities of metals by cell, places, powers by region, and mistakes by file and line."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import klayout.db as kdb
+import numpy as np
+import pytest
+
+from stack3d.cli import main
+from stack3d.errors import DeckError
+from stack3d.geometry.importers import Imported, import_files
+from stack3d.geometry.stack import build_stack
+
+IMPORTS = Path(__file__).parents[1] / "imports"
+DEF = ["chip.def", "tech.lef", "layers.csv", "powers.csv"]
+TABLE = "name,layer,thickness [um],fill,host\nbulk,,100,,silicon\nmetal,34/0,1,copper,silicon_dioxide\n"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(IMPORTS / "layout_def", tmp_path / "chip"))
+
+
+def micrometres(texts: list[str]) -> list[float]:
+    return [float(text.removesuffix(" um")) for text in texts]
+
+
+def drawn(folder: Path, boxes: list[tuple[int, int, int, int]], whole: tuple[int, int], suffix: str = "gds") -> list[Path]:
+    """A layout of rectangles on 34/0 in a die, in nanometres, and a table of its layers."""
+    layout = kdb.Layout()
+    top = layout.create_cell("TOP")
+    metal, die = layout.layer(34, 0), layout.layer(235, 0)
+    for box in boxes:
+        top.shapes(metal).insert(kdb.Box(*box))
+    top.shapes(die).insert(kdb.Box(0, 0, *whole))
+    layout.write(str(folder / f"die.{suffix}"))
+    (folder / "layers.csv").write_text(TABLE)
+    return [folder / f"die.{suffix}", folder / "layers.csv"]
+
+
+def shares(found: Imported) -> Any:
+    (text,) = found.tables.values()
+    return np.array([[float(v) for v in row.split(",")] for row in text.splitlines()])
+
+
+def metal(found: Imported, name: str = "metal") -> dict:
+    return next(layer for layer in found.layers if layer["name"] == name)
+
+
+@pytest.mark.parametrize("suffix", ["gds", "oas"])
+def test_shares_of_cells_are_those_that_shapes_cover(tmp_path: Path, suffix: str) -> None:
+    """A rectangle of 30 x 10 um at the corner of a die of 80 x 40 um, in cells of 20 um; what overlaps counts once."""
+    files = drawn(tmp_path, [(0, 0, 30_000, 10_000), (0, 0, 5_000, 10_000)], (80_000, 40_000), suffix)
+    found = import_files(files, "x", cell="20 um")
+    np.testing.assert_allclose(shares(found), [[0.5, 0.25, 0, 0], [0, 0, 0, 0]])
+    assert micrometres(found.scenario["geometry"]["footprint"]) == [80, 40]
+    assert metal(found)["material"]["pattern"] == {"host": "silicon_dioxide", "fill": "copper", "map": "x_metal.csv"}
+
+
+def test_an_even_layout_is_one_share(tmp_path: Path) -> None:
+    """Bars of half the pitch: 32 cells of two pitches each hold one share, and no map is written."""
+    files = [IMPORTS / "layout_gds" / name for name in ("die.gds", "layers.csv")]
+    found = import_files(files)
+    assert metal(found)["material"]["pattern"]["share"] == 0.5 and not found.tables
+    with import_files(files, cell="1 um").resolved() as fine:
+        layer = build_stack(fine.scenario.geometry).layer("metal")
+        rows = {(b.extent.y0, b.extent.y1) for b in layer.blocks}
+        assert len(layer.blocks) == 64 and len(rows) == 1  # the bars themselves
+        assert len({layer.material.conductivity, *(b.material.conductivity for b in layer.blocks)}) == 2
+
+
+@pytest.mark.parametrize(
+    ("whole", "cell"), [((80_001, 40_003), "7 um"), ((97, 31), "10 nm"), ((1_900_000_000, 1_000_000), "1 mm")]
+)
+def test_cells_that_are_no_whole_units_hold_all_metal(tmp_path: Path, whole: tuple[int, int], cell: str) -> None:
+    """The mean over the die is what is drawn, for cells of any size; the widest layouts have cells rounded up to a unit."""
+    width, height = whole
+    files = drawn(tmp_path, [(0, 0, width // 3, height), (width - 7, 0, width, height // 2)], whole)
+    found = shares(import_files(files, "x", cell=cell))
+    wanted = (width // 3 * height + 7 * (height // 2)) / (width * height)
+    assert found.mean() == pytest.approx(wanted, abs=6e-5)
+    assert found.max() == 1
+
+
+def test_wires_vias_pins_and_blocks_of_def(place: Path) -> None:
+    """A stripe of 10 um, a wire of 0.1 um over the die, pins of two blocks of which one is turned; obstructions are no metal."""
+    found = import_files([place / name for name in DEF], "chip", cell="10 um")
+    assert [(layer["name"], layer["thickness"]) for layer in found.layers] == [
+        ("bulk", "100 um"), ("active", "10 um"), ("m1", "0.3 um"), ("v1", "0.3 um"), ("m2", "0.4 um")]  # fmt: skip
+    tables = {
+        name: np.array([[float(v) for v in row.split(",")] for row in text.splitlines()]) for name, text in found.tables.items()
+    }
+    m1, v1, m2 = (tables[f"chip_{name}.csv"] for name in ("m1", "v1", "m2"))
+    assert m2[3, 4:6].tolist() == [0.5, 0.5] and not m2[3, [1, 2, 6]].any()
+    assert m1[0, 1] == pytest.approx(0.01) and m1[2, [1, 6]].tolist() == [0.25, 0.25]  # wire; pins of 5 x 5 um
+    assert v1[0, 9] == pytest.approx(1e-4 / 2) and v1.sum() == v1[0, 9]  # half of a via of 0.1 um lies over the edge
+    assert metal(found, "m2")["material"]["pattern"]["sideways"] == "lines_y"
+    sources = found.scenario["power"]["sources"]
+    assert [(s["name"], s["layer"], s["power"]) for s in sources] == [
+        ("region_1", "active", "0.0015 W"), ("region_2", "active", "0.0025 W"), ("region_3", "active", "0.001 W")]  # fmt: skip
+    assert micrometres(sources[2]["x"]) == [90, 100] and micrometres(sources[2]["y"]) == [40, 50]
+    assert [(p["name"], p["x"], p["y"]) for p in found.scenario["probes"]] == [
+        ("first", "20 um", "25 um"), ("second", "65 um", "30 um")]  # fmt: skip
+
+
+def test_without_tables_lef_says_all_or_the_layer_is_told(place: Path) -> None:
+    with pytest.raises(DeckError, match=r"tech.lef:12: 'V1': nothing says its thickness; give it in a table"):
+        import_files([place / "chip.def", place / "tech.lef"])
+    text = (place / "tech.lef").read_text().replace("  SPACING 0.1 ;", "  SPACING 0.1 ;\n  THICKNESS 0.2 ;")
+    (place / "tech.lef").write_text(text)
+    found = import_files([place / "chip.def", place / "tech.lef"])
+    assert [layer["name"] for layer in found.layers] == ["bulk", "active", "M1", "V1", "M2"]
+    assert [s["power"] for s in found.scenario["power"]["sources"]] == ["0 W", "0 W"]
+    assert any("0 W; give a table of regions" in note for note in found.notes)
+
+
+def test_two_commands_from_a_layout_to_temperatures(place: Path, capsys: pytest.CaptureFixture[str],
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    """All that the table of powers heats leaves the die, with the densities in its layers."""
+    monkeypatch.chdir(place)
+    run = [
+        "run",
+        "deck.yaml",
+        "--set",
+        "solver={profile: study, mesh: {lateral: 4, per_source: 2}, error_promise: 0.9}",
+        "--progress",
+        "none",
+        "--workers",
+        "1",
+    ]
+    for arguments in (["import", *DEF, "-o", "deck.yaml", "--cell", "25 um"], run):
+        monkeypatch.setattr(sys, "argv", ["stack3d", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code, capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "over ambient, 5 mW" in said.out and not said.err, said
+    assert "m2: M2 cover 10 % of the die" in (place / "deck.yaml").read_text()
+    balance = float(said.out.split("error ")[1].split(" ")[0])
+    assert balance < 1e-9
+
+
+@pytest.mark.parametrize(("file", "old", "new", "said"), [
+    ("chip.def", "DIEAREA ( 0 0 ) ( 100000 50000 ) ;", "", "chip.def:1: DIEAREA: is missing"),
+    ("chip.def", "( 50000 0 )", "( x 0 )", "chip.def:13: cannot be read: Not a floating-point value: x"),
+    ("chip.def", "END DESIGN", "END DESIGN\n- -", ""),
+    ("chip.def", "first RAM", "first ROM", ""),
+    ("tech.lef", "THICKNESS 0.3", "THICKNESS thick", "tech.lef:10: THICKNESS: wants a number, got 'thick'"),
+    ("tech.lef", "THICKNESS 0.3", "THICKNESS -3", "tech.lef:10: THICKNESS: wants more than 0"),
+    ("tech.lef", "  SIZE 20 BY 10 ;", "  SIZE 20 BY ten ;", "tech.lef:34: cannot be read: "),
+    ("layers.csv", "m1,M1", "m1,M9", "layers.csv:4: layer: chip.def draws no layer 'M9'; there are 'M1', 'M2', 'V1'"),
+    ("layers.csv", "v1,V1,0.3", "v1,V1,", "layers.csv:5: 'v1': nothing says its thickness"),
+    ("layers.csv", "active,,10", "active,,", "layers.csv:3: thickness: is empty, and no layer is named"),
+    ("layers.csv", "active,,10", "active,,-1", "layers.csv:3: thickness: wants more than 0, got '-1'"),
+    ("layers.csv", "lines_y", "lines", "layers.csv:6: sideways: wants islands, mixed, planes, lines_x, lines_y, got 'lines'"),
+    ("layers.csv", "copper,silicon_dioxide,islands", "gold,silicon_dioxide,islands", "layers.csv:5: geometry.layers[3].material.pattern.fill: no deck 'gold'"),
+    ("layers.csv", "[um]", "[mm]", "layers.csv:1: columns are name, layer, thickness [um]"),
+    ("layers.csv", "v1,V1,0.3,copper,", "v1,V1,0.3,", "layers.csv:5: wants 6 values, got 5"),
+    ("powers.csv", "90,40,100,50", "90,40,110,50", "powers.csv:5: region 3: reaches outside the die, x 0 to 100"),
+    ("powers.csv", "(mW)", "(V)", "powers.csv:1: value: wants a power"),
+])  # fmt: skip
+def test_mistakes_by_file_and_line(place: Path, file: str, old: str, new: str, said: str, capsys: pytest.CaptureFixture[str],
+                                   monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    """Nothing said stands for a file that is imported all the same."""
+    text = (place / file).read_text()
+    assert old in text
+    (place / file).write_text(text.replace(old, new, 1))
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(sys, "argv", ["stack3d", "import", *DEF, "-o", "deck.yaml"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    err = capsys.readouterr().err
+    assert (ended.value.code or 0) == (2 if said else 0) and said in err and len(err.strip().splitlines()) == bool(said), err
+    assert (place / "deck.yaml").exists() == (not said)
+
+
+@pytest.mark.parametrize(("files", "more", "said"), [
+    (["chip.def"], {}, "chip.def:1: wants its .lef files"),
+    (["die.gds", "tech.lef"], {}, "die.gds:1: goes without .lef"),
+    (["die.gds"], {}, "says no thicknesses; give a table (.csv) with the columns name, layer, thickness [um], fill, host, sideways; it draws '235/0', '34/0'"),
+    (["tech.lef"], {}, "LEF belongs to a .def, and none is given"),
+    (["die.gds", "layers.csv", "layers.csv"], {}, "layers.csv:1: is a second table of layers"),
+    (["die.gds", "powers.csv", "powers.csv"], {}, "powers.csv:1: is a second table of powers"),
+    (["die.gds", "chip.def"], {}, "one .gds makes one scenario"),
+    (["die.gds", "die.flp"], {}, "a layout goes with .lef and .csv"),
+    (["die.gds", "layers.csv"], {"transient": True}, "a layout holds no course of powers"),
+    (["die.gds", "layers.csv"], {"cell": "1 nm"}, "cell: 0.001 um makes 128000 x 64000 cells a layer"),
+    (["die.flp"], {"cell": "10 um"}, "--cell belongs to a layout"),
+    (["die.gds", "layers.csv"], {"cell": "0 um"}, "--cell: wants more than 0, got '0 um'"),
+    (["die.gds", "layers.csv"], {"cell": "3 kg"}, "--cell: "),
+    (["none.gds", "layers.csv"], {}, "none.gds: there is no such file"),
+])  # fmt: skip
+def test_files_that_do_not_go_together(place: Path, files: list[str], more: dict[str, Any], said: str) -> None:
+    shutil.copy(IMPORTS / "layout_gds" / "die.gds", place / "die.gds")
+    with pytest.raises(DeckError) as error:
+        import_files([place / name for name in files], None, **more)
+    assert said in str(error.value)
+
+
+def test_macros_that_lef_does_not_know_are_told(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Once each, and KLayout itself says nothing."""
+    (place / "chip.def").write_text((place / "chip.def").read_text().replace("RAM", "ROM"))
+    found = import_files([place / name for name in DEF])
+    assert [note for note in found.notes if "ROM" in note] == ["Macro not found in LEF file: ROM: nothing of it is drawn."]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_layouts_of_no_or_several_chips_are_refused(tmp_path: Path) -> None:
+    layout = kdb.Layout()
+    files = drawn(tmp_path, [], (1000, 1000))
+    layout.write(str(files[0]))
+    with pytest.raises(DeckError, match=r"die.gds:1: wants one top cell$"):
+        import_files(files)
+    for name in "AB":
+        layout.create_cell(name).shapes(layout.layer(34, 0)).insert(kdb.Box(0, 0, 10, 10))
+    layout.write(str(files[0]))
+    with pytest.raises(DeckError, match="wants one top cell, got '[AB]', '[AB]'"):
+        import_files(files)
+
+
+def test_too_many_shapes_are_refused_before_they_are_merged(tmp_path: Path) -> None:
+    """Arrays in arrays: ten thousand million rectangles in a file of some hundred bytes."""
+    layout = kdb.Layout()
+    inner = layout.create_cell("C0")
+    inner.shapes(layout.layer(34, 0)).insert(kdb.Box(0, 0, 5, 5))
+    for depth in range(1, 3):
+        outer = layout.create_cell(f"C{depth}")
+        step = 10 * 300 ** (depth - 1)
+        outer.insert(kdb.CellInstArray(inner.cell_index(), kdb.Trans(), kdb.Vector(step, 0), kdb.Vector(0, step), 300, 300))
+        inner = outer
+    files = drawn(tmp_path, [], (1000, 1000))
+    layout.write(str(files[0]))
+    with pytest.raises(DeckError, match="draws 8100000000 shapes, at most 30000000"):
+        import_files(files)
