@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from stack3d.errors import SolverError
-from stack3d.fe.corrections import Left, corrected
+from stack3d.fe.corrections import Left, accelerated, corrected
+from stack3d.fe.krylov import gmres
 from stack3d.layout import Floats
 
 
@@ -77,3 +78,58 @@ def test_rounding_ends_the_loop(known: bool) -> None:
 def test_a_residual_that_is_no_number_ends_the_loop() -> None:
     with pytest.raises(SolverError, match="nan after 0 updates"), np.errstate(all="ignore"):
         corrected(np.full(1, np.nan), left, by(1.0), tolerance=1e-10, what="u")
+
+
+MATRIX = np.diag(np.linspace(1.0, 4.0, 60)) + np.diag(np.full(59, 0.9), 1) - np.diag(np.full(59, 0.5), -1)
+"""Not symmetric."""
+
+
+def of_matrix(bend: float, load: Floats) -> Any:
+    """What is left of M u + bend u² = load."""
+
+    def left(state: Floats) -> Left:
+        residual = load - MATRIX @ state[0] - bend * state[0] ** 2
+        return Left(residual[None], float(np.abs(residual).max()))
+
+    return left
+
+
+def steps_of(bend: float, tolerance: float = 1e-11) -> int:
+    """Steps to a solution that is known, by the diagonal alone."""
+    wanted = np.cos(np.arange(60.0))
+    load = MATRIX @ wanted + bend * wanted**2
+    diagonal = np.diag(MATRIX).astype(np.float32)
+    found = accelerated(
+        np.zeros((1, 60)), of_matrix(bend, load), lambda r: r / diagonal, tolerance=tolerance, what="u", most=60
+    )
+    np.testing.assert_allclose(found.state[0], wanted, rtol=0, atol=2e-10)
+    assert found.left.size <= tolerance and found.updates == found.iterations
+    return found.iterations
+
+
+def test_steps_know_what_earlier_ones_did() -> None:
+    """About as many as GMRES takes, with a short memory; coefficients that follow the state cost little on top."""
+    load = MATRIX @ np.cos(np.arange(60.0))
+    diagonal = np.diag(MATRIX)
+    best = gmres(lambda v: MATRIX @ v, lambda v: v / diagonal, load, rtol=1e-11 / np.linalg.norm(load), most=60).count
+    assert best <= steps_of(0.0) <= 1.5 * best
+    assert steps_of(0.1) <= 1.6 * best
+
+
+def test_steps_end_at_rounding_and_where_there_is_no_solution() -> None:
+    found = accelerated(
+        np.zeros((1, 1)), lambda u: Left(np.full((1, 1), 1e-8), 1e-8), lambda r: r, tolerance=1e-10, what="u", most=9
+    )
+    assert found.updates == 4
+    with pytest.raises(SolverError, match=r"u: relative residual 1.0e-06 after 9 updates, 1.0e-10 asked"):
+        accelerated(
+            np.zeros((1, 1)), lambda u: Left(np.full((1, 1), 1e-6), 1e-6), lambda r: r, tolerance=1e-10, what="u", most=9
+        )
+    with pytest.raises(SolverError, match="nan after 0 updates"):
+        accelerated(np.full((1, 1), np.nan), lambda u: Left(u, float(u[0, 0])), lambda r: r, tolerance=1e-10, what="u", most=9)
+
+
+def test_a_start_is_not_written_to() -> None:
+    start = np.zeros((1, 60))
+    accelerated(start, of_matrix(0.0, np.ones(60)), lambda r: r / 2, tolerance=1e-6, what="u", most=60)
+    assert not start.any()

@@ -157,6 +157,29 @@ def test_changed_is_an_operator_made_anew(at_once: int, monkeypatch: pytest.Monk
     np.testing.assert_array_equal(first.apply(field), before)
 
 
+@pytest.mark.parametrize("rows", [1, 3])
+def test_rows_taken_in_turn_give_the_same(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grid too large for the cache goes through its planes some rows at a time, whatever is left for the last ones."""
+    problem = odd_problem()
+    cells, (_, ny, nx) = CellProperties.of(problem.stack, problem.grid), problem.grid.shape
+    assert ny % 3
+    rng = np.random.default_rng(6)
+    field = rng.normal(size=(problem.grid.z.size, problem.grid.y.size, problem.grid.x.size))
+    varied = {
+        "rate": 3.0,
+        "factor": rng.uniform(0.5, 2, problem.grid.shape),
+        "storage": rng.uniform(0.5, 2, problem.grid.shape),
+    }
+    for more in ({}, varied):
+        at_once = GridOperator(problem, cells, **more).apply(field)
+        monkeypatch.setattr("stack3d.thermal.grid.operator.CELLS_AT_ONCE", 1)
+        monkeypatch.setattr("stack3d.thermal.grid.operator.CELLS_OF_ROWS", rows * nx)
+        out = np.full_like(field, np.nan)
+        assert GridOperator(problem, cells, **more).apply(field, out) is out
+        np.testing.assert_allclose(out, at_once, atol=1e-12 * np.abs(at_once).max())
+        monkeypatch.undo()
+
+
 def test_faces_add_up_to_their_area():
     problem = odd_problem()
     operator = GridOperator(problem, CellProperties.of(problem.stack, problem.grid))

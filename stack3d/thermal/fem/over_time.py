@@ -80,7 +80,7 @@ class FemBody:
         """Load of sources."""
         return self._gathered(self._at.load(sources))
 
-    def face_integral(self, name: str, values: Floats | float = 1.0) -> Floats:
+    def face_integral(self, name: str, values: Floats | float = 1.0, out: Floats | None = None) -> Floats:
         """Integrals over a face of shape functions times a nodal field."""
         space = self._heat.space
         if name not in self._on_faces:
@@ -89,7 +89,8 @@ class FemBody:
         function, form = self._on_faces[name]
         function.x.array[: self._own.size] = self._of_here(np.broadcast_to(values, self._free.shape))
         function.x.scatter_forward()
-        return self._gathered(space.vector(form))
+        found = self._gathered(space.vector(form))
+        return found if out is None else np.add(out, found, out=out)
 
     def restrict(self, values: Floats) -> Floats:
         """Zero at void and fixed nodes."""

@@ -60,17 +60,26 @@ class CellProperties:
             contact.append(conductance * ((k[2] > 0) & (conductivity[index - 1][2] > 0)))
         return cls(tuple(conductivity), tuple(capacity), tuple(conducts), tuple(stores), tuple(contact))
 
-    def conductivity_factor(self, grid: Grid, temperature: Floats) -> Floats:
+    def conductivity_factor(self, grid: Grid, rise: Floats, base: float = 0.0, out: Floats | None = None) -> Floats:
         """k(T) / k(300 K) of every cell at the mean of its corners, shape (nz, ny, nx).
 
         Parameters
         ----------
         grid : Grid
-        temperature : ndarray, shape (nz+1, ny+1, nx+1)
+        rise : ndarray, shape (nz+1, ny+1, nx+1)
+            Temperature over the base. [K]
+        base : float
             [K]
+        out : ndarray, shape (nz, ny, nx), optional
+            Written.
         """
-        means = cell_means(temperature)
-        return np.stack([self.conducts[layer].factor(cell) for cell, layer in zip(means, grid.layer, strict=True)])
+        out = np.empty(grid.shape) if out is None else out
+        below = _plane_means(rise[0])
+        for cell, layer in enumerate(grid.layer):
+            above = _plane_means(rise[cell + 1])
+            out[cell] = self.conducts[layer].factor(0.5 * (below + above) + base)
+            below = above
+        return out
 
     def conductivity_slope(self, grid: Grid, temperature: Floats) -> tuple[Floats, Floats]:
         """Factor of `conductivity_factor`, and its slope over the temperature, shapes (nz, ny, nx). [-], [K⁻¹]
@@ -135,8 +144,13 @@ class CellProperties:
 
 def cell_means(values: Floats) -> Floats:
     """Means over cells of a nodal field, shape (nz+1, ny+1, nx+1) → (nz, ny, nx)."""
-    planes = 0.25 * (values[:, 1:, 1:] + values[:, 1:, :-1] + values[:, :-1, 1:] + values[:, :-1, :-1])
+    planes = _plane_means(values)
     return np.asarray(0.5 * (planes[1:] + planes[:-1]))
+
+
+def _plane_means(values: Floats) -> Floats:
+    """Means over the cells of planes of nodes, last axes (ny+1, nx+1) → (ny, nx)."""
+    return np.asarray(0.25 * (values[..., 1:, 1:] + values[..., 1:, :-1] + values[..., :-1, 1:] + values[..., :-1, :-1]))
 
 
 def to_corners(cells: Floats) -> Floats:

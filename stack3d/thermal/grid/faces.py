@@ -74,12 +74,23 @@ def products(planes: Floats, out: Floats, work: Floats) -> None:
     np.subtract(work[..., 1:, :], work[..., :-1, :], out=out[2:])
 
 
-def gather(products: Floats, out: Floats, work: Floats) -> None:
-    """Transpose of `products`, into shape (…, ny+1, nx+1)."""
+def gather(products: Floats, out: Floats, work: Floats, passed_on: Floats | None = None) -> None:
+    """Transpose of `products`, into shape (…, ny+1, nx+1).
+
+    Parameters
+    ----------
+    products : ndarray, shape (4, …, ny, nx)
+    out : ndarray, shape (…, ny+1, nx+1)
+    work : ndarray, shape (2, …, ny+1, nx)
+    passed_on : ndarray, shape (2, …, nx), optional
+        What rows before give to the first row of nodes; then what these give to the last.
+    """
     np.add(products[:2], products[2:], out=work[..., 1:, :])
-    work[..., 0, :] = 0.0
+    work[..., 0, :] = 0.0 if passed_on is None else passed_on
     work[..., :-1, :] += products[:2]
     work[..., :-1, :] -= products[2:]
+    if passed_on is not None:
+        passed_on[...] = work[..., -1, :]
     out[..., 1:] = work[0]
     out[..., 1:] += work[1]
     out[..., 0] = 0.0

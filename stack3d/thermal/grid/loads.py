@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from stack3d.fe.lines import hat_integrals
 from stack3d.grids import Grid
 from stack3d.layout import Floats, HeatSource, Stack
+from stack3d.thermal.grid.operator import GridOperator
 
 
 def source_loads(grid: Grid, stack: Stack, sources: Sequence[HeatSource]) -> Floats:
@@ -31,3 +32,18 @@ def source_loads(grid: Grid, stack: Stack, sources: Sequence[HeatSource]) -> Flo
         wz = hat_integrals(grid.z[index], slab.z0, slab.z1)
         load[index] += (wz / wz.sum())[:, None, None] * plane
     return load
+
+
+def boundary_load(operator: GridOperator, base: float, references: Mapping[str, Floats] | None = None) -> Floats:
+    """Load of film references and fluxes for the rise over `base`, shape (nz+1, ny+1, nx+1). [W]
+
+    `references` replace those of faces by nodal values that broadcast to that shape. [K]
+    """
+    grid = operator.problem.grid
+    out = np.zeros((grid.z.size, grid.y.size, grid.x.size))
+    for name, face in operator.problem.faces.items():
+        reference = (references or {}).get(name, face.reference)
+        density = 0.0 if face.is_fixed else face.film_coefficient * (reference - base) + face.flux
+        if np.any(density):
+            out += operator.face_integral(name, density)
+    return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,8 @@ class LineSolver:
         other._lower, other._inverse = self._lower.astype(np.float32), self._inverse.astype(np.float32)
         return other
 
-    def solve(self, load: Floats) -> Floats:
-        """Solution of every column, in place."""
+    def solve(self, load: Floats) -> None:
+        """Every column, in place."""
         out = load
         work = np.empty_like(out[0])
         for k in range(self._lower.shape[0]):
@@ -61,7 +62,6 @@ class LineSolver:
         for k in range(self._lower.shape[0] - 1, -1, -1):
             np.multiply(self._lower[k], out[k + 1], out=work)
             out[k] -= work
-        return out
 
 
 class LateralMultigrid:
@@ -96,24 +96,27 @@ class LateralMultigrid:
         return other
 
     def solve(self, load: Floats) -> Floats:
-        """Approximate solution for a load on the finest grid."""
+        """Approximate solution for a load on the finest grid, zero at nodes that are not free."""
         kind = self.levels[0].kind
-        return self._cycle(0, load if load.dtype == kind else load.astype(kind)).astype(load.dtype, copy=False)
+        return self._cycle(0, load if load.dtype == kind else load.astype(kind)).astype(load.dtype)
 
     def _cycle(self, depth: int, load: Floats) -> Floats:
+        """Approximate solution on a level; that of the next cycle takes its place."""
         level = self.levels[depth]
         if depth == len(self.levels) - 1:
             return self._direct(load)
-        x = level.smooth(None, load, self.degree)
+        x, left, _ = level.room
+        level.smooth(load, self.degree, begins=True)
         along_y, along_x = level.between
-        residual = level.residual(x, load)
-        residual *= level.free
-        coarse = along_x.gathered(along_y.gathered(residual, axis=1), axis=2)
+        level.residual(load)
+        left *= level.free
+        coarse = along_x.gathered(along_y.gathered(left, axis=1), axis=2)
         coarse *= self.levels[depth + 1].free
         correction = along_y.spread(along_x.spread(self._cycle(depth + 1, coarse), axis=2), axis=1)
         correction *= level.free
         x += correction
-        return level.smooth(x, load, self.degree)
+        level.smooth(load, self.degree)
+        return np.asarray(x)
 
 
 class _Level:
@@ -129,41 +132,47 @@ class _Level:
     def of_few_digits(self) -> _Level:
         """The same for fields of single precision."""
         other, few = copy.copy(self), np.float32
+        other.__dict__.pop("room", None)
         other.kind, other.operator, other.lines = few, self.operator.of_few_digits(), self.lines.of_few_digits()
         other.between = tuple(lines.of_few_digits() for lines in self.between)
         return other
 
-    def apply(self, field: Floats) -> Floats:
-        out = self.operator.apply(field)
-        out *= self.free
-        return out
+    @cached_property
+    def room(self) -> Floats:
+        """Solution, what it leaves, and last step of a cycle, which are made once: fresh memory costs as much as a sweep."""
+        return np.zeros((3, *self.free.shape), self.kind)
 
-    def residual(self, x: Floats, load: Floats) -> Floats:
+    def residual(self, load: Floats) -> None:
         """Load minus operator; values at nodes that are not free mean nothing."""
-        out = self.operator.apply(x)
-        return np.subtract(load, out, out=out)
+        x, left, _ = self.room
+        self.operator.apply(x, left)
+        np.subtract(load, left, out=left)
 
-    def smooth(self, x: Floats | None, load: Floats, degree: int) -> Floats:
-        """Chebyshev iteration of the line solver."""
+    def smooth(self, load: Floats, degree: int, *, begins: bool = False) -> None:
+        """Chebyshev iteration of the line solver, from nothing where it `begins`."""
         low, high = LINE_SPECTRUM
         centre, half = 0.5 * (high + low), 0.5 * (high - low)
-        z = self.lines.solve(load.copy() if x is None else self.residual(x, load))
+        x, left, step = self.room
+        if begins:
+            left[...] = load
+        else:
+            self.residual(load)
+        self.lines.solve(left)
         rho = half / centre
-        z /= centre
-        step = z
-        if x is None:
-            x = step.copy()
+        np.divide(left, centre, out=step)
+        if begins:
+            x[...] = step
         else:
             x += step
         for _ in range(degree - 1):
             rho_next = 1 / (2 * centre / half - rho)
-            z = self.lines.solve(self.residual(x, load))
+            self.residual(load)
+            self.lines.solve(left)
             step *= rho_next * rho
-            z *= 2 * rho_next / half
-            step += z
+            left *= 2 * rho_next / half
+            step += left
             x += step
             rho = rho_next
-        return x
 
 
 class _Between:
@@ -212,7 +221,9 @@ def _few_of_each_row(weights: Floats) -> Shares:
 
 
 def _summed(values: Floats, shares: Shares, axis: int) -> Floats:
-    """Sums of shares of lines along an axis."""
+    """Sums of shares of lines along an axis; the values themselves where no line went."""
+    if len(shares) == 1:
+        return values
     found = None
     for at, share in shares:
         part = np.take(values, at, axis=axis)

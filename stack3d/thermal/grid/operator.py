@@ -21,8 +21,11 @@ CELLS_AT_ONCE = 8192
 """Cells of one step through the planes of a small grid: fewer cost time of Python, more that of memory outside the cache."""
 FEW_PARTS = 16
 """Parts of faces that are taken one by one; of more the films are a matrix."""
+CELLS_OF_ROWS = 16384
+"""Cells of the rows of a large grid that go through all planes at a time, so that what is worked on stays in the cache."""
 MOST_KEPT = 2_000_000
 """Weights of one sign (four per cell) up to which a small grid keeps them, 32 MB; larger grids make them anew."""
+EVERY = slice(None)
 
 
 class GridOperator:
@@ -72,7 +75,8 @@ class GridOperator:
         self._lateral_x = np.multiply.outer(np.array([0, 1 / 16, 0, 1 / 48]), np.outer(hy, 1 / hx))
         self._lateral_y = np.multiply.outer(np.array([0, 0, 1 / 16, 1 / 48]), np.outer(1 / hy, hx))
         self.patches = problem.surfaces if patches is None else patches
-        self._last: tuple[int, Floats, Floats] | None = None
+        self._last: tuple[tuple[int, slice], Floats, Floats] | None = None
+        self._kept, self._is_used = list[Floats](), False
         self._faces = {name: face_terms(problem, cells, name) for name in FACES}
         for name, planes in self.patches.items():
             self._faces[name] = [(plane.where, np.multiply.outer(SHARES, plane.area)) for plane in planes]
@@ -98,11 +102,13 @@ class GridOperator:
             As the class has them; those of this operator by default. [W m⁻² K⁻¹]
         """
         other = copy.copy(self)
-        other.__dict__.pop("_blocks", None)
+        other._kept, other._is_used = [], False
         if self._is_small:
             other._parts = self._parts
         other.rate, other.factor, other.storage = rate, factor, storage
-        if films is not None:
+        if films is None:
+            other._on_faces = self._on_faces
+        else:
             other.__dict__.pop("_on_faces", None)
             other.films = {name: film for name, film in films.items() if film > 0}
         return other
@@ -112,9 +118,9 @@ class GridOperator:
         """Whether cells of one layer differ in temperature."""
         return self.factor is not None or self.storage is not None
 
-    def apply(self, temperature: Floats) -> Floats:
-        """Product with a nodal field, shape (nz+1, ny+1, nx+1). [W] for [K]"""
-        out = self.conduction(temperature)
+    def apply(self, temperature: Floats, out: Floats | None = None) -> Floats:
+        """Product with a nodal field, shape (nz+1, ny+1, nx+1), written to `out` where that is given. [W] for [K]"""
+        out = self.conduction(temperature, out)
         if self._on_faces is not None:
             nodes, films = self._on_faces
             out.reshape(-1)[nodes] += films @ temperature.reshape(-1)[nodes]
@@ -124,14 +130,41 @@ class GridOperator:
                 add_to(out, where, film * face_mass(terms, take(temperature, where)))
         return out
 
-    def conduction(self, temperature: Floats) -> Floats:
+    def conduction(self, temperature: Floats, out: Floats | None = None) -> Floats:
         """The part of `apply` without face films."""
-        if self._blocks is not None:
-            return self._block_by_block(temperature, self._blocks)
-        out = np.empty_like(temperature)
-        ny, nx = self.problem.grid.shape[1:]
-        below, above, total, difference, carried = np.empty((5, 4, ny, nx), temperature.dtype)
-        work = np.empty((2, ny + 1, nx), temperature.dtype)
+        out = np.empty_like(temperature) if out is None else out
+        if self._is_small:
+            return self._block_by_block(temperature, out)
+        planes, ny, nx = self.problem.grid.shape
+        rows, kind = min(ny, max(1, CELLS_OF_ROWS // nx)), temperature.dtype
+        passed_on = np.zeros((planes + 1, 2, nx), kind)  # what rows of cells give to the first row of nodes of the next rows
+        work, buffers = np.empty((2, rows + 1, nx), kind), np.empty((5, 4, rows, nx), kind)
+        for first in range(0, ny, rows):
+            end = min(ny, first + rows)
+            work, buffers = work[:, : end - first + 1], buffers[:, :, : end - first]
+            nodes = slice(first, end + 1)
+            self._through_planes(slice(first, end), temperature[:, nodes], out[:, nodes], passed_on, (work, buffers))
+        return out
+
+    def _through_planes(
+        self, rows: slice, temperature: Floats, out: Floats, passed_on: Floats, room: tuple[Floats, Floats]
+    ) -> None:
+        """`conduction` of some rows of cells, one plane after the other; the last row of nodes lacks what the next rows give.
+
+        Parameters
+        ----------
+        rows : slice
+            Of cells along y.
+        temperature : ndarray, shape (nz+1, rows+1, nx+1)
+            Nodes of these cells.
+        out : ndarray, same shape
+            Written.
+        passed_on : ndarray, shape (nz+1, 2, nx)
+            What the rows before give to the first row of nodes; then what these give to the last.
+        room : tuple of ndarray
+            To work in.
+        """
+        work, (below, above, total, difference, carried) = room
         products(temperature[0], below, work)
         carried[...] = 0.0
         key: tuple[int, float] | None = None
@@ -140,7 +173,7 @@ class GridOperator:
             np.subtract(above, below, out=difference)
             if self._is_varied or key != (self.problem.grid.layer[c], height):
                 key = int(self.problem.grid.layer[c]), height
-                of_total, of_difference = self._weights(c)
+                of_total, of_difference = self._weights(c, rows)
             difference *= of_difference
             carried -= difference
             if height > 0:
@@ -148,11 +181,10 @@ class GridOperator:
                 total *= of_total
                 carried += total
                 difference += total
-            gather(carried, out[c], work)
+            gather(carried, out[c], work, passed_on[c])
             carried, difference = difference, carried
             below, above = above, below
-        gather(carried, out[-1], work)
-        return out
+        gather(carried, out[-1], work, passed_on[-1])
 
     def of_few_digits(self) -> GridOperator:
         """The same for fields of single precision, which take half the memory and nearly half the time."""
@@ -185,25 +217,36 @@ class GridOperator:
         along, across, stored = zip(*map(self._unscaled, range(self._thickness.size)))
         return np.stack(along, axis=1), np.stack(across, axis=1), np.stack(stored, axis=1)
 
-    @cached_property
-    def _blocks(self) -> list[Floats] | None:
-        """Weights of blocks of planes, each of shape (2, 4, planes, ny, nx); None for grids large enough plane by plane."""
-        if not self._is_small:
-            return None
-        at_once, n = CELLS_AT_ONCE // self._vertical[0].size, self._thickness.size
-        weights = self._scaled(slice(None), *self._parts)
-        return [np.stack([w[:, first : first + at_once] for w in weights]) for first in range(0, n, at_once)]
+    def _blocks(self) -> Iterator[Floats]:
+        """Weights of blocks of planes, each of shape (2, 4, planes, ny, nx); kept from the second product on.
 
-    def _block_by_block(self, temperature: Floats, blocks: Sequence[Floats]) -> Floats:
+        While k(T) is sought the first product is the only one.
+        """
+        if self._kept:
+            yield from self._kept
+            return
+        made, planes = [], int(self._thickness.size)
+        for first in range(0, planes, self._planes_at_once):
+            some = slice(first, first + self._planes_at_once)
+            weights = np.stack(self._scaled((some, EVERY), *(parts[:, some] for parts in self._parts)))
+            if self._is_used:
+                made.append(weights)
+            yield weights
+        self._is_used, self._kept = True, made
+
+    @property
+    def _planes_at_once(self) -> int:
+        return min(int(self._thickness.size), CELLS_AT_ONCE // int(self._vertical[0].size))
+
+    def _block_by_block(self, temperature: Floats, out: Floats) -> Floats:
         """`conduction` of a small grid, many planes at once."""
-        out = np.empty_like(temperature)
-        size, ny, nx = blocks[0].shape[2:]
+        size, (_, ny, nx) = self._planes_at_once, self.problem.grid.shape
         kind = temperature.dtype
         work, parts = np.empty((2, size + 1, ny + 1, nx), kind), np.empty((4, size + 1, ny, nx), kind)
         both = np.empty((2, 4, size, ny, nx), kind)
         carried, upward = np.zeros((2, 4, size, ny, nx), kind)  # what cells give to the planes above them
         first, last = 0, 0
-        for weights in blocks:
+        for weights in self._blocks():
             n = weights.shape[2]
             total, difference = pair = both[:, :, :n]
             products(temperature[first : first + n + 1], p := parts[:, : n + 1], work[:, : n + 1])
@@ -220,34 +263,34 @@ class GridOperator:
         gather(carried[:, last], out[-1], work[:, 0])
         return out
 
-    def _weights(self, cell: int) -> tuple[Floats, Floats]:
-        """Weights of the lateral products of one plane of cells, summed and subtracted along z, shape (4, ny, nx)."""
-        return self._scaled(cell, *self._unscaled(cell, stores=self.rate != 0))
+    def _weights(self, cell: int, rows: slice = EVERY) -> tuple[Floats, Floats]:
+        """Weights of the lateral products of rows of one plane of cells, summed and subtracted along z, shape (4, rows, nx)."""
+        return self._scaled((cell, rows), *self._unscaled(cell, rows, stores=self.rate != 0))
 
-    def _unscaled(self, cell: int, *, stores: bool = True) -> tuple[Floats, Floats, Floats]:
+    def _unscaled(self, cell: int, rows: slice = EVERY, *, stores: bool = True) -> tuple[Floats, Floats, Floats]:
         """Parts of `_weights` at 300 K: conduction in the plane and across it, and heat capacity where that is asked for."""
         layer, height = int(self.problem.grid.layer[cell]), self._thickness[cell]
         if height == 0:
-            across = self.cells.contact[layer] * self._vertical
+            across = _of_rows(self.cells.contact[layer], rows) * self._vertical[:, rows]
             return np.zeros_like(across), across, np.zeros_like(across)
-        lateral, vertical = self._of_layer(layer)
-        stored = (0.25 * height) * self.cells.capacity[layer] * self._vertical if stores else lateral
+        lateral, vertical = self._of_layer(layer, rows)
+        stored = (0.25 * height) * _of_rows(self.cells.capacity[layer], rows) * self._vertical[:, rows] if stores else lateral
         return height * lateral, vertical / height, stored
 
-    def _of_layer(self, layer: int) -> tuple[Floats, Floats]:
+    def _of_layer(self, layer: int, rows: slice) -> tuple[Floats, Floats]:
         """Conduction along the planes of a layer over their height, and across them times it; the last one is kept."""
-        if self._last is None or self._last[0] != layer:
-            kx, ky, kz = self.cells.conductivity[layer]
-            lateral = kx * self._lateral_x
-            lateral += ky * self._lateral_y
-            self._last = layer, lateral, kz * self._vertical
+        if self._last is None or self._last[0] != (layer, rows):
+            kx, ky, kz = _of_rows(self.cells.conductivity[layer], rows)
+            lateral = kx * self._lateral_x[:, rows]
+            lateral += ky * self._lateral_y[:, rows]
+            self._last = (layer, rows), lateral, kz * self._vertical[:, rows]
         return self._last[1:]
 
-    def _scaled(self, cells: int | slice, along: Floats, across: Floats, stored: Floats) -> tuple[Floats, Floats]:
-        """`_weights` from their parts, with the factors of some planes of cells; a contact has none."""
+    def _scaled(self, cells: tuple[int | slice, slice], along: Floats, across: Floats, stored: Floats) -> tuple[Floats, Floats]:
+        """`_weights` from their parts, with the factors of some planes and rows of cells; a contact has none."""
         total = along
         if self.factor is not None:
-            factor = np.where((self._thickness[cells] > 0)[..., None, None], self.factor[cells], 1.0)
+            factor = np.where((self._thickness[cells[0]] > 0)[..., None, None], self.factor[cells], 1.0)
             total, across = along * factor, across * factor
         if self.rate:
             total = total + self.rate * (stored if self.storage is None else stored * self.storage[cells])
@@ -255,11 +298,14 @@ class GridOperator:
         of_difference += across
         return total, of_difference
 
-    def face_integral(self, name: str, values: Floats | float = 1.0) -> Floats:
-        """Integrals over a face of each hat function times a nodal field, shape (nz+1, ny+1, nx+1). [m²] for values of 1"""
+    def face_integral(self, name: str, values: Floats | float = 1.0, out: Floats | None = None) -> Floats:
+        """Integrals over a face of each hat function times a nodal field, shape (nz+1, ny+1, nx+1). [m²] for values of 1
+
+        They are added to `out` where that is given.
+        """
         shape = tuple(lines.size for lines in (self.problem.grid.z, self.problem.grid.y, self.problem.grid.x))
         field = np.broadcast_to(values, shape)
-        out = np.zeros(shape)
+        out = np.zeros(shape) if out is None else out
         for where, terms in self._faces[name]:
             add_to(out, where, face_mass(terms, take(field, where)))
         return out
@@ -346,23 +392,13 @@ class GridOperator:
         return out
 
 
+def _of_rows(values: Floats, rows: slice) -> Floats:
+    """Rows of values of cells, last axes (ny, nx), or the one value of all of them."""
+    return values if values.shape[-2] == 1 else values[..., rows, :]
+
+
 def _corner_sums(products: Floats) -> Floats:
     """Own entry of every node of a plane: each product has coefficient ±1 at each corner."""
     every = products.sum(axis=0)
     padded = np.pad(every, [(0, 0)] * (every.ndim - 2) + [(1, 1), (1, 1)])
     return np.asarray(padded[..., 1:, 1:] + padded[..., 1:, :-1] + padded[..., :-1, 1:] + padded[..., :-1, :-1])
-
-
-def boundary_load(operator: GridOperator, base: float, references: Mapping[str, Floats] | None = None) -> Floats:
-    """Load of film references and fluxes for the rise over `base`, shape (nz+1, ny+1, nx+1). [W]
-
-    `references` replace those of faces by nodal values that broadcast to that shape. [K]
-    """
-    grid = operator.problem.grid
-    out = np.zeros((grid.z.size, grid.y.size, grid.x.size))
-    for name, face in operator.problem.faces.items():
-        reference = (references or {}).get(name, face.reference)
-        density = 0.0 if face.is_fixed else face.film_coefficient * (reference - base) + face.flux
-        if np.any(density):
-            out += operator.face_integral(name, density)
-    return out

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import DeckError
-from stack3d.fe.corrections import Left, UncorrectedError, corrected
+from stack3d.fe.corrections import Left, UncorrectedError, accelerated, corrected
 from stack3d.fe.krylov import Iterations, conjugate_gradient, gmres, norm
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.backend import SolidBackend, ThermalSolution
@@ -24,9 +24,9 @@ from stack3d.thermal.grid.bends import bends
 from stack3d.thermal.grid.cell_properties import CellProperties
 from stack3d.thermal.grid.diagonalisation import FastDiagonalisation
 from stack3d.thermal.grid.faces import fixed_nodes
-from stack3d.thermal.grid.loads import source_loads
+from stack3d.thermal.grid.loads import boundary_load, source_loads
 from stack3d.thermal.grid.multigrid import LateralMultigrid
-from stack3d.thermal.grid.operator import GridOperator, boundary_load
+from stack3d.thermal.grid.operator import GridOperator
 from stack3d.thermal.places import Place
 from stack3d.thermal.problem import FilmLaw, ThermalProblem
 from stack3d.thermal.time.body import WeighedBody
@@ -168,9 +168,9 @@ class TensorSolver:
             free = ~nodes if free is None else free & ~nodes
         return free
 
-    def restrict(self, values: Floats) -> Floats:
-        """Nodal values with zero at void and fixed nodes."""
-        return values if self._free is None else values * self._free
+    def restrict(self, values: Floats, out: Floats | None = None) -> Floats:
+        """Nodal values with zero at void and fixed nodes; `out` may be the values themselves, or is not used."""
+        return values if self._free is None else np.multiply(values, self._free, out=out)
 
     def lift(self) -> Floats:
         """Rise of the fixed nodes over `base`, zero elsewhere, shape (nz+1, ny+1, nx+1). [K]"""
@@ -217,18 +217,23 @@ class TensorSolver:
         """Conjugate gradients, or GMRES beside coolant, on an operator near its own, to a relative residual."""
         method = conjugate_gradient if self.flow is None else gmres
         return method(
-            lambda v: self.restrict(self._applied(operator, v)),
-            lambda v: self.restrict(self.inverse.solve(v)),
+            lambda v: self.restrict(out := self._applied(operator, v), out),
+            self._preconditioned,
             self.restrict(load),
             rtol=rtol,
             most=self.most_iterations,
         )
 
-    def _applied(self, operator: GridOperator, rise: Floats) -> Floats:
+    def _preconditioned(self, residual: Floats) -> Floats:
+        """About what a rise lacks that leaves a residual, in its precision."""
+        out = self.inverse.solve(residual)
+        return self.restrict(out, out)
+
+    def _applied(self, operator: GridOperator, rise: Floats, out: Floats | None = None) -> Floats:
         """Heat that a rise drives through the solid, less what coolant gives back as it warms. [W]"""
-        out = operator.apply(rise)
+        out = operator.apply(rise, out)
         if self.flow is not None:
-            out -= self.flow.answer(0.0, rise)
+            self.flow.take_answer(0.0, rise, out)
         return out
 
     def solve(
@@ -254,9 +259,7 @@ class TensorSolver:
             When not converged, with iterations, residual and what to try.
         """
         started = time.perf_counter()
-        load = self.load(
-            sources, references if self.flow is None else {**(references or {}), **self._coolant(0.0 * self.lift())}
-        )
+        load = self.load(sources, {**(references or {}), **self._coolant(0.0 * self.lift())})
         rise, operator, iterations, updates = self._risen(load, self.lift(), guess, self.heat_in(sources))
         if self.flow is not None:
             references = {**(references or {}), **self._coolant(rise)}
@@ -359,21 +362,25 @@ class TensorSolver:
     def _update_conductivity(self, load: Floats, start: Floats, base: float) -> tuple[Floats, GridOperator, int, int]:
         """Rise with k(T): k of each cell from its mean temperature, a few preconditioned iterations between updates."""
         operator = self.operator
+        factor, applied = np.empty(self.problem.grid.shape), np.empty_like(load)  # fresh memory costs as much as a product
 
         def left(rise: Floats) -> Left:
             nonlocal operator
-            factor = self.cells.conductivity_factor(self.problem.grid, rise + base)
-            operator = self.operator.changed(factor=factor)
-            applied = self._applied(operator, rise)
-            defect = self.restrict(load - applied)
-            scale = norm(load) + norm(self.restrict(applied))
+            operator = self.operator.changed(factor=self.cells.conductivity_factor(self.problem.grid, rise, base, factor))
+            self.restrict(self._applied(operator, rise, applied), applied)
+            scale = norm(load) + norm(applied)
+            defect = self.restrict(np.subtract(load, applied, out=applied), applied)
             return Left(defect, norm(defect) / (scale or 1.0))
 
         def correct(residual: Floats, gain: float) -> tuple[Floats, int]:
             result = self.iterate(operator, residual, gain)
             return result.solution, result.count
 
-        found = corrected(start, left, correct, tolerance=self.rtol, what="k(T)")
+        about: dict[str, Any] = {"tolerance": self.rtol, "what": "k(T)"}
+        if self.flow is None:
+            found = corrected(start, left, correct, **about)
+        else:
+            found = accelerated(start, left, self._preconditioned, most=self.most_iterations, **about)
         return found.state, operator, found.iterations, found.updates
 
     def _face_heat(self, name: str, rise: Floats, imbalance: Floats, reference: Floats | float) -> float:

@@ -91,9 +91,9 @@ class TensorBody:
         """Load of sources."""
         return source_loads(self.problem.grid, self.problem.stack, sources)
 
-    def face_integral(self, name: str, values: Floats | float = 1.0) -> Floats:
+    def face_integral(self, name: str, values: Floats | float = 1.0, out: Floats | None = None) -> Floats:
         """Integrals over a face of shape functions times a nodal field."""
-        return self.solver.operator.face_integral(name, values)
+        return self.solver.operator.face_integral(name, values, out)
 
     def restrict(self, values: Floats) -> Floats:
         """Zero at void and fixed nodes."""

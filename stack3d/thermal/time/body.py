@@ -94,8 +94,8 @@ class Body(Protocol):
     def load(self, sources: Sequence[HeatSource]) -> Floats:
         """Load of sources. [W]"""
 
-    def face_integral(self, name: str, values: Floats | float = 1.0) -> Floats:
-        """Integrals over a face of shape functions times a nodal field. [m²] for values of 1"""
+    def face_integral(self, name: str, values: Floats | float = 1.0, out: Floats | None = None) -> Floats:
+        """Integrals over a face of shape functions times a nodal field, added to `out` if given. [m²] for values of 1"""
 
     def restrict(self, values: Floats) -> Floats:
         """Zero at void and fixed nodes."""

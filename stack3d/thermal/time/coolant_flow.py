@@ -32,7 +32,7 @@ class CoolantFlow:
     """
 
     def __init__(
-        self, runs: Sequence[ChannelRun], problem: HeatProblem, integral: Callable[[str, Floats], Floats], base: float
+        self, runs: Sequence[ChannelRun], problem: HeatProblem, integral: Callable[[str, Floats, Floats], Floats], base: float
     ) -> None:
         self.runs, self.base, self._integral = tuple(runs), base, integral
         if runs:
@@ -88,9 +88,9 @@ class CoolantFlow:
         """Coolant that has settled with walls of a rise of the solid."""
         return self.respond(0.0, self.walls(rise), -self.stiffness(np.zeros_like(rise), np.zeros(self.size)))
 
-    def answer(self, rate: float, change: Floats) -> Floats:
-        """Heat that the coolant brings to the walls because the solid has changed, on its nodes. [W]"""
-        return self.load(self.respond(rate, self.walls(change), np.zeros(self.size)), inlet=False)
+    def take_answer(self, rate: float, change: Floats, out: Floats) -> None:
+        """Take off `out` the heat that the coolant brings to the walls because the solid has changed, on its nodes. [W]"""
+        self.load(-self.respond(rate, self.walls(change), np.zeros(self.size)), inlet=False, out=out)
 
     def lines(self, flat: Floats, inlet: bool = True) -> list[Floats]:
         """Rises at all lines, shape (channels, lines), those of the inlet included or, for changes, zero."""
@@ -99,13 +99,13 @@ class CoolantFlow:
             np.concatenate([np.full((part.shape[0], 1), value), part], axis=1) for value, part in zip(first, self.split(flat))
         ]
 
-    def load(self, flat: Floats, inlet: bool = True) -> Floats:
-        """Heat that the coolant's own rise brings to the walls, on the nodes of the solid. [W]"""
-        out = np.zeros(tuple(v.size for v in (self.grid.z, self.grid.y, self.grid.x)))
+    def load(self, flat: Floats, inlet: bool = True, out: Floats | None = None) -> Floats:
+        """Heat that the coolant's own rise brings to the walls, on the nodes of the solid, added to `out` if given. [W]"""
+        out = np.zeros(tuple(v.size for v in (self.grid.z, self.grid.y, self.grid.x))) if out is None else out
         for run, part in zip(self.runs, self.lines(flat, inlet)):
             rise = run.on_nodes(self.grid, part)
             for patch in run.patches:
-                out += self._integral(patch, run.film(patch) * rise)
+                self._integral(patch, run.film(patch) * rise, out)
         return out
 
     def temperatures(self, flat: Floats) -> dict[str, Floats]:

@@ -212,7 +212,10 @@ class NodalSystem:
         body, flow = self.body, self.flow
 
         def operator(rise: Floats) -> Floats:
-            return body.restrict(body.stiffness(rise) + rate * body.mass(rise) - flow.answer(rate, rise))
+            out = body.stiffness(rise)
+            out += rate * body.mass(rise)
+            flow.take_answer(rate, rise, out)
+            return body.restrict(out)
 
         given = self._coolant(load)
         alone = flow.respond(rate, [0 * part for part in flow.split(given)], given)
