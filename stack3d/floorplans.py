@@ -133,11 +133,12 @@ def hotspot_units(path: Path) -> Iterator[tuple[FileLine, str, list[float], list
 
 
 def _hotspot_lines(path: Path) -> Iterator[tuple[FileLine, str, list[float], list[str]]]:
+    file = yamlfile.shown(path)
     for line, text in enumerate(yamlfile.lines_of(path, MOST_BYTES), 1):
         words = text.partition("#")[0].split()
         if len(words) in (0, 3):
             continue
-        place, key = (yamlfile.shown(path), line), words[0][:FEW]
+        place, key = (file, line), words[0][:FEW]
         if len(words) < 5:
             message = f"wants name, width, height, left x, bottom y and perhaps a material, got {few(text.strip())}"
             raise DeckError(Problem(key, message, *place))
@@ -150,25 +151,25 @@ def _hotspot_lines(path: Path) -> Iterator[tuple[FileLine, str, list[float], lis
 
 def _from_csv(path: Path) -> Iterator[Unit]:
     """Columns ``name``, ``x``, ``y`` (lower left corner), ``width``, ``height``, perhaps ``power`` and ``material``."""
-    rows = rows_of(path)
+    rows, file = rows_of(path), yamlfile.shown(path)
     line, head = next(rows, (1, []))
-    units_of = _columns(head, (yamlfile.shown(path), line))
+    units_of = _columns(head, (file, line))
     for at, row in rows:
         if len(row) != len(units_of):
             hint = yamlfile.decimal_comma(row, len(units_of))
-            raise DeckError(Problem("", f"wants {len(units_of)} values, got {len(row)}{hint}", yamlfile.shown(path), at))
+            raise DeckError(Problem("", f"wants {len(units_of)} values, got {len(row)}{hint}", file, at))
         cells = dict(zip(units_of, (cell.strip() for cell in row)))
         start = {key: number(cells[key], path, at, key) for key in NEEDED[1:]}
         entries: dict[str, Any] = {"name": cells["name"]}
         for axis, size in (("x", "width"), ("y", "height")):
             if units_of[axis] != units_of[size]:
-                raise DeckError(Problem("", f"columns {axis} and {size} want one unit", yamlfile.shown(path), line))
+                raise DeckError(Problem("", f"columns {axis} and {size} want one unit", file, line))
             entries[axis] = [f"{v:.12g} {units_of[axis]}" for v in (start[axis], start[axis] + start[size])]
         if cells.get("power"):
             entries["power"] = f"{_watts(cells, path, at)!r} {units_of['power']}"
         if cells.get("material"):
             entries["material"] = cells["material"]
-        yield _unit((yamlfile.shown(path), at), **entries)
+        yield _unit((file, at), **entries)
 
 
 def rows_of(path: Path) -> Iterator[tuple[int, list[str]]]:

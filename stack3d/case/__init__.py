@@ -2,8 +2,20 @@
 
 from stack3d.case.duration import time_told, warning_of
 from stack3d.case.few_unknowns import compact_of
+from stack3d.case.fitting import fitting
 from stack3d.case.run import Outcome, check, one_thread, run_case
 from stack3d.case.size import told as size_told
 from stack3d.case.solved_field import solve_field
 
-__all__ = ["Outcome", "check", "compact_of", "one_thread", "run_case", "size_told", "solve_field", "time_told", "warning_of"]
+__all__ = [
+    "Outcome",
+    "check",
+    "compact_of",
+    "fitting",
+    "one_thread",
+    "run_case",
+    "size_told",
+    "solve_field",
+    "time_told",
+    "warning_of",
+]

@@ -32,13 +32,13 @@ def import_(
 ) -> None:
     """Turn files of HotSpot, 3D-ICE, 3Dblox, ECXML or a layout into a scenario, and say what had no equivalent."""
     from stack3d import results, storage
-    from stack3d.case import check
+    from stack3d.case import fitting
     from stack3d.geometry.importers import import_files
 
     written_as(output, "a scenario is", ".yaml", ".yml")
     found = import_files(files, output.stem, transient, cell)
     with found.resolved() as case, case.located():
-        check(case.scenario)
+        found = found.with_profile(*fitting(case.scenario))
     for name, text in found.files(output.name).items():
         results.write_text(storage.inside(output.parent, name), text)
     typer.echo(f"{output}: {len(found.layers)} layers, {len(found.scenario['power']['sources'])} sources")

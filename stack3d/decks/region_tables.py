@@ -76,8 +76,9 @@ def _regions(path: Path, rows: Iterator[tuple[int, list[str]]], watts: float) ->
     watts : float
         What a value of one stands for. [W]
     """
+    file = yamlfile.shown(path)
     for line, row in rows:
-        place = (yamlfile.shown(path), line)
+        place = (file, line)
         if len(row) != 5:
             raise DeckError(Problem("", f"wants 5 values, got {len(row)}{yamlfile.decimal_comma(row, 5)}", *place))
         x0, y0, x1, y1, value = (number(text, path, line, key) for text, key in zip(row, (*CORNERS, "value")))

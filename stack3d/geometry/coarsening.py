@@ -35,7 +35,10 @@ def firm_lines(
         boxes += [layer.extent, *(b.extent for b in layer.blocks), *(layer.channels.outlines if layer.channels else ())]
 
     def on_edges(lines: Floats, edges: Sequence[float]) -> Floats:
-        near = np.abs(lines[:, None] - np.array(edges)).min(axis=1) <= ROUNDING * (lines[-1] - lines[0])
+        ends = np.unique(edges)
+        after = np.searchsorted(ends, lines)
+        apart = np.minimum(*(np.abs(lines - ends[np.clip(at, 0, ends.size - 1)]) for at in (after, after - 1)))
+        near = apart <= ROUNDING * (lines[-1] - lines[0])
         near[[0, -1]] = True
         return np.asarray(lines[near])
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from in_process import exit_code
 
 from stack3d import decks, yamlfile
 from stack3d.case import run_case
@@ -315,6 +316,38 @@ def test_through_the_door(tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
     said = capsys.readouterr().out
     assert "5 layers, 3 sources" in said and "note: HotSpot's nodes" in said
     assert decks.load(output).name == "taken_over"
+
+
+@pytest.mark.parametrize(("memory", "solver", "said"), [
+    ("", "standard", ""),
+    ("100 MB", "draft", "The deck asks for the solver draft, which takes"),
+    ("55 MB", "study", "finer ones would take more: standard"),
+    ("20 MB", None, "wants more than there is"),
+])  # fmt: skip
+def test_the_profile_fits_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+                                        memory: str, solver: str | None, said: str) -> None:  # fmt: skip
+    """The finest that fits stands in the deck, what a finer one would take in the notes; where none fits nothing is written."""
+    if memory:
+        monkeypatch.setenv("STACK3D_MEMORY", memory)
+    output = tmp_path / "taken_over.yaml"
+    code = exit_code("import", *(str(FOLDER / "hotspot_chip" / name) for name in RUNS["hotspot_chip"]), "-o", str(output))
+    told = capsys.readouterr()
+    assert code == (0 if solver else 2) and said in told.out + told.err
+    assert output.exists() == bool(solver) and (solver is None or yamlfile.read(output)["solver"] == solver)
+
+
+def test_thousands_of_units_come_in_as_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path is looked up once a file, not once a unit; the deck itself stays short."""
+    looked, shown = [], yamlfile.shown
+    monkeypatch.setattr(yamlfile, "shown", lambda path: looked.append(path) or shown(path))
+    side = 71
+    units = [(f"u{j}_{i}", i, j) for j in range(side) for i in range(side)]
+    (tmp_path / "c.flp").write_text("".join(f"{name}\t1e-4\t1e-4\t{i}e-4\t{j}e-4\n" for name, i, j in units))
+    (tmp_path / "c.ptrace").write_text("\t".join(name for name, *_ in units) + "\n" + "\t".join(["0.001"] * len(units)) + "\n")
+    found = import_files([tmp_path / "c.flp", tmp_path / "c.ptrace"])
+    texts = found.files("deck.yaml")
+    assert len(looked) < 100
+    assert texts["deck_chip_active.csv"].count("\n") == side * side + 1 and len(texts["deck.yaml"]) < 5000
 
 
 def test_other_files_are_refused() -> None:

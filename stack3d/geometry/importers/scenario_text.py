@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,12 @@ class Imported:
             for name, text in self.tables.items():
                 (Path(folder) / name).write_text(text, encoding="utf-8")
             yield decks.resolve(yamlfile.copy_of(self.scenario), Path(folder) / "deck.yaml")
+
+    def with_profile(self, name: str, note: str) -> Imported:
+        """The same that asks for a solver by name, and says why where there is a note."""
+        scenario = yamlfile.copy_of(self.scenario)
+        scenario["solver"] = name
+        return replace(self, scenario=scenario, notes=(*self.notes, *([note] if note else [])))
 
     def files(self, name: str) -> dict[str, str]:
         """Texts of the deck, called `name`, and of everything beside it: large floorplans and tables."""
