@@ -2,14 +2,14 @@
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 SCENARIO ?= scenarios/quickstart.yaml
 
-.PHONY: help run test lint docs schemas setup system
+.PHONY: help run test lint docs schemas compiled setup system
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-run: setup  ## runs SCENARIO=scenarios/quickstart.yaml
+run: compiled  ## runs SCENARIO=scenarios/quickstart.yaml
 	$(UV) run stack3d run $(SCENARIO)
 
-test: setup  ## all tests but the slow ones
+test: compiled  ## all tests but the slow ones
 	OMP_NUM_THREADS=1 $(UV) run --group docs --extra view pytest
 
 lint: setup  ## style (ruff) and types (mypy)
@@ -24,6 +24,9 @@ docs: setup  ## the manual in docs/_build/html; tests first, so that its tables 
 
 schemas: setup  ## JSON Schemas beside the decks, after a change of stack3d/schema
 	$(UV) run python docs/generate.py schemas
+
+compiled: setup
+	@$(UV) run python -m compileall -q stack3d  # a checkout holds none, and some systems write none: a start takes half as long again
 
 setup: system $(if $(filter .tools/bin/uv,$(UV)),.tools/bin/uv)
 
