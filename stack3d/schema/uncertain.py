@@ -48,7 +48,7 @@ class DistributionDeck(SweepModel):
     triangular: tuple[Any, Any, Any] | None = None
     """From, most likely, to."""
     table: Annotated[list[Any], Field(min_length=2, max_length=MOST_TABLE)] | None = None
-    """Measured values, or draws of a posterior, all as likely; between two of them the law is a straight line."""
+    """Measured values, or draws of a posterior, all as likely; nothing between them is drawn."""
 
     @property
     def shape(self) -> str:

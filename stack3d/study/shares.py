@@ -25,7 +25,7 @@ def ranking(output: str, parts: Sequence[str], share: Floats, error: Floats, *, 
         Its text.
     parts : sequence of str
     share, error : ndarray, shape (part,)
-        Of the variance, and half the 95 % interval; NaN where the output never changes. [-]
+        Of the variance, and half the 95 % interval; NaN where too few cases have a value. [-]
     verb : str
         What an unknown does to its share.
     count : int
@@ -38,7 +38,7 @@ def ranking(output: str, parts: Sequence[str], share: Floats, error: Floats, *, 
     """
     known = np.flatnonzero(np.isfinite(share))
     if not known.size:
-        return f"{output} does not change with any of the unknowns"
+        return f"too few cases have a value of {output} for shares of its variance"
     low, high = np.clip(share[known] - error[known], 0, 1), np.clip(share[known] + error[known], 0, 1)
     beyond = known[(high - low > 2 * WIDEST_SHARE) | (low >= 1)]
     if beyond.size:

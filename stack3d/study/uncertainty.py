@@ -32,6 +32,8 @@ USUAL = {
 """Section of a scenario → outputs that are looked at beside its peak temperature where none is asked for."""
 BESIDE = ("over_chips", "by_mesh", "by_inputs", "is_at_least")
 """What else is not sure of an output, each told by a method of its goal."""
+BESIDE_MIDDLE = 0.382
+"""Share of every distribution at which a case is tried before any runs: what wants whole numbers shows there."""
 
 
 class UncertaintyStudy(Search):
@@ -101,8 +103,8 @@ class UncertaintyStudy(Search):
         return self.n_cases
 
     def check_ends(self) -> None:
-        """Refuse a study whose middle makes no case; raises DeckError."""
-        middle = self.draft.case(self._point(np.full(len(self.unknowns), 0.5)))
+        """Refuse a study whose middle, or a point beside it, makes no case; raises DeckError."""
+        middle, _ = (self.draft.case(self._point(np.full(len(self.unknowns), share))) for share in (0.5, BESIDE_MIDDLE))
         asked = [output.expression for output in self.outputs]
         self.check_present(asked, [middle], lambda problem: placed(problem, as_asked(self.draft, "uncertain")))
 

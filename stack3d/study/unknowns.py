@@ -39,7 +39,7 @@ class Unknown:
     key : str
         Dotted.
     shape : str
-        Of its distribution.
+        Of its distribution: one of a deck, or ``posterior``, whose draws have straight lines between them.
     numbers : tuple of float
         Of the shape.
     unit : str
@@ -75,6 +75,8 @@ def _quantile(shape: str, numbers: Sequence[float], share: float) -> float:
     if shape == "lognormal":
         return float(low * others[0] ** float(ndtri(share)))
     if shape == "table":
+        return sorted(numbers)[int(share * len(numbers))]
+    if shape == "posterior":
         return float(np.quantile(numbers, share))
     mode, high = others
     rising = (mode - low) / (high - low)
@@ -187,7 +189,7 @@ class Posterior:
         """Those that differ between the draws."""
         for key, unit, values in zip(self.keys, self.units, self.draws.T):
             if np.ptp(values) > 0:
-                yield Unknown(key, "table", tuple(values.tolist()), unit)
+                yield Unknown(key, "posterior", tuple(values.tolist()), unit)
 
     def correlations(self) -> Iterator[tuple[str, str, float]]:
         """Of every two."""

@@ -190,13 +190,22 @@ def test_shapes_at_their_shares() -> None:
         ({"normal": ["10 K", "2 K"]}, {0.5: "10.0 K", one_sigma: "12.0 K"}),
         ({"lognormal": ["4 W/m/K", 1.5]}, {0.5: "4.0 W/m/K", one_sigma: "6.0 W/m/K"}),
         ({"triangular": [0.0, 1.0, 2.0]}, {0.5: 1.0, 0.125: 0.5, 0.875: 1.5}),
-        ({"table": [4.0, 1.0, 2.0]}, {0.5: 2.0, 0.25: 1.5, 0.75: 3.0}),
+        ({"table": [4.0, 1.0, 2.0]}, {0.0: 1.0, 0.25: 1.0, 0.5: 2.0, 0.75: 4.0, 1.0: 4.0}),
     ]
     for shape, values in cases:
         (unknown,) = named({"a": DistributionDeck.model_validate(shape)})
         assert {share: unknown.at(share) for share in values} == values
     several = Unknown("k", "uniform", (0.8, 1.2), "W/m/K", (4.0, 80.0))
     assert several.at(0.75) == ["4.4 W/m/K", "88.0 W/m/K"]
+
+
+def test_whole_numbers_are_drawn_from_a_table_alone(tmp_path: Path) -> None:
+    """Every draw between two whole numbers failed, one by one."""
+    key, text = "solver.linear.max_iterations", "uncertain: {keys: {KEY: SHAPE}, outputs: layer_temperature_max, count: 4}\n"
+    (between,) = study.checked(written(tmp_path, text.replace("KEY", key).replace("SHAPE", "{uniform: [500, 600]}")))
+    assert re.search(rf"small.yaml:\d+: {key}: wants a whole number.*, got 538.2", str(between.error))
+    drawn = written(tmp_path, text.replace("KEY", key).replace("SHAPE", "{table: [500, 700, 600]}"))
+    assert [one.error for one in study.checked(drawn)] == [None]
 
 
 def test_a_share_goes_up_to_one_and_as_far_below() -> None:

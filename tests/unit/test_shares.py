@@ -27,7 +27,7 @@ PARTS = ("a.value", "b", OTHERS)
             [0.1, 0.03, 0.01],
             "measure a first: it makes at least 92 % of the variance of x; then b at most 5",
         ),
-        ([np.nan] * 3, [np.nan] * 3, "x does not change with any of the unknowns"),
+        ([np.nan] * 3, [np.nan] * 3, "too few cases have a value of x for shares of its variance"),
     ],
 )
 def test_what_is_said(share: list[float], error: list[float], said: str) -> None:
