@@ -43,7 +43,7 @@ ASKED = "0.1 %"
 REFINED = (
     *("strip_0.4", "ring_0.15_390.0", "gaps_0.3", "blocks_0.05", "patch_5000.0_0.3", "thin_layers_100", "channels_4_100"),
     *("spot_0.4", "die_2.5_2", "die_1.2_20", "step_10us_metal", "step_1ms_cap_spot", "pulse_1ms", "tet_spot_1.5"),
-    *("bow", "sheet", "overlap", "bow_step", "sheet_step"),
+    *("bow", "sheet", "overlap", "bow_step", "sheet_step", "switched"),
 )
 """Decks that it is asked of."""
 COUNTS, KNOWN = 1e-5, 0.2
@@ -194,8 +194,21 @@ def exact(chip: Chip) -> Truth:
         out["thermal/peak_temperature"] = (highest.max(), known)
         return out
     times = instants(deck)
-    every, known = maxima_over_time(chip, lambda places: over_steps(chip, series, places, times))
+
+    def seen(when: Any) -> tuple[Any, float]:
+        return maxima_over_time(chip, lambda places: over_steps(chip, series, places, when))
+
+    every, known = seen(times)
     ever = every.max(axis=0)
+    for _ in range(CLOSER):  # a layer far from the heat is hottest some time after a switch
+        is_higher = (every[1:-1] > every[:-2]) & (every[1:-1] > every[2:]) & (every[1:-1] > NEARLY * (ever - 300.0) + 300.0)
+        inside = 1 + np.flatnonzero(is_higher.any(axis=1) & ~np.isin(times[1:-1], ends_of(deck)))
+        more = np.unique([np.linspace(times[k - 1], times[k + 1], 9) for k in inside])
+        if (more := np.setdiff1d(more, times)).size == 0:
+            break
+        times, order = np.unique(np.concatenate([times, more]), return_index=True)
+        every = np.concatenate([every, seen(more)[0]])[order]
+        ever = every.max(axis=0)
     out["thermal/layer_temperature_max"] = (every[np.abs(times - np.array(deck.times)[:, None]).argmin(axis=1)], known)
     return out | {"thermal/layer_temperature_peak": (ever, known), "thermal/peak_temperature": (ever.max(), known)}
 
@@ -234,6 +247,10 @@ def maxima(chip: Chip, at: Callable[[list[Place]], tuple[Any, float]]) -> Any:
     return best
 
 
+AFTER_ENDS = (0.03, 0.1, 0.25, 0.5)
+"""Shares of the time between two outputs or changes of power at which maxima are sought."""
+CLOSER, NEARLY = 3, 0.9
+"""Times that instants close in, by a fourth, on those at which a layer is hottest, or nearly so."""
 HEIGHTS = 7
 """In a heated layer, over whose highest three a parabola goes; heat that comes from outside is highest at a face."""
 
@@ -272,10 +289,15 @@ def changes_of(deck: TransientDeck) -> list[tuple[float, float]]:
     return [(k * deck.duty.period + shift, sign) for k in periods for shift, sign in ((0.0, 1.0), (deck.duty.on, -1.0))]
 
 
+def ends_of(deck: TransientDeck) -> Any:
+    """Outputs and changes of power, at which maxima are edges. [s]"""
+    return np.unique([*deck.times, deck.until, *(t for t, _ in changes_of(deck) if t < deck.until)])
+
+
 def instants(deck: TransientDeck) -> Any:
     """Instants among which the highest temperatures are sought: outputs, changes of power, more between them. [s]"""
-    ends = np.unique([*deck.times, deck.until, *(t for t, _ in changes_of(deck) if t < deck.until)])
-    return np.unique(np.concatenate([ends[1:], *np.linspace(ends[:-1], ends[1:], 3)[1:-1]]))
+    ends = ends_of(deck)
+    return np.unique(np.concatenate([ends[1:], *(ends[:-1] + share * np.diff(ends) for share in AFTER_ENDS)]))
 
 
 def over_steps(chip: Chip, series: CosineSeries, places: list[Place], times: Any = None) -> tuple[Any, float]:
