@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.layout import Floats, Layer, Pins, Rectangle, Stack, Surface
+from stack3d.layout import Fins, Floats, Layer, Pins, Rectangle, Stack, Surface
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,7 @@ def _overlap(lines: Floats, low: float, high: float) -> Floats:
     return inside
 
 
-def _sides(pins: Pins, grid: Grid, low: int, high: int, area: Floats) -> list[Plane]:
+def _sides(pins: Pins | Fins, grid: Grid, low: int, high: int, area: Floats) -> list[Plane]:
     """Sides of pins between two z lines, given to the nodes of each height: of second order in the height of an element."""
     every, step = slice(None), np.diff(grid.z)[low:high]
     height = 0.5 * (np.append(step, 0.0) + np.append(0.0, step))

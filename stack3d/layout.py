@@ -163,6 +163,33 @@ class Pins:
 
 
 @dataclass(frozen=True)
+class Fins:
+    """Walls between straight channels side by side, each between half a wall and half a wall, as one porous body.
+
+    Parameters
+    ----------
+    count : int
+        Of channels.
+    width, wall : float
+        Of a channel, and of a wall. [m]
+    """
+
+    count: int
+    width: float
+    wall: float
+
+    @property
+    def share(self) -> float:
+        """Of the area that they take. [-]"""
+        return self.wall / (self.width + self.wall)
+
+    @property
+    def surface(self) -> float:
+        """Of their sides, per volume of the cavity. [m⁻¹]"""
+        return 2.0 / (self.width + self.wall)
+
+
+@dataclass(frozen=True)
 class Inlet:
     """Where the coolant of neighbouring channels comes in.
 
@@ -209,7 +236,7 @@ class Channels:
         On walls (or pins), floors and ceilings; None leaves it to the law, or is as on the walls. [W m⁻² K⁻¹]
     law : str
         Of films and pressure drop, by its registered name.
-    pins : Pins or None
+    pins : Pins or Fins or None
         In the cavity, whose one outline is then no void.
     is_reversed : bool
         Whether the coolant flows towards smaller x or y.
@@ -235,7 +262,7 @@ class Channels:
     floor_film_coefficient: float | None = None
     ceiling_film_coefficient: float | None = None
     law: str = "straight"
-    pins: Pins | None = None
+    pins: Pins | Fins | None = None
     is_reversed: bool = False
     passes: int = 1
     inlets: tuple[Inlet, ...] = ()
@@ -244,6 +271,18 @@ class Channels:
     def ways(self) -> int:
         """How many ways the coolant takes side by side."""
         return len(self.outlines) // self.passes
+
+    @property
+    def ducts(self) -> Channels:
+        """As laws of flow see it: the channels between fins one by one, with void inside."""
+        if not isinstance(fins := self.pins, Fins):
+            return self
+        [whole], pitch, along_y = self.outlines, fins.width + fins.wall, self.direction == "y"
+        starts = [(whole.x0 if along_y else whole.y0) + 0.5 * fins.wall + i * pitch for i in range(fins.count)]
+        outlines = tuple(
+            replace(whole, x0=a, x1=a + fins.width) if along_y else replace(whole, y0=a, y1=a + fins.width) for a in starts
+        )
+        return replace(self, outlines=outlines, width=fins.width, pins=None)
 
     @property
     def fed(self) -> tuple[tuple[str, Channels], ...]:
@@ -470,7 +509,7 @@ class Surface:
         Along which channels run.
     parts : tuple of {"floor", "ceiling", "walls"}
         Of channels that it takes in.
-    pins : Pins or None
+    pins : Pins or Fins or None
         In the place of side walls.
     """
 
@@ -480,4 +519,4 @@ class Surface:
     extents: tuple[Rectangle, ...]
     direction: Literal["x", "y"] = "y"
     parts: tuple[ChannelPart, ...] = CHANNEL_PARTS
-    pins: Pins | None = None
+    pins: Pins | Fins | None = None

@@ -44,7 +44,7 @@ class Branch:
 
     def drop(self, flow: float) -> float:
         """Pressure drop at a flow rate [m³ s⁻¹]; NaN where it is not known. [Pa]"""
-        return float(flow_laws[self.channels.law]().pressure_drop(replace(self.channels, flow_rate=flow)))
+        return float(flow_laws[self.channels.law]().pressure_drop(replace(self.channels.ducts, flow_rate=flow)))
 
     def flow(self, pressure: float) -> float:
         """Flow rate that a pressure [Pa] drives. [m³ s⁻¹]"""

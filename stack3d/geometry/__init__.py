@@ -7,6 +7,7 @@ from stack3d.geometry.gmsh_model import through_gmsh
 from stack3d.geometry.grid import build_grid
 from stack3d.geometry.heights import Heeded
 from stack3d.geometry.hexahedra import CellRegions, layered_cells
+from stack3d.geometry.homogenised import is_homogenised, resolved
 from stack3d.geometry.spacing import has_gaps
 from stack3d.geometry.stack import build_stack, channel_keys, check_places, explicit_sources, tile_sites
 from stack3d.geometry.tetrahedra import build_columns, moved_columns
@@ -27,11 +28,13 @@ __all__ = [
     "firm_lines",
     "flatter",
     "has_gaps",
+    "is_homogenised",
     "layered_cells",
     "moved_columns",
     "narrower",
     "read_mesh",
     "redrawn",
+    "resolved",
     "through_gmsh",
     "tile_sites",
     "wider",

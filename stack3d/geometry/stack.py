@@ -12,14 +12,12 @@ import numpy as np
 from stack3d import schema
 from stack3d.errors import MOST_MISTAKES, DeckError, Problem, did_you_mean
 from stack3d.geometry.edges import with_joined_edges
+from stack3d.geometry.homogenised import VOID, homogenised, porous
 from stack3d.geometry.mixing import material_of, resolved_fill
 from stack3d.geometry.share_maps import by_share
 from stack3d.layout import Block, Channels, Cylinders, HeatSource, Inlet, Layer, Material, Pins, Rectangle, Stack, overlapping
 from stack3d.schema.geometry import GeometryDeck, LayerDeck
 from stack3d.schema.scenario import Scenario
-
-VOID = Material("void", (0.0, 0.0, 0.0), 0.0)
-
 
 HALVED = "that heat would pass but half of the contact; give it to a thin layer without heat under this one"
 """Why a heated layer of a part has no contact: it lies in the conductivity through the layer."""
@@ -139,8 +137,10 @@ def placed(layers: Iterable[Listed], box: Rectangle, z: float, problems: list[Pr
         material, blocks = known[key]
         made = _filled(key, name, deck, extent, blocks, problems)
         sites = deck.tile_sites or (1, 1)
-        if made[1] is not None and made[1].pins is not None:
-            material = _of_pins(material, made[1].pins)
+        if made[1] is not None and isinstance(made[1].pins, Pins):
+            material = porous(material, made[1])
+        elif made[1] is not None and made[1].pins is not None:
+            made = ((Block("channels", made[1].outlines[0], porous(material, made[1])),), *made[1:])
         top, contact = z + deck.thickness, deck.contact_resistance
         out.append(Layer(name, z, top, extent, material, contact, tier, deck.role, *made, sites, part))
         z = top
@@ -190,6 +190,8 @@ def _filled(
         if deck.channels is None:
             return blocks, None, tuple(cylinders)
         channels = _channels(deck.channels, extent, deck.thickness)
+        if deck.channels.homogenised:
+            return blocks, homogenised(channels, deck.channels.wall_width, extent), tuple(cylinders)
     except DeckError as error:
         problems.append(Problem(f"{key}.{'pins' if deck.channels is None else 'channels'}", f"layer {name!r}: {error}"))
         return blocks, None, tuple(cylinders)
@@ -202,7 +204,7 @@ def _misplaced(layers: Sequence[Layer]) -> list[Problem]:
     for lower, middle, upper in zip([None, *layers[:-1]], layers, [*layers[1:], None]):
         if middle.channels is None:
             continue
-        what = "channels" if middle.channels.pins is None else "pins"
+        what = "pins" if isinstance(middle.channels.pins, Pins) else "channels"
         if lower is None or upper is None or lower.channels or upper.channels:
             problems.append(Problem("geometry", f"{what} of layer {middle.name!r} want a solid layer below and above"))
         elif not all(side.extent.contains(box) for side in (lower, upper) for box in middle.channels.outlines):
@@ -332,13 +334,6 @@ def _with_pins(deck: schema.geometry.PinsDeck, extent: Rectangle, thickness: flo
         size = f"{found.width * 1e3:g} mm across the flow and {found.length * 1e3:g} mm along"
         raise DeckError(f"pins at a pitch of {pins.across * 1e6:g} and {pins.along * 1e6:g} um do not fit into {size}")
     return found
-
-
-def _of_pins(material: Material, pins: Pins) -> Material:
-    """What pins conduct from floor to ceiling and store, over the whole area; nothing goes sideways from one to the next."""
-    kz = pins.share * material.conductivity[2]
-    capacity = pins.share * material.heat_capacity
-    return Material(material.name, (0.0, 0.0, kz), capacity, material.conducts, material.stores)
 
 
 def channel_keys(geometry: GeometryDeck) -> dict[str, str]:

@@ -10,7 +10,7 @@ from stack3d.chip import Chip
 from stack3d.errors import Problem, ValidityWarning, did_you_mean
 from stack3d.heat.loads import channel_runs, check_flows, exposed_area, surfaces_of
 from stack3d.heat.too_hot import Drawn, remedy
-from stack3d.layout import Floats
+from stack3d.layout import Floats, Pins
 from stack3d.schema import celsius
 from stack3d.thermal import HeatProblem, ThermalSolution, flow_laws
 from stack3d.unit_text import short
@@ -96,7 +96,7 @@ def warn_of_channels(problem: HeatProblem, solution: ThermalSolution) -> None:
     stack = problem.stack
     cause, more = f" with {short(solution.heat_in, 'W')} in the stack", "raise the flow rate, or lower the power"
     for run in channel_runs(stack):
-        c, where = run.channels, f"{'channels' if run.channels.pins is None else 'pins'} of {run.label}"
+        c, where = run.channels.ducts, f"{'pins' if isinstance(run.channels.pins, Pins) else 'channels'} of {run.label}"
         law = flow_laws[c.law]()
         for text in law.beyond(c):
             _warn(f"{where}: {text}")

@@ -131,6 +131,8 @@ class ChannelsDeck(FlowDeck):
     """Of groups of channels; absent = one for all."""
     law: str | None = None
     """Of film and pressure drop, by its registered name; absent = `straight`, with several passes `serpentine`."""
+    homogenised: bool = False
+    """Whether walls and coolant are one porous body, so that no channel is meshed; errors tell what that changes."""
 
     @model_validator(mode="after")
     def _inlets_fit(self) -> Self:
@@ -145,6 +147,13 @@ class ChannelsDeck(FlowDeck):
         own = [inlet.name for inlet in self.inlets if inlet.flow_rate is not None]
         if self.flow_rate is not None and own:
             raise ValueError(f"has a flow_rate and its inlet {own[0]!r} another; give one of the two")
+        return self
+
+    @model_validator(mode="after")
+    def _straight_where_homogenised(self) -> Self:
+        if self.homogenised and (self.inlets or self.passes > 1):
+            more = "inlets" if self.inlets else "passes"
+            raise ValueError(f"homogenised channels have one inlet and one pass; leave out {more}")
         return self
 
     @model_validator(mode="after")

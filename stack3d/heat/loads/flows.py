@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from stack3d.chip import Chip
 from stack3d.errors import Problem, RangeError, did_you_mean
 from stack3d.geometry import channel_keys
-from stack3d.layout import CHANNEL_PARTS, ChannelPart, Channels, Stack
+from stack3d.layout import CHANNEL_PARTS, ChannelPart, Channels, Fins, Pins, Stack
 from stack3d.thermal import ChannelRun, PinRun, flow_laws
 
 
 def channel_films(channels: Channels) -> dict[ChannelPart, float]:
     """Film coefficients of walls (or pins), floors and ceilings: given, else of the law, else NaN. [W m⁻² K⁻¹]"""
     film = channels.film_coefficient
-    found = flow_laws[channels.law]().films(channels) if film is None else dict.fromkeys(CHANNEL_PARTS, film)
+    found = flow_laws[channels.law]().films(channels.ducts) if film is None else dict.fromkeys(CHANNEL_PARTS, film)
     given = {"floor": channels.floor_film_coefficient, "ceiling": channels.ceiling_film_coefficient}
     return {part: found[part] if (own := given.get(part)) is None else own for part in ("walls", "floor", "ceiling")}
 
@@ -42,7 +42,7 @@ def hydraulics(runs: Sequence[ChannelRun]) -> dict[str, list[float]]:
     names = ("coolant_flow_rate", "pressure_drop", "pumping_power", "reynolds_number", "entrance_length")
     out: dict[str, list[float]] = {name: [] for name in names}
     for run in runs:
-        c, law = run.channels, flow_laws[run.channels.law]()
+        c, law = run.channels.ducts, flow_laws[run.channels.law]()
         drop = law.pressure_drop(c)
         for name, value in zip(out, (c.flow_rate, drop, drop * c.flow_rate, law.reynolds(c), law.entrance(c))):
             out[name].append(value)
@@ -55,13 +55,13 @@ def check_flows(chip: Chip) -> list[Problem]:
     for layer in chip.stack.layers:
         if (c := layer.channels) is None:
             continue
-        what, key = ("channels", "pins")[c.pins is not None], keys[layer.name]
+        what, key = ("channels", "pins")[isinstance(c.pins, Pins)], keys[layer.name]
         if c.law not in flow_laws:
             text = f"no flow law {c.law!r}{did_you_mean(c.law, flow_laws)}; known: {', '.join(flow_laws)}"
             problems.append(Problem(f"{key}.law", text))
             continue
-        if flow_laws[c.law].of_pins != (c.pins is not None):
-            fitting = ", ".join(name for name in flow_laws if flow_laws[name].of_pins == (c.pins is not None))
+        if flow_laws[c.law].of_pins != isinstance(c.pins, Pins):
+            fitting = ", ".join(name for name in flow_laws if flow_laws[name].of_pins == isinstance(c.pins, Pins))
             problems.append(Problem(f"{key}.law", f"the flow law {c.law!r} is none of {what}; those are {fitting}"))
             continue
         if np.isnan(sum(part.flow_rate for _, part in c.fed)):
@@ -72,6 +72,16 @@ def check_flows(chip: Chip) -> list[Problem]:
                 problems.append(Problem(key, text))
         except RangeError as error:
             problems.append(Problem(key, str(error)))
-        if c.pins is not None and chip.scenario.solver.backend == "fem":
-            problems.append(Problem("solver.backend", "fem has no pins, which cool inside a layer; take tensor or auto"))
+        problems += _unsolved(c, chip)
     return list(dict.fromkeys(problems))
+
+
+def _unsolved(channels: Channels, chip: Chip) -> Iterator[Problem]:
+    """What the solver that a profile asks for cannot do with pins and fins."""
+    profile, is_fins = chip.scenario.solver, isinstance(channels.pins, Fins)
+    if channels.pins is not None and profile.backend == "fem":
+        name = "homogenised channels" if is_fins else "pins"
+        yield Problem("solver.backend", f"fem has no {name}, which cool inside a layer; take tensor or auto")
+    if is_fins and profile.accuracy is not None:
+        text = "cannot be asked for beside homogenised channels: no mesh makes their own error smaller; leave out homogenised"
+        yield Problem("solver.accuracy", text)

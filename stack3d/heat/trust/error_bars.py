@@ -29,6 +29,7 @@ from stack3d.heat import (
     thermal_values,
 )
 from stack3d.heat.time import coldest_at_start, coolings_of, over_time, with_smaller_steps
+from stack3d.heat.trust.homogenised_error import with_homogenised
 from stack3d.layout import Floats, HeatSource
 from stack3d.schema import EarlierDeck, Scenario, TransientDeck
 from stack3d.thermal import TakenSteps, ThermalSolution
@@ -230,7 +231,7 @@ def of_mesh(
     def solve(other: Chip, body: AnyKind, away: int) -> Answers:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)  # the run itself has said it
-            backend = _kept(backends, away).of(_roughly(other.scenario), chip.stack, body)
+            backend = _kept(backends, away).of(_roughly(other.scenario), other.stack, body)
             begun = None if is_direct else body.begun_at(solution.field)
             solved = backend.solve(chip.sources if sources is None else sources, guess=begun)
             return with_peaks(other, values_of(other, solved))
@@ -241,7 +242,7 @@ def of_mesh(
     found = kind_of(chip.scenario).judged(chip, own, solve)
     if found is None:
         return _none(_temperatures(values))
-    found = _of_nodes(found, _missed(chip, values))
+    found = with_homogenised(chip, _of_nodes(found, _missed(chip, values)), own, solve)
     return _stated(replace(found, errors=_bounded(chip, values, found.errors)))
 
 
@@ -272,11 +273,11 @@ def of_march(
 
     def march(other: Chip, body: AnyKind, away: int, along: TransientDeck | None = None, parts: int = 1) -> Answers:
         scenario = _roughly(other.scenario).model_copy(update={"transient": along or deck})
-        solid = _kept(backends, away).solid(scenario, chip.stack, body)
+        solid = _kept(backends, away).solid(scenario, other.stack, body)
         same = steps.again(parts) if along is None and steps.taken else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)
-            return with_peaks(chip, over_time(replace(other, scenario=scenario), along or deck, solid, state, same)[0])
+            return with_peaks(other, over_time(replace(other, scenario=scenario), along or deck, solid, state, same)[0])
 
     own = with_peaks(chip, values)
     found, how, weight = kind_of(chip.scenario).judged(chip, own, march), HOW["smaller_steps"], OF_SMALLER
@@ -295,7 +296,7 @@ def of_march(
     if found is None:
         stated = _none(_temperatures(values))
     else:
-        found = _of_nodes(found, _missed(chip, values))
+        found = with_homogenised(chip, _of_nodes(found, _missed(chip, values)), own, march)
         stated = _stated(found)
         errors = _bounded(chip, values, {name: error + by_steps[name] for name, error in found.errors.items()})
         for name, error in errors.items():

@@ -138,7 +138,7 @@ class PinLaw(FlowLaw):
     staggered: ClassVar[bool] = False
 
     def _pins(self, channels: Channels) -> Pins:
-        if channels.pins is None:
+        if not isinstance(channels.pins, Pins):
             raise RangeError(f"the flow law {type(self).__name__} is one of pins")
         return channels.pins
 

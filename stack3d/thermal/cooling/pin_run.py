@@ -9,21 +9,22 @@ import numpy as np
 
 from stack3d.fe.lines import hat_integrals
 from stack3d.grids import Grid
-from stack3d.layout import CHANNEL_PARTS, Floats, Pins, Stack, Surface
+from stack3d.layout import CHANNEL_PARTS, Fins, Floats, Pins, Stack, Surface
 from stack3d.thermal.cooling.channels import ChannelRun
 
 
 @dataclass(frozen=True, eq=False)
 class PinRun(ChannelRun):
-    """A cavity with pins, as a porous layer with two temperatures: that of the pins and, over the height, that of the coolant.
+    """A cavity with pins or fins, a porous layer with two temperatures: theirs and, over the height, that of the coolant.
 
     Notes
     -----
     The coolant goes straight along the flow at the same rate over the whole width; it neither mixes nor conducts sideways. Pins
-    conduct from floor to ceiling alone. Coolant is linear between the lines across, so that it takes up what the pins lose.
+    conduct from floor to ceiling alone, fins along the flow too. Coolant is linear between the lines across, so that it takes
+    up what the pins lose.
     """
 
-    pins: Pins
+    pins: Pins | Fins
 
     @cached_property
     def patches(self) -> dict[str, Surface]:
