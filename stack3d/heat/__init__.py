@@ -19,6 +19,7 @@ from stack3d.heat.loads.thermal_state import Heat, Limits, Upkeep, tile_boxes
 from stack3d.heat.meshing import AnyKind, Bricks, kind_of, meshed
 from stack3d.heat.meshing.judged_steps import gains_of_errors, step_errors
 from stack3d.heat.meshing.judging import HOW, OF_LAYERS, Answers, Judged, compared, hottest, means_in
+from stack3d.heat.meshing.one_by_one import with_homogenised
 from stack3d.heat.outputs import HeatOutput, thermal_values
 from stack3d.heat.settling import settle, settle_again
 from stack3d.heat.solvers import Backends, make_backend
@@ -75,5 +76,6 @@ __all__ = [
     "upkeep_power",
     "verify_energies",
     "warn_of_limits",
+    "with_homogenised",
     "without_field",
 ]

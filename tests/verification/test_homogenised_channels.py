@@ -99,6 +99,39 @@ def test_laws_see_the_channels_one_by_one() -> None:
     assert (1 - one.pins.share) * area == pytest.approx(8 * every.width * every.length)
 
 
+def drawn(seed: int) -> list[Tree]:
+    """A cavity of random sizes with a random spot, homogenised, and with every channel on a fine mesh."""
+    rng = np.random.default_rng(seed)
+    width, wall = (10 * int(v) for v in rng.integers(3, 20, 2))
+    count, length = int(rng.integers(4, 14)), 1000 * int(rng.integers(1, 5))
+    across, area = count * (width + wall), count * (width + wall) * length * 1e-8
+    heights = [f"{v:.0f} um" for v in np.exp(rng.uniform(np.log(20), np.log(400), 3))]
+    ends = [sorted(rng.uniform(0, most - 50, 2)) for most in (across, length)]
+    x, y = ([f"{low:.0f} um", f"{high + 50:.0f} um"] for low, high in ends)
+    spot = {"name": "spot", "layer": "upper", "x": x, "y": y, "power": f"{20 * area:.4g} W"}
+    at = {k: f"{rng.uniform(0.05, 0.95) * most:.0f} um" for k, most in (("x", across), ("y", length))}
+    flow = f"{rng.uniform(1, 3) * count * across / 1000:.4g} ml/min"
+    trees = []
+    for homogenised, solver in ((True, COARSE), (False, FINE)):
+        sizes: Tree = {"count": count, "width": f"{width} um", "wall_width": f"{wall} um", "flow_rate": flow}
+        tree = cavity(homogenised, solver=solver, **sizes)
+        tree["geometry"]["footprint"] = [f"{across} um", f"{length} um"]
+        for layer, height in zip(tree["geometry"]["layers"], heights):
+            layer["thickness"] = height
+        even = {"name": "even", "layer": "lower", "power": f"{30 * area:.4g} W"}
+        trees.append(tree | {"power": {"sources": [even, spot]}, "probes": [{"name": "any", "layer": "upper", **at}]})
+    return trees
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
+def test_errors_hold_in_random_cavities(seed: int) -> None:
+    found, right = (ran(tree) for tree in drawn(seed))
+    for name in ("layer_temperature_max", "layer_temperature_mean", "probe_temperature"):
+        off = np.abs(found[name] - right[name])
+        assert (off <= found[f"{name}_error"] + right[f"{name}_error"]).all(), (name, off)
+
+
 @pytest.mark.slow
 def test_errors_hold_over_time() -> None:
     times = {"until": "20 ms", "outputs": ["1 ms", "20 ms"]}

@@ -43,6 +43,7 @@ from stack3d.heat.meshing.judging import (
     of_finer,
 )
 from stack3d.heat.meshing.mesh_kind import Levels, MeshKind, Solve, SolvedCells, faces_of_a_stack
+from stack3d.heat.meshing.one_by_one import one_by_one
 from stack3d.heat.meshing.roughness import elements_for, roughness
 from stack3d.layout import Floats, HeatSource, Stack
 from stack3d.meshes import VOID, CellMesh
@@ -110,10 +111,12 @@ class Bricks(MeshKind[ThermalProblem]):
         return mesh._memory_of_judges(chip) + (HANDED_OVER * mesh.memory(profile) if profile.backend == "fem" else 0.0)
 
     def _memory_of_judges(self, chip: Chip) -> float:
-        """Of the three meshes that judge this one; nothing where they do not fit beside it. [byte]"""
+        """Of the meshes that judge this one; nothing where they do not fit beside it. [byte]"""
         firm = self._firm(chip)
         wide = wider(self.grid, firm)
-        grids = (wide, flatter(wide, heeded(chip).levels)[0], narrower(self.grid, firm)[0])
+        grids = [wide, flatter(wide, heeded(chip).levels)[0], narrower(self.grid, firm)[0]]
+        if (other := one_by_one(chip)) is not None:
+            grids.append(type(self).of(other).grid)
         found = TENSOR_MEMORY[self.is_even] * sum(grid.n_nodes for grid in grids)
         return found if self.fits(chip.scenario.solver, found) else 0.0
 

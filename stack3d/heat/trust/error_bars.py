@@ -27,9 +27,9 @@ from stack3d.heat import (
     meshed,
     surroundings,
     thermal_values,
+    with_homogenised,
 )
 from stack3d.heat.time import coldest_at_start, coolings_of, over_time, with_smaller_steps
-from stack3d.heat.trust.homogenised_error import with_homogenised
 from stack3d.layout import Floats, HeatSource
 from stack3d.schema import EarlierDeck, Scenario, TransientDeck
 from stack3d.thermal import TakenSteps, ThermalSolution
@@ -42,6 +42,8 @@ OF_PARABOLA = 4 / 3
 """Error of a peak over how far a parabola stands over its hottest node: on random stacks it is up to 1.32 times that."""
 ITERATED = ("iterations", "conductivity_updates", "coolant_passes")
 """Statistics of a solution that was not found at once."""
+AWAY = 3
+"""Solvers of meshes that are kept before that with channels one by one."""
 ENOUGH = 1e-8
 """Relative residual of solutions that an error is taken from."""
 SAME = {
@@ -242,7 +244,9 @@ def of_mesh(
     found = kind_of(chip.scenario).judged(chip, own, solve)
     if found is None:
         return _none(_temperatures(values))
-    found = with_homogenised(chip, _of_nodes(found, _missed(chip, values)), own, solve)
+    found = with_homogenised(
+        chip, _of_nodes(found, _missed(chip, values)), own, lambda other: solve(other, meshed(other), AWAY)
+    )
     return _stated(replace(found, errors=_bounded(chip, values, found.errors)))
 
 
@@ -296,7 +300,9 @@ def of_march(
     if found is None:
         stated = _none(_temperatures(values))
     else:
-        found = with_homogenised(chip, _of_nodes(found, _missed(chip, values)), own, march)
+        found = with_homogenised(
+            chip, _of_nodes(found, _missed(chip, values)), own, lambda other: march(other, meshed(other), AWAY)
+        )
         stated = _stated(found)
         errors = _bounded(chip, values, {name: error + by_steps[name] for name, error in found.errors.items()})
         for name, error in errors.items():
