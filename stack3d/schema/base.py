@@ -158,11 +158,30 @@ def _below(key: str | None, error: ValidationError) -> list[InitErrorDetails]:
     ]
 
 
-def bare(value: Any) -> Any:
-    """Strip ``{value: …, source: …}`` down to the value."""
-    if isinstance(value, Mapping) and "value" in value and set(value) <= {"value", "source", "assumed"}:
-        return value["value"]
-    return value
+def bare(value: Any, dimension: str | None = None) -> Any:
+    """Strip ``{value: …, low: …, high: …, source: …}`` down to the value; raises ValueError where low and high do not fit."""
+    if not isinstance(value, Mapping) or "value" not in value or not set(value) <= {"value", *_BAND, "source", "assumed"}:
+        return value
+    if any(word in value for word in _BAND):
+        _check_band(value, dimension)
+    return value["value"]
+
+
+_BAND = ("low", "high")
+
+
+def _check_band(value: Mapping[str, Any], dimension: str | None) -> None:
+    missing = [word for word in _BAND if word not in value]
+    if missing:
+        raise ValueError(f"wants low and high beside value, {missing[0]} is missing")
+    told = [value[word] for word in ("low", "value", "high")]
+    if any(isinstance(one, (list, tuple)) for one in told):
+        raise ValueError("wants one value beside low and high, got a list")
+    if dimension is None and not all(isinstance(one, (int, float)) for one in told):
+        raise ValueError(f"wants numbers as low, value and high, got {', '.join(map(brief, told))}")
+    low, middle, high = told if dimension is None else (units.parse(one, dimension) for one in told)
+    if not low <= middle <= high:
+        raise ValueError(f"wants low, value and high to rise, got {', '.join(map(brief, told))}")
 
 
 class _Convert:
@@ -172,7 +191,7 @@ class _Convert:
         self.dimension = dimension
 
     def __call__(self, value: Any) -> Any:
-        return units.parse(bare(value), self.dimension)
+        return units.parse(bare(value, self.dimension), self.dimension)
 
 
 def _quantity(dimension: str) -> BeforeValidator:
@@ -185,10 +204,11 @@ def dimension_of(field: FieldInfo) -> str | None:
 
 
 def sourced(plain: dict[str, Any]) -> dict[str, Any]:
-    """JSON Schema of a value that may be written ``{value: …, source: …}``."""
+    """JSON Schema of a value that may be written ``{value: …, low: …, high: …, source: …}``."""
+    told = {word: {"type": "string"} for word in ("source", "assumed")}
     wrapped = {
         "type": "object",
-        "properties": {"value": plain, "source": {"type": "string"}, "assumed": {"type": "string"}},
+        "properties": {"value": plain, "low": plain, "high": plain, **told},
         "required": ["value"],
         "additionalProperties": False,
     }

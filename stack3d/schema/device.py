@@ -74,7 +74,7 @@ def banded_keys(value: Any, key: str = "") -> Iterator[str]:
 
 def _range(dimension: str) -> tuple[BeforeValidator, WithJsonSchema]:
     def convert(value: Any) -> Any:
-        return units.parse_range(bare(value), dimension)
+        return units.parse_range(bare(value, dimension), dimension)
 
     example = f"[1, 2] {units.SI[dimension]}"
     return BeforeValidator(convert), WithJsonSchema({"type": "string", "description": f"a range such as {example!r}"})

@@ -46,7 +46,7 @@ Size = tuple[Thickness, Thickness]
 
 
 def _two(value: Any) -> Any:
-    value = bare(value)
+    value = bare(value, "length")
     return (value,) * 2 if isinstance(value, (str, int, float)) else value
 
 

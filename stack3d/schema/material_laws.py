@@ -452,7 +452,7 @@ class ValueOrLawSchema:
 
 def _amount(value: Any, dimension: str) -> Any:
     """Texts with units → numbers in SI, lists entry by entry; raises ValueError."""
-    value = bare(value)
+    value = bare(value, dimension)
     return tuple(_amount(v, dimension) for v in value) if isinstance(value, (list, tuple)) else units.parse(value, dimension)
 
 

@@ -25,7 +25,7 @@ Diagonal = tuple[float, float, float]
 
 
 def _three(value: Any) -> Any:
-    value = bare(value)
+    value = bare(value, "conductivity")
     return (value,) * 3 if isinstance(value, (str, int, float)) else value
 
 

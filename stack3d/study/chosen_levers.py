@@ -33,7 +33,7 @@ class ChosenLevers:
 
     def __init__(self, draft: StudyDraft, point: Point) -> None:
         self._draft = draft
-        self._few = few_chips(draft.case(point).scenario, None, "optimise.levers")
+        self._few = few_chips(draft.case(point).scenario, None, "this")
         self.found = LeverVerdict(())
 
     def steps(self, point: Point) -> Generator[Beside, list[Found], None]:

@@ -132,12 +132,21 @@ class Optimisation(Search):
             if len(cases) == 1:
                 self._check_screens(point, cases[0].digest())
                 self._check_draws(point)
-                self.levers = ChosenLevers(self.draft, point) if self.deck.levers else None
+                self._set_levers(point)
         if not cases and len({frozenset(p.key for p in error.problems) for error in errors}) == 1:
             raise errors[0]
         self._check_chips(cases)
         asked = [goal.expression for goal in self.goals] + [limit.expression for limit in self.limits]
         self.check_present(asked, cases, lambda problem: placed(problem, self._asked))
+
+    def _set_levers(self, point: Point) -> None:
+        """Trials of levers on the chosen design, where they are asked for; raises DeckError for a scenario without accuracy."""
+        if self.deck.levers:
+            try:
+                self.levers = ChosenLevers(self.draft, point)
+            except DeckError as error:
+                told = [replace(problem, key="optimise.levers") for problem in error.problems]
+                raise DeckError([placed(problem, self._asked) for problem in told]) from None
 
     def _check_chips(self, cases: Sequence[decks.Case]) -> None:
         """Refuse conditions for a share of the chips of which the cases have too few; raises DeckError."""
@@ -320,8 +329,7 @@ class Optimisation(Search):
         n = len(self.outcomes)
         screened = screens_told(list(self.deck.screens), self.screened)
         if chosen is None:
-            told = f"none of {n} designs has a value for every goal and condition: {reasons_told(self.outcomes)}"
-            return [self._nearest_screened() if not n and self.screened else told, *screened]
+            return [self._nearest_screened() if not n and self.screened else self._valueless(), *screened]
         met = sum(outcome.judged.is_feasible for outcome in valued)
         lines = [self._headline(chosen, front, met), *ties_told(self.space, self.outcomes, self.goals, chosen)]
         if len(front) > 1 and len(self.goals) > 1:
@@ -334,6 +342,13 @@ class Optimisation(Search):
             lines.append(f"{n - len(valued)} of {n} designs have no value: {reasons_told(self.outcomes)}")
         lines += changes_told(self.space, self.outcomes, self.goals, self.limits, chosen)
         return lines + self._after()
+
+    def _valueless(self) -> str:
+        """Why no design has a value for every goal and condition: where cases have run, what is asked for is wrong."""
+        told = f"none of {len(self.outcomes)} designs has a value for every goal and condition: {reasons_told(self.outcomes)}"
+        if not any(outcome.has_run for outcome in self.outcomes):
+            return told
+        return str(placed(Problem(f"optimise.{'minimise' if self.deck.minimise else 'maximise'}", told), self._asked))
 
     def _after(self) -> list[str]:
         """What is known once the search has ended: which choices matter, and the levers of the chosen design."""
@@ -366,7 +381,7 @@ class Optimisation(Search):
 
     def _headline(self, chosen: int, front: Sequence[int], met: int) -> str:
         n = len(self.outcomes)
-        tried = f"all {n} designs" if n >= self.space.size else f"{n} designs {'in full' if self.screened else 'tried'}"
+        tried = f"all {n} designs" if n >= self.space.n_allowed else f"{n} designs {'in full' if self.screened else 'tried'}"
         if not front:
             return f"no design meets every condition, of {tried}; nearest: {self._told(chosen)}"
         surely = sum(outcome.is_sure for outcome in self.outcomes)

@@ -134,4 +134,4 @@ def test_a_search_without_accuracy_has_no_levers(tmp_path: Path) -> None:
     heat = {"vary": {"cooling.ambient": ["20 degC", "30 degC"]}, "minimise": "temperature_max", "budget": 2, "levers": True}
     (report,) = study.run(["silicon_heat_sink_1981"], tmp_path, Silent(), overrides=[("optimise", heat)])
     assert report.exit_code == 2 and len(report.lines) == 1
-    assert "optimise.levers weighs points of accuracy" in report.lines[0]
+    assert "--set: optimise.levers: this weighs points of accuracy" in report.lines[0]

@@ -317,7 +317,7 @@ def test_a_goal_that_no_case_has_ends_it_early_and_loses_nothing(deck: Path, tmp
     assert len(cases) == 8 and len(records(tmp_path / "out")) == 8
     assert verdict.status == study.FAILED and verdict.exit_code == 2
     said = "none of 8 designs has a value for every goal and condition: peak_time is not among the outcomes of the case"
-    assert verdict.lines == (said,)
+    assert verdict.lines == (f"--set: optimise.maximise: {said}",)
     with pytest.raises(ResultsError, match="peak_time is not among"):
         stack3d.sweep(deck, overrides={"optimise.maximise": "peak_time"}, output=tmp_path / "out", workers=1)
 

@@ -65,6 +65,15 @@ def test_the_same_seed_asks_the_same_and_another_does_not() -> None:
     assert len(list(asked(CHIP, chip, 4, 2**70))) == 4  # larger than the estimator takes
 
 
+def test_no_design_is_asked_for_that_is_as_good_as_known() -> None:
+    """Towards an end of an interval every step leads to the same place; so do guesses that are rounded otherwise."""
+    line = (Choice("power", 0, False), Choice("ambient", 2, True))
+    for seed in range(1, 6):
+        found = [one.design for one in asked(line, lambda d: JudgedDesign(d, (d[0] + d[1],), (0.5 - d[0],)), 40, seed)]
+        near = sorted((ambient, power) for power, ambient in found)
+        assert all(b - a > 1e-6 for (here, a), (there, b) in itertools.pairwise(near) if here == there)
+
+
 def test_all_designs_are_tried_once_and_then_it_ends() -> None:
     small = (Choice("a", 3, True), Choice("b", 4, False))
     found = [one.design for one in asked(small, lambda d: JudgedDesign(d, (float(sum(d)),), ()), 100, 1, lambda d: d != (1, 1))]

@@ -1,3 +1,4 @@
+import re
 import warnings
 from pathlib import Path
 
@@ -133,6 +134,28 @@ def test_hash_follows_meaning_not_spelling(small: Path) -> None:
     )
     assert decks.load(small).digest() == base
     assert decks.load(small, [("cooling.ambient", "301 K")]).digest() != base
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        (
+            '{value: "300 um", low: "0.4 mm", high: "0.5 mm"}',
+            "wants low, value and high to rise, got '0.4 mm', '300 um', '0.5 mm'",
+        ),
+        ('{value: "300 um", low: "0.2 mm"}', "wants low and high beside value, high is missing"),
+        ('{value: "300 um", low: 1, high: "0.4 mm"}', "got the bare number 1"),
+        ('{value: ["300 um"], low: "0.2 mm", high: "0.4 mm"}', "wants one value beside low and high"),
+    ],
+)
+def test_a_number_with_a_band(tmp_path: Path, written: str, words: str) -> None:
+    """Of any quantity; both ends in units of its own, and the value between them."""
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL.replace('"0.3 mm"', '{value: "300 um", low: "0.2 mm", high: "0.4 mm"}'))
+    assert decks.load(str(path)).scenario.geometry.layers[0].thickness == pytest.approx(3e-4)
+    path.write_text(SMALL.replace('"0.3 mm"', written))
+    with pytest.raises(DeckError, match=re.escape(words)):
+        decks.load(str(path))
 
 
 @pytest.mark.filterwarnings("ignore::stack3d.errors.ValidityWarning")

@@ -41,6 +41,9 @@ MOST_TRIES = 10
 MOST_LISTED = 40_000
 """Designs of lists that are gone through for one that was never asked for."""
 
+TOLD_APART = 5
+"""Decimals of the share of an interval by which designs differ: what is closer was tried already."""
+
 
 def load_optuna() -> Any:
     """The library, quiet; raises MissingDependencyError."""
@@ -104,6 +107,7 @@ class Asker:
         self._failed = optuna.trial.TrialState.FAIL
         self._trials: dict[Positions, Any] = {}
         self._known: dict[Positions, JudgedDesign] = {}
+        self._tried: set[Positions] = set()
         self._ruled_out: set[Positions] = set()
         self._leaning = Leaning(choices, slopes, np.random.default_rng(seed))
 
@@ -140,6 +144,7 @@ class Asker:
             trial = self._asked()
             design = tuple(trial.params[name] for name in self._ways)
             if self._is_fresh(design) and not self._failing([design])[0]:
+                self._tried.add(_nearly(design))
                 self._trials[design] = trial
                 return design
             self._end(trial, None)
@@ -156,10 +161,11 @@ class Asker:
         return steps[min(int(self._rng.exponential(LATER)), len(steps) - 1)] if steps else None
 
     def _is_fresh(self, design: Positions) -> bool:
-        return design not in self._trials and design not in self._known and self._is_allowed(design)
+        return _nearly(design) not in self._tried and self._is_allowed(design)
 
     def _begun(self, design: Positions) -> Positions:
         """The design, its trial opened."""
+        self._tried.add(_nearly(design))
         self._study.enqueue_trial(dict(zip(self._ways, design)))
         self._trials[design] = self._asked()
         return design
@@ -266,3 +272,8 @@ def _ranks(values: Floats) -> Floats:
     """Ranks along the first axis, from 0 to 1: what counts is which is better, not by how much."""
     order = values.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
     return np.asarray(order / max(len(values) - 1, 1))
+
+
+def _nearly(design: Positions) -> Positions:
+    """A design as it is told apart from others."""
+    return tuple(round(where, TOLD_APART) for where in design)

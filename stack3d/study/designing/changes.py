@@ -103,7 +103,13 @@ def changes_told(
         parts += [f"misses {limit.text} {limit.told(m)}" for limit, m in zip(limits, change.missed) if m > 0]
         parts += [f"{limit.text} not asked" for limit, m in zip(limits, change.missed) if math.isnan(m)]
         lines.append(f"one change: {change.told}: {', '.join(parts)}")
-    n = sum(max(choice.count - 1, 0) for choice in space.choices)
+    design = outcomes[chosen].judged.design
+    n = sum(
+        space.allows((*design[:i], other, *design[i + 1 :]))
+        for i, choice in enumerate(space.choices)
+        for other in range(choice.count)
+        if other != design[i]
+    )
     if len(found) < n and all(choice.count for choice in space.choices):
         lines.append(f"one change: {n - len(found)} of {n} designs that differ in one choice have no result in full")
     return lines

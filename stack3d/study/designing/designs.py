@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from stack3d.schema.optimise import VaryDeck
@@ -17,6 +19,8 @@ Positions = tuple[int | float, ...]
 """A position for every choice: in its list, or as a share from 0 to 1 of its interval."""
 MOST_WHOLE = 10_000
 """Whole numbers of an interval that are told apart as a list."""
+MOST_COUNTED = 40_000
+"""Designs of lists that are gone through for those that conditions allow."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,17 @@ class DesignSpace:
     def size(self) -> float:
         """Number of designs, those that a condition drops included; infinite where a key has an interval."""
         return math.prod(float(c.count or math.inf) for c in self.choices)
+
+    @cached_property
+    def n_allowed(self) -> float:
+        """Number of designs that no condition drops; those of more than `MOST_COUNTED` are not counted one by one."""
+        if not self._conditions or self.size > MOST_COUNTED:
+            return self.size
+        return float(sum(self.allows(design) for design in itertools.product(*(range(c.count) for c in self.choices))))
+
+    def allows(self, design: Positions) -> bool:
+        """Whether no condition drops a design."""
+        return self.point(0, design).dropped is None
 
     def overrides(self, design: Positions) -> tuple[KeyValue, ...]:
         """What a design sets."""
