@@ -93,6 +93,15 @@ def solid_cells(stack: Stack, grid: Grid, layers: Sequence[Layer] | None = None)
     return out
 
 
+def solid_share(stack: Stack, grid: Grid, layer: Layer) -> Floats:
+    """Share of each cell of a layer that is solid, shape (ny, nx): of homogenised channels that of their walls."""
+    out = solid_cells(stack, grid, [layer])[0].astype(float)
+    if layer.channels is not None and isinstance(fins := layer.channels.pins, Fins):
+        whole = layer.channels.outlines[0]
+        out[np.outer(_overlap(grid.y, whole.y0, whole.y1) > 0, _overlap(grid.x, whole.x0, whole.x1) > 0)] *= fins.share
+    return out
+
+
 def planes_of(surface: Surface, stack: Stack, grid: Grid) -> list[Plane]:
     """The exposed planes of a surface on a grid."""
     slabs, every = stack.slabs[surface.layer], slice(None)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stack3d.fe.elements import hottest_node
 from stack3d.fe.lines import LineRecovery, cell_integrals, hat_integrals
-from stack3d.grids import Grid, solid_cells
+from stack3d.grids import Grid, solid_cells, solid_share
 from stack3d.layout import Floats, Rectangle, Stack
 
 
@@ -97,9 +97,8 @@ class GridField:
         return self.bend.get(layer, np.zeros(self.grid.shape[1:]))
 
     def _corners(self, layer: str) -> tuple[list[list[Floats]], Floats]:
-        """Mean through the thickness at the four corners of each cell (0 where void), and whether it is solid; (ny, nx)."""
-        plane = self.plane_mean(layer)
-        solid = solid_cells(self.stack, self.grid, [self.stack.layer(layer)])[0].astype(float)
+        """Mean through the thickness at the four corners of each cell, times the share of it that is solid; that; (ny, nx)."""
+        plane, solid = self.plane_mean(layer), solid_share(self.stack, self.grid, self.stack.layer(layer))
         ny, nx = solid.shape
         return [[solid * plane[b : b + ny, a : a + nx] for a in (0, 1)] for b in (0, 1)], solid
 
