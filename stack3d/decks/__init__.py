@@ -3,11 +3,11 @@
 from stack3d.decks.case import Case, load, resolve
 from stack3d.decks.finding import KINDS, available, find, scenario_path
 from stack3d.decks.mistakes import placed, translate
-from stack3d.decks.named_paths import SET, read_tables
+from stack3d.decks.named_paths import SET, portable, read_tables
 from stack3d.decks.resolver import Known, Override, overridden, parse_override, value_at
 from stack3d.decks.schemas import deck_schema
 
 __all__ = [
     "KINDS", "SET", "Case", "Known", "Override", "available", "deck_schema", "find", "load", "overridden", "parse_override",
-    "placed", "read_tables", "resolve", "scenario_path", "translate", "value_at",
+    "placed", "portable", "read_tables", "resolve", "scenario_path", "translate", "value_at",
 ]  # fmt: skip

@@ -38,6 +38,9 @@ FILES = (
 """Keys that name a file whose content belongs to the case, `*` in each of a list; a relative name counts from its deck."""
 
 
+SHIPPED = "stack3d:"
+"""Before the name of a file that the package holds, counted from its library."""
+_LIBRARY = Path(__file__).resolve().parents[1] / "library"
 MOST_BYTES = 16e9
 """Of a file that a deck names."""
 MOST_TABLE = 10e6
@@ -69,10 +72,20 @@ def anchor(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> None:
     """Make the names of files absolute; a name of an override that is not beside the deck counts from the working folder."""
     for _, node, last in named_files(tree):
         place, path = node.places[last], Path(node[last])
+        if node[last].startswith(SHIPPED):
+            path = _LIBRARY / node[last].removeprefix(SHIPPED)
         beside = folder_of(place) / path
         is_here = place[0].startswith(SET) and not isfile(beside)
         if "\0" not in node[last]:
             node[last] = realpath(path if is_here else beside)
+
+
+def portable(tree: Any) -> Any:
+    """A plain tree whose files of the package are named as such, so that it can be read on another machine."""
+    for _, node, last in named_files(tree):
+        if (path := Path(node[last])).is_relative_to(_LIBRARY):
+            node[last] = f"{SHIPPED}{path.relative_to(_LIBRARY).as_posix()}"
+    return tree
 
 
 def check(tree: Mapping) -> list[Problem]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from stack3d import __version__, fields, signals, storage, yamlfile
 from stack3d.case.run import Outcome
-from stack3d.decks import Case
+from stack3d.decks import Case, portable
 from stack3d.errors import ResultsError, ValidityWarning, reason_of
 from stack3d.results.netcdf import plain, read_tree, write_text
 
@@ -110,8 +110,8 @@ def to_tree(case: Case, outcome: Outcome) -> xr.DataTree:
 
 
 def resolved_yaml(case: Case) -> str:
-    """The scenario with every deck spelled out, as YAML."""
-    return "".join(_yaml_lines(plain(case.tree), 0))
+    """The scenario with every deck spelled out, as YAML; files of the package are named by their place in its library."""
+    return "".join(_yaml_lines(portable(plain(case.tree)), 0))
 
 
 _PLAIN_TEXT = re.compile(r"^[A-Za-z_][\w./*^+\-]*( [\w./*^+\-]+)*$")

@@ -6,6 +6,7 @@ import pytest
 
 from stack3d import decks, yamlfile
 from stack3d.errors import DeckError, ValidityWarning
+from stack3d.results import resolved_yaml
 
 SMALL = """\
 scenario: small
@@ -134,6 +135,16 @@ def test_hash_follows_meaning_not_spelling(small: Path) -> None:
     )
     assert decks.load(small).digest() == base
     assert decks.load(small, [("cooling.ambient", "301 K")]).digest() != base
+
+
+def test_a_spelled_out_deck_names_files_of_the_package_for_every_machine(tmp_path: Path) -> None:
+    case = decks.load("quickstart")
+    path = tmp_path / "chosen.yaml"
+    path.write_text(resolved_yaml(case))
+    assert (
+        "stack3d:networks/digits_mlp.onnx" in path.read_text() and str(Path(decks.__file__).parents[1]) not in path.read_text()
+    )
+    assert decks.load(str(path)).digest() == case.digest()
 
 
 @pytest.mark.parametrize(
