@@ -87,7 +87,7 @@ def test_a_body_that_heats_as_one_peaks_where_the_closed_form_says() -> None:
 
 @pytest.mark.parametrize("lid", [LID, pytest.param(VARIED, marks=pytest.mark.slow)], ids=["exact", "marched"])
 def test_a_period_without_end_peaks_where_its_outputs_do_not_look(lid: dict[str, Any]) -> None:
-    """Outputs in the pause, by modes and by steps; many periods lead to the same."""
+    """Outputs in the pause, by modes and by steps; many periods lead to the same, on the lines that an output 1 ms later asks for."""
     there = run({"until": "20 ms", "outputs": ["5 ms", "6 ms"], "duty": DUTY, "periodic": True}, lid=lid)
     missing = run({"until": "15 ms", "outputs": ["1 ms", "15 ms"], "duty": DUTY, "periodic": True}, lid=lid)
     agree(missing, there)
@@ -95,7 +95,7 @@ def test_a_period_without_end_peaks_where_its_outputs_do_not_look(lid: dict[str,
     peaks = there.values["thermal/layer_temperature_peak"]
     assert np.all(peaks >= there.values["thermal/layer_temperature_max"].max(axis=0) - 1e-9)
     if lid is LID:
-        many = run({"until": "0.4 s", "outputs": ["0.4 s"], "duty": DUTY}).values["thermal/layer_temperature_peak"]
+        many = run({"until": "0.4 s", "outputs": ["0.386 s", "0.4 s"], "duty": DUTY}).values["thermal/layer_temperature_peak"]
         np.testing.assert_allclose(peaks - 300.0, many - 300.0, rtol=0.01)
 
 
