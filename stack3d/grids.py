@@ -93,6 +93,13 @@ def solid_cells(stack: Stack, grid: Grid, layers: Sequence[Layer] | None = None)
     return out
 
 
+def heated_cells(stack: Stack, grid: Grid, layer: Layer) -> NDArray[np.bool_] | None:
+    """Which cells of a layer heat of its sources goes into, shape (ny, nx): none beside its solid; None where all of it is."""
+    if all(block.material.conductivity[2] > 0 for block in layer.blocks):
+        return None
+    return solid_cells(stack, grid, [layer])[0]
+
+
 def solid_share(stack: Stack, grid: Grid, layer: Layer) -> Floats:
     """Share of each cell of a layer that is solid, shape (ny, nx): of homogenised channels that of their walls."""
     out = solid_cells(stack, grid, [layer])[0].astype(float)

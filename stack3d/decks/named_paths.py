@@ -72,7 +72,7 @@ def anchor(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> None:
     """Make the names of files absolute; a name of an override that is not beside the deck counts from the working folder."""
     for _, node, last in named_files(tree):
         place, path = node.places[last], Path(node[last])
-        if node[last].startswith(SHIPPED):
+        if node[last].startswith(SHIPPED) and ".." not in path.parts:
             path = _LIBRARY / node[last].removeprefix(SHIPPED)
         beside = folder_of(place) / path
         is_here = place[0].startswith(SET) and not isfile(beside)

@@ -380,6 +380,8 @@ def explicit_sources(scenario: Scenario, stack: Stack) -> tuple[HeatSource, ...]
             problems.append(
                 Problem(key, f"source {deck.name!r} reaches outside layer {deck.layer!r}: {told(box)} in {told(extent)}")
             )
+        elif any(block.material is VOID and block.extent.contains(box) for block in layer.blocks):
+            problems.append(Problem(key, f"source {deck.name!r} lies in a channel of layer {deck.layer!r}: {told(box)}"))
         elif layer.part and layer.contact_resistance:
             text = f"source {deck.name!r} heats layer {deck.layer!r}, which has a contact_resistance: {HALVED}"
             problems.append(Problem(f"{key}.layer", text))

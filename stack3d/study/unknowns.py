@@ -228,10 +228,9 @@ def _below(node: Any, key: str, spread: float) -> Iterator[Unknown]:
 
 def _valued(node: Mapping[str, Any], key: str, spread: float) -> Iterator[Unknown]:
     """A number, or several, with what is said of it."""
-    value, key = _read(node["value"]), f"{key}.value"
-    band = _band(node, value)
-    if value and band:
-        yield Unknown(key, "triangular", band, value[1])
+    value, key, band = _read(node["value"]), f"{key}.value", _band(node)
+    if band:
+        yield Unknown(key, "triangular", *band)
     elif value and "assumed" in node:
         yield Unknown(key, "uniform", _around(value[0], spread), value[1])
     elif "assumed" in node and isinstance(node["value"], list):
@@ -241,12 +240,16 @@ def _valued(node: Mapping[str, Any], key: str, spread: float) -> Iterator[Unknow
             yield Unknown(key, "uniform", (1 - spread, 1 + spread), numbers[0][1], values)
 
 
-def _band(node: Mapping[str, Any], value: tuple[float, str] | None) -> tuple[float, float, float] | None:
-    """Low, value and high, where all are given in one unit."""
-    low, high = (_read(node.get(word)) for word in ("low", "high"))
-    if value is None or low is None or high is None or low[0] >= high[0] or {low[1], high[1]} != {value[1]}:
+def _band(node: Mapping[str, Any]) -> tuple[tuple[float, float, float], str] | None:
+    """Low, value and high, and their unit; in SI where these differ."""
+    written = [node.get(word) for word in ("low", "value", "high")]
+    found = [number for number in map(_number, written) if number is not None]
+    if len(found) < len(written):
         return None
-    return low[0], min(max(value[0], low[0]), high[0]), high[0]
+    if len({unit for _, unit in found}) > 1:
+        found = [size for size in map(units.quantity, written) if size is not None]
+    low, value, high = (number for number, _ in found)
+    return ((low, min(max(value, low), high), high), found[0][1]) if low < high else None
 
 
 def _around(value: float, spread: float) -> tuple[float, float]:
@@ -255,10 +258,13 @@ def _around(value: float, spread: float) -> tuple[float, float]:
 
 def _read(value: Any) -> tuple[float, str] | None:
     """Number and unit as written; None for texts, whole numbers, zero and temperatures, of which no share makes sense."""
+    found = _number(value)
+    return None if found is None or found[0] == 0.0 or found[1] in TEMPERATURES else found
+
+
+def _number(value: Any) -> tuple[float, str] | None:
+    """Number and unit as written; None for texts and whole numbers."""
     if isinstance(value, float):
-        return (value, "") if value else None
+        return value, ""
     match = NUMBER.match(value) if isinstance(value, str) else None
-    found = units.quantity(value)
-    if match is None or found is None or float(match[1]) == 0.0 or match[2] in TEMPERATURES:
-        return None
-    return float(match[1]), match[2]
+    return None if match is None or units.quantity(value) is None else (float(match[1]), match[2])

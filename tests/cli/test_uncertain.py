@@ -208,6 +208,16 @@ def test_whole_numbers_are_drawn_from_a_table_alone(tmp_path: Path) -> None:
     assert [one.error for one in study.checked(drawn)] == [None]
 
 
+def test_numbers_with_a_band_are_drawn_whatever_they_are() -> None:
+    """Temperatures and zeros too, of which no share makes sense; in SI where the units of the ends differ."""
+    wide = {"value": "25 degC", "low": "20 degC", "high": "40 degC"}
+    tree = {"cooling": {"ambient": wide, "x": {"value": "0 W", "low": "0 W", "high": "2 W"}, "y": {**wide, "low": "290 K"}}}
+    found = {u.key: u for u in assumed(tree, 0.2)}
+    assert found["cooling.ambient.value"].numbers == (20.0, 25.0, 40.0) and found["cooling.ambient.value"].unit == "degC"
+    assert found["cooling.x.value"].numbers == (0.0, 0.0, 2.0)
+    assert found["cooling.y.value"].numbers == pytest.approx((290.0, 298.15, 313.15)) and found["cooling.y.value"].unit == "K"
+
+
 def test_a_share_goes_up_to_one_and_as_far_below() -> None:
     """Of numbers about one only those that a deck does not let go beyond; 20 % of 99.5 % was drawn up to 119 %."""
     found = [

@@ -26,7 +26,7 @@ from stack3d.geometry import (
     through_gmsh,
     wider,
 )
-from stack3d.grids import Grid
+from stack3d.grids import Grid, heated_cells
 from stack3d.heat.loads import outer_faces, patches_of, since_change, standing_out, surfaces_of, surroundings
 from stack3d.heat.meshing.edge_reads import EdgeRead, edge_reads, on_edge, unresolved
 from stack3d.heat.meshing.judging import (
@@ -115,9 +115,10 @@ class Bricks(MeshKind[ThermalProblem]):
         firm = self._firm(chip)
         wide = wider(self.grid, firm)
         grids = [wide, flatter(wide, heeded(chip).levels)[0], narrower(self.grid, firm)[0]]
-        if (other := one_by_one(chip)) is not None:
-            grids.append(type(self).of(other).grid)
         found = TENSOR_MEMORY[self.is_even] * sum(grid.n_nodes for grid in grids)
+        if (other := one_by_one(chip)) is not None:
+            body = type(self).of(other)
+            found += TENSOR_MEMORY[body.is_even] * body.grid.n_nodes + body._memory_of_judges(other)
         return found if self.fits(chip.scenario.solver, found) else 0.0
 
     @classmethod
@@ -382,6 +383,9 @@ def power_density(stack: Stack, grid: Grid, sources: Sequence[HeatSource]) -> Fl
         layer = stack.layer(source.layer)
         box = source.extent
         parts = share(grid.z, layer.z0, layer.z1), share(grid.y, box.y0, box.y1), share(grid.x, box.x0, box.x1)
-        watts += source.power * np.einsum("k,j,i->kji", *parts)
+        shares = np.einsum("k,j,i->kji", *parts)
+        if (solid := heated_cells(stack, grid, layer)) is not None:
+            shares *= solid / (solid * shares).sum()
+        watts += source.power * shares
     volume = np.einsum("k,j,i->kji", np.diff(grid.z), np.diff(grid.y), np.diff(grid.x))
     return np.asarray(np.divide(watts, volume, out=np.zeros_like(watts), where=volume > 0))

@@ -13,8 +13,6 @@ from stack3d.geometry import is_homogenised, resolved
 from stack3d.heat.meshing.judging import Answers, Judged
 from stack3d.layout import Fins
 
-OF_DIFFERENCE = 4 / 3
-"""Error over the difference to channels meshed coarsely, which are off themselves by up to a fifth of it."""
 LATERAL, PER_LAYER, ASPECT = 16, 2, 1.0
 """Elements of that mesh along the layer and through a layer at most, and their width over their height at least."""
 ACROSS, FEWEST, MOST_LINES = 8, 2, 1024
@@ -35,8 +33,10 @@ def one_by_one(chip: Chip) -> Chip | None:
     return replace(chip, stack=resolved(chip.stack), scenario=scenario)
 
 
-def with_homogenised(chip: Chip, found: Judged, own: Answers, solve: Callable[[Chip], Answers]) -> Judged:
+def with_homogenised(chip: Chip, found: Judged, own: Answers, judge: Callable[[Chip], tuple[Answers, Answers]]) -> Judged:
     """Errors with what homogenised channels change on top, ``model`` among their parts; as they are where there are none.
+
+    That is the difference to channels meshed coarsely, and what these err by: the two may cancel.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ def with_homogenised(chip: Chip, found: Judged, own: Answers, solve: Callable[[C
     found : Judged
     own : dict of str to ndarray
         Temperatures that are judged, by output variable. [K]
-    solve : callable
-        Temperatures of another chip.
+    judge : callable
+        Temperatures of another chip, and their errors.
     """
     if (other := one_by_one(chip)) is None:
         return found
-    answers = solve(other)
-    changed = {name: OF_DIFFERENCE * np.abs(answers[name] - own[name]) for name in found.errors}
+    answers, beyond = judge(other)
+    changed = {name: np.abs(answers[name] - own[name]) + beyond[name] for name in found.errors}
     errors = {name: error + changed[name] for name, error in found.errors.items()}
     parts = {**found.parts, "model": changed}
     return replace(found, errors=errors, parts=parts, how=f"{found.how}; and from the same with every channel meshed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -244,10 +244,17 @@ def of_mesh(
     found = kind_of(chip.scenario).judged(chip, own, solve)
     if found is None:
         return _none(_temperatures(values))
-    found = with_homogenised(
-        chip, _of_nodes(found, _missed(chip, values)), own, lambda other: solve(other, meshed(other), AWAY)
-    )
+    found = with_homogenised(chip, _of_nodes(found, _missed(chip, values)), own, lambda other: _judged_apart(other, solve))
     return _stated(replace(found, errors=_bounded(chip, values, found.errors)))
+
+
+def _judged_apart(other: Chip, solve: Callable[[Chip, AnyKind, int], Answers]) -> tuple[Answers, Answers]:
+    """Temperatures of another chip, and what its own mesh errs by; NaN where that cannot be told."""
+    answers = solve(other, meshed(other), AWAY)
+    found = kind_of(other.scenario).judged(other, answers, lambda on, body, away: solve(on, body, AWAY + 1 + away))
+    return answers, {name: np.full(value.shape, np.nan) for name, value in answers.items()} if found is None else dict(
+        found.errors
+    )
 
 
 def of_march(
@@ -300,9 +307,7 @@ def of_march(
     if found is None:
         stated = _none(_temperatures(values))
     else:
-        found = with_homogenised(
-            chip, _of_nodes(found, _missed(chip, values)), own, lambda other: march(other, meshed(other), AWAY)
-        )
+        found = with_homogenised(chip, _of_nodes(found, _missed(chip, values)), own, lambda other: _judged_apart(other, march))
         stated = _stated(found)
         errors = _bounded(chip, values, {name: error + by_steps[name] for name, error in found.errors.items()})
         for name, error in errors.items():
