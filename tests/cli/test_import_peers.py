@@ -9,6 +9,7 @@ from stack3d import decks
 from stack3d.case import run_case
 from stack3d.cli import main
 from stack3d.geometry.importers import Imported, import_files
+from stack3d.geometry.stack import build_stack, explicit_sources
 from stack3d.progress import Silent
 
 FOLDER = Path(__file__).parents[1] / "imports"
@@ -23,6 +24,17 @@ PEER = {
     "ice_pins/pins.stk": {"T_D": 318.735, "T_U": 308.826},
 }
 """Temperatures of the probes. [K]"""
+ICEPAK = {
+    # github.com/alexxony/hbm-build at 40de24b, results/p3_icepak_scenarios/p3_icepak_s2.csv
+    "base_die": 114.72152440464731,
+    "dram_1": 114.51524278544503,
+    "dram_4": 113.75175171575351,
+    "dram_7": 112.79334156424592,
+    "top_die": 112.73609184076992,
+}
+"""Means of dies by Icepak. [degC]"""
+SHIFTS = {"phy": 133.5027393629284 - 116.61778372832121, "direct_access": 106.03327379728782 - 117.08187763986211}
+"""By how much Icepak's means of blocks change from even power of the base die to most of it in one block: p3_icepak_s2, s0. [K]"""
 
 
 def probes(found: Imported, folder: Path) -> dict[str, float]:
@@ -41,6 +53,23 @@ def test_temperatures_are_those_of_3d_ice(file: str, tmp_path: Path) -> None:
     found = probes(import_files([FOLDER / file]), tmp_path / "deck")
     for name, right in PEER[file].items():
         assert abs(found[name] - right) < CELLS * (right - 300.0), name
+
+
+def test_table_for_icepak_has_the_temperatures_of_icepak() -> None:
+    """Seventeen layers with a floorplan as CSV: means of dies, and what shifting the power changes in the blocks."""
+    blocks = {}
+    for plan in ("even", "heavy"):
+        changed = [("geometry.layers.base_die.floorplan", f"base_die_{plan}.csv"), *CI]
+        case = decks.load(FOLDER / "icepak_stack" / "stack.yaml", changed)
+        values = run_case(case.scenario, Silent(), until="thermal").values
+        stack = build_stack(case.scenario.geometry)
+        names = [source.name for source in explicit_sources(case.scenario, stack)]
+        blocks[plan] = dict(zip(names, values["thermal/block_temperature"].ravel()))
+    means = dict(zip((layer.name for layer in stack.layers), values["thermal/layer_temperature_mean"].ravel() - 273.15))
+    for name, right in ICEPAK.items():
+        assert abs(means[name] - right) < 3e-4 * (right - 40.0), name
+    for name, right in SHIFTS.items():
+        assert abs(blocks["heavy"][name] - blocks["even"][name] - right) < 0.005 * abs(right), name
 
 
 def test_discretisation_of_a_layer_is_no_part_of_the_stack() -> None:
