@@ -13,7 +13,7 @@ import numpy as np
 
 from stack3d import yamlfile
 from stack3d.errors import FEW, DeckError, Problem, brief, did_you_mean, few
-from stack3d.layout import overlapping
+from stack3d.rectangles import overlapping
 from stack3d.yamlfile import FileLine, Items, Mapping
 
 COLUMNS = ("name", "x", "y", "width", "height", "power", "material")

@@ -6,7 +6,7 @@ frozen data: no file, no mesh generator and no solver is needed to make or read 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -14,69 +14,18 @@ from typing import Literal
 
 import numpy as np
 
+from stack3d.cavities import CHANNEL_PARTS as CHANNEL_PARTS
+from stack3d.cavities import ChannelPart as ChannelPart
+from stack3d.cavities import Channels as Channels
+from stack3d.cavities import Fins as Fins
+from stack3d.cavities import Inlet as Inlet
+from stack3d.cavities import Pins as Pins
 from stack3d.errors import unknown_name
 from stack3d.materials import REFERENCE as REFERENCE
 from stack3d.materials import Floats as Floats
 from stack3d.materials import Material as Material
-
-
-@dataclass(frozen=True)
-class Rectangle:
-    """An axis-parallel rectangle. [m]"""
-
-    x0: float
-    x1: float
-    y0: float
-    y1: float
-
-    @property
-    def area(self) -> float:
-        """Area. [m²]"""
-        return (self.x1 - self.x0) * (self.y1 - self.y0)
-
-    @property
-    def centre(self) -> tuple[float, float]:
-        """Centre (x, y). [m]"""
-        return 0.5 * (self.x0 + self.x1), 0.5 * (self.y0 + self.y1)
-
-    def contains(self, other: Rectangle, *, slack: float = 1e-12) -> bool:
-        """Whether `other` lies inside, up to `slack`. [m]"""
-        return (
-            other.x0 >= self.x0 - slack
-            and other.x1 <= self.x1 + slack
-            and other.y0 >= self.y0 - slack
-            and other.y1 <= self.y1 + slack
-        )
-
-    def overlaps(self, other: Rectangle, *, slack: float = 1e-12) -> bool:
-        """Whether the two share an area wider than `slack`. [m]"""
-        return (
-            min(self.x1, other.x1) - max(self.x0, other.x0) > slack and min(self.y1, other.y1) - max(self.y0, other.y0) > slack
-        )
-
-
-def overlapping(boxes: Floats, *, slack: float = 1e-12, share: float = 0.0) -> Iterator[tuple[int, int]]:
-    """Pairs (later, earlier) of rectangles that share an area wider than a slack.
-
-    Parameters
-    ----------
-    boxes : ndarray, shape (n, 4)
-        x0, y0, x1, y1 of each. [m]
-    slack : float
-        [m]
-    share : float
-        Of the smallest side of both that is granted as well. [-]
-    """
-    order = np.argsort(boxes[:, 0], kind="stable")
-    start, end = boxes[order, :2], boxes[order, 2:]
-    size = end - start
-    until = np.searchsorted(start[:, 0], end[:, 0])
-    for i in range(order.size):  # only those that begin before this one ends
-        near = slice(i + 1, until[i])
-        shared = np.minimum(end[near], end[i]) - np.maximum(start[near], start[i])
-        granted = np.maximum(share * np.minimum(size[near], size[i]).min(axis=1), slack)
-        for j in order[near][(shared > granted[:, None]).all(axis=1)].tolist():
-            yield max(j, int(order[i])), min(j, int(order[i]))
+from stack3d.rectangles import Rectangle as Rectangle
+from stack3d.rectangles import overlapping as overlapping
 
 
 @dataclass(frozen=True)
@@ -122,181 +71,6 @@ class Cylinders:
         x = cx + self.pitch * (np.arange(nx) - 0.5 * (nx - 1))
         y = cy + self.pitch * (np.arange(ny) - 0.5 * (ny - 1))
         return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-
-
-@dataclass(frozen=True)
-class Pins:
-    """Round pins from floor to ceiling of a cavity, in rows across the flow.
-
-    Parameters
-    ----------
-    diameter : float
-        [m]
-    across, along : float
-        From pin to pin within a row, and from row to row. [m]
-    staggered : bool
-        Whether every second row is shifted by half a pitch.
-    """
-
-    diameter: float
-    across: float
-    along: float
-    staggered: bool = False
-
-    @property
-    def share(self) -> float:
-        """Of the area that they take. [-]"""
-        return float(0.25 * np.pi * self.diameter**2 / (self.across * self.along))
-
-    @property
-    def surface(self) -> float:
-        """Of their sides, per volume of the cavity. [m⁻¹]"""
-        return float(np.pi * self.diameter / (self.across * self.along))
-
-    @property
-    def narrowest(self) -> float:
-        """Least share of the width that is open: between the pins of a row, or from row to row where that is less. [-]"""
-        gap = self.across - self.diameter
-        if self.staggered:
-            gap = min(gap, 2.0 * (float(np.hypot(self.along, 0.5 * self.across)) - self.diameter))
-        return gap / self.across
-
-
-@dataclass(frozen=True)
-class Fins:
-    """Walls between straight channels side by side, each between half a wall and half a wall, as one porous body.
-
-    Parameters
-    ----------
-    count : int
-        Of channels.
-    width, wall : float
-        Of a channel, and of a wall. [m]
-    """
-
-    count: int
-    width: float
-    wall: float
-
-    @property
-    def share(self) -> float:
-        """Of the area that they take. [-]"""
-        return self.wall / (self.width + self.wall)
-
-    @property
-    def surface(self) -> float:
-        """Of their sides, per volume of the cavity. [m⁻¹]"""
-        return 2.0 / (self.width + self.wall)
-
-
-@dataclass(frozen=True)
-class Inlet:
-    """Where the coolant of neighbouring channels comes in.
-
-    Parameters
-    ----------
-    name : str
-    count : int
-        Of channels.
-    flow_rate : float
-        Of all of them; NaN until a pump gives it. [m³ s⁻¹]
-    inlet_temperature : float
-        [K]
-    is_reversed : bool
-        Whether it flows against the others.
-    """
-
-    name: str
-    count: int
-    flow_rate: float
-    inlet_temperature: float
-    is_reversed: bool = False
-
-
-@dataclass(frozen=True)
-class Channels:
-    """Coolant channels through the full thickness of a layer, fed side by side; or one cavity with pins.
-
-    Parameters
-    ----------
-    outlines : tuple of Rectangle
-    direction : {"x", "y"}
-        The coolant flows towards larger x or y.
-    width, height, length : float
-        Of one channel. [m]
-    flow_rate : float
-        Of all channels together; NaN until a pump gives it. [m³ s⁻¹]
-    inlet_temperature : float
-        [K]
-    heat_capacity : float
-        Of the coolant, volumetric. [J m⁻³ K⁻¹]
-    conductivity, viscosity, density, boiling_point : float or None
-        Of the coolant. [W m⁻¹ K⁻¹], [Pa s], [kg m⁻³], [K]
-    film_coefficient, floor_film_coefficient, ceiling_film_coefficient : float or None
-        On walls (or pins), floors and ceilings; None leaves it to the law, or is as on the walls. [W m⁻² K⁻¹]
-    law : str
-        Of films and pressure drop, by its registered name.
-    pins : Pins or Fins or None
-        In the cavity, whose one outline is then no void.
-    is_reversed : bool
-        Whether the coolant flows towards smaller x or y.
-    passes : int
-        How often the coolant goes along the layer, to and fro; neighbouring channels stand for its passes.
-    inlets : tuple of Inlet
-        Of groups of channels from the lowest on; none where all have one inlet.
-    """
-
-    outlines: tuple[Rectangle, ...]
-    direction: Literal["x", "y"]
-    width: float
-    height: float
-    length: float
-    flow_rate: float
-    inlet_temperature: float
-    heat_capacity: float
-    conductivity: float | None = None
-    viscosity: float | None = None
-    film_coefficient: float | None = None
-    density: float | None = None
-    boiling_point: float | None = None
-    floor_film_coefficient: float | None = None
-    ceiling_film_coefficient: float | None = None
-    law: str = "straight"
-    pins: Pins | Fins | None = None
-    is_reversed: bool = False
-    passes: int = 1
-    inlets: tuple[Inlet, ...] = ()
-
-    @property
-    def ways(self) -> int:
-        """How many ways the coolant takes side by side."""
-        return len(self.outlines) // self.passes
-
-    @property
-    def ducts(self) -> Channels:
-        """As laws of flow see it: the channels between fins one by one, with void inside."""
-        if not isinstance(fins := self.pins, Fins):
-            return self
-        [whole], pitch, along_y = self.outlines, fins.width + fins.wall, self.direction == "y"
-        starts = [(whole.x0 if along_y else whole.y0) + 0.5 * fins.wall + i * pitch for i in range(fins.count)]
-        outlines = tuple(
-            replace(whole, x0=a, x1=a + fins.width) if along_y else replace(whole, y0=a, y1=a + fins.width) for a in starts
-        )
-        return replace(self, outlines=outlines, width=fins.width, pins=None)
-
-    @property
-    def fed(self) -> tuple[tuple[str, Channels], ...]:
-        """Channels of each inlet with its name, "" where there is one for all."""
-        if not self.inlets:
-            return (("", self),)
-        out, first = [], 0
-        for inlet in self.inlets:
-            part = self.outlines[first : first + inlet.count]
-            flow, temperature, turned = inlet.flow_rate, inlet.inlet_temperature, inlet.is_reversed != self.is_reversed
-            own = replace(self, outlines=part, flow_rate=flow, inlet_temperature=temperature, is_reversed=turned, inlets=())
-            out.append((inlet.name, own))
-            first += inlet.count
-        return tuple(out)
 
 
 FILL = "fill"
@@ -487,10 +261,6 @@ class HeatSource:
     extent: Rectangle
     power: float
     """[W]"""
-
-
-ChannelPart = Literal["floor", "ceiling", "walls"]
-CHANNEL_PARTS: tuple[ChannelPart, ...] = ("floor", "ceiling", "walls")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import pytest
 import stack3d
 
 ROWS = (
-    ("errors", "constants", "streams", "materials", "variables", "yamlruns", "chances", "fronts"),
+    ("errors", "constants", "streams", "materials", "variables", "yamlruns", "chances", "fronts", "rectangles"),
+    ("cavities",),
     (
         "units",
         "unit_text",

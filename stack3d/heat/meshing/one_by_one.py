@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.cavities import Fins
 from stack3d.chip import Chip
 from stack3d.geometry import is_homogenised, resolved
 from stack3d.heat.meshing.judging import Answers, Judged
-from stack3d.layout import Fins
 
 LATERAL, PER_LAYER, ASPECT = 16, 2, 1.0
 """Elements of that mesh along the layer and through a layer at most, and their width over their height at least."""

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from stack3d.cavities import CHANNEL_PARTS, ChannelPart, Channels, Pins
 from stack3d.errors import RangeError
-from stack3d.layout import CHANNEL_PARTS, ChannelPart, Channels, Pins
 from stack3d.registry import Registry, numbers
 from stack3d.thermal.cooling import ducts, pin_banks
 
